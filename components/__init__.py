@@ -1,0 +1,1 @@
+"""The components: each folder has a component.py (names and types) and an executor.py (the work)."""

@@ -1,0 +1,1 @@
+"""The training application: what a user module may rely on, and what it may use."""

@@ -1,0 +1,79 @@
+"""Every error that Penstock raises on purpose.
+
+PenstockError
+├── UserError             the person can mend it: one sentence, exit code 2, never a traceback
+│   ├── ConfigError       the configuration: an unknown key, a value out of range
+│   ├── DataError         the data: a ragged row, a wrong encoding, a label that is not there
+│   ├── SchemaError       the schema does not fit the data or the configuration
+│   ├── ModuleError       the user's module file: a function is missing, or raised
+│   └── ModelError        the model or its evaluation: a missing signature, a metric that does not exist
+└── SystemFailure         the machine or a service: exit code 1, a rerun may succeed
+    └── WorkerLost        a worker process was killed, most often for memory
+"""
+
+import errno
+
+
+class PenstockError(Exception):
+    """An error told as one sentence: what was expected, what was found, what to do.
+
+    `details` holds lines worth showing below the sentence, such as the user's own part of a traceback.
+    """
+
+    exit_code = 1
+
+    def __init__(self, message: str, details: str = ""):
+        super().__init__(message)
+        self.message = message
+        self.details = details
+
+    def __str__(self) -> str:
+        return f"{self.message}\n{self.details}" if self.details else self.message
+
+    def __reduce__(self) -> tuple[type, tuple[str, str]]:  # crosses processes with its details
+        return type(self), (self.message, self.details)
+
+
+class UserError(PenstockError):
+    exit_code = 2
+
+
+class ConfigError(UserError):
+    pass
+
+
+class DataError(UserError):
+    pass
+
+
+class SchemaError(UserError):
+    pass
+
+
+class ModuleError(UserError):
+    pass
+
+
+class ModelError(UserError):
+    pass
+
+
+class SystemFailure(PenstockError):
+    pass
+
+
+class WorkerLost(SystemFailure):
+    pass
+
+
+_FULL = {errno.ENOSPC: "the disk is full", errno.EDQUOT: "the disk quota is used up"}
+
+
+def explain_os_error(error: OSError) -> UserError | None:
+    """Returns the sentence for an operating-system error that a person can mend; None for any other."""
+    where = f" while writing {error.filename}" if error.filename else ""
+    if error.errno in _FULL:
+        return UserError(f"{_FULL[error.errno]}{where}: free some space and run again; finished tasks are kept")
+    if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
+        return UserError(f"permission denied: {error.filename or error}: make it readable and writable, then run again")
+    return None

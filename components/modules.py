@@ -1,0 +1,115 @@
+"""User modules: a Python file with its siblings and sub-packages, or a dotted path in the environment.
+
+`publish` copies a module file and what it can import into a folder named by their content. That path is what a
+pipeline is given, so that a changed module is a changed parameter, and that a run does not see later edits.
+"""
+
+import difflib
+import hashlib
+import importlib
+import importlib.util
+import inspect
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from penstock.components import storage
+from penstock.components.errors import ModuleError, PenstockError
+
+
+def publish(module_file: Path, store: Path) -> Path:
+    """Copies the module file, its sibling modules and sub-packages to `<store>/<digest>/`; returns the copy's path."""
+    if not module_file.is_file():
+        raise ModuleError(f"module_file: {module_file} does not exist")
+    folder = module_file.resolve().parent
+    sources = _sources(folder)
+    target = store / storage.digest(sources, folder)[:16]
+    if not target.is_dir():
+        with storage.replacing(target) as temporary:
+            for source in sources:
+                copy = temporary / source.relative_to(folder)
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                copy.write_bytes(source.read_bytes())
+    return target / module_file.name
+
+
+def pin(module_path: str) -> str:
+    """Returns a dotted path with the digest of its top-level package's sources: `package.module@<digest>`."""
+    spec = _find(module_path.split(".")[0])
+    origin = Path(spec.origin) if spec and spec.origin else None
+    if origin is None:
+        raise ModuleError(f"module_path: no module {module_path!r} in this environment")
+    if origin.name != "__init__.py":
+        return f"{module_path}@{hashlib.sha256(origin.read_bytes()).hexdigest()[:16]}"
+    return f"{module_path}@{storage.digest(origin.parent.rglob('*.py'), origin.parent)[:16]}"
+
+
+def load(reference: str) -> ModuleType:
+    """Imports a user module: a path that ends in `.py`, or a dotted path (with or without `@<digest>`).
+
+    The folder of a file goes to the front of `sys.path`, so its siblings are importable as TFX makes them.
+    """
+    if not reference.endswith(".py"):
+        return call("import", importlib.import_module, reference.split("@")[0])
+    path = Path(reference)
+    if not path.is_file():
+        raise ModuleError(f"module_file: {path} does not exist")
+    folder = str(path.resolve().parent)
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+    return call("import", importlib.import_module, path.stem)
+
+
+def function(module: ModuleType, name: str) -> Callable[..., Any]:
+    """Returns the module's function `name`; a ModuleError names the nearest one if it is not there."""
+    found = optional_function(module, name)
+    if found is None:
+        defined = [key for key, value in vars(module).items() if inspect.isfunction(value)]
+        nearest = difflib.get_close_matches(name, defined, n=1)
+        hint = f"did you mean {nearest[0]!r}?" if nearest else f"it defines {', '.join(sorted(defined)) or 'none'}"
+        raise ModuleError(f"{module.__file__}: expected a function {name!r}; {hint}")
+    return found
+
+
+def optional_function(module: ModuleType, name: str) -> Callable[..., Any] | None:
+    found = getattr(module, name, None)
+    return found if callable(found) else None
+
+
+def call[Returned](what: str, user_function: Callable[..., Returned], *args: Any, **kwargs: Any) -> Returned:
+    """Calls the user's code. What it raises becomes a ModuleError with the user's own lines of the traceback."""
+    try:
+        return user_function(*args, **kwargs)
+    except PenstockError:
+        raise
+    except Exception as error:
+        raise ModuleError(f"{what} raised {type(error).__name__}: {error}", user_lines(error)) from error
+
+
+def user_lines(error: BaseException) -> str:
+    """Returns the frames of a traceback that are neither ours nor an installed package's."""
+    root = Path(__file__).resolve().parent.parent
+    ours = tuple(f"{root / name}/" for name in ("components", "pipelines", "trainer"))
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if not frame.filename.startswith(("<frozen", *ours))
+        and not any(part in frame.filename for part in ("/site-packages/", "/lib/python3"))
+    ]
+    return "".join(traceback.format_list(frames)).rstrip()
+
+
+def _sources(folder: Path) -> list[Path]:
+    """The modules beside a module file, and those of the packages there, however deep."""
+    packages = (path.parent for path in folder.glob("*/__init__.py"))
+    return sorted([*folder.glob("*.py"), *(path for package in packages for path in package.rglob("*.py"))])
+
+
+def _find(name: str) -> Any:
+    try:
+        return importlib.util.find_spec(name)
+    except (ImportError, ValueError):
+        return None

@@ -1,0 +1,128 @@
+"""Examples as Arrow record batches of list columns (TFXIO's form) and as gzip TFRecord files of tf.Example.
+
+The coders are tfx_bsl's C++, which does not import TensorFlow. Files are the same bytes for the same records.
+"""
+
+import struct
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import google_crc32c
+import pyarrow as pa
+from tfx_bsl.cc.tfx_bsl_extension import coders  # type: ignore[import-untyped]
+
+from penstock.components import storage
+from penstock.components.errors import DataError
+
+BATCH_SIZE = 8192
+_READ_BYTES = 1 << 20
+_HEADER = struct.Struct("<QI")
+_LENGTH = struct.Struct("<Q")
+_CHECKSUM = struct.Struct("<I")
+
+
+def encode(batch: pa.RecordBatch) -> list[bytes]:
+    """Returns the rows of a record batch as serialized tf.Example, one each; null and empty lists are left out."""
+    return list(coders.RecordBatchToExamplesEncoder(None).Encode(batch))
+
+
+def decode(examples: Sequence[bytes], schema: Any = None) -> pa.RecordBatch:
+    """Returns serialized tf.Examples as list columns: those of `schema`, or without one all that occur, sorted."""
+    serialized = None if schema is None else schema.SerializeToString()
+    return coders.ExamplesToRecordBatchDecoder(serialized).DecodeBatch(list(examples))
+
+
+def write(path: Path, records: Iterable[bytes]) -> None:
+    """Writes a gzip TFRecord file, whole or not at all."""
+    with storage.replacing(path) as temporary, open(temporary, "wb") as file:
+        compressor = zlib.compressobj(level=1, wbits=31)  # gzip without a time stamp
+        checksum = google_crc32c.value
+        parts: list[bytes] = []
+        for record in records:
+            length = _LENGTH.pack(len(record))
+            parts += (
+                length,
+                _CHECKSUM.pack(_mask(checksum(length))),
+                record,
+                _CHECKSUM.pack(_mask(checksum(record))),
+            )
+            if len(parts) >= 4 * BATCH_SIZE:
+                file.write(compressor.compress(b"".join(parts)))
+                parts.clear()
+        file.write(compressor.compress(b"".join(parts)))
+        file.write(compressor.flush())
+
+
+def read(path: Path, batch_size: int = BATCH_SIZE) -> Iterator[list[bytes]]:
+    """Yields the records of a TFRecord file, gzip or plain, in lists of up to `batch_size`.
+
+    Raises a DataError that names the file and the record where it is damaged or ends early.
+    """
+    batch: list[bytes] = []
+    count, buffer = 0, b""
+    for chunk in _decompressed(path):
+        buffer += chunk
+        start, end = 0, len(buffer)
+        while end - start >= 12:
+            length, length_checksum = _HEADER.unpack_from(buffer, start)
+            if _mask(google_crc32c.value(buffer[start : start + 8])) != length_checksum:
+                raise DataError(f"{path}: record {count + 1} is damaged (its length does not match its checksum)")
+            if end - start < length + 16:
+                break
+            record = buffer[start + 12 : start + 12 + length]
+            (record_checksum,) = _CHECKSUM.unpack_from(buffer, start + 12 + length)
+            if _mask(google_crc32c.value(record)) != record_checksum:
+                raise DataError(f"{path}: record {count + 1} is damaged (it does not match its checksum)")
+            batch.append(record)
+            count += 1
+            start += length + 16
+            if len(batch) == batch_size:
+                yield batch
+                batch = []
+        buffer = buffer[start:]
+    if buffer:
+        raise DataError(f"{path}: the file ends in the middle of record {count + 1}")
+    if batch:
+        yield batch
+
+
+def read_batches(files: Iterable[Path], schema: Any = None, batch_size: int = BATCH_SIZE) -> Iterator[pa.RecordBatch]:
+    """Yields the tf.Examples of TFRecord files as record batches of list columns, in the files' order."""
+    serialized = None if schema is None else schema.SerializeToString()
+    decoder = coders.ExamplesToRecordBatchDecoder(serialized)
+    for path in files:
+        for records in read(path, batch_size):
+            try:
+                yield decoder.DecodeBatch(records)
+            except (RuntimeError, ValueError) as error:
+                raise DataError(f"{path}: expected serialized tf.Examples that fit the schema: {error}") from None
+
+
+def _decompressed(path: Path) -> Iterator[bytes]:
+    with open(path, "rb") as file:
+        chunk = file.read(_READ_BYTES)
+        if not chunk.startswith(b"\x1f\x8b"):
+            while chunk:
+                yield chunk
+                chunk = file.read(_READ_BYTES)
+            return
+        inflate = zlib.decompressobj(wbits=31)
+        while chunk:
+            try:
+                yield inflate.decompress(chunk)
+                while inflate.eof and inflate.unused_data:  # several gzip members make one file
+                    rest = inflate.unused_data
+                    inflate = zlib.decompressobj(wbits=31)
+                    yield inflate.decompress(rest)
+            except zlib.error as error:
+                raise DataError(f"{path}: the gzip data is damaged: {error}") from None
+            chunk = file.read(_READ_BYTES)
+        if not inflate.eof:
+            raise DataError(f"{path}: the gzip data ends early: the file was cut off")
+
+
+def _mask(checksum: int) -> int:
+    """TFRecord's masked CRC-32C: stored checksums of data that holds checksums stay distinct."""
+    return (((checksum >> 15) | (checksum << 17)) + 0xA282EAD8) & 0xFFFFFFFF

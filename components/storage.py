@@ -1,0 +1,58 @@
+"""Writing files so that nothing half-written is ever taken for finished."""
+
+import contextlib
+import hashlib
+import os
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Gives a temporary path beside `path`, and renames it to `path` when the body succeeded.
+
+    The body may make a file or a folder there. A body that fails leaves `path` as it was and no temporary file.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        yield temporary
+        if temporary.is_dir() and path.is_dir():
+            shutil.rmtree(path)
+        os.replace(temporary, path)
+    finally:
+        if temporary.is_dir():
+            shutil.rmtree(temporary, ignore_errors=True)
+        else:
+            temporary.unlink(missing_ok=True)
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Writes a whole file under a temporary name, then renames it."""
+    with replacing(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def write_text(path: Path, content: str) -> None:
+    """Writes a whole UTF-8 file under a temporary name, then renames it."""
+    write_bytes(path, content.encode())
+
+
+def copy_tree(source: Path, target: Path, last: Sequence[str] = ()) -> None:
+    """Copies a folder; files named in `last` come last, in their order, for readers that watch for them."""
+    files = sorted(path for path in source.rglob("*") if path.is_file())
+    for path in sorted(files, key=lambda path: last.index(path.name) + 1 if path.name in last else 0):
+        copy = target / path.relative_to(source)
+        with replacing(copy) as temporary:
+            shutil.copyfile(path, temporary)
+
+
+def digest(paths: Iterable[Path], root: Path) -> str:
+    """Returns the SHA-256, in hexadecimal, of the files' contents and of their names below `root`."""
+    total = hashlib.sha256()
+    for path in sorted(paths):
+        with open(path, "rb") as file:
+            content = hashlib.file_digest(file, "sha256").digest()
+        total.update(path.relative_to(root).as_posix().encode() + b"\0" + content)
+    return total.hexdigest()
