@@ -1,0 +1,55 @@
+"""Real data for every test: the taxi trips and the module file that ship inside TFX, and the Palmer penguins."""
+
+import importlib.util
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+
+
+def package_folder(name: str) -> Path:
+    spec = importlib.util.find_spec(name)
+    assert spec is not None
+    assert spec.origin is not None
+    return Path(spec.origin).parent
+
+
+@pytest.fixture(scope="session")
+def taxi_folder() -> Path:
+    """TFX's taxi example: `data/simple/data.csv` and `taxi_utils.py`."""
+    return package_folder("tfx") / "examples" / "chicago_taxi_pipeline"
+
+
+@pytest.fixture(scope="session")
+def taxi_csv(taxi_folder: Path) -> Path:
+    """The 15,002 trips, with a header."""
+    return taxi_folder / "data" / "simple" / "data.csv"
+
+
+@pytest.fixture(scope="session")
+def taxi_module(taxi_folder: Path) -> Path:
+    return taxi_folder / "taxi_utils.py"
+
+
+@pytest.fixture
+def taxi_head(taxi_csv: Path, tmp_path: Path) -> Callable[[int], Path]:
+    """Returns a function that writes a folder with the first `rows` trips as data.csv."""
+
+    def write(rows: int) -> Path:
+        folder = tmp_path / f"taxi-{rows}"
+        folder.mkdir(exist_ok=True)
+        with open(taxi_csv, encoding="utf-8") as source:
+            (folder / "data.csv").write_text("".join(line for line, _ in zip(source, range(rows + 1), strict=False)))
+        return folder
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def penguins_csv() -> Path:
+    """The 344 penguins, with empty cells."""
+    return package_folder("palmerpenguins") / "data" / "penguins.csv"
