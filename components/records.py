@@ -24,7 +24,7 @@ _CHECKSUM = struct.Struct("<I")
 
 
 def encode(batch: pa.RecordBatch) -> list[bytes]:
-    """Returns the rows of a record batch as serialized tf.Example, one each; null and empty lists are left out."""
+    """Returns the rows of a record batch as serialized tf.Example, one each; a null is a feature without values."""
     return list(coders.RecordBatchToExamplesEncoder(None).Encode(batch))
 
 

@@ -1,0 +1,30 @@
+.DEFAULT_GOAL := help
+.PHONY: help environment demo test lint format bench generate lock
+HOST_PYTHON := $(shell command -v python3 || echo uv run --no-project python)
+
+help:  ## show this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
+
+environment:  ## make .venv from the lock file (the other targets do it first; at once when nothing changed)
+	@$(HOST_PYTHON) bootstrap.py
+
+demo: environment  ## run the Chicago taxi pipeline on real data, then ask the pushed model
+	@.venv/bin/penstock run examples/taxi/pipeline.yaml
+	@.venv/bin/penstock predict examples/taxi/pipeline.yaml --rows 3
+
+test: environment  ## run all tests
+	@.venv/bin/python -m pytest
+
+lint: environment  ## check style and types
+	@.venv/bin/ruff check . && .venv/bin/ruff format --check .
+	@.venv/bin/mypy -p penstock.components -p penstock.pipelines -p penstock.trainer
+
+format: environment  ## rewrite the sources in the house style
+	@.venv/bin/ruff check --fix . ; .venv/bin/ruff format .
+
+bench: environment  ## time Penstock and TFX's LocalDagRunner side by side (about twenty minutes)
+	@.venv/bin/python benchmarks/side_by_side.py
+
+lock: environment  ## resolve requirements.lock anew from pyproject.toml
+	@.toolchain/tools/bin/uv pip compile pyproject.toml --all-extras --universal --python-version 3.12 \
+	  --generate-hashes --no-emit-index-url --quiet -o requirements.lock

@@ -1,0 +1,87 @@
+"""User modules: publishing by content, importing siblings, the user's own lines in errors."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from penstock.components import modules
+from penstock.components.errors import ModuleError
+
+
+@pytest.fixture(autouse=True)
+def _own_import_state(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.setattr(sys, "modules", dict(sys.modules))
+
+
+def write_module(folder: Path, text: str, name: str = "user_module.py") -> Path:
+    folder.mkdir(exist_ok=True)
+    (folder / name).write_text(text)
+    return folder / name
+
+
+def test_a_published_module_imports_its_siblings_and_packages(tmp_path: Path) -> None:
+    source = write_module(
+        tmp_path / "src", "import sibling_a\nfrom pack_a.deep import depth\nvalue = sibling_a.one + depth\n"
+    )
+    write_module(tmp_path / "src", "one = 1\n", "sibling_a.py")
+    write_module(tmp_path / "src" / "pack_a", "", "__init__.py")
+    write_module(tmp_path / "src" / "pack_a" / "deep", "depth = 41\n", "__init__.py")
+    published = modules.publish(source, tmp_path / "store")
+    source.write_text("raise SystemExit('the run must not see later edits')")
+    assert modules.load(str(published)).value == 42
+
+
+def test_the_published_path_changes_with_the_content_of_any_file(tmp_path: Path) -> None:
+    source = write_module(tmp_path / "src", "a = 1\n")
+    first = modules.publish(source, tmp_path / "store")
+    assert modules.publish(source, tmp_path / "store") == first
+    write_module(tmp_path / "src", "b = 1\n", "other.py")
+    second = modules.publish(source, tmp_path / "store")
+    assert second != first
+    assert first.is_file(), "an earlier run keeps its copy"
+
+
+def test_a_dotted_path_is_pinned_by_content() -> None:
+    pinned = modules.pin("json.decoder")
+    name, _, digest = pinned.partition("@")
+    assert name == "json.decoder"
+    assert len(digest) == 16
+    assert modules.load(pinned).JSONDecoder is __import__("json").JSONDecoder
+
+
+def test_an_unknown_dotted_path_is_named() -> None:
+    with pytest.raises(ModuleError, match="no module 'no_such_package.mod'"):
+        modules.pin("no_such_package.mod")
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    for use in (lambda path: modules.publish(path, tmp_path), lambda path: modules.load(str(path))):
+        with pytest.raises(ModuleError, match=r"gone\.py does not exist"):
+            use(tmp_path / "gone.py")
+
+
+def test_a_missing_function_names_the_nearest(tmp_path: Path) -> None:
+    module = modules.load(str(write_module(tmp_path, "def preprocess_fn(inputs): ...\n", "near.py")))
+    with pytest.raises(ModuleError, match="expected a function 'preprocessing_fn'; did you mean 'preprocess_fn'"):
+        modules.function(module, "preprocessing_fn")
+    assert modules.optional_function(module, "preprocessing_fn") is None
+    assert modules.function(module, "preprocess_fn") is module.preprocess_fn
+
+
+def test_what_user_code_raises_is_shown_with_its_own_lines(tmp_path: Path) -> None:
+    text = "import json\n\ndef run_fn(args):\n    return inner(args)\n\ndef inner(args):\n    return json.loads('{')\n"
+    module = modules.load(str(write_module(tmp_path, text, "raises.py")))
+    with pytest.raises(ModuleError, match="run_fn raised JSONDecodeError") as caught:
+        modules.call("run_fn", module.run_fn, None)
+    assert "return inner(args)" in caught.value.details
+    assert "json.loads('{')" in caught.value.details
+    assert "modules.py" not in caught.value.details
+    assert "decoder.py" not in caught.value.details
+
+
+def test_a_module_that_does_not_import_is_shown_with_its_own_lines(tmp_path: Path) -> None:
+    with pytest.raises(ModuleError, match="import raised ZeroDivisionError") as caught:
+        modules.load(str(write_module(tmp_path, "value = 1 / 0\n", "broken.py")))
+    assert "value = 1 / 0" in caught.value.details

@@ -1,0 +1,107 @@
+"""TFRecord files and record batches, against TensorFlow's own reader and writer."""
+
+import gzip
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+import tensorflow as tf
+
+from penstock.components import records
+from penstock.components.errors import DataError
+
+BATCH = pa.record_batch(
+    {
+        "age": pa.array([[1], None, [2, 3]], pa.list_(pa.int64())),
+        "name": pa.array([[b"a"], [b"\xff\x00"], []], pa.list_(pa.large_binary())),
+        "fare": pa.array([[0.5], [1.5], None], pa.list_(pa.float32())),
+    }
+)
+
+
+def test_tensorflow_reads_what_is_written(tmp_path: Path) -> None:
+    path = tmp_path / "data_tfrecord-00000-of-00001.gz"
+    examples = records.encode(BATCH)
+    records.write(path, examples)
+    assert list(tf.data.TFRecordDataset(str(path), "GZIP").as_numpy_iterator()) == examples
+    first = tf.train.Example.FromString(examples[0])
+    assert first.features.feature["age"].int64_list.value == [1]
+    missing = tf.train.Example.FromString(examples[1]).features.feature["age"]
+    assert missing.WhichOneof("kind") is None
+
+
+@pytest.mark.parametrize("compression", ["GZIP", ""])
+def test_what_tensorflow_writes_is_read(tmp_path: Path, compression: str) -> None:
+    path = str(tmp_path / "records")
+    expected = [bytes([number % 256]) * (number * 37) for number in range(500)]
+    with tf.io.TFRecordWriter(path, compression) as writer:
+        for record in expected:
+            writer.write(record)
+    batches = list(records.read(Path(path), batch_size=64))
+    assert [len(batch) for batch in batches] == [64] * 7 + [52]
+    assert [record for batch in batches for record in batch] == expected
+
+
+def test_a_batch_survives_the_round_trip(tmp_path: Path) -> None:
+    path = tmp_path / "data.gz"
+    records.write(path, records.encode(BATCH))
+    (batch,) = records.read_batches([path])
+    assert batch.schema.names == ["age", "fare", "name"]
+    assert batch.column("age").to_pylist() == [[1], None, [2, 3]]
+    assert batch.column("name").to_pylist()[1] == [b"\xff\x00"]
+
+
+def test_the_same_records_are_the_same_bytes(tmp_path: Path) -> None:
+    for name in ("one.gz", "two.gz"):
+        records.write(tmp_path / name, (bytes([number % 7]) * 99 for number in range(40_000)))
+    assert (tmp_path / "one.gz").read_bytes() == (tmp_path / "two.gz").read_bytes()
+
+
+def test_several_gzip_members_are_one_file(tmp_path: Path) -> None:
+    records.write(tmp_path / "one.gz", [b"a"])
+    records.write(tmp_path / "two.gz", [b"b"])
+    both = tmp_path / "both.gz"
+    both.write_bytes((tmp_path / "one.gz").read_bytes() + (tmp_path / "two.gz").read_bytes())
+    assert list(records.read(both)) == [[b"a", b"b"]]
+
+
+def test_a_file_that_was_cut_off_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "data.gz"
+    records.write(path, [b"record" * 100] * 1000)
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(DataError, match=r"data\.gz: the gzip data ends early"):
+        list(records.read(path))
+
+
+def test_a_plain_file_that_ends_in_a_record_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "data"
+    records.write(tmp_path / "data.gz", [b"one", b"two"])
+    path.write_bytes(gzip.decompress((tmp_path / "data.gz").read_bytes())[:-3])
+    with pytest.raises(DataError, match="ends in the middle of record 2"):
+        list(records.read(path))
+
+
+@pytest.mark.parametrize(("position", "message"), [(0, "record 1 is damaged"), (13, "record 1 is damaged")])
+def test_a_flipped_bit_is_found(tmp_path: Path, position: int, message: str) -> None:
+    records.write(tmp_path / "data.gz", [b"one", b"two"])
+    content = bytearray(gzip.decompress((tmp_path / "data.gz").read_bytes()))
+    content[position] ^= 1
+    (tmp_path / "data").write_bytes(content)
+    with pytest.raises(DataError, match=message):
+        list(records.read(tmp_path / "data"))
+
+
+def test_records_that_are_no_examples_are_named(tmp_path: Path) -> None:
+    records.write(tmp_path / "data.gz", [b"\xff\xff not an example"])
+    with pytest.raises(DataError, match=r"data\.gz: expected serialized tf\.Examples"):
+        list(records.read_batches([tmp_path / "data.gz"]))
+
+
+def test_a_failed_write_leaves_nothing(tmp_path: Path) -> None:
+    def endless() -> object:
+        yield b"one"
+        raise RuntimeError("source failed")
+
+    with pytest.raises(RuntimeError, match="source failed"):
+        records.write(tmp_path / "data.gz", endless())  # type: ignore[arg-type]
+    assert list(tmp_path.iterdir()) == []
