@@ -1,6 +1,6 @@
 """Examples as Arrow record batches of list columns (TFXIO's form) and as gzip TFRecord files of tf.Example.
 
-The coders are tfx_bsl's C++, which does not import TensorFlow. Files are the same bytes for the same records.
+Reading decodes in tfx_bsl's C++, which does not import TensorFlow. Files are the same bytes for the same records.
 """
 
 import struct
@@ -13,7 +13,7 @@ import google_crc32c
 import pyarrow as pa
 from tfx_bsl.cc.tfx_bsl_extension import coders  # type: ignore[import-untyped]
 
-from penstock.components import storage
+from penstock.components import example_encoder, storage
 from penstock.components.errors import DataError
 
 BATCH_SIZE = 8192
@@ -25,7 +25,7 @@ _CHECKSUM = struct.Struct("<I")
 
 def encode(batch: pa.RecordBatch) -> list[bytes]:
     """Returns the rows of a record batch as serialized tf.Example, one each; a null is a feature without values."""
-    return list(coders.RecordBatchToExamplesEncoder(None).Encode(batch))
+    return list(example_encoder.encode(batch).to_pylist())
 
 
 def decode(examples: Sequence[bytes], schema: Any = None) -> pa.RecordBatch:

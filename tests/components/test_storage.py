@@ -13,9 +13,14 @@ from penstock.components.errors import DataError, PenstockError, UserError, expl
 def test_a_body_that_fails_leaves_the_file_as_it_was(tmp_path: Path) -> None:
     path = tmp_path / "file"
     storage.write_text(path, "before")
-    with pytest.raises(RuntimeError), storage.replacing(path) as temporary:
-        temporary.write_text("half")
-        raise RuntimeError
+
+    def fail_half_way() -> None:
+        with storage.replacing(path) as temporary:
+            temporary.write_text("half")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail_half_way()
     assert path.read_text() == "before"
     assert os.listdir(tmp_path) == ["file"]
 
