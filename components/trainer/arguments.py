@@ -1,0 +1,62 @@
+"""The JSON parameters of the Trainer: train_args, eval_args and custom_config."""
+
+import difflib
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from penstock.components.artifacts import check_split_name
+from penstock.components.errors import ConfigError
+
+# The names of TFX's TrainArgs and EvalArgs, and how protobuf spells them in JSON.
+_KEYS = {"splits": "splits", "num_steps": "num_steps", "numSteps": "num_steps"}
+
+
+@dataclass(frozen=True)
+class StepArgs:
+    """TFX's TrainArgs and EvalArgs: the splits to read, and the number of batches; None for no limit."""
+
+    splits: tuple[str, ...]
+    num_steps: int | None
+
+
+def parse_step_args(name: str, value: str, default_split: str) -> StepArgs:
+    """Reads `{"splits": [...], "num_steps": N}`; a ConfigError says what is wrong with it, by the parameter's name."""
+    given = _json_object(name, value, 'an object such as {"splits": ["train"], "num_steps": 1000}')
+    for key in given:
+        if key not in _KEYS:
+            nearest = difflib.get_close_matches(key, _KEYS, n=1) or ["splits' or 'num_steps"]
+            raise ConfigError(f"{name}: unknown key {key!r}; did you mean {nearest[0]!r}?")
+    known = {_KEYS[key]: item for key, item in given.items()}
+    splits = known.get("splits") or [default_split]
+    if not isinstance(splits, list) or not all(isinstance(split, str) for split in splits):
+        raise ConfigError(f"{name}.splits: expected a list of names, received {splits!r}")
+    for split in splits:
+        check_split_name(split)
+    return StepArgs(tuple(splits), _steps(name, known.get("num_steps")))
+
+
+def parse_custom_config(value: str) -> dict[str, Any] | None:
+    """Reads custom_config; None if it is absent or `null`."""
+    return _json_object("custom_config", value, "an object") if value and value.strip() != "null" else None
+
+
+def _json_object(name: str, value: str, expected: str) -> dict[str, Any]:
+    try:
+        parsed = json.loads(value or "{}")
+    except json.JSONDecodeError as error:
+        raise ConfigError(f"{name}: expected {expected} as JSON, received {value!r}: {error}") from None
+    if not isinstance(parsed, dict):
+        raise ConfigError(f"{name}: expected {expected}, received {parsed!r}")
+    return parsed
+
+
+def _steps(name: str, value: Any) -> int | None:
+    """A whole number, also as protobuf's JSON and KFP may write it: "100", 100.0."""
+    try:
+        steps = 0 if value is None else int(value)
+        if isinstance(value, bool) or steps < 0 or (isinstance(value, float) and steps != value):
+            raise ValueError
+    except (TypeError, ValueError, OverflowError):
+        raise ConfigError(f"{name}.num_steps: expected a whole number of batches, received {value!r}") from None
+    return steps or None

@@ -1,0 +1,69 @@
+"""The Trainer component."""
+
+from typing import Optional
+
+from kfp.dsl import Artifact, Dataset, Input, Model, Output
+
+from penstock.components.wrapper import component
+
+
+@component
+def trainer(
+    model: Output[Model],
+    model_run: Output[Artifact],
+    examples: Input[Dataset],
+    transform_graph: Optional[Input[Artifact]] = None,
+    schema: Optional[Input[Artifact]] = None,
+    statistics: Optional[Input[Artifact]] = None,
+    base_model: Optional[Input[Model]] = None,
+    hyperparameters: Optional[Input[Artifact]] = None,
+    module_file: str = "",
+    run_fn: str = "",
+    train_args: str = "",
+    eval_args: str = "",
+    custom_config: str = "",
+) -> None:
+    """Trains a model by calling the user's `run_fn(fn_args)`, as TFX's Trainer does.
+
+    The seeds of Python, NumPy, TensorFlow and Keras are set to a fixed value before the user's module is imported, so
+    that a rerun trains the same way; a module that wants another seed sets its own.
+
+    Args:
+        examples: The examples to train on: Transform's, or ExampleGen's.
+        transform_graph: What Transform learnt; `fn_args.transform_graph_path`.
+        schema: The schema of the examples; `fn_args.schema_path`.
+        statistics: Statistics of the examples; they set `fn_args.num_examples`, the rows of each split.
+        base_model: A model to start from; `fn_args.base_model` is its serving model.
+        hyperparameters: Hyperparameters as JSON, such as the Tuner's best; `fn_args.hyperparameters`.
+        module_file: The user's module: a path that ends in `.py`, or a dotted path. One of `module_file` and `run_fn`
+            is needed.
+        run_fn: With `module_file`, the name of the function in it (default `run_fn`); without, the function's dotted
+            path, `package.module.function`.
+        train_args: JSON `{"splits": [...], "num_steps": N}`: the splits to train on (default `["train"]`) and the
+            number of batches; 0 or nothing is passed on as None.
+        eval_args: The same for evaluation while training (default `["eval"]`).
+        custom_config: A JSON object, passed on as `fn_args.custom_config`.
+
+    Returns:
+        model: The model: `Format-Serving/`, a SavedModel, and `Format-TFMA/` if run_fn wrote one.
+        model_run: What run_fn logs while it trains: TensorBoard's event files.
+    """
+    from penstock.components.trainer import executor
+
+    result = executor.run(
+        model=model.path,
+        model_run=model_run.path,
+        examples=examples.path,
+        transform_graph=transform_graph.path if transform_graph else None,
+        schema=schema.path if schema else None,
+        statistics=statistics.path if statistics else None,
+        base_model=base_model.path if base_model else None,
+        hyperparameters=hyperparameters.path if hyperparameters else None,
+        module_file=module_file,
+        run_fn=run_fn,
+        train_args=train_args,
+        eval_args=eval_args,
+        custom_config=custom_config,
+    )
+    model.metadata.update(result.metadata["model"])
+    model_run.metadata.update(result.metadata["model_run"])
