@@ -209,16 +209,41 @@ class ModelBlessing(Artifact):
 
     def read(self) -> bool:
         """Returns whether the model is blessed; a ModelError if the folder holds neither mark or both."""
-        marks = {name for name in (self.BLESSED, self.NOT_BLESSED) if (self.root / name).is_file()}
-        if len(marks) != 1:
-            found = " and ".join(sorted(marks)) or "neither"
-            raise ModelError(f"blessing at {self.root}: expected one of BLESSED and NOT_BLESSED, found {found}")
-        return marks == {self.BLESSED}
+        return _read_mark(self.root, self.BLESSED, self.NOT_BLESSED)
+
+
+@dataclass(frozen=True)
+class InfraBlessing(Artifact):
+    """An empty file `INFRA_BLESSED` or `INFRA_NOT_BLESSED`."""
+
+    BLESSED: ClassVar[str] = "INFRA_BLESSED"
+    NOT_BLESSED: ClassVar[str] = "INFRA_NOT_BLESSED"
+
+    def read(self) -> bool:
+        """Returns whether the model could be served; a ModelError if the folder holds neither mark or both."""
+        return _read_mark(self.root, self.BLESSED, self.NOT_BLESSED)
 
 
 @dataclass(frozen=True)
 class PushedModel(Artifact):
-    """A copy of the serving model, as it was pushed."""
+    """A copy of the serving model, as it was pushed: `saved_model.pb …`."""
+
+
+def _read_mark(folder: Path, blessed: str, not_blessed: str) -> bool:
+    marks = {name for name in (blessed, not_blessed) if (folder / name).is_file()}
+    if len(marks) != 1:
+        found = " and ".join(sorted(marks)) or "neither"
+        raise ModelError(f"blessing at {folder}: expected one of {blessed} and {not_blessed}, found {found}")
+    return marks == {blessed}
+
+
+def saved_model_digest(folder: Path) -> str:
+    """Returns the SHA-256, in hexadecimal, of what a SavedModel computes: all of its files but one.
+
+    `fingerprint.pb` holds checksums of the others and a random number, new at every save.
+    """
+    files = (path for path in folder.rglob("*") if path.is_file() and path != folder / "fingerprint.pb")
+    return storage.digest(files, folder)
 
 
 def read_statistics(path: Path) -> "statistics_pb2.DatasetFeatureStatisticsList":

@@ -7,6 +7,10 @@ import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+from penstock.components.errors import ConfigError
+
+_MOUNTS = {"gs": Path("/gcs"), "s3": Path("/s3"), "minio": Path("/minio")}
+
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
@@ -39,13 +43,40 @@ def write_text(path: Path, content: str) -> None:
     write_bytes(path, content.encode())
 
 
-def copy_tree(source: Path, target: Path, last: Sequence[str] = ()) -> None:
-    """Copies a folder; files named in `last` come last, in their order, for readers that watch for them."""
+def copy_tree(source: Path, target: Path, last: Sequence[str] = (), link: bool = False) -> None:
+    """Copies a folder; files named in `last` come last, in their order, for readers that watch for them.
+
+    With `link` the copies are hard links where the file system makes them: for files that nobody changes in place.
+    """
     files = sorted(path for path in source.rglob("*") if path.is_file())
     for path in sorted(files, key=lambda path: last.index(path.name) + 1 if path.name in last else 0):
         copy = target / path.relative_to(source)
         with replacing(copy) as temporary:
-            shutil.copyfile(path, temporary)
+            if not (link and _linked(path, temporary)):
+                shutil.copyfile(path, temporary)
+
+
+def _linked(path: Path, copy: Path) -> bool:
+    try:
+        os.link(path.resolve(), copy)
+    except OSError:  # another file system, or one without hard links
+        return False
+    return True
+
+
+def local_path(uri: str) -> Path:
+    """Returns the path of a local folder, or of one of an object store where its bucket is mounted.
+
+    KFP mounts `gs://bucket` at `/gcs/bucket`, `s3://bucket` at `/s3/bucket`, `minio://bucket` at `/minio/bucket`.
+    """
+    scheme, separator, rest = uri.partition("://")
+    if not separator:
+        return Path(uri)
+    if scheme == "file":
+        return Path(rest)
+    if scheme in _MOUNTS and _MOUNTS[scheme].is_dir():
+        return _MOUNTS[scheme] / rest
+    raise ConfigError(f"expected a local folder, or a bucket that is mounted as KFP does it, received {uri!r}")
 
 
 def digest(paths: Iterable[Path], root: Path) -> str:

@@ -1,0 +1,28 @@
+"""The LatestBlessedModel component."""
+
+from kfp.dsl import Input, Model, Output
+
+from penstock.components.wrapper import component
+
+
+@component
+def latest_blessed_model(model: Output[Model], candidate: Input[Model], pipeline_root: str) -> None:
+    """Finds the newest blessed model under the pipeline root that differs from the candidate.
+
+    It asks no metadata service but looks for the blessings that earlier Evaluators wrote, so it works alike on all
+    targets. A rerun of an unchanged pipeline finds the same baseline as the run before, since the candidate's own
+    blessing does not count. It looks at the world, so it is never cached.
+
+    Args:
+        candidate: The model that is about to be evaluated.
+        pipeline_root: The folder under which all runs of the pipeline write their artifacts.
+
+    Returns:
+        model: The model found: the artifact's URI is that model's own, metadata `found` is 1. If there is none, an
+            empty folder, and `found` is 0.
+    """
+    from penstock.components.latest_blessed_model import executor
+
+    result = executor.run(candidate=candidate.path, pipeline_root=pipeline_root)
+    model.uri = result.uri or model.uri
+    model.metadata.update(result.metadata["model"])
