@@ -1,0 +1,92 @@
+"""The transformation itself: shards of examples through the transform graph into transformed files and statistics."""
+
+import functools
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import cloudpickle
+import pyarrow as pa
+from tensorflow_metadata.proto.v0 import schema_pb2
+from tensorflow_transform import impl_helper
+
+from penstock.components import records
+from penstock.components.transform import accumulating, statistics
+from penstock.components.transform.reading import Reader
+
+
+@dataclass(frozen=True)
+class File:
+    """What becomes of a file: its own statistics are taken, it is transformed, the result is written."""
+
+    source: Path
+    analyzed: bool
+    transformed: bool
+    target: Path | None = None
+
+
+@dataclass(frozen=True)
+class Shard:
+    model: Path  # the transform_fn
+    schema: bytes  # of the transformed data
+    reader: Reader
+    files: tuple[File, ...]
+    options: bytes | None = field(repr=False)  # cloudpickle of the StatsOptions before and after; None: no statistics
+
+
+@dataclass(frozen=True)
+class ShardResult:
+    """Partial statistics are empty bytes where none are taken."""
+
+    rows: int  # read
+    transformed_rows: int
+    before: bytes  # partial statistics of the analyzed files
+    after: bytes  # those of the transformed data
+
+
+def transform(shard: Shard) -> ShardResult:
+    """The shard function: reads each file once, in batches of up to 8192 rows."""
+    accumulating.prepare_worker()
+    return _Pass(shard).run()
+
+
+class _Pass:
+    def __init__(self, shard: Shard):
+        self._shard = shard
+        self._before = self._after = None
+        if shard.options is not None:
+            self._before, self._after = map(statistics.Passing, cloudpickle.loads(shard.options))
+        self._rows = self._transformed_rows = 0
+
+    def run(self) -> ShardResult:
+        for file in self._shard.files:
+            if file.target is None:
+                for _ in self._batches(file):
+                    pass
+            else:
+                records.write(file.target, (row for batch in self._batches(file) for row in records.encode(batch)))
+        before, after = (b"" if passing is None else passing.result() for passing in (self._before, self._after))
+        return ShardResult(self._rows, self._transformed_rows, before, after)
+
+    def _batches(self, file: File) -> Iterator[pa.RecordBatch]:
+        """Yields the transformed batches of a file; the statistics see what passes."""
+        reader, schema = self._shard.reader, self._shard.schema
+        for batch in reader.batches(file.source):
+            self._rows += batch.num_rows
+            if self._before is not None and file.analyzed:
+                self._before.add(batch)
+            if not file.transformed:
+                continue
+            model = accumulating.load(self._shard.model, reader)
+            outputs = accumulating.apply(model, reader.tensors(batch, file.source), file.source)
+            transformed = _converter(schema).convert(outputs)
+            self._transformed_rows += transformed.num_rows
+            if self._after is not None:
+                self._after.add(transformed)
+            yield transformed
+
+
+@functools.lru_cache(maxsize=2)
+def _converter(schema: bytes) -> Any:
+    return impl_helper.make_tensor_to_arrow_converter(schema_pb2.Schema.FromString(schema))

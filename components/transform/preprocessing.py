@@ -1,0 +1,151 @@
+"""The user's preprocessing function: found, bound to its configuration, traced and checked."""
+
+import difflib
+import functools
+import inspect
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+from tensorflow_transform import analyzer_nodes, annotators, graph_tools, impl_helper, nodes, tf2_utils
+
+from penstock.components import modules
+from penstock.components.errors import ConfigError, ModuleError, PenstockError
+
+PreprocessingFn = Callable[[dict[str, Any]], dict[str, Any]]
+
+
+def find(module_file: str, name: str, default: str) -> Callable[..., Any]:
+    """Returns the user's function as TFX resolves it.
+
+    `module_file` alone: its function `default`. With a plain `name`: that function of the file. `name` alone: a dotted
+    path `package.module.function`. Raises a ConfigError for anything else, a ModuleError if the function is missing.
+    """
+    if module_file and "." not in name:
+        return modules.function(modules.load(module_file), name or default)
+    if "." in name and not module_file:
+        path, _, wanted = name.rpartition(".")
+        return modules.function(modules.load(path), wanted)
+    raise ConfigError(f"{default}: expected either module_file or a dotted path, received {module_file!r} and {name!r}")
+
+
+def find_optional(module_file: str, name: str, default: str) -> Callable[..., Any] | None:
+    """As `find`, but None if nothing is named and the file has no function `default`."""
+    if name:
+        return find(module_file, name, default)
+    return modules.optional_function(modules.load(module_file), default) if module_file else None
+
+
+def bind(function: Callable[..., Any], custom_config: str) -> Callable[..., Any]:
+    """Returns the function with `custom_config` (a JSON object, {} if empty) bound, if it has that parameter."""
+    try:
+        config = json.loads(custom_config) if custom_config else {}
+    except json.JSONDecodeError as error:
+        raise ConfigError(f"custom_config: expected a JSON object: {error}") from None
+    if not isinstance(config, dict):
+        raise ConfigError(f"custom_config: expected a JSON object, received {custom_config!r:.80}")
+    if "custom_config" not in inspect.signature(function).parameters:
+        return function
+    return functools.partial(function, custom_config=config)
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A preprocessing function whose result is checked before TensorFlow sees it. Picklable if the function is."""
+
+    function: Callable[..., Any]
+
+    def __call__(self, inputs: dict[str, Any]) -> dict[str, Any]:
+        names = sorted(inputs)
+        try:
+            outputs = self.function(inputs)
+        except KeyError as error:
+            self._explain_key(error, names)
+            raise
+        if not isinstance(outputs, dict) or not outputs:
+            what = "an empty dictionary" if outputs == {} else type(outputs).__name__
+            raise ModuleError(
+                f"preprocessing_fn: expected a dictionary of tensors by feature name, received {what}: return "
+                "{'name': tensor, …}"
+            )
+        for name, value in outputs.items():
+            if not isinstance(name, str) or not tf.is_tensor(value):
+                raise ModuleError(
+                    f"preprocessing_fn: expected a Tensor, SparseTensor or RaggedTensor for feature {name!r}, received "
+                    f"{type(value).__name__}"
+                )
+        return outputs
+
+    def _explain_key(self, error: KeyError, names: list[str]) -> None:
+        """Raises a ModuleError if the key looks like a feature that the schema does not have."""
+        key = error.args[0] if error.args else None
+        if isinstance(key, str) and key not in names:
+            nearest = difflib.get_close_matches(key, names, n=1)
+            hint = f"; did you mean {nearest[0]!r}?" if nearest else f"; it has {', '.join(names)}"
+            details = modules.user_lines(error)
+            raise ModuleError(f"preprocessing_fn: the schema has no feature {key!r}{hint}", details) from error
+
+
+@dataclass(frozen=True)
+class Traced:
+    """A preprocessing function as a graph, and what is known of it before any data is read."""
+
+    function: PreprocessingFn
+    specs: Mapping[str, Any]
+    folder: Path  # temporary assets
+    graph: Any
+    inputs: Mapping[str, Any]
+    outputs: Mapping[str, Any]
+    analyze_columns: frozenset[str]  # the inputs that analyzers depend on
+    transform_columns: frozenset[str]  # the inputs that outputs depend on
+    fingerprint: Mapping[str, Any]  # of its analyzers: each later trace must agree
+    asset_map: Mapping[str, str]
+
+    @property
+    def columns(self) -> frozenset[str]:
+        return self.analyze_columns | self.transform_columns
+
+
+def trace(function: PreprocessingFn, specs: Mapping[str, Any], folder: Path) -> Traced:
+    """Traces the function; what the user's code raises becomes a ModuleError with his own lines."""
+    graph, inputs, outputs = call(impl_helper.trace_preprocessing_function, function, specs, False, str(folder))
+    if graph.get_collection(tf.compat.v1.GraphKeys.TRAINABLE_VARIABLES):
+        raise ModuleError("preprocessing_fn: expected no trainable variables; they belong into the trainer")
+    sources = graph_tools.SourcedTensorsVisitor()
+    for sink in graph.get_collection(analyzer_nodes.TENSOR_REPLACEMENTS):
+        nodes.Traverser(sources).visit_value_node(sink.future)
+    flat = tf.nest.flatten(outputs, expand_composites=True)
+    _, control = tf2_utils.strip_and_get_tensors_and_control_dependencies(flat)
+    analyzed = graph_tools.get_dependent_inputs(graph, inputs, [*sources.sourced_tensors, *control])
+    transformed = graph_tools.get_dependent_inputs(graph, inputs, outputs)
+    asset_map = dict(annotators.get_asset_annotations(graph))
+    annotators.clear_asset_annotations(graph)
+    fingerprint = graph_tools.get_analyzers_fingerprint(graph, inputs)
+    return Traced(
+        function,
+        specs,
+        folder,
+        graph,
+        inputs,
+        outputs,
+        frozenset(analyzed),
+        frozenset(transformed),
+        fingerprint,
+        asset_map,
+    )
+
+
+def call(step: Callable[..., Any], *args: Any) -> Any:
+    """Calls a step of TFT's that runs the user's function; errors become a ModuleError with the user's lines."""
+    try:
+        return modules.call("preprocessing_fn", step, *args)
+    except PenstockError as error:
+        cause: BaseException | None = error
+        while cause is not None:  # the check's own error may arrive wrapped by TensorFlow
+            if isinstance(cause, ModuleError) and cause.message.startswith("preprocessing_fn:"):
+                raise cause from None
+            cause = cause.__cause__ or cause.__context__
+        raise
