@@ -5,7 +5,6 @@ Run by side_by_side.py in a process of its own. Writes the seconds of each compo
 
 import argparse
 import json
-import logging
 import os
 import time
 from pathlib import Path
@@ -16,6 +15,7 @@ import tensorflow_model_analysis as tfma
 from google.protobuf import json_format
 from tensorflow_model_analysis.proto import config_pb2
 from tfx import v1 as tfx
+from tfx.orchestration.portable import launcher
 
 # TFMA 0.52 does not re-export its configuration messages, and TFX's Evaluator takes them from there.
 for message in ("EvalConfig", "ModelSpec", "SlicingSpec", "MetricsSpec", "Options"):
@@ -69,20 +69,23 @@ def create_pipeline(arguments: argparse.Namespace) -> tfx.dsl.Pipeline:
     )
 
 
-class ComponentTimes(logging.Handler):
-    """Reads LocalDagRunner's two lines about each component."""
+def time_components() -> dict[str, float]:
+    """Returns the seconds of each component, filled while the pipeline runs.
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.started: dict[str, float] = {}
-        self.seconds: dict[str, float] = {}
+    LocalDagRunner logs when a component starts and ends, but some components turn the log level down.
+    """
+    seconds: dict[str, float] = {}
+    launch = launcher.Launcher.launch
 
-    def emit(self, record: logging.LogRecord) -> None:
-        if record.msg == "Component %s is running." and isinstance(record.args, tuple):
-            self.started[str(record.args[0])] = time.monotonic()
-        elif record.msg == "Component %s is finished." and isinstance(record.args, tuple):
-            name = str(record.args[0])
-            self.seconds[name] = time.monotonic() - self.started[name]
+    def timed_launch(self: launcher.Launcher) -> object:
+        started = time.monotonic()
+        try:
+            return launch(self)
+        finally:
+            seconds[self._pipeline_node.node_info.id] = time.monotonic() - started
+
+    launcher.Launcher.launch = timed_launch
+    return seconds
 
 
 def main() -> None:
@@ -92,11 +95,9 @@ def main() -> None:
     for name in ("train-steps", "eval-steps"):
         parser.add_argument(f"--{name}", type=int, required=True)
     arguments = parser.parse_args()
-    logger, times = logging.getLogger("absl"), ComponentTimes()
-    logger.setLevel(logging.INFO)
-    logger.addHandler(times)
+    seconds = time_components()
     tfx.orchestration.LocalDagRunner().run(create_pipeline(arguments))
-    Path(arguments.times).write_text(json.dumps(times.seconds))
+    Path(arguments.times).write_text(json.dumps(seconds))
 
 
 if __name__ == "__main__":

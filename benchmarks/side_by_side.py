@@ -1,0 +1,217 @@
+"""Times Penstock and TFX's LocalDagRunner on the same data, module file, steps, slices and machine, in turn.
+
+    python benchmarks/side_by_side.py [--rounds 3] [--only taxi flights scale rerun]
+
+Prints, for each data set, the wall and processor seconds of the whole processes, the peak memory, and the seconds of
+each component with their ratios (medians over the rounds), and ends with one line of JSON that holds the same.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from penstock.pipelines import config
+
+ROOT = Path(__file__).resolve().parent.parent
+EXAMPLES = {"taxi": ROOT / "examples" / "taxi", "flights": ROOT / "examples" / "flights"}
+# Penstock's tasks that do the work of TFX's components.
+TASKS = {
+    "CsvExampleGen": ["input-resolver", "csv-example-gen"],
+    "StatisticsGen": ["statistics-gen"],
+    "SchemaGen": ["schema-gen"],
+    "ExampleValidator": ["example-validator"],
+    "Transform": ["transform"],
+    "Trainer": ["trainer"],
+    "LatestBlessedModel": ["latest-blessed-model"],
+    "Evaluator": ["evaluator"],
+    "Pusher": ["pusher"],
+}
+
+
+@dataclass
+class Measurement:
+    """One run of a whole process and of all that it started. Memory in MB."""
+
+    wall: float
+    cpu: float
+    peak_rss: float  # of the largest single process
+    peak_total: float  # of all processes together, shared pages counted once (PSS)
+    components: dict[str, float] = field(default_factory=dict)
+
+
+def measure(command: list[str], log: Path) -> Measurement:
+    """Runs a command to its end; raises if it fails."""
+    with open(log, "w") as output:
+        started = time.monotonic()
+        process = subprocess.Popen(
+            command, stdout=output, stderr=subprocess.STDOUT, env={**os.environ, "PYTHONPATH": ""}
+        )
+        watch = Memory(process.pid)
+        watch.start()
+        _, status, usage = os.wait4(process.pid, 0)
+        wall = time.monotonic() - started
+        process.returncode = os.waitstatus_to_exitcode(status)
+        watch.stop()
+    if process.returncode:
+        sys.exit(f"{' '.join(command[:4])} … ended with {process.returncode}:\n{log.read_text()[-3000:]}")
+    return Measurement(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, watch.peak / 1e6)
+
+
+class Memory(threading.Thread):
+    """Samples the memory of a process and all below it, twice a second."""
+
+    def __init__(self, process: int):
+        super().__init__(daemon=True)
+        self.peak, self._process, self._stopped = 0.0, process, threading.Event()
+
+    def run(self) -> None:
+        while not self._stopped.wait(0.5):
+            try:
+                root = psutil.Process(self._process)
+                self.peak = max(self.peak, sum(map(_share, [root, *root.children(recursive=True)])))
+            except psutil.NoSuchProcess:
+                return
+
+    def stop(self) -> None:
+        self._stopped.set()
+        self.join()
+
+
+def _share(process: psutil.Process) -> float:
+    try:
+        return float(process.memory_full_info().pss)
+    except (psutil.NoSuchProcess, psutil.AccessDenied):
+        return 0.0
+
+
+def run_tfx(name: str, folder: Path) -> Measurement:
+    settings = config.load(EXAMPLES[name] / "pipeline.yaml")
+    assert settings.training and settings.evaluation and settings.module_file
+    data, times = folder / "data", folder / "times.json"
+    data.mkdir(parents=True)
+    for source in Path(settings.data.input_base).glob("*.csv"):
+        (data / source.name).symlink_to(source)
+    command = [sys.executable, str(ROOT / "benchmarks" / "tfx_pipeline.py"), f"--data={data}", f"--root={folder}"]
+    command += [f"--module-file={settings.module_file}", f"--eval-config={settings.evaluation.text(settings.label)}"]
+    command += [f"--train-steps={settings.training.train_steps}", f"--eval-steps={settings.training.eval_steps}"]
+    measured = measure([*command, f"--times={times}"], folder / "log.txt")
+    measured.components = json.loads(times.read_text())
+    return measured
+
+
+def run_penstock(name: str, folder: Path, *extra: str) -> Measurement:
+    folder.mkdir(parents=True, exist_ok=True)
+    config_file = str(EXAMPLES[name] / "pipeline.yaml")
+    command = [str(Path(sys.executable).with_name("penstock")), "run", config_file, "--set", f"pipeline_root={folder}"]
+    command += ["--set", f"push.directory={folder / 'serving_model'}", *extra]
+    measured = measure(command, folder / "log.txt")
+    record = json.loads(max(folder.glob("*/run.json")).read_text())
+    seconds = {task["name"]: task["seconds"] for task in record["tasks"] if task["seconds"] is not None}
+    measured.components = {
+        component: sum(seconds.get(task, 0.0) for task in tasks) for component, tasks in TASKS.items()
+    }
+    return measured
+
+
+def compare(name: str, rounds: int, scratch: Path) -> dict[str, Any]:
+    """Runs both sides in turn; returns the medians and the ratios Penstock / TFX."""
+    ours, theirs = [], []
+    for number in range(rounds):
+        theirs.append(run_tfx(name, scratch / f"{name}-tfx-{number}"))
+        ours.append(run_penstock(name, scratch / f"{name}-penstock-{number}"))
+    penstock, tfx = median(ours), median(theirs)
+    pairs = {key: (getattr(penstock, key), getattr(tfx, key)) for key in ("wall", "cpu", "peak_rss", "peak_total")}
+    components = {key: (penstock.components[key], tfx.components[key]) for key in TASKS if key in tfx.components}
+    first_two = [sum(side.components[key] for key in ("CsvExampleGen", "StatisticsGen")) for side in (penstock, tfx)]
+    components["CsvExampleGen + StatisticsGen"] = (first_two[0], first_two[1])
+    print(f"\n{name:32}{'Penstock':>10}{'TFX':>10}{'ratio':>8}")
+    for key, (mine, other) in {**pairs, **components}.items():
+        print(f"  {key:30}{mine:10.2f}{other:10.2f}{mine / max(other, 1e-9):8.3f}")
+    return {
+        **{f"{key}_ratio": round(mine / other, 4) for key, (mine, other) in pairs.items()},
+        "components": {key: round(mine / max(other, 1e-9), 4) for key, (mine, other) in components.items()},
+        "penstock": asdict(penstock),
+        "tfx": asdict(tfx),
+    }
+
+
+def median(runs: list[Measurement]) -> Measurement:
+    def of(values: list[float]) -> float:
+        return round(statistics.median(values), 3)
+
+    components = {key: of([run.components[key] for run in runs]) for key in runs[0].components}
+    figures = {key: of([getattr(run, key) for run in runs]) for key in ("wall", "cpu", "peak_rss", "peak_total")}
+    return Measurement(**figures, components=components)
+
+
+def scale(scratch: Path) -> dict[str, Any]:
+    """Ingestion and statistics of the flights once and ten times over: time at most in proportion, bounded memory."""
+    source = EXAMPLES["flights"] / "data" / "flights.csv"
+    results = {}
+    for times in (1, 10):
+        folder = scratch / f"scale-{times}"
+        folder.mkdir()
+        header, _, rows = source.read_text().partition("\n")
+        with open(folder / "flights.csv", "w") as file:
+            file.write(header + "\n")
+            for _ in range(times):
+                file.write(rows)
+        del rows
+        nothing_else = [f"{key}=null" for key in ("training", "evaluation", "push", "validation", "transform")]
+        overrides = [f"data.path={folder / 'flights.csv'}", "module_file=null", *nothing_else]
+        extra = [word for assignment in overrides for word in ("--set", assignment)]
+        results[times] = run_penstock("flights", scratch / f"scale-run-{times}", *extra)
+    one, ten = ({key: run.components[key] for key in ("CsvExampleGen", "StatisticsGen")} for run in results.values())
+    growth = sum(ten.values()) / sum(one.values())
+    print(f"\nflights ten times over: {sum(one.values()):.2f} s -> {sum(ten.values()):.2f} s ({growth:.1f} times),")
+    print(f"  peak {results[10].peak_rss:.0f} MB in the largest process, {results[10].peak_total:.0f} MB in all")
+    return {
+        "time_growth": round(growth, 2),
+        "peak_rss_mb": round(results[10].peak_rss),
+        "peak_total_mb": round(results[10].peak_total),
+    }
+
+
+def rerun(scratch: Path) -> dict[str, Any]:
+    """The taxi pipeline again with nothing changed."""
+    folder = scratch / "rerun"
+    first = run_penstock("taxi", folder)
+    again = run_penstock("taxi", folder)
+    print(f"\ntaxi again, nothing changed: {again.wall:.2f} s (first run {first.wall:.1f} s)")
+    return {"wall": round(again.wall, 2)}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--only", nargs="*", default=["taxi", "flights", "scale", "rerun"])
+    arguments = parser.parse_args()
+    if not (EXAMPLES["flights"] / "data" / "flights.csv").exists():
+        subprocess.run([sys.executable, str(EXAMPLES["flights"] / "prepare.py")], check=True)
+    scratch = Path(tempfile.mkdtemp(prefix="penstock-bench-"))
+    results: dict[str, Any] = {}
+    try:
+        for name in arguments.only:
+            if name in EXAMPLES:
+                results[name] = compare(name, arguments.rounds, scratch)
+            else:
+                results[name] = {"scale": scale, "rerun": rerun}[name](scratch)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    print(json.dumps(results))
+
+
+if __name__ == "__main__":
+    main()
