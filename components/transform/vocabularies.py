@@ -20,7 +20,6 @@ from tensorflow_transform.beam import analyzer_impls
 from penstock.components import modules, records, storage
 
 _Order = analyzers._VocabOrderingType
-_Accumulated = analyzers.WeightedMeanAndVarCombiner.accumulator_class
 # (count, or weight, or information; or the pair of information and frequency) and token, as Beam has them.
 Entry = tuple[Any, Any]
 type Counts = pa.Table
@@ -35,6 +34,7 @@ class Tokens:
         self._type = pa.large_binary() if input_dtype == tf.string.name else pa.int64()
         self._tables: list[pa.Table] = []
         self._values: dict[Any, Any] = {}
+        self._combiner = _means_combiner(ordering)
 
     def add(self, batch: tuple[np.ndarray, ...]) -> None:
         """Adds the values of a batch: 1-D tokens; with weights, labels and counts as the ordering asks for."""
@@ -50,13 +50,14 @@ class Tokens:
         else:
             weighted = self._ordering == _Order.WEIGHTED_MUTUAL_INFORMATION
             pairs = analyzer_impls._flatten_to_key_and_means_accumulator_list(batch, compute_weighted=weighted)
-            _combine_means(self._values, pairs, weighted)
+            _combine_means(self._values, pairs, self._combiner)
         if len(self._tables) > 16:  # keep what is held in proportion to the distinct tokens
             self._tables = [_sum(self._tables, self._type)]
 
     def result(self) -> Accumulator:
-        counted = self._ordering in (_Order.FREQUENCY, _Order.WEIGHTED_FREQUENCY)
-        return _sum(self._tables, self._type) if counted else self._values
+        if self._ordering in (_Order.FREQUENCY, _Order.WEIGHTED_FREQUENCY):
+            return _sum(self._tables, self._type)
+        return self._values
 
     def entries(self, result: Accumulator) -> Iterable[Entry]:
         """Returns the (token, value) pairs, as TFT's cache coder takes them."""
@@ -78,19 +79,18 @@ def merge(
         tables = [table for table in tables if table.num_rows]
         return _sum(tables, tables[0].schema.field("token").type if tables else pa.large_binary())
     values: dict[Any, Any] = {}
+    combiner = _means_combiner(ordering)
     for part in accumulators:
         items = part.items() if isinstance(part, dict) else part
         if ordering == _Order.WEIGHTED_LABELS:
             for token, value in items:
                 values[token] = analyzer_impls.sum_labeled_weights([values.get(token, (0.0, [])), value])
         else:
-            cast = (
-                (token, value if isinstance(value, _Accumulated) else _Accumulated(*value)) for token, value in items
-            )
-            _combine_means(values, cast, ordering == _Order.WEIGHTED_MUTUAL_INFORMATION)
+            _combine_means(values, items, combiner)
     if ordering == _Order.WEIGHTED_LABELS:
         return [(value, token) for token, value in values.items()]
-    return _mutual_information(operation, values)
+    # In float32, as Beam hands them on.
+    return _mutual_information(operation, {token: combiner.extract_output(value) for token, value in values.items()})
 
 
 def prune(operation: analyzer_nodes.VocabularyPrune, merged: Counts | list[Entry]) -> list[Entry]:
@@ -171,11 +171,15 @@ def _from_pairs(entries: list[Entry], ordering: int) -> pa.Table:
     return _table(pa.array(tokens, token_type), pa.array(values, value_type))
 
 
-def _combine_means(into: dict[Any, Any], items: Iterable[Entry], weighted: bool) -> None:
-    combiner = analyzer_impls._WeightedMeanCombineFn(output_shape=(None,), compute_weighted=weighted)
+def _combine_means(into: dict[Any, Any], items: Iterable[Entry], combiner: Any) -> None:
     for token, value in items:
         known = into.get(token)
         into[token] = combiner.add_input(combiner.create_accumulator() if known is None else known, value)
+
+
+def _means_combiner(ordering: int) -> Any:
+    weighted = ordering == _Order.WEIGHTED_MUTUAL_INFORMATION
+    return analyzer_impls._WeightedMeanCombineFn(output_shape=(None,), compute_weighted=weighted)
 
 
 def _mutual_information(operation: analyzer_nodes.VocabularyMerge, values: dict[Any, Any]) -> list[Entry]:
