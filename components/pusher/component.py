@@ -1,0 +1,44 @@
+"""The Pusher component."""
+
+from typing import Optional
+
+from kfp.dsl import Artifact, Input, Model, Output
+
+from penstock.components.wrapper import component
+
+
+@component
+def pusher(
+    pushed_model: Output[Model],
+    model: Input[Model],
+    model_blessing: Optional[Input[Artifact]] = None,
+    infra_blessing: Optional[Input[Artifact]] = None,
+    push_destination: str = "",
+) -> None:
+    """Copies a blessed model to `<base_directory>/<version>/`, which a model server watches.
+
+    The version is the time in Unix seconds, and always higher than every version there is. A version appears whole or
+    not at all. The model that is already the newest version is not written again; its version is reported. What is
+    not blessed is not pushed: that is no error, metadata `pushed` is 0. Without any blessing the model is pushed.
+    It acts on the world, so it is never cached.
+
+    Args:
+        model: The model; its serving model is pushed.
+        model_blessing: The Evaluator's blessing of the model.
+        infra_blessing: The InfraValidator's blessing of the model.
+        push_destination: JSON `{"filesystem": {"base_directory": "..."}}`.
+
+    Returns:
+        pushed_model: A copy of the serving model; metadata `pushed` (1 or 0), `pushed_destination` (the version's
+            folder) and `pushed_version`.
+    """
+    from penstock.components.pusher import executor
+
+    result = executor.run(
+        pushed_model=pushed_model.path,
+        model=model.path,
+        model_blessing=model_blessing.path if model_blessing else None,
+        infra_blessing=infra_blessing.path if infra_blessing else None,
+        push_destination=push_destination,
+    )
+    pushed_model.metadata.update(result.metadata["pushed_model"])

@@ -1,0 +1,105 @@
+"""The Pusher's work: the blessings are read again, then the model is pushed."""
+
+import difflib
+import json
+import logging
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from penstock.components import artifacts, progress, storage
+from penstock.components.artifacts import InfraBlessing, Model, ModelBlessing
+from penstock.components.errors import ConfigError
+from penstock.components.pusher import filesystem
+
+logger = logging.getLogger(__name__)
+_EXPECTED = '{"filesystem": {"base_directory": "<folder>"}}'
+_VERSIONINGS = ("AUTO", "UNIX_TIMESTAMP")
+
+
+@dataclass(frozen=True)
+class Result:
+    """Metadata of `pushed_model`."""
+
+    metadata: dict[str, dict[str, Any]]
+
+
+def run(
+    *,
+    pushed_model: str,
+    model: str,
+    model_blessing: str | None = None,
+    infra_blessing: str | None = None,
+    push_destination: str = "",
+) -> Result:
+    """Pushes the serving model of `model`, if every blessing given says yes (filesystem.push says how).
+
+    The arguments are the component's (component.py describes them), artifacts being folders. Raises a ConfigError for
+    a wrong destination, a ModelError if there is no serving model or a blessing holds no mark, a UserError if the
+    destination cannot be written.
+    """
+    with progress.task("Pusher"):
+        base = _base_directory(push_destination)
+        serving = Model(Path(model)).require_serving()
+        refused = _refusal(model_blessing, infra_blessing)
+        if refused:
+            logger.info("not pushed: %s", refused)
+            return Result({"pushed_model": artifacts.metadata(pushed=0)})
+        version = filesystem.push(serving, base)
+        verb = "pushed to" if version.new else "already the newest version, nothing written:"
+        logger.info("model %s %s", verb, version.folder)
+        storage.copy_tree(serving, Path(pushed_model), last=[filesystem.SAVED_MODEL], link=True)
+    return Result(
+        {
+            "pushed_model": artifacts.metadata(
+                pushed=1, pushed_destination=str(version.folder), pushed_version=str(version.number)
+            )
+        }
+    )
+
+
+def _refusal(model_blessing: str | None, infra_blessing: str | None) -> str:
+    """Returns why the model may not be pushed; empty if it may."""
+    if model_blessing is not None and not ModelBlessing(Path(model_blessing)).read():
+        return f"the Evaluator did not bless the model ({model_blessing})"
+    if infra_blessing is not None and not InfraBlessing(Path(infra_blessing)).read():
+        return f"the InfraValidator did not bless the model ({infra_blessing})"
+    if model_blessing is None and infra_blessing is None:
+        logger.warning("pushing a model that nothing validated: give the Pusher the blessing of an Evaluator")
+    return ""
+
+
+def _base_directory(push_destination: str) -> Path:
+    """Reads push_destination, JSON of TFX's PushDestination, whose keys protobuf also spells in camel case."""
+    try:
+        destination = json.loads(push_destination or "null")
+    except json.JSONDecodeError as error:
+        raise ConfigError(f"push_destination: expected JSON such as {_EXPECTED}: {error}") from None
+    filesystem_ = _only(destination, "push_destination", {"filesystem": "filesystem"}).get("filesystem")
+    keys = {"base_directory": "base_directory", "baseDirectory": "base_directory", "versioning": "versioning"}
+    settings = _only(filesystem_, "push_destination.filesystem", keys)
+    if settings.get("versioning", "AUTO") not in _VERSIONINGS:
+        raise ConfigError(
+            f"push_destination.filesystem.versioning: expected one of {', '.join(_VERSIONINGS)}, received "
+            f"{settings['versioning']!r}"
+        )
+    base = settings.get("base_directory")
+    if not isinstance(base, str) or not base:
+        raise ConfigError(f"push_destination.filesystem.base_directory: expected a folder, received {base!r}")
+    return storage.local_path(base).absolute()
+
+
+def _only(value: Any, name: str, keys: dict[str, str]) -> dict[str, Any]:
+    """Returns an object's items by their own names; a ConfigError names one that is not known, and the nearest."""
+    if not isinstance(value, dict):
+        raise ConfigError(f"{name}: expected {_EXPECTED}, received {value!r}")
+    for key in value:
+        if key not in keys:
+            nearest = difflib.get_close_matches(key, keys, n=1) or [next(iter(keys))]
+            raise ConfigError(f"{name}: unknown key {key!r}; did you mean {nearest[0]!r}?")
+    return {keys[key]: item for key, item in value.items()}
+
+
+if __name__ == "__main__":
+    run(**json.loads(sys.argv[1]))
