@@ -1,0 +1,282 @@
+"""The configuration of a training pipeline: what a person writes, checked, with every default in one place.
+
+Names are TFX's and KFP's. Paths are relative to the configuration file; `package:NAME/path` is inside an installed
+package. Sections that are left out leave out their components (pipelines/training.py).
+"""
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, PositiveInt, model_validator
+
+from penstock.pipelines import config_file
+from penstock.pipelines.evaluation import Evaluation
+from penstock.pipelines.section import AnyPath, ExistingFile, ExistingPath, Section, is_remote
+
+SCHEMA_FILE = Path(__file__).with_name("config.schema.json")
+_WILD = re.compile(r"[*?\[{]")
+_FORMATS = {
+    "csv": (".csv", ".csv.gz", ".tsv", ".tsv.gz"),
+    "parquet": (".parquet", ".pq"),
+    "tfrecord": (".tfrecord", ".tfrecords", ".tfrecord.gz", ".tfrecords.gz"),
+}
+SplitName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
+
+
+class Csv(Section):
+    """How CSV files are written."""
+
+    delimiter: str | None = Field(None, description="The character between cells, by default a comma.")
+    quote_char: str | None = Field(None, description='The character around quoted cells, by default ".')
+    encoding: str | None = Field(None, description="The files' encoding, by default utf-8.")
+    null_values: list[str] | None = Field(None, description="Cells that mean a missing value, beside the empty one.")
+    column_names: list[str] | None = Field(None, description="Names of the columns, for files without a header.")
+
+
+class RollingRange(Section):
+    """The newest spans."""
+
+    num_spans: PositiveInt = Field(description="How many spans, the newest among them.")
+    start_span_number: int | None = Field(None, ge=0, description="No span before this one.")
+
+
+class StaticRange(Section):
+    """Named spans."""
+
+    start_span_number: int = Field(ge=0, description="The first span.")
+    end_span_number: int = Field(ge=0, description="The last span.")
+
+
+class RangeConfig(Section):
+    """Which spans are read, where the pattern has {SPAN} or {YYYY}, {MM} and {DD}; by default the newest one."""
+
+    rolling_range: RollingRange | None = Field(None, description="The newest spans.")
+    static_range: StaticRange | None = Field(None, description="Spans by their numbers.")
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if (self.rolling_range is None) == (self.static_range is None):
+            raise ValueError("expected either rolling_range or static_range")
+        return self
+
+
+class Data(Section):
+    """Where the data is and how it is written."""
+
+    path: AnyPath = Field(
+        description="A file, a folder, or a pattern with *, {SPAN}, {VERSION} or {YYYY}{MM}{DD}; relative to this "
+        "file, or package:NAME/path inside an installed package."
+    )
+    format: Literal["csv", "parquet", "tfrecord"] | None = Field(
+        None, description="csv, parquet or tfrecord (of tf.Example); by default as the files' suffix says, else csv."
+    )
+    splits: dict[SplitName, str] = Field(
+        default={}, description="Splits that the data comes in: name to pattern, relative to path."
+    )
+    range_config: RangeConfig | None = Field(None, description="Which spans are read, by default the newest one.")
+    csv: Csv | None = Field(None, description="How CSV files are written.")
+
+    @model_validator(mode="after")
+    def _there(self) -> Self:
+        if not is_remote(self.path) and not _WILD.search(self.path) and not Path(self.path).exists():
+            raise ValueError(f"path: {self.path} does not exist: expected a file, a folder or a pattern")
+        if self.splits and (_WILD.search(self.path) or Path(self.path).is_file()):
+            raise ValueError("splits: expected path to be the folder that the splits' patterns are relative to")
+        if self.csv is not None and self.file_format != "csv":
+            raise ValueError(f"csv: expected no CSV options for {self.file_format} data")
+        return self
+
+    @property
+    def input_base(self) -> str:
+        """The folder that patterns are relative to."""
+        base, _ = self._parts()
+        return base
+
+    @property
+    def patterns(self) -> dict[str, str]:
+        """The patterns of the input splits, relative to `input_base`; empty for TFX's default, all files of a folder."""
+        _, pattern = self._parts()
+        return self.splits or ({"single_split": pattern} if pattern else {})
+
+    @property
+    def file_format(self) -> Literal["csv", "parquet", "tfrecord"]:
+        if self.format is not None:
+            return self.format
+        names = [self.path, *self.splits.values()]
+        if not is_remote(self.path) and Path(self.path).is_dir() and not self.splits:
+            names = sorted(entry.name for entry in Path(self.path).iterdir())
+        for name, suffixes in _FORMATS.items():
+            if any(written.lower().endswith(suffixes) for written in names):
+                return name  # type: ignore[return-value]
+        return "csv"
+
+    def _parts(self) -> tuple[str, str]:
+        wild = _WILD.search(self.path)
+        if wild:
+            base = self.path[: wild.start()].rpartition("/")[0]
+            return base, self.path[len(base) + 1 :]
+        if not is_remote(self.path) and Path(self.path).is_file():
+            return str(Path(self.path).parent), Path(self.path).name
+        return self.path, ""
+
+
+class Splits(Section):
+    """The splits that examples are divided into."""
+
+    hash_buckets: dict[SplitName, PositiveInt] = Field(
+        default={"train": 2, "eval": 1}, description="Buckets of each split: its share of the examples.", min_length=1
+    )
+    partition_feature: str | None = Field(
+        None, description="The feature that decides the split, so that equal values stay together; else the record."
+    )
+
+
+class Schema(Section):
+    """The schema: inferred from the training data, or a curated file."""
+
+    file: ExistingFile | None = Field(None, description="A schema.pbtxt to use instead of an inferred schema.")
+    infer_feature_shape: bool = Field(True, description="Whether features that are always there get a fixed shape.")
+
+
+class Statistics(Section):
+    """How statistics are computed."""
+
+    sample_rate: float | None = Field(None, gt=0, le=1, description="The share of the examples to look at.")
+    exclude_splits: list[SplitName] = Field(default=[], description="Splits without statistics.")
+    stats_options: dict[str, Any] = Field(default={}, description="More options of tfdv.StatsOptions.")
+
+
+class Validation(Section):
+    """What happens with anomalies, and which statistics the data is compared with."""
+
+    fail_on_anomalies: bool = Field(False, description="Whether anomalies end the run before anything is trained.")
+    exclude_splits: list[SplitName] = Field(default=[], description="Splits that are not validated.")
+    previous_statistics: ExistingPath | None = Field(
+        None, description="Statistics of an earlier span, for the schema's drift comparators."
+    )
+    serving_statistics: ExistingPath | None = Field(
+        None, description="Statistics of serving data, for the schema's skew comparators."
+    )
+
+
+class Transform(Section):
+    """How the module's preprocessing_fn is applied."""
+
+    preprocessing_fn: str = Field("preprocessing_fn", description="The name of the function in the module.")
+    stats_options_updater_fn: str | None = Field(None, description="The name of the updater, if the module has one.")
+    analyze: list[SplitName] = Field(default=["train"], min_length=1, description="Splits that analyzers learn from.")
+    transform: list[SplitName] = Field(default=[], description="Splits that are transformed, by default all of them.")
+    materialize: bool = Field(True, description="Whether transformed examples are written, and trained on.")
+    custom_config: dict[str, Any] | None = Field(None, description="The preprocessing_fn's custom_config.")
+    analyzer_cache: ExistingPath | None = Field(None, description="An updated_analyzer_cache of an earlier run.")
+    disable_analyzer_cache: bool = Field(False, description="Whether no analyzer cache is read or written.")
+    disable_statistics: bool = Field(False, description="Whether pre- and post-transform statistics are left out.")
+
+
+class Training(Section):
+    """How the module's run_fn is called."""
+
+    run_fn: str = Field("run_fn", description="The name of the function in the module.")
+    train_steps: int = Field(0, ge=0, description="FnArgs.train_steps; 0 leaves it to run_fn.")
+    eval_steps: int = Field(0, ge=0, description="FnArgs.eval_steps; 0 leaves it to run_fn.")
+    train_splits: list[SplitName] = Field(default=["train"], min_length=1, description="Splits that train_files hold.")
+    eval_splits: list[SplitName] = Field(default=["eval"], min_length=1, description="Splits that eval_files hold.")
+    custom_config: dict[str, Any] | None = Field(None, description="FnArgs.custom_config.")
+    hyperparameters: ExistingFile | None = Field(None, description="A JSON file, read into FnArgs.hyperparameters.")
+    base_model: ExistingPath | None = Field(None, description="A Model artifact to start from: FnArgs.base_model.")
+
+
+class Push(Section):
+    """Where a blessed model goes."""
+
+    directory: AnyPath = Field(description="The folder that gets a version, <unix seconds>/, for each pushed model.")
+
+
+class Config(Section):
+    """A training pipeline."""
+
+    name: str = Field(
+        pattern=r"^[a-z0-9][a-z0-9-]{0,127}$",
+        description="The pipeline's name: small letters, digits and dashes. By default the name of the file's folder.",
+    )
+    data: Data = Field(description="Where the data is and how it is written.")
+    label: str | None = Field(None, description="The feature to predict: absent from requests, so from SERVING.")
+    module_file: ExistingFile | None = Field(
+        None, description="The Python file with run_fn and, for Transform, preprocessing_fn: TFX's module file."
+    )
+    module_path: str | None = Field(
+        None, pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$", description="The same as a dotted path: package.module."
+    )
+    splits: Splits | None = Field(None, description="Output splits, by default train 2 : eval 1.")
+    schema_: Schema = Field(Schema(), alias="schema", description="The schema: inferred, or a curated file.")
+    statistics: Statistics = Field(Statistics(), description="How statistics are computed.")
+    validation: Validation | None = Field(Validation(), description="Anomalies; null leaves ExampleValidator out.")
+    transform: Transform | None = Field(
+        Transform(), description="Transform; null leaves it out, as does a module without a preprocessing_fn."
+    )
+    training: Training | None = Field(None, description="How the model is trained; left out, nothing is.")
+    evaluation: Evaluation | None = Field(None, description="How the model is evaluated and when it is blessed.")
+    push: Push | None = Field(None, description="Where a blessed model goes.")
+    engine: Literal["local"] = Field("local", description="What maps the heavy steps over their shards.")
+    pipeline_root: AnyPath = Field(description="The folder of all runs. By default runs/<name> beside this file.")
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.module_file and self.module_path:
+            raise ValueError("expected either module_file or module_path, received both")
+        if self.training and not self.module:
+            raise ValueError("training: expected a module_file (or module_path) with run_fn")
+        for name in ("evaluation", "push"):
+            if getattr(self, name) and not self.training:
+                raise ValueError(f"{name}: there is no model: expected a training section")
+        if self.data.splits and self.splits:
+            raise ValueError("splits: expected either data.splits or splits: data that comes in splits keeps them")
+        self._check_splits()
+        return self
+
+    @property
+    def module(self) -> str | None:
+        return self.module_file or self.module_path
+
+    @property
+    def split_names(self) -> list[str]:
+        """The names of the splits that the examples have."""
+        if len(self.data.splits) > 1:
+            return list(self.data.splits)
+        return list((self.splits or Splits()).hash_buckets)
+
+    def _check_splits(self) -> None:
+        used: list[tuple[str, Iterable[str]]] = [("statistics.exclude_splits", self.statistics.exclude_splits)]
+        if self.validation:
+            used.append(("validation.exclude_splits", self.validation.exclude_splits))
+        if self.transform and self.module:
+            used += [("transform.analyze", self.transform.analyze), ("transform.transform", self.transform.transform)]
+        if self.training:
+            used += [("training.train_splits", self.training.train_splits)]
+            used += [("training.eval_splits", self.training.eval_splits)]
+        if self.evaluation:
+            used.append(("evaluation.splits", self.evaluation.splits or ["eval"]))
+        for key, names in used:
+            for name in names:
+                if name not in self.split_names:
+                    raise ValueError(f"{key}: no split {name!r}: expected one of {', '.join(self.split_names)}")
+
+
+def load(path: Path, assignments: Iterable[str] = ()) -> Config:
+    """Reads a configuration with overrides (`key.key=value`); a ConfigError tells what is wrong and where."""
+    document = config_file.read(path)
+    config_file.override(document, assignments)
+    folder = path.absolute().parent
+    values = document.values
+    values.setdefault("name", re.sub(r"[^a-z0-9]+", "-", folder.name.lower()).strip("-") or "pipeline")
+    values.setdefault("pipeline_root", f"runs/{values['name']}")
+    return config_file.validate(document, Config, folder)
+
+
+def json_schema() -> dict[str, Any]:
+    """Returns the JSON Schema of a configuration file, which editors complete from."""
+    schema = Config.model_json_schema(by_alias=True, mode="validation")
+    schema["required"] = [name for name in schema["required"] if name not in ("name", "pipeline_root")]
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": SCHEMA_FILE.name, **schema}
