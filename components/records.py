@@ -3,13 +3,16 @@
 Reading decodes in tfx_bsl's C++, which does not import TensorFlow. Files are the same bytes for the same records.
 """
 
+import contextlib
+import itertools
 import struct
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import google_crc32c
+import numpy as np
 import pyarrow as pa
 from tfx_bsl.cc.tfx_bsl_extension import coders  # type: ignore[import-untyped]
 
@@ -36,23 +39,39 @@ def decode(examples: Sequence[bytes], schema: Any = None) -> pa.RecordBatch:
 
 def write(path: Path, records: Iterable[bytes]) -> None:
     """Writes a gzip TFRecord file, whole or not at all."""
+    with writer(path) as write_some:
+        iterator = iter(records)
+        while some := list(itertools.islice(iterator, BATCH_SIZE)):
+            write_some(some)
+
+
+@contextlib.contextmanager
+def writer(path: Path) -> Iterator[Callable[[Sequence[bytes]], None]]:
+    """Gives a function that appends records to a gzip TFRecord file, which is there, whole, when the body succeeded."""
     with storage.replacing(path) as temporary, open(temporary, "wb") as file:
         compressor = zlib.compressobj(level=1, wbits=31)  # gzip without a time stamp
-        checksum = google_crc32c.value
-        parts: list[bytes] = []
-        for record in records:
-            length = _LENGTH.pack(len(record))
-            parts += (
-                length,
-                _CHECKSUM.pack(_mask(checksum(length))),
-                record,
-                _CHECKSUM.pack(_mask(checksum(record))),
-            )
-            if len(parts) >= 4 * BATCH_SIZE:
-                file.write(compressor.compress(b"".join(parts)))
-                parts.clear()
-        file.write(compressor.compress(b"".join(parts)))
+        headers = _Headers()
+
+        def write_some(records: Sequence[bytes]) -> None:
+            checksums = np.fromiter(map(google_crc32c.value, records), np.uint64, len(records))
+            footers = _mask(checksums).astype("<u4").tobytes()
+            parts: list[bytes] = [b""] * (3 * len(records))
+            parts[0::3] = [headers[len(record)] for record in records]
+            parts[1::3] = records
+            parts[2::3] = [footers[start : start + 4] for start in range(0, len(footers), 4)]
+            file.write(compressor.compress(b"".join(parts)))
+
+        yield write_some
         file.write(compressor.flush())
+
+
+class _Headers(dict[int, bytes]):
+    """What stands before a record of a given length: the length and its checksum."""
+
+    def __missing__(self, length: int) -> bytes:
+        packed = _LENGTH.pack(length)
+        self[length] = header = packed + _CHECKSUM.pack(_mask(google_crc32c.value(packed)))
+        return header
 
 
 def read(path: Path, batch_size: int = BATCH_SIZE) -> Iterator[list[bytes]]:
@@ -123,6 +142,6 @@ def _decompressed(path: Path) -> Iterator[bytes]:
             raise DataError(f"{path}: the gzip data ends early: the file was cut off")
 
 
-def _mask(checksum: int) -> int:
-    """TFRecord's masked CRC-32C: stored checksums of data that holds checksums stay distinct."""
+def _mask(checksum: Any) -> Any:
+    """TFRecord's masked CRC-32C (of an array too): stored checksums of data that holds checksums stay distinct."""
     return (((checksum >> 15) | (checksum << 17)) + 0xA282EAD8) & 0xFFFFFFFF

@@ -5,8 +5,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from google.protobuf.internal import encoder
-from tensorflow.core.example import feature_pb2
+from tensorflow.core.example import example_pb2
 
 from penstock.components import example_encoder
 from penstock.components.errors import DataError
@@ -29,6 +28,7 @@ BATCH = pa.record_batch(
         "zeta": column(INTEGERS, 300, pa.list_(pa.int64()), 1),
         "alpha": column(FLOATS, 300, pa.large_list(pa.float32()), 2),
         "été" * 60: column(STRINGS, 300, pa.list_(pa.large_binary()), 3),
+        "alphabet": column(INTEGERS, 300, pa.list_(pa.int64()), 5),
         "mid": column(STRINGS, 300, pa.large_list(pa.binary()), 4),
         "a": pa.array([[5]] * 300, pa.list_(pa.int32())),
         "nothing": pa.array([None] * 300, pa.list_(pa.null())),
@@ -37,11 +37,10 @@ BATCH = pa.record_batch(
 
 
 def reference(row: dict[str, Any], schema: pa.Schema) -> bytes:
-    """The features one by one through protobuf, joined in the order of their names: upb's own order is another."""
-    entries = []
-    for name, values in sorted(row.items(), key=lambda item: item[0].encode()):
-        features = feature_pb2.Features()
-        feature, kind = features.feature[name], schema.field(name).type.value_type
+    """What protobuf's deterministic serialization makes of the row."""
+    example = example_pb2.Example()
+    for name, values in row.items():
+        feature, kind = example.features.feature[name], schema.field(name).type.value_type
         if values is not None:
             if pa.types.is_integer(kind):
                 target: Any = feature.int64_list
@@ -49,9 +48,9 @@ def reference(row: dict[str, Any], schema: pa.Schema) -> bytes:
                 target = feature.float_list if pa.types.is_floating(kind) else feature.bytes_list
             target.SetInParent()
             target.value.extend(values)
-        entries.append(features.SerializeToString())
-    content = b"".join(entries)
-    return b"\x0a" + encoder._VarintBytes(len(content)) + content
+    example.features.SetInParent()
+    serialized: bytes = example.SerializeToString(deterministic=True)
+    return serialized
 
 
 @pytest.mark.parametrize("batch", [BATCH, BATCH.slice(17, 100), BATCH.slice(299), BATCH.slice(0, 0), BATCH.select([])])
@@ -63,3 +62,22 @@ def test_equals_protobufs_serialization(batch: pa.RecordBatch) -> None:
 def test_a_column_that_is_no_list_is_named() -> None:
     with pytest.raises(DataError, match="feature 'age': expected a column of lists, received int64"):
         example_encoder.encode(pa.record_batch({"age": pa.array([1])}))
+
+
+def test_skipped_nulls_are_features_that_the_row_lacks() -> None:
+    batch = BATCH.append_column("unknown", pa.nulls(300))
+    for row, serialized in zip(
+        batch.to_pylist(), example_encoder.encode(batch, skip_nulls=True).to_pylist(), strict=True
+    ):
+        example = example_pb2.Example.FromString(serialized)
+        present = {name for name, values in row.items() if values is not None} | {"unknown"}
+        assert set(example.features.feature) == present
+        assert example.SerializeToString(deterministic=True) == serialized
+
+
+def test_one_feature_equals_protobufs_serialization() -> None:
+    for name in ("zeta", "alpha", "mid"):
+        features = example_encoder.encode_feature(BATCH.column(name)).to_pylist()
+        for serialized, example in zip(features, example_encoder.encode(BATCH).to_pylist(), strict=True):
+            feature = example_pb2.Example.FromString(example).features.feature[name]
+            assert serialized == feature.SerializeToString(deterministic=True)
