@@ -1,0 +1,95 @@
+"""What a person sees of a run: a line for each task, live on a terminal, and a table at the end."""
+
+import json
+import sys
+import threading
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from penstock.pipelines.local.record import RunRecord, TaskRecord
+from penstock.pipelines.local.worker import PROGRESS_FILE
+
+_MARKS = {"done": "✓", "cached": "=", "failed": "✗", "skipped": "-"}
+
+
+class Display:
+    """Shows tasks as they run. On anything but a terminal a task is one line, at its end."""
+
+    def __init__(self, width: int) -> None:
+        self._width = width
+        self._live = sys.stderr.isatty()
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self, task: TaskRecord, folder: Path) -> None:
+        if self._live:
+            self._stop.clear()
+            self._thread = threading.Thread(target=self._tick, args=(task.name, folder, time.monotonic()), daemon=True)
+            self._thread.start()
+
+    def end(self, task: TaskRecord) -> None:
+        self.pause()
+        seconds = "" if task.seconds is None else f"{task.seconds:7.1f} s"
+        line = f"{_MARKS[task.status]} {task.name:{self._width}} {seconds:>9}  {_counts(task.counts)}"
+        self._print(line.rstrip() + ("  (cached)" if task.status == "cached" else ""))
+
+    def pause(self) -> None:
+        if self._thread:
+            self._stop.set()
+            self._thread.join()
+            self._thread = None
+
+    def _tick(self, name: str, folder: Path, started: float) -> None:
+        while not self._stop.wait(0.2):
+            counts = _counts(read_counts(folder))
+            line = f"… {name:{self._width}} {time.monotonic() - started:7.1f} s  {counts}"
+            sys.stderr.write(f"\r\x1b[2K{line[:110]}")
+            sys.stderr.flush()
+        sys.stderr.write("\r\x1b[2K")
+
+    def _print(self, line: str) -> None:
+        print(line, file=sys.stderr, flush=True)
+
+
+def read_counts(folder: Path) -> dict[str, int]:
+    """Returns the counts that a task has told so far."""
+    try:
+        lines = (folder / PROGRESS_FILE).read_text().splitlines()
+    except OSError:
+        return {}
+    for line in reversed(lines):
+        try:
+            return dict(json.loads(line).get("counts", {}))
+        except ValueError:  # the last line may be half-written
+            continue
+    return {}
+
+
+def table(run: RunRecord) -> str:
+    """Returns the run's tasks as a table: task, status, seconds, counts, why."""
+    rows = [("task", "status", "seconds", "counts", "why")]
+    for task in run.tasks:
+        seconds = "" if task.seconds is None else f"{task.seconds:.1f}"
+        rows.append((task.name, task.status, seconds, _counts(task.counts), task.reason))
+    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+    lines = []
+    for number, (name, status, seconds, counts, why) in enumerate(rows):
+        lines.append(
+            f"{name:{widths[0]}}  {status:{widths[1]}}  {seconds:>{widths[2]}}  {counts:{widths[3]}}  {why}".rstrip()
+        )
+        if number == 0:
+            lines.append("  ".join("-" * width for width in widths) + "  ---")
+    return "\n".join(lines)
+
+
+def blessing_lines(validation: dict[str, Any]) -> Iterable[str]:
+    """Yields the verdict on the model and a line for each threshold."""
+    yield "model: " + ("BLESSED" if validation.get("blessed") else "NOT BLESSED")
+    for reason in validation.get("reasons", []):
+        yield f"  {'✓' if reason.get('passed') else '✗'} {reason.get('sentence')}"
+
+
+def _counts(counts: dict[str, int]) -> str:
+    return ", ".join(f"{count:,} {unit}" for unit, count in counts.items())

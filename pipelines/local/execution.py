@@ -1,0 +1,258 @@
+"""A local run from its compiled pipeline to its summary."""
+
+import ast
+import importlib.util
+import json
+import logging
+import sys
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from kfp import components
+
+from penstock.components import errors
+from penstock.pipelines.local import record, report
+from penstock.pipelines.local.display import Display
+from penstock.pipelines.local.record import RunRecord, TaskRecord
+from penstock.pipelines.local.tasks import Tasks, in_place_of_subprocesses
+from penstock.pipelines.local.worker import LOG_FILE, Worker
+
+# What these components import is there in half a second; the others wait for TensorFlow.
+_LIGHT = {
+    "input_resolver", "csv_example_gen", "parquet_example_gen", "import_example_gen", "import_schema_gen",
+    "latest_blessed_model", "pusher",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """What came of a run. `blessing` is the evaluator's validation.json, `pushed` the folder of the pushed version."""
+
+    run_folder: Path
+    tasks: list[TaskRecord]
+    status: str
+    seconds: float
+    blessing: dict[str, Any] | None = None
+    pushed: str | None = None
+    failure: str | None = None
+    exit_code: int = 0
+
+
+def run(
+    spec_path: Path,
+    *,
+    name: str,
+    pipeline_root: Path,
+    arguments: dict[str, Any],
+    sources: dict[str, str],
+    no_cache: bool = False,
+    verbose: bool = False,
+) -> RunSummary:
+    """Runs a compiled pipeline on this machine and shows its progress on standard error.
+
+    Args:
+        spec_path: The compiled pipeline.
+        name: The pipeline's name; runs are `<pipeline_root>/<name>-<time>/`.
+        pipeline_root: The folder of all runs, of the cache and of the user's published modules.
+        arguments: The pipeline's parameters.
+        sources: Folders of published modules and the user's folders they were copied from, for messages.
+        no_cache: Whether every task is to run.
+        verbose: Whether kfp's own log is shown.
+
+    Raises KeyboardInterrupt after ending everything that was started.
+    """
+    root = pipeline_root.resolve()
+    root.mkdir(parents=True, exist_ok=True)
+    spec = next(yaml.safe_load_all(spec_path.read_text(encoding="utf-8")))
+    run_record = RunRecord(name, root, arguments)
+    names = _task_names(spec)
+    display = Display(max(map(len, names), default=10))
+    with _workers(spec, arguments) as worker_for:
+        tasks = Tasks(
+            root,
+            run_record,
+            display,
+            worker_for,
+            cacheable=lambda task: names.get(task, True),
+            before=record.last_keys(root, name),
+            use_cache=not no_cache,
+        )
+        try:
+            with in_place_of_subprocesses(tasks, root), _quiet(verbose):
+                components.load_component_from_file(str(spec_path))(**arguments)
+            run_record.status = "done"
+        except KeyboardInterrupt:
+            run_record.status = "interrupted"
+            raise
+        except RuntimeError:  # how kfp.local reports a failed task
+            if not any(task.status == "failed" for task in run_record.tasks):
+                raise
+            run_record.status = "failed"
+        finally:
+            display.pause()
+            _finish(run_record, names)
+    return _summary(run_record, sources)
+
+
+def _finish(run_record: RunRecord, names: dict[str, bool]) -> None:
+    run_record.seconds = round(time.time() - run_record.started, 3)
+    if not run_record.tasks:
+        return
+    for task in run_record.tasks:
+        if task.status == "running":
+            task.status = run_record.status
+    ran = {task.name for task in run_record.tasks}
+    why = "its condition was not met" if run_record.status == "done" else "the run ended before it"
+    run_record.tasks += [TaskRecord(task, "skipped", reason=why) for task in names if task not in ran]
+    run_record.write()
+    report.write(run_record)
+
+
+def _summary(run_record: RunRecord, sources: dict[str, str]) -> RunSummary:
+    evaluator, pusher = run_record.task("evaluator"), run_record.task("pusher")
+    failed = next((task for task in run_record.tasks if task.status == "failed"), None)
+    blessing = None
+    validation = run_record.folder / "evaluator" / "validation" / "validation.json"
+    if evaluator and evaluator.status in ("done", "cached") and validation.exists():
+        blessing = json.loads(validation.read_text())
+    pushed = pusher.outputs.get("pushed_model", {}).get("metadata", {}) if pusher else {}
+    return RunSummary(
+        run_record.folder,
+        run_record.tasks,
+        run_record.status,
+        run_record.seconds or 0.0,
+        blessing,
+        pushed.get("pushed_destination") if pushed.get("pushed") else None,
+        failure_text(failed, run_record.folder, sources) if failed else None,
+        int(failed.failure["exit_code"]) if failed and failed.failure else 0,
+    )
+
+
+def failure_text(task: TaskRecord, run_folder: Path, sources: dict[str, str]) -> str:
+    """Names the task, the cause in one sentence, the user's own lines, and the log. Paths are the user's own."""
+    failure = task.failure or {}
+    lines = [f"{task.name} failed: {failure.get('message')}"]
+    lines += [f"  {line}" for line in failure.get("details", "").splitlines()]
+    text = "\n".join(lines)
+    for published, own in sources.items():
+        text = text.replace(published, own)
+    return f"{text}\n  log: {run_folder / task.name / LOG_FILE}"
+
+
+@contextmanager
+def _workers(spec: dict[str, Any], arguments: dict[str, Any]) -> Iterator[Callable[[str], Worker]]:
+    """Starts a worker for light tasks and one for those that need TensorFlow; both end with the run."""
+    functions = [
+        executor["container"]["args"][-1] for executor in spec["deploymentSpec"]["executors"].values()
+        if "container" in executor
+    ]  # fmt: skip
+    sources = [
+        executor["container"]["command"][-1] for executor in spec["deploymentSpec"]["executors"].values()
+        if "container" in executor
+    ]  # fmt: skip
+    imports = {function: _imports(source) for function, source in zip(functions, sources, strict=True)}
+    light = [module for function in functions if function in _LIGHT for module in imports[function]]
+    heavy = [module for function in functions if function not in _LIGHT for module in imports[function]]
+    user = [value for value in arguments.values() if isinstance(value, str) and value.endswith(".py")]
+    third_party = [module for path in user for module in _imports(_read(path)) if importlib.util.find_spec(module)]
+    workers = {
+        True: Worker(dict.fromkeys(["kfp.dsl.executor", *light])),
+        False: Worker(dict.fromkeys(["kfp.dsl.executor", *heavy, *third_party])),
+    }
+    try:
+        yield lambda function: workers[function in _LIGHT]
+    finally:
+        for worker in workers.values():
+            worker.close()
+
+
+def _imports(source: str) -> list[str]:
+    """Returns the modules that a source imports anywhere, those of `from x import y` as x.y where that is a module."""
+    try:
+        tree = ast.parse(source)
+    except SyntaxError:  # the task that imports it will show the line
+        return []
+    found: list[str] = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            found += [node.module]
+            if node.module.startswith("penstock."):
+                found += [f"{node.module}.{alias.name}" for alias in node.names]
+    return found
+
+
+def _read(path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return ""
+
+
+def _task_names(spec: dict[str, Any]) -> dict[str, bool]:
+    """Returns the names of the tasks' folders, in the order of the pipeline, and whether each may be cached."""
+    names: dict[str, bool] = {}
+
+    def visit(dag: dict[str, Any]) -> None:
+        for task in _in_order(dag["tasks"]):
+            component = task["componentRef"]["name"]
+            inner = spec["components"][component]
+            if "dag" in inner:
+                visit(inner["dag"])
+            elif "container" in spec["deploymentSpec"]["executors"][inner["executorLabel"]]:
+                cacheable = bool(task.get("cachingOptions", {}).get("enableCache"))
+                names[component.removeprefix("comp-")] = cacheable
+
+    visit(spec["root"]["dag"])
+    return names
+
+
+def _in_order(tasks: dict[str, Any]) -> list[dict[str, Any]]:
+    done: dict[str, dict[str, Any]] = {}
+    while len(done) < len(tasks):
+        ready = [name for name, task in tasks.items() if name not in done
+                 and all(other in done for other in task.get("dependentTasks", []))]  # fmt: skip
+        done.update((name, tasks[name]) for name in ready)
+    return list(done.values())
+
+
+@contextmanager
+def _quiet(verbose: bool) -> Iterator[None]:
+    if verbose:
+        yield
+        return
+    level = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            yield
+        finally:
+            logging.disable(level)
+
+
+def explain(run_folder: Path) -> str:
+    """Returns, a line for each task of a run, whether it ran and why."""
+    try:
+        run_record = record.read(run_folder)
+    except (OSError, ValueError, TypeError, KeyError):
+        raise errors.UserError(
+            f"{run_folder} is no run: expected a folder with {record.FILE} (see `penstock runs`)"
+        ) from None
+    width = max((len(task.name) for task in run_record.tasks), default=0)
+    return "\n".join(f"{task.name:{width}}  {task.status:8} {task.reason}" for task in run_record.tasks)
+
+
+def require_runtime() -> None:
+    """Raises a UserError where what a local run needs is not installed."""
+    if importlib.util.find_spec("tensorflow") is None or importlib.util.find_spec("tfx_bsl") is None:
+        raise errors.UserError(
+            f"a local run needs the runtime: {Path(sys.executable).name} -m pip install 'penstock[runtime]'"
+        )

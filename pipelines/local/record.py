@@ -1,0 +1,75 @@
+"""The record of a run: `<run>/run.json`, written anew after every task, so that a killed run leaves one too."""
+
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from penstock.components import storage
+from penstock.pipelines.local.cache import Key
+
+FILE = "run.json"
+
+
+@dataclass
+class TaskRecord:
+    """What is known of a task. `status`: running, done, cached, failed or skipped."""
+
+    name: str
+    status: str
+    reason: str = ""
+    key: dict[str, Any] | None = None
+    seconds: float | None = None
+    counts: dict[str, int] = field(default_factory=dict)
+    inputs: dict[str, list[str]] = field(default_factory=dict)
+    outputs: dict[str, dict[str, Any]] = field(default_factory=dict)
+    failure: dict[str, Any] | None = None
+
+
+@dataclass
+class RunRecord:
+    """A run: its arguments and its tasks in the order they ran. `status`: running, done, failed or interrupted."""
+
+    name: str
+    folder: Path
+    arguments: dict[str, Any]
+    status: str = "running"
+    started: float = field(default_factory=time.time)
+    seconds: float | None = None
+    tasks: list[TaskRecord] = field(default_factory=list)
+
+    def task(self, name: str) -> TaskRecord | None:
+        return next((task for task in self.tasks if task.name == name), None)
+
+    def write(self) -> None:
+        document = asdict(self) | {"folder": self.folder.name}
+        storage.write_text(self.folder / FILE, json.dumps(document, indent=1, default=str))
+
+
+def read(folder: Path) -> RunRecord:
+    """Reads a run's record. Raises an OSError or a ValueError if there is none or it is damaged."""
+    document = json.loads((folder / FILE).read_text())
+    known = {entry.name for entry in fields(TaskRecord)}
+    tasks = [TaskRecord(**{key: value for key, value in task.items() if key in known}) for task in document["tasks"]]
+    return RunRecord(**{**document, "folder": folder, "tasks": tasks})
+
+
+def earlier(root: Path, pipeline: str) -> Iterator[RunRecord]:
+    """Yields the records of the pipeline's runs under the root, the newest first; damaged ones are passed over."""
+    for path in sorted(root.glob(f"{pipeline}-*/{FILE}"), reverse=True):
+        try:
+            yield read(path.parent)
+        except (OSError, ValueError, TypeError, KeyError):
+            continue
+
+
+def last_keys(root: Path, pipeline: str) -> dict[str, Key]:
+    """Returns, by task, the key of the newest run in which the task finished."""
+    keys: dict[str, Key] = {}
+    for run in earlier(root, pipeline):
+        for task in run.tasks:
+            if task.key and task.status in ("done", "cached"):
+                keys.setdefault(task.name, Key(**task.key))
+    return keys

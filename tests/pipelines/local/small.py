@@ -1,0 +1,63 @@
+"""A small pipeline of real components: numbers are written, summed, and, if the sum is large, announced."""
+
+from kfp import dsl
+from kfp.dsl import Artifact, Input, Output
+
+from penstock.components.wrapper import component
+
+
+@component
+def source(numbers: Output[Artifact], count: int, module_file: str = "") -> None:
+    import pathlib
+
+    from penstock.components import progress
+
+    with progress.task("source") as counts:
+        folder = pathlib.Path(numbers.path)
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "numbers.txt").write_text("\n".join(map(str, range(count))))
+        counts.show(rows=count)
+    numbers.metadata.update({"rows": count})
+
+
+@component
+def total(sum_of: Output[Artifact], numbers: Input[Artifact], mode: str = "") -> bool:
+    import os
+    import pathlib
+    import signal
+    import time
+
+    from penstock.components.errors import DataError
+
+    values = list(map(int, (pathlib.Path(numbers.path) / "numbers.txt").read_text().split()))
+    if mode == "user error":
+        raise DataError(f"{numbers.path}: expected more than {len(values)} numbers", "line 1\nline 2")
+    if mode == "bug":
+        raise ZeroDivisionError("this is ours")
+    if mode == "killed":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if mode == "full":
+        pathlib.Path("/dev/full").write_text("x")
+    if mode.startswith("sleep"):
+        pathlib.Path(mode.split(":", 1)[1]).touch()
+        time.sleep(60)
+    folder = pathlib.Path(sum_of.path)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "sum.txt").write_text(str(sum(values)))
+    return sum(values) > 10
+
+
+@component
+def announce(sum_of: Input[Artifact]) -> None:
+    import pathlib
+
+    print("the sum is", (pathlib.Path(sum_of.path) / "sum.txt").read_text())
+
+
+@dsl.pipeline(name="small")
+def small(count: int, mode: str = "", module_file: str = "") -> None:
+    numbers = source(count=count, module_file=module_file)
+    summed = total(numbers=numbers.outputs["numbers"], mode=mode)
+    with dsl.If(summed.outputs["Output"] == True):  # noqa: E712
+        announced = announce(sum_of=summed.outputs["sum_of"])
+        announced.set_caching_options(False)
