@@ -62,7 +62,7 @@ def restore(root: Path, digest: str, folder: Path) -> Path | None:
     """Puts the outputs of an earlier task into `folder`; returns that task's folder, None if there is none whole."""
     try:
         entry = json.loads(_entry(root, digest).read_text())
-        source = root / entry["folder"]
+        source = root / str(entry["folder"])
         if any((source / name).stat().st_size != size for name, size in entry["files"].items()):
             return None
     except (OSError, ValueError, KeyError):

@@ -1,14 +1,15 @@
 """A local run from its compiled pipeline to its summary."""
 
 import ast
+import contextlib
 import importlib.util
 import json
 import logging
+import os
 import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -145,7 +146,7 @@ def failure_text(task: TaskRecord, run_folder: Path, sources: dict[str, str]) ->
     return f"{text}\n  log: {run_folder / task.name / LOG_FILE}"
 
 
-@contextmanager
+@contextlib.contextmanager
 def _workers(spec: dict[str, Any], arguments: dict[str, Any]) -> Iterator[Callable[[str], Worker]]:
     """Starts a worker for light tasks and one for those that need TensorFlow; both end with the run."""
     functions = [
@@ -223,14 +224,14 @@ def _in_order(tasks: dict[str, Any]) -> list[dict[str, Any]]:
     return list(done.values())
 
 
-@contextmanager
+@contextlib.contextmanager
 def _quiet(verbose: bool) -> Iterator[None]:
     if verbose:
         yield
         return
     level = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    with warnings.catch_warnings():
+    logging.disable(logging.CRITICAL)
+    with warnings.catch_warnings(), open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
         warnings.simplefilter("ignore")
         try:
             yield
@@ -243,9 +244,7 @@ def explain(run_folder: Path) -> str:
     try:
         run_record = record.read(run_folder)
     except (OSError, ValueError, TypeError, KeyError):
-        raise errors.UserError(
-            f"{run_folder} is no run: expected a folder with {record.FILE} (see `penstock runs`)"
-        ) from None
+        raise errors.UserError(f"{run_folder}: expected a run's folder, with {record.FILE} in it") from None
     width = max((len(task.name) for task in run_record.tasks), default=0)
     return "\n".join(f"{task.name:{width}}  {task.status:8} {task.reason}" for task in run_record.tasks)
 

@@ -17,7 +17,8 @@ body { font: 15px/1.5 system-ui, sans-serif; max-width: 72rem; margin: 2rem auto
 h1 { font-size: 1.5rem; margin-bottom: 0 } h2 { font-size: 1.1rem; margin-top: 2.2rem }
 table { border-collapse: collapse; width: 100% } td, th { border-bottom: 1px solid var(--line); padding: .35rem .7rem;
 text-align: left; vertical-align: top } th { font-weight: 600 } td.number { text-align: right; white-space: nowrap;
-font-variant-numeric: tabular-nums } code { font-size: .9em } .faint { color: var(--faint) } .good { color: var(--good) }
+font-variant-numeric: tabular-nums }
+code { font-size: .9em } .faint { color: var(--faint) } .good { color: var(--good) }
 .bad { color: var(--bad) } .bar { background: #4a7ebb88; height: .6rem; border-radius: 2px; min-width: 1px }
 """
 
@@ -62,8 +63,8 @@ def _blessing(run: RunRecord) -> str:
     verdict = '<span class="good">blessed</span>' if validation["blessed"] else '<span class="bad">not blessed</span>'
     rows = "".join(
         f'<tr><td class="{"good" if reason["passed"] else "bad"}">{"✓" if reason["passed"] else "✗"}</td>'
-        f'<td>{_text(reason["metric"])}</td><td>{_text(reason["slice"])}</td><td class="number">{_text(reason["value"])}'
-        f"</td><td>{_text(reason['sentence'])}</td></tr>"
+        f"<td>{_text(reason['metric'])}</td><td>{_text(reason['slice'])}</td>"
+        f'<td class="number">{_text(reason["value"])}</td><td>{_text(reason["sentence"])}</td></tr>'
         for reason in validation["reasons"]
     )
     header = "<tr><th></th><th>metric</th><th>slice</th><th>value</th><th>threshold</th></tr>"

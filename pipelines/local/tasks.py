@@ -83,7 +83,7 @@ class Tasks:
         return reasons.reason(key, self.before.get(name), made_by)
 
 
-class _Handler(task_handler_interface.ITaskHandler):
+class _Handler(task_handler_interface.ITaskHandler):  # type: ignore[misc]
     """Stands in for kfp.local's SubprocessTaskHandler, which would start an interpreter for each task."""
 
     tasks: Tasks

@@ -104,7 +104,7 @@ def _wait(child: int, connection: socket.socket) -> int:
     """Returns the child's exit code. Should the run's own process vanish, the child ends with everything else here."""
     descriptor = os.pidfd_open(child)
     try:
-        ready, _, _ = select.select([descriptor, connection], [], [])
+        ready, _, _ = select.select([descriptor, connection.fileno()], [], [])
         if descriptor not in ready:
             os.killpg(0, signal.SIGKILL)
     finally:
@@ -143,12 +143,13 @@ def _failed(task: Task, error: BaseException) -> int:
     if isinstance(error, OSError):
         told = errors.explain_os_error(error) or error
     if isinstance(told, errors.PenstockError):
-        failure = {"message": told.message, "details": told.details, "exit_code": told.exit_code}
+        message, details, code = told.message, told.details, told.exit_code
     else:
-        failure = {"message": f"{type(error).__name__}: {error}".strip(": "), "details": "", "exit_code": 1}
+        message, details, code = f"{type(error).__name__}: {error}".strip(": "), "", 1
+    failure = {"type": type(told).__name__, "message": message, "details": details, "exit_code": code}
     with contextlib.suppress(OSError):  # on a full disk the exit code has to do
-        storage.write_text(task.folder / FAILURE_FILE, json.dumps({"type": type(told).__name__, **failure}))
-    return int(failure["exit_code"])
+        storage.write_text(task.folder / FAILURE_FILE, json.dumps(failure))
+    return code
 
 
 @contextlib.contextmanager
