@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from penstock.components import storage
-from penstock.components.errors import DataError, ModelError, SchemaError, UserError
+from penstock.components.errors import ConfigError, DataError, ModelError, SchemaError, UserError
 
 if TYPE_CHECKING:
     from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2, statistics_pb2
@@ -53,6 +53,22 @@ class SplitArtifact(Artifact):
 
     def split(self, name: str) -> Path:
         return self.root / f"Split-{name}"
+
+    def included(self, properties: Mapping[str, Any], exclude: Iterable[str] = ()) -> list[str]:
+        """Returns the splits but for those to exclude, in the order of the metadata's `split_names` (else by name).
+
+        Raises a ConfigError for a split to exclude that does not exist, and if none is left.
+        """
+        names = split_names(properties) if properties.get("split_names") else self.splits()
+        self.require_splits(names)
+        found = ", ".join(names) or "none"
+        unknown = [name for name in exclude if name not in names]
+        if unknown:
+            raise ConfigError(f"exclude_splits: split {unknown[0]!r} does not exist: expected some of {found}")
+        left = [name for name in names if name not in set(exclude)]
+        if not left:
+            raise ConfigError(f"exclude_splits: no split is left: there are {found}")
+        return left
 
     def require_splits(self, names: Iterable[str]) -> None:
         """Raises a DataError that lists the splits there are, if one of `names` is missing."""

@@ -13,6 +13,7 @@ from typing import Any
 
 import google_crc32c
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 from tfx_bsl.cc.tfx_bsl_extension import coders  # type: ignore[import-untyped]
 
@@ -21,7 +22,7 @@ from penstock.components.errors import DataError
 
 BATCH_SIZE = 8192
 _READ_BYTES = 1 << 20
-_HEADER = struct.Struct("<QI")
+_BATCH_BYTES = 32 << 20
 _LENGTH = struct.Struct("<Q")
 _CHECKSUM = struct.Struct("<I")
 
@@ -75,48 +76,74 @@ class _Headers(dict[int, bytes]):
 
 
 def read(path: Path, batch_size: int = BATCH_SIZE) -> Iterator[list[bytes]]:
-    """Yields the records of a TFRecord file, gzip or plain, in lists of up to `batch_size`.
+    """Yields the records of a TFRecord file, gzip or plain, in lists of up to `batch_size` and of about 32 MiB.
 
-    Raises a DataError that names the file and the record where it is damaged or ends early.
+    Every checksum is compared. Raises a DataError that names the file and the record where it is damaged or ends early.
     """
+    headers = _Headers()
     batch: list[bytes] = []
-    count, buffer = 0, b""
+    stored: list[bytes] = []  # the records' checksums
+    count, size, buffer = 0, 0, b""
     for chunk in _decompressed(path):
         buffer += chunk
         start, end = 0, len(buffer)
         while end - start >= 12:
-            length, length_checksum = _HEADER.unpack_from(buffer, start)
-            if _mask(google_crc32c.value(buffer[start : start + 8])) != length_checksum:
+            (length,) = _LENGTH.unpack_from(buffer, start)
+            if buffer[start : start + 12] != headers[length]:
                 raise DataError(f"{path}: record {count + 1} is damaged (its length does not match its checksum)")
-            if end - start < length + 16:
+            content, start_of_next = start + 12, start + length + 16
+            if end < start_of_next:
                 break
-            record = buffer[start + 12 : start + 12 + length]
-            (record_checksum,) = _CHECKSUM.unpack_from(buffer, start + 12 + length)
-            if _mask(google_crc32c.value(record)) != record_checksum:
-                raise DataError(f"{path}: record {count + 1} is damaged (it does not match its checksum)")
-            batch.append(record)
+            batch.append(buffer[content : start_of_next - 4])
+            stored.append(buffer[start_of_next - 4 : start_of_next])
             count += 1
-            start += length + 16
-            if len(batch) == batch_size:
+            size += length
+            start = start_of_next
+            if len(batch) == batch_size or size >= _BATCH_BYTES:
+                _check(path, batch, stored, count)
                 yield batch
-                batch = []
+                batch, stored, size = [], [], 0
         buffer = buffer[start:]
     if buffer:
         raise DataError(f"{path}: the file ends in the middle of record {count + 1}")
     if batch:
+        _check(path, batch, stored, count)
         yield batch
 
 
-def read_batches(files: Iterable[Path], schema: Any = None, batch_size: int = BATCH_SIZE) -> Iterator[pa.RecordBatch]:
-    """Yields the tf.Examples of TFRecord files as record batches of list columns, in the files' order."""
+def _check(path: Path, records: list[bytes], stored: list[bytes], count: int) -> None:
+    """Compares the checksums of the last of `count` records."""
+    computed = _mask(np.fromiter(map(google_crc32c.value, records), np.uint64, len(records))).astype("<u4")
+    damaged = np.flatnonzero(computed != np.frombuffer(b"".join(stored), "<u4"))
+    if len(damaged):
+        number = count - len(records) + int(damaged[0]) + 1
+        raise DataError(f"{path}: record {number} is damaged (it does not match its checksum)")
+
+
+def read_batches(
+    files: Iterable[Path],
+    schema: Any = None,
+    batch_size: int = BATCH_SIZE,
+    select: Callable[[int], npt.NDArray[np.int64]] | None = None,
+) -> Iterator[pa.RecordBatch]:
+    """Yields the tf.Examples of TFRecord files as record batches of list columns, in the files' order.
+
+    `select` is given the number of records of each batch and returns the indices of those to decode, sorted.
+    Raises a DataError that names the file, and the feature whose type is not the schema's or changes.
+    """
     serialized = None if schema is None else schema.SerializeToString()
     decoder = coders.ExamplesToRecordBatchDecoder(serialized)
     for path in files:
         for records in read(path, batch_size):
+            chosen = records if select is None else [records[index] for index in select(len(records))]
+            if not chosen:
+                continue
             try:
-                yield decoder.DecodeBatch(records)
+                yield decoder.DecodeBatch(chosen)
             except (RuntimeError, ValueError) as error:
-                raise DataError(f"{path}: expected serialized tf.Examples that fit the schema: {error}") from None
+                expected = "serialized tf.Examples" + (" that fit the schema" if schema is not None else "")
+                reason = str(error).partition(": ")[2] or str(error)
+                raise DataError(f"{path}: expected {expected}: {reason}") from None
 
 
 def _decompressed(path: Path) -> Iterator[bytes]:

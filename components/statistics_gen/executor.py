@@ -1,0 +1,135 @@
+"""StatisticsGen: TFDV's statistics of every split, computed shard by shard over an engine.
+
+Shards are files, small neighbours together; each is read in batches, so memory is bounded by a batch and by the
+partial statistics (top_values.py). Shards are computed and merged in the order of the files, in waves of a fixed
+size, so the statistics are the same bytes whatever the number of workers.
+"""
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import batched, groupby
+from pathlib import Path
+from typing import Any
+
+from tensorflow_data_validation.statistics.stats_options import StatsOptions
+from tensorflow_metadata.proto.v0 import statistics_pb2
+
+from penstock.components import artifacts, progress
+from penstock.components.engines import Engine, open_engine
+from penstock.components.errors import ConfigError, DataError, SchemaError
+from penstock.components.statistics_gen import lift, options, partials
+from penstock.components.statistics_gen.shard import Shard
+
+_SHARD_BYTES = 1 << 20  # of compressed files; smaller neighbours are one shard
+_WAVE = 16  # shards whose partial statistics are in memory at once
+
+
+@dataclass(frozen=True)
+class Result:
+    """`metadata` by output name."""
+
+    metadata: dict[str, dict[str, Any]]
+
+
+def run(
+    *,
+    statistics: str,
+    examples: str,
+    schema: str | None = None,
+    stats_options: str = "",
+    exclude_splits: Sequence[str] = (),
+    engine: str = "local",
+    examples_metadata: Mapping[str, Any] | None = None,
+) -> Result:
+    """Writes the statistics of each split that is not excluded.
+
+    Args:
+        statistics: folder to write `Split-<name>/FeatureStats.pb` to.
+        examples: folder of an Examples artifact.
+        schema: folder of a Schema artifact; declares which numbers are categories and which strings are bytes.
+        stats_options: TFDV's StatsOptions as JSON.
+        exclude_splits: splits to leave out.
+        engine: where the shards are computed (`penstock.components.engines`).
+        examples_metadata: the metadata of the Examples artifact: the order of the splits and the span.
+
+    Raises:
+        ConfigError: an option or an excluded split that does not exist.
+        DataError: a split without examples, a damaged file, or a feature whose type changes.
+        SchemaError: the schema cannot be read, or there are two.
+    """
+    with open_engine(engine) as engine_:
+        chosen = _options(stats_options, schema)
+        source, target = artifacts.Examples(Path(examples)), artifacts.ExampleStatistics(Path(statistics))
+        properties = dict(examples_metadata or {})
+        splits = source.included(properties, exclude_splits)
+        with progress.task("StatisticsGen") as counts:
+            counts.show(rows=0)
+            shards = [shard for split in splits for shard in _shards(split, source.files(split))]
+            totals = _totals(engine_, shards, chosen)
+            for split in splits:
+                result, rows = _statistics(split, totals.get(split), chosen)
+                target.write(split, lift.add(result, [shard for shard in shards if shard.split == split], chosen))
+                counts.show(rows=counts["rows"] + rows)
+    rates = json.dumps({split: chosen.sample_rate or 1.0 for split in splits})
+    span = {"span": int(properties["span"])} if "span" in properties else {}
+    return Result({"statistics": artifacts.metadata(split_names=splits, sample_rate_by_split=rates, **span)})
+
+
+def _totals(engine: Engine, shards: Sequence[Shard], chosen: StatsOptions) -> dict[str, bytes]:
+    """Returns the merged partial statistics of each split."""
+    totals: dict[str, bytes] = {}
+    for wave in batched(shards, _WAVE):
+        computed = engine.map(partial(_compute, chosen=chosen), wave)
+        for split, group in groupby(zip(wave, computed, strict=True), key=lambda pair: pair[0].split):
+            parts = [part for _, part in group]
+            totals[split] = partials.merge([totals[split], *parts] if split in totals else parts, chosen)
+    return totals
+
+
+def _statistics(
+    split: str, total: bytes | None, chosen: StatsOptions
+) -> tuple[statistics_pb2.DatasetFeatureStatisticsList, int]:
+    result, rows = partials.statistics(total, chosen) if total else (None, 0)
+    if result is None or rows == 0:
+        raise DataError(
+            f"split {split!r} has no examples{' in the sample' if chosen.sample_rate else ''}: expected at least one; "
+            "give more rows or other output splits, or name it in exclude_splits"
+        )
+    return result, rows
+
+
+def _compute(shard: Shard, chosen: StatsOptions) -> bytes:
+    """The partial statistics of one shard."""
+    return partials.compute(shard.batches(chosen), chosen, seed=shard.number)
+
+
+def _shards(split: str, files: list[Path]) -> list[Shard]:
+    """Cuts a split's files into shards of at least _SHARD_BYTES, but for the last."""
+    shards: list[Shard] = []
+    group: list[Path] = []
+    size = 0
+    for path in files:
+        group.append(path)
+        size += path.stat().st_size
+        if size >= _SHARD_BYTES or path == files[-1]:
+            shards.append(Shard(split, len(shards), tuple(group)))
+            group, size = [], 0
+    return shards
+
+
+def _options(stats_options: str, schema: str | None) -> StatsOptions:
+    chosen = options.parse(stats_options)
+    if schema:
+        if chosen.schema is not None:
+            raise SchemaError("stats_options holds a schema and the input `schema` is given: expected only one of them")
+        chosen.schema = artifacts.Schema(Path(schema)).read()
+    if chosen.experimental_filter_read_paths and chosen.schema is None:
+        raise ConfigError("stats_options: experimental_filter_read_paths needs a schema: give the input `schema`")
+    return chosen
+
+
+if __name__ == "__main__":
+    run(**json.loads(sys.argv[1]))

@@ -1,0 +1,38 @@
+"""What one call of an engine reads."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from tensorflow_data_validation.statistics.stats_options import StatsOptions
+
+from penstock.components import records
+
+_BATCH_ROWS = 1 << 16
+_SAMPLE_SEED = 2017
+
+
+@dataclass(frozen=True)
+class Shard:
+    """Consecutive files of a split; `number` counts the shards of the split."""
+
+    split: str
+    number: int
+    files: tuple[Path, ...]
+
+    def batches(self, options: StatsOptions) -> Iterator[pa.RecordBatch]:
+        """Yields the shard's rows, or those of the sample that `sample_rate` asks for.
+
+        A row is in the sample with that probability, whatever the others. The seed is fixed and the shard's number
+        enters it: the same files give the same sample.
+        """
+        schema = options.schema if options.experimental_filter_read_paths else None
+        generator = np.random.default_rng([_SAMPLE_SEED, self.number])
+
+        def sample(rows: int) -> np.ndarray:
+            return np.flatnonzero(generator.random(rows) < options.sample_rate)
+
+        select = sample if options.sample_rate else None
+        yield from records.read_batches(self.files, schema, _BATCH_ROWS, select)

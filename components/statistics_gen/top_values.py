@@ -1,0 +1,220 @@
+"""Top values, rank histograms and numbers of distinct values, counted exactly and in bounded memory.
+
+TFDV counts them with sketches when it computes in memory, which miss occurrences and depend on a random seed; on Beam
+it counts exactly, by moving every value. This generator counts each batch with Arrow and adds up the counts, and gives
+the result that TFDV gives on Beam.
+
+**The bound.** An accumulator keeps at most `budget` bytes of values and counts. When it would need more, the columns
+that need most are cut to equal shares: the most frequent values stay. From then on the number of distinct values comes
+from TFDV's own KMV sketch (16,384 minima of a fixed hash: a standard error of about 0.8 %), and the count of a value
+that was dropped and came again is too low by at most the largest count ever dropped, summed over the cuts, which is
+logged. A value frequent enough never to be dropped keeps its exact count. No step draws a random number.
+"""
+
+import logging
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from tensorflow_data_validation import constants
+from tensorflow_data_validation.arrow import arrow_util
+from tensorflow_data_validation.statistics import stats_options
+from tensorflow_data_validation.statistics.generators import stats_generator
+from tensorflow_data_validation.types import FeaturePath
+from tensorflow_data_validation.utils import schema_util, stats_util, top_k_uniques_stats_util
+from tensorflow_metadata.proto.v0 import schema_pb2, statistics_pb2
+from tfx_bsl.arrow import array_util
+from tfx_bsl.sketches import KmvSketch
+
+SHARD_BUDGET = 16 << 20
+MERGED_BUDGET = 64 << 20
+_SKETCH_SIZE = 16384  # of TFDV's sketch generator
+_LARGE_STRING = 1024  # the same: longer strings count as one value where sketches were asked for
+logger = logging.getLogger(__name__)
+
+
+class Counts:
+    """The counts of one feature's values.
+
+    `table` has the columns value, count (int64) and, if there are weights, weight (float64); after `compact` each
+    value is there once. `sketch` is there once values were dropped; `error` bounds how much a count is too low.
+    """
+
+    def __init__(self, table: pa.Table):
+        self.table = table
+        self.sketch: KmvSketch | None = None
+        self.error = 0
+
+    def add(self, other: "Counts") -> None:
+        self.table = pa.concat_tables([self.table, other.table], promote_options="permissive")
+        self.error += other.error
+        if other.sketch is not None:
+            self._start_sketch()
+            self.sketch.Merge(other.sketch)  # type: ignore[union-attr]
+        elif self.sketch is not None:
+            self.sketch.AddValues(other.table["value"].combine_chunks())
+
+    def compact(self) -> None:
+        sums = [(name, "sum") for name in self.table.column_names if name != "value"]
+        grouped = self.table.group_by("value", use_threads=False).aggregate(sums)
+        columns = {"value": grouped["value"], **{name: grouped[f"{name}_sum"] for name, _ in sums}}
+        self.table = pa.table(columns).combine_chunks()
+
+    def cut(self, limit: int) -> None:
+        """Drops the least frequent values of a compacted table, so that at most `limit` bytes stay."""
+        self._start_sketch()
+        ordered = self.table.take(pc.sort_indices(self.table, sort_keys=_order("count")))
+        sizes = np.full(len(ordered), ordered.nbytes / len(ordered))
+        if not pa.types.is_primitive(ordered["value"].type):
+            sizes = np.asarray(pc.binary_length(ordered["value"])) + 8.0 * ordered.num_columns
+        kept = int(np.searchsorted(np.cumsum(sizes), limit))
+        if kept < len(ordered):
+            self.error += ordered["count"][kept].as_py()
+            self.table = ordered.take(pa.array(np.arange(kept)))  # a slice would keep all of the memory
+
+    def _start_sketch(self) -> None:
+        if self.sketch is None:
+            self.sketch = KmvSketch(_SKETCH_SIZE)
+            self.sketch.AddValues(self.table["value"].combine_chunks())
+
+    def top(self, size: int, by: str) -> list[Any]:
+        """Returns the `size` largest values by count or weight; of equal ones the larger value, as on Beam."""
+        rows = pc.select_k_unstable(self.table, size, sort_keys=_order(by))
+        top = self.table.take(rows)
+        count = top_k_uniques_stats_util.FeatureValueCount
+        return [count(*pair) for pair in zip(top["value"].to_pylist(), top[by].to_pylist(), strict=True)]
+
+    def distinct(self) -> int:
+        return self.table.num_rows if self.sketch is None else int(self.sketch.Estimate())
+
+
+def _order(by: str) -> list[tuple[str, str]]:
+    return [(by, "descending"), ("value", "descending")]
+
+
+class Accumulator(dict[FeaturePath, Counts]):
+    """Counts by feature. `grown` is the number of bytes added since the last compaction."""
+
+    grown = 0
+
+    def add(self, path: FeaturePath, counts: Counts) -> None:
+        self.grown += counts.table.nbytes
+        if path in self:
+            self[path].add(counts)
+        else:
+            self[path] = counts
+
+    def fit(self, budget: int) -> None:
+        """Adds up the counts of equal values, then cuts the largest columns so that all fit into `budget` bytes."""
+        for counts in self.values():
+            counts.compact()
+        self.grown = 0
+        left = budget
+        by_size = sorted(self.values(), key=lambda counts: counts.table.nbytes)
+        for index, counts in enumerate(by_size):
+            share = left // (len(by_size) - index)  # what smaller columns leave goes to the larger ones
+            if counts.table.nbytes > share:
+                counts.cut(share)
+            left -= counts.table.nbytes
+
+
+class TopValuesGenerator(stats_generator.CombinerStatsGenerator):
+    """Stands in for TFDV's two generators of top values and distinct values, with the results of the exact one.
+
+    With `use_sketch_based_topk_uniques` the same features are covered and the same values left out as by TFDV's
+    sketches (floats declared categorical are in, strings declared not categorical are out, strings of more than
+    1024 bytes are one value); the counts stay exact.
+    """
+
+    def __init__(self, options: stats_options.StatsOptions, budget: int = SHARD_BUDGET):
+        super().__init__("TopValuesGenerator", options.schema)
+        self._options = options
+        self._budget = budget
+        schema = options.schema or schema_pb2.Schema()
+        self._bytes_features = frozenset(schema_util.get_bytes_features(schema))
+        self._categorical_numbers = schema_util.get_categorical_numeric_feature_types(schema)
+        self._categorical_strings = schema_util.get_bytes_features_categorical_value(schema)
+        self._sketch_rules = bool(options.use_sketch_based_topk_uniques)
+
+    def create_accumulator(self) -> Accumulator:
+        return Accumulator()
+
+    def add_input(self, accumulator: Accumulator, input_record_batch: pa.RecordBatch) -> Accumulator:
+        arrays = arrow_util.enumerate_arrays(input_record_batch, self._options.example_weight_map, True)
+        for path, array, weights in arrays:
+            if self._covers(path, array.type):
+                values, rows = array_util.flatten_nested(array, weights is not None)
+                if len(values):
+                    accumulator.add(path, self._count(path, values, None if weights is None else weights[rows]))
+        if accumulator.grown > self._budget:
+            accumulator.fit(self._budget)
+        return accumulator
+
+    def merge_accumulators(self, accumulators: Iterable[Accumulator]) -> Accumulator:
+        result, *others = accumulators
+        for accumulator in others:
+            for path, counts in accumulator.items():
+                result.add(path, counts)
+            if result.grown > self._budget:
+                result.fit(self._budget)
+        return result
+
+    def compact(self, accumulator: Accumulator) -> Accumulator:
+        accumulator.fit(self._budget)
+        return accumulator
+
+    def extract_output(self, accumulator: Accumulator) -> statistics_pb2.DatasetFeatureStatistics:
+        options, result = self._options, statistics_pb2.DatasetFeatureStatistics()
+        size = max(options.num_top_values, options.num_rank_histogram_buckets)
+        for path, counts in accumulator.items():
+            if counts.sketch is not None:
+                logger.info(
+                    "%s: more distinct values than fit into %d MiB: their number is estimated, and counts of rare "
+                    "values may be up to %d too low",
+                    path,
+                    self._budget >> 20,
+                    counts.error,
+                )
+            weighted = counts.top(size, "weight") if "weight" in counts.table.column_names else None
+            feature = top_k_uniques_stats_util.make_feature_stats_proto_topk_uniques(
+                feature_path=path,
+                num_top_values=options.num_top_values,
+                num_rank_histogram_buckets=options.num_rank_histogram_buckets,
+                num_unique=counts.distinct(),
+                value_count_list=counts.top(size, "count"),
+                weighted_value_count_list=weighted,
+                frequency_threshold=options.frequency_threshold,
+                weighted_frequency_threshold=options.weighted_frequency_threshold,
+            )
+            result.features.append(feature)
+        return result
+
+    def _count(self, path: FeaturePath, values: pa.Array, weights: np.ndarray | None) -> Counts:
+        if pa.types.is_binary(values.type):
+            values = values.cast(pa.large_binary())
+        if self._sketch_rules and not pa.types.is_primitive(values.type) and not self._keeps_large_strings(path):
+            large = pc.greater(pc.binary_length(values), _LARGE_STRING)
+            values = pc.if_else(large, pa.scalar(constants.LARGE_BYTES_PLACEHOLDER.encode(), values.type), values)
+        if weights is None:
+            counted = values.value_counts()
+            return Counts(pa.table({"value": counted.field("values"), "count": counted.field("counts")}))
+        ones = pa.array(np.ones(len(values), np.int64))
+        counts = Counts(pa.table({"value": values, "count": ones, "weight": pa.array(weights.astype(np.float64))}))
+        counts.compact()
+        return counts
+
+    def _covers(self, path: FeaturePath, array_type: pa.DataType) -> bool:
+        feature_type = stats_util.get_feature_type_from_arrow_type(path, array_type)
+        if feature_type == statistics_pb2.FeatureNameStatistics.STRING:
+            excluded = schema_pb2.StringDomain.Categorical.CATEGORICAL_NO
+            not_categorical = self._sketch_rules and self._categorical_strings.get(path) == excluded
+            return path not in self._bytes_features and not not_categorical
+        return bool(
+            top_k_uniques_stats_util.output_categorical_numeric(self._categorical_numbers, path, feature_type)
+        ) and (self._sketch_rules or feature_type == statistics_pb2.FeatureNameStatistics.INT)
+
+    def _keeps_large_strings(self, path: FeaturePath) -> bool:
+        declared = schema_pb2.StringDomain.Categorical.CATEGORICAL_YES
+        return bool(self._categorical_strings.get(path) == declared)
