@@ -10,7 +10,7 @@ from tensorflow_data_validation.statistics.stats_options import StatsOptions
 
 from penstock.components import records
 
-_BATCH_ROWS = 1 << 16
+_BATCH_ROWS = 1 << 15
 _SAMPLE_SEED = 2017
 
 

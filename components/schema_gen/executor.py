@@ -1,0 +1,94 @@
+"""SchemaGen: one schema from the statistics of all splits, inferred by TFDV in the order of the splits, as TFX does."""
+
+import difflib
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import tensorflow_data_validation as tfdv
+from tensorflow_metadata.proto.v0 import schema_pb2, statistics_pb2
+
+from penstock.components import artifacts, progress
+from penstock.components.errors import DataError, SchemaError
+from penstock.components.schema_gen import check
+
+TRAINING, SERVING = "TRAINING", "SERVING"
+
+
+@dataclass(frozen=True)
+class Result:
+    """`metadata` by output name."""
+
+    metadata: dict[str, dict[str, Any]]
+
+
+def run(
+    *,
+    schema: str,
+    statistics: str,
+    infer_feature_shape: bool = True,
+    exclude_splits: Sequence[str] = (),
+    label: str = "",
+    statistics_metadata: Mapping[str, Any] | None = None,
+) -> Result:
+    """Writes the schema of the statistics of all splits that are not excluded.
+
+    Args:
+        schema: folder to write `schema.pbtxt` to.
+        statistics: folder of an ExampleStatistics artifact.
+        infer_feature_shape: whether to infer fixed shapes.
+        exclude_splits: splits to leave out.
+        label: feature to declare absent from the environment SERVING; "" for none.
+        statistics_metadata: the metadata of the statistics artifact: the order of its splits.
+
+    Raises:
+        ConfigError: an excluded split that does not exist.
+        DataError: the label is not a feature, or the statistics hold no feature.
+        SchemaError: TFDV cannot reconcile the splits.
+    """
+    source = artifacts.ExampleStatistics(Path(statistics))
+    splits = source.included(statistics_metadata or {}, exclude_splits)
+    with progress.task("SchemaGen") as counts:
+        inferred = _infer({split: source.read(split) for split in splits}, infer_feature_shape)
+        if not inferred.feature:
+            raise DataError(f"the statistics of {', '.join(splits)} hold no feature: expected at least one column")
+        if label:
+            _declare_label(inferred, label)
+        check.schema(inferred, "the inferred schema")
+        artifacts.Schema(Path(schema)).write(inferred)
+        counts["features"] = len(inferred.feature)
+    return Result({"schema": artifacts.metadata()})
+
+
+def _infer(
+    statistics: Mapping[str, statistics_pb2.DatasetFeatureStatisticsList], infer_feature_shape: bool
+) -> schema_pb2.Schema:
+    """Infers from the first split, then widens the schema to what the others hold."""
+    inferred: schema_pb2.Schema | None = None
+    for split, stats in statistics.items():
+        try:
+            if inferred is None:
+                inferred = tfdv.infer_schema(stats, infer_feature_shape)
+            else:
+                inferred = tfdv.update_schema(inferred, stats)
+        except (RuntimeError, ValueError) as error:
+            raise SchemaError(f"split {split!r}: no schema can be inferred from its statistics: {error}") from None
+    assert inferred is not None  # there is at least one split
+    return inferred
+
+
+def _declare_label(inferred: schema_pb2.Schema, label: str) -> None:
+    features = {feature.name: feature for feature in inferred.feature}
+    if label not in features:
+        nearest = difflib.get_close_matches(label, features, n=1)
+        hint = f"did you mean {nearest[0]!r}?" if nearest else f"the features are {', '.join(sorted(features))}"
+        raise DataError(f"label: the data has no feature {label!r}; {hint}")
+    inferred.default_environment.extend([TRAINING, SERVING])
+    features[label].not_in_environment.append(SERVING)
+
+
+if __name__ == "__main__":
+    run(**json.loads(sys.argv[1]))

@@ -1,0 +1,36 @@
+"""ImportSchemaGen: a schema that a person wrote or curated, checked before anything is computed with it."""
+
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from penstock.components import artifacts, progress, storage
+from penstock.components.schema_gen import check
+
+
+@dataclass(frozen=True)
+class Result:
+    """`metadata` by output name."""
+
+    metadata: dict[str, dict[str, Any]]
+
+
+def run(*, schema: str, schema_file: str) -> Result:
+    """Copies a schema file into the folder `schema`.
+
+    Raises a SchemaError that names the file, and the line or the feature: it does not exist, is not a Schema in
+    protobuf's text form, or contradicts itself.
+    """
+    with progress.task("ImportSchemaGen") as counts:
+        source = Path(schema_file)
+        parsed = artifacts.read_schema(source)
+        check.schema(parsed, f"schema file {source}")
+        storage.write_bytes(artifacts.Schema(Path(schema)).path, source.read_bytes())
+        counts["features"] = len(parsed.feature)
+    return Result({"schema": artifacts.metadata()})
+
+
+if __name__ == "__main__":
+    run(**json.loads(sys.argv[1]))
