@@ -1,9 +1,15 @@
 """A small pipeline of real components: numbers are written, summed, and, if the sum is large, announced."""
 
-from kfp import dsl
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kfp import compiler, dsl
 from kfp.dsl import Artifact, Input, Output
 
 from penstock.components.wrapper import component
+from penstock.pipelines import local
 
 
 @component
@@ -61,3 +67,23 @@ def small(count: int, mode: str = "", module_file: str = "") -> None:
     with dsl.If(summed.outputs["Output"] == True):  # noqa: E712
         announced = announce(sum_of=summed.outputs["sum_of"])
         announced.set_caching_options(False)
+
+
+@pytest.fixture(scope="session")
+def spec_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The small pipeline, compiled."""
+    path = tmp_path_factory.mktemp("spec") / "small.yaml"
+    compiler.Compiler().compile(small, str(path))
+    return path
+
+
+@pytest.fixture
+def run(spec_path: Path, tmp_path: Path) -> Callable[..., local.RunSummary]:
+    """Runs the small pipeline in a root of this test's own."""
+
+    def run_small(**arguments: Any) -> local.RunSummary:
+        options = {name: arguments.pop(name) for name in ("no_cache", "sources") if name in arguments}
+        options.setdefault("sources", {})
+        return local.run(spec_path, name="small", pipeline_root=tmp_path / "runs", arguments=arguments, **options)
+
+    return run_small

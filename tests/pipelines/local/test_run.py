@@ -1,0 +1,197 @@
+"""The local run of a small real pipeline: results, cache, reasons, failures, interruption."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+from penstock.components.errors import UserError
+from penstock.pipelines import local
+
+Run = Callable[..., local.RunSummary]
+
+
+def statuses(summary: local.RunSummary) -> dict[str, str]:
+    return {task.name: task.status for task in summary.tasks}
+
+
+def reason(summary: local.RunSummary, name: str) -> str:
+    return next(task.reason for task in summary.tasks if task.name == name)
+
+
+def test_tasks_run_and_leave_a_whole_folder(run: Run) -> None:
+    summary = run(count=6)
+    assert statuses(summary) == {"source": "done", "total": "done", "announce": "done"}
+    assert (summary.run_folder / "total" / "sum_of" / "sum.txt").read_text() == "15"
+    assert "the sum is 15" in (summary.run_folder / "announce" / "log.txt").read_text()
+    record = json.loads((summary.run_folder / "run.json").read_text())
+    assert record["status"] == "done"
+    source = record["tasks"][0]
+    assert source["counts"] == {"rows": 6}
+    assert source["outputs"]["numbers"]["metadata"] == {"rows": 6}
+    assert record["tasks"][1]["inputs"] == {"numbers": [source["outputs"]["numbers"]["uri"]]}
+    report = (summary.run_folder / "report.html").read_text()
+    assert "announce" in report
+    assert "http" not in report, "the report needs no network"
+
+
+def test_a_branch_whose_condition_is_false_is_skipped(run: Run) -> None:
+    summary = run(count=3)
+    assert statuses(summary) == {"source": "done", "total": "done", "announce": "skipped"}
+    assert reason(summary, "announce") == "its condition was not met"
+
+
+def test_an_unchanged_rerun_comes_from_the_cache(run: Run) -> None:
+    first = run(count=6)
+    second = run(count=6)
+    assert statuses(second) == {"source": "cached", "total": "cached", "announce": "done"}
+    assert reason(second, "source") == f"unchanged since {first.run_folder.name}"
+    assert reason(second, "announce").startswith("never cached")
+    shutil.rmtree(first.run_folder)
+    assert (second.run_folder / "total" / "sum_of" / "sum.txt").read_text() == "15", "a run is whole by itself"
+    third = run(count=6)
+    assert statuses(third)["source"] == "done", "the entry's folder is gone"
+
+
+def test_a_changed_parameter_reruns_what_depends_on_it(run: Run) -> None:
+    run(count=6)
+    changed = run(count=6, mode="other")
+    assert statuses(changed) == {"source": "cached", "total": "done", "announce": "done"}
+    assert reason(changed, "total") == 'parameter mode "" -> "other"'
+    everything = run(count=7, mode="other")
+    assert reason(everything, "source") == "parameter count 6 -> 7"
+    assert reason(everything, "total") == "input numbers (from source) changed"
+
+
+def test_a_changed_module_is_named(run: Run, tmp_path: Path) -> None:
+    modules = tmp_path.resolve() / "runs" / "modules"
+    run(count=6, module_file=f"{modules}/one/user.py")
+    changed = run(count=6, module_file=f"{modules}/two/user.py")
+    assert reason(changed, "source") == "module file user.py changed"
+
+
+def test_another_version_of_the_package_reruns_everything(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    run(count=6)
+    monkeypatch.setattr("penstock.pipelines.local.cache.metadata.version", lambda name: "9.9")
+    summary = run(count=6)
+    assert statuses(summary)["source"] == "done"
+    assert "-> 9.9" in reason(summary, "source")
+
+
+def test_no_cache_runs_everything(run: Run) -> None:
+    run(count=6)
+    assert statuses(run(count=6, no_cache=True)) == {"source": "done", "total": "done", "announce": "done"}
+
+
+@pytest.mark.parametrize("damage", ["cut", "gone"])
+def test_a_damaged_entry_is_a_miss(run: Run, damage: str) -> None:
+    first = run(count=6)
+    path = first.run_folder / "source" / "numbers" / "numbers.txt"
+    if damage == "cut":
+        path.write_text("0")
+    else:
+        path.unlink()
+    second = run(count=6)
+    assert statuses(second)["source"] == "done"
+    assert (second.run_folder / "total" / "sum_of" / "sum.txt").read_text() == "15"
+
+
+def test_a_users_mistake_is_one_sentence_with_the_users_paths(run: Run) -> None:
+    summary = run(count=6, mode="user error", sources={"line": "LINE"})
+    assert summary.exit_code == 2
+    assert summary.failure is not None
+    first, *rest = summary.failure.splitlines()
+    assert first.startswith("total failed: ")
+    assert first.endswith("expected more than 6 numbers")
+    assert rest[:2] == ["  LINE 1", "  LINE 2"]
+    assert rest[2] == f"  log: {summary.run_folder}/total/log.txt"
+    assert "Traceback" in (summary.run_folder / "total" / "log.txt").read_text()
+    assert statuses(summary) == {"source": "done", "total": "failed", "announce": "skipped"}
+
+
+@pytest.mark.parametrize(
+    ("mode", "sentence", "code"),
+    [
+        ("bug", "total failed: ZeroDivisionError: this is ours", 1),
+        ("killed", "the task was killed (signal 9), most likely for memory", 1),
+        ("full", "the disk is full: free some space and run again", 2),
+    ],
+)
+def test_other_failures_are_told_too(run: Run, mode: str, sentence: str, code: int) -> None:
+    summary = run(count=6, mode=mode)
+    assert sentence in str(summary.failure)
+    assert summary.exit_code == code
+
+
+def test_after_a_failure_the_finished_tasks_are_kept(run: Run) -> None:
+    run(count=6, mode="bug")
+    assert statuses(run(count=6)) == {"source": "cached", "total": "done", "announce": "done"}
+
+
+def test_explain_reads_a_run(run: Run, tmp_path: Path) -> None:
+    summary = run(count=3)
+    assert local.explain(summary.run_folder).splitlines()[0].split(maxsplit=2) == [
+        "source",
+        "done",
+        "first run of this task",
+    ]
+    with pytest.raises(UserError, match="expected a run's folder"):
+        local.explain(tmp_path)
+
+
+def start(spec_path: Path, root: Path, **arguments: object) -> subprocess.Popen[str]:
+    """Runs the small pipeline in a process of its own."""
+    program = textwrap.dedent(f"""
+        import sys
+        from pathlib import Path
+        from penstock.pipelines import local
+        try:
+            summary = local.run(
+                Path({str(spec_path)!r}), name="small", pipeline_root=Path({str(root)!r}),
+                arguments={arguments!r}, sources={{}},
+            )
+        except KeyboardInterrupt:
+            sys.exit(130)
+        sys.exit(summary.exit_code)
+    """)
+    return subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.DEVNULL, text=True)
+
+
+@pytest.mark.parametrize(("signal_number", "code"), [(signal.SIGINT, 130), (signal.SIGKILL, -9)])
+def test_a_stopped_run_ends_its_tasks_and_is_taken_up_again(
+    run: Run, spec_path: Path, tmp_path: Path, signal_number: signal.Signals, code: int
+) -> None:
+    mark = tmp_path / "sleeping"
+    process = start(spec_path, tmp_path / "runs", count=6, mode=f"sleep:{mark}")
+    wait_for(mark.exists)
+    children = psutil.Process(process.pid).children(recursive=True)
+    assert children
+    os.kill(process.pid, signal_number)
+    assert process.wait(timeout=20) == code
+    wait_for(lambda: not any(child.is_running() and child.status() != psutil.STATUS_ZOMBIE for child in children))
+    again = run(count=6)
+    assert statuses(again) == {"source": "cached", "total": "done", "announce": "done"}
+
+
+def test_two_runs_at_once_in_one_folder_are_both_right(spec_path: Path, tmp_path: Path) -> None:
+    root = tmp_path / "runs"
+    processes = [start(spec_path, root, count=count) for count in (6, 7, 6)]
+    assert [process.wait(timeout=60) for process in processes] == [0, 0, 0]
+    sums = sorted((folder / "total" / "sum_of" / "sum.txt").read_text() for folder in root.glob("small-*"))
+    assert sums == ["15", "15", "21"]
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
