@@ -38,7 +38,7 @@ def predict(model_dir: Path, serialized_examples: Sequence[bytes]) -> dict[str, 
     try:
         outputs = signature(**dict.fromkeys(inputs, examples))
     except tf.errors.OpError as error:
-        raise ModelError(f"{SIGNATURE} of the model at {folder} failed: {error.message}") from None
+        raise ModelError(f"{SIGNATURE} of the model at {folder} failed: {_cause(error)}") from None
     count = len(serialized_examples)
     for name, tensor in outputs.items():
         if tensor.shape.rank == 0 or tensor.shape[0] != count:
@@ -78,6 +78,13 @@ def saved_model_folder(path: Path) -> Path:
         if (folder / "saved_model.pb").is_file():
             return folder
     raise ModelError(f"no SavedModel at {path}: expected saved_model.pb, there or in a folder named by a version")
+
+
+def _cause(error: tf.errors.OpError) -> str:
+    """TensorFlow's message without the lines about its graph."""
+    graph = ("Graph execution error", "Detected at node", "<stack traces", "[[")
+    lines = (line.strip() for line in error.message.splitlines())
+    return " ".join(line for line in lines if line and not line.startswith(graph))
 
 
 def _examples(path: Path) -> Iterator[tf.train.Example]:

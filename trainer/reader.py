@@ -51,6 +51,9 @@ def tf_dataset(
 
     def parse(serialized: tf.Tensor) -> Any:
         parsed = tf.io.parse_example(serialized, specs)
+        for tensor in parsed.values():
+            if isinstance(tensor, tf.SparseTensor):  # the parser forgets what is known of the batch
+                tensor.set_shape([serialized.shape[0], *tensor.shape[1:]])
         tensors = {tensor_names[name]: tensor for name, tensor in parsed.items()}
         return tensors if label is None else (tensors, tensors.pop(label))
 
@@ -86,11 +89,12 @@ def _serialized(
     files = tf.data.Dataset.from_tensor_slices(names)
     if options.shuffle and len(names) > 1:
         files = files.shuffle(len(names), options.shuffle_seed)
+    open_files = min(_OPEN_FILES, len(names)) if options.shuffle else 1
     records = files.interleave(
         _records,
-        cycle_length=min(_OPEN_FILES, len(names)) if options.shuffle else 1,
+        cycle_length=open_files,
         block_length=_BLOCK,
-        num_parallel_calls=reader_threads,
+        num_parallel_calls=min(reader_threads, open_files),  # AUTOTUNE is -1
         deterministic=not sloppy,
     )
     if options.shuffle:

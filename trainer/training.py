@@ -45,11 +45,7 @@ def train(run_fn: Callable[[FnArgs], Any], fn_args: FnArgs) -> Path:
 
 
 def _listing(folder: Path) -> str:
-    if not folder.exists():
-        return f"nothing (its folder {folder.parent} holds {_names(folder.parent)})"
-    return _names(folder) if folder.is_dir() else "a file of that name"
-
-
-def _names(folder: Path) -> str:
-    names = sorted(os.listdir(folder)) if folder.is_dir() else []
-    return ", ".join(names[:5]) + (", …" if len(names) > 5 else "") if names else "nothing"
+    if folder.is_dir():
+        return ", ".join(sorted(os.listdir(folder))[:5]) or "nothing"
+    beside = ", ".join(sorted(os.listdir(folder.parent))[:5]) if folder.parent.is_dir() else ""
+    return f"no such folder, but {beside} beside it" if beside else "no such folder"
