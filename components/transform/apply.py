@@ -12,7 +12,7 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 from tensorflow_transform import impl_helper
 
 from penstock.components import records
-from penstock.components.transform import accumulating, statistics
+from penstock.components.transform import accumulating, ragged, statistics
 from penstock.components.transform.reading import Reader
 
 
@@ -65,9 +65,14 @@ class _Pass:
                 for _ in self._batches(file):
                     pass
             else:
-                records.write(file.target, (row for batch in self._batches(file) for row in records.encode(batch)))
+                records.write(file.target, self._encoded(file))
         before, after = (b"" if passing is None else passing.result() for passing in (self._before, self._after))
         return ShardResult(self._rows, self._transformed_rows, before, after)
+
+    def _encoded(self, file: File) -> Iterator[bytes]:
+        schema = _schema(self._shard.schema)
+        for batch in self._batches(file):
+            yield from records.encode(ragged.flatten(batch, schema))
 
     def _batches(self, file: File) -> Iterator[pa.RecordBatch]:
         """Yields the transformed batches of a file; the statistics see what passes."""
@@ -88,5 +93,10 @@ class _Pass:
 
 
 @functools.lru_cache(maxsize=2)
+def _schema(serialized: bytes) -> schema_pb2.Schema:
+    return schema_pb2.Schema.FromString(serialized)
+
+
+@functools.lru_cache(maxsize=2)
 def _converter(schema: bytes) -> Any:
-    return impl_helper.make_tensor_to_arrow_converter(schema_pb2.Schema.FromString(schema))
+    return impl_helper.make_tensor_to_arrow_converter(_schema(schema))

@@ -81,6 +81,8 @@ class AnalyzerCache:
                 encode = node.parent_operation
                 label = encode.inputs[0].parent_operation.operation_def.label
                 files[label] = (self._entry(key, self._numbers[key][name]), encode.operation_def.coder)
+        total = sum(map(len, self._numbers.values()))
+        logger.info("analyzer cache: %d of %d accumulators are taken from an earlier run", len(decoded), total)
         return files
 
     def decode(self, operation: analyzer_nodes.DecodeCache) -> list[Any]:
