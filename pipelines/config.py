@@ -4,6 +4,7 @@ Names are TFX's and KFP's. Paths are relative to the configuration file; `packag
 package. Sections that are left out leave out their components (pipelines/training.py).
 """
 
+import json
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -28,18 +29,22 @@ SplitName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
 class Csv(Section):
     """How CSV files are written."""
 
-    delimiter: str | None = Field(None, description="The character between cells, by default a comma.")
-    quote_char: str | None = Field(None, description='The character around quoted cells, by default ".')
-    encoding: str | None = Field(None, description="The files' encoding, by default utf-8.")
-    null_values: list[str] | None = Field(None, description="Cells that mean a missing value, beside the empty one.")
-    column_names: list[str] | None = Field(None, description="Names of the columns, for files without a header.")
+    delimiter: str | None = Field(default=None, description="The character between cells, by default a comma.")
+    quote_char: str | None = Field(default=None, description='The character around quoted cells, by default ".')
+    encoding: str | None = Field(default=None, description="The files' encoding, by default utf-8.")
+    null_values: list[str] | None = Field(
+        default=None, description="Cells that mean a missing value, beside the empty one."
+    )
+    column_names: list[str] | None = Field(
+        default=None, description="Names of the columns, for files without a header."
+    )
 
 
 class RollingRange(Section):
     """The newest spans."""
 
     num_spans: PositiveInt = Field(description="How many spans, the newest among them.")
-    start_span_number: int | None = Field(None, ge=0, description="No span before this one.")
+    start_span_number: int | None = Field(default=None, ge=0, description="No span before this one.")
 
 
 class StaticRange(Section):
@@ -48,12 +53,18 @@ class StaticRange(Section):
     start_span_number: int = Field(ge=0, description="The first span.")
     end_span_number: int = Field(ge=0, description="The last span.")
 
+    @model_validator(mode="after")
+    def _forward(self) -> Self:
+        if self.end_span_number < self.start_span_number:
+            raise ValueError(f"end_span_number: expected {self.start_span_number} or more, received less")
+        return self
+
 
 class RangeConfig(Section):
     """Which spans are read, where the pattern has {SPAN} or {YYYY}, {MM} and {DD}; by default the newest one."""
 
-    rolling_range: RollingRange | None = Field(None, description="The newest spans.")
-    static_range: StaticRange | None = Field(None, description="Spans by their numbers.")
+    rolling_range: RollingRange | None = Field(default=None, description="The newest spans.")
+    static_range: StaticRange | None = Field(default=None, description="Spans by their numbers.")
 
     @model_validator(mode="after")
     def _one(self) -> Self:
@@ -70,13 +81,16 @@ class Data(Section):
         "file, or package:NAME/path inside an installed package."
     )
     format: Literal["csv", "parquet", "tfrecord"] | None = Field(
-        None, description="csv, parquet or tfrecord (of tf.Example); by default as the files' suffix says, else csv."
+        default=None,
+        description="csv, parquet or tfrecord (of tf.Example); by default as the files' suffix says, else csv.",
     )
     splits: dict[SplitName, str] = Field(
         default={}, description="Splits that the data comes in: name to pattern, relative to path."
     )
-    range_config: RangeConfig | None = Field(None, description="Which spans are read, by default the newest one.")
-    csv: Csv | None = Field(None, description="How CSV files are written.")
+    range_config: RangeConfig | None = Field(
+        default=None, description="Which spans are read, by default the newest one."
+    )
+    csv: Csv | None = Field(default=None, description="How CSV files are written.")
 
     @model_validator(mode="after")
     def _there(self) -> Self:
@@ -96,7 +110,7 @@ class Data(Section):
 
     @property
     def patterns(self) -> dict[str, str]:
-        """The patterns of the input splits, relative to `input_base`; empty for TFX's default, all files of a folder."""
+        """The patterns of the input splits, relative to `input_base`; empty for TFX's default, all files there."""
         _, pattern = self._parts()
         return self.splits or ({"single_split": pattern} if pattern else {})
 
@@ -129,21 +143,24 @@ class Splits(Section):
         default={"train": 2, "eval": 1}, description="Buckets of each split: its share of the examples.", min_length=1
     )
     partition_feature: str | None = Field(
-        None, description="The feature that decides the split, so that equal values stay together; else the record."
+        default=None,
+        description="The feature that decides the split, so that equal values stay together; else the record.",
     )
 
 
 class Schema(Section):
     """The schema: inferred from the training data, or a curated file."""
 
-    file: ExistingFile | None = Field(None, description="A schema.pbtxt to use instead of an inferred schema.")
-    infer_feature_shape: bool = Field(True, description="Whether features that are always there get a fixed shape.")
+    file: ExistingFile | None = Field(default=None, description="A schema.pbtxt to use instead of an inferred schema.")
+    infer_feature_shape: bool = Field(
+        default=True, description="Whether features that are always there get a fixed shape."
+    )
 
 
 class Statistics(Section):
     """How statistics are computed."""
 
-    sample_rate: float | None = Field(None, gt=0, le=1, description="The share of the examples to look at.")
+    sample_rate: float | None = Field(default=None, gt=0, le=1, description="The share of the examples to look at.")
     exclude_splits: list[SplitName] = Field(default=[], description="Splits without statistics.")
     stats_options: dict[str, Any] = Field(default={}, description="More options of tfdv.StatsOptions.")
 
@@ -151,41 +168,53 @@ class Statistics(Section):
 class Validation(Section):
     """What happens with anomalies, and which statistics the data is compared with."""
 
-    fail_on_anomalies: bool = Field(False, description="Whether anomalies end the run before anything is trained.")
+    fail_on_anomalies: bool = Field(
+        default=False, description="Whether anomalies end the run before anything is trained."
+    )
     exclude_splits: list[SplitName] = Field(default=[], description="Splits that are not validated.")
     previous_statistics: ExistingPath | None = Field(
-        None, description="Statistics of an earlier span, for the schema's drift comparators."
+        default=None, description="Statistics of an earlier span, for the schema's drift comparators."
     )
     serving_statistics: ExistingPath | None = Field(
-        None, description="Statistics of serving data, for the schema's skew comparators."
+        default=None, description="Statistics of serving data, for the schema's skew comparators."
     )
 
 
 class Transform(Section):
     """How the module's preprocessing_fn is applied."""
 
-    preprocessing_fn: str = Field("preprocessing_fn", description="The name of the function in the module.")
-    stats_options_updater_fn: str | None = Field(None, description="The name of the updater, if the module has one.")
+    preprocessing_fn: str = Field(default="preprocessing_fn", description="The name of the function in the module.")
+    stats_options_updater_fn: str | None = Field(
+        default=None, description="The name of the updater, if the module has one."
+    )
     analyze: list[SplitName] = Field(default=["train"], min_length=1, description="Splits that analyzers learn from.")
     transform: list[SplitName] = Field(default=[], description="Splits that are transformed, by default all of them.")
-    materialize: bool = Field(True, description="Whether transformed examples are written, and trained on.")
-    custom_config: dict[str, Any] | None = Field(None, description="The preprocessing_fn's custom_config.")
-    analyzer_cache: ExistingPath | None = Field(None, description="An updated_analyzer_cache of an earlier run.")
-    disable_analyzer_cache: bool = Field(False, description="Whether no analyzer cache is read or written.")
-    disable_statistics: bool = Field(False, description="Whether pre- and post-transform statistics are left out.")
+    materialize: bool = Field(default=True, description="Whether transformed examples are written, and trained on.")
+    custom_config: dict[str, Any] | None = Field(default=None, description="The preprocessing_fn's custom_config.")
+    analyzer_cache: ExistingPath | None = Field(
+        default=None, description="An updated_analyzer_cache of an earlier run."
+    )
+    disable_analyzer_cache: bool = Field(default=False, description="Whether no analyzer cache is read or written.")
+    disable_statistics: bool = Field(
+        default=False, description="Whether pre- and post-transform statistics are left out."
+    )
 
 
 class Training(Section):
     """How the module's run_fn is called."""
 
-    run_fn: str = Field("run_fn", description="The name of the function in the module.")
-    train_steps: int = Field(0, ge=0, description="FnArgs.train_steps; 0 leaves it to run_fn.")
-    eval_steps: int = Field(0, ge=0, description="FnArgs.eval_steps; 0 leaves it to run_fn.")
+    run_fn: str = Field(default="run_fn", description="The name of the function in the module.")
+    train_steps: int = Field(default=0, ge=0, description="FnArgs.train_steps; 0 leaves it to run_fn.")
+    eval_steps: int = Field(default=0, ge=0, description="FnArgs.eval_steps; 0 leaves it to run_fn.")
     train_splits: list[SplitName] = Field(default=["train"], min_length=1, description="Splits that train_files hold.")
     eval_splits: list[SplitName] = Field(default=["eval"], min_length=1, description="Splits that eval_files hold.")
-    custom_config: dict[str, Any] | None = Field(None, description="FnArgs.custom_config.")
-    hyperparameters: ExistingFile | None = Field(None, description="A JSON file, read into FnArgs.hyperparameters.")
-    base_model: ExistingPath | None = Field(None, description="A Model artifact to start from: FnArgs.base_model.")
+    custom_config: dict[str, Any] | None = Field(default=None, description="FnArgs.custom_config.")
+    hyperparameters: ExistingFile | None = Field(
+        default=None, description="A JSON file, read into FnArgs.hyperparameters."
+    )
+    base_model: ExistingPath | None = Field(
+        default=None, description="A Model artifact to start from: FnArgs.base_model."
+    )
 
 
 class Push(Section):
@@ -202,24 +231,36 @@ class Config(Section):
         description="The pipeline's name: small letters, digits and dashes. By default the name of the file's folder.",
     )
     data: Data = Field(description="Where the data is and how it is written.")
-    label: str | None = Field(None, description="The feature to predict: absent from requests, so from SERVING.")
+    label: str | None = Field(
+        default=None, description="The feature to predict: absent from requests, so from SERVING."
+    )
     module_file: ExistingFile | None = Field(
-        None, description="The Python file with run_fn and, for Transform, preprocessing_fn: TFX's module file."
+        default=None, description="The Python file with run_fn and, for Transform, preprocessing_fn: TFX's module file."
     )
     module_path: str | None = Field(
-        None, pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$", description="The same as a dotted path: package.module."
+        default=None,
+        pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$",
+        description="The same as a dotted path: package.module.",
     )
-    splits: Splits | None = Field(None, description="Output splits, by default train 2 : eval 1.")
-    schema_: Schema = Field(Schema(), alias="schema", description="The schema: inferred, or a curated file.")
-    statistics: Statistics = Field(Statistics(), description="How statistics are computed.")
-    validation: Validation | None = Field(Validation(), description="Anomalies; null leaves ExampleValidator out.")
+    splits: Splits | None = Field(default=None, description="Output splits, by default train 2 : eval 1.")
+    schema_: Schema = Field(default=Schema(), alias="schema", description="The schema: inferred, or a curated file.")
+    statistics: Statistics = Field(default=Statistics(), description="How statistics are computed.")
+    validation: Validation | None = Field(
+        default=Validation(), description="Anomalies; null leaves ExampleValidator out."
+    )
     transform: Transform | None = Field(
-        Transform(), description="Transform; null leaves it out, as does a module without a preprocessing_fn."
+        default=Transform(), description="Transform; null leaves it out, as does a module without a preprocessing_fn."
     )
-    training: Training | None = Field(None, description="How the model is trained; left out, nothing is.")
-    evaluation: Evaluation | None = Field(None, description="How the model is evaluated and when it is blessed.")
-    push: Push | None = Field(None, description="Where a blessed model goes.")
-    engine: Literal["local"] = Field("local", description="What maps the heavy steps over their shards.")
+    training: Training | None = Field(default=None, description="How the model is trained; left out, nothing is.")
+    evaluation: Evaluation | None = Field(
+        default=None, description="How the model is evaluated and when it is blessed."
+    )
+    push: Push | None = Field(default=None, description="Where a blessed model goes.")
+    engine: str = Field(
+        default="local",
+        pattern=r"^local(:[1-9][0-9]*)?$",
+        description="What maps the heavy steps over their shards: local, a worker for each core, or local:N.",
+    )
     pipeline_root: AnyPath = Field(description="The folder of all runs. By default runs/<name> beside this file.")
 
     @model_validator(mode="after")
@@ -264,14 +305,19 @@ class Config(Section):
                     raise ValueError(f"{key}: no split {name!r}: expected one of {', '.join(self.split_names)}")
 
 
-def load(path: Path, assignments: Iterable[str] = ()) -> Config:
-    """Reads a configuration with overrides (`key.key=value`); a ConfigError tells what is wrong and where."""
+def load(path: Path, assignments: Iterable[str] = (), values: Iterable[tuple[str, Any, str]] = ()) -> Config:
+    """Reads a configuration; a ConfigError tells what is wrong and where.
+
+    `assignments` (`key.key=value`) override what the file holds, and so do `values`: a key, its value, and what a
+    message calls the place it is from.
+    """
     document = config_file.read(path)
     config_file.override(document, assignments)
+    for key, value, place in values:
+        config_file.assign(document, key.split("."), value, place)
     folder = path.absolute().parent
-    values = document.values
-    values.setdefault("name", re.sub(r"[^a-z0-9]+", "-", folder.name.lower()).strip("-") or "pipeline")
-    values.setdefault("pipeline_root", f"runs/{values['name']}")
+    document.values.setdefault("name", re.sub(r"[^a-z0-9]+", "-", folder.name.lower()).strip("-") or "pipeline")
+    document.values.setdefault("pipeline_root", f"runs/{document.values['name']}")
     return config_file.validate(document, Config, folder)
 
 
@@ -280,3 +326,7 @@ def json_schema() -> dict[str, Any]:
     schema = Config.model_json_schema(by_alias=True, mode="validation")
     schema["required"] = [name for name in schema["required"] if name not in ("name", "pipeline_root")]
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": SCHEMA_FILE.name, **schema}
+
+
+if __name__ == "__main__":  # writes the committed file anew
+    SCHEMA_FILE.write_text(json.dumps(json_schema(), indent=1) + "\n", encoding="utf-8")

@@ -19,23 +19,29 @@ Location = tuple[str | int, ...]
 
 
 class _Loader(yaml.SafeLoader):
-    """Plain scalars as editors understand them (YAML 1.2): `no`, `12:30` and `2024-01-01` stay text, `1e-3` is a number."""
+    """Plain scalars as editors understand them (YAML 1.2): `no`, `12:30`, `2024-01-01` are text, `1e-3` is a number."""
 
 
 _Loader.yaml_implicit_resolvers = {}
 for _tag, _pattern, _first in [
     ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
     ("int", r"[-+]?[0-9]+", "-+0123456789"),
-    ("float", r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)", "-+0123456789."),
+    (
+        "float",
+        r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
+        "-+0123456789.",
+    ),
     ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
 ]:
     _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(f"^(?:{_pattern})$"), list(_first))
-_Loader.add_constructor("tag:yaml.org,2002:int", lambda loader, node: int(loader.construct_scalar(node)))
-_Loader.add_constructor("tag:yaml.org,2002:float", lambda loader, node: _float(loader.construct_scalar(node)))
+_Loader.add_constructor("tag:yaml.org,2002:int", lambda _, node: int(node.value))
+_Loader.add_constructor("tag:yaml.org,2002:float", lambda _, node: _float(node.value))
 
 
 def _float(text: str) -> float:
-    return float(text.replace(".inf", "inf").replace(".Inf", "inf").replace(".INF", "inf").lower().replace(".nan", "nan"))
+    return float(
+        text.replace(".inf", "inf").replace(".Inf", "inf").replace(".INF", "inf").lower().replace(".nan", "nan")
+    )
 
 
 @dataclass
@@ -59,7 +65,9 @@ def read(path: Path) -> Document:
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise ConfigError(f"no configuration at {path}: expected a YAML file; `penstock init NAME` writes one") from None
+        raise ConfigError(
+            f"no configuration at {path}: expected a YAML file; `penstock init NAME` writes one"
+        ) from None
     except IsADirectoryError:
         raise ConfigError(f"{path} is a folder: expected a YAML file, such as {path / 'pipeline.yaml'}") from None
     except UnicodeDecodeError as error:
@@ -155,7 +163,8 @@ def _written(location: Location, values: Any) -> Location:
     """Returns the part of an error's location that the document holds; pydantic adds the names of a union's members."""
     depth = 0
     for part in location:
-        if isinstance(values, Mapping) and part in values or isinstance(values, list) and part in range(len(values)):
+        known = values if isinstance(values, Mapping) else range(len(values)) if isinstance(values, list) else ()
+        if part in known:
             values = values[part]
             depth += 1
         else:
@@ -194,6 +203,15 @@ def key_paths(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
         yield path
         for section in _sections(info.annotation):
             yield from key_paths(section, f"{path}.")
+
+
+def descriptions(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Yields the dotted path and the description of every key."""
+    for name, info in model.model_fields.items():
+        path = f"{prefix}{info.alias or name}"
+        yield path, info.description or ""
+        for section in _sections(info.annotation):
+            yield from descriptions(section, f"{path}.")
 
 
 def _sections(annotation: Any) -> Iterator[type[BaseModel]]:

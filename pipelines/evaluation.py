@@ -1,9 +1,9 @@
 """The evaluation section: an EvalConfig of TFMA, whole, or in a short form that expands to one.
 
-    metrics: [auc, binary_accuracy]                  short names or class names of Keras's and TFMA's metrics
-    slices: [hour, [hour, day], {company: Flash}]    the overall slice is always there
-    thresholds:
-      auc: {min: 0.7, change: {absolute: -0.01}}     the change is against the newest blessed model
+metrics: [auc, binary_accuracy]                  short names or class names of Keras's and TFMA's metrics
+slices: [hour, [hour, day], {company: Flash}]    the overall slice is always there
+thresholds:
+  auc: {min: 0.7, change: {absolute: -0.01}}     the change is against the newest blessed model
 """
 
 import difflib
@@ -18,7 +18,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 from penstock.pipelines import config_file
 from penstock.pipelines.section import ExistingFile, Section, is_remote, json_text
 
-# The names that TFMA 0.52 and tf_keras 2.21 know, so that a misspelt one is found before anything runs. Checked by a test.
+# The names that TFMA 0.52 and tf_keras 2.21 know, so that a misspelt one is found at once. Checked by a test.
 METRICS = """
 AUC AUCPrecisionRecall BalancedAccuracy BinaryAccuracy BinaryCrossEntropy BinaryCrossentropy BooleanFlipRates
 Calibration CalibrationPlot CategoricalAccuracy CategoricalCrossEntropy CategoricalCrossentropy CategoricalHinge
@@ -34,7 +34,7 @@ RootMeanSquaredError ScoreDistributionPlot SensitivityAtSpecificity SparseCatego
 SparseCategoricalCrossentropy SparseTopKCategoricalAccuracy Specificity SpecificityAtSensitivity SquaredHinge
 SquaredPearsonCorrelation SymmetricPredictionDifference TN TNR TP TPR ThreatScore ThresholdAtRecall
 TopKCategoricalAccuracy TrueNegatives TruePositives WeightedExampleCount
-""".split()
+""".split()  # noqa: SIM905  (a list of names, not of lines)
 _CLASSES = {name.lower(): name for name in METRICS}
 _LOWER_IS_BETTER = re.compile(r"Error|Loss|Cross[Ee]ntropy|Hinge|Divergence|Poisson|False|Miss|FallOut|^F[NP]R?$")
 _TEXT_FORM = (".pbtxt", ".textproto", ".txt")
@@ -44,10 +44,12 @@ _TRANSFORMED = "transform_features"
 class Change(Section):
     """A bound on the difference from the baseline, which is the newest blessed model; ignored while there is none."""
 
-    absolute: float | None = Field(None, description="Bound on the difference: -0.01 lets it be worse by up to 0.01.")
-    relative: float | None = Field(None, description="Bound on the difference divided by the baseline's value.")
+    absolute: float | None = Field(
+        default=None, description="Bound on the difference: -0.01 lets it be worse by up to 0.01."
+    )
+    relative: float | None = Field(default=None, description="Bound on the difference divided by the baseline's value.")
     direction: Literal["higher_is_better", "lower_is_better"] | None = Field(
-        None, description="By default, lower is better for errors and losses, higher for all others."
+        default=None, description="By default, lower is better for errors and losses, higher for all others."
     )
 
     @model_validator(mode="after")
@@ -60,9 +62,9 @@ class Change(Section):
 class Threshold(Section):
     """What a metric has to reach over all examples for the model to be blessed."""
 
-    min: float | None = Field(None, description="The lowest value that is good enough.")
-    max: float | None = Field(None, description="The highest value that is good enough.")
-    change: Change | None = Field(None, description="Bound on the difference from the newest blessed model.")
+    min: float | None = Field(default=None, description="The lowest value that is good enough.")
+    max: float | None = Field(default=None, description="The highest value that is good enough.")
+    change: Change | None = Field(default=None, description="Bound on the difference from the newest blessed model.")
 
     @model_validator(mode="after")
     def _bounded(self) -> Self:
@@ -84,20 +86,20 @@ class Evaluation(Section):
     )
     thresholds: dict[str, Threshold] = Field(default={}, description="Thresholds by the name of the metric.")
     label_key: str | None = Field(
-        None,
+        default=None,
         description="The label that the model is evaluated against, by default the label; another name is taken "
         "from the transformed features.",
     )
-    signature_name: str = Field("serving_default", description="The signature of the model that predicts.")
-    prediction_key: str = Field("", description="The output to evaluate, where the signature has several.")
-    example_weight_key: str = Field("", description="The feature that weighs the examples.")
+    signature_name: str = Field(default="serving_default", description="The signature of the model that predicts.")
+    prediction_key: str = Field(default="", description="The output to evaluate, where the signature has several.")
+    example_weight_key: str = Field(default="", description="The feature that weighs the examples.")
     preprocessing_function_names: list[str] | None = Field(
-        None,
+        default=None,
         description="Signatures applied to the features before evaluation; by default transform_features where "
         "label_key is a transformed feature.",
     )
     eval_config: ExistingFile | dict[str, Any] | None = Field(
-        None,
+        default=None,
         description="A whole tfma.EvalConfig instead of the short form: a mapping, or a .yaml, .json or .pbtxt file.",
         union_mode="left_to_right",
     )
@@ -163,7 +165,7 @@ class Evaluation(Section):
     def _metrics(self) -> list[dict[str, Any]]:
         configs: dict[str, dict[str, Any]] = {}
         for metric in self.metrics:
-            config = {"class_name": class_name(metric)} if isinstance(metric, str) else dict(metric)
+            config: dict[str, Any] = {"class_name": class_name(metric)} if isinstance(metric, str) else dict(metric)
             if isinstance(config.get("config"), dict):
                 config["config"] = json_text(config["config"])
             configs[_key(metric)] = config

@@ -28,6 +28,11 @@ def resolve(path: str, folder: Path) -> str:
     return str((folder / Path(path).expanduser()).absolute())
 
 
+def from_here(path: str) -> str:
+    """Returns a path given on the command line, which is relative to the current folder, as an absolute one."""
+    return path if path.startswith(_PACKAGE) else resolve(path, Path.cwd())
+
+
 def package_folder(name: str) -> Path:
     """Returns the folder of an installed top-level package; a ValueError says how to install it."""
     try:

@@ -1,0 +1,217 @@
+"""The command line. Every command imports what it needs itself, so that `penstock --help` is there at once."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from penstock.components.errors import PenstockError, explain_os_error
+
+if TYPE_CHECKING:
+    from penstock.pipelines.config import Config
+
+DEFAULT_CONFIG = "pipeline.yaml"
+_INTERRUPTED = 130
+
+config_argument = click.argument("config", default=DEFAULT_CONFIG, metavar="[CONFIG]", type=click.Path(path_type=Path))
+set_option = click.option(
+    "--set",
+    "assignments",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Sets any key of the configuration, such as training.train_steps=100. The value is YAML. May be repeated.",
+)
+data_option = click.option("--data", metavar="PATH", help="The data: data.path, relative to the current folder.")
+label_option = click.option("--label", metavar="NAME", help="The feature to predict: label.")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="penstock", message="%(prog)s %(version)s")
+def cli() -> None:
+    """TFX-style pipelines from one configuration file. CONFIG is pipeline.yaml where it is left out."""
+
+
+@cli.command()
+@config_argument
+@set_option
+@data_option
+@label_option
+@click.option("--no-cache", is_flag=True, help="Runs every task, also those that are in the cache.")
+@click.option("-v", "--verbose", is_flag=True, help="Shows kfp's own log as well.")
+def run(
+    config: Path, assignments: Sequence[str], data: str | None, label: str | None, no_cache: bool, verbose: bool
+) -> int:
+    """Runs the pipeline on this machine."""
+    loaded = _load(config, assignments, data, label)
+    from penstock.pipelines import compile, local, targets
+
+    local.require_runtime()
+    root = Path(loaded.pipeline_root)
+    compiled = compile.compile_for_run(loaded, targets.LOCAL)
+    summary = local.run(
+        compiled.path,
+        name=loaded.name,
+        pipeline_root=root,
+        arguments=compiled.arguments,
+        sources=compiled.sources,
+        no_cache=no_cache,
+        verbose=verbose,
+    )
+    from penstock.pipelines import runs
+
+    click.echo(runs.summary_text(summary))
+    if summary.status == "done":
+        return 0
+    click.echo(f"penstock: {summary.failure or 'the run ended early'}", err=True)
+    return summary.exit_code or 1
+
+
+@cli.command("compile")
+@config_argument
+@click.option("--target", default="local", show_default=True, help="Where the pipeline is to run.")
+@click.option("-o", "--output", required=True, type=click.Path(path_type=Path, dir_okay=False), help="The YAML file.")
+@set_option
+@data_option
+@label_option
+def compile_command(
+    config: Path, target: str, output: Path, assignments: Sequence[str], data: str | None, label: str | None
+) -> None:
+    """Compiles the pipeline to KFP's YAML."""
+    from penstock.pipelines import targets
+
+    chosen = targets.named(target)
+    loaded = _load(config, assignments, data, label)
+    from penstock.pipelines import compile
+
+    compile.compile_config(loaded, chosen, output)
+    click.echo(f"{output}: {loaded.name} for target {chosen.name}")
+
+
+@cli.command()
+@config_argument
+@set_option
+@data_option
+@label_option
+@click.option("--keys", is_flag=True, help="Lists every key of a configuration with its description, and ends.")
+def validate(config: Path, assignments: Sequence[str], data: str | None, label: str | None, keys: bool) -> None:
+    """Checks a configuration and its module file, and runs nothing."""
+    if keys:
+        from penstock.pipelines import config_file
+        from penstock.pipelines.config import Config
+
+        click.echo("\n".join(f"{path:44} {text}" for path, text in config_file.descriptions(Config)))
+        return
+    loaded = _load(config, assignments, data, label)
+    from penstock.pipelines import publishing
+
+    publishing.check(loaded)
+    click.echo(f"{_file(config)}: valid")
+
+
+@cli.command()
+@click.argument("name", type=click.Path(path_type=Path))
+def init(name: Path) -> None:
+    """Writes a project that runs as it is, into the new folder NAME."""
+    from penstock.pipelines.init import write_project
+
+    for path in write_project(name):
+        click.echo(path)
+    click.echo(f"\ncd {name} && penstock run")
+
+
+@cli.command()
+@click.argument("run", default=DEFAULT_CONFIG, metavar="[RUN]", type=click.Path(path_type=Path))
+def explain(run: Path) -> None:
+    """Says why each task of a run ran, or did not. RUN is a run's folder, or a configuration for its newest run."""
+    folder = run
+    if not (run / "run.json").is_file():
+        from penstock.pipelines import runs
+
+        folder = runs.newest(_load(run)).folder
+    from penstock.pipelines import local
+
+    click.echo(local.explain(folder))
+
+
+@cli.command()
+@config_argument
+def runs(config: Path) -> None:
+    """Lists the pipeline's runs, the newest first."""
+    from penstock.pipelines import runs as module
+
+    click.echo(module.listing(_load(config)))
+
+
+@cli.command()
+@click.argument("config_or_model", default=DEFAULT_CONFIG, metavar="[CONFIG|MODEL]", type=click.Path(path_type=Path))
+@click.option("--rows", default=3, show_default=True, type=click.IntRange(min=1), help="How many rows to predict.")
+@click.option("--split", default="eval", show_default=True, help="The split that the rows are from.")
+@click.option("--examples", type=click.Path(path_type=Path), help="A TFRecord file of tf.Examples to predict instead.")
+@click.option("--label", default="", metavar="NAME", help="With MODEL: the feature to leave out.")
+def predict(config_or_model: Path, rows: int, split: str, examples: Path | None, label: str) -> None:
+    """Asks the newest pushed model about rows of the newest run, or any MODEL about a file of examples."""
+    from penstock.pipelines import runs
+
+    if _is_config(config_or_model):
+        config = _load(config_or_model)
+        model = runs.newest_model(config)
+        examples = examples or runs.newest_examples(config, split)
+        label = label or config.label or ""
+    else:
+        model = config_or_model
+        examples = examples or runs.examples_beside(model, split)
+    click.echo(f"model {model}\nrows  {examples}\n")
+    click.echo(runs.predictions(model, examples, rows, label))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs a command; returns its exit code: 0, 2 for what the user can mend, 1 for other failures, 130 for Ctrl-C."""
+    try:
+        result: Any = cli.main(args=arguments, prog_name="penstock", standalone_mode=False)
+        return result if isinstance(result, int) else 0
+    except (KeyboardInterrupt, click.Abort):
+        return _complain("interrupted", "", _INTERRUPTED)
+    except click.ClickException as error:
+        context = getattr(error, "ctx", None)
+        hint = f"see `{context.command_path} --help`" if context else ""
+        return _complain(error.format_message().rstrip("."), hint, error.exit_code)
+    except PenstockError as error:
+        return _complain(error.message, error.details, error.exit_code)
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader of our output has gone, as in `penstock runs | head`
+        return 1
+    except OSError as error:
+        known = explain_os_error(error)
+        if known is None:
+            raise
+        return _complain(known.message, known.details, known.exit_code)
+
+
+def _complain(message: str, details: str, code: int) -> int:
+    click.echo(f"penstock: {message}", err=True)
+    for line in details.splitlines():
+        click.echo(f"  {line}", err=True)
+    return code
+
+
+def _load(config: Path, assignments: Sequence[str] = (), data: str | None = None, label: str | None = None) -> "Config":
+    from penstock.pipelines import config as module
+    from penstock.pipelines import section
+
+    shortcuts = [] if data is None else [("data.path", section.from_here(data), "--data")]
+    shortcuts += [] if label is None else [("label", label, "--label")]
+    return module.load(_file(config), assignments, shortcuts)
+
+
+def _file(config: Path) -> Path:
+    return config / DEFAULT_CONFIG if (config / DEFAULT_CONFIG).is_file() else config
+
+
+def _is_config(path: Path) -> bool:
+    return path.suffix in (".yaml", ".yml") or (path / DEFAULT_CONFIG).is_file()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

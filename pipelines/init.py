@@ -1,0 +1,20 @@
+"""Writes a project that runs as it is: configuration, module file, data, README."""
+
+import shutil
+from pathlib import Path
+
+from penstock.components import storage
+from penstock.components.errors import UserError
+
+TEMPLATE = Path(__file__).with_name("template")
+_SCHEMA_FILE = Path(__file__).with_name("config.schema.json")
+
+
+def write_project(folder: Path) -> list[Path]:
+    """Writes a new project and returns its files; a UserError if there is something at `folder` already."""
+    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+        raise UserError(f"{folder} exists already: expected a new name, nothing is overwritten")
+    with storage.replacing(folder) as temporary:
+        shutil.copytree(TEMPLATE, temporary, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copyfile(_SCHEMA_FILE, temporary / "pipeline.schema.json")
+    return sorted(path for path in folder.rglob("*") if path.is_file())

@@ -1,0 +1,140 @@
+"""The runs of a pipeline on this machine: finding, listing, and asking their models."""
+
+import contextlib
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from penstock.components.errors import UserError
+from penstock.pipelines.config import Config
+from penstock.pipelines.local import RunSummary, display, record, report
+from penstock.pipelines.local.record import RunRecord
+
+
+def newest(config: Config) -> RunRecord:
+    """Returns the newest run of the pipeline; a UserError if there is none yet."""
+    for run in record.earlier(Path(config.pipeline_root), config.name):
+        return run
+    raise UserError(f"no run of {config.name} in {config.pipeline_root} yet: `penstock run` makes one")
+
+
+def listing(config: Config) -> str:
+    """Returns all runs of the pipeline, the newest first, a line each."""
+    rows = [("run", "started", "status", "seconds", "model")]
+    for run in record.earlier(Path(config.pipeline_root), config.name):
+        started = time.strftime("%Y-%m-%d %H:%M", time.localtime(run.started))
+        seconds = "" if run.seconds is None else f"{run.seconds:.1f}"
+        rows.append((run.folder.name, started, run.status, seconds, _verdict(run)))
+    if len(rows) == 1:
+        return f"no run of {config.name} in {config.pipeline_root} yet"
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    )
+
+
+def summary_text(summary: RunSummary) -> str:
+    """Returns what is told at a run's end: the tasks, the verdict on the model, and where everything is."""
+    lines = [display.table(record.read(summary.run_folder)), ""]
+    if summary.blessing:
+        lines += [*display.blessing_lines(summary.blessing), ""]
+    if summary.pushed:
+        lines.append(f"pushed to  {summary.pushed}")
+    lines.append(f"run        {summary.run_folder}")
+    lines.append(f"report     {summary.run_folder / report.FILE}")
+    lines.append(f"{summary.status} in {summary.seconds:.1f} s")
+    return "\n".join(lines)
+
+
+def newest_model(config: Config) -> Path:
+    """Returns the newest version in the push directory, else the newest run's model."""
+    if config.push:
+        pushed = Path(config.push.directory)
+        versions = sorted((int(path.name) for path in pushed.glob("*") if path.name.isdecimal()), reverse=True)
+        if versions:
+            return pushed / str(versions[0])
+    for run in record.earlier(Path(config.pipeline_root), config.name):
+        model = run.folder / "trainer" / "model"
+        if (model / "Format-Serving" / "saved_model.pb").is_file():
+            return model
+    raise UserError(f"no model of {config.name} yet: `penstock run` trains one")
+
+
+def examples_file(folder: Path, split: str) -> Path | None:
+    """Returns the first file of a split in a run's folder, if the run read data."""
+    return next(iter(sorted(folder.glob(f"*-example-gen/examples/Split-{split}/*.gz"))), None)
+
+
+def examples_beside(model: Path, split: str) -> Path:
+    """Returns examples of the run that a model is in."""
+    for folder in model.absolute().parents:
+        found = examples_file(folder, split) if (folder / record.FILE).is_file() else None
+        if found:
+            return found
+    raise UserError(f"{model} is in no run's folder: expected --examples FILE, a TFRecord file of tf.Examples")
+
+
+def newest_examples(config: Config, split: str) -> Path:
+    """Returns a file of the split from the newest run that has one."""
+    for run in record.earlier(Path(config.pipeline_root), config.name):
+        found = examples_file(run.folder, split)
+        if found:
+            return found
+    raise UserError(f"no examples of split {split!r} in the runs of {config.name}: `penstock run` reads the data")
+
+
+def predictions(model: Path, examples: Path, rows: int, label: str) -> str:
+    """Asks a model about the first rows of an examples file; returns the features and what it predicts."""
+    with _silent():
+        from penstock.trainer.predict import predict_rows
+
+        answers = predict_rows(model, examples, rows, label)
+    return "\n\n".join(_row(number, answer) for number, answer in enumerate(answers, 1))
+
+
+def _row(number: int, answer: dict[str, Any]) -> str:
+    lines = [f"row {number}"]
+    width = max((len(name) for part in ("features", "prediction") for name in answer[part]), default=0)
+    lines += [f"  {name:{width}}  {_shown(value)}" for name, value in answer["features"].items()]
+    lines += [f"  -> {name:{max(width - 3, 0)}}  {_shown(value)}" for name, value in answer["prediction"].items()]
+    return "\n".join(lines)
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_shown, value)) + "]"
+    return "(missing)" if value is None else str(value)
+
+
+def _verdict(run: RunRecord) -> str:
+    """What became of the run's model: pushed, blessed, not blessed; "" if it was not evaluated."""
+    pusher, evaluator = run.task("pusher"), run.task("evaluator")
+    pushed = pusher.outputs.get("pushed_model", {}).get("metadata", {}) if pusher else {}
+    if pushed.get("pushed"):
+        return f"pushed: {Path(str(pushed['pushed_destination'])).name}"
+    validation = run.folder / "evaluator" / "validation" / "validation.json"
+    if evaluator and evaluator.status in ("done", "cached") and validation.is_file():
+        return "blessed" if json.loads(validation.read_text())["blessed"] else "not blessed"
+    return ""
+
+
+@contextlib.contextmanager
+def _silent() -> Iterator[None]:
+    """Keeps what TensorFlow's C++ writes to standard error while it loads out of sight; errors are still raised."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    sys.stderr.flush()
+    saved, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        sys.stderr.flush()
+        os.dup2(saved, 2)
+        os.close(saved)
+        os.close(nowhere)

@@ -1,0 +1,236 @@
+"""The training pipeline, from the data to a pushed model: the graph, and nothing else.
+
+    input_resolver -> example_gen -> statistics_gen -> schema_gen -> example_validator -> transform -> trainer
+      -> latest_blessed_model -> evaluator -> if blessed: pusher
+
+Components whose section the configuration leaves out are left out. What looks at the world or changes it, the
+input_resolver, latest_blessed_model and pusher, is never cached.
+"""
+
+from typing import Any
+
+from kfp import dsl
+from kfp.dsl import base_component
+
+from penstock.components.evaluator.component import evaluator
+from penstock.components.example_gen.component import (
+    csv_example_gen,
+    import_example_gen,
+    input_resolver,
+    parquet_example_gen,
+)
+from penstock.components.example_validator.component import example_validator
+from penstock.components.latest_blessed_model.component import latest_blessed_model
+from penstock.components.pusher.component import pusher
+from penstock.components.schema_gen.component import import_schema_gen, schema_gen
+from penstock.components.statistics_gen.component import statistics_gen
+from penstock.components.trainer.component import trainer
+from penstock.components.transform.component import transform
+from penstock.pipelines.config import Config, Splits, Training, Transform
+from penstock.pipelines.publishing import Published
+from penstock.pipelines.section import json_text
+
+type _Channel = Any  # a parameter of the pipeline: KFP's placeholder for a value
+_EXAMPLE_GENS = {"csv": csv_example_gen, "parquet": parquet_example_gen, "tfrecord": import_example_gen}
+
+
+def parameters(config: Config, published: Published) -> dict[str, Any]:
+    """Returns the pipeline's parameters as the configuration sets them, by TFX's names; "" stands for none."""
+    patterns = [{"name": name, "pattern": pattern} for name, pattern in config.data.patterns.items()]
+    ranges = config.data.range_config
+    training, push = config.training, config.push
+    return {
+        "input_base": config.data.input_base,
+        "input_config": json_text({"splits": patterns} if patterns else None),
+        "range_config": json_text(ranges.model_dump(exclude_none=True) if ranges else None),
+        "schema_file": published.schema_file,
+        "module_file": published.module_file,
+        "train_steps": training.train_steps if training else 0,
+        "eval_steps": training.eval_steps if training else 0,
+        "push_destination": json_text({"filesystem": {"base_directory": push.directory}} if push else None),
+        "pipeline_root": config.pipeline_root,
+    }
+
+
+def training_pipeline(config: Config, published: Published) -> base_component.BaseComponent:
+    """Returns the pipeline of a configuration. Its parameters are what changes from run to run, with defaults."""
+    default = parameters(config, published)
+
+    def pipeline(
+        input_base: str = default["input_base"],
+        input_config: str = default["input_config"],
+        range_config: str = default["range_config"],
+        schema_file: str = default["schema_file"],
+        module_file: str = default["module_file"],
+        train_steps: int = default["train_steps"],
+        eval_steps: int = default["eval_steps"],
+        push_destination: str = default["push_destination"],
+        pipeline_root: str = default["pipeline_root"],
+    ) -> None:
+        graph = _Graph(config, published)
+        graph.read(input_base, input_config, range_config)
+        graph.validate(schema_file)
+        if published.transforms:
+            graph.transform(module_file)
+        if config.training:
+            graph.train(module_file, train_steps, eval_steps)
+        if config.evaluation:
+            graph.evaluate(module_file, pipeline_root)
+        if config.push:
+            graph.push(push_destination)
+
+    return dsl.pipeline(name=config.name, description="Trains, evaluates and pushes a model.")(pipeline)
+
+
+class _Graph:
+    """The tasks of a pipeline, added in their order, and the artifacts that later tasks take."""
+
+    def __init__(self, config: Config, published: Published) -> None:
+        self.config, self.published = config, published
+        self.validator: dsl.PipelineTask | None = None
+        self.transformed: dsl.PipelineTask | None = None
+        self.gate: dsl.PipelineTask | None = None
+
+    def read(self, input_base: _Channel, input_config: _Channel, range_config: _Channel) -> None:
+        data, splits = self.config.data, self.config.splits or Splits()
+        resolved = input_resolver(input_base=input_base, input_config=input_config, range_config=range_config)
+        resolved.set_caching_options(False)
+        output: dict[str, Any] = {
+            "splits": [{"name": name, "hash_buckets": buckets} for name, buckets in splits.hash_buckets.items()]
+        }
+        if splits.partition_feature:
+            output["partition_feature_name"] = splits.partition_feature
+        arguments: dict[str, Any] = {}
+        if data.csv:
+            arguments["csv_options"] = json_text(data.csv.model_dump(exclude_none=True))
+        if len(data.splits) < 2:  # data that comes in splits keeps them
+            arguments["output_config"] = json_text({"split_config": output})
+        self.examples = _EXAMPLE_GENS[data.file_format](
+            input_base=input_base,
+            resolved_input=resolved.outputs["resolved_input"],
+            fingerprint=resolved.outputs["fingerprint"],
+            span=resolved.outputs["span"],
+            version=resolved.outputs["version"],
+            label=self.config.label or "",
+            engine=self.config.engine,
+            **arguments,
+        ).outputs["examples"]
+
+    def validate(self, schema_file: _Channel) -> None:
+        config, given = self.config, {}
+        if self.published.schema_file:
+            self.schema = import_schema_gen(schema_file=schema_file).outputs["schema"]
+            given = {"schema": self.schema}
+        options = dict(config.statistics.stats_options)
+        if config.statistics.sample_rate is not None:
+            options["sample_rate"] = config.statistics.sample_rate
+        self.statistics = statistics_gen(
+            examples=self.examples,
+            stats_options=json_text(options or None),
+            exclude_splits=config.statistics.exclude_splits,
+            engine=config.engine,
+            **given,
+        ).outputs["statistics"]
+        if not given:
+            self.schema = schema_gen(
+                statistics=self.statistics,
+                infer_feature_shape=config.schema_.infer_feature_shape,
+                label=config.label or "",
+            ).outputs["schema"]
+        validation = config.validation
+        if validation:
+            self.validator = example_validator(
+                statistics=self.statistics,
+                schema=self.schema,
+                exclude_splits=validation.exclude_splits,
+                fail_on_anomalies=validation.fail_on_anomalies,
+                label=config.label or "",
+                **_imported(previous_statistics=validation.previous_statistics),
+                **_imported(serving_statistics=validation.serving_statistics),
+            )
+
+    def transform(self, module_file: _Channel) -> None:
+        settings = self.config.transform or Transform()
+        splits = {"analyze": settings.analyze, "transform": settings.transform or self.config.split_names}
+        self.transformed = transform(
+            examples=self.examples,
+            schema=self.schema,
+            module_file=module_file,
+            preprocessing_fn=settings.preprocessing_fn,
+            splits_config=json_text(splits),
+            materialize=settings.materialize,
+            disable_analyzer_cache=settings.disable_analyzer_cache,
+            custom_config=json_text(settings.custom_config),
+            disable_statistics=settings.disable_statistics,
+            stats_options_updater_fn=settings.stats_options_updater_fn or "",
+            engine=self.config.engine,
+            **_imported(analyzer_cache=settings.analyzer_cache),
+        )
+        self._after_validation(self.transformed)
+
+    def train(self, module_file: _Channel, train_steps: _Channel, eval_steps: _Channel) -> None:
+        settings, arguments, examples = self.config.training or Training(), {}, self.examples
+        if self.transformed is not None:
+            arguments["transform_graph"] = self.transformed.outputs["transform_graph"]
+            if self.config.transform and self.config.transform.materialize:
+                examples = self.transformed.outputs["transformed_examples"]
+        task = trainer(
+            examples=examples,
+            schema=self.schema,
+            statistics=self.statistics,
+            module_file=module_file,
+            run_fn=settings.run_fn,
+            train_args=_step_args(settings.train_splits, train_steps),
+            eval_args=_step_args(settings.eval_splits, eval_steps),
+            custom_config=json_text(settings.custom_config),
+            **arguments,
+            **_imported(hyperparameters=self.published.hyperparameters),
+            **_imported(dsl.Model, base_model=settings.base_model),
+        )
+        self.model = task.outputs["model"]
+        self._after_validation(task)
+
+    def evaluate(self, module_file: _Channel, pipeline_root: _Channel) -> None:
+        settings = self.config.evaluation
+        if settings is None:
+            return
+        baseline = latest_blessed_model(candidate=self.model, pipeline_root=pipeline_root)
+        baseline.set_caching_options(False)
+        self.gate = evaluator(
+            examples=self.examples,
+            model=self.model,
+            baseline_model=baseline.outputs["model"],
+            schema=self.schema,
+            eval_config=settings.text(self.config.label),
+            example_splits=settings.splits,
+            module_file=module_file if self.published.customizes_evaluation else "",
+            engine=self.config.engine,
+        )
+
+    def push(self, push_destination: _Channel) -> None:
+        """A model that is evaluated is pushed if it is blessed, any other always."""
+        if self.gate is None:
+            pusher(model=self.model, push_destination=push_destination).set_caching_options(False)
+            return
+        with dsl.If(self.gate.outputs["Output"] == True, name="blessed"):  # noqa: E712  (KFP's condition)
+            blessing = self.gate.outputs["blessing"]
+            pushed = pusher(model=self.model, model_blessing=blessing, push_destination=push_destination)
+            pushed.set_caching_options(False)
+
+    def _after_validation(self, task: dsl.PipelineTask) -> None:
+        """Nothing is learnt from data that the validator refuses: a constant label, or fail_on_anomalies."""
+        if self.validator is not None:
+            task.after(self.validator)
+
+
+def _step_args(splits: list[str], steps: _Channel) -> str:
+    return f'{{"num_steps": {steps}, "splits": {json_text(splits)}}}'
+
+
+def _imported(kind: type[dsl.Artifact] = dsl.Artifact, **uris: str | None) -> dict[str, Any]:
+    """Returns artifacts that exist already, as inputs; nothing for those that are not given."""
+    return {
+        name: dsl.importer(artifact_uri=uri, artifact_class=kind, reimport=False).output
+        for name, uri in uris.items()
+        if uri
+    }
