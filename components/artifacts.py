@@ -95,7 +95,11 @@ class Examples(SplitArtifact):
         return sorted(path for path in self.split(split).iterdir() if path.name.endswith(".gz"))
 
     def shard(self, split: str, index: int, count: int, prefix: str = DATA) -> Path:
-        return self.split(split) / f"{prefix}-{index:05d}-of-{count:05d}.gz"
+        return self.split(split) / self.file_name(index, count, prefix)
+
+    @staticmethod
+    def file_name(index: int, count: int, prefix: str = DATA) -> str:
+        return f"{prefix}-{index:05d}-of-{count:05d}.gz"
 
 
 @dataclass(frozen=True)

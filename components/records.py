@@ -84,7 +84,7 @@ def read(path: Path, batch_size: int = BATCH_SIZE) -> Iterator[list[bytes]]:
     batch: list[bytes] = []
     stored: list[bytes] = []  # the records' checksums
     count, size, buffer = 0, 0, b""
-    for chunk in _decompressed(path):
+    for chunk in decompressed(path):
         buffer += chunk
         start, end = 0, len(buffer)
         while end - start >= 12:
@@ -146,7 +146,7 @@ def read_batches(
                 raise DataError(f"{path}: expected {expected}: {reason}") from None
 
 
-def _decompressed(path: Path) -> Iterator[bytes]:
+def decompressed(path: Path) -> Iterator[bytes]:
     with open(path, "rb") as file:
         chunk = file.read(_READ_BYTES)
         if not chunk.startswith(b"\x1f\x8b"):
