@@ -15,7 +15,7 @@ def statistics_gen(
     stats_options: str = "",
     exclude_splits: List[str] = [],
     engine: str = "local",
-):
+) -> None:
     """Computes statistics of every split: counts, missing values, quantiles, histograms and exact top values.
 
     The statistics are those of TFX's StatisticsGen, and the same bytes for the same examples on any number of workers.

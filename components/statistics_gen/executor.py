@@ -73,7 +73,7 @@ def run(
                 result, rows = _statistics(split, totals.get(split), chosen)
                 target.write(split, lift.add(result, [shard for shard in shards if shard.split == split], chosen))
                 counts.show(rows=counts["rows"] + rows)
-    rates = json.dumps({split: chosen.sample_rate or 1.0 for split in splits})
+    rates = json.dumps(dict.fromkeys(splits, chosen.sample_rate or 1.0))
     span = {"span": int(properties["span"])} if "span" in properties else {}
     return Result({"statistics": artifacts.metadata(split_names=splits, sample_rate_by_split=rates, **span)})
 

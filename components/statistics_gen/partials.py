@@ -128,9 +128,7 @@ def _generators(options: stats_options.StatsOptions, budget: int) -> list[Combin
 
 
 def _each(method: str, generators: list[CombinerStatsGenerator], arguments: list[Any]) -> list[Any]:
-    return [
-        getattr(generator, method)(argument) for generator, argument in zip(generators, arguments, strict=True)
-    ]
+    return [getattr(generator, method)(argument) for generator, argument in zip(generators, arguments, strict=True)]
 
 
 def _allowed(batch: pa.RecordBatch, options: stats_options.StatsOptions) -> pa.RecordBatch:
@@ -146,4 +144,6 @@ def _data_error(error: Exception) -> DataError:
     """TFDV's complaint about the data as one sentence, with the names of the types for their numbers."""
     names = statistics_pb2.FeatureNameStatistics.Type
     text = _TYPES.sub(lambda found: f"types {names.Name(int(found[1]))} and {names.Name(int(found[2]))}", str(error))
-    return DataError(f"statistics: {text.rstrip('.')}: expected the same in every example; mend the data or the options")
+    return DataError(
+        f"statistics: {text.rstrip('.')}: expected the same in every example; mend the data or the options"
+    )

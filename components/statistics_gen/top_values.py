@@ -120,7 +120,7 @@ class Accumulator(dict[FeaturePath, Counts]):
             left -= counts.table.nbytes
 
 
-class TopValuesGenerator(stats_generator.CombinerStatsGenerator):
+class TopValuesGenerator(stats_generator.CombinerStatsGenerator):  # type: ignore[misc]  # TFDV has no types
     """Stands in for TFDV's two generators of top values and distinct values, with the results of the exact one.
 
     With `use_sketch_based_topk_uniques` the same features are covered and the same values left out as by TFDV's

@@ -1,0 +1,155 @@
+"""ExampleValidator: TFDV's anomalies of every split, what they are about, and whether the data is good enough."""
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import tensorflow_data_validation as tfdv
+from tensorflow_data_validation import constants
+from tensorflow_metadata.proto.v0 import anomalies_pb2, statistics_pb2
+
+from penstock.components import artifacts, progress
+from penstock.components.errors import DataError, SchemaError
+from penstock.components.example_validator import findings
+from penstock.components.example_validator import label as label_check
+from penstock.components.example_validator import report as report_page
+
+_TRAINING = "TRAINING"
+_SHOWN = 30  # anomalies in the details of an error
+
+
+@dataclass(frozen=True)
+class Result:
+    """`metadata` by output name; `blessed` if no split has an anomaly."""
+
+    metadata: dict[str, dict[str, Any]]
+    blessed: bool
+
+
+def run(
+    *,
+    anomalies: str,
+    report: str,
+    statistics: str,
+    schema: str,
+    previous_statistics: str | None = None,
+    serving_statistics: str | None = None,
+    exclude_splits: Sequence[str] = (),
+    fail_on_anomalies: bool = False,
+    label: str = "",
+    statistics_metadata: Mapping[str, Any] | None = None,
+) -> Result:
+    """Writes the anomalies of each split that is not excluded, and a page that shows them.
+
+    A split is compared with the split of the same name of the earlier or serving statistics, or with their only one.
+
+    Args:
+        anomalies: folder to write `Split-<name>/SchemaDiff.pb` to.
+        report: HTML file to write.
+        statistics, previous_statistics, serving_statistics: folders of ExampleStatistics artifacts.
+        schema: folder of a Schema artifact.
+        exclude_splits: splits to leave out.
+        fail_on_anomalies: whether to raise if there is an anomaly.
+        label: feature whose classes have to be the same in all splits; "" for no such check.
+        statistics_metadata: the metadata of the statistics artifact: the order of its splits and the span.
+
+    Raises:
+        ConfigError: an excluded split that does not exist.
+        DataError: the label is missing or constant; with `fail_on_anomalies`, any anomaly.
+        SchemaError: the schema is not valid, or fits no feature of the data; with `fail_on_anomalies`, a type.
+    """
+    source, properties = artifacts.ExampleStatistics(Path(statistics)), dict(statistics_metadata or {})
+    splits = source.included(properties, exclude_splits)
+    expected = artifacts.Schema(Path(schema)).read()
+    previous, serving = _control(previous_statistics), _control(serving_statistics)
+    with progress.task("ExampleValidator") as counts:
+        evidence = {
+            split: findings.Evidence(expected, _dataset(source.read(split)), previous(split), serving(split))
+            for split in splits
+        }
+        found = {split: _validate(split, evidence[split]) for split in splits}
+        if label:
+            reasons = label_check.check(label, {split: evidence[split].current for split in splits})
+            found = {split: label_check.add(found[split], label, reasons[split]) for split in splits}
+        target = artifacts.ExampleAnomalies(Path(anomalies))
+        for split in splits:
+            target.write(split, found[split])
+        listed = {split: findings.find(split, found[split], evidence[split]) for split in splits}
+        page = report_page.write(Path(report), listed, evidence, found)
+        counts["anomalies"] = sum(map(len, listed.values()))
+        if fail_on_anomalies:
+            _fail([finding for split in splits for finding in listed[split]], page)
+    blessed = {split: int(not _has_anomaly(found[split])) for split in splits}
+    span = {"span": int(properties["span"])} if "span" in properties else {}
+    metadata = artifacts.metadata(split_names=splits, blessed=json.dumps(blessed), **span)
+    return Result({"anomalies": metadata}, all(blessed.values()))
+
+
+def _validate(split: str, evidence: findings.Evidence) -> anomalies_pb2.Anomalies:
+    _check_fit(split, evidence)
+    wrapped = [
+        None if dataset is None else statistics_pb2.DatasetFeatureStatisticsList(datasets=[dataset])
+        for dataset in (evidence.current, evidence.previous, evidence.serving)
+    ]
+    environment = _TRAINING if _TRAINING in evidence.schema.default_environment else None
+    try:
+        return tfdv.validate_statistics(wrapped[0], evidence.schema, environment, wrapped[1], wrapped[2])
+    except (RuntimeError, ValueError) as error:
+        raise SchemaError(f"split {split!r} cannot be validated: the schema is not valid: {error}") from None
+
+
+def _check_fit(split: str, evidence: findings.Evidence) -> None:
+    """Raises a SchemaError if the schema is about other data altogether."""
+    expected = {feature.name for feature in evidence.schema.feature}
+    found = {feature.path.step[0] for feature in evidence.current.features if feature.path.step}
+    if not expected & found:
+        names = ", ".join(sorted(expected)[:5]) or "no feature", ", ".join(sorted(found)[:5])
+        raise SchemaError(
+            f"the schema fits no feature of split {split!r}: it expects {names[0]}, …; the data has {names[1]}, …"
+        )
+
+
+def _control(folder: str | None) -> Any:
+    """Returns a function from a split's name to the statistics to compare it with."""
+    if folder is None:
+        return lambda split: None
+    source = artifacts.ExampleStatistics(Path(folder))
+    names = source.splits()
+
+    def dataset(split: str) -> statistics_pb2.DatasetFeatureStatistics:
+        return _dataset(source.read(names[0] if len(names) == 1 else split))
+
+    return dataset
+
+
+def _dataset(statistics: statistics_pb2.DatasetFeatureStatisticsList) -> statistics_pb2.DatasetFeatureStatistics:
+    """The statistics of all examples, where there are those of slices as well."""
+    everything = [one for one in statistics.datasets if one.name == constants.DEFAULT_SLICE_KEY]
+    if not everything and len(statistics.datasets) != 1:
+        raise DataError(f"expected statistics of all examples, found those of {len(statistics.datasets)} slices only")
+    return (everything or statistics.datasets)[0]
+
+
+def _has_anomaly(anomalies: anomalies_pb2.Anomalies) -> bool:
+    return bool(anomalies.anomaly_info) or anomalies.HasField("dataset_anomaly_info")
+
+
+def _fail(found: list[findings.Finding], page: Path) -> None:
+    if not found:
+        return
+    found = sorted(found, key=lambda finding: finding.kind != "UNEXPECTED_DATA_TYPE")
+    sentences = [finding.sentence() for finding in found]
+    kind = SchemaError if found[0].kind == "UNEXPECTED_DATA_TYPE" else DataError
+    more = f" (and {len(found) - 1} more, below)" if len(found) > 1 else ""
+    details = sentences[1:_SHOWN] + (["…"] if len(sentences) > _SHOWN else [])
+    raise kind(
+        f"{sentences[0]}{more}: mend the data, or change the schema if it is the data that is right; report: {page}",
+        "\n".join(details),
+    )
+
+
+if __name__ == "__main__":
+    run(**json.loads(sys.argv[1]))
