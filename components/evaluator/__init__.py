@@ -1,0 +1,1 @@
+"""Evaluator: measures a model over slices, compares it with thresholds and with a baseline, and blesses it or not."""

@@ -1,0 +1,63 @@
+"""The Evaluator component."""
+
+from typing import List, Optional
+
+from kfp.dsl import Artifact, Dataset, Input, Model, Output
+
+from penstock.components.wrapper import component
+
+
+@component
+def evaluator(
+    evaluation: Output[Artifact],
+    blessing: Output[Artifact],
+    validation: Output[Artifact],
+    examples: Input[Dataset],
+    model: Input[Model],
+    baseline_model: Optional[Input[Model]] = None,
+    schema: Optional[Input[Artifact]] = None,
+    eval_config: str = "",
+    example_splits: List[str] = [],
+    module_file: str = "",
+    engine: str = "local",
+) -> bool:
+    """Evaluates a model with TFMA, and blesses it if it meets every threshold of its EvalConfig.
+
+    What does not fit, a signature, a label, a feature to slice on, a metric or a split, is found before any example is
+    read. A model without thresholds is never blessed, as in TFX; without a baseline, change thresholds are ignored.
+
+    Args:
+        examples: The examples to evaluate on.
+        model: The candidate: its serving SavedModel is evaluated.
+        baseline_model: The model to compare with; one without a SavedModel counts as absent.
+        schema: The schema of the examples.
+        eval_config: A tfma.EvalConfig as YAML, JSON, or protobuf's text form.
+        example_splits: The splits to evaluate on, by default `eval`.
+        module_file: A module with `custom_eval_shared_model` or `custom_extractors`, as in TFX.
+        engine: The engine.
+
+    Returns:
+        evaluation: TFMA's results; `tfma.load_eval_result` opens them.
+        blessing: An empty file BLESSED or NOT_BLESSED.
+        validation: `validation.json`: the verdict, and for each threshold the metric, slice, value and bound.
+        Output: Whether the model is blessed.
+    """
+    from penstock.components.evaluator import executor
+
+    result = executor.run(
+        evaluation=evaluation.path,
+        blessing=blessing.path,
+        validation=validation.path,
+        examples=examples.path,
+        model=model.path,
+        baseline_model=baseline_model.path if baseline_model else None,
+        schema=schema.path if schema else None,
+        eval_config=eval_config,
+        example_splits=example_splits,
+        module_file=module_file,
+        engine=engine,
+    )
+    evaluation.metadata.update(result.metadata["evaluation"])
+    blessing.metadata.update(result.metadata["blessing"])
+    validation.metadata.update(result.metadata["validation"])
+    return result.blessed

@@ -1,0 +1,115 @@
+"""The reasons of a verdict: every threshold of the EvalConfig in every slice it applies to, with the value it met."""
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import tensorflow_model_analysis as tfma
+from tensorflow_model_analysis.metrics import metric_specs
+from tensorflow_model_analysis.proto import config_pb2, metrics_for_slice_pb2, validation_result_pb2
+from tensorflow_model_analysis.slicer import slicer_lib
+from tensorflow_model_analysis.utils import model_util
+from tensorflow_model_analysis.writers import metrics_plots_and_validations_writer as writer
+
+OVERALL = "overall"
+
+
+@dataclass(frozen=True)
+class Reason:
+    """One threshold in one slice. `value` is None where the metric was not computed."""
+
+    metric: str
+    slice: str
+    value: float | None
+    threshold: str
+    passed: bool
+    sentence: str
+
+
+def reasons(config: Any, evaluation: str) -> tuple[bool, list[dict[str, Any]]]:
+    """Returns TFMA's verdict on the evaluation at that path, and its reasons, failures first."""
+    verdict = tfma.load_validation_result(evaluation)
+    found = list(_reasons(config, evaluation, verdict)) + list(_missing(verdict))
+    return bool(verdict.validation_ok), [asdict(reason) for reason in sorted(found, key=lambda reason: reason.passed)]
+
+
+def _reasons(config: Any, evaluation: str, verdict: validation_result_pb2.ValidationResult) -> Iterator[Reason]:
+    failures = {
+        (_slice_name(part.slice_key), failure.metric_key.SerializeToString(deterministic=True))
+        for part in verdict.metric_validations_per_slice
+        for failure in part.failures
+    }
+    baseline = model_util.get_baseline_model_spec(config)
+    thresholds = metric_specs.metric_thresholds_from_metrics_specs(config.metrics_specs, eval_config=config)
+    slices = list(writer.load_and_deserialize_metrics(evaluation))
+    for key, pairs in thresholds.items():
+        if baseline is not None and key.model_name == baseline.name and not key.is_diff:
+            continue
+        proto = key.to_proto()
+        for part in slices:
+            value = _value(part, proto)
+            name = _slice_name(part.slice_key)
+            for spec, threshold in pairs:
+                if _applies(spec, part.slice_key):
+                    failed = (name, proto.SerializeToString(deterministic=True)) in failures
+                    yield _reason(key, name, value, threshold, not failed)
+
+
+def _reason(key: Any, slice_name: str, value: float | None, threshold: Any, passed: bool) -> Reason:
+    metric = f"{key.name} minus the baseline's" if key.is_diff else key.name
+    bound = _bound(threshold)
+    measured = "was not computed" if value is None else f"is {value:.4g}"
+    where = "over all examples" if slice_name == OVERALL else f"for {slice_name}"
+    verdict = "as asked" if passed else "but it should be"
+    return Reason(key.name, slice_name, value, bound, passed, f"{metric} {where} {measured}, {verdict} {bound}")
+
+
+def _missing(verdict: validation_result_pb2.ValidationResult) -> Iterator[Reason]:
+    for spec in verdict.missing_slices:
+        name = ", ".join([*spec.feature_keys, *(f"{key}={value}" for key, value in spec.feature_values.items())])
+        sentence = f"no example is in the slice {name or OVERALL}, which has a threshold"
+        yield Reason("", name or OVERALL, None, "", False, sentence)
+
+
+def _bound(threshold: Any) -> str:
+    parts = []
+    if isinstance(threshold, config_pb2.GenericValueThreshold):
+        if threshold.HasField("lower_bound"):
+            parts.append(f"at least {threshold.lower_bound.value:g}")
+        if threshold.HasField("upper_bound"):
+            parts.append(f"at most {threshold.upper_bound.value:g}")
+    else:
+        word = "at most" if threshold.direction == config_pb2.MetricDirection.LOWER_IS_BETTER else "at least"
+        if threshold.HasField("absolute"):
+            parts.append(f"{word} {threshold.absolute.value:g}")
+        if threshold.HasField("relative"):
+            parts.append(f"{word} {threshold.relative.value:g} of the baseline")
+    return " and ".join(parts) or "anything"
+
+
+def _value(part: metrics_for_slice_pb2.MetricsForSlice, key: Any) -> float | None:
+    for entry in part.metric_keys_and_values:
+        if entry.key == key:
+            kind = entry.value.WhichOneof("type")
+            if kind == "double_value":
+                return float(entry.value.double_value.value)
+            if kind == "bounded_value":
+                return float(entry.value.bounded_value.value.value)
+    return None
+
+
+def _applies(spec: Any, slice_key: metrics_for_slice_pb2.SliceKey) -> bool:
+    if spec is None:
+        return True
+    if isinstance(spec, config_pb2.CrossSlicingSpec):
+        return False
+    applicable = slicer_lib.SingleSliceSpec(spec=spec).is_slice_applicable(slicer_lib.deserialize_slice_key(slice_key))
+    return bool(applicable)
+
+
+def _slice_name(slice_key: metrics_for_slice_pb2.SliceKey) -> str:
+    parts = []
+    for single in slice_key.single_slice_keys:
+        value = getattr(single, single.WhichOneof("kind") or "bytes_value")
+        parts.append(f"{single.column}={value.decode(errors='replace') if isinstance(value, bytes) else value}")
+    return ", ".join(parts) or OVERALL
