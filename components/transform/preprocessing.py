@@ -77,6 +77,12 @@ class Checked:
                     f"preprocessing_fn: expected a Tensor, SparseTensor or RaggedTensor for feature {name!r}, received "
                     f"{type(value).__name__}"
                 )
+            if isinstance(value, tf.Tensor) and (value.shape.rank == 0 or not tf.is_symbolic_tensor(value)):
+                what = "a scalar" if value.shape.rank == 0 else "the result of an analyzer"
+                raise ModuleError(
+                    f"preprocessing_fn: expected a value for each row in feature {name!r}, received {what}: compute "
+                    "with it, or repeat it for each row"
+                )
         return outputs
 
     def _explain_key(self, error: KeyError, names: list[str]) -> None:

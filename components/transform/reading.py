@@ -83,12 +83,7 @@ class Reader:
         for feature in self.features():
             if feature.name not in found.schema.names:
                 if _required(feature):
-                    nearest = difflib.get_close_matches(feature.name, found.schema.names, n=1)
-                    hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
-                    raise SchemaError(
-                        f"feature {feature.name!r}: expected {_TYPES.get(feature.type, 'values')} in every row "
-                        f"(schema), found no such feature in {path}{hint}"
-                    )
+                    raise _missing(feature, path, found.schema.names)
                 continue
             column, expected = found.column(found.schema.get_field_index(feature.name)), _TYPES.get(feature.type)
             actual = _type_name(column.type)
@@ -106,7 +101,10 @@ class Reader:
             expected = 1
             for dimension in feature.shape.dim:
                 expected *= dimension.size
-            lengths = batch.column(batch.schema.get_field_index(feature.name)).value_lengths().to_pylist()
+            column = batch.column(batch.schema.get_field_index(feature.name))
+            if column.null_count == len(column) and not _has_default(feature, self):
+                raise _missing(feature, path, ())
+            lengths = column.value_lengths().to_pylist()
             wrong = next((row for row, length in enumerate(lengths) if (length or 0) != expected), None)
             if wrong is not None and not (lengths[wrong] is None and _has_default(feature, self)):
                 raise SchemaError(
@@ -138,6 +136,15 @@ def _projection(reader: Reader) -> tuple[schema_pb2.Schema, TensorAdapter]:
     columns = list(reader.columns)
     projected = tensor_representation_util.ProjectTensorRepresentationsInSchema(schema, columns)
     return projected, whole.Project(columns).TensorAdapter()
+
+
+def _missing(feature: schema_pb2.Feature, path: Path, names: Sequence[str]) -> SchemaError:
+    nearest = difflib.get_close_matches(feature.name, names, n=1)
+    hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
+    return SchemaError(
+        f"feature {feature.name!r}: expected {_TYPES.get(feature.type, 'values')} in every row (schema), found no such "
+        f"feature in {path}{hint}"
+    )
 
 
 def _required(feature: schema_pb2.Feature) -> bool:

@@ -1,7 +1,7 @@
 """Examples of the first taxi trips, as ExampleGen would write them, and a runner of the executor."""
 
-import importlib.util
 import json
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -110,12 +110,10 @@ def module(tmp_path: Path) -> Callable[[str], str]:
 
     Each has a name of its own: modules stay imported.
     """
-    count = iter(range(1000))
 
     def write(text: str) -> str:
-        path = tmp_path / f"user_{abs(hash(tmp_path))}_{next(count)}.py"
+        path = tmp_path / f"user_{uuid.uuid4().hex}.py"
         path.write_text("import tensorflow as tf\nimport tensorflow_transform as tft\n\n" + text)
-        assert importlib.util.find_spec(path.stem) is None
         return str(path)
 
     return write
