@@ -1,0 +1,197 @@
+"""The ExampleGen components: a resolver of what there is to read, and a reader for each kind of file."""
+
+from typing import NamedTuple
+
+from kfp.dsl import Dataset, Output
+
+from penstock.components.wrapper import component
+
+
+@component
+def input_resolver(input_base: str, input_config: str = "", range_config: str = "") -> NamedTuple(  # type: ignore[valid-type]
+    "ResolvedInput", [("resolved_input", str), ("fingerprint", str), ("span", int), ("version", int)]
+):
+    """Finds the files to read: the spans and versions that patterns stand for now, and the files' fingerprint.
+
+    It looks at the world, so it is never cached; the reader behind it is, by the fingerprint of names and contents. Of
+    every span the newest version is read. All splits must agree on spans and versions.
+
+    Args:
+        input_base: The folder of the data, or one file.
+        input_config: TFX's Input message as JSON, `{"splits": [{"name": ..., "pattern": ...}]}`. Patterns are globs
+            below `input_base`, with `{SPAN}` or `{YYYY}`, `{MM}`, `{DD}`, and `{VERSION}`; by default `*`.
+        range_config: TFX's RangeConfig message as JSON: `{"rolling_range": {"num_spans": 2}}` for the newest spans, or
+            `{"static_range": {"start_span_number": 1, "end_span_number": 3}}`; by default the newest span.
+
+    Returns:
+        resolved_input: The Input message with patterns that hold numbers in place of `{SPAN}` and the like.
+        fingerprint: A line for each split, of its files' names and contents.
+        span: The newest span, 0 without `{SPAN}`. A date counts the days from 1970-01-01.
+        version: The version of that span, 0 without `{VERSION}`.
+    """
+    from penstock.components.example_gen import spans
+
+    return spans.resolve(input_base=input_base, input_config=input_config, range_config=range_config)
+
+
+@component
+def csv_example_gen(
+    examples: Output[Dataset],
+    input_base: str,
+    resolved_input: str,
+    fingerprint: str,
+    span: int = 0,
+    version: int = 0,
+    output_config: str = "",
+    csv_options: str = "",
+    label: str = "",
+    engine: str = "local",
+) -> None:
+    """Reads CSV files and writes tf.Examples in splits.
+
+    Types are those of TFX's CsvExampleGen, found in all rows: a column is int64 if every cell is an integer, float32
+    if every cell is a number, else bytes. Only the empty cell is missing. Quoted cells may hold line feeds; files may
+    be gzip. A row's split is the one that TFX gives it: the hash of the row, or of one feature, so it stays when
+    data is added. Files are the same bytes whatever the number of workers.
+
+    Args:
+        input_base: The folder of the data, or one file.
+        resolved_input: What `input_resolver` returned: JSON `{"splits": [{"name": ..., "pattern": ...}]}`, patterns of
+            files below `input_base`. Several patterns may have the same name.
+        fingerprint: The fingerprint of the files, for the metadata, and so that changed files are read again.
+        span: The span of the files, for the metadata.
+        version: The version of the files, for the metadata.
+        output_config: TFX's Output message as JSON, `{"split_config": {"splits": [{"name": "train", "hash_buckets":
+            2}, ...], "partition_feature_name": ""}}`. By default, one input split becomes `train` and `eval`, 2 to 1;
+            several stay as they are.
+        csv_options: JSON with any of `delimiter`, `quote_char`, `encoding`, `null_values` (cells that mean missing,
+            beside the empty one) and `column_names` (for files without a header).
+        label: The label, if it is to be checked: it must exist, have more than one value, and have every class in
+            every split.
+        engine: Where the work is done: `local` (a worker for each core) or `local:N`.
+
+    Returns:
+        examples: `Split-<name>/data_tfrecord-*.gz`, gzip TFRecords of tf.Example; metadata `split_names`, `span`,
+            `version`, `input_fingerprint`, `payload_format`, `file_format` and `num_examples` (JSON, rows by split).
+    """
+    from penstock.components.example_gen import executor
+
+    result = executor.run(
+        examples=examples.path,
+        input_base=input_base,
+        resolved_input=resolved_input,
+        fingerprint=fingerprint,
+        span=span,
+        version=version,
+        output_config=output_config,
+        csv_options=csv_options,
+        label=label,
+        engine=engine,
+        file_format="csv",
+    )
+    examples.metadata.update(result.metadata["examples"])
+
+
+@component
+def parquet_example_gen(
+    examples: Output[Dataset],
+    input_base: str,
+    resolved_input: str,
+    fingerprint: str,
+    span: int = 0,
+    version: int = 0,
+    output_config: str = "",
+    label: str = "",
+    engine: str = "local",
+) -> None:
+    """Reads Parquet files and writes tf.Examples in splits.
+
+    Integers and booleans become int64, floats and decimals float32, text and bytes bytes, dates and times text; lists
+    of them stay lists. A null is a feature without values. A row's split is the hash of the row, or of one feature, so
+    it stays when data is added. Files are the same bytes whatever the number of workers.
+
+    Args:
+        input_base: The folder of the data, or one file.
+        resolved_input: What `input_resolver` returned: JSON `{"splits": [{"name": ..., "pattern": ...}]}`, patterns of
+            files below `input_base`. Several patterns may have the same name.
+        fingerprint: The fingerprint of the files, for the metadata, and so that changed files are read again.
+        span: The span of the files, for the metadata.
+        version: The version of the files, for the metadata.
+        output_config: TFX's Output message as JSON, `{"split_config": {"splits": [{"name": "train", "hash_buckets":
+            2}, ...], "partition_feature_name": ""}}`. By default, one input split becomes `train` and `eval`, 2 to 1;
+            several stay as they are.
+        label: The label, if it is to be checked: it must exist, have more than one value, and have every class in
+            every split.
+        engine: Where the work is done: `local` (a worker for each core) or `local:N`.
+
+    Returns:
+        examples: `Split-<name>/data_tfrecord-*.gz`, gzip TFRecords of tf.Example; metadata `split_names`, `span`,
+            `version`, `input_fingerprint`, `payload_format`, `file_format` and `num_examples` (JSON, rows by split).
+    """
+    from penstock.components.example_gen import executor
+
+    result = executor.run(
+        examples=examples.path,
+        input_base=input_base,
+        resolved_input=resolved_input,
+        fingerprint=fingerprint,
+        span=span,
+        version=version,
+        output_config=output_config,
+        label=label,
+        engine=engine,
+        file_format="parquet",
+    )
+    examples.metadata.update(result.metadata["examples"])
+
+
+@component
+def import_example_gen(
+    examples: Output[Dataset],
+    input_base: str,
+    resolved_input: str,
+    fingerprint: str,
+    span: int = 0,
+    version: int = 0,
+    output_config: str = "",
+    label: str = "",
+    engine: str = "local",
+) -> None:
+    """Reads TFRecord files of tf.Example, gzip or plain, and writes them in splits.
+
+    Records are written as they were read. A row's split is the hash of its Example, or of one feature, so it stays when
+    data is added. Files are the same bytes whatever the number of workers.
+
+    Args:
+        input_base: The folder of the data, or one file.
+        resolved_input: What `input_resolver` returned: JSON `{"splits": [{"name": ..., "pattern": ...}]}`, patterns of
+            files below `input_base`. Several patterns may have the same name.
+        fingerprint: The fingerprint of the files, for the metadata, and so that changed files are read again.
+        span: The span of the files, for the metadata.
+        version: The version of the files, for the metadata.
+        output_config: TFX's Output message as JSON, `{"split_config": {"splits": [{"name": "train", "hash_buckets":
+            2}, ...], "partition_feature_name": ""}}`. By default, one input split becomes `train` and `eval`, 2 to 1;
+            several stay as they are.
+        label: The label, if it is to be checked: it must exist, have more than one value, and have every class in
+            every split.
+        engine: Where the work is done: `local` (a worker for each core) or `local:N`.
+
+    Returns:
+        examples: `Split-<name>/data_tfrecord-*.gz`, gzip TFRecords of tf.Example; metadata `split_names`, `span`,
+            `version`, `input_fingerprint`, `payload_format`, `file_format` and `num_examples` (JSON, rows by split).
+    """
+    from penstock.components.example_gen import executor
+
+    result = executor.run(
+        examples=examples.path,
+        input_base=input_base,
+        resolved_input=resolved_input,
+        fingerprint=fingerprint,
+        span=span,
+        version=version,
+        output_config=output_config,
+        label=label,
+        engine=engine,
+        file_format="tfrecord",
+    )
+    examples.metadata.update(result.metadata["examples"])

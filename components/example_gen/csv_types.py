@@ -1,0 +1,122 @@
+"""The types of CSV columns: those of TFX's CsvExampleGen, found in all rows and not in the first ones.
+
+A column is INT if Python's int() takes every cell and 64 bits hold it, FLOAT if float() takes the others, else BYTES;
+an integer too long for 64 bits makes it BYTES. The empty cell is missing and tells nothing. Whatever else a tool may
+take for a missing value ("NA", "null", "nan") is a cell like any other. Arrow decides where it agrees with Python
+(digits, decimals); Python decides on the distinct values among the rest (spaces, underscores, "+5", "0x1F").
+"""
+
+import enum
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+_FEW = 1000
+_INT64 = range(-(2**63), 2**63)
+
+
+class ColumnType(enum.IntEnum):
+    """In the order in which a column's type grows with its cells."""
+
+    UNKNOWN = 0
+    INT = 1
+    FLOAT = 2
+    BYTES = 3
+
+
+def infer(column: pa.StringArray, null_values: Sequence[str] = ()) -> ColumnType:
+    """Returns the type of a column of text cells."""
+    distinct = pc.unique(column)
+    distinct = distinct.filter(_present(distinct, null_values))
+    if len(distinct) > _FEW:
+        known = _infer_by_arrow(distinct)
+        if known is not None:
+            return known
+    found = ColumnType.UNKNOWN
+    for cell in distinct:
+        found = max(found, infer_cell(cell.as_py().encode()))
+        if found == ColumnType.BYTES:
+            break
+    return found
+
+
+def infer_cell(cell: bytes) -> ColumnType:
+    """TFX's rule for one cell (tfx_bsl.coders.csv_decoder)."""
+    if not cell:
+        return ColumnType.UNKNOWN
+    try:
+        return ColumnType.INT if int(cell) in _INT64 else ColumnType.BYTES
+    except ValueError:
+        pass
+    try:
+        float(cell)
+    except ValueError:
+        return ColumnType.BYTES
+    return ColumnType.FLOAT
+
+
+def merge(types: Iterable[Sequence[ColumnType]]) -> tuple[ColumnType, ...]:
+    """Returns each column's type, of its types in several parts of the data."""
+    return tuple(max(column) for column in zip(*types, strict=True))
+
+
+def convert(column: pa.StringArray, kind: ColumnType, null_values: Sequence[str] = ()) -> pa.Array:
+    """Returns text cells as a list column of int64, float32 or binary.
+
+    A missing cell is an empty list, which is what TFX writes; a column of missing cells only is of null type.
+    """
+    if kind == ColumnType.UNKNOWN:
+        return pa.nulls(len(column))
+    present = _present(column, null_values)
+    cells = column.filter(present)
+    if kind == ColumnType.BYTES:
+        values = cells.cast(pa.binary()).cast(pa.large_binary())
+    elif kind == ColumnType.INT:
+        values = _numbers(cells, int, pa.int64())
+    else:
+        doubles: np.ndarray = _numbers(cells, float, pa.float64()).to_numpy(zero_copy_only=False)
+        with np.errstate(over="ignore"):  # beyond 32-bit floats is infinity, as protobuf makes it
+            values = pa.array(doubles.astype(np.float32))
+    offsets: np.ndarray = np.zeros(len(column) + 1, np.int64)
+    np.cumsum(present.to_numpy(zero_copy_only=False), out=offsets[1:])
+    return pa.LargeListArray.from_arrays(pa.array(offsets), values)
+
+
+def _present(column: pa.StringArray, null_values: Sequence[str]) -> pa.BooleanArray:
+    present = pc.greater(pc.binary_length(column), 0)
+    if null_values:
+        present = pc.and_not(present, pc.is_in(column, pa.array(null_values, pa.string())))
+    return present
+
+
+def _infer_by_arrow(cells: pa.StringArray) -> ColumnType | None:
+    """The type, where Arrow's parsers decide it as Python's would; None where they cannot."""
+    try:
+        cells.cast(pa.int64())
+        hexadecimal = pc.any(pc.match_substring(cells, "x", ignore_case=True)).as_py()
+        return None if hexadecimal else ColumnType.INT
+    except pa.ArrowInvalid:
+        pass
+    try:
+        doubles = cells.cast(pa.float64())
+    except pa.ArrowInvalid:
+        return None
+    whole = pc.match_substring_regex(cells, r"^[+-]?[0-9]+$")
+    if pc.all(whole).as_py():
+        return None
+    ordinary = pc.fill_null(pc.less(pc.abs(doubles), 2.0**63), False)
+    for cell in cells.filter(pc.invert(ordinary)):  # long integers, infinities, Arrow's "nan(…)"
+        if infer_cell(cell.as_py().encode()) == ColumnType.BYTES:
+            return ColumnType.BYTES
+    return ColumnType.FLOAT
+
+
+def _numbers(cells: pa.StringArray, parse: type[int] | type[float], kind: pa.DataType) -> pa.Array:
+    try:
+        return cells.cast(kind)
+    except pa.ArrowInvalid:
+        encoded = cells.dictionary_encode()
+        numbers = [parse(cell.as_py().encode()) for cell in encoded.dictionary]
+        return pa.array(numbers, kind).take(encoded.indices)

@@ -1,0 +1,160 @@
+"""ExampleGen: files of CSV, Parquet or TFRecord to shards of tf.Examples in splits."""
+
+import contextlib
+import json
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import compress
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from penstock.components import artifacts, progress, records, storage
+from penstock.components.engines import Engine, open_engine
+from penstock.components.errors import ConfigError, DataError
+from penstock.components.example_gen import configs, csv_source, labels, parquet_source, spans, tfrecord_source
+from penstock.components.example_gen.configs import OutputSplits
+from penstock.components.example_gen.csv_options import CsvOptions
+from penstock.components.example_gen.labels import LabelValues
+from penstock.components.example_gen.sources import Block, Shard, Source
+from penstock.components.example_gen.splits import Splitter
+
+FileFormat = Literal["csv", "parquet", "tfrecord"]
+
+
+@dataclass(frozen=True)
+class Result:
+    """The metadata of `examples`: split_names, span, version, payload_format, file_format, input_fingerprint, and
+    num_examples, the rows of each split as JSON."""
+
+    metadata: dict[str, dict[str, Any]]
+
+
+def run(
+    *,
+    examples: str,
+    input_base: str,
+    resolved_input: str,
+    fingerprint: str = "",
+    span: int = 0,
+    version: int = 0,
+    output_config: str = "",
+    csv_options: str = "",
+    label: str = "",
+    engine: str = "local",
+    file_format: FileFormat = "csv",
+) -> Result:
+    """Writes `Split-<name>/data_tfrecord-*.gz`, the same bytes whatever the engine and its number of workers.
+
+    Raises a ConfigError for parameters that do not fit, a DataError for files that cannot be read as they should, a
+    split without rows, or a label that does not exist or cannot be learnt.
+    """
+    options = CsvOptions.from_json(csv_options)
+    inputs = configs.input_splits(resolved_input)
+    files = spans.list_files(input_base, inputs)
+    output = configs.output_splits(output_config, list(files))
+    with progress.task("ExampleGen") as counts, open_engine(engine) as engine_:
+        rows = _generate(Path(examples), file_format, files, output, options, label, engine_)
+        counts.show(rows=rows.total(), files=sum(map(len, files.values())))
+    return Result(
+        {
+            "examples": artifacts.metadata(
+                split_names=rows,
+                span=span,
+                version=version,
+                payload_format="FORMAT_TF_EXAMPLE",
+                file_format="tfrecords_gzip",
+                input_fingerprint=fingerprint,
+                num_examples=json.dumps(dict(rows)),
+            )
+        }
+    )
+
+
+def _generate(
+    root: Path,
+    file_format: str,
+    files: dict[str, list[Path]],
+    output: OutputSplits,
+    options: CsvOptions,
+    label: str,
+    engine: Engine,
+) -> Counter[str]:
+    """Writes the splits' folders, all of them or none; returns the rows of each."""
+    names = output.names or tuple(files)
+    rows, values = Counter(dict.fromkeys(names, 0)), {name: LabelValues() for name in names}
+    root.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".plain-", dir=root) as scratch, contextlib.ExitStack() as written:
+        source, shards = _plan(file_format, files, options, label, Path(scratch), engine)
+        folders = {
+            name: written.enter_context(storage.replacing(artifacts.Examples(root).split(name))) for name in names
+        }
+        write = partial(_write, source, Splitter(output) if output.names else None, folders, label)
+        for shard_rows, shard_values in engine.map(write, shards):
+            rows.update(shard_rows)
+            for name, found in shard_values.items():
+                values[name].merge(found)
+        _check_rows(rows, output)
+        if label:
+            labels.check(label, values)
+    return rows
+
+
+def _plan(
+    file_format: str, files: dict[str, list[Path]], options: CsvOptions, label: str, scratch: Path, engine: Engine
+) -> tuple[Source, list[Shard]]:
+    if file_format == "csv":
+        return csv_source.plan(files, options, label, scratch, engine)
+    if file_format == "parquet":
+        return parquet_source.plan(files, label)
+    if file_format == "tfrecord":
+        return tfrecord_source.plan(files)
+    raise ConfigError(f"file_format: expected csv, parquet or tfrecord, received {file_format!r}")
+
+
+def _write(
+    source: Source, splitter: Splitter | None, folders: Mapping[str, Path], label: str, shard: Shard
+) -> tuple[Counter[str], dict[str, LabelValues]]:
+    """Writes one shard's file in each split; returns the rows and the label's values in each."""
+    names = splitter.splits.names if splitter else (shard.split,)
+    rows, values = Counter(dict.fromkeys(names, 0)), {name: LabelValues() for name in names}
+    file_name = artifacts.Examples.file_name(shard.index, shard.count)
+    with contextlib.ExitStack() as files:
+        writers = {name: files.enter_context(records.writer(folders[name] / file_name)) for name in names}
+        for piece in shard.pieces:
+            for block in source.read(piece):
+                for name, chosen in _assign(splitter, names, block, piece.name):
+                    examples = block.examples if chosen is None else list(compress(block.examples, chosen.tolist()))
+                    writers[name](examples)
+                    rows[name] += len(examples)
+                    if label:
+                        values[name].add(label, block.columns, chosen)
+    return rows, values
+
+
+def _assign(
+    splitter: Splitter | None, names: Sequence[str], block: Block, where: str
+) -> Iterator[tuple[str, np.ndarray | None]]:
+    """Yields each split's name and which rows are in it, None for all."""
+    if splitter is None:
+        yield names[0], None
+        return
+    assigned = splitter.assign(block.columns, block.canonical, where)
+    for index, name in enumerate(names):
+        yield name, assigned == index
+
+
+def _check_rows(rows: Counter[str], output: OutputSplits) -> None:
+    empty = [name for name, count in rows.items() if not count]
+    if empty:
+        how = "more hash buckets" if output.names else "files that hold some"
+        raise DataError(f"split {empty[0]!r} got none of the {rows.total()} rows: bring more data, or give it {how}")
+
+
+if __name__ == "__main__":
+    run(**json.loads(sys.argv[1]))
