@@ -272,6 +272,10 @@ class Config(Section):
         for name in ("evaluation", "push"):
             if getattr(self, name) and not self.training:
                 raise ValueError(f"{name}: there is no model: expected a training section")
+        if self.push and self.evaluation and not self.evaluation.has_thresholds:
+            raise ValueError(
+                "evaluation: no model is blessed, nor pushed, without thresholds, such as {auc: {min: 0.6}}"
+            )
         if self.data.splits and self.splits:
             raise ValueError("splits: expected either data.splits or splits: data that comes in splits keeps them")
         self._check_splits()

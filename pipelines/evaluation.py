@@ -137,6 +137,10 @@ class Evaluation(Section):
                 class_name(name)
         return self
 
+    @property
+    def has_thresholds(self) -> bool:
+        return bool(self.thresholds) or self.eval_config is not None
+
     def text(self, label: str | None) -> str:
         """Returns the EvalConfig as the Evaluator takes it: JSON, or the text of the file."""
         if self.eval_config is not None:

@@ -54,7 +54,8 @@ def _bound(body: Iterable[ast.stmt], path: Path) -> Iterator[str]:
         if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             yield statement.name
         elif isinstance(statement, ast.Assign):
-            yield from (node.id for target in statement.targets for node in ast.walk(target) if isinstance(node, ast.Name))
+            nodes = (node for target in statement.targets for node in ast.walk(target))
+            yield from (node.id for node in nodes if isinstance(node, ast.Name))
         elif isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
             yield statement.target.id
         elif isinstance(statement, ast.ImportFrom | ast.Import):
