@@ -27,10 +27,11 @@ class Reason:
 
 
 def reasons(config: Any, evaluation: str) -> tuple[bool, list[dict[str, Any]]]:
-    """Returns TFMA's verdict on the evaluation at that path, and its reasons, failures first."""
+    """Returns TFMA's verdict on the evaluation at that path, and its reasons: failures first, then the overall slice."""
     verdict = tfma.load_validation_result(evaluation)
     found = list(_reasons(config, evaluation, verdict)) + list(_missing(verdict))
-    return bool(verdict.validation_ok), [asdict(reason) for reason in sorted(found, key=lambda reason: reason.passed)]
+    found.sort(key=lambda reason: (reason.passed, reason.slice != OVERALL))
+    return bool(verdict.validation_ok), [asdict(reason) for reason in found]
 
 
 def _reasons(config: Any, evaluation: str, verdict: validation_result_pb2.ValidationResult) -> Iterator[Reason]:
@@ -43,7 +44,7 @@ def _reasons(config: Any, evaluation: str, verdict: validation_result_pb2.Valida
     thresholds = metric_specs.metric_thresholds_from_metrics_specs(config.metrics_specs, eval_config=config)
     slices = list(writer.load_and_deserialize_metrics(evaluation))
     for key, pairs in thresholds.items():
-        if baseline is not None and key.model_name == baseline.name and not key.is_diff:
+        if baseline is not None and key.model_name == baseline.name:
             continue
         proto = key.to_proto()
         for part in slices:

@@ -11,6 +11,7 @@ from typing import Any
 from penstock.pipelines.local.record import RunRecord, TaskRecord
 from penstock.pipelines.local.worker import PROGRESS_FILE
 
+_SHOWN_REASONS = 12
 _MARKS = {"done": "✓", "cached": "=", "failed": "✗", "skipped": "-"}
 
 
@@ -85,10 +86,16 @@ def table(run: RunRecord) -> str:
 
 
 def blessing_lines(validation: dict[str, Any]) -> Iterable[str]:
-    """Yields the verdict on the model and a line for each threshold."""
+    """Yields the verdict on the model and a line for each threshold that was not met or is over all examples."""
     yield "model: " + ("BLESSED" if validation.get("blessed") else "NOT BLESSED")
-    for reason in validation.get("reasons", []):
-        yield f"  {'✓' if reason.get('passed') else '✗'} {reason.get('sentence')}"
+    reasons = validation.get("reasons", [])
+    shown = [reason for reason in reasons if not reason["passed"] or reason["slice"] == "overall"][:_SHOWN_REASONS]
+    for reason in shown:
+        yield f"  {'✓' if reason['passed'] else '✗'} {reason['sentence']}"
+    rest = [reason for reason in reasons if reason not in shown]
+    if rest:
+        failed = sum(not reason["passed"] for reason in rest)
+        yield f"    and {len(rest)} more in other slices" + (f", {failed} of them not met" if failed else ", all met")
 
 
 def _counts(counts: dict[str, int]) -> str:

@@ -161,7 +161,7 @@ def _workers(spec: dict[str, Any], arguments: dict[str, Any]) -> Iterator[Callab
     light = [module for function in functions if function in _LIGHT for module in imports[function]]
     heavy = [module for function in functions if function not in _LIGHT for module in imports[function]]
     user = [value for value in arguments.values() if isinstance(value, str) and value.endswith(".py")]
-    third_party = [module for path in user for module in _imports(_read(path)) if importlib.util.find_spec(module)]
+    third_party = [module for path in user for module in _imports(_read(path)) if _is_installed(module)]
     workers = {
         True: Worker(dict.fromkeys(["kfp.dsl.executor", *light])),
         False: Worker(dict.fromkeys(["kfp.dsl.executor", *heavy, *third_party])),
@@ -171,6 +171,11 @@ def _workers(spec: dict[str, Any], arguments: dict[str, Any]) -> Iterator[Callab
     finally:
         for worker in workers.values():
             worker.close()
+
+
+def _is_installed(module: str) -> bool:
+    """Looks for the top-level package alone: looking for a module inside would import the package here."""
+    return importlib.util.find_spec(module.partition(".")[0]) is not None
 
 
 def _imports(source: str) -> list[str]:
