@@ -138,9 +138,8 @@ def _trace(
     """
     traced = preprocessing.trace(function, reading.reader(schema).specs(), folder)
     reader = reading.reader(schema, sorted(traced.columns) or None)
-    for files in names.transform.values():
-        any(reader.check(path) for path in files)
-    if not any(reader.check(path) for path in names.analyzed_files):
+    filled = {name for name, files in names.all() if any(reader.check(path) for path in files)}
+    if not filled & names.analyze.keys():
         raise DataError(f"split {', '.join(names.analyze)}: expected examples to analyze, found none")
     return traced, reader
 
