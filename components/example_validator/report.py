@@ -19,8 +19,9 @@ _STYLE = """
 body { margin: 0; background: var(--back); color: var(--text); font: 15px/1.5 system-ui, sans-serif; }
 main { max-width: 60rem; margin: 0 auto; padding: 2rem 1.25rem 4rem; }
 h1 { font-size: 1.5rem; margin: 0 0 .25rem; } h2 { font-size: 1.15rem; margin: 2.25rem 0 .75rem; }
-h3 { font-size: 1rem; margin: 0; overflow-wrap: anywhere; } p { margin: .25rem 0; }
-.muted { color: var(--muted); }
+h4 { font-size: .95rem; margin: 1.25rem 0 .25rem; }
+h3 { font-size: 1rem; margin: 0 0 .4rem; overflow-wrap: anywhere; } h3 code { font-weight: 600; font-size: 1rem; } p { margin: .25rem 0; }
+a { color: inherit; } .muted { color: var(--muted); }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; max-width: 100%; }
 th, td { text-align: left; padding: .3rem 1.25rem .3rem 0; border-bottom: 1px solid var(--line); vertical-align: top; }
 th { font-weight: 600; color: var(--muted); font-size: .85rem; } td { overflow-wrap: anywhere; }
@@ -132,7 +133,8 @@ def _measurements(anomalies: anomalies_pb2.Anomalies) -> str:
         "<th>Feature</th><th>Compared</th><th>Measure</th>"
         '<th class="number">Value</th><th class="number">Threshold</th><th></th>'
     )
-    return f"<table><thead><tr>{header}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+    body = "".join(rows)
+    return f"<h4>Measured drift and skew</h4><table><thead><tr>{header}</tr></thead><tbody>{body}</tbody></table>"
 
 
 def _several(count: int, one: str, many: str) -> str:

@@ -55,7 +55,7 @@ def compute(batches: Iterable[pa.RecordBatch], options: stats_options.StatsOptio
                     generator.add_input(accumulator, rows)
                     for generator, accumulator in zip(generators, accumulators, strict=True)
                 ]
-    except (TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise _data_error(error) from error
     finally:
         random.setstate(state)
@@ -76,7 +76,7 @@ def merge(partials: Iterable[bytes], options: stats_options.StatsOptions) -> byt
                 pairs = list(zip(total.slices[name], accumulators, strict=True))
                 try:
                     accumulators = _each("merge_accumulators", generators, pairs)
-                except (TypeError, ValueError) as error:
+                except (KeyError, TypeError, ValueError) as error:
                     raise _data_error(error) from error
             total.slices[name] = accumulators
     return pickle.dumps(total, protocol=pickle.HIGHEST_PROTOCOL)
@@ -143,7 +143,9 @@ def _allowed(batch: pa.RecordBatch, options: stats_options.StatsOptions) -> pa.R
 def _data_error(error: Exception) -> DataError:
     """TFDV's complaint about the data as one sentence, with the names of the types for their numbers."""
     names = statistics_pb2.FeatureNameStatistics.Type
-    text = _TYPES.sub(lambda found: f"types {names.Name(int(found[1]))} and {names.Name(int(found[2]))}", str(error))
+    text = _TYPES.sub(
+        lambda found: f"types {names.Name(int(found[1]))} and {names.Name(int(found[2]))}", str(error.args[0])
+    )
     return DataError(
         f"statistics: {text.rstrip('.')}: expected the same in every example; mend the data or the options"
     )

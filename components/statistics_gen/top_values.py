@@ -68,7 +68,7 @@ class Counts:
         ordered = self.table.take(pc.sort_indices(self.table, sort_keys=_order("count")))
         sizes = np.full(len(ordered), ordered.nbytes / len(ordered))
         if not pa.types.is_primitive(ordered["value"].type):
-            sizes = np.asarray(pc.binary_length(ordered["value"])) + 8.0 * ordered.num_columns
+            sizes = np.asarray(pc.binary_length(ordered["value"])) + 8.0 * ordered.num_columns + 1.0
         kept = int(np.searchsorted(np.cumsum(sizes), limit))
         if kept < len(ordered):
             self.error += ordered["count"][kept].as_py()
