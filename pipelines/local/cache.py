@@ -83,6 +83,8 @@ def _identity(folder: Path, keys_of_folders: dict[Path, str]) -> str:
     producer = keys_of_folders.get(folder.parent)
     if producer:
         return f"{producer}/{folder.name}"
+    if folder.is_absolute() and not folder.exists():
+        return "nothing"  # such as the baseline while there is none: its folder is another one in every run
     return "content:" + (storage.digest(_files(folder), folder) if folder.is_dir() else _digest(str(folder)))
 
 
