@@ -4,6 +4,8 @@ metrics: [auc, binary_accuracy]                  short names or class names of K
 slices: [hour, [hour, day], {company: Flash}]    the overall slice is always there
 thresholds:
   auc: {min: 0.7, change: {absolute: -0.01}}     the change is against the newest blessed model
+
+A threshold of the short form is for all examples together; `every_slice: true` asks the same of every slice.
 """
 
 import difflib
@@ -60,11 +62,12 @@ class Change(Section):
 
 
 class Threshold(Section):
-    """What a metric has to reach over all examples for the model to be blessed."""
+    """What a metric has to reach for the model to be blessed: over all examples, and on request in every slice."""
 
     min: float | None = Field(default=None, description="The lowest value that is good enough.")
     max: float | None = Field(default=None, description="The highest value that is good enough.")
     change: Change | None = Field(default=None, description="Bound on the difference from the newest blessed model.")
+    every_slice: bool = Field(default=False, description="Whether every slice has to reach it too.")
 
     @model_validator(mode="after")
     def _bounded(self) -> Self:
@@ -176,7 +179,11 @@ class Evaluation(Section):
         for name, threshold in self.thresholds.items():
             key = _key(name)
             config = configs.setdefault(key, {"class_name": key})
-            config["threshold"] = _metric_threshold(threshold, config["class_name"])
+            spec = _metric_threshold(threshold, config["class_name"])
+            if threshold.every_slice or not self.slices:
+                config["threshold"] = spec  # TFMA applies it to all slices
+            else:
+                config["per_slice_thresholds"] = [{"slicing_specs": [{}], "threshold": spec}]
         return list(configs.values())
 
 
