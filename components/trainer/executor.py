@@ -146,14 +146,14 @@ def _num_examples(statistics: ExampleStatistics) -> dict[str, int]:
 
 
 def _user_function(module_file: str, run_fn: str) -> Callable[[FnArgs], Any]:
-    """Finds the function as TFX does: in module_file, `run_fn` being its name there; else by a dotted path."""
-    if module_file:
+    """Finds the function as TFX does: in module_file, `run_fn` being its name there; else by its dotted path."""
+    if module_file and "." not in run_fn:
         return modules.function(modules.load(module_file), run_fn or "run_fn")
     module, _, name = run_fn.split("@")[0].rpartition(".")
-    if not module:
+    if module_file or not module:
         raise ConfigError(
-            "module_file, run_fn: expected a module file, or the dotted path of a function (package.module.run_fn), "
-            f"received module_file={module_file!r}, run_fn={run_fn!r}"
+            "module_file, run_fn: expected either a module file or the dotted path of a function "
+            f"(package.module.run_fn), received {module_file!r} and {run_fn!r}"
         )
     return modules.function(modules.load(module), name)
 
