@@ -32,9 +32,7 @@ def statistics(write_examples: WriteExamples, taxi_csv: Path, tmp_path: Path) ->
 def infer(statistics: Path, **parameters: Any) -> schema_pb2.Schema:
     metadata = {"split_names": '["train", "eval"]'}
     folder = statistics.parent / "schema"
-    result = executor.run(
-        schema=str(folder), statistics=str(statistics), statistics_metadata=metadata, **parameters
-    )
+    result = executor.run(schema=str(folder), statistics=str(statistics), statistics_metadata=metadata, **parameters)
     assert result.metadata == {"schema": {"tfx_version": "1.21.0"}}
     assert [path.name for path in folder.iterdir()] == ["schema.pbtxt"]
     return artifacts.Schema(folder).read()
