@@ -1,25 +1,25 @@
 """One phase of the analysis in a worker: a shard's files through the phase's SavedModel into accumulators."""
 
 import functools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import cloudpickle
 import numpy as np
 import tensorflow as tf
-from tensorflow_transform import analyzer_nodes, analyzers
-from tensorflow_transform.beam import analyzer_impls
 from tensorflow_transform.saved import saved_transform_io_v2
 
 from penstock.components import records
 from penstock.components.errors import ModuleError
-from penstock.components.transform import vocabularies
+from penstock.components.transform.accumulators import State
 from penstock.components.transform.reading import Reader
 
 # A shard is closed when its files reach this size (compressed): about 20,000 rows of ten features.
 _SHARD_BYTES = 1 << 20
+# Results of so many shards are in memory at once before they are merged: a number of the data's, not of the workers'.
+WAVE = 32
 
 
 def shards_of(files: list[Path]) -> Iterator[list[Path]]:
@@ -41,7 +41,8 @@ class Accumulation:
     """One of TFT's accumulate operations over one data set."""
 
     label: str  # of the node in the analysis graph
-    start: Callable[[], "State"]
+    operation: str  # the same for all data sets: the label without the data set's part
+    start: Callable[[], State]
     keys: tuple[str, ...]  # the SavedModel's outputs that it takes
     cache_file: Path | None = None  # where its accumulator is written for later runs
     coder: Any = None
@@ -120,74 +121,3 @@ def _accumulate_file(
         if accumulation.cache_file is not None:
             records.write(accumulation.cache_file, map(accumulation.coder.encode_cache, state.entries(accumulator)))
     return FileResult(rows, size, results)
-
-
-class State(Protocol):
-    """The accumulator of an operation while it grows."""
-
-    def add(self, batch: tuple[np.ndarray, ...]) -> None: ...
-
-    def result(self) -> Any: ...
-
-    def entries(self, result: Any) -> Iterable[Any]:
-        """Returns the result as the elements that TFT's cache holds: one, or one for each token or key."""
-        ...
-
-
-class _Combined:
-    """The accumulator of a combiner over a data set."""
-
-    def __init__(self, combiner: analyzer_nodes.Combiner):
-        self._combiner = combiner
-        self._accumulator = combiner.create_accumulator()
-
-    def add(self, batch: tuple[np.ndarray, ...]) -> None:
-        self._accumulator = self._combiner.add_input(self._accumulator, batch)
-
-    def result(self) -> Any:
-        return self._combiner.compact(self._accumulator)
-
-    def entries(self, result: Any) -> Iterable[Any]:
-        return [result]
-
-
-class _CombinedPerKey:
-    """The accumulators of a combiner by the keys of a data set: the first input of a batch holds the keys."""
-
-    def __init__(self, combiner: analyzer_nodes.Combiner):
-        self._combiner = combiner
-        self._accumulators: dict[bytes, Any] = {}
-
-    def add(self, batch: tuple[np.ndarray, ...]) -> None:
-        flat = isinstance(self._combiner, analyzers.QuantilesCombiner)
-        for key, values in _rows_of_keys(batch) if flat else analyzer_impls._split_inputs_by_key(batch):
-            if key not in self._accumulators:
-                self._accumulators[key] = self._combiner.create_accumulator()
-            self._accumulators[key] = self._combiner.add_input(self._accumulators[key], values)
-
-    def result(self) -> dict[bytes, Any]:
-        return {key: self._combiner.compact(value) for key, value in self._accumulators.items()}
-
-    def entries(self, result: dict[bytes, Any]) -> Iterable[Any]:
-        return result.items()
-
-
-def _rows_of_keys(batch: tuple[np.ndarray, ...]) -> Iterator[tuple[bytes, list[np.ndarray]]]:
-    """Yields the rows of each key at once, for a combiner that flattens what it is given: no Python code per row."""
-    keys, *arguments = batch
-    if not len(keys):
-        return
-    distinct, codes = np.unique(keys, return_inverse=True)
-    order = np.argsort(codes, kind="stable")
-    ends = np.cumsum(np.bincount(codes, minlength=len(distinct)))
-    for key, rows in zip(distinct, np.split(order, ends[:-1]), strict=True):
-        yield key, [argument[rows] for argument in arguments]
-
-
-def starter(operation: Any) -> Callable[[], State]:
-    """Returns what makes the empty accumulator of one of TFT's accumulate operations. Picklable, as those are not."""
-    if isinstance(operation, analyzer_nodes.CacheableCombineAccumulate):
-        return functools.partial(_Combined, operation.combiner)
-    if isinstance(operation, analyzer_nodes.CacheableCombinePerKeyAccumulate):
-        return functools.partial(_CombinedPerKey, operation.combiner)
-    return functools.partial(vocabularies.Tokens, operation.vocab_ordering_type, operation.input_dtype)

@@ -10,6 +10,7 @@ What each operation computes is what `tensorflow_transform/beam/analyzer_impls.p
 
 import contextlib
 import functools
+import itertools
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -29,7 +30,7 @@ from tensorflow_transform.beam import (
 )
 
 from penstock.components.engines import Engine
-from penstock.components.transform import accumulating, preprocessing, vocabularies
+from penstock.components.transform import accumulating, accumulators, preprocessing, vocabularies
 from penstock.components.transform.accumulating import Accumulation, Shard
 from penstock.components.transform.cache import AnalyzerCache
 from penstock.components.transform.preprocessing import Traced
@@ -59,7 +60,7 @@ def analyze(traced: Traced, source: Source, engine: Engine, cache: AnalyzerCache
     """Returns the folder of a SavedModel with all analyzers evaluated: TFT's `transform_fn`.
 
     Reads and fills `cache` unless it is None. Raises NeedsBeam for a custom PTransform analyzer, before any data is
-    read. Needs memory for the accumulators of all files, whatever the number of rows.
+    read. Memory is bounded by the accumulators of a wave of shards (and by what the cache holds), whatever the rows.
     """
     if cache is not None and not cache.worthwhile(len(_cacheable(traced))):
         cache = None
@@ -118,7 +119,8 @@ class _Plan(nodes.Visitor):  # type: ignore[misc]
             return ((*inputs[0], operation.keys),)
         if isinstance(operation, _ACCUMULATIONS):
             phase, dataset_key, keys = inputs[0]
-            accumulation = Accumulation(operation.label, accumulating.starter(operation), keys)
+            name = operation.label.rsplit("[AnalysisIndex", 1)[0]
+            accumulation = Accumulation(operation.label, name, accumulators.starter(operation), keys)
             self.phases.setdefault(phase, []).append((dataset_key, accumulation))
         elif isinstance(operation, analyzer_nodes.DecodeCache):
             self.decoded.append(operation)
@@ -189,18 +191,28 @@ class _Evaluation(nodes.Visitor):  # type: ignore[misc]
         return path
 
     def _accumulate(self, phase: str, model: Path) -> None:
-        work = self._plan.work(phase, self._source, self._cache)
-        by_path = dict(work)
+        """Runs the phase over all files, in waves, and merges: what is in memory does not grow with the files."""
+        work = dict(self._plan.work(phase, self._source, self._cache))
         shards = [
-            Shard(model, self._source.reader, cloudpickle.dumps([(path, by_path[path]) for path in group]))
-            for group in accumulating.shards_of(list(by_path))
+            Shard(model, self._source.reader, cloudpickle.dumps([(path, work[path]) for path in group]))
+            for group in accumulating.shards_of(list(work))
         ]
-        results = [result for shard in self._engine.map(accumulating.accumulate, shards) for result in shard]
-        for (path, _), result in zip(work, results, strict=True):
-            if self._cache is not None:
-                self._cache.record_size(path, result.size)
-            for label, accumulator in result.accumulators.items():
-                self._accumulators.setdefault(label, []).append(accumulator)
+        starts = {item.operation: item.start for accumulations in work.values() for item in accumulations}
+        totals: dict[str, list[Any]] = {name: [] for name in starts}
+        files = iter(work.items())
+        for wave in itertools.batched(shards, accumulating.WAVE):
+            results = [result for shard in self._engine.map(accumulating.accumulate, wave) for result in shard]
+            for result, (path, accumulations) in zip(results, itertools.islice(files, len(results)), strict=True):
+                if self._cache is not None:
+                    self._cache.record_size(path, result.size)
+                for item in accumulations:
+                    totals[item.operation].append(result.accumulators[item.label])
+            if len(shards) > accumulating.WAVE:
+                totals = {name: [starts[name]().merge(parts)] for name, parts in totals.items()}
+        # The nodes of an operation's data sets flow together: its first node stands for all that was read.
+        for item in (item for accumulations in work.values() for item in accumulations):
+            if item.operation in totals:
+                self._accumulators[item.label] = totals.pop(item.operation)
 
     @value.register(beam_nodes.ExtractInputForSavedModel)
     @value.register(beam_nodes.ApplySavedModel)
@@ -232,8 +244,8 @@ class _Evaluation(nodes.Visitor):  # type: ignore[misc]
     # Combiners.
 
     @value.register(analyzer_nodes.CacheableCombineMerge)
-    def _(self, operation: Any, accumulators: list[Any]) -> Any:
-        return operation.combiner.extract_output(_merged(operation.combiner, accumulators))
+    def _(self, operation: Any, parts: list[Any]) -> Any:
+        return operation.combiner.extract_output(accumulators.merge(operation.combiner, parts))
 
     @value.register(analyzer_nodes.ExtractCombineMergeOutputs)
     def _(self, operation: Any, outputs: Sequence[Any]) -> "_Outputs":
@@ -246,13 +258,9 @@ class _Evaluation(nodes.Visitor):  # type: ignore[misc]
         return list(elements)
 
     @value.register(analyzer_nodes.CacheableCombinePerKeyMerge)
-    def _(self, operation: Any, accumulators: list[Any]) -> list[tuple[bytes, Any]]:
-        by_key: dict[bytes, list[Any]] = {}
-        for part in accumulators:
-            for key, accumulator in part.items() if isinstance(part, dict) else part:
-                by_key.setdefault(key, []).append(accumulator)
-        combiner = operation.combiner
-        return [(key, combiner.extract_output(_merged(combiner, values))) for key, values in by_key.items()]
+    def _(self, operation: Any, parts: list[Any]) -> list[tuple[bytes, Any]]:
+        merged = accumulators.merge_per_key(operation.combiner, parts)
+        return [(key, operation.combiner.extract_output(accumulator)) for key, accumulator in merged.items()]
 
     @value.register(analyzer_nodes.CacheableCombinePerKeyFormatKeys)
     def _(self, operation: Any, outputs: list[tuple[bytes, Any]]) -> "_Outputs":
@@ -271,8 +279,8 @@ class _Evaluation(nodes.Visitor):  # type: ignore[misc]
     # Vocabularies.
 
     @value.register(analyzer_nodes.VocabularyMerge)
-    def _(self, operation: Any, accumulators: list[Any]) -> Any:
-        return vocabularies.merge(operation, accumulators)
+    def _(self, operation: Any, parts: list[Any]) -> Any:
+        return vocabularies.merge(operation, parts)
 
     @value.register(analyzer_nodes.VocabularyPrune)
     def _(self, operation: Any, merged: Any) -> list[vocabularies.Entry]:
@@ -293,12 +301,6 @@ class _Evaluation(nodes.Visitor):  # type: ignore[misc]
 
 class _Outputs(tuple[Any, ...]):
     """The outputs of an operation whose number the combiner decides: one of them is still a tuple."""
-
-
-def _merged(combiner: analyzer_nodes.Combiner, accumulators: list[Any]) -> Any:
-    """Merges into a fresh accumulator, for merging may change the first one."""
-    parts = [combiner.create_accumulator(), *accumulators]
-    return combiner.merge_accumulators([part for part in parts if part is not None])
 
 
 def _cacheable(traced: Traced) -> set[str]:

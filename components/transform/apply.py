@@ -28,6 +28,7 @@ class File:
 
 @dataclass(frozen=True)
 class Shard:
+    number: int  # for the sample, if the statistics are of one
     model: Path  # the transform_fn
     schema: bytes  # of the transformed data
     reader: Reader
@@ -56,7 +57,9 @@ class _Pass:
         self._shard = shard
         self._before = self._after = None
         if shard.options is not None:
-            self._before, self._after = map(statistics.Passing, cloudpickle.loads(shard.options))
+            self._before, self._after = (
+                statistics.Passing(options, shard.number) for options in cloudpickle.loads(shard.options)
+            )
         self._rows = self._transformed_rows = 0
 
     def run(self) -> ShardResult:

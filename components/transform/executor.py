@@ -5,6 +5,7 @@ are TFX's, byte-compatible: `tft.TFTransformOutput` opens `transform_graph`.
 """
 
 import contextlib
+import itertools
 import json
 import logging
 import os
@@ -24,6 +25,7 @@ from tensorflow_transform.tf_metadata import dataset_metadata, metadata_io
 from penstock.components import artifacts, progress, storage
 from penstock.components.engines import Engine, open_engine
 from penstock.components.errors import DataError
+from penstock.components.statistics_gen import partials
 from penstock.components.transform import (
     accumulating,
     analysis,
@@ -188,9 +190,30 @@ def _transform(
     """Transforms the splits and writes their statistics; returns the number of transformed rows."""
     if target is None and taken is None:
         return 0
+    shards = _shards(names, reader, graph, target, taken)
+    rows, before, after = 0, list[bytes](), list[bytes]()
+    for wave in itertools.batched(shards, accumulating.WAVE):
+        results = engine.map(apply.transform, wave)
+        rows += sum(part.transformed_rows for part in results)
+        if taken is not None:
+            before = [partials.merge([*before, *(part.before for part in results)], taken.options_before)]
+            after = [partials.merge([*after, *(part.after for part in results)], taken.options_after)]
+    if taken is not None:
+        statistics.write(before[0], taken.options_before, taken.before)
+        statistics.write(after[0], taken.options_after, taken.after)
+    return rows
+
+
+def _shards(
+    names: Splits,
+    reader: Reader,
+    graph: artifacts.TransformGraph,
+    target: artifacts.Examples | None,
+    taken: _Statistics | None,
+) -> list[apply.Shard]:
     schema = _transformed_schema(graph).SerializeToString(deterministic=True)
     options = None if taken is None else cloudpickle.dumps((taken.options_before, taken.options_after))
-    shards = []
+    shards: list[apply.Shard] = []
     for split, files in names.all():
         analyzed, transformed = taken is not None and split in names.analyze, split in names.transform
         if analyzed or transformed:
@@ -201,12 +224,8 @@ def _transform(
                 targets = {file: target.shard(split, i, len(files), prefix) for i, file in enumerate(files)}
             for group in accumulating.shards_of(files):
                 work = tuple(apply.File(file, analyzed, transformed, targets.get(file)) for file in group)
-                shards.append(apply.Shard(graph.transform_fn, schema, reader, work, options))
-    results = engine.map(apply.transform, shards)
-    if taken is not None:
-        statistics.write([part.before for part in results], taken.options_before, taken.before)
-        statistics.write([part.after for part in results], taken.options_after, taken.after)
-    return sum(part.transformed_rows for part in results)
+                shards.append(apply.Shard(len(shards), graph.transform_fn, schema, reader, work, options))
+    return shards
 
 
 def _result(names: Splits, materialize: bool) -> Result:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import tensorflow_data_validation as tfdv
 from tensorflow_metadata.proto.v0 import schema_pb2
@@ -17,6 +18,7 @@ from penstock.components.statistics_gen import partials
 
 # Batches are held back until they reach this size, for each call of TFDV's generators costs the same.
 _CHUNK_BYTES = 32 << 20
+_SAMPLE_SEED = 0
 
 
 class StatsType(enum.IntEnum):
@@ -56,14 +58,21 @@ def _as_tfx(stats_type: StatsType) -> Any:
 
 @dataclass
 class Passing:
-    """Partial statistics of the batches that pass; holds at most 32 MiB of them."""
+    """Partial statistics of the batches that pass, or of the options' sample of them; holds at most 32 MiB of them."""
 
     options: tfdv.StatsOptions
+    number: int  # of the shard: with a fixed seed, it decides what the sample holds
     _batches: list[pa.RecordBatch] = field(default_factory=list)
     _bytes: int = 0
     _partials: list[bytes] = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        self._random = np.random.default_rng([_SAMPLE_SEED, self.number])
+
     def add(self, batch: pa.RecordBatch) -> None:
+        if self.options.sample_rate:
+            chosen = np.flatnonzero(self._random.random(batch.num_rows) < self.options.sample_rate)
+            batch = batch.take(pa.array(chosen))
         self._batches.append(batch)
         self._bytes += batch.nbytes
         if self._bytes >= _CHUNK_BYTES:
@@ -76,7 +85,7 @@ class Passing:
         return self._partials[0] if len(self._partials) == 1 else partials.merge(self._partials, self.options)
 
     def _flush(self) -> None:
-        self._partials.append(partials.compute(self._batches, self.options))
+        self._partials.append(partials.compute(self._batches, self.options, self.number))
         self._batches, self._bytes = [], 0
 
 
@@ -89,9 +98,9 @@ class Outputs:
     anomalies: Path | None = None
 
 
-def write(parts: list[bytes], used: tfdv.StatsOptions, outputs: Outputs) -> None:
-    """Merges partial statistics in their order and writes them, with the options' schema and what differs from it."""
-    statistics, _ = partials.statistics(partials.merge(parts, used), used)
+def write(total: bytes, used: tfdv.StatsOptions, outputs: Outputs) -> None:
+    """Writes merged partial statistics, with the options' schema and where they differ from it."""
+    statistics, _ = partials.statistics(total, used)
     content = statistics.SerializeToString(deterministic=True)
     storage.write_bytes(outputs.stats / artifacts.ExampleStatistics.FILE, content)
     if used.schema is None:

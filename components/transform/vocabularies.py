@@ -20,6 +20,7 @@ from tensorflow_transform.beam import analyzer_impls
 from penstock.components import modules, records, storage
 
 _Order = analyzers._VocabOrderingType
+_COUNTED = (_Order.FREQUENCY, _Order.WEIGHTED_FREQUENCY)
 # (count, or weight, or information; or the pair of information and frequency) and token, as Beam has them.
 Entry = tuple[Any, Any]
 type Counts = pa.Table
@@ -45,8 +46,7 @@ class Tokens:
             tokens, weights = (column.tolist() for column in batch)
             self._tables.append(_table(pa.array(tokens, self._type), pa.array(weights, pa.float64())))
         elif self._ordering == _Order.WEIGHTED_LABELS:
-            for token, value in analyzer_impls._flatten_value_and_labeled_weights_to_list_of_tuples(batch):
-                self._values[token] = analyzer_impls.sum_labeled_weights([self._values.get(token, (0.0, [])), value])
+            _combine_labels(self._values, analyzer_impls._flatten_value_and_labeled_weights_to_list_of_tuples(batch))
         else:
             weighted = self._ordering == _Order.WEIGHTED_MUTUAL_INFORMATION
             pairs = analyzer_impls._flatten_to_key_and_means_accumulator_list(batch, compute_weighted=weighted)
@@ -55,7 +55,7 @@ class Tokens:
             self._tables = [_sum(self._tables, self._type)]
 
     def result(self) -> Accumulator:
-        if self._ordering in (_Order.FREQUENCY, _Order.WEIGHTED_FREQUENCY):
+        if self._ordering in _COUNTED:
             return _sum(self._tables, self._type)
         return self._values
 
@@ -65,32 +65,42 @@ class Tokens:
             return result.items()
         return zip(result["token"].to_pylist(), result["value"].to_pylist(), strict=True)
 
+    def merge(self, results: Sequence[Accumulator]) -> Accumulator:
+        return combine(self._ordering, results)
+
 
 def merge(
-    operation: analyzer_nodes.VocabularyMerge, accumulators: Sequence[Accumulator | list[Entry]]
+    operation: analyzer_nodes.VocabularyMerge, parts: Sequence[Accumulator | list[Entry]]
 ) -> Counts | list[Entry]:
     """Merges the accumulators of all data sets; lists of pairs are what a cache held.
 
     Returns counts, or for mutual information a list of ((information, frequency), token).
     """
     ordering = operation.vocab_ordering_type
-    if ordering in (_Order.FREQUENCY, _Order.WEIGHTED_FREQUENCY):
-        tables: list[Any] = [_from_pairs(part, ordering) if isinstance(part, list) else part for part in accumulators]
+    total: Any = combine(ordering, parts)
+    if ordering in _COUNTED:
+        return total
+    if ordering == _Order.WEIGHTED_LABELS:
+        return [(value, token) for token, value in total.items()]
+    combiner = _means_combiner(ordering)  # its output is in float32, as Beam hands it on
+    return _mutual_information(operation, {token: combiner.extract_output(value) for token, value in total.items()})
+
+
+def combine(ordering: int, parts: Sequence[Accumulator | list[Entry]]) -> Accumulator:
+    """Returns one accumulator for several, in their order."""
+    if ordering in _COUNTED:
+        tables: list[Any] = [_from_pairs(part, ordering) if isinstance(part, list) else part for part in parts]
         tables = [table for table in tables if table.num_rows]
         return _sum(tables, tables[0].schema.field("token").type if tables else pa.large_binary())
     values: dict[Any, Any] = {}
     combiner = _means_combiner(ordering)
-    for part in accumulators:
-        items = part.items() if isinstance(part, dict) else part
+    for part in parts:
+        items: Iterable[Entry] = part.items() if isinstance(part, dict) else part
         if ordering == _Order.WEIGHTED_LABELS:
-            for token, value in items:
-                values[token] = analyzer_impls.sum_labeled_weights([values.get(token, (0.0, [])), value])
+            _combine_labels(values, items)
         else:
             _combine_means(values, items, combiner)
-    if ordering == _Order.WEIGHTED_LABELS:
-        return [(value, token) for token, value in values.items()]
-    # In float32, as Beam hands them on.
-    return _mutual_information(operation, {token: combiner.extract_output(value) for token, value in values.items()})
+    return values
 
 
 def prune(operation: analyzer_nodes.VocabularyPrune, merged: Counts | list[Entry]) -> list[Entry]:
@@ -169,6 +179,11 @@ def _from_pairs(entries: list[Entry], ordering: int) -> pa.Table:
     value_type = pa.int64() if ordering == _Order.FREQUENCY else pa.float64()
     token_type = pa.int64() if tokens and isinstance(tokens[0], int) else pa.large_binary()
     return _table(pa.array(tokens, token_type), pa.array(values, value_type))
+
+
+def _combine_labels(into: dict[Any, Any], items: Iterable[Entry]) -> None:
+    for token, value in items:
+        into[token] = analyzer_impls.sum_labeled_weights([into.get(token, (0.0, [])), value])
 
 
 def _combine_means(into: dict[Any, Any], items: Iterable[Entry], combiner: Any) -> None:

@@ -162,6 +162,49 @@ def test_same_bytes_whatever_the_workers(
         assert one == three
 
 
+MORE = """
+def preprocessing_fn(inputs):
+    tft.vocabulary(inputs["company"], vocab_filename="all", store_frequency=True)
+    hour = tf.strings.as_string(inputs["trip_start_hour"][:, 0])
+    return {
+        "fare": tft.scale_to_z_score(inputs["fare"]),
+        "company": tft.compute_and_apply_vocabulary(inputs["company"], vocab_filename="company", top_k=5),
+        "bucket": tft.bucketize_per_key(inputs["fare"][:, 0], hour, 3),
+    }
+"""
+
+
+@pytest.mark.parametrize("cached", [True, False])
+def test_waves(transform: Transform, module: Module, monkeypatch: pytest.MonkeyPatch, cached: bool) -> None:
+    """Where there are more shards than a wave has, results are merged in between."""
+    file = module(MORE)
+    whole = transform("whole", module_file=file, disable_analyzer_cache=not cached)
+    monkeypatch.setattr(accumulating, "_SHARD_BYTES", 1)
+    monkeypatch.setattr(accumulating, "WAVE", 1)
+    waves = transform("waves", module_file=file, disable_analyzer_cache=not cached)
+    for name in ("all", "company"):
+        path = f"transform_fn/assets/{name}"
+        assert (waves.transform_graph / path).read_bytes() == (whole.transform_graph / path).read_bytes()
+    expected, actual = parsed(whole, "train"), parsed(waves, "train")
+    np.testing.assert_allclose(actual["fare"], expected["fare"], rtol=1e-5)
+    np.testing.assert_array_equal(actual["bucket"], expected["bucket"])
+    for output in ("pre_transform_stats", "post_transform_stats"):
+        mine, theirs = statistics(waves.root / output), statistics(whole.root / output)
+        assert (mine.num_examples, len(mine.features)) == (theirs.num_examples, len(theirs.features))
+
+
+def test_sample_rate(transform: Transform, module: Module) -> None:
+    file = module(
+        SMALL + "\ndef stats_options_updater_fn(stats_type, stats_options):\n"
+        "    stats_options.sample_rate = 0.5\n    return stats_options\n"
+    )
+    one, two = transform("one", module_file=file), transform("two", module_file=file)
+    assert 120 < statistics(one.pre_transform_stats).num_examples < 240
+    assert 200 < statistics(one.post_transform_stats).num_examples < 400
+    name = "pre_transform_stats/FeatureStats.pb"
+    assert (one.root / name).read_bytes() == (two.root / name).read_bytes()
+
+
 def test_not_materialized_without_statistics(transform: Transform, module: Module) -> None:
     run = transform("run", module_file=module(SMALL), materialize=False, disable_statistics=True)
     assert run.result.metadata["transformed_examples"]["split_names"] == "[]"
