@@ -111,6 +111,17 @@ def test_taxi_statistics_are_those_of_beam(write_examples: WriteExamples, taxi: 
     assert_same(ours.read("eval"), on_beam(examples, "eval"), taxi.slice(2000))
 
 
+def test_loaders_of_tfdv_and_tfx_open_the_statistics(write_examples: WriteExamples, penguins: pa.Table) -> None:
+    from tfx.components.statistics_gen import stats_artifact_utils
+    from tfx.types import standard_artifacts
+
+    ours = run(write_examples({"train": penguins}))
+    assert tfdv.load_stats_binary(str(ours.path("train"))) == ours.read("train")
+    artifact = standard_artifacts.ExampleStatistics()
+    artifact.uri, artifact.split_names = str(ours.root), '["train"]'
+    assert stats_artifact_utils.load_statistics(artifact, "train").proto() == ours.read("train")
+
+
 def test_penguin_statistics_with_missing_values_are_those_of_beam(
     write_examples: WriteExamples, penguins: pa.Table
 ) -> None:
