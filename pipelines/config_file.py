@@ -187,10 +187,9 @@ def _nearest(location: Location, model: type[BaseModel]) -> str:
     if close:
         return f"did you mean {close[0]!r}?"
     elsewhere = [path for path in paths if path.rpartition(".")[2] == wrong]
-    elsewhere = elsewhere or difflib.get_close_matches(wrong, paths, n=1)
     if elsewhere:
         return f"did you mean {elsewhere[0]!r}?"
-    tails = difflib.get_close_matches(wrong, [path.rpartition(".")[2] for path in paths], n=1)
+    tails = difflib.get_close_matches(wrong, [path.rpartition(".")[2] for path in paths], n=1, cutoff=0.8)
     if tails:
         return f"did you mean {next(path for path in paths if path.rpartition('.')[2] == tails[0])!r}?"
     return f"expected one of {', '.join(sorted(siblings))}"

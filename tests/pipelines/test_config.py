@@ -1,0 +1,216 @@
+"""The configuration: what is read, and that every mistake is one sentence with the place and what to do."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from penstock.components.errors import ConfigError
+from penstock.pipelines import config as configs
+from penstock.pipelines import config_file
+from penstock.pipelines.config import Config
+
+Load = Callable[..., Config]
+
+
+def test_json_schema_is_not_stale() -> None:
+    committed = json.loads(configs.SCHEMA_FILE.read_text())
+    assert committed == configs.json_schema(), "write it anew: python -m penstock.pipelines.config"
+
+
+def test_every_key_has_a_description() -> None:
+    without = [path for path, text in config_file.descriptions(Config) if not text]
+    assert without == []
+
+
+def test_paths_are_relative_to_the_file(load: Load, project: Path) -> None:
+    config = load()
+    assert config.module_file == str(project / "module.py")
+    assert config.pipeline_root == str(project / "runs" / "small")
+    assert (config.data.input_base, config.data.patterns) == (str(project), {"single_split": "data.csv"})
+
+
+def test_name_is_the_folders(load: Load, values: dict[str, Any], project: Path) -> None:
+    del values["name"]
+    config = load()
+    assert config.name == "project"
+    assert config.pipeline_root == str(project / "runs" / "project")
+
+
+def test_path_inside_a_package(load: Load, taxi_csv: Path) -> None:
+    config = load(["data.path=package:tfx/examples/chicago_taxi_pipeline/data/simple"])
+    assert config.data.input_base == str(taxi_csv.parent)
+    assert config.data.patterns == {}
+
+
+@pytest.mark.parametrize(
+    ("path", "base", "pattern"),
+    [
+        ("days/{YYYY}-{MM}-{DD}/*.csv", "days", "{YYYY}-{MM}-{DD}/*.csv"),
+        ("span-{SPAN}/v{VERSION}/data.csv", "", "span-{SPAN}/v{VERSION}/data.csv"),
+        ("*.csv", "", "*.csv"),
+    ],
+)
+def test_patterns(load: Load, project: Path, path: str, base: str, pattern: str) -> None:
+    data = load([f"data.path='{path}'"]).data
+    assert Path(data.input_base) == project / base
+    assert data.patterns == {"single_split": pattern}
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"), [("x.csv", "csv"), ("x.tsv.gz", "csv"), ("x.parquet", "parquet"), ("x.tfrecord.gz", "tfrecord")]
+)
+def test_format_follows_the_suffix(load: Load, project: Path, name: str, kind: str) -> None:
+    folder = project / "inputs"
+    folder.mkdir()
+    (folder / name).touch()
+    assert load([f"data.path=inputs/{name}"]).data.file_format == kind
+    assert load(["data.path=inputs"]).data.file_format == kind
+    assert load(["data.path=inputs", "data.format=tfrecord"]).data.file_format == "tfrecord"
+
+
+def test_values_are_those_of_yaml_1_2(load: Load, values: dict[str, Any]) -> None:
+    text = yaml.safe_dump(values) + "validation:\n  fail_on_anomalies: true\n"
+    text = text.replace("label: label", "label: no").replace("min: 0.5", "min: 5e-1")
+    config = load(text=text)
+    assert config.label == "no"
+    assert config.evaluation is not None
+    assert config.evaluation.thresholds["auc"].min == 0.5
+    assert config.validation is not None
+    assert config.validation.fail_on_anomalies is True
+
+
+def test_overrides_are_yaml(load: Load) -> None:
+    config = load(["training.train_steps=7", "training.custom_config={rate: 0.1}", "evaluation.slices=[a, [a, b]]"])
+    assert config.training is not None
+    assert config.training.train_steps == 7
+    assert config.training.custom_config == {"rate": 0.1}
+    assert config.evaluation is not None
+    assert config.evaluation.slices == ["a", ["a", "b"]]
+
+
+def test_override_makes_sections_and_reaches_list_items(load: Load) -> None:
+    config = load(
+        ["splits.hash_buckets={train: 3, eval: 1}", "statistics.sample_rate=0.5", "evaluation.metrics.0=mean_label"]
+    )
+    assert config.splits is not None
+    assert config.splits.hash_buckets == {"train": 3, "eval": 1}
+    assert config.statistics.sample_rate == 0.5
+    assert config.evaluation is not None
+    assert config.evaluation.metrics == ["mean_label"]
+
+
+def test_nothing_changes_once_read(load: Load) -> None:
+    config = load()
+    with pytest.raises(ValueError, match="frozen"):
+        config.label = "other"  # type: ignore[misc]
+
+
+BASE = "name: small\ndata:\n  path: data.csv\nlabel: label\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("lable: x\n", "pipeline.yaml:5: unknown key 'lable'; did you mean 'label'?"),
+        (
+            "training:\n  train_step: 3\n",
+            "pipeline.yaml:6: unknown key 'training.train_step'; did you mean 'train_steps'?",
+        ),
+        ("eval_steps: 3\n", "pipeline.yaml:5: unknown key 'eval_steps'; did you mean 'training.eval_steps'?"),
+        (
+            "push:\n  bucket: 3\n  directory: x\n",
+            "pipeline.yaml:6: unknown key 'push.bucket'; expected one of directory",
+        ),
+        ("push: {}\n", "pipeline.yaml:5: push.directory is missing: expected the folder that gets a version"),
+        (
+            "statistics:\n  sample_rate: 2\n",
+            "pipeline.yaml:6: statistics.sample_rate: expected less than or equal to 1, received 2",
+        ),
+        ("schema:\n  file: nix.pbtxt\n", "pipeline.yaml:6: schema.file: "),
+        ("module_file: nix.py\n", "pipeline.yaml:5: module_file: "),
+        ("module_file: .\n", "is a folder: expected a file"),
+        ("module_file: module.py\nmodule_path: a.b\n", "expected either module_file or module_path, received both"),
+        (
+            "training: {train_steps: 3}\n",
+            "pipeline.yaml:5: training: expected a module_file (or module_path) with run_fn",
+        ),
+        ("push: {directory: x}\n", "pipeline.yaml:5: push: there is no model: expected a training section"),
+        ("label: again\n", "pipeline.yaml:5: key 'label' is here again, first in line 4"),
+        ("x: [\n", "pipeline.yaml:6: this is not YAML"),
+        (
+            "statistics:\n  exclude_splits: [test]\n",
+            "pipeline.yaml:6: statistics.exclude_splits: no split 'test': expected one of train, eval",
+        ),
+        (
+            "splits:\n  hash_buckets: {train: 0}\n",
+            "pipeline.yaml:6: splits.hash_buckets.train: expected greater than 0",
+        ),
+        ("splits:\n  hash_buckets: {a/b: 1}\n", "pipeline.yaml:6: splits.hash_buckets.a/b"),
+        ("engine: lokal\n", "pipeline.yaml:5: engine: "),
+    ],
+)
+def test_mistakes_are_one_sentence_with_the_line(load: Load, text: str, sentence: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(text=BASE + text)
+    assert sentence in caught.value.message
+    assert caught.value.exit_code == 2
+    assert "\n" not in caught.value.message
+    assert caught.value.details == ""
+
+
+def test_all_mistakes_are_told(load: Load) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(text=BASE + "lable: x\nstatistics:\n  sample_rate: many\n")
+    assert caught.value.message == "pipeline.yaml has 2 mistakes"
+    first, second = sorted(caught.value.details.splitlines())
+    assert first.startswith("pipeline.yaml:5: unknown key 'lable'")
+    assert second.startswith("pipeline.yaml:7: statistics.sample_rate: expected a valid number")
+
+
+@pytest.mark.parametrize(
+    ("assignment", "sentence"),
+    [
+        ("training.train_steps=many", "--set training.train_steps: expected a valid integer"),
+        ("trainin.train_steps=3", "--set trainin.train_steps: unknown key 'trainin'; did you mean 'training'?"),
+        ("train_steps=3", "--set train_steps: unknown key 'train_steps'; did you mean 'training.train_steps'?"),
+        ("label", "--set label: expected key=value, such as training.train_steps=100"),
+        ("label=[", "--set label: this is not YAML"),
+        (
+            "evaluation.metrics.3=auc",
+            "--set evaluation.metrics.3: expected the number of an item, 0 to 0, received '3'",
+        ),
+        ("data.path=nix", "--set data.path: "),
+        ("evaluation.metrics=[auk]", "evaluation.metrics: unknown metric 'auk'; did you mean 'AUC'?"),
+        ("evaluation.thresholds={}", "evaluation: no model is blessed, nor pushed, without thresholds"),
+        ("data.path=package:no_such/x", "no package 'no_such' in this environment: install it"),
+        (
+            "data.splits={train: a*, test: b*}",
+            "expected path to be the folder that the splits' patterns are relative to",
+        ),
+        ("data.csv={delimeter: x}", "unknown key 'data.csv.delimeter'; did you mean 'delimiter'?"),
+        ("data.range_config={}", "expected either rolling_range or static_range"),
+        ("evaluation.eval_config={model_specs: [{label_kay: x}]}", "label_kay"),
+        ("evaluation.eval_config={slicing_specs: [{}]}", "received eval_config and metrics"),
+    ],
+)
+def test_mistakes_on_the_command_line(load: Load, assignment: str, sentence: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load([assignment])
+    assert sentence in str(caught.value)
+
+
+def test_missing_file_folder_and_list(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"no configuration at .*nix.yaml: expected a YAML file"):
+        configs.load(tmp_path / "nix.yaml")
+    with pytest.raises(ConfigError, match=r"is a folder: expected a YAML file"):
+        configs.load(tmp_path)
+    (tmp_path / "list.yaml").write_text("- a\n")
+    with pytest.raises(ConfigError, match=r"list.yaml: expected keys with values"):
+        configs.load(tmp_path / "list.yaml")
+    (tmp_path / "latin.yaml").write_bytes("label: ä\n".encode("latin-1"))
+    with pytest.raises(ConfigError, match=r"latin.yaml: expected UTF-8 text"):
+        configs.load(tmp_path / "latin.yaml")
