@@ -1,0 +1,169 @@
+"""Every mistake in the data is one sentence with the file and, where there is one, the line; nothing is left behind."""
+
+import gzip
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from penstock.components.errors import ConfigError, DataError
+from penstock.components.example_gen import sources
+
+Folder = Callable[[dict[str, str | bytes]], Path]
+Generate = Callable[..., Any]
+ROWS = "x,y\n" + "".join(f"{row},{'ab'[row % 2]}\n" for row in range(30))
+LATIN = "x,y\n1,a\n2,é\n".encode("latin-1")
+
+
+def fails(generate: Generate, root: Path, message: str, error: type[Exception] = DataError, **parameters: Any) -> None:
+    with pytest.raises(error, match=message) as caught:
+        generate(root, **parameters)
+    assert "\n" not in str(caught.value)
+    outputs = list(root.parent.glob("examples-*"))
+    assert outputs
+    assert [path for output in outputs for path in output.rglob("*")] == []
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        ({"a.csv": ""}, "a.csv: the file is empty"),
+        ({"a.csv": gzip.compress(b"")}, "a.csv: the file is empty"),
+        ({"a.csv": ROWS, "b.csv": ""}, "b.csv: the file is empty"),
+        ({"a.csv": "x,y\n"}, "a.csv: there is a header and no row"),
+        ({"a.csv": "x,y"}, "a.csv: there is a header and no row"),
+        ({"a.csv": "x,y\n\n\n"}, "split 'train' got none of the 0 rows"),
+        ({"a.csv": "\nx,y\n1,2\n"}, "a.csv, line 1: expected the names of the columns, found an empty line"),
+        ({"a.csv": ROWS, "b.csv": "y,x\n1,2\n"}, "b.csv, line 1: expected the header of .*a.csv, .* in another order"),
+        ({"a.csv": ROWS, "b.csv": "x,yy\n1,2\n"}, r"found another: no 'y' and 'yy' \(for 'y'\?\)$"),
+        ({"a.csv": ROWS, "b.csv": "x,y,z\n1,2,3\n"}, "found another: 'z', 2 columns there and 3 here"),
+        ({"a.csv": "x,x\n1,2\n"}, "a.csv, line 1: expected different names, found 'x' for columns 1 and 2"),
+        ({"a.csv": "x,\n1,2\n"}, "a.csv, line 1: expected a name for every column, found none for column 2 of 2"),
+        ({"a.csv": ROWS + "7\n"}, "a.csv, line 32: expected 2 cells as in the header, found 1: 7"),
+        ({"a.csv": 'x,y\n1,"a\nb"\n\n1,2,3\n'}, "a.csv, line 5: expected 2 cells as in the header, found 3: 1,2,3"),
+        ({"a.csv": 'x,y\n1,a\n2,"b\n3,c\n'}, "a.csv, line 3: the quoted cell that begins here does not end"),
+        ({"a.csv": LATIN}, r"a.csv, line 3: expected UTF-8, found the bytes b'\\xe9\\n': set the CSV option encoding"),
+        ({"a.csv": "x,é\n1,2\n".encode("latin-1")}, "a.csv, line 1: expected UTF-8"),
+        (
+            {"a.csv": ROWS.encode("utf-16")},
+            "a.csv: expected UTF-8, found utf-16: set the CSV option encoding to 'utf-16'",
+        ),
+        ({"a.csv": gzip.compress(ROWS.encode("utf-16"))}, "a.csv: expected UTF-8, found utf-16"),
+        ({"a.csv": ROWS + "1,a\0b\n"}, "a.csv, line 32: expected text, found a NUL byte"),
+        ({"a.csv": "x,y\0\n1,2\n"}, "a.csv, line 1: expected text, found a NUL byte"),
+        ({"a.csv": "x,y\r1,2\r"}, "a.csv: expected lines that end with a line feed"),
+        ({"a.csv": b"PK\x03\x04rest"}, "a.csv: expected CSV text, found a zip archive"),
+        ({"a.csv": gzip.compress(ROWS.encode())[:-12]}, "a.csv: the gzip data ends early"),
+        ({"a.csv": b"\x1f\x8b" + b"no gzip at all"}, "a.csv: the gzip data is damaged"),
+        ({"a.csv": "x,y\n1,2\n"}, "split '(train|eval)' got none of the 1 rows"),
+    ],
+)
+@pytest.mark.parametrize("smallest", [1, 1 << 20])
+def test_csv(
+    generate: Generate,
+    folder: Folder,
+    monkeypatch: pytest.MonkeyPatch,
+    files: dict[str, str | bytes],
+    message: str,
+    smallest: int,
+) -> None:
+    monkeypatch.setattr(sources, "_SMALLEST", smallest)
+    fails(generate, folder(files), message)
+
+
+def test_a_mistake_far_into_a_file_of_many_shards_has_its_line(
+    generate: Generate, folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sources, "_SMALLEST", 10_000)
+    lines = ["x,y", *(f'{row},"a\nb"' for row in range(20_000)), "1,2,3"]
+    fails(generate, folder({"a.csv": "\n".join(lines)}), "a.csv, line 40002: expected 2 cells", engine="local:2")
+
+
+def test_a_wrong_encoding_has_its_line(generate: Generate, folder: Folder) -> None:
+    root = folder({"a.csv": b"x,y\n1,a\n2,\x81\n"})
+    fails(
+        generate,
+        root,
+        r"a.csv, line 3: expected cp1252, found the bytes b'\\x81\\n'",
+        csv_options='{"encoding": "cp1252"}',
+    )
+
+
+@pytest.mark.parametrize(
+    ("rows", "label", "message"),
+    [
+        ("1,a\n2,b\n", "lable", "a.csv: label 'lable' does not exist; the columns are x, label"),
+        ("1,a\n2,b\n", "labels", r"label 'labels' does not exist; did you mean 'label'\?"),
+        ("1,a\n2,a\n", "label", "label 'label': every row has the value 'a': there is nothing to learn"),
+        ("1,\n2,\n", "label", "label 'label': no row has a value"),
+        (
+            "1,a\n2,b\n3,c\n",
+            "label",
+            "label 'label': split '(train|eval)' has no row of class 'c', of which there are 1",
+        ),
+        ("1,1.0\n2,1\n", "label", "every row has the value 1.0"),
+    ],
+)
+def test_labels(generate: Generate, folder: Folder, rows: str, label: str, message: str) -> None:
+    many = "".join(rows.splitlines(keepends=True)[0].replace("1,", f"{row},", 1) for row in range(40))
+    body = rows + many + "".join(rows.splitlines(keepends=True)[1].replace("2,", f"{row},", 1) for row in range(40))
+    message = message.replace("the columns are x, label", r"(did you mean 'label'\?|the columns are x, label)")
+    fails(generate, folder({"a.csv": "x,label\n" + body}), message, label=label)
+
+
+def test_a_label_of_numbers_may_lack_values_in_a_split(generate: Generate, folder: Folder) -> None:
+    text = "x,label\n" + "".join(f"{row},{row}.5\n" for row in range(40))
+    assert generate(folder({"a.csv": text}), label="label").metadata["num_examples"]
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"csv_options": '{"delimeter": ";"}'}, r"csv_options: unknown key 'delimeter'; did you mean 'delimiter'\?"),
+        ({"csv_options": '{"delimiter": ";;"}'}, "expected delimiter to be one ASCII character, received ';;'"),
+        ({"csv_options": '{"delimiter": "\\""}'}, "expected delimiter and quote_char to differ"),
+        ({"csv_options": '{"encoding": "utf-9"}'}, r"unknown encoding 'utf-9'; did you mean 'utf-\S*'\?"),
+        ({"csv_options": '{"encoding": "base64"}'}, "expected a text encoding, received 'base64'"),
+        ({"csv_options": '{"null_values": "NA"}'}, "expected null_values to be a list of strings, received 'NA'"),
+        ({"output_config": '{"split_confg": {}}'}, r"did you mean 'split_config'\?"),
+        ({"output_config": '{"split_config": {"splits": [{"name": "a b", "hash_buckets": 1}]}}'}, "received 'a b'"),
+        (
+            {"output_config": '{"split_config": {"splits": [{"name": "a"}]}}'},
+            "expected hash_buckets .* 1 or more, received 0",
+        ),
+        ({"engine": "lokal"}, "engine: expected 'local'"),
+        ({"file_format": "excel"}, "file_format: expected csv, parquet or tfrecord, received 'excel'"),
+    ],
+)
+def test_parameters(generate: Generate, folder: Folder, parameters: dict[str, str], message: str) -> None:
+    fails(generate, folder({"a.csv": ROWS}), message, ConfigError, **parameters)
+
+
+def test_output_splits_need_one_input_split(generate: Generate, folder: Folder) -> None:
+    root = folder({"train.csv": ROWS, "eval.csv": ROWS})
+    inputs = {"splits": [{"name": "train", "pattern": "train*"}, {"name": "eval", "pattern": "eval*"}]}
+    output = '{"split_config": {"splits": [{"name": "all", "hash_buckets": 1}]}}'
+    fails(
+        generate,
+        root,
+        "the input comes in 2 of its own",
+        ConfigError,
+        input_config=json.dumps(inputs),
+        output_config=output,
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("z", "partition feature 'z' does not exist"),
+        ("xs", r"partition feature 'xs' does not exist; did you mean 'x'\?"),
+        ("f", "partition feature 'f': expected integers or bytes, found floats"),
+        ("n", "partition feature 'n': expected in every row, found a row without it"),
+    ],
+)
+def test_partition_features(generate: Generate, folder: Folder, name: str, message: str) -> None:
+    config = json.dumps({"split_config": {"partition_feature_name": name}})
+    fails(generate, folder({"a.csv": "x,f,n\n1,1.5,\n2,2.5,\n"}), message, output_config=config)

@@ -1,0 +1,202 @@
+"""CSV to examples: the format's corners, splits, and bytes that depend on the data only."""
+
+import csv
+import gzip
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tensorflow as tf
+
+from penstock.components.example_gen import sources
+from penstock.components.example_gen.spans import resolve
+
+Folder = Callable[[dict[str, str | bytes]], Path]
+Generate = Callable[..., Any]
+ALL = '{"split_config": {"splits": [{"name": "all", "hash_buckets": 1}]}}'
+
+
+def by_hash(**buckets: int) -> str:
+    return json.dumps(
+        {"split_config": {"splits": [{"name": name, "hash_buckets": count} for name, count in buckets.items()]}}
+    )
+
+
+def test_taxi_trips_keep_their_number_and_their_empty_cells(generate: Generate, taxi_csv: Path) -> None:
+    generated = generate(taxi_csv, label="tips")
+    assert json.loads(generated.metadata["num_examples"]) == {"train": 10036, "eval": 4966}  # TFX's own counts
+    assert generated.metadata["split_names"] == '["train", "eval"]'
+    assert generated.metadata["payload_format"] == "FORMAT_TF_EXAMPLE"
+    assert generated.metadata["file_format"] == "tfrecords_gzip"
+    assert generated.metadata["input_fingerprint"].startswith("split:single_split,num_files:1,total_bytes:1922812,")
+    rows = generated.rows()
+    with open(taxi_csv, newline="") as file:
+        trips = list(csv.DictReader(file))
+    for name in ("company", "pickup_census_tract", "trip_seconds"):
+        empty = sum(not trip[name] for trip in trips)
+        assert sum(row[name] == [] for row in rows) == empty > 0
+    assert {type(row["fare"][0]) for row in rows if row["fare"]} == {float}
+
+
+def test_tensorflow_reads_the_files(generate: Generate, penguins_csv: Path) -> None:
+    generated = generate(penguins_csv)
+    paths = [str(path) for path in generated.examples.files("train")]
+    spec = {"species": tf.io.FixedLenFeature([], tf.string), "body_mass_g": tf.io.VarLenFeature(tf.string)}
+    dataset = tf.data.TFRecordDataset(paths, "GZIP").map(lambda record: tf.io.parse_single_example(record, spec))
+    assert {row["species"].numpy() for row in dataset} == {b"Adelie", b"Chinstrap", b"Gentoo"}
+
+
+@pytest.mark.parametrize("engine", ["local:2", "local:4"])
+def test_the_bytes_do_not_depend_on_the_workers(
+    generate: Generate, taxi_csv: Path, monkeypatch: pytest.MonkeyPatch, engine: str
+) -> None:
+    monkeypatch.setattr(sources, "_SMALLEST", 200_000)
+    one = generate(taxi_csv).content()
+    assert len(one) > 10
+    assert generate(taxi_csv, engine=engine).content() == one
+
+
+def test_a_rows_split_is_its_own(generate: Generate, taxi_head: Callable[[int], Path], folder: Folder) -> None:
+    lines = (taxi_head(900) / "data.csv").read_text().splitlines(keepends=True)
+    header, rows = lines[0], lines[1:]
+    small = generate(folder({"a.csv": header + "".join(rows[:300])}))
+    grown = generate(folder({"a.csv": header + "".join(rows[600:]), "b.csv": header + "".join(reversed(rows[:600]))}))
+    for split in ("train", "eval"):
+        assert set(small.records(split)) < set(grown.records(split))
+    assert not set(grown.records("train")) & set(grown.records("eval"))
+
+
+def test_a_partition_feature_keeps_its_rows_together(generate: Generate, folder: Folder) -> None:
+    text = "user,x\n" + "".join(f"u{row % 40},{row}\n" for row in range(400))
+    config = by_hash(train=2, eval=1)[:-2] + ', "partition_feature_name": "user"}}'
+    generated = generate(folder({"a.csv": text}), output_config=config)
+    users = {split: {row["user"][0] for row in generated.rows(split)} for split in ("train", "eval")}
+    assert users["train"]
+    assert users["eval"]
+    assert not users["train"] & users["eval"]
+    assert len(users["train"] | users["eval"]) == 40
+
+
+def test_buckets_in_three_splits(generate: Generate, taxi_head: Callable[[int], Path]) -> None:
+    generated = generate(taxi_head(3000), output_config=by_hash(train=60, test=10, eval=30))
+    counts = json.loads(generated.metadata["num_examples"])
+    assert list(counts) == ["train", "test", "eval"]
+    assert counts["train"] == pytest.approx(1800, abs=120)
+    assert counts["test"] == pytest.approx(300, abs=70)
+    halves = generate(taxi_head(3000), output_config=by_hash(train=60, test1=5, test2=5, eval=30))
+    assert set(halves.records("train")) == set(generated.records("train"))
+    assert set(halves.records("test1")) | set(halves.records("test2")) == set(generated.records("test"))
+
+
+def test_input_splits_stay_and_share_their_types(generate: Generate, folder: Folder) -> None:
+    root = folder({"train/a.csv": "x,y\n1,a\n2,b\n", "eval/a.csv": "x,y\n1.5,a\n"})
+    config = {"splits": [{"name": "train", "pattern": "train/*"}, {"name": "eval", "pattern": "eval/*"}]}
+    generated = generate(root, json.dumps(config))
+    assert generated.rows("train") == [{"x": [1.0], "y": [b"a"]}, {"x": [2.0], "y": [b"b"]}]
+    assert generated.rows("eval") == [{"x": [1.5], "y": [b"a"]}]
+
+
+def test_several_spans_are_one_split(generate: Generate, folder: Folder) -> None:
+    root = folder({f"span-{span}/a.csv": f"x,y\n{span},a\n" for span in range(1, 5)})
+    generated = generate(
+        root,
+        '{"splits": [{"name": "all", "pattern": "span-{SPAN}/*"}]}',
+        '{"rolling_range": {"num_spans": 3}}',
+        output_config=ALL,
+    )
+    assert [row["x"] for row in generated.rows()] == [[2], [3], [4]]
+    assert generated.metadata["span"] == 4
+
+
+CORNERS = 'id,text\r\n1,"a, ""b""\r\nc"\r\n\r\n2,é\r\n3,"x"y"z"\r\n4,5" pipe\r\n5,\r\n'
+EXPECTED = [
+    {"id": [1], "text": [b'a, "b"\r\nc']},
+    {"id": [2], "text": ["é".encode()]},
+    {"id": [3], "text": [b'xy"z"']},
+    {"id": [4], "text": [b'5" pipe']},
+    {"id": [5], "text": []},
+]
+
+
+@pytest.mark.parametrize(
+    ("content", "options"),
+    [
+        (CORNERS.encode(), {}),
+        (b"\xef\xbb\xbf" + CORNERS.encode(), {}),
+        (CORNERS.removesuffix("\r\n").encode(), {}),
+        (gzip.compress(CORNERS.encode()), {}),
+        (gzip.compress(CORNERS[:30].encode()) + gzip.compress(CORNERS[30:].encode()), {}),
+        (CORNERS.encode("latin-1"), {"encoding": "latin-1"}),
+        (gzip.compress(CORNERS.encode("cp1252")), {"encoding": "cp1252"}),
+        (CORNERS.encode("utf-16"), {"encoding": "utf-16"}),
+        (CORNERS.replace(",", "\t").replace("a\t", "a,").encode(), {"delimiter": "\t"}),
+        (CORNERS.replace('"', "'").replace("''b''", '"b"').replace("xy", "xy").encode(), {"quote_char": "'"}),
+        (CORNERS.partition("\r\n")[2].encode(), {"column_names": ["id", "text"]}),
+        (CORNERS.replace("5,", "5,NA").encode(), {"null_values": ["NA"]}),
+    ],
+    ids=[
+        "plain",
+        "mark",
+        "unended",
+        "gzip",
+        "members",
+        "latin-1",
+        "gzip-cp1252",
+        "utf-16",
+        "tabs",
+        "quote",
+        "headerless",
+        "nulls",
+    ],
+)
+def test_the_formats_corners(
+    generate: Generate, folder: Folder, monkeypatch: pytest.MonkeyPatch, content: bytes, options: dict[str, object]
+) -> None:
+    expected = EXPECTED
+    if options.get("quote_char"):
+        expected = [
+            {key: [v.replace(b'"', b"'") if isinstance(v, bytes) else v for v in values] for key, values in row.items()}
+            for row in EXPECTED
+        ]
+        expected[0]["text"] = [b'a, "b"\r\nc']
+    for smallest in (1 << 20, 1):  # one shard; a shard for every row
+        monkeypatch.setattr(sources, "_SMALLEST", smallest)
+        monkeypatch.setattr(sources, "_SHARDS", 1 if smallest > 1 else 1000)
+        generated = generate(folder({"a.csv": content}), output_config=ALL, csv_options=json.dumps(options))
+        assert generated.rows() == expected
+        assert len(generated.content()) == (1 if smallest > 1 else 6)  # the empty line is one too
+
+
+def test_types_are_found_in_all_rows(generate: Generate, folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sources, "_SMALLEST", 1000)
+    text = "a,b,c,d\n" + "1,1,1,\n" * 5000 + "1,2.5,x,\n"
+    row = generate(folder({"a.csv": text}), output_config=ALL, engine="local:2").rows()
+    assert row[0] == {"a": [1], "b": [1.0], "c": [b"1"], "d": None}
+    assert row[-1] == {"a": [1], "b": [2.5], "c": [b"x"], "d": None}
+
+
+def test_a_single_column_and_blank_lines(generate: Generate, folder: Folder) -> None:
+    generated = generate(folder({"a.csv": "\nx\n".lstrip() + '1\n\n""\n2\n'}), output_config=ALL)
+    assert generated.rows() == [{"x": [1]}, {"x": []}, {"x": [2]}]
+
+
+def test_small_files_share_shards(generate: Generate, folder: Folder) -> None:
+    root = folder({f"{index:03d}.csv": f"x,y\n{index},a\n" for index in range(100)})
+    generated = generate(root, output_config=ALL)
+    assert [row["x"][0] for row in generated.rows()] == list(range(100))
+    assert list(generated.content()) == ["Split-all/data_tfrecord-00000-of-00001.gz"]
+
+
+def test_a_run_replaces_what_an_earlier_one_left(tmp_path: Path, folder: Folder) -> None:
+    from penstock.components.example_gen import executor
+
+    root, out = folder({"a.csv": "x\n" + "1\n" * 10}), tmp_path / "out"
+    stale = out / "Split-all" / "data_tfrecord-00000-of-00002.gz"
+    stale.parent.mkdir(parents=True)
+    stale.write_bytes(b"half")
+    found = resolve(input_base=str(root))
+    executor.run(examples=str(out), input_base=str(root), output_config=ALL, engine="local:1", **found._asdict())
+    assert [path.name for path in stale.parent.iterdir()] == ["data_tfrecord-00000-of-00001.gz"]
+    assert [path.name for path in out.iterdir()] == ["Split-all"]

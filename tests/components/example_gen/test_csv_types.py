@@ -1,0 +1,60 @@
+"""Types of CSV columns, against tfx_bsl's decoder, which TFX's CsvExampleGen uses."""
+
+import pyarrow as pa
+import pytest
+from tfx_bsl.coders import csv_decoder
+
+from penstock.components.example_gen import csv_types
+from penstock.components.example_gen.csv_types import ColumnType
+
+TFX = {
+    csv_decoder.ColumnType.UNKNOWN: ColumnType.UNKNOWN,
+    csv_decoder.ColumnType.INT: ColumnType.INT,
+    csv_decoder.ColumnType.FLOAT: ColumnType.FLOAT,
+    csv_decoder.ColumnType.STRING: ColumnType.BYTES,
+}
+CELLS = """|0|-0|007|+5| 5|5 |1_000|1__0|0x1F|0X1f|1.5|.5|5.|1e5|1E-400|1e400|inf|-INF|Infinity|nan|NaN|nan(1)|NA|null|
+None|N/A|true|9223372036854775807|-9223372036854775808|9223372036854775808|-9223372036854775809|1e19|1d5|1,5|٣|é|2013-01-01|-|+
+|.|#N/A|1 000""".replace("\n", "").split("|")
+
+
+def tfx_type(cells: list[str]) -> ColumnType:
+    return TFX[max(csv_decoder._InferValueType(cell.encode()) for cell in cells)]
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_a_cell_has_tfxs_type_alone_and_among_many(cell: str) -> None:
+    for others in ([], [""], ["1"], ["2.5"], [str(number) for number in range(3000)], [f"{n}.25" for n in range(3000)]):
+        cells = [*others, cell]
+        expected = tfx_type(cells)
+        assert csv_types.infer(pa.array(cells)) == expected
+        assert csv_types.merge([[csv_types.infer(pa.array([one]))] for one in cells]) == (expected,)
+
+
+@pytest.mark.parametrize(
+    ("cells", "kind", "expected"),
+    [
+        (
+            ["7", "", "007", "+5", " 5", "1_000", "-9223372036854775808"],
+            ColumnType.INT,
+            [[7], [], [7], [5], [5], [1000], [-(2**63)]],
+        ),
+        (
+            ["1", "", "2.5", "1e39", " 3", "-inf"],
+            ColumnType.FLOAT,
+            [[1.0], [], [2.5], [float("inf")], [3.0], [float("-inf")]],
+        ),
+        (["NA", "", "é", " "], ColumnType.BYTES, [[b"NA"], [], ["é".encode()], [b" "]]),
+        (["", ""], ColumnType.UNKNOWN, [None, None]),
+    ],
+)
+def test_cells_become_lists(cells: list[str], kind: ColumnType, expected: list[object]) -> None:
+    assert csv_types.infer(pa.array(cells)) == kind
+    assert csv_types.convert(pa.array(cells), kind).to_pylist() == expected
+
+
+def test_null_values_are_missing_when_they_are_asked_for() -> None:
+    cells = pa.array(["1", "NA", "", "?"])
+    assert csv_types.infer(cells) == ColumnType.BYTES
+    assert csv_types.infer(cells, ("NA", "?")) == ColumnType.INT
+    assert csv_types.convert(cells, ColumnType.INT, ("NA", "?")).to_pylist() == [[1], [], [], []]

@@ -1,0 +1,160 @@
+"""Patterns, spans, versions, ranges and fingerprints."""
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from penstock.components.errors import ConfigError, DataError
+from penstock.components.example_gen import spans
+
+Folder = Callable[[dict[str, str | bytes]], Path]
+
+
+def config(**patterns: str) -> str:
+    return json.dumps({"splits": [{"name": name, "pattern": pattern} for name, pattern in patterns.items()]})
+
+
+def resolve(root: Path, pattern: str, range_config: str = "") -> tuple[list[str], int, int]:
+    found = spans.resolve(input_base=str(root), input_config=config(all=pattern), range_config=range_config)
+    return [split["pattern"] for split in json.loads(found.resolved_input)["splits"]], found.span, found.version
+
+
+@pytest.fixture
+def spanned(folder: Folder) -> Path:
+    names = [f"span-{span}/v{version}/data.csv" for span, version in [(1, 1), (2, 1), (2, 10), (2, 9), (10, 3)]]
+    return folder(dict.fromkeys([*names, "span-x/v1/data.csv", "span-11/readme.txt"], "a\n1\n"))
+
+
+def test_the_newest_version_of_the_newest_span_is_read(spanned: Path) -> None:
+    assert resolve(spanned, "span-{SPAN}/v{VERSION}/*.csv") == (["span-10/v3/*.csv"], 10, 3)
+
+
+@pytest.mark.parametrize(
+    ("range_config", "patterns", "newest"),
+    [
+        ({"rolling_range": {"num_spans": 1}}, ["span-10/v3/*"], (10, 3)),
+        ({"rolling_range": {"num_spans": 9}}, ["span-2/v10/*", "span-10/v3/*"], (10, 3)),
+        ({"rollingRange": {"numSpans": 100, "startSpanNumber": 2}}, ["span-2/v10/*", "span-10/v3/*"], (10, 3)),
+        ({"static_range": {"start_span_number": 1, "end_span_number": 2}}, ["span-1/v1/*", "span-2/v10/*"], (2, 10)),
+    ],
+)
+def test_ranges_hold_several_spans(
+    spanned: Path, range_config: dict[str, object], patterns: list[str], newest: tuple[int, int]
+) -> None:
+    assert resolve(spanned, "span-{SPAN}/v{VERSION}/*", json.dumps(range_config)) == (patterns, *newest)
+
+
+def test_a_range_without_a_span_tells_which_there_are(spanned: Path) -> None:
+    wanted = json.dumps({"static_range": {"start_span_number": 3, "end_span_number": 9}})
+    with pytest.raises(DataError, match=r"no span between 3 and 9: those of .* are 1, 2, 10"):
+        resolve(spanned, "span-{SPAN}/v{VERSION}/*", wanted)
+
+
+def test_dates_are_spans_in_days(folder: Folder) -> None:
+    root = folder(dict.fromkeys(["d-19700103.csv", "d-20170101.csv", "d-20171301.csv"], "a\n1\n"))
+    assert resolve(root, "d-{YYYY}{MM}{DD}.csv") == (["d-20170101.csv"], 17167, 0)
+    first = json.dumps({"static_range": {"start_span_number": 2, "end_span_number": 2}})
+    assert resolve(root, "d-{YYYY}{MM}{DD}.csv", first) == (["d-19700103.csv"], 2, 0)
+
+
+def test_widths_choose_files(folder: Folder) -> None:
+    root = folder(dict.fromkeys(["s-07.csv", "s-123.csv"], "a\n1\n"))
+    assert resolve(root, "s-{SPAN:2}.csv") == (["s-07.csv"], 7, 0)
+
+
+def test_splits_must_agree_on_spans(folder: Folder) -> None:
+    root = folder(dict.fromkeys(["train-1.csv", "train-2.csv", "eval-1.csv"], "a\n1\n"))
+    patterns = config(train="train-{SPAN}.csv", eval="eval-{SPAN}.csv")
+    with pytest.raises(DataError, match=r"split 'eval': expected the spans and versions of split 'train' \(span 2"):
+        spans.resolve(input_base=str(root), input_config=patterns)
+    (root / "eval-2.csv").write_text("a\n1\n")
+    assert spans.resolve(input_base=str(root), input_config=patterns).span == 2
+
+
+@pytest.mark.parametrize(
+    ("pattern", "message"),
+    [
+        ("{VERSION}/*", r"expected \{SPAN\} or a date beside \{VERSION\}"),
+        ("{SPAN}/{SPAN}", r"expected \{SPAN\} once"),
+        ("{YYYY}/{MM}", r"each of \{YYYY\}, \{MM\} and \{DD\} once"),
+        ("{SPAN}/{YYYY}{MM}{DD}", "not both"),
+        ("{SPAN:x}/*", "a positive number"),
+        ("{SPNA}/*", r"unknown \{SPNA\}"),
+    ],
+)
+def test_patterns_that_mean_nothing_are_refused(folder: Folder, pattern: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        resolve(folder({"a.csv": "a\n1\n"}), pattern)
+
+
+@pytest.mark.parametrize(
+    ("range_config", "message"),
+    [
+        ('{"rolling_range": {"num_span": 2}}', r"unknown key 'num_span'; did you mean 'num_spans'\?"),
+        ('{"rolling_range": {}}', "expected num_spans to be a whole number, 1 or more, received 0"),
+        ('{"static_range": {"start_span_number": 3, "end_span_number": 1}}', "received 3 to 1"),
+        ('{"static_range": {}, "rolling_range": {}}', "received both"),
+        ("{", "range_config: expected JSON"),
+    ],
+)
+def test_ranges_that_mean_nothing_are_refused(folder: Folder, range_config: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        resolve(folder({"1.csv": "a\n1\n"}), "{SPAN}.csv", range_config)
+
+
+def test_a_range_needs_a_span_in_the_pattern(folder: Folder) -> None:
+    with pytest.raises(ConfigError, match=r"range_config: expected \{SPAN\}"):
+        resolve(folder({"1.csv": "a\n1\n"}), "*.csv", '{"rolling_range": {"num_spans": 1}}')
+
+
+def test_the_fingerprint_is_of_names_and_contents(folder: Folder) -> None:
+    files: dict[str, str | bytes] = {"a.csv": "x\n1\n", "b.csv": "x\n2\n"}
+    root, copy = folder(files), folder(files)
+    fingerprint = spans.resolve(input_base=str(root)).fingerprint
+    assert fingerprint.startswith("split:single_split,num_files:2,total_bytes:8,sha256:")
+    os.utime(root / "a.csv", (1, 1))
+    assert spans.resolve(input_base=str(root)).fingerprint == fingerprint
+    assert spans.resolve(input_base=str(copy)).fingerprint == fingerprint
+    (copy / "a.csv").write_text("x\n3\n")
+    assert spans.resolve(input_base=str(copy)).fingerprint != fingerprint
+
+
+def test_marks_and_hidden_files_are_no_data(folder: Folder) -> None:
+    root = folder({"part-0.csv": "a\n1\n", "_SUCCESS": "", ".part-0.csv.crc": "x", "sub/other.csv": "b\n"})
+    assert spans.list_files(str(root), spans.configs.DEFAULT_INPUT) == {"single_split": [root / "part-0.csv"]}
+
+
+def test_one_file_may_be_the_input(folder: Folder) -> None:
+    root = folder({"a [1].csv": "a\n1\n", "b.csv": "b\n"})
+    found = spans.list_files(str(root / "a [1].csv"), spans.configs.DEFAULT_INPUT)
+    assert found == {"single_split": [root / "a [1].csv"]}
+
+
+def test_missing_data_is_told(folder: Folder) -> None:
+    root = folder({"a.csv": "a\n1\n"})
+    with pytest.raises(DataError, match=r"input_base: .*/nowhere does not exist"):
+        spans.resolve(input_base=str(root / "nowhere"))
+    with pytest.raises(DataError, match=r"split 'all': no file matches '\*.tsv' in .*: it holds a.csv"):
+        resolve(root, "*.tsv")
+    with pytest.raises(DataError, match=r"no file matches 'x\{SPAN\}' in"):
+        resolve(root, "x{SPAN}")
+
+
+def test_a_file_is_in_one_split_only(folder: Folder) -> None:
+    root = folder({"a.csv": "a\n1\n"})
+    with pytest.raises(ConfigError, match="matches those of 'train' and 'eval'"):
+        spans.resolve(input_base=str(root), input_config=config(train="*", eval="a*"))
+
+
+def test_the_resolver_imports_nothing_heavy() -> None:
+    import subprocess
+    import sys
+
+    code = (
+        "import sys; from penstock.components.example_gen import spans; "
+        "print([m for m in ('pyarrow', 'numpy', 'tensorflow', 'apache_beam') if m in sys.modules])"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
