@@ -1,0 +1,92 @@
+"""What a person may edit is copied by content before anything runs."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from penstock.components.errors import ConfigError, ModuleError
+from penstock.pipelines import publishing
+from penstock.pipelines.config import Config
+
+Load = Callable[..., Config]
+
+
+def test_module_is_copied_with_its_siblings(load: Load, project: Path) -> None:
+    (project / "sibling.py").write_text("X = 1\n")
+    published = publishing.publish(load())
+    copy = Path(published.module_file)
+    assert copy.read_text() == (project / "module.py").read_text()
+    assert (copy.parent / "sibling.py").exists()
+    assert copy.parent.parent == project / "runs" / "small" / "modules"
+    assert published.sources == {str(copy.parent): str(project)}
+
+
+def test_changed_sibling_is_another_module_file(load: Load, project: Path) -> None:
+    first = publishing.publish(load()).module_file
+    assert publishing.publish(load()).module_file == first
+    (project / "sibling.py").write_text("X = 2\n")
+    assert publishing.publish(load()).module_file != first
+
+
+@pytest.mark.parametrize(
+    ("source", "transforms", "customizes"),
+    [
+        ("def run_fn(a): ...", False, False),
+        ("def run_fn(a): ...\ndef preprocessing_fn(inputs): ...", True, False),
+        ("def run_fn(a): ...\ndef custom_extractors(a, b, c): ...", False, True),
+    ],
+)
+def test_functions_decide_what_is_in_the_pipeline(
+    load: Load, project: Path, source: str, transforms: bool, customizes: bool
+) -> None:
+    (project / "module.py").write_text(source)
+    published = publishing.publish(load())
+    assert (published.transforms, published.customizes_evaluation) == (transforms, customizes)
+
+
+def test_transform_can_be_left_out_and_renamed(load: Load, project: Path) -> None:
+    assert not publishing.publish(load(["transform=null"])).transforms
+    with pytest.raises(ModuleError, match=r"expected a function 'preprocess'; did you mean 'preprocessing_fn'"):
+        publishing.publish(load(["transform.preprocessing_fn=preprocess"]))
+
+
+def test_missing_run_fn_is_told_before_anything_is_written(load: Load, project: Path) -> None:
+    (project / "module.py").write_text("def run(fn_args): ...\n")
+    with pytest.raises(ModuleError, match=r"module.py: expected a function 'run_fn'; did you mean 'run'\?"):
+        publishing.publish(load())
+    assert not (project / "runs").exists()
+
+
+def test_dotted_path_is_pinned_by_content(load: Load) -> None:
+    config = load(["module_file=null", "module_path=tfx.examples.chicago_taxi_pipeline.taxi_utils"])
+    published = publishing.publish(config)
+    name, _, digest = published.module_file.partition("@")
+    assert name == config.module_path
+    assert len(digest) == 16
+    assert published.transforms
+
+
+def test_schema_and_hyperparameters_are_alone_in_their_folders(load: Load, project: Path) -> None:
+    (project / "my.pbtxt").write_text('feature { name: "a" type: INT }\n')
+    (project / "best.json").write_text('{"rate": 0.1}')
+    published = publishing.publish(load(["schema.file=my.pbtxt", "training.hyperparameters=best.json"]))
+    schema, folder = Path(published.schema_file), Path(published.hyperparameters)
+    assert schema.name == "schema.pbtxt"
+    assert [path.name for path in schema.parent.iterdir()] == ["schema.pbtxt"]
+    assert json.loads((folder / "best_hyperparameters.txt").read_text()) == {"rate": 0.1}
+    (project / "my.pbtxt").write_text('feature { name: "b" type: INT }\n')
+    assert publishing.publish(load(["schema.file=my.pbtxt"])).schema_file != published.schema_file
+
+
+def test_hyperparameters_have_to_be_json(load: Load, project: Path) -> None:
+    (project / "best.json").write_text("rate: 0.1")
+    for step in (publishing.publish, publishing.check):
+        with pytest.raises(ConfigError, match=r"training.hyperparameters: .*best.json: expected JSON"):
+            step(load(["training.hyperparameters=best.json"]))
+
+
+def test_check_writes_nothing(load: Load, project: Path) -> None:
+    publishing.check(load())
+    assert not (project / "runs").exists()
