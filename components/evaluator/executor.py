@@ -4,19 +4,19 @@ import datetime
 import json
 import logging
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import apache_beam as beam
-import pyarrow as pa
 import tensorflow_model_analysis as tfma
 from apache_beam.options.pipeline_options import PipelineOptions
-from tfx_bsl.tfxio import tensor_adapter, tf_example_record
 
-from penstock.components import artifacts, modules, progress, records, storage
+from penstock.components import artifacts, modules, progress, storage
+from penstock.components.engines import Engine, open_engine
 from penstock.components.errors import DataError, ModelError
+from penstock.components.evaluator import accumulation
 from penstock.components.evaluator import config as eval_configs
 from penstock.components.evaluator import validation as validations
 
@@ -51,7 +51,7 @@ def run(
     Raises a ConfigError for an EvalConfig that is none, a ModelError for a signature, label or feature that the model
     or the examples do not have, a DataError for a split that is not there or is empty.
     """
-    with progress.task("Evaluator") as counts:
+    with progress.task("Evaluator") as counts, open_engine(engine) as engine_:
         data, candidate = artifacts.Examples(Path(examples)), artifacts.Model(Path(model)).require_serving()
         baseline = _serving(baseline_model)
         config = eval_configs.complete(eval_configs.parse(eval_config), has_baseline=baseline is not None)
@@ -61,10 +61,10 @@ def run(
         data.require_splits(splits)
         files = [path for split in splits for path in data.files(split)]
         module = modules.load(module_file) if module_file else None
-        models = _models(config, candidate, baseline, module)
-        counts["rows"] = _evaluate(files, read_schema, config, models, module, evaluation)
-        if not counts["rows"]:
+        if not any(path.stat().st_size for path in files):
             raise DataError(f"split {', '.join(splits)} has no examples to evaluate on")
+        folders = _folders(config, candidate, baseline)
+        counts["rows"] = _evaluate(files, read_schema, config, folders, module, evaluation, engine_)
         blessed, reasons = _verdict(config, evaluation)
     document = {
         "blessed": blessed,
@@ -99,78 +99,67 @@ def _verdict(config: Any, evaluation: str) -> tuple[bool, list[dict[str, Any]]]:
     return False, [{"metric": "", "slice": "", "value": None, "threshold": "", "passed": False, "sentence": sentence}]
 
 
-def _models(config: Any, candidate: Path, baseline: Path | None, module: Any) -> list[Any]:
-    load = modules.optional_function(module, "custom_eval_shared_model") if module else None
-    loaded = []
+def _folders(config: Any, candidate: Path, baseline: Path | None) -> dict[str, str]:
+    """Returns the model's folder for each of the config's model_specs."""
+    folders = {}
     for spec in config.model_specs:
         path = baseline if spec.is_baseline else candidate
         if path is None:
             raise ModelError(f"eval_config: model {spec.name!r} is a baseline, but there is no baseline model")
-        arguments = {
-            "eval_saved_model_path": str(path),
-            "model_name": spec.name,
-            "eval_config": config,
-            "add_metrics_callbacks": None,
-        }
-        if load:
-            loaded.append(modules.call("custom_eval_shared_model", load, **arguments))
-        else:
-            loaded.append(tfma.default_eval_shared_model(**arguments))
-    return loaded
+        folders[spec.name] = str(path)
+    return folders
 
 
-def _evaluate(files: list[Path], schema: Any, config: Any, models: list[Any], module: Any, output: str) -> int:
-    """Runs TFMA over the files in this process; returns the number of examples."""
-    tensor_adapter_config = None
-    if schema is not None:
-        tfxio = tf_example_record.TFExampleRecord(
-            "", schema=schema, raw_record_column_name=tfma.constants.ARROW_INPUT_COLUMN
-        )
-        tensor_adapter_config = tensor_adapter.TensorAdapterConfig(
-            arrow_schema=tfxio.ArrowSchema(), tensor_representations=tfxio.TensorRepresentations()
-        )
+def _evaluate(
+    files: list[Path], schema: Any, config: Any, folders: dict[str, str], module: Any, output: str, engine: Engine
+) -> int:
+    """Writes TFMA's results; returns the number of examples."""
+    models = _models(config, folders, module)
+    reason = accumulation.reason_for_beam(config, models, module)
     shared = models[0] if len(models) == 1 else models
+    if reason:
+        logger.info("evaluated by Beam in one process: %s", reason)
+        return _evaluate_with_beam(files, schema, config, shared, module, output)
+    parts = engine.map(accumulation.accumulate, accumulation.shards(files, config, schema, folders))
+    accumulation.write(accumulation.merge(parts, config, schema), config, schema, shared, output)
+    return sum(part.rows for part in parts)
+
+
+def _models(config: Any, folders: dict[str, str], module: Any) -> list[Any]:
+    load = modules.optional_function(module, "custom_eval_shared_model") if module else None
+    if load is None:
+        return accumulation.shared_models(config, folders)
+    return [
+        modules.call(
+            "custom_eval_shared_model",
+            load,
+            eval_saved_model_path=folders[spec.name],
+            model_name=spec.name,
+            eval_config=config,
+            add_metrics_callbacks=None,
+        )
+        for spec in config.model_specs
+    ]
+
+
+def _evaluate_with_beam(files: list[Path], schema: Any, config: Any, shared: Any, module: Any, output: str) -> int:
+    adapter = accumulation.adapter_config(schema)
     extract = modules.optional_function(module, "custom_extractors") if module else None
     extractors = None
     if extract:
-        extractors = modules.call(
-            "custom_extractors",
-            extract,
+        arguments = {"eval_shared_model": shared, "eval_config": config, "tensor_adapter_config": adapter}
+        extractors = modules.call("custom_extractors", extract, **arguments)
+    batches = list(accumulation.example_batches(files, schema))
+    with beam.Pipeline(options=PipelineOptions(list(accumulation.BEAM_OPTIONS))) as pipeline:
+        evaluate = tfma.ExtractEvaluateAndWriteResults(
             eval_shared_model=shared,
             eval_config=config,
-            tensor_adapter_config=tensor_adapter_config,
+            extractors=extractors,
+            output_path=output,
+            tensor_adapter_config=adapter,
         )
-    rows = 0
-
-    def batches() -> Iterator[pa.RecordBatch]:
-        nonlocal rows
-        for path in files:
-            for serialized in records.read(path):
-                rows += len(serialized)
-                yield with_raw_records(serialized, schema)
-
-    options = PipelineOptions(["--runner=DirectRunner", "--direct_running_mode=in_memory"])
-    with beam.Pipeline(options=options) as pipeline:
-        _ = (
-            pipeline
-            | "Examples" >> beam.Create(list(batches()))
-            | "Evaluate"
-            >> tfma.ExtractEvaluateAndWriteResults(
-                eval_shared_model=shared,
-                eval_config=config,
-                extractors=extractors,
-                output_path=output,
-                tensor_adapter_config=tensor_adapter_config,
-            )
-        )
-    return rows
-
-
-def with_raw_records(serialized: list[bytes], schema: Any) -> pa.RecordBatch:
-    """Returns examples as TFMA takes them: their features, and the serialized examples in a column of their own."""
-    batch = records.decode(serialized, schema)
-    raw = pa.array(([record] for record in serialized), pa.large_list(pa.large_binary()), size=len(serialized))
-    return pa.RecordBatch.from_arrays([*batch.columns, raw], [*batch.schema.names, tfma.constants.ARROW_INPUT_COLUMN])
+        _ = pipeline | "Examples" >> beam.Create(batches) | "Evaluate" >> evaluate
+    return sum(batch.num_rows for batch in batches)
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ class Reason:
 
 
 def reasons(config: Any, evaluation: str) -> tuple[bool, list[dict[str, Any]]]:
-    """Returns TFMA's verdict on the evaluation at that path, and its reasons: failures first, then the overall slice."""
+    """Returns TFMA's verdict on the evaluation at that path, and its reasons: failures, then the overall slice."""
     verdict = tfma.load_validation_result(evaluation)
     found = list(_reasons(config, evaluation, verdict)) + list(_missing(verdict))
     found.sort(key=lambda reason: (reason.passed, reason.slice != OVERALL))
