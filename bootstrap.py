@@ -103,13 +103,24 @@ def make_environment() -> None:
     else:
         python = "3.13"
     require_compiler()
-    say(f"creating .venv with Python {python}")
-    run(uv, "venv", "--quiet", "--clear", "--python", python, str(VENV), env=environment)
+    say(f"making .venv with Python {python}")
+    run(uv, "venv", "--quiet", "--allow-existing", "--python", python, str(VENV), env=environment)
     say("installing the frozen packages (several minutes and 2 GB the first time, seconds from uv's cache)")
-    run(uv, "pip", "sync", "--require-hashes", str(LOCK), env=environment)
+    install(uv, environment)
     run(uv, "pip", "install", "--quiet", "--no-deps", "--editable", str(ROOT), env=environment)
     link_sources()
     (VENV / "ready").write_text(fingerprint())
+
+
+def install(uv: str, environment: Dict[str, str]) -> None:
+    """Installs the lock file, showing uv's progress without its list of two hundred packages."""
+    command = [uv, "pip", "sync", "--require-hashes", str(LOCK)]
+    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, universal_newlines=True) as process:
+        for line in process.stderr or ():
+            if not line.startswith((" + ", " - ", " ~ ")):
+                sys.stderr.write(line)
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, command)
 
 
 def link_sources() -> None:

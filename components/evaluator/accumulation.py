@@ -36,7 +36,8 @@ from penstock.components import records
 # Beam infers narrower types from created values than TFMA declares.
 BEAM_OPTIONS = ("--runner=DirectRunner", "--direct_running_mode=in_memory", "--no_pipeline_type_check")
 _BATCH_SIZE = 4096
-_FEWEST_SHARDS = 4
+_STRIPE_BYTES = 1 << 20
+_MOST_STRIPES = 4  # every one of them reads the whole file
 SliceKey = tuple[Any, ...]
 
 
@@ -85,11 +86,11 @@ def computations(config: Any, schema: schema_pb2.Schema | None) -> evaluator.Met
 
 
 def shards(files: Sequence[Path], config: Any, schema: schema_pb2.Schema | None, models: dict[str, str]) -> list[Shard]:
-    """Returns the shards of some files: one for each file, or stripes of them where the files are few."""
-    stripes = -(-_FEWEST_SHARDS // len(files))
+    """Returns the shards of some files: one for each small file, several stripes of a large one."""
     serialized = schema.SerializeToString() if schema is not None else None
     make = functools.partial(Shard, config=config.SerializeToString(), schema=serialized, models=models)
-    return [make(file, stripe, stripes) for file in files for stripe in range(stripes)]
+    sizes = {file: min(_MOST_STRIPES, -(-file.stat().st_size // _STRIPE_BYTES)) for file in files}
+    return [make(file, stripe, sizes[file]) for file in files for stripe in range(sizes[file])]
 
 
 def accumulate(shard: Shard) -> Accumulators:
