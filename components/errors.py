@@ -71,7 +71,8 @@ _FULL = {errno.ENOSPC: "the disk is full", errno.EDQUOT: "the disk quota is used
 
 def explain_os_error(error: OSError) -> UserError | None:
     """Returns the sentence for an operating-system error that a person can mend; None for any other."""
-    where = f" while writing {error.filename}" if error.filename else ""
+    written = error.filename2 or error.filename  # of a copy, a link or a rename the second is the one written
+    where = f" while writing {written}" if written else ""
     if error.errno in _FULL:
         return UserError(f"{_FULL[error.errno]}{where}: free some space and run again; finished tasks are kept")
     if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
