@@ -20,6 +20,7 @@ from penstock.components.example_gen.csv_options import CsvOptions
 from penstock.components.example_gen.csv_types import ColumnType
 from penstock.components.example_gen.sources import Block, Piece, Shard
 
+_PIECE = 2 << 20  # of a shard that is parsed at a time: rows in columns take many times their bytes
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
@@ -127,7 +128,7 @@ def plan(
         _check_same_header(first, names, path, others)
     if label:
         labels.require_column(label, names, str(first))
-    size = sources.shard_bytes(copy.stat().st_size for copy in copies.values())
+    size = min(_PIECE, sources.shard_bytes(copy.stat().st_size for copy in copies.values()))
     pieces = {
         split: [
             Piece(copies[path], str(path), start, end, end - start)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import pandas  # noqa: F401  Arrow imports it on first use: here once, else in every worker that is forked
 
 from penstock.components import artifacts, progress, records, storage
 from penstock.components.engines import Engine, open_engine

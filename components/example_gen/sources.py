@@ -7,8 +7,8 @@ from typing import Protocol
 
 import pyarrow as pa
 
-# Between these a shard takes a sixteenth of the data. It bounds the memory of a worker, and is small enough that
-# little data too is spread over cores. It depends on the data only, so the files do not depend on the workers.
+# Between these a shard takes a sixteenth of the data: little data too is spread over cores, and what later reads one
+# file at a time needs little memory. It depends on the data only, so the files do not depend on the workers.
 _SMALLEST, _LARGEST, _SHARDS = 1 << 20, 8 << 20, 16
 
 
