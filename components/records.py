@@ -1,6 +1,6 @@
 """Examples as Arrow record batches of list columns (TFXIO's form) and as gzip TFRecord files of tf.Example.
 
-Reading decodes in tfx_bsl's C++, which does not import TensorFlow. Files are the same bytes for the same records.
+Nothing here imports TensorFlow. Files are the same bytes for the same records.
 """
 
 import contextlib
@@ -17,12 +17,14 @@ import numpy.typing as npt
 import pyarrow as pa
 from tfx_bsl.cc.tfx_bsl_extension import coders  # type: ignore[import-untyped]
 
-from penstock.components import example_encoder, storage
+from penstock.components import example_decoder, example_encoder, storage
 from penstock.components.errors import DataError
 
 BATCH_SIZE = 8192
 _READ_BYTES = 1 << 20
 _BATCH_BYTES = 32 << 20
+# The lists of tf.Features by the type that a schema declares: schema_pb2's BYTES, INT and FLOAT.
+_LISTS = {1: example_decoder.BYTES_LIST, 2: example_decoder.INT64_LIST, 3: example_decoder.FLOAT_LIST}
 _LENGTH = struct.Struct("<Q")
 _CHECKSUM = struct.Struct("<I")
 
@@ -34,8 +36,23 @@ def encode(batch: pa.RecordBatch) -> list[bytes]:
 
 def decode(examples: Sequence[bytes], schema: Any = None) -> pa.RecordBatch:
     """Returns serialized tf.Examples as list columns: those of `schema`, or without one all that occur, sorted."""
-    serialized = None if schema is None else schema.SerializeToString()
-    return coders.ExamplesToRecordBatchDecoder(serialized).DecodeBatch(list(examples))
+    return _Decoder(schema).decode(list(examples))
+
+
+class _Decoder:
+    """Decodes by columns where it can (example_decoder.py), else with tfx_bsl's C++; the result is the same."""
+
+    def __init__(self, schema: Any):
+        self._cpp = coders.ExamplesToRecordBatchDecoder(None if schema is None else schema.SerializeToString())
+        self._kinds: dict[str, int] | None = None
+        self._by_columns = schema is None
+        if schema is not None and schema.feature:
+            kinds = {feature.name: _LISTS.get(feature.type, 0) for feature in schema.feature}
+            self._kinds, self._by_columns = kinds, 0 not in kinds.values()
+
+    def decode(self, examples: list[bytes]) -> pa.RecordBatch:
+        batch = example_decoder.decode(examples, self._kinds) if self._by_columns else None
+        return self._cpp.DecodeBatch(examples) if batch is None else batch
 
 
 def write(path: Path, records: Iterable[bytes]) -> None:
@@ -131,15 +148,14 @@ def read_batches(
     `select` is given the number of records of each batch and returns the indices of those to decode, sorted.
     Raises a DataError that names the file, and the feature whose type is not the schema's or changes.
     """
-    serialized = None if schema is None else schema.SerializeToString()
-    decoder = coders.ExamplesToRecordBatchDecoder(serialized)
+    decoder = _Decoder(schema)
     for path in files:
         for records in read(path, batch_size):
             chosen = records if select is None else [records[index] for index in select(len(records))]
             if not chosen:
                 continue
             try:
-                yield decoder.DecodeBatch(chosen)
+                yield decoder.decode(chosen)
             except (RuntimeError, ValueError) as error:
                 expected = "serialized tf.Examples" + (" that fit the schema" if schema is not None else "")
                 reason = str(error).partition(": ")[2] or str(error)
