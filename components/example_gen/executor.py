@@ -151,6 +151,8 @@ def _assign(
 
 
 def _check_rows(rows: Counter[str], output: OutputSplits) -> None:
+    if not rows.total():
+        raise DataError("the files hold no row: expected at least one")
     empty = [name for name, count in rows.items() if not count]
     if empty:
         how = "more hash buckets" if output.names else "files that hold some"

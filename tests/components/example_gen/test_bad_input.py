@@ -34,7 +34,7 @@ def fails(generate: Generate, root: Path, message: str, error: type[Exception] =
         ({"a.csv": ROWS, "b.csv": ""}, "b.csv: the file is empty"),
         ({"a.csv": "x,y\n"}, "a.csv: there is a header and no row"),
         ({"a.csv": "x,y"}, "a.csv: there is a header and no row"),
-        ({"a.csv": "x,y\n\n\n"}, "split 'train' got none of the 0 rows"),
+        ({"a.csv": "x,y\n\n\n"}, "the files hold no row: expected at least one"),
         ({"a.csv": "\nx,y\n1,2\n"}, "a.csv, line 1: expected the names of the columns, found an empty line"),
         ({"a.csv": ROWS, "b.csv": "y,x\n1,2\n"}, "b.csv, line 1: expected the header of .*a.csv, .* in another order"),
         ({"a.csv": ROWS, "b.csv": "x,yy\n1,2\n"}, r"found another: no 'y' and 'yy' \(for 'y'\?\)$"),

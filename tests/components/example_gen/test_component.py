@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -61,3 +62,23 @@ def test_the_executor_runs_by_hand(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "penstock.components.example_gen.executor", json.dumps(arguments)]
     subprocess.run(command, check=True)
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["Split-eval", "Split-train"]
+
+
+def test_a_killed_run_leaves_nothing_that_looks_finished(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("x,y\n" + "".join(f"{row},text {row}\n" for row in range(400_000)))
+    out = tmp_path / "out"
+    arguments = {
+        "examples": str(out),
+        "input_base": str(tmp_path / "a.csv"),
+        "resolved_input": '{"splits": [{"name": "all", "pattern": "*"}]}',
+        "engine": "local:1",
+    }
+    command = [sys.executable, "-m", "penstock.components.example_gen.executor", json.dumps(arguments)]
+    with subprocess.Popen(command) as process:
+        while not list(out.glob(".Split-*/*.gz")):
+            assert process.poll() is None
+            time.sleep(0.002)
+        process.kill()
+    assert not list(out.glob("Split-*"))
+    subprocess.run(command, check=True)
+    assert sorted(path.name for path in out.glob("Split-*")) == ["Split-eval", "Split-train"]

@@ -86,7 +86,7 @@ def test_the_bytes_do_not_depend_on_the_workers(
         ([*EXAMPLES, b"\x0a\xff"], "", "a, record 301: expected a serialized tf.Example"),
         (EXAMPLES, "why", r"examples: label 'why' does not exist; the features are|label 'why' does not exist"),
         ([example(x=1, y=2)] * 5, "", "split '(train|eval)' got none of the 5 rows"),
-        ([], "", "got none of the 0 rows"),
+        ([], "", "the files hold no row"),
         ([example(x=row, y=1) for row in range(50)], "y", "label 'y': every row has the value 1"),
     ],
 )

@@ -62,3 +62,17 @@ def test_tfx_writes_the_same_records_in_the_same_splits(
     ours = generate(base, output_config=output_config, engine="local:2")
     assert canonical(ours.examples.root) == canonical(oracle)
     assert sum(map(len, canonical(oracle).values())) == (3000 if data == "taxi" else 203)
+
+
+@pytest.mark.slow
+def test_tfdv_reads_the_files(generate: Callable[..., Any], taxi_head: Callable[[int], Path]) -> None:
+    import tensorflow_data_validation as tfdv
+
+    root = generate(taxi_head(2000)).examples.root
+    statistics = tfdv.generate_statistics_from_tfrecord(str(root / "Split-*" / "*.gz"))
+    (dataset,) = statistics.datasets
+    assert dataset.num_examples == 2000
+    types = {feature.path.step[0]: feature.type for feature in dataset.features}
+    assert types["company"] == 2  # STRING
+    assert types["fare"] == 1  # FLOAT
+    assert types["trip_start_hour"] == 0  # INT
