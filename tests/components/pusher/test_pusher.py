@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -100,6 +101,16 @@ def test_the_artifact_is_a_copy_of_the_model(push: Push, models: list[Path], tmp
     assert load(pushed) == 3.0
     linked, original = pushed / "saved_model.pb", models[1] / "Format-Serving" / "saved_model.pb"
     assert linked.samefile(original)  # no second copy on the same disk
+
+
+def test_the_artifact_is_a_copy_on_another_file_system_too(push: Push, models: list[Path], tmp_path: Path) -> None:
+    memory = Path("/dev/shm")
+    if not memory.is_dir() or memory.stat().st_dev == tmp_path.stat().st_dev:
+        pytest.skip("no second file system")
+    with tempfile.TemporaryDirectory(dir=memory) as pushed:
+        push(models[1], pushed_model=pushed)
+        assert load(Path(pushed)) == 3.0
+        assert names(Path(pushed)) == names(models[1] / "Format-Serving")
 
 
 def test_the_version_shares_nothing_with_the_model(push: Push, models: list[Path]) -> None:
