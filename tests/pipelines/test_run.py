@@ -1,0 +1,217 @@
+"""A new project, run whole on this machine: each branch of every condition, the cache, and what is told of failures."""
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+UNCACHED = {"input-resolver", "latest-blessed-model", "pusher"}
+CACHED = {"csv-example-gen", "statistics-gen", "schema-gen", "example-validator", "transform", "trainer", "evaluator"}
+QUICK = ("--set", "training.train_steps=60", "--set", "evaluation.thresholds.sparse_categorical_accuracy.min=0.7")
+
+
+def penstock(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "penstock.pipelines.cli", *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=300)
+
+
+@pytest.fixture(scope="module")
+def first(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
+    """A new project's folder, and its first run."""
+    parent = tmp_path_factory.mktemp("new")
+    assert penstock(parent, "init", "birds").returncode == 0
+    return parent / "birds", penstock(parent / "birds", "run", *QUICK)
+
+
+@pytest.fixture
+def project(first: tuple[Path, Any]) -> Iterator[Path]:
+    """The project after its first run; what a test changes in its files is put back."""
+    folder = first[0]
+    kept = {name: (folder / name).read_bytes() for name in ("penguins.py", "data/penguins.csv")}
+    yield folder
+    for name, content in kept.items():
+        (folder / name).write_bytes(content)
+
+
+def newest(folder: Path) -> tuple[Path, dict[str, str]]:
+    """Returns the newest run's folder and the status of each task."""
+    record = max(folder.glob("runs/birds/birds-*/run.json"))
+    return record.parent, {task["name"]: task["status"] for task in json.loads(record.read_text())["tasks"]}
+
+
+def versions(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if path.name.isdecimal())
+
+
+def test_first_run_trains_and_pushes(first: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+    folder, done = first
+    assert done.returncode == 0, done.stderr
+    run, tasks = newest(folder)
+    assert tasks == dict.fromkeys(UNCACHED | CACHED, "done")
+    assert "model: BLESSED" in done.stdout
+    assert f"run        {run}" in done.stdout
+    (pushed,) = versions(folder / "serving")
+    assert (pushed / "saved_model.pb").is_file()
+    assert str(pushed) in done.stdout
+    assert (run / "report.html").is_file()
+
+
+def test_only_tasks_are_shown_while_it_runs(first: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+    lines = first[1].stderr.splitlines()
+    assert [line for line in lines if not line.startswith("✓ ")] == []
+    assert len(lines) == len(UNCACHED | CACHED)
+
+
+def test_unchanged_rerun_is_answered_from_the_cache(project: Path) -> None:
+    penstock(project, "run", *QUICK)  # the first run had no earlier blessing to look at
+    done = penstock(project, "run", *QUICK)
+    assert done.returncode == 0, done.stderr
+    _, tasks = newest(project)
+    assert {name for name, status in tasks.items() if status == "cached"} == CACHED
+    assert {name for name, status in tasks.items() if status == "done"} == UNCACHED
+    assert len(versions(project / "serving")) == 1
+
+
+def test_changed_parameter_reruns_what_depends_on_it(project: Path) -> None:
+    done = penstock(project, "run", *QUICK, "--set", "training.train_steps=61", "--set", "push=null")
+    assert done.returncode == 0, done.stderr
+    _, tasks = newest(project)
+    assert {name for name, status in tasks.items() if status == "done"} - UNCACHED == {"trainer", "evaluator"}
+    told = penstock(project, "explain").stdout
+    assert "unchanged since" in next(line for line in told.splitlines() if line.startswith("transform "))
+    assert "train_args" in next(line for line in told.splitlines() if line.startswith("trainer "))
+
+
+def test_changed_module_reruns_what_calls_it(project: Path) -> None:
+    module = project / "penguins.py"
+    module.write_text(module.read_text().replace("Dense(16,", "Dense(8,"))
+    done = penstock(project, "run", *QUICK, "--set", "push=null")
+    assert done.returncode == 0, done.stderr
+    _, tasks = newest(project)
+    assert {name for name, status in tasks.items() if status == "done"} - UNCACHED == {
+        "transform",
+        "trainer",
+        "evaluator",
+    }
+    assert "module file penguins.py changed" in penstock(project, "explain").stdout
+
+
+def test_model_below_the_threshold_is_not_pushed(project: Path) -> None:
+    before = versions(project / "serving")
+    done = penstock(project, "run", *QUICK, "--set", "evaluation.thresholds.sparse_categorical_accuracy.min=1.5")
+    assert done.returncode == 0, done.stderr
+    assert "model: NOT BLESSED" in done.stdout
+    _, tasks = newest(project)
+    assert tasks["pusher"] == "skipped"
+    assert versions(project / "serving") == before
+
+
+def test_model_that_is_not_evaluated_is_pushed(project: Path) -> None:
+    done = penstock(project, "run", *QUICK, "--set", "evaluation=null", "--set", "push.directory=always")
+    assert done.returncode == 0, done.stderr
+    assert len(versions(project / "always")) == 1
+
+
+def test_pipeline_without_a_module_ends_with_validation(project: Path) -> None:
+    without = [
+        option for key in ("module_file", "training", "evaluation", "push") for option in ("--set", f"{key}=null")
+    ]
+    done = penstock(project, "run", *without)
+    assert done.returncode == 0, done.stderr
+    _, tasks = newest(project)
+    assert set(tasks) == {"input-resolver", "csv-example-gen", "statistics-gen", "schema-gen", "example-validator"}
+
+
+@pytest.mark.parametrize("fails", [True, False])
+def test_anomalies_end_the_run_on_request(project: Path, fails: bool) -> None:
+    schema = min(project.glob("runs/birds/birds-*/schema-gen/schema/schema.pbtxt"))
+    (project / "strict.pbtxt").write_text(schema.read_text().replace('"Dream"', '"Nowhere"'))
+    settings = ("schema.file=strict.pbtxt", f"validation.fail_on_anomalies={str(fails).lower()}", "evaluation=null")
+    options = [option for setting in (*settings, "push=null") for option in ("--set", setting)]
+    done = penstock(project, "run", *QUICK[:2], *options)
+    _, tasks = newest(project)
+    if fails:
+        assert done.returncode == 2
+        assert "penstock: example-validator failed: " in done.stderr
+        assert (tasks["transform"], tasks["trainer"]) == ("skipped", "skipped")
+    else:
+        assert done.returncode == 0, done.stderr
+        assert tasks["trainer"] == "done"
+
+
+def test_module_that_raises_is_shown_with_the_users_own_file(project: Path) -> None:
+    module = project / "penguins.py"
+    module.write_text(
+        module.read_text().replace("    outputs = {}\n", "    outputs = {}\n    raise KeyError('wings')\n")
+    )
+    done = penstock(project, "run", *QUICK)
+    assert done.returncode == 2
+    told = done.stderr[done.stderr.index("penstock: ") :]
+    assert told.startswith("penstock: transform failed: ")
+    assert "wings" in told
+    assert f'File "{module}", line' in told
+    assert "raise KeyError('wings')" in told
+    assert "site-packages" not in told
+    assert "Traceback" not in told
+    assert f"log: {newest(project)[0] / 'transform' / 'log.txt'}" in told
+
+
+def test_changed_data_is_read_again(project: Path) -> None:
+    data = project / "data" / "penguins.csv"
+    data.write_text(data.read_text() + "Gentoo,Biscoe,50.1,15.0,225,5000,male,2009\n")
+    done = penstock(project, "run", "--set", "training=null", "--set", "evaluation=null", "--set", "push=null")
+    assert done.returncode == 0, done.stderr
+    _, tasks = newest(project)
+    assert set(tasks.values()) == {"done"}
+    assert "the data changed" in penstock(project, "explain").stdout
+
+
+def test_wrong_label_ends_the_run_with_the_nearest_name(project: Path) -> None:
+    done = penstock(project, "run", "--label", "specie", *QUICK)
+    assert done.returncode == 2
+    assert "specie" in done.stderr
+    assert "species" in done.stderr.splitlines()[-2]
+    _, tasks = newest(project)
+    assert tasks["trainer"] == "skipped"
+
+
+def test_predict_asks_the_pushed_model(project: Path) -> None:
+    done = penstock(project, "predict", "--rows", "2")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    assert f"model {versions(project / 'serving')[-1]}" in done.stdout
+    assert done.stdout.count("bill_length_mm") == 2
+    assert "row 3" not in done.stdout
+    assert done.stdout.count("-> species") == 2
+    features = [line.split()[0] for line in done.stdout.splitlines() if line.startswith("  ") and "->" not in line]
+    assert "species" not in features
+    inside = penstock(project, "predict", str(newest_model(project)), "--rows", "1", "--label", "species")
+    assert inside.returncode == 0, inside.stderr
+    assert inside.stdout.count("-> species") == 1
+
+
+def test_predict_needs_rows(project: Path, tmp_path: Path) -> None:
+    shutil.copytree(versions(project / "serving")[-1], tmp_path / "model")
+    done = penstock(project, "predict", str(tmp_path / "model"))
+    assert done.returncode == 2
+    assert "expected --examples FILE" in done.stderr
+
+
+def test_runs_are_listed(project: Path) -> None:
+    done = penstock(project, "runs")
+    assert done.returncode == 0, done.stderr
+    header, newest_line, *_, oldest_line = done.stdout.splitlines()
+    assert header.split() == ["run", "started", "status", "seconds", "model"]
+    assert newest_line.startswith(newest(project)[0].name)
+    assert "pushed: " in oldest_line
+
+
+def newest_model(folder: Path) -> Path:
+    return max(folder.glob("runs/birds/birds-*/trainer/model/Format-Serving")).parent
