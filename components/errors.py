@@ -75,6 +75,8 @@ def explain_os_error(error: OSError) -> UserError | None:
     where = f" while writing {written}" if written else ""
     if error.errno in _FULL:
         return UserError(f"{_FULL[error.errno]}{where}: free some space and run again; finished tasks are kept")
+    if error.errno == errno.EFBIG:
+        return UserError(f"a file outgrew this account's limit{where}: raise it (ulimit -f) and run again")
     if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
         return UserError(f"permission denied: {error.filename or error}: make it readable and writable, then run again")
     return None
