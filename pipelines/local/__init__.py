@@ -1,5 +1,17 @@
 """The local run: the compiled pipeline by kfp.local, with warm workers, a cache, and a report."""
 
-from penstock.pipelines.local.execution import RunSummary, explain, require_runtime, run
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from penstock.pipelines.local.execution import RunSummary, explain, require_runtime, run
 
 __all__ = ["RunSummary", "explain", "require_runtime", "run"]
+
+
+def __getattr__(name: str) -> Any:
+    """Imports what runs pipelines when it is asked for: the workers start in this package without kfp's compiler."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from penstock.pipelines.local import execution
+
+    return getattr(execution, name)

@@ -1,25 +1,38 @@
 """The cache of finished tasks: `<pipeline root>/cache/<key>.json`, one entry each.
 
-A key is the digest of all that decides a task's outputs: the component's source, the package's version, parameters,
-and inputs. An input that a cacheable task made stands for itself by that task's key; any other by its content. User
-modules are parameters whose path holds their content's digest, so a changed module is a changed parameter.
+A key is the digest of all that decides a task's outputs: the component's source, our own sources that it imports, the
+package's version, parameters, and inputs. User modules are parameters whose path holds their content's digest, so a
+changed module is a changed parameter.
 
-An entry is written last, when the task's folder is whole. A hit links the folder's files into the new run, so that
-every run is complete by itself and an old one may be deleted; an entry whose files are gone or cut off is a miss.
+An input that a cacheable task made stands for itself by its *origin*: the run and task that really computed it, which
+a hit hands on. The maker's key would not do: training may end with another model when it is run again, and a cached
+evaluation of the first model must not bless the second. Any other input stands for itself by its content.
+
+An entry is written last, when the task's folder is whole. A hit puts the outputs into the new run's folder, and adds
+that folder to the entry: every run is complete by itself, and any of them may be deleted. A folder in which a file is
+gone, cut off or edited answers nothing.
 """
 
 import hashlib
 import json
 import os
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 from penstock.components import storage
-from penstock.pipelines.local.worker import FAILURE_FILE, Task
+from penstock.pipelines.local import imports
+from penstock.pipelines.local.task import FAILURE_FILE, Task
 
-_OUTPUT_FILE = "executor_output.json"
+# Files up to this size are copied, larger ones are hard links: a schema that a person edits in one run's folder is not
+# edited in the others.
+_COPIED_BYTES = 256 << 10
+# In these, the path of the earlier run's folder becomes the new one's; a log is history and stays as it was.
+_WITH_PATHS = (".json", ".html", ".md", ".pbtxt")
+_FOLDERS = 4
 
 
 @dataclass(frozen=True)
@@ -31,14 +44,23 @@ class Key:
     version: str
     parameters: dict[str, str]
     inputs: dict[str, str]
+    code: str = ""
 
     @property
     def digest(self) -> str:
         return _digest(json.dumps(vars(self), sort_keys=True))
 
 
-def key(task: Task, root: Path, keys_of_folders: dict[Path, str]) -> Key:
-    """Returns a task's key. `keys_of_folders` has the keys of this run's cacheable tasks by their folders."""
+@dataclass(frozen=True)
+class Hit:
+    """An earlier task's folder, and the origin of what is in it."""
+
+    folder: Path
+    origin: str
+
+
+def key(task: Task, root: Path, origins: Mapping[Path, str]) -> Key:
+    """Returns a task's key. `origins` has the origins of this run's cacheable tasks by their folders."""
     given = task.executor_input.get("inputs", {})
     parameters = {
         name: json.dumps(value, sort_keys=True).replace(str(root), "{pipeline_root}")
@@ -46,66 +68,123 @@ def key(task: Task, root: Path, keys_of_folders: dict[Path, str]) -> Key:
     }
     inputs = {}
     for name, artifacts in given.get("artifacts", {}).items():
-        parts = [_identity(Path(artifact["uri"]), keys_of_folders) for artifact in artifacts["artifacts"]]
+        parts = [_identity(artifact["uri"], origins) for artifact in artifacts["artifacts"]]
         inputs[name] = ",".join(parts)
-    return Key(task.function, _digest(task.source), metadata.version("penstock"), parameters, inputs)
+    source = _digest(task.source + json.dumps(task.environment, sort_keys=True))
+    return Key(task.function, source, metadata.version("penstock"), parameters, inputs, imports.digest(task.source))
 
 
-def store(root: Path, digest: str, folder: Path) -> None:
+def store(root: Path, digest: str, folder: Path, origin: str) -> None:
     """Records a finished task's folder under its key."""
-    files = {path.relative_to(folder).as_posix(): path.stat().st_size for path in _files(folder)}
-    entry = {"folder": folder.relative_to(root).as_posix(), "files": files}
-    storage.write_text(_entry(root, digest), json.dumps(entry))
+    _write(root, digest, origin, [_listing(root, folder)])
 
 
-def restore(root: Path, digest: str, folder: Path) -> Path | None:
-    """Puts the outputs of an earlier task into `folder`; returns that task's folder, None if there is none whole."""
+def restore(root: Path, digest: str, folder: Path) -> Hit | None:
+    """Puts the outputs of an earlier task into `folder`; None if there is no whole one."""
     try:
         entry = json.loads(_entry(root, digest).read_text())
-        source = root / str(entry["folder"])
-        if any((source / name).stat().st_size != size for name, size in entry["files"].items()):
-            return None
-    except (OSError, ValueError, KeyError):
+        origin, listings = str(entry["origin"]), list(entry["folders"])
+    except (OSError, ValueError, KeyError, TypeError):
         return None
-    for name in entry["files"]:
-        copy = folder / name
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        if name != _OUTPUT_FILE:
-            _link(source / name, copy)
-    _make_folders(source, folder)
-    output = source / _OUTPUT_FILE
-    if output.exists():
-        storage.write_text(folder / _OUTPUT_FILE, output.read_text().replace(str(source), str(folder)))
-    return source
+    for listing in listings:
+        source = root / listing["path"]
+        if not _whole(source, listing["files"]):
+            continue
+        try:
+            _copy(source, folder, listing["files"], root)
+        except FileNotFoundError:  # deleted just now
+            shutil.rmtree(folder, ignore_errors=True)
+            continue
+        others = [other for other in listings if (root / other["path"]).is_dir()]
+        _write(root, digest, origin, [_listing(root, folder), *others][:_FOLDERS])
+        return Hit(source, origin)
+    return None
 
 
-def _identity(folder: Path, keys_of_folders: dict[Path, str]) -> str:
-    producer = keys_of_folders.get(folder.parent)
-    if producer:
-        return f"{producer}/{folder.name}"
-    if folder.is_absolute() and not folder.exists():
+def run_folder(root: Path, folder: Path) -> Path:
+    """Returns the run's folder that a task's folder is in; loops put theirs deeper."""
+    return root / folder.relative_to(root).parts[0]
+
+
+def _write(root: Path, digest: str, origin: str, listings: list[dict[str, Any]]) -> None:
+    storage.write_text(_entry(root, digest), json.dumps({"origin": origin, "folders": listings}))
+
+
+def _listing(root: Path, folder: Path) -> dict[str, Any]:
+    files = {path.relative_to(folder).as_posix(): _state(path) for path in _files(folder)}
+    return {"path": folder.relative_to(root).as_posix(), "files": files}
+
+
+def _state(path: Path) -> list[int]:
+    facts = path.stat()
+    return [facts.st_size, facts.st_mtime_ns]
+
+
+def _whole(folder: Path, files: Mapping[str, list[int]]) -> bool:
+    try:
+        return folder.is_dir() and all(_state(folder / name) == state for name, state in files.items())
+    except OSError:
+        return False
+
+
+def _copy(source: Path, folder: Path, files: Mapping[str, list[int]], root: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in source.rglob("*"):  # empty folders count too: an output that holds nothing is still there
+        if path.is_dir():
+            (folder / path.relative_to(source)).mkdir(parents=True, exist_ok=True)
+    old, new = (str(run_folder(root, path)) for path in (source, folder))
+    for name, (size, _) in files.items():
+        if size > _COPIED_BYTES:
+            _link(source / name, folder / name)
+        elif name.endswith(_WITH_PATHS):
+            _copy_with_paths(source / name, folder / name, old, new)
+        else:
+            shutil.copy2(source / name, folder / name)
+
+
+def _copy_with_paths(source: Path, target: Path, old: str, new: str) -> None:
+    try:
+        text = before = source.read_bytes().decode()
+    except UnicodeDecodeError:
+        shutil.copy2(source, target)
+        return
+    for write in (str, _escaped):
+        text = text.replace(f"{write(old)}/", f"{write(new)}/")
+    if text == before:
+        shutil.copy2(source, target)
+    else:
+        storage.write_text(target, text)
+
+
+def _escaped(text: str) -> str:
+    return json.dumps(text)[1:-1]
+
+
+def _identity(uri: str, origins: Mapping[Path, str]) -> str:
+    path = Path(uri)
+    origin = origins.get(path.parent)
+    if origin:
+        return f"{origin}/{path.name}"
+    if path.is_dir():
+        return "content:" + storage.digest(_files(path), path)
+    if path.is_file():
+        return "content:" + storage.digest([path], path.parent)
+    if path.is_absolute():
         return "nothing"  # such as the baseline while there is none: its folder is another one in every run
-    return "content:" + (storage.digest(_files(folder), folder) if folder.is_dir() else _digest(str(folder)))
+    return "uri:" + uri
 
 
 def _files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if path.is_file() and path.name != FAILURE_FILE)
 
 
-def _make_folders(source: Path, folder: Path) -> None:
-    """Empty folders count too: an output that holds nothing is still there."""
-    for path in source.rglob("*"):
-        if path.is_dir():
-            (folder / path.relative_to(source)).mkdir(parents=True, exist_ok=True)
-
-
 def _link(source: Path, target: Path) -> None:
     try:
         os.link(source, target)
-    except FileExistsError:
-        pass
+    except FileNotFoundError:
+        raise
     except OSError:  # another file system, or one without links
-        shutil.copyfile(source, target)
+        shutil.copy2(source, target)
 
 
 def _entry(root: Path, digest: str) -> Path:

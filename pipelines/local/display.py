@@ -1,6 +1,7 @@
 """What a person sees of a run: a line for each task, live on a terminal, and a table at the end."""
 
 import json
+import shutil
 import sys
 import threading
 import time
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from penstock.pipelines.local.record import RunRecord, TaskRecord
-from penstock.pipelines.local.worker import PROGRESS_FILE
+from penstock.pipelines.local.task import PROGRESS_FILE
 
 _SHOWN_REASONS = 12
 _MARKS = {"done": "✓", "cached": "=", "failed": "✗", "skipped": "-"}
@@ -21,37 +22,51 @@ class Display:
     def __init__(self, width: int) -> None:
         self._width = width
         self._live = sys.stderr.isatty()
-        self._stop = threading.Event()
+        self._lock = threading.Lock()
+        self._running: dict[str, tuple[Path, float]] = {}
+        self._ended = threading.Event()
         self._thread: threading.Thread | None = None
 
     def start(self, task: TaskRecord, folder: Path) -> None:
-        if self._live:
-            self._stop.clear()
-            self._thread = threading.Thread(target=self._tick, args=(task.name, folder, time.monotonic()), daemon=True)
+        with self._lock:
+            self._running[task.name] = (folder, time.monotonic())
+        if self._live and self._thread is None:
+            self._thread = threading.Thread(target=self._tick, daemon=True)
             self._thread.start()
 
+    def stop(self, task: TaskRecord) -> None:
+        with self._lock:
+            self._running.pop(task.name, None)
+
     def end(self, task: TaskRecord) -> None:
-        self.pause()
+        self.stop(task)
         seconds = "" if task.seconds is None else f"{task.seconds:7.1f} s"
         line = f"{_MARKS[task.status]} {task.name:{self._width}} {seconds:>9}  {_counts(task.counts)}"
-        self._print(line.rstrip() + ("  (cached)" if task.status == "cached" else ""))
+        self._write(line.rstrip() + ("  (cached)" if task.status == "cached" else "") + "\n")
 
-    def pause(self) -> None:
+    def close(self) -> None:
+        self._ended.set()
         if self._thread:
-            self._stop.set()
             self._thread.join()
             self._thread = None
 
-    def _tick(self, name: str, folder: Path, started: float) -> None:
-        while not self._stop.wait(0.2):
-            counts = _counts(read_counts(folder))
-            line = f"… {name:{self._width}} {time.monotonic() - started:7.1f} s  {counts}"
-            sys.stderr.write(f"\r\x1b[2K{line[:110]}")
-            sys.stderr.flush()
-        sys.stderr.write("\r\x1b[2K")
+    def _tick(self) -> None:
+        while not self._ended.wait(0.2):
+            with self._lock:
+                running = list(self._running.items())
+            columns = shutil.get_terminal_size().columns
+            lines = [
+                f"… {name:{self._width}} {time.monotonic() - started:7.1f} s  {_counts(read_counts(folder))}"
+                for name, (folder, started) in running
+            ]
+            if lines:
+                self._write("   ".join(line.rstrip() for line in lines)[: columns - 1])
+        self._write("")
 
-    def _print(self, line: str) -> None:
-        print(line, file=sys.stderr, flush=True)
+    def _write(self, text: str) -> None:
+        with self._lock:
+            sys.stderr.write(f"\r\x1b[2K{text}" if self._live else text)
+            sys.stderr.flush()
 
 
 def read_counts(folder: Path) -> dict[str, int]:

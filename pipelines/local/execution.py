@@ -1,17 +1,19 @@
 """A local run from its compiled pipeline to its summary."""
 
-import ast
 import contextlib
 import importlib.util
 import json
 import logging
 import os
+import signal
 import sys
+import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import yaml
@@ -21,14 +23,9 @@ from penstock.components import errors
 from penstock.pipelines.local import record, report
 from penstock.pipelines.local.display import Display
 from penstock.pipelines.local.record import RunRecord, TaskRecord
+from penstock.pipelines.local.task import LOG_FILE
 from penstock.pipelines.local.tasks import Tasks, in_place_of_subprocesses
-from penstock.pipelines.local.worker import LOG_FILE, Worker
-
-# What these components import is there in half a second; the others wait for TensorFlow.
-_LIGHT = {
-    "input_resolver", "csv_example_gen", "parquet_example_gen", "import_example_gen", "import_schema_gen",
-    "latest_blessed_model", "pusher",
-}  # fmt: skip
+from penstock.pipelines.local.workers import Workers
 
 
 @dataclass(frozen=True)
@@ -66,7 +63,7 @@ def run(
         no_cache: Whether every task is to run.
         verbose: Whether kfp's own log is shown.
 
-    Raises KeyboardInterrupt after ending everything that was started.
+    Raises KeyboardInterrupt after ending everything that was started; a SystemFailure if kfp cannot run the pipeline.
     """
     root = pipeline_root.resolve()
     root.mkdir(parents=True, exist_ok=True)
@@ -74,16 +71,9 @@ def run(
     run_record = RunRecord(name, root, arguments)
     names = _task_names(spec)
     display = Display(max(map(len, names), default=10))
-    with _workers(spec, arguments) as worker_for:
-        tasks = Tasks(
-            root,
-            run_record,
-            display,
-            worker_for,
-            cacheable=lambda task: names.get(task, True),
-            before=record.last_keys(root, name),
-            use_cache=not no_cache,
-        )
+    before = record.last_keys(root, name)
+    with Workers(spec, arguments, eager=no_cache or not before) as workers, _ended_by_interrupt(workers):
+        tasks = Tasks(root, run_record, display, workers, names, before, use_cache=not no_cache)
         try:
             with in_place_of_subprocesses(tasks, root), _quiet(verbose):
                 components.load_component_from_file(str(spec_path))(**arguments)
@@ -91,13 +81,15 @@ def run(
         except KeyboardInterrupt:
             run_record.status = "interrupted"
             raise
-        except RuntimeError:  # how kfp.local reports a failed task
-            if not any(task.status == "failed" for task in run_record.tasks):
-                raise
+        except Exception as error:
             run_record.status = "failed"
+            if not any(task.status == "failed" for task in run_record.tasks):  # else this is how kfp tells of it
+                message = f"kfp.local could not run the pipeline {name!r}: {type(error).__name__}: {error}"
+                raise errors.SystemFailure(message) from error
         finally:
-            display.pause()
-            _finish(run_record, names)
+            display.close()
+            with contextlib.suppress(OSError):  # on a full disk the run still ends with its own sentence
+                _finish(run_record, names)
     return _summary(run_record, sources)
 
 
@@ -108,7 +100,7 @@ def _finish(run_record: RunRecord, names: dict[str, bool]) -> None:
     for task in run_record.tasks:
         if task.status == "running":
             task.status = run_record.status
-    ran = {task.name for task in run_record.tasks}
+    ran = {task.name.rpartition("/")[2] for task in run_record.tasks}
     why = "its condition was not met" if run_record.status == "done" else "the run ended before it"
     run_record.tasks += [TaskRecord(task, "skipped", reason=why) for task in names if task not in ran]
     run_record.write()
@@ -147,59 +139,21 @@ def failure_text(task: TaskRecord, run_folder: Path, sources: dict[str, str]) ->
 
 
 @contextlib.contextmanager
-def _workers(spec: dict[str, Any], arguments: dict[str, Any]) -> Iterator[Callable[[str], Worker]]:
-    """Starts a worker for light tasks and one for those that need TensorFlow; both end with the run."""
-    functions = [
-        executor["container"]["args"][-1] for executor in spec["deploymentSpec"]["executors"].values()
-        if "container" in executor
-    ]  # fmt: skip
-    sources = [
-        executor["container"]["command"][-1] for executor in spec["deploymentSpec"]["executors"].values()
-        if "container" in executor
-    ]  # fmt: skip
-    imports = {function: _imports(source) for function, source in zip(functions, sources, strict=True)}
-    light = [module for function in functions if function in _LIGHT for module in imports[function]]
-    heavy = [module for function in functions if function not in _LIGHT for module in imports[function]]
-    user = [value for value in arguments.values() if isinstance(value, str) and value.endswith(".py")]
-    third_party = [module for path in user for module in _imports(_read(path)) if _is_installed(module)]
-    workers = {
-        True: Worker(dict.fromkeys(["kfp.dsl.executor", *light])),
-        False: Worker(dict.fromkeys(["kfp.dsl.executor", *heavy, *third_party])),
-    }
+def _ended_by_interrupt(workers: Workers) -> Iterator[None]:
+    """On Ctrl-C kills the running tasks first: kfp's threads, which wait for them, would hold the interrupt up."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        workers.stop_tasks()
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, interrupt)
     try:
-        yield lambda function: workers[function in _LIGHT]
+        yield
     finally:
-        for worker in workers.values():
-            worker.close()
-
-
-def _is_installed(module: str) -> bool:
-    """Looks for the top-level package alone: looking for a module inside would import the package here."""
-    return importlib.util.find_spec(module.partition(".")[0]) is not None
-
-
-def _imports(source: str) -> list[str]:
-    """Returns the modules that a source imports anywhere, those of `from x import y` as x.y where that is a module."""
-    try:
-        tree = ast.parse(source)
-    except SyntaxError:  # the task that imports it will show the line
-        return []
-    found: list[str] = []
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            found += [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            found += [node.module]
-            if node.module.startswith("penstock."):
-                found += [f"{node.module}.{alias.name}" for alias in node.names]
-    return found
-
-
-def _read(path: str) -> str:
-    try:
-        return Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
-        return ""
+        signal.signal(signal.SIGINT, before)
 
 
 def _task_names(spec: dict[str, Any]) -> dict[str, bool]:

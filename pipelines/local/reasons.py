@@ -2,10 +2,12 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 from penstock.pipelines.local.cache import Key
 
 _SHOWN = 60
+_CHANNEL = "pipelinechannel--"
 
 
 def reason(key: Key, before: Key | None, made_by: dict[str, str]) -> str:
@@ -15,12 +17,11 @@ def reason(key: Key, before: Key | None, made_by: dict[str, str]) -> str:
     changes = []
     if key.version != before.version:
         changes.append(f"package version {before.version} -> {key.version}")
+    elif before.code and key.code != before.code:
+        changes.append("the component's own code changed")
     if key.source != before.source:
         changes.append("component's source changed")
-    for name in sorted(key.parameters.keys() | before.parameters.keys()):
-        old, new = before.parameters.get(name), key.parameters.get(name)
-        if old != new:
-            changes.append(_parameter(name, old, new))
+    changes += _parameters(before.parameters, key.parameters)
     for name in sorted(key.inputs.keys() | before.inputs.keys()):
         if key.inputs.get(name) != before.inputs.get(name):
             maker = f" (from {made_by[name]})" if name in made_by else ""
@@ -28,17 +29,48 @@ def reason(key: Key, before: Key | None, made_by: dict[str, str]) -> str:
     return "; ".join(changes) or "its earlier outputs are gone"
 
 
+def _parameters(before: dict[str, str], after: dict[str, str]) -> list[str]:
+    """What changed of the parameters. Those that kfp made of another's value are told if nothing else is."""
+    changed = [name for name in sorted(after.keys() | before.keys()) if before.get(name) != after.get(name)]
+    own = [name for name in changed if not name.startswith(_CHANNEL)]
+    return [_parameter(name, before.get(name), after.get(name)) for name in own or changed]
+
+
 def _parameter(name: str, old: str | None, new: str | None) -> str:
+    shown = name.removeprefix(_CHANNEL)
     if old is None or new is None:
-        return f"parameter {name} is {'new' if old is None else 'gone'}"
+        return f"parameter {shown} is {'new' if old is None else 'gone'}"
     before, after = json.loads(old), json.loads(new)
     if isinstance(after, str) and after.startswith("{pipeline_root}/modules/"):
         return f"module file {Path(after).name} changed"
     if name == "fingerprint":
         return "the data changed"
-    return f"parameter {name} {_short(before)} -> {_short(after)}"
+    path, before, after = _innermost(shown, _parsed(before), _parsed(after))
+    return f"parameter {path} {_short(before)} -> {_short(after)}"
 
 
-def _short(value: object) -> str:
-    text = json.dumps(value)
+def _innermost(path: str, before: Any, after: Any) -> tuple[str, Any, Any]:
+    """Follows two objects to the one key in which they differ: `train_args.num_steps`."""
+    if isinstance(before, dict) and isinstance(after, dict):
+        differing = [name for name in before.keys() | after.keys() if before.get(name) != after.get(name)]
+        if len(differing) == 1:
+            name = differing[0]
+            return _innermost(f"{path}.{name}", before.get(name), after.get(name))
+    return path, before, after
+
+
+def _parsed(value: Any) -> Any:
+    """Returns what a parameter that is an object as JSON holds."""
+    if isinstance(value, str) and value.startswith("{"):
+        try:
+            return json.loads(value)
+        except ValueError:
+            return value
+    return value
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, float) and value.is_integer():  # kfp's numbers are floats
+        value = int(value)
+    text = json.dumps(value, ensure_ascii=False)
     return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"

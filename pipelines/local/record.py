@@ -15,7 +15,10 @@ FILE = "run.json"
 
 @dataclass
 class TaskRecord:
-    """What is known of a task. `status`: running, done, cached, failed or skipped."""
+    """What is known of a task. `status`: running, done, cached, failed, skipped or interrupted.
+
+    `name` is the task's folder below the run's: loops put their tasks a folder deeper.
+    """
 
     name: str
     status: str

@@ -8,7 +8,7 @@ from typing import Any
 
 from penstock.components import storage
 from penstock.pipelines.local.record import RunRecord, TaskRecord
-from penstock.pipelines.local.worker import LOG_FILE
+from penstock.pipelines.local.task import LOG_FILE
 
 FILE = "report.html"
 _STYLE = """

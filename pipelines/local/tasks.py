@@ -1,89 +1,131 @@
 """One task of a local run: answered from the cache, or run by a warm worker. This is what kfp.local calls."""
 
 import contextlib
+import errno
 import json
+import os
+import shutil
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from kfp import local
-from kfp.local import status, subprocess_task_handler, task_handler_interface
+from kfp.local import config, status, subprocess_task_handler, task_handler_interface
 
 from penstock.components import storage
+from penstock.components.errors import WorkerLost
 from penstock.pipelines.local import cache, reasons
 from penstock.pipelines.local.cache import Key
 from penstock.pipelines.local.display import Display, read_counts
 from penstock.pipelines.local.record import RunRecord, TaskRecord
-from penstock.pipelines.local.worker import FAILURE_FILE, Task, Worker
+from penstock.pipelines.local.task import DISK_FULL, FAILURE_FILE, Task, clear, describe, is_full
+
+
+class Workers(Protocol):
+    def run(self, task: Task) -> int:
+        """Runs a task to its end; returns its exit code, negative for the signal that killed it."""
+        ...
+
+    def expect(self, task: Task) -> None:
+        """Says that a task is not in the cache, so that what it needs is imported while others run."""
+        ...
 
 
 @dataclass
 class Tasks:
-    """Runs the tasks of one run, and keeps its record.
+    """Runs the tasks of one run, and keeps its record. ParallelFor runs them from several threads.
 
-    `cacheable` says by task name what the compiled pipeline says of caching; `before` has the keys of earlier runs.
+    `cacheable` says, by the name of a task's folder, what the compiled pipeline says of caching; `before` has the keys
+    of earlier runs by the tasks' names.
     """
 
     root: Path
     record: RunRecord
     display: Display
-    worker_for: Callable[[str], Worker]
-    cacheable: Callable[[str], bool]
-    before: dict[str, Key]
+    workers: Workers
+    cacheable: Mapping[str, bool]
+    before: Mapping[str, Key]
     use_cache: bool = True
-    _keys: dict[Path, str] = field(default_factory=dict)
+    _origins: dict[Path, str] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def run(self, task: Task) -> bool:
         """Runs a task; returns whether it succeeded. The record is written before and after."""
-        name = task.folder.name
-        key = cache.key(task, self.root, self._keys)
-        row = TaskRecord(name, "running", key=asdict(key), inputs=_uris(task, "inputs"))
-        self.record.folder = task.folder.parent
-        self.record.tasks.append(row)
-        cacheable = self.cacheable(name)
-        row.reason = self._reason(key, name, row) if cacheable else "never cached: it looks at the world outside"
+        run_folder = cache.run_folder(self.root, task.folder)
+        row = TaskRecord(task.folder.relative_to(run_folder).as_posix(), "running", inputs=_uris(task, "inputs"))
+        with self._lock:
+            self.record.folder = run_folder
+            if self.record.task(row.name):  # kfp tries a failed task again
+                clear(task.folder)
+                (task.folder / FAILURE_FILE).unlink(missing_ok=True)
+            self.record.tasks = [*(other for other in self.record.tasks if other.name != row.name), row]
         started = time.monotonic()
-        if cacheable:
-            self._keys[task.folder] = key.digest
-            if self.use_cache:
-                source = cache.restore(self.root, key.digest, task.folder)
-                if source:
-                    row.status, row.reason = "cached", f"unchanged since {source.parent.name}"
-        if row.status == "running":
-            self._execute(task, row)
-            if row.status == "done" and cacheable:
-                cache.store(self.root, key.digest, task.folder)
-        row.seconds, row.counts = round(time.monotonic() - started, 3), read_counts(task.folder)
-        row.outputs = _outputs(task)
+        try:
+            self._run(task, row)
+            row.counts, row.outputs = read_counts(task.folder), _outputs(task)
+            row.seconds = round(time.monotonic() - started, 3)
+            self._write()
+        except OSError as error:  # the run's own files meet the full disk as well
+            row.status, row.failure = "failed", describe(error)
+            if is_full(error):
+                clear(task.folder)
+            with contextlib.suppress(OSError):
+                self._write()
+        row.seconds = round(time.monotonic() - started, 3)
         self.display.end(row)
-        self.record.write()
         return row.status != "failed"
 
+    def _run(self, task: Task, row: TaskRecord) -> None:
+        key = cache.key(task, self.root, self._origins)
+        row.key = asdict(key)
+        if not self.cacheable.get(task.folder.name, True):
+            row.reason = "never cached: it looks at the world outside"
+            self._execute(task, row)
+            return
+        row.reason = self._reason(key, row)
+        hit = cache.restore(self.root, key.digest, task.folder) if self.use_cache else None
+        if hit:
+            self._origins[task.folder] = hit.origin
+            row.status, row.reason = "cached", f"unchanged since {cache.run_folder(self.root, hit.folder).name}"
+            return
+        self.workers.expect(task)
+        self._execute(task, row)
+        if row.status == "done":
+            origin = task.folder.relative_to(self.root).as_posix()
+            self._origins[task.folder] = origin
+            cache.store(self.root, key.digest, task.folder, origin)
+
     def _execute(self, task: Task, row: TaskRecord) -> None:
-        self.record.write()
+        self._write()
         self.display.start(row, task.folder)
         try:
-            code = self.worker_for(task.function).run(task)
+            code = self.workers.run(task)
         finally:
-            self.display.pause()
+            self.display.stop(row)
         row.status = "failed" if code else "done"
         if code:
             row.failure = _failure(task.folder, code)
 
-    def _reason(self, key: Key, name: str, row: TaskRecord) -> str:
+    def _reason(self, key: Key, row: TaskRecord) -> str:
         made_by = {
             entry: Path(uris[0]).parent.name
             for entry, uris in row.inputs.items()
-            if uris and Path(uris[0]).parent.parent == self.record.folder
+            if uris and Path(uris[0]).is_relative_to(self.record.folder)
         }
-        if not self.use_cache and self.before.get(name) == key:
+        before = self.before.get(row.name)
+        if not self.use_cache and before == key:
             return "the cache was not asked"
-        return reasons.reason(key, self.before.get(name), made_by)
+        return reasons.reason(key, before, made_by)
+
+    def _write(self) -> None:
+        with self._lock:
+            self.record.write()
 
 
-class _Handler(task_handler_interface.ITaskHandler):  # type: ignore[misc]
+class _Handler(task_handler_interface.ITaskHandler):  # type: ignore[misc]  # kfp has no types
     """Stands in for kfp.local's SubprocessTaskHandler, which would start an interpreter for each task."""
 
     tasks: Tasks
@@ -104,14 +146,16 @@ class _Handler(task_handler_interface.ITaskHandler):  # type: ignore[misc]
 @contextlib.contextmanager
 def in_place_of_subprocesses(tasks: Tasks, pipeline_root: Path) -> Iterator[None]:
     """Makes kfp.local run its tasks through `tasks`. kfp looks the handler's class up by this name at every task."""
-    handler = type("_RunHandler", (_Handler,), {"tasks": tasks})
-    original = subprocess_task_handler.SubprocessTaskHandler
+    original, configured = subprocess_task_handler.SubprocessTaskHandler, config.LocalExecutionConfig.instance
     local.init(local.SubprocessRunner(use_venv=False), pipeline_root=str(pipeline_root))
-    subprocess_task_handler.SubprocessTaskHandler = handler
+    workspace = config.LocalExecutionConfig.instance.workspace_root
+    subprocess_task_handler.SubprocessTaskHandler = type("_RunHandler", (_Handler,), {"tasks": tasks})
     try:
         yield
     finally:
         subprocess_task_handler.SubprocessTaskHandler = original
+        config.LocalExecutionConfig.instance = configured  # else components called later would be run, not compiled
+        shutil.rmtree(workspace, ignore_errors=True)
 
 
 def _uris(task: Task, side: str) -> dict[str, list[str]]:
@@ -131,15 +175,19 @@ def _outputs(task: Task) -> dict[str, dict[str, Any]]:
 
 
 def _failure(folder: Path, code: int) -> dict[str, Any]:
+    path = folder / FAILURE_FILE
     try:
-        return dict(json.loads((folder / FAILURE_FILE).read_text()))
+        return dict(json.loads(path.read_text()))
     except (OSError, ValueError):
         pass
-    if code < 0:
+    if code == DISK_FULL:
+        failure = describe(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
+    elif code < 0:
         message = f"the task was killed (signal {-code}), most likely for memory: give it more, or less data at once"
+        failure = describe(WorkerLost(message))
     else:
-        message = "the task ended without saying why"
-    failure = {"type": "WorkerLost", "message": message, "details": "", "exit_code": 1 if code < 0 else code}
+        failure = {"type": "SystemFailure", "message": "the task ended without saying why", "details": "",
+                   "exit_code": code}  # fmt: skip
     with contextlib.suppress(OSError):
-        storage.write_text(folder / FAILURE_FILE, json.dumps(failure))
+        storage.write_text(path, json.dumps(failure))
     return failure

@@ -59,7 +59,10 @@ def test_an_unchanged_rerun_comes_from_the_cache(run: Run) -> None:
     shutil.rmtree(first.run_folder)
     assert (second.run_folder / "total" / "sum_of" / "sum.txt").read_text() == "15", "a run is whole by itself"
     third = run(count=6)
-    assert statuses(third)["source"] == "done", "the entry's folder is gone"
+    assert reason(third, "source") == f"unchanged since {second.run_folder.name}"
+    for whole in (second, third):
+        shutil.rmtree(whole.run_folder)
+    assert statuses(run(count=6))["source"] == "done", "no run holds its outputs any more"
 
 
 def test_a_changed_parameter_reruns_what_depends_on_it(run: Run) -> None:

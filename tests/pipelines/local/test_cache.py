@@ -1,0 +1,136 @@
+"""The cache of a local run: what a hit may and may not answer."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kfp import compiler, dsl
+from kfp.dsl import Artifact, Input, Output
+
+from penstock.components.wrapper import component
+from penstock.pipelines import local
+from penstock.pipelines.local import imports
+
+Run = Callable[..., local.RunSummary]
+
+
+@component
+def train(model: Output[Artifact]) -> None:
+    """Training that ends with another model each time."""
+    import os
+    import pathlib
+
+    folder = pathlib.Path(model.path)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "weights").write_bytes(os.urandom(1 << 19))
+    (folder / "empty").mkdir()
+
+
+@component
+def evaluate(validation: Output[Artifact], model: Input[Artifact], threshold: float = 0.5) -> bool:
+    import hashlib
+    import json
+    import pathlib
+
+    digest = hashlib.sha256((pathlib.Path(model.path) / "weights").read_bytes()).hexdigest()
+    folder = pathlib.Path(validation.path)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "validation.json").write_text(json.dumps({"model": model.uri, "digest": digest}))
+    validation.metadata["model"] = model.uri
+    return True
+
+
+@dsl.pipeline(name="gate")
+def gate(threshold: float = 0.5) -> None:
+    trained = train()
+    evaluate(model=trained.outputs["model"], threshold=threshold)
+
+
+@pytest.fixture
+def run_gate(tmp_path: Path) -> Run:
+    spec = tmp_path / "gate.yaml"
+    compiler.Compiler().compile(gate, str(spec))
+
+    def run(**arguments: Any) -> local.RunSummary:
+        return local.run(spec, name="gate", pipeline_root=tmp_path / "rüns", arguments=arguments, sources={})
+
+    return run
+
+
+def statuses(summary: local.RunSummary) -> list[str]:
+    return [task.status for task in summary.tasks]
+
+
+def validation(summary: local.RunSummary) -> dict[str, str]:
+    found = json.loads((summary.run_folder / "evaluate" / "validation" / "validation.json").read_text())
+    assert isinstance(found, dict)
+    return found
+
+
+def weights(summary: local.RunSummary) -> Path:
+    return summary.run_folder / "train" / "model" / "weights"
+
+
+def test_a_model_trained_anew_is_evaluated_anew(run_gate: Run) -> None:
+    """The evaluation is in the cache under the same source, parameters and maker; but it is of another model."""
+    first = run_gate()
+    second = run_gate(threshold=0.9)
+    assert statuses(second) == ["cached", "done"]
+    for summary in (first, second):
+        shutil.rmtree(summary.run_folder / "train")
+    third = run_gate(threshold=0.9)
+    assert statuses(third) == ["done", "done"]
+    assert validation(third)["digest"] != validation(second)["digest"]
+
+
+def test_a_run_answered_from_the_cache_needs_no_other_run(run_gate: Run) -> None:
+    first = run_gate()
+    content = weights(first).read_bytes()
+    second = run_gate()
+    assert statuses(second) == ["cached", "cached"]
+    shutil.rmtree(first.run_folder)
+    assert weights(second).read_bytes() == content
+    assert (weights(second).parent / "empty").is_dir()
+    model = str(second.run_folder / "train" / "model")
+    assert validation(second)["model"] == model
+    record = json.loads((second.run_folder / "run.json").read_text())
+    assert record["tasks"][1]["outputs"]["validation"]["metadata"] == {"model": model}
+    assert first.run_folder.name not in (second.run_folder / "evaluate" / "executor_output.json").read_text()
+    third = run_gate()
+    assert statuses(third) == ["cached", "cached"], "the second run's folder answers"
+    assert weights(third).read_bytes() == content
+
+
+def test_what_a_person_edits_stays_in_its_run_and_answers_nothing(run_gate: Run) -> None:
+    first, second = run_gate(), run_gate()
+    edited = second.run_folder / "evaluate" / "validation" / "validation.json"
+    digest = validation(second)["digest"]
+    edited.write_text(edited.read_text().replace(digest, digest[::-1]))  # as long as before
+    assert validation(first)["digest"] != validation(second)["digest"]
+    third = run_gate()
+    assert statuses(third) == ["cached", "cached"]
+    assert validation(third)["digest"] == validation(first)["digest"]
+
+
+def test_a_large_file_is_not_stored_twice(run_gate: Run) -> None:
+    first, second = run_gate(), run_gate()
+    assert weights(first).samefile(weights(second))
+
+
+def test_a_component_depends_on_the_sources_it_imports_and_no_others() -> None:
+    pusher = "def f():\n    from penstock.components.pusher import executor\n"
+    trainer = "def f():\n    from penstock.components.trainer import executor\n"
+    assert len({imports.digest(pusher), imports.digest(trainer), imports.digest("import json")}) == 3
+    assert imports.digest("import json") == ""
+    assert imports.needs_tensorflow(trainer)
+    assert not imports.needs_tensorflow(pusher)
+
+
+def test_an_edit_of_our_own_code_reruns_what_imports_it(run_gate: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    run_gate()
+    digest = imports.digest
+    monkeypatch.setattr(imports, "digest", lambda source: "edited" if "def evaluate" in source else digest(source))
+    assert statuses(run_gate()) == ["cached", "done"]
