@@ -95,6 +95,8 @@ def run(
 
 def _finish(run_record: RunRecord, names: dict[str, bool]) -> None:
     run_record.seconds = round(time.time() - run_record.started, 3)
+    if run_record.status == "running":  # an error of kfp's own or of ours, on its way to the caller
+        run_record.status = "failed"
     if not run_record.tasks:
         return
     for task in run_record.tasks:
