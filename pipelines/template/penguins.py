@@ -56,9 +56,7 @@ def build_model(classes: int) -> keras.Model:
         features.append(keras.layers.CategoryEncoding(size + 2, output_mode="one_hot")(inputs[name]))
     hidden = keras.layers.Dense(16, activation="relu")(keras.layers.Concatenate()(features))
     model = keras.Model(inputs, keras.layers.Dense(classes, activation="softmax", name="probabilities")(hidden))
-    model.compile(
-        optimizer=keras.optimizers.Adam(0.01), loss="sparse_categorical_crossentropy", metrics=["accuracy"]
-    )
+    model.compile(optimizer=keras.optimizers.Adam(0.01), loss="sparse_categorical_crossentropy", metrics=["accuracy"])
     return model
 
 
