@@ -66,13 +66,13 @@ class FileResult:
 
 def accumulate(shard: Shard) -> list[FileResult]:
     """The shard function of a phase. Returns a result for each file, in order."""
-    prepare_worker()
+    use_one_thread()
     model = load(shard.model, shard.reader)
     return [_accumulate_file(path, work, model, shard.reader) for path, work in cloudpickle.loads(shard.work)]
 
 
-def prepare_worker() -> None:
-    """One thread for each operation: workers share the cores, and sums are taken in one order everywhere."""
+def use_one_thread() -> None:
+    """One thread for TensorFlow's operations: workers share the cores, and sums are taken in one order everywhere."""
     try:
         tf.config.threading.set_intra_op_parallelism_threads(1)
         tf.config.threading.set_inter_op_parallelism_threads(1)

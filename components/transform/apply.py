@@ -48,7 +48,7 @@ class ShardResult:
 
 def transform(shard: Shard) -> ShardResult:
     """The shard function: reads each file once, in batches of up to 8192 rows."""
-    accumulating.prepare_worker()
+    accumulating.use_one_thread()
     return _Pass(shard).run()
 
 

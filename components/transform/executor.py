@@ -83,6 +83,7 @@ def run(
     graph = artifacts.TransformGraph(Path(transform_graph))
     # The engine opens first: importing the user's module may already run TensorFlow.
     with open_engine(engine) as engine_, progress.task("Transform") as counts:
+        accumulating.use_one_thread()  # a single shard is computed here
         function = preprocessing.find(module_file, preprocessing_fn, "preprocessing_fn")
         updater = preprocessing.find_optional(module_file, stats_options_updater_fn, "stats_options_updater_fn")
         function = preprocessing.bind(function, custom_config)

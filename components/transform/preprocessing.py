@@ -1,9 +1,11 @@
 """The user's preprocessing function: found, bound to its configuration, traced and checked."""
 
 import difflib
+import errno
 import functools
 import inspect
 import json
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -153,5 +155,9 @@ def call(step: Callable[..., Any], *args: Any) -> Any:
         while cause is not None:  # the check's own error may arrive wrapped by TensorFlow
             if isinstance(cause, ModuleError) and cause.message.startswith("preprocessing_fn:"):
                 raise cause from None
+            if isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise cause from None
+            if isinstance(cause, tf.errors.ResourceExhaustedError) and os.strerror(errno.ENOSPC) in str(cause):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "a SavedModel") from None
             cause = cause.__cause__ or cause.__context__
         raise

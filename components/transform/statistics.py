@@ -101,6 +101,8 @@ class Outputs:
 def write(total: bytes, used: tfdv.StatsOptions, outputs: Outputs) -> None:
     """Writes merged partial statistics, with the options' schema and where they differ from it."""
     statistics, _ = partials.statistics(total, used)
+    if not statistics.datasets:
+        statistics.datasets.add()  # of no rows
     content = statistics.SerializeToString(deterministic=True)
     storage.write_bytes(outputs.stats / artifacts.ExampleStatistics.FILE, content)
     if used.schema is None:

@@ -26,7 +26,7 @@ from tfx_bsl.coders import example_coder
 from penstock.components import records
 from penstock.components.artifacts import Examples, Schema, read_schema
 from penstock.components.errors import ConfigError, DataError, ModuleError, SchemaError
-from penstock.components.transform import accumulating, reading
+from penstock.components.transform import accumulating, preprocessing, reading
 
 OUTPUTS = (
     "transform_graph",
@@ -223,6 +223,13 @@ def test_splits_config(transform: Transform, taxi_examples: Path, module: Module
     del companies[None]
     vocabulary = (run.transform_graph / "transform_fn" / "assets" / "company").read_bytes().splitlines()
     assert vocabulary[0] == companies.most_common(1)[0][0]
+
+
+def test_nothing_to_transform(transform: Transform, module: Module) -> None:
+    run = transform("run", module_file=module(SMALL), splits_config={"analyze": ["train"]})
+    assert Examples(run.transformed_examples).splits() == []
+    assert statistics(run.pre_transform_stats).num_examples == 360
+    assert statistics(run.post_transform_stats).num_examples == 0
 
 
 def test_custom_config_and_named_functions(transform: Transform, module: Module) -> None:
@@ -483,6 +490,13 @@ class TestMistakes:
         if "raise" in text or "fair" in text:
             assert f'File "{file}"' in caught.value.details
             assert "site-packages" not in caught.value.details
+
+    def test_a_full_disk_is_not_the_users_fault(self) -> None:
+        def save() -> None:
+            raise tf.errors.ResourceExhaustedError(None, None, "/tmp/x: No space left on device")
+
+        with pytest.raises(OSError, match="No space left"):
+            preprocessing.call(save)
 
     def test_a_graph_that_fails_on_the_data(self, transform: Transform, module: Module) -> None:
         file = module(
