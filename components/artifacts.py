@@ -54,16 +54,16 @@ class SplitArtifact(Artifact):
     def split(self, name: str) -> Path:
         return self.root / f"Split-{name}"
 
-    def included(self, properties: Mapping[str, Any], exclude: Iterable[str] = ()) -> list[str]:
+    def included(self, properties: Mapping[str, Any], exclude: Iterable[str] = (), strict: bool = False) -> list[str]:
         """Returns the splits but for those to exclude, in the order of the metadata's `split_names` (else by name).
 
-        Raises a ConfigError for a split to exclude that does not exist, and if none is left.
+        Raises a ConfigError if none is left and, if `strict`, for a split to exclude that does not exist.
         """
         names = split_names(properties) if properties.get("split_names") else self.splits()
         self.require_splits(names)
         found = ", ".join(names) or "none"
         unknown = [name for name in exclude if name not in names]
-        if unknown:
+        if unknown and strict:
             raise ConfigError(f"exclude_splits: split {unknown[0]!r} does not exist: expected some of {found}")
         left = [name for name in names if name not in set(exclude)]
         if not left:

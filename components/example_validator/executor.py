@@ -51,13 +51,13 @@ def run(
         report: HTML file to write.
         statistics, previous_statistics, serving_statistics: folders of ExampleStatistics artifacts.
         schema: folder of a Schema artifact.
-        exclude_splits: splits to leave out.
+        exclude_splits: splits to leave out; StatisticsGen may have left them out before.
         fail_on_anomalies: whether to raise if there is an anomaly.
         label: feature whose classes have to be the same in all splits; "" for no such check.
         statistics_metadata: the metadata of the statistics artifact: the order of its splits and the span.
 
     Raises:
-        ConfigError: an excluded split that does not exist.
+        ConfigError: all splits are excluded.
         DataError: the label is missing or constant; with `fail_on_anomalies`, any anomaly.
         SchemaError: the schema is not valid, or fits no feature of the data; with `fail_on_anomalies`, a type.
     """

@@ -10,6 +10,7 @@ from penstock.components import storage
 from penstock.components.example_validator.findings import Evidence, Finding, Table
 
 _LONGEST = 160  # characters of a value
+_MEASURES = {"L_INFTY": "L-infinity distance", "JENSEN_SHANNON_DIVERGENCE": "Jensen-Shannon divergence"}
 _STYLE = """
 :root { color-scheme: light dark; --line: #d8dce2; --soft: #f5f6f8; --muted: #5c6673; --text: #1d232b;
   --back: #fff; --bad: #a4262c; --bad-soft: #fdf1f1; --good: #20713c; --good-soft: #eff8f1; }
@@ -20,11 +21,12 @@ body { margin: 0; background: var(--back); color: var(--text); font: 15px/1.5 sy
 main { max-width: 60rem; margin: 0 auto; padding: 2rem 1.25rem 4rem; }
 h1 { font-size: 1.5rem; margin: 0 0 .25rem; } h2 { font-size: 1.15rem; margin: 2.25rem 0 .75rem; }
 h4 { font-size: .95rem; margin: 1.25rem 0 .25rem; }
-h3 { font-size: 1rem; margin: 0 0 .4rem; overflow-wrap: anywhere; } h3 code { font-weight: 600; font-size: 1rem; } p { margin: .25rem 0; }
+h3 { font-size: 1rem; margin: 0 0 .4rem; overflow-wrap: anywhere; }
+h3 code { font-weight: 600; font-size: 1rem; } p { margin: .25rem 0; }
 a { color: inherit; } .muted { color: var(--muted); }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; max-width: 100%; }
+table { display: block; overflow-x: auto; border-collapse: collapse; font-variant-numeric: tabular-nums; max-width: 100%; }
 th, td { text-align: left; padding: .3rem 1.25rem .3rem 0; border-bottom: 1px solid var(--line); vertical-align: top; }
-th { font-weight: 600; color: var(--muted); font-size: .85rem; } td { overflow-wrap: anywhere; }
+th { font-weight: 600; color: var(--muted); font-size: .85rem; } td code { overflow-wrap: anywhere; }
 td.number, th.number { text-align: right; }
 .mark { display: inline-block; padding: 0 .5rem; border-radius: .25rem; font-size: .85rem; font-weight: 600; }
 .bad { color: var(--bad); background: var(--bad-soft); } .good { color: var(--good); background: var(--good-soft); }
@@ -119,7 +121,8 @@ def _measurements(anomalies: anomalies_pb2.Anomalies) -> str:
         for kind, measurements in (("drift", info.drift_measurements), ("skew", info.skew_measurements)):
             for measurement in measurements:
                 exceeded = measurement.value > measurement.threshold
-                name = anomalies_pb2.DriftSkewInfo.Measurement.Type.Name(measurement.type).replace("_", " ").lower()
+                name = anomalies_pb2.DriftSkewInfo.Measurement.Type.Name(measurement.type)
+                name = _MEASURES.get(name, name.replace("_", " ").lower())
                 feature, value, threshold = ".".join(info.path.step), measurement.value, measurement.threshold
                 rows.append(
                     f"<tr><td><code>{escape(feature)}</code></td><td>{kind}</td><td>{escape(name)}</td>"

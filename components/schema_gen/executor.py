@@ -40,12 +40,12 @@ def run(
         schema: folder to write `schema.pbtxt` to.
         statistics: folder of an ExampleStatistics artifact.
         infer_feature_shape: whether to infer fixed shapes.
-        exclude_splits: splits to leave out.
+        exclude_splits: splits to leave out; StatisticsGen may have left them out before.
         label: feature to declare absent from the environment SERVING; "" for none.
         statistics_metadata: the metadata of the statistics artifact: the order of its splits.
 
     Raises:
-        ConfigError: an excluded split that does not exist.
+        ConfigError: all splits are excluded.
         DataError: the label is not a feature, or the statistics hold no feature.
         SchemaError: TFDV cannot reconcile the splits.
     """

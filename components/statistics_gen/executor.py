@@ -64,7 +64,7 @@ def run(
         chosen = _options(stats_options, schema)
         source, target = artifacts.Examples(Path(examples)), artifacts.ExampleStatistics(Path(statistics))
         properties = dict(examples_metadata or {})
-        splits = source.included(properties, exclude_splits)
+        splits = source.included(properties, exclude_splits, strict=True)
         with progress.task("StatisticsGen") as counts:
             counts.show(rows=0)
             shards = [shard for split in splits for shard in _shards(split, source.files(split))]
