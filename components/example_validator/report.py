@@ -24,7 +24,8 @@ h4 { font-size: .95rem; margin: 1.25rem 0 .25rem; }
 h3 { font-size: 1rem; margin: 0 0 .4rem; overflow-wrap: anywhere; }
 h3 code { font-weight: 600; font-size: 1rem; } p { margin: .25rem 0; }
 a { color: inherit; } .muted { color: var(--muted); }
-table { display: block; overflow-x: auto; border-collapse: collapse; font-variant-numeric: tabular-nums; max-width: 100%; }
+table { display: block; overflow-x: auto; border-collapse: collapse; max-width: 100%;
+  font-variant-numeric: tabular-nums; }
 th, td { text-align: left; padding: .3rem 1.25rem .3rem 0; border-bottom: 1px solid var(--line); vertical-align: top; }
 th { font-weight: 600; color: var(--muted); font-size: .85rem; } td code { overflow-wrap: anywhere; }
 td.number, th.number { text-align: right; }
