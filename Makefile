@@ -25,6 +25,10 @@ format: environment  ## rewrite the sources in the house style
 bench: environment  ## time Penstock and TFX's LocalDagRunner side by side (about twenty minutes)
 	@.venv/bin/python benchmarks/side_by_side.py
 
+generate: environment  ## write what is generated and committed: READMEs, JSON Schema, golden pipelines
+	@.venv/bin/python -m penstock.pipelines.component_docs && .venv/bin/python -m penstock.pipelines.config
+	@.venv/bin/python tests/pipelines/test_golden.py
+
 lock: environment  ## resolve requirements.lock anew from pyproject.toml
 	@.toolchain/tools/bin/uv pip compile pyproject.toml --all-extras --universal --python-version 3.12 \
 	  --generate-hashes --no-emit-index-url --quiet -o requirements.lock

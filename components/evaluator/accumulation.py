@@ -9,6 +9,7 @@ What is not additive in this way goes through Beam as a whole: see `reason_for_b
 
 import functools
 import itertools
+import pickle
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -101,6 +102,7 @@ def accumulate(shard: Shard) -> Accumulators:
     preprocess, combine = evaluator._PreprocessorDoFn(parts), evaluator._ComputationsCombineFn(parts)
     slice_keys = _SliceKeys(config)
     result = Accumulators(0, {})
+    groups: dict[tuple[SliceKey, ...], Any] = {}
     preprocess.setup()
     combine.setup()
     preprocess.start_bundle()
@@ -110,13 +112,28 @@ def accumulate(shard: Shard) -> Accumulators:
             extract[constants.SLICE_KEY_TYPES_KEY] = ()
             keys = slice_keys.of(extract)
             for inputs in preprocess.process(extract):
-                for key in keys:
-                    before = result.slices.get(key)
-                    accumulator = combine.create_accumulator() if before is None else before
-                    result.slices[key] = combine.add_input(accumulator, inputs)
+                before = groups.get(keys)
+                groups[keys] = combine.add_input(combine.create_accumulator() if before is None else before, inputs)
     preprocess.finish_bundle()
-    result.slices = {key: combine.compact(accumulator) for key, accumulator in result.slices.items()}
+    result.slices = _by_slice(groups, combine)
     return result
+
+
+def _by_slice(groups: dict[tuple[SliceKey, ...], Any], combine: Any) -> dict[SliceKey, Any]:
+    """Merges the accumulators of examples that share all their slices into one for each slice.
+
+    Adding an example costs much more than merging, so every example was added once and not once for each slice.
+    Combiners may change what they merge and keep parts of it, so each merge gets copies.
+    """
+    members: dict[SliceKey, list[bytes]] = {}
+    for keys, accumulator in groups.items():
+        content = pickle.dumps(accumulator)
+        for key in keys:
+            members.setdefault(key, []).append(content)
+    return {
+        key: combine.compact(combine.merge_accumulators([pickle.loads(content) for content in contents]))
+        for key, contents in members.items()
+    }
 
 
 def merge(parts: Sequence[Accumulators], config: Any, schema: schema_pb2.Schema | None) -> dict[SliceKey, Any]:
@@ -173,18 +190,18 @@ class _SliceKeys:
             self._specs += [slicer_lib.SingleSliceSpec(spec=spec) for spec in crossing.slicing_specs]
         self._specs = list(dict.fromkeys(self._specs)) or [slicer_lib.SingleSliceSpec()]
         self._extract = slice_key_extractor.ExtractSliceKeysFn(config, materialize=False)
-        self._known: dict[Any, list[SliceKey]] = {}
+        self._known: dict[Any, tuple[SliceKey, ...]] = {}
         self.features = {
             name
             for spec in [*config.slicing_specs, *_crossed(config)]
             for name in [*spec.feature_keys, *spec.feature_values]
         }
 
-    def of(self, extract: Any) -> list[SliceKey]:
+    def of(self, extract: Any) -> tuple[SliceKey, ...]:
         values = tuple(_hashable(extract.get(key)) for key in _FEATURE_KEYS)
         if values not in self._known:
             (sliced,) = self._extract.process(extract, self._specs)
-            self._known[values] = [tuple(map(tuple, key)) for key in sliced[constants.SLICE_KEY_TYPES_KEY]]
+            self._known[values] = tuple(tuple(map(tuple, key)) for key in sliced[constants.SLICE_KEY_TYPES_KEY])
         return self._known[values]
 
 
@@ -200,7 +217,7 @@ def _crossed(config: Any) -> list[Any]:
 def _hashable(features: Any) -> Any:
     if isinstance(features, dict):
         return tuple((name, _hashable(value)) for name, value in features.items())
-    return features.tobytes() if isinstance(features, np.ndarray) and features.dtype != object else repr(features)
+    return tuple(features.ravel().tolist()) if isinstance(features, np.ndarray) else repr(features)
 
 
 def _needed(batch: Any, parts: Sequence[Any], slicing: set[str]) -> dict[str, Any]:
@@ -229,6 +246,10 @@ def _collect(extracts: Any) -> None:
     _collected.append(extracts)
 
 
+def _batches(shard: Shard) -> Iterator[pa.RecordBatch]:
+    return itertools.islice(example_batches(shard.file, shard.schema), shard.stripe, None, shard.stripes)
+
+
 def _extracts(shard: Shard, config: Any, schema: schema_pb2.Schema | None) -> list[Any]:
     """Runs TFMA's extractors, all but those that work example by example, over a shard's batches."""
     models = shared_models(config, shard.models)
@@ -238,8 +259,8 @@ def _extracts(shard: Shard, config: Any, schema: schema_pb2.Schema | None) -> li
     )
     _collected.clear()
     with beam.Pipeline(options=PipelineOptions(list(BEAM_OPTIONS))) as pipeline:
-        batches = itertools.islice(example_batches([shard.file], schema), shard.stripe, None, shard.stripes)
-        extracts = pipeline | beam.Create(list(batches)) | tfma.BatchedInputsToExtracts()
+        # Beam pickles and compresses created values, so the data is read inside.
+        extracts = pipeline | beam.Create([shard]) | beam.FlatMap(_batches) | tfma.BatchedInputsToExtracts()
         for extractor in extractors[:-2]:  # the last two split batches and find the slices of each example
             extracts = extracts | extractor.stage_name >> extractor.ptransform
         _ = extracts | beam.Map(_collect)
@@ -265,11 +286,11 @@ def adapter_config(schema: schema_pb2.Schema | None) -> tensor_adapter.TensorAda
     )
 
 
-def example_batches(files: Sequence[Path], schema: schema_pb2.Schema | None) -> Iterator[pa.RecordBatch]:
+def example_batches(file: Path, schema: bytes | None) -> Iterator[pa.RecordBatch]:
     """Yields examples as TFMA takes them: their features, and the serialized examples in a column of their own."""
-    for path in files:
-        for serialized in records.read(path, _BATCH_SIZE):
-            batch = records.decode(serialized, schema)
-            raw = pa.array([[record] for record in serialized], pa.large_list(pa.large_binary()))
-            names = [*batch.schema.names, constants.ARROW_INPUT_COLUMN]
-            yield pa.RecordBatch.from_arrays([*batch.columns, raw], names)
+    parsed = schema_pb2.Schema.FromString(schema) if schema is not None else None
+    for serialized in records.read(file, _BATCH_SIZE):
+        batch = records.decode(serialized, parsed)
+        raw = pa.array([[record] for record in serialized], pa.large_list(pa.large_binary()))
+        names = [*batch.schema.names, constants.ARROW_INPUT_COLUMN]
+        yield pa.RecordBatch.from_arrays([*batch.columns, raw], names)

@@ -1,6 +1,7 @@
 """Evaluates a model and decides whether it is blessed."""
 
 import datetime
+import functools
 import json
 import logging
 import sys
@@ -13,7 +14,7 @@ import apache_beam as beam
 import tensorflow_model_analysis as tfma
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from penstock.components import artifacts, modules, progress, storage
+from penstock.components import artifacts, modules, progress, records, storage
 from penstock.components.engines import Engine, open_engine
 from penstock.components.errors import DataError, ModelError
 from penstock.components.evaluator import accumulation
@@ -149,7 +150,10 @@ def _evaluate_with_beam(files: list[Path], schema: Any, config: Any, shared: Any
     if extract:
         arguments = {"eval_shared_model": shared, "eval_config": config, "tensor_adapter_config": adapter}
         extractors = modules.call("custom_extractors", extract, **arguments)
-    batches = list(accumulation.example_batches(files, schema))
+    # Beam pickles and compresses created values, so the data is read inside.
+    read = functools.partial(
+        accumulation.example_batches, schema=schema.SerializeToString() if schema is not None else None
+    )
     with beam.Pipeline(options=PipelineOptions(list(accumulation.BEAM_OPTIONS))) as pipeline:
         evaluate = tfma.ExtractEvaluateAndWriteResults(
             eval_shared_model=shared,
@@ -158,8 +162,8 @@ def _evaluate_with_beam(files: list[Path], schema: Any, config: Any, shared: Any
             output_path=output,
             tensor_adapter_config=adapter,
         )
-        _ = pipeline | "Examples" >> beam.Create(batches) | "Evaluate" >> evaluate
-    return sum(batch.num_rows for batch in batches)
+        _ = pipeline | "Files" >> beam.Create(files) | "Examples" >> beam.FlatMap(read) | "Evaluate" >> evaluate
+    return sum(len(serialized) for path in files for serialized in records.read(path))
 
 
 if __name__ == "__main__":
