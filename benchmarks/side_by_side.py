@@ -98,7 +98,9 @@ def _share(process: psutil.Process) -> float:
 
 def run_tfx(name: str, folder: Path) -> Measurement:
     settings = config.load(EXAMPLES[name] / "pipeline.yaml")
-    assert settings.training and settings.evaluation and settings.module_file
+    assert settings.training is not None
+    assert settings.evaluation is not None
+    assert settings.module_file is not None
     data, times = folder / "data", folder / "times.json"
     data.mkdir(parents=True)
     for source in Path(settings.data.input_base).glob("*.csv"):
