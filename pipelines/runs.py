@@ -46,7 +46,10 @@ def summary_text(summary: RunSummary) -> str:
         lines.append(f"pushed to  {summary.pushed}")
     lines.append(f"run        {summary.run_folder}")
     lines.append(f"report     {summary.run_folder / report.FILE}")
-    lines.append(f"{summary.status} in {summary.seconds:.1f} s")
+    imports = sum(task.waited for task in summary.tasks)
+    lines.append(
+        f"{summary.status} in {summary.seconds:.1f} s" + (f", {imports:.1f} of them imports" if imports >= 0.1 else "")
+    )
     return "\n".join(lines)
 
 

@@ -17,7 +17,8 @@ FILE = "run.json"
 class TaskRecord:
     """What is known of a task. `status`: running, done, cached, failed, skipped or interrupted.
 
-    `name` is the task's folder below the run's: loops put their tasks a folder deeper.
+    `name` is the task's folder below the run's: loops put their tasks a folder deeper. `seconds` are the task's own;
+    before them it `waited`, in seconds, while libraries were imported, which serves all later tasks as well.
     """
 
     name: str
@@ -25,6 +26,7 @@ class TaskRecord:
     reason: str = ""
     key: dict[str, Any] | None = None
     seconds: float | None = None
+    waited: float = 0.0
     counts: dict[str, int] = field(default_factory=dict)
     inputs: dict[str, list[str]] = field(default_factory=dict)
     outputs: dict[str, dict[str, Any]] = field(default_factory=dict)

@@ -7,7 +7,7 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -25,8 +25,11 @@ from penstock.pipelines.local.task import DISK_FULL, FAILURE_FILE, Task, clear, 
 
 
 class Workers(Protocol):
-    def run(self, task: Task) -> int:
-        """Runs a task to its end; returns its exit code, negative for the signal that killed it."""
+    def run(self, task: Task, started: Callable[[], None]) -> int:
+        """Runs a task to its end; returns its exit code, negative for the signal that killed it.
+
+        `started` is called when the task starts, after what it needs has been imported.
+        """
         ...
 
     def expect(self, task: Task) -> None:
@@ -66,7 +69,7 @@ class Tasks:
         try:
             self._run(task, row)
             row.counts, row.outputs = read_counts(task.folder), _outputs(task)
-            row.seconds = round(time.monotonic() - started, 3)
+            row.seconds = round(time.monotonic() - started - row.waited, 3)
             self._write()
         except OSError as error:  # the run's own files meet the full disk as well
             row.status, row.failure = "failed", describe(error)
@@ -74,7 +77,7 @@ class Tasks:
                 clear(task.folder)
             with contextlib.suppress(OSError):
                 self._write()
-        row.seconds = round(time.monotonic() - started, 3)
+        row.seconds = round(time.monotonic() - started - row.waited, 3)
         self.display.end(row)
         return row.status != "failed"
 
@@ -101,8 +104,13 @@ class Tasks:
     def _execute(self, task: Task, row: TaskRecord) -> None:
         self._write()
         self.display.start(row, task.folder)
+        began = time.monotonic()
+
+        def started() -> None:
+            row.waited = round(time.monotonic() - began, 3)
+
         try:
-            code = self.workers.run(task)
+            code = self.workers.run(task, started)
         finally:
             self.display.stop(row)
         row.status = "failed" if code else "done"

@@ -23,7 +23,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from typing import NoReturn
 
@@ -33,6 +33,7 @@ __all__ = ["FAILURE_FILE", "LOG_FILE", "PROGRESS_FILE", "Task", "Worker"]
 
 WARM = sys.platform == "linux"
 _PATIENCE = 0.3  # seconds
+_STARTED = "started\n"
 _ENVIRONMENT = {
     "_KFP_RUNTIME": "true",  # as in kfp's own containers: its compiler and client stay unloaded
     "CUDA_MODULE_LOADING": "LAZY",
@@ -62,10 +63,11 @@ class Worker:
         self._channels: set[socket.socket] = set()
         self._closed = False
 
-    def run(self, task: Task, needs: Iterable[str] = ()) -> int:
+    def run(self, task: Task, needs: Iterable[str] = (), started: Callable[[], None] = lambda: None) -> int:
         """Runs a task to its end; returns its exit code, negative for the signal that killed it.
 
-        `needs` names what is to be imported before the task starts. Several threads may call this at once.
+        `needs` names what is to be imported before the task starts, which `started` is told of. Several threads may
+        call this at once.
         """
         near, far = socket.socketpair()
         try:
@@ -76,6 +78,8 @@ class Worker:
                 socket.send_fds(self._socket, [b"t"], [far.fileno()])
             near.sendall(json.dumps([asdict(task), list(needs) if WARM else []]).encode() + b"\n")
             with near.makefile("r", encoding="utf-8") as answers:
+                if answers.readline() == _STARTED:
+                    started()
                 answer = answers.readline()
         except OSError:
             answer = ""
@@ -164,6 +168,8 @@ def _supervise(channel: socket.socket, task: Task) -> NoReturn:
         os._exit(execute(task))
     with contextlib.suppress(OSError):  # whoever of the two comes first
         os.setpgid(child, child)
+    with contextlib.suppress(OSError):
+        channel.sendall(_STARTED.encode())
     while True:
         readable, _, _ = select.select([ended, channel], [], [])
         if channel in readable:

@@ -1,6 +1,7 @@
 """The workers of a run: one for light tasks, there in a moment, and one for those that need TensorFlow."""
 
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
 
@@ -44,13 +45,16 @@ class Workers:
         if len(self._heavy_modules) > 1:
             self._start_heavy()
 
-    def run(self, task: Task) -> int:
-        """Runs a task to its end; returns its exit code, negative for the signal that killed it."""
+    def run(self, task: Task, started: Callable[[], None]) -> int:
+        """Runs a task to its end; returns its exit code, negative for the signal that killed it.
+
+        `started` is called once everything that the task needs has been imported.
+        """
         if not imports.needs_tensorflow(task.source):
-            return self._light.run(task)
+            return self._light.run(task, started=started)
         parameters = task.executor_input.get("inputs", {}).get("parameterValues", {})
         needs = [_EXECUTOR, *_modules([task.source]), *_user_modules(parameters)]
-        return self._start_heavy().run(task, needs)
+        return self._start_heavy().run(task, needs, started)
 
     def stop_tasks(self) -> None:
         for worker in filter(None, (self._light, self._heavy)):

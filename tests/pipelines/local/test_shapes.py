@@ -117,9 +117,10 @@ def test_a_disk_that_fills_is_one_sentence(tmp_path: Path) -> None:
 
 
 def test_what_kfp_refuses_is_one_sentence_and_leaves_it_as_it_was(tmp_path: Path) -> None:
+    before = config.LocalExecutionConfig.instance
     with pytest.raises(SystemFailure, match=r"kfp.local could not run the pipeline 'loop'"):
         run(loop, tmp_path)
-    assert config.LocalExecutionConfig.instance is None
+    assert config.LocalExecutionConfig.instance is before
 
 
 def test_ctrl_c_ends_a_loop_at_once(tmp_path: Path) -> None:
