@@ -22,7 +22,7 @@ lint: environment  ## check style and types
 format: environment  ## rewrite the sources in the house style
 	@.venv/bin/ruff check --fix . ; .venv/bin/ruff format .
 
-bench: environment  ## time Penstock and TFX's LocalDagRunner side by side (about twenty minutes)
+bench: environment  ## time Penstock and TFX's LocalDagRunner side by side (about fifteen minutes)
 	@.venv/bin/python benchmarks/side_by_side.py
 
 generate: environment  ## write what is generated and committed: READMEs, JSON Schema, golden pipelines
@@ -30,5 +30,5 @@ generate: environment  ## write what is generated and committed: READMEs, JSON S
 	@.venv/bin/python tests/pipelines/test_golden.py
 
 lock: environment  ## resolve requirements.lock anew from pyproject.toml
-	@.toolchain/tools/bin/uv pip compile pyproject.toml --all-extras --universal --python-version 3.12 \
+	@PATH="$$PATH:.toolchain/tools/bin" uv pip compile pyproject.toml --all-extras --universal --python-version 3.12 \
 	  --generate-hashes --no-emit-index-url --quiet -o requirements.lock

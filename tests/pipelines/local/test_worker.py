@@ -42,6 +42,13 @@ def test_what_a_task_needs_is_imported_before_it_is_forked(warm: Worker, tmp_pat
     assert warm.run(task(tmp_path, look)) == 0, "the worker keeps it"
 
 
+def test_the_start_is_told_when_the_task_starts_and_not_when_it_ends(warm: Worker, tmp_path: Path) -> None:
+    told = tmp_path / "told"
+    wait = f"import os, time\nend = time.monotonic() + 30\nwhile not os.path.exists({str(told)!r}):\n"
+    body = wait + "    assert time.monotonic() < end\n    time.sleep(0.01)"
+    assert warm.run(task(tmp_path / "task", body), needs=["wave"], started=told.touch) == 0
+
+
 @pytest.mark.parametrize(("body", "code"), [("raise SystemExit(3)", 1), ("import os; os.kill(os.getpid(), 9)", -9)])
 def test_exit_codes_tell_of_the_end(warm: Worker, tmp_path: Path, body: str, code: int) -> None:
     assert warm.run(task(tmp_path, body)) == code
