@@ -50,11 +50,11 @@ class Workers:
 
         `started` is called once everything that the task needs has been imported.
         """
+        needs = [_EXECUTOR, *_modules([task.source])]
         if not imports.needs_tensorflow(task.source):
-            return self._light.run(task, started=started)
+            return self._light.run(task, needs, started)
         parameters = task.executor_input.get("inputs", {}).get("parameterValues", {})
-        needs = [_EXECUTOR, *_modules([task.source]), *_user_modules(parameters)]
-        return self._start_heavy().run(task, needs, started)
+        return self._start_heavy().run(task, [*needs, *_user_modules(parameters)], started)
 
     def stop_tasks(self) -> None:
         for worker in filter(None, (self._light, self._heavy)):
