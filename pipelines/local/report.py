@@ -3,8 +3,10 @@
 import html
 import json
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from penstock.components import storage
 from penstock.pipelines.local.record import RunRecord, TaskRecord
@@ -12,15 +14,19 @@ from penstock.pipelines.local.task import LOG_FILE
 
 FILE = "report.html"
 _STYLE = """
-:root { color-scheme: light dark; --line: #8884; --good: #1a7f37; --bad: #cf222e; --faint: #8888 }
+:root { color-scheme: light dark; --line: #8884; --good: #1a7f37; --bad: #cf222e; --faint: #777 }
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 72rem; margin: 2rem auto; padding: 0 1rem }
 h1 { font-size: 1.5rem; margin-bottom: 0 } h2 { font-size: 1.1rem; margin-top: 2.2rem }
-table { border-collapse: collapse; width: 100% } td, th { border-bottom: 1px solid var(--line); padding: .35rem .7rem;
-text-align: left; vertical-align: top } th { font-weight: 600 } td.number { text-align: right; white-space: nowrap;
-font-variant-numeric: tabular-nums }
-code { font-size: .9em } .faint { color: var(--faint) } .good { color: var(--good) }
+.table { overflow-x: auto } table { border-collapse: collapse; width: 100% } th { font-weight: 600 }
+td, th { border-bottom: 1px solid var(--line); padding: .35rem .7rem; text-align: left; vertical-align: top }
+.number { text-align: right; font-variant-numeric: tabular-nums } .number, .name { white-space: nowrap }
+.long { overflow-wrap: anywhere; min-width: 14rem }
+pre { overflow-x: auto } code { font-size: .9em } .faint { color: var(--faint) } .good { color: var(--good) }
 .bad { color: var(--bad) } .bar { background: #4a7ebb88; height: .6rem; border-radius: 2px; min-width: 1px }
+summary { cursor: pointer } iframe { width: 100%; height: 75vh; border: 1px solid var(--line); margin-top: .5rem }
 """
+# How a page that a task has written begins: KFP gives artifacts no file ending, so a browser shows a link's text.
+_PAGE = b"<!doctype html"
 
 
 def write(run: RunRecord) -> None:
@@ -36,12 +42,16 @@ def _page(run: RunRecord) -> str:
         _blessing(run),
         "<h2>Tasks</h2>",
         _tasks(run),
+        _pages(run),
         "<h2>Artifacts</h2>",
         _artifacts(run),
         "<h2>Parameters</h2>",
         _parameters(run.arguments),
     ]
-    head = f'<meta charset="utf-8"><title>{_text(run.folder.name)}</title><style>{_STYLE}</style>'
+    head = (
+        '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{_text(run.folder.name)}</title><style>{_STYLE}</style>"
+    )
     return f"<!doctype html>\n<html lang=en><head>{head}</head><body>\n" + "\n".join(parts) + "\n</body></html>\n"
 
 
@@ -63,19 +73,19 @@ def _blessing(run: RunRecord) -> str:
     verdict = '<span class="good">blessed</span>' if validation["blessed"] else '<span class="bad">not blessed</span>'
     rows = "".join(
         f'<tr><td class="{"good" if reason["passed"] else "bad"}">{"✓" if reason["passed"] else "✗"}</td>'
-        f"<td>{_text(reason['metric'])}</td><td>{_text(reason['slice'])}</td>"
-        f'<td class="number">{_text(reason["value"])}</td><td>{_text(reason["sentence"])}</td></tr>'
+        f'<td class="name">{_text(reason["metric"])}</td><td>{_text(reason["slice"])}</td>'
+        f'<td class="number">{_value(reason["value"])}</td><td class="long">{_text(reason["sentence"])}</td></tr>'
         for reason in validation["reasons"]
     )
-    header = "<tr><th></th><th>metric</th><th>slice</th><th>value</th><th>threshold</th></tr>"
-    return f"<h2>The model is {verdict}</h2><table>{header}{rows}</table>"
+    header = "<tr><th></th><th>metric</th><th>slice</th><th class=number>value</th><th>threshold</th></tr>"
+    return f"<h2>The model is {verdict}</h2>{_table(header + rows)}"
 
 
 def _tasks(run: RunRecord) -> str:
     longest = max((task.seconds or 0 for task in run.tasks), default=0) or 1
     rows = "".join(_task(task, run.folder, longest) for task in run.tasks)
-    header = "<tr><th>task</th><th>status</th><th>seconds</th><th></th><th>counts</th><th>why</th><th></th></tr>"
-    return f"<table>{header}{rows}</table>"
+    header = "<th>task</th><th>status</th><th class=number>seconds</th><th></th><th>counts</th><th>why</th><th></th>"
+    return _table(f"<tr>{header}</tr>{rows}")
 
 
 def _task(task: TaskRecord, folder: Path, longest: float) -> str:
@@ -84,31 +94,57 @@ def _task(task: TaskRecord, folder: Path, longest: float) -> str:
     bar = f'<div class="bar" style="width:{100 * (task.seconds or 0) / longest:.1f}px"></div>'
     counts = ", ".join(f"{count:,} {_text(unit)}" for unit, count in task.counts.items())
     log = folder / task.name / LOG_FILE
-    link = f'<a href="{_text(task.name)}/{LOG_FILE}">log</a>' if log.exists() else ""
+    link = f'<a href="{quote(task.name)}/{LOG_FILE}">log</a>' if log.exists() else ""
     return (
-        f'<tr><td>{_text(task.name)}</td><td class="{kind}">{task.status}</td><td class="number">{seconds}</td>'
-        f'<td>{bar}</td><td>{counts}</td><td class="faint">{_text(task.reason)}</td><td>{link}</td></tr>'
+        f'<tr><td class="name">{_text(task.name)}</td><td class="{kind}">{task.status}</td>'
+        f'<td class="number">{seconds}</td><td>{bar}</td><td class="name">{counts}</td>'
+        f'<td class="faint long">{_text(task.reason)}</td><td>{link}</td></tr>'
     )
 
 
-def _artifacts(run: RunRecord) -> str:
-    rows = []
+def _pages(run: RunRecord) -> str:
+    """The pages that tasks have written, each in a frame of its own."""
+    parts = []
+    for task, name, path, _ in _outputs(run):
+        if path.is_file() and path.read_bytes()[: len(_PAGE)].lower() == _PAGE:
+            content = path.read_text(encoding="utf-8", errors="replace")
+            frame = f'<iframe srcdoc="{html.escape(content)}" sandbox loading="lazy"></iframe>'
+            parts.append(f"<details><summary>{_text(task)}: {_text(name)}</summary>{frame}</details>")
+    return "<h2>Pages</h2>" + "".join(parts) if parts else ""
+
+
+def _outputs(run: RunRecord) -> Iterator[tuple[str, str, Path, dict[str, Any]]]:
+    """Yields task, name, path and metadata of every artifact."""
     for task in run.tasks:
         for name, output in task.outputs.items():
-            uri = Path(output["uri"])
-            inside = uri.is_relative_to(run.folder) and uri.exists()
-            where = uri.relative_to(run.folder).as_posix() if inside else str(uri)
-            link = f'<a href="{_text(where)}">{_text(name)}</a>' if inside else f"{_text(name)} ({_text(where)})"
-            shown = ", ".join(f"{key}: {value}" for key, value in output["metadata"].items() if key != "tfx_version")
-            rows.append(f'<tr><td>{_text(task.name)}</td><td>{link}</td><td class="faint">{_text(shown)}</td></tr>')
-    return f"<table><tr><th>task</th><th>artifact</th><th>metadata</th></tr>{''.join(rows)}</table>"
+            yield task.name, name, Path(output["uri"]), output["metadata"]
+
+
+def _artifacts(run: RunRecord) -> str:
+    rows = ""
+    for task, name, path, metadata in _outputs(run):
+        inside = path.is_relative_to(run.folder) and path.exists()
+        where = path.relative_to(run.folder).as_posix() if inside else str(path)
+        link = f'<a href="{quote(where)}">{_text(name)}</a>' if inside else f"{_text(name)} ({_text(where)})"
+        shown = ", ".join(f"{key}: {value}" for key, value in metadata.items() if key != "tfx_version")
+        rows += f'<tr><td class="name">{_text(task)}</td><td>{link}</td><td class="faint long">{_text(shown)}</td></tr>'
+    return _table(f"<tr><th>task</th><th>artifact</th><th>metadata</th></tr>{rows}")
 
 
 def _parameters(arguments: dict[str, Any]) -> str:
     rows = "".join(
-        f"<tr><td>{_text(name)}</td><td><code>{_text(value)}</code></td></tr>" for name, value in arguments.items()
+        f'<tr><td class="name">{_text(name)}</td><td class="long"><code>{_text(value)}</code></td></tr>'
+        for name, value in arguments.items()
     )
-    return f"<table>{rows}</table>" if rows else '<p class="faint">none</p>'
+    return _table(rows) if rows else '<p class="faint">none</p>'
+
+
+def _value(value: float | None) -> str:
+    return "" if value is None else f"{value:.6g}"
+
+
+def _table(rows: str) -> str:
+    return f'<div class="table"><table>{rows}</table></div>'
 
 
 def _text(value: Any) -> str:

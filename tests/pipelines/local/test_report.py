@@ -1,0 +1,60 @@
+"""The report of a run: what a browser is given."""
+
+import re
+from html import unescape
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote
+
+from penstock.pipelines.local import report
+from penstock.pipelines.local.record import RunRecord, TaskRecord
+
+ANOMALIES = "<!DOCTYPE html>\n<html><body><h1>Anomalies</h1><p>\"AA\" & 'BB'</p></body></html>\n"
+
+
+class _Page(HTMLParser):
+    """The targets of the links and the pages in frames."""
+
+    def __init__(self, text: str):
+        super().__init__()
+        self.links: list[str] = []
+        self.frames: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        values = dict(attrs)
+        if tag == "a":
+            self.links.append(values["href"] or "")
+        if tag == "iframe":
+            self.frames.append(values["srcdoc"] or "")
+
+
+def _report(folder: Path, outputs: dict[str, Path], metadata: dict[str, str] | None = None) -> str:
+    described = {name: {"uri": str(path), "metadata": metadata or {}} for name, path in outputs.items()}
+    report.write(RunRecord("taxi", folder, {}, "done", tasks=[TaskRecord("check", "done", outputs=described)]))
+    return (folder / report.FILE).read_text()
+
+
+def test_a_page_that_a_task_wrote_is_shown_as_a_page(tmp_path: Path) -> None:
+    (tmp_path / "check").mkdir()
+    page, schema = tmp_path / "check" / "report", tmp_path / "check" / "schema"
+    page.write_text(ANOMALIES)
+    schema.write_text("feature {}")
+    assert _Page(_report(tmp_path, {"report": page, "schema": schema})).frames == [ANOMALIES]
+
+
+def test_every_link_leads_to_what_is_there(tmp_path: Path) -> None:
+    artifact, outside = tmp_path / "run" / "check" / "50% #1?", tmp_path / "elsewhere" / "model"
+    artifact.mkdir(parents=True)
+    outside.mkdir(parents=True)
+    (tmp_path / "run" / "check" / "log.txt").write_text("started")
+    text = _report(tmp_path / "run", {"examples": artifact, "model": outside})
+    assert [tmp_path / "run" / unquote(link) for link in _Page(text).links] == [artifact.parent / "log.txt", artifact]
+    assert f"model ({outside})" in text, "what is outside of the run is named, not linked"
+
+
+def test_what_the_data_says_is_text(tmp_path: Path) -> None:
+    hostile = "<script>alert(1)</script>"
+    text = _report(tmp_path, {}) + _report(tmp_path, {"examples": tmp_path / hostile}, {hostile: hostile})
+    assert not re.search("<script", text)
+    assert hostile in unescape(text)
