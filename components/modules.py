@@ -17,7 +17,7 @@ from types import ModuleType
 from typing import Any
 
 from penstock.components import storage
-from penstock.components.errors import ModuleError, PenstockError
+from penstock.components.errors import ConfigError, ModuleError, PenstockError
 
 
 def publish(module_file: Path, store: Path) -> Path:
@@ -61,6 +61,31 @@ def load(reference: str) -> ModuleType:
     if folder not in sys.path:
         sys.path.insert(0, folder)
     return call("import", importlib.import_module, path.stem)
+
+
+def find(module_file: str, name: str, default: str) -> Callable[..., Any]:
+    """Returns the user's function as TFX resolves it.
+
+    `module_file` alone: its function `default`. With a plain `name`: that function of the file. `name` alone: a dotted
+    path `package.module.function` (with or without `@<digest>`). Raises a ConfigError for anything else, a ModuleError
+    if the function is missing.
+    """
+    if module_file and "." not in name:
+        return function(load(module_file), name or default)
+    path, _, wanted = name.partition("@")[0].rpartition(".")
+    if module_file or not path:
+        raise ConfigError(
+            f"{default}: expected either module_file or a dotted path (package.module.{default}), received "
+            f"{module_file!r} and {name!r}"
+        )
+    return function(load(path), wanted)
+
+
+def find_optional(module_file: str, name: str, default: str) -> Callable[..., Any] | None:
+    """As `find`, but None if nothing is named and the file has no function `default`."""
+    if name:
+        return find(module_file, name, default)
+    return optional_function(load(module_file), default) if module_file else None
 
 
 def function(module: ModuleType, name: str) -> Callable[..., Any]:

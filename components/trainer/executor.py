@@ -4,7 +4,7 @@ import json
 import logging
 import shutil
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -64,7 +64,7 @@ def run(
             fn_args.num_examples = _num_examples(ExampleStatistics(Path(statistics)))  # type: ignore[attr-defined]
             counts.show(rows=sum(fn_args.num_examples.get(split, 0) for split in train.splits))  # type: ignore[attr-defined]
         training.set_seeds()
-        training.train(_user_function(module_file, run_fn), fn_args)
+        training.train(modules.find(module_file, run_fn, "run_fn"), fn_args)
     return Result({"model": artifacts.metadata(), "model_run": artifacts.metadata()})
 
 
@@ -143,19 +143,6 @@ def _set_outputs(fn_args: FnArgs, model: Model, model_run: Path) -> None:
 def _num_examples(statistics: ExampleStatistics) -> dict[str, int]:
     """Returns the rows of every split that the statistics cover."""
     return {split: statistics.read(split).datasets[0].num_examples for split in statistics.splits()}
-
-
-def _user_function(module_file: str, run_fn: str) -> Callable[[FnArgs], Any]:
-    """Finds the function as TFX does: in module_file, `run_fn` being its name there; else by its dotted path."""
-    if module_file and "." not in run_fn:
-        return modules.function(modules.load(module_file), run_fn or "run_fn")
-    module, _, name = run_fn.split("@")[0].rpartition(".")
-    if module_file or not module:
-        raise ConfigError(
-            "module_file, run_fn: expected either a module file or the dotted path of a function "
-            f"(package.module.run_fn), received {module_file!r} and {run_fn!r}"
-        )
-    return modules.function(modules.load(module), name)
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from tensorflow_transform import impl_helper
 from tensorflow_transform.output_wrapper import TFTransformOutput
 from tensorflow_transform.tf_metadata import dataset_metadata, metadata_io
 
-from penstock.components import artifacts, progress, storage
+from penstock.components import artifacts, modules, progress, storage
 from penstock.components.engines import Engine, open_engine
 from penstock.components.errors import DataError
 from penstock.components.statistics_gen import partials
@@ -84,8 +84,8 @@ def run(
     # The engine opens first: importing the user's module may already run TensorFlow.
     with open_engine(engine) as engine_, progress.task("Transform") as counts:
         accumulating.use_one_thread()  # a single shard is computed here
-        function = preprocessing.find(module_file, preprocessing_fn, "preprocessing_fn")
-        updater = preprocessing.find_optional(module_file, stats_options_updater_fn, "stats_options_updater_fn")
+        function = modules.find(module_file, preprocessing_fn, "preprocessing_fn")
+        updater = modules.find_optional(module_file, stats_options_updater_fn, "stats_options_updater_fn")
         function = preprocessing.bind(function, custom_config)
         updater = preprocessing.bind(updater, custom_config) if updater else None
         with _work_folder(graph.root) as folder:

@@ -20,27 +20,6 @@ from penstock.components.errors import ConfigError, ModuleError, PenstockError
 PreprocessingFn = Callable[[dict[str, Any]], dict[str, Any]]
 
 
-def find(module_file: str, name: str, default: str) -> Callable[..., Any]:
-    """Returns the user's function as TFX resolves it.
-
-    `module_file` alone: its function `default`. With a plain `name`: that function of the file. `name` alone: a dotted
-    path `package.module.function`. Raises a ConfigError for anything else, a ModuleError if the function is missing.
-    """
-    if module_file and "." not in name:
-        return modules.function(modules.load(module_file), name or default)
-    if "." in name and not module_file:
-        path, _, wanted = name.rpartition(".")
-        return modules.function(modules.load(path), wanted)
-    raise ConfigError(f"{default}: expected either module_file or a dotted path, received {module_file!r} and {name!r}")
-
-
-def find_optional(module_file: str, name: str, default: str) -> Callable[..., Any] | None:
-    """As `find`, but None if nothing is named and the file has no function `default`."""
-    if name:
-        return find(module_file, name, default)
-    return modules.optional_function(modules.load(module_file), default) if module_file else None
-
-
 def bind(function: Callable[..., Any], custom_config: str) -> Callable[..., Any]:
     """Returns the function with `custom_config` (a JSON object, {} if empty) bound, if it has that parameter."""
     try:

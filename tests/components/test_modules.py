@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from penstock.components import modules
-from penstock.components.errors import ModuleError
+from penstock.components.errors import ConfigError, ModuleError
 
 
 @pytest.fixture(autouse=True)
@@ -67,6 +67,19 @@ def test_a_missing_function_names_the_nearest(tmp_path: Path) -> None:
         modules.function(module, "preprocessing_fn")
     assert modules.optional_function(module, "preprocessing_fn") is None
     assert modules.function(module, "preprocess_fn") is module.preprocess_fn
+
+
+@pytest.mark.parametrize("name", ["json.decoder.JSONDecoder", "json.decoder.JSONDecoder@0123456789abcdef"])
+def test_a_function_is_found_by_its_dotted_path(name: str) -> None:
+    assert modules.find("", name, "run_fn") is __import__("json").JSONDecoder
+
+
+def test_a_function_is_found_in_a_file_by_its_usual_name_or_another(tmp_path: Path) -> None:
+    path = str(write_module(tmp_path, "def run_fn(): ...\ndef fit(): ...\n", "found.py"))
+    assert [modules.find(path, name, "run_fn").__name__ for name in ("", "fit")] == ["run_fn", "fit"]
+    for module_file, name in (("", ""), ("", "run_fn"), (path, "package.module.fit")):
+        with pytest.raises(ConfigError, match="run_fn: expected either module_file or a dotted path"):
+            modules.find(module_file, name, "run_fn")
 
 
 def test_what_user_code_raises_is_shown_with_its_own_lines(tmp_path: Path) -> None:
