@@ -33,6 +33,21 @@ from tensorflow_model_analysis.utils import model_util, util
 from tfx_bsl.tfxio import tensor_adapter, tf_example_record
 
 from penstock.components import records
+from penstock.components.errors import ModelError
+
+
+def _merge_each_once(self: Any, accumulators: Any, *_: Any) -> tuple[Any, ...]:
+    """Merges the accumulators of each computation.
+
+    TFMA's combiners of mean errors, cross entropies, flips and cosines take the first accumulator by
+    `next(iter(accumulators))` and then go over all of them: of a sequence, which is what Beam gives them, they count
+    the first twice. An iterator is gone through once. In the class itself, so that what goes through Beam is right too.
+    """
+    parts = zip(*accumulators, strict=True)
+    return tuple(combiner.merge_accumulators(iter(part)) for combiner, part in zip(self._combiners, parts, strict=True))
+
+
+evaluator._ComputationsCombineFn.merge_accumulators = _merge_each_once
 
 # Beam infers narrower types from created values than TFMA declares.
 BEAM_OPTIONS = ("--runner=DirectRunner", "--direct_running_mode=in_memory", "--no_pipeline_type_check")
@@ -113,10 +128,20 @@ def accumulate(shard: Shard) -> Accumulators:
             keys = slice_keys.of(extract)
             for inputs in preprocess.process(extract):
                 before = groups.get(keys)
-                groups[keys] = combine.add_input(combine.create_accumulator() if before is None else before, inputs)
+                groups[keys] = _add(combine, combine.create_accumulator() if before is None else before, inputs)
     preprocess.finish_bundle()
     result.slices = _by_slice(groups, combine)
     return result
+
+
+def _add(combine: Any, accumulator: Any, inputs: Any) -> Any:
+    try:
+        return combine.add_input(accumulator, inputs)
+    except RuntimeError as error:  # TFMA's, around what a metric has raised
+        values = "; ".join(str(value) for value in inputs.values() if value)[:200]
+        raise ModelError(
+            f"eval_config: a metric does not fit the labels and predictions: {error.__cause__ or error}: {values}"
+        ) from error
 
 
 def _by_slice(groups: dict[tuple[SliceKey, ...], Any], combine: Any) -> dict[SliceKey, Any]:

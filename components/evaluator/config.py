@@ -33,7 +33,8 @@ def parse(text: str) -> Any:
             return json_format.ParseDict(document, message)
         return text_format.Parse(text, message)
     except (json_format.ParseError, text_format.ParseError) as error:
-        raise ConfigError(f"eval_config: expected a tfma.EvalConfig: {error}") from None
+        reason = str(error).splitlines()[0]  # the others list the names of all fields
+        raise ConfigError(f"eval_config: expected a tfma.EvalConfig: {reason}") from None
 
 
 def complete(config: Any, has_baseline: bool) -> Any:
@@ -68,9 +69,12 @@ def check(config: Any, model: Path, schema: schema_pb2.Schema | None) -> None:
         for field in ("label_key", "example_weight_key"):
             _check_feature(field, [getattr(spec, field)], known, produced)
             _check_feature(f"{field}s", getattr(spec, f"{field}s").values(), known, produced)
-    for slicing in config.slicing_specs:
-        _check_feature("slicing_specs", [*slicing.feature_keys, *slicing.feature_values], features, set())
-    _check_metrics(config)
+    slices = [("slicing_specs", slicing) for slicing in config.slicing_specs]
+    for crossing in config.cross_slicing_specs:
+        slices += [("cross_slicing_specs", slicing) for slicing in (crossing.baseline_spec, *crossing.slicing_specs)]
+    for field, slicing in slices:
+        _check_feature(field, [*slicing.feature_keys, *slicing.feature_values], features, set())
+    _check_metrics(config, schema)
 
 
 def model_signatures(model: Path) -> dict[str, set[str]]:
@@ -94,8 +98,8 @@ def _check_feature(field: str, names: Iterable[str], known: set[str] | None, pro
             raise ModelError(f"eval_config: {field}: {source} have no feature {name!r}{nearest(name, known)}")
 
 
-def _check_metrics(config: Any) -> None:
-    """TFMA's registry has its own metrics; the other ones it takes from Keras."""
+def _check_metrics(config: Any, schema: schema_pb2.Schema | None) -> None:
+    """TFMA's registry has its own metrics; the other ones it takes from Keras. Both say what settings they refuse."""
     keras = {name for name in dir(tf.keras.metrics) if isinstance(getattr(tf.keras.metrics, name), type)}
     known = keras | set(metric_types.registered_metrics())
     for spec in config.metrics_specs:
@@ -103,9 +107,14 @@ def _check_metrics(config: Any) -> None:
             if not metric.module and metric.class_name not in known:
                 hint = nearest(metric.class_name, known)
                 raise ConfigError(f"eval_config: unknown metric {metric.class_name!r}{hint}")
+    try:
+        metric_specs.to_computations(list(config.metrics_specs), eval_config=config, schema=schema)
+    except Exception as error:  # whatever a metric's own constructor raises
+        raise ConfigError(f"eval_config: metrics_specs: {error}") from error
 
 
 def nearest(name: str, known: Collection[str]) -> str:
     """Returns `; did you mean 'x'?`, or nothing where no name is near."""
-    found = difflib.get_close_matches(name, sorted(known), n=1)
-    return f"; did you mean {found[0]!r}?" if found else ""
+    by_lower_case = {candidate.lower(): candidate for candidate in sorted(known)}
+    found = difflib.get_close_matches(name.lower(), by_lower_case, n=1)
+    return f"; did you mean {by_lower_case[found[0]]!r}?" if found else ""

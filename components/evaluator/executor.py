@@ -62,7 +62,7 @@ def run(
         data.require_splits(splits)
         files = [path for split in splits for path in data.files(split)]
         module = modules.load(module_file) if module_file else None
-        if not any(path.stat().st_size for path in files):
+        if not any(next(records.read(path, batch_size=1), None) for path in files):
             raise DataError(f"split {', '.join(splits)} has no examples to evaluate on")
         folders = _folders(config, candidate, baseline)
         counts["rows"] = _evaluate(files, read_schema, config, folders, module, evaluation, engine_)

@@ -1,0 +1,147 @@
+"""Penguins to evaluate on, and models of them: real SavedModels, whose weights are written down here."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pytest
+import tensorflow as tf
+from google.protobuf import text_format
+from tensorflow_metadata.proto.v0 import schema_pb2
+
+from penstock.components import artifacts, records
+from penstock.components.artifacts import Model
+from penstock.components.evaluator import executor
+
+# One process: TensorFlow, which runs in this one, does not survive a fork.
+ENGINE = "local:1"
+SPECIES = ("Adelie", "Chinstrap", "Gentoo")
+_FLOATS = ("bill", "flipper", "mass", "weight")
+_INTS = ("year", "male", "species_id")
+_BYTES = ("island", "sex", "species")
+_PARSED = {
+    **{name: tf.io.FixedLenFeature([], tf.float32, 0.0) for name in _FLOATS},
+    **{name: tf.io.FixedLenFeature([], tf.int64, 0) for name in _INTS},
+    **{name: tf.io.FixedLenFeature([], tf.string, "") for name in _BYTES},
+}
+_SERIALIZED = [tf.TensorSpec([None], tf.string, name="examples")]
+
+
+def _score(features: Mapping[str, tf.Tensor], slope: float) -> tf.Tensor:
+    """How likely a penguin is male, in logits: males are larger than females of their species."""
+    offset = tf.gather(tf.constant([3706.0, 3733.0, 5076.0]), features["species_id"])
+    return slope * (features["mass"] - offset) / 100.0 + 0.1 * (features["bill"] - 44.0)
+
+
+class PenguinModel(tf.Module):
+    """`kind` is what is predicted: sex (one number), species (three), mass (a number), or `both` of the first two."""
+
+    def __init__(self, kind: str, slope: float = 0.5):
+        self.kind, self.slope = kind, tf.Variable(slope)
+
+    @tf.function(input_signature=_SERIALIZED)
+    def serve(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
+        features = tf.io.parse_example(examples, _PARSED)
+        sex = tf.sigmoid(_score(features, self.slope))[:, None]
+        distances = [tf.abs(features["flipper"] - center) for center in (190.0, 196.0, 217.0)]
+        species = tf.nn.softmax(-self.slope * tf.stack(distances, axis=1))
+        outputs = {
+            "sex": sex,
+            "species": species,
+            "mass": 49.7 * features["flipper"][:, None] - 5780.0 * self.slope * 2,
+        }
+        if self.kind == "both":
+            return {"sex": sex, "species": species}
+        return {"outputs": outputs[self.kind]}
+
+    @tf.function(input_signature=_SERIALIZED)
+    def transform_features(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
+        features = tf.io.parse_example(examples, _PARSED)
+        return {"male_xf": tf.cast(features["sex"] == "male", tf.int64)[:, None]}
+
+
+def save(folder: Path, kind: str, slope: float = 0.5) -> Path:
+    """Writes a Model artifact; returns its folder."""
+    model = PenguinModel(kind, slope)
+    signatures = {"serving_default": model.serve, "transform_features": model.transform_features}
+    tf.saved_model.save(model, str(Model(folder).serving), signatures=signatures)
+    return folder
+
+
+@dataclass(frozen=True)
+class Penguins:
+    """Folders: Examples with the splits eval (three files) and test, their Schema, and Models by name."""
+
+    examples: Path
+    schema: Path
+    models: dict[str, Path]
+
+    @property
+    def pattern(self) -> str:
+        return str(artifacts.Examples(self.examples).split("eval") / "*.gz")
+
+
+@pytest.fixture(scope="session")
+def penguins(penguins_csv: Path, tmp_path_factory: pytest.TempPathFactory) -> Penguins:
+    root = tmp_path_factory.mktemp("penguins")
+    table = pd.read_csv(penguins_csv).dropna(subset=["body_mass_g"]).sample(frac=1, random_state=7)
+    columns: dict[str, Any] = {
+        "bill": table.bill_length_mm, "flipper": table.flipper_length_mm, "mass": table.body_mass_g,
+        "weight": 1 + (table.body_mass_g % 7) / 7, "year": table.year, "male": (table.sex == "male").astype(int),
+        "species_id": table.species.map(SPECIES.index), "island": table.island, "sex": table.sex,
+        "species": table.species,
+    }  # fmt: skip
+    batch = pa.RecordBatch.from_arrays([_lists(name, values) for name, values in columns.items()], list(columns))
+    examples, rows = artifacts.Examples(root / "examples"), records.encode(batch)
+    for index in range(3):
+        records.write(examples.shard("eval", index, 3), rows[100 * index : 100 * (index + 1)])
+    records.write(examples.shard("test", 0, 1), rows[300:])
+    schema = artifacts.Schema(root / "schema")
+    schema.write(_schema())
+    kinds = {name: (name, 0.5) for name in ("sex", "species", "mass", "both")} | {"worse": ("sex", -0.02)}
+    models = {name: save(root / name, *arguments) for name, arguments in kinds.items()}
+    return Penguins(examples.root, schema.root, models)
+
+
+def _lists(name: str, values: pd.Series) -> pa.Array:
+    kind = pa.float32() if name in _FLOATS else pa.int64() if name in _INTS else pa.binary()
+    cells = [None if pd.isna(value) else [value.encode() if isinstance(value, str) else value] for value in values]
+    return pa.array(cells, pa.list_(kind))
+
+
+def _schema() -> schema_pb2.Schema:
+    kinds = (
+        [(name, "FLOAT") for name in _FLOATS] + [(name, "INT") for name in _INTS] + [(name, "BYTES") for name in _BYTES]
+    )
+    features = "".join(
+        f"feature {{ name: '{name}' type: {kind} value_count {{ min: 1 max: 1 }} presence {{ min_count: 1 }} }} "
+        for name, kind in kinds
+    )
+    return text_format.Parse(features, schema_pb2.Schema())
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """What the executor returned, and the folders it wrote."""
+
+    result: executor.Result
+    evaluation: Path
+    blessing: Path
+    validation: Path
+
+
+@pytest.fixture
+def evaluate(penguins: Penguins, tmp_path: Path) -> Callable[..., Evaluated]:
+    """Returns a function that evaluates a model, by its name, with an EvalConfig in any notation."""
+
+    def run(eval_config: str, model: str = "sex", baseline: str | None = None, **arguments: Any) -> Evaluated:
+        outputs = {name: tmp_path / "out" / name for name in ("evaluation", "blessing", "validation")}
+        inputs = {"examples": str(penguins.examples), "schema": str(penguins.schema), "engine": ENGINE}
+        models = {"model": penguins.models[model], "baseline_model": penguins.models[baseline] if baseline else ""}
+        given = {name: str(path) for name, path in {**models, **outputs}.items() if path}
+        return Evaluated(executor.run(eval_config=eval_config, **{**inputs, **given, **arguments}), **outputs)
+
+    return run

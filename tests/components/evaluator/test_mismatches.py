@@ -1,0 +1,153 @@
+"""What does not fit is told before any example is read: the examples here are no examples at all."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tensorflow_model_analysis as tfma
+
+from penstock.components import artifacts, records
+from penstock.components.errors import ConfigError, DataError, ModelError, UserError
+from penstock.components.evaluator import config as eval_configs
+from tests.components.evaluator.conftest import Evaluated, Penguins
+
+METRICS = "metrics_specs: [{metrics: [{class_name: AUC}]}]"
+MALE = "model_specs: [{label_key: male}]\n"
+
+
+@pytest.fixture
+def garbage(tmp_path: Path) -> str:
+    """Examples that an Evaluator cannot read: whoever reads them fails with a DataError."""
+    file = artifacts.Examples(tmp_path / "garbage").shard("eval", 0, 1)
+    file.parent.mkdir(parents=True)
+    file.write_bytes(b"no gzip, no TFRecord, no Example")
+    return str(tmp_path / "garbage")
+
+
+def test_what_fits_is_read(evaluate: Callable[..., Evaluated], garbage: str) -> None:
+    with pytest.raises(DataError, match="record 1 is damaged"):
+        evaluate(f"model_specs: [{{label_key: male}}]\n{METRICS}", examples=garbage)
+
+
+@pytest.mark.parametrize(
+    ("eval_config", "error", "message"),
+    [
+        (
+            f"model_specs: [{{label_key: mael}}]\n{METRICS}",
+            ModelError,
+            "label_key: .* no feature 'mael'; did you mean 'male'",
+        ),
+        (
+            f"model_specs: [{{label_key: male_x, preprocessing_function_names: [transform_features]}}]\n{METRICS}",
+            ModelError,
+            "label_key: the examples and the model's preprocessing functions .* 'male_x'; did you mean 'male_xf'",
+        ),
+        (
+            f"model_specs: [{{label_key: male, example_weight_key: wieght}}]\n{METRICS}",
+            ModelError,
+            "example_weight_key: .* no feature 'wieght'; did you mean 'weight'",
+        ),
+        (
+            f"model_specs: [{{label_key: male, signature_name: serve}}]\n{METRICS}",
+            ModelError,
+            "signature_name: the model has no signature 'serve': expected one of serving_default, transform_features",
+        ),
+        (
+            f"model_specs: [{{label_key: male, preprocessing_function_names: [tft]}}]\n{METRICS}",
+            ModelError,
+            "preprocessing_function_names: the model has no signature 'tft'",
+        ),
+        (
+            f"model_specs: [{{label_key: male}}]\nslicing_specs: [{{feature_keys: [iland]}}]\n{METRICS}",
+            ModelError,
+            "slicing_specs: the examples have no feature 'iland'; did you mean 'island'",
+        ),
+        (
+            f"model_specs: [{{label_key: male}}]\ncross_slicing_specs: [{{baseline_spec: {{}}, "
+            f"slicing_specs: [{{feature_values: {{yaer: '2008'}}}}]}}]\n{METRICS}",
+            ModelError,
+            "cross_slicing_specs: the examples have no feature 'yaer'; did you mean 'year'",
+        ),
+        (
+            "model_specs: [{label_key: male}]\nmetrics_specs: [{metrics: [{class_name: Acu}]}]",
+            ConfigError,
+            "unknown metric 'Acu'; did you mean 'AUC'",
+        ),
+        (
+            MALE + "metrics_specs: [{metrics: [{class_name: AUC, config: '{\"tresholds\": 3}'}]}]",
+            ConfigError,
+            "metrics_specs: .*tresholds",
+        ),
+        (
+            "model_specs: [{label_key: male}]\nmetrics_specs: [{aggregate: {macro_average: true}, "
+            "metrics: [{class_name: AUC}]}]",
+            ConfigError,
+            "metrics_specs: class_weights are required",
+        ),
+        (f"model_specs: [{{}}, {{}}, {{}}]\n{METRICS}", ConfigError, "expected one or two model_specs, received 3"),
+        (f"model_specs: [{{label: male}}]\n{METRICS}", ConfigError, "expected a tfma.EvalConfig: .*label"),
+        ("model_specs { label_key: 'male'", ConfigError, "expected a tfma.EvalConfig"),
+        ("- male", ConfigError, "expected a tfma.EvalConfig"),
+        (" \n", ConfigError, "eval_config is empty"),
+    ],
+)  # fmt: skip
+def test_a_mismatch_is_told_before_anything_is_read(
+    eval_config: str, error: type[UserError], message: str, evaluate: Callable[..., Evaluated], garbage: str
+) -> None:
+    with pytest.raises(error, match=message) as caught:
+        evaluate(eval_config, examples=garbage)
+    assert caught.value.exit_code == 2
+    assert "\n" not in caught.value.message, "one sentence"
+
+
+def test_a_split_that_is_not_there_is_told(evaluate: Callable[..., Evaluated]) -> None:
+    with pytest.raises(DataError, match="split 'holdout' does not exist: expected one of eval, test"):
+        evaluate(f"model_specs: [{{label_key: male}}]\n{METRICS}", example_splits=["eval", "holdout"])
+
+
+def test_a_model_without_a_savedmodel_is_told(
+    evaluate: Callable[..., Evaluated], penguins: Penguins, tmp_path: Path
+) -> None:
+    penguins.models["none"] = tmp_path
+    with pytest.raises(ModelError, match=r"no SavedModel at .*: expected saved_model\.pb, written by run_fn"):
+        evaluate(f"model_specs: [{{label_key: male}}]\n{METRICS}", "none")
+
+
+def test_a_split_without_examples_is_told(evaluate: Callable[..., Evaluated], tmp_path: Path) -> None:
+    records.write(artifacts.Examples(tmp_path / "none").shard("eval", 0, 1), [])
+    with pytest.raises(DataError, match="split eval has no examples to evaluate on"):
+        evaluate(f"model_specs: [{{label_key: male}}]\n{METRICS}", examples=str(tmp_path / "none"))
+
+
+def test_a_metric_that_cannot_take_the_labels_is_told(evaluate: Callable[..., Evaluated]) -> None:
+    with pytest.raises(ModelError, match="a metric does not fit the labels and predictions: "):
+        evaluate(f"model_specs: [{{label_key: mass}}]\n{METRICS}", "mass")
+
+
+def test_the_mean_squared_error_is_what_it_is(evaluate: Callable[..., Evaluated], penguins: Penguins) -> None:
+    """TFMA 0.52 counts the first of several merged accumulators twice; numpy does not."""
+    config = "model_specs: [{label_key: mass}]\nmetrics_specs: [{metrics: [{class_name: MeanSquaredError}]}]"
+    evaluated = evaluate(config, "mass")
+    files = artifacts.Examples(penguins.examples).files("eval")
+    rows = [row for file in files for batch in records.read(file) for row in batch]
+    model = tf.saved_model.load(str(penguins.models["mass"] / "Format-Serving"))
+    predicted = model.signatures["serving_default"](examples=tf.constant(rows))["outputs"].numpy()[:, 0]
+    masses = [tf.train.Example.FromString(row).features.feature["mass"].float_list.value[0] for row in rows]
+    (slices,) = tfma.load_eval_result(str(evaluated.evaluation)).slicing_metrics
+    found = slices[1][""][""]["mean_squared_error"]["doubleValue"]
+    assert found == pytest.approx(np.mean((predicted - np.array(masses)) ** 2), rel=1e-6)
+
+
+def test_the_three_notations_mean_the_same() -> None:
+    notations = [
+        MALE + "metrics_specs: [{metrics: [{class_name: AUC, config: '{\"num_thresholds\": 9}'}]}]",
+        '{"modelSpecs": [{"labelKey": "male"}], '
+        '"metricsSpecs": [{"metrics": [{"className": "AUC", "config": "{\\"num_thresholds\\": 9}"}]}]}',
+        "model_specs { label_key: 'male' } "
+        "metrics_specs { metrics { class_name: 'AUC' config: '{\"num_thresholds\": 9}' } }",
+    ]  # fmt: skip
+    yaml, json, text = map(eval_configs.parse, notations)
+    assert yaml == json == text
+    assert yaml.metrics_specs[0].metrics[0].config == '{"num_thresholds": 9}'

@@ -1,0 +1,196 @@
+"""The Evaluator against TFMA: the same metrics, plots and verdicts for every slice as TFMA's own Beam pipeline."""
+
+import json
+import math
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tensorflow_model_analysis as tfma
+from google.protobuf import json_format
+from tensorflow_model_analysis.utils import config_util
+from tensorflow_model_analysis.writers import metrics_plots_and_validations_writer as writer
+
+from penstock.components.artifacts import Schema
+from penstock.components.evaluator import accumulation
+from penstock.components.evaluator import config as eval_configs
+from tests.components.evaluator.conftest import Evaluated, Penguins
+
+SLICES = """
+slicing_specs: [{}, {feature_keys: [island]}, {feature_keys: [island, year]}, {feature_keys: [sex]},
+  {feature_values: {sex: male}}, {feature_keys: [species], feature_values: {year: "2008"}}]
+"""
+BINARY = """
+metrics: [{class_name: ExampleCount}, {class_name: AUC}, {class_name: BinaryAccuracy}, {class_name: Precision},
+  {class_name: Recall, config: '{"thresholds": [0.3, 0.7]}'}, {class_name: Calibration}, {class_name: MeanLabel},
+  {class_name: MeanPrediction}, {class_name: MatthewsCorrelationCoefficient}, {class_name: BinaryCrossentropy},
+  {class_name: ConfusionMatrixAtThresholds, config: '{"thresholds": [0.25, 0.5]}'}, {class_name: CalibrationPlot},
+  {class_name: ConfusionMatrixPlot}, {class_name: FalsePositives}]
+"""
+MULTICLASS = """
+metrics: [{class_name: SparseCategoricalAccuracy}, {class_name: SparseCategoricalCrossentropy},
+  {class_name: MultiClassConfusionMatrixPlot}, {class_name: ExampleCount}]
+"""
+REGRESSION = """
+metrics: [{class_name: MeanSquaredError}, {class_name: RootMeanSquaredError}, {class_name: MeanAbsoluteError},
+  {class_name: SquaredPearsonCorrelation}, {class_name: MeanLabel}, {class_name: MeanPrediction},
+  {class_name: MeanAbsolutePercentageError}, {class_name: Calibration}]
+"""
+BASELINE = "model_specs: [{name: candidate, label_key: male}, {name: base, label_key: male, is_baseline: true}]"
+
+# The models that a case evaluates, and its EvalConfig.
+CASES: dict[str, tuple[tuple[str, ...], str]] = {
+    "binary": (("sex",), f"model_specs: [{{label_key: male}}]\nmetrics_specs: [{{{BINARY}}}]{SLICES}"),
+    "weighted": (
+        ("sex",),
+        "model_specs: [{label_key: male, example_weight_key: weight}]\n"
+        f"metrics_specs: [{{{BINARY.replace('}]', '}, {class_name: WeightedExampleCount}]')}}}]{SLICES}",
+    ),
+    "multi-class": (
+        ("species",),
+        f"model_specs: [{{label_key: species_id}}]\nmetrics_specs: [{{{MULTICLASS}}}, "
+        "{binarize: {class_ids: {values: [0, 2]}}, metrics: [{class_name: AUC}, {class_name: Precision}]}, "
+        "{aggregate: {macro_average: true, class_weights: {0: 1, 1: 1, 2: 1}}, metrics: [{class_name: AUC}]}, "
+        "{binarize: {top_k_list: {values: [1, 2]}}, metrics: [{class_name: Precision}, {class_name: Recall}]}]"
+        f"{SLICES}",
+    ),
+    "regression": (("mass",), f"model_specs: [{{label_key: mass}}]\nmetrics_specs: [{{{REGRESSION}}}]{SLICES}"),
+    "baseline": (("sex", "worse"), f"{BASELINE}\nmetrics_specs: [{{{BINARY}}}]{SLICES}"),
+    "one output of two": (
+        ("both",),
+        f"model_specs: [{{label_key: male, prediction_key: sex}}]\nmetrics_specs: [{{{BINARY}}}]{SLICES}",
+    ),
+    "two outputs": (
+        ("both",),
+        "model_specs: [{label_keys: {sex: male, species: species_id}}]\n"
+        "metrics_specs: [{output_names: [sex], metrics: [{class_name: AUC}]}, "
+        f"{{output_names: [species], metrics: [{{class_name: SparseCategoricalAccuracy}}]}}]{SLICES}",
+    ),
+    "transformed label": (
+        ("sex",),
+        "model_specs: [{label_key: male_xf, preprocessing_function_names: [transform_features]}]\n"
+        f"metrics_specs: [{{{BINARY}}}]{SLICES}",
+    ),
+    "cross slices": (
+        ("sex",),
+        f"model_specs: [{{label_key: male}}]\nmetrics_specs: [{{{BINARY}}}]\n"
+        "slicing_specs: [{}]\ncross_slicing_specs: [{baseline_spec: {feature_values: {island: Biscoe}}, "
+        "slicing_specs: [{feature_keys: [species]}, {feature_values: {island: Dream}}]}]",
+    ),
+}
+# Why an evaluation goes through Beam as a whole, and what makes it so.
+BEAM = {
+    "a query key": "model_specs: [{label_key: male}]\nslicing_specs: [{}]\n"
+    "metrics_specs: [{query_key: island, metrics: [{class_name: QueryStatistics}, "
+    '{class_name: NDCG, config: \'{"gain_key": "year", "top_k_list": [3]}\'}]}]',
+    "small slices": f"model_specs: [{{label_key: male}}]\nmetrics_specs: [{{{BINARY}}}]{SLICES}"
+    "options: {min_slice_size: 40}",
+}
+
+
+def oracle(penguins: Penguins, models: tuple[str, ...], config: str, output: Path, **options: Any) -> None:
+    """Evaluates with TFMA alone, as TFX's Evaluator calls it."""
+    parsed = eval_configs.parse(config)
+    completed = config_util.update_eval_config_with_defaults(parsed, has_baseline=len(models) > 1, rubber_stamp=True)
+    folders = [str(penguins.models[model] / "Format-Serving") for model in models]
+    shared = [
+        tfma.default_eval_shared_model(eval_saved_model_path=folder, model_name=spec.name, eval_config=completed)
+        for folder, spec in zip(folders, completed.model_specs, strict=True)
+    ]
+    tfma.run_model_analysis(
+        eval_shared_model=shared if len(shared) > 1 else shared[0],
+        eval_config=completed,
+        data_location=penguins.pattern,
+        output_path=str(output),
+        schema=Schema(penguins.schema).read(),
+        **options,
+    )
+
+
+def contents(evaluation: Path) -> dict[tuple[str, str, str], Any]:
+    """Returns every metric and plot by kind, slice and key."""
+    found: dict[tuple[str, str, str], Any] = {}
+    for kind, load, field in (
+        ("metric", writer.load_and_deserialize_metrics, "metric_keys_and_values"),
+        ("plot", writer.load_and_deserialize_plots, "plot_keys_and_values"),
+    ):
+        for part in load(str(evaluation)):
+            for entry in getattr(part, field):
+                key = (kind, _text(part.slice_key) + _text(part.cross_slice_key), _text(entry.key))
+                assert key not in found
+                found[key] = json_format.MessageToDict(entry.value)
+    return found
+
+
+def _text(message: Any) -> str:
+    return json_format.MessageToJson(message, indent=None, sort_keys=True)
+
+
+def assert_equal(ours: Any, theirs: Any, where: Any) -> None:
+    if isinstance(theirs, dict):
+        assert ours.keys() == theirs.keys(), where
+        for key in theirs:
+            assert_equal(ours[key], theirs[key], (where, key))
+    elif isinstance(theirs, list):
+        assert len(ours) == len(theirs), where
+        for number, pair in enumerate(zip(ours, theirs, strict=True)):
+            assert_equal(*pair, (where, number))
+    elif isinstance(theirs, float) and not math.isnan(theirs):
+        assert ours == pytest.approx(theirs, rel=1e-6, abs=1e-9), where
+    else:
+        assert str(ours) == str(theirs), where
+
+
+def numbers(value: Any) -> Iterator[float]:
+    if isinstance(value, dict | list):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from numbers(inner)
+    elif isinstance(value, float):
+        yield value
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_metrics_and_plots_are_tfmas(
+    case: str, penguins: Penguins, evaluate: Callable[..., Evaluated], tmp_path: Path
+) -> None:
+    models, config = CASES[case]
+    evaluated = evaluate(config, *models)
+    oracle(penguins, models, config, tmp_path / "oracle")
+    ours, theirs = contents(evaluated.evaluation), contents(tmp_path / "oracle")
+    assert ours.keys() == theirs.keys()
+    assert len(theirs) > 4
+    assert len({round(number, 6) for value in theirs.values() for number in numbers(value)}) > 4, "values that differ"
+    for key in theirs:
+        assert_equal(ours[key], theirs[key], key)
+    loaded = tfma.load_eval_result(str(evaluated.evaluation), model_name="candidate" if len(models) > 1 else None)
+    assert {str(name) for name, _ in loaded.slicing_metrics} >= {"()"}
+
+
+@pytest.mark.parametrize("case", BEAM)
+def test_what_is_not_additive_goes_through_beam(
+    case: str, penguins: Penguins, evaluate: Callable[..., Evaluated], tmp_path: Path
+) -> None:
+    assert accumulation.reason_for_beam(eval_configs.parse(BEAM[case]), [], None)
+    evaluated = evaluate(BEAM[case], "sex")
+    oracle(penguins, ("sex",), BEAM[case], tmp_path / "oracle")
+    ours, theirs = contents(evaluated.evaluation), contents(tmp_path / "oracle")
+    assert ours.keys() == theirs.keys()
+    assert theirs
+    for key in theirs:
+        assert_equal(ours[key], theirs[key], key)
+
+
+def test_the_results_are_the_same_for_any_number_of_workers(penguins: Penguins, tmp_path: Path) -> None:
+    models, config = CASES["binary"]
+    written = []
+    for workers in (1, 3):
+        outputs = {name: str(tmp_path / str(workers) / name) for name in ("evaluation", "blessing", "validation")}
+        inputs = {"examples": str(penguins.examples), "schema": str(penguins.schema), "engine": f"local:{workers}"}
+        arguments = {**inputs, **outputs, "eval_config": config, "model": str(penguins.models[models[0]])}
+        program = [sys.executable, "-m", "penstock.components.evaluator.executor", json.dumps(arguments)]
+        subprocess.run(program, check=True, capture_output=True)
+        written.append(contents(Path(outputs["evaluation"])))
+    assert written[0] == written[1]
