@@ -34,20 +34,9 @@ from tfx_bsl.tfxio import tensor_adapter, tf_example_record
 
 from penstock.components import records
 from penstock.components.errors import ModelError
+from penstock.components.evaluator import tfma_defects
 
-
-def _merge_each_once(self: Any, accumulators: Any, *_: Any) -> tuple[Any, ...]:
-    """Merges the accumulators of each computation.
-
-    TFMA's combiners of mean errors, cross entropies, flips and cosines take the first accumulator by
-    `next(iter(accumulators))` and then go over all of them: of a sequence, which is what Beam gives them, they count
-    the first twice. An iterator is gone through once. In the class itself, so that what goes through Beam is right too.
-    """
-    parts = zip(*accumulators, strict=True)
-    return tuple(combiner.merge_accumulators(iter(part)) for combiner, part in zip(self._combiners, parts, strict=True))
-
-
-evaluator._ComputationsCombineFn.merge_accumulators = _merge_each_once
+tfma_defects.mend()
 
 # Beam infers narrower types from created values than TFMA declares.
 BEAM_OPTIONS = ("--runner=DirectRunner", "--direct_running_mode=in_memory", "--no_pipeline_type_check")

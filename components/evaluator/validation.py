@@ -29,14 +29,17 @@ class Reason:
 def reasons(config: Any, evaluation: str) -> tuple[bool, list[dict[str, Any]]]:
     """Returns TFMA's verdict on the evaluation at that path, and its reasons: failures, then the overall slice."""
     verdict = tfma.load_validation_result(evaluation)
-    found = list(_reasons(config, evaluation, verdict)) + list(_missing(verdict))
+    found = [*_reasons(config, evaluation, verdict), *_missing(verdict)]
+    if not verdict.validation_ok and all(reason.passed for reason in found):
+        found.append(Reason("", OVERALL, None, "", False, "TFMA does not validate the model, and does not say why"))
     found.sort(key=lambda reason: (reason.passed, reason.slice != OVERALL))
     return bool(verdict.validation_ok), [asdict(reason) for reason in found]
 
 
 def _reasons(config: Any, evaluation: str, verdict: validation_result_pb2.ValidationResult) -> Iterator[Reason]:
+    """Yields a reason for each threshold in each slice that it applies to."""
     failures = {
-        (_slice_name(part.slice_key), failure.metric_key.SerializeToString(deterministic=True))
+        (_slice_name(part), _identity(failure.metric_key), _bound(_threshold(failure)))
         for part in verdict.metric_validations_per_slice
         for failure in part.failures
     }
@@ -48,17 +51,23 @@ def _reasons(config: Any, evaluation: str, verdict: validation_result_pb2.Valida
             continue
         proto = key.to_proto()
         for part in slices:
-            value = _value(part, proto)
-            name = _slice_name(part.slice_key)
-            for spec, threshold in pairs:
-                if _applies(spec, part.slice_key):
-                    failed = (name, proto.SerializeToString(deterministic=True)) in failures
-                    yield _reason(key, name, value, threshold, not failed)
+            name = _slice_name(part)
+            applying = {_bound(threshold) for spec, threshold in pairs if _applies(spec, part)}
+            for bound in sorted(applying):
+                yield _reason(key, name, _value(part, proto), bound, (name, _identity(proto), bound) not in failures)
 
 
-def _reason(key: Any, slice_name: str, value: float | None, threshold: Any, passed: bool) -> Reason:
+def _identity(key: Any) -> bytes:
+    return bytes(key.SerializeToString(deterministic=True))
+
+
+def _threshold(failure: Any) -> Any:
+    threshold = failure.metric_threshold
+    return threshold.change_threshold if threshold.HasField("change_threshold") else threshold.value_threshold
+
+
+def _reason(key: Any, slice_name: str, value: float | None, bound: str, passed: bool) -> Reason:
     metric = f"{key.name} minus the baseline's" if key.is_diff else key.name
-    bound = _bound(threshold)
     measured = "was not computed" if value is None else f"is {value:.4g}"
     where = "over all examples" if slice_name == OVERALL else f"for {slice_name}"
     verdict = "as asked" if passed else "but it should be"
@@ -66,10 +75,18 @@ def _reason(key: Any, slice_name: str, value: float | None, threshold: Any, pass
 
 
 def _missing(verdict: validation_result_pb2.ValidationResult) -> Iterator[Reason]:
-    for spec in verdict.missing_slices:
-        name = ", ".join([*spec.feature_keys, *(f"{key}={value}" for key, value in spec.feature_values.items())])
-        sentence = f"no example is in the slice {name or OVERALL}, which has a threshold"
-        yield Reason("", name or OVERALL, None, "", False, sentence)
+    names = [_spec_name(spec) for spec in verdict.missing_slices]
+    for crossing in verdict.missing_cross_slices:
+        compared = " or ".join(map(_spec_name, crossing.slicing_specs))
+        names.append(f"{compared} against {_spec_name(crossing.baseline_spec)}")
+    for name in names:
+        sentence = f"no example is in the slice {name}, which has a threshold"
+        yield Reason("", name, None, "", False, sentence)
+
+
+def _spec_name(spec: config_pb2.SlicingSpec) -> str:
+    parts = [*spec.feature_keys, *(f"{key}={value}" for key, value in spec.feature_values.items())]
+    return ", ".join(parts) or OVERALL
 
 
 def _bound(threshold: Any) -> str:
@@ -99,16 +116,27 @@ def _value(part: metrics_for_slice_pb2.MetricsForSlice, key: Any) -> float | Non
     return None
 
 
-def _applies(spec: Any, slice_key: metrics_for_slice_pb2.SliceKey) -> bool:
-    if spec is None:
-        return True
-    if isinstance(spec, config_pb2.CrossSlicingSpec):
-        return False
-    applicable = slicer_lib.SingleSliceSpec(spec=spec).is_slice_applicable(slicer_lib.deserialize_slice_key(slice_key))
-    return bool(applicable)
+def _applies(spec: Any, part: metrics_for_slice_pb2.MetricsForSlice) -> bool:
+    """Whether a threshold for `spec` (None: for all slices) is one for this slice, or for this pair of slices."""
+    crossed = part.HasField("cross_slice_key")
+    if spec is None or crossed != isinstance(spec, config_pb2.CrossSlicingSpec):
+        return spec is None and not crossed
+    if crossed:
+        key = slicer_lib.deserialize_cross_slice_key(part.cross_slice_key)
+        return bool(slicer_lib.is_cross_slice_applicable(cross_slice_key=key, cross_slicing_spec=spec))
+    key = slicer_lib.deserialize_slice_key(part.slice_key)
+    return bool(slicer_lib.SingleSliceSpec(spec=spec).is_slice_applicable(key))
 
 
-def _slice_name(slice_key: metrics_for_slice_pb2.SliceKey) -> str:
+def _slice_name(part: Any) -> str:
+    """The name of a slice, or of a pair of slices, for a MetricsForSlice or a MetricsValidationForSlice."""
+    if part.HasField("cross_slice_key"):
+        pair = part.cross_slice_key
+        return f"{_key_name(pair.comparison_slice_key)} against {_key_name(pair.baseline_slice_key)}"
+    return _key_name(part.slice_key)
+
+
+def _key_name(slice_key: metrics_for_slice_pb2.SliceKey) -> str:
     parts = []
     for single in slice_key.single_slice_keys:
         value = getattr(single, single.WhichOneof("kind") or "bytes_value")
