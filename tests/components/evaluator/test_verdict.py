@@ -10,6 +10,7 @@ import tensorflow_model_analysis as tfma
 from kfp import dsl, local
 
 from penstock.components.artifacts import ModelBlessing
+from penstock.components.errors import ModuleError
 from penstock.components.evaluator.component import evaluator
 from tests.components.evaluator.conftest import ENGINE, Evaluated, Penguins
 
