@@ -9,6 +9,7 @@ import hashlib
 import importlib
 import importlib.util
 import inspect
+import os
 import sys
 import traceback
 from collections.abc import Callable
@@ -115,13 +116,14 @@ def call[Returned](what: str, user_function: Callable[..., Returned], *args: Any
 
 
 def user_lines(error: BaseException) -> str:
-    """Returns the frames of a traceback that are neither ours nor an installed package's."""
+    """Returns the frames of a traceback that are neither ours nor an installed package's (compiled: a bare name)."""
     root = Path(__file__).resolve().parent.parent
     ours = tuple(f"{root / name}/" for name in ("components", "pipelines", "trainer"))
     frames = [
         frame
         for frame in traceback.extract_tb(error.__traceback__)
         if not frame.filename.startswith(("<frozen", *ours))
+        and os.path.isabs(frame.filename)
         and not any(part in frame.filename for part in ("/site-packages/", "/lib/python3"))
     ]
     return "".join(traceback.format_list(frames)).rstrip()

@@ -20,6 +20,7 @@ import numpy as np
 import pyarrow as pa
 import tensorflow_model_analysis as tfma
 from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from tensorflow_metadata.proto.v0 import schema_pb2
 from tensorflow_model_analysis import constants
 from tensorflow_model_analysis.api import model_eval_lib
@@ -38,8 +39,6 @@ from penstock.components.evaluator import tfma_defects
 
 tfma_defects.mend()
 
-# Beam infers narrower types from created values than TFMA declares.
-BEAM_OPTIONS = ("--runner=DirectRunner", "--direct_running_mode=in_memory", "--no_pipeline_type_check")
 _BATCH_SIZE = 4096
 _STRIPE_BYTES = 1 << 20
 _MOST_STRIPES = 4  # every one of them reads the whole file
@@ -64,6 +63,14 @@ class Accumulators:
 
     rows: int
     slices: dict[SliceKey, Any]
+
+
+def beam_pipeline() -> beam.Pipeline:
+    """Returns a pipeline that runs in this process: Beam's default runner would fetch a server from the network first.
+
+    Types are not checked: Beam infers narrower ones from created values than TFMA declares.
+    """
+    return beam.Pipeline(runner=FnApiRunner(), options=PipelineOptions(["--no_pipeline_type_check"]))
 
 
 def reason_for_beam(config: Any, models: Sequence[Any], module: Any) -> str | None:
@@ -171,7 +178,7 @@ def write(slices: dict[SliceKey, Any], config: Any, schema: schema_pb2.Schema | 
         list(config.cross_slicing_specs),
         baseline.name if baseline else None,
     )
-    with beam.Pipeline(options=PipelineOptions(list(BEAM_OPTIONS))) as pipeline:
+    with beam_pipeline() as pipeline:
         sliced = (
             pipeline
             | "Slices" >> beam.Create(list(slices.items()))
@@ -272,7 +279,7 @@ def _extracts(shard: Shard, config: Any, schema: schema_pb2.Schema | None) -> li
         eval_shared_model=shared, eval_config=config, tensor_adapter_config=adapter_config(schema)
     )
     _collected.clear()
-    with beam.Pipeline(options=PipelineOptions(list(BEAM_OPTIONS))) as pipeline:
+    with beam_pipeline() as pipeline:
         # Beam pickles and compresses created values, so the data is read inside.
         extracts = pipeline | beam.Create([shard]) | beam.FlatMap(_batches) | tfma.BatchedInputsToExtracts()
         for extractor in extractors[:-2]:  # the last two split batches and find the slices of each example

@@ -12,12 +12,11 @@ from typing import Any
 
 import apache_beam as beam
 import tensorflow_model_analysis as tfma
-from apache_beam.options.pipeline_options import PipelineOptions
 
 from penstock.components import artifacts, modules, progress, records, storage
 from penstock.components.engines import Engine, open_engine
-from penstock.components.errors import DataError, ModelError
-from penstock.components.evaluator import accumulation
+from penstock.components.errors import DataError, ModelError, PenstockError
+from penstock.components.evaluator import accumulation, diagnosis
 from penstock.components.evaluator import config as eval_configs
 from penstock.components.evaluator import validation as validations
 
@@ -65,7 +64,15 @@ def run(
         if not any(next(records.read(path, batch_size=1), None) for path in files):
             raise DataError(f"split {', '.join(splits)} has no examples to evaluate on")
         folders = _folders(config, candidate, baseline)
-        counts["rows"] = _evaluate(files, read_schema, config, folders, module, evaluation, engine_)
+        try:
+            counts["rows"] = _evaluate(files, read_schema, config, folders, module, evaluation, engine_)
+        except (PenstockError, OSError):
+            raise
+        except Exception as error:
+            told = diagnosis.failed_signature(config, folders, files)
+            if told is None:
+                raise
+            raise told from error
         blessed, reasons = _verdict(config, evaluation)
     document = {
         "blessed": blessed,
@@ -154,7 +161,7 @@ def _evaluate_with_beam(files: list[Path], schema: Any, config: Any, shared: Any
     read = functools.partial(
         accumulation.example_batches, schema=schema.SerializeToString() if schema is not None else None
     )
-    with beam.Pipeline(options=PipelineOptions(list(accumulation.BEAM_OPTIONS))) as pipeline:
+    with accumulation.beam_pipeline() as pipeline:
         evaluate = tfma.ExtractEvaluateAndWriteResults(
             eval_shared_model=shared,
             eval_config=config,

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import apache_beam as beam
 import pyarrow as pa
+from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from tensorflow_data_validation import types
 from tensorflow_data_validation.statistics.generators.lift_stats_generator import LiftStatsGenerator
 from tensorflow_data_validation.statistics.stats_options import StatsOptions
@@ -43,7 +44,7 @@ def add(
         return bytes(dataset.SerializeToString(deterministic=True))
 
     with tempfile.TemporaryDirectory() as folder:
-        with beam.Pipeline(runner="DirectRunner") as pipeline:
+        with beam.Pipeline(runner=FnApiRunner()) as pipeline:
             lift = pipeline | beam.Create(list(shards), reshuffle=False) | beam.FlatMap(read) | generator.ptransform
             lift | beam.MapTuple(serialize) | beam.io.WriteToTFRecord(f"{folder}/lift", num_shards=1)
         written = sorted(record for path in Path(folder).iterdir() for batch in records.read(path) for record in batch)

@@ -7,12 +7,15 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tensorflow_model_analysis as tfma
+from google.protobuf import text_format
+from tensorflow_metadata.proto.v0 import schema_pb2
 
 from penstock.components import artifacts, records
 from penstock.components.errors import ConfigError, DataError, ModelError, UserError
 from penstock.components.evaluator import config as eval_configs
 from tests.components.evaluator.conftest import Evaluated, Penguins
 
+SCHEMA = "feature { name: 'male' type: INT } feature { name: 'year' type: FLOAT }"
 METRICS = "metrics_specs: [{metrics: [{class_name: AUC}]}]"
 MALE = "model_specs: [{label_key: male}]\n"
 
@@ -124,6 +127,37 @@ def test_a_split_without_examples_is_told(evaluate: Callable[..., Evaluated], tm
 def test_a_metric_that_cannot_take_the_labels_is_told(evaluate: Callable[..., Evaluated]) -> None:
     with pytest.raises(ModelError, match="a metric does not fit the labels and predictions: "):
         evaluate(f"model_specs: [{{label_key: mass}}]\n{METRICS}", "mass")
+
+
+@pytest.mark.parametrize("baseline", [None, "worse"])
+def test_examples_that_a_model_cannot_take_are_told(
+    baseline: str | None, evaluate: Callable[..., Evaluated], write_examples: Callable[..., Path]
+) -> None:
+    """The years are fractions here, as where one row lacks its year, and the models were trained on integers."""
+    examples = write_examples({"eval": {"male": [1, 0], "year": [2007.0, 2008.5]}})
+    schema = artifacts.Schema(examples / "schema")
+    schema.write(text_format.Parse(SCHEMA, schema_pb2.Schema()))
+    config = f"model_specs: [{{label_key: male}}]\n{METRICS}"
+    with pytest.raises(ModelError, match=r"model cannot take these examples: signature .*year.*expected type: int64"):
+        evaluate(config, "sex", baseline, examples=str(examples), schema=str(schema.root))
+
+
+def test_a_baseline_that_cannot_take_the_examples_is_named(
+    evaluate: Callable[..., Evaluated], penguins: Penguins, tmp_path: Path
+) -> None:
+    class Older(tf.Module):
+        @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
+        def serve(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
+            feature = tf.io.FixedLenFeature([], tf.float32)
+            return {"outputs": tf.io.parse_example(examples, {"year": feature})["year"][:, None]}
+
+    older = Older()
+    folder = artifacts.Model(tmp_path / "older").serving
+    tf.saved_model.save(older, str(folder), signatures={"serving_default": older.serve})
+    penguins.models["older"] = tmp_path / "older"
+    expected = f"the baseline model at {folder} cannot take these examples: .*year.*; for data of another"
+    with pytest.raises(ModelError, match=expected):
+        evaluate(f"{MALE}{METRICS}", "sex", "older")
 
 
 def test_the_mean_squared_error_is_what_it_is(evaluate: Callable[..., Evaluated], penguins: Penguins) -> None:
