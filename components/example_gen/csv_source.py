@@ -127,7 +127,7 @@ def plan(
     for path, (others, _) in headers.items():
         _check_same_header(first, names, path, others)
     if label:
-        labels.require_column(label, names, str(first))
+        labels.require_column(label, names, str(first) + _other_delimiter(names))
     size = min(_PIECE, sources.shard_bytes(copy.stat().st_size for copy in copies.values()))
     pieces = {
         split: [
@@ -174,6 +174,12 @@ def _header(path: Path, name: str, options: CsvOptions) -> tuple[tuple[str, ...]
     names = next(csv.reader([text], delimiter=options.delimiter, quotechar=options.quote_char), [])
     _check_names(names, f"{name}, line 1")
     return tuple(names), end
+
+
+def _other_delimiter(names: tuple[str, ...]) -> str:
+    """Says what the delimiter may be where the whole header is one name."""
+    found = [delimiter for delimiter in ";\t|" if len(names) == 1 and delimiter in names[0]]
+    return f" (one column: is the CSV option delimiter {found[0]!r}?)" if found else ""
 
 
 def _check_names(names: list[str] | tuple[str, ...], where: str) -> None:

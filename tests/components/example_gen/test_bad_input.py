@@ -81,6 +81,11 @@ def test_a_mistake_far_into_a_file_of_many_shards_has_its_line(
     fails(generate, folder({"a.csv": "\n".join(lines)}), "a.csv, line 40002: expected 2 cells", engine="local:2")
 
 
+def test_another_delimiter_is_guessed(generate: Generate, folder: Folder) -> None:
+    root = folder({"a.csv": "x;label\n1;a\n2;b\n"})
+    fails(generate, root, r"a.csv \(one column: is the CSV option delimiter ';'\?\): label 'label' does", label="label")
+
+
 def test_a_wrong_encoding_has_its_line(generate: Generate, folder: Folder) -> None:
     root = folder({"a.csv": b"x,y\n1,a\n2,\x81\n"})
     fails(
