@@ -48,12 +48,12 @@ def compile_config(config: Config, target: Target, path: Path) -> Compiled:
         package = Path(folder) / "pipeline.yaml"
         compiler.Compiler().compile(training_pipeline(config, published), str(package))
         text = package.read_text(encoding="utf-8")
-    storage.write_text(path, _targeted(text, target))
+    storage.write_text(path, _targeted(text, target, config))
     return Compiled(path, parameters(config, published), published.sources)
 
 
-def _targeted(text: str, target: Target) -> str:
+def _targeted(text: str, target: Target, config: Config) -> str:
     """Puts the target's choices into an IR. The comment above it, which lists the inputs, stays."""
     comment = "".join(line for line in text.splitlines(keepends=True) if line.startswith("#"))
-    documents = [target.apply(document) for document in yaml.load_all(text, _LOADER)]
+    documents = target.apply(yaml.load(text, _LOADER), config)
     return comment + yaml.dump_all(documents, Dumper=_DUMPER, sort_keys=True, allow_unicode=True)

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, PositiveInt, model_validator
 
 from penstock.pipelines import config_file
+from penstock.pipelines.deployment import ByComponent, Kubernetes, Resources
 from penstock.pipelines.evaluation import Evaluation
 from penstock.pipelines.section import AnyPath, ExistingFile, ExistingPath, Section, is_remote
 
@@ -260,6 +261,15 @@ class Config(Section):
         default="local",
         pattern=r"^local(:[1-9][0-9]*)?$",
         description="What maps the heavy steps over their shards: local, a worker for each core, or local:N.",
+    )
+    image: str | None = Field(
+        default=None, description="The image of the tasks on Kubeflow and Vertex, with its registry and tag or digest."
+    )
+    resources: ByComponent[Resources] = Field(
+        default=ByComponent[Resources](), description="What the components' containers may use, by component."
+    )
+    kubernetes: ByComponent[Kubernetes] | None = Field(
+        default=None, description="What only Kubeflow knows of the components' pods, by component."
     )
     pipeline_root: AnyPath = Field(description="The folder of all runs. By default runs/<name> beside this file.")
 

@@ -1,4 +1,4 @@
-"""What a target decides of a pipeline, in one place: the image, resources, and the accelerators' names.
+"""What a target decides of a pipeline, in one place: the image, resources, the accelerators' names, the platform.
 
 A pipeline is compiled once, without a target in mind; `Target.apply` then puts the target's choices into the compiled
 pipeline (the IR). After masking them, the IR of all targets is equal.
@@ -7,58 +7,92 @@ pipeline (the IR). After masking them, the IR of all targets is equal.
 import copy
 import difflib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
+
+from kfp.compiler import compiler_utils
 
 from penstock.components import wrapper
 from penstock.components.errors import ConfigError
+from penstock.pipelines.config import Config
+from penstock.pipelines.deployment import Resources
 
-
-@dataclass(frozen=True)
-class Resources:
-    """What a component's container may use: CPUs ("4", "500m"), memory ("16G"), accelerators and their number."""
-
-    cpu: str = ""
-    memory: str = ""
-    accelerator_type: str = ""
-    accelerator_count: int = 0
-
-    def ir(self) -> dict[str, Any]:
-        """Returns them as the IR's ResourceSpec."""
-        spec: dict[str, Any] = {}
-        if self.cpu:
-            spec["resourceCpuLimit"] = self.cpu
-        if self.memory:
-            spec["resourceMemoryLimit"] = self.memory
-        if self.accelerator_count:
-            accelerator = {"resourceType": self.accelerator_type, "resourceCount": str(self.accelerator_count)}
-            spec["accelerator"] = accelerator
-        return spec
+_VERTEX_ACCELERATORS = {
+    "T4": "NVIDIA_TESLA_T4",
+    "P4": "NVIDIA_TESLA_P4",
+    "P100": "NVIDIA_TESLA_P100",
+    "V100": "NVIDIA_TESLA_V100",
+    "L4": "NVIDIA_L4",
+    "A100": "NVIDIA_TESLA_A100",
+    "A100_80GB": "NVIDIA_A100_80GB",
+    "H100": "NVIDIA_H100_80GB",
+    "H200": "NVIDIA_H200_141GB",
+    "B200": "NVIDIA_B200",
+}
 
 
 @dataclass(frozen=True)
 class Target:
-    """Where a pipeline runs. `resources` are by the component's name, as in "trainer"."""
+    """Where a pipeline runs.
+
+    Args:
+        name: The name on the command line.
+        accelerators: The target's names of accelerators by ours; None where tasks take what the machine has.
+        kubernetes: Whether the settings of Kubernetes mean something there.
+    """
 
     name: str
-    image: str
-    resources: Mapping[str, Resources] = field(default_factory=dict)
+    accelerators: Mapping[str, str] | None = None
+    kubernetes: bool = False
 
-    def apply(self, spec: Mapping[str, Any]) -> dict[str, Any]:
-        """Returns a copy of the IR with the target's image and resources in it."""
+    def apply(self, spec: Mapping[str, Any], config: Config) -> list[dict[str, Any]]:
+        """Returns the documents of the target's IR: a copy of the pipeline's with the image and resources in it, and
+        that of the platform, if the configuration has settings for one."""
+        self._check(config)
         applied: dict[str, Any] = copy.deepcopy(dict(spec))
+        components: dict[str, str] = {}
         for label, executor in applied.get("deploymentSpec", {}).get("executors", {}).items():
             if "container" in executor:
-                executor["container"]["image"] = self.image
-                resources = self.resources.get(label.removeprefix("exec-").replace("-", "_"), Resources()).ir()
-                if resources:
-                    executor["container"]["resources"] = resources
-        return applied
+                components[label] = label.removeprefix("exec-").replace("-", "_")
+                executor["container"]["image"] = self.image(config)
+                resources = config.resources.of(components[label])
+                if resources and self.accelerators is not None:
+                    executor["container"]["resources"] = self._resources(resources)
+        if not self.kubernetes or config.kubernetes is None:
+            return [applied]
+        from penstock.pipelines import kubernetes
+
+        return [applied, kubernetes.platform(components, config.kubernetes)]
+
+    def image(self, config: Config) -> str:
+        """The image of all tasks. The local run reads none: its tasks are processes of the environment that runs it."""
+        return wrapper.IMAGE if self.accelerators is None else config.image or wrapper.IMAGE
+
+    def _check(self, config: Config) -> None:
+        if config.kubernetes is not None and self.accelerators is not None and not self.kubernetes:
+            raise ConfigError(
+                f"kubernetes: target {self.name} does not run on Kubernetes and cannot do what these settings ask: "
+                "compile for kubeflow, or leave them out (--set kubernetes=null)"
+            )
+
+    def _resources(self, resources: Resources) -> dict[str, Any]:
+        """Returns the IR's ResourceSpec, with the numbers that older servers read beside the texts of newer ones."""
+        spec: dict[str, Any] = {}
+        if resources.cpu is not None:
+            spec |= {"cpuLimit": resources.cpu, "resourceCpuLimit": f"{resources.cpu:g}"}
+        if resources.memory:
+            gigabytes = compiler_utils._memory_to_float(resources.memory)
+            spec |= {"memoryLimit": gigabytes, "resourceMemoryLimit": resources.memory}
+        if resources.accelerator and self.accelerators is not None:
+            kind, count = self.accelerators[resources.accelerator.type], str(resources.accelerator.count)
+            spec["accelerator"] = {"type": kind, "resourceType": kind, "count": count, "resourceCount": count}
+        return spec
 
 
-# The local run reads no image and no resources: tasks are processes of the environment that runs them.
-LOCAL = Target("local", wrapper.IMAGE)
-TARGETS = {target.name: target for target in (LOCAL,)}
+LOCAL = Target("local")
+KUBEFLOW = Target("kubeflow", dict.fromkeys(_VERTEX_ACCELERATORS, "nvidia.com/gpu"), kubernetes=True)
+VERTEX = Target("vertex", _VERTEX_ACCELERATORS)
+TARGETS = {target.name: target for target in (LOCAL, KUBEFLOW, VERTEX)}
 
 
 def named(name: str) -> Target:

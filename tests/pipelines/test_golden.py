@@ -1,18 +1,23 @@
-"""The compiled pipelines of the examples and of a new project, as they were committed.
+"""The compiled pipelines of the examples and of a new project, as they were committed, for every target.
 
-`python tests/pipelines/test_golden.py` writes them anew. Paths, the image and what each component's own file says (its
-source and its docstring) are masked: what is compared is the graph, its parameters, and the components' interfaces.
+`python tests/pipelines/test_golden.py` writes them anew. Paths, what a target decides (image, resources, platform) and
+what each component's own file says (its source and its docstring) are masked: what is compared is the graph, its
+parameters, and the components' interfaces, and those are the same for all targets. What a target decides is compared
+apart, for a configuration with settings of every kind: deployment-<target>.yaml.
 """
 
 import importlib.util
 import sys
 import tempfile
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from penstock.components import wrapper
 from penstock.pipelines import config as configs
 from penstock.pipelines import init, targets
 from penstock.pipelines.compile import compile_config
@@ -26,18 +31,33 @@ CONFIGS = {
 }
 
 
-def masked(name: str, folder: Path) -> str:
-    """Returns the IR of a configuration without what differs between machines and versions."""
-    config_file = CONFIGS[name]
+DEPLOYMENT = [
+    "image=registry.example/penstock-python:1.2@sha256:0123",
+    "resources.default={cpu: 2, memory: 8G}",
+    "resources.trainer={cpu: 7.5, memory: 32Gi, accelerator: {type: A100_80GB, count: 2}}",
+]
+KUBERNETES = [
+    "kubernetes.default={image_pull_secrets: [registry], image_pull_policy: IfNotPresent, "
+    "secrets: [{name: database, env: {password: DB_PASSWORD}}, {name: files, mount: /secrets, optional: true}]}",
+    "kubernetes.trainer={node_selector: {pool: gpu}, tolerations: [{key: gpu, value: big, effect: NoSchedule}, "
+    "{operator: Exists, effect: NoExecute, seconds: 60}], volumes: [{claim: data, mount: /data}]}",
+]
+
+
+def compiled(name: str, target: targets.Target, folder: Path, *assignments: str) -> list[dict[str, Any]]:
+    """Returns the documents of a compiled configuration."""
     data = folder / "flights.csv"  # the flights are written by prepare.py, only their path matters here
     data.touch()
-    assignments = [f"pipeline_root={folder}", *([f"data.path={data}"] if name == "flights" else [])]
-    compiled = compile_config(configs.load(config_file, assignments), targets.LOCAL, folder / "ir.yaml")
-    spec = yaml.safe_load(compiled.path.read_text())
+    assignments = (f"pipeline_root={folder}", *([f"data.path={data}"] if name == "flights" else []), *assignments)
+    result = compile_config(configs.load(CONFIGS[name], assignments), target, folder / "ir.yaml")
+    return list(yaml.safe_load_all(result.path.read_text()))
+
+
+def masked(name: str, target: targets.Target, folder: Path, *assignments: str) -> str:
+    """Returns the IR of a configuration without what differs between targets, machines and versions."""
+    spec, *_ = compiled(name, target, folder, *assignments)
     for label, executor in spec["deploymentSpec"]["executors"].items():
-        assert executor["container"]["image"] == targets.LOCAL.image
-        executor["container"]["image"] = "{image}"
-        executor["container"]["command"] = [f"{{source of {label}}}"]
+        executor["container"] = {"args": executor["container"]["args"], "command": [f"{{source of {label}}}"]}
     _drop_descriptions(spec["components"])
     text = yaml.safe_dump(spec, sort_keys=True, width=1000)
     tfx = importlib.util.find_spec("tfx")
@@ -45,12 +65,24 @@ def masked(name: str, folder: Path) -> str:
     assert tfx.origin is not None
     places = {
         str(folder): "{pipeline_root}",
-        str(config_file.parent): "{project}",
+        str(CONFIGS[name].parent): "{project}",
         str(Path(tfx.origin).parent): "{tfx}",
     }
     for place, mask in places.items():
         text = text.replace(place, mask)
     return text
+
+
+def deployment(target: targets.Target, folder: Path) -> str:
+    """Returns what a target decides of the taxi pipeline, for a configuration with settings of every kind."""
+    assignments = [*DEPLOYMENT, *(KUBERNETES if target.kubernetes else [])]
+    spec, *platform = compiled("taxi", target, folder, *assignments)
+    containers = {
+        label: {key: value for key, value in executor["container"].items() if key not in ("args", "command")}
+        for label, executor in spec["deploymentSpec"]["executors"].items()
+    }
+    text = yaml.safe_dump_all([containers, *platform], sort_keys=True, width=1000)
+    return text.replace(wrapper.IMAGE, "{image of this version}")
 
 
 def _drop_descriptions(value: Any) -> None:
@@ -61,14 +93,30 @@ def _drop_descriptions(value: Any) -> None:
             _drop_descriptions(part)
 
 
+@pytest.mark.parametrize("target", targets.TARGETS)
 @pytest.mark.parametrize("name", CONFIGS)
-def test_compiled_pipeline_is_the_committed_one(name: str, tmp_path: Path) -> None:
+def test_compiled_pipeline_is_the_committed_one(name: str, target: str, tmp_path: Path) -> None:
     committed = (GOLDEN / f"{name}.yaml").read_text()
-    assert masked(name, tmp_path) == committed, "if that is meant: python tests/pipelines/test_golden.py"
+    settings = DEPLOYMENT if target != "local" else []
+    settings = settings + (KUBERNETES if target == "kubeflow" else [])
+    written = masked(name, targets.named(target), tmp_path, *settings)
+    assert written == committed, "if that is meant: make generate"
+
+
+@pytest.mark.parametrize("target", targets.TARGETS)
+def test_what_a_target_decides_is_as_committed(target: str, tmp_path: Path) -> None:
+    committed = (GOLDEN / f"deployment-{target}.yaml").read_text()
+    assert deployment(targets.named(target), tmp_path) == committed, "if that is meant: make generate"
+
+
+def write(name: str, make: Callable[[Path], str]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        (GOLDEN / f"{name}.yaml").write_text(make(Path(folder)))
+    sys.stdout.write(f"tests/golden/{name}.yaml\n")
 
 
 if __name__ == "__main__":
-    for name in CONFIGS:
-        with tempfile.TemporaryDirectory() as temporary:
-            (GOLDEN / f"{name}.yaml").write_text(masked(name, Path(temporary)))
-        sys.stdout.write(f"tests/golden/{name}.yaml\n")
+    for pipeline in CONFIGS:
+        write(pipeline, partial(masked, pipeline, targets.LOCAL))
+    for chosen in targets.TARGETS.values():
+        write(f"deployment-{chosen.name}", partial(deployment, chosen))

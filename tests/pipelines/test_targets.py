@@ -1,48 +1,86 @@
-"""A target changes the image and the resources of a compiled pipeline, and nothing else."""
+"""A target changes the image, the resources and the platform of a compiled pipeline, and nothing else."""
 
-import copy
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
+from google.protobuf import json_format
+from kfp import dsl
 
 from penstock.components.errors import ConfigError
 from penstock.pipelines import targets
 from penstock.pipelines.compile import compile_config, compile_for_run
 from penstock.pipelines.config import Config
-from penstock.pipelines.targets import Resources, Target
+from penstock.pipelines.deployment import Resources
+from penstock.pipelines.targets import Target
 
 
-def test_target_decides_image_and_resources(load: Callable[..., Config], tmp_path: Path) -> None:
-    cluster = Target(
-        "cluster",
-        "registry.example/penstock-python@sha256:0",
-        {"trainer": Resources(cpu="4", memory="16G", accelerator_type="nvidia.com/gpu", accelerator_count=1)},
-    )
-    config = load()
-    local = yaml.safe_load(compile_config(config, targets.LOCAL, tmp_path / "local.yaml").path.read_text())
-    other = yaml.safe_load(compile_config(config, cluster, tmp_path / "cluster.yaml").path.read_text())
-    containers = {label: executor["container"] for label, executor in other["deploymentSpec"]["executors"].items()}
-    assert {container["image"] for container in containers.values()} == {cluster.image}
+@dsl.component(base_image="penstock-python:test", install_kfp_package=False)
+def nothing() -> None:
+    pass
+
+
+def by_kfp(cpu: str, memory: str, accelerator: str, count: int) -> dict[str, Any]:
+    """Returns the resources as KFP's own compiler writes them."""
+
+    @dsl.pipeline(name="oracle")
+    def pipeline() -> None:
+        task = nothing().set_cpu_limit(cpu).set_memory_limit(memory)
+        task.set_accelerator_type(accelerator).set_accelerator_limit(count)
+
+    (executor,) = json_format.MessageToDict(pipeline.pipeline_spec)["deploymentSpec"]["executors"].values()
+    resources: dict[str, Any] = executor["container"]["resources"]
+    return resources
+
+
+@pytest.mark.parametrize(
+    ("target", "accelerator"), [(targets.KUBEFLOW, "nvidia.com/gpu"), (targets.VERTEX, "NVIDIA_TESLA_T4")]
+)
+def test_resources_are_written_as_kfp_writes_them(
+    target: Target, accelerator: str, load: Callable[..., Config], tmp_path: Path
+) -> None:
+    config = load(["resources.trainer={cpu: 3.5, memory: 10Gi, accelerator: {type: T4, count: 4}}", "image=a/b:1"])
+    spec = yaml.safe_load(compile_config(config, target, tmp_path / "ir.yaml").path.read_text())
+    containers = {label: executor["container"] for label, executor in spec["deploymentSpec"]["executors"].items()}
+    assert {container["image"] for container in containers.values()} == {"a/b:1"}
     assert {label for label, container in containers.items() if "resources" in container} == {"exec-trainer"}
-    assert containers["exec-trainer"]["resources"] == {
-        "resourceCpuLimit": "4",
-        "resourceMemoryLimit": "16G",
-        "accelerator": {"resourceType": "nvidia.com/gpu", "resourceCount": "1"},
-    }
-    assert other != local
-    for container in containers.values():
-        container["image"] = targets.LOCAL.image
-        container.pop("resources", None)
-    assert other == local
+    assert containers["exec-trainer"]["resources"] == by_kfp("3.5", "10Gi", accelerator, 4)
 
 
-def test_applying_changes_no_argument() -> None:
-    spec = {"deploymentSpec": {"executors": {"exec-a": {"container": {"image": "x"}}}}}
-    before = copy.deepcopy(spec)
-    assert targets.LOCAL.apply(spec) != before
-    assert spec == before
+def test_a_components_settings_replace_those_of_all_key_by_key(load: Callable[..., Config]) -> None:
+    resources = load(["resources.default={cpu: 2, memory: 4G}", "resources.example_gen={memory: 8G}"]).resources
+    assert resources.of("csv_example_gen") == resources.of("example_gen") == Resources(cpu=2, memory="8G")
+    assert resources.of("trainer") == Resources(cpu=2, memory="4G")
+
+
+def test_kubernetes_settings_for_another_target_are_refused(load: Callable[..., Config], tmp_path: Path) -> None:
+    config = load(["kubernetes.trainer={node_selector: {pool: gpu}}"])
+    with pytest.raises(
+        ConfigError, match=r"kubernetes: target vertex does not run on Kubernetes .*compile for kubeflow"
+    ):
+        compile_config(config, targets.VERTEX, tmp_path / "ir.yaml")
+    for target, documents in ((targets.LOCAL, 1), (targets.KUBEFLOW, 2)):
+        text = compile_config(config, target, tmp_path / "ir.yaml").path.read_text()
+        assert len(list(yaml.safe_load_all(text))) == documents
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("resources.trainr={cpu: 1}", "unknown key 'resources.trainr'; did you mean 'trainer'"),
+        ("resources.trainer={cpu: 0}", "resources.trainer.cpu"),
+        ("resources.trainer={memory: 8 GB}", "resources.trainer.memory"),
+        ("resources.trainer={accelerator: {type: RTX}}", "resources.trainer.accelerator.type.*'T4'"),
+        ("kubernetes.trainer={tolerations: [{operator: Equal}]}", "key: expected the taint's key"),
+        ("kubernetes.trainer={secrets: [{name: s}]}", "expected either env"),
+        ("kubernetes.trainer={volumes: [{claim: c, mount: data}]}", "mount"),
+    ],
+)
+def test_what_no_cluster_takes_is_refused(setting: str, message: str, load: Callable[..., Config]) -> None:
+    with pytest.raises(ConfigError, match=message):
+        load([setting])
 
 
 def test_compiled_pipeline_is_kept_by_its_content(load: Callable[..., Config], project: Path) -> None:

@@ -1,0 +1,115 @@
+"""What a pipeline needs of the machines it runs on, stated once per component, in terms of no target.
+
+resources:
+  default: {cpu: 2, memory: 8G}
+  trainer: {cpu: 8, memory: 32G, accelerator: {type: L4}}
+kubernetes:                            # Kubeflow only
+  trainer: {node_selector: {pool: gpu}, tolerations: [{key: nvidia.com/gpu, operator: Exists}]}
+
+`default` is for every component; what a component's own entry sets replaces it there, key by key.
+"""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, PositiveInt, model_validator
+
+from penstock.pipelines.section import Section
+
+# By the names that NVIDIA gives them; targets.py has each target's own.
+AcceleratorType = Literal["T4", "P4", "P100", "V100", "L4", "A100", "A100_80GB", "H100", "H200", "B200"]
+_Quantity = Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)?([EPTGMK]i?)?$")]
+_KubernetesName = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$")]
+_Mount = Annotated[str, Field(pattern=r"^/")]
+
+
+class Accelerator(Section):
+    """Graphics processors."""
+
+    type: AcceleratorType = Field(description="The model. On Kubeflow, where any may come, a node_selector chooses it.")
+    count: PositiveInt = Field(default=1, description="How many, all in one machine.")
+
+
+class Resources(Section):
+    """What a component's container may use. The local run takes what the machine has."""
+
+    cpu: float | None = Field(default=None, gt=0, description="Processor cores.")
+    memory: _Quantity | None = Field(default=None, description="Memory, such as 16G or 512Mi.")
+    accelerator: Accelerator | None = Field(default=None, description="Graphics processors.")
+
+
+class Toleration(Section):
+    """A taint of nodes that the component may be put on nevertheless."""
+
+    key: str | None = Field(default=None, description="The taint's key, by default all.")
+    operator: Literal["Equal", "Exists"] = Field(default="Equal", description="How the taint's value is compared.")
+    value: str | None = Field(default=None, description="The taint's value, for Equal.")
+    effect: Literal["NoExecute", "NoSchedule", "PreferNoSchedule"] | None = Field(
+        default=None, description="The taint's effect, by default all."
+    )
+    seconds: int | None = Field(default=None, ge=0, description="How long, for NoExecute; by default for ever.")
+
+    @model_validator(mode="after")
+    def _compares(self) -> Self:
+        if self.operator == "Equal" and self.key is None:
+            raise ValueError("key: expected the taint's key, or operator Exists for all taints")
+        if self.operator == "Exists" and self.value is not None:
+            raise ValueError("value: with operator Exists no value is compared: leave it out")
+        return self
+
+
+class Secret(Section):
+    """A Secret of the namespace, as environment variables or as files."""
+
+    name: _KubernetesName = Field(description="The Secret's name.")
+    env: dict[str, str] = Field(default={}, description="Environment variables by the Secret's keys.")
+    mount: _Mount | None = Field(default=None, description="The folder that gets the Secret's keys as files.")
+    optional: bool = Field(default=False, description="Whether the component runs without it as well.")
+
+    @model_validator(mode="after")
+    def _used(self) -> Self:
+        if bool(self.env) == bool(self.mount):
+            raise ValueError("expected either env, such as {password: DB_PASSWORD}, or mount, a folder")
+        return self
+
+
+class Volume(Section):
+    """A PersistentVolumeClaim of the namespace."""
+
+    claim: _KubernetesName = Field(description="The claim's name.")
+    mount: _Mount = Field(description="The folder that it is mounted at.")
+
+
+class Kubernetes(Section):
+    """What only Kubernetes knows of a component's pod."""
+
+    node_selector: dict[str, str] = Field(default={}, description="Labels that the node must have.")
+    tolerations: list[Toleration] = Field(default=[], description="Taints of nodes that do not keep it away.")
+    secrets: list[Secret] = Field(default=[], description="Secrets, as environment variables or files.")
+    volumes: list[Volume] = Field(default=[], description="Volumes, by their claims.")
+    image_pull_secrets: list[_KubernetesName] = Field(default=[], description="Secrets that the image is pulled with.")
+    image_pull_policy: Literal["Always", "Never", "IfNotPresent"] | None = Field(
+        default=None, description="When the image is pulled."
+    )
+
+
+class ByComponent[Settings: Section](Section):
+    """Settings for every component, and for single ones."""
+
+    default: Settings | None = Field(default=None, description="For every component.")
+    input_resolver: Settings | None = Field(default=None, description="For the InputResolver.")
+    example_gen: Settings | None = Field(default=None, description="For ExampleGen.")
+    statistics_gen: Settings | None = Field(default=None, description="For StatisticsGen.")
+    schema_gen: Settings | None = Field(default=None, description="For SchemaGen.")
+    example_validator: Settings | None = Field(default=None, description="For ExampleValidator.")
+    transform: Settings | None = Field(default=None, description="For Transform.")
+    trainer: Settings | None = Field(default=None, description="For the Trainer.")
+    latest_blessed_model: Settings | None = Field(default=None, description="For LatestBlessedModel.")
+    evaluator: Settings | None = Field(default=None, description="For the Evaluator.")
+    pusher: Settings | None = Field(default=None, description="For the Pusher.")
+
+    def of(self, component: str) -> Settings | None:
+        """Returns the settings of a component, named as KFP does: csv_example_gen has those of example_gen."""
+        own = next((getattr(self, name) for name in type(self).model_fields if component.endswith(name)), None)
+        if self.default is None or own is None:
+            return own or self.default
+        return self.default.model_copy(update={name: getattr(own, name) for name in own.model_fields_set})
