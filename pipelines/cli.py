@@ -90,6 +90,17 @@ def compile_command(
 
 
 @cli.command()
+@click.option("-o", "--output", required=True, type=click.Path(path_type=Path, file_okay=False), help="The folder.")
+@click.option("--image", metavar="NAME", help="The image the components run in, by default this version's.")
+def components(output: Path, image: str | None) -> None:
+    """Exports every component as component.yaml, for pipelines written without Penstock."""
+    from penstock.pipelines import catalog
+
+    for path in catalog.export(output, image):
+        click.echo(path)
+
+
+@cli.command()
 @config_argument
 @set_option
 @data_option

@@ -3,7 +3,6 @@
 With `--check` nothing is written, and the exit code is 1 if a committed file is stale.
 """
 
-import importlib
 import inspect
 import re
 import sys
@@ -13,14 +12,21 @@ from typing import Any
 
 import docstring_parser
 
-COMPONENTS = Path(__file__).resolve().parent.parent / "components"
+from penstock.pipelines import catalog
+
 _TYPES = {"String": "str", "Integer": "int", "Float": "float", "Boolean": "bool"}
 _ARTIFACTS = ("system.", "google.")
+_USE = """```python
+from penstock.components.{folder}.component import {name}
+
+# or without Penstock, from what `penstock components -o exported` writes:
+{name} = kfp.components.load_component_from_file("exported/{name}/component.yaml")
+```"""
 
 
 def stale() -> dict[Path, str]:
     """Returns the READMEs whose committed text differs from the generated one, with the latter."""
-    generated = {path.parent / "README.md": readme(path.parent.name) for path in COMPONENTS.glob("*/component.py")}
+    generated = {catalog.COMPONENTS / folder / "README.md": readme(folder) for folder in catalog.folders()}
     return {
         path: text
         for path, text in sorted(generated.items())
@@ -30,22 +36,11 @@ def stale() -> dict[Path, str]:
 
 def readme(folder: str) -> str:
     """Returns the README of the components that a folder holds, as Markdown."""
-    module = importlib.import_module(f"penstock.components.{folder}.component")
-    found = [value for value in vars(module).values() if _is_component(value, module.__name__)]
     parts = [
         "<!-- Generated from component.py: python -m penstock.pipelines.component_docs -->\n",
-        *(_component(task, folder) for task in sorted(found, key=_line)),
+        *(_component(task, folder) for task in catalog.components(folder)),
     ]
     return "\n".join(parts)
-
-
-def _is_component(value: Any, module: str) -> bool:
-    function = getattr(value, "python_func", None)
-    return function is not None and function.__module__ == module
-
-
-def _line(task: Any) -> int:
-    return int(task.python_func.__code__.co_firstlineno)
 
 
 def _component(task: Any, folder: str) -> str:
@@ -59,7 +54,7 @@ def _component(task: Any, folder: str) -> str:
     lines = [f"# {function.__name__}", "", documented.short_description or "", ""]
     if documented.long_description:
         lines += [documented.long_description, ""]
-    lines += ["```python", f"from penstock.components.{folder}.component import {function.__name__}", "```", ""]
+    lines += [*_USE.format(folder=folder, name=function.__name__).splitlines(), ""]
     lines += _table("Inputs", [(name, _kind(inputs[name]), texts.get(name, "")) for name in artifacts])
     lines += _table(
         "Parameters", [(name, _kind(inputs[name]) + _default(inputs[name]), texts.get(name, "")) for name in parameters]
@@ -112,7 +107,7 @@ def _one_line(text: str | None) -> str:
 def main(arguments: list[str]) -> int:
     changed = stale()
     for path, text in changed.items():
-        print(f"{path.relative_to(COMPONENTS.parent)} {'is stale' if '--check' in arguments else 'written'}")
+        print(f"{path.relative_to(catalog.COMPONENTS.parent)} {'is stale' if '--check' in arguments else 'written'}")
         if "--check" not in arguments:
             path.write_text(text, encoding="utf-8")
     return 1 if changed and "--check" in arguments else 0

@@ -4,9 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from penstock.pipelines import component_docs
-
-FOLDERS = sorted(path.parent.name for path in component_docs.COMPONENTS.glob("*/component.py"))
+from penstock.pipelines import catalog, component_docs
 
 
 def test_committed_readmes_are_not_stale() -> None:
@@ -14,7 +12,7 @@ def test_committed_readmes_are_not_stale() -> None:
     assert stale == [], "write them anew: python -m penstock.pipelines.component_docs"
 
 
-@pytest.mark.parametrize("folder", FOLDERS)
+@pytest.mark.parametrize("folder", catalog.folders())
 def test_everything_is_documented(folder: str) -> None:
     rows = [line for line in component_docs.readme(folder).splitlines() if line.startswith("| `")]
     assert rows
@@ -34,7 +32,7 @@ def test_check_writes_nothing(
     readme = tmp_path / "pusher" / "README.md"
     readme.parent.mkdir()
     (readme.parent / "component.py").touch()
-    monkeypatch.setattr(component_docs, "COMPONENTS", tmp_path)
+    monkeypatch.setattr(catalog, "COMPONENTS", tmp_path)
     assert component_docs.main(["--check"]) == 1
     assert "is stale" in capsys.readouterr().out
     assert not readme.exists()
