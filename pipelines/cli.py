@@ -90,6 +90,20 @@ def compile_command(
 
 
 @cli.command()
+@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.option("--target", default="kubeflow", show_default=True, help="Where the pipeline is to run.")
+def lint(file: Path, target: str) -> None:
+    """Checks a compiled pipeline, ours or one written by hand, for what runners get silently wrong."""
+    import yaml
+
+    from penstock.pipelines import lint as rules
+    from penstock.pipelines import targets
+
+    rules.check(next(yaml.safe_load_all(file.read_text(encoding="utf-8"))), targets.named(target))
+    click.echo(f"{file}: nothing found")
+
+
+@cli.command()
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path, file_okay=False), help="The folder.")
 @click.option("--image", metavar="NAME", help="The image the components run in, by default this version's.")
 def components(output: Path, image: str | None) -> None:

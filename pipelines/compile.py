@@ -11,7 +11,7 @@ import yaml
 from kfp import compiler
 
 from penstock.components import storage
-from penstock.pipelines import publishing
+from penstock.pipelines import lint, publishing
 from penstock.pipelines.config import Config
 from penstock.pipelines.targets import Target
 from penstock.pipelines.training import parameters, training_pipeline
@@ -53,7 +53,8 @@ def compile_config(config: Config, target: Target, path: Path) -> Compiled:
 
 
 def _targeted(text: str, target: Target, config: Config) -> str:
-    """Puts the target's choices into an IR. The comment above it, which lists the inputs, stays."""
+    """Puts the target's choices into an IR, and checks it. The comment above it, which lists the inputs, stays."""
     comment = "".join(line for line in text.splitlines(keepends=True) if line.startswith("#"))
     documents = target.apply(yaml.load(text, _LOADER), config)
+    lint.check(documents[0], target)
     return comment + yaml.dump_all(documents, Dumper=_DUMPER, sort_keys=True, allow_unicode=True)
