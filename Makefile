@@ -1,5 +1,6 @@
 .DEFAULT_GOAL := help
-.PHONY: help environment demo test lint format bench generate lock
+.PHONY: help environment demo test lint format bench generate image lock
+LOCK := uv pip compile pyproject.toml --universal --python-version 3.12 --generate-hashes --no-emit-index-url --quiet
 HOST_PYTHON := $(shell command -v python3 || echo uv run --no-project python)
 
 help:  ## show this list
@@ -29,6 +30,9 @@ generate: environment  ## write what is generated and committed: READMEs, JSON S
 	@.venv/bin/python -m penstock.pipelines.component_docs && .venv/bin/python -m penstock.pipelines.config
 	@.venv/bin/python tests/pipelines/test_golden.py
 
-lock: environment  ## resolve requirements.lock anew from pyproject.toml
-	@PATH="$$PATH:.toolchain/tools/bin" uv pip compile pyproject.toml --all-extras --universal --python-version 3.12 \
-	  --generate-hashes --no-emit-index-url --quiet -o requirements.lock
+image:  ## build the image of the tasks, hold its size against its budget, and write its SBOM beside it
+	@$(HOST_PYTHON) image.py
+
+lock: environment  ## resolve requirements.lock anew from pyproject.toml, and the image's part of it
+	@PATH="$$PATH:.toolchain/tools/bin" $(LOCK) --all-extras -o requirements.lock
+	@PATH="$$PATH:.toolchain/tools/bin" $(LOCK) --extra runtime -c requirements.lock -o requirements.runtime.lock

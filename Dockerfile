@@ -1,0 +1,68 @@
+# The image of every task. `make image` builds it, holds its size against the budget below and writes its SBOM.
+#
+# Behind a proxy that inspects TLS, the host's certificates are given for single steps and never get into the image:
+# docker build --secret id=ca,src=/etc/ssl/certs/ca-certificates.crt …
+#
+# budget: 3100 MB
+
+# Debian 13: its Python 3.13 and glibc 2.41 are what the runtime's wheels need.
+FROM debian:trixie-slim AS base
+RUN apt-get update \
+ && apt-get install --yes --no-install-recommends ca-certificates python3 \
+ && rm -rf /var/lib/apt/lists/* /var/cache/apt /var/cache/debconf /var/log/* /usr/share/doc /usr/share/man
+
+# What installs, and compiles the few packages that have no wheels: nothing of it gets into the image.
+FROM base AS tools
+RUN apt-get update \
+ && apt-get install --yes --no-install-recommends g++ python3-dev python3-pip python3-venv
+RUN --mount=type=secret,id=ca,target=/run/ca.crt \
+    if [ -s /run/ca.crt ]; then export PIP_CERT=/run/ca.crt; fi; \
+    python3 -m pip install --quiet --break-system-packages --no-cache-dir --root-user-action=ignore uv
+ENV UV_COMPILE_BYTECODE=1 UV_LINK_MODE=copy UV_NO_CACHE=1
+
+FROM tools AS dependencies
+COPY requirements.runtime.lock /build/
+RUN --mount=type=secret,id=ca,target=/run/ca.crt \
+    if [ -s /run/ca.crt ]; then export SSL_CERT_FILE=/run/ca.crt; fi; \
+    python3 -m venv --without-pip /opt/penstock \
+ && uv pip install --quiet --python /opt/penstock/bin/python --require-hashes \
+      --requirement /build/requirements.runtime.lock \
+ && cd /opt/penstock/lib/python3.13/site-packages \
+ && rm -rf tensorflow/include pyarrow/include pyarrow/tests pandas/tests
+
+FROM tools AS penstock
+COPY pyproject.toml README.md /build/
+COPY components /build/components
+COPY pipelines /build/pipelines
+COPY trainer /build/trainer
+RUN --mount=type=secret,id=ca,target=/run/ca.crt \
+    if [ -s /run/ca.crt ]; then export SSL_CERT_FILE=/run/ca.crt; fi; \
+    uv pip install --quiet --system --no-deps --target /opt/penstock-package /build \
+ && rm -rf /opt/penstock-package/bin
+
+# Kubeflow Pipelines starts pods with runAsNonRoot, which takes no user's name. Nothing is written but to /tmp.
+FROM base AS runtime
+LABEL org.opencontainers.image.title="Penstock" \
+      org.opencontainers.image.description="The tasks of Penstock's pipelines" \
+      org.opencontainers.image.licenses="Apache-2.0"
+COPY --from=dependencies /opt/penstock /opt/penstock
+# A new version is a small layer upon the same large one.
+COPY --from=penstock /opt/penstock-package /opt/penstock-package
+ENV PATH=/opt/penstock/bin:/usr/local/bin:/usr/bin:/bin \
+    PYTHONPATH=/opt/penstock-package \
+    PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 PYTHONHASHSEED=0 \
+    HOME=/tmp TF_CPP_MIN_LOG_LEVEL=2
+USER 65532:65532
+WORKDIR /tmp
+HEALTHCHECK --interval=5m --timeout=30s CMD ["python3", "-c", "import penstock.components"]
+
+# The software bill of materials of what is in `runtime`, by docker build --target sbom --output DIR.
+FROM tools AS inspection
+RUN --mount=type=secret,id=ca,target=/run/ca.crt \
+    if [ -s /run/ca.crt ]; then export PIP_CERT=/run/ca.crt; fi; \
+    python3 -m pip install --quiet --break-system-packages --no-cache-dir --root-user-action=ignore cyclonedx-bom
+COPY --from=dependencies /opt/penstock /opt/penstock
+RUN cyclonedx-py environment /opt/penstock/bin/python --output-reproducible --output-file /python.cdx.json
+FROM scratch AS sbom
+COPY --from=inspection /python.cdx.json /
+COPY --from=base /var/lib/dpkg/status /debian-packages

@@ -1,0 +1,25 @@
+"""The lock files: what the image installs is what the environment installs."""
+
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+_ENTRY = re.compile(r"^([a-z0-9][a-z0-9.-]*==\S+).*?\n((?:    --hash=\S+.*\n)+)", re.MULTILINE)
+
+
+def entries(name: str) -> dict[str, set[str]]:
+    """Returns the hashes of each `package==version` in a lock file."""
+    text = (ROOT / name).read_text()
+    return {entry: set(re.findall(r"sha256:[0-9a-f]{64}", hashes)) for entry, hashes in _ENTRY.findall(text)}
+
+
+def test_the_images_lock_is_a_part_of_the_environments() -> None:
+    everything, image = entries("requirements.lock"), entries("requirements.runtime.lock")
+    assert {name: everything.get(name) for name in image} == image, "make lock"
+    assert {"tensorflow==2.21.0", "zlib-ng==1.1.0"} <= image.keys()
+    assert not {name for name in image if name.startswith(("pytest", "mypy", "ruff"))}
+
+
+def test_no_lock_says_where_it_was_made() -> None:
+    for name in ("requirements.lock", "requirements.runtime.lock"):
+        assert "://" not in (ROOT / name).read_text()
