@@ -72,7 +72,7 @@ def measure(command: list[str], log: Path) -> Measurement:
 class Memory(threading.Thread):
     """Samples the memory of a process and all below it, at most twice a second.
 
-    Going through a process's pages holds up its threads, so no more than a thirtieth of the time is spent on it.
+    Going through a process's pages holds up its threads, so no more than a tenth of the time is spent on it.
     """
 
     def __init__(self, process: int):
@@ -88,7 +88,7 @@ class Memory(threading.Thread):
                 self.peak = max(self.peak, sum(map(_share, [root, *root.children(recursive=True)])))
             except psutil.NoSuchProcess:
                 return
-            pause = max(0.5, 30 * (time.monotonic() - started))
+            pause = max(0.5, 9 * (time.monotonic() - started))
 
     def stop(self) -> None:
         self._stopped.set()
@@ -135,17 +135,26 @@ def run_penstock(name: str, folder: Path, *extra: str) -> Measurement:
     return measured
 
 
+def run_first_two_alone(name: str) -> float:
+    """Returns the seconds of ExampleGen and StatisticsGen while no later component is imported beside them."""
+    command = [sys.executable, str(ROOT / "benchmarks" / "first_two_alone.py"), str(EXAMPLES[name] / "pipeline.yaml")]
+    written = subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout
+    return float(sum(json.loads(written).values()))
+
+
 def compare(name: str, rounds: int, scratch: Path) -> dict[str, Any]:
     """Runs both sides in turn; returns the medians and the ratios Penstock / TFX."""
-    ours, theirs = [], []
+    ours, theirs, alone = [], [], []
     for number in range(rounds):
         theirs.append(run_tfx(name, scratch / f"{name}-tfx-{number}"))
         ours.append(run_penstock(name, scratch / f"{name}-penstock-{number}"))
+        alone.append(run_first_two_alone(name))
     penstock, tfx = median(ours), median(theirs)
     pairs = {key: (getattr(penstock, key), getattr(tfx, key)) for key in ("wall", "cpu", "peak_rss", "peak_total")}
     components = {key: (penstock.components[key], tfx.components[key]) for key in TASKS if key in tfx.components}
     first_two = [sum(side.components[key] for key in ("CsvExampleGen", "StatisticsGen")) for side in (penstock, tfx)]
     components["CsvExampleGen + StatisticsGen"] = (first_two[0], first_two[1])
+    components["the same, nothing beside them"] = (statistics.median(alone), first_two[1])
     waited = penstock.components["imports waited for"]
     print(f"\n{name:32}{'Penstock':>10}{'TFX':>10}{'ratio':>8}")
     for key, (mine, other) in {**pairs, **components}.items():
