@@ -10,6 +10,7 @@ What is not additive in this way goes through Beam as a whole: see `reason_for_b
 import functools
 import itertools
 import pickle
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -134,10 +135,14 @@ def _add(combine: Any, accumulator: Any, inputs: Any) -> Any:
     try:
         return combine.add_input(accumulator, inputs)
     except RuntimeError as error:  # TFMA's, around what a metric has raised
-        values = "; ".join(str(value) for value in inputs.values() if value)[:200]
-        raise ModelError(
-            f"eval_config: a metric does not fit the labels and predictions: {error.__cause__ or error}: {values}"
-        ) from error
+        raise _misfit(error.__cause__ or error) from error
+
+
+def _misfit(error: BaseException) -> ModelError:
+    told, _, rest = str(error).partition("\n")  # TFMA dumps what the metric was given below what it says
+    labels = re.search(r"'labels': (.*?), '", rest)
+    given = f" (labels: {labels[1]})" if labels else ""
+    return ModelError(f"eval_config: a metric does not fit the labels and predictions: {told.rstrip(':.')}{given}")
 
 
 def _by_slice(groups: dict[tuple[SliceKey, ...], Any], combine: Any) -> dict[SliceKey, Any]:
@@ -151,10 +156,13 @@ def _by_slice(groups: dict[tuple[SliceKey, ...], Any], combine: Any) -> dict[Sli
         content = pickle.dumps(accumulator)
         for key in keys:
             members.setdefault(key, []).append(content)
-    return {
-        key: combine.compact(combine.merge_accumulators([pickle.loads(content) for content in contents]))
-        for key, contents in members.items()
-    }
+    try:
+        return {
+            key: combine.compact(combine.merge_accumulators([pickle.loads(content) for content in contents]))
+            for key, contents in members.items()
+        }
+    except ValueError as error:  # Keras's metrics are updated here, with what was only collected before
+        raise _misfit(error.__cause__ or error) from error
 
 
 def merge(parts: Sequence[Accumulators], config: Any, schema: schema_pb2.Schema | None) -> dict[SliceKey, Any]:

@@ -1,20 +1,16 @@
-"""The EvalConfig: read from its three notations, completed as TFX completes it, and checked before any data is read."""
+"""The EvalConfig: read from its three notations, and completed as TFX completes it."""
 
-import difflib
-from collections.abc import Collection, Iterable
-from pathlib import Path
+import json
+from collections.abc import Iterator
 from typing import Any
 
-import tensorflow as tf
 import yaml
 from google.protobuf import json_format, text_format
-from tensorflow.core.protobuf import saved_model_pb2
-from tensorflow_metadata.proto.v0 import schema_pb2
-from tensorflow_model_analysis.metrics import metric_specs, metric_types
+from tensorflow_model_analysis.metrics import metric_specs
 from tensorflow_model_analysis.proto import config_pb2
 from tensorflow_model_analysis.utils import config_util
 
-from penstock.components.errors import ConfigError, ModelError
+from penstock.components.errors import ConfigError
 
 CANDIDATE_SIGNATURE = "serving_default"
 
@@ -23,27 +19,71 @@ def parse(text: str) -> Any:
     """Returns the EvalConfig written as YAML, JSON or protobuf's text form; a ConfigError says what does not fit."""
     if not text.strip():
         raise ConfigError("eval_config is empty: expected a tfma.EvalConfig with model_specs and metrics_specs")
-    message = config_pb2.EvalConfig()
     try:
-        document = yaml.safe_load(text)
-    except yaml.YAMLError:
-        document = None
-    try:
-        if isinstance(document, dict):
-            return json_format.ParseDict(document, message)
-        return text_format.Parse(text, message)
+        document = _document(text)
+        if document is None:
+            return text_format.Parse(text, config_pb2.EvalConfig())
+        try:
+            return json_format.ParseDict(document, config_pb2.EvalConfig())
+        except json_format.ParseError:
+            # A text form with `model_specs: {...}` is YAML too, but of a mapping where a list is due.
+            try:
+                return text_format.Parse(text, config_pb2.EvalConfig())
+            except text_format.ParseError:
+                pass
+            raise
     except (json_format.ParseError, text_format.ParseError) as error:
         reason = str(error).splitlines()[0]  # the others list the names of all fields
         raise ConfigError(f"eval_config: expected a tfma.EvalConfig: {reason}") from None
 
 
+def _document(text: str) -> dict[str, Any] | None:
+    """Returns the mapping that JSON or YAML holds; None if the text is neither, or cannot be read as one.
+
+    JSON is tried first: it may be indented with tabs, which YAML forbids.
+    """
+    try:
+        document = json.loads(text)
+    except ValueError:
+        try:
+            document = yaml.safe_load(text)
+            if isinstance(document, dict) and _repeats_a_key(yaml.compose(text, yaml.SafeLoader)):
+                return None
+        except yaml.YAMLError:
+            return None
+    return document if isinstance(document, dict) else None
+
+
+def _repeats_a_key(node: Any) -> bool:
+    """Whether YAML would drop all but the last of several values: the text form may repeat `metrics_specs: {...}`."""
+    if isinstance(node, yaml.SequenceNode):
+        return any(map(_repeats_a_key, node.value))
+    if not isinstance(node, yaml.MappingNode):
+        return False
+    keys = [key.value for key, _ in node.value]
+    return len(keys) != len(set(keys)) or any(_repeats_a_key(value) for _, value in node.value)
+
+
 def complete(config: Any, has_baseline: bool) -> Any:
-    """Returns the config with TFMA's defaults. Change thresholds are dropped while there is no baseline."""
+    """Returns the config with TFMA's defaults. Change thresholds are dropped while there is no baseline.
+
+    What would fail only once there is a baseline is told on the first run too.
+    """
+    _check_models(config)
+    for _, threshold in thresholds(config):
+        change = threshold.change_threshold
+        if threshold.HasField("change_threshold") and not change.direction:
+            raise ConfigError(
+                "eval_config: change_threshold: direction: expected HIGHER_IS_BETTER or LOWER_IS_BETTER, received none"
+            )
     if not config.model_specs:
         config.model_specs.add(signature_name=CANDIDATE_SIGNATURE)
+    if has_baseline and len(config.model_specs) == 1 and config_util.has_change_threshold(config):
+        # TFMA ignores the name of a single model_spec, until it asks it for a baseline and fails.
+        config.model_specs[0].name = ""
+        for spec in config.metrics_specs:
+            del spec.model_names[:]
     completed = config_util.update_eval_config_with_defaults(config, has_baseline=has_baseline, rubber_stamp=True)
-    if len(completed.model_specs) > 2:
-        raise ConfigError(f"eval_config: expected one or two model_specs, received {len(completed.model_specs)}")
     try:
         config_util.verify_eval_config(completed)
     except ValueError as error:
@@ -51,70 +91,34 @@ def complete(config: Any, has_baseline: bool) -> Any:
     return completed
 
 
+def _check_models(config: Any) -> None:
+    specs = config.model_specs
+    if len(specs) > 2:
+        raise ConfigError(f"eval_config: expected one or two model_specs, received {len(specs)}")
+    if specs and all(spec.is_baseline for spec in specs):
+        raise ConfigError("eval_config: model_specs: expected one that is no baseline: the model to evaluate")
+    if len({spec.name for spec in specs}) < len(specs):
+        raise ConfigError("eval_config: model_specs: expected two names that differ")
+    names = {spec.name for spec in specs}
+    for spec in config.metrics_specs:
+        unknown = sorted(set(spec.model_names) - names)
+        if unknown and len(specs) > 1:  # TFMA takes any name for the only model
+            found = ", ".join(sorted(names))
+            raise ConfigError(f"eval_config: model_names: no model_spec is named {unknown[0]!r}: expected {found}")
+
+
+def thresholds(config: Any) -> Iterator[tuple[Any, Any]]:
+    """Yields each MetricThreshold with the SlicingSpec or CrossSlicingSpec it is for, None for the overall slice."""
+    for spec in config.metrics_specs:
+        sliced = [part for metric in spec.metrics for part in metric.per_slice_thresholds]
+        crossed = [part for metric in spec.metrics for part in metric.cross_slice_thresholds]
+        sliced += [part for parts in spec.per_slice_thresholds.values() for part in parts.thresholds]
+        crossed += [part for parts in spec.cross_slice_thresholds.values() for part in parts.thresholds]
+        overall = [metric.threshold for metric in spec.metrics if metric.HasField("threshold")]
+        yield from ((None, threshold) for threshold in [*overall, *spec.thresholds.values()])
+        yield from ((slicing, part.threshold) for part in sliced for slicing in part.slicing_specs)
+        yield from ((crossing, part.threshold) for part in crossed for crossing in part.cross_slicing_specs)
+
+
 def has_thresholds(config: Any) -> bool:
     return bool(metric_specs.metric_thresholds_from_metrics_specs(config.metrics_specs, eval_config=config))
-
-
-def check(config: Any, model: Path, schema: schema_pb2.Schema | None) -> None:
-    """Raises a ModelError or ConfigError for what the model, the schema or TFMA does not have."""
-    signatures = model_signatures(model)
-    features = {feature.name for feature in schema.feature} if schema else None
-    for spec in config.model_specs:
-        _check_signature(spec.signature_name or CANDIDATE_SIGNATURE, signatures, "signature_name")
-        produced: set[str] = set()
-        for name in spec.preprocessing_function_names:
-            _check_signature(name, signatures, "preprocessing_function_names")
-            produced |= signatures.get(name, set())
-        known = None if features is None else features | produced
-        for field in ("label_key", "example_weight_key"):
-            _check_feature(field, [getattr(spec, field)], known, produced)
-            _check_feature(f"{field}s", getattr(spec, f"{field}s").values(), known, produced)
-    slices = [("slicing_specs", slicing) for slicing in config.slicing_specs]
-    for crossing in config.cross_slicing_specs:
-        slices += [("cross_slicing_specs", slicing) for slicing in (crossing.baseline_spec, *crossing.slicing_specs)]
-    for field, slicing in slices:
-        _check_feature(field, [*slicing.feature_keys, *slicing.feature_values], features, set())
-    _check_metrics(config, schema)
-
-
-def model_signatures(model: Path) -> dict[str, set[str]]:
-    """Returns the SavedModel's signatures and the names of their outputs, without loading it."""
-    saved = saved_model_pb2.SavedModel.FromString((model / "saved_model.pb").read_bytes())
-    graphs = [graph for graph in saved.meta_graphs if tf.saved_model.SERVING in graph.meta_info_def.tags]
-    found = graphs[0].signature_def.items() if graphs else []
-    return {name: set(signature.outputs) for name, signature in found if not name.startswith("__")}
-
-
-def _check_signature(name: str, signatures: Collection[str], field: str) -> None:
-    if name not in signatures:
-        found = ", ".join(sorted(signatures)) or "none"
-        raise ModelError(f"eval_config: {field}: the model has no signature {name!r}: expected one of {found}")
-
-
-def _check_feature(field: str, names: Iterable[str], known: set[str] | None, produced: set[str]) -> None:
-    for name in names:
-        if name and known is not None and name not in known:
-            source = "the examples and the model's preprocessing functions" if produced else "the examples"
-            raise ModelError(f"eval_config: {field}: {source} have no feature {name!r}{nearest(name, known)}")
-
-
-def _check_metrics(config: Any, schema: schema_pb2.Schema | None) -> None:
-    """TFMA's registry has its own metrics; the other ones it takes from Keras. Both say what settings they refuse."""
-    keras = {name for name in dir(tf.keras.metrics) if isinstance(getattr(tf.keras.metrics, name), type)}
-    known = keras | set(metric_types.registered_metrics())
-    for spec in config.metrics_specs:
-        for metric in spec.metrics:
-            if not metric.module and metric.class_name not in known:
-                hint = nearest(metric.class_name, known)
-                raise ConfigError(f"eval_config: unknown metric {metric.class_name!r}{hint}")
-    try:
-        metric_specs.to_computations(list(config.metrics_specs), eval_config=config, schema=schema)
-    except Exception as error:  # whatever a metric's own constructor raises
-        raise ConfigError(f"eval_config: metrics_specs: {error}") from error
-
-
-def nearest(name: str, known: Collection[str]) -> str:
-    """Returns `; did you mean 'x'?`, or nothing where no name is near."""
-    by_lower_case = {candidate.lower(): candidate for candidate in sorted(known)}
-    found = difflib.get_close_matches(name.lower(), by_lower_case, n=1)
-    return f"; did you mean {by_lower_case[found[0]]!r}?" if found else ""

@@ -16,7 +16,7 @@ import tensorflow_model_analysis as tfma
 from penstock.components import artifacts, modules, progress, records, storage
 from penstock.components.engines import Engine, open_engine
 from penstock.components.errors import DataError, ModelError, PenstockError
-from penstock.components.evaluator import accumulation, diagnosis
+from penstock.components.evaluator import accumulation, checks, diagnosis
 from penstock.components.evaluator import config as eval_configs
 from penstock.components.evaluator import validation as validations
 
@@ -56,14 +56,14 @@ def run(
         baseline = _serving(baseline_model)
         config = eval_configs.complete(eval_configs.parse(eval_config), has_baseline=baseline is not None)
         read_schema = artifacts.Schema(Path(schema)).read() if schema else None
-        eval_configs.check(config, candidate, read_schema)
+        folders = _folders(config, candidate, baseline)
+        module = modules.load(module_file) if module_file else None
+        checks.check(config, folders, read_schema, module)
         splits = list(example_splits) or ["eval"]
         data.require_splits(splits)
         files = [path for split in splits for path in data.files(split)]
-        module = modules.load(module_file) if module_file else None
         if not any(next(records.read(path, batch_size=1), None) for path in files):
             raise DataError(f"split {', '.join(splits)} has no examples to evaluate on")
-        folders = _folders(config, candidate, baseline)
         try:
             counts["rows"] = _evaluate(files, read_schema, config, folders, module, evaluation, engine_)
         except (PenstockError, OSError):
@@ -81,7 +81,7 @@ def run(
         "created": datetime.datetime.now(datetime.UTC).isoformat(),
         "reasons": reasons,
     }
-    storage.write_text(Path(validation) / VALIDATION_FILE, json.dumps(document, indent=1))
+    storage.write_text(Path(validation) / VALIDATION_FILE, json.dumps(document, indent=1, allow_nan=False))
     artifacts.ModelBlessing(Path(blessing)).write(blessed)
     properties = {"blessed": int(blessed), "current_model": model, "component_id": "evaluator"}
     if baseline:

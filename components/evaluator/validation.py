@@ -1,5 +1,6 @@
 """The reasons of a verdict: every threshold of the EvalConfig in every slice it applies to, with the value it met."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -16,7 +17,10 @@ OVERALL = "overall"
 
 @dataclass(frozen=True)
 class Reason:
-    """One threshold in one slice. `value` is None where the metric was not computed."""
+    """One threshold in one slice. `value` is None where the metric was not computed, or is no number: not a finite one.
+
+    `metric` is the name that TFMA gives it; the sentence tells apart the same metric of several outputs or classes.
+    """
 
     metric: str
     slice: str
@@ -67,11 +71,32 @@ def _threshold(failure: Any) -> Any:
 
 
 def _reason(key: Any, slice_name: str, value: float | None, bound: str, passed: bool) -> Reason:
-    metric = f"{key.name} minus the baseline's" if key.is_diff else key.name
-    measured = "was not computed" if value is None else f"is {value:.4g}"
+    metric = f"{_qualified(key)} minus the baseline's" if key.is_diff else _qualified(key)
+    measured = "was not computed" if value is None else f"is {_rounded(value, bound)}"
     where = "over all examples" if slice_name == OVERALL else f"for {slice_name}"
     verdict = "as asked" if passed else "but it should be"
-    return Reason(key.name, slice_name, value, bound, passed, f"{metric} {where} {measured}, {verdict} {bound}")
+    sentence = f"{metric} {where} {measured}, {verdict} {bound}"
+    finite = value if value is not None and math.isfinite(value) else None  # JSON has no others
+    return Reason(key.name, slice_name, finite, bound, passed, sentence)
+
+
+def _rounded(value: float, bound: str) -> str:
+    """Returns the value to four digits, or to as many as tell it from its bounds."""
+    rounded = f"{value:.4g}"
+    return f"{value:.15g}" if rounded in bound.split() and float(rounded) != value else rounded
+
+
+def _qualified(key: Any) -> str:
+    """The name of a metric, and of which output, class or average it is."""
+    parts = [f"of {key.output_name}"] if key.output_name else []
+    if key.sub_key is not None:
+        words = {"class_id": "class", "k": "the prediction of rank", "top_k": "the top"}
+        found = ((word, getattr(key.sub_key, field)) for field, word in words.items())
+        parts += [f"for {word} {number}" for word, number in found if number is not None]
+    if key.aggregation_type is not None:
+        kinds = [name for name, is_set in key.aggregation_type._asdict().items() if is_set]
+        parts.append(f"as {kinds[0].replace('_', ' ')}" if kinds else "")
+    return " ".join([key.name, *filter(None, parts)])
 
 
 def _missing(verdict: validation_result_pb2.ValidationResult) -> Iterator[Reason]:
@@ -93,15 +118,15 @@ def _bound(threshold: Any) -> str:
     parts = []
     if isinstance(threshold, config_pb2.GenericValueThreshold):
         if threshold.HasField("lower_bound"):
-            parts.append(f"at least {threshold.lower_bound.value:g}")
+            parts.append(f"at least {threshold.lower_bound.value:.15g}")
         if threshold.HasField("upper_bound"):
-            parts.append(f"at most {threshold.upper_bound.value:g}")
+            parts.append(f"at most {threshold.upper_bound.value:.15g}")
     else:
         word = "at most" if threshold.direction == config_pb2.MetricDirection.LOWER_IS_BETTER else "at least"
         if threshold.HasField("absolute"):
-            parts.append(f"{word} {threshold.absolute.value:g}")
+            parts.append(f"{word} {threshold.absolute.value:.15g}")
         if threshold.HasField("relative"):
-            parts.append(f"{word} {threshold.relative.value:g} of the baseline")
+            parts.append(f"{word} {threshold.relative.value:.15g} of the baseline")
     return " and ".join(parts) or "anything"
 
 

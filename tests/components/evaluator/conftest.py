@@ -1,6 +1,9 @@
 """Penguins to evaluate on, and models of them: real SavedModels, whose weights are written down here."""
 
-from collections.abc import Callable, Mapping
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -80,25 +83,31 @@ class Penguins:
     models: dict[str, Path]
 
     @property
-    def pattern(self) -> str:
-        return str(artifacts.Examples(self.examples).split("eval") / "*.gz")
+    def one_file(self) -> Path:
+        """The split eval in one file. TFMA alone counts the first of several parts twice in some metrics."""
+        return artifacts.Examples(self.examples.parent / "together").shard("eval", 0, 1)
+
+    def serving(self, *names: str) -> list[str]:
+        return [str(Model(self.models[name]).serving) for name in names]
 
 
 @pytest.fixture(scope="session")
 def penguins(penguins_csv: Path, tmp_path_factory: pytest.TempPathFactory) -> Penguins:
     root = tmp_path_factory.mktemp("penguins")
     table = pd.read_csv(penguins_csv).dropna(subset=["body_mass_g"]).sample(frac=1, random_state=7)
+    vowels = table.island.str.lower().str.findall("[aeiou]")
     columns: dict[str, Any] = {
         "bill": table.bill_length_mm, "flipper": table.flipper_length_mm, "mass": table.body_mass_g,
         "weight": 1 + (table.body_mass_g % 7) / 7, "year": table.year, "male": (table.sex == "male").astype(int),
         "species_id": table.species.map(SPECIES.index), "island": table.island, "sex": table.sex,
-        "species": table.species,
+        "species": table.species, "words": vowels.where(table.year > 2007, None),
     }  # fmt: skip
     batch = pa.RecordBatch.from_arrays([_lists(name, values) for name, values in columns.items()], list(columns))
     examples, rows = artifacts.Examples(root / "examples"), records.encode(batch)
     for index in range(3):
         records.write(examples.shard("eval", index, 3), rows[100 * index : 100 * (index + 1)])
     records.write(examples.shard("test", 0, 1), rows[300:])
+    records.write(artifacts.Examples(root / "together").shard("eval", 0, 1), rows[:300])
     schema = artifacts.Schema(root / "schema")
     schema.write(_schema())
     kinds = {name: (name, 0.5) for name in ("sex", "species", "mass", "both")} | {"worse": ("sex", -0.02)}
@@ -108,6 +117,8 @@ def penguins(penguins_csv: Path, tmp_path_factory: pytest.TempPathFactory) -> Pe
 
 def _lists(name: str, values: pd.Series) -> pa.Array:
     kind = pa.float32() if name in _FLOATS else pa.int64() if name in _INTS else pa.binary()
+    if name == "words":  # none, one or several values, the same one twice
+        return pa.array([value and [word.encode() for word in value] for value in values], pa.list_(kind))
     cells = [None if pd.isna(value) else [value.encode() if isinstance(value, str) else value] for value in values]
     return pa.array(cells, pa.list_(kind))
 
@@ -120,7 +131,7 @@ def _schema() -> schema_pb2.Schema:
         f"feature {{ name: '{name}' type: {kind} value_count {{ min: 1 max: 1 }} presence {{ min_count: 1 }} }} "
         for name, kind in kinds
     )
-    return text_format.Parse(features, schema_pb2.Schema())
+    return text_format.Parse(features + "feature { name: 'words' type: BYTES }", schema_pb2.Schema())
 
 
 @dataclass(frozen=True)
@@ -145,3 +156,48 @@ def evaluate(penguins: Penguins, tmp_path: Path) -> Callable[..., Evaluated]:
         return Evaluated(executor.run(eval_config=eval_config, **{**inputs, **given, **arguments}), **outputs)
 
     return run
+
+
+class Oracle:
+    """TFMA in a process of its own. It works while the test does: ask first, then evaluate, then look."""
+
+    def __init__(self, penguins: Penguins, root: Path):
+        self._penguins, self._root, self._asked = penguins, root, 0
+        program = [sys.executable, "-W", "ignore", str(Path(__file__).with_name("tfma_alone.py"))]
+        self._process = subprocess.Popen(
+            program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        )
+
+    def ask(self, config: str, *models: str) -> Callable[[], Path]:
+        """Starts an evaluation; returns a function that waits for it and returns the folder of its results."""
+        number = self._asked = self._asked + 1
+        output = self._root / str(number)
+        given = {"config": config, "models": self._penguins.serving(*models), "data": str(self._penguins.one_file)}
+        schema = str(artifacts.Schema(self._penguins.schema).path)
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps({**given, "schema": schema, "output": str(output)}) + "\n")
+        self._process.stdin.flush()
+        answers = self._process.stdout
+
+        def wait() -> Path:
+            asked, answer = "", ""
+            while asked != str(output):  # those before are of tests that failed before they looked
+                asked, answer = json.loads(answers.readline())
+            assert answer == "done", answer
+            return output
+
+        return wait
+
+    def close(self) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.wait(timeout=60)
+
+
+@pytest.fixture(scope="session")
+def oracle(penguins: Penguins, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Oracle]:
+    """Evaluates with TFMA as it is installed."""
+    process = Oracle(penguins, tmp_path_factory.mktemp("oracle"))
+    yield process
+    process.close()

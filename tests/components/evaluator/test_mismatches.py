@@ -89,6 +89,78 @@ def test_what_fits_is_read(evaluate: Callable[..., Evaluated], garbage: str) -> 
             ConfigError,
             "metrics_specs: class_weights are required",
         ),
+        (
+            f"model_specs: [{{label_key: male, example_weight_key: island}}]\n{METRICS}",
+            ModelError,
+            "example_weight_key: feature 'island' holds text: expected numbers",
+        ),
+        (
+            MALE + "metrics_specs: [{query_key: iland, metrics: [{class_name: QueryStatistics}]}]",
+            ModelError,
+            "query_key: the examples have no feature 'iland'; did you mean 'island'",
+        ),
+        (
+            MALE + "metrics_specs: [{metrics: [{class_name: AUC, per_slice_thresholds: [{slicing_specs: "
+            "[{feature_keys: [iland]}], threshold: {value_threshold: {lower_bound: 0.5}}}]}]}]",
+            ModelError,
+            "per_slice_thresholds: the examples have no feature 'iland'; did you mean 'island'",
+        ),
+        (
+            MALE + "metrics_specs: [{metrics: [{class_name: AUC, per_slice_thresholds: [{slicing_specs: "
+            "[{feature_keys: [island]}], threshold: {value_threshold: {lower_bound: 0.5}}}]}]}]",
+            ConfigError,
+            "per_slice_thresholds: expected a slice that slicing_specs make, received island",
+        ),
+        (
+            MALE + "metrics_specs: [{metrics: [{class_name: AUC, cross_slice_thresholds: [{cross_slicing_specs: "
+            "[{baseline_spec: {}, slicing_specs: [{feature_keys: [island]}]}], "
+            "threshold: {value_threshold: {lower_bound: 0.5}}}]}]}]",
+            ConfigError,
+            "cross_slice_thresholds: .* cross_slicing_specs, received island against the overall slice",
+        ),
+        (
+            MALE + "metrics_specs: [{metrics: [{class_name: AUC, "
+            "threshold: {change_threshold: {absolute: 0.1}}}]}]",
+            ConfigError,
+            "change_threshold: direction: expected HIGHER_IS_BETTER or LOWER_IS_BETTER",
+        ),
+        (
+            MALE + "metrics_specs: [{metrics: [{class_name: AUC}], "
+            "thresholds: {auc: {value_threshold: {lower_bound: 0.5}}}}]",
+            ConfigError,
+            "'auc' has a threshold and is no metric that is computed: expected `threshold` beside the class_name",
+        ),
+        *(
+            (
+                MALE + f"metrics_specs: [{{metrics: [{{class_name: {metric}, config: '{settings}', "
+                "threshold: {value_threshold: {lower_bound: 0.5}}}]}]",
+                ConfigError,
+                f"{metric} has a threshold and is several numbers",
+            )
+            for metric, settings in [
+                ("Recall", '{"thresholds": [0.3, 0.7]}'),
+                ("ConfusionMatrixAtThresholds", '{"thresholds": [0.5]}'),
+                ("CalibrationPlot", "{}"),
+            ]
+        ),
+        (f"model_specs: [{{model_type: tf_kears}}]\n{METRICS}", ModelError, "model_type: .* received 'tf_kears'"),
+        (f"model_specs: [{{is_baseline: true}}]\n{METRICS}", ConfigError, "expected one that is no baseline"),
+        (
+            f"model_specs: [{{name: a}}, {{name: a, is_baseline: true}}]\n{METRICS}",
+            ConfigError,
+            "expected two names that differ",
+        ),
+        (
+            "model_specs: [{name: a}, {name: b, is_baseline: true}]\n"
+            "metrics_specs: [{model_names: [c], metrics: [{class_name: AUC}]}]",
+            ConfigError,
+            "model_names: no model_spec is named 'c': expected a, b",
+        ),
+        (
+            MALE + "slicing_specs: [{slice_keys_sql: 'SELECT STRUCT(island)'}]\n" + METRICS,
+            ConfigError,
+            "slice_keys_sql: this tfx-bsl has no SQL",
+        ),
         (f"model_specs: [{{}}, {{}}, {{}}]\n{METRICS}", ConfigError, "expected one or two model_specs, received 3"),
         (f"model_specs: [{{label: male}}]\n{METRICS}", ConfigError, "expected a tfma.EvalConfig: .*label"),
         ("model_specs { label_key: 'male'", ConfigError, "expected a tfma.EvalConfig"),
@@ -103,6 +175,41 @@ def test_a_mismatch_is_told_before_anything_is_read(
         evaluate(eval_config, examples=garbage)
     assert caught.value.exit_code == 2
     assert "\n" not in caught.value.message, "one sentence"
+
+
+@pytest.mark.parametrize(
+    ("spec", "metrics", "message"),
+    [
+        (
+            "{label_key: male, prediction_key: sx}",
+            "",
+            "prediction_key: the model has no output 'sx'; did you mean 'sex'",
+        ),
+        ("{label_keys: {sx: male}}", "", "label_keys: the model has no output 'sx'; did you mean 'sex'"),
+        (
+            "{label_keys: {sex: male, species: species_id}}",
+            "output_names: [spices], ",
+            "output_names: the model has no output 'spices'; did you mean 'species'",
+        ),
+    ],
+)
+def test_an_output_that_a_model_does_not_have_is_told(
+    spec: str, metrics: str, message: str, evaluate: Callable[..., Evaluated], garbage: str
+) -> None:
+    config = f"model_specs: [{spec}]\nmetrics_specs: [{{{metrics}metrics: [{{class_name: AUC}}]}}]"
+    with pytest.raises(ModelError, match=message):
+        evaluate(config, "both", examples=garbage)
+
+
+def test_a_signature_is_looked_for_in_the_model_that_is_to_have_it(
+    evaluate: Callable[..., Evaluated], garbage: str, penguins: Penguins
+) -> None:
+    config = (
+        "model_specs: [{name: new, label_key: male}, {name: old, label_key: male, is_baseline: true, "
+        f"signature_name: predict}}]\n{METRICS}"
+    )
+    with pytest.raises(ModelError, match=r"the baseline model at .*/worse/.* has no signature 'predict'"):
+        evaluate(config, "sex", "worse", examples=garbage)
 
 
 def test_a_split_that_is_not_there_is_told(evaluate: Callable[..., Evaluated]) -> None:
@@ -174,14 +281,32 @@ def test_the_mean_squared_error_is_what_it_is(evaluate: Callable[..., Evaluated]
     assert found == pytest.approx(np.mean((predicted - np.array(masses)) ** 2), rel=1e-6)
 
 
-def test_the_three_notations_mean_the_same() -> None:
-    notations = [
-        MALE + "metrics_specs: [{metrics: [{class_name: AUC, config: '{\"num_thresholds\": 9}'}]}]",
+YAML = MALE + "metrics_specs: [{metrics: [{class_name: AUC, config: '{\"num_thresholds\": 9}'}]}]"
+
+
+@pytest.mark.parametrize(
+    "notation",
+    [
         '{"modelSpecs": [{"labelKey": "male"}], '
         '"metricsSpecs": [{"metrics": [{"className": "AUC", "config": "{\\"num_thresholds\\": 9}"}]}]}',
+        '{\n\t"model_specs": [{"label_key": "male"}],\n'
+        '\t"metrics_specs": [{"metrics": [{"class_name": "AUC", "config": "{\\"num_thresholds\\": 9}"}]}]\n}',
         "model_specs { label_key: 'male' } "
         "metrics_specs { metrics { class_name: 'AUC' config: '{\"num_thresholds\": 9}' } }",
-    ]  # fmt: skip
-    yaml, json, text = map(eval_configs.parse, notations)
-    assert yaml == json == text
-    assert yaml.metrics_specs[0].metrics[0].config == '{"num_thresholds": 9}'
+        # The text form that YAML can read as well.
+        'model_specs: {label_key: "male"}\n'
+        "metrics_specs: {metrics: {class_name: 'AUC', config: '{\"num_thresholds\": 9}'}}",
+    ],
+    ids=["JSON", "JSON with tabs", "text", "text with colons"],
+)
+def test_the_notations_mean_the_same(notation: str) -> None:
+    assert eval_configs.parse(notation) == eval_configs.parse(YAML)
+    assert eval_configs.parse(YAML).metrics_specs[0].metrics[0].config == '{"num_thresholds": 9}'
+
+
+def test_what_the_text_form_repeats_is_not_lost() -> None:
+    """YAML would keep the last metrics_specs only, and with it lose a threshold."""
+    text = "".join(f"metrics_specs: {{metrics: {{class_name: '{name}'}}}}\n" for name in ("AUC", "Recall"))
+    assert [spec.metrics[0].class_name for spec in eval_configs.parse(text).metrics_specs] == ["AUC", "Recall"]
+    with pytest.raises(ConfigError, match=r"expected a tfma\.EvalConfig"):
+        eval_configs.parse("metrics_specs: [{metrics: [{class_name: AUC}]}]\nmetrics_specs: []")

@@ -12,7 +12,7 @@ from kfp import dsl, local
 from penstock.components.artifacts import ModelBlessing
 from penstock.components.errors import ModuleError
 from penstock.components.evaluator.component import evaluator
-from tests.components.evaluator.conftest import ENGINE, Evaluated, Penguins
+from tests.components.evaluator.conftest import ENGINE, Evaluated, Oracle, Penguins
 
 SLICED = "slicing_specs: [{}, {feature_keys: [island]}]"
 CROSSED = "cross_slicing_specs: [{baseline_spec: {}, slicing_specs: [{feature_keys: [island]}]}]"
@@ -145,14 +145,64 @@ CASES: dict[str, tuple[str, str | None, dict[str, bool]]] = {
 }  # fmt: skip
 
 
+# The same metric of several outputs or classes, and a bound that four digits do not tell from the value.
+QUALIFIED: dict[str, tuple[str, str, list[str]]] = {
+    "outputs": (
+        "both",
+        "model_specs: [{label_keys: {sex: male, species: species_id}}]\n"
+        f"metrics_specs: [{{output_names: [sex], metrics: [{{class_name: AUC, threshold: {{{above(0.5)}}}}}]}}]",
+        ["auc of sex over all examples is 0.9381, as asked at least 0.5"],
+    ),
+    "classes": (
+        "species",
+        "model_specs: [{label_key: species_id}]\nmetrics_specs: [{binarize: {class_ids: {values: [0, 1]}}, aggregate: "
+        f"{{macro_average: true, class_weights: {{0: 1, 1: 1}}}}, metrics: [{{class_name: AUC, "
+        f"threshold: {{{above(0.5)}}}}}]}}]",
+        [
+            "auc as macro average over all examples is 0.8484, as asked at least 0.5",
+            "auc for class 0 over all examples is 0.8986, as asked at least 0.5",
+            "auc for class 1 over all examples is 0.7981, as asked at least 0.5",
+        ],
+    ),
+    "digits": (
+        "sex",
+        config(f"threshold: {{{above(0.9381)}}}"),
+        ["auc over all examples is 0.938130807878707, as asked at least 0.9381"],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", QUALIFIED)
+def test_a_reason_says_which_metric_it_is_about(case: str, evaluate: Callable[..., Evaluated]) -> None:
+    model, eval_config, expected = QUALIFIED[case]
+    assert sorted(reason["sentence"] for reason in reasons(evaluate(eval_config, model))) == expected
+
+
+def test_the_only_model_spec_stands_for_both_models_whatever_its_name(evaluate: Callable[..., Evaluated]) -> None:
+    eval_config = config(f"threshold: {{{change(0.2)}}}").replace("{label_key", "{name: mine, label_key")
+    (reason,) = reasons(evaluate(eval_config, "sex", "worse"))
+    assert reason["sentence"] == "auc minus the baseline's over all examples is 0.2736, as asked at least 0.2"
+
+
 def reasons(evaluated: Evaluated) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = json.loads((evaluated.validation / "validation.json").read_text())["reasons"]
+    def refuse(constant: str) -> None:
+        raise AssertionError(f"{constant} is no JSON")
+
+    text = (evaluated.validation / "validation.json").read_text()
+    found: list[dict[str, Any]] = json.loads(text, parse_constant=refuse)["reasons"]
     return found
 
 
+def failures(verdict: Any) -> list[str]:
+    found = [(part.slice_key, part.cross_slice_key, failure) for part in verdict.metric_validations_per_slice
+             for failure in part.failures]  # fmt: skip
+    return sorted(f"{key} {pair} {failure.metric_key} {failure.metric_threshold}" for key, pair, failure in found)
+
+
 @pytest.mark.parametrize("case", CASES)
-def test_the_verdict_and_its_reasons(case: str, evaluate: Callable[..., Evaluated]) -> None:
+def test_the_verdict_and_its_reasons(case: str, evaluate: Callable[..., Evaluated], oracle: Oracle) -> None:
     eval_config, baseline, expected = CASES[case]
+    alone = oracle.ask(eval_config, *filter(None, ("sex", baseline)))
     evaluated = evaluate(eval_config, "sex", baseline)
     found = reasons(evaluated)
     if expected:
@@ -162,6 +212,11 @@ def test_the_verdict_and_its_reasons(case: str, evaluate: Callable[..., Evaluate
         assert evaluated.result.blessed == all(expected.values())
         verdict = tfma.load_validation_result(str(evaluated.evaluation))
         assert evaluated.result.blessed == verdict.validation_ok
+        theirs = tfma.load_validation_result(str(alone()))
+        assert bool(theirs.missing_cross_slices) == ("pair" in case), "TFMA alone misses every pair, and blesses none"
+        assert theirs.validation_ok == (evaluated.result.blessed and "pair" not in case)
+        assert failures(verdict) == failures(theirs)
+        assert list(verdict.missing_slices) == list(theirs.missing_slices)
     else:
         assert not evaluated.result.blessed
         assert [reason["sentence"] for reason in found] == ["no threshold is configured, so the model is not validated"]

@@ -1,0 +1,208 @@
+"""What an EvalConfig asks for and the models, the schema or TFMA do not have: told before any example is read."""
+
+import difflib
+import json
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import tensorflow as tf
+from tensorflow.core.protobuf import saved_model_pb2
+from tensorflow_metadata.proto.v0 import schema_pb2
+from tensorflow_model_analysis import constants
+from tensorflow_model_analysis.extractors import sql_slice_key_extractor
+from tensorflow_model_analysis.metrics import metric_specs, metric_types
+
+from penstock.components import modules
+from penstock.components.errors import ConfigError, ModelError
+from penstock.components.evaluator import config as eval_configs
+
+
+def check(
+    config: Any, folders: Mapping[str, str], schema: schema_pb2.Schema | None, module: ModuleType | None = None
+) -> None:
+    """Raises a ModelError or ConfigError for what the models, the schema or TFMA do not have.
+
+    `folders` holds the SavedModel of each model_spec by its name. What a module customizes is its own affair: the
+    models and the metrics inside of them that it loads, the features that it extracts.
+    """
+    loads, extracts = (
+        module is not None and modules.optional_function(module, name) is not None
+        for name in ("custom_eval_shared_model", "custom_extractors")
+    )
+    known = schema if not extracts else None
+    kinds = {feature.name: feature.type for feature in known.feature} if known is not None else None
+    produced: set[str] = set()
+    for spec in config.model_specs if not loads and not extracts else ():
+        if spec.model_type not in ("", constants.TF_GENERIC):
+            expected = f"expected {constants.TF_GENERIC}, a SavedModel with signatures"
+            raise ModelError(f"eval_config: model_type: {expected}, received {spec.model_type!r}")
+        produced |= _check_model(spec, _Signatures.of(folders[spec.name], spec.is_baseline), config, kinds)
+    if loads and any(spec.preprocessing_function_names for spec in config.model_specs):
+        kinds = None  # only the module knows what they produce
+    for field, slicing in _slices(config):
+        _check_feature(field, [*slicing.feature_keys, *slicing.feature_values], kinds, produced)
+    for spec in config.metrics_specs:
+        _check_feature("query_key", [spec.query_key], kinds, set())
+    if any(spec.slice_keys_sql for spec in config.slicing_specs) and sql_slice_key_extractor.sql_util is None:
+        raise ConfigError("eval_config: slice_keys_sql: this tfx-bsl has no SQL: expected feature_keys, feature_values")
+    _check_metrics(config, schema, in_graph=loads)
+    _check_sliced_thresholds(config)
+
+
+class _Signatures:
+    """A SavedModel's signatures and the names of their outputs, read without loading it."""
+
+    def __init__(self, model: str, outputs: Mapping[str, set[str]]):
+        self.model, self.outputs = model, outputs
+
+    @classmethod
+    def of(cls, folder: str, is_baseline: bool) -> "_Signatures":
+        saved = saved_model_pb2.SavedModel.FromString((Path(folder) / "saved_model.pb").read_bytes())
+        graphs = [graph for graph in saved.meta_graphs if tf.saved_model.SERVING in graph.meta_info_def.tags]
+        found = graphs[0].signature_def.items() if graphs else []
+        outputs = {name: set(signature.outputs) for name, signature in found if not name.startswith("__")}
+        return cls(f"the baseline model at {folder}" if is_baseline else "the model", outputs)
+
+    def require(self, name: str, field: str) -> set[str]:
+        """Returns the outputs of a signature."""
+        if name not in self.outputs:
+            found = ", ".join(sorted(self.outputs)) or "none"
+            raise ModelError(f"eval_config: {field}: {self.model} has no signature {name!r}: expected one of {found}")
+        return self.outputs[name]
+
+
+def _check_model(spec: Any, signatures: _Signatures, config: Any, kinds: Mapping[str, int] | None) -> set[str]:
+    """Returns the features that the model's preprocessing functions produce."""
+    outputs = signatures.require(spec.signature_name or eval_configs.CANDIDATE_SIGNATURE, "signature_name")
+    produced: set[str] = set()
+    for name in spec.preprocessing_function_names:
+        produced |= signatures.require(name, "preprocessing_function_names")
+    for field in ("label_key", "example_weight_key"):
+        names = [getattr(spec, field), *getattr(spec, f"{field}s").values()]
+        _check_feature(field if names[0] else f"{field}s", names, kinds, produced)
+    weights = [spec.example_weight_key, *spec.example_weight_keys.values()]
+    text = [name for name in weights if kinds and name not in produced and kinds.get(name) == schema_pb2.BYTES]
+    if text:
+        raise ModelError(f"eval_config: example_weight_key: feature {text[0]!r} holds text: expected numbers")
+    if len(outputs) > 1:  # TFMA takes the only output under any name
+        _check_output("prediction_key", [spec.prediction_key, *spec.prediction_keys.values()], outputs, signatures)
+        named = outputs | set(spec.prediction_keys)
+        _check_output("label_keys", spec.label_keys, named, signatures)
+        _check_output("example_weight_keys", spec.example_weight_keys, named, signatures)
+        for metrics in config.metrics_specs:
+            if spec.name in metrics.model_names:
+                _check_output("output_names", metrics.output_names, named, signatures)
+    return produced
+
+
+def _check_output(field: str, names: Iterable[str], outputs: set[str], signatures: _Signatures) -> None:
+    for name in names:
+        if name and name not in outputs:
+            hint = nearest(name, outputs) or f": expected one of {', '.join(sorted(outputs))}"
+            raise ModelError(f"eval_config: {field}: {signatures.model} has no output {name!r}{hint}")
+
+
+def _check_feature(field: str, names: Iterable[str], kinds: Mapping[str, int] | None, produced: set[str]) -> None:
+    for name in names:
+        if name and kinds is not None and name not in kinds and name not in produced:
+            source = "the examples and the model's preprocessing functions" if produced else "the examples"
+            hint = nearest(name, {*kinds, *produced})
+            raise ModelError(f"eval_config: {field}: {source} have no feature {name!r}{hint}")
+
+
+def _slices(config: Any) -> Iterator[tuple[str, Any]]:
+    """Yields every SlicingSpec with the field it stands in."""
+    yield from (("slicing_specs", slicing) for slicing in config.slicing_specs)
+    for crossing in config.cross_slicing_specs:
+        yield from (("cross_slicing_specs", slicing) for slicing in (crossing.baseline_spec, *crossing.slicing_specs))
+    for slicing, _ in eval_configs.thresholds(config):
+        if hasattr(slicing, "baseline_spec"):
+            parts = (slicing.baseline_spec, *slicing.slicing_specs)
+            yield from (("cross_slice_thresholds", part) for part in parts)
+        elif slicing is not None:
+            yield "per_slice_thresholds", slicing
+
+
+def _check_metrics(config: Any, schema: schema_pb2.Schema | None, in_graph: bool) -> None:
+    """TFMA's registry has its own metrics; the other ones it takes from Keras. Both say what settings they refuse."""
+    keras = {name for name in dir(tf.keras.metrics) if isinstance(getattr(tf.keras.metrics, name), type)}
+    known = keras | set(metric_types.registered_metrics())
+    for spec in config.metrics_specs:
+        for metric in spec.metrics:
+            if not metric.module and metric.class_name not in known:
+                hint = nearest(metric.class_name, known)
+                raise ConfigError(f"eval_config: unknown metric {metric.class_name!r}{hint}")
+    try:
+        computations = metric_specs.to_computations(list(config.metrics_specs), eval_config=config, schema=schema)
+    except Exception as error:  # whatever a metric's own constructor raises
+        raise ConfigError(f"eval_config: metrics_specs: {error}") from error
+    keys = (key for computation in computations for key in computation.keys)
+    computed = {key for key in keys if isinstance(key, metric_types.MetricKey)}
+    thresholds = metric_specs.metric_thresholds_from_metrics_specs(config.metrics_specs, eval_config=config)
+    for key in thresholds:
+        if not in_graph and key not in computed and key._replace(is_diff=False) not in computed:
+            raise ConfigError(
+                f"eval_config: {key.name!r} has a threshold and is no metric that is computed: expected `threshold` "
+                "beside the class_name of one"
+            )
+    for spec in config.metrics_specs:
+        for metric in spec.metrics:
+            limits = metric.HasField("threshold") or metric.per_slice_thresholds or metric.cross_slice_thresholds
+            if limits and _is_several_numbers(metric):
+                raise ConfigError(
+                    f"eval_config: {metric.class_name} has a threshold and is several numbers: expected a metric of "
+                    "one number, such as Recall with one value in `thresholds`"
+                )
+
+
+def _is_several_numbers(metric: Any) -> bool:
+    """Whether TFMA computes an array, a table or a plot, of which its validation can make nothing."""
+    if metric.class_name.endswith(("ConfusionMatrixAtThresholds", "Plot")):
+        return True
+    try:
+        settings = json.loads(metric.config or "{}")
+    except ValueError:  # a notation of TFMA's own
+        return False
+    at = settings.get("thresholds") if isinstance(settings, dict) else None
+    return isinstance(at, list) and len(at) > 1
+
+
+def _check_sliced_thresholds(config: Any) -> None:
+    """A threshold for slices that no slicing spec makes is never met: TFMA misses them, whatever the data."""
+    if any(spec.slice_keys_sql for spec in config.slicing_specs):
+        return
+    made = {_features(spec) for spec in config.slicing_specs} or {frozenset()}
+    pairs = set()
+    for crossing in config.cross_slicing_specs:
+        made |= {_features(crossing.baseline_spec), *map(_features, crossing.slicing_specs)}
+        pairs |= {(_features(crossing.baseline_spec), _features(spec)) for spec in crossing.slicing_specs}
+    for slicing, _ in eval_configs.thresholds(config):
+        if hasattr(slicing, "baseline_spec"):
+            asked = [(_features(slicing.baseline_spec), _features(spec)) for spec in slicing.slicing_specs]
+            if not pairs & set(asked):
+                raise ConfigError(
+                    "eval_config: cross_slice_thresholds: expected a pair of slices of cross_slicing_specs, received "
+                    + " or ".join(f"{_named(compared)} against {_named(base)}" for base, compared in asked)
+                )
+        elif slicing is not None and _features(slicing) not in made:
+            raise ConfigError(
+                "eval_config: per_slice_thresholds: expected a slice that slicing_specs make, received "
+                f"{_named(_features(slicing))}"
+            )
+
+
+def _features(slicing: Any) -> frozenset[str]:
+    return frozenset([*slicing.feature_keys, *slicing.feature_values])
+
+
+def _named(features: frozenset[str]) -> str:
+    return ", ".join(sorted(features)) or "the overall slice"
+
+
+def nearest(name: str, known: Collection[str]) -> str:
+    """Returns `; did you mean 'x'?`, or nothing where no name is near."""
+    by_lower_case = {candidate.lower(): candidate for candidate in sorted(known)}
+    found = difflib.get_close_matches(name.lower(), by_lower_case, n=1)
+    return f"; did you mean {by_lower_case[found[0]]!r}?" if found else ""

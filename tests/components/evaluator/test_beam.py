@@ -1,0 +1,93 @@
+"""What is not additive goes through TFMA's Beam pipeline as a whole, and gives TFMA's results."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from tensorflow_model_analysis.writers import metrics_plots_and_validations_writer as writer
+
+from penstock.components.evaluator import accumulation
+from penstock.components.evaluator import config as eval_configs
+from tests.components.evaluator.conftest import Evaluated, Oracle
+from tests.components.evaluator.test_parity import BINARY, SLICES, assert_equal, contents
+
+MALE = "model_specs: [{label_key: male}]\n"
+# Why an evaluation goes through Beam, and what makes it so.
+CASES = {
+    "a query key": MALE + "slicing_specs: [{}]\n"
+    "metrics_specs: [{query_key: island, metrics: [{class_name: QueryStatistics}, "
+    '{class_name: NDCG, config: \'{"gain_key": "year", "top_k_list": [3]}\'}]}]',
+    "small slices": f"{MALE}metrics_specs: [{{{BINARY}}}]{SLICES}options: {{min_slice_size: 40}}",
+}
+INTERVALS = (
+    f"{MALE}slicing_specs: [{{}}, {{feature_keys: [island]}}]\nmetrics_specs: [{{metrics: [{{class_name: AUC}}, "
+    "{class_name: ExampleCount}]}]\noptions: {compute_confidence_intervals: true}"
+)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_what_is_not_additive_is_tfmas(case: str, oracle: Oracle, evaluate: Callable[..., Evaluated]) -> None:
+    assert accumulation.reason_for_beam(eval_configs.parse(CASES[case]), [], None)
+    expected = oracle.ask(CASES[case], "sex")
+    ours, theirs = contents(evaluate(CASES[case], "sex").evaluation), contents(expected())
+    assert ours.keys() == theirs.keys()
+    assert theirs
+    for key in theirs:
+        assert_equal(ours[key], theirs[key], key)
+
+
+@pytest.mark.slow
+def test_confidence_intervals(oracle: Oracle, evaluate: Callable[..., Evaluated]) -> None:
+    """The jackknife's parts are drawn by chance, so only what the bounds are around is equal."""
+    expected = oracle.ask(INTERVALS, "sex")
+    ours, theirs = intervals(evaluate(INTERVALS, "sex").evaluation), intervals(expected())
+    assert ours.keys() == theirs.keys()
+    assert len(theirs) == 4, "overall and three islands"
+    for key, (value, _, _) in theirs.items():
+        assert ours[key][0] == pytest.approx(value, rel=1e-6)
+        assert ours[key][1] < ours[key][0] < ours[key][2]
+
+
+def intervals(folder: Path) -> dict[str, tuple[float, float, float]]:
+    """The AUC of each slice with its bounds."""
+    found = {}
+    for part in writer.load_and_deserialize_metrics(str(folder)):
+        for entry in part.metric_keys_and_values:
+            if entry.key.name == "auc":
+                around = entry.confidence_interval
+                bounds = (around.lower_bound.double_value.value, around.upper_bound.double_value.value)
+                found[str(part.slice_key)] = (entry.value.double_value.value, *bounds)
+    return found
+
+
+EXTRACTORS = """
+import apache_beam as beam
+import numpy as np
+import tensorflow_model_analysis as tfma
+
+def add_size(extracts):
+    masses = extracts["features"]["mass"].values  # one of each penguin
+    sizes = np.where(masses > 4500, b"large", b"small").astype(object)[:, None]
+    return {**extracts, "features": {**extracts["features"], "size": sizes}}
+
+def custom_extractors(eval_shared_model, eval_config, tensor_adapter_config):
+    default = tfma.default_extractors(
+        eval_shared_model=eval_shared_model, eval_config=eval_config, tensor_adapter_config=tensor_adapter_config
+    )
+    size = tfma.extractors.Extractor(stage_name="Size", ptransform=beam.Map(add_size))
+    return [default[0], size, *default[1:]]
+"""
+
+
+def test_a_module_may_extract_features_to_slice_on(evaluate: Callable[..., Evaluated], tmp_path: Path) -> None:
+    module = tmp_path / "extracting_module.py"
+    module.write_text(EXTRACTORS)
+    config = (
+        f"{MALE}slicing_specs: [{{}}, {{feature_keys: [size]}}]\n"
+        "metrics_specs: [{metrics: [{class_name: ExampleCount}]}]"
+    )
+    found = evaluate(config, "sex", module_file=str(module)).evaluation
+    counts = {key[1]: value["doubleValue"] for key, value in contents(found).items()}
+    assert len(counts) == 3, "overall, large and small"
+    assert max(counts.values()) == 300
+    assert sum(counts.values()) == 600
