@@ -164,7 +164,7 @@ executor.run(**json.loads(sys.argv[1]))
 
 def test_the_bytes_are_the_same_for_any_number_of_workers(penguins: Penguins, oracle: Oracle, tmp_path: Path) -> None:
     """The files are cut into stripes of several batches here, as large files are; a worker takes several stripes."""
-    models, config = CASES["binary"]
+    models, config = CASES["features of several values"]
     expected = oracle.ask(config, *models)
     inputs = {"examples": str(penguins.examples), "schema": str(penguins.schema), "eval_config": config}
     processes = []

@@ -271,9 +271,13 @@ def test_a_config_that_needs_a_baseline_says_so(evaluate: Callable[..., Evaluate
     assert evaluate(spec, "sex").result.blessed, "TFX drops the baseline's spec on the first run"
 
 
-@pytest.mark.parametrize(("bound", "blessed"), [(0.9, True), (0.95, False)])
-def test_the_component_gates_a_pipeline(bound: float, blessed: bool, penguins: Penguins, tmp_path: Path) -> None:
-    eval_config = config(f"threshold: {{{above(bound)}}}")
+@pytest.mark.parametrize(
+    ("threshold", "baseline", "blessed"), [(above(0.9), None, True), (f"{above(0.9)}, {change(0.3)}", "worse", False)]
+)
+def test_the_component_gates_a_pipeline(
+    threshold: str, baseline: str | None, blessed: bool, penguins: Penguins, tmp_path: Path
+) -> None:
+    eval_config = config(f"threshold: {{{threshold}}}")
 
     @dsl.component(base_image="penstock-python:test", install_kfp_package=False)
     def touch(path: str) -> None:
@@ -282,7 +286,8 @@ def test_the_component_gates_a_pipeline(bound: float, blessed: bool, penguins: P
     @dsl.pipeline(name="gate")
     def pipeline(marker: str) -> None:
         uris = {"examples": penguins.examples, "model": penguins.models["sex"], "schema": penguins.schema}
-        kinds = {"examples": dsl.Dataset, "model": dsl.Model, "schema": dsl.Artifact}
+        uris |= {"baseline_model": penguins.models[baseline]} if baseline else {}
+        kinds = {"examples": dsl.Dataset, "model": dsl.Model, "schema": dsl.Artifact, "baseline_model": dsl.Model}
         inputs = {
             name: dsl.importer(artifact_uri=str(uri), artifact_class=kinds[name], reimport=False).output
             for name, uri in uris.items()
@@ -294,6 +299,8 @@ def test_the_component_gates_a_pipeline(bound: float, blessed: bool, penguins: P
     local.init(local.SubprocessRunner(use_venv=False), pipeline_root=str(tmp_path / "root"), raise_on_error=True)
     pipeline(marker=str(tmp_path / "marker"))
     assert (tmp_path / "marker").exists() == blessed
+    (found,) = (tmp_path / "root").rglob("validation.json")
+    assert json.loads(found.read_text())["baseline_model"] == (str(penguins.models[baseline]) if baseline else None)
 
 
 def test_a_module_may_load_the_model_and_extract(
