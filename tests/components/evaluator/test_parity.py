@@ -162,6 +162,7 @@ executor.run(**json.loads(sys.argv[1]))
 """
 
 
+@pytest.mark.slow
 def test_the_bytes_are_the_same_for_any_number_of_workers(penguins: Penguins, oracle: Oracle, tmp_path: Path) -> None:
     """The files are cut into stripes of several batches here, as large files are; a worker takes several stripes."""
     models, config = CASES["features of several values"]
