@@ -1,5 +1,6 @@
 """The command line. Every command imports what it needs itself, so that `penstock --help` is there at once."""
 
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -143,7 +144,7 @@ def init(name: Path) -> None:
 
     for path in write_project(name):
         click.echo(path)
-    click.echo(f"\ncd {name} && penstock run")
+    click.echo(f"\ncd {shlex.quote(str(name))} && penstock run")
 
 
 @cli.command()

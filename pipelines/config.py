@@ -128,11 +128,17 @@ class Data(Section):
         return "csv"
 
     def _parts(self) -> tuple[str, str]:
-        wild = _WILD.search(self.path)
+        if is_remote(self.path):
+            base = Path()
+        else:  # a folder that exists is no pattern, whatever its name
+            base = next(folder for folder in (Path(self.path), *Path(self.path).parents) if folder.is_dir())
+        start = len(str(base)) + 1 if base != Path() else 0
+        rest = self.path[start:]
+        wild = _WILD.search(rest)
         if wild:
-            base = self.path[: wild.start()].rpartition("/")[0]
-            return base, self.path[len(base) + 1 :]
-        if not is_remote(self.path) and Path(self.path).is_file():
+            start += rest[: wild.start()].rfind("/") + 1
+            return self.path[: start - 1], self.path[start:]
+        if rest and not is_remote(self.path) and Path(self.path).is_file():
             return str(Path(self.path).parent), Path(self.path).name
         return self.path, ""
 

@@ -181,7 +181,9 @@ def _told(location: Location, sentence: str, document: Document) -> Location:
 
 def _nearest(location: Location, model: type[BaseModel]) -> str:
     paths = list(key_paths(model))
-    parent, wrong = _dotted(location[:-1]), str(location[-1])
+    parent, wrong = "", str(location[-1])
+    for part in location[:-1]:  # the person's own keys, such as a metric's name, are in no path
+        parent = f"{parent}.{part}".lstrip(".") if f"{parent}.{part}".lstrip(".") in paths else parent
     siblings = [path.rpartition(".")[2] for path in paths if path.rpartition(".")[0] == parent]
     close = difflib.get_close_matches(wrong, siblings, n=1)
     if close:

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import logging
 import sys
 import tempfile
 from collections import Counter
@@ -25,6 +26,7 @@ from penstock.components.example_gen.labels import LabelValues
 from penstock.components.example_gen.sources import Block, Shard, Source
 from penstock.components.example_gen.splits import Splitter
 
+logger = logging.getLogger(__name__)
 FileFormat = Literal["csv", "parquet", "tfrecord"]
 
 
@@ -60,8 +62,11 @@ def run(
     files = spans.list_files(input_base, inputs)
     output = configs.output_splits(output_config, list(files))
     with progress.task("ExampleGen") as counts, open_engine(engine) as engine_:
-        rows = _generate(Path(examples), file_format, files, output, options, label, engine_)
+        rows, unlabelled = _generate(Path(examples), file_format, files, output, options, label, engine_)
         counts.show(rows=rows.total(), files=sum(map(len, files.values())))
+        if unlabelled:
+            logger.warning("%d of %d rows have no value of the label %r", unlabelled, rows.total(), label)
+            counts.show(**{"without a label": unlabelled})
     return Result(
         {
             "examples": artifacts.metadata(
@@ -85,8 +90,8 @@ def _generate(
     options: CsvOptions,
     label: str,
     engine: Engine,
-) -> Counter[str]:
-    """Writes the splits' folders, all of them or none; returns the rows of each."""
+) -> tuple[Counter[str], int]:
+    """Writes the splits' folders, all of them or none; returns the rows of each, and how many lack the label."""
     names = output.names or tuple(files)
     rows, values = Counter(dict.fromkeys(names, 0)), {name: LabelValues() for name in names}
     root.mkdir(parents=True, exist_ok=True)
@@ -101,9 +106,8 @@ def _generate(
             for name, found in shard_values.items():
                 values[name].merge(found)
         _check_rows(rows, output)
-        if label:
-            labels.check(label, values)
-    return rows
+        unlabelled = labels.check(label, values) if label else 0
+    return rows, unlabelled
 
 
 def _plan(

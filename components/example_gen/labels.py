@@ -17,28 +17,42 @@ _KEPT = 100
 
 @dataclass
 class LabelValues:
-    """The distinct values of a label in some rows, with their counts; `many` if there are too many to keep."""
+    """The distinct values of a label in some rows, with their counts; `many` if there are too many to keep.
+
+    `missing` is the number of rows without a value; NaN is none.
+    """
 
     counts: dict[Any, int] = field(default_factory=dict)
+    missing: int = 0
     many: bool = False
     floats: bool = False
     others: set[str] = field(default_factory=set)  # the features of rows that lack the label
 
     def add(self, label: str, columns: pa.RecordBatch, chosen: np.ndarray | None) -> None:
         """Adds the chosen rows' values (None: all rows')."""
+        rows = columns.num_rows if chosen is None else int(np.count_nonzero(chosen))
         if label not in columns.schema.names:
             self.others.update(columns.schema.names)
+            self.missing += rows
             return
         column = columns.column(label) if chosen is None else columns.column(label).filter(pa.array(chosen))
         if pa.types.is_null(column.type):
+            self.missing += rows
             return
         self.floats = self.floats or pa.types.is_floating(column.type.value_type)
-        counts = pc.value_counts(column.flatten())
+        values = column.flatten()
+        self.missing += rows - (pc.sum(pc.greater(pc.list_value_length(column), 0)).as_py() or 0)
+        if pa.types.is_floating(values.type):
+            numbers = values.filter(pc.invert(pc.is_nan(values)))
+            self.missing += len(values) - len(numbers)
+            values = numbers
+        counts = pc.value_counts(values)
         self._add(zip(counts.field("values").to_pylist(), counts.field("counts").to_pylist(), strict=True))
 
     def merge(self, other: "LabelValues") -> None:
         self.floats = self.floats or other.floats
         self.others |= other.others
+        self.missing += other.missing
         self._add(other.counts.items())
         if other.many:
             self.many, self.counts = True, {}
@@ -62,20 +76,24 @@ def require_column(label: str, names: Iterable[str], where: str) -> None:
     raise DataError(f"{where}: label {label!r} does not exist; {hint}")
 
 
-def check(label: str, by_split: Mapping[str, LabelValues]) -> None:
-    """Raises a DataError if a label has no value, only one value, or a class that a split lacks."""
+def check(label: str, by_split: Mapping[str, LabelValues]) -> int:
+    """Returns how many rows have no value of the label.
+
+    Raises a DataError if a label has no value, only one value, or a class that a split lacks.
+    """
     total = LabelValues()
     for values in by_split.values():
         total.merge(values)
     if total.many:
-        return
+        return total.missing
     if not total.counts and total.others:
         require_column(label, sorted(total.others), "examples")
     if not total.counts:
         raise DataError(f"label {label!r}: no row has a value: name another label, or mend the data")
     if len(total.counts) == 1:
         raise DataError(
-            f"label {label!r}: every row has the value {_show(*total.counts)}: there is nothing to learn from it"
+            f"label {label!r}: every row{' but those without one' if total.missing else ''} has the value "
+            f"{_show(*total.counts)}: there is nothing to learn from it"
         )
     for split, values in by_split.items():
         if not values.counts:
@@ -86,6 +104,7 @@ def check(label: str, by_split: Mapping[str, LabelValues]) -> None:
                 f"label {label!r}: split {split!r} has no row of class {_show(missing[0])}, of which there are "
                 f"{total.counts[missing[0]]} in all: give the split more hash buckets, or bring more such rows"
             )
+    return total.missing
 
 
 def _show(value: Any) -> str:

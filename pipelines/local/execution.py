@@ -142,7 +142,10 @@ def failure_text(task: TaskRecord, run_folder: Path, sources: dict[str, str]) ->
 
 @contextlib.contextmanager
 def _ended_by_interrupt(workers: Workers) -> Iterator[None]:
-    """On Ctrl-C kills the running tasks first: kfp's threads, which wait for them, would hold the interrupt up."""
+    """On Ctrl-C kills the running tasks first: kfp's threads, which wait for them, would hold the interrupt up.
+
+    So it does when the process is asked to end, or its terminal is closed.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -151,11 +154,12 @@ def _ended_by_interrupt(workers: Workers) -> Iterator[None]:
         workers.stop_tasks()
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGINT, interrupt)
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _task_names(spec: dict[str, Any]) -> dict[str, bool]:

@@ -7,6 +7,7 @@ from typing import Any
 from penstock.pipelines.local.cache import Key
 
 _SHOWN = 60
+_BEFORE = 12  # characters that are alike and shown before those that are not
 _CHANNEL = "pipelinechannel--"
 
 
@@ -42,11 +43,16 @@ def _parameter(name: str, old: str | None, new: str | None) -> str:
         return f"parameter {shown} is {'new' if old is None else 'gone'}"
     before, after = json.loads(old), json.loads(new)
     if isinstance(after, str) and after.startswith("{pipeline_root}/modules/"):
-        return f"module file {Path(after).name} changed"
+        return f"module file {Path(after).name}, or a module beside it, changed"
     if name == "fingerprint":
         return "the data changed"
     path, before, after = _innermost(shown, _parsed(before), _parsed(after))
-    return f"parameter {path} {_short(before)} -> {_short(after)}"
+    texts = [_text(before), _text(after)]
+    if len(texts[0]) > _SHOWN and len(texts[1]) > _SHOWN:  # where they are alike says nothing
+        alike = next((place for place, pair in enumerate(zip(*texts, strict=False)) if len(set(pair)) > 1), 0)
+        start = max(0, alike - _BEFORE)
+        texts = ["…" * (start > 0) + text[start:] for text in texts]
+    return f"parameter {path} {_short(texts[0])} -> {_short(texts[1])}"
 
 
 def _innermost(path: str, before: Any, after: Any) -> tuple[str, Any, Any]:
@@ -69,8 +75,11 @@ def _parsed(value: Any) -> Any:
     return value
 
 
-def _short(value: Any) -> str:
+def _text(value: Any) -> str:
     if isinstance(value, float) and value.is_integer():  # kfp's numbers are floats
         value = int(value)
-    text = json.dumps(value, ensure_ascii=False)
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _short(text: str) -> str:
     return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"

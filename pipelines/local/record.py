@@ -1,6 +1,7 @@
 """The record of a run: `<run>/run.json`, written anew after every task, so that a killed run leaves one too."""
 
 import json
+import os
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, fields
@@ -35,7 +36,10 @@ class TaskRecord:
 
 @dataclass
 class RunRecord:
-    """A run: its arguments and its tasks in the order they ran. `status`: running, done, failed or interrupted."""
+    """A run: its arguments and its tasks in the order they ran. `status`: running, done, failed or interrupted.
+
+    `process` is the process that runs it. A run that was killed cannot say so: it is read as interrupted.
+    """
 
     name: str
     folder: Path
@@ -44,6 +48,7 @@ class RunRecord:
     started: float = field(default_factory=time.time)
     seconds: float | None = None
     tasks: list[TaskRecord] = field(default_factory=list)
+    process: int = field(default_factory=os.getpid)
 
     def task(self, name: str) -> TaskRecord | None:
         return next((task for task in self.tasks if task.name == name), None)
@@ -58,7 +63,22 @@ def read(folder: Path) -> RunRecord:
     document = json.loads((folder / FILE).read_text())
     known = {entry.name for entry in fields(TaskRecord)}
     tasks = [TaskRecord(**{key: value for key, value in task.items() if key in known}) for task in document["tasks"]]
-    return RunRecord(**{**document, "folder": folder, "tasks": tasks})
+    run = RunRecord(**{"process": 0, **document, "folder": folder, "tasks": tasks})
+    if run.status == "running" and not _is_alive(run.process):
+        run.status = "interrupted"
+        for task in run.tasks:
+            task.status = "interrupted" if task.status == "running" else task.status
+    return run
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return process > 0
 
 
 def earlier(root: Path, pipeline: str) -> Iterator[RunRecord]:

@@ -106,10 +106,11 @@ def _pages(run: RunRecord) -> str:
     """The pages that tasks have written, each in a frame of its own."""
     parts = []
     for task, name, path, _ in _outputs(run):
-        if path.is_file() and path.read_bytes()[: len(_PAGE)].lower() == _PAGE:
+        if _is_page(path):
             content = path.read_text(encoding="utf-8", errors="replace")
             frame = f'<iframe srcdoc="{html.escape(content)}" sandbox loading="lazy"></iframe>'
-            parts.append(f"<details><summary>{_text(task)}: {_text(name)}</summary>{frame}</details>")
+            title = f'<summary id="{_anchor(task, name)}">{_text(task)}: {_text(name)}</summary>'
+            parts.append(f"<details open>{title}{frame}</details>")
     return "<h2>Pages</h2>" + "".join(parts) if parts else ""
 
 
@@ -125,7 +126,8 @@ def _artifacts(run: RunRecord) -> str:
     for task, name, path, metadata in _outputs(run):
         inside = path.is_relative_to(run.folder) and path.exists()
         where = path.relative_to(run.folder).as_posix() if inside else str(path)
-        link = f'<a href="{quote(where)}">{_text(name)}</a>' if inside else f"{_text(name)} ({_text(where)})"
+        target = f"#{_anchor(task, name)}" if _is_page(path) else quote(where)
+        link = f'<a href="{target}">{_text(name)}</a>' if inside else f"{_text(name)} ({_text(where)})"
         shown = ", ".join(f"{key}: {value}" for key, value in metadata.items() if key != "tfx_version")
         rows += f'<tr><td class="name">{_text(task)}</td><td>{link}</td><td class="faint long">{_text(shown)}</td></tr>'
     return _table(f"<tr><th>task</th><th>artifact</th><th>metadata</th></tr>{rows}")
@@ -137,6 +139,14 @@ def _parameters(arguments: dict[str, Any]) -> str:
         for name, value in arguments.items()
     )
     return _table(rows) if rows else '<p class="faint">none</p>'
+
+
+def _is_page(path: Path) -> bool:
+    return path.is_file() and path.read_bytes()[: len(_PAGE)].lower() == _PAGE
+
+
+def _anchor(task: str, name: str) -> str:
+    return quote(f"page-{task}-{name}")
 
 
 def _value(value: float | None) -> str:

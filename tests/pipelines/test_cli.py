@@ -108,6 +108,14 @@ def test_data_is_relative_to_the_current_folder(config: Path, tmp_path: Path, mo
     assert cli.main(["validate", str(config), "--set", "data.path=elsewhere.csv"]) == 2
 
 
+def test_init_says_what_a_shell_takes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["init", "my birds"]) == 0
+    assert capsys.readouterr().out.endswith("\ncd 'my birds' && penstock run\n")
+
+
 def test_init_writes_the_template_and_overwrites_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = tmp_path / "birds"
     assert cli.main(["init", str(folder)]) == 0

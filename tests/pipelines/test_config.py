@@ -214,3 +214,22 @@ def test_missing_file_folder_and_list(tmp_path: Path) -> None:
     (tmp_path / "latin.yaml").write_bytes("label: ä\n".encode("latin-1"))
     with pytest.raises(ConfigError, match=r"latin.yaml: expected UTF-8 text"):
         configs.load(tmp_path / "latin.yaml")
+
+
+def test_keys_below_a_persons_own_names_are_listed(load: Callable[..., Config]) -> None:
+    with pytest.raises(ConfigError, match=r"thresholds\.auc\.minimum'; did you mean 'min'"):
+        load(["evaluation.thresholds.auc.minimum=0.5"])
+    with pytest.raises(ConfigError, match="expected one of change, every_slice, max, min"):
+        load(["evaluation.thresholds.auc.zz=0.5"])
+
+
+@pytest.mark.parametrize("name", ["br[1]", "{SPAN}", "what?", "a*"])
+def test_a_folder_that_exists_is_no_pattern(name: str, load: Callable[..., Config], project: Path) -> None:
+    folder = project / name
+    folder.mkdir()
+    (folder / "rows.csv").write_text("x,y\n1,2\n")
+    file = load([f"data.path={json.dumps(f'{name}/rows.csv')}"]).data
+    assert (file.input_base, file.patterns) == (str(folder), {"single_split": "rows.csv"})
+    below = load([f"data.path={json.dumps(f'{name}/span-{{SPAN}}/*.csv')}"]).data
+    assert (below.input_base, below.patterns) == (str(folder), {"single_split": "span-{SPAN}/*.csv"})
+    assert load([f"data.path={json.dumps(name)}"]).data.input_base == str(folder)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import tensorflow as tf
 
+from penstock.components.errors import DataError
 from penstock.components.example_gen import sources
 from penstock.components.example_gen.spans import resolve
 
@@ -200,3 +201,22 @@ def test_a_run_replaces_what_an_earlier_one_left(tmp_path: Path, folder: Folder)
     executor.run(examples=str(out), input_base=str(root), output_config=ALL, engine="local:1", **found._asdict())
     assert [path.name for path in stale.parent.iterdir()] == ["data_tfrecord-00000-of-00001.gz"]
     assert [path.name for path in out.iterdir()] == ["Split-all"]
+
+
+def test_rows_without_a_label_are_counted(
+    generate: Generate, folder: Folder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = tmp_path / "told"
+    monkeypatch.setenv("PENSTOCK_PROGRESS", str(told))
+    rows = "".join(f"{number},{('0.5', '1.5', 'nan', '')[number % 4]}\n" for number in range(400))
+    generate(folder({"a.csv": "x,y\n" + rows}), label="y")
+    assert '{"counts": {"rows": 400, "files": 1, "without a label": 200}}' in told.read_text().splitlines()
+    rows = "".join(f"{number},{number % 2}\n" for number in range(100))
+    generate(folder({"a.csv": "x,y\n" + rows}), label="y")
+    assert told.read_text().splitlines()[-1] == '{"counts": {"rows": 100, "files": 1}}'
+
+
+def test_nan_is_no_second_value_of_a_label(generate: Generate, folder: Folder) -> None:
+    rows = "".join(f"{number},{('1.5', 'nan')[number % 2]}\n" for number in range(400))
+    with pytest.raises(DataError, match=r"label 'y': every row but those without one has the value 1\.5"):
+        generate(folder({"a.csv": "x,y\n" + rows}), label="y")

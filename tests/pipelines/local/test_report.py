@@ -19,10 +19,12 @@ class _Page(HTMLParser):
         super().__init__()
         self.links: list[str] = []
         self.frames: list[str] = []
+        self.anchors: list[str] = []
         self.feed(text)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         values = dict(attrs)
+        self.anchors += filter(None, [values.get("id")])
         if tag == "a":
             self.links.append(values["href"] or "")
         if tag == "iframe":
@@ -40,7 +42,10 @@ def test_a_page_that_a_task_wrote_is_shown_as_a_page(tmp_path: Path) -> None:
     page, schema = tmp_path / "check" / "report", tmp_path / "check" / "schema"
     page.write_text(ANOMALIES)
     schema.write_text("feature {}")
-    assert _Page(_report(tmp_path, {"report": page, "schema": schema})).frames == [ANOMALIES]
+    shown = _Page(_report(tmp_path, {"report": page, "schema": schema}))
+    assert shown.frames == [ANOMALIES]
+    assert shown.links == ["#page-check-report", "check/schema"], "its file has no ending that a browser knows"
+    assert "page-check-report" in shown.anchors
 
 
 def test_every_link_leads_to_what_is_there(tmp_path: Path) -> None:

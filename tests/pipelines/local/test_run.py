@@ -16,6 +16,7 @@ import pytest
 
 from penstock.components.errors import UserError
 from penstock.pipelines import local
+from penstock.pipelines.local import record
 
 Run = Callable[..., local.RunSummary]
 
@@ -79,7 +80,7 @@ def test_a_changed_module_is_named(run: Run, tmp_path: Path) -> None:
     modules = tmp_path.resolve() / "runs" / "modules"
     run(count=6, module_file=f"{modules}/one/user.py")
     changed = run(count=6, module_file=f"{modules}/two/user.py")
-    assert reason(changed, "source") == "module file user.py changed"
+    assert reason(changed, "source") == "module file user.py, or a module beside it, changed"
 
 
 def test_another_version_of_the_package_reruns_everything(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -169,7 +170,7 @@ def start(spec_path: Path, root: Path, **arguments: object) -> subprocess.Popen[
     return subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.DEVNULL, text=True)
 
 
-@pytest.mark.parametrize(("signal_number", "code"), [(signal.SIGINT, 130), (signal.SIGKILL, -9)])
+@pytest.mark.parametrize(("signal_number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 130), (signal.SIGKILL, -9)])
 def test_a_stopped_run_ends_its_tasks_and_is_taken_up_again(
     run: Run, spec_path: Path, tmp_path: Path, signal_number: signal.Signals, code: int
 ) -> None:
@@ -181,6 +182,8 @@ def test_a_stopped_run_ends_its_tasks_and_is_taken_up_again(
     os.kill(process.pid, signal_number)
     assert process.wait(timeout=20) == code
     wait_for(lambda: not any(child.is_running() and child.status() != psutil.STATUS_ZOMBIE for child in children))
+    (stopped,) = record.earlier(tmp_path / "runs", "small")
+    assert (stopped.status, [task.status for task in stopped.tasks][:2]) == ("interrupted", ["done", "interrupted"])
     again = run(count=6)
     assert statuses(again) == {"source": "cached", "total": "done", "announce": "done"}
 
