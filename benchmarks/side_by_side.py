@@ -72,7 +72,7 @@ def measure(command: list[str], log: Path) -> Measurement:
 class Memory(threading.Thread):
     """Samples the memory of a process and all below it, at most twice a second.
 
-    Going through a process's pages holds up its threads, so no more than a tenth of the time is spent on it.
+    Going through the pages of a large process takes some 40 ms: no more than a tenth of the time is spent on it.
     """
 
     def __init__(self, process: int):

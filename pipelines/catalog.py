@@ -1,14 +1,15 @@
 """The components there are, and their export as KFP's component.yaml: whoever loads one needs no Python of ours."""
 
 import importlib
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import yaml
 from kfp import compiler
 
 from penstock.components import storage, wrapper
+from penstock.pipelines.compile import rewritten
 
 COMPONENTS = Path(__file__).resolve().parent.parent / "components"
 FILE = "component.yaml"
@@ -28,23 +29,19 @@ def components(folder: str) -> list[Any]:
 
 def export(output: Path, image: str | None = None) -> Iterator[Path]:
     """Writes `<output>/<component>/component.yaml` for every component, and yields its path."""
-    for folder in folders():
-        for component in components(folder):
-            path = output / component.python_func.__name__ / FILE
-            with storage.replacing(path) as temporary:
-                written = temporary.with_suffix(".yaml")  # KFP looks at the ending
-                compiler.Compiler().compile(component, str(written))
-                _set_image(written, image or wrapper.IMAGE)
-                written.rename(temporary)
-            yield path
 
+    def change(spec: dict[str, Any]) -> list[dict[str, Any]]:
+        for executor in spec["deploymentSpec"]["executors"].values():
+            executor["container"]["image"] = image or wrapper.IMAGE
+        return [spec]
 
-def _set_image(path: Path, image: str) -> None:
-    comment, separator, text = path.read_text(encoding="utf-8").partition("components:")
-    spec = yaml.safe_load(separator + text)
-    for executor in spec["deploymentSpec"]["executors"].values():
-        executor["container"]["image"] = image
-    path.write_text(comment + yaml.safe_dump(spec, sort_keys=True, allow_unicode=True), encoding="utf-8")
+    for component in (component for folder in folders() for component in components(folder)):
+        path = output / component.python_func.__name__ / FILE
+        with tempfile.TemporaryDirectory() as scratch:
+            package = Path(scratch) / FILE
+            compiler.Compiler().compile(component, str(package))
+            storage.write_text(path, rewritten(package.read_text(encoding="utf-8"), change))
+        yield path
 
 
 def _is_component(value: Any, module: str) -> bool:

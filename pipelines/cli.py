@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from penstock.components.errors import PenstockError, explain_os_error
+from penstock.components.errors import ConfigError, PenstockError, explain_os_error
 
 if TYPE_CHECKING:
     from penstock.pipelines.config import Config
@@ -100,7 +100,11 @@ def lint(file: Path, target: str) -> None:
     from penstock.pipelines import lint as rules
     from penstock.pipelines import targets
 
-    rules.check(next(yaml.safe_load_all(file.read_text(encoding="utf-8"))), targets.named(target))
+    try:
+        spec: Any = next(yaml.safe_load_all(file.read_text(encoding="utf-8")), {})
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{file}: this is not YAML: {' '.join(str(error).split())}") from None
+    rules.check(spec, targets.named(target))
     click.echo(f"{file}: nothing found")
 
 

@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -52,9 +53,19 @@ def compile_config(config: Config, target: Target, path: Path) -> Compiled:
     return Compiled(path, parameters(config, published), published.sources)
 
 
-def _targeted(text: str, target: Target, config: Config) -> str:
-    """Puts the target's choices into an IR, and checks it. The comment above it, which lists the inputs, stays."""
+def rewritten(text: str, change: Callable[[dict[str, Any]], list[dict[str, Any]]]) -> str:
+    """Returns an IR with what `change` makes of its document. The comment above it, which lists the inputs, stays."""
     comment = "".join(line for line in text.splitlines(keepends=True) if line.startswith("#"))
-    documents = target.apply(yaml.load(text, _LOADER), config)
-    lint.check(documents[0], target)
+    documents = change(yaml.load(text, _LOADER))
     return comment + yaml.dump_all(documents, Dumper=_DUMPER, sort_keys=True, allow_unicode=True)
+
+
+def _targeted(text: str, target: Target, config: Config) -> str:
+    """Puts the target's choices into an IR, and checks it."""
+
+    def change(spec: dict[str, Any]) -> list[dict[str, Any]]:
+        documents = target.apply(spec, config)
+        lint.check(documents[0], target)
+        return documents
+
+    return rewritten(text, change)

@@ -8,7 +8,7 @@ but for those that only clusters have (`CLUSTER_RULES`).
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from penstock.components.errors import ConfigError
@@ -27,18 +27,11 @@ class Pipeline:
     """A compiled pipeline: its first document, and views of it that rules share."""
 
     spec: Mapping[str, Any]
-    dags: dict[str, Mapping[str, Any]] = field(init=False)
-
-    def __post_init__(self) -> None:
-        dags = {"the pipeline": self.spec["root"].get("dag", {})}
-        for name, component in self.spec.get("components", {}).items():
-            if "dag" in component:
-                dags[name.removeprefix("comp-")] = component["dag"]
-        object.__setattr__(self, "dags", dags)
 
     def tasks(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
-        for dag in self.dags.values():
-            yield from dag.get("tasks", {}).items()
+        """Yields name and task, those of conditions and loops after the outer ones."""
+        for component in (self.spec["root"], *self.spec.get("components", {}).values()):
+            yield from component.get("dag", {}).get("tasks", {}).items()
 
     def named_outputs(self) -> dict[str, str]:
         """Returns, by the channel that carries it, each output of a task that has a name of its own."""
@@ -147,7 +140,12 @@ CLUSTER_RULES: tuple[Rule, ...] = (image_without_a_tag, large_spec)
 
 
 def findings(spec: Mapping[str, Any], target: Target) -> list[str]:
-    """Returns a sentence for each place where a rule is broken, in the rules' order, none twice."""
+    """Returns a sentence for each place where a rule is broken, in the rules' order, none twice.
+
+    Raises a ConfigError for what is no compiled pipeline.
+    """
+    if not isinstance(spec, Mapping) or not {"root", "deploymentSpec"} <= spec.keys():
+        raise ConfigError("expected a compiled pipeline, with root and deploymentSpec, as `penstock compile` writes it")
     pipeline = Pipeline(spec)
     rules = RULES if target.accelerators is None else (*RULES, *CLUSTER_RULES)
     return list(dict.fromkeys(sentence for rule in rules for sentence in rule(pipeline)))

@@ -20,7 +20,8 @@ def failed_signature(config: Any, folders: Mapping[str, str], files: Sequence[Pa
     example = next(found[0] for path in files for found in records.read(path, batch_size=1))
     for spec in config.model_specs:
         signatures = tf.saved_model.load(folders[spec.name]).signatures
-        for name in (*spec.preprocessing_function_names, spec.signature_name or CANDIDATE_SIGNATURE):
+        names = (*spec.preprocessing_function_names, spec.signature_name or CANDIDATE_SIGNATURE)
+        for name in filter(signatures.__contains__, names):  # a module may load a model of another kind
             reason = _failure(signatures[name], example)
             if reason:
                 model = f"the baseline model at {folders[spec.name]}" if spec.is_baseline else "the model"

@@ -1,11 +1,12 @@
 """Evaluates a model and decides whether it is blessed."""
 
+import contextlib
 import datetime
 import functools
 import json
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -64,15 +65,8 @@ def run(
         files = [path for split in splits for path in data.files(split)]
         if not any(next(records.read(path, batch_size=1), None) for path in files):
             raise DataError(f"split {', '.join(splits)} has no examples to evaluate on")
-        try:
+        with _explained(config, folders, files):
             counts["rows"] = _evaluate(files, read_schema, config, folders, module, evaluation, engine_)
-        except (PenstockError, OSError):
-            raise
-        except Exception as error:
-            told = diagnosis.failed_signature(config, folders, files)
-            if told is None:
-                raise
-            raise told from error
         blessed, reasons = _verdict(config, evaluation)
     document = {
         "blessed": blessed,
@@ -92,6 +86,20 @@ def run(
         "validation": artifacts.metadata(blessed=int(blessed)),
     }
     return Result(metadata, blessed)
+
+
+@contextlib.contextmanager
+def _explained(config: Any, folders: dict[str, str], files: list[Path]) -> Iterator[None]:
+    """Says which model cannot take the examples, if that is why an evaluation failed."""
+    try:
+        yield
+    except (PenstockError, OSError):
+        raise
+    except Exception as error:
+        told = diagnosis.failed_signature(config, folders, files)
+        if told is None:
+            raise
+        raise told from error
 
 
 def _serving(model: str | None) -> Path | None:

@@ -142,7 +142,10 @@ def _parameters(arguments: dict[str, Any]) -> str:
 
 
 def _is_page(path: Path) -> bool:
-    return path.is_file() and path.read_bytes()[: len(_PAGE)].lower() == _PAGE
+    if not path.is_file():
+        return False
+    with open(path, "rb") as file:
+        return file.read(len(_PAGE)).lower() == _PAGE
 
 
 def _anchor(task: str, name: str) -> str:

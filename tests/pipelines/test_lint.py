@@ -204,6 +204,14 @@ def test_several_findings_are_all_shown(tmp_path: Path, capsys: pytest.CaptureFi
     assert cli.main(["lint", str(path), "--target", "locl"]) == 2
 
 
+@pytest.mark.parametrize("content", [b"", b"a: 1\n", b"- 1\n", b"a: [1\n", b"\xff\xfe"])
+def test_what_is_no_pipeline_is_told(content: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "other.yaml"
+    path.write_bytes(content)
+    assert cli.main(["lint", str(path)]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
 def test_what_is_compiled_is_checked(load: Callable[..., Config], tmp_path: Path) -> None:
     config = load(["image=registry.example/penstock"])
     with pytest.raises(ConfigError, match=r"image registry\.example/penstock: without a tag"):
