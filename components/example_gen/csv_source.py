@@ -1,11 +1,15 @@
-"""CSV: headers compared, files cut into shards at the ends of records, types found in all rows, rows to columns."""
+"""CSV: headers compared, files cut into shards at the ends of records, rows to columns of the types of all rows.
+
+Types are found at the two ends of the data first. A row elsewhere that does not fit them is met when it is converted
+(TypeGrew); only then are all rows looked at before any is converted (`with_all_types`).
+"""
 
 import csv
 import difflib
 import io
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NoReturn
 
@@ -33,7 +37,10 @@ class CsvSource:
     types: tuple[ColumnType, ...] = ()
 
     def read(self, piece: Piece) -> Iterator[Block]:
-        """Yields the rows of a piece. Examples and canonical Examples are the same list."""
+        """Yields the rows of a piece. Examples and canonical Examples are the same list.
+
+        Raises TypeGrew if a cell is none of its column's type.
+        """
         cells = self.cells(piece)
         if cells.num_rows:
             columns = [
@@ -114,7 +121,7 @@ class CsvSource:
 def plan(
     files: dict[str, list[Path]], options: CsvOptions, label: str, scratch: Path, engine: Engine
 ) -> tuple[CsvSource, list[Shard]]:
-    """Returns a reader that knows all columns' types, and the shards.
+    """Returns a reader that knows the columns' types at both ends of the data, and the shards.
 
     Files that are compressed or not in UTF-8 are copied to `scratch` as plain UTF-8 first.
 
@@ -142,9 +149,14 @@ def plan(
     shards = sources.shards(pieces)
     if not shards:
         raise DataError(f"{first}: there is a header and no row: expected at least one")
+    ends = {piece: None for piece in (shards[0].pieces[0], shards[-1].pieces[-1])}
     source = CsvSource(options, names)
-    types = csv_types.merge(engine.map(source.infer, shards))
-    return CsvSource(options, names, types), shards
+    return replace(source, types=source.infer(Shard("", 0, 1, tuple(ends)))), shards
+
+
+def with_all_types(source: CsvSource, shards: list[Shard], engine: Engine) -> CsvSource:
+    """Returns a reader that knows the columns' types in all rows."""
+    return replace(source, types=csv_types.merge(engine.map(source.infer, shards)))
 
 
 def _header(path: Path, name: str, options: CsvOptions) -> tuple[tuple[str, ...], int]:

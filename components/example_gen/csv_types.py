@@ -17,6 +17,10 @@ _FEW = 1000
 _INT64 = range(-(2**63), 2**63)
 
 
+class TypeGrew(Exception):
+    """A column has a cell that is none of the type that other rows have shown."""
+
+
 class ColumnType(enum.IntEnum):
     """In the order in which a column's type grows with its cells."""
 
@@ -66,17 +70,20 @@ def convert(column: pa.StringArray, kind: ColumnType, null_values: Sequence[str]
     """Returns text cells as a list column of int64, float32 or binary.
 
     A missing cell is an empty list, which is what TFX writes; a column of missing cells only is of null type.
+    Raises TypeGrew if `infer` finds a larger type than `kind` in it.
     """
-    if kind == ColumnType.UNKNOWN:
-        return pa.nulls(len(column))
     present = _present(column, null_values)
     cells = column.filter(present)
+    if kind == ColumnType.UNKNOWN:
+        if len(cells):
+            raise TypeGrew
+        return pa.nulls(len(column))
     if kind == ColumnType.BYTES:
         values = cells.cast(pa.binary()).cast(pa.large_binary())
     elif kind == ColumnType.INT:
-        values = _numbers(cells, int, pa.int64())
+        values = _integers(cells)
     else:
-        doubles: np.ndarray = _numbers(cells, float, pa.float64()).to_numpy(zero_copy_only=False)
+        doubles: np.ndarray = _floats(cells).to_numpy(zero_copy_only=False)
         with np.errstate(over="ignore"):  # beyond 32-bit floats is infinity, as protobuf makes it
             values = pa.array(doubles.astype(np.float32))
     offsets: np.ndarray = np.zeros(len(column) + 1, np.int64)
@@ -95,8 +102,7 @@ def _infer_by_arrow(cells: pa.StringArray) -> ColumnType | None:
     """The type, where Arrow's parsers decide it as Python's would; None where they cannot."""
     try:
         cells.cast(pa.int64())
-        hexadecimal = pc.any(pc.match_substring(cells, "x", ignore_case=True)).as_py()
-        return None if hexadecimal else ColumnType.INT
+        return None if _hexadecimal(cells) else ColumnType.INT
     except pa.ArrowInvalid:
         pass
     try:
@@ -106,17 +112,44 @@ def _infer_by_arrow(cells: pa.StringArray) -> ColumnType | None:
     whole = pc.match_substring_regex(cells, r"^[+-]?[0-9]+$")
     if pc.all(whole).as_py():
         return None
+    return ColumnType.FLOAT if _all_floats(cells, doubles) else ColumnType.BYTES
+
+
+def _hexadecimal(cells: pa.StringArray) -> bool:
+    """Whether Arrow may have read a cell as hexadecimal, which Python's int() does not."""
+    return any(pc.any(pc.match_substring(cells, letter)).as_py() for letter in "xX")
+
+
+def _all_floats(cells: pa.StringArray, doubles: pa.DoubleArray) -> bool:
+    """Whether cells that Arrow reads as these numbers are floats by TFX's rule too."""
     ordinary = pc.fill_null(pc.less(pc.abs(doubles), 2.0**63), False)
-    for cell in cells.filter(pc.invert(ordinary)):  # long integers, infinities, Arrow's "nan(…)"
-        if infer_cell(cell.as_py().encode()) == ColumnType.BYTES:
-            return ColumnType.BYTES
-    return ColumnType.FLOAT
+    others = pc.unique(cells.filter(pc.invert(ordinary)))  # long integers, infinities, Arrow's "nan(…)"
+    return all(infer_cell(cell.as_py().encode()) < ColumnType.BYTES for cell in others)
 
 
-def _numbers(cells: pa.StringArray, parse: type[int] | type[float], kind: pa.DataType) -> pa.Array:
+def _integers(cells: pa.StringArray) -> pa.Int64Array:
     try:
-        return cells.cast(kind)
+        numbers = cells.cast(pa.int64())
     except pa.ArrowInvalid:
-        encoded = cells.dictionary_encode()
-        numbers = [parse(cell.as_py().encode()) for cell in encoded.dictionary]
-        return pa.array(numbers, kind).take(encoded.indices)
+        return _by_python(cells, int, ColumnType.INT).cast(pa.int64())
+    if _hexadecimal(cells):
+        raise TypeGrew
+    return numbers
+
+
+def _floats(cells: pa.StringArray) -> pa.DoubleArray:
+    try:
+        doubles = cells.cast(pa.float64())
+    except pa.ArrowInvalid:
+        return _by_python(cells, float, ColumnType.FLOAT).cast(pa.float64())
+    if not _all_floats(cells, doubles):
+        raise TypeGrew
+    return doubles
+
+
+def _by_python(cells: pa.StringArray, parse: type[int] | type[float], kind: ColumnType) -> pa.Array:
+    encoded = cells.dictionary_encode()
+    distinct = [cell.as_py().encode() for cell in encoded.dictionary]
+    if any(infer_cell(cell) > kind for cell in distinct):
+        raise TypeGrew
+    return pa.array(map(parse, distinct)).take(encoded.indices)

@@ -22,6 +22,7 @@ from penstock.components.errors import ConfigError, DataError
 from penstock.components.example_gen import configs, csv_source, labels, parquet_source, spans, tfrecord_source
 from penstock.components.example_gen.configs import OutputSplits
 from penstock.components.example_gen.csv_options import CsvOptions
+from penstock.components.example_gen.csv_types import TypeGrew
 from penstock.components.example_gen.labels import LabelValues
 from penstock.components.example_gen.sources import Block, Shard, Source
 from penstock.components.example_gen.splits import Splitter
@@ -100,8 +101,14 @@ def _generate(
         folders = {
             name: written.enter_context(storage.replacing(artifacts.Examples(root).split(name))) for name in names
         }
-        write = partial(_write, source, Splitter(output) if output.names else None, folders, label)
-        for shard_rows, shard_values in engine.map(write, shards):
+        write = partial(_write, Splitter(output) if output.names else None, folders, label)
+        try:
+            written_shards = engine.map(partial(write, source), shards)
+        except TypeGrew:
+            logger.info("columns change their type within the data: every row is looked at first")
+            source = csv_source.with_all_types(source, shards, engine)
+            written_shards = engine.map(partial(write, source), shards)
+        for shard_rows, shard_values in written_shards:
             rows.update(shard_rows)
             for name, found in shard_values.items():
                 values[name].merge(found)
@@ -123,7 +130,7 @@ def _plan(
 
 
 def _write(
-    source: Source, splitter: Splitter | None, folders: Mapping[str, Path], label: str, shard: Shard
+    splitter: Splitter | None, folders: Mapping[str, Path], label: str, source: Source, shard: Shard
 ) -> tuple[Counter[str], dict[str, LabelValues]]:
     """Writes one shard's file in each split; returns the rows and the label's values in each."""
     names = splitter.splits.names if splitter else (shard.split,)

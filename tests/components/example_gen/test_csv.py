@@ -178,6 +178,18 @@ def test_types_are_found_in_all_rows(generate: Generate, folder: Folder, monkeyp
     assert row[-1] == {"a": [1], "b": [2.5], "c": [b"x"], "d": None}
 
 
+def test_types_are_found_in_the_middle_too(
+    generate: Generate, folder: Folder, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    monkeypatch.setattr(sources, "_SMALLEST", 1000)
+    same = "1,1,1,\n" * 2000
+    rows = generate(folder({"a.csv": "a,b,c,d\n" + same + "1,2.5,x,7\n" + same}), output_config=ALL).rows()
+    assert rows[0] == rows[-1] == {"a": [1], "b": [1.0], "c": [b"1"], "d": []}
+    assert rows[2000] == {"a": [1], "b": [2.5], "c": [b"x"], "d": [7]}
+    assert "every row is looked at first" in caplog.text
+
+
 def test_a_single_column_and_blank_lines(generate: Generate, folder: Folder) -> None:
     generated = generate(folder({"a.csv": "\nx\n".lstrip() + '1\n\n""\n2\n'}), output_config=ALL)
     assert generated.rows() == [{"x": [1]}, {"x": []}, {"x": [2]}]

@@ -31,6 +31,19 @@ def test_a_cell_has_tfxs_type_alone_and_among_many(cell: str) -> None:
         assert csv_types.merge([[csv_types.infer(pa.array([one]))] for one in cells]) == (expected,)
 
 
+@pytest.mark.parametrize("cell", CELLS)
+def test_a_cell_of_a_larger_type_is_noticed_when_it_is_converted(cell: str) -> None:
+    for others in ([], ["1"] * 3, [str(number) for number in range(3000)]):
+        cells = pa.array([*others, cell])
+        found = csv_types.infer(cells)
+        for kind in ColumnType:
+            if kind < found:
+                with pytest.raises(csv_types.TypeGrew):
+                    csv_types.convert(cells, kind)
+            else:
+                assert len(csv_types.convert(cells, kind)) == len(cells)
+
+
 @pytest.mark.parametrize(
     ("cells", "kind", "expected"),
     [
