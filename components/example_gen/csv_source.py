@@ -149,7 +149,7 @@ def plan(
     shards = sources.shards(pieces)
     if not shards:
         raise DataError(f"{first}: there is a header and no row: expected at least one")
-    ends = {piece: None for piece in (shards[0].pieces[0], shards[-1].pieces[-1])}
+    ends = dict.fromkeys((shards[0].pieces[0], shards[-1].pieces[-1]))
     source = CsvSource(options, names)
     return replace(source, types=source.infer(Shard("", 0, 1, tuple(ends)))), shards
 

@@ -22,6 +22,7 @@ from penstock.components.errors import ConfigError, DataError
 from penstock.components.example_gen import configs, csv_source, labels, parquet_source, spans, tfrecord_source
 from penstock.components.example_gen.configs import OutputSplits
 from penstock.components.example_gen.csv_options import CsvOptions
+from penstock.components.example_gen.csv_source import CsvSource
 from penstock.components.example_gen.csv_types import TypeGrew
 from penstock.components.example_gen.labels import LabelValues
 from penstock.components.example_gen.sources import Block, Shard, Source
@@ -105,6 +106,7 @@ def _generate(
         try:
             written_shards = engine.map(partial(write, source), shards)
         except TypeGrew:
+            assert isinstance(source, CsvSource)  # no other raises it
             logger.info("columns change their type within the data: every row is looked at first")
             source = csv_source.with_all_types(source, shards, engine)
             written_shards = engine.map(partial(write, source), shards)
