@@ -16,7 +16,7 @@ from typing import NoReturn
 import pyarrow as pa
 import pyarrow.csv
 
-from penstock.components import example_encoder
+from penstock.components import records
 from penstock.components.engines import Engine
 from penstock.components.errors import DataError
 from penstock.components.example_gen import csv_cuts, csv_options, csv_types, labels, sources
@@ -48,7 +48,7 @@ class CsvSource:
                 for column, kind in zip(cells.columns, self.types, strict=True)
             ]
             batch = pa.RecordBatch.from_arrays(columns, list(self.names))
-            examples = example_encoder.encode(batch).to_pylist()
+            examples = records.encode(batch)
             yield Block(batch, examples, examples)
 
     def infer(self, shard: Shard) -> tuple[ColumnType, ...]:

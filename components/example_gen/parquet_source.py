@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from penstock.components import example_encoder, records
+from penstock.components import records
 from penstock.components.errors import DataError
 from penstock.components.example_gen import labels, sources
 from penstock.components.example_gen.sources import Block, Piece, Shard
@@ -27,7 +27,7 @@ class ParquetSource:
                         _convert(column, name, piece.name) for name, column in zip(names, batch.columns, strict=True)
                     ]
                     features = pa.RecordBatch.from_arrays(columns, names)
-                    examples = example_encoder.encode(features).to_pylist()
+                    examples = records.encode(features)
                     yield Block(features, examples, examples)
         except (pa.ArrowInvalid, OSError) as error:
             raise DataError(f"{piece.name}: the Parquet data is damaged: {error}") from None

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from penstock.components import example_encoder, records
+from penstock.components import records
 from penstock.components.errors import DataError
 from penstock.components.example_gen import sources
 from penstock.components.example_gen.sources import Block, Piece, Shard
@@ -28,7 +28,7 @@ class TFRecordSource:
                     f"{piece.name}, record {count + 1 + _first_bad(examples)}: expected a serialized tf.Example"
                 ) from None
             count += len(examples)
-            yield Block(columns, examples, example_encoder.encode(columns, skip_nulls=True).to_pylist())
+            yield Block(columns, examples, records.encode(columns, skip_nulls=True))
 
 
 def plan(files: dict[str, list[Path]]) -> tuple[TFRecordSource, list[Shard]]:
