@@ -92,9 +92,12 @@ def reason_for_beam(config: Any, models: Sequence[Any], module: Any) -> str | No
     return None
 
 
-def computations(config: Any, schema: schema_pb2.Schema | None) -> evaluator.MetricComputations:
-    """Returns TFMA's computations of the metrics, those with combiners apart from those derived from them."""
-    all_computations = metric_specs.to_computations(list(config.metrics_specs), eval_config=config, schema=schema)
+def computations(config: Any) -> evaluator.MetricComputations:
+    """Returns TFMA's computations of the metrics, those with combiners apart from those derived from them.
+
+    TFX's Evaluator gives them no schema either, so a CalibrationPlot goes from 0 to 1 whatever the label's domain.
+    """
+    all_computations = metric_specs.to_computations(list(config.metrics_specs), eval_config=config)
     return evaluator._filter_and_separate_computations(all_computations)
 
 
@@ -110,7 +113,7 @@ def accumulate(shard: Shard) -> Accumulators:
     """Evaluates the examples of a shard."""
     config = config_pb2.EvalConfig.FromString(shard.config)
     schema = schema_pb2.Schema.FromString(shard.schema) if shard.schema is not None else None
-    parts = computations(config, schema).non_derived_computations
+    parts = computations(config).non_derived_computations
     preprocess, combine = evaluator._PreprocessorDoFn(parts), evaluator._ComputationsCombineFn(parts)
     slice_keys = _SliceKeys(config)
     result = Accumulators(0, {})
@@ -165,9 +168,9 @@ def _by_slice(groups: dict[tuple[SliceKey, ...], Any], combine: Any) -> dict[Sli
         raise _misfit(error.__cause__ or error) from error
 
 
-def merge(parts: Sequence[Accumulators], config: Any, schema: schema_pb2.Schema | None) -> dict[SliceKey, Any]:
+def merge(parts: Sequence[Accumulators], config: Any) -> dict[SliceKey, Any]:
     """Returns the metrics of each slice, from the accumulators of all shards in their order."""
-    combine = evaluator._ComputationsCombineFn(computations(config, schema).non_derived_computations)
+    combine = evaluator._ComputationsCombineFn(computations(config).non_derived_computations)
     combine.setup()
     keys = sorted({key for part in parts for key in part.slices}, key=repr)
     merged = {
@@ -176,9 +179,9 @@ def merge(parts: Sequence[Accumulators], config: Any, schema: schema_pb2.Schema 
     return {key: combine.extract_output(accumulator) for key, accumulator in merged.items()}
 
 
-def write(slices: dict[SliceKey, Any], config: Any, schema: schema_pb2.Schema | None, models: Any, output: str) -> None:
+def write(slices: dict[SliceKey, Any], config: Any, models: Any, output: str) -> None:
     """Derives the remaining metrics, validates them and writes the results, as TFMA's pipeline does after combining."""
-    parts = computations(config, schema)
+    parts = computations(config)
     baseline = model_util.get_baseline_model_spec(config)
     derive = evaluator._AddDerivedCrossSliceAndDiffMetrics(
         parts.derived_computations,

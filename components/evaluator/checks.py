@@ -47,7 +47,7 @@ def check(
         _check_feature("query_key", [spec.query_key], kinds, set())
     if any(spec.slice_keys_sql for spec in config.slicing_specs) and sql_slice_key_extractor.sql_util is None:
         raise ConfigError("eval_config: slice_keys_sql: this tfx-bsl has no SQL: expected feature_keys, feature_values")
-    _check_metrics(config, schema, in_graph=loads)
+    _check_metrics(config, in_graph=loads)
     _check_sliced_thresholds(config)
 
 
@@ -125,7 +125,7 @@ def _slices(config: Any) -> Iterator[tuple[str, Any]]:
             yield "per_slice_thresholds", slicing
 
 
-def _check_metrics(config: Any, schema: schema_pb2.Schema | None, in_graph: bool) -> None:
+def _check_metrics(config: Any, in_graph: bool) -> None:
     """TFMA's registry has its own metrics; the other ones it takes from Keras. Both say what settings they refuse."""
     keras = {name for name in dir(tf.keras.metrics) if isinstance(getattr(tf.keras.metrics, name), type)}
     known = keras | set(metric_types.registered_metrics())
@@ -135,7 +135,7 @@ def _check_metrics(config: Any, schema: schema_pb2.Schema | None, in_graph: bool
                 hint = nearest(metric.class_name, known)
                 raise ConfigError(f"eval_config: unknown metric {metric.class_name!r}{hint}")
     try:
-        computations = metric_specs.to_computations(list(config.metrics_specs), eval_config=config, schema=schema)
+        computations = metric_specs.to_computations(list(config.metrics_specs), eval_config=config)
     except Exception as error:  # whatever a metric's own constructor raises
         raise ConfigError(f"eval_config: metrics_specs: {error}") from error
     keys = (key for computation in computations for key in computation.keys)

@@ -137,7 +137,7 @@ def _evaluate(
         logger.info("evaluated by Beam in one process: %s", reason)
         return _evaluate_with_beam(files, schema, config, shared, module, output)
     parts = engine.map(accumulation.accumulate, accumulation.shards(files, config, schema, folders))
-    accumulation.write(accumulation.merge(parts, config, schema), config, schema, shared, output)
+    accumulation.write(accumulation.merge(parts, config), config, shared, output)
     return sum(part.rows for part in parts)
 
 

@@ -13,6 +13,7 @@ import tensorflow_model_analysis as tfma
 from google.protobuf import json_format
 from tensorflow_model_analysis.writers import metrics_plots_and_validations_writer as writer
 
+from penstock.components import artifacts
 from tests.components.evaluator.conftest import Evaluated, Oracle, Penguins
 
 SLICES = """
@@ -151,6 +152,25 @@ def test_metrics_and_plots_are_tfmas(case: str, oracle: Oracle, evaluate: Callab
 
 def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
+
+
+def test_the_labels_domain_is_nothing_to_a_metric(
+    evaluate: Callable[..., Evaluated], penguins: Penguins, tmp_path: Path
+) -> None:
+    """TFX's Evaluator has the schema only to read the examples; TFMA would plot from -5 to 5 with this one."""
+    config = """
+model_specs: [{label_key: male}]
+metrics_specs: [{metrics: [{class_name: CalibrationPlot, config: '{"num_buckets": 4}'}]}]
+"""
+    schema = artifacts.Schema(penguins.schema).read()
+    label = next(feature for feature in schema.feature if feature.name == "male")
+    label.int_domain.min, label.int_domain.max = -5, 5
+    with_domain = artifacts.Schema(tmp_path / "schema")
+    with_domain.write(schema)
+    evaluated = evaluate(config, schema=str(with_domain.root))
+    ((_, plots),) = tfma.load_eval_result(str(evaluated.evaluation)).plots
+    buckets = plots[""][""]["calibrationHistogramBuckets"]["buckets"]
+    assert [bucket.get("lowerThresholdInclusive", 0.0) for bucket in buckets[1:]] == [0.0, 0.25, 0.5, 0.75, 1.0]
 
 
 PROGRAM = """
