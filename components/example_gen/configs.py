@@ -72,8 +72,8 @@ def output_splits(text: str, inputs: list[str]) -> OutputSplits:
     _check_distinct(names, "output_config.split_config.splits")
     if names and len(inputs) > 1:
         raise ConfigError(
-            f"output_config: expected no splits, as the input comes in {len(inputs)} of its own ({', '.join(inputs)}), "
-            f"received {', '.join(names)}: leave out one of the two"
+            f"output_config (splits): expected no splits, as the input comes in {len(inputs)} of its own "
+            f"({', '.join(inputs)}), received {', '.join(names)}: leave out one of the two"
         )
     if names:
         return OutputSplits(tuple(names), tuple(buckets), feature)
@@ -88,7 +88,9 @@ def span_range(text: str) -> SpanRange | None:
     if not message:
         return None
     if len(message) > 1:
-        raise ConfigError("range_config: expected one of static_range and rolling_range, received both")
+        raise ConfigError(
+            "range_config (data.range_config): expected either static_range or rolling_range, received both"
+        )
     if "static_range" in message:
         where = "range_config.static_range"
         fixed = check_keys(message["static_range"], where, {"start_span_number", "end_span_number"})

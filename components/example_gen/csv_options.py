@@ -13,6 +13,7 @@ from penstock.components.errors import ConfigError, DataError
 from penstock.components.example_gen import configs
 
 _GZIP = b"\x1f\x8b"
+_OPTIONS = "csv_options (data.csv)"  # the component's argument, and its place in a configuration
 _BYTE_ORDER_MARKS = {
     codecs.BOM_UTF32_LE: "utf-32",
     codecs.BOM_UTF32_BE: "utf-32",
@@ -40,20 +41,20 @@ class CsvOptions:
     @classmethod
     def from_json(cls, text: str) -> "CsvOptions":
         """Reads the options; a ConfigError names an unknown one or a value that cannot be."""
-        given = configs.parse(text, "csv_options", set(cls.__dataclass_fields__))
+        given = configs.parse(text, _OPTIONS, set(cls.__dataclass_fields__))
         for key in ("null_values", "column_names"):
             values = given.get(key) or []
             if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
-                raise ConfigError(f"csv_options: expected {key} to be a list of strings, received {values!r}")
+                raise ConfigError(f"{_OPTIONS}: expected {key} to be a list of strings, received {values!r}")
             given[key] = tuple(values)
         options = replace(cls(), **{key: value for key, value in given.items() if value is not None})
         for key in ("delimiter", "quote_char"):
             char = getattr(options, key)
             if not isinstance(char, str) or len(char) != 1 or not char.isascii() or char in "\r\n\0":
-                raise ConfigError(f"csv_options: expected {key} to be one ASCII character, received {char!r}")
+                raise ConfigError(f"{_OPTIONS}: expected {key} to be one ASCII character, received {char!r}")
         if options.delimiter == options.quote_char:
             raise ConfigError(
-                f"csv_options: expected delimiter and quote_char to differ, both are {options.delimiter!r}"
+                f"{_OPTIONS}: expected delimiter and quote_char to differ, both are {options.delimiter!r}"
             )
         return replace(options, encoding=_codec(options.encoding))
 
@@ -90,7 +91,9 @@ def check_beginning(path: Path, start: bytes) -> None:
     """Raises a DataError if a file begins as UTF-16 or UTF-32 text, or as no text at all."""
     for mark, encoding in _BYTE_ORDER_MARKS.items():
         if start.startswith(mark):
-            raise DataError(f"{path}: expected UTF-8, found {encoding}: set the CSV option encoding to {encoding!r}")
+            raise DataError(
+                f"{path}: expected UTF-8, found {encoding}: set encoding (data.csv.encoding) to {encoding!r}"
+            )
     for mark, kind in _FOREIGN.items():
         if start.startswith(mark):
             raise DataError(f"{path}: expected CSV text, found {kind}")
@@ -110,7 +113,7 @@ def _decoded(path: Path, encoding: str) -> Iterator[bytes]:
             line = lines + error.object[: error.start].decode(encoding, "replace").count("\n")
             found = error.object[error.start : error.start + 4]
             raise DataError(
-                f"{path}, line {line}: expected {encoding}, found the bytes {found!r}: set the CSV option encoding"
+                f"{path}, line {line}: expected {encoding}, found the bytes {found!r}: set encoding (data.csv.encoding)"
             ) from None
         lines += text.count("\n")
         yield text.encode("utf-8", "surrogatepass")
@@ -132,7 +135,7 @@ def _codec(name: str) -> str:
             str(name).lower().replace("-", "_"), sorted({*aliases, *aliases.values()}), n=1
         )
         hint = f"; did you mean {nearest[0].replace('_', '-')!r}?" if nearest else ""
-        raise ConfigError(f"csv_options: unknown encoding {name!r}{hint}") from None
+        raise ConfigError(f"{_OPTIONS}: unknown encoding {name!r}{hint}") from None
     if not codec._is_text_encoding:
-        raise ConfigError(f"csv_options: expected a text encoding, received {name!r}")
+        raise ConfigError(f"{_OPTIONS}: expected a text encoding, received {name!r}")
     return "utf-8" if codec.name in ("utf-8", "utf-8-sig", "ascii") else codec.name

@@ -44,11 +44,11 @@ def fails(generate: Generate, root: Path, message: str, error: type[Exception] =
         ({"a.csv": ROWS + "7\n"}, "a.csv, line 32: expected 2 cells as in the header, found 1: 7"),
         ({"a.csv": 'x,y\n1,"a\nb"\n\n1,2,3\n'}, "a.csv, line 5: expected 2 cells as in the header, found 3: 1,2,3"),
         ({"a.csv": 'x,y\n1,a\n2,"b\n3,c\n'}, "a.csv, line 3: the quoted cell that begins here does not end"),
-        ({"a.csv": LATIN}, r"a.csv, line 3: expected UTF-8, found the bytes b'\\xe9\\n': set the CSV option encoding"),
+        ({"a.csv": LATIN}, r"a.csv, line 3: expected UTF-8, found .* set encoding \(data.csv.encoding\), for"),
         ({"a.csv": "x,é\n1,2\n".encode("latin-1")}, "a.csv, line 1: expected UTF-8"),
         (
             {"a.csv": ROWS.encode("utf-16")},
-            "a.csv: expected UTF-8, found utf-16: set the CSV option encoding to 'utf-16'",
+            r"a.csv: expected UTF-8, found utf-16: set encoding \(data.csv.encoding\) to 'utf-16'",
         ),
         ({"a.csv": gzip.compress(ROWS.encode("utf-16"))}, "a.csv: expected UTF-8, found utf-16"),
         ({"a.csv": ROWS + "1,a\0b\n"}, "a.csv, line 32: expected text, found a NUL byte"),
@@ -83,7 +83,7 @@ def test_a_mistake_far_into_a_file_of_many_shards_has_its_line(
 
 def test_another_delimiter_is_guessed(generate: Generate, folder: Folder) -> None:
     root = folder({"a.csv": "x;label\n1;a\n2;b\n"})
-    fails(generate, root, r"a.csv \(one column: is the CSV option delimiter ';'\?\): label 'label' does", label="label")
+    fails(generate, root, r"a.csv \(one column: is the delimiter, data.csv.delimiter, ';'\?\): label", label="label")
 
 
 def test_a_wrong_encoding_has_its_line(generate: Generate, folder: Folder) -> None:
@@ -126,7 +126,10 @@ def test_a_label_of_numbers_may_lack_values_in_a_split(generate: Generate, folde
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"csv_options": '{"delimeter": ";"}'}, r"csv_options: unknown key 'delimeter'; did you mean 'delimiter'\?"),
+        (
+            {"csv_options": '{"delimeter": ";"}'},
+            r"csv_options \(data.csv\): unknown key 'delimeter'; did you mean 'delimiter'\?",
+        ),
         ({"csv_options": '{"delimiter": ";;"}'}, "expected delimiter to be one ASCII character, received ';;'"),
         ({"csv_options": '{"delimiter": "\\""}'}, "expected delimiter and quote_char to differ"),
         ({"csv_options": '{"encoding": "utf-9"}'}, r"unknown encoding 'utf-9'; did you mean 'utf-\S*'\?"),
