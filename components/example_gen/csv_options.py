@@ -13,6 +13,7 @@ from penstock.components.errors import ConfigError, DataError
 from penstock.components.example_gen import configs
 
 _GZIP = b"\x1f\x8b"
+_PARQUET = b"PAR1"
 _OPTIONS = "csv_options (data.csv)"  # the component's argument, and its place in a configuration
 _BYTE_ORDER_MARKS = {
     codecs.BOM_UTF32_LE: "utf-32",
@@ -22,7 +23,6 @@ _BYTE_ORDER_MARKS = {
 }
 _FOREIGN = {
     b"PK\x03\x04": "a zip archive",
-    b"PAR1": "a Parquet file",
     b"BZh": "bzip2 data",
     b"\x28\xb5\x2f\xfd": "zstd data",
 }
@@ -73,6 +73,7 @@ def _plain(encoding: str, scratch: Path, numbered: tuple[int, Path]) -> Path:
         start = file.read(4)
     if not start:
         raise DataError(f"{path}: the file is empty: expected a header and rows")
+    _check_format(path, next(records.decompressed(path), b""))
     if encoding == "utf-8" and not start.startswith(_GZIP):
         check_beginning(path, start)
         return path
@@ -97,6 +98,18 @@ def check_beginning(path: Path, start: bytes) -> None:
     for mark, kind in _FOREIGN.items():
         if start.startswith(mark):
             raise DataError(f"{path}: expected CSV text, found {kind}")
+
+
+def _check_format(path: Path, start: bytes) -> None:
+    """Raises a DataError that names the reader to take if a file begins as one of our other formats."""
+    if records.begins(start):
+        raise DataError(
+            f"{path} is a TFRecord file, no CSV: set data.format: tfrecord (the component is import_example_gen)"
+        )
+    if start.startswith(_PARQUET):
+        raise DataError(
+            f"{path} is a Parquet file, no CSV: set data.format: parquet (the component is parquet_example_gen)"
+        )
 
 
 def _decoded(path: Path, encoding: str) -> Iterator[bytes]:

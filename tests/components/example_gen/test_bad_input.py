@@ -1,11 +1,14 @@
 """Every mistake in the data is one sentence with the file and, where there is one, the line; nothing is left behind."""
 
 import gzip
+import io
 import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from penstock.components.errors import ConfigError, DataError
@@ -79,6 +82,17 @@ def test_a_mistake_far_into_a_file_of_many_shards_has_its_line(
     monkeypatch.setattr(sources, "_SMALLEST", 10_000)
     lines = ["x,y", *(f'{row},"a\nb"' for row in range(20_000)), "1,2,3"]
     fails(generate, folder({"a.csv": "\n".join(lines)}), "a.csv, line 40002: expected 2 cells", engine="local:2")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
+def test_files_of_another_format_name_its_setting(generate: Generate, folder: Folder, encoding: str) -> None:
+    written = generate(folder({"a.csv": ROWS})).examples.files("train")[0].read_bytes()
+    table = io.BytesIO()
+    pq.write_table(pa.table({"x": [1, 2]}), table)
+    for content, kind in [(written, "TFRecord"), (gzip.decompress(written), "TFRecord"), (table.getvalue(), "Parquet")]:
+        root = folder({"data_tfrecord-00000-of-00001": content})
+        with pytest.raises(DataError, match=f"00001 is a {kind} file, no CSV: set data.format: {kind.lower()}"):
+            generate(root, csv_options=json.dumps({"encoding": encoding}))
 
 
 def test_another_delimiter_is_guessed(generate: Generate, folder: Folder) -> None:
