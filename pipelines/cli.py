@@ -190,7 +190,7 @@ def predict(config_or_model: Path, rows: int, split: str, examples: Path | None,
         examples = examples or runs.newest_examples(config, split)
         label = label or config.label or ""
     else:
-        model = config_or_model
+        model = runs.require_model(config_or_model)
         examples = examples or runs.examples_beside(model, split)
     click.echo(f"model {model}\nrows  {examples}\n")
     click.echo(runs.predictions(model, examples, rows, label))

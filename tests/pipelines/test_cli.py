@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 import yaml
 
+from penstock.components import artifacts, records, storage
 from penstock.components.errors import SystemFailure
 from penstock.pipelines import cli, local
 from penstock.pipelines.init import TEMPLATE
+from penstock.pipelines.local.record import RunRecord
 
 
 @pytest.fixture
@@ -143,6 +145,27 @@ def test_nothing_to_show_before_the_first_run(config: Path, capsys: pytest.Captu
     assert "no run of small in" in capsys.readouterr().err
     assert cli.main(["predict", str(config)]) == 2
     assert "no model of small yet" in capsys.readouterr().err
+
+
+def test_predict_says_what_it_expects(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = config.parent / "runs" / "small" / "small-2026-01-02"
+    for split in ("train", "eval"):
+        records.write(artifacts.Examples(run / "csv-example-gen" / "examples").shard(split, 0, 1), [b"x"])
+    pushed = config.parent / "serving" / "17"
+    for model in (pushed, run / "trainer" / "model" / "Format-Serving"):
+        storage.write_bytes(model / "saved_model.pb", b"")
+    RunRecord("small", run, {}, status="done").write()
+    inside = str(run / "trainer" / "model")
+    for arguments, told in [
+        ([str(config), "--split", "foo"], "no split 'foo' in small-2026-01-02: expected --split to be one of eval, tr"),
+        ([inside, "--split", "foo"], "no split 'foo' in small-2026-01-02: expected --split to be one of eval, train"),
+        (["nope"], "penstock: nope does not exist: expected a configuration (a YAML file, or a folder with pipeline.y"),
+        ([str(config.parent / "serving" / "x")], "x does not exist: expected a configuration"),
+        ([str(run)], "holds no model: expected a configuration"),
+        ([str(pushed)], "17 is in no run's folder, so it has no examples beside it: expected --examples FILE"),
+    ]:
+        assert cli.main(["predict", *arguments]) == 2
+        assert told in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
