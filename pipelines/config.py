@@ -10,12 +10,21 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, PositiveInt, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from penstock.pipelines import config_file
 from penstock.pipelines.deployment import ByComponent, Kubernetes, Resources
 from penstock.pipelines.evaluation import Evaluation
-from penstock.pipelines.section import AnyPath, ExistingFile, ExistingPath, Section, is_remote
+from penstock.pipelines.section import (
+    NO_BOOL,
+    AnyPath,
+    ExistingFile,
+    ExistingPath,
+    PositiveWhole,
+    Section,
+    Whole,
+    is_remote,
+)
 
 SCHEMA_FILE = Path(__file__).with_name("config.schema.json")
 _WILD = re.compile(r"[*?\[{]")
@@ -44,15 +53,15 @@ class Csv(Section):
 class RollingRange(Section):
     """The newest spans."""
 
-    num_spans: PositiveInt = Field(description="How many spans, the newest among them.")
-    start_span_number: int | None = Field(default=None, ge=0, description="No span before this one.")
+    num_spans: PositiveWhole = Field(description="How many spans, the newest among them.")
+    start_span_number: Whole | None = Field(default=None, description="No span before this one.")
 
 
 class StaticRange(Section):
     """Named spans."""
 
-    start_span_number: int = Field(ge=0, description="The first span.")
-    end_span_number: int = Field(ge=0, description="The last span.")
+    start_span_number: Whole = Field(description="The first span.")
+    end_span_number: Whole = Field(description="The last span.")
 
     @model_validator(mode="after")
     def _forward(self) -> Self:
@@ -92,6 +101,11 @@ class Data(Section):
         default=None, description="Which spans are read, by default the newest one."
     )
     csv: Csv | None = Field(default=None, description="How CSV files are written.")
+
+    @field_validator("csv")
+    @classmethod
+    def _given(cls, csv: Csv | None) -> Csv | None:
+        return csv if csv != Csv() else None  # no options are none given, whatever the format
 
     @model_validator(mode="after")
     def _there(self) -> Self:
@@ -146,7 +160,7 @@ class Data(Section):
 class Splits(Section):
     """The splits that examples are divided into."""
 
-    hash_buckets: dict[SplitName, PositiveInt] = Field(
+    hash_buckets: dict[SplitName, PositiveWhole] = Field(
         default={"train": 2, "eval": 1}, description="Buckets of each split: its share of the examples.", min_length=1
     )
     partition_feature: str | None = Field(
@@ -167,7 +181,9 @@ class Schema(Section):
 class Statistics(Section):
     """How statistics are computed."""
 
-    sample_rate: float | None = Field(default=None, gt=0, le=1, description="The share of the examples to look at.")
+    sample_rate: Annotated[float, Field(gt=0, le=1), NO_BOOL] | None = Field(
+        default=None, description="The share of the examples to look at."
+    )
     exclude_splits: list[SplitName] = Field(default=[], description="Splits without statistics.")
     stats_options: dict[str, Any] = Field(default={}, description="More options of tfdv.StatsOptions.")
 
@@ -211,8 +227,8 @@ class Training(Section):
     """How the module's run_fn is called."""
 
     run_fn: str = Field(default="run_fn", description="The name of the function in the module.")
-    train_steps: int = Field(default=0, ge=0, description="FnArgs.train_steps; 0 leaves it to run_fn.")
-    eval_steps: int = Field(default=0, ge=0, description="FnArgs.eval_steps; 0 leaves it to run_fn.")
+    train_steps: Whole = Field(default=0, description="FnArgs.train_steps; 0 leaves it to run_fn.")
+    eval_steps: Whole = Field(default=0, description="FnArgs.eval_steps; 0 leaves it to run_fn.")
     train_splits: list[SplitName] = Field(default=["train"], min_length=1, description="Splits that train_files hold.")
     eval_splits: list[SplitName] = Field(default=["eval"], min_length=1, description="Splits that eval_files hold.")
     custom_config: dict[str, Any] | None = Field(default=None, description="FnArgs.custom_config.")

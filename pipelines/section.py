@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationInfo
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
 
 _REMOTE = re.compile(r"^[a-z][a-z0-9+.-]*://")
 _PACKAGE = "package:"
@@ -66,6 +66,19 @@ def _existing_file(path: str) -> str:
         raise ValueError(f"{path} is a folder: expected a file")
     return path
 
+
+def _no_bool(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError(f"expected a number, received {str(value).lower()}")
+    return value
+
+
+# Numbers. To Python, and so to pydantic, true is one as well. Bounds stand first: so the JSON Schema has them.
+NO_BOOL = BeforeValidator(_no_bool)
+Whole = Annotated[int, Field(ge=0), NO_BOOL]
+PositiveWhole = Annotated[int, Field(gt=0), NO_BOOL]
+Number = Annotated[float, NO_BOOL]
+PositiveNumber = Annotated[float, Field(gt=0), NO_BOOL]
 
 # A path as a person writes it; an absolute path once read.
 AnyPath = Annotated[str, AfterValidator(_resolve)]

@@ -83,6 +83,13 @@ def test_values_are_those_of_yaml_1_2(load: Load, values: dict[str, Any]) -> Non
     assert config.validation.fail_on_anomalies is True
 
 
+def test_no_csv_options_are_none(load: Load, project: Path) -> None:
+    (project / "rows.parquet").touch()
+    assert load(["data.path=rows.parquet", "data.csv={}"]).data.csv is None
+    with pytest.raises(ConfigError, match="csv: expected no CSV options for parquet data"):
+        load(["data.path=rows.parquet", "data.csv.delimiter=;"])
+
+
 def test_overrides_are_yaml(load: Load) -> None:
     config = load(["training.train_steps=7", "training.custom_config={rate: 0.1}", "evaluation.slices=[a, [a, b]]"])
     assert config.training is not None
@@ -175,6 +182,12 @@ def test_all_mistakes_are_told(load: Load) -> None:
     ("assignment", "sentence"),
     [
         ("training.train_steps=many", "--set training.train_steps: expected a valid integer"),
+        ("training.train_steps=true", "--set training.train_steps: expected a number, received true"),
+        ("splits.hash_buckets.eval=true", "--set splits.hash_buckets.eval: expected a number, received true"),
+        ("statistics.sample_rate=true", "--set statistics.sample_rate: expected a number, received true"),
+        ("evaluation.thresholds.auc.min=false", "auc.min: expected a number, received false"),
+        ("evaluation.slices=[{a: true}]", "expected a number, received true"),
+        ("resources={trainer: {accelerator: {type: L4, count: true}}}", "count: expected a number, received true"),
         ("trainin.train_steps=3", "--set trainin.train_steps: unknown key 'trainin'; did you mean 'training'?"),
         ("train_steps=3", "--set train_steps: unknown key 'train_steps'; did you mean 'training.train_steps'?"),
         ("label", "--set label: expected key=value, such as training.train_steps=100"),
