@@ -82,6 +82,16 @@ def output_splits(text: str, inputs: list[str]) -> OutputSplits:
     return OutputSplits(DEFAULT_OUTPUT.names, DEFAULT_OUTPUT.buckets, feature)
 
 
+def more_rows(output: OutputSplits) -> str:
+    """Says how a split gets more rows: rows of one value of a partition feature are in one split, however many."""
+    if output.partition_feature_name:
+        return (
+            f"rows with the same {output.partition_feature_name!r} stay in one split, so few values leave splits "
+            "without: partition by a feature with more values, or by none"
+        )
+    return f"bring more data, or give it {'more hash buckets' if output.names else 'files that hold some'}"
+
+
 def span_range(text: str) -> SpanRange | None:
     """Reads TFX's RangeConfig message; None if there is none."""
     message = parse(text, "range_config", {"static_range", "rolling_range"})

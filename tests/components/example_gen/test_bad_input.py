@@ -177,6 +177,21 @@ def test_output_splits_need_one_input_split(generate: Generate, folder: Folder) 
     )
 
 
+@pytest.mark.parametrize("label", ["", "y"])
+def test_a_partition_feature_of_few_values_is_named(generate: Generate, folder: Folder, label: str) -> None:
+    config = json.dumps({"split_config": {"partition_feature_name": "x" if label else "one"}})
+    rows = "x,one,y\n" + "".join(f"{row // 10},k,{row // 10 % 2}\n" for row in range(30))
+    advice = "stay in one split, so few values leave splits without: partition by a feature with more values, or by"
+    found = "has no row of class 1, of which there are 10 in all" if label else "got none of the 30 rows"
+    fails(
+        generate,
+        folder({"a.csv": rows}),
+        f"split '(train|eval)' {found}: rows with the same '(x|one)' {advice}",
+        output_config=config,
+        label=label,
+    )
+
+
 @pytest.mark.parametrize(
     ("name", "message"),
     [
