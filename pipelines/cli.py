@@ -28,10 +28,18 @@ data_option = click.option("--data", metavar="PATH", help="The data: data.path, 
 label_option = click.option("--label", metavar="NAME", help="The feature to predict: label.")
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    invoke_without_command=True,
+    subcommand_metavar="COMMAND [ARGS]...",
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(package_name="penstock", message="%(prog)s %(version)s")
-def cli() -> None:
+@click.pass_context
+def cli(context: click.Context) -> None:
     """TFX-style pipelines from one configuration file. CONFIG is pipeline.yaml where it is left out."""
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help(), err=True)
+        context.exit(2)
 
 
 @cli.command()

@@ -24,6 +24,7 @@ from penstock.pipelines.section import (
     Section,
     Whole,
     is_remote,
+    matching,
 )
 
 SCHEMA_FILE = Path(__file__).with_name("config.schema.json")
@@ -33,7 +34,14 @@ _FORMATS = {
     "parquet": (".parquet", ".pq"),
     "tfrecord": (".tfrecord", ".tfrecords", ".tfrecord.gz", ".tfrecords.gz"),
 }
-SplitName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
+SplitName = Annotated[str, matching(r"^[A-Za-z0-9][A-Za-z0-9_-]*$", "a split's name of letters, digits, _ and -")]
+_Name = Annotated[
+    str, matching(r"^[a-z0-9][a-z0-9-]{0,127}$", "small letters, digits and dashes, a dash not first, 128 at most")
+]
+_ModulePath = Annotated[
+    str, matching(r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$", "a dotted path, such as package.module; a file is a module_file")
+]
+_Engine = Annotated[str, matching(r"^local(:[1-9][0-9]*)?$", "local or, with N workers, local:N, such as local:4")]
 
 
 class Csv(Section):
@@ -249,8 +257,7 @@ class Push(Section):
 class Config(Section):
     """A training pipeline."""
 
-    name: str = Field(
-        pattern=r"^[a-z0-9][a-z0-9-]{0,127}$",
+    name: _Name = Field(
         description="The pipeline's name: small letters, digits and dashes. By default the name of the file's folder.",
     )
     data: Data = Field(description="Where the data is and how it is written.")
@@ -260,9 +267,8 @@ class Config(Section):
     module_file: ExistingFile | None = Field(
         default=None, description="The Python file with run_fn and, for Transform, preprocessing_fn: TFX's module file."
     )
-    module_path: str | None = Field(
+    module_path: _ModulePath | None = Field(
         default=None,
-        pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$",
         description="The same as a dotted path: package.module.",
     )
     splits: Splits | None = Field(default=None, description="Output splits, by default train 2 : eval 1.")
@@ -279,9 +285,8 @@ class Config(Section):
         default=None, description="How the model is evaluated and when it is blessed."
     )
     push: Push | None = Field(default=None, description="Where a blessed model goes.")
-    engine: str = Field(
+    engine: _Engine = Field(
         default="local",
-        pattern=r"^local(:[1-9][0-9]*)?$",
         description="What maps the heavy steps over their shards: local, a worker for each core, or local:N.",
     )
     image: str | None = Field(

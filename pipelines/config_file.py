@@ -14,8 +14,23 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from penstock.components.errors import ConfigError
+from penstock.pipelines.section import PATTERN_WORDS
 
 Location = tuple[str | int, ...]
+_EXPECTED = {
+    "bool_parsing": "true or false",
+    "bool_type": "true or false",
+    "dict_type": "keys with values",
+    "float_parsing": "a number",
+    "float_type": "a number",
+    "int_from_float": "a whole number",
+    "int_parsing": "a whole number",
+    "int_type": "a whole number",
+    "list_type": "a list",
+    "model_type": "keys with values",
+    "string_type": "text",
+    "too_short": "at least one",
+}
 
 
 class _Loader(yaml.SafeLoader):
@@ -153,10 +168,16 @@ def _sentences(error: ValidationError, document: Document, model: type[BaseModel
             text = f"{key}{'.' if told else ': '}{text}" if key else text
             place = document.place(told or location)
         else:
-            expected = mistake["msg"].replace("Input should be", "expected", 1)
-            text = f"{key}: {expected[0].lower()}{expected[1:]}, received {mistake['input']!r}"
+            text = f"{key}: expected {_expected(mistake)}, received {mistake['input']!r}"
         found[f"{place}: {text.removeprefix(place.removeprefix('--set ') + ': ')}"] = None
     return list(found)
+
+
+def _expected(mistake: Mapping[str, Any]) -> str:
+    """Returns what a value is expected to be, in words for who writes YAML rather than Python."""
+    if mistake["type"] == "string_pattern_mismatch":
+        return PATTERN_WORDS[mistake["ctx"]["pattern"]]
+    return _EXPECTED.get(mistake["type"]) or str(mistake["msg"]).removeprefix("Input should be ")
 
 
 def _written(location: Location, values: Any) -> Location:

@@ -13,13 +13,20 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from penstock.pipelines.section import PositiveNumber, PositiveWhole, Section, Whole
+from penstock.pipelines.section import PositiveNumber, PositiveWhole, Section, Whole, matching
 
 # By the names that NVIDIA gives them; targets.py has each target's own.
 AcceleratorType = Literal["T4", "P4", "P100", "V100", "L4", "A100", "A100_80GB", "H100", "H200", "B200"]
-_Quantity = Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)?([EPTGMK]i?)?$")]
-_KubernetesName = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$")]
-_Mount = Annotated[str, Field(pattern=r"^/")]
+_Quantity = Annotated[
+    str, matching(r"^[0-9]+(\.[0-9]+)?([EPTGMK]i?)?$", "bytes with a unit of Kubernetes, such as 16G or 512Mi")
+]
+_KubernetesName = Annotated[
+    str,
+    matching(
+        r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$", "a name of small letters, digits, dots and dashes, no dash at its ends"
+    ),
+]
+_Mount = Annotated[str, matching(r"^/", "an absolute path, such as /data")]
 
 
 class Accelerator(Section):

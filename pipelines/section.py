@@ -9,10 +9,17 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 _REMOTE = re.compile(r"^[a-z][a-z0-9+.-]*://")
 _PACKAGE = "package:"
+PATTERN_WORDS: dict[str, str] = {}
 
 
 class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, validate_by_alias=True, validate_by_name=True)
+
+
+def matching(pattern: str, words: str) -> Any:
+    """Returns a string field's pattern; what a message says that it expects are `words`."""
+    PATTERN_WORDS[pattern] = words
+    return Field(pattern=pattern)
 
 
 def resolve(path: str, folder: Path) -> str:

@@ -79,6 +79,7 @@ def test_details_are_indented(config: Path, capsys: pytest.CaptureFixture[str]) 
         (["validate", "--sett", "a=b"], "No such option"),
         (["compile"], "Missing option"),
         (["validate", "nix.yaml"], "no configuration at nix.yaml: expected a YAML file"),
+        (["init", ""], "expected the name of a new folder, such as `penstock init myproject`"),
         (["explain", "nix"], "no configuration at nix"),
         (["compile", "nix.yaml", "-o", "x", "--target", "locl"], "unknown target 'locl'; did you mean 'local'?"),
     ],
@@ -88,6 +89,13 @@ def test_wrong_usage(arguments: list[str], message: str, capsys: pytest.CaptureF
     told = capsys.readouterr().err
     assert told.startswith("penstock: ")
     assert message in told
+
+
+def test_no_command_is_the_help(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main([]) == 2
+    told = capsys.readouterr()
+    assert told.err.startswith("Usage: penstock [OPTIONS] COMMAND")
+    assert "see `penstock --help`" not in told.err
 
 
 def test_compile_writes_kfps_yaml(config: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -157,7 +157,10 @@ BASE = "name: small\ndata:\n  path: data.csv\nlabel: label\n"
             "pipeline.yaml:6: splits.hash_buckets.train: expected greater than 0",
         ),
         ("splits:\n  hash_buckets: {a/b: 1}\n", "pipeline.yaml:6: splits.hash_buckets.a/b"),
-        ("engine: lokal\n", "pipeline.yaml:5: engine: "),
+        (
+            "engine: lokal\n",
+            "pipeline.yaml:5: engine: expected local or, with N workers, local:N, such as local:4",
+        ),
     ],
 )
 def test_mistakes_are_one_sentence_with_the_line(load: Load, text: str, sentence: str) -> None:
@@ -175,19 +178,31 @@ def test_all_mistakes_are_told(load: Load) -> None:
     assert caught.value.message == "pipeline.yaml has 2 mistakes"
     first, second = sorted(caught.value.details.splitlines())
     assert first.startswith("pipeline.yaml:5: unknown key 'lable'")
-    assert second.startswith("pipeline.yaml:7: statistics.sample_rate: expected a valid number")
+    assert second.startswith("pipeline.yaml:7: statistics.sample_rate: expected a number")
 
 
 @pytest.mark.parametrize(
     ("assignment", "sentence"),
     [
-        ("training.train_steps=many", "--set training.train_steps: expected a valid integer"),
+        ("training.train_steps=many", "--set training.train_steps: expected a whole number, received 'many'"),
         ("training.train_steps=true", "--set training.train_steps: expected a number, received true"),
         ("splits.hash_buckets.eval=true", "--set splits.hash_buckets.eval: expected a number, received true"),
         ("statistics.sample_rate=true", "--set statistics.sample_rate: expected a number, received true"),
         ("evaluation.thresholds.auc.min=false", "auc.min: expected a number, received false"),
         ("evaluation.slices=[{a: true}]", "expected a number, received true"),
         ("resources={trainer: {accelerator: {type: L4, count: true}}}", "count: expected a number, received true"),
+        ("training.train_steps=1.5", "training.train_steps: expected a whole number, received 1.5"),
+        ("name=A_b", "--set name: expected small letters, digits and dashes, a dash not first, 128 at most, received"),
+        ("module_path=a-b", "module_path: expected a dotted path, such as package.module; a file is a module_file,"),
+        ("splits.hash_buckets={a b: 1}", "a b: expected a split's name of letters, digits, _ and -, received 'a b'"),
+        ("resources={trainer: {memory: lots}}", "expected bytes with a unit of Kubernetes, such as 16G or 512Mi, rec"),
+        ("kubernetes={trainer: {volumes: [{claim: a, mount: b}]}}", "mount: expected an absolute path, such as /data"),
+        ("label=3", "label: expected text, received 3"),
+        ("training=true", "training: expected keys with values, received True"),
+        ("transform.analyze=[]", "transform.analyze: expected at least one, received []"),
+        ("transform.analyze=train", "transform.analyze: expected a list, received 'train'"),
+        ("transform.materialize=3", "transform.materialize: expected true or false, received 3"),
+        ("data.format=excel", "data.format: expected 'csv', 'parquet' or 'tfrecord', received 'excel'"),
         ("trainin.train_steps=3", "--set trainin.train_steps: unknown key 'trainin'; did you mean 'training'?"),
         ("train_steps=3", "--set train_steps: unknown key 'train_steps'; did you mean 'training.train_steps'?"),
         ("label", "--set label: expected key=value, such as training.train_steps=100"),
