@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from penstock.components import csv_format
 from penstock.pipelines import config_file
 from penstock.pipelines.deployment import ByComponent, Kubernetes, Resources
 from penstock.pipelines.evaluation import Evaluation
@@ -56,6 +57,11 @@ class Csv(Section):
     column_names: list[str] | None = Field(
         default=None, description="Names of the columns, for files without a header."
     )
+
+    @model_validator(mode="after")
+    def _readable(self) -> Self:
+        csv_format.check(**self.model_dump(include={"delimiter", "quote_char", "encoding"}, exclude_none=True))
+        return self
 
 
 class RollingRange(Section):

@@ -1,13 +1,12 @@
 """How CSV files are written: the options a person may give, and the plain UTF-8 form in which they are read."""
 
 import codecs
-import difflib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from penstock.components import records, storage
+from penstock.components import csv_format, records, storage
 from penstock.components.engines import Engine
 from penstock.components.errors import ConfigError, DataError
 from penstock.components.example_gen import configs
@@ -48,15 +47,11 @@ class CsvOptions:
                 raise ConfigError(f"{_OPTIONS}: expected {key} to be a list of strings, received {values!r}")
             given[key] = tuple(values)
         options = replace(cls(), **{key: value for key, value in given.items() if value is not None})
-        for key in ("delimiter", "quote_char"):
-            char = getattr(options, key)
-            if not isinstance(char, str) or len(char) != 1 or not char.isascii() or char in "\r\n\0":
-                raise ConfigError(f"{_OPTIONS}: expected {key} to be one ASCII character, received {char!r}")
-        if options.delimiter == options.quote_char:
-            raise ConfigError(
-                f"{_OPTIONS}: expected delimiter and quote_char to differ, both are {options.delimiter!r}"
-            )
-        return replace(options, encoding=_codec(options.encoding))
+        try:
+            codec = csv_format.check(options.delimiter, options.quote_char, options.encoding)
+        except ValueError as error:
+            raise ConfigError(f"{_OPTIONS}: {error}") from None
+        return replace(options, encoding=codec)
 
 
 def plain(files: list[Path], options: CsvOptions, scratch: Path, engine: Engine) -> list[Path]:
@@ -135,20 +130,3 @@ def _decoded(path: Path, encoding: str) -> Iterator[bytes]:
 def _and_end(chunks: Iterator[bytes]) -> Iterator[bytes]:
     yield from (chunk for chunk in chunks if chunk)
     yield b""
-
-
-def _codec(name: str) -> str:
-    """Returns a codec's own name; a ConfigError names the nearest one if there is none of this name."""
-    try:
-        codec = codecs.lookup(name)
-    except (LookupError, TypeError):
-        from encodings.aliases import aliases
-
-        nearest = difflib.get_close_matches(
-            str(name).lower().replace("-", "_"), sorted({*aliases, *aliases.values()}), n=1
-        )
-        hint = f"; did you mean {nearest[0].replace('_', '-')!r}?" if nearest else ""
-        raise ConfigError(f"{_OPTIONS}: unknown encoding {name!r}{hint}") from None
-    if not codec._is_text_encoding:
-        raise ConfigError(f"{_OPTIONS}: expected a text encoding, received {name!r}")
-    return "utf-8" if codec.name in ("utf-8", "utf-8-sig", "ascii") else codec.name
