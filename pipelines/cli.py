@@ -1,5 +1,6 @@
 """The command line. Every command imports what it needs itself, so that `penstock --help` is there at once."""
 
+import os
 import shlex
 import sys
 from collections.abc import Sequence
@@ -59,15 +60,19 @@ def run(
     local.require_runtime()
     root = Path(loaded.pipeline_root)
     compiled = compile.compile_for_run(loaded, targets.LOCAL)
-    summary = local.run(
-        compiled.path,
-        name=loaded.name,
-        pipeline_root=root,
-        arguments=compiled.arguments,
-        sources=compiled.sources,
-        no_cache=no_cache,
-        verbose=verbose,
-    )
+    try:
+        summary = local.run(
+            compiled.path,
+            name=loaded.name,
+            pipeline_root=root,
+            arguments=compiled.arguments,
+            sources=compiled.sources,
+            no_cache=no_cache,
+            verbose=verbose,
+        )
+    except KeyboardInterrupt:
+        click.echo(err=True)  # ends the line of ^C
+        return _complain("interrupted", _how_to_go_on(root, loaded.name), _INTERRUPTED)
     from penstock.pipelines import runs
 
     click.echo(runs.summary_text(summary))
@@ -232,6 +237,16 @@ def _complain(message: str, details: str, code: int) -> int:
     for line in details.splitlines():
         click.echo(f"  {line}", err=True)
     return code
+
+
+def _how_to_go_on(root: Path, name: str) -> str:
+    """Returns what to do after an interrupted run of this process; "" if it ended before its first task."""
+    from penstock.pipelines.local import record
+
+    newest = next(record.earlier(root, name), None)
+    if newest is None or newest.process != os.getpid():
+        return ""
+    return f"run again to go on: finished tasks come from the cache\nrun {newest.folder}"
 
 
 def _load(config: Path, assignments: Sequence[str] = (), data: str | None = None, label: str | None = None) -> "Config":

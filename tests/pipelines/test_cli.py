@@ -1,7 +1,9 @@
 """The command line: exit codes, and one sentence for each mistake."""
 
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -198,6 +200,20 @@ def test_exit_codes(
     monkeypatch.setattr(local, "run", fail)
     assert cli.main(["run", str(config)]) == code
     assert capsys.readouterr().err.lstrip("\n").startswith(told)  # click ends the line of ^C
+
+
+def test_an_interrupted_run_says_how_to_go_on(config: Path) -> None:
+    command = [sys.executable, "-m", "penstock.pipelines.cli", "run", str(config)]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60
+    while not (found := list(config.parent.glob("runs/small/small-*/run.json"))):  # its imports take longer
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    _, told = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "penstock: interrupted\n  run again to go on: finished tasks come from the cache\n" in told
+    assert told.endswith(f"  run {found[0].parent}\n")
 
 
 def test_without_the_runtime_the_extra_is_named(config: Path) -> None:

@@ -126,7 +126,9 @@ def test_a_users_mistake_is_one_sentence_with_the_users_paths(run: Run) -> None:
     ("mode", "sentence", "code"),
     [
         ("bug", "total failed: ZeroDivisionError: this is ours", 1),
-        ("killed", "the task was killed (signal 9), most likely for memory", 1),
+        ("killed", "the task was ended by SIGKILL, most likely for memory", 1),
+        ("crashed", "the task was ended by SIGSEGV (Segmentation fault): its log may say more", 1),
+        ("exit", "the task ended with exit code 3 and without an error: something in it calls os._exit", 1),
         ("full", "the disk is full: free some space and run again", 2),
     ],
 )
