@@ -137,14 +137,14 @@ def components(output: Path, image: str | None) -> None:
 @set_option
 @data_option
 @label_option
-@click.option("--keys", is_flag=True, help="Lists every key of a configuration with its description, and ends.")
+@click.option("--keys", is_flag=True, help="Lists every key with its values, default and meaning, and ends.")
 def validate(config: Path, assignments: Sequence[str], data: str | None, label: str | None, keys: bool) -> None:
     """Checks a configuration and its module file, and runs nothing."""
     if keys:
-        from penstock.pipelines import config_file
-        from penstock.pipelines.config import Config
+        from penstock.pipelines import config as module
+        from penstock.pipelines import config_keys
 
-        click.echo("\n".join(f"{path:44} {text}" for path, text in config_file.descriptions(Config)))
+        click.echo(config_keys.listing(module.Config, module.FILLED))
         return
     loaded = _load(config, assignments, data, label)
     from penstock.pipelines import publishing

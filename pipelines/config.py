@@ -29,6 +29,7 @@ from penstock.pipelines.section import (
 )
 
 SCHEMA_FILE = Path(__file__).with_name("config.schema.json")
+FILLED = ("name", "pipeline_root")  # what `load` fills in where a person leaves it out
 _WILD = re.compile(r"[*?\[{]")
 _FORMATS = {
     "csv": (".csv", ".csv.gz", ".tsv", ".tsv.gz"),
@@ -371,7 +372,7 @@ def load(path: Path, assignments: Iterable[str] = (), values: Iterable[tuple[str
 def json_schema() -> dict[str, Any]:
     """Returns the JSON Schema of a configuration file, which editors complete from."""
     schema = Config.model_json_schema(by_alias=True, mode="validation")
-    schema["required"] = [name for name in schema["required"] if name not in ("name", "pipeline_root")]
+    schema["required"] = [name for name in schema["required"] if name not in FILLED]
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": SCHEMA_FILE.name, **schema}
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import yaml
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 
 from penstock.components.errors import ConfigError
 from penstock.pipelines.section import PATTERN_WORDS
@@ -218,22 +219,18 @@ def _nearest(location: Location, model: type[BaseModel]) -> str:
     return f"expected one of {', '.join(sorted(siblings))}"
 
 
-def key_paths(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
+def key_paths(model: type[BaseModel]) -> Iterator[str]:
     """Yields the dotted path of every key that a model knows, sections before the keys in them."""
-    for name, info in model.model_fields.items():
-        path = f"{prefix}{info.alias or name}"
-        yield path
-        for section in _sections(info.annotation):
-            yield from key_paths(section, f"{path}.")
+    return (path for path, _ in fields(model))
 
 
-def descriptions(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Yields the dotted path and the description of every key."""
+def fields(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, FieldInfo]]:
+    """Yields the dotted path of every key and its field, sections before the keys in them."""
     for name, info in model.model_fields.items():
         path = f"{prefix}{info.alias or name}"
-        yield path, info.description or ""
+        yield path, info
         for section in _sections(info.annotation):
-            yield from descriptions(section, f"{path}.")
+            yield from fields(section, f"{path}.")
 
 
 def _sections(annotation: Any) -> Iterator[type[BaseModel]]:

@@ -41,7 +41,15 @@ def test_config_is_pipeline_yaml_of_the_current_folder(config: Path, monkeypatch
 def test_validate_lists_the_keys(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["validate", "--keys"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert any(line.startswith("training.train_steps ") for line in lines)
+    told = {line.split()[0]: " ".join(line.split()[1:]) for line in lines}
+    assert told["training.train_steps"].startswith("whole number, by default 0: FnArgs.train_steps;")
+    assert told["training.train_splits"].startswith('[text], by default ["train"]: Splits')
+    assert told["evaluation.slices"].startswith("[text or [text] or {name: text or whole number}]: Slices")
+    assert told["data.path"].startswith("text, required: A file, a folder")
+    assert told["data.format"].startswith("csv or parquet or tfrecord: ")
+    assert told["training"].startswith("section: ")
+    assert told["splits.hash_buckets"].startswith('{name: whole number}, by default {"train": 2, "eval": 1}: ')
+    assert told["name"].startswith("text: The pipeline's name")
 
 
 def test_mistake_in_the_configuration(config: Path, capsys: pytest.CaptureFixture[str]) -> None:

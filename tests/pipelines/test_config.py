@@ -22,7 +22,7 @@ def test_json_schema_is_not_stale() -> None:
 
 
 def test_every_key_has_a_description() -> None:
-    without = [path for path, text in config_file.descriptions(Config) if not text]
+    without = [path for path, info in config_file.fields(Config) if not info.description]
     assert without == []
 
 
