@@ -68,7 +68,9 @@ class Csv(Section):
 class RollingRange(Section):
     """The newest spans."""
 
-    num_spans: PositiveWhole = Field(description="How many spans, the newest among them.")
+    num_spans: PositiveWhole = Field(
+        description="How many numbers up to the newest span's; as in TFX, those without a span count too."
+    )
     start_span_number: Whole | None = Field(default=None, description="No span before this one.")
 
 
