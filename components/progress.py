@@ -8,7 +8,7 @@ import json
 import logging
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 ENVIRONMENT_VARIABLE = "PENSTOCK_PROGRESS"
 logger = logging.getLogger(__name__)
@@ -23,13 +23,22 @@ class Counts(dict[str, int]):
         _tell({"counts": dict(self)})
 
 
+def text(counts: Mapping[str, int]) -> str:
+    """Returns counts as they are read: "15,002 rows, 1 file"."""
+    return ", ".join(f"{count:,} {_one(unit) if count == 1 else unit}" for unit, count in counts.items())
+
+
+def _one(unit: str) -> str:
+    return "anomaly" if unit == "anomalies" else unit.removesuffix("s")
+
+
 @contextlib.contextmanager
 def task(name: str) -> Iterator[Counts]:
     """Logs the start and, with the counts that the body sets, the successful end of the task `name`."""
     started, counts = time.monotonic(), Counts()
     logger.info("%s: started", name)
     yield counts
-    numbers = ", ".join(f"{count:,} {unit}" for unit, count in counts.items())
+    numbers = text(counts)
     logger.info("%s: finished in %.2f s%s", name, time.monotonic() - started, f" ({numbers})" if numbers else "")
     _tell({"counts": dict(counts)})
 

@@ -93,6 +93,11 @@ class _Headers(dict[int, bytes]):
         return header
 
 
+def begins(start: bytes) -> bool:
+    """Whether a file that begins with `start` is a TFRecord file: a length and its checksum, before any record."""
+    return len(start) >= 12 and start[:12] == _Headers()[_LENGTH.unpack_from(start)[0]]
+
+
 def read(path: Path, batch_size: int = BATCH_SIZE) -> Iterator[list[bytes]]:
     """Yields the records of a TFRecord file, gzip or plain, in lists of up to `batch_size` and of about 32 MiB.
 

@@ -1,5 +1,6 @@
 """The command line. Every command imports what it needs itself, so that `penstock --help` is there at once."""
 
+import os
 import shlex
 import sys
 from collections.abc import Sequence
@@ -28,10 +29,18 @@ data_option = click.option("--data", metavar="PATH", help="The data: data.path, 
 label_option = click.option("--label", metavar="NAME", help="The feature to predict: label.")
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    invoke_without_command=True,
+    subcommand_metavar="COMMAND [ARGS]...",
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(package_name="penstock", message="%(prog)s %(version)s")
-def cli() -> None:
+@click.pass_context
+def cli(context: click.Context) -> None:
     """TFX-style pipelines from one configuration file. CONFIG is pipeline.yaml where it is left out."""
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help(), err=True)
+        context.exit(2)
 
 
 @cli.command()
@@ -51,15 +60,19 @@ def run(
     local.require_runtime()
     root = Path(loaded.pipeline_root)
     compiled = compile.compile_for_run(loaded, targets.LOCAL)
-    summary = local.run(
-        compiled.path,
-        name=loaded.name,
-        pipeline_root=root,
-        arguments=compiled.arguments,
-        sources=compiled.sources,
-        no_cache=no_cache,
-        verbose=verbose,
-    )
+    try:
+        summary = local.run(
+            compiled.path,
+            name=loaded.name,
+            pipeline_root=root,
+            arguments=compiled.arguments,
+            sources=compiled.sources,
+            no_cache=no_cache,
+            verbose=verbose,
+        )
+    except KeyboardInterrupt:
+        click.echo(err=True)  # ends the line of ^C
+        return _complain("interrupted", _how_to_go_on(root, loaded.name), _INTERRUPTED)
     from penstock.pipelines import runs
 
     click.echo(runs.summary_text(summary))
@@ -124,14 +137,14 @@ def components(output: Path, image: str | None) -> None:
 @set_option
 @data_option
 @label_option
-@click.option("--keys", is_flag=True, help="Lists every key of a configuration with its description, and ends.")
+@click.option("--keys", is_flag=True, help="Lists every key with its values, default and meaning, and ends.")
 def validate(config: Path, assignments: Sequence[str], data: str | None, label: str | None, keys: bool) -> None:
     """Checks a configuration and its module file, and runs nothing."""
     if keys:
-        from penstock.pipelines import config_file
-        from penstock.pipelines.config import Config
+        from penstock.pipelines import config as module
+        from penstock.pipelines import config_keys
 
-        click.echo("\n".join(f"{path:44} {text}" for path, text in config_file.descriptions(Config)))
+        click.echo(config_keys.listing(module.Config, module.FILLED))
         return
     loaded = _load(config, assignments, data, label)
     from penstock.pipelines import publishing
@@ -190,7 +203,7 @@ def predict(config_or_model: Path, rows: int, split: str, examples: Path | None,
         examples = examples or runs.newest_examples(config, split)
         label = label or config.label or ""
     else:
-        model = config_or_model
+        model = runs.require_model(config_or_model)
         examples = examples or runs.examples_beside(model, split)
     click.echo(f"model {model}\nrows  {examples}\n")
     click.echo(runs.predictions(model, examples, rows, label))
@@ -224,6 +237,16 @@ def _complain(message: str, details: str, code: int) -> int:
     for line in details.splitlines():
         click.echo(f"  {line}", err=True)
     return code
+
+
+def _how_to_go_on(root: Path, name: str) -> str:
+    """Returns what to do after an interrupted run of this process; "" if it ended before its first task."""
+    from penstock.pipelines.local import record
+
+    newest = next(record.earlier(root, name), None)
+    if newest is None or newest.process != os.getpid():
+        return ""
+    return f"run again to go on: finished tasks come from the cache\nrun {newest.folder}"
 
 
 def _load(config: Path, assignments: Sequence[str] = (), data: str | None = None, label: str | None = None) -> "Config":

@@ -24,7 +24,7 @@ _DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 @dataclass(frozen=True)
 class Compiled:
-    """A compiled pipeline: the file, its parameters' values, and whose copies the published modules are."""
+    """A compiled pipeline: the file, its parameters' values, and whose copies the published files are."""
 
     path: Path
     arguments: dict[str, Any]

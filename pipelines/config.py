@@ -10,21 +10,40 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, PositiveInt, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from penstock.components import csv_format
 from penstock.pipelines import config_file
 from penstock.pipelines.deployment import ByComponent, Kubernetes, Resources
 from penstock.pipelines.evaluation import Evaluation
-from penstock.pipelines.section import AnyPath, ExistingFile, ExistingPath, Section, is_remote
+from penstock.pipelines.section import (
+    NO_BOOL,
+    AnyPath,
+    ExistingFile,
+    ExistingPath,
+    PositiveWhole,
+    Section,
+    Whole,
+    is_remote,
+    matching,
+)
 
 SCHEMA_FILE = Path(__file__).with_name("config.schema.json")
+FILLED = ("name", "pipeline_root")  # what `load` fills in where a person leaves it out
 _WILD = re.compile(r"[*?\[{]")
 _FORMATS = {
     "csv": (".csv", ".csv.gz", ".tsv", ".tsv.gz"),
     "parquet": (".parquet", ".pq"),
     "tfrecord": (".tfrecord", ".tfrecords", ".tfrecord.gz", ".tfrecords.gz"),
 }
-SplitName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
+SplitName = Annotated[str, matching(r"^[A-Za-z0-9][A-Za-z0-9_-]*$", "a split's name of letters, digits, _ and -")]
+_Name = Annotated[
+    str, matching(r"^[a-z0-9][a-z0-9-]{0,127}$", "small letters, digits and dashes, a dash not first, 128 at most")
+]
+_ModulePath = Annotated[
+    str, matching(r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$", "a dotted path, such as package.module; a file is a module_file")
+]
+_Engine = Annotated[str, matching(r"^local(:[1-9][0-9]*)?$", "local or, with N workers, local:N, such as local:4")]
 
 
 class Csv(Section):
@@ -40,19 +59,26 @@ class Csv(Section):
         default=None, description="Names of the columns, for files without a header."
     )
 
+    @model_validator(mode="after")
+    def _readable(self) -> Self:
+        csv_format.check(**self.model_dump(include={"delimiter", "quote_char", "encoding"}, exclude_none=True))
+        return self
+
 
 class RollingRange(Section):
     """The newest spans."""
 
-    num_spans: PositiveInt = Field(description="How many spans, the newest among them.")
-    start_span_number: int | None = Field(default=None, ge=0, description="No span before this one.")
+    num_spans: PositiveWhole = Field(
+        description="How many numbers up to the newest span's; as in TFX, those without a span count too."
+    )
+    start_span_number: Whole | None = Field(default=None, description="No span before this one.")
 
 
 class StaticRange(Section):
     """Named spans."""
 
-    start_span_number: int = Field(ge=0, description="The first span.")
-    end_span_number: int = Field(ge=0, description="The last span.")
+    start_span_number: Whole = Field(description="The first span.")
+    end_span_number: Whole = Field(description="The last span.")
 
     @model_validator(mode="after")
     def _forward(self) -> Self:
@@ -92,6 +118,11 @@ class Data(Section):
         default=None, description="Which spans are read, by default the newest one."
     )
     csv: Csv | None = Field(default=None, description="How CSV files are written.")
+
+    @field_validator("csv")
+    @classmethod
+    def _given(cls, csv: Csv | None) -> Csv | None:
+        return csv if csv != Csv() else None  # no options are none given, whatever the format
 
     @model_validator(mode="after")
     def _there(self) -> Self:
@@ -146,7 +177,7 @@ class Data(Section):
 class Splits(Section):
     """The splits that examples are divided into."""
 
-    hash_buckets: dict[SplitName, PositiveInt] = Field(
+    hash_buckets: dict[SplitName, PositiveWhole] = Field(
         default={"train": 2, "eval": 1}, description="Buckets of each split: its share of the examples.", min_length=1
     )
     partition_feature: str | None = Field(
@@ -167,7 +198,9 @@ class Schema(Section):
 class Statistics(Section):
     """How statistics are computed."""
 
-    sample_rate: float | None = Field(default=None, gt=0, le=1, description="The share of the examples to look at.")
+    sample_rate: Annotated[float, Field(gt=0, le=1), NO_BOOL] | None = Field(
+        default=None, description="The share of the examples to look at."
+    )
     exclude_splits: list[SplitName] = Field(default=[], description="Splits without statistics.")
     stats_options: dict[str, Any] = Field(default={}, description="More options of tfdv.StatsOptions.")
 
@@ -211,8 +244,8 @@ class Training(Section):
     """How the module's run_fn is called."""
 
     run_fn: str = Field(default="run_fn", description="The name of the function in the module.")
-    train_steps: int = Field(default=0, ge=0, description="FnArgs.train_steps; 0 leaves it to run_fn.")
-    eval_steps: int = Field(default=0, ge=0, description="FnArgs.eval_steps; 0 leaves it to run_fn.")
+    train_steps: Whole = Field(default=0, description="FnArgs.train_steps; 0 leaves it to run_fn.")
+    eval_steps: Whole = Field(default=0, description="FnArgs.eval_steps; 0 leaves it to run_fn.")
     train_splits: list[SplitName] = Field(default=["train"], min_length=1, description="Splits that train_files hold.")
     eval_splits: list[SplitName] = Field(default=["eval"], min_length=1, description="Splits that eval_files hold.")
     custom_config: dict[str, Any] | None = Field(default=None, description="FnArgs.custom_config.")
@@ -233,8 +266,7 @@ class Push(Section):
 class Config(Section):
     """A training pipeline."""
 
-    name: str = Field(
-        pattern=r"^[a-z0-9][a-z0-9-]{0,127}$",
+    name: _Name = Field(
         description="The pipeline's name: small letters, digits and dashes. By default the name of the file's folder.",
     )
     data: Data = Field(description="Where the data is and how it is written.")
@@ -244,9 +276,8 @@ class Config(Section):
     module_file: ExistingFile | None = Field(
         default=None, description="The Python file with run_fn and, for Transform, preprocessing_fn: TFX's module file."
     )
-    module_path: str | None = Field(
+    module_path: _ModulePath | None = Field(
         default=None,
-        pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$",
         description="The same as a dotted path: package.module.",
     )
     splits: Splits | None = Field(default=None, description="Output splits, by default train 2 : eval 1.")
@@ -263,9 +294,8 @@ class Config(Section):
         default=None, description="How the model is evaluated and when it is blessed."
     )
     push: Push | None = Field(default=None, description="Where a blessed model goes.")
-    engine: str = Field(
+    engine: _Engine = Field(
         default="local",
-        pattern=r"^local(:[1-9][0-9]*)?$",
         description="What maps the heavy steps over their shards: local, a worker for each core, or local:N.",
     )
     image: str | None = Field(
@@ -344,7 +374,7 @@ def load(path: Path, assignments: Iterable[str] = (), values: Iterable[tuple[str
 def json_schema() -> dict[str, Any]:
     """Returns the JSON Schema of a configuration file, which editors complete from."""
     schema = Config.model_json_schema(by_alias=True, mode="validation")
-    schema["required"] = [name for name in schema["required"] if name not in ("name", "pipeline_root")]
+    schema["required"] = [name for name in schema["required"] if name not in FILLED]
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": SCHEMA_FILE.name, **schema}
 
 

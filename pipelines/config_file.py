@@ -12,10 +12,26 @@ from typing import Any
 
 import yaml
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 
 from penstock.components.errors import ConfigError
+from penstock.pipelines.section import PATTERN_WORDS
 
 Location = tuple[str | int, ...]
+_EXPECTED = {
+    "bool_parsing": "true or false",
+    "bool_type": "true or false",
+    "dict_type": "keys with values",
+    "float_parsing": "a number",
+    "float_type": "a number",
+    "int_from_float": "a whole number",
+    "int_parsing": "a whole number",
+    "int_type": "a whole number",
+    "list_type": "a list",
+    "model_type": "keys with values",
+    "string_type": "text",
+    "too_short": "at least one",
+}
 
 
 class _Loader(yaml.SafeLoader):
@@ -153,10 +169,16 @@ def _sentences(error: ValidationError, document: Document, model: type[BaseModel
             text = f"{key}{'.' if told else ': '}{text}" if key else text
             place = document.place(told or location)
         else:
-            expected = mistake["msg"].replace("Input should be", "expected", 1)
-            text = f"{key}: {expected[0].lower()}{expected[1:]}, received {mistake['input']!r}"
+            text = f"{key}: expected {_expected(mistake)}, received {mistake['input']!r}"
         found[f"{place}: {text.removeprefix(place.removeprefix('--set ') + ': ')}"] = None
     return list(found)
+
+
+def _expected(mistake: Mapping[str, Any]) -> str:
+    """Returns what a value is expected to be, in words for who writes YAML rather than Python."""
+    if mistake["type"] == "string_pattern_mismatch":
+        return PATTERN_WORDS[mistake["ctx"]["pattern"]]
+    return _EXPECTED.get(mistake["type"]) or str(mistake["msg"]).removeprefix("Input should be ")
 
 
 def _written(location: Location, values: Any) -> Location:
@@ -197,22 +219,18 @@ def _nearest(location: Location, model: type[BaseModel]) -> str:
     return f"expected one of {', '.join(sorted(siblings))}"
 
 
-def key_paths(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
+def key_paths(model: type[BaseModel]) -> Iterator[str]:
     """Yields the dotted path of every key that a model knows, sections before the keys in them."""
-    for name, info in model.model_fields.items():
-        path = f"{prefix}{info.alias or name}"
-        yield path
-        for section in _sections(info.annotation):
-            yield from key_paths(section, f"{path}.")
+    return (path for path, _ in fields(model))
 
 
-def descriptions(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Yields the dotted path and the description of every key."""
+def fields(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, FieldInfo]]:
+    """Yields the dotted path of every key and its field, sections before the keys in them."""
     for name, info in model.model_fields.items():
         path = f"{prefix}{info.alias or name}"
-        yield path, info.description or ""
+        yield path, info
         for section in _sections(info.annotation):
-            yield from descriptions(section, f"{path}.")
+            yield from fields(section, f"{path}.")
 
 
 def _sections(annotation: Any) -> Iterator[type[BaseModel]]:

@@ -11,28 +11,35 @@ kubernetes:                            # Kubeflow only
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, PositiveInt, model_validator
+from pydantic import Field, model_validator
 
-from penstock.pipelines.section import Section
+from penstock.pipelines.section import PositiveNumber, PositiveWhole, Section, Whole, matching
 
 # By the names that NVIDIA gives them; targets.py has each target's own.
 AcceleratorType = Literal["T4", "P4", "P100", "V100", "L4", "A100", "A100_80GB", "H100", "H200", "B200"]
-_Quantity = Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)?([EPTGMK]i?)?$")]
-_KubernetesName = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$")]
-_Mount = Annotated[str, Field(pattern=r"^/")]
+_Quantity = Annotated[
+    str, matching(r"^[0-9]+(\.[0-9]+)?([EPTGMK]i?)?$", "bytes with a unit of Kubernetes, such as 16G or 512Mi")
+]
+_KubernetesName = Annotated[
+    str,
+    matching(
+        r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$", "a name of small letters, digits, dots and dashes, no dash at its ends"
+    ),
+]
+_Mount = Annotated[str, matching(r"^/", "an absolute path, such as /data")]
 
 
 class Accelerator(Section):
     """Graphics processors."""
 
     type: AcceleratorType = Field(description="The model. On Kubeflow, where any may come, a node_selector chooses it.")
-    count: PositiveInt = Field(default=1, description="How many, all in one machine.")
+    count: PositiveWhole = Field(default=1, description="How many, all in one machine.")
 
 
 class Resources(Section):
     """What a component's container may use. The local run takes what the machine has."""
 
-    cpu: float | None = Field(default=None, gt=0, description="Processor cores.")
+    cpu: PositiveNumber | None = Field(default=None, description="Processor cores.")
     memory: _Quantity | None = Field(default=None, description="Memory, such as 16G or 512Mi.")
     accelerator: Accelerator | None = Field(default=None, description="Graphics processors.")
 
@@ -46,7 +53,7 @@ class Toleration(Section):
     effect: Literal["NoExecute", "NoSchedule", "PreferNoSchedule"] | None = Field(
         default=None, description="The taint's effect, by default all."
     )
-    seconds: int | None = Field(default=None, ge=0, description="How long, for NoExecute; by default for ever.")
+    seconds: Whole | None = Field(default=None, description="How long, for NoExecute; by default for ever.")
 
     @model_validator(mode="after")
     def _compares(self) -> Self:

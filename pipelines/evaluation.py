@@ -13,12 +13,12 @@ import importlib.util
 import re
 import sys
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from penstock.pipelines import config_file
-from penstock.pipelines.section import ExistingFile, Section, is_remote, json_text
+from penstock.pipelines.section import NO_BOOL, ExistingFile, Number, Section, is_remote, json_text
 
 # The names that TFMA 0.52 and tf_keras 2.21 know, so that a misspelt one is found at once. Checked by a test.
 METRICS = """
@@ -46,10 +46,12 @@ _TRANSFORMED = "transform_features"
 class Change(Section):
     """A bound on the difference from the baseline, which is the newest blessed model; ignored while there is none."""
 
-    absolute: float | None = Field(
+    absolute: Number | None = Field(
         default=None, description="Bound on the difference: -0.01 lets it be worse by up to 0.01."
     )
-    relative: float | None = Field(default=None, description="Bound on the difference divided by the baseline's value.")
+    relative: Number | None = Field(
+        default=None, description="Bound on the difference divided by the baseline's value."
+    )
     direction: Literal["higher_is_better", "lower_is_better"] | None = Field(
         default=None, description="By default, lower is better for errors and losses, higher for all others."
     )
@@ -64,8 +66,8 @@ class Change(Section):
 class Threshold(Section):
     """What a metric has to reach for the model to be blessed: over all examples, and on request in every slice."""
 
-    min: float | None = Field(default=None, description="The lowest value that is good enough.")
-    max: float | None = Field(default=None, description="The highest value that is good enough.")
+    min: Number | None = Field(default=None, description="The lowest value that is good enough.")
+    max: Number | None = Field(default=None, description="The highest value that is good enough.")
     change: Change | None = Field(default=None, description="Bound on the difference from the newest blessed model.")
     every_slice: bool = Field(default=False, description="Whether every slice has to reach it too.")
 
@@ -83,7 +85,7 @@ class Evaluation(Section):
         default=[],
         description="Metrics by name (auc, BinaryAccuracy), or as MetricConfig mappings with class_name and config.",
     )
-    slices: list[str | list[str] | dict[str, str | int]] = Field(
+    slices: list[str | list[str] | dict[str, str | Annotated[int, NO_BOOL]]] = Field(
         default=[],
         description="Slices beside the overall one: a feature, a list of features to cross, or {feature: value}.",
     )

@@ -12,6 +12,8 @@ _SCHEMA_FILE = Path(__file__).with_name("config.schema.json")
 
 def write_project(folder: Path) -> list[Path]:
     """Writes a new project and returns its files; a UserError if there is something at `folder` already."""
+    if not folder.name:  # "", "." and "/"
+        raise UserError("expected the name of a new folder, such as `penstock init myproject`")
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
         raise UserError(f"{folder} exists already: expected a new name, nothing is overwritten")
     with storage.replacing(folder) as temporary:

@@ -36,7 +36,9 @@ def publish(config: Config) -> Published:
     module_file, defined, sources = _module(config, root)
     schema_file = config.schema_.file or ""
     if schema_file and not is_remote(schema_file):
-        schema_file = str(_file(Path(schema_file), root, artifacts.Schema.FILE))
+        copy = _file(Path(schema_file), root, artifacts.Schema.FILE)
+        sources[str(copy)] = schema_file
+        schema_file = str(copy)
     hyperparameters = (config.training and config.training.hyperparameters) or ""
     if hyperparameters and not is_remote(hyperparameters):
         _require_json(Path(hyperparameters))

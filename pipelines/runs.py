@@ -67,27 +67,49 @@ def newest_model(config: Config) -> Path:
     raise UserError(f"no model of {config.name} yet: `penstock run` trains one")
 
 
-def examples_file(folder: Path, split: str) -> Path | None:
-    """Returns the first file of a split in a run's folder, if the run read data."""
-    return next(iter(sorted(folder.glob(f"*-example-gen/examples/Split-{split}/*.gz"))), None)
+def require_model(folder: Path) -> Path:
+    """Returns a folder that holds a model; a UserError says what it is expected to be."""
+    if any(path for pattern in ("saved_model.pb", "*/saved_model.pb") for path in folder.glob(pattern)):
+        return folder
+    what = "holds no model" if folder.exists() else "does not exist"
+    raise UserError(
+        f"{folder} {what}: expected a configuration (a YAML file, or a folder with pipeline.yaml in it) or a model's "
+        "folder (a pushed version, or a run's trainer/model)"
+    )
 
 
 def examples_beside(model: Path, split: str) -> Path:
     """Returns examples of the run that a model is in."""
     for folder in model.absolute().parents:
-        found = examples_file(folder, split) if (folder / record.FILE).is_file() else None
-        if found:
-            return found
-    raise UserError(f"{model} is in no run's folder: expected --examples FILE, a TFRecord file of tf.Examples")
+        if (folder / record.FILE).is_file():
+            found = _examples(folder)
+            if found:
+                return _split(found, split, folder.name)
+    raise UserError(
+        f"{model} is in no run's folder, so it has no examples beside it: expected --examples FILE, a TFRecord file of "
+        "tf.Examples; or the configuration in place of the model, which takes the newest run's"
+    )
 
 
 def newest_examples(config: Config, split: str) -> Path:
-    """Returns a file of the split from the newest run that has one."""
+    """Returns a file of the split from the newest run that has examples."""
     for run in record.earlier(Path(config.pipeline_root), config.name):
-        found = examples_file(run.folder, split)
+        found = _examples(run.folder)
         if found:
-            return found
-    raise UserError(f"no examples of split {split!r} in the runs of {config.name}: `penstock run` reads the data")
+            return _split(found, split, run.folder.name)
+    raise UserError(f"no examples in the runs of {config.name}: `penstock run` reads the data")
+
+
+def _examples(folder: Path) -> dict[str, Path]:
+    """Returns the first file of each split that a run's folder has."""
+    files = sorted(folder.glob("*-example-gen/examples/Split-*/*.gz"), reverse=True)
+    return {file.parent.name.removeprefix("Split-"): file for file in files}
+
+
+def _split(files: dict[str, Path], split: str, run: str) -> Path:
+    if split not in files:
+        raise UserError(f"no split {split!r} in {run}: expected --split to be one of {', '.join(sorted(files))}")
+    return files[split]
 
 
 def predictions(model: Path, examples: Path, rows: int, label: str) -> str:

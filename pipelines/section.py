@@ -5,14 +5,21 @@ import re
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationInfo
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
 
 _REMOTE = re.compile(r"^[a-z][a-z0-9+.-]*://")
 _PACKAGE = "package:"
+PATTERN_WORDS: dict[str, str] = {}
 
 
 class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, validate_by_alias=True, validate_by_name=True)
+
+
+def matching(pattern: str, words: str) -> Any:
+    """Returns a string field's pattern; what a message says that it expects are `words`."""
+    PATTERN_WORDS[pattern] = words
+    return Field(pattern=pattern)
 
 
 def resolve(path: str, folder: Path) -> str:
@@ -66,6 +73,19 @@ def _existing_file(path: str) -> str:
         raise ValueError(f"{path} is a folder: expected a file")
     return path
 
+
+def _no_bool(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError(f"expected a number, received {str(value).lower()}")
+    return value
+
+
+# Numbers. To Python, and so to pydantic, true is one as well. Bounds stand first: so the JSON Schema has them.
+NO_BOOL = BeforeValidator(_no_bool)
+Whole = Annotated[int, Field(ge=0), NO_BOOL]
+PositiveWhole = Annotated[int, Field(gt=0), NO_BOOL]
+Number = Annotated[float, NO_BOOL]
+PositiveNumber = Annotated[float, Field(gt=0), NO_BOOL]
 
 # A path as a person writes it; an absolute path once read.
 AnyPath = Annotated[str, AfterValidator(_resolve)]

@@ -20,8 +20,9 @@ def input_resolver(input_base: str, input_config: str = "", range_config: str = 
         input_base: The folder of the data, or one file.
         input_config: TFX's Input message as JSON, `{"splits": [{"name": ..., "pattern": ...}]}`. Patterns are globs
             below `input_base`, with `{SPAN}` or `{YYYY}`, `{MM}`, `{DD}`, and `{VERSION}`; by default `*`.
-        range_config: TFX's RangeConfig message as JSON: `{"rolling_range": {"num_spans": 2}}` for the newest spans, or
-            `{"static_range": {"start_span_number": 1, "end_span_number": 3}}`; by default the newest span.
+        range_config: TFX's RangeConfig message as JSON: `{"rolling_range": {"num_spans": 2}}` for the spans with the
+            2 numbers up to the newest, whether or not each of these exists, or `{"static_range": {"start_span_number":
+            1, "end_span_number": 3}}`; by default the newest span.
 
     Returns:
         resolved_input: The Input message with patterns that hold numbers in place of `{SPAN}` and the like.

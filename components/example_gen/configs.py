@@ -72,8 +72,8 @@ def output_splits(text: str, inputs: list[str]) -> OutputSplits:
     _check_distinct(names, "output_config.split_config.splits")
     if names and len(inputs) > 1:
         raise ConfigError(
-            f"output_config: expected no splits, as the input comes in {len(inputs)} of its own ({', '.join(inputs)}), "
-            f"received {', '.join(names)}: leave out one of the two"
+            f"output_config (splits): expected no splits, as the input comes in {len(inputs)} of its own "
+            f"({', '.join(inputs)}), received {', '.join(names)}: leave out one of the two"
         )
     if names:
         return OutputSplits(tuple(names), tuple(buckets), feature)
@@ -82,13 +82,25 @@ def output_splits(text: str, inputs: list[str]) -> OutputSplits:
     return OutputSplits(DEFAULT_OUTPUT.names, DEFAULT_OUTPUT.buckets, feature)
 
 
+def more_rows(output: OutputSplits) -> str:
+    """Says how a split gets more rows: rows of one value of a partition feature are in one split, however many."""
+    if output.partition_feature_name:
+        return (
+            f"rows with the same {output.partition_feature_name!r} stay in one split, so few values leave splits "
+            "without: partition by a feature with more values, or by none"
+        )
+    return f"bring more data, or give it {'more hash buckets' if output.names else 'files that hold some'}"
+
+
 def span_range(text: str) -> SpanRange | None:
     """Reads TFX's RangeConfig message; None if there is none."""
     message = parse(text, "range_config", {"static_range", "rolling_range"})
     if not message:
         return None
     if len(message) > 1:
-        raise ConfigError("range_config: expected one of static_range and rolling_range, received both")
+        raise ConfigError(
+            "range_config (data.range_config): expected either static_range or rolling_range, received both"
+        )
     if "static_range" in message:
         where = "range_config.static_range"
         fixed = check_keys(message["static_range"], where, {"start_span_number", "end_span_number"})

@@ -1,18 +1,19 @@
 """How CSV files are written: the options a person may give, and the plain UTF-8 form in which they are read."""
 
 import codecs
-import difflib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from penstock.components import records, storage
+from penstock.components import csv_format, records, storage
 from penstock.components.engines import Engine
 from penstock.components.errors import ConfigError, DataError
 from penstock.components.example_gen import configs
 
 _GZIP = b"\x1f\x8b"
+_PARQUET = b"PAR1"
+_OPTIONS = "csv_options (data.csv)"  # the component's argument, and its place in a configuration
 _BYTE_ORDER_MARKS = {
     codecs.BOM_UTF32_LE: "utf-32",
     codecs.BOM_UTF32_BE: "utf-32",
@@ -21,7 +22,6 @@ _BYTE_ORDER_MARKS = {
 }
 _FOREIGN = {
     b"PK\x03\x04": "a zip archive",
-    b"PAR1": "a Parquet file",
     b"BZh": "bzip2 data",
     b"\x28\xb5\x2f\xfd": "zstd data",
 }
@@ -40,22 +40,18 @@ class CsvOptions:
     @classmethod
     def from_json(cls, text: str) -> "CsvOptions":
         """Reads the options; a ConfigError names an unknown one or a value that cannot be."""
-        given = configs.parse(text, "csv_options", set(cls.__dataclass_fields__))
+        given = configs.parse(text, _OPTIONS, set(cls.__dataclass_fields__))
         for key in ("null_values", "column_names"):
             values = given.get(key) or []
             if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
-                raise ConfigError(f"csv_options: expected {key} to be a list of strings, received {values!r}")
+                raise ConfigError(f"{_OPTIONS}: expected {key} to be a list of strings, received {values!r}")
             given[key] = tuple(values)
         options = replace(cls(), **{key: value for key, value in given.items() if value is not None})
-        for key in ("delimiter", "quote_char"):
-            char = getattr(options, key)
-            if not isinstance(char, str) or len(char) != 1 or not char.isascii() or char in "\r\n\0":
-                raise ConfigError(f"csv_options: expected {key} to be one ASCII character, received {char!r}")
-        if options.delimiter == options.quote_char:
-            raise ConfigError(
-                f"csv_options: expected delimiter and quote_char to differ, both are {options.delimiter!r}"
-            )
-        return replace(options, encoding=_codec(options.encoding))
+        try:
+            codec = csv_format.check(options.delimiter, options.quote_char, options.encoding)
+        except ValueError as error:
+            raise ConfigError(f"{_OPTIONS}: {error}") from None
+        return replace(options, encoding=codec)
 
 
 def plain(files: list[Path], options: CsvOptions, scratch: Path, engine: Engine) -> list[Path]:
@@ -72,6 +68,7 @@ def _plain(encoding: str, scratch: Path, numbered: tuple[int, Path]) -> Path:
         start = file.read(4)
     if not start:
         raise DataError(f"{path}: the file is empty: expected a header and rows")
+    _check_format(path, next(records.decompressed(path), b""))
     if encoding == "utf-8" and not start.startswith(_GZIP):
         check_beginning(path, start)
         return path
@@ -90,10 +87,24 @@ def check_beginning(path: Path, start: bytes) -> None:
     """Raises a DataError if a file begins as UTF-16 or UTF-32 text, or as no text at all."""
     for mark, encoding in _BYTE_ORDER_MARKS.items():
         if start.startswith(mark):
-            raise DataError(f"{path}: expected UTF-8, found {encoding}: set the CSV option encoding to {encoding!r}")
+            raise DataError(
+                f"{path}: expected UTF-8, found {encoding}: set encoding (data.csv.encoding) to {encoding!r}"
+            )
     for mark, kind in _FOREIGN.items():
         if start.startswith(mark):
             raise DataError(f"{path}: expected CSV text, found {kind}")
+
+
+def _check_format(path: Path, start: bytes) -> None:
+    """Raises a DataError that names the reader to take if a file begins as one of our other formats."""
+    if records.begins(start):
+        raise DataError(
+            f"{path} is a TFRecord file, no CSV: set data.format: tfrecord (the component is import_example_gen)"
+        )
+    if start.startswith(_PARQUET):
+        raise DataError(
+            f"{path} is a Parquet file, no CSV: set data.format: parquet (the component is parquet_example_gen)"
+        )
 
 
 def _decoded(path: Path, encoding: str) -> Iterator[bytes]:
@@ -110,7 +121,7 @@ def _decoded(path: Path, encoding: str) -> Iterator[bytes]:
             line = lines + error.object[: error.start].decode(encoding, "replace").count("\n")
             found = error.object[error.start : error.start + 4]
             raise DataError(
-                f"{path}, line {line}: expected {encoding}, found the bytes {found!r}: set the CSV option encoding"
+                f"{path}, line {line}: expected {encoding}, found the bytes {found!r}: set encoding (data.csv.encoding)"
             ) from None
         lines += text.count("\n")
         yield text.encode("utf-8", "surrogatepass")
@@ -119,20 +130,3 @@ def _decoded(path: Path, encoding: str) -> Iterator[bytes]:
 def _and_end(chunks: Iterator[bytes]) -> Iterator[bytes]:
     yield from (chunk for chunk in chunks if chunk)
     yield b""
-
-
-def _codec(name: str) -> str:
-    """Returns a codec's own name; a ConfigError names the nearest one if there is none of this name."""
-    try:
-        codec = codecs.lookup(name)
-    except (LookupError, TypeError):
-        from encodings.aliases import aliases
-
-        nearest = difflib.get_close_matches(
-            str(name).lower().replace("-", "_"), sorted({*aliases, *aliases.values()}), n=1
-        )
-        hint = f"; did you mean {nearest[0].replace('_', '-')!r}?" if nearest else ""
-        raise ConfigError(f"csv_options: unknown encoding {name!r}{hint}") from None
-    if not codec._is_text_encoding:
-        raise ConfigError(f"csv_options: expected a text encoding, received {name!r}")
-    return "utf-8" if codec.name in ("utf-8", "utf-8-sig", "ascii") else codec.name

@@ -97,8 +97,8 @@ class CsvSource:
             line = csv_cuts.line_number(piece.path, piece.start + error.start)
             found = content[error.start : error.start + 4]
             raise DataError(
-                f"{piece.name}, line {line}: expected UTF-8, found the bytes {found!r}: set the CSV option encoding, "
-                "for instance to 'latin-1' or 'cp1252'"
+                f"{piece.name}, line {line}: expected UTF-8, found the bytes {found!r}: set encoding "
+                "(data.csv.encoding), for instance to 'latin-1' or 'cp1252'"
             ) from None
 
     def _raise_ragged(self, piece: Piece, content: bytes, error: pa.ArrowInvalid) -> NoReturn:
@@ -164,7 +164,7 @@ def _header(path: Path, name: str, options: CsvOptions) -> tuple[tuple[str, ...]
     with open(path, "rb") as file:
         start = len(_BYTE_ORDER_MARK) if file.read(3) == _BYTE_ORDER_MARK else 0
     if options.column_names:
-        _check_names(options.column_names, "csv_options.column_names")
+        _check_names(options.column_names, "column_names (data.csv.column_names)")
         return options.column_names, start
     end = csv_cuts.first_record(path, name, start, options.delimiter, options.quote_char)
     with open(path, "rb") as file:
@@ -181,7 +181,7 @@ def _header(path: Path, name: str, options: CsvOptions) -> tuple[tuple[str, ...]
     except UnicodeDecodeError as error:
         found = line[error.start : error.start + 4]
         raise DataError(
-            f"{name}, line 1: expected UTF-8, found the bytes {found!r}: set the CSV option encoding"
+            f"{name}, line 1: expected UTF-8, found the bytes {found!r}: set encoding (data.csv.encoding)"
         ) from None
     names = next(csv.reader([text], delimiter=options.delimiter, quotechar=options.quote_char), [])
     _check_names(names, f"{name}, line 1")
@@ -191,7 +191,7 @@ def _header(path: Path, name: str, options: CsvOptions) -> tuple[tuple[str, ...]
 def _other_delimiter(names: tuple[str, ...]) -> str:
     """Says what the delimiter may be where the whole header is one name."""
     found = [delimiter for delimiter in ";\t|" if len(names) == 1 and delimiter in names[0]]
-    return f" (one column: is the CSV option delimiter {found[0]!r}?)" if found else ""
+    return f" (one column: is the delimiter, data.csv.delimiter, {found[0]!r}?)" if found else ""
 
 
 def _check_names(names: list[str] | tuple[str, ...], where: str) -> None:

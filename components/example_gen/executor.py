@@ -115,7 +115,7 @@ def _generate(
             for name, found in shard_values.items():
                 values[name].merge(found)
         _check_rows(rows, output)
-        unlabelled = labels.check(label, values) if label else 0
+        unlabelled = labels.check(label, values, output) if label else 0
     return rows, unlabelled
 
 
@@ -168,8 +168,7 @@ def _check_rows(rows: Counter[str], output: OutputSplits) -> None:
         raise DataError("the files hold no row: expected at least one")
     empty = [name for name, count in rows.items() if not count]
     if empty:
-        how = "more hash buckets" if output.names else "files that hold some"
-        raise DataError(f"split {empty[0]!r} got none of the {rows.total()} rows: bring more data, or give it {how}")
+        raise DataError(f"split {empty[0]!r} got none of the {rows.total()} rows: {configs.more_rows(output)}")
 
 
 if __name__ == "__main__":

@@ -10,6 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from penstock.components.errors import DataError
+from penstock.components.example_gen import configs
+from penstock.components.example_gen.configs import OutputSplits
 
 _CLASSES = 20  # a label of integers or bytes with at most so many values is taken for classes
 _KEPT = 100
@@ -76,7 +78,7 @@ def require_column(label: str, names: Iterable[str], where: str) -> None:
     raise DataError(f"{where}: label {label!r} does not exist; {hint}")
 
 
-def check(label: str, by_split: Mapping[str, LabelValues]) -> int:
+def check(label: str, by_split: Mapping[str, LabelValues], output: OutputSplits) -> int:
     """Returns how many rows have no value of the label.
 
     Raises a DataError if a label has no value, only one value, or a class that a split lacks.
@@ -102,7 +104,7 @@ def check(label: str, by_split: Mapping[str, LabelValues]) -> int:
         if missing and not total.floats and len(total.counts) <= _CLASSES:
             raise DataError(
                 f"label {label!r}: split {split!r} has no row of class {_show(missing[0])}, of which there are "
-                f"{total.counts[missing[0]]} in all: give the split more hash buckets, or bring more such rows"
+                f"{total.counts[missing[0]]} in all: {configs.more_rows(output)}"
             )
     return total.missing
 

@@ -49,13 +49,17 @@ def resolve(*, input_base: str, input_config: str = "", range_config: str = "") 
     spans = configs.span_range(range_config)
     kinds = [_kinds(split) for split in splits]
     if any(kind != kinds[0] for kind in kinds):
-        raise ConfigError("input_config: expected the same of {SPAN}, {VERSION} and the date in every split's pattern")
+        raise ConfigError(
+            "input_config (data.splits): expected the same of {SPAN}, {VERSION} and the date in every split's pattern"
+        )
     root = _root(input_base)
     resolved, span, version = splits, 0, 0
     if kinds[0]:
         resolved, span, version = _select(root, splits, spans or SpanRange())
     elif spans:
-        raise ConfigError("range_config: expected {SPAN} or {YYYY}, {MM}, {DD} in the pattern, received neither")
+        raise ConfigError(
+            "range_config (data.range_config): expected {SPAN} or {YYYY}, {MM}, {DD} in the pattern, received neither"
+        )
     files = list_files(input_base, resolved)
     message = {"splits": [{"name": split.name, "pattern": split.pattern} for split in resolved]}
     return ResolvedInput(json.dumps(message), _fingerprint(root, files), span, version)
@@ -83,7 +87,7 @@ def list_files(input_base: str, splits: Iterable[InputSplit]) -> dict[str, list[
 def _root(input_base: str) -> Path:
     path = Path(input_base)
     if not path.exists():
-        raise DataError(f"input_base: {input_base} does not exist: expected a folder or a file")
+        raise DataError(f"input_base (data.path): {input_base} does not exist: expected a folder or a file")
     return path.parent if path.is_file() else path
 
 
@@ -104,7 +108,7 @@ def _there(root: Path) -> str:
 def _kinds(split: InputSplit) -> tuple[str, ...]:
     """The specs of a pattern, sorted; a ConfigError if TFX does not allow their combination."""
     found = sorted(match["spec"] for match in _SPECS.finditer(split.pattern))
-    where, date = f"input_config: pattern {split.pattern!r}", sorted(_DATE_WIDTHS)
+    where, date = f"input_config (data.path, data.splits): pattern {split.pattern!r}", sorted(_DATE_WIDTHS)
     rest = re.search(r"\{[^}]*\}", _SPECS.sub("", split.pattern))
     if rest:
         raise ConfigError(f"{where}: unknown {rest[0]}: expected {{SPAN}}, {{VERSION}}, {{YYYY}}, {{MM}} or {{DD}}")

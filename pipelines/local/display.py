@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from penstock.components import progress
 from penstock.pipelines.local.record import RunRecord, TaskRecord
 from penstock.pipelines.local.task import PROGRESS_FILE
 
@@ -41,7 +42,7 @@ class Display:
     def end(self, task: TaskRecord) -> None:
         self.stop(task)
         seconds = "" if task.seconds is None else f"{task.seconds:7.1f} s"
-        line = f"{_MARKS[task.status]} {task.name:{self._width}} {seconds:>9}  {_counts(task.counts)}"
+        line = f"{_MARKS[task.status]} {task.name:{self._width}} {seconds:>9}  {progress.text(task.counts)}"
         self._write(line.rstrip() + ("  (cached)" if task.status == "cached" else "") + "\n")
 
     def close(self) -> None:
@@ -56,7 +57,7 @@ class Display:
                 running = list(self._running.items())
             columns = shutil.get_terminal_size().columns
             lines = [
-                f"… {name:{self._width}} {time.monotonic() - started:7.1f} s  {_counts(read_counts(folder))}"
+                f"… {name:{self._width}} {time.monotonic() - started:7.1f} s  {progress.text(read_counts(folder))}"
                 for name, (folder, started) in running
             ]
             if lines:
@@ -88,7 +89,7 @@ def table(run: RunRecord) -> str:
     rows = [("task", "status", "seconds", "counts", "why")]
     for task in run.tasks:
         seconds = "" if task.seconds is None else f"{task.seconds:.1f}"
-        rows.append((task.name, task.status, seconds, _counts(task.counts), task.reason))
+        rows.append((task.name, task.status, seconds, progress.text(task.counts), task.reason))
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
     lines = []
     for number, (name, status, seconds, counts, why) in enumerate(rows):
@@ -111,7 +112,3 @@ def blessing_lines(validation: dict[str, Any]) -> Iterable[str]:
     if rest:
         failed = sum(not reason["passed"] for reason in rest)
         yield f"    and {len(rest)} more in other slices" + (f", {failed} of them not met" if failed else ", all met")
-
-
-def _counts(counts: dict[str, int]) -> str:
-    return ", ".join(f"{count:,} {unit}" for unit, count in counts.items())

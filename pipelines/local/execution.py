@@ -59,7 +59,7 @@ def run(
         name: The pipeline's name; runs are `<pipeline_root>/<name>-<time>/`.
         pipeline_root: The folder of all runs, of the cache and of the user's published modules.
         arguments: The pipeline's parameters.
-        sources: Folders of published modules and the user's folders they were copied from, for messages.
+        sources: Published modules' folders and files, and the user's that they were copied from, for messages.
         no_cache: Whether every task is to run.
         verbose: Whether kfp's own log is shown.
 

@@ -44,6 +44,8 @@ def _parameter(name: str, old: str | None, new: str | None) -> str:
     before, after = json.loads(old), json.loads(new)
     if isinstance(after, str) and after.startswith("{pipeline_root}/modules/"):
         return f"module file {Path(after).name}, or a module beside it, changed"
+    if all(isinstance(value, str) and value.startswith("{pipeline_root}/files/") for value in (before, after)):
+        return f"the contents of {shown} changed"  # the paths are our copies', which nobody knows
     if name == "fingerprint":
         return "the data changed"
     path, before, after = _innermost(shown, _parsed(before), _parsed(after))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from penstock.components import storage
+from penstock.components import progress, storage
 from penstock.pipelines.local.record import RunRecord, TaskRecord
 from penstock.pipelines.local.task import LOG_FILE
 
@@ -92,7 +92,7 @@ def _task(task: TaskRecord, folder: Path, longest: float) -> str:
     kind = {"failed": "bad", "done": "good"}.get(task.status, "faint")
     seconds = "" if task.seconds is None else f"{task.seconds:.2f}"
     bar = f'<div class="bar" style="width:{100 * (task.seconds or 0) / longest:.1f}px"></div>'
-    counts = ", ".join(f"{count:,} {_text(unit)}" for unit, count in task.counts.items())
+    counts = _text(progress.text(task.counts))
     log = folder / task.name / LOG_FILE
     link = f'<a href="{quote(task.name)}/{LOG_FILE}">log</a>' if log.exists() else ""
     return (

@@ -5,6 +5,7 @@ import errno
 import json
 import os
 import shutil
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -16,7 +17,7 @@ from kfp import local
 from kfp.local import config, status, subprocess_task_handler, task_handler_interface
 
 from penstock.components import storage
-from penstock.components.errors import WorkerLost
+from penstock.components.errors import SystemFailure, WorkerLost
 from penstock.pipelines.local import cache, reasons
 from penstock.pipelines.local.cache import Key
 from penstock.pipelines.local.display import Display, read_counts
@@ -182,6 +183,16 @@ def _outputs(task: Task) -> dict[str, dict[str, Any]]:
     return outputs
 
 
+def _signal(number: int) -> str:
+    """Returns a signal's name, and what it most likely means."""
+    if number == signal.SIGKILL:
+        return "SIGKILL, most likely for memory: give it more, or less data at once"
+    try:
+        return f"{signal.Signals(number).name} ({signal.strsignal(number)}): its log may say more"
+    except ValueError:  # the real-time signals between the first and the last have no names
+        return f"signal {number}: its log may say more"
+
+
 def _failure(folder: Path, code: int) -> dict[str, Any]:
     path = folder / FAILURE_FILE
     try:
@@ -191,11 +202,10 @@ def _failure(folder: Path, code: int) -> dict[str, Any]:
     if code == DISK_FULL:
         failure = describe(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
     elif code < 0:
-        message = f"the task was killed (signal {-code}), most likely for memory: give it more, or less data at once"
-        failure = describe(WorkerLost(message))
+        failure = describe(WorkerLost(f"the task was ended by {_signal(-code)}"))
     else:
-        failure = {"type": "SystemFailure", "message": "the task ended without saying why", "details": "",
-                   "exit_code": code}  # fmt: skip
+        message = f"the task ended with exit code {code} and without an error: something in it calls os._exit"
+        failure = describe(SystemFailure(message))
     with contextlib.suppress(OSError):
         storage.write_text(path, json.dumps(failure))
     return failure

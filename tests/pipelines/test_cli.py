@@ -1,16 +1,20 @@
 """The command line: exit codes, and one sentence for each mistake."""
 
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from penstock.components import artifacts, records, storage
 from penstock.components.errors import SystemFailure
 from penstock.pipelines import cli, local
 from penstock.pipelines.init import TEMPLATE
+from penstock.pipelines.local.record import RunRecord
 
 
 @pytest.fixture
@@ -37,7 +41,15 @@ def test_config_is_pipeline_yaml_of_the_current_folder(config: Path, monkeypatch
 def test_validate_lists_the_keys(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["validate", "--keys"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert any(line.startswith("training.train_steps ") for line in lines)
+    told = {line.split()[0]: " ".join(line.split()[1:]) for line in lines}
+    assert told["training.train_steps"].startswith("whole number, by default 0: FnArgs.train_steps;")
+    assert told["training.train_splits"].startswith('[text], by default ["train"]: Splits')
+    assert told["evaluation.slices"].startswith("[text or [text] or {name: text or whole number}]: Slices")
+    assert told["data.path"].startswith("text, required: A file, a folder")
+    assert told["data.format"].startswith("csv or parquet or tfrecord: ")
+    assert told["training"].startswith("section: ")
+    assert told["splits.hash_buckets"].startswith('{name: whole number}, by default {"train": 2, "eval": 1}: ')
+    assert told["name"].startswith("text: The pipeline's name")
 
 
 def test_mistake_in_the_configuration(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -77,6 +89,7 @@ def test_details_are_indented(config: Path, capsys: pytest.CaptureFixture[str]) 
         (["validate", "--sett", "a=b"], "No such option"),
         (["compile"], "Missing option"),
         (["validate", "nix.yaml"], "no configuration at nix.yaml: expected a YAML file"),
+        (["init", ""], "expected the name of a new folder, such as `penstock init myproject`"),
         (["explain", "nix"], "no configuration at nix"),
         (["compile", "nix.yaml", "-o", "x", "--target", "locl"], "unknown target 'locl'; did you mean 'local'?"),
     ],
@@ -86,6 +99,13 @@ def test_wrong_usage(arguments: list[str], message: str, capsys: pytest.CaptureF
     told = capsys.readouterr().err
     assert told.startswith("penstock: ")
     assert message in told
+
+
+def test_no_command_is_the_help(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main([]) == 2
+    told = capsys.readouterr()
+    assert told.err.startswith("Usage: penstock [OPTIONS] COMMAND")
+    assert "see `penstock --help`" not in told.err
 
 
 def test_compile_writes_kfps_yaml(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -145,6 +165,27 @@ def test_nothing_to_show_before_the_first_run(config: Path, capsys: pytest.Captu
     assert "no model of small yet" in capsys.readouterr().err
 
 
+def test_predict_says_what_it_expects(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = config.parent / "runs" / "small" / "small-2026-01-02"
+    for split in ("train", "eval"):
+        records.write(artifacts.Examples(run / "csv-example-gen" / "examples").shard(split, 0, 1), [b"x"])
+    pushed = config.parent / "serving" / "17"
+    for model in (pushed, run / "trainer" / "model" / "Format-Serving"):
+        storage.write_bytes(model / "saved_model.pb", b"")
+    RunRecord("small", run, {}, status="done").write()
+    inside = str(run / "trainer" / "model")
+    for arguments, told in [
+        ([str(config), "--split", "foo"], "no split 'foo' in small-2026-01-02: expected --split to be one of eval, tr"),
+        ([inside, "--split", "foo"], "no split 'foo' in small-2026-01-02: expected --split to be one of eval, train"),
+        (["nope"], "penstock: nope does not exist: expected a configuration (a YAML file, or a folder with pipeline.y"),
+        ([str(config.parent / "serving" / "x")], "x does not exist: expected a configuration"),
+        ([str(run)], "holds no model: expected a configuration"),
+        ([str(pushed)], "17 is in no run's folder, so it has no examples beside it: expected --examples FILE"),
+    ]:
+        assert cli.main(["predict", *arguments]) == 2
+        assert told in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("error", "code", "told"),
     [
@@ -167,6 +208,20 @@ def test_exit_codes(
     monkeypatch.setattr(local, "run", fail)
     assert cli.main(["run", str(config)]) == code
     assert capsys.readouterr().err.lstrip("\n").startswith(told)  # click ends the line of ^C
+
+
+def test_an_interrupted_run_says_how_to_go_on(config: Path) -> None:
+    command = [sys.executable, "-m", "penstock.pipelines.cli", "run", str(config)]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60
+    while not (found := list(config.parent.glob("runs/small/small-*/run.json"))):  # its imports take longer
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    _, told = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "penstock: interrupted\n  run again to go on: finished tasks come from the cache\n" in told
+    assert told.endswith(f"  run {found[0].parent}\n")
 
 
 def test_without_the_runtime_the_extra_is_named(config: Path) -> None:

@@ -22,7 +22,7 @@ def test_json_schema_is_not_stale() -> None:
 
 
 def test_every_key_has_a_description() -> None:
-    without = [path for path, text in config_file.descriptions(Config) if not text]
+    without = [path for path, info in config_file.fields(Config) if not info.description]
     assert without == []
 
 
@@ -81,6 +81,13 @@ def test_values_are_those_of_yaml_1_2(load: Load, values: dict[str, Any]) -> Non
     assert config.evaluation.thresholds["auc"].min == 0.5
     assert config.validation is not None
     assert config.validation.fail_on_anomalies is True
+
+
+def test_no_csv_options_are_none(load: Load, project: Path) -> None:
+    (project / "rows.parquet").touch()
+    assert load(["data.path=rows.parquet", "data.csv={}"]).data.csv is None
+    with pytest.raises(ConfigError, match="csv: expected no CSV options for parquet data"):
+        load(["data.path=rows.parquet", "data.csv.delimiter=;"])
 
 
 def test_overrides_are_yaml(load: Load) -> None:
@@ -150,7 +157,10 @@ BASE = "name: small\ndata:\n  path: data.csv\nlabel: label\n"
             "pipeline.yaml:6: splits.hash_buckets.train: expected greater than 0",
         ),
         ("splits:\n  hash_buckets: {a/b: 1}\n", "pipeline.yaml:6: splits.hash_buckets.a/b"),
-        ("engine: lokal\n", "pipeline.yaml:5: engine: "),
+        (
+            "engine: lokal\n",
+            "pipeline.yaml:5: engine: expected local or, with N workers, local:N, such as local:4",
+        ),
     ],
 )
 def test_mistakes_are_one_sentence_with_the_line(load: Load, text: str, sentence: str) -> None:
@@ -168,13 +178,31 @@ def test_all_mistakes_are_told(load: Load) -> None:
     assert caught.value.message == "pipeline.yaml has 2 mistakes"
     first, second = sorted(caught.value.details.splitlines())
     assert first.startswith("pipeline.yaml:5: unknown key 'lable'")
-    assert second.startswith("pipeline.yaml:7: statistics.sample_rate: expected a valid number")
+    assert second.startswith("pipeline.yaml:7: statistics.sample_rate: expected a number")
 
 
 @pytest.mark.parametrize(
     ("assignment", "sentence"),
     [
-        ("training.train_steps=many", "--set training.train_steps: expected a valid integer"),
+        ("training.train_steps=many", "--set training.train_steps: expected a whole number, received 'many'"),
+        ("training.train_steps=true", "--set training.train_steps: expected a number, received true"),
+        ("splits.hash_buckets.eval=true", "--set splits.hash_buckets.eval: expected a number, received true"),
+        ("statistics.sample_rate=true", "--set statistics.sample_rate: expected a number, received true"),
+        ("evaluation.thresholds.auc.min=false", "auc.min: expected a number, received false"),
+        ("evaluation.slices=[{a: true}]", "expected a number, received true"),
+        ("resources={trainer: {accelerator: {type: L4, count: true}}}", "count: expected a number, received true"),
+        ("training.train_steps=1.5", "training.train_steps: expected a whole number, received 1.5"),
+        ("name=A_b", "--set name: expected small letters, digits and dashes, a dash not first, 128 at most, received"),
+        ("module_path=a-b", "module_path: expected a dotted path, such as package.module; a file is a module_file,"),
+        ("splits.hash_buckets={a b: 1}", "a b: expected a split's name of letters, digits, _ and -, received 'a b'"),
+        ("resources={trainer: {memory: lots}}", "expected bytes with a unit of Kubernetes, such as 16G or 512Mi, rec"),
+        ("kubernetes={trainer: {volumes: [{claim: a, mount: b}]}}", "mount: expected an absolute path, such as /data"),
+        ("label=3", "label: expected text, received 3"),
+        ("training=true", "training: expected keys with values, received True"),
+        ("transform.analyze=[]", "transform.analyze: expected at least one, received []"),
+        ("transform.analyze=train", "transform.analyze: expected a list, received 'train'"),
+        ("transform.materialize=3", "transform.materialize: expected true or false, received 3"),
+        ("data.format=excel", "data.format: expected 'csv', 'parquet' or 'tfrecord', received 'excel'"),
         ("trainin.train_steps=3", "--set trainin.train_steps: unknown key 'trainin'; did you mean 'training'?"),
         ("train_steps=3", "--set train_steps: unknown key 'train_steps'; did you mean 'training.train_steps'?"),
         ("label", "--set label: expected key=value, such as training.train_steps=100"),
@@ -192,6 +220,11 @@ def test_all_mistakes_are_told(load: Load) -> None:
             "expected path to be the folder that the splits' patterns are relative to",
         ),
         ("data.csv={delimeter: x}", "unknown key 'data.csv.delimeter'; did you mean 'delimiter'?"),
+        ("data.csv={delimiter: ;;}", "data.csv.delimiter: expected one ASCII character, received ';;'"),
+        ("data.csv.delimiter=\\t", "data.csv.delimiter: expected one ASCII character, received '\\\\t'; a tab is \""),
+        ("data.csv.delimiter='\"'", "data.csv.delimiter: expected another than quote_char, both are"),
+        ("data.csv.quote_char=''", "data.csv.quote_char: expected one ASCII character, received ''"),
+        ("data.csv.encoding=utf-9", "data.csv.encoding: unknown encoding 'utf-9'; did you mean 'utf-"),
         ("data.range_config={}", "expected either rolling_range or static_range"),
         ("evaluation.eval_config={model_specs: [{label_kay: x}]}", "label_kay"),
         ("evaluation.eval_config={slicing_specs: [{}]}", "received eval_config and metrics"),

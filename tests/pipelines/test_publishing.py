@@ -74,6 +74,7 @@ def test_schema_and_hyperparameters_are_alone_in_their_folders(load: Load, proje
     published = publishing.publish(load(["schema.file=my.pbtxt", "training.hyperparameters=best.json"]))
     schema, folder = Path(published.schema_file), Path(published.hyperparameters)
     assert schema.name == "schema.pbtxt"
+    assert published.sources[published.schema_file] == str(project / "my.pbtxt")
     assert [path.name for path in schema.parent.iterdir()] == ["schema.pbtxt"]
     assert json.loads((folder / "best_hyperparameters.txt").read_text()) == {"rate": 0.1}
     (project / "my.pbtxt").write_text('feature { name: "b" type: INT }\n')

@@ -1,11 +1,14 @@
 """Every mistake in the data is one sentence with the file and, where there is one, the line; nothing is left behind."""
 
 import gzip
+import io
 import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from penstock.components.errors import ConfigError, DataError
@@ -44,11 +47,11 @@ def fails(generate: Generate, root: Path, message: str, error: type[Exception] =
         ({"a.csv": ROWS + "7\n"}, "a.csv, line 32: expected 2 cells as in the header, found 1: 7"),
         ({"a.csv": 'x,y\n1,"a\nb"\n\n1,2,3\n'}, "a.csv, line 5: expected 2 cells as in the header, found 3: 1,2,3"),
         ({"a.csv": 'x,y\n1,a\n2,"b\n3,c\n'}, "a.csv, line 3: the quoted cell that begins here does not end"),
-        ({"a.csv": LATIN}, r"a.csv, line 3: expected UTF-8, found the bytes b'\\xe9\\n': set the CSV option encoding"),
+        ({"a.csv": LATIN}, r"a.csv, line 3: expected UTF-8, found .* set encoding \(data.csv.encoding\), for"),
         ({"a.csv": "x,é\n1,2\n".encode("latin-1")}, "a.csv, line 1: expected UTF-8"),
         (
             {"a.csv": ROWS.encode("utf-16")},
-            "a.csv: expected UTF-8, found utf-16: set the CSV option encoding to 'utf-16'",
+            r"a.csv: expected UTF-8, found utf-16: set encoding \(data.csv.encoding\) to 'utf-16'",
         ),
         ({"a.csv": gzip.compress(ROWS.encode("utf-16"))}, "a.csv: expected UTF-8, found utf-16"),
         ({"a.csv": ROWS + "1,a\0b\n"}, "a.csv, line 32: expected text, found a NUL byte"),
@@ -81,9 +84,20 @@ def test_a_mistake_far_into_a_file_of_many_shards_has_its_line(
     fails(generate, folder({"a.csv": "\n".join(lines)}), "a.csv, line 40002: expected 2 cells", engine="local:2")
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
+def test_files_of_another_format_name_its_setting(generate: Generate, folder: Folder, encoding: str) -> None:
+    written = generate(folder({"a.csv": ROWS})).examples.files("train")[0].read_bytes()
+    table = io.BytesIO()
+    pq.write_table(pa.table({"x": [1, 2]}), table)
+    for content, kind in [(written, "TFRecord"), (gzip.decompress(written), "TFRecord"), (table.getvalue(), "Parquet")]:
+        root = folder({"data_tfrecord-00000-of-00001": content})
+        with pytest.raises(DataError, match=f"00001 is a {kind} file, no CSV: set data.format: {kind.lower()}"):
+            generate(root, csv_options=json.dumps({"encoding": encoding}))
+
+
 def test_another_delimiter_is_guessed(generate: Generate, folder: Folder) -> None:
     root = folder({"a.csv": "x;label\n1;a\n2;b\n"})
-    fails(generate, root, r"a.csv \(one column: is the CSV option delimiter ';'\?\): label 'label' does", label="label")
+    fails(generate, root, r"a.csv \(one column: is the delimiter, data.csv.delimiter, ';'\?\): label", label="label")
 
 
 def test_a_wrong_encoding_has_its_line(generate: Generate, folder: Folder) -> None:
@@ -126,9 +140,12 @@ def test_a_label_of_numbers_may_lack_values_in_a_split(generate: Generate, folde
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"csv_options": '{"delimeter": ";"}'}, r"csv_options: unknown key 'delimeter'; did you mean 'delimiter'\?"),
-        ({"csv_options": '{"delimiter": ";;"}'}, "expected delimiter to be one ASCII character, received ';;'"),
-        ({"csv_options": '{"delimiter": "\\""}'}, "expected delimiter and quote_char to differ"),
+        (
+            {"csv_options": '{"delimeter": ";"}'},
+            r"csv_options \(data.csv\): unknown key 'delimeter'; did you mean 'delimiter'\?",
+        ),
+        ({"csv_options": '{"delimiter": ";;"}'}, "delimiter: expected one ASCII character, received ';;'"),
+        ({"csv_options": '{"delimiter": "\\""}'}, "delimiter: expected another than quote_char, both are"),
         ({"csv_options": '{"encoding": "utf-9"}'}, r"unknown encoding 'utf-9'; did you mean 'utf-\S*'\?"),
         ({"csv_options": '{"encoding": "base64"}'}, "expected a text encoding, received 'base64'"),
         ({"csv_options": '{"null_values": "NA"}'}, "expected null_values to be a list of strings, received 'NA'"),
@@ -157,6 +174,21 @@ def test_output_splits_need_one_input_split(generate: Generate, folder: Folder) 
         ConfigError,
         input_config=json.dumps(inputs),
         output_config=output,
+    )
+
+
+@pytest.mark.parametrize("label", ["", "y"])
+def test_a_partition_feature_of_few_values_is_named(generate: Generate, folder: Folder, label: str) -> None:
+    config = json.dumps({"split_config": {"partition_feature_name": "x" if label else "one"}})
+    rows = "x,one,y\n" + "".join(f"{row // 10},k,{row // 10 % 2}\n" for row in range(30))
+    advice = "stay in one split, so few values leave splits without: partition by a feature with more values, or by"
+    found = "has no row of class 1, of which there are 10 in all" if label else "got none of the 30 rows"
+    fails(
+        generate,
+        folder({"a.csv": rows}),
+        f"split '(train|eval)' {found}: rows with the same '(x|one)' {advice}",
+        output_config=config,
+        label=label,
     )
 
 

@@ -82,7 +82,7 @@ def test_splits_must_agree_on_spans(folder: Folder) -> None:
         ("{YYYY}/{MM}", r"each of \{YYYY\}, \{MM\} and \{DD\} once"),
         ("{SPAN}/{YYYY}{MM}{DD}", "not both"),
         ("{SPAN:x}/*", "a positive number"),
-        ("{SPNA}/*", r"unknown \{SPNA\}"),
+        ("{SPNA}/*", r"input_config \(data.path, data.splits\): pattern '\{SPNA\}/\*': unknown \{SPNA\}"),
     ],
 )
 def test_patterns_that_mean_nothing_are_refused(folder: Folder, pattern: str, message: str) -> None:
@@ -106,7 +106,7 @@ def test_ranges_that_mean_nothing_are_refused(folder: Folder, range_config: str,
 
 
 def test_a_range_needs_a_span_in_the_pattern(folder: Folder) -> None:
-    with pytest.raises(ConfigError, match=r"range_config: expected \{SPAN\}"):
+    with pytest.raises(ConfigError, match=r"range_config \(data.range_config\): expected \{SPAN\}"):
         resolve(folder({"1.csv": "a\n1\n"}), "*.csv", '{"rolling_range": {"num_spans": 1}}')
 
 
@@ -135,7 +135,7 @@ def test_one_file_may_be_the_input(folder: Folder) -> None:
 
 def test_missing_data_is_told(folder: Folder) -> None:
     root = folder({"a.csv": "a\n1\n"})
-    with pytest.raises(DataError, match=r"input_base: .*/nowhere does not exist"):
+    with pytest.raises(DataError, match=r"input_base \(data.path\): .*/nowhere does not exist"):
         spans.resolve(input_base=str(root / "nowhere"))
     with pytest.raises(DataError, match=r"split 'all': no file matches '\*.tsv' in .*: it holds a.csv"):
         resolve(root, "*.tsv")

@@ -42,6 +42,10 @@ def total(sum_of: Output[Artifact], numbers: Input[Artifact], mode: str = "") ->
         raise ZeroDivisionError("this is ours")
     if mode == "killed":
         os.kill(os.getpid(), signal.SIGKILL)
+    if mode == "crashed":
+        os.kill(os.getpid(), signal.SIGSEGV)
+    if mode == "exit":
+        os._exit(3)
     if mode == "full":
         pathlib.Path("/dev/full").write_text("x")
     if mode.startswith("sleep"):

@@ -27,6 +27,8 @@ def key(code: str = "a", source: str = "s", version: str = "1", **parameters: ob
         ({"fingerprint": "x"}, {"fingerprint": "y"}, "the data changed"),
         ({"file": "{pipeline_root}/modules/1/taxi.py"}, {"file": "{pipeline_root}/modules/2/taxi.py"},
          "module file taxi.py, or a module beside it, changed"),
+        ({"schema_file": "{pipeline_root}/files/1/s.pbtxt"}, {"schema_file": "{pipeline_root}/files/2/s.pbtxt"},
+         "the contents of schema_file changed"),
         ({"text": "a" * 70 + "bcd"}, {"text": "a" * 70 + "xyz"},
          'parameter text …aaaaaaaaaaaabcd" -> …aaaaaaaaaaaaxyz"'),
         ({}, {"steps": 1}, "parameter steps is new"),

@@ -14,9 +14,10 @@ from pathlib import Path
 import psutil
 import pytest
 
+from penstock.components import progress
 from penstock.components.errors import UserError
 from penstock.pipelines import local
-from penstock.pipelines.local import record
+from penstock.pipelines.local import display, record
 
 Run = Callable[..., local.RunSummary]
 
@@ -43,6 +44,17 @@ def test_tasks_run_and_leave_a_whole_folder(run: Run) -> None:
     report = (summary.run_folder / "report.html").read_text()
     assert "announce" in report
     assert "http" not in report, "the report needs no network"
+
+
+def test_one_of_a_kind_is_told_as_one(run: Run) -> None:
+    summary = run(count=1)
+    assert "1 row " in display.table(record.read(summary.run_folder)).splitlines()[2]
+    assert ">1 row<" in (summary.run_folder / "report.html").read_text()
+    assert "(1 row)" in (summary.run_folder / "source" / "log.txt").read_text()
+    assert (
+        progress.text({"rows": 1200, "anomalies": 1, "without a label": 1})
+        == "1,200 rows, 1 anomaly, 1 without a label"
+    )
 
 
 def test_a_branch_whose_condition_is_false_is_skipped(run: Run) -> None:
@@ -126,7 +138,9 @@ def test_a_users_mistake_is_one_sentence_with_the_users_paths(run: Run) -> None:
     ("mode", "sentence", "code"),
     [
         ("bug", "total failed: ZeroDivisionError: this is ours", 1),
-        ("killed", "the task was killed (signal 9), most likely for memory", 1),
+        ("killed", "the task was ended by SIGKILL, most likely for memory", 1),
+        ("crashed", "the task was ended by SIGSEGV (Segmentation fault): its log may say more", 1),
+        ("exit", "the task ended with exit code 3 and without an error: something in it calls os._exit", 1),
         ("full", "the disk is full: free some space and run again", 2),
     ],
 )

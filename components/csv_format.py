@@ -1,0 +1,31 @@
+"""What ExampleGen's CSV options may be. Standard library only: a configuration is checked with it as well."""
+
+import codecs
+import difflib
+
+
+def check(delimiter: object = ",", quote_char: object = '"', encoding: str = "utf-8") -> str:
+    """Returns the encoding's own name; a ValueError begins with the option that cannot be."""
+    for key, value in (("delimiter", delimiter), ("quote_char", quote_char)):
+        if not isinstance(value, str) or len(value) != 1 or not value.isascii() or value in "\r\n\0":
+            hint = '; a tab is "\\t" in double quotes' if value == r"\t" else ""
+            raise ValueError(f"{key}: expected one ASCII character, received {value!r}{hint}")
+    if delimiter == quote_char:
+        raise ValueError(f"delimiter: expected another than quote_char, both are {delimiter!r}")
+    return _codec(encoding)
+
+
+def _codec(name: str) -> str:
+    try:
+        codec = codecs.lookup(name)
+    except (LookupError, TypeError, ValueError):
+        from encodings.aliases import aliases
+
+        nearest = difflib.get_close_matches(
+            str(name).lower().replace("-", "_"), sorted({*aliases, *aliases.values()}), n=1
+        )
+        hint = f"; did you mean {nearest[0].replace('_', '-')!r}?" if nearest else ""
+        raise ValueError(f"encoding: unknown encoding {name!r}{hint}") from None
+    if not codec._is_text_encoding:
+        raise ValueError(f"encoding: expected a text encoding, received {name!r}")
+    return "utf-8" if codec.name in ("utf-8", "utf-8-sig", "ascii") else codec.name
