@@ -15,7 +15,9 @@ def source_file(module_path: str) -> Path:
     try:
         place = package_folder(first)
     except ValueError as error:
-        raise ModuleError(f"module_path: {module_path}: {error}") from None
+        beside = Path(*module_path.split(".")).with_suffix(".py")
+        hint = f"; or, for the file here, module_file: {beside}" if beside.is_file() else ""
+        raise ModuleError(f"module_path: {module_path}: {error}{hint}") from None
     place = place.joinpath(*rest)
     for candidate in (place.with_suffix(".py"), place / "__init__.py"):
         if candidate.is_file():

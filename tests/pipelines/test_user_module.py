@@ -64,3 +64,11 @@ def test_source_of_a_dotted_path(taxi_module: Path) -> None:
         user_module.source_file("tfx.examples.nix")
     with pytest.raises(ModuleError, match=r"no package 'nix_package' in this environment"):
         user_module.source_file("nix_package.module")
+
+
+def test_a_package_beside_the_configuration_is_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "model.py").write_text("def run_fn(fn_args): ...\n")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ModuleError, match=r"no package 'mine' .*; or, for the file here, module_file: mine/model.py"):
+        user_module.source_file("mine.model")
