@@ -1,0 +1,43 @@
+"""The pipeline written by hand, as a reader of it would run it; one branch of its gate on each of the local runners."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from penstock.pipelines import cli, local
+
+PROGRAM = Path(__file__).parents[2] / "examples" / "by_hand" / "data_gate.py"
+
+
+@pytest.fixture
+def compiled(tmp_path: Path) -> Path:
+    path = tmp_path / "gate.yaml"
+    subprocess.run([sys.executable, str(PROGRAM), "--compile", str(path)], check=True, cwd=tmp_path)
+    return path
+
+
+def test_nothing_is_found_in_it(compiled: Path) -> None:
+    assert cli.main(["lint", str(compiled)]) == 0
+
+
+def test_data_that_fits(compiled: Path, tmp_path: Path, penguins_csv: Path) -> None:
+    arguments = {"reference": str(penguins_csv), "new": str(penguins_csv)}
+    done = local.run(compiled, name="data-gate", pipeline_root=tmp_path / "runs", arguments=arguments, sources={})
+    assert done.status == "done"
+    (log,) = (tmp_path / "runs").glob("data-gate-*/decide/log.txt")
+    assert "fits (splits without anomalies:" in log.read_text()
+
+
+@pytest.mark.slow
+def test_data_that_differs_by_the_command_of_its_docstring(tmp_path: Path, penguins_csv: Path) -> None:
+    old, new = tmp_path / "old.csv", tmp_path / "new.csv"  # not where they are installed: see the example's docstring
+    old.write_text(penguins_csv.read_text())
+    new.write_text(penguins_csv.read_text().replace(",Torgersen,", ",Atlantis,"))
+    command = [sys.executable, str(PROGRAM), str(old), str(new)]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    told = done.stdout + done.stderr
+    assert done.returncode == 0, told
+    assert "differs (splits without anomalies:" in told
+    assert "fits (splits without anomalies:" not in told
