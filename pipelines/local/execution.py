@@ -72,6 +72,7 @@ def run(
     names = _task_names(spec)
     display = Display(max(map(len, names), default=10))
     before = record.last_keys(root, name)
+    record.remove_leftovers(root, name)
     with Workers(spec, arguments, eager=no_cache or not before) as workers, _ended_by_interrupt(workers):
         tasks = Tasks(root, run_record, display, workers, names, before, use_cache=not no_cache)
         try:
