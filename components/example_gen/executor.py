@@ -97,7 +97,10 @@ def _generate(
     names = output.names or tuple(files)
     rows, values = Counter(dict.fromkeys(names, 0)), {name: LabelValues() for name in names}
     root.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".plain-", dir=root) as scratch, contextlib.ExitStack() as written:
+    with (
+        tempfile.TemporaryDirectory(suffix=".tmp", prefix=".plain-", dir=root) as scratch,
+        contextlib.ExitStack() as written,
+    ):
         source, shards = _plan(file_format, files, options, label, Path(scratch), engine)
         folders = {
             name: written.enter_context(storage.replacing(artifacts.Examples(root).split(name))) for name in names

@@ -72,6 +72,7 @@ def run(
     names = _task_names(spec)
     display = Display(max(map(len, names), default=10))
     before = record.last_keys(root, name)
+    record.remove_leftovers(root, name)
     with Workers(spec, arguments, eager=no_cache or not before) as workers, _ended_by_interrupt(workers):
         tasks = Tasks(root, run_record, display, workers, names, before, use_cache=not no_cache)
         try:
@@ -135,9 +136,15 @@ def failure_text(task: TaskRecord, run_folder: Path, sources: dict[str, str]) ->
     lines = [f"{task.name} failed: {failure.get('message')}"]
     lines += [f"  {line}" for line in failure.get("details", "").splitlines()]
     text = "\n".join(lines)
-    for published, own in sources.items():
+    for published, own in (sources | _pages(task, run_folder)).items():
         text = text.replace(published, own)
     return f"{text}\n  log: {run_folder / task.name / LOG_FILE}"
+
+
+def _pages(task: TaskRecord, run_folder: Path) -> dict[str, str]:
+    """Maps the pages that a task wrote to the run's report, which shows them: their names have no suffix."""
+    uris = (output["uri"] for output in task.outputs.values())
+    return {uri: str(run_folder / report.FILE) for uri in uris if report.is_page(Path(uri))}
 
 
 @contextlib.contextmanager

@@ -12,6 +12,7 @@ from penstock.components import storage
 from penstock.pipelines.local.cache import Key
 
 FILE = "run.json"
+_DAY = 24 * 60 * 60.0  # seconds
 
 
 @dataclass
@@ -88,6 +89,17 @@ def earlier(root: Path, pipeline: str) -> Iterator[RunRecord]:
             yield read(path.parent)
         except (OSError, ValueError, TypeError, KeyError):
             continue
+
+
+def remove_leftovers(root: Path, pipeline: str) -> None:
+    """Removes the half-written outputs of tasks that were interrupted.
+
+    Of those of the last day one may belong to a run that is alive on another machine, which shares the folder.
+    """
+    for run in earlier(root, pipeline):
+        for task in run.tasks:
+            if task.status == "interrupted":
+                storage.remove_leftovers(run.folder / task.name, _DAY)
 
 
 def last_keys(root: Path, pipeline: str) -> dict[str, Key]:

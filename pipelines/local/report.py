@@ -106,7 +106,7 @@ def _pages(run: RunRecord) -> str:
     """The pages that tasks have written, each in a frame of its own."""
     parts = []
     for task, name, path, _ in _outputs(run):
-        if _is_page(path):
+        if is_page(path):
             content = path.read_text(encoding="utf-8", errors="replace")
             frame = f'<iframe srcdoc="{html.escape(content)}" sandbox loading="lazy"></iframe>'
             title = f'<summary id="{_anchor(task, name)}">{_text(task)}: {_text(name)}</summary>'
@@ -126,7 +126,7 @@ def _artifacts(run: RunRecord) -> str:
     for task, name, path, metadata in _outputs(run):
         inside = path.is_relative_to(run.folder) and path.exists()
         where = path.relative_to(run.folder).as_posix() if inside else str(path)
-        target = f"#{_anchor(task, name)}" if _is_page(path) else quote(where)
+        target = f"#{_anchor(task, name)}" if is_page(path) else quote(where)
         link = f'<a href="{target}">{_text(name)}</a>' if inside else f"{_text(name)} ({_text(where)})"
         shown = ", ".join(f"{key}: {value}" for key, value in metadata.items() if key != "tfx_version")
         rows += f'<tr><td class="name">{_text(task)}</td><td>{link}</td><td class="faint long">{_text(shown)}</td></tr>'
@@ -141,7 +141,8 @@ def _parameters(arguments: dict[str, Any]) -> str:
     return _table(rows) if rows else '<p class="faint">none</p>'
 
 
-def _is_page(path: Path) -> bool:
+def is_page(path: Path) -> bool:
+    """Whether an artifact is an HTML page, by its first bytes: KFP gives its file no suffix."""
     if not path.is_file():
         return False
     with open(path, "rb") as file:

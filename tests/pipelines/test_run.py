@@ -140,6 +140,7 @@ def test_anomalies_end_the_run_on_request(project: Path, fails: bool) -> None:
     if fails:
         assert done.returncode == 2
         assert "penstock: example-validator failed: " in done.stderr
+        assert f"report: {newest(project)[0] / 'report.html'}\n" in done.stderr
         assert (tasks["transform"], tasks["trainer"]) == ("skipped", "skipped")
     else:
         assert done.returncode == 0, done.stderr

@@ -202,6 +202,28 @@ def test_a_stopped_run_ends_its_tasks_and_is_taken_up_again(
     assert statuses(again) == {"source": "cached", "total": "done", "announce": "done"}
 
 
+def test_what_a_killed_run_left_half_written_is_removed_after_a_day(run: Run, spec_path: Path, tmp_path: Path) -> None:
+    mark = tmp_path / "sleeping"
+    process = start(spec_path, tmp_path / "runs", count=6, mode=f"sleep:{mark}")
+    wait_for(mark.exists)
+    process.kill()
+    process.wait(timeout=20)
+    (stopped,) = record.earlier(tmp_path / "runs", "small")
+    old, new, finished = (
+        stopped.folder / task / "sum_of" / f".Split-{task}.{name}.tmp"
+        for task, name in [("total", "1"), ("total", "2"), ("source", "3")]
+    )
+    for folder in (old, new, finished):
+        folder.mkdir(parents=True)
+        (folder / "rows.gz").write_text("half")
+    for folder in (old, finished):
+        os.utime(folder, (1, 1))
+    run(count=6)
+    assert not old.exists()
+    assert new.exists(), "a run on another machine may write it"
+    assert finished.exists(), "of a task that was not interrupted"
+
+
 def test_two_runs_at_once_in_one_folder_are_both_right(spec_path: Path, tmp_path: Path) -> None:
     root = tmp_path / "runs"
     processes = [start(spec_path, root, count=count) for count in (6, 7, 6)]
