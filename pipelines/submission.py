@@ -42,9 +42,10 @@ class Submission:
 def is_compiled(path: Path) -> bool:
     """Whether a file is a compiled pipeline, by its content."""
     try:
-        return path.is_file() and b"pipelineInfo" in path.read_bytes() and "pipelineInfo" in _documents(path)[0]
-    except (ConfigError, IndexError, TypeError):
+        documents = _documents(path) if path.is_file() and b"pipelineInfo" in path.read_bytes() else []
+    except ConfigError:
         return False
+    return bool(documents) and isinstance(documents[0], dict) and {"pipelineInfo", "root"} <= documents[0].keys()
 
 
 def read(path: Path, assignments: Sequence[str] = (), no_cache: bool = False) -> Submission:
@@ -94,7 +95,8 @@ def _uncached(spec: Mapping[str, Any]) -> dict[str, Any]:
     changed = copy.deepcopy(dict(spec))
     for component in (changed["root"], *changed.get("components", {}).values()):
         for task in component.get("dag", {}).get("tasks", {}).values():
-            task["cachingOptions"] = {}
+            if "cachingOptions" in task:
+                task["cachingOptions"] = {}
     return changed
 
 
