@@ -121,7 +121,7 @@ class Kubeflow(Section):
         default=None, description="The certificates that the server's is checked against, by default the public ones."
     )
     verify_ssl: bool = Field(default=True, description="Whether the server's certificate is checked.")
-    timeout: int = Field(default=60, ge=1, description="How many seconds the server has to answer a request.")
+    timeout: int = Field(default=30, ge=1, description="How many seconds the server has to answer a request.")
 
     @model_validator(mode="after")
     def _one_way_in(self) -> Self:

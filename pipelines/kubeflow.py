@@ -4,17 +4,19 @@ Nothing is made twice. The server gives the same request made twice two runs, so
 own, and where the answer to a request is lost it is looked up by that name before the request is made again.
 """
 
+import contextlib
 import json
 from collections.abc import Callable, Iterator
 from datetime import datetime
+from functools import partial
 from typing import Any, Literal
 
 import kfp_server_api
 from google.protobuf import json_format
 from kfp.pipeline_spec import pipeline_spec_pb2
 
-from penstock.components.errors import ConfigError, SystemFailure, UserError
-from penstock.pipelines.kubeflow_server import TRIES, AlreadyExists, Server, Unanswered, pause
+from penstock.components.errors import ConfigError, ServerError, SystemFailure, UserError
+from penstock.pipelines.kubeflow_server import TRIES, AlreadyExists, NotFound, Server, Unanswered, pause
 from penstock.pipelines.submission import Submission
 from penstock.pipelines.watching import Snapshot, Task
 
@@ -37,7 +39,7 @@ def submit(server: Server, submission: Submission, *, name: str, experiment: str
         f"{server.host}: it is not known whether the run {name} was started: look for it there, or submit again with "
         f"--name {name}, which starts no second one",
     )
-    return str(run.run_id)
+    return _identity(server, run.run_id)
 
 
 def require_new(server: Server, name: str, experiment: str, namespace: str | None) -> None:
@@ -83,7 +85,7 @@ def ensure_experiment(server: Server, name: str, namespace: str | None) -> str:
             lambda: _experiment_named(server, name, namespace),
             f"{server.host}: it is not known whether the experiment {name} was made: submit again",
         )
-    return str(found.experiment_id)
+    return _identity(server, found.experiment_id)
 
 
 def schedule(
@@ -121,8 +123,8 @@ def schedule(
         f"{server.host}: it is not known whether the schedule {name} was made: see `penstock schedule list`",
     )
     for one in old:
-        server.repeat(service.recurring_run_service_delete_recurring_run, one.recurring_run_id)
-    return str(made.recurring_run_id)
+        _delete_schedule(server, one.recurring_run_id)
+    return _identity(server, made.recurring_run_id)
 
 
 def schedules(server: Server, namespace: str | None, name: str | None = None) -> list[Any]:
@@ -139,9 +141,13 @@ def change_schedule(
     found = schedules(server, namespace, name)
     if not found:
         raise UserError(f"{server.host} has no schedule {name!r}: `penstock schedule list` tells their names")
-    operation = getattr(server.recurring_runs, f"recurring_run_service_{change}_recurring_run")
+    operations: dict[str, Callable[[str], None]] = {
+        "disable": partial(server.repeat, server.recurring_runs.recurring_run_service_disable_recurring_run),
+        "enable": partial(server.repeat, server.recurring_runs.recurring_run_service_enable_recurring_run),
+        "delete": partial(_delete_schedule, server),
+    }
     for one in found:
-        server.repeat(operation, one.recurring_run_id)
+        operations[change](one.recurring_run_id)
 
 
 def trigger(cron: str | None, every: int | None) -> kfp_server_api.V2beta1Trigger:
@@ -158,6 +164,17 @@ def trigger(cron: str | None, every: int | None) -> kfp_server_api.V2beta1Trigge
     if fields != 6:
         raise ConfigError(f"--cron {cron!r}: expected six fields (second minute hour day month weekday), not {fields}")
     return kfp_server_api.V2beta1Trigger(cron_schedule=kfp_server_api.V2beta1CronSchedule(cron=cron))
+
+
+def _delete_schedule(server: Server, schedule_id: str) -> None:
+    with contextlib.suppress(NotFound):  # deleted by a request whose answer was lost
+        server.repeat(server.recurring_runs.recurring_run_service_delete_recurring_run, schedule_id)
+
+
+def _identity(server: Server, given: str | None) -> str:
+    if not given:  # JSON, but not KFP's
+        raise ServerError(f"{server.host} does not answer as a KFP API does: check kubeflow.host")
+    return given
 
 
 def _make_once(make: Callable[[], Any], find: Callable[[], Any], unknown: str) -> Any:

@@ -32,6 +32,10 @@ class AlreadyExists(ServerError):
     """The server has something of that name."""
 
 
+class NotFound(ServerError):
+    """The server knows no such thing."""
+
+
 class Unanswered(ServerUnavailable):
     """No usable answer, whatever became of the request.
 
@@ -92,6 +96,9 @@ class Server:
         status, told = error.status or 0, _told(error.body)
         if not status:
             return self._untrusted(str(error.reason))
+        location = (error.headers or {}).get("Location", "")
+        if location.startswith(self.host.replace("http://", "https://", 1)) and self.host.startswith("http://"):
+            return ServerError(f"{self.host} is only there with TLS: write https:// in kubeflow.host")
         if status == 401 or 300 <= status < 400:
             return ServerError(
                 f"{self.host} wants a sign-in ({status}): set {_WAYS_IN}, or renew the token or cookie that it names"
@@ -102,8 +109,9 @@ class Server:
                 "account's role there"
             )
         if status == 404:
-            hint = "check the name or id" if told else "there is no KFP API: check kubeflow.host, up to before /apis"
-            return ServerError(f"{self.host} does not know that (404{told}): {hint}")
+            if told:
+                return NotFound(f"{self.host} does not know that (404{told}): check the name or id")
+            return ServerError(f"{self.host} has no KFP API (404): check kubeflow.host, all of it that is before /apis")
         if status == 409:
             return AlreadyExists(f"{self.host} has that already (409{told}): choose another name")
         if status == 429:

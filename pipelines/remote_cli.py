@@ -166,7 +166,7 @@ def cancel(remote: Remote, run_id: str) -> None:
     from penstock.pipelines import kubeflow, kubeflow_server
 
     kubeflow.cancel(kubeflow_server.Server(remote.settings()), run_id)
-    click.echo(f"{run_id}: cancelled")
+    click.echo(f"{run_id}: asked to stop")
 
 
 @click.group()

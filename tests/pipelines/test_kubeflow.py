@@ -229,13 +229,15 @@ def test_an_experiment_that_somebody_else_makes_meanwhile(submit: Run, server: K
         (Status(401, "Unauthenticated"), 2, "wants a sign-in (401): set kubeflow.token_env"),
         (Status(302, html="<html>", headers={"Location": "/dex/auth"}), 2, "wants a sign-in (302)"),
         (Status(403, "not authorized"), 2, "does not let this account do that (403: not authorized): check kubeflow.n"),
-        (Status(404, html="<html>"), 2, "there is no KFP API: check kubeflow.host"),
+        (Status(404, html="<html>"), 2, "has no KFP API (404): check kubeflow.host"),
+        (Status(404, "experiment x not found"), 2, "does not know that (404: experiment x not found): check the name"),
         (Status(409, "exists"), 2, "has that already (409: exists): choose another name"),
         (Status(400, "bad spec\nstack"), 2, "refuses the request (400: bad spec)"),
         (Status(429, "slow"), 1, "has too many requests (429: slow): try again later"),
         (Status(500, html="<html>oops</html>"), 1, "failed (500): try again"),
         (Cut(after=False), 1, "was cut: try again"),
         (Status(200, html="<html>Sign in</html>"), 2, "answered with a page, not as a KFP API"),
+        (Status(200, "another API"), 2, "does not answer as a KFP API does: check kubeflow.host"),
     ],
 )
 def test_each_failure_is_one_sentence(
@@ -249,6 +251,12 @@ def test_each_failure_is_one_sentence(
     assert told in sentence
     assert "<" not in sentence
     assert server.stored["runs"] == {}
+
+
+def test_a_redirect_to_tls(submit: Run, server: KubeflowPipelines, capsys: pytest.CaptureFixture[str]) -> None:
+    server.fail("GET", "/experiments", Status(308, headers={"Location": f"{server.url.replace('http', 'https')}/apis"}))
+    assert submit() == 2
+    assert f"{server.url} is only there with TLS: write https:// in kubeflow.host" in capsys.readouterr().err
 
 
 def test_a_hanging_server_ends_in_one_sentence(
@@ -465,6 +473,7 @@ def test_schedules(config: Path, server: KubeflowPipelines, capsys: pytest.Captu
     ]
     assert schedule("resume", "hourly", str(config)) == 0
     assert {one["status"] for one in server.stored["recurringruns"].values()} == {"ENABLED"}
+    server.fail("DELETE", "/recurringruns/{id}", Cut(after=True))
     assert schedule("delete", "hourly", str(config)) == 0
     assert server.names("recurringruns") == ["small"]
     assert schedule("delete", "hourly", str(config)) == 2
