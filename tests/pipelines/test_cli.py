@@ -13,13 +13,6 @@ from penstock.pipelines import cli, local
 from penstock.pipelines.init import TEMPLATE
 
 
-@pytest.fixture
-def config(project: Path, values: dict[str, Any]) -> Path:
-    path = project / "pipeline.yaml"
-    path.write_text(yaml.safe_dump(values, sort_keys=False))
-    return path
-
-
 def test_validate(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["validate", str(config)]) == 0
     assert cli.main(["validate", str(config.parent)]) == 0

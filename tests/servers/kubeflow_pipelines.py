@@ -13,6 +13,7 @@ Paths are written with {id}: "/runs/{id}:terminate". A failure is used up by one
 
 import json
 import re
+import ssl
 import threading
 import time
 import uuid
@@ -20,6 +21,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Self
 from urllib.parse import parse_qsl, urlsplit
@@ -74,9 +76,14 @@ class BadRequest(Exception):
 
 
 class KubeflowPipelines:
-    """The server; `required` headers must come with every request, else the answer is 401."""
+    """The server.
 
-    def __init__(self, required: Mapping[str, str] | None = None) -> None:
+    Args:
+        required: Headers that must come with every request, else the answer is 401.
+        certificate: A PEM file with a key and its certificate: the server speaks TLS.
+    """
+
+    def __init__(self, required: Mapping[str, str] | None = None, certificate: Path | None = None) -> None:
         self.required = dict(required or {})
         self.requests: list[Request] = []
         self.stored: dict[str, dict[str, dict[str, Any]]] = {kind: {} for kind in _MODELS}
@@ -85,11 +92,16 @@ class KubeflowPipelines:
         self._lock = threading.Lock()
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"owner": self}))
         self._http.daemon_threads = True
+        self._scheme = "https" if certificate else "http"
+        if certificate:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate)
+            self._http.socket = context.wrap_socket(self._http.socket, server_side=True, do_handshake_on_connect=False)
         self._thread = threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._http.server_address[1]}"
+        return f"{self._scheme}://127.0.0.1:{self._http.server_address[1]}"
 
     def __enter__(self) -> Self:
         self._thread.start()
