@@ -265,27 +265,29 @@ def _given(**options: str | None) -> dict[str, str]:
 def _tasks(details: list[Any]) -> Iterator[Task]:
     """Yields the tasks that a person knows of a run's nodes.
 
-    A KFP server lists a node for each pod and each graph around them: the run's own, `NAME-driver` beside each task
-    and `executor` within it. Those are left out, and what their errors say is told of the task.
+    A KFP server lists a node for each pod and each graph around them: the workflow's own, `root`, `NAME-driver` beside
+    each task and `executor` within it. Those are left out, but for a driver that failed; what an executor's error says
+    is told of its task. Servers of KFP 2 name children by their pods, which no node of theirs tells, and give few
+    errors: there only the names help.
     """
-    parents = {child.task_id: one.task_id for one in details for child in one.child_tasks or [] if child.task_id}
+    parents = {child.task_id or child.pod_name: one.task_id for one in details for child in one.child_tasks or []}
     parents |= {one.task_id: one.parent_task_id for one in details if one.parent_task_id}
     inner: dict[str, str] = {}
     for one in details:
-        parent = parents.get(one.task_id)
-        if parent and _is_inner(one.display_name or "") and _message(one):
-            inner.setdefault(parent, _message(one))
-    graphs = {parent for parent in parents.values() if parent not in parents}
+        if one.task_id in parents and one.display_name == "executor" and _message(one):
+            inner.setdefault(parents[one.task_id], _message(one))
     for one in details:
         name = one.display_name or one.task_id
-        if _is_inner(name) or name == "root" or one.task_id in graphs:
+        driver = name.endswith("-driver") and one.state != "FAILED"
+        if driver or name in ("executor", "root") or _is_workflow(one):
             continue
         error = _message(one) or inner.get(one.task_id, "")
         yield Task(one.task_id, name, one.state or "PENDING", _seconds(one.start_time, one.end_time), error)
 
 
-def _is_inner(name: str) -> bool:
-    return name == "executor" or name.endswith("-driver")
+def _is_workflow(one: Any) -> bool:
+    """Whether a node is the run's own: Argo names the pods below it after it."""
+    return any((child.pod_name or "").startswith(f"{one.display_name}-") for child in one.child_tasks or [])
 
 
 def _message(one: Any) -> str:

@@ -1,5 +1,6 @@
 """Follows a run on a server until it ends: a line for each change of a task's state. It knows no server: it polls."""
 
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,6 +10,8 @@ from penstock.components.errors import NoServer, ServerUnavailable
 ENDED = frozenset({"SUCCEEDED", "FAILED", "CANCELED", "SKIPPED"})
 # Polls in a row without an answer. A laptop that was closed finds its network again in that time.
 LOST_POLLS = 10
+# What KFP's compiler calls conditions, loops and exit handlers.
+_GROUP = re.compile(r"^(condition(-branches)?|for-loop|exit-handler)-[0-9]+$")
 
 
 @dataclass(frozen=True)
@@ -73,11 +76,10 @@ def outcome(snapshot: Snapshot) -> str:
     if snapshot.succeeded:
         return "succeeded"
     failed = [task for task in snapshot.tasks if task.state == "FAILED"]
-    failed = [
-        task for task in failed if task.error
-    ] or failed  # what failed around them, such as a condition, says no more
+    inner = [task for task in failed if not _GROUP.match(task.name)]  # what failed around them says no more
+    failed = [task for task in inner if task.error] or inner or failed
     if failed:
-        told = "; ".join(f"{task.name}: {task.error or 'see its log'}" for task in failed)
+        told = "; ".join(f"{task.name}: {task.error or 'no reason given, see its log'}" for task in failed)
         return f"the run ended {snapshot.state.lower()}: {told}"
     return f"the run ended {snapshot.state.lower()}" + (f": {snapshot.error}" if snapshot.error else "")
 

@@ -17,7 +17,8 @@ def _node(identity: str, name: str, state: str, *children: str, error: str = "")
     node: dict[str, Any] = {"task_id": identity, "display_name": name, "state": state}
     if state in ("SUCCEEDED", "FAILED"):
         node |= {"start_time": "2026-01-01T00:00:00Z", "end_time": "2026-01-01T00:00:02Z"}
-    return node | ({"error": {"message": error}} if error else {}) | {"child_tasks": [{"task_id": c} for c in children]}
+    child_tasks = [{"pod_name": child} if child.startswith("small-") else {"task_id": child} for child in children]
+    return node | ({"error": {"message": error}} if error else {}) | {"child_tasks": child_tasks}
 
 
 def _run(state: str, *nodes: dict[str, Any]) -> dict[str, Any]:
@@ -27,7 +28,7 @@ def _run(state: str, *nodes: dict[str, Any]) -> dict[str, Any]:
 def test_wait_tells_each_change_once(
     submit: Run, server: KubeflowPipelines, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    root, driver = _node("0", "small-x7k2p", "RUNNING", "1", "2", "3"), _node("1", "root-driver", "SUCCEEDED")
+    root, driver = _node("0", "small-x7k2p", "RUNNING", "small-x7k2p-17"), _node("1", "root-driver", "SUCCEEDED")
     first, second = _node("2", "example-gen", "RUNNING"), _node("3", "trainer", "PENDING")
     server.states = [
         _run("PENDING"),
@@ -53,7 +54,7 @@ def test_wait_names_the_task_that_failed(
     server.states = [
         _run(
             "FAILED",
-            _node("0", "small-x7k2p", "FAILED", "1"),
+            _node("0", "small-x7k2p", "FAILED", "small-x7k2p-17"),
             _node("1", "condition-1", "FAILED", "2"),
             _node("2", "trainer", "FAILED", "3"),
             _node("3", "executor", "FAILED", error="main: Error\n (exit code 1)"),
@@ -63,6 +64,27 @@ def test_wait_names_the_task_that_failed(
     told = capsys.readouterr()
     assert told.err.splitlines()[-1] == "penstock: the run ended failed: trainer: main: Error (exit code 1)"
     assert "executor" not in told.out
+
+
+def test_wait_names_the_task_where_the_server_gives_no_reason(
+    submit: Run, server: KubeflowPipelines, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As servers of KFP 2 answer: no errors, and children by their pods."""
+    states = dict.fromkeys(("root", "condition-1", "trainer", "executor"), "FAILED")
+    states |= dict.fromkeys(("root-driver", "condition-1-driver", "trainer-driver"), "SUCCEEDED")
+    nodes = [_node(name, name, state) for name, state in states.items()]
+    server.states = [_run("FAILED", _node("0", "small-x7k2p", "FAILED", "small-x7k2p-17"), *nodes)]
+    assert submit("--wait", "--interval", "0.01") == 1
+    told = capsys.readouterr().err
+    assert told.endswith("penstock: the run ended failed: trainer: no reason given, see its log\n")
+
+
+def test_wait_names_a_driver_that_failed(
+    submit: Run, server: KubeflowPipelines, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server.states = [_run("FAILED", _node("1", "trainer-driver", "FAILED"), _node("2", "trainer", "SKIPPED"))]
+    assert submit("--wait", "--interval", "0.01") == 1
+    assert "the run ended failed: trainer-driver: no reason given" in capsys.readouterr().err
 
 
 def test_wait_says_why_a_run_without_tasks_failed(

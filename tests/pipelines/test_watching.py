@@ -53,6 +53,9 @@ def test_an_address_without_a_server_is_told_at_once() -> None:
 def test_outcomes() -> None:
     assert watching.outcome(Snapshot("SUCCEEDED")) == "succeeded"
     assert watching.outcome(Snapshot("CANCELED")) == "the run ended canceled"
-    tasks = (Task("1", "condition", "FAILED"), Task("2", "trainer", "FAILED", error="out of memory"))
+    tasks = (Task("1", "condition-1", "FAILED"), Task("2", "trainer", "FAILED", error="out of memory"))
     assert watching.outcome(Snapshot("FAILED", tasks)) == "the run ended failed: trainer: out of memory"
-    assert watching.outcome(Snapshot("FAILED", tasks[:1])) == "the run ended failed: condition: see its log"
+    assert (
+        watching.outcome(Snapshot("FAILED", tasks[:1]))
+        == "the run ended failed: condition-1: no reason given, see its log"
+    )
