@@ -6,9 +6,12 @@ PenstockError
 │   ├── DataError         the data: a ragged row, a wrong encoding, a label that is not there
 │   ├── SchemaError       the schema does not fit the data or the configuration
 │   ├── ModuleError       the user's module file: a function is missing, or raised
-│   └── ModelError        the model or its evaluation: a missing signature, a metric that does not exist
+│   ├── ModelError        the model or its evaluation: a missing signature, a metric that does not exist
+│   └── ServerError       a server refuses the request
+│       └── NoServer      nothing answers at its address
 └── SystemFailure         the machine or a service: exit code 1, a rerun may succeed
-    └── WorkerLost        a worker process was killed, most often for memory
+    ├── WorkerLost        a worker process was killed, most often for memory
+    └── ServerUnavailable a server did not answer in time, or answered that it cannot now
 """
 
 import errno
@@ -58,11 +61,23 @@ class ModelError(UserError):
     pass
 
 
+class ServerError(UserError):
+    pass
+
+
+class NoServer(ServerError):
+    pass
+
+
 class SystemFailure(PenstockError):
     pass
 
 
 class WorkerLost(SystemFailure):
+    pass
+
+
+class ServerUnavailable(SystemFailure):
     pass
 
 

@@ -5,28 +5,24 @@ import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from penstock.components.errors import ConfigError, PenstockError, explain_os_error
-
-if TYPE_CHECKING:
-    from penstock.pipelines.config import Config
-
-DEFAULT_CONFIG = "pipeline.yaml"
-_INTERRUPTED = 130
-
-config_argument = click.argument("config", default=DEFAULT_CONFIG, metavar="[CONFIG]", type=click.Path(path_type=Path))
-set_option = click.option(
-    "--set",
-    "assignments",
-    multiple=True,
-    metavar="KEY=VALUE",
-    help="Sets any key of the configuration, such as training.train_steps=100. The value is YAML. May be repeated.",
+from penstock.pipelines.options import (
+    DEFAULT_CONFIG,
+    config_argument,
+    config_file,
+    data_option,
+    is_config,
+    label_option,
+    load,
+    set_option,
 )
-data_option = click.option("--data", metavar="PATH", help="The data: data.path, relative to the current folder.")
-label_option = click.option("--label", metavar="NAME", help="The feature to predict: label.")
+from penstock.pipelines.remote_cli import commands as remote_commands
+
+_INTERRUPTED = 130
 
 
 @click.group(
@@ -54,7 +50,7 @@ def run(
     config: Path, assignments: Sequence[str], data: str | None, label: str | None, no_cache: bool, verbose: bool
 ) -> int:
     """Runs the pipeline on this machine."""
-    loaded = _load(config, assignments, data, label)
+    loaded = load(config, assignments, data, label)
     from penstock.pipelines import compile, local, targets
 
     local.require_runtime()
@@ -96,7 +92,7 @@ def compile_command(
     from penstock.pipelines import targets
 
     chosen = targets.named(target)
-    loaded = _load(config, assignments, data, label)
+    loaded = load(config, assignments, data, label)
     from penstock.pipelines import compile
 
     compile.compile_config(loaded, chosen, output)
@@ -146,11 +142,11 @@ def validate(config: Path, assignments: Sequence[str], data: str | None, label: 
 
         click.echo(config_keys.listing(module.Config, module.FILLED))
         return
-    loaded = _load(config, assignments, data, label)
+    loaded = load(config, assignments, data, label)
     from penstock.pipelines import publishing
 
     publishing.check(loaded)
-    click.echo(f"{_file(config)}: valid")
+    click.echo(f"{config_file(config)}: valid")
 
 
 @cli.command()
@@ -172,7 +168,7 @@ def explain(run: Path) -> None:
     if not (run / "run.json").is_file():
         from penstock.pipelines import runs
 
-        folder = runs.newest(_load(run)).folder
+        folder = runs.newest(load(run)).folder
     from penstock.pipelines import local
 
     click.echo(local.explain(folder))
@@ -184,7 +180,7 @@ def runs(config: Path) -> None:
     """Lists the pipeline's runs, the newest first."""
     from penstock.pipelines import runs as module
 
-    click.echo(module.listing(_load(config)))
+    click.echo(module.listing(load(config)))
 
 
 @cli.command()
@@ -197,8 +193,8 @@ def predict(config_or_model: Path, rows: int, split: str, examples: Path | None,
     """Asks the newest pushed model about rows of the newest run, or any MODEL about a file of examples."""
     from penstock.pipelines import runs
 
-    if _is_config(config_or_model):
-        config = _load(config_or_model)
+    if is_config(config_or_model):
+        config = load(config_or_model)
         model = runs.newest_model(config)
         examples = examples or runs.newest_examples(config, split)
         label = label or config.label or ""
@@ -207,6 +203,10 @@ def predict(config_or_model: Path, rows: int, split: str, examples: Path | None,
         examples = examples or runs.examples_beside(model, split)
     click.echo(f"model {model}\nrows  {examples}\n")
     click.echo(runs.predictions(model, examples, rows, label))
+
+
+for command in remote_commands:
+    cli.add_command(command)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -247,23 +247,6 @@ def _how_to_go_on(root: Path, name: str) -> str:
     if newest is None or newest.process != os.getpid():
         return ""
     return f"run again to go on: finished tasks come from the cache\nrun {newest.folder}"
-
-
-def _load(config: Path, assignments: Sequence[str] = (), data: str | None = None, label: str | None = None) -> "Config":
-    from penstock.pipelines import config as module
-    from penstock.pipelines import section
-
-    shortcuts = [] if data is None else [("data.path", section.from_here(data), "--data")]
-    shortcuts += [] if label is None else [("label", label, "--label")]
-    return module.load(_file(config), assignments, shortcuts)
-
-
-def _file(config: Path) -> Path:
-    return config / DEFAULT_CONFIG if (config / DEFAULT_CONFIG).is_file() else config
-
-
-def _is_config(path: Path) -> bool:
-    return path.suffix in (".yaml", ".yml") or (path / DEFAULT_CONFIG).is_file()
 
 
 if __name__ == "__main__":

@@ -6,6 +6,8 @@ resources:
 kubernetes:                            # Kubeflow only
   trainer: {node_selector: {pool: gpu}, tolerations: [{key: nvidia.com/gpu, operator: Exists}]}
 
+kubeflow: {host: https://kubeflow.example.com/pipeline, namespace: team, token_env: KFP_TOKEN}   # the server
+
 `default` is for every component; what a component's own entry sets replaces it there, key by key.
 """
 
@@ -13,7 +15,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from penstock.pipelines.section import PositiveNumber, PositiveWhole, Section, Whole, matching
+from penstock.pipelines.section import AnyPath, PositiveNumber, PositiveWhole, Section, Whole, matching
 
 # By the names that NVIDIA gives them; targets.py has each target's own.
 AcceleratorType = Literal["T4", "P4", "P100", "V100", "L4", "A100", "A100_80GB", "H100", "H200", "B200"]
@@ -26,6 +28,7 @@ _KubernetesName = Annotated[
         r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$", "a name of small letters, digits, dots and dashes, no dash at its ends"
     ),
 ]
+_Host = Annotated[str, matching(r"^https?://[^/\s]+", "an address that begins with http:// or https://")]
 _Mount = Annotated[str, matching(r"^/", "an absolute path, such as /data")]
 
 
@@ -97,6 +100,43 @@ class Kubernetes(Section):
     image_pull_policy: Literal["Always", "Never", "IfNotPresent"] | None = Field(
         default=None, description="When the image is pulled."
     )
+
+
+class Kubeflow(Section):
+    """The Kubeflow Pipelines server that `penstock submit` talks to. Secrets are named here, never written."""
+
+    host: _Host | None = Field(
+        default=None,
+        description="The server's address, with http:// or https://, by default the variable PENSTOCK_KFP_HOST.",
+    )
+    namespace: str | None = Field(default=None, description="The profile's namespace, where Kubeflow has many users.")
+    experiment: str | None = Field(
+        default=None, min_length=1, description="The experiment that runs are in, by default the pipeline's name."
+    )
+    token_env: str | None = Field(default=None, description="The environment variable that holds a bearer token.")
+    token_file: AnyPath | None = Field(default=None, description="The file that holds a bearer token.")
+    cookies_env: str | None = Field(
+        default=None, description="The environment variable that holds the session's cookies, such as Dex sets them."
+    )
+    iap_client_id: str | None = Field(
+        default=None, description="The client ID of Google's Identity-Aware Proxy, signed in to as KFP's client does."
+    )
+    service_account_token: bool = Field(
+        default=False, description="Whether to sign in with the token that Kubernetes mounts into this pod."
+    )
+    ssl_ca_cert: AnyPath | None = Field(
+        default=None, description="The certificates that the server's is checked against, by default the public ones."
+    )
+    verify_ssl: bool = Field(default=True, description="Whether the server's certificate is checked.")
+    timeout: PositiveWhole = Field(default=30, description="How many seconds the server has to answer a request.")
+
+    @model_validator(mode="after")
+    def _one_way_in(self) -> Self:
+        ways = ("token_env", "token_file", "cookies_env", "iap_client_id", "service_account_token")
+        given = [way for way in ways if getattr(self, way)]
+        if len(given) > 1:
+            raise ValueError(f"expected one way to sign in, received {', '.join(given)}")
+        return self
 
 
 class ByComponent[Settings: Section](Section):

@@ -1,14 +1,16 @@
-"""Small projects: a configuration, data and a module, written anew for each test."""
+"""Small projects: a configuration, data and a module, written anew for each test; and the servers they are sent to."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from penstock.pipelines import cli, kubeflow_server
 from penstock.pipelines import config as configs
 from penstock.pipelines.config import Config
+from tests.servers.kubeflow_pipelines import KubeflowPipelines
 
 MODULE = "def preprocessing_fn(inputs):\n    return inputs\n\n\ndef run_fn(fn_args):\n    pass\n"
 
@@ -47,3 +49,36 @@ def load(project: Path, values: dict[str, Any]) -> Callable[..., Config]:
         return configs.load(path, assignments)
 
     return load
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[KubeflowPipelines]:
+    """A Kubeflow Pipelines server; what is tried again there is tried at once."""
+    monkeypatch.setattr(kubeflow_server, "PAUSE", 0.01)
+    monkeypatch.delenv(kubeflow_server.HOST_VARIABLE, raising=False)
+    with KubeflowPipelines() as running:
+        yield running
+
+
+@pytest.fixture
+def config(project: Path, values: dict[str, Any]) -> Path:
+    path = project / "pipeline.yaml"
+    path.write_text(yaml.safe_dump(values, sort_keys=False))
+    return path
+
+
+@pytest.fixture
+def compiled(config: Path) -> Path:
+    path = config.parent / "compiled.yaml"
+    assert cli.main(["compile", str(config), "--target", "kubeflow", "-o", str(path)]) == 0
+    return path
+
+
+@pytest.fixture
+def submit(compiled: Path, server: KubeflowPipelines) -> Callable[..., int]:
+    """Returns a function that submits the compiled pipeline with more arguments."""
+
+    def submit(*arguments: str) -> int:
+        return cli.main(["submit", str(compiled), "--host", server.url, *arguments])
+
+    return submit

@@ -17,13 +17,6 @@ from penstock.pipelines.init import TEMPLATE
 from penstock.pipelines.local.record import RunRecord
 
 
-@pytest.fixture
-def config(project: Path, values: dict[str, Any]) -> Path:
-    path = project / "pipeline.yaml"
-    path.write_text(yaml.safe_dump(values, sort_keys=False))
-    return path
-
-
 def test_validate(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["validate", str(config)]) == 0
     assert cli.main(["validate", str(config.parent)]) == 0

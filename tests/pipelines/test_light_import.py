@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from penstock import components, pipelines
+from tests.servers.kubeflow_pipelines import KubeflowPipelines
 
 HEAVY = {
     "apache_beam",
@@ -56,7 +57,9 @@ def heavy(modules: set[str]) -> set[str]:
     return {name for name in modules if name.split(".")[0] in HEAVY or name.startswith("google.cloud.")}
 
 
-@pytest.mark.parametrize("command", ["--help", "run --help", "compile --help", "predict --help"])
+@pytest.mark.parametrize(
+    "command", ["--help", "run --help", "compile --help", "predict --help", "submit --help", "schedule create --help"]
+)
 def test_help_imports_next_to_nothing(command: str) -> None:
     modules = imported(*command.split())
     assert heavy(modules) == set()
@@ -67,6 +70,14 @@ def test_compile_imports_nothing_heavy(tmp_path: Path) -> None:
     modules = imported("compile", str(CONFIG), "-o", str(tmp_path / "ir.yaml"), "--set", f"pipeline_root={tmp_path}")
     assert (tmp_path / "ir.yaml").is_file()
     assert "kfp.compiler" in modules
+    assert heavy(modules) == set()
+
+
+def test_submitting_imports_nothing_heavy(tmp_path: Path) -> None:
+    with KubeflowPipelines() as server:
+        modules = imported("submit", str(CONFIG), "--host", server.url, "--set", f"pipeline_root={tmp_path}")
+        assert len(server.stored["runs"]) == 1
+    assert "kfp_server_api" in modules
     assert heavy(modules) == set()
 
 

@@ -1,0 +1,300 @@
+"""Runs and recurring runs on a Kubeflow Pipelines server.
+
+Nothing is made twice. The server gives the same request made twice two runs, so whatever is made has a name of its
+own, and where the answer to a request is lost it is looked up by that name before the request is made again.
+"""
+
+import contextlib
+import json
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from functools import partial
+from typing import Any, Literal
+
+import kfp_server_api
+from google.protobuf import json_format
+from kfp.pipeline_spec import pipeline_spec_pb2
+
+from penstock.components.errors import ConfigError, ServerError, SystemFailure, UserError
+from penstock.pipelines.kubeflow_server import TRIES, AlreadyExists, NotFound, Server, Unanswered, pause
+from penstock.pipelines.submission import Submission
+from penstock.pipelines.watching import Snapshot, Task
+
+_EQUALS = 1  # V2beta1PredicateOperation, by its number as KFP's own client sends it
+_PAGE = 100
+
+
+def submit(server: Server, submission: Submission, *, name: str, experiment: str, namespace: str | None) -> str:
+    """Starts a run; returns its id. `name` is unique, or was checked with `require_new`."""
+    experiment_id = ensure_experiment(server, experiment, namespace)
+    body = kfp_server_api.V2beta1Run(
+        display_name=name,
+        experiment_id=experiment_id,
+        pipeline_spec=_body(submission),
+        runtime_config=kfp_server_api.V2beta1RuntimeConfig(parameters=dict(submission.parameters)),
+    )
+    run = _make_once(
+        lambda: server.request(server.runs.run_service_create_run, run=body),
+        lambda: _run_named(server, name, experiment_id),
+        f"{server.host}: it is not known whether the run {name} was started: look for it there, or submit again with "
+        f"--name {name}, which starts no second one",
+    )
+    return _identity(server, run.run_id)
+
+
+def require_new(server: Server, name: str, experiment: str, namespace: str | None) -> None:
+    """Refuses the name of a run that the experiment has, so that a repeated command starts no second run."""
+    found = _experiment_named(server, experiment, namespace)
+    run = found and _run_named(server, name, found.experiment_id)
+    if run:
+        raise UserError(f"{server.host} has a run {name!r} already, {run.run_id}: choose another --name")
+
+
+def run_link(server: Server, run_id: str) -> str:
+    return f"{server.host}/#/runs/details/{run_id}"
+
+
+def cancel(server: Server, run_id: str) -> None:
+    server.repeat(server.runs.run_service_terminate_run, run_id)
+
+
+def snapshot(server: Server, run_id: str) -> Snapshot:
+    """Returns how a run stands."""
+    run = server.request(server.runs.run_service_get_run, run_id)
+    details = (run.run_details and run.run_details.task_details) or []
+    return Snapshot(run.state or "PENDING", tuple(_tasks(details)), _message(run))
+
+
+def ensure_experiment(server: Server, name: str, namespace: str | None) -> str:
+    """Returns the id of an experiment, which is made if there is none of that name."""
+    found = _experiment_named(server, name, namespace)
+    if not found:
+        body = kfp_server_api.V2beta1Experiment(display_name=name, namespace=namespace)
+
+        def make() -> Any:
+            try:
+                return server.request(server.experiments.experiment_service_create_experiment, experiment=body)
+            except AlreadyExists:  # somebody made it just now: the server keeps their names unique
+                made = _experiment_named(server, name, namespace)
+                if made:
+                    return made
+                raise
+
+        found = _make_once(
+            make,
+            lambda: _experiment_named(server, name, namespace),
+            f"{server.host}: it is not known whether the experiment {name} was made: submit again",
+        )
+    return _identity(server, found.experiment_id)
+
+
+def schedule(
+    server: Server,
+    submission: Submission,
+    *,
+    name: str,
+    trigger: kfp_server_api.V2beta1Trigger,
+    experiment: str,
+    namespace: str | None,
+    replace: bool,
+) -> str:
+    """Makes a recurring run; returns its id. One of the same name is replaced, or a UserError.
+
+    The new one is made before the old one is deleted, so that a failure leaves one of them.
+    """
+    old = schedules(server, namespace, name)
+    if old and not replace:
+        raise UserError(f"{server.host} has a schedule {name!r} already: choose another --name, or --replace it")
+    known = {one.recurring_run_id for one in old}
+    body = kfp_server_api.V2beta1RecurringRun(
+        display_name=name,
+        experiment_id=ensure_experiment(server, experiment, namespace),
+        mode=kfp_server_api.RecurringRunMode.ENABLE,
+        max_concurrency="1",
+        no_catchup=True,
+        trigger=trigger,
+        pipeline_spec=_body(submission),
+        runtime_config=kfp_server_api.V2beta1RuntimeConfig(parameters=dict(submission.parameters)),
+    )
+    service = server.recurring_runs
+    made = _make_once(
+        lambda: server.request(service.recurring_run_service_create_recurring_run, recurring_run=body),
+        lambda: next((one for one in schedules(server, namespace, name) if one.recurring_run_id not in known), None),
+        f"{server.host}: it is not known whether the schedule {name} was made: see `penstock schedule list`",
+    )
+    for one in old:
+        _delete_schedule(server, one.recurring_run_id)
+    return _identity(server, made.recurring_run_id)
+
+
+def schedules(server: Server, namespace: str | None, name: str | None = None) -> list[Any]:
+    """Returns the recurring runs, of one name or all, sorted by name."""
+    operation = server.recurring_runs.recurring_run_service_list_recurring_runs
+    found = list(_listed(server, operation, "recurring_runs", name, **_given(namespace=namespace)))
+    return sorted(found, key=lambda one: (one.display_name, one.recurring_run_id))
+
+
+def change_schedule(
+    server: Server, namespace: str | None, name: str, change: Literal["disable", "enable", "delete"]
+) -> None:
+    """Pauses, resumes or deletes the recurring run of a name."""
+    found = schedules(server, namespace, name)
+    if not found:
+        raise UserError(f"{server.host} has no schedule {name!r}: `penstock schedule list` tells their names")
+    operations: dict[str, Callable[[str], None]] = {
+        "disable": partial(server.repeat, server.recurring_runs.recurring_run_service_disable_recurring_run),
+        "enable": partial(server.repeat, server.recurring_runs.recurring_run_service_enable_recurring_run),
+        "delete": partial(_delete_schedule, server),
+    }
+    for one in found:
+        operations[change](one.recurring_run_id)
+
+
+def trigger(cron: str | None, every: int | None) -> kfp_server_api.V2beta1Trigger:
+    """Returns when a schedule fires: a cron expression of six fields, or a number of seconds."""
+    if (cron is None) == (every is None):
+        raise ConfigError("expected either --cron, such as --cron '0 0 6 * * *', or --every SECONDS")
+    if cron is None:
+        return kfp_server_api.V2beta1Trigger(
+            periodic_schedule=kfp_server_api.V2beta1PeriodicSchedule(interval_second=str(every))
+        )
+    fields = len(cron.split())
+    if fields == 5:
+        raise ConfigError(f"--cron {cron!r}: Kubeflow's cron has six fields, seconds first: write '0 {cron}'")
+    if fields != 6:
+        raise ConfigError(f"--cron {cron!r}: expected six fields (second minute hour day month weekday), not {fields}")
+    return kfp_server_api.V2beta1Trigger(cron_schedule=kfp_server_api.V2beta1CronSchedule(cron=cron))
+
+
+def _delete_schedule(server: Server, schedule_id: str) -> None:
+    with contextlib.suppress(NotFound):  # deleted by a request whose answer was lost
+        server.repeat(server.recurring_runs.recurring_run_service_delete_recurring_run, schedule_id)
+
+
+def _identity(server: Server, given: str | None) -> str:
+    if not given:  # JSON, but not KFP's
+        raise ServerError(f"{server.host} does not answer as a KFP API does: check kubeflow.host")
+    return given
+
+
+def _make_once(make: Callable[[], Any], find: Callable[[], Any], unknown: str) -> Any:
+    """Makes something that `find` finds by its name; it is made again only where it is known to be missing.
+
+    After a timeout it is not made again at all: the server may still be at it.
+    """
+    failure: Unanswered | None = None
+    under_way = False
+    for number in range(1, TRIES + 1):
+        if failure:
+            pause(number - 1, failure)
+            try:
+                found = find()
+            except Unanswered as error:
+                raise SystemFailure(unknown, str(error)) from None
+            if found or under_way:
+                if found:
+                    return found
+                continue
+        try:
+            return make()
+        except AlreadyExists:
+            if failure and (found := find()):  # it was made by a request whose answer was lost
+                return found
+            raise
+        except Unanswered as error:
+            failure, under_way = error, error.under_way
+    assert failure
+    return _found_at_last(find, failure, unknown)
+
+
+def _found_at_last(find: Callable[[], Any], failure: Unanswered, unknown: str) -> Any:
+    """Looks once more after the last try; where nothing is there, the last failure is told."""
+    try:
+        found = find()
+    except Unanswered:
+        found = None
+        failure = Unanswered(failure.message, under_way=True)
+    if found:
+        return found
+    if failure.under_way:
+        raise SystemFailure(unknown, failure.message)
+    raise failure
+
+
+def _body(submission: Submission) -> dict[str, Any]:
+    """Returns the spec as KFP's client sends it: checked against the protocol's messages, the platform beside it."""
+    documents: list[dict[str, Any]] = []
+    messages = (pipeline_spec_pb2.PipelineSpec, pipeline_spec_pb2.PlatformSpec)
+    for document, message in zip(submission.documents, messages, strict=False):
+        try:
+            documents.append(json_format.MessageToDict(json_format.ParseDict(dict(document), message())))
+        except json_format.ParseError as error:
+            raise ConfigError(f"{submission.pipeline}: this is no compiled pipeline of KFP v2: {error}") from None
+    if len(documents) == 1:
+        return documents[0]
+    return {"pipeline_spec": documents[0], "platform_spec": documents[1]}
+
+
+def _experiment_named(server: Server, name: str, namespace: str | None) -> Any:
+    operation = server.experiments.experiment_service_list_experiments
+    return next(_listed(server, operation, "experiments", name, **_given(namespace=namespace)), None)
+
+
+def _run_named(server: Server, name: str, experiment_id: str) -> Any:
+    return next(_listed(server, server.runs.run_service_list_runs, "runs", name, experiment_id=experiment_id), None)
+
+
+def _listed(server: Server, operation: Callable[..., Any], key: str, name: str | None, **options: Any) -> Iterator[Any]:
+    """Yields what a server lists, of one name or all, page after page."""
+    if name is not None:
+        predicate = {"operation": _EQUALS, "key": "display_name", "stringValue": name}
+        options["filter"] = json.dumps({"predicates": [predicate]})
+    token = ""
+    while True:
+        page = server.repeat(operation, page_token=token, page_size=_PAGE, **options)
+        yield from (one for one in getattr(page, key) or [] if name in (None, one.display_name))
+        token = page.next_page_token
+        if not token:
+            return
+
+
+def _given(**options: str | None) -> dict[str, str]:
+    return {key: value for key, value in options.items() if value}
+
+
+def _tasks(details: list[Any]) -> Iterator[Task]:
+    """Yields the tasks that a person knows of a run's nodes.
+
+    A KFP server lists a node for each pod and each graph around them: the workflow's own, `root`, `NAME-driver` beside
+    each task and `executor` within it. Those are left out, but for a driver that failed; what an executor's error says
+    is told of its task. Servers of KFP 2 name children by their pods, which no node of theirs tells, and give few
+    errors: there only the names help.
+    """
+    parents = {child.task_id or child.pod_name: one.task_id for one in details for child in one.child_tasks or []}
+    parents |= {one.task_id: one.parent_task_id for one in details if one.parent_task_id}
+    inner: dict[str, str] = {}
+    for one in details:
+        if one.task_id in parents and one.display_name == "executor" and _message(one):
+            inner.setdefault(parents[one.task_id], _message(one))
+    for one in details:
+        name = one.display_name or one.task_id
+        driver = name.endswith("-driver") and one.state != "FAILED"
+        if driver or name in ("executor", "root") or _is_workflow(one):
+            continue
+        error = _message(one) or inner.get(one.task_id, "")
+        yield Task(one.task_id, name, one.state or "PENDING", _seconds(one.start_time, one.end_time), error)
+
+
+def _is_workflow(one: Any) -> bool:
+    """Whether a node is the run's own: Argo names the pods below it after it."""
+    return any((child.pod_name or "").startswith(f"{one.display_name}-") for child in one.child_tasks or [])
+
+
+def _message(one: Any) -> str:
+    """Returns the error of a run or a task: its own, else the newest of its history."""
+    errors = [one.error, *(past.error for past in reversed(one.state_history or []))]
+    return next((" ".join(error.message.split()) for error in errors if error and error.message), "")
+
+
+def _seconds(start: datetime | None, end: datetime | None) -> float | None:
+    return (end - start).total_seconds() if start and end and end > start else None

@@ -1,0 +1,274 @@
+"""The connection to a Kubeflow Pipelines server: the address, the sign-in, and every failure as one sentence.
+
+KFP's generated client (kfp_server_api) makes the requests. `kfp.Client` above it is not used: it lets no request have
+a timeout, asks a silent server five times before its first answer, and reads and writes a file in the home folder.
+"""
+
+import email.utils
+import importlib
+import json
+import os
+import ssl
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import kfp_server_api
+import urllib3
+from urllib3 import exceptions
+
+from penstock.components.errors import ConfigError, NoServer, ServerError, ServerUnavailable
+from penstock.pipelines.deployment import Kubeflow
+
+HOST_VARIABLE = "PENSTOCK_KFP_HOST"
+TRIES = 3
+PAUSE = 1.0  # seconds before the second try, twice as many before the third
+LONGEST_PAUSE = 60.0
+_WAYS_IN = "kubeflow.token_env, token_file, cookies_env, iap_client_id or service_account_token"
+
+
+class AlreadyExists(ServerError):
+    """The server has something of that name."""
+
+
+class NotFound(ServerError):
+    """The server knows no such thing."""
+
+
+class Unanswered(ServerUnavailable):
+    """No usable answer, whatever became of the request.
+
+    `retry_after` is the seconds that the server asks to be left alone for. `under_way` says that the request may still
+    be worked on, so that what it makes may appear later.
+    """
+
+    def __init__(self, message: str, details: str = "", retry_after: float = 0.0, under_way: bool = False):
+        super().__init__(message, details)
+        self.retry_after = retry_after
+        self.under_way = under_way
+
+
+class Server:
+    """A signed-in client of a server.
+
+    `runs`, `experiments` and `recurring_runs` are the generated services; their operations go through `request`, or
+    through `repeat` where asking twice does no harm.
+    """
+
+    def __init__(self, settings: Kubeflow) -> None:
+        self.host = address(settings)
+        self.timeout = settings.timeout
+        self._client = kfp_server_api.ApiClient(_configuration(settings, self.host), cookie=_cookies(settings))
+        self.runs = kfp_server_api.RunServiceApi(self._client)
+        self.experiments = kfp_server_api.ExperimentServiceApi(self._client)
+        self.recurring_runs = kfp_server_api.RecurringRunServiceApi(self._client)
+
+    def request(self, operation: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+        """Makes one request, once; a ServerError or an Unanswered says what went wrong."""
+        limits = (self.timeout, self.timeout)  # to connect, and between two pieces of the answer
+        try:
+            answer = operation(*arguments, _request_timeout=limits, **options)
+        except kfp_server_api.ApiException as error:
+            raise self._refusal(error) from None
+        except exceptions.HTTPError as error:
+            raise self._failure(error) from None
+        except (AttributeError, UnicodeDecodeError) as error:
+            # The generated client stumbles over an error without a body (TLS), and over one that is not UTF-8.
+            if isinstance(error.__context__, kfp_server_api.ApiException):
+                raise self._refusal(error.__context__) from None
+            raise
+        except OSError as error:
+            raise ServerError(f"{self.host}: {error.strerror or error}: check the files named in `kubeflow`") from None
+        self._require_json()
+        return answer
+
+    def repeat(self, operation: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+        """Makes a request that changes nothing when made twice; tries again where no answer came."""
+        for number in range(1, TRIES):
+            try:
+                return self.request(operation, *arguments, **options)
+            except Unanswered as error:
+                pause(number, error)
+        return self.request(operation, *arguments, **options)
+
+    def _refusal(self, error: kfp_server_api.ApiException) -> ServerError | Unanswered:
+        status, told = error.status or 0, _told(error.body)
+        if not status:
+            return self._untrusted(str(error.reason))
+        location = (error.headers or {}).get("Location", "")
+        if location.startswith(self.host.replace("http://", "https://", 1)) and self.host.startswith("http://"):
+            return ServerError(f"{self.host} is only there with TLS: write https:// in kubeflow.host")
+        if status == 401 or 300 <= status < 400:
+            return ServerError(
+                f"{self.host} wants a sign-in ({status}): set {_WAYS_IN}, or renew the token or cookie that it names"
+            )
+        if status == 403:
+            return ServerError(
+                f"{self.host} does not let this account do that (403{told}): check kubeflow.namespace and the "
+                "account's role there"
+            )
+        if status == 404:
+            if told:
+                return NotFound(f"{self.host} does not know that (404{told}): check the name or id")
+            return ServerError(f"{self.host} has no KFP API (404): check kubeflow.host, all of it that is before /apis")
+        if status == 409:
+            return AlreadyExists(f"{self.host} has that already (409{told}): choose another name")
+        if status == 429:
+            wait = _seconds((error.headers or {}).get("Retry-After", ""))
+            return Unanswered(f"{self.host} has too many requests (429{told}): try again later", retry_after=wait)
+        if status >= 500:
+            return Unanswered(
+                f"{self.host} failed ({status}{told}): try again, and look into the server's log if it stays so",
+                under_way=status == 504,
+            )
+        return ServerError(f"{self.host} refuses the request ({status}{told})")
+
+    def _failure(self, error: exceptions.HTTPError) -> ServerError | Unanswered:
+        if isinstance(error, exceptions.NameResolutionError):
+            return NoServer(f"{self.host}: there is no server of that name: check kubeflow.host")
+        if isinstance(error, exceptions.NewConnectionError):
+            return NoServer(f"no server answers at {self.host}: check kubeflow.host, and that its port is forwarded")
+        if isinstance(error, exceptions.ConnectTimeoutError):
+            return NoServer(f"{self.host} did not answer in {self.timeout} s: check kubeflow.host and the network")
+        if isinstance(error, exceptions.TimeoutError):
+            text = f"{self.host} did not answer in {self.timeout} s: try again, or raise kubeflow.timeout"
+            return Unanswered(text, under_way=True)
+        if isinstance(error, exceptions.LocationValueError):
+            return ServerError(f"{self.host} is no address: check kubeflow.host, such as https://kubeflow.example.com")
+        return Unanswered(f"the connection to {self.host} was cut: try again")
+
+    def _untrusted(self, reason: str) -> ServerError:
+        if "WRONG_VERSION_NUMBER" in reason or "record layer failure" in reason:
+            return ServerError(f"{self.host} does not speak TLS: write http:// in kubeflow.host")
+        return ServerError(
+            f"{self.host}: its certificate is not trusted: name the authority's in kubeflow.ssl_ca_cert, or set "
+            "kubeflow.verify_ssl to false"
+        )
+
+    def _require_json(self) -> None:
+        """A proxy's sign-in page comes with status 200, and the generated client reads it as an empty answer."""
+        text = self._client.last_response.data
+        if not text.lstrip().startswith("{"):
+            raise ServerError(
+                f"{self.host} answered with a page, not as a KFP API: check kubeflow.host, or sign in with {_WAYS_IN}"
+            )
+
+
+def pause(number: int, error: Unanswered) -> None:
+    """Waits after the try of that number, longer each time, and as long as the server asked for."""
+    time.sleep(min(max(PAUSE * 2 ** (number - 1), error.retry_after), LONGEST_PAUSE))
+
+
+def address(settings: Kubeflow) -> str:
+    """Returns the server's address without a slash at its end."""
+    host = settings.host or os.environ.get(HOST_VARIABLE, "")
+    if not host:
+        raise ConfigError(
+            f"kubeflow.host is missing: expected the server's address there, in --host or {HOST_VARIABLE}"
+        )
+    if not host.startswith(("http://", "https://")):
+        raise ConfigError(f"{HOST_VARIABLE}: expected an address with http:// or https://, received {host!r}")
+    return host.rstrip("/")
+
+
+def _configuration(settings: Kubeflow, host: str) -> kfp_server_api.Configuration:
+    configuration = kfp_server_api.Configuration(host=host)
+    # urllib3's own retries are off: it would send what connects badly again, follow a redirect to a sign-in page, and
+    # turn a POST into a GET on the way there. What may be repeated is decided here.
+    configuration.retries = False
+    configuration.verify_ssl = settings.verify_ssl
+    if not settings.verify_ssl:
+        urllib3.disable_warnings(exceptions.InsecureRequestWarning)
+    if settings.ssl_ca_cert:
+        _require_certificates(settings.ssl_ca_cert)
+        configuration.ssl_ca_cert = settings.ssl_ca_cert
+    token = _token(settings)
+    if settings.service_account_token:
+        credentials = importlib.import_module("kfp.client").ServiceAccountTokenVolumeCredentials()
+        _read_mounted(credentials, configuration)
+        configuration.refresh_api_key_hook = credentials.refresh_api_key_hook
+    elif token:
+        configuration.api_key["authorization"] = token
+    configuration.api_key_prefix["authorization"] = "Bearer"
+    return configuration
+
+
+def _require_certificates(path: str) -> None:
+    try:
+        ssl.create_default_context(cafile=path)
+    except OSError as error:
+        reason = "expected PEM certificates" if isinstance(error, ssl.SSLError) else error.strerror
+        raise ConfigError(f"kubeflow.ssl_ca_cert: {path}: {reason}") from None
+
+
+def _token(settings: Kubeflow) -> str:
+    if settings.token_env:
+        return _variable(settings.token_env, "kubeflow.token_env")
+    if settings.token_file:
+        try:
+            token = Path(settings.token_file).read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "this is not text"
+            raise ConfigError(f"kubeflow.token_file: {settings.token_file}: {reason}") from None
+        if not token:
+            raise ConfigError(f"kubeflow.token_file: {settings.token_file} is empty: expected a token")
+        return token
+    return _iap_token(settings.iap_client_id) if settings.iap_client_id else ""
+
+
+def _iap_token(client_id: str) -> str:
+    auth = importlib.import_module("kfp.client.auth")
+    other = (os.environ.get(f"KF_PIPELINES_APP_OAUTH2_CLIENT_{name}") for name in ("ID", "SECRET"))
+    try:
+        token, _ = auth.get_auth_token(client_id, *other)
+    except Exception as error:  # whatever google-auth raises: no credentials, no network, a refusal
+        raise ServerError(f"kubeflow.iap_client_id: the sign-in failed: {_first_line(str(error))}") from None
+    if not token:
+        raise ServerError("kubeflow.iap_client_id: no Google credentials: `gcloud auth application-default login`")
+    return str(token)
+
+
+def _read_mounted(credentials: Any, configuration: kfp_server_api.Configuration) -> None:
+    try:
+        credentials.refresh_api_key_hook(configuration)
+    except OSError as error:
+        raise ConfigError(
+            f"kubeflow.service_account_token: no token at {error.filename}: expected a pod with KFP's token mounted"
+        ) from None
+
+
+def _cookies(settings: Kubeflow) -> str | None:
+    return _variable(settings.cookies_env, "kubeflow.cookies_env") if settings.cookies_env else None
+
+
+def _variable(name: str, key: str) -> str:
+    value = os.environ.get(name, "").strip()
+    if not value:
+        raise ConfigError(f"{key}: the environment variable {name} is not set")
+    return value
+
+
+def _told(body: str | None) -> str:
+    """Returns what the server says in its JSON, as ": text"; "" for a page, which is no sentence."""
+    try:
+        answer = json.loads(body or "")
+    except ValueError:
+        return ""
+    text = answer.get("message") or answer.get("error") if isinstance(answer, dict) else ""
+    return f": {_first_line(str(text))}" if text else ""
+
+
+def _first_line(text: str) -> str:
+    line = next(iter(text.strip().splitlines()), "")
+    return line if len(line) <= 240 else f"{line[:240]}…"
+
+
+def _seconds(retry_after: str) -> float:
+    """Reads a Retry-After header: seconds, or a date."""
+    if retry_after.strip().isdecimal():
+        return float(retry_after)
+    try:
+        return max(0.0, email.utils.parsedate_to_datetime(retry_after).timestamp() - time.time())
+    except ValueError:
+        return 0.0

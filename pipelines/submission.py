@@ -1,0 +1,149 @@
+"""What is submitted: a compiled pipeline, the parameters given for this run, a name that no other run has."""
+
+import copy
+import difflib
+import json
+import secrets
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from penstock.components.errors import ConfigError
+from penstock.pipelines.section import is_remote
+
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+# The parameters of a Penstock pipeline whose values are places that every task must see.
+_PLACES = ("input_base", "module_file", "pipeline_root")
+
+
+@dataclass(frozen=True)
+class Submission:
+    """A compiled pipeline and the values of its parameters.
+
+    Args:
+        pipeline: The pipeline's name.
+        documents: The pipeline spec, and the platform's if there is one.
+        parameters: Values by name, of the declared types; what is not here has its default.
+    """
+
+    pipeline: str
+    documents: Sequence[Mapping[str, Any]]
+    parameters: Mapping[str, Any]
+
+    @property
+    def spec(self) -> Mapping[str, Any]:
+        return self.documents[0]
+
+
+def is_compiled(path: Path) -> bool:
+    """Whether a file is a compiled pipeline, by its content."""
+    try:
+        documents = _documents(path) if path.is_file() and b"pipelineInfo" in path.read_bytes() else []
+    except ConfigError:
+        return False
+    return bool(documents) and isinstance(documents[0], dict) and {"pipelineInfo", "root"} <= documents[0].keys()
+
+
+def read(path: Path, assignments: Sequence[str] = (), no_cache: bool = False) -> Submission:
+    """Reads a compiled pipeline and the parameters (`KEY=VALUE`) of a run; a ConfigError tells what does not fit."""
+    spec, *platform = _documents(path)
+    spec = _uncached(spec) if no_cache else spec
+    declared = spec["root"].get("inputDefinitions", {}).get("parameters", {})
+    parameters = dict(_parameter(assignment, declared) for assignment in assignments)
+    missing = [
+        name
+        for name, one in declared.items()
+        if name not in parameters and "defaultValue" not in one and not one.get("isOptional")
+    ]
+    if missing:
+        raise ConfigError(f"{path}: no value for {', '.join(missing)}: expected --param {missing[0]}=VALUE")
+    return Submission(spec["pipelineInfo"]["name"], [spec, *platform], parameters)
+
+
+def unique_name(pipeline: str) -> str:
+    """Returns a name that a run can be found by: the pipeline, the time, and what keeps two of a second apart."""
+    return f"{pipeline}-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{secrets.token_hex(3)}"
+
+
+def places_of_this_machine(submission: Submission) -> dict[str, str]:
+    """Returns the parameters that name a local path under no volume that a task has mounted."""
+    declared = submission.spec["root"].get("inputDefinitions", {}).get("parameters", {})
+    mounts = [Path(mount) for mount in _mounts(submission.documents[1:])]
+    found = {}
+    for name in _PLACES:
+        value = submission.parameters.get(name, declared.get(name, {}).get("defaultValue"))
+        if not isinstance(value, str) or is_remote(value) or not Path(value).is_absolute():
+            continue
+        if not any(Path(value).is_relative_to(mount) for mount in mounts):
+            found[name] = value
+    return found
+
+
+def _documents(path: Path) -> list[dict[str, Any]]:
+    try:
+        return [document for document in yaml.load_all(path.read_text(encoding="utf-8"), _LOADER) if document]
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: this is not YAML: {' '.join(str(error).split())}") from None
+
+
+def _uncached(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the spec with no task answered from the cache, also in conditions and loops, which KFP's client skips."""
+    changed = copy.deepcopy(dict(spec))
+    for component in (changed["root"], *changed.get("components", {}).values()):
+        for task in component.get("dag", {}).get("tasks", {}).values():
+            if "cachingOptions" in task:
+                task["cachingOptions"] = {}
+    return changed
+
+
+def _parameter(assignment: str, declared: Mapping[str, Any]) -> tuple[str, Any]:
+    name, separator, text = assignment.partition("=")
+    if not separator or not name:
+        raise ConfigError(f"--param {assignment}: expected key=value, such as train_steps=100")
+    if name not in declared:
+        nearest = difflib.get_close_matches(name, declared, n=1)
+        known = f"expected one of {', '.join(sorted(declared))}" if declared else "the pipeline has none"
+        raise ConfigError(f"--param {name}: unknown; " + (f"did you mean {nearest[0]!r}?" if nearest else known))
+    kind = declared[name].get("parameterType", "STRING")
+    expected, convert = _CONVERSIONS.get(kind, ("text", str))
+    try:
+        return name, convert(text)
+    except ValueError:
+        raise ConfigError(f"--param {name}: expected {expected}, received {text!r}") from None
+
+
+def _boolean(text: str) -> bool:
+    if text.lower() not in ("true", "false"):
+        raise ValueError(text)
+    return text.lower() == "true"
+
+
+def _json(kind: type) -> Callable[[str], Any]:
+    def convert(text: str) -> Any:
+        value = json.loads(text)
+        if not isinstance(value, kind):
+            raise ValueError(text)
+        return value
+
+    return convert
+
+
+_CONVERSIONS: dict[str, tuple[str, Callable[[str], Any]]] = {
+    "NUMBER_INTEGER": ("a whole number", int),
+    "NUMBER_DOUBLE": ("a number", float),
+    "BOOLEAN": ("true or false", _boolean),
+    "LIST": ("a list in JSON", _json(list)),
+    "STRUCT": ("a mapping in JSON", _json(dict)),
+}
+
+
+def _mounts(platform: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    for document in platform:
+        executors = document.get("platforms", {}).get("kubernetes", {}).get("deploymentSpec", {}).get("executors", {})
+        for executor in executors.values():
+            for kind in ("pvcMount", "emptyDirMounts", "secretAsVolume", "configMapAsVolume"):
+                yield from (mount["mountPath"] for mount in executor.get(kind, []) if "mountPath" in mount)

@@ -1,0 +1,221 @@
+"""Submitting to Kubeflow: what is sent, by the real client to the loopback server, and that it is sent once."""
+
+import os
+import re
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import kfp
+import pytest
+import yaml
+
+from penstock.pipelines import cli, kubeflow, kubeflow_server, submission
+from penstock.pipelines.deployment import Kubeflow
+from tests.servers.kubeflow_pipelines import Cut, Hang, KubeflowPipelines, Status
+
+NOWHERE = "http://127.0.0.1:9"
+Run = Callable[..., int]
+_REAL_HOST = os.environ.get(kubeflow_server.HOST_VARIABLE)
+
+
+def test_a_configuration_is_compiled_and_submitted(
+    config: Path, server: KubeflowPipelines, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["submit", str(config), "--target", "kubeflow", "--host", server.url, "--label", "a"]) == 0
+    (run,) = server.sent("POST", "/runs")
+    (run_id,) = server.stored["runs"]
+    assert re.fullmatch(r"small-\d{8}-\d{6}-[0-9a-f]{6}", run["display_name"])
+    assert run["pipeline_spec"]["pipelineInfo"]["name"] == "small"
+    reader = run["pipeline_spec"]["root"]["dag"]["tasks"]["csv-example-gen"]["inputs"]["parameters"]
+    assert reader["label"]["runtimeValue"]["constant"] == "a"
+    assert run["runtime_config"] == {"parameters": {}}
+    assert server.names("experiments") == ["small"]
+    assert capsys.readouterr().out == f"run   {run_id}\nlink  {server.url}/#/runs/details/{run_id}\n"
+
+
+def test_settings_of_the_file(config: Path, server: KubeflowPipelines, values: dict[str, Any]) -> None:
+    values["kubeflow"] = {"host": f"{server.url}/", "namespace": "team", "experiment": "trials"}
+    config.write_text(yaml.safe_dump(values))
+    assert cli.main(["submit", str(config)]) == 0
+    assert cli.main(["submit", str(config), "--experiment", "trials"]) == 0
+    (experiment,) = server.sent("POST", "/experiments")
+    assert experiment == {"display_name": "trials", "namespace": "team"}
+    assert len(set(server.names("runs"))) == 2
+    assert {one.query["namespace"] for one in server.requests if one.route == "/experiments" and one.query} == {"team"}
+
+
+@pytest.mark.parametrize("settings", [[], ["--set", "kubernetes.default={volumes: [{claim: data, mount: /data}]}"]])
+def test_what_is_sent_is_what_kfps_own_client_sends(
+    config: Path, server: KubeflowPipelines, settings: list[str]
+) -> None:
+    file = config.parent / "compiled.yaml"
+    assert cli.main(["compile", str(config), "--target", "kubeflow", "-o", str(file), *settings]) == 0
+    assert cli.main(["submit", str(file), "--host", server.url, "--param", "train_steps=3"]) == 0
+    client = kfp.Client(host=server.url, namespace="team")
+    client.create_run_from_pipeline_package(str(file), {"train_steps": 3}, experiment_name="small", run_name="theirs")
+    ours, theirs = server.sent("POST", "/runs")
+    assert ("platform_spec" in ours["pipeline_spec"]) == bool(settings)
+    assert {**ours, "display_name": "theirs"} == theirs
+    assert {one.run_id for one in client.list_runs(page_size=1).runs} < set(server.stored["runs"])
+
+
+def test_parameters_have_their_declared_types(tmp_path: Path, server: KubeflowPipelines) -> None:
+    @kfp.dsl.component
+    def show(text: str, number: int, share: float, on: bool, names: list, more: dict) -> None:
+        pass
+
+    @kfp.dsl.pipeline(name="typed")
+    def pipeline(text: str, number: int, share: float, on: bool, names: list, more: dict, rest: str = "") -> None:
+        show(text=text, number=number, share=share, on=on, names=names, more=more)
+
+    file = tmp_path / "typed.yaml"
+    kfp.compiler.Compiler().compile(pipeline, str(file))
+    given = ["text=5", "number=5", "share=0.5", "on=True", 'names=["a"]', 'more={"a": 1}']
+    arguments = [part for one in given for part in ("--param", one)]
+    assert cli.main(["submit", str(file), "--host", server.url, *arguments]) == 0
+    parameters = server.sent("POST", "/runs")[0]["runtime_config"]["parameters"]
+    assert parameters == {"text": "5", "number": 5, "share": 0.5, "on": True, "names": ["a"], "more": {"a": 1}}
+
+
+@pytest.mark.parametrize(
+    ("param", "told"),
+    [
+        ("train_step=3", "--param train_step: unknown; did you mean 'train_steps'?"),
+        ("zzz=3", "--param zzz: unknown; expected one of eval_steps, input_base"),
+        ("train_steps=3.5", "--param train_steps: expected a whole number, received '3.5'"),
+        ("train_steps", "--param train_steps: expected key=value"),
+    ],
+)
+def test_wrong_parameter(
+    param: str, told: str, submit: Run, server: KubeflowPipelines, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert submit("--param", param) == 2
+    assert told in capsys.readouterr().err
+    assert server.requests == []
+
+
+def test_missing_parameter(compiled: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    spec = yaml.safe_load(compiled.read_text())
+    spec["root"]["inputDefinitions"]["parameters"]["train_steps"] = {"parameterType": "NUMBER_INTEGER"}
+    compiled.write_text(yaml.safe_dump(spec))
+    assert cli.main(["submit", str(compiled), "--host", NOWHERE]) == 2
+    assert "no value for train_steps: expected --param train_steps=VALUE" in capsys.readouterr().err
+
+
+def test_no_cache_holds_in_conditions_too(submit: Run, server: KubeflowPipelines) -> None:
+    assert submit() == 0
+    assert submit("--no-cache") == 0
+    cached, uncached = (yaml.safe_dump(body["pipeline_spec"]) for body in server.sent("POST", "/runs"))
+    assert "enableCache: true" in cached
+    assert "enableCache: true" not in uncached
+    assert uncached.count("cachingOptions") == cached.count("cachingOptions")
+
+
+@pytest.mark.parametrize(
+    ("failures", "posts"),
+    [
+        ([Cut(after=True)], 1),
+        ([Cut(after=False)], 2),
+        ([Status(500, "database is locked")], 2),
+        ([Status(503, html="<html>busy</html>"), Cut(after=False)], 3),
+        ([Cut(after=False), Cut(after=False), Cut(after=True)], 3),
+    ],
+)
+def test_a_lost_answer_never_starts_a_second_run(
+    failures: list[Any], posts: int, submit: Run, server: KubeflowPipelines
+) -> None:
+    server.fail("POST", "/runs", *failures)
+    assert submit() == 0
+    assert len(server.stored["runs"]) == 1
+    assert len(server.sent("POST", "/runs")) == posts
+
+
+def test_a_run_that_starts_after_the_timeout_is_found(
+    submit: Run, server: KubeflowPipelines, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(kubeflow_server, "PAUSE", 0.5)
+    server.fail("POST", "/runs", Hang(1.3, effect=True))
+    assert submit("--set", "kubeflow.timeout=1") == 0
+    (run_id,) = server.stored["runs"]
+    assert f"run   {run_id}" in capsys.readouterr().out
+    assert len(server.sent("POST", "/runs")) == 1
+
+
+def test_after_a_timeout_nothing_is_sent_again(
+    submit: Run, server: KubeflowPipelines, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The server may still be at it: the run that would be started now could be the second."""
+    server.fail("POST", "/runs", Hang(1.5))
+    assert submit("--set", "kubeflow.timeout=1", "--name", "mine") == 1
+    told = capsys.readouterr().err
+    assert len(server.sent("POST", "/runs")) == 1
+    assert "it is not known whether the run mine was started" in told
+    assert "submit again with --name mine, which starts no second one" in told
+
+
+def test_what_cannot_be_looked_up_is_not_sent_again(
+    submit: Run, server: KubeflowPipelines, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server.fail("POST", "/runs", Cut(after=True))
+    server.fail("GET", "/runs", *[Cut(after=False)] * 9)
+    assert submit() == 1
+    assert len(server.stored["runs"]) == 1
+    assert "it is not known whether the run small-" in capsys.readouterr().err
+
+
+def test_a_name_is_used_once(submit: Run, server: KubeflowPipelines, capsys: pytest.CaptureFixture[str]) -> None:
+    assert submit("--name", "mine") == 0
+    assert submit("--name", "mine") == 2
+    assert server.names("runs") == ["mine"]
+    assert "has a run 'mine' already" in capsys.readouterr().err
+
+
+def test_a_servers_retry_after_is_waited_for(submit: Run, server: KubeflowPipelines) -> None:
+    server.fail("POST", "/runs", Status(429, "slow down", headers={"Retry-After": "1"}))
+    started = time.monotonic()
+    assert submit() == 0
+    assert time.monotonic() - started >= 1
+    assert len(server.stored["runs"]) == 1
+
+
+def test_an_experiment_that_somebody_else_makes_meanwhile(submit: Run, server: KubeflowPipelines) -> None:
+    assert submit() == 0
+    server.fail("GET", "/experiments", Status(200, headers={}))  # an answer that has none of it yet
+    server.fail("POST", "/experiments", Status(409, "already exists"))
+    assert submit() == 0
+    assert server.names("experiments") == ["small"]
+
+
+def test_local_paths_are_warned_of(config: Path, server: KubeflowPipelines, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["submit", str(config), "--host", server.url]
+    assert cli.main(arguments) == 0
+    (warning,) = capsys.readouterr().err.splitlines()
+    assert warning.startswith(f"warning: input_base ({config.parent}), module_file (")
+    assert "pipeline_root (" in warning
+    assert cli.main([*arguments, "--param", "input_base=gs://bucket/data"]) == 0
+    assert "input_base" not in capsys.readouterr().err
+    volume = f"kubernetes.default={{volumes: [{{claim: data, mount: {config.parent}}}]}}"
+    assert cli.main([*arguments, "--set", volume]) == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_a_compiled_pipeline_is_known_by_its_content(compiled: Path, config: Path, tmp_path: Path) -> None:
+    assert submission.is_compiled(compiled)
+    assert not submission.is_compiled(config)
+    (tmp_path / "text.yaml").write_text("pipelineInfo")
+    assert not submission.is_compiled(tmp_path / "text.yaml")
+    assert not submission.is_compiled(tmp_path / "nix.yaml")
+
+
+def test_a_real_server(compiled: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Starts a run on the server of PENSTOCK_KFP_HOST and cancels it."""
+    host = _REAL_HOST
+    if not host:
+        pytest.skip(f"{kubeflow_server.HOST_VARIABLE} names no Kubeflow Pipelines server")
+    assert cli.main(["submit", str(compiled), "--host", host, "--experiment", "penstock-tests"]) == 0
+    run_id = capsys.readouterr().out.split()[1]
+    server = kubeflow_server.Server(Kubeflow(host=host))
+    assert kubeflow.snapshot(server, run_id).state in ("PENDING", "RUNNING")
+    assert cli.main(["cancel", run_id, "--host", host]) == 0
