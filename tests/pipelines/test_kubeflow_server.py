@@ -68,7 +68,7 @@ def test_a_hanging_server_ends_in_one_sentence(
         (NOWHERE, "no server answers at http://127.0.0.1:9: check kubeflow.host"),
         ("http://nowhere.invalid", "http://nowhere.invalid: there is no server of that name"),
         ("http://127.0.0.1:x", "is no address: check kubeflow.host"),
-        ("kubeflow.example.com", "--host: kubeflow.host: string should match pattern"),
+        ("kubeflow.example.com", "--host: kubeflow.host: expected an address that begins with http:// or https://"),
     ],
 )
 def test_wrong_host(host: str, told: str, compiled: Path, capsys: pytest.CaptureFixture[str]) -> None:
