@@ -92,6 +92,8 @@ def explain_os_error(error: OSError) -> UserError | None:
         return UserError(f"{_FULL[error.errno]}{where}: free some space and run again; finished tasks are kept")
     if error.errno == errno.EFBIG:
         return UserError(f"a file outgrew this account's limit{where}: raise it (ulimit -f) and run again")
-    if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
+    if error.errno == errno.EROFS:
+        return UserError(f"the file system is read-only{where}: choose a place that can be written")
+    if error.errno in (errno.EACCES, errno.EPERM):
         return UserError(f"permission denied: {error.filename or error}: make it readable and writable, then run again")
     return None

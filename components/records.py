@@ -113,7 +113,10 @@ def read(path: Path, batch_size: int = BATCH_SIZE) -> Iterator[list[bytes]]:
         while end - start >= 12:
             (length,) = _LENGTH.unpack_from(buffer, start)
             if buffer[start : start + 12] != headers[length]:
-                raise DataError(f"{path}: record {count + 1} is damaged (its length does not match its checksum)")
+                raise DataError(
+                    f"{path}: record {count + 1} is damaged (its length does not match its checksum)"
+                    + ("" if count else ", or this is no TFRecord file")
+                )
             content, start_of_next = start + 12, start + length + 16
             if end < start_of_next:
                 break

@@ -267,7 +267,8 @@ class Config(Section):
     """A training pipeline."""
 
     name: _Name = Field(
-        description="The pipeline's name: small letters, digits and dashes. By default the name of the file's folder.",
+        description="The pipeline's name: small letters, digits and dashes. By default the name of the file, or of its "
+        "folder if it is pipeline.yaml.",
     )
     data: Data = Field(description="Where the data is and how it is written.")
     label: str | None = Field(
@@ -367,7 +368,8 @@ def load(path: Path, assignments: Iterable[str] = (), values: Iterable[tuple[str
     for key, value, place in values:
         config_file.assign(document, key.split("."), value, place)
     folder = path.absolute().parent
-    document.values.setdefault("name", re.sub(r"[^a-z0-9]+", "-", folder.name.lower()).strip("-") or "pipeline")
+    own = folder.name if path.stem == "pipeline" else path.stem  # so that two files in a folder are two pipelines
+    document.values.setdefault("name", re.sub(r"[^a-z0-9]+", "-", own.lower()).strip("-") or "pipeline")
     document.values.setdefault("pipeline_root", f"runs/{document.values['name']}")
     return config_file.validate(document, Config, folder)
 

@@ -109,7 +109,7 @@ class CsvSource:
         for row in reader:
             if row and len(row) != len(self.names):
                 line = csv_cuts.line_number(piece.path, piece.start) + before
-                shown = self.options.delimiter.join(row)
+                shown = " ".join(self.options.delimiter.join(row).splitlines())
                 raise DataError(
                     f"{piece.name}, line {line}: expected {len(self.names)} cells as in the header, found {len(row)}: "
                     f"{shown[:80]}{'…' if len(shown) > 80 else ''}"

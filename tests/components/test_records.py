@@ -81,7 +81,9 @@ def test_a_plain_file_that_ends_in_a_record_is_named(tmp_path: Path) -> None:
         list(records.read(path))
 
 
-@pytest.mark.parametrize(("position", "message"), [(0, "record 1 is damaged"), (13, "record 1 is damaged")])
+@pytest.mark.parametrize(
+    ("position", "message"), [(0, "record 1 is damaged .*, or this is no TFRecord file"), (13, "record 1 is damaged")]
+)
 def test_a_flipped_bit_is_found(tmp_path: Path, position: int, message: str) -> None:
     records.write(tmp_path / "data.gz", [b"one", b"two"])
     content = bytearray(gzip.decompress((tmp_path / "data.gz").read_bytes()))

@@ -40,6 +40,15 @@ def test_name_is_the_folders(load: Load, values: dict[str, Any], project: Path) 
     assert config.pipeline_root == str(project / "runs" / "project")
 
 
+def test_two_files_in_a_folder_are_two_pipelines(load: Load, values: dict[str, Any], project: Path) -> None:
+    del values["name"]
+    load()
+    other = project / "Other one.yaml"
+    other.write_text((project / "pipeline.yaml").read_text())
+    config = configs.load(other)
+    assert (config.name, config.pipeline_root) == ("other-one", str(project / "runs" / "other-one"))
+
+
 def test_path_inside_a_package(load: Load, taxi_csv: Path) -> None:
     config = load(["data.path=package:tfx/examples/chicago_taxi_pipeline/data/simple"])
     assert config.data.input_base == str(taxi_csv.parent)

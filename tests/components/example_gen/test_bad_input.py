@@ -46,6 +46,7 @@ def fails(generate: Generate, root: Path, message: str, error: type[Exception] =
         ({"a.csv": "x,\n1,2\n"}, "a.csv, line 1: expected a name for every column, found none for column 2 of 2"),
         ({"a.csv": ROWS + "7\n"}, "a.csv, line 32: expected 2 cells as in the header, found 1: 7"),
         ({"a.csv": 'x,y\n1,"a\nb"\n\n1,2,3\n'}, "a.csv, line 5: expected 2 cells as in the header, found 3: 1,2,3"),
+        ({"a.csv": 'x,y\n"a\nb"\n'}, "a.csv, line 2: expected 2 cells as in the header, found 1: a b$"),
         ({"a.csv": 'x,y\n1,a\n2,"b\n3,c\n'}, "a.csv, line 3: the quoted cell that begins here does not end"),
         ({"a.csv": LATIN}, r"a.csv, line 3: expected UTF-8, found .* set encoding \(data.csv.encoding\), for"),
         ({"a.csv": "x,é\n1,2\n".encode("latin-1")}, "a.csv, line 1: expected UTF-8"),
