@@ -4,7 +4,6 @@ The one module that knows fsspec. It is imported when a store is opened: compili
 A store's event loop and connections are its own and end with it, so no thread of fsspec lives on when a process forks.
 """
 
-import asyncio
 import contextlib
 import os
 import re
@@ -13,10 +12,13 @@ import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from penstock.components import storage
 from penstock.components.errors import ConfigError, PenstockError, SystemFailure, UserError
+
+if TYPE_CHECKING:
+    import asyncio
 
 _URI = re.compile(r"(?P<scheme>gs|s3|minio)://(?P<bucket>[^/]*)/?(?P<key>.*)", re.DOTALL)
 _EXTRAS = {"gs": "gcs", "s3": "s3", "minio": "s3"}
@@ -54,6 +56,8 @@ def open_store(uri: str) -> Iterator["Store"]:
     Its methods raise a UserError where a bucket or an object does not exist, credentials are missing or may not do
     it, or the extra is not installed; a SystemFailure where the store cannot be reached.
     """
+    import asyncio  # slow to import, and most runs open no store
+
     scheme = _parts(uri)[0]
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="penstock-store", daemon=True)
@@ -174,7 +178,7 @@ class _S3(Store):
         self._filesystem.call_s3("list_objects_v2", Bucket=bucket, MaxKeys=1)
 
 
-def _gcs(loop: asyncio.AbstractEventLoop) -> Store:
+def _gcs(loop: "asyncio.AbstractEventLoop") -> Store:
     from gcsfs.core import GCSFileSystem  # the package's own class asks every bucket for its kind over gRPC first
 
     emulator = os.environ.get("STORAGE_EMULATOR_HOST", "")
@@ -184,7 +188,7 @@ def _gcs(loop: asyncio.AbstractEventLoop) -> Store:
     return _Gcs(GCSFileSystem(loop=loop, skip_instance_cache=True, use_listings_cache=False, **options))
 
 
-def _s3(loop: asyncio.AbstractEventLoop) -> Store:
+def _s3(loop: "asyncio.AbstractEventLoop") -> Store:
     from s3fs import S3FileSystem
 
     endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or None
