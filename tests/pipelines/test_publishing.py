@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from penstock.components import stores
 from penstock.components.errors import ConfigError, ModuleError
 from penstock.pipelines import publishing
 from penstock.pipelines.config import Config
+from tests.servers.object_stores import ObjectStore
 
 Load = Callable[..., Config]
 
@@ -89,4 +91,23 @@ def test_hyperparameters_have_to_be_json(load: Load, project: Path) -> None:
 
 def test_check_writes_nothing(load: Load, project: Path) -> None:
     publishing.check(load())
+    assert not (project / "runs").exists()
+
+
+def test_a_pipeline_root_in_an_object_store_is_published_to(
+    load: Load, project: Path, object_store: ObjectStore
+) -> None:
+    (project / "my.pbtxt").write_text('feature { name: "a" type: INT }\n')
+    (project / "best.json").write_text('{"rate": 0.1}')
+    root = object_store.uri("runs", "small")
+    settings = [f"pipeline_root={root}", "schema.file=my.pbtxt", "training.hyperparameters=best.json"]
+    published = publishing.publish(load(settings))
+    assert publishing.publish(load(settings)) == published
+    folder = published.module_file.removesuffix("/module.py")
+    assert published.sources == {folder: str(project)}
+    with stores.open_store(root) as store:
+        assert store.read(published.module_file) == (project / "module.py").read_bytes()
+        assert store.read(published.schema_file) == (project / "my.pbtxt").read_bytes()
+        assert store.read(f"{published.hyperparameters}/best_hyperparameters.txt") == b'{"rate": 0.1}'
+        assert all(name.startswith(("modules/", "files/")) for name in store.files(root))
     assert not (project / "runs").exists()
