@@ -204,6 +204,26 @@ def fetched(uri: str) -> Iterator[Path]:
         yield Path(folder)
 
 
+@contextlib.contextmanager
+def reading(uri: str) -> Iterator[Path]:
+    """Gives a file's path: of an object in a store that is not mounted, a temporary copy.
+
+    What is raised of the copy names the object.
+    """
+    if not is_remote(uri):
+        yield storage.local_path(uri)
+        return
+    with tempfile.TemporaryDirectory(prefix="penstock-") as folder:
+        copy = Path(folder) / uri.rpartition("/")[2]
+        with open_store(uri) as store:
+            store.fetch({uri: copy})
+        try:
+            yield copy
+        except PenstockError as error:
+            error.message = error.message.replace(str(copy), uri)
+            raise
+
+
 def _parts(uri: str) -> tuple[str, str, str]:
     match = _URI.fullmatch(uri)
     if not match or not match["bucket"]:
