@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from penstock.components import stores
+from penstock.components import storage, stores
 from penstock.components.errors import ConfigError, SystemFailure, UserError
 from tests.servers.object_stores import ObjectStore, free_port
 
@@ -149,3 +149,15 @@ def test_a_missing_extra_is_named() -> None:
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert "gs://b/x: expected a mounted bucket or a library that reads it: pip install 'penstock[gcs]'" in shown
     assert "pip install 'penstock[s3]'" in shown
+
+
+def test_a_mounted_bucket_is_preferred(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Where KFP mounts buckets, no library and no credentials are needed."""
+    assert stores.is_remote("gs://bucket/a.txt")
+    monkeypatch.setitem(storage._MOUNTS, "gs", tmp_path)
+    (tmp_path / "bucket").mkdir()
+    (tmp_path / "bucket" / "a.txt").write_text("mounted")
+    assert not stores.is_remote("gs://bucket/a.txt")
+    assert stores.is_remote("s3://bucket/a.txt")
+    with stores.reading("gs://bucket/a.txt") as path:
+        assert path == tmp_path / "bucket" / "a.txt"

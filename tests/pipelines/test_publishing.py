@@ -8,7 +8,7 @@ import pytest
 
 from penstock.components import stores
 from penstock.components.errors import ConfigError, ModuleError
-from penstock.pipelines import publishing
+from penstock.pipelines import compile, publishing, targets
 from penstock.pipelines.config import Config
 from tests.servers.object_stores import ObjectStore
 
@@ -111,3 +111,8 @@ def test_a_pipeline_root_in_an_object_store_is_published_to(
         assert store.read(f"{published.hyperparameters}/best_hyperparameters.txt") == b'{"rate": 0.1}'
         assert all(name.startswith(("modules/", "files/")) for name in store.files(root))
     assert not (project / "runs").exists()
+
+
+def test_a_run_on_this_machine_needs_a_local_pipeline_root(load: Load, project: Path) -> None:
+    with pytest.raises(ConfigError, match=r"pipeline_root: expected a local folder .* received 'gs://bucket/runs'"):
+        compile.compile_for_run(load(["pipeline_root=gs://bucket/runs"]), targets.LOCAL)
