@@ -75,6 +75,11 @@ def _module(config: Config, root: str) -> tuple[str, set[str], dict[str, str]]:
 
 def _read_module(config: Config) -> tuple[Path | None, set[str]]:
     """Returns the module's source and the names it defines; a ModuleError if one that is called is not there."""
+    if config.module_file and is_remote(config.module_file):
+        raise ConfigError(
+            "module_file: expected a local file, which is copied into the pipeline root as it is now, received "
+            f"{config.module_file!r}"
+        )
     if config.module_file:
         source = Path(config.module_file)
     elif config.module_path:

@@ -116,3 +116,8 @@ def test_a_pipeline_root_in_an_object_store_is_published_to(
 def test_a_run_on_this_machine_needs_a_local_pipeline_root(load: Load, project: Path) -> None:
     with pytest.raises(ConfigError, match=r"pipeline_root: expected a local folder .* received 'gs://bucket/runs'"):
         compile.compile_for_run(load(["pipeline_root=gs://bucket/runs"]), targets.LOCAL)
+
+
+def test_the_module_file_of_a_configuration_is_local(load: Load, project: Path) -> None:
+    with pytest.raises(ConfigError, match=r"module_file: expected a local file, .* received 'gs://bucket/module.py'"):
+        publishing.check(load(["module_file=gs://bucket/module.py"]))
