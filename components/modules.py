@@ -4,20 +4,24 @@
 pipeline is given, so that a changed module is a changed parameter, and that a run does not see later edits.
 """
 
+import atexit
 import difflib
+import functools
 import hashlib
 import importlib
 import importlib.util
 import inspect
 import os
+import shutil
 import sys
+import tempfile
 import traceback
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from penstock.components import storage
+from penstock.components import storage, stores
 from penstock.components.errors import ConfigError, ModuleError, PenstockError
 
 
@@ -37,6 +41,21 @@ def publish(module_file: Path, store: Path) -> Path:
     return target / module_file.name
 
 
+def publish_remote(module_file: Path, store: str) -> str:
+    """As `publish`, to a folder of an object store. The module file itself is written last: it stands for all."""
+    if not module_file.is_file():
+        raise ModuleError(f"module_file: {module_file} does not exist")
+    folder = module_file.resolve().parent
+    sources = _sources(folder)
+    target = stores.join(store, storage.digest(sources, folder)[:16])
+    uri = stores.join(target, module_file.name)
+    with stores.open_store(store) as opened:
+        if not opened.is_file(uri):
+            for source in sorted(sources, key=lambda source: source == folder / module_file.name):
+                opened.write(stores.join(target, source.relative_to(folder).as_posix()), source.read_bytes())
+    return uri
+
+
 def pin(module_path: str) -> str:
     """Returns a dotted path with the digest of its top-level package's sources: `package.module@<digest>`."""
     spec = _find(module_path.split(".")[0])
@@ -51,13 +70,14 @@ def pin(module_path: str) -> str:
 def load(reference: str) -> ModuleType:
     """Imports a user module: a path that ends in `.py`, or a dotted path (with or without `@<digest>`).
 
-    The folder of a file goes to the front of `sys.path`, so its siblings are importable as TFX makes them.
+    The folder of a file goes to the front of `sys.path`, so its siblings are importable as TFX makes them. A file in
+    an object store that is not mounted is fetched with them first.
     """
     if not reference.endswith(".py"):
         return call("import", importlib.import_module, reference.split("@")[0])
-    path = Path(reference)
+    path = _fetched(reference) if stores.is_remote(reference) else storage.local_path(reference)
     if not path.is_file():
-        raise ModuleError(f"module_file: {path} does not exist")
+        raise ModuleError(f"module_file: {reference} does not exist")
     folder = str(path.resolve().parent)
     if folder not in sys.path:
         sys.path.insert(0, folder)
@@ -133,6 +153,28 @@ def _sources(folder: Path) -> list[Path]:
     """The modules beside a module file, and those of the packages there, however deep."""
     packages = (path.parent for path in folder.glob("*/__init__.py"))
     return sorted([*folder.glob("*.py"), *(path for package in packages for path in package.rglob("*.py"))])
+
+
+@functools.cache
+def _fetched(uri: str) -> Path:
+    """Returns a copy of a module file, with what it can import beside it, that is there until this process ends."""
+    folder, _, name = uri.rpartition("/")
+    copy = Path(tempfile.mkdtemp(prefix="penstock-module-"))
+    atexit.register(_remove, copy, os.getpid())
+    with stores.open_store(uri) as store:
+        files, folders = store.children(folder)
+        names = [file for file in files if file.endswith(".py")]
+        for package in folders:
+            if store.is_file(stores.join(folder, f"{package}/__init__.py")):
+                inside = store.files(stores.join(folder, package))
+                names += [f"{package}/{file}" for file in inside if file.endswith(".py")]
+        store.fetch({stores.join(folder, file): copy / file for file in names})
+    return copy / name
+
+
+def _remove(folder: Path, process: int) -> None:
+    if os.getpid() == process:  # a fork that ends leaves it to the process that made it
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _find(name: str) -> Any:

@@ -83,9 +83,15 @@ def local_path(uri: str) -> Path:
         return Path(uri)
     if scheme == "file":
         return Path(rest)
-    if scheme in _MOUNTS and _MOUNTS[scheme].is_dir():
+    if is_mounted(uri):
         return _MOUNTS[scheme] / rest
     raise ConfigError(f"expected a local folder, or a bucket that is mounted as KFP does it, received {uri!r}")
+
+
+def is_mounted(uri: str) -> bool:
+    """Whether a URI is of an object store whose buckets are mounted here."""
+    scheme = uri.partition("://")[0]
+    return scheme in _MOUNTS and _MOUNTS[scheme].is_dir()
 
 
 def digest(paths: Iterable[Path], root: Path) -> str:

@@ -12,8 +12,10 @@ import yaml
 from kfp import compiler
 
 from penstock.components import storage
+from penstock.components.errors import ConfigError
 from penstock.pipelines import lint, publishing
 from penstock.pipelines.config import Config
+from penstock.pipelines.section import is_remote
 from penstock.pipelines.targets import Target
 from penstock.pipelines.training import parameters, training_pipeline
 
@@ -33,6 +35,10 @@ class Compiled:
 
 def compile_for_run(config: Config, target: Target) -> Compiled:
     """Compiles into the pipeline root, to a name of its own, so that runs at the same time do not meet."""
+    if is_remote(config.pipeline_root):
+        raise ConfigError(
+            f"pipeline_root: expected a local folder to run on this machine, received {config.pipeline_root!r}"
+        )
     root = Path(config.pipeline_root)
     with tempfile.TemporaryDirectory() as folder:
         compiled = compile_config(config, target, Path(folder) / "pipeline.yaml")

@@ -1,14 +1,14 @@
 """Copies what a person may edit, the user's module and small files, into the pipeline root by content.
 
 The copies' paths are what the pipeline is given. So a changed file is a changed parameter, and a run does not see
-edits made while it is under way.
+edits made while it is under way. A pipeline root in an object store is written through the store, mounted here or not.
 """
 
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from penstock.components import artifacts, modules, storage
+from penstock.components import artifacts, modules, storage, stores
 from penstock.components.errors import ConfigError
 from penstock.pipelines import user_module
 from penstock.pipelines.config import Config
@@ -32,17 +32,17 @@ class Published:
 
 def publish(config: Config) -> Published:
     """Publishes the module and the files under the pipeline root. Says at once if the module lacks its functions."""
-    root = Path(config.pipeline_root)
+    root = config.pipeline_root
     module_file, defined, sources = _module(config, root)
     schema_file = config.schema_.file or ""
     if schema_file and not is_remote(schema_file):
         copy = _file(Path(schema_file), root, artifacts.Schema.FILE)
-        sources[str(copy)] = schema_file
-        schema_file = str(copy)
+        sources[copy] = schema_file
+        schema_file = copy
     hyperparameters = (config.training and config.training.hyperparameters) or ""
     if hyperparameters and not is_remote(hyperparameters):
         _require_json(Path(hyperparameters))
-        hyperparameters = str(_file(Path(hyperparameters), root, artifacts.HyperParameters.FILE).parent)
+        hyperparameters = _file(Path(hyperparameters), root, artifacts.HyperParameters.FILE).rpartition("/")[0]
     transform = config.transform
     return Published(
         module_file,
@@ -61,19 +61,27 @@ def check(config: Config) -> None:
         _require_json(Path(config.training.hyperparameters))
 
 
-def _module(config: Config, root: Path) -> tuple[str, set[str], dict[str, str]]:
+def _module(config: Config, root: str) -> tuple[str, set[str], dict[str, str]]:
     """Returns what module_file is given, the names the module defines, and whose copy the published folder is."""
     source, defined = _read_module(config)
     if source is None:
         return "", defined, {}
     if config.module_path:
         return modules.pin(config.module_path), defined, {}
-    published = modules.publish(source, root / "modules")
-    return str(published), defined, {str(published.parent): str(source.parent)}
+    if is_remote(root):
+        published = modules.publish_remote(source, stores.join(root, "modules"))
+    else:
+        published = str(modules.publish(source, Path(root) / "modules"))
+    return published, defined, {published.rpartition("/")[0]: str(source.parent)}
 
 
 def _read_module(config: Config) -> tuple[Path | None, set[str]]:
     """Returns the module's source and the names it defines; a ModuleError if one that is called is not there."""
+    if config.module_file and is_remote(config.module_file):
+        raise ConfigError(
+            "module_file: expected a local file, which is copied into the pipeline root as it is now, received "
+            f"{config.module_file!r}"
+        )
     if config.module_file:
         source = Path(config.module_file)
     elif config.module_path:
@@ -88,11 +96,15 @@ def _read_module(config: Config) -> tuple[Path | None, set[str]]:
     return source, defined
 
 
-def _file(source: Path, root: Path, name: str) -> Path:
+def _file(source: Path, root: str, name: str) -> str:
     """Copies a file to `<root>/files/<digest>/<name>`, alone in its folder, as TFX's readers expect it."""
-    target = root / "files" / storage.digest([source], source.parent)[:16] / name
-    if not target.is_file():
-        storage.write_bytes(target, source.read_bytes())
+    target = f"{root.rstrip('/')}/files/{storage.digest([source], source.parent)[:16]}/{name}"
+    if is_remote(root):
+        with stores.open_store(root) as store:
+            if not store.is_file(target):
+                store.write(target, source.read_bytes())
+    elif not Path(target).is_file():
+        storage.write_bytes(Path(target), source.read_bytes())
     return target
 
 

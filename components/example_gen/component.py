@@ -17,7 +17,7 @@ def input_resolver(input_base: str, input_config: str = "", range_config: str = 
     every span the newest version is read. All splits must agree on spans and versions.
 
     Args:
-        input_base: The folder of the data, or one file.
+        input_base: The folder of the data, or one file; gs:// and s3:// need no mount.
         input_config: TFX's Input message as JSON, `{"splits": [{"name": ..., "pattern": ...}]}`. Patterns are globs
             below `input_base`, with `{SPAN}` or `{YYYY}`, `{MM}`, `{DD}`, and `{VERSION}`; by default `*`.
         range_config: TFX's RangeConfig message as JSON: `{"rolling_range": {"num_spans": 2}}` for the spans with the
@@ -26,7 +26,8 @@ def input_resolver(input_base: str, input_config: str = "", range_config: str = 
 
     Returns:
         resolved_input: The Input message with patterns that hold numbers in place of `{SPAN}` and the like.
-        fingerprint: A line for each split, of its files' names and contents.
+        fingerprint: A line for each split, of its files' names and contents; of objects in a store that is not
+            mounted, names, sizes and the store's checksums.
         span: The newest span, 0 without `{SPAN}`. A date counts the days from 1970-01-01.
         version: The version of that span, 0 without `{VERSION}`.
     """
@@ -56,7 +57,7 @@ def csv_example_gen(
     data is added. Files are the same bytes whatever the number of workers.
 
     Args:
-        input_base: The folder of the data, or one file.
+        input_base: The folder of the data, or one file; gs:// and s3:// need no mount.
         resolved_input: What `input_resolver` returned: JSON `{"splits": [{"name": ..., "pattern": ...}]}`, patterns of
             files below `input_base`. Several patterns may have the same name.
         fingerprint: The fingerprint of the files, for the metadata, and so that changed files are read again.
@@ -112,7 +113,7 @@ def parquet_example_gen(
     it stays when data is added. Files are the same bytes whatever the number of workers.
 
     Args:
-        input_base: The folder of the data, or one file.
+        input_base: The folder of the data, or one file; gs:// and s3:// need no mount.
         resolved_input: What `input_resolver` returned: JSON `{"splits": [{"name": ..., "pattern": ...}]}`, patterns of
             files below `input_base`. Several patterns may have the same name.
         fingerprint: The fingerprint of the files, for the metadata, and so that changed files are read again.
@@ -164,7 +165,7 @@ def import_example_gen(
     data is added. Files are the same bytes whatever the number of workers.
 
     Args:
-        input_base: The folder of the data, or one file.
+        input_base: The folder of the data, or one file; gs:// and s3:// need no mount.
         resolved_input: What `input_resolver` returned: JSON `{"splits": [{"name": ..., "pattern": ...}]}`, patterns of
             files below `input_base`. Several patterns may have the same name.
         fingerprint: The fingerprint of the files, for the metadata, and so that changed files are read again.

@@ -61,9 +61,12 @@ def run(
     """
     options = CsvOptions.from_json(csv_options)
     inputs = configs.input_splits(resolved_input)
-    files = spans.list_files(input_base, inputs)
-    output = configs.output_splits(output_config, list(files))
-    with progress.task("ExampleGen") as counts, open_engine(engine) as engine_:
+    output = configs.output_splits(output_config, list(dict.fromkeys(split.name for split in inputs)))
+    with (
+        progress.task("ExampleGen") as counts,
+        open_engine(engine) as engine_,
+        spans.local_files(input_base, inputs) as files,
+    ):
         rows, unlabelled = _generate(Path(examples), file_format, files, output, options, label, engine_)
         counts.show(rows=rows.total(), files=sum(map(len, files.values())))
         if unlabelled:

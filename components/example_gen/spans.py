@@ -1,27 +1,28 @@
 """Which files to read: patterns with {SPAN}, {VERSION} and {YYYY}{MM}{DD}, ranges of spans, and their fingerprint.
 
-The patterns mean what TFX's do. A range may hold several spans, which TFX's own ExampleGen refuses. Standard library
-only: this runs on every run of a pipeline, before anything is answered from a cache.
+The patterns mean what TFX's do. A range may hold several spans, which TFX's own ExampleGen refuses. Of local data
+standard library only: this runs on every run of a pipeline, before anything is answered from a cache.
 """
 
+import contextlib
 import datetime
 import glob
 import json
 import logging
 import re
-from collections.abc import Iterable
+import tempfile
+from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from penstock.components import storage
-from penstock.components.errors import ConfigError, DataError
-from penstock.components.example_gen import configs
+from penstock.components.errors import ConfigError, DataError, PenstockError
+from penstock.components.example_gen import configs, folders
 from penstock.components.example_gen.configs import InputSplit, SpanRange
+from penstock.components.example_gen.folders import Folder, LocalFolder, RemoteFolder
 
 logger = logging.getLogger(__name__)
 _SPECS = re.compile(r"\{(?P<spec>SPAN|VERSION|YYYY|MM|DD)(?::(?P<width>[^}]*))?\}")
 _DATE_WIDTHS = {"YYYY": 4, "MM": 2, "DD": 2}
-_GLOB = re.compile(r"(?P<deep>\*\*/)|(?P<any>\*)|(?P<one>\?)|(?P<set>\[!?[^\]]+\])|(?P<literal>.)", re.DOTALL)
 _EPOCH = datetime.date(1970, 1, 1)
 
 
@@ -38,7 +39,8 @@ class ResolvedInput(NamedTuple):
 def resolve(*, input_base: str, input_config: str = "", range_config: str = "") -> ResolvedInput:
     """Finds the spans and versions to read and fingerprints the files' names and contents.
 
-    Of every span the newest version is read; without a range, the newest span. All splits must agree on both.
+    Of every span the newest version is read; without a range, the newest span. All splits must agree on both. In an
+    object store that is not mounted, contents are known by the store's checksums (else the times of writing).
 
     Raises:
       ConfigError: patterns or the range are not as TFX defines them.
@@ -52,55 +54,62 @@ def resolve(*, input_base: str, input_config: str = "", range_config: str = "") 
         raise ConfigError(
             "input_config (data.splits): expected the same of {SPAN}, {VERSION} and the date in every split's pattern"
         )
-    root = _root(input_base)
     resolved, span, version = splits, 0, 0
-    if kinds[0]:
-        resolved, span, version = _select(root, splits, spans or SpanRange())
-    elif spans:
-        raise ConfigError(
-            "range_config (data.range_config): expected {SPAN} or {YYYY}, {MM}, {DD} in the pattern, received neither"
-        )
-    files = list_files(input_base, resolved)
+    with folders.opened(input_base) as root:
+        if kinds[0]:
+            resolved, span, version = _select(root, splits, spans or SpanRange())
+        elif spans:
+            raise ConfigError(
+                "range_config (data.range_config): expected {SPAN} or {YYYY}, {MM}, {DD} in the pattern, received "
+                "neither"
+            )
+        files = _names(root, resolved)
+        fingerprint = "\n".join(f"split:{name},{root.fingerprint(names)}" for name, names in files.items())
     message = {"splits": [{"name": split.name, "pattern": split.pattern} for split in resolved]}
-    return ResolvedInput(json.dumps(message), _fingerprint(root, files), span, version)
+    return ResolvedInput(json.dumps(message), fingerprint, span, version)
 
 
-def list_files(input_base: str, splits: Iterable[InputSplit]) -> dict[str, list[Path]]:
-    """Returns the files of each input split, sorted. Names that begin with a dot or an underscore are not data."""
-    root = _root(input_base)
-    files: dict[str, list[Path]] = {}
-    owners: dict[Path, str] = {}
+@contextlib.contextmanager
+def local_files(input_base: str, splits: Iterable[InputSplit]) -> Iterator[dict[str, list[Path]]]:
+    """Gives the files of each input split, sorted: from an object store that is not mounted, temporary copies.
+
+    Names that begin with a dot or an underscore are not data. What is raised of a copy names the object.
+    """
+    with contextlib.ExitStack() as opened:
+        root = opened.enter_context(folders.opened(input_base))
+        files = _names(root, splits)
+        if isinstance(root, LocalFolder):
+            yield {split: [root.path / name for name in names] for split, names in files.items()}
+            return
+        assert isinstance(root, RemoteFolder)
+        scratch = Path(opened.enter_context(tempfile.TemporaryDirectory(prefix="penstock-data-")))
+        copies = folders.fetch(root, files, scratch)
+        try:
+            yield copies
+        except PenstockError as error:
+            error.message = error.message.replace(str(scratch), root.name)
+            raise
+
+
+def _names(root: Folder, splits: Iterable[InputSplit]) -> dict[str, list[str]]:
+    """Returns the names of each input split's files, sorted."""
+    files: dict[str, list[str]] = {}
+    owners: dict[str, str] = {}
     for split in splits:
-        pattern = glob.escape(Path(input_base).name) if Path(input_base).is_file() else split.pattern
-        found = [root / name for name in _glob(root, pattern)]
+        found = root.glob(glob.escape(root.only) if root.only else split.pattern)
         if not found:
-            raise DataError(f"split {split.name!r}: no file matches {split.pattern!r} in {root}{_there(root)}")
-        for path in found:
-            if owners.setdefault(path, split.name) != split.name:
+            raise DataError(f"split {split.name!r}: no file matches {split.pattern!r} in {root.name}{_there(root)}")
+        for name in found:
+            if owners.setdefault(name, split.name) != split.name:
                 raise ConfigError(
-                    f"{path}: expected in one split, matches those of {owners[path]!r} and {split.name!r}"
+                    f"{root.name}/{name}: expected in one split, matches those of {owners[name]!r} and {split.name!r}"
                 )
-        files[split.name] = sorted({*files.get(split.name, []), *found})
+        files[split.name] = sorted({*files.get(split.name, []), *found}, key=PurePosixPath)
     return files
 
 
-def _root(input_base: str) -> Path:
-    path = Path(input_base)
-    if not path.exists():
-        raise DataError(f"input_base (data.path): {input_base} does not exist: expected a folder or a file")
-    return path.parent if path.is_file() else path
-
-
-def _glob(root: Path, pattern: str) -> list[str]:
-    names = glob.glob(pattern, root_dir=root, recursive=True)
-    hidden = not PurePosixPath(pattern).name.startswith("_")
-    return sorted(
-        name for name in names if (root / name).is_file() and not (hidden and PurePosixPath(name).name.startswith("_"))
-    )
-
-
-def _there(root: Path) -> str:
-    names = sorted(path.name + ("/" if path.is_dir() else "") for path in root.iterdir())
+def _there(root: Folder) -> str:
+    names = root.held()
     shown = ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
     return f": it holds {shown}" if names else ": it is empty"
 
@@ -123,13 +132,13 @@ def _kinds(split: InputSplit) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _select(root: Path, splits: Iterable[InputSplit], wanted: SpanRange) -> tuple[tuple[InputSplit, ...], int, int]:
+def _select(root: Folder, splits: Iterable[InputSplit], wanted: SpanRange) -> tuple[tuple[InputSplit, ...], int, int]:
     resolved: list[InputSplit] = []
     chosen: dict[int, int] | None = None
     for split in splits:
         found = _spans(root, split)
         if not found:
-            raise DataError(f"split {split.name!r}: no file matches {split.pattern!r} in {root}{_there(root)}")
+            raise DataError(f"split {split.name!r}: no file matches {split.pattern!r} in {root.name}{_there(root)}")
         last = max(found) if wanted.last is None else wanted.last
         first = max(last - wanted.count + 1, wanted.first or 0)
         window = [span for span in sorted(found) if first <= span <= last]
@@ -158,11 +167,11 @@ def _tell(versions: dict[int, int]) -> str:
     return ", ".join(f"span {span} version {version}" for span, version in versions.items())
 
 
-def _spans(root: Path, split: InputSplit) -> dict[int, dict[int, set[str]]]:
+def _spans(root: Folder, split: InputSplit) -> dict[int, dict[int, set[str]]]:
     """Returns the patterns without specs by span and version (0 without {VERSION})."""
     found: dict[int, dict[int, set[str]]] = {}
     expression = _expression(split.pattern)
-    for name in _glob(root, _SPECS.sub("*", split.pattern)):
+    for name in root.glob(_SPECS.sub("*", split.pattern)):
         match = expression.fullmatch(PurePosixPath(name).as_posix())
         span = _number(match.groupdict()) if match else None
         if match is None or span is None:
@@ -189,26 +198,8 @@ def _expression(pattern: str) -> re.Pattern[str]:
     for spec in _SPECS.finditer(pattern):
         width = spec["width"] or _DATE_WIDTHS.get(spec["spec"])
         parts += [
-            _translate(pattern[end : spec.start()]),
+            folders.translate(pattern[end : spec.start()]),
             f"(?P<{spec['spec']}>[0-9]{f'{{{width}}}' if width else '+'})",
         ]
         end = spec.end()
-    return re.compile("".join(parts) + _translate(pattern[end:]), re.DOTALL)
-
-
-def _translate(pattern: str) -> str:
-    meanings = {"deep": "(?:.*/)?", "any": "[^/]*", "one": "[^/]"}
-    return "".join(
-        meanings.get(str(part.lastgroup))
-        or (part[0].replace("[!", "[^", 1) if part.lastgroup == "set" else re.escape(part[0]))
-        for part in _GLOB.finditer(pattern)
-    )
-
-
-def _fingerprint(root: Path, files: dict[str, list[Path]]) -> str:
-    """One line for each split. Where TFX takes times of change, this takes names and contents: a copy is the same."""
-    return "\n".join(
-        f"split:{name},num_files:{len(paths)},total_bytes:{sum(path.stat().st_size for path in paths)},"
-        f"sha256:{storage.digest(paths, root)}"
-        for name, paths in files.items()
-    )
+    return re.compile("".join(parts) + folders.translate(pattern[end:]), re.DOTALL)

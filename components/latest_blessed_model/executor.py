@@ -6,13 +6,14 @@ import os
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from penstock.components import artifacts, progress, storage
+from penstock.components import artifacts, progress, storage, stores
 from penstock.components.artifacts import Model, ModelBlessing
-from penstock.components.errors import ConfigError, UserError
+from penstock.components.errors import ConfigError, ModelError, UserError
+from penstock.components.latest_blessed_model import remote, validations
+from penstock.components.latest_blessed_model.validations import Blessed
 
 logger = logging.getLogger(__name__)
 
@@ -25,29 +26,15 @@ class Result:
     uri: str | None
 
 
-@dataclass(frozen=True, order=True)
-class Blessed:
-    """A model that an Evaluator blessed, by the time of it; the URI decides between equal times."""
-
-    created: datetime
-    uri: str
-
-    @property
-    def model(self) -> Model:
-        return Model(storage.local_path(self.uri))
-
-
 def run(*, candidate: str, pipeline_root: str) -> Result:
     """Finds the newest blessed model under `pipeline_root` whose serving files differ from the candidate's.
 
     Passed over are models whose folder is gone or holds no serving model, and blessings whose validation.json cannot
-    be read: a warning names each. Raises a ConfigError if the pipeline root does not exist.
+    be read: a warning names each. A root in an object store is read where it is mounted, else through the store.
+    Raises a ConfigError if the pipeline root does not exist.
     """
     with progress.task("LatestBlessedModel") as counts:
-        root = storage.local_path(pipeline_root)
-        if not root.is_dir():
-            raise ConfigError(f"pipeline_root: expected an existing folder, received {pipeline_root!r}")
-        blessed = sorted(_blessed_models(root), reverse=True)
+        blessed = sorted(_search(pipeline_root), reverse=True)
         counts.show(blessings=len(blessed))
         found = _newest_other(blessed, Model(Path(candidate)))
     if found is None:
@@ -57,21 +44,39 @@ def run(*, candidate: str, pipeline_root: str) -> Result:
     return Result({"model": artifacts.metadata(found=1)}, found.uri)
 
 
+def _search(pipeline_root: str) -> list[Blessed]:
+    if stores.is_remote(pipeline_root):
+        with stores.open_store(pipeline_root) as store:
+            found = remote.blessed_models(store, pipeline_root)
+    else:
+        root = storage.local_path(pipeline_root)
+        found = list(_blessed_models(root)) if root.is_dir() else None
+    if found is None:
+        raise ConfigError(f"pipeline_root: expected an existing folder, received {pipeline_root!r}")
+    return found
+
+
 def _newest_other(blessed: list[Blessed], candidate: Model) -> Blessed | None:
-    digest = artifacts.saved_model_digest(candidate.require_serving())
+    serving = candidate.require_serving()
+    digest = artifacts.saved_model_digest(serving)
     passed_over = set()
     for entry in blessed:
         if entry.uri in passed_over:
             continue
         passed_over.add(entry.uri)
         try:
-            serving = entry.model.require_serving()
-        except UserError as error:
+            if _differs(entry.uri, serving, digest):
+                return entry
+        except (ConfigError, ModelError) as error:
             logger.warning("passed over a model blessed at %s: %s", entry.created.isoformat(), error.message)
-            continue
-        if artifacts.saved_model_digest(serving) != digest:
-            return entry
     return None
+
+
+def _differs(uri: str, candidate: Path, digest: str) -> bool:
+    if stores.is_remote(uri):
+        with stores.open_store(uri) as store:
+            return remote.differs(store, uri, candidate, digest)
+    return artifacts.saved_model_digest(Model(storage.local_path(uri)).require_serving()) != digest
 
 
 def _blessed_models(root: Path) -> Iterator[Blessed]:
@@ -79,7 +84,7 @@ def _blessed_models(root: Path) -> Iterator[Blessed]:
         validation = blessing.parent / "validation" / "validation.json"
         try:
             if ModelBlessing(blessing).read():
-                yield _read(validation)
+                yield validations.parse(validation.read_bytes())
         except (OSError, ValueError, UserError) as error:
             logger.warning("passed over %s: %s", validation, error)
 
@@ -93,18 +98,6 @@ def _blessings(root: Path) -> Iterator[Path]:
             children.clear()
         else:
             children[:] = sorted(name for name in children if not name.startswith((".", "Split-", "Format-")))
-
-
-def _read(validation: Path) -> Blessed:
-    """Reads `{"blessed": true, "model": <uri>, "created": <ISO time>}`; a ValueError says what is wrong with it."""
-    content = json.loads(validation.read_bytes())
-    if not isinstance(content, dict) or content.get("blessed") is not True:
-        raise ValueError('expected "blessed": true, as the mark BLESSED says')
-    uri, created = content.get("model"), content.get("created")
-    if not isinstance(uri, str) or not uri or not isinstance(created, str):
-        raise ValueError('expected "model", a URI, and "created", a time')
-    time = datetime.fromisoformat(created)
-    return Blessed(time if time.tzinfo else time.replace(tzinfo=UTC), uri)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,8 @@ def pusher(
     The version is the time in Unix seconds, and always higher than every version there is. A version appears whole or
     not at all. The model that is already the newest version is not written again; its version is reported. What is
     not blessed is not pushed: that is no error, metadata `pushed` is 0. Without any blessing the model is pushed.
-    It acts on the world, so it is never cached.
+    It acts on the world, so it is never cached. In an object store that is not mounted, saved_model.pb is what
+    makes a version whole: it is written last.
 
     Args:
         model: The model; its serving model is pushed.

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from penstock.components import artifacts, progress, storage
+from penstock.components import artifacts, progress, storage, stores
 from penstock.components.artifacts import InfraBlessing, Model, ModelBlessing
 from penstock.components.errors import ConfigError
-from penstock.components.pusher import filesystem
+from penstock.components.pusher import filesystem, object_store
 
 logger = logging.getLogger(__name__)
 _EXPECTED = '{"filesystem": {"base_directory": "<folder>"}}'
@@ -46,7 +46,7 @@ def run(
         if refused:
             logger.info("not pushed: %s", refused)
             return Result({"pushed_model": artifacts.metadata(pushed=0)})
-        version = filesystem.push(serving, base)
+        version = filesystem.push(serving, base) if isinstance(base, Path) else object_store.push(serving, base)
         verb = "pushed to" if version.new else "already the newest version, nothing written:"
         logger.info("model %s %s", verb, version.folder)
         storage.copy_tree(serving, Path(pushed_model), last=[filesystem.SAVED_MODEL], link=True)
@@ -70,8 +70,11 @@ def _refusal(model_blessing: str | None, infra_blessing: str | None) -> str:
     return ""
 
 
-def _base_directory(push_destination: str) -> Path:
-    """Reads push_destination, JSON of TFX's PushDestination, whose keys protobuf also spells in camel case."""
+def _base_directory(push_destination: str) -> Path | str:
+    """Reads push_destination, JSON of TFX's PushDestination, whose keys protobuf also spells in camel case.
+
+    Returns a path, or the URI of a folder in an object store that is not mounted.
+    """
     try:
         destination = json.loads(push_destination or "null")
     except json.JSONDecodeError as error:
@@ -87,7 +90,7 @@ def _base_directory(push_destination: str) -> Path:
     base = settings.get("base_directory")
     if not isinstance(base, str) or not base:
         raise ConfigError(f"push_destination.filesystem.base_directory: expected a folder, received {base!r}")
-    return storage.local_path(base).absolute()
+    return base.rstrip("/") if stores.is_remote(base) else storage.local_path(base).absolute()
 
 
 def _only(value: Any, name: str, keys: dict[str, str]) -> dict[str, Any]:

@@ -1,18 +1,27 @@
 """User modules: publishing by content, importing siblings, the user's own lines in errors."""
 
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from penstock.components import modules
 from penstock.components.errors import ConfigError, ModuleError
+from tests.servers.object_stores import ObjectStore
 
 
 @pytest.fixture(autouse=True)
-def _own_import_state(monkeypatch: pytest.MonkeyPatch) -> None:
+def _own_import_state(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    """Forgets what a test imported from temporary folders; a library must not be imported twice."""
     monkeypatch.setattr(sys, "path", list(sys.path))
-    monkeypatch.setattr(sys, "modules", dict(sys.modules))
+    before = set(sys.modules)
+    yield
+    temporary = (str(tmp_path), str(Path(tempfile.gettempdir()) / "penstock-module-"))
+    for name in set(sys.modules) - before:
+        if str(getattr(sys.modules[name], "__file__", "")).startswith(temporary):
+            del sys.modules[name]
 
 
 def write_module(folder: Path, text: str, name: str = "user_module.py") -> Path:
@@ -97,3 +106,29 @@ def test_a_module_that_does_not_import_is_shown_with_its_own_lines(tmp_path: Pat
     with pytest.raises(ModuleError, match="import raised ZeroDivisionError") as caught:
         modules.load(str(write_module(tmp_path, "value = 1 / 0\n", "broken.py")))
     assert "value = 1 / 0" in caught.value.details
+
+
+def test_a_module_in_an_object_store_is_fetched_with_what_it_imports(tmp_path: Path, object_store: ObjectStore) -> None:
+    """Published there, or put there by hand: its siblings and packages come along, and nothing else."""
+    text = "import sibling_b\nfrom pack_b.deep import depth\nvalue = sibling_b.one + depth\n"
+    source = write_module(tmp_path / "src", text, f"remote_{object_store.scheme}.py")
+    write_module(tmp_path / "src", "one = 1\n", "sibling_b.py")
+    write_module(tmp_path / "src" / "pack_b", "", "__init__.py")
+    write_module(tmp_path / "src" / "pack_b" / "deep", "depth = 41\n", "__init__.py")
+    write_module(tmp_path / "src" / "data", "no module", "rows.csv")
+    uri = modules.publish_remote(source, object_store.uri("root", "modules"))
+    assert modules.publish(source, tmp_path / "store").relative_to(tmp_path / "store").as_posix() == "/".join(
+        uri.split("/")[-2:]
+    ), "the folder has the name that a local one has"
+    assert modules.publish_remote(source, object_store.uri("root", "modules")) == uri
+    module = modules.load(uri)
+    assert module.value == 42
+    assert module.__file__ is not None
+    copies = sorted(path.name for path in Path(module.__file__).parent.iterdir() if path.name != "__pycache__")
+    assert copies == ["pack_b", source.name, "sibling_b.py"]
+    assert modules.load(uri) is module
+
+
+def test_a_module_that_is_not_in_the_store(object_store: ObjectStore) -> None:
+    with pytest.raises(ModuleError, match=rf"module_file: {object_store.scheme}://.*/none.py does not exist"):
+        modules.load(object_store.uri("modules", "none.py"))

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from penstock.components import stores
 from penstock.components.errors import ConfigError, ModuleError
-from penstock.pipelines import publishing
+from penstock.pipelines import compile, publishing, targets
 from penstock.pipelines.config import Config
+from tests.servers.object_stores import ObjectStore
 
 Load = Callable[..., Config]
 
@@ -91,3 +93,32 @@ def test_hyperparameters_have_to_be_json(load: Load, project: Path) -> None:
 def test_check_writes_nothing(load: Load, project: Path) -> None:
     publishing.check(load())
     assert not (project / "runs").exists()
+
+
+def test_a_pipeline_root_in_an_object_store_is_published_to(
+    load: Load, project: Path, object_store: ObjectStore
+) -> None:
+    (project / "my.pbtxt").write_text('feature { name: "a" type: INT }\n')
+    (project / "best.json").write_text('{"rate": 0.1}')
+    root = object_store.uri("runs", "small")
+    settings = [f"pipeline_root={root}", "schema.file=my.pbtxt", "training.hyperparameters=best.json"]
+    published = publishing.publish(load(settings))
+    assert publishing.publish(load(settings)) == published
+    folder = published.module_file.removesuffix("/module.py")
+    assert published.sources == {folder: str(project)}
+    with stores.open_store(root) as store:
+        assert store.read(published.module_file) == (project / "module.py").read_bytes()
+        assert store.read(published.schema_file) == (project / "my.pbtxt").read_bytes()
+        assert store.read(f"{published.hyperparameters}/best_hyperparameters.txt") == b'{"rate": 0.1}'
+        assert all(name.startswith(("modules/", "files/")) for name in store.files(root))
+    assert not (project / "runs").exists()
+
+
+def test_a_run_on_this_machine_needs_a_local_pipeline_root(load: Load, project: Path) -> None:
+    with pytest.raises(ConfigError, match=r"pipeline_root: expected a local folder .* received 'gs://bucket/runs'"):
+        compile.compile_for_run(load(["pipeline_root=gs://bucket/runs"]), targets.LOCAL)
+
+
+def test_the_module_file_of_a_configuration_is_local(load: Load, project: Path) -> None:
+    with pytest.raises(ConfigError, match=r"module_file: expected a local file, .* received 'gs://bucket/module.py'"):
+        publishing.check(load(["module_file=gs://bucket/module.py"]))

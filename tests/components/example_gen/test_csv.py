@@ -13,6 +13,7 @@ import tensorflow as tf
 from penstock.components.errors import DataError
 from penstock.components.example_gen import sources
 from penstock.components.example_gen.spans import resolve
+from tests.servers.object_stores import ObjectStore
 
 Folder = Callable[[dict[str, str | bytes]], Path]
 Generate = Callable[..., Any]
@@ -232,3 +233,24 @@ def test_nan_is_no_second_value_of_a_label(generate: Generate, folder: Folder) -
     rows = "".join(f"{number},{('1.5', 'nan')[number % 2]}\n" for number in range(400))
     with pytest.raises(DataError, match=r"label 'y': every row but those without one has the value 1\.5"):
         generate(folder({"a.csv": "x,y\n" + rows}), label="y")
+
+
+def test_files_in_an_object_store_become_the_same_examples(
+    generate: Generate, taxi_csv: Path, folder: Folder, object_store: ObjectStore
+) -> None:
+    """Spans of real trips, plain and gzip, read by workers: the bytes are those of the same files in a folder."""
+    header, *rows = taxi_csv.read_bytes().splitlines(keepends=True)
+    files: dict[str, str | bytes] = {
+        "span-1/trips.csv": header + rows[0],
+        "span-2/a.csv": header + b"".join(rows[:4000]),
+        "span-2/b.csv.gz": gzip.compress(header + b"".join(rows[4000:5000])),
+    }
+    pattern = json.dumps({"splits": [{"name": "all", "pattern": "span-{SPAN}/*"}]})
+    local = generate(folder(files), pattern, output_config=by_hash(train=2, eval=1), engine="local:2")
+    uri = object_store.write(files, "data")
+    there = generate(uri, pattern, output_config=by_hash(train=2, eval=1), engine="local:2")
+    assert there.content() == local.content()
+    assert (there.metadata["span"], there.metadata["num_examples"]) == (2, local.metadata["num_examples"])
+    object_store.write({"span-3/bad.csv": b"a,b\n1,2\n1,2,3\n"}, "data")
+    with pytest.raises(DataError, match=rf"{uri}/span-3/bad.csv, line 3: expected 2 cells"):
+        generate(uri, pattern)

@@ -9,6 +9,7 @@ import pytest
 
 from penstock.components.errors import ConfigError, DataError
 from penstock.components.example_gen import spans
+from tests.servers.object_stores import ObjectStore
 
 Folder = Callable[[dict[str, str | bytes]], Path]
 
@@ -124,12 +125,14 @@ def test_the_fingerprint_is_of_names_and_contents(folder: Folder) -> None:
 
 def test_marks_and_hidden_files_are_no_data(folder: Folder) -> None:
     root = folder({"part-0.csv": "a\n1\n", "_SUCCESS": "", ".part-0.csv.crc": "x", "sub/other.csv": "b\n"})
-    assert spans.list_files(str(root), spans.configs.DEFAULT_INPUT) == {"single_split": [root / "part-0.csv"]}
+    with spans.local_files(str(root), spans.configs.DEFAULT_INPUT) as found:
+        assert found == {"single_split": [root / "part-0.csv"]}
 
 
 def test_one_file_may_be_the_input(folder: Folder) -> None:
     root = folder({"a [1].csv": "a\n1\n", "b.csv": "b\n"})
-    found = spans.list_files(str(root / "a [1].csv"), spans.configs.DEFAULT_INPUT)
+    with spans.local_files(str(root / "a [1].csv"), spans.configs.DEFAULT_INPUT) as files:
+        found = files
     assert found == {"single_split": [root / "a [1].csv"]}
 
 
@@ -158,3 +161,46 @@ def test_the_resolver_imports_nothing_heavy() -> None:
         "print([m for m in ('pyarrow', 'numpy', 'tensorflow', 'apache_beam') if m in sys.modules])"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_an_object_store_is_searched_as_a_folder_is(folder: Folder, object_store: ObjectStore) -> None:
+    """The same names, in a folder and in a store: every pattern finds the same in both."""
+    names = [f"span-{span}/v{version}/data.csv" for span, version in [(1, 1), (2, 1), (2, 10), (10, 3)]]
+    names += ["span-x/v1/data.csv", "span-10/v3/_SUCCESS", "span-10/v3/.data.crc", ".hidden/a.csv", "a [1].csv"]
+    files: dict[str, str | bytes] = dict.fromkeys([*names, "span-10/v3/deep/b.csv", "_marked.csv", "x.csv"], "a\n1\n")
+    root, uri = folder(files), object_store.write(files, "data")
+    two = json.dumps({"rolling_range": {"num_spans": 9}})
+    for pattern in ("*", "x.csv", "?.csv", "[!ab]*.csv", "**/*.csv", "**", "span-10/**", "*/v3/*", ".hidden/*", "_*"):
+        found = []
+        for base in (str(root), uri):
+            with spans.local_files(base, spans.configs.input_splits(config(all=pattern))) as read:
+                found.append([(path.name, path.read_text()) for path in read["all"]])
+        assert found[0] == found[1], pattern
+    for pattern, range_config in (("span-{SPAN}/v{VERSION}/*", ""), ("span-{SPAN}/v{VERSION}/*.csv", two)):
+        local = spans.resolve(input_base=str(root), input_config=config(all=pattern), range_config=range_config)
+        there = spans.resolve(input_base=uri, input_config=config(all=pattern), range_config=range_config)
+        assert (there.resolved_input, there.span, there.version) == (local.resolved_input, local.span, local.version)
+        assert there.span == 10
+    with spans.local_files(f"{uri}/a [1].csv", spans.configs.DEFAULT_INPUT) as read:
+        assert [path.name for path in read["single_split"]] == ["a [1].csv"]
+
+
+def test_the_fingerprint_of_objects_follows_their_contents(object_store: ObjectStore) -> None:
+    def fingerprint() -> str:
+        return spans.resolve(input_base=uri, input_config=config(all="*.csv")).fingerprint
+
+    uri = object_store.write({"a.csv": "a\n1\n", "b.csv": "a\n2\n"}, "data")
+    first = fingerprint()
+    assert first.startswith("split:all,num_files:2,total_bytes:8,checksums:")
+    object_store.write({"a.csv": "a\n1\n", "notes.txt": "no data"}, "data")
+    assert fingerprint() == first, "the same contents, written again"
+    object_store.write({"a.csv": "a\n3\n"}, "data")
+    assert fingerprint() != first
+
+
+def test_nothing_in_the_store_matches(object_store: ObjectStore) -> None:
+    uri = object_store.write({"a.txt": "x", "deep/b.txt": "x"}, "data")
+    with pytest.raises(DataError, match=rf"no file matches '\*.csv' in {uri}: it holds a.txt, deep/"):
+        spans.resolve(input_base=uri, input_config=config(all="*.csv"))
+    with pytest.raises(DataError, match=r"no file matches 'span-\{SPAN\}/\*' in .*/none: it is empty"):
+        spans.resolve(input_base=object_store.uri("none"), input_config=config(all="span-{SPAN}/*"))

@@ -13,6 +13,7 @@ from kfp import dsl, local
 from penstock.components.artifacts import Model, ModelBlessing
 from penstock.components.errors import ConfigError, ModelError
 from penstock.components.latest_blessed_model import executor, latest_blessed_model
+from tests.servers.object_stores import ObjectStore
 
 Run = Callable[..., Path]
 
@@ -148,6 +149,29 @@ def test_a_model_in_a_bucket_that_is_not_mounted_is_passed_over(
     run("taxi-2", 2, model="hdfs://cluster/model")
     assert search(candidate, root) == str(older)
     assert "hdfs://cluster/model" in caplog.text
+
+
+def test_runs_in_an_object_store(
+    run: Run, candidate: Path, root: Path, object_store: ObjectStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The tree of local runs, copied there: the newest other model is found, whether sizes or contents differ."""
+    store_root = object_store.uri("runs", "taxi")
+    for name, day, content in (("taxi-1", 1, "other"), ("taxi-2", 2, "different"), ("taxi-3", 3, "candidate")):
+        run(name, day, content=content, model=f"{store_root}/{name}/trainer/model")
+    run("taxi-4", 4, model=f"{store_root}/gone")
+    run("taxi-5", 9, blessed=False)
+    with pytest.raises(ConfigError, match="expected an existing folder, received"):
+        executor.run(candidate=str(candidate), pipeline_root=store_root)
+    files = [path for path in root.rglob("*") if path.is_file()]
+    object_store.write({path.relative_to(root).as_posix(): path.read_bytes() for path in files}, "runs", "taxi")
+    caplog.clear()
+    found = executor.run(candidate=str(candidate), pipeline_root=store_root)
+    assert found.uri == f"{store_root}/taxi-2/trainer/model", "as long as the candidate, but another content"
+    assert f"no SavedModel at {store_root}/gone/Format-Serving" in caplog.text
+    object_store.write({"taxi-2/evaluator/validation/validation.json": "{not json"}, "runs", "taxi")
+    found = executor.run(candidate=str(candidate), pipeline_root=store_root)
+    assert found.uri == f"{store_root}/taxi-1/trainer/model"
+    assert f"passed over {store_root}/taxi-2/evaluator/validation/validation.json" in caplog.text
 
 
 def test_wrong_arguments(candidate: Path, root: Path, tmp_path: Path) -> None:

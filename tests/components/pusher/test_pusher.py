@@ -17,9 +17,11 @@ import pytest
 import tensorflow as tf
 from kfp import dsl, local
 
+from penstock.components import stores
 from penstock.components.artifacts import InfraBlessing, Model, ModelBlessing
 from penstock.components.errors import ConfigError, ModelError, UserError
 from penstock.components.pusher import executor, filesystem, pusher
+from tests.servers.object_stores import ObjectStore
 
 Push = Callable[..., dict[str, Any]]
 
@@ -422,3 +424,20 @@ def test_the_component(models: list[Path], base: Path, tmp_path: Path, blessing:
     assert load(Path(pushed.path)) == load(Path(pushed.metadata["pushed_destination"])) == 2.0
     again = push_anyway(folder=str(models[2]), destination=destination).output
     assert again.metadata == pushed.metadata
+
+
+def test_pushes_to_an_object_store(push: Push, models: list[Path], object_store: ObjectStore) -> None:
+    """Versions go up, the same model is not written again, what a killed push left is no version."""
+    base = object_store.uri("serving", "taxi")
+    destination = json.dumps({"filesystem": {"base_directory": f"{base}/"}})
+    first = push(models[0], push_destination=destination)
+    assert first["pushed_destination"] == f"{base}/{first['pushed_version']}"
+    assert push(models[0], push_destination=destination) == first
+    assert push(models[2], push_destination=destination) == first, "another fingerprint is no other model"
+    left = str(int(first["pushed_version"]) + 5)
+    object_store.write({f"{left}/variables/variables.index": "half"}, "serving", "taxi")
+    assert push(models[0], push_destination=destination) == first
+    second = push(models[1], push_destination=destination)
+    assert int(second["pushed_version"]) > int(left)
+    with stores.fetched(second["pushed_destination"]) as version:
+        assert load(version) == 3.0

@@ -15,6 +15,7 @@ from penstock.components import artifacts
 from penstock.components.errors import ConfigError, DataError, SchemaError
 from penstock.components.schema_gen import executor, import_executor
 from penstock.components.statistics_gen import executor as statistics_gen
+from tests.servers.object_stores import ObjectStore
 
 WriteExamples = Callable[..., Path]
 
@@ -130,3 +131,11 @@ def test_schema_files_that_are_wrong(tmp_path: Path, text: str | None, message: 
         import_executor.run(schema=str(tmp_path / "out"), schema_file=str(path))
     assert str(path) in raised.value.message
     assert not (tmp_path / "out").exists()
+
+
+def test_import_from_an_object_store(tmp_path: Path, object_store: ObjectStore) -> None:
+    root = object_store.write({"good.pbtxt": 'feature { name: "a" type: INT }\n', "bad.pbtxt": "feature {"}, "schemas")
+    import_executor.run(schema=str(tmp_path / "imported"), schema_file=f"{root}/good.pbtxt")
+    assert artifacts.Schema(tmp_path / "imported").path.read_text() == 'feature { name: "a" type: INT }\n'
+    with pytest.raises(SchemaError, match=rf"schema file {root}/bad.pbtxt: expected a Schema in protobuf's text form"):
+        import_executor.run(schema=str(tmp_path / "out"), schema_file=f"{root}/bad.pbtxt")

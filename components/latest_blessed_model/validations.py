@@ -1,0 +1,25 @@
+"""What the Evaluator writes beside a blessing: which model it was, and when."""
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+
+@dataclass(frozen=True, order=True)
+class Blessed:
+    """A model that an Evaluator blessed, by the time of it; the URI decides between equal times."""
+
+    created: datetime
+    uri: str
+
+
+def parse(text: bytes) -> Blessed:
+    """Reads `{"blessed": true, "model": <uri>, "created": <ISO time>}`; a ValueError says what is wrong with it."""
+    content = json.loads(text)
+    if not isinstance(content, dict) or content.get("blessed") is not True:
+        raise ValueError('expected "blessed": true, as the mark BLESSED says')
+    uri, created = content.get("model"), content.get("created")
+    if not isinstance(uri, str) or not uri or not isinstance(created, str):
+        raise ValueError('expected "model", a URI, and "created", a time')
+    time = datetime.fromisoformat(created)
+    return Blessed(time if time.tzinfo else time.replace(tzinfo=UTC), uri)
