@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, PositiveInt, model_validator
 
 from penstock.pipelines import config_file
-from penstock.pipelines.deployment import ByComponent, Kubeflow, Kubernetes, Resources
+from penstock.pipelines.deployment import ByComponent, Kubeflow, Kubernetes, Resources, Vertex
 from penstock.pipelines.evaluation import Evaluation
 from penstock.pipelines.section import AnyPath, ExistingFile, ExistingPath, Section, is_remote
 
@@ -278,6 +278,7 @@ class Config(Section):
         default=None, description="What only Kubeflow knows of the components' pods, by component."
     )
     kubeflow: Kubeflow = Field(default=Kubeflow(), description="The Kubeflow Pipelines server that runs are sent to.")
+    vertex: Vertex = Field(default=Vertex(), description="The project on Vertex AI that runs are sent to.")
     pipeline_root: AnyPath = Field(description="The folder of all runs. By default runs/<name> beside this file.")
 
     @model_validator(mode="after")

@@ -7,6 +7,7 @@ kubernetes:                            # Kubeflow only
   trainer: {node_selector: {pool: gpu}, tolerations: [{key: nvidia.com/gpu, operator: Exists}]}
 
 kubeflow: {host: https://kubeflow.example.com/pipeline, namespace: team, token_env: KFP_TOKEN}   # the server
+vertex: {project: my-project, location: europe-west4, service_account: runs@my-project.iam.gserviceaccount.com}
 
 `default` is for every component; what a component's own entry sets replaces it there, key by key.
 """
@@ -21,6 +22,8 @@ from penstock.pipelines.section import AnyPath, Section
 AcceleratorType = Literal["T4", "P4", "P100", "V100", "L4", "A100", "A100_80GB", "H100", "H200", "B200"]
 _Quantity = Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)?([EPTGMK]i?)?$")]
 _KubernetesName = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$")]
+_LabelKey = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,62}$")]
+_LabelValue = Annotated[str, Field(pattern=r"^[a-z0-9_-]{0,63}$")]
 _Mount = Annotated[str, Field(pattern=r"^/")]
 
 
@@ -130,6 +133,49 @@ class Kubeflow(Section):
         if len(given) > 1:
             raise ValueError(f"expected one way to sign in, received {', '.join(given)}")
         return self
+
+
+class Vertex(Section):
+    """The project on Vertex AI that `penstock submit --target vertex` talks to. Secrets are never written here."""
+
+    project: str | None = Field(
+        default=None,
+        min_length=1,
+        description="The Google Cloud project, by default the variable GOOGLE_CLOUD_PROJECT.",
+    )
+    location: str = Field(default="us-central1", pattern=r"^[a-z0-9-]+$", description="The region that runs are in.")
+    pipeline_root: str | None = Field(
+        default=None,
+        pattern=r"^gs://[^/\s]+",
+        description="Where Vertex AI puts what tasks write, gs://BUCKET/FOLDER, by default the pipeline's pipeline_root.",
+    )
+    service_account: str | None = Field(
+        default=None, description="The account that tasks run as, by default Compute Engine's."
+    )
+    network: str | None = Field(
+        default=None,
+        pattern=r"^projects/[^/]+/global/networks/[^/]+$",
+        description="The peered network of the tasks, projects/NUMBER/global/networks/NAME.",
+    )
+    encryption_spec_key_name: str | None = Field(
+        default=None,
+        pattern=r"^projects/[^/]+/locations/[^/]+/keyRings/[^/]+/cryptoKeys/[^/]+$",
+        description="Your own key (CMEK): projects/NAME/locations/REGION/keyRings/RING/cryptoKeys/KEY.",
+    )
+    labels: dict[_LabelKey, _LabelValue] = Field(default={}, description="Labels of every run.")
+    failure_policy: Literal["slow", "fast"] = Field(
+        default="slow", description="After a task has failed: slow goes on with what does not need it, fast does not."
+    )
+    credentials_file: AnyPath | None = Field(
+        default=None, description="The credentials' file, by default Google's application default credentials."
+    )
+    api_endpoint: str | None = Field(
+        default=None,
+        pattern=r"^(https?://)?[^/\s]+$",
+        description="Another address of the API, by default PENSTOCK_VERTEX_ENDPOINT, else the region's. http:// is for "
+        "emulators: no credentials are sent there.",
+    )
+    timeout: int = Field(default=60, ge=1, description="How many seconds the API has to answer a request.")
 
 
 class ByComponent[Settings: Section](Section):
