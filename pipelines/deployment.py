@@ -147,7 +147,7 @@ class Vertex(Section):
     pipeline_root: str | None = Field(
         default=None,
         pattern=r"^gs://[^/\s]+",
-        description="Where Vertex AI puts what tasks write, gs://BUCKET/FOLDER, by default the pipeline's pipeline_root.",
+        description="Where tasks' outputs go, gs://BUCKET/FOLDER, by default the pipeline's own pipeline_root.",
     )
     service_account: str | None = Field(
         default=None, description="The account that tasks run as, by default Compute Engine's."
@@ -172,8 +172,8 @@ class Vertex(Section):
     api_endpoint: str | None = Field(
         default=None,
         pattern=r"^(https?://)?[^/\s]+$",
-        description="Another address of the API, by default PENSTOCK_VERTEX_ENDPOINT, else the region's. http:// is for "
-        "emulators: no credentials are sent there.",
+        description="Another address of the API, by default PENSTOCK_VERTEX_ENDPOINT, else the region's. To http://, "
+        "which is for emulators, no credentials are sent.",
     )
     timeout: int = Field(default=60, ge=1, description="How many seconds the API has to answer a request.")
 

@@ -203,7 +203,7 @@ class VertexService:
         request = {"parent": self._server.parent, "filter": " AND ".join(conditions)}
         found: list[Any] = []
         while True:
-            page = self._server.repeat(self._server.schedules.list_schedules, request=request)._response
+            page = self._server.repeat(self._server.schedules.list_schedules, request=request)
             found += [one for one in page.schedules if name in (None, one.display_name)]
             if not page.next_page_token:
                 return sorted(found, key=lambda one: (one.display_name, one.name))

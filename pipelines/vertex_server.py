@@ -101,8 +101,8 @@ class Server:
 
     def _unsigned(self, told: str) -> ServerError:
         return ServerError(
-            f"{self.host} wants a sign-in ({' '.join(told.split())[:240]}): run `gcloud auth application-default login`, "
-            "or name a file in vertex.credentials_file"
+            f"{self.host} wants a sign-in ({' '.join(told.split())[:240]}): run `gcloud auth application-default "
+            "login`, or name a file in vertex.credentials_file"
         )
 
     def _failure(self, error: Exception) -> ServerError | Unanswered:
