@@ -113,7 +113,7 @@ class Remote:
 def server_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Adds --target, the options that name a server, and --set; the command gets a `Remote` for them and CONFIG."""
 
-    @click.option("--target", default="kubeflow", show_default=True, help="Where the pipeline is to run: kubeflow or vertex.")
+    @click.option("--target", default="kubeflow", show_default=True, help="Where it is to run: kubeflow or vertex.")
     @click.option("--project", metavar="NAME", help="Vertex AI's project: vertex.project.")
     @click.option("--location", metavar="REGION", help="Vertex AI's region: vertex.location.")
     @click.option("--host", metavar="URL", help="The server: kubeflow.host.")
