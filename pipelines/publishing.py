@@ -32,6 +32,7 @@ class Published:
 
 def publish(config: Config) -> Published:
     """Publishes the module and the files under the pipeline root. Says at once if the module lacks its functions."""
+    _require_writable(config)
     root = Path(config.pipeline_root)
     module_file, defined, sources = _module(config, root)
     schema_file = config.schema_.file or ""
@@ -50,6 +51,22 @@ def publish(config: Config) -> Published:
         hyperparameters=hyperparameters,
         sources=sources,
     )
+
+
+def _require_writable(config: Config) -> None:
+    """Refuses files of this machine where the pipeline root is in a bucket: Path would take its URI for a folder."""
+    hyperparameters = config.training and config.training.hyperparameters
+    own = {
+        "module_file": config.module_file,
+        "schema.file": config.schema_.file,
+        "training.hyperparameters": hyperparameters,
+    }
+    local = [key for key, path in own.items() if path and not is_remote(path)]
+    if is_remote(config.pipeline_root) and local:
+        raise ConfigError(
+            f"pipeline_root {config.pipeline_root}: {', '.join(local)} would be copied there, and buckets are not "
+            "written from here: put it in the image (module_path) or in the bucket, or use a mounted folder as pipeline_root"
+        )
 
 
 def check(config: Config) -> None:

@@ -103,6 +103,17 @@ def test_a_configuration_is_compiled_for_vertex(
     assert "/locations/europe-west4/" in next(iter(server.stored["pipelineJobs"]))
 
 
+def test_a_module_file_is_not_published_into_a_folder_named_like_a_bucket(
+    server: VertexAI, penstock: Run, load: Callable[..., object], project: Path, tmp_path: Path
+) -> None:
+    load()
+    code, _, err = penstock("submit", project, "--set", "pipeline_root=gs://bucket/runs")
+    assert code == 2
+    assert "module_file would be copied there, and buckets are not written from here" in err
+    assert not (tmp_path / "gs:").exists()
+    assert server.requests == []
+
+
 def test_a_second_document_belongs_to_kubeflow(penstock: Run, compiled: Path, tmp_path: Path, server: VertexAI) -> None:
     both = tmp_path / "both.yaml"
     both.write_text(compiled.read_text() + "\n---\nplatforms: {kubernetes: {deploymentSpec: {}}}\n")
