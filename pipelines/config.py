@@ -14,7 +14,7 @@ from pydantic import Field, field_validator, model_validator
 
 from penstock.components import csv_format
 from penstock.pipelines import config_file
-from penstock.pipelines.deployment import ByComponent, Kubeflow, Kubernetes, Resources
+from penstock.pipelines.deployment import ByComponent, Kubeflow, Kubernetes, Resources, Vertex
 from penstock.pipelines.evaluation import Evaluation
 from penstock.pipelines.section import (
     NO_BOOL,
@@ -309,6 +309,7 @@ class Config(Section):
         default=None, description="What only Kubeflow knows of the components' pods, by component."
     )
     kubeflow: Kubeflow = Field(default=Kubeflow(), description="The Kubeflow Pipelines server that runs are sent to.")
+    vertex: Vertex = Field(default=Vertex(), description="The project on Vertex AI that runs are sent to.")
     pipeline_root: AnyPath = Field(description="The folder of all runs. By default runs/<name> beside this file.")
 
     @model_validator(mode="after")

@@ -7,6 +7,7 @@ kubernetes:                            # Kubeflow only
   trainer: {node_selector: {pool: gpu}, tolerations: [{key: nvidia.com/gpu, operator: Exists}]}
 
 kubeflow: {host: https://kubeflow.example.com/pipeline, namespace: team, token_env: KFP_TOKEN}   # the server
+vertex: {project: my-project, location: europe-west4, service_account: runs@my-project.iam.gserviceaccount.com}
 
 `default` is for every component; what a component's own entry sets replaces it there, key by key.
 """
@@ -29,7 +30,22 @@ _KubernetesName = Annotated[
     ),
 ]
 _Host = Annotated[str, matching(r"^https?://[^/\s]+", "an address that begins with http:// or https://")]
+_Region = Annotated[str, matching(r"^[a-z0-9-]+$", "a region, such as europe-west4")]
+_Bucket = Annotated[str, matching(r"^gs://[^/\s]+", "gs://BUCKET/FOLDER")]
+_Network = Annotated[str, matching(r"^projects/[^/]+/global/networks/[^/]+$", "projects/NUMBER/global/networks/NAME")]
+_Key = Annotated[
+    str,
+    matching(
+        r"^projects/[^/]+/locations/[^/]+/keyRings/[^/]+/cryptoKeys/[^/]+$",
+        "projects/NAME/locations/REGION/keyRings/RING/cryptoKeys/KEY",
+    ),
+]
+_Endpoint = Annotated[str, matching(r"^(https?://)?[^/\s]+$", "a host, with http:// before it or without")]
 _Mount = Annotated[str, matching(r"^/", "an absolute path, such as /data")]
+_LabelKey = Annotated[
+    str, matching(r"^[a-z][a-z0-9_-]{0,62}$", "small letters, digits, _ and -, a letter first, 63 at most")
+]
+_LabelValue = Annotated[str, matching(r"^[a-z0-9_-]{0,63}$", "small letters, digits, _ and -, 63 at most")]
 
 
 class Accelerator(Section):
@@ -137,6 +153,45 @@ class Kubeflow(Section):
         if len(given) > 1:
             raise ValueError(f"expected one way to sign in, received {', '.join(given)}")
         return self
+
+
+class Vertex(Section):
+    """The project on Vertex AI that `penstock submit --target vertex` talks to. Secrets are never written here."""
+
+    project: str | None = Field(
+        default=None,
+        min_length=1,
+        description="The Google Cloud project, by default the variable GOOGLE_CLOUD_PROJECT.",
+    )
+    location: _Region = Field(default="us-central1", description="The region that runs are in.")
+    pipeline_root: _Bucket | None = Field(
+        default=None,
+        description="Where tasks' outputs go, gs://BUCKET/FOLDER, by default the pipeline's own pipeline_root.",
+    )
+    service_account: str | None = Field(
+        default=None, description="The account that tasks run as, by default Compute Engine's."
+    )
+    network: _Network | None = Field(
+        default=None,
+        description="The peered network of the tasks, projects/NUMBER/global/networks/NAME.",
+    )
+    encryption_spec_key_name: _Key | None = Field(
+        default=None,
+        description="Your own key (CMEK): projects/NAME/locations/REGION/keyRings/RING/cryptoKeys/KEY.",
+    )
+    labels: dict[_LabelKey, _LabelValue] = Field(default={}, description="Labels of every run.")
+    failure_policy: Literal["slow", "fast"] = Field(
+        default="slow", description="After a task has failed: slow goes on with what does not need it, fast does not."
+    )
+    credentials_file: AnyPath | None = Field(
+        default=None, description="The credentials' file, by default Google's application default credentials."
+    )
+    api_endpoint: _Endpoint | None = Field(
+        default=None,
+        description="Another address of the API, by default PENSTOCK_VERTEX_ENDPOINT, else the region's. To http://, "
+        "which is for emulators, no credentials are sent.",
+    )
+    timeout: PositiveWhole = Field(default=60, description="How many seconds the API has to answer a request.")
 
 
 class ByComponent[Settings: Section](Section):

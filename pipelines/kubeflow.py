@@ -33,7 +33,7 @@ def submit(server: Server, submission: Submission, *, name: str, experiment: str
         pipeline_spec=_body(submission),
         runtime_config=kfp_server_api.V2beta1RuntimeConfig(parameters=dict(submission.parameters)),
     )
-    run = _make_once(
+    run = make_once(
         lambda: server.request(server.runs.run_service_create_run, run=body),
         lambda: _run_named(server, name, experiment_id),
         f"{server.host}: it is not known whether the run {name} was started: look for it there, or submit again with "
@@ -80,7 +80,7 @@ def ensure_experiment(server: Server, name: str, namespace: str | None) -> str:
                     return made
                 raise
 
-        found = _make_once(
+        found = make_once(
             make,
             lambda: _experiment_named(server, name, namespace),
             f"{server.host}: it is not known whether the experiment {name} was made: submit again",
@@ -117,7 +117,7 @@ def schedule(
         runtime_config=kfp_server_api.V2beta1RuntimeConfig(parameters=dict(submission.parameters)),
     )
     service = server.recurring_runs
-    made = _make_once(
+    made = make_once(
         lambda: server.request(service.recurring_run_service_create_recurring_run, recurring_run=body),
         lambda: next((one for one in schedules(server, namespace, name) if one.recurring_run_id not in known), None),
         f"{server.host}: it is not known whether the schedule {name} was made: see `penstock schedule list`",
@@ -177,7 +177,7 @@ def _identity(server: Server, given: str | None) -> str:
     return given
 
 
-def _make_once(make: Callable[[], Any], find: Callable[[], Any], unknown: str) -> Any:
+def make_once(make: Callable[[], Any], find: Callable[[], Any], unknown: str) -> Any:
     """Makes something that `find` finds by its name; it is made again only where it is known to be missing.
 
     After a timeout it is not made again at all: the server may still be at it.

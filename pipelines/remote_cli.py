@@ -12,8 +12,7 @@ from penstock.components.errors import ConfigError
 from penstock.pipelines import options
 
 if TYPE_CHECKING:
-    from penstock.pipelines.deployment import Kubeflow
-    from penstock.pipelines.kubeflow_server import Server
+    from penstock.pipelines.service import Service
     from penstock.pipelines.submission import Submission
 
 file_argument = click.argument(
@@ -23,6 +22,10 @@ param_option = click.option(
     "--param", "params", multiple=True, metavar="KEY=VALUE", help="A parameter of the pipeline. May be repeated."
 )
 cache_option = click.option("--no-cache", is_flag=True, help="Runs every task, also those that are in the cache.")
+
+
+# The options that stand for keys of a target's section.
+_OPTIONS = {"kubeflow": ("host", "namespace", "experiment"), "vertex": ("project", "location")}
 
 
 @dataclass(frozen=True)
@@ -36,53 +39,83 @@ class Remote:
     experiment: str | None
     data: str | None = None
     label: str | None = None
+    target: str = "kubeflow"
+    project: str | None = None
+    location: str | None = None
 
     @property
     def flags(self) -> list[tuple[str, str, str]]:
         """The keys that the options stand for, their values, and the options."""
-        given = {"host": self.host, "namespace": self.namespace, "experiment": self.experiment}
-        return [(f"kubeflow.{key}", value, f"--{key}") for key, value in given.items() if value is not None]
+        given = [
+            (f"{target}.{key}", getattr(self, key), f"--{key}")
+            for target, keys in _OPTIONS.items()
+            for key in keys
+            if getattr(self, key) is not None
+        ]
+        for key, _, option in given:
+            if not key.startswith(f"{self.target}."):
+                raise ConfigError(f"{option}: this is an option of target {key.partition('.')[0]}, not {self.target}")
+        return given
 
-    def settings(self) -> "Kubeflow":
+    def service(self) -> "Service":
+        """Connects to the server that the configuration names."""
+        from penstock.pipelines.service import service_class
+
+        return service_class(self.target)(self._settings())
+
+    def _settings(self) -> Any:
         """Reads the configuration's section, or without a configuration what the options alone say."""
         file = options.config_file(self.config)
         if file.is_file() or str(self.config) != options.DEFAULT_CONFIG:
-            return options.load(self.config, self.assignments, self.data, self.label, self.flags).kubeflow
+            loaded = options.load(self.config, self.assignments, self.data, self.label, self.flags)
+            return getattr(loaded, self.target)
         return self._settings_alone()
 
-    def submission(self, params: Sequence[str], no_cache: bool) -> tuple["Kubeflow", "Submission"]:
-        """Compiles the configuration for Kubeflow, or reads the compiled pipeline that was given in its place."""
+    def submission(self, params: Sequence[str], no_cache: bool) -> tuple["Service", "Submission"]:
+        """Compiles the configuration for the target, or reads the compiled pipeline that was given in its place."""
         from penstock.pipelines import submission
+        from penstock.pipelines.service import service_class
 
+        kind = service_class(self.target)
         if submission.is_compiled(self.config):
-            return self._settings_alone(), submission.read(self.config, params, no_cache)
+            return self._checked(kind(self._settings_alone()), submission.read(self.config, params, no_cache))
         import tempfile
 
         loaded = options.load(self.config, self.assignments, self.data, self.label, self.flags)
         from penstock.pipelines import compile, targets
 
         with tempfile.TemporaryDirectory() as folder:
-            compiled = compile.compile_config(loaded, targets.KUBEFLOW, Path(folder) / "pipeline.yaml")
-            return loaded.kubeflow, submission.read(compiled.path, params, no_cache)
+            compiled = compile.compile_config(loaded, targets.named(self.target), Path(folder) / "pipeline.yaml")
+            read = submission.read(compiled.path, params, no_cache)
+        return self._checked(kind(getattr(loaded, self.target)), read)
 
-    def _settings_alone(self) -> "Kubeflow":
+    def _checked(self, service: "Service", submission: "Submission") -> tuple["Service", "Submission"]:
+        service.check(submission)
+        _warn_of_local_paths(service, submission)
+        return service, submission
+
+    def _settings_alone(self) -> Any:
         from penstock.pipelines import config_file
-        from penstock.pipelines.deployment import Kubeflow
+        from penstock.pipelines.deployment import Kubeflow, Vertex
         from penstock.pipelines.section import Section
 
         class Alone(Section):
             kubeflow: Kubeflow = Kubeflow()
+            vertex: Vertex = Vertex()
 
         document = config_file.Document("the command line", {})
         config_file.override(document, self.assignments)
         for key, value, place in self.flags:
             config_file.assign(document, key.split("."), value, place)
-        return config_file.validate(document, Alone, Path.cwd()).kubeflow
+        return getattr(config_file.validate(document, Alone, Path.cwd()), self.target)
 
 
 def server_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Adds --host, --namespace and --set, and hands the command a `Remote` in place of them and CONFIG."""
+    """Adds --target, the options that name a server, and --set; the command gets a `Remote` for them and CONFIG."""
 
+    @click.option("--target", default="kubeflow", show_default=True, help="Where it is to run: kubeflow or vertex.")
+    @click.option("--project", metavar="NAME", help="Vertex AI's project: vertex.project.")
+    @click.option("--location", metavar="REGION", help="Vertex AI's region: vertex.location.")
     @click.option("--host", metavar="URL", help="The server: kubeflow.host.")
     @click.option("--namespace", metavar="NAME", help="The profile's namespace: kubeflow.namespace.")
     @options.set_option
@@ -90,14 +123,14 @@ def server_options(command: Callable[..., Any]) -> Callable[..., Any]:
     def wrapped(
         config: Path,
         assignments: Sequence[str],
-        host: str | None,
-        namespace: str | None,
         experiment: str | None = None,
         data: str | None = None,
         label: str | None = None,
         **rest: Any,
     ) -> Any:
-        return command(remote=Remote(config, assignments, host, namespace, experiment, data, label), **rest)
+        named = {key: rest.pop(key) for key in ("target", "host", "namespace", "project", "location")}
+        remote = Remote(config, assignments, experiment=experiment, data=data, label=label, **named)
+        return command(remote=remote, **rest)
 
     return wrapped
 
@@ -117,7 +150,6 @@ def pipeline_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 @click.command()
 @file_argument
-@click.option("--target", default="kubeflow", show_default=True, help="Where the pipeline is to run.")
 @click.option("--name", metavar="NAME", help="The run's name, by default the pipeline's with the time.")
 @click.option("--wait", is_flag=True, help="Follows the run to its end; exit code 1 if it fails.")
 @click.option(
@@ -129,32 +161,12 @@ def pipeline_options(command: Callable[..., Any]) -> Callable[..., Any]:
 )
 @pipeline_options
 @server_options
-def submit(
-    remote: Remote, target: str, name: str | None, wait: bool, interval: float, params: Sequence[str], no_cache: bool
-) -> int:
+def submit(remote: Remote, name: str | None, wait: bool, interval: float, params: Sequence[str], no_cache: bool) -> int:
     """Starts a run on a server. FILE is a compiled pipeline; a CONFIG is compiled first."""
-    from penstock.pipelines import targets
-
-    if targets.named(target) is not targets.KUBEFLOW:
-        raise ConfigError(f"--target {target}: expected kubeflow")
-    settings, submission = remote.submission(params, no_cache)
-    from penstock.pipelines import kubeflow, kubeflow_server
-    from penstock.pipelines.submission import unique_name
-
-    server = kubeflow_server.Server(settings)
-    _warn_of_local_paths(submission)
-    experiment = settings.experiment or submission.pipeline
-    if name:
-        kubeflow.require_new(server, name, experiment, settings.namespace)
-    run_id = kubeflow.submit(
-        server,
-        submission,
-        name=name or unique_name(submission.pipeline),
-        experiment=experiment,
-        namespace=settings.namespace,
-    )
-    click.echo(f"run   {run_id}\nlink  {kubeflow.run_link(server, run_id)}")
-    return _wait(server, run_id, interval) if wait else 0
+    service, submission = remote.submission(params, no_cache)
+    run_id = service.submit(submission, name)
+    click.echo(f"run   {run_id}\nlink  {service.link(run_id)}")
+    return _wait(service, run_id, interval) if wait else 0
 
 
 @click.command()
@@ -163,9 +175,7 @@ def submit(
 @server_options
 def cancel(remote: Remote, run_id: str) -> None:
     """Cancels a run on a server."""
-    from penstock.pipelines import kubeflow, kubeflow_server
-
-    kubeflow.cancel(kubeflow_server.Server(remote.settings()), run_id)
+    remote.service().cancel(run_id)
     click.echo(f"{run_id}: asked to stop")
 
 
@@ -176,7 +186,9 @@ def schedule() -> None:
 
 @schedule.command()
 @file_argument
-@click.option("--cron", metavar="FIELDS", help="When: second minute hour day month weekday, such as '0 0 6 * * *'.")
+@click.option(
+    "--cron", metavar="FIELDS", help="When: Kubeflow's six fields, such as '0 0 6 * * *', or Vertex AI's five."
+)
 @click.option("--every", type=click.IntRange(min=1), metavar="SECONDS", help="How often, in place of --cron.")
 @click.option("--name", metavar="NAME", help="The schedule's name, by default the pipeline's.")
 @click.option("--replace", is_flag=True, help="Replaces the schedule that has the name already.")
@@ -192,22 +204,12 @@ def create(
     no_cache: bool,
 ) -> None:
     """Makes a schedule. A run that is late is not made up for, and none starts while the last one runs."""
-    from penstock.pipelines import kubeflow, kubeflow_server
+    from penstock.pipelines.service import service_class
 
-    trigger = kubeflow.trigger(cron, every)
-    settings, submission = remote.submission(params, no_cache)
-    server = kubeflow_server.Server(settings)
-    _warn_of_local_paths(submission)
+    service_class(remote.target).check_trigger(cron, every)
+    service, submission = remote.submission(params, no_cache)
     name = name or submission.pipeline
-    schedule_id = kubeflow.schedule(
-        server,
-        submission,
-        name=name,
-        trigger=trigger,
-        experiment=settings.experiment or submission.pipeline,
-        namespace=settings.namespace,
-        replace=replace,
-    )
+    schedule_id = service.schedule(submission, name, cron, every, replace=replace)
     click.echo(f"schedule  {name}\nid        {schedule_id}")
 
 
@@ -216,15 +218,12 @@ def create(
 @server_options
 def list_schedules(remote: Remote) -> None:
     """Lists the schedules of the server, or of the namespace."""
-    from penstock.pipelines import kubeflow, kubeflow_server
-
-    settings = remote.settings()
-    server = kubeflow_server.Server(settings)
-    found = kubeflow.schedules(server, settings.namespace)
+    service = remote.service()
+    found = service.schedules()
     for one in found:
-        click.echo(f"{one.display_name:32} {(one.status or '').lower():9} {_when(one.trigger)}")
+        click.echo(f"{one.name:32} {one.status:9} {one.when}")
     if not found:
-        click.echo(f"no schedule on {server.host} yet: `penstock schedule create` makes one")
+        click.echo(f"no schedule on {service.place} yet: `penstock schedule create` makes one")
 
 
 @schedule.command()
@@ -233,7 +232,7 @@ def list_schedules(remote: Remote) -> None:
 @server_options
 def pause(remote: Remote, name: str) -> None:
     """Keeps a schedule from starting runs until it is resumed."""
-    _change(remote, name, "disable")
+    remote.service().change_schedule(name, "disable")
     click.echo(f"{name}: paused")
 
 
@@ -243,7 +242,7 @@ def pause(remote: Remote, name: str) -> None:
 @server_options
 def resume(remote: Remote, name: str) -> None:
     """Lets a paused schedule start runs again."""
-    _change(remote, name, "enable")
+    remote.service().change_schedule(name, "enable")
     click.echo(f"{name}: resumed")
 
 
@@ -253,24 +252,17 @@ def resume(remote: Remote, name: str) -> None:
 @server_options
 def delete(remote: Remote, name: str) -> None:
     """Deletes a schedule. The runs that it started stay."""
-    _change(remote, name, "delete")
+    remote.service().change_schedule(name, "delete")
     click.echo(f"{name}: deleted")
 
 
-def _change(remote: Remote, name: str, change: Any) -> None:
-    from penstock.pipelines import kubeflow, kubeflow_server
-
-    settings = remote.settings()
-    kubeflow.change_schedule(kubeflow_server.Server(settings), settings.namespace, name, change)
-
-
-def _wait(server: "Server", run_id: str, interval: float) -> int:
-    from penstock.pipelines import kubeflow, watching
+def _wait(service: "Service", run_id: str, interval: float) -> int:
+    from penstock.pipelines import watching
 
     try:
-        ended = watching.watch(lambda: kubeflow.snapshot(server, run_id), click.echo, interval=interval)
+        ended = watching.watch(lambda: service.snapshot(run_id), click.echo, interval=interval)
     except KeyboardInterrupt:
-        click.echo(f"\nthe run goes on; to cancel it: penstock cancel {run_id} --host {server.host}", err=True)
+        click.echo(f"\nthe run goes on; to cancel it: penstock cancel {run_id} {service.again()}", err=True)
         raise
     if ended.succeeded:
         click.echo(watching.outcome(ended))
@@ -279,25 +271,13 @@ def _wait(server: "Server", run_id: str, interval: float) -> int:
     return 1
 
 
-def _warn_of_local_paths(submission: "Submission") -> None:
+def _warn_of_local_paths(service: "Service", submission: "Submission") -> None:
     from penstock.pipelines.submission import places_of_this_machine
 
     found = places_of_this_machine(submission)
     if found:
         named = ", ".join(f"{name} ({value})" for name, value in found.items())
-        click.echo(
-            f"warning: {named}: the cluster does not see this machine's files: mount a volume there "
-            "(kubernetes.default.volumes), or give a place that both see",
-            err=True,
-        )
-
-
-def _when(trigger: Any) -> str:
-    if trigger and trigger.cron_schedule:
-        return f"cron {trigger.cron_schedule.cron}"
-    if trigger and trigger.periodic_schedule:
-        return f"every {trigger.periodic_schedule.interval_second} s"
-    return ""
+        click.echo(f"warning: {named}: {service.shared_places}", err=True)
 
 
 commands = (submit, cancel, schedule)

@@ -1,0 +1,77 @@
+"""Kubeflow Pipelines as the commands see it."""
+
+from typing import Any, ClassVar, Literal
+
+from penstock.pipelines import kubeflow
+from penstock.pipelines.deployment import Kubeflow
+from penstock.pipelines.kubeflow_server import Server
+from penstock.pipelines.service import Scheduled
+from penstock.pipelines.submission import Submission, unique_name
+from penstock.pipelines.watching import Snapshot
+
+
+class KubeflowService:
+    shared_places: ClassVar[str] = (
+        "the cluster does not see this machine's files: mount a volume there (kubernetes.default.volumes), or give a "
+        "place that both see"
+    )
+
+    def __init__(self, settings: Kubeflow) -> None:
+        self._settings = settings
+        self._server = Server(settings)
+        self.place = self._server.host
+
+    @staticmethod
+    def check_trigger(cron: str | None, every: int | None) -> None:
+        kubeflow.trigger(cron, every)
+
+    def check(self, submission: Submission) -> None:
+        """Kubeflow takes what the compiler makes."""
+
+    def submit(self, submission: Submission, name: str | None) -> str:
+        experiment, namespace = self._experiment(submission), self._settings.namespace
+        if name:
+            kubeflow.require_new(self._server, name, experiment, namespace)
+        name = name or unique_name(submission.pipeline)
+        return kubeflow.submit(self._server, submission, name=name, experiment=experiment, namespace=namespace)
+
+    def link(self, run_id: str) -> str:
+        return kubeflow.run_link(self._server, run_id)
+
+    def again(self) -> str:
+        return f"--host {self._server.host}"
+
+    def snapshot(self, run_id: str) -> Snapshot:
+        return kubeflow.snapshot(self._server, run_id)
+
+    def cancel(self, run_id: str) -> None:
+        kubeflow.cancel(self._server, run_id)
+
+    def schedule(self, submission: Submission, name: str, cron: str | None, every: int | None, *, replace: bool) -> str:
+        return kubeflow.schedule(
+            self._server,
+            submission,
+            name=name,
+            trigger=kubeflow.trigger(cron, every),
+            experiment=self._experiment(submission),
+            namespace=self._settings.namespace,
+            replace=replace,
+        )
+
+    def schedules(self) -> list[Scheduled]:
+        found = kubeflow.schedules(self._server, self._settings.namespace)
+        return [Scheduled(one.display_name, (one.status or "").lower(), _when(one.trigger)) for one in found]
+
+    def change_schedule(self, name: str, change: Literal["disable", "enable", "delete"]) -> None:
+        kubeflow.change_schedule(self._server, self._settings.namespace, name, change)
+
+    def _experiment(self, submission: Submission) -> str:
+        return self._settings.experiment or submission.pipeline
+
+
+def _when(trigger: Any) -> str:
+    if trigger and trigger.cron_schedule:
+        return f"cron {trigger.cron_schedule.cron}"
+    if trigger and trigger.periodic_schedule:
+        return f"every {trigger.periodic_schedule.interval_second} s"
+    return ""

@@ -1,0 +1,73 @@
+"""What the commands ask of a server, whichever it is. Each target that runs are sent to has a class of it."""
+
+import importlib
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, Protocol
+
+from penstock.components.errors import ConfigError
+from penstock.pipelines import targets
+from penstock.pipelines.submission import Submission
+from penstock.pipelines.watching import Snapshot
+
+_CLASSES = {
+    "kubeflow": "penstock.pipelines.kubeflow_service:KubeflowService",
+    "vertex": "penstock.pipelines.vertex:VertexService",
+}
+
+
+@dataclass(frozen=True)
+class Scheduled:
+    """A schedule as it is listed."""
+
+    name: str
+    status: str
+    when: str
+
+
+class Service(Protocol):
+    """A server, signed in to. Nothing that it makes is made twice; every failure is one sentence.
+
+    `place` is what it is called in sentences; `shared_places` tells what to do where tasks do not see a local path.
+    """
+
+    place: str
+    shared_places: ClassVar[str]
+
+    def __init__(self, settings: Any) -> None: ...
+
+    @staticmethod
+    def check_trigger(cron: str | None, every: int | None) -> None:
+        """Checks when a schedule is to fire, before anything is compiled."""
+
+    def check(self, submission: Submission) -> None:
+        """Refuses what this server cannot run."""
+
+    def submit(self, submission: Submission, name: str | None) -> str:
+        """Starts a run; returns its id. A name that a run has already is refused; None is a new one."""
+
+    def link(self, run_id: str) -> str: ...
+
+    def again(self) -> str:
+        """Returns the options that name this server to another command."""
+
+    def snapshot(self, run_id: str) -> Snapshot: ...
+
+    def cancel(self, run_id: str) -> None: ...
+
+    def schedule(
+        self, submission: Submission, name: str, cron: str | None, every: int | None, *, replace: bool
+    ) -> str: ...
+
+    def schedules(self) -> list[Scheduled]: ...
+
+    def change_schedule(self, name: str, change: Literal["disable", "enable", "delete"]) -> None: ...
+
+
+def service_class(target: str) -> type[Service]:
+    """Returns the class of a target; a ConfigError where no server takes its runs."""
+    name = targets.named(target).name
+    if name not in _CLASSES:
+        raise ConfigError(f"--target {target}: expected one of {', '.join(_CLASSES)}")
+    module, _, attribute = _CLASSES[name].partition(":")
+    found: type[Service] = getattr(importlib.import_module(module), attribute)
+    return found

@@ -1,0 +1,247 @@
+"""Runs and schedules on Vertex AI Pipelines.
+
+Nothing is made twice. A run has an id of our own, which a second request for it meets as 409; a label with a random
+value then proves that the run found is the one that was asked for. A schedule's id is Vertex AI's, so one whose answer
+was lost is looked up by its name before it is made again.
+"""
+
+import re
+import secrets
+import zoneinfo
+from collections.abc import Iterator
+from typing import Any, ClassVar, Literal
+
+from google.protobuf import json_format
+from kfp.pipeline_spec import pipeline_spec_pb2
+
+from penstock.components.errors import ConfigError, UserError
+from penstock.pipelines.deployment import Vertex
+from penstock.pipelines.kubeflow import make_once
+from penstock.pipelines.kubeflow_server import AlreadyExists
+from penstock.pipelines.service import Scheduled
+from penstock.pipelines.submission import Submission, unique_name
+from penstock.pipelines.vertex_server import NotFound, Server
+from penstock.pipelines.watching import Snapshot, Task
+
+_LABEL = "penstock-submission"
+_LONGEST_ID = 128
+_TOKEN = len("-20260101-000000-abcdef")  # what keeps two names apart stands at their end
+_STATES = {"CANCELLED": "CANCELED", "NOT_TRIGGERED": "SKIPPED", "QUEUED": "PENDING", "STATE_UNSPECIFIED": "PENDING"}
+
+
+class VertexService:
+    shared_places: ClassVar[str] = "Vertex AI does not see this machine's files: give places in a bucket, gs://…"
+
+    def __init__(self, settings: Vertex) -> None:
+        self._settings = settings
+        self._server = Server(settings)
+        self.place = f"Vertex AI ({self._server.project}, {self._server.location})"
+
+    @staticmethod
+    def check_trigger(cron: str | None, every: int | None) -> None:
+        """Refuses all but a cron expression of five fields, with a time zone before it or without."""
+        if every is not None or cron is None:
+            raise ConfigError("Vertex AI's schedules have no --every: expected --cron, such as --cron '0 6 * * *'")
+        zone, _, rest = cron.partition(" ") if cron.startswith(("TZ=", "CRON_TZ=")) else ("", "", cron)
+        known = zoneinfo.available_timezones()
+        if zone and known and zone.partition("=")[2] not in known:
+            raise ConfigError(f"--cron {cron!r}: unknown time zone: expected one such as TZ=Europe/Berlin")
+        fields = rest.split()
+        if len(fields) == 6:
+            written = " ".join([zone, *fields[1:]]).strip()
+            raise ConfigError(f"--cron {cron!r}: Vertex AI's cron has five fields, without seconds: write {written!r}")
+        if len(fields) != 5:
+            raise ConfigError(f"--cron {cron!r}: expected five fields (minute hour day month weekday)")
+
+    def check(self, submission: Submission) -> None:
+        """Refuses what is no pipeline, what only Kubeflow runs, and a run that has no place for its outputs."""
+        if len(submission.documents) > 1:
+            raise ConfigError(
+                f"{submission.pipeline}: the file has a second document with settings of Kubernetes, which belong to "
+                "Kubeflow: compile with --target vertex"
+            )
+        try:
+            json_format.ParseDict(dict(submission.spec), pipeline_spec_pb2.PipelineSpec())
+        except json_format.ParseError as error:
+            raise ConfigError(f"{submission.pipeline}: this is no compiled pipeline of KFP v2: {error}") from None
+        self._root(submission)
+
+    def submit(self, submission: Submission, name: str | None) -> str:
+        run_id = _identifier(name or unique_name(submission.pipeline))
+        token = secrets.token_hex(16)
+        body = self._body(submission) | {
+            "displayName": name or run_id,
+            "labels": {**self._settings.labels, _LABEL: token},
+        }
+        job = self._message(self._server.types.PipelineJob, body)
+        request = self._server.types.CreatePipelineJobRequest(
+            parent=self._server.parent, pipeline_job=job, pipeline_job_id=run_id
+        )
+        try:
+            make_once(
+                lambda: self._server.request(self._server.jobs.create_pipeline_job, request=request),
+                lambda: self._own(run_id, token),
+                f"{self.place}: it is not known whether the run {run_id} was started: look for it there, or submit "
+                f"again with --name {run_id}, which starts no second one",
+            )
+        except AlreadyExists:
+            raise UserError(f"{self.place} has a run {run_id!r} already: choose another --name") from None
+        return run_id
+
+    def link(self, run_id: str) -> str:
+        server, run = self._server, run_id.rpartition("/")[2]
+        place = f"https://console.cloud.google.com/vertex-ai/locations/{server.location}/pipelines/runs"
+        return f"{place}/{run}?project={server.project}"
+
+    def again(self) -> str:
+        return f"--target vertex --project {self._server.project} --location {self._server.location}"
+
+    def snapshot(self, run_id: str) -> Snapshot:
+        job = self._server.request(self._server.jobs.get_pipeline_job, name=self._job(run_id))
+        tasks = tuple(_tasks(list(job.job_detail.task_details)))
+        return Snapshot(_state(job.state), tasks, _told(job.error))
+
+    def cancel(self, run_id: str) -> None:
+        self._server.repeat(self._server.jobs.cancel_pipeline_job, name=self._job(run_id))
+
+    def schedule(self, submission: Submission, name: str, cron: str | None, every: int | None, *, replace: bool) -> str:
+        """Makes a schedule; returns its id. One of the same name is replaced after the new one is made."""
+        old = self._listed(name)
+        if old and not replace:
+            raise UserError(f"{self.place} has a schedule {name!r} already: choose another --name, or --replace it")
+        known = {one.name for one in old}
+        job = self._body(submission) | {"labels": dict(self._settings.labels)}
+        body = {
+            "displayName": name,
+            "cron": cron,
+            "maxConcurrentRunCount": "1",
+            "createPipelineJobRequest": {"parent": self._server.parent, "pipelineJob": job},
+        }
+        schedule = self._message(self._server.types.Schedule, body)
+        create = self._server.schedules.create_schedule
+        made = make_once(
+            lambda: self._server.request(create, parent=self._server.parent, schedule=schedule),
+            lambda: next((one for one in self._listed(name) if one.name not in known), None),
+            f"{self.place}: it is not known whether the schedule {name} was made: see `penstock schedule list`",
+        )
+        for one in old:
+            self._delete(one)
+        return str(made.name.rpartition("/")[2])
+
+    def schedules(self) -> list[Scheduled]:
+        status = {"ACTIVE": "enabled", "PAUSED": "disabled"}
+        return [
+            Scheduled(one.display_name, status.get(_state(one.state), _state(one.state).lower()), f"cron {one.cron}")
+            for one in self._listed()
+        ]
+
+    def change_schedule(self, name: str, change: Literal["disable", "enable", "delete"]) -> None:
+        found = self._listed(name)
+        if not found:
+            raise UserError(f"{self.place} has no schedule {name!r}: `penstock schedule list` tells their names")
+        service = self._server.schedules
+        for one in found:
+            if change == "delete":
+                self._delete(one)
+            else:
+                self._server.repeat(
+                    service.pause_schedule if change == "disable" else service.resume_schedule, name=one.name
+                )
+
+    def _root(self, submission: Submission) -> str:
+        """Returns where the outputs go: the setting, else the pipeline's own places, as far as they are in a bucket."""
+        spec = submission.spec
+        declared = spec["root"].get("inputDefinitions", {}).get("parameters", {}).get("pipeline_root", {})
+        own = submission.parameters.get("pipeline_root", declared.get("defaultValue"))
+        for place in (self._settings.pipeline_root, own, spec.get("defaultPipelineRoot")):
+            if isinstance(place, str) and place.startswith("gs://"):
+                return place
+        raise ConfigError("vertex.pipeline_root is missing: expected gs://BUCKET/FOLDER, where tasks' outputs go")
+
+    def _body(self, submission: Submission) -> dict[str, Any]:
+        """Returns a PipelineJob as aiplatform.PipelineJob builds it, as JSON."""
+        settings = self._settings
+        optional = {
+            "serviceAccount": settings.service_account,
+            "network": settings.network,
+            "encryptionSpec": settings.encryption_spec_key_name and {"kmsKeyName": settings.encryption_spec_key_name},
+        }
+        return {
+            "pipelineSpec": dict(submission.spec),
+            "runtimeConfig": {
+                "gcsOutputDirectory": self._root(submission),
+                "parameterValues": dict(submission.parameters),
+                "failurePolicy": f"PIPELINE_FAILURE_POLICY_FAIL_{settings.failure_policy.upper()}",
+            },
+            **{key: value for key, value in optional.items() if value},
+        }
+
+    def _message(self, kind: Any, body: dict[str, Any]) -> Any:
+        message = kind()
+        json_format.ParseDict(body, kind.pb(message))
+        return message
+
+    def _job(self, run_id: str) -> str:
+        return run_id if run_id.startswith("projects/") else f"{self._server.parent}/pipelineJobs/{run_id}"
+
+    def _own(self, run_id: str, token: str) -> Any:
+        """Returns the run of that id if it is the one of this token; None if there is none."""
+        try:
+            job = self._server.repeat(self._server.jobs.get_pipeline_job, name=self._job(run_id))
+        except NotFound:
+            return None
+        if job.labels.get(_LABEL) != token:
+            raise AlreadyExists(f"{self.place} has a run {run_id!r} already")
+        return job
+
+    def _listed(self, name: str | None = None) -> list[Any]:
+        """Returns the schedules of pipelines, of one name or all, sorted by name."""
+        conditions = ["create_pipeline_job_request:*"]
+        if name is not None:
+            quoted = name.replace("\\", "\\\\").replace('"', '\\"')
+            conditions.append(f'display_name="{quoted}"')
+        request = {"parent": self._server.parent, "filter": " AND ".join(conditions)}
+        found: list[Any] = []
+        while True:
+            page = self._server.repeat(self._server.schedules.list_schedules, request=request)
+            found += [one for one in page.schedules if name in (None, one.display_name)]
+            if not page.next_page_token:
+                return sorted(found, key=lambda one: (one.display_name, one.name))
+            request["page_token"] = page.next_page_token
+
+    def _delete(self, schedule: Any) -> None:
+        try:
+            self._server.repeat(self._server.schedules.delete_schedule, name=schedule.name)
+        except NotFound:  # the request whose answer was lost has deleted it
+            return
+
+
+def _identifier(name: str) -> str:
+    """Returns the id of a run's name: lower-case letters, digits and hyphens, a letter first, at most 128."""
+    text = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+    text = text if re.match("[a-z]", text) else f"run-{text}".rstrip("-")
+    return text if len(text) <= _LONGEST_ID else text[: _LONGEST_ID - _TOKEN] + text[-_TOKEN:]
+
+
+def _tasks(details: list[Any]) -> Iterator[Task]:
+    """Yields the tasks that a person knows: Vertex AI also lists the graphs around them, which are their parents."""
+    graphs = {one.parent_task_id for one in details}
+    for one in details:
+        if one.task_id in graphs:
+            continue
+        errors = [one.error, *(past.error for past in reversed(one.pipeline_task_status))]
+        error = next((_told(error) for error in errors if _told(error)), "")
+        yield Task(str(one.task_id), one.task_name, _state(one.state), _seconds(one.start_time, one.end_time), error)
+
+
+def _state(state: Any) -> str:
+    name = str(getattr(state, "name", state)).removeprefix("PIPELINE_STATE_")
+    return _STATES.get(name, "PENDING" if name == "UNSPECIFIED" else name)
+
+
+def _told(error: Any) -> str:
+    return " ".join(error.message.split()) if error else ""
+
+
+def _seconds(start: Any, end: Any) -> float | None:
+    return float((end - start).total_seconds()) if start and end and end > start else None

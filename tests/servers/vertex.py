@@ -1,0 +1,108 @@
+"""Vertex AI on loopback: the part of PipelineService and ScheduleService that Penstock uses, kept in memory.
+
+    with VertexAI() as server:
+        server.states = [{"state": "PIPELINE_STATE_RUNNING"}, …]    # what each GET of a run adds to it
+
+Bodies are parsed with the package's own messages, so that an unknown field is 400, and pipeline specs with KFP's. Ids
+that exist are 409. Routes are written "/pipelineJobs", "/pipelineJobs/{id}", "/pipelineJobs/{id}:cancel".
+"""
+
+import re
+from typing import Any
+
+from google.cloud import aiplatform_v1
+from google.protobuf import json_format
+from kfp.pipeline_spec import pipeline_spec_pb2
+
+from tests.servers.loopback import Loopback, Refusal, Request, Status
+
+_PATH = re.compile(r"^/v1/(projects/[^/]+/locations/[^/]+)/(pipelineJobs|schedules)(?:/([^/:]+))?(?::(\w+))?$")
+_MESSAGES = {"pipelineJobs": aiplatform_v1.PipelineJob, "schedules": aiplatform_v1.Schedule}
+
+
+class VertexAI(Loopback):
+    def __init__(self) -> None:
+        super().__init__()
+        self.stored: dict[str, dict[str, Any]] = {kind: {} for kind in _MESSAGES}
+        self.states: list[dict[str, Any]] = []
+
+    def route(self, path: str) -> str:
+        match = _PATH.match(path)
+        if not match:
+            return path
+        _, kind, one, action = match.groups()
+        return f"/{kind}" + ("/{id}" if one else "") + (f":{action}" if action else "")
+
+    def error(self, failure: Status) -> Any:
+        return {"error": {"code": failure.code, "message": failure.message, "status": "ERROR"}}
+
+    def answer(self, request: Request) -> Any:
+        match = _PATH.match(request.path)
+        if not match:
+            raise Refusal(404, f"no route {request.path}")
+        parent, kind, one, action = match.groups()
+        if not one:
+            if request.method == "POST":
+                return self._create(parent, kind, request)
+            return self._list(parent, kind, request)
+        name = f"{parent}/{kind}/{one}"
+        if name not in self.stored[kind]:
+            raise Refusal(404, f"{name} was not found")
+        stored = self.stored[kind][name]
+        if request.method == "DELETE":
+            del self.stored[kind][name]
+            empty = {"@type": "type.googleapis.com/google.protobuf.Empty"}
+            return {"name": f"{parent}/operations/1", "done": True, "response": empty}
+        if action:
+            state = {"cancel": "PIPELINE_STATE_CANCELLED", "pause": "PAUSED", "resume": "ACTIVE"}[action]
+            self._change(stored, {"state": state})
+            return {}
+        if kind == "pipelineJobs" and self.states:
+            self._change(stored, self.states.pop(0))
+        return _json(stored)
+
+    def _change(self, stored: Any, change: dict[str, Any]) -> None:
+        message = type(stored).pb(stored)
+        for key in change:
+            message.ClearField(re.sub("([A-Z])", lambda found: f"_{found[1].lower()}", key))
+        json_format.ParseDict(change, message)
+
+    def _create(self, parent: str, kind: str, request: Request) -> Any:
+        made = _MESSAGES[kind]()
+        try:
+            json_format.ParseDict(request.body, type(made).pb(made))
+        except json_format.ParseError as error:
+            raise Refusal(400, f"Invalid JSON payload received: {error}") from None
+        job = made
+        if kind == "schedules":
+            job = made.create_pipeline_job_request.pipeline_job
+            if made.create_pipeline_job_request.parent != parent or len(re.sub("^TZ=.* ", "", made.cron).split()) > 5:
+                raise Refusal(400, "the schedule is not valid")
+        spec = json_format.MessageToDict(type(job).pb(job).pipeline_spec)
+        json_format.ParseDict(spec, pipeline_spec_pb2.PipelineSpec())
+        if not job.runtime_config.gcs_output_directory.startswith("gs://"):
+            raise Refusal(400, "gcs_output_directory is not a bucket")
+        one = request.query.get("pipelineJobId") or str(1000 + len(self.stored[kind]))
+        made.name = f"{parent}/{kind}/{one}"
+        if made.name in self.stored[kind]:
+            raise Refusal(409, f"{made.name} already exists")
+        self._change(made, {"state": "ACTIVE" if kind == "schedules" else "PIPELINE_STATE_PENDING"})
+        self.stored[kind][made.name] = made
+        return _json(made)
+
+    def _list(self, parent: str, kind: str, request: Request) -> Any:
+        found = [one for name, one in self.stored[kind].items() if name.startswith(f"{parent}/")]
+        for condition in filter(None, request.query.get("filter", "").split(" AND ")):
+            if condition == "create_pipeline_job_request:*":
+                continue
+            named = re.fullmatch('display_name="(.*)"', condition)
+            if not named:
+                raise Refusal(400, f"filter: {condition}")
+            found = [one for one in found if one.display_name == named[1]]
+        start = int(request.query.get("pageToken") or 0)
+        following = {"nextPageToken": str(start + 2)} if len(found) > start + 2 else {}  # pages of two
+        return {kind: [_json(one) for one in found[start : start + 2]], **following}
+
+
+def _json(message: Any) -> Any:
+    return json_format.MessageToDict(type(message).pb(message))
