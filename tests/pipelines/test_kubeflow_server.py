@@ -174,7 +174,9 @@ def test_wrong_setting(setting: str, told: str, compiled: Path, capsys: pytest.C
 
 
 def test_other_targets(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["submit", str(config), "--target", "local"]) == 2
+    assert "--target local: expected one of kubeflow, vertex" in capsys.readouterr().err
     assert cli.main(["submit", str(config), "--target", "vertex", "--host", NOWHERE]) == 2
-    assert "--target vertex: expected kubeflow" in capsys.readouterr().err
+    assert "--host: this is an option of target kubeflow, not vertex" in capsys.readouterr().err
     assert cli.main(["submit", str(config), "--target", "kubflow", "--host", NOWHERE]) == 2
     assert "did you mean 'kubeflow'?" in capsys.readouterr().err

@@ -105,7 +105,7 @@ def test_a_pipeline_root_in_an_object_store_is_published_to(
     published = publishing.publish(load(settings))
     assert publishing.publish(load(settings)) == published
     folder = published.module_file.removesuffix("/module.py")
-    assert published.sources == {folder: str(project)}
+    assert published.sources == {folder: str(project), published.schema_file: str(project / "my.pbtxt")}
     with stores.open_store(root) as store:
         assert store.read(published.module_file) == (project / "module.py").read_bytes()
         assert store.read(published.schema_file) == (project / "my.pbtxt").read_bytes()

@@ -260,7 +260,7 @@ def test_waiting_outlasts_a_cut_and_ends_well(server: VertexAI, penstock: Run, c
 
 def test_cancel(server: VertexAI, penstock: Run, compiled: Path) -> None:
     penstock("submit", compiled, *ROOT, "--name", "one")
-    assert penstock("cancel", "one") == (0, "one: cancelled\n", "")
+    assert penstock("cancel", "one") == (0, "one: asked to stop\n", "")
     (job,) = server.stored["pipelineJobs"].values()
     assert job.state == aiplatform_v1.PipelineState.PIPELINE_STATE_CANCELLED
     code, _, err = penstock("cancel", "two")
