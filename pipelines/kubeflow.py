@@ -15,8 +15,9 @@ import kfp_server_api
 from google.protobuf import json_format
 from kfp.pipeline_spec import pipeline_spec_pb2
 
-from penstock.components.errors import ConfigError, ServerError, SystemFailure, UserError
-from penstock.pipelines.kubeflow_server import TRIES, AlreadyExists, NotFound, Server, Unanswered, pause
+from penstock.components.errors import ConfigError, ServerError, UserError
+from penstock.pipelines.answers import AlreadyExists, NotFound, make_once
+from penstock.pipelines.kubeflow_server import Server
 from penstock.pipelines.submission import Submission
 from penstock.pipelines.watching import Snapshot, Task
 
@@ -175,50 +176,6 @@ def _identity(server: Server, given: str | None) -> str:
     if not given:  # JSON, but not KFP's
         raise ServerError(f"{server.host} does not answer as a KFP API does: check kubeflow.host")
     return given
-
-
-def make_once(make: Callable[[], Any], find: Callable[[], Any], unknown: str) -> Any:
-    """Makes something that `find` finds by its name; it is made again only where it is known to be missing.
-
-    After a timeout it is not made again at all: the server may still be at it.
-    """
-    failure: Unanswered | None = None
-    under_way = False
-    for number in range(1, TRIES + 1):
-        if failure:
-            pause(number - 1, failure)
-            try:
-                found = find()
-            except Unanswered as error:
-                raise SystemFailure(unknown, str(error)) from None
-            if found or under_way:
-                if found:
-                    return found
-                continue
-        try:
-            return make()
-        except AlreadyExists:
-            if failure and (found := find()):  # it was made by a request whose answer was lost
-                return found
-            raise
-        except Unanswered as error:
-            failure, under_way = error, error.under_way
-    assert failure
-    return _found_at_last(find, failure, unknown)
-
-
-def _found_at_last(find: Callable[[], Any], failure: Unanswered, unknown: str) -> Any:
-    """Looks once more after the last try; where nothing is there, the last failure is told."""
-    try:
-        found = find()
-    except Unanswered:
-        found = None
-        failure = Unanswered(failure.message, under_way=True)
-    if found:
-        return found
-    if failure.under_way:
-        raise SystemFailure(unknown, failure.message)
-    raise failure
 
 
 def _body(submission: Submission) -> dict[str, Any]:

@@ -18,35 +18,12 @@ import kfp_server_api
 import urllib3
 from urllib3 import exceptions
 
-from penstock.components.errors import ConfigError, NoServer, ServerError, ServerUnavailable
+from penstock.components.errors import ConfigError, NoServer, ServerError
+from penstock.pipelines.answers import TRIES, AlreadyExists, NotFound, Unanswered, pause
 from penstock.pipelines.deployment import Kubeflow
 
 HOST_VARIABLE = "PENSTOCK_KFP_HOST"
-TRIES = 3
-PAUSE = 1.0  # seconds before the second try, twice as many before the third
-LONGEST_PAUSE = 60.0
 _WAYS_IN = "kubeflow.token_env, token_file, cookies_env, iap_client_id or service_account_token"
-
-
-class AlreadyExists(ServerError):
-    """The server has something of that name."""
-
-
-class NotFound(ServerError):
-    """The server knows no such thing."""
-
-
-class Unanswered(ServerUnavailable):
-    """No usable answer, whatever became of the request.
-
-    `retry_after` is the seconds that the server asks to be left alone for. `under_way` says that the request may still
-    be worked on, so that what it makes may appear later.
-    """
-
-    def __init__(self, message: str, details: str = "", retry_after: float = 0.0, under_way: bool = False):
-        super().__init__(message, details)
-        self.retry_after = retry_after
-        self.under_way = under_way
 
 
 class Server:
@@ -153,11 +130,6 @@ class Server:
             raise ServerError(
                 f"{self.host} answered with a page, not as a KFP API: check kubeflow.host, or sign in with {_WAYS_IN}"
             )
-
-
-def pause(number: int, error: Unanswered) -> None:
-    """Waits after the try of that number, longer each time, and as long as the server asked for."""
-    time.sleep(min(max(PAUSE * 2 ** (number - 1), error.retry_after), LONGEST_PAUSE))
 
 
 def address(settings: Kubeflow) -> str:

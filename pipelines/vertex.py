@@ -15,12 +15,11 @@ from google.protobuf import json_format
 from kfp.pipeline_spec import pipeline_spec_pb2
 
 from penstock.components.errors import ConfigError, UserError
+from penstock.pipelines.answers import AlreadyExists, NotFound, make_once
 from penstock.pipelines.deployment import Vertex
-from penstock.pipelines.kubeflow import make_once
-from penstock.pipelines.kubeflow_server import AlreadyExists
 from penstock.pipelines.service import Scheduled
 from penstock.pipelines.submission import Submission, unique_name
-from penstock.pipelines.vertex_server import NotFound, Server
+from penstock.pipelines.vertex_server import Server
 from penstock.pipelines.watching import Snapshot, Task
 
 _LABEL = "penstock-submission"

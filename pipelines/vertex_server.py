@@ -9,16 +9,12 @@ from collections.abc import Callable
 from typing import Any
 
 from penstock.components.errors import ConfigError, NoServer, ServerError
+from penstock.pipelines.answers import TRIES, AlreadyExists, NotFound, Unanswered, pause
 from penstock.pipelines.deployment import Vertex
-from penstock.pipelines.kubeflow_server import TRIES, AlreadyExists, Unanswered, pause
 
 ENDPOINT_VARIABLE = "PENSTOCK_VERTEX_ENDPOINT"
 PROJECT_VARIABLE = "GOOGLE_CLOUD_PROJECT"
 _SCOPE = "https://www.googleapis.com/auth/cloud-platform"
-
-
-class NotFound(ServerError):
-    """There is nothing of that name."""
 
 
 class Server:

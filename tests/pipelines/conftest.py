@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from penstock.pipelines import cli, kubeflow_server
+from penstock.pipelines import answers, cli, kubeflow_server
 from penstock.pipelines import config as configs
 from penstock.pipelines.config import Config
 from tests.servers.kubeflow_pipelines import KubeflowPipelines
@@ -54,7 +54,7 @@ def load(project: Path, values: dict[str, Any]) -> Callable[..., Config]:
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[KubeflowPipelines]:
     """A Kubeflow Pipelines server; what is tried again there is tried at once."""
-    monkeypatch.setattr(kubeflow_server, "PAUSE", 0.01)
+    monkeypatch.setattr(answers, "PAUSE", 0.01)
     monkeypatch.delenv(kubeflow_server.HOST_VARIABLE, raising=False)
     with KubeflowPipelines() as running:
         yield running

@@ -11,7 +11,7 @@ import kfp
 import pytest
 import yaml
 
-from penstock.pipelines import cli, kubeflow, kubeflow_server, submission
+from penstock.pipelines import answers, cli, kubeflow, kubeflow_server, submission
 from penstock.pipelines.deployment import Kubeflow
 from tests.servers.kubeflow_pipelines import Cut, Hang, KubeflowPipelines, Status
 
@@ -135,7 +135,7 @@ def test_a_lost_answer_never_starts_a_second_run(
 def test_a_run_that_starts_after_the_timeout_is_found(
     submit: Run, server: KubeflowPipelines, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(kubeflow_server, "PAUSE", 0.5)
+    monkeypatch.setattr(answers, "PAUSE", 0.5)
     server.fail("POST", "/runs", Hang(1.3, effect=True))
     assert submit("--set", "kubeflow.timeout=1") == 0
     (run_id,) = server.stored["runs"]

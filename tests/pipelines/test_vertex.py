@@ -9,7 +9,7 @@ import pytest
 from google.cloud import aiplatform_v1
 from kfp import compiler, dsl
 
-from penstock.pipelines import cli, kubeflow_server, vertex_server
+from penstock.pipelines import answers, cli, vertex_server
 from tests.servers.loopback import Cut, Hang, Status
 from tests.servers.vertex import VertexAI
 
@@ -37,7 +37,7 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[VertexAI]:
-    monkeypatch.setattr(kubeflow_server, "PAUSE", 0.01)
+    monkeypatch.setattr(answers, "PAUSE", 0.01)
     with VertexAI() as running:
         monkeypatch.setenv(vertex_server.ENDPOINT_VARIABLE, running.url)
         monkeypatch.setenv(vertex_server.PROJECT_VARIABLE, "p")
@@ -119,7 +119,7 @@ def test_a_lost_answer_starts_no_second_run(
     server: VertexAI, penstock: Run, compiled: Path, failure: Cut | Hang
 ) -> None:
     server.fail("POST", JOBS, failure)
-    kubeflow_server.PAUSE = 0.6  # until the late one has its effect
+    answers.PAUSE = 0.6  # until the late one has its effect
     code, out, err = penstock("submit", compiled, *ROOT, "--set", "vertex.timeout=1")
     assert code == 0, err
     assert len(server.sent("POST", JOBS)) == 1

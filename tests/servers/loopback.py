@@ -56,9 +56,9 @@ class Request:
 class Refusal(Exception):
     """What the server itself refuses."""
 
-    def __init__(self, code: int, message: str):
+    def __init__(self, code: int, message: str = "", html: str = ""):
         super().__init__(message)
-        self.status = Status(code, message)
+        self.status = Status(code, message, html)
 
 
 class Loopback:
@@ -127,7 +127,8 @@ class _Handler(BaseHTTPRequestHandler):
         raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         path = unquote(url.path)
         query, headers = dict(parse_qsl(url.query)), dict(self.headers)
-        body = json.loads(raw) if raw else None
+        is_json = "json" in (self.headers.get("Content-Type") or "")
+        body = json.loads(raw) if raw and is_json else raw or None
         request = Request(self.command, self.owner.route(path), path, query, headers, body)
         failure = self.owner.received(request)
         if isinstance(failure, Hang):

@@ -1,0 +1,81 @@
+"""What a server answered, or did not, and how something is made once although answers get lost."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from penstock.components.errors import ServerError, ServerUnavailable, SystemFailure
+
+TRIES = 3
+PAUSE = 1.0  # seconds before the second try, twice as many before the third
+LONGEST_PAUSE = 60.0
+
+
+class AlreadyExists(ServerError):
+    """The server has something of that name."""
+
+
+class NotFound(ServerError):
+    """The server knows no such thing."""
+
+
+class Unanswered(ServerUnavailable):
+    """No usable answer, whatever became of the request.
+
+    `retry_after` is the seconds that the server asks to be left alone for. `under_way` says that the request may still
+    be worked on, so that what it makes may appear later.
+    """
+
+    def __init__(self, message: str, details: str = "", retry_after: float = 0.0, under_way: bool = False):
+        super().__init__(message, details)
+        self.retry_after = retry_after
+        self.under_way = under_way
+
+
+def pause(number: int, error: Unanswered) -> None:
+    """Waits after the try of that number, longer each time, and as long as the server asked for."""
+    time.sleep(min(max(PAUSE * 2 ** (number - 1), error.retry_after), LONGEST_PAUSE))
+
+
+def make_once(make: Callable[[], Any], find: Callable[[], Any], unknown: str) -> Any:
+    """Makes something that `find` finds by its name; it is made again only where it is known to be missing.
+
+    After a timeout it is not made again at all: the server may still be at it.
+    """
+    failure: Unanswered | None = None
+    under_way = False
+    for number in range(1, TRIES + 1):
+        if failure:
+            pause(number - 1, failure)
+            try:
+                found = find()
+            except Unanswered as error:
+                raise SystemFailure(unknown, str(error)) from None
+            if found or under_way:
+                if found:
+                    return found
+                continue
+        try:
+            return make()
+        except AlreadyExists:
+            if failure and (found := find()):  # it was made by a request whose answer was lost
+                return found
+            raise
+        except Unanswered as error:
+            failure, under_way = error, error.under_way
+    assert failure
+    return _found_at_last(find, failure, unknown)
+
+
+def _found_at_last(find: Callable[[], Any], failure: Unanswered, unknown: str) -> Any:
+    """Looks once more after the last try; where nothing is there, the last failure is told."""
+    try:
+        found = find()
+    except Unanswered:
+        found = None
+        failure = Unanswered(failure.message, under_way=True)
+    if found:
+        return found
+    if failure.under_way:
+        raise SystemFailure(unknown, failure.message)
+    raise failure
