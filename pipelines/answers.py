@@ -51,9 +51,9 @@ def make_once(make: Callable[[], Any], find: Callable[[], Any], unknown: str) ->
                 found = find()
             except Unanswered as error:
                 raise SystemFailure(unknown, str(error)) from None
-            if found or under_way:
-                if found:
-                    return found
+            if found:
+                return found
+            if under_way:
                 continue
         try:
             return make()
