@@ -4,12 +4,10 @@ KFP's generated client (kfp_server_api) makes the requests. `kfp.Client` above i
 a timeout, asks a silent server five times before its first answer, and reads and writes a file in the home folder.
 """
 
-import email.utils
 import importlib
 import json
 import os
 import ssl
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,7 +17,7 @@ import urllib3
 from urllib3 import exceptions
 
 from penstock.components.errors import ConfigError, NoServer, ServerError
-from penstock.pipelines.answers import TRIES, AlreadyExists, NotFound, Unanswered, pause
+from penstock.pipelines.answers import TRIES, AlreadyExists, NotFound, Unanswered, pause, seconds
 from penstock.pipelines.deployment import Kubeflow
 
 HOST_VARIABLE = "PENSTOCK_KFP_HOST"
@@ -71,6 +69,7 @@ class Server:
 
     def _refusal(self, error: kfp_server_api.ApiException) -> ServerError | Unanswered:
         status, told = error.status or 0, _told(error.body)
+        wait = seconds((error.headers or {}).get("Retry-After", ""))
         if not status:
             return self._untrusted(str(error.reason))
         location = (error.headers or {}).get("Location", "")
@@ -92,11 +91,11 @@ class Server:
         if status == 409:
             return AlreadyExists(f"{self.host} has that already (409{told}): choose another name")
         if status == 429:
-            wait = _seconds((error.headers or {}).get("Retry-After", ""))
             return Unanswered(f"{self.host} has too many requests (429{told}): try again later", retry_after=wait)
         if status >= 500:
             return Unanswered(
                 f"{self.host} failed ({status}{told}): try again, and look into the server's log if it stays so",
+                retry_after=wait,
                 under_way=status == 504,
             )
         return ServerError(f"{self.host} refuses the request ({status}{told})")
@@ -234,13 +233,3 @@ def _told(body: str | None) -> str:
 def _first_line(text: str) -> str:
     line = next(iter(text.strip().splitlines()), "")
     return line if len(line) <= 240 else f"{line[:240]}…"
-
-
-def _seconds(retry_after: str) -> float:
-    """Reads a Retry-After header: seconds, or a date."""
-    if retry_after.strip().isdecimal():
-        return float(retry_after)
-    try:
-        return max(0.0, email.utils.parsedate_to_datetime(retry_after).timestamp() - time.time())
-    except ValueError:
-        return 0.0
