@@ -7,6 +7,7 @@ a timeout, asks a silent server five times before its first answer, and reads an
 import importlib
 import json
 import os
+import re
 import ssl
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +22,9 @@ from penstock.pipelines.answers import TRIES, AlreadyExists, NotFound, Unanswere
 from penstock.pipelines.deployment import Kubeflow
 
 HOST_VARIABLE = "PENSTOCK_KFP_HOST"
+# A KFP server answers 500 to a pipeline that it cannot read, as to a failure of its own; its words tell them apart.
+_INVALID = re.compile(r"Invalid ?input ?error", re.IGNORECASE)
+_NO_ROUTE = ": Not Found"  # what it says of a path that is not in its API
 _WAYS_IN = "kubeflow.token_env, token_file, cookies_env, iap_client_id or service_account_token"
 
 
@@ -85,14 +89,14 @@ class Server:
                 "account's role there"
             )
         if status == 404:
-            if told:
+            if told and told != _NO_ROUTE:
                 return NotFound(f"{self.host} does not know that (404{told}): check the name or id")
             return ServerError(f"{self.host} has no KFP API (404): check kubeflow.host, all of it that is before /apis")
         if status == 409:
             return AlreadyExists(f"{self.host} has that already (409{told}): choose another name")
         if status == 429:
             return Unanswered(f"{self.host} has too many requests (429{told}): try again later", retry_after=wait)
-        if status >= 500:
+        if status >= 500 and not _INVALID.search(error.body or ""):
             return Unanswered(
                 f"{self.host} failed ({status}{told}): try again, and look into the server's log if it stays so",
                 retry_after=wait,
@@ -227,9 +231,10 @@ def _told(body: str | None) -> str:
     except ValueError:
         return ""
     text = answer.get("message") or answer.get("error") if isinstance(answer, dict) else ""
-    return f": {_first_line(str(text))}" if text else ""
+    return f": {_first_line(str(text)).removesuffix('.')}" if text else ""
 
 
 def _first_line(text: str) -> str:
+    """Returns a line of at most 240 characters. A KFP server's sentences go from the outcome to its cause."""
     line = next(iter(text.strip().splitlines()), "")
-    return line if len(line) <= 240 else f"{line[:240]}…"
+    return line if len(line) <= 240 else f"{line[:80]} … {line[-157:]}"
