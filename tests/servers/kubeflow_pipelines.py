@@ -166,7 +166,10 @@ class KubeflowPipelines(Loopback):
         found = list(self.stored[kind].values())
         if request.query.get("experiment_id"):
             found = [one for one in found if one["experiment_id"] == request.query["experiment_id"]]
-        for predicate in json.loads(unquote_plus(request.query.get("filter") or "{}")).get("predicates", []):
+        given = request.query.get("filter") or "{}"
+        if re.search("%(?![0-9a-fA-F]{2})", given):
+            raise Refusal(400, f"Invalid input error: failed to parse valid filter from {given!r}: invalid URL escape")
+        for predicate in json.loads(unquote_plus(given)).get("predicates", []):
             if predicate["operation"] not in (1, "EQUALS") or predicate["key"] not in ("display_name", "name"):
                 raise Refusal(400, f"filter: {predicate}")
             found = [one for one in found if one["display_name"] == predicate["stringValue"]]
