@@ -35,4 +35,4 @@ image:  ## build the image of the tasks, hold its size against its budget, and w
 
 lock: environment  ## resolve requirements.lock anew from pyproject.toml, and the image's part of it
 	@PATH="$$PATH:.toolchain/tools/bin" $(LOCK) --all-extras -o requirements.lock
-	@PATH="$$PATH:.toolchain/tools/bin" $(LOCK) --extra runtime -c requirements.lock -o requirements.runtime.lock
+	@PATH="$$PATH:.toolchain/tools/bin" $(LOCK) --extra runtime --extra gcs --extra s3 -c requirements.lock -o requirements.runtime.lock
