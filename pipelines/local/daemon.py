@@ -45,9 +45,8 @@ def connect() -> "DockerClient":
             ) from None
         if not path.exists() and shutil.which("docker") is None and address == _SOCKET:
             raise UserError("--runner docker needs Docker, which is not installed: see docs.docker.com") from None
-        raise UserError(
-            f"no Docker daemon answers at {address}: start Docker, or name its address in DOCKER_HOST", str(error)
-        ) from None
+        sentence = f"no Docker daemon answers at {address}: start Docker, or name its address in DOCKER_HOST"
+        raise UserError(sentence) from error
 
 
 def find_image(client: "DockerClient", name: str) -> Image:
