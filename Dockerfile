@@ -88,11 +88,11 @@ FROM tools AS inspection
 RUN --mount=type=secret,id=ca,target=/run/ca.crt --mount=type=secret,id=index,target=/run/index.sh \
     online python3 -m pip install --quiet --break-system-packages --no-cache-dir --root-user-action=ignore cyclonedx-bom
 FROM inspection AS inspection-runtime
-COPY --from=runtime /opt/penstock /opt/penstock
-RUN cyclonedx-py environment /opt/penstock/bin/python --output-reproducible --output-file /python.cdx.json
+RUN --mount=type=bind,from=runtime,source=/opt/penstock,target=/opt/penstock \
+    cyclonedx-py environment /opt/penstock/bin/python --output-reproducible --output-file /python.cdx.json
 FROM inspection AS inspection-gpu
-COPY --from=gpu /opt/penstock /opt/penstock
-RUN cyclonedx-py environment /opt/penstock/bin/python --output-reproducible --output-file /python.cdx.json
+RUN --mount=type=bind,from=gpu,source=/opt/penstock,target=/opt/penstock \
+    cyclonedx-py environment /opt/penstock/bin/python --output-reproducible --output-file /python.cdx.json
 FROM scratch AS sbom-runtime
 COPY --from=inspection-runtime /python.cdx.json /
 COPY --from=base /var/lib/dpkg/status /debian-packages

@@ -135,10 +135,7 @@ def build(docker: Docker, index: PackageIndex, folder: Path, authority: str) -> 
     (folder / "ca.pem").write_text(authority)
     (folder / "index.sh").write_text(f"export PIP_INDEX_URL={index.url} UV_DEFAULT_INDEX={index.url}\n")
     secrets = ("--secret", f"id=ca,src={folder}/ca.pem", "--secret", f"id=index,src={folder}/index.sh")
-    arguments = ("build", "--target", "penstock", "--tag", "penstock-stage", *network(), *secrets, str(folder))
-    return subprocess.run(
-        docker.command(*arguments), env=docker.environment, capture_output=True, text=True, check=False
-    )
+    return docker.run("build", "--target", "penstock", "--tag", "penstock-stage", *network(), *secrets, str(folder))
 
 
 def test_it_builds_behind_a_proxy_that_inspects_tls(

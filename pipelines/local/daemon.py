@@ -15,7 +15,7 @@ from penstock.components.errors import SystemFailure, UserError
 if TYPE_CHECKING:
     from docker import DockerClient
 
-_SOCKET = "unix:///var/run/docker.sock"
+SOCKET = "unix:///var/run/docker.sock"
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ def connect() -> "DockerClient":
         raise UserError("--runner docker needs Docker's client for Python: pip install 'penstock[docker]'")
     import docker
 
-    address = os.environ.get("DOCKER_HOST") or _SOCKET
+    address = os.environ.get("DOCKER_HOST") or SOCKET
     try:
         return docker.from_env()
     except docker.errors.DockerException as error:
@@ -43,7 +43,7 @@ def connect() -> "DockerClient":
                 f"permission denied: Docker's socket {path}: join its group (sudo usermod -aG docker $USER) and sign "
                 "in again"
             ) from None
-        if not path.exists() and shutil.which("docker") is None and address == _SOCKET:
+        if not path.exists() and shutil.which("docker") is None and address == SOCKET:
             raise UserError("--runner docker needs Docker, which is not installed: see docs.docker.com") from None
         sentence = f"no Docker daemon answers at {address}: start Docker, or name its address in DOCKER_HOST"
         raise UserError(sentence) from error

@@ -45,15 +45,18 @@ class Docker:
             "PATH": f"/usr/bin:{os.environ['PATH']}",
         }
 
-    def command(self, *arguments: str, **options: object) -> list[str]:
+    def command(self, *arguments: str) -> list[str]:
         return [str(shutil.which("docker", path=self.environment["PATH"])), *arguments]
 
-    def __call__(self, *arguments: str, check: bool = True) -> str:
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Runs the client to its end, however it ends."""
+        command = self.command(*arguments)
+        return subprocess.run(command, env=self.environment, capture_output=True, text=True, check=False)
+
+    def __call__(self, *arguments: str) -> str:
         """Runs the client; returns what it prints."""
-        done = subprocess.run(
-            self.command(*arguments), env=self.environment, capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0 or not check, done.stderr
+        done = self.run(*arguments)
+        assert done.returncode == 0, done.stderr
         return done.stdout
 
 
