@@ -6,7 +6,7 @@
 # docker build --secret id=ca,src=/etc/ssl/certs/ca-certificates.crt --secret id=index,src=exports.sh …
 #
 # budget of runtime: 3100 MB
-# budget of gpu: 8000 MB
+# budget of gpu: 7600 MB
 
 # Debian 13: its Python 3.13 and glibc 2.41 are what the runtime's wheels need.
 FROM debian:trixie-slim AS base

@@ -57,7 +57,7 @@ def find_image(client: "DockerClient", name: str) -> Image:
         found = client.images.get(name)
     except docker.errors.ImageNotFound:
         build = "`make image` in Penstock's sources builds it"
-        way = build if name == wrapper.IMAGE else f"`docker pull {name}` fetches it"
+        way = build if name.startswith(wrapper.NAME + ":") else f"`docker pull {name}` fetches it"
         raise UserError(f"the image {name} is not on this machine: {way}") from None
     names = [*found.tags, *found.attrs.get("RepoDigests", [])]
     variables = dict(entry.split("=", 1) for entry in found.attrs["Config"].get("Env") or [])

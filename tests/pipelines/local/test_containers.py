@@ -16,8 +16,12 @@ import yaml
 from kfp import compiler, dsl
 from kfp.dsl import Artifact, Output
 
+from penstock.components import wrapper
+from penstock.components.errors import UserError
 from penstock.components.wrapper import component
 from penstock.pipelines import local
+from penstock.pipelines.config import Config
+from penstock.pipelines.local import daemon
 from penstock.pipelines.local.containers import Containers
 from penstock.pipelines.local.mounts import Mount
 from tests.servers.docker_daemon import Built, Docker
@@ -135,6 +139,35 @@ def test_an_image_that_cannot_run_tasks_says_why_in_the_log(
     assert summary.failure is not None
     assert summary.failure.startswith("source failed: its container ended too early")
     assert "python3: not found" in (summary.run_folder / "source" / "log.txt").read_text()
+
+
+def test_what_docker_refuses_is_told(host: str, image: Built, spec_path: Path, tmp_path: Path) -> None:
+    containers = Containers(image.name, [Mount("/nowhere/data", "/nowhere/data")], {})
+    summary = local.run(
+        spec_path, name="x", pipeline_root=tmp_path, arguments={"count": 1}, sources={}, containers=containers
+    )
+    assert summary.failure is not None
+    assert summary.failure.startswith("source failed: Docker refused to run a container: ")
+    assert "/nowhere/data" in summary.failure.splitlines()[0]
+
+
+def test_an_image_that_is_not_here_is_not_pulled(host: str) -> None:
+    with pytest.raises(UserError, match=r"^the image registry\.invalid/x:1 is not on this machine: `docker pull"):
+        Containers("registry.invalid/x:1", [], {})
+    with pytest.raises(UserError, match=r"^the image penstock-python:\S+ is not on this machine: `make image`"):
+        daemon.find_image(daemon.connect(), wrapper.IMAGE + ".1")
+
+
+def test_gpus_are_asked_for_where_docker_has_some(
+    host: str, image: Built, load: Callable[..., Config], capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = load(["resources.trainer={accelerator: {type: L4, count: 2}}", "resources.default={cpu: 1}"])
+    with local.containers_for(config, image.name) as containers:
+        told = capsys.readouterr().err
+        assert ("penstock: no GPU for trainer: " in told) is not daemon.has_gpus(daemon.connect().info())
+        assert containers.runner().container_run_args["device_requests"] == []
+        (request,) = containers.runner(gpus=2).container_run_args["device_requests"]
+        assert (request["Count"], request["Capabilities"]) == (2, [["gpu"]])
 
 
 def test_a_container_sees_what_is_mounted_and_no_more(host: str, image: Built, tmp_path: Path) -> None:
