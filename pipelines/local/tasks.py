@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import signal
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -169,10 +170,12 @@ class _Handler(task_handler_interface.ITaskHandler):  # type: ignore[misc]  # kf
 @contextlib.contextmanager
 def in_place_of_handlers(tasks: Tasks, pipeline_root: Path) -> Iterator[None]:
     """Makes kfp.local run its tasks through `tasks`. kfp looks the handler's class up by its name at every task."""
-    module, name, runner = _handler(tasks.workers.runner())
+    runner = tasks.workers.runner()
+    module, name = _handler(runner)
     original, configured = getattr(module, name), config.LocalExecutionConfig.instance
-    local.init(runner, pipeline_root=str(pipeline_root))
-    workspace = config.LocalExecutionConfig.instance.workspace_root
+    # Here and not in /tmp: of some machines Docker sees the home folder only.
+    workspace = tempfile.mkdtemp(prefix=".workspace-", dir=pipeline_root)
+    local.init(runner, pipeline_root=str(pipeline_root), workspace_root=workspace)
     setattr(module, name, type("_RunHandler", (_Handler,), {"tasks": tasks}))
     try:
         yield
@@ -182,13 +185,13 @@ def in_place_of_handlers(tasks: Tasks, pipeline_root: Path) -> Iterator[None]:
         shutil.rmtree(workspace, ignore_errors=True)
 
 
-def _handler(runner: Any) -> tuple[ModuleType, str, Any]:
-    """Returns where kfp has the class that handles a runner's tasks, and the runner."""
+def _handler(runner: local.SubprocessRunner | local.DockerRunner) -> tuple[ModuleType, str]:
+    """Returns where kfp has the class that handles a runner's tasks."""
     if isinstance(runner, local.DockerRunner):
         from kfp.local import docker_task_handler  # needs Docker's client
 
-        return docker_task_handler, "DockerTaskHandler", runner
-    return subprocess_task_handler, "SubprocessTaskHandler", runner
+        return docker_task_handler, "DockerTaskHandler"
+    return subprocess_task_handler, "SubprocessTaskHandler"
 
 
 def _uris(task: Task, side: str) -> dict[str, list[str]]:
