@@ -77,7 +77,7 @@ def fit(
     evaluate: Data,
     settings: Settings,
     model_run_dir: Path,
-    distribution: Distribution = Distribution(),
+    distribution: Distribution | None = None,
 ) -> Fitted:
     """Trains what `build` returns, a compiled model, and returns it with the weights of its best epoch.
 
@@ -88,6 +88,7 @@ def fit(
     Raises a DataError if the loss is not a number, a ModelError if not even a batch of one row fits into memory, and
     WorkerLost if another worker went away.
     """
+    distribution = distribution or Distribution()
     if distribution.strategy is not None and keras.backend.backend() != "tensorflow":
         raise ConfigError(
             f"KERAS_BACKEND={keras.backend.backend()} trains on one device: expected tensorflow for several, or one"
