@@ -1,11 +1,11 @@
 """The default model as a SavedModel: what it learnt of raw columns and the network, in one graph that needs no code.
 
-    serving_default       serialized tf.Examples without the label -> predictions
-                          binary: probabilities [batch, 1], of the greater class
-                          multiclass: scores [batch, classes], and classes [batch, classes], the label's values as text
-                          regression: predictions [batch, 1]
-    transform_features    serialized tf.Examples -> everything that Transform makes of them, the label too; this is
-                          what the Evaluator takes labels from
+serving_default       serialized tf.Examples without the label -> predictions
+                      binary: probabilities [batch, 1], of the greater class
+                      multiclass: scores [batch, classes], and classes [batch, classes], the label's values as text
+                      regression: predictions [batch, 1]
+transform_features    serialized tf.Examples -> everything that Transform makes of them, the label too; this is
+                      what the Evaluator takes labels from
 """
 
 from collections.abc import Callable, Sequence
@@ -40,17 +40,19 @@ def export(
     named = _named(plan, head)
     inputs = [tensor.name for tensor in model.inputs]
 
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
     def serving_default(examples: tf.Tensor) -> Outputs:
         transformed = module.transform(tf.io.parse_example(examples, features))
         return named(network.predictions(model({name: transformed[name] for name in inputs}, training=False), head))
 
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
     def transform_features(examples: tf.Tensor) -> Outputs:
         labelled = features | {plan.label.name: spec[plan.label.name]}
         return dict(module.transform(tf.io.parse_example(examples, labelled)))
 
-    signatures = {"serving_default": serving_default, "transform_features": transform_features}
+    examples = [tf.TensorSpec([None], tf.string, name="examples")]
+    signatures = {
+        function.__name__: tf.function(function, input_signature=examples)
+        for function in (serving_default, transform_features)
+    }
     tf.saved_model.save(module, str(folder), signatures=signatures)
 
 

@@ -141,7 +141,7 @@ Feature = Numeric | Categorical | Text | Date | Sparse
 
 @dataclass(frozen=True)
 class Label:
-    """What is predicted. `classes` in their order, as the data has them; `mean` and `deviation` of a regression.
+    """What is predicted. `classes` in their order, as the data has them; none of a regression.
 
     Transformed it is float32 [batch, 1], 0 or 1 (binary) or the value (regression), or int64 [batch, 1], the index of
     the class. Where it is missing, or no class of the training data, it is NaN, or -1.
@@ -151,8 +151,6 @@ class Label:
     output: str
     problem: Problem
     classes: tuple[str | int | float, ...] = ()
-    mean: float = 0.0
-    deviation: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -384,7 +382,7 @@ def _label(column: Column, output: str, problem: str | None) -> Label:
             f"for multiclass, found {column.least:g} to {column.greatest:g}"
         )
     if problem == "regression":
-        return Label(name, output, "regression", (), column.mean, column.deviation)
+        return Label(name, output, "regression")
     least, greatest = (int(v) if column.is_integer else v for v in (column.least, column.greatest))
     if problem == "binary":
         return Label(name, output, "binary", (least, greatest))

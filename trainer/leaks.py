@@ -18,6 +18,7 @@ NEAR_ONE = 0.999
 _ROWS = 50_000  # that are looked at
 _FEWEST = 50  # rows; of fewer, chance does it
 _GROUPS = 256
+_ROWS_OF_A_GROUP = 10
 
 type Array = npt.NDArray[Any]
 
@@ -37,7 +38,7 @@ def warn(plan: Plan, inputs: Mapping[str, Array], label: Array) -> list[str]:
         for name in [name for name in inputs if name == feature.output or name.startswith(f"{feature.output}_")]:
             values = inputs[name][chosen]
             if values.shape[1] == 1 or values.dtype.kind == "f":  # a bag of ids has no groups
-                told = _told(_groups(values), target, plan.label.problem)
+                told = _told(values, target, plan.label.problem)
                 if told and feature.name not in found:
                     found[feature.name] = told
     for column, told in found.items():
@@ -57,14 +58,16 @@ def _groups(values: Array) -> npt.NDArray[np.int64]:
     if values.dtype.kind != "f":
         return np.unique(values[:, 0], return_inverse=True)[1].astype(np.int64)
     places = np.unique(values[:, 0], return_inverse=True)[1]
-    if places.max() >= _GROUPS:  # as many rows in each range
+    most = min(_GROUPS, len(values) // _ROWS_OF_A_GROUP)
+    if places.max() >= most:  # as many rows in each range
         order = np.argsort(np.argsort(values[:, 0], kind="stable"), kind="stable")
-        places = order * _GROUPS // len(order)
+        places = order * most // len(order)
     return np.where(values[:, 1] > 0, 0, 1 + places).astype(np.int64)
 
 
-def _told(groups: npt.NDArray[np.int64], target: Array, problem: str) -> str:
-    """Returns how well the groups of one half of the rows tell the label in the other half, "" if not nearly all."""
+def _told(values: Array, target: Array, problem: str) -> str:
+    """Returns how well the values of one half of the rows tell the label in the other half, "" if not nearly all."""
+    groups = _groups(values)
     learn, test = slice(0, None, 2), slice(1, None, 2)
     size = int(groups.max()) + 1
     counts = np.bincount(groups[learn], minlength=size)
@@ -79,18 +82,30 @@ def _told(groups: npt.NDArray[np.int64], target: Array, problem: str) -> str:
     actual = target[test]
     if problem == "binary":
         area = _area(told, actual > 0.5)
+        if values.dtype.kind == "f":  # ranges are coarse where a number is above a bound or below
+            whole = _area(values[:, 0], target > 0.5)
+            area = max(area, whole, 1 - whole)
         return f"AUC {area:.4f}" if area >= NEAR_ONE else ""
-    if told.std() == 0 or actual.std() == 0:
-        return ""
-    correlation = float(np.corrcoef(told, actual)[0, 1])
+    correlation = _correlation(told, actual)
+    if values.dtype.kind == "f":
+        correlation = max(correlation, abs(_correlation(_ranks(values[:, 0]), _ranks(target))))
     return f"correlation {correlation:.4f}" if correlation >= NEAR_ONE else ""
+
+
+def _correlation(one: Array, other: Array) -> float:
+    return float(np.corrcoef(one, other)[0, 1]) if one.std() > 0 and other.std() > 0 else 0.0
 
 
 def _area(score: Array, positive: npt.NDArray[np.bool_]) -> float:
     """The area under the ROC curve, by ranks; ties count half."""
-    _, inverse, counts = np.unique(score, return_inverse=True, return_counts=True)
-    ends = np.cumsum(counts)
-    ranks = (ends - (counts - 1) / 2)[inverse]
+    ranks = _ranks(score)
     ones = int(positive.sum())
     zeros = len(positive) - ones
     return float((ranks[positive].sum() - ones * (ones + 1) / 2) / (ones * zeros)) if ones and zeros else 0.5
+
+
+def _ranks(values: Array) -> Array:
+    """Ranks from 1; values that are equal share the middle of theirs."""
+    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
+    ranks: Array = (np.cumsum(counts) - (counts - 1) / 2)[inverse]
+    return ranks
