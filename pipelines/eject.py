@@ -79,7 +79,7 @@ def _instructions(config: Config, output: Path) -> str:
     if not kept:
         lines.append("  training: {}")
     if config.evaluation and not config.evaluation.label_key and not config.evaluation.eval_config:
-        lines.append(f"  evaluation: label_key: {without_code.transformed_label(config)}")
+        lines.append(f"  evaluation.label_key: {without_code.transformed_label(config)}")
     own = [
         f"training.{key}" for key in without_code.OWN if config.training and getattr(config.training, key) is not None
     ]
