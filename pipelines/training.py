@@ -192,6 +192,8 @@ class _Graph:
             custom_config=json_text(
                 without_code.trainer_config(self.config) if self.config.without_code else settings.custom_config
             ),
+            accelerator=settings.accelerator,
+            precision=settings.precision,
             **arguments,
             **_imported(hyperparameters=self.published.hyperparameters),
             **_imported(dsl.Model, base_model=settings.base_model),

@@ -13,7 +13,7 @@ from penstock.components import artifacts, modules, progress, records
 from penstock.components.artifacts import Examples, ExampleStatistics, HyperParameters, Model, Schema, TransformGraph
 from penstock.components.errors import ConfigError, DataError, SchemaError, UserError
 from penstock.components.trainer.arguments import StepArgs, parse_custom_config, parse_step_args
-from penstock.trainer import reader, training
+from penstock.trainer import devices, reader, training
 from penstock.trainer.fn_args import FnArgs
 
 logger = logging.getLogger(__name__)
@@ -41,6 +41,8 @@ def run(
     train_args: str = "",
     eval_args: str = "",
     custom_config: str = "",
+    accelerator: str = "preferred",
+    precision: str = "auto",
 ) -> Result:
     """Trains with the user's run_fn, which must write a SavedModel to `<model>/Format-Serving`.
 
@@ -48,8 +50,9 @@ def run(
     user's module is imported (training.set_seeds). What an earlier, killed attempt left of a model in the output
     folder is removed; its model_run is kept, so that run_fn may go on from its checkpoints.
 
-    Raises a ConfigError for a wrong parameter, a DataError for a split that is missing or empty, a ModuleError if the
-    module has no such function, if it raises, or if it writes no model.
+    Raises a ConfigError for a wrong parameter, a UserError if an accelerator is required and none works, a DataError
+    for a split that is missing or empty, a ModuleError if the module has no such function, if it raises, or if it
+    writes no model.
     """
     with progress.task("Trainer") as counts:
         train, evaluate = (
@@ -64,6 +67,8 @@ def run(
             fn_args.statistics_path = statistics
             fn_args.num_examples = _num_examples(ExampleStatistics(Path(statistics)))  # type: ignore[attr-defined]
             counts.show(rows=sum(fn_args.num_examples.get(split, 0) for split in train.splits))  # type: ignore[attr-defined]
+        fn_args.device = devices.prepare(accelerator, precision)
+        devices.set_precision(precision, fn_args.device)
         training.set_seeds()
         training.train(modules.find(module_file, run_fn, "run_fn"), fn_args)
     return Result({"model": artifacts.metadata(), "model_run": artifacts.metadata()})
