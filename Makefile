@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help environment demo test lint format bench generate image lock
+.PHONY: help environment demo test lint format bench bench-quality generate image lock
 LOCK := uv pip compile pyproject.toml --universal --python-version 3.12 --generate-hashes --no-emit-index-url --quiet
 HOST_PYTHON := $(shell command -v python3 || echo uv run --no-project python)
 
@@ -25,6 +25,9 @@ format: environment  ## rewrite the sources in the house style
 
 bench: environment  ## time Penstock and TFX's LocalDagRunner side by side (about fifteen minutes)
 	@.venv/bin/python benchmarks/side_by_side.py
+
+bench-quality: environment  ## compare the default model with scikit-learn's HistGradientBoosting on nine real tables
+	@.venv/bin/python benchmarks/quality.py
 
 generate: environment  ## write what is generated and committed: READMEs, JSON Schema, golden pipelines
 	@.venv/bin/python -m penstock.pipelines.component_docs && .venv/bin/python -m penstock.pipelines.config

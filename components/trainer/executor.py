@@ -66,6 +66,7 @@ def run(
         _set_inputs(fn_args, transform_graph, schema, base_model, hyperparameters)
         _set_outputs(fn_args, Model(worker.folder(Path(model))), worker.folder(Path(model_run)))
         if statistics is not None:
+            fn_args.statistics_path = statistics
             fn_args.num_examples = _num_examples(ExampleStatistics(Path(statistics)))  # type: ignore[attr-defined]
             counts.show(rows=sum(fn_args.num_examples.get(split, 0) for split in train.splits))  # type: ignore[attr-defined]
         fn_args.device = devices.prepare(accelerator, precision)
