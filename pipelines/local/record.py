@@ -112,3 +112,12 @@ def last_keys(root: Path, pipeline: str) -> dict[str, Key]:
             if task.key and task.status in ("done", "cached"):
                 keys.setdefault(task.name, Key(**task.key))
     return keys
+
+
+def unfinished(root: Path, pipeline: str, task: str, key: Key) -> Path | None:
+    """Returns the task's folder in the newest run in which it had this key and was interrupted or failed."""
+    for run in earlier(root, pipeline):
+        found = run.task(task)
+        if found and found.status in ("failed", "interrupted") and found.key and Key(**found.key) == key:
+            return run.folder / task
+    return None

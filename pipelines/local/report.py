@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 from penstock.components import progress, storage
+from penstock.pipelines.local import training_report
 from penstock.pipelines.local.record import RunRecord, TaskRecord
 from penstock.pipelines.local.task import LOG_FILE
 
@@ -44,6 +45,7 @@ def _page(run: RunRecord) -> str:
         _blessing(run),
         "<h2>Tasks</h2>",
         _tasks(run),
+        *(training_report.section(path) for _, name, path, _ in _outputs(run) if name == "model_run"),
         _pages(run),
         "<h2>Artifacts</h2>",
         _artifacts(run),

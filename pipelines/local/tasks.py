@@ -20,11 +20,13 @@ from kfp.local import config, status, subprocess_task_handler, task_handler_inte
 
 from penstock.components import storage
 from penstock.components.errors import SystemFailure, WorkerLost
-from penstock.pipelines.local import cache, reasons
+from penstock.pipelines.local import cache, reasons, record
 from penstock.pipelines.local.cache import Key
 from penstock.pipelines.local.display import Display, read_counts
 from penstock.pipelines.local.record import RunRecord, TaskRecord
 from penstock.pipelines.local.task import DISK_FULL, FAILURE_FILE, Task, clear, describe, is_full
+
+_MODEL_RUN = "model_run"  # TFX's name of what a Trainer writes while it trains
 
 
 class Workers(Protocol):
@@ -111,11 +113,20 @@ class Tasks:
             row.status, row.reason = "cached", f"unchanged since {cache.run_folder(self.root, hit.folder).name}"
             return
         self.workers.expect(task)
+        self._go_on(task, row, key)
         self._execute(task, row)
         if row.status == "done":
             origin = task.folder.relative_to(self.root).as_posix()
             self._origins[task.folder] = origin
             cache.store(self.root, key.digest, task.folder, origin)
+
+    def _go_on(self, task: Task, row: TaskRecord, key: Key) -> None:
+        """Gives a training what an earlier attempt at the same, which was ended, left in its model_run: checkpoints."""
+        uris = _uris(task, "outputs").get(_MODEL_RUN)
+        folder = record.unfinished(self.root, self.record.name, row.name, key) if uris and self.use_cache else None
+        if uris and folder and (folder / _MODEL_RUN).is_dir():
+            storage.copy_tree(folder / _MODEL_RUN, Path(uris[0]))
+            row.reason += f"; goes on from {cache.run_folder(self.root, folder).name}"
 
     def _execute(self, task: Task, row: TaskRecord) -> None:
         self._write()
