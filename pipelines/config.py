@@ -27,6 +27,7 @@ from penstock.pipelines.section import (
     is_remote,
     matching,
 )
+from penstock.pipelines.tuning import Tuning
 
 SCHEMA_FILE = Path(__file__).with_name("config.schema.json")
 FILLED = ("name", "pipeline_root")  # what `load` fills in where a person leaves it out
@@ -291,6 +292,9 @@ class Config(Section):
         default=Transform(), description="Transform; null leaves it out, as does a module without a preprocessing_fn."
     )
     training: Training | None = Field(default=None, description="How the model is trained; left out, nothing is.")
+    tuning: Tuning | None = Field(
+        default=None, description="How the best hyperparameters are searched for; left out, none are."
+    )
     evaluation: Evaluation | None = Field(
         default=None, description="How the model is evaluated and when it is blessed."
     )
@@ -318,9 +322,11 @@ class Config(Section):
             raise ValueError("expected either module_file or module_path, received both")
         if self.training and not self.module:
             raise ValueError("training: expected a module_file (or module_path) with run_fn")
-        for name in ("evaluation", "push"):
+        for name in ("tuning", "evaluation", "push"):
             if getattr(self, name) and not self.training:
                 raise ValueError(f"{name}: there is no model: expected a training section")
+        if self.tuning and self.training:
+            self.tuning.check(bool(self.module), bool(self.training.hyperparameters))
         if self.push and self.evaluation and not self.evaluation.has_thresholds:
             raise ValueError(
                 "evaluation: no model is blessed, nor pushed, without thresholds, such as {auc: {min: 0.6}}"
