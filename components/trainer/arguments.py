@@ -32,11 +32,11 @@ def parse_step_args(name: str, value: str, default_split: str) -> StepArgs:
     return StepArgs(tuple(splits), _whole(f"{name}.num_steps", known.get("num_steps"), "batches"))
 
 
-def parse_tune_args(value: str) -> int:
-    """Reads TFX's TuneArgs, `{"num_parallel_trials": N}`; returns N, and 1 for 0 or nothing."""
+def parse_tune_args(value: str) -> int | None:
+    """Reads TFX's TuneArgs, `{"num_parallel_trials": N}`; returns N, and None for 0 or nothing."""
     given = _json_object("tune_args", value, 'an object such as {"num_parallel_trials": 2}')
     count = _known("tune_args", given, _TUNE_KEYS).get("num_parallel_trials")
-    return _whole("tune_args.num_parallel_trials", count, "trials") or 1
+    return _whole("tune_args.num_parallel_trials", count, "trials")
 
 
 def parse_custom_config(value: str) -> dict[str, Any] | None:

@@ -57,7 +57,7 @@ def run(
         inputs.set_artifacts(fn_args, transform_graph, schema, base_model, hyperparameters)
         _set_outputs(fn_args, Model(Path(model)), Path(model_run))
         if statistics is not None:
-            fn_args.num_examples = _num_examples(ExampleStatistics(Path(statistics)))  # type: ignore[attr-defined]
+            inputs.set_statistics(fn_args, ExampleStatistics(Path(statistics)))
             counts.show(rows=sum(fn_args.num_examples.get(split, 0) for split in train.splits))  # type: ignore[attr-defined]
         training.set_seeds()
         training.train(modules.find(module_file, run_fn, "run_fn"), fn_args)
@@ -72,11 +72,6 @@ def _set_outputs(fn_args: FnArgs, model: Model, model_run: Path) -> None:
     fn_args.serving_model_dir = str(model.serving)
     fn_args.eval_model_dir = str(model.evaluation)
     fn_args.model_run_dir = str(model_run)
-
-
-def _num_examples(statistics: ExampleStatistics) -> dict[str, int]:
-    """Returns the rows of every split that the statistics cover."""
-    return {split: statistics.read(split).datasets[0].num_examples for split in statistics.splits()}
 
 
 if __name__ == "__main__":

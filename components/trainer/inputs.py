@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from penstock.components import records
-from penstock.components.artifacts import Examples, HyperParameters, Model, Schema, TransformGraph
+from penstock.components.artifacts import Examples, ExampleStatistics, HyperParameters, Model, Schema, TransformGraph
 from penstock.components.errors import ConfigError, DataError, SchemaError, UserError
 from penstock.components.trainer.arguments import StepArgs
 from penstock.trainer import reader
@@ -44,6 +44,12 @@ def _check_split(examples: Examples, split: str, parameter: str) -> None:
 
 def _any(items: Iterable[object]) -> bool:
     return next(iter(items), None) is not None
+
+
+def set_statistics(fn_args: FnArgs, statistics: ExampleStatistics) -> None:
+    """Sets `num_examples`, the rows of every split that the statistics cover: as in TFX, not there without them."""
+    rows = {split: statistics.read(split).datasets[0].num_examples for split in statistics.splits()}
+    fn_args.num_examples = rows  # type: ignore[attr-defined]
 
 
 def set_artifacts(

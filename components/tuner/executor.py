@@ -14,13 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from penstock.components import artifacts, progress, storage
-from penstock.components.artifacts import Examples, HyperParameters, TunerResults
+from penstock.components.artifacts import Examples, ExampleStatistics, HyperParameters, TunerResults
 from penstock.components.errors import ConfigError, UserError
 from penstock.components.trainer import inputs
 from penstock.components.trainer.arguments import parse_custom_config, parse_step_args, parse_tune_args
 from penstock.components.tuner import report as page
 from penstock.trainer.fn_args import FnArgs
 from penstock.trainer.tuning import results, search
+from penstock.trainer.tuning.settings import CUSTOM_CONFIG
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +41,9 @@ def run(
     examples: str,
     transform_graph: str | None = None,
     schema: str | None = None,
+    statistics: str | None = None,
     base_model: str | None = None,
+    raw_examples: str | None = None,
     module_file: str = "",
     tuner_fn: str = "",
     train_args: str = "",
@@ -64,10 +67,17 @@ def run(
         parse_step_args("eval_args", eval_args, "eval"),
     )
     parallel_trials = parse_tune_args(tune_args)
+    if parallel_trials is None:
+        parallel_trials = search.places() if CUSTOM_CONFIG in (fn_args.custom_config or {}) else 1
     with progress.task("Tuner") as counts:
         inputs.set_examples(fn_args, Examples(Path(examples)), train, evaluate)
         inputs.set_artifacts(fn_args, transform_graph, schema, base_model, None)
         fn_args.schema_file = fn_args.transform_output = None  # as in TFX, whose Tuner never knew the old names
+        if statistics is not None:
+            inputs.set_statistics(fn_args, ExampleStatistics(Path(statistics)))
+        if raw_examples is not None:
+            raw = Examples(Path(raw_examples))
+            fn_args.raw_train_files = [str(raw.split(split) / "*") for split in train.splits]  # type: ignore[attr-defined]
         fields = {**vars(fn_args), "data_accessor": None}
         with _folder(working_dir, [module_file, tuner_fn, parallel_trials, fields]) as folder:
             fn_args.working_dir = str(folder)

@@ -121,6 +121,11 @@ def devices() -> list[str]:
     return (visible.split(",") if visible else [str(index) for index in range(count)])[:count]
 
 
+def places() -> int:
+    """Returns how many trials this machine has a place for at a time: one on each GPU, else one on each core."""
+    return len(devices()) or os.cpu_count() or 1
+
+
 class _Servicer(oracle_chief.OracleServicer):  # type: ignore[misc]
     """KerasTuner's, with what its protocol leaves out: why a trial failed, and that the oracle ends the search."""
 
@@ -136,6 +141,7 @@ class _Servicer(oracle_chief.OracleServicer):  # type: ignore[misc]
         except Exception:
             self.failed = True
             raise
+        self.oracle.save()  # the oracle's own save still has the trial among those under way: it would be run again
         return protos.get_service().EndTrialResponse()
 
 
