@@ -40,6 +40,8 @@ class FnArgs:
     base_model: the serving model to start from.
     hyperparameters: KerasTuner's `HyperParameters.get_config()`, or whatever JSON the artifact holds.
     custom_config: the component's custom_config.
+    statistics_path: the statistics that the component was given, `Split-<split>/FeatureStats.pb` in this folder. TFX
+        has no such attribute.
     num_examples: {split: rows} of the statistics. As in TFX, the attribute is there only if the component was given
         statistics.
     """
@@ -60,6 +62,7 @@ class FnArgs:
     base_model: str | None = None
     hyperparameters: Any = None
     custom_config: dict[str, Any] | None = None
+    statistics_path: str | None = None
 
 
 class TunerFnResult(NamedTuple):

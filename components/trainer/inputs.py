@@ -47,7 +47,11 @@ def _any(items: Iterable[object]) -> bool:
 
 
 def set_statistics(fn_args: FnArgs, statistics: ExampleStatistics) -> None:
-    """Sets `num_examples`, the rows of every split that the statistics cover: as in TFX, not there without them."""
+    """Sets `statistics_path`, and `num_examples`: the rows of every split that the statistics cover.
+
+    The latter is, as in TFX, not there without them.
+    """
+    fn_args.statistics_path = str(statistics.root)
     rows = {split: statistics.read(split).datasets[0].num_examples for split in statistics.splits()}
     fn_args.num_examples = rows  # type: ignore[attr-defined]
 

@@ -28,6 +28,7 @@ def transform(
     custom_config: str = "",
     disable_statistics: bool = False,
     stats_options_updater_fn: str = "",
+    statistics: Optional[Input[Artifact]] = None,
     engine: str = "local",
 ) -> None:
     """Analyzes examples with the user's `preprocessing_fn(inputs)` and transforms them, as TFX's Transform does.
@@ -40,9 +41,9 @@ def transform(
         examples: The examples of ExampleGen.
         schema: Their schema. All of its features are given to preprocessing_fn, the label too.
         module_file: The user's module: a path that ends in `.py`, or a dotted path. It defines
-            `preprocessing_fn(inputs)` or `preprocessing_fn(inputs, custom_config)`, and may define
-            `stats_options_updater_fn(stats_type, stats_options)`. One of `module_file` and `preprocessing_fn` is
-            needed.
+            `preprocessing_fn(inputs)`, with parameters `custom_config`, `schema` and `statistics` if it wants them, and
+            may define `stats_options_updater_fn(stats_type, stats_options)`. One of `module_file` and
+            `preprocessing_fn` is needed.
         preprocessing_fn: With `module_file`, the name of the function in it; without, the function's dotted path,
             `package.module.function`.
         splits_config: JSON `{"analyze": [...], "transform": [...]}`, names of splits. By default `train` is analyzed
@@ -53,6 +54,8 @@ def transform(
         custom_config: A JSON object for functions with a parameter `custom_config`.
         disable_statistics: Whether to leave out statistics, schemas and anomalies.
         stats_options_updater_fn: As `preprocessing_fn`, for the function that changes TFDV's StatsOptions.
+        statistics: Statistics of the examples, for a preprocessing_fn with a parameter `statistics`: it gets those of
+            the first analyzed split, a DatasetFeatureStatisticsList.
         engine: Where the work is done: `local` (a worker for each core) or `local:N`.
 
     Returns:
@@ -90,6 +93,7 @@ def transform(
         custom_config=custom_config,
         disable_statistics=disable_statistics,
         stats_options_updater_fn=stats_options_updater_fn,
+        statistics=statistics.path if statistics else None,
         engine=engine,
     )
     for name, artifact in outputs.items():

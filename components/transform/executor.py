@@ -34,8 +34,8 @@ from penstock.components.transform import (
     preprocessing,
     reading,
     splits,
-    statistics,
 )
+from penstock.components.transform import statistics as taking
 from penstock.components.transform.cache import AnalyzerCache
 from penstock.components.transform.preprocessing import Traced
 from penstock.components.transform.reading import Reader
@@ -72,6 +72,7 @@ def run(
     custom_config: str = "",
     disable_statistics: bool = False,
     stats_options_updater_fn: str = "",
+    statistics: str | None = None,
     engine: str = "local",
 ) -> Result:
     """Runs the component; component.py tells the arguments and outputs.
@@ -86,7 +87,8 @@ def run(
         accumulating.use_one_thread()  # a single shard is computed here
         function = modules.find(module_file, preprocessing_fn, "preprocessing_fn")
         updater = modules.find_optional(module_file, stats_options_updater_fn, "stats_options_updater_fn")
-        function = preprocessing.bind(function, custom_config)
+        learnt = _statistics(statistics, names)
+        function = preprocessing.bind(function, custom_config, schema=raw_schema, statistics=learnt)
         updater = preprocessing.bind(updater, custom_config) if updater else None
         with _work_folder(graph.root) as folder:
             traced, reader = _trace(preprocessing.Checked(function), raw_schema, names, folder)
@@ -99,16 +101,21 @@ def run(
         taken = None
         if not disable_statistics:
             taken = _Statistics(
-                statistics.options(updater, StatsType.PRE_TRANSFORM, raw_schema),
-                statistics.Outputs(Path(pre_transform_stats), Path(pre_transform_schema)),
+                taking.options(updater, StatsType.PRE_TRANSFORM, raw_schema),
+                taking.Outputs(Path(pre_transform_stats), Path(pre_transform_schema)),
                 _options_after(updater, graph, traced.asset_map),
-                statistics.Outputs(
-                    Path(post_transform_stats), Path(post_transform_schema), Path(post_transform_anomalies)
-                ),
+                taking.Outputs(Path(post_transform_stats), Path(post_transform_schema), Path(post_transform_anomalies)),
             )
         target = artifacts.Examples(Path(transformed_examples)) if materialize else None
         counts.show(rows=_transform(names, reader, graph, target, taken, engine_))
     return _result(names, materialize)
+
+
+def _statistics(artifact: str | None, names: Splits) -> Any:
+    """Returns the statistics of the first analyzed split, for a preprocessing_fn that has that parameter."""
+    if artifact is None:
+        return None
+    return artifacts.ExampleStatistics(Path(artifact)).read(next(iter(names.analyze)))
 
 
 @dataclass(frozen=True)
@@ -116,9 +123,9 @@ class _Statistics:
     """How statistics are taken and where they go, before and after the transformation."""
 
     options_before: Any
-    before: statistics.Outputs
+    before: taking.Outputs
     options_after: Any
-    after: statistics.Outputs
+    after: taking.Outputs
 
 
 @contextlib.contextmanager
@@ -177,7 +184,7 @@ def _options_after(
     updater: Callable[..., Any] | None, graph: artifacts.TransformGraph, asset_map: Mapping[str, str]
 ) -> Any:
     vocabularies = {name: graph.transform_fn / "assets" / file for name, file in asset_map.items()}
-    return statistics.options(updater, StatsType.POST_TRANSFORM, _transformed_schema(graph), vocabularies)
+    return taking.options(updater, StatsType.POST_TRANSFORM, _transformed_schema(graph), vocabularies)
 
 
 def _transform(
@@ -200,8 +207,8 @@ def _transform(
             before = [partials.merge([*before, *(part.before for part in results)], taken.options_before)]
             after = [partials.merge([*after, *(part.after for part in results)], taken.options_after)]
     if taken is not None:
-        statistics.write(before[0], taken.options_before, taken.before)
-        statistics.write(after[0], taken.options_after, taken.after)
+        taking.write(before[0], taken.options_before, taken.before)
+        taking.write(after[0], taken.options_after, taken.after)
     return rows
 
 

@@ -20,17 +20,24 @@ from penstock.components.errors import ConfigError, ModuleError, PenstockError
 PreprocessingFn = Callable[[dict[str, Any]], dict[str, Any]]
 
 
-def bind(function: Callable[..., Any], custom_config: str) -> Callable[..., Any]:
-    """Returns the function with `custom_config` (a JSON object, {} if empty) bound, if it has that parameter."""
+def bind(function: Callable[..., Any], custom_config: str, **values: Any) -> Callable[..., Any]:
+    """Returns the function with what it asks for by a parameter's name bound.
+
+    `custom_config` is a JSON object, {} if empty. `values` are the others; a ConfigError for one that it asks for
+    and that is None.
+    """
     try:
         config = json.loads(custom_config) if custom_config else {}
     except json.JSONDecodeError as error:
         raise ConfigError(f"custom_config: expected a JSON object: {error}") from None
     if not isinstance(config, dict):
         raise ConfigError(f"custom_config: expected a JSON object, received {custom_config!r:.80}")
-    if "custom_config" not in inspect.signature(function).parameters:
-        return function
-    return functools.partial(function, custom_config=config)
+    parameters = inspect.signature(function).parameters
+    bound = {name: value for name, value in {"custom_config": config, **values}.items() if name in parameters}
+    for name, value in bound.items():
+        if value is None:
+            raise ConfigError(f"preprocessing_fn has a parameter {name}: expected Transform to be given {name}")
+    return functools.partial(function, **bound) if bound else function
 
 
 @dataclass(frozen=True)

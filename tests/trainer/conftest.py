@@ -1,5 +1,7 @@
 """The penguins as tf.Examples: a split of three files, with features that are dense and features that miss values."""
 
+import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ import pytest
 from tensorflow_metadata.proto.v0 import schema_pb2
 
 from penstock.components import records
+from tests.trainer.tables import Table, write
 
 _TYPES = {
     "f": (pa.float32(), schema_pb2.FLOAT),
@@ -52,3 +55,9 @@ def _lists(column: pd.Series) -> pa.Array:
     arrow_type = _TYPES[column.dtype.kind][0]
     values = [value.encode() if isinstance(value, str) else value for value in column]
     return pa.array([None if pd.isna(value) else [value] for value in values], pa.large_list(arrow_type))
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Callable[..., Table]:
+    """Returns a function that writes a table (columns by name) as examples, statistics and schema: tables.write."""
+    return lambda columns, **arguments: write(tmp_path / f"table-{len(os.listdir(tmp_path))}", columns, **arguments)

@@ -1,0 +1,55 @@
+"""The features section: what a person says of columns where the model comes without code.
+
+Everything left out is decided by rules over the schema and the statistics (penstock.trainer.features).
+"""
+
+import difflib
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field
+
+from penstock.pipelines.section import PositiveWhole, Section
+
+KINDS = ("numeric", "categorical", "text", "date")
+
+
+def _known_kind(kind: Any) -> Any:
+    if isinstance(kind, str) and kind not in KINDS:
+        nearest = difflib.get_close_matches(kind, KINDS, n=1)
+        hint = f"did you mean {nearest[0]!r}?" if nearest else f"expected one of {', '.join(KINDS)}"
+        raise ValueError(f"unknown kind {kind!r}; {hint}")
+    return kind
+
+
+class Feature(Section):
+    """What a column is to the model."""
+
+    ignore: bool = Field(default=False, description="Whether the column is left out.")
+    kind: Annotated[Literal["numeric", "categorical", "text", "date"], BeforeValidator(_known_kind)] | None = Field(
+        default=None, description="What its values are."
+    )
+    transform: Literal["quantiles", "z_score"] | None = Field(
+        default=None, description="Of numbers: what they are scaled by, by default quantiles."
+    )
+    bins: PositiveWhole | None = Field(default=None, description="Of numbers and dates: quantiles, by default 48.")
+    vocabulary_size: PositiveWhole | None = Field(
+        default=None, description="Of categories: how many are told apart at most, by default 10000."
+    )
+    frequency_threshold: PositiveWhole | None = Field(
+        default=None,
+        description="Of categories: how often one occurs at least to be told apart, by default twice, or five times in "
+        "10,000 rows or more.",
+    )
+    oov_buckets: PositiveWhole | None = Field(
+        default=None, description="Of categories: buckets that all others share, by default one."
+    )
+    hash_buckets: PositiveWhole | None = Field(
+        default=None, description="Of text: buckets that words and their n-grams share, by default 8192."
+    )
+    ngrams: PositiveWhole | None = Field(default=None, description="Of text: the longest n-gram, by default 2 words.")
+    format: str | None = Field(
+        default=None, description="Of dates: iso, unix (seconds), or a format of strptime such as %d/%m/%Y."
+    )
+    width: PositiveWhole | None = Field(
+        default=None, description="Of categories and text: how many of a row's values, or words and n-grams, are used."
+    )

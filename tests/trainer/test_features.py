@@ -1,0 +1,186 @@
+"""The plan of real and awkward tables: what each column is, what is ignored and why, what the label decides."""
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from tensorflow_metadata.proto.v0 import schema_pb2
+
+from penstock.components.errors import ConfigError, DataError
+from penstock.trainer import features
+from penstock.trainer.features import Categorical, Date, Numeric, Sparse, Text
+
+Tables = Callable[..., Any]
+
+
+def plan(table: Any, label: str, problem: str | None = None, **overrides: dict[str, Any]) -> features.Plan:
+    return plan_with(table, label, overrides, problem)
+
+
+def plan_with(table: Any, label: str, overrides: dict[str, Any], problem: str | None = None) -> features.Plan:
+    return features.plan(table.schema, table.statistics, label, features.overrides(overrides), problem)
+
+
+def by_output(made: features.Plan) -> dict[str, features.Feature]:
+    return {feature.output: feature for feature in made.features}
+
+
+def test_penguins(table: Tables, penguins_csv: Path) -> None:
+    made = plan(table(pd.read_csv(penguins_csv)), "species")
+    assert made.label == features.Label("species", "species_xf", "multiclass", ("Adelie", "Chinstrap", "Gentoo"))
+    assert by_output(made) == {
+        "island_xf": Categorical("island", "island_xf"),
+        "bill_length_mm_xf": Numeric("bill_length_mm", "bill_length_mm_xf"),
+        "bill_depth_mm_xf": Numeric("bill_depth_mm", "bill_depth_mm_xf"),
+        "flipper_length_mm_xf": Numeric("flipper_length_mm", "flipper_length_mm_xf"),
+        "body_mass_g_xf": Numeric("body_mass_g", "body_mass_g_xf"),
+        "sex_xf": Categorical("sex", "sex_xf"),
+        "year_xf": Numeric("year", "year_xf"),
+        "year_xf_ids": Categorical("year", "year_xf_ids"),
+    }
+    assert not made.ignored
+    assert json.loads(json.dumps(made.to_json()))["features"][0]["kind"] in features.KINDS
+
+
+def test_what_tells_nothing_is_ignored(table: Tables, caplog: pytest.LogCaptureFixture) -> None:
+    rows = 60
+    columns = {
+        "key": [f"a{row}" for row in range(rows)],
+        "constant": ["x"] * rows,
+        "one": [1] * rows,
+        "empty": [None] * rows,
+        "sometimes": [7 if row % 3 else None for row in range(rows)],
+        "useful": [row % 7 for row in range(rows)],
+        "label": [row % 2 for row in range(rows)],
+    }
+    caplog.set_level("INFO")
+    made = plan(table(columns), "label")
+    assert {feature.name for feature in made.features} == {"sometimes", "useful"}
+    assert made.ignored == {
+        "key": "60 of its 60 values differ, as keys do",
+        "constant": "it is 'x' in every row",
+        "one": "it is 1 in every row",
+        "empty": "it has no value in any row",
+    }
+    assert "feature key is ignored: 60 of its 60 values differ, as keys do" in caplog.text
+    assert by_output(plan(made_table := table(columns), "label", key={"kind": "categorical"}))["key_xf"].name == "key"
+    assert plan(made_table, "label", useful={"ignore": True}).ignored["useful"] == "as the configuration says"
+
+
+def test_text_dates_and_several_values(table: Tables) -> None:
+    rows = 300
+    columns = {
+        "review": [f"the {row} dogs were as good as the {row * 7} cats" for row in range(rows)],
+        "day": [f"2013-{row % 12 + 1:02}-{row % 28 + 1:02}" for row in range(rows)],
+        "moment": [f"2013-01-01T{row % 24:02}:15:00Z" for row in range(rows)],
+        "midnight": [f"2013-01-{row % 28 + 1:02} 00:00:00" for row in range(rows)],
+        "tags": [["a", "b", "c"][: row % 4] for row in range(rows)],
+        "pair": [[row / 3, row * 1.5] for row in range(rows)],
+        "some": [[row / 7] * (row % 3) for row in range(rows)],
+        "label": [row % 2 for row in range(rows)],
+    }
+    made = plan(table(columns), "label")
+    found = by_output(made)
+    assert isinstance(found["review_xf"], Text)
+    assert found["day_xf"] == Date("day", "day_xf", parts=("days", "year", "week"))
+    assert found["moment_xf"] == Date("moment", "moment_xf")
+    assert found["midnight_xf"] == Date("midnight", "midnight_xf", parts=("days", "year", "week"))
+    assert found["tags_xf"] == Categorical("tags", "tags_xf", width=3)
+    assert [found[f"pair_xf_{i}"] for i in (0, 1)] == [Numeric("pair", f"pair_xf_{i}", of=i) for i in (0, 1)]
+    assert [f.of for f in made.features if f.name == "some"] == ["mean", "min", "max", "count"]  # type: ignore[union-attr]
+
+
+def test_sparse_features_and_what_the_schema_declares(table: Tables) -> None:
+    schema = schema_pb2.Schema()
+    for name, kind in (("index", schema_pb2.INT), ("value", schema_pb2.FLOAT), ("code", schema_pb2.INT)):
+        schema.feature.add(name=name, type=kind)
+    schema.feature[0].int_domain.max = 9
+    schema.feature[2].int_domain.is_categorical = True
+    label = schema.feature.add(name="label", type=schema_pb2.INT)
+    label.shape.dim.add(size=1)
+    sparse = schema.sparse_feature.add(name="words")
+    sparse.index_feature.add(name="index")
+    sparse.value_feature.name = "value"
+    rows = 40
+    columns = {
+        "index": [[row % 5, row % 5 + 3] for row in range(rows)],
+        "value": [[0.5, 1.5]] * rows,
+        "code": [1000 * (row % 4) for row in range(rows)],
+        "label": [row % 2 for row in range(rows)],
+    }
+    made = plan(table(columns, schema=schema), "label")
+    assert made.features == (Categorical("code", "code_xf"), Sparse("words", "words_xf", 10))
+
+
+@pytest.mark.parametrize(
+    ("values", "problem", "classes"),
+    [
+        ([0, 1], "binary", (0, 1)),
+        ([-1, 1], "binary", (-1, 1)),
+        ([0.25, 0.75], "binary", (0.25, 0.75)),
+        (["no", "yes"], "binary", ("no", "yes")),
+        (["b", "c", "a"], "multiclass", ("a", "b", "c")),
+        ([1, 2, 3], "multiclass", (1, 2, 3)),
+        ([0, 5, 400], "regression", ()),
+        ([0.5, 1.5, 2.5], "regression", ()),
+    ],
+)
+def test_label_decides_the_problem(table: Tables, values: list[Any], problem: str, classes: tuple[Any, ...]) -> None:
+    columns = {"x": range(60), "y": [values[row % len(values)] for row in range(60)]}
+    label = plan(table(columns), "y").label
+    assert (label.problem, label.classes) == (problem, classes)
+
+
+def test_problem_overrides(table: Tables) -> None:
+    data = table({"x": range(60), "y": [row % 3 for row in range(60)], "s": [f"s{row % 3}" for row in range(60)]})
+    assert plan(data, "y", "regression").label.problem == "regression"
+    with pytest.raises(DataError, match=r"label y: problem: expected two values for binary, found more, 0 to 2"):
+        plan(data, "y", "binary")
+    with pytest.raises(DataError, match=r"label s: problem: expected numbers for regression, found strings such as 's"):
+        plan(data, "s", "regression")
+    with pytest.raises(ConfigError, match="unknown 'multi-class'; did you mean 'multiclass'"):
+        plan(data, "y", "multi-class")
+
+
+@pytest.mark.parametrize(
+    ("label", "overrides", "sentence"),
+    [
+        ("lable", {}, "label: the data has no column 'lable'; did you mean 'label'?"),
+        ("one", {}, "label one is 1 in every row: expected two values or more"),
+        ("tags", {}, "label tags: expected one value in a row, found several"),
+        ("key", {}, "label key: 60 different strings in 60 rows: expected classes that occur again"),
+        ("label", {"fair": {"ignore": True}}, "features.fair: the data has no column 'fair'; did you mean 'fare'?"),
+        ("label", {"label": {"kind": "numeric"}}, "features.label: it is the label"),
+        ("label", {"fare": {"kind": "numerical"}}, "features.fare.kind: unknown kind 'numerical'; did you"),
+        ("label", {"fare": {"bin": 3}}, "features.fare: unknown key 'bin'; did you mean 'bins'?"),
+        ("label", {"fare": {"width": 3}}, "features.fare.width: the feature is numeric: expected some of bins"),
+        ("label", {"tags": {"kind": "numeric"}}, "features.tags.kind: expected numbers for numeric, found strings"),
+        ("label", {"fare": {"kind": "date"}}, "features.fare.format: expected unix for numbers, received ''"),
+    ],
+)  # fmt: skip
+def test_mistakes(table: Tables, label: str, overrides: dict[str, Any], sentence: str) -> None:
+    columns = {
+        "fare": [row * 0.5 for row in range(60)],
+        "one": [1] * 60,
+        "tags": [["a", "b"]] * 60,
+        "key": [f"a{row}" for row in range(60)],
+        "label": [row % 2 for row in range(60)],
+    }
+    data = table(columns)
+    with pytest.raises((ConfigError, DataError), match=re.escape(sentence)):
+        plan_with(data, label, overrides)
+
+
+def test_without_features_nothing_is_learnt(table: Tables) -> None:
+    with pytest.raises(DataError, match=r"no feature is left to learn y from: x \(it is 1 in every row\)"):
+        plan(table({"x": [1] * 20, "y": [row % 2 for row in range(20)]}), "y")
+
+
+def test_outputs_have_names_that_keras_and_files_take(table: Tables) -> None:
+    columns = {"a b/c": range(60), "a_b-c": range(60), "a_b_c": range(60), "y": [row % 2 for row in range(60)]}
+    outputs = [feature.output for feature in plan(table(columns), "y").features]
+    assert set(outputs) == {"a_b_c_xf", "a_b-c_xf", "a_b_c-1_xf"}

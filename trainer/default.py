@@ -1,0 +1,163 @@
+"""The module that is used without code: TFX's module functions, made of the data's schema and statistics.
+
+custom_config is what the configuration says: `label`; `features`, overrides by column (features.py); `problem`;
+`split`, the one that Transform analyzes, whose statistics count; and `training`, hyperparameters and the seed.
+"""
+
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+import tensorflow_transform as tft
+from tensorflow_metadata.proto.v0 import schema_pb2, statistics_pb2
+
+from penstock.components import artifacts
+from penstock.components.errors import ConfigError, DataError
+from penstock.trainer import features, fitting, input_data, leaks, model, preprocessing
+from penstock.trainer.calibration import calibrate
+from penstock.trainer.export import export
+from penstock.trainer.features import Categorical, Date, Numeric, Plan, Sparse, Text
+from penstock.trainer.fn_args import FnArgs
+
+logger = logging.getLogger(__name__)
+_FEWEST = 10  # rows to train on
+_AT_ONCE = 8192  # rows
+_SEED = 1
+
+
+def plan(
+    custom_config: Mapping[str, Any],
+    schema: schema_pb2.Schema,
+    statistics: statistics_pb2.DatasetFeatureStatisticsList,
+) -> Plan:
+    """Returns what each column is. The same configuration, schema and statistics give the same plan."""
+    given = features.overrides(custom_config.get("features") or {})
+    return features.plan(schema, statistics, custom_config["label"], given, custom_config.get("problem"))
+
+
+def preprocessing_fn(
+    inputs: Mapping[str, Any],
+    custom_config: Mapping[str, Any],
+    schema: schema_pb2.Schema,
+    statistics: statistics_pb2.DatasetFeatureStatisticsList,
+) -> dict[str, Any]:
+    return preprocessing.transform(plan(custom_config, schema, statistics), inputs)
+
+
+def run_fn(fn_args: FnArgs) -> None:
+    config = fn_args.custom_config or {}
+    if fn_args.statistics_path is None or fn_args.schema_path is None or fn_args.transform_graph_path is None:
+        raise ConfigError(
+            "the default trainer needs the statistics, the schema and the transform_graph of its examples"
+        )
+    schema = artifacts.read_schema(Path(fn_args.schema_path))
+    statistics = artifacts.ExampleStatistics(Path(fn_args.statistics_path)).read(config.get("split") or "train")
+    train(plan(config, schema, statistics), config.get("training") or {}, fn_args)
+
+
+def train(made: Plan, options: Mapping[str, Any], fn_args: FnArgs) -> None:
+    """Trains the default network on transformed examples and exports it to `fn_args.serving_model_dir`.
+
+    `options` are hyperparameters, and `seed`; those of `fn_args.hyperparameters` come before them. Rows without the
+    label are left out, which the log tells. Raises a DataError for fewer than ten rows with one.
+    """
+    assert fn_args.model_run_dir is not None
+    assert fn_args.serving_model_dir is not None
+    transform_output = tft.TFTransformOutput(fn_args.transform_graph_path)
+    inputs = model_inputs(made, transform_output)
+    training, labels = read(made, inputs, fn_args.train_files or [], transform_output)
+    evaluation, eval_labels = read(made, inputs, fn_args.eval_files or [], transform_output)
+    if len(labels) < _FEWEST:
+        raise DataError(f"expected {_FEWEST} rows with a label to train on at least, found {len(labels)}")
+    if isinstance(training, input_data.InMemory):
+        leaks.warn(made, *training.arrays()[:2])
+    head = model_head(made.label, labels)
+    given = {name: value for name, value in options.items() if name != "seed" and value is not None}
+    tuned = fn_args.hyperparameters or {}
+    hyperparameters = model.Hyperparameters.from_mapping({**given, **(tuned.get("values") or tuned)}, len(labels))
+    settings = fitting.Settings(
+        batch_size=hyperparameters.batch_size,
+        epochs=hyperparameters.epochs,
+        patience=hyperparameters.patience,
+        monitor=head.monitor,
+        seed=options.get("seed") or _SEED,
+    )
+    fitted = fitting.fit(
+        lambda: model.build(inputs, head, hyperparameters), training, evaluation, settings, Path(fn_args.model_run_dir)
+    )
+    raw_outputs = fitted.model.predict(evaluation.once(_AT_ONCE), verbose=0)
+    temperature = calibrate(fitted.model, head, raw_outputs, eval_labels)
+    logger.info("best epoch %d of %d; temperature %.3f", fitted.best_epoch, len(fitted.history), temperature)
+    export(fitted.model, made, head, transform_output, Path(fn_args.serving_model_dir))
+
+
+def model_inputs(made: Plan, transform_output: tft.TFTransformOutput) -> list[model.Number | model.Ids]:
+    """Returns the model's inputs, in the plan's order; vocabularies are as large as Transform found them."""
+    found: list[model.Number | model.Ids] = []
+    for feature in made.features:
+        match feature:
+            case Numeric():
+                found.append(model.Number(feature.output))
+            case Date():
+                found += [model.Number(name) for name in feature.outputs]
+            case Categorical():
+                size = transform_output.vocabulary_size_by_name(feature.output)
+                found.append(model.Ids(feature.output, 1 + size + feature.oov_buckets, feature.width))
+            case Text():
+                found.append(model.Ids(feature.output, 1 + feature.hash_buckets, feature.width))
+            case Sparse(width=0):
+                found += [model.Number(name) for name in feature.outputs]
+            case Sparse():
+                found.append(model.Ids(feature.output, 1 + feature.size, feature.width))
+    return found
+
+
+def model_head(label: features.Label, labels: npt.NDArray[Any]) -> model.Head:
+    """Returns what is predicted, as the training data's labels, [rows, 1], have it."""
+    if label.problem == "regression":
+        values = labels.astype(np.float64)
+        return model.Head("regression", mean=float(values.mean()), deviation=float(values.std()) or 1.0)
+    counts = np.bincount(labels[:, 0].astype(np.int64), minlength=len(label.classes))
+    return model.Head(label.problem, len(label.classes), frequencies=tuple((counts / len(labels)).tolist()))
+
+
+def read(
+    made: Plan,
+    inputs: Sequence[model.Number | model.Ids],
+    file_patterns: Sequence[str],
+    transform_output: tft.TFTransformOutput,
+) -> tuple[input_data.Data, npt.NDArray[Any]]:
+    """Returns the rows of transformed examples that have a label, and the labels, [rows, 1]."""
+    schema, label = transform_output.transformed_metadata.schema, made.label.output
+    names = [feature.name for feature in inputs]
+    data = input_data.read(file_patterns, schema, inputs=names, label=label)
+    labels = np.concatenate([batch[1] for batch in data.once(_AT_ONCE).as_numpy_iterator()])
+    there = ~np.isnan(labels[:, 0]) if labels.dtype.kind == "f" else labels[:, 0] >= 0
+    if there.all():
+        return data, labels
+    without = int((~there).sum())
+    if without == len(labels):
+        raise DataError(f"{file_patterns[0]}: none of {without} rows has a label that the training data has")
+    logger.warning(
+        "%s: %s of %s rows have no label and are left out", file_patterns[0], f"{without:,}", f"{len(labels):,}"
+    )
+    if isinstance(data, input_data.InMemory):
+        return data.take(np.flatnonzero(there)), labels[there]
+
+    def weighted(parsed: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """Rows of a stream stay where they are, with no weight."""
+        value = tf.cast(parsed[label], tf.float32)
+        known = tf.logical_not(tf.math.is_nan(value) | (value < 0 if made.label.problem == "multiclass" else False))
+        return parsed | {
+            label: tf.where(known, parsed[label], tf.zeros_like(parsed[label])),
+            f"{label}_weight": tf.cast(known[:, 0], tf.float32),
+        }
+
+    kept = input_data.read(
+        file_patterns, schema, inputs=names, label=label, weight=f"{label}_weight", preprocess=weighted, memory_share=0
+    )
+    return kept, labels[there]

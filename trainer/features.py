@@ -1,0 +1,411 @@
+"""What each column of a table is to the default model: a plan from the schema, the statistics and what a person says.
+
+The rules, in their order. An override (`features:` in the configuration) decides before any of them.
+
+ignored      nothing in any row; the same value in every row; strings that (nearly) all differ and are no text, such as
+             keys; bytes that are images or other media; structs; more than 256 numbers in each row
+sparse       a sparse feature of the schema: the indices as a bag, or numbers of their own where there are up to 64
+text         strings that the schema declares natural language, or of which most have three words or more
+date         strings of which all that the statistics list are ISO dates or timestamps
+categorical  all other strings, and integers that the schema declares categorical; several in a row make a bag
+numeric      floats and integers. An integer that spans 3 to 50 values is given to the model twice, as a number and as a
+             category: an hour is both. Several in each row are a number for each position where every row has as many,
+             else their mean, least, greatest and count.
+
+The label: strings are classes, two of them binary. Numbers that take exactly two values are binary (by the
+variance, which for a mean m between a and b is (m - a)(b - m) only then: Bhatia and Davis 2000). Integers that span up
+to 20 values with ten rows or more for each are classes; all other numbers are a regression. `problem` overrides.
+Classes are in the order of their values, so the greater one of two is what a binary model gives the probability of.
+"""
+
+import dataclasses
+import logging
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, get_args
+
+from tensorflow_metadata.proto.v0 import schema_pb2, statistics_pb2
+
+from penstock.components.errors import ConfigError, DataError
+from penstock.trainer import columns, dates
+from penstock.trainer.columns import Column
+from penstock.trainer.names import did_you_mean
+
+logger = logging.getLogger(__name__)
+
+type Problem = Literal["binary", "multiclass", "regression"]
+type Part = Literal["days", "year", "week", "day"]
+Kind = Literal["numeric", "categorical", "text", "date"]
+KINDS: tuple[str, ...] = get_args(Kind)
+SUFFIX = "_xf"  # of the names of what Transform makes, as in TFX's examples
+
+_MOST_POSITIONS = 256
+_MOST_DENSE = 64  # indices of a sparse feature that become numbers
+_WIDEST = 64  # ids in a row; more are cut off
+_FEW = 50  # values that make an integer a category as well
+_FEW_CLASSES = 20
+_MOST_CLASSES = 1000
+_ROWS_FOR_A_CLASS = 10
+_DIFFERENT = 0.9  # the share of distinct values from which strings are keys
+_SOME_ROWS = 20
+
+
+@dataclass(frozen=True)
+class Numeric:
+    """A number: float32 [batch, 2], its place in [0, 1] (0 where missing), and 1 where it is missing.
+
+    `transform` is `quantiles` (linear between the training data's quantiles, `bins` of them, without those that are
+    equal) or `z_score` (four deviations to each side of the mean, which is 0.5). `of` says what of a row it is:
+    "value", a position in it, or the "mean", "min", "max" or "count" of the values there.
+    """
+
+    kind: ClassVar[str] = "numeric"
+    name: str
+    output: str
+    transform: Literal["quantiles", "z_score"] = "quantiles"
+    bins: int = 48
+    of: int | str = "value"
+
+
+@dataclass(frozen=True)
+class Categorical:
+    """Ids of a vocabulary: int64 [batch, width]; 0 is absent, and the last `oov_buckets` are of values not in it.
+
+    The vocabulary holds the values that occur `frequency_threshold` times or more in the training data, the most
+    frequent first, `vocabulary_size` of them at most.
+    """
+
+    kind: ClassVar[str] = "categorical"
+    name: str
+    output: str
+    vocabulary_size: int = 10_000
+    frequency_threshold: int = 2
+    oov_buckets: int = 1
+    width: int = 1
+
+
+@dataclass(frozen=True)
+class Text:
+    """Hashed words and their n-grams up to `ngrams` words: int64 [batch, width]; 0 is padding, then `hash_buckets`."""
+
+    kind: ClassVar[str] = "text"
+    name: str
+    output: str
+    hash_buckets: int = 8192
+    ngrams: int = 2
+    width: int = 64
+
+
+@dataclass(frozen=True)
+class Date:
+    """A moment as numbers: `days` since 1970, and the sine and cosine of where it stands in the year, week and day.
+
+    `format` is `iso` (2013-01-31, 2013-01-31T08:05, with seconds; a zone is not converted: the clock that people read
+    is what counts), `unix` (seconds), or one for strptime of %Y %m %d %H %M %S and literal text.
+    """
+
+    kind: ClassVar[str] = "date"
+    name: str
+    output: str
+    format: str = "iso"
+    parts: tuple[Part, ...] = ("days", "year", "week", "day")
+    bins: int = 48
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        return tuple(
+            f"{self.output}_{part}{way}"
+            for part in self.parts
+            for way in ([""] if part == "days" else ["_sin", "_cos"])
+        )
+
+
+@dataclass(frozen=True)
+class Sparse:
+    """A sparse feature: `size` numbers (0 where there is none), or its indices as ids, int64 [batch, width]."""
+
+    kind: ClassVar[str] = "sparse"
+    name: str
+    output: str
+    size: int
+    width: int = 0  # 0: numbers
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        return (self.output,) if self.width else tuple(f"{self.output}_{index}" for index in range(self.size))
+
+
+Feature = Numeric | Categorical | Text | Date | Sparse
+
+
+@dataclass(frozen=True)
+class Label:
+    """What is predicted. `classes` in their order, as the data has them; none of a regression.
+
+    Transformed it is float32 [batch, 1], 0 or 1 (binary) or the value (regression), or int64 [batch, 1], the index of
+    the class. Where it is missing, or no class of the training data, it is NaN, or -1.
+    """
+
+    name: str
+    output: str
+    problem: Problem
+    classes: tuple[str | int | float, ...] = ()
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the columns are: the features in the schema's order, the label, and why other columns are left out."""
+
+    features: tuple[Feature, ...]
+    label: Label
+    ignored: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns the plan as plain values, the kind of each feature among them."""
+        return {
+            "features": [{"kind": feature.kind, **dataclasses.asdict(feature)} for feature in self.features],
+            "label": dataclasses.asdict(self.label),
+            "ignored": dict(self.ignored),
+        }
+
+
+@dataclass(frozen=True)
+class Override:
+    """What a person says of a column; None leaves it to the rules."""
+
+    kind: str | None = None
+    ignore: bool | None = None
+    transform: str | None = None
+    bins: int | None = None
+    vocabulary_size: int | None = None
+    frequency_threshold: int | None = None
+    oov_buckets: int | None = None
+    hash_buckets: int | None = None
+    ngrams: int | None = None
+    format: str | None = None
+    width: int | None = None
+
+    def options(self, feature: type[Feature]) -> dict[str, Any]:
+        """Returns what is said of this kind of feature; a ConfigError for what is said but has no meaning for it."""
+        given = {key: value for key, value in dataclasses.asdict(self).items() if value is not None}
+        given.pop("kind", None)
+        given.pop("ignore", None)
+        known = {field.name for field in dataclasses.fields(feature)}
+        for key in given:
+            if key not in known:
+                own = sorted(known - {"name", "output", "of", "parts", "size"})
+                raise ConfigError(f"{key}: the feature is {feature.kind}: expected some of {', '.join(own)}")
+        return given
+
+
+def plan(
+    schema: schema_pb2.Schema,
+    statistics: statistics_pb2.DatasetFeatureStatisticsList,
+    label: str,
+    overrides: Mapping[str, Override] | None = None,
+    problem: str | None = None,
+) -> Plan:
+    """Returns the plan for data with this schema and these statistics, those of the training split.
+
+    Raises a DataError if the label is no column, has one value, or no feature is left; a ConfigError for an override of
+    a column that does not exist (with the nearest name) or one that does not fit. Logs what is ignored and why.
+    """
+    table = columns.table(schema, statistics)
+    if label not in table:
+        raise DataError(f"label: the data has no column {label!r}; {did_you_mean(label, table)}")
+    overrides = overrides or {}
+    for name in overrides:
+        if name not in table:
+            raise ConfigError(f"features.{name}: the data has no column {name!r}; {did_you_mean(name, table)}")
+        if name == label:
+            raise ConfigError(f"features.{name}: it is the label: expected a feature, or another label")
+    outputs = _Outputs()
+    target = _label(table[label], outputs(label), problem)
+    found: list[Feature] = []
+    ignored: dict[str, str] = {}
+    for column in table.values():
+        if column.name == label:
+            continue
+        override = overrides.get(column.name, Override())
+        reason = "as the configuration says" if override.ignore else _useless(column, override)
+        if reason:
+            ignored[column.name] = reason
+            logger.info("feature %s is ignored: %s", column.name, reason)
+            continue
+        try:
+            found += _features(column, outputs(column.name), override)
+        except ConfigError as error:
+            raise ConfigError(f"features.{column.name}.{error.message}") from None
+    if not found:
+        raise DataError(f"no feature is left to learn {label} from: {_reasons(ignored)}")
+    return Plan(tuple(found), target, ignored)
+
+
+def overrides(given: Mapping[str, Mapping[str, Any]]) -> dict[str, Override]:
+    """Reads overrides as a configuration holds them; a ConfigError names an unknown key or kind and the nearest."""
+    known = [field.name for field in dataclasses.fields(Override)]
+    for name, values in given.items():
+        for key, value in values.items():
+            if key not in known:
+                raise ConfigError(f"features.{name}: unknown key {key!r}; {did_you_mean(key, known)}")
+            if key == "kind" and value is not None and value not in KINDS:
+                raise ConfigError(f"features.{name}.kind: unknown kind {value!r}; {did_you_mean(str(value), KINDS)}")
+    return {name: Override(**values) for name, values in given.items()}
+
+
+class _Outputs:
+    """Names of transformed columns that TensorFlow and Keras both take, each once."""
+
+    def __init__(self) -> None:
+        self._taken: set[str] = set()
+
+    def __call__(self, name: str) -> str:
+        plain = re.sub(r"[^A-Za-z0-9_.-]", "_", name).lstrip("_.-") or "column"
+        unique, number = plain, 1
+        while unique.lower() in self._taken:  # vocabularies are files of this name
+            unique, number = f"{plain}-{number}", number + 1
+        self._taken.add(unique.lower())
+        return unique + SUFFIX
+
+
+def _useless(column: Column, override: Override) -> str:
+    """Returns why a column tells a model nothing, "" if it may; what a person gives a kind is used if it has values."""
+    if column.unreadable:
+        return column.unreadable
+    if column.sparse_size:
+        return ""
+    if not column.values:
+        return "it has no value in any row"
+    if override.kind:
+        return ""
+    if column.constant and column.present == column.rows:
+        return f"it is {column.constant} in every row"
+    if column.fixed > _MOST_POSITIONS and column.is_number:
+        return f"it has {column.fixed} numbers in every row: expected {_MOST_POSITIONS} at most without a module_file"
+    single = column.is_string and column.most_values == 1 and column.values >= _SOME_ROWS
+    if single and column.unique > _DIFFERENT * column.values and _kind(column) == "categorical":
+        return f"{column.unique} of its {column.values} values differ, as keys do"
+    return ""
+
+
+def _kind(column: Column) -> Kind:
+    if not column.is_string:
+        return "numeric"
+    if column.natural_language or column.wordy:
+        return "text"
+    if column.dates and column.most_values == 1:
+        return "date"
+    return "categorical"
+
+
+def _features(column: Column, output: str, override: Override) -> Iterator[Feature]:
+    if column.sparse_size:
+        if override.kind:
+            raise ConfigError("kind: it is a sparse feature of the schema, which has no other kind")
+        width = 0 if column.sparse_size <= _MOST_DENSE else _WIDEST
+        yield Sparse(column.name, output, column.sparse_size, **({"width": width} | override.options(Sparse)))
+        return
+    kind = override.kind or _kind(column)
+    if kind == "numeric":
+        yield from _numeric(column, output, override)
+    elif kind == "categorical":
+        yield _categorical(column, output, override.options(Categorical))
+    elif kind == "text":
+        if not column.is_string:
+            raise ConfigError("kind: expected strings for text, found numbers")
+        width = min(256, max(16, 1 << int(column.average_length // 2.5).bit_length()))  # words of five, and pairs
+        yield Text(column.name, output, **({"width": width} | override.options(Text)))
+    else:
+        yield _date(column, output, override.options(Date))
+
+
+def _numeric(column: Column, output: str, override: Override) -> Iterator[Feature]:
+    if not column.is_number:
+        raise ConfigError("kind: expected numbers for numeric, found strings")
+    options = override.options(Numeric)
+    if column.most_values <= 1:
+        yield Numeric(column.name, output, **options)
+        if column.is_integer and 3 <= column.span <= _FEW and not override.kind:
+            yield _categorical(column, f"{output}_ids", {})
+    elif column.fixed:
+        yield from (Numeric(column.name, f"{output}_{i}", of=i, **options) for i in range(column.fixed))
+    else:
+        yield from (Numeric(column.name, f"{output}_{of}", of=of, **options) for of in ("mean", "min", "max", "count"))
+        if column.is_integer and not override.kind:
+            yield _categorical(column, f"{output}_ids", {})
+
+
+def _categorical(column: Column, output: str, options: Mapping[str, Any]) -> Categorical:
+    threshold = 2 if column.rows < 10_000 else 5
+    defaults = {"frequency_threshold": threshold, "width": min(max(column.most_values, 1), _WIDEST)}
+    return Categorical(column.name, output, **(defaults | dict(options)))
+
+
+def _date(column: Column, output: str, options: Mapping[str, Any]) -> Date:
+    form = options.get("format", "iso" if column.is_string else "")
+    if (form == "unix") == column.is_string or not form:
+        found, expected = ("strings", "iso or one such as %d/%m/%Y") if column.is_string else ("numbers", "unix")
+        raise ConfigError(f"format: expected {expected} for {found}, received {form!r}")
+    if column.is_string:
+        dates.pattern(form)
+    timed = column.times if form == "iso" else form == "unix" or "%H" in form
+    parts: tuple[Part, ...] = ("days", "year", "week", "day") if timed else ("days", "year", "week")
+    return Date(column.name, output, **({"parts": parts} | dict(options) | {"format": form}))
+
+
+def _label(column: Column, output: str, problem: str | None) -> Label:
+    name = column.name
+    if problem is not None and problem not in ("binary", "multiclass", "regression"):
+        known = ("binary", "multiclass", "regression")
+        raise ConfigError(f"problem: unknown {problem!r}; {did_you_mean(problem, known)}")
+    if column.most_values > 1 or column.sparse_size or column.unreadable:
+        raise DataError(f"label {name}: expected one value in a row, found {column.unreadable or 'several'}")
+    if not column.values:
+        raise DataError(f"label {name}: expected values, found none in the training data")
+    if column.constant:
+        raise DataError(f"label {name} is {column.constant} in every row: expected two values or more to learn from")
+    if column.is_string:
+        return _string_label(column, output, problem)
+    two = column.two_values
+    if problem is None:
+        few = column.is_integer and column.span <= _FEW_CLASSES and column.values >= _ROWS_FOR_A_CLASS * column.span
+        problem = "binary" if two else "multiclass" if few else "regression"
+    if problem == "binary" and not two:
+        raise DataError(
+            f"label {name}: problem: expected two values for binary, found more, {column.least:g} to "
+            f"{column.greatest:g}"
+        )
+    if problem == "multiclass" and not (column.is_integer and column.span <= _MOST_CLASSES):
+        raise DataError(
+            f"label {name}: problem: expected strings or integers that span {_MOST_CLASSES} values at most "
+            f"for multiclass, found {column.least:g} to {column.greatest:g}"
+        )
+    if problem == "regression":
+        return Label(name, output, "regression")
+    least, greatest = (int(v) if column.is_integer else v for v in (column.least, column.greatest))
+    if problem == "binary":
+        return Label(name, output, "binary", (least, greatest))
+    return Label(name, output, "multiclass", tuple(range(int(least), int(greatest) + 1)))
+
+
+def _string_label(column: Column, output: str, problem: str | None) -> Label:
+    name, classes = column.name, column.all_values
+    if problem == "regression":
+        raise DataError(f"label {name}: problem: expected numbers for regression, found strings such as {classes[0]!r}")
+    if len(classes) < column.unique or len(classes) > _MOST_CLASSES:
+        raise DataError(f"label {name}: expected {_MOST_CLASSES} classes at most, found {column.unique} strings")
+    if len(classes) * 2 > column.values and len(classes) > 2:
+        raise DataError(
+            f"label {name}: {len(classes)} different strings in {column.values} rows: expected classes that occur again"
+        )
+    if problem == "binary" and len(classes) != 2:
+        raise DataError(f"label {name}: problem: expected two values for binary, found {len(classes)}")
+    values = tuple(int(v) for v in classes) if column.is_integer else classes  # integers that are categorical
+    chosen: Problem = "binary" if len(classes) == 2 and problem is None else problem or "multiclass"  # type: ignore[assignment]
+    return Label(name, output, chosen, tuple(sorted(values)))
+
+
+def _reasons(ignored: Mapping[str, str], most: int = 3) -> str:
+    told = [f"{name} ({reason})" for name, reason in list(ignored.items())[:most]]
+    return ", ".join(told) + (f" and {len(ignored) - most} more" if len(ignored) > most else "") or "there is no other"

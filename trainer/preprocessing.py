@@ -1,0 +1,222 @@
+"""A plan (features.py) as tf.Transform: dense model inputs of static width out of raw columns, in graph operations.
+
+The same graph serves: what is learnt from the training data, quantiles, means and vocabularies, is constant in it.
+"""
+
+import functools
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import tensorflow as tf
+import tensorflow_transform as tft
+
+from penstock.trainer import dates
+from penstock.trainer.features import Categorical, Date, Feature, Label, Numeric, Plan, Sparse, Text
+
+type Tensors = Mapping[str, Any]  # dense, sparse or ragged, by column
+
+_EPSILON = 0.001  # of the quantiles' ranks
+_DEVIATIONS = 4.0  # of a z-score, to each side of 0.5
+_DAY = 86400
+_YEAR = 365.2425
+
+
+def transform(plan: Plan, inputs: Tensors) -> dict[str, tf.Tensor]:
+    """Returns the transformed columns by name: those of every feature (features.py has their shapes), and the label."""
+    outputs: dict[str, tf.Tensor] = {}
+    for feature in plan.features:
+        outputs |= apply(feature, inputs[feature.name])
+    outputs[plan.label.output] = label(plan.label, inputs[plan.label.name])
+    return outputs
+
+
+@functools.singledispatch
+def apply(feature: Feature, column: Any) -> dict[str, tf.Tensor]:
+    """Returns the model inputs that a feature makes of its column, by name."""
+    raise NotImplementedError(type(feature))
+
+
+@apply.register
+def numeric(feature: Numeric, column: Any) -> dict[str, tf.Tensor]:
+    rows = _rows(column)
+    value, present = _one_number(rows, feature.of)
+    scale = _quantiles if feature.transform == "quantiles" else _z_score
+    return {feature.output: _number(scale(value, present, feature.bins), present)}
+
+
+@apply.register
+def categorical(feature: Categorical, column: Any) -> dict[str, tf.Tensor]:
+    rows = _rows(column)
+    values = rows.flat_values
+    if values.dtype.is_floating:
+        values = tf.strings.as_string(values, shortest=True)
+    ids = 1 + tft.compute_and_apply_vocabulary(
+        values,
+        top_k=feature.vocabulary_size,
+        frequency_threshold=feature.frequency_threshold,
+        num_oov_buckets=feature.oov_buckets,
+        vocab_filename=feature.output,
+    )
+    if values.dtype == tf.string:
+        ids = tf.where(values == "", tf.zeros_like(ids), ids)
+    return {feature.output: _padded(rows.with_flat_values(ids), feature.width)}
+
+
+@apply.register
+def text(feature: Text, column: Any) -> dict[str, tf.Tensor]:
+    rows = _rows(column)
+    joined = tf.strings.reduce_join(rows, axis=-1, separator=" ")
+    words = tf.strings.split(tf.strings.regex_replace(tf.strings.lower(joined, "utf-8"), r"[^\pL\pN]+", " "))
+    tokens = [words] + [tf.strings.ngrams(words, size) for size in range(2, feature.ngrams + 1)]
+    grams = tf.concat(tokens, axis=1)
+    ids = 1 + tf.strings.to_hash_bucket_fast(grams.flat_values, feature.hash_buckets)
+    return {feature.output: _padded(grams.with_flat_values(ids), feature.width)}
+
+
+@apply.register
+def date(feature: Date, column: Any) -> dict[str, tf.Tensor]:
+    rows = _rows(column)
+    seconds, present = _seconds(rows, feature.format)
+    day = tf.math.floordiv(seconds, _DAY)
+    turns = {  # how far round: since 1 January of a mean year, since Monday, since midnight
+        "year": tf.cast(day, tf.float64) / _YEAR,
+        "week": tf.cast(tf.math.floormod(day + 3, 7), tf.float64) / 7,
+        "day": tf.cast(tf.math.floormod(seconds, _DAY), tf.float64) / _DAY,
+    }
+    outputs: dict[str, tf.Tensor] = {}
+    for part in feature.parts:
+        if part == "days":
+            days = tf.cast(seconds, tf.float64) / _DAY
+            outputs[f"{feature.output}_days"] = _number(_quantiles(days, present, feature.bins), present)
+            continue
+        angle = 2 * math.pi * turns[part]
+        for way, circle in (("sin", tf.sin), ("cos", tf.cos)):
+            outputs[f"{feature.output}_{part}_{way}"] = _number((circle(angle) + 1) / 2, present)
+    return outputs
+
+
+@apply.register
+def sparse(feature: Sparse, column: Any) -> dict[str, tf.Tensor]:
+    if feature.width:
+        rows = tf.RaggedTensor.from_value_rowids(column.indices[:, 1] + 1, column.indices[:, 0], column.dense_shape[0])
+        return {feature.output: _padded(rows, feature.width)}
+    dense = tf.sparse.to_dense(tf.sparse.reorder(tf.cast(column, tf.float64)))
+    dense = tf.reshape(dense, [-1, feature.size])
+    present = tf.ones_like(dense[:, 0], tf.bool)
+    return {name: _number(_quantiles(dense[:, i], present, 48), present) for i, name in enumerate(feature.outputs)}
+
+
+def label(label: Label, column: Any) -> tf.Tensor:
+    """Returns the label, shape [batch, 1], as `features.Label` tells it."""
+    rows = _rows(column)
+    if label.problem == "regression":
+        value, present = _one_number(rows, "value")
+        missing = tf.constant(float("nan"), tf.float32)
+        return tf.where(present, tf.cast(value, tf.float32), missing)[:, tf.newaxis]
+    values = rows.to_tensor(shape=[None, 1])
+    same = tf.equal(values, tf.constant([label.classes], values.dtype)) & (rows.row_lengths() > 0)[:, tf.newaxis]
+    index = tf.argmax(same, axis=1, output_type=tf.int64)[:, tf.newaxis]
+    known = tf.reduce_any(same, axis=1, keepdims=True)
+    if label.problem == "multiclass":
+        return tf.where(known, index, -tf.ones_like(index))
+    return tf.where(known, tf.cast(index, tf.float32), tf.constant(float("nan"), tf.float32))
+
+
+def _rows(column: Any) -> tf.RaggedTensor:
+    """Returns any column as [batch, (values)]."""
+    if isinstance(column, tf.SparseTensor):
+        return tf.RaggedTensor.from_sparse(column)
+    if isinstance(column, tf.RaggedTensor):
+        return column if column.ragged_rank == 1 else column.merge_dims(1, -1)
+    width = 1
+    for size in column.shape[1:]:
+        width *= size
+    return tf.RaggedTensor.from_tensor(tf.reshape(column, [-1, width]))
+
+
+def _one_number(rows: tf.RaggedTensor, of: int | str) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns a number of each row, float64 [batch], and where it is there: NaN is missing."""
+    values = tf.cast(rows, tf.float64)
+    if of == "value" or isinstance(of, int):
+        place = of if isinstance(of, int) else 0
+        nan = tf.constant(float("nan"), tf.float64)
+        value = values.to_tensor(nan, shape=[None, place + 1])[:, place]
+        return value, ~tf.math.is_nan(value)
+    values = tf.ragged.boolean_mask(values, ~tf.math.is_nan(values))
+    lengths = values.row_lengths()
+    if of == "count":
+        return tf.cast(lengths, tf.float64), tf.ones_like(lengths, tf.bool)
+    reduce = {"mean": tf.reduce_mean, "min": tf.reduce_min, "max": tf.reduce_max}[str(of)]
+    return reduce(values, axis=1), lengths > 0
+
+
+def _number(value: tf.Tensor, present: tf.Tensor) -> tf.Tensor:
+    """Returns float32 [batch, 2]: the value, 0 where it is missing, and whether it is."""
+    value = tf.where(present, value, tf.zeros_like(value))
+    return tf.stack([tf.cast(value, tf.float32), tf.cast(~present, tf.float32)], axis=1)
+
+
+def _quantiles(value: tf.Tensor, present: tf.Tensor, bins: int) -> tf.Tensor:
+    """Returns values in [0, 1]: the training data's quantiles lie at equal distances, values between them linearly.
+
+    Quantiles that are equal count once, so that of a number with few values each has its own place.
+    """
+    seen = tf.boolean_mask(value, present & tf.math.is_finite(value))
+    between = tft.quantiles(seen, bins, _EPSILON)[0]
+    least, greatest = tft.min(seen), tft.max(seen)
+    bounds, _ = tf.unique(tf.concat([tf.cast([least], tf.float32), between, tf.cast([greatest], tf.float32)], axis=0))
+    bounds = tf.cast(bounds, tf.float64)
+    last = tf.size(bounds) - 1
+    upper = tf.minimum(tf.searchsorted(bounds, value, side="right"), last)
+    lower = tf.maximum(upper - 1, 0)
+    start, end = tf.gather(bounds, lower), tf.gather(bounds, upper)
+    part = tf.clip_by_value(tf.math.divide_no_nan(value - start, end - start), 0.0, 1.0)
+    place = tf.cast(lower, tf.float64) + part
+    return tf.math.divide_no_nan(place, tf.cast(last, tf.float64))
+
+
+def _z_score(value: tf.Tensor, present: tf.Tensor, _: int) -> tf.Tensor:
+    """Returns values in [0, 1]: the mean is 0.5, and four deviations from it reach the ends."""
+    seen = tf.boolean_mask(value, present & tf.math.is_finite(value))
+    score = tf.math.divide_no_nan(value - tft.mean(seen), tf.sqrt(tft.var(seen)))
+    return tf.clip_by_value(0.5 + score / (2 * _DEVIATIONS), 0.0, 1.0)
+
+
+def _padded(ids: tf.RaggedTensor, width: int) -> tf.Tensor:
+    """Returns ids as int64 [batch, width]: cut off, or filled up with 0."""
+    return tf.cast(ids, tf.int64).to_tensor(0, shape=[None, width])
+
+
+def _seconds(rows: tf.RaggedTensor, form: str) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns the seconds since 1970 of each row's first value, int64 [batch], and where there is a valid one."""
+    there = rows.row_lengths() > 0
+    if form == "unix":
+        value, present = _one_number(rows, "value")
+        return tf.cast(tf.where(present, value, tf.zeros_like(value)), tf.int64), present
+    texts = rows.to_tensor("", shape=[None, 1])[:, 0]
+    pattern, places = dates.pattern(form)
+    matched = tf.strings.regex_full_match(texts, pattern) & there
+
+    def part(letter: str, default: int) -> tf.Tensor:
+        if letter not in places:
+            return tf.fill(tf.shape(texts), tf.constant(default, tf.int64))
+        found = tf.strings.regex_replace(texts, f"^{pattern}$", rf"\{places[letter]}", replace_global=False)
+        found = tf.where(matched & (found != ""), found, tf.fill(tf.shape(texts), str(default)))
+        return tf.strings.to_number(found, tf.int64)
+
+    year, month, day = part("Y", 1970), part("m", 1), part("d", 1)
+    hour, minute, second = part("H", 0), part("M", 0), part("S", 0)
+    valid = matched & (month >= 1) & (month <= 12) & (day >= 1) & (day <= 31)
+    valid &= (hour <= 24) & (minute <= 59) & (second <= 60)
+    return _days(year, month, day) * _DAY + hour * 3600 + minute * 60 + second, valid
+
+
+def _days(year: tf.Tensor, month: tf.Tensor, day: tf.Tensor) -> tf.Tensor:
+    """Returns days since 1970-01-01 in the Gregorian calendar (Hinnant, chrono-compatible date algorithms)."""
+    year = tf.where(month <= 2, year - 1, year)
+    era = year // 400
+    year_of_era = year - era * 400
+    day_of_year = (153 * tf.math.floormod(month + 9, 12) + 2) // 5 + day - 1
+    day_of_era = year_of_era * 365 + year_of_era // 4 - year_of_era // 100 + day_of_year
+    return era * 146097 + day_of_era - 719468
