@@ -177,7 +177,9 @@ class _Graph:
         training, settings = self.config.training or Training(), self.config.tuning or Tuning()
         task = tuner(
             schema=self.schema,
+            statistics=self.statistics,
             **self._trained_on(),
+            **({"raw_examples": self.examples} if settings.divides else {}),
             **settings.function(module_file, training.custom_config),
             train_args=_step_args(training.train_splits, train_steps),
             eval_args=_step_args(training.eval_splits, eval_steps),

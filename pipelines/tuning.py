@@ -112,6 +112,8 @@ class Tuning(Section):
 
     @model_validator(mode="after")
     def _known(self) -> Self:
+        if self.algorithm == "hyperband" and "epochs" in self.parameters:
+            raise ValueError("parameters.epochs: expected none with hyperband, which decides on the epochs itself")
         for name, parameter in self.parameters.items():
             for value in parameter.given:
                 try:
@@ -119,6 +121,11 @@ class Tuning(Section):
                 except ConfigError as error:
                     raise ValueError(f"parameters: {error.message}") from None
         return self
+
+    @property
+    def divides(self) -> bool:
+        """Whether rows are divided into folds by a feature of the data, which Transform may have changed."""
+        return bool(self.parameters and self.cross_validation and self.cross_validation.feature)
 
     def check(self, has_module: bool, has_hyperparameters: bool) -> None:
         """Raises a ValueError if the section does not fit the rest of the configuration."""
