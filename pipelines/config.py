@@ -13,14 +13,16 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from penstock.components import csv_format
-from penstock.pipelines import config_file
+from penstock.pipelines import config_file, without_code
 from penstock.pipelines.deployment import ByComponent, Kubeflow, Kubernetes, Resources, Vertex
 from penstock.pipelines.evaluation import Evaluation
+from penstock.pipelines.features import Feature
 from penstock.pipelines.section import (
     NO_BOOL,
     AnyPath,
     ExistingFile,
     ExistingPath,
+    PositiveNumber,
     PositiveWhole,
     Section,
     Whole,
@@ -242,7 +244,7 @@ class Transform(Section):
 
 
 class Training(Section):
-    """How the module's run_fn is called."""
+    """How the module's run_fn is called, or, without a module, what the default trainer does."""
 
     run_fn: str = Field(default="run_fn", description="The name of the function in the module.")
     train_steps: Whole = Field(default=0, description="FnArgs.train_steps; 0 leaves it to run_fn.")
@@ -255,6 +257,27 @@ class Training(Section):
     )
     base_model: ExistingPath | None = Field(
         default=None, description="A Model artifact to start from: FnArgs.base_model."
+    )
+    problem: Literal["binary", "multiclass", "regression"] | None = Field(
+        default=None, description="Without a module: what kind of label it is, by default as its values say."
+    )
+    epochs: PositiveWhole | None = Field(
+        default=None, description="Without a module: passes over the data at most, by default as many as suit its rows."
+    )
+    batch_size: PositiveWhole | None = Field(
+        default=None, description="Without a module: rows of a step, by default as many as suit the data's rows."
+    )
+    learning_rate: PositiveNumber | None = Field(
+        default=None, description="Without a module: the peak of the learning rate, by default 0.003."
+    )
+    patience: PositiveWhole | None = Field(
+        default=None, description="Without a module: epochs without a better eval result, after which training stops."
+    )
+    class_weight: Annotated[float, Field(ge=0, le=1), NO_BOOL] | None = Field(
+        default=None, description="Without a module: from 0, all rows weigh the same, by default, to 1, all classes do."
+    )
+    seed: Whole | None = Field(
+        default=None, description="Without a module: of the weights and the order of the rows, by default 1."
     )
 
 
@@ -275,8 +298,13 @@ class Config(Section):
     label: str | None = Field(
         default=None, description="The feature to predict: absent from requests, so from SERVING."
     )
+    features: dict[str, Feature] = Field(
+        default={}, description="Without a module: what columns are, by name, where the rules are to be overridden."
+    )
     module_file: ExistingFile | None = Field(
-        default=None, description="The Python file with run_fn and, for Transform, preprocessing_fn: TFX's module file."
+        default=None,
+        description="The Python file with run_fn and, for Transform, preprocessing_fn: TFX's module file. Without one "
+        "the default trainer makes both from the data.",
     )
     module_path: _ModulePath | None = Field(
         default=None,
@@ -291,7 +319,11 @@ class Config(Section):
     transform: Transform | None = Field(
         default=Transform(), description="Transform; null leaves it out, as does a module without a preprocessing_fn."
     )
-    training: Training | None = Field(default=None, description="How the model is trained; left out, nothing is.")
+    training: Training | None = Field(
+        default=None,
+        description="How the model is trained. Left out, the default trainer trains where there is a label and no "
+        "module; null trains nothing.",
+    )
     tuning: Tuning | None = Field(
         default=None, description="How the best hyperparameters are searched for; left out, none are."
     )
@@ -316,12 +348,21 @@ class Config(Section):
     vertex: Vertex = Field(default=Vertex(), description="The project on Vertex AI that runs are sent to.")
     pipeline_root: AnyPath = Field(description="The folder of all runs. By default runs/<name> beside this file.")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _trains(cls, values: Any) -> Any:
+        """Data and a label are enough: then the default trainer trains, unless `training` says otherwise."""
+        if not isinstance(values, dict) or "training" in values or not values.get("label"):
+            return values
+        return values if values.get("module_file") or values.get("module_path") else values | {"training": {}}
+
     @model_validator(mode="after")
     def _fits(self) -> Self:
         if self.module_file and self.module_path:
             raise ValueError("expected either module_file or module_path, received both")
-        if self.training and not self.module:
-            raise ValueError("training: expected a module_file (or module_path) with run_fn")
+        if self.training and not self.module and not self.label:
+            raise ValueError("training: expected a label to predict, or a module_file (or module_path) with run_fn")
+        without_code.check(self)
         for name in ("tuning", "evaluation", "push"):
             if getattr(self, name) and not self.training:
                 raise ValueError(f"{name}: there is no model: expected a training section")
@@ -341,6 +382,11 @@ class Config(Section):
         return self.module_file or self.module_path
 
     @property
+    def without_code(self) -> bool:
+        """Whether the default trainer makes the model."""
+        return self.training is not None and not self.module
+
+    @property
     def split_names(self) -> list[str]:
         """The names of the splits that the examples have."""
         if len(self.data.splits) > 1:
@@ -351,7 +397,7 @@ class Config(Section):
         used: list[tuple[str, Iterable[str]]] = [("statistics.exclude_splits", self.statistics.exclude_splits)]
         if self.validation:
             used.append(("validation.exclude_splits", self.validation.exclude_splits))
-        if self.transform and self.module:
+        if self.transform and (self.module or self.training):
             used += [("transform.analyze", self.transform.analyze), ("transform.transform", self.transform.transform)]
         if self.training:
             used += [("training.train_splits", self.training.train_splits)]

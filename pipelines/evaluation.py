@@ -92,8 +92,8 @@ class Evaluation(Section):
     thresholds: dict[str, Threshold] = Field(default={}, description="Thresholds by the name of the metric.")
     label_key: str | None = Field(
         default=None,
-        description="The label that the model is evaluated against, by default the label; another name is taken "
-        "from the transformed features.",
+        description="The label that the model is evaluated against, by default the label, which without a module is "
+        "taken as the default trainer transforms it; another name is taken from the transformed features.",
     )
     signature_name: str = Field(default="serving_default", description="The signature of the model that predicts.")
     prediction_key: str = Field(default="", description="The output to evaluate, where the signature has several.")
@@ -146,15 +146,18 @@ class Evaluation(Section):
     def has_thresholds(self) -> bool:
         return bool(self.thresholds) or self.eval_config is not None
 
-    def text(self, label: str | None) -> str:
-        """Returns the EvalConfig as the Evaluator takes it: JSON, or the text of the file."""
+    def text(self, label: str | None, transformed_label: str | None = None) -> str:
+        """Returns the EvalConfig as the Evaluator takes it: JSON, or the text of the file.
+
+        `transformed_label` is what it is evaluated against unless label_key says otherwise, by default the label.
+        """
         if self.eval_config is not None:
             return _text(self.eval_config)
-        return json_text(self._expanded(label))
+        return json_text(self._expanded(label, transformed_label or label))
 
-    def _expanded(self, label: str | None) -> dict[str, Any]:
+    def _expanded(self, label: str | None, default_label: str | None) -> dict[str, Any]:
         model: dict[str, Any] = {"signature_name": self.signature_name}
-        label_key = self.label_key or label
+        label_key = self.label_key or default_label
         if label_key:
             model["label_key"] = label_key
         names = self.preprocessing_function_names

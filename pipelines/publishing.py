@@ -10,7 +10,7 @@ from pathlib import Path
 
 from penstock.components import artifacts, modules, storage, stores
 from penstock.components.errors import ConfigError
-from penstock.pipelines import user_module
+from penstock.pipelines import header, user_module
 from penstock.pipelines.config import Config
 from penstock.pipelines.section import is_remote
 
@@ -24,6 +24,7 @@ class Published:
 
     module_file: str = ""
     transforms: bool = False
+    takes_statistics: bool = False  # preprocessing_fn has a parameter of this name
     customizes_evaluation: bool = False
     schema_file: str = ""
     hyperparameters: str = ""
@@ -31,7 +32,8 @@ class Published:
 
 
 def publish(config: Config) -> Published:
-    """Publishes the module and the files under the pipeline root. Says at once if the module lacks its functions."""
+    """Publishes the module and the files under the pipeline root. Says at once what is wrong with them or the label."""
+    header.check(config)
     root = config.pipeline_root
     module_file, defined, sources = _module(config, root)
     schema_file = config.schema_.file or ""
@@ -44,9 +46,11 @@ def publish(config: Config) -> Published:
         _require_json(Path(hyperparameters))
         hyperparameters = _file(Path(hyperparameters), root, artifacts.HyperParameters.FILE).rpartition("/")[0]
     transform = config.transform
+    transforms = transform is not None and (config.without_code or transform.preprocessing_fn in defined)
     return Published(
         module_file,
-        transforms=transform is not None and transform.preprocessing_fn in defined,
+        transforms=transforms,
+        takes_statistics=transforms and _takes_statistics(config),
         customizes_evaluation=bool(_EVALUATOR_FUNCTIONS & defined),
         schema_file=schema_file,
         hyperparameters=hyperparameters,
@@ -56,6 +60,7 @@ def publish(config: Config) -> Published:
 
 def check(config: Config) -> None:
     """Says what `publish` would say of the user's files, and writes nothing."""
+    header.check(config)
     _read_module(config)
     if config.training and config.training.hyperparameters and not is_remote(config.training.hyperparameters):
         _require_json(Path(config.training.hyperparameters))
@@ -96,6 +101,15 @@ def _read_module(config: Config) -> tuple[Path | None, set[str]]:
     if config.transform and config.transform.preprocessing_fn != "preprocessing_fn":
         user_module.require(source, config.transform.preprocessing_fn, defined)
     return source, defined
+
+
+def _takes_statistics(config: Config) -> bool:
+    """Whether Transform is to be given the statistics: other pipelines' caches do not depend on them."""
+    if config.without_code:
+        return True
+    source, _ = _read_module(config)
+    name = config.transform.preprocessing_fn if config.transform else ""
+    return source is not None and "statistics" in user_module.parameters(source, name)
 
 
 def _file(source: Path, root: str, name: str) -> str:

@@ -27,6 +27,7 @@ from penstock.components.statistics_gen.component import statistics_gen
 from penstock.components.trainer.component import trainer
 from penstock.components.transform.component import transform
 from penstock.components.tuner.component import tuner
+from penstock.pipelines import without_code
 from penstock.pipelines.config import Config, Splits, Training, Transform
 from penstock.pipelines.publishing import Published
 from penstock.pipelines.section import json_text
@@ -157,18 +158,24 @@ class _Graph:
     def transform(self, module_file: _Channel) -> None:
         settings = self.config.transform or Transform()
         splits = {"analyze": settings.analyze, "transform": settings.transform or self.config.split_names}
+        function, custom_config, given = settings.preprocessing_fn, settings.custom_config, {}
+        if self.config.without_code:
+            function, custom_config = without_code.PREPROCESSING_FN, without_code.transform_config(self.config)
+        if self.published.takes_statistics:
+            given["statistics"] = self.statistics
         self.transformed = transform(
             examples=self.examples,
             schema=self.schema,
             module_file=module_file,
-            preprocessing_fn=settings.preprocessing_fn,
+            preprocessing_fn=function,
             splits_config=json_text(splits),
             materialize=settings.materialize,
             disable_analyzer_cache=settings.disable_analyzer_cache,
-            custom_config=json_text(settings.custom_config),
+            custom_config=json_text(custom_config),
             disable_statistics=settings.disable_statistics,
             stats_options_updater_fn=settings.stats_options_updater_fn or "",
             engine=self.config.engine,
+            **given,
             **_imported(analyzer_cache=settings.analyzer_cache),
         )
         self._after_validation(self.transformed)
@@ -180,7 +187,7 @@ class _Graph:
             statistics=self.statistics,
             **self._trained_on(),
             **({"raw_examples": self.examples} if settings.divides else {}),
-            **settings.function(module_file, training.custom_config),
+            **settings.function(module_file, self._custom_config(training)),
             train_args=_step_args(training.train_splits, train_steps),
             eval_args=_step_args(training.eval_splits, eval_steps),
             tune_args=json_text({"num_parallel_trials": settings.parallel_trials}),
@@ -196,16 +203,19 @@ class _Graph:
             schema=self.schema,
             statistics=self.statistics,
             module_file=module_file,
-            run_fn=settings.run_fn,
+            run_fn=without_code.RUN_FN if self.config.without_code else settings.run_fn,
             train_args=_step_args(settings.train_splits, train_steps),
             eval_args=_step_args(settings.eval_splits, eval_steps),
-            custom_config=json_text(settings.custom_config),
+            custom_config=json_text(self._custom_config(settings)),
             **self._trained_on(),
             **(self.hyperparameters or _imported(hyperparameters=self.published.hyperparameters)),
             **_imported(dsl.Model, base_model=settings.base_model),
         )
         self.model = task.outputs["model"]
         self._after_validation(task)
+
+    def _custom_config(self, training: Training) -> dict[str, Any] | None:
+        return without_code.trainer_config(self.config) if self.config.without_code else training.custom_config
 
     def _trained_on(self) -> dict[str, Any]:
         """The examples that the Tuner and the Trainer learn from, and what Transform has made of them."""
@@ -228,7 +238,7 @@ class _Graph:
             model=self.model,
             baseline_model=baseline.outputs["model"],
             schema=self.schema,
-            eval_config=settings.text(self.config.label),
+            eval_config=settings.text(self.config.label, without_code.transformed_label(self.config)),
             example_splits=settings.splits,
             module_file=module_file if self.published.customizes_evaluation else "",
             engine=self.config.engine,

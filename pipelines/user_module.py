@@ -41,6 +41,15 @@ def defined_names(path: Path) -> set[str]:
     return set(_bound(tree.body, path))
 
 
+def parameters(path: Path, function: str) -> set[str]:
+    """Returns the names of a function's parameters, if the module itself defines it."""
+    for node in ast.walk(ast.parse(path.read_bytes(), str(path))):
+        if isinstance(node, ast.FunctionDef) and node.name == function:
+            arguments = node.args
+            return {argument.arg for argument in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)}
+    return set()
+
+
 def require(path: Path, function: str, defined: Iterable[str]) -> None:
     """Raises a ModuleError that names the nearest function, unless the module defines `function`."""
     names = sorted(name for name in defined if not name.startswith("_"))

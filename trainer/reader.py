@@ -42,7 +42,7 @@ def tf_dataset(
     Raises a SchemaError without a schema or if the schema cannot be parsed from tf.Examples, and a DataError if no
     file matches or the label is not a feature of the schema.
     """
-    specs, tensor_names = _parsing_specs(schema)
+    specs, tensor_names = parsing_specs(schema)
     label = options.label_key
     if label is not None and label not in tensor_names.values():
         nearest = difflib.get_close_matches(label, tensor_names.values(), n=1)
@@ -85,13 +85,13 @@ def _serialized(
     sloppy: bool = False,
 ) -> tf.data.Dataset:
     """Returns batches of serialized examples, string tensors of shape [batch]."""
-    names = _matching(file_pattern)
+    names = matching_files(file_pattern)
     files = tf.data.Dataset.from_tensor_slices(names)
     if options.shuffle and len(names) > 1:
         files = files.shuffle(len(names), options.shuffle_seed)
     open_files = min(_OPEN_FILES, len(names)) if options.shuffle else 1
     records = files.interleave(
-        _records,
+        tfrecords,
         cycle_length=open_files,
         block_length=_BLOCK,
         num_parallel_calls=min(reader_threads, open_files),  # AUTOTUNE is -1
@@ -104,12 +104,14 @@ def _serialized(
     return records.batch(options.batch_size, drop_remainder=options.drop_final_batch or options.num_epochs is None)
 
 
-def _records(name: tf.Tensor) -> tf.data.Dataset:
+def tfrecords(name: tf.Tensor) -> tf.data.Dataset:
+    """Returns the records of a file: gzip where its name ends in .gz, else plain."""
     compression = tf.where(tf.strings.regex_full_match(name, r".*\.gz"), "GZIP", "")
     return tf.data.TFRecordDataset(name, compression, buffer_size=1 << 20)
 
 
-def _matching(file_pattern: Sequence[str]) -> list[str]:
+def matching_files(file_pattern: Sequence[str]) -> list[str]:
+    """Returns the files that match glob patterns, sorted; a DataError if there is none."""
     patterns = [file_pattern] if isinstance(file_pattern, str) else list(file_pattern)
     names = sorted({name for pattern in patterns for name in tf.io.gfile.glob(pattern)})
     if not names:
@@ -117,7 +119,7 @@ def _matching(file_pattern: Sequence[str]) -> list[str]:
     return names
 
 
-def _parsing_specs(schema: schema_pb2.Schema | None) -> tuple[dict[str, Any], dict[str, str]]:
+def parsing_specs(schema: schema_pb2.Schema | None) -> tuple[dict[str, Any], dict[str, str]]:
     """Returns the specs for tf.io.parse_example, and for each of their keys the name of the tensor it makes.
 
     The keys are features' names, except for a tensor made of several features: those have keys of their own.

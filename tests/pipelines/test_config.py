@@ -152,9 +152,9 @@ BASE = "name: small\ndata:\n  path: data.csv\nlabel: label\n"
         ("module_file: module.py\nmodule_path: a.b\n", "expected either module_file or module_path, received both"),
         (
             "training: {train_steps: 3}\n",
-            "pipeline.yaml:5: training: expected a module_file (or module_path) with run_fn",
+            "pipeline.yaml:5: training.train_steps: there is no module_file whose function it is for; expected epochs",
         ),
-        ("push: {directory: x}\n", "pipeline.yaml:5: push: there is no model: expected a training section"),
+        ("training: null\npush: {directory: x}\n", "pipeline.yaml:6: push: there is no model: expected a training"),
         ("label: again\n", "pipeline.yaml:5: key 'label' is here again, first in line 4"),
         ("x: [\n", "pipeline.yaml:6: this is not YAML"),
         (

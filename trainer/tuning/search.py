@@ -34,12 +34,13 @@ from keras_tuner.src.engine.trial import Trial, TrialStatus
 
 from penstock.components import errors, modules, storage
 from penstock.components.errors import ConfigError, ModuleError, PenstockError, WorkerLost
-from penstock.trainer import reader, training
+from penstock.trainer import memory, reader, training
 from penstock.trainer.fn_args import FnArgs
 
 # Starts of a worker for one trial. The first may fall to another process's hunger for memory; the third is its own.
 _STARTS = 3
 _POLL = 0.1  # seconds
+_WORKER_BYTES = 2 << 30
 _CHIEF = "chief"  # KerasTuner takes a tuner with this in its ID for the chief
 _DISTRIBUTED = ("KERASTUNER_TUNER_ID", "KERASTUNER_ORACLE_IP", "KERASTUNER_ORACLE_PORT")
 logger = logging.getLogger(__name__)
@@ -122,8 +123,11 @@ def devices() -> list[str]:
 
 
 def places() -> int:
-    """Returns how many trials this machine has a place for at a time: one on each GPU, else one on each core."""
-    return len(devices()) or os.cpu_count() or 1
+    """Returns how many trials this machine has a place for at a time: one on each GPU, else one on each core.
+
+    On cores the free memory limits them too: a process with TensorFlow takes about a gigabyte before any data.
+    """
+    return len(devices()) or max(1, min(os.cpu_count() or 1, memory.free() // _WORKER_BYTES))
 
 
 class _Servicer(oracle_chief.OracleServicer):  # type: ignore[misc]

@@ -1,0 +1,303 @@
+"""The training loop: epochs with early stopping, checkpoints to go on from, and an answer to what goes wrong.
+
+A training is a function of its model, data and settings: killed at any moment and run again it ends with the weights of
+one that was not, since a checkpoint holds the position in the data and the states of all random generators.
+"""
+
+import contextlib
+import hashlib
+import logging
+import re
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from penstock.components.errors import DataError, ModelError
+from penstock.trainer import checkpoints, history, steps
+from penstock.trainer.checkpoints import Arrays, Checkpoints, Progress, Snapshot
+from penstock.trainer.input_data import Data
+
+logger = logging.getLogger(__name__)
+type Stop = Callable[[dict[str, Any]], bool]
+_EVALUATED_AT_ONCE = 8192
+# What Keras appends to the names of layers, and Python to objects: other numbers each time a process makes a model.
+_NUMBERED = re.compile(r"_\d+(?=\b|_)| at 0x[0-9a-f]+")
+_NAMED = 6  # features in the message on a loss that is not finite
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a model is trained.
+
+    batch_size: rows of a step. More than there are means one step of all of them.
+    epochs: at most so many passes over the data.
+    patience: training stops after so many epochs without a better `monitor`; 0 never does.
+    monitor, direction: what makes a model better, "min" or "max" of it; `val_` stands before what is measured on the
+        evaluation data.
+    seed: of the weights, the order of the rows, dropout.
+    checkpoint_seconds: between two checkpoints within an epoch; one is written at the end of each epoch as well.
+    jit_compile: whether XLA compiles the step (TensorFlow's only; JAX always does).
+    """
+
+    batch_size: int
+    epochs: int
+    patience: int = 16
+    monitor: str = "val_loss"
+    direction: str = "min"
+    seed: int = 1
+    checkpoint_seconds: float = 60.0
+    jit_compile: bool = False
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A trained model.
+
+    model: with the weights of the best epoch.
+    history: a record for each epoch: what history.json holds.
+    best_epoch: from 1.
+    finished: why training ended: "epochs", "patience" or "stop".
+    """
+
+    model: keras.Model
+    history: list[dict[str, Any]]
+    best_epoch: int
+    finished: str
+
+
+def fit(
+    build: Callable[[], keras.Model],
+    train: Data,
+    evaluate: Data,
+    settings: Settings,
+    model_run_dir: Path,
+    stop: Stop = lambda record: False,
+) -> Fitted:
+    """Trains what `build` returns, a compiled model, and returns it with the weights of its best epoch.
+
+    Goes on from the checkpoint in `model_run_dir` where there is one of the same model, data and settings. Writes
+    there TensorBoard's event files (train/, validation/) and history.json.
+
+    `stop` is asked with the record of each epoch but the last one; True ends the training.
+
+    Raises a DataError if the loss is not a number, and a ModelError if not even a batch of one row fits into memory.
+    """
+    keras.utils.set_random_seed(settings.seed)
+    training = _Training(build(), train, evaluate, settings, model_run_dir, stop)
+    return training.run()
+
+
+class _Training:
+    def __init__(
+        self, model: keras.Model, train: Data, evaluate: Data, settings: Settings, model_run_dir: Path, stop: Stop
+    ):
+        self.stop = stop
+        self.model, self.train, self.settings = model, train, settings
+        self.steps = steps.make(model, settings.jit_compile)
+        self.evaluation = evaluate.once(_EVALUATED_AT_ONCE)
+        model.optimizer.build(model.trainable_variables)
+        self.checkpoints = Checkpoints(model_run_dir, _fingerprint(model, train, evaluate, settings))
+        self.journal = history.Journal(model_run_dir)
+        self.progress = Progress(_batch_size(settings, train))
+        self.best: Arrays = []
+        self.saved: Snapshot | None = None
+        self.saved_at = time.monotonic()
+        self.seconds_per_step: float | None = None
+
+    def run(self) -> Fitted:
+        self._go_on()
+        with contextlib.closing(self.journal):
+            while not self.progress.finished:
+                try:
+                    self._epoch()
+                except Exception as error:
+                    if not _out_of_memory(error):
+                        raise
+                    self._back_off()
+        checkpoints.assign(self.model.variables, self.best)
+        progress = self.progress
+        return Fitted(self.model, progress.history, progress.best_epoch, progress.finished)
+
+    def _go_on(self) -> None:
+        """Takes up the checkpoint that an earlier, interrupted training left, or makes the first one."""
+        stored = self.checkpoints.load()
+        if stored is None:
+            self._save()
+            return
+        self._restore(stored)
+        progress = self.progress
+        if progress.finished:
+            logger.info("training was finished in epoch %d: its best weights are used", progress.epoch)
+        else:
+            logger.info(
+                "going on from the checkpoint: epoch %d, %s of %s rows (step %s)",
+                progress.epoch + 1,
+                f"{progress.row:,}",
+                f"{self.train.rows:,}",
+                f"{progress.steps:,}",
+            )
+
+    def _epoch(self) -> None:
+        progress, size = self.progress, self.progress.batch_size
+        meter = history.Meter()
+        with meter:
+            for losses, seconds in self._chunks():
+                self._check(losses)
+                progress.row += len(losses) * size
+                progress.steps += len(losses)
+                progress.loss_sum += float(losses.sum(dtype=np.float64)) * size
+                progress.seconds += seconds
+                if time.monotonic() - self.saved_at > self.settings.checkpoint_seconds:
+                    self._save()
+        rows = self.train.steps(size) * size
+        results = {f"val_{name}": value for name, value in self.steps.evaluate(self.evaluation).items()}
+        record = {
+            "epoch": progress.epoch + 1,
+            "loss": progress.loss_sum / rows,
+            **results,
+            "batch_size": size,
+            "seconds": round(progress.seconds, 3),
+            "examples_per_second": round(rows / max(progress.seconds, 1e-9)),
+            "utilisation": meter.shares(),
+        }
+        progress.epoch += 1
+        progress.row, progress.loss_sum, progress.seconds = 0, 0.0, 0.0
+        self._judge(record)
+        self._save()
+        self.journal.write(progress.history, progress.best_epoch, progress.finished, self.settings.epochs)
+
+    def _chunks(self) -> Iterator[tuple[Any, float]]:
+        """Trains to the end of the epoch; yields each step's loss and the seconds, some steps at a time."""
+        progress, settings = self.progress, self.settings
+        first, last = progress.row // progress.batch_size, self.train.steps(progress.batch_size)
+        self.steps.start(self.train.batches(progress.batch_size, progress.epoch, settings.seed, first))
+        while first < last:
+            count = min(self.steps.chunk(self.seconds_per_step, settings.checkpoint_seconds), last - first)
+            started = time.monotonic()
+            losses = self.steps.run(count)
+            seconds = time.monotonic() - started
+            # What the first steps took is mostly their compilation.
+            self.seconds_per_step = None if self.seconds_per_step is None and not first else seconds / count
+            first += count
+            yield losses, seconds
+
+    def _judge(self, record: dict[str, Any]) -> None:
+        """Adds an epoch to the history, keeps its weights if it is the best, and decides whether it was the last."""
+        progress, settings = self.progress, self.settings
+        if settings.monitor not in record:
+            measured = ", ".join(name for name, value in record.items() if isinstance(value, float))
+            raise ModelError(f"monitor: the model does not measure {settings.monitor!r}: expected one of {measured}")
+        value = float(record[settings.monitor])
+        if not np.isfinite(value):
+            raise DataError(
+                f"{settings.monitor} is {value} after epoch {progress.epoch}: check the evaluation data, or lower the "
+                "learning rate"
+            )
+        better = value if settings.direction == "min" else -value
+        best = progress.best if settings.direction == "min" or progress.best is None else -progress.best
+        if best is None or better < best:
+            progress.best, progress.best_epoch = value, progress.epoch
+            self.best = checkpoints.values(self.model.variables)
+        progress.history.append(record)
+        if settings.patience and progress.epoch - progress.best_epoch >= settings.patience:
+            progress.finished = "patience"
+        elif progress.epoch >= settings.epochs:
+            progress.finished = "epochs"
+        elif self.stop(record):
+            progress.finished = "stop"
+
+    def _check(self, losses: Any) -> None:
+        """Raises a DataError that shows the batch whose loss is not finite."""
+        bad = np.flatnonzero(~np.isfinite(losses))
+        if not len(bad):
+            return
+        progress, first = self.progress, int(bad[0])
+        step = progress.row // progress.batch_size + first
+        inputs, *_ = self.train.batch(progress.batch_size, progress.epoch, self.settings.seed, step)
+        raise DataError(
+            f"the loss is {losses[first]} at step {progress.steps + first + 1} (epoch {progress.epoch + 1}, batch "
+            f"{step + 1}); the features in that batch: {_ranges(inputs)}; mend what is out of range, or lower the "
+            "learning rate"
+        )
+
+    def _save(self) -> None:
+        progress = Progress(**asdict(self.progress))
+        model, optimizer = checkpoints.values(self.model.variables), checkpoints.values(self.model.optimizer.variables)
+        self.saved = Snapshot(progress, model, optimizer, self.best)
+        self.checkpoints.save(self.saved)
+        self.saved_at = time.monotonic()
+
+    def _restore(self, snapshot: Snapshot) -> None:
+        self.progress, self.best = Progress(**asdict(snapshot.progress)), snapshot.best
+        checkpoints.assign(self.model.variables, snapshot.model)
+        checkpoints.assign(self.model.optimizer.variables, snapshot.optimizer)
+        self.saved = snapshot
+
+    def _back_off(self) -> None:
+        """Halves the batch and goes back to the last checkpoint, whose row is where the smaller batches go on."""
+        assert self.saved is not None
+        size = self.progress.batch_size
+        if size == 1:
+            raise ModelError("the model does not fit into the device's memory with a batch of one row") from None
+        self._restore(self.saved)
+        self.progress.batch_size = size // 2
+        self.progress.row -= self.progress.row % self.progress.batch_size
+        logger.warning(
+            "out of memory with a batch of %d: going on with %d from epoch %d, row %d",
+            size,
+            size // 2,
+            self.progress.epoch + 1,
+            self.progress.row,
+        )
+
+
+def _batch_size(settings: Settings, train: Data) -> int:
+    if settings.batch_size > train.rows:
+        logger.warning(
+            "batch_size %d is larger than the %d rows to train on: each epoch is one step of all of them",
+            settings.batch_size,
+            train.rows,
+        )
+    return min(settings.batch_size, train.rows)
+
+
+def _fingerprint(model: keras.Model, train: Data, evaluate: Data, settings: Settings) -> dict[str, str]:
+    variables = [
+        (variable.path, tuple(variable.shape), variable.dtype)
+        for variable in [*model.variables, *model.optimizer.variables]
+    ]
+    described = repr((variables, model.get_config(), model.get_compile_config()))
+    described = _NUMBERED.sub("", described)
+    asked = {key: value for key, value in asdict(settings).items() if key != "checkpoint_seconds"}
+    return {
+        "model": hashlib.sha256(described.encode()).hexdigest(),
+        "data set": f"{train.fingerprint} {evaluate.fingerprint}",
+        "settings": repr(asked),
+    }
+
+
+def _out_of_memory(error: BaseException) -> bool:
+    """Whether an exception of any backend says that a device's memory, or the machine's, is used up."""
+    if isinstance(error, tf.errors.ResourceExhaustedError | MemoryError):
+        return True
+    names = {type(error).__name__, *(base.__name__ for base in type(error).__mro__)}
+    return "OutOfMemoryError" in names or ("XlaRuntimeError" in names and "RESOURCE_EXHAUSTED" in str(error))
+
+
+def _ranges(inputs: dict[str, Any]) -> str:
+    """Returns "fare 0 to 12.5, miles 0 to 4 (3 not a number), …": those with values that are not finite come first."""
+    found = []
+    for name, values in sorted(inputs.items()):
+        finite = values[np.isfinite(values)]
+        missing = values.size - finite.size
+        span = f"{finite.min():g} to {finite.max():g}" if finite.size else "none finite"
+        size = float(np.abs(finite).max()) if finite.size else 0.0
+        found.append((-missing, -size, f"{name} {span}" + (f" ({missing} not finite)" if missing else "")))
+    more = f" and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
+    return ", ".join(text for *_, text in sorted(found)[:_NAMED]) + more

@@ -1,0 +1,87 @@
+"""What is written of a training while it goes on: a line for each epoch, TensorBoard's event files, history.json."""
+
+import json
+import logging
+import os
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import tensorflow as tf
+
+from penstock.components import storage
+
+FILE = "history.json"
+_VALIDATION = "val_"
+_WRITTEN_TO = {"train": "epoch_", "validation": "epoch_"}  # folders and prefixes of Keras's TensorBoard callback
+_OF_THE_MACHINE = ("examples_per_second", "batch_size", "seconds")
+logger = logging.getLogger(__name__)
+
+
+class Journal:
+    """Writes the records of epochs to `model_run_dir`."""
+
+    def __init__(self, model_run_dir: Path):
+        self._folder = model_run_dir
+        self._writers: dict[str, Any] = {}
+
+    def write(self, records: list[dict[str, Any]], best_epoch: int, finished: str, epochs: int) -> None:
+        """Writes history.json anew and the last record to the event files and the log."""
+        record = records[-1]
+        logger.info("%s", line(record, epochs, best=record["epoch"] == best_epoch))
+        for name, value in record.items():
+            if name in ("epoch", "utilisation"):
+                continue
+            folder = "validation" if name.startswith(_VALIDATION) else "train"
+            self._scalar(folder, _WRITTEN_TO[folder] + name.removeprefix(_VALIDATION), value, record["epoch"])
+        for device, share in record["utilisation"].items():
+            self._scalar("train", f"epoch_utilisation_{device}", share, record["epoch"])
+        for writer in self._writers.values():
+            writer.flush()
+        content = {"best_epoch": best_epoch, "finished": finished, "epochs": records}
+        storage.write_text(self._folder / FILE, json.dumps(content, indent=1) + "\n")
+
+    def close(self) -> None:
+        for writer in self._writers.values():
+            writer.close()
+
+    def _scalar(self, folder: str, name: str, value: float, epoch: int) -> None:
+        if folder not in self._writers:
+            self._writers[folder] = tf.summary.create_file_writer(str(self._folder / folder))
+        with self._writers[folder].as_default():
+            tf.summary.scalar(name, value, step=epoch - 1)  # as Keras counts
+
+
+def line(record: dict[str, Any], epochs: int, best: bool) -> str:
+    """Returns an epoch as one line."""
+    hidden = (*_OF_THE_MACHINE, "epoch", "utilisation")
+    results = ", ".join(f"{name} {value:.4f}" for name, value in record.items() if name not in hidden)
+    shares = "".join(f", {device} {share:.0%}" for device, share in record["utilisation"].items())
+    return (
+        f"epoch {record['epoch']} of at most {epochs}: {results}{' (best)' if best else ''}; "
+        f"{record['examples_per_second']:,} examples/s{shares}, {record['seconds']:.1f} s"
+    )
+
+
+class Meter:
+    """Measures which share of the processors this process uses while the body runs."""
+
+    def __enter__(self) -> Self:
+        self._wall, self._cpu = time.monotonic(), time.process_time()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        wall = max(time.monotonic() - self._wall, 1e-9)
+        self._share = (time.process_time() - self._cpu) / wall / processors()
+
+    def shares(self) -> dict[str, float]:
+        """Returns {device: share between 0 and 1}; `cpu` is this process's share of the processors it may use."""
+        return {"cpu": round(min(1.0, self._share), 3)}
+
+
+def processors() -> int:
+    """Returns the number of processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
