@@ -29,6 +29,7 @@ CONFIGS = {
     "flights": ROOT / "examples" / "flights" / "pipeline.yaml",
     "template": init.TEMPLATE / "pipeline.yaml",
     "tuned": Path(__file__).with_name("tuned.yaml"),
+    "searched": Path(__file__).with_name("searched.yaml"),
 }
 
 
