@@ -14,6 +14,7 @@ from keras_tuner.src.engine import oracle as oracle_module
 from keras_tuner.src.engine import trial as trial_module
 from keras_tuner.src.engine.trial import TrialStatus
 
+from penstock.trainer.tuning import results
 from penstock.trainer.tuning.settings import Search
 
 REPORT = "report"  # the name under which a trial tells its result at a step
@@ -55,6 +56,22 @@ class Bounded:
         self._save_trial(trial)
         status = TrialStatus.STOPPED if self._is_bad(trial, step) else TrialStatus.RUNNING
         return trial_module.Trial(hyperparameters=trial.hyperparameters, trial_id=trial_id, status=status)
+
+    def score_trial(self: Any, trial: Any) -> None:
+        """A trial that ended before its last fold is no better than the median of those that had them all.
+
+        The mean over other folds than theirs is not comparable: the first fold may be an easy one.
+        """
+        super().score_trial(trial)  # type: ignore[misc]
+        if not (trial.metrics.exists(results.STOPPED) and trial.metrics.exists(f"{results.FOLD}0")):
+            return
+        whole = [
+            other.score
+            for other in self.trials.values()
+            if other.status == TrialStatus.COMPLETED and not other.metrics.exists(results.STOPPED)
+        ]
+        worse = max if self.objective.direction == "min" else min
+        trial.score = worse(trial.score, statistics.median(whole)) if whole else trial.score
 
     def _is_bad(self: Any, trial: Any, step: int) -> bool:
         others = [

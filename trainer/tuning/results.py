@@ -18,7 +18,8 @@ _OWN = "tuner/"
 class Trial:
     """A trial: its number in the order of their starts, from 1, and what came of it.
 
-    score: the objective's value; with cross-validation the mean over the folds. None unless completed.
+    score: the objective's value; with cross-validation the mean over the folds, or if the trial was stopped before
+        the last of them, no better than the median of those that were not. None unless completed.
     deviation, folds: the folds' standard deviation and their scores; None and empty without cross-validation.
     stopped: whether it was ended early, as a bad one. error: the last line of what a failed trial raised.
     """
@@ -60,7 +61,8 @@ class Results:
         """Returns TFX's tuner_results: the completed trials that have values, best first."""
         rows = []
         for trial in self.best:
-            spread = {} if trial.deviation is None else {DEVIATION: trial.deviation, "fold_scores": list(trial.folds)}
+            spread: dict[str, Any] = {"fold_scores": list(trial.folds)} if trial.folds else {}
+            spread |= {} if trial.deviation is None else {DEVIATION: trial.deviation}
             if trial.values:
                 rows.append({"trial_id": trial.trial_id, "score": trial.score, **spread, **trial.values})
         return rows

@@ -86,7 +86,7 @@ class Tuner(base_tuner.BaseTuner):  # type: ignore[misc]
         return bool(answer.status == TrialStatus.STOPPED)
 
     def _result(self, scores: Sequence[float], stopped: bool) -> dict[str, float]:
-        spread = {results.DEVIATION: statistics.pstdev(scores)} if self._folds > 1 else {}
+        spread = {results.DEVIATION: statistics.pstdev(scores)} if len(scores) > 1 else {}
         parts = {f"{results.FOLD}{index}": score for index, score in enumerate(scores)} if self._folds > 1 else {}
         ended = {results.STOPPED: 1.0} if stopped else {}
         return {self.oracle.objective.name: statistics.fmean(scores), **spread, **parts, **ended}

@@ -171,13 +171,17 @@ def test_bad_trials_end_after_a_fold(tmp_path: Path) -> None:
 
     def score(values: Mapping[str, Any], fold: int, *_: Any) -> float:
         folds.append(fold)
-        return distance(values)
+        return distance(values) + (0 if fold == 0 else 10)  # the first one is easy
 
     found = run(Search({"learning_rate": RATE}, algorithm="random", trials=12), score, tmp_path, folds=3)
     stopped = [trial for trial in found.trials if trial.stopped]
     assert stopped
     assert {len(trial.folds) for trial in stopped} == {1}
     assert len(folds) == 3 * 12 - 2 * len(stopped)
+    # Its own mean is of the easy fold only: about 1, where whole ones are above 6.
+    assert not found.best[0].stopped
+    assert all((trial.score or 0) > 6 for trial in stopped)
+    assert all(trial.deviation is None for trial in stopped)
 
 
 def test_a_trial_that_fails_is_no_end(tmp_path: Path) -> None:
