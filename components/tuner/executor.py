@@ -8,7 +8,7 @@ import logging
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from penstock.trainer.fn_args import FnArgs
 from penstock.trainer.tuning import results, search
 from penstock.trainer.tuning.settings import CUSTOM_CONFIG
 
+_WHOLE_BYTES = 8 << 20  # of an input's file; beyond, its size and its end stand for it
 logger = logging.getLogger(__name__)
 
 
@@ -78,8 +79,9 @@ def run(
         if raw_examples is not None:
             raw = Examples(Path(raw_examples))
             fn_args.raw_train_files = [str(raw.split(split) / "*") for split in train.splits]  # type: ignore[attr-defined]
-        fields = {**vars(fn_args), "data_accessor": None}
-        with _folder(working_dir, [module_file, tuner_fn, parallel_trials, fields]) as folder:
+        given = [examples, transform_graph, schema, statistics, base_model, raw_examples]
+        parameters = [module_file, tuner_fn, train_args, eval_args, tune_args, custom_config]
+        with _folder(working_dir, lambda: _search_is(parameters, given)) as folder:
             fn_args.working_dir = str(folder)
             tuner = search.run(search.UserCode(module_file, tuner_fn, fn_args), parallel_trials)
             found = results.of(tuner.oracle)
@@ -97,8 +99,30 @@ def run(
     )
 
 
+def _search_is(parameters: list[Any], given: list[str | None]) -> str:
+    """Returns a name for a search: the digest of its parameters and of what its inputs hold, wherever they lie.
+
+    A rerun may find them elsewhere: the local runner puts what its cache answers into the new run's folder.
+    """
+    total = hashlib.sha256(json.dumps(parameters).encode())
+    folders = [Path(folder) for folder in given if folder is not None]
+    if Path(parameters[0]).is_file():  # one in an object store has its digest in its path
+        folders.append(Path(parameters[0]))
+    for root in folders:
+        files = [root] if root.is_file() else sorted(path for path in root.rglob("*") if path.is_file())
+        for path in files:
+            size = path.stat().st_size
+            total.update(f"{path.relative_to(root).as_posix()} {size} ".encode())
+            with open(path, "rb") as file:
+                total.update(file.read(_WHOLE_BYTES))
+                if size > _WHOLE_BYTES:  # the end of a gzip file has a checksum of all that it holds
+                    file.seek(-8, 2)
+                    total.update(file.read())
+    return total.hexdigest()[:16]
+
+
 @contextlib.contextmanager
-def _folder(working_dir: str, search_is: list[Any]) -> Iterator[Path]:
+def _folder(working_dir: str, search_is: Callable[[], str]) -> Iterator[Path]:
     """Gives the folder of a search, and removes it when the search is done, or failed by the user's mistake.
 
     What was killed, or failed by the machine's fault, keeps it: a rerun goes on there.
@@ -112,7 +136,7 @@ def _folder(working_dir: str, search_is: list[Any]) -> Iterator[Path]:
         with tempfile.TemporaryDirectory(prefix="penstock-tuner-") as scratch:
             yield Path(scratch)
         return
-    name = hashlib.sha256(json.dumps(search_is, sort_keys=True).encode()).hexdigest()[:16]
+    name = search_is()
     folder = parent / name
     folder.mkdir(parents=True, exist_ok=True)
     with open(parent / f"{name}.lock", "w", encoding="utf-8") as lock:

@@ -14,6 +14,7 @@ import contextlib
 import json
 import logging
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -42,7 +43,9 @@ _STARTS = 3
 _POLL = 0.1  # seconds
 _WORKER_BYTES = 2 << 30
 _CHIEF = "chief"  # KerasTuner takes a tuner with this in its ID for the chief
+_ALONE = "tuner0"  # and this is the ID of one that runs its trials itself
 _DISTRIBUTED = ("KERASTUNER_TUNER_ID", "KERASTUNER_ORACLE_IP", "KERASTUNER_ORACLE_PORT")
+_SAVE = stateful.Stateful.save
 logger = logging.getLogger(__name__)
 
 
@@ -96,6 +99,8 @@ def run(code: UserCode, parallel_trials: int = 1) -> Any:
     Raises a ModuleError if the user's code raises, if trial after trial fails, or if none succeeds.
     """
     _write_whole_files()
+    if code.fn_args.working_dir:
+        take_over(Path(code.fn_args.working_dir))
     if parallel_trials > 1 and "KERASTUNER_ORACLE_IP" not in os.environ:
         tuner = _Chief(code, parallel_trials).search()
     else:
@@ -105,6 +110,18 @@ def run(code: UserCode, parallel_trials: int = 1) -> Any:
             modules.call("tuner.search", tuner.search, **fit_kwargs)
     _require_success(tuner.oracle)
     return tuner
+
+
+def take_over(working_dir: Path) -> None:
+    """Makes the searches there go on, whether they were begun by a chief or alone.
+
+    KerasTuner takes a search for a new one unless there is a file of the tuner's own name, and forgets its trials.
+    """
+    for folder in (path.parent for path in working_dir.glob("*/oracle.json")):
+        known = [folder / f"{name}.json" for name in (_CHIEF, _ALONE)]
+        for path, other in (known, known[::-1]):
+            if other.exists() and not path.exists():
+                shutil.copyfile(other, path)
 
 
 def work(code: UserCode) -> None:
@@ -279,11 +296,9 @@ def _all_failed(oracle: Any, what: str) -> ModuleError:
 def _write_whole_files() -> None:
     """KerasTuner writes its state where it lies: a process killed in the middle would leave half of it."""
 
-    save_where_it_lies = stateful.Stateful.save
-
     def save(self: Any, fname: str) -> str:
         if "://" in str(fname):
-            return str(save_where_it_lies(self, fname))
+            return str(_SAVE(self, fname))
         text = json.dumps(self.get_state())
         storage.write_text(Path(fname), text)
         return text

@@ -1,5 +1,6 @@
 """Trials in worker processes: over KerasTuner's gRPC oracle, with workers and whole searches that are killed."""
 
+import fcntl
 import json
 import os
 import signal
@@ -12,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from penstock.components.errors import ModuleError
+from penstock.components.errors import ModuleError, UserError
 from penstock.components.tuner import executor
 
 pytestmark = pytest.mark.filterwarnings("default")  # KerasTuner's are its own
@@ -132,6 +133,54 @@ def test_what_workers_raise_is_told(tune: Callable[..., Any], source: Callable[.
     with pytest.raises(ModuleError, match=r"3 trials in a row failed; the last one: ValueError: no such thing") as told:
         tune(source('raise ValueError("no such thing")'), tune_args=PARALLEL)
     assert "run_trial" in told.value.details
+
+
+@pytest.mark.parametrize("begun_by", ["tuner0", "chief"])
+def test_an_interrupted_search_goes_on_wherever_its_inputs_lie(
+    outputs: dict[str, str],
+    write_examples: Callable[..., Path],
+    source: Callable[..., str],
+    log: Path,
+    tmp_path: Path,
+    begun_by: str,
+) -> None:
+    """As the local runner has it: what its cache answers lies in the new run's folder."""
+    go_on = tmp_path / "go-on"
+    module_file = source(f"if trial.trial_id == '3' and not Path({str(go_on)!r}).exists(): raise SystemExit", trials=5)
+    rows = {"train": {"x": [1]}, "eval": {"x": [2]}}
+    given = {**outputs, "module_file": module_file, "working_dir": str(tmp_path / "tuning")}
+    with pytest.raises(SystemExit):
+        executor.run(examples=str(write_examples(rows)), **given)
+    (own,) = (tmp_path / "tuning").glob("*/search/tuner0.json")
+    own.rename(own.with_name(f"{begun_by}.json"))
+    go_on.touch()
+    executor.run(examples=str(write_examples(rows, name="elsewhere")), **given)
+    assert [trial for trial, _, _ in started(log)] == ["0", "1", "2", "3", "3", "4"]
+
+
+def test_other_inputs_are_another_search(
+    outputs: dict[str, str], write_examples: Callable[..., Path], source: Callable[..., str], log: Path, tmp_path: Path
+) -> None:
+    module_file = source("if len(log.read_text().splitlines()) == 2: raise SystemExit", trials=3)
+    given = {**outputs, "module_file": module_file, "working_dir": str(tmp_path / "tuning")}
+    with pytest.raises(SystemExit):
+        executor.run(examples=str(write_examples({"train": {"x": [1]}, "eval": {"x": [2]}})), **given)
+    executor.run(examples=str(write_examples({"train": {"x": [3]}, "eval": {"x": [2]}}, name="other")), **given)
+    assert [trial for trial, _, _ in started(log)] == ["0", "1", "0", "1", "2"]
+
+
+def test_a_search_that_is_under_way_is_left_alone(
+    outputs: dict[str, str], examples: str, source: Callable[..., str], tmp_path: Path
+) -> None:
+    given = {**outputs, "examples": examples, "module_file": source("raise SystemExit")}
+    given["working_dir"] = str(tmp_path / "tuning")
+    with pytest.raises(SystemExit):
+        executor.run(**given)
+    (lock,) = (tmp_path / "tuning").glob("*.lock")
+    with open(lock, "w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with pytest.raises(UserError, match="the same search is under way in"):
+            executor.run(**given)
 
 
 @pytest.fixture

@@ -61,7 +61,7 @@ def test_a_rerun_tries_the_same(
     """The oracle has no seed of its own: it draws one, from what is seeded."""
     again = {name: str(tmp_path / f"again-{name}") for name in outputs}
     for written in (outputs, again):
-        tune(penguins, written, module(KEEPS.format(path=tmp_path / "seen.json")))
+        tune(penguins, written, module(KEEPS.format(path=str(tmp_path / "seen.json"))))
     assert rows(again) == rows(outputs)
 
 
@@ -75,7 +75,7 @@ def test_two_trials_at_a_time(penguins: dict[str, str], penguin_module: Path, ou
 def test_fn_args_are_tfx(
     penguins: dict[str, str], outputs: dict[str, str], module: Callable[[str], str], tmp_path: Path
 ) -> None:
-    module_file = module(KEEPS.format(path=tmp_path / "seen.json"))
+    module_file = module(KEEPS.format(path=str(tmp_path / "seen.json")))
     tune(penguins, outputs, module_file, custom_config='{"a": [1]}')
     ours = json.loads((tmp_path / "seen.json").read_text())
     assert ours.pop("statistics_path") is None  # which TFX's Tuner does not know
@@ -121,7 +121,7 @@ def test_outputs_are_what_tfx_writes(
     penguins: dict[str, str], outputs: dict[str, str], module: Callable[[str], str], tmp_path: Path
 ) -> None:
     """The same tuner, read by TFX's own function."""
-    module_file = module(KEEPS.format(path=tmp_path / "seen.json"))
+    module_file = module(KEEPS.format(path=str(tmp_path / "seen.json")))
     kept: list[Any] = []
     run = executor.search.run
     with pytest.MonkeyPatch.context() as patch:
