@@ -150,6 +150,19 @@ def validate(config: Path, assignments: Sequence[str], data: str | None, label: 
 
 
 @cli.command()
+@config_argument
+@click.option("-o", "--output", required=True, type=click.Path(path_type=Path, dir_okay=False), help="The module file.")
+@click.option("--run", metavar="RUN", help="The run whose schema and statistics decide, by default the newest.")
+@click.option("--force", is_flag=True, help="Overwrites the file if it is there.")
+@set_option
+def eject(config: Path, output: Path, run: str | None, force: bool, assignments: Sequence[str]) -> None:
+    """Writes the model without code as a module file that does the same, to go on from."""
+    from penstock.pipelines import eject as module
+
+    click.echo(module.eject(load(config, assignments), output, run, force))
+
+
+@cli.command()
 @click.argument("name", type=click.Path(path_type=Path))
 def init(name: Path) -> None:
     """Writes a project that runs as it is, into the new folder NAME."""

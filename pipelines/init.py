@@ -1,4 +1,4 @@
-"""Writes a project that runs as it is: configuration, module file, data, README."""
+"""Writes a project that runs as it is: configuration, data, README."""
 
 import shutil
 from pathlib import Path

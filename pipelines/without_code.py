@@ -10,7 +10,7 @@ PREPROCESSING_FN = "penstock.trainer.default.preprocessing_fn"
 RUN_FN = "penstock.trainer.default.run_fn"
 # What only the default trainer knows, and what only a module's functions do.
 _HYPERPARAMETERS = ("epochs", "batch_size", "learning_rate", "patience", "class_weight", "seed")
-_OWN = ("problem", *_HYPERPARAMETERS)
+OWN = ("problem", *_HYPERPARAMETERS)
 _OF_A_MODULE = {
     "training": ("run_fn", "train_steps", "eval_steps", "custom_config", "base_model"),
     "transform": ("preprocessing_fn", "stats_options_updater_fn", "custom_config"),
@@ -19,7 +19,7 @@ _OF_A_MODULE = {
 
 def check(config: "Config") -> None:
     """Raises a ValueError for keys of a module's functions without a module, and of the default trainer with one."""
-    own = [f"training.{key}" for key in _OWN if config.training and getattr(config.training, key) is not None]
+    own = [f"training.{key}" for key in OWN if config.training and getattr(config.training, key) is not None]
     own += ["features"] if config.features else []
     if not config.without_code:
         if own and config.module:

@@ -13,6 +13,7 @@ from penstock.trainer import dates
 _MEDIA = ("image_domain", "url_domain", "mid_domain")
 _NO_TEXT = ("__BYTES_VALUE__", "__LARGE_BYTES__")  # what TFDV writes for them
 _WORDS = 3
+_FEW_TEXTS = 3  # such as NA and ?
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,13 @@ class Column:
     def wordy(self) -> bool:
         wordy = sum(len(value.split()) >= _WORDS for value in self.top_values)
         return self.unique > 100 and 2 * wordy > len(self.top_values)
+
+    @property
+    def not_numbers(self) -> tuple[str, ...]:
+        """The few strings of a column that holds numbers otherwise; none of one that does not."""
+        others = tuple(value for value in self.all_values if not _is_number(value))
+        few = len(others) <= _FEW_TEXTS and len(self.all_values) >= 10 * len(others)
+        return others if self.is_string and not self.is_integer and few else ()
 
     @property
     def dates(self) -> bool:
@@ -149,3 +157,11 @@ def _labels(buckets: Sequence[statistics_pb2.RankHistogram.Bucket]) -> tuple[str
 
 def _name(feature: statistics_pb2.FeatureNameStatistics) -> str:
     return str(feature.path.step[0]) if feature.path.step else str(feature.name)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

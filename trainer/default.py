@@ -29,23 +29,13 @@ _AT_ONCE = 8192  # rows
 _SEED = 1
 
 
-def plan(
-    custom_config: Mapping[str, Any],
-    schema: schema_pb2.Schema,
-    statistics: statistics_pb2.DatasetFeatureStatisticsList,
-) -> Plan:
-    """Returns what each column is. The same configuration, schema and statistics give the same plan."""
-    given = features.overrides(custom_config.get("features") or {})
-    return features.plan(schema, statistics, custom_config["label"], given, custom_config.get("problem"))
-
-
 def preprocessing_fn(
     inputs: Mapping[str, Any],
     custom_config: Mapping[str, Any],
     schema: schema_pb2.Schema,
     statistics: statistics_pb2.DatasetFeatureStatisticsList,
 ) -> dict[str, Any]:
-    return preprocessing.transform(plan(custom_config, schema, statistics), inputs)
+    return preprocessing.transform(features.planned(custom_config, schema, statistics), inputs)
 
 
 def run_fn(fn_args: FnArgs) -> None:
@@ -56,7 +46,9 @@ def run_fn(fn_args: FnArgs) -> None:
         )
     schema = artifacts.read_schema(Path(fn_args.schema_path))
     statistics = artifacts.ExampleStatistics(Path(fn_args.statistics_path)).read(config.get("split") or "train")
-    train(plan(config, schema, statistics), config.get("training") or {}, fn_args)
+    made = features.planned(config, schema, statistics)
+    made.log()
+    train(made, config.get("training") or {}, fn_args)
 
 
 def train(made: Plan, options: Mapping[str, Any], fn_args: FnArgs) -> None:

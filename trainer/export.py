@@ -46,7 +46,11 @@ def export(
 
     def transform_features(examples: tf.Tensor) -> Outputs:
         labelled = features | {plan.label.name: spec[plan.label.name]}
-        return dict(module.transform(tf.io.parse_example(examples, labelled)))
+        outputs = dict(module.transform(tf.io.parse_example(examples, labelled)))
+        label = tf.cast(outputs[plan.label.output], tf.float32)
+        if plan.label.problem == "multiclass":  # an index cannot be NaN, by which the Evaluator knows a missing label
+            label = tf.where(label < 0, tf.fill(tf.shape(label), float("nan")), label)
+        return outputs | {plan.label.output: label}
 
     examples = [tf.TensorSpec([None], tf.string, name="examples")]
     signatures = {

@@ -49,6 +49,7 @@ _MOST_CLASSES = 1000
 _ROWS_FOR_A_CLASS = 10
 _DIFFERENT = 0.9  # the share of distinct values from which strings are keys
 _SOME_ROWS = 20
+_SHOWN = 10
 
 
 @dataclass(frozen=True)
@@ -155,11 +156,15 @@ class Label:
 
 @dataclass(frozen=True)
 class Plan:
-    """What the columns are: the features in the schema's order, the label, and why other columns are left out."""
+    """What the columns are: the features in the schema's order, the label, and why other columns are left out.
+
+    `notes` say of columns what a person may want to mend.
+    """
 
     features: tuple[Feature, ...]
     label: Label
     ignored: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    notes: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Returns the plan as plain values, the kind of each feature among them."""
@@ -167,7 +172,23 @@ class Plan:
             "features": [{"kind": feature.kind, **dataclasses.asdict(feature)} for feature in self.features],
             "label": dataclasses.asdict(self.label),
             "ignored": dict(self.ignored),
+            "notes": dict(self.notes),
         }
+
+    def log(self) -> None:
+        """Logs what the columns are taken for, a line for each kind, and what is ignored and why."""
+        classes = f" of {', '.join(map(str, self.label.classes[:_SHOWN]))}" if self.label.classes else ""
+        more = ", …" if len(self.label.classes) > _SHOWN else ""
+        logger.info("label %s: %s%s%s", self.label.name, self.label.problem, classes, more)
+        by_kind: dict[str, dict[str, None]] = {}
+        for feature in self.features:
+            by_kind.setdefault(feature.kind, {})[feature.name] = None
+        for kind, names in by_kind.items():
+            logger.info("%s: %s", kind, ", ".join(names))
+        for name, reason in self.ignored.items():
+            logger.info("feature %s is ignored: %s", name, reason)
+        for name, note in self.notes.items():
+            logger.warning("feature %s: %s", name, note)
 
 
 @dataclass(frozen=True)
@@ -209,7 +230,7 @@ def plan(
     """Returns the plan for data with this schema and these statistics, those of the training split.
 
     Raises a DataError if the label is no column, has one value, or no feature is left; a ConfigError for an override of
-    a column that does not exist (with the nearest name) or one that does not fit. Logs what is ignored and why.
+    a column that does not exist (with the nearest name) or one that does not fit.
     """
     table = columns.table(schema, statistics)
     if label not in table:
@@ -223,15 +244,16 @@ def plan(
     outputs = _Outputs()
     target = _label(table[label], outputs(label), problem)
     found: list[Feature] = []
-    ignored: dict[str, str] = {}
+    ignored, notes = dict[str, str](), dict[str, str]()
     for column in table.values():
         if column.name == label:
             continue
         override = overrides.get(column.name, Override())
+        if column.not_numbers and not override.kind and not override.ignore:
+            notes[column.name] = _note(column)
         reason = "as the configuration says" if override.ignore else _useless(column, override)
         if reason:
             ignored[column.name] = reason
-            logger.info("feature %s is ignored: %s", column.name, reason)
             continue
         try:
             found += _features(column, outputs(column.name), override)
@@ -239,7 +261,17 @@ def plan(
             raise ConfigError(f"features.{column.name}.{error.message}") from None
     if not found:
         raise DataError(f"no feature is left to learn {label} from: {_reasons(ignored)}")
-    return Plan(tuple(found), target, ignored)
+    return Plan(tuple(found), target, ignored, notes)
+
+
+def planned(
+    custom_config: Mapping[str, Any],
+    schema: schema_pb2.Schema,
+    statistics: statistics_pb2.DatasetFeatureStatisticsList,
+) -> Plan:
+    """Returns the plan of a configuration: its `label`, `features` and `problem`. The same ones give the same plan."""
+    given = overrides(custom_config.get("features") or {})
+    return plan(schema, statistics, custom_config["label"], given, custom_config.get("problem"))
 
 
 def overrides(given: Mapping[str, Mapping[str, Any]]) -> dict[str, Override]:
@@ -252,6 +284,13 @@ def overrides(given: Mapping[str, Mapping[str, Any]]) -> dict[str, Override]:
             if key == "kind" and value is not None and value not in KINDS:
                 raise ConfigError(f"features.{name}.kind: unknown kind {value!r}; {did_you_mean(str(value), KINDS)}")
     return {name: Override(**values) for name, values in given.items()}
+
+
+def _note(column: Column) -> str:
+    texts = ", ".join(map(repr, column.not_numbers))
+    return (
+        f"it holds numbers beside {texts}, so it is text; if those mean a missing value, data.csv.null_values tells it"
+    )
 
 
 class _Outputs:

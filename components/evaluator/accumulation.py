@@ -60,10 +60,11 @@ class Shard:
 
 @dataclass
 class Accumulators:
-    """For each slice the accumulators of the computations, and the number of examples."""
+    """For each slice the accumulators of the computations, the number of examples, and of those without a label."""
 
     rows: int
     slices: dict[SliceKey, Any]
+    unlabelled: int = 0
 
 
 def beam_pipeline() -> beam.Pipeline:
@@ -123,6 +124,9 @@ def accumulate(shard: Shard) -> Accumulators:
     preprocess.start_bundle()
     for batch in _extracts(shard, config, schema):
         for extract in util.split_extracts(_needed(batch, parts, slice_keys.features)):
+            if _is_unlabelled(extract.get(constants.LABELS_KEY)):
+                result.unlabelled += 1
+                continue
             result.rows += 1
             extract[constants.SLICE_KEY_TYPES_KEY] = ()
             keys = slice_keys.of(extract)
@@ -132,6 +136,13 @@ def accumulate(shard: Shard) -> Accumulators:
     preprocess.finish_bundle()
     result.slices = _by_slice(groups, combine)
     return result
+
+
+def _is_unlabelled(labels: Any) -> bool:
+    """Whether a label is there and is NaN, which says that there is none; no metric could be computed of it."""
+    if isinstance(labels, dict):
+        return bool(labels) and all(map(_is_unlabelled, labels.values()))
+    return isinstance(labels, np.ndarray) and labels.dtype.kind == "f" and labels.size > 0 and np.isnan(labels).all()
 
 
 def _add(combine: Any, accumulator: Any, inputs: Any) -> Any:

@@ -138,6 +138,9 @@ def _evaluate(
         return _evaluate_with_beam(files, schema, config, shared, module, output)
     parts = engine.map(accumulation.accumulate, accumulation.shards(files, config, schema, folders))
     accumulation.write(accumulation.merge(parts, config), config, shared, output)
+    unlabelled = sum(part.unlabelled for part in parts)
+    if unlabelled:
+        logger.warning("%s examples have no label (it is NaN) and are left out", f"{unlabelled:,}")
     return sum(part.rows for part in parts)
 
 

@@ -133,7 +133,7 @@ def test_init_writes_the_template_and_overwrites_nothing(tmp_path: Path, capsys:
     folder = tmp_path / "birds"
     assert cli.main(["init", str(folder)]) == 0
     written = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
-    assert written == {"README.md", "pipeline.yaml", "pipeline.schema.json", "penguins.py", "data/penguins.csv"}
+    assert written == {"README.md", "pipeline.yaml", "pipeline.schema.json", "data/penguins.csv"}
     hint = (folder / "pipeline.yaml").read_text().splitlines()[0]
     assert hint == "# yaml-language-server: $schema=pipeline.schema.json"
     assert (folder / "data" / "penguins.csv").read_bytes() == (TEMPLATE / "data" / "penguins.csv").read_bytes()

@@ -66,9 +66,18 @@ def test_what_tells_nothing_is_ignored(table: Tables, caplog: pytest.LogCaptureF
         "one": "it is 1 in every row",
         "empty": "it has no value in any row",
     }
+    made.log()
+    assert "numeric: sometimes, useful" in caplog.text
     assert "feature key is ignored: 60 of its 60 values differ, as keys do" in caplog.text
     assert by_output(plan(made_table := table(columns), "label", key={"kind": "categorical"}))["key_xf"].name == "key"
     assert plan(made_table, "label", useful={"ignore": True}).ignored["useful"] == "as the configuration says"
+
+
+def test_numbers_beside_text_are_noted(table: Tables) -> None:
+    mass = [str(3000 + row) if row % 20 else "NA" for row in range(200)]
+    made = plan(table({"mass": mass, "code": ["1", "B", "C", "2"] * 50, "y": [0, 1] * 100}), "y", code={})
+    assert list(made.notes) == ["mass"]
+    assert made.notes["mass"].startswith("it holds numbers beside 'NA', so it is text; if those mean a missing value, ")
 
 
 def test_text_dates_and_several_values(table: Tables) -> None:
