@@ -252,6 +252,16 @@ class Training(Section):
     train_splits: list[SplitName] = Field(default=["train"], min_length=1, description="Splits that train_files hold.")
     eval_splits: list[SplitName] = Field(default=["eval"], min_length=1, description="Splits that eval_files hold.")
     custom_config: dict[str, Any] | None = Field(default=None, description="FnArgs.custom_config.")
+    accelerator: Literal["none", "preferred", "required"] = Field(
+        default="preferred",
+        description="preferred: a GPU if there is one and a step on it works, else the processor; required: fails "
+        "where there is none; none: the processor.",
+    )
+    precision: Literal["auto", "float32", "bfloat16", "float16"] = Field(
+        default="auto",
+        description="Keras's dtype policy; auto leaves a module's model as it is, and is for the default model what "
+        "the device is best at.",
+    )
     hyperparameters: ExistingFile | None = Field(
         default=None, description="A JSON file, read into FnArgs.hyperparameters."
     )

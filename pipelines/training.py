@@ -207,6 +207,8 @@ class _Graph:
             train_args=_step_args(settings.train_splits, train_steps),
             eval_args=_step_args(settings.eval_splits, eval_steps),
             custom_config=json_text(self._custom_config(settings)),
+            accelerator=settings.accelerator,
+            precision=settings.precision,
             **self._trained_on(),
             **(self.hyperparameters or _imported(hyperparameters=self.published.hyperparameters)),
             **_imported(dsl.Model, base_model=settings.base_model),

@@ -13,6 +13,15 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 os.environ.setdefault("TF_USE_LEGACY_KERAS", "0")  # as penstock.components does, which a test may import too late
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skips what needs a GPU where there is none: no file of a driver in /dev."""
+    if any(Path("/dev").glob("nvidia[0-9]*")):
+        return
+    for item in items:
+        if item.get_closest_marker("gpu"):
+            item.add_marker(pytest.mark.skip(reason="needs a GPU, and this machine has none"))
+
+
 def package_folder(name: str) -> Path:
     spec = importlib.util.find_spec(name)
     assert spec is not None

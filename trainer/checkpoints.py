@@ -6,6 +6,7 @@ It holds the model's variables (with the states of its random generators), the o
 and as JSON the position in the data, the history and the fingerprint of what is trained on what.
 """
 
+import itertools
 import json
 import logging
 import zipfile
@@ -117,6 +118,20 @@ class Checkpoints:
             [array for name, array in sorted(arrays.items()) if name.startswith(f"{group}/")] for group in _GROUPS
         ]
         return Snapshot(progress, *groups)
+
+
+def packed(snapshot: Snapshot) -> Arrays:
+    """Returns a snapshot as arrays alone."""
+    meta = {"progress": asdict(snapshot.progress), "sizes": [len(getattr(snapshot, group)) for group in _GROUPS]}
+    arrays = (array for group in _GROUPS for array in getattr(snapshot, group))
+    return [np.frombuffer(json.dumps(meta).encode(), np.uint8), *arrays]
+
+
+def unpacked(arrays: Arrays) -> Snapshot:
+    """Returns the snapshot that `packed` took apart."""
+    meta, rest = json.loads(arrays[0].tobytes()), iter(arrays[1:])
+    groups = [list(itertools.islice(rest, size)) for size in meta["sizes"]]
+    return Snapshot(Progress(**meta["progress"]), *groups)
 
 
 def values(variables: Sequence[Any]) -> Arrays:

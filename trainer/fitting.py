@@ -18,12 +18,14 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from penstock.components.errors import DataError, ModelError
+from penstock.components.errors import ConfigError, DataError, ModelError, WorkerLost
 from penstock.trainer import checkpoints, history, steps
 from penstock.trainer.checkpoints import Arrays, Checkpoints, Progress, Snapshot
+from penstock.trainer.distribution import Distribution
 from penstock.trainer.input_data import Data
 
 logger = logging.getLogger(__name__)
+_ALONE = Distribution()
 type Stop = Callable[[dict[str, Any]], bool]
 _EVALUATED_AT_ONCE = 8192
 # What Keras appends to the names of layers, and Python to objects: other numbers each time a process makes a model.
@@ -77,34 +79,62 @@ def fit(
     evaluate: Data,
     settings: Settings,
     model_run_dir: Path,
+    distribution: Distribution = _ALONE,
     stop: Stop = lambda record: False,
 ) -> Fitted:
     """Trains what `build` returns, a compiled model, and returns it with the weights of its best epoch.
 
     Goes on from the checkpoint in `model_run_dir` where there is one of the same model, data and settings. Writes
-    there TensorBoard's event files (train/, validation/) and history.json.
+    there TensorBoard's event files (train/, validation/) and history.json. Of several workers, all of which call this,
+    only the chief writes, and all return the same.
 
     `stop` is asked with the record of each epoch but the last one; True ends the training.
 
-    Raises a DataError if the loss is not a number, and a ModelError if not even a batch of one row fits into memory.
+    Raises a DataError if the loss is not a number, a ModelError if not even a batch of one row fits into memory, and
+    WorkerLost if another worker went away.
     """
+    if distribution.strategy is not None and keras.backend.backend() != "tensorflow":
+        raise ConfigError(
+            f"KERAS_BACKEND={keras.backend.backend()} trains on one device: expected tensorflow for several, or one"
+        )
     keras.utils.set_random_seed(settings.seed)
-    training = _Training(build(), train, evaluate, settings, model_run_dir, stop)
-    return training.run()
+    model = distribution.build(build)
+    plain = model if distribution.strategy is None else build()
+    training = _Training(
+        model, plain, train, evaluate, settings, distribution.folder(model_run_dir), distribution, stop
+    )
+    try:
+        return training.run()
+    except (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.InternalError) as error:
+        if distribution.cluster is None:
+            raise
+        reason = error.message.strip().splitlines()[0]
+        raise WorkerLost(
+            f"training stopped because another worker went away: {reason}; run again: it goes on from the checkpoint"
+        ) from None
 
 
 class _Training:
     def __init__(
-        self, model: keras.Model, train: Data, evaluate: Data, settings: Settings, model_run_dir: Path, stop: Stop
+        self,
+        model: keras.Model,
+        plain: keras.Model,
+        train: Data,
+        evaluate: Data,
+        settings: Settings,
+        model_run_dir: Path,
+        distribution: Distribution,
+        stop: Stop,
     ):
         self.stop = stop
-        self.model, self.train, self.settings = model, train, settings
-        self.steps = steps.make(model, settings.jit_compile)
+        self.model, self.plain, self.train, self.settings = model, plain, train, settings
+        self.distribution = distribution
+        distribution.build(lambda: model.optimizer.build(model.trainable_variables))  # no variable is made in a graph
+        self.steps = steps.make(model, plain, distribution, settings.jit_compile)
         self.evaluation = evaluate.once(_EVALUATED_AT_ONCE)
-        model.optimizer.build(model.trainable_variables)
         self.checkpoints = Checkpoints(model_run_dir, _fingerprint(model, train, evaluate, settings))
         self.journal = history.Journal(model_run_dir)
-        self.progress = Progress(_batch_size(settings, train))
+        self.progress = Progress(_batch_size(settings, train, distribution))
         self.best: Arrays = []
         self.saved: Snapshot | None = None
         self.saved_at = time.monotonic()
@@ -120,13 +150,13 @@ class _Training:
                     if not _out_of_memory(error):
                         raise
                     self._back_off()
-        checkpoints.assign(self.model.variables, self.best)
+        checkpoints.assign(self.plain.variables, self.best)
         progress = self.progress
-        return Fitted(self.model, progress.history, progress.best_epoch, progress.finished)
+        return Fitted(self.plain, progress.history, progress.best_epoch, progress.finished)
 
     def _go_on(self) -> None:
         """Takes up the checkpoint that an earlier, interrupted training left, or makes the first one."""
-        stored = self.checkpoints.load()
+        stored = self._stored()
         if stored is None:
             self._save()
             return
@@ -143,6 +173,12 @@ class _Training:
                 f"{progress.steps:,}",
             )
 
+    def _stored(self) -> Snapshot | None:
+        """Returns the checkpoint to go on from: the chief's, which the other workers may not even see."""
+        stored = self.checkpoints.load() if self.distribution.is_chief else None
+        arrays = self.distribution.from_chief(None if stored is None else checkpoints.packed(stored))
+        return None if arrays is None else checkpoints.unpacked(arrays)
+
     def _epoch(self) -> None:
         progress, size = self.progress, self.progress.batch_size
         meter = history.Meter()
@@ -156,7 +192,7 @@ class _Training:
                 if time.monotonic() - self.saved_at > self.settings.checkpoint_seconds:
                     self._save()
         rows = self.train.steps(size) * size
-        results = {f"val_{name}": value for name, value in self.steps.evaluate(self.evaluation).items()}
+        results = {f"val_{name}": value for name, value in self._evaluated().items()}
         record = {
             "epoch": progress.epoch + 1,
             "loss": progress.loss_sum / rows,
@@ -172,11 +208,19 @@ class _Training:
         self._save()
         self.journal.write(progress.history, progress.best_epoch, progress.finished, self.settings.epochs)
 
+    def _evaluated(self) -> dict[str, float]:
+        """Returns the chief's results, so that all workers stop in the same epoch."""
+        results = self.steps.evaluate(self.evaluation)
+        values = self.distribution.from_chief([np.array(list(results.values()))])
+        assert values is not None
+        return dict(zip(results, values[0].tolist(), strict=True))
+
     def _chunks(self) -> Iterator[tuple[Any, float]]:
         """Trains to the end of the epoch; yields each step's loss and the seconds, some steps at a time."""
         progress, settings = self.progress, self.settings
         first, last = progress.row // progress.batch_size, self.train.steps(progress.batch_size)
-        self.steps.start(self.train.batches(progress.batch_size, progress.epoch, settings.seed, first))
+        batches = self.distribution.batches(self.train, progress.batch_size, progress.epoch, settings.seed, first)
+        self.steps.start(batches)
         while first < last:
             count = min(self.steps.chunk(self.seconds_per_step, settings.checkpoint_seconds), last - first)
             started = time.monotonic()
@@ -230,7 +274,8 @@ class _Training:
         progress = Progress(**asdict(self.progress))
         model, optimizer = checkpoints.values(self.model.variables), checkpoints.values(self.model.optimizer.variables)
         self.saved = Snapshot(progress, model, optimizer, self.best)
-        self.checkpoints.save(self.saved)
+        if self.distribution.is_chief:
+            self.checkpoints.save(self.saved)
         self.saved_at = time.monotonic()
 
     def _restore(self, snapshot: Snapshot) -> None:
@@ -243,28 +288,34 @@ class _Training:
         """Halves the batch and goes back to the last checkpoint, whose row is where the smaller batches go on."""
         assert self.saved is not None
         size = self.progress.batch_size
-        if size == 1:
+        if self.distribution.cluster is not None:  # the others wait in the middle of this step
+            raise ModelError(f"a worker is out of memory with a batch of {size}: choose a smaller batch_size") from None
+        if size <= self.distribution.replicas:
             raise ModelError("the model does not fit into the device's memory with a batch of one row") from None
         self._restore(self.saved)
-        self.progress.batch_size = size // 2
-        self.progress.row -= self.progress.row % self.progress.batch_size
+        self.progress.batch_size = smaller = self.distribution.evenly(size // 2)
+        self.progress.row -= self.progress.row % smaller
         logger.warning(
             "out of memory with a batch of %d: going on with %d from epoch %d, row %d",
             size,
-            size // 2,
+            smaller,
             self.progress.epoch + 1,
             self.progress.row,
         )
 
 
-def _batch_size(settings: Settings, train: Data) -> int:
+def _batch_size(settings: Settings, train: Data, distribution: Distribution) -> int:
     if settings.batch_size > train.rows:
         logger.warning(
             "batch_size %d is larger than the %d rows to train on: each epoch is one step of all of them",
             settings.batch_size,
             train.rows,
         )
-    return min(settings.batch_size, train.rows)
+    size = min(settings.batch_size, train.rows)
+    shared = distribution.evenly(size)
+    if shared != size:
+        logger.warning("batch_size %d is made %d: %d replicas share it evenly", size, shared, distribution.replicas)
+    return shared
 
 
 def _fingerprint(model: keras.Model, train: Data, evaluate: Data, settings: Settings) -> dict[str, str]:

@@ -42,6 +42,7 @@ class FnArgs:
     custom_config: the component's custom_config.
     statistics_path: the statistics that the component was given, `Split-<split>/FeatureStats.pb` in this folder. TFX
         has no such attribute.
+    device: what trains, a `penstock.trainer.devices.Device`; TFX has no such attribute.
     num_examples: {split: rows} of the statistics. As in TFX, the attribute is there only if the component was given
         statistics.
     """
@@ -63,6 +64,7 @@ class FnArgs:
     hyperparameters: Any = None
     custom_config: dict[str, Any] | None = None
     statistics_path: str | None = None
+    device: Any = None
 
 
 class TunerFnResult(NamedTuple):

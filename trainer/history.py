@@ -2,7 +2,6 @@
 
 import json
 import logging
-import os
 import time
 from pathlib import Path
 from types import TracebackType
@@ -11,6 +10,7 @@ from typing import Any, Self
 import tensorflow as tf
 
 from penstock.components import storage
+from penstock.trainer import devices
 
 FILE = "history.json"
 _VALIDATION = "val_"
@@ -75,13 +75,8 @@ class Meter:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         wall = max(time.monotonic() - self._wall, 1e-9)
-        self._share = (time.process_time() - self._cpu) / wall / processors()
+        self._share = (time.process_time() - self._cpu) / wall / devices.processors()
 
     def shares(self) -> dict[str, float]:
         """Returns {device: share between 0 and 1}; `cpu` is this process's share of the processors it may use."""
         return {"cpu": round(min(1.0, self._share), 3)}
-
-
-def processors() -> int:
-    """Returns the number of processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -13,6 +13,10 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from penstock.trainer import checkpoints
+from penstock.trainer.distribution import Distribution
+
+_WORKERS_CHUNK = 16  # several workers do the same number of steps at a time: they wait for one another in each
 _CHUNK_SECONDS = 0.5  # how long TensorFlow trains before Python looks at the losses and the clock
 _LONGEST_CHUNK = 512
 
@@ -20,7 +24,7 @@ _LONGEST_CHUNK = 512
 class Steps(Protocol):
     """Trains and evaluates one model."""
 
-    def start(self, batches: tf.data.Dataset) -> None:
+    def start(self, batches: Any) -> None:
         """Takes the batches that `run` trains on from now on."""
 
     def chunk(self, seconds_per_step: float | None, longest_seconds: float) -> int:
@@ -33,24 +37,32 @@ class Steps(Protocol):
         """Returns the model's loss and metrics over all batches."""
 
 
-def make(model: keras.Model, jit_compile: bool) -> Steps:
-    return TensorFlowSteps(model, jit_compile) if keras.backend.backend() == "tensorflow" else KerasSteps(model)
+def make(model: keras.Model, plain: keras.Model, distribution: Distribution, jit_compile: bool) -> Steps:
+    """Returns the steps of the backend in use.
+
+    `model` is trained; `plain` is another of the same kind, outside of a distribution strategy, which evaluates with
+    the weights of `model` (the same object where nothing is distributed).
+    """
+    if keras.backend.backend() == "tensorflow":
+        return TensorFlowSteps(model, plain, distribution, jit_compile)
+    return KerasSteps(model)
 
 
 class TensorFlowSteps:
-    """Steps of a model on one device."""
+    """Steps of a model on one device, or on all of a distribution's."""
 
-    def __init__(self, model: keras.Model, jit_compile: bool):
-        self.model = model
-        model.optimizer.build(model.trainable_variables)  # no variable is made inside a graph
-        self._chunk = _graph(tf.function(lambda data: train_step(model, data), jit_compile=jit_compile))
-        self._test = tf.function(lambda data: model.test_step(data), reduce_retracing=True)
+    def __init__(self, model: keras.Model, plain: keras.Model, distribution: Distribution, jit_compile: bool):
+        self.model, self.plain, self.workers = model, plain, distribution.cluster is not None
+        self._chunk = _graph(_step(model, distribution.strategy, jit_compile))
+        self._test = tf.function(lambda data: plain.test_step(data), reduce_retracing=True)
         self._iterator: Any = None
 
-    def start(self, batches: tf.data.Dataset) -> None:
+    def start(self, batches: Any) -> None:
         self._iterator = iter(batches)
 
     def chunk(self, seconds_per_step: float | None, longest_seconds: float) -> int:
+        if self.workers:
+            return _WORKERS_CHUNK
         if seconds_per_step is None:
             return 4  # the first is slow, as it compiles
         return int(np.clip(min(_CHUNK_SECONDS, longest_seconds) / max(seconds_per_step, 1e-6), 1, _LONGEST_CHUNK))
@@ -60,10 +72,25 @@ class TensorFlowSteps:
         return losses
 
     def evaluate(self, batches: tf.data.Dataset) -> dict[str, float]:
-        self.model.reset_metrics()
+        if self.plain is not self.model:
+            checkpoints.assign(self.plain.variables, checkpoints.values(self.model.variables))
+        self.plain.reset_metrics()
         for data in batches:
             self._test(data)
-        return {name: float(value) for name, value in self.model.get_metrics_result().items()}
+        return {name: float(value) for name, value in self.plain.get_metrics_result().items()}
+
+
+def _step(model: keras.Model, strategy: tf.distribute.Strategy | None, jit_compile: bool) -> Callable[[Any], Any]:
+    """Returns a step on one batch; its result is the loss over the whole batch, whichever replica had a part of it."""
+    if strategy is None:
+        step: Callable[[Any], Any] = tf.function(lambda data: train_step(model, data), jit_compile=jit_compile)
+        return step
+
+    def distributed(data: Any) -> Any:
+        losses = strategy.run(lambda part: train_step(model, part), args=(data,))
+        return strategy.reduce(tf.distribute.ReduceOp.SUM, losses, axis=None)
+
+    return distributed
 
 
 def train_step(model: keras.Model, data: Any) -> Any:
@@ -98,17 +125,16 @@ class KerasSteps:
     """Steps of a model by its own `fit`, on any backend."""
 
     model: keras.Model
-    _batches: tf.data.Dataset | None = None
+    _batches: Any = None
     _position: int = 0
 
-    def start(self, batches: tf.data.Dataset) -> None:
+    def start(self, batches: Any) -> None:
         self._batches, self._position = batches, 0
 
     def chunk(self, seconds_per_step: float | None, longest_seconds: float) -> int:
         return 16 if seconds_per_step is None else max(1, int(longest_seconds / max(seconds_per_step, 1e-6)))
 
     def run(self, steps: int) -> npt.NDArray[np.float32]:
-        assert self._batches is not None
         means = _RunningMeans()
         batches = self._batches.skip(self._position).take(steps)
         self.model.fit(batches, epochs=1, verbose=0, callbacks=[means], shuffle=False)

@@ -22,6 +22,8 @@ def trainer(
     train_args: str = "",
     eval_args: str = "",
     custom_config: str = "",
+    accelerator: str = "preferred",
+    precision: str = "auto",
 ) -> None:
     """Trains a model by calling the user's `run_fn(fn_args)`, as TFX's Trainer does.
 
@@ -43,6 +45,11 @@ def trainer(
             number of batches; 0 or nothing is passed on as None.
         eval_args: The same for evaluation while training (default `["eval"]`).
         custom_config: A JSON object, passed on as `fn_args.custom_config`.
+        accelerator: `preferred`: a GPU if there is one and a step on it works, else the processor; `required`: fails
+            where there is none; `none`: the processor. What was found is `fn_args.device`.
+        precision: `float32`, `bfloat16` or `float16`: Keras's dtype policy (mixed precision; with loss scaling for
+            float16), set before the user's module is imported. `auto` leaves a user's model as it is; the default
+            model then uses bfloat16 on a GPU that has it, float16 on any other, float32 on the processor.
 
     Returns:
         model: The model: `Format-Serving/`, a SavedModel, and `Format-TFMA/` if run_fn wrote one.
@@ -64,6 +71,8 @@ def trainer(
         train_args=train_args,
         eval_args=eval_args,
         custom_config=custom_config,
+        accelerator=accelerator,
+        precision=precision,
     )
     model.metadata.update(result.metadata["model"])
     model_run.metadata.update(result.metadata["model_run"])

@@ -11,7 +11,7 @@ from penstock.components import artifacts, modules, progress
 from penstock.components.artifacts import Examples, ExampleStatistics, Model
 from penstock.components.trainer import inputs
 from penstock.components.trainer.arguments import parse_custom_config, parse_step_args
-from penstock.trainer import training
+from penstock.trainer import devices, training
 from penstock.trainer.fn_args import FnArgs
 
 
@@ -37,6 +37,8 @@ def run(
     train_args: str = "",
     eval_args: str = "",
     custom_config: str = "",
+    accelerator: str = "preferred",
+    precision: str = "auto",
 ) -> Result:
     """Trains with the user's run_fn, which must write a SavedModel to `<model>/Format-Serving`.
 
@@ -44,8 +46,9 @@ def run(
     user's module is imported (training.set_seeds). What an earlier, killed attempt left of a model in the output
     folder is removed; its model_run is kept, so that run_fn may go on from its checkpoints.
 
-    Raises a ConfigError for a wrong parameter, a DataError for a split that is missing or empty, a ModuleError if the
-    module has no such function, if it raises, or if it writes no model.
+    Raises a ConfigError for a wrong parameter, a UserError if an accelerator is required and none works, a DataError
+    for a split that is missing or empty, a ModuleError if the module has no such function, if it raises, or if it
+    writes no model.
     """
     with progress.task("Trainer") as counts:
         train, evaluate = (
@@ -59,6 +62,8 @@ def run(
         if statistics is not None:
             inputs.set_statistics(fn_args, ExampleStatistics(Path(statistics)))
             counts.show(rows=sum(fn_args.num_examples.get(split, 0) for split in train.splits))  # type: ignore[attr-defined]
+        fn_args.device = devices.prepare(accelerator, precision)
+        devices.set_precision(precision, fn_args.device)
         training.set_seeds()
         training.train(modules.find(module_file, run_fn, "run_fn"), fn_args)
     return Result({"model": artifacts.metadata(), "model_run": artifacts.metadata()})

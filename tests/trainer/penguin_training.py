@@ -1,16 +1,22 @@
 """Trains on the penguins in a process of its own, which a test may kill.
 
-python penguin_training.py CSV MODEL_RUN_DIR WEIGHTS      writes the final weights to WEIGHTS (.npz)
+    python penguin_training.py CSV MODEL_RUN_DIR WEIGHTS [DROPOUT [DEVICES]]
+
+Writes the final weights to WEIGHTS (.npz). With DEVICES, so many virtual processors are replicas; where TF_CONFIG is
+set, this process is one of its workers.
 """
 
+import functools
 import sys
 from pathlib import Path
 
 import keras
 import numpy as np
 import pandas as pd
+import tensorflow as tf
 
 from penstock.trainer import fitting, input_data
+from penstock.trainer.distribution import Distribution, mirrored, start
 
 NUMBERS = ["bill_length_mm", "bill_depth_mm", "flipper_length_mm", "body_mass_g"]
 
@@ -29,20 +35,30 @@ def data(csv: Path, times: int = 1) -> tuple[input_data.InMemory, input_data.InM
     return part(slice(0, cut), times), part(slice(cut, None), 1)
 
 
-def build() -> keras.Model:
+def build(dropout: float = 0.2) -> keras.Model:
     inputs = {name: keras.Input((1,), name=name) for name in NUMBERS}
     hidden = keras.layers.Concatenate()(list(inputs.values()))
-    hidden = keras.layers.Dropout(0.2)(keras.layers.Dense(8, activation="relu")(hidden))
+    hidden = keras.layers.Dropout(dropout)(keras.layers.Dense(8, activation="relu")(hidden))
     model = keras.Model(inputs, keras.layers.Dense(1, activation="sigmoid")(hidden))
     model.compile(optimizer=keras.optimizers.AdamW(0.01), loss="binary_crossentropy", metrics=["accuracy"])
     return model
 
 
-def main(csv: str, model_run_dir: str, weights: str) -> None:
+def main(csv: str, model_run_dir: str, weights: str, dropout: str = "0.2", devices: str = "0") -> None:
+    distribution = distributed(int(devices))
     train, evaluate = data(Path(csv), times=20)
     settings = fitting.Settings(batch_size=8, epochs=2, checkpoint_seconds=0)
-    fitted = fitting.fit(build, train, evaluate, settings, Path(model_run_dir))
+    make = functools.partial(build, float(dropout))
+    fitted = fitting.fit(make, train, evaluate, settings, Path(model_run_dir), distribution)
     np.savez(weights, *fitted.model.get_weights())
+
+
+def distributed(devices: int) -> Distribution:
+    if not devices:
+        return start()
+    (processor,) = tf.config.list_physical_devices("CPU")
+    tf.config.set_logical_device_configuration(processor, [tf.config.LogicalDeviceConfiguration()] * devices)
+    return mirrored([f"CPU:{index}" for index in range(devices)])
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ import json
 import tensorflow as tf
 
 def run_fn(fn_args):
-    seen = {name: value for name, value in vars(fn_args).items() if name != "data_accessor"}
+    seen = {name: value for name, value in vars(fn_args).items() if name not in ("data_accessor", "device")}
     with open(fn_args.model_run_dir + "/seen.json", "w") as file:
         json.dump(seen, file)
     tf.saved_model.save(tf.Module(), fn_args.serving_model_dir)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import keras
 import pytest
 import tensorflow as tf
 from tfx.components.trainer.executor import GenericExecutor
@@ -15,7 +16,15 @@ from tfx_bsl.public.tfxio import RecordBatchesOptions, TensorFlowDatasetOptions
 
 from penstock.components import records
 from penstock.components.artifacts import Examples, HyperParameters, Model
-from penstock.components.errors import ConfigError, DataError, ModelError, ModuleError, PenstockError, SchemaError
+from penstock.components.errors import (
+    ConfigError,
+    DataError,
+    ModelError,
+    ModuleError,
+    PenstockError,
+    SchemaError,
+    UserError,
+)
 from penstock.components.trainer import executor
 
 SAVES = "    tf.saved_model.save(tf.Module(), fn_args.serving_model_dir)\n"
@@ -80,6 +89,7 @@ def test_fn_args_are_tfx(
     absent = dict.fromkeys({"transform_graph", "schema", "statistics"} - set(inputs))
     ours, theirs = vars(seen(**absent, **inputs, **parameters)), vars(tfx_fn_args(inputs, outputs, **parameters))
     assert ("num_examples" in ours) == optional
+    assert ours.pop("device").kind == "cpu"  # TFX says nothing of it
     # The accessors are compared by what they read, below.
     assert {**ours, "data_accessor": None} == {**theirs, "data_accessor": None}
 
@@ -95,6 +105,20 @@ def test_the_values_are_right(seen: Callable[..., Any], taxi: Any, outputs: dict
     assert fn_args.serving_model_dir == f"{outputs['model']}/Format-Serving"
     assert fn_args.eval_model_dir == f"{outputs['model']}/Format-TFMA"
     assert fn_args.model_run_dir == outputs["model_run"]
+
+
+@pytest.mark.parametrize(("precision", "policy"), [("auto", "float32"), ("bfloat16", "mixed_bfloat16")])
+def test_an_explicit_precision_is_the_policy_of_the_users_layers(
+    taxi: Any, outputs: dict[str, str], module: Callable[[str], str], precision: str, policy: str
+) -> None:
+    path = module(
+        "import keras\nimport tensorflow as tf\n\nlayer = keras.layers.Dense(1)\n\ndef run_fn(fn_args):\n"
+        f"    assert layer.dtype_policy.name == '{policy}', layer.dtype_policy\n{SAVES}"
+    )
+    try:
+        executor.run(**taxi.inputs(), **outputs, module_file=path, precision=precision)
+    finally:
+        keras.mixed_precision.set_global_policy("float32")
 
 
 def test_the_data_accessor_reads_what_tfx_reads(seen: Callable[..., Any], taxi: Any, outputs: dict[str, str]) -> None:
@@ -209,6 +233,9 @@ def test_a_module_without_run_fn(
         ({"transform_graph": "/no/such/folder"}, PenstockError, "transform_graph: .* holds no transformed_metadata"),
         ({"base_model": "/no/such/folder"}, ModelError, "no SavedModel at /no/such/folder/Format-Serving"),
         ({"hyperparameters": "/no/such/folder"}, ConfigError, r"hyperparameters: .* does not exist"),
+        ({"accelerator": "gpu"}, ConfigError, "accelerator: expected one of none, preferred, required, received 'gpu'"),
+        ({"precision": "half"}, ConfigError, "precision: expected one of auto, float32, .*, received 'half'"),
+        ({"accelerator": "required"}, UserError, "accelerator: required, but none can be used: .* hides all of them"),
     ],
 )
 def test_mistakes(

@@ -1,0 +1,135 @@
+"""Several replicas against one, with the same batches: virtual devices of one process, and two real processes."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from penstock.components.errors import ConfigError
+from penstock.trainer import distribution
+from penstock.trainer.distribution import Cluster, Distribution
+from tests.trainer import penguin_training
+
+WORKERS = {"worker": ["10.0.0.1:2222", "10.0.0.2:2222"]}
+
+
+def environment(cluster: Any, task: Any) -> dict[str, str]:
+    return {"TF_CONFIG": json.dumps({"cluster": cluster, "task": task})}
+
+
+@pytest.mark.parametrize(
+    ("cluster", "task", "expected"),
+    [
+        (WORKERS, {"type": "worker", "index": 1}, Cluster(("10.0.0.1:2222", "10.0.0.2:2222"), 1)),
+        (WORKERS, {"type": "worker", "index": "0"}, Cluster(("10.0.0.1:2222", "10.0.0.2:2222"), 0)),
+        ({"chief": ["c:1"], "worker": ["w:1"]}, {"type": "chief", "index": 0}, Cluster(("c:1", "w:1"), 0)),
+        ({"worker": ["w:1"], "chief": ["c:1"]}, {"type": "worker", "index": 0}, Cluster(("c:1", "w:1"), 1)),
+        ({"master": ["m:1"], "worker": ["w:1"]}, {"type": "worker", "index": 0}, Cluster(("m:1", "w:1"), 1)),
+        ({"worker": ["w:1"]}, {"type": "worker", "index": 0}, None),  # one worker is no cluster
+        ({}, {"type": "chief", "index": 0}, None),
+    ],
+)
+def test_tf_config_says_who_this_is(cluster: Any, task: Any, expected: Cluster | None) -> None:
+    assert distribution.cluster(environment(cluster, task)) == expected
+
+
+def test_without_tf_config_there_is_one_worker() -> None:
+    assert distribution.cluster({}) is None
+    assert distribution.cluster({"TF_CONFIG": " "}) is None
+    assert distribution.start({}) == Distribution()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{cluster", "TF_CONFIG: expected JSON such as .* received '{cluster'"),
+        ("[]", r"TF_CONFIG: expected an object such as .* received \[\]"),
+        ({"cluster": {"workers": ["a:1"]}}, "TF_CONFIG.cluster: expected chief and worker, received 'workers'"),
+        ({"cluster": {"worker": ["a"]}}, r"TF_CONFIG.cluster.worker: expected a list of addresses .* \['a'\]"),
+        ({"cluster": {"worker": "a:1"}}, "TF_CONFIG.cluster.worker: expected a list of addresses .* 'a:1'"),
+        ({"cluster": {**WORKERS, "ps": ["p:1"]}}, r"parameter servers \(ps\) are not supported"),
+        ({"cluster": WORKERS}, r'TF_CONFIG.task: expected such as \{"type": "worker", "index": 0\}, received None'),
+        ({"cluster": WORKERS, "task": {"type": "chief"}}, "TF_CONFIG.task.type: expected .* worker, received 'chief'"),
+        ({"cluster": WORKERS, "task": {"type": "worker", "index": 2}}, "TF_CONFIG.task.index: expected 0 to 1 .* 2"),
+        ({"cluster": WORKERS, "task": {"type": "worker", "index": "x"}}, "TF_CONFIG.task.index: .* received 'x'"),
+    ],
+)
+def test_a_bad_tf_config_is_one_sentence(text: Any, message: str) -> None:
+    with pytest.raises(ConfigError, match=message) as raised:
+        distribution.cluster({"TF_CONFIG": text if isinstance(text, str) else json.dumps(text)})
+    assert "\n" not in str(raised.value)
+
+
+def test_only_the_chief_writes_where_asked(tmp_path: Path) -> None:
+    assert Distribution(cluster=Cluster(("a:1", "b:1"), 0)).folder(tmp_path) == tmp_path
+    other = Distribution(cluster=Cluster(("a:1", "b:1"), 1)).folder(tmp_path)
+    assert other.is_dir()
+    assert not other.is_relative_to(tmp_path)
+    other.rmdir()
+
+
+def start(arguments: Sequence[str], **variables: str) -> subprocess.Popen[bytes]:
+    command = [sys.executable, penguin_training.__file__, *arguments]
+    return subprocess.Popen(command, env={**os.environ, **variables}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+
+def finish(*processes: subprocess.Popen[bytes]) -> None:
+    try:
+        outputs = [process.communicate(timeout=300)[0].decode() for process in processes]
+        assert [process.returncode for process in processes] == [0] * len(processes), "\n".join(outputs)[-4000:]
+    finally:
+        for process in processes:
+            process.kill()
+
+
+def weights(path: Path) -> list[Any]:
+    with np.load(path) as stored:
+        return [stored[name] for name in stored.files]
+
+
+@pytest.fixture(scope="module")
+def alone(penguins_csv: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Any]:
+    """The weights that one process on one device ends with."""
+    folder = tmp_path_factory.mktemp("alone")
+    finish(start([str(penguins_csv), str(folder), str(folder / "weights.npz"), "0"]))
+    return weights(folder / "weights.npz")
+
+
+def free_ports(count: int) -> list[int]:
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [opened.getsockname()[1] for opened in sockets]
+    for opened in sockets:
+        opened.close()
+    return ports
+
+
+@pytest.mark.slow
+def test_virtual_devices_end_with_one_devices_weights(penguins_csv: Path, tmp_path: Path, alone: list[Any]) -> None:
+    finish(start([str(penguins_csv), str(tmp_path), str(tmp_path / "weights.npz"), "0", "2"]))
+    for ours, theirs in zip(weights(tmp_path / "weights.npz"), alone, strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_two_processes_end_with_one_processes_weights(penguins_csv: Path, tmp_path: Path, alone: list[Any]) -> None:
+    """As the training operator starts them: a chief and a worker, each with its TF_CONFIG."""
+    ports = free_ports(2)
+    cluster = {"chief": [f"127.0.0.1:{ports[0]}"], "worker": [f"127.0.0.1:{ports[1]}"]}
+    processes = []
+    for kind in cluster:
+        folder = tmp_path / kind
+        arguments = [str(penguins_csv), str(folder), str(tmp_path / f"{kind}.npz"), "0"]
+        processes.append(start(arguments, **environment(cluster, {"type": kind, "index": 0})))
+    finish(*processes)
+    for kind in cluster:
+        for ours, theirs in zip(weights(tmp_path / f"{kind}.npz"), alone, strict=True):
+            np.testing.assert_allclose(ours, theirs, atol=1e-5)
+    assert sorted(os.listdir(tmp_path / "chief")) == ["checkpoint", "history.json", "train", "validation"]
+    assert not (tmp_path / "worker").exists()
