@@ -15,7 +15,7 @@ import tensorflow_transform as tft
 
 from penstock.components import artifacts
 from penstock.components.errors import ConfigError, DataError
-from penstock.trainer import default, fitting, input_data, model
+from penstock.trainer import default, features, fitting, input_data, model
 from penstock.trainer.fn_args import FnArgs, TunerFnResult
 from penstock.trainer.hyperparameters import Hyperparameters
 from penstock.trainer.losses import metrics
@@ -80,7 +80,7 @@ def _trainee(config: Mapping[str, Any], search: Search, fn_args: FnArgs) -> _Tra
         raise ConfigError("the default tuner needs the statistics, the schema and the transform_graph of its examples")
     schema = artifacts.read_schema(Path(fn_args.schema_path))
     statistics = artifacts.ExampleStatistics(Path(fn_args.statistics_path)).read(config.get("split") or "train")
-    made = default.plan(config, schema, statistics)
+    made = features.planned(config, schema, statistics)
     transform_output = tft.TFTransformOutput(fn_args.transform_graph_path)
     inputs = default.model_inputs(made, transform_output)
     training, labels = default.read(made, inputs, fn_args.train_files or [], transform_output)
