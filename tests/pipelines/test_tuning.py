@@ -129,6 +129,12 @@ def test_mistakes_are_told_at_once(load: Callable[..., configs.Config], section:
     assert re.match(r"pipeline.yaml(:3)?: tuning", told.value.message)
 
 
+def test_what_divides_the_folds_is_a_column(load: Callable[..., configs.Config]) -> None:
+    folds = "cross_validation: {method: group, feature: iland, folds: 3}"
+    with pytest.raises(ConfigError, match=r"feature: the data has no column 'iland'; did you mean 'island'\?"):
+        publishing.check(load(f"tuning: {{parameters: {{learning_rate: {RATE}}}, {folds}}}"))
+
+
 def test_a_tuner_or_hyperparameters(load: Callable[..., configs.Config], tmp_path: Path) -> None:
     (tmp_path / "best.json").write_text("{}")
     with pytest.raises(ConfigError, match=r"expected either a tuning section or training.hyperparameters"):
