@@ -29,6 +29,7 @@ from penstock.pipelines.section import (
     is_remote,
     matching,
 )
+from penstock.pipelines.tuning import Tuning
 
 SCHEMA_FILE = Path(__file__).with_name("config.schema.json")
 FILLED = ("name", "pipeline_root")  # what `load` fills in where a person leaves it out
@@ -333,6 +334,9 @@ class Config(Section):
         description="How the model is trained. Left out, the default trainer trains where there is a label and no "
         "module; null trains nothing.",
     )
+    tuning: Tuning | None = Field(
+        default=None, description="How the best hyperparameters are searched for; left out, none are."
+    )
     evaluation: Evaluation | None = Field(
         default=None, description="How the model is evaluated and when it is blessed."
     )
@@ -370,9 +374,11 @@ class Config(Section):
         if self.training and not self.module and not self.label:
             raise ValueError("training: expected a label to predict, or a module_file (or module_path) with run_fn")
         without_code.check(self)
-        for name in ("evaluation", "push"):
+        for name in ("tuning", "evaluation", "push"):
             if getattr(self, name) and not self.training:
                 raise ValueError(f"{name}: there is no model: expected a training section")
+        if self.tuning and self.training:
+            self.tuning.check(bool(self.module), bool(self.training.hyperparameters))
         if self.push and self.evaluation and not self.evaluation.has_thresholds:
             raise ValueError(
                 "evaluation: no model is blessed, nor pushed, without thresholds, such as {auc: {min: 0.6}}"

@@ -204,6 +204,7 @@ class ByComponent[Settings: Section](Section):
     schema_gen: Settings | None = Field(default=None, description="For SchemaGen.")
     example_validator: Settings | None = Field(default=None, description="For ExampleValidator.")
     transform: Settings | None = Field(default=None, description="For Transform.")
+    tuner: Settings | None = Field(default=None, description="For the Tuner.")
     trainer: Settings | None = Field(default=None, description="For the Trainer.")
     latest_blessed_model: Settings | None = Field(default=None, description="For LatestBlessedModel.")
     evaluator: Settings | None = Field(default=None, description="For the Evaluator.")

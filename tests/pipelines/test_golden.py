@@ -28,6 +28,8 @@ CONFIGS = {
     "taxi": ROOT / "examples" / "taxi" / "pipeline.yaml",
     "flights": ROOT / "examples" / "flights" / "pipeline.yaml",
     "template": init.TEMPLATE / "pipeline.yaml",
+    "tuned": Path(__file__).with_name("tuned.yaml"),
+    "searched": Path(__file__).with_name("searched.yaml"),
 }
 
 
