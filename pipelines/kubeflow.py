@@ -7,6 +7,7 @@ own, and where the answer to a request is lost it is looked up by that name befo
 import contextlib
 import json
 import re
+import shlex
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from functools import partial
@@ -26,6 +27,7 @@ _EQUALS = 1  # V2beta1PredicateOperation, by its number as KFP's own client send
 _PAGE = 100
 # Where KFP's launcher can put outputs.
 _STORES = ("gs://", "s3://", "minio://")
+_ID = re.compile(r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")
 # Argo's nodes around the tasks: the graph, the pod within a task and each of its attempts, what a loop counts with, and
 # what starts an exit task.
 _INTERNAL = re.compile(r"^(root|executor(\(\d+\))?|iteration-(item|iterations)(\(.*\))?|.*\.onExit)$")
@@ -44,7 +46,7 @@ def submit(server: Server, submission: Submission, *, name: str, experiment: str
         lambda: server.request(server.runs.run_service_create_run, run=body),
         lambda: _run_named(server, name, experiment_id),
         f"{server.host}: it is not known whether the run {name} was started: look for it there, or submit again with "
-        f"--name {name}, which starts no second one",
+        f"--name {shlex.quote(name)}, which starts no second one",
     )
     return _identity(server, run.run_id)
 
@@ -59,6 +61,19 @@ def require_new(server: Server, name: str, experiment: str, namespace: str | Non
 
 def run_link(server: Server, run_id: str) -> str:
     return f"{server.host}/#/runs/details/{run_id}"
+
+
+def find_run(server: Server, run: str, namespace: str | None) -> str:
+    """Returns the id of a run that is given by its id, a UUID, or by a name that no other run has."""
+    if _ID.match(run):
+        return run
+    found = list(_listed(server, server.runs.run_service_list_runs, "runs", run, **_given(namespace=namespace)))
+    if not found:
+        raise UserError(f"{server.host} has no run {run!r}: expected its id, or its whole name")
+    if len(found) > 1:
+        ids = ", ".join(sorted(one.run_id for one in found))
+        raise UserError(f"{server.host} has {len(found)} runs {run!r}: expected the id of one of them: {ids}")
+    return _identity(server, found[0].run_id)
 
 
 def cancel(server: Server, run_id: str) -> None:

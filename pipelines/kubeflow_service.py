@@ -47,8 +47,12 @@ class KubeflowService:
     def link(self, run_id: str) -> str:
         return kubeflow.run_link(self._server, run_id)
 
-    def again(self) -> str:
-        return f"--host {self._server.host}"
+    def again(self) -> list[str]:
+        namespace = self._settings.namespace
+        return ["--host", self._server.host, *(["--namespace", namespace] if namespace else [])]
+
+    def find(self, run: str) -> str:
+        return kubeflow.find_run(self._server, run, self._settings.namespace)
 
     def snapshot(self, run_id: str) -> Snapshot:
         return kubeflow.snapshot(self._server, run_id)

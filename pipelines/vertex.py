@@ -24,6 +24,7 @@ from penstock.pipelines.watching import Snapshot, Task
 
 _LABEL = "penstock-submission"
 _LONGEST_ID = 128
+_ID = re.compile(r"^(projects/|[a-z0-9][a-z0-9-]*$)")
 _TOKEN = len("-20260101-000000-abcdef")  # what keeps two names apart stands at their end
 _STATES = {"CANCELLED": "CANCELED", "NOT_TRIGGERED": "SKIPPED", "QUEUED": "PENDING", "STATE_UNSPECIFIED": "PENDING"}
 
@@ -93,8 +94,12 @@ class VertexService:
         place = f"https://console.cloud.google.com/vertex-ai/locations/{server.location}/pipelines/runs"
         return f"{place}/{run}?project={server.project}"
 
-    def again(self) -> str:
-        return f"--target vertex --project {self._server.project} --location {self._server.location}"
+    def again(self) -> list[str]:
+        return ["--target", "vertex", "--project", self._server.project, "--location", self._server.location]
+
+    def find(self, run: str) -> str:
+        """Returns a run's id. Those that Penstock starts have an id of their name."""
+        return run if _ID.match(run) else _identifier(run)
 
     def snapshot(self, run_id: str) -> Snapshot:
         job = self._server.request(self._server.jobs.get_pipeline_job, name=self._job(run_id))
