@@ -1,12 +1,13 @@
 """What a server answered, or did not, and how something is made once although answers get lost."""
 
 import email.utils
+import shlex
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
-from penstock.components.errors import ServerError, ServerUnavailable, SystemFailure
+from penstock.components.errors import PenstockError, ServerError, ServerUnavailable, SystemFailure
 
 TRIES = 3
 PAUSE = 1.0  # seconds before the second try, twice as many before the third
@@ -72,6 +73,21 @@ def make_once(make: Callable[[], Any], find: Callable[[], Any], unknown: str) ->
         return _make_once(make, find, unknown)
     except KeyboardInterrupt:
         raise Interrupted(f"interrupted: {unknown}") from None
+
+
+def put_away[Thing](old: Iterable[Thing], delete: Callable[[Thing], None], place: str, name: str, new: str) -> None:
+    """Deletes the schedules that one of their name, `new`, has replaced; what ends it says that both fire now."""
+    both = (
+        f"{place}: the new schedule {name} ({new}) is there, but the old one may not be deleted, and then both start "
+        f"runs: repeat this command, which replaces both, or `penstock schedule delete {shlex.quote(name)}`"
+    )
+    try:
+        for one in old:
+            delete(one)
+    except KeyboardInterrupt:
+        raise Interrupted(f"interrupted: {both}") from None
+    except PenstockError as error:
+        raise SystemFailure(both, error.what if isinstance(error, Unanswered) else error.message) from None
 
 
 def _make_once(make: Callable[[], Any], find: Callable[[], Any], unknown: str) -> Any:

@@ -75,8 +75,8 @@ class KubeflowService:
         found = kubeflow.schedules(self._server, self._settings.namespace)
         return [Scheduled(one.display_name, (one.status or "").lower(), _when(one.trigger)) for one in found]
 
-    def change_schedule(self, name: str, change: Literal["disable", "enable", "delete"]) -> None:
-        kubeflow.change_schedule(self._server, self._settings.namespace, name, change)
+    def change_schedule(self, name: str, change: Literal["disable", "enable", "delete"]) -> int:
+        return kubeflow.change_schedule(self._server, self._settings.namespace, name, change)
 
     def _experiment(self, submission: Submission) -> str:
         return self._settings.experiment or submission.pipeline

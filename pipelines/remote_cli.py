@@ -283,8 +283,7 @@ def list_schedules(remote: Remote) -> None:
 @server_options
 def pause(remote: Remote, name: str) -> None:
     """Keeps a schedule from starting runs until it is resumed."""
-    remote.service().change_schedule(name, "disable")
-    click.echo(f"{name}: paused")
+    _tell_changed(name, "paused", remote.service().change_schedule(name, "disable"))
 
 
 @schedule.command()
@@ -293,8 +292,7 @@ def pause(remote: Remote, name: str) -> None:
 @server_options
 def resume(remote: Remote, name: str) -> None:
     """Lets a paused schedule start runs again."""
-    remote.service().change_schedule(name, "enable")
-    click.echo(f"{name}: resumed")
+    _tell_changed(name, "resumed", remote.service().change_schedule(name, "enable"))
 
 
 @schedule.command()
@@ -303,8 +301,11 @@ def resume(remote: Remote, name: str) -> None:
 @server_options
 def delete(remote: Remote, name: str) -> None:
     """Deletes a schedule. The runs that it started stay."""
-    remote.service().change_schedule(name, "delete")
-    click.echo(f"{name}: deleted")
+    _tell_changed(name, "deleted", remote.service().change_schedule(name, "delete"))
+
+
+def _tell_changed(name: str, change: str, count: int) -> None:
+    click.echo(f"{name}: {change}" + (f", all {count} schedules of this name" if count > 1 else ""))
 
 
 def _tell_run(service: "Service", run_id: str) -> None:

@@ -63,7 +63,8 @@ class Service(Protocol):
 
     def schedules(self) -> list[Scheduled]: ...
 
-    def change_schedule(self, name: str, change: Literal["disable", "enable", "delete"]) -> None: ...
+    def change_schedule(self, name: str, change: Literal["disable", "enable", "delete"]) -> int:
+        """Changes all schedules of a name, which servers do not keep unique; returns how many there are."""
 
 
 def service_class(target: str) -> type[Service]:

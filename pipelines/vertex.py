@@ -15,7 +15,8 @@ from google.protobuf import json_format
 from kfp.pipeline_spec import pipeline_spec_pb2
 
 from penstock.components.errors import ConfigError, UserError
-from penstock.pipelines.answers import AlreadyExists, NotFound, make_once
+from penstock.pipelines import cron as cron_fields
+from penstock.pipelines.answers import AlreadyExists, NotFound, make_once, put_away
 from penstock.pipelines.deployment import Vertex
 from penstock.pipelines.service import Scheduled
 from penstock.pipelines.submission import Submission, pipeline_roots, unique_name
@@ -47,11 +48,16 @@ class VertexService:
         if zone and known and zone.partition("=")[2] not in known:
             raise ConfigError(f"--cron {cron!r}: unknown time zone: expected one such as TZ=Europe/Berlin")
         fields = rest.split()
+        five = f"five fields ({cron_fields.names(cron_fields.FIVE_FIELDS)})"
+        if rest.strip() in cron_fields.SHORTHANDS:
+            written = f"{zone} {cron_fields.SHORTHANDS[rest.strip()]}".strip()
+            raise ConfigError(f"--cron {cron!r}: expected {five}: write {written!r}")
         if len(fields) == 6:
             written = " ".join([zone, *fields[1:]]).strip()
             raise ConfigError(f"--cron {cron!r}: Vertex AI's cron has five fields, without seconds: write {written!r}")
         if len(fields) != 5:
-            raise ConfigError(f"--cron {cron!r}: expected five fields (minute hour day month weekday)")
+            raise ConfigError(f"--cron {cron!r}: expected {five}, not {len(fields)}")
+        cron_fields.check(rest, cron_fields.FIVE_FIELDS)
 
     def check(self, submission: Submission) -> list[str]:
         """Refuses what is no pipeline, what only Kubeflow runs, and a run that has no place for its outputs."""
@@ -129,9 +135,9 @@ class VertexService:
             lambda: next((one for one in self._listed(name) if one.name not in known), None),
             f"{self.place}: it is not known whether the schedule {name} was made: see `penstock schedule list`",
         )
-        for one in old:
-            self._delete(one)
-        return str(made.name.rpartition("/")[2])
+        made_id = str(made.name.rpartition("/")[2])
+        put_away(old, self._delete, self.place, name, made_id)
+        return made_id
 
     def schedules(self) -> list[Scheduled]:
         status = {"ACTIVE": "enabled", "PAUSED": "disabled"}
@@ -140,7 +146,7 @@ class VertexService:
             for one in self._listed()
         ]
 
-    def change_schedule(self, name: str, change: Literal["disable", "enable", "delete"]) -> None:
+    def change_schedule(self, name: str, change: Literal["disable", "enable", "delete"]) -> int:
         found = self._listed(name)
         if not found:
             raise UserError(f"{self.place} has no schedule {name!r}: `penstock schedule list` tells their names")
@@ -152,6 +158,7 @@ class VertexService:
                 self._server.repeat(
                     service.pause_schedule if change == "disable" else service.resume_schedule, name=one.name
                 )
+        return len(found)
 
     def _root(self, submission: Submission) -> str:
         """Returns where the outputs go: the setting, else the pipeline's own places, as far as they are in a bucket."""

@@ -340,11 +340,26 @@ def test_a_schedule_from_its_making_to_its_end(server: VertexAI, penstock: Run, 
     assert len(server.stored["schedules"]) == 3
 
 
+def test_a_schedule_that_could_not_be_replaced_is_told(server: VertexAI, penstock: Run, compiled: Path) -> None:
+    create = ("schedule", "create", compiled, *ROOT, "--cron")
+    assert penstock(*create, "0 6 * * *")[0] == 0
+    server.fail("DELETE", f"{SCHEDULES}/{{id}}", Status(403, "not yours"))
+    code, _, err = penstock(*create, "0 7 * * *", "--replace")
+    assert code == 1
+    assert "the old one may not be deleted, and then both start runs: repeat this command" in err
+    assert "(403: not yours)" in err
+    assert penstock("schedule", "pause", "greeting")[1] == "greeting: paused, all 2 schedules of this name\n"
+    assert penstock(*create, "0 8 * * *", "--replace")[0] == 0
+    assert [one.cron for one in server.stored["schedules"].values()] == ["0 8 * * *"]
+
+
 @pytest.mark.parametrize(
     ("options", "told"),
     [
         (["--cron", "0 0 6 * * *"], "five fields, without seconds: write '0 6 * * *'"),
         (["--cron", "6 * *"], "expected five fields"),
+        (["--cron", "0 24 * * *"], "hour: expected 0 to 23, *, a range"),
+        (["--cron", "TZ=Europe/Berlin @daily"], "(minute hour day month weekday): write 'TZ=Europe/Berlin 0 0 * * *'"),
         (["--cron", "TZ=Mars/Base 0 6 * * *"], "unknown time zone"),
         (["--every", "60"], "Vertex AI's schedules have no --every"),
         ([], "expected --cron"),
