@@ -7,6 +7,7 @@ from penstock.pipelines.deployment import Kubeflow
 from penstock.pipelines.kubeflow_server import Server
 from penstock.pipelines.service import Scheduled
 from penstock.pipelines.submission import Submission, places_of_this_machine, unique_name
+from penstock.pipelines.targets import images_without_registry
 from penstock.pipelines.watching import Snapshot
 
 
@@ -26,16 +27,21 @@ class KubeflowService:
         kubeflow.trigger(cron, every)
 
     def check(self, submission: Submission) -> list[str]:
-        """Kubeflow takes what the compiler makes, but puts outputs into buckets only."""
+        """Kubeflow takes what the compiler makes, but puts outputs into buckets only, and pulls images."""
+        warnings = [
+            f"image {image}: it has no registry, so only nodes that have it already can run it: push it, and name it in "
+            "`image`"
+            for image in images_without_registry(submission.spec)
+        ]
         root = submission.parameter("pipeline_root")
         searched = "comp-latest-blessed-model" in submission.spec.get("components", {})
         found_there = kubeflow.output_root(submission) == root
-        if not searched or found_there or "pipeline_root" in places_of_this_machine(submission):
-            return []
-        return [
-            f"pipeline_root ({root}): Kubeflow puts outputs into a bucket, by default its own, so no earlier model is "
-            "found here as a baseline: give gs://, s3:// or minio://"
-        ]
+        if searched and not found_there and "pipeline_root" not in places_of_this_machine(submission):
+            warnings.append(
+                f"pipeline_root ({root}): Kubeflow puts outputs into a bucket, by default its own, so no earlier model "
+                "is found here as a baseline: give gs://, s3:// or minio://"
+            )
+        return warnings
 
     def submit(self, submission: Submission, name: str | None) -> str:
         experiment, namespace = self._experiment(submission), self._settings.namespace

@@ -20,6 +20,7 @@ from penstock.pipelines.answers import AlreadyExists, NotFound, make_once, put_a
 from penstock.pipelines.deployment import Vertex
 from penstock.pipelines.service import Scheduled
 from penstock.pipelines.submission import Submission, pipeline_roots, unique_name
+from penstock.pipelines.targets import images_without_registry
 from penstock.pipelines.vertex_server import Server
 from penstock.pipelines.watching import Snapshot, Task
 
@@ -70,6 +71,10 @@ class VertexService:
             json_format.ParseDict(dict(submission.spec), pipeline_spec_pb2.PipelineSpec())
         except json_format.ParseError as error:
             raise ConfigError(f"{submission.pipeline}: this is no compiled pipeline of KFP v2: {error}") from None
+        for image in images_without_registry(submission.spec):
+            raise ConfigError(
+                f"image {image}: it has no registry, so Vertex AI cannot pull it: push it, and name it in `image`"
+            )
         self._root(submission)
         return []
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
+from penstock.components import wrapper
 from penstock.pipelines import cli, kubeflow, watching
 from tests.servers.kubeflow_pipelines import Cut, KubeflowPipelines, Status
 
@@ -190,3 +191,34 @@ def test_what_lint_finds_is_not_sent(
     assert cli.main(["schedule", "create", str(compiled), "--host", server.url, "--every", "60"]) == 2
     assert told in capsys.readouterr().err
     assert server.requests == []
+
+
+def test_an_image_without_a_registry(
+    config: Path, values: dict[str, Any], server: KubeflowPipelines, capsys: Told
+) -> None:
+    """Kubeflow's nodes may have it already, such as those of a cluster on one machine; Vertex AI's cannot."""
+    del values["image"]
+    config.write_text(yaml.safe_dump(values))
+    assert cli.main(["submit", str(config), "--host", server.url]) == 0
+    (told,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("warning: image")]
+    assert told.startswith(f"warning: image {wrapper.IMAGE}: it has no registry, so only nodes that have it already")
+    options = ["--target", "vertex", "--project", "p", "--set", f"vertex.api_endpoint={NOWHERE}"]
+    assert cli.main(["submit", str(config), *options]) == 2
+    assert f"image {wrapper.IMAGE}: it has no registry, so Vertex AI cannot pull it" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "command",
+    [["compile", "-o", "new.yaml"], ["run"], ["validate"], ["runs"], ["schedule", "list"], ["cancel", "ID"]],
+    ids=" ".join,
+)
+@pytest.mark.parametrize("documents", [1, 2])
+def test_a_compiled_pipeline_is_no_configuration(
+    command: list[str], documents: int, compiled: Path, capsys: Told
+) -> None:
+    if documents == 2:
+        compiled.write_text(compiled.read_text() + "\n---\nplatforms: {kubernetes: {}}\n")
+    capsys.readouterr()
+    assert cli.main([*command, str(compiled)]) == 2
+    told = f"penstock: {compiled}: this is a compiled pipeline; expected a configuration\n"
+    assert capsys.readouterr().err == told
