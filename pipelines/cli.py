@@ -242,7 +242,10 @@ for command in remote_commands:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs a command; returns its exit code: 0, 2 for what the user can mend, 1 for other failures, 130 for Ctrl-C."""
+    """Runs a command; returns its exit code: 0, 2 for what the user can mend, 1 for other failures, 130 for Ctrl-C.
+
+    3 is for a run on a server that goes on, although watching it failed.
+    """
     try:
         result: Any = cli.main(args=arguments, prog_name="penstock", standalone_mode=False)
         return result if isinstance(result, int) else 0
@@ -253,6 +256,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         hint = f"see `{context.command_path} --help`" if context else ""
         return _complain(error.format_message().rstrip("."), hint, error.exit_code)
     except PenstockError as error:
+        if error.exit_code == _INTERRUPTED:
+            click.echo(err=True)  # ends the line of ^C
         return _complain(error.message, error.details, error.exit_code)
     except BrokenPipeError:
         sys.stderr.close()  # the reader of our output has gone, as in `penstock runs | head`
