@@ -26,8 +26,9 @@ format: environment  ## rewrite the sources in the house style
 bench: environment  ## time Penstock and TFX's LocalDagRunner side by side (about fifteen minutes)
 	@.venv/bin/python benchmarks/side_by_side.py
 
-generate: environment  ## write what is generated and committed: READMEs, JSON Schema, golden pipelines
+generate: environment  ## write what is generated and committed: READMEs, JSON Schema, lint rules, golden pipelines
 	@.venv/bin/python -m penstock.pipelines.component_docs && .venv/bin/python -m penstock.pipelines.config
+	@.venv/bin/python -m penstock.pipelines.lint
 	@.venv/bin/python tests/pipelines/test_golden.py
 
 image:  ## build the image of the tasks, hold its size against its budget, and write its SBOM beside it
