@@ -110,6 +110,8 @@ def compile_command(
     """Compiles the pipeline to KFP's YAML."""
     from penstock.pipelines import targets
 
+    if output.suffix not in (".yaml", ".yml"):
+        raise ConfigError(f"-o {output}: expected a name that ends in .yaml, as KFP's clients do")
     chosen = targets.named(target)
     loaded = load(config, assignments, data, label)
     from penstock.pipelines import compile
@@ -146,7 +148,10 @@ def lint(file: Path, target: str, allow: Sequence[str]) -> None:
 def components(output: Path, image: str | None) -> None:
     """Exports every component as component.yaml, for pipelines written without Penstock."""
     from penstock.pipelines import catalog
+    from penstock.pipelines.lint import platforms
 
+    if image is not None:
+        platforms.require_version(image)
     for path in catalog.export(output, image):
         click.echo(path)
 

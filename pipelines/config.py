@@ -46,6 +46,14 @@ _Name = Annotated[
 _ModulePath = Annotated[
     str, matching(r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$", "a dotted path, such as package.module; a file is a module_file")
 ]
+_Image = Annotated[
+    str,
+    matching(
+        r"^([A-Za-z0-9.-]+(:[0-9]+)?/)?[a-z0-9]+([._-]+[a-z0-9]+)*(/[a-z0-9]+([._-]+[a-z0-9]+)*)*"
+        r"(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(@[a-z0-9]+:[0-9a-f]{32,})?$",
+        "an image's name with its tag or digest, such as registry.example.com/team/penstock-python:1.0",
+    ),
+]
 _Allowed = Annotated[
     str, matching(r"^[a-z0-9-]+(:.+)?$", "a rule's id, such as plain-secret, or plain-secret:NAME for one finding")
 ]
@@ -356,7 +364,7 @@ class Config(Section):
         default="local",
         description="What maps the heavy steps over their shards: local, a worker for each core, or local:N.",
     )
-    image: str | None = Field(
+    image: _Image | None = Field(
         default=None,
         description="The image of the tasks on Kubeflow, on Vertex and in Docker, with its registry and tag or digest.",
     )

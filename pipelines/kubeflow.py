@@ -42,6 +42,7 @@ def submit(server: Server, submission: Submission, *, name: str, experiment: str
         experiment_id=experiment_id,
         pipeline_spec=_body(submission),
         runtime_config=_runtime_config(submission),
+        service_account=server.service_account,
     )
     run = make_once(
         lambda: server.request(server.runs.run_service_create_run, run=body),
@@ -154,6 +155,7 @@ def schedule(
         trigger=trigger,
         pipeline_spec=_body(submission),
         runtime_config=_runtime_config(submission),
+        service_account=server.service_account,
     )
     service = server.recurring_runs
     made = make_once(

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any
 
-from penstock.components.errors import UserError
+from penstock.components.errors import ConfigError, UserError
 from penstock.pipelines.deployment import ByComponent, Kubernetes
 
 
@@ -17,6 +17,9 @@ def platform(components: Mapping[str, str], settings: ByComponent[Kubernetes]) -
     for label, component in components.items():
         chosen = settings.of(component)
         if chosen is not None:
+            twice = chosen.twice_mounted()
+            if twice:  # one of the component's own, the other for every component
+                raise ConfigError(f"kubernetes: {component} has {twice} mounted twice: give each mount its own folder")
             executors[label] = _executor(chosen)
     return {"platforms": {"kubernetes": {"deploymentSpec": {"executors": executors}}}}
 

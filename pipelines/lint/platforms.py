@@ -13,19 +13,21 @@ LARGEST_SPEC = 1 << 20
 # Docker Hub's official Python images: they hold Python, pip and nothing else.
 _BARE_PYTHON = re.compile(r"(docker\.io/)?(library/)?python([:@].*)?")
 _LIGHTWEIGHT = "kfp.dsl.executor_main"
-# How many GPUs one machine has, from Compute Engine's list of GPU machine types (n1, g2, a2, a3, a4):
-# https://cloud.google.com/compute/docs/gpus and, for Vertex AI, .../vertex-ai/docs/training/configure-compute
+# How many GPUs a machine can have: https://cloud.google.com/compute/docs/gpus lists 1, 2 and 4 for the older ones that
+# are attached to N1 machines, powers of two up to 8 otherwise, and 16 A100 in an a2-megagpu-16g. Machines with H200 and
+# B200 have 8; Vertex AI may share one out (MachineSpec.accelerator_count), so fewer of them are left to it.
+_FOUR, _EIGHT = (1, 2, 4), (1, 2, 4, 8)
 _COUNTS = {
-    "NVIDIA_TESLA_T4": (1, 2, 4),
-    "NVIDIA_TESLA_P4": (1, 2, 4),
-    "NVIDIA_TESLA_P100": (1, 2, 4),
-    "NVIDIA_TESLA_V100": (1, 2, 4, 8),
-    "NVIDIA_L4": (1, 2, 4, 8),
-    "NVIDIA_TESLA_A100": (1, 2, 4, 8, 16),
-    "NVIDIA_A100_80GB": (1, 2, 4, 8),
-    "NVIDIA_H100_80GB": (1, 2, 4, 8),
-    "NVIDIA_H200_141GB": (8,),
-    "NVIDIA_B200": (8,),
+    "NVIDIA_TESLA_T4": _FOUR,
+    "NVIDIA_TESLA_P4": _FOUR,
+    "NVIDIA_TESLA_P100": _FOUR,
+    "NVIDIA_TESLA_V100": _EIGHT,
+    "NVIDIA_L4": _EIGHT,
+    "NVIDIA_TESLA_A100": (*_EIGHT, 16),
+    "NVIDIA_A100_80GB": _EIGHT,
+    "NVIDIA_H100_80GB": _EIGHT,
+    "NVIDIA_H200_141GB": _EIGHT,
+    "NVIDIA_B200": _EIGHT,
 }
 
 
@@ -83,7 +85,7 @@ def vertex_accelerator(pipeline: Pipeline) -> Iterator[tuple[str, str]]:
                 "NVIDIA_TESLA_T4",
             )
         elif counts and count.isdecimal() and int(count) not in counts:
-            numbers = f"{', '.join(map(str, counts[:-1]))} or {counts[-1]}" if len(counts) > 1 else str(counts[0])
+            numbers = f"{', '.join(map(str, counts[:-1]))} or {counts[-1]}"
             yield name, f"component {name}: no machine of Vertex AI has {count} {kind}: expected {numbers}"
 
 

@@ -84,7 +84,9 @@ def test_details_are_indented(config: Path, capsys: pytest.CaptureFixture[str]) 
         (["validate", "nix.yaml"], "no configuration at nix.yaml: expected a YAML file"),
         (["init", ""], "expected the name of a new folder, such as `penstock init myproject`"),
         (["explain", "nix"], "no configuration at nix"),
-        (["compile", "nix.yaml", "-o", "x", "--target", "locl"], "unknown target 'locl'; did you mean 'local'?"),
+        (["compile", "nix.yaml", "-o", "x.yaml", "--target", "locl"], "unknown target 'locl'; did you mean 'local'?"),
+        (["compile", "nix.yaml", "-o", "x.json"], "-o x.json: expected a name that ends in .yaml"),
+        (["components", "-o", "x", "--image", "reg/foo"], "image reg/foo: without a tag a node may run any version"),
     ],
 )
 def test_wrong_usage(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:

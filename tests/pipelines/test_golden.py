@@ -34,7 +34,7 @@ CONFIGS = {
 
 
 DEPLOYMENT = [
-    "image=registry.example/penstock-python:1.2@sha256:0123",
+    "image=registry.example/penstock-python:1.2@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
     "resources.default={cpu: 2, memory: 8G}",
     "resources.trainer={cpu: 7.5, memory: 32Gi, accelerator: {type: A100_80GB, count: 2}}",
 ]

@@ -254,6 +254,14 @@ def test_outputs_go_to_the_pipeline_root_in_a_bucket(
     assert server.sent("POST", "/runs")[1]["runtime_config"] == run["runtime_config"]
 
 
+def test_tasks_run_as_the_service_account(config: Path, server: KubeflowPipelines) -> None:
+    options = ["--host", server.url, "--set", "kubeflow.service_account=runs"]
+    assert cli.main(["submit", str(config), *options]) == 0
+    assert cli.main(["schedule", "create", str(config), "--every", "60", *options]) == 0
+    (run,), (recurring,) = server.sent("POST", "/runs"), server.sent("POST", "/recurringruns")
+    assert run["service_account"] == recurring["service_account"] == "runs"
+
+
 @pytest.mark.parametrize("evaluated", [True, False])
 def test_a_pipeline_root_on_a_volume_has_no_baselines(
     evaluated: bool,

@@ -73,7 +73,7 @@ def on(kind: str, count: int = 1) -> Callable[[], None]:
     [
         (targets.VERTEX, "nvidia.com/gpu", 1, "Vertex AI does not know the accelerator nvidia.com/gpu"),
         (targets.VERTEX, "NVIDIA_TESLA_T4", 3, "no machine of Vertex AI has 3 NVIDIA_TESLA_T4: expected 1, 2 or 4"),
-        (targets.VERTEX, "NVIDIA_H200_141GB", 1, "no machine of Vertex AI has 1 NVIDIA_H200_141GB: expected 8"),
+        (targets.VERTEX, "NVIDIA_B200", 16, "no machine of Vertex AI has 16 NVIDIA_B200: expected 1, 2, 4 or 8"),
         (targets.KUBEFLOW, "NVIDIA_L4", 1, "Kubernetes has no resource NVIDIA_L4: use its name there"),
     ],
 )
