@@ -100,7 +100,7 @@ class Remote:
         if file.is_file() or str(self.config) != options.DEFAULT_CONFIG:
             loaded = options.load(self.config, self.assignments, self.data, self.label, self.flags)
             return getattr(loaded, self.target)
-        return self._settings_alone()
+        return getattr(self._alone(), self.target)
 
     def submission(self, params: Sequence[str], no_cache: bool) -> tuple["Service", "Submission"]:
         """Compiles the configuration for the target, or reads the compiled pipeline that was given in its place."""
@@ -111,8 +111,9 @@ class Remote:
         if submission.is_compiled(self.config):
             read = submission.read(self.config, params, no_cache)
             self._require_compilable(read)
-            lint.check(read.spec, targets.named(self.target))
-            return self._checked(kind(self._settings_alone()), read)
+            alone = self._alone()
+            lint.check(read.documents, targets.named(self.target), alone.lint.allow)
+            return self._checked(kind(getattr(alone, self.target)), read)
         import tempfile
 
         loaded = options.load(self.config, self.assignments, self.data, self.label, self.flags)
@@ -136,20 +137,23 @@ class Remote:
             click.echo(f"warning: {warning}", err=True)
         return service, submission
 
-    def _settings_alone(self) -> Any:
+    def _alone(self) -> Any:
+        """Returns what the options alone say."""
         from penstock.pipelines import config_file
+        from penstock.pipelines.config import Lint
         from penstock.pipelines.deployment import Kubeflow, Vertex
         from penstock.pipelines.section import Section
 
         class Alone(Section):
             kubeflow: Kubeflow = Kubeflow()
             vertex: Vertex = Vertex()
+            lint: Lint = Lint()
 
         document = config_file.Document("the command line", {})
         config_file.override(document, self.assignments)
         for key, value, place in self.flags:
             config_file.assign(document, key.split("."), value, place)
-        return getattr(config_file.validate(document, Alone, Path.cwd()), self.target)
+        return config_file.validate(document, Alone, Path.cwd())
 
 
 def server_options(command: Callable[..., Any]) -> Callable[..., Any]:

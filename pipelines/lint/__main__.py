@@ -9,7 +9,7 @@ FILE = Path(__file__).resolve().parents[2] / "docs" / "lint.md"
 _ABOUT = """<!-- Generated from the rules: python -m penstock.pipelines.lint -->
 # What `penstock lint` finds
 
-`penstock compile` and `penstock run` refuse a pipeline that breaks a rule; `penstock lint FILE --target TARGET` checks
+`penstock compile`, `run` and `submit` refuse a pipeline that breaks a rule; `penstock lint FILE --target TARGET` checks
 any pipeline that KFP compiled. What is silently wrong on one runner is told for every target, so that a pipeline means
 the same everywhere.
 
@@ -23,6 +23,8 @@ penstock lint compiled.yaml --allow plain-secret:db_password --allow large-spec
 # pipeline.yaml
 lint: {allow: ["plain-secret:custom_config.db.password"]}
 ```
+
+`penstock submit` of a compiled file checks it for its target; there it is `--set "lint.allow=[large-spec]"`.
 
 | rule | what breaks it | targets |
 | --- | --- | --- |

@@ -254,6 +254,19 @@ def test_outputs_go_to_the_pipeline_root_in_a_bucket(
     assert server.sent("POST", "/runs")[1]["runtime_config"] == run["runtime_config"]
 
 
+def test_what_lint_lets_pass_in_a_compiled_pipeline_too(
+    config: Path, server: KubeflowPipelines, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = config.parent / "compiled.yaml"
+    allow = ["--set", "lint.allow=['plain-secret:custom_config.token']"]
+    secret = ["--set", "training.custom_config={token: abc}"]
+    assert cli.main(["compile", str(config), "--target", "kubeflow", "-o", str(file), *secret, *allow]) == 0
+    assert cli.main(["submit", str(file), "--host", server.url]) == 2
+    assert "a secret in plain text" in capsys.readouterr().err
+    assert not server.requests
+    assert cli.main(["submit", str(file), "--host", server.url, *allow]) == 0
+
+
 def test_tasks_run_as_the_service_account(config: Path, server: KubeflowPipelines) -> None:
     options = ["--host", server.url, "--set", "kubeflow.service_account=runs"]
     assert cli.main(["submit", str(config), *options]) == 0
