@@ -13,7 +13,7 @@ from penstock.components import artifacts, modules, progress, records
 from penstock.components.artifacts import Examples, ExampleStatistics, HyperParameters, Model, Schema, TransformGraph
 from penstock.components.errors import ConfigError, DataError, SchemaError, UserError
 from penstock.components.trainer.arguments import StepArgs, parse_custom_config, parse_step_args
-from penstock.trainer import devices, reader, training
+from penstock.trainer import devices, distribution, reader, training
 from penstock.trainer.fn_args import FnArgs
 
 logger = logging.getLogger(__name__)
@@ -48,7 +48,8 @@ def run(
 
     The arguments are the component's (component.py describes them), artifacts being folders. Seeds are set before the
     user's module is imported (training.set_seeds). What an earlier, killed attempt left of a model in the output
-    folder is removed; its model_run is kept, so that run_fn may go on from its checkpoints.
+    folder is removed; its model_run is kept, so that run_fn may go on from its checkpoints. Of several workers
+    (TF_CONFIG) only the chief is given these folders, the others temporary ones.
 
     Raises a ConfigError for a wrong parameter, a UserError if an accelerator is required and none works, a DataError
     for a split that is missing or empty, a ModuleError if the module has no such function, if it raises, or if it
@@ -60,9 +61,10 @@ def run(
             parse_step_args("eval_args", eval_args, "eval"),
         )
         fn_args = FnArgs(custom_config=parse_custom_config(custom_config))
+        worker = distribution.Distribution(cluster=distribution.cluster())
         _set_examples(fn_args, Examples(Path(examples)), train, evaluate)
         _set_inputs(fn_args, transform_graph, schema, base_model, hyperparameters)
-        _set_outputs(fn_args, Model(Path(model)), Path(model_run))
+        _set_outputs(fn_args, Model(worker.folder(Path(model))), worker.folder(Path(model_run)))
         if statistics is not None:
             fn_args.statistics_path = statistics
             fn_args.num_examples = _num_examples(ExampleStatistics(Path(statistics)))  # type: ignore[attr-defined]
@@ -70,7 +72,7 @@ def run(
         fn_args.device = devices.prepare(accelerator, precision)
         devices.set_precision(precision, fn_args.device)
         training.set_seeds()
-        training.train(modules.find(module_file, run_fn, "run_fn"), fn_args)
+        training.train(modules.find(module_file, run_fn, "run_fn"), fn_args, writes=worker.is_chief)
     return Result({"model": artifacts.metadata(), "model_run": artifacts.metadata()})
 
 
