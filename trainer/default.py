@@ -5,6 +5,7 @@ custom_config is what the configuration says: `label`; `features`, overrides by 
 """
 
 import dataclasses
+import json
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,13 +18,13 @@ import tensorflow as tf
 import tensorflow_transform as tft
 from tensorflow_metadata.proto.v0 import schema_pb2, statistics_pb2
 
-from penstock.components import artifacts
+from penstock.components import artifacts, storage
 from penstock.components.errors import ConfigError, DataError
-from penstock.trainer import distribution, features, fitting, input_data, leaks, model, preprocessing
-from penstock.trainer import export as serving
+from penstock.trainer import backends, distribution, features, fitting, input_data, leaks, model, preprocessing
 from penstock.trainer.calibration import calibrate
 from penstock.trainer.features import Categorical, Date, Numeric, Plan, Sparse, Text
 from penstock.trainer.fn_args import FnArgs
+from penstock.trainer.labels import Label
 
 logger = logging.getLogger(__name__)
 _FEWEST = 10  # rows to train on
@@ -56,6 +57,7 @@ def run_fn(fn_args: FnArgs) -> None:
 def train(made: Plan, options: Mapping[str, Any], fn_args: FnArgs) -> None:
     """Trains the default network on transformed examples and exports it to `fn_args.serving_model_dir`.
 
+    What the columns are stands in plan.json in `fn_args.model_run_dir`, beside what the training loop writes there.
     `options` are hyperparameters, and `seed`; those of `fn_args.hyperparameters` come before them. Rows without the
     label are left out, which the log tells. Raises a DataError for fewer than ten rows with one.
     """
@@ -92,6 +94,8 @@ def train(made: Plan, options: Mapping[str, Any], fn_args: FnArgs) -> None:
     temperature = calibrate(fitted.model, head, raw_outputs, eval_labels)
     logger.info("best epoch %d of %d; temperature %.3f", fitted.best_epoch, len(fitted.history), temperature)
     if together.is_chief:
+        plan_file = Path(fn_args.model_run_dir) / "plan.json"
+        storage.write_text(plan_file, json.dumps(made.to_json(), indent=1, ensure_ascii=False))
         export(fitted.model, made, head, fn_args)
 
 
@@ -104,7 +108,7 @@ def export(trained: keras.Model, made: Plan, head: model.Head, fn_args: FnArgs) 
         "transform_graph": fn_args.transform_graph_path,
         "folder": fn_args.serving_model_dir,
     }
-    serving.export(trained, **arguments)
+    backends.on_tensorflow("penstock.trainer.export:export", trained, arguments)
 
 
 def model_inputs(made: Plan, transform_output: tft.TFTransformOutput) -> list[model.Number | model.Ids]:
@@ -128,7 +132,7 @@ def model_inputs(made: Plan, transform_output: tft.TFTransformOutput) -> list[mo
     return found
 
 
-def model_head(label: features.Label, labels: npt.NDArray[Any]) -> model.Head:
+def model_head(label: Label, labels: npt.NDArray[Any]) -> model.Head:
     """Returns what is predicted, as the training data's labels, [rows, 1], have it."""
     if label.problem == "regression":
         values = labels.astype(np.float64)
@@ -155,7 +159,10 @@ def read(
     if without == len(labels):
         raise DataError(f"{file_patterns[0]}: none of {without} rows has a label that the training data has")
     logger.warning(
-        "%s: %s of %s rows have no label and are left out", file_patterns[0], f"{without:,}", f"{len(labels):,}"
+        "%s: %s of %s rows have no label that the training data has: they are left out",
+        file_patterns[0],
+        f"{without:,}",
+        f"{len(labels):,}",
     )
     if isinstance(data, input_data.InMemory):
         return data.take(np.flatnonzero(there)), labels[there]

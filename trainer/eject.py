@@ -81,7 +81,7 @@ class _Part:
 def _imports(parts: list[_Part], body: str) -> Iterator[str]:
     """Yields the imports of what `body` uses, in isort's order."""
     used = {node.id for node in ast.walk(ast.parse(body)) if isinstance(node, ast.Name)}
-    names: dict[str, set[str]] = {"penstock.trainer.features": {"Plan", "Label"}}
+    names: dict[str, set[str]] = {"penstock.trainer.features": {"Plan"}}
     lines: list[tuple[bool, str, str]] = []
     for node in (node for part in parts for node in part.imports):
         for alias in node.names:

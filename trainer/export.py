@@ -15,8 +15,9 @@ import keras
 import tensorflow as tf
 import tensorflow_transform as tft
 
-from penstock.trainer import features, losses
+from penstock.trainer import losses
 from penstock.trainer import model as _  # noqa: F401  (a saved model is loaded here: this makes its layers known)
+from penstock.trainer.labels import Label
 
 type Outputs = dict[str, tf.Tensor]
 
@@ -33,10 +34,10 @@ def export(
     """Writes the SavedModel to `folder`, from a process on TensorFlow: arguments are JSON, to reach one.
 
     columns: raw columns that are asked of a request; those that every row of the training data has must be there.
-    label, head: the fields of features.Label and of losses.Head.
+    label, head: the fields of labels.Label and of losses.Head.
     """
     transform_output = tft.TFTransformOutput(transform_graph)
-    target = features.Label(**{**label, "classes": tuple(label["classes"])})
+    target = Label(**{**label, "classes": tuple(label["classes"])})
     described = losses.Head(**{**head, "frequencies": tuple(head["frequencies"])})
     module = tf.Module()
     module.model, module.transform = model, transform_output.transform_features_layer()  # variables and vocabularies
@@ -65,7 +66,7 @@ def export(
     tf.saved_model.save(module, folder, signatures=signatures)
 
 
-def _named(label: features.Label) -> Callable[[tf.Tensor], Outputs]:
+def _named(label: Label) -> Callable[[tf.Tensor], Outputs]:
     """Returns what makes the signature's outputs of predictions."""
     if label.problem == "regression":
         return lambda predictions: {"predictions": predictions}

@@ -57,6 +57,8 @@ def test_penguins(table: Tables, penguins_csv: Path, monkeypatch: pytest.MonkeyP
     folder = train(data, "species", {"epochs": 30})
     served = predict.predict(folder, without(data.examples("eval"), "species"))
     assert served["classes"][0].tolist() == [b"Adelie", b"Chinstrap", b"Gentoo"]
+    written = json.loads((data.root / "model_run" / "plan.json").read_text())
+    assert written["label"]["classes"] == ["Adelie", "Chinstrap", "Gentoo"]
     right = served["classes"][0][served["scores"].argmax(axis=1)] == frame["species"][-100:].str.encode("utf-8")
     assert right.mean() > 0.95
     network, head = kept
@@ -95,8 +97,8 @@ def test_rows_without_the_label_are_left_out(table: Tables, caplog: pytest.LogCa
     caplog.set_level(logging.INFO)
     data = table(columns, eval_rows=100)
     predict.predict(train(data, "label"), without(data.examples("eval"), "label"))
-    assert "20 of 200 rows have no label and are left out" in caplog.text
-    assert "10 of 100 rows have no label and are left out" in caplog.text
+    assert "20 of 200 rows have no label that the training data has: they are left out" in caplog.text
+    assert "10 of 100 rows have no label that the training data has: they are left out" in caplog.text
 
 
 def test_too_few_rows(table: Tables) -> None:
