@@ -150,7 +150,7 @@ def read(
     """Returns the rows of transformed examples that have a label, and the labels, [rows, 1]."""
     schema, label = transform_output.transformed_metadata.schema, made.label.output
     names = [feature.name for feature in inputs]
-    data = input_data.read(file_patterns, schema, inputs=names, label=label)
+    data = input_data.read(file_patterns, schema, inputs=names, label=label, preprocess=_narrow)
     labels = np.concatenate([batch[1] for batch in data.once(_AT_ONCE).as_numpy_iterator()])
     there = ~np.isnan(labels[:, 0]) if labels.dtype.kind == "f" else labels[:, 0] >= 0
     if there.all():
@@ -171,8 +171,8 @@ def read(
         """Rows of a stream stay where they are, with no weight."""
         value = tf.cast(parsed[label], tf.float32)
         known = tf.logical_not(tf.math.is_nan(value) | (value < 0 if made.label.problem == "multiclass" else False))
-        return parsed | {
-            label: tf.where(known, parsed[label], tf.zeros_like(parsed[label])),
+        return _narrow(parsed) | {
+            label: tf.where(known, value, tf.zeros_like(value)),
             f"{label}_weight": tf.cast(known[:, 0], tf.float32),
         }
 
@@ -180,3 +180,8 @@ def read(
         file_patterns, schema, inputs=names, label=label, weight=f"{label}_weight", preprocess=weighted, memory_share=0
     )
     return kept, labels[there]
+
+
+def _narrow(parsed: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+    """Ids take half the memory so, and JAX has no others."""
+    return {name: tf.cast(values, tf.int32) if values.dtype == tf.int64 else values for name, values in parsed.items()}

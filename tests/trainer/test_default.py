@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from penstock.components.errors import DataError
 from penstock.components.trainer import executor
-from penstock.trainer import default, model, predict
+from penstock.trainer import default, memory, model, predict
 from tests.trainer.tables import Table
 
 Tables = Callable[..., Any]
@@ -88,7 +88,11 @@ def test_binary_and_regression(table: Tables, taxi_csv: Path) -> None:
     assert fares.mean() == pytest.approx(actual.mean(), rel=0.2)
 
 
-def test_rows_without_the_label_are_left_out(table: Tables, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("free", [1 << 30, 0])
+def test_rows_without_the_label_are_left_out(
+    table: Tables, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, free: int
+) -> None:
+    monkeypatch.setattr(memory, "free", lambda: free)  # without any, rows are streamed, and these have no weight
     rows = 300
     columns = {
         "x": [row % 17 / 3 for row in range(rows)],
@@ -96,7 +100,10 @@ def test_rows_without_the_label_are_left_out(table: Tables, caplog: pytest.LogCa
     }
     caplog.set_level(logging.INFO)
     data = table(columns, eval_rows=100)
-    predict.predict(train(data, "label"), without(data.examples("eval"), "label"))
+    served = predict.predict(train(data, "label", {"epochs": 40}), without(data.examples("eval"), "label"))
+    told = [value.decode() for value in served["classes"][0][served["scores"].argmax(axis=1)]]
+    assert np.mean([said == actual for said, actual in zip(told, columns["label"][-100:], strict=True)]) > 0.6
+    assert ("streamed in each epoch" in caplog.text) == (free == 0)
     assert "20 of 200 rows have no label that the training data has: they are left out" in caplog.text
     assert "10 of 100 rows have no label that the training data has: they are left out" in caplog.text
 
