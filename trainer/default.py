@@ -17,9 +17,8 @@ from tensorflow_metadata.proto.v0 import schema_pb2, statistics_pb2
 
 from penstock.components import artifacts
 from penstock.components.errors import ConfigError, DataError
-from penstock.trainer import features, fitting, input_data, leaks, model, preprocessing
+from penstock.trainer import backends, distribution, export, features, fitting, input_data, leaks, model, preprocessing
 from penstock.trainer.calibration import calibrate
-from penstock.trainer.export import export
 from penstock.trainer.features import Categorical, Date, Numeric, Plan, Sparse, Text
 from penstock.trainer.fn_args import FnArgs
 
@@ -59,6 +58,7 @@ def train(made: Plan, options: Mapping[str, Any], fn_args: FnArgs) -> None:
     """
     assert fn_args.model_run_dir is not None
     assert fn_args.serving_model_dir is not None
+    workers = distribution.start()  # before TensorFlow uses a device
     transform_output = tft.TFTransformOutput(fn_args.transform_graph_path)
     inputs = model_inputs(made, transform_output)
     training, labels = read(made, inputs, fn_args.train_files or [], transform_output)
@@ -79,12 +79,20 @@ def train(made: Plan, options: Mapping[str, Any], fn_args: FnArgs) -> None:
         seed=options.get("seed") or _SEED,
     )
     fitted = fitting.fit(
-        lambda: model.build(inputs, head, hyperparameters), training, evaluation, settings, Path(fn_args.model_run_dir)
+        lambda: model.build(inputs, head, hyperparameters),
+        training,
+        evaluation,
+        settings,
+        Path(fn_args.model_run_dir),
+        workers,
+        fn_args.device,
     )
     raw_outputs = fitted.model.predict(evaluation.once(_AT_ONCE), verbose=0)
     temperature = calibrate(fitted.model, head, raw_outputs, eval_labels)
     logger.info("best epoch %d of %d; temperature %.3f", fitted.best_epoch, len(fitted.history), temperature)
-    export(fitted.model, made, head, transform_output, Path(fn_args.serving_model_dir))
+    written = {"plan": made, "head": head, "folder": Path(fn_args.serving_model_dir)}
+    written["transform_graph"] = fn_args.transform_graph_path
+    backends.on_tensorflow(f"{export.__name__}:export", fitted.model, written)
 
 
 def model_inputs(made: Plan, transform_output: tft.TFTransformOutput) -> list[model.Number | model.Ids]:

@@ -26,13 +26,14 @@ def export(
     model: keras.Model,
     plan: Plan,
     head: network.Head,
-    transform_output: tft.TFTransformOutput,
+    transform_graph: str,
     folder: Path,
 ) -> None:
-    """Writes the SavedModel to `folder`.
+    """Writes the SavedModel to `folder`; `transform_graph` is the folder of what Transform learnt.
 
     Columns that the plan ignores are not asked of a request; those that every row of the training data has are.
     """
+    transform_output = tft.TFTransformOutput(transform_graph)
     module = tf.Module()
     module.model, module.transform = model, transform_output.transform_features_layer()  # variables and vocabularies
     spec = transform_output.raw_feature_spec()

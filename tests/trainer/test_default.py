@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from penstock.components.errors import DataError
 from penstock.components.trainer import executor
-from penstock.trainer import default, export, model, predict
+from penstock.trainer import export, model, predict
 from tests.trainer.tables import Table
 
 Tables = Callable[..., Any]
@@ -45,11 +45,13 @@ def test_penguins(table: Tables, penguins_csv: Path, monkeypatch: pytest.MonkeyP
     """The served prediction of raw examples is the network's on transformed ones, to the bit."""
     kept: list[Any] = []
 
-    def keep(trained: Any, plan: Any, head: Any, *rest: Any) -> None:
-        kept.extend((trained, head))
-        export.export(trained, plan, head, *rest)
+    write = export.export
 
-    monkeypatch.setattr(default, "export", keep)
+    def keep(trained: Any, **arguments: Any) -> None:
+        kept.extend((trained, arguments["head"]))
+        write(trained, **arguments)
+
+    monkeypatch.setattr(export, "export", keep)
     frame = pd.read_csv(penguins_csv).sample(frac=1, random_state=0)
     data = table(frame, eval_rows=100)
     folder = train(data, "species", {"epochs": 30})
