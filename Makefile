@@ -1,6 +1,7 @@
 .DEFAULT_GOAL := help
-.PHONY: help environment demo test lint format bench generate image lock
+.PHONY: help environment demo test lint format bench bench-quality generate image lock
 LOCK := uv pip compile pyproject.toml --universal --python-version 3.12 --generate-hashes --no-emit-index-url --quiet
+IMAGE := --extra runtime --extra gcs --extra s3
 HOST_PYTHON := $(shell command -v python3 || echo uv run --no-project python)
 
 help:  ## show this list
@@ -26,6 +27,9 @@ format: environment  ## rewrite the sources in the house style
 bench: environment  ## time Penstock and TFX's LocalDagRunner side by side (about fifteen minutes)
 	@.venv/bin/python benchmarks/side_by_side.py
 
+bench-quality: environment  ## compare the default model with scikit-learn's HistGradientBoosting on nine real tables
+	@.venv/bin/python benchmarks/quality.py
+
 generate: environment  ## write what is generated and committed: READMEs, JSON Schema, golden pipelines
 	@.venv/bin/python -m penstock.pipelines.component_docs && .venv/bin/python -m penstock.pipelines.config
 	@.venv/bin/python tests/pipelines/test_golden.py
@@ -33,6 +37,7 @@ generate: environment  ## write what is generated and committed: READMEs, JSON S
 image:  ## build the image of the tasks, hold its size against its budget, and write its SBOM beside it
 	@$(HOST_PYTHON) image.py
 
-lock: environment  ## resolve requirements.lock anew from pyproject.toml, and the image's part of it
+lock: environment  ## resolve requirements.lock anew from pyproject.toml, and the images' parts of it
 	@PATH="$$PATH:.toolchain/tools/bin" $(LOCK) --all-extras -o requirements.lock
-	@PATH="$$PATH:.toolchain/tools/bin" $(LOCK) --extra runtime -c requirements.lock -o requirements.runtime.lock
+	@PATH="$$PATH:.toolchain/tools/bin" $(LOCK) $(IMAGE) -c requirements.lock -o requirements.runtime.lock
+	@PATH="$$PATH:.toolchain/tools/bin" $(LOCK) $(IMAGE) --group gpu -c requirements.runtime.lock -o requirements.gpu.lock

@@ -1,6 +1,6 @@
 """Times Penstock and TFX's LocalDagRunner on the same data, module file, steps, slices and machine, in turn.
 
-    python benchmarks/side_by_side.py [--rounds 3] [--only taxi flights scale rerun]
+    python benchmarks/side_by_side.py [--rounds 3] [--only taxi flights scale rerun input]
 
 Prints, for each data set, the wall and processor seconds of the whole processes, the peak memory, and the seconds of
 each component with their ratios (medians over the rounds), and ends with one line of JSON that holds the same.
@@ -205,6 +205,26 @@ def scale(scratch: Path) -> dict[str, Any]:
     }
 
 
+def input_rates(scratch: Path, rounds: int) -> dict[str, Any]:
+    """Examples per second that a training loop gets of the transformed flights, medians over the rounds."""
+    folder = scratch / "input"
+    overrides = [word for key in ("training", "evaluation", "push") for word in ("--set", f"{key}=null")]
+    run_penstock("flights", folder, *overrides)
+    (transformed,) = folder.glob("*/transform/transformed_examples")
+    command = [sys.executable, str(ROOT / "benchmarks" / "input_data.py"), str(transformed)]
+    command.append(str(transformed.with_name("transform_graph")))
+    runs = []
+    for _ in range(rounds):
+        written = subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout
+        runs.append(json.loads(written.splitlines()[-1]))
+    medians = {name: statistics.median(run[name] for run in runs) for name in runs[0]}
+    tfx = next(iter(medians.values()))
+    print(f"\n{'flights, examples per second':46}{'':10}{'to TFX':>8}")
+    for name, figure in medians.items():
+        print(f"  {name:44}{figure:10,.0f}{figure / tfx:8.2f}")
+    return {"examples_per_second": medians, "ratio": {name: round(rate / tfx, 2) for name, rate in medians.items()}}
+
+
 def rerun(scratch: Path) -> dict[str, Any]:
     """The taxi pipeline again with nothing changed."""
     folder = scratch / "rerun"
@@ -217,7 +237,7 @@ def rerun(scratch: Path) -> dict[str, Any]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--only", nargs="*", default=["taxi", "flights", "scale", "rerun"])
+    parser.add_argument("--only", nargs="*", default=["taxi", "flights", "scale", "rerun", "input"])
     arguments = parser.parse_args()
     if not (EXAMPLES["flights"] / "data" / "flights.csv").exists():
         subprocess.run([sys.executable, str(EXAMPLES["flights"] / "prepare.py")], check=True)
@@ -227,6 +247,8 @@ def main() -> None:
         for name in arguments.only:
             if name in EXAMPLES:
                 results[name] = compare(name, arguments.rounds, scratch)
+            elif name == "input":
+                results[name] = input_rates(scratch, arguments.rounds)
             else:
                 results[name] = {"scale": scale, "rerun": rerun}[name](scratch)
     finally:

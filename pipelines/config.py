@@ -346,7 +346,8 @@ class Config(Section):
         description="What maps the heavy steps over their shards: local, a worker for each core, or local:N.",
     )
     image: str | None = Field(
-        default=None, description="The image of the tasks on Kubeflow and Vertex, with its registry and tag or digest."
+        default=None,
+        description="The image of the tasks on Kubeflow, on Vertex and in Docker, with its registry and tag or digest.",
     )
     resources: ByComponent[Resources] = Field(
         default=ByComponent[Resources](), description="What the components' containers may use, by component."

@@ -4,11 +4,13 @@ custom_config is what the configuration says: `label`; `features`, overrides by 
 `split`, the one that Transform analyzes, whose statistics count; and `training`, hyperparameters and the seed.
 """
 
+import dataclasses
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
@@ -17,9 +19,9 @@ from tensorflow_metadata.proto.v0 import schema_pb2, statistics_pb2
 
 from penstock.components import artifacts
 from penstock.components.errors import ConfigError, DataError
-from penstock.trainer import features, fitting, input_data, leaks, model, preprocessing
+from penstock.trainer import distribution, features, fitting, input_data, leaks, model, preprocessing
+from penstock.trainer import export as serving
 from penstock.trainer.calibration import calibrate
-from penstock.trainer.export import export
 from penstock.trainer.features import Categorical, Date, Numeric, Plan, Sparse, Text
 from penstock.trainer.fn_args import FnArgs
 
@@ -58,7 +60,9 @@ def train(made: Plan, options: Mapping[str, Any], fn_args: FnArgs) -> None:
     label are left out, which the log tells. Raises a DataError for fewer than ten rows with one.
     """
     assert fn_args.model_run_dir is not None
-    assert fn_args.serving_model_dir is not None
+    together = distribution.start()  # before TensorFlow uses a device: workers must meet
+    if fn_args.device is not None:
+        keras.mixed_precision.set_global_policy(fn_args.device.precision)
     transform_output = tft.TFTransformOutput(fn_args.transform_graph_path)
     inputs = model_inputs(made, transform_output)
     training, labels = read(made, inputs, fn_args.train_files or [], transform_output)
@@ -68,7 +72,7 @@ def train(made: Plan, options: Mapping[str, Any], fn_args: FnArgs) -> None:
     if isinstance(training, input_data.InMemory):
         leaks.warn(made, *training.arrays()[:2])
     head = model_head(made.label, labels)
-    given = {name: value for name, value in options.items() if name != "seed" and value is not None}
+    given = {name: value for name, value in options.items() if name != "seed"}
     tuned = fn_args.hyperparameters or {}
     hyperparameters = model.Hyperparameters.from_mapping({**given, **(tuned.get("values") or tuned)}, len(labels))
     settings = fitting.Settings(
@@ -76,15 +80,31 @@ def train(made: Plan, options: Mapping[str, Any], fn_args: FnArgs) -> None:
         epochs=hyperparameters.epochs,
         patience=hyperparameters.patience,
         monitor=head.monitor,
-        seed=options.get("seed") or _SEED,
+        seed=options.get("seed", _SEED),
+        jit_compile=fn_args.device is not None and fn_args.device.jit_compile,
     )
-    fitted = fitting.fit(
-        lambda: model.build(inputs, head, hyperparameters), training, evaluation, settings, Path(fn_args.model_run_dir)
-    )
+
+    def build() -> keras.Model:
+        return model.build(inputs, head, hyperparameters)
+
+    fitted = fitting.fit(build, training, evaluation, settings, Path(fn_args.model_run_dir), together)
     raw_outputs = fitted.model.predict(evaluation.once(_AT_ONCE), verbose=0)
     temperature = calibrate(fitted.model, head, raw_outputs, eval_labels)
     logger.info("best epoch %d of %d; temperature %.3f", fitted.best_epoch, len(fitted.history), temperature)
-    export(fitted.model, made, head, transform_output, Path(fn_args.serving_model_dir))
+    if together.is_chief:
+        export(fitted.model, made, head, fn_args)
+
+
+def export(trained: keras.Model, made: Plan, head: model.Head, fn_args: FnArgs) -> None:
+    """Writes the serving model; see penstock.trainer.export for its signatures."""
+    arguments: dict[str, Any] = {
+        "columns": list(dict.fromkeys(feature.name for feature in made.features)),
+        "label": dataclasses.asdict(made.label),
+        "head": dataclasses.asdict(head),
+        "transform_graph": fn_args.transform_graph_path,
+        "folder": fn_args.serving_model_dir,
+    }
+    serving.export(trained, **arguments)
 
 
 def model_inputs(made: Plan, transform_output: tft.TFTransformOutput) -> list[model.Number | model.Ids]:

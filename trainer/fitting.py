@@ -21,11 +21,11 @@ import tensorflow as tf
 from penstock.components.errors import ConfigError, DataError, ModelError, WorkerLost
 from penstock.trainer import checkpoints, history, steps
 from penstock.trainer.checkpoints import Arrays, Checkpoints, Progress, Snapshot
+from penstock.trainer.devices import Device
 from penstock.trainer.distribution import Distribution
 from penstock.trainer.input_data import Data
 
 logger = logging.getLogger(__name__)
-_ALONE = Distribution()
 type Stop = Callable[[dict[str, Any]], bool]
 _EVALUATED_AT_ONCE = 8192
 # What Keras appends to the names of layers, and Python to objects: other numbers each time a process makes a model.
@@ -44,7 +44,7 @@ class Settings:
         evaluation data.
     seed: of the weights, the order of the rows, dropout.
     checkpoint_seconds: between two checkpoints within an epoch; one is written at the end of each epoch as well.
-    jit_compile: whether XLA compiles the step (TensorFlow's only; JAX always does).
+    jit_compile: whether XLA compiles the step (TensorFlow's only; JAX always does); None leaves it to the device.
     """
 
     batch_size: int
@@ -54,7 +54,7 @@ class Settings:
     direction: str = "min"
     seed: int = 1
     checkpoint_seconds: float = 60.0
-    jit_compile: bool = False
+    jit_compile: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -79,30 +79,33 @@ def fit(
     evaluate: Data,
     settings: Settings,
     model_run_dir: Path,
-    distribution: Distribution = _ALONE,
+    distribution: Distribution | None = None,
+    device: Device | None = None,
     stop: Stop = lambda record: False,
 ) -> Fitted:
     """Trains what `build` returns, a compiled model, and returns it with the weights of its best epoch.
 
     Goes on from the checkpoint in `model_run_dir` where there is one of the same model, data and settings. Writes
     there TensorBoard's event files (train/, validation/) and history.json. Of several workers, all of which call this,
-    only the chief writes, and all return the same.
+    only the chief writes, and all return the same. `device` decides on the precision of the layers that `build` makes,
+    and on XLA; without it, both are as Keras has them.
 
     `stop` is asked with the record of each epoch but the last one; True ends the training.
 
     Raises a DataError if the loss is not a number, a ModelError if not even a batch of one row fits into memory, and
     WorkerLost if another worker went away.
     """
+    distribution = distribution or Distribution()
     if distribution.strategy is not None and keras.backend.backend() != "tensorflow":
         raise ConfigError(
             f"KERAS_BACKEND={keras.backend.backend()} trains on one device: expected tensorflow for several, or one"
         )
     keras.utils.set_random_seed(settings.seed)
-    model = distribution.build(build)
-    plain = model if distribution.strategy is None else build()
-    training = _Training(
-        model, plain, train, evaluate, settings, distribution.folder(model_run_dir), distribution, stop
-    )
+    with _precision(device):
+        model = distribution.build(build)
+        plain = model if distribution.strategy is None else build()
+    folder = distribution.folder(model_run_dir)
+    training = _Training(model, plain, train, evaluate, settings, folder, distribution, device, stop)
     try:
         return training.run()
     except (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.InternalError) as error:
@@ -112,6 +115,17 @@ def fit(
         raise WorkerLost(
             f"training stopped because another worker went away: {reason}; run again: it goes on from the checkpoint"
         ) from None
+
+
+@contextlib.contextmanager
+def _precision(device: Device | None) -> Iterator[None]:
+    before = keras.mixed_precision.dtype_policy()
+    if device is not None:
+        keras.mixed_precision.set_global_policy(device.precision)
+    try:
+        yield
+    finally:
+        keras.mixed_precision.set_global_policy(before)
 
 
 class _Training:
@@ -124,16 +138,27 @@ class _Training:
         settings: Settings,
         model_run_dir: Path,
         distribution: Distribution,
+        device: Device | None,
         stop: Stop,
     ):
         self.stop = stop
         self.model, self.plain, self.train, self.settings = model, plain, train, settings
         self.distribution = distribution
         distribution.build(lambda: model.optimizer.build(model.trainable_variables))  # no variable is made in a graph
-        self.steps = steps.make(model, plain, distribution, settings.jit_compile)
+        jit_compile = settings.jit_compile
+        if jit_compile is None:
+            jit_compile = device is not None and device.jit_compile
+        self.steps = steps.make(model, plain, distribution, jit_compile)
         self.evaluation = evaluate.once(_EVALUATED_AT_ONCE)
         self.checkpoints = Checkpoints(model_run_dir, _fingerprint(model, train, evaluate, settings))
-        self.journal = history.Journal(model_run_dir)
+        how = {
+            "device": device.description if device else "",
+            "replicas": distribution.replicas,
+            "precision": model.dtype_policy.name,
+            "backend": keras.backend.backend(),
+        }
+        self.journal = history.Journal(model_run_dir, how)
+        self.meter = history.Meter(on_gpu=device is not None and device.kind == "gpu")
         self.progress = Progress(_batch_size(settings, train, distribution))
         self.best: Arrays = []
         self.saved: Snapshot | None = None
@@ -142,7 +167,7 @@ class _Training:
 
     def run(self) -> Fitted:
         self._go_on()
-        with contextlib.closing(self.journal):
+        with contextlib.closing(self.journal), contextlib.closing(self.meter):
             while not self.progress.finished:
                 try:
                     self._epoch()
@@ -181,16 +206,16 @@ class _Training:
 
     def _epoch(self) -> None:
         progress, size = self.progress, self.progress.batch_size
-        meter = history.Meter()
-        with meter:
-            for losses, seconds in self._chunks():
-                self._check(losses)
-                progress.row += len(losses) * size
-                progress.steps += len(losses)
-                progress.loss_sum += float(losses.sum(dtype=np.float64)) * size
-                progress.seconds += seconds
-                if time.monotonic() - self.saved_at > self.settings.checkpoint_seconds:
-                    self._save()
+        self.meter.start()
+        for losses, seconds in self._chunks():
+            self._check(losses)
+            progress.row += len(losses) * size
+            progress.steps += len(losses)
+            progress.loss_sum += float(losses.sum(dtype=np.float64)) * size
+            progress.seconds += seconds
+            if time.monotonic() - self.saved_at > self.settings.checkpoint_seconds:
+                self._save()
+        shares = self.meter.shares()
         rows = self.train.steps(size) * size
         results = {f"val_{name}": value for name, value in self._evaluated().items()}
         record = {
@@ -200,7 +225,7 @@ class _Training:
             "batch_size": size,
             "seconds": round(progress.seconds, 3),
             "examples_per_second": round(rows / max(progress.seconds, 1e-9)),
-            "utilisation": meter.shares(),
+            "utilisation": shares,
         }
         progress.epoch += 1
         progress.row, progress.loss_sum, progress.seconds = 0, 0.0, 0.0

@@ -1,11 +1,15 @@
 """What is written of a training while it goes on: a line for each epoch, TensorBoard's event files, history.json."""
 
+import contextlib
 import json
 import logging
+import shutil
+import subprocess
+import threading
 import time
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import tensorflow as tf
 
@@ -22,8 +26,9 @@ logger = logging.getLogger(__name__)
 class Journal:
     """Writes the records of epochs to `model_run_dir`."""
 
-    def __init__(self, model_run_dir: Path):
-        self._folder = model_run_dir
+    def __init__(self, model_run_dir: Path, how: Mapping[str, Any]):
+        """`how` the model is trained (device, precision, …) stands in history.json."""
+        self._folder, self._how = model_run_dir, dict(how)
         self._writers: dict[str, Any] = {}
 
     def write(self, records: list[dict[str, Any]], best_epoch: int, finished: str, epochs: int) -> None:
@@ -39,7 +44,7 @@ class Journal:
             self._scalar("train", f"epoch_utilisation_{device}", share, record["epoch"])
         for writer in self._writers.values():
             writer.flush()
-        content = {"best_epoch": best_epoch, "finished": finished, "epochs": records}
+        content = {**self._how, "best_epoch": best_epoch, "finished": finished, "epochs": records}
         storage.write_text(self._folder / FILE, json.dumps(content, indent=1) + "\n")
 
     def close(self) -> None:
@@ -65,18 +70,45 @@ def line(record: dict[str, Any], epochs: int, best: bool) -> str:
 
 
 class Meter:
-    """Measures which share of the processors this process uses while the body runs."""
+    """Measures which share of the processors this process uses, and which share of the time its GPUs are at work."""
 
-    def __enter__(self) -> Self:
+    def __init__(self, on_gpu: bool):
+        self._samples: list[float] = []
+        self._lock = threading.Lock()
+        self.start()
+        self._tool = self._watch() if on_gpu and shutil.which("nvidia-smi") else None
+
+    def start(self) -> None:
+        """Begins to measure anew."""
         self._wall, self._cpu = time.monotonic(), time.process_time()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        wall = max(time.monotonic() - self._wall, 1e-9)
-        self._share = (time.process_time() - self._cpu) / wall / devices.processors()
+        with self._lock:
+            self._samples.clear()
 
     def shares(self) -> dict[str, float]:
-        """Returns {device: share between 0 and 1}; `cpu` is this process's share of the processors it may use."""
-        return {"cpu": round(min(1.0, self._share), 3)}
+        """Returns {device: share between 0 and 1} since `start`.
+
+        `cpu` is this process's share of the processors it may use; `gpu`, where there is one, is the mean of what
+        nvidia-smi says every second.
+        """
+        wall = max(time.monotonic() - self._wall, 1e-9)
+        shares = {"cpu": round(min(1.0, (time.process_time() - self._cpu) / wall / devices.processors()), 3)}
+        with self._lock:
+            if self._samples:
+                shares["gpu"] = round(sum(self._samples) / len(self._samples) / 100, 3)
+        return shares
+
+    def close(self) -> None:
+        if self._tool is not None:
+            self._tool.terminate()
+            self._tool.wait()
+
+    def _watch(self) -> "subprocess.Popen[str]":
+        command = ["nvidia-smi", "--query-gpu=utilization.gpu", "--format=csv,noheader,nounits", "--loop=1"]
+        tool = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        threading.Thread(target=self._read, args=(tool.stdout,), daemon=True).start()
+        return tool
+
+    def _read(self, lines: Iterable[str]) -> None:
+        for text in lines:
+            with contextlib.suppress(ValueError), self._lock:  # "[N/A]" on some devices
+                self._samples.append(float(text))

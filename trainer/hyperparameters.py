@@ -28,7 +28,7 @@ class Hyperparameters:
     batch_size, epochs, patience: patience in epochs without a better result on the eval split.
     """
 
-    members: int = 8
+    members: int = 4
     width: int = 128
     depth: int = 2
     number_units: int = 8
@@ -39,7 +39,7 @@ class Hyperparameters:
     warmup: float = 0.15
     weight_decay: float = 1e-3
     class_weight: float = 0.0
-    batch_size: int = 1024
+    batch_size: int = 512
     epochs: int = 3
     patience: int = 3
     decay_steps: int = 1000
@@ -63,18 +63,18 @@ class Hyperparameters:
     def for_rows(cls, rows: int, **given: Any) -> "Hyperparameters":
         """Returns the defaults for a training split of `rows` rows, but for those given.
 
-        batch_size: the power of two nearest to a hundredth of the rows, within 32 and 1024.
-        epochs: as many as see 600,000 rows, within 3 and 60.
-        patience: a fifth of the epochs, at least 3.
+        batch_size: the power of two nearest to a hundredth of the rows, within 32 and 512.
+        epochs: as many as see 400,000 rows, within 2 and 30.
+        patience: two fifths of the epochs, at least 3.
         decay_steps: the batches of all epochs, so that the learning rate ends at 0 where training ends.
         """
         rows = max(1, rows)
         if "batch_size" not in given:
-            given["batch_size"] = min(1024, max(32, 2 ** round(math.log2(max(1, rows / 100)))))
+            given["batch_size"] = min(512, max(32, 2 ** round(math.log2(max(1, rows / 100)))))
         if "epochs" not in given:
-            given["epochs"] = min(60, max(3, round(600_000 / rows)))
+            given["epochs"] = min(30, max(2, round(400_000 / rows)))
         if "patience" not in given:
-            given["patience"] = max(3, given["epochs"] // 5)
+            given["patience"] = max(3, 2 * given["epochs"] // 5)
         if "decay_steps" not in given:
             given["decay_steps"] = max(1, given["epochs"] * math.ceil(rows / max(1, given["batch_size"])))
         return cls(**given)

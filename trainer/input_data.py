@@ -32,6 +32,7 @@ _SHUFFLED = 65_536  # records that a streamed epoch mixes at a time, from files 
 _OPEN_FILES = 8
 _BLOCK = 256  # records taken from one of them before the next has its turn
 _PREFETCHED = 8  # batches
+_GATHERED_AT_ONCE = 64 << 20  # bytes of rows, of which a whole epoch is gathered at once
 logger = logging.getLogger(__name__)
 
 type Batch = tuple[Any, ...]  # (inputs by name, label) or (inputs by name, label, weight)
@@ -100,6 +101,7 @@ class InMemory(Data):
         (self.rows,) = sizes
         if self.rows == 0:
             raise DataError("expected rows to train on, received none")
+        self.size = sum(column.dtype.size * column.shape.num_elements() for column in tf.nest.flatten(self._columns))
         self.fingerprint = fingerprint or self._digest()
 
     def batches(
@@ -110,6 +112,8 @@ class InMemory(Data):
         rows: npt.NDArray[np.int64] = np.resize(order, (steps, batch_size))[
             skip_steps:, shard.part(batch_size)
         ]  # starts again at its end
+        if self.size <= _GATHERED_AT_ONCE:  # no graph is traced for it, which takes longer than an epoch of few rows
+            return tf.data.Dataset.from_tensor_slices(self._rows(rows)).prefetch(_PREFETCHED)
         return tf.data.Dataset.from_tensor_slices(rows).map(self._rows, tf.data.AUTOTUNE).prefetch(_PREFETCHED)
 
     def once(self, batch_size: int) -> tf.data.Dataset:
@@ -127,7 +131,8 @@ class InMemory(Data):
         return whole
 
     def _rows(self, rows: Any) -> Any:
-        return tf.nest.map_structure(lambda column: tf.gather(column, rows), self._columns)
+        with tf.device("CPU"):
+            return tf.nest.map_structure(lambda column: tf.gather(column, rows), self._columns)
 
     def _digest(self) -> str:
         total = hashlib.sha256()

@@ -78,6 +78,8 @@ def build(inputs: Sequence[Number | Ids], head: Head, hyperparameters: Hyperpara
         optimizer=_optimizer(hyperparameters),
         loss=MembersLoss(head, hyperparameters.class_weight),
         metrics=metrics(head),
+        # XLA compiles once for every shape of a batch, and on a CPU gains nothing in TensorFlow.
+        jit_compile=keras.backend.backend() == "jax",
     )
     return model
 
@@ -93,7 +95,7 @@ def _embedded(
     if numbers:
         stacked = ops.stack(numbers, axis=1)
         layer = PiecewiseLinear(hyperparameters.number_units, hyperparameters.bins, dtype="float32", name="numbers")
-        embedded.append(keras.layers.Flatten()(keras.layers.ReLU()(layer(stacked))))
+        embedded.append(keras.layers.Flatten()(layer(stacked)))
     if single:
         ids = _joined([tensors[feature.name] for feature in single])
         layer = Categories([feature.size for feature in single], units, name="categories")

@@ -22,6 +22,7 @@ from penstock.trainer.fn_args import DataAccessor
 # both decide the order of the records.
 _OPEN_FILES = 8
 _BLOCK = 16
+_LONG_BLOCK = 512  # where the order is the files'
 
 
 def data_accessor() -> DataAccessor:
@@ -90,18 +91,25 @@ def _serialized(
     if options.shuffle and len(names) > 1:
         files = files.shuffle(len(names), options.shuffle_seed)
     open_files = min(_OPEN_FILES, len(names)) if options.shuffle else 1
-    records = files.interleave(
-        tfrecords,
+    # A file's records come a block at a time: one by one through interleave, they cost twice the processor's time.
+    blocks = files.interleave(
+        lambda name: tfrecords(name).batch(_BLOCK if options.shuffle else _LONG_BLOCK),
         cycle_length=open_files,
-        block_length=_BLOCK,
+        block_length=1,
         num_parallel_calls=min(reader_threads, open_files),  # AUTOTUNE is -1
         deterministic=not sloppy,
     )
-    if options.shuffle:
-        records = records.shuffle(options.shuffle_buffer_size, options.shuffle_seed)
-    if options.num_epochs != 1:
-        records = records.repeat(options.num_epochs)
-    return records.batch(options.batch_size, drop_remainder=options.drop_final_batch or options.num_epochs is None)
+    whole_only = options.drop_final_batch or options.num_epochs is None
+    if not options.shuffle:
+        return _repeated(blocks, options).rebatch(options.batch_size, drop_remainder=whole_only)
+    records = blocks.unbatch().shuffle(options.shuffle_buffer_size, options.shuffle_seed)
+    return _repeated(records, options).batch(options.batch_size, drop_remainder=whole_only)
+
+
+def _repeated(
+    dataset: tf.data.Dataset, options: dataset_options.TensorFlowDatasetOptions | dataset_options.RecordBatchesOptions
+) -> tf.data.Dataset:
+    return dataset if options.num_epochs == 1 else dataset.repeat(options.num_epochs)
 
 
 def tfrecords(name: tf.Tensor) -> tf.data.Dataset:

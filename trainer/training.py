@@ -25,15 +25,17 @@ def set_seeds() -> None:
     keras.utils.set_random_seed(SEED)
 
 
-def train(run_fn: Callable[[FnArgs], Any], fn_args: FnArgs) -> Path:
+def train(run_fn: Callable[[FnArgs], Any], fn_args: FnArgs, writes: bool = True) -> Path:
     """Calls `run_fn(fn_args)` and returns the folder of the serving model that it wrote.
 
     Raises a ModuleError with the user's lines of the traceback if it raises, and one that says what was found instead
-    if it left no SavedModel at `fn_args.serving_model_dir`.
+    if it left no SavedModel at `fn_args.serving_model_dir`; a worker that is not the chief need not write one.
     """
     assert fn_args.serving_model_dir is not None
     serving = Path(fn_args.serving_model_dir)
     modules.call("run_fn", run_fn, fn_args)
+    if not writes:
+        return serving
     if not (serving / "saved_model.pb").is_file():
         raise ModuleError(
             f"run_fn did not write a model to fn_args.serving_model_dir: expected saved_model.pb in {serving}, found "

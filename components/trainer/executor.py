@@ -11,7 +11,7 @@ from penstock.components import artifacts, modules, progress
 from penstock.components.artifacts import Examples, ExampleStatistics, Model
 from penstock.components.trainer import inputs
 from penstock.components.trainer.arguments import parse_custom_config, parse_step_args
-from penstock.trainer import devices, training
+from penstock.trainer import devices, distribution, training
 from penstock.trainer.fn_args import FnArgs
 
 
@@ -44,7 +44,8 @@ def run(
 
     The arguments are the component's (component.py describes them), artifacts being folders. Seeds are set before the
     user's module is imported (training.set_seeds). What an earlier, killed attempt left of a model in the output
-    folder is removed; its model_run is kept, so that run_fn may go on from its checkpoints.
+    folder is removed; its model_run is kept, so that run_fn may go on from its checkpoints. Of several workers
+    (TF_CONFIG) only the chief is given these folders, the others temporary ones.
 
     Raises a ConfigError for a wrong parameter, a UserError if an accelerator is required and none works, a DataError
     for a split that is missing or empty, a ModuleError if the module has no such function, if it raises, or if it
@@ -56,16 +57,17 @@ def run(
             parse_step_args("eval_args", eval_args, "eval"),
         )
         fn_args = FnArgs(custom_config=parse_custom_config(custom_config))
+        worker = distribution.Distribution(cluster=distribution.cluster())
         inputs.set_examples(fn_args, Examples(Path(examples)), train, evaluate)
         inputs.set_artifacts(fn_args, transform_graph, schema, base_model, hyperparameters)
-        _set_outputs(fn_args, Model(Path(model)), Path(model_run))
+        _set_outputs(fn_args, Model(worker.folder(Path(model))), worker.folder(Path(model_run)))
         if statistics is not None:
             inputs.set_statistics(fn_args, ExampleStatistics(Path(statistics)))
             counts.show(rows=sum(fn_args.num_examples.get(split, 0) for split in train.splits))  # type: ignore[attr-defined]
         fn_args.device = devices.prepare(accelerator, precision)
         devices.set_precision(precision, fn_args.device)
         training.set_seeds()
-        training.train(modules.find(module_file, run_fn, "run_fn"), fn_args)
+        training.train(modules.find(module_file, run_fn, "run_fn"), fn_args, writes=worker.is_chief)
     return Result({"model": artifacts.metadata(), "model_run": artifacts.metadata()})
 
 

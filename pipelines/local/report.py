@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 from penstock.components import progress, storage
+from penstock.pipelines.local import training_report
 from penstock.pipelines.local.record import RunRecord, TaskRecord
 from penstock.pipelines.local.task import LOG_FILE
 
@@ -35,13 +36,16 @@ def write(run: RunRecord) -> None:
 
 def _page(run: RunRecord) -> str:
     started = time.strftime("%d %B %Y, %H:%M:%S", time.localtime(run.started))
+    place = f" · in {_text(run.image)}" if run.image else ""
+    facts = f"{_text(run.folder.name)} · started {started} · {run.seconds or 0:.1f} s · {run.status}{place}"
     parts = [
         f"<h1>{_text(run.name)}</h1>",
-        f'<p class="faint">{_text(run.folder.name)} · started {started} · {run.seconds or 0:.1f} s · {run.status}</p>',
+        f'<p class="faint">{facts}</p>',
         _failures(run),
         _blessing(run),
         "<h2>Tasks</h2>",
         _tasks(run),
+        *(training_report.section(path) for _, name, path, _ in _outputs(run) if name == "model_run"),
         _pages(run),
         "<h2>Artifacts</h2>",
         _artifacts(run),

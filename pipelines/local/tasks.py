@@ -6,11 +6,13 @@ import json
 import os
 import shutil
 import signal
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Protocol
 
 from kfp import local
@@ -18,14 +20,25 @@ from kfp.local import config, status, subprocess_task_handler, task_handler_inte
 
 from penstock.components import storage
 from penstock.components.errors import SystemFailure, WorkerLost
-from penstock.pipelines.local import cache, reasons
+from penstock.pipelines.local import cache, reasons, record
 from penstock.pipelines.local.cache import Key
 from penstock.pipelines.local.display import Display, read_counts
 from penstock.pipelines.local.record import RunRecord, TaskRecord
 from penstock.pipelines.local.task import DISK_FULL, FAILURE_FILE, Task, clear, describe, is_full
 
+_MODEL_RUN = "model_run"  # TFX's name of what a Trainer writes while it trains
+
 
 class Workers(Protocol):
+    @property
+    def image(self) -> str:
+        """The digest of the image that tasks run in; "" where they run in this environment."""
+        ...
+
+    def runner(self) -> local.SubprocessRunner | local.DockerRunner:
+        """Returns what kfp.local is told to run tasks with."""
+        ...
+
     def run(self, task: Task, started: Callable[[], None]) -> int:
         """Runs a task to its end; returns its exit code, negative for the signal that killed it.
 
@@ -35,6 +48,10 @@ class Workers(Protocol):
 
     def expect(self, task: Task) -> None:
         """Says that a task is not in the cache, so that what it needs is imported while others run."""
+        ...
+
+    def stop_tasks(self) -> None:
+        """Kills the tasks that are running, and refuses new ones."""
         ...
 
 
@@ -83,7 +100,7 @@ class Tasks:
         return row.status != "failed"
 
     def _run(self, task: Task, row: TaskRecord) -> None:
-        key = cache.key(task, self.root, self._origins)
+        key = cache.key(task, self.root, self._origins, self.workers.image)
         row.key = asdict(key)
         if not self.cacheable.get(task.folder.name, True):
             row.reason = "never cached: it looks at the world outside"
@@ -96,11 +113,20 @@ class Tasks:
             row.status, row.reason = "cached", f"unchanged since {cache.run_folder(self.root, hit.folder).name}"
             return
         self.workers.expect(task)
+        self._go_on(task, row, key)
         self._execute(task, row)
         if row.status == "done":
             origin = task.folder.relative_to(self.root).as_posix()
             self._origins[task.folder] = origin
             cache.store(self.root, key.digest, task.folder, origin)
+
+    def _go_on(self, task: Task, row: TaskRecord, key: Key) -> None:
+        """Gives a training what an earlier attempt at the same, which was ended, left in its model_run: checkpoints."""
+        uris = _uris(task, "outputs").get(_MODEL_RUN)
+        folder = record.unfinished(self.root, self.record.name, row.name, key) if uris and self.use_cache else None
+        if uris and folder and (folder / _MODEL_RUN).is_dir():
+            storage.copy_tree(folder / _MODEL_RUN, Path(uris[0]))
+            row.reason += f"; goes on from {cache.run_folder(self.root, folder).name}"
 
     def _execute(self, task: Task, row: TaskRecord) -> None:
         self._write()
@@ -135,7 +161,7 @@ class Tasks:
 
 
 class _Handler(task_handler_interface.ITaskHandler):  # type: ignore[misc]  # kfp has no types
-    """Stands in for kfp.local's SubprocessTaskHandler, which would start an interpreter for each task."""
+    """Stands in for kfp.local's handlers, which know no cache, and of which one starts an interpreter for each task."""
 
     tasks: Tasks
 
@@ -153,18 +179,30 @@ class _Handler(task_handler_interface.ITaskHandler):  # type: ignore[misc]  # kf
 
 
 @contextlib.contextmanager
-def in_place_of_subprocesses(tasks: Tasks, pipeline_root: Path) -> Iterator[None]:
-    """Makes kfp.local run its tasks through `tasks`. kfp looks the handler's class up by this name at every task."""
-    original, configured = subprocess_task_handler.SubprocessTaskHandler, config.LocalExecutionConfig.instance
-    local.init(local.SubprocessRunner(use_venv=False), pipeline_root=str(pipeline_root))
-    workspace = config.LocalExecutionConfig.instance.workspace_root
-    subprocess_task_handler.SubprocessTaskHandler = type("_RunHandler", (_Handler,), {"tasks": tasks})
+def in_place_of_handlers(tasks: Tasks, pipeline_root: Path) -> Iterator[None]:
+    """Makes kfp.local run its tasks through `tasks`. kfp looks the handler's class up by its name at every task."""
+    runner = tasks.workers.runner()
+    module, name = _handler(runner)
+    original, configured = getattr(module, name), config.LocalExecutionConfig.instance
+    # Here and not in /tmp: of some machines Docker sees the home folder only.
+    workspace = tempfile.mkdtemp(prefix=".workspace-", dir=pipeline_root)
+    local.init(runner, pipeline_root=str(pipeline_root), workspace_root=workspace)
+    setattr(module, name, type("_RunHandler", (_Handler,), {"tasks": tasks}))
     try:
         yield
     finally:
-        subprocess_task_handler.SubprocessTaskHandler = original
+        setattr(module, name, original)
         config.LocalExecutionConfig.instance = configured  # else components called later would be run, not compiled
         shutil.rmtree(workspace, ignore_errors=True)
+
+
+def _handler(runner: local.SubprocessRunner | local.DockerRunner) -> tuple[ModuleType, str]:
+    """Returns where kfp has the class that handles a runner's tasks."""
+    if isinstance(runner, local.DockerRunner):
+        from kfp.local import docker_task_handler  # needs Docker's client
+
+        return docker_task_handler, "DockerTaskHandler"
+    return subprocess_task_handler, "SubprocessTaskHandler"
 
 
 def _uris(task: Task, side: str) -> dict[str, list[str]]:

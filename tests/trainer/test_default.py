@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from penstock.components.errors import DataError
 from penstock.components.trainer import executor
-from penstock.trainer import default, export, model, predict
+from penstock.trainer import default, model, predict
 from tests.trainer.tables import Table
 
 Tables = Callable[..., Any]
@@ -45,9 +45,11 @@ def test_penguins(table: Tables, penguins_csv: Path, monkeypatch: pytest.MonkeyP
     """The served prediction of raw examples is the network's on transformed ones, to the bit."""
     kept: list[Any] = []
 
-    def keep(trained: Any, plan: Any, head: Any, *rest: Any) -> None:
+    export = default.export
+
+    def keep(trained: Any, plan: Any, head: Any, fn_args: Any) -> None:
         kept.extend((trained, head))
-        export.export(trained, plan, head, *rest)
+        export(trained, plan, head, fn_args)
 
     monkeypatch.setattr(default, "export", keep)
     frame = pd.read_csv(penguins_csv).sample(frac=1, random_state=0)

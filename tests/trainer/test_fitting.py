@@ -1,5 +1,6 @@
 """The training loop on the penguins: what it learns, goes on from after a kill -9, and answers when something fails."""
 
+import contextlib
 import json
 import logging
 import os
@@ -17,7 +18,8 @@ import tensorflow as tf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from penstock.components.errors import DataError, ModelError, UserError
-from penstock.trainer import checkpoints, fitting, input_data
+from penstock.trainer import checkpoints, fitting, history, input_data
+from penstock.trainer.devices import Device
 from penstock.trainer.fitting import Settings
 from tests.trainer import penguin_training
 from tests.trainer.penguin_training import build
@@ -51,6 +53,49 @@ def test_it_learns_and_writes_what_it_did(data: Any, tmp_path: Path, caplog: pyt
         assert [event.step for event in events.Tensors(name)] == list(range(15))
     measured = fitted.model.evaluate(data[1].once(100), verbose=0, return_dict=True)
     assert measured["loss"] == pytest.approx(min(record["val_loss"] for record in fitted.history), abs=1e-6)
+
+
+def test_a_gpus_share_is_what_nvidia_smi_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program of that name that writes as it does, once a second and for each of two devices."""
+    program = tmp_path / "nvidia-smi"
+    program.write_text("#!/bin/sh\necho 80\necho 40\necho '[N/A]'\nexec sleep 60\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    with contextlib.closing(history.Meter(on_gpu=True)) as meter:
+        deadline = time.monotonic() + 20
+        while meter.shares().get("gpu") != 0.6 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert meter.shares()["gpu"] == 0.6
+        assert 0 <= meter.shares()["cpu"] <= 1
+        meter.start()
+        assert "gpu" not in meter.shares()
+
+
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+def test_mixed_precision_learns_and_goes_on_after_a_kill(data: Any, tmp_path: Path, policy: str) -> None:
+    """float16 with its loss scaling, whose state is in the checkpoint: an epoch, then two more as if never stopped."""
+    device = Device("cpu", "this machine", 1, policy)
+    whole = fitting.fit(build, *data, replace(_SETTINGS, epochs=3), tmp_path / "whole", device=device)
+    assert whole.model.layers[-1].compute_dtype == policy.removeprefix("mixed_")
+    assert whole.history[-1]["loss"] < whole.history[0]["loss"]
+    assert keras.mixed_precision.dtype_policy().name == "float32"
+
+    class Killed(Exception):
+        pass
+
+    def kill(self: checkpoints.Checkpoints, snapshot: checkpoints.Snapshot) -> None:
+        save(self, snapshot)
+        if snapshot.progress.epoch == 1:
+            raise Killed
+
+    save = checkpoints.Checkpoints.save
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(checkpoints.Checkpoints, "save", kill)
+        with pytest.raises(Killed):
+            fitting.fit(build, *data, replace(_SETTINGS, epochs=3), tmp_path / "killed", device=device)
+    resumed = fitting.fit(build, *data, replace(_SETTINGS, epochs=3), tmp_path / "killed", device=device)
+    assert weights(resumed) == weights(whole)
+    assert json.loads((tmp_path / "killed" / "history.json").read_text())["precision"] == policy
 
 
 def test_the_loss_is_what_keras_own_fit_gets(data: Any, tmp_path: Path) -> None:

@@ -26,9 +26,11 @@ def rows(batches: tf.data.Dataset) -> list[list[int]]:
     return [np.ravel(inputs["row"]).tolist() for inputs, *_ in batches]
 
 
-@pytest.fixture(params=[KEPT, STREAMED], ids=["in memory", "streamed"])
-def data(penguins: Any, request: pytest.FixtureRequest) -> Data:
-    return read(penguins, request.param)
+@pytest.fixture(params=["in memory", "by batches", "streamed"])
+def data(penguins: Any, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Data:
+    if request.param == "by batches":  # as rows of more than 64 MiB are
+        monkeypatch.setattr(input_data, "_GATHERED_AT_ONCE", 0)
+    return read(penguins, STREAMED if request.param == "streamed" else KEPT)
 
 
 def test_memory_decides(penguins: Any, caplog: pytest.LogCaptureFixture) -> None:

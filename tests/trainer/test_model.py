@@ -1,5 +1,10 @@
 """The default model on real data: scikit-learn's breast cancers, digits and diabetics, and the Palmer penguins."""
 
+import importlib.util
+import os
+import pickle
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -110,7 +115,7 @@ def of_penguins(penguins: Table) -> keras.Model:
 
 def test_a_binary_problem_is_learnt(cancers: Table, of_cancers: keras.Model) -> None:
     features, labels = cancers.test
-    assert of_cancers(features).shape == (len(labels), 8, 1)
+    assert of_cancers(features).shape == (len(labels), 4, 1)
     probabilities = predicted(of_cancers, cancers, features)
     assert probabilities.shape == (len(labels), 1)
     assert roc_auc_score(labels, probabilities) > 0.98  # the best single column has 0.97
@@ -120,7 +125,7 @@ def test_a_multiclass_problem_is_learnt_with_missing_numbers_and_categories(
     penguins: Table, of_penguins: keras.Model
 ) -> None:
     features, labels = penguins.test
-    assert of_penguins(features).shape == (len(labels), 8, 3)
+    assert of_penguins(features).shape == (len(labels), 4, 3)
     probabilities = predicted(of_penguins, penguins, features)
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-5)
     assert np.mean(probabilities.argmax(axis=1) == labels[:, 0]) > 0.95  # the most frequent species: 0.44
@@ -177,6 +182,18 @@ def test_the_same_seed_gives_the_same_weights(cancers: Table) -> None:
     assert any(not np.array_equal(one, other) for one, other in zip(this_seed, other_seed, strict=True))
 
 
+def test_mixed_precision_learns_and_puts_out_float32(cancers: Table) -> None:
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        network = fitted(cancers, epochs=10)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    assert network.get_layer("common").compute_dtype == "bfloat16"
+    features, labels = cancers.test
+    assert keras.backend.standardize_dtype(network(features).dtype) == "float32"
+    assert roc_auc_score(labels, predicted(network, cancers, features)) > 0.97
+
+
 def test_predictions_start_from_the_frequencies(penguins: Table) -> None:
     network = model.build(penguins.inputs, penguins.head, Hyperparameters())
     outputs = network.get_layer("outputs")
@@ -220,17 +237,63 @@ def test_class_weights_leave_the_probabilities_those_of_the_data() -> None:
     features = {"x": np.zeros((2000, 2), "float32")}
     keras.utils.set_random_seed(1)
     network = model.build([model.Number("x")], head, Hyperparameters.for_rows(2000, class_weight=1.0, epochs=20))
-    network.get_layer("outputs").bias.assign(keras.ops.zeros((8, 1)))  # a half, to be unlearnt
+    network.get_layer("outputs").bias.assign(keras.ops.zeros((4, 1)))  # a half, to be unlearnt
     network.fit(features, labels, batch_size=32, epochs=20, verbose=0)
     probability = keras.ops.convert_to_numpy(model.predictions(network(features), head))[0, 0]
     assert probability == pytest.approx(0.05, abs=0.02)
 
 
+TRAIN_ELSEWHERE = """
+import pickle, sys
+import keras, numpy as np
+from penstock.trainer import model
+
+folder, backend = sys.argv[1:]
+assert keras.backend.backend() == backend
+assert backend == "tensorflow" or "tensorflow" not in sys.modules
+keras.utils.set_random_seed(1)
+network = model.build(*pickle.load(open(folder + "/build.pickle", "rb")))
+network.load_weights(folder + "/start.weights.h5")
+features = dict(np.load(folder + "/features.npz"))
+labels = features.pop("label")
+start = network.predict(features, verbose=0)
+network.fit(features, labels, batch_size=32, epochs=20, verbose=0)
+network.save(folder + "/trained.keras")
+np.savez(folder + "/raw.npz", start=start, trained=network.predict(features, verbose=0))
+"""
+
+
+@pytest.mark.parametrize("backend", ["tensorflow", "jax", "torch"])
+def test_every_backend_trains_it_and_what_it_saves_opens_here(penguins: Table, tmp_path: Path, backend: str) -> None:
+    if importlib.util.find_spec(backend) is None:
+        pytest.skip(f"{backend} is not installed: pip install 'penstock[{backend}]'")
+    features, labels = penguins.train
+    keras.utils.set_random_seed(1)
+    of_build = (penguins.inputs, penguins.head, Hyperparameters.for_rows(len(labels), epochs=20))
+    (tmp_path / "build.pickle").write_bytes(pickle.dumps(of_build))
+    start = model.build(*of_build)
+    start.save_weights(tmp_path / "start.weights.h5")
+    np.savez(tmp_path / "features.npz", label=labels, **features)
+    done = subprocess.run(
+        [sys.executable, "-c", TRAIN_ELSEWHERE, str(tmp_path), backend],
+        env={**os.environ, "KERAS_BACKEND": backend},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    raw = np.load(tmp_path / "raw.npz")
+    np.testing.assert_allclose(raw["start"], start.predict(features, verbose=0), atol=1e-4)
+    trained = keras.saving.load_model(tmp_path / "trained.keras")
+    np.testing.assert_allclose(raw["trained"], trained.predict(features, verbose=0), atol=1e-4)
+    test_features, test_labels = penguins.test
+    probabilities = predicted(trained, penguins, test_features)
+    assert np.mean(probabilities.argmax(axis=1) == test_labels[:, 0]) > 0.95
+
+
 @pytest.mark.parametrize("rows", [1, 30, 344, 10_000, 218_000, 10_000_000])
 def test_defaults_fit_the_number_of_rows(rows: int) -> None:
     defaults = Hyperparameters.for_rows(rows)
-    assert 32 <= defaults.batch_size <= 1024
-    assert defaults.patience <= defaults.epochs
+    assert 32 <= defaults.batch_size <= 512
     assert defaults.decay_steps == defaults.epochs * -(-rows // defaults.batch_size)
 
 

@@ -89,7 +89,8 @@ def test_fn_args_are_tfx(
     absent = dict.fromkeys({"transform_graph", "schema", "statistics"} - set(inputs))
     ours, theirs = vars(seen(**absent, **inputs, **parameters)), vars(tfx_fn_args(inputs, outputs, **parameters))
     assert ("num_examples" in ours) == optional
-    assert ours.pop("device").kind == "cpu"  # TFX says nothing of it
+    assert ours.pop("device").kind == "cpu"  # TFX says nothing of it, nor of where the statistics lie
+    assert ours.pop("statistics_path") == inputs.get("statistics")
     # The accessors are compared by what they read, below.
     assert {**ours, "data_accessor": None} == {**theirs, "data_accessor": None}
 
@@ -119,6 +120,37 @@ def test_an_explicit_precision_is_the_policy_of_the_users_layers(
         executor.run(**taxi.inputs(), **outputs, module_file=path, precision=precision)
     finally:
         keras.mixed_precision.set_global_policy("float32")
+
+
+@pytest.mark.parametrize("index", [0, 1])
+def test_of_several_workers_the_chief_alone_writes(
+    seen: Callable[..., Any], outputs: dict[str, str], monkeypatch: pytest.MonkeyPatch, index: int
+) -> None:
+    cluster = {"worker": ["127.0.0.1:2222", "127.0.0.1:2223"]}
+    monkeypatch.setenv("TF_CONFIG", json.dumps({"cluster": cluster, "task": {"type": "worker", "index": index}}))
+    fn_args = seen()
+    written = [fn_args.serving_model_dir.startswith(outputs["model"]), fn_args.model_run_dir == outputs["model_run"]]
+    assert written == [index == 0] * 2
+    assert os.path.exists(f"{outputs['model']}/Format-Serving/saved_model.pb") == (index == 0)
+    if index:
+        assert os.path.isdir(fn_args.model_run_dir)
+        for folder in (Path(fn_args.serving_model_dir).parent, Path(fn_args.model_run_dir)):
+            shutil.rmtree(folder)
+
+
+def test_a_worker_need_not_write_a_model(
+    taxi: Any, outputs: dict[str, str], module: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster = {"chief": ["127.0.0.1:2222"], "worker": ["127.0.0.1:2223"]}
+    path = module("def run_fn(fn_args):\n    pass\n")
+    monkeypatch.setenv("TF_CONFIG", json.dumps({"cluster": cluster, "task": {"type": "worker", "index": 0}}))
+    executor.run(**taxi.inputs(), **outputs, module_file=path)
+    monkeypatch.setenv("TF_CONFIG", json.dumps({"cluster": cluster, "task": {"type": "chief", "index": 0}}))
+    with pytest.raises(ModuleError, match="run_fn did not write a model"):
+        executor.run(**taxi.inputs(), **outputs, module_file=path)
+    monkeypatch.setenv("TF_CONFIG", "{")
+    with pytest.raises(ConfigError, match="TF_CONFIG: expected JSON such as"):
+        executor.run(**taxi.inputs(), **outputs, module_file=path)
 
 
 def test_the_data_accessor_reads_what_tfx_reads(seen: Callable[..., Any], taxi: Any, outputs: dict[str, str]) -> None:

@@ -73,6 +73,26 @@ def small(count: int, mode: str = "", module_file: str = "") -> None:
         announced.set_caching_options(False)
 
 
+@component
+def steps(model_run: Output[Artifact], enough: int) -> None:
+    """Does one step of `enough` and, as long as more are to be done, is killed."""
+    import os
+    import pathlib
+    import signal
+
+    done = pathlib.Path(model_run.path) / "checkpoint" / "steps.txt"
+    count = int(done.read_text()) + 1 if done.exists() else 1
+    done.parent.mkdir(parents=True, exist_ok=True)
+    done.write_text(str(count))
+    if count < enough:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+@dsl.pipeline(name="training")
+def training(enough: int) -> None:
+    steps(enough=enough)
+
+
 @pytest.fixture(scope="session")
 def spec_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The small pipeline, compiled."""
@@ -91,3 +111,16 @@ def run(spec_path: Path, tmp_path: Path) -> Callable[..., local.RunSummary]:
         return local.run(spec_path, name="small", pipeline_root=tmp_path / "runs", arguments=arguments, **options)
 
     return run_small
+
+
+@pytest.fixture
+def train(tmp_path: Path) -> Callable[..., local.RunSummary]:
+    """Runs a pipeline whose only task is a training that is killed, in a root of this test's own."""
+    path = tmp_path / "training.yaml"
+    compiler.Compiler().compile(training, str(path))
+
+    def run_training(**arguments: Any) -> local.RunSummary:
+        options = {"no_cache": arguments.pop("no_cache", False), "sources": {}}
+        return local.run(path, name="training", pipeline_root=tmp_path / "runs", arguments=arguments, **options)
+
+    return run_training

@@ -63,3 +63,24 @@ def test_what_the_data_says_is_text(tmp_path: Path) -> None:
     text = _report(tmp_path, {}) + _report(tmp_path, {"examples": tmp_path / hostile}, {hostile: hostile})
     assert not re.search("<script", text)
     assert hostile in unescape(text)
+
+
+def test_the_epochs_of_a_training_are_a_table(tmp_path: Path, penguins_csv: Path) -> None:
+    """The loop's own history.json, and a user's file of that name."""
+    from penstock.trainer import fitting
+    from penstock.trainer.devices import Device
+    from tests.trainer import penguin_training
+
+    trained, other = tmp_path / "trained", tmp_path / "other"
+    settings = fitting.Settings(batch_size=32, epochs=2)
+    device = Device("cpu", "the <processor>", 1, "float32")
+    data = penguin_training.data(penguins_csv)
+    fitted = fitting.fit(penguin_training.build, *data, settings, trained, device=device)
+    text = _report(tmp_path, {"model_run": trained})
+    assert "<p>the &lt;processor&gt;, float32, tensorflow; best epoch 2</p>" in text
+    assert "<summary>2 epochs</summary>" in text
+    assert f"{fitted.history[0]['examples_per_second']:,}</td>" in text
+    assert f'<td class="number good">{fitted.history[1]["val_loss"]:.4f}</td>' in text
+    other.mkdir()
+    (other / "history.json").write_text('{"epochs": [1, 2]}')
+    assert "<h2>Training</h2>" not in _report(tmp_path, {"model_run": other})

@@ -202,6 +202,18 @@ def test_a_stopped_run_ends_its_tasks_and_is_taken_up_again(
     assert statuses(again) == {"source": "cached", "total": "done", "announce": "done"}
 
 
+def test_a_killed_training_is_given_its_checkpoints(train: Run) -> None:
+    killed = [train(enough=3), train(enough=3)]
+    assert [statuses(run) for run in killed] == [{"steps": "failed"}] * 2
+    done = train(enough=3)
+    assert statuses(done) == {"steps": "done"}
+    assert (done.run_folder / "steps" / "model_run" / "checkpoint" / "steps.txt").read_text() == "3"
+    assert reason(done, "steps").endswith(f"; goes on from {killed[1].run_folder.name}")
+    assert statuses(train(enough=3)) == {"steps": "cached"}
+    for other in (train(enough=4), train(enough=3, no_cache=True)):  # another training, and one that starts anew
+        assert (other.run_folder / "steps" / "model_run" / "checkpoint" / "steps.txt").read_text() == "1"
+
+
 def test_what_a_killed_run_left_half_written_is_removed_after_a_day(run: Run, spec_path: Path, tmp_path: Path) -> None:
     mark = tmp_path / "sleeping"
     process = start(spec_path, tmp_path / "runs", count=6, mode=f"sleep:{mark}")

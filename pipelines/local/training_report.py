@@ -1,0 +1,45 @@
+"""The part of a run's report that tells how the model was trained, of the history.json in a task's model_run."""
+
+import html
+import json
+from pathlib import Path
+from typing import Any
+
+FILE = "history.json"  # penstock.trainer.history writes it; importing that here would import TensorFlow
+_OF_THE_MACHINE = ("batch_size", "examples_per_second", "seconds")
+
+
+def section(folder: Path) -> str:
+    """Returns a table of the epochs, the best one marked; nothing if the folder holds no history of the loop's."""
+    history = _read(folder / FILE)
+    if history is None:
+        return ""
+    epochs = history["epochs"]
+    names = [name for name in epochs[0] if name not in ("epoch", "utilisation", *_OF_THE_MACHINE)]
+    shares = list(dict.fromkeys(name for epoch in epochs for name in epoch["utilisation"]))
+    header = "".join(
+        f"<th class=number>{html.escape(name)}</th>" for name in ["epoch", *names, *_OF_THE_MACHINE, *shares]
+    )
+    rows = ""
+    for epoch in epochs:
+        cells = [str(epoch["epoch"]), *(f"{epoch[name]:.4f}" for name in names)]
+        cells += [f"{epoch['batch_size']:,}", f"{epoch['examples_per_second']:,}", f"{epoch['seconds']:.1f}"]
+        cells += [f"{epoch['utilisation'][name]:.0%}" if name in epoch["utilisation"] else "" for name in shares]
+        kind = "number good" if epoch["epoch"] == history["best_epoch"] else "number"
+        rows += "<tr>" + "".join(f'<td class="{kind}">{html.escape(cell)}</td>' for cell in cells) + "</tr>"
+    how = ", ".join(str(history[name]) for name in ("device", "precision", "backend") if history.get(name))
+    return (
+        f"<h2>Training</h2><p>{html.escape(how)}; best epoch {history['best_epoch']}</p>"
+        f"<details><summary>{len(epochs)} epochs</summary>"
+        f'<div class="table"><table><tr>{header}</tr>{rows}</table></div></details>'
+    )
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    """Returns a history as the loop writes it; None for no file, or a user's of the same name."""
+    try:
+        history = json.loads(path.read_text())
+        complete = all({"epoch", "utilisation", *_OF_THE_MACHINE} <= epoch.keys() for epoch in history["epochs"])
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return None
+    return history if complete and history["epochs"] and "best_epoch" in history else None
