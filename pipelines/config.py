@@ -46,6 +46,9 @@ _Name = Annotated[
 _ModulePath = Annotated[
     str, matching(r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$", "a dotted path, such as package.module; a file is a module_file")
 ]
+_Allowed = Annotated[
+    str, matching(r"^[a-z0-9-]+(:.+)?$", "a rule's id, such as plain-secret, or plain-secret:NAME for one finding")
+]
 _Engine = Annotated[str, matching(r"^local(:[1-9][0-9]*)?$", "local or, with N workers, local:N, such as local:4")]
 
 
@@ -297,6 +300,14 @@ class Push(Section):
     directory: AnyPath = Field(description="The folder that gets a version, <unix seconds>/, for each pushed model.")
 
 
+class Lint(Section):
+    """What the checks of the compiled pipeline let pass."""
+
+    allow: list[_Allowed] = Field(
+        default=[], description="Findings to let pass: RULE or RULE:NAME, as they stand in [] at a finding's end."
+    )
+
+
 class Config(Section):
     """A training pipeline."""
 
@@ -357,6 +368,7 @@ class Config(Section):
     )
     kubeflow: Kubeflow = Field(default=Kubeflow(), description="The Kubeflow Pipelines server that runs are sent to.")
     vertex: Vertex = Field(default=Vertex(), description="The project on Vertex AI that runs are sent to.")
+    lint: Lint = Field(default=Lint(), description="What the checks of the compiled pipeline let pass.")
     pipeline_root: AnyPath = Field(description="The folder of all runs. By default runs/<name> beside this file.")
 
     @model_validator(mode="before")

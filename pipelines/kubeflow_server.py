@@ -95,10 +95,11 @@ class Server:
         if status == 409:
             return AlreadyExists(f"{self.host} has that already (409{told}): choose another name")
         if status == 429:
-            return Unanswered(f"{self.host} has too many requests (429{told}): try again later", retry_after=wait)
+            return Unanswered(f"{self.host} has too many requests (429{told})", "try again later", retry_after=wait)
         if status >= 500 and not _INVALID.search(error.body or ""):
             return Unanswered(
-                f"{self.host} failed ({status}{told}): try again, and look into the server's log if it stays so",
+                f"{self.host} failed ({status}{told})",
+                "try again, and look into the server's log if it stays so",
                 retry_after=wait,
                 under_way=status == 504,
             )
@@ -112,11 +113,11 @@ class Server:
         if isinstance(error, exceptions.ConnectTimeoutError):
             return NoServer(f"{self.host} did not answer in {self.timeout} s: check kubeflow.host and the network")
         if isinstance(error, exceptions.TimeoutError):
-            text = f"{self.host} did not answer in {self.timeout} s: try again, or raise kubeflow.timeout"
-            return Unanswered(text, under_way=True)
+            text = f"{self.host} did not answer in {self.timeout} s"
+            return Unanswered(text, "try again, or raise kubeflow.timeout", under_way=True)
         if isinstance(error, exceptions.LocationValueError):
             return ServerError(f"{self.host} is no address: check kubeflow.host, such as https://kubeflow.example.com")
-        return Unanswered(f"the connection to {self.host} was cut: try again")
+        return Unanswered(f"the connection to {self.host} was cut", "try again")
 
     def _untrusted(self, reason: str) -> ServerError:
         if "WRONG_VERSION_NUMBER" in reason or "record layer failure" in reason:

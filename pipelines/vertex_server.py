@@ -91,11 +91,11 @@ class Server:
         if status == 409:
             return AlreadyExists(f"{self.host} has that already (409{told}): choose another name")
         if status == 429:
-            text = f"{self.host} has too many requests or no quota left (429{told}): try again later"
-            return Unanswered(text, retry_after=wait)
+            text = f"{self.host} has too many requests or no quota left (429{told})"
+            return Unanswered(text, "try again later", retry_after=wait)
         if status >= 500:
-            text = f"{self.host} failed ({status}{told}): try again later"
-            return Unanswered(text, retry_after=wait, under_way=status == 504)
+            text = f"{self.host} failed ({status}{told})"
+            return Unanswered(text, "try again later", retry_after=wait, under_way=status == 504)
         return ServerError(f"{self.host} refuses the request ({status}{told})")
 
     def _unsigned(self, told: str) -> ServerError:
@@ -114,10 +114,10 @@ class Server:
         ):
             return NoServer(f"no server answers at {self.host}: check vertex.location, api_endpoint and the network")
         if isinstance(error, requests.exceptions.Timeout):
-            text = f"{self.host} did not answer in {self.timeout} s: try again, or raise vertex.timeout"
-            return Unanswered(text, under_way=True)
+            text = f"{self.host} did not answer in {self.timeout} s"
+            return Unanswered(text, "try again, or raise vertex.timeout", under_way=True)
         if isinstance(error, requests.exceptions.ConnectionError | requests.exceptions.ChunkedEncodingError):
-            return Unanswered(f"the connection to {self.host} was cut: try again")
+            return Unanswered(f"the connection to {self.host} was cut", "try again")
         return ServerError(f"{self.host} is no address of Vertex AI: check vertex.api_endpoint")
 
 

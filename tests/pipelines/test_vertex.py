@@ -1,5 +1,6 @@
 """Vertex AI through Google's own client, against a server on loopback that parses what it is sent."""
 
+import shlex
 import subprocess
 import sys
 import time
@@ -11,7 +12,7 @@ from google.cloud import aiplatform_v1
 from kfp import compiler, dsl
 
 from penstock.pipelines import answers, cli, vertex_server
-from tests.servers.loopback import Cut, Hang, Status
+from tests.servers.loopback import CtrlC, Cut, Hang, Status
 from tests.servers.vertex import VertexAI
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*:UserWarning:google")
@@ -126,6 +127,15 @@ def test_a_lost_answer_starts_no_second_run(
     assert len(server.sent("POST", JOBS)) == 1
     (name,) = server.stored["pipelineJobs"]
     assert f"run   {name.rpartition('/')[2]}\n" in out
+
+
+def test_ctrl_c_does_not_hide_a_run_that_starts(server: VertexAI, penstock: Run, compiled: Path) -> None:
+    server.fail("POST", JOBS, CtrlC())
+    code, out, err = penstock("submit", compiled, *ROOT, "--name", "mine")
+    assert (code, out) == (130, "")
+    assert "penstock: interrupted: Vertex AI (p, us-central1): it is not known whether the run mine was started" in err
+    assert penstock("submit", compiled, *ROOT, "--name", "mine")[0] == 2
+    assert len(server.stored["pipelineJobs"]) == 1
 
 
 def test_a_request_that_overtakes_its_own_repetition_is_one_run(
@@ -279,6 +289,30 @@ def test_cancel(server: VertexAI, penstock: Run, compiled: Path) -> None:
     assert "does not know that (404" in err
 
 
+def test_watching_a_run_that_is_there(server: VertexAI, penstock: Run, compiled: Path) -> None:
+    penstock("submit", compiled, *ROOT, "--name", "One Run")
+    server.states = [{"state": "PIPELINE_STATE_RUNNING"}, {"state": "PIPELINE_STATE_SUCCEEDED"}]
+    code, out, err = penstock("watch", "One Run", "--interval", "0.01")
+    assert (code, err) == (0, "")
+    assert [line.split()[0] for line in out.splitlines()] == ["run", "link", "succeeded"]
+    assert penstock("watch", "two")[0] == 2
+
+
+def test_what_is_told_where_watching_fails_works_as_it_stands(
+    server: VertexAI, penstock: Run, compiled: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv(vertex_server.ENDPOINT_VARIABLE)
+    settings = ["--location", "europe-west4", "--set", f"vertex.api_endpoint={server.url}"]
+    server.fail("GET", f"{JOBS}/{{id}}", Status(403, "gone"))
+    code, _, err = penstock("submit", compiled, *ROOT, *settings, "--wait", "--name", "mine")
+    assert code == 3
+    told = shlex.split(err.partition("to cancel it: ")[2])
+    assert told[:3] == ["penstock", "cancel", "mine"]
+    assert cli.main(told[1:]) == 0
+    (job,) = server.stored["pipelineJobs"].values()
+    assert job.state == aiplatform_v1.PipelineState.PIPELINE_STATE_CANCELLED
+
+
 def test_a_schedule_from_its_making_to_its_end(server: VertexAI, penstock: Run, compiled: Path) -> None:
     assert "no schedule on Vertex AI (p, us-central1) yet" in penstock("schedule", "list")[1]
     cron = ("--cron", "TZ=Europe/Berlin 0 6 * * *")
@@ -306,11 +340,26 @@ def test_a_schedule_from_its_making_to_its_end(server: VertexAI, penstock: Run, 
     assert len(server.stored["schedules"]) == 3
 
 
+def test_a_schedule_that_could_not_be_replaced_is_told(server: VertexAI, penstock: Run, compiled: Path) -> None:
+    create = ("schedule", "create", compiled, *ROOT, "--cron")
+    assert penstock(*create, "0 6 * * *")[0] == 0
+    server.fail("DELETE", f"{SCHEDULES}/{{id}}", Status(403, "not yours"))
+    code, _, err = penstock(*create, "0 7 * * *", "--replace")
+    assert code == 1
+    assert "the old one may not be deleted, and then both start runs: repeat this command" in err
+    assert "(403: not yours)" in err
+    assert penstock("schedule", "pause", "greeting")[1] == "greeting: paused, all 2 schedules of this name\n"
+    assert penstock(*create, "0 8 * * *", "--replace")[0] == 0
+    assert [one.cron for one in server.stored["schedules"].values()] == ["0 8 * * *"]
+
+
 @pytest.mark.parametrize(
     ("options", "told"),
     [
         (["--cron", "0 0 6 * * *"], "five fields, without seconds: write '0 6 * * *'"),
         (["--cron", "6 * *"], "expected five fields"),
+        (["--cron", "0 24 * * *"], "hour: expected 0 to 23, *, a range"),
+        (["--cron", "TZ=Europe/Berlin @daily"], "(minute hour day month weekday): write 'TZ=Europe/Berlin 0 0 * * *'"),
         (["--cron", "TZ=Mars/Base 0 6 * * *"], "unknown time zone"),
         (["--every", "60"], "Vertex AI's schedules have no --every"),
         ([], "expected --cron"),
