@@ -187,7 +187,9 @@ class _Graph:
             statistics=self.statistics,
             **self._trained_on(),
             **({"raw_examples": self.examples} if settings.divides else {}),
-            **settings.function(module_file, self._custom_config(training)),
+            **settings.function(
+                module_file, self._custom_config(training), training.model_dump(include={"accelerator", "precision"})
+            ),
             train_args=_step_args(training.train_splits, train_steps),
             eval_args=_step_args(training.eval_splits, eval_steps),
             tune_args=json_text({"num_parallel_trials": settings.parallel_trials}),

@@ -138,12 +138,17 @@ class Tuning(Section):
                 "tuning.parameters: expected some, such as learning_rate: {min: 1e-4, max: 1e-2, scale: log}"
             )
 
-    def function(self, module_file: Any, custom_config: dict[str, Any] | None) -> dict[str, Any]:
-        """Returns the Tuner's arguments that name the function and its custom_config; `custom_config` is training's."""
+    def function(
+        self, module_file: Any, custom_config: dict[str, Any] | None, device: dict[str, str]
+    ) -> dict[str, Any]:
+        """Returns the Tuner's arguments that name the function and its custom_config.
+
+        `custom_config` and `device`, the accelerator and the precision, are the training's.
+        """
         own = self.custom_config if self.custom_config is not None else custom_config
         if not self.parameters:
             return {"module_file": module_file, "tuner_fn": self.tuner_fn, "custom_config": json_text(own)}
-        config = {**(own or {}), "tuning": self.search()}
+        config = {**(own or {}), "tuning": self.search() | device}
         return {"tuner_fn": TUNER_FN, "custom_config": json_text(config)}
 
     def search(self) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from penstock.components.tuner import report as page
 from penstock.trainer.fn_args import FnArgs
 from penstock.trainer.tuning import results, search
 from penstock.trainer.tuning.settings import CUSTOM_CONFIG
+from penstock.trainer.tuning.user_code import UserCode
 
 _WHOLE_BYTES = 8 << 20  # of an input's file; beyond, its size and its end stand for it
 logger = logging.getLogger(__name__)
@@ -83,7 +84,7 @@ def run(
         parameters = [module_file, tuner_fn, train_args, eval_args, tune_args, custom_config]
         with _folder(working_dir, lambda: _search_is(parameters, given)) as folder:
             fn_args.working_dir = str(folder)
-            tuner = search.run(search.UserCode(module_file, tuner_fn, fn_args), parallel_trials)
+            tuner = search.run(UserCode(module_file, tuner_fn, fn_args), parallel_trials)
             found = results.of(tuner.oracle)
             HyperParameters(Path(best_hyperparameters)).write(tuner.get_best_hyperparameters()[0].get_config())
             TunerResults(Path(tuner_results)).write(found.rows())

@@ -67,6 +67,8 @@ def test_a_search_without_code(tasks: Callable[..., Tasks]) -> None:
         "minutes": 0.5,
         "early_stopping": True,
         "seed": 1,
+        "accelerator": "preferred",
+        "precision": "auto",
     }
 
 

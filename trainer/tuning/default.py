@@ -12,10 +12,11 @@ from typing import Any
 
 import keras_tuner
 import tensorflow_transform as tft
+from keras_tuner.src.distribute.utils import is_chief_oracle
 
 from penstock.components import artifacts
 from penstock.components.errors import ConfigError, DataError
-from penstock.trainer import default, features, fitting, input_data, model
+from penstock.trainer import default, devices, features, fitting, input_data, model
 from penstock.trainer.fn_args import FnArgs, TunerFnResult
 from penstock.trainer.hyperparameters import Hyperparameters
 from penstock.trainer.losses import metrics
@@ -32,7 +33,9 @@ def tuner_fn(fn_args: FnArgs) -> TunerFnResult:
     """
     config = fn_args.custom_config or {}
     search = Search.from_json(config[CUSTOM_CONFIG])
-    trainee = _trainee(config, search, fn_args)
+    # Before TensorFlow uses a device, and only where trials run: a chief has none.
+    device = None if is_chief_oracle() else devices.prepare(search.accelerator, search.precision)
+    trainee = _trainee(config, search, fn_args, device)
     kinds = {name: type(value) for name, value in vars(Hyperparameters()).items()}
     objective = keras_tuner.Objective(trainee.monitor, trainee.direction)
     epochs = Hyperparameters.from_mapping(trainee.given, trainee.divisions[0][0].rows).epochs
@@ -51,6 +54,7 @@ class _Trainee:
     monitor: str
     direction: str
     seed: int
+    device: devices.Device | None
 
     def __call__(self, values: Mapping[str, Any], fold: int, epochs: int | None, folder: Path, tell: Tell) -> float:
         train, evaluate = self.divisions[fold]
@@ -63,6 +67,7 @@ class _Trainee:
             monitor=self.monitor,
             direction=self.direction,
             seed=self.seed,
+            jit_compile=self.device is not None and self.device.jit_compile,
         )
         fitted = fitting.fit(
             lambda: model.build(self.inputs, self.head, hyperparameters),
@@ -70,12 +75,13 @@ class _Trainee:
             evaluate,
             settings,
             folder,
+            device=self.device,
             stop=lambda record: tell(record["epoch"], record[self.monitor]),
         )
         return float(fitted.history[fitted.best_epoch - 1][self.monitor])
 
 
-def _trainee(config: Mapping[str, Any], search: Search, fn_args: FnArgs) -> _Trainee:
+def _trainee(config: Mapping[str, Any], search: Search, fn_args: FnArgs, device: devices.Device | None) -> _Trainee:
     if fn_args.statistics_path is None or fn_args.schema_path is None or fn_args.transform_graph_path is None:
         raise ConfigError("the default tuner needs the statistics, the schema and the transform_graph of its examples")
     schema = artifacts.read_schema(Path(fn_args.schema_path))
@@ -97,7 +103,7 @@ def _trainee(config: Mapping[str, Any], search: Search, fn_args: FnArgs) -> _Tra
     given = {name: value for name, value in options.items() if name != "seed" and value is not None}
     monitor, direction = (search.objective, search.direction) if search.objective else (head.monitor, "min")
     _require_measured(monitor, head)
-    return _Trainee(inputs, head, divisions, given, monitor, direction, search.seed)
+    return _Trainee(inputs, head, divisions, given, monitor, direction, search.seed, device)
 
 
 def _divisions(

@@ -40,6 +40,7 @@ class Search:
     objective: a metric as `fit` names it, such as val_auc; "" for the one that the default model is trained for.
     direction: "min" or "max".
     trials, minutes: the search ends with whichever comes first; minutes None for no limit.
+    accelerator, precision: as the Trainer has them (penstock.trainer.devices).
     early_stopping: whether trials are ended that do worse than the median of the others at the same epoch.
     """
 
@@ -52,6 +53,8 @@ class Search:
     early_stopping: bool = True
     seed: int = 1
     cross_validation: CrossValidation | None = None
+    accelerator: str = "preferred"
+    precision: str = "auto"
 
     @classmethod
     def from_json(cls, given: Mapping[str, Any]) -> "Search":
