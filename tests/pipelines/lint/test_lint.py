@@ -81,7 +81,9 @@ def test_what_is_compiled_is_checked(load: Callable[..., Config], tmp_path: Path
 
 
 def test_penstock_runs_what_kfp_would_change(load: Callable[..., Config], tmp_path: Path) -> None:
-    path = compile_config(load(["training.custom_config={interpreter: python3}"]), targets.LOCAL, tmp_path / "ir.yaml").path
+    path = compile_config(
+        load(["training.custom_config={interpreter: python3}"]), targets.LOCAL, tmp_path / "ir.yaml"
+    ).path
     documents = list(yaml.safe_load_all(path.read_text()))
     assert {finding.rule for finding in lint.findings(documents, targets.LOCAL)} == {"python3-in-value"}
 
