@@ -68,8 +68,8 @@ def kubernetes_settings(pipeline: Pipeline) -> Iterator[tuple[str, str]]:
     for platform in pipeline.platform.get("platforms", {}):
         yield (
             platform,
-            f"the second document has settings for {platform}, and Vertex AI takes one document: leave them out, or "
-            "compile for kubeflow",
+            f"the second document holds settings of {platform.capitalize()}, which belong to Kubeflow: leave them out, "
+            "or compile with --target vertex",
         )
 
 

@@ -45,6 +45,11 @@ def test_every_component_is_exported(exported: Path) -> None:
     assert names > {"csv_example_gen", "transform", "trainer", "evaluator", "pusher"}
 
 
+def test_nothing_is_found_in_them(exported: Path) -> None:
+    for path in exported.glob("exported/*/component.yaml"):
+        assert cli.main(["lint", str(path)]) == 0, path
+
+
 def test_a_folder_is_the_package_of_its_components() -> None:
     for folder in catalog.folders():
         package = importlib.import_module(f"penstock.components.{folder}")

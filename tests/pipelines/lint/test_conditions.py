@@ -70,6 +70,15 @@ def not_less() -> None:
         act()
 
 
+def otherwise(kind: str = "c") -> None:
+    with dsl.If(kind == "a"):
+        same(text="")
+    with dsl.Elif(kind == "b (b)"):
+        same(text="")
+    with dsl.Elif(kind == "c"), dsl.If(kind != "d && e"):
+        act()
+
+
 def int_and_text() -> None:
     with dsl.If(count().output == "2"):
         act()
@@ -94,7 +103,7 @@ def test_what_is_false_in_a_local_run_is_told(function: Callable[..., None], sen
     assert not acts(function, tmp_path)
 
 
-@pytest.mark.parametrize("function", [own_output, named_output_inside, float_and_fraction, ints])
+@pytest.mark.parametrize("function", [own_output, named_output_inside, float_and_fraction, ints, otherwise])
 def test_what_is_true_passes(function: Callable[..., None], tmp_path: Path) -> None:
     assert found(function) == []
     assert acts(function, tmp_path)

@@ -109,7 +109,7 @@ def test_settings_of_kubernetes_are_not_for_vertex() -> None:
 
     documents = [json_format.MessageToDict(one) for one in (pipeline.pipeline_spec, pipeline.platform_spec)]
     (told,) = lint.findings(documents, targets.VERTEX)
-    assert str(told).startswith("the second document has settings for kubernetes, and Vertex AI takes one document")
+    assert str(told).startswith("the second document holds settings of Kubernetes, which belong to Kubeflow")
     assert lint.findings(documents, targets.KUBEFLOW) == []
 
 
