@@ -1,8 +1,8 @@
 """The cache of finished tasks: `<pipeline root>/cache/<key>.json`, one entry each.
 
-A key is the digest of all that decides a task's outputs: the component's source, our own sources that it imports (for
-a task in a container, its image), the package's version, parameters, and inputs. User modules are parameters whose path
-holds their content's digest, so a changed module is a changed parameter.
+A key is the digest of all that decides a task's outputs: the component's source, our own sources that it or the user's
+module imports (for a task in a container, its image), the package's version, parameters, and inputs. User modules are
+parameters whose path holds their content's digest, so a changed module is a changed parameter.
 
 An input that a cacheable task made stands for itself by its *origin*: the run and task that really computed it, which
 a hit hands on. The maker's key would not do: training may end with another model when it is run again, and a cached
@@ -73,7 +73,7 @@ def key(task: Task, root: Path, origins: Mapping[Path, str], image: str = "") ->
         parts = [_identity(artifact["uri"], origins) for artifact in artifacts["artifacts"]]
         inputs[name] = ",".join(parts)
     source = _digest(task.source + json.dumps(task.environment, sort_keys=True))
-    code = "" if image else imports.digest(task.source)
+    code = "" if image else imports.digest(task.source, given.get("parameterValues", {}).values())
     return Key(task.function, source, metadata.version("penstock"), parameters, inputs, code, image)
 
 

@@ -6,6 +6,7 @@ It decides two things: whether a task must wait for TensorFlow, and which of our
 import ast
 import functools
 import hashlib
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,13 +42,26 @@ def needs_tensorflow(source: str) -> bool:
     return any(name.partition(".")[0] in _HEAVY for name in names)
 
 
-def digest(source: str) -> str:
-    """Returns the digest of our own sources that a component imports, directly or not; "" if it imports none."""
-    paths = sorted(_ours(source, ever=True))
+def digest(source: str, values: Iterable[object] = ()) -> str:
+    """Returns the digest of our own sources that a component imports, directly or not; "" if it imports none.
+
+    So do the functions of ours, and the user's module files, that the values of its parameters name.
+    """
+    named = [name for value in values if isinstance(value, str) for name in _named(value)]
+    paths = sorted(_ours("".join([source, *(f"\nimport {name}" for name in named)]), ever=True))
     total = hashlib.sha256()
     for path in paths:
         total.update(path.relative_to(_ROOT).as_posix().encode() + b"\0" + hashlib.sha256(_read(path).content).digest())
     return total.hexdigest() if paths else ""
+
+
+def _named(value: str) -> Iterator[str]:
+    """Yields the modules of ours that a dotted path leads to, or a module file and those beside it import."""
+    if re.fullmatch(rf"{_PACKAGE}(\.\w+)+", value):
+        yield value
+    elif value.endswith(".py") and Path(value).is_file():
+        for path in sorted(Path(value).parent.glob("*.py")):
+            yield from (name for name in direct(path.read_text(errors="replace")) if name.startswith(f"{_PACKAGE}."))
 
 
 @functools.cache

@@ -129,8 +129,18 @@ def test_a_component_depends_on_the_sources_it_imports_and_no_others() -> None:
     assert not imports.needs_tensorflow(pusher)
 
 
+def test_a_component_depends_on_our_sources_that_its_parameters_lead_to(tmp_path: Path) -> None:
+    component = "def f(run_fn):\n    pass\n"
+    module = tmp_path / "module.py"
+    module.write_text("from sibling import *\n")
+    assert imports.digest(component, [str(module), 3, "penstock", "some.package.run_fn"]) == ""
+    (tmp_path / "sibling.py").write_text("from penstock.trainer import model\n")
+    found = imports.digest(component, [str(module)])
+    assert len({"", found, imports.digest(component, ["penstock.trainer.default.run_fn"])}) == 3
+
+
 def test_an_edit_of_our_own_code_reruns_what_imports_it(run_gate: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     run_gate()
     digest = imports.digest
-    monkeypatch.setattr(imports, "digest", lambda source: "edited" if "def evaluate" in source else digest(source))
+    monkeypatch.setattr(imports, "digest", lambda source, _: "edited" if "def evaluate" in source else digest(source))
     assert statuses(run_gate()) == ["cached", "done"]
