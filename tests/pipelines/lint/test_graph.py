@@ -71,6 +71,13 @@ def condition_of_artifacts() -> None:
         act()
 
 
+def loop_of_artifacts() -> None:
+    made = make().outputs["made"]
+    with dsl.ParallelFor(["a", "b"]):
+        use(made=made)
+        act()
+
+
 def container() -> None:
     shell()
 
@@ -96,7 +103,14 @@ def test_what_ends_a_local_run_is_told(function: Callable[..., None], sentence: 
 
 @pytest.mark.parametrize(
     "function",
-    [own_list, named_list_inside, exit_handler_of_a_parameter, sub_pipeline_of_a_parameter, condition_of_artifacts],
+    [
+        own_list,
+        named_list_inside,
+        exit_handler_of_a_parameter,
+        sub_pipeline_of_a_parameter,
+        condition_of_artifacts,
+        loop_of_artifacts,
+    ],
 )
 def test_what_runs_passes(function: Callable[..., None], tmp_path: Path) -> None:
     assert found(function, LOCAL) == []
