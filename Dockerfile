@@ -1,9 +1,12 @@
-# The image of every task. `make image` builds it, holds its size against the budget below and writes its SBOM.
+# The image of every task. `make image` builds it, holds its size against the budget below and writes its SBOM;
+# `python3 image.py --target gpu` does so for the one with CUDA.
 #
-# Behind a proxy that inspects TLS, the host's certificates are given for single steps and never get into the image:
-# docker build --secret id=ca,src=/etc/ssl/certs/ca-certificates.crt …
+# Behind a proxy that inspects TLS, the host's certificates are given for single steps and never get into the image, and
+# so is the package index where it is not PyPI:
+# docker build --secret id=ca,src=/etc/ssl/certs/ca-certificates.crt --secret id=index,src=exports.sh …
 #
-# budget: 3100 MB
+# budget of runtime: 3100 MB
+# budget of gpu: 7600 MB
 
 # Debian 13: its Python 3.13 and glibc 2.41 are what the runtime's wheels need.
 FROM debian:trixie-slim AS base
@@ -15,39 +18,49 @@ RUN apt-get update \
 FROM base AS tools
 RUN apt-get update \
  && apt-get install --yes --no-install-recommends g++ python3-dev python3-pip python3-venv
-RUN --mount=type=secret,id=ca,target=/run/ca.crt \
-    if [ -s /run/ca.crt ]; then export PIP_CERT=/run/ca.crt; fi; \
-    python3 -m pip install --quiet --break-system-packages --no-cache-dir --root-user-action=ignore uv
+# Runs a command with the certificates and the package index that the build is given.
+RUN printf '%s\n' '#!/bin/sh' \
+      'if [ -s /run/ca.crt ]; then export PIP_CERT=/run/ca.crt SSL_CERT_FILE=/run/ca.crt; fi' \
+      'if [ -s /run/index.sh ]; then . /run/index.sh; fi' \
+      'exec "$@"' > /usr/local/bin/online \
+ && chmod +x /usr/local/bin/online
+RUN --mount=type=secret,id=ca,target=/run/ca.crt --mount=type=secret,id=index,target=/run/index.sh \
+    online python3 -m pip install --quiet --break-system-packages --no-cache-dir --root-user-action=ignore uv
 ENV UV_COMPILE_BYTECODE=1 UV_LINK_MODE=copy UV_NO_CACHE=1
 
 FROM tools AS dependencies
 COPY requirements.runtime.lock /build/
-RUN --mount=type=secret,id=ca,target=/run/ca.crt \
-    if [ -s /run/ca.crt ]; then export SSL_CERT_FILE=/run/ca.crt; fi; \
+RUN --mount=type=secret,id=ca,target=/run/ca.crt --mount=type=secret,id=index,target=/run/index.sh \
     python3 -m venv --without-pip /opt/penstock \
- && uv pip install --quiet --python /opt/penstock/bin/python --require-hashes \
+ && online uv pip install --quiet --python /opt/penstock/bin/python --require-hashes \
       --requirement /build/requirements.runtime.lock \
  && cd /opt/penstock/lib/python3.13/site-packages \
  && rm -rf tensorflow/include pyarrow/include pyarrow/tests pandas/tests
+
+# CUDA's libraries from NVIDIA's wheels, apart from what `dependencies` holds already. TensorFlow finds them beside it.
+FROM dependencies AS cuda
+COPY requirements.gpu.lock /build/
+RUN --mount=type=secret,id=ca,target=/run/ca.crt --mount=type=secret,id=index,target=/run/index.sh \
+    online uv pip install --quiet --python /opt/penstock/bin/python --require-hashes \
+      --requirement /build/requirements.gpu.lock \
+ && mkdir /opt/cuda && mv /opt/penstock/lib/python3.13/site-packages/nvidia* /opt/cuda/
 
 FROM tools AS penstock
 COPY pyproject.toml README.md /build/
 COPY components /build/components
 COPY pipelines /build/pipelines
 COPY trainer /build/trainer
-RUN --mount=type=secret,id=ca,target=/run/ca.crt \
-    if [ -s /run/ca.crt ]; then export SSL_CERT_FILE=/run/ca.crt; fi; \
-    uv pip install --quiet --system --no-deps --target /opt/penstock-package /build \
+RUN --mount=type=secret,id=ca,target=/run/ca.crt --mount=type=secret,id=index,target=/run/index.sh \
+    online uv pip install --quiet --system --no-deps --target /opt/penstock-package /build \
  && rm -rf /opt/penstock-package/bin
 
-# Kubeflow Pipelines starts pods with runAsNonRoot, which takes no user's name. Nothing is written but to /tmp.
-FROM base AS runtime
+# What both images begin with, so that their large layers are the same. Kubeflow Pipelines starts pods with
+# runAsNonRoot, which takes no user's name. Nothing is written but to /tmp.
+FROM base AS shared
 LABEL org.opencontainers.image.title="Penstock" \
       org.opencontainers.image.description="The tasks of Penstock's pipelines" \
       org.opencontainers.image.licenses="Apache-2.0"
 COPY --from=dependencies /opt/penstock /opt/penstock
-# A new version is a small layer upon the same large one.
-COPY --from=penstock /opt/penstock-package /opt/penstock-package
 ENV PATH=/opt/penstock/bin:/usr/local/bin:/usr/bin:/bin \
     PYTHONPATH=/opt/penstock-package \
     PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 PYTHONHASHSEED=0 \
@@ -56,13 +69,33 @@ USER 65532:65532
 WORKDIR /tmp
 HEALTHCHECK --interval=5m --timeout=30s CMD ["python3", "-c", "import penstock.components"]
 
-# The software bill of materials of what is in `runtime`, by docker build --target sbom --output DIR.
+FROM shared AS gpu
+COPY --from=cuda /opt/cuda /opt/penstock/lib/python3.13/site-packages
+# NVIDIA's container runtime gives the driver's libraries to an image that asks for them so.
+ENV NVIDIA_VISIBLE_DEVICES=all NVIDIA_DRIVER_CAPABILITIES=compute,utility
+COPY --from=penstock /opt/penstock-package /opt/penstock-package
+ARG VERSION
+LABEL org.opencontainers.image.version=$VERSION
+
+# A new version is a small layer upon the same large one.
+FROM shared AS runtime
+COPY --from=penstock /opt/penstock-package /opt/penstock-package
+ARG VERSION
+LABEL org.opencontainers.image.version=$VERSION
+
+# The software bills of materials of both images, by docker build --target sbom-runtime (or sbom-gpu) --output DIR.
 FROM tools AS inspection
-RUN --mount=type=secret,id=ca,target=/run/ca.crt \
-    if [ -s /run/ca.crt ]; then export PIP_CERT=/run/ca.crt; fi; \
-    python3 -m pip install --quiet --break-system-packages --no-cache-dir --root-user-action=ignore cyclonedx-bom
-COPY --from=dependencies /opt/penstock /opt/penstock
-RUN cyclonedx-py environment /opt/penstock/bin/python --output-reproducible --output-file /python.cdx.json
-FROM scratch AS sbom
-COPY --from=inspection /python.cdx.json /
+RUN --mount=type=secret,id=ca,target=/run/ca.crt --mount=type=secret,id=index,target=/run/index.sh \
+    online python3 -m pip install --quiet --break-system-packages --no-cache-dir --root-user-action=ignore cyclonedx-bom
+FROM inspection AS inspection-runtime
+RUN --mount=type=bind,from=runtime,source=/opt/penstock,target=/opt/penstock \
+    cyclonedx-py environment /opt/penstock/bin/python --output-reproducible --output-file /python.cdx.json
+FROM inspection AS inspection-gpu
+RUN --mount=type=bind,from=gpu,source=/opt/penstock,target=/opt/penstock \
+    cyclonedx-py environment /opt/penstock/bin/python --output-reproducible --output-file /python.cdx.json
+FROM scratch AS sbom-runtime
+COPY --from=inspection-runtime /python.cdx.json /
+COPY --from=base /var/lib/dpkg/status /debian-packages
+FROM scratch AS sbom-gpu
+COPY --from=inspection-gpu /python.cdx.json /
 COPY --from=base /var/lib/dpkg/status /debian-packages

@@ -1,6 +1,7 @@
 .DEFAULT_GOAL := help
 .PHONY: help environment demo test lint format bench bench-quality generate image lock
 LOCK := uv pip compile pyproject.toml --universal --python-version 3.12 --generate-hashes --no-emit-index-url --quiet
+IMAGE := --extra runtime --extra gcs --extra s3
 HOST_PYTHON := $(shell command -v python3 || echo uv run --no-project python)
 
 help:  ## show this list
@@ -36,6 +37,7 @@ generate: environment  ## write what is generated and committed: READMEs, JSON S
 image:  ## build the image of the tasks, hold its size against its budget, and write its SBOM beside it
 	@$(HOST_PYTHON) image.py
 
-lock: environment  ## resolve requirements.lock anew from pyproject.toml, and the image's part of it
+lock: environment  ## resolve requirements.lock anew from pyproject.toml, and the images' parts of it
 	@PATH="$$PATH:.toolchain/tools/bin" $(LOCK) --all-extras -o requirements.lock
-	@PATH="$$PATH:.toolchain/tools/bin" $(LOCK) --extra runtime -c requirements.lock -o requirements.runtime.lock
+	@PATH="$$PATH:.toolchain/tools/bin" $(LOCK) $(IMAGE) -c requirements.lock -o requirements.runtime.lock
+	@PATH="$$PATH:.toolchain/tools/bin" $(LOCK) $(IMAGE) --group gpu -c requirements.runtime.lock -o requirements.gpu.lock

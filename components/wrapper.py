@@ -13,7 +13,8 @@ from kfp import dsl
 
 # The target puts its own image in place of this one (pipelines/targets.py). The tag carries the package's version, so
 # that no cache serves the result of older code.
-IMAGE = f"penstock-python:{metadata.version('penstock')}"
+NAME = "penstock-python"
+IMAGE = f"{NAME}:{metadata.version('penstock')}"
 
 
 def component(function: Callable[..., Any]) -> Any:

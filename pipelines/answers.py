@@ -1,5 +1,6 @@
 """What a server answered, or did not, and how something is made once although answers get lost."""
 
+import email.utils
 import time
 from collections.abc import Callable
 from typing import Any
@@ -35,6 +36,16 @@ class Unanswered(ServerUnavailable):
 def pause(number: int, error: Unanswered) -> None:
     """Waits after the try of that number, longer each time, and as long as the server asked for."""
     time.sleep(min(max(PAUSE * 2 ** (number - 1), error.retry_after), LONGEST_PAUSE))
+
+
+def seconds(retry_after: str) -> float:
+    """Reads a Retry-After header: seconds, or a date; 0 where it is neither."""
+    if retry_after.strip().isdecimal():
+        return float(retry_after)
+    try:
+        return max(0.0, email.utils.parsedate_to_datetime(retry_after).timestamp() - time.time())
+    except ValueError:
+        return 0.0
 
 
 def make_once(make: Callable[[], Any], find: Callable[[], Any], unknown: str) -> Any:

@@ -46,16 +46,34 @@ def cli(context: click.Context) -> None:
 @label_option
 @click.option("--no-cache", is_flag=True, help="Runs every task, also those that are in the cache.")
 @click.option("-v", "--verbose", is_flag=True, help="Shows kfp's own log as well.")
+@click.option(
+    "--runner",
+    type=click.Choice(["subprocess", "docker"]),
+    default="subprocess",
+    show_default=True,
+    help="What runs a task: a process of this environment, or a container of the image.",
+)
 def run(
-    config: Path, assignments: Sequence[str], data: str | None, label: str | None, no_cache: bool, verbose: bool
+    config: Path,
+    assignments: Sequence[str],
+    data: str | None,
+    label: str | None,
+    no_cache: bool,
+    verbose: bool,
+    runner: str,
 ) -> int:
     """Runs the pipeline on this machine."""
     loaded = load(config, assignments, data, label)
     from penstock.pipelines import compile, local, targets
 
-    local.require_runtime()
     root = Path(loaded.pipeline_root)
-    compiled = compile.compile_for_run(loaded, targets.LOCAL)
+    if runner == "docker":
+        target = targets.DOCKER
+        containers = local.containers_for(loaded, target.image(loaded))
+    else:
+        target, containers = targets.LOCAL, None
+        local.require_runtime()
+    compiled = compile.compile_for_run(loaded, target)
     try:
         summary = local.run(
             compiled.path,
@@ -65,6 +83,7 @@ def run(
             sources=compiled.sources,
             no_cache=no_cache,
             verbose=verbose,
+            containers=containers,
         )
     except KeyboardInterrupt:
         click.echo(err=True)  # ends the line of ^C

@@ -279,8 +279,9 @@ class Training(Section):
     learning_rate: PositiveNumber | None = Field(
         default=None, description="Without a module: the peak of the learning rate, by default 0.003."
     )
-    patience: PositiveWhole | None = Field(
-        default=None, description="Without a module: epochs without a better eval result, after which training stops."
+    patience: Whole | None = Field(
+        default=None,
+        description="Without a module: epochs without a better eval result, after which training stops; 0: never.",
     )
     class_weight: Annotated[float, Field(ge=0, le=1), NO_BOOL] | None = Field(
         default=None, description="Without a module: from 0, all rows weigh the same, by default, to 1, all classes do."
@@ -342,7 +343,8 @@ class Config(Section):
         description="What maps the heavy steps over their shards: local, a worker for each core, or local:N.",
     )
     image: str | None = Field(
-        default=None, description="The image of the tasks on Kubeflow and Vertex, with its registry and tag or digest."
+        default=None,
+        description="The image of the tasks on Kubeflow, on Vertex and in Docker, with its registry and tag or digest.",
     )
     resources: ByComponent[Resources] = Field(
         default=ByComponent[Resources](), description="What the components' containers may use, by component."

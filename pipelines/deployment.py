@@ -56,7 +56,7 @@ class Accelerator(Section):
 
 
 class Resources(Section):
-    """What a component's container may use. The local run takes what the machine has."""
+    """What a component's container may use. A run on this machine takes what it has; in Docker it asks for the GPUs."""
 
     cpu: PositiveNumber | None = Field(default=None, description="Processor cores.")
     memory: _Quantity | None = Field(default=None, description="Memory, such as 16G or 512Mi.")

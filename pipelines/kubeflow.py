@@ -6,6 +6,7 @@ own, and where the answer to a request is lost it is looked up by that name befo
 
 import contextlib
 import json
+import re
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from functools import partial
@@ -18,11 +19,16 @@ from kfp.pipeline_spec import pipeline_spec_pb2
 from penstock.components.errors import ConfigError, ServerError, UserError
 from penstock.pipelines.answers import AlreadyExists, NotFound, make_once
 from penstock.pipelines.kubeflow_server import Server
-from penstock.pipelines.submission import Submission
-from penstock.pipelines.watching import Snapshot, Task
+from penstock.pipelines.submission import Submission, pipeline_roots
+from penstock.pipelines.watching import ENDED, Snapshot, Task
 
 _EQUALS = 1  # V2beta1PredicateOperation, by its number as KFP's own client sends it
 _PAGE = 100
+# Where KFP's launcher can put outputs.
+_STORES = ("gs://", "s3://", "minio://")
+# Argo's nodes around the tasks: the graph, the pod within a task and each of its attempts, what a loop counts with, and
+# what starts an exit task.
+_INTERNAL = re.compile(r"^(root|executor(\(\d+\))?|iteration-(item|iterations)(\(.*\))?|.*\.onExit)$")
 
 
 def submit(server: Server, submission: Submission, *, name: str, experiment: str, namespace: str | None) -> str:
@@ -32,7 +38,7 @@ def submit(server: Server, submission: Submission, *, name: str, experiment: str
         display_name=name,
         experiment_id=experiment_id,
         pipeline_spec=_body(submission),
-        runtime_config=kfp_server_api.V2beta1RuntimeConfig(parameters=dict(submission.parameters)),
+        runtime_config=_runtime_config(submission),
     )
     run = make_once(
         lambda: server.request(server.runs.run_service_create_run, run=body),
@@ -56,14 +62,30 @@ def run_link(server: Server, run_id: str) -> str:
 
 
 def cancel(server: Server, run_id: str) -> None:
-    server.repeat(server.runs.run_service_terminate_run, run_id)
+    """Asks a run to end; a UserError if it has ended otherwise."""
+    try:
+        server.repeat(server.runs.run_service_terminate_run, run_id)
+    except NotFound:
+        raise
+    except ServerError:
+        # The server refuses (400) to end what it is ending: after an answer that was lost, or somebody else's request.
+        state = snapshot(server, run_id).state
+        if state in ENDED - {"CANCELED"}:
+            raise UserError(f"{server.host}: the run {run_id} has ended already: {state.lower()}") from None
+        if state not in ("CANCELING", "CANCELED"):
+            raise
 
 
 def snapshot(server: Server, run_id: str) -> Snapshot:
     """Returns how a run stands."""
     run = server.request(server.runs.run_service_get_run, run_id)
     details = (run.run_details and run.run_details.task_details) or []
-    return Snapshot(run.state or "PENDING", tuple(_tasks(details)), _message(run))
+    return Snapshot(_run_state(run), tuple(_tasks(details)), _message(run))
+
+
+def output_root(submission: Submission) -> str | None:
+    """Returns where a run's outputs go, if that is a place where KFP can put them; else the server has its own."""
+    return next((root for root in pipeline_roots(submission) if root.startswith(_STORES)), None)
 
 
 def ensure_experiment(server: Server, name: str, namespace: str | None) -> str:
@@ -115,7 +137,7 @@ def schedule(
         no_catchup=True,
         trigger=trigger,
         pipeline_spec=_body(submission),
-        runtime_config=kfp_server_api.V2beta1RuntimeConfig(parameters=dict(submission.parameters)),
+        runtime_config=_runtime_config(submission),
     )
     service = server.recurring_runs
     made = make_once(
@@ -192,6 +214,12 @@ def _body(submission: Submission) -> dict[str, Any]:
     return {"pipeline_spec": documents[0], "platform_spec": documents[1]}
 
 
+def _runtime_config(submission: Submission) -> kfp_server_api.V2beta1RuntimeConfig:
+    return kfp_server_api.V2beta1RuntimeConfig(
+        parameters=dict(submission.parameters), pipeline_root=output_root(submission)
+    )
+
+
 def _experiment_named(server: Server, name: str, namespace: str | None) -> Any:
     operation = server.experiments.experiment_service_list_experiments
     return next(_listed(server, operation, "experiments", name, **_given(namespace=namespace)), None)
@@ -205,7 +233,7 @@ def _listed(server: Server, operation: Callable[..., Any], key: str, name: str |
     """Yields what a server lists, of one name or all, page after page."""
     if name is not None:
         predicate = {"operation": _EQUALS, "key": "display_name", "stringValue": name}
-        options["filter"] = json.dumps({"predicates": [predicate]})
+        options["filter"] = _twice_decoded(json.dumps({"predicates": [predicate]}))
     token = ""
     while True:
         page = server.repeat(operation, page_token=token, page_size=_PAGE, **options)
@@ -215,6 +243,14 @@ def _listed(server: Server, operation: Callable[..., Any], key: str, name: str |
             return
 
 
+def _twice_decoded(text: str) -> str:
+    """Returns JSON that a URL's decoding does not change: a KFP server decodes a filter once more than it was encoded.
+
+    Without it a name with a plus sign would not be found, and a run of that name be started twice.
+    """
+    return text.replace("%", r"\u0025").replace("+", r"\u002b")
+
+
 def _given(**options: str | None) -> dict[str, str]:
     return {key: value for key, value in options.items() if value}
 
@@ -222,10 +258,11 @@ def _given(**options: str | None) -> dict[str, str]:
 def _tasks(details: list[Any]) -> Iterator[Task]:
     """Yields the tasks that a person knows of a run's nodes.
 
-    A KFP server lists a node for each pod and each graph around them: the workflow's own, `root`, `NAME-driver` beside
-    each task and `executor` within it. Those are left out, but for a driver that failed; what an executor's error says
-    is told of its task. Servers of KFP 2 name children by their pods, which no node of theirs tells, and give few
-    errors: there only the names help.
+    A KFP server lists a node for each pod and each graph around them: the workflow's own, `NAME-driver` beside each
+    task, and what _INTERNAL knows by its name. Those are left out, but for a driver that failed; what an executor's
+    error says is told of its task. Servers of KFP 2 name children by their pods, which no node of theirs tells, and
+    give few errors: there only the names help. A task that is left out since an earlier one failed, which Argo calls
+    Omitted, has no state there.
     """
     parents = {child.task_id or child.pod_name: one.task_id for one in details for child in one.child_tasks or []}
     parents |= {one.task_id: one.parent_task_id for one in details if one.parent_task_id}
@@ -236,10 +273,21 @@ def _tasks(details: list[Any]) -> Iterator[Task]:
     for one in details:
         name = one.display_name or one.task_id
         driver = name.endswith("-driver") and one.state != "FAILED"
-        if driver or name in ("executor", "root") or _is_workflow(one):
+        if driver or _INTERNAL.match(name) or _is_workflow(one):
             continue
         error = _message(one) or inner.get(one.task_id, "")
-        yield Task(one.task_id, name, one.state or "PENDING", _seconds(one.start_time, one.end_time), error)
+        yield Task(one.task_id, name, _state(one) or "SKIPPED", _seconds(one.start_time, one.end_time), error)
+
+
+def _run_state(run: Any) -> str:
+    """Returns a run's state. Servers of KFP 2 end a cancelled run as FAILED; only its history knows better."""
+    if _state(run) == "FAILED" and any(past.state == "CANCELING" for past in run.state_history or []):
+        return "CANCELED"
+    return _state(run) or "PENDING"
+
+
+def _state(one: Any) -> str | None:
+    return None if one.state == "RUNTIME_STATE_UNSPECIFIED" else one.state
 
 
 def _is_workflow(one: Any) -> bool:

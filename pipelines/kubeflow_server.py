@@ -4,12 +4,11 @@ KFP's generated client (kfp_server_api) makes the requests. `kfp.Client` above i
 a timeout, asks a silent server five times before its first answer, and reads and writes a file in the home folder.
 """
 
-import email.utils
 import importlib
 import json
 import os
+import re
 import ssl
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,10 +18,13 @@ import urllib3
 from urllib3 import exceptions
 
 from penstock.components.errors import ConfigError, NoServer, ServerError
-from penstock.pipelines.answers import TRIES, AlreadyExists, NotFound, Unanswered, pause
+from penstock.pipelines.answers import TRIES, AlreadyExists, NotFound, Unanswered, pause, seconds
 from penstock.pipelines.deployment import Kubeflow
 
 HOST_VARIABLE = "PENSTOCK_KFP_HOST"
+# A KFP server answers 500 to a pipeline that it cannot read, as to a failure of its own; its words tell them apart.
+_INVALID = re.compile(r"Invalid ?input ?error", re.IGNORECASE)
+_NO_ROUTE = ": Not Found"  # what it says of a path that is not in its API
 _WAYS_IN = "kubeflow.token_env, token_file, cookies_env, iap_client_id or service_account_token"
 
 
@@ -71,6 +73,7 @@ class Server:
 
     def _refusal(self, error: kfp_server_api.ApiException) -> ServerError | Unanswered:
         status, told = error.status or 0, _told(error.body)
+        wait = seconds((error.headers or {}).get("Retry-After", ""))
         if not status:
             return self._untrusted(str(error.reason))
         location = (error.headers or {}).get("Location", "")
@@ -86,17 +89,17 @@ class Server:
                 "account's role there"
             )
         if status == 404:
-            if told:
+            if told and told != _NO_ROUTE:
                 return NotFound(f"{self.host} does not know that (404{told}): check the name or id")
             return ServerError(f"{self.host} has no KFP API (404): check kubeflow.host, all of it that is before /apis")
         if status == 409:
             return AlreadyExists(f"{self.host} has that already (409{told}): choose another name")
         if status == 429:
-            wait = _seconds((error.headers or {}).get("Retry-After", ""))
             return Unanswered(f"{self.host} has too many requests (429{told}): try again later", retry_after=wait)
-        if status >= 500:
+        if status >= 500 and not _INVALID.search(error.body or ""):
             return Unanswered(
                 f"{self.host} failed ({status}{told}): try again, and look into the server's log if it stays so",
+                retry_after=wait,
                 under_way=status == 504,
             )
         return ServerError(f"{self.host} refuses the request ({status}{told})")
@@ -228,19 +231,10 @@ def _told(body: str | None) -> str:
     except ValueError:
         return ""
     text = answer.get("message") or answer.get("error") if isinstance(answer, dict) else ""
-    return f": {_first_line(str(text))}" if text else ""
+    return f": {_first_line(str(text)).removesuffix('.')}" if text else ""
 
 
 def _first_line(text: str) -> str:
+    """Returns a line of at most 240 characters. A KFP server's sentences go from the outcome to its cause."""
     line = next(iter(text.strip().splitlines()), "")
-    return line if len(line) <= 240 else f"{line[:240]}…"
-
-
-def _seconds(retry_after: str) -> float:
-    """Reads a Retry-After header: seconds, or a date."""
-    if retry_after.strip().isdecimal():
-        return float(retry_after)
-    try:
-        return max(0.0, email.utils.parsedate_to_datetime(retry_after).timestamp() - time.time())
-    except ValueError:
-        return 0.0
+    return line if len(line) <= 240 else f"{line[:80]} … {line[-157:]}"

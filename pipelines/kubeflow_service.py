@@ -6,7 +6,7 @@ from penstock.pipelines import kubeflow
 from penstock.pipelines.deployment import Kubeflow
 from penstock.pipelines.kubeflow_server import Server
 from penstock.pipelines.service import Scheduled
-from penstock.pipelines.submission import Submission, unique_name
+from penstock.pipelines.submission import Submission, places_of_this_machine, unique_name
 from penstock.pipelines.watching import Snapshot
 
 
@@ -25,8 +25,17 @@ class KubeflowService:
     def check_trigger(cron: str | None, every: int | None) -> None:
         kubeflow.trigger(cron, every)
 
-    def check(self, submission: Submission) -> None:
-        """Kubeflow takes what the compiler makes."""
+    def check(self, submission: Submission) -> list[str]:
+        """Kubeflow takes what the compiler makes, but puts outputs into buckets only."""
+        root = submission.parameter("pipeline_root")
+        searched = "comp-latest-blessed-model" in submission.spec.get("components", {})
+        found_there = kubeflow.output_root(submission) == root
+        if not searched or found_there or "pipeline_root" in places_of_this_machine(submission):
+            return []
+        return [
+            f"pipeline_root ({root}): Kubeflow puts outputs into a bucket, by default its own, so no earlier model is "
+            "found here as a baseline: give gs://, s3:// or minio://"
+        ]
 
     def submit(self, submission: Submission, name: str | None) -> str:
         experiment, namespace = self._experiment(submission), self._settings.namespace

@@ -1,7 +1,7 @@
 """The commands that talk to a server: submit, cancel, schedule. Like all commands they import what they need."""
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -90,8 +90,8 @@ class Remote:
         return self._checked(kind(getattr(loaded, self.target)), read)
 
     def _checked(self, service: "Service", submission: "Submission") -> tuple["Service", "Submission"]:
-        service.check(submission)
-        _warn_of_local_paths(service, submission)
+        for warning in (*_of_local_paths(service, submission), *service.check(submission)):
+            click.echo(f"warning: {warning}", err=True)
         return service, submission
 
     def _settings_alone(self) -> Any:
@@ -271,13 +271,13 @@ def _wait(service: "Service", run_id: str, interval: float) -> int:
     return 1
 
 
-def _warn_of_local_paths(service: "Service", submission: "Submission") -> None:
+def _of_local_paths(service: "Service", submission: "Submission") -> Iterator[str]:
     from penstock.pipelines.submission import places_of_this_machine
 
     found = places_of_this_machine(submission)
     if found:
         named = ", ".join(f"{name} ({value})" for name, value in found.items())
-        click.echo(f"warning: {named}: {service.shared_places}", err=True)
+        yield f"{named}: {service.shared_places}"
 
 
 commands = (submit, cancel, schedule)

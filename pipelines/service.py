@@ -39,8 +39,8 @@ class Service(Protocol):
     def check_trigger(cron: str | None, every: int | None) -> None:
         """Checks when a schedule is to fire, before anything is compiled."""
 
-    def check(self, submission: Submission) -> None:
-        """Refuses what this server cannot run."""
+    def check(self, submission: Submission) -> list[str]:
+        """Refuses what this server cannot run; returns what would go wrong there, a sentence each."""
 
     def submit(self, submission: Submission, name: str | None) -> str:
         """Starts a run; returns its id. A name that a run has already is refused; None is a new one."""

@@ -38,6 +38,11 @@ class Submission:
     def spec(self) -> Mapping[str, Any]:
         return self.documents[0]
 
+    def parameter(self, name: str) -> Any:
+        """Returns the value that the run has for a parameter: the one given, else its default, else None."""
+        declared = self.spec["root"].get("inputDefinitions", {}).get("parameters", {}).get(name, {})
+        return self.parameters.get(name, declared.get("defaultValue"))
+
 
 def is_compiled(path: Path) -> bool:
     """Whether a file is a compiled pipeline, by its content."""
@@ -71,16 +76,21 @@ def unique_name(pipeline: str) -> str:
 
 def places_of_this_machine(submission: Submission) -> dict[str, str]:
     """Returns the parameters that name a local path under no volume that a task has mounted."""
-    declared = submission.spec["root"].get("inputDefinitions", {}).get("parameters", {})
     mounts = [Path(mount) for mount in _mounts(submission.documents[1:])]
     found = {}
     for name in _PLACES:
-        value = submission.parameters.get(name, declared.get(name, {}).get("defaultValue"))
+        value = submission.parameter(name)
         if not isinstance(value, str) or is_remote(value) or not Path(value).is_absolute():
             continue
         if not any(Path(value).is_relative_to(mount) for mount in mounts):
             found[name] = value
     return found
+
+
+def pipeline_roots(submission: Submission) -> Iterator[str]:
+    """Yields where a run's outputs are to go: what its parameter `pipeline_root` says, then the pipeline itself."""
+    places = submission.parameter("pipeline_root"), submission.spec.get("defaultPipelineRoot")
+    yield from (place for place in places if isinstance(place, str))
 
 
 def _documents(path: Path) -> list[dict[str, Any]]:

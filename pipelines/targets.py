@@ -39,11 +39,13 @@ class Target:
         name: The name on the command line.
         accelerators: The target's names of accelerators by ours; None where tasks take what the machine has.
         kubernetes: Whether the settings of Kubernetes mean something there.
+        containers: Whether tasks run in an image.
     """
 
     name: str
     accelerators: Mapping[str, str] | None = None
     kubernetes: bool = False
+    containers: bool = True
 
     def apply(self, spec: Mapping[str, Any], config: Config) -> list[dict[str, Any]]:
         """Returns the documents of the target's IR: a copy of the pipeline's with the image and resources in it, and
@@ -66,7 +68,7 @@ class Target:
 
     def image(self, config: Config) -> str:
         """The image of all tasks. The local run reads none: its tasks are processes of the environment that runs it."""
-        return wrapper.IMAGE if self.accelerators is None else config.image or wrapper.IMAGE
+        return config.image or wrapper.IMAGE if self.containers else wrapper.IMAGE
 
     def _check(self, config: Config) -> None:
         if config.kubernetes is not None and self.accelerators is not None and not self.kubernetes:
@@ -89,7 +91,9 @@ class Target:
         return spec
 
 
-LOCAL = Target("local")
+LOCAL = Target("local", containers=False)
+# This machine as well, but in containers: what `penstock run --runner docker` compiles for.
+DOCKER = Target("docker")
 KUBEFLOW = Target("kubeflow", dict.fromkeys(_VERTEX_ACCELERATORS, "nvidia.com/gpu"), kubernetes=True)
 VERTEX = Target("vertex", _VERTEX_ACCELERATORS)
 TARGETS = {target.name: target for target in (LOCAL, KUBEFLOW, VERTEX)}

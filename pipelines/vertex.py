@@ -18,7 +18,7 @@ from penstock.components.errors import ConfigError, UserError
 from penstock.pipelines.answers import AlreadyExists, NotFound, make_once
 from penstock.pipelines.deployment import Vertex
 from penstock.pipelines.service import Scheduled
-from penstock.pipelines.submission import Submission, unique_name
+from penstock.pipelines.submission import Submission, pipeline_roots, unique_name
 from penstock.pipelines.vertex_server import Server
 from penstock.pipelines.watching import Snapshot, Task
 
@@ -52,7 +52,7 @@ class VertexService:
         if len(fields) != 5:
             raise ConfigError(f"--cron {cron!r}: expected five fields (minute hour day month weekday)")
 
-    def check(self, submission: Submission) -> None:
+    def check(self, submission: Submission) -> list[str]:
         """Refuses what is no pipeline, what only Kubeflow runs, and a run that has no place for its outputs."""
         if len(submission.documents) > 1:
             raise ConfigError(
@@ -64,6 +64,7 @@ class VertexService:
         except json_format.ParseError as error:
             raise ConfigError(f"{submission.pipeline}: this is no compiled pipeline of KFP v2: {error}") from None
         self._root(submission)
+        return []
 
     def submit(self, submission: Submission, name: str | None) -> str:
         run_id = _identifier(name or unique_name(submission.pipeline))
@@ -149,11 +150,8 @@ class VertexService:
 
     def _root(self, submission: Submission) -> str:
         """Returns where the outputs go: the setting, else the pipeline's own places, as far as they are in a bucket."""
-        spec = submission.spec
-        declared = spec["root"].get("inputDefinitions", {}).get("parameters", {}).get("pipeline_root", {})
-        own = submission.parameters.get("pipeline_root", declared.get("defaultValue"))
-        for place in (self._settings.pipeline_root, own, spec.get("defaultPipelineRoot")):
-            if isinstance(place, str) and place.startswith("gs://"):
+        for place in (self._settings.pipeline_root, *pipeline_roots(submission)):
+            if place and place.startswith("gs://"):
                 return place
         raise ConfigError("vertex.pipeline_root is missing: expected gs://BUCKET/FOLDER, where tasks' outputs go")
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from penstock.components.errors import ConfigError, NoServer, ServerError
-from penstock.pipelines.answers import TRIES, AlreadyExists, NotFound, Unanswered, pause
+from penstock.pipelines.answers import TRIES, AlreadyExists, NotFound, Unanswered, pause, seconds
 from penstock.pipelines.deployment import Vertex
 
 ENDPOINT_VARIABLE = "PENSTOCK_VERTEX_ENDPOINT"
@@ -78,6 +78,7 @@ class Server:
     def _refusal(self, error: Any) -> ServerError | Unanswered:
         status = int(error.code or 0)
         told = f": {' '.join(_message(error).split())[:240]}" if _message(error) else ""
+        wait = seconds(getattr(error.response, "headers", {}).get("Retry-After", ""))
         if status == 401:
             return self._unsigned(f"401{told}")
         if status == 403:
@@ -90,9 +91,11 @@ class Server:
         if status == 409:
             return AlreadyExists(f"{self.host} has that already (409{told}): choose another name")
         if status == 429:
-            return Unanswered(f"{self.host} has too many requests or no quota left (429{told}): try again later")
+            text = f"{self.host} has too many requests or no quota left (429{told}): try again later"
+            return Unanswered(text, retry_after=wait)
         if status >= 500:
-            return Unanswered(f"{self.host} failed ({status}{told}): try again later", under_way=status == 504)
+            text = f"{self.host} failed ({status}{told}): try again later"
+            return Unanswered(text, retry_after=wait, under_way=status == 504)
         return ServerError(f"{self.host} refuses the request ({status}{told})")
 
     def _unsigned(self, told: str) -> ServerError:

@@ -10,8 +10,8 @@ from penstock.components.errors import NoServer, ServerUnavailable
 ENDED = frozenset({"SUCCEEDED", "FAILED", "CANCELED", "SKIPPED"})
 # Polls in a row without an answer. A laptop that was closed finds its network again in that time.
 LOST_POLLS = 10
-# What KFP's compiler calls conditions, loops and exit handlers.
-_GROUP = re.compile(r"^(condition(-branches)?|for-loop|exit-handler)-[0-9]+$")
+# What KFP's compiler calls conditions, loops and their passes, and exit handlers.
+_GROUP = re.compile(r"^(condition(-branches)?|for-loop|exit-handler)-[0-9]+(\(.*\))?$")
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,8 @@ def outcome(snapshot: Snapshot) -> str:
     """Returns how the run ended, in one line: for a failure the tasks that failed and what they said."""
     if snapshot.succeeded:
         return "succeeded"
-    failed = [task for task in snapshot.tasks if task.state == "FAILED"]
+    # Of a run that was cancelled, the tasks that were ended count as failed: they are not why.
+    failed = [task for task in snapshot.tasks if task.state == "FAILED" and snapshot.state != "CANCELED"]
     inner = [task for task in failed if not _GROUP.match(task.name)]  # what failed around them says no more
     failed = [task for task in inner if task.error] or inner or failed
     if failed:

@@ -20,6 +20,14 @@ def test_the_images_lock_is_a_part_of_the_environments() -> None:
     assert not {name for name in image if name.startswith(("pytest", "mypy", "ruff"))}
 
 
+def test_the_image_for_gpus_has_cudas_libraries_and_nothing_else_beside() -> None:
+    image, gpu = entries("requirements.runtime.lock"), entries("requirements.gpu.lock")
+    assert {name: gpu.get(name) for name in image} == image, "make lock"
+    added = gpu.keys() - image.keys()
+    assert {name.partition("-")[0] for name in added} == {"nvidia"}
+    assert any(name.startswith("nvidia-cudnn-") for name in added)
+
+
 def test_no_lock_says_where_it_was_made() -> None:
-    for name in ("requirements.lock", "requirements.runtime.lock"):
+    for name in ("requirements.lock", "requirements.runtime.lock", "requirements.gpu.lock"):
         assert "://" not in (ROOT / name).read_text()

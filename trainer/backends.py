@@ -1,14 +1,14 @@
 """Training on JAX or PyTorch (KERAS_BACKEND), and the way back: a process on TensorFlow that exports the model.
 
-    python -m penstock.trainer.backends MODEL.keras MODULE:FUNCTION ARGUMENTS.pickle      what `on_tensorflow` starts
+    python -m penstock.trainer.backends MODEL.keras MODULE:FUNCTION ARGUMENTS      what `on_tensorflow` starts
 
 Keras's own export from JAX writes a newer StableHLO than TensorFlow 2.21 loads; a `.keras` file loads on any backend.
 """
 
 import importlib
 import importlib.util
+import json
 import os
-import pickle
 import subprocess
 import sys
 import tempfile
@@ -37,8 +37,8 @@ def check(environment: Mapping[str, str] = os.environ) -> None:
 def on_tensorflow(function: str, model: Any, arguments: Mapping[str, Any]) -> None:
     """Calls `function` ("package.module:name") with the model and keyword arguments, on TensorFlow.
 
-    On TensorFlow that is a call; on another backend the model and the arguments, which are pickled, go to a process
-    that loads them. The function's module must register what is the model's own
+    On TensorFlow that is a call; on another backend the model is saved, and a process loads and passes it. The
+    arguments must be JSON there. The function's module must register what is the model's own
     (`keras.saving.register_keras_serializable`). Raises a ModelError with the process's last line if it fails.
     """
     import keras
@@ -47,10 +47,9 @@ def on_tensorflow(function: str, model: Any, arguments: Mapping[str, Any]) -> No
         _find(function)(model, **arguments)
         return
     with tempfile.TemporaryDirectory() as folder:
-        path, pickled = Path(folder) / "model.keras", Path(folder) / "arguments.pickle"
+        path = Path(folder) / "model.keras"
         model.save(path)
-        pickled.write_bytes(pickle.dumps(dict(arguments)))
-        command = [sys.executable, "-P", "-m", __name__, str(path), function, str(pickled)]
+        command = [sys.executable, "-P", "-m", __name__, str(path), function, json.dumps(dict(arguments))]
         # The device trains here; the other process needs none, and memory on it is taken.
         environment = {**os.environ, VARIABLE: "tensorflow", "CUDA_VISIBLE_DEVICES": "-1"}
         done = subprocess.run(command, env=environment, capture_output=True, text=True)
@@ -64,11 +63,11 @@ def _find(function: str) -> Any:
     return getattr(importlib.import_module(module), name)
 
 
-def main(path: str, function: str, pickled: str) -> None:
+def main(path: str, function: str, arguments: str) -> None:
     called = _find(function)  # before the model is loaded: its module registers the model's layers
     import keras
 
-    called(keras.saving.load_model(path, compile=False), **pickle.loads(Path(pickled).read_bytes()))
+    called(keras.saving.load_model(path, compile=False), **json.loads(arguments))
 
 
 if __name__ == "__main__":

@@ -4,23 +4,27 @@ custom_config is what the configuration says: `label`; `features`, overrides by 
 `split`, the one that Transform analyzes, whose statistics count; and `training`, hyperparameters and the seed.
 """
 
+import dataclasses
+import json
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 import tensorflow_transform as tft
 from tensorflow_metadata.proto.v0 import schema_pb2, statistics_pb2
 
-from penstock.components import artifacts
+from penstock.components import artifacts, storage
 from penstock.components.errors import ConfigError, DataError
-from penstock.trainer import backends, distribution, export, features, fitting, input_data, leaks, model, preprocessing
+from penstock.trainer import backends, distribution, features, fitting, input_data, leaks, model, preprocessing
 from penstock.trainer.calibration import calibrate
 from penstock.trainer.features import Categorical, Date, Numeric, Plan, Sparse, Text
 from penstock.trainer.fn_args import FnArgs
+from penstock.trainer.labels import Label
 
 logger = logging.getLogger(__name__)
 _FEWEST = 10  # rows to train on
@@ -53,12 +57,12 @@ def run_fn(fn_args: FnArgs) -> None:
 def train(made: Plan, options: Mapping[str, Any], fn_args: FnArgs) -> None:
     """Trains the default network on transformed examples and exports it to `fn_args.serving_model_dir`.
 
+    What the columns are stands in plan.json in `fn_args.model_run_dir`, beside what the training loop writes there.
     `options` are hyperparameters, and `seed`; those of `fn_args.hyperparameters` come before them. Rows without the
     label are left out, which the log tells. Raises a DataError for fewer than ten rows with one.
     """
     assert fn_args.model_run_dir is not None
-    assert fn_args.serving_model_dir is not None
-    workers = distribution.start()  # before TensorFlow uses a device
+    together = distribution.start()  # before TensorFlow uses a device: workers must meet
     transform_output = tft.TFTransformOutput(fn_args.transform_graph_path)
     inputs = model_inputs(made, transform_output)
     training, labels = read(made, inputs, fn_args.train_files or [], transform_output)
@@ -68,7 +72,7 @@ def train(made: Plan, options: Mapping[str, Any], fn_args: FnArgs) -> None:
     if isinstance(training, input_data.InMemory):
         leaks.warn(made, *training.arrays()[:2])
     head = model_head(made.label, labels)
-    given = {name: value for name, value in options.items() if name != "seed" and value is not None}
+    given = {name: value for name, value in options.items() if name != "seed"}
     tuned = fn_args.hyperparameters or {}
     hyperparameters = model.Hyperparameters.from_mapping({**given, **(tuned.get("values") or tuned)}, len(labels))
     settings = fitting.Settings(
@@ -76,23 +80,32 @@ def train(made: Plan, options: Mapping[str, Any], fn_args: FnArgs) -> None:
         epochs=hyperparameters.epochs,
         patience=hyperparameters.patience,
         monitor=head.monitor,
-        seed=options.get("seed") or _SEED,
+        seed=options.get("seed", _SEED),
     )
-    fitted = fitting.fit(
-        lambda: model.build(inputs, head, hyperparameters),
-        training,
-        evaluation,
-        settings,
-        Path(fn_args.model_run_dir),
-        workers,
-        fn_args.device,
-    )
+
+    def build() -> keras.Model:
+        return model.build(inputs, head, hyperparameters)
+
+    fitted = fitting.fit(build, training, evaluation, settings, Path(fn_args.model_run_dir), together, fn_args.device)
     raw_outputs = fitted.model.predict(evaluation.once(_AT_ONCE), verbose=0)
     temperature = calibrate(fitted.model, head, raw_outputs, eval_labels)
     logger.info("best epoch %d of %d; temperature %.3f", fitted.best_epoch, len(fitted.history), temperature)
-    written = {"plan": made, "head": head, "folder": Path(fn_args.serving_model_dir)}
-    written["transform_graph"] = fn_args.transform_graph_path
-    backends.on_tensorflow(f"{export.__name__}:export", fitted.model, written)
+    if together.is_chief:
+        plan_file = Path(fn_args.model_run_dir) / "plan.json"
+        storage.write_text(plan_file, json.dumps(made.to_json(), indent=1, ensure_ascii=False))
+        export(fitted.model, made, head, fn_args)
+
+
+def export(trained: keras.Model, made: Plan, head: model.Head, fn_args: FnArgs) -> None:
+    """Writes the serving model; see penstock.trainer.export for its signatures."""
+    arguments: dict[str, Any] = {
+        "columns": list(dict.fromkeys(feature.name for feature in made.features)),
+        "label": dataclasses.asdict(made.label),
+        "head": dataclasses.asdict(head),
+        "transform_graph": fn_args.transform_graph_path,
+        "folder": fn_args.serving_model_dir,
+    }
+    backends.on_tensorflow("penstock.trainer.export:export", trained, arguments)
 
 
 def model_inputs(made: Plan, transform_output: tft.TFTransformOutput) -> list[model.Number | model.Ids]:
@@ -116,7 +129,7 @@ def model_inputs(made: Plan, transform_output: tft.TFTransformOutput) -> list[mo
     return found
 
 
-def model_head(label: features.Label, labels: npt.NDArray[Any]) -> model.Head:
+def model_head(label: Label, labels: npt.NDArray[Any]) -> model.Head:
     """Returns what is predicted, as the training data's labels, [rows, 1], have it."""
     if label.problem == "regression":
         values = labels.astype(np.float64)
@@ -134,7 +147,7 @@ def read(
     """Returns the rows of transformed examples that have a label, and the labels, [rows, 1]."""
     schema, label = transform_output.transformed_metadata.schema, made.label.output
     names = [feature.name for feature in inputs]
-    data = input_data.read(file_patterns, schema, inputs=names, label=label)
+    data = input_data.read(file_patterns, schema, inputs=names, label=label, preprocess=_narrow)
     labels = np.concatenate([batch[1] for batch in data.once(_AT_ONCE).as_numpy_iterator()])
     there = ~np.isnan(labels[:, 0]) if labels.dtype.kind == "f" else labels[:, 0] >= 0
     if there.all():
@@ -143,7 +156,10 @@ def read(
     if without == len(labels):
         raise DataError(f"{file_patterns[0]}: none of {without} rows has a label that the training data has")
     logger.warning(
-        "%s: %s of %s rows have no label and are left out", file_patterns[0], f"{without:,}", f"{len(labels):,}"
+        "%s: %s of %s rows have no label that the training data has: they are left out",
+        file_patterns[0],
+        f"{without:,}",
+        f"{len(labels):,}",
     )
     if isinstance(data, input_data.InMemory):
         return data.take(np.flatnonzero(there)), labels[there]
@@ -152,8 +168,8 @@ def read(
         """Rows of a stream stay where they are, with no weight."""
         value = tf.cast(parsed[label], tf.float32)
         known = tf.logical_not(tf.math.is_nan(value) | (value < 0 if made.label.problem == "multiclass" else False))
-        return parsed | {
-            label: tf.where(known, parsed[label], tf.zeros_like(parsed[label])),
+        return _narrow(parsed) | {
+            label: tf.where(known, value, tf.zeros_like(value)),
             f"{label}_weight": tf.cast(known[:, 0], tf.float32),
         }
 
@@ -161,3 +177,8 @@ def read(
         file_patterns, schema, inputs=names, label=label, weight=f"{label}_weight", preprocess=weighted, memory_share=0
     )
     return kept, labels[there]
+
+
+def _narrow(parsed: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+    """Ids take half the memory so, and JAX has no others."""
+    return {name: tf.cast(values, tf.int32) if values.dtype == tf.int64 else values for name, values in parsed.items()}

@@ -15,7 +15,7 @@ from penstock.trainer.features import Plan
 
 _FOLDER = Path(__file__).parent
 _WIDTH = 120
-_INSTALLED = ("numpy", "tensorflow", "tensorflow_metadata", "tensorflow_transform")
+_INSTALLED = ("keras", "numpy", "tensorflow", "tensorflow_metadata", "tensorflow_transform")
 _REPLACED = ("preprocessing_fn", "run_fn")
 _FUNCTIONS = """
 def preprocessing_fn(inputs: Mapping[str, Any]) -> dict[str, Any]:
@@ -81,13 +81,15 @@ class _Part:
 def _imports(parts: list[_Part], body: str) -> Iterator[str]:
     """Yields the imports of what `body` uses, in isort's order."""
     used = {node.id for node in ast.walk(ast.parse(body)) if isinstance(node, ast.Name)}
-    names: dict[str, set[str]] = {"penstock.trainer.features": {"Plan", "Label"}}
+    names: dict[str, set[str]] = {"penstock.trainer.features": {"Plan"}}
     lines: list[tuple[bool, str, str]] = []
     for node in (node for part in parts for node in part.imports):
         for alias in node.names:
             bound = alias.asname or alias.name
-            if bound in used and isinstance(node, ast.ImportFrom):
+            if bound in used and isinstance(node, ast.ImportFrom) and not alias.asname:
                 names.setdefault(node.module or "", set()).add(alias.name)
+            elif bound in used and isinstance(node, ast.ImportFrom):
+                lines.append((True, node.module or "", f"from {node.module} import {alias.name} as {alias.asname}"))
             elif bound in used:
                 line = f"import {alias.name}" + (f" as {alias.asname}" if alias.asname else "")
                 lines.append((False, alias.name, line))

@@ -8,68 +8,69 @@ transform_features    serialized tf.Examples -> everything that Transform makes 
                       what the Evaluator takes labels from
 """
 
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
 import tensorflow as tf
 import tensorflow_transform as tft
 
-from penstock.trainer import model as network
-from penstock.trainer.features import Plan
+from penstock.trainer import losses
+from penstock.trainer import model as _  # noqa: F401  (a saved model is loaded here: this makes its layers known)
+from penstock.trainer.labels import Label
 
 type Outputs = dict[str, tf.Tensor]
 
 
 def export(
     model: keras.Model,
-    plan: Plan,
-    head: network.Head,
+    *,
+    columns: Sequence[str],
+    label: Mapping[str, Any],
+    head: Mapping[str, Any],
     transform_graph: str,
-    folder: Path,
+    folder: str,
 ) -> None:
-    """Writes the SavedModel to `folder`; `transform_graph` is the folder of what Transform learnt.
+    """Writes the SavedModel to `folder`, from a process on TensorFlow: arguments are JSON, to reach one.
 
-    Columns that the plan ignores are not asked of a request; those that every row of the training data has are.
+    columns: raw columns that are asked of a request; those that every row of the training data has must be there.
+    label, head: the fields of labels.Label and of losses.Head.
     """
     transform_output = tft.TFTransformOutput(transform_graph)
+    target = Label(**{**label, "classes": tuple(label["classes"])})
+    described = losses.Head(**{**head, "frequencies": tuple(head["frequencies"])})
     module = tf.Module()
     module.model, module.transform = model, transform_output.transform_features_layer()  # variables and vocabularies
     spec = transform_output.raw_feature_spec()
-    features = {name: spec[name] for name in dict.fromkeys(feature.name for feature in plan.features)}
-    named = _named(plan, head)
+    asked = {name: spec[name] for name in columns}
+    named = _named(target)
     inputs = [tensor.name for tensor in model.inputs]
 
     def serving_default(examples: tf.Tensor) -> Outputs:
-        transformed = module.transform(tf.io.parse_example(examples, features))
-        return named(network.predictions(model({name: transformed[name] for name in inputs}, training=False), head))
+        transformed = module.transform(tf.io.parse_example(examples, asked))
+        raw_outputs = model({name: transformed[name] for name in inputs}, training=False)
+        return named(losses.predictions(raw_outputs, described))
 
     def transform_features(examples: tf.Tensor) -> Outputs:
-        labelled = features | {plan.label.name: spec[plan.label.name]}
-        outputs = dict(module.transform(tf.io.parse_example(examples, labelled)))
-        label = tf.cast(outputs[plan.label.output], tf.float32)
-        if plan.label.problem == "multiclass":  # an index cannot be NaN, by which the Evaluator knows a missing label
-            label = tf.where(label < 0, tf.fill(tf.shape(label), float("nan")), label)
-        return outputs | {plan.label.output: label}
+        outputs = dict(module.transform(tf.io.parse_example(examples, asked | {target.name: spec[target.name]})))
+        values = tf.cast(outputs[target.output], tf.float32)
+        if target.problem == "multiclass":  # an index cannot be NaN, by which the Evaluator knows a missing label
+            values = tf.where(values < 0, tf.fill(tf.shape(values), float("nan")), values)
+        return outputs | {target.output: values}
 
     examples = [tf.TensorSpec([None], tf.string, name="examples")]
     signatures = {
         function.__name__: tf.function(function, input_signature=examples)
         for function in (serving_default, transform_features)
     }
-    tf.saved_model.save(module, str(folder), signatures=signatures)
+    tf.saved_model.save(module, folder, signatures=signatures)
 
 
-def _named(plan: Plan, head: network.Head) -> Callable[[tf.Tensor], Outputs]:
+def _named(label: Label) -> Callable[[tf.Tensor], Outputs]:
     """Returns what makes the signature's outputs of predictions."""
-    if head.problem == "regression":
+    if label.problem == "regression":
         return lambda predictions: {"predictions": predictions}
-    if head.problem == "binary":
+    if label.problem == "binary":
         return lambda predictions: {"probabilities": predictions}
-    classes = _texts(plan.label.classes)
+    classes = [str(value) for value in label.classes]
     return lambda scores: {"scores": scores, "classes": tf.tile(tf.constant([classes]), [tf.shape(scores)[0], 1])}
-
-
-def _texts(classes: Sequence[Any]) -> list[str]:
-    return [str(value) for value in classes]

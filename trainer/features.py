@@ -12,10 +12,7 @@ numeric      floats and integers. An integer that spans 3 to 50 values is given 
              category: an hour is both. Several in each row are a number for each position where every row has as many,
              else their mean, least, greatest and count.
 
-The label: strings are classes, two of them binary. Numbers that take exactly two values are binary (by the
-variance, which for a mean m between a and b is (m - a)(b - m) only then: Bhatia and Davis 2000). Integers that span up
-to 20 values with ten rows or more for each are classes; all other numbers are a regression. `problem` overrides.
-Classes are in the order of their values, so the greater one of two is what a binary model gives the probability of.
+What the label decides: labels.py.
 """
 
 import dataclasses
@@ -28,13 +25,13 @@ from typing import Any, ClassVar, Literal, get_args
 from tensorflow_metadata.proto.v0 import schema_pb2, statistics_pb2
 
 from penstock.components.errors import ConfigError, DataError
-from penstock.trainer import columns, dates
+from penstock.trainer import columns, dates, labels
 from penstock.trainer.columns import Column
+from penstock.trainer.labels import Label
 from penstock.trainer.names import did_you_mean
 
 logger = logging.getLogger(__name__)
 
-type Problem = Literal["binary", "multiclass", "regression"]
 type Part = Literal["days", "year", "week", "day"]
 Kind = Literal["numeric", "categorical", "text", "date"]
 KINDS: tuple[str, ...] = get_args(Kind)
@@ -44,9 +41,6 @@ _MOST_POSITIONS = 256
 _MOST_DENSE = 64  # indices of a sparse feature that become numbers
 _WIDEST = 64  # ids in a row; more are cut off
 _FEW = 50  # values that make an integer a category as well
-_FEW_CLASSES = 20
-_MOST_CLASSES = 1000
-_ROWS_FOR_A_CLASS = 10
 _DIFFERENT = 0.9  # the share of distinct values from which strings are keys
 _SOME_ROWS = 20
 _SHOWN = 10
@@ -141,20 +135,6 @@ Feature = Numeric | Categorical | Text | Date | Sparse
 
 
 @dataclass(frozen=True)
-class Label:
-    """What is predicted. `classes` in their order, as the data has them; none of a regression.
-
-    Transformed it is float32 [batch, 1], 0 or 1 (binary) or the value (regression), or int64 [batch, 1], the index of
-    the class. Where it is missing, or no class of the training data, it is NaN, or -1.
-    """
-
-    name: str
-    output: str
-    problem: Problem
-    classes: tuple[str | int | float, ...] = ()
-
-
-@dataclass(frozen=True)
 class Plan:
     """What the columns are: the features in the schema's order, the label, and why other columns are left out.
 
@@ -242,7 +222,7 @@ def plan(
         if name == label:
             raise ConfigError(f"features.{name}: it is the label: expected a feature, or another label")
     outputs = _Outputs()
-    target = _label(table[label], outputs(label), problem)
+    target = labels.planned(table[label], outputs(label), problem)
     found: list[Feature] = []
     ignored, notes = dict[str, str](), dict[str, str]()
     for column in table.values():
@@ -391,58 +371,6 @@ def _date(column: Column, output: str, options: Mapping[str, Any]) -> Date:
     timed = column.times if form == "iso" else form == "unix" or "%H" in form
     parts: tuple[Part, ...] = ("days", "year", "week", "day") if timed else ("days", "year", "week")
     return Date(column.name, output, **({"parts": parts} | dict(options) | {"format": form}))
-
-
-def _label(column: Column, output: str, problem: str | None) -> Label:
-    name = column.name
-    if problem is not None and problem not in ("binary", "multiclass", "regression"):
-        known = ("binary", "multiclass", "regression")
-        raise ConfigError(f"problem: unknown {problem!r}; {did_you_mean(problem, known)}")
-    if column.most_values > 1 or column.sparse_size or column.unreadable:
-        raise DataError(f"label {name}: expected one value in a row, found {column.unreadable or 'several'}")
-    if not column.values:
-        raise DataError(f"label {name}: expected values, found none in the training data")
-    if column.constant:
-        raise DataError(f"label {name} is {column.constant} in every row: expected two values or more to learn from")
-    if column.is_string:
-        return _string_label(column, output, problem)
-    two = column.two_values
-    if problem is None:
-        few = column.is_integer and column.span <= _FEW_CLASSES and column.values >= _ROWS_FOR_A_CLASS * column.span
-        problem = "binary" if two else "multiclass" if few else "regression"
-    if problem == "binary" and not two:
-        raise DataError(
-            f"label {name}: problem: expected two values for binary, found more, {column.least:g} to "
-            f"{column.greatest:g}"
-        )
-    if problem == "multiclass" and not (column.is_integer and column.span <= _MOST_CLASSES):
-        raise DataError(
-            f"label {name}: problem: expected strings or integers that span {_MOST_CLASSES} values at most "
-            f"for multiclass, found {column.least:g} to {column.greatest:g}"
-        )
-    if problem == "regression":
-        return Label(name, output, "regression")
-    least, greatest = (int(v) if column.is_integer else v for v in (column.least, column.greatest))
-    if problem == "binary":
-        return Label(name, output, "binary", (least, greatest))
-    return Label(name, output, "multiclass", tuple(range(int(least), int(greatest) + 1)))
-
-
-def _string_label(column: Column, output: str, problem: str | None) -> Label:
-    name, classes = column.name, column.all_values
-    if problem == "regression":
-        raise DataError(f"label {name}: problem: expected numbers for regression, found strings such as {classes[0]!r}")
-    if len(classes) < column.unique or len(classes) > _MOST_CLASSES:
-        raise DataError(f"label {name}: expected {_MOST_CLASSES} classes at most, found {column.unique} strings")
-    if len(classes) * 2 > column.values and len(classes) > 2:
-        raise DataError(
-            f"label {name}: {len(classes)} different strings in {column.values} rows: expected classes that occur again"
-        )
-    if problem == "binary" and len(classes) != 2:
-        raise DataError(f"label {name}: problem: expected two values for binary, found {len(classes)}")
-    values = tuple(int(v) for v in classes) if column.is_integer else classes  # integers that are categorical
-    chosen: Problem = "binary" if len(classes) == 2 and problem is None else problem or "multiclass"  # type: ignore[assignment]
-    return Label(name, output, chosen, tuple(sorted(values)))
 
 
 def _reasons(ignored: Mapping[str, str], most: int = 3) -> str:

@@ -12,7 +12,8 @@ import tensorflow as tf
 import tensorflow_transform as tft
 
 from penstock.trainer import dates
-from penstock.trainer.features import Categorical, Date, Feature, Label, Numeric, Plan, Sparse, Text
+from penstock.trainer.features import Categorical, Date, Feature, Numeric, Plan, Sparse, Text
+from penstock.trainer.labels import Label
 
 type Tensors = Mapping[str, Any]  # dense, sparse or ragged, by column
 
@@ -108,7 +109,7 @@ def sparse(feature: Sparse, column: Any) -> dict[str, tf.Tensor]:
 
 
 def label(label: Label, column: Any) -> tf.Tensor:
-    """Returns the label, shape [batch, 1], as `features.Label` tells it."""
+    """Returns the label, shape [batch, 1], as `labels.Label` tells it."""
     rows = _rows(column)
     if label.problem == "regression":
         value, present = _one_number(rows, "value")

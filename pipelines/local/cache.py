@@ -1,8 +1,8 @@
 """The cache of finished tasks: `<pipeline root>/cache/<key>.json`, one entry each.
 
-A key is the digest of all that decides a task's outputs: the component's source, our own sources that it imports, the
-package's version, parameters, and inputs. User modules are parameters whose path holds their content's digest, so a
-changed module is a changed parameter.
+A key is the digest of all that decides a task's outputs: the component's source, our own sources that it imports (for
+a task in a container, its image), the package's version, parameters, and inputs. User modules are parameters whose path
+holds their content's digest, so a changed module is a changed parameter.
 
 An input that a cacheable task made stands for itself by its *origin*: the run and task that really computed it, which
 a hit hands on. The maker's key would not do: training may end with another model when it is run again, and a cached
@@ -45,6 +45,7 @@ class Key:
     parameters: dict[str, str]
     inputs: dict[str, str]
     code: str = ""
+    image: str = ""
 
     @property
     def digest(self) -> str:
@@ -59,8 +60,9 @@ class Hit:
     origin: str
 
 
-def key(task: Task, root: Path, origins: Mapping[Path, str]) -> Key:
-    """Returns a task's key. `origins` has the origins of this run's cacheable tasks by their folders."""
+def key(task: Task, root: Path, origins: Mapping[Path, str], image: str = "") -> Key:
+    """Returns a task's key. `origins` has the origins of this run's cacheable tasks by their folders, `image` the
+    digest of the image that it runs in."""
     given = task.executor_input.get("inputs", {})
     parameters = {
         name: json.dumps(value, sort_keys=True).replace(str(root), "{pipeline_root}")
@@ -71,7 +73,8 @@ def key(task: Task, root: Path, origins: Mapping[Path, str]) -> Key:
         parts = [_identity(artifact["uri"], origins) for artifact in artifacts["artifacts"]]
         inputs[name] = ",".join(parts)
     source = _digest(task.source + json.dumps(task.environment, sort_keys=True))
-    return Key(task.function, source, metadata.version("penstock"), parameters, inputs, imports.digest(task.source))
+    code = "" if image else imports.digest(task.source)
+    return Key(task.function, source, metadata.version("penstock"), parameters, inputs, code, image)
 
 
 def store(root: Path, digest: str, folder: Path, origin: str) -> None:

@@ -21,10 +21,11 @@ from kfp import components
 
 from penstock.components import errors
 from penstock.pipelines.local import record, report
+from penstock.pipelines.local.containers import Containers
 from penstock.pipelines.local.display import Display
 from penstock.pipelines.local.record import RunRecord, TaskRecord
 from penstock.pipelines.local.task import LOG_FILE
-from penstock.pipelines.local.tasks import Tasks, in_place_of_subprocesses
+from penstock.pipelines.local.tasks import Tasks, in_place_of_handlers
 from penstock.pipelines.local.workers import Workers
 
 
@@ -51,6 +52,7 @@ def run(
     sources: dict[str, str],
     no_cache: bool = False,
     verbose: bool = False,
+    containers: Containers | None = None,
 ) -> RunSummary:
     """Runs a compiled pipeline on this machine and shows its progress on standard error.
 
@@ -62,21 +64,23 @@ def run(
         sources: Published modules' folders and files, and the user's that they were copied from, for messages.
         no_cache: Whether every task is to run.
         verbose: Whether kfp's own log is shown.
+        containers: What runs the tasks; by default processes of this environment do. It is closed at the end.
 
     Raises KeyboardInterrupt after ending everything that was started; a SystemFailure if kfp cannot run the pipeline.
     """
     root = pipeline_root.resolve()
     root.mkdir(parents=True, exist_ok=True)
     spec = next(yaml.safe_load_all(spec_path.read_text(encoding="utf-8")))
-    run_record = RunRecord(name, root, arguments)
+    run_record = RunRecord(name, root, arguments, image=containers.name if containers else "")
     names = _task_names(spec)
     display = Display(max(map(len, names), default=10))
     before = record.last_keys(root, name)
     record.remove_leftovers(root, name)
-    with Workers(spec, arguments, eager=no_cache or not before) as workers, _ended_by_interrupt(workers):
+    started = containers or Workers(spec, arguments, eager=no_cache or not before)
+    with started as workers, _ended_by_interrupt(workers):
         tasks = Tasks(root, run_record, display, workers, names, before, use_cache=not no_cache)
         try:
-            with in_place_of_subprocesses(tasks, root), _quiet(verbose):
+            with in_place_of_handlers(tasks, root), _quiet(verbose):
                 components.load_component_from_file(str(spec_path))(**arguments)
             run_record.status = "done"
         except KeyboardInterrupt:
@@ -148,7 +152,7 @@ def _pages(task: TaskRecord, run_folder: Path) -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def _ended_by_interrupt(workers: Workers) -> Iterator[None]:
+def _ended_by_interrupt(workers: Workers | Containers) -> Iterator[None]:
     """On Ctrl-C kills the running tasks first: kfp's threads, which wait for them, would hold the interrupt up.
 
     So it does when the process is asked to end, or its terminal is closed.

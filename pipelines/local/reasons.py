@@ -18,6 +18,8 @@ def reason(key: Key, before: Key | None, made_by: dict[str, str]) -> str:
     changes = []
     if key.version != before.version:
         changes.append(f"package version {before.version} -> {key.version}")
+    elif key.image != before.image:
+        changes.append(f"image {_image(before.image)} -> {_image(key.image)}")
     elif before.code and key.code != before.code:
         changes.append("the component's own code changed")
     if key.source != before.source:
@@ -28,6 +30,10 @@ def reason(key: Key, before: Key | None, made_by: dict[str, str]) -> str:
             maker = f" (from {made_by[name]})" if name in made_by else ""
             changes.append(f"input {name}{maker} changed")
     return "; ".join(changes) or "its earlier outputs are gone"
+
+
+def _image(digest: str) -> str:
+    return digest.removeprefix("sha256:")[:12] or "none"
 
 
 def _parameters(before: dict[str, str], after: dict[str, str]) -> list[str]:

@@ -39,7 +39,8 @@ class TaskRecord:
 class RunRecord:
     """A run: its arguments and its tasks in the order they ran. `status`: running, done, failed or interrupted.
 
-    `process` is the process that runs it. A run that was killed cannot say so: it is read as interrupted.
+    `image` is the image that its tasks run in, "" for this environment. `process` is the process that runs it. A run
+    that was killed cannot say so: it is read as interrupted.
     """
 
     name: str
@@ -50,6 +51,7 @@ class RunRecord:
     seconds: float | None = None
     tasks: list[TaskRecord] = field(default_factory=list)
     process: int = field(default_factory=os.getpid)
+    image: str = ""
 
     def task(self, name: str) -> TaskRecord | None:
         return next((task for task in self.tasks if task.name == name), None)

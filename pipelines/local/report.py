@@ -36,9 +36,11 @@ def write(run: RunRecord) -> None:
 
 def _page(run: RunRecord) -> str:
     started = time.strftime("%d %B %Y, %H:%M:%S", time.localtime(run.started))
+    place = f" · in {_text(run.image)}" if run.image else ""
+    facts = f"{_text(run.folder.name)} · started {started} · {run.seconds or 0:.1f} s · {run.status}{place}"
     parts = [
         f"<h1>{_text(run.name)}</h1>",
-        f'<p class="faint">{_text(run.folder.name)} · started {started} · {run.seconds or 0:.1f} s · {run.status}</p>',
+        f'<p class="faint">{facts}</p>',
         _failures(run),
         _blessing(run),
         "<h2>Tasks</h2>",

@@ -6,11 +6,13 @@ import json
 import os
 import shutil
 import signal
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Protocol
 
 from kfp import local
@@ -28,6 +30,15 @@ _MODEL_RUN = "model_run"  # TFX's name of what a Trainer writes while it trains
 
 
 class Workers(Protocol):
+    @property
+    def image(self) -> str:
+        """The digest of the image that tasks run in; "" where they run in this environment."""
+        ...
+
+    def runner(self) -> local.SubprocessRunner | local.DockerRunner:
+        """Returns what kfp.local is told to run tasks with."""
+        ...
+
     def run(self, task: Task, started: Callable[[], None]) -> int:
         """Runs a task to its end; returns its exit code, negative for the signal that killed it.
 
@@ -37,6 +48,10 @@ class Workers(Protocol):
 
     def expect(self, task: Task) -> None:
         """Says that a task is not in the cache, so that what it needs is imported while others run."""
+        ...
+
+    def stop_tasks(self) -> None:
+        """Kills the tasks that are running, and refuses new ones."""
         ...
 
 
@@ -85,7 +100,7 @@ class Tasks:
         return row.status != "failed"
 
     def _run(self, task: Task, row: TaskRecord) -> None:
-        key = cache.key(task, self.root, self._origins)
+        key = cache.key(task, self.root, self._origins, self.workers.image)
         row.key = asdict(key)
         if not self.cacheable.get(task.folder.name, True):
             row.reason = "never cached: it looks at the world outside"
@@ -146,7 +161,7 @@ class Tasks:
 
 
 class _Handler(task_handler_interface.ITaskHandler):  # type: ignore[misc]  # kfp has no types
-    """Stands in for kfp.local's SubprocessTaskHandler, which would start an interpreter for each task."""
+    """Stands in for kfp.local's handlers, which know no cache, and of which one starts an interpreter for each task."""
 
     tasks: Tasks
 
@@ -164,18 +179,30 @@ class _Handler(task_handler_interface.ITaskHandler):  # type: ignore[misc]  # kf
 
 
 @contextlib.contextmanager
-def in_place_of_subprocesses(tasks: Tasks, pipeline_root: Path) -> Iterator[None]:
-    """Makes kfp.local run its tasks through `tasks`. kfp looks the handler's class up by this name at every task."""
-    original, configured = subprocess_task_handler.SubprocessTaskHandler, config.LocalExecutionConfig.instance
-    local.init(local.SubprocessRunner(use_venv=False), pipeline_root=str(pipeline_root))
-    workspace = config.LocalExecutionConfig.instance.workspace_root
-    subprocess_task_handler.SubprocessTaskHandler = type("_RunHandler", (_Handler,), {"tasks": tasks})
+def in_place_of_handlers(tasks: Tasks, pipeline_root: Path) -> Iterator[None]:
+    """Makes kfp.local run its tasks through `tasks`. kfp looks the handler's class up by its name at every task."""
+    runner = tasks.workers.runner()
+    module, name = _handler(runner)
+    original, configured = getattr(module, name), config.LocalExecutionConfig.instance
+    # Here and not in /tmp: of some machines Docker sees the home folder only.
+    workspace = tempfile.mkdtemp(prefix=".workspace-", dir=pipeline_root)
+    local.init(runner, pipeline_root=str(pipeline_root), workspace_root=workspace)
+    setattr(module, name, type("_RunHandler", (_Handler,), {"tasks": tasks}))
     try:
         yield
     finally:
-        subprocess_task_handler.SubprocessTaskHandler = original
+        setattr(module, name, original)
         config.LocalExecutionConfig.instance = configured  # else components called later would be run, not compiled
         shutil.rmtree(workspace, ignore_errors=True)
+
+
+def _handler(runner: local.SubprocessRunner | local.DockerRunner) -> tuple[ModuleType, str]:
+    """Returns where kfp has the class that handles a runner's tasks."""
+    if isinstance(runner, local.DockerRunner):
+        from kfp.local import docker_task_handler  # needs Docker's client
+
+        return docker_task_handler, "DockerTaskHandler"
+    return subprocess_task_handler, "SubprocessTaskHandler"
 
 
 def _uris(task: Task, side: str) -> dict[str, list[str]]:

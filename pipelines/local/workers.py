@@ -5,6 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
 
+from kfp import local
+
 from penstock.pipelines.local import imports
 from penstock.pipelines.local.task import Task
 from penstock.pipelines.local.worker import Worker
@@ -39,6 +41,14 @@ class Workers:
     def __exit__(self, *exception: object) -> None:
         for worker in filter(None, (self._light, self._heavy)):
             worker.close()
+
+    @property
+    def image(self) -> str:
+        """None: tasks run in this environment."""
+        return ""
+
+    def runner(self) -> local.SubprocessRunner:
+        return local.SubprocessRunner(use_venv=False)
 
     def expect(self, task: Task) -> None:
         """A task that has to run is followed by others: what they need is imported from now on."""

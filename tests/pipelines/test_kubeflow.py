@@ -1,6 +1,5 @@
 """Submitting to Kubeflow: what is sent, by the real client to the loopback server, and that it is sent once."""
 
-import os
 import re
 import time
 from collections.abc import Callable
@@ -11,13 +10,11 @@ import kfp
 import pytest
 import yaml
 
-from penstock.pipelines import answers, cli, kubeflow, kubeflow_server, submission
-from penstock.pipelines.deployment import Kubeflow
+from penstock.pipelines import answers, cli, submission
 from tests.servers.kubeflow_pipelines import Cut, Hang, KubeflowPipelines, Status
 
 NOWHERE = "http://127.0.0.1:9"
 Run = Callable[..., int]
-_REAL_HOST = os.environ.get(kubeflow_server.HOST_VARIABLE)
 
 
 def test_a_configuration_is_compiled_and_submitted(
@@ -197,8 +194,46 @@ def test_local_paths_are_warned_of(config: Path, server: KubeflowPipelines, caps
     assert cli.main([*arguments, "--param", "input_base=gs://bucket/data"]) == 0
     assert "input_base" not in capsys.readouterr().err
     volume = f"kubernetes.default={{volumes: [{{claim: data, mount: {config.parent}}}]}}"
-    assert cli.main([*arguments, "--set", volume]) == 0
+    assert cli.main([*arguments, "--set", volume, "--param", "pipeline_root=s3://bucket/runs"]) == 0
     assert capsys.readouterr().err == ""
+
+
+def test_outputs_go_to_the_pipeline_root_in_a_bucket(
+    config: Path, server: KubeflowPipelines, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """LatestBlessedModel looks for earlier models there."""
+    file = config.parent / "compiled.yaml"
+    assert cli.main(["compile", str(config), "--target", "kubeflow", "-o", str(file)]) == 0
+    options = ["--host", server.url, "--param", "pipeline_root=minio://mlpipeline/v2/artifacts"]
+    assert cli.main(["submit", str(file), *options]) == 0
+    assert cli.main(["schedule", "create", str(file), "--every", "60", *options]) == 0
+    (run,), (recurring,) = server.sent("POST", "/runs"), server.sent("POST", "/recurringruns")
+    assert run["runtime_config"]["pipeline_root"] == "minio://mlpipeline/v2/artifacts"
+    assert recurring["runtime_config"] == run["runtime_config"]
+    client = kfp.Client(host=server.url, namespace="team")
+    root = "minio://mlpipeline/v2/artifacts"
+    client.create_run_from_pipeline_package(str(file), {"pipeline_root": root}, pipeline_root=root, run_name="theirs")
+    assert server.sent("POST", "/runs")[1]["runtime_config"] == run["runtime_config"]
+
+
+@pytest.mark.parametrize("evaluated", [True, False])
+def test_a_pipeline_root_on_a_volume_has_no_baselines(
+    evaluated: bool,
+    config: Path,
+    values: dict[str, Any],
+    server: KubeflowPipelines,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """KFP's launcher writes to buckets only."""
+    values["kubernetes"] = {"default": {"volumes": [{"claim": "data", "mount": str(config.parent)}]}}
+    if not evaluated:
+        del values["evaluation"]
+    config.write_text(yaml.safe_dump(values))
+    assert cli.main(["submit", str(config), "--host", server.url]) == 0
+    told = capsys.readouterr().err
+    assert told.startswith(f"warning: pipeline_root ({config.parent}/runs/small): Kubeflow puts") == evaluated
+    assert (told == "") != evaluated
+    assert "pipeline_root" not in server.sent("POST", "/runs")[0]["runtime_config"]
 
 
 def test_a_compiled_pipeline_is_known_by_its_content(compiled: Path, config: Path, tmp_path: Path) -> None:
@@ -207,15 +242,3 @@ def test_a_compiled_pipeline_is_known_by_its_content(compiled: Path, config: Pat
     (tmp_path / "text.yaml").write_text("pipelineInfo")
     assert not submission.is_compiled(tmp_path / "text.yaml")
     assert not submission.is_compiled(tmp_path / "nix.yaml")
-
-
-def test_a_real_server(compiled: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Starts a run on the server of PENSTOCK_KFP_HOST and cancels it."""
-    host = _REAL_HOST
-    if not host:
-        pytest.skip(f"{kubeflow_server.HOST_VARIABLE} names no Kubeflow Pipelines server")
-    assert cli.main(["submit", str(compiled), "--host", host, "--experiment", "penstock-tests"]) == 0
-    run_id = capsys.readouterr().out.split()[1]
-    server = kubeflow_server.Server(Kubeflow(host=host))
-    assert kubeflow.snapshot(server, run_id).state in ("PENDING", "RUNNING")
-    assert cli.main(["cancel", run_id, "--host", host]) == 0

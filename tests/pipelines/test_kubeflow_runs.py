@@ -119,11 +119,89 @@ def test_cancel(
     (run_id,) = server.stored["runs"]
     server.fail("POST", "/runs/{id}:terminate", Status(503))
     assert cli.main(["cancel", run_id, str(config), "--host", server.url]) == 0
-    assert server.stored["runs"][run_id]["state"] == "CANCELED"
+    assert server.stored["runs"][run_id]["state"] == "CANCELING"
     capsys.readouterr()
     monkeypatch.chdir(config.parent.parent)  # where there is no pipeline.yaml
     assert cli.main(["cancel", "nix", "--host", server.url]) == 2
-    assert capsys.readouterr().err.endswith("404: run nix not found): check the name or id\n")
+    assert capsys.readouterr().err.endswith("ResourceNotFoundError: Run nix not found): check the name or id\n")
+
+
+def test_a_lost_answer_to_cancel(
+    submit: Run, server: KubeflowPipelines, config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The server refuses to end what it is ending."""
+    assert submit() == 0
+    (run_id,) = server.stored["runs"]
+    server.fail("POST", "/runs/{id}:terminate", Cut(after=True))
+    assert cli.main(["cancel", run_id, str(config), "--host", server.url]) == 0
+    assert len(server.sent("POST", "/runs/{id}:terminate")) == 2
+    assert f"{run_id}: asked to stop" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("state", ["SUCCEEDED", "FAILED"])
+def test_a_run_that_has_ended_is_not_cancelled(
+    state: str, submit: Run, server: KubeflowPipelines, config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert submit() == 0
+    (run_id,) = server.stored["runs"]
+    server.stored["runs"][run_id]["state"] = state
+    assert cli.main(["cancel", run_id, str(config), "--host", server.url]) == 2
+    assert capsys.readouterr().err.endswith(f"the run {run_id} has ended already: {state.lower()}\n")
+
+
+def test_a_refusal_to_cancel_is_told(
+    submit: Run, server: KubeflowPipelines, config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert submit() == 0
+    (run_id,) = server.stored["runs"]
+    server.fail("POST", "/runs/{id}:terminate", Status(403, "not yours"))
+    assert cli.main(["cancel", run_id, str(config), "--host", server.url]) == 2
+    assert "does not let this account do that (403: not yours)" in capsys.readouterr().err
+
+
+def test_wait_knows_a_run_that_was_cancelled(
+    submit: Run, server: KubeflowPipelines, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It ends as FAILED, and so do the tasks that were ended."""
+    trainer = _node("2", "trainer", "RUNNING")
+    server.states = [
+        _run("RUNNING", trainer),
+        _run("CANCELING", trainer),
+        _run("FAILED", {**trainer, "state": "FAILED"}),
+    ]
+    assert submit("--wait", "--interval", "0.01") == 1
+    assert capsys.readouterr().err.endswith("penstock: the run ended canceled\n")
+
+
+def test_wait_tells_tasks_not_argos_nodes(
+    submit: Run, server: KubeflowPipelines, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As a server of KFP 2 has them: an exit handler, in it a task that worked the second time, and a loop."""
+    names = ["root-driver", "root", "exit-handler-1-driver", "exit-handler-1", "trainer-driver", "trainer"]
+    loop = ["iteration-driver", "iteration-iterations", "iteration-iterations(0:0)", "iteration-item-driver"]
+    names += ["executor", "executor(0)", "executor(1)", "for-loop-2", *loop, "iteration-item", "pusher-driver"]
+    names += ["exit-handler-1.onExit", "tell-driver", "tell", "executor"]
+    states = {"executor(0)": "FAILED", **dict.fromkeys(("exit-handler-1", "for-loop-2", "pusher-driver"), "FAILED")}
+    nodes = [_node(str(number), name, states.get(name, "SUCCEEDED")) for number, name in enumerate(names)]
+    server.states = [_run("FAILED", _node("w", "small-x7k2p", "FAILED", "small-x7k2p-17"), *nodes)]
+    assert submit("--wait", "--interval", "0.01") == 1
+    told = capsys.readouterr()
+    shown = [line.split()[0] for line in told.out.splitlines()[2:]]
+    assert shown == ["exit-handler-1", "trainer", "for-loop-2", "pusher-driver", "tell"]
+    assert told.err.endswith("penstock: the run ended failed: pusher-driver: no reason given, see its log\n")
+
+
+@pytest.mark.parametrize("state", [{}, {"state": "RUNTIME_STATE_UNSPECIFIED"}])
+def test_wait_tells_what_was_left_out(
+    state: dict[str, str], submit: Run, server: KubeflowPipelines, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A task after one that failed: Argo calls it Omitted, which is none of KFP's states."""
+    omitted = {"task_id": "2", "display_name": "pusher", "end_time": "0001-01-01T00:00:00Z", **state}
+    server.states = [_run("FAILED", _node("1", "trainer", "FAILED"), omitted)]
+    assert submit("--wait", "--interval", "0.01") == 1
+    told = capsys.readouterr()
+    assert told.out.splitlines()[-1].split() == ["pusher", "skipped"]
+    assert told.err.endswith("the run ended failed: trainer: no reason given, see its log\n")
 
 
 def test_schedules(config: Path, server: KubeflowPipelines, capsys: pytest.CaptureFixture[str]) -> None:

@@ -25,6 +25,7 @@ Run = Callable[..., int]
         (Status(302, html="<html>", headers={"Location": "/dex/auth"}), 2, "wants a sign-in (302)"),
         (Status(403, "not authorized"), 2, "does not let this account do that (403: not authorized): check kubeflow.n"),
         (Status(404, html="<html>"), 2, "has no KFP API (404): check kubeflow.host"),
+        (Status(404, "Not Found"), 2, "has no KFP API (404): check kubeflow.host"),
         (Status(404, "experiment x not found"), 2, "does not know that (404: experiment x not found): check the name"),
         (Status(409, "exists"), 2, "has that already (409: exists): choose another name"),
         (Status(400, "bad spec\nstack"), 2, "refuses the request (400: bad spec)"),
@@ -46,6 +47,20 @@ def test_each_failure_is_one_sentence(
     assert told in sentence
     assert "<" not in sentence
     assert server.stored["runs"] == {}
+
+
+def test_a_pipeline_that_the_server_cannot_read_is_not_sent_again(
+    submit: Run, server: KubeflowPipelines, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The server answers as to a failure of its own (500), from the outcome to the cause."""
+    around = "Failed to create a run due to error fetching manifest: " * 5
+    cause = "InvalidInputError: invalid v2 pipeline spec: unknown root"
+    server.fail("POST", "/runs", Status(500, f"Failed to create a new run: InternalServerError: {around}{cause}"))
+    assert submit() == 2
+    told = capsys.readouterr().err
+    assert f"{server.url} refuses the request (500: Failed to create a new run: " in told
+    assert told.endswith(f"{cause})\n")
+    assert len(server.sent("POST", "/runs")) == 1
 
 
 def test_a_redirect_to_tls(submit: Run, server: KubeflowPipelines, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -146,6 +147,16 @@ def test_what_had_no_effect_is_asked_again(
     code, _, err = penstock("submit", compiled, *ROOT)
     assert code == 0, err
     assert len(server.sent("POST", JOBS)) == 3
+    assert len(server.stored["pipelineJobs"]) == 1
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_servers_retry_after_is_waited_for(server: VertexAI, penstock: Run, compiled: Path, status: int) -> None:
+    server.fail("POST", JOBS, Status(status, "slow down", headers={"Retry-After": "1"}))
+    started = time.monotonic()
+    code, _, err = penstock("submit", compiled, *ROOT)
+    assert code == 0, err
+    assert time.monotonic() - started >= 1
     assert len(server.stored["pipelineJobs"]) == 1
 
 

@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from penstock.components.errors import DataError
 from penstock.components.trainer import executor
-from penstock.trainer import export, model, predict
+from penstock.trainer import default, memory, model, predict
 from tests.trainer.tables import Table
 
 Tables = Callable[..., Any]
@@ -45,18 +45,20 @@ def test_penguins(table: Tables, penguins_csv: Path, monkeypatch: pytest.MonkeyP
     """The served prediction of raw examples is the network's on transformed ones, to the bit."""
     kept: list[Any] = []
 
-    write = export.export
+    export = default.export
 
-    def keep(trained: Any, **arguments: Any) -> None:
-        kept.extend((trained, arguments["head"]))
-        write(trained, **arguments)
+    def keep(trained: Any, plan: Any, head: Any, fn_args: Any) -> None:
+        kept.extend((trained, head))
+        export(trained, plan, head, fn_args)
 
-    monkeypatch.setattr(export, "export", keep)
+    monkeypatch.setattr(default, "export", keep)
     frame = pd.read_csv(penguins_csv).sample(frac=1, random_state=0)
     data = table(frame, eval_rows=100)
     folder = train(data, "species", {"epochs": 30})
     served = predict.predict(folder, without(data.examples("eval"), "species"))
     assert served["classes"][0].tolist() == [b"Adelie", b"Chinstrap", b"Gentoo"]
+    written = json.loads((data.root / "model_run" / "plan.json").read_text())
+    assert written["label"]["classes"] == ["Adelie", "Chinstrap", "Gentoo"]
     right = served["classes"][0][served["scores"].argmax(axis=1)] == frame["species"][-100:].str.encode("utf-8")
     assert right.mean() > 0.95
     network, head = kept
@@ -86,7 +88,11 @@ def test_binary_and_regression(table: Tables, taxi_csv: Path) -> None:
     assert fares.mean() == pytest.approx(actual.mean(), rel=0.2)
 
 
-def test_rows_without_the_label_are_left_out(table: Tables, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("free", [1 << 30, 0])
+def test_rows_without_the_label_are_left_out(
+    table: Tables, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, free: int
+) -> None:
+    monkeypatch.setattr(memory, "free", lambda: free)  # without any, rows are streamed, and these have no weight
     rows = 300
     columns = {
         "x": [row % 17 / 3 for row in range(rows)],
@@ -94,9 +100,12 @@ def test_rows_without_the_label_are_left_out(table: Tables, caplog: pytest.LogCa
     }
     caplog.set_level(logging.INFO)
     data = table(columns, eval_rows=100)
-    predict.predict(train(data, "label"), without(data.examples("eval"), "label"))
-    assert "20 of 200 rows have no label and are left out" in caplog.text
-    assert "10 of 100 rows have no label and are left out" in caplog.text
+    served = predict.predict(train(data, "label", {"epochs": 40}), without(data.examples("eval"), "label"))
+    told = [value.decode() for value in served["classes"][0][served["scores"].argmax(axis=1)]]
+    assert np.mean([said == actual for said, actual in zip(told, columns["label"][-100:], strict=True)]) > 0.6
+    assert ("streamed in each epoch" in caplog.text) == (free == 0)
+    assert "20 of 200 rows have no label that the training data has: they are left out" in caplog.text
+    assert "10 of 100 rows have no label that the training data has: they are left out" in caplog.text
 
 
 def test_too_few_rows(table: Tables) -> None:

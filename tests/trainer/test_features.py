@@ -13,6 +13,7 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 from penstock.components.errors import ConfigError, DataError
 from penstock.trainer import features
 from penstock.trainer.features import Categorical, Date, Numeric, Sparse, Text
+from penstock.trainer.labels import Label
 
 Tables = Callable[..., Any]
 
@@ -31,7 +32,7 @@ def by_output(made: features.Plan) -> dict[str, features.Feature]:
 
 def test_penguins(table: Tables, penguins_csv: Path) -> None:
     made = plan(table(pd.read_csv(penguins_csv)), "species")
-    assert made.label == features.Label("species", "species_xf", "multiclass", ("Adelie", "Chinstrap", "Gentoo"))
+    assert made.label == Label("species", "species_xf", "multiclass", ("Adelie", "Chinstrap", "Gentoo"))
     assert by_output(made) == {
         "island_xf": Categorical("island", "island_xf"),
         "bill_length_mm_xf": Numeric("bill_length_mm", "bill_length_mm_xf"),

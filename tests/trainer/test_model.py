@@ -182,6 +182,18 @@ def test_the_same_seed_gives_the_same_weights(cancers: Table) -> None:
     assert any(not np.array_equal(one, other) for one, other in zip(this_seed, other_seed, strict=True))
 
 
+def test_mixed_precision_learns_and_puts_out_float32(cancers: Table) -> None:
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        network = fitted(cancers, epochs=10)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    assert network.get_layer("common").compute_dtype == "bfloat16"
+    features, labels = cancers.test
+    assert keras.backend.standardize_dtype(network(features).dtype) == "float32"
+    assert roc_auc_score(labels, predicted(network, cancers, features)) > 0.97
+
+
 def test_predictions_start_from_the_frequencies(penguins: Table) -> None:
     network = model.build(penguins.inputs, penguins.head, Hyperparameters())
     outputs = network.get_layer("outputs")

@@ -1,0 +1,179 @@
+"""What holds on any Kubeflow Pipelines server: here on the loopback one, and on the one that PENSTOCK_KFP_HOST names.
+
+Runs are cancelled as soon as they are there, so no image is needed, and schedules are deleted. A server with many users
+wants PENSTOCK_KFP_NAMESPACE as well, one with a sign-in PENSTOCK_KFP_TOKEN, a bearer token.
+"""
+
+import os
+import secrets
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import kfp
+import kfp_server_api
+import pytest
+import yaml
+from google.protobuf import json_format
+from kfp import dsl
+from kfp.pipeline_spec import pipeline_spec_pb2
+
+from penstock.components.errors import ServerError
+from penstock.pipelines import cli, kubeflow, kubeflow_server
+from penstock.pipelines.deployment import Kubeflow
+from tests.servers.kubeflow_pipelines import KubeflowPipelines
+
+EXPERIMENT = "penstock-tests"
+_GIVEN = {name: os.environ.get(f"PENSTOCK_KFP_{name}", "") for name in ("HOST", "NAMESPACE", "TOKEN")}
+
+
+@dataclass(frozen=True)
+class Place:
+    """A server, and the options that name it to a command."""
+
+    server: kubeflow_server.Server
+    namespace: str | None
+    options: list[str]
+
+    def run(self, *arguments: str) -> int:
+        return cli.main([*arguments, *self.options])
+
+
+@pytest.fixture(params=["loopback", kubeflow_server.HOST_VARIABLE])
+def place(request: pytest.FixtureRequest, server: KubeflowPipelines, monkeypatch: pytest.MonkeyPatch) -> Place:
+    if request.param == "loopback":
+        return Place(kubeflow_server.Server(Kubeflow(host=server.url)), None, ["--host", server.url])
+    if not _GIVEN["HOST"]:
+        pytest.skip(f"{kubeflow_server.HOST_VARIABLE} names no Kubeflow Pipelines server")
+    settings, options = {"host": _GIVEN["HOST"]}, ["--host", _GIVEN["HOST"]]
+    if _GIVEN["NAMESPACE"]:
+        settings["namespace"] = _GIVEN["NAMESPACE"]
+        options += ["--namespace", _GIVEN["NAMESPACE"]]
+    if _GIVEN["TOKEN"]:
+        monkeypatch.setenv("PENSTOCK_KFP_TOKEN", _GIVEN["TOKEN"])
+        settings["token_env"] = "PENSTOCK_KFP_TOKEN"
+        options += ["--set", "kubeflow.token_env=PENSTOCK_KFP_TOKEN"]
+    return Place(kubeflow_server.Server(Kubeflow.model_validate(settings)), settings.get("namespace"), options)
+
+
+@pytest.fixture
+def submitted(place: Place, capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[..., str]]:
+    """Returns a function that submits a file and returns the run's id; every run of it is cancelled in the end."""
+    runs = []
+
+    def submit(file: Path, *arguments: str) -> str:
+        assert place.run("submit", str(file), "--experiment", EXPERIMENT, *arguments) == 0
+        run_id = capsys.readouterr().out.split()[1]
+        runs.append(run_id)
+        return run_id
+
+    yield submit
+    for run_id in runs:
+        place.run("cancel", run_id)
+
+
+def message(document: dict[str, Any]) -> pipeline_spec_pb2.PipelineSpec:
+    return json_format.ParseDict(document, pipeline_spec_pb2.PipelineSpec())
+
+
+def test_a_run_is_what_was_compiled(place: Place, compiled: Path, submitted: Callable[..., str]) -> None:
+    run_id = submitted(compiled, "--param", "train_steps=7", "--param", "pipeline_root=s3://bucket/runs")
+    run = place.server.request(place.server.runs.run_service_get_run, run_id)
+    assert message(run.pipeline_spec) == message(yaml.safe_load(compiled.read_text()))
+    assert run.runtime_config.parameters["train_steps"] == 7
+    assert run.runtime_config.pipeline_root == "s3://bucket/runs"
+
+
+def test_conditions_loops_retries_and_exit_handlers_are_taken(
+    place: Place, tmp_path: Path, submitted: Callable[..., str]
+) -> None:
+    @dsl.component
+    def check() -> bool:
+        return True
+
+    @dsl.component
+    def work(number: int = 0) -> None:
+        pass
+
+    @dsl.component
+    def tell(status: dsl.PipelineTaskFinalStatus) -> None:
+        pass
+
+    @dsl.pipeline(name="shapes")
+    def pipeline() -> None:
+        with dsl.ExitHandler(tell()):
+            with dsl.If(check().output == True):  # noqa: E712  (KFP's condition)
+                work().set_retry(num_retries=2)
+            with dsl.Else():
+                work()
+            with dsl.ParallelFor([1, 2]) as number:
+                work(number=number)
+
+    file = tmp_path / "shapes.yaml"
+    kfp.compiler.Compiler().compile(pipeline, str(file))
+    run_id = submitted(file)
+    assert kubeflow.snapshot(place.server, run_id).state in ("PENDING", "RUNNING")
+
+
+@pytest.mark.parametrize("name", ["plain", "a+b", "100% & more", 'say "x"', "größer"])
+def test_a_name_is_found_again(
+    name: str, place: Place, compiled: Path, submitted: Callable[..., str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = f"{name} {secrets.token_hex(4)}"
+    submitted(compiled, "--name", name)
+    assert place.run("submit", str(compiled), "--experiment", EXPERIMENT, "--name", name) == 2
+    assert f"has a run {name!r} already" in capsys.readouterr().err
+
+
+def test_a_run_is_cancelled_once_and_again(
+    place: Place, compiled: Path, submitted: Callable[..., str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    run_id = submitted(compiled)
+    assert kubeflow.snapshot(place.server, run_id).state in ("PENDING", "RUNNING")
+    assert place.run("cancel", run_id) == 0
+    assert kubeflow.snapshot(place.server, run_id).state in ("CANCELING", "CANCELED")
+    assert place.run("cancel", run_id) == 0
+    assert f"{run_id}: asked to stop" in capsys.readouterr().out
+
+
+def test_what_is_not_there(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    assert place.run("cancel", "00000000-0000-4000-8000-000000000000") == 2
+    assert "does not know that (404: " in capsys.readouterr().err
+
+
+def test_a_pipeline_that_cannot_be_read_is_refused(place: Place) -> None:
+    experiment = kubeflow.ensure_experiment(place.server, EXPERIMENT, place.namespace)
+    run = kfp_server_api.V2beta1Run(
+        display_name=f"unreadable {secrets.token_hex(4)}",
+        experiment_id=experiment,
+        pipeline_spec={"pipelineInfo": {"name": "unreadable"}, "root": {"nonsense": 1}},
+    )
+    with pytest.raises(ServerError, match="refuses the request"):
+        place.server.request(place.server.runs.run_service_create_run, run=run)
+
+
+def test_a_schedule_from_its_making_to_its_end(
+    place: Place, compiled: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = f"penstock-{secrets.token_hex(4)}"
+    create = ["schedule", "create", str(compiled), "--experiment", EXPERIMENT, "--name", name]
+
+    def listed() -> list[list[str]]:
+        capsys.readouterr()
+        assert place.run("schedule", "list") == 0
+        return [line.split() for line in capsys.readouterr().out.splitlines() if line.startswith(name)]
+
+    assert place.run(*create, "--cron", "0 0 6 1 1 *") == 0
+    try:
+        assert listed() == [[name, "enabled", "cron", "0", "0", "6", "1", "1", "*"]]
+        assert place.run(*create, "--every", "31536000") == 2
+        assert place.run("schedule", "pause", name) == 0
+        assert listed()[0][1] == "disabled"
+        assert place.run("schedule", "resume", name) == 0
+        assert listed()[0][1] == "enabled"
+        assert place.run(*create, "--every", "31536000", "--replace") == 0
+        assert listed() == [[name, "enabled", "every", "31536000", "s"]]
+    finally:
+        assert place.run("schedule", "delete", name) == 0
+    assert listed() == []

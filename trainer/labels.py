@@ -1,0 +1,86 @@
+"""What the label of a table asks for, from the statistics of the training split.
+
+Strings are classes, two of them binary. Numbers that take exactly two values are binary (by the
+variance, which for a mean m between a and b is (m - a)(b - m) only then: Bhatia and Davis 2000). Integers that span up
+to 20 values with ten rows or more for each are classes; all other numbers are a regression. `problem` overrides.
+Classes are in the order of their values, so the greater one of two is what a binary model gives the probability of.
+"""
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from penstock.components.errors import ConfigError, DataError
+from penstock.trainer.columns import Column
+from penstock.trainer.names import did_you_mean
+
+Problem = Literal["binary", "multiclass", "regression"]
+PROBLEMS: tuple[str, ...] = get_args(Problem)
+_FEW_CLASSES = 20
+_MOST_CLASSES = 1000
+_ROWS_FOR_A_CLASS = 10
+
+
+@dataclass(frozen=True)
+class Label:
+    """What is predicted. `classes` in their order, as the data has them; none of a regression.
+
+    Transformed it is float32 [batch, 1], 0 or 1 (binary) or the value (regression), or int64 [batch, 1], the index of
+    the class. Where it is missing, or no class of the training data, it is NaN, or -1.
+    """
+
+    name: str
+    output: str
+    problem: Problem
+    classes: tuple[str | int | float, ...] = ()
+
+
+def planned(column: Column, output: str, problem: str | None) -> Label:
+    """Returns the label of a column; a DataError if nothing can be learnt of it, a ConfigError for no such problem."""
+    name = column.name
+    if problem is not None and problem not in PROBLEMS:
+        raise ConfigError(f"problem: unknown {problem!r}; {did_you_mean(problem, PROBLEMS)}")
+    if column.most_values > 1 or column.sparse_size or column.unreadable:
+        raise DataError(f"label {name}: expected one value in a row, found {column.unreadable or 'several'}")
+    if not column.values:
+        raise DataError(f"label {name}: expected values, found none in the training data")
+    if column.constant:
+        raise DataError(f"label {name} is {column.constant} in every row: expected two values or more to learn from")
+    if column.is_string:
+        return _string_label(column, output, problem)
+    two = column.two_values
+    if problem is None:
+        few = column.is_integer and column.span <= _FEW_CLASSES and column.values >= _ROWS_FOR_A_CLASS * column.span
+        problem = "binary" if two else "multiclass" if few else "regression"
+    if problem == "binary" and not two:
+        raise DataError(
+            f"label {name}: problem: expected two values for binary, found more, {column.least:g} to "
+            f"{column.greatest:g}"
+        )
+    if problem == "multiclass" and not (column.is_integer and column.span <= _MOST_CLASSES):
+        raise DataError(
+            f"label {name}: problem: expected strings or integers that span {_MOST_CLASSES} values at most "
+            f"for multiclass, found {column.least:g} to {column.greatest:g}"
+        )
+    if problem == "regression":
+        return Label(name, output, "regression")
+    least, greatest = (int(v) if column.is_integer else v for v in (column.least, column.greatest))
+    if problem == "binary":
+        return Label(name, output, "binary", (least, greatest))
+    return Label(name, output, "multiclass", tuple(range(int(least), int(greatest) + 1)))
+
+
+def _string_label(column: Column, output: str, problem: str | None) -> Label:
+    name, classes = column.name, column.all_values
+    if problem == "regression":
+        raise DataError(f"label {name}: problem: expected numbers for regression, found strings such as {classes[0]!r}")
+    if len(classes) < column.unique or len(classes) > _MOST_CLASSES:
+        raise DataError(f"label {name}: expected {_MOST_CLASSES} classes at most, found {column.unique} strings")
+    if len(classes) * 2 > column.values and len(classes) > 2:
+        raise DataError(
+            f"label {name}: {len(classes)} different strings in {column.values} rows: expected classes that occur again"
+        )
+    if problem == "binary" and len(classes) != 2:
+        raise DataError(f"label {name}: problem: expected two values for binary, found {len(classes)}")
+    values = tuple(int(v) for v in classes) if column.is_integer else classes  # integers that are categorical
+    chosen: Problem = "binary" if len(classes) == 2 and problem is None else problem or "multiclass"  # type: ignore[assignment]
+    return Label(name, output, chosen, tuple(sorted(values)))
