@@ -27,7 +27,7 @@ def check(environment: Mapping[str, str] = os.environ) -> None:
     backend = environment.get(VARIABLE, "") or "tensorflow"
     if backend not in _PACKAGES:
         raise ConfigError(f"{VARIABLE}: expected one of {', '.join(_PACKAGES)}, received {backend!r}")
-    if importlib.util.find_spec(_PACKAGES[backend]) is None:
+    if backend != "tensorflow" and importlib.util.find_spec(_PACKAGES[backend]) is None:
         raise ConfigError(
             f"{VARIABLE}={backend}, but the package {_PACKAGES[backend]} is not installed: pip install "
             f"{_PACKAGES[backend]}, or leave {VARIABLE} unset to train on TensorFlow"

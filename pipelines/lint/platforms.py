@@ -13,7 +13,7 @@ LARGEST_SPEC = 1 << 20
 # Docker Hub's official Python images: they hold Python, pip and nothing else.
 _BARE_PYTHON = re.compile(r"(docker\.io/)?(library/)?python([:@].*)?")
 _LIGHTWEIGHT = "kfp.dsl.executor_main"
-# How many GPUs a machine can have: https://cloud.google.com/compute/docs/gpus lists 1, 2 and 4 for the older ones that
+# How many GPUs a machine of Compute Engine can have, as known when this was written: 1, 2 and 4 of the older ones that
 # are attached to N1 machines, powers of two up to 8 otherwise, and 16 A100 in an a2-megagpu-16g. Machines with H200 and
 # B200 have 8; Vertex AI may share one out (MachineSpec.accelerator_count), so fewer of them are left to it.
 _FOUR, _EIGHT = (1, 2, 4), (1, 2, 4, 8)

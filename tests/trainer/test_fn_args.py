@@ -11,7 +11,8 @@ from penstock.trainer.fn_args import DataAccessor, FnArgs
 
 def test_fields_are_tfx_in_order_and_none() -> None:
     theirs = [(field.name, field.default) for field in attr.fields(tfx.FnArgs)]
-    assert [(field.name, field.default) for field in dataclasses.fields(FnArgs)] == theirs
+    ours = [(field.name, field.default) for field in dataclasses.fields(FnArgs)]
+    assert ours == [*theirs, ("statistics_path", None), ("device", None)]
     assert DataAccessor._fields == tfx.DataAccessor._fields
 
 
