@@ -89,7 +89,8 @@ def test_fn_args_are_tfx(
     absent = dict.fromkeys({"transform_graph", "schema", "statistics"} - set(inputs))
     ours, theirs = vars(seen(**absent, **inputs, **parameters)), vars(tfx_fn_args(inputs, outputs, **parameters))
     assert ("num_examples" in ours) == optional
-    assert ours.pop("device").kind == "cpu"  # TFX says nothing of it
+    assert ours.pop("device").kind == "cpu"  # TFX says nothing of it, nor of where the statistics lie
+    assert ours.pop("statistics_path") == inputs.get("statistics")
     # The accessors are compared by what they read, below.
     assert {**ours, "data_accessor": None} == {**theirs, "data_accessor": None}
 
