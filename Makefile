@@ -30,8 +30,9 @@ bench: environment  ## time Penstock and TFX's LocalDagRunner side by side (abou
 bench-quality: environment  ## compare the default model with scikit-learn's HistGradientBoosting on nine real tables
 	@.venv/bin/python benchmarks/quality.py
 
-generate: environment  ## write what is generated and committed: READMEs, JSON Schema, golden pipelines
+generate: environment  ## write what is generated and committed: READMEs, JSON Schema, lint rules, golden pipelines
 	@.venv/bin/python -m penstock.pipelines.component_docs && .venv/bin/python -m penstock.pipelines.config
+	@.venv/bin/python -m penstock.pipelines.lint
 	@.venv/bin/python tests/pipelines/test_golden.py
 
 image:  ## build the image of the tasks, hold its size against its budget, and write its SBOM beside it

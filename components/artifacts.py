@@ -192,6 +192,23 @@ class HyperParameters(Artifact):
     def read(self) -> Any:
         return json.loads(self.path.read_text())
 
+    def write(self, hyperparameters: Mapping[str, Any]) -> None:
+        storage.write_text(self.path, json.dumps(hyperparameters))
+
+
+@dataclass(frozen=True)
+class TunerResults(Artifact):
+    """`tuner_results.json`: a list of `{"trial_id": …, "score": …, <hyperparameter>: <value>, …}`, best first."""
+
+    FILE: ClassVar[str] = "tuner_results.json"
+
+    @property
+    def path(self) -> Path:
+        return self.root / self.FILE
+
+    def write(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        storage.write_text(self.path, json.dumps(list(rows)))
+
 
 @dataclass(frozen=True)
 class Model(Artifact):

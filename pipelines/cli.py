@@ -110,6 +110,8 @@ def compile_command(
     """Compiles the pipeline to KFP's YAML."""
     from penstock.pipelines import targets
 
+    if output.suffix not in (".yaml", ".yml"):
+        raise ConfigError(f"-o {output}: expected a name that ends in .yaml, as KFP's clients do")
     chosen = targets.named(target)
     loaded = load(config, assignments, data, label)
     from penstock.pipelines import compile
@@ -121,18 +123,22 @@ def compile_command(
 @cli.command()
 @click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @click.option("--target", default="kubeflow", show_default=True, help="Where the pipeline is to run.")
-def lint(file: Path, target: str) -> None:
+@click.option(
+    "--allow", multiple=True, metavar="RULE[:NAME]", help="Lets a finding pass, by what stands in [] at its end."
+)
+def lint(file: Path, target: str, allow: Sequence[str]) -> None:
     """Checks a compiled pipeline, ours or one written by hand, for what runners get silently wrong."""
     import yaml
 
     from penstock.pipelines import lint as rules
     from penstock.pipelines import targets
 
+    chosen = targets.named(target)
     try:
-        spec: Any = next(yaml.safe_load_all(file.read_text(encoding="utf-8")), {})
+        documents = [document for document in yaml.safe_load_all(file.read_text(encoding="utf-8")) if document]
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"{file}: this is not YAML: {' '.join(str(error).split())}") from None
-    rules.check(spec, targets.named(target))
+    rules.check(documents, chosen, allow)
     click.echo(f"{file}: nothing found")
 
 
@@ -142,7 +148,10 @@ def lint(file: Path, target: str) -> None:
 def components(output: Path, image: str | None) -> None:
     """Exports every component as component.yaml, for pipelines written without Penstock."""
     from penstock.pipelines import catalog
+    from penstock.pipelines.lint import platforms
 
+    if image is not None:
+        platforms.require_version(image)
     for path in catalog.export(output, image):
         click.echo(path)
 
@@ -242,7 +251,10 @@ for command in remote_commands:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs a command; returns its exit code: 0, 2 for what the user can mend, 1 for other failures, 130 for Ctrl-C."""
+    """Runs a command; returns its exit code: 0, 2 for what the user can mend, 1 for other failures, 130 for Ctrl-C.
+
+    3 is for a run on a server that goes on, although watching it failed.
+    """
     try:
         result: Any = cli.main(args=arguments, prog_name="penstock", standalone_mode=False)
         return result if isinstance(result, int) else 0
@@ -253,6 +265,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         hint = f"see `{context.command_path} --help`" if context else ""
         return _complain(error.format_message().rstrip("."), hint, error.exit_code)
     except PenstockError as error:
+        if error.exit_code == _INTERRUPTED:
+            click.echo(err=True)  # ends the line of ^C
         return _complain(error.message, error.details, error.exit_code)
     except BrokenPipeError:
         sys.stderr.close()  # the reader of our output has gone, as in `penstock runs | head`

@@ -29,6 +29,7 @@ from penstock.pipelines.section import (
     is_remote,
     matching,
 )
+from penstock.pipelines.tuning import Tuning
 
 SCHEMA_FILE = Path(__file__).with_name("config.schema.json")
 FILLED = ("name", "pipeline_root")  # what `load` fills in where a person leaves it out
@@ -44,6 +45,17 @@ _Name = Annotated[
 ]
 _ModulePath = Annotated[
     str, matching(r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$", "a dotted path, such as package.module; a file is a module_file")
+]
+_Image = Annotated[
+    str,
+    matching(
+        r"^([A-Za-z0-9.-]+(:[0-9]+)?/)?[a-z0-9]+([._-]+[a-z0-9]+)*(/[a-z0-9]+([._-]+[a-z0-9]+)*)*"
+        r"(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(@[a-z0-9]+:[0-9a-f]{32,})?$",
+        "an image's name with its tag or digest, such as registry.example.com/team/penstock-python:1.0",
+    ),
+]
+_Allowed = Annotated[
+    str, matching(r"^[a-z0-9-]+(:.+)?$", "a rule's id, such as plain-secret, or plain-secret:NAME for one finding")
 ]
 _Engine = Annotated[str, matching(r"^local(:[1-9][0-9]*)?$", "local or, with N workers, local:N, such as local:4")]
 
@@ -297,6 +309,14 @@ class Push(Section):
     directory: AnyPath = Field(description="The folder that gets a version, <unix seconds>/, for each pushed model.")
 
 
+class Lint(Section):
+    """What the checks of the compiled pipeline let pass."""
+
+    allow: list[_Allowed] = Field(
+        default=[], description="Findings to let pass: RULE or RULE:NAME, as they stand in [] at a finding's end."
+    )
+
+
 class Config(Section):
     """A training pipeline."""
 
@@ -334,6 +354,9 @@ class Config(Section):
         description="How the model is trained. Left out, the default trainer trains where there is a label and no "
         "module; null trains nothing.",
     )
+    tuning: Tuning | None = Field(
+        default=None, description="How the best hyperparameters are searched for; left out, none are."
+    )
     evaluation: Evaluation | None = Field(
         default=None, description="How the model is evaluated and when it is blessed."
     )
@@ -342,7 +365,7 @@ class Config(Section):
         default="local",
         description="What maps the heavy steps over their shards: local, a worker for each core, or local:N.",
     )
-    image: str | None = Field(
+    image: _Image | None = Field(
         default=None,
         description="The image of the tasks on Kubeflow, on Vertex and in Docker, with its registry and tag or digest.",
     )
@@ -354,6 +377,7 @@ class Config(Section):
     )
     kubeflow: Kubeflow = Field(default=Kubeflow(), description="The Kubeflow Pipelines server that runs are sent to.")
     vertex: Vertex = Field(default=Vertex(), description="The project on Vertex AI that runs are sent to.")
+    lint: Lint = Field(default=Lint(), description="What the checks of the compiled pipeline let pass.")
     pipeline_root: AnyPath = Field(description="The folder of all runs. By default runs/<name> beside this file.")
 
     @model_validator(mode="before")
@@ -371,9 +395,11 @@ class Config(Section):
         if self.training and not self.module and not self.label:
             raise ValueError("training: expected a label to predict, or a module_file (or module_path) with run_fn")
         without_code.check(self)
-        for name in ("evaluation", "push"):
+        for name in ("tuning", "evaluation", "push"):
             if getattr(self, name) and not self.training:
                 raise ValueError(f"{name}: there is no model: expected a training section")
+        if self.tuning and self.training:
+            self.tuning.check(bool(self.module), bool(self.training.hyperparameters))
         if self.push and self.evaluation and not self.evaluation.has_thresholds:
             raise ValueError(
                 "evaluation: no model is blessed, nor pushed, without thresholds, such as {auc: {min: 0.6}}"

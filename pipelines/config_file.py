@@ -112,6 +112,8 @@ def override(document: Document, assignments: Iterable[str]) -> None:
         keys = path.strip().split(".")
         if not separator or not all(keys):
             raise ConfigError(f"--set {assignment}: expected key=value, such as training.train_steps=100")
+        if not text.strip():
+            raise ConfigError(f"--set {assignment}: expected a value: null takes the default, '\"\"' is an empty text")
         assign(document, keys, parse(text, f"--set {path}"), f"--set {path}")
 
 

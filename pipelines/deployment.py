@@ -12,14 +12,30 @@ vertex: {project: my-project, location: europe-west4, service_account: runs@my-p
 `default` is for every component; what a component's own entry sets replaces it there, key by key.
 """
 
-from typing import Annotated, Literal, Self
+import re
+from collections import Counter
+from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from penstock.pipelines.section import AnyPath, PositiveNumber, PositiveWhole, Section, Whole, matching
 
+_Model = Literal["T4", "P4", "P100", "V100", "L4", "A100", "A100_80GB", "H100", "H200", "B200"]
+
+
+def _model(given: Any) -> Any:
+    """Refuses the targets' own names of accelerators with the model's, which is meant."""
+    models = get_args(_Model)
+    if given in models:
+        return given
+    stem = re.sub(r"[^A-Z0-9]", "_", str(given).upper()).removeprefix("NVIDIA_").removeprefix("TESLA_")
+    near = next((model for model in sorted(models, key=len, reverse=True) if stem.startswith(model)), None)
+    advice = f"did you mean {near!r}?" if near else "on Kubeflow, where any may come, a node_selector chooses it"
+    raise ValueError(f"expected the model's name, one of {', '.join(models)}, received {given!r}; {advice}")
+
+
 # By the names that NVIDIA gives them; targets.py has each target's own.
-AcceleratorType = Literal["T4", "P4", "P100", "V100", "L4", "A100", "A100_80GB", "H100", "H200", "B200"]
+AcceleratorType = Annotated[_Model, BeforeValidator(_model)]
 _Quantity = Annotated[
     str, matching(r"^[0-9]+(\.[0-9]+)?([EPTGMK]i?)?$", "bytes with a unit of Kubernetes, such as 16G or 512Mi")
 ]
@@ -41,7 +57,22 @@ _Key = Annotated[
     ),
 ]
 _Endpoint = Annotated[str, matching(r"^(https?://)?[^/\s]+$", "a host, with http:// before it or without")]
-_Mount = Annotated[str, matching(r"^/", "an absolute path, such as /data")]
+_Mount = Annotated[str, matching(r"^/[^/:][^:]*$", "an absolute path, such as /data, and no colon in it")]
+_Variable = Annotated[
+    str, matching(r"^[A-Za-z_][A-Za-z0-9_]*$", "a variable's name of letters, digits and _, no digit first")
+]
+_SecretKey = Annotated[str, matching(r"^[A-Za-z0-9._-]+$", "a key of a Secret: letters, digits, ., _ and -")]
+_NodeKey = Annotated[
+    str,
+    matching(
+        r"^([a-z0-9.-]+/)?[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$",
+        "a key of Kubernetes, such as example.com/pool",
+    ),
+]
+_NodeValue = Annotated[
+    str,
+    matching(r"^([A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?)?$", "63 letters, digits, ., _ and - at most"),
+]
 _LabelKey = Annotated[
     str, matching(r"^[a-z][a-z0-9_-]{0,62}$", "small letters, digits, _ and -, a letter first, 63 at most")
 ]
@@ -53,6 +84,13 @@ class Accelerator(Section):
 
     type: AcceleratorType = Field(description="The model. On Kubeflow, where any may come, a node_selector chooses it.")
     count: PositiveWhole = Field(default=1, description="How many, all in one machine.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _keys(cls, given: Any) -> Any:
+        if isinstance(given, str):
+            raise ValueError(f"expected the model and how many, such as {{type: T4, count: 1}}, received {given!r}")
+        return given
 
 
 class Resources(Section):
@@ -66,9 +104,9 @@ class Resources(Section):
 class Toleration(Section):
     """A taint of nodes that the component may be put on nevertheless."""
 
-    key: str | None = Field(default=None, description="The taint's key, by default all.")
+    key: _NodeKey | None = Field(default=None, description="The taint's key, by default all.")
     operator: Literal["Equal", "Exists"] = Field(default="Equal", description="How the taint's value is compared.")
-    value: str | None = Field(default=None, description="The taint's value, for Equal.")
+    value: _NodeValue | None = Field(default=None, description="The taint's value, for Equal.")
     effect: Literal["NoExecute", "NoSchedule", "PreferNoSchedule"] | None = Field(
         default=None, description="The taint's effect, by default all."
     )
@@ -80,6 +118,8 @@ class Toleration(Section):
             raise ValueError("key: expected the taint's key, or operator Exists for all taints")
         if self.operator == "Exists" and self.value is not None:
             raise ValueError("value: with operator Exists no value is compared: leave it out")
+        if self.seconds is not None and self.effect != "NoExecute":
+            raise ValueError("seconds: expected effect NoExecute with it, the only one that ends running pods")
         return self
 
 
@@ -87,7 +127,7 @@ class Secret(Section):
     """A Secret of the namespace, as environment variables or as files."""
 
     name: _KubernetesName = Field(description="The Secret's name.")
-    env: dict[str, str] = Field(default={}, description="Environment variables by the Secret's keys.")
+    env: dict[_SecretKey, _Variable] = Field(default={}, description="Environment variables by the Secret's keys.")
     mount: _Mount | None = Field(default=None, description="The folder that gets the Secret's keys as files.")
     optional: bool = Field(default=False, description="Whether the component runs without it as well.")
 
@@ -108,7 +148,7 @@ class Volume(Section):
 class Kubernetes(Section):
     """What only Kubernetes knows of a component's pod."""
 
-    node_selector: dict[str, str] = Field(default={}, description="Labels that the node must have.")
+    node_selector: dict[_NodeKey, _NodeValue] = Field(default={}, description="Labels that the node must have.")
     tolerations: list[Toleration] = Field(default=[], description="Taints of nodes that do not keep it away.")
     secrets: list[Secret] = Field(default=[], description="Secrets, as environment variables or files.")
     volumes: list[Volume] = Field(default=[], description="Volumes, by their claims.")
@@ -116,6 +156,19 @@ class Kubernetes(Section):
     image_pull_policy: Literal["Always", "Never", "IfNotPresent"] | None = Field(
         default=None, description="When the image is pulled."
     )
+
+    @model_validator(mode="after")
+    def _one_mount_each(self) -> Self:
+        twice = self.twice_mounted()
+        if twice:
+            raise ValueError(f"expected a folder of its own for each volume and Secret, received {twice} twice")
+        return self
+
+    def twice_mounted(self) -> str | None:
+        """Returns a folder that two volumes or Secrets are mounted at, which Kubernetes refuses."""
+        mounts = [volume.mount for volume in self.volumes] + [secret.mount for secret in self.secrets if secret.mount]
+        counts = Counter(mount.rstrip("/") for mount in mounts)
+        return next((mount for mount, count in counts.items() if count > 1), None)
 
 
 class Kubeflow(Section):
@@ -128,6 +181,9 @@ class Kubeflow(Section):
     namespace: str | None = Field(default=None, description="The profile's namespace, where Kubeflow has many users.")
     experiment: str | None = Field(
         default=None, min_length=1, description="The experiment that runs are in, by default the pipeline's name."
+    )
+    service_account: _KubernetesName | None = Field(
+        default=None, description="The Kubernetes service account that tasks run as, by default the server's choice."
     )
     token_env: str | None = Field(default=None, description="The environment variable that holds a bearer token.")
     token_file: AnyPath | None = Field(default=None, description="The file that holds a bearer token.")
@@ -204,6 +260,7 @@ class ByComponent[Settings: Section](Section):
     schema_gen: Settings | None = Field(default=None, description="For SchemaGen.")
     example_validator: Settings | None = Field(default=None, description="For ExampleValidator.")
     transform: Settings | None = Field(default=None, description="For Transform.")
+    tuner: Settings | None = Field(default=None, description="For the Tuner.")
     trainer: Settings | None = Field(default=None, description="For the Trainer.")
     latest_blessed_model: Settings | None = Field(default=None, description="For LatestBlessedModel.")
     evaluator: Settings | None = Field(default=None, description="For the Evaluator.")

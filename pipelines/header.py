@@ -16,7 +16,7 @@ _SUFFIXES = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
 
 
 def check(config: Config) -> None:
-    """Raises a ConfigError that tells the columns, if the label or one of `features` is none of them.
+    """Raises a ConfigError that tells the columns, if the label, one of `features` or what divides folds is none.
 
     Data that is elsewhere, in another format, or not to be read as the options say is left to ExampleGen.
     """
@@ -25,6 +25,9 @@ def check(config: Config) -> None:
         return
     wanted = [("label", config.label)] if config.label else []
     wanted += [(f"features.{name}", name) for name in config.features]
+    folds = config.tuning and config.tuning.cross_validation
+    if folds and folds.feature:
+        wanted.append(("tuning.cross_validation.feature", folds.feature))
     for key, name in wanted:
         if name not in names:
             shown = ", ".join(names[:_SHOWN]) + (", …" if len(names) > _SHOWN else "")

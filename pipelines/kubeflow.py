@@ -7,6 +7,7 @@ own, and where the answer to a request is lost it is looked up by that name befo
 import contextlib
 import json
 import re
+import shlex
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from functools import partial
@@ -17,7 +18,8 @@ from google.protobuf import json_format
 from kfp.pipeline_spec import pipeline_spec_pb2
 
 from penstock.components.errors import ConfigError, ServerError, UserError
-from penstock.pipelines.answers import AlreadyExists, NotFound, make_once
+from penstock.pipelines import cron
+from penstock.pipelines.answers import AlreadyExists, NotFound, make_once, put_away
 from penstock.pipelines.kubeflow_server import Server
 from penstock.pipelines.submission import Submission, pipeline_roots
 from penstock.pipelines.watching import ENDED, Snapshot, Task
@@ -26,6 +28,7 @@ _EQUALS = 1  # V2beta1PredicateOperation, by its number as KFP's own client send
 _PAGE = 100
 # Where KFP's launcher can put outputs.
 _STORES = ("gs://", "s3://", "minio://")
+_ID = re.compile(r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")
 # Argo's nodes around the tasks: the graph, the pod within a task and each of its attempts, what a loop counts with, and
 # what starts an exit task.
 _INTERNAL = re.compile(r"^(root|executor(\(\d+\))?|iteration-(item|iterations)(\(.*\))?|.*\.onExit)$")
@@ -39,12 +42,13 @@ def submit(server: Server, submission: Submission, *, name: str, experiment: str
         experiment_id=experiment_id,
         pipeline_spec=_body(submission),
         runtime_config=_runtime_config(submission),
+        service_account=server.service_account,
     )
     run = make_once(
         lambda: server.request(server.runs.run_service_create_run, run=body),
         lambda: _run_named(server, name, experiment_id),
         f"{server.host}: it is not known whether the run {name} was started: look for it there, or submit again with "
-        f"--name {name}, which starts no second one",
+        f"--name {shlex.quote(name)}, which starts no second one",
     )
     return _identity(server, run.run_id)
 
@@ -59,6 +63,19 @@ def require_new(server: Server, name: str, experiment: str, namespace: str | Non
 
 def run_link(server: Server, run_id: str) -> str:
     return f"{server.host}/#/runs/details/{run_id}"
+
+
+def find_run(server: Server, run: str, namespace: str | None) -> str:
+    """Returns the id of a run that is given by its id, a UUID, or by a name that no other run has."""
+    if _ID.match(run):
+        return run
+    found = list(_listed(server, server.runs.run_service_list_runs, "runs", run, **_given(namespace=namespace)))
+    if not found:
+        raise UserError(f"{server.host} has no run {run!r}: expected its id, or its whole name")
+    if len(found) > 1:
+        ids = ", ".join(sorted(one.run_id for one in found))
+        raise UserError(f"{server.host} has {len(found)} runs {run!r}: expected the id of one of them: {ids}")
+    return _identity(server, found[0].run_id)
 
 
 def cancel(server: Server, run_id: str) -> None:
@@ -138,6 +155,7 @@ def schedule(
         trigger=trigger,
         pipeline_spec=_body(submission),
         runtime_config=_runtime_config(submission),
+        service_account=server.service_account,
     )
     service = server.recurring_runs
     made = make_once(
@@ -145,9 +163,11 @@ def schedule(
         lambda: next((one for one in schedules(server, namespace, name) if one.recurring_run_id not in known), None),
         f"{server.host}: it is not known whether the schedule {name} was made: see `penstock schedule list`",
     )
-    for one in old:
-        _delete_schedule(server, one.recurring_run_id)
-    return _identity(server, made.recurring_run_id)
+    made_id = _identity(server, made.recurring_run_id)
+    put_away(
+        [one.recurring_run_id for one in old], lambda one: _delete_schedule(server, one), server.host, name, made_id
+    )
+    return made_id
 
 
 def schedules(server: Server, namespace: str | None, name: str | None = None) -> list[Any]:
@@ -159,8 +179,8 @@ def schedules(server: Server, namespace: str | None, name: str | None = None) ->
 
 def change_schedule(
     server: Server, namespace: str | None, name: str, change: Literal["disable", "enable", "delete"]
-) -> None:
-    """Pauses, resumes or deletes the recurring run of a name."""
+) -> int:
+    """Pauses, resumes or deletes the recurring runs of a name; returns how many there are."""
     found = schedules(server, namespace, name)
     if not found:
         raise UserError(f"{server.host} has no schedule {name!r}: `penstock schedule list` tells their names")
@@ -171,22 +191,40 @@ def change_schedule(
     }
     for one in found:
         operations[change](one.recurring_run_id)
+    return len(found)
 
 
-def trigger(cron: str | None, every: int | None) -> kfp_server_api.V2beta1Trigger:
+def trigger(expression: str | None, every: int | None) -> kfp_server_api.V2beta1Trigger:
     """Returns when a schedule fires: a cron expression of six fields, or a number of seconds."""
-    if (cron is None) == (every is None):
+    if (expression is None) == (every is None):
         raise ConfigError("expected either --cron, such as --cron '0 0 6 * * *', or --every SECONDS")
-    if cron is None:
+    if expression is None:
         return kfp_server_api.V2beta1Trigger(
             periodic_schedule=kfp_server_api.V2beta1PeriodicSchedule(interval_second=str(every))
         )
-    fields = len(cron.split())
-    if fields == 5:
-        raise ConfigError(f"--cron {cron!r}: Kubeflow's cron has six fields, seconds first: write '0 {cron}'")
-    if fields != 6:
-        raise ConfigError(f"--cron {cron!r}: expected six fields (second minute hour day month weekday), not {fields}")
-    return kfp_server_api.V2beta1Trigger(cron_schedule=kfp_server_api.V2beta1CronSchedule(cron=cron))
+    _check_cron(expression)
+    return kfp_server_api.V2beta1Trigger(cron_schedule=kfp_server_api.V2beta1CronSchedule(cron=expression))
+
+
+def _check_cron(expression: str) -> None:
+    fields = expression.split()
+    six = f"six fields ({cron.names(cron.SIX_FIELDS)})"
+    if expression.startswith(("TZ=", "CRON_TZ=")):
+        raise ConfigError(
+            f"--cron {expression!r}: expected {six}, without a time zone: they are read in UTC, unless the server's "
+            "CRON_SCHEDULE_TIMEZONE names another"
+        )
+    if expression.startswith("@"):
+        known = cron.SHORTHANDS.get(expression)
+        advice = f": write '0 {known}'" if known else ", or --every SECONDS"
+        raise ConfigError(f"--cron {expression!r}: expected {six}{advice}")
+    if len(fields) == 5:
+        raise ConfigError(
+            f"--cron {expression!r}: Kubeflow's cron has six fields, seconds first: write '0 {expression}'"
+        )
+    if len(fields) != 6:
+        raise ConfigError(f"--cron {expression!r}: expected {six}, not {len(fields)}")
+    cron.check(expression, cron.SIX_FIELDS)
 
 
 def _delete_schedule(server: Server, schedule_id: str) -> None:

@@ -6,6 +6,7 @@ a timeout, asks a silent server five times before its first answer, and reads an
 
 import importlib
 import json
+import logging
 import os
 import re
 import ssl
@@ -38,6 +39,7 @@ class Server:
     def __init__(self, settings: Kubeflow) -> None:
         self.host = address(settings)
         self.timeout = settings.timeout
+        self.service_account = settings.service_account
         self._client = kfp_server_api.ApiClient(_configuration(settings, self.host), cookie=_cookies(settings))
         self.runs = kfp_server_api.RunServiceApi(self._client)
         self.experiments = kfp_server_api.ExperimentServiceApi(self._client)
@@ -95,10 +97,11 @@ class Server:
         if status == 409:
             return AlreadyExists(f"{self.host} has that already (409{told}): choose another name")
         if status == 429:
-            return Unanswered(f"{self.host} has too many requests (429{told}): try again later", retry_after=wait)
+            return Unanswered(f"{self.host} has too many requests (429{told})", "try again later", retry_after=wait)
         if status >= 500 and not _INVALID.search(error.body or ""):
             return Unanswered(
-                f"{self.host} failed ({status}{told}): try again, and look into the server's log if it stays so",
+                f"{self.host} failed ({status}{told})",
+                "try again, and look into the server's log if it stays so",
                 retry_after=wait,
                 under_way=status == 504,
             )
@@ -112,11 +115,11 @@ class Server:
         if isinstance(error, exceptions.ConnectTimeoutError):
             return NoServer(f"{self.host} did not answer in {self.timeout} s: check kubeflow.host and the network")
         if isinstance(error, exceptions.TimeoutError):
-            text = f"{self.host} did not answer in {self.timeout} s: try again, or raise kubeflow.timeout"
-            return Unanswered(text, under_way=True)
+            text = f"{self.host} did not answer in {self.timeout} s"
+            return Unanswered(text, "try again, or raise kubeflow.timeout", under_way=True)
         if isinstance(error, exceptions.LocationValueError):
             return ServerError(f"{self.host} is no address: check kubeflow.host, such as https://kubeflow.example.com")
-        return Unanswered(f"the connection to {self.host} was cut: try again")
+        return Unanswered(f"the connection to {self.host} was cut", "try again")
 
     def _untrusted(self, reason: str) -> ServerError:
         if "WRONG_VERSION_NUMBER" in reason or "record layer failure" in reason:
@@ -179,10 +182,10 @@ def _require_certificates(path: str) -> None:
 
 def _token(settings: Kubeflow) -> str:
     if settings.token_env:
-        return _variable(settings.token_env, "kubeflow.token_env")
+        return _bare(_variable(settings.token_env, "kubeflow.token_env"), "Bearer ")
     if settings.token_file:
         try:
-            token = Path(settings.token_file).read_text(encoding="utf-8").strip()
+            token = _bare(Path(settings.token_file).read_text(encoding="utf-8").strip(), "Bearer ")
         except (OSError, UnicodeDecodeError) as error:
             reason = error.strerror if isinstance(error, OSError) else "this is not text"
             raise ConfigError(f"kubeflow.token_file: {settings.token_file}: {reason}") from None
@@ -205,16 +208,24 @@ def _iap_token(client_id: str) -> str:
 
 
 def _read_mounted(credentials: Any, configuration: kfp_server_api.Configuration) -> None:
+    logging.disable()  # it logs what is raised as well, and sets logging up for that
     try:
         credentials.refresh_api_key_hook(configuration)
     except OSError as error:
         raise ConfigError(
             f"kubeflow.service_account_token: no token at {error.filename}: expected a pod with KFP's token mounted"
         ) from None
+    finally:
+        logging.disable(logging.NOTSET)
 
 
 def _cookies(settings: Kubeflow) -> str | None:
-    return _variable(settings.cookies_env, "kubeflow.cookies_env") if settings.cookies_env else None
+    return _bare(_variable(settings.cookies_env, "kubeflow.cookies_env"), "Cookie:") if settings.cookies_env else None
+
+
+def _bare(value: str, prefix: str) -> str:
+    """Returns a header's value without what a copy from a browser or a terminal brings along."""
+    return value[len(prefix) :].lstrip() if value.lower().startswith(prefix.lower()) else value
 
 
 def _variable(name: str, key: str) -> str:

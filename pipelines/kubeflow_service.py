@@ -7,6 +7,7 @@ from penstock.pipelines.deployment import Kubeflow
 from penstock.pipelines.kubeflow_server import Server
 from penstock.pipelines.service import Scheduled
 from penstock.pipelines.submission import Submission, places_of_this_machine, unique_name
+from penstock.pipelines.targets import images_without_registry
 from penstock.pipelines.watching import Snapshot
 
 
@@ -26,16 +27,21 @@ class KubeflowService:
         kubeflow.trigger(cron, every)
 
     def check(self, submission: Submission) -> list[str]:
-        """Kubeflow takes what the compiler makes, but puts outputs into buckets only."""
+        """Kubeflow takes what the compiler makes, but puts outputs into buckets only, and pulls images."""
+        warnings = [
+            f"image {image}: it has no registry, so only nodes that have it already can run it: push it, and name it "
+            "in `image`"
+            for image in images_without_registry(submission.spec)
+        ]
         root = submission.parameter("pipeline_root")
         searched = "comp-latest-blessed-model" in submission.spec.get("components", {})
         found_there = kubeflow.output_root(submission) == root
-        if not searched or found_there or "pipeline_root" in places_of_this_machine(submission):
-            return []
-        return [
-            f"pipeline_root ({root}): Kubeflow puts outputs into a bucket, by default its own, so no earlier model is "
-            "found here as a baseline: give gs://, s3:// or minio://"
-        ]
+        if searched and not found_there and "pipeline_root" not in places_of_this_machine(submission):
+            warnings.append(
+                f"pipeline_root ({root}): Kubeflow puts outputs into a bucket, by default its own, so no earlier model "
+                "is found here as a baseline: give gs://, s3:// or minio://"
+            )
+        return warnings
 
     def submit(self, submission: Submission, name: str | None) -> str:
         experiment, namespace = self._experiment(submission), self._settings.namespace
@@ -44,11 +50,18 @@ class KubeflowService:
         name = name or unique_name(submission.pipeline)
         return kubeflow.submit(self._server, submission, name=name, experiment=experiment, namespace=namespace)
 
+    def identity(self, name: str) -> str | None:
+        return None
+
     def link(self, run_id: str) -> str:
         return kubeflow.run_link(self._server, run_id)
 
-    def again(self) -> str:
-        return f"--host {self._server.host}"
+    def again(self) -> list[str]:
+        namespace = self._settings.namespace
+        return ["--host", self._server.host, *(["--namespace", namespace] if namespace else [])]
+
+    def find(self, run: str) -> str:
+        return kubeflow.find_run(self._server, run, self._settings.namespace)
 
     def snapshot(self, run_id: str) -> Snapshot:
         return kubeflow.snapshot(self._server, run_id)
@@ -71,8 +84,8 @@ class KubeflowService:
         found = kubeflow.schedules(self._server, self._settings.namespace)
         return [Scheduled(one.display_name, (one.status or "").lower(), _when(one.trigger)) for one in found]
 
-    def change_schedule(self, name: str, change: Literal["disable", "enable", "delete"]) -> None:
-        kubeflow.change_schedule(self._server, self._settings.namespace, name, change)
+    def change_schedule(self, name: str, change: Literal["disable", "enable", "delete"]) -> int:
+        return kubeflow.change_schedule(self._server, self._settings.namespace, name, change)
 
     def _experiment(self, submission: Submission) -> str:
         return self._settings.experiment or submission.pipeline

@@ -5,18 +5,21 @@ from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any
 
-from penstock.components.errors import UserError
+from penstock.components.errors import ConfigError, UserError
 from penstock.pipelines.deployment import ByComponent, Kubernetes
 
 
 def platform(components: Mapping[str, str], settings: ByComponent[Kubernetes]) -> dict[str, Any]:
     """Returns the platform spec for the executors of `components`: a component's name by its executor's label."""
     if importlib.util.find_spec("kfp.kubernetes") is None:
-        raise UserError("the settings in `kubernetes` need kfp-kubernetes: pip install 'penstock[kubeflow]'")
+        raise UserError("the settings in `kubernetes` need kfp-kubernetes: pip install 'kfp-kubernetes>=2.17'")
     executors = {}
     for label, component in components.items():
         chosen = settings.of(component)
         if chosen is not None:
+            twice = chosen.twice_mounted()
+            if twice:  # one of the component's own, the other for every component
+                raise ConfigError(f"kubernetes: {component} has {twice} mounted twice: give each mount its own folder")
             executors[label] = _executor(chosen)
     return {"platforms": {"kubernetes": {"deploymentSpec": {"executors": executors}}}}
 

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from penstock.components.errors import ConfigError
+
 if TYPE_CHECKING:
     from penstock.pipelines.config import Config
 
@@ -32,11 +34,14 @@ def load(
 ) -> "Config":
     """Reads a configuration with what the command line overrides: `values` are a key, its value, and the option."""
     from penstock.pipelines import config as module
-    from penstock.pipelines import section
+    from penstock.pipelines import section, submission
 
+    file = config_file(config)
+    if submission.is_compiled(file):
+        raise ConfigError(f"{file}: this is a compiled pipeline; expected a configuration")
     shortcuts = [] if data is None else [("data.path", section.from_here(data), "--data")]
     shortcuts += [] if label is None else [("label", label, "--label")]
-    return module.load(config_file(config), assignments, [*shortcuts, *values])
+    return module.load(file, assignments, [*shortcuts, *values])
 
 
 def config_file(config: Path) -> Path:

@@ -96,6 +96,8 @@ def _read_module(config: Config) -> tuple[Path | None, set[str]]:
     defined = user_module.defined_names(source)
     if config.training:
         user_module.require(source, config.training.run_fn, defined)
+    if config.tuning:
+        user_module.require(source, config.tuning.tuner_fn, defined)
     if config.transform and config.transform.preprocessing_fn != "preprocessing_fn":
         user_module.require(source, config.transform.preprocessing_fn, defined)
     return source, defined

@@ -1,6 +1,8 @@
-"""The commands that talk to a server: submit, cancel, schedule. Like all commands they import what they need."""
+"""The commands that talk to a server: submit, watch, cancel, schedule. Like all commands they import what they need."""
 
 import functools
+import json
+import shlex
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,12 +20,31 @@ if TYPE_CHECKING:
 file_argument = click.argument(
     "config", default=options.DEFAULT_CONFIG, metavar="[CONFIG|FILE]", type=click.Path(path_type=Path)
 )
+run_argument = click.argument("run", metavar="RUN")
 param_option = click.option(
     "--param", "params", multiple=True, metavar="KEY=VALUE", help="A parameter of the pipeline. May be repeated."
 )
+interval_option = click.option(
+    "--interval",
+    default=5.0,
+    show_default=True,
+    type=click.FloatRange(min=0, min_open=True),
+    help="Seconds between two looks at the run.",
+)
+
+
+def _name(_context: click.Context, _option: click.Parameter, value: str | None) -> str | None:
+    """Reads a name without spaces around it, which nobody sees and everybody would have to repeat."""
+    if value is not None and not value.strip():
+        raise ConfigError(f"--name: expected a name, received {value!r}")
+    return value.strip() if value else None
+
+
 cache_option = click.option("--no-cache", is_flag=True, help="Runs every task, also those that are in the cache.")
 
 
+# The options that stand for keys of a configuration, and the pipelines' parameters that do so once it is compiled.
+_PARAMETERS = {"data": "input_base", "label": "label"}
 # The options that stand for keys of a target's section.
 _OPTIONS = {"kubeflow": ("host", "namespace", "experiment"), "vertex": ("project", "location")}
 
@@ -63,51 +84,85 @@ class Remote:
 
         return service_class(self.target)(self._settings())
 
+    def command(self, words: Sequence[str], service: "Service") -> str:
+        """Returns a command that reaches the same server with the same sign-in, as a shell takes it."""
+        from penstock.pipelines import section, submission
+
+        assignments = list(self.assignments)
+        place = []
+        if submission.is_compiled(self.config):  # it brings no settings, and those of a file beside it are not meant
+            assignments[:0] = (
+                [f"{self.target}={{}}"] if options.config_file(Path(options.DEFAULT_CONFIG)).is_file() else []
+            )
+        elif str(self.config) != options.DEFAULT_CONFIG:
+            place = [str(self.config)]
+        if self.data is not None:
+            assignments.append(f"data.path={json.dumps(section.from_here(self.data))}")
+        if self.label is not None:
+            assignments.append(f"label={json.dumps(self.label)}")
+        sets = [word for assignment in assignments for word in ("--set", assignment)]
+        return shlex.join(["penstock", *words, *place, *service.again(), *sets])
+
     def _settings(self) -> Any:
         """Reads the configuration's section, or without a configuration what the options alone say."""
         file = options.config_file(self.config)
         if file.is_file() or str(self.config) != options.DEFAULT_CONFIG:
             loaded = options.load(self.config, self.assignments, self.data, self.label, self.flags)
             return getattr(loaded, self.target)
-        return self._settings_alone()
+        return getattr(self._alone(), self.target)
 
     def submission(self, params: Sequence[str], no_cache: bool) -> tuple["Service", "Submission"]:
         """Compiles the configuration for the target, or reads the compiled pipeline that was given in its place."""
-        from penstock.pipelines import submission
+        from penstock.pipelines import lint, submission, targets
         from penstock.pipelines.service import service_class
 
         kind = service_class(self.target)
         if submission.is_compiled(self.config):
-            return self._checked(kind(self._settings_alone()), submission.read(self.config, params, no_cache))
+            read = submission.read(self.config, params, no_cache)
+            self._require_compilable(read)
+            alone = self._alone()
+            lint.check(read.documents, targets.named(self.target), alone.lint.allow)
+            return self._checked(kind(getattr(alone, self.target)), read)
         import tempfile
 
         loaded = options.load(self.config, self.assignments, self.data, self.label, self.flags)
-        from penstock.pipelines import compile, targets
+        from penstock.pipelines import compile
 
         with tempfile.TemporaryDirectory() as folder:
             compiled = compile.compile_config(loaded, targets.named(self.target), Path(folder) / "pipeline.yaml")
             read = submission.read(compiled.path, params, no_cache)
         return self._checked(kind(getattr(loaded, self.target)), read)
 
+    def _require_compilable(self, submission: "Submission") -> None:
+        """Refuses the options that change a configuration: a compiled pipeline has it in it."""
+        for name, parameter in _PARAMETERS.items():
+            if getattr(self, name) is not None:
+                known = parameter in submission.declared
+                way = f"give --param {parameter}=VALUE" if known else "compile the configuration with it"
+                raise ConfigError(f"--{name}: {self.config} is compiled already, with its own {name}: {way}")
+
     def _checked(self, service: "Service", submission: "Submission") -> tuple["Service", "Submission"]:
         for warning in (*_of_local_paths(service, submission), *service.check(submission)):
             click.echo(f"warning: {warning}", err=True)
         return service, submission
 
-    def _settings_alone(self) -> Any:
+    def _alone(self) -> Any:
+        """Returns what the options alone say."""
         from penstock.pipelines import config_file
+        from penstock.pipelines.config import Lint
         from penstock.pipelines.deployment import Kubeflow, Vertex
         from penstock.pipelines.section import Section
 
         class Alone(Section):
             kubeflow: Kubeflow = Kubeflow()
             vertex: Vertex = Vertex()
+            lint: Lint = Lint()
 
         document = config_file.Document("the command line", {})
         config_file.override(document, self.assignments)
         for key, value, place in self.flags:
             config_file.assign(document, key.split("."), value, place)
-        return getattr(config_file.validate(document, Alone, Path.cwd()), self.target)
+        return config_file.validate(document, Alone, Path.cwd())
 
 
 def server_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -150,32 +205,43 @@ def pipeline_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 @click.command()
 @file_argument
-@click.option("--name", metavar="NAME", help="The run's name, by default the pipeline's with the time.")
+@click.option("--name", callback=_name, metavar="NAME", help="The run's name, by default the pipeline's with the time.")
 @click.option("--wait", is_flag=True, help="Follows the run to its end; exit code 1 if it fails.")
-@click.option(
-    "--interval",
-    default=5.0,
-    show_default=True,
-    type=click.FloatRange(min=0, min_open=True),
-    help="With --wait: seconds between two looks.",
-)
+@interval_option
 @pipeline_options
 @server_options
 def submit(remote: Remote, name: str | None, wait: bool, interval: float, params: Sequence[str], no_cache: bool) -> int:
     """Starts a run on a server. FILE is a compiled pipeline; a CONFIG is compiled first."""
     service, submission = remote.submission(params, no_cache)
+    if name and (identity := service.identity(name)) not in (None, name):
+        click.echo(f"the run {name!r} gets the id {identity}: an id has small letters, digits and dashes", err=True)
     run_id = service.submit(submission, name)
-    click.echo(f"run   {run_id}\nlink  {service.link(run_id)}")
-    return _wait(service, run_id, interval) if wait else 0
+    _tell_run(service, run_id)
+    return _wait(remote, service, run_id, interval, known=True) if wait else 0
 
 
 @click.command()
-@click.argument("run_id")
+@run_argument
+@options.config_argument
+@interval_option
+@server_options
+def watch(remote: Remote, run: str, interval: float) -> int:
+    """Follows a run on a server to its end, as submit --wait does. RUN is its id or its name."""
+    service = remote.service()
+    run_id = service.find(run)
+    _tell_run(service, run_id)
+    return _wait(remote, service, run_id, interval)
+
+
+@click.command()
+@run_argument
 @options.config_argument
 @server_options
-def cancel(remote: Remote, run_id: str) -> None:
-    """Cancels a run on a server."""
-    remote.service().cancel(run_id)
+def cancel(remote: Remote, run: str) -> None:
+    """Cancels a run on a server. RUN is its id or its name."""
+    service = remote.service()
+    run_id = service.find(run)
+    service.cancel(run_id)
     click.echo(f"{run_id}: asked to stop")
 
 
@@ -190,7 +256,7 @@ def schedule() -> None:
     "--cron", metavar="FIELDS", help="When: Kubeflow's six fields, such as '0 0 6 * * *', or Vertex AI's five."
 )
 @click.option("--every", type=click.IntRange(min=1), metavar="SECONDS", help="How often, in place of --cron.")
-@click.option("--name", metavar="NAME", help="The schedule's name, by default the pipeline's.")
+@click.option("--name", callback=_name, metavar="NAME", help="The schedule's name, by default the pipeline's.")
 @click.option("--replace", is_flag=True, help="Replaces the schedule that has the name already.")
 @pipeline_options
 @server_options
@@ -232,8 +298,7 @@ def list_schedules(remote: Remote) -> None:
 @server_options
 def pause(remote: Remote, name: str) -> None:
     """Keeps a schedule from starting runs until it is resumed."""
-    remote.service().change_schedule(name, "disable")
-    click.echo(f"{name}: paused")
+    _tell_changed(name, "paused", remote.service().change_schedule(name, "disable"))
 
 
 @schedule.command()
@@ -242,8 +307,7 @@ def pause(remote: Remote, name: str) -> None:
 @server_options
 def resume(remote: Remote, name: str) -> None:
     """Lets a paused schedule start runs again."""
-    remote.service().change_schedule(name, "enable")
-    click.echo(f"{name}: resumed")
+    _tell_changed(name, "resumed", remote.service().change_schedule(name, "enable"))
 
 
 @schedule.command()
@@ -252,18 +316,34 @@ def resume(remote: Remote, name: str) -> None:
 @server_options
 def delete(remote: Remote, name: str) -> None:
     """Deletes a schedule. The runs that it started stay."""
-    remote.service().change_schedule(name, "delete")
-    click.echo(f"{name}: deleted")
+    _tell_changed(name, "deleted", remote.service().change_schedule(name, "delete"))
 
 
-def _wait(service: "Service", run_id: str, interval: float) -> int:
+def _tell_changed(name: str, change: str, count: int) -> None:
+    click.echo(f"{name}: {change}" + (f", all {count} schedules of this name" if count > 1 else ""))
+
+
+def _tell_run(service: "Service", run_id: str) -> None:
+    click.echo(f"run   {run_id}\nlink  {service.link(run_id)}")
+
+
+def _wait(remote: Remote, service: "Service", run_id: str, interval: float, *, known: bool = False) -> int:
     from penstock.pipelines import watching
+    from penstock.pipelines.answers import Interrupted
+
+    def how_to_go_on() -> str:
+        watch, cancel = (remote.command([verb, run_id], service) for verb in ("watch", "cancel"))
+        return f"to watch it:  {watch}\nto cancel it: {cancel}"
+
+    def warn(sentence: str) -> None:
+        click.echo(sentence, err=True)
 
     try:
-        ended = watching.watch(lambda: service.snapshot(run_id), click.echo, interval=interval)
+        ended = watching.watch(lambda: service.snapshot(run_id), click.echo, warn, known=known, interval=interval)
     except KeyboardInterrupt:
-        click.echo(f"\nthe run goes on; to cancel it: penstock cancel {run_id} {service.again()}", err=True)
-        raise
+        raise Interrupted("interrupted: the run goes on", how_to_go_on()) from None
+    except watching.Unwatched as error:
+        raise watching.Unwatched(error.message, f"run {run_id}, {service.link(run_id)}\n{how_to_go_on()}") from None
     if ended.succeeded:
         click.echo(watching.outcome(ended))
         return 0
@@ -280,4 +360,4 @@ def _of_local_paths(service: "Service", submission: "Submission") -> Iterator[st
         yield f"{named}: {service.shared_places}"
 
 
-commands = (submit, cancel, schedule)
+commands = (submit, watch, cancel, schedule)

@@ -45,10 +45,16 @@ class Service(Protocol):
     def submit(self, submission: Submission, name: str | None) -> str:
         """Starts a run; returns its id. A name that a run has already is refused; None is a new one."""
 
+    def identity(self, name: str) -> str | None:
+        """Returns the id that a run of this name gets; None where the server makes it."""
+
     def link(self, run_id: str) -> str: ...
 
-    def again(self) -> str:
+    def again(self) -> list[str]:
         """Returns the options that name this server to another command."""
+
+    def find(self, run: str) -> str:
+        """Returns the id of the run that a person means, by its id or its name."""
 
     def snapshot(self, run_id: str) -> Snapshot: ...
 
@@ -60,7 +66,8 @@ class Service(Protocol):
 
     def schedules(self) -> list[Scheduled]: ...
 
-    def change_schedule(self, name: str, change: Literal["disable", "enable", "delete"]) -> None: ...
+    def change_schedule(self, name: str, change: Literal["disable", "enable", "delete"]) -> int:
+        """Changes all schedules of a name, which servers do not keep unique; returns how many there are."""
 
 
 def service_class(target: str) -> type[Service]:

@@ -38,10 +38,14 @@ class Submission:
     def spec(self) -> Mapping[str, Any]:
         return self.documents[0]
 
+    @property
+    def declared(self) -> Mapping[str, Any]:
+        """The parameters that the pipeline has, as the spec declares them."""
+        return _declared(self.spec)
+
     def parameter(self, name: str) -> Any:
         """Returns the value that the run has for a parameter: the one given, else its default, else None."""
-        declared = self.spec["root"].get("inputDefinitions", {}).get("parameters", {}).get(name, {})
-        return self.parameters.get(name, declared.get("defaultValue"))
+        return self.parameters.get(name, self.declared.get(name, {}).get("defaultValue"))
 
 
 def is_compiled(path: Path) -> bool:
@@ -57,7 +61,7 @@ def read(path: Path, assignments: Sequence[str] = (), no_cache: bool = False) ->
     """Reads a compiled pipeline and the parameters (`KEY=VALUE`) of a run; a ConfigError tells what does not fit."""
     spec, *platform = _documents(path)
     spec = _uncached(spec) if no_cache else spec
-    declared = spec["root"].get("inputDefinitions", {}).get("parameters", {})
+    declared = _declared(spec)
     parameters = dict(_parameter(assignment, declared) for assignment in assignments)
     missing = [
         name
@@ -91,6 +95,11 @@ def pipeline_roots(submission: Submission) -> Iterator[str]:
     """Yields where a run's outputs are to go: what its parameter `pipeline_root` says, then the pipeline itself."""
     places = submission.parameter("pipeline_root"), submission.spec.get("defaultPipelineRoot")
     yield from (place for place in places if isinstance(place, str))
+
+
+def _declared(spec: Mapping[str, Any]) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = spec["root"].get("inputDefinitions", {}).get("parameters", {})
+    return found
 
 
 def _documents(path: Path) -> list[dict[str, Any]]:

@@ -6,6 +6,7 @@ pipeline (the IR). After masking them, the IR of all targets is equal.
 
 import copy
 import difflib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -106,3 +107,11 @@ def named(name: str) -> Target:
     nearest = difflib.get_close_matches(name, TARGETS, n=1)
     hint = f"did you mean {nearest[0]!r}?" if nearest else f"expected one of {', '.join(TARGETS)}"
     raise ConfigError(f"unknown target {name!r}; {hint}")
+
+
+def images_without_registry(spec: Mapping[str, Any]) -> list[str]:
+    """Returns our own image's names without a registry before them: a registry that all nodes ask has none of them."""
+    executors = spec.get("deploymentSpec", {}).get("executors", {}).values()
+    images = {str(executor.get("container", {}).get("image", "")) for executor in executors}
+    own = wrapper.IMAGE.partition(":")[0]
+    return sorted(image for image in images if re.split("[:@]", image)[0] == own)

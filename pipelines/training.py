@@ -1,6 +1,6 @@
 """The training pipeline, from the data to a pushed model: the graph, and nothing else.
 
-    input_resolver -> example_gen -> statistics_gen -> schema_gen -> example_validator -> transform -> trainer
+    input_resolver -> example_gen -> statistics_gen -> schema_gen -> example_validator -> transform -> tuner -> trainer
       -> latest_blessed_model -> evaluator -> if blessed: pusher
 
 Components whose section the configuration leaves out are left out. What looks at the world or changes it, the
@@ -26,10 +26,12 @@ from penstock.components.schema_gen.component import import_schema_gen, schema_g
 from penstock.components.statistics_gen.component import statistics_gen
 from penstock.components.trainer.component import trainer
 from penstock.components.transform.component import transform
+from penstock.components.tuner.component import tuner
 from penstock.pipelines import without_code
 from penstock.pipelines.config import Config, Splits, Training, Transform
 from penstock.pipelines.publishing import Published
 from penstock.pipelines.section import json_text
+from penstock.pipelines.tuning import Tuning
 
 type _Channel = Any  # a parameter of the pipeline: KFP's placeholder for a value
 _EXAMPLE_GENS = {"csv": csv_example_gen, "parquet": parquet_example_gen, "tfrecord": import_example_gen}
@@ -73,6 +75,8 @@ def training_pipeline(config: Config, published: Published) -> base_component.Ba
         graph.validate(schema_file)
         if published.transforms:
             graph.transform(module_file)
+        if config.tuning:
+            graph.tune(module_file, train_steps, eval_steps, pipeline_root)
         if config.training:
             graph.train(module_file, train_steps, eval_steps)
         if config.evaluation:
@@ -91,6 +95,7 @@ class _Graph:
         self.validator: dsl.PipelineTask | None = None
         self.transformed: dsl.PipelineTask | None = None
         self.gate: dsl.PipelineTask | None = None
+        self.hyperparameters: dict[str, Any] = {}
 
     def read(self, input_base: _Channel, input_config: _Channel, range_config: _Channel) -> None:
         data, splits = self.config.data, self.config.splits or Splits()
@@ -175,31 +180,56 @@ class _Graph:
         )
         self._after_validation(self.transformed)
 
+    def tune(self, module_file: _Channel, train_steps: _Channel, eval_steps: _Channel, pipeline_root: _Channel) -> None:
+        training, settings = self.config.training or Training(), self.config.tuning or Tuning()
+        task = tuner(
+            schema=self.schema,
+            statistics=self.statistics,
+            **self._trained_on(),
+            **({"raw_examples": self.examples} if settings.divides else {}),
+            **settings.function(
+                module_file, self._custom_config(training), training.model_dump(include={"accelerator", "precision"})
+            ),
+            train_args=_step_args(training.train_splits, train_steps),
+            eval_args=_step_args(training.eval_splits, eval_steps),
+            tune_args=json_text({"num_parallel_trials": settings.parallel_trials}),
+            working_dir=f"{pipeline_root}/tuning",
+            **_imported(dsl.Model, base_model=training.base_model),
+        )
+        self.hyperparameters = {"hyperparameters": task.outputs["best_hyperparameters"]}
+        self._after_validation(task)
+
     def train(self, module_file: _Channel, train_steps: _Channel, eval_steps: _Channel) -> None:
-        settings, arguments, examples = self.config.training or Training(), {}, self.examples
-        if self.transformed is not None:
-            arguments["transform_graph"] = self.transformed.outputs["transform_graph"]
-            if self.config.transform and self.config.transform.materialize:
-                examples = self.transformed.outputs["transformed_examples"]
+        settings = self.config.training or Training()
         task = trainer(
-            examples=examples,
             schema=self.schema,
             statistics=self.statistics,
             module_file=module_file,
             run_fn=without_code.RUN_FN if self.config.without_code else settings.run_fn,
             train_args=_step_args(settings.train_splits, train_steps),
             eval_args=_step_args(settings.eval_splits, eval_steps),
-            custom_config=json_text(
-                without_code.trainer_config(self.config) if self.config.without_code else settings.custom_config
-            ),
+            custom_config=json_text(self._custom_config(settings)),
             accelerator=settings.accelerator,
             precision=settings.precision,
-            **arguments,
-            **_imported(hyperparameters=self.published.hyperparameters),
+            **self._trained_on(),
+            **(self.hyperparameters or _imported(hyperparameters=self.published.hyperparameters)),
             **_imported(dsl.Model, base_model=settings.base_model),
         )
         self.model = task.outputs["model"]
         self._after_validation(task)
+
+    def _custom_config(self, training: Training) -> dict[str, Any] | None:
+        return without_code.trainer_config(self.config) if self.config.without_code else training.custom_config
+
+    def _trained_on(self) -> dict[str, Any]:
+        """The examples that the Tuner and the Trainer learn from, and what Transform has made of them."""
+        if self.transformed is None:
+            return {"examples": self.examples}
+        materialized = self.config.transform and self.config.transform.materialize
+        return {
+            "examples": self.transformed.outputs["transformed_examples"] if materialized else self.examples,
+            "transform_graph": self.transformed.outputs["transform_graph"],
+        }
 
     def evaluate(self, module_file: _Channel, pipeline_root: _Channel) -> None:
         settings = self.config.evaluation

@@ -15,15 +15,19 @@ from google.protobuf import json_format
 from kfp.pipeline_spec import pipeline_spec_pb2
 
 from penstock.components.errors import ConfigError, UserError
-from penstock.pipelines.answers import AlreadyExists, NotFound, make_once
+from penstock.pipelines import cron as cron_fields
+from penstock.pipelines.answers import AlreadyExists, NotFound, make_once, put_away
 from penstock.pipelines.deployment import Vertex
 from penstock.pipelines.service import Scheduled
 from penstock.pipelines.submission import Submission, pipeline_roots, unique_name
+from penstock.pipelines.targets import images_without_registry
 from penstock.pipelines.vertex_server import Server
 from penstock.pipelines.watching import Snapshot, Task
 
 _LABEL = "penstock-submission"
 _LONGEST_ID = 128
+_LONGEST_NAME = 128  # of a display name
+_ID = re.compile(r"^(projects/|[a-z0-9][a-z0-9-]*$)")
 _TOKEN = len("-20260101-000000-abcdef")  # what keeps two names apart stands at their end
 _STATES = {"CANCELLED": "CANCELED", "NOT_TRIGGERED": "SKIPPED", "QUEUED": "PENDING", "STATE_UNSPECIFIED": "PENDING"}
 
@@ -46,11 +50,16 @@ class VertexService:
         if zone and known and zone.partition("=")[2] not in known:
             raise ConfigError(f"--cron {cron!r}: unknown time zone: expected one such as TZ=Europe/Berlin")
         fields = rest.split()
+        five = f"five fields ({cron_fields.names(cron_fields.FIVE_FIELDS)})"
+        if rest.strip() in cron_fields.SHORTHANDS:
+            written = f"{zone} {cron_fields.SHORTHANDS[rest.strip()]}".strip()
+            raise ConfigError(f"--cron {cron!r}: expected {five}: write {written!r}")
         if len(fields) == 6:
             written = " ".join([zone, *fields[1:]]).strip()
             raise ConfigError(f"--cron {cron!r}: Vertex AI's cron has five fields, without seconds: write {written!r}")
         if len(fields) != 5:
-            raise ConfigError(f"--cron {cron!r}: expected five fields (minute hour day month weekday)")
+            raise ConfigError(f"--cron {cron!r}: expected {five}, not {len(fields)}")
+        cron_fields.check(rest, cron_fields.FIVE_FIELDS)
 
     def check(self, submission: Submission) -> list[str]:
         """Refuses what is no pipeline, what only Kubeflow runs, and a run that has no place for its outputs."""
@@ -63,11 +72,15 @@ class VertexService:
             json_format.ParseDict(dict(submission.spec), pipeline_spec_pb2.PipelineSpec())
         except json_format.ParseError as error:
             raise ConfigError(f"{submission.pipeline}: this is no compiled pipeline of KFP v2: {error}") from None
+        for image in images_without_registry(submission.spec):
+            raise ConfigError(
+                f"image {image}: it has no registry, so Vertex AI cannot pull it: push it, and name it in `image`"
+            )
         self._root(submission)
         return []
 
     def submit(self, submission: Submission, name: str | None) -> str:
-        run_id = _identifier(name or unique_name(submission.pipeline))
+        run_id = self.identity(name) if name else _identifier(unique_name(submission.pipeline))
         token = secrets.token_hex(16)
         body = self._body(submission) | {
             "displayName": name or run_id,
@@ -88,13 +101,22 @@ class VertexService:
             raise UserError(f"{self.place} has a run {run_id!r} already: choose another --name") from None
         return run_id
 
+    def identity(self, name: str) -> str:
+        if len(name) > _LONGEST_NAME:
+            raise ConfigError(f"--name: expected at most {_LONGEST_NAME} letters, received {len(name)}")
+        return _identifier(name)
+
     def link(self, run_id: str) -> str:
         server, run = self._server, run_id.rpartition("/")[2]
         place = f"https://console.cloud.google.com/vertex-ai/locations/{server.location}/pipelines/runs"
         return f"{place}/{run}?project={server.project}"
 
-    def again(self) -> str:
-        return f"--target vertex --project {self._server.project} --location {self._server.location}"
+    def again(self) -> list[str]:
+        return ["--target", "vertex", "--project", self._server.project, "--location", self._server.location]
+
+    def find(self, run: str) -> str:
+        """Returns a run's id. Those that Penstock starts have an id of their name."""
+        return run if _ID.match(run) else _identifier(run)
 
     def snapshot(self, run_id: str) -> Snapshot:
         job = self._server.request(self._server.jobs.get_pipeline_job, name=self._job(run_id))
@@ -124,9 +146,9 @@ class VertexService:
             lambda: next((one for one in self._listed(name) if one.name not in known), None),
             f"{self.place}: it is not known whether the schedule {name} was made: see `penstock schedule list`",
         )
-        for one in old:
-            self._delete(one)
-        return str(made.name.rpartition("/")[2])
+        made_id = str(made.name.rpartition("/")[2])
+        put_away(old, self._delete, self.place, name, made_id)
+        return made_id
 
     def schedules(self) -> list[Scheduled]:
         status = {"ACTIVE": "enabled", "PAUSED": "disabled"}
@@ -135,7 +157,7 @@ class VertexService:
             for one in self._listed()
         ]
 
-    def change_schedule(self, name: str, change: Literal["disable", "enable", "delete"]) -> None:
+    def change_schedule(self, name: str, change: Literal["disable", "enable", "delete"]) -> int:
         found = self._listed(name)
         if not found:
             raise UserError(f"{self.place} has no schedule {name!r}: `penstock schedule list` tells their names")
@@ -147,6 +169,7 @@ class VertexService:
                 self._server.repeat(
                     service.pause_schedule if change == "disable" else service.resume_schedule, name=one.name
                 )
+        return len(found)
 
     def _root(self, submission: Submission) -> str:
         """Returns where the outputs go: the setting, else the pipeline's own places, as far as they are in a bucket."""

@@ -91,14 +91,19 @@ class Server:
         if status == 409:
             return AlreadyExists(f"{self.host} has that already (409{told}): choose another name")
         if status == 429:
-            text = f"{self.host} has too many requests or no quota left (429{told}): try again later"
-            return Unanswered(text, retry_after=wait)
+            text = f"{self.host} has too many requests or no quota left (429{told})"
+            return Unanswered(text, "try again later", retry_after=wait)
         if status >= 500:
-            text = f"{self.host} failed ({status}{told}): try again later"
-            return Unanswered(text, retry_after=wait, under_way=status == 504)
+            text = f"{self.host} failed ({status}{told})"
+            return Unanswered(text, "try again later", retry_after=wait, under_way=status == 504)
         return ServerError(f"{self.host} refuses the request ({status}{told})")
 
     def _unsigned(self, told: str) -> ServerError:
+        if self.host.startswith("http://"):  # Google's client tries to renew what there is not, and tells of that
+            return ServerError(
+                f"{self.host} wants a sign-in (401), and none is sent to http://: write https:// in "
+                "vertex.api_endpoint, or let the emulator ask for none"
+            )
         return ServerError(
             f"{self.host} wants a sign-in ({' '.join(told.split())[:240]}): run `gcloud auth application-default "
             "login`, or name a file in vertex.credentials_file"
@@ -114,10 +119,10 @@ class Server:
         ):
             return NoServer(f"no server answers at {self.host}: check vertex.location, api_endpoint and the network")
         if isinstance(error, requests.exceptions.Timeout):
-            text = f"{self.host} did not answer in {self.timeout} s: try again, or raise vertex.timeout"
-            return Unanswered(text, under_way=True)
+            text = f"{self.host} did not answer in {self.timeout} s"
+            return Unanswered(text, "try again, or raise vertex.timeout", under_way=True)
         if isinstance(error, requests.exceptions.ConnectionError | requests.exceptions.ChunkedEncodingError):
-            return Unanswered(f"the connection to {self.host} was cut: try again")
+            return Unanswered(f"the connection to {self.host} was cut", "try again")
         return ServerError(f"{self.host} is no address of Vertex AI: check vertex.api_endpoint")
 
 
@@ -126,8 +131,7 @@ def _services() -> Any:
         from google.cloud import aiplatform_v1
     except ImportError:
         raise ConfigError(
-            "target vertex needs google-cloud-aiplatform: pip install 'penstock[vertex]', or pip install "
-            "'google-cloud-aiplatform>=1.165'"
+            "target vertex needs google-cloud-aiplatform: pip install 'google-cloud-aiplatform>=1.165'"
         ) from None
     return aiplatform_v1
 

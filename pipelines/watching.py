@@ -5,13 +5,20 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from penstock.components.errors import NoServer, ServerUnavailable
+from penstock.components.errors import NoServer, PenstockError, SystemFailure
+from penstock.pipelines.answers import NotFound, Unanswered
 
 ENDED = frozenset({"SUCCEEDED", "FAILED", "CANCELED", "SKIPPED"})
 # Polls in a row without an answer. A laptop that was closed finds its network again in that time.
 LOST_POLLS = 10
 # What KFP's compiler calls conditions, loops and their passes, and exit handlers.
 _GROUP = re.compile(r"^(condition(-branches)?|for-loop|exit-handler)-[0-9]+(\(.*\))?$")
+
+
+class Unwatched(SystemFailure):
+    """The run goes on, but nobody can say how it stands: neither its success nor its failure."""
+
+    exit_code = 3
 
 
 @dataclass(frozen=True)
@@ -41,24 +48,32 @@ class Snapshot:
 def watch(
     poll: Callable[[], Snapshot],
     tell: Callable[[str], None],
+    warn: Callable[[str], None],
     *,
+    known: bool = False,
     interval: float = 5.0,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Snapshot:
     """Polls every `interval` seconds and tells each task's change of state; returns the run as it ended.
 
-    A server that is away for a while is waited for; after LOST_POLLS without an answer its error is raised.
+    A server that is away for a while, which is told once, is waited for; after LOST_POLLS without an answer it is given
+    up. Whatever ends the watching of a run that is there (`known`, or once it was seen) is raised as Unwatched.
     """
     shown: dict[str, str] = {}
     lost = 0
     while True:
         try:
             snapshot = poll()
-            lost = 0
-        except (ServerUnavailable, NoServer) as error:
+            known, lost = True, 0
+        except PenstockError as error:
             lost += 1
-            if lost == LOST_POLLS or (isinstance(error, NoServer) and not shown):  # never found: a wrong address
-                raise
+            passing = isinstance(error, Unanswered) or (known and isinstance(error, NoServer))
+            if not passing or lost == LOST_POLLS:
+                if not known or isinstance(error, NotFound):  # a wrong address, no sign-in, no such run
+                    raise
+                raise Unwatched(f"the run goes on, but watching it failed: {_what(error)}") from None
+            if lost == 1:
+                warn(f"{_what(error)}: waiting for an answer")
             sleep(interval)
             continue
         for task in snapshot.tasks:
@@ -67,7 +82,6 @@ def watch(
                 tell(_line(task))
         if snapshot.state in ENDED:
             return snapshot
-        shown.setdefault("", snapshot.state)  # the server has answered
         sleep(interval)
 
 
@@ -83,6 +97,11 @@ def outcome(snapshot: Snapshot) -> str:
         told = "; ".join(f"{task.name}: {task.error or 'no reason given, see its log'}" for task in failed)
         return f"the run ended {snapshot.state.lower()}: {told}"
     return f"the run ended {snapshot.state.lower()}" + (f": {snapshot.error}" if snapshot.error else "")
+
+
+def _what(error: PenstockError) -> str:
+    """Returns what happened. That one should try again would be read as starting a second run."""
+    return error.what if isinstance(error, Unanswered) else error.message
 
 
 def _line(task: Task) -> str:

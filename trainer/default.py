@@ -63,8 +63,6 @@ def train(made: Plan, options: Mapping[str, Any], fn_args: FnArgs) -> None:
     """
     assert fn_args.model_run_dir is not None
     together = distribution.start()  # before TensorFlow uses a device: workers must meet
-    if fn_args.device is not None:
-        keras.mixed_precision.set_global_policy(fn_args.device.precision)
     transform_output = tft.TFTransformOutput(fn_args.transform_graph_path)
     inputs = model_inputs(made, transform_output)
     training, labels = read(made, inputs, fn_args.train_files or [], transform_output)
@@ -83,18 +81,17 @@ def train(made: Plan, options: Mapping[str, Any], fn_args: FnArgs) -> None:
         patience=hyperparameters.patience,
         monitor=head.monitor,
         seed=options.get("seed", _SEED),
-        jit_compile=fn_args.device is not None and fn_args.device.jit_compile,
     )
 
     def build() -> keras.Model:
         return model.build(inputs, head, hyperparameters)
 
-    fitted = fitting.fit(build, training, evaluation, settings, Path(fn_args.model_run_dir), together)
+    folder = Path(fn_args.model_run_dir)
+    fitted = fitting.fit(build, training, evaluation, settings, folder, together, fn_args.device)
     temperature = calibrate(fitted.model, head, *_predicted(fitted.model, evaluation))
     logger.info("best epoch %d of %d; temperature %.3f", fitted.best_epoch, len(fitted.history), temperature)
     if together.is_chief:
-        plan_file = Path(fn_args.model_run_dir) / "plan.json"
-        storage.write_text(plan_file, json.dumps(made.to_json(), indent=1, ensure_ascii=False))
+        storage.write_text(folder / "plan.json", json.dumps(made.to_json(), indent=1, ensure_ascii=False))
         export(fitted.model, made, head, fn_args)
 
 

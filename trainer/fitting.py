@@ -26,6 +26,7 @@ from penstock.trainer.distribution import Distribution
 from penstock.trainer.input_data import Data
 
 logger = logging.getLogger(__name__)
+type Stop = Callable[[dict[str, Any]], bool]
 _EVALUATED_AT_ONCE = 8192
 # What Keras appends to the names of layers, and Python to objects: other numbers each time a process makes a model.
 _NUMBERED = re.compile(r"_\d+(?=\b|_)| at 0x[0-9a-f]+")
@@ -63,7 +64,7 @@ class Fitted:
     model: with the weights of the best epoch.
     history: a record for each epoch: what history.json holds.
     best_epoch: from 1.
-    finished: why training ended: "epochs" or "patience".
+    finished: why training ended: "epochs", "patience" or "stop".
     """
 
     model: keras.Model
@@ -80,6 +81,7 @@ def fit(
     model_run_dir: Path,
     distribution: Distribution | None = None,
     device: Device | None = None,
+    stop: Stop = lambda record: False,
 ) -> Fitted:
     """Trains what `build` returns, a compiled model, and returns it with the weights of its best epoch.
 
@@ -87,6 +89,8 @@ def fit(
     there TensorBoard's event files (train/, validation/) and history.json. Of several workers, all of which call this,
     only the chief writes, and all return the same. `device` decides on the precision of the layers that `build` makes,
     and on XLA; without it, both are as Keras has them.
+
+    `stop` is asked with the record of each epoch but the last one; True ends the training.
 
     Raises a DataError if the loss is not a number, a ModelError if not even a batch of one row fits into memory, and
     WorkerLost if another worker went away.
@@ -101,7 +105,7 @@ def fit(
         model = distribution.build(build)
         plain = model if distribution.strategy is None else build()
     folder = distribution.folder(model_run_dir)
-    training = _Training(model, plain, train, evaluate, settings, folder, distribution, device)
+    training = _Training(model, plain, train, evaluate, settings, folder, distribution, device, stop)
     try:
         return training.run()
     except (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.InternalError) as error:
@@ -135,7 +139,9 @@ class _Training:
         model_run_dir: Path,
         distribution: Distribution,
         device: Device | None,
+        stop: Stop,
     ):
+        self.stop = stop
         self.model, self.plain, self.train, self.settings = model, plain, train, settings
         self.distribution = distribution
         distribution.build(lambda: model.optimizer.build(model.trainable_variables))  # no variable is made in a graph
@@ -272,6 +278,8 @@ class _Training:
             progress.finished = "patience"
         elif progress.epoch >= settings.epochs:
             progress.finished = "epochs"
+        elif self.stop(record):
+            progress.finished = "stop"
 
     def _check(self, losses: Any) -> None:
         """Raises a DataError that shows the batch whose loss is not finite."""

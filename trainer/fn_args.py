@@ -65,3 +65,14 @@ class FnArgs:
     custom_config: dict[str, Any] | None = None
     statistics_path: str | None = None
     device: Any = None
+
+
+class TunerFnResult(NamedTuple):
+    """What a tuner_fn returns: TFX's, or this one, which needs no TFX.
+
+    tuner: a KerasTuner tuner (`keras_tuner.engine.base_tuner.BaseTuner`).
+    fit_kwargs: the arguments of its `search`.
+    """
+
+    tuner: Any
+    fit_kwargs: dict[str, Any]

@@ -176,7 +176,7 @@ class MemberOutputs(keras.layers.Layer):
         start = self.start or [0.0] * self.outputs
         self.bias = self.add_weight(
             (members, self.outputs),
-            lambda shape, dtype=None: ops.broadcast_to(ops.convert_to_tensor(start, dtype or "float32"), shape),
+            lambda shape, dtype=None: ops.ones(shape, dtype) * ops.convert_to_tensor(start, dtype),
             name="bias",
         )
 

@@ -97,8 +97,9 @@ class OfPredictions(keras.metrics.Metric):
     """A Keras metric of the ensemble's predictions, where the model's output is raw."""
 
     def __init__(self, metric: keras.metrics.Metric | dict[str, Any], head: Head | dict[str, Any], **kwargs: Any):
-        self.metric = keras.saving.deserialize_keras_object(metric) if isinstance(metric, dict) else metric
-        super().__init__(**{"name": self.metric.name, **kwargs})
+        inner = keras.saving.deserialize_keras_object(metric) if isinstance(metric, dict) else metric
+        super().__init__(**{"name": inner.name, **kwargs})
+        self.metric = inner  # after Keras's own: so its variables are known, without which JAX forgets what it counts
         self.head = _head(head)
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:

@@ -1,4 +1,4 @@
-"""The JSON parameters of the Trainer: train_args, eval_args and custom_config."""
+"""The JSON parameters of the Trainer and the Tuner: train_args, eval_args, tune_args and custom_config."""
 
 import difflib
 import json
@@ -10,6 +10,7 @@ from penstock.components.errors import ConfigError
 
 # The names of TFX's TrainArgs and EvalArgs, and how protobuf spells them in JSON.
 _KEYS = {"splits": "splits", "num_steps": "num_steps", "numSteps": "num_steps"}
+_TUNE_KEYS = {"num_parallel_trials": "num_parallel_trials", "numParallelTrials": "num_parallel_trials"}
 
 
 @dataclass(frozen=True)
@@ -22,18 +23,20 @@ class StepArgs:
 
 def parse_step_args(name: str, value: str, default_split: str) -> StepArgs:
     """Reads `{"splits": [...], "num_steps": N}`; a ConfigError says what is wrong with it, by the parameter's name."""
-    given = _json_object(name, value, 'an object such as {"splits": ["train"], "num_steps": 1000}')
-    for key in given:
-        if key not in _KEYS:
-            nearest = difflib.get_close_matches(key, _KEYS, n=1) or ["splits' or 'num_steps"]
-            raise ConfigError(f"{name}: unknown key {key!r}; did you mean {nearest[0]!r}?")
-    known = {_KEYS[key]: item for key, item in given.items()}
+    known = _known(name, _json_object(name, value, 'an object such as {"splits": ["train"], "num_steps": 1000}'), _KEYS)
     splits = known.get("splits") or [default_split]
     if not isinstance(splits, list) or not all(isinstance(split, str) for split in splits):
         raise ConfigError(f"{name}.splits: expected a list of names, received {splits!r}")
     for split in splits:
         check_split_name(split)
-    return StepArgs(tuple(splits), _steps(name, known.get("num_steps")))
+    return StepArgs(tuple(splits), _whole(f"{name}.num_steps", known.get("num_steps"), "batches"))
+
+
+def parse_tune_args(value: str) -> int | None:
+    """Reads TFX's TuneArgs, `{"num_parallel_trials": N}`; returns N, and None for 0 or nothing."""
+    given = _json_object("tune_args", value, 'an object such as {"num_parallel_trials": 2}')
+    count = _known("tune_args", given, _TUNE_KEYS).get("num_parallel_trials")
+    return _whole("tune_args.num_parallel_trials", count, "trials")
 
 
 def parse_custom_config(value: str) -> dict[str, Any] | None:
@@ -51,12 +54,20 @@ def _json_object(name: str, value: str, expected: str) -> dict[str, Any]:
     return parsed
 
 
-def _steps(name: str, value: Any) -> int | None:
-    """A whole number, also as protobuf's JSON and KFP may write it: "100", 100.0."""
+def _known(name: str, given: dict[str, Any], keys: dict[str, str]) -> dict[str, Any]:
+    for key in given:
+        if key not in keys:
+            nearest = difflib.get_close_matches(key, keys, n=1) or ["' or '".join(dict.fromkeys(keys.values()))]
+            raise ConfigError(f"{name}: unknown key {key!r}; did you mean {nearest[0]!r}?")
+    return {keys[key]: item for key, item in given.items()}
+
+
+def _whole(name: str, value: Any, of: str) -> int | None:
+    """A whole number, also as protobuf's JSON and KFP may write it: "100", 100.0; None for 0."""
     try:
-        steps = 0 if value is None else int(value)
-        if isinstance(value, bool) or steps < 0 or (isinstance(value, float) and steps != value):
+        number = 0 if value is None else int(value)
+        if isinstance(value, bool) or number < 0 or (isinstance(value, float) and number != value):
             raise ValueError
     except (TypeError, ValueError, OverflowError):
-        raise ConfigError(f"{name}.num_steps: expected a whole number of batches, received {value!r}") from None
-    return steps or None
+        raise ConfigError(f"{name}: expected a whole number of {of}, received {value!r}") from None
+    return number or None

@@ -5,7 +5,9 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
+from penstock.components import wrapper
 from penstock.pipelines import cli, local
 
 PROGRAM = Path(__file__).parents[2] / "examples" / "by_hand" / "data_gate.py"
@@ -20,6 +22,40 @@ def compiled(tmp_path: Path) -> Path:
 
 def test_nothing_is_found_in_it(compiled: Path) -> None:
     assert cli.main(["lint", str(compiled)]) == 0
+
+
+def test_every_task_runs_in_the_image_given(compiled: Path, tmp_path: Path) -> None:
+    path = tmp_path / "placed.yaml"
+    command = [sys.executable, str(PROGRAM), "--compile", str(path), "--image", "reg.example/penstock-python:1"]
+    subprocess.run(command, check=True, cwd=tmp_path)
+    assert _images(path) == {"reg.example/penstock-python:1"}
+    assert _images(compiled) == {wrapper.IMAGE}
+
+
+def _images(path: Path) -> set[str]:
+    executors = yaml.safe_load(path.read_text())["deploymentSpec"]["executors"].values()
+    return {executor["container"]["image"] for executor in executors}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["nix.csv", "nope"], "nix.csv does not exist: expected a CSV file or a folder of them"),
+        (["nix.csv"], "expected either REFERENCE and NEW, or --compile FILE"),
+        ([], "expected either REFERENCE and NEW, or --compile FILE"),
+        (["a", "b", "--compile", "x.yaml"], "expected either REFERENCE and NEW, or --compile FILE"),
+        (["--compile", "x.txt"], "--compile x.txt: expected a name that ends in .yaml"),
+        (
+            [str(next(Path(sys.prefix, "lib").glob("python3*")))] * 2,
+            "kfp's runner takes python3 in a path for an interpreter",
+        ),
+    ],
+)
+def test_a_wrong_argument_is_told(arguments: list[str], told: str, tmp_path: Path) -> None:
+    done = subprocess.run([sys.executable, str(PROGRAM), *arguments], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert told in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_data_that_fits(compiled: Path, tmp_path: Path, penguins_csv: Path) -> None:

@@ -36,6 +36,7 @@ def values() -> dict[str, Any]:
         "training": {"train_steps": 10, "eval_steps": 2},
         "evaluation": {"metrics": ["auc"], "thresholds": {"auc": {"min": 0.5}}},
         "push": {"directory": "serving"},
+        "image": "registry.example.com/penstock-python:1",
     }
 
 

@@ -1,5 +1,6 @@
 """The exported components: loaded by KFP alone, in an interpreter that never imports Penstock, and compiled."""
 
+import importlib
 import subprocess
 import sys
 from pathlib import Path
@@ -42,6 +43,18 @@ def test_every_component_is_exported(exported: Path) -> None:
     assert {path.parent.name for path in exported.glob("exported/*/component.yaml")} == names
     assert {path.name for path in exported.glob("exported/*/*")} == {"component.yaml"}, "nothing else is left"
     assert names > {"csv_example_gen", "transform", "trainer", "evaluator", "pusher"}
+
+
+def test_nothing_is_found_in_them(exported: Path) -> None:
+    for path in exported.glob("exported/*/component.yaml"):
+        assert cli.main(["lint", str(path)]) == 0, path
+
+
+def test_a_folder_is_the_package_of_its_components() -> None:
+    for folder in catalog.folders():
+        package = importlib.import_module(f"penstock.components.{folder}")
+        assert package.__all__ == sorted(component.python_func.__name__ for component in catalog.components(folder))
+        assert [getattr(package, name) for name in package.__all__]
 
 
 def test_a_pipeline_of_exported_components_compiles_without_penstock(exported: Path) -> None:

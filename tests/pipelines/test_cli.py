@@ -84,7 +84,9 @@ def test_details_are_indented(config: Path, capsys: pytest.CaptureFixture[str]) 
         (["validate", "nix.yaml"], "no configuration at nix.yaml: expected a YAML file"),
         (["init", ""], "expected the name of a new folder, such as `penstock init myproject`"),
         (["explain", "nix"], "no configuration at nix"),
-        (["compile", "nix.yaml", "-o", "x", "--target", "locl"], "unknown target 'locl'; did you mean 'local'?"),
+        (["compile", "nix.yaml", "-o", "x.yaml", "--target", "locl"], "unknown target 'locl'; did you mean 'local'?"),
+        (["compile", "nix.yaml", "-o", "x.json"], "-o x.json: expected a name that ends in .yaml"),
+        (["components", "-o", "x", "--image", "reg/foo"], "image reg/foo: without a tag a node may run any version"),
     ],
 )
 def test_wrong_usage(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -218,7 +220,7 @@ def test_an_interrupted_run_says_how_to_go_on(config: Path) -> None:
 
 
 def test_without_the_runtime_the_extra_is_named(config: Path) -> None:
-    """In an interpreter that cannot find TensorFlow, as after a plain `pip install penstock`."""
+    """In an interpreter that cannot find TensorFlow, as after an install without extras."""
     code = (
         "import importlib.util, sys\n"
         "find, missing = importlib.util.find_spec, ('tensorflow', 'tfx_bsl')\n"
@@ -229,5 +231,5 @@ def test_without_the_runtime_the_extra_is_named(config: Path) -> None:
     done = subprocess.run([sys.executable, "-c", code, "run", str(config)], capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert done.stderr.startswith("penstock: ")
-    assert "'penstock[runtime]'" in done.stderr
+    assert "-m pip install '.[runtime]'" in done.stderr
     assert len(done.stderr.splitlines()) == 1

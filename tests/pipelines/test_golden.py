@@ -28,11 +28,13 @@ CONFIGS = {
     "taxi": ROOT / "examples" / "taxi" / "pipeline.yaml",
     "flights": ROOT / "examples" / "flights" / "pipeline.yaml",
     "template": init.TEMPLATE / "pipeline.yaml",
+    "tuned": Path(__file__).with_name("tuned.yaml"),
+    "searched": Path(__file__).with_name("searched.yaml"),
 }
 
 
 DEPLOYMENT = [
-    "image=registry.example/penstock-python:1.2@sha256:0123",
+    "image=registry.example/penstock-python:1.2@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
     "resources.default={cpu: 2, memory: 8G}",
     "resources.trainer={cpu: 7.5, memory: 32Gi, accelerator: {type: A100_80GB, count: 2}}",
 ]

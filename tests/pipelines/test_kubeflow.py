@@ -4,6 +4,7 @@ import re
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import kfp
@@ -11,7 +12,7 @@ import pytest
 import yaml
 
 from penstock.pipelines import answers, cli, submission
-from tests.servers.kubeflow_pipelines import Cut, Hang, KubeflowPipelines, Status
+from tests.servers.kubeflow_pipelines import CtrlC, Cut, Hang, KubeflowPipelines, Status
 
 NOWHERE = "http://127.0.0.1:9"
 Run = Callable[..., int]
@@ -152,6 +153,27 @@ def test_after_a_timeout_nothing_is_sent_again(
     assert "submit again with --name mine, which starts no second one" in told
 
 
+def test_ctrl_c_does_not_hide_a_run_that_starts(
+    submit: Run, server: KubeflowPipelines, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server.fail("POST", "/runs", CtrlC())
+    assert submit("--name", "my run") == 130
+    told = capsys.readouterr().err
+    assert f"penstock: interrupted: {server.url}: it is not known whether the run my run was started" in told
+    assert "submit again with --name 'my run', which starts no second one" in told
+    assert server.names("runs") == ["my run"]
+    assert submit("--name", "my run") == 2
+    assert len(server.sent("POST", "/runs")) == 1
+
+
+def test_ctrl_c_before_anything_is_sent_is_no_more_than_that(
+    submit: Run, server: KubeflowPipelines, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server.fail("GET", "/experiments", CtrlC())
+    assert submit("--name", "mine") == 130
+    assert capsys.readouterr().err.endswith("\npenstock: interrupted\n")
+
+
 def test_what_cannot_be_looked_up_is_not_sent_again(
     submit: Run, server: KubeflowPipelines, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -169,12 +191,37 @@ def test_a_name_is_used_once(submit: Run, server: KubeflowPipelines, capsys: pyt
     assert "has a run 'mine' already" in capsys.readouterr().err
 
 
+def test_a_name_has_no_spaces_around_it(
+    submit: Run, server: KubeflowPipelines, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert submit("--name", " my run ") == 0
+    assert server.names("runs") == ["my run"]
+    assert submit("--name", " ") == 2
+    assert "penstock: --name: expected a name, received ' '\n" in capsys.readouterr().err
+
+
 def test_a_servers_retry_after_is_waited_for(submit: Run, server: KubeflowPipelines) -> None:
     server.fail("POST", "/runs", Status(429, "slow down", headers={"Retry-After": "1"}))
     started = time.monotonic()
     assert submit() == 0
     assert time.monotonic() - started >= 1
     assert len(server.stored["runs"]) == 1
+
+
+def test_a_long_pause_is_told(
+    submit: Run, server: KubeflowPipelines, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    slept: list[float] = []
+    monkeypatch.setattr(answers, "time", SimpleNamespace(sleep=slept.append, time=time.time))
+    server.fail("POST", "/runs", Status(429, "slow down", headers={"Retry-After": "30"}))
+    server.fail("POST", "/runs", Status(503, headers={"Retry-After": "3600"}))
+    assert submit() == 0
+    told = capsys.readouterr().err.splitlines()[1:]  # after the warning of local paths
+    assert told == [
+        f"{server.url} has too many requests (429: slow down): trying again in 30 s",
+        f"{server.url} failed (503): trying again in 60 s (it asks for 3600 s)",
+    ]
+    assert slept == [30, 60]
 
 
 def test_an_experiment_that_somebody_else_makes_meanwhile(submit: Run, server: KubeflowPipelines) -> None:
@@ -214,6 +261,27 @@ def test_outputs_go_to_the_pipeline_root_in_a_bucket(
     root = "minio://mlpipeline/v2/artifacts"
     client.create_run_from_pipeline_package(str(file), {"pipeline_root": root}, pipeline_root=root, run_name="theirs")
     assert server.sent("POST", "/runs")[1]["runtime_config"] == run["runtime_config"]
+
+
+def test_what_lint_lets_pass_in_a_compiled_pipeline_too(
+    config: Path, server: KubeflowPipelines, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = config.parent / "compiled.yaml"
+    allow = ["--set", "lint.allow=['plain-secret:custom_config.token']"]
+    secret = ["--set", "training.custom_config={token: abc}"]
+    assert cli.main(["compile", str(config), "--target", "kubeflow", "-o", str(file), *secret, *allow]) == 0
+    assert cli.main(["submit", str(file), "--host", server.url]) == 2
+    assert "a secret in plain text" in capsys.readouterr().err
+    assert not server.requests
+    assert cli.main(["submit", str(file), "--host", server.url, *allow]) == 0
+
+
+def test_tasks_run_as_the_service_account(config: Path, server: KubeflowPipelines) -> None:
+    options = ["--host", server.url, "--set", "kubeflow.service_account=runs"]
+    assert cli.main(["submit", str(config), *options]) == 0
+    assert cli.main(["schedule", "create", str(config), "--every", "60", *options]) == 0
+    (run,), (recurring,) = server.sent("POST", "/runs"), server.sent("POST", "/recurringruns")
+    assert run["service_account"] == recurring["service_account"] == "runs"
 
 
 @pytest.mark.parametrize("evaluated", [True, False])

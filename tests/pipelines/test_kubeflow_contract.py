@@ -124,6 +124,7 @@ def test_a_name_is_found_again(
     submitted(compiled, "--name", name)
     assert place.run("submit", str(compiled), "--experiment", EXPERIMENT, "--name", name) == 2
     assert f"has a run {name!r} already" in capsys.readouterr().err
+    assert place.run("cancel", name) == 0
 
 
 def test_a_run_is_cancelled_once_and_again(

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from penstock.pipelines import cli, kubeflow
-from tests.servers.kubeflow_pipelines import Cut, KubeflowPipelines, Status
+from tests.servers.kubeflow_pipelines import CtrlC, Cut, KubeflowPipelines, Status
 
 NOWHERE = "http://127.0.0.1:9"
 Run = Callable[..., int]
@@ -95,19 +95,6 @@ def test_wait_says_why_a_run_without_tasks_failed(
     assert capsys.readouterr().err.endswith("penstock: the run ended failed: no such service account\n")
 
 
-def test_ctrl_c_while_waiting(
-    submit: Run, server: KubeflowPipelines, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    def interrupt(*_: Any) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(kubeflow, "snapshot", interrupt)
-    assert submit("--wait") == 130
-    (run_id,) = server.stored["runs"]
-    assert f"the run goes on; to cancel it: penstock cancel {run_id} --host {server.url}" in capsys.readouterr().err
-    assert server.stored["runs"][run_id]["state"] == "PENDING"
-
-
 def test_cancel(
     config: Path,
     submit: Run,
@@ -122,8 +109,9 @@ def test_cancel(
     assert server.stored["runs"][run_id]["state"] == "CANCELING"
     capsys.readouterr()
     monkeypatch.chdir(config.parent.parent)  # where there is no pipeline.yaml
-    assert cli.main(["cancel", "nix", "--host", server.url]) == 2
-    assert capsys.readouterr().err.endswith("ResourceNotFoundError: Run nix not found): check the name or id\n")
+    nobody = "00000000-0000-4000-8000-000000000000"
+    assert cli.main(["cancel", nobody, "--host", server.url]) == 2
+    assert capsys.readouterr().err.endswith(f"ResourceNotFoundError: Run {nobody} not found): check the name or id\n")
 
 
 def test_a_lost_answer_to_cancel(
@@ -249,11 +237,47 @@ def test_a_schedule_is_replaced_only_when_asked(
     assert one["trigger"] == {"periodic_schedule": {"interval_second": "90"}}
 
 
+@pytest.mark.parametrize("failure", [Status(403, "not yours"), CtrlC()], ids=["refused", "interrupted"])
+def test_a_schedule_that_could_not_be_replaced_is_told(
+    failure: Status | CtrlC, config: Path, server: KubeflowPipelines, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Both fire then. The same command mends it."""
+    arguments = ["schedule", "create", str(config), "--host", server.url, "--every"]
+    assert cli.main([*arguments, "60"]) == 0
+    server.stored["recurringruns"] |= {"there": {**next(iter(server.stored["recurringruns"].values()))}}
+    server.stored["recurringruns"]["there"]["recurring_run_id"] = "there"
+    capsys.readouterr()
+    server.fail("DELETE", "/recurringruns/{id}", failure)
+    assert cli.main([*arguments, "90", "--replace"]) == (1 if isinstance(failure, Status) else 130)
+    told = capsys.readouterr().err
+    assert "the old one may not be deleted, and then both start runs: repeat this command" in told
+    assert ("(403: not yours)" in told) == isinstance(failure, Status)
+    assert server.names("recurringruns").count("small") > 1
+    assert cli.main([*arguments, "90", "--replace"]) == 0
+    (one,) = server.stored["recurringruns"].values()
+    assert one["trigger"] == {"periodic_schedule": {"interval_second": "90"}}
+
+
+def test_schedules_of_one_name_are_changed_and_told(
+    config: Path, server: KubeflowPipelines, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for identity in "ab":
+        server.stored["recurringruns"][identity] = {"recurring_run_id": identity, "display_name": "daily"}
+    for command in ("pause", "resume", "delete"):
+        assert cli.main(["schedule", command, "daily", str(config), "--host", server.url]) == 0
+        assert capsys.readouterr().out == f"daily: {command}d, all 2 schedules of this name\n"
+    assert server.stored["recurringruns"] == {}
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
         (["--cron", "0 6 * * *"], "Kubeflow's cron has six fields, seconds first: write '0 0 6 * * *'"),
         (["--cron", "6 *"], "expected six fields (second minute hour day month weekday), not 2"),
+        (["--cron", "@daily"], "six fields (second minute hour day month weekday): write '0 0 0 * * *'"),
+        (["--cron", "@every 1h"], "six fields (second minute hour day month weekday), or --every SECONDS"),
+        (["--cron", "TZ=Europe/Berlin 0 0 6 * * *"], "without a time zone: they are read in UTC, unless the server's"),
+        (["--cron", "99 0 6 * * *"], "--cron '99 0 6 * * *': second: expected 0 to 59, *, a range"),
         ([], "expected either --cron, such as --cron '0 0 6 * * *', or --every SECONDS"),
         (["--cron", "0 0 6 * * *", "--every", "3"], "expected either --cron"),
     ],

@@ -72,15 +72,69 @@ def test_kubernetes_settings_for_another_target_are_refused(load: Callable[..., 
         ("resources.trainr={cpu: 1}", "unknown key 'resources.trainr'; did you mean 'trainer'"),
         ("resources.trainer={cpu: 0}", "resources.trainer.cpu"),
         ("resources.trainer={memory: 8 GB}", "resources.trainer.memory"),
-        ("resources.trainer={accelerator: {type: RTX}}", "resources.trainer.accelerator.type.*'T4'"),
+        ("resources.trainer={accelerator: {type: RTX}}", "resources.trainer.accelerator.type: expected .* one of T4,"),
         ("kubernetes.trainer={tolerations: [{operator: Equal}]}", "key: expected the taint's key"),
         ("kubernetes.trainer={secrets: [{name: s}]}", "expected either env"),
-        ("kubernetes.trainer={volumes: [{claim: c, mount: data}]}", "mount"),
+        (
+            "resources.trainer={accelerator: {type: nvidia.com/gpu}}",
+            "expected the model's name, one of T4, .*, received 'nvidia.com/gpu'; on Kubeflow, .* a node_selector",
+        ),
+        ("resources.trainer={accelerator: {type: NVIDIA_A100_80GB}}", "did you mean 'A100_80GB'"),
+        ("resources.trainer={accelerator: {type: Tesla T4}}", "did you mean 'T4'"),
+        ("resources.trainer={accelerator: nvidia.com/gpu}", r"such as {type: T4, count: 1}, received 'nvidia.com/gpu'"),
+        ("kubernetes.trainer={volumes: [{claim: c, mount: data}]}", "mount: expected an absolute path"),
+        ("kubernetes.trainer={volumes: [{claim: c, mount: /a:b}]}", "mount: expected an absolute path"),
+        (
+            "kubernetes.trainer={volumes: [{claim: c, mount: /data}, {claim: d, mount: /data/}]}",
+            "expected a folder of its own for each volume and Secret, received /data twice",
+        ),
+        (
+            "kubernetes.trainer={volumes: [{claim: c, mount: /data}], secrets: [{name: s, mount: /data}]}",
+            "received /data twice",
+        ),
+        ("kubernetes.trainer={secrets: [{name: s, env: {key: BAD NAME}}]}", "env.key: expected a variable's name"),
+        ("kubernetes.trainer={secrets: [{name: s, env: {a key: NAME}}]}", "expected a key of a Secret"),
+        ("kubernetes.trainer={node_selector: {pool: a b}}", "node_selector.pool: expected 63 letters"),
+        ("kubernetes.trainer={node_selector: {a b: pool}}", "expected a key of Kubernetes"),
+        ("kubernetes.trainer={tolerations: [{operator: Exists, seconds: 5}]}", "seconds: expected effect NoExecute"),
+        ("image=foo/bar:1 2", "image: expected an image's name with its tag or digest"),
+        ("image=''", "image: expected an image's name"),
+        ("image=", "--set image=: expected a value: null takes the default"),
+        ("kubernetes.trainer={service_account: runs}", "did you mean 'kubeflow.service_account'"),
     ],
 )
 def test_what_no_cluster_takes_is_refused(setting: str, message: str, load: Callable[..., Config]) -> None:
     with pytest.raises(ConfigError, match=message):
         load([setting])
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        "penstock:1",
+        "penstock-python:0.1.0",
+        "localhost:5000/Team_1".lower() + "/a.b__c:V-1",
+        f"a.b/c@sha256:{'0' * 64}",
+    ],
+)
+def test_an_image(image: str, load: Callable[..., Config]) -> None:
+    assert load([f"image='{image}'"]).image == image
+
+
+def test_a_folder_mounted_twice_by_all_and_by_one(load: Callable[..., Config], tmp_path: Path) -> None:
+    of_all = "kubernetes.default={volumes: [{claim: a, mount: /data}]}"
+    config = load([of_all, "kubernetes.trainer={secrets: [{name: s, mount: /data}]}"])
+    with pytest.raises(ConfigError, match="kubernetes: trainer has /data mounted twice"):
+        compile_config(config, targets.KUBEFLOW, tmp_path / "ir.yaml")
+    replaced = load([of_all, "kubernetes.trainer={volumes: [{claim: b, mount: /data}]}"])
+    compile_config(replaced, targets.KUBEFLOW, tmp_path / "ir.yaml")
+
+
+def test_a_count_that_no_machine_has(load: Callable[..., Config], tmp_path: Path) -> None:
+    config = load(["resources.trainer={accelerator: {type: T4, count: 3}}"])
+    with pytest.raises(ConfigError, match="component trainer: no machine of Vertex AI has 3 NVIDIA_TESLA_T4"):
+        compile_config(config, targets.VERTEX, tmp_path / "ir.yaml")
+    compile_config(config, targets.KUBEFLOW, tmp_path / "ir.yaml")
 
 
 def test_compiled_pipeline_is_kept_by_its_content(load: Callable[..., Config], project: Path) -> None:

@@ -1,5 +1,6 @@
 """Vertex AI through Google's own client, against a server on loopback that parses what it is sent."""
 
+import shlex
 import subprocess
 import sys
 import time
@@ -7,11 +8,15 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
+from google.api_core.exceptions import Unauthorized
+from google.auth.credentials import AnonymousCredentials
 from google.cloud import aiplatform_v1
 from kfp import compiler, dsl
 
+from penstock.components.errors import ServerError
 from penstock.pipelines import answers, cli, vertex_server
-from tests.servers.loopback import Cut, Hang, Status
+from penstock.pipelines.deployment import Vertex
+from tests.servers.loopback import CtrlC, Cut, Hang, Status
 from tests.servers.vertex import VertexAI
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*:UserWarning:google")
@@ -72,7 +77,8 @@ def test_a_run_is_sent_with_all_that_the_section_says(server: VertexAI, penstock
     }
     sets = [part for key, value in settings.items() for part in ("--set", f"vertex.{key}={value}")]
     code, out, err = penstock("submit", compiled, "--name", "First Run", "--param", "times=3", *ROOT, *sets)
-    assert (code, err) == (0, "")
+    assert code == 0
+    assert err == "the run 'First Run' gets the id first-run: an id has small letters, digits and dashes\n"
     job = server.stored["pipelineJobs"]["projects/p/locations/us-central1/pipelineJobs/first-run"]
     assert job.display_name == "First Run"
     assert dict(job.runtime_config.parameter_values) == {"times": 3}
@@ -128,6 +134,15 @@ def test_a_lost_answer_starts_no_second_run(
     assert f"run   {name.rpartition('/')[2]}\n" in out
 
 
+def test_ctrl_c_does_not_hide_a_run_that_starts(server: VertexAI, penstock: Run, compiled: Path) -> None:
+    server.fail("POST", JOBS, CtrlC())
+    code, out, err = penstock("submit", compiled, *ROOT, "--name", "mine")
+    assert (code, out) == (130, "")
+    assert "penstock: interrupted: Vertex AI (p, us-central1): it is not known whether the run mine was started" in err
+    assert penstock("submit", compiled, *ROOT, "--name", "mine")[0] == 2
+    assert len(server.stored["pipelineJobs"]) == 1
+
+
 def test_a_request_that_overtakes_its_own_repetition_is_one_run(
     server: VertexAI, penstock: Run, compiled: Path
 ) -> None:
@@ -176,7 +191,7 @@ def test_somebody_elses_run_of_the_name_is_not_ours(server: VertexAI, penstock: 
     ("failure", "code", "told"),
     [
         (Status(400, "bad spec"), 2, "refuses the request (400: bad spec)"),
-        (Status(401, "no token"), 2, "gcloud auth application-default login"),
+        (Status(401, "no token"), 2, "wants a sign-in (401), and none is sent to http://: write https:// in"),
         (Status(403, "denied"), 2, "does not let this account do that (403: denied)"),
         (Status(404, html="<html>no</html>"), 2, "does not know that (404): check the id"),
         (Status(429, "quota"), 1, "no quota left (429: quota): try again later"),
@@ -219,6 +234,22 @@ def test_mistakes_are_told(penstock: Run, compiled: Path, sets: Sequence[str], t
     assert "Traceback" not in err
 
 
+def test_a_name_that_is_too_long(server: VertexAI, penstock: Run, compiled: Path) -> None:
+    code, _, err = penstock("submit", compiled, *ROOT, "--name", "a" * 200)
+    assert (code, err) == (2, "penstock: --name: expected at most 128 letters, received 200\n")
+    assert server.requests == []
+
+
+def test_a_sign_in_that_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(**_: object) -> None:
+        raise Unauthorized("no token")
+
+    monkeypatch.setattr(vertex_server, "_credentials", lambda *_: AnonymousCredentials())
+    settings = Vertex(project="p", api_endpoint="https://h.example")
+    with pytest.raises(ServerError, match=r"wants a sign-in \(401: no token\): run `gcloud auth application-default"):
+        vertex_server.Server(settings).request(refuse)
+
+
 def test_a_missing_package_is_told_with_the_command(
     penstock: Run, compiled: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -228,7 +259,7 @@ def test_a_missing_package_is_told_with_the_command(
     monkeypatch.setitem(sys.modules, "google.cloud.aiplatform_v1", None)
     code, _, err = penstock("submit", compiled, *ROOT)
     assert code == 2
-    assert "pip install 'penstock[vertex]'" in err
+    assert "pip install 'google-cloud-aiplatform>=1.165'" in err
 
 
 def _detail(number: int, name: str, state: str, parent: int = 1, error: str = "") -> dict[str, object]:
@@ -279,6 +310,30 @@ def test_cancel(server: VertexAI, penstock: Run, compiled: Path) -> None:
     assert "does not know that (404" in err
 
 
+def test_watching_a_run_that_is_there(server: VertexAI, penstock: Run, compiled: Path) -> None:
+    penstock("submit", compiled, *ROOT, "--name", "One Run")
+    server.states = [{"state": "PIPELINE_STATE_RUNNING"}, {"state": "PIPELINE_STATE_SUCCEEDED"}]
+    code, out, err = penstock("watch", "One Run", "--interval", "0.01")
+    assert (code, err) == (0, "")
+    assert [line.split()[0] for line in out.splitlines()] == ["run", "link", "succeeded"]
+    assert penstock("watch", "two")[0] == 2
+
+
+def test_what_is_told_where_watching_fails_works_as_it_stands(
+    server: VertexAI, penstock: Run, compiled: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv(vertex_server.ENDPOINT_VARIABLE)
+    settings = ["--location", "europe-west4", "--set", f"vertex.api_endpoint={server.url}"]
+    server.fail("GET", f"{JOBS}/{{id}}", Status(403, "gone"))
+    code, _, err = penstock("submit", compiled, *ROOT, *settings, "--wait", "--name", "mine")
+    assert code == 3
+    told = shlex.split(err.partition("to cancel it: ")[2])
+    assert told[:3] == ["penstock", "cancel", "mine"]
+    assert cli.main(told[1:]) == 0
+    (job,) = server.stored["pipelineJobs"].values()
+    assert job.state == aiplatform_v1.PipelineState.PIPELINE_STATE_CANCELLED
+
+
 def test_a_schedule_from_its_making_to_its_end(server: VertexAI, penstock: Run, compiled: Path) -> None:
     assert "no schedule on Vertex AI (p, us-central1) yet" in penstock("schedule", "list")[1]
     cron = ("--cron", "TZ=Europe/Berlin 0 6 * * *")
@@ -306,11 +361,26 @@ def test_a_schedule_from_its_making_to_its_end(server: VertexAI, penstock: Run, 
     assert len(server.stored["schedules"]) == 3
 
 
+def test_a_schedule_that_could_not_be_replaced_is_told(server: VertexAI, penstock: Run, compiled: Path) -> None:
+    create = ("schedule", "create", compiled, *ROOT, "--cron")
+    assert penstock(*create, "0 6 * * *")[0] == 0
+    server.fail("DELETE", f"{SCHEDULES}/{{id}}", Status(403, "not yours"))
+    code, _, err = penstock(*create, "0 7 * * *", "--replace")
+    assert code == 1
+    assert "the old one may not be deleted, and then both start runs: repeat this command" in err
+    assert "(403: not yours)" in err
+    assert penstock("schedule", "pause", "greeting")[1] == "greeting: paused, all 2 schedules of this name\n"
+    assert penstock(*create, "0 8 * * *", "--replace")[0] == 0
+    assert [one.cron for one in server.stored["schedules"].values()] == ["0 8 * * *"]
+
+
 @pytest.mark.parametrize(
     ("options", "told"),
     [
         (["--cron", "0 0 6 * * *"], "five fields, without seconds: write '0 6 * * *'"),
         (["--cron", "6 * *"], "expected five fields"),
+        (["--cron", "0 24 * * *"], "hour: expected 0 to 23, *, a range"),
+        (["--cron", "TZ=Europe/Berlin @daily"], "(minute hour day month weekday): write 'TZ=Europe/Berlin 0 0 * * *'"),
         (["--cron", "TZ=Mars/Base 0 6 * * *"], "unknown time zone"),
         (["--every", "60"], "Vertex AI's schedules have no --every"),
         ([], "expected --cron"),

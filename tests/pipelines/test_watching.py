@@ -4,8 +4,9 @@ from collections.abc import Callable
 
 import pytest
 
-from penstock.components.errors import NoServer, PenstockError, ServerUnavailable
+from penstock.components.errors import NoServer, PenstockError, ServerError
 from penstock.pipelines import watching
+from penstock.pipelines.answers import NotFound, Unanswered
 from penstock.pipelines.watching import Snapshot, Task
 
 
@@ -21,10 +22,10 @@ def polls(*answers: Snapshot | PenstockError) -> Callable[[], Snapshot]:
     return poll
 
 
-def watch(*answers: Snapshot | PenstockError) -> tuple[Snapshot, list[str], list[float]]:
+def watch(*answers: Snapshot | PenstockError, known: bool = False) -> tuple[Snapshot, list[str], list[float]]:
     told: list[str] = []
     slept: list[float] = []
-    ended = watching.watch(polls(*answers), told.append, interval=7, sleep=slept.append)
+    ended = watching.watch(polls(*answers), told.append, told.append, known=known, interval=7, sleep=slept.append)
     return ended, [" ".join(line.split()) for line in told], slept
 
 
@@ -36,18 +37,36 @@ def test_two_tasks_of_one_name_are_two() -> None:
     assert slept == [7]
 
 
-@pytest.mark.parametrize("error", [ServerUnavailable("away"), NoServer("away")])
+@pytest.mark.parametrize("error", [Unanswered("away", "try again"), NoServer("away")])
 def test_a_server_that_was_there_is_waited_for(error: PenstockError) -> None:
     running, ended = Snapshot("RUNNING"), Snapshot("SUCCEEDED")
     away = [error] * (watching.LOST_POLLS - 1)
-    assert watch(running, *away, running, *away, ended)[0] == ended
-    with pytest.raises(type(error)):
+    snapshot, told, _ = watch(running, *away, running, *away, ended)
+    assert snapshot == ended
+    assert told == ["away: waiting for an answer"] * 2  # once each time
+    with pytest.raises(watching.Unwatched) as raised:
         watch(running, *away, error, ended)
+    assert raised.value.message == "the run goes on, but watching it failed: away"
+    assert watch(*away, ended, known=True)[0] == ended
 
 
-def test_an_address_without_a_server_is_told_at_once() -> None:
-    with pytest.raises(NoServer):
-        watch(NoServer("nobody there"), Snapshot("SUCCEEDED"))
+def test_what_waiting_does_not_mend_is_told_at_once() -> None:
+    expired = ServerError("wants a sign-in (401)")
+    for answers, known in (([Snapshot("RUNNING"), expired], False), ([expired], True)):
+        with pytest.raises(watching.Unwatched, match=r"the run goes on, .*: wants a sign-in") as raised:
+            watch(*answers, known=known)
+        assert raised.value.exit_code not in (0, 1, 2)
+
+
+@pytest.mark.parametrize("error", [NoServer("nobody there"), ServerError("who are you"), NotFound("no such run")])
+def test_a_run_that_was_never_seen_does_not_go_on(error: PenstockError) -> None:
+    with pytest.raises(type(error)):
+        watch(error, Snapshot("SUCCEEDED"))
+
+
+def test_a_run_that_is_there_no_more_does_not_go_on() -> None:
+    with pytest.raises(NotFound):
+        watch(Snapshot("RUNNING"), NotFound("deleted"))
 
 
 def test_outcomes() -> None:

@@ -29,7 +29,7 @@ import kfp_server_api
 from google.protobuf import json_format
 from kfp.pipeline_spec import pipeline_spec_pb2
 
-from tests.servers.loopback import Cut, Hang, Loopback, Refusal, Request, Status
+from tests.servers.loopback import CtrlC, Cut, Hang, Loopback, Refusal, Request, Status
 
 API = "/apis/v2beta1"
 _MODELS = {"runs": "V2beta1Run", "experiments": "V2beta1Experiment", "recurringruns": "V2beta1RecurringRun"}
@@ -74,7 +74,7 @@ class KubeflowPipelines(Loopback):
         """Returns the display names of all runs, experiments or recurringruns."""
         return [one["display_name"] for one in self.stored[kind].values()]
 
-    def received(self, request: Request) -> Status | Cut | Hang | None:
+    def received(self, request: Request) -> Status | Cut | Hang | CtrlC | None:
         """Notes a request; returns what the script has for it, or that it lacks a required header."""
         failure = super().received(request)
         if failure is None and any(request.headers.get(name) != value for name, value in self.required.items()):

@@ -8,6 +8,8 @@ A server gives `route`, what a path is called in a script, and `answer`. A failu
 """
 
 import json
+import os
+import signal
 import threading
 import time
 from collections import defaultdict
@@ -44,6 +46,11 @@ class Hang:
 
 
 @dataclass(frozen=True)
+class CtrlC:
+    """The client's process, which is the server's too, gets Ctrl-C; the request has its effect, and no answer."""
+
+
+@dataclass(frozen=True)
 class Request:
     method: str
     route: str
@@ -65,7 +72,7 @@ class Loopback:
     def __init__(self) -> None:
         self.requests: list[Request] = []
         self.lock = threading.Lock()
-        self._failures: dict[tuple[str, str], list[Status | Cut | Hang]] = defaultdict(list)
+        self._failures: dict[tuple[str, str], list[Status | Cut | Hang | CtrlC]] = defaultdict(list)
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"owner": self}))
         self._http.daemon_threads = True
         self._thread = threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
@@ -94,7 +101,7 @@ class Loopback:
         self._http.server_close()
         self._thread.join()
 
-    def fail(self, method: str, route: str, *failures: Status | Cut | Hang) -> None:
+    def fail(self, method: str, route: str, *failures: Status | Cut | Hang | CtrlC) -> None:
         """Scripts what happens to the next requests of a route, one each."""
         self._failures[method, route].extend(failures)
 
@@ -102,7 +109,7 @@ class Loopback:
         """Returns the decoded bodies of the requests of a route."""
         return [one.body for one in self.requests if (one.method, one.route) == (method, route)]
 
-    def received(self, request: Request) -> Status | Cut | Hang | None:
+    def received(self, request: Request) -> Status | Cut | Hang | CtrlC | None:
         """Notes a request; returns what the script has for it."""
         with self.lock:
             self.requests.append(request)
@@ -133,10 +140,14 @@ class _Handler(BaseHTTPRequestHandler):
         failure = self.owner.received(request)
         if isinstance(failure, Hang):
             time.sleep(failure.seconds)
+        has_effect = isinstance(failure, CtrlC) or (isinstance(failure, Cut) and failure.after)
         if isinstance(failure, Status):
             self._fail(failure)
-        elif failure is None or (isinstance(failure, Cut) and failure.after) or getattr(failure, "effect", False):
+        elif failure is None or has_effect or getattr(failure, "effect", False):
             self._answer(request, silent=failure is not None)
+        if isinstance(failure, CtrlC):
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(1.0)  # the client is to be interrupted while it waits
         if failure is not None and not isinstance(failure, Status):
             self.close_connection = True
 

@@ -58,7 +58,7 @@ def table(frame: pd.DataFrame, label: str, problem: str) -> Table:
         missing = column.isna().to_numpy()
         if column.dtype == object:
             codes = pd.Categorical(column).codes.astype("int32")
-            inputs.append(model.Ids(str(name), codes.max() + 2))
+            inputs.append(model.Ids(str(name), int(codes.max()) + 2))
             features[str(name)] = codes[:, None] + 1
         else:
             bounds, first = np.unique(column.quantile(np.linspace(0, 1, BINS + 1)), return_index=True)

@@ -1,0 +1,92 @@
+"""What the Trainer and the Tuner give the user's function of their artifacts: the fields of FnArgs that are read."""
+
+import logging
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from penstock.components import records
+from penstock.components.artifacts import Examples, ExampleStatistics, HyperParameters, Model, Schema, TransformGraph
+from penstock.components.errors import ConfigError, DataError, SchemaError, UserError
+from penstock.components.trainer.arguments import StepArgs
+from penstock.trainer import reader
+from penstock.trainer.fn_args import FnArgs
+
+logger = logging.getLogger(__name__)
+
+
+def set_examples(fn_args: FnArgs, examples: Examples, train: StepArgs, evaluate: StepArgs) -> None:
+    """Sets the files and steps of training and evaluation; a DataError for a split that is missing or empty."""
+    for parameter, args in (("train_args", train), ("eval_args", evaluate)):
+        for split in args.splits:
+            _check_split(examples, split, parameter)
+        if args.num_steps is None:
+            logger.info("%s has no num_steps: the module must end its passes over the data by itself", parameter)
+    fn_args.train_files = [str(examples.split(split) / "*") for split in train.splits]
+    fn_args.eval_files = [str(examples.split(split) / "*") for split in evaluate.splits]
+    fn_args.train_steps, fn_args.eval_steps = train.num_steps, evaluate.num_steps
+    fn_args.data_accessor = reader.data_accessor()
+
+
+def _check_split(examples: Examples, split: str, parameter: str) -> None:
+    found = examples.splits()
+    if split not in found:
+        raise DataError(
+            f"{parameter}.splits: the examples at {examples.root} have no split {split!r}: expected one of "
+            f"{', '.join(found) or 'none'}"
+        )
+    if not _any(record for path in examples.files(split) for record in records.read(path, batch_size=1)):
+        raise DataError(
+            f"{parameter}.splits: split {split!r} of the examples at {examples.root} holds no example: check the "
+            "source and the split's share of it"
+        )
+
+
+def _any(items: Iterable[object]) -> bool:
+    return next(iter(items), None) is not None
+
+
+def set_statistics(fn_args: FnArgs, statistics: ExampleStatistics) -> None:
+    """Sets `statistics_path`, and `num_examples`: the rows of every split that the statistics cover.
+
+    The latter is, as in TFX, not there without them.
+    """
+    fn_args.statistics_path = str(statistics.root)
+    rows = {split: statistics.read(split).datasets[0].num_examples for split in statistics.splits()}
+    fn_args.num_examples = rows  # type: ignore[attr-defined]
+
+
+def set_artifacts(
+    fn_args: FnArgs,
+    transform_graph: str | None,
+    schema: str | None,
+    base_model: str | None,
+    hyperparameters: str | None,
+) -> None:
+    """Sets the paths of the artifacts that are given, folders, and reads the hyperparameters.
+
+    Raises a UserError for a folder that does not hold what it should.
+    """
+    if transform_graph is not None:
+        graph = TransformGraph(Path(transform_graph))
+        if not graph.transformed_metadata.is_dir():
+            raise UserError(f"transform_graph: {graph.root} holds no transformed_metadata: expected Transform's output")
+        fn_args.transform_graph_path = fn_args.transform_output = transform_graph
+    if schema is not None:
+        path = Schema(Path(schema)).path
+        if not path.is_file():
+            raise SchemaError(f"schema file {path} does not exist")
+        fn_args.schema_path = fn_args.schema_file = str(path)
+    if base_model is not None:
+        fn_args.base_model = str(Model(Path(base_model)).require_serving())
+    if hyperparameters is not None:
+        fn_args.hyperparameters = _hyperparameters(HyperParameters(Path(hyperparameters)))
+
+
+def _hyperparameters(artifact: HyperParameters) -> Any:
+    try:
+        return artifact.read()
+    except FileNotFoundError:
+        raise ConfigError(f"hyperparameters: {artifact.path} does not exist") from None
+    except ValueError as error:
+        raise ConfigError(f"hyperparameters: expected JSON in {artifact.path}: {error}") from None

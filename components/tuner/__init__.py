@@ -1,0 +1,5 @@
+"""Tuner: searches for the best hyperparameters."""
+
+from penstock.components.tuner.component import tuner
+
+__all__ = ["tuner"]

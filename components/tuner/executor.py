@@ -1,0 +1,162 @@
+"""The Tuner's work: the artifacts become FnArgs, the user's tuner searches, and its trials become artifacts."""
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import logging
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from penstock.components import artifacts, progress, storage
+from penstock.components.artifacts import Examples, ExampleStatistics, HyperParameters, TunerResults
+from penstock.components.errors import ConfigError, UserError
+from penstock.components.trainer import inputs
+from penstock.components.trainer.arguments import parse_custom_config, parse_step_args, parse_tune_args
+from penstock.components.tuner import report as page
+from penstock.trainer.fn_args import FnArgs
+from penstock.trainer.tuning import results, search
+from penstock.trainer.tuning.settings import CUSTOM_CONFIG
+from penstock.trainer.tuning.user_code import UserCode
+
+_WHOLE_BYTES = 8 << 20  # of an input's file; beyond, its size and its end stand for it
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Result:
+    """Metadata of `best_hyperparameters` and `tuner_results`."""
+
+    metadata: dict[str, dict[str, Any]]
+
+
+def run(
+    *,
+    best_hyperparameters: str,
+    tuner_results: str,
+    report: str,
+    examples: str,
+    transform_graph: str | None = None,
+    schema: str | None = None,
+    statistics: str | None = None,
+    base_model: str | None = None,
+    raw_examples: str | None = None,
+    module_file: str = "",
+    tuner_fn: str = "",
+    train_args: str = "",
+    eval_args: str = "",
+    tune_args: str = "",
+    custom_config: str = "",
+    working_dir: str = "",
+) -> Result:
+    """Searches with the user's tuner_fn, and writes the best hyperparameters, all trials, and a page about them.
+
+    The arguments are the component's (component.py describes them), artifacts being folders; `report` is a file, or a
+    folder that gets a report.html. The search's own folder is named by all that it depends on: a rerun of a killed
+    task finds it, a changed module does not.
+
+    Raises a ConfigError for a wrong parameter, a DataError for a split that is missing or empty, a ModuleError if the
+    module has no such function, if it raises, or if no trial succeeds.
+    """
+    fn_args = FnArgs(custom_config=parse_custom_config(custom_config))
+    train, evaluate = (
+        parse_step_args("train_args", train_args, "train"),
+        parse_step_args("eval_args", eval_args, "eval"),
+    )
+    parallel_trials = parse_tune_args(tune_args)
+    if parallel_trials is None:
+        parallel_trials = search.places() if CUSTOM_CONFIG in (fn_args.custom_config or {}) else 1
+    with progress.task("Tuner") as counts:
+        inputs.set_examples(fn_args, Examples(Path(examples)), train, evaluate)
+        inputs.set_artifacts(fn_args, transform_graph, schema, base_model, None)
+        fn_args.schema_file = fn_args.transform_output = None  # as in TFX, whose Tuner never knew the old names
+        if statistics is not None:
+            inputs.set_statistics(fn_args, ExampleStatistics(Path(statistics)))
+        if raw_examples is not None:
+            raw = Examples(Path(raw_examples))
+            fn_args.raw_train_files = [str(raw.split(split) / "*") for split in train.splits]  # type: ignore[attr-defined]
+        given = [examples, transform_graph, schema, statistics, base_model, raw_examples]
+        parameters = [module_file, tuner_fn, train_args, eval_args, tune_args, custom_config]
+        with _folder(working_dir, lambda: _search_is(parameters, given)) as folder:
+            fn_args.working_dir = str(folder)
+            tuner = search.run(UserCode(module_file, tuner_fn, fn_args), parallel_trials)
+            found = results.of(tuner.oracle)
+            HyperParameters(Path(best_hyperparameters)).write(tuner.get_best_hyperparameters()[0].get_config())
+            TunerResults(Path(tuner_results)).write(found.rows())
+            page.write(Path(report), found)
+        counts.show(trials=len(found.trials))
+    best = found.best[0]
+    logger.info("best of %d trials: %s %s", len(found.trials), found.objective, best.score)
+    return Result(
+        {
+            "best_hyperparameters": artifacts.metadata(objective=found.objective, score=best.score),
+            "tuner_results": artifacts.metadata(trials=len(found.trials)),
+        }
+    )
+
+
+def _search_is(parameters: list[Any], given: list[str | None]) -> str:
+    """Returns a name for a search: the digest of its parameters and of what its inputs hold, wherever they lie.
+
+    A rerun may find them elsewhere: the local runner puts what its cache answers into the new run's folder.
+    """
+    total = hashlib.sha256(json.dumps(parameters).encode())
+    folders = [Path(folder) for folder in given if folder is not None]
+    if Path(parameters[0]).is_file():  # one in an object store has its digest in its path
+        folders.append(Path(parameters[0]))
+    for root in folders:
+        files = [root] if root.is_file() else sorted(path for path in root.rglob("*") if path.is_file())
+        for path in files:
+            size = path.stat().st_size
+            total.update(f"{path.relative_to(root).as_posix()} {size} ".encode())
+            with open(path, "rb") as file:
+                total.update(file.read(_WHOLE_BYTES))
+                if size > _WHOLE_BYTES:  # the end of a gzip file has a checksum of all that it holds
+                    file.seek(-8, 2)
+                    total.update(file.read())
+    return total.hexdigest()[:16]
+
+
+@contextlib.contextmanager
+def _folder(working_dir: str, search_is: Callable[[], str]) -> Iterator[Path]:
+    """Gives the folder of a search, and removes it when the search is done, or failed by the user's mistake.
+
+    What was killed, or failed by the machine's fault, keeps it: a rerun goes on there.
+    """
+    try:
+        parent = storage.local_path(working_dir) if working_dir else None
+    except ConfigError:
+        logger.info("working_dir %s is not mounted: a search that is killed starts from its beginning", working_dir)
+        parent = None
+    if parent is None:
+        with tempfile.TemporaryDirectory(prefix="penstock-tuner-") as scratch:
+            yield Path(scratch)
+        return
+    name = search_is()
+    folder = parent / name
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(parent / f"{name}.lock", "w", encoding="utf-8") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UserError(f"the same search is under way in {folder}: wait for it or end it") from None
+        except OSError:  # a file system without locks, such as a mounted bucket
+            logger.info("%s cannot be locked: two runs of the same search at a time would mix", folder)
+        if any(folder.iterdir()):
+            logger.info("an earlier search goes on: %s", folder)
+        try:
+            yield folder
+        except UserError:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        shutil.rmtree(folder, ignore_errors=True)
+    (parent / f"{name}.lock").unlink(missing_ok=True)
+
+
+if __name__ == "__main__":
+    run(**json.loads(sys.argv[1]))

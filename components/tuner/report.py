@@ -1,0 +1,100 @@
+"""The trials of a search as one HTML page: the best, plots, and a table of all."""
+
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from penstock.components import page, storage
+from penstock.components.tuner import plots
+from penstock.trainer.tuning.results import Parameter, Results, Trial
+
+_STYLE = """
+.plots { display: grid; grid-template-columns: repeat(auto-fill, minmax(17rem, 1fr)); gap: 1.25rem 1.5rem; }
+svg { color: var(--muted); font: 11px system-ui, sans-serif; } svg text { fill: currentColor; }
+.axis { stroke: var(--line); } .dot { fill: #4a7ebb; fill-opacity: .75; }
+.dot.top { fill: var(--good); fill-opacity: 1; }
+.dot.failed { fill: var(--bad); } .so-far { fill: none; stroke: var(--good); stroke-width: 1.5; }
+.spread { stroke: #4a7ebb; stroke-opacity: .45; } tr.top td { font-weight: 600; }
+"""
+
+
+def write(path: Path, results: Results) -> Path:
+    """Writes the page; returns where. A folder at `path` gets it as report.html."""
+    path = path / "report.html" if path.is_dir() else path
+    varied = _varied(results)
+    against = "".join(
+        f"<figure>{plots.against(results, parameter)}<figcaption>{escape(results.objective)} against "
+        f"<code>{escape(parameter.name)}</code>{', logarithmic' if parameter.log else ''}</figcaption></figure>"
+        for parameter in varied
+    )
+    body = (
+        f"<style>{_STYLE}</style><h1>Hyperparameter search</h1>\n{_summary(results)}\n"
+        f"<h2>Scores over the trials</h2><figure>{plots.over_trials(results)}"
+        "<figcaption>Every trial in the order of their starts; the line is the best so far.</figcaption></figure>\n"
+        + (f'<h2>Scores against the parameters</h2><div class="plots">{against}</div>\n' if against else "")
+        + f"<h2>Trials</h2>{_table(results)}\n"
+    )
+    storage.write_text(path, page.document("Hyperparameter search", body))
+    return path
+
+
+def _varied(results: Results) -> list[Parameter]:
+    """The parameters that the trials do not all agree on."""
+    return [
+        parameter
+        for parameter in results.parameters
+        if len({repr(trial.values.get(parameter.name)) for trial in results.best}) > 1
+    ]
+
+
+def _summary(results: Results) -> str:
+    best, failed = results.best[0], sum(trial.score is None for trial in results.trials)
+    stopped = sum(trial.stopped for trial in results.trials)
+    counts = [f"{len(results.trials):,} trial{'s' if len(results.trials) != 1 else ''}"]
+    counts += [f"{stopped:,} stopped early"] if stopped else []
+    counts += [f"{failed:,} failed"] if failed else []
+    values = "".join(
+        f'<tr><td><code>{escape(name)}</code></td><td class="number">{_value(value)}</td></tr>'
+        for name, value in best.values.items()
+    )
+    return (
+        f'<p class="muted">{", ".join(counts)}; {escape(results.objective)} is '
+        f"{'maximized' if results.direction == 'max' else 'minimized'}.</p>"
+        f'<p><span class="mark good">best: {_score(best)}</span> in trial {escape(best.trial_id)}</p>'
+        f"<table><tbody>{values}</tbody></table>"
+    )
+
+
+def _table(results: Results) -> str:
+    names = list(dict.fromkeys(name for trial in results.trials for name in trial.values))
+    header = "".join(f'<th class="number"><code>{escape(name)}</code></th>' for name in names)
+    failed = [trial for trial in results.trials if trial.score is None]
+    rows = [_row(trial, names, rank) for rank, trial in enumerate(results.best, 1)]
+    rows += [_row(trial, names, None) for trial in failed]
+    return (
+        '<table><thead><tr><th class="number">Rank</th><th>Trial</th><th class="number">Score</th>'
+        f"{header}<th></th></tr></thead><tbody>{''.join(rows)}</tbody></table>"
+    )
+
+
+def _row(trial: Trial, names: list[str], rank: int | None) -> str:
+    cells = "".join(f'<td class="number">{_value(trial.values.get(name))}</td>' for name in names)
+    note = '<span class="muted">stopped early</span>' if trial.stopped else ""
+    if trial.score is None:
+        note = f'<span class="mark bad">failed</span> {escape(trial.error)}'
+    return (
+        f'<tr{" class=top" if rank == 1 else ""}><td class="number">{rank or ""}</td><td>{escape(trial.trial_id)}</td>'
+        f'<td class="number">{_score(trial)}</td>{cells}<td>{note}</td></tr>'
+    )
+
+
+def _score(trial: Trial) -> str:
+    if trial.score is None:
+        return ""
+    return f"{trial.score:.5g}" + (f" ± {trial.deviation:.2g}" if trial.deviation is not None else "")
+
+
+def _value(value: Any) -> str:
+    if value is None:
+        return ""
+    return f"{value:.4g}" if isinstance(value, float) else escape(str(value))

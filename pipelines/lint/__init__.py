@@ -1,0 +1,65 @@
+"""What a compiled pipeline may not do: what a runner gets silently wrong, and what a server refuses.
+
+    conditions.py   what `dsl.If` compares             graph.py       loops, sub-pipelines, the kinds of components
+    values.py       constants: their size, python3     secrets.py     passwords and tokens among them
+    evaluation.py   gates that never open              platforms.py   images, accelerators, Kubernetes' settings, sizes
+
+A rule (rule.py) has a stable id, one sentence and the targets that it holds for. Pipelines are meant to run unchanged
+everywhere, so what is silently wrong on one runner is told for all. Every finding ends with [ID:NAME]; either ID or
+ID:NAME allows it, for who knows better. docs/lint.md lists the rules: `python -m penstock.pipelines.lint` writes it.
+"""
+
+import difflib
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from penstock.components.errors import ConfigError
+from penstock.pipelines.lint import conditions, evaluation, graph, platforms, secrets, values
+from penstock.pipelines.lint.pipeline import Pipeline
+from penstock.pipelines.lint.rule import Finding, Rule
+from penstock.pipelines.targets import Target
+
+RULES: tuple[Rule, ...] = (
+    *conditions.RULES,
+    *graph.RULES,
+    *values.RULES,
+    *secrets.RULES,
+    *evaluation.RULES,
+    *platforms.RULES,
+)
+
+
+def findings(documents: Sequence[Mapping[str, Any]], target: Target, allowed: Collection[str] = ()) -> list[Finding]:
+    """Returns what breaks a rule of the target, in the rules' order, nothing twice.
+
+    Args:
+        documents: The pipeline's spec and, if there is one, its platform's.
+        target: Where the pipeline is to run.
+        allowed: Rules' ids (`large-spec`), or ids with what may break them (`plain-secret:db_password`).
+
+    Raises a ConfigError for what is no compiled pipeline, and for an id that no rule has.
+    """
+    _check_ids(allowed)
+    pipeline = Pipeline.of(documents)
+    rules = [rule for rule in RULES if target.name in rule.targets and rule.id not in allowed]
+    found = dict.fromkeys(finding for rule in rules for finding in rule.apply(pipeline))
+    return [finding for finding in found if finding.tag not in allowed]
+
+
+def check(documents: Sequence[Mapping[str, Any]], target: Target, allowed: Collection[str] = ()) -> None:
+    """Raises a ConfigError that says what `findings` returns, if anything."""
+    found = [str(finding) for finding in findings(documents, target, allowed)]
+    if len(found) == 1:
+        raise ConfigError(found[0])
+    if found:
+        raise ConfigError(f"the pipeline breaks {len(found)} rules", "\n".join(found))
+
+
+def _check_ids(allowed: Collection[str]) -> None:
+    known = [rule.id for rule in RULES]
+    for entry in allowed:
+        given = entry.partition(":")[0]
+        if given not in known:
+            nearest = difflib.get_close_matches(given, known, n=1)
+            hint = f"did you mean {nearest[0]!r}?" if nearest else f"expected one of {', '.join(known)}"
+            raise ConfigError(f"no lint rule {given!r} to allow; {hint}")

@@ -1,0 +1,73 @@
+"""Gates that never open: an Evaluator without a threshold blesses no model, as in TFX."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import yaml
+
+from penstock.pipelines.lint.pipeline import Pipeline
+from penstock.pipelines.lint.rule import rule
+
+# Fields of TFMA's MetricConfig and MetricsSpec.
+_THRESHOLDS = ("threshold", "thresholds", "per_slice_thresholds", "cross_slice_thresholds")
+_FIELD = re.compile(rf"\b({'|'.join(_THRESHOLDS)})\s*[:{{<\[]")
+_QUOTED = re.compile(r"#[^\n]*|\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*'")
+
+
+@rule("never-blessed")
+def never_blessed(pipeline: Pipeline) -> Iterator[tuple[str, str]]:
+    """An Evaluator whose verdict something waits for, and whose eval_config has no threshold: it blesses no model."""
+    for graph in pipeline.graphs:
+        for name, task in graph.items():
+            given = task.get("inputs", {}).get("parameters", {}).get("eval_config", {})
+            text = given.get("runtimeValue", {}).get("constant")
+            if "componentInputParameter" in given:
+                text = pipeline.parameters.get(given["componentInputParameter"], {}).get("defaultValue")
+            if isinstance(text, str) and text.strip() and _is_waited_for(name, graph) and not _has_threshold(text):
+                yield (
+                    name,
+                    f"{name}: no metric in eval_config has a threshold, so no model is ever blessed: give one a "
+                    "threshold",
+                )
+
+
+def _is_waited_for(evaluator: str, graph: Mapping[str, Mapping[str, Any]]) -> bool:
+    """Whether a task takes the Evaluator's bare bool, as conditions do, or its blessing, as the Pusher does."""
+    for task in graph.values():
+        inputs = task.get("inputs", {})
+        taken = [given.get("taskOutputParameter", {}) for given in inputs.get("parameters", {}).values()]
+        taken += [given.get("taskOutputArtifact", {}) for given in inputs.get("artifacts", {}).values()]
+        for source in taken:
+            output = source.get("outputParameterKey") or source.get("outputArtifactKey")
+            if source.get("producerTask") == evaluator and output in ("Output", "blessing"):
+                return True
+    return False
+
+
+def _has_threshold(text: str) -> bool:
+    """Whether a metric of an EvalConfig, in JSON, YAML or protobuf's text form, has a threshold."""
+    try:
+        document = json.loads(text) if text.lstrip().startswith("{") else yaml.safe_load(text)
+    except (ValueError, yaml.YAMLError):
+        document = None
+    specs = document.get("metrics_specs", document.get("metricsSpecs")) if isinstance(document, dict) else None
+    if isinstance(document, dict) and not isinstance(specs, dict):  # text form may look like YAML of a mapping
+        return any(map(_holds_threshold, specs or []))
+    return bool(_FIELD.search(_QUOTED.sub("", text)))  # names of features and metrics stand in quotes there
+
+
+def _holds_threshold(spec: Any) -> bool:
+    """Whether a MetricsSpec has a threshold, of its own or in one of its metrics."""
+    if not isinstance(spec, dict):
+        return False
+    own = any(value for key, value in spec.items() if _snake(key) in _THRESHOLDS)
+    return own or any(map(_holds_threshold, spec.get("metrics") or []))
+
+
+def _snake(name: str) -> str:
+    return re.sub(r"(?<=[a-z])([A-Z])", lambda found: f"_{found[1].lower()}", name)
+
+
+RULES = (never_blessed,)

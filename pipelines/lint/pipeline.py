@@ -1,0 +1,122 @@
+"""A compiled pipeline as rules look at it."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from google.protobuf import json_format
+from kfp.pipeline_spec import pipeline_spec_pb2
+
+from penstock.components.errors import ConfigError
+
+_EXPECTED = "expected a compiled pipeline of KFP v2, as `penstock compile` writes it"
+
+
+@dataclass(frozen=True)
+class Constant:
+    """A value that is known when the pipeline is compiled: where it stands, what it is called there."""
+
+    place: str
+    name: str
+    value: Any
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """A compiled pipeline, in the names of its protocol's JSON form: the spec, the platform's or {}, and views of
+    them that rules share."""
+
+    spec: Mapping[str, Any]
+    platform: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, documents: Sequence[Any]) -> "Pipeline":
+        """Reads documents by the messages of KFP's protocol; a ConfigError says what is none."""
+        spec, *platforms = documents or [None]
+        if not isinstance(spec, Mapping) or not {"root", "deploymentSpec"} <= spec.keys():
+            raise ConfigError(f"{_EXPECTED}, with root and deploymentSpec")
+        if len(platforms) > 1:
+            raise ConfigError(f"{_EXPECTED}: the pipeline and at most one document for platforms, not {len(documents)}")
+        read = _read(spec, pipeline_spec_pb2.PipelineSpec)
+        _read(read.get("deploymentSpec", {}), pipeline_spec_pb2.PipelineDeploymentConfig)  # a Struct in the spec
+        platform = _read(platforms[0], pipeline_spec_pb2.PlatformSpec) if platforms else {}
+        return cls(read, platform)
+
+    @property
+    def name(self) -> str:
+        return str(self.spec.get("pipelineInfo", {}).get("name", ""))
+
+    @property
+    def parameters(self) -> Mapping[str, Mapping[str, Any]]:
+        """The pipeline's own parameters."""
+        found: Mapping[str, Mapping[str, Any]] = self.spec["root"].get("inputDefinitions", {}).get("parameters", {})
+        return found
+
+    @property
+    def components(self) -> Mapping[str, Mapping[str, Any]]:
+        found: Mapping[str, Mapping[str, Any]] = self.spec.get("components", {})
+        return found
+
+    @cached_property
+    def graphs(self) -> list[Mapping[str, Mapping[str, Any]]]:
+        """The tasks of each graph by their names: the pipeline's, then those of conditions, loops and sub-pipelines."""
+        components = [self.spec["root"], *self.components.values()]
+        return [component["dag"]["tasks"] for component in components if component.get("dag", {}).get("tasks")]
+
+    def tasks(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        for graph in self.graphs:
+            yield from graph.items()
+
+    def component(self, task: Mapping[str, Any]) -> Mapping[str, Any]:
+        return self.components.get(task.get("componentRef", {}).get("name", ""), {})
+
+    def containers(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        """Yields the containers that tasks run in, by the component's name."""
+        for label, executor in self.spec.get("deploymentSpec", {}).get("executors", {}).items():
+            if "container" in executor:
+                yield label.removeprefix("exec-"), executor["container"]
+
+    def conditions(self) -> Iterator[tuple[str, str]]:
+        for name, task in self.tasks():
+            if task.get("triggerPolicy", {}).get("condition"):
+                yield name, task["triggerPolicy"]["condition"]
+
+    def constants(self) -> Iterator[Constant]:
+        """Yields the defaults of the pipeline's and of components' parameters, what tasks are given, and variables."""
+        for name, entry in self.parameters.items():
+            if "defaultValue" in entry:
+                yield Constant(f"parameter {name}", name, entry["defaultValue"])
+        for task_name, task in self.tasks():
+            for name, given in task.get("inputs", {}).get("parameters", {}).items():
+                if "constant" in given.get("runtimeValue", {}):
+                    yield Constant(f"{task_name}: parameter {name}", name, given["runtimeValue"]["constant"])
+        for label, component in self.components.items():
+            for name, entry in component.get("inputDefinitions", {}).get("parameters", {}).items():
+                if "defaultValue" in entry:
+                    place = f"component {label.removeprefix('comp-')}: parameter {name}"
+                    yield Constant(place, name, entry["defaultValue"])
+        for component_name, container in self.containers():
+            for variable in container.get("env", []):
+                place = f"component {component_name}: variable {variable.get('name', '')}"
+                yield Constant(place, variable.get("name", ""), variable.get("value", ""))
+
+
+def named_output(task: Mapping[str, Any], channel: str) -> str | None:
+    """Returns which output of a task beside it a task's channel carries, `task.output`, if it has a name of its own.
+
+    What comes from further outside is a parameter of the graph around, and kfp.local finds it.
+    """
+    source = task.get("inputs", {}).get("parameters", {}).get(channel, {}).get("taskOutputParameter", {})
+    if source.get("outputParameterKey", "Output") == "Output":
+        return None
+    return f"{source['producerTask']}.{source['outputParameterKey']}"
+
+
+def _read(document: Any, message: Any) -> dict[str, Any]:
+    """Returns a document as the protocol writes it, so that rules meet one spelling of each key and no odd types."""
+    try:
+        read: dict[str, Any] = json_format.MessageToDict(json_format.ParseDict(document, message()))
+    except (json_format.ParseError, TypeError, AttributeError, ValueError) as error:
+        raise ConfigError(f"{_EXPECTED}: {' '.join(str(error).split())}") from None
+    return read

@@ -1,0 +1,161 @@
+"""The tuning section: what it makes of the graph, and every mistake in it, told when the configuration is read."""
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from penstock.components.errors import ConfigError, ModuleError
+from penstock.pipelines import config as configs
+from penstock.pipelines import publishing, targets
+from penstock.pipelines.compile import compile_config
+
+RATE = "{min: 1e-4, max: 1e-2, scale: log}"
+Tasks = dict[str, Any]
+
+
+@pytest.fixture
+def load(tmp_path: Path, penguins_csv: Path) -> Callable[..., configs.Config]:
+    """Returns a function that reads a configuration of penguins with these lines."""
+
+    def load(*lines: str) -> configs.Config:
+        path = tmp_path / "pipeline.yaml"
+        data = f"data: {{path: {penguins_csv}, csv: {{null_values: [NA]}}}}"
+        path.write_text("\n".join([data, "label: species", *lines]))
+        return configs.load(path)
+
+    return load
+
+
+@pytest.fixture
+def tasks(load: Callable[..., configs.Config], tmp_path: Path) -> Callable[..., Tasks]:
+    def compiled(*lines: str) -> Tasks:
+        path = compile_config(load(*lines), targets.LOCAL, tmp_path / "ir.yaml").path
+        return dict(yaml.safe_load(path.read_text())["root"]["dag"]["tasks"])
+
+    return compiled
+
+
+def constant(task: Any, name: str) -> Any:
+    return json.loads(task["inputs"]["parameters"][name]["runtimeValue"]["constant"])
+
+
+def producer(task: Any, artifact: str) -> str | None:
+    return task["inputs"]["artifacts"].get(artifact, {}).get("taskOutputArtifact", {}).get("producerTask")
+
+
+def test_a_search_without_code(tasks: Callable[..., Tasks]) -> None:
+    found = tasks(f"tuning: {{parameters: {{learning_rate: {RATE}}}, trials: 7, minutes: 0.5, parallel_trials: 3}}")
+    tuner = found["tuner"]
+    assert producer(found["trainer"], "hyperparameters") == "tuner"
+    assert producer(tuner, "examples") == "transform"
+    assert producer(tuner, "statistics") == "statistics-gen"
+    assert producer(tuner, "raw_examples") is None
+    assert constant(tuner, "tune_args") == {"num_parallel_trials": 3}
+    given = constant(tuner, "custom_config")
+    assert given["label"] == "species"
+    assert given["tuning"] == {
+        "parameters": {"learning_rate": {"min": 1e-4, "max": 1e-2, "scale": "log", "values": []}},
+        "algorithm": "bayesian",
+        "objective": "",
+        "direction": "min",
+        "trials": 7,
+        "minutes": 0.5,
+        "early_stopping": True,
+        "seed": 1,
+        "accelerator": "preferred",
+        "precision": "auto",
+    }
+
+
+def test_without_the_section_there_is_no_tuner(tasks: Callable[..., Tasks], tmp_path: Path) -> None:
+    given = tmp_path / "best.json"
+    given.write_text('{"learning_rate": 0.01}')
+    found = tasks(f"training: {{hyperparameters: {given}}}")
+    assert "tuner" not in found
+    assert str(producer(found["trainer"], "hyperparameters")).startswith("importer")
+    assert producer(tasks()["trainer"], "hyperparameters") is None
+
+
+def test_folds_by_a_feature_take_the_raw_examples(tasks: Callable[..., Tasks]) -> None:
+    folds = "cross_validation: {method: group, feature: island, folds: 3}"
+    found = tasks(f"tuning: {{parameters: {{learning_rate: {RATE}}}, {folds}}}")
+    assert producer(found["tuner"], "raw_examples") == "csv-example-gen"
+    assert constant(found["tuner"], "custom_config")["tuning"]["cross_validation"] == {
+        "method": "group",
+        "feature": "island",
+        "folds": 3,
+    }
+
+
+@pytest.mark.parametrize(
+    ("objective", "direction"),
+    [("val_auc", "max"), ("val_sparse_categorical_accuracy", "max"), ("val_log_loss", "min"), ("val_loss", "min")],
+)
+def test_the_direction_of_an_objective(load: Callable[..., configs.Config], objective: str, direction: str) -> None:
+    tuning = load(f"tuning: {{parameters: {{learning_rate: {RATE}}}, objective: {objective}}}").tuning
+    assert tuning is not None
+    assert tuning.search()["direction"] == direction
+
+
+@pytest.mark.parametrize(
+    ("section", "sentence"),
+    [
+        ("parameters: {lerning_rate: {min: 1, max: 2}}", "did you mean 'learning_rate'?"),
+        ("parameters: {learning_rate: {min: 1e-2, max: 1e-4}}", "min: expected less than max, received min 0.01 and"),
+        ("parameters: {learning_rate: {min: 1e-2, max: 1e-2}}", "min: expected less than max"),
+        ("parameters: {learning_rate: {min: 0, max: 1, scale: log}}", "expected more than 0 on a logarithmic scale"),
+        ("parameters: {learning_rate: {min: 1e-4, max: 1, scale: cubic}}", "expected 'linear' or 'log', received"),
+        ("parameters: {learning_rate: {min: 1e-4, max: 1, scale: log, step: 0.5}}", "expected a factor above 1"),
+        ("parameters: {learning_rate: {min: 1e-4}}", "expected min and max, such as"),
+        ("parameters: {learning_rate: {values: [1], min: 1}}", "expected either values or a range, received both"),
+        ("parameters: {dropout: {min: 0, max: 1.5}}", "dropout: expected from 0 to less than 1, received 1.5"),
+        ("parameters: {width: {values: [8.5]}}", "width: expected a whole number, received 8.5"),
+        (f"trials: 0, parameters: {{learning_rate: {RATE}}}", "trials: expected greater than 0, received 0"),
+        (f"algorithm: genetic, parameters: {{learning_rate: {RATE}}}", "'hyperband', received 'genetic'"),
+        (f"cross_validation: {{folds: 1}}, parameters: {{learning_rate: {RATE}}}", "or equal to 2, received 1"),
+        (f"cross_validation: {{method: group}}, parameters: {{learning_rate: {RATE}}}", "holds the groups"),
+        (f"cross_validation: {{feature: x}}, parameters: {{learning_rate: {RATE}}}", "none for method k_fold"),
+        ("algorithm: hyperband, parameters: {epochs: {min: 1, max: 9}}", "which decides on the epochs itself"),
+        ("trials: 3", "parameters: expected some, such as learning_rate: {min: 1e-4, max: 1e-2, scale: log}"),
+    ],
+)
+def test_mistakes_are_told_at_once(load: Callable[..., configs.Config], section: str, sentence: str) -> None:
+    with pytest.raises(ConfigError) as told:
+        load(f"tuning: {{{section}}}")
+    assert sentence in told.value.message
+    assert re.match(r"pipeline.yaml(:3)?: tuning", told.value.message)
+
+
+def test_what_divides_the_folds_is_a_column(load: Callable[..., configs.Config]) -> None:
+    folds = "cross_validation: {method: group, feature: iland, folds: 3}"
+    with pytest.raises(ConfigError, match=r"feature: the data has no column 'iland'; did you mean 'island'\?"):
+        publishing.check(load(f"tuning: {{parameters: {{learning_rate: {RATE}}}, {folds}}}"))
+
+
+def test_a_tuner_or_hyperparameters(load: Callable[..., configs.Config], tmp_path: Path) -> None:
+    (tmp_path / "best.json").write_text("{}")
+    with pytest.raises(ConfigError, match=r"expected either a tuning section or training.hyperparameters"):
+        load("training: {hyperparameters: best.json}", f"tuning: {{parameters: {{learning_rate: {RATE}}}}}")
+
+
+def test_a_tuner_needs_a_model(load: Callable[..., configs.Config]) -> None:
+    with pytest.raises(ConfigError, match="tuning: there is no model: expected a training section"):
+        load("training: null", f"tuning: {{parameters: {{learning_rate: {RATE}}}}}")
+
+
+MODULE = "def run_fn(fn_args): pass\ndef tuner_fun(fn_args): pass\n"
+
+
+def test_of_a_module(load: Callable[..., configs.Config], tmp_path: Path) -> None:
+    (tmp_path / "module.py").write_text(MODULE)
+    lines = ("module_file: module.py", "training: {train_steps: 1}")
+    with pytest.raises(ConfigError, match="expected none with a module, whose tuner_fn says what is searched"):
+        load(*lines, f"tuning: {{parameters: {{learning_rate: {RATE}}}}}")
+    with pytest.raises(ModuleError, match=r"expected a function 'tuner_fn'; did you mean 'tuner_fun'\?"):
+        publishing.check(load(*lines, "tuning: {}"))
+    publishing.check(load(*lines, "tuning: {tuner_fn: tuner_fun}"))

@@ -1,0 +1,1 @@
+"""Hyperparameter search: KerasTuner's oracles and tuners, run over the cores or GPUs of a machine."""

@@ -1,0 +1,133 @@
+"""The tuner_fn that is used without code: it searches the hyperparameters of the default model.
+
+custom_config is the default trainer's (penstock.trainer.default) with `tuning`, what to search and how (settings.py).
+Every trial is a training as the Trainer's own, with its checkpoints: one that was killed goes on where it was.
+"""
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras_tuner
+import tensorflow_transform as tft
+from keras_tuner.src.distribute.utils import is_chief_oracle
+
+from penstock.components import artifacts
+from penstock.components.errors import ConfigError, DataError
+from penstock.trainer import default, devices, features, fitting, input_data, model
+from penstock.trainer.fn_args import FnArgs, TunerFnResult
+from penstock.trainer.hyperparameters import Hyperparameters
+from penstock.trainer.losses import metrics
+from penstock.trainer.tuning import folds, oracles, row_order, space
+from penstock.trainer.tuning.settings import CUSTOM_CONFIG, CrossValidation, Search
+from penstock.trainer.tuning.trials import Tell, Tuner
+
+
+def tuner_fn(fn_args: FnArgs) -> TunerFnResult:
+    """Returns the tuner of the search that the configuration describes.
+
+    Raises a ConfigError for an objective that the model does not measure, and a DataError if the rows are too few for
+    the folds.
+    """
+    config = fn_args.custom_config or {}
+    search = Search.from_json(config[CUSTOM_CONFIG])
+    # Before TensorFlow uses a device, and only where trials run: a chief has none.
+    device = None if is_chief_oracle() else devices.prepare(search.accelerator, search.precision)
+    trainee = _trainee(config, search, fn_args, device)
+    kinds = {name: type(value) for name, value in vars(Hyperparameters()).items()}
+    objective = keras_tuner.Objective(trainee.monitor, trainee.direction)
+    epochs = Hyperparameters.from_mapping(trainee.given, trainee.divisions[0][0].rows).epochs
+    oracle = oracles.make(search, space.hyperparameters(search.parameters, kinds), objective, epochs)
+    return TunerFnResult(Tuner(oracle, trainee, len(trainee.divisions), str(fn_args.working_dir)), {})
+
+
+@dataclass(frozen=True)
+class _Trainee:
+    """Trains the default model on a division of the rows: a Score of the tuner. `given` are hyperparameters too."""
+
+    inputs: list[model.Number | model.Ids]
+    head: model.Head
+    divisions: list[tuple[input_data.Data, input_data.Data]]
+    given: Mapping[str, Any]
+    monitor: str
+    direction: str
+    seed: int
+    device: devices.Device | None
+
+    def __call__(self, values: Mapping[str, Any], fold: int, epochs: int | None, folder: Path, tell: Tell) -> float:
+        train, evaluate = self.divisions[fold]
+        limit = {} if epochs is None else {"epochs": epochs}
+        hyperparameters = Hyperparameters.from_mapping({**self.given, **values, **limit}, train.rows)
+        settings = fitting.Settings(
+            batch_size=hyperparameters.batch_size,
+            epochs=hyperparameters.epochs,
+            patience=hyperparameters.patience,
+            monitor=self.monitor,
+            direction=self.direction,
+            seed=self.seed,
+            jit_compile=self.device is not None and self.device.jit_compile,
+        )
+        fitted = fitting.fit(
+            lambda: model.build(self.inputs, self.head, hyperparameters),
+            train,
+            evaluate,
+            settings,
+            folder,
+            device=self.device,
+            stop=lambda record: tell(record["epoch"], record[self.monitor]),
+        )
+        return float(fitted.history[fitted.best_epoch - 1][self.monitor])
+
+
+def _trainee(config: Mapping[str, Any], search: Search, fn_args: FnArgs, device: devices.Device | None) -> _Trainee:
+    if fn_args.statistics_path is None or fn_args.schema_path is None or fn_args.transform_graph_path is None:
+        raise ConfigError("the default tuner needs the statistics, the schema and the transform_graph of its examples")
+    schema = artifacts.read_schema(Path(fn_args.schema_path))
+    statistics = artifacts.ExampleStatistics(Path(fn_args.statistics_path)).read(config.get("split") or "train")
+    made = features.planned(config, schema, statistics)
+    transform_output = tft.TFTransformOutput(fn_args.transform_graph_path)
+    inputs = default.model_inputs(made, transform_output)
+    training, labels = default.read(made, inputs, fn_args.train_files or [], transform_output)
+    head = default.model_head(made.label, labels)
+    if search.cross_validation is None:
+        evaluation, _ = default.read(made, inputs, fn_args.eval_files or [], transform_output)
+        divisions = [(training, evaluation)]
+    else:
+        column = None
+        if search.cross_validation.feature:
+            column = row_order.labelled(fn_args, search.cross_validation.feature, made.label.output)
+        divisions = _divisions(training, labels, search.cross_validation, search.seed, column)
+    options = config.get("training") or {}
+    given = {name: value for name, value in options.items() if name != "seed" and value is not None}
+    monitor, direction = (search.objective, search.direction) if search.objective else (head.monitor, "min")
+    _require_measured(monitor, head)
+    return _Trainee(inputs, head, divisions, given, monitor, direction, search.seed, device)
+
+
+def _divisions(
+    training: input_data.Data, labels: Any, how: CrossValidation, seed: int, column: Any
+) -> list[tuple[input_data.Data, input_data.Data]]:
+    if not isinstance(training, input_data.InMemory):
+        raise DataError(
+            "cross_validation: expected examples that fit into memory, since folds are taken out of them: give the "
+            "task more memory, or leave it out and score on the eval split"
+        )
+    if how.method == "stratified":
+        made = folds.stratified(labels[:, 0], how.folds, seed)
+    elif how.method == "group":
+        made = folds.group(column, how.folds, seed)
+    elif how.method == "time_series":
+        made = folds.time_series(column, how.folds)
+    else:
+        made = folds.k_fold(training.rows, how.folds, seed)
+    return [(training.take(train), training.take(evaluate)) for train, evaluate in made]
+
+
+def _require_measured(monitor: str, head: model.Head) -> None:
+    measured = [f"val_{name}" for name in ("loss", *(metric.name for metric in metrics(head)))]
+    if monitor not in measured:
+        nearest = difflib.get_close_matches(monitor, measured, n=1)
+        hint = f"did you mean {nearest[0]!r}?" if nearest else f"it measures {', '.join(measured)}"
+        raise ConfigError(f"tuning.objective: the model does not measure {monitor!r}; {hint}")

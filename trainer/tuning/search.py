@@ -1,0 +1,65 @@
+"""Runs the search of a tuner_fn: in this process, or as KerasTuner's chief with one worker process for each trial
+that runs at a time.
+
+    chief (this process)            workers (processes of their own)
+    tuner_fn(fn_args).tuner         tuner_fn(fn_args).tuner.search(**fit_kwargs)
+    its oracle, served over gRPC <- asks for trials, reports scores, on loopback
+
+The tuner's directory is `fn_args.working_dir`, which outlives this process: a search that was killed is begun again
+with the trials that it has, those under way first.
+"""
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+from penstock.components import modules
+from penstock.trainer import memory
+from penstock.trainer.tuning import chief, failures
+from penstock.trainer.tuning.user_code import UserCode, write_whole_files
+
+_WORKER_BYTES = 2 << 30
+_ALONE = "tuner0"  # KerasTuner's ID of a tuner that runs its trials itself
+
+
+def run(code: UserCode, parallel_trials: int = 1) -> Any:
+    """Searches, and returns the tuner with the trials that it made.
+
+    With one trial at a time everything happens in this process, as in TFX, and so it does where the environment says
+    that this process is a part of a larger search (KERASTUNER_TUNER_ID and its kin): its chief returns at the end.
+
+    Raises a ModuleError if the user's code raises, if trial after trial fails, or if none succeeds.
+    """
+    write_whole_files()
+    if code.fn_args.working_dir:
+        take_over(Path(code.fn_args.working_dir))
+    if parallel_trials > 1 and "KERASTUNER_ORACLE_IP" not in os.environ:
+        tuner = chief.Chief(code, parallel_trials).search()
+    else:
+        tuner, fit_kwargs = code.tuner()
+        tuner.search_space_summary()
+        with failures.told(tuner.oracle):
+            modules.call("tuner.search", tuner.search, **fit_kwargs)
+    failures.require_success(tuner.oracle)
+    return tuner
+
+
+def places() -> int:
+    """Returns how many trials this machine has a place for at a time: one on each GPU, else one on each core.
+
+    On cores the free memory limits them too: a process with TensorFlow takes about a gigabyte before any data.
+    """
+    return len(chief.devices()) or max(1, min(os.cpu_count() or 1, memory.free() // _WORKER_BYTES))
+
+
+def take_over(working_dir: Path) -> None:
+    """Makes the searches there go on, whether they were begun by a chief or alone.
+
+    KerasTuner takes a search for a new one unless there is a file of the tuner's own name, and forgets its trials.
+    """
+    for folder in (path.parent for path in working_dir.glob("*/oracle.json")):
+        known = [folder / f"{name}.json" for name in (chief.ID, _ALONE)]
+        for path, other in (known, known[::-1]):
+            if other.exists() and not path.exists():
+                shutil.copyfile(other, path)

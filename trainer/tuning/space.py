@@ -1,0 +1,48 @@
+"""The search space of a configuration as KerasTuner's."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import keras_tuner
+
+from penstock.components.errors import ConfigError
+from penstock.trainer.tuning.settings import Range
+
+
+def hyperparameters(parameters: Mapping[str, Range], kinds: Mapping[str, type]) -> keras_tuner.HyperParameters:
+    """Returns the space. `kinds` are the types of the model's hyperparameters, by name: int or float.
+
+    Raises a ConfigError for a range of whole numbers that holds another.
+    """
+    space = keras_tuner.HyperParameters()
+    for name, entry in parameters.items():
+        if entry.values:
+            space.Choice(name, [kinds[name](value) for value in entry.values], ordered=_ordered(entry.values))
+        elif kinds[name] is int:
+            space.Int(name, **_limits(name, entry, int), sampling=entry.scale)
+        else:
+            space.Float(name, **_limits(name, entry, float), sampling=entry.scale)
+    return space
+
+
+def size(space: keras_tuner.HyperParameters) -> int | None:
+    """Returns the number of different trials of a space; None if a range has no end of them."""
+    count = 1
+    for entry in space.space:
+        if isinstance(entry, keras_tuner.engine.hyperparameters.Float) and entry.step is None:
+            return None
+        count *= len(list(entry.values))
+    return count
+
+
+def _limits(name: str, entry: Range, kind: type) -> dict[str, Any]:
+    limits = {"min_value": entry.min, "max_value": entry.max, "step": entry.step}
+    given = {key: value for key, value in limits.items() if value is not None}
+    for key, value in given.items():
+        if kind(value) != value:
+            raise ConfigError(f"tuning.parameters.{name}: expected whole numbers, received {value} for {key}")
+    return {key: kind(value) for key, value in given.items()}
+
+
+def _ordered(values: tuple[Any, ...]) -> bool:
+    return all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
