@@ -126,8 +126,9 @@ def _column(feature: schema_pb2.Feature, statistics: statistics_pb2.FeatureNameS
     common = getattr(statistics, kind).common_stats
     least, most = int(common.min_num_values), int(common.max_num_values)
     counts: dict[str, Any] = {
-        "present": int(common.num_non_missing),
-        "values": int(common.tot_num_values) or int(common.num_non_missing),
+        # A row may have the feature and no value in it.
+        "present": int(common.tot_num_values if most <= 1 else common.num_non_missing),
+        "values": int(common.tot_num_values),
         "most_values": most,
         "fixed": most if least == most > 1 and common.num_non_missing == rows else 0,
     }

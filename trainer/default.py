@@ -66,7 +66,7 @@ def train(made: Plan, options: Mapping[str, Any], fn_args: FnArgs) -> None:
     transform_output = tft.TFTransformOutput(fn_args.transform_graph_path)
     inputs = model_inputs(made, transform_output)
     training, labels = read(made, inputs, fn_args.train_files or [], transform_output)
-    evaluation, eval_labels = read(made, inputs, fn_args.eval_files or [], transform_output)
+    evaluation, _ = read(made, inputs, fn_args.eval_files or [], transform_output)
     if len(labels) < _FEWEST:
         raise DataError(f"expected {_FEWEST} rows with a label to train on at least, found {len(labels)}")
     if isinstance(training, input_data.InMemory):
@@ -88,8 +88,7 @@ def train(made: Plan, options: Mapping[str, Any], fn_args: FnArgs) -> None:
 
     folder = Path(fn_args.model_run_dir)
     fitted = fitting.fit(build, training, evaluation, settings, folder, together, fn_args.device)
-    raw_outputs = fitted.model.predict(evaluation.once(_AT_ONCE), verbose=0)
-    temperature = calibrate(fitted.model, head, raw_outputs, eval_labels)
+    temperature = calibrate(fitted.model, head, *_predicted(fitted.model, evaluation))
     logger.info("best epoch %d of %d; temperature %.3f", fitted.best_epoch, len(fitted.history), temperature)
     if together.is_chief:
         storage.write_text(folder / "plan.json", json.dumps(made.to_json(), indent=1, ensure_ascii=False))
@@ -177,6 +176,16 @@ def read(
         file_patterns, schema, inputs=names, label=label, weight=f"{label}_weight", preprocess=weighted, memory_share=0
     )
     return kept, labels[there]
+
+
+def _predicted(trained: keras.Model, data: input_data.Data) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    """Returns the model's raw outputs of all rows with a weight, and their labels."""
+    raw_outputs, labels = [], []
+    for inputs, label, *weight in data.once(_AT_ONCE).as_numpy_iterator():
+        chosen = weight[0] > 0 if weight else slice(None)
+        raw_outputs.append(trained.predict_on_batch(inputs)[chosen])
+        labels.append(label[chosen])
+    return np.concatenate(raw_outputs), np.concatenate(labels)
 
 
 def _narrow(parsed: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:

@@ -54,6 +54,7 @@ def test_what_tells_nothing_is_ignored(table: Tables, caplog: pytest.LogCaptureF
         "constant": ["x"] * rows,
         "one": [1] * rows,
         "empty": [None] * rows,
+        "hollow": [[]] * rows,
         "sometimes": [7 if row % 3 else None for row in range(rows)],
         "useful": [row % 7 for row in range(rows)],
         "label": [row % 2 for row in range(rows)],
@@ -66,6 +67,7 @@ def test_what_tells_nothing_is_ignored(table: Tables, caplog: pytest.LogCaptureF
         "constant": "it is 'x' in every row",
         "one": "it is 1 in every row",
         "empty": "it has no value in any row",
+        "hollow": "it has no value in any row",
     }
     made.log()
     assert "numeric: sometimes, useful" in caplog.text
