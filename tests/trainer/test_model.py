@@ -283,7 +283,8 @@ def test_every_backend_trains_it_and_what_it_saves_opens_here(penguins: Table, t
     assert done.returncode == 0, done.stderr
     raw = np.load(tmp_path / "raw.npz")
     np.testing.assert_allclose(raw["start"], start.predict(features, verbose=0), atol=1e-4)
-    trained = keras.saving.load_model(tmp_path / "trained.keras")
+    # PyTorch's optimizers are classes of their own, which only that backend has.
+    trained = keras.saving.load_model(tmp_path / "trained.keras", compile=False)
     np.testing.assert_allclose(raw["trained"], trained.predict(features, verbose=0), atol=1e-4)
     test_features, test_labels = penguins.test
     probabilities = predicted(trained, penguins, test_features)
