@@ -24,7 +24,8 @@ class Hyperparameters:
     dropout: share of hidden units left out at random in training.
     learning_rate: its peak, reached after `warmup` of the `decay_steps` batches; half a cosine leads down to 0.
     weight_decay: of the matrices; biases, scales and embeddings have none.
-    class_weight: from 0, all rows weigh the same, to 1, all classes do (see penstock.trainer.losses).
+    class_weight: from 0, all rows weigh the same, to 1, all classes do (see penstock.trainer.losses); 0.5 weighs a row
+        of a class by one over the square root of the class's share.
     batch_size, epochs, patience: patience in epochs without a better result on the eval split.
     """
 
@@ -38,7 +39,7 @@ class Hyperparameters:
     learning_rate: float = 3e-3
     warmup: float = 0.15
     weight_decay: float = 1e-3
-    class_weight: float = 0.0
+    class_weight: float = 0.5
     batch_size: int = 512
     epochs: int = 3
     patience: int = 3
