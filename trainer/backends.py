@@ -19,18 +19,18 @@ from typing import Any
 from penstock.components.errors import ConfigError, ModelError
 
 VARIABLE = "KERAS_BACKEND"
-_PACKAGES = {"tensorflow": "tensorflow", "jax": "jax", "torch": "torch"}  # by the names that Keras has for them
+_BACKENDS = ("tensorflow", "jax", "torch")  # their packages have the same names
 
 
 def check(environment: Mapping[str, str] = os.environ) -> None:
     """Raises a ConfigError if KERAS_BACKEND names a backend that is not there; to be called before Keras's import."""
     backend = environment.get(VARIABLE, "") or "tensorflow"
-    if backend not in _PACKAGES:
-        raise ConfigError(f"{VARIABLE}: expected one of {', '.join(_PACKAGES)}, received {backend!r}")
-    if backend != "tensorflow" and importlib.util.find_spec(_PACKAGES[backend]) is None:
+    if backend not in _BACKENDS:
+        raise ConfigError(f"{VARIABLE}: expected one of {', '.join(_BACKENDS)}, received {backend!r}")
+    if backend != "tensorflow" and importlib.util.find_spec(backend) is None:
         raise ConfigError(
-            f"{VARIABLE}={backend}, but the package {_PACKAGES[backend]} is not installed: pip install "
-            f"{_PACKAGES[backend]}, or leave {VARIABLE} unset to train on TensorFlow"
+            f"{VARIABLE}={backend}, but the package {backend} is not installed: pip install {backend}, or leave "
+            f"{VARIABLE} unset to train on TensorFlow"
         )
 
 
