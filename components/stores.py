@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import asyncio
 
 _URI = re.compile(r"(?P<scheme>gs|s3|minio)://(?P<bucket>[^/]*)/?(?P<key>.*)", re.DOTALL)
-_EXTRAS = {"gs": "gcs", "s3": "s3", "minio": "s3"}
+_LIBRARIES = {"gs": "gcsfs", "s3": "s3fs", "minio": "s3fs"}
 _CREDENTIALS = {
     "gs": "`gcloud auth application-default login`, or set GOOGLE_APPLICATION_CREDENTIALS",
     "s3": "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE",
@@ -137,12 +137,20 @@ class Store:
     def write(self, uri: str, content: bytes) -> None:
         """Writes a whole object: readers see all of it or none."""
         with _explained(uri):
-            self._filesystem.pipe_file(_path(uri), content)
+            try:
+                self._filesystem.pipe_file(_path(uri), content)
+            except FileNotFoundError:
+                self._require_bucket(uri)
+                raise
 
     def upload(self, path: Path, uri: str) -> None:
         """As `write`, of a local file of any size."""
         with _explained(uri):
-            self._filesystem.put_file(str(path), _path(uri))
+            try:
+                self._filesystem.put_file(str(path), _path(uri))
+            except FileNotFoundError:
+                self._require_bucket(uri)
+                raise
 
     async def close(self) -> None:
         raise NotImplementedError
@@ -249,8 +257,8 @@ def _explained(uri: str) -> Iterator[None]:
     except PenstockError:
         raise
     except ImportError as error:
-        extra = _EXTRAS[_parts(uri)[0]]
-        message = f"{uri}: expected a mounted bucket or a library that reads it: pip install 'penstock[{extra}]'"
+        library = _LIBRARIES[_parts(uri)[0]]
+        message = f"{uri}: expected a mounted bucket or a library that reads it: pip install {library}"
         raise UserError(f"{message} ({error})") from None
     except Exception as error:
         raise _explanation(uri, error) from error

@@ -6,6 +6,7 @@ a timeout, asks a silent server five times before its first answer, and reads an
 
 import importlib
 import json
+import logging
 import os
 import re
 import ssl
@@ -181,10 +182,10 @@ def _require_certificates(path: str) -> None:
 
 def _token(settings: Kubeflow) -> str:
     if settings.token_env:
-        return _variable(settings.token_env, "kubeflow.token_env")
+        return _bare(_variable(settings.token_env, "kubeflow.token_env"), "Bearer ")
     if settings.token_file:
         try:
-            token = Path(settings.token_file).read_text(encoding="utf-8").strip()
+            token = _bare(Path(settings.token_file).read_text(encoding="utf-8").strip(), "Bearer ")
         except (OSError, UnicodeDecodeError) as error:
             reason = error.strerror if isinstance(error, OSError) else "this is not text"
             raise ConfigError(f"kubeflow.token_file: {settings.token_file}: {reason}") from None
@@ -207,16 +208,24 @@ def _iap_token(client_id: str) -> str:
 
 
 def _read_mounted(credentials: Any, configuration: kfp_server_api.Configuration) -> None:
+    logging.disable()  # it logs what is raised as well, and sets logging up for that
     try:
         credentials.refresh_api_key_hook(configuration)
     except OSError as error:
         raise ConfigError(
             f"kubeflow.service_account_token: no token at {error.filename}: expected a pod with KFP's token mounted"
         ) from None
+    finally:
+        logging.disable(logging.NOTSET)
 
 
 def _cookies(settings: Kubeflow) -> str | None:
-    return _variable(settings.cookies_env, "kubeflow.cookies_env") if settings.cookies_env else None
+    return _bare(_variable(settings.cookies_env, "kubeflow.cookies_env"), "Cookie:") if settings.cookies_env else None
+
+
+def _bare(value: str, prefix: str) -> str:
+    """Returns a header's value without what a copy from a browser or a terminal brings along."""
+    return value[len(prefix) :].lstrip() if value.lower().startswith(prefix.lower()) else value
 
 
 def _variable(name: str, key: str) -> str:

@@ -29,8 +29,8 @@ class KubeflowService:
     def check(self, submission: Submission) -> list[str]:
         """Kubeflow takes what the compiler makes, but puts outputs into buckets only, and pulls images."""
         warnings = [
-            f"image {image}: it has no registry, so only nodes that have it already can run it: push it, and name it in "
-            "`image`"
+            f"image {image}: it has no registry, so only nodes that have it already can run it: push it, and name it "
+            "in `image`"
             for image in images_without_registry(submission.spec)
         ]
         root = submission.parameter("pipeline_root")
@@ -49,6 +49,9 @@ class KubeflowService:
             kubeflow.require_new(self._server, name, experiment, namespace)
         name = name or unique_name(submission.pipeline)
         return kubeflow.submit(self._server, submission, name=name, experiment=experiment, namespace=namespace)
+
+    def identity(self, name: str) -> str | None:
+        return None
 
     def link(self, run_id: str) -> str:
         return kubeflow.run_link(self._server, run_id)

@@ -12,7 +12,7 @@ from penstock.pipelines.deployment import ByComponent, Kubernetes
 def platform(components: Mapping[str, str], settings: ByComponent[Kubernetes]) -> dict[str, Any]:
     """Returns the platform spec for the executors of `components`: a component's name by its executor's label."""
     if importlib.util.find_spec("kfp.kubernetes") is None:
-        raise UserError("the settings in `kubernetes` need kfp-kubernetes: pip install 'penstock[kubeflow]'")
+        raise UserError("the settings in `kubernetes` need kfp-kubernetes: pip install 'kfp-kubernetes>=2.17'")
     executors = {}
     for label, component in components.items():
         chosen = settings.of(component)

@@ -31,6 +31,15 @@ interval_option = click.option(
     type=click.FloatRange(min=0, min_open=True),
     help="Seconds between two looks at the run.",
 )
+
+
+def _name(_context: click.Context, _option: click.Parameter, value: str | None) -> str | None:
+    """Reads a name without spaces around it, which nobody sees and everybody would have to repeat."""
+    if value is not None and not value.strip():
+        raise ConfigError(f"--name: expected a name, received {value!r}")
+    return value.strip() if value else None
+
+
 cache_option = click.option("--no-cache", is_flag=True, help="Runs every task, also those that are in the cache.")
 
 
@@ -196,7 +205,7 @@ def pipeline_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 @click.command()
 @file_argument
-@click.option("--name", metavar="NAME", help="The run's name, by default the pipeline's with the time.")
+@click.option("--name", callback=_name, metavar="NAME", help="The run's name, by default the pipeline's with the time.")
 @click.option("--wait", is_flag=True, help="Follows the run to its end; exit code 1 if it fails.")
 @interval_option
 @pipeline_options
@@ -204,6 +213,8 @@ def pipeline_options(command: Callable[..., Any]) -> Callable[..., Any]:
 def submit(remote: Remote, name: str | None, wait: bool, interval: float, params: Sequence[str], no_cache: bool) -> int:
     """Starts a run on a server. FILE is a compiled pipeline; a CONFIG is compiled first."""
     service, submission = remote.submission(params, no_cache)
+    if name and (identity := service.identity(name)) not in (None, name):
+        click.echo(f"the run {name!r} gets the id {identity}: an id has small letters, digits and dashes", err=True)
     run_id = service.submit(submission, name)
     _tell_run(service, run_id)
     return _wait(remote, service, run_id, interval, known=True) if wait else 0
@@ -245,7 +256,7 @@ def schedule() -> None:
     "--cron", metavar="FIELDS", help="When: Kubeflow's six fields, such as '0 0 6 * * *', or Vertex AI's five."
 )
 @click.option("--every", type=click.IntRange(min=1), metavar="SECONDS", help="How often, in place of --cron.")
-@click.option("--name", metavar="NAME", help="The schedule's name, by default the pipeline's.")
+@click.option("--name", callback=_name, metavar="NAME", help="The schedule's name, by default the pipeline's.")
 @click.option("--replace", is_flag=True, help="Replaces the schedule that has the name already.")
 @pipeline_options
 @server_options

@@ -45,6 +45,9 @@ class Service(Protocol):
     def submit(self, submission: Submission, name: str | None) -> str:
         """Starts a run; returns its id. A name that a run has already is refused; None is a new one."""
 
+    def identity(self, name: str) -> str | None:
+        """Returns the id that a run of this name gets; None where the server makes it."""
+
     def link(self, run_id: str) -> str: ...
 
     def again(self) -> list[str]:

@@ -26,6 +26,7 @@ from penstock.pipelines.watching import Snapshot, Task
 
 _LABEL = "penstock-submission"
 _LONGEST_ID = 128
+_LONGEST_NAME = 128  # of a display name
 _ID = re.compile(r"^(projects/|[a-z0-9][a-z0-9-]*$)")
 _TOKEN = len("-20260101-000000-abcdef")  # what keeps two names apart stands at their end
 _STATES = {"CANCELLED": "CANCELED", "NOT_TRIGGERED": "SKIPPED", "QUEUED": "PENDING", "STATE_UNSPECIFIED": "PENDING"}
@@ -79,7 +80,7 @@ class VertexService:
         return []
 
     def submit(self, submission: Submission, name: str | None) -> str:
-        run_id = _identifier(name or unique_name(submission.pipeline))
+        run_id = self.identity(name) if name else _identifier(unique_name(submission.pipeline))
         token = secrets.token_hex(16)
         body = self._body(submission) | {
             "displayName": name or run_id,
@@ -99,6 +100,11 @@ class VertexService:
         except AlreadyExists:
             raise UserError(f"{self.place} has a run {run_id!r} already: choose another --name") from None
         return run_id
+
+    def identity(self, name: str) -> str:
+        if len(name) > _LONGEST_NAME:
+            raise ConfigError(f"--name: expected at most {_LONGEST_NAME} letters, received {len(name)}")
+        return _identifier(name)
 
     def link(self, run_id: str) -> str:
         server, run = self._server, run_id.rpartition("/")[2]

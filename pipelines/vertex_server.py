@@ -99,6 +99,11 @@ class Server:
         return ServerError(f"{self.host} refuses the request ({status}{told})")
 
     def _unsigned(self, told: str) -> ServerError:
+        if self.host.startswith("http://"):  # Google's client tries to renew what there is not, and tells of that
+            return ServerError(
+                f"{self.host} wants a sign-in (401), and none is sent to http://: write https:// in "
+                "vertex.api_endpoint, or let the emulator ask for none"
+            )
         return ServerError(
             f"{self.host} wants a sign-in ({' '.join(told.split())[:240]}): run `gcloud auth application-default "
             "login`, or name a file in vertex.credentials_file"
@@ -126,8 +131,7 @@ def _services() -> Any:
         from google.cloud import aiplatform_v1
     except ImportError:
         raise ConfigError(
-            "target vertex needs google-cloud-aiplatform: pip install 'penstock[vertex]', or pip install "
-            "'google-cloud-aiplatform>=1.165'"
+            "target vertex needs google-cloud-aiplatform: pip install 'google-cloud-aiplatform>=1.165'"
         ) from None
     return aiplatform_v1
 

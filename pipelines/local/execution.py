@@ -229,5 +229,6 @@ def require_runtime() -> None:
     """Raises a UserError where what a local run needs is not installed."""
     if importlib.util.find_spec("tensorflow") is None or importlib.util.find_spec("tfx_bsl") is None:
         raise errors.UserError(
-            f"a local run needs the runtime: {Path(sys.executable).name} -m pip install 'penstock[runtime]'"
+            "a local run needs the runtime: in Penstock's checkout `make environment`, or "
+            f"{Path(sys.executable).name} -m pip install '.[runtime]'"
         )

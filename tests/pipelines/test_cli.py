@@ -220,7 +220,7 @@ def test_an_interrupted_run_says_how_to_go_on(config: Path) -> None:
 
 
 def test_without_the_runtime_the_extra_is_named(config: Path) -> None:
-    """In an interpreter that cannot find TensorFlow, as after a plain `pip install penstock`."""
+    """In an interpreter that cannot find TensorFlow, as after an install without extras."""
     code = (
         "import importlib.util, sys\n"
         "find, missing = importlib.util.find_spec, ('tensorflow', 'tfx_bsl')\n"
@@ -231,5 +231,5 @@ def test_without_the_runtime_the_extra_is_named(config: Path) -> None:
     done = subprocess.run([sys.executable, "-c", code, "run", str(config)], capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert done.stderr.startswith("penstock: ")
-    assert "'penstock[runtime]'" in done.stderr
+    assert "-m pip install '.[runtime]'" in done.stderr
     assert len(done.stderr.splitlines()) == 1

@@ -191,6 +191,15 @@ def test_a_name_is_used_once(submit: Run, server: KubeflowPipelines, capsys: pyt
     assert "has a run 'mine' already" in capsys.readouterr().err
 
 
+def test_a_name_has_no_spaces_around_it(
+    submit: Run, server: KubeflowPipelines, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert submit("--name", " my run ") == 0
+    assert server.names("runs") == ["my run"]
+    assert submit("--name", " ") == 2
+    assert "penstock: --name: expected a name, received ' '\n" in capsys.readouterr().err
+
+
 def test_a_servers_retry_after_is_waited_for(submit: Run, server: KubeflowPipelines) -> None:
     server.fail("POST", "/runs", Status(429, "slow down", headers={"Retry-After": "1"}))
     started = time.monotonic()

@@ -1,6 +1,9 @@
 """The connection to a server: each failure is one sentence, each way to sign in reaches the server."""
 
 import ipaddress
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -168,8 +171,39 @@ def test_a_token_signs_in(
         assert "wants a sign-in (401)" in capsys.readouterr().err
 
 
-def test_cookies_sign_in(compiled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DEX", "authservice_session=abc")
+@pytest.mark.parametrize("written", ["Bearer s3cret", "bearer  s3cret\n"])
+@pytest.mark.parametrize("way", ["token_env", "token_file"])
+def test_a_token_may_be_written_as_its_header(
+    way: str, written: str, compiled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "token"
+    file.write_text(written)
+    monkeypatch.setenv("MY_TOKEN", written)
+    value = {"token_env": "MY_TOKEN", "token_file": str(file)}[way]
+    with KubeflowPipelines(required={"authorization": "Bearer s3cret"}) as server:
+        assert cli.main(["submit", str(compiled), "--host", server.url, "--set", f"kubeflow.{way}={value}"]) == 0
+
+
+def test_outside_a_pod_there_is_one_sentence(compiled: Path, tmp_path: Path) -> None:
+    """In a process of its own, with logging as a person has it."""
+    command = [sys.executable, "-m", "penstock.pipelines.cli", "submit", str(compiled), "--host", NOWHERE]
+    done = subprocess.run(
+        [*command, "--set", "kubeflow.service_account_token=true"],
+        env={**os.environ, "KF_PIPELINES_SA_TOKEN_PATH": str(tmp_path / "none")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert done.stderr == (
+        f"penstock: kubeflow.service_account_token: no token at {tmp_path}/none: expected a pod with KFP's token "
+        "mounted\n"
+    )
+
+
+@pytest.mark.parametrize("written", ["authservice_session=abc", "Cookie: authservice_session=abc"])
+def test_cookies_sign_in(written: str, compiled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DEX", written)
     with KubeflowPipelines(required={"Cookie": "authservice_session=abc"}) as server:
         assert cli.main(["submit", str(compiled), "--host", server.url, "--set", "kubeflow.cookies_env=DEX"]) == 0
 

@@ -8,10 +8,14 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
+from google.api_core.exceptions import Unauthorized
+from google.auth.credentials import AnonymousCredentials
 from google.cloud import aiplatform_v1
 from kfp import compiler, dsl
 
+from penstock.components.errors import ServerError
 from penstock.pipelines import answers, cli, vertex_server
+from penstock.pipelines.deployment import Vertex
 from tests.servers.loopback import CtrlC, Cut, Hang, Status
 from tests.servers.vertex import VertexAI
 
@@ -73,7 +77,8 @@ def test_a_run_is_sent_with_all_that_the_section_says(server: VertexAI, penstock
     }
     sets = [part for key, value in settings.items() for part in ("--set", f"vertex.{key}={value}")]
     code, out, err = penstock("submit", compiled, "--name", "First Run", "--param", "times=3", *ROOT, *sets)
-    assert (code, err) == (0, "")
+    assert code == 0
+    assert err == "the run 'First Run' gets the id first-run: an id has small letters, digits and dashes\n"
     job = server.stored["pipelineJobs"]["projects/p/locations/us-central1/pipelineJobs/first-run"]
     assert job.display_name == "First Run"
     assert dict(job.runtime_config.parameter_values) == {"times": 3}
@@ -186,7 +191,7 @@ def test_somebody_elses_run_of_the_name_is_not_ours(server: VertexAI, penstock: 
     ("failure", "code", "told"),
     [
         (Status(400, "bad spec"), 2, "refuses the request (400: bad spec)"),
-        (Status(401, "no token"), 2, "gcloud auth application-default login"),
+        (Status(401, "no token"), 2, "wants a sign-in (401), and none is sent to http://: write https:// in"),
         (Status(403, "denied"), 2, "does not let this account do that (403: denied)"),
         (Status(404, html="<html>no</html>"), 2, "does not know that (404): check the id"),
         (Status(429, "quota"), 1, "no quota left (429: quota): try again later"),
@@ -229,6 +234,22 @@ def test_mistakes_are_told(penstock: Run, compiled: Path, sets: Sequence[str], t
     assert "Traceback" not in err
 
 
+def test_a_name_that_is_too_long(server: VertexAI, penstock: Run, compiled: Path) -> None:
+    code, _, err = penstock("submit", compiled, *ROOT, "--name", "a" * 200)
+    assert (code, err) == (2, "penstock: --name: expected at most 128 letters, received 200\n")
+    assert server.requests == []
+
+
+def test_a_sign_in_that_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(**_: object) -> None:
+        raise Unauthorized("no token")
+
+    monkeypatch.setattr(vertex_server, "_credentials", lambda *_: AnonymousCredentials())
+    settings = Vertex(project="p", api_endpoint="https://h.example")
+    with pytest.raises(ServerError, match=r"wants a sign-in \(401: no token\): run `gcloud auth application-default"):
+        vertex_server.Server(settings).request(refuse)
+
+
 def test_a_missing_package_is_told_with_the_command(
     penstock: Run, compiled: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -238,7 +259,7 @@ def test_a_missing_package_is_told_with_the_command(
     monkeypatch.setitem(sys.modules, "google.cloud.aiplatform_v1", None)
     code, _, err = penstock("submit", compiled, *ROOT)
     assert code == 2
-    assert "pip install 'penstock[vertex]'" in err
+    assert "pip install 'google-cloud-aiplatform>=1.165'" in err
 
 
 def _detail(number: int, name: str, state: str, parent: int = 1, error: str = "") -> dict[str, object]:
