@@ -58,7 +58,16 @@ def heavy(modules: set[str]) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    "command", ["--help", "run --help", "compile --help", "predict --help", "submit --help", "schedule create --help"]
+    "command",
+    [
+        "--help",
+        "run --help",
+        "compile --help",
+        "predict --help",
+        "submit --help",
+        "watch --help",
+        "schedule create --help",
+    ],
 )
 def test_help_imports_next_to_nothing(command: str) -> None:
     modules = imported(*command.split())
