@@ -30,7 +30,7 @@ class Image:
 def connect() -> "DockerClient":
     """Returns a client of the daemon at DOCKER_HOST, by default of the system's; a UserError if none answers."""
     if importlib.util.find_spec("docker") is None:
-        raise UserError("--runner docker needs Docker's client for Python: pip install 'penstock[docker]'")
+        raise UserError("--runner docker needs Docker's client for Python: pip install docker")
     import docker
 
     address = os.environ.get("DOCKER_HOST") or SOCKET
