@@ -29,9 +29,7 @@ summary { cursor: pointer } iframe { width: 100%; height: 75vh; border: 1px soli
 # How a page that a task has written begins: KFP gives artifacts no file ending, so a browser shows a link's text.
 _PAGE = b"<!doctype html"
 # No script of a page runs; ours makes its frame as high as it is.
-_FRAME = (
-    """sandbox="allow-same-origin" onload="style.height = contentDocument.body.scrollHeight + 40 + 'px'" """.strip()
-)
+_FRAME = 'sandbox="allow-same-origin" onload="style.height = `${contentDocument.body.scrollHeight + 40}px`"'
 
 
 def write(run: RunRecord) -> None:
