@@ -123,7 +123,7 @@ def _pages(run: RunRecord) -> str:
 def _outputs(run: RunRecord) -> Iterator[tuple[str, str, Path, dict[str, Any]]]:
     """Yields task, name, path and metadata of every artifact."""
     for task in run.tasks:
-        for name, output in task.outputs.items():
+        for name, output in sorted(task.outputs.items()):
             yield task.name, name, Path(output["uri"]), output["metadata"]
 
 
