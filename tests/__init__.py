@@ -1,0 +1,1 @@
+"""A package, so that it comes before what others install under this name."""
