@@ -76,7 +76,7 @@ def _run(
 def _predicted(run: Path, table: Table) -> tuple[np.ndarray, np.ndarray]:
     """Returns what the exported model predicts of the test rows, and the labels that these rows have.
 
-    The signature asks for no label (penstock/trainer/export.py), so that those in the examples reach no model.
+    The signature asks for no label (trainer/export.py), so that those in the examples reach no model.
     """
     files = sorted(Examples(run / "csv-example-gen" / "examples").split("test").iterdir())
     examples = [example for file in files for batch in records.read(file) for example in batch]
