@@ -29,16 +29,18 @@ def _family(name: str, per_cpu: float, *cpus: int) -> list[Machine]:
 
 
 # From the smallest to the largest: of machines that are enough, the first is taken.
-_PLAIN = sorted(
-    [
-        *_family("e2-standard", 4, 4, 8, 16, 32),
-        *_family("e2-highmem", 8, 4, 8, 16),
-        *_family("n2-standard", 4, 48, 64, 80),
-        *_family("n2-highmem", 8, 32, 48, 64, 80),
-        *_family("m1-ultramem", 24.025, 40, 80, 160),
-    ],
-    key=lambda machine: (machine.cpu, machine.memory),
-)
+_PLAIN = [
+    *sorted(
+        [
+            *_family("e2-standard", 4, 4, 8, 16, 32),
+            *_family("e2-highmem", 8, 4, 8, 16),
+            *_family("n2-standard", 4, 48, 64, 80),
+            *_family("n2-highmem", 8, 32, 48, 64, 80),
+        ],
+        key=lambda machine: (machine.cpu, machine.memory),
+    ),
+    *_family("m1-ultramem", 24.025, 40, 80, 160),
+]
 _N1 = sorted(
     [*_family("n1-standard", 3.75, 4, 8, 16, 32, 64, 96), *_family("n1-highmem", 6.5, 4, 8, 16, 32, 64, 96)],
     key=lambda machine: (machine.cpu, machine.memory),

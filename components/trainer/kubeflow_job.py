@@ -30,7 +30,8 @@ class TrainJobs:
 
     def __init__(self, job: Mapping[str, Any]) -> None:
         configuration = kubernetes.client.Configuration()
-        sign_in = kubernetes.config.load_incluster_config if _NAMESPACE.is_file() else kubernetes.config.load_kube_config
+        config = kubernetes.config
+        sign_in = config.load_incluster_config if _NAMESPACE.is_file() else config.load_kube_config
         try:
             sign_in(client_configuration=configuration)
         except kubernetes.config.ConfigException as error:

@@ -53,7 +53,7 @@ KUBERNETES = [
 
 
 WORKERS = {
-    "vertex": ["training.workers=3", "vertex={project: my-project, location: europe-west4, service_account: runs@p.iam}"],
+    "vertex": ["training.workers=3", "vertex={project: my-project, service_account: runs@p.iam}"],
     "kubeflow": ["training.workers=3", "kubeflow.service_account=default-editor"],
 }
 

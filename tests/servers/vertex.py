@@ -16,12 +16,12 @@ from kfp.pipeline_spec import pipeline_spec_pb2
 
 from tests.servers.loopback import Loopback, Refusal, Request, Status
 
-_PATH = re.compile(r"^/v1/(projects/[^/]+/locations/[^/]+)/(pipelineJobs|schedules|customJobs)(?:/([^/:]+))?(?::(\w+))?$")
 _MESSAGES = {
     "pipelineJobs": aiplatform_v1.PipelineJob,
     "schedules": aiplatform_v1.Schedule,
     "customJobs": aiplatform_v1.CustomJob,
 }
+_PATH = re.compile(rf"^/v1/(projects/[^/]+/locations/[^/]+)/({'|'.join(_MESSAGES)})(?:/([^/:]+))?(?::(\w+))?$")
 _CANCELLED = {"pipelineJobs": "PIPELINE_STATE_CANCELLED", "customJobs": "JOB_STATE_CANCELLED"}
 
 

@@ -59,10 +59,10 @@ class OnVertex:
         self.server.states += [{"state": f"JOB_STATE_{state.upper()}"} for state in states]
 
     def jobs(self) -> list[tuple[str, str]]:
-        return [
-            (job.job_spec.worker_pool_specs[1].container_spec.args[0], job.state.name.removeprefix("JOB_STATE_").lower())
-            for job in self.server.stored["customJobs"].values()
-        ]
+        found = self.server.stored["customJobs"].values()
+        states = [job.state.name.removeprefix("JOB_STATE_").lower() for job in found]
+        arguments = [job.job_spec.worker_pool_specs[1].container_spec.args[0] for job in found]
+        return list(zip(arguments, states, strict=True))
 
 
 class OnKubeflow:
@@ -304,7 +304,7 @@ def test_a_workers_mistake_is_the_tasks(
     running: RunningVertexAI, taxi: Any, outputs: dict[str, str], module: Callable[[str], str]
 ) -> None:
     arguments = {**outputs, **taxi.inputs(), "module_file": module(SOURCE), "custom_config": '{"fail": ["worker"]}'}
-    with pytest.raises(UserError, match="worker worker-0: .*this worker cannot"):
+    with pytest.raises(UserError, match=r"worker worker-0: .*this worker cannot"):
         launcher.run(workers=2, **arguments)
 
 
@@ -313,7 +313,7 @@ def test_vertex_wants_places_that_all_workers_see(
 ) -> None:
     with VertexAI() as server:
         monkeypatch.setenv(launcher.VARIABLE, json.dumps(OnVertex(server, tmp_path).described))
-        with pytest.raises(ConfigError, match="examples: expected a folder of a bucket, below /gcs, .* received /e"):
+        with pytest.raises(ConfigError, match=r"examples: expected a folder of a bucket, below /gcs, .* received /e"):
             launcher.run(workers=2, **outputs, examples="/e")
         assert server.requests == []
 
