@@ -117,13 +117,14 @@ def _pod(settings: Kubernetes, service_account: str | None) -> dict[str, Any]:
     volumes: list[dict[str, Any]] = []
     mounts: list[dict[str, Any]] = []
     for volume in settings.volumes:
-        volumes.append({"name": volume.claim, "persistentVolumeClaim": {"claimName": volume.claim}})
-        mounts.append({"name": volume.claim, "mountPath": volume.mount})
+        volumes.append({"persistentVolumeClaim": {"claimName": volume.claim}})
+        mounts.append({"mountPath": volume.mount})
     for secret in settings.secrets:
         if secret.mount:
-            name = f"{secret.name}-secret"
-            volumes.append({"name": name, "secret": {"secretName": secret.name, "optional": secret.optional}})
-            mounts.append({"name": name, "mountPath": secret.mount})
+            volumes.append({"secret": {"secretName": secret.name, "optional": secret.optional}})
+            mounts.append({"mountPath": secret.mount})
+    for number, (one, mounted) in enumerate(zip(volumes, mounts, strict=True)):
+        one["name"] = mounted["name"] = f"volume-{number}"  # a claim's name may be none of a volume
     optional = {
         "nodeSelector": dict(settings.node_selector),
         "tolerations": [
