@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -83,7 +84,13 @@ class OnKubeflow:
         self.server.states += states
 
     def jobs(self) -> list[tuple[str, str]]:
-        return [(job["spec"]["trainer"]["args"][0], _kubernetes_state(job)) for job in self.server.stored.values()]
+        found = self.server.stored.values()
+        return [(_expanded(job["spec"]["trainer"]["args"][0]), _kubernetes_state(job)) for job in found]
+
+
+def _expanded(argument: str) -> str:
+    """Returns an argument as a container gets it: Kubernetes puts in variables, $(NAME), and makes $ of $$."""
+    return re.sub(r"\$\$|\$\(\w+\)", lambda found: "$" if found[0] == "$$" else "a variable", argument)
 
 
 def _kubernetes_state(job: Any) -> str:
@@ -125,13 +132,13 @@ def test_a_job_is_started_and_followed_to_its_end(
 ) -> None:
     caplog.set_level("INFO")
     place.states("pending", "running", "running", "succeeded")
-    result = train(module_file="m.py", train_args='{"num_steps": 3}', custom_config='{"price": "$(HOME)"}')
+    result = train(module_file="m.py", train_args='{"num_steps": 3}', custom_config='{"price": "$(HOME) $$"}')
     assert result.metadata["model"]["tfx_version"]
     ((argument, state),) = place.jobs()
     assert state == "succeeded"
-    given = json.loads(argument.replace("$$", "$"))
+    given = json.loads(argument)
     assert (given["module_file"], given["train_args"]) == ("m.py", '{"num_steps": 3}')
-    assert given["custom_config"] == '{"price": "$(HOME)"}'
+    assert given["custom_config"] == '{"price": "$(HOME) $$"}'
     assert (Path(given["failures"]).parent, given.get("workers")) == (Path(given["model_run"]), None)
     told = [record.message for record in caplog.records if record.name == following.__name__]
     assert told[0].startswith("started ")
