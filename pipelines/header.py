@@ -8,7 +8,7 @@ from pathlib import Path
 
 from penstock.components.errors import ConfigError
 from penstock.pipelines.config import Config
-from penstock.pipelines.config import Csv as Options
+from penstock.pipelines.data import Csv as Options
 from penstock.pipelines.section import is_remote
 
 _SHOWN = 10

@@ -28,7 +28,8 @@ from penstock.components.trainer.component import trainer
 from penstock.components.transform.component import transform
 from penstock.components.tuner.component import tuner
 from penstock.pipelines import without_code
-from penstock.pipelines.config import Config, Splits, Training, Transform
+from penstock.pipelines.config import Config, Training, Transform
+from penstock.pipelines.data import Splits
 from penstock.pipelines.publishing import Published
 from penstock.pipelines.section import json_text
 from penstock.pipelines.tuning import Tuning

@@ -28,6 +28,8 @@ summary { cursor: pointer } iframe { width: 100%; height: 75vh; border: 1px soli
 """
 # How a page that a task has written begins: KFP gives artifacts no file ending, so a browser shows a link's text.
 _PAGE = b"<!doctype html"
+# No script of a page runs; ours makes its frame as high as it is.
+_FRAME = 'sandbox="allow-same-origin" onload="style.height = `${contentDocument.body.scrollHeight + 40}px`"'
 
 
 def write(run: RunRecord) -> None:
@@ -112,7 +114,7 @@ def _pages(run: RunRecord) -> str:
     for task, name, path, _ in _outputs(run):
         if is_page(path):
             content = path.read_text(encoding="utf-8", errors="replace")
-            frame = f'<iframe srcdoc="{html.escape(content)}" sandbox loading="lazy"></iframe>'
+            frame = f'<iframe srcdoc="{html.escape(content)}" {_FRAME}></iframe>'
             title = f'<summary id="{_anchor(task, name)}">{_text(task)}: {_text(name)}</summary>'
             parts.append(f"<details open>{title}{frame}</details>")
     return "<h2>Pages</h2>" + "".join(parts) if parts else ""
@@ -121,7 +123,7 @@ def _pages(run: RunRecord) -> str:
 def _outputs(run: RunRecord) -> Iterator[tuple[str, str, Path, dict[str, Any]]]:
     """Yields task, name, path and metadata of every artifact."""
     for task in run.tasks:
-        for name, output in task.outputs.items():
+        for name, output in sorted(task.outputs.items()):
             yield task.name, name, Path(output["uri"]), output["metadata"]
 
 

@@ -222,3 +222,12 @@ def test_a_compiled_pipeline_is_no_configuration(
     assert cli.main([*command, str(compiled)]) == 2
     told = f"penstock: {compiled}: this is a compiled pipeline; expected a configuration\n"
     assert capsys.readouterr().err == told
+
+
+def test_accelerators_of_the_other_target_are_not_sent(config: Path, tmp_path: Path, capsys: Told) -> None:
+    file = tmp_path / "gpu.yaml"
+    gpu = ["--set", "resources.trainer={accelerator: {type: L4}}"]
+    for compiled_for, sent_to, told in (("kubeflow", "vertex", "nvidia.com/gpu"), ("vertex", "kubeflow", "NVIDIA_L4")):
+        assert cli.main(["compile", str(config), "--target", compiled_for, "-o", str(file), *gpu]) == 0
+        assert cli.main(["submit", str(file), "--target", sent_to]) == 2
+        assert told in capsys.readouterr().err

@@ -116,7 +116,10 @@ def test_a_second_document_belongs_to_kubeflow(penstock: Run, compiled: Path, tm
     both.write_text(compiled.read_text() + "\n---\nplatforms: {kubernetes: {deploymentSpec: {}}}\n")
     code, _, err = penstock("submit", both, *ROOT)
     assert code == 2
-    assert "settings of Kubernetes, which belong to Kubeflow" in err
+    assert "settings for kubernetes, and Vertex AI takes one document" in err
+    allowed = penstock("submit", both, *ROOT, "--set", "lint.allow=[kubernetes-settings]")
+    assert allowed[0] == 2
+    assert "settings of Kubernetes, which belong to Kubeflow" in allowed[2]
     assert server.requests == []
 
 
