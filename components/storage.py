@@ -94,6 +94,11 @@ def is_mounted(uri: str) -> bool:
     return scheme in _MOUNTS and _MOUNTS[scheme].is_dir()
 
 
+def in_bucket(path: Path, scheme: str) -> bool:
+    """Whether a path is below where the buckets of this scheme are mounted."""
+    return path.is_relative_to(_MOUNTS[scheme])
+
+
 def digest(paths: Iterable[Path], root: Path) -> str:
     """Returns the SHA-256, in hexadecimal, of the files' contents and of their names below `root`."""
     total = hashlib.sha256()

@@ -74,6 +74,8 @@ def run(
         target, containers = targets.LOCAL, None
         local.require_runtime()
     compiled = compile.compile_for_run(loaded, target)
+    if loaded.training and loaded.training.workers > 1:
+        click.echo(f"training.workers: this machine trains alone, not {loaded.training.workers} of them", err=True)
     try:
         summary = local.run(
             compiled.path,

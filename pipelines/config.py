@@ -125,6 +125,10 @@ class Training(Section):
         description="Keras's dtype policy; auto leaves a module's model as it is, and is for the default model what "
         "the device is best at.",
     )
+    workers: PositiveWhole = Field(
+        default=1,
+        description="Machines that train one model together, each with resources.trainer; on this machine one does.",
+    )
     hyperparameters: ExistingFile | None = Field(
         default=None, description="A JSON file, read into FnArgs.hyperparameters."
     )

@@ -17,9 +17,9 @@ import kfp_server_api
 from google.protobuf import json_format
 from kfp.pipeline_spec import pipeline_spec_pb2
 
+from penstock.components.answers import AlreadyExists, NotFound, make_once, put_away
 from penstock.components.errors import ConfigError, ServerError, UserError
 from penstock.pipelines import cron
-from penstock.pipelines.answers import AlreadyExists, NotFound, make_once, put_away
 from penstock.pipelines.kubeflow_server import Server
 from penstock.pipelines.submission import Submission, pipeline_roots
 from penstock.pipelines.watching import ENDED, Snapshot, Task

@@ -18,8 +18,8 @@ import kfp_server_api
 import urllib3
 from urllib3 import exceptions
 
+from penstock.components.answers import TRIES, AlreadyExists, NotFound, Unanswered, pause, seconds
 from penstock.components.errors import ConfigError, NoServer, ServerError
-from penstock.pipelines.answers import TRIES, AlreadyExists, NotFound, Unanswered, pause, seconds
 from penstock.pipelines.deployment import Kubeflow
 
 HOST_VARIABLE = "PENSTOCK_KFP_HOST"

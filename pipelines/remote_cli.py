@@ -328,8 +328,8 @@ def _tell_run(service: "Service", run_id: str) -> None:
 
 
 def _wait(remote: Remote, service: "Service", run_id: str, interval: float, *, known: bool = False) -> int:
+    from penstock.components.answers import Interrupted
     from penstock.pipelines import watching
-    from penstock.pipelines.answers import Interrupted
 
     def how_to_go_on() -> str:
         watch, cancel = (remote.command([verb, run_id], service) for verb in ("watch", "cancel"))

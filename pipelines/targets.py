@@ -7,7 +7,7 @@ pipeline (the IR). After masking them, the IR of all targets is equal.
 import copy
 import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,8 +15,11 @@ from kfp.compiler import compiler_utils
 
 from penstock.components import wrapper
 from penstock.components.errors import ConfigError
+from penstock.components.trainer import launcher
+from penstock.pipelines import workers
 from penstock.pipelines.config import Config
 from penstock.pipelines.deployment import Resources
+from penstock.pipelines.section import json_text
 
 _VERTEX_ACCELERATORS = {
     "T4": "NVIDIA_TESLA_T4",
@@ -41,12 +44,14 @@ class Target:
         accelerators: The target's names of accelerators by ours; None where tasks take what the machine has.
         kubernetes: Whether the settings of Kubernetes mean something there.
         containers: Whether tasks run in an image.
+        workers: Makes the job of several workers that the Trainer's task starts; None where it trains alone.
     """
 
     name: str
     accelerators: Mapping[str, str] | None = None
     kubernetes: bool = False
     containers: bool = True
+    workers: Callable[[Config, str, str], dict[str, Any]] | None = None
 
     def apply(self, spec: Mapping[str, Any], config: Config) -> list[dict[str, Any]]:
         """Returns the documents of the target's IR: a copy of the pipeline's with the image and resources in it, and
@@ -59,6 +64,9 @@ class Target:
                 components[label] = label.removeprefix("exec-").replace("-", "_")
                 executor["container"]["image"] = self.image(config)
                 resources = config.resources.of(components[label])
+                if components[label] == "trainer" and self.workers and config.training and config.training.workers > 1:
+                    executor["container"]["env"] = [self._job(config)]
+                    resources = config.resources.default  # the task waits, and its workers have the trainer's
                 if resources and self.accelerators is not None:
                     executor["container"]["resources"] = self._resources(resources)
         if not self.kubernetes or config.kubernetes is None:
@@ -70,6 +78,14 @@ class Target:
     def image(self, config: Config) -> str:
         """The image of all tasks. The local run reads none: its tasks are processes of the environment that runs it."""
         return config.image or wrapper.IMAGE if self.containers else wrapper.IMAGE
+
+    def _job(self, config: Config) -> dict[str, str]:
+        """Returns the environment variable that tells the Trainer's task which job to start."""
+        resources = config.resources.of("trainer")
+        accelerator = resources.accelerator if resources else None
+        kind = self.accelerators[accelerator.type] if accelerator and self.accelerators else ""
+        assert self.workers is not None
+        return {"name": launcher.VARIABLE, "value": json_text(self.workers(config, self.image(config), kind))}
 
     def _check(self, config: Config) -> None:
         if config.kubernetes is not None and self.accelerators is not None and not self.kubernetes:
@@ -95,8 +111,13 @@ class Target:
 LOCAL = Target("local", containers=False)
 # This machine as well, but in containers: what `penstock run --runner docker` compiles for.
 DOCKER = Target("docker")
-KUBEFLOW = Target("kubeflow", dict.fromkeys(_VERTEX_ACCELERATORS, "nvidia.com/gpu"), kubernetes=True)
-VERTEX = Target("vertex", _VERTEX_ACCELERATORS)
+KUBEFLOW = Target(
+    "kubeflow",
+    dict.fromkeys(_VERTEX_ACCELERATORS, "nvidia.com/gpu"),
+    kubernetes=True,
+    workers=workers.kubeflow,
+)
+VERTEX = Target("vertex", _VERTEX_ACCELERATORS, workers=workers.vertex)
 TARGETS = {target.name: target for target in (LOCAL, KUBEFLOW, VERTEX)}
 
 

@@ -212,6 +212,7 @@ class _Graph:
             custom_config=json_text(self._custom_config(settings)),
             accelerator=settings.accelerator,
             precision=settings.precision,
+            workers=settings.workers,
             **self._trained_on(),
             **(self.hyperparameters or _imported(hyperparameters=self.published.hyperparameters)),
             **_imported(dsl.Model, base_model=settings.base_model),

@@ -14,14 +14,14 @@ from typing import Any, ClassVar, Literal
 from google.protobuf import json_format
 from kfp.pipeline_spec import pipeline_spec_pb2
 
+from penstock.components.answers import AlreadyExists, NotFound, make_once, put_away
 from penstock.components.errors import ConfigError, UserError
+from penstock.components.vertex_server import Server
 from penstock.pipelines import cron as cron_fields
-from penstock.pipelines.answers import AlreadyExists, NotFound, make_once, put_away
 from penstock.pipelines.deployment import Vertex
 from penstock.pipelines.service import Scheduled
 from penstock.pipelines.submission import Submission, pipeline_roots, unique_name
 from penstock.pipelines.targets import images_without_registry
-from penstock.pipelines.vertex_server import Server
 from penstock.pipelines.watching import Snapshot, Task
 
 _LABEL = "penstock-submission"

@@ -5,8 +5,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from penstock.components.answers import NotFound, Unanswered
 from penstock.components.errors import NoServer, PenstockError, SystemFailure
-from penstock.pipelines.answers import NotFound, Unanswered
 
 ENDED = frozenset({"SUCCEEDED", "FAILED", "CANCELED", "SKIPPED"})
 # Polls in a row without an answer. A laptop that was closed finds its network again in that time.

@@ -24,6 +24,7 @@ def trainer(
     custom_config: str = "",
     accelerator: str = "preferred",
     precision: str = "auto",
+    workers: int = 1,
 ) -> None:
     """Trains a model by calling the user's `run_fn(fn_args)`, as TFX's Trainer does.
 
@@ -50,14 +51,17 @@ def trainer(
         precision: `float32`, `bfloat16` or `float16`: Keras's dtype policy (mixed precision; with loss scaling for
             float16), set before the user's module is imported. `auto` leaves a user's model as it is; the default
             model then uses bfloat16 on a GPU that has it, float16 on any other, float32 on the processor.
+        workers: How many machines train together (TF_CONFIG), where the target says how they are started: this task
+            then starts a job of them and waits for it. Elsewhere this machine trains alone, with the same batches.
 
     Returns:
         model: The model: `Format-Serving/`, a SavedModel, and `Format-TFMA/` if run_fn wrote one.
         model_run: What run_fn logs while it trains: TensorBoard's event files.
     """
-    from penstock.components.trainer import executor
+    from penstock.components.trainer import launcher
 
-    result = executor.run(
+    result = launcher.run(
+        workers=workers,
         model=model.path,
         model_run=model_run.path,
         examples=examples.path,

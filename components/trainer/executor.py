@@ -3,23 +3,15 @@
 import json
 import shutil
 import sys
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from penstock.components import artifacts, modules, progress
+from penstock.components import modules, progress
 from penstock.components.artifacts import Examples, ExampleStatistics, Model
 from penstock.components.trainer import inputs
 from penstock.components.trainer.arguments import parse_custom_config, parse_step_args
+from penstock.components.trainer.result import Result, trained
 from penstock.trainer import devices, distribution, training
 from penstock.trainer.fn_args import FnArgs
-
-
-@dataclass(frozen=True)
-class Result:
-    """Metadata of `model` and `model_run`."""
-
-    metadata: dict[str, dict[str, Any]]
 
 
 def run(
@@ -68,7 +60,7 @@ def run(
         devices.set_precision(precision, fn_args.device)
         training.set_seeds()
         training.train(modules.find(module_file, run_fn, "run_fn"), fn_args, writes=worker.is_chief)
-    return Result({"model": artifacts.metadata(), "model_run": artifacts.metadata()})
+    return trained()
 
 
 def _set_outputs(fn_args: FnArgs, model: Model, model_run: Path) -> None:

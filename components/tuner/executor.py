@@ -57,8 +57,9 @@ def run(
     """Searches with the user's tuner_fn, and writes the best hyperparameters, all trials, and a page about them.
 
     The arguments are the component's (component.py describes them), artifacts being folders; `report` is a file, or a
-    folder that gets a report.html. The search's own folder is named by all that it depends on: a rerun of a killed
-    task finds it, a changed module does not.
+    folder that gets a report.html. Of several processes of one search (KERASTUNER_TUNER_ID and its kin, set from
+    outside) the chief alone writes them. The search's own folder is named by all that it depends on: a rerun of a
+    killed task finds it, a changed module does not.
 
     Raises a ConfigError for a wrong parameter, a DataError for a split that is missing or empty, a ModuleError if the
     module has no such function, if it raises, or if no trial succeeds.
@@ -85,6 +86,9 @@ def run(
         with _folder(working_dir, lambda: _search_is(parameters, given)) as folder:
             fn_args.working_dir = str(folder)
             tuner = search.run(UserCode(module_file, tuner_fn, fn_args), parallel_trials)
+            if tuner is None:
+                logger.info("there are no more trials: the chief writes the results")
+                return Result({name: artifacts.metadata() for name in ("best_hyperparameters", "tuner_results")})
             found = results.of(tuner.oracle)
             HyperParameters(Path(best_hyperparameters)).write(tuner.get_best_hyperparameters()[0].get_config())
             TunerResults(Path(tuner_results)).write(found.rows())
@@ -140,6 +144,9 @@ def _folder(working_dir: str, search_is: Callable[[], str]) -> Iterator[Path]:
     name = search_is()
     folder = parent / name
     folder.mkdir(parents=True, exist_ok=True)
+    if search.is_worker():  # the folder is the chief's
+        yield folder
+        return
     with open(parent / f"{name}.lock", "w", encoding="utf-8") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

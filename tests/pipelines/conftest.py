@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 import yaml
 
-from penstock.pipelines import answers, cli, kubeflow_server
+from penstock.components import answers
+from penstock.pipelines import cli, kubeflow_server
 from penstock.pipelines import config as configs
 from penstock.pipelines.config import Config
 from tests.servers.kubeflow_pipelines import KubeflowPipelines

@@ -3,10 +3,12 @@
 `python tests/pipelines/test_golden.py` writes them anew. Paths, what a target decides (image, resources, platform) and
 what each component's own file says (its source and its docstring) are masked: what is compared is the graph, its
 parameters, and the components' interfaces, and those are the same for all targets. What a target decides is compared
-apart, for a configuration with settings of every kind: deployment-<target>.yaml.
+apart, for a configuration with settings of every kind: deployment-<target>.yaml, and workers-<target>.yaml, the job
+that the Trainer's task starts where several workers train.
 """
 
 import importlib.util
+import json
 import sys
 import tempfile
 from collections.abc import Callable
@@ -16,8 +18,12 @@ from typing import Any
 
 import pytest
 import yaml
+from google.cloud import aiplatform_v1
+from google.protobuf import json_format
+from kubeflow_trainer_api.models import TrainerV1alpha1TrainingRuntime, TrainerV1alpha1TrainJob
 
 from penstock.components import wrapper
+from penstock.components.trainer import kubeflow_job, launcher, vertex_job
 from penstock.pipelines import config as configs
 from penstock.pipelines import init, targets
 from penstock.pipelines.compile import compile_config
@@ -44,6 +50,12 @@ KUBERNETES = [
     "kubernetes.trainer={node_selector: {pool: gpu}, tolerations: [{key: gpu, value: big, effect: NoSchedule}, "
     "{operator: Exists, effect: NoExecute, seconds: 60}], volumes: [{claim: data, mount: /data}]}",
 ]
+
+
+WORKERS = {
+    "vertex": ["training.workers=3", "vertex={project: my-project, service_account: runs@p.iam}"],
+    "kubeflow": ["training.workers=3", "kubeflow.service_account=default-editor"],
+}
 
 
 def compiled(name: str, target: targets.Target, folder: Path, *assignments: str) -> list[dict[str, Any]]:
@@ -87,6 +99,27 @@ def deployment(target: targets.Target, folder: Path) -> str:
     return text.replace(wrapper.IMAGE, "{image of this version}")
 
 
+def workers_job(target: targets.Target, folder: Path) -> dict[str, Any]:
+    """Returns what the Trainer's task is told of its workers, for a configuration with settings of every kind."""
+    assignments = [*DEPLOYMENT, *(KUBERNETES if target.kubernetes else []), *WORKERS[target.name]]
+    spec, *_ = compiled("taxi", target, folder, *assignments)
+    (variable,) = spec["deploymentSpec"]["executors"]["exec-trainer"]["container"]["env"]
+    assert variable["name"] == launcher.VARIABLE
+    found: dict[str, Any] = json.loads(variable["value"])
+    return found
+
+
+def manifest(target: targets.Target, folder: Path) -> str:
+    """Returns the job as it is submitted, with a name and the argument of its workers."""
+    job, name, argument = workers_job(target, folder)["job"], launcher.job_name("/gcs/bucket/model"), '{"model": "…"}'
+    if target.kubernetes:
+        made = kubeflow_job.made_of(job, name, 1, argument)
+    else:
+        message = vertex_job.made_of(aiplatform_v1.CustomJob, job, name, argument)
+        made = json_format.MessageToDict(aiplatform_v1.CustomJob.pb(message))
+    return yaml.safe_dump(made, sort_keys=True, width=1000, allow_unicode=True)
+
+
 def _drop_descriptions(value: Any) -> None:
     if isinstance(value, dict):
         if isinstance(value.get("description"), str):
@@ -111,6 +144,28 @@ def test_what_a_target_decides_is_as_committed(target: str, tmp_path: Path) -> N
     assert deployment(targets.named(target), tmp_path) == committed, "if that is meant: make generate"
 
 
+@pytest.mark.parametrize("target", WORKERS)
+def test_job_of_several_workers_is_as_committed(target: str, tmp_path: Path) -> None:
+    committed = (GOLDEN / f"workers-{target}.yaml").read_text()
+    assert manifest(targets.named(target), tmp_path) == committed, "if that is meant: make generate"
+
+
+def test_train_job_has_the_fields_of_kubeflows_own_models(tmp_path: Path) -> None:
+    """The models read what the API has, and leave out the rest: nothing is left out."""
+    job = yaml.safe_load(manifest(targets.KUBEFLOW, tmp_path))
+    read = TrainerV1alpha1TrainJob.from_dict(job)
+    assert read is not None
+    assert read.to_dict() == job
+    runtime = yaml.safe_load((ROOT / "docs" / "training_runtime.yaml").read_text())
+    read = TrainerV1alpha1TrainingRuntime.from_dict(runtime)
+    assert read is not None
+    assert read.to_dict() == runtime
+    assert job["spec"]["runtimeRef"]["name"] == runtime["metadata"]["name"]
+    (replicated,) = runtime["spec"]["template"]["spec"]["replicatedJobs"]
+    patches = job["spec"]["runtimePatches"][0]["trainingRuntimeSpec"]["template"]["spec"]["replicatedJobs"]
+    assert [patch["name"] for patch in patches] == [replicated["name"]]
+
+
 def write(name: str, make: Callable[[Path], str]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         (GOLDEN / f"{name}.yaml").write_text(make(Path(folder)))
@@ -122,3 +177,5 @@ if __name__ == "__main__":
         write(pipeline, partial(masked, pipeline, targets.LOCAL))
     for chosen in targets.TARGETS.values():
         write(f"deployment-{chosen.name}", partial(deployment, chosen))
+    for job_target in WORKERS:
+        write(f"workers-{job_target}", partial(manifest, targets.named(job_target)))

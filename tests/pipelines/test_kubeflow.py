@@ -11,7 +11,8 @@ import kfp
 import pytest
 import yaml
 
-from penstock.pipelines import answers, cli, submission
+from penstock.components import answers
+from penstock.pipelines import cli, submission
 from tests.servers.kubeflow_pipelines import CtrlC, Cut, Hang, KubeflowPipelines, Status
 
 NOWHERE = "http://127.0.0.1:9"

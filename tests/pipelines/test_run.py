@@ -82,8 +82,10 @@ def test_unchanged_rerun_is_answered_from_the_cache(project: Path) -> None:
 
 
 def test_changed_parameter_reruns_what_depends_on_it(project: Path) -> None:
-    done = penstock(project, "run", *QUICK, "--set", "training.train_steps=61", "--set", "push=null")
+    settings = ("--set", "training.train_steps=61", "--set", "training.workers=3", "--set", "push=null")
+    done = penstock(project, "run", *QUICK, *settings)
     assert done.returncode == 0, done.stderr
+    assert "training.workers: this machine trains alone, not 3 of them" in done.stderr
     _, tasks = newest(project)
     assert {name for name, status in tasks.items() if status == "done"} - UNCACHED == {"trainer", "evaluator"}
     told = penstock(project, "explain").stdout

@@ -13,8 +13,9 @@ from google.auth.credentials import AnonymousCredentials
 from google.cloud import aiplatform_v1
 from kfp import compiler, dsl
 
+from penstock.components import answers, vertex_server
 from penstock.components.errors import ServerError
-from penstock.pipelines import answers, cli, vertex_server
+from penstock.pipelines import cli
 from penstock.pipelines.deployment import Vertex
 from tests.servers.loopback import CtrlC, Cut, Hang, Status
 from tests.servers.vertex import VertexAI

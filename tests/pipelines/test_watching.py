@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 import pytest
 
+from penstock.components.answers import NotFound, Unanswered
 from penstock.components.errors import NoServer, PenstockError, ServerError
 from penstock.pipelines import watching
-from penstock.pipelines.answers import NotFound, Unanswered
 from penstock.pipelines.watching import Snapshot, Task
 
 

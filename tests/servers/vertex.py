@@ -1,7 +1,7 @@
-"""Vertex AI on loopback: the part of PipelineService and ScheduleService that Penstock uses, kept in memory.
+"""Vertex AI on loopback: the part of its pipelines, schedules and custom jobs that Penstock uses, kept in memory.
 
     with VertexAI() as server:
-        server.states = [{"state": "PIPELINE_STATE_RUNNING"}, …]    # what each GET of a run adds to it
+        server.states = [{"state": "PIPELINE_STATE_RUNNING"}, …]    # what each GET of a run or a job adds to it
 
 Bodies are parsed with the package's own messages, so that an unknown field is 400, and pipeline specs with KFP's. Ids
 that exist are 409. Routes are written "/pipelineJobs", "/pipelineJobs/{id}", "/pipelineJobs/{id}:cancel".
@@ -16,8 +16,13 @@ from kfp.pipeline_spec import pipeline_spec_pb2
 
 from tests.servers.loopback import Loopback, Refusal, Request, Status
 
-_PATH = re.compile(r"^/v1/(projects/[^/]+/locations/[^/]+)/(pipelineJobs|schedules)(?:/([^/:]+))?(?::(\w+))?$")
-_MESSAGES = {"pipelineJobs": aiplatform_v1.PipelineJob, "schedules": aiplatform_v1.Schedule}
+_MESSAGES = {
+    "pipelineJobs": aiplatform_v1.PipelineJob,
+    "schedules": aiplatform_v1.Schedule,
+    "customJobs": aiplatform_v1.CustomJob,
+}
+_PATH = re.compile(rf"^/v1/(projects/[^/]+/locations/[^/]+)/({'|'.join(_MESSAGES)})(?:/([^/:]+))?(?::(\w+))?$")
+_CANCELLED = {"pipelineJobs": "PIPELINE_STATE_CANCELLED", "customJobs": "JOB_STATE_CANCELLED"}
 
 
 class VertexAI(Loopback):
@@ -54,10 +59,10 @@ class VertexAI(Loopback):
             empty = {"@type": "type.googleapis.com/google.protobuf.Empty"}
             return {"name": f"{parent}/operations/1", "done": True, "response": empty}
         if action:
-            state = {"cancel": "PIPELINE_STATE_CANCELLED", "pause": "PAUSED", "resume": "ACTIVE"}[action]
+            state = {"cancel": _CANCELLED.get(kind), "pause": "PAUSED", "resume": "ACTIVE"}[action]
             self._change(stored, {"state": state})
             return {}
-        if kind == "pipelineJobs" and self.states:
+        if kind != "schedules" and self.states:
             self._change(stored, self.states.pop(0))
         return _json(stored)
 
@@ -73,6 +78,8 @@ class VertexAI(Loopback):
             json_format.ParseDict(request.body, type(made).pb(made))
         except json_format.ParseError as error:
             raise Refusal(400, f"Invalid JSON payload received: {error}") from None
+        if kind == "customJobs":
+            return self._keep(parent, kind, made, str(1000 + len(self.stored[kind])), "JOB_STATE_PENDING")
         job = made
         if kind == "schedules":
             job = made.create_pipeline_job_request.pipeline_job
@@ -83,10 +90,13 @@ class VertexAI(Loopback):
         if not job.runtime_config.gcs_output_directory.startswith("gs://"):
             raise Refusal(400, "gcs_output_directory is not a bucket")
         one = request.query.get("pipelineJobId") or str(1000 + len(self.stored[kind]))
+        return self._keep(parent, kind, made, one, "ACTIVE" if kind == "schedules" else "PIPELINE_STATE_PENDING")
+
+    def _keep(self, parent: str, kind: str, made: Any, one: str, state: str) -> Any:
         made.name = f"{parent}/{kind}/{one}"
         if made.name in self.stored[kind]:
             raise Refusal(409, f"{made.name} already exists")
-        self._change(made, {"state": "ACTIVE" if kind == "schedules" else "PIPELINE_STATE_PENDING"})
+        self._change(made, {"state": state})
         self.stored[kind][made.name] = made
         return _json(made)
 

@@ -14,9 +14,11 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from keras_tuner.src.distribute import utils
+
 from penstock.components import modules
 from penstock.trainer import memory
-from penstock.trainer.tuning import chief, failures
+from penstock.trainer.tuning import chief, failures, worker
 from penstock.trainer.tuning.user_code import UserCode, write_whole_files
 
 _WORKER_BYTES = 2 << 30
@@ -27,11 +29,15 @@ def run(code: UserCode, parallel_trials: int = 1) -> Any:
     """Searches, and returns the tuner with the trials that it made.
 
     With one trial at a time everything happens in this process, as in TFX, and so it does where the environment says
-    that this process is a part of a larger search (KERASTUNER_TUNER_ID and its kin): its chief returns at the end.
+    that this process is a part of a larger search (KERASTUNER_TUNER_ID and its kin): its chief returns at the end. A
+    worker of it returns None, for the chief has the results.
 
     Raises a ModuleError if the user's code raises, if trial after trial fails, or if none succeeds.
     """
     write_whole_files()
+    if is_worker():
+        worker.work(code)
+        return None
     if code.fn_args.working_dir:
         take_over(Path(code.fn_args.working_dir))
     if parallel_trials > 1 and "KERASTUNER_ORACLE_IP" not in os.environ:
@@ -43,6 +49,11 @@ def run(code: UserCode, parallel_trials: int = 1) -> Any:
             modules.call("tuner.search", tuner.search, **fit_kwargs)
     failures.require_success(tuner.oracle)
     return tuner
+
+
+def is_worker() -> bool:
+    """Whether this process runs trials for a chief elsewhere."""
+    return bool(utils.has_chief_oracle() and not utils.is_chief_oracle())
 
 
 def places() -> int:

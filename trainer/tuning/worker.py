@@ -29,7 +29,7 @@ def main(arguments: Sequence[str]) -> int:
     threading.Thread(target=_end_with_chief, daemon=True).start()
     try:
         _tell_messages(Path(failure).parent)
-        _work(UserCode.from_arguments(text))
+        work(UserCode.from_arguments(text))
     except PenstockError as error:
         told = {"type": type(error).__name__, "message": error.message, "details": error.details}
         storage.write_text(Path(failure), json.dumps(told))
@@ -44,7 +44,7 @@ def read_failure(path: Path) -> PenstockError:
     return kind(told["message"], told["details"])  # type: ignore[no-any-return]
 
 
-def _work(code: UserCode) -> None:
+def work(code: UserCode) -> None:
     """A worker's part: trials, one after the other, until the chief's oracle has no more."""
     write_whole_files()
     _keep_what_is_there()

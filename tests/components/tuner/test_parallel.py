@@ -4,6 +4,7 @@ import fcntl
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -244,3 +245,32 @@ def test_a_killed_search_goes_on(
     trials = [trial for trial, _, _ in started(log)]
     assert {trial: trials.count(trial) for trial in trials} == {**{str(index): 1 for index in range(6)}, "3": 2}
     assert list((tmp_path / "tuning").iterdir()) == []
+
+
+@pytest.mark.slow
+def test_a_search_of_several_machines_has_one_that_writes(
+    penguins: dict[str, str], outputs: dict[str, str], source: Callable[..., str], log: Path, tmp_path: Path
+) -> None:
+    """A chief and a worker as KerasTuner's variables describe them, each with the executor's own command."""
+    with socket.create_server(("127.0.0.1", 0)) as opened:
+        port = opened.getsockname()[1]
+    arguments = {**penguins, "module_file": source(trials=3, overwrite=True), "working_dir": str(tmp_path / "tuning")}
+    processes, folders = {}, {}
+    for name in ("chief", "worker-0"):
+        folders[name] = {key: path.replace("/outputs/", f"/{name}/") for key, path in outputs.items()}
+        for key in ("best_hyperparameters", "tuner_results"):
+            Path(folders[name][key]).mkdir(parents=True)
+        variables = {"TUNER_ID": name, "ORACLE_IP": "127.0.0.1", "ORACLE_PORT": str(port)}
+        processes[name] = subprocess.Popen(
+            [sys.executable, "-m", "penstock.components.tuner.executor", json.dumps({**arguments, **folders[name]})],
+            env={**os.environ, **{f"KERASTUNER_{key}": value for key, value in variables.items()}},
+        )
+    try:
+        assert [process.wait(timeout=200) for process in processes.values()] == [0, 0]
+    finally:
+        for process in processes.values():
+            process.kill()
+    assert [line.split()[2] for line in log.read_text().splitlines()] == ["worker-0"] * 3
+    assert (Path(folders["chief"]["best_hyperparameters"]) / "best_hyperparameters.txt").is_file()
+    assert list((tmp_path / "worker-0").rglob("*.*")) == [], "the worker writes nothing"
+    assert list((tmp_path / "tuning").iterdir()) == [], "the chief has removed the search's folder"

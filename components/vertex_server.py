@@ -4,27 +4,54 @@ The generated clients (google.cloud.aiplatform_v1) make the requests, over REST.
 them is not used: it asks Resource Manager for the project's number first, and has no id of its own for each run.
 """
 
+import functools
 import os
 from collections.abc import Callable
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Protocol
 
+from penstock.components.answers import TRIES, AlreadyExists, NotFound, Unanswered, pause, seconds
 from penstock.components.errors import ConfigError, NoServer, ServerError
-from penstock.pipelines.answers import TRIES, AlreadyExists, NotFound, Unanswered, pause, seconds
-from penstock.pipelines.deployment import Vertex
 
 ENDPOINT_VARIABLE = "PENSTOCK_VERTEX_ENDPOINT"
 PROJECT_VARIABLE = "GOOGLE_CLOUD_PROJECT"
 _SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 
 
+class Settings(Protocol):
+    """What a connection needs to know; the section `vertex` of a configuration says so."""
+
+    @property
+    def project(self) -> str | None: ...
+    @property
+    def location(self) -> str: ...
+    @property
+    def api_endpoint(self) -> str | None: ...
+    @property
+    def credentials_file(self) -> str | None: ...
+    @property
+    def timeout(self) -> int: ...
+
+
+@dataclass(frozen=True)
+class Connection:
+    """The settings of a task on Vertex AI, which has the credentials of the account that it runs as."""
+
+    project: str
+    location: str
+    timeout: int
+    api_endpoint: str | None = None
+    credentials_file: str | None = None
+
+
 class Server:
     """A signed-in client of Vertex AI in a project and a region.
 
-    `jobs` and `schedules` are the generated services; their methods go through `request`, or through `repeat` where
-    asking twice does no harm.
+    `jobs`, `schedules` and `custom_jobs` are the generated services; their methods go through `request`, or through
+    `repeat` where asking twice does no harm.
     """
 
-    def __init__(self, settings: Vertex) -> None:
+    def __init__(self, settings: Settings) -> None:
         services = _services()
         self.project = settings.project or os.environ.get(PROJECT_VARIABLE, "")
         if not self.project:
@@ -37,13 +64,23 @@ class Server:
             or os.environ.get(ENDPOINT_VARIABLE)
             or f"https://{self.location}-aiplatform.googleapis.com"
         )
-        options = {"api_endpoint": self.host}
-        credentials = _credentials(settings, self.host)
+        self._credentials = _credentials(settings, self.host)
         self.types = services.types
-        self.jobs, self.schedules = (
-            kind(credentials=credentials, client_options=options, transport="rest")
-            for kind in (services.PipelineServiceClient, services.ScheduleServiceClient)
-        )
+
+    @functools.cached_property
+    def jobs(self) -> Any:
+        return self._client(_services().PipelineServiceClient)
+
+    @functools.cached_property
+    def schedules(self) -> Any:
+        return self._client(_services().ScheduleServiceClient)
+
+    @functools.cached_property
+    def custom_jobs(self) -> Any:
+        return self._client(_services().JobServiceClient)
+
+    def _client(self, kind: Any) -> Any:
+        return kind(credentials=self._credentials, client_options={"api_endpoint": self.host}, transport="rest")
 
     def request(self, operation: Callable[..., Any], **options: Any) -> Any:
         """Makes one request, once; a ServerError or an Unanswered says what went wrong."""
@@ -136,7 +173,7 @@ def _services() -> Any:
     return aiplatform_v1
 
 
-def _credentials(settings: Vertex, host: str) -> Any:
+def _credentials(settings: Settings, host: str) -> Any:
     import google.auth
     from google.auth.credentials import AnonymousCredentials
     from google.auth.exceptions import GoogleAuthError
