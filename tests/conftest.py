@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +12,8 @@ pytest_plugins = ["tests.servers.docker_daemon", "tests.servers.object_stores"]
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 os.environ.setdefault("TF_USE_LEGACY_KERAS", "0")  # as penstock.components does, which a test may import too late
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job is started with it ignored
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
