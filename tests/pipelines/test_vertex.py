@@ -116,7 +116,7 @@ def test_a_second_document_belongs_to_kubeflow(penstock: Run, compiled: Path, tm
     both.write_text(compiled.read_text() + "\n---\nplatforms: {kubernetes: {deploymentSpec: {}}}\n")
     code, _, err = penstock("submit", both, *ROOT)
     assert code == 2
-    assert "settings for kubernetes, and Vertex AI takes one document" in err
+    assert "settings of Kubernetes, which belong to Kubeflow: leave them out, or compile with --target vertex" in err
     allowed = penstock("submit", both, *ROOT, "--set", "lint.allow=[kubernetes-settings]")
     assert allowed[0] == 2
     assert "settings of Kubernetes, which belong to Kubeflow" in allowed[2]
