@@ -2,7 +2,8 @@
 
 A key is the digest of all that decides a task's outputs: the component's source, our own sources that it or the user's
 module imports (for a task in a container, its image), the package's version, parameters, and inputs. User modules are
-parameters whose path holds their content's digest, so a changed module is a changed parameter.
+parameters whose path holds their content's digest, so a changed module is a changed parameter; Keras's backend is one
+where Keras is used.
 
 An input that a cacheable task made stands for itself by its *origin*: the run and task that really computed it, which
 a hit hands on. The maker's key would not do: training may end with another model when it is run again, and a cached
@@ -68,6 +69,9 @@ def key(task: Task, root: Path, origins: Mapping[Path, str], image: str = "") ->
         name: json.dumps(value, sort_keys=True).replace(str(root), "{pipeline_root}")
         for name, value in given.get("parameterValues", {}).items()
     }
+    backend = os.environ.get("KERAS_BACKEND")  # a container is not given it
+    if backend and not image and imports.needs_tensorflow(task.source):
+        parameters["KERAS_BACKEND"] = json.dumps(backend)
     inputs = {}
     for name, artifacts in given.get("artifacts", {}).items():
         parts = [_identity(artifact["uri"], origins) for artifact in artifacts["artifacts"]]

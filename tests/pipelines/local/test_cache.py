@@ -12,7 +12,8 @@ from kfp.dsl import Artifact, Input, Output
 
 from penstock.components.wrapper import component
 from penstock.pipelines import local
-from penstock.pipelines.local import imports
+from penstock.pipelines.local import cache, imports
+from penstock.pipelines.local.task import Task
 
 Run = Callable[..., local.RunSummary]
 
@@ -137,6 +138,19 @@ def test_a_component_depends_on_our_sources_that_its_parameters_lead_to(tmp_path
     (tmp_path / "sibling.py").write_text("from penstock.trainer import model\n")
     found = imports.digest(component, [str(module)])
     assert len({"", found, imports.digest(component, ["penstock.trainer.default.run_fn"])}) == 3
+
+
+def test_what_keras_trains_depends_on_its_backend(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def keys(package: str) -> set[str]:
+        found = set()
+        for backend in ("tensorflow", "jax"):
+            monkeypatch.setenv("KERAS_BACKEND", backend)
+            task = Task("f", f"from penstock.components.{package} import executor\n", {}, {})
+            found.add(cache.key(task, tmp_path, {}).digest)
+        return found
+
+    assert len(keys("trainer")) == 2
+    assert len(keys("pusher")) == 1
 
 
 def test_an_edit_of_our_own_code_reruns_what_imports_it(run_gate: Run, monkeypatch: pytest.MonkeyPatch) -> None:
