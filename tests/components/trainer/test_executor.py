@@ -308,5 +308,5 @@ def test_the_log_tells_rows_and_missing_steps(seen: Callable[..., Any], caplog: 
     assert messages[-1].startswith("Trainer: finished in ")
     assert messages[-1].endswith("(3,000 rows)")
     assert [m for m in messages if "num_steps" in m] == [
-        "eval_args has no num_steps: the module must end its passes over the data by itself"
+        "eval_args has no num_steps: the function decides itself how long it trains"
     ]
