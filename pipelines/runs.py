@@ -11,7 +11,7 @@ from typing import Any
 
 from penstock.components.errors import UserError
 from penstock.pipelines.config import Config
-from penstock.pipelines.local import RunSummary, display, record, report
+from penstock.pipelines.local import RunSummary, display, record, remarks, report, training_report
 from penstock.pipelines.local.record import RunRecord
 
 
@@ -38,8 +38,11 @@ def listing(config: Config) -> str:
 
 
 def summary_text(summary: RunSummary) -> str:
-    """Returns what is told at a run's end: the tasks, the verdict on the model, and where everything is."""
-    lines = [display.table(record.read(summary.run_folder)), ""]
+    """Returns what is told at a run's end: the tasks, their warnings, how good the model is, where everything is."""
+    run = record.read(summary.run_folder)
+    lines = [display.table(run), ""]
+    for told in (list(remarks.lines(run)), list(training_report.lines(run))):
+        lines += [*told, ""] if told else []
     if summary.blessing:
         lines += [*display.blessing_lines(summary.blessing), ""]
     if summary.pushed:

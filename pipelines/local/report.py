@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 from penstock.components import progress, storage
-from penstock.pipelines.local import training_report
+from penstock.pipelines.local import remarks, training_report
 from penstock.pipelines.local.record import RunRecord, TaskRecord
 from penstock.pipelines.local.task import LOG_FILE
 
@@ -47,6 +47,7 @@ def _page(run: RunRecord) -> str:
         _blessing(run),
         "<h2>Tasks</h2>",
         _tasks(run),
+        _warnings(run),
         *(training_report.section(path) for _, name, path, _ in _outputs(run) if name == "model_run"),
         _pages(run),
         "<h2>Artifacts</h2>",
@@ -85,6 +86,14 @@ def _blessing(run: RunRecord) -> str:
     )
     header = "<tr><th></th><th>metric</th><th>slice</th><th class=number>value</th><th>threshold</th></tr>"
     return f"<h2>The model is {verdict}</h2>{_table(header + rows)}"
+
+
+def _warnings(run: RunRecord) -> str:
+    rows = "".join(
+        f'<tr><td class="name">{_text(task)}</td><td class="long">{_text(sentence)}</td></tr>'
+        for task, sentence in remarks.warnings(run)
+    )
+    return f"<h2>Warnings</h2>{_table(rows)}" if rows else ""
 
 
 def _tasks(run: RunRecord) -> str:

@@ -2,11 +2,29 @@
 
 import html
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from penstock.pipelines.local.record import RunRecord
+
 FILE = "history.json"  # penstock.trainer.history writes it; importing that here would import TensorFlow
 _OF_THE_MACHINE = ("batch_size", "examples_per_second", "seconds")
+
+
+def lines(run: RunRecord) -> Iterator[str]:
+    """Yields a line on each model that the loop trained: its best epoch, and what was measured on the eval split."""
+    for task in run.tasks:
+        for name, output in task.outputs.items():
+            history = _read(Path(output["uri"]) / FILE) if name == "model_run" else None
+            if history is not None:
+                yield f"{task.name}: {_best(history)}"
+
+
+def _best(history: dict[str, Any]) -> str:
+    best = next(epoch for epoch in history["epochs"] if epoch["epoch"] == history["best_epoch"])
+    measured = ", ".join(f"{name} {value:.4g}" for name, value in best.items() if name.startswith("val_"))
+    return f"best epoch {history['best_epoch']} of {len(history['epochs'])}: {measured}"
 
 
 def section(folder: Path) -> str:
@@ -29,7 +47,7 @@ def section(folder: Path) -> str:
         rows += "<tr>" + "".join(f'<td class="{kind}">{html.escape(cell)}</td>' for cell in cells) + "</tr>"
     how = ", ".join(str(history[name]) for name in ("device", "precision", "backend") if history.get(name))
     return (
-        f"<h2>Training</h2><p>{html.escape(how)}; best epoch {history['best_epoch']}</p>"
+        f"<h2>Training</h2><p>{html.escape(_best(history))}</p><p class=faint>{html.escape(how)}</p>"
         f"<details><summary>{len(epochs)} epochs</summary>"
         f'<div class="table"><table><tr>{header}</tr>{rows}</table></div></details>'
     )

@@ -77,9 +77,10 @@ def test_the_epochs_of_a_training_are_a_table(tmp_path: Path, penguins_csv: Path
     data = penguin_training.data(penguins_csv)
     fitted = fitting.fit(penguin_training.build, *data, settings, trained, device=device)
     text = _report(tmp_path, {"model_run": trained})
-    assert "<p>the &lt;processor&gt;, float32, tensorflow; best epoch 2</p>" in text
+    assert "<p class=faint>the &lt;processor&gt;, float32, tensorflow</p>" in text
     assert "<summary>2 epochs</summary>" in text
     assert f"{fitted.history[0]['examples_per_second']:,}</td>" in text
+    assert f"best epoch 2 of {len(fitted.history)}: val_loss {fitted.history[1]['val_loss']:.4g}" in text
     assert f'<td class="number good">{fitted.history[1]["val_loss"]:.4f}</td>' in text
     other.mkdir()
     (other / "history.json").write_text('{"epochs": [1, 2]}')
