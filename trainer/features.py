@@ -367,7 +367,12 @@ def _date(column: Column, output: str, options: Mapping[str, Any]) -> Date:
         found, expected = ("strings", "iso or one such as %d/%m/%Y") if column.is_string else ("numbers", "unix")
         raise ConfigError(f"format: expected {expected} for {found}, received {form!r}")
     if column.is_string:
-        dates.pattern(form)
+        written, _ = dates.pattern(form)
+        if column.top_values and not any(re.fullmatch(written, value) for value in column.top_values):
+            raise ConfigError(
+                f"format: expected how dates are written here, such as {column.top_values[0]!r}, received "
+                f"{form!r}, which reads none of the most frequent values"
+            )
     timed = column.times if form == "iso" else form == "unix" or "%H" in form
     parts: tuple[Part, ...] = ("days", "year", "week", "day") if timed else ("days", "year", "week")
     return Date(column.name, output, **({"parts": parts} | dict(options) | {"format": form}))

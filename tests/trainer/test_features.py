@@ -172,6 +172,8 @@ def test_problem_overrides(table: Tables) -> None:
         ("label", {"fare": {"width": 3}}, "features.fare.width: the feature is numeric: expected some of bins"),
         ("label", {"tags": {"kind": "numeric"}}, "features.tags.kind: expected numbers for numeric, found strings"),
         ("label", {"fare": {"kind": "date"}}, "features.fare.format: expected unix for numbers, received ''"),
+        ("label", {"day": {"kind": "date", "format": "%Y/%m/%d"}}, "features.day.format: expected how dates are written"
+            " here, such as '17.03.2024', received '%Y/%m/%d', which reads none of the most frequent values"),
     ],
 )  # fmt: skip
 def test_mistakes(table: Tables, label: str, overrides: dict[str, Any], sentence: str) -> None:
@@ -180,6 +182,7 @@ def test_mistakes(table: Tables, label: str, overrides: dict[str, Any], sentence
         "one": [1] * 60,
         "tags": [["a", "b"]] * 60,
         "key": [f"a{row}" for row in range(60)],
+        "day": ["17.03.2024", "17.03.2024", "18.03.2024"] * 20,
         "label": [row % 2 for row in range(60)],
     }
     data = table(columns)
