@@ -276,7 +276,7 @@ np.savez(folder + "/raw.npz", start=start, trained=network.predict(features, ver
 @pytest.mark.parametrize("backend", ["tensorflow", "jax", "torch"])
 def test_every_backend_trains_it_and_what_it_saves_opens_here(penguins: Table, tmp_path: Path, backend: str) -> None:
     if importlib.util.find_spec(backend) is None:
-        pytest.skip(f"{backend} is not installed: pip install 'penstock[{backend}]'")
+        pytest.skip(f"{backend} is not installed: pip install {backend}")
     features, labels = penguins.train
     keras.utils.set_random_seed(1)
     of_build = (penguins.inputs, penguins.head, Hyperparameters.for_rows(len(labels), epochs=20))
