@@ -44,7 +44,6 @@ class Settings:
         evaluation data.
     seed: of the weights, the order of the rows, dropout.
     checkpoint_seconds: between two checkpoints within an epoch; one is written at the end of each epoch as well.
-    jit_compile: whether XLA compiles the step (TensorFlow's only; JAX always does); None leaves it to the device.
     """
 
     batch_size: int
@@ -54,7 +53,6 @@ class Settings:
     direction: str = "min"
     seed: int = 1
     checkpoint_seconds: float = 60.0
-    jit_compile: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -145,9 +143,7 @@ class _Training:
         self.model, self.plain, self.train, self.settings = model, plain, train, settings
         self.distribution = distribution
         distribution.build(lambda: model.optimizer.build(model.trainable_variables))  # no variable is made in a graph
-        jit_compile = settings.jit_compile
-        if jit_compile is None:
-            jit_compile = device is not None and device.jit_compile
+        jit_compile = device is not None and device.jit_compile
         self.steps = steps.make(model, plain, distribution, jit_compile)
         self.evaluation = evaluate.once(_EVALUATED_AT_ONCE)
         self.checkpoints = Checkpoints(model_run_dir, _fingerprint(model, train, evaluate, settings))

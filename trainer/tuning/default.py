@@ -67,7 +67,6 @@ class _Trainee:
             monitor=self.monitor,
             direction=self.direction,
             seed=self.seed,
-            jit_compile=self.device is not None and self.device.jit_compile,
         )
         fitted = fitting.fit(
             lambda: model.build(self.inputs, self.head, hyperparameters),
