@@ -260,10 +260,7 @@ class _Training:
             raise ModelError(f"monitor: the model does not measure {settings.monitor!r}: expected one of {measured}")
         value = float(record[settings.monitor])
         if not np.isfinite(value):
-            raise DataError(
-                f"{settings.monitor} is {value} after epoch {progress.epoch}: check the evaluation data, or lower the "
-                "learning rate"
-            )
+            raise self._not_evaluated(f"{settings.monitor} is {value}")
         better = value if settings.direction == "min" else -value
         best = progress.best if settings.direction == "min" or progress.best is None else -progress.best
         if best is None or better < best:
@@ -282,13 +279,30 @@ class _Training:
         bad = np.flatnonzero(~np.isfinite(losses))
         if not len(bad):
             return
-        progress, first = self.progress, int(bad[0])
-        step = progress.row // progress.batch_size + first
-        inputs, *_ = self.train.batch(progress.batch_size, progress.epoch, self.settings.seed, step)
-        raise DataError(
-            f"the loss is {losses[first]} at step {progress.steps + first + 1} (epoch {progress.epoch + 1}, batch "
-            f"{step + 1}); the features in that batch: {_ranges(inputs)}; mend what is out of range, or lower the "
-            "learning rate"
+        first = int(bad[0])
+        raise self._diverged(
+            f"the loss is {losses[first]} at",
+            self.progress.epoch,
+            self.progress.row // self.progress.batch_size + first,
+            self.progress.steps + first,
+        )
+
+    def _not_evaluated(self, what: str) -> DataError:
+        """Blames the evaluation data where that holds what is no number, else the last step, whose own loss was one."""
+        for inputs, label, *_ in self.evaluation.as_numpy_iterator():
+            columns = {**inputs, "label": label}
+            if not all(np.isfinite(values).all() for values in columns.values()):
+                return DataError(f"{what}: the evaluation data holds what is no number: {_ranges(columns)}; mend it")
+        last = self.train.steps(self.progress.batch_size) - 1
+        return self._diverged(f"{what} after", self.progress.epoch - 1, last, self.progress.steps - 1)
+
+    def _diverged(self, what: str, epoch: int, batch: int, step: int) -> DataError:
+        """Tells of a step that led to what is no number: all three are counted from 0, the batch within its epoch."""
+        inputs, label, *_ = self.train.batch(self.progress.batch_size, epoch, self.settings.seed, batch)
+        return DataError(
+            f"{what} step {step + 1} (epoch {epoch + 1}, batch {batch + 1}), with a learning rate of "
+            f"{_learning_rate(self.model.optimizer, step):.3g}; the features in that batch: "
+            f"{_ranges({**inputs, 'label': label})}; mend what is out of range, or lower training.learning_rate"
         )
 
     def _save(self) -> None:
@@ -360,6 +374,13 @@ def _out_of_memory(error: BaseException) -> bool:
         return True
     names = {type(error).__name__, *(base.__name__ for base in type(error).__mro__)}
     return "OutOfMemoryError" in names or ("XlaRuntimeError" in names and "RESOURCE_EXHAUSTED" in str(error))
+
+
+def _learning_rate(optimizer: keras.optimizers.Optimizer, step: int) -> float:
+    """Returns the learning rate of a step, counted from 0: the optimizer itself only tells that of its next one."""
+    rate = getattr(optimizer, "inner_optimizer", optimizer)._learning_rate
+    rate = rate(step) if isinstance(rate, keras.optimizers.schedules.LearningRateSchedule) else rate
+    return float(keras.ops.convert_to_numpy(rate))
 
 
 def _ranges(inputs: dict[str, Any]) -> str:

@@ -64,14 +64,14 @@ class Hyperparameters:
     def for_rows(cls, rows: int, **given: Any) -> "Hyperparameters":
         """Returns the defaults for a training split of `rows` rows, but for those given.
 
-        batch_size: the power of two nearest to a hundredth of the rows, within 32 and 512.
+        batch_size: the power of two nearest to a hundredth of the rows, within 32 and 512; all rows if they are fewer.
         epochs: as many as see 400,000 rows, within 2 and 30.
         patience: two fifths of the epochs, at least 3.
         decay_steps: the batches of all epochs, so that the learning rate ends at 0 where training ends.
         """
         rows = max(1, rows)
         if "batch_size" not in given:
-            given["batch_size"] = min(512, max(32, 2 ** round(math.log2(max(1, rows / 100)))))
+            given["batch_size"] = min(rows, 512, max(32, 2 ** round(math.log2(max(1, rows / 100)))))
         if "epochs" not in given:
             given["epochs"] = min(30, max(2, round(400_000 / rows)))
         if "patience" not in given:

@@ -4,6 +4,7 @@ import contextlib
 import json
 import logging
 import os
+import re
 import subprocess
 import sys
 import time
@@ -19,6 +20,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from penstock.components.errors import DataError, ModelError, UserError
 from penstock.trainer import checkpoints, fitting, history, input_data
+from penstock.trainer import model as default
 from penstock.trainer.devices import Device
 from penstock.trainer.fitting import Settings
 from tests.trainer import penguin_training
@@ -297,9 +299,43 @@ def test_a_loss_that_is_no_number_stops_with_the_features_of_the_batch(data: Any
 
     batches = [batch["body_mass_g"] for batch, _ in input_data.InMemory(bad, label).batches(32, 0, 1)]
     step = next(index for index, batch in enumerate(batches) if np.isnan(batch).any()) + 1
-    message = r"the loss is nan at step \d \(epoch 1, batch \d\); the features in that batch: .*lower the learning"
+    message = r"the loss is nan at step \d \(epoch 1, batch \d\), with a learning rate of 0.001; the features .*lower"
     with pytest.raises(DataError, match=message) as raised:
         fitting.fit(smooth, input_data.InMemory(bad, label), evaluate, _SETTINGS, tmp_path)
     assert f"at step {step} " in str(raised.value)
     assert "in that batch: body_mass_g -" in str(raised.value)
     assert "(1 not finite)" in str(raised.value)
+
+
+@pytest.mark.parametrize(("rows", "said"), [(228, "the loss is nan at step 2"), (32, "val_log_loss is nan after step")])
+def test_a_learning_rate_that_explodes_is_told(data: Any, tmp_path: Path, rows: int, said: str) -> None:
+    """Also where an epoch is one step, whose own loss is still a number."""
+    train, evaluate = data
+    settings = default.Hyperparameters.for_rows(rows, learning_rate=1e6, warmup=0.0, batch_size=32)
+
+    def explosive() -> keras.Model:
+        head = default.Head("binary", 2, frequencies=(0.5, 0.5))
+        return default.build([default.Number(name) for name in penguin_training.NUMBERS], head, settings)
+
+    def numbers(part: Any, count: int) -> input_data.InMemory:
+        inputs, label = part.arrays()
+        zeros = np.zeros_like(label[:count])
+        return input_data.InMemory({name: np.hstack([v[:count], zeros]) for name, v in inputs.items()}, label[:count])
+
+    asked = replace(_SETTINGS, monitor="val_log_loss")
+    with pytest.raises(DataError) as raised:
+        fitting.fit(explosive, numbers(train, rows), numbers(evaluate, 100), asked, tmp_path)
+    told = str(raised.value)
+    assert told.startswith(said)
+    assert re.search(r"\(epoch 1, batch \d\), with a learning rate of 1e\+06; the features in that batch: ", told)
+    assert all(re.search(rf"{name} -\d\S* to \d", told) for name in penguin_training.NUMBERS)
+    assert told.endswith("lower training.learning_rate")
+
+
+def test_evaluation_data_that_is_no_number_is_told(data: Any, tmp_path: Path) -> None:
+    train, evaluate = data
+    inputs, label = evaluate.arrays()
+    bad = label.copy()
+    bad[7] = np.nan
+    with pytest.raises(DataError, match=r"^val_loss is nan: the evaluation data .*: label 0 to 1 \(1 not finite\), "):
+        fitting.fit(build, train, input_data.InMemory(inputs, bad), _SETTINGS, tmp_path)
