@@ -5,7 +5,6 @@ custom_config is what the configuration says: `label`; `features`, overrides by 
 """
 
 import dataclasses
-import json
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,9 +17,19 @@ import tensorflow as tf
 import tensorflow_transform as tft
 from tensorflow_metadata.proto.v0 import schema_pb2, statistics_pb2
 
-from penstock.components import artifacts, storage
+from penstock.components import artifacts
 from penstock.components.errors import ConfigError, DataError
-from penstock.trainer import backends, distribution, features, fitting, input_data, leaks, model, preprocessing
+from penstock.trainer import (
+    backends,
+    distribution,
+    features,
+    fitting,
+    input_data,
+    leaks,
+    model,
+    plan_file,
+    preprocessing,
+)
 from penstock.trainer.calibration import calibrate
 from penstock.trainer.features import Categorical, Date, Numeric, Plan, Sparse, Text
 from penstock.trainer.fn_args import FnArgs
@@ -62,8 +71,11 @@ def train(made: Plan, options: Mapping[str, Any], fn_args: FnArgs) -> None:
     label are left out, which the log tells. Raises a DataError for fewer than ten rows with one.
     """
     assert fn_args.model_run_dir is not None
+    folder = Path(fn_args.model_run_dir)
     together = distribution.start()  # before TensorFlow uses a device: workers must meet
     transform_output = tft.TFTransformOutput(fn_args.transform_graph_path)
+    if together.is_chief:
+        plan_file.write(folder, made, transform_output, fn_args)
     inputs = model_inputs(made, transform_output)
     training, labels = read(made, inputs, fn_args.train_files or [], transform_output)
     evaluation, _ = read(made, inputs, fn_args.eval_files or [], transform_output)
@@ -86,12 +98,10 @@ def train(made: Plan, options: Mapping[str, Any], fn_args: FnArgs) -> None:
     def build() -> keras.Model:
         return model.build(inputs, head, hyperparameters)
 
-    folder = Path(fn_args.model_run_dir)
     fitted = fitting.fit(build, training, evaluation, settings, folder, together, fn_args.device)
     temperature = calibrate(fitted.model, head, *_predicted(fitted.model, evaluation))
     logger.info("best epoch %d of %d; temperature %.3f", fitted.best_epoch, len(fitted.history), temperature)
     if together.is_chief:
-        storage.write_text(folder / "plan.json", json.dumps(made.to_json(), indent=1, ensure_ascii=False))
         export(fitted.model, made, head, fn_args)
 
 

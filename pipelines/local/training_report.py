@@ -1,4 +1,4 @@
-"""The part of a run's report that tells how the model was trained, of the history.json in a task's model_run."""
+"""The part of a run's report that tells of what and how a model was trained, of the files in a task's model_run."""
 
 import html
 import json
@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from penstock.pipelines.local import columns_report
 from penstock.pipelines.local.record import RunRecord
 
 FILE = "history.json"  # penstock.trainer.history writes it; importing that here would import TensorFlow
@@ -13,12 +14,26 @@ _OF_THE_MACHINE = ("batch_size", "examples_per_second", "seconds")
 
 
 def lines(run: RunRecord) -> Iterator[str]:
-    """Yields a line on each model that the loop trained: its best epoch, and what was measured on the eval split."""
+    """Yields what each model without code learnt from, its best epoch, and what was measured on the eval split."""
     for task in run.tasks:
-        for name, output in task.outputs.items():
-            history = _read(Path(output["uri"]) / FILE) if name == "model_run" else None
+        for folder in [Path(output["uri"]) for name, output in task.outputs.items() if name == "model_run"]:
+            columns, history = columns_report.line(folder), _read(folder / FILE)
+            if columns:
+                yield f"{task.name}: {columns}"
             if history is not None:
                 yield f"{task.name}: {_best(history)}"
+
+
+def section(folder: Path) -> str:
+    """Returns the best epoch, what the columns were taken for, and the epochs, folded; nothing if there is neither."""
+    columns, history = columns_report.section(folder), _read(folder / FILE)
+    if history is None:
+        return f"<h2>Training</h2>{columns}" if columns else ""
+    how = ", ".join(str(history[name]) for name in ("device", "precision", "backend") if history.get(name))
+    return (
+        f"<h2>Training</h2><p>{html.escape(_best(history))}</p><p class=faint>{html.escape(how)}</p>"
+        f"{columns}{_epochs(history)}"
+    )
 
 
 def _best(history: dict[str, Any]) -> str:
@@ -27,11 +42,8 @@ def _best(history: dict[str, Any]) -> str:
     return f"best epoch {history['best_epoch']} of {len(history['epochs'])}: {measured}"
 
 
-def section(folder: Path) -> str:
-    """Returns a table of the epochs, the best one marked; nothing if the folder holds no history of the loop's."""
-    history = _read(folder / FILE)
-    if history is None:
-        return ""
+def _epochs(history: dict[str, Any]) -> str:
+    """Returns a table of the epochs, the best one marked."""
     epochs = history["epochs"]
     names = [name for name in epochs[0] if name not in ("epoch", "utilisation", *_OF_THE_MACHINE)]
     shares = list(dict.fromkeys(name for epoch in epochs for name in epoch["utilisation"]))
@@ -45,9 +57,7 @@ def section(folder: Path) -> str:
         cells += [f"{epoch['utilisation'][name]:.0%}" if name in epoch["utilisation"] else "" for name in shares]
         kind = "number good" if epoch["epoch"] == history["best_epoch"] else "number"
         rows += "<tr>" + "".join(f'<td class="{kind}">{html.escape(cell)}</td>' for cell in cells) + "</tr>"
-    how = ", ".join(str(history[name]) for name in ("device", "precision", "backend") if history.get(name))
     return (
-        f"<h2>Training</h2><p>{html.escape(_best(history))}</p><p class=faint>{html.escape(how)}</p>"
         f"<details><summary>{len(epochs)} epochs</summary>"
         f'<div class="table"><table><tr>{header}</tr>{rows}</table></div></details>'
     )

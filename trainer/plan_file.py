@@ -1,0 +1,42 @@
+"""plan.json in a Trainer's model_run: what the columns were taken for, and what was found in them."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import tensorflow_transform as tft
+
+from penstock.components import artifacts, storage
+from penstock.trainer import columns
+from penstock.trainer.features import Categorical, Plan
+from penstock.trainer.fn_args import FnArgs
+
+FILE = "plan.json"
+
+
+def write(folder: Path, made: Plan, transform_output: tft.TFTransformOutput, fn_args: FnArgs) -> None:
+    """Writes the plan, the sizes of the vocabularies that Transform made, and the share of rows that lack a column.
+
+    Shares are of the split that was analysed, where the Trainer is given its statistics and schema.
+    """
+    vocabularies = {
+        feature.output: transform_output.vocabulary_size_by_name(feature.output)
+        for feature in made.features
+        if isinstance(feature, Categorical)
+    }
+    found = {"vocabularies": vocabularies, "missing": _missing(fn_args)}
+    storage.write_text(folder / FILE, json.dumps(made.to_json() | found, indent=1, ensure_ascii=False))
+
+
+def _missing(fn_args: FnArgs) -> Mapping[str, float]:
+    if fn_args.statistics_path is None or fn_args.schema_path is None:
+        return {}
+    config: Mapping[str, Any] = fn_args.custom_config or {}
+    statistics = artifacts.ExampleStatistics(Path(fn_args.statistics_path)).read(config.get("split") or "train")
+    table = columns.table(artifacts.read_schema(Path(fn_args.schema_path)), statistics)
+    return {
+        name: round(1 - column.present / column.rows, 4)
+        for name, column in table.items()
+        if not column.sparse_size and not column.unreadable
+    }
