@@ -10,6 +10,7 @@ from penstock.trainer.tuning.results import Parameter, Results, Trial
 
 _STYLE = """
 .plots { display: grid; grid-template-columns: repeat(auto-fill, minmax(17rem, 1fr)); gap: 1.25rem 1.5rem; }
+.wide { overflow-x: auto; } .wide svg { min-width: 34rem; }
 svg { color: var(--muted); font: 11px system-ui, sans-serif; } svg text { fill: currentColor; }
 .axis { stroke: var(--line); } .dot { fill: #4a7ebb; fill-opacity: .75; }
 .dot.top { fill: var(--good); fill-opacity: 1; }
@@ -29,7 +30,7 @@ def write(path: Path, results: Results) -> Path:
     )
     body = (
         f"<style>{_STYLE}</style><h1>Hyperparameter search</h1>\n{_summary(results)}\n"
-        f"<h2>Scores over the trials</h2><figure>{plots.over_trials(results)}"
+        f'<h2>Scores over the trials</h2><figure class="wide">{plots.over_trials(results)}'
         "<figcaption>Every trial in the order of their starts; the line is the best so far.</figcaption></figure>\n"
         + (f'<h2>Scores against the parameters</h2><div class="plots">{against}</div>\n' if against else "")
         + f"<h2>Trials</h2>{_table(results)}\n"

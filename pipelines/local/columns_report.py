@@ -28,7 +28,7 @@ def section(folder: Path) -> str:
     if plan is None:
         return ""
     label, missing = plan["label"]["name"], plan.get("missing", {})
-    rows = [_row(label, f"label, {plan['label']['problem']}", [_label(plan["label"])], missing.get(label))]
+    rows = [_row(label, f"label, {plan['label']['problem']}", [_some(plan["label"]["classes"])], missing.get(label))]
     names = dict.fromkeys(feature["name"] for feature in plan["features"])
     for name in names:
         features = [feature for feature in plan["features"] if feature["name"] == name]
@@ -70,11 +70,11 @@ def _told(feature: dict[str, Any], vocabularies: dict[str, int]) -> str:
     """Returns how a feature reaches the model; a kind that is not known here tells its name only."""
     match feature["kind"]:
         case "numeric":
-            how = f"its quantiles, {feature['bins']} of them" if feature["transform"] == "quantiles" else "its z-score"
-            of = feature["of"]
+            of, scale = feature["of"], f"its place between {feature['bins']} quantiles"
+            scale = scale if feature["transform"] == "quantiles" else "its deviations from the mean"
             if of == ["value"]:
-                return f"on {how}"
-            return f"on {how}: {', '.join(map(str, of)) if isinstance(of[0], str) else f'{len(of)} in each row'}"
+                return scale
+            return f"{', '.join(of) if isinstance(of[0], str) else f'{len(of)} in each row'}, each {scale}"
         case "categorical":
             size = vocabularies.get(feature["output"])
             found = f"{size:,} values" if size is not None else f"up to {feature['vocabulary_size']:,} values"
@@ -96,13 +96,12 @@ def _told(feature: dict[str, Any], vocabularies: dict[str, int]) -> str:
 
 
 def _label(label: dict[str, Any]) -> str:
-    classes = [str(value) for value in label["classes"]]
-    return f"{label['problem']} of {_some(classes)}" if classes else str(label["problem"])
+    return str(label["problem"]) + (f" of {_some(label['classes'])}" if label["classes"] else "")
 
 
-def _some(names: list[str]) -> str:
+def _some(names: list[Any]) -> str:
     more = f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else ""
-    return ", ".join(names[:_SHOWN]) + more
+    return ", ".join(map(str, names[:_SHOWN])) + more
 
 
 def _read(path: Path) -> dict[str, Any] | None:

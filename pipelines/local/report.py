@@ -24,12 +24,19 @@ td, th { border-bottom: 1px solid var(--line); padding: .35rem .7rem; text-align
 .long { overflow-wrap: anywhere; min-width: 14rem }
 pre { overflow-x: auto } code { font-size: .9em } .faint { color: var(--faint) } .good { color: var(--good) }
 .bad { color: var(--bad) } .bar { background: #4a7ebb88; height: .6rem; border-radius: 2px; min-width: 1px }
-summary { cursor: pointer } iframe { width: 100%; height: 75vh; border: 1px solid var(--line); margin-top: .5rem }
+details { margin: .5rem 0 } summary { cursor: pointer }
+iframe { width: 100%; height: 75vh; border: 1px solid var(--line); margin-top: .5rem }
+@media (max-width: 40rem) { td, th { padding: .35rem .5rem .35rem 0 } .bar { display: none } .long { min-width: 9rem }
+  .name { white-space: normal; overflow-wrap: anywhere; min-width: 5.5rem } }
 """
+_ANOMALIES = "anomalies"  # as the ExampleValidator counts them
 # How a page that a task has written begins: KFP gives artifacts no file ending, so a browser shows a link's text.
 _PAGE = b"<!doctype html"
-# No script of a page runs; ours makes its frame as high as it is.
-_FRAME = 'sandbox="allow-same-origin" onload="style.height = `${contentDocument.body.scrollHeight + 40}px`"'
+# No script of a page runs; ours makes its frame as high as it is, also unfolded, or in a window of another width.
+_FRAME = (
+    'sandbox="allow-same-origin" onload="new ResizeObserver(() => { const high = contentDocument.body.scrollHeight; '
+    'if (high) style.height = `${high + 2}px` }).observe(contentDocument.body)"'
+)
 
 
 def write(run: RunRecord) -> None:
@@ -45,11 +52,11 @@ def _page(run: RunRecord) -> str:
         f'<p class="faint">{facts}</p>',
         _failures(run),
         _blessing(run),
-        "<h2>Tasks</h2>",
-        _tasks(run),
         _warnings(run),
         *(training_report.section(path) for _, name, path, _ in _outputs(run) if name == "model_run"),
         _pages(run),
+        "<h2>Tasks</h2>",
+        _tasks(run),
         "<h2>Artifacts</h2>",
         _artifacts(run),
         "<h2>Parameters</h2>",
@@ -118,15 +125,18 @@ def _task(task: TaskRecord, folder: Path, longest: float) -> str:
 
 
 def _pages(run: RunRecord) -> str:
-    """The pages that tasks have written, each in a frame of its own."""
+    """The pages that tasks have written, each in a frame of its own: what came last first, no anomalies folded."""
     parts = []
     for task, name, path, _ in _outputs(run):
         if is_page(path):
             content = path.read_text(encoding="utf-8", errors="replace")
             frame = f'<iframe srcdoc="{html.escape(content)}" {_FRAME}></iframe>'
-            title = f'<summary id="{_anchor(task, name)}">{_text(task)}: {_text(name)}</summary>'
-            parts.append(f"<details open>{title}{frame}</details>")
-    return "<h2>Pages</h2>" + "".join(parts) if parts else ""
+            record = run.task(task)
+            fine = record is not None and record.counts.get(_ANOMALIES) == 0
+            told = f"{_text(task)}: no {_ANOMALIES}" if fine else f"{_text(task)}: {_text(name)}"
+            summary = f'<summary id="{_anchor(task, name)}">{told}</summary>'
+            parts.append(f"<details{'' if fine else ' open'}>{summary}{frame}</details>")
+    return "<h2>Pages</h2>" + "".join(reversed(parts)) if parts else ""
 
 
 def _outputs(run: RunRecord) -> Iterator[tuple[str, str, Path, dict[str, Any]]]:

@@ -49,12 +49,12 @@ def test_each_column_has_a_row(model_run: Path) -> None:
         name, *cells = (unescape(cell) for cell in re.findall(r"<td[^>]*>(.*?)</td>", row))
         rows[name] = cells
     assert rows == {
-        "late": ["label, binary", "none", "binary of no, yes"],
-        "fare": ["numeric", "10.0%", "on its quantiles, 48 of them"],
+        "late": ["label, binary", "none", "no, yes"],
+        "fare": ["numeric", "10.0%", "its place between 48 quantiles"],
         "hour": [
             "numeric, categorical",
             "none",
-            "on its quantiles, 48 of them; 24 values that occur 2 times or more, 1 bucket for all others",
+            "its place between 48 quantiles; 24 values that occur 2 times or more, 1 bucket for all others",
         ],
         "carrier": ["categorical", "none", "3 values that occur 2 times or more, 2 buckets for all others"],
         "remark": [
@@ -67,7 +67,7 @@ def test_each_column_has_a_row(model_run: Path) -> None:
             "none",
             "days since 1970, where in the year, where in the week, where in the day (format iso)",
         ],
-        "sizes": ["numeric", "none", "on its quantiles, 48 of them: 3 in each row"],
+        "sizes": ["numeric", "none", "3 in each row, each its place between 48 quantiles"],
         "key": ["left out", "none", "150 of its 150 values differ, as keys do"],
     }
     assert "<details open><summary>7 columns, 1 of them left out</summary>" in text

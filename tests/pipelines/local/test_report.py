@@ -48,6 +48,23 @@ def test_a_page_that_a_task_wrote_is_shown_as_a_page(tmp_path: Path) -> None:
     assert "page-check-report" in shown.anchors
 
 
+def test_what_came_last_is_shown_first_and_no_anomalies_are_folded(tmp_path: Path) -> None:
+    tasks = []
+    for name, counts in (("checked", {"anomalies": 0}), ("doubtful", {"anomalies": 2}), ("search", {"trials": 3})):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "report").write_text(ANOMALIES)
+        outputs = {"report": {"uri": str(tmp_path / name / "report"), "metadata": {}}}
+        tasks.append(TaskRecord(name, "done", counts=counts, outputs=outputs))
+    report.write(RunRecord("taxi", tmp_path, {}, "done", tasks=tasks))
+    text = (tmp_path / report.FILE).read_text()
+    assert re.findall(r'<details( open)?><summary id="[^"]+">(.*?)</summary>', text) == [
+        (" open", "search: report"),
+        (" open", "doubtful: report"),
+        ("", "checked: no anomalies"),
+    ]
+    assert text.index("<iframe") < text.index("<h2>Tasks</h2>") < text.index("<h2>Artifacts</h2>")
+
+
 def test_every_link_leads_to_what_is_there(tmp_path: Path) -> None:
     artifact, outside = tmp_path / "run" / "check" / "50% #1?", tmp_path / "elsewhere" / "model"
     artifact.mkdir(parents=True)
