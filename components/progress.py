@@ -23,6 +23,11 @@ class Counts(dict[str, int]):
         _tell({"counts": dict(self)})
 
 
+def say(sentence: str) -> None:
+    """Shows how far a running task is. A sentence takes the place of the one before; logging it is the caller's."""
+    _tell({"said": sentence})
+
+
 def text(counts: Mapping[str, int]) -> str:
     """Returns counts as they are read: "15,002 rows, 1 file"."""
     return ", ".join(f"{count:,} {_one(unit) if count == 1 else unit}" for unit, count in counts.items())

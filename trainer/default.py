@@ -17,7 +17,7 @@ import tensorflow as tf
 import tensorflow_transform as tft
 from tensorflow_metadata.proto.v0 import schema_pb2, statistics_pb2
 
-from penstock.components import artifacts
+from penstock.components import artifacts, progress
 from penstock.components.errors import ConfigError, DataError
 from penstock.trainer import (
     backends,
@@ -98,7 +98,7 @@ def train(made: Plan, options: Mapping[str, Any], fn_args: FnArgs) -> None:
     def build() -> keras.Model:
         return model.build(inputs, head, hyperparameters)
 
-    fitted = fitting.fit(build, training, evaluation, settings, folder, together, fn_args.device)
+    fitted = fitting.fit(build, training, evaluation, settings, folder, together, fn_args.device, say=progress.say)
     temperature = calibrate(fitted.model, head, *_predicted(fitted.model, evaluation))
     logger.info("best epoch %d of %d; temperature %.3f", fitted.best_epoch, len(fitted.history), temperature)
     if together.is_chief:

@@ -27,6 +27,7 @@ from penstock.trainer.input_data import Data
 
 logger = logging.getLogger(__name__)
 type Stop = Callable[[dict[str, Any]], bool]
+type Say = Callable[[str], None]
 _EVALUATED_AT_ONCE = 8192
 # What Keras appends to the names of layers, and Python to objects: other numbers each time a process makes a model.
 _NUMBERED = re.compile(r"_\d+(?=\b|_)| at 0x[0-9a-f]+")
@@ -80,6 +81,7 @@ def fit(
     distribution: Distribution | None = None,
     device: Device | None = None,
     stop: Stop = lambda record: False,
+    say: Say = lambda line: None,
 ) -> Fitted:
     """Trains what `build` returns, a compiled model, and returns it with the weights of its best epoch.
 
@@ -88,7 +90,8 @@ def fit(
     only the chief writes, and all return the same. `device` decides on the precision of the layers that `build` makes,
     and on XLA; without it, both are as Keras has them.
 
-    `stop` is asked with the record of each epoch but the last one; True ends the training.
+    `stop` is asked with the record of each epoch but the last one; True ends the training. `say` is told of each epoch
+    what the log is, in a line.
 
     Raises a DataError if the loss is not a number, a ModelError if not even a batch of one row fits into memory, and
     WorkerLost if another worker went away.
@@ -103,7 +106,7 @@ def fit(
         model = distribution.build(build)
         plain = model if distribution.strategy is None else build()
     folder = distribution.folder(model_run_dir)
-    training = _Training(model, plain, train, evaluate, settings, folder, distribution, device, stop)
+    training = _Training(model, plain, train, evaluate, settings, folder, distribution, device, stop, say)
     try:
         return training.run()
     except (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.InternalError) as error:
@@ -138,8 +141,9 @@ class _Training:
         distribution: Distribution,
         device: Device | None,
         stop: Stop,
+        say: Say,
     ):
-        self.stop = stop
+        self.stop, self.say = stop, say
         self.model, self.plain, self.train, self.settings = model, plain, train, settings
         self.distribution = distribution
         distribution.build(lambda: model.optimizer.build(model.trainable_variables))  # no variable is made in a graph
@@ -227,7 +231,7 @@ class _Training:
         progress.row, progress.loss_sum, progress.seconds = 0, 0.0, 0.0
         self._judge(record)
         self._save()
-        self.journal.write(progress.history, progress.best_epoch, progress.finished, self.settings.epochs)
+        self.say(self.journal.write(progress.history, progress.best_epoch, progress.finished, self.settings.epochs))
 
     def _evaluated(self) -> dict[str, float]:
         """Returns the chief's results, so that all workers stop in the same epoch."""

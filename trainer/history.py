@@ -31,10 +31,11 @@ class Journal:
         self._folder, self._how = model_run_dir, dict(how)
         self._writers: dict[str, Any] = {}
 
-    def write(self, records: list[dict[str, Any]], best_epoch: int, finished: str, epochs: int) -> None:
-        """Writes history.json anew and the last record to the event files and the log."""
+    def write(self, records: list[dict[str, Any]], best_epoch: int, finished: str, epochs: int) -> str:
+        """Writes history.json anew and the last record to the event files and the log; returns the log's line."""
         record = records[-1]
-        logger.info("%s", line(record, epochs, best=record["epoch"] == best_epoch))
+        told = line(record, epochs, best=record["epoch"] == best_epoch)
+        logger.info("%s", told)
         for name, value in record.items():
             if name in ("epoch", "utilisation"):
                 continue
@@ -46,6 +47,7 @@ class Journal:
             writer.flush()
         content = {**self._how, "best_epoch": best_epoch, "finished": finished, "epochs": records}
         storage.write_text(self._folder / FILE, json.dumps(content, indent=1) + "\n")
+        return told
 
     def close(self) -> None:
         for writer in self._writers.values():

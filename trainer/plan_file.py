@@ -33,8 +33,10 @@ def _missing(fn_args: FnArgs) -> Mapping[str, float]:
     if fn_args.statistics_path is None or fn_args.schema_path is None:
         return {}
     config: Mapping[str, Any] = fn_args.custom_config or {}
-    statistics = artifacts.ExampleStatistics(Path(fn_args.statistics_path)).read(config.get("split") or "train")
-    table = columns.table(artifacts.read_schema(Path(fn_args.schema_path)), statistics)
+    split, statistics = config.get("split") or "train", artifacts.ExampleStatistics(Path(fn_args.statistics_path))
+    if not statistics.path(split).is_file():  # an ejected module may have been given those of other splits
+        return {}
+    table = columns.table(artifacts.read_schema(Path(fn_args.schema_path)), statistics.read(split))
     return {
         name: round(1 - column.present / column.rows, 4)
         for name, column in table.items()

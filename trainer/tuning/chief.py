@@ -24,7 +24,7 @@ from keras_tuner.src.distribute import oracle_chief
 from keras_tuner.src.engine.trial import Trial, TrialStatus
 
 from penstock.components.errors import UserError, WorkerLost
-from penstock.trainer.tuning import failures
+from penstock.trainer.tuning import failures, telling
 from penstock.trainer.tuning.user_code import UserCode
 from penstock.trainer.tuning.worker import MODULE, read_failure
 
@@ -83,8 +83,7 @@ class Chief:
             with contextlib.suppress(RuntimeError):  # a GPU that is in use already stays so
                 tf.config.set_visible_devices([], "GPU")
             tuner, fit_kwargs = self._code.tuner()
-        tuner.oracle.verbose = fit_kwargs.get("verbose", "auto")
-        tuner.search_space_summary()
+        telling.begin(tuner.oracle, fit_kwargs)
         tuner.save()
         with tempfile.TemporaryDirectory(prefix="penstock-tuner-") as scratch:
             servicer, server = _Servicer(tuner.oracle, Path(scratch)), grpc.server(self._thread)

@@ -18,7 +18,7 @@ from keras_tuner.src.distribute import utils
 
 from penstock.components import modules
 from penstock.trainer import memory
-from penstock.trainer.tuning import chief, failures, worker
+from penstock.trainer.tuning import chief, failures, telling, worker
 from penstock.trainer.tuning.user_code import UserCode, write_whole_files
 
 _WORKER_BYTES = 2 << 30
@@ -44,7 +44,7 @@ def run(code: UserCode, parallel_trials: int = 1) -> Any:
         tuner = chief.Chief(code, parallel_trials).search()
     else:
         tuner, fit_kwargs = code.tuner()
-        tuner.search_space_summary()
+        telling.begin(tuner.oracle, fit_kwargs)
         with failures.told(tuner.oracle):
             modules.call("tuner.search", tuner.search, **fit_kwargs)
     failures.require_success(tuner.oracle)

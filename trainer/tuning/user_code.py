@@ -12,6 +12,7 @@ from penstock.components import modules, storage
 from penstock.components.errors import ConfigError, ModuleError
 from penstock.trainer import reader, training
 from penstock.trainer.fn_args import FnArgs
+from penstock.trainer.tuning import telling
 
 _SAVE = stateful.Stateful.save
 
@@ -31,7 +32,9 @@ class UserCode:
         ModuleError if tuner_fn is missing, raises, or returns anything else, and a ConfigError for no trials.
         """
         training.set_seeds()
-        result = modules.call("tuner_fn", modules.find(self.module_file, self.tuner_fn, "tuner_fn"), self.fn_args)
+        function = modules.find(self.module_file, self.tuner_fn, "tuner_fn")
+        with telling.without_reloading():
+            result = modules.call("tuner_fn", function, self.fn_args)
         tuner, fit_kwargs = getattr(result, "tuner", None), getattr(result, "fit_kwargs", None)
         if not isinstance(tuner, base_tuner.BaseTuner) or not isinstance(fit_kwargs, Mapping):
             raise ModuleError(

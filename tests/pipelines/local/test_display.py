@@ -1,0 +1,59 @@
+"""What is seen of a run that is not on a terminal, as in a pipe or in CI."""
+
+import re
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from penstock.components import progress
+from penstock.pipelines.local.display import Display
+from penstock.pipelines.local.record import TaskRecord
+from penstock.pipelines.local.task import PROGRESS_FILE
+
+
+@pytest.fixture
+def until(capsys: pytest.CaptureFixture[str]) -> Callable[[str], str]:
+    """Returns a function that waits for a line on standard error, and returns all that was written."""
+    shown: list[str] = []
+
+    def wait(expected: str) -> str:
+        deadline = time.monotonic() + 30
+        while not re.search(expected, "".join(shown), re.MULTILINE):
+            assert time.monotonic() < deadline, f"expected {expected!r}, received {''.join(shown)!r}"
+            time.sleep(0.01)
+            shown.append(capsys.readouterr().err)
+        return "".join(shown)
+
+    return wait
+
+
+def test_what_a_task_says_is_shown_now_and_then(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, until: Callable[[str], str]
+) -> None:
+    monkeypatch.setenv(progress.ENVIRONMENT_VARIABLE, str(tmp_path / PROGRESS_FILE))
+    display, task = Display(7, every=0.3), TaskRecord("tuner", "running")
+    display.start(task, tmp_path)
+    progress.say("trial 1: 0.5")
+    until(r"^… tuner +0\.\d s  trial 1: 0\.5$")
+    for number in range(2, 60):
+        progress.say(f"trial {number}: 0.{number}")
+    progress.Counts().show(rows=3)
+    shown = until(r"^… tuner +\d\.\d s  trial 59: 0\.59$")
+    assert shown.count("…") <= 4, "the newest, and not each of them"
+    task.status, task.seconds, task.counts = "done", 4.0, {"rows": 3}
+    display.end(task)
+    display.close()
+    assert until(r"^✓ tuner +4\.0 s  3 rows$").endswith("3 rows\n")
+
+
+def test_a_task_that_says_nothing_is_told_of_more_rarely(tmp_path: Path, until: Callable[[str], str]) -> None:
+    display, task = Display(7, every=0.05), TaskRecord("trainer", "running")
+    started = time.monotonic()
+    display.start(task, tmp_path)
+    shown = until(r"^… trainer +\d\.\d s$")
+    assert time.monotonic() - started >= 0.3
+    assert shown.count("…") == 1
+    display.stop(task)
+    display.close()
