@@ -231,7 +231,7 @@ def runs(config: Path) -> None:
 @click.option("--rows", default=3, show_default=True, type=click.IntRange(min=1), help="How many rows to predict.")
 @click.option("--split", default="eval", show_default=True, help="The split that the rows are from.")
 @click.option("--examples", type=click.Path(path_type=Path), help="A TFRecord file of tf.Examples to predict instead.")
-@click.option("--label", default="", metavar="NAME", help="With MODEL: the feature to leave out.")
+@click.option("--label", default="", metavar="NAME", help="With MODEL: the feature to predict.")
 def predict(config_or_model: Path, rows: int, split: str, examples: Path | None, label: str) -> None:
     """Asks the newest pushed model about rows of the newest run, or any MODEL about a file of examples."""
     from penstock.pipelines import runs

@@ -5,7 +5,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,8 @@ from penstock.components.errors import UserError
 from penstock.pipelines.config import Config
 from penstock.pipelines.local import RunSummary, display, record, remarks, report, training_report
 from penstock.pipelines.local.record import RunRecord
+
+_CLASSES = 5  # of a prediction that are shown
 
 
 def newest(config: Config) -> RunRecord:
@@ -116,20 +118,43 @@ def _split(files: dict[str, Path], split: str, run: str) -> Path:
 
 
 def predictions(model: Path, examples: Path, rows: int, label: str) -> str:
-    """Asks a model about the first rows of an examples file; returns the features and what it predicts."""
+    """Asks a model about the first rows of an examples file; returns them, what it predicts, and what is true."""
     with _silent():
-        from penstock.trainer.predict import predict_rows
+        from penstock.trainer import predict
+        from penstock.trainer.labels import Label
 
-        answers = predict_rows(model, examples, rows, label)
+        known = Label.read(predict.saved_model_folder(model))
+        answers = predict.predict_rows(model, examples, rows, label or (known.name if known else ""))
+    if known is None:
+        return "\n\n".join(_row(number, answer, label) for number, answer in enumerate(answers, 1))
+    for answer in answers:
+        answer["prediction"] = {known.name: _told(answer["prediction"], known.problem, known.classes)}
     return "\n\n".join(_row(number, answer) for number, answer in enumerate(answers, 1))
 
 
-def _row(number: int, answer: dict[str, Any]) -> str:
+def _row(number: int, answer: dict[str, Any], label: str = "") -> str:
+    """Returns a row's features, what is predicted and what is true; `label` is named where no prediction names it."""
     lines = [f"row {number}"]
-    width = max((len(name) for part in ("features", "prediction") for name in answer[part]), default=0)
+    width = max(len(name) for name in [*answer["features"], *(f"-> {name}" for name in answer["prediction"]), "actual"])
     lines += [f"  {name:{width}}  {_shown(value)}" for name, value in answer["features"].items()]
-    lines += [f"  -> {name:{max(width - 3, 0)}}  {_shown(value)}" for name, value in answer["prediction"].items()]
+    lines += [f"  {f'-> {name}':{width}}  {_shown(value)}" for name, value in answer["prediction"].items()]
+    if answer["label"] is not None:
+        lines.append(f"  {'actual':{width}}  {_shown(answer['label'])}" + (f" ({label})" if label else ""))
     return "\n".join(lines)
+
+
+def _told(prediction: dict[str, Any], problem: str, classes: Sequence[Any]) -> Any:
+    """Returns what a model without code predicts: "yes: 0.794, no: 0.206", or the value of a regression."""
+    if problem == "regression":
+        return prediction["predictions"]
+    if problem == "binary":
+        of_greater = prediction["probabilities"]
+        shares = [1 - of_greater, of_greater]
+    else:
+        shares = prediction["scores"]
+    ranked = sorted(zip(shares, classes, strict=True), key=lambda pair: -pair[0])
+    more = f" and {len(ranked) - _CLASSES:,} more" if len(ranked) > _CLASSES else ""
+    return ", ".join(f"{of}: {share:.3f}" for share, of in ranked[:_CLASSES]) + more
 
 
 def _shown(value: Any) -> str:

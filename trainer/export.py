@@ -6,9 +6,12 @@ serving_default       serialized tf.Examples without the label -> predictions
                       regression: predictions [batch, 1]
 transform_features    serialized tf.Examples -> everything that Transform makes of them, the label too; this is
                       what the Evaluator takes labels from
+
+assets.extra/label.json says what the label is and which its classes are, in the order of their probabilities.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -63,6 +66,7 @@ def export(
         function.__name__: tf.function(function, input_signature=examples)
         for function in (serving_default, transform_features)
     }
+    target.write(Path(folder))
     tf.saved_model.save(module, folder, signatures=signatures)
 
 

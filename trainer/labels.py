@@ -6,15 +6,19 @@ to 20 values with ten rows or more for each are classes; all other numbers are a
 Classes are in the order of their values, so the greater one of two is what a binary model gives the probability of.
 """
 
-from dataclasses import dataclass
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Literal, get_args
 
+from penstock.components import storage
 from penstock.components.errors import ConfigError, DataError
 from penstock.trainer.columns import Column
 from penstock.trainer.names import did_you_mean
 
 Problem = Literal["binary", "multiclass", "regression"]
 PROBLEMS: tuple[str, ...] = get_args(Problem)
+_FILE = Path("assets.extra", "label.json")  # where TensorFlow and its servers leave what others put into a SavedModel
 _FEW_CLASSES = 20
 _MOST_CLASSES = 1000
 _ROWS_FOR_A_CLASS = 10
@@ -32,6 +36,19 @@ class Label:
     output: str
     problem: Problem
     classes: tuple[str | int | float, ...] = ()
+
+    def write(self, saved_model: Path) -> None:
+        """Puts it beside a SavedModel's graph, whose outputs do not name the classes of two."""
+        storage.write_text(saved_model / _FILE, json.dumps(asdict(self), ensure_ascii=False))
+
+    @classmethod
+    def read(cls, saved_model: Path) -> "Label | None":
+        """Returns the label of a model without code; None of any other."""
+        path = saved_model / _FILE
+        if not path.is_file():
+            return None
+        fields = json.loads(path.read_text(encoding="utf-8"))
+        return cls(**{**fields, "classes": tuple(fields["classes"])})
 
 
 def planned(column: Column, output: str, problem: str | None) -> Label:

@@ -49,15 +49,16 @@ def predict(model_dir: Path, serialized_examples: Sequence[bytes]) -> dict[str, 
     return {name: tensor.numpy() for name, tensor in sorted(outputs.items())}
 
 
-def predict_rows(model: Path, examples_file: Path, rows: int, label: str = "") -> list[dict[str, dict[str, Any]]]:
+def predict_rows(model: Path, examples_file: Path, rows: int, label: str = "") -> list[dict[str, Any]]:
     """Predicts the first `rows` tf.Examples of a TFRecord file, without their label, as they come when it is served.
 
-    Returns for each row {"features": {name: value}, "prediction": {output: value}}: plain Python values, a list where
-    there are several, None where there is none. Raises a DataError if the file holds no example.
+    Returns for each row {"features": {name: value}, "prediction": {output: value}, "label": value}: plain Python, a
+    list where there are several values, None where there is none. Raises a DataError if the file holds no example.
     """
     examples = list(itertools.islice(_examples(examples_file), rows))
     if not examples:
         raise DataError(f"{examples_file} holds no example to predict")
+    actual = [_feature(example.features.feature[label]) if label else None for example in examples]
     for example in examples:
         example.features.feature.pop(label, None)
     outputs = predict(model, [example.SerializeToString(deterministic=True) for example in examples])
@@ -65,6 +66,7 @@ def predict_rows(model: Path, examples_file: Path, rows: int, label: str = "") -
         {
             "features": {name: _feature(value) for name, value in sorted(example.features.feature.items())},
             "prediction": {name: _plain(values[index]) for name, values in outputs.items()},
+            "label": actual[index],
         }
         for index, example in enumerate(examples)
     ]

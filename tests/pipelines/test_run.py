@@ -1,6 +1,7 @@
 """A new project, run whole on this machine: each branch of every condition, the cache, and what is told of failures."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -67,8 +68,9 @@ def test_first_run_trains_and_pushes(first: tuple[Path, subprocess.CompletedProc
 
 def test_only_tasks_are_shown_while_it_runs(first: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
     lines = first[1].stderr.splitlines()
-    assert [line for line in lines if not line.startswith("✓ ")] == []
-    assert len(lines) == len(UNCACHED | CACHED)
+    ended = [line for line in lines if not line.startswith("… ")]  # what a slow machine is told of on the way
+    assert [line for line in ended if not line.startswith("✓ ")] == []
+    assert len(ended) == len(UNCACHED | CACHED)
 
 
 def test_unchanged_rerun_is_answered_from_the_cache(project: Path) -> None:
@@ -177,7 +179,7 @@ def test_data_and_a_label_are_enough(tmp_path: Path) -> None:
     assert "model: BLESSED" in done.stdout
     asked = penstock(folder, "predict", "--rows", "5")
     assert asked.returncode == 0, asked.stderr
-    assert asked.stdout.count("-> scores") == 5
+    assert len(re.findall(r"-> species +(Adelie|Chinstrap|Gentoo): \d", asked.stdout)) == 5
     ejected = penstock(folder, "eject", "-o", "penguins.py", *quick)
     assert ejected.returncode == 0, ejected.stderr
     assert "evaluation.label_key: species_xf" in ejected.stdout
@@ -190,7 +192,7 @@ def test_data_and_a_label_are_enough(tmp_path: Path) -> None:
         penstock(folder, "predict", str(path), "--rows", "50", "--examples", str(examples), "--label", "species").stdout
         for path in (folder / "serving", folder / "ejected")
     ]
-    assert answers[0].count("-> scores") == 50
+    assert answers[0].count("-> species") == 50
     assert answers[0].splitlines()[2:] == answers[1].splitlines()[2:]
 
 

@@ -14,6 +14,7 @@ import tensorflow as tf
 from penstock.components.errors import DataError
 from penstock.components.trainer import executor
 from penstock.trainer import default, memory, model, predict
+from penstock.trainer.labels import Label
 from tests.trainer.tables import Table
 
 Tables = Callable[..., Any]
@@ -76,7 +77,9 @@ def test_binary_and_regression(table: Tables, taxi_csv: Path) -> None:
     frame["card"] = np.where(frame["payment_type"] == "Credit Card", "yes", "no")
     frame = frame[["card", "tips", "fare", "trip_miles", "trip_start_timestamp", "company"]]
     data = table(frame, eval_rows=500)
-    probabilities = predict.predict(train(data, "card"), without(data.examples("eval"), "card"))["probabilities"]
+    folder = train(data, "card")
+    assert Label.read(folder / "Format-Serving") == Label("card", "card_xf", "binary", ("no", "yes"))
+    probabilities = predict.predict(folder, without(data.examples("eval"), "card"))["probabilities"]
     assert probabilities.shape == (500, 1)
     card = (frame["card"][-500:] == "yes").to_numpy()
     assert probabilities[card].mean() > 2 * probabilities[~card].mean()

@@ -71,6 +71,7 @@ def test_predictions_are_the_models(penguins: Any, network: keras.Model, model: 
 def test_rows_hold_features_and_predictions(penguins: Any, model: Path) -> None:
     rows = predict.predict_rows(model, penguins.files[1], rows=5, label="is_gentoo")
     assert [row["features"]["row"] for row in rows] == [150, 151, 152, 153, 154]
+    assert [row["label"] for row in rows] == penguins.rows["is_gentoo"][150:155].tolist()
     first, expected = rows[0]["features"], penguins.rows.iloc[150]
     assert "is_gentoo" not in first
     for name in ("species", "year", "body_mass_g"):
@@ -79,7 +80,7 @@ def test_rows_hold_features_and_predictions(penguins: Any, model: Path) -> None:
     many = predict.predict_rows(model, penguins.files[1], rows=1000)
     assert len(many) == 150
     assert [row["features"]["sex"] is None for row in many] == missing.tolist()
-    assert all(row["features"]["is_gentoo"] in (0, 1) for row in many)
+    assert all(row["features"]["is_gentoo"] in (0, 1) and row["label"] is None for row in many)
     right = sum(round(row["prediction"]["gentoo"]) == row["features"]["is_gentoo"] for row in many)
     assert right > 135
 
