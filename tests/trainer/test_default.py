@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 import tensorflow as tf
 
+from penstock.components import progress
 from penstock.components.errors import DataError
 from penstock.components.trainer import executor
 from penstock.trainer import default, memory, model, predict
@@ -55,11 +56,19 @@ def test_penguins(table: Tables, penguins_csv: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(default, "export", keep)
     frame = pd.read_csv(penguins_csv).sample(frac=1, random_state=0)
     data = table(frame, eval_rows=100)
+    monkeypatch.setenv(progress.ENVIRONMENT_VARIABLE, str(data.root / "progress.jsonl"))
     folder = train(data, "species", {"epochs": 30})
+    told = [json.loads(line) for line in (data.root / "progress.jsonl").read_text().splitlines()]
+    assert [fact["said"].split(":")[0] for fact in told if "said" in fact][:2] == [
+        "epoch 1 of at most 30",
+        "epoch 2 of at most 30",
+    ]
     served = predict.predict(folder, without(data.examples("eval"), "species"))
     assert served["classes"][0].tolist() == [b"Adelie", b"Chinstrap", b"Gentoo"]
     written = json.loads((data.root / "model_run" / "plan.json").read_text())
     assert written["label"]["classes"] == ["Adelie", "Chinstrap", "Gentoo"]
+    assert written["vocabularies"] == {"island_xf": 3, "sex_xf": 2, "year_xf_ids": 3}
+    assert written["missing"]["sex"] == pytest.approx(frame["sex"][:-100].isna().mean(), abs=1e-4)
     right = served["classes"][0][served["scores"].argmax(axis=1)] == frame["species"][-100:].str.encode("utf-8")
     assert right.mean() > 0.95
     network, head = kept
