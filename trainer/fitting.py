@@ -93,8 +93,8 @@ def fit(
     `stop` is asked with the record of each epoch but the last one; True ends the training. `say` is told of each epoch
     what the log is, in a line.
 
-    Raises a DataError if the loss is not a number, a ModelError if not even a batch of one row fits into memory, and
-    WorkerLost if another worker went away.
+    Raises a DataError if the loss or `monitor` is not a number, a ModelError if not even a batch of one row fits into
+    memory, and WorkerLost if another worker went away.
     """
     distribution = distribution or Distribution()
     if distribution.strategy is not None and keras.backend.backend() != "tensorflow":
