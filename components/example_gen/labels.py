@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from penstock.components import csv_format
 from penstock.components.errors import DataError
 from penstock.components.example_gen import configs
 from penstock.components.example_gen.configs import OutputSplits
@@ -90,7 +91,7 @@ class LabelValues:
                 if text.strip().lower() in _STAND_INS:
                     self.stand_ins[text] += count
                 elif not self.words:
-                    self.words = not _is_number(text)
+                    self.words = not csv_format.is_number(text)
 
 
 def require_column(label: str, names: Iterable[str], where: str) -> None:
@@ -162,14 +163,6 @@ def _warn_of_stand_ins(label: str, values: LabelValues) -> None:
         beside,
         json.dumps(list(values.stand_ins), ensure_ascii=False),
     )
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _show(value: Any) -> str:

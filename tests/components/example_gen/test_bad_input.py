@@ -142,6 +142,7 @@ def test_a_label_of_numbers_may_lack_values_in_a_split(generate: Generate, folde
         ),
         ({"csv_options": '{"delimiter": ";;"}'}, "delimiter: expected one ASCII character, received ';;'"),
         ({"csv_options": '{"delimiter": "\\""}'}, "delimiter: expected another than quote_char, both are"),
+        ({"csv_options": '{"decimal_point": ";"}'}, "decimal_point: expected '.' or ',', received ';'"),
         ({"csv_options": '{"encoding": "utf-9"}'}, r"unknown encoding 'utf-9'; did you mean 'utf-\S*'\?"),
         ({"csv_options": '{"encoding": "base64"}'}, "expected a text encoding, received 'base64'"),
         ({"csv_options": '{"null_values": "NA"}'}, "expected null_values to be a list of strings, received 'NA'"),

@@ -254,3 +254,19 @@ def test_files_in_an_object_store_become_the_same_examples(
     object_store.write({"span-3/bad.csv": b"a,b\n1,2\n1,2,3\n"}, "data")
     with pytest.raises(DataError, match=rf"{uri}/span-3/bad.csv, line 3: expected 2 cells"):
         generate(uri, pattern)
+
+
+def test_a_decimal_comma_is_told_and_read(generate: Generate, folder: Folder, caplog: pytest.LogCaptureFixture) -> None:
+    rows = "".join(f"{row},5;1.{row:03};red\n" for row in range(60))
+    root = folder({"a.csv": "x;y;c\n" + rows})
+    generated = generate(root, csv_options='{"delimiter": ";"}')
+    assert {type(value) for row in generated.rows() for value in row["x"]} == {bytes}
+    assert [record.getMessage() for record in caplog.records if record.levelname == "WARNING"] == [
+        "numbers that are read as text: x ('0,5'): data.csv.decimal_point: \",\" reads them as numbers"
+    ]
+    caplog.clear()
+    generated = generate(root, csv_options='{"delimiter": ";", "decimal_point": ","}')
+    assert sorted(row["x"][0] for row in generated.rows()) == [row + 0.5 for row in range(60)]
+    assert [record.getMessage() for record in caplog.records if record.levelname == "WARNING"] == [
+        "numbers that are read as text: y ('1.000'): they have separators of thousands: without those they are numbers"
+    ]
