@@ -21,13 +21,15 @@ def check(
     return _codec(encoding)
 
 
-def is_number(cell: str, decimal_point: str = ".") -> bool:
-    """Whether ExampleGen takes a cell for a number: what Python's float() does, and with a decimal comma no point."""
+def number(cell: str, decimal_point: str = ".") -> float | None:
+    """Returns the number that ExampleGen takes a cell for, as Python's float() does; None if it is text.
+
+    With a decimal comma a point stands in no number.
+    """
     try:
-        float(cell.translate(_SWAPPED) if decimal_point == "," else cell)
+        return float(cell.translate(_SWAPPED) if decimal_point == "," else cell)
     except ValueError:
-        return False
-    return True
+        return None
 
 
 def _codec(name: str) -> str:

@@ -111,7 +111,7 @@ def separators(column: pa.StringArray, null_values: Sequence[str] = (), decimal_
     cells = [cell.strip() for cell in distinct.to_pylist()]
     for name, pattern in (("thousands", _THOUSANDS), ("decimals", _DECIMALS), ("thousands", _BOTH)):
         matched = [cell for cell in cells if pattern.fullmatch(cell)]
-        told = next((cell for cell in matched if "," in cell or not csv_format.is_number(cell)), None)
+        told = next((cell for cell in matched if "," in cell or csv_format.number(cell) is None), None)
         if told is not None and len(matched) >= _NEARLY_ALL * len(cells):
             return name, told if decimal_point == "." else told.translate(str.maketrans(",.", ".,"))
     return "", ""

@@ -91,7 +91,7 @@ class LabelValues:
                 if text.strip().lower() in _STAND_INS:
                     self.stand_ins[text] += count
                 elif not self.words:
-                    self.words = not csv_format.is_number(text)
+                    self.words = csv_format.number(text) is None
 
 
 def require_column(label: str, names: Iterable[str], where: str) -> None:
