@@ -181,7 +181,8 @@ def _warn_of_separators(source: CsvSource, piece: Piece) -> None:
     other = "," if options.decimal_point == "." else "."
     ways = {
         "decimals": f"data.csv.decimal_point: {json.dumps(other)} reads them as numbers",
-        "thousands": "they have separators of thousands: without those they are numbers",
+        "thousands": "without their separators of thousands they are numbers; if those are decimal points, "
+        f"data.csv.decimal_point is {json.dumps(other)}",
     }
     for what, way in ways.items():
         if what in found:

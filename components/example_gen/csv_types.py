@@ -19,8 +19,8 @@ from penstock.components import csv_format
 _FEW = 1000
 _INT64 = range(-(2**63), 2**63)
 _DECIMALS = re.compile(r"[+-]?\d*,\d+([eE][+-]?\d+)?|[+-]?\d+")
-_THOUSANDS = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d+)?|[+-]?\d*\.?\d+")
-_BOTH = re.compile(r"[+-]?\d{1,3}([.' ]\d{3})+(,\d+)?|[+-]?\d*,?\d+")
+_THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(,\d{3})+(\.\d+)?|[+-]?\d*\.?\d+")
+_BOTH = re.compile(r"[+-]?[1-9]\d{0,2}([.' ]\d{3})+(,\d+)?|[+-]?\d*,?\d+")
 _NEARLY_ALL = 0.9  # of the different cells: others may mean a missing value
 
 

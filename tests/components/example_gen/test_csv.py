@@ -286,5 +286,6 @@ def test_a_decimal_comma_is_told_and_read(generate: Generate, folder: Folder, ca
     generated = generate(root, csv_options='{"delimiter": ";", "decimal_point": ","}')
     assert sorted(row["x"][0] for row in generated.rows()) == [row + 0.5 for row in range(60)]
     assert [record.getMessage() for record in caplog.records if record.levelname == "WARNING"] == [
-        "numbers that are read as text: y ('1.000'): they have separators of thousands: without those they are numbers"
+        "numbers that are read as text: y ('1.000'): without their separators of thousands they are numbers; if those "
+        'are decimal points, data.csv.decimal_point is "."'
     ]

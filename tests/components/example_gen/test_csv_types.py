@@ -95,6 +95,7 @@ def test_a_decimal_comma(cells: list[str], kind: ColumnType, expected: list[obje
         (["3,14", "2", "-0,5", "1,25e3"], ".", ("decimals", "3,14")),
         (["3,14", *(f"{n},5" for n in range(20)), "NA"], ".", ("decimals", "3,14")),
         (["1,234", "12", "1,250.75"], ".", ("thousands", "1,234")),
+        (["9,603", "0,510"], ".", ("decimals", "9,603")),
         (["1.234,5", "0,5"], ".", ("thousands", "1.234,5")),
         (["1.234,5", "0,5"], ",", ("thousands", "1.234,5")),
         (["3.14", "2.5"], ",", ("decimals", "3.14")),
