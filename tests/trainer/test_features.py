@@ -172,7 +172,11 @@ def test_problem_overrides(table: Tables) -> None:
         ("label", {"fare": {"kind": "numerical"}}, "features.fare.kind: unknown kind 'numerical'; did you"),
         ("label", {"fare": {"bin": 3}}, "features.fare: unknown key 'bin'; did you mean 'bins'?"),
         ("label", {"fare": {"width": 3}}, "features.fare.width: the feature is numeric: expected some of bins"),
-        ("label", {"tags": {"kind": "numeric"}}, "features.tags.kind: expected numbers for numeric, found strings"),
+        ("label", {"tags": {"kind": "numeric"}}, "features.tags.kind: expected numbers for numeric, found strings"
+            " such as 'b'"),
+        ("label", {"mass": {"kind": "numeric"}}, "features.mass.kind: expected numbers for numeric, found strings"
+            " such as '?'"),
+        ("label", {"fare": {"kind": "text"}}, "features.fare.kind: expected strings for text, found numbers, 0 to"),
         ("label", {"fare": {"kind": "date"}}, "features.fare.format: expected unix for numbers, received ''"),
         ("label", {"day": {"kind": "date", "format": "%Y/%m/%d"}}, "features.day.format: expected how dates are written"
             " here, such as '17.03.2024', received '%Y/%m/%d', which reads none of the most frequent values"),
