@@ -142,4 +142,7 @@ def _check_binary(cells: Sequence[str], label: str, point: str) -> None:
         ]
     if len(cells) > 2:
         shown = ", ".join(map(repr, cells[:3])) + (", …" if len(cells) > 3 else "")
-        raise ConfigError(f"training.problem: expected two values of the label {label!r} for binary, found {shown}")
+        raise ConfigError(
+            f"training.problem: expected two values of the label {label!r} for binary, found {shown}; "
+            "data.csv.null_values says which of them mean a missing value"
+        )

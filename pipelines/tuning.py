@@ -163,7 +163,7 @@ class Tuning(Section):
             total *= points
         if total > self.trials:
             raise ValueError(
-                f"trials: the grid has {total:,} points and there are {self.trials:,} trials: expected as many, or "
+                f"the grid has {total:,} points, more than the {self.trials:,} trials: expected trials: {total}, or "
                 "algorithm: random, which takes some of them"
             )
 

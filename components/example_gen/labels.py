@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from penstock.components import csv_format
+from penstock.components import csv_format, progress
 from penstock.components.errors import DataError
 from penstock.components.example_gen import configs
 from penstock.components.example_gen.configs import OutputSplits
@@ -153,7 +153,7 @@ def _warn_of_classes(label: str, split: str, lacking: Mapping[Any, int], output:
 def _warn_of_stand_ins(label: str, values: LabelValues) -> None:
     if not values.stand_ins:
         return
-    listed = ", ".join(f"{text!r} ({count:,} rows)" for text, count in values.stand_ins.most_common())
+    listed = ", ".join(f"{text!r} ({progress.text({'rows': count})})" for text, count in values.stand_ins.most_common())
     beside = "" if values.words else ", and so are the numbers beside it"
     logger.warning(
         "label %r: %s is a class like any other%s; if it means that there is no value, data.csv.null_values: %s says "

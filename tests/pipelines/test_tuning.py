@@ -145,7 +145,7 @@ def test_the_direction_of_an_objective(load: Callable[..., configs.Config], obje
         ("algorithm: grid, parameters: {width: {min: 8, max: 64, scale: log}}", "width: expected a step, or values"),
         (
             f"algorithm: grid, trials: 11, parameters: {{dropout: {LIST}, depth: {{min: 1, max: 4}}}}",
-            "trials: the grid has 12 points and there are 11 trials: expected as many, or algorithm: random",
+            "the grid has 12 points, more than the 11 trials: expected trials: 12, or algorithm: random, which",
         ),
         ("parameters: {dropout: {values: []}}", "expected min and max, such as"),
         (f"tuner_fn: tune, parameters: {{dropout: {LIST}}}", "tuner_fn: expected none without a module"),
