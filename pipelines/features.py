@@ -43,12 +43,17 @@ class Feature(Section):
     oov_buckets: PositiveWhole | None = Field(
         default=None, description="Of categories: buckets that all others share, by default one."
     )
+    embedding_dim: PositiveWhole | None = Field(
+        default=None, description="Of categories: numbers that the network embeds each by, by default 8."
+    )
     hash_buckets: PositiveWhole | None = Field(
         default=None, description="Of text: buckets that words and their n-grams share, by default 8192."
     )
     ngrams: PositiveWhole | None = Field(default=None, description="Of text: the longest n-gram, by default 2 words.")
     format: str | None = Field(
-        default=None, description="Of dates: iso, unix (seconds), or a format of strptime such as %d/%m/%Y."
+        default=None,
+        description="Of dates: iso, a format of strptime such as %d/%m/%Y, or unix, unix_ms, unix_us, unix_ns (seconds "
+        "since 1970 and their parts), by default what reads the values.",
     )
     width: PositiveWhole | None = Field(
         default=None, description="Of categories and text: how many of a row's values, or words and n-grams, are used."

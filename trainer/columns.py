@@ -1,6 +1,6 @@
 """A column as the schema and the statistics of the training split tell it: what the plan's rules ask for."""
 
-import re
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,8 +20,8 @@ _FEW_TEXTS = 3  # such as NA and ?
 class Column:
     """A column of the training split. Of a column without statistics only the name and `rows` are known.
 
-    `values` counts values, `present` rows that have one; `least`, `greatest`, `mean` and `deviation` are of numbers,
-    the others of strings (and of integers that the schema declares categorical, which TFDV counts as strings).
+    `values` counts values, `present` rows that have one; `least`, `greatest`, `mean`, `median` and `deviation` are of
+    numbers, the others of strings (and of integers that the schema declares categorical, which TFDV counts as strings).
     """
 
     name: str
@@ -35,6 +35,7 @@ class Column:
     least: float = 0.0
     greatest: float = 0.0
     mean: float = 0.0
+    median: float = 0.0
     deviation: float = 0.0
     unique: int = 0
     top_values: tuple[str, ...] = ()
@@ -47,6 +48,11 @@ class Column:
     @property
     def is_number(self) -> bool:
         return not self.is_string or self.is_integer
+
+    @property
+    def is_one(self) -> bool:
+        """Whether no row has several values."""
+        return self.most_values <= 1
 
     @property
     def span(self) -> int:
@@ -79,13 +85,19 @@ class Column:
         return others if self.is_string and not self.is_integer and few else ()
 
     @property
-    def dates(self) -> bool:
-        return bool(self.top_values) and all(dates.is_iso(value) for value in self.top_values)
+    def texts(self) -> tuple[str, ...]:
+        """The strings that the statistics list, the most frequent ones."""
+        return self.all_values or self.top_values
+
+    @functools.cached_property
+    def dates(self) -> dates.Written | None:
+        """How the strings are written if they are dates."""
+        return dates.written(self.texts) if self.is_string and not self.is_integer else None
 
     @property
-    def times(self) -> bool:
-        """Whether some of the dates have a time of day."""
-        return any(re.search(r"[T ](?!0?0:00(:00)?(\D|$))\d", value.strip()) for value in self.top_values)
+    def moments(self) -> str:
+        """The format of integers that are moments of plausible years, "" if they are none."""
+        return dates.unit(self.least, self.greatest) if self.is_integer and not self.is_string and self.values else ""
 
 
 def table(schema: schema_pb2.Schema, statistics: statistics_pb2.DatasetFeatureStatisticsList) -> dict[str, Column]:
@@ -139,7 +151,7 @@ def _column(feature: schema_pb2.Feature, statistics: statistics_pb2.FeatureNameS
         counts["present"] -= nans if most <= 1 else 0
         return Column(
             feature.name, rows, False, integer, **counts, least=numbers.min, greatest=numbers.max,
-            mean=numbers.mean, deviation=numbers.std_dev,
+            mean=numbers.mean, median=numbers.median, deviation=numbers.std_dev,
         )  # fmt: skip
     strings = statistics.string_stats
     if strings.top_values and strings.top_values[0].value in _NO_TEXT:

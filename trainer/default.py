@@ -118,7 +118,8 @@ def model_inputs(made: Plan, transform_output: tft.TFTransformOutput) -> list[mo
                 found += [model.Number(name) for name in feature.outputs]
             case Categorical():
                 size = transform_output.vocabulary_size_by_name(feature.output)
-                found.append(model.Ids(feature.output, 1 + size + feature.oov_buckets, feature.width))
+                size += 1 + feature.oov_buckets
+                found.append(model.Ids(feature.output, size, feature.width, feature.embedding_dim))
             case Text():
                 found.append(model.Ids(feature.output, 1 + feature.hash_buckets, feature.width))
             case Sparse(width=0):
