@@ -88,7 +88,7 @@ def train(made: Plan, options: Mapping[str, Any], fn_args: FnArgs) -> None:
 
     folder = Path(fn_args.model_run_dir)
     fitted = fitting.fit(build, training, evaluation, settings, folder, together, fn_args.device)
-    temperature = calibrate(fitted.model, head, *_predicted(fitted.model, evaluation))
+    temperature = calibrate(fitted.model, head, *_predicted(fitted.model, evaluation, fitted.rows_at_once))
     logger.info("best epoch %d of %d; temperature %.3f", fitted.best_epoch, len(fitted.history), temperature)
     if together.is_chief:
         storage.write_text(folder / "plan.json", json.dumps(made.to_json(), indent=1, ensure_ascii=False))
@@ -179,10 +179,12 @@ def read(
     return kept, labels[there]
 
 
-def _predicted(trained: keras.Model, data: input_data.Data) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+def _predicted(
+    trained: keras.Model, data: input_data.Data, rows_at_once: int
+) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
     """Returns the model's raw outputs of all rows with a weight, and their labels."""
     raw_outputs, labels = [], []
-    for inputs, label, *weight in data.once(_AT_ONCE).as_numpy_iterator():
+    for inputs, label, *weight in data.once(rows_at_once).as_numpy_iterator():
         chosen = weight[0] > 0 if weight else slice(None)
         raw_outputs.append(trained.predict_on_batch(inputs)[chosen])
         labels.append(label[chosen])
