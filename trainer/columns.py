@@ -7,12 +7,15 @@ from typing import Any
 
 from tensorflow_metadata.proto.v0 import schema_pb2, statistics_pb2
 
+from penstock.components.artifacts import ExampleStatistics
 from penstock.components.errors import DataError
 from penstock.trainer import dates
 
 _MEDIA = ("image_domain", "url_domain", "mid_domain")
 _NO_TEXT = ("__BYTES_VALUE__", "__LARGE_BYTES__")  # what TFDV writes for them
 _WORDS = 3
+_DIFFERENT = 0.9  # the share of distinct values from which a column's values all differ
+_COUNTED = 4000  # integers that the statistics count exactly
 _FEW_TEXTS = 3  # such as NA and ?
 
 
@@ -37,6 +40,7 @@ class Column:
     mean: float = 0.0
     median: float = 0.0
     deviation: float = 0.0
+    distinct: int = 0  # integers; 0 where the statistics do not tell
     unique: int = 0
     top_values: tuple[str, ...] = ()
     all_values: tuple[str, ...] = ()  # as far as the rank histogram goes
@@ -60,6 +64,13 @@ class Column:
         return int(self.greatest) - int(self.least) + 1
 
     @property
+    def all_differ(self) -> bool:
+        """Whether no integer is there twice, as far as the statistics count them, or nearly no string."""
+        if self.is_string:
+            return self.unique > _DIFFERENT * self.values
+        return self.distinct >= (1.0 if self.values <= _COUNTED else _DIFFERENT) * self.values > 0
+
+    @property
     def constant(self) -> str:
         """The one value that all rows have which have any; "" if there are several."""
         if self.is_string:
@@ -74,8 +85,10 @@ class Column:
 
     @property
     def wordy(self) -> bool:
-        wordy = sum(len(value.split()) >= _WORDS for value in self.top_values)
-        return self.unique > 100 and 2 * wordy > len(self.top_values)
+        """Whether most strings have several words, and are too many, or too different, to be categories."""
+        words = 2 if self.all_differ else _WORDS
+        wordy = sum(len(value.split()) >= words for value in self.top_values)
+        return (self.unique > 100 or self.all_differ) and 2 * wordy > len(self.top_values)
 
     @property
     def not_numbers(self) -> tuple[str, ...]:
@@ -151,7 +164,7 @@ def _column(feature: schema_pb2.Feature, statistics: statistics_pb2.FeatureNameS
         counts["present"] -= nans if most <= 1 else 0
         return Column(
             feature.name, rows, False, integer, **counts, least=numbers.min, greatest=numbers.max,
-            mean=numbers.mean, median=numbers.median, deviation=numbers.std_dev,
+            mean=numbers.mean, median=numbers.median, deviation=numbers.std_dev, distinct=_distinct(statistics),
         )  # fmt: skip
     strings = statistics.string_stats
     if strings.top_values and strings.top_values[0].value in _NO_TEXT:
@@ -162,6 +175,11 @@ def _column(feature: schema_pb2.Feature, statistics: statistics_pb2.FeatureNameS
         all_values=_labels(strings.rank_histogram.buckets), average_length=strings.avg_length,
         natural_language=domain == "natural_language_domain",
     )  # fmt: skip
+
+
+def _distinct(statistics: statistics_pb2.FeatureNameStatistics) -> int:
+    name = ExampleStatistics.DISTINCT_INTEGERS
+    return next((int(one.num) for one in statistics.custom_stats if one.name == name), 0)
 
 
 def _labels(buckets: Sequence[statistics_pb2.RankHistogram.Bucket]) -> tuple[str, ...]:

@@ -3,15 +3,18 @@
 The rules, in their order. An override (`features:` in the configuration) decides before any of them.
 
 ignored      nothing in any row; the same value in every row; strings that (nearly) all differ and are no text, such as
-             keys; bytes that are images or other media; structs; more than 256 numbers in each row
+             keys; integers that all differ, where chance would not have it so or the name says that they are keys;
+             bytes that are images or other media; structs; more than 256 numbers in each row
 sparse       a sparse feature of the schema: the indices as a bag, or numbers of their own where there are up to 64
-text         strings that the schema declares natural language, or of which most have three words or more
+text         strings that the schema declares natural language, or of which most have three words or more, or two
+             where they all differ
 date         strings of which all but a few that the statistics list are dates or timestamps, in one format (dates.py);
              integers that are moments of the years 1990 to 2099 in a column whose name says so
 categorical  all other strings, and integers that the schema declares categorical; several in a row make a bag
-numeric      floats and integers. An integer that spans 3 to 50 values is given to the model twice, as a number and as a
-             category: an hour is both. Several in each row are a number for each position where every row has as many,
-             else their mean, least, greatest and count.
+numeric      floats and integers. An integer that spans 3 to 50 values, or has each of its values 25 times on average,
+             is given to the model twice, as a number and as a category: an hour is both, and so is a postcode. Several
+             in each row are a number for each position where every row has as many, else their mean, least, greatest
+             and count.
 
 What the label decides: labels.py.
 """
@@ -27,7 +30,7 @@ from typing import Any, ClassVar, Literal, get_args
 from tensorflow_metadata.proto.v0 import schema_pb2, statistics_pb2
 
 from penstock.components.errors import ConfigError, DataError
-from penstock.trainer import columns, dates, labels, notices
+from penstock.trainer import columns, dates, labels, notices, useless
 from penstock.trainer.columns import Column
 from penstock.trainer.labels import Label
 from penstock.trainer.names import did_you_mean
@@ -39,12 +42,10 @@ Kind = Literal["numeric", "categorical", "text", "date"]
 KINDS: tuple[str, ...] = get_args(Kind)
 SUFFIX = "_xf"  # of the names of what Transform makes, as in TFX's examples
 
-_MOST_POSITIONS = 256
 _MOST_DENSE = 64  # indices of a sparse feature that become numbers
 _WIDEST = 64  # ids in a row; more are cut off
 _FEW = 50  # values that make an integer a category as well
-_DIFFERENT = 0.9  # the share of distinct values from which strings are keys
-_SOME_ROWS = 20
+_OFTEN = 25  # how often a value occurs that is a code
 _EXACT = 1 << 24  # a float of 32 bits holds no larger integers exactly
 _OF_TIME = re.compile(r"(?i)time|date|(?:^|[_.\s-])(?:ts|at|on|when|epoch|day)$|(?<=[a-z])(?-i:At|On|Ts|Day|TS)$")
 _SHOWN = 10
@@ -240,10 +241,12 @@ def plan(
         if column.name == label:
             continue
         override = overrides.get(column.name, Override())
-        note = "" if override.ignore else notices.of(column, override.kind, override.format, _kind(column))
+        taken_for = _kind(column)
+        note = "" if override.ignore else notices.of(column, override.kind, override.format, taken_for)
         if note:
             notes[column.name] = note
-        reason = "as the configuration says" if override.ignore else _useless(column, override)
+        why = useless.why(column, override.kind, taken_for)
+        reason = "as the configuration says" if override.ignore else why
         if reason:
             ignored[column.name] = reason
             continue
@@ -293,26 +296,6 @@ class _Outputs:
         return unique + SUFFIX
 
 
-def _useless(column: Column, override: Override) -> str:
-    """Returns why a column tells a model nothing, "" if it may; what a person gives a kind is used if it has values."""
-    if column.unreadable:
-        return column.unreadable
-    if column.sparse_size:
-        return ""
-    if not column.values:
-        return "it has no value in any row"
-    if override.kind:
-        return ""
-    if column.constant and column.present == column.rows:
-        return f"it is {column.constant} in every row"
-    if column.fixed > _MOST_POSITIONS and column.is_number:
-        return f"it has {column.fixed} numbers in every row: expected {_MOST_POSITIONS} at most without a module_file"
-    single = column.is_string and column.most_values == 1 and column.values >= _SOME_ROWS
-    if single and column.unique > _DIFFERENT * column.values and _kind(column) == "categorical":
-        return f"{column.unique} of its {column.values} values differ, as keys do"
-    return ""
-
-
 def _kind(column: Column) -> Kind:
     if not column.is_string:
         return "date" if column.moments and column.is_one and _OF_TIME.search(column.name) else "numeric"
@@ -352,7 +335,7 @@ def _numeric(column: Column, output: str, override: Override) -> Iterator[Featur
         options["origin"] = int(column.median)
     if column.most_values <= 1:
         yield Numeric(column.name, output, **options)
-        if column.is_integer and 3 <= column.span <= _FEW and not override.kind:
+        if column.is_integer and _is_code(column) and not override.kind:
             yield _categorical(column, f"{output}_ids", {})
     elif column.fixed:
         yield from (Numeric(column.name, f"{output}_{i}", of=i, **options) for i in range(column.fixed))
@@ -360,6 +343,11 @@ def _numeric(column: Column, output: str, override: Override) -> Iterator[Featur
         yield from (Numeric(column.name, f"{output}_{of}", of=of, **options) for of in ("mean", "min", "max", "count"))
         if column.is_integer and not override.kind:
             yield _categorical(column, f"{output}_ids", {})
+
+
+def _is_code(column: Column) -> bool:
+    """Whether integers may mean as much by being equal as by being large."""
+    return 3 <= column.span <= _FEW or 3 <= column.distinct <= column.values / _OFTEN
 
 
 def _categorical(column: Column, output: str, options: Mapping[str, Any]) -> Categorical:

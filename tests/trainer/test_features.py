@@ -1,7 +1,9 @@
 """The plan of real and awkward tables: what each column is, what is ignored and why, what the label decides."""
 
+import hashlib
 import json
 import re
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -74,6 +76,60 @@ def test_what_tells_nothing_is_ignored(table: Tables, caplog: pytest.LogCaptureF
     assert "feature key is ignored: 60 of its 60 values differ, as keys do" in caplog.text
     assert by_output(plan(made_table := table(columns), "label", key={"kind": "categorical"}))["key_xf"].name == "key"
     assert plan(made_table, "label", useful={"ignore": True}).ignored["useful"] == "as the configuration says"
+
+
+def test_integers_that_all_differ_are_keys(table: Tables) -> None:
+    """Where there is no room for that to be chance, or the name says so; not what tells when, or which comes first."""
+    rows = 300
+    order = [row * 77 % rows for row in range(rows)]
+    far = [7919 * row * row + 13 for row in range(rows)]
+    columns = {
+        "PassengerNumber": [1000 + row for row in order],
+        "tenth": [10 * row for row in order],
+        "customer_id": far,
+        "orderId": far,
+        "area": far,
+        "paid": far,
+        "day_of_trial": order,
+        "pair": [row // 2 for row in order],
+        "label": [row % 2 for row in range(rows)],
+    }
+    made = plan(data := table(columns), "label")
+    reason = "its 300 integers all differ, as keys do"
+    assert made.ignored == dict.fromkeys(["PassengerNumber", "customer_id", "orderId"], reason)
+    assert {feature.name for feature in made.features} == {"tenth", "area", "paid", "day_of_trial", "pair"}
+    assert "orderId" not in plan(data, "label", orderId={"kind": "numeric"}).ignored
+
+
+def test_integers_that_are_codes_are_categories_as_well(table: Tables) -> None:
+    rows = 600
+    postcodes = [10115, 20095, 50667, 80331, 99084]
+    columns = {
+        "postcode": [postcodes[row * row % 5] for row in range(rows)],
+        "area": [row * 7 % 24 * 1000 for row in range(rows)],
+        "amount": [row * 7 % 30 * 1000 for row in range(rows)],  # each 20 times: too few to learn of each
+        "label": [row % 2 for row in range(rows)],
+    }
+    found = by_output(plan(data := table(columns), "label"))
+    assert sorted(found) == ["amount_xf", "area_xf", "area_xf_ids", "postcode_xf", "postcode_xf_ids"]
+    assert found["postcode_xf_ids"] == Categorical("postcode", "postcode_xf_ids")
+    assert list(by_output(plan(data, "label", postcode={"kind": "categorical"}, area={"kind": "numeric"}))) == [
+        "amount_xf", "area_xf", "postcode_xf",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("rows", [60, 300])
+def test_free_text_that_is_in_every_row_another_one_is_no_key(table: Tables, rows: int) -> None:
+    columns = {
+        "name": [f"{'abcdefghij'[row % 10]}ert {'klmnopqrst'[row // 10 % 10]}son{row}" for row in range(rows)],
+        "comment": [f"the {row} dogs came late" for row in range(rows)],
+        "uuid": [str(uuid.uuid5(uuid.NAMESPACE_OID, str(row))) for row in range(rows)],
+        "hash": [hashlib.sha256(str(row).encode()).hexdigest() for row in range(rows)],
+        "label": [row % 2 for row in range(rows)],
+    }
+    made = plan(table(columns), "label")
+    assert {feature.name: feature.kind for feature in made.features} == {"name": "text", "comment": "text"}
+    assert made.ignored == dict.fromkeys(["uuid", "hash"], f"{rows} of its {rows} values differ, as keys do")
 
 
 def test_numbers_beside_text_are_noted(table: Tables) -> None:
