@@ -299,10 +299,10 @@ class _Outputs:
 def _kind(column: Column) -> Kind:
     if not column.is_string:
         return "date" if column.moments and column.is_one and _OF_TIME.search(column.name) else "numeric"
+    if column.dates and column.is_one and not column.natural_language:
+        return "date"  # before text: a day and a time are words as well
     if column.natural_language or column.wordy:
         return "text"
-    if column.dates and column.is_one:
-        return "date"
     return "categorical"
 
 

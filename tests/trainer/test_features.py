@@ -176,6 +176,7 @@ def test_text_dates_and_several_values(table: Tables) -> None:
             "its dates, such as '4/1/2024 12:00 AM', are read as '%m/%d/%Y', and none shows that they are not "
             "'%d/%m/%Y': features: {when: {kind: date, format: ...}} decides"),
         (["5-Jan-2024", "6-FEB-2024"], "%d-%b-%Y", None),
+        ([f"1/{day}/2024 8:{minute:02} PM" for day in range(1, 31) for minute in range(5)], "%m/%d/%Y", None),
         ([f"2024-01-{day:02}" for day in range(1, 21)] + ["n/a"], "iso",
             "it holds dates beside 'n/a': those are taken for missing"),
         (["17/03/2024", "03/17/2024"], None, "its values, such as '17/03/2024', look like dates, but no one format"),
