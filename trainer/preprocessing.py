@@ -114,9 +114,9 @@ def label(label: Label, column: Any) -> tf.Tensor:
     """Returns the label, shape [batch, 1], as `labels.Label` tells it."""
     rows = _rows(column)
     if label.problem == "regression":
-        value, present = _one_number(rows, "value")
-        missing = tf.constant(float("nan"), tf.float32)
-        return tf.where(present, tf.cast(value, tf.float32), missing)[:, tf.newaxis]
+        value, _ = _one_number(rows, "value")
+        value, missing = tf.cast(value, tf.float32), tf.constant(float("nan"), tf.float32)
+        return tf.where(tf.math.is_finite(value), value, missing)[:, tf.newaxis]  # no loss could be computed of it
     values = rows.to_tensor(shape=[None, 1])
     same = tf.equal(values, tf.constant([label.classes], values.dtype)) & (rows.row_lengths() > 0)[:, tf.newaxis]
     index = tf.argmax(same, axis=1, output_type=tf.int64)[:, tf.newaxis]
@@ -155,7 +155,8 @@ def _one_number(rows: tf.RaggedTensor, of: int | str) -> tuple[tf.Tensor, tf.Ten
     if of == "count":
         return tf.cast(lengths, tf.float64), tf.ones_like(lengths, tf.bool)
     reduce = {"mean": tf.reduce_mean, "min": tf.reduce_min, "max": tf.reduce_max}[str(of)]
-    return reduce(values, axis=1), lengths > 0
+    value = reduce(values, axis=1)
+    return value, (lengths > 0) & ~tf.math.is_nan(value)  # the mean of both infinities is none
 
 
 def _from(integers: tf.Tensor, origin: int) -> tf.Tensor:
@@ -215,7 +216,8 @@ def seconds(rows: tf.RaggedTensor, form: str, timed: bool) -> tuple[tf.Tensor, t
     Those of its midnight, if it is not `timed`.
     """
     if form in dates.UNITS and rows.dtype.is_floating:
-        value, present = _one_number(rows, "value")
+        value, _ = _one_number(rows, "value")
+        present = tf.math.is_finite(value)
         return tf.cast(tf.where(present, value, tf.zeros_like(value)), tf.int64) // dates.UNITS[form], present
     there = rows.row_lengths() > 0
     if form in dates.UNITS:
