@@ -14,7 +14,7 @@ from penstock.trainer import dates
 
 OPTIONS = {
     "numeric": ("transform", "bins"),
-    "categorical": ("vocabulary_size", "frequency_threshold", "oov_buckets", "width"),
+    "categorical": ("vocabulary_size", "frequency_threshold", "oov_buckets", "embedding_dim", "width"),
     "text": ("hash_buckets", "ngrams", "width"),
     "date": ("format", "bins"),
 }
@@ -69,9 +69,9 @@ class Feature(Section):
 
     @model_validator(mode="after")
     def _of_its_kind(self) -> Self:
-        if self.format not in (None, "unix"):
+        if self.format is not None and self.format not in dates.UNITS:
             try:
-                dates.pattern(str(self.format))
+                dates.pattern(self.format)
             except ConfigError as error:
                 raise ValueError(error.message) from None
         given = [key for key in self.model_fields_set - {"ignore", "kind"} if getattr(self, key) is not None]
