@@ -104,9 +104,13 @@ class Examples(SplitArtifact):
 
 @dataclass(frozen=True)
 class ExampleStatistics(SplitArtifact):
-    """Statistics of each split: `Split-<name>/FeatureStats.pb`, a binary DatasetFeatureStatisticsList."""
+    """Statistics of each split: `Split-<name>/FeatureStats.pb`, a binary DatasetFeatureStatisticsList.
+
+    Beside TFDV's statistics an integer feature has a custom one: how many different values it has.
+    """
 
     FILE: ClassVar[str] = "FeatureStats.pb"
+    DISTINCT_INTEGERS: ClassVar[str] = "distinct_integers"
 
     def path(self, split: str) -> Path:
         return self.split(split) / self.FILE

@@ -14,7 +14,7 @@ from penstock.trainer import dates
 
 OPTIONS = {
     "numeric": ("transform", "bins"),
-    "categorical": ("vocabulary_size", "frequency_threshold", "oov_buckets", "width"),
+    "categorical": ("vocabulary_size", "frequency_threshold", "oov_buckets", "embedding_dim", "width"),
     "text": ("hash_buckets", "ngrams", "width"),
     "date": ("format", "bins"),
 }
@@ -51,12 +51,17 @@ class Feature(Section):
     oov_buckets: PositiveWhole | None = Field(
         default=None, description="Of categories: buckets that all others share, by default one."
     )
+    embedding_dim: PositiveWhole | None = Field(
+        default=None, description="Of categories: numbers that the network embeds each by, by default 8."
+    )
     hash_buckets: PositiveWhole | None = Field(
         default=None, description="Of text: buckets that words and their n-grams share, by default 8192."
     )
     ngrams: PositiveWhole | None = Field(default=None, description="Of text: the longest n-gram, by default 2 words.")
     format: str | None = Field(
-        default=None, description="Of dates: iso, unix (seconds), or a format of strptime such as %d/%m/%Y."
+        default=None,
+        description="Of dates: iso, a format of strptime such as %d/%m/%Y, or unix, unix_ms, unix_us, unix_ns (seconds "
+        "since 1970 and their parts), by default what reads the values.",
     )
     width: PositiveWhole | None = Field(
         default=None, description="Of categories and text: how many of a row's values, or words and n-grams, are used."
@@ -64,9 +69,9 @@ class Feature(Section):
 
     @model_validator(mode="after")
     def _of_its_kind(self) -> Self:
-        if self.format not in (None, "unix"):
+        if self.format is not None and self.format not in dates.UNITS:
             try:
-                dates.pattern(str(self.format))
+                dates.pattern(self.format)
             except ConfigError as error:
                 raise ValueError(error.message) from None
         given = [key for key in self.model_fields_set - {"ignore", "kind"} if getattr(self, key) is not None]

@@ -1,18 +1,21 @@
 """A column as the schema and the statistics of the training split tell it: what the plan's rules ask for."""
 
-import re
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from tensorflow_metadata.proto.v0 import schema_pb2, statistics_pb2
 
+from penstock.components.artifacts import ExampleStatistics
 from penstock.components.errors import DataError
 from penstock.trainer import dates
 
 _MEDIA = ("image_domain", "url_domain", "mid_domain")
 _NO_TEXT = ("__BYTES_VALUE__", "__LARGE_BYTES__")  # what TFDV writes for them
 _WORDS = 3
+_DIFFERENT = 0.9  # the share of distinct values from which a column's values all differ
+_COUNTED = 4000  # integers that the statistics count exactly
 _FEW_TEXTS = 3  # such as NA and ?
 
 
@@ -20,8 +23,8 @@ _FEW_TEXTS = 3  # such as NA and ?
 class Column:
     """A column of the training split. Of a column without statistics only the name and `rows` are known.
 
-    `values` counts values, `present` rows that have one; `least`, `greatest`, `mean` and `deviation` are of numbers,
-    the others of strings (and of integers that the schema declares categorical, which TFDV counts as strings).
+    `values` counts values, `present` rows that have one; `least`, `greatest`, `mean`, `median` and `deviation` are of
+    numbers, the others of strings (and of integers that the schema declares categorical, which TFDV counts as strings).
     """
 
     name: str
@@ -35,7 +38,9 @@ class Column:
     least: float = 0.0
     greatest: float = 0.0
     mean: float = 0.0
+    median: float = 0.0
     deviation: float = 0.0
+    distinct: int = 0  # integers; 0 where the statistics do not tell
     unique: int = 0
     top_values: tuple[str, ...] = ()
     all_values: tuple[str, ...] = ()  # as far as the rank histogram goes
@@ -49,9 +54,21 @@ class Column:
         return not self.is_string or self.is_integer
 
     @property
+    def is_one(self) -> bool:
+        """Whether no row has several values."""
+        return self.most_values <= 1
+
+    @property
     def span(self) -> int:
         """How many integers there are from the least to the greatest."""
         return int(self.greatest) - int(self.least) + 1
+
+    @property
+    def all_differ(self) -> bool:
+        """Whether no integer is there twice, as far as the statistics count them, or nearly no string."""
+        if self.is_string:
+            return self.unique > _DIFFERENT * self.values
+        return self.distinct >= (1.0 if self.values <= _COUNTED else _DIFFERENT) * self.values > 0
 
     @property
     def constant(self) -> str:
@@ -68,8 +85,10 @@ class Column:
 
     @property
     def wordy(self) -> bool:
-        wordy = sum(len(value.split()) >= _WORDS for value in self.top_values)
-        return self.unique > 100 and 2 * wordy > len(self.top_values)
+        """Whether most strings have several words, and are too many, or too different, to be categories."""
+        words = 2 if self.all_differ else _WORDS
+        wordy = sum(len(value.split()) >= words for value in self.top_values)
+        return (self.unique > 100 or self.all_differ) and 2 * wordy > len(self.top_values)
 
     @property
     def not_numbers(self) -> tuple[str, ...]:
@@ -79,13 +98,19 @@ class Column:
         return others if self.is_string and not self.is_integer and few else ()
 
     @property
-    def dates(self) -> bool:
-        return bool(self.top_values) and all(dates.is_iso(value) for value in self.top_values)
+    def texts(self) -> tuple[str, ...]:
+        """The strings that the statistics list, the most frequent ones."""
+        return self.all_values or self.top_values
+
+    @functools.cached_property
+    def dates(self) -> dates.Written | None:
+        """How the strings are written if they are dates."""
+        return dates.written(self.texts) if self.is_string and not self.is_integer else None
 
     @property
-    def times(self) -> bool:
-        """Whether some of the dates have a time of day."""
-        return any(re.search(r"[T ](?!0?0:00(:00)?(\D|$))\d", value.strip()) for value in self.top_values)
+    def moments(self) -> str:
+        """The format of integers that are moments of plausible years, "" if they are none."""
+        return dates.unit(self.least, self.greatest) if self.is_integer and not self.is_string and self.values else ""
 
 
 def table(schema: schema_pb2.Schema, statistics: statistics_pb2.DatasetFeatureStatisticsList) -> dict[str, Column]:
@@ -139,7 +164,7 @@ def _column(feature: schema_pb2.Feature, statistics: statistics_pb2.FeatureNameS
         counts["present"] -= nans if most <= 1 else 0
         return Column(
             feature.name, rows, False, integer, **counts, least=numbers.min, greatest=numbers.max,
-            mean=numbers.mean, deviation=numbers.std_dev,
+            mean=numbers.mean, median=numbers.median, deviation=numbers.std_dev, distinct=_distinct(statistics),
         )  # fmt: skip
     strings = statistics.string_stats
     if strings.top_values and strings.top_values[0].value in _NO_TEXT:
@@ -150,6 +175,11 @@ def _column(feature: schema_pb2.Feature, statistics: statistics_pb2.FeatureNameS
         all_values=_labels(strings.rank_histogram.buckets), average_length=strings.avg_length,
         natural_language=domain == "natural_language_domain",
     )  # fmt: skip
+
+
+def _distinct(statistics: statistics_pb2.FeatureNameStatistics) -> int:
+    name = ExampleStatistics.DISTINCT_INTEGERS
+    return next((int(one.num) for one in statistics.custom_stats if one.name == name), 0)
 
 
 def _labels(buckets: Sequence[statistics_pb2.RankHistogram.Bucket]) -> tuple[str, ...]:

@@ -99,7 +99,7 @@ def train(made: Plan, options: Mapping[str, Any], fn_args: FnArgs) -> None:
         return model.build(inputs, head, hyperparameters)
 
     fitted = fitting.fit(build, training, evaluation, settings, folder, together, fn_args.device, say=progress.say)
-    temperature = calibrate(fitted.model, head, *_predicted(fitted.model, evaluation))
+    temperature = calibrate(fitted.model, head, *_predicted(fitted.model, evaluation, fitted.rows_at_once))
     logger.info("best epoch %d of %d; temperature %.3f", fitted.best_epoch, len(fitted.history), temperature)
     if together.is_chief:
         export(fitted.model, made, head, fn_args)
@@ -128,7 +128,8 @@ def model_inputs(made: Plan, transform_output: tft.TFTransformOutput) -> list[mo
                 found += [model.Number(name) for name in feature.outputs]
             case Categorical():
                 size = transform_output.vocabulary_size_by_name(feature.output)
-                found.append(model.Ids(feature.output, 1 + size + feature.oov_buckets, feature.width))
+                size += 1 + feature.oov_buckets
+                found.append(model.Ids(feature.output, size, feature.width, feature.embedding_dim))
             case Text():
                 found.append(model.Ids(feature.output, 1 + feature.hash_buckets, feature.width))
             case Sparse(width=0):
@@ -188,10 +189,12 @@ def read(
     return kept, labels[there]
 
 
-def _predicted(trained: keras.Model, data: input_data.Data) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+def _predicted(
+    trained: keras.Model, data: input_data.Data, rows_at_once: int
+) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
     """Returns the model's raw outputs of all rows with a weight, and their labels."""
     raw_outputs, labels = [], []
-    for inputs, label, *weight in data.once(_AT_ONCE).as_numpy_iterator():
+    for inputs, label, *weight in data.once(rows_at_once).as_numpy_iterator():
         chosen = weight[0] > 0 if weight else slice(None)
         raw_outputs.append(trained.predict_on_batch(inputs)[chosen])
         labels.append(label[chosen])

@@ -9,6 +9,7 @@ takes its part of each batch; the chief alone writes (chief 0, or worker 0 where
 import json
 import logging
 import os
+import re
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -27,6 +28,8 @@ VARIABLE = "TF_CONFIG"
 _TRAINING = ("chief", "master", "worker")  # tasks that train; "master" is an older name of the chief
 _OTHERS = ("evaluator", "ps")
 _EXAMPLE = '{"cluster": {"worker": ["10.0.0.1:2222", "10.0.0.2:2222"]}, "task": {"type": "worker", "index": 0}}'
+_TASK = re.compile(r"/job:worker/(?:replica:\d+/)?task:(\d+)")  # in TensorFlow's errors
+_ABORTED = re.compile(r"Collective ops is aborted by: ([^\n]+)")
 logger = logging.getLogger(__name__)
 
 
@@ -143,6 +146,20 @@ class Distribution:
     def evenly(self, batch_size: int) -> int:
         """Returns the largest batch size up to this one that all replicas share evenly; a row for each at least."""
         return max(1, batch_size // self.replicas) * self.replicas
+
+    def lost(self, message: str) -> str:
+        """Returns which worker went away and why, of what TensorFlow says when an exchange with it fails."""
+        assert self.cluster is not None
+        named = {int(number) for number in _TASK.findall(message)} - {self.cluster.index}
+        addresses = self.cluster.addresses
+        who = "another worker"
+        if len(named) == 1 and max(named) < len(addresses):
+            (number,) = named
+            who = f"worker {number + 1} of {len(addresses)} at {addresses[number]}"
+        aborted = _ABORTED.search(message)
+        lines = [line.strip(" .") for line in message.splitlines() if line.strip() and "Graph execution" not in line]
+        reason = aborted[1].strip(" .") if aborted else lines[0] if lines else "it gives no reason"
+        return f"{who} went away: {reason}"
 
     def from_chief(self, arrays: Arrays | None) -> Arrays | None:
         """Returns on every worker what the chief passes; all of them call this at the same time."""

@@ -33,7 +33,7 @@ def source(plan: Plan, training: Mapping[str, Any], origin: str) -> str:
     constants = [text for part in parts for text in part.constants]
     functions = [_FUNCTIONS.strip("\n"), *(text for part in reversed(parts) for text in part.functions)]
     body = [
-        f"PLAN = {_python(plan, 0)}",
+        f"PLAN = {_python(dataclasses.replace(plan, notes={}), 0)}",
         "",
         "# Hyperparameters (penstock.trainer.hyperparameters), and `seed`; what is not here suits the number of rows.",
         f"TRAINING: dict[str, Any] = {_python(dict(training), 0)}",

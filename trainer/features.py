@@ -3,19 +3,24 @@
 The rules, in their order. An override (`features:` in the configuration) decides before any of them.
 
 ignored      nothing in any row; the same value in every row; strings that (nearly) all differ and are no text, such as
-             keys; bytes that are images or other media; structs; more than 256 numbers in each row
+             keys; integers that all differ, where chance would not have it so or the name says that they are keys;
+             bytes that are images or other media; structs; more than 256 numbers in each row
 sparse       a sparse feature of the schema: the indices as a bag, or numbers of their own where there are up to 64
-text         strings that the schema declares natural language, or of which most have three words or more
-date         strings of which all that the statistics list are ISO dates or timestamps
+text         strings that the schema declares natural language, or of which most have three words or more, or two
+             where they all differ
+date         strings of which all but a few that the statistics list are dates or timestamps, in one format (dates.py);
+             integers that are moments of the years 1990 to 2099 in a column whose name says so
 categorical  all other strings, and integers that the schema declares categorical; several in a row make a bag
-numeric      floats and integers. An integer that spans 3 to 50 values is given to the model twice, as a number and as a
-             category: an hour is both. Several in each row are a number for each position where every row has as many,
-             else their mean, least, greatest and count.
+numeric      floats and integers. An integer that spans 3 to 50 values, or has each of its values 25 times on average,
+             is given to the model twice, as a number and as a category: an hour is both, and so is a postcode. Several
+             in each row are a number for each position where every row has as many, else their mean, least, greatest
+             and count.
 
 What the label decides: labels.py.
 """
 
 import dataclasses
+import datetime
 import logging
 import re
 from collections.abc import Iterator, Mapping
@@ -25,7 +30,7 @@ from typing import Any, ClassVar, Literal, get_args
 from tensorflow_metadata.proto.v0 import schema_pb2, statistics_pb2
 
 from penstock.components.errors import ConfigError, DataError
-from penstock.trainer import columns, dates, labels
+from penstock.trainer import columns, dates, labels, notices, useless
 from penstock.trainer.columns import Column
 from penstock.trainer.labels import Label
 from penstock.trainer.names import did_you_mean
@@ -37,12 +42,12 @@ Kind = Literal["numeric", "categorical", "text", "date"]
 KINDS: tuple[str, ...] = get_args(Kind)
 SUFFIX = "_xf"  # of the names of what Transform makes, as in TFX's examples
 
-_MOST_POSITIONS = 256
 _MOST_DENSE = 64  # indices of a sparse feature that become numbers
 _WIDEST = 64  # ids in a row; more are cut off
 _FEW = 50  # values that make an integer a category as well
-_DIFFERENT = 0.9  # the share of distinct values from which strings are keys
-_SOME_ROWS = 20
+_OFTEN = 25  # how often a value occurs that is a code
+_EXACT = 1 << 24  # a float of 32 bits holds no larger integers exactly
+_OF_TIME = re.compile(r"(?i)time|date|(?:^|[_.\s-])(?:ts|at|on|when|epoch|day)$|(?<=[a-z])(?-i:At|On|Ts|Day|TS)$")
 _SHOWN = 10
 
 
@@ -52,7 +57,8 @@ class Numeric:
 
     `transform` is `quantiles` (linear between the training data's quantiles, `bins` of them, without those that are
     equal) or `z_score` (four deviations to each side of the mean, which is 0.5). `of` says what of a row it is:
-    "value", a position in it, or the "mean", "min", "max" or "count" of the values there.
+    "value", a position in it, or the "mean", "min", "max" or "count" of the values there. Integers count from `origin`,
+    so that large ones keep their last digits in the 32 bits of the quantiles.
     """
 
     kind: ClassVar[str] = "numeric"
@@ -61,6 +67,7 @@ class Numeric:
     transform: Literal["quantiles", "z_score"] = "quantiles"
     bins: int = 48
     of: int | str = "value"
+    origin: int = 0
 
 
 @dataclass(frozen=True)
@@ -68,7 +75,8 @@ class Categorical:
     """Ids of a vocabulary: int64 [batch, width]; 0 is absent, and the last `oov_buckets` are of values not in it.
 
     The vocabulary holds the values that occur `frequency_threshold` times or more in the training data, the most
-    frequent first, `vocabulary_size` of them at most.
+    frequent first, `vocabulary_size` of them at most. The network embeds an id by `embedding_dim` units, or by as many
+    as its hyperparameter category_units says.
     """
 
     kind: ClassVar[str] = "categorical"
@@ -78,6 +86,7 @@ class Categorical:
     frequency_threshold: int = 2
     oov_buckets: int = 1
     width: int = 1
+    embedding_dim: int | None = None
 
 
 @dataclass(frozen=True)
@@ -94,10 +103,10 @@ class Text:
 
 @dataclass(frozen=True)
 class Date:
-    """A moment as numbers: `days` since 1970, and the sine and cosine of where it stands in the year, week and day.
+    """A moment as numbers: `days` since `origin`, and the sine and cosine of where it stands in the year, week and day.
 
-    `format` is `iso` (2013-01-31, 2013-01-31T08:05, with seconds; a zone is not converted: the clock that people read
-    is what counts), `unix` (seconds), or one for strptime of %Y %m %d %H %M %S and literal text.
+    dates.py tells what `format` may be. A zone is not converted: the clock that people read is what counts. Where `day`
+    is no part, neither is the time. `origin` is in seconds since 1970, near the training data's.
     """
 
     kind: ClassVar[str] = "date"
@@ -106,6 +115,7 @@ class Date:
     format: str = "iso"
     parts: tuple[Part, ...] = ("days", "year", "week", "day")
     bins: int = 48
+    origin: int = 0
 
     @property
     def outputs(self) -> tuple[str, ...]:
@@ -163,8 +173,9 @@ class Plan:
         by_kind: dict[str, dict[str, None]] = {}
         for feature in self.features:
             by_kind.setdefault(feature.kind, {})[feature.name] = None
+        formats = {feature.name: f" ({feature.format})" for feature in self.features if isinstance(feature, Date)}
         for kind, names in by_kind.items():
-            logger.info("%s: %s", kind, ", ".join(names))
+            logger.info("%s: %s", kind, ", ".join(name + formats.get(name, "") for name in names))
         for name, reason in self.ignored.items():
             logger.info("feature %s is ignored: %s", name, reason)
         for name, note in self.notes.items():
@@ -182,6 +193,7 @@ class Override:
     vocabulary_size: int | None = None
     frequency_threshold: int | None = None
     oov_buckets: int | None = None
+    embedding_dim: int | None = None
     hash_buckets: int | None = None
     ngrams: int | None = None
     format: str | None = None
@@ -195,7 +207,7 @@ class Override:
         known = {field.name for field in dataclasses.fields(feature)}
         for key in given:
             if key not in known:
-                own = sorted(known - {"name", "output", "of", "parts", "size"})
+                own = sorted(known - {"name", "output", "of", "origin", "parts", "size"})
                 raise ConfigError(
                     f"{key}: the feature is {feature.kind}: expected some of {', '.join(own)}, or another kind"
                 )
@@ -231,9 +243,12 @@ def plan(
         if column.name == label:
             continue
         override = overrides.get(column.name, Override())
-        if column.not_numbers and not override.kind and not override.ignore:
-            notes[column.name] = _note(column)
-        reason = "as the configuration says" if override.ignore else _useless(column, override)
+        taken_for = _kind(column)
+        note = "" if override.ignore else notices.of(column, override.kind, override.format, taken_for)
+        if note:
+            notes[column.name] = note
+        why = useless.why(column, override.kind, taken_for)
+        reason = "as the configuration says" if override.ignore else why
         if reason:
             ignored[column.name] = reason
             continue
@@ -268,13 +283,6 @@ def overrides(given: Mapping[str, Mapping[str, Any]]) -> dict[str, Override]:
     return {name: Override(**values) for name, values in given.items()}
 
 
-def _note(column: Column) -> str:
-    texts = ", ".join(map(repr, column.not_numbers))
-    return (
-        f"it holds numbers beside {texts}, so it is text; if those mean a missing value, data.csv.null_values tells it"
-    )
-
-
 class _Outputs:
     """Names of transformed columns that TensorFlow and Keras both take, each once."""
 
@@ -290,33 +298,13 @@ class _Outputs:
         return unique + SUFFIX
 
 
-def _useless(column: Column, override: Override) -> str:
-    """Returns why a column tells a model nothing, "" if it may; what a person gives a kind is used if it has values."""
-    if column.unreadable:
-        return column.unreadable
-    if column.sparse_size:
-        return ""
-    if not column.values:
-        return "it has no value in any row"
-    if override.kind:
-        return ""
-    if column.constant and column.present == column.rows:
-        return f"it is {column.constant} in every row"
-    if column.fixed > _MOST_POSITIONS and column.is_number:
-        return f"it has {column.fixed} numbers in every row: expected {_MOST_POSITIONS} at most without a module_file"
-    single = column.is_string and column.most_values == 1 and column.values >= _SOME_ROWS
-    if single and column.unique > _DIFFERENT * column.values and _kind(column) == "categorical":
-        return f"{column.unique} of its {column.values} values differ, as keys do"
-    return ""
-
-
 def _kind(column: Column) -> Kind:
     if not column.is_string:
-        return "numeric"
+        return "date" if column.moments and column.is_one and _OF_TIME.search(column.name) else "numeric"
+    if column.dates and column.is_one and not column.natural_language:
+        return "date"  # before text: a day and a time are words as well
     if column.natural_language or column.wordy:
         return "text"
-    if column.dates and column.most_values == 1:
-        return "date"
     return "categorical"
 
 
@@ -347,10 +335,12 @@ def _numeric(column: Column, output: str, override: Override) -> Iterator[Featur
     if not column.is_number:
         found = ", ".join(map(repr, column.not_numbers or column.top_values[:1]))
         raise ConfigError(f"kind: expected numbers for numeric, found strings such as {found}")
-    options = override.options(Numeric)
+    options: dict[str, Any] = override.options(Numeric)
+    if column.is_integer and max(abs(column.least), abs(column.greatest)) > _EXACT:
+        options["origin"] = int(column.median)
     if column.most_values <= 1:
         yield Numeric(column.name, output, **options)
-        if column.is_integer and 3 <= column.span <= _FEW and not override.kind:
+        if column.is_integer and _is_code(column) and not override.kind:
             yield _categorical(column, f"{output}_ids", {})
     elif column.fixed:
         yield from (Numeric(column.name, f"{output}_{i}", of=i, **options) for i in range(column.fixed))
@@ -360,6 +350,11 @@ def _numeric(column: Column, output: str, override: Override) -> Iterator[Featur
             yield _categorical(column, f"{output}_ids", {})
 
 
+def _is_code(column: Column) -> bool:
+    """Whether integers may mean as much by being equal as by being large."""
+    return 3 <= column.span <= _FEW or 3 <= column.distinct <= column.values / _OFTEN
+
+
 def _categorical(column: Column, output: str, options: Mapping[str, Any]) -> Categorical:
     threshold = 2 if column.rows < 10_000 else 5
     defaults = {"frequency_threshold": threshold, "width": min(max(column.most_values, 1), _WIDEST)}
@@ -367,20 +362,28 @@ def _categorical(column: Column, output: str, options: Mapping[str, Any]) -> Cat
 
 
 def _date(column: Column, output: str, options: Mapping[str, Any]) -> Date:
-    form = options.get("format", "iso" if column.is_string else "")
-    if (form == "unix") == column.is_string or not form:
-        found, expected = ("strings", "iso or one such as %d/%m/%Y") if column.is_string else ("numbers", "unix")
-        raise ConfigError(f"format: expected {expected} for {found}, received {form!r}")
-    if column.is_string:
-        written, _ = dates.pattern(form)
-        if column.top_values and not any(re.fullmatch(written, value) for value in column.top_values):
+    found = column.dates
+    recognised = found.format if found else "iso" if column.is_string else column.moments
+    form = options.get("format") or recognised
+    numbers = form in dates.UNITS
+    fits = not column.is_string if numbers else column.is_string or (column.is_integer and form not in ("", "iso"))
+    if not fits:
+        what, expected = ("strings", "iso or one such as %d/%m/%Y") if column.is_string else ("numbers", "unix")
+        raise ConfigError(f"format: expected {expected} for {what}, received {form!r}")
+    if numbers:
+        timed, middle = True, int(column.median) // dates.UNITS[form]
+    else:
+        texts = column.texts if column.is_string else (f"{column.least:.0f}",)
+        there = sorted(moment for moment in (dates.read(text, form) for text in texts) if moment)
+        if texts and not there:
             raise ConfigError(
-                f"format: expected how dates are written here, such as {column.top_values[0]!r}, received "
-                f"{form!r}, which reads none of the most frequent values"
+                f"format: expected how dates are written here, such as {texts[0]!r}, received {form!r}, which reads "
+                "none of the most frequent values"
             )
-    timed = column.times if form == "iso" else form == "unix" or "%H" in form
+        timed = any(moment.time() != datetime.time() for moment in there)
+        middle = dates.seconds(there[len(there) // 2]) if there else 0
     parts: tuple[Part, ...] = ("days", "year", "week", "day") if timed else ("days", "year", "week")
-    return Date(column.name, output, **({"parts": parts} | dict(options) | {"format": form}))
+    return Date(column.name, output, **({"parts": parts} | dict(options) | {"format": form, "origin": middle}))
 
 
 def _reasons(ignored: Mapping[str, str], most: int = 3) -> str:

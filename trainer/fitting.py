@@ -28,7 +28,7 @@ from penstock.trainer.input_data import Data
 logger = logging.getLogger(__name__)
 type Stop = Callable[[dict[str, Any]], bool]
 type Say = Callable[[str], None]
-_EVALUATED_AT_ONCE = 8192
+_EVALUATED_AT_ONCE = 8192  # rows, or fewer where the memory is too small
 # What Keras appends to the names of layers, and Python to objects: other numbers each time a process makes a model.
 _NUMBERED = re.compile(r"_\d+(?=\b|_)| at 0x[0-9a-f]+")
 _NAMED = 6  # features in the message on a loss that is not finite
@@ -64,12 +64,14 @@ class Fitted:
     history: a record for each epoch: what history.json holds.
     best_epoch: from 1.
     finished: why training ended: "epochs", "patience" or "stop".
+    rows_at_once: of evaluation data that fitted into memory.
     """
 
     model: keras.Model
     history: list[dict[str, Any]]
     best_epoch: int
     finished: str
+    rows_at_once: int
 
 
 def fit(
@@ -102,19 +104,17 @@ def fit(
             f"KERAS_BACKEND={keras.backend.backend()} trains on one device: expected tensorflow for several, or one"
         )
     keras.utils.set_random_seed(settings.seed)
-    with _precision(device):
-        model = distribution.build(build)
-        plain = model if distribution.strategy is None else build()
-    folder = distribution.folder(model_run_dir)
-    training = _Training(model, plain, train, evaluate, settings, folder, distribution, device, stop, say)
     try:
-        return training.run()
+        with _precision(device):
+            model = distribution.build(build)
+            plain = model if distribution.strategy is None else build()
+        folder = distribution.folder(model_run_dir)
+        return _Training(model, plain, train, evaluate, settings, folder, distribution, device, stop, say).run()
     except (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.InternalError) as error:
         if distribution.cluster is None:
             raise
-        reason = error.message.strip().splitlines()[0]
         raise WorkerLost(
-            f"training stopped because another worker went away: {reason}; run again: it goes on from the checkpoint"
+            f"training stopped because {distribution.lost(error.message)}; run again: it goes on from the checkpoint"
         ) from None
 
 
@@ -149,7 +149,7 @@ class _Training:
         distribution.build(lambda: model.optimizer.build(model.trainable_variables))  # no variable is made in a graph
         jit_compile = device is not None and device.jit_compile
         self.steps = steps.make(model, plain, distribution, jit_compile)
-        self.evaluation = evaluate.once(_EVALUATED_AT_ONCE)
+        self.evaluate, self.rows_at_once = evaluate, _EVALUATED_AT_ONCE
         self.checkpoints = Checkpoints(model_run_dir, _fingerprint(model, train, evaluate, settings))
         how = {
             "device": device.description if device else "",
@@ -177,7 +177,7 @@ class _Training:
                     self._back_off()
         checkpoints.assign(self.plain.variables, self.best)
         progress = self.progress
-        return Fitted(self.plain, progress.history, progress.best_epoch, progress.finished)
+        return Fitted(self.plain, progress.history, progress.best_epoch, progress.finished, self.rows_at_once)
 
     def _go_on(self) -> None:
         """Takes up the checkpoint that an earlier, interrupted training left, or makes the first one."""
@@ -235,7 +235,18 @@ class _Training:
 
     def _evaluated(self) -> dict[str, float]:
         """Returns the chief's results, so that all workers stop in the same epoch."""
-        results = self.steps.evaluate(self.evaluation)
+        results = None
+        while results is None:
+            try:
+                results = self.steps.evaluate(self.evaluate.once(self.rows_at_once))
+            except Exception as error:
+                if self.rows_at_once == 1 or not _out_of_memory(error):
+                    raise
+                size = min(self.rows_at_once, self.evaluate.rows)
+                self.rows_at_once = max(1, size // 2)
+                logger.warning(
+                    "out of memory with %d rows of evaluation data at once: going on with %d", size, self.rows_at_once
+                )
         values = self.distribution.from_chief([np.array(list(results.values()))])
         assert values is not None
         return dict(zip(results, values[0].tolist(), strict=True))

@@ -35,12 +35,14 @@ class Number:
 class Ids:
     """An input int64 or int32 [batch, width]: ids 1 to size - 1 of a vocabulary; 0 is padding, or absent.
 
-    With a width above 1 it is a bag: the order of the ids, and where the padding is, mean nothing.
+    With a width above 1 it is a bag: the order of the ids, and where the padding is, mean nothing. `embedding_dim`
+    units embed an id; None leaves it to the hyperparameter category_units.
     """
 
     name: str
     size: int
     width: int = 1
+    embedding_dim: int | None = None
 
 
 def build(inputs: Sequence[Number | Ids], head: Head, hyperparameters: Hyperparameters) -> keras.Model:
@@ -90,18 +92,22 @@ def _embedded(
     """All features as tensors [batch, units]."""
     units = hyperparameters.category_units
     numbers = [tensors[feature.name] for feature in inputs if isinstance(feature, Number)]
-    single = [feature for feature in inputs if isinstance(feature, Ids) and feature.width == 1]
+    single: dict[int, list[Ids]] = {}  # by their units: those that have as many share a table
+    for feature in inputs:
+        if isinstance(feature, Ids) and feature.width == 1:
+            single.setdefault(feature.embedding_dim or units, []).append(feature)
     embedded = []
     if numbers:
         stacked = ops.stack(numbers, axis=1)
         layer = PiecewiseLinear(hyperparameters.number_units, hyperparameters.bins, dtype="float32", name="numbers")
         embedded.append(keras.layers.Flatten()(layer(stacked)))
-    if single:
-        ids = _joined([tensors[feature.name] for feature in single])
-        layer = Categories([feature.size for feature in single], units, name="categories")
+    for dim, features in single.items():
+        ids = _joined([tensors[feature.name] for feature in features])
+        name = "categories" if dim == units else f"categories_{dim}"
+        layer = Categories([feature.size for feature in features], dim, name=name)
         embedded.append(keras.layers.Flatten()(layer(ids)))
     embedded += [
-        Bag(feature.size, units, name=f"bag_{index}")(tensors[feature.name])
+        Bag(feature.size, feature.embedding_dim or units, name=f"bag_{index}")(tensors[feature.name])
         for index, feature in enumerate(inputs)
         if isinstance(feature, Ids) and feature.width > 1
     ]

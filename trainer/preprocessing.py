@@ -41,6 +41,8 @@ def apply(feature: Feature, column: Any) -> dict[str, tf.Tensor]:
 @apply.register
 def numeric(feature: Numeric, column: Any) -> dict[str, tf.Tensor]:
     rows = _rows(column)
+    if feature.origin:
+        rows = rows.with_flat_values(_from(rows.flat_values, feature.origin))
     value, present = _one_number(rows, feature.of)
     scale = _quantiles if feature.transform == "quantiles" else _z_score
     return {feature.output: _number(scale(value, present, feature.bins), present)}
@@ -78,17 +80,17 @@ def text(feature: Text, column: Any) -> dict[str, tf.Tensor]:
 @apply.register
 def date(feature: Date, column: Any) -> dict[str, tf.Tensor]:
     rows = _rows(column)
-    seconds, present = _seconds(rows, feature.format)
-    day = tf.math.floordiv(seconds, _DAY)
+    moment, present = seconds(rows, feature.format, timed="day" in feature.parts)
+    day = tf.math.floordiv(moment, _DAY)
     turns = {  # how far round: since 1 January of a mean year, since Monday, since midnight
         "year": tf.cast(day, tf.float64) / _YEAR,
         "week": tf.cast(tf.math.floormod(day + 3, 7), tf.float64) / 7,
-        "day": tf.cast(tf.math.floormod(seconds, _DAY), tf.float64) / _DAY,
+        "day": tf.cast(tf.math.floormod(moment, _DAY), tf.float64) / _DAY,
     }
     outputs: dict[str, tf.Tensor] = {}
     for part in feature.parts:
         if part == "days":
-            days = tf.cast(seconds, tf.float64) / _DAY
+            days = tf.cast(moment - feature.origin, tf.float64) / _DAY
             outputs[f"{feature.output}_days"] = _number(_quantiles(days, present, feature.bins), present)
             continue
         angle = 2 * math.pi * turns[part]
@@ -157,6 +159,13 @@ def _one_number(rows: tf.RaggedTensor, of: int | str) -> tuple[tf.Tensor, tf.Ten
     return value, (lengths > 0) & ~tf.math.is_nan(value)  # the mean of both infinities is none
 
 
+def _from(integers: tf.Tensor, origin: int) -> tf.Tensor:
+    """Returns int64 counted from `origin`, float64: near it exact, however large both are, and never an overflow."""
+    high = tf.bitwise.right_shift(integers, 32) - (origin >> 32)
+    low = tf.bitwise.bitwise_and(integers, 0xFFFFFFFF) - (origin & 0xFFFFFFFF)
+    return tf.cast(high, tf.float64) * 2.0**32 + tf.cast(low, tf.float64)
+
+
 def _number(value: tf.Tensor, present: tf.Tensor) -> tf.Tensor:
     """Returns float32 [batch, 2]: the value, 0 where it is missing, and whether it is."""
     value = tf.where(present, value, tf.zeros_like(value))
@@ -201,29 +210,57 @@ def _padded(ids: tf.RaggedTensor, width: int) -> tf.Tensor:
     return tf.cast(ids, tf.int64).to_tensor(0, shape=[None, width])
 
 
-def _seconds(rows: tf.RaggedTensor, form: str) -> tuple[tf.Tensor, tf.Tensor]:
-    """Returns the seconds since 1970 of each row's first value, int64 [batch], and where there is a valid one."""
-    there = rows.row_lengths() > 0
-    if form == "unix":
+def seconds(rows: tf.RaggedTensor, form: str, timed: bool) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns the seconds since 1970 of each row's first value, int64 [batch], and where there is a valid one.
+
+    Those of its midnight, if it is not `timed`.
+    """
+    if form in dates.UNITS and rows.dtype.is_floating:
         value, _ = _one_number(rows, "value")
         present = tf.math.is_finite(value)
-        return tf.cast(tf.where(present, value, tf.zeros_like(value)), tf.int64), present
-    texts = rows.to_tensor("", shape=[None, 1])[:, 0]
+        return tf.cast(tf.where(present, value, tf.zeros_like(value)), tf.int64) // dates.UNITS[form], present
+    there = rows.row_lengths() > 0
+    if form in dates.UNITS:
+        return rows.to_tensor(0, shape=[None, 1])[:, 0] // dates.UNITS[form], there
+    written = rows if rows.dtype == tf.string else rows.with_flat_values(tf.strings.as_string(rows.flat_values))
+    texts = written.to_tensor("", shape=[None, 1])[:, 0]
     pattern, places = dates.pattern(form)
     matched = tf.strings.regex_full_match(texts, pattern) & there
 
-    def part(letter: str, default: int) -> tf.Tensor:
+    def text(letter: str, default: str) -> tf.Tensor:
         if letter not in places:
-            return tf.fill(tf.shape(texts), tf.constant(default, tf.int64))
+            return tf.fill(tf.shape(texts), default)
         found = tf.strings.regex_replace(texts, f"^{pattern}$", rf"\{places[letter]}", replace_global=False)
-        found = tf.where(matched & (found != ""), found, tf.fill(tf.shape(texts), str(default)))
-        return tf.strings.to_number(found, tf.int64)
+        return tf.where(matched & (found != ""), found, tf.fill(tf.shape(texts), default))
+
+    def part(letter: str, default: int) -> tf.Tensor:
+        return tf.strings.to_number(text(letter, str(default)), tf.int64)
 
     year, month, day = part("Y", 1970), part("m", 1), part("d", 1)
+    if "y" in places:
+        year = part("y", 70)
+        year += tf.where(year >= 69, tf.constant(1900, tf.int64), tf.constant(2000, tf.int64))
+    if "b" in places:
+        name = tf.strings.substr(tf.strings.lower(text("b", dates.MONTHS[0])), 0, 3)
+        month = tf.cast(name[:, tf.newaxis] == dates.MONTHS, tf.int64) @ tf.range(1, 13, dtype=tf.int64)[:, tf.newaxis]
+        month = month[:, 0]
+    valid = matched & (year >= 1) & (month >= 1) & (month <= 12) & (day >= 1) & (day <= _month_days(year, month))
+    midnight = _days(year, month, day) * _DAY
+    if not timed:
+        return midnight, valid
     hour, minute, second = part("H", 0), part("M", 0), part("S", 0)
-    valid = matched & (month >= 1) & (month <= 12) & (day >= 1) & (day <= 31)
     valid &= (hour <= 24) & (minute <= 59) & (second <= 60)
-    return _days(year, month, day) * _DAY + hour * 3600 + minute * 60 + second, valid
+    if "p" in places:
+        half = tf.strings.lower(tf.strings.substr(text("p", " "), 0, 1))
+        noon = tf.where(half == "p", tf.constant(12, tf.int64), tf.constant(0, tf.int64))
+        hour = tf.where((half != " ") & (hour <= 12), hour % 12 + noon, hour)
+    return midnight + hour * 3600 + minute * 60 + second, valid
+
+
+def _month_days(year: tf.Tensor, month: tf.Tensor) -> tf.Tensor:
+    leap = (year % 4 == 0) & ((year % 100 != 0) | (year % 400 == 0))
+    lengths = 30 + (month + month // 8) % 2
+    return tf.where(month == 2, tf.where(leap, lengths - 1, lengths - 2), lengths)
 
 
 def _days(year: tf.Tensor, month: tf.Tensor, day: tf.Tensor) -> tf.Tensor:

@@ -1,4 +1,4 @@
-"""StatisticsGen: TFDV's statistics of every split, computed shard by shard over an engine.
+"""StatisticsGen: TFDV's statistics of every split and counts of distinct integers, shard by shard over an engine.
 
 Shards are files, small neighbours together; each is read in batches, so memory is bounded by a batch and by the
 partial statistics (top_values.py). Shards are computed and merged in the order of the files, in waves of a fixed
@@ -21,6 +21,7 @@ from penstock.components import artifacts, progress
 from penstock.components.engines import Engine, open_engine
 from penstock.components.errors import ConfigError, DataError, SchemaError
 from penstock.components.statistics_gen import lift, options, partials
+from penstock.components.statistics_gen.distinct import DistinctIntegers
 from penstock.components.statistics_gen.shard import Shard
 
 _SHARD_BYTES = 1 << 20  # of compressed files; smaller neighbours are one shard
@@ -128,6 +129,7 @@ def _options(stats_options: str, schema: str | None) -> StatsOptions:
         chosen.schema = artifacts.Schema(Path(schema)).read()
     if chosen.experimental_filter_read_paths and chosen.schema is None:
         raise ConfigError("stats_options: experimental_filter_read_paths needs a schema: give the input `schema`")
+    chosen.generators = [*(chosen.generators or []), DistinctIntegers()]
     return chosen
 
 

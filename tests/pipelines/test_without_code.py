@@ -14,7 +14,7 @@ from penstock.pipelines import targets, without_code
 from penstock.pipelines.compile import compile_config
 from penstock.pipelines.config import Config
 from penstock.pipelines.features import KINDS, OPTIONS, Feature
-from penstock.trainer import features
+from penstock.trainer import dates, features
 
 Load = Callable[..., Config]
 BASE = "name: small\ndata:\n  path: data.csv\nlabel: label\n"
@@ -44,11 +44,11 @@ def test_data_and_label_are_enough(load: Load, tmp_path: Path) -> None:
 
 def test_what_a_person_says_reaches_the_functions(load: Load, tmp_path: Path) -> None:
     text = BASE + (
-        "features:\n  a: {kind: categorical, oov_buckets: 3}\n"
+        "features:\n  a: {kind: categorical, embedding_dim: 3}\n"
         "training: {epochs: 3, seed: 7, problem: binary, class_weight: 0.5}\n"
     )
     tasks = compiled(load(text=text), tmp_path)
-    common = {"label": "label", "problem": "binary", "features": {"a": {"kind": "categorical", "oov_buckets": 3}}}
+    common = {"label": "label", "problem": "binary", "features": {"a": {"kind": "categorical", "embedding_dim": 3}}}
     assert json.loads(constants(tasks["transform"])["custom_config"]) == common
     training = {"epochs": 3, "seed": 7, "class_weight": 0.5}
     assert json.loads(constants(tasks["trainer"])["custom_config"]) == common | {"split": "train", "training": training}
@@ -84,6 +84,8 @@ def test_the_section_is_the_trainers_own() -> None:
         (trained,) = [known for known in get_args(features.Feature) if known.kind == kind]
         known = {field.name for field in dataclasses.fields(trained)} & set(Feature.model_fields)
         assert set(options) == known
+    for form in ("iso", *dates.UNITS, "%m/%d/%y %I:%M %p"):
+        assert Feature(kind="date", format=form).format == form
 
 
 @pytest.mark.parametrize(
@@ -105,7 +107,11 @@ def test_the_section_is_the_trainers_own() -> None:
             "numeric: expected some of transform, bins"),
         ("features: {a: {ngrams: 2, bins: 3}}\n", "features.a.bins: it is of numeric and date columns, and no kind has"
             " ngrams beside it"),
-        ("features: {a: {kind: date, format: '%d.%m.%y'}}\n", "features.a.format: expected %Y %m %d %H %M %S, once"),
+        ("features: {a: {kind: date, format: '%d.%m.%G'}}\n", "features.a.format: expected some of %Y %y %m %b %d %H"),
+        ("features: {a: {kind: date, format: unix_min}}\n", "features.a.format: expected iso, unix, or %Y with others"),
+        ("features: {a: {embedding_dim: 0}}\n", "features.a.embedding_dim: expected greater than 0, received 0"),
+        ("features: {a: {embedding_dim: 1.5}}\n", "features.a.embedding_dim: expected a"),
+        ("features: {a: {kind: text, embedding_dim: 4}}\n", "features.a.embedding_dim: it is of categorical columns"),
         ("training: {epochs: 0}\n", "training.epochs: expected greater than 0, received 0"),
     ],
 )  # fmt: skip

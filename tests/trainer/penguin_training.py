@@ -1,9 +1,10 @@
 """Trains on the penguins in a process of its own, which a test may kill.
 
-    python penguin_training.py CSV MODEL_RUN_DIR WEIGHTS [DROPOUT [DEVICES]]
+    python penguin_training.py CSV MODEL_RUN_DIR WEIGHTS [DROPOUT [DEVICES [ROWS]]]
 
 Writes the final weights to WEIGHTS (.npz). With DEVICES, so many virtual processors are replicas; where TF_CONFIG is
-set, this process is one of its workers.
+set, this process is one of its workers. With ROWS, a batch of more than that does not fit into this process's memory.
+An error of Penstock's is told as `penstock` tells it.
 """
 
 import functools
@@ -15,6 +16,7 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
+from penstock.components.errors import PenstockError
 from penstock.trainer import fitting, input_data
 from penstock.trainer.distribution import Distribution, mirrored, start
 
@@ -35,20 +37,34 @@ def data(csv: Path, times: int = 1) -> tuple[input_data.InMemory, input_data.InM
     return part(slice(0, cut), times), part(slice(cut, None), 1)
 
 
-def build(dropout: float = 0.2) -> keras.Model:
+class Hungry(keras.layers.Layer):
+    """Passes its input on, and asks for 2^46 bytes of memory if a batch has more rows than `rows`."""
+
+    def __init__(self, rows: int):
+        super().__init__()
+        self.rows = rows
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        size = tf.where(tf.shape(inputs)[0] > self.rows, tf.constant(2**44, tf.int64), tf.constant(1, tf.int64))
+        return inputs + 0.0 * tf.random.uniform([size])[0]
+
+
+def build(dropout: float = 0.2, rows: int = 0) -> keras.Model:
     inputs = {name: keras.Input((1,), name=name) for name in NUMBERS}
     hidden = keras.layers.Concatenate()(list(inputs.values()))
+    if rows:
+        hidden = Hungry(rows)(hidden)
     hidden = keras.layers.Dropout(dropout)(keras.layers.Dense(8, activation="relu")(hidden))
     model = keras.Model(inputs, keras.layers.Dense(1, activation="sigmoid")(hidden))
     model.compile(optimizer=keras.optimizers.AdamW(0.01), loss="binary_crossentropy", metrics=["accuracy"])
     return model
 
 
-def main(csv: str, model_run_dir: str, weights: str, dropout: str = "0.2", devices: str = "0") -> None:
+def main(csv: str, model_run_dir: str, weights: str, dropout: str = "0.2", devices: str = "0", rows: str = "0") -> None:
     distribution = distributed(int(devices))
     train, evaluate = data(Path(csv), times=20)
     settings = fitting.Settings(batch_size=8, epochs=2, checkpoint_seconds=0)
-    make = functools.partial(build, float(dropout))
+    make = functools.partial(build, float(dropout), int(rows))
     fitted = fitting.fit(make, train, evaluate, settings, Path(model_run_dir), distribution)
     np.savez(weights, *fitted.model.get_weights())
 
@@ -62,4 +78,8 @@ def distributed(devices: int) -> Distribution:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    try:
+        main(*sys.argv[1:])
+    except PenstockError as error:
+        print(f"{type(error).__name__}: {error}")
+        sys.exit(error.exit_code)

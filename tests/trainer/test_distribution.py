@@ -2,10 +2,13 @@
 
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -108,6 +111,100 @@ def free_ports(count: int) -> list[int]:
     for opened in sockets:
         opened.close()
     return ports
+
+
+@dataclass
+class Worker:
+    """A process of a cluster of two, and the folder that it trains in."""
+
+    folder: Path
+    process: subprocess.Popen[bytes]
+    address: str
+
+    def end(self) -> tuple[int, str]:
+        """Returns the exit status, and the last line of the output. It may not take long: nothing may hang."""
+        output = self.process.communicate(timeout=180)[0].decode()
+        return self.process.returncode, output.strip().splitlines()[-1]
+
+
+@pytest.fixture
+def two_workers(penguins_csv: Path, tmp_path: Path) -> Iterator[Callable[..., dict[str, Worker]]]:
+    """Starts a chief and a worker as the training operator does; `rows` says what each of them has memory for."""
+    started: list[Worker] = []
+
+    def begin(**rows: int) -> dict[str, Worker]:
+        addresses = dict(zip(("chief", "worker"), (f"127.0.0.1:{port}" for port in free_ports(2)), strict=True))
+        for kind, address in addresses.items():
+            folder = tmp_path / kind
+            arguments = [penguins_csv, folder, f"{folder}.npz", 0, 0, rows.get(kind, 0)]
+            cluster = environment({name: [one] for name, one in addresses.items()}, {"type": kind, "index": 0})
+            started.append(Worker(folder, start([str(argument) for argument in arguments], **cluster), address))
+        return dict(zip(addresses, started, strict=True))
+
+    yield begin
+    for worker in started:
+        worker.process.kill()
+        worker.process.communicate()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("victim", "other"), [("chief", "worker"), ("worker", "chief")])
+def test_a_worker_that_is_killed_ends_the_other_one(two_workers: Any, victim: str, other: str) -> None:
+    workers = two_workers()
+    deadline = time.monotonic() + 180
+    while not (workers["chief"].folder / "checkpoint" / "state.npz").exists():  # now they train
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    workers[victim].process.kill()
+    status, told = workers[other].end()
+    assert status == 1, told
+    number = 1 if victim == "chief" else 2
+    who = f"(worker {number} of 2 at {workers[victim].address}|another worker)"
+    assert re.fullmatch(
+        f"WorkerLost: training stopped because {who} went away: .+; run again: it goes on from the checkpoint", told
+    )
+    assert "Graph execution error" not in told
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("victim", "other"), [("chief", "worker"), ("worker", "chief")])
+def test_a_worker_out_of_memory_ends_both(two_workers: Any, victim: str, other: str) -> None:
+    """Each has four of a batch's eight rows. TensorFlow cannot take up an exchange again that one of them left."""
+    workers = two_workers(**{victim: 2})
+    assert workers[victim].end() == (
+        2, "ModelError: a worker is out of memory with a batch of 8: choose a smaller batch_size"
+    )  # fmt: skip
+    status, told = workers[other].end()
+    assert status == 1, told
+    assert told.startswith("WorkerLost: training stopped because ")
+    assert "Graph execution error" not in told
+
+
+@pytest.mark.slow
+def test_devices_out_of_memory_back_off_together(penguins_csv: Path, tmp_path: Path) -> None:
+    """Two devices have four rows each of a batch of eight and memory for two; the epoch goes on in batches of four."""
+    process = start([str(penguins_csv), str(tmp_path), str(tmp_path / "weights.npz"), "0", "2", "2"])
+    output = process.communicate(timeout=300)[0].decode()
+    assert process.returncode == 0, output[-4000:]
+    assert "out of memory with a batch of 8: going on with 4 from epoch 1, row 0" in output
+    history = json.loads((tmp_path / "history.json").read_text())
+    assert [epoch["batch_size"] for epoch in history["epochs"]] == [4, 4]
+
+
+@pytest.mark.parametrize(
+    ("message", "told"),
+    [
+        (
+            "Graph execution error:\nCollective ops is aborted by: Socket closed\nAdditional GRPC error information "
+            "from remote target /job:worker/replica:0/task:1 while calling /tensorflow.WorkerService/RecvBuf:",
+            "worker 2 of 2 at b:1 went away: Socket closed",
+        ),
+        ("/job:worker/task:1 died.\nAnd /job:worker/task:0", "worker 2 of 2 at b:1 went away: /job:worker/task:1 died"),
+        ("Graph execution error:\n", "another worker went away: it gives no reason"),
+    ],
+)  # fmt: skip
+def test_who_went_away_and_why(message: str, told: str) -> None:
+    assert Distribution(cluster=Cluster(("a:1", "b:1"), 0)).lost(message) == told
 
 
 @pytest.mark.slow

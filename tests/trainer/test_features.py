@@ -1,7 +1,9 @@
 """The plan of real and awkward tables: what each column is, what is ignored and why, what the label decides."""
 
+import hashlib
 import json
 import re
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -76,6 +78,60 @@ def test_what_tells_nothing_is_ignored(table: Tables, caplog: pytest.LogCaptureF
     assert plan(made_table, "label", useful={"ignore": True}).ignored["useful"] == "as the configuration says"
 
 
+def test_integers_that_all_differ_are_keys(table: Tables) -> None:
+    """Where there is no room for that to be chance, or the name says so; not what tells when, or which comes first."""
+    rows = 300
+    order = [row * 77 % rows for row in range(rows)]
+    far = [7919 * row * row + 13 for row in range(rows)]
+    columns = {
+        "PassengerNumber": [1000 + row for row in order],
+        "tenth": [10 * row for row in order],
+        "customer_id": far,
+        "orderId": far,
+        "area": far,
+        "paid": far,
+        "day_of_trial": order,
+        "pair": [row // 2 for row in order],
+        "label": [row % 2 for row in range(rows)],
+    }
+    made = plan(data := table(columns), "label")
+    reason = "its 300 integers all differ, as keys do"
+    assert made.ignored == dict.fromkeys(["PassengerNumber", "customer_id", "orderId"], reason)
+    assert {feature.name for feature in made.features} == {"tenth", "area", "paid", "day_of_trial", "pair"}
+    assert "orderId" not in plan(data, "label", orderId={"kind": "numeric"}).ignored
+
+
+def test_integers_that_are_codes_are_categories_as_well(table: Tables) -> None:
+    rows = 600
+    postcodes = [10115, 20095, 50667, 80331, 99084]
+    columns = {
+        "postcode": [postcodes[row * row % 5] for row in range(rows)],
+        "area": [row * 7 % 24 * 1000 for row in range(rows)],
+        "amount": [row * 7 % 30 * 1000 for row in range(rows)],  # each 20 times: too few to learn of each
+        "label": [row % 2 for row in range(rows)],
+    }
+    found = by_output(plan(data := table(columns), "label"))
+    assert sorted(found) == ["amount_xf", "area_xf", "area_xf_ids", "postcode_xf", "postcode_xf_ids"]
+    assert found["postcode_xf_ids"] == Categorical("postcode", "postcode_xf_ids")
+    assert list(by_output(plan(data, "label", postcode={"kind": "categorical"}, area={"kind": "numeric"}))) == [
+        "amount_xf", "area_xf", "postcode_xf",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("rows", [60, 300])
+def test_free_text_that_is_in_every_row_another_one_is_no_key(table: Tables, rows: int) -> None:
+    columns = {
+        "name": [f"{'abcdefghij'[row % 10]}ert {'klmnopqrst'[row // 10 % 10]}son{row}" for row in range(rows)],
+        "comment": [f"the {row} dogs came late" for row in range(rows)],
+        "uuid": [str(uuid.uuid5(uuid.NAMESPACE_OID, str(row))) for row in range(rows)],
+        "hash": [hashlib.sha256(str(row).encode()).hexdigest() for row in range(rows)],
+        "label": [row % 2 for row in range(rows)],
+    }
+    made = plan(table(columns), "label")
+    assert {feature.name: feature.kind for feature in made.features} == {"name": "text", "comment": "text"}
+    assert made.ignored == dict.fromkeys(["uuid", "hash"], f"{rows} of its {rows} values differ, as keys do")
+
+
 def test_numbers_beside_text_are_noted(table: Tables) -> None:
     mass = [str(3000 + row) if row % 20 else "NA" for row in range(200)]
     made = plan(table({"mass": mass, "code": ["1", "B", "C", "2"] * 50, "y": [0, 1] * 100}), "y", code={})
@@ -98,12 +154,85 @@ def test_text_dates_and_several_values(table: Tables) -> None:
     made = plan(table(columns), "label")
     found = by_output(made)
     assert isinstance(found["review_xf"], Text)
-    assert found["day_xf"] == Date("day", "day_xf", parts=("days", "year", "week"))
-    assert found["moment_xf"] == Date("moment", "moment_xf")
-    assert found["midnight_xf"] == Date("midnight", "midnight_xf", parts=("days", "year", "week"))
+    day = 86400
+    january = 15706 * day  # 2013-01-01
+    assert found["day_xf"] == Date("day", "day_xf", parts=("days", "year", "week"), origin=january + 183 * day)
+    assert found["moment_xf"] == Date("moment", "moment_xf", origin=january + 12 * 3600 + 900)
+    midnight = Date("midnight", "midnight_xf", parts=("days", "year", "week"), origin=january + 14 * day)
+    assert found["midnight_xf"] == midnight
     assert found["tags_xf"] == Categorical("tags", "tags_xf", width=3)
     assert [found[f"pair_xf_{i}"] for i in (0, 1)] == [Numeric("pair", f"pair_xf_{i}", of=i) for i in (0, 1)]
     assert [f.of for f in made.features if f.name == "some"] == ["mean", "min", "max", "count"]  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("values", "form", "note"),
+    [
+        (["17.03.2024", "01.04.2024"], "%d.%m.%Y", None),
+        (["3.4.2024", "1.4.2024 8:05"], "%d.%m.%Y", None),  # dots: the day is first
+        (["03/17/2024", "04/01/2024"], "%m/%d/%Y", None),  # one day above 12 decides
+        (["17/03/2024", "04/01/2024"], "%d/%m/%Y", None),
+        (["3/4/2024 8:05 PM", "4/1/2024 12:00 AM"], "%m/%d/%Y",
+            "its dates, such as '4/1/2024 12:00 AM', are read as '%m/%d/%Y', and none shows that they are not "
+            "'%d/%m/%Y': features: {when: {kind: date, format: ...}} decides"),
+        (["5-Jan-2024", "6-FEB-2024"], "%d-%b-%Y", None),
+        ([f"1/{day}/2024 8:{minute:02} PM" for day in range(1, 31) for minute in range(5)], "%m/%d/%Y", None),
+        ([f"2024-01-{day:02}" for day in range(1, 21)] + ["n/a"], "iso",
+            "it holds dates beside 'n/a': those are taken for missing"),
+        (["17/03/2024", "03/17/2024"], None, "its values, such as '17/03/2024', look like dates, but no one format"),
+        (["10.4.11", "10.4.12"], None, "its values, such as '10.4.12', look like dates"),  # versions
+        (["2013-02-30", "2013-02-31"], None, "its values, such as '2013-02-31', look like dates"),
+    ],
+)  # fmt: skip
+def test_dates_are_recognised_or_told(table: Tables, values: list[str], form: str | None, note: str | None) -> None:
+    rows = 20 * len(values)
+    columns = {"when": [values[row % len(values)] for row in range(rows)], "y": [row // 3 % 2 for row in range(rows)]}
+    data = table(columns)
+    made = plan(data, "y")
+    (feature,) = made.features
+    assert (feature.format if isinstance(feature, Date) else None) == form
+    assert made.notes.get("when", "").startswith(note or "")
+    assert ("when" in made.notes) == (note is not None)
+    if note and form != "iso":
+        assert not plan(
+            data, "y", when={"kind": "date", "format": "%d/%m/%Y"} if "/" in note else {"kind": "text"}
+        ).notes
+
+
+@pytest.mark.parametrize(
+    ("step", "form"), [(1, "unix"), (10**3, "unix_ms"), (10**6, "unix_us"), (10**9, "unix_ns"), (0, "%Y%m%d")]
+)
+def test_integers_that_are_moments(table: Tables, step: int, form: str) -> None:
+    """In a column whose name says so they are dates; in another one a note says how to make them so."""
+    start = 1362683700
+    values = [(start + 40_007 * row) * step if step else 20130101 + row % 12 * 100 + row % 28 for row in range(200)]
+    columns = dict.fromkeys(("created_at", "pickupTime", "amount", "flat", "birthdate"), values)
+    made = plan(table({**columns, "y": [row % 2 for row in range(200)]}), "y", birthdate={"kind": "numeric"})
+    kinds = {feature.name: feature for feature in made.features}
+    for name in ("created_at", "pickupTime"):
+        date = kinds[name]
+        assert isinstance(date, Date)
+        assert date.format == form
+        assert ("day" in date.parts) == bool(step)
+    assert all(isinstance(kinds[name], Numeric) for name in ("amount", "flat", "birthdate"))
+    assert list(made.notes) == ["amount", "flat"]
+    assert made.notes["amount"] == (
+        f"its integers may be moments of 2013: if they are, features: {{amount: {{kind: date, format: {form!r}}}}}"
+    )
+    said = plan(table({**columns, "y": [row % 2 for row in range(200)]}), "y", amount={"kind": "date"})
+    assert [feature.format for feature in said.features if feature.name == "amount"] == [form]  # type: ignore[union-attr]
+
+
+def test_floats_that_lose_their_digits_are_noted(table: Tables) -> None:
+    columns = {
+        "time": [1362683700.5 + row for row in range(200)],
+        "amount": [1e6 + row * 1.5 for row in range(200)],
+        "y": [row % 2 for row in range(200)],
+    }
+    assert plan(table(columns), "y").notes == {
+        "time": "it holds numbers from 1.36268365e+09 to 1.3626839e+09, of which examples keep 32 bits: steps of 128 "
+        "and more; whole numbers keep all digits, and numbers less a constant more of them"
+    }
 
 
 def test_sparse_features_and_what_the_schema_declares(table: Tables) -> None:

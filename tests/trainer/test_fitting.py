@@ -266,11 +266,12 @@ def test_a_batch_too_large_for_the_memory_is_halved(
     data: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     train, evaluate = data
-    evaluate = evaluate.take(np.arange(16))
     fitted = fitting.fit(lambda: greedy(20), train, evaluate, replace(_SETTINGS, batch_size=64), tmp_path)
     assert "out of memory with a batch of 64: going on with 32 from epoch 1, row 0" in caplog.text
     assert "out of memory with a batch of 32: going on with 16 from epoch 1, row 0" in caplog.text
     assert [record["batch_size"] for record in fitted.history] == [16] * 5
+    assert "out of memory with 28 rows of evaluation data at once: going on with 14" in caplog.text
+    assert fitted.rows_at_once == 14
     small = fitting.fit(lambda: greedy(20), train, evaluate, replace(_SETTINGS, batch_size=16), tmp_path / "small")
     assert [record["loss"] for record in fitted.history] == [record["loss"] for record in small.history]
     tiny = train.take(np.arange(4))

@@ -162,6 +162,22 @@ def test_padding_and_the_order_of_a_bag_change_nothing() -> None:
     )
 
 
+def test_embeddings_have_the_size_that_is_asked_for() -> None:
+    inputs: list[model.Number | model.Ids] = [
+        model.Ids("usual", 5),
+        model.Ids("small", 7, embedding_dim=3),
+        model.Ids("as usual", 6, embedding_dim=8),
+        model.Ids("bag", 9, 4, embedding_dim=2),
+    ]
+    made = model.build(inputs, model.Head("binary", 2), Hyperparameters(category_units=8))
+    shapes = {layer.name: tuple(layer.embeddings.shape) for layer in made.layers if hasattr(layer, "embeddings")}
+    assert shapes == {"categories": (11, 8), "categories_3": (7, 3), "bag_3": (9, 2)}
+    ones = {tensor.name: np.ones((1, tensor.shape[1]), "int32") for tensor in made.inputs}
+    before = made(ones).numpy()
+    for feature in inputs:
+        assert (made({**ones, feature.name: 2 * ones[feature.name]}).numpy() != before).any(), feature.name
+
+
 def test_an_absent_category_is_as_if_it_had_no_embedding(penguins: Table, of_penguins: keras.Model) -> None:
     layer = of_penguins.get_layer("categories")
     ids = np.array([[0, 0], [1, 0]])

@@ -11,6 +11,7 @@ import pytest
 import tensorflow as tf
 
 from penstock.components.errors import ConfigError, DataError
+from penstock.trainer import dates, preprocessing
 
 Tables = Callable[..., Any]
 ROWS = 60
@@ -117,24 +118,96 @@ def test_several_values_and_text(table: Tables) -> None:
     assert words[1].tolist() == expected.tolist()
 
 
+@pytest.mark.parametrize("first", [1362683700123, 10**15, -(10**18), 2**62])
+def test_large_integers_keep_their_last_digits(table: Tables, first: int) -> None:
+    """Also beside one that is far off, whose distance no float of 32 bits holds with them."""
+    values = [first + row for row in range(ROWS - 1)] + [5]
+    rows = transformed(table, {"x": values, "list": [[value] * 2 for value in values]})
+    order = np.argsort(values)
+    for name in ("x_xf", "list_xf_1"):
+        assert (np.diff(rows[name][order, 0]) > 0).all(), name
+    rows = transformed(table, {"x": [-(2**63), 2**63 - 1] * 30})
+    assert rows["x_xf"][:, 0].tolist() == [0, 1] * 30
+
+
+def test_days_within_a_minute(table: Tables) -> None:
+    start = datetime.datetime(2024, 3, 17, 8, 5)
+    texts = [f"{start + datetime.timedelta(seconds=row)}" for row in range(ROWS)]
+    rows = transformed(table, {"when": texts, "time": [1710662700 + row for row in range(ROWS)]})
+    assert (np.diff(rows["when_xf_days"][:, 0]) > 0).all()
+    assert np.array_equal(rows["time_xf_days"], rows["when_xf_days"])
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y/%m/%d %H:%M", "%Y%m%d", "%d.%m.%Y", "%d.%m.%Y, %H:%M", "%d/%m/%Y %H:%M:%S",
+        "%m/%d/%Y", "%m/%d/%Y %I:%M %p", "%m/%d/%y %H:%M", "%d-%b-%Y", "%B %d, %Y", "%d %b %Y %I:%M:%S %p",
+    ],
+)  # fmt: skip
+def test_the_graph_reads_dates_as_python_does(written: str) -> None:
+    """Thousands of moments, the ends of all Februaries and the days before and after them among them, to the second."""
+    rng = np.random.default_rng(0)
+    day = datetime.timedelta(days=1)
+    first = datetime.datetime(1970, 1, 1) if "%y" in written else datetime.datetime(1583, 1, 1)
+    moments = [first + day * (365.2425 * 98 if "%y" in written else 365.2425 * 700) * part for part in rng.random(3000)]
+    moments += [datetime.datetime(year, 3, 1) + day * days for year in (1972, 2000, 2023) for days in (-2, -1, 0)]
+    texts = [moment.strftime(written) for moment in moments]
+    found = dates.written(texts)
+    assert found is not None
+    assert not found.other
+    assert not found.unread
+    read = tf.function(lambda rows: preprocessing.seconds(rows, found.format, timed=True))
+    seconds, valid = read(tf.RaggedTensor.from_tensor(tf.constant(texts)[:, tf.newaxis]))
+    assert valid.numpy().all()
+    actual = [datetime.datetime.strptime(text, written) for text in texts]
+    assert seconds.numpy().tolist() == [
+        int((moment - datetime.datetime(1970, 1, 1)).total_seconds()) for moment in actual
+    ]
+
+
+def test_days_that_there_are_not_are_missing() -> None:
+    texts = [
+        "30.02.2024",
+        "29.02.2024",
+        "29.02.1900",
+        "31.04.2024",
+        "0.1.2024",
+        "1.13.2024",
+        "1.1.2024 8:60",
+        "x",
+        "31.12.2024 8:05",
+    ]
+    read = tf.function(lambda rows: preprocessing.seconds(rows, "%d.%m.%Y", timed=True))
+    seconds, valid = read(tf.RaggedTensor.from_tensor(tf.constant(texts)[:, tf.newaxis]))
+    moments = [dates.read(text, "%d.%m.%Y") for text in texts]
+    assert [moment is not None for moment in moments] == valid.numpy().tolist()
+    assert [dates.seconds(moment) for moment in moments if moment] == seconds.numpy()[valid.numpy()].tolist()
+    assert valid.numpy().sum() == 2
+
+
 @pytest.mark.parametrize(
     ("values", "options"),
     [
         ("%Y-%m-%d", {}),
         ("%Y-%m-%dT%H:%M:%S.5+02:00", {}),
         ("%d/%m/%Y", {"format": "%d/%m/%Y"}),
+        ("%m/%d/%Y %I:%M:%S %p", {}),
         ("unix", {"format": "unix"}),
+        ("unix", {}),
+        ("unix_ms", {}),
     ],
 )
 def test_dates(table: Tables, values: str, options: dict[str, str]) -> None:
     start = datetime.datetime(1999, 12, 30, 5, 6, 7)
     moments = [start + datetime.timedelta(days=61 * row, hours=row) for row in range(ROWS)]
-    written: list[Any] = [int(m.replace(tzinfo=datetime.UTC).timestamp()) for m in moments]
-    if values != "unix":
-        written = [moment.strftime(values) for moment in moments]
-    written[7] = None if values == "unix" else "2001-13-45"
+    per = {"unix": 1, "unix_ms": 1000}.get(values)
+    written: list[Any] = [moment.strftime(values) for moment in moments]
+    if per:
+        written = [int(moment.replace(tzinfo=datetime.UTC).timestamp() * per) for moment in moments]
+    written[7] = None if per else "2001-13-45"
     rows = transformed(table, {"when": written}, features={"when": {"kind": "date", **options}})
-    timed = "%H" in values or values == "unix"
+    timed = "%M" in values or per is not None
     assert ("when_xf_day_sin" in rows) == timed
     for row, moment in enumerate(moments):
         if row == 7:

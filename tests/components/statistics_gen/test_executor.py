@@ -87,7 +87,38 @@ def exact(feature: Any, column: Any) -> Any:
         for name in ("mean", "std_dev", "median"):
             numbers.ClearField(name)
             numbers.weighted_numeric_stats.ClearField(name)
+    for index, custom in reversed(list(enumerate(copy.custom_stats))):  # ours alone
+        if custom.name == artifacts.ExampleStatistics.DISTINCT_INTEGERS:
+            assert column is None or custom.num == len(np.unique(column))
+            del copy.custom_stats[index]
     return text_format.MessageToString(copy)
+
+
+def test_integers_are_counted_once_each(tmp_path: Path) -> None:
+    """Exactly where they are few, else within a few standard errors, and the same in any number of files."""
+    rng = np.random.default_rng(0)
+    few = rng.integers(-(2**63), 2**63 - 1, 4000)
+    columns = {
+        "few": few[rng.integers(0, 4000, 60_000)],
+        "keys": 17_031_000_000 + rng.permutation(60_000),
+        "half": rng.integers(0, 30_000, 60_000),
+        "float": rng.normal(size=60_000),
+    }
+    expected = {"few": len(np.unique(columns["few"])), "keys": 60_000, "half": len(np.unique(columns["half"]))}
+    for files in (1, 5):
+        folder = tmp_path / str(files)
+        for index in range(files):
+            rows = slice(index * 60_000 // files, (index + 1) * 60_000 // files)
+            path = artifacts.Examples(folder).shard("train", index, files)
+            lists = [pa.array(values[rows, None].tolist()) for values in columns.values()]
+            records.write(path, records.encode(pa.RecordBatch.from_arrays(lists, list(columns))))
+        executor.run(statistics=str(folder / "statistics"), examples=str(folder), engine="local:1")
+        (dataset,) = artifacts.ExampleStatistics(folder / "statistics").read("train").datasets
+        found = {path: feature.custom_stats for (path,), feature in features(dataset).items()}
+        assert not found.pop("float")
+        counts = {name: custom.num for name, (custom,) in found.items()}
+        assert counts["few"] == expected["few"]
+        assert counts == pytest.approx(expected, rel=0.05)
 
 
 def assert_quantiles(numbers: statistics_pb2.NumericStatistics, values: np.ndarray) -> None:

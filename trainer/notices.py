@@ -1,0 +1,67 @@
+"""What a person may want to mend of a column, or to know of how it is read."""
+
+import math
+
+from penstock.trainer import dates
+from penstock.trainer.columns import Column
+
+_STEPS = 100  # in a deviation; with fewer the values of a column are told apart badly
+
+
+def of(column: Column, kind: str | None, form: str | None, taken_for: str) -> str:
+    """Returns the note on a column, "" where there is nothing to tell.
+
+    `kind` and `form` are what a person says of it; `taken_for` is the kind that the rules find.
+    """
+    if column.not_numbers and not kind and taken_for != "date":
+        texts = ", ".join(map(repr, column.not_numbers))
+        return (
+            f"it holds numbers beside {texts}, so it is text; if those mean a missing value, data.csv.null_values "
+            "tells it"
+        )
+    if not column.is_string and not column.is_integer:
+        return _on_floats(column)
+    if form or kind not in (None, "date") or not column.is_one:
+        return ""
+    return _on_strings(column) if column.is_string else _on_integers(column, kind or taken_for)
+
+
+def _on_strings(column: Column) -> str:
+    found, example = column.dates, column.texts[0] if column.texts else ""
+    if found and found.other:
+        return (
+            f"its dates, such as {example!r}, are read as {found.format!r}, and none shows that they are not "
+            f"{found.other!r}: features: {{{column.name}: {{kind: date, format: ...}}}} decides"
+        )
+    if found and found.unread:
+        return f"it holds dates beside {', '.join(map(repr, found.unread))}: those are taken for missing"
+    if not found and dates.alike(column.texts):
+        return (
+            f"its values, such as {example!r}, look like dates, but no one format reads them all: features: "
+            f"{{{column.name}: {{kind: date, format: ...}}}} tells how they are written"
+        )
+    return ""
+
+
+def _on_integers(column: Column, kind: str) -> str:
+    if not column.moments or kind == "date":
+        return ""
+    first, last = (dates.from_number(number, column.moments).year for number in (column.least, column.greatest))
+    years = f"{first} to {last}" if first < last else f"{first}"
+    return (
+        f"its integers may be moments of {years}: if they are, features: {{{column.name}: {{kind: date, format: "
+        f"{column.moments!r}}}}}"
+    )
+
+
+def _on_floats(column: Column) -> str:
+    largest = max(abs(column.least), abs(column.greatest))
+    if not 0 < largest < math.inf or not column.deviation > 0:
+        return ""
+    step = 2.0 ** (math.frexp(largest)[1] - 24)
+    if step < column.deviation / _STEPS:
+        return ""
+    return (
+        f"it holds numbers from {column.least:.9g} to {column.greatest:.9g}, of which examples keep 32 bits: steps of "
+        f"{step:g} and more; whole numbers keep all digits, and numbers less a constant more of them"
+    )
