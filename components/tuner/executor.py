@@ -21,6 +21,7 @@ from penstock.components.trainer.arguments import parse_custom_config, parse_ste
 from penstock.components.tuner import report as page
 from penstock.trainer.fn_args import FnArgs
 from penstock.trainer.tuning import results, search
+from penstock.trainer.tuning.results import Results
 from penstock.trainer.tuning.settings import CUSTOM_CONFIG
 from penstock.trainer.tuning.user_code import UserCode
 
@@ -64,23 +65,22 @@ def run(
     Raises a ConfigError for a wrong parameter, a DataError for a split that is missing or empty, a ModuleError if the
     module has no such function, if it raises, or if no trial succeeds.
     """
-    fn_args = FnArgs(custom_config=parse_custom_config(custom_config))
-    train, evaluate = (
-        parse_step_args("train_args", train_args, "train"),
-        parse_step_args("eval_args", eval_args, "eval"),
-    )
     parallel_trials = parse_tune_args(tune_args)
     if parallel_trials is None:
-        parallel_trials = search.places() if CUSTOM_CONFIG in (fn_args.custom_config or {}) else 1
+        without_code = CUSTOM_CONFIG in (parse_custom_config(custom_config) or {})
+        parallel_trials = search.places() if without_code else 1
     with progress.task("Tuner") as counts:
-        inputs.set_examples(fn_args, Examples(Path(examples)), train, evaluate)
-        inputs.set_artifacts(fn_args, transform_graph, schema, base_model, None)
-        fn_args.schema_file = fn_args.transform_output = None  # as in TFX, whose Tuner never knew the old names
-        if statistics is not None:
-            inputs.set_statistics(fn_args, ExampleStatistics(Path(statistics)))
-        if raw_examples is not None:
-            raw = Examples(Path(raw_examples))
-            fn_args.raw_train_files = [str(raw.split(split) / "*") for split in train.splits]  # type: ignore[attr-defined]
+        fn_args = read_inputs(
+            examples=examples,
+            transform_graph=transform_graph,
+            schema=schema,
+            statistics=statistics,
+            base_model=base_model,
+            raw_examples=raw_examples,
+            train_args=train_args,
+            eval_args=eval_args,
+            custom_config=custom_config,
+        )
         given = [examples, transform_graph, schema, statistics, base_model, raw_examples]
         parameters = [module_file, tuner_fn, train_args, eval_args, tune_args, custom_config]
         with _folder(working_dir, lambda: _search_is(parameters, given)) as folder:
@@ -89,16 +89,51 @@ def run(
             if tuner is None:
                 logger.info("there are no more trials: the chief writes the results")
                 return Result({name: artifacts.metadata() for name in ("best_hyperparameters", "tuner_results")})
-            found = results.of(tuner.oracle)
-            HyperParameters(Path(best_hyperparameters)).write(tuner.get_best_hyperparameters()[0].get_config())
-            TunerResults(Path(tuner_results)).write(found.rows())
-            page.write(Path(report), found)
+            found, best = results.of(tuner.oracle), tuner.get_best_hyperparameters()[0].get_config()
+            result = write(found, best, best_hyperparameters, tuner_results, report)
         counts.show(trials=len(found.trials))
-    best = found.best[0]
-    logger.info("best of %d trials: %s %s", len(found.trials), found.objective, best.score)
+    return result
+
+
+def read_inputs(
+    *,
+    examples: str,
+    transform_graph: str | None,
+    schema: str | None,
+    statistics: str | None,
+    base_model: str | None,
+    raw_examples: str | None,
+    train_args: str,
+    eval_args: str,
+    custom_config: str,
+) -> FnArgs:
+    """Returns what tuner_fn is called with, but for the working_dir; the arguments are those of `run`."""
+    train, evaluate = (
+        parse_step_args("train_args", train_args, "train"),
+        parse_step_args("eval_args", eval_args, "eval"),
+    )
+    fn_args = FnArgs(custom_config=parse_custom_config(custom_config))
+    inputs.set_examples(fn_args, Examples(Path(examples)), train, evaluate)
+    inputs.set_artifacts(fn_args, transform_graph, schema, base_model, None)
+    fn_args.schema_file = fn_args.transform_output = None  # as in TFX, whose Tuner never knew the old names
+    if statistics is not None:
+        inputs.set_statistics(fn_args, ExampleStatistics(Path(statistics)))
+    if raw_examples is not None:
+        raw = Examples(Path(raw_examples))
+        fn_args.raw_train_files = [str(raw.split(split) / "*") for split in train.splits]  # type: ignore[attr-defined]
+    return fn_args
+
+
+def write(found: Results, best: dict[str, Any], best_hyperparameters: str, tuner_results: str, report: str) -> Result:
+    """Writes the outputs of a search. `best` is KerasTuner's HyperParameters.get_config() of the best trial."""
+    HyperParameters(Path(best_hyperparameters)).write(best)
+    TunerResults(Path(tuner_results)).write(found.rows())
+    page.write(Path(report), found)
+    score = found.best[0].score
+    logger.info("best of %d trials: %s %s", len(found.trials), found.objective, score)
     return Result(
         {
-            "best_hyperparameters": artifacts.metadata(objective=found.objective, score=best.score),
+            "best_hyperparameters": artifacts.metadata(objective=found.objective, score=score),
             "tuner_results": artifacts.metadata(trials=len(found.trials)),
         }
     )

@@ -31,9 +31,14 @@ def told(oracle: Any) -> Iterator[None]:
         raise _all_failed(oracle, f"{oracle.max_consecutive_failed_trials} trials in a row failed") from None
 
 
+def all_failed(what: str, error: str, details: str = "") -> ModuleError:
+    """Returns what ends a search without a result. `error` and `details` are the last trial's."""
+    return ModuleError(f"tuner: {what}; the last one: {error}", details)
+
+
 def _all_failed(oracle: Any, what: str) -> ModuleError:
     """The message of a trial is its traceback; its last line says what was raised."""
     ended = [oracle.trials[trial_id] for trial_id in oracle.end_order]
     message = next((trial.message for trial in reversed(ended) if trial.message), "")
     lines = message.strip().splitlines() or ["its score was not a number"]
-    return ModuleError(f"tuner: {what}; the last one: {lines[-1]}", "\n".join(lines[:-1]))
+    return all_failed(what, lines[-1], "\n".join(lines[:-1]))

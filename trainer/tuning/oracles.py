@@ -58,10 +58,7 @@ class Bounded:
         return trial_module.Trial(hyperparameters=trial.hyperparameters, trial_id=trial_id, status=status)
 
     def score_trial(self: Any, trial: Any) -> None:
-        """A trial that ended before its last fold is no better than the median of those that had them all.
-
-        The mean over other folds than theirs is not comparable: the first fold may be an easy one.
-        """
+        """As results.no_better has it for trials that ended before their last fold."""
         super().score_trial(trial)  # type: ignore[misc]
         if not (trial.metrics.exists(results.STOPPED) and trial.metrics.exists(f"{results.FOLD}0")):
             return
@@ -70,8 +67,7 @@ class Bounded:
             for other in self.trials.values()
             if other.status == TrialStatus.COMPLETED and not other.metrics.exists(results.STOPPED)
         ]
-        worse = max if self.objective.direction == "min" else min
-        trial.score = worse(trial.score, statistics.median(whole)) if whole else trial.score
+        trial.score = results.no_better(trial.score, whole, self.objective.direction)
 
     def _is_bad(self: Any, trial: Any, step: int) -> bool:
         others = [
