@@ -1,7 +1,7 @@
-"""The job of several workers that the Trainer's task starts, as its target runs it (`training.workers`).
+"""The job of several workers that a component's task starts, as its target runs it (`training.workers`).
 
-A target puts it into the task's environment, where components/trainer/launcher.py finds it, completes it with what is
-known at run time (a name, and what to train on), and submits it. The task itself only waits.
+A target puts it into the task's environment, where components/workers/launcher.py finds it, completes it with what is
+known at run time (a name, and what to work on), and submits it. The task itself only waits.
 
 Vertex AI has a CustomJob, whose first worker pool is the chief, and sets TF_CONFIG. Kubeflow has a TrainJob. Trainer
 2 has no TensorFlow policy (github.com/kubeflow/trainer/issues/2699), so TF_CONFIG is written here: the workers are the
@@ -14,28 +14,37 @@ from penstock.components.errors import ConfigError
 from penstock.pipelines.config import Config
 from penstock.pipelines.deployment import Kubernetes, Resources
 
-COMMAND = ["python3", "-m", "penstock.components.trainer.worker"]
+COMMAND = ["python3", "-m", "penstock.components.workers.worker"]
 RUNTIME = "penstock"  # docs/training_runtime.yaml makes it
+# Whose task may start workers, and where the configuration says how many.
+SECTIONS = {"trainer": "training"}
 
 
-def vertex(config: Config, image: str, accelerator_type: str) -> dict[str, Any]:
+def asked(config: Config, component: str) -> int:
+    """Returns how many machines are asked for to do a component's work; 1 for what a task does alone."""
+    section = getattr(config, SECTIONS.get(component, ""), None)
+    return int(section.workers) if section else 1
+
+
+def vertex(config: Config, component: str, image: str, accelerator_type: str) -> dict[str, Any]:
     """Returns the connection and the CustomJob (aiplatform_v1, as JSON), without name and arguments."""
     from penstock.pipelines import machines
 
     settings = config.vertex
     if not settings.project:
         raise ConfigError(
-            "vertex.project is missing: training.workers needs it there or in --project, for the Trainer starts a job"
+            f"vertex.project is missing: {SECTIONS[component]}.workers needs it there or in --project, for the "
+            f"{component.capitalize()} starts a job"
         )
-    resources = _resources(config)
-    machine: dict[str, Any] = {"machineType": machines.machine_type(resources)}
+    resources = _resources(config, component)
+    machine: dict[str, Any] = {"machineType": machines.machine_type(resources, component)}
     if resources.accelerator:
         machine |= {"acceleratorType": accelerator_type, "acceleratorCount": resources.accelerator.count}
-    pool = {"machineSpec": machine, "containerSpec": {"imageUri": image, "command": COMMAND}}
+    pool = {"machineSpec": machine, "containerSpec": {"imageUri": image, "command": [*COMMAND, component]}}
     spec: dict[str, Any] = {
         "workerPoolSpecs": [
             {**pool, "replicaCount": "1"},  # the chief
-            {**pool, "replicaCount": str(_workers(config) - 1)},
+            {**pool, "replicaCount": str(asked(config, component) - 1)},
         ],
         # A worker that lost its machine cannot join the others again: all of them start anew, from the checkpoint.
         "scheduling": {"restartJobOnWorkerRestart": True},
@@ -51,19 +60,19 @@ def vertex(config: Config, image: str, accelerator_type: str) -> dict[str, Any]:
     return {"target": "vertex", "connection": connection, "job": job}
 
 
-def kubeflow(config: Config, image: str, accelerator_type: str) -> dict[str, Any]:
+def kubeflow(config: Config, component: str, image: str, accelerator_type: str) -> dict[str, Any]:
     """Returns the TrainJob (trainer.kubeflow.org/v1alpha1), without name, TF_CONFIG and arguments, and the folder of
     the volume through which the task and the workers exchange files."""
-    chosen = config.kubernetes.of("trainer") if config.kubernetes else None
+    chosen = config.kubernetes.of(component) if config.kubernetes else None
     if chosen is None or not chosen.volumes:
         raise ConfigError(
-            "training.workers: on Kubeflow the workers share files on a volume: expected one that many pods may write "
-            "to, such as kubernetes.trainer={volumes: [{claim: shared, mount: /shared}]}"
+            f"{SECTIONS[component]}.workers: on Kubeflow the workers share files on a volume: expected one that many "
+            f"pods may write to, such as kubernetes.{component}={{volumes: [{{claim: shared, mount: /shared}}]}}"
         )
     trainer = {
         "image": image,
-        "command": COMMAND,
-        "numNodes": _workers(config),
+        "command": [*COMMAND, component],
+        "numNodes": asked(config, component),
         "env": [
             {
                 "name": secret_variable,
@@ -72,7 +81,7 @@ def kubeflow(config: Config, image: str, accelerator_type: str) -> dict[str, Any
             for secret in chosen.secrets
             for key, secret_variable in secret.env.items()
         ],
-        **_resources_per_node(_resources(config), accelerator_type),
+        **_resources_per_node(_resources(config, component), accelerator_type),
     }
     patch = {"spec": _pod(chosen, config.kubeflow.service_account)}
     node = {"name": "node", "template": {"spec": {"template": patch}}}
@@ -93,12 +102,8 @@ def kubeflow(config: Config, image: str, accelerator_type: str) -> dict[str, Any
     return {"target": "kubeflow", "shared": chosen.volumes[0].mount, "job": job}
 
 
-def _workers(config: Config) -> int:
-    return config.training.workers if config.training else 1
-
-
-def _resources(config: Config) -> Resources:
-    return config.resources.of("trainer") or Resources()
+def _resources(config: Config, component: str) -> Resources:
+    return config.resources.of(component) or Resources()
 
 
 def _resources_per_node(resources: Resources, accelerator_type: str) -> dict[str, Any]:
@@ -113,7 +118,7 @@ def _resources_per_node(resources: Resources, accelerator_type: str) -> dict[str
 
 
 def _pod(settings: Kubernetes, service_account: str | None) -> dict[str, Any]:
-    """Returns what `kubernetes.trainer` asks of the workers' pods; the pull policy is the runtime's."""
+    """Returns what the component's `kubernetes` settings ask of the workers' pods; the pull policy is the runtime's."""
     volumes: list[dict[str, Any]] = []
     mounts: list[dict[str, Any]] = []
     for volume in settings.volumes:

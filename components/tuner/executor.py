@@ -9,7 +9,6 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from penstock.components.errors import ConfigError, UserError
 from penstock.components.trainer import inputs
 from penstock.components.trainer.arguments import parse_custom_config, parse_step_args, parse_tune_args
 from penstock.components.tuner import report as page
+from penstock.components.workers.result import Result
 from penstock.trainer.fn_args import FnArgs
 from penstock.trainer.tuning import results, search
 from penstock.trainer.tuning.results import Results
@@ -27,13 +27,6 @@ from penstock.trainer.tuning.user_code import UserCode
 
 _WHOLE_BYTES = 8 << 20  # of an input's file; beyond, its size and its end stand for it
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Result:
-    """Metadata of `best_hyperparameters` and `tuner_results`."""
-
-    metadata: dict[str, dict[str, Any]]
 
 
 def run(

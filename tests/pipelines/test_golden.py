@@ -23,7 +23,8 @@ from google.protobuf import json_format
 from kubeflow_trainer_api.models import TrainerV1alpha1TrainingRuntime, TrainerV1alpha1TrainJob
 
 from penstock.components import wrapper
-from penstock.components.trainer import kubeflow_job, launcher, vertex_job
+from penstock.components.trainer.launcher import WORK as TRAINER
+from penstock.components.workers import kubeflow_job, launcher, vertex_job
 from penstock.pipelines import config as configs
 from penstock.pipelines import init, targets
 from penstock.pipelines.compile import compile_config
@@ -111,7 +112,7 @@ def workers_job(target: targets.Target, folder: Path) -> dict[str, Any]:
 
 def manifest(target: targets.Target, folder: Path) -> str:
     """Returns the job as it is submitted, with a name and the argument of its workers."""
-    job, name, argument = workers_job(target, folder)["job"], launcher.job_name("/gcs/bucket/model"), '{"model": "…"}'
+    job, name, argument = workers_job(target, folder)["job"], TRAINER.job_name("/gcs/bucket/model"), '{"model": "…"}'
     if target.kubernetes:
         made = kubeflow_job.made_of(job, name, 1, argument)
     else:

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from penstock.components.errors import ConfigError
-from penstock.components.trainer import launcher
+from penstock.components.workers import launcher
 from penstock.pipelines import machines, targets
 from penstock.pipelines.compile import compile_config
 from penstock.pipelines.config import Config
@@ -149,7 +149,7 @@ def test_what_cannot_be_started_is_one_sentence(
     ],
 )
 def test_the_smallest_machine_that_is_enough(resources: dict[str, Any], expected: str) -> None:
-    assert machines.machine_type(Resources.model_validate(resources)) == expected
+    assert machines.machine_type(Resources.model_validate(resources), "trainer") == expected
 
 
 @pytest.mark.parametrize(
@@ -163,4 +163,4 @@ def test_the_smallest_machine_that_is_enough(resources: dict[str, Any], expected
 )
 def test_no_machine_is_enough(resources: dict[str, Any], told: str) -> None:
     with pytest.raises(ConfigError, match=f"resources.trainer: no machine of Vertex AI has {told}: ask for less"):
-        machines.machine_type(Resources.model_validate(resources))
+        machines.machine_type(Resources.model_validate(resources), "trainer")

@@ -16,15 +16,17 @@ import pytest
 
 from penstock.components import answers, storage
 from penstock.components.errors import ConfigError, ServerError, ServerUnavailable, SystemFailure, UserError
-from penstock.components.trainer import following, launcher
-from penstock.components.trainer.following import Terminated
+from penstock.components.trainer import launcher
+from penstock.components.workers import following
+from penstock.components.workers.following import Terminated
+from penstock.components.workers.launcher import VARIABLE
 from tests.servers.loopback import Cut, Request, Status
 from tests.servers.train_jobs import TrainJobsAPI
 from tests.servers.vertex import VertexAI
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*:UserWarning:google")
 IMAGE = "registry.example.com/penstock:1"
-COMMAND = ["python3", "-m", "penstock.components.trainer.worker"]
+COMMAND = ["python3", "-m", "penstock.components.workers.worker", "trainer"]
 
 
 class Place(Protocol):
@@ -111,7 +113,7 @@ def place(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
     server, kind = PLACES[request.param]
     with server() as running:
         made = kind(running, tmp_path)
-        monkeypatch.setenv(launcher.VARIABLE, json.dumps(made.described))
+        monkeypatch.setenv(VARIABLE, json.dumps(made.described))
         yield made
 
 
@@ -139,7 +141,8 @@ def test_a_job_is_started_and_followed_to_its_end(
     given = json.loads(argument)
     assert (given["module_file"], given["train_args"]) == ("m.py", '{"num_steps": 3}')
     assert given["custom_config"] == '{"price": "$(HOME) $$"}'
-    assert (Path(given["failures"]).parent, given.get("workers")) == (Path(given["model_run"]), None)
+    assert Path(given["told"]).parent in (Path(given["model_run"]), Path(given["model_run"]).parent)
+    assert "workers" not in given
     told = [record.message for record in caplog.records if record.name == following.__name__]
     assert told[0].startswith("started ")
     assert sum(line.endswith("running") for line in told) == 1, "a state is told once"
@@ -217,11 +220,11 @@ def test_what_a_worker_says_is_the_cause(place: Place, train: Callable[..., Any]
     def answer(request: Request) -> Any:
         if (request.method, request.route) == place.routes["look"]:
             ((argument, _),) = place.jobs()
-            folder = Path(json.loads(argument)["failures"])
+            folder = Path(json.loads(argument)["told"])
             lost = {"worker": "chief-0", "exit_code": 1, "message": "connection lost", "details": "", "time": 1.0}
             mine = {"worker": "worker-1", "exit_code": 2, "message": "no column tips", "details": "l. 3", "time": 2.0}
             for told in (lost, mine):
-                storage.write_text(folder / f"{told['worker']}.json", json.dumps(told))
+                storage.write_text(folder / f"{told['worker']}{following.FAILURE}", json.dumps(told))
         return looked(request)
 
     place.server.answer = answer
@@ -239,7 +242,7 @@ def test_without_a_target_this_machine_trains_alone(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level("INFO")
-    monkeypatch.delenv(launcher.VARIABLE, raising=False)
+    monkeypatch.delenv(VARIABLE, raising=False)
     launcher.run(workers=3, **outputs, **taxi.inputs(), module_file=module(SOURCE))
     assert (Path(outputs["model"]) / "Format-Serving" / "saved_model.pb").is_file()
     assert "3 workers are asked for, and nothing here starts them: this machine trains alone" in caplog.text
@@ -307,7 +310,7 @@ def running(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Running
     monkeypatch.setattr(following, "INTERVAL", 0.2)
     monkeypatch.setitem(storage._MOUNTS, "gs", Path("/"))
     with RunningVertexAI() as server:
-        monkeypatch.setenv(launcher.VARIABLE, json.dumps(OnVertex(server, tmp_path).described))
+        monkeypatch.setenv(VARIABLE, json.dumps(OnVertex(server, tmp_path).described))
         yield server
         server.end()
 
@@ -336,7 +339,7 @@ def test_vertex_wants_places_that_all_workers_see(
     outputs: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with VertexAI() as server:
-        monkeypatch.setenv(launcher.VARIABLE, json.dumps(OnVertex(server, tmp_path).described))
+        monkeypatch.setenv(VARIABLE, json.dumps(OnVertex(server, tmp_path).described))
         with pytest.raises(ConfigError, match=r"examples: expected a folder of a bucket, below /gcs, .* received /e"):
             launcher.run(workers=2, **outputs, examples="/e")
         assert server.requests == []

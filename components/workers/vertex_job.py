@@ -8,8 +8,8 @@ from google.protobuf import json_format
 
 from penstock.components.answers import make_once
 from penstock.components.errors import ServerError
-from penstock.components.trainer.following import Status
 from penstock.components.vertex_server import Connection, Server
+from penstock.components.workers.following import Status
 
 _GONE = frozenset({"FAILED", "CANCELLING", "CANCELLED", "EXPIRED"})
 _ENDED = _GONE - {"CANCELLING"} | {"SUCCEEDED"}
