@@ -5,8 +5,10 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from penstock.components.errors import ConfigError
+from penstock.components.tuner import vertex_study
 from penstock.pipelines.section import NO_BOOL, Number, PositiveNumber, PositiveWhole, Section, Whole, json_text
 from penstock.trainer.hyperparameters import Hyperparameters
+from penstock.trainer.tuning.settings import Search
 
 # What searches without code.
 TUNER_FN = "penstock.trainer.tuning.default.tuner_fn"
@@ -137,6 +139,18 @@ class Tuning(Section):
             raise ValueError(
                 "tuning.parameters: expected some, such as learning_rate: {min: 1e-4, max: 1e-2, scale: log}"
             )
+
+    def check_service(self) -> None:
+        """Raises a ValueError for a search that is none for Vertex AI's own tuning service."""
+        if not self.parameters:
+            raise ValueError(
+                "vertex.tuning_service: it searches tuning.parameters, and a module's tuner_fn makes a search of its "
+                "own: expected false"
+            )
+        try:
+            vertex_study.check(Search.from_json(self.search()), Hyperparameters.kinds())
+        except ConfigError as error:
+            raise ValueError(error.message) from None
 
     def function(
         self, module_file: Any, custom_config: dict[str, Any] | None, device: dict[str, str]

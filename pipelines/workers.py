@@ -1,4 +1,5 @@
-"""The job of several workers that a component's task starts, as its target runs it (`training.workers`).
+"""The job that a component's task starts, as its target runs it: of several workers (`training.workers`), or of the
+trials of Vertex AI's own tuning service (`vertex.tuning_service`).
 
 A target puts it into the task's environment, where components/workers/launcher.py finds it, completes it with what is
 known at run time (a name, and what to work on), and submits it. The task itself only waits.
@@ -15,6 +16,7 @@ from penstock.pipelines.config import Config
 from penstock.pipelines.deployment import Kubernetes, Resources
 
 COMMAND = ["python3", "-m", "penstock.components.workers.worker"]
+TRIAL_COMMAND = ["python3", "-m", "penstock.components.tuner.vertex_trial"]
 RUNTIME = "penstock"  # docs/training_runtime.yaml makes it
 # Whose task may start workers, and where the configuration says how many.
 SECTIONS = {"trainer": "training"}
@@ -28,19 +30,8 @@ def asked(config: Config, component: str) -> int:
 
 def vertex(config: Config, component: str, image: str, accelerator_type: str) -> dict[str, Any]:
     """Returns the connection and the CustomJob (aiplatform_v1, as JSON), without name and arguments."""
-    from penstock.pipelines import machines
-
-    settings = config.vertex
-    if not settings.project:
-        raise ConfigError(
-            f"vertex.project is missing: {SECTIONS[component]}.workers needs it there or in --project, for the "
-            f"{component.capitalize()} starts a job"
-        )
-    resources = _resources(config, component)
-    machine: dict[str, Any] = {"machineType": machines.machine_type(resources, component)}
-    if resources.accelerator:
-        machine |= {"acceleratorType": accelerator_type, "acceleratorCount": resources.accelerator.count}
-    pool = {"machineSpec": machine, "containerSpec": {"imageUri": image, "command": [*COMMAND, component]}}
+    connection = _connection(config, f"{SECTIONS[component]}.workers", component)
+    pool = _pool(config, component, image, accelerator_type, [*COMMAND, component])
     spec: dict[str, Any] = {
         "workerPoolSpecs": [
             {**pool, "replicaCount": "1"},  # the chief
@@ -48,16 +39,53 @@ def vertex(config: Config, component: str, image: str, accelerator_type: str) ->
         ],
         # A worker that lost its machine cannot join the others again: all of them start anew, from the checkpoint.
         "scheduling": {"restartJobOnWorkerRestart": True},
-        **({"serviceAccount": settings.service_account} if settings.service_account else {}),
-        **({"network": settings.network} if settings.network else {}),
+        **_run_as(config),
     }
-    job: dict[str, Any] = {"jobSpec": spec, "labels": dict(settings.labels)}
-    if settings.encryption_spec_key_name:
-        job["encryptionSpec"] = {"kmsKeyName": settings.encryption_spec_key_name}
+    return {"target": "vertex", "connection": connection, "job": {"jobSpec": spec, **_marks(config)}}
+
+
+def vertex_tuning(config: Config, component: str, image: str, accelerator_type: str) -> dict[str, Any]:
+    """Returns the connection and the HyperparameterTuningJob (aiplatform_v1, as JSON), each of whose trials is a job of
+    one machine; without name, arguments, and what is searched, which the task adds."""
+    connection = _connection(config, "vertex.tuning_service", component)
+    pool = _pool(config, component, image, accelerator_type, TRIAL_COMMAND)
+    spec = {"workerPoolSpecs": [{**pool, "replicaCount": "1"}], **_run_as(config)}
+    job = {"trialJobSpec": spec, "parallelTrialCount": asked(config, component), **_marks(config)}
+    return {"connection": connection, "job": job}
+
+
+def _connection(config: Config, key: str, component: str) -> dict[str, Any]:
+    settings = config.vertex
+    if not settings.project:
+        raise ConfigError(
+            f"vertex.project is missing: {key} needs it there or in --project, for the {component.capitalize()} starts "
+            "a job"
+        )
     connection = {"project": settings.project, "location": settings.location, "timeout": settings.timeout}
-    if settings.api_endpoint:
-        connection["api_endpoint"] = settings.api_endpoint
-    return {"target": "vertex", "connection": connection, "job": job}
+    return {**connection, **({"api_endpoint": settings.api_endpoint} if settings.api_endpoint else {})}
+
+
+def _pool(config: Config, component: str, image: str, accelerator_type: str, command: list[str]) -> dict[str, Any]:
+    """Returns a pool of a CustomJobSpec, of machines that have what the component asks for."""
+    from penstock.pipelines import machines
+
+    resources = _resources(config, component)
+    machine: dict[str, Any] = {"machineType": machines.machine_type(resources, component)}
+    if resources.accelerator:
+        machine |= {"acceleratorType": accelerator_type, "acceleratorCount": resources.accelerator.count}
+    return {"machineSpec": machine, "containerSpec": {"imageUri": image, "command": command}}
+
+
+def _run_as(config: Config) -> dict[str, Any]:
+    """Returns the account and the network of a CustomJobSpec."""
+    given = {"serviceAccount": config.vertex.service_account, "network": config.vertex.network}
+    return {key: value for key, value in given.items() if value}
+
+
+def _marks(config: Config) -> dict[str, Any]:
+    """Returns the labels of a job, and the key that its files are encrypted with."""
+    key = config.vertex.encryption_spec_key_name
+    return {"labels": dict(config.vertex.labels), **({"encryptionSpec": {"kmsKeyName": key}} if key else {})}
 
 
 def kubeflow(config: Config, component: str, image: str, accelerator_type: str) -> dict[str, Any]:

@@ -60,9 +60,9 @@ def tuner(
         tuner_results: `tuner_results.json`: a list of `{"trial_id": …, "score": …, <name>: <value>, …}`, best first.
         report: The trials for a person to read: a table, and plots of the scores over time and against each parameter.
     """
-    from penstock.components.tuner import executor
+    from penstock.components.tuner import launcher
 
-    result = executor.run(
+    result = launcher.run(
         best_hyperparameters=best_hyperparameters.path,
         tuner_results=tuner_results.path,
         report=report.path,

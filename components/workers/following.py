@@ -1,4 +1,4 @@
-"""Starts a job of several workers and follows it to its end; cancels it if the task that waits is ended."""
+"""Starts a job and follows it to its end; cancels it if the task that waits is ended."""
 
 import contextlib
 import json
@@ -60,17 +60,32 @@ def follow(jobs: Jobs, name: str, prepare: Callable[[], dict[str, Any]], seen: P
     of this task has read that already. Raises what a worker failed of: a UserError is one here as well.
     """
     told = seen / TOLD
+
+    def argument() -> str:
+        arguments = prepare()
+        shutil.rmtree(told, ignore_errors=True)
+        return json.dumps({**arguments, TOLD: str(told)}, sort_keys=True)
+
+    job, status = end_of(jobs, name, argument)
+    if not status.succeeded:
+        raise _failure(told, f"{job} ended as {status.state}: {status.error or 'see its log'}")
+    result = told / RESULT
+    found: dict[str, dict[str, Any]] = json.loads(result.read_text(encoding="utf-8")) if result.is_file() else {}
+    shutil.rmtree(told, ignore_errors=True)
+    return found
+
+
+def end_of(jobs: Jobs, name: str, argument: Callable[[], str]) -> tuple[str, Status]:
+    """Waits for the end of the job `name`, which is started with `argument` if there is none; returns its id, too."""
     with _terminable():
         try:
             job = jobs.find(name)
             if job is None:
-                arguments = prepare()
-                shutil.rmtree(told, ignore_errors=True)
-                job = jobs.start(name, json.dumps({**arguments, TOLD: str(told)}, sort_keys=True))
+                job = jobs.start(name, argument())
                 logger.info("started %s", job)
             else:
                 logger.info("%s goes on: an earlier attempt of this task has started it", job)
-            status = _wait(jobs, job)
+            return job, _wait(jobs, job)
         except (Terminated, KeyboardInterrupt):
             signal.signal(signal.SIGTERM, signal.SIG_IGN)  # one request is left to be made
             job = jobs.find(name)
@@ -78,12 +93,6 @@ def follow(jobs: Jobs, name: str, prepare: Callable[[], dict[str, Any]], seen: P
                 jobs.cancel(job)
                 logger.info("cancelled %s", job)
             raise
-    if not status.succeeded:
-        raise _failure(told, f"{job} ended as {status.state}: {status.error or 'see its log'}")
-    result = told / RESULT
-    found: dict[str, dict[str, Any]] = json.loads(result.read_text(encoding="utf-8")) if result.is_file() else {}
-    shutil.rmtree(told, ignore_errors=True)
-    return found
 
 
 @contextlib.contextmanager

@@ -15,7 +15,7 @@ import json
 import logging
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -76,9 +76,7 @@ def _together(work: Work, described: Mapping[str, Any], arguments: Mapping[str, 
     if described["target"] == "vertex":
         from penstock.components.workers.vertex_job import CustomJobs
 
-        for key in (*work.inputs, *work.outputs, *work.files):
-            if arguments.get(key):
-                _require_bucket(key, arguments[key], Path(arguments[key]))
+        require_buckets(arguments, (*work.inputs, *work.outputs, *work.files))
         if work.kept:
             _require_bucket(work.kept, arguments[work.kept], storage.local_path(arguments[work.kept]))
         jobs = CustomJobs(described["connection"], described["job"])
@@ -95,6 +93,13 @@ def _together(work: Work, described: Mapping[str, Any], arguments: Mapping[str, 
             shutil.copyfile(folder / key, temporary)
     shutil.rmtree(folder, ignore_errors=True)
     return told
+
+
+def require_buckets(arguments: Mapping[str, Any], keys: Iterable[str]) -> None:
+    """Raises a ConfigError for the first of these arguments, paths, that only this task would see on Vertex AI."""
+    for key in keys:
+        if arguments.get(key):
+            _require_bucket(key, arguments[key], Path(arguments[key]))
 
 
 def _require_bucket(key: str, given: str, path: Path) -> None:
