@@ -1,4 +1,5 @@
-"""The job of several workers that a component's task starts, as its target runs it (`training.workers`).
+"""The job of several workers that a component's task starts, as its target runs it (`training.workers`,
+`tuning.workers`).
 
 A target puts it into the task's environment, where components/workers/launcher.py finds it, completes it with what is
 known at run time (a name, and what to work on), and submits it. The task itself only waits.
@@ -17,7 +18,11 @@ from penstock.pipelines.deployment import Kubernetes, Resources
 COMMAND = ["python3", "-m", "penstock.components.workers.worker"]
 RUNTIME = "penstock"  # docs/training_runtime.yaml makes it
 # Whose task may start workers, and where the configuration says how many.
-SECTIONS = {"trainer": "training"}
+SECTIONS = {"trainer": "training", "tuner": "tuning"}
+
+# A worker that lost its machine cannot join the others again: all of them start anew, from the checkpoint. A search
+# goes on without it until it comes back.
+_JOINABLE = ("tuner",)
 
 
 def asked(config: Config, component: str) -> int:
@@ -46,8 +51,7 @@ def vertex(config: Config, component: str, image: str, accelerator_type: str) ->
             {**pool, "replicaCount": "1"},  # the chief
             {**pool, "replicaCount": str(asked(config, component) - 1)},
         ],
-        # A worker that lost its machine cannot join the others again: all of them start anew, from the checkpoint.
-        "scheduling": {"restartJobOnWorkerRestart": True},
+        **({} if component in _JOINABLE else {"scheduling": {"restartJobOnWorkerRestart": True}}),
         **({"serviceAccount": settings.service_account} if settings.service_account else {}),
         **({"network": settings.network} if settings.network else {}),
     }
