@@ -85,7 +85,12 @@ class Tuning(Section):
     )
     parallel_trials: Whole = Field(
         default=0,
-        description="How many trials run at a time. By default one, and without a module one for each GPU or core.",
+        description="How many trials run at a time on a machine. By default one, and without a module one for each GPU "
+        "or core.",
+    )
+    workers: PositiveWhole = Field(
+        default=1,
+        description="Machines that search together, each with resources.tuner; on this machine one does.",
     )
     parameters: dict[str, Parameter] = Field(
         default={}, description="Without a module: what is searched, hyperparameters of the default model."
@@ -167,7 +172,7 @@ class Tuning(Section):
 
     def search(self) -> dict[str, Any]:
         """Returns the search without code as its tuner_fn reads it (penstock.trainer.tuning.settings)."""
-        search = self.model_dump(exclude_none=True, exclude={"tuner_fn", "custom_config", "parallel_trials"})
+        search = self.model_dump(exclude_none=True, exclude={"tuner_fn", "custom_config", "parallel_trials", "workers"})
         objective = self.objective or ""
         best = "max" if objective.removeprefix("val_").endswith(_MAXIMIZED) else "min"
         return {**search, "objective": objective, "direction": self.direction or best}

@@ -1,5 +1,5 @@
-"""The job that a component's task starts, as its target runs it: of several workers (`training.workers`), or of the
-trials of Vertex AI's own tuning service (`vertex.tuning_service`).
+"""The job that a component's task starts, as its target runs it: of several workers (`training.workers`,
+`tuning.workers`), or of the trials of Vertex AI's own tuning service (`vertex.tuning_service`).
 
 A target puts it into the task's environment, where components/workers/launcher.py finds it, completes it with what is
 known at run time (a name, and what to work on), and submits it. The task itself only waits.
@@ -19,7 +19,11 @@ COMMAND = ["python3", "-m", "penstock.components.workers.worker"]
 TRIAL_COMMAND = ["python3", "-m", "penstock.components.tuner.vertex_trial"]
 RUNTIME = "penstock"  # docs/training_runtime.yaml makes it
 # Whose task may start workers, and where the configuration says how many.
-SECTIONS = {"trainer": "training"}
+SECTIONS = {"trainer": "training", "tuner": "tuning"}
+
+# A worker that lost its machine cannot join the others again: all of them start anew, from the checkpoint. A search
+# goes on without it until it comes back.
+_JOINABLE = ("tuner",)
 
 
 def asked(config: Config, component: str) -> int:
@@ -37,8 +41,7 @@ def vertex(config: Config, component: str, image: str, accelerator_type: str) ->
             {**pool, "replicaCount": "1"},  # the chief
             {**pool, "replicaCount": str(asked(config, component) - 1)},
         ],
-        # A worker that lost its machine cannot join the others again: all of them start anew, from the checkpoint.
-        "scheduling": {"restartJobOnWorkerRestart": True},
+        **({} if component in _JOINABLE else {"scheduling": {"restartJobOnWorkerRestart": True}}),
         **_run_as(config),
     }
     return {"target": "vertex", "connection": connection, "job": {"jobSpec": spec, **_marks(config)}}

@@ -25,6 +25,7 @@ def tuner(
     tune_args: str = "",
     custom_config: str = "",
     working_dir: str = "",
+    workers: int = 1,
 ) -> None:
     """Searches for the best hyperparameters with the user's `tuner_fn(fn_args)`, as TFX's Tuner does.
 
@@ -53,6 +54,10 @@ def tuner(
         custom_config: A JSON object, passed on as `fn_args.custom_config`.
         working_dir: A folder for searches under way, each in a folder of its own there, which is removed when the
             search is done. Without one, or if its bucket is not mounted, a killed search starts from its beginning.
+            Where Kubeflow's workers search, it is on their shared volume.
+        workers: How many machines search together (TF_CONFIG), each with `num_parallel_trials`, where the target says
+            how they are started: this task then starts a job of them and waits for it. Elsewhere this machine searches
+            alone.
 
     Returns:
         best_hyperparameters: `best_hyperparameters.txt`: KerasTuner's `HyperParameters.get_config()` as JSON, alone in
@@ -63,6 +68,7 @@ def tuner(
     from penstock.components.tuner import launcher
 
     result = launcher.run(
+        workers=workers,
         best_hyperparameters=best_hyperparameters.path,
         tuner_results=tuner_results.path,
         report=report.path,

@@ -51,12 +51,12 @@ def run(
     """Searches with the user's tuner_fn, and writes the best hyperparameters, all trials, and a page about them.
 
     The arguments are the component's (component.py describes them), artifacts being folders; `report` is a file, or a
-    folder that gets a report.html. Of several processes of one search (KERASTUNER_TUNER_ID and its kin, set from
-    outside) the chief alone writes them. The search's own folder is named by all that it depends on: a rerun of a
-    killed task finds it, a changed module does not.
+    folder that gets a report.html. Of several machines that search together (TF_CONFIG), and of several processes of
+    one search (KERASTUNER_TUNER_ID and its kin, set from outside), the chief alone writes them. The search's own folder
+    is named by all that it depends on: a rerun of a killed task finds it, a changed module does not.
 
     Raises a ConfigError for a wrong parameter, a DataError for a split that is missing or empty, a ModuleError if the
-    module has no such function, if it raises, or if no trial succeeds.
+    module has no such function, if it raises, or if no trial succeeds, a ServerUnavailable if a machine finds no chief.
     """
     parallel_trials = parse_tune_args(tune_args)
     if parallel_trials is None:
@@ -76,9 +76,14 @@ def run(
         )
         given = [examples, transform_graph, schema, statistics, base_model, raw_examples]
         parameters = [module_file, tuner_fn, train_args, eval_args, tune_args, custom_config]
-        with _folder(working_dir, lambda: _search_is(parameters, given)) as folder:
+        machines, written = search.machines(), TunerResults(Path(tuner_results))
+        has_results = search.has_results(machines)
+        if has_results:
+            written.path.unlink(missing_ok=True)  # a machine that finds no chief takes it for the end of the search
+        with _folder(working_dir, lambda: _search_is(parameters, given), has_results) as folder:
             fn_args.working_dir = str(folder)
-            tuner = search.run(UserCode(module_file, tuner_fn, fn_args), parallel_trials)
+            code = UserCode(module_file, tuner_fn, fn_args)
+            tuner = search.run(code, parallel_trials, machines, written.path.is_file)
             if tuner is None:
                 logger.info("there are no more trials: the chief writes the results")
                 return Result({name: artifacts.metadata() for name in ("best_hyperparameters", "tuner_results")})
@@ -120,8 +125,8 @@ def read_inputs(
 def write(found: Results, best: dict[str, Any], best_hyperparameters: str, tuner_results: str, report: str) -> Result:
     """Writes the outputs of a search. `best` is KerasTuner's HyperParameters.get_config() of the best trial."""
     HyperParameters(Path(best_hyperparameters)).write(best)
-    TunerResults(Path(tuner_results)).write(found.rows())
     page.write(Path(report), found)
+    TunerResults(Path(tuner_results)).write(found.rows())  # last: other machines take it for the end of the search
     score = found.best[0].score
     logger.info("best of %d trials: %s %s", len(found.trials), found.objective, score)
     return Result(
@@ -155,8 +160,8 @@ def _search_is(parameters: list[Any], given: list[str | None]) -> str:
 
 
 @contextlib.contextmanager
-def _folder(working_dir: str, search_is: Callable[[], str]) -> Iterator[Path]:
-    """Gives the folder of a search, and removes it when the search is done, or failed by the user's mistake.
+def _folder(working_dir: str, search_is: Callable[[], str], owned: bool) -> Iterator[Path]:
+    """Gives the folder of a search; who owns it removes it when the search is done, or failed by the user's mistake.
 
     What was killed, or failed by the machine's fault, keeps it: a rerun goes on there.
     """
@@ -171,10 +176,10 @@ def _folder(working_dir: str, search_is: Callable[[], str]) -> Iterator[Path]:
         return
     name = search_is()
     folder = parent / name
-    folder.mkdir(parents=True, exist_ok=True)
-    if search.is_worker():  # the folder is the chief's
+    if not owned:  # it is the chief's, which may have removed it already
         yield folder
         return
+    folder.mkdir(parents=True, exist_ok=True)
     with open(parent / f"{name}.lock", "w", encoding="utf-8") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

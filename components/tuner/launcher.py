@@ -1,4 +1,6 @@
-"""Where the Tuner searches: in this task, or by a service of the target that this task starts and follows."""
+"""Where the Tuner searches: in this task, in a job of several workers (penstock.components.workers), or by the target's
+own tuning service (vertex_search.py), whose job this task starts and follows as well.
+"""
 
 import json
 import os
@@ -14,16 +16,18 @@ WORK = launcher.Work(
     inputs=("examples", "transform_graph", "schema", "statistics", "base_model", "raw_examples"),
     outputs=("best_hyperparameters", "tuner_results"),
     files=("report",),
+    kept="working_dir",
 )
 
 
-def run(**arguments: Any) -> Any:
-    """Searches as executor.run does, with its arguments, by the target's own service where it says so."""
+def run(*, workers: int, **arguments: Any) -> Any:
+    """Searches as executor.run does, with its arguments, on `workers` machines where the target starts them.
+
+    Where the target's service searches, its job has the number of them already: so many trials run at a time.
+    """
     service = os.environ.get(SERVICE, "")
     if service:
         from penstock.components.tuner import vertex_search
 
         return vertex_search.run(json.loads(service), WORK.job_name(arguments["best_hyperparameters"]), arguments)
-    from penstock.components.tuner import executor
-
-    return executor.run(**arguments)
+    return launcher.run(WORK, workers, arguments)

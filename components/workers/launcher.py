@@ -128,5 +128,5 @@ def _put(work: Work, shared: Path, name: str, arguments: Mapping[str, Any]) -> d
     for key in work.outputs:
         (folder / key).mkdir(parents=True, exist_ok=True)
     if work.kept:
-        changed[work.kept] = str(shared / work.kept)
+        changed[work.kept] = str(shared / work.component)
     return changed

@@ -39,7 +39,8 @@ class Bounded:
     @oracle_module.synchronized  # type: ignore[untyped-decorator]
     def create_trial(self: Any, tuner_id: str) -> Any:
         late = self.minutes is not None and self.seconds > 60 * self.minutes
-        if late and tuner_id not in self.ongoing_trials and self.trials:
+        # One that was under way when its worker, or the search, was killed is run to its end.
+        if late and tuner_id not in self.ongoing_trials and not self._retry_queue and self.trials:
             self.tuner_ids.discard(tuner_id)
             return trial_module.Trial(hyperparameters=self.hyperparameters.copy(), status=TrialStatus.STOPPED)
         return super().create_trial(tuner_id)  # type: ignore[misc]

@@ -16,8 +16,10 @@ from typing import Any
 from keras_tuner.src.distribute import oracle_client
 from keras_tuner.src.engine import base_tuner
 
-from penstock.components import errors, modules, storage
-from penstock.components.errors import ModuleError, PenstockError
+from penstock.components import modules, storage
+from penstock.components.errors import PenstockError
+from penstock.trainer.tuning import failures
+from penstock.trainer.tuning.protocol import Chief
 from penstock.trainer.tuning.user_code import UserCode, write_whole_files
 
 MODULE = "penstock.trainer.tuning.worker"
@@ -26,22 +28,14 @@ MODULE = "penstock.trainer.tuning.worker"
 def main(arguments: Sequence[str]) -> int:
     """A worker process; returns its exit code, and leaves in a file what a person is to be told."""
     text, failure = arguments
-    threading.Thread(target=_end_with_chief, daemon=True).start()
+    threading.Thread(target=_end_with_keeper, daemon=True).start()
     try:
-        _tell_messages(Path(failure).parent)
+        _tell_messages(Chief(f"{os.environ['KERASTUNER_ORACLE_IP']}:{os.environ['KERASTUNER_ORACLE_PORT']}"))
         work(UserCode.from_arguments(text))
     except PenstockError as error:
-        told = {"type": type(error).__name__, "message": error.message, "details": error.details}
-        storage.write_text(Path(failure), json.dumps(told))
+        storage.write_text(Path(failure), json.dumps(failures.said(error)))
         return error.exit_code
     return 0
-
-
-def read_failure(path: Path) -> PenstockError:
-    """Returns the error that a worker left for the chief."""
-    told = json.loads(path.read_text())
-    kind = getattr(errors, told["type"], ModuleError)
-    return kind(told["message"], told["details"])  # type: ignore[no-any-return]
 
 
 def work(code: UserCode) -> None:
@@ -62,20 +56,20 @@ def _keep_what_is_there() -> None:
     base_tuner.BaseTuner.__init__ = keep
 
 
-def _tell_messages(folder: Path) -> None:
-    """KerasTuner's protocol has no place for what a failed trial raised: it goes into a file of the trial's name."""
+def _tell_messages(chief: Chief) -> None:
+    """KerasTuner's protocol has no place for what a failed trial raised: the chief is told before."""
     end_trial = oracle_client.OracleClient.end_trial
 
     def tell(self: Any, trial: Any) -> None:
         if trial.message:
-            storage.write_text(folder / f"{trial.trial_id}.txt", trial.message)
+            chief.ask("message", trial_id=trial.trial_id, message=trial.message)
         end_trial(self, trial)
 
     oracle_client.OracleClient.end_trial = tell
 
 
-def _end_with_chief() -> None:
-    """Ends this process when its input does: the chief is gone, and its oracle would be waited for for an hour."""
+def _end_with_keeper() -> None:
+    """Ends this process when its input does: what keeps it is gone, and an oracle would be waited for for an hour."""
     os.read(sys.stdin.fileno(), 1)  # not sys.stdin's own reader, whose lock would hold up this process's own end
     os._exit(1)
 

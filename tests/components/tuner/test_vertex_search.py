@@ -122,7 +122,7 @@ def test_a_search_from_the_first_trial_to_the_report(
 ) -> None:
     """Its trials are real ones; the last, with a learning rate that is none, fails alone."""
     rates = {"learning_rate": {"values": [1e-5, 1e-2, 1e30]}, "width": {"min": 16, "max": 17, "step": 2}}
-    result = launcher.run(**arguments(algorithm="grid", parameters=rates, trials=9))
+    result = launcher.run(workers=1, **arguments(algorithm="grid", parameters=rates, trials=9))
     rows = found(outputs)
     assert [(row["learning_rate"], row["width"]) for row in rows] == [(1e-2, 16), (1e-5, 16)]
     assert isinstance(rows[0]["width"], int)
@@ -149,7 +149,7 @@ def test_a_bad_trial_is_ended_and_keeps_its_best_epoch(
     monkeypatch.setenv(launcher.SERVICE, _described(running, parallel=1))
     rates = {"learning_rate": {"values": [1e-9, 1e-2]}}
     search = {"algorithm": "grid", "parameters": rates, "objective": "val_log_loss", "direction": "max"}
-    launcher.run(**arguments(**search, training={"epochs": 200, "patience": 0}))
+    launcher.run(workers=1, **arguments(**search, training={"epochs": 200, "patience": 0}))
     good, bad = found(outputs)
     assert (good["learning_rate"], bad["learning_rate"]) == (1e-9, 1e-2)
     report = Path(outputs["report"]).read_text()
@@ -163,7 +163,7 @@ def test_a_bad_trial_is_ended_and_keeps_its_best_epoch(
 def test_the_job_asks_for_what_the_search_is(server: VertexAI, arguments: Search, outputs: dict[str, str]) -> None:
     server.states += [ended("SUCCEEDED", trial("1", 0.01, 0.3, "val_accuracy"))]
     search = {"parameters": RATE | {"width": {"min": 64, "max": 256, "step": 64}}, "minutes": 30, "algorithm": "random"}
-    launcher.run(**arguments(**search, objective="val_accuracy", direction="max", trials=40), working_dir="")
+    launcher.run(workers=1, **arguments(**search, objective="val_accuracy", direction="max", trials=40), working_dir="")
     (job,) = server.sent(*START)
     assert job["displayName"] == launcher.WORK.job_name(outputs["best_hyperparameters"])
     assert job["studySpec"]["metrics"] == [{"metricId": "val_accuracy", "goal": 1}]
@@ -195,7 +195,7 @@ def test_trials_become_the_outputs(server: VertexAI, arguments: Search, outputs:
         return looked(request)
 
     server.answer = answer  # type: ignore[method-assign]
-    launcher.run(**arguments())
+    launcher.run(workers=1, **arguments())
     assert [(row["trial_id"], row["score"]) for row in found(outputs)] == [("10", 0.25), ("9", 0.3)]
     report = Path(outputs["report"]).read_text()
     for told in ("DataError: the loss is nan", "its machine was lost", "it told no val_log_loss", "1 stopped early"):
@@ -216,7 +216,7 @@ def test_folds_come_back(server: VertexAI, arguments: Search, outputs: dict[str,
         return looked(request)
 
     server.answer = answer  # type: ignore[method-assign]
-    launcher.run(**arguments(cross_validation={"folds": 2}))
+    launcher.run(workers=1, **arguments(cross_validation={"folds": 2}))
     first, second, last = found(outputs)
     assert (first["trial_id"], first["score"]) == ("2", pytest.approx(0.7))
     assert first["fold_scores"] == [0.6, 0.8]
@@ -261,7 +261,7 @@ def test_a_search_without_a_result_is_one_sentence(
 
     server.answer = answer  # type: ignore[method-assign]
     with pytest.raises(kind, match=sentence) as raised:
-        launcher.run(**arguments())
+        launcher.run(workers=1, **arguments())
     assert "\n" not in raised.value.message  # type: ignore[attr-defined]
     assert not (Path(outputs["tuner_results"]) / "tuner_results.json").exists()
 
@@ -272,11 +272,11 @@ def test_a_task_that_is_tried_again_follows_its_job(
     server.states += [{"state": "JOB_STATE_RUNNING"}]
     server.fail(*LOOK, Status(403, "no"))
     with pytest.raises(ServerError, match="403"):
-        launcher.run(**arguments())
+        launcher.run(workers=1, **arguments())
     tell(outputs, "1", scores=(0.2,), ended=True)
     server.states += [ended("SUCCEEDED", trial("1", 0.01, 0.3))]
-    launcher.run(**arguments())
-    launcher.run(**arguments())  # also one that has succeeded, whose trials have been read already
+    launcher.run(workers=1, **arguments())
+    launcher.run(workers=1, **arguments())  # also one that has succeeded, whose trials have been read already
     assert [row["score"] for row in found(outputs)] == [0.2]
     assert len(server.stored["hyperparameterTuningJobs"]) == 1
 
@@ -284,10 +284,10 @@ def test_a_task_that_is_tried_again_follows_its_job(
 def test_after_a_failure_another_job_is_started(server: VertexAI, arguments: Search, outputs: dict[str, str]) -> None:
     server.states += [ended("FAILED", error={"message": "no quota"})]
     with pytest.raises(SystemFailure, match="no quota"):
-        launcher.run(**arguments())
+        launcher.run(workers=1, **arguments())
     tell(outputs, "1", scores=(0.2,), ended=True)  # of the job that failed
     server.states += [ended("SUCCEEDED", trial("1", 0.01, 0.3))]
-    launcher.run(**arguments())
+    launcher.run(workers=1, **arguments())
     assert [row["score"] for row in found(outputs)] == [0.3]
     assert len(server.stored["hyperparameterTuningJobs"]) == 2
 
@@ -296,7 +296,7 @@ def test_after_a_failure_another_job_is_started(server: VertexAI, arguments: Sea
 def test_a_lost_answer_starts_no_second_job(server: VertexAI, arguments: Search, failure: Any) -> None:
     server.fail(*START, failure)
     server.states += [ended("SUCCEEDED", trial("1", 0.01, 0.3))]
-    launcher.run(**arguments())
+    launcher.run(workers=1, **arguments())
     assert len(server.stored["hyperparameterTuningJobs"]) == 1
 
 
@@ -311,7 +311,7 @@ def test_a_task_that_is_ended_ends_its_search(server: VertexAI, arguments: Searc
     server.answer = answer  # type: ignore[method-assign]
     server.states += [{"state": "JOB_STATE_RUNNING"}] * 1000
     with pytest.raises(Terminated):
-        launcher.run(**arguments())
+        launcher.run(workers=1, **arguments())
     (job,) = server.stored["hyperparameterTuningJobs"].values()
     assert job.state.name == "JOB_STATE_CANCELLED"
 
@@ -327,13 +327,13 @@ def test_what_cannot_be_searched_starts_no_job(
     server: VertexAI, arguments: Search, tuning: dict[str, Any], sentence: str
 ) -> None:
     with pytest.raises(ConfigError, match=sentence):
-        launcher.run(**arguments(**tuning))
+        launcher.run(workers=1, **arguments(**tuning))
     assert server.requests == []
 
 
 def test_a_modules_search_is_none_for_the_service(server: VertexAI, arguments: Search) -> None:
     with pytest.raises(ConfigError, match=r"vertex.tuning_service: expected tuning.parameters, for only a search"):
-        launcher.run(**{**arguments(), "custom_config": ""})
+        launcher.run(workers=1, **{**arguments(), "custom_config": ""})
 
 
 def test_trials_must_see_the_places(
@@ -341,5 +341,5 @@ def test_trials_must_see_the_places(
 ) -> None:
     monkeypatch.setitem(storage._MOUNTS, "gs", tmp_path)
     with pytest.raises(ConfigError, match=r"examples: expected a folder of a bucket, below /gcs, which all workers"):
-        launcher.run(**arguments())
+        launcher.run(workers=1, **arguments())
     assert server.requests == []
