@@ -5,9 +5,9 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from penstock.components.errors import ConfigError
-from penstock.components.tuner import vertex_study
 from penstock.pipelines.section import NO_BOOL, Number, PositiveNumber, PositiveWhole, Section, Whole, json_text
 from penstock.trainer.hyperparameters import Hyperparameters
+from penstock.trainer.tuning import vertex_study
 from penstock.trainer.tuning.settings import Search
 
 # What searches without code.

@@ -16,14 +16,14 @@ from typing import Any
 
 from penstock.components import progress
 from penstock.components.errors import ConfigError, ModuleError, PenstockError, SystemFailure
-from penstock.components.tuner import executor, vertex_study
+from penstock.components.tuner import executor
 from penstock.components.tuner.vertex_trial import TRIALS, Told
 from penstock.components.workers import following, launcher
 from penstock.components.workers.result import Result
 from penstock.components.workers.vertex_job import HyperparameterTuningJobs
 from penstock.trainer.fn_args import FnArgs
 from penstock.trainer.hyperparameters import Hyperparameters
-from penstock.trainer.tuning import default, failures, results, space
+from penstock.trainer.tuning import default, failures, results, space, vertex_study
 from penstock.trainer.tuning.default import Objective
 from penstock.trainer.tuning.results import Results, Trial
 from penstock.trainer.tuning.settings import CUSTOM_CONFIG, Search
@@ -57,33 +57,25 @@ def run(described: Mapping[str, Any], name: str, arguments: Mapping[str, Any]) -
     return result
 
 
-def asked(job: Mapping[str, Any], search: Search, objective: Objective) -> dict[str, Any]:
-    """Returns the HyperparameterTuningJob that is described, with what is searched and for how long."""
-    study = vertex_study.study(search, Hyperparameters.kinds(), objective.name, objective.direction)
-    return {**job, "studySpec": study, **vertex_study.counts(search, job["parallelTrialCount"])}
-
-
 def _search(
     described: Mapping[str, Any], name: str, given: Mapping[str, Any], fn_args: FnArgs, folder: Path
 ) -> Results:
     """Starts the job, or follows it, and returns its trials; `folder` is where they say how it went."""
     search, objective = default.searched(fn_args), default.objective(fn_args)
-    jobs = HyperparameterTuningJobs(described["connection"], asked(described["job"], search, objective))
+    kinds = Hyperparameters.kinds()
+    job = vertex_study.completed(described["job"], search, kinds, objective.name, objective.direction)
+    jobs = HyperparameterTuningJobs(described["connection"], job)
 
     def prepare() -> str:
         shutil.rmtree(folder, ignore_errors=True)
         return json.dumps({**given, TRIALS: str(folder)}, sort_keys=True)
 
-    job, status = following.end_of(jobs, name, prepare)
-    trials = _trials(jobs.trials(job), folder, search, objective)
-    found = Results(
-        objective.name,
-        objective.direction,
-        trials,
-        results.parameters(space.hyperparameters(search.parameters, Hyperparameters.kinds())),
-    )
+    one, status = following.end_of(jobs, name, prepare)
+    trials = _trials(jobs.trials(one), folder, search, objective)
+    parameters = results.parameters(space.hyperparameters(search.parameters, kinds))
+    found = Results(objective.name, objective.direction, trials, parameters)
     if not status.succeeded or not found.best:
-        raise _failure(found, folder, "" if status.succeeded else f"{job} ended as {status.state}: {status.error}")
+        raise _failure(found, folder, "" if status.succeeded else f"{one} ended as {status.state}: {status.error}")
     return found
 
 

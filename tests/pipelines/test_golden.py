@@ -4,7 +4,8 @@
 what each component's own file says (its source and its docstring) are masked: what is compared is the graph, its
 parameters, and the components' interfaces, and those are the same for all targets. What a target decides is compared
 apart, for a configuration with settings of every kind: deployment-<target>.yaml, and workers-<target>.yaml and
-searchers-<target>.yaml, the jobs that the Trainer's and the Tuner's tasks start where several machines train or search.
+searchers-<target>.yaml, the jobs that the Trainer's and the Tuner's tasks start where several machines train or search,
+and tuning-service.yaml, the one of Vertex AI's own tuning service.
 """
 
 import importlib.util
@@ -24,11 +25,15 @@ from kubeflow_trainer_api.models import TrainerV1alpha1TrainingRuntime, TrainerV
 
 from penstock.components import wrapper
 from penstock.components.trainer.launcher import WORK as TRAINER
+from penstock.components.tuner.launcher import SERVICE
 from penstock.components.tuner.launcher import WORK as TUNER
 from penstock.components.workers import kubeflow_job, launcher, vertex_job
 from penstock.pipelines import config as configs
 from penstock.pipelines import init, targets
 from penstock.pipelines.compile import compile_config
+from penstock.trainer.hyperparameters import Hyperparameters
+from penstock.trainer.tuning import vertex_study
+from penstock.trainer.tuning.settings import Search
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 GOLDEN = ROOT / "tests" / "golden"
@@ -131,6 +136,22 @@ def manifest(job: str, target: targets.Target, folder: Path) -> str:
     return yaml.safe_dump(made, sort_keys=True, width=1000, allow_unicode=True)
 
 
+def tuning_service(folder: Path) -> str:
+    """Returns the job of Vertex AI's tuning service as it is submitted, with a name and the argument of its trials."""
+    asked = [*DEPLOYMENT, *PLACES["vertex"], "vertex.tuning_service=true", "tuning.workers=3", TUNER_DEPLOYMENT]
+    spec, *_ = compiled("searched", targets.VERTEX, folder, *asked)
+    (variable,) = spec["deploymentSpec"]["executors"]["exec-tuner"]["container"]["env"]
+    assert variable["name"] == SERVICE
+    parameters = spec["root"]["dag"]["tasks"]["tuner"]["inputs"]["parameters"]
+    search = Search.from_json(json.loads(parameters["custom_config"]["runtimeValue"]["constant"])["tuning"])
+    described, kinds = json.loads(variable["value"])["job"], Hyperparameters.kinds()
+    job = vertex_study.completed(described, search, kinds, search.objective, search.direction)
+    name = TUNER.job_name("/gcs/bucket/best_hyperparameters")
+    message = vertex_job.made_of(aiplatform_v1.HyperparameterTuningJob, job, name, '{"examples": "…"}')
+    made = json_format.MessageToDict(aiplatform_v1.HyperparameterTuningJob.pb(message))
+    return yaml.safe_dump(made, sort_keys=True, width=1000, allow_unicode=True)
+
+
 def _drop_descriptions(value: Any) -> None:
     if isinstance(value, dict):
         if isinstance(value.get("description"), str):
@@ -160,6 +181,11 @@ def test_what_a_target_decides_is_as_committed(target: str, tmp_path: Path) -> N
 def test_job_of_several_workers_is_as_committed(job: str, target: str, tmp_path: Path) -> None:
     committed = (GOLDEN / f"{job}-{target}.yaml").read_text()
     assert manifest(job, targets.named(target), tmp_path) == committed, "if that is meant: make generate"
+
+
+def test_job_of_the_tuning_service_is_as_committed(tmp_path: Path) -> None:
+    committed = (GOLDEN / "tuning-service.yaml").read_text()
+    assert tuning_service(tmp_path) == committed, "if that is meant: make generate"
 
 
 @pytest.mark.parametrize("kind", JOBS)
@@ -193,3 +219,4 @@ if __name__ == "__main__":
     for job in JOBS:
         for place in PLACES:
             write(f"{job}-{place}", partial(manifest, job, targets.named(place)))
+    write("tuning-service", tuning_service)

@@ -4,7 +4,7 @@
     a range of numbers                       DOUBLE
     a range of whole numbers                 INTEGER
     a range with a step, or values           DISCRETE: the values that KerasTuner would try
-    early_stopping                           the median rule, which is the search's own (trainer/tuning/oracles.py)
+    early_stopping                           the median rule, which is that of oracles.py
     minutes                                  no trial is begun afterwards, and one is at least
 
 It knows no seed: which trials come is the service's to choose.
@@ -24,6 +24,23 @@ _SCALES = {"linear": "UNIT_LINEAR_SCALE", "log": "UNIT_LOG_SCALE"}
 _MOST_VALUES = 1000  # of a DISCRETE parameter
 _CLOSEST = 1e-10  # two of its values
 _FEWEST_FAILED = 10  # trials, of which a range may hold many that fail
+
+
+def completed(
+    job: Mapping[str, Any], search: Search, kinds: Mapping[str, type], objective: str, direction: str
+) -> dict[str, Any]:
+    """Returns a HyperparameterTuningJob (aiplatform_v1, as JSON) with what it searches, and for how many trials.
+
+    It gives up with as many failed trials as a search of KerasTuner's does (oracles.py), though not in a row.
+    """
+    failed = max(_FEWEST_FAILED, search.trials // 2)
+    return {
+        **job,
+        "studySpec": study(search, kinds, objective, direction),
+        "maxTrialCount": search.trials,
+        "parallelTrialCount": min(job["parallelTrialCount"], search.trials),
+        "maxFailedTrialCount": min(search.trials, failed),
+    }
 
 
 def study(search: Search, kinds: Mapping[str, type], objective: str, direction: str) -> dict[str, Any]:
@@ -47,15 +64,6 @@ def study(search: Search, kinds: Mapping[str, type], objective: str, direction: 
             "minNumTrials": 1,
         }
     return spec
-
-
-def counts(search: Search, parallel: int) -> dict[str, int]:
-    """Returns how many trials a job makes, how many at a time, and with how many failed ones it gives up."""
-    return {
-        "maxTrialCount": search.trials,
-        "parallelTrialCount": min(parallel, search.trials),
-        "maxFailedTrialCount": min(search.trials, max(_FEWEST_FAILED, search.trials // 2)),
-    }
 
 
 def check(search: Search, kinds: Mapping[str, type]) -> None:
