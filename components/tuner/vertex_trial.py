@@ -9,6 +9,7 @@ place for, the scores of all folds and the reason of a failure, goes into FOLDER
 finds it. So do checkpoints, from which a trial that lost its machine goes on.
 """
 
+import argparse
 import dataclasses
 import json
 import logging
@@ -87,9 +88,12 @@ def main(argument: str, values: Sequence[str]) -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
     arguments = json.loads(argument)
     trial, trials = os.environ.get(_TRIAL_ID, ""), Path(arguments.pop(TRIALS))
+    if not trial:
+        print(
+            f"penstock: {_TRIAL_ID}: expected the trial's name, as Vertex AI's tuning service gives it", file=sys.stderr
+        )
+        return ConfigError.exit_code
     try:
-        if not trial:
-            raise ConfigError(f"{_TRIAL_ID}: expected the trial's name there, from Vertex AI's tuning service")
         ended = _run(arguments, parse(values), trials, trial)
         Told(ended.scores, ended=True).write(trials, trial)
     except PenstockError as error:
@@ -103,18 +107,19 @@ def main(argument: str, values: Sequence[str]) -> int:
     return 0
 
 
-def parse(arguments: Sequence[str]) -> dict[str, Any]:
-    """Reads `--name=value` for hyperparameters; a ConfigError for anything else."""
-    kinds, found = Hyperparameters.kinds(), {}
-    for argument in arguments:
-        name, _, text = argument.removeprefix("--").partition("=")
-        try:
-            if name not in kinds or not argument.startswith("--"):
-                raise ValueError
-            found[name] = kinds[name](float(text))
-        except ValueError:
-            raise ConfigError(f"expected --name=value of a hyperparameter, received {argument!r}") from None
-    return found
+def parse(values: Sequence[str]) -> dict[str, Any]:
+    """Reads `--name=value`, or `--name value`, of hyperparameters; a ConfigError for anything else."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    for name in Hyperparameters.kinds():
+        # A whole number may come as 64.0: those of a DISCRETE parameter are no integers to the service.
+        parser.add_argument(f"--{name}", type=float, default=argparse.SUPPRESS)
+    try:
+        found, others = parser.parse_known_args(values)
+    except argparse.ArgumentError as error:
+        raise ConfigError(f"expected a number for each hyperparameter: {error}") from None
+    if others:
+        raise ConfigError(f"expected --name=value of a hyperparameter, received {others[0]!r}")
+    return {name: Hyperparameters.kinds()[name](value) for name, value in vars(found).items()}
 
 
 def _run(arguments: Mapping[str, Any], values: Mapping[str, Any], trials: Path, trial: str) -> Scored:

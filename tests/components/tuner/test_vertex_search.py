@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import keras_tuner
-import pandas as pd
 import pytest
 
 from penstock.components import answers, storage
@@ -18,39 +17,14 @@ from penstock.components.workers import following
 from penstock.components.workers.following import Terminated
 from tests.servers.loopback import Cut, Request, Status
 from tests.servers.vertex import TuningVertexAI, VertexAI
-from tests.trainer.tables import Table, write
 
 pytestmark = [
     pytest.mark.filterwarnings("default"),  # KerasTuner's are its own
     pytest.mark.filterwarnings("ignore:.*:UserWarning:google"),
 ]
-QUICK = {"epochs": 3, "members": 2, "width": 16, "batch_size": 32}
 RATE = {"learning_rate": {"min": 1e-4, "max": 1e-1, "scale": "log"}}
 START, LOOK = ("POST", "/hyperparameterTuningJobs"), ("GET", "/hyperparameterTuningJobs/{id}")
 type Search = Callable[..., Any]
-
-
-@pytest.fixture(scope="module")
-def penguins(penguins_csv: Path, tmp_path_factory: pytest.TempPathFactory) -> Table:
-    frame = pd.read_csv(penguins_csv).dropna().sample(frac=1, random_state=0)
-    return write(tmp_path_factory.mktemp("tuned"), frame, eval_rows=100).transform({"label": "species"})
-
-
-@pytest.fixture
-def arguments(penguins: Table, outputs: dict[str, str]) -> Callable[..., dict[str, Any]]:
-    """Returns a function that returns the Tuner's arguments for a search of the default model."""
-
-    def arguments(**tuning: Any) -> dict[str, Any]:
-        training = QUICK | tuning.pop("training", {})
-        given = {"parameters": RATE, "trials": 3, **tuning}
-        return {
-            **{name: str(penguins.root / name) for name in ("transform_graph", "schema", "statistics")},
-            **outputs,
-            "examples": str(penguins.root / "transformed_examples"),
-            "custom_config": json.dumps({"label": "species", "training": training, "tuning": given}),
-        }
-
-    return arguments
 
 
 def _described(server: VertexAI, parallel: int = 1) -> str:
