@@ -31,7 +31,8 @@ def tuner(
 
     Trials run one at a time in the task's process or, with `num_parallel_trials`, in worker processes under
     KerasTuner's chief, each with its share of the cores, or a GPU. A trial whose worker dies is run again. Where
-    `working_dir` outlives the task, a search that was killed goes on with the trials that it has.
+    `working_dir` outlives the task, a search that was killed goes on with the trials that it has. A search without code
+    may be the target's own service's (PENSTOCK_TUNING_SERVICE), which runs each trial as a job of its own.
 
     Args:
         examples: The examples to train on: Transform's, or ExampleGen's.

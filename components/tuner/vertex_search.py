@@ -17,8 +17,9 @@ from typing import Any
 from penstock.components import progress
 from penstock.components.errors import ConfigError, ModuleError, PenstockError, SystemFailure
 from penstock.components.tuner import executor
-from penstock.components.tuner.vertex_trial import TRIALS, Told
+from penstock.components.tuner.vertex_trial import OF_ALL, TRIALS, Told
 from penstock.components.workers import following, launcher
+from penstock.components.workers.following import Status
 from penstock.components.workers.result import Result
 from penstock.components.workers.vertex_job import HyperparameterTuningJobs
 from penstock.trainer.fn_args import FnArgs
@@ -32,6 +33,20 @@ from penstock.trainer.tuning.trials import Scored
 _FOLDERS = ("examples", "transform_graph", "schema", "statistics", "base_model", "raw_examples")
 _PARAMETERS = ("train_args", "eval_args", "custom_config")
 _INFEASIBLE = "INFEASIBLE"
+
+
+class _Jobs(HyperparameterTuningJobs):
+    """The service's jobs; one is ended as soon as a trial says that all of them fail alike."""
+
+    def __init__(self, connection: Mapping[str, Any], job: Mapping[str, Any], folder: Path) -> None:
+        super().__init__(connection, job)
+        self._told = folder / OF_ALL
+
+    def status(self, job: str) -> Status:
+        if self._told.is_file():
+            self.cancel(job)
+            raise failures.read(self._told)
+        return super().status(job)
 
 
 def run(described: Mapping[str, Any], name: str, arguments: Mapping[str, Any]) -> Result:
@@ -64,7 +79,7 @@ def _search(
     search, objective = default.searched(fn_args), default.objective(fn_args)
     kinds = Hyperparameters.kinds()
     job = vertex_study.completed(described["job"], search, kinds, objective.name, objective.direction)
-    jobs = HyperparameterTuningJobs(described["connection"], job)
+    jobs = _Jobs(described["connection"], job, folder)
 
     def prepare() -> str:
         shutil.rmtree(folder, ignore_errors=True)

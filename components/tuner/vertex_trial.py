@@ -24,13 +24,14 @@ from pathlib import Path
 from typing import Any
 
 from penstock.components import storage
-from penstock.components.errors import ConfigError, PenstockError
+from penstock.components.errors import ConfigError, PenstockError, UserError
 from penstock.components.tuner import executor
 from penstock.trainer.hyperparameters import Hyperparameters
-from penstock.trainer.tuning import default
+from penstock.trainer.tuning import default, failures
 from penstock.trainer.tuning.trials import Scored, Tell, scored
 
 TRIALS = "trials"  # the folder's name among the arguments
+OF_ALL = "all.failure.json"  # there, what no trial can mend: it ends the search
 _METRIC_FILE, _TRIAL_ID = "CLOUD_ML_HP_METRIC_FILE", "CLOUD_ML_TRIAL_ID"
 _DEFAULT_FILE = "/tmp/hypertune/output.metrics"  # cloudml-hypertune's
 _MOST_LINES = 100  # as many as cloudml-hypertune keeps
@@ -94,7 +95,8 @@ def main(argument: str, values: Sequence[str]) -> int:
         )
         return ConfigError.exit_code
     try:
-        ended = _run(arguments, parse(values), trials, trial)
+        trainee = _trainee(arguments, trials)
+        ended = _run(trainee, parse(values), trials, trial)
         Told(ended.scores, ended=True).write(trials, trial)
     except PenstockError as error:
         _tell(trials, trial, f"{type(error).__name__}: {error.message}", error.details)
@@ -122,8 +124,16 @@ def parse(values: Sequence[str]) -> dict[str, Any]:
     return {name: Hyperparameters.kinds()[name](value) for name, value in vars(found).items()}
 
 
-def _run(arguments: Mapping[str, Any], values: Mapping[str, Any], trials: Path, trial: str) -> Scored:
-    trainee = default.trainee(executor.read_inputs(**arguments))
+def _trainee(arguments: Mapping[str, Any], trials: Path) -> default.Trainee:
+    """Returns what trains; a user's mistake here, such as too few rows for the folds, is that of all trials."""
+    try:
+        return default.trainee(executor.read_inputs(**arguments))
+    except UserError as error:
+        storage.write_text(trials / OF_ALL, json.dumps(failures.said(error)))
+        raise
+
+
+def _run(trainee: default.Trainee, values: Mapping[str, Any], trials: Path, trial: str) -> Scored:
     reports, scores = Reports(trainee.objective.name, trial), list[float]()
 
     def score(values: Mapping[str, Any], fold: int, epochs: int | None, folder: Path, tell: Tell) -> float:

@@ -51,6 +51,9 @@ class _Jobs:
         return str(make_once(make, lambda: self.find(name), unknown))
 
     def status(self, job: str) -> Status:
+        return self._status(job)
+
+    def _status(self, job: str) -> Status:
         found = self._server.request(self._method(f"get_{self.kind}"), name=job)
         state = _state(found)
         error = " ".join(found.error.message.split()) if found.error else ""
@@ -60,7 +63,7 @@ class _Jobs:
         try:
             self._server.repeat(self._method(f"cancel_{self.kind}"), name=job)
         except ServerError:
-            if not self.status(job).ended:
+            if not self._status(job).ended:
                 raise
 
     def _method(self, name: str) -> Any:

@@ -11,7 +11,7 @@ import keras_tuner
 import pytest
 
 from penstock.components import answers, storage
-from penstock.components.errors import ConfigError, ModuleError, ServerError, SystemFailure
+from penstock.components.errors import ConfigError, DataError, ModuleError, ServerError, SystemFailure
 from penstock.components.tuner import launcher, vertex_trial
 from penstock.components.workers import following
 from penstock.components.workers.following import Terminated
@@ -286,6 +286,29 @@ def test_a_task_that_is_ended_ends_its_search(server: VertexAI, arguments: Searc
     server.states += [{"state": "JOB_STATE_RUNNING"}] * 1000
     with pytest.raises(Terminated):
         launcher.run(workers=1, **arguments())
+    (job,) = server.stored["hyperparameterTuningJobs"].values()
+    assert job.state.name == "JOB_STATE_CANCELLED"
+
+
+def test_what_no_trial_can_mend_ends_the_search(
+    server: VertexAI, arguments: Search, outputs: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A trial runs where the service looks for it: in this process."""
+    monkeypatch.setenv("CLOUD_ML_TRIAL_ID", "1")
+    monkeypatch.setenv("CLOUD_ML_HP_METRIC_FILE", str(tmp_path / "output.metrics"))
+    looked = server.answer
+
+    def answer(request: Request) -> Any:
+        if (request.method, request.route) == LOOK:
+            (job,) = server.stored["hyperparameterTuningJobs"].values()
+            argument = job.trial_job_spec.worker_pool_specs[0].container_spec.args[0]
+            assert vertex_trial.main(argument, ["--learning_rate=0.01"]) == 2
+        return looked(request)
+
+    server.answer = answer  # type: ignore[method-assign]
+    server.states += [{"state": "JOB_STATE_RUNNING"}] * 1000
+    with pytest.raises(DataError, match="cross_validation: expected at least 300 rows, one for each fold, found 233"):
+        launcher.run(workers=1, **arguments(cross_validation={"folds": 300}))
     (job,) = server.stored["hyperparameterTuningJobs"].values()
     assert job.state.name == "JOB_STATE_CANCELLED"
 
