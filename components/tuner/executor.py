@@ -58,22 +58,19 @@ def run(
     module has no such function, if it raises, or if no trial succeeds, a ServerUnavailable if a machine finds no chief.
     """
     fn_args = FnArgs(custom_config=parse_custom_config(custom_config))
-    train, evaluate = (
-        parse_step_args("train_args", train_args, "train"),
-        parse_step_args("eval_args", eval_args, "eval"),
-    )
+    steps = parse_step_args("train_args", train_args, "train"), parse_step_args("eval_args", eval_args, "eval")
     parallel_trials = parse_tune_args(tune_args)
     if parallel_trials is None:
         parallel_trials = search.places() if CUSTOM_CONFIG in (fn_args.custom_config or {}) else 1
     with progress.task("Tuner") as counts:
-        inputs.set_examples(fn_args, Examples(Path(examples)), train, evaluate)
+        inputs.set_examples(fn_args, Examples(Path(examples)), *steps)
         inputs.set_artifacts(fn_args, transform_graph, schema, base_model, None)
         fn_args.schema_file = fn_args.transform_output = None  # as in TFX, whose Tuner never knew the old names
         if statistics is not None:
             inputs.set_statistics(fn_args, ExampleStatistics(Path(statistics)))
         if raw_examples is not None:
             raw = Examples(Path(raw_examples))
-            fn_args.raw_train_files = [str(raw.split(split) / "*") for split in train.splits]  # type: ignore[attr-defined]
+            fn_args.raw_train_files = [str(raw.split(split) / "*") for split in steps[0].splits]  # type: ignore[attr-defined]
         given = [examples, transform_graph, schema, statistics, base_model, raw_examples]
         parameters = [module_file, tuner_fn, train_args, eval_args, tune_args, custom_config]
         machines, written = search.machines(), TunerResults(Path(tuner_results))
@@ -92,6 +89,10 @@ def run(
             page.write(Path(report), found)
             written.write(found.rows())
         counts.show(trials=len(found.trials))
+    return _result(found)
+
+
+def _result(found: results.Results) -> Result:
     best = found.best[0]
     logger.info("best of %d trials: %s %s", len(found.trials), found.objective, best.score)
     return Result(
