@@ -32,6 +32,8 @@ def work(code: UserCode, count: int, cluster: Cluster, is_over: Callable[[], boo
     try:
         with Keeper(code, count, chief.address, cluster.index) as keeper:
             _Machine(chief, keeper, cluster.index).run(is_over)
+    except ServerUnavailable:  # the chief may be well, and this machine cut off from it
+        raise
     except PenstockError as error:
         chief.ask("failed", **failures.said(error))
         raise

@@ -26,7 +26,10 @@ class Chief:
 
     def __init__(self, address: str) -> None:
         self.address = address
-        self._channel = grpc.insecure_channel(address, options=_OPTIONS)
+        self._connect()
+
+    def _connect(self) -> None:
+        self._channel = grpc.insecure_channel(self.address, options=_OPTIONS)
 
     def ask(self, what: str, **said: Any) -> dict[str, Any] | None:
         """Returns the chief's answer; None if there is none in time."""
@@ -34,6 +37,8 @@ class Chief:
         try:
             answer: dict[str, Any] = json.loads(call(json.dumps(said).encode(), timeout=_TIMEOUT, wait_for_ready=True))
         except grpc.RpcError:
+            self._channel.close()
+            self._connect()  # anew, for a chief that was started again may have the name, and another address
             return None
         return answer
 

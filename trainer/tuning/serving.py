@@ -23,6 +23,7 @@ from penstock.trainer.tuning import failures, protocol
 # Starts of one trial. The first may fall to another process's hunger for memory; the third is its own.
 STARTS = 3
 SILENCE = 300.0  # seconds without a sign of life, after which a machine's trials are handed on
+_FAREWELL = 30.0  # and after which it is not waited for at the end
 _POLL = 0.1
 _LOOPBACK = ("127.", "localhost", "[::1]")
 logger = logging.getLogger(__name__)
@@ -171,7 +172,7 @@ class Served:
         self._servicer.over = True
         while self._servicer.machines:
             time.sleep(_POLL)
-            self._lose_silent()
+            self._lose_silent(_FAREWELL)
         self._server.stop(None).wait()
 
     @property
@@ -188,10 +189,10 @@ class Served:
         """Hands on the trials of machines that are silent; raises what ends the search."""
         if self._servicer.failure is not None:
             raise self._servicer.failure
-        self._lose_silent()
+        self._lose_silent(SILENCE)
 
-    def _lose_silent(self) -> None:
+    def _lose_silent(self, seconds: float) -> None:
         for machine, known in list(self._servicer.machines.items()):
-            if time.monotonic() - known.seen > SILENCE:
-                how = f"gave no sign of life for {SILENCE:g} s"
+            if time.monotonic() - known.seen > seconds:
+                how = f"gave no sign of life for {seconds:g} s"
                 self._thread.submit(self._servicer.lose, machine, how).result()

@@ -9,10 +9,11 @@ import json
 import os
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import grpc  # type: ignore[import-untyped]
 from keras_tuner.src.distribute import oracle_client
 from keras_tuner.src.engine import base_tuner
 
@@ -31,6 +32,7 @@ def main(arguments: Sequence[str]) -> int:
     threading.Thread(target=_end_with_keeper, daemon=True).start()
     try:
         _tell_messages(Chief(f"{os.environ['KERASTUNER_ORACLE_IP']}:{os.environ['KERASTUNER_ORACLE_PORT']}"))
+        _end_with_connection()
         work(UserCode.from_arguments(text))
     except PenstockError as error:
         storage.write_text(Path(failure), json.dumps(failures.said(error)))
@@ -66,6 +68,25 @@ def _tell_messages(chief: Chief) -> None:
         end_trial(self, trial)
 
     oracle_client.OracleClient.end_trial = tell
+
+
+def _end_with_connection() -> None:
+    """A broken connection to the chief is no fault of the trial's, which would fail of it: this process ends, and is
+    started again."""
+    for name in ("get_space", "update_space", "create_trial", "update_trial", "end_trial", "get_trial"):
+        setattr(oracle_client.OracleClient, name, _ending(getattr(oracle_client.OracleClient, name)))
+
+
+def _ending(request: Callable[..., Any]) -> Callable[..., Any]:
+    def ask(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return request(*args, **kwargs)
+        except grpc.RpcError as error:
+            if error.code() == grpc.StatusCode.UNAVAILABLE:
+                raise SystemExit(1) from error
+            raise
+
+    return ask
 
 
 def _end_with_keeper() -> None:
