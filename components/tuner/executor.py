@@ -59,28 +59,17 @@ def run(
     module has no such function, if it raises, or if no trial succeeds, a ServerUnavailable if a machine finds no chief.
     """
     parallel_trials = parse_tune_args(tune_args)
-    if parallel_trials is None:
-        without_code = CUSTOM_CONFIG in (parse_custom_config(custom_config) or {})
-        parallel_trials = search.places() if without_code else 1
     with progress.task("Tuner") as counts:
-        fn_args = read_inputs(
-            examples=examples,
-            transform_graph=transform_graph,
-            schema=schema,
-            statistics=statistics,
-            base_model=base_model,
-            raw_examples=raw_examples,
-            train_args=train_args,
-            eval_args=eval_args,
-            custom_config=custom_config,
-        )
-        given = [examples, transform_graph, schema, statistics, base_model, raw_examples]
+        given = examples, transform_graph, schema, statistics, base_model, raw_examples
+        fn_args = read_inputs(*given, train_args, eval_args, custom_config)
+        if parallel_trials is None:
+            parallel_trials = search.places() if CUSTOM_CONFIG in (fn_args.custom_config or {}) else 1
         parameters = [module_file, tuner_fn, train_args, eval_args, tune_args, custom_config]
         machines, written = search.machines(), TunerResults(Path(tuner_results))
         has_results = search.has_results(machines)
         if has_results:
             written.path.unlink(missing_ok=True)  # a machine that finds no chief takes it for the end of the search
-        with _folder(working_dir, lambda: _search_is(parameters, given), has_results) as folder:
+        with _folder(working_dir, lambda: _search_is(parameters, list(given)), has_results) as folder:
             fn_args.working_dir = str(folder)
             code = UserCode(module_file, tuner_fn, fn_args)
             tuner = search.run(code, parallel_trials, machines, written.path.is_file)
@@ -88,13 +77,11 @@ def run(
                 logger.info("there are no more trials: the chief writes the results")
                 return Result({name: artifacts.metadata() for name in ("best_hyperparameters", "tuner_results")})
             found, best = results.of(tuner.oracle), tuner.get_best_hyperparameters()[0].get_config()
-            result = write(found, best, best_hyperparameters, tuner_results, report)
-        counts.show(trials=len(found.trials))
-    return result
+            counts.show(trials=len(found.trials))
+            return write(found, best, best_hyperparameters, tuner_results, report)
 
 
 def read_inputs(
-    *,
     examples: str,
     transform_graph: str | None,
     schema: str | None,
