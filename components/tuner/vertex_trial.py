@@ -81,7 +81,9 @@ class Reports:
         }
         self._lines = [*self._lines, json.dumps(line, sort_keys=True)][-_MOST_LINES:]
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._path.write_text("".join(f"{line}\n" for line in self._lines), encoding="utf-8")
+        with open(self._path, "r+b" if self._path.exists() else "wb") as file:
+            file.write("".join(f"{line}\n" for line in self._lines).encode())
+            file.truncate()  # afterwards: whoever reads it meanwhile finds it whole, where truncated first it is empty
 
 
 def main(argument: str, values: Sequence[str]) -> int:

@@ -151,7 +151,8 @@ class Trials:
 
     def _read(self, trial: Any) -> None:
         path, metric = self._metrics(trial.id), self.job.study_spec.metrics[0].metric_id
-        lines = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+        text = path.read_text() if path.exists() else ""
+        lines = [json.loads(line) for line in text.splitlines()]
         assert all(line["trial"] == trial.id for line in lines)
         trial.measurements = [
             {"step_count": int(line["global_step"]), "metrics": [{"metric_id": metric, "value": float(line[metric])}]}

@@ -18,7 +18,7 @@ from typing import Any
 from penstock.components.errors import ConfigError
 from penstock.trainer.tuning.settings import Range, Search
 
-ALGORITHMS = {"bayesian": "ALGORITHM_UNSPECIFIED", "random": "RANDOM_SEARCH", "grid": "GRID_SEARCH"}
+_ALGORITHMS = {"bayesian": "ALGORITHM_UNSPECIFIED", "random": "RANDOM_SEARCH", "grid": "GRID_SEARCH"}
 _GOALS = {"min": "MINIMIZE", "max": "MAXIMIZE"}
 _SCALES = {"linear": "UNIT_LINEAR_SCALE", "log": "UNIT_LOG_SCALE"}
 _MOST_VALUES = 1000  # of a DISCRETE parameter
@@ -53,7 +53,7 @@ def study(search: Search, kinds: Mapping[str, type], objective: str, direction: 
     spec: dict[str, Any] = {
         "metrics": [{"metricId": objective, "goal": _GOALS[direction]}],
         "parameters": [_parameter(name, entry, kinds[name]) for name, entry in search.parameters.items()],
-        "algorithm": ALGORITHMS[search.algorithm],
+        "algorithm": _ALGORITHMS[search.algorithm],
         "measurementSelectionType": "BEST_MEASUREMENT" if whole else "LAST_MEASUREMENT",
     }
     if search.early_stopping:
@@ -68,10 +68,10 @@ def study(search: Search, kinds: Mapping[str, type], objective: str, direction: 
 
 def check(search: Search, kinds: Mapping[str, type]) -> None:
     """Raises a ConfigError, which names the key, for what the service cannot search."""
-    if search.algorithm not in ALGORITHMS:
+    if search.algorithm not in _ALGORITHMS:
         raise ConfigError(
             f"tuning.algorithm: Vertex AI's tuning service has no {search.algorithm}: expected one of "
-            f"{', '.join(ALGORITHMS)}, or vertex.tuning_service: false"
+            f"{', '.join(_ALGORITHMS)}, or vertex.tuning_service: false"
         )
     for name, entry in search.parameters.items():
         key = f"tuning.parameters.{name}"

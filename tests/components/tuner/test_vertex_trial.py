@@ -2,6 +2,7 @@
 
 import json
 import statistics
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -101,6 +102,27 @@ def test_one_that_lost_its_machine_goes_on(
     assert run("--learning_rate=0.01") == 0
     assert lines(tmp_path)[0]["val_log_loss"] == before["val_log_loss"]
     assert Told.read(tmp_path / "trials", "7").scores == pytest.approx(whole.scores, rel=1e-4)
+
+
+def test_who_reads_meanwhile_finds_whole_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And a hundred at most, the last ones."""
+    monkeypatch.setenv("CLOUD_ML_HP_METRIC_FILE", str(tmp_path / "hypertune" / "output.metrics"))
+    reports = vertex_trial.Reports("val_auc", "7")
+    reports.add(1, 0.5)
+
+    def write() -> None:
+        for step in range(2, 100):
+            reports.add(step, 0.5)
+
+    writer, counts = threading.Thread(target=write), [1]
+    writer.start()
+    while writer.is_alive():
+        counts.append(len(lines(tmp_path)))
+    writer.join()
+    assert counts == sorted(counts)
+    for step in range(100, 131):
+        reports.add(step, 0.5)
+    assert [int(line["global_step"]) for line in lines(tmp_path)] == list(range(31, 131))
 
 
 def test_the_values_it_is_given() -> None:
