@@ -125,15 +125,19 @@ def label(label: Label, column: Any) -> tf.Tensor:
 
 
 def _rows(column: Any) -> tf.RaggedTensor:
-    """Returns any column as [batch, (values)]."""
+    """Returns any column as [batch, (values)].
+
+    Ragged tensors are made without their validation, whose operations would be most of a wide table's graph: a
+    parser's columns are in order.
+    """
     if isinstance(column, tf.SparseTensor):
-        return tf.RaggedTensor.from_sparse(column)
+        row_ids, rows = column.indices[:, 0], column.dense_shape[0]
+        return tf.RaggedTensor.from_value_rowids(column.values, row_ids, rows, validate=False)
     if isinstance(column, tf.RaggedTensor):
         return column if column.ragged_rank == 1 else column.merge_dims(1, -1)
-    width = 1
-    for size in column.shape[1:]:
-        width *= size
-    return tf.RaggedTensor.from_tensor(tf.reshape(column, [-1, width]))
+    values = tf.reshape(column, [-1])
+    splits = tf.range(0, tf.size(values, tf.int64) + 1, math.prod(column.shape[1:]))
+    return tf.RaggedTensor.from_row_splits(values, splits, validate=False)
 
 
 def _one_number(rows: tf.RaggedTensor, of: int | str) -> tuple[tf.Tensor, tf.Tensor]:
@@ -163,13 +167,15 @@ def _quantiles(value: tf.Tensor, present: tf.Tensor, bins: int) -> tf.Tensor:
 
     Quantiles that are equal count once, so that of a number with few values each has its own place.
     """
-    seen = tf.boolean_mask(value, present & tf.math.is_finite(value))
-    between = tft.quantiles(seen, bins, _EPSILON)[0]
+    seen = _seen(value, present)
+    between = tf.squeeze(tft.quantiles(seen, bins, _EPSILON), 0)
     least, greatest = tft.min(seen), tft.max(seen)
     bounds, _ = tf.unique(tf.concat([tf.cast([least], tf.float32), between, tf.cast([greatest], tf.float32)], axis=0))
     bounds = tf.cast(bounds, tf.float64)
     last = tf.size(bounds) - 1
-    upper = tf.minimum(tf.searchsorted(bounds, value, side="right"), last)
+    # What tf.searchsorted does, without its reshaping for batches of bounds.
+    above = tf.raw_ops.UpperBound(sorted_inputs=tf.expand_dims(bounds, 0), values=tf.expand_dims(value, 0))
+    upper = tf.minimum(tf.squeeze(above, 0), last)
     lower = tf.maximum(upper - 1, 0)
     start, end = tf.gather(bounds, lower), tf.gather(bounds, upper)
     part = tf.clip_by_value(tf.math.divide_no_nan(value - start, end - start), 0.0, 1.0)
@@ -179,9 +185,14 @@ def _quantiles(value: tf.Tensor, present: tf.Tensor, bins: int) -> tf.Tensor:
 
 def _z_score(value: tf.Tensor, present: tf.Tensor, _: int) -> tf.Tensor:
     """Returns values in [0, 1]: the mean is 0.5, and four deviations from it reach the ends."""
-    seen = tf.boolean_mask(value, present & tf.math.is_finite(value))
+    seen = _seen(value, present)
     score = tf.math.divide_no_nan(value - tft.mean(seen), tf.sqrt(tft.var(seen)))
     return tf.clip_by_value(0.5 + score / (2 * _DEVIATIONS), 0.0, 1.0)
+
+
+def _seen(value: tf.Tensor, present: tf.Tensor) -> tf.Tensor:
+    """Returns the values that are there and finite: tf.boolean_mask in a tenth of its operations."""
+    return tf.gather_nd(value, tf.where(present & tf.math.is_finite(value)))
 
 
 def _padded(ids: tf.RaggedTensor, width: int) -> tf.Tensor:
