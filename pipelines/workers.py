@@ -17,13 +17,13 @@ from penstock.pipelines.deployment import Kubernetes, Resources
 
 COMMAND = ["python3", "-m", "penstock.components.workers.worker"]
 TRIAL_COMMAND = ["python3", "-m", "penstock.components.tuner.vertex_trial"]
-RUNTIME = "penstock"  # docs/training_runtime.yaml makes it
 # Whose task may start workers, and where the configuration says how many.
 SECTIONS = {"trainer": "training", "tuner": "tuning"}
 
 # A worker that lost its machine cannot join the others again: all of them start anew, from the checkpoint. A search
-# goes on without it until it comes back.
+# goes on without it until it comes back. docs/training_runtime.yaml makes the runtimes.
 _JOINABLE = ("tuner",)
+RUNTIMES = {"trainer": "penstock", "tuner": "penstock-search"}
 
 
 def asked(config: Config, component: str) -> int:
@@ -120,7 +120,7 @@ def kubeflow(config: Config, component: str, image: str, accelerator_type: str) 
         "apiVersion": "trainer.kubeflow.org/v1alpha1",
         "kind": "TrainJob",
         "spec": {
-            "runtimeRef": {"apiGroup": "trainer.kubeflow.org", "kind": "TrainingRuntime", "name": RUNTIME},
+            "runtimeRef": {"apiGroup": "trainer.kubeflow.org", "kind": "TrainingRuntime", "name": RUNTIMES[component]},
             "trainer": trainer,
             "runtimePatches": [
                 {

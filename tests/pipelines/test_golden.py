@@ -195,11 +195,11 @@ def test_train_job_has_the_fields_of_kubeflows_own_models(kind: str, tmp_path: P
     read = TrainerV1alpha1TrainJob.from_dict(job)
     assert read is not None
     assert read.to_dict() == job
-    runtime = yaml.safe_load((ROOT / "docs" / "training_runtime.yaml").read_text())
+    runtimes = list(yaml.safe_load_all((ROOT / "docs" / "training_runtime.yaml").read_text()))
+    (runtime,) = (one for one in runtimes if one["metadata"]["name"] == job["spec"]["runtimeRef"]["name"])
     read = TrainerV1alpha1TrainingRuntime.from_dict(runtime)
     assert read is not None
     assert read.to_dict() == runtime
-    assert job["spec"]["runtimeRef"]["name"] == runtime["metadata"]["name"]
     (replicated,) = runtime["spec"]["template"]["spec"]["replicatedJobs"]
     patches = job["spec"]["runtimePatches"][0]["trainingRuntimeSpec"]["template"]["spec"]["replicatedJobs"]
     assert [patch["name"] for patch in patches] == [replicated["name"]]

@@ -10,7 +10,7 @@ import yaml
 
 from penstock.components.errors import ConfigError
 from penstock.components.workers import launcher
-from penstock.pipelines import machines, targets
+from penstock.pipelines import cli, machines, targets
 from penstock.pipelines.compile import compile_config
 from penstock.pipelines.config import Config
 from penstock.pipelines.deployment import Resources
@@ -211,3 +211,13 @@ def test_the_smallest_machine_that_is_enough(resources: dict[str, Any], expected
 def test_no_machine_is_enough(resources: dict[str, Any], told: str) -> None:
     with pytest.raises(ConfigError, match=f"resources.trainer: no machine of Vertex AI has {told}: ask for less"):
         machines.machine_type(Resources.model_validate(resources), "trainer")
+
+
+def test_a_run_here_says_that_one_machine_works(
+    load: Callable[..., Config], component: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cli._tell_of_workers(load(["training.workers=3", "tuning.workers=2"]))
+    verb, count = {"trainer": ("trains", 3), "tuner": ("searches", 2)}[component]
+    assert f"{KEYS[component]}: this machine {verb} alone, not {count} of them" in capsys.readouterr().err
+    cli._tell_of_workers(load())
+    assert capsys.readouterr().err == ""
