@@ -75,14 +75,7 @@ def check(search: Search, kinds: Mapping[str, type]) -> None:
         )
     for name, entry in search.parameters.items():
         key = f"tuning.parameters.{name}"
-        found = _values(entry, kinds[name])
-        if found is None:
-            if search.algorithm == "grid" and kinds[name] is float:
-                raise ConfigError(
-                    f"{key}: expected values, or a range with a step, for algorithm grid: Vertex AI's tuning service "
-                    "goes through values one by one"
-                )
-            continue
+        found = _values(entry, kinds[name]) or []
         if len(found) > _MOST_VALUES:
             raise ConfigError(
                 f"{key}: expected {_MOST_VALUES:,} values at most, which is what Vertex AI's tuning service takes: "
@@ -126,7 +119,7 @@ def _steps(entry: Range) -> Iterator[float]:
     assert entry.max is not None
     assert entry.step is not None
     if entry.scale == "linear":
-        for index in range(int((entry.max - entry.min) // entry.step) + 1):
+        for index in range(int((entry.max - entry.min) / entry.step + 1e-8) + 1):
             yield entry.min + index * entry.step
     else:
         for index in range(int(math.log(entry.max / entry.min, entry.step) + 1e-8) + 1):

@@ -65,6 +65,7 @@ def test_a_parameter(name: str, entry: Range, expected: dict[str, Any]) -> None:
         ("width", Range(64, 250, step=64)),
         ("batch_size", Range(32, 300, step=3, scale="log")),
         ("dropout", Range(0.1, 0.7, step=0.1)),
+        ("dropout", Range(0, 0.5, step=0.1)),
         ("learning_rate", Range(1e-4, 1e-1, step=10, scale="log")),
         ("weight_decay", Range(1e-5, 1, step=3, scale="log")),
     ],
