@@ -87,6 +87,8 @@ def _search(
 
     one, status = following.end_of(jobs, name, prepare)
     trials = _trials(jobs.trials(one), folder, search, objective)
+    for checkpoints in folder.glob("*/"):  # of trials that were stopped, or failed
+        shutil.rmtree(checkpoints, ignore_errors=True)
     parameters = results.parameters(space.hyperparameters(search.parameters, kinds))
     found = Results(objective.name, objective.direction, trials, parameters)
     if not status.succeeded or not found.best:

@@ -166,6 +166,7 @@ def test_trials_become_the_outputs(server: VertexAI, arguments: Search, outputs:
         if (request.method, request.route) == LOOK:
             tell(outputs, "2", error="DataError: the loss is nan")
             tell(outputs, "10", scores=(0.25,), ended=True)
+            (Path(outputs["tuner_results"]) / "trials" / "9" / "fold-0").mkdir(parents=True, exist_ok=True)
         return looked(request)
 
     server.answer = answer  # type: ignore[method-assign]
@@ -174,6 +175,7 @@ def test_trials_become_the_outputs(server: VertexAI, arguments: Search, outputs:
     report = Path(outputs["report"]).read_text()
     for told in ("DataError: the loss is nan", "its machine was lost", "it told no val_log_loss", "1 stopped early"):
         assert told in report
+    assert sorted(path.name for path in (Path(outputs["tuner_results"]) / "trials").iterdir()) == ["10.json", "2.json"]
 
 
 def test_folds_come_back(server: VertexAI, arguments: Search, outputs: dict[str, str]) -> None:
