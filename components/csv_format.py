@@ -3,8 +3,12 @@
 import codecs
 import difflib
 
+_SWAPPED = str.maketrans(",.", ".,")
 
-def check(delimiter: object = ",", quote_char: object = '"', encoding: str = "utf-8") -> str:
+
+def check(
+    delimiter: object = ",", quote_char: object = '"', encoding: str = "utf-8", decimal_point: object = "."
+) -> str:
     """Returns the encoding's own name; a ValueError begins with the option that cannot be."""
     for key, value in (("delimiter", delimiter), ("quote_char", quote_char)):
         if not isinstance(value, str) or len(value) != 1 or not value.isascii() or value in "\r\n\0":
@@ -12,7 +16,20 @@ def check(delimiter: object = ",", quote_char: object = '"', encoding: str = "ut
             raise ValueError(f"{key}: expected one ASCII character, received {value!r}{hint}")
     if delimiter == quote_char:
         raise ValueError(f"delimiter: expected another than quote_char, both are {delimiter!r}")
+    if decimal_point not in (".", ","):
+        raise ValueError(f"decimal_point: expected '.' or ',', received {decimal_point!r}")
     return _codec(encoding)
+
+
+def number(cell: str, decimal_point: str = ".") -> float | None:
+    """Returns the number that ExampleGen takes a cell for, as Python's float() does; None if it is text.
+
+    With a decimal comma a point stands in no number.
+    """
+    try:
+        return float(cell.translate(_SWAPPED) if decimal_point == "," else cell)
+    except ValueError:
+        return None
 
 
 def _codec(name: str) -> str:

@@ -24,6 +24,9 @@ class Csv(Section):
     delimiter: str | None = Field(default=None, description="The character between cells, by default a comma.")
     quote_char: str | None = Field(default=None, description='The character around quoted cells, by default ".')
     encoding: str | None = Field(default=None, description="The files' encoding, by default utf-8.")
+    decimal_point: str | None = Field(
+        default=None, description='What stands before the decimals of a number: "," or, by default, ".".'
+    )
     null_values: list[str] | None = Field(
         default=None, description="Cells that mean a missing value, beside the empty one."
     )
@@ -33,7 +36,9 @@ class Csv(Section):
 
     @model_validator(mode="after")
     def _readable(self) -> Self:
-        csv_format.check(**self.model_dump(include={"delimiter", "quote_char", "encoding"}, exclude_none=True))
+        csv_format.check(
+            **self.model_dump(include={"delimiter", "quote_char", "encoding", "decimal_point"}, exclude_none=True)
+        )
         return self
 
 

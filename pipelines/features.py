@@ -4,13 +4,21 @@ Everything left out is decided by rules over the schema and the statistics (pens
 """
 
 import difflib
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 
+from penstock.components.errors import ConfigError
 from penstock.pipelines.section import PositiveWhole, Section
+from penstock.trainer import dates
 
-KINDS = ("numeric", "categorical", "text", "date")
+OPTIONS = {
+    "numeric": ("transform", "bins"),
+    "categorical": ("vocabulary_size", "frequency_threshold", "oov_buckets", "width"),
+    "text": ("hash_buckets", "ngrams", "width"),
+    "date": ("format", "bins"),
+}
+KINDS = tuple(OPTIONS)
 
 
 def _known_kind(kind: Any) -> Any:
@@ -53,3 +61,25 @@ class Feature(Section):
     width: PositiveWhole | None = Field(
         default=None, description="Of categories and text: how many of a row's values, or words and n-grams, are used."
     )
+
+    @model_validator(mode="after")
+    def _of_its_kind(self) -> Self:
+        if self.format not in (None, "unix"):
+            try:
+                dates.pattern(str(self.format))
+            except ConfigError as error:
+                raise ValueError(error.message) from None
+        given = [key for key in self.model_fields_set - {"ignore", "kind"} if getattr(self, key) is not None]
+        if self.kind is None and any(set(given) <= set(options) for options in OPTIONS.values()):
+            return self
+        for key in sorted(given):
+            kinds = [kind for kind, options in OPTIONS.items() if key in options]
+            if self.kind is None:
+                others = ", ".join(other for other in sorted(given) if other != key)
+                raise ValueError(f"{key}: it is of {' and '.join(kinds)} columns, and no kind has {others} beside it")
+            if self.kind not in kinds:
+                raise ValueError(
+                    f"{key}: it is of {' and '.join(kinds)} columns, and kind is {self.kind}: expected some of "
+                    f"{', '.join(OPTIONS[self.kind])}"
+                )
+        return self

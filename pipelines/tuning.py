@@ -1,5 +1,6 @@
 """The `tuning` section of a configuration: the module's tuner_fn, or a search without code."""
 
+import math
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
@@ -7,11 +8,14 @@ from pydantic import Field, model_validator
 from penstock.components.errors import ConfigError
 from penstock.pipelines.section import NO_BOOL, Number, PositiveNumber, PositiveWhole, Section, Whole, json_text
 from penstock.trainer.hyperparameters import Hyperparameters
+from penstock.trainer.names import did_you_mean
+from penstock.trainer.tuning.settings import DIRECTIONS, MEASURED
 
 # What searches without code.
 TUNER_FN = "penstock.trainer.tuning.default.tuner_fn"
-# Metrics that are better the greater they are; all others, losses and errors, the smaller.
-_MAXIMIZED = ("accuracy", "auc", "precision", "recall", "f1_score", "r2_score")
+_OF_A_MODULE = ("tuner_fn", "custom_config")
+_OF_A_SEARCH = ("parameters", "algorithm", "objective", "direction", "trials", "minutes", "early_stopping", "seed")
+_WITHOUT_CODE = (*_OF_A_SEARCH, "cross_validation")
 
 
 class Parameter(Section):
@@ -32,6 +36,16 @@ class Parameter(Section):
     def given(self) -> list[float]:
         """The values, or the ends of the range."""
         return self.values or [end for end in (self.min, self.max) if end is not None]
+
+    def points(self, whole: bool) -> int | None:
+        """Returns how many values there are, as KerasTuner counts them; None if there is no end of them."""
+        if self.values or self.min is None or self.max is None:
+            return len(self.values)
+        if self.step is None:
+            return int(self.max - self.min) + 1 if whole and self.scale == "linear" else None
+        if self.scale == "linear":
+            return int((self.max - self.min) / self.step + 1e-8) + 1
+        return int(math.log(self.max / self.min, self.step) + 1e-8) + 1
 
     @model_validator(mode="after")
     def _range(self) -> Self:
@@ -125,22 +139,64 @@ class Tuning(Section):
                     Hyperparameters.from_mapping({name: value}, rows=1)
                 except ConfigError as error:
                     raise ValueError(f"parameters: {error.message}") from None
+        if self.objective is None and self.direction is not None:
+            raise ValueError("direction: expected none without an objective, whose it is")
+        if self.objective is not None:
+            self._check_objective(self.objective)
+        if self.algorithm == "grid":
+            self._check_grid()
         return self
+
+    def _check_objective(self, objective: str) -> None:
+        if objective not in DIRECTIONS:
+            raise ValueError(
+                f"objective: the model does not measure {objective!r}; {did_you_mean(objective, DIRECTIONS)}"
+            )
+        better = DIRECTIONS[objective]
+        if self.direction not in (None, better):
+            more = "more" if better == "max" else "less"
+            raise ValueError(f"direction: expected {better} or none, as {more} of {objective} is better")
+
+    def _check_grid(self) -> None:
+        total = 1
+        for name, parameter in self.parameters.items():
+            points = parameter.points(isinstance(getattr(Hyperparameters(), name), int))
+            if points is None:
+                raise ValueError(
+                    f"parameters.{name}: expected a step, or values: a grid has no other points in a range"
+                )
+            total *= points
+        if total > self.trials:
+            raise ValueError(
+                f"the grid has {total:,} points, more than the {self.trials:,} trials: expected trials: {total}, or "
+                "algorithm: random, which takes some of them"
+            )
 
     @property
     def divides(self) -> bool:
         """Whether rows are divided into folds by a feature of the data, which Transform may have changed."""
         return bool(self.parameters and self.cross_validation and self.cross_validation.feature)
 
-    def check(self, has_module: bool, has_hyperparameters: bool) -> None:
+    def check(self, has_module: bool, has_hyperparameters: bool, problem: str | None) -> None:
         """Raises a ValueError if the section does not fit the rest of the configuration."""
         if has_hyperparameters:
             raise ValueError("tuning: expected either a tuning section or training.hyperparameters, received both")
-        if has_module and self.parameters:
-            raise ValueError("tuning.parameters: expected none with a module, whose tuner_fn says what is searched")
+        for name in _WITHOUT_CODE if has_module else _OF_A_MODULE:
+            if getattr(self, name) != type(self).model_fields[name].default:
+                why = "with a module, whose tuner_fn says what is searched" if has_module else "without a module"
+                raise ValueError(f"tuning.{name}: expected none {why}")
         if not has_module and not self.parameters:
             raise ValueError(
                 "tuning.parameters: expected some, such as learning_rate: {min: 1e-4, max: 1e-2, scale: log}"
+            )
+        if problem is None:
+            return
+        if self.objective is not None and self.objective not in MEASURED[problem]:
+            measured = ", ".join(MEASURED[problem])
+            raise ValueError(f"tuning.objective: expected one of {measured} for {problem}, received {self.objective!r}")
+        if problem == "regression" and self.cross_validation and self.cross_validation.method == "stratified":
+            raise ValueError(
+                "tuning.cross_validation.method: stratified is for classes, and training.problem is regression"
             )
 
     def function(
@@ -160,5 +216,4 @@ class Tuning(Section):
         """Returns the search without code as its tuner_fn reads it (penstock.trainer.tuning.settings)."""
         search = self.model_dump(exclude_none=True, exclude={"tuner_fn", "custom_config", "parallel_trials", "workers"})
         objective = self.objective or ""
-        best = "max" if objective.removeprefix("val_").endswith(_MAXIMIZED) else "min"
-        return {**search, "objective": objective, "direction": self.direction or best}
+        return {**search, "objective": objective, "direction": DIRECTIONS.get(objective, "min")}

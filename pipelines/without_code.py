@@ -44,6 +44,8 @@ def check(config: "Config") -> None:
         raise ValueError(
             f"statistics.exclude_splits: the model without code is made of {config.transform.analyze[0]}'s"
         )
+    if config.training and config.training.problem == "regression" and config.training.class_weight:
+        raise ValueError("training.class_weight: expected none for a regression, which has no classes")
     if config.label in config.features:
         raise ValueError(f"features.{config.label}: it is the label; training.problem says what kind it is")
 

@@ -196,7 +196,9 @@ class Override:
         for key in given:
             if key not in known:
                 own = sorted(known - {"name", "output", "of", "parts", "size"})
-                raise ConfigError(f"{key}: the feature is {feature.kind}: expected some of {', '.join(own)}")
+                raise ConfigError(
+                    f"{key}: the feature is {feature.kind}: expected some of {', '.join(own)}, or another kind"
+                )
         return given
 
 
@@ -332,7 +334,9 @@ def _features(column: Column, output: str, override: Override) -> Iterator[Featu
         yield _categorical(column, output, override.options(Categorical))
     elif kind == "text":
         if not column.is_string:
-            raise ConfigError("kind: expected strings for text, found numbers")
+            raise ConfigError(
+                f"kind: expected strings for text, found numbers, {column.least:g} to {column.greatest:g}"
+            )
         width = min(256, max(16, 1 << int(column.average_length // 2.5).bit_length()))  # words of five, and pairs
         yield Text(column.name, output, **({"width": width} | override.options(Text)))
     else:
@@ -341,7 +345,8 @@ def _features(column: Column, output: str, override: Override) -> Iterator[Featu
 
 def _numeric(column: Column, output: str, override: Override) -> Iterator[Feature]:
     if not column.is_number:
-        raise ConfigError("kind: expected numbers for numeric, found strings")
+        found = ", ".join(map(repr, column.not_numbers or column.top_values[:1]))
+        raise ConfigError(f"kind: expected numbers for numeric, found strings such as {found}")
     options = override.options(Numeric)
     if column.most_values <= 1:
         yield Numeric(column.name, output, **options)

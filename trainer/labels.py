@@ -44,7 +44,10 @@ def planned(column: Column, output: str, problem: str | None) -> Label:
     if not column.values:
         raise DataError(f"label {name}: expected values, found none in the training data")
     if column.constant:
-        raise DataError(f"label {name} is {column.constant} in every row: expected two values or more to learn from")
+        raise DataError(
+            f"label {name} is {column.constant} in every row of the training data: expected two values or more to "
+            "learn from"
+        )
     if column.is_string:
         return _string_label(column, output, problem)
     two = column.two_values
@@ -70,17 +73,27 @@ def planned(column: Column, output: str, problem: str | None) -> Label:
 
 
 def _string_label(column: Column, output: str, problem: str | None) -> Label:
-    name, classes = column.name, column.all_values
+    name, classes, hint = column.name, column.all_values, _numbers(column)
     if problem == "regression":
-        raise DataError(f"label {name}: problem: expected numbers for regression, found strings such as {classes[0]!r}")
+        found = f"strings such as {classes[0]!r}"
+        raise DataError(f"label {name}: problem: expected numbers for regression, found {found}{hint}")
     if len(classes) < column.unique or len(classes) > _MOST_CLASSES:
-        raise DataError(f"label {name}: expected {_MOST_CLASSES} classes at most, found {column.unique} strings")
+        raise DataError(f"label {name}: expected {_MOST_CLASSES} classes at most, found {column.unique} strings{hint}")
     if len(classes) * 2 > column.values and len(classes) > 2:
         raise DataError(
-            f"label {name}: {len(classes)} different strings in {column.values} rows: expected classes that occur again"
+            f"label {name}: {len(classes)} different strings in {column.values} rows: expected classes that occur "
+            f"again{hint}"
         )
     if problem == "binary" and len(classes) != 2:
         raise DataError(f"label {name}: problem: expected two values for binary, found {len(classes)}")
     values = tuple(int(v) for v in classes) if column.is_integer else classes  # integers that are categorical
     chosen: Problem = "binary" if len(classes) == 2 and problem is None else problem or "multiclass"  # type: ignore[assignment]
     return Label(name, output, chosen, tuple(sorted(values)))
+
+
+def _numbers(column: Column) -> str:
+    """What to do about a label that would be a number, but for a few strings."""
+    if not column.not_numbers:
+        return ""
+    texts = ", ".join(map(repr, column.not_numbers))
+    return f"; it holds numbers beside {texts}: if those mean a missing value, data.csv.null_values tells it"

@@ -112,9 +112,9 @@ def label(label: Label, column: Any) -> tf.Tensor:
     """Returns the label, shape [batch, 1], as `labels.Label` tells it."""
     rows = _rows(column)
     if label.problem == "regression":
-        value, present = _one_number(rows, "value")
-        missing = tf.constant(float("nan"), tf.float32)
-        return tf.where(present, tf.cast(value, tf.float32), missing)[:, tf.newaxis]
+        value, _ = _one_number(rows, "value")
+        value, missing = tf.cast(value, tf.float32), tf.constant(float("nan"), tf.float32)
+        return tf.where(tf.math.is_finite(value), value, missing)[:, tf.newaxis]  # no loss could be computed of it
     values = rows.to_tensor(shape=[None, 1])
     same = tf.equal(values, tf.constant([label.classes], values.dtype)) & (rows.row_lengths() > 0)[:, tf.newaxis]
     index = tf.argmax(same, axis=1, output_type=tf.int64)[:, tf.newaxis]
@@ -153,7 +153,8 @@ def _one_number(rows: tf.RaggedTensor, of: int | str) -> tuple[tf.Tensor, tf.Ten
     if of == "count":
         return tf.cast(lengths, tf.float64), tf.ones_like(lengths, tf.bool)
     reduce = {"mean": tf.reduce_mean, "min": tf.reduce_min, "max": tf.reduce_max}[str(of)]
-    return reduce(values, axis=1), lengths > 0
+    value = reduce(values, axis=1)
+    return value, (lengths > 0) & ~tf.math.is_nan(value)  # the mean of both infinities is none
 
 
 def _number(value: tf.Tensor, present: tf.Tensor) -> tf.Tensor:
@@ -204,7 +205,8 @@ def _seconds(rows: tf.RaggedTensor, form: str) -> tuple[tf.Tensor, tf.Tensor]:
     """Returns the seconds since 1970 of each row's first value, int64 [batch], and where there is a valid one."""
     there = rows.row_lengths() > 0
     if form == "unix":
-        value, present = _one_number(rows, "value")
+        value, _ = _one_number(rows, "value")
+        present = tf.math.is_finite(value)
         return tf.cast(tf.where(present, value, tf.zeros_like(value)), tf.int64), present
     texts = rows.to_tensor("", shape=[None, 1])[:, 0]
     pattern, places = dates.pattern(form)

@@ -140,7 +140,7 @@ def _evaluate(
     accumulation.write(accumulation.merge(parts, config), config, shared, output)
     unlabelled = sum(part.unlabelled for part in parts)
     if unlabelled:
-        logger.warning("%s examples have no label (it is NaN) and are left out", f"{unlabelled:,}")
+        logger.warning("%s examples have no label that the model knows (it is NaN) and are left out", f"{unlabelled:,}")
     return sum(part.rows for part in parts)
 
 

@@ -66,10 +66,11 @@ def csv_example_gen(
         output_config: TFX's Output message as JSON, `{"split_config": {"splits": [{"name": "train", "hash_buckets":
             2}, ...], "partition_feature_name": ""}}`. By default, one input split becomes `train` and `eval`, 2 to 1;
             several stay as they are.
-        csv_options: JSON with any of `delimiter`, `quote_char`, `encoding`, `null_values` (cells that mean missing,
-            beside the empty one) and `column_names` (for files without a header).
-        label: The label, if it is to be checked: it must exist, have more than one value, and have every class in
-            every split.
+        csv_options: JSON with any of `delimiter`, `quote_char`, `encoding`, `decimal_point` ("," where numbers are
+            written so), `null_values` (cells that mean missing, beside the empty one) and `column_names` (for files
+            without a header).
+        label: The label, if it is to be checked: it must exist and have more than one value. What a split lacks of
+            its classes is warned of, and so are values such as NA.
         engine: Where the work is done: `local` (a worker for each core) or `local:N`.
 
     Returns:
@@ -122,8 +123,8 @@ def parquet_example_gen(
         output_config: TFX's Output message as JSON, `{"split_config": {"splits": [{"name": "train", "hash_buckets":
             2}, ...], "partition_feature_name": ""}}`. By default, one input split becomes `train` and `eval`, 2 to 1;
             several stay as they are.
-        label: The label, if it is to be checked: it must exist, have more than one value, and have every class in
-            every split.
+        label: The label, if it is to be checked: it must exist and have more than one value. What a split lacks of
+            its classes is warned of, and so are values such as NA.
         engine: Where the work is done: `local` (a worker for each core) or `local:N`.
 
     Returns:
@@ -174,8 +175,8 @@ def import_example_gen(
         output_config: TFX's Output message as JSON, `{"split_config": {"splits": [{"name": "train", "hash_buckets":
             2}, ...], "partition_feature_name": ""}}`. By default, one input split becomes `train` and `eval`, 2 to 1;
             several stay as they are.
-        label: The label, if it is to be checked: it must exist, have more than one value, and have every class in
-            every split.
+        label: The label, if it is to be checked: it must exist and have more than one value. What a split lacks of
+            its classes is warned of, and so are values such as NA.
         engine: Where the work is done: `local` (a worker for each core) or `local:N`.
 
     Returns:

@@ -29,11 +29,13 @@ _FOREIGN = {
 
 @dataclass(frozen=True)
 class CsvOptions:
-    """The format. `column_names` are for files without a header; `null_values` mean missing beside the empty cell."""
+    """The format. `column_names` are for files without a header; `null_values` mean missing beside the empty cell;
+    `decimal_point` is what stands before the decimals of a number, a point or a comma."""
 
     delimiter: str = ","
     quote_char: str = '"'
     encoding: str = "utf-8"
+    decimal_point: str = "."
     null_values: tuple[str, ...] = ()
     column_names: tuple[str, ...] = ()
 
@@ -48,7 +50,7 @@ class CsvOptions:
             given[key] = tuple(values)
         options = replace(cls(), **{key: value for key, value in given.items() if value is not None})
         try:
-            codec = csv_format.check(options.delimiter, options.quote_char, options.encoding)
+            codec = csv_format.check(options.delimiter, options.quote_char, options.encoding, options.decimal_point)
         except ValueError as error:
             raise ConfigError(f"{_OPTIONS}: {error}") from None
         return replace(options, encoding=codec)

@@ -7,6 +7,8 @@ Types are found at the two ends of the data first. A row elsewhere that does not
 import csv
 import difflib
 import io
+import json
+import logging
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -24,6 +26,7 @@ from penstock.components.example_gen.csv_options import CsvOptions
 from penstock.components.example_gen.csv_types import ColumnType
 from penstock.components.example_gen.sources import Block, Piece, Shard
 
+logger = logging.getLogger(__name__)
 _PIECE = 2 << 20  # of a shard that is parsed at a time: rows in columns take many times their bytes
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
@@ -44,7 +47,7 @@ class CsvSource:
         cells = self.cells(piece)
         if cells.num_rows:
             columns = [
-                csv_types.convert(column, kind, self.options.null_values)
+                csv_types.convert(column, kind, self.options.null_values, self.options.decimal_point)
                 for column, kind in zip(cells.columns, self.types, strict=True)
             ]
             batch = pa.RecordBatch.from_arrays(columns, list(self.names))
@@ -54,7 +57,10 @@ class CsvSource:
     def infer(self, shard: Shard) -> tuple[ColumnType, ...]:
         """Returns the columns' types in one shard."""
         types = [
-            [csv_types.infer(column, self.options.null_values) for column in self.cells(piece).columns]
+            [
+                csv_types.infer(column, self.options.null_values, self.options.decimal_point)
+                for column in self.cells(piece).columns
+            ]
             for piece in shard.pieces
         ]
         return csv_types.merge(types)
@@ -151,12 +157,37 @@ def plan(
         raise DataError(f"{first}: there is a header and no row: expected at least one")
     ends = dict.fromkeys((shards[0].pieces[0], shards[-1].pieces[-1]))
     source = CsvSource(options, names)
-    return replace(source, types=source.infer(Shard("", 0, 1, tuple(ends)))), shards
+    source = replace(source, types=source.infer(Shard("", 0, 1, tuple(ends))))
+    _warn_of_separators(source, shards[0].pieces[0])
+    return source, shards
 
 
 def with_all_types(source: CsvSource, shards: list[Shard], engine: Engine) -> CsvSource:
     """Returns a reader that knows the columns' types in all rows."""
     return replace(source, types=csv_types.merge(engine.map(source.infer, shards)))
+
+
+def _warn_of_separators(source: CsvSource, piece: Piece) -> None:
+    """Tells the columns that would be numbers if they were written in another way, as the first rows have them."""
+    if ColumnType.BYTES not in source.types:
+        return
+    found: dict[str, dict[str, str]] = {}
+    options = source.options
+    cells = source.cells(piece)
+    for name, column, kind in zip(source.names, cells.columns, source.types, strict=True):
+        if kind == ColumnType.BYTES:
+            what, cell = csv_types.separators(column, options.null_values, options.decimal_point)
+            found.setdefault(what, {})[name] = cell
+    other = "," if options.decimal_point == "." else "."
+    ways = {
+        "decimals": f"data.csv.decimal_point: {json.dumps(other)} reads them as numbers",
+        "thousands": "without their separators of thousands they are numbers; if those are decimal points, "
+        f"data.csv.decimal_point is {json.dumps(other)}",
+    }
+    for what, way in ways.items():
+        if what in found:
+            columns = ", ".join(f"{name} ({cell!r})" for name, cell in found[what].items())
+            logger.warning("numbers that are read as text: %s: %s", columns, way)
 
 
 def _header(path: Path, name: str, options: CsvOptions) -> tuple[tuple[str, ...], int]:

@@ -7,14 +7,21 @@ take for a missing value ("NA", "null", "nan") is a cell like any other. Arrow d
 """
 
 import enum
+import re
 from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from penstock.components import csv_format
+
 _FEW = 1000
 _INT64 = range(-(2**63), 2**63)
+_DECIMALS = re.compile(r"[+-]?\d*,\d+([eE][+-]?\d+)?|[+-]?\d+")
+_THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(,\d{3})+(\.\d+)?|[+-]?\d*\.?\d+")
+_BOTH = re.compile(r"[+-]?[1-9]\d{0,2}([.' ]\d{3})+(,\d+)?|[+-]?\d*,?\d+")
+_NEARLY_ALL = 0.9  # of the different cells: others may mean a missing value
 
 
 class TypeGrew(Exception):
@@ -30,10 +37,10 @@ class ColumnType(enum.IntEnum):
     BYTES = 3
 
 
-def infer(column: pa.StringArray, null_values: Sequence[str] = ()) -> ColumnType:
+def infer(column: pa.StringArray, null_values: Sequence[str] = (), decimal_point: str = ".") -> ColumnType:
     """Returns the type of a column of text cells."""
     distinct = pc.unique(column)
-    distinct = distinct.filter(_present(distinct, null_values))
+    distinct = _pointed(distinct.filter(_present(distinct, null_values)), decimal_point)
     if len(distinct) > _FEW:
         known = _infer_by_arrow(distinct)
         if known is not None:
@@ -66,7 +73,9 @@ def merge(types: Iterable[Sequence[ColumnType]]) -> tuple[ColumnType, ...]:
     return tuple(max(column) for column in zip(*types, strict=True))
 
 
-def convert(column: pa.StringArray, kind: ColumnType, null_values: Sequence[str] = ()) -> pa.Array:
+def convert(
+    column: pa.StringArray, kind: ColumnType, null_values: Sequence[str] = (), decimal_point: str = "."
+) -> pa.Array:
     """Returns text cells as a list column of int64, float32 or binary.
 
     A missing cell is an empty list, which is what TFX writes; a column of missing cells only is of null type.
@@ -81,14 +90,40 @@ def convert(column: pa.StringArray, kind: ColumnType, null_values: Sequence[str]
     if kind == ColumnType.BYTES:
         values = cells.cast(pa.binary()).cast(pa.large_binary())
     elif kind == ColumnType.INT:
-        values = _integers(cells)
+        values = _integers(_pointed(cells, decimal_point))
     else:
-        doubles: np.ndarray = _floats(cells).to_numpy(zero_copy_only=False)
+        doubles: np.ndarray = _floats(_pointed(cells, decimal_point)).to_numpy(zero_copy_only=False)
         with np.errstate(over="ignore"):  # beyond 32-bit floats is infinity, as protobuf makes it
             values = pa.array(doubles.astype(np.float32))
     offsets: np.ndarray = np.zeros(len(column) + 1, np.int64)
     np.cumsum(present.to_numpy(zero_copy_only=False), out=offsets[1:])
     return pa.LargeListArray.from_arrays(pa.array(offsets), values)
+
+
+def separators(column: pa.StringArray, null_values: Sequence[str] = (), decimal_point: str = ".") -> tuple[str, str]:
+    """Returns what keeps text cells from being numbers, "decimals" or "thousands" for what is written with another
+    decimal point or with separators of thousands, and a cell; "" where they are no numbers in any case.
+
+    Numbers that may be either, such as 1,234, are taken for thousands.
+    """
+    distinct = pc.unique(column)
+    distinct = _pointed(distinct.filter(_present(distinct, null_values))[:_FEW], decimal_point)
+    cells = [cell.strip() for cell in distinct.to_pylist()]
+    for name, pattern in (("thousands", _THOUSANDS), ("decimals", _DECIMALS), ("thousands", _BOTH)):
+        matched = [cell for cell in cells if pattern.fullmatch(cell)]
+        told = next((cell for cell in matched if "," in cell or csv_format.number(cell) is None), None)
+        if told is not None and len(matched) >= _NEARLY_ALL * len(cells):
+            return name, told if decimal_point == "." else told.translate(str.maketrans(",.", ".,"))
+    return "", ""
+
+
+def _pointed(cells: pa.StringArray, decimal_point: str) -> pa.StringArray:
+    """Returns cells with the point that Python's numbers have, and a comma for each point that stood there."""
+    if decimal_point == ".":
+        return cells
+    for old, new in ((".", "\0"), (",", "."), ("\0", ",")):  # no cell holds a NUL
+        cells = pc.replace_substring(cells, old, new)
+    return cells
 
 
 def _present(column: pa.StringArray, null_values: Sequence[str]) -> pa.BooleanArray:

@@ -7,7 +7,7 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import compress
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas  # noqa: F401  Arrow imports it on first use: here once, else in every worker that is forked
+import pyarrow as pa
 
 from penstock.components import artifacts, progress, records, storage
 from penstock.components.engines import Engine, open_engine
@@ -30,6 +31,25 @@ from penstock.components.example_gen.splits import Splitter
 
 logger = logging.getLogger(__name__)
 FileFormat = Literal["csv", "parquet", "tfrecord"]
+
+
+@dataclass
+class Written:
+    """The rows and the label's values in each split, and how many numbers of a column are infinite."""
+
+    rows: Counter[str]
+    values: dict[str, LabelValues]
+    infinite: Counter[str] = field(default_factory=Counter)
+
+    @classmethod
+    def of(cls, splits: Sequence[str]) -> "Written":
+        return cls(Counter(dict.fromkeys(splits, 0)), {name: LabelValues() for name in splits})
+
+    def merge(self, other: "Written") -> None:
+        self.rows.update(other.rows)
+        self.infinite.update(other.infinite)
+        for name, found in other.values.items():
+            self.values[name].merge(found)
 
 
 @dataclass(frozen=True)
@@ -98,7 +118,7 @@ def _generate(
 ) -> tuple[Counter[str], int]:
     """Writes the splits' folders, all of them or none; returns the rows of each, and how many lack the label."""
     names = output.names or tuple(files)
-    rows, values = Counter(dict.fromkeys(names, 0)), {name: LabelValues() for name in names}
+    total = Written.of(names)
     root.mkdir(parents=True, exist_ok=True)
     with (
         tempfile.TemporaryDirectory(suffix=".tmp", prefix=".plain-", dir=root) as scratch,
@@ -116,13 +136,12 @@ def _generate(
             logger.info("columns change their type within the data: every row is looked at first")
             source = csv_source.with_all_types(source, shards, engine)
             written_shards = engine.map(partial(write, source), shards)
-        for shard_rows, shard_values in written_shards:
-            rows.update(shard_rows)
-            for name, found in shard_values.items():
-                values[name].merge(found)
-        _check_rows(rows, output)
-        unlabelled = labels.check(label, values, output) if label else 0
-    return rows, unlabelled
+        for of_shard in written_shards:
+            total.merge(of_shard)
+        _check_rows(total.rows, output)
+        _warn_of_infinities(total.infinite, label)
+        unlabelled = labels.check(label, total.values, output) if label else 0
+    return total.rows, unlabelled
 
 
 def _plan(
@@ -137,24 +156,33 @@ def _plan(
     raise ConfigError(f"file_format: expected csv, parquet or tfrecord, received {file_format!r}")
 
 
-def _write(
-    splitter: Splitter | None, folders: Mapping[str, Path], label: str, source: Source, shard: Shard
-) -> tuple[Counter[str], dict[str, LabelValues]]:
-    """Writes one shard's file in each split; returns the rows and the label's values in each."""
+def _write(splitter: Splitter | None, folders: Mapping[str, Path], label: str, source: Source, shard: Shard) -> Written:
+    """Writes one shard's file in each split."""
     names = splitter.splits.names if splitter else (shard.split,)
-    rows, values = Counter(dict.fromkeys(names, 0)), {name: LabelValues() for name in names}
+    written = Written.of(names)
     file_name = artifacts.Examples.file_name(shard.index, shard.count)
     with contextlib.ExitStack() as files:
         writers = {name: files.enter_context(records.writer(folders[name] / file_name)) for name in names}
         for piece in shard.pieces:
             for block in source.read(piece):
+                written.infinite.update(_infinities(block.columns))
                 for name, chosen in _assign(splitter, names, block, piece.name):
                     examples = block.examples if chosen is None else list(compress(block.examples, chosen.tolist()))
                     writers[name](examples)
-                    rows[name] += len(examples)
+                    written.rows[name] += len(examples)
                     if label:
-                        values[name].add(label, block.columns, chosen)
-    return rows, values
+                        written.values[name].add(label, block.columns, chosen)
+    return written
+
+
+def _infinities(columns: pa.RecordBatch) -> dict[str, int]:
+    """Returns how many numbers are infinite, of the columns that have some."""
+    counts = {
+        name: int(np.isinf(column.flatten().to_numpy(zero_copy_only=False)).sum())
+        for name, column in zip(columns.schema.names, columns.columns, strict=True)
+        if not pa.types.is_null(column.type) and pa.types.is_floating(column.type.value_type)
+    }
+    return {name: count for name, count in counts.items() if count}
 
 
 def _assign(
@@ -167,6 +195,18 @@ def _assign(
     assigned = splitter.assign(block.columns, block.canonical, where)
     for index, name in enumerate(names):
         yield name, assigned == index
+
+
+def _warn_of_infinities(infinite: Counter[str], label: str) -> None:
+    for name, count in sorted(infinite.items()):
+        taken = "leaves such rows out" if name == label else "takes such for the column's least or greatest number"
+        logger.warning(
+            "column %r: %s infinite (inf, or beyond 32-bit floats): the model without code %s; "
+            "data.csv.null_values makes such cells of a CSV missing",
+            name,
+            "1 number is" if count == 1 else f"{count:,} numbers are",
+            taken,
+        )
 
 
 def _check_rows(rows: Counter[str], output: OutputSplits) -> None:

@@ -1,6 +1,9 @@
 """What must hold for a label before anything is trained on it."""
 
 import difflib
+import json
+import logging
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,25 +12,36 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from penstock.components import csv_format, progress
 from penstock.components.errors import DataError
 from penstock.components.example_gen import configs
 from penstock.components.example_gen.configs import OutputSplits
 
+logger = logging.getLogger(__name__)
 _CLASSES = 20  # a label of integers or bytes with at most so many values is taken for classes
 _KEPT = 100
+_NAMED = 3
+# What pandas takes for a missing value, in small letters, and what else is written for one.
+_STAND_INS = frozenset(
+    ("", "#n/a", "#na", "-1.#ind", "-1.#qnan", "-nan", "1.#ind", "1.#qnan", "<na>", "n/a", "na", "nan", "none", "null")
+    + ("?", "n.a.", "missing")
+)
 
 
 @dataclass
 class LabelValues:
     """The distinct values of a label in some rows, with their counts; `many` if there are too many to keep.
 
-    `missing` is the number of rows without a value; NaN is none.
+    `missing` is the number of rows without a value; NaN is none. `stand_ins` counts the texts that most often mean
+    that there is none, and `words` says whether there are texts beside them that are no numbers.
     """
 
     counts: dict[Any, int] = field(default_factory=dict)
     missing: int = 0
     many: bool = False
     floats: bool = False
+    stand_ins: Counter[str] = field(default_factory=Counter)
+    words: bool = False
     others: set[str] = field(default_factory=set)  # the features of rows that lack the label
 
     def add(self, label: str, columns: pa.RecordBatch, chosen: np.ndarray | None) -> None:
@@ -48,11 +62,15 @@ class LabelValues:
             numbers = values.filter(pc.invert(pc.is_nan(values)))
             self.missing += len(values) - len(numbers)
             values = numbers
-        counts = pc.value_counts(values)
-        self._add(zip(counts.field("values").to_pylist(), counts.field("counts").to_pylist(), strict=True))
+        encoded = pc.value_counts(values)
+        counts = dict(zip(encoded.field("values").to_pylist(), encoded.field("counts").to_pylist(), strict=True))
+        self._add(counts.items())
+        self._look_for_stand_ins(counts)
 
     def merge(self, other: "LabelValues") -> None:
         self.floats = self.floats or other.floats
+        self.stand_ins += other.stand_ins
+        self.words = self.words or other.words
         self.others |= other.others
         self.missing += other.missing
         self._add(other.counts.items())
@@ -65,6 +83,15 @@ class LabelValues:
                 self.counts[value] = self.counts.get(value, 0) + count
         if len(self.counts) > _KEPT:
             self.many, self.counts = True, {}
+
+    def _look_for_stand_ins(self, counts: Mapping[Any, int]) -> None:
+        for value, count in counts.items():
+            if isinstance(value, bytes):
+                text = value.decode(errors="replace")
+                if text.strip().lower() in _STAND_INS:
+                    self.stand_ins[text] += count
+                elif not self.words:
+                    self.words = csv_format.number(text) is None
 
 
 def require_column(label: str, names: Iterable[str], where: str) -> None:
@@ -81,11 +108,13 @@ def require_column(label: str, names: Iterable[str], where: str) -> None:
 def check(label: str, by_split: Mapping[str, LabelValues], output: OutputSplits) -> int:
     """Returns how many rows have no value of the label.
 
-    Raises a DataError if a label has no value, only one value, or a class that a split lacks.
+    Raises a DataError if a label has no value, in all rows or in those of a split, or only one. Warns of classes that a
+    split lacks, and of values that look like missing ones.
     """
     total = LabelValues()
     for values in by_split.values():
         total.merge(values)
+    _warn_of_stand_ins(label, total)
     if total.many:
         return total.missing
     if not total.counts and total.others:
@@ -100,13 +129,40 @@ def check(label: str, by_split: Mapping[str, LabelValues], output: OutputSplits)
     for split, values in by_split.items():
         if not values.counts:
             raise DataError(f"label {label!r}: no row of split {split!r} has a value: check how the data is split")
-        missing = [value for value in total.counts if value not in values.counts]
-        if missing and not total.floats and len(total.counts) <= _CLASSES:
-            raise DataError(
-                f"label {label!r}: split {split!r} has no row of class {_show(missing[0])}, of which there are "
-                f"{total.counts[missing[0]]} in all: {configs.more_rows(output)}"
-            )
+        lacking = {value: count for value, count in total.counts.items() if value not in values.counts}
+        if lacking and not total.floats and len(total.counts) <= _CLASSES:
+            _warn_of_classes(label, split, lacking, output)
     return total.missing
+
+
+def _warn_of_classes(label: str, split: str, lacking: Mapping[Any, int], output: OutputSplits) -> None:
+    """A class may be too rare for every split. A model that is trained without it does not know it."""
+    named = [f"{_show(value)} ({count:,} in all)" for value, count in list(lacking.items())[:_NAMED]]
+    more = f" and {len(lacking) - _NAMED} more" if len(lacking) > _NAMED else ""
+    logger.warning(
+        "label %r: split %r has no row of class %s%s: what is trained on it does not learn that, what is evaluated on "
+        "it is not measured by it; %s",
+        label,
+        split,
+        ", ".join(named),
+        more,
+        configs.more_rows(output),
+    )
+
+
+def _warn_of_stand_ins(label: str, values: LabelValues) -> None:
+    if not values.stand_ins:
+        return
+    listed = ", ".join(f"{text!r} ({progress.text({'rows': count})})" for text, count in values.stand_ins.most_common())
+    beside = "" if values.words else ", and so are the numbers beside it"
+    logger.warning(
+        "label %r: %s is a class like any other%s; if it means that there is no value, data.csv.null_values: %s says "
+        "so for CSV, and an empty value for other formats",
+        label,
+        listed,
+        beside,
+        json.dumps(list(values.stand_ins), ensure_ascii=False),
+    )
 
 
 def _show(value: Any) -> str:

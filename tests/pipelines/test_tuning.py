@@ -1,6 +1,7 @@
 """The tuning section: what it makes of the graph, and every mistake in it, told when the configuration is read."""
 
 import json
+import math
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -11,9 +12,15 @@ import yaml
 
 from penstock.components.errors import ConfigError, ModuleError
 from penstock.pipelines import config as configs
-from penstock.pipelines import publishing, targets
+from penstock.pipelines import publishing, targets, tuning
 from penstock.pipelines.compile import compile_config
+from penstock.pipelines.tuning import Tuning
+from penstock.trainer.hyperparameters import Hyperparameters
+from penstock.trainer.losses import Head, metrics
+from penstock.trainer.tuning import space
+from penstock.trainer.tuning.settings import MEASURED, Search
 
+LIST = "{values: [0, 0.1, 0.2]}"
 RATE = "{min: 1e-4, max: 1e-2, scale: log}"
 Tasks = dict[str, Any]
 
@@ -94,7 +101,7 @@ def test_folds_by_a_feature_take_the_raw_examples(tasks: Callable[..., Tasks]) -
 
 @pytest.mark.parametrize(
     ("objective", "direction"),
-    [("val_auc", "max"), ("val_sparse_categorical_accuracy", "max"), ("val_log_loss", "min"), ("val_loss", "min")],
+    [("val_auc", "max"), ("val_accuracy", "max"), ("val_r2", "max"), ("val_log_loss", "min"), ("val_loss", "min")],
 )
 def test_the_direction_of_an_objective(load: Callable[..., configs.Config], objective: str, direction: str) -> None:
     tuning = load(f"tuning: {{parameters: {{learning_rate: {RATE}}}, objective: {objective}}}").tuning
@@ -121,6 +128,28 @@ def test_the_direction_of_an_objective(load: Callable[..., configs.Config], obje
         (f"cross_validation: {{method: group}}, parameters: {{learning_rate: {RATE}}}", "holds the groups"),
         (f"cross_validation: {{feature: x}}, parameters: {{learning_rate: {RATE}}}", "none for method k_fold"),
         ("algorithm: hyperband, parameters: {epochs: {min: 1, max: 9}}", "which decides on the epochs itself"),
+        (
+            f"objective: val_acuracy, parameters: {{dropout: {LIST}}}",
+            "measure 'val_acuracy'; did you mean 'val_accuracy'?",
+        ),
+        (f"objective: auc, parameters: {{dropout: {LIST}}}", "does not measure 'auc'; did you mean 'val_auc'?"),
+        (
+            f"objective: val_auc, direction: min, parameters: {{dropout: {LIST}}}",
+            "direction: expected max or none, as more",
+        ),
+        (f"direction: max, parameters: {{dropout: {LIST}}}", "direction: expected none without an objective"),
+        (
+            "algorithm: grid, parameters: {learning_rate: {min: 1e-4, max: 1}}",
+            "expected a step, or values: a grid has no",
+        ),
+        ("algorithm: grid, parameters: {width: {min: 8, max: 64, scale: log}}", "width: expected a step, or values"),
+        (
+            f"algorithm: grid, trials: 11, parameters: {{dropout: {LIST}, depth: {{min: 1, max: 4}}}}",
+            "the grid has 12 points, more than the 11 trials: expected trials: 12, or algorithm: random, which",
+        ),
+        ("parameters: {dropout: {values: []}}", "expected min and max, such as"),
+        (f"tuner_fn: tune, parameters: {{dropout: {LIST}}}", "tuner_fn: expected none without a module"),
+        (f"custom_config: {{a: 1}}, parameters: {{dropout: {LIST}}}", "custom_config: expected none without a module"),
         ("trials: 3", "parameters: expected some, such as learning_rate: {min: 1e-4, max: 1e-2, scale: log}"),
     ],
 )
@@ -129,6 +158,50 @@ def test_mistakes_are_told_at_once(load: Callable[..., configs.Config], section:
         load(f"tuning: {{{section}}}")
     assert sentence in told.value.message
     assert re.match(r"pipeline.yaml(:3)?: tuning", told.value.message)
+
+
+@pytest.mark.parametrize(
+    ("training", "tuning", "sentence"),
+    [
+        ("{problem: binary}", "objective: val_accuracy", "tuning.objective: expected one of val_loss, val_log_loss, "
+            "val_auc for binary, received 'val_accuracy'"),
+        ("{problem: regression}", "cross_validation: {method: stratified}", "method: stratified is for classes"),
+        ("{problem: regression, class_weight: 1}", "trials: 3", "training.class_weight: expected none for a"),
+    ],
+)  # fmt: skip
+def test_what_does_not_go_with_the_problem(
+    load: Callable[..., configs.Config], training: str, tuning: str, sentence: str
+) -> None:
+    with pytest.raises(ConfigError, match=re.escape(sentence)):
+        load(f"training: {training}", f"tuning: {{parameters: {{dropout: {LIST}}}, {tuning}}}")
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        f"{{dropout: {LIST}, depth: {{min: 1, max: 4}}}}",
+        "{learning_rate: {min: 1e-4, max: 1e-2, scale: log, step: 10}, width: {min: 8, max: 64, scale: log, step: 2}}",
+        "{dropout: {min: 0, max: 0.5, step: 0.1}, width: {min: 10, max: 19, step: 9}}",
+    ],
+)
+def test_the_points_of_a_grid_are_kerastuners(load: Callable[..., configs.Config], parameters: str) -> None:
+    config = load(f"tuning: {{algorithm: grid, trials: 12, parameters: {parameters}}}")
+    assert config.tuning is not None
+    ranges = Search.from_json(config.tuning.search()).parameters
+    kinds = {name: type(value) for name, value in vars(Hyperparameters()).items()}
+    points = [entry.points(kinds[name] is int) for name, entry in config.tuning.parameters.items()]
+    assert math.prod(filter(None, points)) == space.size(space.hyperparameters(ranges, kinds)) == 12
+
+
+def test_keys_of_a_search_without_code_say_so() -> None:
+    told = {name for name, field in Tuning.model_fields.items() if str(field.description).startswith("Without a mod")}
+    assert told == set(tuning._WITHOUT_CODE)
+
+
+@pytest.mark.parametrize("problem", MEASURED)
+def test_objectives_are_what_the_model_measures(problem: Any) -> None:
+    names = [metric.name for metric in metrics(Head(problem, 2))]
+    assert list(MEASURED[problem]) == ["val_loss", *(f"val_{name}" for name in names)]
 
 
 def test_what_divides_the_folds_is_a_column(load: Callable[..., configs.Config]) -> None:
@@ -156,6 +229,8 @@ def test_of_a_module(load: Callable[..., configs.Config], tmp_path: Path) -> Non
     lines = ("module_file: module.py", "training: {train_steps: 1}")
     with pytest.raises(ConfigError, match="expected none with a module, whose tuner_fn says what is searched"):
         load(*lines, f"tuning: {{parameters: {{learning_rate: {RATE}}}}}")
+    with pytest.raises(ConfigError, match=r"tuning.trials: expected none with a module, whose tuner_fn says"):
+        load(*lines, "tuning: {trials: 3}")
     with pytest.raises(ModuleError, match=r"expected a function 'tuner_fn'; did you mean 'tuner_fun'\?"):
         publishing.check(load(*lines, "tuning: {}"))
     publishing.check(load(*lines, "tuning: {tuner_fn: tuner_fun}"))

@@ -4,16 +4,16 @@ import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import yaml
 
 from penstock.components.errors import ConfigError
-from penstock.pipelines import publishing, targets, without_code
+from penstock.pipelines import targets, without_code
 from penstock.pipelines.compile import compile_config
 from penstock.pipelines.config import Config
-from penstock.pipelines.features import KINDS, Feature
+from penstock.pipelines.features import KINDS, OPTIONS, Feature
 from penstock.trainer import features
 
 Load = Callable[..., Config]
@@ -80,6 +80,10 @@ def test_training_null_trains_nothing(load: Load, tmp_path: Path) -> None:
 def test_the_section_is_the_trainers_own() -> None:
     assert set(Feature.model_fields) == {field.name for field in dataclasses.fields(features.Override)}
     assert KINDS == features.KINDS
+    for kind, options in OPTIONS.items():
+        (trained,) = [known for known in get_args(features.Feature) if known.kind == kind]
+        known = {field.name for field in dataclasses.fields(trained)} & set(Feature.model_fields)
+        assert set(options) == known
 
 
 @pytest.mark.parametrize(
@@ -97,6 +101,11 @@ def test_the_section_is_the_trainers_own() -> None:
         ("features: {label: {kind: text}}\n", "features.label: it is the label; training.problem says"),
         ("features: {a: {kind: numerical}}\n", "features.a.kind: unknown kind 'numerical'; did you mean 'numeric'?"),
         ("features: {a: {vocabulary: 3}}\n", "features.a.vocabulary'; did you mean 'vocabulary_size'?"),
+        ("features: {a: {kind: numeric, format: iso}}\n", "features.a.format: it is of date columns, and kind is "
+            "numeric: expected some of transform, bins"),
+        ("features: {a: {ngrams: 2, bins: 3}}\n", "features.a.bins: it is of numeric and date columns, and no kind has"
+            " ngrams beside it"),
+        ("features: {a: {kind: date, format: '%d.%m.%y'}}\n", "features.a.format: expected %Y %m %d %H %M %S, once"),
         ("training: {epochs: 0}\n", "training.epochs: expected greater than 0, received 0"),
     ],
 )  # fmt: skip
@@ -105,16 +114,3 @@ def test_mistakes(load: Load, text: str, sentence: str) -> None:
         load(text=BASE + text)
     assert sentence in caught.value.message
     assert "\n" not in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("text", "sentence"),
-    [
-        (BASE.replace("label: label", "label: lable"), "label: the data has no column 'lable'; did you mean 'label'"),
-        (BASE.replace("label: label", "label: x"), "label: the data has no column 'x'; the columns are a, label"),
-        (BASE + "features: {A: {ignore: true}}\n", "features.A: the data has no column 'A'; the columns are a, label"),
-    ],
-)  # fmt: skip
-def test_names_that_the_data_does_not_have(load: Load, text: str, sentence: str) -> None:
-    with pytest.raises(ConfigError, match=sentence.replace("?", r"\?")):
-        publishing.check(load(text=text))

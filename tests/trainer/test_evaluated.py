@@ -85,4 +85,22 @@ def test_rows_without_a_label(
     scores = served[output]
     told = scores.argmax(axis=1) if output == "scores" else scores[:, 0] > 0.5
     assert found[metric] == pytest.approx((told == index[-EVAL:])[np.arange(EVAL) % 10 != 0].mean())
-    assert "10 examples have no label (it is NaN) and are left out" in caplog.text
+    assert "10 examples have no label that the model knows (it is NaN) and are left out" in caplog.text
+
+
+@pytest.mark.parametrize("lacking", ["training", "eval"])
+def test_a_class_that_a_split_lacks(table: Tables, lacking: str, caplog: pytest.LogCaptureFixture) -> None:
+    index = np.digitize(X, [-0.4, 0.4])
+    label = np.array(["a", "b", "c"])[index]
+    label[-1 if lacking == "training" else 0] = "rare"
+    found, served = evaluated(
+        table({"x": X, "label": label}, eval_rows=EVAL),
+        "label",
+        sparse_categorical_accuracy=0,
+        sparse_categorical_crossentropy=0,
+    )
+    known = slice(-EVAL, -1) if lacking == "training" else slice(-EVAL, None)
+    told = served["scores"].argmax(axis=1)[: -1 if lacking == "training" else None]
+    assert found["sparse_categorical_accuracy"] == pytest.approx((told == index[known]).mean())
+    assert np.isfinite(found["sparse_categorical_crossentropy"])
+    assert ("1 examples have no label that the model knows" in caplog.text) == (lacking == "training")

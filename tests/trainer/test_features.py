@@ -162,7 +162,9 @@ def test_problem_overrides(table: Tables) -> None:
     ("label", "overrides", "sentence"),
     [
         ("lable", {}, "label: the data has no column 'lable'; did you mean 'label'?"),
-        ("one", {}, "label one is 1 in every row: expected two values or more"),
+        ("one", {}, "label one is 1 in every row of the training data: expected two"),
+        ("mass", {}, "label mass: 57 different strings in 60 rows: expected classes that occur again; it holds numbers"
+            " beside '?': if those mean a missing value, data.csv.null_values tells it"),
         ("tags", {}, "label tags: expected one value in a row, found several"),
         ("key", {}, "label key: 60 different strings in 60 rows: expected classes that occur again"),
         ("label", {"fair": {"ignore": True}}, "features.fair: the data has no column 'fair'; did you mean 'fare'?"),
@@ -170,7 +172,11 @@ def test_problem_overrides(table: Tables) -> None:
         ("label", {"fare": {"kind": "numerical"}}, "features.fare.kind: unknown kind 'numerical'; did you"),
         ("label", {"fare": {"bin": 3}}, "features.fare: unknown key 'bin'; did you mean 'bins'?"),
         ("label", {"fare": {"width": 3}}, "features.fare.width: the feature is numeric: expected some of bins"),
-        ("label", {"tags": {"kind": "numeric"}}, "features.tags.kind: expected numbers for numeric, found strings"),
+        ("label", {"tags": {"kind": "numeric"}}, "features.tags.kind: expected numbers for numeric, found strings"
+            " such as 'b'"),
+        ("label", {"mass": {"kind": "numeric"}}, "features.mass.kind: expected numbers for numeric, found strings"
+            " such as '?'"),
+        ("label", {"fare": {"kind": "text"}}, "features.fare.kind: expected strings for text, found numbers, 0 to"),
         ("label", {"fare": {"kind": "date"}}, "features.fare.format: expected unix for numbers, received ''"),
         ("label", {"day": {"kind": "date", "format": "%Y/%m/%d"}}, "features.day.format: expected how dates are written"
             " here, such as '17.03.2024', received '%Y/%m/%d', which reads none of the most frequent values"),
@@ -180,6 +186,7 @@ def test_mistakes(table: Tables, label: str, overrides: dict[str, Any], sentence
     columns = {
         "fare": [row * 0.5 for row in range(60)],
         "one": [1] * 60,
+        "mass": [f"{row}.5" if row % 15 else "?" for row in range(60)],
         "tags": [["a", "b"]] * 60,
         "key": [f"a{row}" for row in range(60)],
         "day": ["17.03.2024", "17.03.2024", "18.03.2024"] * 20,

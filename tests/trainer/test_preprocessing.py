@@ -61,6 +61,23 @@ def test_nan_is_missing_and_infinity_the_end(table: Tables) -> None:
     assert (rows["pair_xf_1"][5:, 1] == 0).all()
 
 
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_both_infinities_have_no_mean_and_are_no_date(table: Tables) -> None:
+    bag = [[row / 7] * (row % 3) for row in range(ROWS - 1)] + [[float("inf"), float("-inf")]]
+    when = [1.5e9 + row for row in range(ROWS - 1)] + [float("inf")]
+    rows = transformed(table, {"bag": bag, "when": when}, features={"when": {"kind": "date", "format": "unix"}})
+    assert rows["bag_xf_mean"][-1].tolist() == [0, 1]
+    assert rows["bag_xf_max"][-1].tolist() == [1, 0]
+    assert rows["when_xf_days"][-1].tolist() == [0, 1]
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_an_infinite_label_is_missing(table: Tables) -> None:
+    label = [row / 7 for row in range(ROWS - 2)] + [float("inf"), float("-inf")]
+    rows = transformed(table, {"x": range(ROWS), "label": label})
+    assert np.isnan(rows["label_xf"][:, 0]).tolist() == [False] * (ROWS - 2) + [True] * 2
+
+
 def test_z_score(table: Tables) -> None:
     values = np.arange(ROWS) / 4
     rows = transformed(table, {"x": values.tolist()}, features={"x": {"transform": "z_score"}})

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import keras_tuner
+import numpy as np
 import tensorflow_transform as tft
 from keras_tuner.src.distribute.utils import is_chief_oracle
 
@@ -97,7 +98,8 @@ def _trainee(config: Mapping[str, Any], search: Search, fn_args: FnArgs, device:
         column = None
         if search.cross_validation.feature:
             column = row_order.labelled(fn_args, search.cross_validation.feature, made.label.output)
-        divisions = _divisions(training, labels, search.cross_validation, search.seed, column)
+        classes = np.asarray(made.label.classes)[labels[:, 0].astype(np.int64)] if made.label.classes else labels[:, 0]
+        divisions = _divisions(training, classes, search.cross_validation, search.seed, column)
     options = config.get("training") or {}
     given = {name: value for name, value in options.items() if name != "seed" and value is not None}
     monitor, direction = (search.objective, search.direction) if search.objective else (head.monitor, "min")
@@ -106,7 +108,7 @@ def _trainee(config: Mapping[str, Any], search: Search, fn_args: FnArgs, device:
 
 
 def _divisions(
-    training: input_data.Data, labels: Any, how: CrossValidation, seed: int, column: Any
+    training: input_data.Data, classes: Any, how: CrossValidation, seed: int, column: Any
 ) -> list[tuple[input_data.Data, input_data.Data]]:
     if not isinstance(training, input_data.InMemory):
         raise DataError(
@@ -114,7 +116,7 @@ def _divisions(
             "task more memory, or leave it out and score on the eval split"
         )
     if how.method == "stratified":
-        made = folds.stratified(labels[:, 0], how.folds, seed)
+        made = folds.stratified(classes, how.folds, seed)
     elif how.method == "group":
         made = folds.group(column, how.folds, seed)
     elif how.method == "time_series":

@@ -7,6 +7,13 @@ from typing import Any, Literal
 Algorithm = Literal["grid", "random", "bayesian", "hyperband"]
 Method = Literal["k_fold", "stratified", "group", "time_series"]
 CUSTOM_CONFIG = "tuning"
+# What the default model measures of a problem, and whether less or more of it is better (penstock.trainer.losses).
+MEASURED: Mapping[str, Mapping[str, Literal["min", "max"]]] = {
+    "binary": {"val_loss": "min", "val_log_loss": "min", "val_auc": "max"},
+    "multiclass": {"val_loss": "min", "val_log_loss": "min", "val_accuracy": "max"},
+    "regression": {"val_loss": "min", "val_mean_squared_error": "min", "val_r2": "max"},
+}
+DIRECTIONS = {name: direction for metrics in MEASURED.values() for name, direction in metrics.items()}
 
 
 @dataclass(frozen=True)

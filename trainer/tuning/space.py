@@ -41,6 +41,8 @@ def _limits(name: str, entry: Range, kind: type) -> dict[str, Any]:
     for key, value in given.items():
         if kind(value) != value:
             raise ConfigError(f"tuning.parameters.{name}: expected whole numbers, received {value} for {key}")
+    if kind is float and entry.scale == "linear" and "step" in given:
+        given["max_value"] += 1e-8 * given["step"]  # KerasTuner counts five steps of 0.1 from 0 to 0.5 as four
     return {key: kind(value) for key, value in given.items()}
 
 

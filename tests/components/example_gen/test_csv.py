@@ -254,3 +254,38 @@ def test_files_in_an_object_store_become_the_same_examples(
     object_store.write({"span-3/bad.csv": b"a,b\n1,2\n1,2,3\n"}, "data")
     with pytest.raises(DataError, match=rf"{uri}/span-3/bad.csv, line 3: expected 2 cells"):
         generate(uri, pattern)
+
+
+def test_infinite_numbers_are_told(generate: Generate, folder: Folder, caplog: pytest.LogCaptureFixture) -> None:
+    rows = "".join(f"{row}.5,{row},{row % 2}.5\n" for row in range(60))
+    root = folder({"a.csv": "x,y,label\n" + rows + "inf,1e999,0.5\n-Infinity,1,inf\n1e39,nan,1.5\n"})
+    generate(root, label="label")
+    told = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    ends = "the model without code takes such for the column's least or greatest number; "
+    cells = "data.csv.null_values makes such cells of a CSV missing"
+    assert told == [
+        "column 'label': 1 number is infinite (inf, or beyond 32-bit floats): the model without code leaves such rows "
+        f"out; {cells}",
+        f"column 'x': 3 numbers are infinite (inf, or beyond 32-bit floats): {ends}{cells}",
+        f"column 'y': 1 number is infinite (inf, or beyond 32-bit floats): {ends}{cells}",
+    ]
+    caplog.clear()
+    generate(root, label="label", csv_options='{"null_values": ["inf", "-Infinity", "1e39", "1e999"]}')
+    assert "infinite" not in caplog.text
+
+
+def test_a_decimal_comma_is_told_and_read(generate: Generate, folder: Folder, caplog: pytest.LogCaptureFixture) -> None:
+    rows = "".join(f"{row},5;1.{row:03};red\n" for row in range(60))
+    root = folder({"a.csv": "x;y;c\n" + rows})
+    generated = generate(root, csv_options='{"delimiter": ";"}')
+    assert {type(value) for row in generated.rows() for value in row["x"]} == {bytes}
+    assert [record.getMessage() for record in caplog.records if record.levelname == "WARNING"] == [
+        "numbers that are read as text: x ('0,5'): data.csv.decimal_point: \",\" reads them as numbers"
+    ]
+    caplog.clear()
+    generated = generate(root, csv_options='{"delimiter": ";", "decimal_point": ","}')
+    assert sorted(row["x"][0] for row in generated.rows()) == [row + 0.5 for row in range(60)]
+    assert [record.getMessage() for record in caplog.records if record.levelname == "WARNING"] == [
+        "numbers that are read as text: y ('1.000'): without their separators of thousands they are numbers; if those "
+        'are decimal points, data.csv.decimal_point is "."'
+    ]

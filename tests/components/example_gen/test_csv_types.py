@@ -71,3 +71,41 @@ def test_null_values_are_missing_when_they_are_asked_for() -> None:
     assert csv_types.infer(cells) == ColumnType.BYTES
     assert csv_types.infer(cells, ("NA", "?")) == ColumnType.INT
     assert csv_types.convert(cells, ColumnType.INT, ("NA", "?")).to_pylist() == [[1], [], [], []]
+
+
+@pytest.mark.parametrize(
+    ("cells", "kind", "expected"),
+    [
+        (["3,14", "-2", "1e3", ",5"], ColumnType.FLOAT, [3.14, -2.0, 1000.0, 0.5]),
+        (["1", "-20"], ColumnType.INT, [1, -20]),
+        (["3,14", "1.000"], ColumnType.BYTES, [b"3,14", b"1.000"]),  # which is no 1
+        (["17.03.2024", "a,b.c"], ColumnType.BYTES, [b"17.03.2024", b"a,b.c"]),
+    ],
+)
+def test_a_decimal_comma(cells: list[str], kind: ColumnType, expected: list[object]) -> None:
+    for column in (pa.array(cells), pa.array(cells * 2000)):
+        assert csv_types.infer(column, (), ",") == kind
+        values = csv_types.convert(column, kind, (), ",").to_pylist()[: len(cells)]
+        assert values == [[pytest.approx(value) if kind == ColumnType.FLOAT else value] for value in expected]
+
+
+@pytest.mark.parametrize(
+    ("cells", "decimal_point", "told"),
+    [
+        (["3,14", "2", "-0,5", "1,25e3"], ".", ("decimals", "3,14")),
+        (["3,14", *(f"{n},5" for n in range(20)), "NA"], ".", ("decimals", "3,14")),
+        (["1,234", "12", "1,250.75"], ".", ("thousands", "1,234")),
+        (["9,603", "0,510"], ".", ("decimals", "9,603")),
+        (["1.234,5", "0,5"], ".", ("thousands", "1.234,5")),
+        (["1.234,5", "0,5"], ",", ("thousands", "1.234,5")),
+        (["3.14", "2.5"], ",", ("decimals", "3.14")),
+        (["3,14", "red"], ".", ("", "")),
+        (["1", "NA"], ".", ("", "")),
+        (["red", "green"], ".", ("", "")),
+        (["17.03.2024", "18.03.2024"], ".", ("", "")),
+        (["52.1,13.4", "48.2,16.4"], ".", ("", "")),
+        (["0x1F", "7"], ".", ("", "")),
+    ],
+)
+def test_what_keeps_text_from_being_numbers(cells: list[str], decimal_point: str, told: tuple[str, str]) -> None:
+    assert csv_types.separators(pa.array(cells), (), decimal_point) == told

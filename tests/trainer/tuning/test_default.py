@@ -109,7 +109,7 @@ def test_cross_validation(tune: Tune, tmp_path: Path, how: dict[str, Any]) -> No
     ("how", "sentence"),
     [
         ({"method": "k_fold", "folds": 300}, "at least 300 rows, one for each fold, found 233"),
-        ({"method": "stratified", "folds": 100}, "at least 100 rows of class 1, one for each fold, found"),
+        ({"method": "stratified", "folds": 100}, "at least 100 rows of class 'Chinstrap', one for each fold, found"),
         ({"method": "group", "feature": "island", "folds": 4}, "at least 4 groups, one for each fold, found 3"),
         ({"method": "time_series", "feature": "year", "folds": 3}, "at least 4 moments, .*, found 3"),
         ({"method": "group", "feature": "iland", "folds": 3}, "no feature 'iland' with one value in a row"),

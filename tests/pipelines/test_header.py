@@ -1,0 +1,121 @@
+"""What the first lines of a CSV tell before anything runs: names that are no columns, and text in place of numbers."""
+
+import gzip
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from penstock.components.errors import ConfigError
+from penstock.pipelines import cli, publishing
+from penstock.pipelines.config import Config
+
+Load = Callable[..., Config]
+BASE = "name: small\ndata:\n  path: data.csv\nlabel: label\n"
+ROWS = "Fare,kind,when,label\n1.5,red,1700000000,0\n,NA,x,1\n2,blue,,2\n"
+GROUPS = "tuning: {parameters: {width: {values: [8]}}, cross_validation: {method: group, feature: where}}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (
+            BASE.replace("label: label", "label: lable"),
+            "label: the data has no column 'lable'; did you mean 'label'? the columns are Fare, kind, when, label",
+        ),
+        (BASE.replace("label: label", "label: x"), "label: the data has no column 'x'; the columns are Fare, kind,"),
+        (
+            BASE + "features: {FARE: {ignore: true}}\n",
+            "features.FARE: the data has no column 'FARE'; did you mean 'Fare'",
+        ),
+        (BASE + "splits: {partition_feature: Kind}\n", "splits.partition_feature: the data has no column 'Kind'"),
+        (BASE + GROUPS, "tuning.cross_validation.feature: the data has no column 'where'"),
+        (
+            BASE + "evaluation: {metrics: [auc], slices: [[kind, whn]]}\n",
+            "evaluation.slices: the data has no column 'whn'",
+        ),
+        (
+            BASE + "evaluation: {metrics: [auc], slices: [{knd: red}]}\n",
+            "evaluation.slices: the data has no column 'knd'",
+        ),
+        (
+            BASE + "evaluation: {metrics: [auc], example_weight_key: w}\n",
+            "example_weight_key: the data has no column 'w'",
+        ),
+        (
+            BASE + "features: {kind: {kind: numeric}}\n",
+            "features.kind.kind: expected numbers in the column 'kind', found "
+            "'red'; if that means a missing value, data.csv.null_values: [\"red\"] says so",
+        ),
+        (BASE + "features: {when: {kind: date, format: unix}}\n", "features.when.kind: expected numbers in the column"),
+        (
+            BASE + "training: {problem: binary}\n",
+            "training.problem: expected two values of the label 'label' for binary, found '0', '1', '2'",
+        ),
+        (
+            BASE.replace("label: label", "label: kind") + "training: {problem: regression}\n",
+            "training.problem: expected numbers in the column 'kind', found 'red'",
+        ),
+    ],
+)
+def test_mistakes(load: Load, project: Path, text: str, sentence: str) -> None:
+    (project / "data.csv").write_text(ROWS)
+    with pytest.raises(ConfigError, match=re.escape(sentence)):
+        publishing.check(load(text=text))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        BASE + "features: {Fare: {kind: numeric}, kind: {kind: text}}\ntraining: {problem: multiclass}\n",
+        BASE.replace("csv\n", "csv\n  csv: {null_values: [NA, red, blue]}\n") + "features: {kind: {kind: numeric}}\n",
+        BASE + "evaluation: {metrics: [auc], slices: [Fare, {kind: red}, kind_xf]}\n",
+        BASE.replace("csv\n", "csv\n  csv: {column_names: [a, b, c, label]}\n"),
+    ],
+)
+def test_what_fits(load: Load, project: Path, text: str) -> None:
+    (project / "data.csv").write_text(ROWS)
+    publishing.check(load(text=text))
+
+
+def test_numbers_that_are_one_value(load: Load, project: Path) -> None:
+    (project / "data.csv").write_text("a,label\n1,0\n2,0.0\n3,1\n4,nan\n5,1.0\n")
+    publishing.check(load(text=BASE + "training: {problem: binary}\n"))
+    (project / "data.csv").write_text("a;label\n1;0,5\n2;1,5\n3;0,50\n")
+    csv = '  csv: {delimiter: ";", decimal_point: ","}\n'
+    publishing.check(load(text=BASE.replace("csv\n", "csv\n" + csv) + "training: {problem: binary}\n"))
+
+
+def test_another_delimiter_is_guessed(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (project / "data.csv").write_text("a;b;label\n1;2;0\n3;4;1\n")
+    (project / "pipeline.yaml").write_text(BASE)
+    assert cli.main(["validate", str(project)]) == 2
+    assert capsys.readouterr().err == (
+        "penstock: label: the data has no column 'label'; there is one, 'a;b;label': is data.csv.delimiter \";\"?\n"
+    )
+    (project / "pipeline.yaml").write_text(BASE.replace("csv\n", 'csv\n  csv: {delimiter: ";"}\n'))
+    assert cli.main(["validate", str(project)]) == 0
+
+
+@pytest.mark.parametrize("path", ["parts", "parts/*.csv", "parts/day-*", "parts/*.gz"])
+def test_folders_and_patterns(load: Load, project: Path, path: str) -> None:
+    (project / "parts").mkdir()
+    (project / "parts" / "_SUCCESS").write_text("")
+    (project / "parts" / "day-1.csv").write_text("\ufeffa,label\n1,0\n")
+    (project / "parts" / "day-2.csv.gz").write_bytes(gzip.compress(b"a,label\n1,0\n"))
+    text = BASE.replace("data.csv", path)
+    publishing.check(load(text=text + "features: {a: {kind: numeric}}\n"))
+    with pytest.raises(ConfigError, match="label: the data has no column 'lable'"):
+        publishing.check(load(text=text.replace("label: label", "label: lable")))
+
+
+@pytest.mark.parametrize(
+    "path", ["gs://bucket/data.csv", "parts/{SPAN}/*.csv", "none-*.csv", "data.parquet", "torn.csv"]
+)
+def test_what_cannot_be_looked_at_is_left_to_the_run(load: Load, project: Path, path: str) -> None:
+    (project / "parts" / "1").mkdir(parents=True)
+    (project / "parts" / "1" / "data.csv").write_text("a,b\n1,2\n")
+    (project / "data.parquet").write_bytes(b"PAR1")
+    (project / "torn.csv").write_bytes(b"\xff\xfe\x00")
+    publishing.check(load(text=BASE.replace("data.csv", path)))
