@@ -47,7 +47,7 @@ class Connection:
 class Server:
     """A signed-in client of Vertex AI in a project and a region.
 
-    `jobs`, `schedules` and `custom_jobs` are the generated services; their methods go through `request`, or through
+    `jobs`, `schedules` and `job_service` are the generated services; their methods go through `request`, or through
     `repeat` where asking twice does no harm.
     """
 
@@ -76,7 +76,7 @@ class Server:
         return self._client(_services().ScheduleServiceClient)
 
     @functools.cached_property
-    def custom_jobs(self) -> Any:
+    def job_service(self) -> Any:
         return self._client(_services().JobServiceClient)
 
     def _client(self, kind: Any) -> Any:

@@ -74,8 +74,7 @@ def run(
         target, containers = targets.LOCAL, None
         local.require_runtime()
     compiled = compile.compile_for_run(loaded, target)
-    if loaded.training and loaded.training.workers > 1:
-        click.echo(f"training.workers: this machine trains alone, not {loaded.training.workers} of them", err=True)
+    _tell_of_workers(loaded)
     try:
         summary = local.run(
             compiled.path,
@@ -97,6 +96,16 @@ def run(
         return 0
     click.echo(f"penstock: {summary.failure or 'the run ended early'}", err=True)
     return summary.exit_code or 1
+
+
+def _tell_of_workers(config: Any) -> None:
+    from penstock.pipelines import workers
+
+    for component, verb in (("tuner", "searches"), ("trainer", "trains")):
+        count = workers.asked(config, component)
+        if count > 1:
+            key = f"{workers.SECTIONS[component]}.workers"
+            click.echo(f"{key}: this machine {verb} alone, not {count} of them", err=True)
 
 
 @cli.command("compile")

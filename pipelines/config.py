@@ -256,6 +256,8 @@ class Config(Section):
                 raise ValueError(f"{name}: there is no model: expected a training section")
         if self.tuning and self.training:
             self.tuning.check(bool(self.module), bool(self.training.hyperparameters), self.training.problem)
+            if self.vertex.tuning_service:
+                self.tuning.check_service()
         if self.push and self.evaluation and not self.evaluation.has_thresholds:
             raise ValueError(
                 "evaluation: no model is blessed, nor pushed, without thresholds, such as {auc: {min: 0.6}}"

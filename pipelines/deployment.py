@@ -248,6 +248,11 @@ class Vertex(Section):
         "which is for emulators, no credentials are sent.",
     )
     timeout: PositiveWhole = Field(default=60, description="How many seconds the API has to answer a request.")
+    tuning_service: bool = Field(
+        default=False,
+        description="Whether Vertex AI's own tuning service searches where tuning.parameters says what. Elsewhere the "
+        "same search is KerasTuner's.",
+    )
 
 
 class ByComponent[Settings: Section](Section):

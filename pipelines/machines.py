@@ -71,8 +71,8 @@ _WITH_GPUS = {
 }
 
 
-def machine_type(resources: Resources) -> str:
-    """Returns the machine type for these resources; a ConfigError if there is none.
+def machine_type(resources: Resources, component: str) -> str:
+    """Returns the machine type for these resources of a component; a ConfigError if there is none.
 
     Without a word on processors it has four at least, without one on memory what comes with them.
     """
@@ -84,7 +84,7 @@ def machine_type(resources: Resources) -> str:
     accelerator = resources.accelerator
     asked = [f"{cpu:g} processors", *([resources.memory] if resources.memory else [])]
     asked += [f"{accelerator.count} {accelerator.type}"] if accelerator else []
-    raise ConfigError(f"resources.trainer: no machine of Vertex AI has {', '.join(asked)}: ask for less")
+    raise ConfigError(f"resources.{component}: no machine of Vertex AI has {', '.join(asked)}: ask for less")
 
 
 def _with(resources: Resources) -> Iterator[Machine]:

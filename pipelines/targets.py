@@ -15,7 +15,8 @@ from kfp.compiler import compiler_utils
 
 from penstock.components import wrapper
 from penstock.components.errors import ConfigError
-from penstock.components.trainer import launcher
+from penstock.components.tuner import launcher as tuner
+from penstock.components.workers import launcher
 from penstock.pipelines import workers
 from penstock.pipelines.config import Config
 from penstock.pipelines.deployment import Resources
@@ -34,6 +35,8 @@ _VERTEX_ACCELERATORS = {
     "B200": "NVIDIA_B200",
 }
 
+type _Job = Callable[[Config, str, str, str], dict[str, Any]]  # of a component, its image and its kind of accelerator
+
 
 @dataclass(frozen=True)
 class Target:
@@ -44,14 +47,16 @@ class Target:
         accelerators: The target's names of accelerators by ours; None where tasks take what the machine has.
         kubernetes: Whether the settings of Kubernetes mean something there.
         containers: Whether tasks run in an image.
-        workers: Makes the job of several workers that the Trainer's task starts; None where it trains alone.
+        workers: Makes the job of several workers that a component's task starts; None where it works alone.
+        tuning: Makes the job of the target's own tuning service; None where it has none.
     """
 
     name: str
     accelerators: Mapping[str, str] | None = None
     kubernetes: bool = False
     containers: bool = True
-    workers: Callable[[Config, str, str], dict[str, Any]] | None = None
+    workers: _Job | None = None
+    tuning: _Job | None = None
 
     def apply(self, spec: Mapping[str, Any], config: Config) -> list[dict[str, Any]]:
         """Returns the documents of the target's IR: a copy of the pipeline's with the image and resources in it, and
@@ -64,9 +69,10 @@ class Target:
                 components[label] = label.removeprefix("exec-").replace("-", "_")
                 executor["container"]["image"] = self.image(config)
                 resources = config.resources.of(components[label])
-                if components[label] == "trainer" and self.workers and config.training and config.training.workers > 1:
-                    executor["container"]["env"] = [self._job(config)]
-                    resources = config.resources.default  # the task waits, and its workers have the trainer's
+                job = self._job(config, components[label])
+                if job:
+                    executor["container"]["env"] = [job]
+                    resources = config.resources.default  # the task waits, and its workers have the component's
                 if resources and self.accelerators is not None:
                     executor["container"]["resources"] = self._resources(resources)
         if not self.kubernetes or config.kubernetes is None:
@@ -79,13 +85,17 @@ class Target:
         """The image of all tasks. The local run reads none: its tasks are processes of the environment that runs it."""
         return config.image or wrapper.IMAGE if self.containers else wrapper.IMAGE
 
-    def _job(self, config: Config) -> dict[str, str]:
-        """Returns the environment variable that tells the Trainer's task which job to start."""
-        resources = config.resources.of("trainer")
+    def _job(self, config: Config, component: str) -> dict[str, str] | None:
+        """Returns the environment variable that tells a component's task which job to start; None for no job."""
+        variable, make = launcher.VARIABLE, self.workers
+        if component == "tuner" and config.vertex.tuning_service and self.tuning:
+            variable, make = tuner.SERVICE, self.tuning
+        elif make is None or workers.asked(config, component) == 1:
+            return None
+        resources = config.resources.of(component)
         accelerator = resources.accelerator if resources else None
         kind = self.accelerators[accelerator.type] if accelerator and self.accelerators else ""
-        assert self.workers is not None
-        return {"name": launcher.VARIABLE, "value": json_text(self.workers(config, self.image(config), kind))}
+        return {"name": variable, "value": json_text(make(config, component, self.image(config), kind))}
 
     def _check(self, config: Config) -> None:
         if config.kubernetes is not None and self.accelerators is not None and not self.kubernetes:
@@ -117,7 +127,7 @@ KUBEFLOW = Target(
     kubernetes=True,
     workers=workers.kubeflow,
 )
-VERTEX = Target("vertex", _VERTEX_ACCELERATORS, workers=workers.vertex)
+VERTEX = Target("vertex", _VERTEX_ACCELERATORS, workers=workers.vertex, tuning=workers.vertex_tuning)
 TARGETS = {target.name: target for target in (LOCAL, KUBEFLOW, VERTEX)}
 
 

@@ -195,6 +195,7 @@ class _Graph:
             eval_args=_step_args(training.eval_splits, eval_steps),
             tune_args=json_text({"num_parallel_trials": settings.parallel_trials}),
             working_dir=f"{pipeline_root}/tuning",
+            workers=settings.workers,
             **_imported(dsl.Model, base_model=training.base_model),
         )
         self.hyperparameters = {"hyperparameters": task.outputs["best_hyperparameters"]}

@@ -9,7 +9,8 @@ from penstock.components.errors import ConfigError
 from penstock.pipelines.section import NO_BOOL, Number, PositiveNumber, PositiveWhole, Section, Whole, json_text
 from penstock.trainer.hyperparameters import Hyperparameters
 from penstock.trainer.names import did_you_mean
-from penstock.trainer.tuning.settings import DIRECTIONS, MEASURED
+from penstock.trainer.tuning import vertex_study
+from penstock.trainer.tuning.settings import DIRECTIONS, MEASURED, Search
 
 # What searches without code.
 TUNER_FN = "penstock.trainer.tuning.default.tuner_fn"
@@ -97,7 +98,12 @@ class Tuning(Section):
     )
     parallel_trials: Whole = Field(
         default=0,
-        description="How many trials run at a time. By default one, and without a module one for each GPU or core.",
+        description="How many trials run at a time on a machine. By default one, and without a module one for each GPU "
+        "or core.",
+    )
+    workers: PositiveWhole = Field(
+        default=1,
+        description="Machines that search together, each with resources.tuner; on this machine one does.",
     )
     parameters: dict[str, Parameter] = Field(
         default={}, description="Without a module: what is searched, hyperparameters of the default model."
@@ -194,6 +200,18 @@ class Tuning(Section):
                 "tuning.cross_validation.method: stratified is for classes, and training.problem is regression"
             )
 
+    def check_service(self) -> None:
+        """Raises a ValueError for a search that is none for Vertex AI's own tuning service."""
+        if not self.parameters:
+            raise ValueError(
+                "vertex.tuning_service: it searches tuning.parameters, and a module's tuner_fn makes a search of its "
+                "own: expected false"
+            )
+        try:
+            vertex_study.check(Search.from_json(self.search()), Hyperparameters.kinds())
+        except ConfigError as error:
+            raise ValueError(error.message) from None
+
     def function(
         self, module_file: Any, custom_config: dict[str, Any] | None, device: dict[str, str]
     ) -> dict[str, Any]:
@@ -209,6 +227,6 @@ class Tuning(Section):
 
     def search(self) -> dict[str, Any]:
         """Returns the search without code as its tuner_fn reads it (penstock.trainer.tuning.settings)."""
-        search = self.model_dump(exclude_none=True, exclude={"tuner_fn", "custom_config", "parallel_trials"})
+        search = self.model_dump(exclude_none=True, exclude={"tuner_fn", "custom_config", "parallel_trials", "workers"})
         objective = self.objective or ""
         return {**search, "objective": objective, "direction": DIRECTIONS.get(objective, "min")}

@@ -1,7 +1,8 @@
-"""The job of several workers that the Trainer's task starts, as its target runs it (`training.workers`).
+"""The job that a component's task starts, as its target runs it: of several workers (`training.workers`,
+`tuning.workers`), or of the trials of Vertex AI's own tuning service (`vertex.tuning_service`).
 
-A target puts it into the task's environment, where components/trainer/launcher.py finds it, completes it with what is
-known at run time (a name, and what to train on), and submits it. The task itself only waits.
+A target puts it into the task's environment, where components/workers/launcher.py finds it, completes it with what is
+known at run time (a name, and what to work on), and submits it. The task itself only waits.
 
 Vertex AI has a CustomJob, whose first worker pool is the chief, and sets TF_CONFIG. Kubeflow has a TrainJob. Trainer
 2 has no TensorFlow policy (github.com/kubeflow/trainer/issues/2699), so TF_CONFIG is written here: the workers are the
@@ -14,56 +15,95 @@ from penstock.components.errors import ConfigError
 from penstock.pipelines.config import Config
 from penstock.pipelines.deployment import Kubernetes, Resources
 
-COMMAND = ["python3", "-m", "penstock.components.trainer.worker"]
-RUNTIME = "penstock"  # docs/training_runtime.yaml makes it
+COMMAND = ["python3", "-m", "penstock.components.workers.worker"]
+TRIAL_COMMAND = ["python3", "-m", "penstock.components.tuner.vertex_trial"]
+# Whose task may start workers, and where the configuration says how many.
+SECTIONS = {"trainer": "training", "tuner": "tuning"}
+
+# A worker that lost its machine cannot join the others again: all of them start anew, from the checkpoint. A search
+# goes on without it until it comes back. docs/training_runtime.yaml makes the runtimes.
+_JOINABLE = ("tuner",)
+RUNTIMES = {"trainer": "penstock", "tuner": "penstock-search"}
 
 
-def vertex(config: Config, image: str, accelerator_type: str) -> dict[str, Any]:
+def asked(config: Config, component: str) -> int:
+    """Returns how many machines are asked for to do a component's work; 1 for what a task does alone."""
+    section = getattr(config, SECTIONS.get(component, ""), None)
+    return int(section.workers) if section else 1
+
+
+def vertex(config: Config, component: str, image: str, accelerator_type: str) -> dict[str, Any]:
     """Returns the connection and the CustomJob (aiplatform_v1, as JSON), without name and arguments."""
-    from penstock.pipelines import machines
-
-    settings = config.vertex
-    if not settings.project:
-        raise ConfigError(
-            "vertex.project is missing: training.workers needs it there or in --project, for the Trainer starts a job"
-        )
-    resources = _resources(config)
-    machine: dict[str, Any] = {"machineType": machines.machine_type(resources)}
-    if resources.accelerator:
-        machine |= {"acceleratorType": accelerator_type, "acceleratorCount": resources.accelerator.count}
-    pool = {"machineSpec": machine, "containerSpec": {"imageUri": image, "command": COMMAND}}
+    connection = _connection(config, f"{SECTIONS[component]}.workers", component)
+    pool = _pool(config, component, image, accelerator_type, [*COMMAND, component])
     spec: dict[str, Any] = {
         "workerPoolSpecs": [
             {**pool, "replicaCount": "1"},  # the chief
-            {**pool, "replicaCount": str(_workers(config) - 1)},
+            {**pool, "replicaCount": str(asked(config, component) - 1)},
         ],
-        # A worker that lost its machine cannot join the others again: all of them start anew, from the checkpoint.
-        "scheduling": {"restartJobOnWorkerRestart": True},
-        **({"serviceAccount": settings.service_account} if settings.service_account else {}),
-        **({"network": settings.network} if settings.network else {}),
+        **({} if component in _JOINABLE else {"scheduling": {"restartJobOnWorkerRestart": True}}),
+        **_run_as(config),
     }
-    job: dict[str, Any] = {"jobSpec": spec, "labels": dict(settings.labels)}
-    if settings.encryption_spec_key_name:
-        job["encryptionSpec"] = {"kmsKeyName": settings.encryption_spec_key_name}
+    return {"target": "vertex", "connection": connection, "job": {"jobSpec": spec, **_marks(config)}}
+
+
+def vertex_tuning(config: Config, component: str, image: str, accelerator_type: str) -> dict[str, Any]:
+    """Returns the connection and the HyperparameterTuningJob (aiplatform_v1, as JSON), each of whose trials is a job of
+    one machine; without name, arguments, and what is searched, which the task adds."""
+    connection = _connection(config, "vertex.tuning_service", component)
+    pool = _pool(config, component, image, accelerator_type, TRIAL_COMMAND)
+    spec = {"workerPoolSpecs": [{**pool, "replicaCount": "1"}], **_run_as(config)}
+    job = {"trialJobSpec": spec, "parallelTrialCount": asked(config, component), **_marks(config)}
+    return {"connection": connection, "job": job}
+
+
+def _connection(config: Config, key: str, component: str) -> dict[str, Any]:
+    settings = config.vertex
+    if not settings.project:
+        raise ConfigError(
+            f"vertex.project is missing: {key} needs it there or in --project, for the {component.capitalize()} starts "
+            "a job"
+        )
     connection = {"project": settings.project, "location": settings.location, "timeout": settings.timeout}
-    if settings.api_endpoint:
-        connection["api_endpoint"] = settings.api_endpoint
-    return {"target": "vertex", "connection": connection, "job": job}
+    return {**connection, **({"api_endpoint": settings.api_endpoint} if settings.api_endpoint else {})}
 
 
-def kubeflow(config: Config, image: str, accelerator_type: str) -> dict[str, Any]:
+def _pool(config: Config, component: str, image: str, accelerator_type: str, command: list[str]) -> dict[str, Any]:
+    """Returns a pool of a CustomJobSpec, of machines that have what the component asks for."""
+    from penstock.pipelines import machines
+
+    resources = _resources(config, component)
+    machine: dict[str, Any] = {"machineType": machines.machine_type(resources, component)}
+    if resources.accelerator:
+        machine |= {"acceleratorType": accelerator_type, "acceleratorCount": resources.accelerator.count}
+    return {"machineSpec": machine, "containerSpec": {"imageUri": image, "command": command}}
+
+
+def _run_as(config: Config) -> dict[str, Any]:
+    """Returns the account and the network of a CustomJobSpec."""
+    given = {"serviceAccount": config.vertex.service_account, "network": config.vertex.network}
+    return {key: value for key, value in given.items() if value}
+
+
+def _marks(config: Config) -> dict[str, Any]:
+    """Returns the labels of a job, and the key that its files are encrypted with."""
+    key = config.vertex.encryption_spec_key_name
+    return {"labels": dict(config.vertex.labels), **({"encryptionSpec": {"kmsKeyName": key}} if key else {})}
+
+
+def kubeflow(config: Config, component: str, image: str, accelerator_type: str) -> dict[str, Any]:
     """Returns the TrainJob (trainer.kubeflow.org/v1alpha1), without name, TF_CONFIG and arguments, and the folder of
     the volume through which the task and the workers exchange files."""
-    chosen = config.kubernetes.of("trainer") if config.kubernetes else None
+    chosen = config.kubernetes.of(component) if config.kubernetes else None
     if chosen is None or not chosen.volumes:
         raise ConfigError(
-            "training.workers: on Kubeflow the workers share files on a volume: expected one that many pods may write "
-            "to, such as kubernetes.trainer={volumes: [{claim: shared, mount: /shared}]}"
+            f"{SECTIONS[component]}.workers: on Kubeflow the workers share files on a volume: expected one that many "
+            f"pods may write to, such as kubernetes.{component}={{volumes: [{{claim: shared, mount: /shared}}]}}"
         )
     trainer = {
         "image": image,
-        "command": COMMAND,
-        "numNodes": _workers(config),
+        "command": [*COMMAND, component],
+        "numNodes": asked(config, component),
         "env": [
             {
                 "name": secret_variable,
@@ -72,7 +112,7 @@ def kubeflow(config: Config, image: str, accelerator_type: str) -> dict[str, Any
             for secret in chosen.secrets
             for key, secret_variable in secret.env.items()
         ],
-        **_resources_per_node(_resources(config), accelerator_type),
+        **_resources_per_node(_resources(config, component), accelerator_type),
     }
     patch = {"spec": _pod(chosen, config.kubeflow.service_account)}
     node = {"name": "node", "template": {"spec": {"template": patch}}}
@@ -80,7 +120,7 @@ def kubeflow(config: Config, image: str, accelerator_type: str) -> dict[str, Any
         "apiVersion": "trainer.kubeflow.org/v1alpha1",
         "kind": "TrainJob",
         "spec": {
-            "runtimeRef": {"apiGroup": "trainer.kubeflow.org", "kind": "TrainingRuntime", "name": RUNTIME},
+            "runtimeRef": {"apiGroup": "trainer.kubeflow.org", "kind": "TrainingRuntime", "name": RUNTIMES[component]},
             "trainer": trainer,
             "runtimePatches": [
                 {
@@ -93,12 +133,8 @@ def kubeflow(config: Config, image: str, accelerator_type: str) -> dict[str, Any
     return {"target": "kubeflow", "shared": chosen.volumes[0].mount, "job": job}
 
 
-def _workers(config: Config) -> int:
-    return config.training.workers if config.training else 1
-
-
-def _resources(config: Config) -> Resources:
-    return config.resources.of("trainer") or Resources()
+def _resources(config: Config, component: str) -> Resources:
+    return config.resources.of(component) or Resources()
 
 
 def _resources_per_node(resources: Resources, accelerator_type: str) -> dict[str, Any]:
@@ -113,7 +149,7 @@ def _resources_per_node(resources: Resources, accelerator_type: str) -> dict[str
 
 
 def _pod(settings: Kubernetes, service_account: str | None) -> dict[str, Any]:
-    """Returns what `kubernetes.trainer` asks of the workers' pods; the pull policy is the runtime's."""
+    """Returns what the component's `kubernetes` settings ask of the workers' pods; the pull policy is the runtime's."""
     volumes: list[dict[str, Any]] = []
     mounts: list[dict[str, Any]] = []
     for volume in settings.volumes:

@@ -304,7 +304,7 @@ class _Training:
 
     def _not_evaluated(self, what: str) -> DataError:
         """Blames the evaluation data where that holds what is no number, else the last step, whose own loss was one."""
-        for inputs, label, *_ in self.evaluation.as_numpy_iterator():
+        for inputs, label, *_ in self.evaluate.once(self.rows_at_once).as_numpy_iterator():
             columns = {**inputs, "label": label}
             if not all(np.isfinite(values).all() for values in columns.values()):
                 return DataError(f"{what}: the evaluation data holds what is no number: {_ranges(columns)}; mend it")

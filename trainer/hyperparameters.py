@@ -61,6 +61,11 @@ class Hyperparameters:
             raise ConfigError(f"hyperparameter {name}: expected {expected}, received {getattr(self, name)}")
 
     @classmethod
+    def kinds(cls) -> dict[str, type]:
+        """Returns the types of the hyperparameters by name: int or float."""
+        return {field.name: type(field.default) for field in dataclasses.fields(cls)}
+
+    @classmethod
     def for_rows(cls, rows: int, **given: Any) -> "Hyperparameters":
         """Returns the defaults for a training split of `rows` rows, but for those given.
 
@@ -89,7 +94,7 @@ class Hyperparameters:
         hyperparameter if there is none of that name or if its value does not suit it.
         """
         values = mapping["values"] if isinstance(mapping.get("values"), Mapping) else mapping
-        types = {field.name: type(field.default) for field in dataclasses.fields(cls)}
+        types = cls.kinds()
         given = {name: value for name, value in values.items() if not name.startswith("tuner/")}
         return cls.for_rows(rows, **{name: _number(name, value, types) for name, value in given.items()})
 

@@ -5,11 +5,11 @@ import shutil
 import sys
 from pathlib import Path
 
-from penstock.components import modules, progress
+from penstock.components import artifacts, modules, progress
 from penstock.components.artifacts import Examples, ExampleStatistics, Model
 from penstock.components.trainer import inputs
 from penstock.components.trainer.arguments import parse_custom_config, parse_step_args
-from penstock.components.trainer.result import Result, trained
+from penstock.components.workers.result import Result
 from penstock.trainer import devices, distribution, training
 from penstock.trainer.fn_args import FnArgs
 
@@ -60,7 +60,7 @@ def run(
         devices.set_precision(precision, fn_args.device)
         training.set_seeds()
         training.train(modules.find(module_file, run_fn, "run_fn"), fn_args, writes=worker.is_chief)
-    return trained()
+    return Result({"model": artifacts.metadata(), "model_run": artifacts.metadata()})
 
 
 def _set_outputs(fn_args: FnArgs, model: Model, model_run: Path) -> None:

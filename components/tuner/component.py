@@ -25,12 +25,14 @@ def tuner(
     tune_args: str = "",
     custom_config: str = "",
     working_dir: str = "",
+    workers: int = 1,
 ) -> None:
     """Searches for the best hyperparameters with the user's `tuner_fn(fn_args)`, as TFX's Tuner does.
 
     Trials run one at a time in the task's process or, with `num_parallel_trials`, in worker processes under
     KerasTuner's chief, each with its share of the cores, or a GPU. A trial whose worker dies is run again. Where
-    `working_dir` outlives the task, a search that was killed goes on with the trials that it has.
+    `working_dir` outlives the task, a search that was killed goes on with the trials that it has. A search without code
+    may be the target's own service's (PENSTOCK_TUNING_SERVICE), which runs each trial as a job of its own.
 
     Args:
         examples: The examples to train on: Transform's, or ExampleGen's.
@@ -53,6 +55,10 @@ def tuner(
         custom_config: A JSON object, passed on as `fn_args.custom_config`.
         working_dir: A folder for searches under way, each in a folder of its own there, which is removed when the
             search is done. Without one, or if its bucket is not mounted, a killed search starts from its beginning.
+            Where Kubeflow's workers search, it is on their shared volume.
+        workers: How many machines search together (TF_CONFIG), each with `num_parallel_trials`, where the target says
+            how they are started: this task then starts a job of them and waits for it. Elsewhere this machine searches
+            alone.
 
     Returns:
         best_hyperparameters: `best_hyperparameters.txt`: KerasTuner's `HyperParameters.get_config()` as JSON, alone in
@@ -60,9 +66,10 @@ def tuner(
         tuner_results: `tuner_results.json`: a list of `{"trial_id": …, "score": …, <name>: <value>, …}`, best first.
         report: The trials for a person to read: a table, and plots of the scores over time and against each parameter.
     """
-    from penstock.components.tuner import executor
+    from penstock.components.tuner import launcher
 
-    result = executor.run(
+    result = launcher.run(
+        workers=workers,
         best_hyperparameters=best_hyperparameters.path,
         tuner_results=tuner_results.path,
         report=report.path,

@@ -9,7 +9,6 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,20 +18,15 @@ from penstock.components.errors import ConfigError, UserError
 from penstock.components.trainer import inputs
 from penstock.components.trainer.arguments import parse_custom_config, parse_step_args, parse_tune_args
 from penstock.components.tuner import report as page
+from penstock.components.workers.result import Result
 from penstock.trainer.fn_args import FnArgs
 from penstock.trainer.tuning import results, search
+from penstock.trainer.tuning.results import Results
 from penstock.trainer.tuning.settings import CUSTOM_CONFIG
 from penstock.trainer.tuning.user_code import UserCode
 
 _WHOLE_BYTES = 8 << 20  # of an input's file; beyond, its size and its end stand for it
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Result:
-    """Metadata of `best_hyperparameters` and `tuner_results`."""
-
-    metadata: dict[str, dict[str, Any]]
 
 
 def run(
@@ -57,48 +51,74 @@ def run(
     """Searches with the user's tuner_fn, and writes the best hyperparameters, all trials, and a page about them.
 
     The arguments are the component's (component.py describes them), artifacts being folders; `report` is a file, or a
-    folder that gets a report.html. Of several processes of one search (KERASTUNER_TUNER_ID and its kin, set from
-    outside) the chief alone writes them. The search's own folder is named by all that it depends on: a rerun of a
-    killed task finds it, a changed module does not.
+    folder that gets a report.html. Of several machines that search together (TF_CONFIG), and of several processes of
+    one search (KERASTUNER_TUNER_ID and its kin, set from outside), the chief alone writes them. The search's own folder
+    is named by all that it depends on: a rerun of a killed task finds it, a changed module does not.
 
     Raises a ConfigError for a wrong parameter, a DataError for a split that is missing or empty, a ModuleError if the
-    module has no such function, if it raises, or if no trial succeeds.
+    module has no such function, if it raises, or if no trial succeeds, a ServerUnavailable if a machine finds no chief.
     """
-    fn_args = FnArgs(custom_config=parse_custom_config(custom_config))
+    parallel_trials = parse_tune_args(tune_args)
+    with progress.task("Tuner") as counts:
+        given = examples, transform_graph, schema, statistics, base_model, raw_examples
+        fn_args = read_inputs(*given, train_args, eval_args, custom_config)
+        if parallel_trials is None:
+            parallel_trials = search.places() if CUSTOM_CONFIG in (fn_args.custom_config or {}) else 1
+        parameters = [module_file, tuner_fn, train_args, eval_args, tune_args, custom_config]
+        machines, written = search.machines(), TunerResults(Path(tuner_results))
+        has_results = search.has_results(machines)
+        if has_results:
+            written.path.unlink(missing_ok=True)  # a machine that finds no chief takes it for the end of the search
+        with _folder(working_dir, lambda: _search_is(parameters, list(given)), has_results) as folder:
+            fn_args.working_dir = str(folder)
+            code = UserCode(module_file, tuner_fn, fn_args)
+            tuner = search.run(code, parallel_trials, machines, written.path.is_file)
+            if tuner is None:
+                logger.info("there are no more trials: the chief writes the results")
+                return Result({name: artifacts.metadata() for name in ("best_hyperparameters", "tuner_results")})
+            found, best = results.of(tuner.oracle), tuner.get_best_hyperparameters()[0].get_config()
+            counts.show(trials=len(found.trials))
+            return write(found, best, best_hyperparameters, tuner_results, report)
+
+
+def read_inputs(
+    examples: str,
+    transform_graph: str | None,
+    schema: str | None,
+    statistics: str | None,
+    base_model: str | None,
+    raw_examples: str | None,
+    train_args: str,
+    eval_args: str,
+    custom_config: str,
+) -> FnArgs:
+    """Returns what tuner_fn is called with, but for the working_dir; the arguments are those of `run`."""
     train, evaluate = (
         parse_step_args("train_args", train_args, "train"),
         parse_step_args("eval_args", eval_args, "eval"),
     )
-    parallel_trials = parse_tune_args(tune_args)
-    if parallel_trials is None:
-        parallel_trials = search.places() if CUSTOM_CONFIG in (fn_args.custom_config or {}) else 1
-    with progress.task("Tuner") as counts:
-        inputs.set_examples(fn_args, Examples(Path(examples)), train, evaluate)
-        inputs.set_artifacts(fn_args, transform_graph, schema, base_model, None)
-        fn_args.schema_file = fn_args.transform_output = None  # as in TFX, whose Tuner never knew the old names
-        if statistics is not None:
-            inputs.set_statistics(fn_args, ExampleStatistics(Path(statistics)))
-        if raw_examples is not None:
-            raw = Examples(Path(raw_examples))
-            fn_args.raw_train_files = [str(raw.split(split) / "*") for split in train.splits]  # type: ignore[attr-defined]
-        given = [examples, transform_graph, schema, statistics, base_model, raw_examples]
-        parameters = [module_file, tuner_fn, train_args, eval_args, tune_args, custom_config]
-        with _folder(working_dir, lambda: _search_is(parameters, given)) as folder:
-            fn_args.working_dir = str(folder)
-            tuner = search.run(UserCode(module_file, tuner_fn, fn_args), parallel_trials)
-            if tuner is None:
-                logger.info("there are no more trials: the chief writes the results")
-                return Result({name: artifacts.metadata() for name in ("best_hyperparameters", "tuner_results")})
-            found = results.of(tuner.oracle)
-            HyperParameters(Path(best_hyperparameters)).write(tuner.get_best_hyperparameters()[0].get_config())
-            TunerResults(Path(tuner_results)).write(found.rows())
-            page.write(Path(report), found)
-        counts.show(trials=len(found.trials))
-    best = found.best[0]
-    logger.info("best of %d trials: %s %s", len(found.trials), found.objective, best.score)
+    fn_args = FnArgs(custom_config=parse_custom_config(custom_config))
+    inputs.set_examples(fn_args, Examples(Path(examples)), train, evaluate)
+    inputs.set_artifacts(fn_args, transform_graph, schema, base_model, None)
+    fn_args.schema_file = fn_args.transform_output = None  # as in TFX, whose Tuner never knew the old names
+    if statistics is not None:
+        inputs.set_statistics(fn_args, ExampleStatistics(Path(statistics)))
+    if raw_examples is not None:
+        raw = Examples(Path(raw_examples))
+        fn_args.raw_train_files = [str(raw.split(split) / "*") for split in train.splits]  # type: ignore[attr-defined]
+    return fn_args
+
+
+def write(found: Results, best: dict[str, Any], best_hyperparameters: str, tuner_results: str, report: str) -> Result:
+    """Writes the outputs of a search. `best` is KerasTuner's HyperParameters.get_config() of the best trial."""
+    HyperParameters(Path(best_hyperparameters)).write(best)
+    page.write(Path(report), found)
+    TunerResults(Path(tuner_results)).write(found.rows())  # last: other machines take it for the end of the search
+    score = found.best[0].score
+    logger.info("best of %d trials: %s %s", len(found.trials), found.objective, score)
     return Result(
         {
-            "best_hyperparameters": artifacts.metadata(objective=found.objective, score=best.score),
+            "best_hyperparameters": artifacts.metadata(objective=found.objective, score=score),
             "tuner_results": artifacts.metadata(trials=len(found.trials)),
         }
     )
@@ -127,8 +147,8 @@ def _search_is(parameters: list[Any], given: list[str | None]) -> str:
 
 
 @contextlib.contextmanager
-def _folder(working_dir: str, search_is: Callable[[], str]) -> Iterator[Path]:
-    """Gives the folder of a search, and removes it when the search is done, or failed by the user's mistake.
+def _folder(working_dir: str, search_is: Callable[[], str], owned: bool) -> Iterator[Path]:
+    """Gives the folder of a search; who owns it removes it when the search is done, or failed by the user's mistake.
 
     What was killed, or failed by the machine's fault, keeps it: a rerun goes on there.
     """
@@ -143,10 +163,10 @@ def _folder(working_dir: str, search_is: Callable[[], str]) -> Iterator[Path]:
         return
     name = search_is()
     folder = parent / name
-    folder.mkdir(parents=True, exist_ok=True)
-    if search.is_worker():  # the folder is the chief's
+    if not owned:  # it is the chief's, which may have removed it already
         yield folder
         return
+    folder.mkdir(parents=True, exist_ok=True)
     with open(parent / f"{name}.lock", "w", encoding="utf-8") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

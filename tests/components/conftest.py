@@ -1,13 +1,15 @@
 """Example artifacts for the components that read them, written as ExampleGen writes them."""
 
-from collections.abc import Callable, Mapping
+import json
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pytest
 
-from penstock.components import artifacts, records
+from penstock.components import answers, artifacts, records, storage
+from penstock.components.workers import following, launcher
 
 
 @pytest.fixture
@@ -50,3 +52,35 @@ def _list(column: pa.Array) -> pa.ListArray:
     return pa.ListArray.from_arrays(
         pa.array(offsets, pa.int32(), mask=pa.array([*mask, False]).to_numpy(False)), column.drop_null()
     )
+
+
+@pytest.fixture(params=["vertex", "kubeflow"])
+def place(
+    request: pytest.FixtureRequest, component: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Any]:
+    """A service of workers (tests/servers/jobs.py), which this component's task is told of."""
+    from tests.servers import jobs
+
+    monkeypatch.setattr(answers, "PAUSE", 0.01)
+    monkeypatch.setattr(following, "INTERVAL", 0.01)
+    monkeypatch.setattr("kubernetes.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION", str(tmp_path / "kubeconfig"))
+    monkeypatch.setenv("KUBECONFIG", "")
+    monkeypatch.setitem(storage._MOUNTS, "gs", tmp_path)
+    server, kind = jobs.PLACES[request.param]
+    with server() as running:
+        made = kind(running, tmp_path, component)
+        monkeypatch.setenv(launcher.VARIABLE, json.dumps(made.described))
+        yield made
+
+
+@pytest.fixture
+def running(component: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """Vertex AI that runs the workers of this component's task, as processes of this machine."""
+    from tests.servers import jobs
+
+    monkeypatch.setattr(following, "INTERVAL", 0.2)
+    monkeypatch.setitem(storage._MOUNTS, "gs", Path("/"))
+    with jobs.RunningVertexAI() as server:
+        monkeypatch.setenv(launcher.VARIABLE, json.dumps(jobs.OnVertex(server, tmp_path, component).described))
+        yield server
+        server.end()

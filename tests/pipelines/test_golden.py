@@ -3,8 +3,9 @@
 `python tests/pipelines/test_golden.py` writes them anew. Paths, what a target decides (image, resources, platform) and
 what each component's own file says (its source and its docstring) are masked: what is compared is the graph, its
 parameters, and the components' interfaces, and those are the same for all targets. What a target decides is compared
-apart, for a configuration with settings of every kind: deployment-<target>.yaml, and workers-<target>.yaml, the job
-that the Trainer's task starts where several workers train.
+apart, for a configuration with settings of every kind: deployment-<target>.yaml, and workers-<target>.yaml and
+searchers-<target>.yaml, the jobs that the Trainer's and the Tuner's tasks start where several machines train or search,
+and tuning-service.yaml, the one of Vertex AI's own tuning service.
 """
 
 import importlib.util
@@ -23,10 +24,16 @@ from google.protobuf import json_format
 from kubeflow_trainer_api.models import TrainerV1alpha1TrainingRuntime, TrainerV1alpha1TrainJob
 
 from penstock.components import wrapper
-from penstock.components.trainer import kubeflow_job, launcher, vertex_job
+from penstock.components.trainer.launcher import WORK as TRAINER
+from penstock.components.tuner.launcher import SERVICE
+from penstock.components.tuner.launcher import WORK as TUNER
+from penstock.components.workers import kubeflow_job, launcher, vertex_job
 from penstock.pipelines import config as configs
 from penstock.pipelines import init, targets
 from penstock.pipelines.compile import compile_config
+from penstock.trainer.hyperparameters import Hyperparameters
+from penstock.trainer.tuning import vertex_study
+from penstock.trainer.tuning.settings import Search
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 GOLDEN = ROOT / "tests" / "golden"
@@ -52,9 +59,16 @@ KUBERNETES = [
 ]
 
 
-WORKERS = {
-    "vertex": ["training.workers=3", "vertex={project: my-project, service_account: runs@p.iam}"],
-    "kubeflow": ["training.workers=3", "kubeflow.service_account=default-editor"],
+PLACES = {
+    "vertex": ["vertex={project: my-project, service_account: runs@p.iam}"],
+    "kubeflow": ["kubeflow.service_account=default-editor"],
+}
+TUNER_DEPLOYMENT = "resources.tuner={cpu: 4, memory: 16Gi, accelerator: {type: T4}}"
+TUNER_VOLUME = "kubernetes.tuner={volumes: [{claim: data, mount: /data}]}"
+# The golden files of jobs: whose they are, of which pipeline, and what asks for them.
+JOBS = {
+    "workers": (TRAINER, "taxi", ["training.workers=3"]),
+    "searchers": (TUNER, "searched", ["tuning.workers=3", TUNER_DEPLOYMENT]),
 }
 
 
@@ -99,24 +113,42 @@ def deployment(target: targets.Target, folder: Path) -> str:
     return text.replace(wrapper.IMAGE, "{image of this version}")
 
 
-def workers_job(target: targets.Target, folder: Path) -> dict[str, Any]:
-    """Returns what the Trainer's task is told of its workers, for a configuration with settings of every kind."""
-    assignments = [*DEPLOYMENT, *(KUBERNETES if target.kubernetes else []), *WORKERS[target.name]]
-    spec, *_ = compiled("taxi", target, folder, *assignments)
-    (variable,) = spec["deploymentSpec"]["executors"]["exec-trainer"]["container"]["env"]
+def workers_job(job: str, target: targets.Target, folder: Path) -> dict[str, Any]:
+    """Returns what a task is told of its workers, for a configuration with settings of every kind."""
+    work, pipeline, asked = JOBS[job]
+    kubernetes = [*KUBERNETES, *([TUNER_VOLUME] if work is TUNER else [])] if target.kubernetes else []
+    spec, *_ = compiled(pipeline, target, folder, *DEPLOYMENT, *kubernetes, *PLACES[target.name], *asked)
+    (variable,) = spec["deploymentSpec"]["executors"][f"exec-{work.component}"]["container"]["env"]
     assert variable["name"] == launcher.VARIABLE
     found: dict[str, Any] = json.loads(variable["value"])
     return found
 
 
-def manifest(target: targets.Target, folder: Path) -> str:
-    """Returns the job as it is submitted, with a name and the argument of its workers."""
-    job, name, argument = workers_job(target, folder)["job"], launcher.job_name("/gcs/bucket/model"), '{"model": "…"}'
+def manifest(job: str, target: targets.Target, folder: Path) -> str:
+    """Returns a job as it is submitted, with a name and the argument of its workers."""
+    described, argument = workers_job(job, target, folder)["job"], '{"model": "…"}'
+    name = JOBS[job][0].job_name("/gcs/bucket/model")
     if target.kubernetes:
-        made = kubeflow_job.made_of(job, name, 1, argument)
+        made = kubeflow_job.made_of(described, name, 1, argument)
     else:
-        message = vertex_job.made_of(aiplatform_v1.CustomJob, job, name, argument)
+        message = vertex_job.made_of(aiplatform_v1.CustomJob, described, name, argument)
         made = json_format.MessageToDict(aiplatform_v1.CustomJob.pb(message))
+    return yaml.safe_dump(made, sort_keys=True, width=1000, allow_unicode=True)
+
+
+def tuning_service(folder: Path) -> str:
+    """Returns the job of Vertex AI's tuning service as it is submitted, with a name and the argument of its trials."""
+    asked = [*DEPLOYMENT, *PLACES["vertex"], "vertex.tuning_service=true", "tuning.workers=3", TUNER_DEPLOYMENT]
+    spec, *_ = compiled("searched", targets.VERTEX, folder, *asked)
+    (variable,) = spec["deploymentSpec"]["executors"]["exec-tuner"]["container"]["env"]
+    assert variable["name"] == SERVICE
+    parameters = spec["root"]["dag"]["tasks"]["tuner"]["inputs"]["parameters"]
+    search = Search.from_json(json.loads(parameters["custom_config"]["runtimeValue"]["constant"])["tuning"])
+    described, kinds = json.loads(variable["value"])["job"], Hyperparameters.kinds()
+    job = vertex_study.completed(described, search, kinds, search.objective, search.direction)
+    name = TUNER.job_name("/gcs/bucket/best_hyperparameters")
+    message = vertex_job.made_of(aiplatform_v1.HyperparameterTuningJob, job, name, '{"examples": "…"}')
+    made = json_format.MessageToDict(aiplatform_v1.HyperparameterTuningJob.pb(message))
     return yaml.safe_dump(made, sort_keys=True, width=1000, allow_unicode=True)
 
 
@@ -144,23 +176,30 @@ def test_what_a_target_decides_is_as_committed(target: str, tmp_path: Path) -> N
     assert deployment(targets.named(target), tmp_path) == committed, "if that is meant: make generate"
 
 
-@pytest.mark.parametrize("target", WORKERS)
-def test_job_of_several_workers_is_as_committed(target: str, tmp_path: Path) -> None:
-    committed = (GOLDEN / f"workers-{target}.yaml").read_text()
-    assert manifest(targets.named(target), tmp_path) == committed, "if that is meant: make generate"
+@pytest.mark.parametrize("target", PLACES)
+@pytest.mark.parametrize("job", JOBS)
+def test_job_of_several_workers_is_as_committed(job: str, target: str, tmp_path: Path) -> None:
+    committed = (GOLDEN / f"{job}-{target}.yaml").read_text()
+    assert manifest(job, targets.named(target), tmp_path) == committed, "if that is meant: make generate"
 
 
-def test_train_job_has_the_fields_of_kubeflows_own_models(tmp_path: Path) -> None:
+def test_job_of_the_tuning_service_is_as_committed(tmp_path: Path) -> None:
+    committed = (GOLDEN / "tuning-service.yaml").read_text()
+    assert tuning_service(tmp_path) == committed, "if that is meant: make generate"
+
+
+@pytest.mark.parametrize("kind", JOBS)
+def test_train_job_has_the_fields_of_kubeflows_own_models(kind: str, tmp_path: Path) -> None:
     """The models read what the API has, and leave out the rest: nothing is left out."""
-    job = yaml.safe_load(manifest(targets.KUBEFLOW, tmp_path))
+    job = yaml.safe_load(manifest(kind, targets.KUBEFLOW, tmp_path))
     read = TrainerV1alpha1TrainJob.from_dict(job)
     assert read is not None
     assert read.to_dict() == job
-    runtime = yaml.safe_load((ROOT / "docs" / "training_runtime.yaml").read_text())
+    runtimes = list(yaml.safe_load_all((ROOT / "docs" / "training_runtime.yaml").read_text()))
+    (runtime,) = (one for one in runtimes if one["metadata"]["name"] == job["spec"]["runtimeRef"]["name"])
     read = TrainerV1alpha1TrainingRuntime.from_dict(runtime)
     assert read is not None
     assert read.to_dict() == runtime
-    assert job["spec"]["runtimeRef"]["name"] == runtime["metadata"]["name"]
     (replicated,) = runtime["spec"]["template"]["spec"]["replicatedJobs"]
     patches = job["spec"]["runtimePatches"][0]["trainingRuntimeSpec"]["template"]["spec"]["replicatedJobs"]
     assert [patch["name"] for patch in patches] == [replicated["name"]]
@@ -177,5 +216,7 @@ if __name__ == "__main__":
         write(pipeline, partial(masked, pipeline, targets.LOCAL))
     for chosen in targets.TARGETS.values():
         write(f"deployment-{chosen.name}", partial(deployment, chosen))
-    for job_target in WORKERS:
-        write(f"workers-{job_target}", partial(manifest, targets.named(job_target)))
+    for job in JOBS:
+        for place in PLACES:
+            write(f"{job}-{place}", partial(manifest, job, targets.named(place)))
+    write("tuning-service", tuning_service)

@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from penstock.components.errors import ConfigError, ModuleError
+from penstock.components.tuner import launcher
 from penstock.pipelines import config as configs
 from penstock.pipelines import publishing, targets, tuning
 from penstock.pipelines.compile import compile_config
@@ -234,3 +235,76 @@ def test_of_a_module(load: Callable[..., configs.Config], tmp_path: Path) -> Non
     with pytest.raises(ModuleError, match=r"expected a function 'tuner_fn'; did you mean 'tuner_fun'\?"):
         publishing.check(load(*lines, "tuning: {}"))
     publishing.check(load(*lines, "tuning: {tuner_fn: tuner_fun}"))
+
+
+SERVICE = "vertex: {project: p, tuning_service: true}"
+
+
+@pytest.fixture
+def tuners(load: Callable[..., configs.Config], tmp_path: Path) -> Callable[..., dict[str, Any]]:
+    """Returns a function that compiles for a target, and returns the Tuner's container."""
+
+    def compiled(target: str, *lines: str) -> dict[str, Any]:
+        path = compile_config(load(*lines), targets.named(target), tmp_path / "ir.yaml").path
+        spec = next(yaml.safe_load_all(path.read_text()))
+        return dict(spec["deploymentSpec"]["executors"]["exec-tuner"]["container"])
+
+    return compiled
+
+
+@pytest.mark.parametrize("target", ["local", "kubeflow"])
+def test_the_service_is_vertexs_alone(tuners: Callable[..., dict[str, Any]], target: str) -> None:
+    assert "env" not in tuners(target, f"tuning: {{parameters: {{learning_rate: {RATE}}}}}", SERVICE)
+
+
+def test_the_service_has_the_tuners_machine_and_the_task_has_not(tuners: Callable[..., dict[str, Any]]) -> None:
+    """Its settings are those of the golden file (test_golden.py)."""
+    resources = "resources: {default: {cpu: 2}, tuner: {cpu: 8, memory: 30G, accelerator: {type: T4, count: 2}}}"
+    search = f"tuning: {{parameters: {{learning_rate: {RATE}}}}}"
+    found = tuners("vertex", search, SERVICE, resources)
+    assert found["resources"] == {"cpuLimit": 2, "resourceCpuLimit": "2"}
+    (variable,) = found["env"]
+    assert variable["name"] == launcher.SERVICE
+    job = json.loads(variable["value"])["job"]
+    assert job["parallelTrialCount"] == 1
+    (pool,) = job["trialJobSpec"]["workerPoolSpecs"]
+    expected = {"machineType": "n1-standard-8", "acceleratorType": "NVIDIA_TESLA_T4", "acceleratorCount": 2}
+    assert pool["machineSpec"] == expected
+    assert "env" not in tuners("vertex", search, "vertex: {project: p}")
+
+
+def test_the_service_needs_a_project(tuners: Callable[..., dict[str, Any]]) -> None:
+    with pytest.raises(ConfigError, match=r"vertex.project is missing: vertex.tuning_service needs it there or in"):
+        tuners("vertex", f"tuning: {{parameters: {{learning_rate: {RATE}}}}}", "vertex: {tuning_service: true}")
+
+
+@pytest.mark.parametrize(
+    ("section", "sentence"),
+    [
+        (
+            f"algorithm: hyperband, parameters: {{learning_rate: {RATE}}}",
+            "tuning.algorithm: Vertex AI's tuning service has no hyperband: expected one of bayesian, random, grid, or "
+            "vertex.tuning_service: false",
+        ),
+        (
+            "parameters: {dropout: {min: 0, max: 0.5, step: 1e-7}}",
+            "tuning.parameters.dropout: expected 1,000 values at most",
+        ),
+        (
+            "parameters: {weight_decay: {values: [1e-12, 1e-11]}}",
+            "tuning.parameters.weight_decay: expected values 1e-10 apart at least",
+        ),
+    ],
+)
+def test_what_the_service_cannot_search(load: Callable[..., configs.Config], section: str, sentence: str) -> None:
+    load(f"tuning: {{{section}}}")
+    with pytest.raises(ConfigError) as told:
+        load(f"tuning: {{{section}}}", SERVICE)
+    assert sentence in told.value.message
+    assert "\n" not in told.value.message
+
+
+def test_a_modules_search_is_not_the_services(load: Callable[..., configs.Config], tmp_path: Path) -> None:
+    (tmp_path / "module.py").write_text(MODULE)
+    with pytest.raises(ConfigError, match=r"vertex.tuning_service: it searches tuning.parameters, and a module's"):
+        load("module_file: module.py", "training: {train_steps: 1}", "tuning: {tuner_fn: tuner_fun}", SERVICE)

@@ -1,4 +1,4 @@
-"""`training.workers`: what each target makes of it. The jobs themselves are golden files (test_golden.py)."""
+"""`training.workers` and `tuning.workers`: what targets make of them. The jobs are golden files (test_golden.py)."""
 
 import json
 from collections.abc import Callable
@@ -9,18 +9,22 @@ import pytest
 import yaml
 
 from penstock.components.errors import ConfigError
-from penstock.components.trainer import launcher
-from penstock.pipelines import machines, targets
+from penstock.components.workers import launcher
+from penstock.pipelines import cli, machines, targets
 from penstock.pipelines.compile import compile_config
 from penstock.pipelines.config import Config
 from penstock.pipelines.deployment import Resources
 
-VOLUME = "kubernetes.trainer={volumes: [{claim: shared, mount: /shared}, {claim: b, mount: /b}]}"
-ASKED = {
-    "local": [],
-    "vertex": ["vertex.project=p"],
-    "kubeflow": [VOLUME],
-}
+KEYS = {"trainer": "training.workers", "tuner": "tuning.workers"}
+TARGETS = ["local", "vertex", "kubeflow"]
+
+
+@pytest.fixture(params=KEYS)
+def component(request: pytest.FixtureRequest, project: Path) -> str:
+    """Whose workers are asked for; the module has a function for either."""
+    with open(project / "module.py", "a") as module:
+        module.write("\n\ndef tuner_fn(fn_args):\n    pass\n")
+    return str(request.param)
 
 
 @pytest.fixture
@@ -35,47 +39,83 @@ def compiled(load: Callable[..., Config], tmp_path: Path) -> Callable[..., dict[
     return compiled
 
 
-def container(spec: dict[str, Any], label: str = "exec-trainer") -> dict[str, Any]:
-    found: dict[str, Any] = spec["deploymentSpec"]["executors"][label]["container"]
+def volume(component: str) -> str:
+    return f"kubernetes.{component}={{volumes: [{{claim: shared, mount: /shared}}, {{claim: b, mount: /b}}]}}"
+
+
+def needed(target: str, component: str) -> list[str]:
+    return {"local": [], "vertex": ["vertex.project=p"], "kubeflow": [volume(component)]}[target]
+
+
+def container(spec: dict[str, Any], component: str) -> dict[str, Any]:
+    found: dict[str, Any] = spec["deploymentSpec"]["executors"][f"exec-{component}"]["container"]
     return found
 
 
-def job(spec: dict[str, Any]) -> dict[str, Any]:
-    (variable,) = container(spec)["env"]
+def job(spec: dict[str, Any], component: str) -> dict[str, Any]:
+    (variable,) = container(spec, component)["env"]
     assert variable["name"] == launcher.VARIABLE
     found: dict[str, Any] = json.loads(variable["value"])
     return found
 
 
-def test_the_graph_is_the_same_on_all_targets(compiled: Callable[..., dict[str, Any]]) -> None:
-    specs = [compiled(target, "training.workers=3", *settings) for target, settings in ASKED.items()]
+def with_jobs(spec: dict[str, Any]) -> list[str]:
+    """Returns the components whose tasks start one."""
+    executors = spec["deploymentSpec"]["executors"].items()
+    return [label.removeprefix("exec-") for label, one in executors if "env" in one["container"]]
+
+
+def test_the_graph_is_the_same_on_all_targets(compiled: Callable[..., dict[str, Any]], component: str) -> None:
+    specs = [compiled(target, f"{KEYS[component]}=3", *needed(target, component)) for target in TARGETS]
     for spec in specs:
-        inputs = spec["root"]["dag"]["tasks"]["trainer"]["inputs"]["parameters"]
+        inputs = spec["root"]["dag"]["tasks"][component]["inputs"]["parameters"]
         assert inputs["workers"]["runtimeValue"]["constant"] == 3
-        container(spec).clear()
+        container(spec, component).clear()
         for one in spec["deploymentSpec"]["executors"].values():
             one["container"].pop("image", None)
     assert specs[0] == specs[1] == specs[2]
 
 
-@pytest.mark.parametrize("target", ASKED)
-def test_one_worker_is_no_job(compiled: Callable[..., dict[str, Any]], target: str) -> None:
-    assert "env" not in container(compiled(target, *ASKED[target]))
+@pytest.mark.parametrize("target", TARGETS)
+def test_one_worker_is_no_job(compiled: Callable[..., dict[str, Any]], target: str, component: str) -> None:
+    assert with_jobs(compiled(target, f"{KEYS[component]}=1", *needed(target, component))) == []
 
 
-def test_this_machine_starts_no_job(compiled: Callable[..., dict[str, Any]]) -> None:
-    assert "env" not in container(compiled("local", "training.workers=3"))
+def test_this_machine_starts_no_job(compiled: Callable[..., dict[str, Any]], component: str) -> None:
+    assert with_jobs(compiled("local", f"{KEYS[component]}=3")) == []
 
 
 @pytest.mark.parametrize("target", ["vertex", "kubeflow"])
-def test_the_workers_have_the_trainers_machine_and_the_task_has_not(
-    compiled: Callable[..., dict[str, Any]], target: str
+def test_both_start_a_job_of_their_own(compiled: Callable[..., dict[str, Any]], target: str, component: str) -> None:
+    settings = [setting for one in KEYS for setting in needed(target, one)]
+    spec = compiled(target, "training.workers=2", "tuning.workers=5", *dict.fromkeys(settings))
+    assert sorted(with_jobs(spec)) == ["trainer", "tuner"]
+    made = job(spec, component)["job"]
+    count = {"trainer": 2, "tuner": 5}[component]
+    if target == "vertex":
+        pools = made["jobSpec"]["workerPoolSpecs"]
+        assert [pool["replicaCount"] for pool in pools] == ["1", str(count - 1)]
+        commands = [pool["containerSpec"]["command"] for pool in pools]
+        # Machines of a search join it again; workers that train one model do not.
+        assert made["jobSpec"].get("scheduling", {}) == (
+            {"restartJobOnWorkerRestart": True} if component == "trainer" else {}
+        )
+    else:
+        assert made["spec"]["trainer"]["numNodes"] == count
+        commands = [made["spec"]["trainer"]["command"]]
+    assert {tuple(command[-2:]) for command in commands} == {("penstock.components.workers.worker", component)}
+
+
+@pytest.mark.parametrize("target", ["vertex", "kubeflow"])
+def test_the_workers_have_the_components_machine_and_the_task_has_not(
+    compiled: Callable[..., dict[str, Any]], target: str, component: str
 ) -> None:
-    resources = "resources={default: {cpu: 2}, trainer: {cpu: 8, memory: 30G, accelerator: {type: T4, count: 2}}}"
-    spec = compiled(target, "training.workers=4", resources, *ASKED[target])
-    assert container(spec)["resources"] == {"cpuLimit": 2, "resourceCpuLimit": "2"}
-    assert [list(one["container"]) for one in spec["deploymentSpec"]["executors"].values()].count(["env"]) == 0
-    made = job(spec)["job"]
+    own = "{cpu: 8, memory: 30G, accelerator: {type: T4, count: 2}}"
+    resources = f"resources={{default: {{cpu: 2}}, {component}: {own}}}"
+    spec = compiled(target, f"{KEYS[component]}=4", resources, *needed(target, component))
+    assert container(spec, component)["resources"] == {"cpuLimit": 2, "resourceCpuLimit": "2"}
+    assert with_jobs(spec) == [component]
+    made = job(spec, component)["job"]
     if target == "vertex":
         pools = made["jobSpec"]["workerPoolSpecs"]
         assert [pool["replicaCount"] for pool in pools] == ["1", "3"]
@@ -87,13 +127,13 @@ def test_the_workers_have_the_trainers_machine_and_the_task_has_not(
         assert trainer["resourcesPerNode"] == {"limits": {"cpu": "8", "memory": "30G", "nvidia.com/gpu": "2"}}
 
 
-def test_vertex_settings_reach_the_job(compiled: Callable[..., dict[str, Any]]) -> None:
+def test_vertex_settings_reach_the_job(compiled: Callable[..., dict[str, Any]], component: str) -> None:
     key = "projects/p/locations/europe-west4/keyRings/r/cryptoKeys/k"
     settings = (
         f"vertex={{project: p, location: europe-west4, network: projects/1/global/networks/n, labels: {{team: a}}, "
         f"encryption_spec_key_name: {key}, service_account: a@p.iam, timeout: 9, api_endpoint: 'http://127.0.0.1:1'}}"
     )
-    made = job(compiled("vertex", "training.workers=2", settings))
+    made = job(compiled("vertex", f"{KEYS[component]}=2", settings), component)
     expected = {"project": "p", "location": "europe-west4", "timeout": 9, "api_endpoint": "http://127.0.0.1:1"}
     assert made["connection"] == expected
     assert made["job"]["labels"] == {"team": "a"}
@@ -102,25 +142,32 @@ def test_vertex_settings_reach_the_job(compiled: Callable[..., dict[str, Any]]) 
     assert made["job"]["jobSpec"]["serviceAccount"] == "a@p.iam"
 
 
-def test_the_first_volume_is_shared(compiled: Callable[..., dict[str, Any]]) -> None:
-    assert job(compiled("kubeflow", "training.workers=2", VOLUME))["shared"] == "/shared"
+def test_the_first_volume_is_shared(compiled: Callable[..., dict[str, Any]], component: str) -> None:
+    spec = compiled("kubeflow", f"{KEYS[component]}=2", volume(component))
+    assert job(spec, component)["shared"] == "/shared"
 
 
 @pytest.mark.parametrize(
     ("target", "settings", "message"),
     [
-        ("vertex", [], r"vertex.project is missing: training.workers needs it"),
-        ("kubeflow", [], r"training.workers: on Kubeflow the workers share files on a volume: expected one"),
-        ("kubeflow", ["kubernetes.trainer={node_selector: {a: b}}"], r"share files on a volume"),
-        ("vertex", ["vertex.project=p", "resources.trainer={cpu: 500}"], r"no machine of Vertex AI has 500 processors"),
-        ("local", ["training.workers=0"], r"training.workers: expected greater than 0"),
+        ("vertex", [], r"vertex.project is missing: {key} needs it there or in --project, for the {Title} starts"),
+        ("kubeflow", [], r"{key}: on Kubeflow the workers share files on a volume: .*kubernetes.{component}="),
+        ("kubeflow", ["kubernetes.{component}={{node_selector: {{a: b}}}}"], r"share files on a volume"),
+        (
+            "vertex",
+            ["vertex.project=p", "resources.{component}={{cpu: 500}}"],
+            r"resources.{component}: no machine of Vertex AI has 500 processors",
+        ),
+        ("local", ["{key}=0"], r"{key}: expected greater than 0"),
     ],
 )
 def test_what_cannot_be_started_is_one_sentence(
-    compiled: Callable[..., dict[str, Any]], target: str, settings: list[str], message: str
+    compiled: Callable[..., dict[str, Any]], component: str, target: str, settings: list[str], message: str
 ) -> None:
-    with pytest.raises(ConfigError, match=message) as raised:
-        compiled(target, *(["training.workers=2"] if "training.workers=0" not in settings else []), *settings)
+    words = {"key": KEYS[component], "component": component, "Title": component.capitalize()}
+    asked = [f"{KEYS[component]}=2", *(setting.format(**words) for setting in settings)]
+    with pytest.raises(ConfigError, match=message.format(**words)) as raised:
+        compiled(target, *asked)
     assert "\n" not in str(raised.value)
 
 
@@ -149,7 +196,7 @@ def test_what_cannot_be_started_is_one_sentence(
     ],
 )
 def test_the_smallest_machine_that_is_enough(resources: dict[str, Any], expected: str) -> None:
-    assert machines.machine_type(Resources.model_validate(resources)) == expected
+    assert machines.machine_type(Resources.model_validate(resources), "trainer") == expected
 
 
 @pytest.mark.parametrize(
@@ -163,4 +210,14 @@ def test_the_smallest_machine_that_is_enough(resources: dict[str, Any], expected
 )
 def test_no_machine_is_enough(resources: dict[str, Any], told: str) -> None:
     with pytest.raises(ConfigError, match=f"resources.trainer: no machine of Vertex AI has {told}: ask for less"):
-        machines.machine_type(Resources.model_validate(resources))
+        machines.machine_type(Resources.model_validate(resources), "trainer")
+
+
+def test_a_run_here_says_that_one_machine_works(
+    load: Callable[..., Config], component: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cli._tell_of_workers(load(["training.workers=3", "tuning.workers=2"]))
+    verb, count = {"trainer": ("trains", 3), "tuner": ("searches", 2)}[component]
+    assert f"{KEYS[component]}: this machine {verb} alone, not {count} of them" in capsys.readouterr().err
+    cli._tell_of_workers(load())
+    assert capsys.readouterr().err == ""

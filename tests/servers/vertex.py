@@ -1,4 +1,4 @@
-"""Vertex AI on loopback: the part of its pipelines, schedules and custom jobs that Penstock uses, kept in memory.
+"""Vertex AI on loopback: the part of its pipelines, schedules and jobs that Penstock uses, kept in memory.
 
     with VertexAI() as server:
         server.states = [{"state": "PIPELINE_STATE_RUNNING"}, …]    # what each GET of a run or a job adds to it
@@ -8,21 +8,28 @@ that exist are 409. Routes are written "/pipelineJobs", "/pipelineJobs/{id}", "/
 """
 
 import re
+from pathlib import Path
 from typing import Any
 
 from google.cloud import aiplatform_v1
 from google.protobuf import json_format
 from kfp.pipeline_spec import pipeline_spec_pb2
 
+from tests.servers import vertex_studies
 from tests.servers.loopback import Loopback, Refusal, Request, Status
 
 _MESSAGES = {
     "pipelineJobs": aiplatform_v1.PipelineJob,
     "schedules": aiplatform_v1.Schedule,
     "customJobs": aiplatform_v1.CustomJob,
+    "hyperparameterTuningJobs": aiplatform_v1.HyperparameterTuningJob,
 }
 _PATH = re.compile(rf"^/v1/(projects/[^/]+/locations/[^/]+)/({'|'.join(_MESSAGES)})(?:/([^/:]+))?(?::(\w+))?$")
-_CANCELLED = {"pipelineJobs": "PIPELINE_STATE_CANCELLED", "customJobs": "JOB_STATE_CANCELLED"}
+_CANCELLED = {
+    "pipelineJobs": "PIPELINE_STATE_CANCELLED",
+    "customJobs": "JOB_STATE_CANCELLED",
+    "hyperparameterTuningJobs": "JOB_STATE_CANCELLED",
+}
 
 
 class VertexAI(Loopback):
@@ -78,7 +85,9 @@ class VertexAI(Loopback):
             json_format.ParseDict(request.body, type(made).pb(made))
         except json_format.ParseError as error:
             raise Refusal(400, f"Invalid JSON payload received: {error}") from None
-        if kind == "customJobs":
+        if kind == "hyperparameterTuningJobs":
+            vertex_studies.check(made)
+        if kind in ("customJobs", "hyperparameterTuningJobs"):
             return self._keep(parent, kind, made, str(1000 + len(self.stored[kind])), "JOB_STATE_PENDING")
         job = made
         if kind == "schedules":
@@ -112,6 +121,33 @@ class VertexAI(Loopback):
         start = int(request.query.get("pageToken") or 0)
         following = {"nextPageToken": str(start + 2)} if len(found) > start + 2 else {}  # pages of two
         return {kind: [_json(one) for one in found[start : start + 2]], **following}
+
+
+class TuningVertexAI(VertexAI):
+    """Vertex AI that runs the trials of its tuning service; their metric files are below `folder`."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self._folder = folder
+        self._trials: dict[str, vertex_studies.Trials] = {}
+
+    def answer(self, request: Request) -> Any:
+        name = request.path.removeprefix("/v1/").partition(":")[0]
+        if name in self._trials:
+            if request.route.endswith(":cancel"):
+                self._trials.pop(name).end()
+            elif self._trials[name].job.state.name in ("JOB_STATE_PENDING", "JOB_STATE_RUNNING"):
+                self._trials[name].look()
+        made = super().answer(request)
+        if (request.method, request.route) == ("POST", "/hyperparameterTuningJobs"):
+            job = self.stored["hyperparameterTuningJobs"][made["name"]]
+            self._trials[made["name"]] = vertex_studies.Trials(job, self._folder)
+        return made
+
+    def __exit__(self, *error: object) -> None:
+        for trials in self._trials.values():
+            trials.end()
+        super().__exit__(*error)
 
 
 def _json(message: Any) -> Any:

@@ -20,6 +20,7 @@ from penstock.components.errors import ConfigError, DataError
 from penstock.trainer import default, devices, features, fitting, input_data, model
 from penstock.trainer.fn_args import FnArgs, TunerFnResult
 from penstock.trainer.hyperparameters import Hyperparameters
+from penstock.trainer.labels import Label
 from penstock.trainer.losses import metrics
 from penstock.trainer.tuning import folds, oracles, row_order, space
 from penstock.trainer.tuning.settings import CUSTOM_CONFIG, CrossValidation, Search
@@ -32,28 +33,50 @@ def tuner_fn(fn_args: FnArgs) -> TunerFnResult:
     Raises a ConfigError for an objective that the model does not measure, and a DataError if the rows are too few for
     the folds.
     """
-    config = fn_args.custom_config or {}
-    search = Search.from_json(config[CUSTOM_CONFIG])
-    # Before TensorFlow uses a device, and only where trials run: a chief has none.
-    device = None if is_chief_oracle() else devices.prepare(search.accelerator, search.precision)
-    trainee = _trainee(config, search, fn_args, device)
-    kinds = {name: type(value) for name, value in vars(Hyperparameters()).items()}
-    objective = keras_tuner.Objective(trainee.monitor, trainee.direction)
-    epochs = Hyperparameters.from_mapping(trainee.given, trainee.divisions[0][0].rows).epochs
-    oracle = oracles.make(search, space.hyperparameters(search.parameters, kinds), objective, epochs)
-    return TunerFnResult(Tuner(oracle, trainee, len(trainee.divisions), str(fn_args.working_dir)), {})
+    search, trained = searched(fn_args), trainee(fn_args, runs=not is_chief_oracle())
+    decides = keras_tuner.Objective(trained.objective.name, trained.objective.direction)
+    epochs = Hyperparameters.from_mapping(trained.given, trained.divisions[0][0].rows).epochs
+    oracle = oracles.make(search, space.hyperparameters(search.parameters, Hyperparameters.kinds()), decides, epochs)
+    return TunerFnResult(Tuner(oracle, trained, len(trained.divisions), str(fn_args.working_dir)), {})
 
 
 @dataclass(frozen=True)
-class _Trainee:
+class Objective:
+    """What decides: a metric as `fit` names it, and whether "min" or "max" of it is sought."""
+
+    name: str
+    direction: str
+
+
+def searched(fn_args: FnArgs) -> Search:
+    """Returns the search that the configuration describes."""
+    return Search.from_json((fn_args.custom_config or {})[CUSTOM_CONFIG])
+
+
+def objective(fn_args: FnArgs) -> Objective:
+    """Returns what the search of the configuration is for; it reads no examples.
+
+    Raises a ConfigError for an objective that the model does not measure.
+    """
+    return _objective(searched(fn_args), _planned(fn_args).label)
+
+
+def _objective(search: Search, label: Label) -> Objective:
+    head = model.Head(label.problem, len(label.classes))
+    chosen = Objective(search.objective, search.direction) if search.objective else Objective(head.monitor, "min")
+    _require_measured(chosen.name, head)
+    return chosen
+
+
+@dataclass(frozen=True)
+class Trainee:
     """Trains the default model on a division of the rows: a Score of the tuner. `given` are hyperparameters too."""
 
     inputs: list[model.Number | model.Ids]
     head: model.Head
     divisions: list[tuple[input_data.Data, input_data.Data]]
     given: Mapping[str, Any]
-    monitor: str
-    direction: str
+    objective: Objective
     seed: int
     device: devices.Device | None
 
@@ -65,8 +88,8 @@ class _Trainee:
             batch_size=hyperparameters.batch_size,
             epochs=hyperparameters.epochs,
             patience=hyperparameters.patience,
-            monitor=self.monitor,
-            direction=self.direction,
+            monitor=self.objective.name,
+            direction=self.objective.direction,
             seed=self.seed,
         )
         fitted = fitting.fit(
@@ -76,21 +99,26 @@ class _Trainee:
             settings,
             folder,
             device=self.device,
-            stop=lambda record: tell(record["epoch"], record[self.monitor]),
+            stop=lambda record: tell(record["epoch"], record[self.objective.name]),
         )
-        return float(fitted.history[fitted.best_epoch - 1][self.monitor])
+        return float(fitted.history[fitted.best_epoch - 1][self.objective.name])
 
 
-def _trainee(config: Mapping[str, Any], search: Search, fn_args: FnArgs, device: devices.Device | None) -> _Trainee:
-    if fn_args.statistics_path is None or fn_args.schema_path is None or fn_args.transform_graph_path is None:
-        raise ConfigError("the default tuner needs the statistics, the schema and the transform_graph of its examples")
-    schema = artifacts.read_schema(Path(fn_args.schema_path))
-    statistics = artifacts.ExampleStatistics(Path(fn_args.statistics_path)).read(config.get("split") or "train")
-    made = features.planned(config, schema, statistics)
+def trainee(fn_args: FnArgs, runs: bool = True) -> Trainee:
+    """Returns what trains the trials of the search that the configuration describes, with its rows.
+
+    runs: whether trials run in this process, which then takes hold of a device: before TensorFlow uses one.
+
+    Raises a ConfigError for an objective that the model does not measure, and a DataError if the rows are too few for
+    the folds.
+    """
+    config, search = fn_args.custom_config or {}, searched(fn_args)
+    device = devices.prepare(search.accelerator, search.precision) if runs else None
+    made = _planned(fn_args)
+    decides = _objective(search, made.label)
     transform_output = tft.TFTransformOutput(fn_args.transform_graph_path)
     inputs = default.model_inputs(made, transform_output)
     training, labels = default.read(made, inputs, fn_args.train_files or [], transform_output)
-    head = default.model_head(made.label, labels)
     if search.cross_validation is None:
         evaluation, _ = default.read(made, inputs, fn_args.eval_files or [], transform_output)
         divisions = [(training, evaluation)]
@@ -102,9 +130,16 @@ def _trainee(config: Mapping[str, Any], search: Search, fn_args: FnArgs, device:
         divisions = _divisions(training, classes, search.cross_validation, search.seed, column)
     options = config.get("training") or {}
     given = {name: value for name, value in options.items() if name != "seed" and value is not None}
-    monitor, direction = (search.objective, search.direction) if search.objective else (head.monitor, "min")
-    _require_measured(monitor, head)
-    return _Trainee(inputs, head, divisions, given, monitor, direction, search.seed, device)
+    return Trainee(inputs, default.model_head(made.label, labels), divisions, given, decides, search.seed, device)
+
+
+def _planned(fn_args: FnArgs) -> features.Plan:
+    if fn_args.statistics_path is None or fn_args.schema_path is None or fn_args.transform_graph_path is None:
+        raise ConfigError("the default tuner needs the statistics, the schema and the transform_graph of its examples")
+    config = fn_args.custom_config or {}
+    schema = artifacts.read_schema(Path(fn_args.schema_path))
+    statistics = artifacts.ExampleStatistics(Path(fn_args.statistics_path)).read(config.get("split") or "train")
+    return features.planned(config, schema, statistics)
 
 
 def _divisions(

@@ -1,12 +1,15 @@
 """Searches without a result, told in a sentence: what KerasTuner raises, and what it leaves unsaid."""
 
 import contextlib
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from keras_tuner.src.engine.trial import TrialStatus
 
-from penstock.components.errors import ModuleError
+from penstock.components import errors
+from penstock.components.errors import ModuleError, PenstockError
 
 
 def require_success(oracle: Any) -> None:
@@ -31,9 +34,30 @@ def told(oracle: Any) -> Iterator[None]:
         raise _all_failed(oracle, f"{oracle.max_consecutive_failed_trials} trials in a row failed") from None
 
 
+def all_failed(what: str, error: str, details: str = "") -> ModuleError:
+    """Returns what ends a search without a result. `error` and `details` are the last trial's."""
+    return ModuleError(f"tuner: {what}; the last one: {error}", details)
+
+
 def _all_failed(oracle: Any, what: str) -> ModuleError:
     """The message of a trial is its traceback; its last line says what was raised."""
     ended = [oracle.trials[trial_id] for trial_id in oracle.end_order]
     message = next((trial.message for trial in reversed(ended) if trial.message), "")
     lines = message.strip().splitlines() or ["its score was not a number"]
-    return ModuleError(f"tuner: {what}; the last one: {lines[-1]}", "\n".join(lines[:-1]))
+    return all_failed(what, lines[-1], "\n".join(lines[:-1]))
+
+
+def said(error: PenstockError) -> dict[str, str]:
+    """Returns an error as one process of a search tells it to another."""
+    return {"type": type(error).__name__, "message": error.message, "details": error.details}
+
+
+def raised(told: Mapping[str, str]) -> PenstockError:
+    """Returns the error that another process told of."""
+    kind = getattr(errors, told["type"], ModuleError)
+    return kind(told["message"], told["details"])  # type: ignore[no-any-return]
+
+
+def read(path: Path) -> PenstockError:
+    """Returns the error that a worker left in a file."""
+    return raised(json.loads(path.read_text()))

@@ -39,7 +39,8 @@ class Bounded:
     @oracle_module.synchronized  # type: ignore[untyped-decorator]
     def create_trial(self: Any, tuner_id: str) -> Any:
         late = self.minutes is not None and self.seconds > 60 * self.minutes
-        if late and tuner_id not in self.ongoing_trials and self.trials:
+        # One that was under way when its worker, or the search, was killed is run to its end.
+        if late and tuner_id not in self.ongoing_trials and not self._retry_queue and self.trials:
             self.tuner_ids.discard(tuner_id)
             return trial_module.Trial(hyperparameters=self.hyperparameters.copy(), status=TrialStatus.STOPPED)
         return super().create_trial(tuner_id)  # type: ignore[misc]
@@ -58,10 +59,7 @@ class Bounded:
         return trial_module.Trial(hyperparameters=trial.hyperparameters, trial_id=trial_id, status=status)
 
     def score_trial(self: Any, trial: Any) -> None:
-        """A trial that ended before its last fold is no better than the median of those that had them all.
-
-        The mean over other folds than theirs is not comparable: the first fold may be an easy one.
-        """
+        """As results.no_better has it for trials that ended before their last fold."""
         super().score_trial(trial)  # type: ignore[misc]
         if not (trial.metrics.exists(results.STOPPED) and trial.metrics.exists(f"{results.FOLD}0")):
             return
@@ -70,8 +68,7 @@ class Bounded:
             for other in self.trials.values()
             if other.status == TrialStatus.COMPLETED and not other.metrics.exists(results.STOPPED)
         ]
-        worse = max if self.objective.direction == "min" else min
-        trial.score = worse(trial.score, statistics.median(whole)) if whole else trial.score
+        trial.score = results.no_better(trial.score, whole, self.objective.direction)
 
     def _is_bad(self: Any, trial: Any, step: int) -> bool:
         others = [

@@ -1,6 +1,7 @@
 """What a search has found: its trials, best first, the parameters they differ in, and TFX's tuner_results."""
 
-from collections.abc import Iterable, Mapping
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -68,15 +69,29 @@ class Results:
         return rows
 
 
+def no_better(score: float, whole: Sequence[float], direction: str) -> float:
+    """Returns the score of a trial that was stopped before its last fold: no better than the median of `whole`, the
+    scores of trials that had all of them.
+
+    The mean over other folds than theirs is not comparable: the first fold may be an easy one.
+    """
+    worse = max if direction == "min" else min
+    return worse(score, statistics.median(whole)) if whole else score
+
+
 def of(oracle: Any) -> Results:
     """Reads the results out of a KerasTuner oracle."""
     trials = [_trial(oracle.trials[trial_id], number) for number, trial_id in enumerate(oracle.start_order, 1)]
-    parameters = [
+    return Results(oracle.objective.name, oracle.objective.direction, trials, parameters(oracle.hyperparameters))
+
+
+def parameters(space: Any) -> list[Parameter]:
+    """Returns the parameters of KerasTuner's space."""
+    return [
         Parameter(entry.name, getattr(entry, "sampling", None) in ("log", "reverse_log"))
-        for entry in oracle.hyperparameters.space
+        for entry in space.space
         if not entry.name.startswith(_OWN)
     ]
-    return Results(oracle.objective.name, oracle.objective.direction, trials, parameters)
 
 
 def _trial(trial: Any, number: int) -> Trial:

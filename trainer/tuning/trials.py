@@ -3,7 +3,7 @@
 import math
 import statistics
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -30,9 +30,48 @@ class Score(Protocol):
 
 
 @dataclass(frozen=True)
-class _Ended:
-    score: float
-    stopped: bool
+class Scored:
+    """What came of a trial: the score of every fold that it got to, and whether it was stopped early."""
+
+    scores: tuple[float, ...]
+    stopped: bool = False
+
+    @property
+    def score(self) -> float:
+        """The mean over the folds."""
+        return statistics.fmean(self.scores)
+
+    @property
+    def deviation(self) -> float | None:
+        """The folds' standard deviation; None for one fold."""
+        return statistics.pstdev(self.scores) if len(self.scores) > 1 else None
+
+
+def scored(score: Score, folds: int, values: Mapping[str, Any], folder: Path, tell: Tell) -> Scored:
+    """Scores a trial on every fold, or until `tell` says to stop.
+
+    `tell` gets the result after each epoch where there is one fold, else the mean after each fold but the last; never
+    one that is not finite. Raises a ModelError for a score that is not finite.
+    """
+    scores: list[float] = []
+    stopped = False
+    epochs = values.get("tuner/epochs")
+
+    def told(step: int, value: float) -> bool:
+        nonlocal stopped
+        stopped = stopped or (folds == 1 and math.isfinite(value) and tell(step, value))
+        return stopped
+
+    for fold in range(folds):
+        ended = score(values, fold, None if epochs is None else int(epochs), folder / f"fold-{fold}", told)
+        if not math.isfinite(ended):
+            raise ModelError(f"the score is {ended}")
+        scores.append(ended)
+        if fold + 1 < folds:
+            stopped = tell(fold + 1, statistics.fmean(scores))
+        if stopped:
+            break
+    return Scored(tuple(scores), stopped)
 
 
 class Tuner(base_tuner.BaseTuner):  # type: ignore[misc]
@@ -50,43 +89,14 @@ class Tuner(base_tuner.BaseTuner):  # type: ignore[misc]
         time.sleep(_PAUSE)
 
     def run_trial(self, trial: Any, **_: Any) -> dict[str, float]:
-        values = dict(trial.hyperparameters.values)
-        epochs = values.get("tuner/epochs")
-        folder = Path(self.get_trial_dir(trial.trial_id))
-        scores: list[float] = []
-        stopped = False
-        for fold in range(self._folds):
-            ended = self._one(trial, values, fold, epochs, folder / f"fold-{fold}")
-            scores.append(ended.score)
-            stopped = ended.stopped
-            if self._folds > 1 and fold + 1 < self._folds:
-                stopped = self._tell(trial, fold + 1, statistics.fmean(scores))
-            if stopped:
-                break
-        return self._result(scores, stopped)
-
-    def _one(self, trial: Any, values: Mapping[str, Any], fold: int, epochs: Any, folder: Path) -> _Ended:
-        told_to_stop = False
-
-        def tell(step: int, value: float) -> bool:
-            nonlocal told_to_stop
-            told_to_stop = told_to_stop or (self._folds == 1 and self._tell(trial, step, value))
-            return told_to_stop
-
-        score = self._score(values, fold, None if epochs is None else int(epochs), folder, tell)
-        if not math.isfinite(score):
-            raise ModelError(f"the score of trial {trial.trial_id} is {score}")
-        return _Ended(score, told_to_stop)
+        values, folder = dict(trial.hyperparameters.values), Path(self.get_trial_dir(trial.trial_id))
+        ended = scored(self._score, self._folds, values, folder, lambda step, value: self._tell(trial, step, value))
+        spread = {} if ended.deviation is None else {results.DEVIATION: ended.deviation}
+        parts = {f"{results.FOLD}{index}": one for index, one in enumerate(ended.scores)} if self._folds > 1 else {}
+        early = {results.STOPPED: 1.0} if ended.stopped else {}
+        return {self.oracle.objective.name: ended.score, **spread, **parts, **early}
 
     def _tell(self, trial: Any, step: int, value: float) -> bool:
         """Tells the oracle a result on the way, and returns whether the trial is to end."""
-        if not math.isfinite(value):
-            return False
         answer = self.oracle.update_trial(trial.trial_id, {oracles.REPORT: value}, step=step)
         return bool(answer.status == TrialStatus.STOPPED)
-
-    def _result(self, scores: Sequence[float], stopped: bool) -> dict[str, float]:
-        spread = {results.DEVIATION: statistics.pstdev(scores)} if len(scores) > 1 else {}
-        parts = {f"{results.FOLD}{index}": score for index, score in enumerate(scores)} if self._folds > 1 else {}
-        ended = {results.STOPPED: 1.0} if stopped else {}
-        return {self.oracle.objective.name: statistics.fmean(scores), **spread, **parts, **ended}

@@ -9,15 +9,18 @@ import json
 import os
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import grpc  # type: ignore[import-untyped]
 from keras_tuner.src.distribute import oracle_client
 from keras_tuner.src.engine import base_tuner
 
-from penstock.components import errors, modules, storage
-from penstock.components.errors import ModuleError, PenstockError
+from penstock.components import modules, storage
+from penstock.components.errors import PenstockError
+from penstock.trainer.tuning import failures
+from penstock.trainer.tuning.protocol import Chief
 from penstock.trainer.tuning.user_code import UserCode, write_whole_files
 
 MODULE = "penstock.trainer.tuning.worker"
@@ -26,22 +29,15 @@ MODULE = "penstock.trainer.tuning.worker"
 def main(arguments: Sequence[str]) -> int:
     """A worker process; returns its exit code, and leaves in a file what a person is to be told."""
     text, failure = arguments
-    threading.Thread(target=_end_with_chief, daemon=True).start()
+    threading.Thread(target=_end_with_keeper, daemon=True).start()
     try:
-        _tell_messages(Path(failure).parent)
+        _tell_messages(Chief(f"{os.environ['KERASTUNER_ORACLE_IP']}:{os.environ['KERASTUNER_ORACLE_PORT']}"))
+        _end_with_connection()
         work(UserCode.from_arguments(text))
     except PenstockError as error:
-        told = {"type": type(error).__name__, "message": error.message, "details": error.details}
-        storage.write_text(Path(failure), json.dumps(told))
+        storage.write_text(Path(failure), json.dumps(failures.said(error)))
         return error.exit_code
     return 0
-
-
-def read_failure(path: Path) -> PenstockError:
-    """Returns the error that a worker left for the chief."""
-    told = json.loads(path.read_text())
-    kind = getattr(errors, told["type"], ModuleError)
-    return kind(told["message"], told["details"])  # type: ignore[no-any-return]
 
 
 def work(code: UserCode) -> None:
@@ -62,20 +58,39 @@ def _keep_what_is_there() -> None:
     base_tuner.BaseTuner.__init__ = keep
 
 
-def _tell_messages(folder: Path) -> None:
-    """KerasTuner's protocol has no place for what a failed trial raised: it goes into a file of the trial's name."""
+def _tell_messages(chief: Chief) -> None:
+    """KerasTuner's protocol has no place for what a failed trial raised: the chief is told before."""
     end_trial = oracle_client.OracleClient.end_trial
 
     def tell(self: Any, trial: Any) -> None:
         if trial.message:
-            storage.write_text(folder / f"{trial.trial_id}.txt", trial.message)
+            chief.ask("message", trial_id=trial.trial_id, message=trial.message)
         end_trial(self, trial)
 
     oracle_client.OracleClient.end_trial = tell
 
 
-def _end_with_chief() -> None:
-    """Ends this process when its input does: the chief is gone, and its oracle would be waited for for an hour."""
+def _end_with_connection() -> None:
+    """A broken connection to the chief is no fault of the trial's, which would fail of it: this process ends, and is
+    started again."""
+    for name in ("get_space", "update_space", "create_trial", "update_trial", "end_trial", "get_trial"):
+        setattr(oracle_client.OracleClient, name, _ending(getattr(oracle_client.OracleClient, name)))
+
+
+def _ending(request: Callable[..., Any]) -> Callable[..., Any]:
+    def ask(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return request(*args, **kwargs)
+        except grpc.RpcError as error:
+            if error.code() == grpc.StatusCode.UNAVAILABLE:
+                raise SystemExit(1) from error
+            raise
+
+    return ask
+
+
+def _end_with_keeper() -> None:
+    """Ends this process when its input does: what keeps it is gone, and an oracle would be waited for for an hour."""
     os.read(sys.stdin.fileno(), 1)  # not sys.stdin's own reader, whose lock would hold up this process's own end
     os._exit(1)
 

@@ -1,118 +1,30 @@
 """The Trainer's task starts a job of several workers and follows it, on servers that speak the real protocols."""
 
-import contextlib
 import json
 import os
-import re
 import signal
-import socket
-import subprocess
-import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import pytest
 
-from penstock.components import answers, storage
+from penstock.components import storage
 from penstock.components.errors import ConfigError, ServerError, ServerUnavailable, SystemFailure, UserError
-from penstock.components.trainer import following, launcher
-from penstock.components.trainer.following import Terminated
+from penstock.components.trainer import launcher
+from penstock.components.workers import following
+from penstock.components.workers.following import Terminated
+from penstock.components.workers.launcher import VARIABLE
+from tests.servers.jobs import IMAGE, OnKubeflow, OnVertex, Place, RunningVertexAI
 from tests.servers.loopback import Cut, Request, Status
-from tests.servers.train_jobs import TrainJobsAPI
 from tests.servers.vertex import VertexAI
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*:UserWarning:google")
-IMAGE = "registry.example.com/penstock:1"
-COMMAND = ["python3", "-m", "penstock.components.trainer.worker"]
 
 
-class Place(Protocol):
-    """A service of workers, with the same words for both."""
-
-    routes: dict[str, tuple[str, str]]
-    server: Any
-    described: dict[str, Any]
-
-    def states(self, *states: str) -> None: ...
-
-    def jobs(self) -> list[tuple[str, str]]:
-        """Returns the arguments of all jobs that there are, and their states."""
-
-
-class OnVertex:
-    routes = {"start": ("POST", "/customJobs"), "look": ("GET", "/customJobs/{id}")}  # noqa: RUF012
-
-    def __init__(self, server: VertexAI, _: Path) -> None:
-        self.server = server
-        pool = {
-            "machineSpec": {"machineType": "e2-standard-4"},
-            "containerSpec": {"imageUri": IMAGE, "command": COMMAND},
-            "replicaCount": "1",
-        }
-        self.described = {
-            "target": "vertex",
-            "connection": {"project": "p", "location": "us-central1", "timeout": 5, "api_endpoint": server.url},
-            "job": {"jobSpec": {"workerPoolSpecs": [pool, pool]}, "labels": {}},
-        }
-
-    def states(self, *states: str) -> None:
-        self.server.states += [{"state": f"JOB_STATE_{state.upper()}"} for state in states]
-
-    def jobs(self) -> list[tuple[str, str]]:
-        found = self.server.stored["customJobs"].values()
-        states = [job.state.name.removeprefix("JOB_STATE_").lower() for job in found]
-        arguments = [job.job_spec.worker_pool_specs[1].container_spec.args[0] for job in found]
-        return list(zip(arguments, states, strict=True))
-
-
-class OnKubeflow:
-    routes = {"start": ("POST", "/trainjobs"), "look": ("GET", "/trainjobs/{name}")}  # noqa: RUF012
-
-    def __init__(self, server: TrainJobsAPI, folder: Path) -> None:
-        self.server = server
-        os.environ["KUBECONFIG"] = str(server.kubeconfig(folder / "kubeconfig"))
-        (folder / "shared").mkdir()
-        spec = {
-            "runtimeRef": {"name": "penstock"},
-            "trainer": {"image": IMAGE, "command": COMMAND, "numNodes": 2, "env": []},
-        }
-        job = {"apiVersion": "trainer.kubeflow.org/v1alpha1", "kind": "TrainJob", "spec": spec}
-        self.described = {"target": "kubeflow", "shared": str(folder / "shared"), "job": job}
-
-    def states(self, *states: str) -> None:
-        self.server.states += states
-
-    def jobs(self) -> list[tuple[str, str]]:
-        found = self.server.stored.values()
-        return [(_expanded(job["spec"]["trainer"]["args"][0]), _kubernetes_state(job)) for job in found]
-
-
-def _expanded(argument: str) -> str:
-    """Returns an argument as a container gets it: Kubernetes puts in variables, $(NAME), and makes $ of $$."""
-    return re.sub(r"\$\$|\$\(\w+\)", lambda found: "$" if found[0] == "$$" else "a variable", argument)
-
-
-def _kubernetes_state(job: Any) -> str:
-    conditions = job.get("status", {}).get("conditions", [])
-    return {"Complete": "succeeded", "Failed": "failed"}[conditions[0]["type"]] if conditions else "pending"
-
-
-PLACES = {"vertex": (VertexAI, OnVertex), "kubeflow": (TrainJobsAPI, OnKubeflow)}
-
-
-@pytest.fixture(params=PLACES)
-def place(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    monkeypatch.setattr(answers, "PAUSE", 0.01)
-    monkeypatch.setattr(following, "INTERVAL", 0.01)
-    monkeypatch.setattr("kubernetes.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION", str(tmp_path / "kubeconfig"))
-    monkeypatch.setenv("KUBECONFIG", "")
-    monkeypatch.setitem(storage._MOUNTS, "gs", tmp_path)
-    server, kind = PLACES[request.param]
-    with server() as running:
-        made = kind(running, tmp_path)
-        monkeypatch.setenv(launcher.VARIABLE, json.dumps(made.described))
-        yield made
+@pytest.fixture
+def component() -> str:
+    return "trainer"
 
 
 @pytest.fixture
@@ -139,7 +51,8 @@ def test_a_job_is_started_and_followed_to_its_end(
     given = json.loads(argument)
     assert (given["module_file"], given["train_args"]) == ("m.py", '{"num_steps": 3}')
     assert given["custom_config"] == '{"price": "$(HOME) $$"}'
-    assert (Path(given["failures"]).parent, given.get("workers")) == (Path(given["model_run"]), None)
+    assert Path(given["told"]).parent in (Path(given["model_run"]), Path(given["model_run"]).parent)
+    assert "workers" not in given
     told = [record.message for record in caplog.records if record.name == following.__name__]
     assert told[0].startswith("started ")
     assert sum(line.endswith("running") for line in told) == 1, "a state is told once"
@@ -217,11 +130,11 @@ def test_what_a_worker_says_is_the_cause(place: Place, train: Callable[..., Any]
     def answer(request: Request) -> Any:
         if (request.method, request.route) == place.routes["look"]:
             ((argument, _),) = place.jobs()
-            folder = Path(json.loads(argument)["failures"])
+            folder = Path(json.loads(argument)["told"])
             lost = {"worker": "chief-0", "exit_code": 1, "message": "connection lost", "details": "", "time": 1.0}
             mine = {"worker": "worker-1", "exit_code": 2, "message": "no column tips", "details": "l. 3", "time": 2.0}
             for told in (lost, mine):
-                storage.write_text(folder / f"{told['worker']}.json", json.dumps(told))
+                storage.write_text(folder / f"{told['worker']}{following.FAILURE}", json.dumps(told))
         return looked(request)
 
     place.server.answer = answer
@@ -239,7 +152,7 @@ def test_without_a_target_this_machine_trains_alone(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level("INFO")
-    monkeypatch.delenv(launcher.VARIABLE, raising=False)
+    monkeypatch.delenv(VARIABLE, raising=False)
     launcher.run(workers=3, **outputs, **taxi.inputs(), module_file=module(SOURCE))
     assert (Path(outputs["model"]) / "Format-Serving" / "saved_model.pb").is_file()
     assert "3 workers are asked for, and nothing here starts them: this machine trains alone" in caplog.text
@@ -267,51 +180,6 @@ def run_fn(fn_args):
 """
 
 
-class RunningVertexAI(VertexAI):
-    """Vertex AI that runs the workers, as processes of this machine, with the TF_CONFIG that it gives them."""
-
-    processes: Sequence[subprocess.Popen[bytes]] = ()
-
-    def end(self) -> None:
-        for process in self.processes:
-            process.kill()
-            process.wait()
-
-    def answer(self, request: Request) -> Any:
-        if (request.method, request.route) == ("GET", "/customJobs/{id}"):
-            codes = [process.poll() for process in self.processes]
-            state = "FAILED" if any(codes) else "RUNNING" if None in codes else "SUCCEEDED"
-            self.states = [{"state": f"JOB_STATE_{state}"}]
-            if any(codes):  # one worker's end is that of all
-                self.end()
-        made = super().answer(request)
-        if (request.method, request.route) == ("POST", "/customJobs"):
-            self.processes = list(_workers(made["jobSpec"]["workerPoolSpecs"]))
-        return made
-
-
-def _workers(pools: Sequence[Any]) -> Iterator[subprocess.Popen[bytes]]:
-    with contextlib.ExitStack() as stack:
-        opened = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in pools]
-        addresses = [f"127.0.0.1:{one.getsockname()[1]}" for one in opened]
-    cluster = {"chief": addresses[:1], "worker": addresses[1:]}
-    for kind, pool in zip(cluster, pools, strict=True):
-        container = pool["containerSpec"]
-        config = {"cluster": cluster, "task": {"type": kind, "index": 0}}
-        command = [sys.executable, *container["command"][1:], *container["args"]]
-        yield subprocess.Popen(command, env={**os.environ, "TF_CONFIG": json.dumps(config)})
-
-
-@pytest.fixture
-def running(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[RunningVertexAI]:
-    monkeypatch.setattr(following, "INTERVAL", 0.2)
-    monkeypatch.setitem(storage._MOUNTS, "gs", Path("/"))
-    with RunningVertexAI() as server:
-        monkeypatch.setenv(launcher.VARIABLE, json.dumps(OnVertex(server, tmp_path).described))
-        yield server
-        server.end()
-
-
 @pytest.mark.slow
 def test_workers_train_and_the_chief_alone_writes(
     running: RunningVertexAI, taxi: Any, outputs: dict[str, str], module: Callable[[str], str]
@@ -336,7 +204,7 @@ def test_vertex_wants_places_that_all_workers_see(
     outputs: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with VertexAI() as server:
-        monkeypatch.setenv(launcher.VARIABLE, json.dumps(OnVertex(server, tmp_path).described))
+        monkeypatch.setenv(VARIABLE, json.dumps(OnVertex(server, tmp_path, "trainer").described))
         with pytest.raises(ConfigError, match=r"examples: expected a folder of a bucket, below /gcs, .* received /e"):
             launcher.run(workers=2, **outputs, examples="/e")
         assert server.requests == []

@@ -1,10 +1,12 @@
 """Penguins as ExampleGen and Transform hand them to the Tuner, for TFX's penguin module."""
 
 import importlib.util
+import json
 import os
 import uuid
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -14,6 +16,7 @@ from penstock.components.example_gen import spans
 from penstock.components.schema_gen import executor as schema_gen
 from penstock.components.statistics_gen import executor as statistics_gen
 from penstock.components.transform import executor as transform
+from tests.trainer.tables import Table, write
 
 # One process: TensorFlow, which runs in this one, does not survive a fork.
 ENGINE = "local:1"
@@ -84,3 +87,28 @@ def module(tmp_path: Path) -> Callable[[str], str]:
         return str(path)
 
     return write
+
+
+@pytest.fixture(scope="session")
+def table(penguins_csv: Path, tmp_path_factory: pytest.TempPathFactory) -> Table:
+    """Penguins for the search without code."""
+    frame = pd.read_csv(penguins_csv).dropna().sample(frac=1, random_state=0)
+    return write(tmp_path_factory.mktemp("tuned"), frame, eval_rows=100).transform({"label": "species"})
+
+
+@pytest.fixture
+def arguments(table: Table, outputs: dict[str, str]) -> Callable[..., dict[str, Any]]:
+    """Returns a function that returns the Tuner's arguments for a search of the default model."""
+
+    def arguments(**tuning: Any) -> dict[str, Any]:
+        training = {"epochs": 3, "members": 2, "width": 16, "batch_size": 32, **tuning.pop("training", {})}
+        rates = {"learning_rate": {"min": 1e-4, "max": 1e-1, "scale": "log"}}
+        given = {"parameters": rates, "trials": 3, **tuning}
+        return {
+            **{name: str(table.root / name) for name in ("transform_graph", "schema", "statistics")},
+            **outputs,
+            "examples": str(table.root / "transformed_examples"),
+            "custom_config": json.dumps({"label": "species", "training": training, "tuning": given}),
+        }
+
+    return arguments

@@ -1,10 +1,11 @@
-"""What each worker of a job runs: the executor, and word of a failure for the task that waits for the job.
+"""What each worker of a job runs: an executor, and word of how it went for the task that waits for the job.
 
-    python -m penstock.components.trainer.worker '{"examples": …, "model": …, "failures": FOLDER}'
+    python -m penstock.components.workers.worker trainer '{"examples": …, "model": …, "told": FOLDER}'
 
 The cluster is that of TF_CONFIG.
 """
 
+import importlib
 import json
 import logging
 import os
@@ -16,23 +17,26 @@ from typing import Any
 
 from penstock.components import storage
 from penstock.components.errors import PenstockError
-from penstock.components.trainer import executor
-from penstock.components.trainer.following import FAILURES
+from penstock.components.workers.following import FAILURE, RESULT, TOLD
+from penstock.trainer import distribution
 
 
-def main(argument: str) -> int:
-    """Trains; returns 0, or the exit code of what failed, which is written to `failures` before."""
+def main(component: str, argument: str) -> int:
+    """Runs a component's executor; returns 0, or the exit code of what failed, which is told before."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
     arguments = json.loads(argument)
-    failures = Path(arguments.pop(FAILURES))
+    told = Path(arguments.pop(TOLD))
     try:
-        executor.run(**arguments)
+        result = importlib.import_module(f"penstock.components.{component}.executor").run(**arguments)
+        cluster = distribution.cluster()
+        if cluster is None or cluster.is_chief:
+            storage.write_text(told / RESULT, json.dumps(result.metadata))
     except PenstockError as error:
-        _tell(failures, error.exit_code, error.message, error.details)
+        _tell(told, error.exit_code, error.message, error.details)
         print(f"penstock: {error}", file=sys.stderr)
         return error.exit_code
     except Exception as error:
-        _tell(failures, 1, f"{type(error).__name__}: {error}", traceback.format_exc())
+        _tell(told, 1, f"{type(error).__name__}: {error}", traceback.format_exc())
         raise
     return 0
 
@@ -40,7 +44,7 @@ def main(argument: str) -> int:
 def _tell(folder: Path, exit_code: int, message: str, details: str) -> None:
     worker = _worker()
     told = {"worker": worker, "exit_code": exit_code, "message": message, "details": details, "time": time.time()}
-    storage.write_text(folder / f"{worker}.json", json.dumps(told))
+    storage.write_text(folder / f"{worker}{FAILURE}", json.dumps(told))
 
 
 def _worker() -> str:
@@ -53,4 +57,4 @@ def _worker() -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    sys.exit(main(*sys.argv[1:]))

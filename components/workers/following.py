@@ -1,4 +1,4 @@
-"""Starts a job of several workers and follows it to its end; cancels it if the task that waits is ended."""
+"""Starts a job and follows it to its end; cancels it if the task that waits is ended."""
 
 import contextlib
 import json
@@ -16,7 +16,9 @@ from penstock.components.errors import PenstockError, SystemFailure, UserError
 
 INTERVAL = 10.0  # seconds between two looks at the job
 LOST_POLLS = 60  # looks in a row without an answer, after which the task gives up, and the job goes on
-FAILURES = "failures"  # the folder in which workers say why they failed
+TOLD = "told"  # the folder in which workers say how it went: the chief in RESULT, one that failed in its own file
+RESULT = "result.json"
+FAILURE = ".failure.json"
 logger = logging.getLogger(__name__)
 
 
@@ -51,23 +53,39 @@ class Jobs(Protocol):
         """Ends a job; nothing happens to one that has ended."""
 
 
-def follow(jobs: Jobs, name: str, prepare: Callable[[], dict[str, Any]], model_run: Path) -> None:
+def follow(jobs: Jobs, name: str, prepare: Callable[[], dict[str, Any]], seen: Path) -> dict[str, dict[str, Any]]:
     """Waits for the success of the job `name`, which is started with the arguments of `prepare` if there is none.
 
-    `model_run` is a folder that the workers see. Raises what a worker failed of: a UserError is one here as well.
+    `seen` is a folder that the workers see. Returns what the chief said of the outputs, nothing if an earlier attempt
+    of this task has read that already. Raises what a worker failed of: a UserError is one here as well.
     """
-    failures = model_run / FAILURES
+    told = seen / TOLD
+
+    def argument() -> str:
+        arguments = prepare()
+        shutil.rmtree(told, ignore_errors=True)
+        return json.dumps({**arguments, TOLD: str(told)}, sort_keys=True)
+
+    job, status = end_of(jobs, name, argument)
+    if not status.succeeded:
+        raise _failure(told, f"{job} ended as {status.state}: {status.error or 'see its log'}")
+    result = told / RESULT
+    found: dict[str, dict[str, Any]] = json.loads(result.read_text(encoding="utf-8")) if result.is_file() else {}
+    shutil.rmtree(told, ignore_errors=True)
+    return found
+
+
+def end_of(jobs: Jobs, name: str, argument: Callable[[], str]) -> tuple[str, Status]:
+    """Waits for the end of the job `name`, which is started with `argument` if there is none; returns its id, too."""
     with _terminable():
         try:
             job = jobs.find(name)
             if job is None:
-                arguments = prepare()
-                shutil.rmtree(failures, ignore_errors=True)
-                job = jobs.start(name, json.dumps({**arguments, FAILURES: str(failures)}, sort_keys=True))
+                job = jobs.start(name, argument())
                 logger.info("started %s", job)
             else:
                 logger.info("%s goes on: an earlier attempt of this task has started it", job)
-            status = _wait(jobs, job)
+            return job, _wait(jobs, job)
         except (Terminated, KeyboardInterrupt):
             signal.signal(signal.SIGTERM, signal.SIG_IGN)  # one request is left to be made
             job = jobs.find(name)
@@ -75,9 +93,6 @@ def follow(jobs: Jobs, name: str, prepare: Callable[[], dict[str, Any]], model_r
                 jobs.cancel(job)
                 logger.info("cancelled %s", job)
             raise
-    if not status.succeeded:
-        raise _failure(failures, f"{job} ended as {status.state}: {status.error or 'see its log'}")
-    shutil.rmtree(failures, ignore_errors=True)
 
 
 @contextlib.contextmanager
@@ -121,7 +136,7 @@ def _failure(folder: Path, told: str) -> PenstockError:
 
     One worker's failure ends the others, which then complain of a lost connection: a user's mistake is told first.
     """
-    found = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))]
+    found = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob(f"*{FAILURE}"))]
     if not found:
         return SystemFailure(told)
     first = min(found, key=lambda one: (one["exit_code"] != UserError.exit_code, one["time"]))

@@ -14,7 +14,7 @@ import urllib3
 
 from penstock.components.answers import TRIES, AlreadyExists, NotFound, Unanswered, make_once, pause
 from penstock.components.errors import ConfigError, ServerError
-from penstock.components.trainer.following import Status
+from penstock.components.workers.following import Status
 
 _PLACE = {"group": "trainer.kubeflow.org", "version": "v1alpha1", "plural": "trainjobs"}
 _LABEL = "penstock.dev/job"

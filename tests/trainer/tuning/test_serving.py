@@ -1,0 +1,135 @@
+"""An oracle that is served: to KerasTuner's own client, and to machines that come, go away and come back."""
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import keras_tuner
+import pytest
+from keras_tuner.src.distribute.oracle_client import OracleClient
+from keras_tuner.src.engine.trial import TrialStatus
+
+from penstock.components.errors import ModuleError, ServerUnavailable
+from penstock.trainer.tuning import failures, serving
+from penstock.trainer.tuning.protocol import Chief
+
+pytestmark = pytest.mark.filterwarnings("default")  # KerasTuner's are its own
+
+
+@pytest.fixture
+def oracle(tmp_path: Path) -> Any:
+    space = keras_tuner.HyperParameters()
+    space.Float("x", 0.0, 1.0)
+    objective = keras_tuner.Objective("val", "min")
+    made = keras_tuner.oracles.RandomSearchOracle(objective, max_trials=2, hyperparameters=space, seed=1)
+    made._set_project_dir(str(tmp_path), "search")
+    return made
+
+
+@pytest.fixture
+def served(oracle: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[serving.Served]:
+    monkeypatch.setattr(serving, "_FAREWELL", 0.2)
+    with serving.Served(oracle, "127.0.0.1", 0) as made:
+        yield made
+
+
+@pytest.fixture
+def chief(served: serving.Served) -> Iterator[Chief]:
+    made = Chief(f"127.0.0.1:{served.port}")
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def worker(oracle: Any, served: serving.Served, monkeypatch: pytest.MonkeyPatch) -> Callable[[int], OracleClient]:
+    """Returns a function that makes what the first worker of a machine asks the oracle with."""
+
+    def make(machine: int) -> OracleClient:
+        values = {"IP": "127.0.0.1", "PORT": str(served.port)}
+        for name, value in values.items():
+            monkeypatch.setenv(f"KERASTUNER_ORACLE_{name}", value)
+        monkeypatch.setenv("KERASTUNER_TUNER_ID", serving.worker_name(0, machine))
+        return OracleClient(oracle)
+
+    return make
+
+
+def trial_of(client: OracleClient) -> Any:
+    return client.create_trial(client.tuner_id)
+
+
+def end(client: OracleClient, trial: Any) -> None:
+    client.update_trial(trial.trial_id, {"val": 0.5})
+    trial.status = TrialStatus.COMPLETED
+    client.end_trial(trial)
+
+
+def test_a_silent_machines_trial_goes_to_the_next_worker(
+    oracle: Any, served: serving.Served, chief: Chief, worker: Callable[[int], OracleClient], monkeypatch: Any
+) -> None:
+    assert chief.ask("beat", machine=1, keeper="a", running=False) == {"over": False, "known": True}
+    theirs, ours = worker(1), worker(0)
+    lost = trial_of(theirs)
+    served.look()
+    assert not served.waiting, "it lives"
+    monkeypatch.setattr(serving, "SILENCE", 0.1)
+    time.sleep(0.2)
+    served.look()
+    assert (served.waiting, served.is_done) == (1, False)
+    # What it says from now on counts no more: it is to begin anew.
+    assert chief.ask("beat", machine=1, keeper="a", running=True) == {"over": False, "known": False}
+    assert theirs.update_trial(lost.trial_id, {"val": 0.1}).status == TrialStatus.STOPPED
+    end(theirs, lost)
+    assert oracle.end_order == []
+    again = trial_of(ours)
+    assert (again.trial_id, again.hyperparameters.values) == (lost.trial_id, lost.hyperparameters.values)
+    end(ours, again)
+    assert (oracle.trials[lost.trial_id].score, served.is_done) == (0.5, True)
+
+
+def test_a_machine_that_was_started_again_has_lost_its_trial(
+    served: serving.Served, chief: Chief, worker: Callable[[int], OracleClient]
+) -> None:
+    chief.ask("beat", machine=1, keeper="a", running=False)
+    trial_of(worker(1))
+    chief.ask("beat", machine=1, keeper="a", running=True)
+    assert not served.waiting
+    chief.ask("beat", machine=1, keeper="b", running=False)
+    assert served.waiting == 1
+
+
+def test_the_third_machine_that_a_trial_ends_is_its_last(
+    oracle: Any, served: serving.Served, chief: Chief, worker: Callable[[int], OracleClient]
+) -> None:
+    for machine in (1, 2, 3):
+        chief.ask("beat", machine=machine, keeper="a", running=False)
+        trial = trial_of(worker(machine))
+        chief.ask("beat", machine=machine, keeper="b", running=False)
+    assert served.is_done
+    assert oracle.trials[trial.trial_id].status == TrialStatus.FAILED
+    assert oracle.trials[trial.trial_id].message.startswith("the machine that ran it was started again, 3 times in")
+
+
+def test_the_end_waits_for_no_machine_that_has_ended(oracle: Any) -> None:
+    with serving.Served(oracle, "127.0.0.1", 0) as served:
+        chief = Chief(f"127.0.0.1:{served.port}")
+        chief.ask("beat", machine=1, keeper="a", running=False)
+        chief.ask("end", machine=1, keeper="another")
+        assert list(served._servicer.machines) == [1]
+        chief.ask("end", machine=1, keeper="a")
+        started = time.monotonic()
+    assert time.monotonic() - started < 5, "nobody is left to be waited for"
+    chief.close()
+
+
+def test_what_a_machine_fails_of_ends_the_search(served: serving.Served, chief: Chief) -> None:
+    chief.ask("failed", **failures.said(ModuleError("tuner_fn raised KeyError: 'bert'", "line 3")))
+    with pytest.raises(ModuleError, match="tuner_fn raised KeyError") as raised:
+        served.look()
+    assert raised.value.details == "line 3"
+
+
+def test_a_port_that_is_taken_is_one_sentence(oracle: Any, served: serving.Served) -> None:
+    with pytest.raises(ServerUnavailable, match=f"the chief cannot serve the search at port {served.port}: "):
+        serving.Served(oracle, "127.0.0.1", served.port)
