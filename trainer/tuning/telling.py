@@ -72,6 +72,8 @@ class _Display(oracle_module.Display):  # type: ignore[misc]
 def _ended(oracle: Any, trial: Any) -> str:
     """Returns "trial 2: val_log_loss 0.03105, the best so far, with width 128; 3 of 4 trials have ended"."""
     (best, *_) = oracle.get_best_trials() or [None]
+    if best is not None and best.status != TrialStatus.COMPLETED:
+        best = None  # where none has completed, KerasTuner gives one that failed, without a score
     if trial.status == TrialStatus.COMPLETED:
         told = f"trial {trial.trial_id}: {oracle.objective.name} {trial.score:.4g}"
     else:
