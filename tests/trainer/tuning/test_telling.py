@@ -49,9 +49,7 @@ def told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def tune(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> Tune:
     caplog.set_level(logging.INFO)
 
-    def run(
-        trials: int, algorithm: str = "RandomSearch", fit_kwargs: str = "{}", fails: str = "width == 128"
-    ) -> None:
+    def run(trials: int, algorithm: str = "RandomSearch", fit_kwargs: str = "{}", fails: str = "width == 128") -> None:
         module = tmp_path / f"telling_{uuid.uuid4().hex}.py"
         module.write_text(SOURCE.format(trials=trials, algorithm=algorithm, fit_kwargs=fit_kwargs, fails=fails))
         search.run(UserCode(str(module), "", FnArgs(working_dir=str(tmp_path / "work"))))
