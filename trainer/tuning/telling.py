@@ -81,7 +81,8 @@ def _ended(oracle: Any, trial: Any) -> str:
         again = "" if trial.status == TrialStatus.FAILED else " and is tried again"
         told = f"trial {trial.trial_id} failed{again}: {lines[-1]}"
     if trial is best:
-        told += ", the best so far, with " + ", ".join(f"{name} {_value(of)}" for name, of in _values(trial).items())
+        values = ", ".join(f"{name} {_value(of)}" for name, of in _values(trial).items())
+        told += ", the best so far" + (f", with {values}" if values else "")
     elif best is not None:
         told += f"; the best so far is {best.score:.4g}, of trial {best.trial_id}"
     most = f" of {oracle.max_trials:,}" if oracle.max_trials else ""
