@@ -116,8 +116,8 @@ def test_rows_without_the_label_are_left_out(
     told = [value.decode() for value in served["classes"][0][served["scores"].argmax(axis=1)]]
     assert np.mean([said == actual for said, actual in zip(told, columns["label"][-100:], strict=True)]) > 0.6
     assert ("streamed in each epoch" in caplog.text) == (free == 0)
-    assert "20 of 200 rows have no label that the training data has: they are left out" in caplog.text
-    assert "10 of 100 rows have no label that the training data has: they are left out" in caplog.text
+    assert "Split-train: 20 of 200 rows have no label that the training data has: they are left out" in caplog.text
+    assert "Split-eval: 10 of 100 rows have no label that the training data has: they are left out" in caplog.text
 
 
 def test_too_few_rows(table: Tables) -> None:
