@@ -25,6 +25,7 @@ from penstock.pipelines.section import (
     PositiveNumber,
     PositiveWhole,
     Section,
+    Seed,
     Whole,
     matching,
 )
@@ -152,9 +153,10 @@ class Training(Section):
         description="Without a module: epochs without a better eval result, after which training stops; 0: never.",
     )
     class_weight: Annotated[float, Field(ge=0, le=1), NO_BOOL] | None = Field(
-        default=None, description="Without a module: from 0, all rows weigh the same, by default, to 1, all classes do."
+        default=None,
+        description="Without a module: from 0, all rows weigh the same, to 1, all classes do, by default 0.5.",
     )
-    seed: Whole | None = Field(
+    seed: Seed | None = Field(
         default=None, description="Without a module: of the weights and the order of the rows, by default 1."
     )
 

@@ -6,7 +6,16 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from penstock.components.errors import ConfigError
-from penstock.pipelines.section import NO_BOOL, Number, PositiveNumber, PositiveWhole, Section, Whole, json_text
+from penstock.pipelines.section import (
+    NO_BOOL,
+    Number,
+    PositiveNumber,
+    PositiveWhole,
+    Section,
+    Seed,
+    Whole,
+    json_text,
+)
 from penstock.trainer.hyperparameters import Hyperparameters
 from penstock.trainer.names import did_you_mean
 from penstock.trainer.tuning import vertex_study
@@ -125,7 +134,7 @@ class Tuning(Section):
     early_stopping: bool = Field(
         default=True, description="Without a module: whether trials end early that are worse than the others' median."
     )
-    seed: Whole = Field(default=1, description="Without a module: of the search and of every trial.")
+    seed: Seed = Field(default=1, description="Without a module: of the search and of every trial.")
     cross_validation: CrossValidation | None = Field(
         default=None, description="Without a module: scores by cross-validation; by default on the eval split."
     )
