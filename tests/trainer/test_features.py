@@ -223,6 +223,27 @@ def test_integers_that_are_moments(table: Tables, step: int, form: str) -> None:
     assert [feature.format for feature in said.features if feature.name == "amount"] == [form]  # type: ignore[union-attr]
 
 
+@pytest.mark.parametrize(
+    ("values", "mend"),
+    [
+        (["$12.50", "$1,200.00", "- $3.00"], "digits alone, such as 1234.5, are read as numbers"),
+        (["1,234", "12", "1,234,567"], "digits alone, such as 1234.5, are read as numbers"),
+        (["1.234,56 €", "7,20 €"], "digits alone, such as 1234.5, are read as numbers"),
+        (["45%", "3.5 %"], "digits alone, such as 1234.5, are read as numbers"),
+        (["3,5", "-12,25", "7"], 'data.csv.decimal_point: "," reads them'),
+        (["4,5,6", "1.2.3"], None),
+        (["A4", "12b"], None),
+    ],
+)
+def test_numbers_that_are_written_for_people_are_noted(table: Tables, values: list[str], mend: str | None) -> None:
+    columns = {"x": [values[row % len(values)] for row in range(60)], "y": [row // 3 % 2 for row in range(60)]}
+    data = table(columns)
+    note = plan(data, "y").notes.get("x", "")
+    assert note.endswith(mend or "")
+    assert bool(note) == (mend is not None)
+    assert not plan(data, "y", x={"kind": "categorical"}).notes
+
+
 def test_floats_that_lose_their_digits_are_noted(table: Tables) -> None:
     columns = {
         "time": [1362683700.5 + row for row in range(200)],
@@ -232,6 +253,10 @@ def test_floats_that_lose_their_digits_are_noted(table: Tables) -> None:
     assert plan(table(columns), "y").notes == {
         "time": "it holds numbers from 1.36268365e+09 to 1.3626839e+09, of which examples keep 32 bits: steps of 128 "
         "and more; whole numbers keep all digits, and numbers less a constant more of them"
+    }
+    assert plan(table(columns), "time").notes == {
+        "time": "it holds numbers from 1.36268365e+09 to 1.3626839e+09, of which a model learns 32 bits: steps of 128 "
+        "and more; numbers less a constant keep more of their digits",
     }
 
 
@@ -306,7 +331,10 @@ def test_problem_overrides(table: Tables) -> None:
         ("label", {"mass": {"kind": "numeric"}}, "features.mass.kind: expected numbers for numeric, found strings"
             " such as '?'"),
         ("label", {"fare": {"kind": "text"}}, "features.fare.kind: expected strings for text, found numbers, 0 to"),
-        ("label", {"fare": {"kind": "date"}}, "features.fare.format: expected unix for numbers, received ''"),
+        ("label", {"fare": {"kind": "date"}}, "features.fare.format: the column holds numbers: expected what they"
+            " count, unix (seconds since 1970), unix_ms"),
+        ("label", {"fare": {"kind": "date", "format": "iso"}}, "features.fare.format: expected unix for numbers,"
+            " received 'iso'"),
         ("label", {"day": {"kind": "date", "format": "%Y/%m/%d"}}, "features.day.format: expected how dates are written"
             " here, such as '17.03.2024', received '%Y/%m/%d', which reads none of the most frequent values"),
     ],
