@@ -7,11 +7,9 @@ from penstock.trainer import dates
 from penstock.trainer.columns import Column
 
 _STEPS = 100  # in a deviation; with fewer the values of a column are told apart badly
-# 12.50 $, 1,234, -3,5 or 45%: numbers that a parser of numbers does not read.
+# $12.50 or 45%: numbers that a parser of numbers does not read. Separators of thousands ExampleGen tells of.
 _WHOLE = r"(?:\d{1,3}(?:[,.' ]\d{3})+|\d+)"
-_ADORNED = re.compile(rf"\s*[-+]?\s*[$€£¥]?\s*[-+]?{_WHOLE}(?:[.,]\d+)?\s*[%$€£¥]?\s*", re.ASCII)
-_DECIMAL_COMMA = re.compile(r"\s*[-+]?\d+(?:,\d+)?\s*", re.ASCII)
-_THOUSANDS = re.compile(r"\s*[-+]?\d{1,3}(?:,\d{3})*\s*", re.ASCII)
+_ADORNED = re.compile(rf"\s*[-+]?\s*(?:[$€£¥]\s*[-+]?{_WHOLE}(?:[.,]\d+)?|{_WHOLE}(?:[.,]\d+)?\s*[%$€£¥])\s*", re.ASCII)
 
 
 def of(column: Column, kind: str | None, form: str | None, taken_for: str) -> str:
@@ -61,15 +59,14 @@ def _on_strings(column: Column, kind: str | None) -> str:
 
 
 def _on_adorned(column: Column) -> str:
-    """Tells of numbers that people read and parsers do not: with a currency, a percent sign, or commas."""
-    others = [text for text in column.texts if not _ADORNED.fullmatch(text)]
-    if not column.texts or len(column.texts) < 10 * len(others):
+    """Tells of numbers that people read and parsers do not: with a currency, or a percent sign."""
+    numbers = [text for text in column.texts if _ADORNED.fullmatch(text)]
+    if not numbers or len(column.texts) < 10 * (len(column.texts) - len(numbers)):
         return ""
-    numbers = [text for text in column.texts if text not in others]
-    commas = all(map(_DECIMAL_COMMA.fullmatch, numbers)) and not all(map(_THOUSANDS.fullmatch, numbers))
-    example = next((text for text in numbers if "," in text), numbers[0]) if commas else numbers[0]
-    mend = 'data.csv.decimal_point: "," reads them' if commas else "digits alone, such as 1234.5, are read as numbers"
-    return f"its values, such as {example!r}, look like numbers and are taken for strings: {mend}"
+    return (
+        f"its values, such as {numbers[0]!r}, look like numbers and are taken for strings: digits alone, such as "
+        "1234.5, are read as numbers"
+    )
 
 
 def _on_integers(column: Column, kind: str) -> str:
