@@ -319,6 +319,8 @@ def test_problem_overrides(table: Tables) -> None:
             " beside '?': if those mean a missing value, data.csv.null_values tells it"),
         ("tags", {}, "label tags: expected one value in a row, found several"),
         ("key", {}, "label key: 60 different strings in 60 rows: expected classes that occur again"),
+        ("tip", {}, "label tip: 26 classes, nearly all of them numbers: expected a regression's numbers alone, or"
+            " training.problem: multiclass; it holds numbers beside 'NA': if those mean a missing value, data"),
         ("label", {"fair": {"ignore": True}}, "features.fair: the data has no column 'fair'; did you mean 'fare'?"),
         ("label", {"label": {"kind": "numeric"}}, "features.label: it is the label"),
         ("label", {"fare": {"kind": "numerical"}}, "features.fare.kind: unknown kind 'numerical'; did you"),
@@ -343,6 +345,7 @@ def test_mistakes(table: Tables, label: str, overrides: dict[str, Any], sentence
         "one": [1] * 60,
         "mass": [f"{row}.5" if row % 15 else "?" for row in range(60)],
         "tags": [["a", "b"]] * 60,
+        "tip": [f"{row % 26}.5" if row % 26 else "NA" for row in range(60)],
         "key": [f"a{row}" for row in range(60)],
         "day": ["17.03.2024", "17.03.2024", "18.03.2024"] * 20,
         "label": [row % 2 for row in range(60)],
