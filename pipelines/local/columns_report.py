@@ -83,10 +83,11 @@ def _told(feature: dict[str, Any], vocabularies: dict[str, int]) -> str:
             return f"{', '.join(of) if isinstance(of[0], str) else f'{len(of)} in each row'}, each {scale}"
         case "categorical":
             size = vocabularies.get(feature["output"])
-            found = f"{size:,} values" if size is not None else f"up to {feature['vocabulary_size']:,} values"
+            found = f"{size:,}" if size is not None else f"up to {feature['vocabulary_size']:,}"
+            occur = "value that occurs" if size == 1 else "values that occur"
             others, bag = feature["oov_buckets"], f", up to {feature['width']} in a row" if feature["width"] > 1 else ""
             return (
-                f"{found} that occur {feature['frequency_threshold']} times or more{bag}, "
+                f"{found} {occur} {feature['frequency_threshold']} times or more{bag}, "
                 f"{others:,} bucket{'s' if others != 1 else ''} for all others"
             )
         case "text":
