@@ -2,6 +2,7 @@
 
 import codecs
 import difflib
+from collections.abc import Sequence
 
 _SWAPPED = str.maketrans(",.", ".,")
 
@@ -30,6 +31,21 @@ def number(cell: str, decimal_point: str = ".") -> float | None:
         return float(cell.translate(_SWAPPED) if decimal_point == "," else cell)
     except ValueError:
         return None
+
+
+def check_names(names: Sequence[str]) -> None:
+    """Raises a ValueError for names of columns that are empty, or are there twice."""
+    if not names:
+        raise ValueError("expected the names of the columns, found an empty line")
+    for index, column in enumerate(names):
+        if not column.strip():
+            hint = "; if it is the index of pandas, to_csv(index=False) leaves it out" if index == 0 else ""
+            raise ValueError(
+                f"expected a name for every column, found none for column {index + 1} of {len(names)}{hint}"
+            )
+        if column in names[:index]:
+            places = f"{names.index(column) + 1} and {index + 1}"
+            raise ValueError(f"expected different names, found {column!r} for columns {places}")
 
 
 def _codec(name: str) -> str:

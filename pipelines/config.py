@@ -153,7 +153,8 @@ class Training(Section):
         description="Without a module: epochs without a better eval result, after which training stops; 0: never.",
     )
     class_weight: Annotated[float, Field(ge=0, le=1), NO_BOOL] | None = Field(
-        default=None, description="Without a module: from 0, all rows weigh the same, by default, to 1, all classes do."
+        default=None,
+        description="Without a module: from 0, all rows weigh the same, to 1, all classes do, by default 0.5.",
     )
     seed: Seed | None = Field(
         default=None, description="Without a module: of the weights and the order of the rows, by default 1."

@@ -102,7 +102,7 @@ def parse(text: str, source: str) -> Any:
     try:
         return yaml.load(text, _Loader)
     except (yaml.MarkedYAMLError, ValueError) as error:
-        raise ConfigError(_yaml_sentence(error, source)) from None
+        raise ConfigError(_yaml_sentence(error, text, source)) from None
 
 
 def override(document: Document, assignments: Iterable[str]) -> None:
@@ -270,14 +270,16 @@ def _compose(text: str, source: str) -> yaml.Node | None:
     try:
         return yaml.compose(text, _Loader)
     except yaml.MarkedYAMLError as error:
-        raise ConfigError(_yaml_sentence(error, source)) from None
+        raise ConfigError(_yaml_sentence(error, text, source)) from None
 
 
-def _yaml_sentence(error: Exception, source: str) -> str:
+def _yaml_sentence(error: Exception, text: str, source: str) -> str:
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
     line = f":{mark.line + 1}" if mark and not source.startswith("--set") else ""
     problem = getattr(error, "problem", None) or str(error)
-    return f"{source}{line}: this is not YAML: {problem}"
+    percent = text.startswith("%") or "'%'" in problem  # a date's format
+    hint = "; text that begins with % stands in quotes" if percent else ""
+    return f"{source}{line}: this is not YAML: {problem}{hint}"
 
 
 def _places(node: yaml.Node, source: str, location: Location = ()) -> Iterator[tuple[Location, str]]:

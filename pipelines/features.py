@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from penstock.components.errors import ConfigError
-from penstock.pipelines.section import PositiveWhole, Section
+from penstock.pipelines.section import NO_BOOL, PositiveWhole, Section
 from penstock.trainer import dates
 
 OPTIONS = {
@@ -39,7 +39,9 @@ class Feature(Section):
     transform: Literal["quantiles", "z_score"] | None = Field(
         default=None, description="Of numbers: what they are scaled by, by default quantiles."
     )
-    bins: PositiveWhole | None = Field(default=None, description="Of numbers and dates: quantiles, by default 48.")
+    bins: Annotated[int, Field(ge=2), NO_BOOL] | None = Field(
+        default=None, description="Of numbers and dates: quantiles, by default 48."
+    )
     vocabulary_size: PositiveWhole | None = Field(
         default=None, description="Of categories: how many are told apart at most, by default 10000."
     )

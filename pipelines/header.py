@@ -41,11 +41,18 @@ class Beginning:
 def check(config: Config) -> None:
     """Raises a ConfigError if the configuration names a column that is none, or takes text for numbers.
 
+    So does a column without a name of its own.
+
     Data that is elsewhere, in another format, or not to be read as the options say is left to ExampleGen.
     """
     beginning = read(config)
     if not beginning.names:
         return
+    try:
+        csv_format.check_names(beginning.names)
+    except ValueError as error:
+        given = config.data.csv and config.data.csv.column_names
+        raise ConfigError(f"{'data.csv.column_names' if given else 'data: the first line'}: {error}") from None
     for key, name in _named(config):
         if name not in beginning.names:
             raise ConfigError(f"{key}: the data has no column {name!r}; {_hint(name, beginning.names)}")

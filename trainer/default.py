@@ -163,11 +163,12 @@ def read(
     if there.all():
         return data, labels
     without = int((~there).sum())
+    splits = ", ".join(Path(pattern).parent.name for pattern in file_patterns)  # Split-train
     if without == len(labels):
-        raise DataError(f"{file_patterns[0]}: none of {without} rows has a label that the training data has")
+        raise DataError(f"{splits}: none of {without:,} rows has a label that the training data has")
     logger.warning(
         "%s: %s of %s rows have no label that the training data has: they are left out",
-        file_patterns[0],
+        splits,
         f"{without:,}",
         f"{len(labels):,}",
     )

@@ -179,7 +179,7 @@ class Plan:
         for name, reason in self.ignored.items():
             logger.info("feature %s is ignored: %s", name, reason)
         for name, note in self.notes.items():
-            logger.warning("feature %s: %s", name, note)
+            logger.warning("%s %s: %s", "label" if name == self.label.name else "feature", name, note)
 
 
 @dataclass(frozen=True)
@@ -239,6 +239,8 @@ def plan(
     target = labels.planned(table[label], outputs(label), problem)
     found: list[Feature] = []
     ignored, notes = dict[str, str](), dict[str, str]()
+    if target.problem == "regression" and (note := notices.of_label(table[label])):
+        notes[label] = note
     for column in table.values():
         if column.name == label:
             continue
@@ -367,6 +369,11 @@ def _date(column: Column, output: str, options: Mapping[str, Any]) -> Date:
     form = options.get("format") or recognised
     numbers = form in dates.UNITS
     fits = not column.is_string if numbers else column.is_string or (column.is_integer and form not in ("", "iso"))
+    if not form:
+        raise ConfigError(
+            "format: the column holds numbers: expected what they count, unix (seconds since 1970), unix_ms, unix_us "
+            "or unix_ns"
+        )
     if not fits:
         what, expected = ("strings", "iso or one such as %d/%m/%Y") if column.is_string else ("numbers", "unix")
         raise ConfigError(f"format: expected {expected} for {what}, received {form!r}")

@@ -2,7 +2,8 @@
 
 Strings are classes, two of them binary. Numbers that take exactly two values are binary (by the
 variance, which for a mean m between a and b is (m - a)(b - m) only then: Bhatia and Davis 2000). Integers that span up
-to 20 values with ten rows or more for each are classes; all other numbers are a regression. `problem` overrides.
+to 20 values with ten rows or more for each are classes; all other numbers are a regression. More than 20 numbers beside
+a few strings are neither, as the strings most often stand for missing values. `problem` overrides.
 Classes are in the order of their values, so the greater one of two is what a binary model gives the probability of.
 """
 
@@ -100,6 +101,11 @@ def _string_label(column: Column, output: str, problem: str | None) -> Label:
         raise DataError(
             f"label {name}: {len(classes)} different strings in {column.values} rows: expected classes that occur "
             f"again{hint}"
+        )
+    if hint and problem is None and len(classes) > _FEW_CLASSES:
+        raise DataError(
+            f"label {name}: {column.unique} classes, nearly all of them numbers: expected a regression's numbers "
+            f"alone, or training.problem: multiclass{hint}"
         )
     if problem == "binary" and len(classes) != 2:
         raise DataError(f"label {name}: problem: expected two values for binary, found {len(classes)}")

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from penstock.trainer.features import Plan
+from penstock.trainer.features import Date, Plan, Sparse
 
 logger = logging.getLogger(__name__)
 NEAR_ONE = 0.999
@@ -35,7 +35,7 @@ def warn(plan: Plan, inputs: Mapping[str, Array], label: Array) -> list[str]:
     chosen = np.linspace(0, len(label) - 1, rows).astype(np.int64)
     target = label[chosen, 0]
     for feature in plan.features:
-        for name in [name for name in inputs if name == feature.output or name.startswith(f"{feature.output}_")]:
+        for name in feature.outputs if isinstance(feature, Date | Sparse) else (feature.output,):
             values = inputs[name][chosen]
             if values.shape[1] == 1 or values.dtype.kind == "f":  # a bag of ids has no groups
                 told = _told(values, target, plan.label.problem)

@@ -18,7 +18,7 @@ from typing import NoReturn
 import pyarrow as pa
 import pyarrow.csv
 
-from penstock.components import records
+from penstock.components import csv_format, records
 from penstock.components.engines import Engine
 from penstock.components.errors import DataError
 from penstock.components.example_gen import csv_cuts, csv_options, csv_types, labels, sources
@@ -226,16 +226,10 @@ def _other_delimiter(names: tuple[str, ...]) -> str:
 
 
 def _check_names(names: list[str] | tuple[str, ...], where: str) -> None:
-    if not names:
-        raise DataError(f"{where}: expected the names of the columns, found an empty line")
-    for index, column in enumerate(names):
-        if not column.strip():
-            raise DataError(
-                f"{where}: expected a name for every column, found none for column {index + 1} of {len(names)}"
-            )
-        if column in names[:index]:
-            places = f"{names.index(column) + 1} and {index + 1}"
-            raise DataError(f"{where}: expected different names, found {column!r} for columns {places}")
+    try:
+        csv_format.check_names(names)
+    except ValueError as error:
+        raise DataError(f"{where}: {error}") from None
 
 
 def _check_same_header(first: Path, names: tuple[str, ...], path: Path, others: tuple[str, ...]) -> None:

@@ -122,9 +122,14 @@ def check(label: str, by_split: Mapping[str, LabelValues], output: OutputSplits)
     if not total.counts:
         raise DataError(f"label {label!r}: no row has a value: name another label, or mend the data")
     if len(total.counts) == 1:
+        digits = (
+            "; if its numbers do differ, it is beyond the 32 bits that examples keep of them: subtract a constant"
+            if total.floats
+            else ""
+        )
         raise DataError(
             f"label {label!r}: every row{' but those without one' if total.missing else ''} has the value "
-            f"{_show(*total.counts)}: there is nothing to learn from it"
+            f"{_show(*total.counts)}: there is nothing to learn from it{digits}"
         )
     for split, values in by_split.items():
         if not values.counts:

@@ -27,16 +27,18 @@ def section(folder: Path) -> str:
     plan = _read(folder / FILE)
     if plan is None:
         return ""
-    label, missing = plan["label"]["name"], plan.get("missing", {})
-    rows = [_row(label, f"label, {plan['label']['problem']}", [_some(plan["label"]["classes"])], missing.get(label))]
+    label, missing, notes = plan["label"]["name"], plan.get("missing", {}), plan["notes"]
+    classes = [_some(plan["label"]["classes"])] if plan["label"]["classes"] else []
+    told = [*classes, *_noted(notes, label)]
+    rows = [_row(label, f"label, {plan['label']['problem']}", told, missing.get(label))]
     names = dict.fromkeys(feature["name"] for feature in plan["features"])
     for name in names:
         features = [feature for feature in plan["features"] if feature["name"] == name]
         kinds = ", ".join(dict.fromkeys(feature["kind"] for feature in features))
         told = list(dict.fromkeys(_told(feature, plan.get("vocabularies", {})) for feature in _merged(features)))
-        told += [plan["notes"][name]] if name in plan["notes"] else []
-        rows.append(_row(name, kinds, told, missing.get(name)))
-    rows += [_row(name, "left out", [reason], missing.get(name)) for name, reason in plan["ignored"].items()]
+        rows.append(_row(name, kinds, [*told, *_noted(notes, name)], missing.get(name)))
+    for name, reason in plan["ignored"].items():
+        rows.append(_row(name, "left out", [reason, *_noted(notes, name)], missing.get(name)))
     header = "<tr><th>column</th><th>taken for</th><th class=number>missing</th><th>how</th></tr>"
     count = len(names) + len(plan["ignored"])
     summary = f"{count:,} column{'s' if count != 1 else ''}" + (
@@ -47,6 +49,10 @@ def section(folder: Path) -> str:
         f"<details{state}><summary>{summary}</summary>"
         f'<div class="table"><table>{header}{"".join(rows)}</table></div></details>'
     )
+
+
+def _noted(notes: dict[str, str], name: str) -> list[str]:
+    return [notes[name]] if name in notes else []
 
 
 def _row(name: str, kind: str, told: list[str], missing: float | None) -> str:
@@ -77,10 +83,11 @@ def _told(feature: dict[str, Any], vocabularies: dict[str, int]) -> str:
             return f"{', '.join(of) if isinstance(of[0], str) else f'{len(of)} in each row'}, each {scale}"
         case "categorical":
             size = vocabularies.get(feature["output"])
-            found = f"{size:,} values" if size is not None else f"up to {feature['vocabulary_size']:,} values"
+            found = f"{size:,}" if size is not None else f"up to {feature['vocabulary_size']:,}"
+            occur = "value that occurs" if size == 1 else "values that occur"
             others, bag = feature["oov_buckets"], f", up to {feature['width']} in a row" if feature["width"] > 1 else ""
             return (
-                f"{found} that occur {feature['frequency_threshold']} times or more{bag}, "
+                f"{found} {occur} {feature['frequency_threshold']} times or more{bag}, "
                 f"{others:,} bucket{'s' if others != 1 else ''} for all others"
             )
         case "text":

@@ -158,6 +158,11 @@ BASE = "name: small\ndata:\n  path: data.csv\nlabel: label\n"
         ("label: again\n", "pipeline.yaml:5: key 'label' is here again, first in line 4"),
         ("x: [\n", "pipeline.yaml:6: this is not YAML"),
         (
+            "features: {day: {format: %d.%m.%Y}}\n",
+            "pipeline.yaml:5: this is not YAML: found character '%' that cannot start any token; text that begins"
+            " with % stands in quotes",
+        ),
+        (
             "statistics:\n  exclude_splits: [test]\n",
             "pipeline.yaml:6: statistics.exclude_splits: no split 'test': expected one of train, eval",
         ),
@@ -216,6 +221,7 @@ def test_all_mistakes_are_told(load: Load) -> None:
         ("train_steps=3", "--set train_steps: unknown key 'train_steps'; did you mean 'training.train_steps'?"),
         ("label", "--set label: expected key=value, such as training.train_steps=100"),
         ("label=[", "--set label: this is not YAML"),
+        ("features.day.format=%d/%m/%Y", "; text that begins with % stands in quotes"),
         (
             "evaluation.metrics.3=auc",
             "--set evaluation.metrics.3: expected the number of an item, 0 to 0, received '3'",

@@ -66,6 +66,23 @@ def test_mistakes(load: Load, project: Path, text: str, sentence: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("header", "options", "sentence"),
+    [
+        (",x,label", "", "data: the first line: expected a name for every column, found none for column 1 of 3; if it"
+            " is the index of pandas, to_csv(index=False) leaves it out"),
+        ("x,x,label", "", "data: the first line: expected different names, found 'x' for columns 1 and 2"),
+        ("1,2,3", "  csv: {column_names: [x, x, label]}\n", "data.csv.column_names: expected different names, found"),
+    ],
+)  # fmt: skip
+def test_columns_without_a_name_of_their_own(
+    load: Load, project: Path, header: str, options: str, sentence: str
+) -> None:
+    (project / "data.csv").write_text(f"{header}\n1,2,3\n")
+    with pytest.raises(ConfigError, match=re.escape(sentence)):
+        publishing.check(load(text=BASE.replace("data.csv\n", f"data.csv\n{options}")))
+
+
+@pytest.mark.parametrize(
     "text",
     [
         BASE + "features: {Fare: {kind: numeric}, kind: {kind: text}}\ntraining: {problem: multiclass}\n",

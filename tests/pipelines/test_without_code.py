@@ -110,9 +110,12 @@ def test_the_section_is_the_trainers_own() -> None:
         ("features: {a: {kind: date, format: '%d.%m.%G'}}\n", "features.a.format: expected some of %Y %y %m %b %d %H"),
         ("features: {a: {kind: date, format: unix_min}}\n", "features.a.format: expected iso, unix, or %Y with others"),
         ("features: {a: {embedding_dim: 0}}\n", "features.a.embedding_dim: expected greater than 0, received 0"),
+        ("features: {a: {bins: 1}}\n", "features.a.bins: expected greater than or equal to 2, received 1"),
         ("features: {a: {embedding_dim: 1.5}}\n", "features.a.embedding_dim: expected a"),
         ("features: {a: {kind: text, embedding_dim: 4}}\n", "features.a.embedding_dim: it is of categorical columns"),
         ("training: {epochs: 0}\n", "training.epochs: expected greater than 0, received 0"),
+        ("training: {learning_rate: .inf}\n", "training.learning_rate: expected a finite number, received inf"),
+        ("training: {seed: 4294967296}\n", "training.seed: expected less than or equal to 4294967295, received"),
     ],
 )  # fmt: skip
 def test_mistakes(load: Load, text: str, sentence: str) -> None:

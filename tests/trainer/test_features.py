@@ -223,6 +223,25 @@ def test_integers_that_are_moments(table: Tables, step: int, form: str) -> None:
     assert [feature.format for feature in said.features if feature.name == "amount"] == [form]  # type: ignore[union-attr]
 
 
+@pytest.mark.parametrize(
+    ("values", "noted"),
+    [
+        (["$12.50", "$1,200.00", "- $3.00"], True),
+        (["1.234,56 €", "7,20 €", "n/a"], False),  # a third of them says otherwise
+        ([f"{price} €" for price in range(20)] + ["n/a"], True),
+        (["45%", "3.5 %"], True),
+        (["1,234", "12"], False),  # which ExampleGen tells
+        (["$1.2.3", "$4"], False),
+        (["A4", "12b"], False),
+    ],
+)
+def test_numbers_that_are_written_for_people_are_noted(table: Tables, values: list[str], noted: bool) -> None:
+    columns = {"x": [values[row % len(values)] for row in range(63)], "y": [row // 3 % 2 for row in range(63)]}
+    data = table(columns)
+    assert ("look like numbers and are taken for strings" in plan(data, "y").notes.get("x", "")) == noted
+    assert not plan(data, "y", x={"kind": "categorical"}).notes
+
+
 def test_floats_that_lose_their_digits_are_noted(table: Tables) -> None:
     columns = {
         "time": [1362683700.5 + row for row in range(200)],
@@ -232,6 +251,10 @@ def test_floats_that_lose_their_digits_are_noted(table: Tables) -> None:
     assert plan(table(columns), "y").notes == {
         "time": "it holds numbers from 1.36268365e+09 to 1.3626839e+09, of which examples keep 32 bits: steps of 128 "
         "and more; whole numbers keep all digits, and numbers less a constant more of them"
+    }
+    assert plan(table(columns), "time").notes == {
+        "time": "it holds numbers from 1.36268365e+09 to 1.3626839e+09, of which a model learns 32 bits: steps of 128 "
+        "and more; numbers less a constant keep more of their digits",
     }
 
 
@@ -296,6 +319,8 @@ def test_problem_overrides(table: Tables) -> None:
             " beside '?': if those mean a missing value, data.csv.null_values tells it"),
         ("tags", {}, "label tags: expected one value in a row, found several"),
         ("key", {}, "label key: 60 different strings in 60 rows: expected classes that occur again"),
+        ("tip", {}, "label tip: 26 classes, nearly all of them numbers: expected a regression's numbers alone, or"
+            " training.problem: multiclass; it holds numbers beside 'NA': if those mean a missing value, data"),
         ("label", {"fair": {"ignore": True}}, "features.fair: the data has no column 'fair'; did you mean 'fare'?"),
         ("label", {"label": {"kind": "numeric"}}, "features.label: it is the label"),
         ("label", {"fare": {"kind": "numerical"}}, "features.fare.kind: unknown kind 'numerical'; did you"),
@@ -306,7 +331,10 @@ def test_problem_overrides(table: Tables) -> None:
         ("label", {"mass": {"kind": "numeric"}}, "features.mass.kind: expected numbers for numeric, found strings"
             " such as '?'"),
         ("label", {"fare": {"kind": "text"}}, "features.fare.kind: expected strings for text, found numbers, 0 to"),
-        ("label", {"fare": {"kind": "date"}}, "features.fare.format: expected unix for numbers, received ''"),
+        ("label", {"fare": {"kind": "date"}}, "features.fare.format: the column holds numbers: expected what they"
+            " count, unix (seconds since 1970), unix_ms"),
+        ("label", {"fare": {"kind": "date", "format": "iso"}}, "features.fare.format: expected unix for numbers,"
+            " received 'iso'"),
         ("label", {"day": {"kind": "date", "format": "%Y/%m/%d"}}, "features.day.format: expected how dates are written"
             " here, such as '17.03.2024', received '%Y/%m/%d', which reads none of the most frequent values"),
     ],
@@ -317,6 +345,7 @@ def test_mistakes(table: Tables, label: str, overrides: dict[str, Any], sentence
         "one": [1] * 60,
         "mass": [f"{row}.5" if row % 15 else "?" for row in range(60)],
         "tags": [["a", "b"]] * 60,
+        "tip": [f"{row % 26}.5" if row % 26 else "NA" for row in range(60)],
         "key": [f"a{row}" for row in range(60)],
         "day": ["17.03.2024", "17.03.2024", "18.03.2024"] * 20,
         "label": [row % 2 for row in range(60)],

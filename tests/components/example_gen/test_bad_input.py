@@ -119,6 +119,7 @@ def test_a_wrong_encoding_has_its_line(generate: Generate, folder: Folder) -> No
         ("1,a\n2,a\n", "label", "label 'label': every row has the value 'a': there is nothing to learn"),
         ("1,\n2,\n", "label", "label 'label': no row has a value"),
         ("1,1.0\n2,1\n", "label", "every row has the value 1.0"),
+        ("1,1000000001.5\n2,1000000002\n", "label", "if its numbers do differ, it is beyond the 32 bits"),
     ],
 )
 def test_labels(generate: Generate, folder: Folder, rows: str, label: str, message: str) -> None:

@@ -19,6 +19,8 @@ COLUMNS = {
     "fare": [None if row % 10 == 0 else row / 3 for row in range(ROWS)],
     "hour": [row % 24 for row in range(ROWS)],
     "carrier": ["AA", "<b>", "UA"] * (ROWS // 3),
+    "seat": [f"{row}C" for row in range(ROWS)],
+    "one": ["a", "b", "b"] * (ROWS // 3),
     "remark": [f"word{row} and more of it" for row in range(ROWS)],
     "when": [f"2013-01-{row % 28 + 1:02d}T08:05" for row in range(ROWS)],
     "sizes": [[row / 7, 2.5, 3.5] for row in range(ROWS)],
@@ -29,7 +31,10 @@ COLUMNS = {
 @pytest.fixture(scope="module")
 def model_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("trained")
-    config = {"label": "late", "features": {"carrier": {"oov_buckets": 2}}}
+    config = {
+        "label": "late",
+        "features": {"carrier": {"oov_buckets": 2}, "seat": {"kind": "categorical"}, "one": {"vocabulary_size": 1}},
+    }
     table = tables.write(folder / "table", COLUMNS).transform(config)
     fn_args = FnArgs(
         custom_config=config,
@@ -57,6 +62,8 @@ def test_each_column_has_a_row(model_run: Path) -> None:
             "its place between 48 quantiles; 24 values that occur 2 times or more, 1 bucket for all others",
         ],
         "carrier": ["categorical", "none", "3 values that occur 2 times or more, 2 buckets for all others"],
+        "seat": ["categorical", "none", "0 values that occur 2 times or more, 1 bucket for all others"],
+        "one": ["categorical", "none", "1 value that occurs 2 times or more, 1 bucket for all others"],
         "remark": [
             "text",
             "none",
@@ -70,14 +77,27 @@ def test_each_column_has_a_row(model_run: Path) -> None:
         "sizes": ["numeric", "none", "3 in each row, each its place between 48 quantiles"],
         "key": ["left out", "none", "150 of its 150 values differ, as keys do"],
     }
-    assert "<details open><summary>7 columns, 1 of them left out</summary>" in text
+    assert "<details open><summary>9 columns, 1 of them left out</summary>" in text
+
+
+def test_a_category_of_which_no_value_is_known_is_warned_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    columns = {name: COLUMNS[name] for name in ("late", "carrier", "seat")}
+    config = {"label": "late", "features": {"seat": {"kind": "categorical"}}}
+    table = tables.write(tmp_path / "table", columns).transform(config)
+    made = features.planned(config, table.schema, table.statistics)
+    plan_file.write(tmp_path, made, table.transform_output, FnArgs())
+    warned = [record.getMessage() for record in caplog.records if record.name == plan_file.__name__]
+    assert warned == [
+        "feature seat: none of its values occurs 2 times, so it tells the model nothing: is it a category? if so, "
+        "features: {seat: {frequency_threshold: 1}}"
+    ]
 
 
 def test_the_end_of_a_run_tells_them_in_a_line(model_run: Path, tmp_path: Path) -> None:
     outputs = {"model_run": {"uri": str(model_run), "metadata": {}}}
     run = RunRecord("taxi", tmp_path, {}, "done", tasks=[TaskRecord("trainer", "done", outputs=outputs)])
     assert list(training_report.lines(run)) == [
-        "trainer: late (binary of no, yes) is learnt from columns: 2 categorical, 3 numeric, 1 text, 1 date; "
+        "trainer: late (binary of no, yes) is learnt from columns: 4 categorical, 3 numeric, 1 text, 1 date; "
         "left out: key"
     ]
     report.write(run)
@@ -89,7 +109,7 @@ def test_many_columns_are_folded_and_text_is_text(model_run: Path, tmp_path: Pat
     plan["ignored"] |= {f"<i>{number}": "<script>" for number in range(20)}
     (tmp_path / "plan.json").write_text(json.dumps(plan))
     text = columns_report.section(tmp_path)
-    assert "<details><summary>27 columns, 21 of them left out</summary>" in text
+    assert "<details><summary>29 columns, 21 of them left out</summary>" in text
     assert "<script" not in text
     assert "<i>" not in text
     assert ", <i>8 and 11 more" in columns_report.line(tmp_path)
