@@ -30,7 +30,9 @@ def begin(oracle: Any, fit_kwargs: Mapping[str, Any]) -> None:
     if oracle.trials:
         under_way = sum(trial.status == TrialStatus.RUNNING for trial in oracle.trials.values())
         ended = len(oracle.trials) - under_way
-        logger.info("the search goes on: of its trials %d have ended, %d were under way", ended, under_way)
+        sentence = f"the search goes on: of its trials {ended:,} have ended, {under_way:,} were under way"
+        logger.info("%s", sentence)
+        progress.say(sentence)
 
 
 @contextlib.contextmanager

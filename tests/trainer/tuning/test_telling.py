@@ -89,7 +89,7 @@ def test_none_is_the_best_until_one_has_completed(tune: Tune, caplog: pytest.Log
 
 
 def test_a_search_that_goes_on_says_from_where(
-    tune: Tune, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+    tune: Tune, told: Path, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
 ) -> None:
     tune(trials=2)
     caplog.clear()
@@ -97,6 +97,7 @@ def test_a_search_that_goes_on_says_from_where(
     tune(trials=3)
     goes_on, ended = lines(caplog)[2:]
     assert goes_on == "the search goes on: of its trials 2 have ended, 0 were under way"
+    assert [json.loads(line)["said"] for line in told.read_text().splitlines()][-2:] == [goes_on, ended]
     assert ended.startswith("trial 2: val 0.")
     assert ended.endswith("; 3 of 3 trials have ended")
     assert re.fullmatch(r"mine \d+\n", capsys.readouterr().out), "without KerasTuner's line on the file that it reads"
