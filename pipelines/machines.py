@@ -82,9 +82,18 @@ def machine_type(resources: Resources, component: str) -> str:
         if machine.cpu >= cpu and machine.memory >= memory:
             return machine.type
     accelerator = resources.accelerator
+    if accelerator and accelerator.count not in (counts := _counts(accelerator.type)):
+        raise ConfigError(
+            f"resources.{component}.accelerator.count: expected one of {', '.join(map(str, counts))}, which machines "
+            f"of Vertex AI have of {accelerator.type}, received {accelerator.count}"
+        )
     asked = [f"{cpu:g} processors", *([resources.memory] if resources.memory else [])]
     asked += [f"{accelerator.count} {accelerator.type}"] if accelerator else []
     raise ConfigError(f"resources.{component}: no machine of Vertex AI has {', '.join(asked)}: ask for less")
+
+
+def _counts(accelerator: str) -> list[int]:
+    return list(_N1_CPUS[accelerator] if accelerator in _N1_CPUS else _WITH_GPUS[accelerator])
 
 
 def _with(resources: Resources) -> Iterator[Machine]:

@@ -6,16 +6,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from penstock.components.errors import ConfigError
-from penstock.pipelines.section import (
-    NO_BOOL,
-    Number,
-    PositiveNumber,
-    PositiveWhole,
-    Section,
-    Seed,
-    Whole,
-    json_text,
-)
+from penstock.pipelines.section import NO_BOOL, Number, PositiveNumber, PositiveWhole, Section, Seed, Whole, json_text
 from penstock.trainer.hyperparameters import Hyperparameters
 from penstock.trainer.names import did_you_mean
 from penstock.trainer.tuning import vertex_study
@@ -23,6 +14,7 @@ from penstock.trainer.tuning.settings import DIRECTIONS, MEASURED, Search
 
 # What searches without code.
 TUNER_FN = "penstock.trainer.tuning.default.tuner_fn"
+_MANY = 10**15  # points: a range with more, up to no end of them, counts as one with these
 _OF_A_MODULE = ("tuner_fn", "custom_config")
 _OF_A_SEARCH = ("parameters", "algorithm", "objective", "direction", "trials", "minutes", "early_stopping", "seed")
 _WITHOUT_CODE = (*_OF_A_SEARCH, "cross_validation")
@@ -54,8 +46,8 @@ class Parameter(Section):
         if self.step is None:
             return int(self.max - self.min) + 1 if whole and self.scale == "linear" else None
         if self.scale == "linear":
-            return int((self.max - self.min) / self.step + 1e-8) + 1
-        return int(math.log(self.max / self.min, self.step) + 1e-8) + 1
+            return int(min((self.max - self.min) / self.step, _MANY) + 1e-8) + 1
+        return int(min(math.log(self.max / self.min, self.step), _MANY) + 1e-8) + 1
 
     @model_validator(mode="after")
     def _range(self) -> Self:
@@ -128,7 +120,7 @@ class Tuning(Section):
         default=None, description="Without a module: whether less or more is better; by default as the metric says."
     )
     trials: PositiveWhole = Field(default=20, description="Without a module: at most so many trials.")
-    minutes: PositiveNumber | None = Field(
+    minutes: Annotated[PositiveNumber, Field(allow_inf_nan=False)] | None = Field(
         default=None, description="Without a module: no trial is begun after so many minutes."
     )
     early_stopping: bool = Field(
@@ -149,6 +141,8 @@ class Tuning(Section):
                     Hyperparameters.from_mapping({name: value}, rows=1)
                 except ConfigError as error:
                     raise ValueError(f"parameters: {error.message}") from None
+            if Hyperparameters.kinds()[name] is int and parameter.step is not None and parameter.step % 1:
+                raise ValueError(f"parameters.{name}.step: expected a whole number, received {parameter.step:g}")
         if self.objective is None and self.direction is not None:
             raise ValueError("direction: expected none without an objective, whose it is")
         if self.objective is not None:
@@ -170,7 +164,7 @@ class Tuning(Section):
     def _check_grid(self) -> None:
         total = 1
         for name, parameter in self.parameters.items():
-            points = parameter.points(isinstance(getattr(Hyperparameters(), name), int))
+            points = parameter.points(Hyperparameters.kinds()[name] is int)
             if points is None:
                 raise ValueError(
                     f"parameters.{name}: expected a step, or values: a grid has no other points in a range"

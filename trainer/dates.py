@@ -8,7 +8,7 @@ and unix_ns.
 
 import datetime
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from penstock.components.errors import ConfigError
@@ -78,8 +78,14 @@ def pattern(form: str) -> tuple[str, dict[str, int]]:
 
 def read(text: str, form: str) -> datetime.datetime | None:
     """Returns the moment that a text tells, None if it is none of this format."""
+    return reader(form)(text)
+
+
+def reader(form: str) -> Callable[[str], datetime.datetime | None]:
+    """Returns what reads many texts of a format, as `read` does one."""
     expression, places = pattern(form)
-    return _moment(re.fullmatch(expression, text, re.ASCII), places)
+    compiled = re.compile(expression, re.ASCII)
+    return lambda text: _moment(compiled.fullmatch(text), places)
 
 
 def written(values: Sequence[str]) -> Written | None:

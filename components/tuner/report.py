@@ -16,6 +16,7 @@ svg { color: var(--muted); font: 11px system-ui, sans-serif; } svg text { fill: 
 .dot.top { fill: var(--good); fill-opacity: 1; }
 .dot.failed { fill: var(--bad); } .so-far { fill: none; stroke: var(--good); stroke-width: 1.5; }
 .spread { stroke: #4a7ebb; stroke-opacity: .45; } tr.top td { font-weight: 600; }
+td:nth-child(3), td:nth-child(4) { white-space: nowrap; }
 """
 
 
@@ -33,7 +34,7 @@ def write(path: Path, results: Results) -> Path:
         f'<h2>Scores over the trials</h2><figure class="wide">{plots.over_trials(results)}'
         "<figcaption>Every trial in the order of their starts; the line is the best so far.</figcaption></figure>\n"
         + (f'<h2>Scores against the parameters</h2><div class="plots">{against}</div>\n' if against else "")
-        + f"<h2>Trials</h2>{_table(results)}\n"
+        + f"<h2>Trials</h2>{_table(results)}\n{_failures(results)}"
     )
     storage.write_text(path, page.document("Hyperparameter search", body))
     return path
@@ -73,19 +74,29 @@ def _table(results: Results) -> str:
     rows = [_row(trial, names, rank) for rank, trial in enumerate(results.best, 1)]
     rows += [_row(trial, names, None) for trial in failed]
     return (
-        '<table><thead><tr><th class="number">Rank</th><th>Trial</th><th class="number">Score</th>'
-        f"{header}<th></th></tr></thead><tbody>{''.join(rows)}</tbody></table>"
+        '<table><thead><tr><th class="number">Rank</th><th>Trial</th><th class="number">Score</th><th></th>'
+        f"{header}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
     )
+
+
+def _failures(results: Results) -> str:
+    """Why trials failed; those that failed alike in one row."""
+    alike: dict[str, list[str]] = {}
+    for trial in results.trials:
+        if trial.score is None:
+            alike.setdefault(trial.error, []).append(escape(trial.trial_id))
+    rows = "".join(f"<tr><td>{', '.join(names)}</td><td>{escape(error)}</td></tr>" for error, names in alike.items())
+    head = "<thead><tr><th>Trial</th><th>Failed of</th></tr></thead>"
+    return f"<h2>Failed trials</h2><table>{head}<tbody>{rows}</tbody></table>\n" if rows else ""
 
 
 def _row(trial: Trial, names: list[str], rank: int | None) -> str:
     cells = "".join(f'<td class="number">{_value(trial.values.get(name))}</td>' for name in names)
     note = '<span class="muted">stopped early</span>' if trial.stopped else ""
-    if trial.score is None:
-        note = f'<span class="mark bad">failed</span> {escape(trial.error)}'
+    note = '<span class="mark bad">failed</span>' if trial.score is None else note
     return (
         f'<tr{" class=top" if rank == 1 else ""}><td class="number">{rank or ""}</td><td>{escape(trial.trial_id)}</td>'
-        f'<td class="number">{_score(trial)}</td>{cells}<td>{note}</td></tr>'
+        f'<td class="number">{_score(trial)}</td><td>{note}</td>{cells}</tr>'
     )
 
 

@@ -78,7 +78,7 @@ def _together(work: Work, described: Mapping[str, Any], arguments: Mapping[str, 
 
         require_buckets(arguments, (*work.inputs, *work.outputs, *work.files))
         if work.kept:
-            _require_bucket(work.kept, arguments[work.kept], storage.local_path(arguments[work.kept]))
+            _require_bucket(work.kept, arguments[work.kept], storage.local_path(arguments[work.kept]), "pipeline_root")
         jobs = CustomJobs(described["connection"], described["job"])
         return following.follow(jobs, name, lambda: dict(arguments), Path(arguments[work.outputs[-1]]))
     from penstock.components.workers.kubeflow_job import TrainJobs
@@ -102,11 +102,11 @@ def require_buckets(arguments: Mapping[str, Any], keys: Iterable[str]) -> None:
             _require_bucket(key, arguments[key], Path(arguments[key]))
 
 
-def _require_bucket(key: str, given: str, path: Path) -> None:
+def _require_bucket(key: str, given: str, path: Path, setting: str = "vertex.pipeline_root") -> None:
     if not storage.in_bucket(path, "gs"):
         raise ConfigError(
             f"{key}: expected a folder of a bucket, below /gcs, which all workers see, received {given}: give a gs:// "
-            "place as vertex.pipeline_root"
+            f"place as {setting}"
         )
 
 

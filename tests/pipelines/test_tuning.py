@@ -123,6 +123,13 @@ def test_the_direction_of_an_objective(load: Callable[..., configs.Config], obje
         ("parameters: {learning_rate: {values: [1], min: 1}}", "expected either values or a range, received both"),
         ("parameters: {dropout: {min: 0, max: 1.5}}", "dropout: expected from 0 to less than 1, received 1.5"),
         ("parameters: {width: {values: [8.5]}}", "width: expected a whole number, received 8.5"),
+        ("parameters: {width: {min: 8, max: 64, step: 1.5}}", "width.step: expected a whole number, received 1.5"),
+        (
+            "algorithm: grid, parameters: {learning_rate: {min: 1e-300, max: 1e300, step: 1e-300}}",
+            "more than the 20 trials",
+        ),
+        (f"minutes: .inf, parameters: {{dropout: {LIST}}}", "minutes: expected a finite number, received inf"),
+        (f"seed: 4294967296, parameters: {{dropout: {LIST}}}", "seed: expected less than 4294967296, received 429"),
         (f"trials: 0, parameters: {{learning_rate: {RATE}}}", "trials: expected greater than 0, received 0"),
         (f"algorithm: genetic, parameters: {{learning_rate: {RATE}}}", "'hyperband', received 'genetic'"),
         (f"cross_validation: {{folds: 1}}, parameters: {{learning_rate: {RATE}}}", "or equal to 2, received 1"),

@@ -202,15 +202,22 @@ def test_the_smallest_machine_that_is_enough(resources: dict[str, Any], expected
 @pytest.mark.parametrize(
     ("resources", "told"),
     [
-        ({"accelerator": {"type": "L4", "count": 3}}, "4 processors, 3 L4"),
         ({"cpu": 12, "accelerator": {"type": "V100"}}, "12 processors, 1 V100"),
         ({"cpu": 8, "memory": "9000G"}, "8 processors, 9000G"),
-        ({"cpu": 1, "accelerator": {"type": "H200", "count": 2}}, "1 processors, 2 H200"),
     ],
 )
 def test_no_machine_is_enough(resources: dict[str, Any], told: str) -> None:
     with pytest.raises(ConfigError, match=f"resources.trainer: no machine of Vertex AI has {told}: ask for less"):
         machines.machine_type(Resources.model_validate(resources), "trainer")
+
+
+@pytest.mark.parametrize(
+    ("type_", "count", "counts"), [("L4", 3, "1, 2, 4, 8"), ("T4", 3, "1, 2, 4"), ("H200", 2, "8")]
+)
+def test_how_many_accelerators_there_are(type_: str, count: int, counts: str) -> None:
+    resources = Resources.model_validate({"accelerator": {"type": type_, "count": count}})
+    with pytest.raises(ConfigError, match=f"count: expected one of {counts}, which .* of {type_}, received {count}"):
+        machines.machine_type(resources, "trainer")
 
 
 def test_a_run_here_says_that_one_machine_works(

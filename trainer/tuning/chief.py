@@ -20,7 +20,8 @@ ID = "chief"  # KerasTuner takes a tuner with this in its ID for the chief
 
 
 def search(code: UserCode, count: int, cluster: Cluster | None = None) -> Any:
-    """Searches with `count` workers here, and with those of the other machines of a cluster; returns the tuner.
+    """Searches with `count` workers here, as many as there are trials at most, and with those of the other machines of
+    a cluster; returns the tuner.
 
     On return no worker runs, here or on a machine that lives.
     """
@@ -31,6 +32,7 @@ def search(code: UserCode, count: int, cluster: Cluster | None = None) -> Any:
         tuner, fit_kwargs = code.tuner()
     telling.begin(tuner.oracle, fit_kwargs)
     tuner.save()
+    count = min(count, tuner.oracle.max_trials or count)  # they share the cores
     host, _, port = cluster.addresses[0].rpartition(":") if cluster else ("127.0.0.1", "", "0")
     with Served(tuner.oracle, host, int(port)) as served:
         machine = cluster.index if cluster else None

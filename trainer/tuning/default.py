@@ -124,8 +124,10 @@ def trainee(fn_args: FnArgs, runs: bool = True) -> Trainee:
         divisions = [(training, evaluation)]
     else:
         column = None
-        if search.cross_validation.feature:
-            column = row_order.labelled(fn_args, search.cross_validation.feature, made.label.output)
+        if feature := search.cross_validation.feature:
+            column = row_order.labelled(fn_args, feature, made.label.output)
+            if search.cross_validation.method == "time_series":
+                column = row_order.in_time(feature, column, _format(made, config, feature))
         classes = np.asarray(made.label.classes)[labels[:, 0].astype(np.int64)] if made.label.classes else labels[:, 0]
         divisions = _divisions(training, classes, search.cross_validation, search.seed, column)
     options = config.get("training") or {}
@@ -140,6 +142,13 @@ def _planned(fn_args: FnArgs) -> features.Plan:
     schema = artifacts.read_schema(Path(fn_args.schema_path))
     statistics = artifacts.ExampleStatistics(Path(fn_args.statistics_path)).read(config.get("split") or "train")
     return features.planned(config, schema, statistics)
+
+
+def _format(made: features.Plan, config: Mapping[str, Any], feature: str) -> str:
+    """Returns how a feature's dates are written, "" if nothing says so."""
+    said = (config.get("features") or {}).get(feature) or {}
+    planned = (one.format for one in made.features if isinstance(one, features.Date) and one.name == feature)
+    return said.get("format") or next(planned, "")
 
 
 def _divisions(

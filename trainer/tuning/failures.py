@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,18 @@ def require_success(oracle: Any) -> None:
 
 @contextlib.contextmanager
 def told(oracle: Any) -> Iterator[None]:
-    """What KerasTuner raises after trial upon trial has failed becomes a sentence about the last of them."""
+    """What KerasTuner raises after trial upon trial has failed becomes a sentence about the last of them.
+
+    An infinite score is a failure as well: it would be the best for ever, and has no place in a plot or in JSON.
+    """
+    score_trial = oracle.score_trial
+
+    def score(trial: Any) -> None:
+        score_trial(trial)
+        if not math.isfinite(trial.score):
+            trial.score = math.nan  # which KerasTuner takes for a failure
+
+    oracle.score_trial = score
     try:
         yield
     except (ModuleError, RuntimeError) as error:
@@ -44,6 +56,8 @@ def _all_failed(oracle: Any, what: str) -> ModuleError:
     ended = [oracle.trials[trial_id] for trial_id in oracle.end_order]
     message = next((trial.message for trial in reversed(ended) if trial.message), "")
     lines = message.strip().splitlines() or ["its score was not a number"]
+    if lines[-1] == f"KeyError: {oracle.objective.name!r}":  # which is all that KerasTuner says
+        lines[-1] = f"its model does not measure the objective {oracle.objective.name!r}"
     return all_failed(what, lines[-1], "\n".join(lines[:-1]))
 
 

@@ -3,6 +3,8 @@
 Transform keeps the order of files and rows, so a feature of ExampleGen's examples stands for the row at its place.
 """
 
+import logging
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,8 +15,11 @@ import tensorflow as tf
 
 from penstock.components import records
 from penstock.components.errors import DataError
+from penstock.trainer import dates
 from penstock.trainer.fn_args import FnArgs
 
+_IN_ORDER = re.compile(r"\d{4}\b.*", re.ASCII | re.DOTALL)  # such as 2013-W05
+logger = logging.getLogger(__name__)
 _MISSING_SHOWN = "expected one value in each row, since rows are divided by it"
 
 
@@ -37,6 +42,36 @@ def labelled(fn_args: FnArgs, feature: str, label: str) -> npt.NDArray[Any]:
     if missing:
         raise DataError(f"cross_validation.feature {feature!r}: {_MISSING_SHOWN}; {missing} rows have none or several")
     return np.array(kept)
+
+
+def in_time(feature: str, values: npt.NDArray[Any], form: str = "") -> npt.NDArray[Any]:
+    """Returns what the feature's values are ordered by in time: numbers by themselves, dates by the moment they tell.
+
+    form: how dates are written (dates.py), "" to find out. Other texts are in the order of time as they stand only if
+    all are of one length and begin with the year. Raises a DataError for others, and for a date that is not read.
+    """
+    if form in dates.UNITS or (values.dtype.kind != "S" and not form):
+        return values
+    texts = [value.decode(errors="replace") if isinstance(value, bytes) else str(value) for value in values.tolist()]
+    different = sorted(set(texts))
+    if not form and (found := dates.written(different)):
+        form = found.format
+    if not form:
+        if all(map(_IN_ORDER.fullmatch, texts)) and len({len(text) for text in texts}) == 1:
+            return values
+        raise DataError(
+            f"cross_validation.feature {feature!r}: expected numbers, or dates in one format, which are in the order "
+            f"of time, found texts such as {texts[0]!r}: give features.{feature}.format, or another feature"
+        )
+    moments = dict(zip(different, map(dates.reader(form), different), strict=True))
+    unread = [text for text in texts if moments[text] is None]
+    if unread:
+        raise DataError(
+            f"cross_validation.feature {feature!r}: expected a date in each row, written as {form}; {len(unread):,} "
+            f"rows have others, such as {unread[0]!r}"
+        )
+    logger.info("cross-validation: rows are in the order of %s, read as %s", feature, form)
+    return np.array([moments[text] for text in texts], "datetime64[s]")
 
 
 def _single(file_patterns: Sequence[str], feature: str) -> list[Any]:

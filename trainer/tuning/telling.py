@@ -72,6 +72,8 @@ class _Display(oracle_module.Display):  # type: ignore[misc]
 def _ended(oracle: Any, trial: Any) -> str:
     """Returns "trial 2: val_log_loss 0.03105, the best so far, with width 128; 3 of 4 trials have ended"."""
     (best, *_) = oracle.get_best_trials() or [None]
+    if best is not None and best.status != TrialStatus.COMPLETED:
+        best = None  # where none has completed, KerasTuner gives one that failed, without a score
     if trial.status == TrialStatus.COMPLETED:
         told = f"trial {trial.trial_id}: {oracle.objective.name} {trial.score:.4g}"
     else:
@@ -79,7 +81,8 @@ def _ended(oracle: Any, trial: Any) -> str:
         again = "" if trial.status == TrialStatus.FAILED else " and is tried again"
         told = f"trial {trial.trial_id} failed{again}: {lines[-1]}"
     if trial is best:
-        told += ", the best so far, with " + ", ".join(f"{name} {_value(of)}" for name, of in _values(trial).items())
+        values = ", ".join(f"{name} {_value(of)}" for name, of in _values(trial).items())
+        told += ", the best so far" + (f", with {values}" if values else "")
     elif best is not None:
         told += f"; the best so far is {best.score:.4g}, of trial {best.trial_id}"
     most = f" of {oracle.max_trials:,}" if oracle.max_trials else ""

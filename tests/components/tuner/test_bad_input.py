@@ -60,6 +60,11 @@ def tune(write_examples: Callable[..., Path], outputs: dict[str, str], module: C
             ModuleError,
             "tuner: none of the 2 trials succeeded; the last one: its score was not a number",
         ),
+        (
+            {"body": "return float('-inf')", "trials": 2},
+            ModuleError,
+            "tuner: none of the 2 trials succeeded; the last one: its score was not a number",
+        ),
         ({"tuner_fn": "tune_fn"}, ModuleError, r"expected a function 'tune_fn'; did you mean 'tuner_fn'\?"),
         ({"tune_args": '{"num_paralel_trials": 2}'}, ConfigError, "did you mean 'num_parallel_trials'"),
         ({"tune_args": '{"num_parallel_trials": -1}'}, ConfigError, "expected a whole number of trials, received -1"),
@@ -71,6 +76,17 @@ def test_mistakes(tune: Any, arguments: dict[str, Any], kind: type[PenstockError
     with pytest.raises(kind, match=sentence) as told:
         tune(**arguments)
     assert told.value.exit_code == 2
+
+
+def test_an_objective_that_no_model_measures(tune: Any) -> None:
+    body = """
+        import keras, numpy
+        model, rows = keras.Sequential([keras.layers.Dense(1)]), numpy.zeros([4, 1])
+        model.compile("sgd", "mse")
+        return model.fit(rows, rows)
+"""
+    with pytest.raises(ModuleError, match="the last one: its model does not measure the objective 'val'"):
+        tune(body=body, trials=2)
 
 
 def test_what_a_trial_raises_is_shown_with_the_users_lines(tune: Any) -> None:

@@ -117,7 +117,9 @@ def test_a_task_that_is_ended_ends_its_job(place: Place, tune: Callable[..., Any
 def test_vertex_wants_a_search_that_all_machines_see(
     place: OnVertex, tune: Callable[..., Any], working_dir: str
 ) -> None:
-    with pytest.raises(ConfigError, match=r"working_dir: expected a folder of a bucket, .* give a gs:// place as"):
+    with pytest.raises(
+        ConfigError, match=r"working_dir: expected a folder of a bucket, .* give a gs:// place as pipeline_root"
+    ):
         tune(working_dir=working_dir)
     assert place.server.requests == []
 

@@ -16,6 +16,9 @@ import pytest
 
 from penstock.components.errors import ModuleError, UserError
 from penstock.components.tuner import executor
+from penstock.trainer.tuning import chief
+from penstock.trainer.tuning.keeper import Keeper
+from penstock.trainer.tuning.user_code import UserCode
 
 pytestmark = pytest.mark.filterwarnings("default")  # KerasTuner's are its own
 
@@ -97,6 +100,21 @@ def test_trials_run_in_workers(tune: Callable[..., Any], source: Callable[..., s
     assert {name for _, _, name in started(log)} == {"worker-0", "worker-1"}
     assert os.getpid() not in {pid for _, pid, _ in started(log)}
     assert sorted(trial for trial, _, _ in started(log)) == [str(index) for index in range(6)]
+
+
+def test_cores_are_not_kept_for_workers_without_a_trial(
+    tune: Callable[..., Any], source: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counts = []
+
+    class Counting(Keeper):
+        def __init__(self, code: UserCode, count: int, *more: Any) -> None:
+            counts.append(count)
+            super().__init__(code, count, *more)
+
+    monkeypatch.setattr(chief, "Keeper", Counting)
+    assert len(tune(source(trials=2), tune_args='{"num_parallel_trials": 500}')) == 2
+    assert counts == [2]
 
 
 def test_the_trials_are_those_of_one_process(tune: Callable[..., Any], source: Callable[..., str]) -> None:

@@ -1,6 +1,7 @@
 """The search without code over the default model, on penguins that our components have prepared."""
 
 import json
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from tests.trainer.tables import Table, write
 pytestmark = pytest.mark.filterwarnings("default")  # KerasTuner's are its own
 QUICK = {"epochs": 3, "members": 2, "width": 16, "batch_size": 32}
 type Tune = Callable[..., list[dict[str, Any]]]
+IGNORED = {"seen": {"ignore": True}}
 RATE = {"learning_rate": {"min": 1e-4, "max": 1e-1, "scale": "log"}}
 
 
@@ -25,11 +27,14 @@ RATE = {"learning_rate": {"min": 1e-4, "max": 1e-1, "scale": "log"}}
 def penguins(penguins_csv: Path, tmp_path_factory: pytest.TempPathFactory) -> Table:
     frame = pd.read_csv(penguins_csv).dropna().sample(frac=1, random_state=0)
     frame = frame.assign(place=frame["island"] + frame["year"].astype(str))
-    return write(tmp_path_factory.mktemp("tuned"), frame, eval_rows=100).transform({"label": "species"})
+    frame = frame.assign(seen=pd.date_range("2007-11-11", periods=len(frame)).strftime("%m/%d/%Y"))
+    given = {"label": "species", "features": IGNORED}
+    return write(tmp_path_factory.mktemp("tuned"), frame, eval_rows=100).transform(given)
 
 
 def config(tuning: dict[str, Any], **more: Any) -> dict[str, Any]:
-    return {"label": "species", "training": QUICK, "tuning": {"parameters": RATE, "trials": 3, **tuning}, **more}
+    given = {"label": "species", "features": IGNORED, "training": QUICK}
+    return {**given, "tuning": {"parameters": RATE, "trials": 3, **tuning}, **more}
 
 
 @pytest.fixture
@@ -105,6 +110,12 @@ def test_cross_validation(tune: Tune, tmp_path: Path, how: dict[str, Any]) -> No
     assert f"± {row['score_deviation']:.2g}" in (tmp_path / "report").read_text()
 
 
+def test_a_time_series_follows_dates_and_not_their_letters(tune: Tune, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    tune(config({"cross_validation": {"method": "time_series", "feature": "seen", "folds": 2}, "trials": 1}))
+    assert "rows are in the order of seen, read as %m/%d/%Y" in caplog.text
+
+
 @pytest.mark.parametrize(
     ("how", "sentence"),
     [
@@ -124,7 +135,10 @@ def test_a_loss_that_is_no_number_fails_its_trial_only(tune: Tune, tmp_path: Pat
     given = config({"algorithm": "grid", "parameters": {"learning_rate": {"values": [1e-2, 1e30]}}})
     found = tune(given)
     assert [row["learning_rate"] for row in found] == [1e-2]
-    assert "DataError: the loss is" in (tmp_path / "report").read_text()
+    trials, _, failed = (tmp_path / "report").read_text().partition("<h2>Failed trials")
+    trials = trials.partition("<h2>Trials")[2]
+    assert "the loss is" not in trials  # whose values would make way for it
+    assert "DataError: the loss is" in failed
 
 
 @pytest.mark.slow

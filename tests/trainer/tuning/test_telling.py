@@ -22,7 +22,7 @@ from penstock.trainer.fn_args import TunerFnResult
 class Line(keras_tuner.{algorithm}):
     def run_trial(self, trial, **kwargs):
         width = trial.hyperparameters.get("width")
-        if width == 128:
+        if {fails}:
             raise keras_tuner.errors.FailedTrialError("too wide")
         print("mine", width)
         return abs(width - 64) / 100
@@ -49,9 +49,9 @@ def told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def tune(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> Tune:
     caplog.set_level(logging.INFO)
 
-    def run(trials: int, algorithm: str = "RandomSearch", fit_kwargs: str = "{}") -> None:
+    def run(trials: int, algorithm: str = "RandomSearch", fit_kwargs: str = "{}", fails: str = "width == 128") -> None:
         module = tmp_path / f"telling_{uuid.uuid4().hex}.py"
-        module.write_text(SOURCE.format(trials=trials, algorithm=algorithm, fit_kwargs=fit_kwargs))
+        module.write_text(SOURCE.format(trials=trials, algorithm=algorithm, fit_kwargs=fit_kwargs, fails=fails))
         search.run(UserCode(str(module), "", FnArgs(working_dir=str(tmp_path / "work"))))
 
     return run
@@ -76,6 +76,16 @@ def test_the_end_of_each_trial_is_told(
     ]
     assert [json.loads(line)["said"] for line in told.read_text().splitlines()] == lines(caplog)[2:]
     assert capsys.readouterr().out == "mine 32\nmine 64\nmine 96\n"
+
+
+def test_none_is_the_best_until_one_has_completed(tune: Tune, caplog: pytest.LogCaptureFixture) -> None:
+    tune(trials=3, algorithm="GridSearch", fails="width < 96")
+    failed = "keras_tuner.src.errors.FailedTrialError: too wide"
+    assert lines(caplog)[2:] == [
+        f"trial 0 failed: {failed}; 1 of 3 trials have ended",
+        f"trial 1 failed: {failed}; 2 of 3 trials have ended",
+        "trial 2: val 0.32, the best so far, with width 96, kind a; 3 of 3 trials have ended",
+    ]
 
 
 def test_a_search_that_goes_on_says_from_where(
