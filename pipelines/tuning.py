@@ -120,7 +120,7 @@ class Tuning(Section):
         default=None, description="Without a module: whether less or more is better; by default as the metric says."
     )
     trials: PositiveWhole = Field(default=20, description="Without a module: at most so many trials.")
-    minutes: Annotated[PositiveNumber, Field(allow_inf_nan=False)] | None = Field(
+    minutes: PositiveNumber | None = Field(
         default=None, description="Without a module: no trial is begun after so many minutes."
     )
     early_stopping: bool = Field(
