@@ -86,8 +86,7 @@ Whole = Annotated[int, Field(ge=0), NO_BOOL]
 PositiveWhole = Annotated[int, Field(gt=0), NO_BOOL]
 Number = Annotated[float, NO_BOOL]
 PositiveNumber = Annotated[float, Field(gt=0, allow_inf_nan=False), NO_BOOL]
-PositiveNumber = Annotated[float, Field(gt=0, allow_inf_nan=False), NO_BOOL]
-Seed = Annotated[int, Field(ge=0, le=2**32 - 1), NO_BOOL]  # as many as NumPy takes
+Seed = Annotated[int, Field(ge=0, lt=2**32), NO_BOOL]  # as NumPy takes it
 
 # A path as a person writes it; an absolute path once read.
 AnyPath = Annotated[str, AfterValidator(_resolve)]
