@@ -19,7 +19,7 @@ import numpy as np
 import tensorflow as tf
 
 from penstock.components.errors import ConfigError, DataError, ModelError, WorkerLost
-from penstock.trainer import checkpoints, history, steps
+from penstock.trainer import checkpoints, diverged, history, steps
 from penstock.trainer.checkpoints import Arrays, Checkpoints, Progress, Snapshot
 from penstock.trainer.devices import Device
 from penstock.trainer.distribution import Distribution
@@ -31,7 +31,6 @@ type Say = Callable[[str], None]
 _EVALUATED_AT_ONCE = 8192  # rows, or fewer where the memory is too small
 # What Keras appends to the names of layers, and Python to objects: other numbers each time a process makes a model.
 _NUMBERED = re.compile(r"_\d+(?=\b|_)| at 0x[0-9a-f]+")
-_NAMED = 6  # features in the message on a loss that is not finite
 
 
 @dataclass(frozen=True)
@@ -307,7 +306,9 @@ class _Training:
         for inputs, label, *_ in self.evaluate.once(self.rows_at_once).as_numpy_iterator():
             columns = {**inputs, "label": label}
             if not all(np.isfinite(values).all() for values in columns.values()):
-                return DataError(f"{what}: the evaluation data holds what is no number: {_ranges(columns)}; mend it")
+                return DataError(
+                    f"{what}: the evaluation data holds what is no number: {diverged.ranges(columns)}; mend it"
+                )
         last = self.train.steps(self.progress.batch_size) - 1
         return self._diverged(f"{what} after", self.progress.epoch - 1, last, self.progress.steps - 1)
 
@@ -316,8 +317,8 @@ class _Training:
         inputs, label, *_ = self.train.batch(self.progress.batch_size, epoch, self.settings.seed, batch)
         return DataError(
             f"{what} step {step + 1} (epoch {epoch + 1}, batch {batch + 1}), with a learning rate of "
-            f"{_learning_rate(self.model.optimizer, step):.3g}; the features in that batch: "
-            f"{_ranges({**inputs, 'label': label})}; mend what is out of range, or lower training.learning_rate"
+            f"{diverged.learning_rate(self.model.optimizer, step):.3g}; the features in that batch: "
+            f"{diverged.ranges({**inputs, 'label': label})}; mend what is out of range, or lower training.learning_rate"
         )
 
     def _save(self) -> None:
@@ -389,23 +390,3 @@ def _out_of_memory(error: BaseException) -> bool:
         return True
     names = {type(error).__name__, *(base.__name__ for base in type(error).__mro__)}
     return "OutOfMemoryError" in names or ("XlaRuntimeError" in names and "RESOURCE_EXHAUSTED" in str(error))
-
-
-def _learning_rate(optimizer: keras.optimizers.Optimizer, step: int) -> float:
-    """Returns the learning rate of a step, counted from 0: the optimizer itself only tells that of its next one."""
-    rate = getattr(optimizer, "inner_optimizer", optimizer)._learning_rate
-    rate = rate(step) if isinstance(rate, keras.optimizers.schedules.LearningRateSchedule) else rate
-    return float(keras.ops.convert_to_numpy(rate))
-
-
-def _ranges(inputs: dict[str, Any]) -> str:
-    """Returns "fare 0 to 12.5, miles 0 to 4 (3 not a number), …": those with values that are not finite come first."""
-    found = []
-    for name, values in sorted(inputs.items()):
-        finite = values[np.isfinite(values)]
-        missing = values.size - finite.size
-        span = f"{finite.min():g} to {finite.max():g}" if finite.size else "none finite"
-        size = float(np.abs(finite).max()) if finite.size else 0.0
-        found.append((-missing, -size, f"{name} {span}" + (f" ({missing} not finite)" if missing else "")))
-    more = f" and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
-    return ", ".join(text for *_, text in sorted(found)[:_NAMED]) + more
