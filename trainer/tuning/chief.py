@@ -51,6 +51,7 @@ def _watch(keeper: Keeper, served: Served) -> None:
         keeper.look()
         if not keeper.is_running:
             keeper.start(most=served.waiting)  # what a machine that went away has left, when all others had ended
+    served.look()  # the last worker may have ended with the search
 
 
 @contextlib.contextmanager

@@ -87,7 +87,7 @@ class Keeper:
         if answer is None:
             return  # it is asked again at the next look
         trial = answer["trial"]
-        if code == 0 and not trial:
+        if answer["over"] or (code == 0 and not trial):
             del self._running[index]
             return
         if worker.failure.exists() and (not trial or code == UserError.exit_code):

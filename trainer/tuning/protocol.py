@@ -4,7 +4,7 @@ Requests and answers are JSON:
 
     beat     {machine, keeper, running} -> {over, known}    a machine lives; without running workers it begins
     end      {machine, keeper} -> {}                        it has no more to do
-    died     {worker, how} -> {trial}                       the trial that the worker had, "" for none
+    died     {worker, how} -> {trial, over}                 the trial that the worker had, "" for none
     failed   {type, message, details} -> {}                 a machine cannot go on: the search fails
     message  {trial_id, message} -> {}                      what a trial raised that is about to end
 """

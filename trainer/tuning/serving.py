@@ -96,13 +96,15 @@ class _Servicer(oracle_chief.OracleServicer):  # type: ignore[misc]
 
     def died(self, worker: str, how: str) -> dict[str, Any]:
         trial = self.oracle.ongoing_trials.get(worker)
+        if self.over or self.failure is not None:
+            return {"trial": "", "over": True}  # it may have died of that
         if trial is None:
-            return {"trial": ""}
+            return {"trial": "", "over": False}
         self._bury(trial, f"the worker that ran it {how}")
-        return {"trial": trial.trial_id}
+        return {"trial": trial.trial_id, "over": False}
 
     def failed(self, **said: Any) -> dict[str, Any]:
-        self.failure = failures.raised(said)
+        self.failure = self.failure or failures.raised(said)
         return {}
 
     def message(self, trial_id: str, message: str) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import grpc
 import keras_tuner
 import pytest
 from keras_tuner.src.distribute.oracle_client import OracleClient
@@ -133,3 +134,21 @@ def test_what_a_machine_fails_of_ends_the_search(served: serving.Served, chief: 
 def test_a_port_that_is_taken_is_one_sentence(oracle: Any, served: serving.Served) -> None:
     with pytest.raises(ServerUnavailable, match=f"the chief cannot serve the search at port {served.port}: "):
         serving.Served(oracle, "127.0.0.1", served.port)
+
+
+def test_a_worker_that_dies_of_the_searchs_end_is_not_its_reason(
+    oracle: Any, served: serving.Served, chief: Chief, worker: Callable[[int], OracleClient]
+) -> None:
+    oracle.max_consecutive_failed_trials = 1
+    client = worker(1)
+    trial = trial_of(client)
+    chief.ask("message", trial_id=trial.trial_id, message="ValueError: no such thing")
+    trial.status = TrialStatus.FAILED
+    with pytest.raises(grpc.RpcError):  # of which the worker dies
+        client.end_trial(trial)
+    name = serving.worker_name(0, 1)
+    assert chief.ask("died", worker=name, how="ended with exit code 2") == {"trial": "", "over": True}
+    chief.ask("failed", **failures.said(ModuleError("tuner.search raised _InactiveRpcError")))
+    with pytest.raises(RuntimeError, match="the oracle ended the search"):
+        served.look()
+    assert oracle.trials[trial.trial_id].message == "ValueError: no such thing"
