@@ -11,10 +11,10 @@ text         strings that the schema declares natural language, or of which most
 date         strings of which all but a few that the statistics list are dates or timestamps, in one format (dates.py);
              integers that are moments of the years 1990 to 2099 in a column whose name says so
 categorical  all other strings, and integers that the schema declares categorical; several in a row make a bag
-numeric      floats and integers. An integer that spans 3 to 50 values, or has each of its values 25 times on average,
-             is given to the model twice, as a number and as a category: an hour is both, and so is a postcode. Several
-             in each row are a number for each position where every row has as many, else their mean, least, greatest
-             and count.
+numeric      floats and integers. An integer that spans 3 to 50 values, or has so few far apart, each 25 times on
+             average, is given to the model twice, as a number and as a category: an hour is both, and so is a code.
+             Several in each row are a number for each position where every row has as many, else their mean, least,
+             greatest and count.
 
 What the label decides: labels.py.
 """
@@ -46,6 +46,7 @@ _MOST_DENSE = 64  # indices of a sparse feature that become numbers
 _WIDEST = 64  # ids in a row; more are cut off
 _FEW = 50  # values that make an integer a category as well
 _OFTEN = 25  # how often a value occurs that is a code
+_APART = 4  # so many times as wide as they are many: ages and years, which lie close, are no codes
 _EXACT = 1 << 24  # a float of 32 bits holds no larger integers exactly
 _OF_TIME = re.compile(r"(?i)time|date|(?:^|[_.\s-])(?:ts|at|on|when|epoch|day)$|(?<=[a-z])(?-i:At|On|Ts|Day|TS)$")
 _SHOWN = 10
@@ -354,7 +355,10 @@ def _numeric(column: Column, output: str, override: Override) -> Iterator[Featur
 
 def _is_code(column: Column) -> bool:
     """Whether integers may mean as much by being equal as by being large."""
-    return 3 <= column.span <= _FEW or 3 <= column.distinct <= column.values / _OFTEN
+    if 3 <= column.span <= _FEW:
+        return True
+    often = 3 <= column.distinct <= min(_FEW, column.values / _OFTEN)
+    return often and column.span > _APART * column.distinct
 
 
 def _categorical(column: Column, output: str, options: Mapping[str, Any]) -> Categorical:

@@ -112,6 +112,8 @@ def test_integers_that_are_codes_are_categories_as_well(table: Tables) -> None:
     }
     found = by_output(plan(data := table(columns), "label"))
     assert sorted(found) == ["amount_xf", "area_xf", "area_xf_ids", "postcode_xf", "postcode_xf_ids"]
+    ages = {"age": [18 + row * 7 % 60 for row in range(3000)], "label": [row % 2 for row in range(3000)]}
+    assert list(by_output(plan(table(ages), "label"))) == ["age_xf"], "they lie close, as measures do"
     assert found["postcode_xf_ids"] == Categorical("postcode", "postcode_xf_ids")
     assert list(by_output(plan(data, "label", postcode={"kind": "categorical"}, area={"kind": "numeric"}))) == [
         "amount_xf", "area_xf", "postcode_xf",
