@@ -162,6 +162,7 @@ def test_artifacts_of_earlier_runs_are_imported(tasks: Callable[..., Tasks], pro
 
 
 def test_settings_reach_their_tasks(tasks: Callable[..., Tasks], project: Path) -> None:
+    (project / "data.csv").write_text("a;label\n1;0\n2;1\n")
     found = tasks(
         [
             "data.csv={delimiter: ';', null_values: [NA]}",
