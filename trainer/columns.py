@@ -16,6 +16,9 @@ _NO_TEXT = ("__BYTES_VALUE__", "__LARGE_BYTES__")  # what TFDV writes for them
 _WORDS = 3
 _DIFFERENT = 0.9  # the share of distinct values from which a column's values all differ
 _COUNTED = 4000  # integers that the statistics count exactly
+_FEW = 50  # values that make an integer a category as well
+_OFTEN = 25  # how often a value occurs that is a code
+_APART = 4  # so many times as wide as they are many: ages and years, which lie close, are no codes
 _FEW_TEXTS = 3  # such as NA and ?
 
 
@@ -62,6 +65,14 @@ class Column:
     def span(self) -> int:
         """How many integers there are from the least to the greatest."""
         return int(self.greatest) - int(self.least) + 1
+
+    @property
+    def is_code(self) -> bool:
+        """Whether it holds integers that may mean as much by being equal as by being large."""
+        if not self.is_integer:
+            return False
+        often = 3 <= self.distinct <= min(_FEW, self.values / _OFTEN)
+        return 3 <= self.span <= _FEW or (often and self.span > _APART * self.distinct)
 
     @property
     def all_differ(self) -> bool:

@@ -44,9 +44,6 @@ SUFFIX = "_xf"  # of the names of what Transform makes, as in TFX's examples
 
 _MOST_DENSE = 64  # indices of a sparse feature that become numbers
 _WIDEST = 64  # ids in a row; more are cut off
-_FEW = 50  # values that make an integer a category as well
-_OFTEN = 25  # how often a value occurs that is a code
-_APART = 4  # so many times as wide as they are many: ages and years, which lie close, are no codes
 _EXACT = 1 << 24  # a float of 32 bits holds no larger integers exactly
 _OF_TIME = re.compile(r"(?i)time|date|(?:^|[_.\s-])(?:ts|at|on|when|epoch|day)$|(?<=[a-z])(?-i:At|On|Ts|Day|TS)$")
 _SHOWN = 10
@@ -343,7 +340,7 @@ def _numeric(column: Column, output: str, override: Override) -> Iterator[Featur
         options["origin"] = int(column.median)
     if column.most_values <= 1:
         yield Numeric(column.name, output, **options)
-        if column.is_integer and _is_code(column) and not override.kind:
+        if column.is_code and not override.kind:
             yield _categorical(column, f"{output}_ids", {})
     elif column.fixed:
         yield from (Numeric(column.name, f"{output}_{i}", of=i, **options) for i in range(column.fixed))
@@ -351,14 +348,6 @@ def _numeric(column: Column, output: str, override: Override) -> Iterator[Featur
         yield from (Numeric(column.name, f"{output}_{of}", of=of, **options) for of in ("mean", "min", "max", "count"))
         if column.is_integer and not override.kind:
             yield _categorical(column, f"{output}_ids", {})
-
-
-def _is_code(column: Column) -> bool:
-    """Whether integers may mean as much by being equal as by being large."""
-    if 3 <= column.span <= _FEW:
-        return True
-    often = 3 <= column.distinct <= min(_FEW, column.values / _OFTEN)
-    return often and column.span > _APART * column.distinct
 
 
 def _categorical(column: Column, output: str, options: Mapping[str, Any]) -> Categorical:
