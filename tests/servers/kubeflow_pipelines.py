@@ -29,6 +29,7 @@ import kfp_server_api
 from google.protobuf import json_format
 from kfp.pipeline_spec import pipeline_spec_pb2
 
+from tests.servers.cluster.cluster import KubeflowCluster
 from tests.servers.loopback import CtrlC, Cut, Hang, Loopback, Refusal, Request, Status
 
 API = "/apis/v2beta1"
@@ -49,10 +50,18 @@ class KubeflowPipelines(Loopback):
     Args:
         required: Headers that must come with every request, else the answer is 401.
         certificate: A PEM file with a key and its certificate: the server speaks TLS.
+        cluster: What runs are run in. Without it they only change their states as the script says.
     """
 
-    def __init__(self, required: Mapping[str, str] | None = None, certificate: Path | None = None) -> None:
+    def __init__(
+        self,
+        required: Mapping[str, str] | None = None,
+        certificate: Path | None = None,
+        cluster: KubeflowCluster | None = None,
+    ) -> None:
         super().__init__()
+        self.cluster = cluster
+        self.logs: dict[str, str] = cluster.logs if cluster else {}
         self.required = dict(required or {})
         self.stored: dict[str, dict[str, dict[str, Any]]] = {kind: {} for kind in _MODELS}
         self.states: list[dict[str, Any]] = []
@@ -114,6 +123,8 @@ class KubeflowPipelines(Loopback):
         stored = self.stored[kind][one]
         if request.method == "DELETE":
             del self.stored[kind][one]
+            if self.cluster and kind == "recurringruns":
+                self.cluster.unschedule(one)
             return {}
         if request.method == "POST":
             if action == "terminate":
@@ -127,15 +138,19 @@ class KubeflowPipelines(Loopback):
         return stored
 
     def _terminate(self, run: dict[str, Any]) -> None:
-        if run["state"] not in ("PENDING", "RUNNING"):
+        if run.get("state", "PENDING") not in ("PENDING", "RUNNING"):  # a fresh run has none
             text = f"Failed to terminate a run {run['run_id']}. Row not found"
             raise Refusal(400, f"Failed to terminate a run: Failed to terminate run {run['run_id']}: {text}")
         run["state"] = "CANCELING"
         run["state_history"] = [*run["state_history"], {"update_time": _NOW, "state": "CANCELING"}]
+        if self.cluster:
+            self.cluster.stop(run["run_id"])
 
     def _go_on(self, run: dict[str, Any]) -> None:
         """Gives a run its next state of the script; without one, a run that is being terminated ends."""
-        if self.states:
+        if self.cluster:
+            self.cluster.report(run)
+        elif self.states:
             run |= self.states.pop(0)
         elif run["state"] == "CANCELING":
             run["state"] = "FAILED"
@@ -160,7 +175,18 @@ class KubeflowPipelines(Loopback):
             "recurringruns": {"status": "ENABLED"},
         }.get(kind, {})
         self.stored[kind][made[_IDS[kind]]] = made
+        if self.cluster and kind == "runs":
+            self.cluster.start(made)
+        elif self.cluster and kind == "recurringruns":
+            self.cluster.schedule(made, self._fire)
         return made
+
+    def _fire(self, recurring: Mapping[str, Any]) -> None:
+        """Creates a run of a schedule, as the cluster's clock asks for."""
+        body = {key: recurring[key] for key in ("experiment_id", "pipeline_spec", "runtime_config") if key in recurring}
+        with self.lock:
+            made = self._create("runs", {**body, "display_name": f"Run of {recurring['display_name']}"})
+        made["recurring_run_id"] = recurring["recurring_run_id"]
 
     def _list(self, kind: str, request: Request) -> dict[str, Any]:
         found = list(self.stored[kind].values())
