@@ -1,55 +1,112 @@
-"""A Kubeflow cluster on this machine: its object store, its pods as processes, and the server that runs are sent to."""
+"""A Kubeflow cluster on this machine: its object store, its pods, and the server that runs are sent to.
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+The scenarios run on a real cluster as well:
+
+    PENSTOCK_KFP_HOST       the server's address
+    PENSTOCK_KFP_IMAGE      our image, as the nodes know it
+    PENSTOCK_KFP_BUCKET     s3://BUCKET/FOLDER, where data, runs and pushed models go; AWS_* reach it from here
+    PENSTOCK_KFP_SECRET     the Secret with the keys accesskey, secretkey and endpoint, for the pods
+"""
+
+import os
+import secrets
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
-from penstock.components import answers
-from penstock.pipelines import kubeflow_server
 from tests.servers import object_stores
 from tests.servers.cluster import processes
 from tests.servers.cluster.cluster import KubeflowCluster
 from tests.servers.cluster.pods import Namespace
 from tests.servers.cluster.processes import ProcessPod
+from tests.servers.cluster.storage import Store
 from tests.servers.kubeflow_pipelines import KubeflowPipelines
 
 BUCKET = "team"
+SECRET = "team-store"
 
 
 @dataclass(frozen=True)
-class Kubeflow:
-    """A cluster and its server."""
+class Done:
+    """What a command said, and its exit code."""
 
-    cluster: KubeflowCluster
-    server: KubeflowPipelines
+    code: int
+    out: str
+    err: str
+
+    @property
+    def run_id(self) -> str:
+        return self.out.split()[1]
+
+    @property
+    def last_line(self) -> str:
+        return (self.err.splitlines() or [""])[-1]
+
+
+@dataclass(frozen=True)
+class Place:
+    """A cluster to run scenarios on; `cluster` is the stand-in, None for a real one. `folder` is a URI of our own."""
+
+    host: str
+    store: Store
+    folder: str
+    environment: Mapping[str, str]
+    common: Mapping[str, Any]
+    cluster: KubeflowCluster | None = None
+    server: KubeflowPipelines | None = None
+    interval: str = "0.2"
+
+    def config(self, path: Path, **values: Any) -> Path:
+        """Writes a configuration for this place: the image, and credentials for the pods."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(yaml.safe_dump({**self.common, **values}, sort_keys=False))
+        return path
+
+    def penstock(self, *arguments: str | Path) -> Done:
+        """Runs a command as a person does, with credentials of one's own."""
+        command = [str(Path(sys.executable).with_name("penstock")), *map(str, arguments), "--host", self.host]
+        done = subprocess.run(command, env=dict(self.environment), capture_output=True, text=True, check=False)
+        return Done(done.returncode, done.stdout, done.stderr)
+
+    def submit(self, config: Path, *arguments: str) -> Done:
+        return self.penstock("submit", config, "--wait", "--interval", self.interval, *arguments)
 
 
 @pytest.fixture(scope="session")
 def endpoint() -> Iterator[str]:
     """The address of an S3 server with KFP's own bucket, and one of the team's."""
     with object_stores.s3() as store:
-        yield store.environment["AWS_ENDPOINT_URL_S3"]
+        address = store.environment["AWS_ENDPOINT_URL_S3"]
+        for bucket in ("mlpipeline", BUCKET):
+            Store(address).make(bucket)
+        yield address
 
 
-@pytest.fixture
-def kubeflow(
-    endpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Callable[..., AbstractContextManager[Kubeflow]]:
-    """Returns a function that starts a cluster with pods as processes, and a server for it."""
-    processes.require()
-    monkeypatch.setattr(answers, "PAUSE", 0.01)
-    monkeypatch.delenv(kubeflow_server.HOST_VARIABLE, raising=False)
+@contextmanager
+def stand_in(folder: Path, endpoint: str, pods: Any = ProcessPod, **options: Any) -> Iterator[Place]:
+    """Gives a cluster with a store of `endpoint`, and a server for it."""
+    keys = {"accesskey": "team", "secretkey": "team", "endpoint": endpoint}
+    namespace = options.pop("namespace", Namespace({SECRET: keys}))
+    cluster = KubeflowCluster(folder, endpoint, pods, namespace, **options)
+    own = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "PENSTOCK_"))}
+    own |= {"AWS_ACCESS_KEY_ID": "me", "AWS_SECRET_ACCESS_KEY": "me", "AWS_ENDPOINT_URL_S3": endpoint}
+    with cluster, KubeflowPipelines(cluster=cluster) as server:
+        where = f"s3://{BUCKET}/{secrets.token_hex(4)}"
+        common = {"image": "registry.example.com/penstock-python:1", "kubernetes": credentials(SECRET)}
+        yield Place(server.url, cluster.store, where, own, common, cluster, server)
 
-    @contextmanager
-    def start(namespace: Namespace | None = None, attempts: bool = True) -> Iterator[Kubeflow]:
-        object_stores.request(f"{endpoint}/moto-api/reset", "POST")
-        cluster = KubeflowCluster(tmp_path / "nodes", endpoint, ProcessPod, namespace, attempts=attempts)
-        cluster.store.make("mlpipeline")
-        cluster.store.make(BUCKET)
-        with cluster, KubeflowPipelines(cluster=cluster) as server:
-            yield Kubeflow(cluster, server)
 
-    return start
+def credentials(secret: str) -> dict[str, Any]:
+    names = {
+        "accesskey": "AWS_ACCESS_KEY_ID",
+        "secretkey": "AWS_SECRET_ACCESS_KEY",
+        "endpoint": "AWS_ENDPOINT_URL_S3",
+    }
+    return {"default": {"secrets": [{"name": secret, "env": names}]}}
