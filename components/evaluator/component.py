@@ -56,6 +56,8 @@ def evaluator(
         example_splits=example_splits,
         module_file=module_file,
         engine=engine,
+        model_uri=model.uri,
+        baseline_model_uri=baseline_model.uri if baseline_model else "",
     )
     evaluation.metadata.update(result.metadata["evaluation"])
     blessing.metadata.update(result.metadata["blessing"])
