@@ -2,6 +2,10 @@
 
 The body of a decorated function travels as source text into the container, so it imports what it needs itself and
 may not use names of its module.
+
+An artifact that may be left out is declared as `Input[Model] = None`, not as `Optional[Input[Model]] = None`. Both
+compile to the same. But a Kubeflow server gives artifacts without their type. KFP's executor (2.15 to 2.17) then makes
+an instance of the annotation, and an Optional cannot be instantiated.
 """
 
 import os

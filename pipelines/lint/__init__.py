@@ -2,6 +2,7 @@
 
     conditions.py   what `dsl.If` compares             graph.py       loops, sub-pipelines, the kinds of components
     values.py       constants: their size, python3     secrets.py     passwords and tokens among them
+    artifacts.py    what tasks take
     evaluation.py   gates that never open              platforms.py   images, accelerators, Kubernetes' settings, sizes
 
 A rule (rule.py) has a stable id, one sentence and the targets that it holds for. Pipelines are meant to run unchanged
@@ -14,7 +15,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from penstock.components.errors import ConfigError
-from penstock.pipelines.lint import conditions, evaluation, graph, platforms, secrets, values
+from penstock.pipelines.lint import artifacts, conditions, evaluation, graph, platforms, secrets, values
 from penstock.pipelines.lint.pipeline import Pipeline
 from penstock.pipelines.lint.rule import Finding, Rule
 from penstock.pipelines.targets import Target
@@ -22,6 +23,7 @@ from penstock.pipelines.targets import Target
 RULES: tuple[Rule, ...] = (
     *conditions.RULES,
     *graph.RULES,
+    *artifacts.RULES,
     *values.RULES,
     *secrets.RULES,
     *evaluation.RULES,
