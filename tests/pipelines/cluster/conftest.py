@@ -14,7 +14,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,6 @@ import pytest
 import yaml
 
 from tests.servers import object_stores
-from tests.servers.cluster import processes
 from tests.servers.cluster.cluster import KubeflowCluster
 from tests.servers.cluster.pods import Namespace
 from tests.servers.cluster.processes import ProcessPod

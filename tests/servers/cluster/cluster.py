@@ -78,8 +78,7 @@ class KubeflowCluster:
         config = run.get("runtime_config", {})
         root = config.get("pipeline_root") or spec.get("defaultPipelineRoot") or DEFAULT_ROOT
         name = f"{spec['pipelineInfo']['name']}-{secrets.token_hex(3)[:5]}"
-        workflow = Workflow(self._place, name, run["run_id"], spec, platform)
-        workflow.logs = self.logs
+        workflow = Workflow(self._place, name, run["run_id"], (spec, platform), self.logs)
         self.workflows[run["run_id"]] = workflow
 
         def work() -> None:
@@ -130,8 +129,3 @@ class KubeflowCluster:
         timer = self._timers.pop(recurring_run_id, None)
         if timer:
             timer.cancel()
-
-    def buckets(self, *names: str) -> Self:
-        for name in names:
-            self.store.make(name)
-        return self

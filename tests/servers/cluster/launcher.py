@@ -15,10 +15,11 @@ from tests.servers.cluster.storage import LauncherError, Root, Store, local_path
 
 
 class Launcher:
-    """The launcher of one pod. What it and the command write is `pod.log`, as the cluster keeps it."""
+    """The launcher of one pod. `given` is the executor input that the command got."""
 
     def __init__(self, pod: Pod, store: Store, metadata: Metadata, root: str) -> None:
         self._pod, self._store, self._metadata, self._root = pod, store, metadata, Root(root)
+        self.given: dict[str, Any] = {}
 
     def launch(self, executor_input: Mapping[str, Any], component: Mapping[str, Any], command: list[str]) -> Outputs:
         """Runs a command; a LauncherError if it fails, or if its outputs do not lie where the run's do."""
@@ -65,9 +66,10 @@ class Launcher:
         told.touch()
         self._pod.own()
         replaced = _placeholders(_with_defaults(executor_input, component))
-        # The longest first: {{$}} is part of none of the others, but one name may begin with another.
-        for placeholder in sorted(replaced, key=len, reverse=True):
+        for placeholder in replaced:  # {{$}} first: KFP's compiler writes others into parameters' values
             command = [word.replace(placeholder, replaced[placeholder]) for word in command]
+        if "--executor_input" in command:
+            self.given = json.loads(command[command.index("--executor_input") + 1])
         return self._pod.run(command, told)
 
     def _output_file(self, path: str) -> dict[str, Any]:

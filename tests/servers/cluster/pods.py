@@ -136,7 +136,8 @@ class Pod:
 
     def own(self) -> None:
         """Gives the scratch folders, with what the launcher has put into them, to the pod's user."""
-        subprocess.run(["chown", "-R", f"{USER}:{USER}", str(self.folder)], check=True)
+        if is_root():
+            subprocess.run(["chown", "-R", f"{USER}:{USER}", str(self.folder)], check=True)
 
     def say(self, line: str) -> None:
         self._said.append(line)

@@ -66,13 +66,21 @@ class End:
 class Workflow:
     """A run. `given` are the executor inputs of its tasks, `logs` what its pods have said, by their names."""
 
-    def __init__(self, place: Place, name: str, run_id: str, spec: Mapping[str, Any], platform: Mapping[str, Any]):
+    def __init__(
+        self,
+        place: Place,
+        name: str,
+        run_id: str,
+        documents: tuple[Mapping[str, Any], Mapping[str, Any]],
+        logs: dict[str, str],
+    ) -> None:
+        spec, platform = documents
         self.place, self.name, self.run_id = place, name, run_id
         self.spec, self.pipeline = spec, spec["pipelineInfo"]["name"]
         self.tree = Tree(name, run_id, place.attempts)
         self.reported, self.stopped = threading.Event(), threading.Event()
         self.pods: dict[str, Pod] = {}
-        self.logs: dict[str, str] = {}
+        self.logs = logs
         self.given: dict[str, dict[str, Any]] = {}
         self._platform = (
             platform.get("platforms", {}).get("kubernetes", {}).get("deploymentSpec", {}).get("executors", {})
@@ -253,7 +261,6 @@ class Workflow:
         """Returns a container's outputs, of an earlier execution where one of the same key is remembered."""
         name, started = task.spec["taskInfo"]["name"], nodes.now()
         executor_input = {"inputs": inputs.message(), "outputs": driver.outputs_of(component, name, self.root)}
-        self.given[task.name] = executor_input
         platform = self._platform.get(component["executorLabel"], {})
         claims = [one.get("constant", "") for one in platform.get("pvcMount", [])]
         key = ""
@@ -274,7 +281,7 @@ class Workflow:
         for number in range(tries):
             if number:
                 self.tree.attempt(executor, number)
-            outputs = self._pod(executor, template, executor_input, component, container, platform)
+            outputs = self._pod(task.name, executor, template, executor_input, component, container, platform)
             if outputs is not None or self.stopped.is_set():
                 break
             self.tree.end_attempt(executor, FAILED)
@@ -286,6 +293,7 @@ class Workflow:
 
     def _pod(
         self,
+        task_name: str,
         step: Step,
         template: str,
         executor_input: Mapping[str, Any],
@@ -308,13 +316,14 @@ class Workflow:
             if self.stopped.is_set():
                 pod.kill()
             self.tree.run(step)
+            launcher = Launcher(pod, self.place.store, self.place.metadata, self.root)
             try:
-                launcher = Launcher(pod, self.place.store, self.place.metadata, self.root)
                 command = [*container.get("command", []), *container.get("args", [])]
                 return launcher.launch(executor_input, component, command)
             except (LauncherError, PodKilled):
                 return None
             finally:
+                self.given[task_name] = launcher.given
                 pod.remove()
                 self.logs[name] = pod.log
 
