@@ -18,9 +18,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import kfp
 import pytest
 import yaml
 
+from penstock.components import wrapper
 from tests.servers import object_stores
 from tests.servers.cluster.cluster import KubeflowCluster
 from tests.servers.cluster.pods import Namespace
@@ -30,6 +32,7 @@ from tests.servers.kubeflow_pipelines import KubeflowPipelines
 
 BUCKET = "team"
 SECRET = "team-store"
+IMAGE = "registry.example.com/penstock-python:1"
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,8 @@ class Place:
     store: Store
     folder: str
     environment: Mapping[str, str]
-    common: Mapping[str, Any]
+    image: str
+    secret: str
     cluster: KubeflowCluster | None = None
     server: KubeflowPipelines | None = None
     interval: str = "0.2"
@@ -65,8 +69,26 @@ class Place:
     def config(self, path: Path, **values: Any) -> Path:
         """Writes a configuration for this place: the image, and credentials for the pods."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(yaml.safe_dump({**self.common, **values}, sort_keys=False))
+        given = {"image": self.image, "kubernetes": credentials(self.secret), **values}
+        path.write_text(yaml.safe_dump(given, sort_keys=False))
         return path
+
+    def compiled(self, pipeline: Any, path: Path) -> Path:
+        """Compiles a pipeline of our components with this place's image, its outputs in `folder`."""
+        kfp.compiler.Compiler().compile(pipeline, str(path))
+        text = path.read_text().replace(wrapper.IMAGE, self.image)
+        path.write_text(text.replace("pipelineInfo:", f"defaultPipelineRoot: {self.folder}\npipelineInfo:", 1))
+        return path
+
+    def told(self, run_id: str, pipeline: str) -> dict[str, str]:
+        """Returns what the tasks of a run have written into artifacts called `told`, by the tasks' names."""
+        folder = f"{self.folder}/{pipeline}/{run_id}"
+        names = [name.split("/") for name in self.store.below(folder)]
+        return {
+            f"{task} {uuid[:4]}": self.store.read(f"{folder}/{task}/{uuid}/told").decode()
+            for task, uuid, *rest in names
+            if rest == ["told"]
+        }
 
     def penstock(self, *arguments: str | Path) -> Done:
         """Runs a command as a person does, with credentials of one's own."""
@@ -98,8 +120,20 @@ def stand_in(folder: Path, endpoint: str, pods: Any = ProcessPod, **options: Any
     own |= {"AWS_ACCESS_KEY_ID": "me", "AWS_SECRET_ACCESS_KEY": "me", "AWS_ENDPOINT_URL_S3": endpoint}
     with cluster, KubeflowPipelines(cluster=cluster) as server:
         where = f"s3://{BUCKET}/{secrets.token_hex(4)}"
-        common = {"image": "registry.example.com/penstock-python:1", "kubernetes": credentials(SECRET)}
-        yield Place(server.url, cluster.store, where, own, common, cluster, server)
+        yield Place(server.url, cluster.store, where, own, IMAGE, SECRET, cluster, server)
+
+
+@pytest.fixture(scope="session")
+def real() -> Place | None:
+    """The cluster that PENSTOCK_KFP_HOST names."""
+    names = ("HOST", "IMAGE", "BUCKET", "SECRET")
+    host, image, bucket, secret = (os.environ.get(f"PENSTOCK_KFP_{name}", "") for name in names)
+    if not host:
+        return None
+    missing = [f"PENSTOCK_KFP_{name}" for name in names if not os.environ.get(f"PENSTOCK_KFP_{name}")]
+    assert not missing, f"scenarios on {host} need {', '.join(missing)}"
+    folder = f"{bucket.rstrip('/')}/{secrets.token_hex(4)}"
+    return Place(host, Store(), folder, os.environ, image, secret, interval="5")
 
 
 def credentials(secret: str) -> dict[str, Any]:

@@ -42,6 +42,7 @@ class KubeflowCluster:
         self.store = Store(endpoint)
         self.logs: dict[str, str] = {}
         self.workflows: dict[str, Workflow] = {}
+        self.attempts = attempts
         self._place = Place(
             folder,
             self.store,

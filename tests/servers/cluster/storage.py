@@ -39,14 +39,15 @@ class Root:
 
 
 class Store:
-    """An S3 server at `endpoint`, which answers for s3:// and for minio://."""
+    """An S3 server, which answers for s3:// and for minio://; by default the one that the environment names."""
 
-    def __init__(self, endpoint: str) -> None:
+    def __init__(self, endpoint: str = "") -> None:
         import boto3
 
         self.endpoint = endpoint
         keys = {"aws_access_key_id": "launcher", "aws_secret_access_key": "launcher", "region_name": "us-east-1"}
-        self._client: Any = boto3.client("s3", endpoint_url=endpoint, **keys)
+        given = {"endpoint_url": endpoint, **keys} if endpoint else {}
+        self._client: Any = boto3.client("s3", **given)
 
     def make(self, bucket: str) -> None:
         self._client.create_bucket(Bucket=bucket)

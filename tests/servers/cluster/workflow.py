@@ -53,11 +53,12 @@ class Task:
 
 @dataclass(frozen=True)
 class End:
-    """How a task ended, and its node."""
+    """How a task ended, its node, and whether it ran at all."""
 
     state: str | None
     step: Step
     outputs: Outputs = field(default_factory=Outputs)
+    ran: bool = True
 
     def leaves(self) -> list[Node]:
         return self.step.leaves()
@@ -153,7 +154,7 @@ class Workflow:
     def _task_and_hook(self, task: Task, hook: tuple[str, Mapping[str, Any]] | None) -> End:
         end = self._task(task)
         task.scope.ends[task.name] = end.state or "NOT_TRIGGERED"
-        if hook is None or self.stopped.is_set():
+        if hook is None or not end.ran or self.stopped.is_set():
             return end
         step = self.tree.begin(f"{task.full_name}.onExit", end.leaves())
         last = self._task(Task(*hook, step.name, [step.last], task.scope))
@@ -169,7 +170,7 @@ class Workflow:
             if inputs is None or not triggered:
                 state = OMITTED if inputs is None else SKIPPED
                 step = self.tree.never(task.full_name, begun.leaves(), state)
-                return End(FAILED if inputs is None else SKIPPED, step)
+                return End(FAILED if inputs is None else SKIPPED, step, ran=False)
             return self._sub_graph(task.full_name, component, begun, inputs, task.scope)
         executor = self.spec["deploymentSpec"]["executors"][component["executorLabel"]]
         if "importer" in executor:
@@ -244,7 +245,7 @@ class Workflow:
     def _container(self, task: Task, component: Mapping[str, Any], container: Mapping[str, Any]) -> End:
         begun, inputs, triggered = self._drive(f"{task.full_name}-driver", task, component)
         if inputs is None:
-            return End(FAILED, self.tree.never(task.full_name, begun.leaves(), OMITTED))
+            return End(FAILED, self.tree.never(task.full_name, begun.leaves(), OMITTED), ran=False)
         step = self.tree.begin(task.full_name, begun.leaves())
         outputs: Outputs | None = Outputs()
         if not triggered:
