@@ -15,6 +15,8 @@ from typing import Any
 
 from kfp import dsl
 
+from penstock.components import failures
+
 # The target puts its own image in place of this one (pipelines/targets.py). The tag carries the package's version, so
 # that no cache serves the result of older code.
 NAME = "penstock-python"
@@ -25,8 +27,9 @@ def component(function: Callable[..., Any]) -> Any:
     """Makes a KFP component of a function with annotated arguments.
 
     Within a running task the function stays as it is: there KFP leaves out its compiler, and importing an executor
-    imports its package, which imports the component.
+    imports its package, which imports the component. From then on an error that ends the task is told in a sentence.
     """
     if os.environ.get("_KFP_RUNTIME") == "true":
+        failures.tell_uncaught()
         return function
     return dsl.component(function, base_image=IMAGE, install_kfp_package=False)
