@@ -190,6 +190,9 @@ class KubeflowPipelines(Loopback):
 
     def _list(self, kind: str, request: Request) -> dict[str, Any]:
         found = list(self.stored[kind].values())
+        if self.cluster and kind == "runs":
+            for run in found:
+                self.cluster.report(run)
         if request.query.get("experiment_id"):
             found = [one for one in found if one["experiment_id"] == request.query["experiment_id"]]
         given = request.query.get("filter") or "{}"

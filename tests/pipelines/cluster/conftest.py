@@ -8,10 +8,12 @@ The scenarios run on a real cluster as well:
     PENSTOCK_KFP_SECRET     the Secret with the keys accesskey, secretkey and endpoint, for the pods
 """
 
+import json
 import os
 import secrets
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -72,6 +74,13 @@ class Place:
         given = {"image": self.image, "kubernetes": credentials(self.secret), **values}
         path.write_text(yaml.safe_dump(given, sort_keys=False))
         return path
+
+    def get(self, path: str) -> Any:
+        """Asks the server itself."""
+        headers = {"Authorization": f"Bearer {self.environment.get('PENSTOCK_KFP_TOKEN', '')}"}
+        request = urllib.request.Request(f"{self.host}/apis/v2beta1{path}", headers=headers)
+        with urllib.request.urlopen(request) as answer:
+            return json.load(answer)
 
     def compiled(self, pipeline: Any, path: Path) -> Path:
         """Compiles a pipeline of our components with this place's image, its outputs in `folder`."""

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import kfp
 import pytest
 from kfp import dsl, kubernetes
 
@@ -96,9 +95,9 @@ def test_graphs_run_and_are_answered_from_the_cache(place: Place, tmp_path: Path
     done = place.submit(file, "--param", f"uri={place.folder}/old")
     assert done.code == 0, done.err
     told = place.told(done.run_id, "shapes")
-    # The branch that was chosen, a sub-pipeline's, the one after it, the loop's; not those whose conditions are false.
+    # One 10 of three: the sub-pipeline's task and the one after it are answered from the cache by the first branch's.
     assert Counter(told.values()) == {
-        "10": 3,
+        "10": 1,
         "1": 1,
         "2": 1,
         "3 10 10 imported old": 1,
@@ -116,7 +115,7 @@ def look(told: dsl.Output[dsl.Artifact]):
     import os
 
     with open("/proc/self/status") as file:
-        lines = dict(line.strip().split(":\t", 1) for line in file if ":\t" in line)
+        lines = dict(line.split(":", 1) for line in file)
     with open("/proc/self/mountinfo") as file:
         kinds = {line.split()[4]: line.split(" - ")[1].split()[0] for line in file}
     with open("/dev/termination-log", "w") as file:
@@ -124,7 +123,7 @@ def look(told: dsl.Output[dsl.Artifact]):
     seen = {
         "uid": os.getuid(),
         "capabilities": [lines[name].strip() for name in ("CapEff", "CapPrm", "CapBnd")],
-        "new privileges": lines["NoNewPrivs"],
+        "new privileges": lines["NoNewPrivs"].strip(),
         "secrets": [name for name in os.environ if name.startswith(("AWS_", "PENSTOCK_"))],
         "scratch": {name: [os.listdir(name), os.access(name, os.W_OK)] for name in ("/gcs", "/s3/..", "/minio")},
         "fuse": [kinds[name] for name in ("/gcs", "/s3", "/minio") if kinds.get(name, "").startswith("fuse")],
@@ -165,6 +164,9 @@ def look_alone():
 
 @component
 def fail():
+    from penstock.components import failures
+
+    failures.tell_uncaught()  # as all our components do
     raise ValueError("this task says no")
 
 
@@ -176,13 +178,9 @@ def failing():
 
 
 def attempts(place: Place, run_id: str) -> list[str]:
-    """Returns the states of the attempts of a run's executors, each once where KFP counts none."""
-    run = kfp.Client(host=place.host).get_run(run_id)
-    names = {one.display_name: [] for one in run.run_details.task_details if one.display_name}
-    for one in run.run_details.task_details:
-        if one.display_name:
-            names[one.display_name].append(one.state)
-    return [state for name, states in names.items() if name.startswith("executor(") for state in states]
+    """Returns the states of the attempts of a run's executors, as far as KFP counts them."""
+    tasks = place.get(f"/runs/{run_id}")["run_details"]["task_details"]
+    return [one["state"] for one in tasks if one.get("display_name", "").startswith("executor(")]
 
 
 def test_a_failure_is_tried_again_and_told_to_the_exit_task(place: Place, tmp_path: Path) -> None:
@@ -269,16 +267,17 @@ def test_a_schedule_fires(place: Place, tmp_path: Path) -> None:
     made = place.penstock("schedule", "create", file, "--every", every, "--name", name)
     assert made.code == 0, made.err
     try:
-        client, fired = kfp.Client(host=place.host), []
+        fired: list[Any] = []
         until = time.monotonic() + 300
-        while not any(run.state == "SUCCEEDED" for run in fired):
-            assert time.monotonic() < until, [run.state for run in fired]
+        while not any(run.get("state") == "SUCCEEDED" for run in fired):
+            assert time.monotonic() < until, fired
             time.sleep(0.5)
-            runs: list[Any] = client.list_runs(page_size=100).runs or []
-            fired = [run for run in runs if name in run.display_name]
+            runs = place.get("/runs?page_size=100&sort_by=created_at%20desc").get("runs", [])
+            fired = [run for run in runs if name in run["display_name"]]
     finally:
         assert place.penstock("schedule", "delete", name).code == 0
-    assert set(place.told(fired[0].run_id, "tell-alone").values()) == {"3"}
+    (ended, *_) = [run["run_id"] for run in fired if run.get("state") == "SUCCEEDED"]
+    assert set(place.told(ended, "tell-alone").values()) == {"3"}
 
 
 def tell_alone():

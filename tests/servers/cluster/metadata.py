@@ -1,5 +1,6 @@
 """The metadata service of a cluster: artifacts by numbers, and the cache of executions by their fingerprints."""
 
+import json
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -37,6 +38,7 @@ class Metadata:
         self._lock = threading.Lock()
         self._artifacts = 0
         self._executions = 0
+        self._imported: dict[tuple[str, str], Artifact] = {}
         self._cache: dict[tuple[str, str], Outputs] = {}
 
     def record(self, name: str, uri: str, metadata: Mapping[str, Any], session: str) -> Artifact:
@@ -44,6 +46,13 @@ class Metadata:
             self._artifacts += 1
             known = {**metadata, "display_name": name, "store_session_info": session}
             return Artifact(self._artifacts, uri, known)
+
+    def imported(self, uri: str, metadata: Mapping[str, Any], session: str) -> Artifact:
+        """Records what an importer names; one that is known already, with the same metadata, is not recorded anew."""
+        key = (uri, json.dumps(dict(metadata), sort_keys=True))
+        if key not in self._imported:
+            self._imported[key] = self.record("artifact", uri, metadata, session)
+        return self._imported[key]
 
     def execution(self) -> int:
         with self._lock:

@@ -238,7 +238,7 @@ class Workflow:
             return End(FAILED, step)
         uri = importer["artifactUri"].get("constant") or inputs.parameters["uri"]
         session = self.place.store.session(uri)
-        artifact = self.place.metadata.record("artifact", uri, importer.get("metadata", {}), session)
+        artifact = self.place.metadata.imported(uri, importer.get("metadata", {}), session)
         self.tree.end(step, SUCCEEDED)
         return End(SUCCEEDED, step, Outputs({}, {"artifact": [artifact]}))
 
