@@ -112,13 +112,13 @@ def fingerprint(
 ) -> str:
     """Returns what an earlier execution must share to answer for this one: KFP's own choice of parts."""
     inputs, outputs = executor_input.get("inputs", {}), executor_input["outputs"]
-    artifacts = {name: each["artifacts"][0] for name, each in outputs["artifacts"].items()}
+    artifacts = {name: each["artifacts"][0] for name, each in outputs.get("artifacts", {}).items()}
     key = {
         "inputArtifactNames": {
             name: [one["name"] for one in each["artifacts"]] for name, each in inputs.get("artifacts", {}).items()
         },
         "inputParameterValues": inputs.get("parameterValues", {}),
-        "outputArtifactsSpec": {name: [one["name"], one["type"]] for name, one in artifacts.items()},
+        "outputArtifactsSpec": {name: one["type"] for name, one in artifacts.items()},
         "outputParametersSpec": component.get("outputDefinitions", {}).get("parameters", {}),
         "containerSpec": [
             container["image"],

@@ -65,12 +65,16 @@ class Launcher:
         told = self._pod.outside(str(logs))
         told.touch()
         self._pod.own()
-        replaced = _placeholders(_with_defaults(executor_input, component))
+        return self._pod.run(self._command(with_defaults(executor_input, component), command), told)
+
+    def _command(self, executor_input: Mapping[str, Any], command: list[str]) -> list[str]:
+        """Puts the task's values into its command, and notes the executor input in it."""
+        replaced = _placeholders(executor_input)
         for placeholder in replaced:  # {{$}} first: KFP's compiler writes others into parameters' values
             command = [word.replace(placeholder, replaced[placeholder]) for word in command]
         if "--executor_input" in command:
             self.given = json.loads(command[command.index("--executor_input") + 1])
-        return self._pod.run(command, told)
+        return command
 
     def _output_file(self, path: str) -> dict[str, Any]:
         try:
@@ -108,7 +112,7 @@ class Launcher:
                 artifact["metadata"] = artifact.get("metadata", {}) | written.get("metadata", {})
             self._upload_one(name, artifact["uri"])
             session = self._store.session(self._root.uri)
-            found[name] = [self._metadata.record(name, artifact["uri"], artifact.get("metadata", {}), session)]
+            found[name] = [self._metadata.record(name, artifact, session)]
         return found
 
     def _upload_one(self, name: str, uri: str) -> None:
@@ -129,7 +133,8 @@ class Launcher:
         self._pod.say(f"W{time.strftime('%m%d %H:%M:%S.000000')}      17 launcher_v2.go:600] {message}")
 
 
-def _with_defaults(executor_input: dict[str, Any], component: Mapping[str, Any]) -> dict[str, Any]:
+def with_defaults(executor_input: dict[str, Any], component: Mapping[str, Any]) -> dict[str, Any]:
+    """Adds the values that the component itself has for parameters that nothing else gives."""
     inputs = executor_input.setdefault("inputs", {})
     values = inputs.setdefault("parameterValues", {})
     for name, one in component.get("inputDefinitions", {}).get("parameters", {}).items():

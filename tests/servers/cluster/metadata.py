@@ -14,6 +14,7 @@ class Artifact:
     number: int
     uri: str
     metadata: Mapping[str, Any]
+    schema: Mapping[str, Any]
 
     def as_input(self) -> dict[str, Any]:
         """Returns what the driver tells of it to the tasks that read it: its schema is lost on the way."""
@@ -38,21 +39,25 @@ class Metadata:
         self._lock = threading.Lock()
         self._artifacts = 0
         self._executions = 0
-        self._imported: dict[tuple[str, str], Artifact] = {}
+        self._imported: dict[str, Artifact] = {}
         self._cache: dict[tuple[str, str], Outputs] = {}
 
-    def record(self, name: str, uri: str, metadata: Mapping[str, Any], session: str) -> Artifact:
+    def record(self, name: str, given: Mapping[str, Any], session: str) -> Artifact:
+        """Records an artifact of ExecutorOutput's shape; `session` is how its store is reached."""
+        known = {**given.get("metadata", {}), "display_name": name, "store_session_info": session}
+        return Artifact(self._number(), given["uri"], known, given["type"])
+
+    def imported(self, given: Mapping[str, Any], session: str) -> Artifact:
+        """Records what an importer names; one that is known already, with the same metadata, is not recorded anew."""
+        key = json.dumps(given, sort_keys=True)
+        if key not in self._imported:
+            self._imported[key] = self.record("artifact", given, session)
+        return self._imported[key]
+
+    def _number(self) -> int:
         with self._lock:
             self._artifacts += 1
-            known = {**metadata, "display_name": name, "store_session_info": session}
-            return Artifact(self._artifacts, uri, known)
-
-    def imported(self, uri: str, metadata: Mapping[str, Any], session: str) -> Artifact:
-        """Records what an importer names; one that is known already, with the same metadata, is not recorded anew."""
-        key = (uri, json.dumps(dict(metadata), sort_keys=True))
-        if key not in self._imported:
-            self._imported[key] = self.record("artifact", uri, metadata, session)
-        return self._imported[key]
+            return self._artifacts
 
     def execution(self) -> int:
         with self._lock:

@@ -155,6 +155,20 @@ class Tree:
             found = [node.record(self.workflow, self._run_id, self._created) for node in self._nodes]
             return sorted([*found, *self._executions], key=lambda one: one["task_id"])
 
+    def snapshot(self) -> list[dict[str, Any]]:
+        """Returns the nodes in the order of their making, with their full names."""
+        with self._lock:
+            return [
+                {
+                    "name": node.name,
+                    "display_name": node.display_name,
+                    "state": node.history[-1][1] if node.history else None,
+                    "start_time": node.started,
+                    "end_time": node.ended,
+                }
+                for node in self._nodes
+            ]
+
     def _node(self, name: str, above: list[Node]) -> Node:
         # Below the graph that it is in; of an exit hook, which Argo names after its task, with the task.
         display_name = re.sub(r"^.*?([^.]+(\.onExit(\(0\))?)?)$", r"\1", name)

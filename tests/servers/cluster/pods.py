@@ -14,11 +14,10 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 USER = 65532
 ROOT = Path(__file__).resolve().parents[3]
-_SCRATCH = ("/gcs", "/s3", "/minio", "/.local", "/.cache", "/.config", "/tmp")
 _MESSAGE_BYTES = 4096  # as much as Kubernetes keeps of a termination message
 
 
@@ -95,6 +94,8 @@ class Terminated:
 class Pod:
     """A pod. Subclasses say what `command_line` runs in it."""
 
+    scratch_folders: ClassVar[Sequence[str]] = ("/gcs", "/s3", "/minio", "/.local", "/.cache", "/.config", "/tmp")
+
     def __init__(self, name: str, folder: Path, container: Container) -> None:
         self.name, self.folder, self.container = name, folder, container
         self.terminated: Terminated | None = None
@@ -102,7 +103,7 @@ class Pod:
         self._process: subprocess.Popen[bytes] | None = None
         self._killed = threading.Event()
         self._lock = threading.Lock()
-        self.scratch = [Mount(inside, folder / "scratch" / inside.strip("/")) for inside in _SCRATCH]
+        self.scratch = [Mount(inside, folder / "scratch" / inside.strip("/")) for inside in self.scratch_folders]
         for mount in self.scratch:
             mount.outside.mkdir(parents=True)
         (folder / "termination-log").touch()

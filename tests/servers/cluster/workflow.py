@@ -28,12 +28,16 @@ class Place:
     """What the runs of a cluster share."""
 
     folder: Path
-    store: Store
+    store: Store | None
     metadata: Metadata
     namespace: Namespace
     make_pod: Callable[[str, Path, Container], Pod]
     slots: threading.Semaphore
     attempts: bool
+    # What Kubeflow and Vertex AI do in their own ways.
+    run_root: Callable[[str, str, str], str] = lambda root, pipeline, run_id: f"{root}/{pipeline}/{run_id}"
+    outputs_of: Callable[[Mapping[str, Any], str, str], dict[str, Any]] = driver.outputs_of
+    launcher: Callable[[Pod, Any, Metadata, str], Launcher] = Launcher
 
 
 @dataclass(frozen=True)
@@ -89,7 +93,7 @@ class Workflow:
 
     def run(self, parameters: Mapping[str, Any], root: str, display_name: str) -> str:
         """Runs the pipeline to its end; returns its state."""
-        self.root = f"{root.rstrip('/')}/{self.pipeline}/{self.run_id}"
+        self.root = self.place.run_root(root.rstrip("/"), self.pipeline, self.run_id)
         names = {
             "{{$.pipeline_job_name}}": display_name,
             "{{$.pipeline_job_resource_name}}": self.name,
@@ -237,8 +241,9 @@ class Workflow:
             self.tree.end(step, FAILED)
             return End(FAILED, step)
         uri = importer["artifactUri"].get("constant") or inputs.parameters["uri"]
-        session = self.place.store.session(uri)
-        artifact = self.place.metadata.imported(uri, importer.get("metadata", {}), session)
+        session = self.place.store.session(uri) if self.place.store else ""
+        given = {"uri": uri, "type": importer["typeSchema"], "metadata": importer.get("metadata", {})}
+        artifact = self.place.metadata.imported(given, session)
         self.tree.end(step, SUCCEEDED)
         return End(SUCCEEDED, step, Outputs({}, {"artifact": [artifact]}))
 
@@ -261,7 +266,7 @@ class Workflow:
     ) -> Outputs | None:
         """Returns a container's outputs, of an earlier execution where one of the same key is remembered."""
         name, started = task.spec["taskInfo"]["name"], nodes.now()
-        executor_input = {"inputs": inputs.message(), "outputs": driver.outputs_of(component, name, self.root)}
+        executor_input = {"inputs": inputs.message(), "outputs": self.place.outputs_of(component, name, self.root)}
         platform = self._platform.get(component["executorLabel"], {})
         claims = [one.get("constant", "") for one in platform.get("pvcMount", [])]
         key = ""
@@ -317,7 +322,7 @@ class Workflow:
             if self.stopped.is_set():
                 pod.kill()
             self.tree.run(step)
-            launcher = Launcher(pod, self.place.store, self.place.metadata, self.root)
+            launcher = self.place.launcher(pod, self.place.store, self.place.metadata, self.root)
             try:
                 command = [*container.get("command", []), *container.get("args", [])]
                 return launcher.launch(executor_input, component, command)
