@@ -8,6 +8,7 @@ over: the sentence is then the command that shows the log.
 
 import contextlib
 import json
+import os
 import re
 import shlex
 import threading
@@ -31,6 +32,7 @@ _ASKED = 10  # tasks: a loop may fail in each of its passes
 _LONGEST = 300
 _NAMESPACE = "kubeflow"  # where a server with one user runs its pods
 _ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
+_ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")  # without one, minio:// would be looked for at AWS
 _NODE_NAME = "workflows.argoproj.io/node-name"
 _GLOG = re.compile(r"^[IWEF][0-9]{4} [0-9:.]+ +[0-9]+ [^ ]+\] ?(?P<text>.*)$")
 _TRACEBACK = "Traceback (most recent call last):"
@@ -142,7 +144,8 @@ def _run_folder(run: Any) -> str | None:
     spec = nodes.spec_of(run)
     given = run.runtime_config.pipeline_root if run.runtime_config else None
     root = given or (spec or {}).get("defaultPipelineRoot", "")
-    if spec is None or not stores.is_remote(root):
+    nowhere = root.startswith("minio://") and not any(map(os.getenv, _ENDPOINTS))
+    if spec is None or nowhere or not stores.is_remote(root):
         return None
     return stores.join(stores.join(root, spec["pipelineInfo"]["name"]), run.run_id)
 
@@ -188,12 +191,20 @@ def _in_status(status: Any) -> Cause | None:
         ended = container.state.terminated
         if container.name != "main" or not ended:
             continue
-        if ended.message and ended.message.strip():
-            sentence, _, details = ended.message.strip().removeprefix(_SENTENCE).partition("\n")
-            return Cause(_short(sentence), details)
+        if cause := _in_message(ended.message or ""):
+            return cause
         if ended.reason == "OOMKilled" or ended.exit_code == _KILLED:
             return _out_of_memory()
     return Cause(_short(f"{status.reason}: {status.message}")) if status.reason and status.message else None
+
+
+def _in_message(message: str) -> Cause | None:
+    """Reads a termination message: a sentence and its details, or the end of the log, where Kubernetes takes that."""
+    lines = message.strip().splitlines()
+    cause = in_log(message)
+    if cause or not lines or any(_GLOG.match(line) for line in lines):
+        return cause
+    return Cause(_short(lines[0]), "\n".join(lines[1:]))
 
 
 def _out_of_memory() -> Cause:
@@ -211,10 +222,9 @@ def _command(run: Any, namespace: str, failed: _Failed) -> Cause:
 
 def _retried(run: Any, task: Task) -> bool:
     """Whether a task has a retry policy: its pods have another template then."""
-    spec = nodes.spec_of(run) or {}
-    graphs = (
-        one.get("dag", {}).get("tasks", {}) for one in (spec.get("root", {}), *spec.get("components", {}).values())
-    )
+    spec = nodes.spec_of(run)
+    components = [spec["root"], *spec.get("components", {}).values()] if spec else []
+    graphs = (one.get("dag", {}).get("tasks", {}) for one in components)
     return any("retryPolicy" in graph.get(nodes.task_name(task), {}) for graph in graphs)
 
 

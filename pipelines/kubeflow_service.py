@@ -2,7 +2,7 @@
 
 from typing import Any, ClassVar, Literal
 
-from penstock.pipelines import kubeflow
+from penstock.pipelines import kubeflow, kubeflow_causes
 from penstock.pipelines.deployment import Kubeflow
 from penstock.pipelines.kubeflow_server import Server
 from penstock.pipelines.service import Scheduled
@@ -65,6 +65,9 @@ class KubeflowService:
 
     def snapshot(self, run_id: str) -> Snapshot:
         return kubeflow.snapshot(self._server, run_id)
+
+    def explained(self, run_id: str, ended: Snapshot) -> Snapshot:
+        return kubeflow_causes.explained(self._server, self._settings, run_id, ended)
 
     def cancel(self, run_id: str) -> None:
         kubeflow.cancel(self._server, run_id)

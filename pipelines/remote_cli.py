@@ -340,6 +340,7 @@ def _wait(remote: Remote, service: "Service", run_id: str, interval: float, *, k
 
     try:
         ended = watching.watch(lambda: service.snapshot(run_id), click.echo, warn, known=known, interval=interval)
+        ended = ended if ended.succeeded else service.explained(run_id, ended)
     except KeyboardInterrupt:
         raise Interrupted("interrupted: the run goes on", how_to_go_on()) from None
     except watching.Unwatched as error:
