@@ -32,7 +32,7 @@ from typing import Any, Self
 from penstock.pipelines.watching import ENDED, GROUP, Task
 
 _ATTEMPT = re.compile(r"^(?P<base>.+)\([0-9]+\)$")
-_PASS = re.compile(r"^(?P<base>[^(]+)\((?P<index>[0-9]+):.*\)$")
+_PASS = re.compile(r"^(?P<base>[^(]+)\((?P<index>[0-9]+):[^()]*\)$")
 _EXECUTOR, _DRIVER, _EXIT, _ITEM = "executor", "-driver", ".onExit", "iteration-item"
 _FNV_OFFSET, _FNV_PRIME = 0x811C9DC5, 0x01000193
 _NEVER = datetime.max.replace(tzinfo=UTC)
@@ -221,9 +221,10 @@ def _grow(workflow: Node, labels: set[str], ids: set[str]) -> dict[str, Node]:
         for label in plain:
             if label.endswith(_EXIT) and label.removesuffix(_EXIT) not in node.inside:
                 continue
-            for one in (label, *passes.get(label, ())):
-                if found := there(node, hashed, f".{one}", one, node):
-                    node.inside[one] = found
+            if found := there(node, hashed, f".{label}", label, node):
+                node.inside[label] = found
+                inside = {one: there(node, hashed, f".{one}", one, node) for one in passes.get(label, ())}
+                node.inside |= {one: found for one, found in inside.items() if found}
     return known
 
 
@@ -236,31 +237,32 @@ def _is_driver(label: str, labels: set[str] | Mapping[str, Node]) -> bool:
 def _give_records(records: Sequence[Any], known: Mapping[str, Node]) -> None:
     """Gives each node its record. Those of one name are told apart by the nodes that come after them.
 
-    What is left is alike but for its times: nodes without any after them, which a loop has in every pass.
+    What is left is alike but for its times: nodes without any after them, which a loop has in every pass. A node
+    without a record is none, but a hash that another has as well.
     """
     nodes: dict[str, list[Node]] = defaultdict(list)
     for node in known.values():
         nodes[node.label].append(node)
     left: dict[str, list[Any]] = defaultdict(list)
+    own = {label: {id(one): one for one in some} for label, some in nodes.items()}
+    beside = {label: {id(one.graph): one for one in some} for label, some in nodes.items()}
     for record in records:
-        same = nodes[record.display_name]
-        after = [known[one.pod_name] for one in record.child_tasks or [] if one.pod_name in known]
-        owner = same[0] if len(same) == 1 else _owner(same, after)
+        label = record.display_name
+        graphs = [id(known[one.pod_name].graph) for one in record.child_tasks or [] if one.pod_name in known]
+        places = (own.get(label, {}), beside.get(label, {}))
+        owners = [place[graph] for place in places for graph in graphs if graph in place]
+        owner = next(iter(nodes[label] if len(nodes[label]) == 1 else owners), None)
         if owner and owner.record is None:
             owner.record = record
         else:
-            left[record.display_name].append(record)
+            left[label].append(record)
     for label, some in left.items():
         free = sorted((node for node in nodes[label] if node.record is None), key=lambda node: node.name)
         for node, record in zip(free, sorted(some, key=_begun), strict=False):
             node.record = record
-
-
-def _owner(nodes: Sequence[Node], after: Sequence[Node]) -> Node | None:
-    """Returns which of the nodes is the one that these come after: they are inside of it, or beside it."""
-    inside = (node for node in nodes if any(one.graph is node for one in after))
-    beside = (node for node in nodes if any(one.graph is node.graph for one in after))
-    return next(inside, None) or next(beside, None)
+    for node in known.values():
+        node.attempts = [one for one in node.attempts if one.record is not None]
+        node.inside = {label: one for label, one in node.inside.items() if one.record is not None}
 
 
 def _places(run: Any, workflow: Node) -> list[_Place]:
