@@ -11,6 +11,7 @@ import json
 import os
 import re
 import shlex
+import textwrap
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -32,6 +33,7 @@ _ASKED = 10  # tasks: a loop may fail in each of its passes
 _LONGEST = 300
 _NAMESPACE = "kubeflow"  # where a server with one user runs its pods
 _ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
+_STORES = ("gs://", "s3://", "minio://")
 _ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")  # without one, minio:// would be looked for at AWS
 _NODE_NAME = "workflows.argoproj.io/node-name"
 _GLOG = re.compile(r"^[IWEF][0-9]{4} [0-9:.]+ +[0-9]+ [^ ]+\] ?(?P<text>.*)$")
@@ -93,8 +95,8 @@ def in_log(log: str) -> Cause | None:
         for line in lines[last + 1 :]:
             if not line.startswith((" ", "\t")):
                 break
-            details.append(line.strip())
-        return Cause(_short(lines[last].removeprefix(_SENTENCE)), "\n".join(details))
+            details.append(line)
+        return Cause(_short(lines[last].removeprefix(_SENTENCE)), textwrap.dedent("\n".join(details)))
     return _raised(lines) or _last_word(lines)
 
 
@@ -145,7 +147,7 @@ def _run_folder(run: Any) -> str | None:
     given = run.runtime_config.pipeline_root if run.runtime_config else None
     root = given or (spec or {}).get("defaultPipelineRoot", "")
     nowhere = root.startswith("minio://") and not any(map(os.getenv, _ENDPOINTS))
-    if spec is None or nowhere or not stores.is_remote(root):
+    if spec is None or nowhere or not root.startswith(_STORES):
         return None
     return stores.join(stores.join(root, spec["pipelineInfo"]["name"]), run.run_id)
 
@@ -163,9 +165,11 @@ def _of_cluster(namespace: str, run_id: str, failed: Sequence[_Failed]) -> Itera
     import kubernetes  # slow to import, and most runs succeed
 
     configuration = kubernetes.client.Configuration()
-    config = kubernetes.config
-    sign_in = config.load_incluster_config if _ACCOUNT.is_file() else config.load_kube_config
-    sign_in(client_configuration=configuration)
+    if _ACCOUNT.is_file():
+        kubernetes.config.load_incluster_config(client_configuration=configuration)
+    else:
+        file = os.getenv("KUBECONFIG") or None
+        kubernetes.config.load_kube_config(config_file=file, client_configuration=configuration)
     configuration.retries = False
     core = kubernetes.client.CoreV1Api(kubernetes.client.ApiClient(configuration))
     limits = {"_request_timeout": _LIMIT / 3}
@@ -204,7 +208,7 @@ def _in_message(message: str) -> Cause | None:
     cause = in_log(message)
     if cause or not lines or any(_GLOG.match(line) for line in lines):
         return cause
-    return Cause(_short(lines[0]), "\n".join(lines[1:]))
+    return Cause(_short(lines[0]), textwrap.dedent("\n".join(lines[1:])))
 
 
 def _out_of_memory() -> Cause:

@@ -135,5 +135,6 @@ class _Records:
         return [holder] if has_attempts else before
 
     def _record(self, label: str, node: Node, state: str | None) -> _Record:
-        self._made.append(_Record(label, state, node.at, node.seconds))
+        never = state in (None, "SKIPPED")
+        self._made.append(_Record(label, state, node.at, 0 if never else node.seconds))
         return self._made[-1]
