@@ -8,7 +8,7 @@ import contextlib
 import json
 import re
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any, Literal
 
@@ -28,6 +28,9 @@ _EQUALS = 1  # V2beta1PredicateOperation, by its number as KFP's own client send
 _PAGE = 100
 # Where KFP's launcher can put outputs.
 _STORES = ("gs://", "s3://", "minio://")
+# What the server's database holds: its columns are of MySQL's utf8, with three bytes a character at most.
+_LONGEST_NAME = 128
+_LAST_CHARACTER = "\uffff"
 _ID = re.compile(r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")
 
 
@@ -56,6 +59,20 @@ def require_new(server: Server, name: str, experiment: str, namespace: str | Non
     run = found and _run_named(server, name, found.experiment_id)
     if run:
         raise UserError(f"{server.host} has a run {name!r} already, {run.run_id}: choose another --name")
+
+
+def check_names(**names: str | None) -> None:
+    """Refuses the names, by what has them, that no server of KFP can store."""
+    for what, name in names.items():
+        wide = next((letter for letter in name or "" if letter > _LAST_CHARACTER), None)
+        if wide:
+            raise ConfigError(
+                f"{what} {name!r}: expected a name without {wide!r}: Kubeflow's database has no place for emoji"
+            )
+        if len(name or "") > _LONGEST_NAME:
+            raise ConfigError(
+                f"{what} {name!r}: expected at most {_LONGEST_NAME} characters, received {len(name or '')}"
+            )
 
 
 def run_link(server: Server, run_id: str) -> str:
@@ -114,6 +131,10 @@ def ensure_experiment(server: Server, name: str, namespace: str | None) -> str:
                 made = _experiment_named(server, name, namespace)
                 if made:
                     return made
+                operation = server.experiments.experiment_service_list_experiments
+                _refuse_alike(
+                    server, name, _alike(server, operation, "experiments", None, **_given(namespace=namespace))
+                )
                 raise
 
         found = make_once(
@@ -255,8 +276,23 @@ def _runtime_config(submission: Submission) -> kfp_server_api.V2beta1RuntimeConf
 
 
 def _experiment_named(server: Server, name: str, namespace: str | None) -> Any:
+    """Returns an experiment. One whose name the server takes for the same is a UserError: there can be no second."""
     operation = server.experiments.experiment_service_list_experiments
-    return next(_listed(server, operation, "experiments", name, **_given(namespace=namespace)), None)
+    found = list(_alike(server, operation, "experiments", name, **_given(namespace=namespace)))
+    exact = next((one for one in found if one.display_name == name), None)
+    if exact is None:
+        _refuse_alike(server, name, found)
+    return exact
+
+
+def _refuse_alike(server: Server, name: str, experiments: Iterable[Any]) -> None:
+    """Names are unique whatever their case."""
+    for one in experiments:
+        if one.display_name.casefold() == name.casefold():
+            raise UserError(
+                f"{server.host} has an experiment whose name differs in case only: {one.display_name!r}: choose that "
+                "one, or another name (--experiment)"
+            )
 
 
 def _run_named(server: Server, name: str, experiment_id: str) -> Any:
@@ -264,14 +300,20 @@ def _run_named(server: Server, name: str, experiment_id: str) -> Any:
 
 
 def _listed(server: Server, operation: Callable[..., Any], key: str, name: str | None, **options: Any) -> Iterator[Any]:
-    """Yields what a server lists, of one name or all, page after page."""
+    """Yields what a server lists, of one name or all."""
+    found = _alike(server, operation, key, name, **options)
+    return (one for one in found if name in (None, one.display_name))
+
+
+def _alike(server: Server, operation: Callable[..., Any], key: str, name: str | None, **options: Any) -> Iterator[Any]:
+    """Yields what a server lists, page after page: all, or what its database takes for one name, whatever its case."""
     if name is not None:
         predicate = {"operation": _EQUALS, "key": "display_name", "stringValue": name}
         options["filter"] = _twice_decoded(json.dumps({"predicates": [predicate]}))
     token = ""
     while True:
         page = server.repeat(operation, page_token=token, page_size=_PAGE, **options)
-        yield from (one for one in getattr(page, key) or [] if name in (None, one.display_name))
+        yield from getattr(page, key) or []
         token = page.next_page_token
         if not token:
             return

@@ -26,6 +26,8 @@ from penstock.pipelines.deployment import Kubeflow
 HOST_VARIABLE = "PENSTOCK_KFP_HOST"
 # A KFP server answers 500 to a pipeline that it cannot read, as to a failure of its own; its words tell them apart.
 _INVALID = re.compile(r"Invalid ?input ?error", re.IGNORECASE)
+# So its database's words for a name that does not fit.
+_UNSTORABLE = re.compile("Incorrect string value|Data too long for column")
 _NO_ROUTE = ": Not Found"  # what it says of a path that is not in its API
 _LOG_PART, _LOG_END = 2**16, 2**18  # bytes: how a log is read, and how much of it is looked at
 _WAYS_IN = "kubeflow.token_env, token_file, cookies_env, iap_client_id or service_account_token"
@@ -120,6 +122,11 @@ class Server:
             return AlreadyExists(f"{self.host} has that already (409{told}): choose another name")
         if status == 429:
             return Unanswered(f"{self.host} has too many requests (429{told})", "try again later", retry_after=wait)
+        if status >= 500 and _UNSTORABLE.search(error.body or ""):
+            return ServerError(
+                f"{self.host} cannot store this name ({status}{told}): its database takes at most 128 characters, and "
+                "no emoji: choose another name"
+            )
         if status >= 500 and not _INVALID.search(error.body or ""):
             return Unanswered(
                 f"{self.host} failed ({status}{told})",

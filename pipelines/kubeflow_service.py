@@ -45,6 +45,7 @@ class KubeflowService:
 
     def submit(self, submission: Submission, name: str | None) -> str:
         experiment, namespace = self._experiment(submission), self._settings.namespace
+        kubeflow.check_names(run=name, experiment=experiment)
         if name:
             kubeflow.require_new(self._server, name, experiment, namespace)
         name = name or unique_name(submission.pipeline)
@@ -73,12 +74,14 @@ class KubeflowService:
         kubeflow.cancel(self._server, run_id)
 
     def schedule(self, submission: Submission, name: str, cron: str | None, every: int | None, *, replace: bool) -> str:
+        experiment = self._experiment(submission)
+        kubeflow.check_names(schedule=name, experiment=experiment)
         return kubeflow.schedule(
             self._server,
             submission,
             name=name,
             trigger=kubeflow.trigger(cron, every),
-            experiment=self._experiment(submission),
+            experiment=experiment,
             namespace=self._settings.namespace,
             replace=replace,
         )

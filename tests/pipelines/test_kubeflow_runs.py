@@ -259,6 +259,14 @@ def test_a_schedule_that_could_not_be_replaced_is_told(
     assert one["trigger"] == {"periodic_schedule": {"interval_second": "90"}}
 
 
+def test_a_schedules_name_that_the_server_cannot_store(
+    config: Path, server: KubeflowPipelines, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["schedule", "create", str(config), "--host", server.url, "--every", "60", "--name", "😀"]) == 2
+    assert "schedule '😀': expected a name without '😀'" in capsys.readouterr().err
+    assert not server.requests
+
+
 def test_schedules_of_one_name_are_changed_and_told(
     config: Path, server: KubeflowPipelines, capsys: pytest.CaptureFixture[str]
 ) -> None:
