@@ -195,7 +195,8 @@ def _in_status(status: Any) -> Cause | None:
         ended = container.state.terminated
         if container.name != "main" or not ended:
             continue
-        if cause := _in_message(ended.message or ""):
+        cause = None if ended.reason == "OOMKilled" else _in_message(ended.message or "")
+        if cause:
             return cause
         if ended.reason == "OOMKilled" or ended.exit_code == _KILLED:
             return _out_of_memory()

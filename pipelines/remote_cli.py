@@ -340,7 +340,6 @@ def _wait(remote: Remote, service: "Service", run_id: str, interval: float, *, k
 
     try:
         ended = watching.watch(lambda: service.snapshot(run_id), click.echo, warn, known=known, interval=interval)
-        ended = ended if ended.succeeded else service.explained(run_id, ended)
     except KeyboardInterrupt:
         raise Interrupted("interrupted: the run goes on", how_to_go_on()) from None
     except watching.Unwatched as error:
@@ -348,7 +347,7 @@ def _wait(remote: Remote, service: "Service", run_id: str, interval: float, *, k
     if ended.succeeded:
         click.echo(watching.outcome(ended))
         return 0
-    click.echo(f"penstock: {watching.outcome(ended)}", err=True)
+    click.echo(f"penstock: {watching.outcome(service.explained(run_id, ended))}", err=True)
     return 1
 
 

@@ -91,6 +91,19 @@ def test_the_servers_log(template: str, server: KubeflowPipelines, fail: Callabl
     assert fail() == "trainer: TypeError: Cannot instantiate typing.Union\n"
 
 
+def test_the_log_is_asked_for_with_the_sign_in(
+    compiled: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("KUBECONFIG", "/nowhere/kubeconfig")
+    monkeypatch.setenv("MY_TOKEN", "s3cret")
+    with KubeflowPipelines(required={"authorization": "Bearer s3cret"}) as server:
+        server.states = [argo_nodes.run(task("trainer", "FAILED"), state="FAILED", attempts=True)]
+        server.logs = {POD: "penstock: no label\n"}
+        options = ["--host", server.url, "--set", "kubeflow.token_env=MY_TOKEN", "--wait"]
+        assert cli.main(["submit", str(compiled), *options]) == 1
+    assert capsys.readouterr().err.endswith("failed: trainer: no label\n")
+
+
 def test_a_long_log_is_read_from_its_end(server: KubeflowPipelines, fail: Callable[..., str]) -> None:
     server.logs = {
         POD: "penstock: an old sentence\n" + "a line of a long log\n" * 200_000 + "penstock: the last\n" + EXIT
@@ -152,7 +165,11 @@ def test_the_file_in_the_pipeline_root(
             {},
             "TypeError: Cannot instantiate typing.Union",
         ),
-        ({"exitCode": 137, "reason": "OOMKilled"}, {}, "killed: out of memory: give it more in resources, such as "),
+        (
+            {"exitCode": 137, "reason": "OOMKilled", "message": f"{TRACEBACK}Killed\n"},
+            {},
+            "killed: out of memory: give it more in resources, such as ",
+        ),
         ({"exitCode": 137, "reason": "Error"}, {}, "killed: out of memory: give it more in resources, such as "),
         ({"exitCode": 1, "reason": "Error"}, {}, "what the log says"),
         ({"exitCode": 1, "reason": "Error", "message": EXIT}, {}, "what the log says"),

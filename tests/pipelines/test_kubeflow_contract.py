@@ -19,7 +19,7 @@ from google.protobuf import json_format
 from kfp import dsl
 from kfp.pipeline_spec import pipeline_spec_pb2
 
-from penstock.components.errors import ServerError
+from penstock.components.errors import PenstockError, ServerError
 from penstock.pipelines import cli, kubeflow, kubeflow_server
 from penstock.pipelines.deployment import Kubeflow
 from tests.servers.kubeflow_pipelines import KubeflowPipelines
@@ -125,6 +125,26 @@ def test_a_name_is_found_again(
     assert place.run("submit", str(compiled), "--experiment", EXPERIMENT, "--name", name) == 2
     assert f"has a run {name!r} already" in capsys.readouterr().err
     assert place.run("cancel", name) == 0
+
+
+def test_an_experiment_whose_name_differs_in_case(
+    place: Place, compiled: Path, submitted: Callable[..., str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    submitted(compiled)
+    assert place.run("submit", str(compiled), "--experiment", EXPERIMENT.upper()) == 2
+    assert f"whose name differs in case only: {EXPERIMENT!r}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["😀", "n" * 129])
+def test_a_name_that_the_server_cannot_store(name: str, place: Place) -> None:
+    with pytest.raises(ServerError, match="cannot store this name"):
+        kubeflow.ensure_experiment(place.server, name, place.namespace)
+
+
+def test_a_log_that_is_not_there(place: Place, compiled: Path, submitted: Callable[..., str]) -> None:
+    run_id = submitted(compiled)
+    with pytest.raises(PenstockError):
+        place.server.log(run_id, "no-such-pod")
 
 
 def test_a_run_is_cancelled_once_and_again(
