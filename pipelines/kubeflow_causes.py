@@ -83,10 +83,10 @@ def explained(server: Server, settings: Kubeflow, run_id: str, snapshot: Snapsho
 
 
 def in_log(log: str) -> Cause | None:
-    """Returns the cause that a task's log ends with: its own sentence, else what it raised, else what ended it.
+    """Returns the cause that a task's log ends with: its own sentence, else what ended it, else what it raised.
 
-    KFP's launcher prints around them. Its own last word is the cause where the task itself has none: an output that it
-    could not upload, or a process that the kernel killed.
+    KFP's launcher prints around them. Its own last word is the cause where it says more than an exit status: of an
+    output that it could not upload, or a process that the kernel killed.
     """
     lines = log.splitlines()
     last = max((index for index, line in enumerate(lines) if line.startswith(_SENTENCE)), default=None)
@@ -97,7 +97,7 @@ def in_log(log: str) -> Cause | None:
                 break
             details.append(line)
         return Cause(_short(lines[last].removeprefix(_SENTENCE)), textwrap.dedent("\n".join(details)))
-    return _raised(lines) or _last_word(lines)
+    return _last_word(lines) or _raised(lines)
 
 
 def _raised(lines: Sequence[str]) -> Cause | None:

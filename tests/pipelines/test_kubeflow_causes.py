@@ -69,7 +69,7 @@ def cluster(server: KubeflowPipelines, tmp_path: Path, monkeypatch: pytest.Monke
             "failed to execute component: failed to upload output artifact x: URI y does not have",
             "",
         ),
-        (f"{LAUNCHER}{EXIT.replace('exit status 1', 'signal: killed')}", "killed: out of memory: give it more in", ""),
+        (f"{TRACEBACK}{EXIT.replace('exit status 1', 'signal: killed')}", "killed: out of memory: give it more in", ""),
     ],
     ids=["sentence", "the last", "traceback", "the last one", "sentence below a traceback", "launcher", "killed"],
 )
