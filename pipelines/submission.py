@@ -16,6 +16,7 @@ from penstock.components.errors import ConfigError
 from penstock.pipelines.section import is_remote
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_LONGEST_PIPELINE = 128 - len("-20260101-060000-3f9a1c")
 # The parameters of a Penstock pipeline whose values are places that every task must see.
 _PLACES = ("input_base", "module_file", "pipeline_root")
 
@@ -74,8 +75,11 @@ def read(path: Path, assignments: Sequence[str] = (), no_cache: bool = False) ->
 
 
 def unique_name(pipeline: str) -> str:
-    """Returns a name that a run can be found by: the pipeline, the time, and what keeps two of a second apart."""
-    return f"{pipeline}-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{secrets.token_hex(3)}"
+    """Returns a name that a run can be found by: the pipeline, the time, and what keeps two of a second apart.
+
+    It has at most 128 characters, as many as servers take.
+    """
+    return f"{pipeline[:_LONGEST_PIPELINE]}-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{secrets.token_hex(3)}"
 
 
 def places_of_this_machine(submission: Submission) -> dict[str, str]:
