@@ -20,12 +20,12 @@ from typing import Any
 
 from penstock.components import stores
 from penstock.components.errors import PenstockError
+from penstock.components.failures import FAILURE_FILE
 from penstock.pipelines import kubeflow_nodes as nodes
 from penstock.pipelines.deployment import Kubeflow
 from penstock.pipelines.kubeflow_server import Server
 from penstock.pipelines.watching import Snapshot, Task
 
-FAILURE_FILE = "failure.json"
 _SENTENCE = "penstock: "
 _KILLED = 137  # 128 and SIGKILL
 _LIMIT = 15.0  # seconds for each way, all tasks together
