@@ -7,14 +7,13 @@ over: the sentence is then the command that shows the log.
 """
 
 import contextlib
-import json
 import os
 import re
 import shlex
 import textwrap
-import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,15 +21,14 @@ from penstock.components import stores
 from penstock.components.errors import PenstockError
 from penstock.components.failures import FAILURE_FILE
 from penstock.pipelines import kubeflow_nodes as nodes
+from penstock.pipelines.causes import LIMIT, Cause, found, in_file, short, told
 from penstock.pipelines.deployment import Kubeflow
 from penstock.pipelines.kubeflow_server import Server
 from penstock.pipelines.watching import Snapshot, Task
 
 _SENTENCE = "penstock: "
 _KILLED = 137  # 128 and SIGKILL
-_LIMIT = 15.0  # seconds for each way, all tasks together
 _ASKED = 10  # tasks: a loop may fail in each of its passes
-_LONGEST = 300
 _NAMESPACE = "kubeflow"  # where a server with one user runs its pods
 _ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
 _STORES = ("gs://", "s3://", "minio://")
@@ -40,14 +38,6 @@ _GLOG = re.compile(r"^[IWEF][0-9]{4} [0-9:.]+ +[0-9]+ [^ ]+\] ?(?P<text>.*)$")
 _TRACEBACK = "Traceback (most recent call last):"
 _RAISED = re.compile(r"^(?P<kind>[A-Za-z_][\w.]*)(: .*)?$")
 _EXIT_STATUS = re.compile(r"exit status [0-9]+$")
-
-
-@dataclass(frozen=True)
-class Cause:
-    """One sentence, and lines to stand below it."""
-
-    sentence: str
-    details: str = ""
 
 
 @dataclass(frozen=True)
@@ -77,9 +67,9 @@ def explained(server: Server, settings: Kubeflow, run_id: str, snapshot: Snapsho
     for way in ways:
         left = [one for one in failed if one.task.id not in causes][:_ASKED]
         if left:
-            causes |= _within(_LIMIT, way, left)
+            causes |= found(partial(way, left))
     causes |= {one.task.id: _command(run, namespace, one) for one in failed if one.task.id not in causes}
-    return replace(snapshot, tasks=tuple(_with(task, causes.get(task.id)) for task in snapshot.tasks))
+    return told(snapshot, causes)
 
 
 def in_log(log: str) -> Cause | None:
@@ -96,7 +86,7 @@ def in_log(log: str) -> Cause | None:
             if not line.startswith((" ", "\t")):
                 break
             details.append(line)
-        return Cause(_short(lines[last].removeprefix(_SENTENCE)), textwrap.dedent("\n".join(details)))
+        return Cause(short(lines[last].removeprefix(_SENTENCE)), textwrap.dedent("\n".join(details)))
     return _last_word(lines) or _raised(lines)
 
 
@@ -105,7 +95,7 @@ def _raised(lines: Sequence[str]) -> Cause | None:
     start = max((index for index, line in enumerate(lines) if line.strip() == _TRACEBACK), default=None)
     for line in lines[start + 1 :] if start is not None else ():
         if line and not line.startswith((" ", "\t")) and _RAISED.match(line):
-            return Cause(_short(line))
+            return Cause(short(line))
     return None
 
 
@@ -114,7 +104,7 @@ def _last_word(lines: Sequence[str]) -> Cause | None:
     fatal = [found["text"] for line in lines if line.startswith("F") and (found := _GLOG.match(line))]
     if not fatal or _EXIT_STATUS.search(fatal[-1].strip()):
         return None
-    return _out_of_memory() if "signal: killed" in fatal[-1] else Cause(_short(fatal[-1]))
+    return _out_of_memory() if "signal: killed" in fatal[-1] else Cause(short(fatal[-1]))
 
 
 def _of_server(server: Server, run_id: str, failed: Sequence[_Failed]) -> Iterator[tuple[str, Cause]]:
@@ -137,7 +127,7 @@ def _of_root(run: Any, failed: Sequence[_Failed]) -> Iterator[tuple[str, Cause]]
             name = nodes.task_name(one.task)
             folder = stores.join(root, name)
             found = [path for path in store.files(folder) if path.rpartition("/")[2] == FAILURE_FILE]
-            causes = {_in_file(store.read(stores.join(folder, path))) for path in found}
+            causes = {in_file(store.read(stores.join(folder, path))) for path in found}
             if len(causes) == 1 and (cause := causes.pop()):
                 yield one.task.id, cause
 
@@ -152,14 +142,6 @@ def _run_folder(run: Any) -> str | None:
     return stores.join(stores.join(root, spec["pipelineInfo"]["name"]), run.run_id)
 
 
-def _in_file(content: bytes) -> Cause | None:
-    try:
-        written = json.loads(content)
-        return Cause(_short(written["message"]), written.get("details") or "")
-    except (ValueError, KeyError, TypeError):
-        return None
-
-
 def _of_cluster(namespace: str, run_id: str, failed: Sequence[_Failed]) -> Iterator[tuple[str, Cause]]:
     """Asks the cluster of the user's kubeconfig, or of this pod, for the pods of the run."""
     import kubernetes  # slow to import, and most runs succeed
@@ -172,7 +154,7 @@ def _of_cluster(namespace: str, run_id: str, failed: Sequence[_Failed]) -> Itera
         kubernetes.config.load_kube_config(config_file=file, client_configuration=configuration)
     configuration.retries = False
     core = kubernetes.client.CoreV1Api(kubernetes.client.ApiClient(configuration))
-    limits = {"_request_timeout": _LIMIT / 3}
+    limits = {"_request_timeout": LIMIT / 3}
     pods = core.list_namespaced_pod(namespace, label_selector=f"pipeline/runid={run_id}", **limits).items
     by_node = {(pod.metadata.annotations or {}).get(_NODE_NAME): pod for pod in pods}
     for one in failed:
@@ -200,7 +182,7 @@ def _in_status(status: Any) -> Cause | None:
             return cause
         if ended.reason == "OOMKilled" or ended.exit_code == _KILLED:
             return _out_of_memory()
-    return Cause(_short(f"{status.reason}: {status.message}")) if status.reason and status.message else None
+    return Cause(short(f"{status.reason}: {status.message}")) if status.reason and status.message else None
 
 
 def _in_message(message: str) -> Cause | None:
@@ -209,7 +191,7 @@ def _in_message(message: str) -> Cause | None:
     cause = in_log(message)
     if cause or not lines or any(_GLOG.match(line) for line in lines):
         return cause
-    return Cause(_short(lines[0]), textwrap.dedent("\n".join(lines[1:])))
+    return Cause(short(lines[0]), textwrap.dedent("\n".join(lines[1:])))
 
 
 def _out_of_memory() -> Cause:
@@ -231,30 +213,3 @@ def _retried(run: Any, task: Task) -> bool:
     components = [spec["root"], *spec.get("components", {}).values()] if spec else []
     graphs = (one.get("dag", {}).get("tasks", {}) for one in components)
     return any("retryPolicy" in graph.get(nodes.task_name(task), {}) for graph in graphs)
-
-
-def _with(task: Task, cause: Cause | None) -> Task:
-    return replace(task, error=cause.sentence, details=cause.details) if cause else task
-
-
-def _within[Way: Callable[..., Iterator[tuple[str, Cause]]]](
-    seconds: float, way: Way, failed: Sequence[_Failed]
-) -> dict[str, Cause]:
-    """Returns what one way finds in its time. Whatever it fails with is no concern of who asks for a cause."""
-    found: dict[str, Cause] = {}
-
-    def look() -> None:
-        with contextlib.suppress(Exception):
-            for identity, cause in way(failed):
-                found[identity] = cause
-
-    thread = threading.Thread(target=look, name="penstock-cause", daemon=True)
-    thread.start()
-    thread.join(seconds)
-    return dict(found)
-
-
-def _short(text: str) -> str:
-    """Returns a line. KFP's own sentences are long, and go from the outcome to its cause."""
-    line = " ".join(text.split())
-    return line if len(line) <= _LONGEST else f"{line[:80]} … {line[-(_LONGEST - 83) :]}"

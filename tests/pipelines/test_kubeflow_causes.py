@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from penstock.pipelines import cli, kubeflow_causes
+from penstock.pipelines import causes, cli, kubeflow_causes
 from tests.servers import argo_nodes
 from tests.servers.argo_nodes import loop, task
 from tests.servers.kubeflow_pipelines import Hang, KubeflowPipelines, Status
@@ -205,7 +205,7 @@ def test_the_namespace_is_that_of_the_settings(cluster: PodsAPI, fail: Callable[
 def test_what_does_not_answer_is_passed_over(
     failure: Any, cluster: PodsAPI, server: KubeflowPipelines, fail: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(kubeflow_causes, "_LIMIT", 1.0)
+    monkeypatch.setattr(causes, "LIMIT", 1.0)
     server.fail("GET", "/runs/{id}/nodes/{id}/log", failure, failure)
     cluster.fail("GET", "/api/v1/namespaces/kubeflow/pods", failure)
     assert fail() == f"trainer: its log tells why: kubectl logs -n kubeflow {POD} -c main\n"
