@@ -157,7 +157,10 @@ _OWN_STORE = {
 }
 _NAMED_STORES: dict[str, dict[str, str]] = {"kfp": _OWN_STORE, "pod": {}}
 _KEY_FOLDER = "/secret/gcp-credentials"  # KFP's own place for it
-STORE_VARIABLE = "PENSTOCK_OBJECT_STORE"  # says that a pod's own role has the credentials, which nothing else shows
+# What the configuration says of a container and a compiled pipeline shows nowhere else, as variables: that the pod's
+# own role has the credentials, and the folders that it has beside what is mounted.
+STORE_VARIABLE = "PENSTOCK_OBJECT_STORE"
+SHARED_VARIABLE = "PENSTOCK_SHARED_FOLDERS"
 
 
 def _name_stores(schema: dict[str, Any]) -> None:
@@ -286,6 +289,9 @@ class Kubeflow(Section):
     service_account: _KubernetesName | None = Field(
         default=None, description="The Kubernetes service account that tasks run as, by default the server's choice."
     )
+    shared_folders: list[_Mount] = Field(
+        default=[], description="Folders that pods have at the same path as this machine, beside mounted volumes."
+    )
     token_env: str | None = Field(default=None, description="The environment variable that holds a bearer token.")
     token_file: AnyPath | None = Field(default=None, description="The file that holds a bearer token.")
     cookies_env: str | None = Field(
@@ -335,6 +341,9 @@ class Vertex(Section):
     encryption_spec_key_name: _Key | None = Field(
         default=None,
         description="Your own key (CMEK): projects/NAME/locations/REGION/keyRings/RING/cryptoKeys/KEY.",
+    )
+    shared_folders: list[_Mount] = Field(
+        default=[], description="Folders that the image has at the same path as this machine, beside /gcs."
     )
     labels: dict[_LabelKey, _LabelValue] = Field(default={}, description="Labels of every run.")
     failure_policy: Literal["slow", "fast"] = Field(

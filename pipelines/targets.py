@@ -19,7 +19,7 @@ from penstock.components.tuner import launcher as tuner
 from penstock.components.workers import launcher
 from penstock.pipelines import workers
 from penstock.pipelines.config import Config
-from penstock.pipelines.deployment import STORE_VARIABLE, Resources
+from penstock.pipelines.deployment import SHARED_VARIABLE, STORE_VARIABLE, Resources
 from penstock.pipelines.section import json_text
 
 _VERTEX_ACCELERATORS = {
@@ -70,9 +70,10 @@ class Target:
                 executor["container"]["image"] = self.image(config)
                 resources = config.resources.of(components[label])
                 job = self._job(config, components[label])
-                variables = [*([job] if job else []), *self._of_the_store(config, components[label])]
-                if variables:
-                    executor["container"]["env"] = variables
+                variables = self._variables(config, components[label])
+                if job or variables:
+                    told = [{"name": name, "value": value} for name, value in variables.items()]
+                    executor["container"]["env"] = [*([job] if job else []), *told]
                 if job:
                     resources = config.resources.default  # the task waits, and its workers have the component's
                 if resources and self.accelerators is not None:
@@ -100,16 +101,17 @@ class Target:
         kind = self.accelerators[accelerator.type] if accelerator and self.accelerators else ""
         return {"name": variable, "value": json_text(make(config, component, self.image(config), kind))}
 
-    def _of_the_store(self, config: Config, component: str) -> list[dict[str, str]]:
-        """Returns the environment variables that go with the credentials of buckets; a service account may have a role
-        of its own for them."""
+    def _variables(self, config: Config, component: str) -> dict[str, str]:
+        """Returns the environment variables of a component's container that the deployment asks for."""
+        section = getattr(config, self.name, None)  # of the server that runs are sent to, if there is one
+        shared = {SHARED_VARIABLE: ":".join(section.shared_folders)} if section and section.shared_folders else {}
         if not self.kubernetes:
-            return []
+            return shared
         settings = config.kubernetes.of(component) if config.kubernetes else None
         variables = settings.variables if settings else {}
-        if not variables and config.kubeflow.service_account:
+        if not variables and config.kubeflow.service_account:  # it may have a role of its own for buckets
             variables = {STORE_VARIABLE: "pod"}
-        return [{"name": name, "value": value} for name, value in variables.items()]
+        return {**variables, **shared}
 
     def _check(self, config: Config) -> None:
         """Refuses settings of Kubernetes elsewhere, but for the object store's: there an account's roles do it."""
