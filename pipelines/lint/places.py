@@ -30,8 +30,9 @@ class Place:
 
 
 def named(pipeline: Pipeline) -> list[Place]:
-    """Returns the places in the tasks' order, nothing twice. What is known only while a pipeline runs is not there."""
-    return list(dict.fromkeys(_of_graph(pipeline, pipeline.spec["root"], pipeline.arguments)))
+    """Returns the places by their executors, nothing twice. What is known only while a pipeline runs is not there."""
+    found = set(_of_graph(pipeline, pipeline.spec["root"], pipeline.arguments))
+    return sorted(found, key=lambda place: (place.executor, PARAMETERS.index(place.parameter), place.value))
 
 
 def _of_graph(pipeline: Pipeline, graph: Mapping[str, Any], given: Mapping[str, Any]) -> Iterator[Place]:

@@ -36,7 +36,7 @@ def store_credentials(pipeline: Pipeline) -> Iterator[tuple[str, str]]:
         if bucket and not _has_credentials(pipeline, place.executor, bucket["scheme"]):
             lacking.setdefault(bucket["scheme"], []).append((bucket[0], place.component))
     for scheme, found in lacking.items():
-        buckets, components = (", ".join(dict.fromkeys(names)) for names in zip(*found, strict=True))
+        buckets, components = (", ".join(sorted(set(names))) for names in zip(*found, strict=True))
         yield (
             scheme,
             f"{buckets}: nothing gives credentials to the pods that read or write there themselves ({components}): set "

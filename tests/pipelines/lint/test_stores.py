@@ -42,7 +42,7 @@ def test_one_sentence_for_each_kind_of_store() -> None:
         pusher(model=candidate.output, push_destination=push)
 
     of_gs, of_minio = sorted(told(pipeline))
-    assert of_gs.startswith("gs://runs, gs://out: nothing gives credentials to the pods that read or write there them")
+    assert of_gs.startswith("gs://out, gs://runs: nothing gives credentials to the pods that read or write there them")
     assert "(latest-blessed-model, pusher): set kubernetes.default.object_store to {secret: NAME, key_file" in of_gs
     assert of_gs.endswith("[store-credentials:gs]")
     assert of_minio.startswith("minio://mlpipeline: nothing gives credentials")
@@ -72,7 +72,7 @@ def test_values_in_conditions_loops_and_other_texts_are_followed() -> None:
 
     (sentence,) = told(pipeline)
     assert "s3://team: " in sentence
-    assert "(tuner, trainer)" in sentence
+    assert "(trainer, tuner)" in sentence
     (sentence,) = told(pipeline, root="/mnt/runs")
     assert "(trainer)" in sentence
 
