@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import os
+import re
 import shutil
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -10,7 +11,10 @@ from pathlib import Path
 
 from penstock.components.errors import ConfigError
 
+# Where a scheme's buckets are, each in a folder of its name: below /gcs Vertex AI mounts them, and KFP's executor puts
+# the files of an artifact there whether or not a bucket is mounted.
 _MOUNTS = {"gs": Path("/gcs"), "s3": Path("/s3"), "minio": Path("/minio")}
+_MOUNT_TABLE = Path("/proc/self/mountinfo")
 
 
 @contextlib.contextmanager
@@ -76,7 +80,7 @@ def _linked(path: Path, copy: Path) -> bool:
 def local_path(uri: str) -> Path:
     """Returns the path of a local folder, or of one of an object store where its bucket is mounted.
 
-    KFP mounts `gs://bucket` at `/gcs/bucket`, `s3://bucket` at `/s3/bucket`, `minio://bucket` at `/minio/bucket`.
+    `gs://bucket` is at `/gcs/bucket`, `s3://bucket` at `/s3/bucket`, `minio://bucket` at `/minio/bucket`.
     """
     scheme, separator, rest = uri.partition("://")
     if not separator:
@@ -85,13 +89,39 @@ def local_path(uri: str) -> Path:
         return Path(rest)
     if is_mounted(uri):
         return _MOUNTS[scheme] / rest
-    raise ConfigError(f"expected a local folder, or a bucket that is mounted as KFP does it, received {uri!r}")
+    raise ConfigError(f"expected a local folder, or a bucket that is mounted, received {uri!r}")
 
 
 def is_mounted(uri: str) -> bool:
-    """Whether a URI is of an object store whose buckets are mounted here."""
-    scheme = uri.partition("://")[0]
-    return scheme in _MOUNTS and _MOUNTS[scheme].is_dir()
+    """Whether the bucket of a URI is mounted here, as Vertex AI mounts buckets by Cloud Storage FUSE.
+
+    The folder alone is no sign of it: Kubeflow Pipelines mounts empty ones at /gcs, /s3 and /minio into every task, and
+    what is written there ends with the task. So the file system is asked for: FUSE is what buckets are mounted with.
+    """
+    scheme, _, rest = uri.partition("://")
+    if scheme not in _MOUNTS:
+        return False
+    kinds = _file_systems()
+    root = _MOUNTS[scheme]
+    kind = kinds.get(root / rest.partition("/")[0]) or kinds.get(root, "")
+    return kind == "fuse" or kind.startswith("fuse.")
+
+
+def _file_systems() -> dict[Path, str]:
+    """Returns the kind of file system that is mounted at each folder; nothing where the system has no such table."""
+    try:
+        lines = _MOUNT_TABLE.read_text(errors="surrogateescape").splitlines()
+    except OSError:  # not Linux
+        return {}
+    kinds = {}
+    for line in lines:  # of two mounts at a folder the later one is seen; proc(5) has the fields
+        mount, _, file_system = line.partition(" - ")
+        kinds[Path(_unescaped(mount.split(" ")[4]))] = file_system.split(" ")[0]
+    return kinds
+
+
+def _unescaped(path: str) -> str:
+    return re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), path)
 
 
 def in_bucket(path: Path, scheme: str) -> bool:

@@ -54,7 +54,8 @@ def open_store(uri: str) -> Iterator["Store"]:
     """Gives the store that `uri` is in, for any URI of the same scheme.
 
     Its methods raise a UserError where a bucket or an object does not exist, credentials are missing or may not do
-    it, or the extra is not installed; a SystemFailure where the store cannot be reached.
+    it, the address of a MinIO server is not set, or the extra is not installed; a SystemFailure where the store cannot
+    be reached.
     """
     import asyncio  # slow to import, and most runs open no store
 
@@ -65,7 +66,7 @@ def open_store(uri: str) -> Iterator["Store"]:
     store: Store | None = None
     try:
         with _explained(uri):
-            store = _gcs(loop) if scheme == "gs" else _s3(loop)
+            store = _gcs(loop) if scheme == "gs" else _s3(loop, uri)
         yield store
     finally:
         if store is not None:
@@ -196,10 +197,12 @@ def _gcs(loop: "asyncio.AbstractEventLoop") -> Store:
     return _Gcs(GCSFileSystem(loop=loop, skip_instance_cache=True, use_listings_cache=False, **options))
 
 
-def _s3(loop: "asyncio.AbstractEventLoop") -> Store:
+def _s3(loop: "asyncio.AbstractEventLoop", uri: str) -> Store:
     from s3fs import S3FileSystem
 
     endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or None
+    if endpoint is None and uri.startswith("minio://"):  # else Amazon would be asked for a bucket of that name
+        raise ConfigError(f"{uri}: expected the MinIO server's address in AWS_ENDPOINT_URL, such as http://minio:9000")
     return _S3(S3FileSystem(loop=loop, skip_instance_cache=True, use_listings_cache=False, endpoint_url=endpoint))
 
 

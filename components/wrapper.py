@@ -2,6 +2,10 @@
 
 The body of a decorated function travels as source text into the container, so it imports what it needs itself and
 may not use names of its module.
+
+An artifact that may be left out is declared as `Input[Model] = None`, not as `Optional[Input[Model]] = None`. Both
+compile to the same. But a Kubeflow server gives artifacts without their type. KFP's executor (2.15 to 2.17) then makes
+an instance of the annotation, and an Optional cannot be instantiated.
 """
 
 import os
@@ -10,6 +14,8 @@ from importlib import metadata
 from typing import Any
 
 from kfp import dsl
+
+from penstock.components import failures
 
 # The target puts its own image in place of this one (pipelines/targets.py). The tag carries the package's version, so
 # that no cache serves the result of older code.
@@ -21,8 +27,9 @@ def component(function: Callable[..., Any]) -> Any:
     """Makes a KFP component of a function with annotated arguments.
 
     Within a running task the function stays as it is: there KFP leaves out its compiler, and importing an executor
-    imports its package, which imports the component.
+    imports its package, which imports the component. From then on an error that ends the task is told in a sentence.
     """
     if os.environ.get("_KFP_RUNTIME") == "true":
+        failures.tell_uncaught()
         return function
     return dsl.component(function, base_image=IMAGE, install_kfp_package=False)

@@ -1,6 +1,6 @@
 """The Evaluator component."""
 
-from typing import List, Optional
+from typing import List
 
 from kfp.dsl import Artifact, Dataset, Input, Model, Output
 
@@ -14,8 +14,8 @@ def evaluator(
     validation: Output[Artifact],
     examples: Input[Dataset],
     model: Input[Model],
-    baseline_model: Optional[Input[Model]] = None,
-    schema: Optional[Input[Artifact]] = None,
+    baseline_model: Input[Model] = None,
+    schema: Input[Artifact] = None,
     eval_config: str = "",
     example_splits: List[str] = [],
     module_file: str = "",
@@ -56,6 +56,8 @@ def evaluator(
         example_splits=example_splits,
         module_file=module_file,
         engine=engine,
+        model_uri=model.uri,
+        baseline_model_uri=baseline_model.uri if baseline_model else "",
     )
     evaluation.metadata.update(result.metadata["evaluation"])
     blessing.metadata.update(result.metadata["blessing"])

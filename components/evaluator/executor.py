@@ -46,8 +46,12 @@ def run(
     example_splits: Sequence[str] = (),
     module_file: str = "",
     engine: str = "local",
+    model_uri: str = "",
+    baseline_model_uri: str = "",
 ) -> Result:
     """Evaluates `model` on the examples; see the component for the arguments.
+
+    The verdict names the models by their URIs, by which later runs find them; by default these are their paths.
 
     Raises a ConfigError for an EvalConfig that is none, a ModelError for a signature, label or feature that the model
     or the examples do not have, a DataError for a split that is not there or is empty.
@@ -68,18 +72,19 @@ def run(
         with _explained(config, folders, files):
             counts["rows"] = _evaluate(files, read_schema, config, folders, module, evaluation, engine_)
         blessed, reasons = _verdict(config, evaluation)
+    baseline_uri = (baseline_model_uri or baseline_model) if baseline else None
     document = {
         "blessed": blessed,
-        "model": model,
-        "baseline_model": baseline_model if baseline else None,
+        "model": model_uri or model,
+        "baseline_model": baseline_uri,
         "created": datetime.datetime.now(datetime.UTC).isoformat(),
         "reasons": reasons,
     }
     storage.write_text(Path(validation) / VALIDATION_FILE, json.dumps(document, indent=1, allow_nan=False))
     artifacts.ModelBlessing(Path(blessing)).write(blessed)
-    properties = {"blessed": int(blessed), "current_model": model, "component_id": "evaluator"}
-    if baseline:
-        properties["baseline_model"] = baseline_model or ""
+    properties = {"blessed": int(blessed), "current_model": model_uri or model, "component_id": "evaluator"}
+    if baseline_uri:
+        properties["baseline_model"] = baseline_uri
     metadata = {
         "evaluation": artifacts.metadata(),
         "blessing": artifacts.metadata(**properties),

@@ -1,6 +1,6 @@
 """ExampleValidator as a pipeline component."""
 
-from typing import List, Optional
+from typing import List
 
 from kfp.dsl import HTML, Artifact, Input, Output
 
@@ -13,8 +13,8 @@ def example_validator(
     report: Output[HTML],
     statistics: Input[Artifact],
     schema: Input[Artifact],
-    previous_statistics: Optional[Input[Artifact]] = None,
-    serving_statistics: Optional[Input[Artifact]] = None,
+    previous_statistics: Input[Artifact] = None,
+    serving_statistics: Input[Artifact] = None,
     exclude_splits: List[str] = [],
     fail_on_anomalies: bool = False,
     label: str = "",

@@ -18,11 +18,12 @@ def latest_blessed_model(model: Output[Model], candidate: Input[Model], pipeline
         pipeline_root: The folder under which all runs of the pipeline write their artifacts.
 
     Returns:
-        model: The model found: the artifact's URI is that model's own, metadata `found` is 1. If there is none, an
-            empty folder, and `found` is 0.
+        model: The model found, metadata `found` is 1: the artifact's URI is that model's own. On Kubeflow, where a
+            task's outputs may not lie outside of its run, it is a copy, and metadata `copied_from` is that URI. If no
+            model is found, an empty folder, and `found` is 0.
     """
     from penstock.components.latest_blessed_model import executor
 
-    result = executor.run(candidate=candidate.path, pipeline_root=pipeline_root)
+    result = executor.run(candidate=candidate.path, pipeline_root=pipeline_root, model=model.path, model_uri=model.uri)
     model.uri = result.uri or model.uri
     model.metadata.update(result.metadata["model"])

@@ -20,14 +20,18 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Result:
-    """Metadata of `model`, and the URI of the model found; None if there is none."""
+    """Metadata of `model`, and the URI that it is to have; None for the one it has."""
 
     metadata: dict[str, dict[str, Any]]
     uri: str | None
 
 
-def run(*, candidate: str, pipeline_root: str) -> Result:
+def run(*, candidate: str, pipeline_root: str, model: str, model_uri: str = "") -> Result:
     """Finds the newest blessed model under `pipeline_root` whose serving files differ from the candidate's.
+
+    The output becomes that model by its URI. But where `model_uri`, the output's own, is in a bucket that is not
+    mounted, as on Kubeflow, KFP's launcher uploads what is at `model`, and fails a task that names a URI outside of
+    its run: there the model is copied to `model`.
 
     Passed over are models whose folder is gone or holds no serving model, and blessings whose validation.json cannot
     be read: a warning names each. A root in an object store is read where it is mounted, else through the store.
@@ -41,7 +45,19 @@ def run(*, candidate: str, pipeline_root: str) -> Result:
         logger.info("no other blessed model under %s: the candidate has no baseline", pipeline_root)
         return Result({"model": artifacts.metadata(found=0)}, None)
     logger.info("baseline: %s, blessed at %s", found.uri, found.created.isoformat())
+    if stores.is_remote(model_uri):
+        _copy(found.uri, Path(model))
+        return Result({"model": artifacts.metadata(found=1, copied_from=found.uri)}, None)
     return Result({"model": artifacts.metadata(found=1)}, found.uri)
+
+
+def _copy(uri: str, folder: Path) -> None:
+    with storage.replacing(folder) as temporary:
+        if stores.is_remote(uri):
+            with stores.open_store(uri) as store:
+                store.fetch({stores.join(uri, name): temporary / name for name in store.files(uri)})
+        else:
+            storage.copy_tree(storage.local_path(uri), temporary)
 
 
 def _search(pipeline_root: str) -> list[Blessed]:

@@ -1,7 +1,5 @@
 """The Pusher component."""
 
-from typing import Optional
-
 from kfp.dsl import Artifact, Input, Model, Output
 
 from penstock.components.wrapper import component
@@ -11,8 +9,8 @@ from penstock.components.wrapper import component
 def pusher(
     pushed_model: Output[Model],
     model: Input[Model],
-    model_blessing: Optional[Input[Artifact]] = None,
-    infra_blessing: Optional[Input[Artifact]] = None,
+    model_blessing: Input[Artifact] = None,
+    infra_blessing: Input[Artifact] = None,
     push_destination: str = "",
 ) -> None:
     """Copies a blessed model to `<base_directory>/<version>/`, which a model server watches.

@@ -1,6 +1,6 @@
 """StatisticsGen as a pipeline component."""
 
-from typing import List, Optional
+from typing import List
 
 from kfp.dsl import Artifact, Dataset, Input, Output
 
@@ -11,7 +11,7 @@ from penstock.components.wrapper import component
 def statistics_gen(
     statistics: Output[Artifact],
     examples: Input[Dataset],
-    schema: Optional[Input[Artifact]] = None,
+    schema: Input[Artifact] = None,
     stats_options: str = "",
     exclude_splits: List[str] = [],
     engine: str = "local",

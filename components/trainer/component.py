@@ -1,7 +1,5 @@
 """The Trainer component."""
 
-from typing import Optional
-
 from kfp.dsl import Artifact, Dataset, Input, Model, Output
 
 from penstock.components.wrapper import component
@@ -12,11 +10,11 @@ def trainer(
     model: Output[Model],
     model_run: Output[Artifact],
     examples: Input[Dataset],
-    transform_graph: Optional[Input[Artifact]] = None,
-    schema: Optional[Input[Artifact]] = None,
-    statistics: Optional[Input[Artifact]] = None,
-    base_model: Optional[Input[Model]] = None,
-    hyperparameters: Optional[Input[Artifact]] = None,
+    transform_graph: Input[Artifact] = None,
+    schema: Input[Artifact] = None,
+    statistics: Input[Artifact] = None,
+    base_model: Input[Model] = None,
+    hyperparameters: Input[Artifact] = None,
     module_file: str = "",
     run_fn: str = "",
     train_args: str = "",

@@ -1,7 +1,5 @@
 """The Transform component."""
 
-from typing import Optional
-
 from kfp.dsl import Artifact, Dataset, Input, Output
 
 from penstock.components.wrapper import component
@@ -22,13 +20,13 @@ def transform(
     module_file: str = "",
     preprocessing_fn: str = "",
     splits_config: str = "",
-    analyzer_cache: Optional[Input[Artifact]] = None,
+    analyzer_cache: Input[Artifact] = None,
     materialize: bool = True,
     disable_analyzer_cache: bool = False,
     custom_config: str = "",
     disable_statistics: bool = False,
     stats_options_updater_fn: str = "",
-    statistics: Optional[Input[Artifact]] = None,
+    statistics: Input[Artifact] = None,
     engine: str = "local",
 ) -> None:
     """Analyzes examples with the user's `preprocessing_fn(inputs)` and transforms them, as TFX's Transform does.

@@ -1,7 +1,5 @@
 """The Tuner component."""
 
-from typing import Optional
-
 from kfp.dsl import HTML, Artifact, Dataset, Input, Model, Output
 
 from penstock.components.wrapper import component
@@ -13,11 +11,11 @@ def tuner(
     tuner_results: Output[Artifact],
     report: Output[HTML],
     examples: Input[Dataset],
-    transform_graph: Optional[Input[Artifact]] = None,
-    schema: Optional[Input[Artifact]] = None,
-    statistics: Optional[Input[Artifact]] = None,
-    base_model: Optional[Input[Model]] = None,
-    raw_examples: Optional[Input[Dataset]] = None,
+    transform_graph: Input[Artifact] = None,
+    schema: Input[Artifact] = None,
+    statistics: Input[Artifact] = None,
+    base_model: Input[Model] = None,
+    raw_examples: Input[Dataset] = None,
     module_file: str = "",
     tuner_fn: str = "",
     train_args: str = "",

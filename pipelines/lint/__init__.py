@@ -2,6 +2,7 @@
 
     conditions.py   what `dsl.If` compares             graph.py       loops, sub-pipelines, the kinds of components
     values.py       constants: their size, python3     secrets.py     passwords and tokens among them
+    artifacts.py    what tasks take
     evaluation.py   gates that never open              platforms.py   images, accelerators, Kubernetes' settings, sizes
     stores.py       credentials of buckets             places.py      what tasks read or write themselves, for stores.py
 
@@ -16,7 +17,7 @@ from types import MappingProxyType
 from typing import Any
 
 from penstock.components.errors import ConfigError
-from penstock.pipelines.lint import conditions, evaluation, graph, platforms, secrets, stores, values
+from penstock.pipelines.lint import artifacts, conditions, evaluation, graph, platforms, secrets, stores, values
 from penstock.pipelines.lint.pipeline import Pipeline
 from penstock.pipelines.lint.rule import Finding, Rule
 from penstock.pipelines.targets import Target
@@ -24,6 +25,7 @@ from penstock.pipelines.targets import Target
 RULES: tuple[Rule, ...] = (
     *conditions.RULES,
     *graph.RULES,
+    *artifacts.RULES,
     *values.RULES,
     *secrets.RULES,
     *evaluation.RULES,

@@ -20,6 +20,8 @@ _AWS = {
     "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
 }
 _VARIABLES = {"gs": {"GOOGLE_APPLICATION_CREDENTIALS"}, "s3": _AWS, "minio": _AWS}
+_ADDRESS = {"AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"}  # of the server, which minio:// does not tell
+_NEEDED = {"gs": "credentials", "s3": "credentials", "minio": "credentials and the store's address"}
 _CHOICES = {
     "gs": "{secret: NAME, key_file: key.json}",
     "s3": "kfp (KFP's own Secret and store), {secret: NAME}",
@@ -39,7 +41,7 @@ def store_credentials(pipeline: Pipeline) -> Iterator[tuple[str, str]]:
         buckets, components = (", ".join(sorted(set(names))) for names in zip(*found, strict=True))
         yield (
             scheme,
-            f"{buckets}: nothing gives credentials to the pods that read or write there themselves ({components}): set "
+            f"{buckets}: nothing gives {_NEEDED[scheme]} to the pods that read or write there themselves ({components}): set "
             f"kubernetes.default.object_store to {_CHOICES[scheme]}, or pod where their service account has a role",
         )
 
@@ -49,7 +51,8 @@ def _has_credentials(pipeline: Pipeline, executor: str, scheme: str) -> bool:
     settings = pipeline.kubernetes(executor)
     for kind in ("secretAsEnv", "configMapAsEnv"):
         variables |= {key.get("envVar") for source in settings.get(kind, []) for key in source.get("keyToEnv", [])}
-    return bool(variables & (_VARIABLES[scheme] | {STORE_VARIABLE}))
+    addressed = scheme != "minio" or variables & _ADDRESS
+    return bool(addressed and variables & (_VARIABLES[scheme] | {STORE_VARIABLE}))
 
 
 RULES = (store_credentials,)

@@ -25,8 +25,9 @@ from pathlib import Path
 from typing import Any
 
 from penstock.components import storage
+from penstock.components.failures import FAILURE_FILE
 from penstock.pipelines.local import imports
-from penstock.pipelines.local.task import FAILURE_FILE, Task
+from penstock.pipelines.local.task import Task
 
 # Files up to this size are copied, larger ones are hard links: a schema that a person edits in one run's folder is not
 # edited in the others.

@@ -24,11 +24,12 @@ from kfp.local import config
 
 from penstock.components import storage
 from penstock.components.errors import PenstockError, SystemFailure, WorkerLost
+from penstock.components.failures import FAILURE_FILE, describe
 from penstock.pipelines.config import Config
 from penstock.pipelines.local import daemon, mounts
 from penstock.pipelines.local.container import EXIT_CODE_FILE, TASK_FILE
 from penstock.pipelines.local.mounts import Mount
-from penstock.pipelines.local.task import FAILURE_FILE, LOG_FILE, Task, describe
+from penstock.pipelines.local.task import LOG_FILE, Task
 
 _LABEL = "penstock.run"
 _TEMPORARY = "tmp"

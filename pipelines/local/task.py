@@ -1,6 +1,5 @@
 """What the process of one task does: the component's function, as kfp's executor runs it, and word of a failure."""
 
-import errno
 import json
 import linecache
 import logging
@@ -13,15 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from penstock.components import errors, modules, progress, storage
+from penstock.components import progress, storage
+from penstock.components.failures import FAILURE_FILE, describe, is_full
 
-FAILURE_FILE = "failure.json"
 LOG_FILE = "log.txt"
 PROGRESS_FILE = "progress.jsonl"
 # The exit code of a task that a full disk ended, and that could not even write this down.
 DISK_FULL = 28
-# How libraries that do not raise an OSError tell of it.
-_FULL = ("No space left on device", "Disk quota exceeded")
 logger = logging.getLogger(__name__)
 
 
@@ -62,35 +59,6 @@ def execute(task: Task) -> int:
                 stream.flush()
 
 
-def describe(error: BaseException) -> dict[str, Any]:
-    """Returns what a person is told of an error: type, message, details and exit code."""
-    told: BaseException = error
-    if isinstance(error, OSError):
-        told = errors.explain_os_error(error) or error
-    elif is_full(error):
-        told = errors.explain_os_error(OSError(errno.ENOSPC, "No space left on device")) or error
-    elif isinstance(error, MemoryError):
-        told = errors.SystemFailure("the task ran out of memory: give it more, or less data at once")
-    if isinstance(told, errors.PenstockError):
-        facts: dict[str, Any] = {"message": told.message, "details": told.details, "exit_code": told.exit_code}
-    else:
-        message = f"{type(error).__name__}: {error}".strip().rstrip(":")
-        facts = {"message": message.splitlines()[0], "details": _user_lines(error), "exit_code": 1}
-    return {"type": type(told).__name__, **facts}
-
-
-def _user_lines(error: BaseException) -> str:
-    """The user's own lines of a traceback; the component's wrapper is not theirs."""
-    lines: list[str] = []
-    theirs = False
-    for line in modules.user_lines(error).splitlines():
-        if line.startswith('  File "'):
-            theirs = "<component " not in line
-        if theirs:
-            lines.append(line)
-    return "\n".join(lines)
-
-
 def _call(task: Task) -> None:
     from kfp.dsl.executor import Executor
 
@@ -112,12 +80,6 @@ def _failed(task: Task, error: BaseException) -> int:
     except OSError:
         return DISK_FULL if full else int(failure["exit_code"])
     return int(failure["exit_code"])
-
-
-def is_full(error: BaseException) -> bool:
-    """Whether an error, or the one that it tells of, came from a full disk."""
-    number = error.errno if isinstance(error, OSError) else None
-    return number in (errno.ENOSPC, errno.EDQUOT) or any(text in str(error) for text in _FULL)
 
 
 def clear(folder: Path) -> None:

@@ -20,11 +20,12 @@ from kfp.local import config, status, subprocess_task_handler, task_handler_inte
 
 from penstock.components import storage
 from penstock.components.errors import SystemFailure, WorkerLost
+from penstock.components.failures import FAILURE_FILE, describe, is_full
 from penstock.pipelines.local import cache, reasons, record
 from penstock.pipelines.local.cache import Key
 from penstock.pipelines.local.display import Display, read_counts
 from penstock.pipelines.local.record import RunRecord, TaskRecord
-from penstock.pipelines.local.task import DISK_FULL, FAILURE_FILE, Task, clear, describe, is_full
+from penstock.pipelines.local.task import DISK_FULL, Task, clear
 
 _MODEL_RUN = "model_run"  # TFX's name of what a Trainer writes while it trains
 

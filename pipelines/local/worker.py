@@ -27,7 +27,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from typing import NoReturn
 
-from penstock.pipelines.local.task import FAILURE_FILE, LOG_FILE, PROGRESS_FILE, Task, execute
+from penstock.components.failures import FAILURE_FILE
+from penstock.pipelines.local.task import LOG_FILE, PROGRESS_FILE, Task, execute
 
 __all__ = ["FAILURE_FILE", "LOG_FILE", "PROGRESS_FILE", "Task", "Worker"]
 

@@ -8,8 +8,9 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from penstock.components import answers, artifacts, records, storage
+from penstock.components import answers, artifacts, records
 from penstock.components.workers import following, launcher
+from tests.servers.mounts import as_mounted
 
 
 @pytest.fixture
@@ -65,7 +66,7 @@ def place(
     monkeypatch.setattr(following, "INTERVAL", 0.01)
     monkeypatch.setattr("kubernetes.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION", str(tmp_path / "kubeconfig"))
     monkeypatch.setenv("KUBECONFIG", "")
-    monkeypatch.setitem(storage._MOUNTS, "gs", tmp_path)
+    as_mounted(monkeypatch, "gs", tmp_path, tmp_path / "mountinfo")
     server, kind = jobs.PLACES[request.param]
     with server() as running:
         made = kind(running, tmp_path, component)
@@ -79,7 +80,7 @@ def running(component: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     from tests.servers import jobs
 
     monkeypatch.setattr(following, "INTERVAL", 0.2)
-    monkeypatch.setitem(storage._MOUNTS, "gs", Path("/"))
+    as_mounted(monkeypatch, "gs", Path("/"), tmp_path / "mountinfo")
     with jobs.RunningVertexAI() as server:
         monkeypatch.setenv(launcher.VARIABLE, json.dumps(jobs.OnVertex(server, tmp_path, component).described))
         yield server

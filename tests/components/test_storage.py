@@ -1,13 +1,16 @@
 """Nothing half-written is ever taken for finished."""
 
 import os
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
 import pytest
 
 from penstock.components import storage
-from penstock.components.errors import DataError, PenstockError, UserError, explain_os_error
+from penstock.components.errors import ConfigError, DataError, PenstockError, UserError, explain_os_error
+from tests.servers.mounts import FUSE
 
 
 def test_a_body_that_fails_leaves_the_file_as_it_was(tmp_path: Path) -> None:
@@ -81,3 +84,52 @@ def test_errors_cross_processes_whole() -> None:
 
     error: PenstockError = pickle.loads(pickle.dumps(DataError("message", "details")))
     assert (type(error), str(error), error.exit_code) == (DataError, "message\ndetails", 2)
+
+
+IS_MOUNTED = """
+import sys
+from pathlib import Path
+from penstock.components import storage
+storage._MOUNTS["gs"] = Path(sys.argv[1])
+print(*(storage.is_mounted(uri) for uri in sys.argv[2:]))
+"""
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="mounting needs root")
+@pytest.mark.parametrize(
+    ("point", "kind", "mounted"),
+    [
+        ("gcs", "fuse.gcsfuse", "True True False"),  # Vertex AI: all buckets
+        ("gcs/bucket", "fuse", "True False False"),  # one bucket, as a CSI driver mounts it
+        ("gcs", "tmpfs", "False False False"),  # the scratch folder of Kubeflow Pipelines, in memory
+        ("gcs", "bind", "False False False"),  # and on the node's disk
+        ("other", "fuse", "False False False"),
+    ],
+)
+def test_a_bucket_is_mounted_where_its_file_system_is_one_of_buckets(
+    tmp_path: Path, point: str, kind: str, mounted: str
+) -> None:
+    """Real mounts, in a namespace that ends with the process."""
+    root = tmp_path / "with space" / "gcs"
+    at = tmp_path / "with space" / point
+    (root / "bucket").mkdir(parents=True)
+    at.mkdir(exist_ok=True)
+    look = [sys.executable, "-c", IS_MOUNTED, str(root), "gs://bucket/a", "gs://other/a", "https://bucket/a"]
+    if kind.startswith("fuse"):
+        command = [sys.executable, "-c", FUSE, str(at), kind, *look]
+    else:
+        (tmp_path / "scratch").mkdir()
+        options = ["-o", "bind", str(tmp_path / "scratch")] if kind == "bind" else ["-t", kind, kind]
+        command = ["sh", "-c", 'mount "$0" "$1" "$2" "$3" && shift 3 && exec "$@"', *options, str(at), *look]
+    done = subprocess.run(["unshare", "-m", *command], capture_output=True, text=True, check=False)
+    if "cannot mount" in done.stderr:
+        pytest.skip(done.stderr.strip())
+    assert (done.stdout.strip(), done.stderr) == (mounted, "")
+
+
+def test_without_a_table_of_mounts_nothing_is_mounted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(storage._MOUNTS, "gs", tmp_path)
+    monkeypatch.setattr(storage, "_MOUNT_TABLE", tmp_path / "none")
+    assert not storage.is_mounted("gs://bucket/a")
+    with pytest.raises(ConfigError, match="expected a local folder, or a bucket that is mounted, received 'gs://b/a'"):
+        storage.local_path("gs://b/a")

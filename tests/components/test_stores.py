@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from penstock.components import storage, stores
+from penstock.components import stores
 from penstock.components.errors import ConfigError, SystemFailure, UserError
+from tests.servers.mounts import as_mounted
 from tests.servers.object_stores import ObjectStore, free_port
 
 
@@ -161,9 +162,9 @@ def test_a_missing_extra_is_named() -> None:
 
 
 def test_a_mounted_bucket_is_preferred(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Where KFP mounts buckets, no library and no credentials are needed."""
+    """Where buckets are mounted, no library and no credentials are needed."""
     assert stores.is_remote("gs://bucket/a.txt")
-    monkeypatch.setitem(storage._MOUNTS, "gs", tmp_path)
+    as_mounted(monkeypatch, "gs", tmp_path, tmp_path / "mountinfo")
     (tmp_path / "bucket").mkdir()
     (tmp_path / "bucket" / "a.txt").write_text("mounted")
     assert not stores.is_remote("gs://bucket/a.txt")

@@ -255,6 +255,16 @@ def test_the_metadata_is_tfxs(evaluate: Callable[..., Evaluated], penguins: Peng
     }  # fmt: skip
 
 
+def test_models_are_named_by_their_uris(evaluate: Callable[..., Evaluated]) -> None:
+    """A path such as /s3/bucket/model means nothing to the next run: on Kubeflow it is a task's scratch folder."""
+    uris = {"model_uri": "s3://bucket/run-2/model", "baseline_model_uri": "s3://bucket/run-1/model"}
+    evaluated = evaluate(config(f"threshold: {{{above(0.9)}}}"), "sex", "worse", **uris)
+    document = json.loads((evaluated.validation / "validation.json").read_text())
+    blessing = evaluated.result.metadata["blessing"]
+    assert (document["model"], document["baseline_model"]) == tuple(uris.values())
+    assert (blessing["current_model"], blessing["baseline_model"]) == tuple(uris.values())
+
+
 def test_a_folder_without_a_model_is_no_baseline(
     evaluate: Callable[..., Evaluated], penguins: Penguins, tmp_path: Path
 ) -> None:

@@ -56,7 +56,7 @@ def run(root: Path) -> Run:
 
 
 def search(candidate: Path, root: Path) -> str | None:
-    result = executor.run(candidate=str(candidate), pipeline_root=str(root))
+    result = executor.run(candidate=str(candidate), pipeline_root=str(root), model=str(root / "found"))
     assert result.metadata == {"model": {"tfx_version": "1.21.0", "found": 0 if result.uri is None else 1}}
     return result.uri
 
@@ -161,24 +161,50 @@ def test_runs_in_an_object_store(
     run("taxi-4", 4, model=f"{store_root}/gone")
     run("taxi-5", 9, blessed=False)
     with pytest.raises(ConfigError, match="expected an existing folder, received"):
-        executor.run(candidate=str(candidate), pipeline_root=store_root)
+        executor.run(candidate=str(candidate), pipeline_root=store_root, model="none")
     files = [path for path in root.rglob("*") if path.is_file()]
     object_store.write({path.relative_to(root).as_posix(): path.read_bytes() for path in files}, "runs", "taxi")
     caplog.clear()
-    found = executor.run(candidate=str(candidate), pipeline_root=store_root)
+    found = executor.run(candidate=str(candidate), pipeline_root=store_root, model="none")
     assert found.uri == f"{store_root}/taxi-2/trainer/model", "as long as the candidate, but another content"
     assert f"no SavedModel at {store_root}/gone/Format-Serving" in caplog.text
     object_store.write({"taxi-2/evaluator/validation/validation.json": "{not json"}, "runs", "taxi")
-    found = executor.run(candidate=str(candidate), pipeline_root=store_root)
+    found = executor.run(candidate=str(candidate), pipeline_root=store_root, model="none")
     assert found.uri == f"{store_root}/taxi-1/trainer/model"
     assert f"passed over {store_root}/taxi-2/evaluator/validation/validation.json" in caplog.text
+
+
+@pytest.mark.parametrize("found_in", ["store", "folder"])
+def test_where_outputs_are_uploaded_the_model_is_copied(
+    run: Run, candidate: Path, root: Path, tmp_path: Path, object_store: ObjectStore, found_in: str
+) -> None:
+    """KFP's launcher fails a task whose output names a URI outside of its run, and uploads what lies in its folder."""
+    store_root = object_store.uri("runs", "taxi")
+    uri = f"{store_root}/taxi-1/trainer/model" if found_in == "store" else str(root / "taxi-1" / "trainer" / "model")
+    run("taxi-1", 1, model=uri)
+    files = {path.relative_to(root).as_posix(): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+    object_store.write(files, "runs", "taxi")
+    output = tmp_path / "scratch" / "model"
+    result = executor.run(
+        candidate=str(candidate),
+        pipeline_root=store_root,
+        model=str(output),
+        model_uri=f"{store_root}/taxi/run/latest-blessed-model/model",
+    )
+    assert result.uri is None
+    assert result.metadata["model"] == {"tfx_version": "1.21.0", "found": 1, "copied_from": uri}
+    copied = {path.relative_to(output).as_posix() for path in output.rglob("*") if path.is_file()}
+    assert copied == {
+        f"Format-Serving/{name}" for name in ("saved_model.pb", "fingerprint.pb", "variables/variables.index")
+    }
+    assert (output / "Format-Serving" / "saved_model.pb").read_text() == "taxi-1"
 
 
 def test_wrong_arguments(candidate: Path, root: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"pipeline_root: expected an existing folder, received '.*nowhere'"):
         search(candidate, tmp_path / "nowhere")
     with pytest.raises(ConfigError, match="expected a local folder, or a bucket that is mounted"):
-        executor.run(candidate=str(candidate), pipeline_root="hdfs://cluster/root")
+        executor.run(candidate=str(candidate), pipeline_root="hdfs://cluster/root", model="none")
     run_of_nothing = tmp_path / "empty"
     with pytest.raises(ModelError, match="no SavedModel at"):
         search(run_of_nothing, root)

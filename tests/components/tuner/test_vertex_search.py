@@ -10,12 +10,13 @@ from typing import Any
 import keras_tuner
 import pytest
 
-from penstock.components import answers, storage
+from penstock.components import answers
 from penstock.components.errors import ConfigError, DataError, ModuleError, ServerError, SystemFailure
 from penstock.components.tuner import launcher, vertex_trial
 from penstock.components.workers import following
 from penstock.components.workers.following import Terminated
 from tests.servers.loopback import Cut, Request, Status
+from tests.servers.mounts import as_mounted
 from tests.servers.vertex import TuningVertexAI, VertexAI
 
 pytestmark = [
@@ -43,7 +44,7 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[VertexAI
     """A service whose jobs and trials are what a test says."""
     monkeypatch.setattr(answers, "PAUSE", 0.01)
     monkeypatch.setattr(following, "INTERVAL", 0.01)
-    monkeypatch.setitem(storage._MOUNTS, "gs", Path("/"))
+    as_mounted(monkeypatch, "gs", Path("/"), tmp_path / "mountinfo")
     with VertexAI() as running:
         monkeypatch.setenv(launcher.SERVICE, _described(running))
         yield running
@@ -53,7 +54,7 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[VertexAI
 def running(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[TuningVertexAI]:
     """A service that runs the trials, two at a time."""
     monkeypatch.setattr(following, "INTERVAL", 0.2)
-    monkeypatch.setitem(storage._MOUNTS, "gs", Path("/"))
+    as_mounted(monkeypatch, "gs", Path("/"), tmp_path / "mountinfo")
     with TuningVertexAI(tmp_path / "hypertune") as server:
         monkeypatch.setenv(launcher.SERVICE, _described(server, parallel=2))
         yield server
@@ -338,7 +339,7 @@ def test_a_modules_search_is_none_for_the_service(server: VertexAI, arguments: S
 def test_trials_must_see_the_places(
     server: VertexAI, arguments: Search, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(storage._MOUNTS, "gs", tmp_path)
+    as_mounted(monkeypatch, "gs", tmp_path, tmp_path / "mountinfo")
     with pytest.raises(ConfigError, match=r"examples: expected a folder of a bucket, below /gcs, which all workers"):
         launcher.run(workers=1, **arguments())
     assert server.requests == []

@@ -45,7 +45,7 @@ def test_one_sentence_for_each_kind_of_store() -> None:
     assert of_gs.startswith("gs://out, gs://runs: nothing gives credentials to the pods that read or write there them")
     assert "(latest-blessed-model, pusher): set kubernetes.default.object_store to {secret: NAME, key_file" in of_gs
     assert of_gs.endswith("[store-credentials:gs]")
-    assert of_minio.startswith("minio://mlpipeline: nothing gives credentials")
+    assert of_minio.startswith("minio://mlpipeline: nothing gives credentials and the store's address to the pods")
     assert "(input-resolver): set kubernetes.default.object_store to kfp (KFP's own Secret and store)" in of_minio
     assert of_minio.endswith("[store-credentials:minio]")
     assert told(pipeline, targets.VERTEX) == told(pipeline, targets.LOCAL) == []
@@ -115,11 +115,21 @@ def test_what_gives_credentials(change: Callable[[dsl.PipelineTask], object]) ->
         (lambda task: task.set_env_variable("AWS_ENDPOINT_URL", "http://minio:9000"), "s3://team/data"),
         (lambda task: kubernetes.use_secret_as_env(task, "team", {"password": "DB"}), "s3://team/data"),
         (lambda task: kubernetes.use_secret_as_env(task, "team", KEYS), "gs://team/data"),
+        (lambda task: kubernetes.use_secret_as_env(task, "team", KEYS), "minio://team/data"),
+        (lambda task: task.set_env_variable("PENSTOCK_OBJECT_STORE", "pod"), "minio://team/data"),
         (lambda task: task.set_env_variable("GOOGLE_APPLICATION_CREDENTIALS", "/key.json"), "minio://team/data"),
     ],
 )
 def test_what_does_not(change: Callable[[dsl.PipelineTask], object], place: str) -> None:
     assert with_settings(change, place)
+
+
+def test_minio_wants_an_address_as_well() -> None:
+    def change(task: dsl.PipelineTask) -> None:
+        kubernetes.use_secret_as_env(task, "team", KEYS)
+        task.set_env_variable("AWS_ENDPOINT_URL_S3", "http://minio:9000")
+
+    assert with_settings(change, "minio://team/data") == []
 
 
 def test_a_key_file_is_for_googles_store() -> None:

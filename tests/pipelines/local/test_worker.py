@@ -11,8 +11,9 @@ from pathlib import Path
 import psutil
 import pytest
 
+from penstock.components.failures import FAILURE_FILE
 from penstock.pipelines.local import worker
-from penstock.pipelines.local.task import FAILURE_FILE, LOG_FILE, Task
+from penstock.pipelines.local.task import LOG_FILE, Task
 from penstock.pipelines.local.worker import Worker
 
 

@@ -1,0 +1,68 @@
+"""Artifacts that a task takes: what a Kubeflow server names without a type, and KFP then cannot make."""
+
+import ast
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from penstock.pipelines.lint.pipeline import Pipeline
+from penstock.pipelines.lint.rule import rule
+
+_FUNCTION = "--function_to_execute"
+
+
+@rule("optional-artifact", targets=("kubeflow",))
+def optional_artifact(pipeline: Pipeline) -> Iterator[tuple[str, str]]:
+    """An artifact that is given to an `Optional[Input[...]]`: the task ends with a TypeError on a Kubeflow server."""
+    containers = dict(pipeline.containers())
+    for name, task in pipeline.tasks():
+        label = pipeline.component(task).get("executorLabel", "").removeprefix("exec-")
+        optional = _optional_artifacts(containers.get(label, {}))
+        for given in task.get("inputs", {}).get("artifacts", {}):
+            if given in optional:
+                yield (
+                    name,
+                    f"{name}: Kubeflow gives {given} without its type, and KFP's executor cannot make an Optional: "
+                    f"declare it as `{given}: {optional[given]} = None`, which is optional as well",
+                )
+
+
+def _optional_artifacts(container: Mapping[str, Any]) -> dict[str, str]:
+    """Returns the artifacts that a lightweight component declares as Optional: their names and the type within."""
+    arguments = container.get("args", [])
+    if _FUNCTION not in arguments[:-1]:
+        return {}
+    name = arguments[arguments.index(_FUNCTION) + 1]
+    found = {}
+    for source in container.get("command", []):
+        function = _function(source, name)
+        for argument in function.args.args if function else []:
+            inside = _inside_optional(argument.annotation)
+            if inside and ("Input[" in inside or "InputPath" in inside):
+                found[argument.arg] = inside
+    return found
+
+
+def _function(source: str, name: str) -> ast.FunctionDef | None:
+    try:
+        tree = ast.parse(source)
+    except SyntaxError:  # the shell's part of the command
+        return None
+    return next((node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == name), None)
+
+
+def _inside_optional(annotation: ast.expr | None) -> str:
+    """Returns X of `Optional[X]`, `Union[X, None]` and `X | None`; "" for any other annotation."""
+    match annotation:
+        case ast.Subscript(value=ast.Name(id="Optional") | ast.Attribute(attr="Optional"), slice=inside):
+            return ast.unparse(inside)
+        case ast.Subscript(value=ast.Name(id="Union") | ast.Attribute(attr="Union"), slice=ast.Tuple(elts=members)):
+            types = members
+        case ast.BinOp(left=left, op=ast.BitOr(), right=right):
+            types = [left, right]
+        case _:
+            return ""
+    others = [member for member in types if not (isinstance(member, ast.Constant) and member.value is None)]
+    return ast.unparse(others[0]) if len(others) == 1 < len(types) else ""
+
+
+RULES = (optional_artifact,)
