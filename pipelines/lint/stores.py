@@ -23,9 +23,9 @@ _VARIABLES = {"gs": {"GOOGLE_APPLICATION_CREDENTIALS"}, "s3": _AWS, "minio": _AW
 _ADDRESS = {"AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"}  # of the server, which minio:// does not tell
 _NEEDED = {"gs": "credentials", "s3": "credentials", "minio": "credentials and the store's address"}
 _CHOICES = {
-    "gs": "{secret: NAME, key_file: key.json}",
-    "s3": "kfp (KFP's own Secret and store), {secret: NAME}",
-    "minio": "kfp (KFP's own Secret and store), {secret: NAME, endpoint: URL}",
+    "gs": "{secret: NAME, key_file: key.json}, or pod where the pods' service account has a role",
+    "s3": "kfp (KFP's own Secret and store), {secret: NAME}, or pod where the pods' service account has a role",
+    "minio": "kfp (KFP's own Secret and store) or {secret: NAME, endpoint: URL}",
 }
 
 
@@ -41,8 +41,8 @@ def store_credentials(pipeline: Pipeline) -> Iterator[tuple[str, str]]:
         buckets, components = (", ".join(sorted(set(names))) for names in zip(*found, strict=True))
         yield (
             scheme,
-            f"{buckets}: nothing gives {_NEEDED[scheme]} to the pods that read or write there themselves ({components}): set "
-            f"kubernetes.default.object_store to {_CHOICES[scheme]}, or pod where their service account has a role",
+            f"{buckets}: nothing gives {_NEEDED[scheme]} to the pods that read or write there themselves "
+            f"({components}): set kubernetes.default.object_store to {_CHOICES[scheme]}",
         )
 
 
