@@ -195,10 +195,13 @@ def validate(config: Path, assignments: Sequence[str], data: str | None, label: 
         click.echo(config_keys.listing(module.Config, module.FILLED))
         return
     loaded = load(config, assignments, data, label)
+    from penstock.components import packages
     from penstock.pipelines import publishing
 
     publishing.check(loaded)
     click.echo(f"{config_file(config)}: valid")
+    if packages.is_inside(loaded.data.path) and loaded.data.here is None:
+        click.echo(f"data.path: not looked at, for {packages.name(loaded.data.path)!r} is not installed here", err=True)
 
 
 @cli.command()

@@ -34,6 +34,8 @@ def store_credentials(pipeline: Pipeline) -> Iterator[tuple[str, str]]:
     """A bucket that a component of Penstock's reads or writes itself, and nothing gives its pod credentials."""
     lacking: dict[str, list[tuple[str, str]]] = {}
     for place in places.named(pipeline):
+        if place.parameter == "working_dir":  # the Tuner does without, where the bucket is not mounted
+            continue
         bucket = _BUCKET.match(place.value)
         if bucket and not _has_credentials(pipeline, place.executor, bucket["scheme"]):
             lacking.setdefault(bucket["scheme"], []).append((bucket[0], place.component))

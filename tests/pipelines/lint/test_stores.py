@@ -66,7 +66,7 @@ def test_values_in_conditions_loops_and_other_texts_are_followed() -> None:
     def pipeline(root: str = "s3://team/runs", module_file: str = "s3://team/m.py") -> None:
         examples = dsl.importer(artifact_uri="s3://elsewhere/examples", artifact_class=dsl.Dataset).output
         with dsl.If(is_ok().output == True, name="ok"):  # noqa: E712
-            tuner(examples=examples, working_dir=f"{root}/tuning")
+            tuner(examples=examples, module_file=f"{root}/m.py")
             with dsl.ParallelFor(names().output):
                 trainer(examples=examples, module_file=module_file)
 
@@ -78,8 +78,12 @@ def test_values_in_conditions_loops_and_other_texts_are_followed() -> None:
 
 
 def test_what_is_no_place_of_ours_is_not_told() -> None:
+    """The Tuner searches in a temporary folder where its bucket is not mounted."""
+
     def pipeline(text: str = "s3://team/data") -> None:
         act(text=text)
+        examples = dsl.importer(artifact_uri="s3://elsewhere/examples", artifact_class=dsl.Dataset).output
+        tuner(examples=examples, working_dir=text)
         input_resolver(input_base="package:tfx/data", input_config="s3://team/data")
         input_resolver(input_base=same(text=text).output)  # known only while it runs
 
