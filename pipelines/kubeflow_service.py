@@ -2,7 +2,7 @@
 
 from typing import Any, Literal
 
-from penstock.pipelines import kubeflow
+from penstock.pipelines import kubeflow, kubeflow_causes
 from penstock.pipelines.deployment import Kubeflow
 from penstock.pipelines.kubeflow_server import Server
 from penstock.pipelines.service import Scheduled
@@ -39,6 +39,7 @@ class KubeflowService:
 
     def submit(self, submission: Submission, name: str | None) -> str:
         experiment, namespace = self._experiment(submission), self._settings.namespace
+        kubeflow.check_names(run=name, experiment=experiment)
         if name:
             kubeflow.require_new(self._server, name, experiment, namespace)
         name = name or unique_name(submission.pipeline)
@@ -60,16 +61,21 @@ class KubeflowService:
     def snapshot(self, run_id: str) -> Snapshot:
         return kubeflow.snapshot(self._server, run_id)
 
+    def explained(self, run_id: str, ended: Snapshot) -> Snapshot:
+        return kubeflow_causes.explained(self._server, self._settings, run_id, ended)
+
     def cancel(self, run_id: str) -> None:
         kubeflow.cancel(self._server, run_id)
 
     def schedule(self, submission: Submission, name: str, cron: str | None, every: int | None, *, replace: bool) -> str:
+        experiment = self._experiment(submission)
+        kubeflow.check_names(schedule=name, experiment=experiment)
         return kubeflow.schedule(
             self._server,
             submission,
             name=name,
             trigger=kubeflow.trigger(cron, every),
-            experiment=self._experiment(submission),
+            experiment=experiment,
             namespace=self._settings.namespace,
             replace=replace,
         )

@@ -354,7 +354,7 @@ def _wait(remote: Remote, service: "Service", run_id: str, interval: float, *, k
     if ended.succeeded:
         click.echo(watching.outcome(ended))
         return 0
-    click.echo(f"penstock: {watching.outcome(ended)}", err=True)
+    click.echo(f"penstock: {watching.outcome(service.explained(run_id, ended))}", err=True)
     return 1
 
 

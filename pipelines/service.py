@@ -57,6 +57,9 @@ class Service(Protocol):
 
     def snapshot(self, run_id: str) -> Snapshot: ...
 
+    def explained(self, run_id: str, ended: Snapshot) -> Snapshot:
+        """Returns a run that has failed with why each of its tasks did, as far as that can be found out."""
+
     def cancel(self, run_id: str) -> None: ...
 
     def schedule(

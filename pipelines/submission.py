@@ -15,6 +15,7 @@ import yaml
 from penstock.components.errors import ConfigError
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_LONGEST_PIPELINE = 128 - len("-20260101-060000-3f9a1c")
 
 
 @dataclass(frozen=True)
@@ -71,8 +72,11 @@ def read(path: Path, assignments: Sequence[str] = (), no_cache: bool = False) ->
 
 
 def unique_name(pipeline: str) -> str:
-    """Returns a name that a run can be found by: the pipeline, the time, and what keeps two of a second apart."""
-    return f"{pipeline}-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{secrets.token_hex(3)}"
+    """Returns a name that a run can be found by: the pipeline, the time, and what keeps two of a second apart.
+
+    It has at most 128 characters, as many as servers take.
+    """
+    return f"{pipeline[:_LONGEST_PIPELINE]}-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{secrets.token_hex(3)}"
 
 
 def pipeline_roots(submission: Submission) -> Iterator[str]:

@@ -56,8 +56,12 @@ def load(project: Path, values: dict[str, Any]) -> Callable[..., Config]:
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[KubeflowPipelines]:
-    """A Kubeflow Pipelines server; what is tried again there is tried at once."""
+    """A Kubeflow Pipelines server; what is tried again there is tried at once.
+
+    A cluster that the developer has is not asked.
+    """
     monkeypatch.setattr(answers, "PAUSE", 0.01)
+    monkeypatch.setenv("KUBECONFIG", "/nowhere/kubeconfig")
     monkeypatch.delenv(kubeflow_server.HOST_VARIABLE, raising=False)
     with KubeflowPipelines() as running:
         yield running

@@ -12,7 +12,9 @@ import pytest
 import yaml
 
 from penstock.components import answers
-from penstock.pipelines import cli, submission
+from penstock.components.errors import ServerError
+from penstock.pipelines import cli, kubeflow, kubeflow_server, submission
+from penstock.pipelines.deployment import Kubeflow
 from tests.servers.kubeflow_pipelines import CtrlC, Cut, Hang, KubeflowPipelines, Status
 
 NOWHERE = "http://127.0.0.1:9"
@@ -383,3 +385,53 @@ def test_a_compiled_pipeline_is_known_by_its_content(compiled: Path, config: Pat
     (tmp_path / "text.yaml").write_text("pipelineInfo")
     assert not submission.is_compiled(tmp_path / "text.yaml")
     assert not submission.is_compiled(tmp_path / "nix.yaml")
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (
+            ["--name", "fast 😀"],
+            "run 'fast 😀': expected a name without '😀': Kubeflow's database has no place for emoji",
+        ),
+        (["--experiment", "😀"], "experiment '😀': expected a name without '😀'"),
+        (["--name", "n" * 129], "expected at most 128 characters, received 129"),
+    ],
+)
+def test_names_that_the_server_cannot_store(
+    options: list[str], told: str, submit: Run, server: KubeflowPipelines, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert submit(*options) == 2
+    assert told in capsys.readouterr().err
+    assert not server.requests
+
+
+def test_the_longest_name(submit: Run, server: KubeflowPipelines) -> None:
+    assert submit("--name", "größer" + "n" * 122) == 0
+    assert len(submission.unique_name("p" * 128)) == 128
+
+
+@pytest.mark.parametrize("name", ["😀", "n" * 129])
+def test_what_the_database_refuses_is_told_so(name: str, server: KubeflowPipelines) -> None:
+    """Where a name comes there nevertheless, as by another version's rules."""
+    connection = kubeflow_server.Server(Kubeflow(host=server.url))
+    with pytest.raises(
+        ServerError, match=r"cannot store this name \(500: Failed .*\): its database takes at most 128 ch"
+    ):
+        kubeflow.ensure_experiment(connection, name, None)
+    assert len(server.sent("POST", "/experiments")) == 1
+
+
+@pytest.mark.parametrize("listed", [True, False], ids=["its filter finds it", "its filter is exact"])
+def test_an_experiment_whose_name_differs_in_case(
+    listed: bool, submit: Run, server: KubeflowPipelines, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert submit("--experiment", "Trials") == 0
+    if not listed:
+        server.fail("GET", "/experiments", *[Status(200)] * 2)
+    assert submit("--experiment", "trials") == 2
+    told = capsys.readouterr().err
+    assert "has an experiment whose name differs in case only: 'Trials': choose that one, or another name" in told
+    assert server.names("experiments") == ["Trials"]
+    assert len(server.stored["runs"]) == 1
+    assert len(server.sent("POST", "/experiments")) == (1 if listed else 2)
