@@ -193,7 +193,7 @@ class ObjectStore(Section):
             if given not in _NAMED_STORES:
                 raise ValueError(f"{expected}{{secret: NAME}}, received {given!r}")
             return _NAMED_STORES[given]
-        if isinstance(given, dict) and "secret" not in given and given.keys() <= cls.model_fields.keys():
+        if isinstance(given, dict) and not given.get("secret") and given.keys() <= cls.model_fields.keys():
             raise ValueError(f"secret is missing: {expected}{{secret: NAME}}")
         return given
 
@@ -223,7 +223,7 @@ class ObjectStore(Section):
             return {STORE_VARIABLE: "pod"}
         if self.key_file:
             return {"GOOGLE_APPLICATION_CREDENTIALS": f"{_KEY_FOLDER}/{self.key_file}"}
-        # botocore reads AWS_DEFAULT_REGION alone, the other SDKs AWS_REGION.
+        # botocore reads AWS_DEFAULT_REGION alone, other SDKs, such as that of KFP's launcher, AWS_REGION.
         given = {"AWS_ENDPOINT_URL": self.endpoint, "AWS_DEFAULT_REGION": self.region, "AWS_REGION": self.region}
         return {name: value for name, value in given.items() if value}
 
