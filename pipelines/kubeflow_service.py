@@ -1,22 +1,17 @@
 """Kubeflow Pipelines as the commands see it."""
 
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 from penstock.pipelines import kubeflow, kubeflow_causes
 from penstock.pipelines.deployment import Kubeflow
 from penstock.pipelines.kubeflow_server import Server
 from penstock.pipelines.service import Scheduled
-from penstock.pipelines.submission import Submission, places_of_this_machine, unique_name
+from penstock.pipelines.submission import Submission, unique_name
 from penstock.pipelines.targets import images_without_registry
 from penstock.pipelines.watching import Snapshot
 
 
 class KubeflowService:
-    shared_places: ClassVar[str] = (
-        "the cluster does not see this machine's files: mount a volume there (kubernetes.default.volumes), or give a "
-        "place that both see"
-    )
-
     def __init__(self, settings: Kubeflow) -> None:
         self._settings = settings
         self._server = Server(settings)
@@ -35,8 +30,7 @@ class KubeflowService:
         ]
         root = submission.parameter("pipeline_root")
         searched = "comp-latest-blessed-model" in submission.spec.get("components", {})
-        found_there = kubeflow.output_root(submission) == root
-        if searched and not found_there and "pipeline_root" not in places_of_this_machine(submission):
+        if searched and kubeflow.output_root(submission) != root:
             warnings.append(
                 f"pipeline_root ({root}): Kubeflow puts outputs into a bucket, by default its own, so no earlier model "
                 "is found here as a baseline: give gs://, s3:// or minio://"

@@ -2,7 +2,7 @@
 
 import importlib
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from penstock.components.errors import ConfigError
 from penstock.pipelines import targets
@@ -27,11 +27,10 @@ class Scheduled:
 class Service(Protocol):
     """A server, signed in to. Nothing that it makes is made twice; every failure is one sentence.
 
-    `place` is what it is called in sentences; `shared_places` tells what to do where tasks do not see a local path.
+    `place` is what it is called in sentences.
     """
 
     place: str
-    shared_places: ClassVar[str]
 
     def __init__(self, settings: Any) -> None: ...
 

@@ -10,7 +10,7 @@ import secrets
 import zoneinfo
 from collections.abc import Iterator, Sequence
 from functools import partial
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 from google.protobuf import json_format
 from kfp.pipeline_spec import pipeline_spec_pb2
@@ -37,8 +37,6 @@ _STATES = {"CANCELLED": "CANCELED", "NOT_TRIGGERED": "SKIPPED", "QUEUED": "PENDI
 
 
 class VertexService:
-    shared_places: ClassVar[str] = "Vertex AI does not see this machine's files: give places in a bucket, gs://…"
-
     def __init__(self, settings: Vertex) -> None:
         self._settings = settings
         self._server = Server(settings)

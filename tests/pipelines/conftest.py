@@ -27,8 +27,8 @@ def project(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def values() -> dict[str, Any]:
-    """A configuration with every component in it."""
+def values(tmp_path: Path) -> dict[str, Any]:
+    """A configuration with every component in it, whose paths a cluster would have as well."""
     return {
         "name": "small",
         "data": {"path": "data.csv"},
@@ -38,6 +38,7 @@ def values() -> dict[str, Any]:
         "evaluation": {"metrics": ["auc"], "thresholds": {"auc": {"min": 0.5}}},
         "push": {"directory": "serving"},
         "image": "registry.example.com/penstock-python:1",
+        "kubeflow": {"shared_folders": [str(tmp_path)]},
     }
 
 

@@ -126,7 +126,9 @@ def test_what_is_told_to_go_on_signs_in_as_well(
     with KubeflowPipelines(required={"authorization": "Bearer s3cret"}) as server:
         (project / "pipeline.yaml").write_text(yaml.safe_dump(values | {"kubeflow": {"cookies_env": "NONE"}}))
         own = project / "my project.yaml"
-        own.write_text(yaml.safe_dump({**values, "kubeflow": {"token_env": "MY TOKEN"}, "label": 3}))
+        own.write_text(
+            yaml.safe_dump({**values, "kubeflow": {**values["kubeflow"], "token_env": "MY TOKEN"}, "label": 3})
+        )
         arguments = [str(own), "--label", "label", "--data", str(project / "data.csv")]
         if given != "a configuration":
             arguments = [str(compiled), "--set", "kubeflow.token_env=MY TOKEN", "--namespace", "team"]

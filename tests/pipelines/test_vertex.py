@@ -104,10 +104,14 @@ def test_a_configuration_is_compiled_for_vertex(
 ) -> None:
     load()
     sets = ("--set", "resources={trainer: {accelerator: {type: L4}}}", "--location", "europe-west4")
-    code, out, err = penstock("submit", project, *ROOT, *sets)
-    assert code == 0, err
+    code, _, err = penstock("submit", project, *ROOT, *sets)
+    assert code == 2
+    assert err.startswith(f"penstock: input_base (data.path) is {project}, module_file (copied below pipeline_root) is")
+    assert "Vertex AI does not see this machine's files: name folders in a bucket, such as gs://BUCKET/FOLDER" in err
+    assert server.requests == []
+    code, out, err = penstock("submit", project, *ROOT, *sets, "--set", f"vertex.shared_folders=[{project}]")
+    assert (code, err) == (0, "")
     assert out.startswith("run   small-2")
-    assert "gs://" in err  # the warning of this machine's paths
     (body,) = server.sent("POST", JOBS)
     executor = body["pipelineSpec"]["deploymentSpec"]["executors"]["exec-trainer"]
     assert executor["container"]["resources"]["accelerator"]["type"] == "NVIDIA_L4"
