@@ -129,6 +129,9 @@ def compile_command(
 
     compile.compile_config(loaded, chosen, output)
     click.echo(f"{output}: {loaded.name} for target {chosen.name}")
+    from penstock.pipelines import submission
+
+    _warn_of_local_paths(submission.read(output).documents, chosen.name)
 
 
 @cli.command()
@@ -151,6 +154,16 @@ def lint(file: Path, target: str, allow: Sequence[str]) -> None:
         raise ConfigError(f"{file}: this is not YAML: {' '.join(str(error).split())}") from None
     rules.check(documents, chosen, allow)
     click.echo(f"{file}: nothing found")
+    _warn_of_local_paths(documents, chosen.name)
+
+
+def _warn_of_local_paths(documents: Sequence[Any], target: str) -> None:
+    """Submitting refuses them: only then is it known what a run is given."""
+    from penstock.pipelines import local_paths
+
+    told = local_paths.sentence(documents, target)
+    if told:
+        click.echo(f"warning: {told}", err=True)
 
 
 @cli.command()
@@ -182,10 +195,13 @@ def validate(config: Path, assignments: Sequence[str], data: str | None, label: 
         click.echo(config_keys.listing(module.Config, module.FILLED))
         return
     loaded = load(config, assignments, data, label)
+    from penstock.components import packages
     from penstock.pipelines import publishing
 
     publishing.check(loaded)
     click.echo(f"{config_file(config)}: valid")
+    if packages.is_inside(loaded.data.path) and loaded.data.here is None:
+        click.echo(f"data.path: not looked at, for {packages.name(loaded.data.path)!r} is not installed here", err=True)
 
 
 @cli.command()

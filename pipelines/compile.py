@@ -41,6 +41,8 @@ def compile_for_run(config: Config, target: Target) -> Compiled:
         raise ConfigError(
             f"pipeline_root: expected a local folder to run on this machine, received {config.pipeline_root!r}"
         )
+    if not target.containers:  # else the image has it, or does not
+        config.data.require_package()
     root = Path(config.pipeline_root)
     with tempfile.TemporaryDirectory() as folder:
         compiled = compile_config(config, target, Path(folder) / "pipeline.yaml")

@@ -6,8 +6,9 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from penstock.components import csv_format
-from penstock.pipelines.section import AnyPath, PositiveWhole, Section, Whole, is_remote, matching
+from penstock.components import csv_format, packages
+from penstock.components.errors import ConfigError
+from penstock.pipelines.section import DataPath, PositiveWhole, Section, Whole, is_remote, matching
 
 _WILD = re.compile(r"[*?\[{]")
 _FORMATS = {
@@ -80,13 +81,14 @@ class RangeConfig(Section):
 class Data(Section):
     """Where the data is and how it is written."""
 
-    path: AnyPath = Field(
+    path: DataPath = Field(
         description="A file, a folder, or a pattern with *, {SPAN}, {VERSION} or {YYYY}{MM}{DD}; relative to this "
-        "file, or package:NAME/path inside an installed package."
+        "file, or package:NAME/path inside a package that is installed where the tasks run."
     )
     format: Literal["csv", "parquet", "tfrecord"] | None = Field(
         default=None,
-        description="csv, parquet or tfrecord (of tf.Example); by default as the files' suffix says, else csv.",
+        description="csv, parquet or tfrecord (of tf.Example); by default as the files' suffix says, else csv. Files "
+        "that are not on this machine are not looked at: there the suffix in path or splits decides.",
     )
     splits: dict[SplitName, str] = Field(
         default={}, description="Splits that the data comes in: name to pattern, relative to path."
@@ -103,17 +105,36 @@ class Data(Section):
 
     @model_validator(mode="after")
     def _there(self) -> Self:
-        if not is_remote(self.path) and not _WILD.search(self.path) and not Path(self.path).exists():
-            raise ValueError(f"path: {self.path} does not exist: expected a file, a folder or a pattern")
-        if self.splits and (_WILD.search(self.path) or Path(self.path).is_file()):
+        here = self.here
+        if here and not _WILD.search(self.path) and not here.exists():
+            raise ValueError(f"path: {here} does not exist: expected a file, a folder or a pattern")
+        if self.splits and (_WILD.search(self.path) or (here and here.is_file())):
             raise ValueError("splits: expected path to be the folder that the splits' patterns are relative to")
         if self.csv is not None and self.file_format != "csv":
             raise ValueError(f"csv: expected no CSV options for {self.file_format} data")
         return self
 
     @property
+    def here(self) -> Path | None:
+        """Where `path` is on this machine; None in a bucket, and in a package that this environment lacks."""
+        return _here(self.path)
+
+    @property
+    def base_here(self) -> Path | None:
+        """Where `input_base` is on this machine, as `here`."""
+        return _here(self.input_base)
+
+    def require_package(self) -> None:
+        """Raises a ConfigError if the data is in a package that this environment lacks."""
+        if packages.is_inside(self.path):
+            try:
+                packages.resolve(self.path)
+            except ValueError as error:
+                raise ConfigError(f"data.path: {error}") from None
+
+    @property
     def input_base(self) -> str:
-        """The folder that patterns are relative to."""
+        """The folder that patterns are relative to, or one file."""
         base, _ = self._parts()
         return base
 
@@ -128,15 +149,17 @@ class Data(Section):
         if self.format is not None:
             return self.format
         names = [self.path, *self.splits.values()]
-        if not is_remote(self.path) and Path(self.path).is_dir() and not self.splits:
-            names = sorted(entry.name for entry in Path(self.path).iterdir())
+        here = self.here
+        if here and here.is_dir() and not self.splits:
+            names = sorted(entry.name for entry in here.iterdir())
         for name, suffixes in _FORMATS.items():
             if any(written.lower().endswith(suffixes) for written in names):
                 return name  # type: ignore[return-value]
         return "csv"
 
     def _parts(self) -> tuple[str, str]:
-        if is_remote(self.path):
+        elsewhere = is_remote(self.path) or packages.is_inside(self.path)  # the same whether it is here as well or not
+        if elsewhere:
             base = Path()
         else:  # a folder that exists is no pattern, whatever its name
             base = next(folder for folder in (Path(self.path), *Path(self.path).parents) if folder.is_dir())
@@ -146,7 +169,7 @@ class Data(Section):
         if wild:
             start += rest[: wild.start()].rfind("/") + 1
             return self.path[: start - 1], self.path[start:]
-        if rest and not is_remote(self.path) and Path(self.path).is_file():
+        if rest and not elsewhere and Path(self.path).is_file():
             return str(Path(self.path).parent), Path(self.path).name
         return self.path, ""
 
@@ -161,3 +184,12 @@ class Splits(Section):
         default=None,
         description="The feature that decides the split, so that equal values stay together; else the record.",
     )
+
+
+def _here(path: str) -> Path | None:
+    if is_remote(path):
+        return None
+    try:
+        return packages.resolve(path) if packages.is_inside(path) else Path(path)
+    except ValueError:
+        return None

@@ -4,6 +4,7 @@ resources:
   default: {cpu: 2, memory: 8G}
   trainer: {cpu: 8, memory: 32G, accelerator: {type: L4}}
 kubernetes:                            # Kubeflow only
+  default: {object_store: kfp}         # where pods have the credentials of buckets from
   trainer: {node_selector: {pool: gpu}, tolerations: [{key: nvidia.com/gpu, operator: Exists}]}
 
 kubeflow: {host: https://kubeflow.example.com/pipeline, namespace: team, token_env: KFP_TOKEN}   # the server
@@ -47,6 +48,9 @@ _KubernetesName = Annotated[
 ]
 _Host = Annotated[str, matching(r"^https?://[^/\s]+", "an address that begins with http:// or https://")]
 _Region = Annotated[str, matching(r"^[a-z0-9-]+$", "a region, such as europe-west4")]
+_StoreAddress = Annotated[
+    str, matching(r"^https?://[^/\s]+/?$", "the store's address, such as https://minio.example.com:9000")
+]
 _Bucket = Annotated[str, matching(r"^gs://[^/\s]+", "gs://BUCKET/FOLDER")]
 _Network = Annotated[str, matching(r"^projects/[^/]+/global/networks/[^/]+$", "projects/NUMBER/global/networks/NAME")]
 _Key = Annotated[
@@ -145,6 +149,85 @@ class Volume(Section):
     mount: _Mount = Field(description="The folder that it is mounted at.")
 
 
+# KFP's own store, as its manifests set it up since 2.15; the Secret is in the namespace of every profile.
+_OWN_STORE = {
+    "secret": "mlpipeline-minio-artifact",
+    "endpoint": "http://seaweedfs.kubeflow:9000",
+    "region": "us-east-1",
+}
+_NAMED_STORES: dict[str, dict[str, str]] = {"kfp": _OWN_STORE, "pod": {}}
+_KEY_FOLDER = "/secret/gcp-credentials"  # KFP's own place for it
+# What the configuration says of a container and a compiled pipeline shows nowhere else, as variables: that the pod's
+# own role has the credentials, and the folders that it has beside what is mounted.
+STORE_VARIABLE = "PENSTOCK_OBJECT_STORE"
+SHARED_VARIABLE = "PENSTOCK_SHARED_FOLDERS"
+
+
+def _name_stores(schema: dict[str, Any]) -> None:
+    schema["anyOf"].insert(0, {"enum": list(_NAMED_STORES)})
+
+
+class ObjectStore(Section):
+    """A Secret of the namespace with the credentials of the buckets that a component reads or writes itself."""
+
+    secret: _KubernetesName | None = Field(default=None, description="The Secret's name.")
+    access_key: _SecretKey | None = Field(
+        default=None, description="For s3:// and minio://: the Secret's key of the access key, by default accesskey."
+    )
+    secret_key: _SecretKey | None = Field(
+        default=None, description="For s3:// and minio://: the Secret's key of the secret key, by default secretkey."
+    )
+    endpoint: _StoreAddress | None = Field(
+        default=None, description="For s3:// and minio://: the store's address, by default Amazon's."
+    )
+    region: _Region | None = Field(default=None, description="For s3:// and minio://: the buckets' region.")
+    key_file: _SecretKey | None = Field(
+        default=None, description="For gs://: the Secret's key of a service account's key file, such as key.json."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _named(cls, given: Any) -> Any:
+        expected = "expected kfp (KFP's own Secret and store), pod (the role of the pod) or a Secret's keys, such as "
+        if isinstance(given, str):
+            if given not in _NAMED_STORES:
+                raise ValueError(f"{expected}{{secret: NAME}}, received {given!r}")
+            return _NAMED_STORES[given]
+        if isinstance(given, dict) and not given.get("secret") and given.keys() <= cls.model_fields.keys():
+            raise ValueError(f"secret is missing: {expected}{{secret: NAME}}")
+        return given
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Self:
+        others = [key for key in ("access_key", "secret_key", "endpoint", "region") if getattr(self, key)]
+        if self.key_file and others:
+            raise ValueError(f"{others[0]}: expected either key_file, for gs://, or what s3:// and minio:// need")
+        if self.access_key and self.access_key == self.secret_key:
+            raise ValueError(f"secret_key: expected another key than access_key, received {self.secret_key!r} twice")
+        return self
+
+    @property
+    def credentials(self) -> list[Secret]:
+        """The Secret as the pod gets it; none where the pod's role has the credentials."""
+        if not self.secret:
+            return []
+        if self.key_file:
+            return [Secret(name=self.secret, mount=_KEY_FOLDER)]
+        keys = {self.access_key or "accesskey": "AWS_ACCESS_KEY_ID"}
+        return [Secret(name=self.secret, env={**keys, self.secret_key or "secretkey": "AWS_SECRET_ACCESS_KEY"})]
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """The environment variables that are no secret."""
+        if not self.secret:
+            return {STORE_VARIABLE: "pod"}
+        if self.key_file:
+            return {"GOOGLE_APPLICATION_CREDENTIALS": f"{_KEY_FOLDER}/{self.key_file}"}
+        # botocore reads AWS_DEFAULT_REGION alone, other SDKs, such as that of KFP's launcher, AWS_REGION.
+        given = {"AWS_ENDPOINT_URL": self.endpoint, "AWS_DEFAULT_REGION": self.region, "AWS_REGION": self.region}
+        return {name: value for name, value in given.items() if value}
+
+
 class Kubernetes(Section):
     """What only Kubernetes knows of a component's pod."""
 
@@ -152,23 +235,44 @@ class Kubernetes(Section):
     tolerations: list[Toleration] = Field(default=[], description="Taints of nodes that do not keep it away.")
     secrets: list[Secret] = Field(default=[], description="Secrets, as environment variables or files.")
     volumes: list[Volume] = Field(default=[], description="Volumes, by their claims.")
+    object_store: ObjectStore | None = Field(
+        default=None,
+        description="Where the pod has the credentials of buckets from: kfp, KFP's own Secret and store; pod, the role "
+        "of the pod's service account; or a Secret's name and keys.",
+        json_schema_extra=_name_stores,
+    )
     image_pull_secrets: list[_KubernetesName] = Field(default=[], description="Secrets that the image is pulled with.")
     image_pull_policy: Literal["Always", "Never", "IfNotPresent"] | None = Field(
         default=None, description="When the image is pulled."
     )
 
     @model_validator(mode="after")
-    def _one_mount_each(self) -> Self:
-        twice = self.twice_mounted()
+    def _each_once(self) -> Self:
+        twice = self.twice()
         if twice:
-            raise ValueError(f"expected a folder of its own for each volume and Secret, received {twice} twice")
+            raise ValueError(f"expected each folder, variable and mounted Secret once, received {twice} twice")
         return self
 
-    def twice_mounted(self) -> str | None:
-        """Returns a folder that two volumes or Secrets are mounted at, which Kubernetes refuses."""
-        mounts = [volume.mount for volume in self.volumes] + [secret.mount for secret in self.secrets if secret.mount]
-        counts = Counter(mount.rstrip("/") for mount in mounts)
-        return next((mount for mount, count in counts.items() if count > 1), None)
+    @property
+    def all_secrets(self) -> list[Secret]:
+        """The Secrets, also that of the object store."""
+        return [*self.secrets, *(self.object_store.credentials if self.object_store else [])]
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """The environment variables that are no secret."""
+        return self.object_store.variables if self.object_store else {}
+
+    def twice(self) -> str | None:
+        """Returns what two settings claim: a folder or a volume of a Secret, which KFP names after it and Kubernetes
+        then refuses, or a variable, of which it takes one."""
+        mounted = [secret for secret in self.all_secrets if secret.mount]
+        mounts = [volume.mount for volume in self.volumes] + [secret.mount or "" for secret in mounted]
+        folders = [mount.rstrip("/") for mount in mounts]
+        variables = [variable for secret in self.all_secrets for variable in secret.env.values()]
+        names = [f"the Secret {secret.name}" for secret in mounted]
+        counts = Counter([*folders, *variables, *self.variables, *names])
+        return next((name for name, count in counts.items() if count > 1), None)
 
 
 class Kubeflow(Section):
@@ -184,6 +288,9 @@ class Kubeflow(Section):
     )
     service_account: _KubernetesName | None = Field(
         default=None, description="The Kubernetes service account that tasks run as, by default the server's choice."
+    )
+    shared_folders: list[_Mount] = Field(
+        default=[], description="Folders that pods have at the same path as this machine, beside mounted volumes."
     )
     token_env: str | None = Field(default=None, description="The environment variable that holds a bearer token.")
     token_file: AnyPath | None = Field(default=None, description="The file that holds a bearer token.")
@@ -234,6 +341,9 @@ class Vertex(Section):
     encryption_spec_key_name: _Key | None = Field(
         default=None,
         description="Your own key (CMEK): projects/NAME/locations/REGION/keyRings/RING/cryptoKeys/KEY.",
+    )
+    shared_folders: list[_Mount] = Field(
+        default=[], description="Folders that the image has at the same path as this machine, beside /gcs."
     )
     labels: dict[_LabelKey, _LabelValue] = Field(default={}, description="Labels of every run.")
     failure_policy: Literal["slow", "fast"] = Field(

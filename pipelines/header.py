@@ -8,7 +8,7 @@ import difflib
 import gzip
 import itertools
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +16,6 @@ from penstock.components import csv_format
 from penstock.components.errors import ConfigError
 from penstock.pipelines.config import Config
 from penstock.pipelines.data import Csv as Options
-from penstock.pipelines.section import is_remote
 
 _SHOWN = 10
 _ROWS = 200
@@ -62,9 +61,10 @@ def check(config: Config) -> None:
 def read(config: Config) -> Beginning:
     """Returns the beginning of the first file, an empty one if it cannot be told."""
     data = config.data
-    if data.file_format != "csv" or is_remote(data.path):
+    base = data.base_here
+    if data.file_format != "csv" or base is None:
         return Beginning()
-    options, file = data.csv or Options(), _first_file(config)
+    options, file = data.csv or Options(), _first_file(base, data.patterns.values())
     if file is None:
         return Beginning(options.column_names or ())
     opened = gzip.open if file.suffix == ".gz" else open
@@ -78,14 +78,12 @@ def read(config: Config) -> Beginning:
         return Beginning(options.column_names or ())
 
 
-def _first_file(config: Config) -> Path | None:
+def _first_file(base: Path, patterns: Collection[str]) -> Path | None:
     """Returns a file of the data; None if there is none, or the pattern has {SPAN} or the like in it."""
-    data = config.data
-    base, patterns = Path(data.input_base), list(data.patterns.values()) or ["*"]
     if base.is_file():
         return base
-    found = [file for pattern in patterns if "{" not in pattern for file in base.glob(pattern) if file.is_file()]
-    files = sorted(file for file in found if file.name[0] not in "._")
+    found = [file for pattern in patterns or ["*"] if "{" not in pattern for file in base.glob(pattern)]
+    files = sorted(file for file in found if file.is_file() and file.name[0] not in "._")
     return next((file for file in files if file.name.endswith(_SUFFIXES)), files[0] if files else None)
 
 

@@ -8,8 +8,7 @@ import contextlib
 import json
 import re
 import shlex
-from collections.abc import Callable, Iterator
-from datetime import datetime
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any, Literal
 
@@ -20,18 +19,19 @@ from kfp.pipeline_spec import pipeline_spec_pb2
 from penstock.components.answers import AlreadyExists, NotFound, make_once, put_away
 from penstock.components.errors import ConfigError, ServerError, UserError
 from penstock.pipelines import cron
+from penstock.pipelines import kubeflow_nodes as nodes
 from penstock.pipelines.kubeflow_server import Server
 from penstock.pipelines.submission import Submission, pipeline_roots
-from penstock.pipelines.watching import ENDED, Snapshot, Task
+from penstock.pipelines.watching import ENDED, Snapshot
 
 _EQUALS = 1  # V2beta1PredicateOperation, by its number as KFP's own client sends it
 _PAGE = 100
 # Where KFP's launcher can put outputs.
 _STORES = ("gs://", "s3://", "minio://")
+# What the server's database holds: its columns are of MySQL's utf8, with three bytes a character at most.
+_LONGEST_NAME = 128
+_LAST_CHARACTER = "\uffff"
 _ID = re.compile(r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")
-# Argo's nodes around the tasks: the graph, the pod within a task and each of its attempts, what a loop counts with, and
-# what starts an exit task.
-_INTERNAL = re.compile(r"^(root|executor(\(\d+\))?|iteration-(item|iterations)(\(.*\))?|.*\.onExit)$")
 
 
 def submit(server: Server, submission: Submission, *, name: str, experiment: str, namespace: str | None) -> str:
@@ -59,6 +59,20 @@ def require_new(server: Server, name: str, experiment: str, namespace: str | Non
     run = found and _run_named(server, name, found.experiment_id)
     if run:
         raise UserError(f"{server.host} has a run {name!r} already, {run.run_id}: choose another --name")
+
+
+def check_names(**names: str | None) -> None:
+    """Refuses the names, by what has them, that no server of KFP can store."""
+    for what, name in names.items():
+        wide = next((letter for letter in name or "" if letter > _LAST_CHARACTER), None)
+        if wide:
+            raise ConfigError(
+                f"{what} {name!r}: expected a name without {wide!r}: Kubeflow's database has no place for emoji"
+            )
+        if len(name or "") > _LONGEST_NAME:
+            raise ConfigError(
+                f"{what} {name!r}: expected at most {_LONGEST_NAME} characters, received {len(name or '')}"
+            )
 
 
 def run_link(server: Server, run_id: str) -> str:
@@ -96,8 +110,7 @@ def cancel(server: Server, run_id: str) -> None:
 def snapshot(server: Server, run_id: str) -> Snapshot:
     """Returns how a run stands."""
     run = server.request(server.runs.run_service_get_run, run_id)
-    details = (run.run_details and run.run_details.task_details) or []
-    return Snapshot(_run_state(run), tuple(_tasks(details)), _message(run))
+    return Snapshot(_run_state(run), nodes.tasks(run), nodes.message(run), late=nodes.is_late(run))
 
 
 def output_root(submission: Submission) -> str | None:
@@ -118,6 +131,10 @@ def ensure_experiment(server: Server, name: str, namespace: str | None) -> str:
                 made = _experiment_named(server, name, namespace)
                 if made:
                     return made
+                operation = server.experiments.experiment_service_list_experiments
+                _refuse_alike(
+                    server, name, _alike(server, operation, "experiments", None, **_given(namespace=namespace))
+                )
                 raise
 
         found = make_once(
@@ -259,8 +276,23 @@ def _runtime_config(submission: Submission) -> kfp_server_api.V2beta1RuntimeConf
 
 
 def _experiment_named(server: Server, name: str, namespace: str | None) -> Any:
+    """Returns an experiment. One whose name the server takes for the same is a UserError: there can be no second."""
     operation = server.experiments.experiment_service_list_experiments
-    return next(_listed(server, operation, "experiments", name, **_given(namespace=namespace)), None)
+    found = list(_alike(server, operation, "experiments", name, **_given(namespace=namespace)))
+    exact = next((one for one in found if one.display_name == name), None)
+    if exact is None:
+        _refuse_alike(server, name, found)
+    return exact
+
+
+def _refuse_alike(server: Server, name: str, experiments: Iterable[Any]) -> None:
+    """Names are unique whatever their case."""
+    for one in experiments:
+        if one.display_name.casefold() == name.casefold():
+            raise UserError(
+                f"{server.host} has an experiment whose name differs in case only: {one.display_name!r}: choose that "
+                "one, or another name (--experiment)"
+            )
 
 
 def _run_named(server: Server, name: str, experiment_id: str) -> Any:
@@ -268,14 +300,20 @@ def _run_named(server: Server, name: str, experiment_id: str) -> Any:
 
 
 def _listed(server: Server, operation: Callable[..., Any], key: str, name: str | None, **options: Any) -> Iterator[Any]:
-    """Yields what a server lists, of one name or all, page after page."""
+    """Yields what a server lists, of one name or all."""
+    found = _alike(server, operation, key, name, **options)
+    return (one for one in found if name in (None, one.display_name))
+
+
+def _alike(server: Server, operation: Callable[..., Any], key: str, name: str | None, **options: Any) -> Iterator[Any]:
+    """Yields what a server lists, page after page: all, or what its database takes for one name, whatever its case."""
     if name is not None:
         predicate = {"operation": _EQUALS, "key": "display_name", "stringValue": name}
         options["filter"] = _twice_decoded(json.dumps({"predicates": [predicate]}))
     token = ""
     while True:
         page = server.repeat(operation, page_token=token, page_size=_PAGE, **options)
-        yield from (one for one in getattr(page, key) or [] if name in (None, one.display_name))
+        yield from getattr(page, key) or []
         token = page.next_page_token
         if not token:
             return
@@ -293,51 +331,9 @@ def _given(**options: str | None) -> dict[str, str]:
     return {key: value for key, value in options.items() if value}
 
 
-def _tasks(details: list[Any]) -> Iterator[Task]:
-    """Yields the tasks that a person knows of a run's nodes.
-
-    A KFP server lists a node for each pod and each graph around them: the workflow's own, `NAME-driver` beside each
-    task, and what _INTERNAL knows by its name. Those are left out, but for a driver that failed; what an executor's
-    error says is told of its task. Servers of KFP 2 name children by their pods, which no node of theirs tells, and
-    give few errors: there only the names help. A task that is left out since an earlier one failed, which Argo calls
-    Omitted, has no state there.
-    """
-    parents = {child.task_id or child.pod_name: one.task_id for one in details for child in one.child_tasks or []}
-    parents |= {one.task_id: one.parent_task_id for one in details if one.parent_task_id}
-    inner: dict[str, str] = {}
-    for one in details:
-        if one.task_id in parents and one.display_name == "executor" and _message(one):
-            inner.setdefault(parents[one.task_id], _message(one))
-    for one in details:
-        name = one.display_name or one.task_id
-        driver = name.endswith("-driver") and one.state != "FAILED"
-        if driver or _INTERNAL.match(name) or _is_workflow(one):
-            continue
-        error = _message(one) or inner.get(one.task_id, "")
-        yield Task(one.task_id, name, _state(one) or "SKIPPED", _seconds(one.start_time, one.end_time), error)
-
-
 def _run_state(run: Any) -> str:
     """Returns a run's state. Servers of KFP 2 end a cancelled run as FAILED; only its history knows better."""
-    if _state(run) == "FAILED" and any(past.state == "CANCELING" for past in run.state_history or []):
+    state = nodes.state(run)
+    if state == "FAILED" and any(past.state == "CANCELING" for past in run.state_history or []):
         return "CANCELED"
-    return _state(run) or "PENDING"
-
-
-def _state(one: Any) -> str | None:
-    return None if one.state == "RUNTIME_STATE_UNSPECIFIED" else one.state
-
-
-def _is_workflow(one: Any) -> bool:
-    """Whether a node is the run's own: Argo names the pods below it after it."""
-    return any((child.pod_name or "").startswith(f"{one.display_name}-") for child in one.child_tasks or [])
-
-
-def _message(one: Any) -> str:
-    """Returns the error of a run or a task: its own, else the newest of its history."""
-    errors = [one.error, *(past.error for past in reversed(one.state_history or []))]
-    return next((" ".join(error.message.split()) for error in errors if error and error.message), "")
-
-
-def _seconds(start: datetime | None, end: datetime | None) -> float | None:
-    return (end - start).total_seconds() if start and end and end > start else None
+    return state or "PENDING"

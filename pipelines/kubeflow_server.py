@@ -4,6 +4,7 @@ KFP's generated client (kfp_server_api) makes the requests. `kfp.Client` above i
 a timeout, asks a silent server five times before its first answer, and reads and writes a file in the home folder.
 """
 
+import contextlib
 import importlib
 import json
 import logging
@@ -25,7 +26,10 @@ from penstock.pipelines.deployment import Kubeflow
 HOST_VARIABLE = "PENSTOCK_KFP_HOST"
 # A KFP server answers 500 to a pipeline that it cannot read, as to a failure of its own; its words tell them apart.
 _INVALID = re.compile(r"Invalid ?input ?error", re.IGNORECASE)
+# So its database's words for a name that does not fit.
+_UNSTORABLE = re.compile("Incorrect string value|Data too long for column")
 _NO_ROUTE = ": Not Found"  # what it says of a path that is not in its API
+_LOG_PART, _LOG_END = 2**16, 2**18  # bytes: how a log is read, and how much of it is looked at
 _WAYS_IN = "kubeflow.token_env, token_file, cookies_env, iap_client_id or service_account_token"
 
 
@@ -64,6 +68,26 @@ class Server:
         self._require_json()
         return answer
 
+    def log(self, run_id: str, pod: str) -> str:
+        """Returns the end of what a run's pod has printed, as far as the server still gets it from the cluster."""
+        path, identity = "/apis/v1alpha1/runs/{run}/nodes/{pod}/log", {"run": run_id, "pod": pod}
+        try:
+            answer = self._client.call_api(
+                path,
+                "GET",
+                identity,
+                header_params={"Accept": "text/plain"},
+                auth_settings=["Bearer"],
+                _return_http_data_only=True,
+                _preload_content=False,
+                _request_timeout=(self.timeout, self.timeout),
+            )
+            return _end(answer)
+        except kfp_server_api.ApiException as error:
+            raise self._refusal(error) from None
+        except exceptions.HTTPError as error:
+            raise self._failure(error) from None
+
     def repeat(self, operation: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
         """Makes a request that changes nothing when made twice; tries again where no answer came."""
         for number in range(1, TRIES):
@@ -98,6 +122,11 @@ class Server:
             return AlreadyExists(f"{self.host} has that already (409{told}): choose another name")
         if status == 429:
             return Unanswered(f"{self.host} has too many requests (429{told})", "try again later", retry_after=wait)
+        if status >= 500 and _UNSTORABLE.search(error.body or ""):
+            return ServerError(
+                f"{self.host} cannot store this name ({status}{told}): its database takes at most 128 characters, and "
+                "no emoji: choose another name"
+            )
         if status >= 500 and not _INVALID.search(error.body or ""):
             return Unanswered(
                 f"{self.host} failed ({status}{told})",
@@ -136,6 +165,17 @@ class Server:
             raise ServerError(
                 f"{self.host} answered with a page, not as a KFP API: check kubeflow.host, or sign in with {_WAYS_IN}"
             )
+
+
+def _end(answer: urllib3.BaseHTTPResponse) -> str:
+    """Reads an answer of any length; returns its last part as text, that of a page as none."""
+    end = b""
+    with contextlib.closing(answer):
+        if "html" in answer.headers.get("Content-Type", ""):
+            return ""
+        for part in answer.stream(_LOG_PART):
+            end = (end + part)[-_LOG_END:]
+    return end.decode(errors="replace")
 
 
 def address(settings: Kubeflow) -> str:

@@ -1,22 +1,17 @@
 """Kubeflow Pipelines as the commands see it."""
 
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
-from penstock.pipelines import kubeflow
+from penstock.pipelines import kubeflow, kubeflow_causes
 from penstock.pipelines.deployment import Kubeflow
 from penstock.pipelines.kubeflow_server import Server
 from penstock.pipelines.service import Scheduled
-from penstock.pipelines.submission import Submission, places_of_this_machine, unique_name
+from penstock.pipelines.submission import Submission, unique_name
 from penstock.pipelines.targets import images_without_registry
 from penstock.pipelines.watching import Snapshot
 
 
 class KubeflowService:
-    shared_places: ClassVar[str] = (
-        "the cluster does not see this machine's files: mount a volume there (kubernetes.default.volumes), or give a "
-        "place that both see"
-    )
-
     def __init__(self, settings: Kubeflow) -> None:
         self._settings = settings
         self._server = Server(settings)
@@ -35,8 +30,7 @@ class KubeflowService:
         ]
         root = submission.parameter("pipeline_root")
         searched = "comp-latest-blessed-model" in submission.spec.get("components", {})
-        found_there = kubeflow.output_root(submission) == root
-        if searched and not found_there and "pipeline_root" not in places_of_this_machine(submission):
+        if searched and kubeflow.output_root(submission) != root:
             warnings.append(
                 f"pipeline_root ({root}): Kubeflow puts outputs into a bucket, by default its own, so no earlier model "
                 "is found here as a baseline: give gs://, s3:// or minio://"
@@ -45,6 +39,7 @@ class KubeflowService:
 
     def submit(self, submission: Submission, name: str | None) -> str:
         experiment, namespace = self._experiment(submission), self._settings.namespace
+        kubeflow.check_names(run=name, experiment=experiment)
         if name:
             kubeflow.require_new(self._server, name, experiment, namespace)
         name = name or unique_name(submission.pipeline)
@@ -66,16 +61,21 @@ class KubeflowService:
     def snapshot(self, run_id: str) -> Snapshot:
         return kubeflow.snapshot(self._server, run_id)
 
+    def explained(self, run_id: str, ended: Snapshot) -> Snapshot:
+        return kubeflow_causes.explained(self._server, self._settings, run_id, ended)
+
     def cancel(self, run_id: str) -> None:
         kubeflow.cancel(self._server, run_id)
 
     def schedule(self, submission: Submission, name: str, cron: str | None, every: int | None, *, replace: bool) -> str:
+        experiment = self._experiment(submission)
+        kubeflow.check_names(schedule=name, experiment=experiment)
         return kubeflow.schedule(
             self._server,
             submission,
             name=name,
             trigger=kubeflow.trigger(cron, every),
-            experiment=self._experiment(submission),
+            experiment=experiment,
             namespace=self._settings.namespace,
             replace=replace,
         )

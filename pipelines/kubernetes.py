@@ -10,18 +10,24 @@ from penstock.pipelines.deployment import ByComponent, Kubernetes
 
 
 def platform(components: Mapping[str, str], settings: ByComponent[Kubernetes]) -> dict[str, Any]:
-    """Returns the platform spec for the executors of `components`: a component's name by its executor's label."""
+    """Returns the platform spec for the executors of `components`: a component's name by its executor's label.
+
+    It is empty where the settings ask nothing of it.
+    """
     if importlib.util.find_spec("kfp.kubernetes") is None:
         raise UserError("the settings in `kubernetes` need kfp-kubernetes: pip install 'kfp-kubernetes>=2.17'")
-    executors = {}
+    executors: dict[str, Any] = {}
     for label, component in components.items():
         chosen = settings.of(component)
         if chosen is not None:
-            twice = chosen.twice_mounted()
+            twice = chosen.twice()
             if twice:  # one of the component's own, the other for every component
-                raise ConfigError(f"kubernetes: {component} has {twice} mounted twice: give each mount its own folder")
-            executors[label] = _executor(chosen)
-    return {"platforms": {"kubernetes": {"deploymentSpec": {"executors": executors}}}}
+                raise ConfigError(
+                    f"kubernetes: {component} has {twice} twice: give each folder, variable and mounted Secret once"
+                )
+            made = _executor(chosen)
+            executors |= {label: made} if made else {}
+    return {"platforms": {"kubernetes": {"deploymentSpec": {"executors": executors}}}} if executors else {}
 
 
 def _executor(settings: Kubernetes) -> dict[str, Any]:
@@ -35,7 +41,7 @@ def _executor(settings: Kubernetes) -> dict[str, Any]:
         kubernetes.add_toleration(
             task, toleration.key, toleration.operator, toleration.value, toleration.effect, toleration.seconds
         )
-    for secret in settings.secrets:
+    for secret in settings.all_secrets:
         if secret.mount:
             kubernetes.use_secret_as_volume(task, secret.name, secret.mount, secret.optional)
         else:

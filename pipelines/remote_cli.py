@@ -3,7 +3,7 @@
 import functools
 import json
 import shlex
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -113,25 +113,37 @@ class Remote:
 
     def submission(self, params: Sequence[str], no_cache: bool) -> tuple["Service", "Submission"]:
         """Compiles the configuration for the target, or reads the compiled pipeline that was given in its place."""
-        from penstock.pipelines import lint, submission, targets
+        from penstock.pipelines import lint, local_paths, submission, targets
+        from penstock.pipelines.lint import stores
         from penstock.pipelines.service import service_class
 
         kind = service_class(self.target)
         if submission.is_compiled(self.config):
             read = submission.read(self.config, params, no_cache)
             self._require_compilable(read)
-            alone = self._alone()
-            lint.check(read.documents, targets.named(self.target), alone.lint.allow)
-            return self._checked(kind(getattr(alone, self.target)), read)
-        import tempfile
+            settings = self._alone()
+        else:
+            import tempfile
 
-        loaded = options.load(self.config, self.assignments, self.data, self.label, self.flags)
-        from penstock.pipelines import compile
+            settings = options.load(self.config, self.assignments, self.data, self.label, self.flags)
+            from penstock.pipelines import compile
 
-        with tempfile.TemporaryDirectory() as folder:
-            compiled = compile.compile_config(loaded, targets.named(self.target), Path(folder) / "pipeline.yaml")
-            read = submission.read(compiled.path, params, no_cache)
-        return self._checked(kind(getattr(loaded, self.target)), read)
+            with tempfile.TemporaryDirectory() as folder:
+                compiled = compile.compile_config(settings, targets.named(self.target), Path(folder) / "pipeline.yaml")
+                read = submission.read(compiled.path, params, no_cache)
+        section = getattr(settings, self.target)
+        allowed = list(settings.lint.allow)
+        if getattr(section, "service_account", None):
+            allowed.append(stores.store_credentials.id)  # its role may be the pods'
+        lint.check(read.documents, targets.named(self.target), allowed, read.parameters)
+        service = kind(section)
+        warnings = service.check(read)
+        told = local_paths.sentence(read.documents, self.target, section.shared_folders, read.parameters)
+        if told:
+            raise ConfigError(told)
+        for warning in warnings:
+            click.echo(f"warning: {warning}", err=True)
+        return service, read
 
     def _require_compilable(self, submission: "Submission") -> None:
         """Refuses the options that change a configuration: a compiled pipeline has it in it."""
@@ -140,11 +152,6 @@ class Remote:
                 known = parameter in submission.declared
                 way = f"give --param {parameter}=VALUE" if known else "compile the configuration with it"
                 raise ConfigError(f"--{name}: {self.config} is compiled already, with its own {name}: {way}")
-
-    def _checked(self, service: "Service", submission: "Submission") -> tuple["Service", "Submission"]:
-        for warning in (*_of_local_paths(service, submission), *service.check(submission)):
-            click.echo(f"warning: {warning}", err=True)
-        return service, submission
 
     def _alone(self) -> Any:
         """Returns what the options alone say."""
@@ -347,17 +354,8 @@ def _wait(remote: Remote, service: "Service", run_id: str, interval: float, *, k
     if ended.succeeded:
         click.echo(watching.outcome(ended))
         return 0
-    click.echo(f"penstock: {watching.outcome(ended)}", err=True)
+    click.echo(f"penstock: {watching.outcome(service.explained(run_id, ended))}", err=True)
     return 1
-
-
-def _of_local_paths(service: "Service", submission: "Submission") -> Iterator[str]:
-    from penstock.pipelines.submission import places_of_this_machine
-
-    found = places_of_this_machine(submission)
-    if found:
-        named = ", ".join(f"{name} ({value})" for name, value in found.items())
-        yield f"{named}: {service.shared_places}"
 
 
 commands = (submit, watch, cancel, schedule)

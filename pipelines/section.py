@@ -1,14 +1,14 @@
 """What every section of a configuration shares: no unknown keys, nothing changes once read, paths are resolved."""
 
-import importlib.util
 import re
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
 
+from penstock.components import packages
+
 _REMOTE = re.compile(r"^[a-z][a-z0-9+.-]*://")
-_PACKAGE = "package:"
 PATTERN_WORDS: dict[str, str] = {}
 
 
@@ -29,26 +29,14 @@ def resolve(path: str, folder: Path) -> str:
     """
     if _REMOTE.match(path):
         return path
-    if path.startswith(_PACKAGE):
-        name, _, rest = path.removeprefix(_PACKAGE).partition("/")
-        return str(package_folder(name) / rest)
+    if packages.is_inside(path):
+        return str(packages.resolve(path))
     return str((folder / Path(path).expanduser()).absolute())
 
 
 def from_here(path: str) -> str:
     """Returns a path given on the command line, which is relative to the current folder, as an absolute one."""
-    return path if path.startswith(_PACKAGE) else resolve(path, Path.cwd())
-
-
-def package_folder(name: str) -> Path:
-    """Returns the folder of an installed top-level package; a ValueError says how to install it."""
-    try:
-        spec = importlib.util.find_spec(name) if name.isidentifier() else None
-    except (ImportError, ValueError):
-        spec = None
-    if spec is None or not spec.submodule_search_locations:
-        raise ValueError(f"no package {name!r} in this environment: install it, such as `pip install {name or 'NAME'}`")
-    return Path(next(iter(spec.submodule_search_locations)))
+    return path if packages.is_inside(path) else resolve(path, Path.cwd())
 
 
 def is_remote(path: str) -> bool:
@@ -60,6 +48,14 @@ def _resolve(path: str, info: ValidationInfo) -> str:
     if not path:
         raise ValueError("expected a path, received ''")
     return resolve(path, folder)
+
+
+def _resolve_data(path: str, info: ValidationInfo) -> str:
+    if not packages.is_inside(path):
+        return _resolve(path, info)
+    if not packages.name(path).isidentifier():
+        raise ValueError(f"expected package:NAME/path with the name that Python imports, received {path!r}")
+    return path
 
 
 def _existing(path: str) -> str:
@@ -90,6 +86,7 @@ Seed = Annotated[int, Field(ge=0, lt=2**32), NO_BOOL]  # as NumPy takes it
 
 # A path as a person writes it; an absolute path once read.
 AnyPath = Annotated[str, AfterValidator(_resolve)]
+DataPath = Annotated[str, AfterValidator(_resolve_data)]  # package:NAME/path stays: tasks find it where they run
 ExistingPath = Annotated[AnyPath, AfterValidator(_existing)]
 ExistingFile = Annotated[AnyPath, AfterValidator(_existing_file)]
 

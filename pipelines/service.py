@@ -2,7 +2,7 @@
 
 import importlib
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from penstock.components.errors import ConfigError
 from penstock.pipelines import targets
@@ -27,11 +27,10 @@ class Scheduled:
 class Service(Protocol):
     """A server, signed in to. Nothing that it makes is made twice; every failure is one sentence.
 
-    `place` is what it is called in sentences; `shared_places` tells what to do where tasks do not see a local path.
+    `place` is what it is called in sentences.
     """
 
     place: str
-    shared_places: ClassVar[str]
 
     def __init__(self, settings: Any) -> None: ...
 
@@ -57,6 +56,9 @@ class Service(Protocol):
         """Returns the id of the run that a person means, by its id or its name."""
 
     def snapshot(self, run_id: str) -> Snapshot: ...
+
+    def explained(self, run_id: str, ended: Snapshot) -> Snapshot:
+        """Returns a run that has failed with why each of its tasks did, as far as that can be found out."""
 
     def cancel(self, run_id: str) -> None: ...
 

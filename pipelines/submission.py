@@ -13,11 +13,9 @@ from typing import Any
 import yaml
 
 from penstock.components.errors import ConfigError
-from penstock.pipelines.section import is_remote
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-# The parameters of a Penstock pipeline whose values are places that every task must see.
-_PLACES = ("input_base", "module_file", "pipeline_root")
+_LONGEST_PIPELINE = 128 - len("-20260101-060000-3f9a1c")
 
 
 @dataclass(frozen=True)
@@ -74,21 +72,11 @@ def read(path: Path, assignments: Sequence[str] = (), no_cache: bool = False) ->
 
 
 def unique_name(pipeline: str) -> str:
-    """Returns a name that a run can be found by: the pipeline, the time, and what keeps two of a second apart."""
-    return f"{pipeline}-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{secrets.token_hex(3)}"
+    """Returns a name that a run can be found by: the pipeline, the time, and what keeps two of a second apart.
 
-
-def places_of_this_machine(submission: Submission) -> dict[str, str]:
-    """Returns the parameters that name a local path under no volume that a task has mounted."""
-    mounts = [Path(mount) for mount in _mounts(submission.documents[1:])]
-    found = {}
-    for name in _PLACES:
-        value = submission.parameter(name)
-        if not isinstance(value, str) or is_remote(value) or not Path(value).is_absolute():
-            continue
-        if not any(Path(value).is_relative_to(mount) for mount in mounts):
-            found[name] = value
-    return found
+    It has at most 128 characters, as many as servers take.
+    """
+    return f"{pipeline[:_LONGEST_PIPELINE]}-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{secrets.token_hex(3)}"
 
 
 def pipeline_roots(submission: Submission) -> Iterator[str]:
@@ -158,11 +146,3 @@ _CONVERSIONS: dict[str, tuple[str, Callable[[str], Any]]] = {
     "LIST": ("a list in JSON", _json(list)),
     "STRUCT": ("a mapping in JSON", _json(dict)),
 }
-
-
-def _mounts(platform: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    for document in platform:
-        executors = document.get("platforms", {}).get("kubernetes", {}).get("deploymentSpec", {}).get("executors", {})
-        for executor in executors.values():
-            for kind in ("pvcMount", "emptyDirMounts", "secretAsVolume", "configMapAsVolume"):
-                yield from (mount["mountPath"] for mount in executor.get(kind, []) if "mountPath" in mount)

@@ -19,7 +19,7 @@ from penstock.components.tuner import launcher as tuner
 from penstock.components.workers import launcher
 from penstock.pipelines import workers
 from penstock.pipelines.config import Config
-from penstock.pipelines.deployment import Resources
+from penstock.pipelines.deployment import SHARED_VARIABLE, STORE_VARIABLE, Resources
 from penstock.pipelines.section import json_text
 
 _VERTEX_ACCELERATORS = {
@@ -70,8 +70,11 @@ class Target:
                 executor["container"]["image"] = self.image(config)
                 resources = config.resources.of(components[label])
                 job = self._job(config, components[label])
+                variables = self._variables(config, components[label])
+                if job or variables:
+                    told = [{"name": name, "value": value} for name, value in variables.items()]
+                    executor["container"]["env"] = [*([job] if job else []), *told]
                 if job:
-                    executor["container"]["env"] = [job]
                     resources = config.resources.default  # the task waits, and its workers have the component's
                 if resources and self.accelerators is not None:
                     executor["container"]["resources"] = self._resources(resources)
@@ -79,7 +82,8 @@ class Target:
             return [applied]
         from penstock.pipelines import kubernetes
 
-        return [applied, kubernetes.platform(components, config.kubernetes)]
+        platform = kubernetes.platform(components, config.kubernetes)
+        return [applied, platform] if platform else [applied]
 
     def image(self, config: Config) -> str:
         """The image of all tasks. The local run reads none: its tasks are processes of the environment that runs it."""
@@ -97,8 +101,24 @@ class Target:
         kind = self.accelerators[accelerator.type] if accelerator and self.accelerators else ""
         return {"name": variable, "value": json_text(make(config, component, self.image(config), kind))}
 
+    def _variables(self, config: Config, component: str) -> dict[str, str]:
+        """Returns the environment variables of a component's container that the deployment asks for."""
+        section = getattr(config, self.name, None)  # of the server that runs are sent to, if there is one
+        shared = {SHARED_VARIABLE: ":".join(section.shared_folders)} if section and section.shared_folders else {}
+        if not self.kubernetes:
+            return shared
+        settings = config.kubernetes.of(component) if config.kubernetes else None
+        variables = settings.variables if settings else {}
+        if not variables and config.kubeflow.service_account:  # it may have a role of its own for buckets
+            variables = {STORE_VARIABLE: "pod"}
+        return {**variables, **shared}
+
     def _check(self, config: Config) -> None:
-        if config.kubernetes is not None and self.accelerators is not None and not self.kubernetes:
+        """Refuses settings of Kubernetes elsewhere, but for the object store's: there an account's roles do it."""
+        if self.kubernetes or self.accelerators is None or config.kubernetes is None:
+            return
+        given = [getattr(config.kubernetes, name) for name in type(config.kubernetes).model_fields]
+        if any(settings.model_fields_set - {"object_store"} for settings in given if settings):
             raise ConfigError(
                 f"kubernetes: target {self.name} does not run on Kubernetes and cannot do what these settings ask: "
                 "compile for kubeflow, or leave them out (--set kubernetes=null)"

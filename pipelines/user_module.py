@@ -5,15 +5,15 @@ import difflib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from penstock.components import packages
 from penstock.components.errors import ModuleError
-from penstock.pipelines.section import package_folder
 
 
 def source_file(module_path: str) -> Path:
     """Returns the source of a dotted path without importing its packages; a ModuleError if there is none."""
     first, *rest = module_path.split(".")
     try:
-        place = package_folder(first)
+        place = packages.folder(first)
     except ValueError as error:
         beside = Path(*module_path.split(".")).with_suffix(".py")
         hint = f"; or, for the file here, module_file: {beside}" if beside.is_file() else ""

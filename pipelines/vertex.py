@@ -8,15 +8,19 @@ was lost is looked up by its name before it is made again.
 import re
 import secrets
 import zoneinfo
-from collections.abc import Iterator
-from typing import Any, ClassVar, Literal
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import Any, Literal
 
 from google.protobuf import json_format
 from kfp.pipeline_spec import pipeline_spec_pb2
 
+from penstock.components import stores
 from penstock.components.answers import AlreadyExists, NotFound, make_once, put_away
 from penstock.components.errors import ConfigError, UserError
+from penstock.components.failures import FAILURE_FILE
 from penstock.components.vertex_server import Server
+from penstock.pipelines import causes
 from penstock.pipelines import cron as cron_fields
 from penstock.pipelines.deployment import Vertex
 from penstock.pipelines.service import Scheduled
@@ -33,8 +37,6 @@ _STATES = {"CANCELLED": "CANCELED", "NOT_TRIGGERED": "SKIPPED", "QUEUED": "PENDI
 
 
 class VertexService:
-    shared_places: ClassVar[str] = "Vertex AI does not see this machine's files: give places in a bucket, gs://…"
-
     def __init__(self, settings: Vertex) -> None:
         self._settings = settings
         self._server = Server(settings)
@@ -122,6 +124,22 @@ class VertexService:
         job = self._server.request(self._server.jobs.get_pipeline_job, name=self._job(run_id))
         tasks = tuple(_tasks(list(job.job_detail.task_details)))
         return Snapshot(_state(job.state), tasks, _told(job.error))
+
+    def explained(self, run_id: str, ended: Snapshot) -> Snapshot:
+        """Adds what failed tasks left beside their outputs; the service's own word is mostly an exit status."""
+        failed = [task for task in ended.tasks if task.state == "FAILED"]
+        return causes.told(ended, causes.found(partial(self._left, run_id, failed))) if failed else ended
+
+    def _left(self, run_id: str, failed: Sequence[Task]) -> Iterator[tuple[str, causes.Cause]]:
+        """Yields the causes that tasks left in the bucket, where their outputs are PROJECT/RUN/TASK_ID/NAME."""
+        job = self._server.repeat(self._server.jobs.get_pipeline_job, name=self._job(run_id))
+        project, name = job.name.split("/")[1], job.name.rpartition("/")[2]
+        folder = stores.join(stores.join(job.runtime_config.gcs_output_directory, project), name)
+        with stores.open_store(folder) as store:
+            for task in failed:
+                file = stores.join(folder, f"{task.name}_{task.id}/{FAILURE_FILE}")
+                if store.is_file(file) and (cause := causes.in_file(store.read(file))):
+                    yield task.id, cause
 
     def cancel(self, run_id: str) -> None:
         self._server.repeat(self._server.jobs.cancel_pipeline_job, name=self._job(run_id))

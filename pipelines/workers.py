@@ -109,9 +109,10 @@ def kubeflow(config: Config, component: str, image: str, accelerator_type: str) 
                 "name": secret_variable,
                 "valueFrom": {"secretKeyRef": {"name": secret.name, "key": key, "optional": secret.optional}},
             }
-            for secret in chosen.secrets
+            for secret in chosen.all_secrets
             for key, secret_variable in secret.env.items()
-        ],
+        ]
+        + [{"name": name, "value": value} for name, value in chosen.variables.items()],
         **_resources_per_node(_resources(config, component), accelerator_type),
     }
     patch = {"spec": _pod(chosen, config.kubeflow.service_account)}
@@ -155,7 +156,7 @@ def _pod(settings: Kubernetes, service_account: str | None) -> dict[str, Any]:
     for volume in settings.volumes:
         volumes.append({"persistentVolumeClaim": {"claimName": volume.claim}})
         mounts.append({"mountPath": volume.mount})
-    for secret in settings.secrets:
+    for secret in settings.all_secrets:
         if secret.mount:
             volumes.append({"secret": {"secretName": secret.name, "optional": secret.optional}})
             mounts.append({"mountPath": secret.mount})

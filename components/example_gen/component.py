@@ -17,7 +17,8 @@ def input_resolver(input_base: str, input_config: str = "", range_config: str = 
     every span the newest version is read. All splits must agree on spans and versions.
 
     Args:
-        input_base: The folder of the data, or one file; gs:// and s3:// need no mount.
+        input_base: The folder of the data, or one file; gs:// and s3:// need no mount, package:NAME/path is inside a
+            package of the image.
         input_config: TFX's Input message as JSON, `{"splits": [{"name": ..., "pattern": ...}]}`. Patterns are globs
             below `input_base`, with `{SPAN}` or `{YYYY}`, `{MM}`, `{DD}`, and `{VERSION}`; by default `*`.
         range_config: TFX's RangeConfig message as JSON: `{"rolling_range": {"num_spans": 2}}` for the spans with the
@@ -57,7 +58,8 @@ def csv_example_gen(
     data is added. Files are the same bytes whatever the number of workers.
 
     Args:
-        input_base: The folder of the data, or one file; gs:// and s3:// need no mount.
+        input_base: The folder of the data, or one file; gs:// and s3:// need no mount, package:NAME/path is inside a
+            package of the image.
         resolved_input: What `input_resolver` returned: JSON `{"splits": [{"name": ..., "pattern": ...}]}`, patterns of
             files below `input_base`. Several patterns may have the same name.
         fingerprint: The fingerprint of the files, for the metadata, and so that changed files are read again.
@@ -114,7 +116,8 @@ def parquet_example_gen(
     it stays when data is added. Files are the same bytes whatever the number of workers.
 
     Args:
-        input_base: The folder of the data, or one file; gs:// and s3:// need no mount.
+        input_base: The folder of the data, or one file; gs:// and s3:// need no mount, package:NAME/path is inside a
+            package of the image.
         resolved_input: What `input_resolver` returned: JSON `{"splits": [{"name": ..., "pattern": ...}]}`, patterns of
             files below `input_base`. Several patterns may have the same name.
         fingerprint: The fingerprint of the files, for the metadata, and so that changed files are read again.
@@ -166,7 +169,8 @@ def import_example_gen(
     data is added. Files are the same bytes whatever the number of workers.
 
     Args:
-        input_base: The folder of the data, or one file; gs:// and s3:// need no mount.
+        input_base: The folder of the data, or one file; gs:// and s3:// need no mount, package:NAME/path is inside a
+            package of the image.
         resolved_input: What `input_resolver` returned: JSON `{"splits": [{"name": ..., "pattern": ...}]}`, patterns of
             files below `input_base`. Several patterns may have the same name.
         fingerprint: The fingerprint of the files, for the metadata, and so that changed files are read again.

@@ -1,4 +1,4 @@
-"""The folder of the data: on this machine, or in an object store that is not mounted."""
+"""The folder of the data: on this machine, also inside a package, or in an object store that is not mounted."""
 
 import contextlib
 import glob
@@ -9,8 +9,8 @@ from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
-from penstock.components import storage, stores
-from penstock.components.errors import DataError
+from penstock.components import packages, storage, stores
+from penstock.components.errors import ConfigError, DataError
 from penstock.components.stores import Entry, Store
 
 _GLOB = re.compile(r"(?P<deep>\*\*/)|(?P<any>\*)|(?P<one>\?)|\[(?P<not>!?)(?P<set>[^\]]+)\]|(?P<literal>.)", re.DOTALL)
@@ -88,15 +88,25 @@ class RemoteFolder:
 
 @contextlib.contextmanager
 def opened(input_base: str) -> Iterator[Folder]:
-    """Gives the folder of the data; a DataError if a local one does not exist."""
+    """Gives the folder of the data; a DataError if a local one, a ConfigError if its package does not exist."""
     if stores.is_remote(input_base):
         with stores.open_store(input_base) as store:
             yield RemoteFolder(store, input_base)
         return
-    path = storage.local_path(input_base)
+    path = _in_package(input_base) if packages.is_inside(input_base) else storage.local_path(input_base)
     if not path.exists():
         raise DataError(f"input_base (data.path): {input_base} does not exist: expected a folder or a file")
     yield LocalFolder(path)
+
+
+def _in_package(input_base: str) -> Path:
+    try:
+        return packages.resolve(input_base)
+    except ValueError:
+        raise ConfigError(
+            f"input_base (data.path): {input_base}: there is no package {packages.name(input_base)!r} where this task "
+            "runs: expected an image that has it, or data in a bucket or on a volume"
+        ) from None
 
 
 def fetch(folder: RemoteFolder, files: Mapping[str, Sequence[str]], scratch: Path) -> dict[str, list[Path]]:

@@ -4,6 +4,7 @@
     values.py       constants: their size, python3     secrets.py     passwords and tokens among them
     artifacts.py    what tasks take
     evaluation.py   gates that never open              platforms.py   images, accelerators, Kubernetes' settings, sizes
+    stores.py       credentials of buckets             places.py      what tasks read or write themselves, for stores.py
 
 A rule (rule.py) has a stable id, one sentence and the targets that it holds for. Pipelines are meant to run unchanged
 everywhere, so what is silently wrong on one runner is told for all. Every finding ends with [ID:NAME]; either ID or
@@ -12,10 +13,11 @@ ID:NAME allows it, for who knows better. docs/lint.md lists the rules: `python -
 
 import difflib
 from collections.abc import Collection, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from penstock.components.errors import ConfigError
-from penstock.pipelines.lint import artifacts, conditions, evaluation, graph, platforms, secrets, values
+from penstock.pipelines.lint import artifacts, conditions, evaluation, graph, platforms, secrets, stores, values
 from penstock.pipelines.lint.pipeline import Pipeline
 from penstock.pipelines.lint.rule import Finding, Rule
 from penstock.pipelines.targets import Target
@@ -28,29 +30,41 @@ RULES: tuple[Rule, ...] = (
     *secrets.RULES,
     *evaluation.RULES,
     *platforms.RULES,
+    *stores.RULES,
 )
 
 
-def findings(documents: Sequence[Mapping[str, Any]], target: Target, allowed: Collection[str] = ()) -> list[Finding]:
+def findings(
+    documents: Sequence[Mapping[str, Any]],
+    target: Target,
+    allowed: Collection[str] = (),
+    parameters: Mapping[str, Any] = MappingProxyType({}),
+) -> list[Finding]:
     """Returns what breaks a rule of the target, in the rules' order, nothing twice.
 
     Args:
         documents: The pipeline's spec and, if there is one, its platform's.
         target: Where the pipeline is to run.
         allowed: Rules' ids (`large-spec`), or ids with what may break them (`plain-secret:db_password`).
+        parameters: What a run of the pipeline is given; what is not here has its default.
 
     Raises a ConfigError for what is no compiled pipeline, and for an id that no rule has.
     """
     _check_ids(allowed)
-    pipeline = Pipeline.of(documents)
+    pipeline = Pipeline.of(documents, parameters)
     rules = [rule for rule in RULES if target.name in rule.targets and rule.id not in allowed]
     found = dict.fromkeys(finding for rule in rules for finding in rule.apply(pipeline))
     return [finding for finding in found if finding.tag not in allowed]
 
 
-def check(documents: Sequence[Mapping[str, Any]], target: Target, allowed: Collection[str] = ()) -> None:
+def check(
+    documents: Sequence[Mapping[str, Any]],
+    target: Target,
+    allowed: Collection[str] = (),
+    parameters: Mapping[str, Any] = MappingProxyType({}),
+) -> None:
     """Raises a ConfigError that says what `findings` returns, if anything."""
-    found = [str(finding) for finding in findings(documents, target, allowed)]
+    found = [str(finding) for finding in findings(documents, target, allowed, parameters)]
     if len(found) == 1:
         raise ConfigError(found[0])
     if found:

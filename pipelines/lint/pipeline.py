@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any
 
 from google.protobuf import json_format
@@ -24,14 +25,15 @@ class Constant:
 
 @dataclass(frozen=True)
 class Pipeline:
-    """A compiled pipeline, in the names of its protocol's JSON form: the spec, the platform's or {}, and views of
-    them that rules share."""
+    """A compiled pipeline, in the names of its protocol's JSON form: the spec, the platform's or {}, the parameters
+    that a run is given, and views of them that rules share."""
 
     spec: Mapping[str, Any]
     platform: Mapping[str, Any]
+    given: Mapping[str, Any]
 
     @classmethod
-    def of(cls, documents: Sequence[Any]) -> "Pipeline":
+    def of(cls, documents: Sequence[Any], given: Mapping[str, Any] = MappingProxyType({})) -> "Pipeline":
         """Reads documents by the messages of KFP's protocol; a ConfigError says what is none."""
         spec, *platforms = documents or [None]
         if not isinstance(spec, Mapping) or not {"root", "deploymentSpec"} <= spec.keys():
@@ -41,7 +43,7 @@ class Pipeline:
         read = _read(spec, pipeline_spec_pb2.PipelineSpec)
         _read(read.get("deploymentSpec", {}), pipeline_spec_pb2.PipelineDeploymentConfig)  # a Struct in the spec
         platform = _read(platforms[0], pipeline_spec_pb2.PlatformSpec) if platforms else {}
-        return cls(read, platform)
+        return cls(read, platform, given)
 
     @property
     def name(self) -> str:
@@ -52,6 +54,12 @@ class Pipeline:
         """The pipeline's own parameters."""
         found: Mapping[str, Mapping[str, Any]] = self.spec["root"].get("inputDefinitions", {}).get("parameters", {})
         return found
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """The values of the pipeline's own parameters: those that the run is given, else their defaults."""
+        defaults = {name: one["defaultValue"] for name, one in self.parameters.items() if "defaultValue" in one}
+        return {**defaults, **self.given}
 
     @property
     def components(self) -> Mapping[str, Mapping[str, Any]]:
@@ -70,6 +78,18 @@ class Pipeline:
 
     def component(self, task: Mapping[str, Any]) -> Mapping[str, Any]:
         return self.components.get(task.get("componentRef", {}).get("name", ""), {})
+
+    def container(self, executor: str) -> Mapping[str, Any]:
+        """Returns the container of an executor by its label; {} for an importer."""
+        executors = self.spec.get("deploymentSpec", {}).get("executors", {})
+        found: Mapping[str, Any] = executors.get(executor, {}).get("container", {})
+        return found
+
+    def kubernetes(self, executor: str) -> Mapping[str, Any]:
+        """Returns what only Kubernetes is told of an executor's pod."""
+        platform = self.platform.get("platforms", {}).get("kubernetes", {}).get("deploymentSpec", {})
+        found: Mapping[str, Any] = platform.get("executors", {}).get(executor, {})
+        return found
 
     def containers(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
         """Yields the containers that tasks run in, by the component's name."""

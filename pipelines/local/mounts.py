@@ -4,10 +4,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from penstock.components import storage, stores
+from penstock.components import packages, storage, stores
 from penstock.components.errors import ConfigError
 from penstock.pipelines.config import Config
-from penstock.pipelines.section import package_folder
 
 # The folder of the container that the package of a module_path is put into.
 PACKAGES = "/opt/penstock-modules"
@@ -37,13 +36,15 @@ def needed(config: Config) -> list[Mount]:
             mounts.append(Mount(str(pushed), str(pushed), writable=True))
     if config.module_path:
         name = config.module_path.partition(".")[0]
-        mounts.append(Mount(str(package_folder(name)), f"{PACKAGES}/{name}"))
+        mounts.append(Mount(str(packages.folder(name)), f"{PACKAGES}/{name}"))
     return list({mount.target: mount for mount in mounts}.values())
 
 
 def _read(config: Config) -> Iterator[Path]:
-    """Yields what tasks read. Module files, schemas and hyperparameters were copied into the pipeline root."""
-    yield _local("data.path", config.data.input_base)
+    """Yields what tasks read. Module files, schemas and hyperparameters were copied into the pipeline root, and data
+    inside a package is the image's."""
+    if not packages.is_inside(config.data.path):
+        yield _local("data.path", config.data.input_base)
     if config.validation and config.validation.previous_statistics:
         yield _local("validation.previous_statistics", config.validation.previous_statistics)
     if config.validation and config.validation.serving_statistics:

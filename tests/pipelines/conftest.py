@@ -27,8 +27,8 @@ def project(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def values() -> dict[str, Any]:
-    """A configuration with every component in it."""
+def values(tmp_path: Path) -> dict[str, Any]:
+    """A configuration with every component in it, whose paths a cluster would have as well."""
     return {
         "name": "small",
         "data": {"path": "data.csv"},
@@ -38,6 +38,7 @@ def values() -> dict[str, Any]:
         "evaluation": {"metrics": ["auc"], "thresholds": {"auc": {"min": 0.5}}},
         "push": {"directory": "serving"},
         "image": "registry.example.com/penstock-python:1",
+        "kubeflow": {"shared_folders": [str(tmp_path)]},
     }
 
 
@@ -55,8 +56,12 @@ def load(project: Path, values: dict[str, Any]) -> Callable[..., Config]:
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[KubeflowPipelines]:
-    """A Kubeflow Pipelines server; what is tried again there is tried at once."""
+    """A Kubeflow Pipelines server; what is tried again there is tried at once.
+
+    A cluster that the developer has is not asked.
+    """
     monkeypatch.setattr(answers, "PAUSE", 0.01)
+    monkeypatch.setenv("KUBECONFIG", "/nowhere/kubeconfig")
     monkeypatch.delenv(kubeflow_server.HOST_VARIABLE, raising=False)
     with KubeflowPipelines() as running:
         yield running

@@ -50,9 +50,27 @@ def test_two_files_in_a_folder_are_two_pipelines(load: Load, values: dict[str, A
 
 
 def test_path_inside_a_package(load: Load, taxi_csv: Path) -> None:
-    config = load(["data.path=package:tfx/examples/chicago_taxi_pipeline/data/simple"])
-    assert config.data.input_base == str(taxi_csv.parent)
-    assert config.data.patterns == {}
+    """Tasks find it where they run, so it stays as it is; on this machine it is looked at all the same."""
+    folder = "package:tfx/examples/chicago_taxi_pipeline/data/simple"
+    data = load([f"data.path={folder}"]).data
+    assert (data.input_base, data.patterns) == (folder, {})
+    assert data.base_here == taxi_csv.parent
+    data = load([f"data.path={folder}/data.csv"]).data
+    assert (data.input_base, data.patterns) == (f"{folder}/data.csv", {})
+    data = load([f"data.path={folder}/*.csv"]).data
+    assert (data.input_base, data.patterns) == (folder, {"single_split": "*.csv"})
+    data = load([f"data.path={folder}", "data.splits={train: 'd*.csv', eval: 'e*.csv'}", "splits=null"]).data
+    assert (data.input_base, data.patterns) == (folder, {"train": "d*.csv", "eval": "e*.csv"})
+
+
+def test_path_inside_a_package_that_this_environment_lacks(load: Load) -> None:
+    """A pipeline is compiled for a cluster without it: of the files, only what `path` says is known."""
+    data = load(["data.path=package:no_such/trips.parquet"]).data
+    assert (data.input_base, data.patterns, data.file_format) == ("package:no_such/trips.parquet", {}, "parquet")
+    assert load(["data.path=package:no_such/trips"]).data.file_format == "csv"
+    assert data.here is None
+    with pytest.raises(ConfigError, match=r"data.path: no package 'no_such' in this environment: .* `pip install no_s"):
+        data.require_package()
 
 
 @pytest.mark.parametrize(
@@ -229,7 +247,13 @@ def test_all_mistakes_are_told(load: Load) -> None:
         ("data.path=nix", "--set data.path: "),
         ("evaluation.metrics=[auk]", "evaluation.metrics: unknown metric 'auk'; did you mean 'AUC'?"),
         ("evaluation.thresholds={}", "evaluation: no model is blessed, nor pushed, without thresholds"),
-        ("data.path=package:no_such/x", "no package 'no_such' in this environment: install it"),
+        ("data.path=package:tfx/nix", "/tfx/nix does not exist: expected a file, a folder or a pattern"),
+        ("data.path=package:no-such/x", "data.path: expected package:NAME/path with the name that Python imports, rec"),
+        ("module_file=package:no_such/x.py", "module_file: no package 'no_such' in this environment: install it"),
+        (
+            "data={path: package:tfx/__init__.py, splits: {train: a*, test: b*}}",
+            "expected path to be the folder that the splits' patterns are relative to",
+        ),
         (
             "data.splits={train: a*, test: b*}",
             "expected path to be the folder that the splits' patterns are relative to",

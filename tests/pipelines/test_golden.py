@@ -52,10 +52,11 @@ DEPLOYMENT = [
     "resources.trainer={cpu: 7.5, memory: 32Gi, accelerator: {type: A100_80GB, count: 2}}",
 ]
 KUBERNETES = [
-    "kubernetes.default={image_pull_secrets: [registry], image_pull_policy: IfNotPresent, "
+    "kubernetes.default={image_pull_secrets: [registry], image_pull_policy: IfNotPresent, object_store: kfp, "
     "secrets: [{name: database, env: {password: DB_PASSWORD}}, {name: files, mount: /secrets, optional: true}]}",
     "kubernetes.trainer={node_selector: {pool: gpu}, tolerations: [{key: gpu, value: big, effect: NoSchedule}, "
-    "{operator: Exists, effect: NoExecute, seconds: 60}], volumes: [{claim: data, mount: /data}]}",
+    "{operator: Exists, effect: NoExecute, seconds: 60}], volumes: [{claim: data, mount: /data}], "
+    "object_store: {secret: team-gcs, key_file: key.json}}",
 ]
 
 
@@ -118,9 +119,9 @@ def workers_job(job: str, target: targets.Target, folder: Path) -> dict[str, Any
     work, pipeline, asked = JOBS[job]
     kubernetes = [*KUBERNETES, *([TUNER_VOLUME] if work is TUNER else [])] if target.kubernetes else []
     spec, *_ = compiled(pipeline, target, folder, *DEPLOYMENT, *kubernetes, *PLACES[target.name], *asked)
-    (variable,) = spec["deploymentSpec"]["executors"][f"exec-{work.component}"]["container"]["env"]
-    assert variable["name"] == launcher.VARIABLE
-    found: dict[str, Any] = json.loads(variable["value"])
+    variables = spec["deploymentSpec"]["executors"][f"exec-{work.component}"]["container"]["env"]
+    (text,) = (variable["value"] for variable in variables if variable["name"] == launcher.VARIABLE)
+    found: dict[str, Any] = json.loads(text)
     return found
 
 

@@ -12,7 +12,9 @@ import pytest
 import yaml
 
 from penstock.components import answers
-from penstock.pipelines import cli, submission
+from penstock.components.errors import ServerError
+from penstock.pipelines import cli, kubeflow, kubeflow_server, submission
+from penstock.pipelines.deployment import Kubeflow
 from tests.servers.kubeflow_pipelines import CtrlC, Cut, Hang, KubeflowPipelines, Status
 
 NOWHERE = "http://127.0.0.1:9"
@@ -35,7 +37,7 @@ def test_a_configuration_is_compiled_and_submitted(
 
 
 def test_settings_of_the_file(config: Path, server: KubeflowPipelines, values: dict[str, Any]) -> None:
-    values["kubeflow"] = {"host": f"{server.url}/", "namespace": "team", "experiment": "trials"}
+    values["kubeflow"] = {"host": f"{server.url}/", "namespace": "team", "experiment": "trials", **values["kubeflow"]}
     config.write_text(yaml.safe_dump(values))
     assert cli.main(["submit", str(config)]) == 0
     assert cli.main(["submit", str(config), "--experiment", "trials"]) == 0
@@ -233,17 +235,85 @@ def test_an_experiment_that_somebody_else_makes_meanwhile(submit: Run, server: K
     assert server.names("experiments") == ["small"]
 
 
-def test_local_paths_are_warned_of(config: Path, server: KubeflowPipelines, capsys: pytest.CaptureFixture[str]) -> None:
-    arguments = ["submit", str(config), "--host", server.url]
+@pytest.mark.parametrize("command", [["submit"], ["schedule", "create", "--every", "60"]], ids=" ".join)
+def test_local_paths_are_refused(
+    command: list[str],
+    config: Path,
+    values: dict[str, Any],
+    server: KubeflowPipelines,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Whatever names them, unless a volume or, by the user's word, the cluster has them at the same path."""
+    (config.parent / "my.pbtxt").write_text("")
+    config.write_text(yaml.safe_dump({**values, "kubeflow": {}, "schema": {"file": "my.pbtxt"}}))
+    arguments, root = [*command, str(config), "--host", server.url], f"{config.parent}/runs/small"
+    assert cli.main(arguments) == 2
+    (told,) = capsys.readouterr().err.splitlines()
+    assert re.fullmatch(
+        rf"penstock: input_base \(data.path\) is {config.parent}, "
+        rf"module_file \(copied below pipeline_root\) is {root}/modules/\w+/module.py, "
+        rf"schema_file \(schema.file, copied below pipeline_root\) is {root}/files/\w+/schema.pbtxt, "
+        rf"push_destination \(push.directory\) is {config.parent}/serving and pipeline_root is {root}: "
+        r"the cluster's pods do not see this machine's files: name folders in a bucket, such as s3://BUCKET/FOLDER, .*",
+        told,
+    )
+    assert server.requests == []
+    for key in (f"kubernetes.default={{volumes: [{{claim: data, mount: {config.parent}}}]}}", shared(config.parent)):
+        assert cli.main([*arguments, "--set", key, "--name", key[:10]]) == 0
+        assert "do not see" not in capsys.readouterr().err
+    assert cli.main([*arguments, "--set", shared(root), "--set", "kubernetes.default={object_store: kfp}"]) == 2
+    told = capsys.readouterr().err
+    assert told.startswith(f"penstock: input_base (data.path) is {config.parent} and push_destination (push.dir")
+
+
+def shared(folder: Path | str) -> str:
+    return f"kubeflow.shared_folders=[{folder}]"
+
+
+def test_a_volume_that_only_other_tasks_have(
+    config: Path, values: dict[str, Any], server: KubeflowPipelines, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config.write_text(yaml.safe_dump({**values, "kubeflow": {}}))
+    volumes = f"{{volumes: [{{claim: data, mount: {config.parent}}}]}}"
+    keys = [f"kubernetes={{default: {volumes}, pusher: {{volumes: []}}}}", f"kubernetes={{trainer: {volumes}}}"]
+    options = ["submit", str(config), "--host", server.url, "--set"]
+    assert cli.main([*options, keys[0]]) == 2
+    assert f"penstock: push_destination (push.directory) is {config.parent}/serving: the" in capsys.readouterr().err
+    assert cli.main([*options, keys[1]]) == 2
+    assert "penstock: input_base (data.path) is" in capsys.readouterr().err
+
+
+def test_what_a_run_is_given_decides(
+    config: Path, values: dict[str, Any], server: KubeflowPipelines, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A compiled pipeline tells of a path, and of a bucket without credentials, by the run's own parameters."""
+    file = config.parent / "compiled.yaml"
+    values["data"], values["kubeflow"] = {"path": "package:tfx/examples/chicago_taxi_pipeline/data/simple"}, {}
+    values["label"], values["push"] = "tips", {"directory": "/mnt/team/serving"}
+    values["kubernetes"] = {"default": {"volumes": [{"claim": "data", "mount": "/mnt/team"}]}}
+    config.write_text(yaml.safe_dump(values))
+    assert cli.main(["compile", str(config), "--target", "kubeflow", "-o", str(file)]) == 0
+    told = capsys.readouterr().err
+    assert told.startswith("warning: module_file (copied below pipeline_root) is ")
+    assert cli.main(["lint", str(file)]) == 0
+    assert capsys.readouterr().err == told
+    arguments = ["submit", str(file), "--host", server.url, "--param", "module_file=/mnt/team/m.py"]
+    assert cli.main(arguments) == 2
+    assert capsys.readouterr().err.startswith(f"penstock: pipeline_root is {config.parent}/runs/small: the")
+    arguments += ["--param", "pipeline_root=/mnt/team/runs"]
     assert cli.main(arguments) == 0
-    (warning,) = capsys.readouterr().err.splitlines()
-    assert warning.startswith(f"warning: input_base ({config.parent}), module_file (")
-    assert "pipeline_root (" in warning
-    assert cli.main([*arguments, "--param", "input_base=gs://bucket/data"]) == 0
-    assert "input_base" not in capsys.readouterr().err
-    volume = f"kubernetes.default={{volumes: [{{claim: data, mount: {config.parent}}}]}}"
-    assert cli.main([*arguments, "--set", volume, "--param", "pipeline_root=s3://bucket/runs"]) == 0
-    assert capsys.readouterr().err == ""
+    capsys.readouterr()
+    assert cli.main([*arguments, "--param", "input_base=file:///data"]) == 2
+    assert capsys.readouterr().err.startswith("penstock: input_base (data.path) is /data: ")
+    assert cli.main([*arguments, "--param", "input_base=/data", "--set", shared("/data")]) == 0
+    capsys.readouterr()
+    data = ["--param", "input_base=s3://bucket/data"]
+    assert cli.main([*arguments, *data]) == 2
+    told = capsys.readouterr().err
+    assert told.startswith("penstock: s3://bucket: nothing gives credentials to the pods that read or write there")
+    assert "(csv-example-gen, input-resolver)" in told
+    for known in ("kubeflow.service_account=runs", "lint.allow=['store-credentials:s3']"):
+        assert cli.main([*arguments, *data, "--set", known]) == 0
 
 
 def test_outputs_go_to_the_pipeline_root_in_a_bucket(
@@ -253,6 +323,10 @@ def test_outputs_go_to_the_pipeline_root_in_a_bucket(
     file = config.parent / "compiled.yaml"
     assert cli.main(["compile", str(config), "--target", "kubeflow", "-o", str(file)]) == 0
     options = ["--host", server.url, "--param", "pipeline_root=minio://mlpipeline/v2/artifacts"]
+    assert cli.main(["submit", str(file), *options]) == 2
+    assert "[store-credentials:minio]" in capsys.readouterr().err
+    store = ["--set", "kubernetes.default={object_store: kfp}"]
+    assert cli.main(["compile", str(config), "--target", "kubeflow", "-o", str(file), *store]) == 0
     assert cli.main(["submit", str(file), *options]) == 0
     assert cli.main(["schedule", "create", str(file), "--every", "60", *options]) == 0
     (run,), (recurring,) = server.sent("POST", "/runs"), server.sent("POST", "/recurringruns")
@@ -311,3 +385,53 @@ def test_a_compiled_pipeline_is_known_by_its_content(compiled: Path, config: Pat
     (tmp_path / "text.yaml").write_text("pipelineInfo")
     assert not submission.is_compiled(tmp_path / "text.yaml")
     assert not submission.is_compiled(tmp_path / "nix.yaml")
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (
+            ["--name", "fast 😀"],
+            "run 'fast 😀': expected a name without '😀': Kubeflow's database has no place for emoji",
+        ),
+        (["--experiment", "😀"], "experiment '😀': expected a name without '😀'"),
+        (["--name", "n" * 129], "expected at most 128 characters, received 129"),
+    ],
+)
+def test_names_that_the_server_cannot_store(
+    options: list[str], told: str, submit: Run, server: KubeflowPipelines, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert submit(*options) == 2
+    assert told in capsys.readouterr().err
+    assert not server.requests
+
+
+def test_the_longest_name(submit: Run, server: KubeflowPipelines) -> None:
+    assert submit("--name", "größer" + "n" * 122) == 0
+    assert len(submission.unique_name("p" * 128)) == 128
+
+
+@pytest.mark.parametrize("name", ["😀", "n" * 129])
+def test_what_the_database_refuses_is_told_so(name: str, server: KubeflowPipelines) -> None:
+    """Where a name comes there nevertheless, as by another version's rules."""
+    connection = kubeflow_server.Server(Kubeflow(host=server.url))
+    with pytest.raises(
+        ServerError, match=r"cannot store this name \(500: Failed .*\): its database takes at most 128 ch"
+    ):
+        kubeflow.ensure_experiment(connection, name, None)
+    assert len(server.sent("POST", "/experiments")) == 1
+
+
+@pytest.mark.parametrize("listed", [True, False], ids=["its filter finds it", "its filter is exact"])
+def test_an_experiment_whose_name_differs_in_case(
+    listed: bool, submit: Run, server: KubeflowPipelines, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert submit("--experiment", "Trials") == 0
+    if not listed:
+        server.fail("GET", "/experiments", *[Status(200)] * 2)
+    assert submit("--experiment", "trials") == 2
+    told = capsys.readouterr().err
+    assert "has an experiment whose name differs in case only: 'Trials': choose that one, or another name" in told
+    assert server.names("experiments") == ["Trials"]
+    assert len(server.stored["runs"]) == 1
+    assert len(server.sent("POST", "/experiments")) == (1 if listed else 2)

@@ -19,7 +19,7 @@ from google.protobuf import json_format
 from kfp import dsl
 from kfp.pipeline_spec import pipeline_spec_pb2
 
-from penstock.components.errors import ServerError
+from penstock.components.errors import PenstockError, ServerError
 from penstock.pipelines import cli, kubeflow, kubeflow_server
 from penstock.pipelines.deployment import Kubeflow
 from tests.servers.kubeflow_pipelines import KubeflowPipelines
@@ -78,7 +78,8 @@ def message(document: dict[str, Any]) -> pipeline_spec_pb2.PipelineSpec:
 
 
 def test_a_run_is_what_was_compiled(place: Place, compiled: Path, submitted: Callable[..., str]) -> None:
-    run_id = submitted(compiled, "--param", "train_steps=7", "--param", "pipeline_root=s3://bucket/runs")
+    given = ["--param", "train_steps=7", "--param", "pipeline_root=s3://bucket/runs"]
+    run_id = submitted(compiled, *given, "--set", "lint.allow=[store-credentials]")  # no pod will ask for any
     run = place.server.request(place.server.runs.run_service_get_run, run_id)
     assert message(run.pipeline_spec) == message(yaml.safe_load(compiled.read_text()))
     assert run.runtime_config.parameters["train_steps"] == 7
@@ -125,6 +126,32 @@ def test_a_name_is_found_again(
     assert place.run("submit", str(compiled), "--experiment", EXPERIMENT, "--name", name) == 2
     assert f"has a run {name!r} already" in capsys.readouterr().err
     assert place.run("cancel", name) == 0
+
+
+def test_an_experiment_whose_name_differs_in_case(
+    place: Place, compiled: Path, submitted: Callable[..., str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    submitted(compiled)
+    assert place.run("submit", str(compiled), "--experiment", EXPERIMENT.upper()) == 2
+    assert f"whose name differs in case only: {EXPERIMENT!r}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["😀", "n" * 129])
+def test_a_name_that_the_server_cannot_store(name: str, place: Place, compiled: Path) -> None:
+    """Penstock refuses it before that; where it does not, the answer is known."""
+    run = kfp_server_api.V2beta1Run(
+        display_name=name,
+        experiment_id=kubeflow.ensure_experiment(place.server, EXPERIMENT, place.namespace),
+        pipeline_spec=json_format.MessageToDict(message(yaml.safe_load(compiled.read_text()))),
+    )
+    with pytest.raises(ServerError, match="cannot store this name"):
+        place.server.request(place.server.runs.run_service_create_run, run=run)
+
+
+def test_a_log_that_is_not_there(place: Place, compiled: Path, submitted: Callable[..., str]) -> None:
+    run_id = submitted(compiled)
+    with pytest.raises(PenstockError):
+        place.server.log(run_id, "no-such-pod")
 
 
 def test_a_run_is_cancelled_once_and_again(

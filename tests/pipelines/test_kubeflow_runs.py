@@ -2,89 +2,110 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from penstock.pipelines import cli, kubeflow
+from tests.servers import argo_nodes
+from tests.servers.argo_nodes import task
 from tests.servers.kubeflow_pipelines import CtrlC, Cut, KubeflowPipelines, Status
 
 NOWHERE = "http://127.0.0.1:9"
 Run = Callable[..., int]
 
 
-def _node(identity: str, name: str, state: str, *children: str, error: str = "") -> dict[str, Any]:
-    node: dict[str, Any] = {"task_id": identity, "display_name": name, "state": state}
-    if state in ("SUCCEEDED", "FAILED"):
-        node |= {"start_time": "2026-01-01T00:00:00Z", "end_time": "2026-01-01T00:00:02Z"}
-    child_tasks = [{"pod_name": child} if child.startswith("small-") else {"task_id": child} for child in children]
-    return node | ({"error": {"message": error}} if error else {}) | {"child_tasks": child_tasks}
+LINE = "the run ended failed: "
 
 
-def _run(state: str, *nodes: dict[str, Any]) -> dict[str, Any]:
-    return {"state": state, "run_details": {"task_details": list(nodes)}}
+def run_of(server: KubeflowPipelines) -> str:
+    (run_id,) = server.stored["runs"]
+    return run_id
 
 
+def lines(told: str) -> list[list[str]]:
+    """Returns the words of what is told of tasks: after the run and its link, before how it ended."""
+    return [line.split() for line in told.splitlines()[2:]]
+
+
+@pytest.mark.parametrize("attempts", [True, False], ids=["2.17", "2.16"])
 def test_wait_tells_each_change_once(
-    submit: Run, server: KubeflowPipelines, capsys: pytest.CaptureFixture[str]
+    attempts: bool, submit: Run, server: KubeflowPipelines, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    root, driver = _node("0", "small-x7k2p", "RUNNING", "small-x7k2p-17"), _node("1", "root-driver", "SUCCEEDED")
-    first, second = _node("2", "example-gen", "RUNNING"), _node("3", "trainer", "PENDING")
+    first, done = task("csv-example-gen", "RUNNING"), task("csv-example-gen", "SUCCEEDED")
     server.states = [
-        _run("PENDING"),
-        _run("RUNNING", root, driver, first, second),
-        _run("RUNNING", root, driver, first, second),
-        _run("SUCCEEDED", root, driver, _node("2", "example-gen", "SUCCEEDED"), _node("3", "trainer", "SUCCEEDED")),
+        {"state": "PENDING"},
+        argo_nodes.run(first, state="RUNNING", attempts=attempts),
+        argo_nodes.run(first, state="RUNNING", attempts=attempts),
+        argo_nodes.run({**done, **task("trainer", "RUNNING", at=3)}, state="RUNNING", attempts=attempts),
+        argo_nodes.run({**done, **task("trainer", "RUNNING", tries=2, at=3)}, state="RUNNING", attempts=attempts),
+        argo_nodes.run({**done, **task("trainer", "SUCCEEDED", tries=2, at=3)}, state="SUCCEEDED", attempts=attempts),
     ]
     server.fail("GET", "/runs/{id}", Status(503), Cut(after=False))
     assert submit("--wait", "--interval", "0.01") == 0
-    _, _, *lines = (line.split() for line in capsys.readouterr().out.splitlines())
-    assert lines == [
-        ["example-gen", "running"],
-        ["trainer", "pending"],
-        ["example-gen", "succeeded", "2.0", "s"],
-        ["trainer", "succeeded", "2.0", "s"],
-        ["succeeded"],
+    *tasks, end = lines(capsys.readouterr().out)
+    assert tasks[:5] == [
+        ["csv-example-gen", "running"],
+        ["csv-example-gen", "succeeded", "2.0", "s"],
+        ["trainer", "running"],
+        ["trainer", "running", "try", "2"],
+        ["trainer", "succeeded", "2.0", "s", "try", "2"],
     ]
+    assert end == ["succeeded"]
+    left = {name for name, state in tasks[5:] if state == "skipped"}
+    assert left == {"input-resolver", "statistics-gen", "schema-gen", "example-validator", "transform", "pusher"} | {
+        "latest-blessed-model",
+        "evaluator",
+    }
 
 
-def test_wait_names_the_task_that_failed(
+def test_wait_tells_the_last_states_where_they_are_late(
     submit: Run, server: KubeflowPipelines, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    """The server writes a run's state before those of its tasks."""
+    before = argo_nodes.run(task("csv-example-gen", "RUNNING"), state="RUNNING", attempts=True)
+    after = task("csv-example-gen", "SUCCEEDED") | task("statistics-gen", "SUCCEEDED", at=3)
     server.states = [
-        _run(
-            "FAILED",
-            _node("0", "small-x7k2p", "FAILED", "small-x7k2p-17"),
-            _node("1", "condition-1", "FAILED", "2"),
-            _node("2", "trainer", "FAILED", "3"),
-            _node("3", "executor", "FAILED", error="main: Error\n (exit code 1)"),
-        )
+        before,
+        *[before | {"state": "SUCCEEDED"}] * 2,
+        argo_nodes.run(after, state="SUCCEEDED", attempts=True),
     ]
+    assert submit("--wait", "--interval", "0.01") == 0
+    told = lines(capsys.readouterr().out)
+    assert told[:3] == [
+        ["csv-example-gen", "running"],
+        ["csv-example-gen", "succeeded", "2.0", "s"],
+        ["statistics-gen", "succeeded", "2.0", "s"],
+    ]
+    assert ["statistics-gen", "skipped"] not in told
+
+
+def test_wait_does_not_wait_for_ever_for_the_last_states(
+    submit: Run, server: KubeflowPipelines, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server.states = [argo_nodes.run(task("trainer", "RUNNING"), state="RUNNING", attempts=True), {"state": "SUCCEEDED"}]
+    assert submit("--wait", "--interval", "0.01") == 0
+    assert lines(capsys.readouterr().out)[-1] == ["succeeded"]
+
+
+@pytest.mark.parametrize("attempts", [True, False], ids=["2.17", "2.16"])
+def test_wait_ends_with_the_sentence_of_the_task_that_failed(
+    attempts: bool, submit: Run, server: KubeflowPipelines, capsys: pytest.CaptureFixture[str]
+) -> None:
+    inside = task("csv-example-gen", "SUCCEEDED") | task("trainer", "FAILED", at=3) | task("evaluator", None)
+    server.states = [argo_nodes.run(inside, state="FAILED", attempts=attempts)]
+    node = "small-x7k2p(0).root(0).trainer(0).executor(0)" if attempts else "small-x7k2p.root.trainer.executor"
+    server.logs = {
+        argo_nodes.pod_name("system-container-impl", node): "2026-01-01 training\npenstock: module.py has no run_fn\n"
+        "  line 3\nF1129 11:28:26.019 1 main.go:49] failed to execute component: exit status 2\n"
+    }
     assert submit("--wait", "--interval", "0.01") == 1
     told = capsys.readouterr()
-    assert told.err.splitlines()[-1] == "penstock: the run ended failed: trainer: main: Error (exit code 1)"
-    assert "executor" not in told.out
-
-
-def test_wait_names_the_task_where_the_server_gives_no_reason(
-    submit: Run, server: KubeflowPipelines, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """As servers of KFP 2 answer: no errors, and children by their pods."""
-    states = dict.fromkeys(("root", "condition-1", "trainer", "executor"), "FAILED")
-    states |= dict.fromkeys(("root-driver", "condition-1-driver", "trainer-driver"), "SUCCEEDED")
-    nodes = [_node(name, name, state) for name, state in states.items()]
-    server.states = [_run("FAILED", _node("0", "small-x7k2p", "FAILED", "small-x7k2p-17"), *nodes)]
-    assert submit("--wait", "--interval", "0.01") == 1
-    told = capsys.readouterr().err
-    assert told.endswith("penstock: the run ended failed: trainer: no reason given, see its log\n")
-
-
-def test_wait_names_a_driver_that_failed(
-    submit: Run, server: KubeflowPipelines, capsys: pytest.CaptureFixture[str]
-) -> None:
-    server.states = [_run("FAILED", _node("1", "trainer-driver", "FAILED"), _node("2", "trainer", "SKIPPED"))]
-    assert submit("--wait", "--interval", "0.01") == 1
-    assert "the run ended failed: trainer-driver: no reason given" in capsys.readouterr().err
+    assert told.err.endswith(f"penstock: {LINE}trainer: module.py has no run_fn\n  line 3\n")
+    shown = lines(told.out)
+    assert shown[:2] == [["csv-example-gen", "succeeded", "2.0", "s"], ["trainer", "failed", "2.0", "s"]]
+    assert {words[1] for words in shown[2:]} == {"skipped"}
+    assert ["evaluator", "skipped"] in shown
+    assert len(shown) == len({words[0] for words in shown})
 
 
 def test_wait_says_why_a_run_without_tasks_failed(
@@ -93,6 +114,19 @@ def test_wait_says_why_a_run_without_tasks_failed(
     server.states = [{"state": "FAILED", "error": {"message": "no such service account"}}]
     assert submit("--wait", "--interval", "0.01") == 1
     assert capsys.readouterr().err.endswith("penstock: the run ended failed: no such service account\n")
+
+
+def test_wait_tells_what_the_server_says_itself(
+    submit: Run, server: KubeflowPipelines, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """KFP 2.17 gives no errors of tasks, but its API has a place for them."""
+    answer = argo_nodes.run(task("trainer", "FAILED"), state="FAILED", attempts=True)
+    for one in answer["run_details"]["task_details"]:
+        if one.get("display_name") == "trainer":
+            one["error"] = {"code": 2, "message": "main: Error\n (exit code 1)"}
+    server.states = [answer]
+    assert submit("--wait", "--interval", "0.01") == 1
+    assert capsys.readouterr().err.endswith(f"penstock: {LINE}trainer: main: Error (exit code 1)\n")
 
 
 def test_cancel(
@@ -151,45 +185,12 @@ def test_wait_knows_a_run_that_was_cancelled(
     submit: Run, server: KubeflowPipelines, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """It ends as FAILED, and so do the tasks that were ended."""
-    trainer = _node("2", "trainer", "RUNNING")
-    server.states = [
-        _run("RUNNING", trainer),
-        _run("CANCELING", trainer),
-        _run("FAILED", {**trainer, "state": "FAILED"}),
-    ]
+    running = argo_nodes.run(task("trainer", "RUNNING"), state="RUNNING", attempts=True)
+    ended = argo_nodes.run(task("trainer", "FAILED"), state="FAILED", attempts=True)
+    server.states = [running, running | {"state": "CANCELING"}, ended]
     assert submit("--wait", "--interval", "0.01") == 1
     assert capsys.readouterr().err.endswith("penstock: the run ended canceled\n")
-
-
-def test_wait_tells_tasks_not_argos_nodes(
-    submit: Run, server: KubeflowPipelines, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """As a server of KFP 2 has them: an exit handler, in it a task that worked the second time, and a loop."""
-    names = ["root-driver", "root", "exit-handler-1-driver", "exit-handler-1", "trainer-driver", "trainer"]
-    loop = ["iteration-driver", "iteration-iterations", "iteration-iterations(0:0)", "iteration-item-driver"]
-    names += ["executor", "executor(0)", "executor(1)", "for-loop-2", *loop, "iteration-item", "pusher-driver"]
-    names += ["exit-handler-1.onExit", "tell-driver", "tell", "executor"]
-    states = {"executor(0)": "FAILED", **dict.fromkeys(("exit-handler-1", "for-loop-2", "pusher-driver"), "FAILED")}
-    nodes = [_node(str(number), name, states.get(name, "SUCCEEDED")) for number, name in enumerate(names)]
-    server.states = [_run("FAILED", _node("w", "small-x7k2p", "FAILED", "small-x7k2p-17"), *nodes)]
-    assert submit("--wait", "--interval", "0.01") == 1
-    told = capsys.readouterr()
-    shown = [line.split()[0] for line in told.out.splitlines()[2:]]
-    assert shown == ["exit-handler-1", "trainer", "for-loop-2", "pusher-driver", "tell"]
-    assert told.err.endswith("penstock: the run ended failed: pusher-driver: no reason given, see its log\n")
-
-
-@pytest.mark.parametrize("state", [{}, {"state": "RUNTIME_STATE_UNSPECIFIED"}])
-def test_wait_tells_what_was_left_out(
-    state: dict[str, str], submit: Run, server: KubeflowPipelines, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """A task after one that failed: Argo calls it Omitted, which is none of KFP's states."""
-    omitted = {"task_id": "2", "display_name": "pusher", "end_time": "0001-01-01T00:00:00Z", **state}
-    server.states = [_run("FAILED", _node("1", "trainer", "FAILED"), omitted)]
-    assert submit("--wait", "--interval", "0.01") == 1
-    told = capsys.readouterr()
-    assert told.out.splitlines()[-1].split() == ["pusher", "skipped"]
-    assert told.err.endswith("the run ended failed: trainer: no reason given, see its log\n")
+    assert not [one for one in server.requests if one.route.endswith("/log")]
 
 
 def test_schedules(config: Path, server: KubeflowPipelines, capsys: pytest.CaptureFixture[str]) -> None:
@@ -256,6 +257,14 @@ def test_a_schedule_that_could_not_be_replaced_is_told(
     assert cli.main([*arguments, "90", "--replace"]) == 0
     (one,) = server.stored["recurringruns"].values()
     assert one["trigger"] == {"periodic_schedule": {"interval_second": "90"}}
+
+
+def test_a_schedules_name_that_the_server_cannot_store(
+    config: Path, server: KubeflowPipelines, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["schedule", "create", str(config), "--host", server.url, "--every", "60", "--name", "😀"]) == 2
+    assert "schedule '😀': expected a name without '😀'" in capsys.readouterr().err
+    assert not server.requests
 
 
 def test_schedules_of_one_name_are_changed_and_told(

@@ -84,7 +84,9 @@ def test_compile_imports_nothing_heavy(tmp_path: Path) -> None:
 
 def test_submitting_imports_nothing_heavy(tmp_path: Path) -> None:
     with KubeflowPipelines() as server:
-        modules = imported("submit", str(CONFIG), "--host", server.url, "--set", f"pipeline_root={tmp_path}")
+        shared = ["--set", f"kubeflow.shared_folders=[{tmp_path}]", "--set", f"push.directory={tmp_path}"]
+        root = ["--set", f"pipeline_root={tmp_path}"]
+        modules = imported("submit", str(CONFIG), "--host", server.url, *root, *shared)
         assert len(server.stored["runs"]) == 1
     assert "kfp_server_api" in modules
     assert heavy(modules) == set()

@@ -8,7 +8,7 @@ import pytest
 
 from penstock.components import stores
 from penstock.components.errors import ConfigError, ModuleError
-from penstock.pipelines import compile, publishing, targets
+from penstock.pipelines import cli, compile, publishing, targets
 from penstock.pipelines.config import Config
 from tests.servers.object_stores import ObjectStore
 
@@ -122,3 +122,24 @@ def test_a_run_on_this_machine_needs_a_local_pipeline_root(load: Load, project: 
 def test_the_module_file_of_a_configuration_is_local(load: Load, project: Path) -> None:
     with pytest.raises(ConfigError, match=r"module_file: expected a local file, .* received 'gs://bucket/module.py'"):
         publishing.check(load(["module_file=gs://bucket/module.py"]))
+
+
+def test_data_in_a_package_that_this_environment_lacks(
+    load: Load, project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A cluster's image may have it; a run on this machine cannot."""
+    config = load(["data.path=package:no_such/trips.csv"])
+    assert cli.main(["validate", str(project / "pipeline.yaml"), "--data", config.data.path]) == 0
+    assert capsys.readouterr().err == "data.path: not looked at, for 'no_such' is not installed here\n"
+    compiled = compile.compile_config(config, targets.KUBEFLOW, project / "compiled.yaml")
+    assert compiled.arguments["input_base"] == "package:no_such/trips.csv"
+    with pytest.raises(ConfigError, match=r"data.path: no package 'no_such' in this environment: install it"):
+        compile.compile_for_run(config, targets.LOCAL)
+
+
+def test_columns_of_data_in_a_package_are_looked_at(load: Load) -> None:
+    at = "package:tfx/examples/chicago_taxi_pipeline/data/simple"
+    for path in (at, f"{at}/data.csv", f"{at}/*.csv"):
+        publishing.check(load([f"data.path='{path}'", "label=fare"]))
+        with pytest.raises(ConfigError, match="label: the data has no column 'fares'; did you mean 'fare'"):
+            publishing.check(load([f"data.path='{path}'", "label=fares"]))

@@ -8,6 +8,7 @@ import pytest
 import yaml
 from google.protobuf import json_format
 from kfp import dsl
+from kfp.kubernetes import kubernetes_executor_config_pb2
 
 from penstock.components.errors import ConfigError
 from penstock.pipelines import targets
@@ -86,7 +87,7 @@ def test_kubernetes_settings_for_another_target_are_refused(load: Callable[..., 
         ("kubernetes.trainer={volumes: [{claim: c, mount: /a:b}]}", "mount: expected an absolute path"),
         (
             "kubernetes.trainer={volumes: [{claim: c, mount: /data}, {claim: d, mount: /data/}]}",
-            "expected a folder of its own for each volume and Secret, received /data twice",
+            "expected each folder, variable and mounted Secret once, received /data twice",
         ),
         (
             "kubernetes.trainer={volumes: [{claim: c, mount: /data}], secrets: [{name: s, mount: /data}]}",
@@ -100,6 +101,37 @@ def test_kubernetes_settings_for_another_target_are_refused(load: Callable[..., 
         ("image=foo/bar:1 2", "image: expected an image's name with its tag or digest"),
         ("image=''", "image: expected an image's name"),
         ("image=", "--set image=: expected a value: null takes the default"),
+        (
+            "kubernetes.trainer={object_store: minio}",
+            r"object_store: expected kfp \(KFP's own Secret and store\), pod \(the role of the pod\) or a Secret's "
+            r"keys, such as {secret: NAME}, received 'minio'",
+        ),
+        ("kubernetes.trainer={object_store: {}}", "object_store: secret is missing: expected kfp"),
+        (
+            "kubernetes.trainer={object_store: {secret: null, region: eu-central-1}}",
+            "object_store: secret is missing: expected kfp",
+        ),
+        ("kubernetes.trainer={object_store: {secrt: a}}", "unknown key .*object_store.secrt'; did you mean 'secret'"),
+        ("kubernetes.trainer={object_store: {secret: A B}}", "object_store.secret: expected a name of small letters"),
+        ("kubernetes.trainer={object_store: {secret: a, key_file: k, endpoint: 'http://a'}}", "either key_file, for"),
+        (
+            "kubernetes.trainer={object_store: {secret: a, endpoint: 'a:9000'}}",
+            "endpoint: expected the store's addr",
+        ),
+        (
+            "kubernetes.trainer={object_store: {secret: a, endpoint: 'http://a:1/b'}}",
+            "endpoint: expected the store's",
+        ),
+        ("kubernetes.trainer={object_store: {secret: a, access_key: k, secret_key: k}}", "another key than access_key"),
+        (
+            "kubernetes.trainer={object_store: kfp, secrets: [{name: s, env: {key: AWS_ACCESS_KEY_ID}}]}",
+            "expected each folder, variable and mounted Secret once, received AWS_ACCESS_KEY_ID twice",
+        ),
+        (
+            "kubernetes.trainer={object_store: {secret: s, key_file: k}, secrets: [{name: s, mount: /s}]}",
+            "received the Secret s twice",
+        ),
+        ("kubeflow.shared_folders=[data]", "shared_folders.0: expected an absolute path, such as /data"),
         ("kubernetes.trainer={service_account: runs}", "did you mean 'kubeflow.service_account'"),
     ],
 )
@@ -124,10 +156,107 @@ def test_an_image(image: str, load: Callable[..., Config]) -> None:
 def test_a_folder_mounted_twice_by_all_and_by_one(load: Callable[..., Config], tmp_path: Path) -> None:
     of_all = "kubernetes.default={volumes: [{claim: a, mount: /data}]}"
     config = load([of_all, "kubernetes.trainer={secrets: [{name: s, mount: /data}]}"])
-    with pytest.raises(ConfigError, match="kubernetes: trainer has /data mounted twice"):
+    with pytest.raises(ConfigError, match="kubernetes: trainer has /data twice: give each folder"):
         compile_config(config, targets.KUBEFLOW, tmp_path / "ir.yaml")
     replaced = load([of_all, "kubernetes.trainer={volumes: [{claim: b, mount: /data}]}"])
     compile_config(replaced, targets.KUBEFLOW, tmp_path / "ir.yaml")
+
+
+KEYS = {"accesskey": "AWS_ACCESS_KEY_ID", "secretkey": "AWS_SECRET_ACCESS_KEY"}
+
+
+@pytest.mark.parametrize(
+    ("store", "secrets", "mounts", "variables"),
+    [
+        (
+            "kfp",
+            {"mlpipeline-minio-artifact": KEYS},
+            {},
+            {
+                "AWS_ENDPOINT_URL": "http://seaweedfs.kubeflow:9000",
+                "AWS_DEFAULT_REGION": "us-east-1",
+                "AWS_REGION": "us-east-1",
+            },
+        ),
+        ("pod", {}, {}, {"PENSTOCK_OBJECT_STORE": "pod"}),
+        ("{secret: team-s3}", {"team-s3": KEYS}, {}, {}),
+        (
+            "{secret: a, access_key: id, secret_key: key, endpoint: 'https://minio.team:9000', region: eu-central-1}",
+            {"a": {"id": "AWS_ACCESS_KEY_ID", "key": "AWS_SECRET_ACCESS_KEY"}},
+            {},
+            {
+                "AWS_ENDPOINT_URL": "https://minio.team:9000",
+                "AWS_DEFAULT_REGION": "eu-central-1",
+                "AWS_REGION": "eu-central-1",
+            },
+        ),
+        (
+            "{secret: team-gcs, key_file: key.json}",
+            {},
+            {"team-gcs": "/secret/gcp-credentials"},
+            {"GOOGLE_APPLICATION_CREDENTIALS": "/secret/gcp-credentials/key.json"},
+        ),
+    ],
+)
+def test_where_a_pod_has_the_credentials_of_buckets_from(
+    store: str,
+    secrets: dict[str, dict[str, str]],
+    mounts: dict[str, str],
+    variables: dict[str, str],
+    load: Callable[..., Config],
+    tmp_path: Path,
+) -> None:
+    """Read as KFP's driver does, by the messages of kfp-kubernetes."""
+    scheme = "gs" if "gcs" in store else "s3"
+    pushed = f"push.directory={scheme}://team/serving"
+    config = load([f"kubernetes.pusher={{object_store: {store}}}", "kubeflow={}", pushed])
+    text = compile_config(config, targets.KUBEFLOW, tmp_path / "ir.yaml").path.read_text()
+    spec, *platform = yaml.safe_load_all(text)
+    containers = {label: executor["container"] for label, executor in spec["deploymentSpec"]["executors"].items()}
+    assert {one["name"]: one["value"] for one in containers["exec-pusher"].get("env", [])} == variables
+    assert {label for label, one in containers.items() if "env" in one} <= {"exec-pusher"}
+    message = kubernetes_executor_config_pb2.KubernetesExecutorConfig()
+    for document in platform:
+        executors = document["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
+        assert executors.keys() == {"exec-pusher"}
+        json_format.ParseDict(executors["exec-pusher"], message)
+    as_env = {
+        one.secret_name_parameter.runtime_value.constant.string_value: {
+            key.secret_key: key.env_var for key in one.key_to_env
+        }
+        for one in message.secret_as_env
+    }
+    assert as_env == secrets
+    assert {one.secret_name: one.mount_path for one in message.secret_as_volume} == mounts
+
+
+def test_a_components_object_store_replaces_that_of_all(load: Callable[..., Config]) -> None:
+    stores = "{default: {object_store: kfp}, trainer: {object_store: pod}, pusher: {object_store: null}}"
+    config = load([f"kubernetes={stores}"])
+    assert config.kubernetes is not None
+    found = {name: config.kubernetes.of(name) for name in ("transform", "trainer", "pusher")}
+    assert {name: [one.name for one in settings.all_secrets] for name, settings in found.items() if settings} == {
+        "transform": ["mlpipeline-minio-artifact"],
+        "trainer": [],
+        "pusher": [],
+    }
+
+
+def test_an_object_store_means_nothing_to_vertex(load: Callable[..., Config], tmp_path: Path) -> None:
+    """There the roles of the service account do it, so one configuration is for both."""
+    path = tmp_path / "ir.yaml"
+    plain = compile_config(load(), targets.VERTEX, path).path.read_text()
+    store = ["kubernetes={default: {object_store: kfp}, trainer: {object_store: {secret: s, key_file: k}}}"]
+    assert compile_config(load(store), targets.VERTEX, path).path.read_text() == plain
+    with pytest.raises(ConfigError, match="kubernetes: target vertex does not run on Kubernetes"):
+        compile_config(load([*store, "kubernetes.pusher={image_pull_secrets: [r]}"]), targets.VERTEX, path)
+
+
+def test_a_service_account_may_have_a_role(load: Callable[..., Config], tmp_path: Path) -> None:
+    settings = ["push.directory=s3://team/serving", "kubeflow={service_account: runs}"]
+    compile_config(load(settings), targets.KUBEFLOW, tmp_path / "ir.yaml")
+    with pytest.raises(ConfigError, match=r"s3://team: nothing gives .* \(pusher\): set kubernetes.default"):
+        compile_config(load(settings[:1]), targets.KUBEFLOW, tmp_path / "ir.yaml")
 
 
 def test_a_count_that_no_machine_has(load: Callable[..., Config], tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Vertex AI through Google's own client, against a server on loopback that parses what it is sent."""
 
+import json
 import shlex
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from penstock.components.errors import ServerError
 from penstock.pipelines import cli
 from penstock.pipelines.deployment import Vertex
 from tests.servers.loopback import CtrlC, Cut, Hang, Status
+from tests.servers.object_stores import gcs
 from tests.servers.vertex import VertexAI
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*:UserWarning:google")
@@ -48,6 +50,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[VertexAI]:
     with VertexAI() as running:
         monkeypatch.setenv(vertex_server.ENDPOINT_VARIABLE, running.url)
         monkeypatch.setenv(vertex_server.PROJECT_VARIABLE, "p")
+        monkeypatch.setenv("STORAGE_EMULATOR_HOST", "http://127.0.0.1:9")  # nothing answers there
         yield running
 
 
@@ -101,10 +104,14 @@ def test_a_configuration_is_compiled_for_vertex(
 ) -> None:
     load()
     sets = ("--set", "resources={trainer: {accelerator: {type: L4}}}", "--location", "europe-west4")
-    code, out, err = penstock("submit", project, *ROOT, *sets)
-    assert code == 0, err
+    code, _, err = penstock("submit", project, *ROOT, *sets)
+    assert code == 2
+    assert err.startswith(f"penstock: input_base (data.path) is {project}, module_file (copied below pipeline_root) is")
+    assert "Vertex AI does not see this machine's files: name folders in a bucket, such as gs://BUCKET/FOLDER" in err
+    assert server.requests == []
+    code, out, err = penstock("submit", project, *ROOT, *sets, "--set", f"vertex.shared_folders=[{project}]")
+    assert (code, err) == (0, "")
     assert out.startswith("run   small-2")
-    assert "gs://" in err  # the warning of this machine's paths
     (body,) = server.sent("POST", JOBS)
     executor = body["pipelineSpec"]["deploymentSpec"]["executors"]["exec-trainer"]
     assert executor["container"]["resources"]["accelerator"]["type"] == "NVIDIA_L4"
@@ -295,6 +302,30 @@ def test_waiting_follows_the_tasks_and_ends_with_the_cause(server: VertexAI, pen
         ["after", "skipped"],
     ]
     assert err == "penstock: the run ended failed: hello: exit code 3\n"
+
+
+def test_what_a_task_left_in_the_bucket_is_its_cause(
+    server: VertexAI, penstock: Run, compiled: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The service knows an exit status alone; a task leaves failure.json beside its outputs (PROJECT/RUN/TASK_ID)."""
+    status = "The replica workerpool0-0 exited with a non-zero status of 2."
+    tasks = [_detail(2, "hello", "FAILED", error=status), _detail(-3, "other", "FAILED", error=status)]
+    server.states = [{"state": "PIPELINE_STATE_FAILED", "jobDetail": {"taskDetails": tasks}}]
+    with gcs() as bucket:
+        for name, value in bucket.environment.items():
+            monkeypatch.setenv(name, value)
+        told = {"type": "ModuleError", "message": "run_fn raised ValueError: no", "details": "line 3", "exit_code": 2}
+        bucket.write({"failure.json": json.dumps(told)}, "runs", "p", "first", "hello_2")
+        bucket.write({"failure.json": "{damaged"}, "runs", "p", "first", "other_-3")
+        root = ("--set", f"vertex.pipeline_root={bucket.uri('runs')}")
+        code, _, err = penstock("submit", compiled, *root, "--name", "first", "--wait", "--interval", "0.01")
+    assert code == 1
+    assert err.splitlines() == [
+        "penstock: the run ended failed:",
+        "hello: run_fn raised ValueError: no",
+        "  line 3",
+        f"other: {status}",
+    ]
 
 
 def test_waiting_outlasts_a_cut_and_ends_well(server: VertexAI, penstock: Run, compiled: Path) -> None:

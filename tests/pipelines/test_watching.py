@@ -78,3 +78,44 @@ def test_outcomes() -> None:
         watching.outcome(Snapshot("FAILED", tasks[:1]))
         == "the run ended failed: condition-1: no reason given, see its log"
     )
+
+
+def test_several_causes_are_a_line_each() -> None:
+    tasks = (
+        Task("1", "work[0]", "FAILED", error="no label", details="  line 3\n"),
+        Task("2", "trainer", "FAILED"),
+        Task("3", "work[1]", "FAILED", error="no label", details="  line 3\n"),
+        Task("4", "pusher", "SKIPPED"),
+    )
+    assert watching.outcome(Snapshot("FAILED", tasks)).splitlines() == [
+        "the run ended failed:",
+        "work[0], work[1]: no label",
+        "    line 3",
+        "trainer: no reason given, see its log",
+    ]
+    many = tuple(Task(str(number), f"work[{number}]", "FAILED", error=f"row {number}") for number in range(12))
+    assert watching.outcome(Snapshot("FAILED", many)).splitlines()[-2:] == ["work[9]: row 9", "and 2 causes more"]
+
+
+def test_a_try_is_told() -> None:
+    tries = [Snapshot("RUNNING", (Task("1", "trainer", "RUNNING", attempt=attempt),)) for attempt in (1, 1, 2)]
+    ended = Snapshot("SUCCEEDED", (Task("1", "trainer", "SUCCEEDED", 3.0, attempt=2),))
+    _, told, _ = watch(*tries, ended)
+    assert told == ["trainer running", "trainer running try 2", "trainer succeeded 3.0 s try 2"]
+
+
+def test_the_last_states_are_waited_for_a_while() -> None:
+    running, skipped = Task("1", "trainer", "RUNNING"), Task("2", "pusher", "SKIPPED")
+    late = Snapshot("SUCCEEDED", (running, skipped), late=True)
+    done = Snapshot("SUCCEEDED", (Task("1", "trainer", "SUCCEEDED"), Task("2", "pusher", "SUCCEEDED")))
+    ended, told, _ = watch(late, late, done)
+    assert (ended, told) == (done, ["trainer running", "trainer succeeded", "pusher succeeded"])
+    ended, told, slept = watch(*[late] * (watching.LATE_POLLS + 1))
+    assert (ended, told) == (late, ["trainer running", "pusher skipped"])
+    assert len(slept) == watching.LATE_POLLS
+
+
+@pytest.mark.parametrize("error", [Unanswered("away", "try again"), ServerError("wants a sign-in (401)")])
+def test_a_run_that_has_ended_does_not_go_on(error: PenstockError) -> None:
+    late = Snapshot("FAILED", (Task("1", "trainer", "RUNNING"),), late=True)
+    assert watch(late, error)[0] == late

@@ -32,7 +32,7 @@ def compiled(load: Callable[..., Config], tmp_path: Path) -> Callable[..., dict[
     """Returns a function that compiles for a target, and returns the pipeline spec."""
 
     def compiled(target: str, *assignments: str) -> dict[str, Any]:
-        path = compile_config(load(assignments), targets.named(target), tmp_path / "ir.yaml").path
+        path = compile_config(load(["kubeflow={}", *assignments]), targets.named(target), tmp_path / "ir.yaml").path
         spec: dict[str, Any] = next(yaml.safe_load_all(path.read_text()))
         return spec
 

@@ -63,9 +63,9 @@ class Request:
 class Refusal(Exception):
     """What the server itself refuses."""
 
-    def __init__(self, code: int, message: str = "", html: str = ""):
+    def __init__(self, code: int, message: str = "", html: str = "", headers: Mapping[str, str] | None = None):
         super().__init__(message)
-        self.status = Status(code, message, html)
+        self.status = Status(code, message, html, headers or {})
 
 
 class Loopback:
@@ -81,7 +81,10 @@ class Loopback:
         raise NotImplementedError
 
     def answer(self, request: Request) -> Any:
-        """Does what a request asks for; returns the answer's JSON, or raises a Refusal. Called with the lock held."""
+        """Does what a request asks for; returns the answer's JSON, or its text, or raises a Refusal.
+
+        It is called with the lock held. A body that is not the JSON that it should be comes as bytes.
+        """
         raise NotImplementedError
 
     def error(self, failure: Status) -> Any:
@@ -135,7 +138,7 @@ class _Handler(BaseHTTPRequestHandler):
         path = unquote(url.path)
         query, headers = dict(parse_qsl(url.query)), dict(self.headers)
         is_json = "json" in (self.headers.get("Content-Type") or "")
-        body = json.loads(raw) if raw and is_json else raw or None
+        body = _decoded(raw) if raw and is_json else raw or None
         request = Request(self.command, self.owner.route(path), path, query, headers, body)
         failure = self.owner.received(request)
         if isinstance(failure, Hang):
@@ -157,7 +160,11 @@ class _Handler(BaseHTTPRequestHandler):
                 answer = self.owner.answer(request)
         except Refusal as error:
             return None if silent else self._fail(error.status)
-        return None if silent else self._send(200, json.dumps(answer), "application/json")
+        if silent:
+            return None
+        if isinstance(answer, str):
+            return self._send(200, answer, "text/plain")
+        return self._send(200, json.dumps(answer), "application/json")
 
     def _fail(self, failure: Status) -> None:
         kind = "text/html" if failure.html else "application/json"
@@ -170,3 +177,10 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.end_headers()
         self.wfile.write(data)
+
+
+def _decoded(raw: bytes) -> Any:
+    try:
+        return json.loads(raw)
+    except ValueError:
+        return raw

@@ -8,47 +8,29 @@ Bodies are read with Kubeflow's own models, and a field that they do not have is
 """
 
 import re
-from pathlib import Path
 from typing import Any
 
-import yaml
 from kubeflow_trainer_api.models import TrainerV1alpha1TrainJob
 from pydantic import ValidationError
 
-from tests.servers.loopback import Loopback, Refusal, Request, Status
+from tests.servers.kubernetes_api import KubernetesAPI
+from tests.servers.loopback import Refusal, Request
 
 _JOBS = re.compile(r"^/apis/trainer\.kubeflow\.org/v1alpha1/namespaces/team/trainjobs(?:/([^/]+))?$")
 _PODS = "/api/v1/namespaces/team/pods"
 _CONDITIONS = {"succeeded": "Complete", "failed": "Failed"}
 
 
-class TrainJobsAPI(Loopback):
+class TrainJobsAPI(KubernetesAPI):
     def __init__(self) -> None:
         super().__init__()
         self.stored: dict[str, Any] = {}
         self.states: list[str] = []
         self.pods: list[dict[str, Any]] = []
 
-    def kubeconfig(self, path: Path) -> Path:
-        """Writes the file that clients find this server by."""
-        context = {"name": "loopback", "context": {"cluster": "loopback", "user": "test", "namespace": "team"}}
-        document = {
-            "apiVersion": "v1",
-            "kind": "Config",
-            "current-context": "loopback",
-            "clusters": [{"name": "loopback", "cluster": {"server": self.url}}],
-            "users": [{"name": "test", "user": {}}],
-            "contexts": [context],
-        }
-        path.write_text(yaml.safe_dump(document))
-        return path
-
     def route(self, path: str) -> str:
         found = _JOBS.match(path)
         return ("/trainjobs/{name}" if found[1] else "/trainjobs") if found else path
-
-    def error(self, failure: Status) -> Any:
-        return {"kind": "Status", "status": "Failure", "code": failure.code, "message": failure.message}
 
     def answer(self, request: Request) -> Any:
         if request.path == _PODS:

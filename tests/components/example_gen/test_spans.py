@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from penstock.components.errors import ConfigError, DataError
-from penstock.components.example_gen import spans
+from penstock.components.example_gen import configs, spans
 from tests.servers.object_stores import ObjectStore
 
 Folder = Callable[[dict[str, str | bytes]], Path]
@@ -144,6 +144,26 @@ def test_missing_data_is_told(folder: Folder) -> None:
         resolve(root, "*.tsv")
     with pytest.raises(DataError, match=r"no file matches 'x\{SPAN\}' in"):
         resolve(root, "x{SPAN}")
+
+
+def test_data_inside_a_package_is_found_where_the_task_runs(taxi_csv: Path) -> None:
+    """The files are the same, so the fingerprint is; a file's and a folder's path will do."""
+    at = "package:tfx/examples/chicago_taxi_pipeline/data/simple"
+    here = spans.resolve(input_base=str(taxi_csv.parent), input_config=config(all="*.csv"))
+    assert spans.resolve(input_base=at, input_config=config(all="*.csv")) == here
+    (split,) = configs.input_splits("")
+    for input_base in (at, f"{at}/data.csv"):
+        assert "num_files:1," in spans.resolve(input_base=input_base).fingerprint
+        with spans.local_files(input_base, [split]) as files:
+            assert files == {split.name: [taxi_csv]}
+
+
+def test_data_inside_a_package_that_is_not_there() -> None:
+    told = r"input_base \(data.path\): package:no_such/data: there is no package 'no_such' where this task runs: e"
+    with pytest.raises(ConfigError, match=told):
+        spans.resolve(input_base="package:no_such/data")
+    with pytest.raises(DataError, match=r"input_base \(data.path\): package:tfx/nix does not exist"):
+        spans.resolve(input_base="package:tfx/nix")
 
 
 def test_a_file_is_in_one_split_only(folder: Folder) -> None:

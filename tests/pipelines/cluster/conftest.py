@@ -29,8 +29,8 @@ from tests.servers import object_stores
 from tests.servers.cluster.cluster import KubeflowCluster
 from tests.servers.cluster.pods import Namespace
 from tests.servers.cluster.processes import ProcessPod
+from tests.servers.cluster.server import RunningKubeflowPipelines
 from tests.servers.cluster.storage import Store
-from tests.servers.kubeflow_pipelines import KubeflowPipelines
 
 BUCKET = "team"
 SECRET = "team-store"
@@ -65,7 +65,6 @@ class Place:
     image: str
     secret: str
     cluster: KubeflowCluster | None = None
-    server: KubeflowPipelines | None = None
     interval: str = "0.2"
 
     def config(self, path: Path, **values: Any) -> Path:
@@ -127,9 +126,9 @@ def stand_in(folder: Path, endpoint: str, pods: Any = ProcessPod, **options: Any
     cluster = KubeflowCluster(folder, endpoint, pods, namespace, **options)
     own = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "PENSTOCK_"))}
     own |= {"AWS_ACCESS_KEY_ID": "me", "AWS_SECRET_ACCESS_KEY": "me", "AWS_ENDPOINT_URL_S3": endpoint}
-    with cluster, KubeflowPipelines(cluster=cluster) as server:
+    with cluster, RunningKubeflowPipelines(cluster) as server:
         where = f"s3://{BUCKET}/{secrets.token_hex(4)}"
-        yield Place(server.url, cluster.store, where, own, IMAGE, SECRET, cluster, server)
+        yield Place(server.url, cluster.store, where, own, IMAGE, SECRET, cluster)
 
 
 @pytest.fixture(scope="session")

@@ -18,7 +18,7 @@ DEFAULT_ROOT = "minio://mlpipeline/v2/artifacts"
 
 
 class KubeflowCluster:
-    """Runs what is created on a KubeflowPipelines server that has it as its `cluster`.
+    """Runs what is created on its RunningKubeflowPipelines server.
 
     Args:
         folder: Where pods have their disks.
@@ -95,20 +95,27 @@ class KubeflowCluster:
         self._threads.append(thread)
         thread.start()
 
-    def stop(self, run_id: str) -> None:
+    def stop(self, run: dict[str, Any]) -> None:
         """Ends a run's pods, as terminating it does."""
-        self.workflows[run_id].stop()
+        self._note(run, "CANCELING")
+        self.workflows[run["run_id"]].stop()
 
     def report(self, run: dict[str, Any]) -> None:
-        """Brings a run's record up to date with what the agent has reported."""
+        """Brings a run's record up to date with what the agent has reported; until then it has no state."""
         workflow, end = self.workflows[run["run_id"]], self._ends.get(run["run_id"])
         if end:
             run |= {"state": end[0], "finished_at": end[1]}
-        elif run.get("state") != "CANCELING":
-            run.pop("state", None)
-            if workflow.reported.is_set():
-                run["state"] = "RUNNING"
+            self._note(run, end[0])
+        elif run.get("state") != "CANCELING" and workflow.reported.is_set():
+            run["state"] = "RUNNING"
+            self._note(run, "RUNNING")
         run["run_details"] = {"task_details": workflow.tree.records()}
+
+    @staticmethod
+    def _note(run: dict[str, Any], state: str) -> None:
+        history = run.setdefault("state_history", [])
+        if not history or history[-1].get("state") != state:
+            run["state_history"] = [*history, {"update_time": nodes.now(), "state": state}]
 
     def schedule(self, recurring: Mapping[str, Any], fire: Callable[[Mapping[str, Any]], None]) -> None:
         """Calls `fire` every interval of a recurring run, while it is enabled. It knows no cron."""

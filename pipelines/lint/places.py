@@ -1,0 +1,84 @@
+"""The places that tasks of our components read or write themselves: what their parameters name, wherever it is from.
+
+Artifacts are not among them: KFP moves those, with credentials and mounts of its own.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from penstock.pipelines.lint.pipeline import Pipeline
+
+PARAMETERS = ("input_base", "module_file", "schema_file", "push_destination", "pipeline_root", "working_dir")
+_OURS = "from penstock.components."  # what the source of each of our components imports when it runs
+_PLACEHOLDER = re.compile(r"\{\{\$\.inputs\.parameters\['([^']+)'\]\}\}")
+
+
+@dataclass(frozen=True)
+class Place:
+    """A path or URI, the parameter that names it, and the label of the executor that is given it."""
+
+    executor: str
+    parameter: str
+    value: str
+
+    @property
+    def component(self) -> str:
+        return self.executor.removeprefix("exec-")
+
+
+def named(pipeline: Pipeline) -> list[Place]:
+    """Returns the places by their executors, nothing twice. What is known only while a pipeline runs is not there."""
+    found = set(_of_graph(pipeline, pipeline.spec["root"], pipeline.arguments))
+    return sorted(found, key=lambda place: (place.executor, PARAMETERS.index(place.parameter), place.value))
+
+
+def _of_graph(pipeline: Pipeline, graph: Mapping[str, Any], given: Mapping[str, Any]) -> Iterator[Place]:
+    for task in graph.get("dag", {}).get("tasks", {}).values():
+        component = pipeline.component(task)
+        values = _values(component, task, given)
+        if "dag" in component:
+            yield from _of_graph(pipeline, component, values)
+            continue
+        label = component.get("executorLabel", "")
+        if _is_ours(pipeline.container(label)):
+            for parameter in PARAMETERS:
+                place = _place(values.get(parameter))
+                if place:
+                    yield Place(label, parameter, place)
+
+
+def _values(component: Mapping[str, Any], task: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the values of a task's parameters, as far as they are known; `given` are those of the graph around it."""
+    declared = component.get("inputDefinitions", {}).get("parameters", {})
+    values = {name: entry["defaultValue"] for name, entry in declared.items() if "defaultValue" in entry}
+    for name, source in task.get("inputs", {}).get("parameters", {}).items():
+        values.pop(name, None)
+        if "constant" in source.get("runtimeValue", {}):
+            values[name] = source["runtimeValue"]["constant"]
+        elif source.get("componentInputParameter") in given:
+            values[name] = given[source["componentInputParameter"]]
+    return {name: _filled(value, values) for name, value in values.items()}
+
+
+def _filled(value: Any, values: Mapping[str, Any]) -> Any:
+    """Puts values in place of the placeholders of a text: `{pipeline_root}/tuning`."""
+    if not isinstance(value, str):
+        return value
+    return _PLACEHOLDER.sub(lambda match: str(values.get(match[1], match[0])), value)
+
+
+def _is_ours(container: Mapping[str, Any]) -> bool:
+    return any(_OURS in part for part in (*container.get("command", []), *container.get("args", [])))
+
+
+def _place(value: Any) -> str:
+    """Returns a path or URI; of TFX's push_destination, which is JSON, the folder in it."""
+    if not isinstance(value, str) or not value.startswith("{"):
+        return value if isinstance(value, str) else ""
+    try:
+        return str(json.loads(value)["filesystem"]["base_directory"])
+    except (ValueError, TypeError, KeyError):
+        return ""  # a placeholder whose value is not known, or what the Pusher refuses
