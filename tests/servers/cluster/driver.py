@@ -184,7 +184,7 @@ def _parameter(name: str, source: Mapping[str, Any], task: Mapping[str, Any], sc
         return producer.parameters.get(given["outputParameterKey"])
     if "taskFinalStatus" in source:
         producer_task = task["dependentTasks"][0]
-        state = {"SUCCEEDED": "COMPLETE"}.get(scope.ends[producer_task], scope.ends[producer_task])
+        state = scope.ends[producer_task]
         job = scope.names["{{$.pipeline_job_resource_name}}"]
         return {"state": state, "pipelineTaskName": producer_task, "pipelineJobResourceName": job, "error": {}}
     constant = source["runtimeValue"]["constant"]

@@ -54,7 +54,9 @@ class VertexPod(ProcessPod):
 
     @property
     def environment(self) -> dict[str, str]:
-        own = {"CLOUD_ML_PROJECT_ID": PROJECT_NUMBER, "CLOUD_ML_JOB_ID": "1", "CLUSTER_SPEC": "{}"}
+        pool = "workerpool0"
+        spec = {"cluster": {pool: ["127.0.0.1:2222"]}, "environment": "cloud", "task": {"type": pool, "index": 0}}
+        own = {"CLOUD_ML_PROJECT_ID": PROJECT_NUMBER, "CLOUD_ML_JOB_ID": "1", "CLUSTER_SPEC": json.dumps(spec)}
         return own | dict(self.container.environment)
 
     def own(self) -> None:
@@ -126,6 +128,7 @@ class VertexPipelines:
             lambda name, own, container: VertexPod(endpoint, name, own, container),
             threading.Semaphore(2),
             attempts=False,
+            complete="SUCCEEDED",
             run_root=lambda root, _, run_id: f"{root}/{PROJECT_NUMBER}/{run_id}",
             outputs_of=outputs_of,
             launcher=VertexLauncher,

@@ -34,7 +34,8 @@ class Place:
     make_pod: Callable[[str, Path, Container], Pod]
     slots: threading.Semaphore
     attempts: bool
-    # What Kubeflow and Vertex AI do in their own ways.
+    # What Kubeflow and Vertex AI do in their own ways. `complete` is what an exit task is told of a success.
+    complete: str = "COMPLETE"
     run_root: Callable[[str, str, str], str] = lambda root, pipeline, run_id: f"{root}/{pipeline}/{run_id}"
     outputs_of: Callable[[Mapping[str, Any], str, str], dict[str, Any]] = driver.outputs_of
     launcher: Callable[[Pod, Any, Metadata, str], Launcher] = Launcher
@@ -157,7 +158,7 @@ class Workflow:
 
     def _task_and_hook(self, task: Task, hook: tuple[str, Mapping[str, Any]] | None) -> End:
         end = self._task(task)
-        task.scope.ends[task.name] = end.state or "NOT_TRIGGERED"
+        task.scope.ends[task.name] = self.place.complete if end.state == SUCCEEDED else str(end.state)
         if hook is None or not end.ran or self.stopped.is_set():
             return end
         step = self.tree.begin(f"{task.full_name}.onExit", end.leaves())
