@@ -43,8 +43,8 @@ def test_a_model_without_code_is_searched_for_and_pushed(place: Place, tmp_path:
         **({"image": wrapper.IMAGE} if place.cluster else {}),
         data={"path": f"{place.folder}/penguins.csv", "csv": {"null_values": ["NA"]}},
         label="species",
-        training={"train_steps": 30, "eval_steps": 1},
-        tuning={"parameters": {"width": {"values": [16, 32]}}, "algorithm": "random", "trials": 2, "epochs": 1},
+        training={"epochs": 3},
+        tuning={"parameters": {"width": {"values": [16, 32]}}, "algorithm": "random", "trials": 2},
         push={"directory": f"{place.folder}/penguins"},
     )
     done = place.submit(config, "--set", "lint.allow=[image-without-registry]")

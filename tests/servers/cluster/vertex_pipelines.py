@@ -46,7 +46,7 @@ class VertexPod(ProcessPod):
 
     def __init__(self, endpoint: str, name: str, folder: Path, container: Container) -> None:
         super().__init__(name, folder, container)
-        self._mount = gcs_mount.Mount(folder, endpoint)
+        self._mount = gcs_mount.Mount(folder, endpoint, pods.USER)
 
     @property
     def mounts(self) -> list[pods.Mount]:
