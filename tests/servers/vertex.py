@@ -16,6 +16,7 @@ from google.protobuf import json_format
 from kfp.pipeline_spec import pipeline_spec_pb2
 
 from tests.servers import vertex_studies
+from tests.servers.cluster.vertex_pipelines import VertexPipelines
 from tests.servers.loopback import Loopback, Refusal, Request, Status
 
 _MESSAGES = {
@@ -33,8 +34,11 @@ _CANCELLED = {
 
 
 class VertexAI(Loopback):
-    def __init__(self) -> None:
+    """The server; with `pipelines` what is created there truly runs, else states change as the script says."""
+
+    def __init__(self, pipelines: VertexPipelines | None = None) -> None:
         super().__init__()
+        self.pipelines = pipelines
         self.stored: dict[str, dict[str, Any]] = {kind: {} for kind in _MESSAGES}
         self.states: list[dict[str, Any]] = []
 
@@ -68,7 +72,11 @@ class VertexAI(Loopback):
         if action:
             state = {"cancel": _CANCELLED.get(kind), "pause": "PAUSED", "resume": "ACTIVE"}[action]
             self._change(stored, {"state": state})
+            if self.pipelines and kind == "pipelineJobs":
+                self.pipelines.stop(one)
             return {}
+        if self.pipelines and kind == "pipelineJobs" and stored.state.name != _CANCELLED[kind]:
+            self._change(stored, self.pipelines.report(one))
         if kind != "schedules" and self.states:
             self._change(stored, self.states.pop(0))
         return _json(stored)
@@ -99,6 +107,9 @@ class VertexAI(Loopback):
         if not job.runtime_config.gcs_output_directory.startswith("gs://"):
             raise Refusal(400, "gcs_output_directory is not a bucket")
         one = request.query.get("pipelineJobId") or str(1000 + len(self.stored[kind]))
+        if self.pipelines and kind == "pipelineJobs" and f"{parent}/{kind}/{one}" not in self.stored[kind]:
+            config = json_format.MessageToDict(type(job).pb(job).runtime_config)
+            self.pipelines.start(one, spec, config.get("parameterValues", {}), config["gcsOutputDirectory"])
         return self._keep(parent, kind, made, one, "ACTIVE" if kind == "schedules" else "PIPELINE_STATE_PENDING")
 
     def _keep(self, parent: str, kind: str, made: Any, one: str, state: str) -> Any:
