@@ -12,7 +12,8 @@ import pytest
 
 from penstock.components import storage, stores
 from penstock.components.errors import ConfigError, SystemFailure, UserError
-from tests.servers.object_stores import ObjectStore, free_port
+from tests.servers import ports
+from tests.servers.object_stores import ObjectStore
 
 
 class _Forbids(BaseHTTPRequestHandler):
@@ -140,7 +141,7 @@ def test_nobody_listens(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "testing")
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
-    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{free_port()}")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{ports.reserve()}")
     with stores.open_store("s3://bucket") as store, pytest.raises(SystemFailure, match="cannot be reached"):
         store.files("s3://bucket/data")
 

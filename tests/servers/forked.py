@@ -44,8 +44,13 @@ _MODULES = [
     "penstock.trainer.default",
     "penstock.trainer.devices",
     "penstock.trainer.tuning.default",
+    "penstock.trainer.tuning.machine",
+    "penstock.trainer.tuning.worker",
+    "keras_tuner",
     "tensorflow_model_analysis",
     "tensorflow_transform",
+    "tfx.components.example_gen.csv_example_gen.executor",
+    "tfx.components.trainer.fn_args_utils",
 ]
 
 
@@ -77,6 +82,14 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     process.wait(timeout=60)
 
 
+@pytest.fixture(scope="module")
+def forks(python: str) -> Iterator[None]:
+    """What a module's tests, and the code that they call, start by sys.executable is forked."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "executable", python)
+        yield
+
+
 def main(descriptor: int, program: str, modules: list[str]) -> None:
     """Imports, then forks a process for each connection."""
     listener = socket.socket(fileno=descriptor)
@@ -86,11 +99,13 @@ def main(descriptor: int, program: str, modules: list[str]) -> None:
             importlib.import_module(module)
     assert threading.active_count() == 1, threading.enumerate()
     sys.executable = program
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the supervisors
     gc.collect()
     gc.freeze()
     while True:
         connection, _ = listener.accept()
+        with contextlib.suppress(ChildProcessError):
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
         if os.fork() == 0:
             listener.close()
             _supervise(connection)
@@ -98,8 +113,10 @@ def main(descriptor: int, program: str, modules: list[str]) -> None:
 
 
 def _supervise(connection: socket.socket) -> NoReturn:
-    """Forks the process, tells the client its id and its end, and kills it if the client is killed."""
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    """Forks the process, tells the client its id and its end, and kills it if the client is killed.
+
+    Where the client leads a session (start_new_session), it is the session that is killed.
+    """
     size, descriptors, _, _ = socket.recv_fds(connection, 8, 64)
     with connection.makefile("rb") as sent:
         request = json.loads(sent.read(int.from_bytes(size, "big")))
@@ -107,12 +124,16 @@ def _supervise(connection: socket.socket) -> NoReturn:
     if child == 0:
         connection.close()
         _become(request, descriptors)
+    with contextlib.suppress(PermissionError):  # it has done so itself, and more
+        os.setpgid(child, child)
     for number in descriptors:
         os.close(number)
     ended = os.pidfd_open(child)
     with contextlib.suppress(OSError):
         connection.sendall(b"%d\n" % child)
     if ended not in select.select([ended, connection], [], [])[0]:
+        if request["leads"]:
+            os.killpg(child, signal.SIGKILL)
         os.kill(child, signal.SIGKILL)
     _, status = os.waitpid(child, 0)
     with contextlib.suppress(OSError):
@@ -123,8 +144,8 @@ def _supervise(connection: socket.socket) -> NoReturn:
 def _become(request: dict[str, Any], descriptors: list[int]) -> NoReturn:
     """Runs the client's program as the client would have."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    os.setpgid(0, 0)
     _take_over(dict(zip(request["descriptors"], descriptors, strict=True)))
-    os.setsid()
     os.chdir(request["folder"])
     os.environ.clear()
     os.environ.update(request["environment"])

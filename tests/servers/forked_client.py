@@ -24,6 +24,7 @@ def main(address: str, arguments: list[str]) -> None:
         "folder": os.getcwd(),
         "environment": dict(os.environ),
         "descriptors": descriptors,
+        "leads": os.getsid(0) == os.getpid(),
     }
     body = json.dumps(request).encode()
     socket.send_fds(connection, [len(body).to_bytes(8, "big")], descriptors)

@@ -5,7 +5,6 @@
 
 import contextlib
 import json
-import socket
 import urllib.parse
 import urllib.request
 import warnings
@@ -15,6 +14,7 @@ from dataclasses import dataclass
 import pytest
 
 from penstock.components import stores
+from tests.servers import ports
 
 BUCKET = "penstock-tests"
 
@@ -45,7 +45,7 @@ class ObjectStore:
 def s3() -> Iterator[ObjectStore]:
     from moto.server import ThreadedMotoServer
 
-    port = free_port()
+    port = ports.reserve()
     server = ThreadedMotoServer("127.0.0.1", port, verbose=False)
     server.start()
     address = f"http://127.0.0.1:{port}"
@@ -67,7 +67,7 @@ def gcs() -> Iterator[ObjectStore]:
         warnings.simplefilter("ignore")  # what it imports uses pkg_resources
         from gcp_storage_emulator.server import create_server
 
-    port = free_port()
+    port = ports.reserve()
     server = create_server("127.0.0.1", port, in_memory=True, default_bucket=BUCKET)
     server.start()
     try:
@@ -98,12 +98,6 @@ def request(address: str, method: str) -> bytes:
         urllib.request.Request(address, method=method, data=b"" if method != "GET" else None)
     ) as answer:
         return bytes(answer.read())
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
 
 
 @pytest.fixture(scope="session", params=sorted(SERVERS))

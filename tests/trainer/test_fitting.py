@@ -26,6 +26,8 @@ from penstock.trainer.fitting import Settings
 from tests.trainer import penguin_training
 from tests.trainer.penguin_training import build
 
+pytestmark = pytest.mark.usefixtures("forks")
+
 _SETTINGS = Settings(batch_size=32, epochs=5)
 
 

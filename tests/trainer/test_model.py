@@ -290,7 +290,9 @@ np.savez(folder + "/raw.npz", start=start, trained=network.predict(features, ver
 
 
 @pytest.mark.parametrize("backend", ["tensorflow", "jax", "torch"])
-def test_every_backend_trains_it_and_what_it_saves_opens_here(penguins: Table, tmp_path: Path, backend: str) -> None:
+def test_every_backend_trains_it_and_what_it_saves_opens_here(
+    penguins: Table, tmp_path: Path, python: str, backend: str
+) -> None:
     if importlib.util.find_spec(backend) is None:
         pytest.skip(f"{backend} is not installed: pip install {backend}")
     features, labels = penguins.train
@@ -301,7 +303,7 @@ def test_every_backend_trains_it_and_what_it_saves_opens_here(penguins: Table, t
     start.save_weights(tmp_path / "start.weights.h5")
     np.savez(tmp_path / "features.npz", label=labels, **features)
     done = subprocess.run(
-        [sys.executable, "-c", TRAIN_ELSEWHERE, str(tmp_path), backend],
+        [python if backend == "tensorflow" else sys.executable, "-c", TRAIN_ELSEWHERE, str(tmp_path), backend],
         env={**os.environ, "KERAS_BACKEND": backend},
         capture_output=True,
         text=True,

@@ -15,6 +15,8 @@ from kfp import compiler, dsl, local
 from penstock.components import wrapper
 from penstock.components.example_gen import csv_example_gen, import_example_gen, input_resolver, parquet_example_gen
 
+pytestmark = pytest.mark.usefixtures("forks")
+
 
 def test_a_compiled_pipeline_resolves_and_generates(
     taxi_csv: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

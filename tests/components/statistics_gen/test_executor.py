@@ -19,6 +19,8 @@ from penstock.components import artifacts, records
 from penstock.components.errors import ConfigError, DataError, SchemaError
 from penstock.components.statistics_gen import executor
 
+pytestmark = pytest.mark.usefixtures("forks")
+
 WriteExamples = Callable[..., Path]
 RANK_ERROR = 0.01  # TFDV's epsilon
 

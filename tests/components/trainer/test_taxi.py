@@ -18,7 +18,7 @@ from penstock.components.trainer import executor
 from penstock.trainer import predict
 
 # What the user's module and Keras warn of is theirs.
-pytestmark = pytest.mark.filterwarnings("default")
+pytestmark = [pytest.mark.usefixtures("forks"), pytest.mark.filterwarnings("default")]
 
 
 def train(taxi: Any, module: Path, folder: Path, steps: int = 60) -> Model:

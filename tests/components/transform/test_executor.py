@@ -28,6 +28,8 @@ from penstock.components.artifacts import Examples, Schema, read_schema
 from penstock.components.errors import ConfigError, DataError, ModuleError, SchemaError
 from penstock.components.transform import accumulating, preprocessing, reading
 
+pytestmark = pytest.mark.usefixtures("forks")
+
 OUTPUTS = (
     "transform_graph",
     "transformed_examples",

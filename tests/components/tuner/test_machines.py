@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -16,9 +15,14 @@ import pytest
 
 from penstock.components.tuner import executor
 from tests.components.tuner.test_parallel import SOURCE, ended, started, until
+from tests.servers import ports
 from tests.trainer.tables import write
 
-pytestmark = [pytest.mark.filterwarnings("default"), pytest.mark.slow]  # KerasTuner's warnings are its own
+pytestmark = [
+    pytest.mark.usefixtures("forks"),
+    pytest.mark.filterwarnings("default"),
+    pytest.mark.slow,
+]  # KerasTuner's warnings are its own
 # A machine's command, with the patience that a test has.
 COMMAND = """
 import json, sys
@@ -35,8 +39,7 @@ class Machines:
     def __init__(self, arguments: dict[str, Any], folder: Path) -> None:
         self.arguments, self.folder = arguments, folder
         self.processes: dict[int, subprocess.Popen[bytes]] = {}
-        with socket.create_server(("127.0.0.1", 0)) as opened:
-            self._chief = f"127.0.0.1:{opened.getsockname()[1]}"
+        self._chief = f"127.0.0.1:{ports.reserve()}"
 
     def start(self, *indices: int, count: int = 3, silence: float = 60, patience: float = 90) -> None:
         others = [f"127.0.0.1:{number}" for number in range(1, count)]  # nothing listens there

@@ -16,7 +16,7 @@ from tfx.utils import io_utils
 from penstock.components.tuner import executor
 
 # What TFX's import and Keras warn of is theirs.
-pytestmark = pytest.mark.filterwarnings("default")
+pytestmark = [pytest.mark.usefixtures("forks"), pytest.mark.filterwarnings("default")]
 STEPS = {"train_args": '{"num_steps": 20}', "eval_args": '{"num_steps": 5}'}
 
 

@@ -19,6 +19,7 @@ from tests.servers.loopback import Cut, Request, Status
 from tests.servers.vertex import TuningVertexAI, VertexAI
 
 pytestmark = [
+    pytest.mark.usefixtures("forks"),
     pytest.mark.filterwarnings("default"),  # KerasTuner's are its own
     pytest.mark.filterwarnings("ignore:.*:UserWarning:google"),
 ]

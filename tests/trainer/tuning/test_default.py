@@ -16,7 +16,7 @@ from penstock.components.trainer import executor as trainer
 from penstock.components.tuner import executor
 from tests.trainer.tables import Table, write
 
-pytestmark = pytest.mark.filterwarnings("default")  # KerasTuner's are its own
+pytestmark = [pytest.mark.usefixtures("forks"), pytest.mark.filterwarnings("default")]  # KerasTuner's are its own
 QUICK = {"epochs": 3, "members": 2, "width": 16, "batch_size": 32}
 type Tune = Callable[..., list[dict[str, Any]]]
 IGNORED = {"seen": {"ignore": True}}

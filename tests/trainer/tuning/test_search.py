@@ -16,7 +16,7 @@ from penstock.trainer.tuning import oracles, results, space
 from penstock.trainer.tuning.settings import Range, Search
 from penstock.trainer.tuning.trials import Tell, Tuner
 
-pytestmark = pytest.mark.filterwarnings("default")  # KerasTuner's are its own
+pytestmark = [pytest.mark.usefixtures("forks"), pytest.mark.filterwarnings("default")]  # KerasTuner's are its own
 RATE = Range(min=1e-4, max=1e-1, scale="log")
 KINDS = {"learning_rate": float, "width": int, "dropout": float}
 type Score = Callable[[Mapping[str, Any], int, int | None, Path, Tell], float]

@@ -1,0 +1,36 @@
+"""Ports that are one test's own, for servers that want to be told theirs.
+
+A port that was found free and closed again may be given to another process before its server listens. These lie below
+those that a system hands out, and a lock holds each of them as long as this process lives.
+"""
+
+import fcntl
+import itertools
+import random
+import socket
+import tempfile
+from pathlib import Path
+from typing import IO
+
+_FIRST, _LAST = 10_000, 32_000
+_FOLDER = Path(tempfile.gettempdir()) / "penstock-ports"
+_held: list[IO[str]] = []
+
+
+def reserve() -> int:
+    """Returns a port of the loopback interface on which nothing listens, and that no other test gets."""
+    _FOLDER.mkdir(exist_ok=True)
+    start = random.randrange(_LAST - _FIRST)
+    for step in itertools.count():
+        port = _FIRST + (start + step) % (_LAST - _FIRST)
+        lock = open(_FOLDER / str(port), "w")  # noqa: SIM115
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            with socket.create_server(("127.0.0.1", port)):
+                pass
+        except OSError:
+            lock.close()
+            continue
+        _held.append(lock)
+        return port
+    raise AssertionError
