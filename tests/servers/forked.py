@@ -98,6 +98,8 @@ def main(descriptor: int, program: str, modules: list[str]) -> None:
         for module in modules:
             importlib.import_module(module)
     assert threading.active_count() == 1, threading.enumerate()
+    # Those of the libraries, which are as idle as in a warm worker of a run.
+    warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)
     sys.executable = program
     gc.collect()
     gc.freeze()

@@ -10,10 +10,11 @@ import urllib.request
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
-from penstock.components import stores
+from penstock.components import storage, stores
 from tests.servers import ports
 
 BUCKET = "penstock-tests"
@@ -111,5 +112,6 @@ def object_store(running_store: ObjectStore, monkeypatch: pytest.MonkeyPatch) ->
     """An object store with an empty bucket, for tests of every kind of store."""
     for name, value in running_store.environment.items():
         monkeypatch.setenv(name, value)
+    monkeypatch.setitem(storage._MOUNTS, running_store.scheme, Path("/nowhere"))  # a machine may have /gcs
     running_store.remove_everything()
     return running_store

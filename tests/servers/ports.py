@@ -6,15 +6,14 @@ those that a system hands out, and a lock holds each of them as long as this pro
 
 import fcntl
 import itertools
+import os
 import random
 import socket
 import tempfile
 from pathlib import Path
-from typing import IO
 
 _FIRST, _LAST = 10_000, 32_000
 _FOLDER = Path(tempfile.gettempdir()) / "penstock-ports"
-_held: list[IO[str]] = []
 
 
 def reserve() -> int:
@@ -23,14 +22,13 @@ def reserve() -> int:
     start = random.randrange(_LAST - _FIRST)
     for step in itertools.count():
         port = _FIRST + (start + step) % (_LAST - _FIRST)
-        lock = open(_FOLDER / str(port), "w")  # noqa: SIM115
+        lock = os.open(_FOLDER / str(port), os.O_WRONLY | os.O_CREAT)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             with socket.create_server(("127.0.0.1", port)):
                 pass
         except OSError:
-            lock.close()
+            os.close(lock)
             continue
-        _held.append(lock)
-        return port
+        return port  # its lock stays open
     raise AssertionError

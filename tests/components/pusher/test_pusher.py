@@ -23,8 +23,6 @@ from penstock.components.errors import ConfigError, ModelError, UserError
 from penstock.components.pusher import executor, filesystem, pusher
 from tests.servers.object_stores import ObjectStore
 
-pytestmark = pytest.mark.usefixtures("forks")
-
 Push = Callable[..., dict[str, Any]]
 
 

@@ -10,6 +10,8 @@ from kfp import dsl, local
 
 from penstock.components.trainer import trainer
 
+pytestmark = pytest.mark.usefixtures("forks")
+
 TASKS = ("trainer", "trainer-2")
 SOURCE = """
 import json

@@ -15,6 +15,8 @@ from penstock.pipelines import local
 from penstock.pipelines.local import cache, imports
 from penstock.pipelines.local.task import Task
 
+pytestmark = pytest.mark.usefixtures("forks")
+
 Run = Callable[..., local.RunSummary]
 
 

@@ -19,6 +19,9 @@ from penstock.components.errors import UserError
 from penstock.pipelines import local
 from penstock.pipelines.local import display, record
 
+pytestmark = pytest.mark.usefixtures("forks")
+_INTERPRETER = sys.executable  # whose children are looked at, which are not the fork's
+
 Run = Callable[..., local.RunSummary]
 
 
@@ -181,7 +184,7 @@ def start(spec_path: Path, root: Path, **arguments: object) -> subprocess.Popen[
             sys.exit(130)
         sys.exit(summary.exit_code)
     """)
-    return subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.DEVNULL, text=True)
+    return subprocess.Popen([_INTERPRETER, "-c", program], stderr=subprocess.DEVNULL, text=True)
 
 
 @pytest.mark.parametrize(("signal_number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 130), (signal.SIGKILL, -9)])

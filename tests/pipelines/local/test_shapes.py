@@ -18,6 +18,8 @@ from penstock.components.errors import SystemFailure
 from penstock.components.wrapper import component
 from penstock.pipelines import local
 
+pytestmark = pytest.mark.usefixtures("forks")
+
 
 @component
 def square(of: Output[Artifact], number: int, bad: int) -> None:
