@@ -38,7 +38,8 @@ _FIRST = [
     "tests/components/trainer/test_taxi.py",
     "tests/trainer/test_eject.py",
 ]
-_DOCKER = {"docker", "image"}  # the fixtures
+_DOCKER = {"docker", "image"}  # fixtures
+_SLOW = {*_DOCKER, "python", "oracle"}
 
 
 def group(nodeid: str) -> str:
@@ -51,7 +52,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     ranks = {name: rank for rank, name in enumerate(_FIRST)}
     items.sort(key=lambda item: ranks.get(group(item.nodeid), len(ranks)))
     for item in items:
-        if _DOCKER & set(getattr(item, "fixturenames", ())) and group(item.nodeid) != "docker":
+        fixtures = set(getattr(item, "fixturenames", ()))
+        if _SLOW & fixtures and "forks" not in fixtures:
+            item.add_marker(pytest.mark.slow)
+        if _DOCKER & fixtures and group(item.nodeid) != "docker":
             raise pytest.UsageError(f"{item.nodeid} uses Docker: expected its file in the group of {__file__}")
 
 

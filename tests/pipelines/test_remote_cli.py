@@ -168,6 +168,7 @@ def _large(spec: dict[str, Any]) -> None:
     next(iter(executors.values()))["container"]["command"] = ["x" * 2**20]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", ["kubeflow", "vertex"])
 @pytest.mark.parametrize(
     ("change", "told"),

@@ -27,10 +27,11 @@ import types
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Self
 
 import pytest
 
+_INTERPRETER = sys.executable
 _COMPONENTS = Path(__file__).resolve().parents[2] / "components"
 _MODULES = [
     "penstock.pipelines.cli",
@@ -56,7 +57,7 @@ _MODULES = [
 
 @pytest.fixture(scope="session")
 def python(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A program that takes an interpreter's arguments, and starts at once."""
+    """A program that takes an interpreter's arguments. The first that it runs waits for the imports."""
     if sys.platform != "linux":
         yield sys.executable
         return
@@ -68,18 +69,43 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(folder / "socket"))
         listener.listen(128)
-        command = [sys.executable, "-m", __name__, str(listener.fileno()), str(program), *_MODULES]
-        process = subprocess.Popen(
-            command,
+        with _Starter(listener, str(program)):
+            yield str(program)
+
+
+class _Starter:
+    """Starts the process that imports when somebody asks for it, and ends it."""
+
+    def __init__(self, listener: socket.socket, program: str):
+        self._listener, self._program = listener, program
+        self._woken, self._wakes = socket.socketpair()
+        self._thread = threading.Thread(target=self._start, daemon=True)
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._wakes.close()
+        self._thread.join()
+        self._woken.close()
+        if self._process:
+            self._process.terminate()
+            self._process.wait(timeout=60)
+
+    def _start(self) -> None:
+        if self._woken in select.select([self._listener, self._woken], [], [])[0]:
+            return
+        descriptor = self._listener.fileno()
+        self._process = subprocess.Popen(
+            [_INTERPRETER, "-m", __name__, str(descriptor), self._program, *_MODULES],
             cwd=Path(__file__).resolve().parents[2],
             env={**os.environ, "PYTHONHASHSEED": "0"},
-            pass_fds=[listener.fileno()],
+            pass_fds=[descriptor],
             start_new_session=True,
             stdin=subprocess.DEVNULL,
         )
-    yield str(program)
-    process.terminate()
-    process.wait(timeout=60)
 
 
 @pytest.fixture(scope="module")

@@ -132,6 +132,7 @@ def numbers(value: Any) -> Iterator[float]:
         yield value
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_metrics_and_plots_are_tfmas(case: str, oracle: Oracle, evaluate: Callable[..., Evaluated]) -> None:
     models, config = CASES[case]

@@ -71,6 +71,7 @@ def test_model_run_holds_tensorboard_logs(trained: Path) -> None:
     assert all(math.isfinite(value) for value in logged.values())
 
 
+@pytest.mark.slow
 def test_a_rerun_trains_the_same_weights(taxi: Any, taxi_module: Path, trained: Path, tmp_path: Path) -> None:
     again = _weights(train(taxi, taxi_module, tmp_path))
     assert again == _weights(Model(trained / "model"))

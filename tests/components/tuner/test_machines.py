@@ -27,8 +27,9 @@ pytestmark = [
 COMMAND = """
 import json, sys
 from penstock.components.workers import worker
-from penstock.trainer.tuning import machine, serving
+from penstock.trainer.tuning import machine, protocol, serving
 serving.SILENCE, machine.BEAT, machine.PATIENCE = {silence}, 0.5, {patience}
+serving._FAREWELL, protocol._TIMEOUT = 5, {unanswered}
 sys.exit(worker.main("tuner", sys.argv[1]))
 """
 
@@ -41,13 +42,15 @@ class Machines:
         self.processes: dict[int, subprocess.Popen[bytes]] = {}
         self._chief = f"127.0.0.1:{ports.reserve()}"
 
-    def start(self, *indices: int, count: int = 3, silence: float = 60, patience: float = 90) -> None:
+    def start(
+        self, *indices: int, count: int = 3, silence: float = 60, patience: float = 90, unanswered: float = 30
+    ) -> None:
         others = [f"127.0.0.1:{number}" for number in range(1, count)]  # nothing listens there
         cluster = {"chief": [self._chief], "worker": others}
         for index in indices:
             task = {"type": "worker", "index": index - 1} if index else {"type": "chief", "index": 0}
             config = json.dumps({"cluster": cluster, "task": task})
-            code = COMMAND.format(silence=silence, patience=patience)
+            code = COMMAND.format(silence=silence, patience=patience, unanswered=unanswered)
             self.processes[index] = subprocess.Popen(
                 [sys.executable, "-c", code, json.dumps({**self.arguments, "told": str(self.folder / "told")})],
                 env={**os.environ, "TF_CONFIG": config},
@@ -141,7 +144,7 @@ def test_a_search_without_code(penguins_csv: Path, outputs: dict[str, str], tmp_
     config = {
         "label": "species",
         "training": {"epochs": 3, "members": 2, "width": 16, "batch_size": 32},
-        "tuning": {"parameters": rates, "trials": 12, "algorithm": "random", "early_stopping": False},
+        "tuning": {"parameters": rates, "trials": 6, "algorithm": "random", "early_stopping": False},
     }
     given = {
         **{name: str(table.root / name) for name in ("transform_graph", "schema", "statistics")},
@@ -276,7 +279,7 @@ def test_what_a_machine_fails_of_is_the_searchs(machines: Callable[..., Machines
 
 def test_a_machine_that_finds_no_chief_says_so(machines: Callable[..., Machines]) -> None:
     made = machines()
-    made.start(1, count=2, patience=1)
+    made.start(1, count=2, patience=1, unanswered=1)
     assert made.codes() == [1]
     ((_, failure),) = made.told().items()
     assert "the chief of the search at 127.0.0.1:" in failure["message"]

@@ -39,6 +39,7 @@ def run(search: Search, score: Score, folder: Path, **how: Any) -> results.Resul
     return results.of(made.oracle)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("algorithm", ["grid", "random", "bayesian", "hyperband"])
 def test_each_algorithm_finds_what_is_best(algorithm: Any, tmp_path: Path) -> None:
     found = run(Search({"learning_rate": RATE}, algorithm=algorithm, trials=15), distance, tmp_path)
