@@ -22,12 +22,12 @@ _GROUPS = {
     "evaluator": ["tests/components/evaluator/"],
 }
 _FIRST = [
-    "docker",
     "clusters",
     "evaluator",
+    "tests/components/transform/test_parity.py",
+    "docker",
     "tests/pipelines/test_run.py",
     "tests/components/transform/test_executor.py",
-    "tests/components/transform/test_parity.py",
     "tests/trainer/test_default.py",
     "tests/trainer/test_evaluated.py",
     "tests/trainer/test_preprocessing.py",
@@ -38,8 +38,7 @@ _FIRST = [
     "tests/components/trainer/test_taxi.py",
     "tests/trainer/test_eject.py",
 ]
-_DOCKER = {"docker", "image"}  # fixtures
-_SLOW = {*_DOCKER, "python", "oracle"}
+_SLOW = {"docker", "python", "oracle"}  # fixtures that start processes
 
 
 def group(nodeid: str) -> str:
@@ -48,6 +47,7 @@ def group(nodeid: str) -> str:
     return next((name for name, starts in _GROUPS.items() if file.startswith(tuple(starts))), file)
 
 
+@pytest.hookimpl(tryfirst=True)  # before -m looks at the markers
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     ranks = {name: rank for rank, name in enumerate(_FIRST)}
     items.sort(key=lambda item: ranks.get(group(item.nodeid), len(ranks)))
@@ -55,7 +55,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         fixtures = set(getattr(item, "fixturenames", ()))
         if _SLOW & fixtures and "forks" not in fixtures:
             item.add_marker(pytest.mark.slow)
-        if _DOCKER & fixtures and group(item.nodeid) != "docker":
+        if "docker" in fixtures and group(item.nodeid) != "docker":
             raise pytest.UsageError(f"{item.nodeid} uses Docker: expected its file in the group of {__file__}")
 
 
@@ -67,6 +67,12 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     class Groups(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
             return group(nodeid)
+
+        def _assign_work_unit(self, node: Any) -> None:
+            fits = [name for name in self.workqueue if name != "docker" or node.gateway.id == "gw0"]
+            if fits:  # Docker's are the first process', which has begun to build the image
+                self.workqueue.move_to_end(fits[0], last=False)
+            super()._assign_work_unit(node)
 
     config.option.loadscopereorder = False
     return Groups(config, log)

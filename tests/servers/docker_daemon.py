@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ import image as image_module
 from penstock.components import wrapper
 from tests.servers import package_index
 
+_INTERPRETER = sys.executable  # not what a test may have put there
 BASE = "debian:trixie-slim"
 ROOT = Path(__file__).resolve().parents[2]
 _STARTS = 30  # seconds that the daemon has to answer
@@ -60,26 +61,71 @@ class Docker:
         return done.stdout
 
 
+class _Ahead:
+    """A daemon with the base image, and then the image of the tasks, made in a thread while other tests run."""
+
+    def __init__(self) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="penstock-docker-"))
+        self._process: subprocess.Popen[bytes] | None = None
+        self._thread = ThreadPoolExecutor(1)
+        self.docker = self._thread.submit(self._start)
+        self.image = self._thread.submit(lambda: _build(self.docker.result(), self.folder / "image"))
+
+    def _start(self) -> Docker:
+        given = os.environ.get("PENSTOCK_DOCKER_HOST")
+        if given:
+            return Docker(given)
+        missing = [name for name in ("docker", "dockerd", "mmdebstrap") if shutil.which(name) is None]
+        if missing:
+            pytest.skip(f"no Docker here: {', '.join(missing)} not installed (apt-get install docker.io mmdebstrap)")
+        if os.getuid() != 0:
+            pytest.skip("no Docker here: a daemon of the tests' own needs root; PENSTOCK_DOCKER_HOST names another one")
+        docker = Docker(f"unix://{self.folder}/socket")
+        self._process = _daemon(self.folder)
+        _wait(docker, self._process, self.folder / "log")
+        _import_base(docker, self.folder / "base.tar")
+        return docker
+
+    def end(self) -> None:
+        self._thread.shutdown(wait=False, cancel_futures=True)
+        if self._process:
+            self._process.terminate()  # a build that goes on fails of it
+            self._process.wait(timeout=60)
+        self._thread.shutdown()
+        # Hundreds of thousands of files: Python takes minutes.
+        subprocess.run(["rm", "-rf", str(self.folder)], check=False)
+
+
+_ahead: _Ahead | None = None
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Begins at once where a test will ask for it: of several processes, in the first, which those tests are given."""
+    global _ahead
+    first = os.environ.get("PYTEST_XDIST_WORKER", "gw0") == "gw0"
+    asked = any("docker" in getattr(item, "fixturenames", ()) for item in session.items)
+    if first and asked and not session.config.option.collectonly:
+        _ahead = _Ahead()
+
+
+def pytest_sessionfinish() -> None:
+    if _ahead:
+        _ahead.end()
+
+
+def _prepared() -> _Ahead:
+    global _ahead
+    _ahead = _ahead or _Ahead()
+    return _ahead
+
+
 @pytest.fixture(scope="session")
-def docker() -> Iterator[Docker]:
+def docker() -> Docker:
     """A daemon that has the base image."""
-    given = os.environ.get("PENSTOCK_DOCKER_HOST")
-    if given:
-        yield Docker(given)
-        return
-    missing = [name for name in ("docker", "dockerd", "mmdebstrap") if shutil.which(name) is None]
-    if missing:
-        pytest.skip(f"no Docker here: {', '.join(missing)} not installed (apt-get install docker.io mmdebstrap)")
-    if os.getuid() != 0:
-        pytest.skip("no Docker here: a daemon of the tests' own needs root; PENSTOCK_DOCKER_HOST names another one")
-    folder = Path(tempfile.mkdtemp(prefix="penstock-docker-"))
-    try:
-        yield from _daemon(folder)
-    finally:
-        subprocess.run(["rm", "-rf", str(folder)], check=False)  # hundreds of thousands of files: Python takes minutes
+    return _prepared().docker.result()
 
 
-def _daemon(folder: Path) -> Iterator[Docker]:
+def _daemon(folder: Path) -> subprocess.Popen[bytes]:
     settings = {
         "data-root": f"{folder}/data",
         "exec-root": f"{folder}/exec",
@@ -89,17 +135,9 @@ def _daemon(folder: Path) -> Iterator[Docker]:
         "iptables": False,
     }
     (folder / "daemon.json").write_text(json.dumps(settings))
-    docker = Docker(f"unix://{folder}/socket")
+    command = ["dockerd", "--config-file", str(folder / "daemon.json")]
     with open(folder / "log", "w") as log:
-        command = ["dockerd", "--config-file", str(folder / "daemon.json")]
-        process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True)
-    try:
-        _wait(docker, process, folder / "log")
-        _import_base(docker, folder / "base.tar")
-        yield docker
-    finally:
-        process.terminate()
-        process.wait(timeout=60)
+        return subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True)
 
 
 def _wait(docker: Docker, process: subprocess.Popen[bytes], log: Path) -> None:
@@ -132,12 +170,16 @@ class Built:
 
 
 @pytest.fixture(scope="session")
-def image(docker: Docker, tmp_path_factory: pytest.TempPathFactory) -> Built:
+def image(docker: Docker) -> Built:
     """The image of the tasks, built as `make image` does where one authority more is trusted."""
-    output = tmp_path_factory.mktemp("image")
+    return _prepared().image.result()
+
+
+def _build(docker: Docker, output: Path) -> Built:
+    output.mkdir()
     authority = package_index.certificates()[0]
     (output / "ca.pem").write_text(Path(_trusted()).read_text() + authority)
-    command = [sys.executable, str(ROOT / "image.py"), "--output", str(output), *network()]
+    command = [_INTERPRETER, str(ROOT / "image.py"), "--output", str(output), *network()]
     environment = docker.environment | {"SSL_CERT_FILE": str(output / "ca.pem")}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-5000:]
