@@ -163,6 +163,8 @@ def test_a_missing_extra_is_named() -> None:
 
 def test_a_mounted_bucket_is_preferred(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Where KFP mounts buckets, no library and no credentials are needed."""
+    for scheme in ("gs", "s3"):  # a machine may have /gcs
+        monkeypatch.setitem(storage._MOUNTS, scheme, tmp_path / "nowhere")
     assert stores.is_remote("gs://bucket/a.txt")
     monkeypatch.setitem(storage._MOUNTS, "gs", tmp_path)
     (tmp_path / "bucket").mkdir()

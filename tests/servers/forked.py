@@ -105,6 +105,8 @@ class _Starter:
             pass_fds=[descriptor],
             start_new_session=True,
             stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,  # what TensorFlow says while it is imported
         )
 
 
@@ -122,7 +124,8 @@ def main(descriptor: int, program: str, modules: list[str]) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for module in modules:
-            importlib.import_module(module)
+            with contextlib.suppress(Exception):  # who needs it will say what is wrong with it
+                importlib.import_module(module)
     assert threading.active_count() == 1, threading.enumerate()
     # Those of the libraries, which are as idle as in a warm worker of a run.
     warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)
