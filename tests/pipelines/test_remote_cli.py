@@ -194,6 +194,7 @@ def test_what_lint_finds_is_not_sent(
     assert server.requests == []
 
 
+@pytest.mark.slow
 def test_an_image_without_a_registry(
     config: Path, values: dict[str, Any], server: KubeflowPipelines, capsys: Told
 ) -> None:

@@ -23,6 +23,7 @@ def transformed(table: Tables, columns: dict[str, Any], label: str = "label", **
     return dict(table(columns).transform({"label": label, **config}).transformed())
 
 
+@pytest.mark.slow
 def test_numbers_lie_between_the_quantiles(table: Tables) -> None:
     rng = np.random.default_rng(0)
     skewed = np.exp(rng.normal(size=2000) * 2).astype(np.float32)
@@ -45,6 +46,7 @@ def test_numbers_lie_between_the_quantiles(table: Tables) -> None:
     assert whole[30] == pytest.approx(0.5, abs=0.03)
 
 
+@pytest.mark.slow
 def test_numbers_with_few_values_have_a_place_each(table: Tables) -> None:
     rows = transformed(table, {"x": [0] * 50 + [1, 2, 3, 4, 5, 6, 7, 8, 9, 9]})
     places = sorted(set(rows["x_xf"][:, 0].tolist()))
@@ -144,6 +146,7 @@ def test_days_within_a_minute(table: Tables) -> None:
     assert np.array_equal(rows["time_xf_days"], rows["when_xf_days"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "written",
     [

@@ -154,6 +154,7 @@ def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
+@pytest.mark.slow
 def test_the_labels_domain_is_nothing_to_a_metric(
     evaluate: Callable[..., Evaluated], penguins: Penguins, tmp_path: Path
 ) -> None:

@@ -41,6 +41,7 @@ def trained(taxi: Any, taxi_module: Path, tmp_path_factory: pytest.TempPathFacto
     return folder
 
 
+@pytest.mark.slow
 def test_the_model_serves_and_transforms(taxi: Any, trained: Path) -> None:
     loaded = tf.saved_model.load(str(Model(trained / "model").require_serving()))
     assert set(loaded.signatures) == {"serving_default", "transform_features"}

@@ -91,6 +91,7 @@ def until[Found](condition: Callable[[], Found], seconds: float = 90) -> Found:
     return found
 
 
+@pytest.mark.slow
 def test_trials_run_in_workers(tune: Callable[..., Any], source: Callable[..., str], log: Path) -> None:
     # The first two trials wait for each other: they end only if they run at a time.
     body = "while len(log.read_text().splitlines()) < 2: time.sleep(0.02)"

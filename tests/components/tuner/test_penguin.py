@@ -36,6 +36,7 @@ def rows(outputs: dict[str, str]) -> list[dict[str, Any]]:
     return list(json.loads(path.read_text()))
 
 
+@pytest.mark.slow
 def test_its_search(penguins: dict[str, str], penguin_module: Path, outputs: dict[str, str], tmp_path: Path) -> None:
     working = tmp_path / "tuning"
     result = tune(penguins, outputs, penguin_module, working_dir=str(working))
