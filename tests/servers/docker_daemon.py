@@ -25,10 +25,11 @@ import image as image_module
 from penstock.components import wrapper
 from tests.servers import package_index
 
-_INTERPRETER = sys.executable  # not what a test may have put there
+_INTERPRETER, _ENVIRONMENT = sys.executable, dict(os.environ)  # not what a test that runs meanwhile puts there
+_GIVEN = _ENVIRONMENT.get("PENSTOCK_DOCKER_HOST")
 BASE = "debian:trixie-slim"
 ROOT = Path(__file__).resolve().parents[2]
-_STARTS = 30  # seconds that the daemon has to answer
+_STARTS = 60  # seconds that the daemon has to answer
 
 
 @dataclass(frozen=True)
@@ -40,10 +41,10 @@ class Docker:
     @property
     def environment(self) -> dict[str, str]:
         """For commands that use the daemon. Debian's own client comes first: another may lack BuildKit."""
-        return os.environ | {
+        return _ENVIRONMENT | {
             "DOCKER_HOST": self.address,
             "DOCKER_BUILDKIT": "1",
-            "PATH": f"/usr/bin:{os.environ['PATH']}",
+            "PATH": f"/usr/bin:{_ENVIRONMENT['PATH']}",
         }
 
     def command(self, *arguments: str) -> list[str]:
@@ -68,22 +69,21 @@ class _Ahead:
         self.folder = Path(tempfile.mkdtemp(prefix="penstock-docker-"))
         self._process: subprocess.Popen[bytes] | None = None
         self._thread = ThreadPoolExecutor(1)
-        self.docker = self._thread.submit(self._start)
-        self.image = self._thread.submit(lambda: _build(self.docker.result(), self.folder / "image"))
+        refusal = None if _GIVEN else _refusal()
+        mirror = "" if _GIVEN or refusal else bootstrap.mirror()
+        self.docker = self._thread.submit(self._start, refusal, mirror)
+        trusted = _trusted()
+        self.image = self._thread.submit(lambda: _build(self.docker.result(), self.folder / "image", trusted))
 
-    def _start(self) -> Docker:
-        given = os.environ.get("PENSTOCK_DOCKER_HOST")
-        if given:
-            return Docker(given)
-        missing = [name for name in ("docker", "dockerd", "mmdebstrap") if shutil.which(name) is None]
-        if missing:
-            pytest.skip(f"no Docker here: {', '.join(missing)} not installed (apt-get install docker.io mmdebstrap)")
-        if os.getuid() != 0:
-            pytest.skip("no Docker here: a daemon of the tests' own needs root; PENSTOCK_DOCKER_HOST names another one")
+    def _start(self, refusal: str | None, mirror: str) -> Docker:
+        if _GIVEN:
+            return Docker(_GIVEN)
+        if refusal:
+            pytest.skip(f"no Docker here: {refusal}")
         docker = Docker(f"unix://{self.folder}/socket")
         self._process = _daemon(self.folder)
         _wait(docker, self._process, self.folder / "log")
-        _import_base(docker, self.folder / "base.tar")
+        _import_base(docker, self.folder / "base.tar", mirror)
         return docker
 
     def end(self) -> None:
@@ -94,6 +94,16 @@ class _Ahead:
         self._thread.shutdown()
         # Hundreds of thousands of files: Python takes minutes.
         subprocess.run(["rm", "-rf", str(self.folder)], check=False)
+
+
+def _refusal() -> str | None:
+    """Returns why no daemon can be started here."""
+    missing = [name for name in ("docker", "dockerd", "mmdebstrap") if shutil.which(name) is None]
+    if missing:
+        return f"{', '.join(missing)} not installed (apt-get install docker.io mmdebstrap)"
+    if os.getuid() != 0:
+        return "a daemon of the tests' own needs root; PENSTOCK_DOCKER_HOST names another one"
+    return None
 
 
 _ahead: _Ahead | None = None
@@ -137,7 +147,8 @@ def _daemon(folder: Path) -> subprocess.Popen[bytes]:
     (folder / "daemon.json").write_text(json.dumps(settings))
     command = ["dockerd", "--config-file", str(folder / "daemon.json")]
     with open(folder / "log", "w") as log:
-        return subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True)
+        options = {"stdin": subprocess.DEVNULL, "env": _ENVIRONMENT, "start_new_session": True}
+        return subprocess.Popen(command, stdout=log, stderr=log, **options)
 
 
 def _wait(docker: Docker, process: subprocess.Popen[bytes], log: Path) -> None:
@@ -149,10 +160,12 @@ def _wait(docker: Docker, process: subprocess.Popen[bytes], log: Path) -> None:
         time.sleep(0.2)
 
 
-def _import_base(docker: Docker, path: Path) -> None:
+def _import_base(docker: Docker, path: Path, mirror: str) -> None:
     """Makes the image that the Dockerfile begins with, from the mirror that this machine's packages come from."""
-    packages = ["--variant=minbase", "--include=ca-certificates", "trixie", str(path), bootstrap.mirror()]
-    done = subprocess.run(["mmdebstrap", "--quiet", *packages], capture_output=True, text=True, check=False)
+    packages = ["--variant=minbase", "--include=ca-certificates", "trixie", str(path), mirror]
+    done = subprocess.run(
+        ["mmdebstrap", "--quiet", *packages], env=_ENVIRONMENT, capture_output=True, text=True, check=False
+    )
     if done.returncode:
         pytest.skip(f"no base image here: mmdebstrap: {(done.stderr.splitlines() or ['failed'])[-1]}")
     docker("import", str(path), BASE)
@@ -175,10 +188,10 @@ def image(docker: Docker) -> Built:
     return _prepared().image.result()
 
 
-def _build(docker: Docker, output: Path) -> Built:
+def _build(docker: Docker, output: Path, trusted: str) -> Built:
     output.mkdir()
     authority = package_index.certificates()[0]
-    (output / "ca.pem").write_text(Path(_trusted()).read_text() + authority)
+    (output / "ca.pem").write_text(Path(trusted).read_text() + authority)
     command = [_INTERPRETER, str(ROOT / "image.py"), "--output", str(output), *network()]
     environment = docker.environment | {"SSL_CERT_FILE": str(output / "ca.pem")}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
@@ -194,5 +207,5 @@ def _trusted() -> str:
 
 def network() -> list[str]:
     """Returns the arguments of `docker build` for a daemon that has no network but the host's, and for proxies."""
-    proxies = [name for name in os.environ if name.lower() in ("http_proxy", "https_proxy", "no_proxy")]
+    proxies = [name for name in _ENVIRONMENT if name.lower() in ("http_proxy", "https_proxy", "no_proxy")]
     return ["--network", "host", *(word for name in proxies for word in ("--build-arg", name))]
