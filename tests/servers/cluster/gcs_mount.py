@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.servers.object_stores import free_port
+from tests.servers import ports
 
 _PATIENCE = 60.0
 
@@ -22,7 +22,7 @@ class Mount:
         self.folder = folder / "gcs"
         self.folder.mkdir()
         self._log = folder / "rclone.log"
-        self._port = free_port()
+        self._port = ports.reserve()
         options = {
             "gcs-endpoint": f"{endpoint}/storage/v1/",
             "gcs-project-number": "1",
