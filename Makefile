@@ -1,7 +1,8 @@
 .DEFAULT_GOAL := help
-.PHONY: help environment demo test lint format bench bench-quality generate image lock
+.PHONY: help environment demo test test-fast lint format bench bench-quality generate image lock
 LOCK := uv pip compile pyproject.toml --universal --python-version 3.12 --generate-hashes --no-emit-index-url --quiet
 IMAGE := --extra runtime --extra gcs --extra s3
+PROCESSES := -n logical --maxprocesses 4
 HOST_PYTHON := $(shell command -v python3 || echo uv run --no-project python)
 
 help:  ## show this list
@@ -14,8 +15,11 @@ demo: environment  ## run the Chicago taxi pipeline on real data, then ask the p
 	@.venv/bin/penstock run examples/taxi/pipeline.yaml
 	@.venv/bin/penstock predict examples/taxi/pipeline.yaml --rows 3
 
-test: environment  ## run all tests
-	@.venv/bin/python -m pytest
+test: environment  ## run all tests, in a process for each core
+	@.venv/bin/python -m pytest $(PROCESSES)
+
+test-fast: environment  ## run the tests that start no interpreter and train nothing: a few minutes
+	@.venv/bin/python -m pytest $(PROCESSES) -m "not slow"
 
 lint: environment  ## check style and types
 	@.venv/bin/ruff check . && .venv/bin/ruff format --check .

@@ -21,6 +21,7 @@ _WHY = {
     "vertex": "Vertex AI does not see this machine's files: name folders in a bucket, such as gs://BUCKET/FOLDER; "
     "vertex.shared_folders lists folders that the image holds",
 }
+_IMPORTED = "an artifact that exists already is taken from a bucket: copy it there, and give its gs:// or s3:// URI"
 _MOUNTED = {"vertex": ("/gcs",)}
 _MOUNTS = ("pvcMount", "emptyDirMounts", "secretAsVolume", "configMapAsVolume", "genericEphemeralVolume")
 
@@ -41,7 +42,15 @@ def sentence(
     """
     if target not in _WHY:
         return ""
-    found = dict(_found(Pipeline.of(documents, parameters), [*_MOUNTED.get(target, ()), *shared]))
+    pipeline = Pipeline.of(documents, parameters)
+    unseen = _of_tasks(pipeline, [*_MOUNTED.get(target, ()), *shared], _WHY[target])
+    imported = " and ".join(f"{name} is {path}" for name, path in _imported(pipeline))
+    return "; ".join(filter(None, [unseen, imported and f"{imported}: {_IMPORTED}"]))
+
+
+def _of_tasks(pipeline: Pipeline, shared: Sequence[str], why: str) -> str:
+    """Returns the sentence on what tasks read and write themselves."""
+    found = dict(_found(pipeline, shared))
     if not found:
         return ""
     root = found.get("pipeline_root")
@@ -49,7 +58,23 @@ def sentence(
         del found["working_dir"]
     names = sorted(found, key=places.PARAMETERS.index)
     told = [f"{_told(name, found[name], root)} is {found[name]}" for name in names]
-    return f"{', '.join(told[:-1])} and {told[-1]}: {_WHY[target]}" if told[1:] else f"{told[0]}: {_WHY[target]}"
+    return f"{', '.join(told[:-1])} and {told[-1]}: {why}" if told[1:] else f"{told[0]}: {why}"
+
+
+def _imported(pipeline: Pipeline) -> Iterator[tuple[str, str]]:
+    """Yields the artifacts that tasks are given by a local path, by the names of the tasks' inputs."""
+    executors = pipeline.spec.get("deploymentSpec", {}).get("executors", {})
+    for graph in pipeline.graphs:
+        uris = {
+            name: executors.get(pipeline.component(task).get("executorLabel", ""), {}).get("importer", {})
+            for name, task in graph.items()
+        }
+        for task in graph.values():
+            for name, source in task.get("inputs", {}).get("artifacts", {}).items():
+                producer = source.get("taskOutputArtifact", {}).get("producerTask", "")
+                path = _local(uris.get(producer, {}).get("artifactUri", {}).get("constant"))
+                if path:
+                    yield name, path
 
 
 def _found(pipeline: Pipeline, shared: Sequence[str]) -> Iterator[tuple[str, str]]:

@@ -1,14 +1,15 @@
 """Real data for every test: the taxi trips and the module file that ship inside TFX, and the Palmer penguins."""
 
+import builtins
 import importlib.util
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-pytest_plugins = ["tests.servers.docker_daemon", "tests.servers.object_stores"]
+pytest_plugins = ["tests.order", "tests.servers.docker_daemon", "tests.servers.forked", "tests.servers.object_stores"]
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 os.environ.setdefault("TF_USE_LEGACY_KERAS", "0")  # as penstock.components does, which a test may import too late
@@ -23,6 +24,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("gpu"):
             item.add_marker(pytest.mark.skip(reason="needs a GPU, and this machine has none"))
+
+
+@pytest.fixture(autouse=True)
+def print_as_it_was() -> Iterator[None]:
+    """kfp.local prints with an indent, and leaves it at that where a task fails or several end at once."""
+    before = builtins.print
+    yield
+    builtins.print = before
 
 
 def package_folder(name: str) -> Path:

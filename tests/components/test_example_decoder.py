@@ -98,6 +98,7 @@ def test_other_layouts_are_left_to_the_other_decoder(batch: pa.RecordBatch) -> N
     assert example_decoder.decode(examples, {"absent": example_decoder.FLOAT_LIST}) is None
 
 
+@pytest.mark.slow
 def test_a_changed_byte_is_never_decoded_to_anything_else(batch: pa.RecordBatch) -> None:
     """Whatever byte is damaged, either the result is the C++ decoder's or there is none."""
     random = np.random.default_rng(5)

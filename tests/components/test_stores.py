@@ -12,8 +12,9 @@ import pytest
 
 from penstock.components import stores
 from penstock.components.errors import ConfigError, SystemFailure, UserError
+from tests.servers import ports
 from tests.servers.mounts import as_mounted
-from tests.servers.object_stores import ObjectStore, free_port
+from tests.servers.object_stores import ObjectStore
 
 
 class _Forbids(BaseHTTPRequestHandler):
@@ -141,7 +142,7 @@ def test_nobody_listens(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "testing")
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
-    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{free_port()}")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{ports.reserve()}")
     with stores.open_store("s3://bucket") as store, pytest.raises(SystemFailure, match="cannot be reached"):
         store.files("s3://bucket/data")
 

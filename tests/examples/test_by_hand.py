@@ -10,6 +10,8 @@ import yaml
 from penstock.components import wrapper
 from penstock.pipelines import cli, local
 
+pytestmark = pytest.mark.usefixtures("forks")
+
 PROGRAM = Path(__file__).parents[2] / "examples" / "by_hand" / "data_gate.py"
 
 

@@ -57,6 +57,7 @@ def test_a_folder_is_the_package_of_its_components() -> None:
         assert [getattr(package, name) for name in package.__all__]
 
 
+@pytest.mark.slow
 def test_a_pipeline_of_exported_components_compiles_without_penstock(exported: Path) -> None:
     subprocess.run([sys.executable, "-c", PIPELINE], cwd=exported, check=True)
     spec = yaml.safe_load((exported / "pipeline.yaml").read_text())

@@ -205,6 +205,7 @@ def test_exit_codes(
     assert capsys.readouterr().err.lstrip("\n").startswith(told)  # click ends the line of ^C
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_says_how_to_go_on(config: Path) -> None:
     command = [sys.executable, "-m", "penstock.pipelines.cli", "run", str(config)]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
@@ -219,6 +220,7 @@ def test_an_interrupted_run_says_how_to_go_on(config: Path) -> None:
     assert told.endswith(f"  run {found[0].parent}\n")
 
 
+@pytest.mark.slow
 def test_without_the_runtime_the_extra_is_named(config: Path) -> None:
     """In an interpreter that cannot find TensorFlow, as after an install without extras."""
     code = (

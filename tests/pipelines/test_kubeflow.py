@@ -266,6 +266,22 @@ def test_local_paths_are_refused(
     assert told.startswith(f"penstock: input_base (data.path) is {config.parent} and push_destination (push.dir")
 
 
+def test_an_artifact_that_is_imported_lies_in_a_bucket(
+    config: Path, values: dict[str, Any], server: KubeflowPipelines, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """KFP's importer takes no path, also where every pod has it."""
+    (config.parent / "model").mkdir()
+    values["training"] = {**values["training"], "base_model": "model"}
+    config.write_text(yaml.safe_dump(values))
+    arguments = ["submit", str(config), "--host", server.url]
+    assert cli.main(arguments) == 2
+    assert capsys.readouterr().err == (
+        f"penstock: base_model is {config.parent}/model: an artifact that exists already is taken from a bucket: "
+        "copy it there, and give its gs:// or s3:// URI\n"
+    )
+    assert cli.main([*arguments, "--set", "training.base_model=s3://bucket/model"]) == 0
+
+
 def shared(folder: Path | str) -> str:
     return f"kubeflow.shared_folders=[{folder}]"
 

@@ -184,6 +184,7 @@ def test_a_token_may_be_written_as_its_header(
         assert cli.main(["submit", str(compiled), "--host", server.url, "--set", f"kubeflow.{way}={value}"]) == 0
 
 
+@pytest.mark.slow
 def test_outside_a_pod_there_is_one_sentence(compiled: Path, tmp_path: Path) -> None:
     """In a process of its own, with logging as a person has it."""
     command = [sys.executable, "-m", "penstock.pipelines.cli", "submit", str(compiled), "--host", NOWHERE]

@@ -75,6 +75,7 @@ def test_help_imports_next_to_nothing(command: str) -> None:
     assert {name for name in modules if name.split(".")[0] in ("kfp", "pydantic", "yaml")} == set()
 
 
+@pytest.mark.slow
 def test_compile_imports_nothing_heavy(tmp_path: Path) -> None:
     modules = imported("compile", str(CONFIG), "-o", str(tmp_path / "ir.yaml"), "--set", f"pipeline_root={tmp_path}")
     assert (tmp_path / "ir.yaml").is_file()
@@ -82,6 +83,7 @@ def test_compile_imports_nothing_heavy(tmp_path: Path) -> None:
     assert heavy(modules) == set()
 
 
+@pytest.mark.slow
 def test_submitting_imports_nothing_heavy(tmp_path: Path) -> None:
     with KubeflowPipelines() as server:
         shared = ["--set", f"kubeflow.shared_folders=[{tmp_path}]", "--set", f"push.directory={tmp_path}"]
@@ -92,6 +94,7 @@ def test_submitting_imports_nothing_heavy(tmp_path: Path) -> None:
     assert heavy(modules) == set()
 
 
+@pytest.mark.slow
 def test_checking_and_listing_import_no_kfp_compiler_nor_anything_heavy(tmp_path: Path) -> None:
     modules = imported("validate", str(CONFIG))
     assert heavy(modules) == set()

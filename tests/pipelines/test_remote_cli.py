@@ -170,6 +170,7 @@ def _large(spec: dict[str, Any]) -> None:
     next(iter(executors.values()))["container"]["command"] = ["x" * 2**20]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", ["kubeflow", "vertex"])
 @pytest.mark.parametrize(
     ("change", "told"),
@@ -195,6 +196,7 @@ def test_what_lint_finds_is_not_sent(
     assert server.requests == []
 
 
+@pytest.mark.slow
 def test_an_image_without_a_registry(
     config: Path, values: dict[str, Any], server: KubeflowPipelines, capsys: Told
 ) -> None:

@@ -5,7 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +18,27 @@ CACHED = {"csv-example-gen", "statistics-gen", "schema-gen", "example-validator"
 QUICK = ("--set", "training.train_steps=60", "--set", "evaluation.thresholds.sparse_categorical_accuracy.min=0.7")
 
 
-def penstock(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "penstock.pipelines.cli", *arguments]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=300)
+Command = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def penstock_of(interpreter: str) -> Command:
+    def penstock(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [interpreter, "-m", "penstock.pipelines.cli", *arguments]
+        return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=300)
+
+    return penstock
+
+
+@pytest.fixture(scope="session")
+def penstock(python: str) -> Command:
+    """Runs a command in a folder. Its imports, and those of its workers, are done: what they are is not looked at."""
+    return penstock_of(python)
 
 
 @pytest.fixture(scope="module")
 def first(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
-    """A new project's folder, and its first run."""
-    parent = tmp_path_factory.mktemp("new")
+    """A new project's folder, and its first run: in interpreters of its own from the first import on."""
+    parent, penstock = tmp_path_factory.mktemp("new"), penstock_of(sys.executable)
     assert penstock(parent, "init", "birds").returncode == 0
     for name in ("pipeline.yaml", "penguins.py"):  # with a module, whose code a test may change
         shutil.copyfile(Path(__file__).with_name("birds") / name, parent / "birds" / name)
@@ -73,7 +85,7 @@ def test_only_tasks_are_shown_while_it_runs(first: tuple[Path, subprocess.Comple
     assert len(ended) == len(UNCACHED | CACHED)
 
 
-def test_unchanged_rerun_is_answered_from_the_cache(project: Path) -> None:
+def test_unchanged_rerun_is_answered_from_the_cache(penstock: Command, project: Path) -> None:
     penstock(project, "run", *QUICK)  # the first run had no earlier blessing to look at
     done = penstock(project, "run", *QUICK)
     assert done.returncode == 0, done.stderr
@@ -83,7 +95,7 @@ def test_unchanged_rerun_is_answered_from_the_cache(project: Path) -> None:
     assert len(versions(project / "serving")) == 1
 
 
-def test_changed_parameter_reruns_what_depends_on_it(project: Path) -> None:
+def test_changed_parameter_reruns_what_depends_on_it(penstock: Command, project: Path) -> None:
     settings = ("--set", "training.train_steps=61", "--set", "training.workers=3", "--set", "push=null")
     done = penstock(project, "run", *QUICK, *settings)
     assert done.returncode == 0, done.stderr
@@ -95,7 +107,7 @@ def test_changed_parameter_reruns_what_depends_on_it(project: Path) -> None:
     assert "train_args" in next(line for line in told.splitlines() if line.startswith("trainer "))
 
 
-def test_changed_module_reruns_what_calls_it(project: Path) -> None:
+def test_changed_module_reruns_what_calls_it(penstock: Command, project: Path) -> None:
     module = project / "penguins.py"
     module.write_text(module.read_text().replace("Dense(16,", "Dense(8,"))
     done = penstock(project, "run", *QUICK, "--set", "push=null")
@@ -109,7 +121,7 @@ def test_changed_module_reruns_what_calls_it(project: Path) -> None:
     assert "module file penguins.py, or a module beside it, changed" in penstock(project, "explain").stdout
 
 
-def test_model_below_the_threshold_is_not_pushed(project: Path) -> None:
+def test_model_below_the_threshold_is_not_pushed(penstock: Command, project: Path) -> None:
     before = versions(project / "serving")
     done = penstock(project, "run", *QUICK, "--set", "evaluation.thresholds.sparse_categorical_accuracy.min=1.5")
     assert done.returncode == 0, done.stderr
@@ -119,13 +131,13 @@ def test_model_below_the_threshold_is_not_pushed(project: Path) -> None:
     assert versions(project / "serving") == before
 
 
-def test_model_that_is_not_evaluated_is_pushed(project: Path) -> None:
+def test_model_that_is_not_evaluated_is_pushed(penstock: Command, project: Path) -> None:
     done = penstock(project, "run", *QUICK, "--set", "evaluation=null", "--set", "push.directory=always")
     assert done.returncode == 0, done.stderr
     assert len(versions(project / "always")) == 1
 
 
-def test_pipeline_without_a_module_ends_with_validation(project: Path) -> None:
+def test_pipeline_without_a_module_ends_with_validation(penstock: Command, project: Path) -> None:
     without = [
         option for key in ("module_file", "training", "evaluation", "push") for option in ("--set", f"{key}=null")
     ]
@@ -136,7 +148,7 @@ def test_pipeline_without_a_module_ends_with_validation(project: Path) -> None:
 
 
 @pytest.mark.parametrize("fails", [True, False])
-def test_anomalies_end_the_run_on_request(project: Path, fails: bool) -> None:
+def test_anomalies_end_the_run_on_request(penstock: Command, project: Path, fails: bool) -> None:
     schema = min(project.glob("runs/birds/birds-*/schema-gen/schema/schema.pbtxt"))
     (project / "strict.pbtxt").write_text(schema.read_text().replace('"Dream"', '"Nowhere"'))
     settings = ("schema.file=strict.pbtxt", f"validation.fail_on_anomalies={str(fails).lower()}", "evaluation=null")
@@ -153,7 +165,7 @@ def test_anomalies_end_the_run_on_request(project: Path, fails: bool) -> None:
         assert tasks["trainer"] == "done"
 
 
-def test_module_that_raises_is_shown_with_the_users_own_file(project: Path) -> None:
+def test_module_that_raises_is_shown_with_the_users_own_file(penstock: Command, project: Path) -> None:
     module = project / "penguins.py"
     module.write_text(
         module.read_text().replace("    outputs = {}\n", "    outputs = {}\n    raise KeyError('wings')\n")
@@ -170,7 +182,7 @@ def test_module_that_raises_is_shown_with_the_users_own_file(project: Path) -> N
     assert f"log: {newest(project)[0] / 'transform' / 'log.txt'}" in told
 
 
-def test_data_and_a_label_are_enough(tmp_path: Path) -> None:
+def test_data_and_a_label_are_enough(penstock: Command, tmp_path: Path) -> None:
     """The new project as it is, and again as the module that it ejects, which says the same of every row."""
     assert penstock(tmp_path, "init", "easy").returncode == 0
     folder, quick = tmp_path / "easy", ("--set", "training={epochs: 12}")
@@ -196,7 +208,7 @@ def test_data_and_a_label_are_enough(tmp_path: Path) -> None:
     assert answers[0].splitlines()[2:] == answers[1].splitlines()[2:]
 
 
-def test_changed_data_is_read_again(project: Path) -> None:
+def test_changed_data_is_read_again(penstock: Command, project: Path) -> None:
     data = project / "data" / "penguins.csv"
     data.write_text(data.read_text() + "Gentoo,Biscoe,50.1,15.0,225,5000,male,2009\n")
     done = penstock(project, "run", "--set", "training=null", "--set", "evaluation=null", "--set", "push=null")
@@ -206,7 +218,7 @@ def test_changed_data_is_read_again(project: Path) -> None:
     assert "the data changed" in penstock(project, "explain").stdout
 
 
-def test_wrong_label_ends_the_run_with_the_nearest_name(project: Path) -> None:
+def test_wrong_label_ends_the_run_with_the_nearest_name(penstock: Command, project: Path) -> None:
     done = penstock(project, "run", "--label", "specie", *QUICK)
     assert done.returncode == 2
     assert done.stderr.startswith(
@@ -214,7 +226,7 @@ def test_wrong_label_ends_the_run_with_the_nearest_name(project: Path) -> None:
     )
 
 
-def test_predict_asks_the_pushed_model(project: Path) -> None:
+def test_predict_asks_the_pushed_model(penstock: Command, project: Path) -> None:
     done = penstock(project, "predict", "--rows", "2")
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
@@ -229,14 +241,14 @@ def test_predict_asks_the_pushed_model(project: Path) -> None:
     assert inside.stdout.count("-> species") == 1
 
 
-def test_predict_needs_rows(project: Path, tmp_path: Path) -> None:
+def test_predict_needs_rows(penstock: Command, project: Path, tmp_path: Path) -> None:
     shutil.copytree(versions(project / "serving")[-1], tmp_path / "model")
     done = penstock(project, "predict", str(tmp_path / "model"))
     assert done.returncode == 2
     assert "expected --examples FILE" in done.stderr
 
 
-def test_runs_are_listed(project: Path) -> None:
+def test_runs_are_listed(penstock: Command, project: Path) -> None:
     done = penstock(project, "runs")
     assert done.returncode == 0, done.stderr
     header, newest_line, *_, oldest_line = done.stdout.splitlines()

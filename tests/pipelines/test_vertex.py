@@ -19,7 +19,7 @@ from penstock.components.errors import ServerError
 from penstock.pipelines import cli
 from penstock.pipelines.deployment import Vertex
 from tests.servers.loopback import CtrlC, Cut, Hang, Status
-from tests.servers.object_stores import gcs
+from tests.servers.object_stores import ObjectStore, gcs
 from tests.servers.vertex import VertexAI
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*:UserWarning:google")
@@ -44,13 +44,21 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(scope="module")
+def bucket() -> Iterator[ObjectStore]:
+    """What the service's tasks have their outputs in: empty, but for what a test leaves there."""
+    with gcs() as store:
+        yield store
+
+
 @pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[VertexAI]:
+def server(bucket: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> Iterator[VertexAI]:
     monkeypatch.setattr(answers, "PAUSE", 0.01)
     with VertexAI() as running:
         monkeypatch.setenv(vertex_server.ENDPOINT_VARIABLE, running.url)
         monkeypatch.setenv(vertex_server.PROJECT_VARIABLE, "p")
-        monkeypatch.setenv("STORAGE_EMULATOR_HOST", "http://127.0.0.1:9")  # nothing answers there
+        for name, value in bucket.environment.items():
+            monkeypatch.setenv(name, value)
         yield running
 
 
@@ -305,20 +313,17 @@ def test_waiting_follows_the_tasks_and_ends_with_the_cause(server: VertexAI, pen
 
 
 def test_what_a_task_left_in_the_bucket_is_its_cause(
-    server: VertexAI, penstock: Run, compiled: Path, monkeypatch: pytest.MonkeyPatch
+    server: VertexAI, penstock: Run, compiled: Path, bucket: ObjectStore
 ) -> None:
     """The service knows an exit status alone; a task leaves failure.json beside its outputs (PROJECT/RUN/TASK_ID)."""
     status = "The replica workerpool0-0 exited with a non-zero status of 2."
     tasks = [_detail(2, "hello", "FAILED", error=status), _detail(-3, "other", "FAILED", error=status)]
     server.states = [{"state": "PIPELINE_STATE_FAILED", "jobDetail": {"taskDetails": tasks}}]
-    with gcs() as bucket:
-        for name, value in bucket.environment.items():
-            monkeypatch.setenv(name, value)
-        told = {"type": "ModuleError", "message": "run_fn raised ValueError: no", "details": "line 3", "exit_code": 2}
-        bucket.write({"failure.json": json.dumps(told)}, "runs", "p", "first", "hello_2")
-        bucket.write({"failure.json": "{damaged"}, "runs", "p", "first", "other_-3")
-        root = ("--set", f"vertex.pipeline_root={bucket.uri('runs')}")
-        code, _, err = penstock("submit", compiled, *root, "--name", "first", "--wait", "--interval", "0.01")
+    told = {"type": "ModuleError", "message": "run_fn raised ValueError: no", "details": "line 3", "exit_code": 2}
+    bucket.write({"failure.json": json.dumps(told)}, "runs", "p", "first", "hello_2")
+    bucket.write({"failure.json": "{damaged"}, "runs", "p", "first", "other_-3")
+    root = ("--set", f"vertex.pipeline_root={bucket.uri('runs')}")
+    code, _, err = penstock("submit", compiled, *root, "--name", "first", "--wait", "--interval", "0.01")
     assert code == 1
     assert err.splitlines() == [
         "penstock: the run ended failed:",

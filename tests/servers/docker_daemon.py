@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,9 +25,11 @@ import image as image_module
 from penstock.components import wrapper
 from tests.servers import package_index
 
+_INTERPRETER, _ENVIRONMENT = sys.executable, dict(os.environ)  # not what a test that runs meanwhile puts there
+_GIVEN = _ENVIRONMENT.get("PENSTOCK_DOCKER_HOST")
 BASE = "debian:trixie-slim"
 ROOT = Path(__file__).resolve().parents[2]
-_STARTS = 30  # seconds that the daemon has to answer
+_STARTS = 60  # seconds that the daemon has to answer
 
 
 @dataclass(frozen=True)
@@ -39,10 +41,10 @@ class Docker:
     @property
     def environment(self) -> dict[str, str]:
         """For commands that use the daemon. Debian's own client comes first: another may lack BuildKit."""
-        return os.environ | {
+        return _ENVIRONMENT | {
             "DOCKER_HOST": self.address,
             "DOCKER_BUILDKIT": "1",
-            "PATH": f"/usr/bin:{os.environ['PATH']}",
+            "PATH": f"/usr/bin:{_ENVIRONMENT['PATH']}",
         }
 
     def command(self, *arguments: str) -> list[str]:
@@ -60,26 +62,80 @@ class Docker:
         return done.stdout
 
 
-@pytest.fixture(scope="session")
-def docker() -> Iterator[Docker]:
-    """A daemon that has the base image."""
-    given = os.environ.get("PENSTOCK_DOCKER_HOST")
-    if given:
-        yield Docker(given)
-        return
+class _Ahead:
+    """A daemon with the base image, and then the image of the tasks, made in a thread while other tests run."""
+
+    def __init__(self) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="penstock-docker-"))
+        self._process: subprocess.Popen[bytes] | None = None
+        self._thread = ThreadPoolExecutor(1)
+        refusal = None if _GIVEN else _refusal()
+        mirror = "" if _GIVEN or refusal else bootstrap.mirror()
+        self.docker = self._thread.submit(self._start, refusal, mirror)
+        trusted = _trusted()
+        self.image = self._thread.submit(lambda: _build(self.docker.result(), self.folder / "image", trusted))
+
+    def _start(self, refusal: str | None, mirror: str) -> Docker:
+        if _GIVEN:
+            return Docker(_GIVEN)
+        if refusal:
+            pytest.skip(f"no Docker here: {refusal}")
+        docker = Docker(f"unix://{self.folder}/socket")
+        self._process = _daemon(self.folder)
+        _wait(docker, self._process, self.folder / "log")
+        _import_base(docker, self.folder / "base.tar", mirror)
+        return docker
+
+    def end(self) -> None:
+        self._thread.shutdown(wait=False, cancel_futures=True)
+        if self._process:
+            self._process.terminate()  # a build that goes on fails of it
+            self._process.wait(timeout=60)
+        self._thread.shutdown()
+        # Hundreds of thousands of files: Python takes minutes.
+        subprocess.run(["rm", "-rf", str(self.folder)], check=False)
+
+
+def _refusal() -> str | None:
+    """Returns why no daemon can be started here."""
     missing = [name for name in ("docker", "dockerd", "mmdebstrap") if shutil.which(name) is None]
     if missing:
-        pytest.skip(f"no Docker here: {', '.join(missing)} not installed (apt-get install docker.io mmdebstrap)")
+        return f"{', '.join(missing)} not installed (apt-get install docker.io mmdebstrap)"
     if os.getuid() != 0:
-        pytest.skip("no Docker here: a daemon of the tests' own needs root; PENSTOCK_DOCKER_HOST names another one")
-    folder = Path(tempfile.mkdtemp(prefix="penstock-docker-"))
-    try:
-        yield from _daemon(folder)
-    finally:
-        subprocess.run(["rm", "-rf", str(folder)], check=False)  # hundreds of thousands of files: Python takes minutes
+        return "a daemon of the tests' own needs root; PENSTOCK_DOCKER_HOST names another one"
+    return None
 
 
-def _daemon(folder: Path) -> Iterator[Docker]:
+_ahead: _Ahead | None = None
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Begins at once where a test will ask for it: of several processes, in the first, which those tests are given."""
+    global _ahead
+    first = os.environ.get("PYTEST_XDIST_WORKER", "gw0") == "gw0"
+    asked = any("docker" in getattr(item, "fixturenames", ()) for item in session.items)
+    if first and asked and not session.config.option.collectonly:
+        _ahead = _Ahead()
+
+
+def pytest_sessionfinish() -> None:
+    if _ahead:
+        _ahead.end()
+
+
+def _prepared() -> _Ahead:
+    global _ahead
+    _ahead = _ahead or _Ahead()
+    return _ahead
+
+
+@pytest.fixture(scope="session")
+def docker() -> Docker:
+    """A daemon that has the base image."""
+    return _prepared().docker.result()
+
+
+def _daemon(folder: Path) -> subprocess.Popen[bytes]:
     settings = {
         "data-root": f"{folder}/data",
         "exec-root": f"{folder}/exec",
@@ -89,17 +145,10 @@ def _daemon(folder: Path) -> Iterator[Docker]:
         "iptables": False,
     }
     (folder / "daemon.json").write_text(json.dumps(settings))
-    docker = Docker(f"unix://{folder}/socket")
+    command = ["dockerd", "--config-file", str(folder / "daemon.json")]
     with open(folder / "log", "w") as log:
-        command = ["dockerd", "--config-file", str(folder / "daemon.json")]
-        process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True)
-    try:
-        _wait(docker, process, folder / "log")
-        _import_base(docker, folder / "base.tar")
-        yield docker
-    finally:
-        process.terminate()
-        process.wait(timeout=60)
+        options = {"stdin": subprocess.DEVNULL, "env": _ENVIRONMENT, "start_new_session": True}
+        return subprocess.Popen(command, stdout=log, stderr=log, **options)
 
 
 def _wait(docker: Docker, process: subprocess.Popen[bytes], log: Path) -> None:
@@ -111,10 +160,12 @@ def _wait(docker: Docker, process: subprocess.Popen[bytes], log: Path) -> None:
         time.sleep(0.2)
 
 
-def _import_base(docker: Docker, path: Path) -> None:
+def _import_base(docker: Docker, path: Path, mirror: str) -> None:
     """Makes the image that the Dockerfile begins with, from the mirror that this machine's packages come from."""
-    packages = ["--variant=minbase", "--include=ca-certificates", "trixie", str(path), bootstrap.mirror()]
-    done = subprocess.run(["mmdebstrap", "--quiet", *packages], capture_output=True, text=True, check=False)
+    packages = ["--variant=minbase", "--include=ca-certificates", "trixie", str(path), mirror]
+    done = subprocess.run(
+        ["mmdebstrap", "--quiet", *packages], env=_ENVIRONMENT, capture_output=True, text=True, check=False
+    )
     if done.returncode:
         pytest.skip(f"no base image here: mmdebstrap: {(done.stderr.splitlines() or ['failed'])[-1]}")
     docker("import", str(path), BASE)
@@ -132,12 +183,16 @@ class Built:
 
 
 @pytest.fixture(scope="session")
-def image(docker: Docker, tmp_path_factory: pytest.TempPathFactory) -> Built:
+def image(docker: Docker) -> Built:
     """The image of the tasks, built as `make image` does where one authority more is trusted."""
-    output = tmp_path_factory.mktemp("image")
+    return _prepared().image.result()
+
+
+def _build(docker: Docker, output: Path, trusted: str) -> Built:
+    output.mkdir()
     authority = package_index.certificates()[0]
-    (output / "ca.pem").write_text(Path(_trusted()).read_text() + authority)
-    command = [sys.executable, str(ROOT / "image.py"), "--output", str(output), *network()]
+    (output / "ca.pem").write_text(Path(trusted).read_text() + authority)
+    command = [_INTERPRETER, str(ROOT / "image.py"), "--output", str(output), *network()]
     environment = docker.environment | {"SSL_CERT_FILE": str(output / "ca.pem")}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-5000:]
@@ -152,5 +207,5 @@ def _trusted() -> str:
 
 def network() -> list[str]:
     """Returns the arguments of `docker build` for a daemon that has no network but the host's, and for proxies."""
-    proxies = [name for name in os.environ if name.lower() in ("http_proxy", "https_proxy", "no_proxy")]
+    proxies = [name for name in _ENVIRONMENT if name.lower() in ("http_proxy", "https_proxy", "no_proxy")]
     return ["--network", "host", *(word for name in proxies for word in ("--build-arg", name))]

@@ -3,17 +3,16 @@
 `component` is whose executor the workers run. RunningVertexAI runs the workers.
 """
 
-import contextlib
 import json
 import os
 import re
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from tests.servers import ports
 from tests.servers.loopback import Request
 from tests.servers.train_jobs import TrainJobsAPI
 from tests.servers.vertex import VertexAI
@@ -118,9 +117,7 @@ class RunningVertexAI(VertexAI):
 
 
 def _workers(pools: Sequence[Any]) -> Iterator[subprocess.Popen[bytes]]:
-    with contextlib.ExitStack() as stack:
-        opened = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in pools]
-        addresses = [f"127.0.0.1:{one.getsockname()[1]}" for one in opened]
+    addresses = [f"127.0.0.1:{ports.reserve()}" for _ in pools]
     cluster = {"chief": addresses[:1], "worker": addresses[1:]}
     for kind, pool in zip(cluster, pools, strict=True):
         container = pool["containerSpec"]

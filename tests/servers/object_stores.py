@@ -5,16 +5,17 @@
 
 import contextlib
 import json
-import socket
 import urllib.parse
 import urllib.request
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
-from penstock.components import stores
+from penstock.components import storage, stores
+from tests.servers import ports
 
 BUCKET = "penstock-tests"
 
@@ -45,7 +46,7 @@ class ObjectStore:
 def s3() -> Iterator[ObjectStore]:
     from moto.server import ThreadedMotoServer
 
-    port = free_port()
+    port = ports.reserve()
     server = ThreadedMotoServer("127.0.0.1", port, verbose=False)
     server.start()
     address = f"http://127.0.0.1:{port}"
@@ -67,7 +68,7 @@ def gcs() -> Iterator[ObjectStore]:
         warnings.simplefilter("ignore")  # what it imports uses pkg_resources
         from gcp_storage_emulator.server import create_server
 
-    port = free_port()
+    port = ports.reserve()
     server = create_server("127.0.0.1", port, in_memory=True, default_bucket=BUCKET)
     server.start()
     try:
@@ -100,12 +101,6 @@ def request(address: str, method: str) -> bytes:
         return bytes(answer.read())
 
 
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
-
-
 @pytest.fixture(scope="session", params=sorted(SERVERS))
 def running_store(request: pytest.FixtureRequest) -> Iterator[ObjectStore]:
     with SERVERS[request.param]() as store:
@@ -117,5 +112,6 @@ def object_store(running_store: ObjectStore, monkeypatch: pytest.MonkeyPatch) ->
     """An object store with an empty bucket, for tests of every kind of store."""
     for name, value in running_store.environment.items():
         monkeypatch.setenv(name, value)
+    monkeypatch.setitem(storage._MOUNTS, running_store.scheme, Path("/nowhere"))  # a machine may have /gcs
     running_store.remove_everything()
     return running_store

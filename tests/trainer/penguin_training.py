@@ -1,9 +1,10 @@
 """Trains on the penguins in a process of its own, which a test may kill.
 
-    python penguin_training.py CSV MODEL_RUN_DIR WEIGHTS [DROPOUT [DEVICES [ROWS]]]
+    python penguin_training.py CSV MODEL_RUN_DIR WEIGHTS [DROPOUT [DEVICES [ROWS [TIMES]]]]
 
 Writes the final weights to WEIGHTS (.npz). With DEVICES, so many virtual processors are replicas; where TF_CONFIG is
 set, this process is one of its workers. With ROWS, a batch of more than that does not fit into this process's memory.
+The rows are repeated TIMES times: the twenty of the default leave time to kill it.
 An error of Penstock's is told as `penstock` tells it.
 """
 
@@ -60,9 +61,17 @@ def build(dropout: float = 0.2, rows: int = 0) -> keras.Model:
     return model
 
 
-def main(csv: str, model_run_dir: str, weights: str, dropout: str = "0.2", devices: str = "0", rows: str = "0") -> None:
+def main(
+    csv: str,
+    model_run_dir: str,
+    weights: str,
+    dropout: str = "0.2",
+    devices: str = "0",
+    rows: str = "0",
+    times: str = "20",
+) -> None:
     distribution = distributed(int(devices))
-    train, evaluate = data(Path(csv), times=20)
+    train, evaluate = data(Path(csv), int(times))
     settings = fitting.Settings(batch_size=8, epochs=2, checkpoint_seconds=0)
     make = functools.partial(build, float(dropout), int(rows))
     fitted = fitting.fit(make, train, evaluate, settings, Path(model_run_dir), distribution)

@@ -43,6 +43,7 @@ def without(examples: list[bytes], label: str) -> list[bytes]:
     return [example.SerializeToString(deterministic=True) for example in found]
 
 
+@pytest.mark.slow
 def test_penguins(table: Tables, penguins_csv: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The served prediction of raw examples is the network's on transformed ones, to the bit."""
     kept: list[Any] = []
@@ -81,6 +82,7 @@ def test_penguins(table: Tables, penguins_csv: Path, monkeypatch: pytest.MonkeyP
     assert set(labels) == set(transformed)
 
 
+@pytest.mark.slow
 def test_binary_and_regression(table: Tables, taxi_csv: Path) -> None:
     frame = pd.read_csv(taxi_csv, nrows=2000)
     frame["card"] = np.where(frame["payment_type"] == "Credit Card", "yes", "no")
@@ -100,6 +102,7 @@ def test_binary_and_regression(table: Tables, taxi_csv: Path) -> None:
     assert fares.mean() == pytest.approx(actual.mean(), rel=0.2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("free", [1 << 30, 0])
 def test_rows_without_the_label_are_left_out(
     table: Tables, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, free: int
@@ -126,6 +129,7 @@ def test_too_few_rows(table: Tables) -> None:
         train(data, "label")
 
 
+@pytest.mark.slow
 def test_a_leak_is_named(table: Tables, caplog: pytest.LogCaptureFixture) -> None:
     rng = np.random.default_rng(0)
     fare = rng.gamma(2, 5, 400)

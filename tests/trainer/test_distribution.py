@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import socket
 import subprocess
 import sys
 import time
@@ -18,8 +17,12 @@ import pytest
 from penstock.components.errors import ConfigError
 from penstock.trainer import distribution
 from penstock.trainer.distribution import Cluster, Distribution
+from tests.servers import ports
 from tests.trainer import penguin_training
 
+pytestmark = pytest.mark.usefixtures("forks")
+
+TIMES = "4"  # more than a hundred steps an epoch
 WORKERS = {"worker": ["10.0.0.1:2222", "10.0.0.2:2222"]}
 
 
@@ -101,16 +104,8 @@ def weights(path: Path) -> list[Any]:
 def alone(penguins_csv: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Any]:
     """The weights that one process on one device ends with."""
     folder = tmp_path_factory.mktemp("alone")
-    finish(start([str(penguins_csv), str(folder), str(folder / "weights.npz"), "0"]))
+    finish(start([str(penguins_csv), str(folder), str(folder / "weights.npz"), "0", "0", "0", TIMES]))
     return weights(folder / "weights.npz")
-
-
-def free_ports(count: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [opened.getsockname()[1] for opened in sockets]
-    for opened in sockets:
-        opened.close()
-    return ports
 
 
 @dataclass
@@ -133,7 +128,7 @@ def two_workers(penguins_csv: Path, tmp_path: Path) -> Iterator[Callable[..., di
     started: list[Worker] = []
 
     def begin(**rows: int) -> dict[str, Worker]:
-        addresses = dict(zip(("chief", "worker"), (f"127.0.0.1:{port}" for port in free_ports(2)), strict=True))
+        addresses = {kind: f"127.0.0.1:{ports.reserve()}" for kind in ("chief", "worker")}
         for kind, address in addresses.items():
             folder = tmp_path / kind
             arguments = [penguins_csv, folder, f"{folder}.npz", 0, 0, rows.get(kind, 0)]
@@ -183,7 +178,7 @@ def test_a_worker_out_of_memory_ends_both(two_workers: Any, victim: str, other: 
 @pytest.mark.slow
 def test_devices_out_of_memory_back_off_together(penguins_csv: Path, tmp_path: Path) -> None:
     """Two devices have four rows each of a batch of eight and memory for two; the epoch goes on in batches of four."""
-    process = start([str(penguins_csv), str(tmp_path), str(tmp_path / "weights.npz"), "0", "2", "2"])
+    process = start([str(penguins_csv), str(tmp_path), str(tmp_path / "weights.npz"), "0", "2", "2", TIMES])
     output = process.communicate(timeout=300)[0].decode()
     assert process.returncode == 0, output[-4000:]
     assert "out of memory with a batch of 8: going on with 4 from epoch 1, row 0" in output
@@ -209,7 +204,7 @@ def test_who_went_away_and_why(message: str, told: str) -> None:
 
 @pytest.mark.slow
 def test_virtual_devices_end_with_one_devices_weights(penguins_csv: Path, tmp_path: Path, alone: list[Any]) -> None:
-    finish(start([str(penguins_csv), str(tmp_path), str(tmp_path / "weights.npz"), "0", "2"]))
+    finish(start([str(penguins_csv), str(tmp_path), str(tmp_path / "weights.npz"), "0", "2", "0", TIMES]))
     for ours, theirs in zip(weights(tmp_path / "weights.npz"), alone, strict=True):
         np.testing.assert_allclose(ours, theirs, atol=1e-5)
 
@@ -217,12 +212,11 @@ def test_virtual_devices_end_with_one_devices_weights(penguins_csv: Path, tmp_pa
 @pytest.mark.slow
 def test_two_processes_end_with_one_processes_weights(penguins_csv: Path, tmp_path: Path, alone: list[Any]) -> None:
     """As the training operator starts them: a chief and a worker, each with its TF_CONFIG."""
-    ports = free_ports(2)
-    cluster = {"chief": [f"127.0.0.1:{ports[0]}"], "worker": [f"127.0.0.1:{ports[1]}"]}
+    cluster = {kind: [f"127.0.0.1:{ports.reserve()}"] for kind in ("chief", "worker")}
     processes = []
     for kind in cluster:
         folder = tmp_path / kind
-        arguments = [str(penguins_csv), str(folder), str(tmp_path / f"{kind}.npz"), "0"]
+        arguments = [str(penguins_csv), str(folder), str(tmp_path / f"{kind}.npz"), "0", "0", "0", TIMES]
         processes.append(start(arguments, **environment(cluster, {"type": kind, "index": 0})))
     finish(*processes)
     for kind in cluster:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from penstock.components.trainer import executor
 from penstock.trainer import eject, features, predict
@@ -34,6 +35,7 @@ def served(made: Table, **trainer: Any) -> dict[str, np.ndarray]:
     return predict.predict(folders["model"], made.examples("eval"))
 
 
+@pytest.mark.slow
 def test_same_predictions_to_the_bit(table: Tables, penguins_csv: Path, tmp_path: Path) -> None:
     config = {"label": "species", "features": OVERRIDES, "training": TRAINING}
     first, second = data(table, penguins_csv), data(table, penguins_csv)

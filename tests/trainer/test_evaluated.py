@@ -37,6 +37,7 @@ def evaluated(table: Table, label: str, **metrics: float) -> tuple[dict[str, flo
     return {reason["metric"]: reason["value"] for reason in reasons}, predict.predict(model, table.examples("eval"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("classes", [["no", "yes"], [1, 2]])
 def test_binary(table: Tables, classes: list[Any]) -> None:
     label = [classes[int(x > 0.3)] for x in X]
@@ -46,6 +47,7 @@ def test_binary(table: Tables, classes: list[Any]) -> None:
     assert found["auc"] > 0.9
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("classes", [["a", "b", "c"], [3, 4, 5]])
 def test_multiclass(table: Tables, classes: list[Any]) -> None:
     index = np.digitize(X, [-0.4, 0.4])
@@ -56,6 +58,7 @@ def test_multiclass(table: Tables, classes: list[Any]) -> None:
     assert [value.decode() for value in served["classes"][0]] == [str(value) for value in classes]
 
 
+@pytest.mark.slow
 def test_regression(table: Tables) -> None:
     label = 3 * X + 100.5
     found, served = evaluated(table({"x": X, "label": label}, eval_rows=EVAL), "label", mean_squared_error=0)
@@ -64,6 +67,7 @@ def test_regression(table: Tables) -> None:
     assert error.mean() < label.var()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("classes", "bounds", "metric", "output"),
     [
@@ -88,6 +92,7 @@ def test_rows_without_a_label(
     assert "10 examples have no label that the model knows (it is NaN) and are left out" in caplog.text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lacking", ["training", "eval"])
 def test_a_class_that_a_split_lacks(table: Tables, lacking: str, caplog: pytest.LogCaptureFixture) -> None:
     index = np.digitize(X, [-0.4, 0.4])

@@ -26,6 +26,8 @@ from penstock.trainer.fitting import Settings
 from tests.trainer import penguin_training
 from tests.trainer.penguin_training import build
 
+pytestmark = pytest.mark.usefixtures("forks")
+
 _SETTINGS = Settings(batch_size=32, epochs=5)
 
 
@@ -38,6 +40,7 @@ def weights(fitted: fitting.Fitted) -> list[list[Any]]:
     return [array.tolist() for array in fitted.model.get_weights()]
 
 
+@pytest.mark.slow
 def test_it_learns_and_writes_what_it_did(data: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     fitted = fitting.fit(build, *data, replace(_SETTINGS, epochs=15), tmp_path)
@@ -73,6 +76,7 @@ def test_a_gpus_share_is_what_nvidia_smi_says(tmp_path: Path, monkeypatch: pytes
         assert "gpu" not in meter.shares()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
 def test_mixed_precision_learns_and_goes_on_after_a_kill(data: Any, tmp_path: Path, policy: str) -> None:
     """float16 with its loss scaling, whose state is in the checkpoint: an epoch, then two more as if never stopped."""
@@ -100,6 +104,7 @@ def test_mixed_precision_learns_and_goes_on_after_a_kill(data: Any, tmp_path: Pa
     assert json.loads((tmp_path / "killed" / "history.json").read_text())["precision"] == policy
 
 
+@pytest.mark.slow
 def test_the_loss_is_what_keras_own_fit_gets(data: Any, tmp_path: Path) -> None:
     """The same batches through Keras's fit: the same weights."""
     train, evaluate = data
@@ -129,6 +134,7 @@ def test_early_stopping_restores_the_best_epoch(data: Any, tmp_path: Path) -> No
     assert measured["loss"] == pytest.approx(min(losses), rel=1e-5)
 
 
+@pytest.mark.slow
 def test_a_metric_that_grows_may_decide(data: Any, tmp_path: Path) -> None:
     settings = replace(_SETTINGS, epochs=12, patience=0, monitor="val_accuracy", direction="max")
     fitted = fitting.fit(build, *data, settings, tmp_path)
@@ -138,6 +144,7 @@ def test_a_metric_that_grows_may_decide(data: Any, tmp_path: Path) -> None:
         fitting.fit(build, *data, replace(settings, monitor="val_auc"), tmp_path)
 
 
+@pytest.mark.slow
 def test_a_seed_repeats_a_training(data: Any, tmp_path: Path) -> None:
     first = weights(fitting.fit(build, *data, _SETTINGS, tmp_path / "1"))
     assert weights(fitting.fit(build, *data, _SETTINGS, tmp_path / "2")) == first
@@ -169,6 +176,7 @@ def read_progress(state: Path) -> dict[str, Any]:
     return progress
 
 
+@pytest.mark.slow
 def test_a_killed_training_goes_on_and_ends_the_same(
     penguins_csv: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -198,6 +206,7 @@ def test_a_finished_training_is_not_repeated(data: Any, tmp_path: Path, caplog: 
     assert "training was finished in epoch 5" in caplog.text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", ["settings", "data set", "model", "data set and another settings"])
 def test_a_checkpoint_of_something_else_is_not_used(
     data: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture, what: str
@@ -219,6 +228,7 @@ def test_a_checkpoint_of_something_else_is_not_used(
     )
 
 
+@pytest.mark.slow
 def test_a_damaged_checkpoint_is_not_used(data: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     first = weights(fitting.fit(build, *data, _SETTINGS, tmp_path))
     state = tmp_path / "checkpoint" / "state.npz"
@@ -262,6 +272,7 @@ def greedy(rows: int) -> keras.Model:
     return model
 
 
+@pytest.mark.slow
 def test_a_batch_too_large_for_the_memory_is_halved(
     data: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -308,6 +319,7 @@ def test_a_loss_that_is_no_number_stops_with_the_features_of_the_batch(data: Any
     assert "(1 not finite)" in str(raised.value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("rows", "said"), [(228, "the loss is nan at step 2"), (32, "val_log_loss is nan after step")])
 def test_a_learning_rate_that_explodes_is_told(data: Any, tmp_path: Path, rows: int, said: str) -> None:
     """Also where an epoch is one step, whose own loss is still a number."""

@@ -69,6 +69,7 @@ def test_an_epoch_is_every_row_in_whole_batches_that_differ_from_epoch_to_epoch(
     assert rows(data.batches(100, 0, 2)) != first
 
 
+@pytest.mark.slow
 def test_a_position_gives_the_batches_of_a_whole_epoch(data: Data) -> None:
     whole = rows(data.batches(30, 3, 5))
     for step in (0, 1, 7, 11):

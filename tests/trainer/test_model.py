@@ -131,6 +131,7 @@ def test_a_multiclass_problem_is_learnt_with_missing_numbers_and_categories(
     assert np.mean(probabilities.argmax(axis=1) == labels[:, 0]) > 0.95  # the most frequent species: 0.44
 
 
+@pytest.mark.slow
 def test_a_regression_is_learnt_in_the_label_s_own_unit(diabetics: Table) -> None:
     features, labels = diabetics.test
     values = predicted(fitted(diabetics), diabetics, features)
@@ -187,6 +188,7 @@ def test_an_absent_category_is_as_if_it_had_no_embedding(penguins: Table, of_pen
     assert not embedded[1, 1].any()
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_weights(cancers: Table) -> None:
     first, second = (fitted(cancers, epochs=1).get_weights() for _ in range(2))
     for one, other in zip(first, second, strict=True):
@@ -198,6 +200,7 @@ def test_the_same_seed_gives_the_same_weights(cancers: Table) -> None:
     assert any(not np.array_equal(one, other) for one, other in zip(this_seed, other_seed, strict=True))
 
 
+@pytest.mark.slow
 def test_mixed_precision_learns_and_puts_out_float32(cancers: Table) -> None:
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
@@ -218,6 +221,7 @@ def test_predictions_start_from_the_frequencies(penguins: Table) -> None:
     np.testing.assert_allclose(predicted(network, penguins, features)[0], penguins.head.frequencies, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_calibration_lowers_the_log_loss_and_is_saved_with_the_model(cancers: Table, tmp_path: Path) -> None:
     network = fitted(cancers, epochs=10)
     outputs = network.get_layer("outputs")
@@ -256,6 +260,7 @@ def test_a_few_rows_without_an_error_do_not_make_a_model_sure(cancers: Table) ->
     assert calibration.calibrate(network, cancers.head, np.tile(raw, (500, 1, 1)), np.tile(labels, (500, 1))) < 0.3
 
 
+@pytest.mark.slow
 def test_class_weights_leave_the_probabilities_those_of_the_data() -> None:
     """One feature that says nothing: the best prediction is the share of the label, whatever the classes weigh."""
     labels = (np.arange(2000) % 20 == 0).astype("float32")[:, None]
@@ -289,8 +294,11 @@ np.savez(folder + "/raw.npz", start=start, trained=network.predict(features, ver
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["tensorflow", "jax", "torch"])
-def test_every_backend_trains_it_and_what_it_saves_opens_here(penguins: Table, tmp_path: Path, backend: str) -> None:
+def test_every_backend_trains_it_and_what_it_saves_opens_here(
+    penguins: Table, tmp_path: Path, python: str, backend: str
+) -> None:
     if importlib.util.find_spec(backend) is None:
         pytest.skip(f"{backend} is not installed: pip install {backend}")
     features, labels = penguins.train
@@ -301,7 +309,7 @@ def test_every_backend_trains_it_and_what_it_saves_opens_here(penguins: Table, t
     start.save_weights(tmp_path / "start.weights.h5")
     np.savez(tmp_path / "features.npz", label=labels, **features)
     done = subprocess.run(
-        [sys.executable, "-c", TRAIN_ELSEWHERE, str(tmp_path), backend],
+        [python if backend == "tensorflow" else sys.executable, "-c", TRAIN_ELSEWHERE, str(tmp_path), backend],
         env={**os.environ, "KERAS_BACKEND": backend},
         capture_output=True,
         text=True,

@@ -23,6 +23,7 @@ def transformed(table: Tables, columns: dict[str, Any], label: str = "label", **
     return dict(table(columns).transform({"label": label, **config}).transformed())
 
 
+@pytest.mark.slow
 def test_numbers_lie_between_the_quantiles(table: Tables) -> None:
     rng = np.random.default_rng(0)
     skewed = np.exp(rng.normal(size=2000) * 2).astype(np.float32)
@@ -45,6 +46,7 @@ def test_numbers_lie_between_the_quantiles(table: Tables) -> None:
     assert whole[30] == pytest.approx(0.5, abs=0.03)
 
 
+@pytest.mark.slow
 def test_numbers_with_few_values_have_a_place_each(table: Tables) -> None:
     rows = transformed(table, {"x": [0] * 50 + [1, 2, 3, 4, 5, 6, 7, 8, 9, 9]})
     places = sorted(set(rows["x_xf"][:, 0].tolist()))
@@ -53,6 +55,7 @@ def test_numbers_with_few_values_have_a_place_each(table: Tables) -> None:
     assert len(places) == 10
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")  # NumPy, of the infinite ones' mean in the statistics
 def test_nan_is_missing_and_infinity_the_end(table: Tables) -> None:
     values = [row / 7 for row in range(ROWS - 2)] + [float("inf"), float("-inf")]
@@ -62,6 +65,7 @@ def test_nan_is_missing_and_infinity_the_end(table: Tables) -> None:
     assert (rows["pair_xf_1"][5:, 1] == 0).all()
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_both_infinities_have_no_mean_and_are_no_date(table: Tables) -> None:
     bag = [[row / 7] * (row % 3) for row in range(ROWS - 1)] + [[float("inf"), float("-inf")]]
@@ -85,6 +89,7 @@ def test_z_score(table: Tables) -> None:
     assert np.allclose(rows["x_xf"][:, 0], 0.5 + (values - values.mean()) / values.std() / 8, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_vocabularies(table: Tables) -> None:
     words = ["a"] * 30 + ["b"] * 20 + ["once", "twice", "twice", "", None] + ["a"] * 5
     made = table({"word": words, "hour": [row % 24 for row in range(ROWS)], "label": LABEL}).transform(
@@ -102,6 +107,7 @@ def test_vocabularies(table: Tables) -> None:
     assert len(set(rows["word_xf"][30:53, 0].tolist())) > 1
 
 
+@pytest.mark.slow
 def test_several_values_and_text(table: Tables) -> None:
     tags = [["a", "b", "c"][: row % 4] or None for row in range(ROWS)]
     text = [f"The {'dog' if row % 2 else 'CAT'} sat, here." if row % 5 else None for row in range(ROWS)]
@@ -118,6 +124,7 @@ def test_several_values_and_text(table: Tables) -> None:
     assert words[1].tolist() == expected.tolist()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("first", [1362683700123, 10**15, -(10**18), 2**62])
 def test_large_integers_keep_their_last_digits(table: Tables, first: int) -> None:
     """Also beside one that is far off, whose distance no float of 32 bits holds with them."""
@@ -130,6 +137,7 @@ def test_large_integers_keep_their_last_digits(table: Tables, first: int) -> Non
     assert rows["x_xf"][:, 0].tolist() == [0, 1] * 30
 
 
+@pytest.mark.slow
 def test_days_within_a_minute(table: Tables) -> None:
     start = datetime.datetime(2024, 3, 17, 8, 5)
     texts = [f"{start + datetime.timedelta(seconds=row)}" for row in range(ROWS)]
@@ -138,6 +146,7 @@ def test_days_within_a_minute(table: Tables) -> None:
     assert np.array_equal(rows["time_xf_days"], rows["when_xf_days"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "written",
     [
@@ -186,6 +195,7 @@ def test_days_that_there_are_not_are_missing() -> None:
     assert valid.numpy().sum() == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("values", "options"),
     [
@@ -240,6 +250,7 @@ def test_labels(table: Tables, values: list[Any], expected: list[float], kind: t
     assert np.array_equal(made.transformed("eval")["label_xf"][:, 0], expected, equal_nan=True)
 
 
+@pytest.mark.slow
 def test_serves_what_it_trains_on(table: Tables, penguins_csv: Path) -> None:
     """The graph on raw examples without their label, as a model server has them, gives the same bytes."""
     made = table(pd.read_csv(penguins_csv), eval_rows=100).transform({"label": "species"})

@@ -25,6 +25,7 @@ INTERVALS = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_what_is_not_additive_is_tfmas(case: str, oracle: Oracle, evaluate: Callable[..., Evaluated]) -> None:
     assert accumulation.reason_for_beam(eval_configs.parse(CASES[case]), [], None)
@@ -36,6 +37,7 @@ def test_what_is_not_additive_is_tfmas(case: str, oracle: Oracle, evaluate: Call
         assert_equal(ours[key], theirs[key], key)
 
 
+@pytest.mark.slow
 def test_confidence_intervals(oracle: Oracle, evaluate: Callable[..., Evaluated]) -> None:
     """The jackknife's parts are drawn by chance, so only what the bounds are around is equal."""
     expected = oracle.ask(INTERVALS, "sex")
@@ -78,6 +80,7 @@ def custom_extractors(eval_shared_model, eval_config, tensor_adapter_config):
 """
 
 
+@pytest.mark.slow
 def test_a_module_may_extract_features_to_slice_on(evaluate: Callable[..., Evaluated], tmp_path: Path) -> None:
     module = tmp_path / "extracting_module.py"
     module.write_text(EXTRACTORS)

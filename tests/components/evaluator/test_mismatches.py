@@ -267,6 +267,7 @@ def test_a_baseline_that_cannot_take_the_examples_is_named(
         evaluate(f"{MALE}{METRICS}", "sex", "older")
 
 
+@pytest.mark.slow
 def test_the_mean_squared_error_is_what_it_is(evaluate: Callable[..., Evaluated], penguins: Penguins) -> None:
     """TFMA 0.52 counts the first of several merged accumulators twice; numpy does not."""
     config = "model_specs: [{label_key: mass}]\nmetrics_specs: [{metrics: [{class_name: MeanSquaredError}]}]"

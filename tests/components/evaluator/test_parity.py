@@ -3,7 +3,6 @@
 import json
 import math
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -133,6 +132,7 @@ def numbers(value: Any) -> Iterator[float]:
         yield value
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_metrics_and_plots_are_tfmas(case: str, oracle: Oracle, evaluate: Callable[..., Evaluated]) -> None:
     models, config = CASES[case]
@@ -154,6 +154,7 @@ def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
+@pytest.mark.slow
 def test_the_labels_domain_is_nothing_to_a_metric(
     evaluate: Callable[..., Evaluated], penguins: Penguins, tmp_path: Path
 ) -> None:
@@ -183,7 +184,9 @@ executor.run(**json.loads(sys.argv[1]))
 
 
 @pytest.mark.slow
-def test_the_bytes_are_the_same_for_any_number_of_workers(penguins: Penguins, oracle: Oracle, tmp_path: Path) -> None:
+def test_the_bytes_are_the_same_for_any_number_of_workers(
+    penguins: Penguins, oracle: Oracle, python: str, tmp_path: Path
+) -> None:
     """The files are cut into stripes of several batches here, as large files are; a worker takes several stripes."""
     models, config = CASES["features of several values"]
     expected = oracle.ask(config, *models)
@@ -192,7 +195,7 @@ def test_the_bytes_are_the_same_for_any_number_of_workers(penguins: Penguins, or
     for workers in (1, 2, 3):
         outputs = {name: str(tmp_path / str(workers) / name) for name in ("evaluation", "blessing", "validation")}
         arguments = {**inputs, **outputs, "model": str(penguins.models[models[0]]), "engine": f"local:{workers}"}
-        program = [sys.executable, "-W", "ignore", "-c", PROGRAM, json.dumps(arguments)]
+        program = [python, "-W", "ignore", "-c", PROGRAM, json.dumps(arguments)]
         processes.append(subprocess.Popen(program, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
     assert [process.wait(timeout=120) for process in processes] == [0, 0, 0]
     one, two, three = (tmp_path / str(workers) / "evaluation" for workers in (1, 2, 3))

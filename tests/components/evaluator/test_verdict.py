@@ -172,12 +172,14 @@ QUALIFIED: dict[str, tuple[str, str, list[str]]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", QUALIFIED)
 def test_a_reason_says_which_metric_it_is_about(case: str, evaluate: Callable[..., Evaluated]) -> None:
     model, eval_config, expected = QUALIFIED[case]
     assert sorted(reason["sentence"] for reason in reasons(evaluate(eval_config, model))) == expected
 
 
+@pytest.mark.slow
 def test_the_only_model_spec_stands_for_both_models_whatever_its_name(evaluate: Callable[..., Evaluated]) -> None:
     eval_config = config(f"threshold: {{{change(0.2)}}}").replace("{label_key", "{name: mine, label_key")
     (reason,) = reasons(evaluate(eval_config, "sex", "worse"))
@@ -199,6 +201,7 @@ def failures(verdict: Any) -> list[str]:
     return sorted(f"{key} {pair} {failure.metric_key} {failure.metric_threshold}" for key, pair, failure in found)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_the_verdict_and_its_reasons(case: str, evaluate: Callable[..., Evaluated], oracle: Oracle) -> None:
     eval_config, baseline, expected = CASES[case]
@@ -223,6 +226,7 @@ def test_the_verdict_and_its_reasons(case: str, evaluate: Callable[..., Evaluate
     assert ModelBlessing(evaluated.blessing).read() == evaluated.result.blessed
 
 
+@pytest.mark.slow
 def test_what_is_no_number_is_not_as_asked(evaluate: Callable[..., Evaluated]) -> None:
     """The correlation within one species is not defined for a model that says the same of every penguin."""
     metrics = (
@@ -236,6 +240,7 @@ def test_what_is_no_number_is_not_as_asked(evaluate: Callable[..., Evaluated]) -
     assert second["passed"]
 
 
+@pytest.mark.slow
 def test_the_metadata_is_tfxs(evaluate: Callable[..., Evaluated], penguins: Penguins) -> None:
     evaluated = evaluate(config(f"threshold: {{{above(0.9)}}}"), "sex", "worse")
     assert evaluated.result.metadata["blessing"] == {
@@ -255,6 +260,7 @@ def test_the_metadata_is_tfxs(evaluate: Callable[..., Evaluated], penguins: Peng
     }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_models_are_named_by_their_uris(evaluate: Callable[..., Evaluated]) -> None:
     """A path such as /s3/bucket/model means nothing to the next run: on Kubeflow it is a task's scratch folder."""
     uris = {"model_uri": "s3://bucket/run-2/model", "baseline_model_uri": "s3://bucket/run-1/model"}
@@ -265,6 +271,7 @@ def test_models_are_named_by_their_uris(evaluate: Callable[..., Evaluated]) -> N
     assert (blessing["current_model"], blessing["baseline_model"]) == tuple(uris.values())
 
 
+@pytest.mark.slow
 def test_a_folder_without_a_model_is_no_baseline(
     evaluate: Callable[..., Evaluated], penguins: Penguins, tmp_path: Path
 ) -> None:
@@ -274,6 +281,7 @@ def test_a_folder_without_a_model_is_no_baseline(
     assert "baseline_model" not in evaluated.result.metadata["blessing"]
 
 
+@pytest.mark.slow
 def test_a_config_that_needs_a_baseline_says_so(evaluate: Callable[..., Evaluated]) -> None:
     both = "model_specs: [{name: new, label_key: male}, {name: old, label_key: male, is_baseline: true}]\n"
     spec = both + f"metrics_specs: [{{metrics: [{{class_name: AUC, threshold: {{{above(0.9)}}}}}]}}]"
@@ -281,6 +289,8 @@ def test_a_config_that_needs_a_baseline_says_so(evaluate: Callable[..., Evaluate
     assert evaluate(spec, "sex").result.blessed, "TFX drops the baseline's spec on the first run"
 
 
+@pytest.mark.slow
+@pytest.mark.usefixtures("forks")
 @pytest.mark.parametrize(
     ("threshold", "baseline", "blessed"), [(above(0.9), None, True), (f"{above(0.9)}, {change(0.3)}", "worse", False)]
 )
@@ -313,6 +323,7 @@ def test_the_component_gates_a_pipeline(
     assert json.loads(found.read_text())["baseline_model"] == (str(penguins.models[baseline]) if baseline else None)
 
 
+@pytest.mark.slow
 def test_a_module_may_load_the_model_and_extract(
     evaluate: Callable[..., Evaluated], penguins: Penguins, tmp_path: Path
 ) -> None:

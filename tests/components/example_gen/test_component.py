@@ -15,7 +15,10 @@ from kfp import compiler, dsl, local
 from penstock.components import wrapper
 from penstock.components.example_gen import csv_example_gen, import_example_gen, input_resolver, parquet_example_gen
 
+pytestmark = pytest.mark.usefixtures("forks")
 
+
+@pytest.mark.slow
 def test_a_compiled_pipeline_resolves_and_generates(
     taxi_csv: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -52,6 +55,7 @@ def test_components_compile(each: object, tmp_path: Path) -> None:
     assert "from penstock.components.example_gen import " in executor["container"]["command"][-1]
 
 
+@pytest.mark.slow
 def test_the_executor_runs_by_hand(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("x,y\n" + "".join(f"{row},a\n" for row in range(50)))
     arguments = {
@@ -64,6 +68,7 @@ def test_the_executor_runs_by_hand(tmp_path: Path) -> None:
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["Split-eval", "Split-train"]
 
 
+@pytest.mark.slow
 def test_a_killed_run_leaves_nothing_that_looks_finished(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("x,y\n" + "".join(f"{row},text {row}\n" for row in range(400_000)))
     out = tmp_path / "out"

@@ -58,6 +58,7 @@ def test_every_kind_of_column(generate: Generate, tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.slow
 def test_taxi_trips_in_row_groups(generate: Generate, taxi_csv: Path, tmp_path: Path) -> None:
     table = pyarrow.csv.read_csv(taxi_csv)
     folder = tmp_path / "data"

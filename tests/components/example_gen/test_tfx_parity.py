@@ -11,6 +11,8 @@ import tensorflow as tf
 
 from penstock.components import artifacts, records
 
+pytestmark = pytest.mark.usefixtures("forks")
+
 ODD = (
     "id,text,number,mixed,hex,wide,empty,name,name_2\n"
     + "".join(

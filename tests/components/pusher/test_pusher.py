@@ -329,6 +329,7 @@ def test_a_killed_push_leaves_no_version_and_the_next_one_cleans_up(
     assert "left by a push that was killed" in caplog.text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("same", [True, False])
 def test_pushes_at_once_take_turns(models: list[Path], base: Path, tmp_path: Path, same: bool) -> None:
     start, destination = tmp_path / "start", json.dumps({"filesystem": {"base_directory": str(base)}})

@@ -19,6 +19,8 @@ from penstock.components import artifacts, records
 from penstock.components.errors import ConfigError, DataError, SchemaError
 from penstock.components.statistics_gen import executor
 
+pytestmark = pytest.mark.usefixtures("forks")
+
 WriteExamples = Callable[..., Path]
 RANK_ERROR = 0.01  # TFDV's epsilon
 
@@ -134,6 +136,7 @@ def assert_quantiles(numbers: statistics_pb2.NumericStatistics, values: np.ndarr
     assert histogram.buckets[-1].sample_count + rank == pytest.approx(len(values))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("files", [1, 3])
 def test_taxi_statistics_are_those_of_beam(write_examples: WriteExamples, taxi: pa.Table, files: int) -> None:
     examples = write_examples({"train": taxi.slice(0, 2000), "eval": taxi.slice(2000)}, files)
@@ -162,6 +165,7 @@ def test_penguin_statistics_with_missing_values_are_those_of_beam(
     assert features(ours.datasets[0])[("sex",)].string_stats.common_stats.num_missing == penguins["sex"].null_count
 
 
+@pytest.mark.slow
 def test_weights_slices_and_categories_are_those_of_beam(write_examples: WriteExamples, penguins: pa.Table) -> None:
     weights = pa.array((np.arange(len(penguins)) % 4 + 0.25).astype(np.float32))
     examples = write_examples({"train": penguins.append_column("weight", weights)}, 3)
@@ -192,6 +196,7 @@ def test_weights_slices_and_categories_are_those_of_beam(write_examples: WriteEx
     assert len(year.string_stats.weighted_string_stats.top_values) == 2
 
 
+@pytest.mark.slow
 def test_semantic_domains_are_those_of_beam(write_examples: WriteExamples) -> None:
     sentence = "the quick brown fox jumps over a lazy dog and the cat sat on the mat"
     text = [sentence[i % 20 :] for i in range(300)]
@@ -201,6 +206,7 @@ def test_semantic_domains_are_those_of_beam(write_examples: WriteExamples) -> No
     assert features(ours.datasets[0])[("text",)].custom_stats
 
 
+@pytest.mark.slow
 def test_lift_is_that_of_beam(write_examples: WriteExamples, penguins: pa.Table) -> None:
     chosen = penguins.select(["species", "island", "sex"])
     examples = write_examples({"train": chosen}, 2)
@@ -232,6 +238,7 @@ for arguments in json.loads(sys.argv[1]):
 """
 
 
+@pytest.mark.slow
 def test_same_bytes_for_any_number_of_workers(write_examples: WriteExamples, taxi: pa.Table) -> None:
     """In a process of its own: one that has used Beam has gRPC's threads, and those do not survive a fork."""
     examples = write_examples({"train": taxi, "eval": taxi.slice(0, 500)}, 5)

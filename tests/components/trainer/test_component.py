@@ -10,6 +10,8 @@ from kfp import dsl, local
 
 from penstock.components.trainer import trainer
 
+pytestmark = pytest.mark.usefixtures("forks")
+
 TASKS = ("trainer", "trainer-2")
 SOURCE = """
 import json
@@ -28,6 +30,7 @@ def runner(tmp_path: Path) -> None:
     local.init(local.SubprocessRunner(use_venv=False), pipeline_root=str(tmp_path / "kfp"), raise_on_error=True)
 
 
+@pytest.mark.slow
 def test_every_input_reaches_run_fn(runner: None, taxi: Any, tmp_path: Path, module: Callable[[str], str]) -> None:
     path = Path(module(SOURCE))
     (tmp_path / "tuned").mkdir()

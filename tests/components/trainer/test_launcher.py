@@ -19,7 +19,7 @@ from tests.servers.jobs import IMAGE, OnKubeflow, OnVertex, Place, RunningVertex
 from tests.servers.loopback import Cut, Request, Status
 from tests.servers.vertex import VertexAI
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*:UserWarning:google")
+pytestmark = [pytest.mark.usefixtures("forks"), pytest.mark.filterwarnings("ignore:.*:UserWarning:google")]
 
 
 @pytest.fixture

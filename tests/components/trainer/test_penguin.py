@@ -41,6 +41,7 @@ def train(penguins: Any, module_file: Path, outputs: dict[str, str], **arguments
     return Model(Path(outputs["model"]))
 
 
+@pytest.mark.slow
 def test_it_learns_the_species(penguins: Any, module_file: Path, outputs: dict[str, str]) -> None:
     model = train(penguins, module_file, outputs)
     assert set(tf.saved_model.load(str(model.serving)).signatures) == {"serving_default", "transform_features"}
@@ -54,6 +55,7 @@ def test_it_learns_the_species(penguins: Any, module_file: Path, outputs: dict[s
     assert sum(right) / len(right) > 0.9
 
 
+@pytest.mark.slow
 def test_hyperparameters_reach_the_module(
     penguins: Any, module_file: Path, outputs: dict[str, str], tmp_path: Path
 ) -> None:

@@ -18,7 +18,7 @@ from penstock.components.trainer import executor
 from penstock.trainer import predict
 
 # What the user's module and Keras warn of is theirs.
-pytestmark = pytest.mark.filterwarnings("default")
+pytestmark = [pytest.mark.usefixtures("forks"), pytest.mark.filterwarnings("default")]
 
 
 def train(taxi: Any, module: Path, folder: Path, steps: int = 60) -> Model:
@@ -41,6 +41,7 @@ def trained(taxi: Any, taxi_module: Path, tmp_path_factory: pytest.TempPathFacto
     return folder
 
 
+@pytest.mark.slow
 def test_the_model_serves_and_transforms(taxi: Any, trained: Path) -> None:
     loaded = tf.saved_model.load(str(Model(trained / "model").require_serving()))
     assert set(loaded.signatures) == {"serving_default", "transform_features"}
@@ -71,6 +72,7 @@ def test_model_run_holds_tensorboard_logs(trained: Path) -> None:
     assert all(math.isfinite(value) for value in logged.values())
 
 
+@pytest.mark.slow
 def test_a_rerun_trains_the_same_weights(taxi: Any, taxi_module: Path, trained: Path, tmp_path: Path) -> None:
     again = _weights(train(taxi, taxi_module, tmp_path))
     assert again == _weights(Model(trained / "model"))

@@ -28,6 +28,8 @@ from penstock.components.artifacts import Examples, Schema, read_schema
 from penstock.components.errors import ConfigError, DataError, ModuleError, SchemaError
 from penstock.components.transform import accumulating, preprocessing, reading
 
+pytestmark = pytest.mark.usefixtures("forks")
+
 OUTPUTS = (
     "transform_graph",
     "transformed_examples",
@@ -69,6 +71,7 @@ def statistics(folder: Path) -> Any:
     return dataset
 
 
+@pytest.mark.slow
 def test_unmodified_taxi_module(transform: Transform, taxi_examples: Path, taxi_module: Path) -> None:
     run = transform("run", module_file=str(taxi_module))
     output = tft.TFTransformOutput(str(run.transform_graph))
@@ -89,6 +92,7 @@ def test_unmodified_taxi_module(transform: Transform, taxi_examples: Path, taxi_
     np.testing.assert_array_equal(np.ravel(served["fare_xf"]), np.ravel(rows["fare_xf"]))
 
 
+@pytest.mark.slow
 def test_layout_and_metadata(transform: Transform, taxi_examples: Path, module: Module) -> None:
     run = transform("run", module_file=module(SMALL))
     files = {path.relative_to(run.root).as_posix() for path in run.root.rglob("*") if path.is_file()}
@@ -123,6 +127,7 @@ def test_layout_and_metadata(transform: Transform, taxi_examples: Path, module: 
     }
 
 
+@pytest.mark.slow
 def test_statistics_before_and_after(transform: Transform, taxi_examples: Path, module: Module) -> None:
     run = transform("run", module_file=module(SMALL))
     before, after = statistics(run.pre_transform_stats), statistics(run.post_transform_stats)
@@ -139,6 +144,7 @@ def test_statistics_before_and_after(transform: Transform, taxi_examples: Path, 
     assert not anomalies.anomaly_info
 
 
+@pytest.mark.slow
 def test_same_bytes_whatever_the_workers(
     trips: pa.RecordBatch, examples_of: Callable[..., Path], module: Module, tmp_path: Path
 ) -> None:
@@ -174,6 +180,7 @@ def preprocessing_fn(inputs):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cached", [True, False])
 def test_waves(transform: Transform, module: Module, monkeypatch: pytest.MonkeyPatch, cached: bool) -> None:
     """Where there are more shards than a wave has, results are merged in between."""
@@ -193,6 +200,7 @@ def test_waves(transform: Transform, module: Module, monkeypatch: pytest.MonkeyP
         assert (mine.num_examples, len(mine.features)) == (theirs.num_examples, len(theirs.features))
 
 
+@pytest.mark.slow
 def test_sample_rate(transform: Transform, module: Module) -> None:
     file = module(
         SMALL + "\ndef stats_options_updater_fn(stats_type, stats_options):\n"
@@ -205,6 +213,7 @@ def test_sample_rate(transform: Transform, module: Module) -> None:
     assert (one.root / name).read_bytes() == (two.root / name).read_bytes()
 
 
+@pytest.mark.slow
 def test_not_materialized_without_statistics(transform: Transform, module: Module) -> None:
     run = transform("run", module_file=module(SMALL), materialize=False, disable_statistics=True)
     assert run.result.metadata["transformed_examples"]["split_names"] == "[]"
@@ -213,6 +222,7 @@ def test_not_materialized_without_statistics(transform: Transform, module: Modul
     assert (run.transform_graph / "transform_fn" / "saved_model.pb").is_file()
 
 
+@pytest.mark.slow
 def test_splits_config(transform: Transform, taxi_examples: Path, module: Module) -> None:
     config = {"analyze": ["train", "eval"], "transform": ["eval"]}
     run = transform("run", module_file=module(SMALL), splits_config=config)
@@ -254,6 +264,7 @@ def options(stats_type, stats_options, custom_config):
     np.testing.assert_allclose(parsed(run, "eval")["x"], 3 * parsed(plain, "eval")["x"], rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_stats_options_updater(transform: Transform, module: Module) -> None:
     """Called for both statistics, with the schema and, after the transformation, the vocabularies."""
     file = module(
@@ -280,6 +291,7 @@ def stats_options_updater_fn(stats_type, stats_options):
     assert list(anomalies.anomaly_info) == ["fare"]
 
 
+@pytest.mark.slow
 def test_tfx_sees_its_own_enum(transform: Transform, module: Module) -> None:
     pytest.importorskip("tfx.components.transform.stats_options_util")
     file = module(
@@ -309,6 +321,7 @@ def test_siblings_are_importable(transform: Transform, module: Module, tmp_path:
     assert str(tmp_path) in sys.path
 
 
+@pytest.mark.slow
 def test_composite_outputs(transform: Transform, taxi_examples: Path, module: Module) -> None:
     """Ragged tensors of rank 3 and sparse ones: the features that tfx_bsl's encoder writes."""
     run = transform(
@@ -348,6 +361,7 @@ def preprocessing_fn(inputs):
 
 
 class TestAnalyzerCache:
+    @pytest.mark.slow
     def test_known_files_are_not_analyzed_again(
         self, transform: Transform, taxi_examples: Path, module: Module, caplog: pytest.LogCaptureFixture
     ) -> None:
@@ -364,6 +378,7 @@ class TestAnalyzerCache:
                 assert (second.updated_analyzer_cache / relative).read_bytes() == path.read_bytes()
                 assert (third.updated_analyzer_cache / relative).read_bytes() == path.read_bytes()
 
+    @pytest.mark.slow
     def test_the_cached_accumulators_are_what_counts(
         self, transform: Transform, taxi_examples: Path, module: Module
     ) -> None:
@@ -375,6 +390,7 @@ class TestAnalyzerCache:
         second = transform("second", module_file=file, analyzer_cache=str(first.updated_analyzer_cache))
         assert set(np.ravel(parsed(second, "eval")["n"])) == {12345.0}
 
+    @pytest.mark.slow
     def test_one_file_changes(
         self, transform: Transform, taxi_examples: Path, module: Module, caplog: pytest.LogCaptureFixture
     ) -> None:
@@ -393,6 +409,7 @@ class TestAnalyzerCache:
         np.testing.assert_allclose(parsed(second, "train")["fare"], parsed(fresh, "train")["fare"], rtol=1e-5)
         assert first.rows("train") != second.rows("train")
 
+    @pytest.mark.slow
     def test_the_same_file_twice_counts_twice(self, transform: Transform, taxi_examples: Path, module: Module) -> None:
         train = Examples(taxi_examples).files("train")
         train[1].write_bytes(train[0].read_bytes())
@@ -405,6 +422,7 @@ class TestAnalyzerCache:
         total = sum(fare or 0.0 for fare in raw(taxi_examples, "train", "fare"))
         np.testing.assert_allclose(parsed(run, "eval")["n"][0], [total], rtol=1e-4)
 
+    @pytest.mark.slow
     def test_tft_reads_it(self, transform: Transform, taxi_examples: Path, module: Module) -> None:
         run = transform("run", module_file=module(SMALL))
         root = run.updated_analyzer_cache
@@ -428,6 +446,7 @@ def _is_sized(metadata: Any) -> None:
     assert metadata.dataset_size > 0
 
 
+@pytest.mark.slow
 def test_custom_ptransform_goes_to_beam(
     transform: Transform, taxi_examples: Path, module: Module, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -377,6 +377,7 @@ def test_equal_to_beam(group: Callable[[Inputs], Outputs], source: analysis.Sour
     assert schema == expected_schema
 
 
+@pytest.mark.slow
 def test_coverage_of_an_informative_vocabulary(source: analysis.Source, tmp_path: Path) -> None:
     """Beam cannot compute this one: it fails to encode NumPy's floats when it removes duplicates."""
 

@@ -9,7 +9,7 @@ import pytest
 from penstock.components.errors import ConfigError, DataError, ModuleError, PenstockError
 from penstock.components.tuner import executor
 
-pytestmark = pytest.mark.filterwarnings("default")  # KerasTuner's are its own
+pytestmark = [pytest.mark.usefixtures("forks"), pytest.mark.filterwarnings("default")]  # KerasTuner's are its own
 
 SOURCE = """
 import keras_tuner

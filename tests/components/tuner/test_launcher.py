@@ -20,7 +20,10 @@ from tests.servers.jobs import OnKubeflow, OnVertex, Place, RunningVertexAI
 from tests.servers.loopback import Request, Status
 from tests.servers.vertex import VertexAI
 
-pytestmark = pytest.mark.filterwarnings("default")  # Google's and KerasTuner's are their own
+pytestmark = [
+    pytest.mark.usefixtures("forks"),
+    pytest.mark.filterwarnings("default"),
+]  # Google's and KerasTuner's are their own
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -16,15 +15,21 @@ import pytest
 
 from penstock.components.tuner import executor
 from tests.components.tuner.test_parallel import SOURCE, ended, started, until
+from tests.servers import ports
 from tests.trainer.tables import write
 
-pytestmark = [pytest.mark.filterwarnings("default"), pytest.mark.slow]  # KerasTuner's warnings are its own
+pytestmark = [
+    pytest.mark.usefixtures("forks"),
+    pytest.mark.filterwarnings("default"),
+    pytest.mark.slow,
+]  # KerasTuner's warnings are its own
 # A machine's command, with the patience that a test has.
 COMMAND = """
 import json, sys
 from penstock.components.workers import worker
-from penstock.trainer.tuning import machine, serving
+from penstock.trainer.tuning import machine, protocol, serving
 serving.SILENCE, machine.BEAT, machine.PATIENCE = {silence}, 0.5, {patience}
+serving._FAREWELL, protocol._TIMEOUT = 5, {unanswered}
 sys.exit(worker.main("tuner", sys.argv[1]))
 """
 
@@ -35,16 +40,17 @@ class Machines:
     def __init__(self, arguments: dict[str, Any], folder: Path) -> None:
         self.arguments, self.folder = arguments, folder
         self.processes: dict[int, subprocess.Popen[bytes]] = {}
-        with socket.create_server(("127.0.0.1", 0)) as opened:
-            self._chief = f"127.0.0.1:{opened.getsockname()[1]}"
+        self._chief = f"127.0.0.1:{ports.reserve()}"
 
-    def start(self, *indices: int, count: int = 3, silence: float = 60, patience: float = 90) -> None:
+    def start(
+        self, *indices: int, count: int = 3, silence: float = 60, patience: float = 90, unanswered: float = 30
+    ) -> None:
         others = [f"127.0.0.1:{number}" for number in range(1, count)]  # nothing listens there
         cluster = {"chief": [self._chief], "worker": others}
         for index in indices:
             task = {"type": "worker", "index": index - 1} if index else {"type": "chief", "index": 0}
             config = json.dumps({"cluster": cluster, "task": task})
-            code = COMMAND.format(silence=silence, patience=patience)
+            code = COMMAND.format(silence=silence, patience=patience, unanswered=unanswered)
             self.processes[index] = subprocess.Popen(
                 [sys.executable, "-c", code, json.dumps({**self.arguments, "told": str(self.folder / "told")})],
                 env={**os.environ, "TF_CONFIG": config},
@@ -138,7 +144,7 @@ def test_a_search_without_code(penguins_csv: Path, outputs: dict[str, str], tmp_
     config = {
         "label": "species",
         "training": {"epochs": 3, "members": 2, "width": 16, "batch_size": 32},
-        "tuning": {"parameters": rates, "trials": 12, "algorithm": "random", "early_stopping": False},
+        "tuning": {"parameters": rates, "trials": 6, "algorithm": "random", "early_stopping": False},
     }
     given = {
         **{name: str(table.root / name) for name in ("transform_graph", "schema", "statistics")},
@@ -273,7 +279,7 @@ def test_what_a_machine_fails_of_is_the_searchs(machines: Callable[..., Machines
 
 def test_a_machine_that_finds_no_chief_says_so(machines: Callable[..., Machines]) -> None:
     made = machines()
-    made.start(1, count=2, patience=1)
+    made.start(1, count=2, patience=1, unanswered=1)
     assert made.codes() == [1]
     ((_, failure),) = made.told().items()
     assert "the chief of the search at 127.0.0.1:" in failure["message"]

@@ -4,7 +4,6 @@ import fcntl
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -19,8 +18,9 @@ from penstock.components.tuner import executor
 from penstock.trainer.tuning import chief
 from penstock.trainer.tuning.keeper import Keeper
 from penstock.trainer.tuning.user_code import UserCode
+from tests.servers import ports
 
-pytestmark = pytest.mark.filterwarnings("default")  # KerasTuner's are its own
+pytestmark = [pytest.mark.usefixtures("forks"), pytest.mark.filterwarnings("default")]  # KerasTuner's are its own
 
 # Every trial leaves a line in a log, and may be told to wait, die or raise by files of that name.
 SOURCE = """
@@ -91,6 +91,7 @@ def until[Found](condition: Callable[[], Found], seconds: float = 90) -> Found:
     return found
 
 
+@pytest.mark.slow
 def test_trials_run_in_workers(tune: Callable[..., Any], source: Callable[..., str], log: Path) -> None:
     # The first two trials wait for each other: they end only if they run at a time.
     body = "while len(log.read_text().splitlines()) < 2: time.sleep(0.02)"
@@ -270,8 +271,7 @@ def test_a_search_of_several_machines_has_one_that_writes(
     penguins: dict[str, str], outputs: dict[str, str], source: Callable[..., str], log: Path, tmp_path: Path
 ) -> None:
     """A chief and a worker as KerasTuner's variables describe them, each with the executor's own command."""
-    with socket.create_server(("127.0.0.1", 0)) as opened:
-        port = opened.getsockname()[1]
+    port = ports.reserve()
     arguments = {**penguins, "module_file": source(trials=3, overwrite=True), "working_dir": str(tmp_path / "tuning")}
     processes, folders = {}, {}
     for name in ("chief", "worker-0"):

@@ -16,7 +16,7 @@ from tfx.utils import io_utils
 from penstock.components.tuner import executor
 
 # What TFX's import and Keras warn of is theirs.
-pytestmark = pytest.mark.filterwarnings("default")
+pytestmark = [pytest.mark.usefixtures("forks"), pytest.mark.filterwarnings("default")]
 STEPS = {"train_args": '{"num_steps": 20}', "eval_args": '{"num_steps": 5}'}
 
 
@@ -36,6 +36,7 @@ def rows(outputs: dict[str, str]) -> list[dict[str, Any]]:
     return list(json.loads(path.read_text()))
 
 
+@pytest.mark.slow
 def test_its_search(penguins: dict[str, str], penguin_module: Path, outputs: dict[str, str], tmp_path: Path) -> None:
     working = tmp_path / "tuning"
     result = tune(penguins, outputs, penguin_module, working_dir=str(working))

@@ -20,6 +20,7 @@ from tests.servers.mounts import as_mounted
 from tests.servers.vertex import TuningVertexAI, VertexAI
 
 pytestmark = [
+    pytest.mark.usefixtures("forks"),
     pytest.mark.filterwarnings("default"),  # KerasTuner's are its own
     pytest.mark.filterwarnings("ignore:.*:UserWarning:google"),
 ]
@@ -97,7 +98,8 @@ def test_a_search_from_the_first_trial_to_the_report(
 ) -> None:
     """Its trials are real ones; the last, with a learning rate that is none, fails alone."""
     rates = {"learning_rate": {"values": [1e-5, 1e-2, 1e30]}, "width": {"min": 16, "max": 17, "step": 2}}
-    result = launcher.run(workers=1, **arguments(algorithm="grid", parameters=rates, trials=9))
+    search = {"algorithm": "grid", "parameters": rates, "trials": 9, "early_stopping": False}
+    result = launcher.run(workers=1, **arguments(**search))
     rows = found(outputs)
     assert [(row["learning_rate"], row["width"]) for row in rows] == [(1e-2, 16), (1e-5, 16)]
     assert isinstance(rows[0]["width"], int)

@@ -37,6 +37,7 @@ def lines(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (folder / "hypertune" / "output.metrics").read_text().splitlines()]
 
 
+@pytest.mark.slow
 def test_it_tells_each_epoch_and_the_result(run: Callable[..., int], tmp_path: Path) -> None:
     """The lines are those of cloudml-hypertune 0.1.0.dev6: texts, but for the time."""
     assert run("--learning_rate=0.01") == 0
@@ -51,6 +52,7 @@ def test_it_tells_each_epoch_and_the_result(run: Callable[..., int], tmp_path: P
     assert [path.name for path in (tmp_path / "trials").iterdir()] == ["7.json"]  # no checkpoints are left
 
 
+@pytest.mark.slow
 def test_it_tells_each_fold(run: Callable[..., int], tmp_path: Path) -> None:
     assert run("--learning_rate=0.01", cross_validation={"folds": 3}) == 0
     told = Told.read(tmp_path / "trials", "7")
@@ -80,6 +82,7 @@ def test_what_it_cannot_mend_is_told_with_its_traceback(run: Callable[..., int],
     assert len(told.scores) == 1
 
 
+@pytest.mark.slow
 def test_one_that_lost_its_machine_goes_on(
     run: Callable[..., int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -15,6 +15,8 @@ from penstock.pipelines import local
 from penstock.pipelines.local import cache, imports
 from penstock.pipelines.local.task import Task
 
+pytestmark = pytest.mark.usefixtures("forks")
+
 Run = Callable[..., local.RunSummary]
 
 
@@ -75,6 +77,7 @@ def weights(summary: local.RunSummary) -> Path:
     return summary.run_folder / "train" / "model" / "weights"
 
 
+@pytest.mark.slow
 def test_a_model_trained_anew_is_evaluated_anew(run_gate: Run) -> None:
     """The evaluation is in the cache under the same source, parameters and maker; but it is of another model."""
     first = run_gate()

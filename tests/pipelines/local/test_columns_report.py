@@ -47,6 +47,7 @@ def model_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "model_run"
 
 
+@pytest.mark.slow
 def test_each_column_has_a_row(model_run: Path) -> None:
     text = columns_report.section(model_run)
     rows = {}
@@ -80,6 +81,7 @@ def test_each_column_has_a_row(model_run: Path) -> None:
     assert "<details open><summary>9 columns, 1 of them left out</summary>" in text
 
 
+@pytest.mark.slow
 def test_a_category_of_which_no_value_is_known_is_warned_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     columns = {name: COLUMNS[name] for name in ("late", "carrier", "seat")}
     config = {"label": "late", "features": {"seat": {"kind": "categorical"}}}

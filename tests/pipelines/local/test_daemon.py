@@ -47,6 +47,7 @@ def test_nobody_answers(monkeypatch: pytest.MonkeyPatch, unanswered: Path) -> No
             daemon.connect()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.getuid() != 0, reason="becomes another account, which takes root")
 def test_no_permission(unanswered: Path) -> None:
     os.chmod(unanswered, 0o600)

@@ -6,6 +6,8 @@ from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote
 
+import pytest
+
 from penstock.pipelines.local import report
 from penstock.pipelines.local.record import RunRecord, TaskRecord
 
@@ -82,6 +84,7 @@ def test_what_the_data_says_is_text(tmp_path: Path) -> None:
     assert hostile in unescape(text)
 
 
+@pytest.mark.slow
 def test_the_epochs_of_a_training_are_a_table(tmp_path: Path, penguins_csv: Path) -> None:
     """The loop's own history.json, and a user's file of that name."""
     from penstock.trainer import fitting

@@ -19,6 +19,9 @@ from penstock.components.errors import UserError
 from penstock.pipelines import local
 from penstock.pipelines.local import display, record
 
+pytestmark = pytest.mark.usefixtures("forks")
+_INTERPRETER = sys.executable  # whose children are looked at, which are not the fork's
+
 Run = Callable[..., local.RunSummary]
 
 
@@ -181,9 +184,10 @@ def start(spec_path: Path, root: Path, **arguments: object) -> subprocess.Popen[
             sys.exit(130)
         sys.exit(summary.exit_code)
     """)
-    return subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.DEVNULL, text=True)
+    return subprocess.Popen([_INTERPRETER, "-c", program], stderr=subprocess.DEVNULL, text=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("signal_number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 130), (signal.SIGKILL, -9)])
 def test_a_stopped_run_ends_its_tasks_and_is_taken_up_again(
     run: Run, spec_path: Path, tmp_path: Path, signal_number: signal.Signals, code: int
@@ -214,6 +218,7 @@ def test_a_killed_training_is_given_its_checkpoints(train: Run) -> None:
         assert (other.run_folder / "steps" / "model_run" / "checkpoint" / "steps.txt").read_text() == "1"
 
 
+@pytest.mark.slow
 def test_what_a_killed_run_left_half_written_is_removed_after_a_day(run: Run, spec_path: Path, tmp_path: Path) -> None:
     mark = tmp_path / "sleeping"
     process = start(spec_path, tmp_path / "runs", count=6, mode=f"sleep:{mark}")
@@ -236,6 +241,7 @@ def test_what_a_killed_run_left_half_written_is_removed_after_a_day(run: Run, sp
     assert finished.exists(), "of a task that was not interrupted"
 
 
+@pytest.mark.slow
 def test_two_runs_at_once_in_one_folder_are_both_right(spec_path: Path, tmp_path: Path) -> None:
     root = tmp_path / "runs"
     processes = [start(spec_path, root, count=count) for count in (6, 7, 6)]

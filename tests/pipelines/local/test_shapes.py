@@ -18,6 +18,8 @@ from penstock.components.errors import SystemFailure
 from penstock.components.wrapper import component
 from penstock.pipelines import local
 
+pytestmark = pytest.mark.usefixtures("forks")
+
 
 @component
 def square(of: Output[Artifact], number: int, bad: int) -> None:
@@ -123,6 +125,7 @@ def test_what_kfp_refuses_is_one_sentence_and_leaves_it_as_it_was(tmp_path: Path
     assert config.LocalExecutionConfig.instance is before
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_a_loop_at_once(tmp_path: Path) -> None:
     spec = tmp_path / "loop.yaml"
     compiler.Compiler().compile(loop, str(spec))

@@ -16,7 +16,7 @@ from penstock.components.trainer import executor as trainer
 from penstock.components.tuner import executor
 from tests.trainer.tables import Table, write
 
-pytestmark = pytest.mark.filterwarnings("default")  # KerasTuner's are its own
+pytestmark = [pytest.mark.usefixtures("forks"), pytest.mark.filterwarnings("default")]  # KerasTuner's are its own
 QUICK = {"epochs": 3, "members": 2, "width": 16, "batch_size": 32}
 type Tune = Callable[..., list[dict[str, Any]]]
 IGNORED = {"seen": {"ignore": True}}
@@ -57,6 +57,7 @@ def tune(penguins: Table, tmp_path: Path) -> Callable[..., list[dict[str, Any]]]
     return run
 
 
+@pytest.mark.slow
 def test_the_trainer_takes_what_is_best(penguins: Table, tune: Tune, tmp_path: Path) -> None:
     given = config({"algorithm": "grid", "parameters": {"learning_rate": {"values": [1e-5, 1e-2]}}})
     found = tune(given)
@@ -80,6 +81,7 @@ def test_the_trainer_takes_what_is_best(penguins: Table, tune: Tune, tmp_path: P
     assert min(epoch["val_log_loss"] for epoch in epochs) == pytest.approx(found[0]["score"], rel=1e-4)
 
 
+@pytest.mark.slow
 def test_an_objective_of_ones_own(tune: Tune) -> None:
     found = tune(config({"objective": "val_accuracy", "direction": "max", "algorithm": "random"}))
     scores = [row["score"] for row in found]
@@ -92,6 +94,7 @@ def test_an_objective_that_is_not_measured(tune: Tune) -> None:
         tune(config({"objective": "val_acuracy"}))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "how",
     [
@@ -110,6 +113,7 @@ def test_cross_validation(tune: Tune, tmp_path: Path, how: dict[str, Any]) -> No
     assert f"± {row['score_deviation']:.2g}" in (tmp_path / "report").read_text()
 
 
+@pytest.mark.slow
 def test_a_time_series_follows_dates_and_not_their_letters(tune: Tune, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     tune(config({"cross_validation": {"method": "time_series", "feature": "seen", "folds": 2}, "trials": 1}))
@@ -131,6 +135,7 @@ def test_too_few_for_the_folds(tune: Tune, how: dict[str, Any], sentence: str) -
         tune(config({"cross_validation": how}))
 
 
+@pytest.mark.slow
 def test_a_loss_that_is_no_number_fails_its_trial_only(tune: Tune, tmp_path: Path) -> None:
     given = config({"algorithm": "grid", "parameters": {"learning_rate": {"values": [1e-2, 1e30]}}})
     found = tune(given)

@@ -16,7 +16,7 @@ from penstock.trainer.tuning import oracles, results, space
 from penstock.trainer.tuning.settings import Range, Search
 from penstock.trainer.tuning.trials import Tell, Tuner
 
-pytestmark = pytest.mark.filterwarnings("default")  # KerasTuner's are its own
+pytestmark = [pytest.mark.usefixtures("forks"), pytest.mark.filterwarnings("default")]  # KerasTuner's are its own
 RATE = Range(min=1e-4, max=1e-1, scale="log")
 KINDS = {"learning_rate": float, "width": int, "dropout": float}
 type Score = Callable[[Mapping[str, Any], int, int | None, Path, Tell], float]
@@ -39,6 +39,7 @@ def run(search: Search, score: Score, folder: Path, **how: Any) -> results.Resul
     return results.of(made.oracle)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("algorithm", ["grid", "random", "bayesian", "hyperband"])
 def test_each_algorithm_finds_what_is_best(algorithm: Any, tmp_path: Path) -> None:
     found = run(Search({"learning_rate": RATE}, algorithm=algorithm, trials=15), distance, tmp_path)

@@ -15,7 +15,7 @@ from penstock.components.errors import ModuleError, ServerUnavailable
 from penstock.trainer.tuning import failures, serving
 from penstock.trainer.tuning.protocol import Chief
 
-pytestmark = pytest.mark.filterwarnings("default")  # KerasTuner's are its own
+pytestmark = [pytest.mark.usefixtures("forks"), pytest.mark.filterwarnings("default")]  # KerasTuner's are its own
 
 
 @pytest.fixture
