@@ -10,7 +10,11 @@ from typing import Any
 import pytest
 
 _GROUPS = {
-    "docker": ["tests/test_image.py", "tests/pipelines/local/test_containers.py"],
+    "docker": [
+        "tests/test_image.py",
+        "tests/pipelines/local/test_containers.py",
+        "tests/pipelines/cluster/test_penguins.py",
+    ],
     "clusters": [
         "tests/components/trainer/test_launcher.py",
         "tests/components/tuner/test_launcher.py",

@@ -23,6 +23,7 @@ import pytest
 import bootstrap
 import image as image_module
 from penstock.components import wrapper
+from tests import order
 from tests.servers import package_index
 
 _INTERPRETER, _ENVIRONMENT = sys.executable, dict(os.environ)  # not what a test that runs meanwhile puts there
@@ -112,10 +113,13 @@ _ahead: _Ahead | None = None
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Begins at once where a test will ask for it: of several processes, in the first, which those tests are given."""
     global _ahead
-    first = os.environ.get("PYTEST_XDIST_WORKER", "gw0") == "gw0"
-    asked = any("docker" in getattr(item, "fixturenames", ()) for item in session.items)
-    if first and asked and not session.config.option.collectonly:
+    asked = any(order.group(item.nodeid) == "docker" for item in session.items)
+    if _is_first() and asked and not session.config.option.collectonly:
         _ahead = _Ahead()
+
+
+def _is_first() -> bool:
+    return os.environ.get("PYTEST_XDIST_WORKER", "gw0") == "gw0"
 
 
 def pytest_sessionfinish() -> None:
@@ -125,6 +129,8 @@ def pytest_sessionfinish() -> None:
 
 def _prepared() -> _Ahead:
     global _ahead
+    if not _is_first():  # a test that asks by request.getfixturevalue is not seen when tests are collected
+        pytest.fail("a second image would be built: expected the test's file in the group docker of tests/order.py")
     _ahead = _ahead or _Ahead()
     return _ahead
 

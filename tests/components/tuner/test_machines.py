@@ -43,7 +43,7 @@ class Machines:
         self._chief = f"127.0.0.1:{ports.reserve()}"
 
     def start(
-        self, *indices: int, count: int = 3, silence: float = 60, patience: float = 90, unanswered: float = 30
+        self, *indices: int, count: int = 3, silence: float = 60, patience: float = 90, unanswered: float = 10
     ) -> None:
         others = [f"127.0.0.1:{number}" for number in range(1, count)]  # nothing listens there
         cluster = {"chief": [self._chief], "worker": others}
@@ -290,7 +290,7 @@ def test_a_machine_that_comes_late_ends_well(machines: Callable[..., Machines], 
     made = machines(trials=2)
     made.start(0, count=2)
     assert made.codes() == [0]
-    made.start(1, count=2)
+    made.start(1, count=2, unanswered=1)
     assert made.codes() == [0, 0]
     assert machines_of(started(log)) == {"machine-0"}
     assert list((made.folder / "tuning").iterdir()) == []
