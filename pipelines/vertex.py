@@ -5,6 +5,7 @@ value then proves that the run found is the one that was asked for. A schedule's
 was lost is looked up by its name before it is made again.
 """
 
+import contextlib
 import re
 import secrets
 import zoneinfo
@@ -137,9 +138,10 @@ class VertexService:
         folder = stores.join(stores.join(job.runtime_config.gcs_output_directory, project), name)
         with stores.open_store(folder) as store:
             for task in failed:
-                file = stores.join(folder, f"{task.name}_{task.id}/{FAILURE_FILE}")
-                if store.is_file(file) and (cause := causes.in_file(store.read(file))):
-                    yield task.id, cause
+                with contextlib.suppress(ConfigError):  # a task that was killed leaves none
+                    left = store.read(stores.join(folder, f"{task.name}_{task.id}/{FAILURE_FILE}"))
+                    if cause := causes.in_file(left):
+                        yield task.id, cause
 
     def cancel(self, run_id: str) -> None:
         self._server.repeat(self._server.jobs.cancel_pipeline_job, name=self._job(run_id))
