@@ -47,9 +47,10 @@ RUN --mount=type=secret,id=ca,target=/run/ca.crt --mount=type=secret,id=index,ta
 
 FROM tools AS penstock
 COPY pyproject.toml README.md /build/
+COPY core /build/core
+COPY trainer /build/trainer
 COPY components /build/components
 COPY pipelines /build/pipelines
-COPY trainer /build/trainer
 RUN --mount=type=secret,id=ca,target=/run/ca.crt --mount=type=secret,id=index,target=/run/index.sh \
     online uv pip install --quiet --system --no-deps --target /opt/penstock-package /build \
  && rm -rf /opt/penstock-package/bin

@@ -23,7 +23,7 @@ test-fast: environment  ## run the tests that start no interpreter and train not
 
 lint: environment  ## check style and types
 	@.venv/bin/ruff check . && .venv/bin/ruff format --check .
-	@.venv/bin/mypy -p penstock.components -p penstock.pipelines -p penstock.trainer
+	@.venv/bin/mypy -p penstock.core -p penstock.trainer -p penstock.components -p penstock.pipelines
 
 format: environment  ## rewrite the sources in the house style
 	@.venv/bin/ruff check --fix . ; .venv/bin/ruff format .
@@ -35,8 +35,8 @@ bench-quality: environment  ## compare the default model with scikit-learn's His
 	@.venv/bin/python benchmarks/quality.py
 
 generate: environment  ## write what is generated and committed: READMEs, JSON Schema, lint rules, golden pipelines
-	@.venv/bin/python -m penstock.pipelines.component_docs && .venv/bin/python -m penstock.pipelines.config
-	@.venv/bin/python -m penstock.pipelines.lint
+	@.venv/bin/python -m penstock.pipelines.compiling.component_docs
+	@.venv/bin/python -m penstock.pipelines.config.training_pipeline && .venv/bin/python -m penstock.pipelines.lint
 	@.venv/bin/python tests/pipelines/test_golden.py
 
 image:  ## build the image of the tasks, hold its size against its budget, and write its SBOM beside it

@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
 TOOLCHAIN = ROOT / ".toolchain"
 LOCK = ROOT / "requirements.lock"
-PACKAGES = ("components", "pipelines", "trainer")
+PACKAGES = ("core", "trainer", "components", "pipelines")
 OLDEST_GLIBC = (2, 38)
 
 

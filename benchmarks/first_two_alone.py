@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from penstock.components.example_gen import executor as example_gen
-from penstock.components.example_gen import spans
+from penstock.components.example_gen.inputs import spans
 from penstock.components.statistics_gen import executor as statistics_gen
-from penstock.pipelines import config
+from penstock.pipelines.config import training_pipeline
 
 
 def seconds(work: Callable[[], Any]) -> float:
@@ -33,7 +33,7 @@ def seconds(work: Callable[[], Any]) -> float:
     return round(time.monotonic() - started, 3)
 
 
-def main(settings: config.Config) -> dict[str, float]:
+def main(settings: training_pipeline.Config) -> dict[str, float]:
     gc.freeze()
     with tempfile.TemporaryDirectory() as folder:
         examples, statistics = f"{folder}/examples", f"{folder}/statistics"
@@ -58,4 +58,4 @@ def main(settings: config.Config) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(main(config.load(Path(sys.argv[1])))))
+    print(json.dumps(main(training_pipeline.load(Path(sys.argv[1])))))

@@ -17,8 +17,8 @@ from tfx.components.util import tfxio_utils
 from tfx.types import standard_artifacts
 from tfx_bsl.public.tfxio import TensorFlowDatasetOptions
 
-from penstock.components.artifacts import Examples
-from penstock.trainer import input_data, reader
+from penstock.core.artifacts import Examples
+from penstock.trainer.data import input_data, reader
 
 BATCH_SIZE = 512
 STEPS = 400

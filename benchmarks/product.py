@@ -13,10 +13,10 @@ import numpy as np
 import pandas as pd
 from tables import Table
 
-from penstock.components import records
-from penstock.components.artifacts import Examples
-from penstock.pipelines.local import record
-from penstock.trainer.predict import predict
+from penstock.core.artifacts import Examples
+from penstock.core.examples import records
+from penstock.core.models.predict import predict
+from penstock.pipelines.local.records import record
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def _run(
 def _predicted(run: Path, table: Table) -> tuple[np.ndarray, np.ndarray]:
     """Returns what the exported model predicts of the test rows, and the labels that these rows have.
 
-    The signature asks for no label (trainer/export.py), so that those in the examples reach no model.
+    The signature asks for no label (trainer/network/export.py), so that those in the examples reach no model.
     """
     files = sorted(Examples(run / "csv-example-gen" / "examples").split("test").iterdir())
     examples = [example for file in files for batch in records.read(file) for example in batch]

@@ -22,7 +22,7 @@ from typing import Any
 
 import psutil
 
-from penstock.pipelines import config
+from penstock.pipelines.config import training_pipeline
 
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLES = {"taxi": ROOT / "examples" / "taxi", "flights": ROOT / "examples" / "flights"}
@@ -103,7 +103,7 @@ def _share(process: psutil.Process) -> float:
 
 
 def run_tfx(name: str, folder: Path) -> Measurement:
-    settings = config.load(EXAMPLES[name] / "pipeline.yaml")
+    settings = training_pipeline.load(EXAMPLES[name] / "pipeline.yaml")
     assert settings.training is not None
     assert settings.evaluation is not None
     assert settings.module_file is not None

@@ -15,10 +15,10 @@ from typing import Any
 
 from kfp import dsl
 
-from penstock.components import failures
+from penstock.core import failures
 
-# The target puts its own image in place of this one (pipelines/targets.py). The tag carries the package's version, so
-# that no cache serves the result of older code.
+# The target puts its own image in place of this one (pipelines/targets/target.py). The tag carries the package's
+# version, so that no cache serves the result of older code.
 NAME = "penstock-python"
 IMAGE = f"{NAME}:{metadata.version('penstock')}"
 

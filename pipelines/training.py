@@ -27,12 +27,12 @@ from penstock.components.statistics_gen.component import statistics_gen
 from penstock.components.trainer.component import trainer
 from penstock.components.transform.component import transform
 from penstock.components.tuner.component import tuner
-from penstock.pipelines import without_code
-from penstock.pipelines.config import Config, Training, Transform
-from penstock.pipelines.data import Splits
-from penstock.pipelines.publishing import Published
-from penstock.pipelines.section import json_text
-from penstock.pipelines.tuning import Tuning
+from penstock.pipelines.config.data import Splits
+from penstock.pipelines.config.section import json_text
+from penstock.pipelines.config.training_pipeline import Config, Training, Transform
+from penstock.pipelines.config.tuning import Tuning
+from penstock.pipelines.modules import default_trainer
+from penstock.pipelines.modules.published import Published
 
 type _Channel = Any  # a parameter of the pipeline: KFP's placeholder for a value
 _EXAMPLE_GENS = {"csv": csv_example_gen, "parquet": parquet_example_gen, "tfrecord": import_example_gen}
@@ -161,7 +161,7 @@ class _Graph:
         splits = {"analyze": settings.analyze, "transform": settings.transform or self.config.split_names}
         function, custom_config, given = settings.preprocessing_fn, settings.custom_config, {}
         if self.config.without_code:
-            function, custom_config = without_code.PREPROCESSING_FN, without_code.transform_config(self.config)
+            function, custom_config = default_trainer.PREPROCESSING_FN, default_trainer.transform_config(self.config)
         if self.published.takes_statistics:
             given["statistics"] = self.statistics
         self.transformed = transform(
@@ -207,7 +207,7 @@ class _Graph:
             schema=self.schema,
             statistics=self.statistics,
             module_file=module_file,
-            run_fn=without_code.RUN_FN if self.config.without_code else settings.run_fn,
+            run_fn=default_trainer.RUN_FN if self.config.without_code else settings.run_fn,
             train_args=_step_args(settings.train_splits, train_steps),
             eval_args=_step_args(settings.eval_splits, eval_steps),
             custom_config=json_text(self._custom_config(settings)),
@@ -222,7 +222,7 @@ class _Graph:
         self._after_validation(task)
 
     def _custom_config(self, training: Training) -> dict[str, Any] | None:
-        return without_code.trainer_config(self.config) if self.config.without_code else training.custom_config
+        return default_trainer.trainer_config(self.config) if self.config.without_code else training.custom_config
 
     def _trained_on(self) -> dict[str, Any]:
         """The examples that the Tuner and the Trainer learn from, and what Transform has made of them."""
@@ -245,7 +245,7 @@ class _Graph:
             model=self.model,
             baseline_model=baseline.outputs["model"],
             schema=self.schema,
-            eval_config=settings.text(self.config.label, without_code.transformed_label(self.config)),
+            eval_config=settings.text(self.config.label, default_trainer.transformed_label(self.config)),
             example_splits=settings.splits,
             module_file=module_file if self.published.customizes_evaluation else "",
             engine=self.config.engine,

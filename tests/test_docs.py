@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from penstock.pipelines import cli, init
+from penstock.pipelines.cli import init, main
 from tests.servers import object_stores
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
@@ -40,7 +40,7 @@ def test_a_configuration_of_the_pages_compiles(block: str, tmp_path: Path, capsy
     file.write_text(yaml.safe_dump(values))
     arguments = ["compile", str(file), "--target", "kubeflow", "-o", str(tmp_path / "compiled.yaml")]
     allowed = [] if complete else ["--set", "lint.allow=[store-credentials]"]
-    assert cli.main([*arguments, *allowed]) == 0, capsys.readouterr().err
+    assert main.main([*arguments, *allowed]) == 0, capsys.readouterr().err
     assert not complete or capsys.readouterr().err == ""
 
 
@@ -57,7 +57,7 @@ def test_taxi_runs_on_a_cluster_by_the_command_of_the_page(
         words = command[1].replace("\\\n", " ").replace("minio://mlpipeline", f"minio://{object_stores.BUCKET}").split()
         words[0] = str(DOCS.parent / words[0])
         compiled = tmp_path / "compiled.yaml"
-        assert cli.main(["compile", *words, "--target", "kubeflow", "-o", str(compiled)]) == 0
+        assert main.main(["compile", *words, "--target", "kubeflow", "-o", str(compiled)]) == 0
         assert capsys.readouterr().err == ""
     parameters = next(yaml.safe_load_all(compiled.read_text()))["root"]["inputDefinitions"]["parameters"]
     values = {name: entry["defaultValue"] for name, entry in parameters.items()}

@@ -74,7 +74,8 @@ def test_docker_sees_its_health(docker: Docker, image: Built, python_path: str, 
 def test_a_task_needs_no_more_than_a_folder_to_write_to(docker: Docker, image: Built) -> None:
     program = (
         "import os, tempfile, gcsfs, s3fs, tensorflow, tfx_bsl.cc; from penstock.components.trainer import executor; "
-        "from penstock.pipelines.local import container; tempfile.mkdtemp(); print(os.getuid(), tensorflow.__version__)"
+        "from penstock.pipelines.local.docker import entrypoint; "
+        "tempfile.mkdtemp(); print(os.getuid(), tensorflow.__version__)"
     )
     assert docker(*CONFINED, image.name, "python3", "-c", program).split() == ["65532", "2.21.0"]
 

@@ -17,23 +17,18 @@ import tensorflow as tf
 import tensorflow_transform as tft
 from tensorflow_metadata.proto.v0 import schema_pb2, statistics_pb2
 
-from penstock.components import artifacts, progress
-from penstock.components.errors import ConfigError, DataError
-from penstock.trainer import (
-    backends,
-    distribution,
-    features,
-    fitting,
-    input_data,
-    leaks,
-    model,
-    plan_file,
-    preprocessing,
-)
-from penstock.trainer.calibration import calibrate
-from penstock.trainer.features import Categorical, Date, Numeric, Plan, Sparse, Text
+from penstock.core import artifacts, progress
+from penstock.core.errors import ConfigError, DataError
+from penstock.trainer import preprocessing
+from penstock.trainer.data import input_data
 from penstock.trainer.fn_args import FnArgs
-from penstock.trainer.labels import Label
+from penstock.trainer.hardware import backends, distribution
+from penstock.trainer.loop import fitting
+from penstock.trainer.network import model
+from penstock.trainer.network.calibration import calibrate
+from penstock.trainer.plan import leaks, plan, plan_file
+from penstock.trainer.plan.labels import Label
+from penstock.trainer.plan.plan import Categorical, Date, Numeric, Plan, Sparse, Text
 
 logger = logging.getLogger(__name__)
 _FEWEST = 10  # rows to train on
@@ -47,7 +42,7 @@ def preprocessing_fn(
     schema: schema_pb2.Schema,
     statistics: statistics_pb2.DatasetFeatureStatisticsList,
 ) -> dict[str, Any]:
-    return preprocessing.transform(features.planned(custom_config, schema, statistics), inputs)
+    return preprocessing.transform(plan.planned(custom_config, schema, statistics), inputs)
 
 
 def run_fn(fn_args: FnArgs) -> None:
@@ -58,7 +53,7 @@ def run_fn(fn_args: FnArgs) -> None:
         )
     schema = artifacts.read_schema(Path(fn_args.schema_path))
     statistics = artifacts.ExampleStatistics(Path(fn_args.statistics_path)).read(config.get("split") or "train")
-    made = features.planned(config, schema, statistics)
+    made = plan.planned(config, schema, statistics)
     made.log()
     train(made, config.get("training") or {}, fn_args)
 
@@ -106,7 +101,7 @@ def train(made: Plan, options: Mapping[str, Any], fn_args: FnArgs) -> None:
 
 
 def export(trained: keras.Model, made: Plan, head: model.Head, fn_args: FnArgs) -> None:
-    """Writes the serving model; see penstock.trainer.export for its signatures."""
+    """Writes the serving model; see penstock.trainer.network.export for its signatures."""
     arguments: dict[str, Any] = {
         "columns": list(dict.fromkeys(feature.name for feature in made.features)),
         "label": dataclasses.asdict(made.label),
@@ -114,7 +109,7 @@ def export(trained: keras.Model, made: Plan, head: model.Head, fn_args: FnArgs) 
         "transform_graph": fn_args.transform_graph_path,
         "folder": fn_args.serving_model_dir,
     }
-    backends.on_tensorflow("penstock.trainer.export:export", trained, arguments)
+    backends.on_tensorflow("penstock.trainer.network.export:export", trained, arguments)
 
 
 def model_inputs(made: Plan, transform_output: tft.TFTransformOutput) -> list[model.Number | model.Ids]:

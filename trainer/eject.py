@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from penstock.trainer.features import Plan
+from penstock.trainer.plan.plan import Plan
 
 _FOLDER = Path(__file__).parent
 _WIDTH = 120
@@ -35,7 +35,7 @@ def source(plan: Plan, training: Mapping[str, Any], origin: str) -> str:
     body = [
         f"PLAN = {_python(dataclasses.replace(plan, notes={}), 0)}",
         "",
-        "# Hyperparameters (penstock.trainer.hyperparameters), and `seed`; what is not here suits the number of rows.",
+        "# Hyperparameters (penstock.trainer.network.hyperparameters), `seed`; the others suit the number of rows.",
         f"TRAINING: dict[str, Any] = {_python(dict(training), 0)}",
         "",
         *constants,
@@ -81,7 +81,7 @@ class _Part:
 def _imports(parts: list[_Part], body: str) -> Iterator[str]:
     """Yields the imports of what `body` uses, in isort's order."""
     used = {node.id for node in ast.walk(ast.parse(body)) if isinstance(node, ast.Name)}
-    names: dict[str, set[str]] = {"penstock.trainer.features": {"Plan"}}
+    names: dict[str, set[str]] = {"penstock.trainer.plan.plan": {"Plan"}}
     lines: list[tuple[bool, str, str]] = []
     for node in (node for part in parts for node in part.imports):
         for alias in node.names:

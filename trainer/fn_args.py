@@ -13,9 +13,9 @@ class DataAccessor(NamedTuple):
     """Factories that read Examples, so that a module file need not know how they are stored.
 
     tf_dataset_factory(file_pattern, options, schema) returns a `tf.data.Dataset` of batches parsed as the schema says,
-        options being a `tfx_bsl.public.tfxio.TensorFlowDatasetOptions` (see penstock.trainer.reader.tf_dataset).
+        options being a `tfx_bsl.public.tfxio.TensorFlowDatasetOptions` (see penstock.trainer.data.reader.tf_dataset).
     record_batch_factory(file_pattern, options, schema) returns an iterator of Arrow record batches, options being a
-        `tfx_bsl.public.tfxio.RecordBatchesOptions` (see penstock.trainer.reader.record_batches).
+        `tfx_bsl.public.tfxio.RecordBatchesOptions` (see penstock.trainer.data.reader.record_batches).
     data_view_decode_fn is None: Examples hold tf.Example, which needs no data view.
     """
 
@@ -42,7 +42,7 @@ class FnArgs:
     custom_config: the component's custom_config.
     statistics_path: the statistics that the component was given, `Split-<split>/FeatureStats.pb` in this folder. TFX
         has no such attribute.
-    device: what trains, a `penstock.trainer.devices.Device`; TFX has no such attribute.
+    device: what trains, a `penstock.trainer.hardware.devices.Device`; TFX has no such attribute.
     num_examples: {split: rows} of the statistics. As in TFX, the attribute is there only if the component was given
         statistics.
     """

@@ -9,7 +9,7 @@ engine. The function and its arguments must be picklable: a module-level functio
 from collections.abc import Callable, Iterable
 from typing import Protocol, Self, TypeVar
 
-from penstock.components.errors import ConfigError
+from penstock.core.errors import ConfigError
 
 Shard = TypeVar("Shard")
 Result = TypeVar("Result")

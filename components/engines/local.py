@@ -10,7 +10,7 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.connection import Connection
 from typing import Any, Self, TypeVar
 
-from penstock.components.errors import WorkerLost
+from penstock.core.errors import WorkerLost
 
 Shard = TypeVar("Shard")
 Result = TypeVar("Result")

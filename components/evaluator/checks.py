@@ -14,9 +14,9 @@ from tensorflow_model_analysis import constants
 from tensorflow_model_analysis.extractors import sql_slice_key_extractor
 from tensorflow_model_analysis.metrics import metric_specs, metric_types
 
-from penstock.components import modules
-from penstock.components.errors import ConfigError, ModelError
-from penstock.components.evaluator import config as eval_configs
+from penstock.components.evaluator import eval_config as eval_configs
+from penstock.core import user_modules
+from penstock.core.errors import ConfigError, ModelError
 
 
 def check(
@@ -28,7 +28,7 @@ def check(
     models and the metrics inside of them that it loads, the features that it extracts.
     """
     loads, extracts = (
-        module is not None and modules.optional_function(module, name) is not None
+        module is not None and user_modules.optional_function(module, name) is not None
         for name in ("custom_eval_shared_model", "custom_extractors")
     )
     known = schema if not extracts else None

@@ -7,9 +7,9 @@ from typing import Any
 
 import tensorflow as tf
 
-from penstock.components import records
-from penstock.components.errors import ModelError
-from penstock.components.evaluator.config import CANDIDATE_SIGNATURE
+from penstock.components.evaluator.eval_config import CANDIDATE_SIGNATURE
+from penstock.core.errors import ModelError
+from penstock.core.examples import records
 
 # Where in the graph, and an example's name: nothing that a person knows.
 _NOISE = re.compile(r"\{\{.*?\}\}\s*|\s*\[\[.*|\s*\[Op:.*|Name: <unknown>, ", re.DOTALL)

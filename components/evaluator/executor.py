@@ -14,12 +14,15 @@ from typing import Any
 import apache_beam as beam
 import tensorflow_model_analysis as tfma
 
-from penstock.components import artifacts, modules, progress, records, storage
 from penstock.components.engines import Engine, open_engine
-from penstock.components.errors import DataError, ModelError, PenstockError
-from penstock.components.evaluator import accumulation, checks, diagnosis
-from penstock.components.evaluator import config as eval_configs
-from penstock.components.evaluator import validation as validations
+from penstock.components.evaluator import checks, diagnosis
+from penstock.components.evaluator import eval_config as eval_configs
+from penstock.components.evaluator import verdict as validations
+from penstock.components.evaluator.tfma import accumulation
+from penstock.core import artifacts, progress, user_modules
+from penstock.core.errors import DataError, ModelError, PenstockError
+from penstock.core.examples import records
+from penstock.core.files import atomic
 
 VALIDATION_FILE = "validation.json"
 logger = logging.getLogger(__name__)
@@ -62,7 +65,7 @@ def run(
         config = eval_configs.complete(eval_configs.parse(eval_config), has_baseline=baseline is not None)
         read_schema = artifacts.Schema(Path(schema)).read() if schema else None
         folders = _folders(config, candidate, baseline)
-        module = modules.load(module_file) if module_file else None
+        module = user_modules.load(module_file) if module_file else None
         checks.check(config, folders, read_schema, module)
         splits = list(example_splits) or ["eval"]
         data.require_splits(splits)
@@ -80,7 +83,7 @@ def run(
         "created": datetime.datetime.now(datetime.UTC).isoformat(),
         "reasons": reasons,
     }
-    storage.write_text(Path(validation) / VALIDATION_FILE, json.dumps(document, indent=1, allow_nan=False))
+    atomic.write_text(Path(validation) / VALIDATION_FILE, json.dumps(document, indent=1, allow_nan=False))
     artifacts.ModelBlessing(Path(blessing)).write(blessed)
     properties = {"blessed": int(blessed), "current_model": model_uri or model, "component_id": "evaluator"}
     if baseline_uri:
@@ -150,11 +153,11 @@ def _evaluate(
 
 
 def _models(config: Any, folders: dict[str, str], module: Any) -> list[Any]:
-    load = modules.optional_function(module, "custom_eval_shared_model") if module else None
+    load = user_modules.optional_function(module, "custom_eval_shared_model") if module else None
     if load is None:
         return accumulation.shared_models(config, folders)
     return [
-        modules.call(
+        user_modules.call(
             "custom_eval_shared_model",
             load,
             eval_saved_model_path=folders[spec.name],
@@ -168,11 +171,11 @@ def _models(config: Any, folders: dict[str, str], module: Any) -> list[Any]:
 
 def _evaluate_with_beam(files: list[Path], schema: Any, config: Any, shared: Any, module: Any, output: str) -> int:
     adapter = accumulation.adapter_config(schema)
-    extract = modules.optional_function(module, "custom_extractors") if module else None
+    extract = user_modules.optional_function(module, "custom_extractors") if module else None
     extractors = None
     if extract:
         arguments = {"eval_shared_model": shared, "eval_config": config, "tensor_adapter_config": adapter}
-        extractors = modules.call("custom_extractors", extract, **arguments)
+        extractors = user_modules.call("custom_extractors", extract, **arguments)
     # Beam pickles and compresses created values, so the data is read inside.
     read = functools.partial(
         accumulation.example_batches, schema=schema.SerializeToString() if schema is not None else None

@@ -32,7 +32,7 @@ def input_resolver(input_base: str, input_config: str = "", range_config: str = 
         span: The newest span, 0 without `{SPAN}`. A date counts the days from 1970-01-01.
         version: The version of that span, 0 without `{VERSION}`.
     """
-    from penstock.components.example_gen import spans
+    from penstock.components.example_gen.inputs import spans
 
     return spans.resolve(input_base=input_base, input_config=input_config, range_config=range_config)
 

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from penstock.components.artifacts import check_split_name
-from penstock.components.errors import ConfigError, UserError
+from penstock.core.artifacts import check_split_name
+from penstock.core.errors import ConfigError, UserError
 
 
 @dataclass(frozen=True)

@@ -17,17 +17,22 @@ import numpy as np
 import pandas  # noqa: F401  Arrow imports it on first use: here once, else in every worker that is forked
 import pyarrow as pa
 
-from penstock.components import artifacts, progress, records, storage
 from penstock.components.engines import Engine, open_engine
-from penstock.components.errors import ConfigError, DataError
-from penstock.components.example_gen import configs, csv_source, labels, parquet_source, spans, tfrecord_source
+from penstock.components.example_gen import configs, labels
 from penstock.components.example_gen.configs import OutputSplits
-from penstock.components.example_gen.csv_options import CsvOptions
-from penstock.components.example_gen.csv_source import CsvSource
-from penstock.components.example_gen.csv_types import TypeGrew
+from penstock.components.example_gen.inputs import spans
 from penstock.components.example_gen.labels import LabelValues
-from penstock.components.example_gen.sources import Block, Shard, Source
+from penstock.components.example_gen.sources import parquet, tfrecord
+from penstock.components.example_gen.sources.csv import source as csv_source
+from penstock.components.example_gen.sources.csv.options import CsvOptions
+from penstock.components.example_gen.sources.csv.source import CsvSource
+from penstock.components.example_gen.sources.csv.types import TypeGrew
+from penstock.components.example_gen.sources.pieces import Block, Shard, Source
 from penstock.components.example_gen.splits import Splitter
+from penstock.core import artifacts, progress
+from penstock.core.errors import ConfigError, DataError
+from penstock.core.examples import records
+from penstock.core.files import atomic
 
 logger = logging.getLogger(__name__)
 FileFormat = Literal["csv", "parquet", "tfrecord"]
@@ -126,7 +131,7 @@ def _generate(
     ):
         source, shards = _plan(file_format, files, options, label, Path(scratch), engine)
         folders = {
-            name: written.enter_context(storage.replacing(artifacts.Examples(root).split(name))) for name in names
+            name: written.enter_context(atomic.replacing(artifacts.Examples(root).split(name))) for name in names
         }
         write = partial(_write, Splitter(output) if output.names else None, folders, label)
         try:
@@ -150,9 +155,9 @@ def _plan(
     if file_format == "csv":
         return csv_source.plan(files, options, label, scratch, engine)
     if file_format == "parquet":
-        return parquet_source.plan(files, label)
+        return parquet.plan(files, label)
     if file_format == "tfrecord":
-        return tfrecord_source.plan(files)
+        return tfrecord.plan(files)
     raise ConfigError(f"file_format: expected csv, parquet or tfrecord, received {file_format!r}")
 
 

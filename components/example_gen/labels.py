@@ -12,10 +12,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from penstock.components import csv_format, progress
-from penstock.components.errors import DataError
 from penstock.components.example_gen import configs
 from penstock.components.example_gen.configs import OutputSplits
+from penstock.core import csv_format, progress
+from penstock.core.errors import DataError
 
 logger = logging.getLogger(__name__)
 _CLASSES = 20  # a label of integers or bytes with at most so many values is taken for classes

@@ -12,9 +12,9 @@ from hashlib import sha256
 import numpy as np
 import pyarrow as pa
 
-from penstock.components import example_encoder
-from penstock.components.errors import DataError
 from penstock.components.example_gen.configs import OutputSplits
+from penstock.core.errors import DataError
+from penstock.core.examples import encoder
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Splitter:
         if not name:
             return _split(canonical, ends)
         column = self._partition_column(columns, where)
-        encoded = example_encoder.encode_feature(column).dictionary_encode()
+        encoded = encoder.encode_feature(column).dictionary_encode()
         distinct: list[bytes] = encoded.dictionary.to_pylist()
         if b"" in distinct:
             raise DataError(f"{where}: partition feature {name!r}: expected in every row, found a row without it")

@@ -11,11 +11,11 @@ import tensorflow_data_validation as tfdv
 from tensorflow_data_validation import constants
 from tensorflow_metadata.proto.v0 import anomalies_pb2, statistics_pb2
 
-from penstock.components import artifacts, progress
-from penstock.components.errors import DataError, SchemaError
 from penstock.components.example_validator import findings
 from penstock.components.example_validator import label as label_check
 from penstock.components.example_validator import report as report_page
+from penstock.core import artifacts, progress
+from penstock.core.errors import DataError, SchemaError
 
 _TRAINING = "TRAINING"
 _SHOWN = 30  # anomalies in the details of an error

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from tensorflow_metadata.proto.v0 import anomalies_pb2, statistics_pb2
 
-from penstock.components.errors import DataError
+from penstock.core.errors import DataError
 
 _MAX_CLASSES = 20  # a whole number that spans more is not taken for a class
 _Info = anomalies_pb2.AnomalyInfo

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from tensorflow_metadata.proto.v0 import anomalies_pb2
 
-from penstock.components import page, storage
 from penstock.components.example_validator.findings import Evidence, Finding, Table
+from penstock.core import page
+from penstock.core.files import atomic
 
 _LONGEST = 160  # characters of a value
 _MEASURES = {"L_INFTY": "L-infinity distance", "JENSEN_SHANNON_DIVERGENCE": "Jensen-Shannon divergence"}
@@ -29,7 +30,7 @@ def write(
         f'<p class="muted">Every split against the schema. {summary}</p>\n'
         f"{_overview(findings, evidence)}\n{''.join(sections)}"
     )
-    storage.write_text(path, page.document("Anomalies", body))
+    atomic.write_text(path, page.document("Anomalies", body))
     return path
 
 

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from penstock.components import artifacts, progress, storage, stores
-from penstock.components.artifacts import Model, ModelBlessing
-from penstock.components.errors import ConfigError, ModelError, UserError
 from penstock.components.latest_blessed_model import remote, validations
 from penstock.components.latest_blessed_model.validations import Blessed
+from penstock.core import artifacts, progress
+from penstock.core.artifacts import Model, ModelBlessing
+from penstock.core.errors import ConfigError, ModelError, UserError
+from penstock.core.files import atomic, object_stores
 
 logger = logging.getLogger(__name__)
 
@@ -45,27 +46,27 @@ def run(*, candidate: str, pipeline_root: str, model: str, model_uri: str = "") 
         logger.info("no other blessed model under %s: the candidate has no baseline", pipeline_root)
         return Result({"model": artifacts.metadata(found=0)}, None)
     logger.info("baseline: %s, blessed at %s", found.uri, found.created.isoformat())
-    if stores.is_remote(model_uri):
+    if object_stores.is_remote(model_uri):
         _copy(found.uri, Path(model))
         return Result({"model": artifacts.metadata(found=1, copied_from=found.uri)}, None)
     return Result({"model": artifacts.metadata(found=1)}, found.uri)
 
 
 def _copy(uri: str, folder: Path) -> None:
-    with storage.replacing(folder) as temporary:
-        if stores.is_remote(uri):
-            with stores.open_store(uri) as store:
-                store.fetch({stores.join(uri, name): temporary / name for name in store.files(uri)})
+    with atomic.replacing(folder) as temporary:
+        if object_stores.is_remote(uri):
+            with object_stores.open_store(uri) as store:
+                store.fetch({object_stores.join(uri, name): temporary / name for name in store.files(uri)})
         else:
-            storage.copy_tree(storage.local_path(uri), temporary)
+            atomic.copy_tree(atomic.local_path(uri), temporary)
 
 
 def _search(pipeline_root: str) -> list[Blessed]:
-    if stores.is_remote(pipeline_root):
-        with stores.open_store(pipeline_root) as store:
+    if object_stores.is_remote(pipeline_root):
+        with object_stores.open_store(pipeline_root) as store:
             found = remote.blessed_models(store, pipeline_root)
     else:
-        root = storage.local_path(pipeline_root)
+        root = atomic.local_path(pipeline_root)
         found = list(_blessed_models(root)) if root.is_dir() else None
     if found is None:
         raise ConfigError(f"pipeline_root: expected an existing folder, received {pipeline_root!r}")
@@ -89,10 +90,10 @@ def _newest_other(blessed: list[Blessed], candidate: Model) -> Blessed | None:
 
 
 def _differs(uri: str, candidate: Path, digest: str) -> bool:
-    if stores.is_remote(uri):
-        with stores.open_store(uri) as store:
+    if object_stores.is_remote(uri):
+        with object_stores.open_store(uri) as store:
             return remote.differs(store, uri, candidate, digest)
-    return artifacts.saved_model_digest(Model(storage.local_path(uri)).require_serving()) != digest
+    return artifacts.saved_model_digest(Model(atomic.local_path(uri)).require_serving()) != digest
 
 
 def _blessed_models(root: Path) -> Iterator[Blessed]:

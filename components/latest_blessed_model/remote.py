@@ -4,12 +4,13 @@ import logging
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from penstock.components import artifacts, stores
-from penstock.components.artifacts import ModelBlessing
-from penstock.components.errors import ConfigError, ModelError
 from penstock.components.latest_blessed_model import validations
 from penstock.components.latest_blessed_model.validations import Blessed
-from penstock.components.stores import Store
+from penstock.core import artifacts
+from penstock.core.artifacts import ModelBlessing
+from penstock.core.errors import ConfigError, ModelError
+from penstock.core.files import object_stores
+from penstock.core.files.object_stores import Store
 
 _FINGERPRINT = "fingerprint.pb"  # new at every save
 logger = logging.getLogger(__name__)
@@ -21,17 +22,19 @@ def blessed_models(store: Store, root: str) -> list[Blessed] | None:
     return list(_blessed_models(store, root, names)) if names else None
 
 
-def _blessed_models(store: Store, root: str, names: dict[str, stores.Entry]) -> Iterator[Blessed]:
+def _blessed_models(store: Store, root: str, names: dict[str, object_stores.Entry]) -> Iterator[Blessed]:
     for name in names:
         path = PurePosixPath(name)
         if path.name != ModelBlessing.BLESSED or path.parent.name != "blessing":
             continue
         if any(part.startswith((".", "Split-", "Format-")) for part in path.parts):
             continue
-        validation = stores.join(root, str(path.parent.parent / "validation" / "validation.json"))
+        validation = object_stores.join(root, str(path.parent.parent / "validation" / "validation.json"))
         try:
             if str(path.with_name(ModelBlessing.NOT_BLESSED)) in names:
-                raise ModelError(f"blessing at {stores.join(root, str(path.parent))}: expected one mark, found both")
+                raise ModelError(
+                    f"blessing at {object_stores.join(root, str(path.parent))}: expected one mark, found both"
+                )
             yield validations.parse(store.read(validation))
         except (ValueError, ConfigError, ModelError) as error:
             logger.warning("passed over %s: %s", validation, error)
@@ -42,7 +45,7 @@ def differs(store: Store, model: str, candidate: Path, digest: str) -> bool:
 
     Only a model whose files have the candidate's names and sizes is read. A ModelError if there is no SavedModel.
     """
-    serving = stores.join(model, "Format-Serving")
+    serving = object_stores.join(model, "Format-Serving")
     found = {name: entry.size for name, entry in store.files(serving).items() if name != _FINGERPRINT}
     if "saved_model.pb" not in found:
         raise ModelError(f"no SavedModel at {serving}: expected saved_model.pb, written by run_fn")
@@ -51,5 +54,5 @@ def differs(store: Store, model: str, candidate: Path, digest: str) -> bool:
     sizes.pop(_FINGERPRINT, None)
     if found != sizes:
         return True
-    with stores.fetched(serving) as copy:
+    with object_stores.fetched(serving) as copy:
         return artifacts.saved_model_digest(copy) != digest

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from penstock.components import artifacts, progress, storage, stores
-from penstock.components.artifacts import InfraBlessing, Model, ModelBlessing
-from penstock.components.errors import ConfigError
-from penstock.components.pusher import filesystem, object_store
+from penstock.components.pusher.destinations import filesystem, object_store
+from penstock.core import artifacts, progress
+from penstock.core.artifacts import InfraBlessing, Model, ModelBlessing
+from penstock.core.errors import ConfigError
+from penstock.core.files import atomic, object_stores
 
 logger = logging.getLogger(__name__)
 _EXPECTED = '{"filesystem": {"base_directory": "<folder>"}}'
@@ -49,7 +50,7 @@ def run(
         version = filesystem.push(serving, base) if isinstance(base, Path) else object_store.push(serving, base)
         verb = "pushed to" if version.new else "already the newest version, nothing written:"
         logger.info("model %s %s", verb, version.folder)
-        storage.copy_tree(serving, Path(pushed_model), last=[filesystem.SAVED_MODEL], link=True)
+        atomic.copy_tree(serving, Path(pushed_model), last=[filesystem.SAVED_MODEL], link=True)
     return Result(
         {
             "pushed_model": artifacts.metadata(
@@ -90,7 +91,7 @@ def _base_directory(push_destination: str) -> Path | str:
     base = settings.get("base_directory")
     if not isinstance(base, str) or not base:
         raise ConfigError(f"push_destination.filesystem.base_directory: expected a folder, received {base!r}")
-    return base.rstrip("/") if stores.is_remote(base) else storage.local_path(base).absolute()
+    return base.rstrip("/") if object_stores.is_remote(base) else atomic.local_path(base).absolute()
 
 
 def _only(value: Any, name: str, keys: dict[str, str]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from tensorflow_metadata.proto.v0 import schema_pb2
 
-from penstock.components.errors import SchemaError
+from penstock.core.errors import SchemaError
 
 _DOMAIN_TYPES = {
     "int_domain": (schema_pb2.INT,),

@@ -11,9 +11,9 @@ from typing import Any
 import tensorflow_data_validation as tfdv
 from tensorflow_metadata.proto.v0 import schema_pb2, statistics_pb2
 
-from penstock.components import artifacts, progress
-from penstock.components.errors import DataError, SchemaError
 from penstock.components.schema_gen import check
+from penstock.core import artifacts, progress
+from penstock.core.errors import DataError, SchemaError
 
 TRAINING, SERVING = "TRAINING", "SERVING"
 

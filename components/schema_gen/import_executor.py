@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from penstock.components import artifacts, progress, storage, stores
 from penstock.components.schema_gen import check
+from penstock.core import artifacts, progress
+from penstock.core.files import atomic, object_stores
 
 
 @dataclass(frozen=True)
@@ -23,10 +24,10 @@ def run(*, schema: str, schema_file: str) -> Result:
     Raises a SchemaError that names the file, and the line or the feature: it does not exist, is not a Schema in
     protobuf's text form, or contradicts itself.
     """
-    with progress.task("ImportSchemaGen") as counts, stores.reading(schema_file) as source:
+    with progress.task("ImportSchemaGen") as counts, object_stores.reading(schema_file) as source:
         parsed = artifacts.read_schema(source)
         check.schema(parsed, f"schema file {source}")
-        storage.write_bytes(artifacts.Schema(Path(schema)).path, source.read_bytes())
+        atomic.write_bytes(artifacts.Schema(Path(schema)).path, source.read_bytes())
         counts["features"] = len(parsed.feature)
     return Result({"schema": artifacts.metadata()})
 

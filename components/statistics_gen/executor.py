@@ -17,12 +17,13 @@ from typing import Any
 from tensorflow_data_validation.statistics.stats_options import StatsOptions
 from tensorflow_metadata.proto.v0 import statistics_pb2
 
-from penstock.components import artifacts, progress
 from penstock.components.engines import Engine, open_engine
-from penstock.components.errors import ConfigError, DataError, SchemaError
-from penstock.components.statistics_gen import lift, options, partials
-from penstock.components.statistics_gen.distinct import DistinctIntegers
+from penstock.components.statistics_gen import lift, options
 from penstock.components.statistics_gen.shard import Shard
+from penstock.core import artifacts, progress
+from penstock.core.errors import ConfigError, DataError, SchemaError
+from penstock.core.statistics import partials
+from penstock.core.statistics.distinct import DistinctIntegers
 
 _SHARD_BYTES = 1 << 20  # of compressed files; smaller neighbours are one shard
 _WAVE = 16  # shards whose partial statistics are in memory at once

@@ -14,9 +14,9 @@ from tensorflow_data_validation.statistics.stats_options import StatsOptions
 from tensorflow_metadata.proto.v0 import statistics_pb2
 from tfx_bsl.statistics import merge_util
 
-from penstock.components import records
-from penstock.components.statistics_gen import partials
 from penstock.components.statistics_gen.shard import Shard
+from penstock.core.examples import records
+from penstock.core.statistics import partials
 
 logger = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ from typing import Any
 from google.protobuf import json_format
 from tensorflow_data_validation.statistics import stats_options
 
-from penstock.components.errors import ConfigError
+from penstock.core.errors import ConfigError
 
 _ENCODED = ("schema_json", "slicing_config_json", "per_feature_weight_override_json", "TYPE_NAME")
 _CHECKED = sorted(

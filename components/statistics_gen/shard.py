@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 from tensorflow_data_validation.statistics.stats_options import StatsOptions
 
-from penstock.components import records
+from penstock.core.examples import records
 
 _BATCH_ROWS = 1 << 15
 _SAMPLE_SEED = 2017

@@ -5,8 +5,8 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from penstock.components.artifacts import check_split_name
-from penstock.components.errors import ConfigError
+from penstock.core.artifacts import check_split_name
+from penstock.core.errors import ConfigError
 
 # The names of TFX's TrainArgs and EvalArgs, and how protobuf spells them in JSON.
 _KEYS = {"splits": "splits", "num_steps": "num_steps", "numSteps": "num_steps"}

@@ -5,13 +5,14 @@ import shutil
 import sys
 from pathlib import Path
 
-from penstock.components import artifacts, modules, progress
-from penstock.components.artifacts import Examples, ExampleStatistics, Model
+from penstock.components.jobs.follow import Result
 from penstock.components.trainer import inputs
 from penstock.components.trainer.arguments import parse_custom_config, parse_step_args
-from penstock.components.workers.result import Result
-from penstock.trainer import devices, distribution, training
+from penstock.core import artifacts, progress, user_modules
+from penstock.core.artifacts import Examples, ExampleStatistics, Model
+from penstock.trainer import run_fn as training
 from penstock.trainer.fn_args import FnArgs
+from penstock.trainer.hardware import devices, distribution
 
 
 def run(
@@ -59,7 +60,7 @@ def run(
         fn_args.device = devices.prepare(accelerator, precision)
         devices.set_precision(precision, fn_args.device)
         training.set_seeds()
-        training.train(modules.find(module_file, run_fn, "run_fn"), fn_args, writes=worker.is_chief)
+        training.train(user_modules.find(module_file, run_fn, "run_fn"), fn_args, writes=worker.is_chief)
     return Result({"model": artifacts.metadata(), "model_run": artifacts.metadata()})
 
 

@@ -5,11 +5,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from penstock.components import records
-from penstock.components.artifacts import Examples, ExampleStatistics, HyperParameters, Model, Schema, TransformGraph
-from penstock.components.errors import ConfigError, DataError, SchemaError, UserError
 from penstock.components.trainer.arguments import StepArgs
-from penstock.trainer import reader
+from penstock.core.artifacts import Examples, ExampleStatistics, HyperParameters, Model, Schema, TransformGraph
+from penstock.core.errors import ConfigError, DataError, SchemaError, UserError
+from penstock.core.examples import records
+from penstock.trainer.data import reader
 from penstock.trainer.fn_args import FnArgs
 
 logger = logging.getLogger(__name__)

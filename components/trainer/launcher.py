@@ -1,8 +1,8 @@
-"""Where the Trainer trains: in this task, or in a job of several workers (penstock.components.workers)."""
+"""Where the Trainer trains: in this task, or in a job of several workers (penstock.components.jobs)."""
 
 from typing import Any
 
-from penstock.components.workers import launcher
+from penstock.components.jobs import launcher
 
 WORK = launcher.Work(
     component="trainer",

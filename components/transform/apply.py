@@ -11,9 +11,10 @@ import pyarrow as pa
 from tensorflow_metadata.proto.v0 import schema_pb2
 from tensorflow_transform import impl_helper
 
-from penstock.components import records
-from penstock.components.transform import accumulating, ragged, statistics
+from penstock.components.transform import ragged, statistics
+from penstock.components.transform.analysis import accumulating
 from penstock.components.transform.reading import Reader
+from penstock.core.examples import records
 
 
 @dataclass(frozen=True)

@@ -22,25 +22,20 @@ from tensorflow_transform import impl_helper
 from tensorflow_transform.output_wrapper import TFTransformOutput
 from tensorflow_transform.tf_metadata import dataset_metadata, metadata_io
 
-from penstock.components import artifacts, modules, progress, storage
 from penstock.components.engines import Engine, open_engine
-from penstock.components.errors import DataError
-from penstock.components.statistics_gen import partials
-from penstock.components.transform import (
-    accumulating,
-    analysis,
-    apply,
-    beam_analysis,
-    preprocessing,
-    reading,
-    splits,
-)
+from penstock.components.transform import apply, reading, splits, user_function
 from penstock.components.transform import statistics as taking
-from penstock.components.transform.cache import AnalyzerCache
-from penstock.components.transform.preprocessing import Traced
+from penstock.components.transform.analysis import accumulating, beam
+from penstock.components.transform.analysis import graph as analysis
+from penstock.components.transform.analysis.cache import AnalyzerCache
 from penstock.components.transform.reading import Reader
 from penstock.components.transform.splits import Splits
 from penstock.components.transform.statistics import StatsType
+from penstock.components.transform.user_function import Traced
+from penstock.core import artifacts, progress, user_modules
+from penstock.core.errors import DataError
+from penstock.core.files import atomic
+from penstock.core.statistics import partials
 
 logger = logging.getLogger(__name__)
 _WORK_FOLDER = ".temp_path"  # TFX's name; beside the result, so that moving is renaming
@@ -85,13 +80,13 @@ def run(
     # The engine opens first: importing the user's module may already run TensorFlow.
     with open_engine(engine) as engine_, progress.task("Transform") as counts:
         accumulating.use_one_thread()  # a single shard is computed here
-        function = modules.find(module_file, preprocessing_fn, "preprocessing_fn")
-        updater = modules.find_optional(module_file, stats_options_updater_fn, "stats_options_updater_fn")
+        function = user_modules.find(module_file, preprocessing_fn, "preprocessing_fn")
+        updater = user_modules.find_optional(module_file, stats_options_updater_fn, "stats_options_updater_fn")
         learnt = _statistics(statistics, names)
-        function = preprocessing.bind(function, custom_config, schema=raw_schema, statistics=learnt)
-        updater = preprocessing.bind(updater, custom_config) if updater else None
+        function = user_function.bind(function, custom_config, schema=raw_schema, statistics=learnt)
+        updater = user_function.bind(updater, custom_config) if updater else None
         with _work_folder(graph.root) as folder:
-            traced, reader = _trace(preprocessing.Checked(function), raw_schema, names, folder)
+            traced, reader = _trace(user_function.Checked(function), raw_schema, names, folder)
             cache = None
             if not disable_analyzer_cache:
                 previous = Path(analyzer_cache) if analyzer_cache else None
@@ -140,13 +135,13 @@ def _work_folder(root: Path) -> Iterator[Path]:
 
 
 def _trace(
-    function: preprocessing.PreprocessingFn, schema: schema_pb2.Schema, names: Splits, folder: Path
+    function: user_function.PreprocessingFn, schema: schema_pb2.Schema, names: Splits, folder: Path
 ) -> tuple[Traced, Reader]:
     """Traces the function over the whole schema; returns a reader of the features that it uses.
 
     Looks at the head of the data, so that what does not fit the schema is told before work is done.
     """
-    traced = preprocessing.trace(function, reading.reader(schema).specs(), folder)
+    traced = user_function.trace(function, reading.reader(schema).specs(), folder)
     reader = reading.reader(schema, sorted(traced.columns) or None)
     filled = {name for name, files in names.all() if any(reader.check(path) for path in files)}
     if not filled & names.analyze.keys():
@@ -159,17 +154,17 @@ def _analyze(traced: Traced, source: analysis.Source, engine: Engine, cache: Ana
         return analysis.analyze(traced, source, engine, cache)
     except analysis.NeedsBeam as operation:
         logger.info("Transform: %s is a Beam PTransform: the whole analysis runs on Beam, without a cache", operation)
-        return beam_analysis.analyze(traced, source)
+        return beam.analyze(traced, source)
 
 
 def _publish(model: Path, traced: Traced, schema: schema_pb2.Schema, graph: artifacts.TransformGraph) -> None:
     """Moves an analyzed SavedModel into the artifact, with the metadata of both sides; the SavedModel comes last."""
     metadata = model / impl_helper.METADATA_DIR_NAME
-    with storage.replacing(graph.transformed_metadata) as temporary:
+    with atomic.replacing(graph.transformed_metadata) as temporary:
         metadata_io.write_metadata(metadata_io.read_metadata(str(metadata)), str(temporary))
         if traced.asset_map:
             (temporary / TFTransformOutput.ASSET_MAP).write_text(json.dumps(traced.asset_map))
-    with storage.replacing(graph.raw_metadata) as temporary:
+    with atomic.replacing(graph.raw_metadata) as temporary:
         metadata_io.write_metadata(dataset_metadata.DatasetMetadata(schema), str(temporary))
     shutil.rmtree(metadata)
     shutil.rmtree(graph.transform_fn, ignore_errors=True)

@@ -12,8 +12,8 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 from tfx_bsl.tfxio import tensor_representation_util, tf_example_record
 from tfx_bsl.tfxio.tensor_adapter import TensorAdapter
 
-from penstock.components import records
-from penstock.components.errors import DataError, SchemaError
+from penstock.core.errors import DataError, SchemaError
+from penstock.core.examples import records
 
 _TYPES = {schema_pb2.BYTES: "bytes", schema_pb2.INT: "int64", schema_pb2.FLOAT: "float"}
 

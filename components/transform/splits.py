@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from penstock.components.artifacts import Examples
-from penstock.components.errors import ConfigError, DataError
+from penstock.core.artifacts import Examples
+from penstock.core.errors import ConfigError, DataError
 
 _KEYS = ("analyze", "transform")
 

@@ -12,9 +12,10 @@ import pyarrow as pa
 import tensorflow_data_validation as tfdv
 from tensorflow_metadata.proto.v0 import schema_pb2
 
-from penstock.components import artifacts, modules, storage
-from penstock.components.errors import ModuleError
-from penstock.components.statistics_gen import partials
+from penstock.core import artifacts, user_modules
+from penstock.core.errors import ModuleError
+from penstock.core.files import atomic
+from penstock.core.statistics import partials
 
 # Batches are held back until they reach this size, for each call of TFDV's generators costs the same.
 _CHUNK_BYTES = 32 << 20
@@ -42,7 +43,7 @@ def options(
     given = tfdv.StatsOptions(schema=own, experimental_use_sketch_based_topk_uniques=True, **paths)
     if updater is None:
         return given
-    updated = modules.call("stats_options_updater_fn", updater, _as_tfx(stats_type), given)
+    updated = user_modules.call("stats_options_updater_fn", updater, _as_tfx(stats_type), given)
     if not isinstance(updated, tfdv.StatsOptions):
         raise ModuleError(
             f"stats_options_updater_fn: expected the StatsOptions to be returned, received {type(updated).__name__}"
@@ -104,10 +105,10 @@ def write(total: bytes, used: tfdv.StatsOptions, outputs: Outputs) -> None:
     if not statistics.datasets:
         statistics.datasets.add()  # of no rows
     content = statistics.SerializeToString(deterministic=True)
-    storage.write_bytes(outputs.stats / artifacts.ExampleStatistics.FILE, content)
+    atomic.write_bytes(outputs.stats / artifacts.ExampleStatistics.FILE, content)
     if used.schema is None:
         return
     artifacts.Schema(outputs.schema).write(used.schema)
     if outputs.anomalies is not None:
         anomalies = tfdv.validate_statistics(statistics, used.schema).SerializeToString(deterministic=True)
-        storage.write_bytes(outputs.anomalies / artifacts.ExampleAnomalies.FILE, anomalies)
+        atomic.write_bytes(outputs.anomalies / artifacts.ExampleAnomalies.FILE, anomalies)

@@ -12,15 +12,17 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from penstock.components import artifacts, progress, storage
-from penstock.components.artifacts import Examples, ExampleStatistics, HyperParameters, TunerResults
-from penstock.components.errors import ConfigError, UserError
+from penstock.components.jobs.follow import Result
 from penstock.components.trainer import inputs
 from penstock.components.trainer.arguments import parse_custom_config, parse_step_args, parse_tune_args
 from penstock.components.tuner import report as page
-from penstock.components.workers.result import Result
+from penstock.core import artifacts, progress
+from penstock.core.artifacts import Examples, ExampleStatistics, HyperParameters, TunerResults
+from penstock.core.errors import ConfigError, UserError
+from penstock.core.files import atomic
 from penstock.trainer.fn_args import FnArgs
-from penstock.trainer.tuning import results, search
+from penstock.trainer.tuning import results
+from penstock.trainer.tuning.cluster import search
 from penstock.trainer.tuning.results import Results
 from penstock.trainer.tuning.settings import CUSTOM_CONFIG
 from penstock.trainer.tuning.user_code import UserCode
@@ -153,7 +155,7 @@ def _folder(working_dir: str, search_is: Callable[[], str], owned: bool) -> Iter
     What was killed, or failed by the machine's fault, keeps it: a rerun goes on there.
     """
     try:
-        parent = storage.local_path(working_dir) if working_dir else None
+        parent = atomic.local_path(working_dir) if working_dir else None
     except ConfigError:
         logger.info("working_dir %s is not mounted: a search that is killed starts from its beginning", working_dir)
         parent = None

@@ -1,4 +1,4 @@
-"""Where the Tuner searches: in this task, in a job of several workers (penstock.components.workers), or by the target's
+"""Where the Tuner searches: in this task, in a job of several workers (penstock.components.jobs), or by the target's
 own tuning service (vertex_search.py), whose job this task starts and follows as well.
 """
 
@@ -6,7 +6,7 @@ import json
 import os
 from typing import Any
 
-from penstock.components.workers import launcher
+from penstock.components.jobs import launcher
 
 SERVICE = "PENSTOCK_TUNING_SERVICE"  # the variable that describes the service's job
 WORK = launcher.Work(

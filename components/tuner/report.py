@@ -4,8 +4,9 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from penstock.components import page, storage
 from penstock.components.tuner import plots
+from penstock.core import page
+from penstock.core.files import atomic
 from penstock.trainer.tuning.results import Parameter, Results, Trial
 
 _STYLE = """
@@ -36,7 +37,7 @@ def write(path: Path, results: Results) -> Path:
         + (f'<h2>Scores against the parameters</h2><div class="plots">{against}</div>\n' if against else "")
         + f"<h2>Trials</h2>{_table(results)}\n{_failures(results)}"
     )
-    storage.write_text(path, page.document("Hyperparameter search", body))
+    atomic.write_text(path, page.document("Hyperparameter search", body))
     return path
 
 

@@ -1,8 +1,8 @@
 """A search without code by Vertex AI's own tuning service: a HyperparameterTuningJob that the Tuner's task starts.
 
-A target whose service searches describes the job in the variable PENSTOCK_TUNING_SERVICE (pipelines/workers.py). The
-service chooses what is tried and runs each trial as a job of its own (vertex_trial.py); this task waits, and makes of
-the trials the outputs that KerasTuner's are. It follows the job as penstock.components.workers does: a task that is
+A target whose service searches describes the job in the variable PENSTOCK_TUNING_SERVICE (pipelines/targets/jobs.py).
+The service chooses what is tried and runs each trial as a job of its own (vertex_trial.py); this task waits, and makes
+of the trials the outputs that KerasTuner's are. It follows the job as penstock.components.jobs does: a task that is
 tried again follows the job that its earlier attempt has started.
 """
 
@@ -14,16 +14,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from penstock.components import progress
-from penstock.components.errors import ConfigError, ModuleError, PenstockError, SystemFailure
+from penstock.components.jobs import follow, launcher
+from penstock.components.jobs.follow import Result, Status
+from penstock.components.jobs.vertex import HyperparameterTuningJobs
 from penstock.components.tuner import executor
 from penstock.components.tuner.vertex_trial import OF_ALL, TRIALS, Told
-from penstock.components.workers import following, launcher
-from penstock.components.workers.following import Status
-from penstock.components.workers.result import Result
-from penstock.components.workers.vertex_job import HyperparameterTuningJobs
+from penstock.core import progress
+from penstock.core.errors import ConfigError, ModuleError, PenstockError, SystemFailure
 from penstock.trainer.fn_args import FnArgs
-from penstock.trainer.hyperparameters import Hyperparameters
+from penstock.trainer.network.hyperparameters import Hyperparameters
 from penstock.trainer.tuning import default, failures, results, space, vertex_study
 from penstock.trainer.tuning.default import Objective
 from penstock.trainer.tuning.results import Results, Trial
@@ -85,7 +84,7 @@ def _search(
         shutil.rmtree(folder, ignore_errors=True)
         return json.dumps({**given, TRIALS: str(folder)}, sort_keys=True)
 
-    one, status = following.end_of(jobs, name, prepare)
+    one, status = follow.end_of(jobs, name, prepare)
     trials = _trials(jobs.trials(one), folder, search, objective)
     for checkpoints in folder.glob("*/"):  # of trials that were stopped, or failed
         shutil.rmtree(checkpoints, ignore_errors=True)

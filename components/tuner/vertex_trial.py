@@ -23,10 +23,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from penstock.components import storage
-from penstock.components.errors import ConfigError, PenstockError, UserError
 from penstock.components.tuner import executor
-from penstock.trainer.hyperparameters import Hyperparameters
+from penstock.core.errors import ConfigError, PenstockError, UserError
+from penstock.core.files import atomic
+from penstock.trainer.network.hyperparameters import Hyperparameters
 from penstock.trainer.tuning import default, failures
 from penstock.trainer.tuning.trials import Scored, Tell, scored
 
@@ -51,7 +51,7 @@ class Told:
     details: str = ""
 
     def write(self, folder: Path, trial: str) -> None:
-        storage.write_text(folder / f"{trial}.json", json.dumps(dataclasses.asdict(self)))
+        atomic.write_text(folder / f"{trial}.json", json.dumps(dataclasses.asdict(self)))
 
     @classmethod
     def read(cls, folder: Path, trial: str) -> "Told":
@@ -131,7 +131,7 @@ def _trainee(arguments: Mapping[str, Any], trials: Path) -> default.Trainee:
     try:
         return default.trainee(executor.read_inputs(**arguments))
     except UserError as error:
-        storage.write_text(trials / OF_ALL, json.dumps(failures.said(error)))
+        atomic.write_text(trials / OF_ALL, json.dumps(failures.said(error)))
         raise
 
 

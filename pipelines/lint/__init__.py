@@ -16,11 +16,11 @@ from collections.abc import Collection, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
-from penstock.components.errors import ConfigError
+from penstock.core.errors import ConfigError
 from penstock.pipelines.lint import artifacts, conditions, evaluation, graph, platforms, secrets, stores, values
 from penstock.pipelines.lint.pipeline import Pipeline
 from penstock.pipelines.lint.rule import Finding, Rule
-from penstock.pipelines.targets import Target
+from penstock.pipelines.targets.target import Target
 
 RULES: tuple[Rule, ...] = (
     *conditions.RULES,

@@ -9,7 +9,7 @@ from typing import Any
 from google.protobuf import json_format
 from kfp.pipeline_spec import pipeline_spec_pb2
 
-from penstock.components.errors import ConfigError
+from penstock.core.errors import ConfigError
 
 _EXPECTED = "expected a compiled pipeline of KFP v2, as `penstock compile` writes it"
 

@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Iterator
 
-from penstock.components.errors import ConfigError
+from penstock.core.errors import ConfigError
 from penstock.pipelines.lint.pipeline import Pipeline
 from penstock.pipelines.lint.rule import CLUSTERS, rule
 

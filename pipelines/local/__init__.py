@@ -3,8 +3,8 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from penstock.pipelines.local.containers import containers_for
-    from penstock.pipelines.local.execution import RunSummary, explain, require_runtime, run
+    from penstock.pipelines.local.docker.containers import containers_for
+    from penstock.pipelines.local.orchestrator import RunSummary, explain, require_runtime, run
 
 __all__ = ["RunSummary", "containers_for", "explain", "require_runtime", "run"]
 
@@ -13,6 +13,7 @@ def __getattr__(name: str) -> Any:
     """Imports what runs pipelines when it is asked for: the workers start in this package without kfp's compiler."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from penstock.pipelines.local import containers, execution
+    from penstock.pipelines.local import orchestrator
+    from penstock.pipelines.local.docker import containers
 
-    return getattr(containers if name == "containers_for" else execution, name)
+    return getattr(containers if name == "containers_for" else orchestrator, name)

@@ -8,8 +8,10 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from penstock.components import answers, artifacts, records
-from penstock.components.workers import following, launcher
+from penstock.components.jobs import follow, launcher
+from penstock.core import artifacts
+from penstock.core.examples import records
+from penstock.core.services import retries
 from tests.servers.mounts import as_mounted
 
 
@@ -62,8 +64,8 @@ def place(
     """A service of workers (tests/servers/jobs.py), which this component's task is told of."""
     from tests.servers import jobs
 
-    monkeypatch.setattr(answers, "PAUSE", 0.01)
-    monkeypatch.setattr(following, "INTERVAL", 0.01)
+    monkeypatch.setattr(retries, "PAUSE", 0.01)
+    monkeypatch.setattr(follow, "INTERVAL", 0.01)
     monkeypatch.setattr("kubernetes.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION", str(tmp_path / "kubeconfig"))
     monkeypatch.setenv("KUBECONFIG", "")
     as_mounted(monkeypatch, "gs", tmp_path, tmp_path / "mountinfo")
@@ -79,7 +81,7 @@ def running(component: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     """Vertex AI that runs the workers of this component's task, as processes of this machine."""
     from tests.servers import jobs
 
-    monkeypatch.setattr(following, "INTERVAL", 0.2)
+    monkeypatch.setattr(follow, "INTERVAL", 0.2)
     as_mounted(monkeypatch, "gs", Path("/"), tmp_path / "mountinfo")
     with jobs.RunningVertexAI() as server:
         monkeypatch.setenv(launcher.VARIABLE, json.dumps(jobs.OnVertex(server, tmp_path, component).described))

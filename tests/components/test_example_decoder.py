@@ -10,18 +10,18 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 from tfx_bsl.cc.tfx_bsl_extension import coders
 from tfx_bsl.coders import example_coder
 
-from penstock.components import example_decoder, example_encoder, records
-from penstock.components.errors import DataError
+from penstock.core.errors import DataError
+from penstock.core.examples import decoder, encoder, records
 
 CPP = coders.ExamplesToRecordBatchDecoder(None)
 
 
 def serialized(batch: pa.RecordBatch) -> list[bytes]:
-    return list(example_encoder.encode(batch).to_pylist())
+    return list(encoder.encode(batch).to_pylist())
 
 
 def assert_same(examples: list[bytes]) -> pa.RecordBatch:
-    ours, theirs = example_decoder.decode(examples), CPP.DecodeBatch(examples)
+    ours, theirs = decoder.decode(examples), CPP.DecodeBatch(examples)
     assert ours is not None
     ours.validate(full=True)
     assert ours.schema == theirs.schema
@@ -77,8 +77,8 @@ def test_columns_of_a_schema(batch: pa.RecordBatch) -> None:
         schema.feature.add(name=name, type=schema_pb2.FeatureType.Value(kind))
     examples = serialized(batch)
     theirs = coders.ExamplesToRecordBatchDecoder(schema.SerializeToString()).DecodeBatch(examples)
-    kinds = {"text": example_decoder.BYTES_LIST, "large": example_decoder.INT64_LIST}
-    ours = example_decoder.decode(examples, {**kinds, "nothing": example_decoder.FLOAT_LIST})
+    kinds = {"text": decoder.BYTES_LIST, "large": decoder.INT64_LIST}
+    ours = decoder.decode(examples, {**kinds, "nothing": decoder.FLOAT_LIST})
     assert ours is not None
     assert ours == theirs
     assert ours.schema == theirs.schema
@@ -90,12 +90,12 @@ def test_other_layouts_are_left_to_the_other_decoder(batch: pa.RecordBatch) -> N
     fewer = serialized(batch.select(["small", "real"]))
     tfx_bsl = example_coder.RecordBatchToExamplesEncoder().encode(batch.select(["small"]))
     for unlike in ([*examples, *fewer], [*fewer, *examples], [*fewer, b""], [b"", *fewer], [*fewer, b"garbage"]):
-        assert example_decoder.decode(unlike) is None
-    assert example_decoder.decode([]) is None
+        assert decoder.decode(unlike) is None
+    assert decoder.decode([]) is None
     assert_same(list(tfx_bsl))
     assert records.decode([*examples, *fewer]) == CPP.DecodeBatch([*examples, *fewer])
-    assert example_decoder.decode(examples, {"small": example_decoder.FLOAT_LIST}) is None
-    assert example_decoder.decode(examples, {"absent": example_decoder.FLOAT_LIST}) is None
+    assert decoder.decode(examples, {"small": decoder.FLOAT_LIST}) is None
+    assert decoder.decode(examples, {"absent": decoder.FLOAT_LIST}) is None
 
 
 @pytest.mark.slow
@@ -109,7 +109,7 @@ def test_a_changed_byte_is_never_decoded_to_anything_else(batch: pa.RecordBatch)
         damaged = bytearray(examples[row])
         damaged[random.integers(len(damaged))] = random.integers(256)
         changed = [*examples[:row], bytes(damaged), *examples[row + 1 :]]
-        ours = example_decoder.decode(changed)
+        ours = decoder.decode(changed)
         if ours is not None:
             decoded += 1
             assert ours == CPP.DecodeBatch(changed)

@@ -7,8 +7,8 @@ import pyarrow as pa
 import pytest
 from tensorflow.core.example import example_pb2
 
-from penstock.components import example_encoder
-from penstock.components.errors import DataError
+from penstock.core.errors import DataError
+from penstock.core.examples import encoder
 
 INTEGERS = [0, 1, -1, 127, 128, 16383, 16384, -128, 2**31, 2**63 - 1, -(2**63)]
 FLOATS = [0.0, -0.0, -1.5, float("inf"), 1e-30]
@@ -55,20 +55,18 @@ def reference(row: dict[str, Any], schema: pa.Schema) -> bytes:
 
 @pytest.mark.parametrize("batch", [BATCH, BATCH.slice(17, 100), BATCH.slice(299), BATCH.slice(0, 0), BATCH.select([])])
 def test_equals_protobufs_serialization(batch: pa.RecordBatch) -> None:
-    encoded = example_encoder.encode(batch).to_pylist()
+    encoded = encoder.encode(batch).to_pylist()
     assert encoded == [reference(row, batch.schema) for row in batch.to_pylist()]
 
 
 def test_a_column_that_is_no_list_is_named() -> None:
     with pytest.raises(DataError, match="feature 'age': expected a column of lists, received int64"):
-        example_encoder.encode(pa.record_batch({"age": pa.array([1])}))
+        encoder.encode(pa.record_batch({"age": pa.array([1])}))
 
 
 def test_skipped_nulls_are_features_that_the_row_lacks() -> None:
     batch = BATCH.append_column("unknown", pa.nulls(300))
-    for row, serialized in zip(
-        batch.to_pylist(), example_encoder.encode(batch, skip_nulls=True).to_pylist(), strict=True
-    ):
+    for row, serialized in zip(batch.to_pylist(), encoder.encode(batch, skip_nulls=True).to_pylist(), strict=True):
         example = example_pb2.Example.FromString(serialized)
         present = {name for name, values in row.items() if values is not None} | {"unknown"}
         assert set(example.features.feature) == present
@@ -77,7 +75,7 @@ def test_skipped_nulls_are_features_that_the_row_lacks() -> None:
 
 def test_one_feature_equals_protobufs_serialization() -> None:
     for name in ("zeta", "alpha", "mid"):
-        features = example_encoder.encode_feature(BATCH.column(name)).to_pylist()
-        for serialized, example in zip(features, example_encoder.encode(BATCH).to_pylist(), strict=True):
+        features = encoder.encode_feature(BATCH.column(name)).to_pylist()
+        for serialized, example in zip(features, encoder.encode(BATCH).to_pylist(), strict=True):
             feature = example_pb2.Example.FromString(example).features.feature[name]
             assert serialized == feature.SerializeToString(deterministic=True)

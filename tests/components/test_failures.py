@@ -10,17 +10,18 @@ from typing import Any
 
 import pytest
 
-from penstock.components import failures, stores
-from penstock.components.errors import DataError
-from penstock.components.failures import FAILURE_FILE
-from penstock.pipelines import catalog
+from penstock.core import failures
+from penstock.core.errors import DataError
+from penstock.core.failures import FAILURE_FILE
+from penstock.core.files import object_stores
+from penstock.pipelines.compiling import catalog
 from tests.servers.object_stores import ObjectStore
 
 # What a pod runs (the command of a compiled component), with another place for Kubernetes' file.
 POD = """
 import sys
 from pathlib import Path
-from penstock.components import failures
+from penstock.core import failures
 failures._TERMINATION_LOG = Path(sys.argv.pop(1))
 from kfp.dsl import executor_main
 executor_main.executor_main()
@@ -79,8 +80,8 @@ def test_a_users_mistake_ends_in_its_sentence(pod: Pod, object_store: ObjectStor
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
     assert pod.termination_log.read_text() == last.removeprefix("penstock: ")
-    with stores.open_store(uri) as store:
-        left = json.loads(store.read(stores.join(uri, FAILURE_FILE)))
+    with object_stores.open_store(uri) as store:
+        left = json.loads(store.read(object_stores.join(uri, FAILURE_FILE)))
     assert left == {"type": "ConfigError", "message": last.removeprefix("penstock: "), "details": "", "exit_code": 2}
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from penstock.pipelines import catalog
+from penstock.pipelines.compiling import catalog
 
 CAPTURED = json.loads(
     (Path(__file__).parents[1] / "servers" / "captured" / "executor_input_trainer.json").read_text(encoding="utf-8")

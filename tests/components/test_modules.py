@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from penstock.components import modules
-from penstock.components.errors import ConfigError, ModuleError
+from penstock.core import user_modules
+from penstock.core.errors import ConfigError, ModuleError
 from tests.servers.object_stores import ObjectStore
 
 
@@ -36,66 +36,66 @@ def test_a_published_module_imports_its_siblings_and_packages(tmp_path: Path) ->
     write_module(tmp_path / "src", "one = 1\n", "sibling_a.py")
     write_module(tmp_path / "src" / "pack_a", "", "__init__.py")
     write_module(tmp_path / "src" / "pack_a" / "deep", "depth = 41\n", "__init__.py")
-    published = modules.publish(source, tmp_path / "store")
+    published = user_modules.publish(source, tmp_path / "store")
     source.write_text("raise SystemExit('the run must not see later edits')")
-    assert modules.load(str(published)).value == 42
+    assert user_modules.load(str(published)).value == 42
 
 
 def test_the_published_path_changes_with_the_content_of_any_file(tmp_path: Path) -> None:
     source = write_module(tmp_path / "src", "a = 1\n")
-    first = modules.publish(source, tmp_path / "store")
-    assert modules.publish(source, tmp_path / "store") == first
+    first = user_modules.publish(source, tmp_path / "store")
+    assert user_modules.publish(source, tmp_path / "store") == first
     write_module(tmp_path / "src", "b = 1\n", "other.py")
-    second = modules.publish(source, tmp_path / "store")
+    second = user_modules.publish(source, tmp_path / "store")
     assert second != first
     assert first.is_file(), "an earlier run keeps its copy"
 
 
 def test_a_dotted_path_is_pinned_by_content() -> None:
-    pinned = modules.pin("json.decoder")
+    pinned = user_modules.pin("json.decoder")
     name, _, digest = pinned.partition("@")
     assert name == "json.decoder"
     assert len(digest) == 16
-    assert modules.load(pinned).JSONDecoder is __import__("json").JSONDecoder
+    assert user_modules.load(pinned).JSONDecoder is __import__("json").JSONDecoder
 
 
 def test_an_unknown_dotted_path_is_named() -> None:
     with pytest.raises(ModuleError, match="no module 'no_such_package"):
-        modules.pin("no_such_package.mod")
+        user_modules.pin("no_such_package.mod")
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    for use in (lambda path: modules.publish(path, tmp_path), lambda path: modules.load(str(path))):
+    for use in (lambda path: user_modules.publish(path, tmp_path), lambda path: user_modules.load(str(path))):
         with pytest.raises(ModuleError, match=r"gone\.py does not exist"):
             use(tmp_path / "gone.py")
 
 
 def test_a_missing_function_names_the_nearest(tmp_path: Path) -> None:
-    module = modules.load(str(write_module(tmp_path, "def preprocess_fn(inputs): ...\n", "near.py")))
+    module = user_modules.load(str(write_module(tmp_path, "def preprocess_fn(inputs): ...\n", "near.py")))
     with pytest.raises(ModuleError, match="expected a function 'preprocessing_fn'; did you mean 'preprocess_fn'"):
-        modules.function(module, "preprocessing_fn")
-    assert modules.optional_function(module, "preprocessing_fn") is None
-    assert modules.function(module, "preprocess_fn") is module.preprocess_fn
+        user_modules.function(module, "preprocessing_fn")
+    assert user_modules.optional_function(module, "preprocessing_fn") is None
+    assert user_modules.function(module, "preprocess_fn") is module.preprocess_fn
 
 
 @pytest.mark.parametrize("name", ["json.decoder.JSONDecoder", "json.decoder.JSONDecoder@0123456789abcdef"])
 def test_a_function_is_found_by_its_dotted_path(name: str) -> None:
-    assert modules.find("", name, "run_fn") is __import__("json").JSONDecoder
+    assert user_modules.find("", name, "run_fn") is __import__("json").JSONDecoder
 
 
 def test_a_function_is_found_in_a_file_by_its_usual_name_or_another(tmp_path: Path) -> None:
     path = str(write_module(tmp_path, "def run_fn(): ...\ndef fit(): ...\n", "found.py"))
-    assert [modules.find(path, name, "run_fn").__name__ for name in ("", "fit")] == ["run_fn", "fit"]
+    assert [user_modules.find(path, name, "run_fn").__name__ for name in ("", "fit")] == ["run_fn", "fit"]
     for module_file, name in (("", ""), ("", "run_fn"), (path, "package.module.fit")):
         with pytest.raises(ConfigError, match="run_fn: expected either module_file or a dotted path"):
-            modules.find(module_file, name, "run_fn")
+            user_modules.find(module_file, name, "run_fn")
 
 
 def test_what_user_code_raises_is_shown_with_its_own_lines(tmp_path: Path) -> None:
     text = "import json\n\ndef run_fn(args):\n    return inner(args)\n\ndef inner(args):\n    return json.loads('{')\n"
-    module = modules.load(str(write_module(tmp_path, text, "raises.py")))
+    module = user_modules.load(str(write_module(tmp_path, text, "raises.py")))
     with pytest.raises(ModuleError, match="run_fn raised JSONDecodeError") as caught:
-        modules.call("run_fn", module.run_fn, None)
+        user_modules.call("run_fn", module.run_fn, None)
     assert "return inner(args)" in caught.value.details
     assert "json.loads('{')" in caught.value.details
     assert "modules.py" not in caught.value.details
@@ -104,7 +104,7 @@ def test_what_user_code_raises_is_shown_with_its_own_lines(tmp_path: Path) -> No
 
 def test_a_module_that_does_not_import_is_shown_with_its_own_lines(tmp_path: Path) -> None:
     with pytest.raises(ModuleError, match="import raised ZeroDivisionError") as caught:
-        modules.load(str(write_module(tmp_path, "value = 1 / 0\n", "broken.py")))
+        user_modules.load(str(write_module(tmp_path, "value = 1 / 0\n", "broken.py")))
     assert "value = 1 / 0" in caught.value.details
 
 
@@ -116,19 +116,19 @@ def test_a_module_in_an_object_store_is_fetched_with_what_it_imports(tmp_path: P
     write_module(tmp_path / "src" / "pack_b", "", "__init__.py")
     write_module(tmp_path / "src" / "pack_b" / "deep", "depth = 41\n", "__init__.py")
     write_module(tmp_path / "src" / "data", "no module", "rows.csv")
-    uri = modules.publish_remote(source, object_store.uri("root", "modules"))
-    assert modules.publish(source, tmp_path / "store").relative_to(tmp_path / "store").as_posix() == "/".join(
+    uri = user_modules.publish_remote(source, object_store.uri("root", "modules"))
+    assert user_modules.publish(source, tmp_path / "store").relative_to(tmp_path / "store").as_posix() == "/".join(
         uri.split("/")[-2:]
     ), "the folder has the name that a local one has"
-    assert modules.publish_remote(source, object_store.uri("root", "modules")) == uri
-    module = modules.load(uri)
+    assert user_modules.publish_remote(source, object_store.uri("root", "modules")) == uri
+    module = user_modules.load(uri)
     assert module.value == 42
     assert module.__file__ is not None
     copies = sorted(path.name for path in Path(module.__file__).parent.iterdir() if path.name != "__pycache__")
     assert copies == ["pack_b", source.name, "sibling_b.py"]
-    assert modules.load(uri) is module
+    assert user_modules.load(uri) is module
 
 
 def test_a_module_that_is_not_in_the_store(object_store: ObjectStore) -> None:
     with pytest.raises(ModuleError, match=rf"module_file: {object_store.scheme}://.*/none.py does not exist"):
-        modules.load(object_store.uri("modules", "none.py"))
+        user_modules.load(object_store.uri("modules", "none.py"))

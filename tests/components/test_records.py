@@ -7,8 +7,8 @@ import pyarrow as pa
 import pytest
 import tensorflow as tf
 
-from penstock.components import records
-from penstock.components.errors import DataError
+from penstock.core.errors import DataError
+from penstock.core.examples import records
 
 BATCH = pa.record_batch(
     {

@@ -8,17 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from penstock.components import storage
-from penstock.components.errors import ConfigError, DataError, PenstockError, UserError, explain_os_error
+from penstock.core.errors import ConfigError, DataError, PenstockError, UserError, explain_os_error
+from penstock.core.files import atomic
 from tests.servers.mounts import FUSE
 
 
 def test_a_body_that_fails_leaves_the_file_as_it_was(tmp_path: Path) -> None:
     path = tmp_path / "file"
-    storage.write_text(path, "before")
+    atomic.write_text(path, "before")
 
     def fail_half_way() -> None:
-        with storage.replacing(path) as temporary:
+        with atomic.replacing(path) as temporary:
             temporary.write_text("half")
             raise RuntimeError
 
@@ -31,7 +31,7 @@ def test_a_body_that_fails_leaves_the_file_as_it_was(tmp_path: Path) -> None:
 def test_a_folder_is_replaced_whole(tmp_path: Path) -> None:
     target = tmp_path / "folder"
     for content in ("first", "second"):
-        with storage.replacing(target) as temporary:
+        with atomic.replacing(target) as temporary:
             temporary.mkdir()
             (temporary / content).touch()
     assert os.listdir(target) == ["second"]
@@ -40,7 +40,7 @@ def test_a_folder_is_replaced_whole(tmp_path: Path) -> None:
 def test_a_copied_tree_gets_its_mark_last(tmp_path: Path) -> None:
     source, target = tmp_path / "source", tmp_path / "target"
     for name in ("saved_model.pb", "variables/variables.index", "assets/zzz"):
-        storage.write_text(source / name, name)
+        atomic.write_text(source / name, name)
     seen: list[str] = []
 
     def watch() -> None:
@@ -52,7 +52,7 @@ def test_a_copied_tree_gets_its_mark_last(tmp_path: Path) -> None:
     stop = threading.Event()
     watcher = threading.Thread(target=watch)
     watcher.start()
-    storage.copy_tree(source, target, last=["saved_model.pb"])
+    atomic.copy_tree(source, target, last=["saved_model.pb"])
     stop.set()
     watcher.join()
     copied = {path.relative_to(target).as_posix() for path in target.rglob("*") if path.is_file()}
@@ -62,12 +62,12 @@ def test_a_copied_tree_gets_its_mark_last(tmp_path: Path) -> None:
 
 def test_a_digest_depends_on_names_and_contents_alone(tmp_path: Path) -> None:
     for folder in ("one", "two"):
-        storage.write_text(tmp_path / folder / "a", "1")
-        storage.write_text(tmp_path / folder / "b", "2")
-    digests = [storage.digest((tmp_path / name).iterdir(), tmp_path / name) for name in ("one", "two")]
+        atomic.write_text(tmp_path / folder / "a", "1")
+        atomic.write_text(tmp_path / folder / "b", "2")
+    digests = [atomic.digest((tmp_path / name).iterdir(), tmp_path / name) for name in ("one", "two")]
     assert digests[0] == digests[1]
     (tmp_path / "two" / "a").rename(tmp_path / "two" / "c")
-    assert storage.digest((tmp_path / "two").iterdir(), tmp_path / "two") != digests[0]
+    assert atomic.digest((tmp_path / "two").iterdir(), tmp_path / "two") != digests[0]
 
 
 def test_a_full_disk_is_one_sentence(tmp_path: Path) -> None:
@@ -89,7 +89,7 @@ def test_errors_cross_processes_whole() -> None:
 IS_MOUNTED = """
 import sys
 from pathlib import Path
-from penstock.components import storage
+from penstock.core.files import atomic as storage
 storage._MOUNTS["gs"] = Path(sys.argv[1])
 print(*(storage.is_mounted(uri) for uri in sys.argv[2:]))
 """
@@ -128,8 +128,8 @@ def test_a_bucket_is_mounted_where_its_file_system_is_one_of_buckets(
 
 
 def test_without_a_table_of_mounts_nothing_is_mounted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(storage._MOUNTS, "gs", tmp_path)
-    monkeypatch.setattr(storage, "_MOUNT_TABLE", tmp_path / "none")
-    assert not storage.is_mounted("gs://bucket/a")
+    monkeypatch.setitem(atomic._MOUNTS, "gs", tmp_path)
+    monkeypatch.setattr(atomic, "_MOUNT_TABLE", tmp_path / "none")
+    assert not atomic.is_mounted("gs://bucket/a")
     with pytest.raises(ConfigError, match="expected a local folder, or a bucket that is mounted, received 'gs://b/a'"):
-        storage.local_path("gs://b/a")
+        atomic.local_path("gs://b/a")

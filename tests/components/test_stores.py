@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from penstock.components import stores
-from penstock.components.errors import ConfigError, SystemFailure, UserError
+from penstock.core.errors import ConfigError, SystemFailure, UserError
+from penstock.core.files import object_stores
 from tests.servers import ports
 from tests.servers.mounts import as_mounted
 from tests.servers.object_stores import ObjectStore
@@ -49,7 +49,7 @@ def forbidding() -> Iterator[str]:
 def test_what_is_written_is_listed_and_read(object_store: ObjectStore, tmp_path: Path) -> None:
     root = object_store.write({"a.csv": "one", "deep/er/b.csv": b"\0two"}, "data")
     object_store.write({"c.csv": "a neighbour whose name begins the same"}, "data2")
-    with stores.open_store(root) as store:
+    with object_stores.open_store(root) as store:
         entries = store.files(root)
         assert {name: entry.size for name, entry in entries.items()} == {"a.csv": 3, "deep/er/b.csv": 4}
         assert store.children(root) == (["a.csv"], ["deep"])
@@ -65,7 +65,7 @@ def test_what_is_written_is_listed_and_read(object_store: ObjectStore, tmp_path:
         changed = store.files(root)
     assert changed["a.csv"].tag != entries["a.csv"].tag
     assert changed["deep/er/b.csv"] == entries["deep/er/b.csv"]
-    with stores.fetched(root) as folder:
+    with object_stores.fetched(root) as folder:
         assert (folder / "a.csv").read_bytes() == b"three"
         assert (folder / "deep" / "er" / "b.csv").read_bytes() == b"\0two"
     assert not folder.exists()
@@ -79,7 +79,7 @@ def test_a_fork_after_use_can_use_it_again(object_store: ObjectStore) -> None:
     if child == 0:
         status = 1
         try:
-            with stores.open_store(root) as store:
+            with object_stores.open_store(root) as store:
                 status = 0 if store.read(f"{root}/a.csv") == b"one" else 2
         finally:
             os._exit(status)
@@ -89,7 +89,7 @@ def test_a_fork_after_use_can_use_it_again(object_store: ObjectStore) -> None:
 def test_a_bucket_to_write_to_that_does_not_exist(object_store: ObjectStore, tmp_path: Path) -> None:
     missing = f"{object_store.scheme}://no-such-bucket"
     (tmp_path / "a").write_bytes(b"a")
-    with stores.open_store(missing) as store:
+    with object_stores.open_store(missing) as store:
         for write in (lambda uri: store.write(uri, b"a"), lambda uri: store.upload(tmp_path / "a", uri)):
             with pytest.raises(ConfigError, match=f"{missing}/a: there is no bucket {missing}: make it, or correct"):
                 write(f"{missing}/a")
@@ -97,7 +97,7 @@ def test_a_bucket_to_write_to_that_does_not_exist(object_store: ObjectStore, tmp
 
 def test_a_bucket_or_an_object_that_does_not_exist(object_store: ObjectStore) -> None:
     missing = f"{object_store.scheme}://no-such-bucket"
-    with stores.open_store(missing) as store:
+    with object_stores.open_store(missing) as store:
         for look in (store.files, store.children):
             with pytest.raises(ConfigError, match=rf"there is no bucket {missing}: make it, or correct the name"):
                 look(f"{missing}/data")
@@ -105,7 +105,7 @@ def test_a_bucket_or_an_object_that_does_not_exist(object_store: ObjectStore) ->
             store.read(object_store.uri("none.csv"))
     with (
         pytest.raises(ConfigError, match=r"expected gs://bucket/path, .* received 'gs:///data'"),
-        stores.open_store("gs:///data"),
+        object_stores.open_store("gs:///data"),
     ):
         pass
 
@@ -119,7 +119,7 @@ def test_without_credentials(object_store: ObjectStore, tmp_path: Path, monkeypa
     monkeypatch.setenv("NO_GCE_CHECK", "true")
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     told = r"no credentials found: .*(gcloud auth|AWS_ACCESS_KEY_ID)"
-    with pytest.raises(UserError, match=told), stores.open_store(object_store.uri()) as store:
+    with pytest.raises(UserError, match=told), object_stores.open_store(object_store.uri()) as store:
         store.files(object_store.uri("data"))
 
 
@@ -132,7 +132,7 @@ def test_without_permission(monkeypatch: pytest.MonkeyPatch, forbidding: str, sc
             monkeypatch.setenv(name, "testing")
         monkeypatch.setenv("AWS_ENDPOINT_URL", forbidding)
     uri = f"{scheme}://bucket/data"
-    with stores.open_store(uri) as store:
+    with object_stores.open_store(uri) as store:
         for use in (store.files, store.read, lambda uri: store.write(uri, b"")):
             with pytest.raises(UserError, match=rf"permission denied \(403\): .* write in {scheme}://bucket"):
                 use(uri)
@@ -143,7 +143,7 @@ def test_nobody_listens(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, "testing")
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{ports.reserve()}")
-    with stores.open_store("s3://bucket") as store, pytest.raises(SystemFailure, match="cannot be reached"):
+    with object_stores.open_store("s3://bucket") as store, pytest.raises(SystemFailure, match="cannot be reached"):
         store.files("s3://bucket/data")
 
 
@@ -151,7 +151,7 @@ def test_a_missing_extra_is_named() -> None:
     """In a process of its own where nothing installed is found, but for Penstock and the standard library."""
     code = (
         "import sys; sys.modules.update(gcsfs=None, s3fs=None)\n"
-        "from penstock.components import errors, stores\n"
+        "from penstock.core import errors; from penstock.core.files import object_stores as stores\n"
         "for uri in ('gs://b/x', 's3://b/x'):\n"
         "    try:\n"
         "        with stores.open_store(uri): pass\n"
@@ -164,11 +164,11 @@ def test_a_missing_extra_is_named() -> None:
 
 def test_a_mounted_bucket_is_preferred(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Where buckets are mounted, no library and no credentials are needed."""
-    assert stores.is_remote("gs://bucket/a.txt")
+    assert object_stores.is_remote("gs://bucket/a.txt")
     as_mounted(monkeypatch, "gs", tmp_path, tmp_path / "mountinfo")
     (tmp_path / "bucket").mkdir()
     (tmp_path / "bucket" / "a.txt").write_text("mounted")
-    assert not stores.is_remote("gs://bucket/a.txt")
-    assert stores.is_remote("s3://bucket/a.txt")
-    with stores.reading("gs://bucket/a.txt") as path:
+    assert not object_stores.is_remote("gs://bucket/a.txt")
+    assert object_stores.is_remote("s3://bucket/a.txt")
+    with object_stores.reading("gs://bucket/a.txt") as path:
         assert path == tmp_path / "bucket" / "a.txt"

@@ -8,7 +8,8 @@ import pytest
 import yaml
 
 from penstock.components import wrapper
-from penstock.pipelines import cli, local
+from penstock.pipelines import local
+from penstock.pipelines.cli import main
 
 pytestmark = pytest.mark.usefixtures("forks")
 
@@ -23,7 +24,7 @@ def compiled(tmp_path: Path) -> Path:
 
 
 def test_nothing_is_found_in_it(compiled: Path) -> None:
-    assert cli.main(["lint", str(compiled)]) == 0
+    assert main.main(["lint", str(compiled)]) == 0
 
 
 def test_every_task_runs_in_the_image_given(compiled: Path, tmp_path: Path) -> None:

@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 import yaml
 
-from penstock.components import answers
-from penstock.pipelines import cli, kubeflow_server
-from penstock.pipelines import config as configs
-from penstock.pipelines.config import Config
+from penstock.core.services import retries
+from penstock.pipelines.cli import main
+from penstock.pipelines.config import training_pipeline as configs
+from penstock.pipelines.config.training_pipeline import Config
+from penstock.pipelines.servers.kubeflow import client
 from tests.servers.kubeflow_pipelines import KubeflowPipelines
 
 MODULE = "def preprocessing_fn(inputs):\n    return inputs\n\n\ndef run_fn(fn_args):\n    pass\n"
@@ -60,9 +61,9 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[KubeflowPipelines]:
 
     A cluster that the developer has is not asked.
     """
-    monkeypatch.setattr(answers, "PAUSE", 0.01)
+    monkeypatch.setattr(retries, "PAUSE", 0.01)
     monkeypatch.setenv("KUBECONFIG", "/nowhere/kubeconfig")
-    monkeypatch.delenv(kubeflow_server.HOST_VARIABLE, raising=False)
+    monkeypatch.delenv(client.HOST_VARIABLE, raising=False)
     with KubeflowPipelines() as running:
         yield running
 
@@ -77,7 +78,7 @@ def config(project: Path, values: dict[str, Any]) -> Path:
 @pytest.fixture
 def compiled(config: Path) -> Path:
     path = config.parent / "compiled.yaml"
-    assert cli.main(["compile", str(config), "--target", "kubeflow", "-o", str(path)]) == 0
+    assert main.main(["compile", str(config), "--target", "kubeflow", "-o", str(path)]) == 0
     return path
 
 
@@ -86,6 +87,6 @@ def submit(compiled: Path, server: KubeflowPipelines) -> Callable[..., int]:
     """Returns a function that submits the compiled pipeline with more arguments."""
 
     def submit(*arguments: str) -> int:
-        return cli.main(["submit", str(compiled), "--host", server.url, *arguments])
+        return main.main(["submit", str(compiled), "--host", server.url, *arguments])
 
     return submit

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from penstock.pipelines import catalog, cli
+from penstock.pipelines.cli import main
+from penstock.pipelines.compiling import catalog
 
 # A pipeline of exported components, by somebody who has KFP and nothing of ours.
 PIPELINE = """
@@ -34,7 +35,7 @@ assert not [name for name in sys.modules if name.startswith("penstock")], "needs
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("catalog")
-    assert cli.main(["components", "-o", str(folder / "exported"), "--image", "registry.example/penstock:1"]) == 0
+    assert main.main(["components", "-o", str(folder / "exported"), "--image", "registry.example/penstock:1"]) == 0
     return folder
 
 
@@ -47,7 +48,7 @@ def test_every_component_is_exported(exported: Path) -> None:
 
 def test_nothing_is_found_in_them(exported: Path) -> None:
     for path in exported.glob("exported/*/component.yaml"):
-        assert cli.main(["lint", str(path)]) == 0, path
+        assert main.main(["lint", str(path)]) == 0, path
 
 
 def test_a_folder_is_the_package_of_its_components() -> None:

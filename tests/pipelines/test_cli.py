@@ -10,29 +10,32 @@ from typing import Any
 import pytest
 import yaml
 
-from penstock.components import artifacts, records, storage
-from penstock.components.errors import SystemFailure
-from penstock.pipelines import cli, local
-from penstock.pipelines.init import TEMPLATE
-from penstock.pipelines.local.record import RunRecord
+from penstock.core import artifacts
+from penstock.core.errors import SystemFailure
+from penstock.core.examples import records
+from penstock.core.files import atomic
+from penstock.pipelines import local
+from penstock.pipelines.cli import main
+from penstock.pipelines.cli.init import TEMPLATE
+from penstock.pipelines.local.records.record import RunRecord
 
 
 def test_validate(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["validate", str(config)]) == 0
-    assert cli.main(["validate", str(config.parent)]) == 0
+    assert main.main(["validate", str(config)]) == 0
+    assert main.main(["validate", str(config.parent)]) == 0
     assert capsys.readouterr().out == f"{config}: valid\n" * 2
     assert not (config.parent / "runs").exists()
 
 
 def test_config_is_pipeline_yaml_of_the_current_folder(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(config.parent)
-    assert cli.main(["validate"]) == 0
+    assert main.main(["validate"]) == 0
     config.unlink()
-    assert cli.main(["validate"]) == 2
+    assert main.main(["validate"]) == 2
 
 
 def test_validate_lists_the_keys(capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["validate", "--keys"]) == 0
+    assert main.main(["validate", "--keys"]) == 0
     lines = capsys.readouterr().out.splitlines()
     told = {line.split()[0]: " ".join(line.split()[1:]) for line in lines}
     assert told["training.train_steps"].startswith("whole number, by default 0: FnArgs.train_steps;")
@@ -47,14 +50,14 @@ def test_validate_lists_the_keys(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_mistake_in_the_configuration(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
     config.write_text(config.read_text().replace("train_steps", "train_step"))
-    assert cli.main(["validate", str(config)]) == 2
+    assert main.main(["validate", str(config)]) == 2
     told = capsys.readouterr()
     assert told.err == "penstock: pipeline.yaml:7: unknown key 'training.train_step'; did you mean 'train_steps'?\n"
     assert told.out == ""
 
 
 def test_several_mistakes_are_listed_below(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["validate", str(config), "--set", "labell=x", "--set", "training.train_steps=x"]) == 2
+    assert main.main(["validate", str(config), "--set", "labell=x", "--set", "training.train_steps=x"]) == 2
     first, *others = capsys.readouterr().err.splitlines()
     assert first == "penstock: pipeline.yaml has 2 mistakes"
     assert sorted(line.split(":")[0] for line in others) == ["  --set labell", "  --set training.train_steps"]
@@ -62,14 +65,14 @@ def test_several_mistakes_are_listed_below(config: Path, capsys: pytest.CaptureF
 
 def test_missing_function_of_the_module(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (config.parent / "module.py").write_text("def run_func(fn_args): ...\n")
-    assert cli.main(["compile", str(config), "-o", str(config.parent / "ir.yaml")]) == 2
+    assert main.main(["compile", str(config), "-o", str(config.parent / "ir.yaml")]) == 2
     assert "module.py: expected a function 'run_fn'; did you mean 'run_func'?" in capsys.readouterr().err
     assert not (config.parent / "ir.yaml").exists()
 
 
 def test_details_are_indented(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (config.parent / "module.py").write_text("def run_fn(:\n")
-    assert cli.main(["validate", str(config)]) == 2
+    assert main.main(["validate", str(config)]) == 2
     sentence, detail = capsys.readouterr().err.splitlines()
     assert "module.py:1: this is not Python" in sentence
     assert detail == "  def run_fn(:"
@@ -90,14 +93,14 @@ def test_details_are_indented(config: Path, capsys: pytest.CaptureFixture[str]) 
     ],
 )
 def test_wrong_usage(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(arguments) == 2
+    assert main.main(arguments) == 2
     told = capsys.readouterr().err
     assert told.startswith("penstock: ")
     assert message in told
 
 
 def test_no_command_is_the_help(capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main([]) == 2
+    assert main.main([]) == 2
     told = capsys.readouterr()
     assert told.err.startswith("Usage: penstock [OPTIONS] COMMAND")
     assert "see `penstock --help`" not in told.err
@@ -105,7 +108,7 @@ def test_no_command_is_the_help(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_compile_writes_kfps_yaml(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
     target = config.parent / "out" / "ir.yaml"
-    assert cli.main(["compile", str(config), "--target", "local", "-o", str(target), "--label", "a"]) == 0
+    assert main.main(["compile", str(config), "--target", "local", "-o", str(target), "--label", "a"]) == 0
     spec = yaml.safe_load(target.read_text())
     assert spec["pipelineInfo"]["name"] == "small"
     reader = spec["root"]["dag"]["tasks"]["csv-example-gen"]["inputs"]["parameters"]
@@ -117,32 +120,32 @@ def test_data_is_relative_to_the_current_folder(config: Path, tmp_path: Path, mo
     (tmp_path / "elsewhere.csv").write_text("a,label\n1,0\n")
     monkeypatch.chdir(tmp_path)
     target = tmp_path / "ir.yaml"
-    assert cli.main(["compile", str(config), "-o", str(target), "--data", "elsewhere.csv"]) == 0
+    assert main.main(["compile", str(config), "-o", str(target), "--data", "elsewhere.csv"]) == 0
     defaults = yaml.safe_load(target.read_text())["root"]["inputDefinitions"]["parameters"]
     assert defaults["input_base"]["defaultValue"] == str(tmp_path)
-    assert cli.main(["validate", str(config), "--set", "data.path=elsewhere.csv"]) == 2
+    assert main.main(["validate", str(config), "--set", "data.path=elsewhere.csv"]) == 2
 
 
 def test_init_says_what_a_shell_takes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert cli.main(["init", "my birds"]) == 0
+    assert main.main(["init", "my birds"]) == 0
     assert capsys.readouterr().out.endswith("\ncd 'my birds' && penstock run\n")
 
 
 def test_init_writes_the_template_and_overwrites_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = tmp_path / "birds"
-    assert cli.main(["init", str(folder)]) == 0
+    assert main.main(["init", str(folder)]) == 0
     written = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
     assert written == {"README.md", "pipeline.yaml", "pipeline.schema.json", "data/penguins.csv"}
     hint = (folder / "pipeline.yaml").read_text().splitlines()[0]
     assert hint == "# yaml-language-server: $schema=pipeline.schema.json"
     assert (folder / "data" / "penguins.csv").read_bytes() == (TEMPLATE / "data" / "penguins.csv").read_bytes()
-    assert cli.main(["validate", str(folder)]) == 0
+    assert main.main(["validate", str(folder)]) == 0
     (folder / "pipeline.yaml").write_text("mine")
     capsys.readouterr()
-    assert cli.main(["init", str(folder)]) == 2
+    assert main.main(["init", str(folder)]) == 2
     assert "exists already" in capsys.readouterr().err
     assert (folder / "pipeline.yaml").read_text() == "mine"
 
@@ -152,11 +155,11 @@ def test_shipped_penguins_are_the_packages(penguins_csv: Path) -> None:
 
 
 def test_nothing_to_show_before_the_first_run(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["runs", str(config)]) == 0
+    assert main.main(["runs", str(config)]) == 0
     assert "no run of small in" in capsys.readouterr().out
-    assert cli.main(["explain", str(config)]) == 2
+    assert main.main(["explain", str(config)]) == 2
     assert "no run of small in" in capsys.readouterr().err
-    assert cli.main(["predict", str(config)]) == 2
+    assert main.main(["predict", str(config)]) == 2
     assert "no model of small yet" in capsys.readouterr().err
 
 
@@ -166,7 +169,7 @@ def test_predict_says_what_it_expects(config: Path, capsys: pytest.CaptureFixtur
         records.write(artifacts.Examples(run / "csv-example-gen" / "examples").shard(split, 0, 1), [b"x"])
     pushed = config.parent / "serving" / "17"
     for model in (pushed, run / "trainer" / "model" / "Format-Serving"):
-        storage.write_bytes(model / "saved_model.pb", b"")
+        atomic.write_bytes(model / "saved_model.pb", b"")
     RunRecord("small", run, {}, status="done").write()
     inside = str(run / "trainer" / "model")
     for arguments, told in [
@@ -177,7 +180,7 @@ def test_predict_says_what_it_expects(config: Path, capsys: pytest.CaptureFixtur
         ([str(run)], "holds no model: expected a configuration"),
         ([str(pushed)], "17 is in no run's folder, so it has no examples beside it: expected --examples FILE"),
     ]:
-        assert cli.main(["predict", *arguments]) == 2
+        assert main.main(["predict", *arguments]) == 2
         assert told in capsys.readouterr().err
 
 
@@ -201,13 +204,13 @@ def test_exit_codes(
         raise error
 
     monkeypatch.setattr(local, "run", fail)
-    assert cli.main(["run", str(config)]) == code
+    assert main.main(["run", str(config)]) == code
     assert capsys.readouterr().err.lstrip("\n").startswith(told)  # click ends the line of ^C
 
 
 @pytest.mark.slow
 def test_an_interrupted_run_says_how_to_go_on(config: Path) -> None:
-    command = [sys.executable, "-m", "penstock.pipelines.cli", "run", str(config)]
+    command = [sys.executable, "-m", "penstock.pipelines.cli.main", "run", str(config)]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 60
     while not (found := list(config.parent.glob("runs/small/small-*/run.json"))):  # its imports take longer
@@ -227,7 +230,7 @@ def test_without_the_runtime_the_extra_is_named(config: Path) -> None:
         "import importlib.util, sys\n"
         "find, missing = importlib.util.find_spec, ('tensorflow', 'tfx_bsl')\n"
         "importlib.util.find_spec = lambda name, *rest: None if name.startswith(missing) else find(name, *rest)\n"
-        "from penstock.pipelines.cli import main\n"
+        "from penstock.pipelines.cli.main import main\n"
         "sys.exit(main(sys.argv[1:]))\n"
     )
     done = subprocess.run([sys.executable, "-c", code, "run", str(config)], capture_output=True, text=True, check=False)

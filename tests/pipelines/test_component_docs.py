@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from penstock.pipelines import catalog, component_docs
+from penstock.pipelines.compiling import catalog, component_docs
 
 
 def test_committed_readmes_are_not_stale() -> None:
     stale = [path.parent.name for path in component_docs.stale()]
-    assert stale == [], "write them anew: python -m penstock.pipelines.component_docs"
+    assert stale == [], "write them anew: python -m penstock.pipelines.compiling.component_docs"
 
 
 @pytest.mark.parametrize("folder", catalog.folders())

@@ -8,17 +8,17 @@ from typing import Any
 import pytest
 import yaml
 
-from penstock.components.errors import ConfigError
-from penstock.pipelines import config as configs
-from penstock.pipelines import config_file
-from penstock.pipelines.config import Config
+from penstock.core.errors import ConfigError
+from penstock.pipelines.config import file as config_file
+from penstock.pipelines.config import training_pipeline as configs
+from penstock.pipelines.config.training_pipeline import Config
 
 Load = Callable[..., Config]
 
 
 def test_json_schema_is_not_stale() -> None:
     committed = json.loads(configs.SCHEMA_FILE.read_text())
-    assert committed == configs.json_schema(), "write it anew: python -m penstock.pipelines.config"
+    assert committed == configs.json_schema(), "write it anew: python -m penstock.pipelines.config.training_pipeline"
 
 
 def test_every_key_has_a_description() -> None:

@@ -2,8 +2,8 @@
 
 import pytest
 
-from penstock.components.errors import ConfigError
-from penstock.pipelines import cron
+from penstock.core.errors import ConfigError
+from penstock.pipelines.servers import cron
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,10 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from penstock.components.errors import ConfigError, UserError
-from penstock.pipelines.config import Config
-from penstock.pipelines.eject import eject
-from penstock.pipelines.local.record import RunRecord, TaskRecord
+from penstock.core.errors import ConfigError, UserError
+from penstock.pipelines.cli.eject import eject
+from penstock.pipelines.config.training_pipeline import Config
+from penstock.pipelines.local.records.record import RunRecord, TaskRecord
 from tests.trainer import tables
 
 Load = Callable[..., Config]

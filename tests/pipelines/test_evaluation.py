@@ -10,8 +10,8 @@ import pytest
 from google.protobuf import json_format, text_format
 from pydantic import ValidationError
 
-from penstock.pipelines import evaluation
-from penstock.pipelines.evaluation import Evaluation
+from penstock.pipelines.config import evaluation
+from penstock.pipelines.config.evaluation import Evaluation
 
 
 @pytest.fixture(scope="module")

@@ -24,7 +24,7 @@ def test_mistakes_in_the_data_are_told_at_the_end(tmp_path: Path) -> None:
     lines += [f"0.{number};1,5;NA" for number in range(40)] + ["0.7;2,5;rare"]
     (tmp_path / "data.csv").write_text("\n".join(["x;y;kind", *lines, ""]))
     (tmp_path / "pipeline.yaml").write_text(CONFIG)
-    command = [sys.executable, "-m", "penstock.pipelines.cli", "run"]
+    command = [sys.executable, "-m", "penstock.pipelines.cli.main", "run"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == 0, done.stderr
     (report,) = tmp_path.glob("runs/*/*/report.html")

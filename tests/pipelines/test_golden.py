@@ -24,14 +24,15 @@ from google.protobuf import json_format
 from kubeflow_trainer_api.models import TrainerV1alpha1TrainingRuntime, TrainerV1alpha1TrainJob
 
 from penstock.components import wrapper
+from penstock.components.jobs import kubeflow, launcher, vertex
 from penstock.components.trainer.launcher import WORK as TRAINER
 from penstock.components.tuner.launcher import SERVICE
 from penstock.components.tuner.launcher import WORK as TUNER
-from penstock.components.workers import kubeflow_job, launcher, vertex_job
-from penstock.pipelines import config as configs
-from penstock.pipelines import init, targets
-from penstock.pipelines.compile import compile_config
-from penstock.trainer.hyperparameters import Hyperparameters
+from penstock.pipelines.cli import init
+from penstock.pipelines.compiling.compile import compile_config
+from penstock.pipelines.config import training_pipeline as configs
+from penstock.pipelines.targets import target as targets
+from penstock.trainer.network.hyperparameters import Hyperparameters
 from penstock.trainer.tuning import vertex_study
 from penstock.trainer.tuning.settings import Search
 
@@ -130,9 +131,9 @@ def manifest(job: str, target: targets.Target, folder: Path) -> str:
     described, argument = workers_job(job, target, folder)["job"], '{"model": "…"}'
     name = JOBS[job][0].job_name("/gcs/bucket/model")
     if target.kubernetes:
-        made = kubeflow_job.made_of(described, name, 1, argument)
+        made = kubeflow.made_of(described, name, 1, argument)
     else:
-        message = vertex_job.made_of(aiplatform_v1.CustomJob, described, name, argument)
+        message = vertex.made_of(aiplatform_v1.CustomJob, described, name, argument)
         made = json_format.MessageToDict(aiplatform_v1.CustomJob.pb(message))
     return yaml.safe_dump(made, sort_keys=True, width=1000, allow_unicode=True)
 
@@ -148,7 +149,7 @@ def tuning_service(folder: Path) -> str:
     described, kinds = json.loads(variable["value"])["job"], Hyperparameters.kinds()
     job = vertex_study.completed(described, search, kinds, search.objective, search.direction)
     name = TUNER.job_name("/gcs/bucket/best_hyperparameters")
-    message = vertex_job.made_of(aiplatform_v1.HyperparameterTuningJob, job, name, '{"examples": "…"}')
+    message = vertex.made_of(aiplatform_v1.HyperparameterTuningJob, job, name, '{"examples": "…"}')
     made = json_format.MessageToDict(aiplatform_v1.HyperparameterTuningJob.pb(message))
     return yaml.safe_dump(made, sort_keys=True, width=1000, allow_unicode=True)
 

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from penstock.components.errors import ConfigError
-from penstock.pipelines import cli, publishing
-from penstock.pipelines.config import Config
+from penstock.core.errors import ConfigError
+from penstock.pipelines.cli import main
+from penstock.pipelines.config.training_pipeline import Config
+from penstock.pipelines.modules import published
 
 Load = Callable[..., Config]
 BASE = "name: small\ndata:\n  path: data.csv\nlabel: label\n"
@@ -62,7 +63,7 @@ GROUPS = "tuning: {parameters: {width: {values: [8]}}, cross_validation: {method
 def test_mistakes(load: Load, project: Path, text: str, sentence: str) -> None:
     (project / "data.csv").write_text(ROWS)
     with pytest.raises(ConfigError, match=re.escape(sentence)):
-        publishing.check(load(text=text))
+        published.check(load(text=text))
 
 
 @pytest.mark.parametrize(
@@ -79,7 +80,7 @@ def test_columns_without_a_name_of_their_own(
 ) -> None:
     (project / "data.csv").write_text(f"{header}\n1,2,3\n")
     with pytest.raises(ConfigError, match=re.escape(sentence)):
-        publishing.check(load(text=BASE.replace("data.csv\n", f"data.csv\n{options}")))
+        published.check(load(text=BASE.replace("data.csv\n", f"data.csv\n{options}")))
 
 
 @pytest.mark.parametrize(
@@ -93,26 +94,26 @@ def test_columns_without_a_name_of_their_own(
 )
 def test_what_fits(load: Load, project: Path, text: str) -> None:
     (project / "data.csv").write_text(ROWS)
-    publishing.check(load(text=text))
+    published.check(load(text=text))
 
 
 def test_numbers_that_are_one_value(load: Load, project: Path) -> None:
     (project / "data.csv").write_text("a,label\n1,0\n2,0.0\n3,1\n4,nan\n5,1.0\n")
-    publishing.check(load(text=BASE + "training: {problem: binary}\n"))
+    published.check(load(text=BASE + "training: {problem: binary}\n"))
     (project / "data.csv").write_text("a;label\n1;0,5\n2;1,5\n3;0,50\n")
     csv = '  csv: {delimiter: ";", decimal_point: ","}\n'
-    publishing.check(load(text=BASE.replace("csv\n", "csv\n" + csv) + "training: {problem: binary}\n"))
+    published.check(load(text=BASE.replace("csv\n", "csv\n" + csv) + "training: {problem: binary}\n"))
 
 
 def test_another_delimiter_is_guessed(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (project / "data.csv").write_text("a;b;label\n1;2;0\n3;4;1\n")
     (project / "pipeline.yaml").write_text(BASE)
-    assert cli.main(["validate", str(project)]) == 2
+    assert main.main(["validate", str(project)]) == 2
     assert capsys.readouterr().err == (
         "penstock: label: the data has no column 'label'; there is one, 'a;b;label': is data.csv.delimiter \";\"?\n"
     )
     (project / "pipeline.yaml").write_text(BASE.replace("csv\n", 'csv\n  csv: {delimiter: ";"}\n'))
-    assert cli.main(["validate", str(project)]) == 0
+    assert main.main(["validate", str(project)]) == 0
 
 
 @pytest.mark.parametrize("path", ["parts", "parts/*.csv", "parts/day-*", "parts/*.gz"])
@@ -122,9 +123,9 @@ def test_folders_and_patterns(load: Load, project: Path, path: str) -> None:
     (project / "parts" / "day-1.csv").write_text("\ufeffa,label\n1,0\n")
     (project / "parts" / "day-2.csv.gz").write_bytes(gzip.compress(b"a,label\n1,0\n"))
     text = BASE.replace("data.csv", path)
-    publishing.check(load(text=text + "features: {a: {kind: numeric}}\n"))
+    published.check(load(text=text + "features: {a: {kind: numeric}}\n"))
     with pytest.raises(ConfigError, match="label: the data has no column 'lable'"):
-        publishing.check(load(text=text.replace("label: label", "label: lable")))
+        published.check(load(text=text.replace("label: label", "label: lable")))
 
 
 @pytest.mark.parametrize(
@@ -135,4 +136,4 @@ def test_what_cannot_be_looked_at_is_left_to_the_run(load: Load, project: Path, 
     (project / "parts" / "1" / "data.csv").write_text("a,b\n1,2\n")
     (project / "data.parquet").write_bytes(b"PAR1")
     (project / "torn.csv").write_bytes(b"\xff\xfe\x00")
-    publishing.check(load(text=BASE.replace("data.csv", path)))
+    published.check(load(text=BASE.replace("data.csv", path)))

@@ -11,10 +11,13 @@ import kfp
 import pytest
 import yaml
 
-from penstock.components import answers
-from penstock.components.errors import ServerError
-from penstock.pipelines import cli, kubeflow, kubeflow_server, submission
-from penstock.pipelines.deployment import Kubeflow
+from penstock.core.errors import ServerError
+from penstock.core.services import retries
+from penstock.pipelines.cli import main
+from penstock.pipelines.config.resources import Kubeflow
+from penstock.pipelines.servers import submission
+from penstock.pipelines.servers.kubeflow import client as kubeflow_server
+from penstock.pipelines.servers.kubeflow import runs
 from tests.servers.kubeflow_pipelines import CtrlC, Cut, Hang, KubeflowPipelines, Status
 
 NOWHERE = "http://127.0.0.1:9"
@@ -24,7 +27,7 @@ Run = Callable[..., int]
 def test_a_configuration_is_compiled_and_submitted(
     config: Path, server: KubeflowPipelines, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert cli.main(["submit", str(config), "--target", "kubeflow", "--host", server.url, "--label", "a"]) == 0
+    assert main.main(["submit", str(config), "--target", "kubeflow", "--host", server.url, "--label", "a"]) == 0
     (run,) = server.sent("POST", "/runs")
     (run_id,) = server.stored["runs"]
     assert re.fullmatch(r"small-\d{8}-\d{6}-[0-9a-f]{6}", run["display_name"])
@@ -39,8 +42,8 @@ def test_a_configuration_is_compiled_and_submitted(
 def test_settings_of_the_file(config: Path, server: KubeflowPipelines, values: dict[str, Any]) -> None:
     values["kubeflow"] = {"host": f"{server.url}/", "namespace": "team", "experiment": "trials", **values["kubeflow"]}
     config.write_text(yaml.safe_dump(values))
-    assert cli.main(["submit", str(config)]) == 0
-    assert cli.main(["submit", str(config), "--experiment", "trials"]) == 0
+    assert main.main(["submit", str(config)]) == 0
+    assert main.main(["submit", str(config), "--experiment", "trials"]) == 0
     (experiment,) = server.sent("POST", "/experiments")
     assert experiment == {"display_name": "trials", "namespace": "team"}
     assert len(set(server.names("runs"))) == 2
@@ -52,8 +55,8 @@ def test_what_is_sent_is_what_kfps_own_client_sends(
     config: Path, server: KubeflowPipelines, settings: list[str]
 ) -> None:
     file = config.parent / "compiled.yaml"
-    assert cli.main(["compile", str(config), "--target", "kubeflow", "-o", str(file), *settings]) == 0
-    assert cli.main(["submit", str(file), "--host", server.url, "--param", "train_steps=3"]) == 0
+    assert main.main(["compile", str(config), "--target", "kubeflow", "-o", str(file), *settings]) == 0
+    assert main.main(["submit", str(file), "--host", server.url, "--param", "train_steps=3"]) == 0
     client = kfp.Client(host=server.url, namespace="team")
     client.create_run_from_pipeline_package(str(file), {"train_steps": 3}, experiment_name="small", run_name="theirs")
     ours, theirs = server.sent("POST", "/runs")
@@ -75,7 +78,7 @@ def test_parameters_have_their_declared_types(tmp_path: Path, server: KubeflowPi
     kfp.compiler.Compiler().compile(pipeline, str(file))
     given = ["text=5", "number=5", "share=0.5", "on=True", 'names=["a"]', 'more={"a": 1}']
     arguments = [part for one in given for part in ("--param", one)]
-    assert cli.main(["submit", str(file), "--host", server.url, *arguments]) == 0
+    assert main.main(["submit", str(file), "--host", server.url, *arguments]) == 0
     parameters = server.sent("POST", "/runs")[0]["runtime_config"]["parameters"]
     assert parameters == {"text": "5", "number": 5, "share": 0.5, "on": True, "names": ["a"], "more": {"a": 1}}
 
@@ -101,7 +104,7 @@ def test_missing_parameter(compiled: Path, capsys: pytest.CaptureFixture[str]) -
     spec = yaml.safe_load(compiled.read_text())
     spec["root"]["inputDefinitions"]["parameters"]["train_steps"] = {"parameterType": "NUMBER_INTEGER"}
     compiled.write_text(yaml.safe_dump(spec))
-    assert cli.main(["submit", str(compiled), "--host", NOWHERE]) == 2
+    assert main.main(["submit", str(compiled), "--host", NOWHERE]) == 2
     assert "no value for train_steps: expected --param train_steps=VALUE" in capsys.readouterr().err
 
 
@@ -136,7 +139,7 @@ def test_a_lost_answer_never_starts_a_second_run(
 def test_a_run_that_starts_after_the_timeout_is_found(
     submit: Run, server: KubeflowPipelines, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(answers, "PAUSE", 0.5)
+    monkeypatch.setattr(retries, "PAUSE", 0.5)
     server.fail("POST", "/runs", Hang(1.3, effect=True))
     assert submit("--set", "kubeflow.timeout=1") == 0
     (run_id,) = server.stored["runs"]
@@ -215,7 +218,7 @@ def test_a_long_pause_is_told(
     submit: Run, server: KubeflowPipelines, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     slept: list[float] = []
-    monkeypatch.setattr(answers, "time", SimpleNamespace(sleep=slept.append, time=time.time))
+    monkeypatch.setattr(retries, "time", SimpleNamespace(sleep=slept.append, time=time.time))
     server.fail("POST", "/runs", Status(429, "slow down", headers={"Retry-After": "30"}))
     server.fail("POST", "/runs", Status(503, headers={"Retry-After": "3600"}))
     assert submit() == 0
@@ -247,7 +250,7 @@ def test_local_paths_are_refused(
     (config.parent / "my.pbtxt").write_text("")
     config.write_text(yaml.safe_dump({**values, "kubeflow": {}, "schema": {"file": "my.pbtxt"}}))
     arguments, root = [*command, str(config), "--host", server.url], f"{config.parent}/runs/small"
-    assert cli.main(arguments) == 2
+    assert main.main(arguments) == 2
     (told,) = capsys.readouterr().err.splitlines()
     assert re.fullmatch(
         rf"penstock: input_base \(data.path\) is {config.parent}, "
@@ -259,9 +262,9 @@ def test_local_paths_are_refused(
     )
     assert server.requests == []
     for key in (f"kubernetes.default={{volumes: [{{claim: data, mount: {config.parent}}}]}}", shared(config.parent)):
-        assert cli.main([*arguments, "--set", key, "--name", key[:10]]) == 0
+        assert main.main([*arguments, "--set", key, "--name", key[:10]]) == 0
         assert "do not see" not in capsys.readouterr().err
-    assert cli.main([*arguments, "--set", shared(root), "--set", "kubernetes.default={object_store: kfp}"]) == 2
+    assert main.main([*arguments, "--set", shared(root), "--set", "kubernetes.default={object_store: kfp}"]) == 2
     told = capsys.readouterr().err
     assert told.startswith(f"penstock: input_base (data.path) is {config.parent} and push_destination (push.dir")
 
@@ -274,12 +277,12 @@ def test_an_artifact_that_is_imported_lies_in_a_bucket(
     values["training"] = {**values["training"], "base_model": "model"}
     config.write_text(yaml.safe_dump(values))
     arguments = ["submit", str(config), "--host", server.url]
-    assert cli.main(arguments) == 2
+    assert main.main(arguments) == 2
     assert capsys.readouterr().err == (
         f"penstock: base_model is {config.parent}/model: an artifact that exists already is taken from a bucket: "
         "copy it there, and give its gs:// or s3:// URI\n"
     )
-    assert cli.main([*arguments, "--set", "training.base_model=s3://bucket/model"]) == 0
+    assert main.main([*arguments, "--set", "training.base_model=s3://bucket/model"]) == 0
 
 
 def shared(folder: Path | str) -> str:
@@ -293,9 +296,9 @@ def test_a_volume_that_only_other_tasks_have(
     volumes = f"{{volumes: [{{claim: data, mount: {config.parent}}}]}}"
     keys = [f"kubernetes={{default: {volumes}, pusher: {{volumes: []}}}}", f"kubernetes={{trainer: {volumes}}}"]
     options = ["submit", str(config), "--host", server.url, "--set"]
-    assert cli.main([*options, keys[0]]) == 2
+    assert main.main([*options, keys[0]]) == 2
     assert f"penstock: push_destination (push.directory) is {config.parent}/serving: the" in capsys.readouterr().err
-    assert cli.main([*options, keys[1]]) == 2
+    assert main.main([*options, keys[1]]) == 2
     assert "penstock: input_base (data.path) is" in capsys.readouterr().err
 
 
@@ -308,28 +311,28 @@ def test_what_a_run_is_given_decides(
     values["label"], values["push"] = "tips", {"directory": "/mnt/team/serving"}
     values["kubernetes"] = {"default": {"volumes": [{"claim": "data", "mount": "/mnt/team"}]}}
     config.write_text(yaml.safe_dump(values))
-    assert cli.main(["compile", str(config), "--target", "kubeflow", "-o", str(file)]) == 0
+    assert main.main(["compile", str(config), "--target", "kubeflow", "-o", str(file)]) == 0
     told = capsys.readouterr().err
     assert told.startswith("warning: module_file (copied below pipeline_root) is ")
-    assert cli.main(["lint", str(file)]) == 0
+    assert main.main(["lint", str(file)]) == 0
     assert capsys.readouterr().err == told
     arguments = ["submit", str(file), "--host", server.url, "--param", "module_file=/mnt/team/m.py"]
-    assert cli.main(arguments) == 2
+    assert main.main(arguments) == 2
     assert capsys.readouterr().err.startswith(f"penstock: pipeline_root is {config.parent}/runs/small: the")
     arguments += ["--param", "pipeline_root=/mnt/team/runs"]
-    assert cli.main(arguments) == 0
+    assert main.main(arguments) == 0
     capsys.readouterr()
-    assert cli.main([*arguments, "--param", "input_base=file:///data"]) == 2
+    assert main.main([*arguments, "--param", "input_base=file:///data"]) == 2
     assert capsys.readouterr().err.startswith("penstock: input_base (data.path) is /data: ")
-    assert cli.main([*arguments, "--param", "input_base=/data", "--set", shared("/data")]) == 0
+    assert main.main([*arguments, "--param", "input_base=/data", "--set", shared("/data")]) == 0
     capsys.readouterr()
     data = ["--param", "input_base=s3://bucket/data"]
-    assert cli.main([*arguments, *data]) == 2
+    assert main.main([*arguments, *data]) == 2
     told = capsys.readouterr().err
     assert told.startswith("penstock: s3://bucket: nothing gives credentials to the pods that read or write there")
     assert "(csv-example-gen, input-resolver)" in told
     for known in ("kubeflow.service_account=runs", "lint.allow=['store-credentials:s3']"):
-        assert cli.main([*arguments, *data, "--set", known]) == 0
+        assert main.main([*arguments, *data, "--set", known]) == 0
 
 
 def test_outputs_go_to_the_pipeline_root_in_a_bucket(
@@ -337,14 +340,14 @@ def test_outputs_go_to_the_pipeline_root_in_a_bucket(
 ) -> None:
     """LatestBlessedModel looks for earlier models there."""
     file = config.parent / "compiled.yaml"
-    assert cli.main(["compile", str(config), "--target", "kubeflow", "-o", str(file)]) == 0
+    assert main.main(["compile", str(config), "--target", "kubeflow", "-o", str(file)]) == 0
     options = ["--host", server.url, "--param", "pipeline_root=minio://mlpipeline/v2/artifacts"]
-    assert cli.main(["submit", str(file), *options]) == 2
+    assert main.main(["submit", str(file), *options]) == 2
     assert "[store-credentials:minio]" in capsys.readouterr().err
     store = ["--set", "kubernetes.default={object_store: kfp}"]
-    assert cli.main(["compile", str(config), "--target", "kubeflow", "-o", str(file), *store]) == 0
-    assert cli.main(["submit", str(file), *options]) == 0
-    assert cli.main(["schedule", "create", str(file), "--every", "60", *options]) == 0
+    assert main.main(["compile", str(config), "--target", "kubeflow", "-o", str(file), *store]) == 0
+    assert main.main(["submit", str(file), *options]) == 0
+    assert main.main(["schedule", "create", str(file), "--every", "60", *options]) == 0
     (run,), (recurring,) = server.sent("POST", "/runs"), server.sent("POST", "/recurringruns")
     assert run["runtime_config"]["pipeline_root"] == "minio://mlpipeline/v2/artifacts"
     assert recurring["runtime_config"] == run["runtime_config"]
@@ -360,17 +363,17 @@ def test_what_lint_lets_pass_in_a_compiled_pipeline_too(
     file = config.parent / "compiled.yaml"
     allow = ["--set", "lint.allow=['plain-secret:custom_config.token']"]
     secret = ["--set", "training.custom_config={token: abc}"]
-    assert cli.main(["compile", str(config), "--target", "kubeflow", "-o", str(file), *secret, *allow]) == 0
-    assert cli.main(["submit", str(file), "--host", server.url]) == 2
+    assert main.main(["compile", str(config), "--target", "kubeflow", "-o", str(file), *secret, *allow]) == 0
+    assert main.main(["submit", str(file), "--host", server.url]) == 2
     assert "a secret in plain text" in capsys.readouterr().err
     assert not server.requests
-    assert cli.main(["submit", str(file), "--host", server.url, *allow]) == 0
+    assert main.main(["submit", str(file), "--host", server.url, *allow]) == 0
 
 
 def test_tasks_run_as_the_service_account(config: Path, server: KubeflowPipelines) -> None:
     options = ["--host", server.url, "--set", "kubeflow.service_account=runs"]
-    assert cli.main(["submit", str(config), *options]) == 0
-    assert cli.main(["schedule", "create", str(config), "--every", "60", *options]) == 0
+    assert main.main(["submit", str(config), *options]) == 0
+    assert main.main(["schedule", "create", str(config), "--every", "60", *options]) == 0
     (run,), (recurring,) = server.sent("POST", "/runs"), server.sent("POST", "/recurringruns")
     assert run["service_account"] == recurring["service_account"] == "runs"
 
@@ -388,7 +391,7 @@ def test_a_pipeline_root_on_a_volume_has_no_baselines(
     if not evaluated:
         del values["evaluation"]
     config.write_text(yaml.safe_dump(values))
-    assert cli.main(["submit", str(config), "--host", server.url]) == 0
+    assert main.main(["submit", str(config), "--host", server.url]) == 0
     told = capsys.readouterr().err
     assert told.startswith(f"warning: pipeline_root ({config.parent}/runs/small): Kubeflow puts") == evaluated
     assert (told == "") != evaluated
@@ -434,7 +437,7 @@ def test_what_the_database_refuses_is_told_so(name: str, server: KubeflowPipelin
     with pytest.raises(
         ServerError, match=r"cannot store this name \(500: Failed .*\): its database takes at most 128 ch"
     ):
-        kubeflow.ensure_experiment(connection, name, None)
+        runs.ensure_experiment(connection, name, None)
     assert len(server.sent("POST", "/experiments")) == 1
 
 

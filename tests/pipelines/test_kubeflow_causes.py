@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
-from penstock.pipelines import causes, cli, kubeflow_causes
+from penstock.pipelines.cli import main
+from penstock.pipelines.servers import causes
+from penstock.pipelines.servers.kubeflow import causes as kubeflow_causes
 from tests.servers import argo_nodes
 from tests.servers.argo_nodes import loop, task
 from tests.servers.kubeflow_pipelines import Hang, KubeflowPipelines, Status
@@ -39,7 +41,7 @@ def fail(submit: Run, server: KubeflowPipelines, capsys: pytest.CaptureFixture[s
         *_, run_id = server.stored["runs"]
         server.states = [argo_nodes.run(inside or task("trainer", "FAILED"), state="FAILED", attempts=True) | more]
         capsys.readouterr()
-        assert cli.main(["watch", run_id, "--host", server.url, "--interval", "0.01", *arguments]) == 1
+        assert main.main(["watch", run_id, "--host", server.url, "--interval", "0.01", *arguments]) == 1
         return capsys.readouterr().err.removeprefix("penstock: the run ended failed:").lstrip()
 
     return fail
@@ -100,7 +102,7 @@ def test_the_log_is_asked_for_with_the_sign_in(
         server.states = [argo_nodes.run(task("trainer", "FAILED"), state="FAILED", attempts=True)]
         server.logs = {POD: "penstock: no label\n"}
         options = ["--host", server.url, "--set", "kubeflow.token_env=MY_TOKEN", "--wait"]
-        assert cli.main(["submit", str(compiled), *options]) == 1
+        assert main.main(["submit", str(compiled), *options]) == 1
     assert capsys.readouterr().err.endswith("failed: trainer: no label\n")
 
 

@@ -19,9 +19,11 @@ from google.protobuf import json_format
 from kfp import dsl
 from kfp.pipeline_spec import pipeline_spec_pb2
 
-from penstock.components.errors import PenstockError, ServerError
-from penstock.pipelines import cli, kubeflow, kubeflow_server
-from penstock.pipelines.deployment import Kubeflow
+from penstock.core.errors import PenstockError, ServerError
+from penstock.pipelines.cli import main
+from penstock.pipelines.config.resources import Kubeflow
+from penstock.pipelines.servers.kubeflow import client
+from penstock.pipelines.servers.kubeflow import runs as kubeflow
 from tests.servers.kubeflow_pipelines import KubeflowPipelines
 
 EXPERIMENT = "penstock-tests"
@@ -32,20 +34,20 @@ _GIVEN = {name: os.environ.get(f"PENSTOCK_KFP_{name}", "") for name in ("HOST", 
 class Place:
     """A server, and the options that name it to a command."""
 
-    server: kubeflow_server.Server
+    server: client.Server
     namespace: str | None
     options: list[str]
 
     def run(self, *arguments: str) -> int:
-        return cli.main([*arguments, *self.options])
+        return main.main([*arguments, *self.options])
 
 
-@pytest.fixture(params=["loopback", kubeflow_server.HOST_VARIABLE])
+@pytest.fixture(params=["loopback", client.HOST_VARIABLE])
 def place(request: pytest.FixtureRequest, server: KubeflowPipelines, monkeypatch: pytest.MonkeyPatch) -> Place:
     if request.param == "loopback":
-        return Place(kubeflow_server.Server(Kubeflow(host=server.url)), None, ["--host", server.url])
+        return Place(client.Server(Kubeflow(host=server.url)), None, ["--host", server.url])
     if not _GIVEN["HOST"]:
-        pytest.skip(f"{kubeflow_server.HOST_VARIABLE} names no Kubeflow Pipelines server")
+        pytest.skip(f"{client.HOST_VARIABLE} names no Kubeflow Pipelines server")
     settings, options = {"host": _GIVEN["HOST"]}, ["--host", _GIVEN["HOST"]]
     if _GIVEN["NAMESPACE"]:
         settings["namespace"] = _GIVEN["NAMESPACE"]
@@ -54,7 +56,7 @@ def place(request: pytest.FixtureRequest, server: KubeflowPipelines, monkeypatch
         monkeypatch.setenv("PENSTOCK_KFP_TOKEN", _GIVEN["TOKEN"])
         settings["token_env"] = "PENSTOCK_KFP_TOKEN"
         options += ["--set", "kubeflow.token_env=PENSTOCK_KFP_TOKEN"]
-    return Place(kubeflow_server.Server(Kubeflow.model_validate(settings)), settings.get("namespace"), options)
+    return Place(client.Server(Kubeflow.model_validate(settings)), settings.get("namespace"), options)
 
 
 @pytest.fixture

@@ -14,8 +14,8 @@ import yaml
 from google.protobuf import json_format
 from kfp import dsl
 
-from penstock.pipelines import kubeflow_nodes
-from penstock.pipelines.watching import Task
+from penstock.pipelines.servers.kubeflow import nodes
+from penstock.pipelines.servers.watch import Task
 from tests.servers import argo_nodes
 from tests.servers.argo_nodes import exit_handler, group, loop, task
 
@@ -84,14 +84,14 @@ def test_the_captured_run(attempts: bool, spec: Any) -> None:
     answer = captured() if attempts else without_attempts(captured())
     run = read(answer, spec)
     done = ("input-resolver", "csv-example-gen", "statistics-gen", "schema-gen", "example-validator", "transform")
-    found = kubeflow_nodes.tasks(run)
+    found = nodes.tasks(run)
     assert told(found[:7]) == [*((name, "SUCCEEDED") for name in done), ("trainer", "FAILED")]
     left = _LATER if spec else _LATER[:2]
     assert sorted(told(found[7:])) == sorted((name, "SKIPPED") for name in left)
     assert [task.seconds for task in found[:7]] == [10, 11, 21, 21, 22, 35, 10]
     assert len({task.id for task in found}) == len(found)
-    assert not kubeflow_nodes.is_late(run)
-    (pod,) = kubeflow_nodes.failed_pods(run).values()
+    assert not nodes.is_late(run)
+    (pod,) = nodes.failed_pods(run).values()
     end = "(0).root(0).trainer(0).executor(0)" if attempts else ".root.trainer.executor"
     assert pod.node == f"taxi-a-mxm22{end}"
     if attempts:  # the id that the server itself names the pod by
@@ -153,7 +153,7 @@ def shapes_run(attempts: bool, **options: Any) -> dict[str, Any]:
 def test_groups_are_no_tasks(attempts: bool, known: bool) -> None:
     """An exit handler, a condition that was false, a pipeline in it and a loop, whose passes are tried again."""
     run = read(shapes_run(attempts), shapes() if known else None)
-    found = kubeflow_nodes.tasks(run)
+    found = nodes.tasks(run)
     assert told(found) == [
         ("importer", "SUCCEEDED"),
         ("check", "SUCCEEDED"),
@@ -165,7 +165,7 @@ def test_groups_are_no_tasks(attempts: bool, known: bool) -> None:
     ]
     assert [task.attempt for task in found[:6]] == [1, 1, 1, 3, 2, 1]
     assert len({task.id for task in found}) == len(found)
-    ((identity, pod),) = kubeflow_nodes.failed_pods(run).items()
+    ((identity, pod),) = nodes.failed_pods(run).items()
     assert identity == found[4].id
     assert pod.node.endswith(".executor(1)")
     assert "(1:1)" in pod.node
@@ -173,10 +173,10 @@ def test_groups_are_no_tasks(attempts: bool, known: bool) -> None:
 
 def test_the_order_of_the_records_does_not_matter() -> None:
     answer = shapes_run(attempts=True)
-    expected = kubeflow_nodes.tasks(read(answer, shapes()))
+    expected = nodes.tasks(read(answer, shapes()))
     for seed in range(5):
         random.Random(seed).shuffle(answer["run_details"]["task_details"])
-        assert kubeflow_nodes.tasks(read(answer, shapes())) == expected
+        assert nodes.tasks(read(answer, shapes())) == expected
 
 
 @pytest.mark.parametrize("attempts", [True, False], ids=["2.17", "2.16"])
@@ -187,19 +187,19 @@ def test_a_driver_that_failed_is_its_tasks_failure(attempts: bool) -> None:
         **loop("other", "FAILED"),
     }
     run = read(argo_nodes.run(inside, state="FAILED", attempts=attempts))
-    (failed,) = [task for task in kubeflow_nodes.tasks(run) if task.state == "FAILED"]
+    (failed,) = [task for task in nodes.tasks(run) if task.state == "FAILED"]
     assert failed.name == "check"
-    pod = kubeflow_nodes.failed_pods(run)[failed.id]
+    pod = nodes.failed_pods(run)[failed.id]
     assert pod.names == (argo_nodes.pod_name("system-container-driver", pod.node),)
 
 
 @pytest.mark.parametrize("attempts", [True, False], ids=["2.17", "2.16"])
 def test_the_first_driver_is_that_of_the_pipeline(attempts: bool) -> None:
     run = read(argo_nodes.run({}, state="FAILED", attempts=attempts, root_driver="FAILED"), shapes())
-    first, *rest = kubeflow_nodes.tasks(run)
+    first, *rest = nodes.tasks(run)
     assert (first.name, first.state) == ("shapes", "FAILED")
     assert {task.state for task in rest} == {"SKIPPED"}
-    assert kubeflow_nodes.failed_pods(run)[first.id].names[0].startswith("small-x7k2p-system-dag-driver-")
+    assert nodes.failed_pods(run)[first.id].names[0].startswith("small-x7k2p-system-dag-driver-")
 
 
 def test_what_has_not_begun_is_no_task_yet() -> None:
@@ -207,20 +207,20 @@ def test_what_has_not_begun_is_no_task_yet() -> None:
         "exit-handler-1", "RUNNING", task("importer", "RUNNING") | {"check-driver": argo_nodes.Node("RUNNING")}
     )
     run = read(argo_nodes.run(inside, state="RUNNING", attempts=True), shapes())
-    assert told(kubeflow_nodes.tasks(run)) == [("importer", "RUNNING")]
-    assert not kubeflow_nodes.is_late(run)
-    assert kubeflow_nodes.tasks(read({"state": "RUNNING"}, shapes())) == ()
+    assert told(nodes.tasks(run)) == [("importer", "RUNNING")]
+    assert not nodes.is_late(run)
+    assert nodes.tasks(read({"state": "RUNNING"}, shapes())) == ()
 
 
 def test_tasks_that_stand_behind_their_run() -> None:
     behind = argo_nodes.run(task("check", "RUNNING"), state="RUNNING", attempts=True)
-    assert kubeflow_nodes.is_late(read(behind | {"state": "SUCCEEDED"}, shapes()))
+    assert nodes.is_late(read(behind | {"state": "SUCCEEDED"}, shapes()))
     ended = argo_nodes.run(task("check", "SUCCEEDED"), state="SUCCEEDED", attempts=True)
-    assert not kubeflow_nodes.is_late(read(ended, shapes()))
+    assert not nodes.is_late(read(ended, shapes()))
 
 
 def test_a_large_loop() -> None:
     """Thousands of records of few names."""
     passes = [task("work-2", "SUCCEEDED", at=number) for number in range(300)]
     run = read(argo_nodes.run(loop("for-loop-4", "SUCCEEDED", *passes), state="SUCCEEDED", attempts=True))
-    assert told(kubeflow_nodes.tasks(run)) == [(f"work-2[{number}]", "SUCCEEDED") for number in range(300)]
+    assert told(nodes.tasks(run)) == [(f"work-2[{number}]", "SUCCEEDED") for number in range(300)]

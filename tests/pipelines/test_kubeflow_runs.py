@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from penstock.pipelines import cli, kubeflow
+from penstock.pipelines.cli import main
+from penstock.pipelines.servers.kubeflow import runs
 from tests.servers import argo_nodes
 from tests.servers.argo_nodes import task
 from tests.servers.kubeflow_pipelines import CtrlC, Cut, KubeflowPipelines, Status
@@ -139,12 +140,12 @@ def test_cancel(
     assert submit() == 0
     (run_id,) = server.stored["runs"]
     server.fail("POST", "/runs/{id}:terminate", Status(503))
-    assert cli.main(["cancel", run_id, str(config), "--host", server.url]) == 0
+    assert main.main(["cancel", run_id, str(config), "--host", server.url]) == 0
     assert server.stored["runs"][run_id]["state"] == "CANCELING"
     capsys.readouterr()
     monkeypatch.chdir(config.parent.parent)  # where there is no pipeline.yaml
     nobody = "00000000-0000-4000-8000-000000000000"
-    assert cli.main(["cancel", nobody, "--host", server.url]) == 2
+    assert main.main(["cancel", nobody, "--host", server.url]) == 2
     assert capsys.readouterr().err.endswith(f"ResourceNotFoundError: Run {nobody} not found): check the name or id\n")
 
 
@@ -155,7 +156,7 @@ def test_a_lost_answer_to_cancel(
     assert submit() == 0
     (run_id,) = server.stored["runs"]
     server.fail("POST", "/runs/{id}:terminate", Cut(after=True))
-    assert cli.main(["cancel", run_id, str(config), "--host", server.url]) == 0
+    assert main.main(["cancel", run_id, str(config), "--host", server.url]) == 0
     assert len(server.sent("POST", "/runs/{id}:terminate")) == 2
     assert f"{run_id}: asked to stop" in capsys.readouterr().out
 
@@ -167,7 +168,7 @@ def test_a_run_that_has_ended_is_not_cancelled(
     assert submit() == 0
     (run_id,) = server.stored["runs"]
     server.stored["runs"][run_id]["state"] = state
-    assert cli.main(["cancel", run_id, str(config), "--host", server.url]) == 2
+    assert main.main(["cancel", run_id, str(config), "--host", server.url]) == 2
     assert capsys.readouterr().err.endswith(f"the run {run_id} has ended already: {state.lower()}\n")
 
 
@@ -177,7 +178,7 @@ def test_a_refusal_to_cancel_is_told(
     assert submit() == 0
     (run_id,) = server.stored["runs"]
     server.fail("POST", "/runs/{id}:terminate", Status(403, "not yours"))
-    assert cli.main(["cancel", run_id, str(config), "--host", server.url]) == 2
+    assert main.main(["cancel", run_id, str(config), "--host", server.url]) == 2
     assert "does not let this account do that (403: not yours)" in capsys.readouterr().err
 
 
@@ -195,7 +196,7 @@ def test_wait_knows_a_run_that_was_cancelled(
 
 def test_schedules(config: Path, server: KubeflowPipelines, capsys: pytest.CaptureFixture[str]) -> None:
     def schedule(command: str, *arguments: str) -> int:
-        return cli.main(["schedule", command, *arguments, "--host", server.url])
+        return main.main(["schedule", command, *arguments, "--host", server.url])
 
     assert schedule("list", str(config)) == 0
     assert "no schedule on" in capsys.readouterr().out
@@ -229,11 +230,11 @@ def test_a_schedule_is_replaced_only_when_asked(
     failure: Cut, config: Path, server: KubeflowPipelines, capsys: pytest.CaptureFixture[str]
 ) -> None:
     arguments = ["schedule", "create", str(config), "--host", server.url, "--every"]
-    assert cli.main([*arguments, "60"]) == 0
-    assert cli.main([*arguments, "90"]) == 2
+    assert main.main([*arguments, "60"]) == 0
+    assert main.main([*arguments, "90"]) == 2
     assert "has a schedule 'small' already: choose another --name, or --replace it" in capsys.readouterr().err
     server.fail("POST", "/recurringruns", failure)
-    assert cli.main([*arguments, "90", "--replace"]) == 0
+    assert main.main([*arguments, "90", "--replace"]) == 0
     (one,) = server.stored["recurringruns"].values()
     assert one["trigger"] == {"periodic_schedule": {"interval_second": "90"}}
 
@@ -244,17 +245,17 @@ def test_a_schedule_that_could_not_be_replaced_is_told(
 ) -> None:
     """Both fire then. The same command mends it."""
     arguments = ["schedule", "create", str(config), "--host", server.url, "--every"]
-    assert cli.main([*arguments, "60"]) == 0
+    assert main.main([*arguments, "60"]) == 0
     server.stored["recurringruns"] |= {"there": {**next(iter(server.stored["recurringruns"].values()))}}
     server.stored["recurringruns"]["there"]["recurring_run_id"] = "there"
     capsys.readouterr()
     server.fail("DELETE", "/recurringruns/{id}", failure)
-    assert cli.main([*arguments, "90", "--replace"]) == (1 if isinstance(failure, Status) else 130)
+    assert main.main([*arguments, "90", "--replace"]) == (1 if isinstance(failure, Status) else 130)
     told = capsys.readouterr().err
     assert "the old one may not be deleted, and then both start runs: repeat this command" in told
     assert ("(403: not yours)" in told) == isinstance(failure, Status)
     assert server.names("recurringruns").count("small") > 1
-    assert cli.main([*arguments, "90", "--replace"]) == 0
+    assert main.main([*arguments, "90", "--replace"]) == 0
     (one,) = server.stored["recurringruns"].values()
     assert one["trigger"] == {"periodic_schedule": {"interval_second": "90"}}
 
@@ -262,7 +263,7 @@ def test_a_schedule_that_could_not_be_replaced_is_told(
 def test_a_schedules_name_that_the_server_cannot_store(
     config: Path, server: KubeflowPipelines, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert cli.main(["schedule", "create", str(config), "--host", server.url, "--every", "60", "--name", "😀"]) == 2
+    assert main.main(["schedule", "create", str(config), "--host", server.url, "--every", "60", "--name", "😀"]) == 2
     assert "schedule '😀': expected a name without '😀'" in capsys.readouterr().err
     assert not server.requests
 
@@ -273,7 +274,7 @@ def test_schedules_of_one_name_are_changed_and_told(
     for identity in "ab":
         server.stored["recurringruns"][identity] = {"recurring_run_id": identity, "display_name": "daily"}
     for command in ("pause", "resume", "delete"):
-        assert cli.main(["schedule", command, "daily", str(config), "--host", server.url]) == 0
+        assert main.main(["schedule", command, "daily", str(config), "--host", server.url]) == 0
         assert capsys.readouterr().out == f"daily: {command}d, all 2 schedules of this name\n"
     assert server.stored["recurringruns"] == {}
 
@@ -292,15 +293,15 @@ def test_schedules_of_one_name_are_changed_and_told(
     ],
 )
 def test_wrong_trigger(arguments: list[str], told: str, config: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["schedule", "create", str(config), "--host", NOWHERE, *arguments]) == 2
+    assert main.main(["schedule", "create", str(config), "--host", NOWHERE, *arguments]) == 2
     assert told in capsys.readouterr().err
 
 
 def test_more_schedules_than_a_page(
     config: Path, server: KubeflowPipelines, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(kubeflow, "_PAGE", 2)
+    monkeypatch.setattr(runs, "_PAGE", 2)
     for name in "abc":
         server.stored["recurringruns"][name] = {"recurring_run_id": name, "display_name": name}
-    assert cli.main(["schedule", "list", str(config), "--host", server.url]) == 0
+    assert main.main(["schedule", "list", str(config), "--host", server.url]) == 0
     assert capsys.readouterr().out.split() == ["a", "b", "c"]

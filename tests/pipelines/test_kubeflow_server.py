@@ -14,7 +14,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from penstock.pipelines import cli, kubeflow_server
+from penstock.pipelines.cli import main
+from penstock.pipelines.servers.kubeflow import client
 from tests.servers.kubeflow_pipelines import Cut, Hang, KubeflowPipelines, Status
 
 NOWHERE = "http://127.0.0.1:9"
@@ -90,13 +91,13 @@ def test_a_hanging_server_ends_in_one_sentence(
     ],
 )
 def test_wrong_host(host: str, told: str, compiled: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["submit", str(compiled), "--host", host]) == 2
+    assert main.main(["submit", str(compiled), "--host", host]) == 2
     assert told in capsys.readouterr().err
 
 
 def test_tls_where_there_is_none(compiled: Path, server: KubeflowPipelines, capsys: pytest.CaptureFixture[str]) -> None:
     host = server.url.replace("http:", "https:")
-    assert cli.main(["submit", str(compiled), "--host", host]) == 2
+    assert main.main(["submit", str(compiled), "--host", host]) == 2
     assert f"{host} does not speak TLS: write http:// in kubeflow.host" in capsys.readouterr().err
 
 
@@ -124,11 +125,11 @@ def test_a_certificate_of_ones_own_authority(
 ) -> None:
     with KubeflowPipelines(certificate=certificate) as server:
         arguments = ["submit", str(compiled), "--host", server.url, "--set"]
-        assert cli.main(arguments[:-1]) == 2
+        assert main.main(arguments[:-1]) == 2
         told = capsys.readouterr().err
         assert f"{server.url}: its certificate is not trusted: name the authority's in kubeflow.ssl_ca_cert" in told
-        assert cli.main([*arguments, f"kubeflow.ssl_ca_cert={certificate}"]) == 0
-        assert cli.main([*arguments, "kubeflow.verify_ssl=false"]) == 0
+        assert main.main([*arguments, f"kubeflow.ssl_ca_cert={certificate}"]) == 0
+        assert main.main([*arguments, "kubeflow.verify_ssl=false"]) == 0
         assert len(server.stored["runs"]) == 2
 
 
@@ -136,21 +137,21 @@ def test_a_sign_in_through_iap_without_credentials(
     compiled: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", "/nix.json")
-    assert cli.main(["submit", str(compiled), "--host", NOWHERE, "--set", "kubeflow.iap_client_id=x"]) == 2
+    assert main.main(["submit", str(compiled), "--host", NOWHERE, "--set", "kubeflow.iap_client_id=x"]) == 2
     assert "penstock: kubeflow.iap_client_id: the sign-in failed: " in capsys.readouterr().err
 
 
 def test_the_variable_stands_in_for_an_absent_host(
     compiled: Path, server: KubeflowPipelines, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert cli.main(["submit", str(compiled)]) == 2
+    assert main.main(["submit", str(compiled)]) == 2
     assert "kubeflow.host is missing" in capsys.readouterr().err
-    monkeypatch.setenv(kubeflow_server.HOST_VARIABLE, NOWHERE)
-    assert cli.main(["submit", str(compiled), "--host", server.url]) == 0
-    monkeypatch.setenv(kubeflow_server.HOST_VARIABLE, server.url)
-    assert cli.main(["submit", str(compiled)]) == 0
-    monkeypatch.setenv(kubeflow_server.HOST_VARIABLE, "127.0.0.1")
-    assert cli.main(["submit", str(compiled)]) == 2
+    monkeypatch.setenv(client.HOST_VARIABLE, NOWHERE)
+    assert main.main(["submit", str(compiled), "--host", server.url]) == 0
+    monkeypatch.setenv(client.HOST_VARIABLE, server.url)
+    assert main.main(["submit", str(compiled)]) == 0
+    monkeypatch.setenv(client.HOST_VARIABLE, "127.0.0.1")
+    assert main.main(["submit", str(compiled)]) == 2
 
 
 @pytest.mark.parametrize("way", ["token_env", "token_file", "service_account_token"])
@@ -162,12 +163,12 @@ def test_a_token_signs_in(
     value = {"token_env": "MY_TOKEN", "token_file": str(file), "service_account_token": "true"}[way]
     with KubeflowPipelines(required={"authorization": "Bearer s3cret"}) as server:
         arguments = ["submit", str(compiled), "--host", server.url, "--set", f"kubeflow.{way}={value}"]
-        assert cli.main(arguments) == 2
+        assert main.main(arguments) == 2
         assert f"kubeflow.{way}: " in capsys.readouterr().err
         file.write_text("s3cret\n")
         monkeypatch.setenv("MY_TOKEN", "s3cret")
-        assert cli.main(arguments) == 0
-        assert cli.main(arguments[:4]) == 2
+        assert main.main(arguments) == 0
+        assert main.main(arguments[:4]) == 2
         assert "wants a sign-in (401)" in capsys.readouterr().err
 
 
@@ -181,13 +182,13 @@ def test_a_token_may_be_written_as_its_header(
     monkeypatch.setenv("MY_TOKEN", written)
     value = {"token_env": "MY_TOKEN", "token_file": str(file)}[way]
     with KubeflowPipelines(required={"authorization": "Bearer s3cret"}) as server:
-        assert cli.main(["submit", str(compiled), "--host", server.url, "--set", f"kubeflow.{way}={value}"]) == 0
+        assert main.main(["submit", str(compiled), "--host", server.url, "--set", f"kubeflow.{way}={value}"]) == 0
 
 
 @pytest.mark.slow
 def test_outside_a_pod_there_is_one_sentence(compiled: Path, tmp_path: Path) -> None:
     """In a process of its own, with logging as a person has it."""
-    command = [sys.executable, "-m", "penstock.pipelines.cli", "submit", str(compiled), "--host", NOWHERE]
+    command = [sys.executable, "-m", "penstock.pipelines.cli.main", "submit", str(compiled), "--host", NOWHERE]
     done = subprocess.run(
         [*command, "--set", "kubeflow.service_account_token=true"],
         env={**os.environ, "KF_PIPELINES_SA_TOKEN_PATH": str(tmp_path / "none")},
@@ -206,7 +207,7 @@ def test_outside_a_pod_there_is_one_sentence(compiled: Path, tmp_path: Path) -> 
 def test_cookies_sign_in(written: str, compiled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DEX", written)
     with KubeflowPipelines(required={"Cookie": "authservice_session=abc"}) as server:
-        assert cli.main(["submit", str(compiled), "--host", server.url, "--set", "kubeflow.cookies_env=DEX"]) == 0
+        assert main.main(["submit", str(compiled), "--host", server.url, "--set", "kubeflow.cookies_env=DEX"]) == 0
 
 
 @pytest.mark.parametrize(
@@ -219,14 +220,14 @@ def test_cookies_sign_in(written: str, compiled: Path, monkeypatch: pytest.Monke
     ],
 )
 def test_wrong_setting(setting: str, told: str, compiled: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["submit", str(compiled), "--set", setting, "--host", NOWHERE]) == 2
+    assert main.main(["submit", str(compiled), "--set", setting, "--host", NOWHERE]) == 2
     assert told in capsys.readouterr().err
 
 
 def test_other_targets(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["submit", str(config), "--target", "local"]) == 2
+    assert main.main(["submit", str(config), "--target", "local"]) == 2
     assert "--target local: expected one of kubeflow, vertex" in capsys.readouterr().err
-    assert cli.main(["submit", str(config), "--target", "vertex", "--host", NOWHERE]) == 2
+    assert main.main(["submit", str(config), "--target", "vertex", "--host", NOWHERE]) == 2
     assert "--host: this is an option of target kubeflow, not vertex" in capsys.readouterr().err
-    assert cli.main(["submit", str(config), "--target", "kubflow", "--host", NOWHERE]) == 2
+    assert main.main(["submit", str(config), "--target", "kubflow", "--host", NOWHERE]) == 2
     assert "did you mean 'kubeflow'?" in capsys.readouterr().err

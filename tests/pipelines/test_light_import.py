@@ -37,7 +37,7 @@ LIGHT_FILES = [
 ]
 _MAIN = """
 import sys
-from penstock.pipelines.cli import main
+from penstock.pipelines.cli.main import main
 code = main(sys.argv[1:])
 print(*sorted(sys.modules), file=sys.stderr)
 sys.exit(code)

@@ -7,9 +7,9 @@ import pyarrow as pa
 import pytest
 import tensorflow as tf
 
-from penstock.components import records
-from penstock.pipelines import cli
-from penstock.trainer.labels import Label
+from penstock.core.examples import records
+from penstock.pipelines.cli import main
+from penstock.trainer.plan.labels import Label
 
 SPEC = {"x": tf.io.FixedLenFeature([1], tf.float32)}
 PARROTS = tuple(f"parrot {number}" for number in range(8))
@@ -27,7 +27,7 @@ def examples(tmp_path: Path) -> Path:
 
 
 def saved(folder: Path, outputs: Any, label: Label | None) -> Path:
-    """A model whose outputs are made of x, [batch, 1], as penstock.trainer.export lays it out."""
+    """A model whose outputs are made of x, [batch, 1], as penstock.trainer.network.export lays it out."""
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
     def serving_default(serialized: tf.Tensor) -> Any:
@@ -65,7 +65,7 @@ def test_a_model_without_code_names_what_it_predicts(
 ) -> None:
     model = saved(tmp_path / "model", outputs, label)
     assert Label.read(model) == label
-    assert cli.main(["predict", str(model), "--examples", str(examples)]) == 0
+    assert main.main(["predict", str(model), "--examples", str(examples)]) == 0
     first, second, third = capsys.readouterr().out.split("\n\n")[1:]
     assert first.splitlines() == ["row 1", "  x        0.25", f"  -> late  {told[0]}", "  actual   yes"]
     assert second.splitlines()[-1] == "  actual   no"
@@ -78,6 +78,6 @@ def test_another_models_outputs_are_shown_as_they_are(
     tmp_path: Path, examples: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     model = saved(tmp_path / "model", lambda x: {"outputs": x}, None)
-    assert cli.main(["predict", str(model), "--examples", str(examples), "--label", "late", "--rows", "1"]) == 0
+    assert main.main(["predict", str(model), "--examples", str(examples), "--label", "late", "--rows", "1"]) == 0
     row = capsys.readouterr().out.split("\n\n")[1]
     assert row.splitlines() == ["row 1", "  x           0.25", "  -> outputs  0.25", "  actual      yes (late)"]

@@ -6,10 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from penstock.components import stores
-from penstock.components.errors import ConfigError, ModuleError
-from penstock.pipelines import cli, compile, publishing, targets
-from penstock.pipelines.config import Config
+from penstock.core.errors import ConfigError, ModuleError
+from penstock.core.files import object_stores
+from penstock.pipelines.cli import main
+from penstock.pipelines.compiling import compile
+from penstock.pipelines.config.training_pipeline import Config
+from penstock.pipelines.modules import published as publishing
+from penstock.pipelines.targets import target
 from tests.servers.object_stores import ObjectStore
 
 Load = Callable[..., Config]
@@ -106,7 +109,7 @@ def test_a_pipeline_root_in_an_object_store_is_published_to(
     assert publishing.publish(load(settings)) == published
     folder = published.module_file.removesuffix("/module.py")
     assert published.sources == {folder: str(project), published.schema_file: str(project / "my.pbtxt")}
-    with stores.open_store(root) as store:
+    with object_stores.open_store(root) as store:
         assert store.read(published.module_file) == (project / "module.py").read_bytes()
         assert store.read(published.schema_file) == (project / "my.pbtxt").read_bytes()
         assert store.read(f"{published.hyperparameters}/best_hyperparameters.txt") == b'{"rate": 0.1}'
@@ -116,7 +119,7 @@ def test_a_pipeline_root_in_an_object_store_is_published_to(
 
 def test_a_run_on_this_machine_needs_a_local_pipeline_root(load: Load, project: Path) -> None:
     with pytest.raises(ConfigError, match=r"pipeline_root: expected a local folder .* received 'gs://bucket/runs'"):
-        compile.compile_for_run(load(["pipeline_root=gs://bucket/runs"]), targets.LOCAL)
+        compile.compile_for_run(load(["pipeline_root=gs://bucket/runs"]), target.LOCAL)
 
 
 def test_the_module_file_of_a_configuration_is_local(load: Load, project: Path) -> None:
@@ -129,12 +132,12 @@ def test_data_in_a_package_that_this_environment_lacks(
 ) -> None:
     """A cluster's image may have it; a run on this machine cannot."""
     config = load(["data.path=package:no_such/trips.csv"])
-    assert cli.main(["validate", str(project / "pipeline.yaml"), "--data", config.data.path]) == 0
+    assert main.main(["validate", str(project / "pipeline.yaml"), "--data", config.data.path]) == 0
     assert capsys.readouterr().err == "data.path: not looked at, for 'no_such' is not installed here\n"
-    compiled = compile.compile_config(config, targets.KUBEFLOW, project / "compiled.yaml")
+    compiled = compile.compile_config(config, target.KUBEFLOW, project / "compiled.yaml")
     assert compiled.arguments["input_base"] == "package:no_such/trips.csv"
     with pytest.raises(ConfigError, match=r"data.path: no package 'no_such' in this environment: install it"):
-        compile.compile_for_run(config, targets.LOCAL)
+        compile.compile_for_run(config, target.LOCAL)
 
 
 def test_columns_of_data_in_a_package_are_looked_at(load: Load) -> None:

@@ -9,7 +9,9 @@ import pytest
 import yaml
 
 from penstock.components import wrapper
-from penstock.pipelines import cli, kubeflow, watching
+from penstock.pipelines.cli import main
+from penstock.pipelines.servers import watch
+from penstock.pipelines.servers.kubeflow import runs
 from tests.servers.kubeflow_pipelines import Cut, KubeflowPipelines, Status
 
 NOWHERE = "http://127.0.0.1:9"
@@ -34,14 +36,14 @@ def test_watching_a_run_that_is_there(submit: Run, server: KubeflowPipelines, ca
     for run in (run_id, "mine"):
         capsys.readouterr()
         server.states = [{"state": "RUNNING"}, {"state": "SUCCEEDED"}]
-        assert cli.main(["watch", run, "--host", server.url, "--interval", "0.01"]) == 0
+        assert main.main(["watch", run, "--host", server.url, "--interval", "0.01"]) == 0
         assert capsys.readouterr().out.splitlines() == [
             f"run   {run_id}",
             f"link  {server.url}/#/runs/details/{run_id}",
             "succeeded",
         ]
     server.states = [{"state": "FAILED", "error": {"message": "no quota"}}]
-    assert cli.main(["watch", run_id, "--host", server.url, "--interval", "0.01"]) == 1
+    assert main.main(["watch", run_id, "--host", server.url, "--interval", "0.01"]) == 1
     assert capsys.readouterr().err == "penstock: the run ended failed: no quota\n"
 
 
@@ -51,10 +53,10 @@ def test_a_run_is_found_by_its_name_if_that_is_its_alone(
 ) -> None:
     assert submit("--name", "mine") == 0
     assert submit("--name", "mine", "--experiment", "other") == 0
-    assert cli.main([command, "mine", "--host", server.url]) == 2
+    assert main.main([command, "mine", "--host", server.url]) == 2
     first, second = sorted(server.stored["runs"])
     assert f"has 2 runs 'mine': expected the id of one of them: {first}, {second}\n" in capsys.readouterr().err
-    assert cli.main([command, "min", "--host", server.url]) == 2
+    assert main.main([command, "min", "--host", server.url]) == 2
     assert "has no run 'min': expected its id, or its whole name" in capsys.readouterr().err
     assert not any("state" in one for one in server.stored["runs"].values())
 
@@ -62,7 +64,7 @@ def test_a_run_is_found_by_its_name_if_that_is_its_alone(
 def test_a_run_is_cancelled_by_its_name(submit: Run, server: KubeflowPipelines) -> None:
     assert submit("--name", "mine") == 0
     assert submit("--name", "yours") == 0
-    assert cli.main(["cancel", "yours", "--host", server.url]) == 0
+    assert main.main(["cancel", "yours", "--host", server.url]) == 0
     assert {one["display_name"]: one.get("state") for one in server.stored["runs"].values()} == {
         "mine": None,
         "yours": "CANCELING",
@@ -72,9 +74,9 @@ def test_a_run_is_cancelled_by_its_name(submit: Run, server: KubeflowPipelines) 
 @pytest.mark.parametrize(
     ("failures", "told"),
     [
-        ([Status(500, "database is locked")] * watching.LOST_POLLS, "failed (500: database is locked)"),
+        ([Status(500, "database is locked")] * watch.LOST_POLLS, "failed (500: database is locked)"),
         ([Status(401)], "wants a sign-in (401): set kubeflow.token_env"),
-        ([Cut(after=False)] * watching.LOST_POLLS, "was cut"),
+        ([Cut(after=False)] * watch.LOST_POLLS, "was cut"),
     ],
     ids=["fails for ever", "the token has expired", "the connection is cut"],
 )
@@ -95,13 +97,13 @@ def test_a_run_goes_on_where_watching_it_fails(
         "cancel": ["cancel", run_id, "--host", server.url],
     }
     server.states = [{"state": "SUCCEEDED"}]
-    assert cli.main([*commands(err)["watch"], "--interval", "0.01"]) == 0
+    assert main.main([*commands(err)["watch"], "--interval", "0.01"]) == 0
 
 
 def test_ctrl_c_while_waiting(
     submit: Run, server: KubeflowPipelines, monkeypatch: pytest.MonkeyPatch, capsys: Told
 ) -> None:
-    monkeypatch.setattr(kubeflow, "snapshot", interrupt)
+    monkeypatch.setattr(runs, "snapshot", interrupt)
     assert submit("--wait") == 130
     (run_id,) = server.stored["runs"]
     told = capsys.readouterr().err
@@ -121,7 +123,7 @@ def test_what_is_told_to_go_on_signs_in_as_well(
 ) -> None:
     """It works as it stands: with the configuration and the options that the run was started with."""
     monkeypatch.setenv("MY TOKEN", "s3cret")
-    monkeypatch.setattr(kubeflow, "snapshot", interrupt)
+    monkeypatch.setattr(runs, "snapshot", interrupt)
     monkeypatch.chdir(project if given.startswith("the same") else project.parent)
     with KubeflowPipelines(required={"authorization": "Bearer s3cret"}) as server:
         (project / "pipeline.yaml").write_text(yaml.safe_dump(values | {"kubeflow": {"cookies_env": "NONE"}}))
@@ -132,9 +134,9 @@ def test_what_is_told_to_go_on_signs_in_as_well(
         arguments = [str(own), "--label", "label", "--data", str(project / "data.csv")]
         if given != "a configuration":
             arguments = [str(compiled), "--set", "kubeflow.token_env=MY TOKEN", "--namespace", "team"]
-        assert cli.main(["submit", *arguments, "--host", server.url, "--wait"]) == 130
+        assert main.main(["submit", *arguments, "--host", server.url, "--wait"]) == 130
         (run,) = server.stored["runs"].values()
-        assert cli.main(commands(capsys.readouterr().err)["cancel"]) == 0
+        assert main.main(commands(capsys.readouterr().err)["cancel"]) == 0
         assert run["state"] == "CANCELING"
 
 
@@ -149,7 +151,7 @@ def test_what_is_told_to_go_on_signs_in_as_well(
 def test_options_of_a_configuration_do_not_change_a_compiled_pipeline(
     command: list[str], option: str, told: str, compiled: Path, server: KubeflowPipelines, capsys: Told
 ) -> None:
-    assert cli.main([*command, str(compiled), "--host", server.url, option, "a"]) == 2
+    assert main.main([*command, str(compiled), "--host", server.url, option, "a"]) == 2
     assert capsys.readouterr().err == f"penstock: {option}: {compiled} {told}\n"
     assert server.requests == []
 
@@ -188,10 +190,10 @@ def test_what_lint_finds_is_not_sent(
     change(spec)
     compiled.write_text(yaml.safe_dump(spec))
     capsys.readouterr()
-    assert cli.main(["submit", str(compiled), "--target", target]) == 2
+    assert main.main(["submit", str(compiled), "--target", target]) == 2
     assert told in capsys.readouterr().err
-    assert cli.main(["lint", str(compiled), "--target", target]) == 2
-    assert cli.main(["schedule", "create", str(compiled), "--host", server.url, "--every", "60"]) == 2
+    assert main.main(["lint", str(compiled), "--target", target]) == 2
+    assert main.main(["schedule", "create", str(compiled), "--host", server.url, "--every", "60"]) == 2
     assert told in capsys.readouterr().err
     assert server.requests == []
 
@@ -203,11 +205,11 @@ def test_an_image_without_a_registry(
     """Kubeflow's nodes may have it already, such as those of a cluster on one machine; Vertex AI's cannot."""
     del values["image"]
     config.write_text(yaml.safe_dump(values))
-    assert cli.main(["submit", str(config), "--host", server.url]) == 0
+    assert main.main(["submit", str(config), "--host", server.url]) == 0
     (told,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("warning: image")]
     assert told.startswith(f"warning: image {wrapper.IMAGE}: it has no registry, so only nodes that have it already")
     options = ["--target", "vertex", "--project", "p", "--set", f"vertex.api_endpoint={NOWHERE}"]
-    assert cli.main(["submit", str(config), *options]) == 2
+    assert main.main(["submit", str(config), *options]) == 2
     assert f"image {wrapper.IMAGE}: it has no registry, so Vertex AI cannot pull it" in capsys.readouterr().err
 
 
@@ -223,7 +225,7 @@ def test_a_compiled_pipeline_is_no_configuration(
     if documents == 2:
         compiled.write_text(compiled.read_text() + "\n---\nplatforms: {kubernetes: {}}\n")
     capsys.readouterr()
-    assert cli.main([*command, str(compiled)]) == 2
+    assert main.main([*command, str(compiled)]) == 2
     told = f"penstock: {compiled}: this is a compiled pipeline; expected a configuration\n"
     assert capsys.readouterr().err == told
 
@@ -232,6 +234,6 @@ def test_accelerators_of_the_other_target_are_not_sent(config: Path, tmp_path: P
     file = tmp_path / "gpu.yaml"
     gpu = ["--set", "resources.trainer={accelerator: {type: L4}}"]
     for compiled_for, sent_to, told in (("kubeflow", "vertex", "nvidia.com/gpu"), ("vertex", "kubeflow", "NVIDIA_L4")):
-        assert cli.main(["compile", str(config), "--target", compiled_for, "-o", str(file), *gpu]) == 0
-        assert cli.main(["submit", str(file), "--target", sent_to]) == 2
+        assert main.main(["compile", str(config), "--target", compiled_for, "-o", str(file), *gpu]) == 0
+        assert main.main(["submit", str(file), "--target", sent_to]) == 2
         assert told in capsys.readouterr().err

@@ -23,7 +23,7 @@ Command = Callable[..., subprocess.CompletedProcess[str]]
 
 def penstock_of(interpreter: str) -> Command:
     def penstock(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [interpreter, "-m", "penstock.pipelines.cli", *arguments]
+        command = [interpreter, "-m", "penstock.pipelines.cli.main", *arguments]
         return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=300)
 
     return penstock

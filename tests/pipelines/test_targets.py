@@ -10,12 +10,12 @@ from google.protobuf import json_format
 from kfp import dsl
 from kfp.kubernetes import kubernetes_executor_config_pb2
 
-from penstock.components.errors import ConfigError
-from penstock.pipelines import targets
-from penstock.pipelines.compile import compile_config, compile_for_run
-from penstock.pipelines.config import Config
-from penstock.pipelines.deployment import Resources
-from penstock.pipelines.targets import Target
+from penstock.core.errors import ConfigError
+from penstock.pipelines.compiling.compile import compile_config, compile_for_run
+from penstock.pipelines.config.resources import Resources
+from penstock.pipelines.config.training_pipeline import Config
+from penstock.pipelines.targets import target as targets
+from penstock.pipelines.targets.target import Target
 
 
 @dsl.component(base_image="penstock-python:test", install_kfp_package=False)

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import yaml
 
-from penstock.pipelines import targets
-from penstock.pipelines.compile import compile_config
-from penstock.pipelines.config import Config
+from penstock.pipelines.compiling.compile import compile_config
+from penstock.pipelines.config.training_pipeline import Config
+from penstock.pipelines.targets import target
 
 Load = Callable[..., Config]
 Tasks = dict[str, dict[str, Any]]
@@ -33,7 +33,7 @@ def tasks(load: Load, tmp_path: Path) -> Callable[..., Tasks]:
     """Returns a function that compiles and returns all tasks of the IR by their names, those in a condition too."""
 
     def tasks(assignments: Sequence[str] = ()) -> Tasks:
-        path = compile_config(load(assignments), targets.LOCAL, tmp_path / "ir.yaml").path
+        path = compile_config(load(assignments), target.LOCAL, tmp_path / "ir.yaml").path
         spec = yaml.safe_load(path.read_text())
         found: Tasks = dict(spec["root"]["dag"]["tasks"])
         for component in spec["components"].values():
@@ -212,7 +212,7 @@ def test_input_splits_and_spans_are_parameters(load: Load, project: Path, tmp_pa
             "data.range_config={rolling_range: {num_spans: 2}}",
         ]
     )
-    compiled = compile_config(config, targets.LOCAL, tmp_path / "ir.yaml")
+    compiled = compile_config(config, target.LOCAL, tmp_path / "ir.yaml")
     arguments = compiled.arguments
     assert arguments["input_base"] == str(project)
     assert json.loads(arguments["input_config"]) == {

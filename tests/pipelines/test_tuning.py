@@ -10,14 +10,16 @@ from typing import Any
 import pytest
 import yaml
 
-from penstock.components.errors import ConfigError, ModuleError
 from penstock.components.tuner import launcher
-from penstock.pipelines import config as configs
-from penstock.pipelines import publishing, targets, tuning
-from penstock.pipelines.compile import compile_config
-from penstock.pipelines.tuning import Tuning
-from penstock.trainer.hyperparameters import Hyperparameters
-from penstock.trainer.losses import Head, metrics
+from penstock.core.errors import ConfigError, ModuleError
+from penstock.pipelines.compiling.compile import compile_config
+from penstock.pipelines.config import training_pipeline as configs
+from penstock.pipelines.config import tuning
+from penstock.pipelines.config.tuning import Tuning
+from penstock.pipelines.modules import published
+from penstock.pipelines.targets import target as targets
+from penstock.trainer.network.hyperparameters import Hyperparameters
+from penstock.trainer.network.losses import Head, metrics
 from penstock.trainer.tuning import space
 from penstock.trainer.tuning.settings import MEASURED, Search
 
@@ -215,7 +217,7 @@ def test_objectives_are_what_the_model_measures(problem: Any) -> None:
 def test_what_divides_the_folds_is_a_column(load: Callable[..., configs.Config]) -> None:
     folds = "cross_validation: {method: group, feature: iland, folds: 3}"
     with pytest.raises(ConfigError, match=r"feature: the data has no column 'iland'; did you mean 'island'\?"):
-        publishing.check(load(f"tuning: {{parameters: {{learning_rate: {RATE}}}, {folds}}}"))
+        published.check(load(f"tuning: {{parameters: {{learning_rate: {RATE}}}, {folds}}}"))
 
 
 def test_a_tuner_or_hyperparameters(load: Callable[..., configs.Config], tmp_path: Path) -> None:
@@ -240,8 +242,8 @@ def test_of_a_module(load: Callable[..., configs.Config], tmp_path: Path) -> Non
     with pytest.raises(ConfigError, match=r"tuning.trials: expected none with a module, whose tuner_fn says"):
         load(*lines, "tuning: {trials: 3}")
     with pytest.raises(ModuleError, match=r"expected a function 'tuner_fn'; did you mean 'tuner_fun'\?"):
-        publishing.check(load(*lines, "tuning: {}"))
-    publishing.check(load(*lines, "tuning: {tuner_fn: tuner_fun}"))
+        published.check(load(*lines, "tuning: {}"))
+    published.check(load(*lines, "tuning: {tuner_fn: tuner_fun}"))
 
 
 SERVICE = "vertex: {project: p, tuning_service: true}"

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from penstock.components.errors import ModuleError
-from penstock.pipelines import user_module
+from penstock.core.errors import ModuleError
+from penstock.pipelines.modules import parsed
 
 
 @pytest.mark.parametrize(
@@ -25,7 +25,7 @@ def test_names_that_a_module_binds(tmp_path: Path, source: str) -> None:
     (tmp_path / "sibling.py").write_text("def preprocessing_fn(inputs): ...\n")
     path = tmp_path / "module.py"
     path.write_text(f"raise RuntimeError('imported')\n{source}\n")
-    assert "preprocessing_fn" in user_module.defined_names(path)
+    assert "preprocessing_fn" in parsed.defined_names(path)
 
 
 @pytest.mark.parametrize(
@@ -34,36 +34,36 @@ def test_names_that_a_module_binds(tmp_path: Path, source: str) -> None:
 def test_names_that_a_module_does_not_bind(tmp_path: Path, source: str) -> None:
     path = tmp_path / "module.py"
     path.write_text(source)
-    assert "preprocessing_fn" not in user_module.defined_names(path)
+    assert "preprocessing_fn" not in parsed.defined_names(path)
 
 
 def test_tfxs_own_modules(taxi_module: Path) -> None:
-    assert {"preprocessing_fn", "run_fn", "stats_options_updater_fn"} <= user_module.defined_names(taxi_module)
+    assert {"preprocessing_fn", "run_fn", "stats_options_updater_fn"} <= parsed.defined_names(taxi_module)
     penguin = taxi_module.parent.parent / "penguin" / "penguin_utils_keras.py"  # preprocessing_fn is assigned there
-    assert {"preprocessing_fn", "run_fn", "tuner_fn"} <= user_module.defined_names(penguin)
+    assert {"preprocessing_fn", "run_fn", "tuner_fn"} <= parsed.defined_names(penguin)
 
 
 def test_what_is_no_python_is_told_with_its_line(tmp_path: Path) -> None:
     path = tmp_path / "module.py"
     path.write_text("x = 1\ndef f(:\n")
     with pytest.raises(ModuleError, match=r"module.py:2: this is not Python") as caught:
-        user_module.defined_names(path)
+        parsed.defined_names(path)
     assert caught.value.details == "def f(:"
 
 
 def test_missing_function_names_the_nearest(tmp_path: Path) -> None:
     with pytest.raises(ModuleError, match=r"expected a function 'run_fn'; did you mean 'runn_fn'\?"):
-        user_module.require(tmp_path / "m.py", "run_fn", {"runn_fn", "other"})
+        parsed.require(tmp_path / "m.py", "run_fn", {"runn_fn", "other"})
     with pytest.raises(ModuleError, match=r"it defines apple"):
-        user_module.require(tmp_path / "m.py", "run_fn", {"apple", "_hidden"})
+        parsed.require(tmp_path / "m.py", "run_fn", {"apple", "_hidden"})
 
 
 def test_source_of_a_dotted_path(taxi_module: Path) -> None:
-    assert user_module.source_file("tfx.examples.chicago_taxi_pipeline.taxi_utils") == taxi_module
+    assert parsed.source_file("tfx.examples.chicago_taxi_pipeline.taxi_utils") == taxi_module
     with pytest.raises(ModuleError, match=r"no module 'tfx.examples.nix'"):
-        user_module.source_file("tfx.examples.nix")
+        parsed.source_file("tfx.examples.nix")
     with pytest.raises(ModuleError, match=r"no package 'nix_package' in this environment"):
-        user_module.source_file("nix_package.module")
+        parsed.source_file("nix_package.module")
 
 
 def test_a_package_beside_the_configuration_is_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -71,4 +71,4 @@ def test_a_package_beside_the_configuration_is_a_file(tmp_path: Path, monkeypatc
     (tmp_path / "mine" / "model.py").write_text("def run_fn(fn_args): ...\n")
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ModuleError, match=r"no package 'mine' .*; or, for the file here, module_file: mine/model.py"):
-        user_module.source_file("mine.model")
+        parsed.source_file("mine.model")

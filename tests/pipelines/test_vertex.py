@@ -14,10 +14,10 @@ from google.auth.credentials import AnonymousCredentials
 from google.cloud import aiplatform_v1
 from kfp import compiler, dsl
 
-from penstock.components import answers, vertex_server
-from penstock.components.errors import ServerError
-from penstock.pipelines import cli
-from penstock.pipelines.deployment import Vertex
+from penstock.core.errors import ServerError
+from penstock.core.services import retries, vertex
+from penstock.pipelines.cli import main as cli
+from penstock.pipelines.config.resources import Vertex
 from tests.servers.loopback import CtrlC, Cut, Hang, Status
 from tests.servers.object_stores import ObjectStore, gcs
 from tests.servers.vertex import VertexAI
@@ -53,10 +53,10 @@ def bucket() -> Iterator[ObjectStore]:
 
 @pytest.fixture
 def server(bucket: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> Iterator[VertexAI]:
-    monkeypatch.setattr(answers, "PAUSE", 0.01)
+    monkeypatch.setattr(retries, "PAUSE", 0.01)
     with VertexAI() as running:
-        monkeypatch.setenv(vertex_server.ENDPOINT_VARIABLE, running.url)
-        monkeypatch.setenv(vertex_server.PROJECT_VARIABLE, "p")
+        monkeypatch.setenv(vertex.ENDPOINT_VARIABLE, running.url)
+        monkeypatch.setenv(vertex.PROJECT_VARIABLE, "p")
         for name, value in bucket.environment.items():
             monkeypatch.setenv(name, value)
         yield running
@@ -145,7 +145,7 @@ def test_a_lost_answer_starts_no_second_run(
     server: VertexAI, penstock: Run, compiled: Path, failure: Cut | Hang
 ) -> None:
     server.fail("POST", JOBS, failure)
-    answers.PAUSE = 0.6  # until the late one has its effect
+    retries.PAUSE = 0.6  # until the late one has its effect
     code, out, err = penstock("submit", compiled, *ROOT, "--set", "vertex.timeout=1")
     assert code == 0, err
     assert len(server.sent("POST", JOBS)) == 1
@@ -263,10 +263,10 @@ def test_a_sign_in_that_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(**_: object) -> None:
         raise Unauthorized("no token")
 
-    monkeypatch.setattr(vertex_server, "_credentials", lambda *_: AnonymousCredentials())
+    monkeypatch.setattr(vertex, "_credentials", lambda *_: AnonymousCredentials())
     settings = Vertex(project="p", api_endpoint="https://h.example")
     with pytest.raises(ServerError, match=r"wants a sign-in \(401: no token\): run `gcloud auth application-default"):
-        vertex_server.Server(settings).request(refuse)
+        vertex.Server(settings).request(refuse)
 
 
 def test_a_missing_package_is_told_with_the_command(
@@ -362,7 +362,7 @@ def test_watching_a_run_that_is_there(server: VertexAI, penstock: Run, compiled:
 def test_what_is_told_where_watching_fails_works_as_it_stands(
     server: VertexAI, penstock: Run, compiled: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.delenv(vertex_server.ENDPOINT_VARIABLE)
+    monkeypatch.delenv(vertex.ENDPOINT_VARIABLE)
     settings = ["--location", "europe-west4", "--set", f"vertex.api_endpoint={server.url}"]
     server.fail("GET", f"{JOBS}/{{id}}", Status(403, "gone"))
     code, _, err = penstock("submit", compiled, *ROOT, *settings, "--wait", "--name", "mine")
@@ -440,7 +440,7 @@ def test_compiling_for_vertex_imports_nothing_of_google_cloud(
 ) -> None:
     load()
     main = (
-        "import sys\nfrom penstock.pipelines.cli import main\ncode = main(sys.argv[1:])\n"
+        "import sys\nfrom penstock.pipelines.cli.main import main\ncode = main(sys.argv[1:])\n"
         "sys.exit(code or any(name.startswith('google.cloud.') for name in sys.modules))"
     )
     output = str(tmp_path / "compiled.yaml")

@@ -4,10 +4,10 @@ from collections.abc import Callable
 
 import pytest
 
-from penstock.components.answers import NotFound, Unanswered
-from penstock.components.errors import NoServer, PenstockError, ServerError
-from penstock.pipelines import watching
-from penstock.pipelines.watching import Snapshot, Task
+from penstock.core.errors import NoServer, PenstockError, ServerError
+from penstock.core.services.retries import NotFound, Unanswered
+from penstock.pipelines.servers import watch as watching
+from penstock.pipelines.servers.watch import Snapshot, Task
 
 
 def polls(*answers: Snapshot | PenstockError) -> Callable[[], Snapshot]:

@@ -9,19 +9,20 @@ from typing import Any, get_args
 import pytest
 import yaml
 
-from penstock.components.errors import ConfigError
-from penstock.pipelines import targets, without_code
-from penstock.pipelines.compile import compile_config
-from penstock.pipelines.config import Config
-from penstock.pipelines.features import KINDS, OPTIONS, Feature
-from penstock.trainer import dates, features
+from penstock.core.errors import ConfigError
+from penstock.pipelines.compiling.compile import compile_config
+from penstock.pipelines.config.features import KINDS, OPTIONS, Feature
+from penstock.pipelines.config.training_pipeline import Config
+from penstock.pipelines.modules import default_trainer
+from penstock.pipelines.targets import target
+from penstock.trainer.plan import dates, plan
 
 Load = Callable[..., Config]
 BASE = "name: small\ndata:\n  path: data.csv\nlabel: label\n"
 
 
 def compiled(config: Config, folder: Path) -> dict[str, dict[str, Any]]:
-    spec = yaml.safe_load(compile_config(config, targets.LOCAL, folder / "ir.yaml").path.read_text())
+    spec = yaml.safe_load(compile_config(config, target.LOCAL, folder / "ir.yaml").path.read_text())
     found: dict[str, dict[str, Any]] = spec["root"]["dag"]["tasks"]
     return found
 
@@ -63,7 +64,7 @@ def test_the_label_is_evaluated_as_it_is_transformed(load: Load, tmp_path: Path,
     assert spec["preprocessing_function_names"] == ["transform_features"]
     (project / "data.csv").write_text("a,is late?\n1,0\n2,1\n")
     config = load(text=BASE.replace("label: label", "label: is late?"))
-    assert without_code.transformed_label(config) == "is_late__xf" == features._Outputs()("is late?")
+    assert default_trainer.transformed_label(config) == "is_late__xf" == plan._Outputs()("is late?")
 
 
 def test_a_module_gets_statistics_only_if_it_asks(load: Load, project: Path, tmp_path: Path) -> None:
@@ -78,10 +79,10 @@ def test_training_null_trains_nothing(load: Load, tmp_path: Path) -> None:
 
 
 def test_the_section_is_the_trainers_own() -> None:
-    assert set(Feature.model_fields) == {field.name for field in dataclasses.fields(features.Override)}
-    assert KINDS == features.KINDS
+    assert set(Feature.model_fields) == {field.name for field in dataclasses.fields(plan.Override)}
+    assert KINDS == plan.KINDS
     for kind, options in OPTIONS.items():
-        (trained,) = [known for known in get_args(features.Feature) if known.kind == kind]
+        (trained,) = [known for known in get_args(plan.Feature) if known.kind == kind]
         known = {field.name for field in dataclasses.fields(trained)} & set(Feature.model_fields)
         assert set(options) == known
     for form in ("iso", *dates.UNITS, "%m/%d/%y %I:%M %p"):

@@ -8,12 +8,14 @@ from typing import Any
 import pytest
 import yaml
 
-from penstock.components.errors import ConfigError
-from penstock.components.workers import launcher
-from penstock.pipelines import cli, machines, targets
-from penstock.pipelines.compile import compile_config
-from penstock.pipelines.config import Config
-from penstock.pipelines.deployment import Resources
+from penstock.components.jobs import launcher
+from penstock.core.errors import ConfigError
+from penstock.pipelines.cli import main
+from penstock.pipelines.compiling.compile import compile_config
+from penstock.pipelines.config.resources import Resources
+from penstock.pipelines.config.training_pipeline import Config
+from penstock.pipelines.targets import target as targets
+from penstock.pipelines.targets import vertex_machines
 
 KEYS = {"trainer": "training.workers", "tuner": "tuning.workers"}
 TARGETS = ["local", "vertex", "kubeflow"]
@@ -103,7 +105,7 @@ def test_both_start_a_job_of_their_own(compiled: Callable[..., dict[str, Any]], 
     else:
         assert made["spec"]["trainer"]["numNodes"] == count
         commands = [made["spec"]["trainer"]["command"]]
-    assert {tuple(command[-2:]) for command in commands} == {("penstock.components.workers.worker", component)}
+    assert {tuple(command[-2:]) for command in commands} == {("penstock.components.jobs.worker", component)}
 
 
 @pytest.mark.parametrize("target", ["vertex", "kubeflow"])
@@ -196,7 +198,7 @@ def test_what_cannot_be_started_is_one_sentence(
     ],
 )
 def test_the_smallest_machine_that_is_enough(resources: dict[str, Any], expected: str) -> None:
-    assert machines.machine_type(Resources.model_validate(resources), "trainer") == expected
+    assert vertex_machines.machine_type(Resources.model_validate(resources), "trainer") == expected
 
 
 @pytest.mark.parametrize(
@@ -208,7 +210,7 @@ def test_the_smallest_machine_that_is_enough(resources: dict[str, Any], expected
 )
 def test_no_machine_is_enough(resources: dict[str, Any], told: str) -> None:
     with pytest.raises(ConfigError, match=f"resources.trainer: no machine of Vertex AI has {told}: ask for less"):
-        machines.machine_type(Resources.model_validate(resources), "trainer")
+        vertex_machines.machine_type(Resources.model_validate(resources), "trainer")
 
 
 @pytest.mark.parametrize(
@@ -217,14 +219,14 @@ def test_no_machine_is_enough(resources: dict[str, Any], told: str) -> None:
 def test_how_many_accelerators_there_are(type_: str, count: int, counts: str) -> None:
     resources = Resources.model_validate({"accelerator": {"type": type_, "count": count}})
     with pytest.raises(ConfigError, match=f"count: expected one of {counts}, which .* of {type_}, received {count}"):
-        machines.machine_type(resources, "trainer")
+        vertex_machines.machine_type(resources, "trainer")
 
 
 def test_a_run_here_says_that_one_machine_works(
     load: Callable[..., Config], component: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    cli._tell_of_workers(load(["training.workers=3", "tuning.workers=2"]))
+    main._tell_of_workers(load(["training.workers=3", "tuning.workers=2"]))
     verb, count = {"trainer": ("trains", 3), "tuner": ("searches", 2)}[component]
     assert f"{KEYS[component]}: this machine {verb} alone, not {count} of them" in capsys.readouterr().err
-    cli._tell_of_workers(load())
+    main._tell_of_workers(load())
     assert capsys.readouterr().err == ""

@@ -1,6 +1,6 @@
 """Interpreters that have imported: a process imports TensorFlow, Beam and the components once, and forks for commands.
 
-    subprocess.run([python, "-m", "penstock.pipelines.cli", "run"], …)
+    subprocess.run([python, "-m", "penstock.pipelines.cli.main", "run"], …)
 
 `python` is a program that takes an interpreter's arguments. What it runs is a process of its own, with the caller's
 environment, folder, open files and signals. Only its imports are done, also those of what it starts by sys.executable.
@@ -34,19 +34,19 @@ import pytest
 _INTERPRETER = sys.executable
 _COMPONENTS = Path(__file__).resolve().parents[2] / "components"
 _MODULES = [
-    "penstock.pipelines.cli",
-    "penstock.pipelines.compile",
-    "penstock.pipelines.local.execution",
-    "penstock.pipelines.local.worker",
-    "penstock.pipelines.runs",
+    "penstock.pipelines.cli.main",
+    "penstock.pipelines.compiling.compile",
+    "penstock.pipelines.local.orchestrator",
+    "penstock.pipelines.local.processes.warm_process",
+    "penstock.pipelines.cli.show_predictions",
     "kfp.dsl.executor",
     *(f"penstock.components.{path.parent.name}.executor" for path in sorted(_COMPONENTS.glob("*/executor.py"))),
-    "penstock.components.workers.worker",
+    "penstock.components.jobs.worker",
     "penstock.trainer.default",
-    "penstock.trainer.devices",
+    "penstock.trainer.hardware.devices",
     "penstock.trainer.tuning.default",
-    "penstock.trainer.tuning.machine",
-    "penstock.trainer.tuning.worker",
+    "penstock.trainer.tuning.cluster.machine",
+    "penstock.trainer.tuning.cluster.worker",
     "keras_tuner",
     "tensorflow_model_analysis",
     "tensorflow_transform",

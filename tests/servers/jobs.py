@@ -18,7 +18,7 @@ from tests.servers.train_jobs import TrainJobsAPI
 from tests.servers.vertex import VertexAI
 
 IMAGE = "registry.example.com/penstock:1"
-_COMMAND = ["python3", "-m", "penstock.components.workers.worker"]
+_COMMAND = ["python3", "-m", "penstock.components.jobs.worker"]
 
 
 class Place(Protocol):

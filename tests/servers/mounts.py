@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from penstock.components import storage
+from penstock.core.files import atomic
 
 # No process answers for the file system: who only looks at the table of mounts needs none.
 FUSE = """
@@ -30,5 +30,5 @@ def as_mounted(monkeypatch: pytest.MonkeyPatch, scheme: str, folder: Path, table
     table.write_text(
         f"24 1 0:22 / / rw - ext4 /dev/vda rw\n36 24 0:39 / {escaped} rw,nosuid - fuse.gcsfuse gcsfuse rw\n"
     )
-    monkeypatch.setitem(storage._MOUNTS, scheme, folder)
-    monkeypatch.setattr(storage, "_MOUNT_TABLE", table)
+    monkeypatch.setitem(atomic._MOUNTS, scheme, folder)
+    monkeypatch.setattr(atomic, "_MOUNT_TABLE", table)

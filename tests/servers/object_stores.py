@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from penstock.components import storage, stores
+from penstock.core.files import atomic, object_stores
 from tests.servers import ports
 
 BUCKET = "penstock-tests"
@@ -33,9 +33,9 @@ class ObjectStore:
     def write(self, files: Mapping[str, str | bytes], *folder: str) -> str:
         """Writes objects below a folder; returns the folder's URI."""
         root = self.uri(*folder)
-        with stores.open_store(root) as store:
+        with object_stores.open_store(root) as store:
             for name, content in files.items():
-                store.write(stores.join(root, name), content if isinstance(content, bytes) else content.encode())
+                store.write(object_stores.join(root, name), content if isinstance(content, bytes) else content.encode())
         return root
 
     def remove_everything(self) -> None:
@@ -112,6 +112,6 @@ def object_store(running_store: ObjectStore, monkeypatch: pytest.MonkeyPatch) ->
     """An object store with an empty bucket, for tests of every kind of store."""
     for name, value in running_store.environment.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setitem(storage._MOUNTS, running_store.scheme, Path("/nowhere"))  # a machine may have /gcs
+    monkeypatch.setitem(atomic._MOUNTS, running_store.scheme, Path("/nowhere"))  # a machine may have /gcs
     running_store.remove_everything()
     return running_store

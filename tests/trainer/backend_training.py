@@ -10,7 +10,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from penstock.trainer import backends, fitting
+from penstock.trainer.hardware import backends
+from penstock.trainer.loop import fitting
 from tests.trainer import penguin_training
 
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 from tensorflow_metadata.proto.v0 import schema_pb2
 
-from penstock.components import records
+from penstock.core.examples import records
 from tests.trainer.tables import Table, write
 
 _TYPES = {

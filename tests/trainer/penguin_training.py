@@ -17,9 +17,10 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from penstock.components.errors import PenstockError
-from penstock.trainer import fitting, input_data
-from penstock.trainer.distribution import Distribution, mirrored, start
+from penstock.core.errors import PenstockError
+from penstock.trainer.data import input_data
+from penstock.trainer.hardware.distribution import Distribution, mirrored, start
+from penstock.trainer.loop import fitting
 
 NUMBERS = ["bill_length_mm", "bill_depth_mm", "flipper_length_mm", "body_mass_g"]
 

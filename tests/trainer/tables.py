@@ -12,10 +12,11 @@ import pyarrow as pa
 import tensorflow as tf
 import tensorflow_transform as tft
 
-from penstock.components import artifacts, records
 from penstock.components.schema_gen import executor as schema_gen
 from penstock.components.statistics_gen import executor as statistics_gen
 from penstock.components.transform import executor as transform
+from penstock.core import artifacts
+from penstock.core.examples import records
 
 ENGINE = "local:1"  # one process: TensorFlow, which runs in this one, does not survive a fork
 OUTPUTS = (

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from penstock.components.errors import ConfigError
-from penstock.trainer import backends
+from penstock.core.errors import ConfigError
+from penstock.trainer.hardware import backends
 from tests.trainer import backend_training, penguin_training
 
 ROOT = Path(__file__).parents[2]
@@ -29,9 +29,9 @@ def test_a_backend_that_is_not_there_is_one_sentence() -> None:
 
 
 def test_the_check_comes_before_keras() -> None:
-    command = [sys.executable, "-c", "import penstock.trainer.training"]
+    command = [sys.executable, "-c", "import penstock.trainer.run_fn"]
     done = subprocess.run(command, env={**os.environ, "KERAS_BACKEND": "theano"}, capture_output=True, text=True)
-    assert done.stderr.splitlines()[-1].startswith("penstock.components.errors.ConfigError: KERAS_BACKEND: expected")
+    assert done.stderr.splitlines()[-1].startswith("penstock.core.errors.ConfigError: KERAS_BACKEND: expected")
 
 
 @pytest.mark.slow

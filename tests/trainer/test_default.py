@@ -11,11 +11,14 @@ import pandas as pd
 import pytest
 import tensorflow as tf
 
-from penstock.components import progress
-from penstock.components.errors import DataError
 from penstock.components.trainer import executor
-from penstock.trainer import default, memory, model, predict
-from penstock.trainer.labels import Label
+from penstock.core import progress
+from penstock.core.errors import DataError
+from penstock.core.models import predict
+from penstock.trainer import default
+from penstock.trainer.data import memory
+from penstock.trainer.network import model
+from penstock.trainer.plan.labels import Label
 from tests.trainer.tables import Table
 
 Tables = Callable[..., Any]

@@ -10,9 +10,9 @@ from pathlib import Path
 import keras
 import pytest
 
-from penstock.components.errors import ConfigError, UserError
-from penstock.trainer import devices
-from penstock.trainer.devices import Device
+from penstock.core.errors import ConfigError, UserError
+from penstock.trainer.hardware import devices
+from penstock.trainer.hardware.devices import Device
 
 
 @pytest.fixture(autouse=True)

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from penstock.components.errors import ConfigError
-from penstock.trainer import distribution
-from penstock.trainer.distribution import Cluster, Distribution
+from penstock.core.errors import ConfigError
+from penstock.trainer.hardware import distribution
+from penstock.trainer.hardware.distribution import Cluster, Distribution
 from tests.servers import ports
 from tests.trainer import penguin_training
 

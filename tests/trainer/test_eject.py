@@ -12,7 +12,9 @@ import pandas as pd
 import pytest
 
 from penstock.components.trainer import executor
-from penstock.trainer import eject, features, predict
+from penstock.core.models import predict
+from penstock.trainer import eject
+from penstock.trainer.plan import plan as features
 from tests.trainer.tables import Table
 
 Tables = Callable[..., Any]

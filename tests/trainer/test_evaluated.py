@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from penstock.components.evaluator import executor
-from penstock.pipelines.evaluation import Evaluation
-from penstock.trainer import predict
+from penstock.core.models import predict
+from penstock.pipelines.config.evaluation import Evaluation
 from tests.trainer.tables import ENGINE, Table
 from tests.trainer.test_default import train
 

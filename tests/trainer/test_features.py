@@ -12,10 +12,10 @@ import pandas as pd
 import pytest
 from tensorflow_metadata.proto.v0 import schema_pb2
 
-from penstock.components.errors import ConfigError, DataError
-from penstock.trainer import features
-from penstock.trainer.features import Categorical, Date, Numeric, Sparse, Text
-from penstock.trainer.labels import Label
+from penstock.core.errors import ConfigError, DataError
+from penstock.trainer.plan import plan as features
+from penstock.trainer.plan.labels import Label
+from penstock.trainer.plan.plan import Categorical, Date, Numeric, Sparse, Text
 
 Tables = Callable[..., Any]
 

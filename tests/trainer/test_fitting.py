@@ -18,11 +18,12 @@ import pytest
 import tensorflow as tf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from penstock.components.errors import DataError, ModelError, UserError
-from penstock.trainer import checkpoints, fitting, history, input_data
-from penstock.trainer import model as default
-from penstock.trainer.devices import Device
-from penstock.trainer.fitting import Settings
+from penstock.core.errors import DataError, ModelError, UserError
+from penstock.trainer.data import input_data
+from penstock.trainer.hardware.devices import Device
+from penstock.trainer.loop import checkpoints, fitting, history
+from penstock.trainer.loop.fitting import Settings
+from penstock.trainer.network import model as default
 from tests.trainer import penguin_training
 from tests.trainer.penguin_training import build
 
@@ -49,7 +50,7 @@ def test_it_learns_and_writes_what_it_did(data: Any, tmp_path: Path, caplog: pyt
     assert fitted.history[-1]["val_accuracy"] > 0.97
     assert fitted.history[-1]["loss"] < fitted.history[0]["loss"] / 3
     assert json.loads((tmp_path / "history.json").read_text())["epochs"] == fitted.history
-    lines = [record.message for record in caplog.records if record.name == "penstock.trainer.history"]
+    lines = [record.message for record in caplog.records if record.name == "penstock.trainer.loop.history"]
     assert len(lines) == 15
     assert lines[0].startswith("epoch 1 of at most 15: loss 0.")
     assert "examples/s, cpu " in lines[0]

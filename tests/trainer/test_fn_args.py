@@ -5,7 +5,7 @@ import dataclasses
 import attr
 from tfx.components.trainer import fn_args_utils as tfx
 
-from penstock.trainer import reader
+from penstock.trainer.data import reader
 from penstock.trainer.fn_args import DataAccessor, FnArgs
 
 

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from penstock.components import records
-from penstock.components.errors import DataError, SchemaError
-from penstock.trainer import input_data, memory
-from penstock.trainer.input_data import Data, InMemory, Shard, Streamed
+from penstock.core.errors import DataError, SchemaError
+from penstock.core.examples import records
+from penstock.trainer.data import input_data, memory
+from penstock.trainer.data.input_data import Data, InMemory, Shard, Streamed
 
 KEPT, STREAMED = 0.5, 0.0
 

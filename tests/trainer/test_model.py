@@ -16,9 +16,9 @@ import pytest
 import sklearn.datasets
 from sklearn.metrics import r2_score, roc_auc_score
 
-from penstock.components.errors import ConfigError, DataError
-from penstock.trainer import calibration, model
-from penstock.trainer.hyperparameters import Hyperparameters
+from penstock.core.errors import ConfigError, DataError
+from penstock.trainer.network import calibration, model
+from penstock.trainer.network.hyperparameters import Hyperparameters
 
 BINS = 48
 
@@ -277,7 +277,7 @@ def test_class_weights_leave_the_probabilities_those_of_the_data() -> None:
 TRAIN_ELSEWHERE = """
 import pickle, sys
 import keras, numpy as np
-from penstock.trainer import model
+from penstock.trainer.network import model
 
 folder, backend = sys.argv[1:]
 assert keras.backend.backend() == backend

@@ -9,9 +9,10 @@ import pytest
 import tensorflow as tf
 from tfx_bsl.public.tfxio import TensorFlowDatasetOptions
 
-from penstock.components import records
-from penstock.components.errors import DataError, ModelError
-from penstock.trainer import predict, reader
+from penstock.core.errors import DataError, ModelError
+from penstock.core.examples import records
+from penstock.core.models import predict
+from penstock.trainer.data import reader
 
 INPUTS = ("flipper_length_mm", "body_mass_g")
 SPECS = {name: tf.io.FixedLenFeature([1], tf.float32, 0.0) for name in INPUTS}

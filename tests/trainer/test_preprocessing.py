@@ -10,8 +10,9 @@ import pandas as pd
 import pytest
 import tensorflow as tf
 
-from penstock.components.errors import ConfigError, DataError
-from penstock.trainer import dates, preprocessing
+from penstock.core.errors import ConfigError, DataError
+from penstock.trainer import preprocessing
+from penstock.trainer.plan import dates
 
 Tables = Callable[..., Any]
 ROWS = 60

@@ -14,9 +14,9 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 from tfx_bsl.public.tfxio import RecordBatchesOptions, TensorFlowDatasetOptions
 from tfx_bsl.tfxio.tf_example_record import TFExampleRecord
 
-from penstock.components import records
-from penstock.components.errors import DataError, SchemaError
-from penstock.trainer import reader
+from penstock.core.errors import DataError, SchemaError
+from penstock.core.examples import records
+from penstock.trainer.data import reader
 
 
 def oracle(pattern: str, options: TensorFlowDatasetOptions, schema: Any) -> tf.data.Dataset:

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from penstock.components.errors import ModuleError
-from penstock.trainer import training
+from penstock.core.errors import ModuleError
+from penstock.trainer import run_fn as training
 from penstock.trainer.fn_args import FnArgs
 
 

@@ -15,13 +15,18 @@ import numpy as np
 import tensorflow_transform as tft
 from keras_tuner.src.distribute.utils import is_chief_oracle
 
-from penstock.components import artifacts
-from penstock.components.errors import ConfigError, DataError
-from penstock.trainer import default, devices, features, fitting, input_data, model
+from penstock.core import artifacts
+from penstock.core.errors import ConfigError, DataError
+from penstock.trainer import default
+from penstock.trainer.data import input_data
 from penstock.trainer.fn_args import FnArgs, TunerFnResult
-from penstock.trainer.hyperparameters import Hyperparameters
-from penstock.trainer.labels import Label
-from penstock.trainer.losses import metrics
+from penstock.trainer.hardware import devices
+from penstock.trainer.loop import fitting
+from penstock.trainer.network import model
+from penstock.trainer.network.hyperparameters import Hyperparameters
+from penstock.trainer.network.losses import metrics
+from penstock.trainer.plan import plan
+from penstock.trainer.plan.labels import Label
 from penstock.trainer.tuning import folds, oracles, row_order, space
 from penstock.trainer.tuning.settings import CUSTOM_CONFIG, CrossValidation, Search
 from penstock.trainer.tuning.trials import Tell, Tuner
@@ -135,19 +140,19 @@ def trainee(fn_args: FnArgs, runs: bool = True) -> Trainee:
     return Trainee(inputs, default.model_head(made.label, labels), divisions, given, decides, search.seed, device)
 
 
-def _planned(fn_args: FnArgs) -> features.Plan:
+def _planned(fn_args: FnArgs) -> plan.Plan:
     if fn_args.statistics_path is None or fn_args.schema_path is None or fn_args.transform_graph_path is None:
         raise ConfigError("the default tuner needs the statistics, the schema and the transform_graph of its examples")
     config = fn_args.custom_config or {}
     schema = artifacts.read_schema(Path(fn_args.schema_path))
     statistics = artifacts.ExampleStatistics(Path(fn_args.statistics_path)).read(config.get("split") or "train")
-    return features.planned(config, schema, statistics)
+    return plan.planned(config, schema, statistics)
 
 
-def _format(made: features.Plan, config: Mapping[str, Any], feature: str) -> str:
+def _format(made: plan.Plan, config: Mapping[str, Any], feature: str) -> str:
     """Returns how a feature's dates are written, "" if nothing says so."""
     said = (config.get("features") or {}).get(feature) or {}
-    planned = (one.format for one in made.features if isinstance(one, features.Date) and one.name == feature)
+    planned = (one.format for one in made.features if isinstance(one, plan.Date) and one.name == feature)
     return said.get("format") or next(planned, "")
 
 

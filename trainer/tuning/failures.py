@@ -9,8 +9,8 @@ from typing import Any
 
 from keras_tuner.src.engine.trial import TrialStatus
 
-from penstock.components import errors
-from penstock.components.errors import ModuleError, PenstockError
+from penstock.core import errors
+from penstock.core.errors import ModuleError, PenstockError
 
 
 def require_success(oracle: Any) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from penstock.components.errors import DataError
+from penstock.core.errors import DataError
 
 type Rows = npt.NDArray[np.int64]
 type Fold = tuple[Rows, Rows]

@@ -13,10 +13,10 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from penstock.components import records
-from penstock.components.errors import DataError
-from penstock.trainer import dates
+from penstock.core.errors import DataError
+from penstock.core.examples import records
 from penstock.trainer.fn_args import FnArgs
+from penstock.trainer.plan import dates
 
 _IN_ORDER = re.compile(r"\d{4}\b.*", re.ASCII | re.DOTALL)  # such as 2013-W05
 logger = logging.getLogger(__name__)

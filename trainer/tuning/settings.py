@@ -7,7 +7,7 @@ from typing import Any, Literal
 Algorithm = Literal["grid", "random", "bayesian", "hyperband"]
 Method = Literal["k_fold", "stratified", "group", "time_series"]
 CUSTOM_CONFIG = "tuning"
-# What the default model measures of a problem, and whether less or more of it is better (penstock.trainer.losses).
+# What the default model measures of a problem, and whether less or more is better (penstock.trainer.network.losses).
 MEASURED: Mapping[str, Mapping[str, Literal["min", "max"]]] = {
     "binary": {"val_loss": "min", "val_log_loss": "min", "val_auc": "max"},
     "multiclass": {"val_loss": "min", "val_log_loss": "min", "val_accuracy": "max"},
@@ -47,7 +47,7 @@ class Search:
     objective: a metric as `fit` names it, such as val_auc; "" for the one that the default model is trained for.
     direction: "min" or "max".
     trials, minutes: the search ends with whichever comes first; minutes None for no limit.
-    accelerator, precision: as the Trainer has them (penstock.trainer.devices).
+    accelerator, precision: as the Trainer has them (penstock.trainer.hardware.devices).
     early_stopping: whether trials are ended that do worse than the median of the others at the same epoch.
     """
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import keras_tuner
 
-from penstock.components.errors import ConfigError
+from penstock.core.errors import ConfigError
 from penstock.trainer.tuning.settings import Range
 
 

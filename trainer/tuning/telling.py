@@ -12,7 +12,7 @@ from keras_tuner.src.engine import base_tuner
 from keras_tuner.src.engine import oracle as oracle_module
 from keras_tuner.src.engine.trial import TrialStatus
 
-from penstock.components import progress
+from penstock.core import progress
 
 _RELOADING = "Reloading Tuner from"
 logger = logging.getLogger(__name__)

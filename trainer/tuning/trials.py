@@ -12,7 +12,7 @@ import keras_tuner
 from keras_tuner.src.engine import base_tuner
 from keras_tuner.src.engine.trial import TrialStatus
 
-from penstock.components.errors import ModelError
+from penstock.core.errors import ModelError
 from penstock.trainer.tuning import oracles, results
 
 _PAUSE = 0.05  # seconds between two questions of an oracle that waits for other trials

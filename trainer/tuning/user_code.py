@@ -8,9 +8,11 @@ from typing import Any
 
 from keras_tuner.src.engine import base_tuner, stateful
 
-from penstock.components import modules, storage
-from penstock.components.errors import ConfigError, ModuleError
-from penstock.trainer import reader, training
+from penstock.core import user_modules
+from penstock.core.errors import ConfigError, ModuleError
+from penstock.core.files import atomic
+from penstock.trainer import run_fn
+from penstock.trainer.data import reader
 from penstock.trainer.fn_args import FnArgs
 from penstock.trainer.tuning import telling
 
@@ -31,10 +33,10 @@ class UserCode:
         Seeds come first, so that an oracle without a seed of its own draws the same trials in a rerun. Raises a
         ModuleError if tuner_fn is missing, raises, or returns anything else, and a ConfigError for no trials.
         """
-        training.set_seeds()
-        function = modules.find(self.module_file, self.tuner_fn, "tuner_fn")
+        run_fn.set_seeds()
+        function = user_modules.find(self.module_file, self.tuner_fn, "tuner_fn")
         with telling.without_reloading():
-            result = modules.call("tuner_fn", function, self.fn_args)
+            result = user_modules.call("tuner_fn", function, self.fn_args)
         tuner, fit_kwargs = getattr(result, "tuner", None), getattr(result, "fit_kwargs", None)
         if not isinstance(tuner, base_tuner.BaseTuner) or not isinstance(fit_kwargs, Mapping):
             raise ModuleError(
@@ -67,7 +69,7 @@ def write_whole_files() -> None:
         if "://" in str(fname):
             return str(_SAVE(self, fname))
         text = json.dumps(self.get_state())
-        storage.write_text(Path(fname), text)
+        atomic.write_text(Path(fname), text)
         return text
 
     stateful.Stateful.save = save

@@ -15,7 +15,7 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from penstock.components.errors import ConfigError
+from penstock.core.errors import ConfigError
 from penstock.trainer.tuning.settings import Range, Search
 
 _ALGORITHMS = {"bayesian": "ALGORITHM_UNSPECIFIED", "random": "RANDOM_SEARCH", "grid": "GRID_SEARCH"}

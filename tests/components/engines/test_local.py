@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from penstock.components.engines import open_engine
-from penstock.components.errors import ConfigError, DataError, WorkerLost
+from penstock.core.errors import ConfigError, DataError, WorkerLost
 
 
 def square(number: int) -> int:

@@ -15,9 +15,10 @@ import tensorflow as tf
 from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import schema_pb2
 
-from penstock.components import artifacts, records
-from penstock.components.artifacts import Model
 from penstock.components.evaluator import executor
+from penstock.core import artifacts
+from penstock.core.artifacts import Model
+from penstock.core.examples import records
 
 # One process: TensorFlow, which runs in this one, does not survive a fork.
 ENGINE = "local:1"

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from tensorflow_model_analysis.writers import metrics_plots_and_validations_writer as writer
 
-from penstock.components.evaluator import accumulation
-from penstock.components.evaluator import config as eval_configs
+from penstock.components.evaluator import eval_config as eval_configs
+from penstock.components.evaluator.tfma import accumulation
 from tests.components.evaluator.conftest import Evaluated, Oracle
 from tests.components.evaluator.test_parity import BINARY, SLICES, assert_equal, contents
 

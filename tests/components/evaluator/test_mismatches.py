@@ -10,9 +10,10 @@ import tensorflow_model_analysis as tfma
 from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import schema_pb2
 
-from penstock.components import artifacts, records
-from penstock.components.errors import ConfigError, DataError, ModelError, UserError
-from penstock.components.evaluator import config as eval_configs
+from penstock.components.evaluator import eval_config as eval_configs
+from penstock.core import artifacts
+from penstock.core.errors import ConfigError, DataError, ModelError, UserError
+from penstock.core.examples import records
 from tests.components.evaluator.conftest import Evaluated, Penguins
 
 SCHEMA = "feature { name: 'male' type: INT } feature { name: 'year' type: FLOAT }"

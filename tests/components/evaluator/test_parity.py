@@ -12,7 +12,7 @@ import tensorflow_model_analysis as tfma
 from google.protobuf import json_format
 from tensorflow_model_analysis.writers import metrics_plots_and_validations_writer as writer
 
-from penstock.components import artifacts
+from penstock.core import artifacts
 from tests.components.evaluator.conftest import Evaluated, Oracle, Penguins
 
 SLICES = """
@@ -176,7 +176,8 @@ metrics_specs: [{metrics: [{class_name: CalibrationPlot, config: '{"num_buckets"
 
 PROGRAM = """
 import json, sys
-from penstock.components.evaluator import accumulation, executor
+from penstock.components.evaluator.tfma import accumulation
+from penstock.components.evaluator import executor
 
 accumulation._BATCH_SIZE, accumulation._STRIPE_BYTES = 32, 3000
 executor.run(**json.loads(sys.argv[1]))

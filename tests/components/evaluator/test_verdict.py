@@ -9,9 +9,9 @@ import pytest
 import tensorflow_model_analysis as tfma
 from kfp import dsl, local
 
-from penstock.components.artifacts import ModelBlessing
-from penstock.components.errors import ModuleError
 from penstock.components.evaluator.component import evaluator
+from penstock.core.artifacts import ModelBlessing
+from penstock.core.errors import ModuleError
 from tests.components.evaluator.conftest import ENGINE, Evaluated, Oracle, Penguins
 
 SLICED = "slicing_specs: [{}, {feature_keys: [island]}]"

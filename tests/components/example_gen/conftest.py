@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
-from penstock.components import artifacts, records
-from penstock.components.example_gen import executor, spans
+from penstock.components.example_gen import executor
+from penstock.components.example_gen.inputs import spans
+from penstock.core import artifacts
+from penstock.core.examples import records
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from penstock.components.errors import ConfigError, DataError
-from penstock.components.example_gen import sources
+from penstock.components.example_gen.sources import pieces
+from penstock.core.errors import ConfigError, DataError
 
 Folder = Callable[[dict[str, str | bytes]], Path]
 Generate = Callable[..., Any]
@@ -73,14 +73,14 @@ def test_csv(
     message: str,
     smallest: int,
 ) -> None:
-    monkeypatch.setattr(sources, "_SMALLEST", smallest)
+    monkeypatch.setattr(pieces, "_SMALLEST", smallest)
     fails(generate, folder(files), message)
 
 
 def test_a_mistake_far_into_a_file_of_many_shards_has_its_line(
     generate: Generate, folder: Folder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sources, "_SMALLEST", 10_000)
+    monkeypatch.setattr(pieces, "_SMALLEST", 10_000)
     lines = ["x,y", *(f'{row},"a\nb"' for row in range(20_000)), "1,2,3"]
     fails(generate, folder({"a.csv": "\n".join(lines)}), "a.csv, line 40002: expected 2 cells", engine="local:2")
 

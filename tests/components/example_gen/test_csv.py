@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 import tensorflow as tf
 
-from penstock.components.errors import DataError
-from penstock.components.example_gen import sources
-from penstock.components.example_gen.spans import resolve
+from penstock.components.example_gen.inputs.spans import resolve
+from penstock.components.example_gen.sources import pieces
+from penstock.core.errors import DataError
 from tests.servers.object_stores import ObjectStore
 
 Folder = Callable[[dict[str, str | bytes]], Path]
@@ -54,7 +54,7 @@ def test_tensorflow_reads_the_files(generate: Generate, penguins_csv: Path) -> N
 def test_the_bytes_do_not_depend_on_the_workers(
     generate: Generate, taxi_csv: Path, monkeypatch: pytest.MonkeyPatch, engine: str
 ) -> None:
-    monkeypatch.setattr(sources, "_SMALLEST", 200_000)
+    monkeypatch.setattr(pieces, "_SMALLEST", 200_000)
     one = generate(taxi_csv).content()
     assert len(one) > 10
     assert generate(taxi_csv, engine=engine).content() == one
@@ -164,15 +164,15 @@ def test_the_formats_corners(
         ]
         expected[0]["text"] = [b'a, "b"\r\nc']
     for smallest in (1 << 20, 1):  # one shard; a shard for every row
-        monkeypatch.setattr(sources, "_SMALLEST", smallest)
-        monkeypatch.setattr(sources, "_SHARDS", 1 if smallest > 1 else 1000)
+        monkeypatch.setattr(pieces, "_SMALLEST", smallest)
+        monkeypatch.setattr(pieces, "_SHARDS", 1 if smallest > 1 else 1000)
         generated = generate(folder({"a.csv": content}), output_config=ALL, csv_options=json.dumps(options))
         assert generated.rows() == expected
         assert len(generated.content()) == (1 if smallest > 1 else 6)  # the empty line is one too
 
 
 def test_types_are_found_in_all_rows(generate: Generate, folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sources, "_SMALLEST", 1000)
+    monkeypatch.setattr(pieces, "_SMALLEST", 1000)
     text = "a,b,c,d\n" + "1,1,1,\n" * 5000 + "1,2.5,x,\n"
     row = generate(folder({"a.csv": text}), output_config=ALL, engine="local:2").rows()
     assert row[0] == {"a": [1], "b": [1.0], "c": [b"1"], "d": None}
@@ -183,7 +183,7 @@ def test_types_are_found_in_the_middle_too(
     generate: Generate, folder: Folder, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
-    monkeypatch.setattr(sources, "_SMALLEST", 1000)
+    monkeypatch.setattr(pieces, "_SMALLEST", 1000)
     same = "1,1,1,\n" * 2000
     rows = generate(folder({"a.csv": "a,b,c,d\n" + same + "1,2.5,x,7\n" + same}), output_config=ALL).rows()
     assert rows[0] == rows[-1] == {"a": [1], "b": [1.0], "c": [b"1"], "d": []}

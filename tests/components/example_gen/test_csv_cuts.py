@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from penstock.components.errors import DataError
-from penstock.components.example_gen import csv_cuts
+from penstock.components.example_gen.sources.csv import cuts as csv_cuts
+from penstock.core.errors import DataError
 
 
 def rows(text: str) -> list[list[str]]:

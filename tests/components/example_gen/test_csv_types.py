@@ -4,8 +4,8 @@ import pyarrow as pa
 import pytest
 from tfx_bsl.coders import csv_decoder
 
-from penstock.components.example_gen import csv_types
-from penstock.components.example_gen.csv_types import ColumnType
+from penstock.components.example_gen.sources.csv import types
+from penstock.components.example_gen.sources.csv.types import ColumnType
 
 TFX = {
     csv_decoder.ColumnType.UNKNOWN: ColumnType.UNKNOWN,
@@ -27,21 +27,21 @@ def test_a_cell_has_tfxs_type_alone_and_among_many(cell: str) -> None:
     for others in ([], [""], ["1"], ["2.5"], [str(number) for number in range(3000)], [f"{n}.25" for n in range(3000)]):
         cells = [*others, cell]
         expected = tfx_type(cells)
-        assert csv_types.infer(pa.array(cells)) == expected
-        assert csv_types.merge([[csv_types.infer(pa.array([one]))] for one in cells]) == (expected,)
+        assert types.infer(pa.array(cells)) == expected
+        assert types.merge([[types.infer(pa.array([one]))] for one in cells]) == (expected,)
 
 
 @pytest.mark.parametrize("cell", CELLS)
 def test_a_cell_of_a_larger_type_is_noticed_when_it_is_converted(cell: str) -> None:
     for others in ([], ["1"] * 3, [str(number) for number in range(3000)]):
         cells = pa.array([*others, cell])
-        found = csv_types.infer(cells)
+        found = types.infer(cells)
         for kind in ColumnType:
             if kind < found:
-                with pytest.raises(csv_types.TypeGrew):
-                    csv_types.convert(cells, kind)
+                with pytest.raises(types.TypeGrew):
+                    types.convert(cells, kind)
             else:
-                assert len(csv_types.convert(cells, kind)) == len(cells)
+                assert len(types.convert(cells, kind)) == len(cells)
 
 
 @pytest.mark.parametrize(
@@ -62,15 +62,15 @@ def test_a_cell_of_a_larger_type_is_noticed_when_it_is_converted(cell: str) -> N
     ],
 )
 def test_cells_become_lists(cells: list[str], kind: ColumnType, expected: list[object]) -> None:
-    assert csv_types.infer(pa.array(cells)) == kind
-    assert csv_types.convert(pa.array(cells), kind).to_pylist() == expected
+    assert types.infer(pa.array(cells)) == kind
+    assert types.convert(pa.array(cells), kind).to_pylist() == expected
 
 
 def test_null_values_are_missing_when_they_are_asked_for() -> None:
     cells = pa.array(["1", "NA", "", "?"])
-    assert csv_types.infer(cells) == ColumnType.BYTES
-    assert csv_types.infer(cells, ("NA", "?")) == ColumnType.INT
-    assert csv_types.convert(cells, ColumnType.INT, ("NA", "?")).to_pylist() == [[1], [], [], []]
+    assert types.infer(cells) == ColumnType.BYTES
+    assert types.infer(cells, ("NA", "?")) == ColumnType.INT
+    assert types.convert(cells, ColumnType.INT, ("NA", "?")).to_pylist() == [[1], [], [], []]
 
 
 @pytest.mark.parametrize(
@@ -84,8 +84,8 @@ def test_null_values_are_missing_when_they_are_asked_for() -> None:
 )
 def test_a_decimal_comma(cells: list[str], kind: ColumnType, expected: list[object]) -> None:
     for column in (pa.array(cells), pa.array(cells * 2000)):
-        assert csv_types.infer(column, (), ",") == kind
-        values = csv_types.convert(column, kind, (), ",").to_pylist()[: len(cells)]
+        assert types.infer(column, (), ",") == kind
+        values = types.convert(column, kind, (), ",").to_pylist()[: len(cells)]
         assert values == [[pytest.approx(value) if kind == ColumnType.FLOAT else value] for value in expected]
 
 
@@ -108,4 +108,4 @@ def test_a_decimal_comma(cells: list[str], kind: ColumnType, expected: list[obje
     ],
 )
 def test_what_keeps_text_from_being_numbers(cells: list[str], decimal_point: str, told: tuple[str, str]) -> None:
-    assert csv_types.separators(pa.array(cells), (), decimal_point) == told
+    assert types.separators(pa.array(cells), (), decimal_point) == told

@@ -11,7 +11,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 
-from penstock.components.errors import DataError
+from penstock.core.errors import DataError
 
 Generate = Callable[..., Any]
 ALL = '{"split_config": {"splits": [{"name": "all", "hash_buckets": 1}]}}'

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from penstock.components.errors import ConfigError, DataError
-from penstock.components.example_gen import configs, spans
+from penstock.components.example_gen import configs
+from penstock.components.example_gen.inputs import spans
+from penstock.core.errors import ConfigError, DataError
 from tests.servers.object_stores import ObjectStore
 
 Folder = Callable[[dict[str, str | bytes]], Path]
@@ -177,7 +178,7 @@ def test_the_resolver_imports_nothing_heavy() -> None:
     import sys
 
     code = (
-        "import sys; from penstock.components.example_gen import spans; "
+        "import sys; from penstock.components.example_gen.inputs import spans; "
         "print([m for m in ('pyarrow', 'numpy', 'tensorflow', 'apache_beam') if m in sys.modules])"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"

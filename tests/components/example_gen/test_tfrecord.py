@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import tensorflow as tf
 
-from penstock.components.errors import DataError
-from penstock.components.example_gen import sources
+from penstock.components.example_gen.sources import pieces
+from penstock.core.errors import DataError
 
 Generate = Callable[..., Any]
 
@@ -72,7 +72,7 @@ def test_the_order_of_features_does_not_change_the_split(generate: Generate, tmp
 def test_the_bytes_do_not_depend_on_the_workers(
     generate: Generate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sources, "_SMALLEST", 1)
+    monkeypatch.setattr(pieces, "_SMALLEST", 1)
     for index in range(5):
         folder = write(tmp_path / "data", f"{index}.gz", EXAMPLES[index * 60 : index * 60 + 60])
     one = generate(folder, file_format="tfrecord").content()

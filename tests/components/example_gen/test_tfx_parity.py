@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 import tensorflow as tf
 
-from penstock.components import artifacts, records
+from penstock.core import artifacts
+from penstock.core.examples import records
 
 pytestmark = pytest.mark.usefixtures("forks")
 

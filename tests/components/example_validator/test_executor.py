@@ -11,11 +11,11 @@ import pyarrow.csv
 import pytest
 from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2
 
-from penstock.components import artifacts
-from penstock.components.errors import ConfigError, DataError, SchemaError
 from penstock.components.example_validator import executor
 from penstock.components.schema_gen import executor as schema_gen
 from penstock.components.statistics_gen import executor as statistics_gen
+from penstock.core import artifacts
+from penstock.core.errors import ConfigError, DataError, SchemaError
 
 WriteExamples = Callable[..., Path]
 METADATA = {"split_names": '["train", "eval"]', "span": 2.0}

@@ -9,10 +9,10 @@ import pyarrow.csv
 import pytest
 from kfp import compiler, dsl, local
 
-from penstock.components import artifacts
 from penstock.components.example_validator import example_validator
 from penstock.components.schema_gen import import_schema_gen, schema_gen
 from penstock.components.statistics_gen import statistics_gen
+from penstock.core import artifacts
 
 
 @pytest.mark.parametrize("component", [statistics_gen, schema_gen, import_schema_gen, example_validator])

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from kfp import dsl, local
 
-from penstock.components.artifacts import Model, ModelBlessing
-from penstock.components.errors import ConfigError, ModelError
 from penstock.components.latest_blessed_model import executor, latest_blessed_model
+from penstock.core.artifacts import Model, ModelBlessing
+from penstock.core.errors import ConfigError, ModelError
 from tests.servers.object_stores import ObjectStore
 
 Run = Callable[..., Path]

@@ -17,10 +17,11 @@ import pytest
 import tensorflow as tf
 from kfp import dsl, local
 
-from penstock.components import stores
-from penstock.components.artifacts import InfraBlessing, Model, ModelBlessing
-from penstock.components.errors import ConfigError, ModelError, UserError
-from penstock.components.pusher import executor, filesystem, pusher
+from penstock.components.pusher import executor, pusher
+from penstock.components.pusher.destinations import filesystem
+from penstock.core.artifacts import InfraBlessing, Model, ModelBlessing
+from penstock.core.errors import ConfigError, ModelError, UserError
+from penstock.core.files import object_stores
 from tests.servers.object_stores import ObjectStore
 
 Push = Callable[..., dict[str, Any]]
@@ -284,7 +285,7 @@ def test_a_full_disk(models: list[Path], tmp_path: Path) -> None:
     arguments = {"pushed_model": str(tmp_path), "model": str(big.root), "push_destination": json.dumps(destination)}
     program = f"""
 import json, os
-from penstock.components.errors import UserError
+from penstock.core.errors import UserError
 from penstock.components.pusher import executor
 try:
     executor.run(**json.loads({json.dumps(arguments)!r}))
@@ -440,5 +441,5 @@ def test_pushes_to_an_object_store(push: Push, models: list[Path], object_store:
     assert push(models[0], push_destination=destination) == first
     second = push(models[1], push_destination=destination)
     assert int(second["pushed_version"]) > int(left)
-    with stores.fetched(second["pushed_destination"]) as version:
+    with object_stores.fetched(second["pushed_destination"]) as version:
         assert load(version) == 3.0

@@ -11,10 +11,10 @@ import pytest
 from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import schema_pb2
 
-from penstock.components import artifacts
-from penstock.components.errors import ConfigError, DataError, SchemaError
 from penstock.components.schema_gen import executor, import_executor
 from penstock.components.statistics_gen import executor as statistics_gen
+from penstock.core import artifacts
+from penstock.core.errors import ConfigError, DataError, SchemaError
 from tests.servers.object_stores import ObjectStore
 
 WriteExamples = Callable[..., Path]

@@ -15,9 +15,10 @@ import tensorflow_data_validation as tfdv
 from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import schema_pb2, statistics_pb2
 
-from penstock.components import artifacts, records
-from penstock.components.errors import ConfigError, DataError, SchemaError
 from penstock.components.statistics_gen import executor
+from penstock.core import artifacts
+from penstock.core.errors import ConfigError, DataError, SchemaError
+from penstock.core.examples import records
 
 pytestmark = pytest.mark.usefixtures("forks")
 

@@ -11,7 +11,7 @@ from tensorflow_data_validation import StatsOptions
 from tensorflow_data_validation.types import FeaturePath
 from tensorflow_metadata.proto.v0 import schema_pb2, statistics_pb2
 
-from penstock.components.statistics_gen.top_values import TopValuesGenerator
+from penstock.core.statistics.top_values import TopValuesGenerator
 
 
 def batches(values: list[bytes], size: int) -> Iterator[pa.RecordBatch]:

@@ -12,12 +12,12 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from penstock.components import records
-from penstock.components.artifacts import Examples
 from penstock.components.schema_gen import executor as schema_gen
 from penstock.components.statistics_gen import executor as statistics_gen
 from penstock.components.trainer import executor
 from penstock.components.transform import executor as transform
+from penstock.core.artifacts import Examples
+from penstock.core.examples import records
 
 # One process: TensorFlow, which runs in this one, does not survive a fork.
 ENGINE = "local:1"

@@ -14,18 +14,10 @@ from tfx.components.trainer.executor import GenericExecutor
 from tfx.types import standard_artifacts
 from tfx_bsl.public.tfxio import RecordBatchesOptions, TensorFlowDatasetOptions
 
-from penstock.components import records
-from penstock.components.artifacts import Examples, HyperParameters, Model
-from penstock.components.errors import (
-    ConfigError,
-    DataError,
-    ModelError,
-    ModuleError,
-    PenstockError,
-    SchemaError,
-    UserError,
-)
 from penstock.components.trainer import executor
+from penstock.core.artifacts import Examples, HyperParameters, Model
+from penstock.core.errors import ConfigError, DataError, ModelError, ModuleError, PenstockError, SchemaError, UserError
+from penstock.core.examples import records
 
 SAVES = "    tf.saved_model.save(tf.Module(), fn_args.serving_model_dir)\n"
 

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from penstock.components import storage
-from penstock.components.errors import ConfigError, ServerError, ServerUnavailable, SystemFailure, UserError
+from penstock.components.jobs import follow
+from penstock.components.jobs.follow import Terminated
+from penstock.components.jobs.launcher import VARIABLE
 from penstock.components.trainer import launcher
-from penstock.components.workers import following
-from penstock.components.workers.following import Terminated
-from penstock.components.workers.launcher import VARIABLE
+from penstock.core.errors import ConfigError, ServerError, ServerUnavailable, SystemFailure, UserError
+from penstock.core.files import atomic
 from tests.servers.jobs import IMAGE, OnKubeflow, OnVertex, Place, RunningVertexAI
 from tests.servers.loopback import Cut, Request, Status
 from tests.servers.vertex import VertexAI
@@ -53,7 +53,7 @@ def test_a_job_is_started_and_followed_to_its_end(
     assert given["custom_config"] == '{"price": "$(HOME) $$"}'
     assert Path(given["told"]).parent in (Path(given["model_run"]), Path(given["model_run"]).parent)
     assert "workers" not in given
-    told = [record.message for record in caplog.records if record.name == following.__name__]
+    told = [record.message for record in caplog.records if record.name == follow.__name__]
     assert told[0].startswith("started ")
     assert sum(line.endswith("running") for line in told) == 1, "a state is told once"
 
@@ -98,7 +98,7 @@ def test_an_outage_is_waited_for(place: Place, train: Callable[..., Any], monkey
     place.server.fail(*place.routes["look"], *[Status(503)] * 5, Cut(after=False))
     place.states("succeeded")
     train()
-    monkeypatch.setattr(following, "LOST_POLLS", 3)
+    monkeypatch.setattr(follow, "LOST_POLLS", 3)
     place.server.fail(*place.routes["look"], *[Status(503)] * 3)
     with pytest.raises(ServerUnavailable):
         train()
@@ -134,7 +134,7 @@ def test_what_a_worker_says_is_the_cause(place: Place, train: Callable[..., Any]
             lost = {"worker": "chief-0", "exit_code": 1, "message": "connection lost", "details": "", "time": 1.0}
             mine = {"worker": "worker-1", "exit_code": 2, "message": "no column tips", "details": "l. 3", "time": 2.0}
             for told in (lost, mine):
-                storage.write_text(folder / f"{told['worker']}{following.FAILURE}", json.dumps(told))
+                atomic.write_text(folder / f"{told['worker']}{follow.FAILURE}", json.dumps(told))
         return looked(request)
 
     place.server.answer = answer
@@ -162,7 +162,7 @@ def test_without_a_target_this_machine_trains_alone(
 SOURCE = """
 import os
 import tensorflow as tf
-from penstock.trainer import distribution
+from penstock.trainer.hardware import distribution
 
 def add():
     return tf.distribute.get_replica_context().all_reduce("SUM", tf.constant(1.0))

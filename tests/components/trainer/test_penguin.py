@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 import tensorflow as tf
 
-from penstock.components.artifacts import Examples, HyperParameters, Model
 from penstock.components.trainer import executor
-from penstock.trainer import predict
+from penstock.core.artifacts import Examples, HyperParameters, Model
+from penstock.core.models import predict
 
 # What TFX's import and Keras warn of is theirs.
 pytestmark = pytest.mark.filterwarnings("default")

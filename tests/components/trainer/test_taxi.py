@@ -12,10 +12,10 @@ import pytest
 import tensorflow as tf
 import tensorflow_transform as tft
 
-from penstock.components import records
-from penstock.components.artifacts import Examples, Model, saved_model_digest
 from penstock.components.trainer import executor
-from penstock.trainer import predict
+from penstock.core.artifacts import Examples, Model, saved_model_digest
+from penstock.core.examples import records
+from penstock.core.models import predict
 
 # What the user's module and Keras warn of is theirs.
 pytestmark = [pytest.mark.usefixtures("forks"), pytest.mark.filterwarnings("default")]

@@ -13,9 +13,9 @@ import pytest
 import tensorflow_data_validation as tfdv
 from tensorflow_data_validation.statistics import stats_impl
 
-from penstock.components import records
-from penstock.components.artifacts import Examples, Schema
 from penstock.components.transform import executor
+from penstock.core.artifacts import Examples, Schema
+from penstock.core.examples import records
 
 OUTPUTS = (
     "transform_graph",

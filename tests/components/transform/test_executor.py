@@ -23,10 +23,11 @@ from tensorflow_metadata.proto.v0 import anomalies_pb2
 from tensorflow_transform import impl_helper
 from tfx_bsl.coders import example_coder
 
-from penstock.components import records
-from penstock.components.artifacts import Examples, Schema, read_schema
-from penstock.components.errors import ConfigError, DataError, ModuleError, SchemaError
-from penstock.components.transform import accumulating, preprocessing, reading
+from penstock.components.transform import reading, user_function
+from penstock.components.transform.analysis import accumulating
+from penstock.core.artifacts import Examples, Schema, read_schema
+from penstock.core.errors import ConfigError, DataError, ModuleError, SchemaError
+from penstock.core.examples import records
 
 pytestmark = pytest.mark.usefixtures("forks")
 
@@ -515,7 +516,7 @@ class TestMistakes:
             raise tf.errors.ResourceExhaustedError(None, None, "/tmp/x: No space left on device")
 
         with pytest.raises(OSError, match="No space left"):
-            preprocessing.call(save)
+            user_function.call(save)
 
     def test_a_graph_that_fails_on_the_data(self, transform: Transform, module: Module) -> None:
         file = module(

@@ -16,11 +16,12 @@ from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from tensorflow_transform.tf_metadata import metadata_io
 from tfx_bsl.tfxio import tf_example_record
 
-from penstock.components import records
-from penstock.components.artifacts import Examples, Schema
 from penstock.components.engines import open_engine
-from penstock.components.transform import analysis, preprocessing, reading
-from penstock.components.transform.accumulating import load
+from penstock.components.transform import reading, user_function
+from penstock.components.transform.analysis import graph
+from penstock.components.transform.analysis.accumulating import load
+from penstock.core.artifacts import Examples, Schema
+from penstock.core.examples import records
 
 Inputs = dict[str, Any]
 Outputs = dict[str, Any]
@@ -285,7 +286,7 @@ NOT_COVERED = {"apply_pyfunc", "ptransform_analyzer"}
 @pytest.fixture(scope="module")
 def source(
     trips: pa.RecordBatch, examples_of: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory
-) -> analysis.Source:
+) -> graph.Source:
     """600 trips in three files, with two columns that are there exactly where the company is."""
     rows = trips.slice(0, 600)
     names = rows.column("company").to_pylist()
@@ -295,10 +296,10 @@ def source(
     columns["company_fare"] = pa.array(fares, rows.column("fare").type)
     columns["company_id"] = pa.array(numbers, pa.large_list(pa.int64()))
     root = examples_of(tmp_path_factory.mktemp("examples"), pa.RecordBatch.from_pydict(columns), {"train": 3})
-    return analysis.Source(tuple(Examples(root).files("train")), reading.reader(Schema(root).read()))
+    return graph.Source(tuple(Examples(root).files("train")), reading.reader(Schema(root).read()))
 
 
-def on_beam(function: Any, source: analysis.Source, folder: Path) -> tuple[Path, Any]:
+def on_beam(function: Any, source: graph.Source, folder: Path) -> tuple[Path, Any]:
     """TFT's own analysis: returns the folder of the SavedModel, and the schema of the transformed data.
 
     It is given the same batches: tukey_* and others depend on them.
@@ -313,11 +314,11 @@ def on_beam(function: Any, source: analysis.Source, folder: Path) -> tuple[Path,
     return folder / "transform_fn", metadata_io.read_metadata(str(folder / "transformed_metadata")).schema
 
 
-def in_process(function: Any, source: analysis.Source, folder: Path) -> tuple[Path, Any]:
+def in_process(function: Any, source: graph.Source, folder: Path) -> tuple[Path, Any]:
     folder.mkdir()
-    traced = preprocessing.trace(preprocessing.Checked(function), source.reader.specs(), folder)
+    traced = user_function.trace(user_function.Checked(function), source.reader.specs(), folder)
     with open_engine("local:1") as engine:
-        model = analysis.analyze(traced, source, engine)
+        model = graph.analyze(traced, source, engine)
     return model, metadata_io.read_metadata(str(model / ".tft_metadata")).schema
 
 
@@ -346,7 +347,7 @@ def assert_informative(actual: dict[str, Any], expected: dict[str, Any]) -> None
         )
 
 
-def transformed(model: Path, source: analysis.Source) -> dict[str, list[np.ndarray]]:
+def transformed(model: Path, source: graph.Source) -> dict[str, list[np.ndarray]]:
     """The outputs for the first file, as their component arrays."""
     batch = next(source.reader.batches(source.files[0]))
     outputs = load(model, source.reader).apply_transform_model(source.reader.tensors(batch, source.files[0]))
@@ -358,7 +359,7 @@ def transformed(model: Path, source: analysis.Source) -> dict[str, list[np.ndarr
 
 @pytest.mark.slow
 @pytest.mark.parametrize("group", GROUPS, ids=lambda group: group.__name__)
-def test_equal_to_beam(group: Callable[[Inputs], Outputs], source: analysis.Source, tmp_path: Path) -> None:
+def test_equal_to_beam(group: Callable[[Inputs], Outputs], source: graph.Source, tmp_path: Path) -> None:
     expected_model, expected_schema = on_beam(group, source, tmp_path / "beam")
     model, schema = in_process(group, source, tmp_path / "in_process")
     if group is informative:  # float32 means, whose last bits depend on Beam's bundles
@@ -378,7 +379,7 @@ def test_equal_to_beam(group: Callable[[Inputs], Outputs], source: analysis.Sour
 
 
 @pytest.mark.slow
-def test_coverage_of_an_informative_vocabulary(source: analysis.Source, tmp_path: Path) -> None:
+def test_coverage_of_an_informative_vocabulary(source: graph.Source, tmp_path: Path) -> None:
     """Beam cannot compute this one: it fails to encode NumPy's floats when it removes duplicates."""
 
     def informative_and_covering(inputs: Inputs) -> Outputs:

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from penstock.components.example_gen import executor as example_gen
-from penstock.components.example_gen import spans
+from penstock.components.example_gen.inputs import spans
 from penstock.components.schema_gen import executor as schema_gen
 from penstock.components.statistics_gen import executor as statistics_gen
 from penstock.components.transform import executor as transform

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from penstock.components.errors import ConfigError, DataError, ModuleError, PenstockError
 from penstock.components.tuner import executor
+from penstock.core.errors import ConfigError, DataError, ModuleError, PenstockError
 
 pytestmark = [pytest.mark.usefixtures("forks"), pytest.mark.filterwarnings("default")]  # KerasTuner's are its own
 

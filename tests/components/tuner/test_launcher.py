@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from penstock.components import storage
-from penstock.components.errors import ConfigError, ServerError, UserError
+from penstock.components.jobs import follow
+from penstock.components.jobs.follow import Terminated
+from penstock.components.jobs.launcher import VARIABLE
 from penstock.components.tuner import launcher
-from penstock.components.workers import following
-from penstock.components.workers.following import Terminated
-from penstock.components.workers.launcher import VARIABLE
+from penstock.core.errors import ConfigError, ServerError, UserError
+from penstock.core.files import atomic
 from tests.components.tuner.test_parallel import SOURCE, started
 from tests.servers.jobs import OnKubeflow, OnVertex, Place, RunningVertexAI
 from tests.servers.loopback import Request, Status
@@ -66,7 +66,7 @@ def test_a_job_is_started_and_followed_to_its_end(
         (Path(given["tuner_results"]) / "tuner_results.json").write_text("[]")
         Path(given["report"]).write_text("<p>")
         told = {"best_hyperparameters": {"objective": "val_auc", "score": 0.9}, "tuner_results": {"trials": 7}}
-        storage.write_text(Path(given["told"]) / following.RESULT, json.dumps(told))
+        atomic.write_text(Path(given["told"]) / follow.RESULT, json.dumps(told))
 
     at_a_look(place, chief)
     place.states("succeeded")
@@ -100,7 +100,7 @@ def test_what_a_machine_says_is_the_cause(place: Place, tune: Callable[..., Any]
     told = {"worker": "chief-0", "exit_code": 2, "message": "none of the 3 trials succeeded", "details": "", "time": 1}
     at_a_look(
         place,
-        lambda given: storage.write_text(Path(given["told"]) / f"chief-0{following.FAILURE}", json.dumps(told)),
+        lambda given: atomic.write_text(Path(given["told"]) / f"chief-0{follow.FAILURE}", json.dumps(told)),
     )
     place.states("failed")
     with pytest.raises(UserError, match="worker chief-0: none of the 3 trials succeeded"):

@@ -26,8 +26,8 @@ pytestmark = [
 # A machine's command, with the patience that a test has.
 COMMAND = """
 import json, sys
-from penstock.components.workers import worker
-from penstock.trainer.tuning import machine, protocol, serving
+from penstock.components.jobs import worker
+from penstock.trainer.tuning.cluster import machine, protocol, serving
 serving.SILENCE, machine.BEAT, machine.PATIENCE = {silence}, 0.5, {patience}
 serving._FAREWELL, protocol._TIMEOUT = 5, {unanswered}
 sys.exit(worker.main("tuner", sys.argv[1]))

@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from penstock.components.errors import ModuleError, UserError
 from penstock.components.tuner import executor
-from penstock.trainer.tuning import chief
-from penstock.trainer.tuning.keeper import Keeper
+from penstock.core.errors import ModuleError, UserError
+from penstock.trainer.tuning.cluster import chief
+from penstock.trainer.tuning.cluster.keeper import Keeper
 from penstock.trainer.tuning.user_code import UserCode
 from tests.servers import ports
 

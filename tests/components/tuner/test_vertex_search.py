@@ -10,11 +10,11 @@ from typing import Any
 import keras_tuner
 import pytest
 
-from penstock.components import answers
-from penstock.components.errors import ConfigError, DataError, ModuleError, ServerError, SystemFailure
+from penstock.components.jobs import follow
+from penstock.components.jobs.follow import Terminated
 from penstock.components.tuner import launcher, vertex_trial
-from penstock.components.workers import following
-from penstock.components.workers.following import Terminated
+from penstock.core.errors import ConfigError, DataError, ModuleError, ServerError, SystemFailure
+from penstock.core.services import retries
 from tests.servers.loopback import Cut, Request, Status
 from tests.servers.mounts import as_mounted
 from tests.servers.vertex import TuningVertexAI, VertexAI
@@ -43,8 +43,8 @@ def _described(server: VertexAI, parallel: int = 1) -> str:
 @pytest.fixture
 def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[VertexAI]:
     """A service whose jobs and trials are what a test says."""
-    monkeypatch.setattr(answers, "PAUSE", 0.01)
-    monkeypatch.setattr(following, "INTERVAL", 0.01)
+    monkeypatch.setattr(retries, "PAUSE", 0.01)
+    monkeypatch.setattr(follow, "INTERVAL", 0.01)
     as_mounted(monkeypatch, "gs", Path("/"), tmp_path / "mountinfo")
     with VertexAI() as running:
         monkeypatch.setenv(launcher.SERVICE, _described(running))
@@ -54,7 +54,7 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[VertexAI
 @pytest.fixture
 def running(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[TuningVertexAI]:
     """A service that runs the trials, two at a time."""
-    monkeypatch.setattr(following, "INTERVAL", 0.2)
+    monkeypatch.setattr(follow, "INTERVAL", 0.2)
     as_mounted(monkeypatch, "gs", Path("/"), tmp_path / "mountinfo")
     with TuningVertexAI(tmp_path / "hypertune") as server:
         monkeypatch.setenv(launcher.SERVICE, _described(server, parallel=2))

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from penstock.components.errors import ConfigError
 from penstock.components.tuner import vertex_trial
 from penstock.components.tuner.vertex_trial import Told
+from penstock.core.errors import ConfigError
 
 pytestmark = pytest.mark.filterwarnings("default")  # KerasTuner's are its own
 GIVEN = ("examples", "transform_graph", "schema", "statistics", "custom_config")

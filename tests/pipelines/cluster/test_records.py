@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
-from penstock.pipelines import cli
+from penstock.pipelines.cli import main
 from tests.servers.cluster import nodes
 from tests.servers.cluster.cluster import DEFAULT_ROOT
 from tests.servers.cluster.metadata import Metadata
@@ -74,7 +74,7 @@ def compiled(tmp_path_factory: pytest.TempPathFactory, taxi_csv: Path, taxi_modu
         "image": "registry.example.com/penstock-python:1",
     }
     (folder / "pipeline.yaml").write_text(yaml.safe_dump(values))
-    assert cli.main(["compile", str(folder), "--target", "kubeflow", "-o", str(folder / "compiled.yaml")]) == 0
+    assert main.main(["compile", str(folder), "--target", "kubeflow", "-o", str(folder / "compiled.yaml")]) == 0
     spec: dict[str, Any] = yaml.safe_load((folder / "compiled.yaml").read_text())
     return spec
 

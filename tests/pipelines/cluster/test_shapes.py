@@ -164,7 +164,7 @@ def look_alone():
 
 @component
 def fail():
-    from penstock.components import failures
+    from penstock.core import failures
 
     failures.tell_uncaught()  # as all our components do
     raise ValueError("this task says no")
@@ -197,9 +197,9 @@ def test_a_failure_is_tried_again_and_told_to_the_exit_task(place: Place, tmp_pa
 
 @component
 def fail_once(uri: str):
-    from penstock.components import stores
+    from penstock.core.files import object_stores
 
-    with stores.open_store(uri) as store:
+    with object_stores.open_store(uri) as store:
         if not store.is_file(uri):
             store.write(uri, b"was here")
             raise ValueError("not yet")

@@ -19,8 +19,9 @@ import pytest
 import yaml
 from kfp import dsl
 
-from penstock.components import stores, wrapper
+from penstock.components import wrapper
 from penstock.components.wrapper import component
+from penstock.core.files import object_stores as stores
 from tests.pipelines.cluster.conftest import IMAGE, Done
 from tests.pipelines.cluster.test_shapes import shapes
 from tests.servers import object_stores
@@ -141,7 +142,7 @@ def test_gcs_is_a_mounted_bucket_and_there_is_no_scratch_folder(vertex: Vertex, 
 
 @component
 def fail():
-    from penstock.components import failures
+    from penstock.core import failures
 
     failures.tell_uncaught()  # as all our components do
     raise ValueError("this task says no")

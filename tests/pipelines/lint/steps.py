@@ -8,7 +8,7 @@ from google.protobuf import json_format
 from kfp import dsl, local
 
 from penstock.pipelines import lint
-from penstock.pipelines.targets import KUBEFLOW, Target
+from penstock.pipelines.targets.target import KUBEFLOW, Target
 
 IMAGE = "registry.example/python:3.13"
 

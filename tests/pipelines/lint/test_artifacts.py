@@ -9,7 +9,7 @@ from kfp import dsl
 from kfp.dsl import Artifact, Input, InputPath
 from kfp.dsl.executor import Executor
 
-from penstock.pipelines.targets import LOCAL, VERTEX
+from penstock.pipelines.targets.target import LOCAL, VERTEX
 from tests.pipelines.lint.steps import IMAGE, found, make
 
 

@@ -8,7 +8,7 @@ from kfp import dsl
 from penstock.components.evaluator import evaluator
 from penstock.components.latest_blessed_model import latest_blessed_model
 from penstock.components.pusher import pusher
-from penstock.pipelines.targets import LOCAL
+from penstock.pipelines.targets.target import LOCAL
 from tests.pipelines.lint.steps import found
 
 NEVER = "evaluator: no metric in eval_config has a threshold, so no model is ever blessed"

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from kfp import dsl
 
-from penstock.pipelines.targets import LOCAL
+from penstock.pipelines.targets.target import LOCAL
 from tests.pipelines.lint.steps import IMAGE, act, acts, facts, found, is_ok, make, names, use
 
 

@@ -8,11 +8,13 @@ import pytest
 import yaml
 from kfp import dsl
 
-from penstock.components.errors import ConfigError
-from penstock.pipelines import cli, lint, targets
-from penstock.pipelines.compile import compile_config
-from penstock.pipelines.config import Config
+from penstock.core.errors import ConfigError
+from penstock.pipelines import lint
+from penstock.pipelines.cli import main
+from penstock.pipelines.compiling.compile import compile_config
+from penstock.pipelines.config.training_pipeline import Config
 from penstock.pipelines.lint import __main__ as listing
+from penstock.pipelines.targets import target
 from tests.pipelines.lint.steps import act, compiled, score
 
 Told = pytest.CaptureFixture[str]
@@ -26,11 +28,11 @@ def two_mistakes(secret: str = "x") -> None:
 def test_several_findings_are_all_shown(tmp_path: Path, capsys: Told) -> None:
     path = tmp_path / "by-hand.yaml"
     path.write_text(yaml.safe_dump(compiled(two_mistakes)))
-    assert cli.main(["lint", str(path)]) == 2
+    assert main.main(["lint", str(path)]) == 2
     shown = capsys.readouterr().err
     assert "the pipeline breaks 2 rules" in shown
     assert shown.count("\n") == 3
-    assert cli.main(["lint", str(path), "--target", "locl"]) == 2
+    assert main.main(["lint", str(path), "--target", "locl"]) == 2
 
 
 NO_PIPELINE = "expected a compiled pipeline of KFP v2"
@@ -61,7 +63,7 @@ NO_PIPELINE = "expected a compiled pipeline of KFP v2"
 def test_what_is_no_pipeline_is_told_in_one_sentence(content: str, told: str, tmp_path: Path, capsys: Told) -> None:
     path = tmp_path / "other.yaml"
     path.write_text(content)
-    assert cli.main(["lint", str(path)]) == 2
+    assert main.main(["lint", str(path)]) == 2
     shown = capsys.readouterr().err
     assert told in shown
     assert shown.count("\n") == 1
@@ -69,23 +71,23 @@ def test_what_is_no_pipeline_is_told_in_one_sentence(content: str, told: str, tm
 
 def test_bytes_that_are_no_text(tmp_path: Path, capsys: Told) -> None:
     (tmp_path / "other.yaml").write_bytes(b"\xff\xfe")
-    assert cli.main(["lint", str(tmp_path / "other.yaml")]) == 2
+    assert main.main(["lint", str(tmp_path / "other.yaml")]) == 2
     assert "this is not YAML" in capsys.readouterr().err
 
 
 def test_what_is_compiled_is_checked(load: Callable[..., Config], tmp_path: Path) -> None:
     config = load(["image=registry.example/penstock"])
     with pytest.raises(ConfigError, match=r"image registry\.example/penstock: without a tag"):
-        compile_config(config, targets.KUBEFLOW, tmp_path / "ir.yaml")
+        compile_config(config, target.KUBEFLOW, tmp_path / "ir.yaml")
     assert not (tmp_path / "ir.yaml").exists()
 
 
 def test_penstock_runs_what_kfp_would_change(load: Callable[..., Config], tmp_path: Path) -> None:
     path = compile_config(
-        load(["training.custom_config={interpreter: python3}"]), targets.LOCAL, tmp_path / "ir.yaml"
+        load(["training.custom_config={interpreter: python3}"]), target.LOCAL, tmp_path / "ir.yaml"
     ).path
     documents = list(yaml.safe_load_all(path.read_text()))
-    assert {finding.rule for finding in lint.findings(documents, targets.LOCAL)} == {"python3-in-value"}
+    assert {finding.rule for finding in lint.findings(documents, target.LOCAL)} == {"python3-in-value"}
 
 
 def test_every_rule_is_listed() -> None:
@@ -94,4 +96,4 @@ def test_every_rule_is_listed() -> None:
     for rule in lint.RULES:
         assert re.fullmatch(r"[a-z0-9-]+", rule.id)
         assert re.fullmatch(r".+[^.]\.", rule.meaning), rule.id
-        assert set(rule.targets) <= targets.TARGETS.keys()
+        assert set(rule.targets) <= target.TARGETS.keys()

@@ -7,8 +7,9 @@ import pytest
 from google.protobuf import json_format
 from kfp import dsl, kubernetes
 
-from penstock.pipelines import lint, targets
-from penstock.pipelines.targets import Target
+from penstock.pipelines import lint
+from penstock.pipelines.targets import target as targets
+from penstock.pipelines.targets.target import Target
 from tests.pipelines.lint.steps import act, compiled, found
 
 

@@ -7,11 +7,13 @@ from typing import Any
 import pytest
 import yaml
 
-from penstock.components.errors import ConfigError
-from penstock.pipelines import cli, lint, targets
-from penstock.pipelines.compile import compile_config
-from penstock.pipelines.config import Config
+from penstock.core.errors import ConfigError
+from penstock.pipelines import lint
+from penstock.pipelines.cli import main
+from penstock.pipelines.compiling.compile import compile_config
+from penstock.pipelines.config.training_pipeline import Config
 from penstock.pipelines.lint.secrets import is_secret
+from penstock.pipelines.targets import target
 from tests.pipelines.lint.steps import act, compiled, found
 
 NAMES = """
@@ -96,24 +98,24 @@ def test_a_secret_is_told_wherever_it_stands(function: Callable[..., None], plac
 def test_one_finding_or_a_rule_is_allowed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "by-hand.yaml"
     path.write_text(yaml.safe_dump(compiled(as_default)))
-    assert cli.main(["lint", str(path), "--allow", "plain-secret:other", "--allow", "large-spec"]) == 2
-    assert cli.main(["lint", str(path), "--allow", "plain-secret:db_password"]) == 0
-    assert cli.main(["lint", str(path), "--allow", "plain-secret"]) == 0
+    assert main.main(["lint", str(path), "--allow", "plain-secret:other", "--allow", "large-spec"]) == 2
+    assert main.main(["lint", str(path), "--allow", "plain-secret:db_password"]) == 0
+    assert main.main(["lint", str(path), "--allow", "plain-secret"]) == 0
     capsys.readouterr()
-    assert cli.main(["lint", str(path), "--allow", "plain-secrets"]) == 2
+    assert main.main(["lint", str(path), "--allow", "plain-secrets"]) == 2
     assert capsys.readouterr().err == "penstock: no lint rule 'plain-secrets' to allow; did you mean 'plain-secret'?\n"
     with pytest.raises(ConfigError, match="expected one of named-output-in-condition, int-against-float"):
-        lint.findings([compiled(as_default)], targets.LOCAL, ["zzz"])
+        lint.findings([compiled(as_default)], target.LOCAL, ["zzz"])
 
 
 def test_a_secret_in_a_configuration(load: Callable[..., Config], tmp_path: Path) -> None:
     given = ["training.custom_config={api_token: abc, db: {password: hunter2}, max_tokens: 3}"]
     with pytest.raises(ConfigError, match="breaks 2 rules") as told:
-        compile_config(load(given), targets.LOCAL, tmp_path / "ir.yaml")
+        compile_config(load(given), target.LOCAL, tmp_path / "ir.yaml")
     first, second = told.value.details.splitlines()
     assert first.startswith("trainer: parameter custom_config.api_token: a secret in plain text")
     assert second.endswith("[plain-secret:custom_config.db.password]")
     allowed = "lint.allow=['plain-secret:custom_config.api_token', 'plain-secret:custom_config.db.password']"
-    compile_config(load([*given, allowed]), targets.LOCAL, tmp_path / "ir.yaml")
+    compile_config(load([*given, allowed]), target.LOCAL, tmp_path / "ir.yaml")
     with pytest.raises(ConfigError, match=r"lint\.allow\.0: expected a rule's id, such as plain-secret"):
         load(["lint.allow=[Plain secret]"])

@@ -12,8 +12,9 @@ from penstock.components.latest_blessed_model.component import latest_blessed_mo
 from penstock.components.pusher.component import pusher
 from penstock.components.trainer.component import trainer
 from penstock.components.tuner.component import tuner
-from penstock.pipelines import lint, targets
-from penstock.pipelines.targets import Target
+from penstock.pipelines import lint
+from penstock.pipelines.targets import target as targets
+from penstock.pipelines.targets.target import Target
 from tests.pipelines.lint.steps import act, compiled, is_ok, names, same
 
 RULE = "store-credentials"

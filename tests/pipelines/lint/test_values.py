@@ -7,7 +7,7 @@ import pytest
 from kfp import dsl
 
 from penstock.pipelines import lint
-from penstock.pipelines.targets import LOCAL
+from penstock.pipelines.targets.target import LOCAL
 from tests.pipelines.lint.steps import IMAGE, act, acts, compiled, found
 
 

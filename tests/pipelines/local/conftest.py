@@ -16,7 +16,7 @@ from penstock.pipelines import local
 def source(numbers: Output[Artifact], count: int, module_file: str = "") -> None:
     import pathlib
 
-    from penstock.components import progress
+    from penstock.core import progress
 
     with progress.task("source") as counts:
         folder = pathlib.Path(numbers.path)
@@ -33,7 +33,7 @@ def total(sum_of: Output[Artifact], numbers: Input[Artifact], mode: str = "") ->
     import signal
     import time
 
-    from penstock.components.errors import DataError
+    from penstock.core.errors import DataError
 
     values = list(map(int, (pathlib.Path(numbers.path) / "numbers.txt").read_text().split()))
     if mode == "user error":

@@ -12,8 +12,9 @@ from kfp.dsl import Artifact, Input, Output
 
 from penstock.components.wrapper import component
 from penstock.pipelines import local
-from penstock.pipelines.local import cache, imports
-from penstock.pipelines.local.task import Task
+from penstock.pipelines.local.processes import imports
+from penstock.pipelines.local.processes.task import Task
+from penstock.pipelines.local.records import cache
 
 pytestmark = pytest.mark.usefixtures("forks")
 
@@ -138,7 +139,7 @@ def test_a_component_depends_on_our_sources_that_its_parameters_lead_to(tmp_path
     module = tmp_path / "module.py"
     module.write_text("from sibling import *\n")
     assert imports.digest(component, [str(module), 3, "penstock", "some.package.run_fn"]) == ""
-    (tmp_path / "sibling.py").write_text("from penstock.trainer import model\n")
+    (tmp_path / "sibling.py").write_text("from penstock.trainer.network import model\n")
     found = imports.digest(component, [str(module)])
     assert len({"", found, imports.digest(component, ["penstock.trainer.default.run_fn"])}) == 3
 

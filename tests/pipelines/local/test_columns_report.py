@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from penstock.pipelines.local import columns_report, report, training_report
-from penstock.pipelines.local.record import RunRecord, TaskRecord
-from penstock.trainer import features, plan_file
+from penstock.pipelines.local.records.record import RunRecord, TaskRecord
+from penstock.pipelines.local.report import column_table, epochs, run_page
 from penstock.trainer.fn_args import FnArgs
+from penstock.trainer.plan import plan as features
+from penstock.trainer.plan import plan_file
 from tests.trainer import tables
 
 ROWS = 150
@@ -49,7 +50,7 @@ def model_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.slow
 def test_each_column_has_a_row(model_run: Path) -> None:
-    text = columns_report.section(model_run)
+    text = column_table.section(model_run)
     rows = {}
     for row in re.findall(r"<tr><td.*?</tr>", text):
         name, *cells = (unescape(cell) for cell in re.findall(r"<td[^>]*>(.*?)</td>", row))
@@ -98,26 +99,26 @@ def test_a_category_of_which_no_value_is_known_is_warned_of(tmp_path: Path, capl
 def test_the_end_of_a_run_tells_them_in_a_line(model_run: Path, tmp_path: Path) -> None:
     outputs = {"model_run": {"uri": str(model_run), "metadata": {}}}
     run = RunRecord("taxi", tmp_path, {}, "done", tasks=[TaskRecord("trainer", "done", outputs=outputs)])
-    assert list(training_report.lines(run)) == [
+    assert list(epochs.lines(run)) == [
         "trainer: late (binary of no, yes) is learnt from columns: 4 categorical, 3 numeric, 1 text, 1 date; "
         "left out: key"
     ]
-    report.write(run)
-    assert columns_report.section(model_run) in (tmp_path / report.FILE).read_text()
+    run_page.write(run)
+    assert column_table.section(model_run) in (tmp_path / run_page.FILE).read_text()
 
 
 def test_many_columns_are_folded_and_text_is_text(model_run: Path, tmp_path: Path) -> None:
     plan = json.loads((model_run / "plan.json").read_text())
     plan["ignored"] |= {f"<i>{number}": "<script>" for number in range(20)}
     (tmp_path / "plan.json").write_text(json.dumps(plan))
-    text = columns_report.section(tmp_path)
+    text = column_table.section(tmp_path)
     assert "<details><summary>29 columns, 21 of them left out</summary>" in text
     assert "<script" not in text
     assert "<i>" not in text
-    assert ", <i>8 and 11 more" in columns_report.line(tmp_path)
+    assert ", <i>8 and 11 more" in column_table.line(tmp_path)
 
 
 @pytest.mark.parametrize("content", ["{", "[]", '{"features": []}'])
 def test_a_users_file_of_that_name_is_left_alone(tmp_path: Path, content: str) -> None:
     (tmp_path / "plan.json").write_text(content)
-    assert columns_report.section(tmp_path) == columns_report.line(tmp_path) == ""
+    assert column_table.section(tmp_path) == column_table.line(tmp_path) == ""

@@ -17,13 +17,13 @@ from kfp import compiler, dsl
 from kfp.dsl import Artifact, Output
 
 from penstock.components import wrapper
-from penstock.components.errors import UserError
 from penstock.components.wrapper import component
+from penstock.core.errors import UserError
 from penstock.pipelines import local
-from penstock.pipelines.config import Config
-from penstock.pipelines.local import daemon
-from penstock.pipelines.local.containers import Containers
-from penstock.pipelines.local.mounts import Mount
+from penstock.pipelines.config.training_pipeline import Config
+from penstock.pipelines.local.docker import daemon
+from penstock.pipelines.local.docker.containers import Containers
+from penstock.pipelines.local.docker.mounts import Mount
 from tests.servers.docker_daemon import Built, Docker
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
@@ -202,7 +202,7 @@ def test_an_interrupt_leaves_no_container(
     mark = tmp_path / "runs" / "started"
     program = (
         "import sys; from pathlib import Path; from penstock.pipelines import local; "
-        "from penstock.pipelines.local.containers import Containers; "
+        "from penstock.pipelines.local.docker.containers import Containers; "
         f"local.run(Path({str(spec_path)!r}), name='small', pipeline_root=Path({str(mark.parent)!r}), sources={{}}, "
         f"arguments={{'count': 3, 'mode': 'sleep:{mark}'}}, containers=Containers({image.name!r}, [], {{}}))"
     )
@@ -221,7 +221,7 @@ def test_an_interrupt_leaves_no_container(
 
 
 def penstock(docker: Docker, *arguments: str) -> str:
-    command = [sys.executable, "-m", "penstock.pipelines.cli", *arguments]
+    command = [sys.executable, "-m", "penstock.pipelines.cli.main", *arguments]
     done = subprocess.run(command, env=docker.environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout

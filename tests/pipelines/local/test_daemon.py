@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from penstock.components.errors import UserError
-from penstock.pipelines import cli
-from penstock.pipelines.local import daemon
+from penstock.core.errors import UserError
+from penstock.pipelines.cli import main
+from penstock.pipelines.local.docker import daemon
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def test_nobody_answers(monkeypatch: pytest.MonkeyPatch, unanswered: Path) -> No
 @pytest.mark.skipif(os.getuid() != 0, reason="becomes another account, which takes root")
 def test_no_permission(unanswered: Path) -> None:
     os.chmod(unanswered, 0o600)
-    program = "from penstock.pipelines.local import daemon; daemon.connect()"
+    program = "from penstock.pipelines.local.docker import daemon; daemon.connect()"
     environment = os.environ | {"DOCKER_HOST": f"unix://{unanswered}", "HOME": str(unanswered.parent)}
     done = subprocess.run(
         [sys.executable, "-c", program], user=65534, group=65534, env=environment, capture_output=True, text=True
@@ -63,7 +63,7 @@ def test_the_command_ends_with_one_sentence(
     config: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
-    assert cli.main(["run", str(config), "--runner", "docker"]) == 2
+    assert main.main(["run", str(config), "--runner", "docker"]) == 2
     assert capsys.readouterr().err.splitlines() == [
         "penstock: no Docker daemon answers at unix:///nowhere/docker.sock: start Docker, or name its address in "
         "DOCKER_HOST"

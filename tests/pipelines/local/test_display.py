@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from penstock.components import progress
-from penstock.pipelines.local.display import Display
-from penstock.pipelines.local.record import TaskRecord
-from penstock.pipelines.local.task import PROGRESS_FILE
+from penstock.core import progress
+from penstock.pipelines.local.processes.task import PROGRESS_FILE
+from penstock.pipelines.local.records.record import TaskRecord
+from penstock.pipelines.local.report.display import Display
 
 
 @pytest.fixture

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from penstock.components import storage
-from penstock.components.errors import ConfigError
-from penstock.pipelines.config import Config
-from penstock.pipelines.local import mounts
-from penstock.pipelines.local.mounts import PACKAGES, Mount
+from penstock.core.errors import ConfigError
+from penstock.core.files import atomic
+from penstock.pipelines.config.training_pipeline import Config
+from penstock.pipelines.local.docker import mounts
+from penstock.pipelines.local.docker.mounts import PACKAGES, Mount
 from tests.conftest import package_folder
 
 Load = Callable[..., Config]
@@ -62,6 +62,6 @@ def test_packages(load: Load, values: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("key", ["data.path", "push.directory"])
 def test_object_stores_cannot_be_reached(load: Load, key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(storage._MOUNTS, "gs", tmp_path / "nowhere")  # a machine may have /gcs
+    monkeypatch.setitem(atomic._MOUNTS, "gs", tmp_path / "nowhere")  # a machine may have /gcs
     with pytest.raises(ConfigError, match=f"{key}: expected a local path, since containers have no network"):
         mounts.needed(load([f"{key}=gs://bucket/folder"]))

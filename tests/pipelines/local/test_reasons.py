@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from penstock.pipelines.local.cache import Key
-from penstock.pipelines.local.reasons import reason
+from penstock.pipelines.local.records.cache import Key
+from penstock.pipelines.local.records.reasons import reason
 
 
 def key(code: str = "a", source: str = "s", version: str = "1", **parameters: object) -> Key:

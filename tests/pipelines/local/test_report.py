@@ -8,8 +8,8 @@ from urllib.parse import unquote
 
 import pytest
 
-from penstock.pipelines.local import report
-from penstock.pipelines.local.record import RunRecord, TaskRecord
+from penstock.pipelines.local.records.record import RunRecord, TaskRecord
+from penstock.pipelines.local.report import run_page
 
 ANOMALIES = "<!DOCTYPE html>\n<html><body><h1>Anomalies</h1><p>\"AA\" & 'BB'</p></body></html>\n"
 
@@ -35,8 +35,8 @@ class _Page(HTMLParser):
 
 def _report(folder: Path, outputs: dict[str, Path], metadata: dict[str, str] | None = None) -> str:
     described = {name: {"uri": str(path), "metadata": metadata or {}} for name, path in outputs.items()}
-    report.write(RunRecord("taxi", folder, {}, "done", tasks=[TaskRecord("check", "done", outputs=described)]))
-    return (folder / report.FILE).read_text()
+    run_page.write(RunRecord("taxi", folder, {}, "done", tasks=[TaskRecord("check", "done", outputs=described)]))
+    return (folder / run_page.FILE).read_text()
 
 
 def test_a_page_that_a_task_wrote_is_shown_as_a_page(tmp_path: Path) -> None:
@@ -57,8 +57,8 @@ def test_what_came_last_is_shown_first_and_no_anomalies_are_folded(tmp_path: Pat
         (tmp_path / name / "report").write_text(ANOMALIES)
         outputs = {"report": {"uri": str(tmp_path / name / "report"), "metadata": {}}}
         tasks.append(TaskRecord(name, "done", counts=counts, outputs=outputs))
-    report.write(RunRecord("taxi", tmp_path, {}, "done", tasks=tasks))
-    text = (tmp_path / report.FILE).read_text()
+    run_page.write(RunRecord("taxi", tmp_path, {}, "done", tasks=tasks))
+    text = (tmp_path / run_page.FILE).read_text()
     assert re.findall(r'<details( open)?><summary id="[^"]+">(.*?)</summary>', text) == [
         (" open", "search: report"),
         (" open", "doubtful: report"),
@@ -87,8 +87,8 @@ def test_what_the_data_says_is_text(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_the_epochs_of_a_training_are_a_table(tmp_path: Path, penguins_csv: Path) -> None:
     """The loop's own history.json, and a user's file of that name."""
-    from penstock.trainer import fitting
-    from penstock.trainer.devices import Device
+    from penstock.trainer.hardware.devices import Device
+    from penstock.trainer.loop import fitting
     from tests.trainer import penguin_training
 
     trained, other = tmp_path / "trained", tmp_path / "other"

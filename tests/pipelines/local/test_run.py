@@ -14,10 +14,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-from penstock.components import progress
-from penstock.components.errors import UserError
+from penstock.core import progress
+from penstock.core.errors import UserError
 from penstock.pipelines import local
-from penstock.pipelines.local import display, record
+from penstock.pipelines.local.records import record
+from penstock.pipelines.local.report import display
 
 pytestmark = pytest.mark.usefixtures("forks")
 _INTERPRETER = sys.executable  # whose children are looked at, which are not the fork's
@@ -100,7 +101,7 @@ def test_a_changed_module_is_named(run: Run, tmp_path: Path) -> None:
 
 def test_another_version_of_the_package_reruns_everything(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     run(count=6)
-    monkeypatch.setattr("penstock.pipelines.local.cache.metadata.version", lambda name: "9.9")
+    monkeypatch.setattr("penstock.pipelines.local.records.cache.metadata.version", lambda name: "9.9")
     summary = run(count=6)
     assert statuses(summary)["source"] == "done"
     assert "-> 9.9" in reason(summary, "source")

@@ -14,8 +14,8 @@ from kfp import compiler, dsl
 from kfp.dsl import Artifact, Output
 from kfp.local import config
 
-from penstock.components.errors import SystemFailure
 from penstock.components.wrapper import component
+from penstock.core.errors import SystemFailure
 from penstock.pipelines import local
 
 pytestmark = pytest.mark.usefixtures("forks")

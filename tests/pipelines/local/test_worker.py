@@ -11,10 +11,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from penstock.components.failures import FAILURE_FILE
-from penstock.pipelines.local import worker
-from penstock.pipelines.local.task import LOG_FILE, Task
-from penstock.pipelines.local.worker import Worker
+from penstock.core.failures import FAILURE_FILE
+from penstock.pipelines.local.processes import warm_process
+from penstock.pipelines.local.processes.task import LOG_FILE, Task
+from penstock.pipelines.local.processes.warm_process import Worker
 
 
 def task(folder: Path, body: str) -> Task:
@@ -131,7 +131,7 @@ def test_a_worker_that_was_killed_is_told_like_a_killed_task(warm: Worker, tmp_p
 
 
 def test_without_warmth_the_same_code_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(worker, "WARM", False)
+    monkeypatch.setattr(warm_process, "WARM", False)
     cold = Worker(["wave"])
     assert cold.run(task(tmp_path, "import sys\nassert 'wave' not in sys.modules"), needs=["wave"]) == 0
     cold.close()

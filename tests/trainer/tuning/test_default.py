@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from penstock.components.errors import ConfigError, DataError
 from penstock.components.trainer import executor as trainer
 from penstock.components.tuner import executor
+from penstock.core.errors import ConfigError, DataError
 from tests.trainer.tables import Table, write
 
 pytestmark = [pytest.mark.usefixtures("forks"), pytest.mark.filterwarnings("default")]  # KerasTuner's are its own

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from sklearn.model_selection import StratifiedKFold, TimeSeriesSplit
 
-from penstock.components.errors import DataError
+from penstock.core.errors import DataError
 from penstock.trainer.tuning import folds
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from penstock.components.errors import DataError
+from penstock.core.errors import DataError
 from penstock.trainer.tuning import row_order
 
 

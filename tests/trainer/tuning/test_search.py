@@ -11,7 +11,7 @@ from typing import Any
 import keras_tuner
 import pytest
 
-from penstock.components.errors import ConfigError, DataError
+from penstock.core.errors import ConfigError, DataError
 from penstock.trainer.tuning import oracles, results, space
 from penstock.trainer.tuning.settings import Range, Search
 from penstock.trainer.tuning.trials import Tell, Tuner

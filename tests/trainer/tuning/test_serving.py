@@ -11,9 +11,10 @@ import pytest
 from keras_tuner.src.distribute.oracle_client import OracleClient
 from keras_tuner.src.engine.trial import TrialStatus
 
-from penstock.components.errors import ModuleError, ServerUnavailable
-from penstock.trainer.tuning import failures, serving
-from penstock.trainer.tuning.protocol import Chief
+from penstock.core.errors import ModuleError, ServerUnavailable
+from penstock.trainer.tuning import failures
+from penstock.trainer.tuning.cluster import serving
+from penstock.trainer.tuning.cluster.protocol import Chief
 
 pytestmark = [pytest.mark.usefixtures("forks"), pytest.mark.filterwarnings("default")]  # KerasTuner's are its own
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from penstock.components import progress
+from penstock.core import progress
 from penstock.trainer.fn_args import FnArgs
-from penstock.trainer.tuning import search
+from penstock.trainer.tuning.cluster import search
 from penstock.trainer.tuning.user_code import UserCode
 
 pytestmark = pytest.mark.filterwarnings("default")  # KerasTuner's are its own

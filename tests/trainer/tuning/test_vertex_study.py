@@ -7,7 +7,7 @@ import pytest
 from google.cloud import aiplatform_v1
 from google.protobuf import json_format
 
-from penstock.trainer.hyperparameters import Hyperparameters
+from penstock.trainer.network.hyperparameters import Hyperparameters
 from penstock.trainer.tuning import space, vertex_study
 from penstock.trainer.tuning.settings import CrossValidation, Range, Search
 

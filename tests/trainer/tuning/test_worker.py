@@ -9,7 +9,7 @@ from typing import Any
 import grpc  # type: ignore[import-untyped]
 import pytest
 
-from penstock.trainer.tuning import worker
+from penstock.trainer.tuning.cluster import worker
 
 CHIEF = """
 import sys, time

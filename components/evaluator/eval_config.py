@@ -1,0 +1,124 @@
+"""The EvalConfig: read from its three notations, and completed as TFX completes it."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import yaml
+from google.protobuf import json_format, text_format
+from tensorflow_model_analysis.metrics import metric_specs
+from tensorflow_model_analysis.proto import config_pb2
+from tensorflow_model_analysis.utils import config_util
+
+from penstock.core.errors import ConfigError
+
+CANDIDATE_SIGNATURE = "serving_default"
+
+
+def parse(text: str) -> Any:
+    """Returns the EvalConfig written as YAML, JSON or protobuf's text form; a ConfigError says what does not fit."""
+    if not text.strip():
+        raise ConfigError("eval_config is empty: expected a tfma.EvalConfig with model_specs and metrics_specs")
+    try:
+        document = _document(text)
+        if document is None:
+            return text_format.Parse(text, config_pb2.EvalConfig())
+        try:
+            return json_format.ParseDict(document, config_pb2.EvalConfig())
+        except json_format.ParseError:
+            # A text form with `model_specs: {...}` is YAML too, but of a mapping where a list is due.
+            try:
+                return text_format.Parse(text, config_pb2.EvalConfig())
+            except text_format.ParseError:
+                pass
+            raise
+    except (json_format.ParseError, text_format.ParseError) as error:
+        reason = str(error).splitlines()[0]  # the others list the names of all fields
+        raise ConfigError(f"eval_config: expected a tfma.EvalConfig: {reason}") from None
+
+
+def _document(text: str) -> dict[str, Any] | None:
+    """Returns the mapping that JSON or YAML holds; None if the text is neither, or cannot be read as one.
+
+    JSON is tried first: it may be indented with tabs, which YAML forbids.
+    """
+    try:
+        document = json.loads(text)
+    except ValueError:
+        try:
+            document = yaml.safe_load(text)
+            if isinstance(document, dict) and _repeats_a_key(yaml.compose(text, yaml.SafeLoader)):
+                return None
+        except yaml.YAMLError:
+            return None
+    return document if isinstance(document, dict) else None
+
+
+def _repeats_a_key(node: Any) -> bool:
+    """Whether YAML would drop all but the last of several values: the text form may repeat `metrics_specs: {...}`."""
+    if isinstance(node, yaml.SequenceNode):
+        return any(map(_repeats_a_key, node.value))
+    if not isinstance(node, yaml.MappingNode):
+        return False
+    keys = [key.value for key, _ in node.value]
+    return len(keys) != len(set(keys)) or any(_repeats_a_key(value) for _, value in node.value)
+
+
+def complete(config: Any, has_baseline: bool) -> Any:
+    """Returns the config with TFMA's defaults. Change thresholds are dropped while there is no baseline.
+
+    What would fail only once there is a baseline is told on the first run too.
+    """
+    _check_models(config)
+    for _, threshold in thresholds(config):
+        change = threshold.change_threshold
+        if threshold.HasField("change_threshold") and not change.direction:
+            raise ConfigError(
+                "eval_config: change_threshold: direction: expected HIGHER_IS_BETTER or LOWER_IS_BETTER, received none"
+            )
+    if not config.model_specs:
+        config.model_specs.add(signature_name=CANDIDATE_SIGNATURE)
+    if has_baseline and len(config.model_specs) == 1 and config_util.has_change_threshold(config):
+        # TFMA ignores the name of a single model_spec, until it asks it for a baseline and fails.
+        config.model_specs[0].name = ""
+        for spec in config.metrics_specs:
+            del spec.model_names[:]
+    completed = config_util.update_eval_config_with_defaults(config, has_baseline=has_baseline, rubber_stamp=True)
+    try:
+        config_util.verify_eval_config(completed)
+    except ValueError as error:
+        raise ConfigError(f"eval_config: {error}") from None
+    return completed
+
+
+def _check_models(config: Any) -> None:
+    specs = config.model_specs
+    if len(specs) > 2:
+        raise ConfigError(f"eval_config: expected one or two model_specs, received {len(specs)}")
+    if specs and all(spec.is_baseline for spec in specs):
+        raise ConfigError("eval_config: model_specs: expected one that is no baseline: the model to evaluate")
+    if len({spec.name for spec in specs}) < len(specs):
+        raise ConfigError("eval_config: model_specs: expected two names that differ")
+    names = {spec.name for spec in specs}
+    for spec in config.metrics_specs:
+        unknown = sorted(set(spec.model_names) - names)
+        if unknown and len(specs) > 1:  # TFMA takes any name for the only model
+            found = ", ".join(sorted(names))
+            raise ConfigError(f"eval_config: model_names: no model_spec is named {unknown[0]!r}: expected {found}")
+
+
+def thresholds(config: Any) -> Iterator[tuple[Any, Any]]:
+    """Yields each MetricThreshold with the SlicingSpec or CrossSlicingSpec it is for, None for the overall slice."""
+    for spec in config.metrics_specs:
+        sliced = [part for metric in spec.metrics for part in metric.per_slice_thresholds]
+        crossed = [part for metric in spec.metrics for part in metric.cross_slice_thresholds]
+        sliced += [part for parts in spec.per_slice_thresholds.values() for part in parts.thresholds]
+        crossed += [part for parts in spec.cross_slice_thresholds.values() for part in parts.thresholds]
+        overall = [metric.threshold for metric in spec.metrics if metric.HasField("threshold")]
+        yield from ((None, threshold) for threshold in [*overall, *spec.thresholds.values()])
+        yield from ((slicing, part.threshold) for part in sliced for slicing in part.slicing_specs)
+        yield from ((crossing, part.threshold) for part in crossed for crossing in part.cross_slicing_specs)
+
+
+def has_thresholds(config: Any) -> bool:
+    return bool(metric_specs.metric_thresholds_from_metrics_specs(config.metrics_specs, eval_config=config))

@@ -1,0 +1,206 @@
+"""Which files to read: patterns with {SPAN}, {VERSION} and {YYYY}{MM}{DD}, ranges of spans, and their fingerprint.
+
+The patterns mean what TFX's do. A range may hold several spans, which TFX's own ExampleGen refuses. Of local data
+standard library only: this runs on every run of a pipeline, before anything is answered from a cache.
+"""
+
+import contextlib
+import datetime
+import glob
+import json
+import logging
+import re
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
+
+from penstock.components.example_gen import configs
+from penstock.components.example_gen.configs import InputSplit, SpanRange
+from penstock.components.example_gen.inputs import folders
+from penstock.components.example_gen.inputs.folders import Folder, LocalFolder, RemoteFolder
+from penstock.core.errors import ConfigError, DataError, PenstockError
+
+logger = logging.getLogger(__name__)
+_SPECS = re.compile(r"\{(?P<spec>SPAN|VERSION|YYYY|MM|DD)(?::(?P<width>[^}]*))?\}")
+_DATE_WIDTHS = {"YYYY": 4, "MM": 2, "DD": 2}
+_EPOCH = datetime.date(1970, 1, 1)
+
+
+class ResolvedInput(NamedTuple):
+    """What the pattern stands for now. `resolved_input` is an Input message without specs; several patterns of one
+    split have the same name. Without {SPAN}, the span is 0; without {VERSION}, the version is 0."""
+
+    resolved_input: str
+    fingerprint: str
+    span: int
+    version: int
+
+
+def resolve(*, input_base: str, input_config: str = "", range_config: str = "") -> ResolvedInput:
+    """Finds the spans and versions to read and fingerprints the files' names and contents.
+
+    Of every span the newest version is read; without a range, the newest span. All splits must agree on both. In an
+    object store that is not mounted, contents are known by the store's checksums (else the times of writing).
+
+    Raises:
+      ConfigError: patterns or the range are not as TFX defines them.
+      DataError: no file matches, or the splits differ in spans or versions.
+    """
+    splits = configs.input_splits(input_config)
+    configs.check_distinct_inputs(splits)
+    spans = configs.span_range(range_config)
+    kinds = [_kinds(split) for split in splits]
+    if any(kind != kinds[0] for kind in kinds):
+        raise ConfigError(
+            "input_config (data.splits): expected the same of {SPAN}, {VERSION} and the date in every split's pattern"
+        )
+    resolved, span, version = splits, 0, 0
+    with folders.opened(input_base) as root:
+        if kinds[0]:
+            resolved, span, version = _select(root, splits, spans or SpanRange())
+        elif spans:
+            raise ConfigError(
+                "range_config (data.range_config): expected {SPAN} or {YYYY}, {MM}, {DD} in the pattern, received "
+                "neither"
+            )
+        files = _names(root, resolved)
+        fingerprint = "\n".join(f"split:{name},{root.fingerprint(names)}" for name, names in files.items())
+    message = {"splits": [{"name": split.name, "pattern": split.pattern} for split in resolved]}
+    return ResolvedInput(json.dumps(message), fingerprint, span, version)
+
+
+@contextlib.contextmanager
+def local_files(input_base: str, splits: Iterable[InputSplit]) -> Iterator[dict[str, list[Path]]]:
+    """Gives the files of each input split, sorted: from an object store that is not mounted, temporary copies.
+
+    Names that begin with a dot or an underscore are not data. What is raised of a copy names the object.
+    """
+    with contextlib.ExitStack() as opened:
+        root = opened.enter_context(folders.opened(input_base))
+        files = _names(root, splits)
+        if isinstance(root, LocalFolder):
+            yield {split: [root.path / name for name in names] for split, names in files.items()}
+            return
+        assert isinstance(root, RemoteFolder)
+        scratch = Path(opened.enter_context(tempfile.TemporaryDirectory(prefix="penstock-data-")))
+        copies = folders.fetch(root, files, scratch)
+        try:
+            yield copies
+        except PenstockError as error:
+            error.message = error.message.replace(str(scratch), root.name)
+            raise
+
+
+def _names(root: Folder, splits: Iterable[InputSplit]) -> dict[str, list[str]]:
+    """Returns the names of each input split's files, sorted."""
+    files: dict[str, list[str]] = {}
+    owners: dict[str, str] = {}
+    for split in splits:
+        found = root.glob(glob.escape(root.only) if root.only else split.pattern)
+        if not found:
+            raise DataError(f"split {split.name!r}: no file matches {split.pattern!r} in {root.name}{_there(root)}")
+        for name in found:
+            if owners.setdefault(name, split.name) != split.name:
+                raise ConfigError(
+                    f"{root.name}/{name}: expected in one split, matches those of {owners[name]!r} and {split.name!r}"
+                )
+        files[split.name] = sorted({*files.get(split.name, []), *found}, key=PurePosixPath)
+    return files
+
+
+def _there(root: Folder) -> str:
+    names = root.held()
+    shown = ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
+    return f": it holds {shown}" if names else ": it is empty"
+
+
+def _kinds(split: InputSplit) -> tuple[str, ...]:
+    """The specs of a pattern, sorted; a ConfigError if TFX does not allow their combination."""
+    found = sorted(match["spec"] for match in _SPECS.finditer(split.pattern))
+    where, date = f"input_config (data.path, data.splits): pattern {split.pattern!r}", sorted(_DATE_WIDTHS)
+    rest = re.search(r"\{[^}]*\}", _SPECS.sub("", split.pattern))
+    if rest:
+        raise ConfigError(f"{where}: unknown {rest[0]}: expected {{SPAN}}, {{VERSION}}, {{YYYY}}, {{MM}} or {{DD}}")
+    for match in _SPECS.finditer(split.pattern):
+        width = match["width"]
+        if width is not None and (match["spec"] in _DATE_WIDTHS or not width.isdecimal() or int(width) < 1):
+            raise ConfigError(f"{where}: {match[0]}: expected a width only after SPAN or VERSION, a positive number")
+    if [spec for spec in found if spec != "VERSION"] not in ([], ["SPAN"], date) or found.count("VERSION") > 1:
+        raise ConfigError(f"{where}: expected {{SPAN}} once, or each of {{YYYY}}, {{MM}} and {{DD}} once, not both")
+    if found == ["VERSION"]:
+        raise ConfigError(f"{where}: expected {{SPAN}} or a date beside {{VERSION}}")
+    return tuple(found)
+
+
+def _select(root: Folder, splits: Iterable[InputSplit], wanted: SpanRange) -> tuple[tuple[InputSplit, ...], int, int]:
+    resolved: list[InputSplit] = []
+    chosen: dict[int, int] | None = None
+    for split in splits:
+        found = _spans(root, split)
+        if not found:
+            raise DataError(f"split {split.name!r}: no file matches {split.pattern!r} in {root.name}{_there(root)}")
+        last = max(found) if wanted.last is None else wanted.last
+        first = max(last - wanted.count + 1, wanted.first or 0)
+        window = [span for span in sorted(found) if first <= span <= last]
+        if not window:
+            raise DataError(
+                f"split {split.name!r}: no span between {first} and {last}: those of {split.pattern!r} are "
+                f"{', '.join(map(str, sorted(found)))}"
+            )
+        if len(window) < last - first + 1:
+            logger.warning("split %r: of the spans %d to %d there are only %s", split.name, first, last, window)
+        versions = {span: max(found[span]) for span in window}
+        if chosen is not None and versions != chosen:
+            raise DataError(
+                f"split {split.name!r}: expected the spans and versions of split {resolved[0].name!r} "
+                f"({_tell(chosen)}), found {_tell(versions)}"
+            )
+        chosen = versions
+        for span, version in versions.items():
+            resolved += [InputSplit(split.name, pattern) for pattern in sorted(found[span][version])]
+    assert chosen
+    newest = max(chosen)
+    return tuple(resolved), newest, chosen[newest]
+
+
+def _tell(versions: dict[int, int]) -> str:
+    return ", ".join(f"span {span} version {version}" for span, version in versions.items())
+
+
+def _spans(root: Folder, split: InputSplit) -> dict[int, dict[int, set[str]]]:
+    """Returns the patterns without specs by span and version (0 without {VERSION})."""
+    found: dict[int, dict[int, set[str]]] = {}
+    expression = _expression(split.pattern)
+    for name in root.glob(_SPECS.sub("*", split.pattern)):
+        match = expression.fullmatch(PurePosixPath(name).as_posix())
+        span = _number(match.groupdict()) if match else None
+        if match is None or span is None:
+            continue
+        groups = match.groupdict()
+        pattern = _SPECS.sub(lambda spec, groups=groups: groups[spec["spec"]], split.pattern)  # type: ignore[misc]
+        found.setdefault(span, {}).setdefault(int(groups.get("VERSION") or 0), set()).add(pattern)
+    return found
+
+
+def _number(groups: dict[str, str]) -> int | None:
+    """The span: a number, or the days since 1970-01-01; None if there is no such date."""
+    if "SPAN" in groups:
+        return int(groups["SPAN"])
+    try:
+        return (datetime.date(int(groups["YYYY"]), int(groups["MM"]), int(groups["DD"])) - _EPOCH).days
+    except ValueError:
+        return None
+
+
+def _expression(pattern: str) -> re.Pattern[str]:
+    """The regular expression of a glob pattern with a group for each spec."""
+    parts, end = [], 0
+    for spec in _SPECS.finditer(pattern):
+        width = spec["width"] or _DATE_WIDTHS.get(spec["spec"])
+        parts += [
+            folders.translate(pattern[end : spec.start()]),
+            f"(?P<{spec['spec']}>[0-9]{f'{{{width}}}' if width else '+'})",
+        ]
+        end = spec.end()
+    return re.compile("".join(parts) + folders.translate(pattern[end:]), re.DOTALL)

@@ -1,0 +1,1 @@
+"""What ExampleGen reads, a module or folder for each kind of file."""

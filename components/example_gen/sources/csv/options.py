@@ -1,0 +1,136 @@
+"""How CSV files are written: the options a person may give, and the plain UTF-8 form in which they are read."""
+
+import codecs
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+from penstock.components.engines import Engine
+from penstock.components.example_gen import configs
+from penstock.core import csv_format
+from penstock.core.errors import ConfigError, DataError
+from penstock.core.examples import records
+from penstock.core.files import atomic
+
+_GZIP = b"\x1f\x8b"
+_PARQUET = b"PAR1"
+_OPTIONS = "csv_options (data.csv)"  # the component's argument, and its place in a configuration
+_BYTE_ORDER_MARKS = {
+    codecs.BOM_UTF32_LE: "utf-32",
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
+_FOREIGN = {
+    b"PK\x03\x04": "a zip archive",
+    b"BZh": "bzip2 data",
+    b"\x28\xb5\x2f\xfd": "zstd data",
+}
+
+
+@dataclass(frozen=True)
+class CsvOptions:
+    """The format. `column_names` are for files without a header; `null_values` mean missing beside the empty cell;
+    `decimal_point` is what stands before the decimals of a number, a point or a comma."""
+
+    delimiter: str = ","
+    quote_char: str = '"'
+    encoding: str = "utf-8"
+    decimal_point: str = "."
+    null_values: tuple[str, ...] = ()
+    column_names: tuple[str, ...] = ()
+
+    @classmethod
+    def from_json(cls, text: str) -> "CsvOptions":
+        """Reads the options; a ConfigError names an unknown one or a value that cannot be."""
+        given = configs.parse(text, _OPTIONS, set(cls.__dataclass_fields__))
+        for key in ("null_values", "column_names"):
+            values = given.get(key) or []
+            if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+                raise ConfigError(f"{_OPTIONS}: expected {key} to be a list of strings, received {values!r}")
+            given[key] = tuple(values)
+        options = replace(cls(), **{key: value for key, value in given.items() if value is not None})
+        try:
+            codec = csv_format.check(options.delimiter, options.quote_char, options.encoding, options.decimal_point)
+        except ValueError as error:
+            raise ConfigError(f"{_OPTIONS}: {error}") from None
+        return replace(options, encoding=codec)
+
+
+def plain(files: list[Path], options: CsvOptions, scratch: Path, engine: Engine) -> list[Path]:
+    """Returns paths of the same contents as plain UTF-8: the files themselves, or copies of those that are not.
+
+    A DataError names the file, and the line where it does not fit the encoding, or says that gzip data is damaged.
+    """
+    return engine.map(partial(_plain, options.encoding, scratch), list(enumerate(files)))
+
+
+def _plain(encoding: str, scratch: Path, numbered: tuple[int, Path]) -> Path:
+    index, path = numbered
+    with open(path, "rb") as file:
+        start = file.read(4)
+    if not start:
+        raise DataError(f"{path}: the file is empty: expected a header and rows")
+    _check_format(path, next(records.decompressed(path), b""))
+    if encoding == "utf-8" and not start.startswith(_GZIP):
+        check_beginning(path, start)
+        return path
+    copy = scratch / f"{index:05d}.csv"
+    with atomic.replacing(copy) as temporary, open(temporary, "wb") as file:
+        for number, part in enumerate(_decoded(path, encoding)):
+            if number == 0:
+                check_beginning(path, part[:4])
+            file.write(part)
+    if not copy.stat().st_size:
+        raise DataError(f"{path}: the file is empty: expected a header and rows")
+    return copy
+
+
+def check_beginning(path: Path, start: bytes) -> None:
+    """Raises a DataError if a file begins as UTF-16 or UTF-32 text, or as no text at all."""
+    for mark, encoding in _BYTE_ORDER_MARKS.items():
+        if start.startswith(mark):
+            raise DataError(
+                f"{path}: expected UTF-8, found {encoding}: set encoding (data.csv.encoding) to {encoding!r}"
+            )
+    for mark, kind in _FOREIGN.items():
+        if start.startswith(mark):
+            raise DataError(f"{path}: expected CSV text, found {kind}")
+
+
+def _check_format(path: Path, start: bytes) -> None:
+    """Raises a DataError that names the reader to take if a file begins as one of our other formats."""
+    if records.begins(start):
+        raise DataError(
+            f"{path} is a TFRecord file, no CSV: set data.format: tfrecord (the component is import_example_gen)"
+        )
+    if start.startswith(_PARQUET):
+        raise DataError(
+            f"{path} is a Parquet file, no CSV: set data.format: parquet (the component is parquet_example_gen)"
+        )
+
+
+def _decoded(path: Path, encoding: str) -> Iterator[bytes]:
+    """Yields the contents as UTF-8. What is UTF-8 already is passed on unchecked: the reader of shards checks it."""
+    if encoding == "utf-8":
+        yield from records.decompressed(path)
+        return
+    decoder = codecs.getincrementaldecoder(encoding)()
+    lines = 1
+    for chunk in _and_end(records.decompressed(path)):
+        try:
+            text = decoder.decode(chunk, final=not chunk)
+        except UnicodeDecodeError as error:
+            line = lines + error.object[: error.start].decode(encoding, "replace").count("\n")
+            found = error.object[error.start : error.start + 4]
+            raise DataError(
+                f"{path}, line {line}: expected {encoding}, found the bytes {found!r}: set encoding (data.csv.encoding)"
+            ) from None
+        lines += text.count("\n")
+        yield text.encode("utf-8", "surrogatepass")
+
+
+def _and_end(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    yield from (chunk for chunk in chunks if chunk)
+    yield b""

@@ -1,0 +1,253 @@
+"""CSV: headers compared, files cut into shards at the ends of records, rows to columns of the types of all rows.
+
+Types are found at the two ends of the data first. A row elsewhere that does not fit them is met when it is converted
+(TypeGrew); only then are all rows looked at before any is converted (`with_all_types`).
+"""
+
+import csv
+import difflib
+import io
+import json
+import logging
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import NoReturn
+
+import pyarrow as pa
+import pyarrow.csv
+
+from penstock.components.engines import Engine
+from penstock.components.example_gen import labels
+from penstock.components.example_gen.sources import pieces as sources
+from penstock.components.example_gen.sources.csv import cuts
+from penstock.components.example_gen.sources.csv import options as csv_options
+from penstock.components.example_gen.sources.csv import types as csv_types
+from penstock.components.example_gen.sources.csv.options import CsvOptions
+from penstock.components.example_gen.sources.csv.types import ColumnType
+from penstock.components.example_gen.sources.pieces import Block, Piece, Shard
+from penstock.core import csv_format
+from penstock.core.errors import DataError
+from penstock.core.examples import records
+
+logger = logging.getLogger(__name__)
+_PIECE = 2 << 20  # of a shard that is parsed at a time: rows in columns take many times their bytes
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+
+@dataclass(frozen=True)
+class CsvSource:
+    """Reads pieces of CSV files with these columns."""
+
+    options: CsvOptions
+    names: tuple[str, ...]
+    types: tuple[ColumnType, ...] = ()
+
+    def read(self, piece: Piece) -> Iterator[Block]:
+        """Yields the rows of a piece. Examples and canonical Examples are the same list.
+
+        Raises TypeGrew if a cell is none of its column's type.
+        """
+        cells = self.cells(piece)
+        if cells.num_rows:
+            columns = [
+                csv_types.convert(column, kind, self.options.null_values, self.options.decimal_point)
+                for column, kind in zip(cells.columns, self.types, strict=True)
+            ]
+            batch = pa.RecordBatch.from_arrays(columns, list(self.names))
+            examples = records.encode(batch)
+            yield Block(batch, examples, examples)
+
+    def infer(self, shard: Shard) -> tuple[ColumnType, ...]:
+        """Returns the columns' types in one shard."""
+        types = [
+            [
+                csv_types.infer(column, self.options.null_values, self.options.decimal_point)
+                for column in self.cells(piece).columns
+            ]
+            for piece in shard.pieces
+        ]
+        return csv_types.merge(types)
+
+    def cells(self, piece: Piece) -> pa.RecordBatch:
+        """Returns the cells of a piece as text; a DataError names the line that is no row of the table."""
+        with open(piece.path, "rb") as file:
+            file.seek(piece.start)
+            content = file.read(piece.end - piece.start)
+        self._check_text(piece, content)
+        if not content.strip(b"\r\n"):
+            return pa.RecordBatch.from_pylist([], pa.schema([(name, pa.string()) for name in self.names]))
+        numbered = [str(index) for index in range(len(self.names))]
+        try:
+            table = pyarrow.csv.read_csv(
+                pa.BufferReader(content),
+                pyarrow.csv.ReadOptions(use_threads=False, block_size=len(content) + 1, column_names=numbered),
+                pyarrow.csv.ParseOptions(
+                    delimiter=self.options.delimiter, quote_char=self.options.quote_char, newlines_in_values=True
+                ),
+                pyarrow.csv.ConvertOptions(
+                    check_utf8=False, column_types=dict.fromkeys(numbered, pa.string()), strings_can_be_null=False
+                ),
+            )
+        except pa.ArrowInvalid as error:
+            self._raise_ragged(piece, content, error)
+        return pa.RecordBatch.from_arrays([column.combine_chunks() for column in table.columns], list(self.names))
+
+    def _check_text(self, piece: Piece, content: bytes) -> None:
+        nul = content.find(b"\0")
+        if nul >= 0:
+            line = cuts.line_number(piece.path, piece.start + nul)
+            raise DataError(
+                f"{piece.name}, line {line}: expected text, found a NUL byte: the file is damaged or binary"
+            )
+        try:
+            if not content.isascii():
+                content.decode()
+        except UnicodeDecodeError as error:
+            line = cuts.line_number(piece.path, piece.start + error.start)
+            found = content[error.start : error.start + 4]
+            raise DataError(
+                f"{piece.name}, line {line}: expected UTF-8, found the bytes {found!r}: set encoding "
+                "(data.csv.encoding), for instance to 'latin-1' or 'cp1252'"
+            ) from None
+
+    def _raise_ragged(self, piece: Piece, content: bytes, error: pa.ArrowInvalid) -> NoReturn:
+        csv.field_size_limit(sys.maxsize)
+        text = io.StringIO(content.decode(), newline="")
+        reader = csv.reader(text, delimiter=self.options.delimiter, quotechar=self.options.quote_char)
+        before = 0
+        for row in reader:
+            if row and len(row) != len(self.names):
+                line = cuts.line_number(piece.path, piece.start) + before
+                shown = " ".join(self.options.delimiter.join(row).splitlines())
+                raise DataError(
+                    f"{piece.name}, line {line}: expected {len(self.names)} cells as in the header, found {len(row)}: "
+                    f"{shown[:80]}{'…' if len(shown) > 80 else ''}"
+                )
+            before = reader.line_num
+        raise DataError(f"{piece.name}: expected CSV rows of {len(self.names)} cells: {error}")
+
+
+def plan(
+    files: dict[str, list[Path]], options: CsvOptions, label: str, scratch: Path, engine: Engine
+) -> tuple[CsvSource, list[Shard]]:
+    """Returns a reader that knows the columns' types at both ends of the data, and the shards.
+
+    Files that are compressed or not in UTF-8 are copied to `scratch` as plain UTF-8 first.
+
+    Raises a DataError for a file without a header, headers that differ, and rows that are none of the table.
+    """
+    paths = [path for of_split in files.values() for path in of_split]
+    copies = dict(zip(paths, csv_options.plain(paths, options, scratch, engine), strict=True))
+    headers = {path: _header(copy, str(path), options) for path, copy in copies.items()}
+    first, (names, _) = next(iter(headers.items()))
+    for path, (others, _) in headers.items():
+        _check_same_header(first, names, path, others)
+    if label:
+        labels.require_column(label, names, str(first) + _other_delimiter(names))
+    size = min(_PIECE, sources.shard_bytes(copy.stat().st_size for copy in copies.values()))
+    pieces = {
+        split: [
+            Piece(copies[path], str(path), start, end, end - start)
+            for path in of_split
+            for start, end in cuts.cut(
+                copies[path], str(path), headers[path][1], size, options.delimiter, options.quote_char
+            )
+        ]
+        for split, of_split in files.items()
+    }
+    shards = sources.shards(pieces)
+    if not shards:
+        raise DataError(f"{first}: there is a header and no row: expected at least one")
+    ends = dict.fromkeys((shards[0].pieces[0], shards[-1].pieces[-1]))
+    source = CsvSource(options, names)
+    source = replace(source, types=source.infer(Shard("", 0, 1, tuple(ends))))
+    _warn_of_separators(source, shards[0].pieces[0])
+    return source, shards
+
+
+def with_all_types(source: CsvSource, shards: list[Shard], engine: Engine) -> CsvSource:
+    """Returns a reader that knows the columns' types in all rows."""
+    return replace(source, types=csv_types.merge(engine.map(source.infer, shards)))
+
+
+def _warn_of_separators(source: CsvSource, piece: Piece) -> None:
+    """Tells the columns that would be numbers if they were written in another way, as the first rows have them."""
+    if ColumnType.BYTES not in source.types:
+        return
+    found: dict[str, dict[str, str]] = {}
+    options = source.options
+    cells = source.cells(piece)
+    for name, column, kind in zip(source.names, cells.columns, source.types, strict=True):
+        if kind == ColumnType.BYTES:
+            what, cell = csv_types.separators(column, options.null_values, options.decimal_point)
+            found.setdefault(what, {})[name] = cell
+    other = "," if options.decimal_point == "." else "."
+    ways = {
+        "decimals": f"data.csv.decimal_point: {json.dumps(other)} reads them as numbers",
+        "thousands": "without their separators of thousands they are numbers; if those are decimal points, "
+        f"data.csv.decimal_point is {json.dumps(other)}",
+    }
+    for what, way in ways.items():
+        if what in found:
+            columns = ", ".join(f"{name} ({cell!r})" for name, cell in found[what].items())
+            logger.warning("numbers that are read as text: %s: %s", columns, way)
+
+
+def _header(path: Path, name: str, options: CsvOptions) -> tuple[tuple[str, ...], int]:
+    """Returns the columns' names and the offset of the first row; a DataError if the names are none."""
+    with open(path, "rb") as file:
+        start = len(_BYTE_ORDER_MARK) if file.read(3) == _BYTE_ORDER_MARK else 0
+    if options.column_names:
+        _check_names(options.column_names, "column_names (data.csv.column_names)")
+        return options.column_names, start
+    end = cuts.first_record(path, name, start, options.delimiter, options.quote_char)
+    with open(path, "rb") as file:
+        file.seek(start)
+        line = file.read(end - start)
+    if b"\r" in line.replace(b"\r\n", b"\n"):
+        raise DataError(
+            f"{name}: expected lines that end with a line feed, found carriage returns alone: convert the file"
+        )
+    if b"\0" in line:
+        raise DataError(f"{name}, line 1: expected text, found a NUL byte: the file is damaged, binary or in UTF-16")
+    try:
+        text = line.decode().rstrip("\r\n")
+    except UnicodeDecodeError as error:
+        found = line[error.start : error.start + 4]
+        raise DataError(
+            f"{name}, line 1: expected UTF-8, found the bytes {found!r}: set encoding (data.csv.encoding)"
+        ) from None
+    names = next(csv.reader([text], delimiter=options.delimiter, quotechar=options.quote_char), [])
+    _check_names(names, f"{name}, line 1")
+    return tuple(names), end
+
+
+def _other_delimiter(names: tuple[str, ...]) -> str:
+    """Says what the delimiter may be where the whole header is one name."""
+    found = [delimiter for delimiter in ";\t|" if len(names) == 1 and delimiter in names[0]]
+    return f" (one column: is the delimiter, data.csv.delimiter, {found[0]!r}?)" if found else ""
+
+
+def _check_names(names: list[str] | tuple[str, ...], where: str) -> None:
+    try:
+        csv_format.check_names(names)
+    except ValueError as error:
+        raise DataError(f"{where}: {error}") from None
+
+
+def _check_same_header(first: Path, names: tuple[str, ...], path: Path, others: tuple[str, ...]) -> None:
+    if names == others:
+        return
+    missing, new = [name for name in names if name not in others], [name for name in others if name not in names]
+    if not missing and not new:
+        difference = "the same columns are in another order"
+    else:
+        parts = [f"no {missing[0]!r}"] if missing else []
+        nearest = difflib.get_close_matches(new[0], missing, n=1) if new else []
+        parts += [f"{new[0]!r}" + (f" (for {nearest[0]!r}?)" if nearest else "")] if new else []
+        difference = " and ".join(parts) + (
+            f", {len(names)} columns there and {len(others)} here" if len(names) != len(others) else ""
+        )
+    raise DataError(f"{path}, line 1: expected the header of {first}, found another: {difference}")

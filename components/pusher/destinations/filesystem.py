@@ -1,0 +1,124 @@
+"""Versions of a model in a folder, as TensorFlow Serving reads them: `<base>/<number>/saved_model.pb …`.
+
+A model server watches the base folder, takes every subfolder whose name is a number for a version, and loads the
+highest. So a version is copied under a name that is no number and renamed when it is whole; pushes take turns.
+"""
+
+import contextlib
+import errno
+import fcntl
+import logging
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from penstock.core import artifacts
+from penstock.core.errors import ConfigError, UserError, explain_os_error
+from penstock.core.files import atomic
+
+SAVED_MODEL = "saved_model.pb"
+_TEMPORARY = ".pushing-"
+_LOCK = ".push.lock"
+_HIGHEST = 2**63 - 1  # TensorFlow Serving's versions are int64
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Version:
+    """A version's folder; `new` if this push wrote it."""
+
+    folder: Path
+    new: bool
+
+    @property
+    def number(self) -> int:
+        return int(self.folder.name)
+
+
+def push(serving: Path, base: Path) -> Version:
+    """Makes the SavedModel in `serving` the newest version under `base`, unless it is that already.
+
+    The version's number is the time in Unix seconds, or one more than the highest there if that is not lower: two
+    pushes in a second, a clock that was put back. Raises a UserError if the folder cannot be written or the disk is
+    full; then nothing is left behind.
+    """
+    try:
+        base.mkdir(parents=True, exist_ok=True)
+        with _lock(base) as alone:
+            if alone:
+                _remove_leftovers(base)
+            return _push(serving, base)
+    except (FileExistsError, NotADirectoryError):
+        raise ConfigError(f"base_directory: expected a folder, but {base} or a folder above it is a file") from None
+    except OSError as error:
+        raise explain_os_error(error) or UserError(f"cannot push to {base}: {error}") from error
+
+
+def versions(base: Path) -> list[Path]:
+    """Returns the versions' folders, the highest last, whole or not."""
+    found = (path for path in base.iterdir() if path.name.isascii() and path.name.isdecimal() and path.is_dir())
+    return sorted((path for path in found if int(path.name) <= _HIGHEST), key=lambda path: int(path.name))
+
+
+def _push(serving: Path, base: Path) -> Version:
+    existing = versions(base)
+    whole = [path for path in existing if (path / SAVED_MODEL).is_file()]
+    if whole and _same(serving, whole[-1]):
+        return Version(whole[-1], new=False)
+    highest = int(existing[-1].name) if existing else 0
+    number = max(int(time.time()), highest + 1)
+    if number > _HIGHEST:
+        raise UserError(f"cannot push to {base}: version {highest} is the highest there can be; remove that folder")
+    temporary = base / f"{_TEMPORARY}{number}.{os.getpid()}"
+    try:
+        atomic.copy_tree(serving, temporary, last=[SAVED_MODEL])
+        return Version(_rename(temporary, base, number), new=True)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _rename(temporary: Path, base: Path, number: int) -> Path:
+    """Gives the copy the first free number; only where there are no locks can another push have taken one."""
+    while True:
+        try:
+            os.rename(temporary, base / str(number))
+            return base / str(number)
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
+            number += 1
+
+
+def _same(model: Path, other: Path) -> bool:
+    return _sizes(model) == _sizes(other) and artifacts.saved_model_digest(model) == artifacts.saved_model_digest(other)
+
+
+def _sizes(folder: Path) -> dict[Path, int]:
+    """The files' sizes, to tell most models apart without reading them; a fingerprint's may differ."""
+    files = (path for path in folder.rglob("*") if path.is_file() and path.name != "fingerprint.pb")
+    return {path.relative_to(folder): path.stat().st_size for path in files}
+
+
+@contextlib.contextmanager
+def _lock(base: Path) -> Iterator[bool]:
+    """Waits until no other process pushes to `base`; gives False on a file system without locks."""
+    with open(base / _LOCK, "a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            logger.info("waiting for another push to %s", base)
+            fcntl.flock(file, fcntl.LOCK_EX)
+        except OSError as error:
+            logger.warning("pushing without a lock: %s", error)
+            yield False
+            return
+        yield True
+
+
+def _remove_leftovers(base: Path) -> None:
+    for path in sorted(base.glob(f"{_TEMPORARY}*")):
+        logger.warning("removing %s, left by a push that was killed", path)
+        shutil.rmtree(path)

@@ -1,0 +1,65 @@
+"""Versions of a model in an object store that is not mounted: `<base>/<number>/saved_model.pb …`.
+
+A store renames nothing, so a version grows where it stays. Its saved_model.pb is written last: until then it is no
+SavedModel, and a model server that looks in between tries again. What a push that was killed leaves is never taken for
+a version; the next push takes a higher number. There is no lock: let one pipeline push to a folder at a time.
+"""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from penstock.components.pusher.destinations.filesystem import SAVED_MODEL
+from penstock.core import artifacts
+from penstock.core.files import object_stores
+from penstock.core.files.object_stores import Entry, Store
+
+_FINGERPRINT = "fingerprint.pb"
+
+
+@dataclass(frozen=True)
+class Version:
+    """A version's folder, a URI; `new` if this push wrote it."""
+
+    folder: str
+    new: bool
+
+    @property
+    def number(self) -> int:
+        return int(self.folder.rpartition("/")[2])
+
+
+def push(serving: Path, base: str) -> Version:
+    """Makes the SavedModel in `serving` the newest version under `base`, unless it is that already.
+
+    Numbers are those of filesystem.push. Raises a UserError if the store may not be read or written.
+    """
+    with object_stores.open_store(base) as store:
+        numbers = sorted(int(name) for name in store.children(base)[1] if name.isascii() and name.isdecimal())
+        for number in reversed(numbers):
+            version = object_stores.join(base, str(number))
+            entries = store.files(version)
+            if SAVED_MODEL in entries:
+                if _same(serving, version, entries):
+                    return Version(version, new=False)
+                break
+        number = max(int(time.time()), numbers[-1] + 1 if numbers else 0)
+        version = object_stores.join(base, str(number))
+        _upload(store, serving, version)
+    return Version(version, new=True)
+
+
+def _upload(store: Store, serving: Path, version: str) -> None:
+    files = sorted(path for path in serving.rglob("*") if path.is_file())
+    for path in sorted(files, key=lambda path: path == serving / SAVED_MODEL):
+        store.upload(path, object_stores.join(version, path.relative_to(serving).as_posix()))
+
+
+def _same(serving: Path, version: str, entries: dict[str, Entry]) -> bool:
+    files = (path for path in serving.rglob("*") if path.is_file() and path.name != _FINGERPRINT)
+    sizes = {path.relative_to(serving).as_posix(): path.stat().st_size for path in files}
+    there = {name: entry.size for name, entry in entries.items() if not name.endswith(_FINGERPRINT)}
+    if there != sizes:
+        return False
+    with object_stores.fetched(version) as copy:
+        return artifacts.saved_model_digest(copy) == artifacts.saved_model_digest(serving)

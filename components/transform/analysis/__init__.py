@@ -1,0 +1,1 @@
+"""The analysis of tf.Transform in process: TFT's graph of analyzers, shard by shard."""

@@ -1,0 +1,149 @@
+"""The user's preprocessing function: found, bound to its configuration, traced and checked."""
+
+import difflib
+import errno
+import functools
+import inspect
+import json
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+from tensorflow_transform import analyzer_nodes, annotators, graph_tools, impl_helper, nodes, tf2_utils
+
+from penstock.core import user_modules
+from penstock.core.errors import ConfigError, ModuleError, PenstockError
+
+PreprocessingFn = Callable[[dict[str, Any]], dict[str, Any]]
+
+
+def bind(function: Callable[..., Any], custom_config: str, **values: Any) -> Callable[..., Any]:
+    """Returns the function with what it asks for by a parameter's name bound.
+
+    `custom_config` is a JSON object, {} if empty. `values` are the others; a ConfigError for one that it asks for
+    and that is None.
+    """
+    try:
+        config = json.loads(custom_config) if custom_config else {}
+    except json.JSONDecodeError as error:
+        raise ConfigError(f"custom_config: expected a JSON object: {error}") from None
+    if not isinstance(config, dict):
+        raise ConfigError(f"custom_config: expected a JSON object, received {custom_config!r:.80}")
+    parameters = inspect.signature(function).parameters
+    bound = {name: value for name, value in {"custom_config": config, **values}.items() if name in parameters}
+    for name, value in bound.items():
+        if value is None:
+            raise ConfigError(f"preprocessing_fn has a parameter {name}: expected Transform to be given {name}")
+    return functools.partial(function, **bound) if bound else function
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A preprocessing function whose result is checked before TensorFlow sees it. Picklable if the function is."""
+
+    function: Callable[..., Any]
+
+    def __call__(self, inputs: dict[str, Any]) -> dict[str, Any]:
+        names = sorted(inputs)
+        try:
+            outputs = self.function(inputs)
+        except KeyError as error:
+            self._explain_key(error, names)
+            raise
+        if not isinstance(outputs, dict) or not outputs:
+            what = "an empty dictionary" if outputs == {} else type(outputs).__name__
+            raise ModuleError(
+                f"preprocessing_fn: expected a dictionary of tensors by feature name, received {what}: return "
+                "{'name': tensor, …}"
+            )
+        for name, value in outputs.items():
+            if not isinstance(name, str) or not tf.is_tensor(value):
+                raise ModuleError(
+                    f"preprocessing_fn: expected a Tensor, SparseTensor or RaggedTensor for feature {name!r}, received "
+                    f"{type(value).__name__}"
+                )
+            if isinstance(value, tf.Tensor) and (value.shape.rank == 0 or not tf.is_symbolic_tensor(value)):
+                what = "a scalar" if value.shape.rank == 0 else "the result of an analyzer"
+                raise ModuleError(
+                    f"preprocessing_fn: expected a value for each row in feature {name!r}, received {what}: compute "
+                    "with it, or repeat it for each row"
+                )
+        return outputs
+
+    def _explain_key(self, error: KeyError, names: list[str]) -> None:
+        """Raises a ModuleError if the key looks like a feature that the schema does not have."""
+        key = error.args[0] if error.args else None
+        if isinstance(key, str) and key not in names:
+            nearest = difflib.get_close_matches(key, names, n=1)
+            hint = f"; did you mean {nearest[0]!r}?" if nearest else f"; it has {', '.join(names)}"
+            details = user_modules.user_lines(error)
+            raise ModuleError(f"preprocessing_fn: the schema has no feature {key!r}{hint}", details) from error
+
+
+@dataclass(frozen=True)
+class Traced:
+    """A preprocessing function as a graph, and what is known of it before any data is read."""
+
+    function: PreprocessingFn
+    specs: Mapping[str, Any]
+    folder: Path  # temporary assets
+    graph: Any
+    inputs: Mapping[str, Any]
+    outputs: Mapping[str, Any]
+    analyze_columns: frozenset[str]  # the inputs that analyzers depend on
+    transform_columns: frozenset[str]  # the inputs that outputs depend on
+    fingerprint: Mapping[str, Any]  # of its analyzers: each later trace must agree
+    asset_map: Mapping[str, str]
+
+    @property
+    def columns(self) -> frozenset[str]:
+        return self.analyze_columns | self.transform_columns
+
+
+def trace(function: PreprocessingFn, specs: Mapping[str, Any], folder: Path) -> Traced:
+    """Traces the function; what the user's code raises becomes a ModuleError with his own lines."""
+    graph, inputs, outputs = call(impl_helper.trace_preprocessing_function, function, specs, False, str(folder))
+    if graph.get_collection(tf.compat.v1.GraphKeys.TRAINABLE_VARIABLES):
+        raise ModuleError("preprocessing_fn: expected no trainable variables; they belong into the trainer")
+    sources = graph_tools.SourcedTensorsVisitor()
+    for sink in graph.get_collection(analyzer_nodes.TENSOR_REPLACEMENTS):
+        nodes.Traverser(sources).visit_value_node(sink.future)
+    flat = tf.nest.flatten(outputs, expand_composites=True)
+    _, control = tf2_utils.strip_and_get_tensors_and_control_dependencies(flat)
+    analyzed = graph_tools.get_dependent_inputs(graph, inputs, [*sources.sourced_tensors, *control])
+    transformed = graph_tools.get_dependent_inputs(graph, inputs, outputs)
+    asset_map = dict(annotators.get_asset_annotations(graph))
+    annotators.clear_asset_annotations(graph)
+    fingerprint = graph_tools.get_analyzers_fingerprint(graph, inputs)
+    return Traced(
+        function,
+        specs,
+        folder,
+        graph,
+        inputs,
+        outputs,
+        frozenset(analyzed),
+        frozenset(transformed),
+        fingerprint,
+        asset_map,
+    )
+
+
+def call(step: Callable[..., Any], *args: Any) -> Any:
+    """Calls a step of TFT's that runs the user's function; errors become a ModuleError with the user's lines."""
+    try:
+        return user_modules.call("preprocessing_fn", step, *args)
+    except PenstockError as error:
+        cause: BaseException | None = error
+        while cause is not None:  # the check's own error may arrive wrapped by TensorFlow
+            if isinstance(cause, ModuleError) and cause.message.startswith("preprocessing_fn:"):
+                raise cause from None
+            if isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise cause from None
+            if isinstance(cause, tf.errors.ResourceExhaustedError) and os.strerror(errno.ENOSPC) in str(cause):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "a SavedModel") from None
+            cause = cause.__cause__ or cause.__context__
+        raise

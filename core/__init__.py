@@ -1,0 +1,1 @@
+"""What everything stands on: errors, artifacts, files, examples, statistics, models, services."""

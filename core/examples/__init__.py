@@ -1,0 +1,1 @@
+"""tf.Examples and their way between records and Arrow batches."""

@@ -1,0 +1,201 @@
+"""Examples as Arrow record batches of list columns (TFXIO's form) and as gzip TFRecord files of tf.Example.
+
+Nothing here imports TensorFlow. Files are the same bytes for the same records.
+"""
+
+import contextlib
+import itertools
+import struct
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import google_crc32c
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from tfx_bsl.cc.tfx_bsl_extension import coders  # type: ignore[import-untyped]
+from zlib_ng import zlib_ng  # the format and the calls of zlib, in half of its time
+
+from penstock.core.errors import DataError
+from penstock.core.examples import decoder as example_decoder
+from penstock.core.examples import encoder
+from penstock.core.files import atomic
+
+BATCH_SIZE = 8192
+_READ_BYTES = 1 << 20
+_BATCH_BYTES = 32 << 20
+_LEVEL = 2  # of zlib-ng: files as small as with zlib's level 1
+# The lists of tf.Features by the type that a schema declares: schema_pb2's BYTES, INT and FLOAT.
+_LISTS = {1: example_decoder.BYTES_LIST, 2: example_decoder.INT64_LIST, 3: example_decoder.FLOAT_LIST}
+_LENGTH = struct.Struct("<Q")
+_CHECKSUM = struct.Struct("<I")
+
+
+def encode(batch: pa.RecordBatch, skip_nulls: bool = False) -> list[bytes]:
+    """Returns the rows of a record batch as serialized tf.Examples, one each, as `example_encoder.encode` has them."""
+    rows: list[bytes] = encoder.encode(batch, skip_nulls).to_numpy(zero_copy_only=False).tolist()
+    return rows  # a third of the time that to_pylist takes
+
+
+def decode(examples: Sequence[bytes], schema: Any = None) -> pa.RecordBatch:
+    """Returns serialized tf.Examples as list columns: those of `schema`, or without one all that occur, sorted."""
+    return _Decoder(schema).decode(list(examples))
+
+
+class _Decoder:
+    """Decodes by columns where it can (example_decoder.py), else with tfx_bsl's C++; the result is the same."""
+
+    def __init__(self, schema: Any):
+        self._cpp = coders.ExamplesToRecordBatchDecoder(None if schema is None else schema.SerializeToString())
+        self._kinds: dict[str, int] | None = None
+        self._by_columns = schema is None
+        if schema is not None and schema.feature:
+            kinds = {feature.name: _LISTS.get(feature.type, 0) for feature in schema.feature}
+            self._kinds, self._by_columns = kinds, 0 not in kinds.values()
+
+    def decode(self, examples: list[bytes]) -> pa.RecordBatch:
+        batch = example_decoder.decode(examples, self._kinds) if self._by_columns else None
+        return self._cpp.DecodeBatch(examples) if batch is None else batch
+
+
+def write(path: Path, records: Iterable[bytes]) -> None:
+    """Writes a gzip TFRecord file, whole or not at all."""
+    with writer(path) as write_some:
+        iterator = iter(records)
+        while some := list(itertools.islice(iterator, BATCH_SIZE)):
+            write_some(some)
+
+
+@contextlib.contextmanager
+def writer(path: Path) -> Iterator[Callable[[Sequence[bytes]], None]]:
+    """Gives a function that appends records to a gzip TFRecord file, which is there, whole, when the body succeeded."""
+    with atomic.replacing(path) as temporary, open(temporary, "wb") as file:
+        compressor = zlib_ng.compressobj(level=_LEVEL, wbits=31)  # gzip without a time stamp
+        headers = _Headers()
+
+        def write_some(records: Sequence[bytes]) -> None:
+            checksums = np.fromiter(map(google_crc32c.value, records), np.uint64, len(records))
+            parts: list[bytes] = [b""] * (3 * len(records))
+            parts[0::3] = map(headers.__getitem__, map(len, records))
+            parts[1::3] = records
+            parts[2::3] = _mask(checksums).astype("<u4").view("V4").tolist()  # four bytes each
+            file.write(compressor.compress(b"".join(parts)))
+
+        yield write_some
+        file.write(compressor.flush())
+
+
+class _Headers(dict[int, bytes]):
+    """What stands before a record of a given length: the length and its checksum."""
+
+    def __missing__(self, length: int) -> bytes:
+        packed = _LENGTH.pack(length)
+        self[length] = header = packed + _CHECKSUM.pack(_mask(google_crc32c.value(packed)))
+        return header
+
+
+def begins(start: bytes) -> bool:
+    """Whether a file that begins with `start` is a TFRecord file: a length and its checksum, before any record."""
+    return len(start) >= 12 and start[:12] == _Headers()[_LENGTH.unpack_from(start)[0]]
+
+
+def read(path: Path, batch_size: int = BATCH_SIZE) -> Iterator[list[bytes]]:
+    """Yields the records of a TFRecord file, gzip or plain, in lists of up to `batch_size` and of about 32 MiB.
+
+    Every checksum is compared. Raises a DataError that names the file and the record where it is damaged or ends early.
+    """
+    headers = _Headers()
+    batch: list[bytes] = []
+    stored: list[bytes] = []  # the records' checksums
+    count, size, buffer = 0, 0, b""
+    for chunk in decompressed(path):
+        buffer += chunk
+        start, end = 0, len(buffer)
+        while end - start >= 12:
+            (length,) = _LENGTH.unpack_from(buffer, start)
+            if buffer[start : start + 12] != headers[length]:
+                raise DataError(
+                    f"{path}: record {count + 1} is damaged (its length does not match its checksum)"
+                    + ("" if count else ", or this is no TFRecord file")
+                )
+            content, start_of_next = start + 12, start + length + 16
+            if end < start_of_next:
+                break
+            batch.append(buffer[content : start_of_next - 4])
+            stored.append(buffer[start_of_next - 4 : start_of_next])
+            count += 1
+            size += length
+            start = start_of_next
+            if len(batch) == batch_size or size >= _BATCH_BYTES:
+                _check(path, batch, stored, count)
+                yield batch
+                batch, stored, size = [], [], 0
+        buffer = buffer[start:]
+    if buffer:
+        raise DataError(f"{path}: the file ends in the middle of record {count + 1}")
+    if batch:
+        _check(path, batch, stored, count)
+        yield batch
+
+
+def _check(path: Path, records: list[bytes], stored: list[bytes], count: int) -> None:
+    """Compares the checksums of the last of `count` records."""
+    computed = _mask(np.fromiter(map(google_crc32c.value, records), np.uint64, len(records))).astype("<u4")
+    damaged = np.flatnonzero(computed != np.frombuffer(b"".join(stored), "<u4"))
+    if len(damaged):
+        number = count - len(records) + int(damaged[0]) + 1
+        raise DataError(f"{path}: record {number} is damaged (it does not match its checksum)")
+
+
+def read_batches(
+    files: Iterable[Path],
+    schema: Any = None,
+    batch_size: int = BATCH_SIZE,
+    select: Callable[[int], npt.NDArray[np.int64]] | None = None,
+) -> Iterator[pa.RecordBatch]:
+    """Yields the tf.Examples of TFRecord files as record batches of list columns, in the files' order.
+
+    `select` is given the number of records of each batch and returns the indices of those to decode, sorted.
+    Raises a DataError that names the file, and the feature whose type is not the schema's or changes.
+    """
+    decoder = _Decoder(schema)
+    for path in files:
+        for records in read(path, batch_size):
+            chosen = records if select is None else [records[index] for index in select(len(records))]
+            if not chosen:
+                continue
+            try:
+                yield decoder.decode(chosen)
+            except (RuntimeError, ValueError) as error:
+                expected = "serialized tf.Examples" + (" that fit the schema" if schema is not None else "")
+                reason = str(error).partition(": ")[2] or str(error)
+                raise DataError(f"{path}: expected {expected}: {reason}") from None
+
+
+def decompressed(path: Path) -> Iterator[bytes]:
+    with open(path, "rb") as file:
+        chunk = file.read(_READ_BYTES)
+        if not chunk.startswith(b"\x1f\x8b"):
+            while chunk:
+                yield chunk
+                chunk = file.read(_READ_BYTES)
+            return
+        inflate = zlib_ng.decompressobj(wbits=31)
+        while chunk:
+            try:
+                yield inflate.decompress(chunk)
+                while inflate.eof and inflate.unused_data:  # several gzip members make one file
+                    rest = inflate.unused_data
+                    inflate = zlib_ng.decompressobj(wbits=31)
+                    yield inflate.decompress(rest)
+            except zlib_ng.error as error:  # type: ignore[misc]  # its stubs do not say that it is an exception
+                raise DataError(f"{path}: the gzip data is damaged: {error}") from None
+            chunk = file.read(_READ_BYTES)
+        if not inflate.eof:
+            raise DataError(f"{path}: the gzip data ends early: the file was cut off")
+
+
+def _mask(checksum: Any) -> Any:
+    """TFRecord's masked CRC-32C (of an array too): stored checksums of data that holds checksums stay distinct."""
+    return (((checksum >> 15) | (checksum << 17)) + 0xA282EAD8) & 0xFFFFFFFF

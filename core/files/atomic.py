@@ -1,0 +1,139 @@
+"""Writing files so that nothing half-written is ever taken for finished."""
+
+import contextlib
+import hashlib
+import os
+import re
+import shutil
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from penstock.core.errors import ConfigError
+
+# Where a scheme's buckets are, each in a folder of its name: below /gcs Vertex AI mounts them, and KFP's executor puts
+# the files of an artifact there whether or not a bucket is mounted.
+_MOUNTS = {"gs": Path("/gcs"), "s3": Path("/s3"), "minio": Path("/minio")}
+_MOUNT_TABLE = Path("/proc/self/mountinfo")
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Gives a temporary path beside `path`, and renames it to `path` when the body succeeded.
+
+    The body may make a file or a folder there. A body that fails leaves `path` as it was and no temporary file.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        yield temporary
+        if temporary.is_dir() and path.is_dir():
+            shutil.rmtree(path)
+        os.replace(temporary, path)
+    finally:
+        if temporary.is_dir():
+            shutil.rmtree(temporary, ignore_errors=True)
+        else:
+            temporary.unlink(missing_ok=True)
+
+
+def remove_leftovers(folder: Path, seconds: float) -> None:
+    """Removes what `replacing` left below a folder when its process was killed, if it is older than `seconds`."""
+    for path in sorted(folder.rglob(".*.tmp")):
+        with contextlib.suppress(OSError):  # another run may be at it
+            if time.time() - path.stat().st_mtime > seconds:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Writes a whole file under a temporary name, then renames it."""
+    with replacing(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def write_text(path: Path, content: str) -> None:
+    """Writes a whole UTF-8 file under a temporary name, then renames it."""
+    write_bytes(path, content.encode())
+
+
+def copy_tree(source: Path, target: Path, last: Sequence[str] = (), link: bool = False) -> None:
+    """Copies a folder; files named in `last` come last, in their order, for readers that watch for them.
+
+    With `link` the copies are hard links where the file system makes them: for files that nobody changes in place.
+    """
+    files = sorted(path for path in source.rglob("*") if path.is_file())
+    for path in sorted(files, key=lambda path: last.index(path.name) + 1 if path.name in last else 0):
+        copy = target / path.relative_to(source)
+        with replacing(copy) as temporary:
+            if not (link and _linked(path, temporary)):
+                shutil.copyfile(path, temporary)
+
+
+def _linked(path: Path, copy: Path) -> bool:
+    try:
+        os.link(path.resolve(), copy)
+    except OSError:  # another file system, or one without hard links
+        return False
+    return True
+
+
+def local_path(uri: str) -> Path:
+    """Returns the path of a local folder, or of one of an object store where its bucket is mounted.
+
+    `gs://bucket` is at `/gcs/bucket`, `s3://bucket` at `/s3/bucket`, `minio://bucket` at `/minio/bucket`.
+    """
+    scheme, separator, rest = uri.partition("://")
+    if not separator:
+        return Path(uri)
+    if scheme == "file":
+        return Path(rest)
+    if is_mounted(uri):
+        return _MOUNTS[scheme] / rest
+    raise ConfigError(f"expected a local folder, or a bucket that is mounted, received {uri!r}")
+
+
+def is_mounted(uri: str) -> bool:
+    """Whether the bucket of a URI is mounted here, as Vertex AI mounts buckets by Cloud Storage FUSE.
+
+    The folder alone is no sign of it: Kubeflow Pipelines mounts empty ones at /gcs, /s3 and /minio into every task, and
+    what is written there ends with the task. So the file system is asked for: FUSE is what buckets are mounted with.
+    """
+    scheme, _, rest = uri.partition("://")
+    if scheme not in _MOUNTS:
+        return False
+    kinds = _file_systems()
+    root = _MOUNTS[scheme]
+    kind = kinds.get(root / rest.partition("/")[0]) or kinds.get(root, "")
+    return kind == "fuse" or kind.startswith("fuse.")
+
+
+def _file_systems() -> dict[Path, str]:
+    """Returns the kind of file system that is mounted at each folder; nothing where the system has no such table."""
+    try:
+        lines = _MOUNT_TABLE.read_text(errors="surrogateescape").splitlines()
+    except OSError:  # not Linux
+        return {}
+    kinds = {}
+    for line in lines:  # of two mounts at a folder the later one is seen; proc(5) has the fields
+        mount, _, file_system = line.partition(" - ")
+        kinds[Path(_unescaped(mount.split(" ")[4]))] = file_system.split(" ")[0]
+    return kinds
+
+
+def _unescaped(path: str) -> str:
+    return re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), path)
+
+
+def in_bucket(path: Path, scheme: str) -> bool:
+    """Whether a path is below where the buckets of this scheme are mounted."""
+    return path.is_relative_to(_MOUNTS[scheme])
+
+
+def digest(paths: Iterable[Path], root: Path) -> str:
+    """Returns the SHA-256, in hexadecimal, of the files' contents and of their names below `root`."""
+    total = hashlib.sha256()
+    for path in sorted(paths):
+        with open(path, "rb") as file:
+            content = hashlib.file_digest(file, "sha256").digest()
+        total.update(path.relative_to(root).as_posix().encode() + b"\0" + content)
+    return total.hexdigest()

@@ -1,0 +1,295 @@
+"""Object stores where no bucket is mounted: gs:// through gcsfs, s3:// and minio:// through s3fs.
+
+The one module that knows fsspec. It is imported when a store is opened: compiling to a local folder needs none of it.
+A store's event loop and connections are its own and end with it, so no thread of fsspec lives on when a process forks.
+"""
+
+import contextlib
+import os
+import re
+import tempfile
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from penstock.core.errors import ConfigError, PenstockError, SystemFailure, UserError
+from penstock.core.files import atomic
+
+if TYPE_CHECKING:
+    import asyncio
+
+_URI = re.compile(r"(?P<scheme>gs|s3|minio)://(?P<bucket>[^/]*)/?(?P<key>.*)", re.DOTALL)
+_LIBRARIES = {"gs": "gcsfs", "s3": "s3fs", "minio": "s3fs"}
+_CREDENTIALS = {
+    "gs": "`gcloud auth application-default login`, or set GOOGLE_APPLICATION_CREDENTIALS",
+    "s3": "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE",
+}
+# By the names of their classes: the libraries that define them may not be installed.
+_NO_CREDENTIALS = {"NoCredentialsError", "PartialCredentialsError", "DefaultCredentialsError", "ProfileNotFound"}
+_REFUSED_CREDENTIALS = {"RefreshError", "TokenRetrievalError", "UnauthorizedSSOTokenError", "CredentialRetrievalError"}
+_UNREACHABLE = {"EndpointConnectionError", "ConnectTimeoutError", "TransportError", "FSTimeoutError"}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """An object: its size, and what the store says of its content (a checksum, else the time it was written)."""
+
+    size: int
+    tag: str
+
+
+def is_remote(uri: str) -> bool:
+    """Whether `uri` is in an object store whose buckets are not mounted here."""
+    return bool(_URI.match(uri)) and not atomic.is_mounted(uri)
+
+
+def join(uri: str, name: str) -> str:
+    return f"{uri.rstrip('/')}/{name}"
+
+
+@contextlib.contextmanager
+def open_store(uri: str) -> Iterator["Store"]:
+    """Gives the store that `uri` is in, for any URI of the same scheme.
+
+    Its methods raise a UserError where a bucket or an object does not exist, credentials are missing or may not do
+    it, the address of a MinIO server is not set, or the extra is not installed; a SystemFailure where the store cannot
+    be reached.
+    """
+    import asyncio  # slow to import, and most runs open no store
+
+    scheme = _parts(uri)[0]
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, name="penstock-store", daemon=True)
+    thread.start()
+    store: Store | None = None
+    try:
+        with _explained(uri):
+            store = _gcs(loop) if scheme == "gs" else _s3(loop, uri)
+        yield store
+    finally:
+        if store is not None:
+            asyncio.run_coroutine_threadsafe(store.close(), loop).result()
+        asyncio.run_coroutine_threadsafe(loop.shutdown_default_executor(), loop).result()
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+
+
+class Store:
+    """Objects by their URIs. A folder is what the names before a slash have in common."""
+
+    def __init__(self, filesystem: Any):
+        self._filesystem = filesystem
+
+    def files(self, folder: str) -> dict[str, Entry]:
+        """Returns every object below a folder, sorted by its name below it; a ConfigError if there is no such bucket.
+
+        It asks once for a thousand objects.
+        """
+        path = _path(folder)
+        with _explained(folder):
+            try:
+                found = self._filesystem.find(path, detail=True)
+            except FileNotFoundError:
+                found = {}
+            if not found:
+                self._require_bucket(folder)
+        below = {name.removeprefix(f"{path}/"): entry for name, entry in found.items() if name.startswith(f"{path}/")}
+        return {name: _entry(entry) for name, entry in sorted(below.items()) if name and not name.endswith("/")}
+
+    def children(self, folder: str) -> tuple[list[str], list[str]]:
+        """Returns the names of the objects and of the folders right in a folder, sorted."""
+        path = _path(folder)
+        with _explained(folder):
+            try:
+                found = self._filesystem.ls(path, detail=True)
+            except FileNotFoundError:
+                self._require_bucket(folder)
+                found = []
+        names: tuple[list[str], list[str]] = [], []
+        for entry in found:
+            name = entry["name"].rstrip("/").removeprefix(f"{path}/")
+            if name and entry["name"].rstrip("/") != path:
+                names[entry["type"] == "directory"].append(name)
+        return sorted(names[0]), sorted(names[1])
+
+    def is_file(self, uri: str) -> bool:
+        with _explained(uri):
+            try:
+                return bool(self._filesystem.info(_path(uri))["type"] == "file")
+            except FileNotFoundError:
+                return False
+
+    def read(self, uri: str) -> bytes:
+        with _explained(uri):
+            return bytes(self._filesystem.cat_file(_path(uri)))
+
+    def fetch(self, files: Mapping[str, Path]) -> None:
+        """Copies objects, by their URIs, to local files, several at a time."""
+        if not files:
+            return
+        for path in files.values():
+            path.parent.mkdir(parents=True, exist_ok=True)
+        with _explained(next(iter(files))):
+            self._filesystem.get(list(map(_path, files)), list(map(str, files.values())))
+
+    def write(self, uri: str, content: bytes) -> None:
+        """Writes a whole object: readers see all of it or none."""
+        with _explained(uri):
+            try:
+                self._filesystem.pipe_file(_path(uri), content)
+            except FileNotFoundError:
+                self._require_bucket(uri)
+                raise
+
+    def upload(self, path: Path, uri: str) -> None:
+        """As `write`, of a local file of any size."""
+        with _explained(uri):
+            try:
+                self._filesystem.put_file(str(path), _path(uri))
+            except FileNotFoundError:
+                self._require_bucket(uri)
+                raise
+
+    async def close(self) -> None:
+        raise NotImplementedError
+
+    def _list_bucket(self, bucket: str) -> None:
+        """Lists at most one object: it asks for no permission that reading a folder does not."""
+        raise NotImplementedError
+
+    def _require_bucket(self, uri: str) -> None:
+        scheme, bucket, _ = _parts(uri)
+        try:
+            self._list_bucket(bucket)
+        except FileNotFoundError:
+            raise ConfigError(f"{uri}: there is no bucket {scheme}://{bucket}: make it, or correct the name") from None
+
+
+class _Gcs(Store):
+    async def close(self) -> None:
+        if self._filesystem._session is not None:
+            await self._filesystem._session.close()
+
+    def _list_bucket(self, bucket: str) -> None:
+        self._filesystem.call("GET", "b/{}/o", bucket, maxResults=1, json_out=True)
+
+
+class _S3(Store):
+    async def close(self) -> None:
+        client = getattr(self._filesystem, "_s3creator", None)  # there once it has connected
+        if client is not None:
+            await client.__aexit__(None, None, None)
+
+    def _list_bucket(self, bucket: str) -> None:
+        self._filesystem.call_s3("list_objects_v2", Bucket=bucket, MaxKeys=1)
+
+
+def _gcs(loop: "asyncio.AbstractEventLoop") -> Store:
+    from gcsfs.core import GCSFileSystem  # the package's own class asks every bucket for its kind over gRPC first
+
+    emulator = os.environ.get("STORAGE_EMULATOR_HOST", "")
+    if emulator and "://" not in emulator:
+        emulator = f"http://{emulator}"
+    options = {"token": "anon", "endpoint_url": emulator} if emulator else {"token": "google_default"}
+    return _Gcs(GCSFileSystem(loop=loop, skip_instance_cache=True, use_listings_cache=False, **options))
+
+
+def _s3(loop: "asyncio.AbstractEventLoop", uri: str) -> Store:
+    from s3fs import S3FileSystem
+
+    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or None
+    if endpoint is None and uri.startswith("minio://"):  # else Amazon would be asked for a bucket of that name
+        raise ConfigError(f"{uri}: expected the MinIO server's address in AWS_ENDPOINT_URL, such as http://minio:9000")
+    return _S3(S3FileSystem(loop=loop, skip_instance_cache=True, use_listings_cache=False, endpoint_url=endpoint))
+
+
+@contextlib.contextmanager
+def fetched(uri: str) -> Iterator[Path]:
+    """Gives a temporary folder with a copy of everything below `uri`; it is empty if there is nothing."""
+    with tempfile.TemporaryDirectory(prefix="penstock-") as folder:
+        with open_store(uri) as store:
+            store.fetch({join(uri, name): Path(folder) / name for name in store.files(uri)})
+        yield Path(folder)
+
+
+@contextlib.contextmanager
+def reading(uri: str) -> Iterator[Path]:
+    """Gives a file's path: of an object in a store that is not mounted, a temporary copy.
+
+    What is raised of the copy names the object.
+    """
+    if not is_remote(uri):
+        yield atomic.local_path(uri)
+        return
+    with tempfile.TemporaryDirectory(prefix="penstock-") as folder:
+        copy = Path(folder) / uri.rpartition("/")[2]
+        with open_store(uri) as store:
+            store.fetch({uri: copy})
+        try:
+            yield copy
+        except PenstockError as error:
+            error.message = error.message.replace(str(copy), uri)
+            raise
+
+
+def _parts(uri: str) -> tuple[str, str, str]:
+    match = _URI.fullmatch(uri)
+    if not match or not match["bucket"]:
+        raise ConfigError(f"expected gs://bucket/path, s3://bucket/path or minio://bucket/path, received {uri!r}")
+    return match["scheme"], match["bucket"], match["key"].strip("/")
+
+
+def _path(uri: str) -> str:
+    """The bucket and key, as fsspec knows them whatever the scheme."""
+    _, bucket, key = _parts(uri)
+    return f"{bucket}/{key}" if key else bucket
+
+
+def _entry(details: Mapping[str, Any]) -> Entry:
+    known = ("md5Hash", "crc32c", "ETag", "updated", "LastModified")
+    return Entry(int(details["size"]), next((f"{key}={details[key]}" for key in known if details.get(key)), ""))
+
+
+@contextlib.contextmanager
+def _explained(uri: str) -> Iterator[None]:
+    try:
+        yield
+    except PenstockError:
+        raise
+    except ImportError as error:
+        library = _LIBRARIES[_parts(uri)[0]]
+        message = f"{uri}: expected a mounted bucket or a library that reads it: pip install {library}"
+        raise UserError(f"{message} ({error})") from None
+    except Exception as error:
+        raise _explanation(uri, error) from error
+
+
+def _explanation(uri: str, error: Exception) -> PenstockError:
+    scheme, bucket, _ = _parts(uri)
+    service = "gs" if scheme == "gs" else "s3"
+    chain, cause = [], error  # type: tuple[list[BaseException], BaseException | None]
+    while cause is not None:
+        chain.append(cause)
+        cause = cause.__cause__
+    names = {kind.__name__ for each in chain for kind in type(each).__mro__}
+    codes = {str(getattr(each, "code", "")) for each in chain}
+    if names & _NO_CREDENTIALS:
+        return UserError(f"{uri}: no credentials found: {_CREDENTIALS[service]}")
+    if names & _REFUSED_CREDENTIALS or "401" in codes:
+        return UserError(f"{uri}: the credentials were refused ({_short(error)}): renew them: {_CREDENTIALS[service]}")
+    if isinstance(error, PermissionError) or "403" in codes or str(error).startswith("Forbidden"):
+        return UserError(
+            f"{uri}: permission denied (403): give this account leave to list, read and write in {scheme}://{bucket}"
+        )
+    if isinstance(error, FileNotFoundError):
+        return ConfigError(f"{uri} does not exist: expected an object in an existing bucket")
+    if names & _UNREACHABLE or any(name.startswith("ClientConnect") for name in names):
+        return SystemFailure(f"{uri}: the object store cannot be reached: {_short(error)}")
+    return SystemFailure(f"{uri}: the object store failed: {type(error).__name__}: {_short(error)}")
+
+
+def _short(error: Exception) -> str:
+    return " ".join(str(error).split())[:200]

@@ -1,0 +1,1 @@
+"""Statistics of one shard, and how those of several are merged."""

@@ -1,0 +1,151 @@
+"""Statistics as partial results that are merged: TFDV's generators, with exact top values, without Beam.
+
+`compute` turns record batches into a partial result, bytes that any engine can carry; `merge` adds up partial
+results, in the order given, and `statistics` turns the sum into TFDV's statistics. The order and the contents of the
+partial results decide every byte of the outcome; nothing else does.
+"""
+
+import pickle
+import random
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
+from tensorflow_data_validation import constants
+from tensorflow_data_validation.arrow import arrow_util
+from tensorflow_data_validation.statistics import stats_impl, stats_options
+from tensorflow_data_validation.statistics.generators import top_k_uniques_sketch_stats_generator
+from tensorflow_data_validation.statistics.generators.stats_generator import CombinerStatsGenerator
+from tensorflow_data_validation.utils import slicing_util
+from tensorflow_metadata.proto.v0 import statistics_pb2
+from tfx_bsl.statistics import merge_util
+
+from penstock.core.errors import DataError
+from penstock.core.statistics import top_values
+
+_SKETCHES = top_k_uniques_sketch_stats_generator.TopKUniquesSketchStatsGenerator
+_TYPES = re.compile(r"types (\d+) and (\d+)")
+
+
+@dataclass
+class Partial:
+    """The accumulators of all generators by slice; without slices there is one, of the empty name."""
+
+    rows: int = 0
+    slices: dict[str, list[Any]] = field(default_factory=dict)
+
+
+def compute(batches: Iterable[pa.RecordBatch], options: stats_options.StatsOptions, seed: int = 0) -> bytes:
+    """Returns the partial statistics of record batches of list columns.
+
+    `seed` is for what TFDV samples (`semantic_domain_stats_sample_rate`). Raises a DataError where a feature changes
+    its type, or where a weight or a column to slice by is missing.
+    """
+    generators = _generators(options, top_values.SHARD_BUDGET)
+    partial, state = Partial(), random.getstate()
+    random.seed(seed)  # TFDV uses the global generator
+    try:
+        for batch in batches:
+            partial.rows += batch.num_rows
+            for name, rows in slices(batch, options):
+                accumulators = partial.slices.get(name) or [generator.create_accumulator() for generator in generators]
+                partial.slices[name] = [
+                    generator.add_input(accumulator, rows)
+                    for generator, accumulator in zip(generators, accumulators, strict=True)
+                ]
+    except (KeyError, TypeError, ValueError) as error:
+        raise _data_error(error) from error
+    finally:
+        random.setstate(state)
+    for name, accumulators in partial.slices.items():
+        partial.slices[name] = _each("compact", generators, accumulators)
+    return pickle.dumps(partial, protocol=pickle.HIGHEST_PROTOCOL)
+
+
+def merge(partials: Iterable[bytes], options: stats_options.StatsOptions) -> bytes:
+    """Returns the sum of partial statistics; one at a time is in memory beside the sum."""
+    generators = _generators(options, top_values.MERGED_BUDGET)
+    total = Partial()
+    for serialized in partials:
+        partial: Partial = pickle.loads(serialized)
+        total.rows += partial.rows
+        for name, accumulators in partial.slices.items():
+            if name in total.slices:
+                pairs = list(zip(total.slices[name], accumulators, strict=True))
+                try:
+                    accumulators = _each("merge_accumulators", generators, pairs)
+                except (KeyError, TypeError, ValueError) as error:
+                    raise _data_error(error) from error
+            total.slices[name] = accumulators
+    return pickle.dumps(total, protocol=pickle.HIGHEST_PROTOCOL)
+
+
+def statistics(
+    partial: bytes, options: stats_options.StatsOptions
+) -> tuple[statistics_pb2.DatasetFeatureStatisticsList, int]:
+    """Returns the statistics of a partial result, features sorted by their paths, and the number of rows."""
+    generators = _generators(options, top_values.MERGED_BUDGET)
+    total: Partial = pickle.loads(partial)
+    result = statistics_pb2.DatasetFeatureStatisticsList()
+    for name, accumulators in total.slices.items():
+        outputs = _each("extract_output", generators, _each("compact", generators, accumulators))
+        dataset = merge_util.merge_dataset_feature_statistics(outputs).datasets[0]
+        dataset.name = name
+        result.datasets.append(dataset)
+    return ordered(result), total.rows
+
+
+def ordered(result: statistics_pb2.DatasetFeatureStatisticsList) -> statistics_pb2.DatasetFeatureStatisticsList:
+    """Sorts the slices by name, all examples first, and their features by path."""
+    result.datasets.sort(key=lambda dataset: (dataset.name != constants.DEFAULT_SLICE_KEY, dataset.name))
+    for dataset in result.datasets:
+        dataset.features.sort(key=lambda feature: tuple(feature.path.step))
+    return result
+
+
+def slices(batch: pa.RecordBatch, options: stats_options.StatsOptions) -> Iterator[tuple[str, pa.RecordBatch]]:
+    """Yields the allowed columns of a batch for each slice it has rows of; of the empty name without slices."""
+    batch = _allowed(batch, options)
+    slicers = options.experimental_slice_functions or []
+    if options.slicing_config:
+        slicers = slicing_util.convert_slicing_config_to_slice_functions(options.slicing_config)
+    if slicers:
+        yield from slicing_util.generate_slices(batch, [slicing_util.default_slicer, *slicers])
+    else:
+        yield "", batch
+
+
+def _generators(options: stats_options.StatsOptions, budget: int) -> list[CombinerStatsGenerator]:
+    """TFDV's generators for the options, with exact counts in place of its sketches of top values."""
+    generators = stats_impl.get_generators(options, in_memory=True)
+    exact = top_values.TopValuesGenerator(options, budget)
+    generators = [exact if isinstance(generator, _SKETCHES) else generator for generator in generators]
+    for generator in generators:
+        generator.setup()
+    return generators
+
+
+def _each(method: str, generators: list[CombinerStatsGenerator], arguments: list[Any]) -> list[Any]:
+    return [getattr(generator, method)(argument) for generator, argument in zip(generators, arguments, strict=True)]
+
+
+def _allowed(batch: pa.RecordBatch, options: stats_options.StatsOptions) -> pa.RecordBatch:
+    """Keeps the features of `feature_allowlist`, if there is one."""
+    if not options.feature_allowlist:
+        return batch
+    columns = {name: arrow_util.get_column(batch, name, missing_ok=True) for name in options.feature_allowlist}
+    present = {name: column for name, column in columns.items() if column is not None}
+    return pa.RecordBatch.from_arrays(list(present.values()), list(present))
+
+
+def _data_error(error: Exception) -> DataError:
+    """TFDV's complaint about the data as one sentence, with the names of the types for their numbers."""
+    names = statistics_pb2.FeatureNameStatistics.Type
+    text = _TYPES.sub(
+        lambda found: f"types {names.Name(int(found[1]))} and {names.Name(int(found[2]))}", str(error.args[0])
+    )
+    return DataError(
+        f"statistics: {text.rstrip('.')}: expected the same in every example; mend the data or the options"
+    )

@@ -1,0 +1,184 @@
+"""User modules: a Python file with its siblings and sub-packages, or a dotted path in the environment.
+
+`publish` copies a module file and what it can import into a folder named by their content. That path is what a
+pipeline is given, so that a changed module is a changed parameter, and that a run does not see later edits.
+"""
+
+import atexit
+import difflib
+import functools
+import hashlib
+import importlib
+import importlib.util
+import inspect
+import os
+import shutil
+import sys
+import tempfile
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from penstock.core.errors import ConfigError, ModuleError, PenstockError
+from penstock.core.files import atomic, object_stores
+
+
+def publish(module_file: Path, store: Path) -> Path:
+    """Copies the module file, its sibling modules and sub-packages to `<store>/<digest>/`; returns the copy's path."""
+    if not module_file.is_file():
+        raise ModuleError(f"module_file: {module_file} does not exist")
+    folder = module_file.resolve().parent
+    sources = _sources(folder)
+    target = store / atomic.digest(sources, folder)[:16]
+    if not target.is_dir():
+        with atomic.replacing(target) as temporary:
+            for source in sources:
+                copy = temporary / source.relative_to(folder)
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                copy.write_bytes(source.read_bytes())
+    return target / module_file.name
+
+
+def publish_remote(module_file: Path, store: str) -> str:
+    """As `publish`, to a folder of an object store. The module file itself is written last: it stands for all."""
+    if not module_file.is_file():
+        raise ModuleError(f"module_file: {module_file} does not exist")
+    folder = module_file.resolve().parent
+    sources = _sources(folder)
+    target = object_stores.join(store, atomic.digest(sources, folder)[:16])
+    uri = object_stores.join(target, module_file.name)
+    with object_stores.open_store(store) as opened:
+        if not opened.is_file(uri):
+            for source in sorted(sources, key=lambda source: source == folder / module_file.name):
+                opened.write(object_stores.join(target, source.relative_to(folder).as_posix()), source.read_bytes())
+    return uri
+
+
+def pin(module_path: str) -> str:
+    """Returns a dotted path with the digest of its top-level package's sources: `package.module@<digest>`."""
+    spec = _find(module_path.split(".")[0])
+    origin = Path(spec.origin) if spec and spec.origin else None
+    if origin is None:
+        raise ModuleError(f"module_path: no module {module_path!r} in this environment")
+    if origin.name != "__init__.py":
+        return f"{module_path}@{hashlib.sha256(origin.read_bytes()).hexdigest()[:16]}"
+    return f"{module_path}@{atomic.digest(origin.parent.rglob('*.py'), origin.parent)[:16]}"
+
+
+def load(reference: str) -> ModuleType:
+    """Imports a user module: a path that ends in `.py`, or a dotted path (with or without `@<digest>`).
+
+    The folder of a file goes to the front of `sys.path`, so its siblings are importable as TFX makes them. A file in
+    an object store that is not mounted is fetched with them first.
+    """
+    if not reference.endswith(".py"):
+        return call("import", importlib.import_module, reference.split("@")[0])
+    path = _fetched(reference) if object_stores.is_remote(reference) else atomic.local_path(reference)
+    if not path.is_file():
+        raise ModuleError(f"module_file: {reference} does not exist")
+    folder = str(path.resolve().parent)
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+    return call("import", importlib.import_module, path.stem)
+
+
+def find(module_file: str, name: str, default: str) -> Callable[..., Any]:
+    """Returns the user's function as TFX resolves it.
+
+    `module_file` alone: its function `default`. With a plain `name`: that function of the file. `name` alone: a dotted
+    path `package.module.function` (with or without `@<digest>`). Raises a ConfigError for anything else, a ModuleError
+    if the function is missing.
+    """
+    if module_file and "." not in name:
+        return function(load(module_file), name or default)
+    path, _, wanted = name.partition("@")[0].rpartition(".")
+    if module_file or not path:
+        raise ConfigError(
+            f"{default}: expected either module_file or a dotted path (package.module.{default}), received "
+            f"{module_file!r} and {name!r}"
+        )
+    return function(load(path), wanted)
+
+
+def find_optional(module_file: str, name: str, default: str) -> Callable[..., Any] | None:
+    """As `find`, but None if nothing is named and the file has no function `default`."""
+    if name:
+        return find(module_file, name, default)
+    return optional_function(load(module_file), default) if module_file else None
+
+
+def function(module: ModuleType, name: str) -> Callable[..., Any]:
+    """Returns the module's function `name`; a ModuleError names the nearest one if it is not there."""
+    found = optional_function(module, name)
+    if found is None:
+        defined = [key for key, value in vars(module).items() if inspect.isfunction(value)]
+        nearest = difflib.get_close_matches(name, defined, n=1)
+        hint = f"did you mean {nearest[0]!r}?" if nearest else f"it defines {', '.join(sorted(defined)) or 'none'}"
+        raise ModuleError(f"{module.__file__}: expected a function {name!r}; {hint}")
+    return found
+
+
+def optional_function(module: ModuleType, name: str) -> Callable[..., Any] | None:
+    found = getattr(module, name, None)
+    return found if callable(found) else None
+
+
+def call[Returned](what: str, user_function: Callable[..., Returned], *args: Any, **kwargs: Any) -> Returned:
+    """Calls the user's code. What it raises becomes a ModuleError with the user's own lines of the traceback."""
+    try:
+        return user_function(*args, **kwargs)
+    except PenstockError:
+        raise
+    except Exception as error:
+        raise ModuleError(f"{what} raised {type(error).__name__}: {error}", user_lines(error)) from error
+
+
+def user_lines(error: BaseException) -> str:
+    """Returns the frames of a traceback that are neither ours nor an installed package's (compiled: a bare name)."""
+    root = Path(__file__).resolve().parent.parent
+    ours = tuple(f"{root / name}/" for name in ("core", "trainer", "components", "pipelines"))
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if not frame.filename.startswith(("<frozen", *ours))
+        and os.path.isabs(frame.filename)
+        and not any(part in frame.filename for part in ("/site-packages/", "/lib/python3"))
+    ]
+    return "".join(traceback.format_list(frames)).rstrip()
+
+
+def _sources(folder: Path) -> list[Path]:
+    """The modules beside a module file, and those of the packages there, however deep."""
+    packages = (path.parent for path in folder.glob("*/__init__.py"))
+    return sorted([*folder.glob("*.py"), *(path for package in packages for path in package.rglob("*.py"))])
+
+
+@functools.cache
+def _fetched(uri: str) -> Path:
+    """Returns a copy of a module file, with what it can import beside it, that is there until this process ends."""
+    folder, _, name = uri.rpartition("/")
+    copy = Path(tempfile.mkdtemp(prefix="penstock-module-"))
+    atexit.register(_remove, copy, os.getpid())
+    with object_stores.open_store(uri) as store:
+        files, folders = store.children(folder)
+        names = [file for file in files if file.endswith(".py")]
+        for package in folders:
+            if store.is_file(object_stores.join(folder, f"{package}/__init__.py")):
+                inside = store.files(object_stores.join(folder, package))
+                names += [f"{package}/{file}" for file in inside if file.endswith(".py")]
+        store.fetch({object_stores.join(folder, file): copy / file for file in names})
+    return copy / name
+
+
+def _remove(folder: Path, process: int) -> None:
+    if os.getpid() == process:  # a fork that ends leaves it to the process that made it
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _find(name: str) -> Any:
+    try:
+        return importlib.util.find_spec(name)
+    except (ImportError, ValueError):
+        return None

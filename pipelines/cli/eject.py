@@ -1,0 +1,94 @@
+"""`penstock eject`: the model without code as a module file, of what a run has learnt about the data."""
+
+from pathlib import Path
+
+from penstock.core import artifacts
+from penstock.core.errors import ConfigError, UserError
+from penstock.core.files import atomic
+from penstock.pipelines.config.training_pipeline import Config
+from penstock.pipelines.local.records import record
+from penstock.pipelines.local.records.record import RunRecord
+from penstock.pipelines.modules import default_trainer
+
+_MAKERS = ("statistics-gen", "schema-gen", "import-schema-gen")
+
+
+def eject(config: Config, output: Path, run: str | None = None, force: bool = False) -> str:
+    """Writes the module file; returns what the configuration has to say instead from now on.
+
+    The plan is made of the schema and statistics of the newest run that has both, or of `run`, its folder or its name.
+    Raises a ConfigError if there is a module already, a UserError if there is no such run or the file exists.
+    """
+    if not config.without_code:
+        why = f"it is made by {config.module}" if config.module else "there is none: expected a label to predict"
+        raise ConfigError(f"eject: expected a model without code; {why}")
+    if output.exists() and not force:
+        raise UserError(f"{output} exists already: expected a new name, or --force to overwrite it")
+    if output.suffix != ".py":
+        raise UserError(f"{output}: expected the name of a Python file, such as {config.name.replace('-', '_')}.py")
+    chosen, schema, statistics = _learnt(config, run)
+    from penstock.trainer import eject as trainer_eject
+    from penstock.trainer.plan import plan as features
+
+    settings = default_trainer.trainer_config(config)
+    plan = features.planned(
+        settings,
+        artifacts.Schema(schema).read(),
+        artifacts.ExampleStatistics(statistics).read(settings["split"]),
+    )
+    origin = f"of the schema and the statistics of {chosen.folder.name}"
+    atomic.write_text(output, trainer_eject.source(plan, settings.get("training", {}), origin))
+    return _instructions(config, output)
+
+
+def _learnt(config: Config, run: str | None) -> tuple[RunRecord, Path, Path]:
+    """Returns a run with the folders of its schema and its statistics."""
+    root = Path(config.pipeline_root)
+    runs = record.earlier(root, config.name)
+    for candidate in runs if run is None else [_named(root, run)]:
+        found = {
+            name: Path(outputs[name]["uri"])
+            for task in candidate.tasks
+            for outputs in [task.outputs]
+            for name in ("schema", "statistics")
+            if task.status in ("done", "cached") and name in outputs and task.name in _MAKERS
+        }
+        if len(found) == 2 and all(folder.is_dir() for folder in found.values()):
+            return candidate, found["schema"], found["statistics"]
+        if run is not None:
+            raise UserError(f"{candidate.folder.name} has no schema and statistics: expected a run that made both")
+    raise UserError(
+        f"no run of {config.name} in {root} has a schema and statistics: `penstock run` makes one, from which the "
+        "module is written"
+    )
+
+
+def _named(root: Path, run: str) -> RunRecord:
+    for folder in (Path(run), root / run):
+        if (folder / record.FILE).is_file():
+            return record.read(folder.absolute())
+    raise UserError(f"--run {run}: no such run: expected a run's folder, or its name in {root}")
+
+
+def _instructions(config: Config, output: Path) -> str:
+    lines = [
+        f"{output}: preprocessing_fn and run_fn. In the configuration, from now on:",
+        "",
+        f"  module_file: {output}",
+    ]
+    kept = (
+        config.training.model_dump(exclude_defaults=True, exclude=set(default_trainer.OWN)) if config.training else {}
+    )
+    if not kept:
+        lines.append("  training: {}")
+    if config.evaluation and not config.evaluation.label_key and not config.evaluation.eval_config:
+        lines.append(f"  evaluation.label_key: {default_trainer.transformed_label(config)}")
+    own = [
+        f"training.{key}"
+        for key in default_trainer.OWN
+        if config.training and getattr(config.training, key) is not None
+    ]
+    own += ["features"] if config.features else []
+    if own:
+        lines += ["", f"and without {', '.join(own)}: the module holds them."]
+    return "\n".join(lines)

@@ -1,0 +1,328 @@
+"""The command line. Every command imports what it needs itself, so that `penstock --help` is there at once."""
+
+import os
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from penstock.core.errors import ConfigError, PenstockError, explain_os_error
+from penstock.pipelines.cli.options import (
+    DEFAULT_CONFIG,
+    config_argument,
+    config_file,
+    data_option,
+    is_config,
+    label_option,
+    load,
+    set_option,
+)
+from penstock.pipelines.cli.remote import commands as remote_commands
+
+_INTERRUPTED = 130
+
+
+@click.group(
+    invoke_without_command=True,
+    subcommand_metavar="COMMAND [ARGS]...",
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(package_name="penstock", message="%(prog)s %(version)s")
+@click.pass_context
+def cli(context: click.Context) -> None:
+    """TFX-style pipelines from one configuration file. CONFIG is pipeline.yaml where it is left out."""
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help(), err=True)
+        context.exit(2)
+
+
+@cli.command()
+@config_argument
+@set_option
+@data_option
+@label_option
+@click.option("--no-cache", is_flag=True, help="Runs every task, also those that are in the cache.")
+@click.option("-v", "--verbose", is_flag=True, help="Shows kfp's own log as well.")
+@click.option(
+    "--runner",
+    type=click.Choice(["subprocess", "docker"]),
+    default="subprocess",
+    show_default=True,
+    help="What runs a task: a process of this environment, or a container of the image.",
+)
+def run(
+    config: Path,
+    assignments: Sequence[str],
+    data: str | None,
+    label: str | None,
+    no_cache: bool,
+    verbose: bool,
+    runner: str,
+) -> int:
+    """Runs the pipeline on this machine."""
+    loaded = load(config, assignments, data, label)
+    from penstock.pipelines import local
+    from penstock.pipelines.compiling import compile
+    from penstock.pipelines.targets import target as targets
+
+    root = Path(loaded.pipeline_root)
+    if runner == "docker":
+        target = targets.DOCKER
+        containers = local.containers_for(loaded, target.image(loaded))
+    else:
+        target, containers = targets.LOCAL, None
+        local.require_runtime()
+    compiled = compile.compile_for_run(loaded, target)
+    _tell_of_workers(loaded)
+    try:
+        summary = local.run(
+            compiled.path,
+            name=loaded.name,
+            pipeline_root=root,
+            arguments=compiled.arguments,
+            sources=compiled.sources,
+            no_cache=no_cache,
+            verbose=verbose,
+            containers=containers,
+        )
+    except KeyboardInterrupt:
+        click.echo(err=True)  # ends the line of ^C
+        return _complain("interrupted", _how_to_go_on(root, loaded.name), _INTERRUPTED)
+    from penstock.pipelines.cli import show_predictions as runs
+
+    click.echo(runs.summary_text(summary))
+    if summary.status == "done":
+        return 0
+    click.echo(f"penstock: {summary.failure or 'the run ended early'}", err=True)
+    return summary.exit_code or 1
+
+
+def _tell_of_workers(config: Any) -> None:
+    from penstock.pipelines.targets import jobs
+
+    for component, verb in (("tuner", "searches"), ("trainer", "trains")):
+        count = jobs.asked(config, component)
+        if count > 1:
+            key = f"{jobs.SECTIONS[component]}.workers"
+            click.echo(f"{key}: this machine {verb} alone, not {count} of them", err=True)
+
+
+@cli.command("compile")
+@config_argument
+@click.option("--target", default="local", show_default=True, help="Where the pipeline is to run.")
+@click.option("-o", "--output", required=True, type=click.Path(path_type=Path, dir_okay=False), help="The YAML file.")
+@set_option
+@data_option
+@label_option
+def compile_command(
+    config: Path, target: str, output: Path, assignments: Sequence[str], data: str | None, label: str | None
+) -> None:
+    """Compiles the pipeline to KFP's YAML."""
+    from penstock.pipelines.targets import target as targets
+
+    if output.suffix not in (".yaml", ".yml"):
+        raise ConfigError(f"-o {output}: expected a name that ends in .yaml, as KFP's clients do")
+    chosen = targets.named(target)
+    loaded = load(config, assignments, data, label)
+    from penstock.pipelines.compiling import compile
+
+    compile.compile_config(loaded, chosen, output)
+    click.echo(f"{output}: {loaded.name} for target {chosen.name}")
+    from penstock.pipelines.servers import submission
+
+    _warn_of_local_paths(submission.read(output).documents, chosen.name)
+
+
+@cli.command()
+@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.option("--target", default="kubeflow", show_default=True, help="Where the pipeline is to run.")
+@click.option(
+    "--allow", multiple=True, metavar="RULE[:NAME]", help="Lets a finding pass, by what stands in [] at its end."
+)
+def lint(file: Path, target: str, allow: Sequence[str]) -> None:
+    """Checks a compiled pipeline, ours or one written by hand, for what runners get silently wrong."""
+    import yaml
+
+    from penstock.pipelines import lint as rules
+    from penstock.pipelines.targets import target as targets
+
+    chosen = targets.named(target)
+    try:
+        documents = [document for document in yaml.safe_load_all(file.read_text(encoding="utf-8")) if document]
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{file}: this is not YAML: {' '.join(str(error).split())}") from None
+    rules.check(documents, chosen, allow)
+    click.echo(f"{file}: nothing found")
+    _warn_of_local_paths(documents, chosen.name)
+
+
+def _warn_of_local_paths(documents: Sequence[Any], target: str) -> None:
+    """Submitting refuses them: only then is it known what a run is given."""
+    from penstock.pipelines.lint import local_paths
+
+    told = local_paths.sentence(documents, target)
+    if told:
+        click.echo(f"warning: {told}", err=True)
+
+
+@cli.command()
+@click.option("-o", "--output", required=True, type=click.Path(path_type=Path, file_okay=False), help="The folder.")
+@click.option("--image", metavar="NAME", help="The image the components run in, by default this version's.")
+def components(output: Path, image: str | None) -> None:
+    """Exports every component as component.yaml, for pipelines written without Penstock."""
+    from penstock.pipelines.compiling import catalog
+    from penstock.pipelines.lint import platforms
+
+    if image is not None:
+        platforms.require_version(image)
+    for path in catalog.export(output, image):
+        click.echo(path)
+
+
+@cli.command()
+@config_argument
+@set_option
+@data_option
+@label_option
+@click.option("--keys", is_flag=True, help="Lists every key with its values, default and meaning, and ends.")
+def validate(config: Path, assignments: Sequence[str], data: str | None, label: str | None, keys: bool) -> None:
+    """Checks a configuration and its module file, and runs nothing."""
+    if keys:
+        from penstock.pipelines.config import keys as config_keys
+        from penstock.pipelines.config import training_pipeline as module
+
+        click.echo(config_keys.listing(module.Config, module.FILLED))
+        return
+    loaded = load(config, assignments, data, label)
+    from penstock.core import packages
+    from penstock.pipelines.modules import published
+
+    published.check(loaded)
+    click.echo(f"{config_file(config)}: valid")
+    if packages.is_inside(loaded.data.path) and loaded.data.here is None:
+        click.echo(f"data.path: not looked at, for {packages.name(loaded.data.path)!r} is not installed here", err=True)
+
+
+@cli.command()
+@config_argument
+@click.option("-o", "--output", required=True, type=click.Path(path_type=Path, dir_okay=False), help="The module file.")
+@click.option("--run", metavar="RUN", help="The run whose schema and statistics decide, by default the newest.")
+@click.option("--force", is_flag=True, help="Overwrites the file if it is there.")
+@set_option
+def eject(config: Path, output: Path, run: str | None, force: bool, assignments: Sequence[str]) -> None:
+    """Writes the model without code as a module file that does the same, to go on from."""
+    from penstock.pipelines.cli import eject as module
+
+    click.echo(module.eject(load(config, assignments), output, run, force))
+
+
+@cli.command()
+@click.argument("name", type=click.Path(path_type=Path))
+def init(name: Path) -> None:
+    """Writes a project that runs as it is, into the new folder NAME."""
+    from penstock.pipelines.cli.init import write_project
+
+    for path in write_project(name):
+        click.echo(path)
+    click.echo(f"\ncd {shlex.quote(str(name))} && penstock run")
+
+
+@cli.command()
+@click.argument("run", default=DEFAULT_CONFIG, metavar="[RUN]", type=click.Path(path_type=Path))
+def explain(run: Path) -> None:
+    """Says why each task of a run ran, or did not. RUN is a run's folder, or a configuration for its newest run."""
+    folder = run
+    if not (run / "run.json").is_file():
+        from penstock.pipelines.cli import show_predictions as runs
+
+        folder = runs.newest(load(run)).folder
+    from penstock.pipelines import local
+
+    click.echo(local.explain(folder))
+
+
+@cli.command()
+@config_argument
+def runs(config: Path) -> None:
+    """Lists the pipeline's runs, the newest first."""
+    from penstock.pipelines.cli import show_predictions as module
+
+    click.echo(module.listing(load(config)))
+
+
+@cli.command()
+@click.argument("config_or_model", default=DEFAULT_CONFIG, metavar="[CONFIG|MODEL]", type=click.Path(path_type=Path))
+@click.option("--rows", default=3, show_default=True, type=click.IntRange(min=1), help="How many rows to predict.")
+@click.option("--split", default="eval", show_default=True, help="The split that the rows are from.")
+@click.option("--examples", type=click.Path(path_type=Path), help="A TFRecord file of tf.Examples to predict instead.")
+@click.option("--label", default="", metavar="NAME", help="With MODEL: the feature to predict.")
+def predict(config_or_model: Path, rows: int, split: str, examples: Path | None, label: str) -> None:
+    """Asks the newest pushed model about rows of the newest run, or any MODEL about a file of examples."""
+    from penstock.pipelines.cli import show_predictions as runs
+
+    if is_config(config_or_model):
+        config = load(config_or_model)
+        model = runs.newest_model(config)
+        examples = examples or runs.newest_examples(config, split)
+        label = label or config.label or ""
+    else:
+        model = runs.require_model(config_or_model)
+        examples = examples or runs.examples_beside(model, split)
+    click.echo(f"model {model}\nrows  {examples}\n")
+    click.echo(runs.predictions(model, examples, rows, label))
+
+
+for command in remote_commands:
+    cli.add_command(command)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs a command; returns its exit code: 0, 2 for what the user can mend, 1 for other failures, 130 for Ctrl-C.
+
+    3 is for a run on a server that goes on, although watching it failed.
+    """
+    try:
+        result: Any = cli.main(args=arguments, prog_name="penstock", standalone_mode=False)
+        return result if isinstance(result, int) else 0
+    except (KeyboardInterrupt, click.Abort):
+        return _complain("interrupted", "", _INTERRUPTED)
+    except click.ClickException as error:
+        context = getattr(error, "ctx", None)
+        hint = f"see `{context.command_path} --help`" if context else ""
+        return _complain(error.format_message().rstrip("."), hint, error.exit_code)
+    except PenstockError as error:
+        if error.exit_code == _INTERRUPTED:
+            click.echo(err=True)  # ends the line of ^C
+        return _complain(error.message, error.details, error.exit_code)
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader of our output has gone, as in `penstock runs | head`
+        return 1
+    except OSError as error:
+        known = explain_os_error(error)
+        if known is None:
+            raise
+        return _complain(known.message, known.details, known.exit_code)
+
+
+def _complain(message: str, details: str, code: int) -> int:
+    click.echo(f"penstock: {message}", err=True)
+    for line in details.splitlines():
+        click.echo(f"  {line}", err=True)
+    return code
+
+
+def _how_to_go_on(root: Path, name: str) -> str:
+    """Returns what to do after an interrupted run of this process; "" if it ended before its first task."""
+    from penstock.pipelines.local.records import record
+
+    newest = next(record.earlier(root, name), None)
+    if newest is None or newest.process != os.getpid():
+        return ""
+    return f"run again to go on: finished tasks come from the cache\nrun {newest.folder}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

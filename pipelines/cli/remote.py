@@ -1,0 +1,364 @@
+"""The commands that talk to a server: submit, watch, cancel, schedule. Like all commands they import what they need."""
+
+import functools
+import json
+import shlex
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from penstock.core.errors import ConfigError
+from penstock.pipelines.cli import options
+
+if TYPE_CHECKING:
+    from penstock.pipelines.servers.service import Service
+    from penstock.pipelines.servers.submission import Submission
+
+file_argument = click.argument(
+    "config", default=options.DEFAULT_CONFIG, metavar="[CONFIG|FILE]", type=click.Path(path_type=Path)
+)
+run_argument = click.argument("run", metavar="RUN")
+param_option = click.option(
+    "--param", "params", multiple=True, metavar="KEY=VALUE", help="A parameter of the pipeline. May be repeated."
+)
+interval_option = click.option(
+    "--interval",
+    default=5.0,
+    show_default=True,
+    type=click.FloatRange(min=0, min_open=True),
+    help="Seconds between two looks at the run.",
+)
+
+
+def _name(_context: click.Context, _option: click.Parameter, value: str | None) -> str | None:
+    """Reads a name without spaces around it, which nobody sees and everybody would have to repeat."""
+    if value is not None and not value.strip():
+        raise ConfigError(f"--name: expected a name, received {value!r}")
+    return value.strip() if value else None
+
+
+cache_option = click.option("--no-cache", is_flag=True, help="Runs every task, also those that are in the cache.")
+
+
+# The options that stand for keys of a configuration, and the pipelines' parameters that do so once it is compiled.
+_PARAMETERS = {"data": "input_base", "label": "label"}
+# The options that stand for keys of a target's section.
+_OPTIONS = {"kubeflow": ("host", "namespace", "experiment"), "vertex": ("project", "location")}
+
+
+@dataclass(frozen=True)
+class Remote:
+    """What the command line says of the server and of the configuration, unread."""
+
+    config: Path
+    assignments: Sequence[str]
+    host: str | None
+    namespace: str | None
+    experiment: str | None
+    data: str | None = None
+    label: str | None = None
+    target: str = "kubeflow"
+    project: str | None = None
+    location: str | None = None
+
+    @property
+    def flags(self) -> list[tuple[str, str, str]]:
+        """The keys that the options stand for, their values, and the options."""
+        given = [
+            (f"{target}.{key}", getattr(self, key), f"--{key}")
+            for target, keys in _OPTIONS.items()
+            for key in keys
+            if getattr(self, key) is not None
+        ]
+        for key, _, option in given:
+            if not key.startswith(f"{self.target}."):
+                raise ConfigError(f"{option}: this is an option of target {key.partition('.')[0]}, not {self.target}")
+        return given
+
+    def service(self) -> "Service":
+        """Connects to the server that the configuration names."""
+        from penstock.pipelines.servers.service import service_class
+
+        return service_class(self.target)(self._settings())
+
+    def command(self, words: Sequence[str], service: "Service") -> str:
+        """Returns a command that reaches the same server with the same sign-in, as a shell takes it."""
+        from penstock.pipelines.config import section
+        from penstock.pipelines.servers import submission
+
+        assignments = list(self.assignments)
+        place = []
+        if submission.is_compiled(self.config):  # it brings no settings, and those of a file beside it are not meant
+            assignments[:0] = (
+                [f"{self.target}={{}}"] if options.config_file(Path(options.DEFAULT_CONFIG)).is_file() else []
+            )
+        elif str(self.config) != options.DEFAULT_CONFIG:
+            place = [str(self.config)]
+        if self.data is not None:
+            assignments.append(f"data.path={json.dumps(section.from_here(self.data))}")
+        if self.label is not None:
+            assignments.append(f"label={json.dumps(self.label)}")
+        sets = [word for assignment in assignments for word in ("--set", assignment)]
+        return shlex.join(["penstock", *words, *place, *service.again(), *sets])
+
+    def _settings(self) -> Any:
+        """Reads the configuration's section, or without a configuration what the options alone say."""
+        file = options.config_file(self.config)
+        if file.is_file() or str(self.config) != options.DEFAULT_CONFIG:
+            loaded = options.load(self.config, self.assignments, self.data, self.label, self.flags)
+            return getattr(loaded, self.target)
+        return getattr(self._alone(), self.target)
+
+    def submission(self, params: Sequence[str], no_cache: bool) -> tuple["Service", "Submission"]:
+        """Compiles the configuration for the target, or reads the compiled pipeline that was given in its place."""
+        from penstock.pipelines import lint
+        from penstock.pipelines.lint import local_paths, stores
+        from penstock.pipelines.servers import submission
+        from penstock.pipelines.servers.service import service_class
+        from penstock.pipelines.targets import target as targets
+
+        kind = service_class(self.target)
+        if submission.is_compiled(self.config):
+            read = submission.read(self.config, params, no_cache)
+            self._require_compilable(read)
+            settings = self._alone()
+        else:
+            import tempfile
+
+            settings = options.load(self.config, self.assignments, self.data, self.label, self.flags)
+            from penstock.pipelines.compiling import compile
+
+            with tempfile.TemporaryDirectory() as folder:
+                compiled = compile.compile_config(settings, targets.named(self.target), Path(folder) / "pipeline.yaml")
+                read = submission.read(compiled.path, params, no_cache)
+        section = getattr(settings, self.target)
+        allowed = list(settings.lint.allow)
+        if getattr(section, "service_account", None):
+            allowed.append(stores.store_credentials.id)  # its role may be the pods'
+        lint.check(read.documents, targets.named(self.target), allowed, read.parameters)
+        service = kind(section)
+        warnings = service.check(read)
+        told = local_paths.sentence(read.documents, self.target, section.shared_folders, read.parameters)
+        if told:
+            raise ConfigError(told)
+        for warning in warnings:
+            click.echo(f"warning: {warning}", err=True)
+        return service, read
+
+    def _require_compilable(self, submission: "Submission") -> None:
+        """Refuses the options that change a configuration: a compiled pipeline has it in it."""
+        for name, parameter in _PARAMETERS.items():
+            if getattr(self, name) is not None:
+                known = parameter in submission.declared
+                way = f"give --param {parameter}=VALUE" if known else "compile the configuration with it"
+                raise ConfigError(f"--{name}: {self.config} is compiled already, with its own {name}: {way}")
+
+    def _alone(self) -> Any:
+        """Returns what the options alone say."""
+        from penstock.pipelines.config import file as config_file
+        from penstock.pipelines.config.resources import Kubeflow, Vertex
+        from penstock.pipelines.config.section import Section
+        from penstock.pipelines.config.training_pipeline import Lint
+
+        class Alone(Section):
+            kubeflow: Kubeflow = Kubeflow()
+            vertex: Vertex = Vertex()
+            lint: Lint = Lint()
+
+        document = config_file.Document("the command line", {})
+        config_file.override(document, self.assignments)
+        for key, value, place in self.flags:
+            config_file.assign(document, key.split("."), value, place)
+        return config_file.validate(document, Alone, Path.cwd())
+
+
+def server_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds --target, the options that name a server, and --set; the command gets a `Remote` for them and CONFIG."""
+
+    @click.option("--target", default="kubeflow", show_default=True, help="Where it is to run: kubeflow or vertex.")
+    @click.option("--project", metavar="NAME", help="Vertex AI's project: vertex.project.")
+    @click.option("--location", metavar="REGION", help="Vertex AI's region: vertex.location.")
+    @click.option("--host", metavar="URL", help="The server: kubeflow.host.")
+    @click.option("--namespace", metavar="NAME", help="The profile's namespace: kubeflow.namespace.")
+    @options.set_option
+    @functools.wraps(command)
+    def wrapped(
+        config: Path,
+        assignments: Sequence[str],
+        experiment: str | None = None,
+        data: str | None = None,
+        label: str | None = None,
+        **rest: Any,
+    ) -> Any:
+        named = {key: rest.pop(key) for key in ("target", "host", "namespace", "project", "location")}
+        remote = Remote(config, assignments, experiment=experiment, data=data, label=label, **named)
+        return command(remote=remote, **rest)
+
+    return wrapped
+
+
+def pipeline_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds what a pipeline is compiled and started with."""
+    for option in (
+        cache_option,
+        param_option,
+        options.label_option,
+        options.data_option,
+        click.option("--experiment", metavar="NAME", help="The experiment, by default the pipeline's name."),
+    ):
+        command = option(command)
+    return command
+
+
+@click.command()
+@file_argument
+@click.option("--name", callback=_name, metavar="NAME", help="The run's name, by default the pipeline's with the time.")
+@click.option("--wait", is_flag=True, help="Follows the run to its end; exit code 1 if it fails.")
+@interval_option
+@pipeline_options
+@server_options
+def submit(remote: Remote, name: str | None, wait: bool, interval: float, params: Sequence[str], no_cache: bool) -> int:
+    """Starts a run on a server. FILE is a compiled pipeline; a CONFIG is compiled first."""
+    service, submission = remote.submission(params, no_cache)
+    if name and (identity := service.identity(name)) not in (None, name):
+        click.echo(f"the run {name!r} gets the id {identity}: an id has small letters, digits and dashes", err=True)
+    run_id = service.submit(submission, name)
+    _tell_run(service, run_id)
+    return _wait(remote, service, run_id, interval, known=True) if wait else 0
+
+
+@click.command()
+@run_argument
+@options.config_argument
+@interval_option
+@server_options
+def watch(remote: Remote, run: str, interval: float) -> int:
+    """Follows a run on a server to its end, as submit --wait does. RUN is its id or its name."""
+    service = remote.service()
+    run_id = service.find(run)
+    _tell_run(service, run_id)
+    return _wait(remote, service, run_id, interval)
+
+
+@click.command()
+@run_argument
+@options.config_argument
+@server_options
+def cancel(remote: Remote, run: str) -> None:
+    """Cancels a run on a server. RUN is its id or its name."""
+    service = remote.service()
+    run_id = service.find(run)
+    service.cancel(run_id)
+    click.echo(f"{run_id}: asked to stop")
+
+
+@click.group()
+def schedule() -> None:
+    """Runs a pipeline again and again on a server."""
+
+
+@schedule.command()
+@file_argument
+@click.option(
+    "--cron", metavar="FIELDS", help="When: Kubeflow's six fields, such as '0 0 6 * * *', or Vertex AI's five."
+)
+@click.option("--every", type=click.IntRange(min=1), metavar="SECONDS", help="How often, in place of --cron.")
+@click.option("--name", callback=_name, metavar="NAME", help="The schedule's name, by default the pipeline's.")
+@click.option("--replace", is_flag=True, help="Replaces the schedule that has the name already.")
+@pipeline_options
+@server_options
+def create(
+    remote: Remote,
+    cron: str | None,
+    every: int | None,
+    name: str | None,
+    replace: bool,
+    params: Sequence[str],
+    no_cache: bool,
+) -> None:
+    """Makes a schedule. A run that is late is not made up for, and none starts while the last one runs."""
+    from penstock.pipelines.servers.service import service_class
+
+    service_class(remote.target).check_trigger(cron, every)
+    service, submission = remote.submission(params, no_cache)
+    name = name or submission.pipeline
+    schedule_id = service.schedule(submission, name, cron, every, replace=replace)
+    click.echo(f"schedule  {name}\nid        {schedule_id}")
+
+
+@schedule.command("list")
+@options.config_argument
+@server_options
+def list_schedules(remote: Remote) -> None:
+    """Lists the schedules of the server, or of the namespace."""
+    service = remote.service()
+    found = service.schedules()
+    for one in found:
+        click.echo(f"{one.name:32} {one.status:9} {one.when}")
+    if not found:
+        click.echo(f"no schedule on {service.place} yet: `penstock schedule create` makes one")
+
+
+@schedule.command()
+@click.argument("name")
+@options.config_argument
+@server_options
+def pause(remote: Remote, name: str) -> None:
+    """Keeps a schedule from starting runs until it is resumed."""
+    _tell_changed(name, "paused", remote.service().change_schedule(name, "disable"))
+
+
+@schedule.command()
+@click.argument("name")
+@options.config_argument
+@server_options
+def resume(remote: Remote, name: str) -> None:
+    """Lets a paused schedule start runs again."""
+    _tell_changed(name, "resumed", remote.service().change_schedule(name, "enable"))
+
+
+@schedule.command()
+@click.argument("name")
+@options.config_argument
+@server_options
+def delete(remote: Remote, name: str) -> None:
+    """Deletes a schedule. The runs that it started stay."""
+    _tell_changed(name, "deleted", remote.service().change_schedule(name, "delete"))
+
+
+def _tell_changed(name: str, change: str, count: int) -> None:
+    click.echo(f"{name}: {change}" + (f", all {count} schedules of this name" if count > 1 else ""))
+
+
+def _tell_run(service: "Service", run_id: str) -> None:
+    click.echo(f"run   {run_id}\nlink  {service.link(run_id)}")
+
+
+def _wait(remote: Remote, service: "Service", run_id: str, interval: float, *, known: bool = False) -> int:
+    from penstock.core.services.retries import Interrupted
+    from penstock.pipelines.servers import watch as watching
+
+    def how_to_go_on() -> str:
+        watch, cancel = (remote.command([verb, run_id], service) for verb in ("watch", "cancel"))
+        return f"to watch it:  {watch}\nto cancel it: {cancel}"
+
+    def warn(sentence: str) -> None:
+        click.echo(sentence, err=True)
+
+    try:
+        ended = watching.watch(lambda: service.snapshot(run_id), click.echo, warn, known=known, interval=interval)
+    except KeyboardInterrupt:
+        raise Interrupted("interrupted: the run goes on", how_to_go_on()) from None
+    except watching.Unwatched as error:
+        raise watching.Unwatched(error.message, f"run {run_id}, {service.link(run_id)}\n{how_to_go_on()}") from None
+    if ended.succeeded:
+        click.echo(watching.outcome(ended))
+        return 0
+    click.echo(f"penstock: {watching.outcome(service.explained(run_id, ended))}", err=True)
+    return 1
+
+
+commands = (submit, watch, cancel, schedule)

@@ -1,0 +1,195 @@
+"""The runs of a pipeline on this machine: finding, listing, and asking their models."""
+
+import contextlib
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from penstock.core.errors import UserError
+from penstock.pipelines.config.training_pipeline import Config
+from penstock.pipelines.local import RunSummary
+from penstock.pipelines.local.records import record
+from penstock.pipelines.local.records.record import RunRecord
+from penstock.pipelines.local.report import display, epochs, run_page, warnings
+
+_CLASSES = 5  # of a prediction that are shown
+
+
+def newest(config: Config) -> RunRecord:
+    """Returns the newest run of the pipeline; a UserError if there is none yet."""
+    for run in record.earlier(Path(config.pipeline_root), config.name):
+        return run
+    raise UserError(f"no run of {config.name} in {config.pipeline_root} yet: `penstock run` makes one")
+
+
+def listing(config: Config) -> str:
+    """Returns all runs of the pipeline, the newest first, a line each."""
+    rows = [("run", "started", "status", "seconds", "model")]
+    for run in record.earlier(Path(config.pipeline_root), config.name):
+        started = time.strftime("%Y-%m-%d %H:%M", time.localtime(run.started))
+        seconds = "" if run.seconds is None else f"{run.seconds:.1f}"
+        rows.append((run.folder.name, started, run.status, seconds, _verdict(run)))
+    if len(rows) == 1:
+        return f"no run of {config.name} in {config.pipeline_root} yet"
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    )
+
+
+def summary_text(summary: RunSummary) -> str:
+    """Returns what is told at a run's end: the tasks, their warnings, how good the model is, where everything is."""
+    run = record.read(summary.run_folder)
+    lines = [display.table(run), ""]
+    for told in (list(warnings.lines(run)), list(epochs.lines(run))):
+        lines += [*told, ""] if told else []
+    if summary.blessing:
+        lines += [*display.blessing_lines(summary.blessing), ""]
+    if summary.pushed:
+        lines.append(f"pushed to  {summary.pushed}")
+    lines.append(f"run        {summary.run_folder}")
+    lines.append(f"report     {summary.run_folder / run_page.FILE}")
+    imports = sum(task.waited for task in summary.tasks)
+    lines.append(
+        f"{summary.status} in {summary.seconds:.1f} s" + (f", {imports:.1f} of them imports" if imports >= 0.1 else "")
+    )
+    return "\n".join(lines)
+
+
+def newest_model(config: Config) -> Path:
+    """Returns the newest version in the push directory, else the newest run's model."""
+    if config.push:
+        pushed = Path(config.push.directory)
+        versions = sorted((int(path.name) for path in pushed.glob("*") if path.name.isdecimal()), reverse=True)
+        if versions:
+            return pushed / str(versions[0])
+    for run in record.earlier(Path(config.pipeline_root), config.name):
+        model = run.folder / "trainer" / "model"
+        if (model / "Format-Serving" / "saved_model.pb").is_file():
+            return model
+    raise UserError(f"no model of {config.name} yet: `penstock run` trains one")
+
+
+def require_model(folder: Path) -> Path:
+    """Returns a folder that holds a model; a UserError says what it is expected to be."""
+    if any(path for pattern in ("saved_model.pb", "*/saved_model.pb") for path in folder.glob(pattern)):
+        return folder
+    what = "holds no model" if folder.exists() else "does not exist"
+    raise UserError(
+        f"{folder} {what}: expected a configuration (a YAML file, or a folder with pipeline.yaml in it) or a model's "
+        "folder (a pushed version, or a run's trainer/model)"
+    )
+
+
+def examples_beside(model: Path, split: str) -> Path:
+    """Returns examples of the run that a model is in."""
+    for folder in model.absolute().parents:
+        if (folder / record.FILE).is_file():
+            found = _examples(folder)
+            if found:
+                return _split(found, split, folder.name)
+    raise UserError(
+        f"{model} is in no run's folder, so it has no examples beside it: expected --examples FILE, a TFRecord file of "
+        "tf.Examples; or the configuration in place of the model, which takes the newest run's"
+    )
+
+
+def newest_examples(config: Config, split: str) -> Path:
+    """Returns a file of the split from the newest run that has examples."""
+    for run in record.earlier(Path(config.pipeline_root), config.name):
+        found = _examples(run.folder)
+        if found:
+            return _split(found, split, run.folder.name)
+    raise UserError(f"no examples in the runs of {config.name}: `penstock run` reads the data")
+
+
+def _examples(folder: Path) -> dict[str, Path]:
+    """Returns the first file of each split that a run's folder has."""
+    files = sorted(folder.glob("*-example-gen/examples/Split-*/*.gz"), reverse=True)
+    return {file.parent.name.removeprefix("Split-"): file for file in files}
+
+
+def _split(files: dict[str, Path], split: str, run: str) -> Path:
+    if split not in files:
+        raise UserError(f"no split {split!r} in {run}: expected --split to be one of {', '.join(sorted(files))}")
+    return files[split]
+
+
+def predictions(model: Path, examples: Path, rows: int, label: str) -> str:
+    """Asks a model about the first rows of an examples file; returns them, what it predicts, and what is true."""
+    with _silent():
+        from penstock.core.models import predict
+        from penstock.trainer.plan.labels import Label
+
+        known = Label.read(predict.saved_model_folder(model))
+        answers = predict.predict_rows(model, examples, rows, label or (known.name if known else ""))
+    if known is None:
+        return "\n\n".join(_row(number, answer, label) for number, answer in enumerate(answers, 1))
+    for answer in answers:
+        answer["prediction"] = {known.name: _told(answer["prediction"], known.problem, known.classes)}
+    return "\n\n".join(_row(number, answer) for number, answer in enumerate(answers, 1))
+
+
+def _row(number: int, answer: dict[str, Any], label: str = "") -> str:
+    """Returns a row's features, what is predicted and what is true; `label` is named where no prediction names it."""
+    lines = [f"row {number}"]
+    width = max(len(name) for name in [*answer["features"], *(f"-> {name}" for name in answer["prediction"]), "actual"])
+    lines += [f"  {name:{width}}  {_shown(value)}" for name, value in answer["features"].items()]
+    lines += [f"  {f'-> {name}':{width}}  {_shown(value)}" for name, value in answer["prediction"].items()]
+    if answer["label"] is not None:
+        lines.append(f"  {'actual':{width}}  {_shown(answer['label'])}" + (f" ({label})" if label else ""))
+    return "\n".join(lines)
+
+
+def _told(prediction: dict[str, Any], problem: str, classes: Sequence[Any]) -> Any:
+    """Returns what a model without code predicts: "yes: 0.794, no: 0.206", or the value of a regression."""
+    if problem == "regression":
+        return prediction["predictions"]
+    if problem == "binary":
+        of_greater = prediction["probabilities"]
+        shares = [1 - of_greater, of_greater]
+    else:
+        shares = prediction["scores"]
+    ranked = sorted(zip(shares, classes, strict=True), key=lambda pair: -pair[0])
+    more = f" and {len(ranked) - _CLASSES:,} more" if len(ranked) > _CLASSES else ""
+    return ", ".join(f"{of}: {share:.3f}" for share, of in ranked[:_CLASSES]) + more
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_shown, value)) + "]"
+    return "(missing)" if value is None else str(value)
+
+
+def _verdict(run: RunRecord) -> str:
+    """What became of the run's model: pushed, blessed, not blessed; "" if it was not evaluated."""
+    pusher, evaluator = run.task("pusher"), run.task("evaluator")
+    pushed = pusher.outputs.get("pushed_model", {}).get("metadata", {}) if pusher else {}
+    if pushed.get("pushed"):
+        return f"pushed: {Path(str(pushed['pushed_destination'])).name}"
+    validation = run.folder / "evaluator" / "validation" / "validation.json"
+    if evaluator and evaluator.status in ("done", "cached") and validation.is_file():
+        return "blessed" if json.loads(validation.read_text())["blessed"] else "not blessed"
+    return ""
+
+
+@contextlib.contextmanager
+def _silent() -> Iterator[None]:
+    """Keeps what TensorFlow's C++ writes to standard error while it loads out of sight; errors are still raised."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    sys.stderr.flush()
+    saved, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        sys.stderr.flush()
+        os.dup2(saved, 2)
+        os.close(saved)
+        os.close(nowhere)

@@ -1,0 +1,1 @@
+"""From a configuration to compiled pipelines and components."""

@@ -1,0 +1,82 @@
+"""Compiles a configuration: the user's files published, the pipeline built, the target's choices put in."""
+
+import dataclasses
+import hashlib
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from kfp import compiler
+
+from penstock.core.errors import ConfigError
+from penstock.core.files import atomic
+from penstock.pipelines import lint
+from penstock.pipelines.config.section import is_remote
+from penstock.pipelines.config.training_pipeline import Config
+from penstock.pipelines.modules import published as publishing
+from penstock.pipelines.targets.target import Target
+from penstock.pipelines.training import parameters, training_pipeline
+
+# libyaml's where PyYAML was built with it: ten times faster.
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+# Rules of kfp.local that do not hold for `penstock run`, which runs its tasks in workers of its own.
+_HANDLED = ("python3-in-value",)
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """A compiled pipeline: the file, its parameters' values, and whose copies the published files are."""
+
+    path: Path
+    arguments: dict[str, Any]
+    sources: dict[str, str]
+
+
+def compile_for_run(config: Config, target: Target) -> Compiled:
+    """Compiles into the pipeline root, to a name of its own, so that runs at the same time do not meet."""
+    if is_remote(config.pipeline_root):
+        raise ConfigError(
+            f"pipeline_root: expected a local folder to run on this machine, received {config.pipeline_root!r}"
+        )
+    if not target.containers:  # else the image has it, or does not
+        config.data.require_package()
+    root = Path(config.pipeline_root)
+    with tempfile.TemporaryDirectory() as folder:
+        compiled = compile_config(config, target, Path(folder) / "pipeline.yaml")
+        content = compiled.path.read_bytes()
+    path = root / "compiled" / f"{hashlib.sha256(content).hexdigest()[:16]}.yaml"
+    atomic.write_bytes(path, content)
+    return dataclasses.replace(compiled, path=path)
+
+
+def compile_config(config: Config, target: Target, path: Path) -> Compiled:
+    """Writes the pipeline's IR for a target to `path`."""
+    published = publishing.publish(config)
+    with tempfile.TemporaryDirectory() as folder:
+        package = Path(folder) / "pipeline.yaml"
+        compiler.Compiler().compile(training_pipeline(config, published), str(package))
+        text = package.read_text(encoding="utf-8")
+    atomic.write_text(path, _targeted(text, target, config))
+    return Compiled(path, parameters(config, published), published.sources)
+
+
+def rewritten(text: str, change: Callable[[dict[str, Any]], list[dict[str, Any]]]) -> str:
+    """Returns an IR with what `change` makes of its document. The comment above it, which lists the inputs, stays."""
+    comment = "".join(line for line in text.splitlines(keepends=True) if line.startswith("#"))
+    documents = change(yaml.load(text, _LOADER))
+    return comment + yaml.dump_all(documents, Dumper=_DUMPER, sort_keys=True, allow_unicode=True)
+
+
+def _targeted(text: str, target: Target, config: Config) -> str:
+    """Puts the target's choices into an IR, and checks it."""
+
+    def change(spec: dict[str, Any]) -> list[dict[str, Any]]:
+        documents = target.apply(spec, config)
+        lint.check(documents, target, (*config.lint.allow, *_HANDLED))
+        return documents
+
+    return rewritten(text, change)

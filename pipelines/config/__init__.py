@@ -1,0 +1,1 @@
+"""What a person writes: pipeline.yaml, section by section."""

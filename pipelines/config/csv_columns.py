@@ -1,0 +1,153 @@
+"""The columns of CSV data on this machine, from the first lines of a file: mistakes in names are told at once.
+
+What those lines hold decides for all of them in one way only: a cell that is no number makes its column text.
+"""
+
+import csv
+import difflib
+import gzip
+import itertools
+import json
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from penstock.core import csv_format
+from penstock.core.errors import ConfigError
+from penstock.pipelines.config.data import Csv as Options
+from penstock.pipelines.config.training_pipeline import Config
+
+_SHOWN = 10
+_ROWS = 200
+_SUFFIXES = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
+_DELIMITERS = ";\t|,"
+_TRANSFORMED = "_xf"  # is in the name of what the default trainer makes of a column
+
+
+@dataclass(frozen=True)
+class Beginning:
+    """The columns of the first file, none if they cannot be told, and its first rows, as far as they have as many."""
+
+    names: Sequence[str] = ()
+    rows: Sequence[Sequence[str]] = ()
+
+    def cells(self, name: str, missing: Sequence[str]) -> list[str]:
+        """Returns a column's different cells in their order, but for those that are missing."""
+        place = list(self.names).index(name)
+        return [cell for cell in dict.fromkeys(row[place] for row in self.rows) if cell and cell not in missing]
+
+
+def check(config: Config) -> None:
+    """Raises a ConfigError if the configuration names a column that is none, or takes text for numbers.
+
+    So does a column without a name of its own.
+
+    Data that is elsewhere, in another format, or not to be read as the options say is left to ExampleGen.
+    """
+    beginning = read(config)
+    if not beginning.names:
+        return
+    try:
+        csv_format.check_names(beginning.names)
+    except ValueError as error:
+        given = config.data.csv and config.data.csv.column_names
+        raise ConfigError(f"{'data.csv.column_names' if given else 'data: the first line'}: {error}") from None
+    for key, name in _named(config):
+        if name not in beginning.names:
+            raise ConfigError(f"{key}: the data has no column {name!r}; {_hint(name, beginning.names)}")
+    _check_numbers(config, beginning)
+
+
+def read(config: Config) -> Beginning:
+    """Returns the beginning of the first file, an empty one if it cannot be told."""
+    data = config.data
+    base = data.base_here
+    if data.file_format != "csv" or base is None:
+        return Beginning()
+    options, file = data.csv or Options(), _first_file(base, data.patterns.values())
+    if file is None:
+        return Beginning(options.column_names or ())
+    opened = gzip.open if file.suffix == ".gz" else open
+    try:
+        with opened(file, "rt", encoding=options.encoding or "utf-8", newline="") as text:
+            reader = csv.reader(text, delimiter=options.delimiter or ",", quotechar=options.quote_char or '"')
+            names = options.column_names or [name.removeprefix("\ufeff") for name in next(reader, [])]
+            rows = itertools.takewhile(lambda row: len(row) == len(names), filter(None, reader))
+            return Beginning(names, tuple(itertools.islice(rows, _ROWS)))
+    except (OSError, UnicodeError, csv.Error):
+        return Beginning(options.column_names or ())
+
+
+def _first_file(base: Path, patterns: Collection[str]) -> Path | None:
+    """Returns a file of the data; None if there is none, or the pattern has {SPAN} or the like in it."""
+    if base.is_file():
+        return base
+    found = [file for pattern in patterns or ["*"] if "{" not in pattern for file in base.glob(pattern)]
+    files = sorted(file for file in found if file.is_file() and file.name[0] not in "._")
+    return next((file for file in files if file.name.endswith(_SUFFIXES)), files[0] if files else None)
+
+
+def _named(config: Config) -> Iterator[tuple[str, str]]:
+    """Yields every column that the configuration names, and the key that does."""
+    if config.label:
+        yield "label", config.label
+    for name in config.features:
+        yield f"features.{name}", name
+    if config.splits and config.splits.partition_feature:
+        yield "splits.partition_feature", config.splits.partition_feature
+    if config.tuning and config.tuning.cross_validation and config.tuning.cross_validation.feature:
+        yield "tuning.cross_validation.feature", config.tuning.cross_validation.feature
+    if config.evaluation and config.without_code:  # a module may evaluate by what it has made of the columns
+        if config.evaluation.example_weight_key:
+            yield "evaluation.example_weight_key", config.evaluation.example_weight_key
+        for part in config.evaluation.slices:
+            names = [part] if isinstance(part, str) else part
+            yield from (("evaluation.slices", name) for name in names if _TRANSFORMED not in name)
+
+
+def _hint(name: str, names: Sequence[str]) -> str:
+    if len(names) == 1:
+        found = [delimiter for delimiter in _DELIMITERS if delimiter in names[0]]
+        if found:
+            return f"there is one, {names[0]!r}: is data.csv.delimiter {json.dumps(found[0])}?"
+    shown = ", ".join(names[:_SHOWN]) + (", …" if len(names) > _SHOWN else "")
+    nearest = difflib.get_close_matches(name, names, n=1) or [known for known in names if known.lower() == name.lower()]
+    return (f"did you mean {nearest[0]!r}? " if nearest else "") + f"the columns are {shown}"
+
+
+def _check_numbers(config: Config, beginning: Beginning) -> None:
+    """Raises a ConfigError for text where the configuration says that there are numbers, or two values."""
+    options = config.data.csv or Options()
+    missing, point = options.null_values or [], options.decimal_point or "."
+    numbers = {
+        f"features.{name}.kind": name
+        for name, feature in config.features.items()
+        if feature.kind == "numeric" or (feature.kind == "date" and feature.format == "unix")
+    }
+    problem = config.training and config.training.problem
+    if problem == "regression" and config.label:
+        numbers["training.problem"] = config.label
+    for key, name in numbers.items():
+        text = next((cell for cell in beginning.cells(name, missing) if csv_format.number(cell, point) is None), None)
+        if text is not None:
+            raise ConfigError(
+                f"{key}: expected numbers in the column {name!r}, found {text!r}; if that means a missing value, "
+                f"data.csv.null_values: {json.dumps([text], ensure_ascii=False)} says so"
+            )
+    if problem == "binary" and config.label:
+        _check_binary(beginning.cells(config.label, missing), config.label, point)
+
+
+def _check_binary(cells: Sequence[str], label: str, point: str) -> None:
+    numbers = [csv_format.number(cell, point) for cell in cells]
+    if None not in numbers:  # 1 and 1.0 are one value, and nan is none
+        pairs = zip(cells, numbers, strict=True)
+        cells = [
+            cell for place, (cell, number) in enumerate(pairs) if number == number and number not in numbers[:place]
+        ]
+    if len(cells) > 2:
+        shown = ", ".join(map(repr, cells[:3])) + (", …" if len(cells) > 3 else "")
+        raise ConfigError(
+            f"training.problem: expected two values of the label {label!r} for binary, found {shown}; "
+            "data.csv.null_values says which of them mean a missing value"
+        )

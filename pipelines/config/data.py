@@ -1,0 +1,195 @@
+"""What the configuration says of the data: where it is, how it is written, which spans and splits are used."""
+
+import re
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from penstock.core import csv_format, packages
+from penstock.core.errors import ConfigError
+from penstock.pipelines.config.section import DataPath, PositiveWhole, Section, Whole, is_remote, matching
+
+_WILD = re.compile(r"[*?\[{]")
+_FORMATS = {
+    "csv": (".csv", ".csv.gz", ".tsv", ".tsv.gz"),
+    "parquet": (".parquet", ".pq"),
+    "tfrecord": (".tfrecord", ".tfrecords", ".tfrecord.gz", ".tfrecords.gz"),
+}
+SplitName = Annotated[str, matching(r"^[A-Za-z0-9][A-Za-z0-9_-]*$", "a split's name of letters, digits, _ and -")]
+
+
+class Csv(Section):
+    """How CSV files are written."""
+
+    delimiter: str | None = Field(default=None, description="The character between cells, by default a comma.")
+    quote_char: str | None = Field(default=None, description='The character around quoted cells, by default ".')
+    encoding: str | None = Field(default=None, description="The files' encoding, by default utf-8.")
+    decimal_point: str | None = Field(
+        default=None, description='What stands before the decimals of a number: "," or, by default, ".".'
+    )
+    null_values: list[str] | None = Field(
+        default=None, description="Cells that mean a missing value, beside the empty one."
+    )
+    column_names: list[str] | None = Field(
+        default=None, description="Names of the columns, for files without a header."
+    )
+
+    @model_validator(mode="after")
+    def _readable(self) -> Self:
+        csv_format.check(
+            **self.model_dump(include={"delimiter", "quote_char", "encoding", "decimal_point"}, exclude_none=True)
+        )
+        return self
+
+
+class RollingRange(Section):
+    """The newest spans."""
+
+    num_spans: PositiveWhole = Field(
+        description="How many numbers up to the newest span's; as in TFX, those without a span count too."
+    )
+    start_span_number: Whole | None = Field(default=None, description="No span before this one.")
+
+
+class StaticRange(Section):
+    """Named spans."""
+
+    start_span_number: Whole = Field(description="The first span.")
+    end_span_number: Whole = Field(description="The last span.")
+
+    @model_validator(mode="after")
+    def _forward(self) -> Self:
+        if self.end_span_number < self.start_span_number:
+            raise ValueError(f"end_span_number: expected {self.start_span_number} or more, received less")
+        return self
+
+
+class RangeConfig(Section):
+    """Which spans are read, where the pattern has {SPAN} or {YYYY}, {MM} and {DD}; by default the newest one."""
+
+    rolling_range: RollingRange | None = Field(default=None, description="The newest spans.")
+    static_range: StaticRange | None = Field(default=None, description="Spans by their numbers.")
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if (self.rolling_range is None) == (self.static_range is None):
+            raise ValueError("expected either rolling_range or static_range")
+        return self
+
+
+class Data(Section):
+    """Where the data is and how it is written."""
+
+    path: DataPath = Field(
+        description="A file, a folder, or a pattern with *, {SPAN}, {VERSION} or {YYYY}{MM}{DD}; relative to this "
+        "file, or package:NAME/path inside a package that is installed where the tasks run."
+    )
+    format: Literal["csv", "parquet", "tfrecord"] | None = Field(
+        default=None,
+        description="csv, parquet or tfrecord (of tf.Example); by default as the files' suffix says, else csv. Files "
+        "that are not on this machine are not looked at: there the suffix in path or splits decides.",
+    )
+    splits: dict[SplitName, str] = Field(
+        default={}, description="Splits that the data comes in: name to pattern, relative to path."
+    )
+    range_config: RangeConfig | None = Field(
+        default=None, description="Which spans are read, by default the newest one."
+    )
+    csv: Csv | None = Field(default=None, description="How CSV files are written.")
+
+    @field_validator("csv")
+    @classmethod
+    def _given(cls, csv: Csv | None) -> Csv | None:
+        return csv if csv != Csv() else None  # no options are none given, whatever the format
+
+    @model_validator(mode="after")
+    def _there(self) -> Self:
+        here = self.here
+        if here and not _WILD.search(self.path) and not here.exists():
+            raise ValueError(f"path: {here} does not exist: expected a file, a folder or a pattern")
+        if self.splits and (_WILD.search(self.path) or (here and here.is_file())):
+            raise ValueError("splits: expected path to be the folder that the splits' patterns are relative to")
+        if self.csv is not None and self.file_format != "csv":
+            raise ValueError(f"csv: expected no CSV options for {self.file_format} data")
+        return self
+
+    @property
+    def here(self) -> Path | None:
+        """Where `path` is on this machine; None in a bucket, and in a package that this environment lacks."""
+        return _here(self.path)
+
+    @property
+    def base_here(self) -> Path | None:
+        """Where `input_base` is on this machine, as `here`."""
+        return _here(self.input_base)
+
+    def require_package(self) -> None:
+        """Raises a ConfigError if the data is in a package that this environment lacks."""
+        if packages.is_inside(self.path):
+            try:
+                packages.resolve(self.path)
+            except ValueError as error:
+                raise ConfigError(f"data.path: {error}") from None
+
+    @property
+    def input_base(self) -> str:
+        """The folder that patterns are relative to, or one file."""
+        base, _ = self._parts()
+        return base
+
+    @property
+    def patterns(self) -> dict[str, str]:
+        """The patterns of the input splits, relative to `input_base`; empty for TFX's default, all files there."""
+        _, pattern = self._parts()
+        return self.splits or ({"single_split": pattern} if pattern else {})
+
+    @property
+    def file_format(self) -> Literal["csv", "parquet", "tfrecord"]:
+        if self.format is not None:
+            return self.format
+        names = [self.path, *self.splits.values()]
+        here = self.here
+        if here and here.is_dir() and not self.splits:
+            names = sorted(entry.name for entry in here.iterdir())
+        for name, suffixes in _FORMATS.items():
+            if any(written.lower().endswith(suffixes) for written in names):
+                return name  # type: ignore[return-value]
+        return "csv"
+
+    def _parts(self) -> tuple[str, str]:
+        elsewhere = is_remote(self.path) or packages.is_inside(self.path)  # the same whether it is here as well or not
+        if elsewhere:
+            base = Path()
+        else:  # a folder that exists is no pattern, whatever its name
+            base = next(folder for folder in (Path(self.path), *Path(self.path).parents) if folder.is_dir())
+        start = len(str(base)) + 1 if base != Path() else 0
+        rest = self.path[start:]
+        wild = _WILD.search(rest)
+        if wild:
+            start += rest[: wild.start()].rfind("/") + 1
+            return self.path[: start - 1], self.path[start:]
+        if rest and not elsewhere and Path(self.path).is_file():
+            return str(Path(self.path).parent), Path(self.path).name
+        return self.path, ""
+
+
+class Splits(Section):
+    """The splits that examples are divided into."""
+
+    hash_buckets: dict[SplitName, PositiveWhole] = Field(
+        default={"train": 2, "eval": 1}, description="Buckets of each split: its share of the examples.", min_length=1
+    )
+    partition_feature: str | None = Field(
+        default=None,
+        description="The feature that decides the split, so that equal values stay together; else the record.",
+    )
+
+
+def _here(path: str) -> Path | None:
+    if is_remote(path):
+        return None
+    try:
+        return packages.resolve(path) if packages.is_inside(path) else Path(path)
+    except ValueError:
+        return None

@@ -1,0 +1,98 @@
+"""What every section of a configuration shares: no unknown keys, nothing changes once read, paths are resolved."""
+
+import re
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
+
+from penstock.core import packages
+
+_REMOTE = re.compile(r"^[a-z][a-z0-9+.-]*://")
+PATTERN_WORDS: dict[str, str] = {}
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_by_alias=True, validate_by_name=True)
+
+
+def matching(pattern: str, words: str) -> Any:
+    """Returns a string field's pattern; what a message says that it expects are `words`."""
+    PATTERN_WORDS[pattern] = words
+    return Field(pattern=pattern)
+
+
+def resolve(path: str, folder: Path) -> str:
+    """Returns an absolute path: `package:NAME/path` inside an installed package, else relative to `folder`.
+
+    Packages are found without importing them. A URI such as gs://bucket/data is returned as it is.
+    """
+    if _REMOTE.match(path):
+        return path
+    if packages.is_inside(path):
+        return str(packages.resolve(path))
+    return str((folder / Path(path).expanduser()).absolute())
+
+
+def from_here(path: str) -> str:
+    """Returns a path given on the command line, which is relative to the current folder, as an absolute one."""
+    return path if packages.is_inside(path) else resolve(path, Path.cwd())
+
+
+def is_remote(path: str) -> bool:
+    return bool(_REMOTE.match(path))
+
+
+def _resolve(path: str, info: ValidationInfo) -> str:
+    folder: Path = (info.context or {}).get("folder", Path())
+    if not path:
+        raise ValueError("expected a path, received ''")
+    return resolve(path, folder)
+
+
+def _resolve_data(path: str, info: ValidationInfo) -> str:
+    if not packages.is_inside(path):
+        return _resolve(path, info)
+    if not packages.name(path).isidentifier():
+        raise ValueError(f"expected package:NAME/path with the name that Python imports, received {path!r}")
+    return path
+
+
+def _existing(path: str) -> str:
+    if not is_remote(path) and not Path(path).exists():
+        raise ValueError(f"{path} does not exist")
+    return path
+
+
+def _existing_file(path: str) -> str:
+    if not is_remote(path) and not Path(_existing(path)).is_file():
+        raise ValueError(f"{path} is a folder: expected a file")
+    return path
+
+
+def _no_bool(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError(f"expected a number, received {str(value).lower()}")
+    return value
+
+
+# Numbers. To Python, and so to pydantic, true is one as well. Bounds stand first: so the JSON Schema has them.
+NO_BOOL = BeforeValidator(_no_bool)
+Whole = Annotated[int, Field(ge=0), NO_BOOL]
+PositiveWhole = Annotated[int, Field(gt=0), NO_BOOL]
+Number = Annotated[float, NO_BOOL]
+PositiveNumber = Annotated[float, Field(gt=0, allow_inf_nan=False), NO_BOOL]
+Seed = Annotated[int, Field(ge=0, lt=2**32), NO_BOOL]  # as NumPy takes it
+
+# A path as a person writes it; an absolute path once read.
+AnyPath = Annotated[str, AfterValidator(_resolve)]
+DataPath = Annotated[str, AfterValidator(_resolve_data)]  # package:NAME/path stays: tasks find it where they run
+ExistingPath = Annotated[AnyPath, AfterValidator(_existing)]
+ExistingFile = Annotated[AnyPath, AfterValidator(_existing_file)]
+
+
+def json_text(value: Any) -> str:
+    """Returns JSON with a fixed order of keys, so that equal values are equal parameters; "" for None."""
+    import json
+
+    return "" if value is None else json.dumps(value, sort_keys=True, separators=(", ", ": "))

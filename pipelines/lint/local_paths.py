@@ -1,0 +1,116 @@
+"""Paths of this machine in a pipeline that is to run on a cluster, whose tasks do not see this machine's files."""
+
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from penstock.pipelines.config.resources import SHARED_VARIABLE
+from penstock.pipelines.lint import places
+from penstock.pipelines.lint.pipeline import Pipeline
+
+# What the configuration calls a parameter, where that is another name.
+_KEYS = {"input_base": "data.path", "schema_file": "schema.file", "push_destination": "push.directory"}
+_PUBLISHED = ("module_file", "schema_file")  # compiling copies them below pipeline_root
+_WHY = {
+    "kubeflow": "the cluster's pods do not see this machine's files: name folders in a bucket, such as "
+    "s3://BUCKET/FOLDER, or on a volume that kubernetes.default.volumes mounts at the same path; "
+    "kubeflow.shared_folders lists folders that the pods have anyway",
+    "vertex": "Vertex AI does not see this machine's files: name folders in a bucket, such as gs://BUCKET/FOLDER; "
+    "vertex.shared_folders lists folders that the image holds",
+}
+_IMPORTED = "an artifact that exists already is taken from a bucket: copy it there, and give its gs:// or s3:// URI"
+_MOUNTED = {"vertex": ("/gcs",)}
+_MOUNTS = ("pvcMount", "emptyDirMounts", "secretAsVolume", "configMapAsVolume", "genericEphemeralVolume")
+
+
+def sentence(
+    documents: Sequence[Mapping[str, Any]],
+    target: str,
+    shared: Iterable[str] = (),
+    parameters: Mapping[str, Any] = MappingProxyType({}),
+) -> str:
+    """Returns what names a path that tasks of our components would not find, and what to do; "" if nothing does.
+
+    Args:
+        documents: The compiled pipeline.
+        target: The target's name; on this machine every path is one of its own.
+        shared: Folders that tasks have at the same path as this machine, beside those that the pipeline tells of.
+        parameters: What the run is given; what is not here has its default.
+    """
+    if target not in _WHY:
+        return ""
+    pipeline = Pipeline.of(documents, parameters)
+    unseen = _of_tasks(pipeline, [*_MOUNTED.get(target, ()), *shared], _WHY[target])
+    imported = " and ".join(f"{name} is {path}" for name, path in _imported(pipeline))
+    return "; ".join(filter(None, [unseen, imported and f"{imported}: {_IMPORTED}"]))
+
+
+def _of_tasks(pipeline: Pipeline, shared: Sequence[str], why: str) -> str:
+    """Returns the sentence on what tasks read and write themselves."""
+    found = dict(_found(pipeline, shared))
+    if not found:
+        return ""
+    root = found.get("pipeline_root")
+    if root and Path(found.get("working_dir", "")).is_relative_to(root):
+        del found["working_dir"]
+    names = sorted(found, key=places.PARAMETERS.index)
+    told = [f"{_told(name, found[name], root)} is {found[name]}" for name in names]
+    return f"{', '.join(told[:-1])} and {told[-1]}: {why}" if told[1:] else f"{told[0]}: {why}"
+
+
+def _imported(pipeline: Pipeline) -> Iterator[tuple[str, str]]:
+    """Yields the artifacts that tasks are given by a local path, by the names of the tasks' inputs."""
+    executors = pipeline.spec.get("deploymentSpec", {}).get("executors", {})
+    for graph in pipeline.graphs:
+        uris = {
+            name: executors.get(pipeline.component(task).get("executorLabel", ""), {}).get("importer", {})
+            for name, task in graph.items()
+        }
+        for task in graph.values():
+            for name, source in task.get("inputs", {}).get("artifacts", {}).items():
+                producer = source.get("taskOutputArtifact", {}).get("producerTask", "")
+                path = _local(uris.get(producer, {}).get("artifactUri", {}).get("constant"))
+                if path:
+                    yield name, path
+
+
+def _found(pipeline: Pipeline, shared: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Yields the parameters and their paths. The pipeline root is one of them whether or not a task is given it."""
+    named = places.named(pipeline)
+    mounted = {place.executor: list(_mounts(pipeline, place.executor)) for place in named}
+    for place in named:
+        path = _local(place.value)
+        if path and not _is_below(path, [*mounted[place.executor], *shared]):
+            yield place.parameter, path
+    root = _local(pipeline.arguments.get("pipeline_root"))
+    if named and root and not _is_below(root, [*chain.from_iterable(mounted.values()), *shared]):
+        yield "pipeline_root", root
+
+
+def _local(value: Any) -> str:
+    """Returns the absolute path that a value is; "" for a URI, data in a package or a module's dotted path."""
+    path = os.path.normpath(value.removeprefix("file://")) if isinstance(value, str) and value else ""
+    return path if Path(path).is_absolute() else ""
+
+
+def _is_below(path: str, folders: Iterable[str]) -> bool:
+    return any(Path(path).is_relative_to(folder) for folder in folders)
+
+
+def _mounts(pipeline: Pipeline, executor: str) -> Iterator[str]:
+    """Yields the folders that the pipeline says an executor's pod has."""
+    for variable in pipeline.container(executor).get("env", []):
+        if variable.get("name") == SHARED_VARIABLE:
+            yield from variable["value"].split(":")
+    settings = pipeline.kubernetes(executor)
+    for kind in _MOUNTS:
+        yield from (mount["mountPath"] for mount in settings.get(kind, []) if "mountPath" in mount)
+
+
+def _told(parameter: str, path: str, root: str | None) -> str:
+    words = [_KEYS[parameter]] if parameter in _KEYS else []
+    words += ["copied below pipeline_root"] if parameter in _PUBLISHED and root and _is_below(path, [root]) else []
+    return f"{parameter} ({', '.join(words)})" if words else parameter

@@ -1,0 +1,1 @@
+"""Tasks in containers of the image that clusters run."""

@@ -1,0 +1,250 @@
+"""One task of a local run: answered from the cache, or run by a warm worker. This is what kfp.local calls."""
+
+import contextlib
+import errno
+import json
+import os
+import shutil
+import signal
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Protocol
+
+from kfp import local
+from kfp.local import config, status, subprocess_task_handler, task_handler_interface
+
+from penstock.core.errors import SystemFailure, WorkerLost
+from penstock.core.failures import FAILURE_FILE, describe, is_full
+from penstock.core.files import atomic
+from penstock.pipelines.local.processes.task import DISK_FULL, Task, clear
+from penstock.pipelines.local.records import cache, reasons, record
+from penstock.pipelines.local.records.cache import Key
+from penstock.pipelines.local.records.record import RunRecord, TaskRecord
+from penstock.pipelines.local.report.display import Display, read_counts
+
+_MODEL_RUN = "model_run"  # TFX's name of what a Trainer writes while it trains
+
+
+class Workers(Protocol):
+    @property
+    def image(self) -> str:
+        """The digest of the image that tasks run in; "" where they run in this environment."""
+        ...
+
+    def runner(self) -> local.SubprocessRunner | local.DockerRunner:
+        """Returns what kfp.local is told to run tasks with."""
+        ...
+
+    def run(self, task: Task, started: Callable[[], None]) -> int:
+        """Runs a task to its end; returns its exit code, negative for the signal that killed it.
+
+        `started` is called when the task starts, after what it needs has been imported.
+        """
+        ...
+
+    def expect(self, task: Task) -> None:
+        """Says that a task is not in the cache, so that what it needs is imported while others run."""
+        ...
+
+    def stop_tasks(self) -> None:
+        """Kills the tasks that are running, and refuses new ones."""
+        ...
+
+
+@dataclass
+class Tasks:
+    """Runs the tasks of one run, and keeps its record. ParallelFor runs them from several threads.
+
+    `cacheable` says, by the name of a task's folder, what the compiled pipeline says of caching; `before` has the keys
+    of earlier runs by the tasks' names.
+    """
+
+    root: Path
+    record: RunRecord
+    display: Display
+    workers: Workers
+    cacheable: Mapping[str, bool]
+    before: Mapping[str, Key]
+    use_cache: bool = True
+    _origins: dict[Path, str] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def run(self, task: Task) -> bool:
+        """Runs a task; returns whether it succeeded. The record is written before and after."""
+        run_folder = cache.run_folder(self.root, task.folder)
+        row = TaskRecord(task.folder.relative_to(run_folder).as_posix(), "running", inputs=_uris(task, "inputs"))
+        with self._lock:
+            self.record.folder = run_folder
+            if self.record.task(row.name):  # kfp tries a failed task again
+                clear(task.folder)
+                (task.folder / FAILURE_FILE).unlink(missing_ok=True)
+            self.record.tasks = [*(other for other in self.record.tasks if other.name != row.name), row]
+        started = time.monotonic()
+        try:
+            self._run(task, row)
+            row.counts, row.outputs = read_counts(task.folder), _outputs(task)
+            row.seconds = round(time.monotonic() - started - row.waited, 3)
+            self._write()
+        except OSError as error:  # the run's own files meet the full disk as well
+            row.status, row.failure = "failed", describe(error)
+            if is_full(error):
+                clear(task.folder)
+            with contextlib.suppress(OSError):
+                self._write()
+        row.seconds = round(time.monotonic() - started - row.waited, 3)
+        self.display.end(row)
+        return row.status != "failed"
+
+    def _run(self, task: Task, row: TaskRecord) -> None:
+        key = cache.key(task, self.root, self._origins, self.workers.image)
+        row.key = asdict(key)
+        if not self.cacheable.get(task.folder.name, True):
+            row.reason = "never cached: it looks at the world outside"
+            self._execute(task, row)
+            return
+        row.reason = self._reason(key, row)
+        hit = cache.restore(self.root, key.digest, task.folder) if self.use_cache else None
+        if hit:
+            self._origins[task.folder] = hit.origin
+            row.status, row.reason = "cached", f"unchanged since {cache.run_folder(self.root, hit.folder).name}"
+            return
+        self.workers.expect(task)
+        self._go_on(task, row, key)
+        self._execute(task, row)
+        if row.status == "done":
+            origin = task.folder.relative_to(self.root).as_posix()
+            self._origins[task.folder] = origin
+            cache.store(self.root, key.digest, task.folder, origin)
+
+    def _go_on(self, task: Task, row: TaskRecord, key: Key) -> None:
+        """Gives a training what an earlier attempt at the same, which was ended, left in its model_run: checkpoints."""
+        uris = _uris(task, "outputs").get(_MODEL_RUN)
+        folder = record.unfinished(self.root, self.record.name, row.name, key) if uris and self.use_cache else None
+        if uris and folder and (folder / _MODEL_RUN).is_dir():
+            atomic.copy_tree(folder / _MODEL_RUN, Path(uris[0]))
+            row.reason += f"; goes on from {cache.run_folder(self.root, folder).name}"
+
+    def _execute(self, task: Task, row: TaskRecord) -> None:
+        self._write()
+        self.display.start(row, task.folder)
+        began = time.monotonic()
+
+        def started() -> None:
+            row.waited = round(time.monotonic() - began, 3)
+
+        try:
+            code = self.workers.run(task, started)
+        finally:
+            self.display.stop(row)
+        row.status = "failed" if code else "done"
+        if code:
+            row.failure = _failure(task.folder, code)
+
+    def _reason(self, key: Key, row: TaskRecord) -> str:
+        made_by = {
+            entry: Path(uris[0]).parent.name
+            for entry, uris in row.inputs.items()
+            if uris and Path(uris[0]).is_relative_to(self.record.folder)
+        }
+        before = self.before.get(row.name)
+        if not self.use_cache and before == key:
+            return "the cache was not asked"
+        return reasons.reason(key, before, made_by)
+
+    def _write(self) -> None:
+        with self._lock:
+            self.record.write()
+
+
+class _Handler(task_handler_interface.ITaskHandler):  # type: ignore[misc]  # kfp has no types
+    """Stands in for kfp.local's handlers, which know no cache, and of which one starts an interpreter for each task."""
+
+    tasks: Tasks
+
+    def __init__(self, image: str, full_command: list[str], pipeline_root: str, runner: Any, env_vars: Any = None):
+        program = full_command.index("--executor_input")
+        self._task = Task(
+            function=full_command[full_command.index("--function_to_execute") + 1],
+            source=full_command[program - 1],
+            executor_input=json.loads(full_command[program + 1]),
+            environment=dict(env_vars or {}),
+        )
+
+    def run(self) -> status.Status:
+        return status.Status.SUCCESS if self.tasks.run(self._task) else status.Status.FAILURE
+
+
+@contextlib.contextmanager
+def in_place_of_handlers(tasks: Tasks, pipeline_root: Path) -> Iterator[None]:
+    """Makes kfp.local run its tasks through `tasks`. kfp looks the handler's class up by its name at every task."""
+    runner = tasks.workers.runner()
+    module, name = _handler(runner)
+    original, configured = getattr(module, name), config.LocalExecutionConfig.instance
+    # Here and not in /tmp: of some machines Docker sees the home folder only.
+    workspace = tempfile.mkdtemp(prefix=".workspace-", dir=pipeline_root)
+    local.init(runner, pipeline_root=str(pipeline_root), workspace_root=workspace)
+    setattr(module, name, type("_RunHandler", (_Handler,), {"tasks": tasks}))
+    try:
+        yield
+    finally:
+        setattr(module, name, original)
+        config.LocalExecutionConfig.instance = configured  # else components called later would be run, not compiled
+        shutil.rmtree(workspace, ignore_errors=True)
+
+
+def _handler(runner: local.SubprocessRunner | local.DockerRunner) -> tuple[ModuleType, str]:
+    """Returns where kfp has the class that handles a runner's tasks."""
+    if isinstance(runner, local.DockerRunner):
+        from kfp.local import docker_task_handler  # needs Docker's client
+
+        return docker_task_handler, "DockerTaskHandler"
+    return subprocess_task_handler, "SubprocessTaskHandler"
+
+
+def _uris(task: Task, side: str) -> dict[str, list[str]]:
+    artifacts = task.executor_input.get(side, {}).get("artifacts", {})
+    return {name: [artifact["uri"] for artifact in given["artifacts"]] for name, given in artifacts.items()}
+
+
+def _outputs(task: Task) -> dict[str, dict[str, Any]]:
+    """Returns uri and metadata of each output artifact: what the task wrote, else what it was given to write to."""
+    outputs = {name: {"uri": uris[0], "metadata": {}} for name, uris in _uris(task, "outputs").items() if uris}
+    path = Path(task.executor_input["outputs"]["outputFile"])
+    if path.exists():
+        for name, given in json.loads(path.read_text()).get("artifacts", {}).items():
+            artifact = given["artifacts"][0]
+            outputs[name] = {"uri": artifact["uri"], "metadata": artifact.get("metadata", {})}
+    return outputs
+
+
+def _signal(number: int) -> str:
+    """Returns a signal's name, and what it most likely means."""
+    if number == signal.SIGKILL:
+        return "SIGKILL, most likely for memory: give it more, or less data at once"
+    try:
+        return f"{signal.Signals(number).name} ({signal.strsignal(number)}): its log may say more"
+    except ValueError:  # the real-time signals between the first and the last have no names
+        return f"signal {number}: its log may say more"
+
+
+def _failure(folder: Path, code: int) -> dict[str, Any]:
+    path = folder / FAILURE_FILE
+    try:
+        return dict(json.loads(path.read_text()))
+    except (OSError, ValueError):
+        pass
+    if code == DISK_FULL:
+        failure = describe(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
+    elif code < 0:
+        failure = describe(WorkerLost(f"the task was ended by {_signal(-code)}"))
+    else:
+        message = f"the task ended with exit code {code} and without an error: something in it calls os._exit"
+        failure = describe(SystemFailure(message))
+    with contextlib.suppress(OSError):
+        atomic.write_text(path, json.dumps(failure))
+    return failure

@@ -1,0 +1,235 @@
+"""A local run from its compiled pipeline to its summary."""
+
+import contextlib
+import importlib.util
+import json
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import yaml
+from kfp import components
+
+from penstock.core import errors
+from penstock.pipelines.local.docker.containers import Containers
+from penstock.pipelines.local.handler import Tasks, in_place_of_handlers
+from penstock.pipelines.local.processes.task import LOG_FILE
+from penstock.pipelines.local.processes.warm_pool import Workers
+from penstock.pipelines.local.records import record
+from penstock.pipelines.local.records.record import RunRecord, TaskRecord
+from penstock.pipelines.local.report import run_page
+from penstock.pipelines.local.report.display import Display
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """What came of a run. `blessing` is the evaluator's validation.json, `pushed` the folder of the pushed version."""
+
+    run_folder: Path
+    tasks: list[TaskRecord]
+    status: str
+    seconds: float
+    blessing: dict[str, Any] | None = None
+    pushed: str | None = None
+    failure: str | None = None
+    exit_code: int = 0
+
+
+def run(
+    spec_path: Path,
+    *,
+    name: str,
+    pipeline_root: Path,
+    arguments: dict[str, Any],
+    sources: dict[str, str],
+    no_cache: bool = False,
+    verbose: bool = False,
+    containers: Containers | None = None,
+) -> RunSummary:
+    """Runs a compiled pipeline on this machine and shows its progress on standard error.
+
+    Args:
+        spec_path: The compiled pipeline.
+        name: The pipeline's name; runs are `<pipeline_root>/<name>-<time>/`.
+        pipeline_root: The folder of all runs, of the cache and of the user's published modules.
+        arguments: The pipeline's parameters.
+        sources: Published modules' folders and files, and the user's that they were copied from, for messages.
+        no_cache: Whether every task is to run.
+        verbose: Whether kfp's own log is shown.
+        containers: What runs the tasks; by default processes of this environment do. It is closed at the end.
+
+    Raises KeyboardInterrupt after ending everything that was started; a SystemFailure if kfp cannot run the pipeline.
+    """
+    root = pipeline_root.resolve()
+    root.mkdir(parents=True, exist_ok=True)
+    spec = next(yaml.safe_load_all(spec_path.read_text(encoding="utf-8")))
+    run_record = RunRecord(name, root, arguments, image=containers.name if containers else "")
+    names = _task_names(spec)
+    display = Display(max(map(len, names), default=10))
+    before = record.last_keys(root, name)
+    record.remove_leftovers(root, name)
+    started = containers or Workers(spec, arguments, eager=no_cache or not before)
+    with started as workers, _ended_by_interrupt(workers):
+        tasks = Tasks(root, run_record, display, workers, names, before, use_cache=not no_cache)
+        try:
+            with in_place_of_handlers(tasks, root), _quiet(verbose):
+                components.load_component_from_file(str(spec_path))(**arguments)
+            run_record.status = "done"
+        except KeyboardInterrupt:
+            run_record.status = "interrupted"
+            raise
+        except Exception as error:
+            run_record.status = "failed"
+            if not any(task.status == "failed" for task in run_record.tasks):  # else this is how kfp tells of it
+                message = f"kfp.local could not run the pipeline {name!r}: {type(error).__name__}: {error}"
+                raise errors.SystemFailure(message) from error
+        finally:
+            display.close()
+            with contextlib.suppress(OSError):  # on a full disk the run still ends with its own sentence
+                _finish(run_record, names)
+    return _summary(run_record, sources)
+
+
+def _finish(run_record: RunRecord, names: dict[str, bool]) -> None:
+    run_record.seconds = round(time.time() - run_record.started, 3)
+    if run_record.status == "running":  # an error of kfp's own or of ours, on its way to the caller
+        run_record.status = "failed"
+    if not run_record.tasks:
+        return
+    for task in run_record.tasks:
+        if task.status == "running":
+            task.status = run_record.status
+    ran = {task.name.rpartition("/")[2] for task in run_record.tasks}
+    why = "its condition was not met" if run_record.status == "done" else "the run ended before it"
+    run_record.tasks += [TaskRecord(task, "skipped", reason=why) for task in names if task not in ran]
+    run_record.write()
+    run_page.write(run_record)
+
+
+def _summary(run_record: RunRecord, sources: dict[str, str]) -> RunSummary:
+    evaluator, pusher = run_record.task("evaluator"), run_record.task("pusher")
+    failed = next((task for task in run_record.tasks if task.status == "failed"), None)
+    blessing = None
+    validation = run_record.folder / "evaluator" / "validation" / "validation.json"
+    if evaluator and evaluator.status in ("done", "cached") and validation.exists():
+        blessing = json.loads(validation.read_text())
+    pushed = pusher.outputs.get("pushed_model", {}).get("metadata", {}) if pusher else {}
+    return RunSummary(
+        run_record.folder,
+        run_record.tasks,
+        run_record.status,
+        run_record.seconds or 0.0,
+        blessing,
+        pushed.get("pushed_destination") if pushed.get("pushed") else None,
+        failure_text(failed, run_record.folder, sources) if failed else None,
+        int(failed.failure["exit_code"]) if failed and failed.failure else 0,
+    )
+
+
+def failure_text(task: TaskRecord, run_folder: Path, sources: dict[str, str]) -> str:
+    """Names the task, the cause in one sentence, the user's own lines, and the log. Paths are the user's own."""
+    failure = task.failure or {}
+    lines = [f"{task.name} failed: {failure.get('message')}"]
+    lines += [f"  {line}" for line in failure.get("details", "").splitlines()]
+    text = "\n".join(lines)
+    for published, own in (sources | _pages(task, run_folder)).items():
+        text = text.replace(published, own)
+    return f"{text}\n  log: {run_folder / task.name / LOG_FILE}"
+
+
+def _pages(task: TaskRecord, run_folder: Path) -> dict[str, str]:
+    """Maps the pages that a task wrote to the run's report, which shows them: their names have no suffix."""
+    uris = (output["uri"] for output in task.outputs.values())
+    return {uri: str(run_folder / run_page.FILE) for uri in uris if run_page.is_page(Path(uri))}
+
+
+@contextlib.contextmanager
+def _ended_by_interrupt(workers: Workers | Containers) -> Iterator[None]:
+    """On Ctrl-C kills the running tasks first: kfp's threads, which wait for them, would hold the interrupt up.
+
+    So it does when the process is asked to end, or its terminal is closed.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        workers.stop_tasks()
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _task_names(spec: dict[str, Any]) -> dict[str, bool]:
+    """Returns the names of the tasks' folders, in the order of the pipeline, and whether each may be cached."""
+    names: dict[str, bool] = {}
+
+    def visit(dag: dict[str, Any]) -> None:
+        for task in _in_order(dag["tasks"]):
+            component = task["componentRef"]["name"]
+            inner = spec["components"][component]
+            if "dag" in inner:
+                visit(inner["dag"])
+            elif "container" in spec["deploymentSpec"]["executors"][inner["executorLabel"]]:
+                cacheable = bool(task.get("cachingOptions", {}).get("enableCache"))
+                names[component.removeprefix("comp-")] = cacheable
+
+    visit(spec["root"]["dag"])
+    return names
+
+
+def _in_order(tasks: dict[str, Any]) -> list[dict[str, Any]]:
+    done: dict[str, dict[str, Any]] = {}
+    while len(done) < len(tasks):
+        ready = [name for name, task in tasks.items() if name not in done
+                 and all(other in done for other in task.get("dependentTasks", []))]  # fmt: skip
+        done.update((name, tasks[name]) for name in ready)
+    return list(done.values())
+
+
+@contextlib.contextmanager
+def _quiet(verbose: bool) -> Iterator[None]:
+    if verbose:
+        yield
+        return
+    level = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    with warnings.catch_warnings(), open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
+        warnings.simplefilter("ignore")
+        try:
+            yield
+        finally:
+            logging.disable(level)
+
+
+def explain(run_folder: Path) -> str:
+    """Returns, a line for each task of a run, whether it ran and why."""
+    try:
+        run_record = record.read(run_folder)
+    except (OSError, ValueError, TypeError, KeyError):
+        raise errors.UserError(f"{run_folder}: expected a run's folder, with {record.FILE} in it") from None
+    width = max((len(task.name) for task in run_record.tasks), default=0)
+    return "\n".join(f"{task.name:{width}}  {task.status:8} {task.reason}" for task in run_record.tasks)
+
+
+def require_runtime() -> None:
+    """Raises a UserError where what a local run needs is not installed."""
+    if importlib.util.find_spec("tensorflow") is None or importlib.util.find_spec("tfx_bsl") is None:
+        raise errors.UserError(
+            "a local run needs the runtime: in Penstock's checkout `make environment`, or "
+            f"{Path(sys.executable).name} -m pip install '.[runtime]'"
+        )

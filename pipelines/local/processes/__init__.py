@@ -1,0 +1,1 @@
+"""Tasks in processes forked from warm ones, which have imported what is slow to import."""

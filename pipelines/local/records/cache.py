@@ -1,0 +1,203 @@
+"""The cache of finished tasks: `<pipeline root>/cache/<key>.json`, one entry each.
+
+A key is the digest of all that decides a task's outputs: the component's source, our own sources that it or the user's
+module imports (for a task in a container, its image), the package's version, parameters, and inputs. User modules are
+parameters whose path holds their content's digest, so a changed module is a changed parameter; Keras's backend is one
+where Keras is used.
+
+An input that a cacheable task made stands for itself by its *origin*: the run and task that really computed it, which
+a hit hands on. The maker's key would not do: training may end with another model when it is run again, and a cached
+evaluation of the first model must not bless the second. Any other input stands for itself by its content.
+
+An entry is written last, when the task's folder is whole. A hit puts the outputs into the new run's folder, and adds
+that folder to the entry: every run is complete by itself, and any of them may be deleted. A folder in which a file is
+gone, cut off or edited answers nothing.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from penstock.core.failures import FAILURE_FILE
+from penstock.core.files import atomic
+from penstock.pipelines.local.processes import imports
+from penstock.pipelines.local.processes.task import Task
+
+# Files up to this size are copied, larger ones are hard links: a schema that a person edits in one run's folder is not
+# edited in the others.
+_COPIED_BYTES = 256 << 10
+# In these, the path of the earlier run's folder becomes the new one's; a log is history and stays as it was.
+_WITH_PATHS = (".json", ".html", ".md", ".pbtxt")
+_FOLDERS = 4
+
+
+@dataclass(frozen=True)
+class Key:
+    """What decides a task's outputs, part by part, for `explain`; its digest names the cache entry."""
+
+    component: str
+    source: str
+    version: str
+    parameters: dict[str, str]
+    inputs: dict[str, str]
+    code: str = ""
+    image: str = ""
+
+    @property
+    def digest(self) -> str:
+        return _digest(json.dumps(vars(self), sort_keys=True))
+
+
+@dataclass(frozen=True)
+class Hit:
+    """An earlier task's folder, and the origin of what is in it."""
+
+    folder: Path
+    origin: str
+
+
+def key(task: Task, root: Path, origins: Mapping[Path, str], image: str = "") -> Key:
+    """Returns a task's key. `origins` has the origins of this run's cacheable tasks by their folders, `image` the
+    digest of the image that it runs in."""
+    given = task.executor_input.get("inputs", {})
+    parameters = {
+        name: json.dumps(value, sort_keys=True).replace(str(root), "{pipeline_root}")
+        for name, value in given.get("parameterValues", {}).items()
+    }
+    backend = os.environ.get("KERAS_BACKEND")  # a container is not given it
+    if backend and not image and imports.needs_tensorflow(task.source):
+        parameters["KERAS_BACKEND"] = json.dumps(backend)
+    inputs = {}
+    for name, artifacts in given.get("artifacts", {}).items():
+        parts = [_identity(artifact["uri"], origins) for artifact in artifacts["artifacts"]]
+        inputs[name] = ",".join(parts)
+    source = _digest(task.source + json.dumps(task.environment, sort_keys=True))
+    code = "" if image else imports.digest(task.source, given.get("parameterValues", {}).values())
+    return Key(task.function, source, metadata.version("penstock"), parameters, inputs, code, image)
+
+
+def store(root: Path, digest: str, folder: Path, origin: str) -> None:
+    """Records a finished task's folder under its key."""
+    _write(root, digest, origin, [_listing(root, folder)])
+
+
+def restore(root: Path, digest: str, folder: Path) -> Hit | None:
+    """Puts the outputs of an earlier task into `folder`; None if there is no whole one."""
+    try:
+        entry = json.loads(_entry(root, digest).read_text())
+        origin, listings = str(entry["origin"]), list(entry["folders"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    for listing in listings:
+        source = root / listing["path"]
+        if not _whole(source, listing["files"]):
+            continue
+        try:
+            _copy(source, folder, listing["files"], root)
+        except FileNotFoundError:  # deleted just now
+            shutil.rmtree(folder, ignore_errors=True)
+            continue
+        others = [other for other in listings if (root / other["path"]).is_dir()]
+        _write(root, digest, origin, [_listing(root, folder), *others][:_FOLDERS])
+        return Hit(source, origin)
+    return None
+
+
+def run_folder(root: Path, folder: Path) -> Path:
+    """Returns the run's folder that a task's folder is in; loops put theirs deeper."""
+    return root / folder.relative_to(root).parts[0]
+
+
+def _write(root: Path, digest: str, origin: str, listings: list[dict[str, Any]]) -> None:
+    atomic.write_text(_entry(root, digest), json.dumps({"origin": origin, "folders": listings}))
+
+
+def _listing(root: Path, folder: Path) -> dict[str, Any]:
+    files = {path.relative_to(folder).as_posix(): _state(path) for path in _files(folder)}
+    return {"path": folder.relative_to(root).as_posix(), "files": files}
+
+
+def _state(path: Path) -> list[int]:
+    facts = path.stat()
+    return [facts.st_size, facts.st_mtime_ns]
+
+
+def _whole(folder: Path, files: Mapping[str, list[int]]) -> bool:
+    try:
+        return folder.is_dir() and all(_state(folder / name) == state for name, state in files.items())
+    except OSError:
+        return False
+
+
+def _copy(source: Path, folder: Path, files: Mapping[str, list[int]], root: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in source.rglob("*"):  # empty folders count too: an output that holds nothing is still there
+        if path.is_dir():
+            (folder / path.relative_to(source)).mkdir(parents=True, exist_ok=True)
+    old, new = (str(run_folder(root, path)) for path in (source, folder))
+    for name, (size, _) in files.items():
+        if size > _COPIED_BYTES:
+            _link(source / name, folder / name)
+        elif name.endswith(_WITH_PATHS):
+            _copy_with_paths(source / name, folder / name, old, new)
+        else:
+            shutil.copy2(source / name, folder / name)
+
+
+def _copy_with_paths(source: Path, target: Path, old: str, new: str) -> None:
+    try:
+        text = before = source.read_bytes().decode()
+    except UnicodeDecodeError:
+        shutil.copy2(source, target)
+        return
+    for write in (str, _escaped):
+        text = text.replace(f"{write(old)}/", f"{write(new)}/")
+    if text == before:
+        shutil.copy2(source, target)
+    else:
+        atomic.write_text(target, text)
+
+
+def _escaped(text: str) -> str:
+    return json.dumps(text)[1:-1]
+
+
+def _identity(uri: str, origins: Mapping[Path, str]) -> str:
+    path = Path(uri)
+    origin = origins.get(path.parent)
+    if origin:
+        return f"{origin}/{path.name}"
+    if path.is_dir():
+        return "content:" + atomic.digest(_files(path), path)
+    if path.is_file():
+        return "content:" + atomic.digest([path], path.parent)
+    if path.is_absolute():
+        return "nothing"  # such as the baseline while there is none: its folder is another one in every run
+    return "uri:" + uri
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file() and path.name != FAILURE_FILE)
+
+
+def _link(source: Path, target: Path) -> None:
+    try:
+        os.link(source, target)
+    except FileNotFoundError:
+        raise
+    except OSError:  # another file system, or one without links
+        shutil.copy2(source, target)
+
+
+def _entry(root: Path, digest: str) -> Path:
+    return root / "cache" / f"{digest}.json"
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

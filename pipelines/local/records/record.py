@@ -1,0 +1,123 @@
+"""The record of a run: `<run>/run.json`, written anew after every task, so that a killed run leaves one too."""
+
+import json
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from penstock.core.files import atomic
+from penstock.pipelines.local.records.cache import Key
+
+FILE = "run.json"
+_DAY = 24 * 60 * 60.0  # seconds
+
+
+@dataclass
+class TaskRecord:
+    """What is known of a task. `status`: running, done, cached, failed, skipped or interrupted.
+
+    `name` is the task's folder below the run's: loops put their tasks a folder deeper. `seconds` are the task's own;
+    before them it `waited`, in seconds, while libraries were imported, which serves all later tasks as well.
+    """
+
+    name: str
+    status: str
+    reason: str = ""
+    key: dict[str, Any] | None = None
+    seconds: float | None = None
+    waited: float = 0.0
+    counts: dict[str, int] = field(default_factory=dict)
+    inputs: dict[str, list[str]] = field(default_factory=dict)
+    outputs: dict[str, dict[str, Any]] = field(default_factory=dict)
+    failure: dict[str, Any] | None = None
+
+
+@dataclass
+class RunRecord:
+    """A run: its arguments and its tasks in the order they ran. `status`: running, done, failed or interrupted.
+
+    `image` is the image that its tasks run in, "" for this environment. `process` is the process that runs it. A run
+    that was killed cannot say so: it is read as interrupted.
+    """
+
+    name: str
+    folder: Path
+    arguments: dict[str, Any]
+    status: str = "running"
+    started: float = field(default_factory=time.time)
+    seconds: float | None = None
+    tasks: list[TaskRecord] = field(default_factory=list)
+    process: int = field(default_factory=os.getpid)
+    image: str = ""
+
+    def task(self, name: str) -> TaskRecord | None:
+        return next((task for task in self.tasks if task.name == name), None)
+
+    def write(self) -> None:
+        document = asdict(self) | {"folder": self.folder.name}
+        atomic.write_text(self.folder / FILE, json.dumps(document, indent=1, default=str))
+
+
+def read(folder: Path) -> RunRecord:
+    """Reads a run's record. Raises an OSError or a ValueError if there is none or it is damaged."""
+    document = json.loads((folder / FILE).read_text())
+    known = {entry.name for entry in fields(TaskRecord)}
+    tasks = [TaskRecord(**{key: value for key, value in task.items() if key in known}) for task in document["tasks"]]
+    run = RunRecord(**{"process": 0, **document, "folder": folder, "tasks": tasks})
+    if run.status == "running" and not _is_alive(run.process):
+        run.status = "interrupted"
+        for task in run.tasks:
+            task.status = "interrupted" if task.status == "running" else task.status
+    return run
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return process > 0
+
+
+def earlier(root: Path, pipeline: str) -> Iterator[RunRecord]:
+    """Yields the records of the pipeline's runs under the root, the newest first; damaged ones are passed over."""
+    for path in sorted(root.glob(f"{pipeline}-*/{FILE}"), reverse=True):
+        try:
+            yield read(path.parent)
+        except (OSError, ValueError, TypeError, KeyError):
+            continue
+
+
+def remove_leftovers(root: Path, pipeline: str) -> None:
+    """Removes the half-written outputs of tasks that were interrupted.
+
+    Of those of the last day one may belong to a run that is alive on another machine, which shares the folder.
+    """
+    for run in earlier(root, pipeline):
+        for task in run.tasks:
+            if task.status == "interrupted":
+                atomic.remove_leftovers(run.folder / task.name, _DAY)
+
+
+def last_keys(root: Path, pipeline: str) -> dict[str, Key]:
+    """Returns, by task, the key of the newest run in which the task finished."""
+    keys: dict[str, Key] = {}
+    for run in earlier(root, pipeline):
+        for task in run.tasks:
+            if task.key and task.status in ("done", "cached"):
+                keys.setdefault(task.name, Key(**task.key))
+    return keys
+
+
+def unfinished(root: Path, pipeline: str, task: str, key: Key) -> Path | None:
+    """Returns the task's folder in the newest run in which it had this key and was interrupted or failed."""
+    for run in earlier(root, pipeline):
+        found = run.task(task)
+        if found and found.status in ("failed", "interrupted") and found.key and Key(**found.key) == key:
+            return run.folder / task
+    return None

@@ -1,0 +1,121 @@
+"""The part of a run's report that tells what the columns were taken for, of the plan.json in a task's model_run."""
+
+import html
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+FILE = "plan.json"  # penstock.trainer.plan.plan_file writes it; importing that here would import TensorFlow
+_FEW = 20  # columns that are shown without a click
+_SHOWN = 10  # classes of a label, names of columns in a line
+
+
+def line(folder: Path) -> str:
+    """Returns what is learnt from what, as one sentence; "" if the folder holds no plan of the model without code."""
+    plan = _read(folder / FILE)
+    if plan is None:
+        return ""
+    kinds = Counter(kind for _, kind in dict.fromkeys((made["name"], made["kind"]) for made in plan["features"]))
+    told = ", ".join(f"{count:,} {kind}" for kind, count in kinds.items())
+    left_out = f"; left out: {_some(list(plan['ignored']))}" if plan["ignored"] else ""
+    return f"{plan['label']['name']} ({_label(plan['label'])}) is learnt from columns: {told}{left_out}"
+
+
+def section(folder: Path) -> str:
+    """Returns a table with a row for each column of the data; nothing if there is no plan."""
+    plan = _read(folder / FILE)
+    if plan is None:
+        return ""
+    label, missing, notes = plan["label"]["name"], plan.get("missing", {}), plan["notes"]
+    classes = [_some(plan["label"]["classes"])] if plan["label"]["classes"] else []
+    told = [*classes, *_noted(notes, label)]
+    rows = [_row(label, f"label, {plan['label']['problem']}", told, missing.get(label))]
+    names = dict.fromkeys(feature["name"] for feature in plan["features"])
+    for name in names:
+        features = [feature for feature in plan["features"] if feature["name"] == name]
+        kinds = ", ".join(dict.fromkeys(feature["kind"] for feature in features))
+        told = list(dict.fromkeys(_told(feature, plan.get("vocabularies", {})) for feature in _merged(features)))
+        rows.append(_row(name, kinds, [*told, *_noted(notes, name)], missing.get(name)))
+    for name, reason in plan["ignored"].items():
+        rows.append(_row(name, "left out", [reason, *_noted(notes, name)], missing.get(name)))
+    header = "<tr><th>column</th><th>taken for</th><th class=number>missing</th><th>how</th></tr>"
+    count = len(names) + len(plan["ignored"])
+    summary = f"{count:,} column{'s' if count != 1 else ''}" + (
+        f", {len(plan['ignored']):,} of them left out" if plan["ignored"] else ""
+    )
+    state = " open" if count <= _FEW else ""
+    return (
+        f"<details{state}><summary>{summary}</summary>"
+        f'<div class="table"><table>{header}{"".join(rows)}</table></div></details>'
+    )
+
+
+def _noted(notes: dict[str, str], name: str) -> list[str]:
+    return [notes[name]] if name in notes else []
+
+
+def _row(name: str, kind: str, told: list[str], missing: float | None) -> str:
+    faint = " faint" if kind == "left out" else ""
+    share = "" if missing is None else f"{missing:.1%}" if missing else "none"
+    return (
+        f'<tr><td class="name">{html.escape(name)}</td><td class="name{faint}">{html.escape(kind)}</td>'
+        f'<td class="number">{share}</td><td class="long{faint}">{html.escape("; ".join(told))}</td></tr>'
+    )
+
+
+def _merged(features: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The numbers of one column that holds several in a row are told once, what of a row they are together."""
+    numbers = [feature for feature in features if feature["kind"] == "numeric"]
+    others = [feature for feature in features if feature["kind"] != "numeric"]
+    of = [feature["of"] for feature in numbers]
+    return [*({**feature, "of": of} for feature in numbers[:1]), *others]
+
+
+def _told(feature: dict[str, Any], vocabularies: dict[str, int]) -> str:
+    """Returns how a feature reaches the model; a kind that is not known here tells its name only."""
+    match feature["kind"]:
+        case "numeric":
+            of, scale = feature["of"], f"its place between {feature['bins']} quantiles"
+            scale = scale if feature["transform"] == "quantiles" else "its deviations from the mean"
+            if of == ["value"]:
+                return scale
+            return f"{', '.join(of) if isinstance(of[0], str) else f'{len(of)} in each row'}, each {scale}"
+        case "categorical":
+            size = vocabularies.get(feature["output"])
+            found = f"{size:,}" if size is not None else f"up to {feature['vocabulary_size']:,}"
+            occur = "value that occurs" if size == 1 else "values that occur"
+            others, bag = feature["oov_buckets"], f", up to {feature['width']} in a row" if feature["width"] > 1 else ""
+            return (
+                f"{found} {occur} {feature['frequency_threshold']} times or more{bag}, "
+                f"{others:,} bucket{'s' if others != 1 else ''} for all others"
+            )
+        case "text":
+            words = "words" if feature["ngrams"] == 1 else f"words and up to {feature['ngrams']} in a row"
+            return f"{words}, hashed into {feature['hash_buckets']:,} buckets, {feature['width']} of a row at most"
+        case "date":
+            parts = ["days since 1970" if part == "days" else f"where in the {part}" for part in feature["parts"]]
+            return f"{', '.join(parts)} (format {feature['format']})"
+        case "sparse":
+            return f"{feature['size']:,} {'ids' if feature['width'] else 'numbers'}"
+        case kind:
+            return str(kind)
+
+
+def _label(label: dict[str, Any]) -> str:
+    return str(label["problem"]) + (f" of {_some(label['classes'])}" if label["classes"] else "")
+
+
+def _some(names: list[Any]) -> str:
+    more = f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else ""
+    return ", ".join(map(str, names[:_SHOWN])) + more
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    """Returns a plan as the model without code writes it; None for no file, or a user's of the same name."""
+    try:
+        plan = json.loads(path.read_text(encoding="utf-8"))
+        complete = {"features", "label", "ignored", "notes"} <= plan.keys()
+    except (OSError, ValueError, AttributeError):
+        return None
+    return plan if complete else None

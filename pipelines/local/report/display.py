@@ -1,0 +1,146 @@
+"""What a person sees of a run: a line for each task, live on a terminal, and a table at the end."""
+
+import contextlib
+import json
+import shutil
+import sys
+import threading
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from penstock.core import progress
+from penstock.pipelines.local.processes.task import PROGRESS_FILE
+from penstock.pipelines.local.records.record import RunRecord, TaskRecord
+
+_SHOWN_REASONS = 12
+_LOOK = 0.2  # seconds between two looks at what the tasks have told
+_EVERY = 10.0  # seconds at least between two lines on a task where there is no terminal
+_SILENCE = 6  # times that: after so long a task that says nothing is told of
+_MARKS = {"done": "✓", "cached": "=", "failed": "✗", "skipped": "-"}
+
+
+class Display:
+    """Shows tasks as they run. On anything but a terminal a task is a line at its end, and now and then until then."""
+
+    def __init__(self, width: int, every: float = _EVERY) -> None:
+        self._width, self._every = width, every
+        self._live = sys.stderr.isatty()
+        self._lock = threading.RLock()
+        self._running: dict[str, tuple[Path, float]] = {}
+        self._told: dict[str, tuple[str, float]] = {}  # what was said last of a task, and when
+        self._ended = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self, task: TaskRecord, folder: Path) -> None:
+        with self._lock:
+            self._running[task.name] = (folder, time.monotonic())
+            self._told[task.name] = ("", time.monotonic())
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._tick if self._live else self._say, daemon=True)
+            self._thread.start()
+
+    def stop(self, task: TaskRecord) -> None:
+        with self._lock:
+            self._running.pop(task.name, None)
+
+    def end(self, task: TaskRecord) -> None:
+        self.stop(task)
+        seconds = "" if task.seconds is None else f"{task.seconds:7.1f} s"
+        line = f"{_MARKS[task.status]} {task.name:{self._width}} {seconds:>9}  {progress.text(task.counts)}"
+        self._write(line.rstrip() + ("  (cached)" if task.status == "cached" else "") + "\n")
+
+    def close(self) -> None:
+        self._ended.set()
+        if self._thread:
+            self._thread.join()
+            self._thread = None
+
+    def _tick(self) -> None:
+        while not self._ended.wait(_LOOK):
+            columns = shutil.get_terminal_size().columns
+            lines = [
+                self._line(name, started, "; ".join(filter(None, [progress.text(read_counts(folder)), _said(folder)])))
+                for name, (folder, started) in self._now()
+            ]
+            if lines:
+                self._write("   ".join(line.rstrip() for line in lines)[: columns - 1])
+        self._write("")
+
+    def _say(self) -> None:
+        """Without a terminal: what a task says of itself, and that it still runs where it says nothing."""
+        while not self._ended.wait(min(_LOOK, self._every)):
+            for name, (folder, started) in self._now():
+                said, (before, when) = _said(folder), self._told[name]
+                silent = time.monotonic() - when
+                if (said != before and silent >= self._every) or silent >= _SILENCE * self._every:
+                    self._told[name] = (said, time.monotonic())
+                    with self._lock:
+                        if name in self._running:  # its last line is not to come after that of its end
+                            self._write(self._line(name, started, said).rstrip() + "\n")
+
+    def _now(self) -> list[tuple[str, tuple[Path, float]]]:
+        with self._lock:
+            return list(self._running.items())
+
+    def _line(self, name: str, started: float, told: str) -> str:
+        return f"… {name:{self._width}} {time.monotonic() - started:7.1f} s  {told}"
+
+    def _write(self, text: str) -> None:
+        with self._lock:
+            sys.stderr.write(f"\r\x1b[2K{text}" if self._live else text)
+            sys.stderr.flush()
+
+
+def read_counts(folder: Path) -> dict[str, int]:
+    """Returns the counts that a task has told so far."""
+    return dict(_newest(folder, "counts") or {})
+
+
+def _said(folder: Path) -> str:
+    return str(_newest(folder, "said") or "")
+
+
+def _newest(folder: Path, key: str) -> Any:
+    """Returns the last that a task has told under a key; None if it has told nothing."""
+    try:
+        lines = (folder / PROGRESS_FILE).read_text().splitlines()
+    except OSError:
+        return None
+    for line in reversed(lines):
+        with contextlib.suppress(ValueError):  # the last line may be half-written
+            facts = json.loads(line)
+            if key in facts:
+                return facts[key]
+    return None
+
+
+def table(run: RunRecord) -> str:
+    """Returns the run's tasks as a table: task, status, seconds, counts, why."""
+    rows = [("task", "status", "seconds", "counts", "why")]
+    for task in run.tasks:
+        seconds = "" if task.seconds is None else f"{task.seconds:.1f}"
+        rows.append((task.name, task.status, seconds, progress.text(task.counts), task.reason))
+    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+    lines = []
+    for number, (name, status, seconds, counts, why) in enumerate(rows):
+        lines.append(
+            f"{name:{widths[0]}}  {status:{widths[1]}}  {seconds:>{widths[2]}}  {counts:{widths[3]}}  {why}".rstrip()
+        )
+        if number == 0:
+            lines.append("  ".join("-" * width for width in widths) + "  ---")
+    return "\n".join(lines)
+
+
+def blessing_lines(validation: dict[str, Any]) -> Iterable[str]:
+    """Yields the verdict on the model and a line for each threshold that was not met or is over all examples."""
+    yield "model: " + ("BLESSED" if validation.get("blessed") else "NOT BLESSED")
+    reasons = validation.get("reasons", [])
+    shown = [reason for reason in reasons if not reason["passed"] or reason["slice"] == "overall"][:_SHOWN_REASONS]
+    for reason in shown:
+        yield f"  {'✓' if reason['passed'] else '✗'} {reason['sentence']}"
+    rest = [reason for reason in reasons if reason not in shown]
+    if rest:
+        failed = sum(not reason["passed"] for reason in rest)
+        yield f"    and {len(rest)} more in other slices" + (f", {failed} of them not met" if failed else ", all met")

@@ -1,0 +1,73 @@
+"""The part of a run's report that tells of what and how a model was trained, of the files in a task's model_run."""
+
+import html
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from penstock.pipelines.local.records.record import RunRecord
+from penstock.pipelines.local.report import column_table
+
+FILE = "history.json"  # penstock.trainer.loop.history writes it; importing that here would import TensorFlow
+_OF_THE_MACHINE = ("batch_size", "examples_per_second", "seconds")
+
+
+def lines(run: RunRecord) -> Iterator[str]:
+    """Yields what each model without code learnt from, its best epoch, and what was measured on the eval split."""
+    for task in run.tasks:
+        for folder in [Path(output["uri"]) for name, output in task.outputs.items() if name == "model_run"]:
+            columns, history = column_table.line(folder), _read(folder / FILE)
+            if columns:
+                yield f"{task.name}: {columns}"
+            if history is not None:
+                yield f"{task.name}: {_best(history)}"
+
+
+def section(folder: Path) -> str:
+    """Returns the best epoch, what the columns were taken for, and the epochs, folded; nothing if there is neither."""
+    columns, history = column_table.section(folder), _read(folder / FILE)
+    if history is None:
+        return f"<h2>Training</h2>{columns}" if columns else ""
+    how = ", ".join(str(history[name]) for name in ("device", "precision", "backend") if history.get(name))
+    return (
+        f"<h2>Training</h2><p>{html.escape(_best(history))}</p><p class=faint>{html.escape(how)}</p>"
+        f"{columns}{_epochs(history)}"
+    )
+
+
+def _best(history: dict[str, Any]) -> str:
+    best = next(epoch for epoch in history["epochs"] if epoch["epoch"] == history["best_epoch"])
+    measured = ", ".join(f"{name} {value:.4g}" for name, value in best.items() if name.startswith("val_"))
+    return f"best epoch {history['best_epoch']} of {len(history['epochs'])}: {measured}"
+
+
+def _epochs(history: dict[str, Any]) -> str:
+    """Returns a table of the epochs, the best one marked."""
+    epochs = history["epochs"]
+    names = [name for name in epochs[0] if name not in ("epoch", "utilisation", *_OF_THE_MACHINE)]
+    shares = list(dict.fromkeys(name for epoch in epochs for name in epoch["utilisation"]))
+    header = "".join(
+        f"<th class=number>{html.escape(name)}</th>" for name in ["epoch", *names, *_OF_THE_MACHINE, *shares]
+    )
+    rows = ""
+    for epoch in epochs:
+        cells = [str(epoch["epoch"]), *(f"{epoch[name]:.4f}" for name in names)]
+        cells += [f"{epoch['batch_size']:,}", f"{epoch['examples_per_second']:,}", f"{epoch['seconds']:.1f}"]
+        cells += [f"{epoch['utilisation'][name]:.0%}" if name in epoch["utilisation"] else "" for name in shares]
+        kind = "number good" if epoch["epoch"] == history["best_epoch"] else "number"
+        rows += "<tr>" + "".join(f'<td class="{kind}">{html.escape(cell)}</td>' for cell in cells) + "</tr>"
+    return (
+        f"<details><summary>{len(epochs)} epochs</summary>"
+        f'<div class="table"><table><tr>{header}</tr>{rows}</table></div></details>'
+    )
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    """Returns a history as the loop writes it; None for no file, or a user's of the same name."""
+    try:
+        history = json.loads(path.read_text())
+        complete = all({"epoch", "utilisation", *_OF_THE_MACHINE} <= epoch.keys() for epoch in history["epochs"])
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return None
+    return history if complete and history["epochs"] and "best_epoch" in history else None

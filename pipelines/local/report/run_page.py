@@ -1,0 +1,191 @@
+"""The report of a run, `<run>/report.html`: one page that needs nothing but a browser."""
+
+import html
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from penstock.core import progress
+from penstock.core.files import atomic
+from penstock.pipelines.local.processes.task import LOG_FILE
+from penstock.pipelines.local.records.record import RunRecord, TaskRecord
+from penstock.pipelines.local.report import epochs, warnings
+
+FILE = "report.html"
+_STYLE = """
+:root { color-scheme: light dark; --line: #8884; --good: #1a7f37; --bad: #cf222e; --faint: #777 }
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 72rem; margin: 2rem auto; padding: 0 1rem }
+h1 { font-size: 1.5rem; margin-bottom: 0 } h2 { font-size: 1.1rem; margin-top: 2.2rem }
+.table { overflow-x: auto } table { border-collapse: collapse; width: 100% } th { font-weight: 600 }
+td, th { border-bottom: 1px solid var(--line); padding: .35rem .7rem; text-align: left; vertical-align: top }
+.number { text-align: right; font-variant-numeric: tabular-nums } .number, .name { white-space: nowrap }
+.long { overflow-wrap: anywhere; min-width: 14rem }
+pre { overflow-x: auto } code { font-size: .9em } .faint { color: var(--faint) } .good { color: var(--good) }
+.bad { color: var(--bad) } .bar { background: #4a7ebb88; height: .6rem; border-radius: 2px; min-width: 1px }
+details { margin: .5rem 0 } summary { cursor: pointer }
+iframe { width: 100%; height: 75vh; border: 1px solid var(--line); margin-top: .5rem }
+@media (max-width: 40rem) { td, th { padding: .35rem .5rem .35rem 0 } .bar { display: none } .long { min-width: 9rem }
+  .name { white-space: normal; overflow-wrap: anywhere; min-width: 5.5rem } }
+"""
+_ANOMALIES = "anomalies"  # as the ExampleValidator counts them
+# How a page that a task has written begins: KFP gives artifacts no file ending, so a browser shows a link's text.
+_PAGE = b"<!doctype html"
+# No script of a page runs; ours makes its frame as high as it is, also unfolded, or in a window of another width.
+_FRAME = (
+    'sandbox="allow-same-origin" onload="new ResizeObserver(() => { const high = contentDocument.body.scrollHeight; '
+    'if (high) style.height = `${high + 2}px` }).observe(contentDocument.body)"'
+)
+
+
+def write(run: RunRecord) -> None:
+    atomic.write_text(run.folder / FILE, _page(run))
+
+
+def _page(run: RunRecord) -> str:
+    started = time.strftime("%d %B %Y, %H:%M:%S", time.localtime(run.started))
+    place = f" · in {_text(run.image)}" if run.image else ""
+    facts = f"{_text(run.folder.name)} · started {started} · {run.seconds or 0:.1f} s · {run.status}{place}"
+    parts = [
+        f"<h1>{_text(run.name)}</h1>",
+        f'<p class="faint">{facts}</p>',
+        _failures(run),
+        _blessing(run),
+        _warnings(run),
+        *(epochs.section(path) for _, name, path, _ in _outputs(run) if name == "model_run"),
+        _pages(run),
+        "<h2>Tasks</h2>",
+        _tasks(run),
+        "<h2>Artifacts</h2>",
+        _artifacts(run),
+        "<h2>Parameters</h2>",
+        _parameters(run.arguments),
+    ]
+    head = (
+        '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{_text(run.folder.name)}</title><style>{_STYLE}</style>"
+    )
+    return f"<!doctype html>\n<html lang=en><head>{head}</head><body>\n" + "\n".join(parts) + "\n</body></html>\n"
+
+
+def _failures(run: RunRecord) -> str:
+    return "".join(
+        f'<h2 class="bad">{_text(task.name)} failed</h2><p>{_text(task.failure.get("message", ""))}</p>'
+        f"<pre>{_text(task.failure.get('details', ''))}</pre>"
+        for task in run.tasks
+        if task.failure
+    )
+
+
+def _blessing(run: RunRecord) -> str:
+    evaluator = run.task("evaluator")
+    path = run.folder / "evaluator" / "validation" / "validation.json"
+    if evaluator is None or evaluator.status not in ("done", "cached") or not path.exists():
+        return ""
+    validation = json.loads(path.read_text())
+    verdict = '<span class="good">blessed</span>' if validation["blessed"] else '<span class="bad">not blessed</span>'
+    rows = "".join(
+        f'<tr><td class="{"good" if reason["passed"] else "bad"}">{"✓" if reason["passed"] else "✗"}</td>'
+        f'<td class="name">{_text(reason["metric"])}</td><td>{_text(reason["slice"])}</td>'
+        f'<td class="number">{_value(reason["value"])}</td><td class="long">{_text(reason["sentence"])}</td></tr>'
+        for reason in validation["reasons"]
+    )
+    header = "<tr><th></th><th>metric</th><th>slice</th><th class=number>value</th><th>threshold</th></tr>"
+    return f"<h2>The model is {verdict}</h2>{_table(header + rows)}"
+
+
+def _warnings(run: RunRecord) -> str:
+    rows = "".join(
+        f'<tr><td class="name">{_text(task)}</td><td class="long">{_text(sentence)}</td></tr>'
+        for task, sentence in warnings.warnings(run)
+    )
+    return f"<h2>Warnings</h2>{_table(rows)}" if rows else ""
+
+
+def _tasks(run: RunRecord) -> str:
+    longest = max((task.seconds or 0 for task in run.tasks), default=0) or 1
+    rows = "".join(_task(task, run.folder, longest) for task in run.tasks)
+    header = "<th>task</th><th>status</th><th class=number>seconds</th><th></th><th>counts</th><th>why</th><th></th>"
+    return _table(f"<tr>{header}</tr>{rows}")
+
+
+def _task(task: TaskRecord, folder: Path, longest: float) -> str:
+    kind = {"failed": "bad", "done": "good"}.get(task.status, "faint")
+    seconds = "" if task.seconds is None else f"{task.seconds:.2f}"
+    bar = f'<div class="bar" style="width:{100 * (task.seconds or 0) / longest:.1f}px"></div>'
+    counts = _text(progress.text(task.counts))
+    log = folder / task.name / LOG_FILE
+    link = f'<a href="{quote(task.name)}/{LOG_FILE}">log</a>' if log.exists() else ""
+    return (
+        f'<tr><td class="name">{_text(task.name)}</td><td class="{kind}">{task.status}</td>'
+        f'<td class="number">{seconds}</td><td>{bar}</td><td class="name">{counts}</td>'
+        f'<td class="faint long">{_text(task.reason)}</td><td>{link}</td></tr>'
+    )
+
+
+def _pages(run: RunRecord) -> str:
+    """The pages that tasks have written, each in a frame of its own: what came last first, no anomalies folded."""
+    parts = []
+    for task, name, path, _ in _outputs(run):
+        if is_page(path):
+            content = path.read_text(encoding="utf-8", errors="replace")
+            frame = f'<iframe srcdoc="{html.escape(content)}" {_FRAME}></iframe>'
+            record = run.task(task)
+            fine = record is not None and record.counts.get(_ANOMALIES) == 0
+            told = f"{_text(task)}: no {_ANOMALIES}" if fine else f"{_text(task)}: {_text(name)}"
+            summary = f'<summary id="{_anchor(task, name)}">{told}</summary>'
+            parts.append(f"<details{'' if fine else ' open'}>{summary}{frame}</details>")
+    return "<h2>Pages</h2>" + "".join(reversed(parts)) if parts else ""
+
+
+def _outputs(run: RunRecord) -> Iterator[tuple[str, str, Path, dict[str, Any]]]:
+    """Yields task, name, path and metadata of every artifact."""
+    for task in run.tasks:
+        for name, output in sorted(task.outputs.items()):
+            yield task.name, name, Path(output["uri"]), output["metadata"]
+
+
+def _artifacts(run: RunRecord) -> str:
+    rows = ""
+    for task, name, path, metadata in _outputs(run):
+        inside = path.is_relative_to(run.folder) and path.exists()
+        where = path.relative_to(run.folder).as_posix() if inside else str(path)
+        target = f"#{_anchor(task, name)}" if is_page(path) else quote(where)
+        link = f'<a href="{target}">{_text(name)}</a>' if inside else f"{_text(name)} ({_text(where)})"
+        shown = ", ".join(f"{key}: {value}" for key, value in metadata.items() if key != "tfx_version")
+        rows += f'<tr><td class="name">{_text(task)}</td><td>{link}</td><td class="faint long">{_text(shown)}</td></tr>'
+    return _table(f"<tr><th>task</th><th>artifact</th><th>metadata</th></tr>{rows}")
+
+
+def _parameters(arguments: dict[str, Any]) -> str:
+    rows = "".join(
+        f'<tr><td class="name">{_text(name)}</td><td class="long"><code>{_text(value)}</code></td></tr>'
+        for name, value in arguments.items()
+    )
+    return _table(rows) if rows else '<p class="faint">none</p>'
+
+
+def is_page(path: Path) -> bool:
+    """Whether an artifact is an HTML page, by its first bytes: KFP gives its file no suffix."""
+    if not path.is_file():
+        return False
+    with open(path, "rb") as file:
+        return file.read(len(_PAGE)).lower() == _PAGE
+
+
+def _anchor(task: str, name: str) -> str:
+    return quote(f"page-{task}-{name}")
+
+
+def _value(value: float | None) -> str:
+    return "" if value is None else f"{value:.6g}"
+
+
+def _table(rows: str) -> str:
+    return f'<div class="table"><table>{rows}</table></div>'
+
+
+def _text(value: Any) -> str:
+    return html.escape(str(value))

@@ -1,0 +1,30 @@
+"""What the tasks of a run warned of: the warnings of our own modules, read in the tasks' logs."""
+
+import re
+from collections.abc import Iterator
+
+from penstock.pipelines.local.processes.task import LOG_FILE
+from penstock.pipelines.local.records.record import RunRecord
+
+_SHOWN = 10
+_WARNING = re.compile(r"^[\d-]+ [\d:,]+ WARNING penstock\.[\w.]+: (.+)$", re.MULTILINE)
+
+
+def warnings(run: RunRecord) -> Iterator[tuple[str, str]]:
+    """Yields the name of a task and a sentence, each once. A cached task's are those of the run that it is from."""
+    for task in run.tasks:
+        try:
+            log = (run.folder / task.name / LOG_FILE).read_text(encoding="utf-8", errors="replace")
+        except OSError:  # it did not run
+            continue
+        for sentence in dict.fromkeys(_WARNING.findall(log)):
+            yield task.name, sentence
+
+
+def lines(run: RunRecord) -> Iterator[str]:
+    """Yields the warnings as they are told at a run's end."""
+    told = list(warnings(run))
+    for task, sentence in told[:_SHOWN]:
+        yield f"warning: {task}: {sentence}"
+    if len(told) > _SHOWN:
+        yield f"and {len(told) - _SHOWN} more warnings, in the report"

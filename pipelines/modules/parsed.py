@@ -1,0 +1,88 @@
+"""What a user's module defines, read from its source: nothing of the user's is imported before a task runs."""
+
+import ast
+import difflib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from penstock.core import packages
+from penstock.core.errors import ModuleError
+
+
+def source_file(module_path: str) -> Path:
+    """Returns the source of a dotted path without importing its packages; a ModuleError if there is none."""
+    first, *rest = module_path.split(".")
+    try:
+        place = packages.folder(first)
+    except ValueError as error:
+        beside = Path(*module_path.split(".")).with_suffix(".py")
+        hint = f"; or, for the file here, module_file: {beside}" if beside.is_file() else ""
+        raise ModuleError(f"module_path: {module_path}: {error}{hint}") from None
+    place = place.joinpath(*rest)
+    for candidate in (place.with_suffix(".py"), place / "__init__.py"):
+        if candidate.is_file():
+            return candidate
+    raise ModuleError(f"module_path: no module {module_path!r}: {place.with_suffix('.py')} does not exist")
+
+
+def defined_names(path: Path) -> set[str]:
+    """Returns the names that a module binds at its top level; a ModuleError names the line that is no Python.
+
+    Names that it takes with `from sibling import *` are looked up in the sibling.
+    """
+    try:
+        tree = ast.parse(path.read_bytes(), str(path))
+    except SyntaxError as error:
+        raise ModuleError(
+            f"{path}:{error.lineno}: this is not Python: {error.msg}", (error.text or "").rstrip()
+        ) from None
+    except ValueError as error:
+        raise ModuleError(f"{path}: this is not Python: {error}") from None
+    return set(_bound(tree.body, path))
+
+
+def parameters(path: Path, function: str) -> set[str]:
+    """Returns the names of a function's parameters, if the module itself defines it."""
+    for node in ast.walk(ast.parse(path.read_bytes(), str(path))):
+        if isinstance(node, ast.FunctionDef) and node.name == function:
+            arguments = node.args
+            return {argument.arg for argument in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)}
+    return set()
+
+
+def require(path: Path, function: str, defined: Iterable[str]) -> None:
+    """Raises a ModuleError that names the nearest function, unless the module defines `function`."""
+    names = sorted(name for name in defined if not name.startswith("_"))
+    if function in names:
+        return
+    nearest = difflib.get_close_matches(function, names, n=1)
+    hint = f"did you mean {nearest[0]!r}?" if nearest else f"it defines {', '.join(names) or 'nothing'}"
+    raise ModuleError(f"{path}: expected a function {function!r}; {hint}")
+
+
+def _bound(body: Iterable[ast.stmt], path: Path) -> Iterator[str]:
+    for statement in body:
+        if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            yield statement.name
+        elif isinstance(statement, ast.Assign):
+            nodes = (node for target in statement.targets for node in ast.walk(target))
+            yield from (node.id for node in nodes if isinstance(node, ast.Name))
+        elif isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
+            yield statement.target.id
+        elif isinstance(statement, ast.ImportFrom | ast.Import):
+            for alias in statement.names:
+                if alias.name == "*" and isinstance(statement, ast.ImportFrom):
+                    yield from _starred(statement, path)
+                else:
+                    yield alias.asname or alias.name.split(".")[0]
+        elif isinstance(statement, ast.If | ast.Try | ast.With):
+            yield from _bound(statement.body, path)
+            yield from _bound(getattr(statement, "orelse", []), path)
+            for handler in getattr(statement, "handlers", []):
+                yield from _bound(handler.body, path)
+
+
+def _starred(statement: ast.ImportFrom, path: Path) -> Iterator[str]:
+    sibling = path.parent.joinpath(*(statement.module or "").split(".")).with_suffix(".py")
+    if sibling != path and sibling.is_file():
+        yield from (name for name in defined_names(sibling) if not name.startswith("_"))

@@ -1,0 +1,291 @@
+"""The connection to a Kubeflow Pipelines server: the address, the sign-in, and every failure as one sentence.
+
+KFP's generated client (kfp_server_api) makes the requests. `kfp.Client` above it is not used: it lets no request have
+a timeout, asks a silent server five times before its first answer, and reads and writes a file in the home folder.
+"""
+
+import contextlib
+import importlib
+import json
+import logging
+import os
+import re
+import ssl
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import kfp_server_api
+import urllib3
+from urllib3 import exceptions
+
+from penstock.core.errors import ConfigError, NoServer, ServerError
+from penstock.core.services.retries import TRIES, AlreadyExists, NotFound, Unanswered, pause, seconds
+from penstock.pipelines.config.resources import Kubeflow
+
+HOST_VARIABLE = "PENSTOCK_KFP_HOST"
+# A KFP server answers 500 to a pipeline that it cannot read, as to a failure of its own; its words tell them apart.
+_INVALID = re.compile(r"Invalid ?input ?error", re.IGNORECASE)
+# So its database's words for a name that does not fit.
+_UNSTORABLE = re.compile("Incorrect string value|Data too long for column")
+_NO_ROUTE = ": Not Found"  # what it says of a path that is not in its API
+_LOG_PART, _LOG_END = 2**16, 2**18  # bytes: how a log is read, and how much of it is looked at
+_WAYS_IN = "kubeflow.token_env, token_file, cookies_env, iap_client_id or service_account_token"
+
+
+class Server:
+    """A signed-in client of a server.
+
+    `runs`, `experiments` and `recurring_runs` are the generated services; their operations go through `request`, or
+    through `repeat` where asking twice does no harm.
+    """
+
+    def __init__(self, settings: Kubeflow) -> None:
+        self.host = address(settings)
+        self.timeout = settings.timeout
+        self.service_account = settings.service_account
+        self._client = kfp_server_api.ApiClient(_configuration(settings, self.host), cookie=_cookies(settings))
+        self.runs = kfp_server_api.RunServiceApi(self._client)
+        self.experiments = kfp_server_api.ExperimentServiceApi(self._client)
+        self.recurring_runs = kfp_server_api.RecurringRunServiceApi(self._client)
+
+    def request(self, operation: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+        """Makes one request, once; a ServerError or an Unanswered says what went wrong."""
+        limits = (self.timeout, self.timeout)  # to connect, and between two pieces of the answer
+        try:
+            answer = operation(*arguments, _request_timeout=limits, **options)
+        except kfp_server_api.ApiException as error:
+            raise self._refusal(error) from None
+        except exceptions.HTTPError as error:
+            raise self._failure(error) from None
+        except (AttributeError, UnicodeDecodeError) as error:
+            # The generated client stumbles over an error without a body (TLS), and over one that is not UTF-8.
+            if isinstance(error.__context__, kfp_server_api.ApiException):
+                raise self._refusal(error.__context__) from None
+            raise
+        except OSError as error:
+            raise ServerError(f"{self.host}: {error.strerror or error}: check the files named in `kubeflow`") from None
+        self._require_json()
+        return answer
+
+    def log(self, run_id: str, pod: str) -> str:
+        """Returns the end of what a run's pod has printed, as far as the server still gets it from the cluster."""
+        path, identity = "/apis/v1alpha1/runs/{run}/nodes/{pod}/log", {"run": run_id, "pod": pod}
+        try:
+            answer = self._client.call_api(
+                path,
+                "GET",
+                identity,
+                header_params={"Accept": "text/plain"},
+                auth_settings=["Bearer"],
+                _return_http_data_only=True,
+                _preload_content=False,
+                _request_timeout=(self.timeout, self.timeout),
+            )
+            return _end(answer)
+        except kfp_server_api.ApiException as error:
+            raise self._refusal(error) from None
+        except exceptions.HTTPError as error:
+            raise self._failure(error) from None
+
+    def repeat(self, operation: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+        """Makes a request that changes nothing when made twice; tries again where no answer came."""
+        for number in range(1, TRIES):
+            try:
+                return self.request(operation, *arguments, **options)
+            except Unanswered as error:
+                pause(number, error)
+        return self.request(operation, *arguments, **options)
+
+    def _refusal(self, error: kfp_server_api.ApiException) -> ServerError | Unanswered:
+        status, told = error.status or 0, _told(error.body)
+        wait = seconds((error.headers or {}).get("Retry-After", ""))
+        if not status:
+            return self._untrusted(str(error.reason))
+        location = (error.headers or {}).get("Location", "")
+        if location.startswith(self.host.replace("http://", "https://", 1)) and self.host.startswith("http://"):
+            return ServerError(f"{self.host} is only there with TLS: write https:// in kubeflow.host")
+        if status == 401 or 300 <= status < 400:
+            return ServerError(
+                f"{self.host} wants a sign-in ({status}): set {_WAYS_IN}, or renew the token or cookie that it names"
+            )
+        if status == 403:
+            return ServerError(
+                f"{self.host} does not let this account do that (403{told}): check kubeflow.namespace and the "
+                "account's role there"
+            )
+        if status == 404:
+            if told and told != _NO_ROUTE:
+                return NotFound(f"{self.host} does not know that (404{told}): check the name or id")
+            return ServerError(f"{self.host} has no KFP API (404): check kubeflow.host, all of it that is before /apis")
+        if status == 409:
+            return AlreadyExists(f"{self.host} has that already (409{told}): choose another name")
+        if status == 429:
+            return Unanswered(f"{self.host} has too many requests (429{told})", "try again later", retry_after=wait)
+        if status >= 500 and _UNSTORABLE.search(error.body or ""):
+            return ServerError(
+                f"{self.host} cannot store this name ({status}{told}): its database takes at most 128 characters, and "
+                "no emoji: choose another name"
+            )
+        if status >= 500 and not _INVALID.search(error.body or ""):
+            return Unanswered(
+                f"{self.host} failed ({status}{told})",
+                "try again, and look into the server's log if it stays so",
+                retry_after=wait,
+                under_way=status == 504,
+            )
+        return ServerError(f"{self.host} refuses the request ({status}{told})")
+
+    def _failure(self, error: exceptions.HTTPError) -> ServerError | Unanswered:
+        if isinstance(error, exceptions.NameResolutionError):
+            return NoServer(f"{self.host}: there is no server of that name: check kubeflow.host")
+        if isinstance(error, exceptions.NewConnectionError):
+            return NoServer(f"no server answers at {self.host}: check kubeflow.host, and that its port is forwarded")
+        if isinstance(error, exceptions.ConnectTimeoutError):
+            return NoServer(f"{self.host} did not answer in {self.timeout} s: check kubeflow.host and the network")
+        if isinstance(error, exceptions.TimeoutError):
+            text = f"{self.host} did not answer in {self.timeout} s"
+            return Unanswered(text, "try again, or raise kubeflow.timeout", under_way=True)
+        if isinstance(error, exceptions.LocationValueError):
+            return ServerError(f"{self.host} is no address: check kubeflow.host, such as https://kubeflow.example.com")
+        return Unanswered(f"the connection to {self.host} was cut", "try again")
+
+    def _untrusted(self, reason: str) -> ServerError:
+        if "WRONG_VERSION_NUMBER" in reason or "record layer failure" in reason:
+            return ServerError(f"{self.host} does not speak TLS: write http:// in kubeflow.host")
+        return ServerError(
+            f"{self.host}: its certificate is not trusted: name the authority's in kubeflow.ssl_ca_cert, or set "
+            "kubeflow.verify_ssl to false"
+        )
+
+    def _require_json(self) -> None:
+        """A proxy's sign-in page comes with status 200, and the generated client reads it as an empty answer."""
+        text = self._client.last_response.data
+        if not text.lstrip().startswith("{"):
+            raise ServerError(
+                f"{self.host} answered with a page, not as a KFP API: check kubeflow.host, or sign in with {_WAYS_IN}"
+            )
+
+
+def _end(answer: urllib3.BaseHTTPResponse) -> str:
+    """Reads an answer of any length; returns its last part as text, that of a page as none."""
+    end = b""
+    with contextlib.closing(answer):
+        if "html" in answer.headers.get("Content-Type", ""):
+            return ""
+        for part in answer.stream(_LOG_PART):
+            end = (end + part)[-_LOG_END:]
+    return end.decode(errors="replace")
+
+
+def address(settings: Kubeflow) -> str:
+    """Returns the server's address without a slash at its end."""
+    host = settings.host or os.environ.get(HOST_VARIABLE, "")
+    if not host:
+        raise ConfigError(
+            f"kubeflow.host is missing: expected the server's address there, in --host or {HOST_VARIABLE}"
+        )
+    if not host.startswith(("http://", "https://")):
+        raise ConfigError(f"{HOST_VARIABLE}: expected an address with http:// or https://, received {host!r}")
+    return host.rstrip("/")
+
+
+def _configuration(settings: Kubeflow, host: str) -> kfp_server_api.Configuration:
+    configuration = kfp_server_api.Configuration(host=host)
+    # urllib3's own retries are off: it would send what connects badly again, follow a redirect to a sign-in page, and
+    # turn a POST into a GET on the way there. What may be repeated is decided here.
+    configuration.retries = False
+    configuration.verify_ssl = settings.verify_ssl
+    if not settings.verify_ssl:
+        urllib3.disable_warnings(exceptions.InsecureRequestWarning)
+    if settings.ssl_ca_cert:
+        _require_certificates(settings.ssl_ca_cert)
+        configuration.ssl_ca_cert = settings.ssl_ca_cert
+    token = _token(settings)
+    if settings.service_account_token:
+        credentials = importlib.import_module("kfp.client").ServiceAccountTokenVolumeCredentials()
+        _read_mounted(credentials, configuration)
+        configuration.refresh_api_key_hook = credentials.refresh_api_key_hook
+    elif token:
+        configuration.api_key["authorization"] = token
+    configuration.api_key_prefix["authorization"] = "Bearer"
+    return configuration
+
+
+def _require_certificates(path: str) -> None:
+    try:
+        ssl.create_default_context(cafile=path)
+    except OSError as error:
+        reason = "expected PEM certificates" if isinstance(error, ssl.SSLError) else error.strerror
+        raise ConfigError(f"kubeflow.ssl_ca_cert: {path}: {reason}") from None
+
+
+def _token(settings: Kubeflow) -> str:
+    if settings.token_env:
+        return _bare(_variable(settings.token_env, "kubeflow.token_env"), "Bearer ")
+    if settings.token_file:
+        try:
+            token = _bare(Path(settings.token_file).read_text(encoding="utf-8").strip(), "Bearer ")
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "this is not text"
+            raise ConfigError(f"kubeflow.token_file: {settings.token_file}: {reason}") from None
+        if not token:
+            raise ConfigError(f"kubeflow.token_file: {settings.token_file} is empty: expected a token")
+        return token
+    return _iap_token(settings.iap_client_id) if settings.iap_client_id else ""
+
+
+def _iap_token(client_id: str) -> str:
+    auth = importlib.import_module("kfp.client.auth")
+    other = (os.environ.get(f"KF_PIPELINES_APP_OAUTH2_CLIENT_{name}") for name in ("ID", "SECRET"))
+    try:
+        token, _ = auth.get_auth_token(client_id, *other)
+    except Exception as error:  # whatever google-auth raises: no credentials, no network, a refusal
+        raise ServerError(f"kubeflow.iap_client_id: the sign-in failed: {_first_line(str(error))}") from None
+    if not token:
+        raise ServerError("kubeflow.iap_client_id: no Google credentials: `gcloud auth application-default login`")
+    return str(token)
+
+
+def _read_mounted(credentials: Any, configuration: kfp_server_api.Configuration) -> None:
+    logging.disable()  # it logs what is raised as well, and sets logging up for that
+    try:
+        credentials.refresh_api_key_hook(configuration)
+    except OSError as error:
+        raise ConfigError(
+            f"kubeflow.service_account_token: no token at {error.filename}: expected a pod with KFP's token mounted"
+        ) from None
+    finally:
+        logging.disable(logging.NOTSET)
+
+
+def _cookies(settings: Kubeflow) -> str | None:
+    return _bare(_variable(settings.cookies_env, "kubeflow.cookies_env"), "Cookie:") if settings.cookies_env else None
+
+
+def _bare(value: str, prefix: str) -> str:
+    """Returns a header's value without what a copy from a browser or a terminal brings along."""
+    return value[len(prefix) :].lstrip() if value.lower().startswith(prefix.lower()) else value
+
+
+def _variable(name: str, key: str) -> str:
+    value = os.environ.get(name, "").strip()
+    if not value:
+        raise ConfigError(f"{key}: the environment variable {name} is not set")
+    return value
+
+
+def _told(body: str | None) -> str:
+    """Returns what the server says in its JSON, as ": text"; "" for a page, which is no sentence."""
+    try:
+        answer = json.loads(body or "")
+    except ValueError:
+        return ""
+    text = answer.get("message") or answer.get("error") if isinstance(answer, dict) else ""
+    return f": {_first_line(str(text)).removesuffix('.')}" if text else ""
+
+
+def _first_line(text: str) -> str:
+    """Returns a line of at most 240 characters. A KFP server's sentences go from the outcome to its cause."""
+    line = next(iter(text.strip().splitlines()), "")
+    return line if len(line) <= 240 else f"{line[:80]} … {line[-157:]}"

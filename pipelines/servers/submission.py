@@ -1,0 +1,148 @@
+"""What is submitted: a compiled pipeline, the parameters given for this run, a name that no other run has."""
+
+import copy
+import difflib
+import json
+import secrets
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from penstock.core.errors import ConfigError
+
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_LONGEST_PIPELINE = 128 - len("-20260101-060000-3f9a1c")
+
+
+@dataclass(frozen=True)
+class Submission:
+    """A compiled pipeline and the values of its parameters.
+
+    Args:
+        pipeline: The pipeline's name.
+        documents: The pipeline spec, and the platform's if there is one.
+        parameters: Values by name, of the declared types; what is not here has its default.
+    """
+
+    pipeline: str
+    documents: Sequence[Mapping[str, Any]]
+    parameters: Mapping[str, Any]
+
+    @property
+    def spec(self) -> Mapping[str, Any]:
+        return self.documents[0]
+
+    @property
+    def declared(self) -> Mapping[str, Any]:
+        """The parameters that the pipeline has, as the spec declares them."""
+        return _declared(self.spec)
+
+    def parameter(self, name: str) -> Any:
+        """Returns the value that the run has for a parameter: the one given, else its default, else None."""
+        return self.parameters.get(name, self.declared.get(name, {}).get("defaultValue"))
+
+
+def is_compiled(path: Path) -> bool:
+    """Whether a file is a compiled pipeline, by its content."""
+    try:
+        documents = _documents(path) if path.is_file() and b"pipelineInfo" in path.read_bytes() else []
+    except ConfigError:
+        return False
+    return bool(documents) and isinstance(documents[0], dict) and {"pipelineInfo", "root"} <= documents[0].keys()
+
+
+def read(path: Path, assignments: Sequence[str] = (), no_cache: bool = False) -> Submission:
+    """Reads a compiled pipeline and the parameters (`KEY=VALUE`) of a run; a ConfigError tells what does not fit."""
+    spec, *platform = _documents(path)
+    spec = _uncached(spec) if no_cache else spec
+    declared = _declared(spec)
+    parameters = dict(_parameter(assignment, declared) for assignment in assignments)
+    missing = [
+        name
+        for name, one in declared.items()
+        if name not in parameters and "defaultValue" not in one and not one.get("isOptional")
+    ]
+    if missing:
+        raise ConfigError(f"{path}: no value for {', '.join(missing)}: expected --param {missing[0]}=VALUE")
+    return Submission(spec["pipelineInfo"]["name"], [spec, *platform], parameters)
+
+
+def unique_name(pipeline: str) -> str:
+    """Returns a name that a run can be found by: the pipeline, the time, and what keeps two of a second apart.
+
+    It has at most 128 characters, as many as servers take.
+    """
+    return f"{pipeline[:_LONGEST_PIPELINE]}-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{secrets.token_hex(3)}"
+
+
+def pipeline_roots(submission: Submission) -> Iterator[str]:
+    """Yields where a run's outputs are to go: what its parameter `pipeline_root` says, then the pipeline itself."""
+    places = submission.parameter("pipeline_root"), submission.spec.get("defaultPipelineRoot")
+    yield from (place for place in places if isinstance(place, str))
+
+
+def _declared(spec: Mapping[str, Any]) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = spec["root"].get("inputDefinitions", {}).get("parameters", {})
+    return found
+
+
+def _documents(path: Path) -> list[dict[str, Any]]:
+    try:
+        return [document for document in yaml.load_all(path.read_text(encoding="utf-8"), _LOADER) if document]
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: this is not YAML: {' '.join(str(error).split())}") from None
+
+
+def _uncached(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the spec with no task answered from the cache, also in conditions and loops, which KFP's client skips."""
+    changed = copy.deepcopy(dict(spec))
+    for component in (changed["root"], *changed.get("components", {}).values()):
+        for task in component.get("dag", {}).get("tasks", {}).values():
+            if "cachingOptions" in task:
+                task["cachingOptions"] = {}
+    return changed
+
+
+def _parameter(assignment: str, declared: Mapping[str, Any]) -> tuple[str, Any]:
+    name, separator, text = assignment.partition("=")
+    if not separator or not name:
+        raise ConfigError(f"--param {assignment}: expected key=value, such as train_steps=100")
+    if name not in declared:
+        nearest = difflib.get_close_matches(name, declared, n=1)
+        known = f"expected one of {', '.join(sorted(declared))}" if declared else "the pipeline has none"
+        raise ConfigError(f"--param {name}: unknown; " + (f"did you mean {nearest[0]!r}?" if nearest else known))
+    kind = declared[name].get("parameterType", "STRING")
+    expected, convert = _CONVERSIONS.get(kind, ("text", str))
+    try:
+        return name, convert(text)
+    except ValueError:
+        raise ConfigError(f"--param {name}: expected {expected}, received {text!r}") from None
+
+
+def _boolean(text: str) -> bool:
+    if text.lower() not in ("true", "false"):
+        raise ValueError(text)
+    return text.lower() == "true"
+
+
+def _json(kind: type) -> Callable[[str], Any]:
+    def convert(text: str) -> Any:
+        value = json.loads(text)
+        if not isinstance(value, kind):
+            raise ValueError(text)
+        return value
+
+    return convert
+
+
+_CONVERSIONS: dict[str, tuple[str, Callable[[str], Any]]] = {
+    "NUMBER_INTEGER": ("a whole number", int),
+    "NUMBER_DOUBLE": ("a number", float),
+    "BOOLEAN": ("true or false", _boolean),
+    "LIST": ("a list in JSON", _json(list)),
+    "STRUCT": ("a mapping in JSON", _json(dict)),
+}

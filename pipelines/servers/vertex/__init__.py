@@ -1,0 +1,1 @@
+"""Vertex AI Pipelines: the service, and the nodes of a run."""

@@ -1,0 +1,287 @@
+"""Runs and schedules on Vertex AI Pipelines.
+
+Nothing is made twice. A run has an id of our own, which a second request for it meets as 409; a label with a random
+value then proves that the run found is the one that was asked for. A schedule's id is Vertex AI's, so one whose answer
+was lost is looked up by its name before it is made again.
+"""
+
+import contextlib
+import re
+import secrets
+import zoneinfo
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import Any, Literal
+
+from google.protobuf import json_format
+from kfp.pipeline_spec import pipeline_spec_pb2
+
+from penstock.core.errors import ConfigError, UserError
+from penstock.core.failures import FAILURE_FILE
+from penstock.core.files import object_stores
+from penstock.core.services.retries import AlreadyExists, NotFound, make_once, put_away
+from penstock.core.services.vertex import Server
+from penstock.pipelines.config.resources import Vertex
+from penstock.pipelines.servers import causes
+from penstock.pipelines.servers import cron as cron_fields
+from penstock.pipelines.servers.service import Scheduled
+from penstock.pipelines.servers.submission import Submission, pipeline_roots, unique_name
+from penstock.pipelines.servers.watch import Snapshot, Task
+from penstock.pipelines.targets.target import images_without_registry
+
+_LABEL = "penstock-submission"
+_LONGEST_ID = 128
+_LONGEST_NAME = 128  # of a display name
+_ID = re.compile(r"^(projects/|[a-z0-9][a-z0-9-]*$)")
+_TOKEN = len("-20260101-000000-abcdef")  # what keeps two names apart stands at their end
+_STATES = {"CANCELLED": "CANCELED", "NOT_TRIGGERED": "SKIPPED", "QUEUED": "PENDING", "STATE_UNSPECIFIED": "PENDING"}
+
+
+class VertexService:
+    def __init__(self, settings: Vertex) -> None:
+        self._settings = settings
+        self._server = Server(settings)
+        self.place = f"Vertex AI ({self._server.project}, {self._server.location})"
+
+    @staticmethod
+    def check_trigger(cron: str | None, every: int | None) -> None:
+        """Refuses all but a cron expression of five fields, with a time zone before it or without."""
+        if every is not None or cron is None:
+            raise ConfigError("Vertex AI's schedules have no --every: expected --cron, such as --cron '0 6 * * *'")
+        zone, _, rest = cron.partition(" ") if cron.startswith(("TZ=", "CRON_TZ=")) else ("", "", cron)
+        known = zoneinfo.available_timezones()
+        if zone and known and zone.partition("=")[2] not in known:
+            raise ConfigError(f"--cron {cron!r}: unknown time zone: expected one such as TZ=Europe/Berlin")
+        fields = rest.split()
+        five = f"five fields ({cron_fields.names(cron_fields.FIVE_FIELDS)})"
+        if rest.strip() in cron_fields.SHORTHANDS:
+            written = f"{zone} {cron_fields.SHORTHANDS[rest.strip()]}".strip()
+            raise ConfigError(f"--cron {cron!r}: expected {five}: write {written!r}")
+        if len(fields) == 6:
+            written = " ".join([zone, *fields[1:]]).strip()
+            raise ConfigError(f"--cron {cron!r}: Vertex AI's cron has five fields, without seconds: write {written!r}")
+        if len(fields) != 5:
+            raise ConfigError(f"--cron {cron!r}: expected {five}, not {len(fields)}")
+        cron_fields.check(rest, cron_fields.FIVE_FIELDS)
+
+    def check(self, submission: Submission) -> list[str]:
+        """Refuses what is no pipeline, what only Kubeflow runs, and a run that has no place for its outputs."""
+        if len(submission.documents) > 1:
+            raise ConfigError(
+                f"{submission.pipeline}: the file has a second document with settings of Kubernetes, which belong to "
+                "Kubeflow: compile with --target vertex"
+            )
+        try:
+            json_format.ParseDict(dict(submission.spec), pipeline_spec_pb2.PipelineSpec())
+        except json_format.ParseError as error:
+            raise ConfigError(f"{submission.pipeline}: this is no compiled pipeline of KFP v2: {error}") from None
+        for image in images_without_registry(submission.spec):
+            raise ConfigError(
+                f"image {image}: it has no registry, so Vertex AI cannot pull it: push it, and name it in `image`"
+            )
+        self._root(submission)
+        return []
+
+    def submit(self, submission: Submission, name: str | None) -> str:
+        run_id = self.identity(name) if name else _identifier(unique_name(submission.pipeline))
+        token = secrets.token_hex(16)
+        body = self._body(submission) | {
+            "displayName": name or run_id,
+            "labels": {**self._settings.labels, _LABEL: token},
+        }
+        job = self._message(self._server.types.PipelineJob, body)
+        request = self._server.types.CreatePipelineJobRequest(
+            parent=self._server.parent, pipeline_job=job, pipeline_job_id=run_id
+        )
+        try:
+            make_once(
+                lambda: self._server.request(self._server.jobs.create_pipeline_job, request=request),
+                lambda: self._own(run_id, token),
+                f"{self.place}: it is not known whether the run {run_id} was started: look for it there, or submit "
+                f"again with --name {run_id}, which starts no second one",
+            )
+        except AlreadyExists:
+            raise UserError(f"{self.place} has a run {run_id!r} already: choose another --name") from None
+        return run_id
+
+    def identity(self, name: str) -> str:
+        if len(name) > _LONGEST_NAME:
+            raise ConfigError(f"--name: expected at most {_LONGEST_NAME} letters, received {len(name)}")
+        return _identifier(name)
+
+    def link(self, run_id: str) -> str:
+        server, run = self._server, run_id.rpartition("/")[2]
+        place = f"https://console.cloud.google.com/vertex-ai/locations/{server.location}/pipelines/runs"
+        return f"{place}/{run}?project={server.project}"
+
+    def again(self) -> list[str]:
+        return ["--target", "vertex", "--project", self._server.project, "--location", self._server.location]
+
+    def find(self, run: str) -> str:
+        """Returns a run's id. Those that Penstock starts have an id of their name."""
+        return run if _ID.match(run) else _identifier(run)
+
+    def snapshot(self, run_id: str) -> Snapshot:
+        job = self._server.request(self._server.jobs.get_pipeline_job, name=self._job(run_id))
+        tasks = tuple(_tasks(list(job.job_detail.task_details)))
+        return Snapshot(_state(job.state), tasks, _told(job.error))
+
+    def explained(self, run_id: str, ended: Snapshot) -> Snapshot:
+        """Adds what failed tasks left beside their outputs; the service's own word is mostly an exit status."""
+        failed = [task for task in ended.tasks if task.state == "FAILED"]
+        return causes.told(ended, causes.found(partial(self._left, run_id, failed))) if failed else ended
+
+    def _left(self, run_id: str, failed: Sequence[Task]) -> Iterator[tuple[str, causes.Cause]]:
+        """Yields the causes that tasks left in the bucket, where their outputs are PROJECT/RUN/TASK_ID/NAME."""
+        job = self._server.repeat(self._server.jobs.get_pipeline_job, name=self._job(run_id))
+        project, name = job.name.split("/")[1], job.name.rpartition("/")[2]
+        folder = object_stores.join(object_stores.join(job.runtime_config.gcs_output_directory, project), name)
+        with object_stores.open_store(folder) as store:
+            for task in failed:
+                with contextlib.suppress(ConfigError):  # a task that was killed leaves none
+                    left = store.read(object_stores.join(folder, f"{task.name}_{task.id}/{FAILURE_FILE}"))
+                    if cause := causes.in_file(left):
+                        yield task.id, cause
+
+    def cancel(self, run_id: str) -> None:
+        self._server.repeat(self._server.jobs.cancel_pipeline_job, name=self._job(run_id))
+
+    def schedule(self, submission: Submission, name: str, cron: str | None, every: int | None, *, replace: bool) -> str:
+        """Makes a schedule; returns its id. One of the same name is replaced after the new one is made."""
+        old = self._listed(name)
+        if old and not replace:
+            raise UserError(f"{self.place} has a schedule {name!r} already: choose another --name, or --replace it")
+        known = {one.name for one in old}
+        job = self._body(submission) | {"labels": dict(self._settings.labels)}
+        body = {
+            "displayName": name,
+            "cron": cron,
+            "maxConcurrentRunCount": "1",
+            "createPipelineJobRequest": {"parent": self._server.parent, "pipelineJob": job},
+        }
+        schedule = self._message(self._server.types.Schedule, body)
+        create = self._server.schedules.create_schedule
+        made = make_once(
+            lambda: self._server.request(create, parent=self._server.parent, schedule=schedule),
+            lambda: next((one for one in self._listed(name) if one.name not in known), None),
+            f"{self.place}: it is not known whether the schedule {name} was made: see `penstock schedule list`",
+        )
+        made_id = str(made.name.rpartition("/")[2])
+        put_away(old, self._delete, self.place, name, made_id)
+        return made_id
+
+    def schedules(self) -> list[Scheduled]:
+        status = {"ACTIVE": "enabled", "PAUSED": "disabled"}
+        return [
+            Scheduled(one.display_name, status.get(_state(one.state), _state(one.state).lower()), f"cron {one.cron}")
+            for one in self._listed()
+        ]
+
+    def change_schedule(self, name: str, change: Literal["disable", "enable", "delete"]) -> int:
+        found = self._listed(name)
+        if not found:
+            raise UserError(f"{self.place} has no schedule {name!r}: `penstock schedule list` tells their names")
+        service = self._server.schedules
+        for one in found:
+            if change == "delete":
+                self._delete(one)
+            else:
+                self._server.repeat(
+                    service.pause_schedule if change == "disable" else service.resume_schedule, name=one.name
+                )
+        return len(found)
+
+    def _root(self, submission: Submission) -> str:
+        """Returns where the outputs go: the setting, else the pipeline's own places, as far as they are in a bucket."""
+        for place in (self._settings.pipeline_root, *pipeline_roots(submission)):
+            if place and place.startswith("gs://"):
+                return place
+        raise ConfigError("vertex.pipeline_root is missing: expected gs://BUCKET/FOLDER, where tasks' outputs go")
+
+    def _body(self, submission: Submission) -> dict[str, Any]:
+        """Returns a PipelineJob as aiplatform.PipelineJob builds it, as JSON."""
+        settings = self._settings
+        optional = {
+            "serviceAccount": settings.service_account,
+            "network": settings.network,
+            "encryptionSpec": settings.encryption_spec_key_name and {"kmsKeyName": settings.encryption_spec_key_name},
+        }
+        return {
+            "pipelineSpec": dict(submission.spec),
+            "runtimeConfig": {
+                "gcsOutputDirectory": self._root(submission),
+                "parameterValues": dict(submission.parameters),
+                "failurePolicy": f"PIPELINE_FAILURE_POLICY_FAIL_{settings.failure_policy.upper()}",
+            },
+            **{key: value for key, value in optional.items() if value},
+        }
+
+    def _message(self, kind: Any, body: dict[str, Any]) -> Any:
+        message = kind()
+        json_format.ParseDict(body, kind.pb(message))
+        return message
+
+    def _job(self, run_id: str) -> str:
+        return run_id if run_id.startswith("projects/") else f"{self._server.parent}/pipelineJobs/{run_id}"
+
+    def _own(self, run_id: str, token: str) -> Any:
+        """Returns the run of that id if it is the one of this token; None if there is none."""
+        try:
+            job = self._server.repeat(self._server.jobs.get_pipeline_job, name=self._job(run_id))
+        except NotFound:
+            return None
+        if job.labels.get(_LABEL) != token:
+            raise AlreadyExists(f"{self.place} has a run {run_id!r} already")
+        return job
+
+    def _listed(self, name: str | None = None) -> list[Any]:
+        """Returns the schedules of pipelines, of one name or all, sorted by name."""
+        conditions = ["create_pipeline_job_request:*"]
+        if name is not None:
+            quoted = name.replace("\\", "\\\\").replace('"', '\\"')
+            conditions.append(f'display_name="{quoted}"')
+        request = {"parent": self._server.parent, "filter": " AND ".join(conditions)}
+        found: list[Any] = []
+        while True:
+            page = self._server.repeat(self._server.schedules.list_schedules, request=request)
+            found += [one for one in page.schedules if name in (None, one.display_name)]
+            if not page.next_page_token:
+                return sorted(found, key=lambda one: (one.display_name, one.name))
+            request["page_token"] = page.next_page_token
+
+    def _delete(self, schedule: Any) -> None:
+        try:
+            self._server.repeat(self._server.schedules.delete_schedule, name=schedule.name)
+        except NotFound:  # the request whose answer was lost has deleted it
+            return
+
+
+def _identifier(name: str) -> str:
+    """Returns the id of a run's name: lower-case letters, digits and hyphens, a letter first, at most 128."""
+    text = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+    text = text if re.match("[a-z]", text) else f"run-{text}".rstrip("-")
+    return text if len(text) <= _LONGEST_ID else text[: _LONGEST_ID - _TOKEN] + text[-_TOKEN:]
+
+
+def _tasks(details: list[Any]) -> Iterator[Task]:
+    """Yields the tasks that a person knows: Vertex AI also lists the graphs around them, which are their parents."""
+    graphs = {one.parent_task_id for one in details}
+    for one in details:
+        if one.task_id in graphs:
+            continue
+        errors = [one.error, *(past.error for past in reversed(one.pipeline_task_status))]
+        error = next((_told(error) for error in errors if _told(error)), "")
+        yield Task(str(one.task_id), one.task_name, _state(one.state), _seconds(one.start_time, one.end_time), error)
+
+
+def _state(state: Any) -> str:
+    name = str(getattr(state, "name", state)).removeprefix("PIPELINE_STATE_")
+    return _STATES.get(name, "PENDING" if name == "UNSPECIFIED" else name)
+
+
+def _told(error: Any) -> str:
+    return " ".join(error.message.split()) if error else ""
+
+
+def _seconds(start: Any, end: Any) -> float | None:
+    return float((end - start).total_seconds()) if start and end and end > start else None

@@ -1,0 +1,1 @@
+"""What a target decides of a pipeline: image, resources, accelerators, platform settings and jobs."""

@@ -1,0 +1,55 @@
+"""The second document of a pipeline for Kubeflow: what kfp-kubernetes' functions make of the configuration."""
+
+import importlib.util
+from collections.abc import Mapping
+from types import SimpleNamespace
+from typing import Any
+
+from penstock.core.errors import ConfigError, UserError
+from penstock.pipelines.config.resources import ByComponent, Kubernetes
+
+
+def platform(components: Mapping[str, str], settings: ByComponent[Kubernetes]) -> dict[str, Any]:
+    """Returns the platform spec for the executors of `components`: a component's name by its executor's label.
+
+    It is empty where the settings ask nothing of it.
+    """
+    if importlib.util.find_spec("kfp.kubernetes") is None:
+        raise UserError("the settings in `kubernetes` need kfp-kubernetes: pip install 'kfp-kubernetes>=2.17'")
+    executors: dict[str, Any] = {}
+    for label, component in components.items():
+        chosen = settings.of(component)
+        if chosen is not None:
+            twice = chosen.twice()
+            if twice:  # one of the component's own, the other for every component
+                raise ConfigError(
+                    f"kubernetes: {component} has {twice} twice: give each folder, variable and mounted Secret once"
+                )
+            made = _executor(chosen)
+            executors |= {label: made} if made else {}
+    return {"platforms": {"kubernetes": {"deploymentSpec": {"executors": executors}}}} if executors else {}
+
+
+def _executor(settings: Kubernetes) -> dict[str, Any]:
+    from kfp import kubernetes
+
+    # The functions write to the platform_config of a task, and look at nothing else of it.
+    task: Any = SimpleNamespace(platform_config={})
+    for key, value in settings.node_selector.items():
+        kubernetes.add_node_selector(task, key, value)
+    for toleration in settings.tolerations:
+        kubernetes.add_toleration(
+            task, toleration.key, toleration.operator, toleration.value, toleration.effect, toleration.seconds
+        )
+    for secret in settings.all_secrets:
+        if secret.mount:
+            kubernetes.use_secret_as_volume(task, secret.name, secret.mount, secret.optional)
+        else:
+            kubernetes.use_secret_as_env(task, secret.name, dict(secret.env), secret.optional)
+    for volume in settings.volumes:
+        kubernetes.mount_pvc(task, volume.claim, volume.mount)
+    if settings.image_pull_secrets:
+        kubernetes.set_image_pull_secrets(task, list(settings.image_pull_secrets))
+    if settings.image_pull_policy:
+        kubernetes.set_image_pull_policy(task, settings.image_pull_policy)
+    return dict(task.platform_config.get("kubernetes", {}))

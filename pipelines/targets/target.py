@@ -1,0 +1,168 @@
+"""What a target decides of a pipeline, in one place: the image, resources, the accelerators' names, the platform.
+
+A pipeline is compiled once, without a target in mind; `Target.apply` then puts the target's choices into the compiled
+pipeline (the IR). After masking them, the IR of all targets is equal.
+"""
+
+import copy
+import difflib
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from kfp.compiler import compiler_utils
+
+from penstock.components import wrapper
+from penstock.components.jobs import launcher
+from penstock.components.tuner import launcher as tuner
+from penstock.core.errors import ConfigError
+from penstock.pipelines.config.resources import SHARED_VARIABLE, STORE_VARIABLE, Resources
+from penstock.pipelines.config.section import json_text
+from penstock.pipelines.config.training_pipeline import Config
+from penstock.pipelines.targets import jobs as workers
+
+_VERTEX_ACCELERATORS = {
+    "T4": "NVIDIA_TESLA_T4",
+    "P4": "NVIDIA_TESLA_P4",
+    "P100": "NVIDIA_TESLA_P100",
+    "V100": "NVIDIA_TESLA_V100",
+    "L4": "NVIDIA_L4",
+    "A100": "NVIDIA_TESLA_A100",
+    "A100_80GB": "NVIDIA_A100_80GB",
+    "H100": "NVIDIA_H100_80GB",
+    "H200": "NVIDIA_H200_141GB",
+    "B200": "NVIDIA_B200",
+}
+
+type _Job = Callable[[Config, str, str, str], dict[str, Any]]  # of a component, its image and its kind of accelerator
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where a pipeline runs.
+
+    Args:
+        name: The name on the command line.
+        accelerators: The target's names of accelerators by ours; None where tasks take what the machine has.
+        kubernetes: Whether the settings of Kubernetes mean something there.
+        containers: Whether tasks run in an image.
+        workers: Makes the job of several workers that a component's task starts; None where it works alone.
+        tuning: Makes the job of the target's own tuning service; None where it has none.
+    """
+
+    name: str
+    accelerators: Mapping[str, str] | None = None
+    kubernetes: bool = False
+    containers: bool = True
+    workers: _Job | None = None
+    tuning: _Job | None = None
+
+    def apply(self, spec: Mapping[str, Any], config: Config) -> list[dict[str, Any]]:
+        """Returns the documents of the target's IR: a copy of the pipeline's with the image and resources in it, and
+        that of the platform, if the configuration has settings for one."""
+        self._check(config)
+        applied: dict[str, Any] = copy.deepcopy(dict(spec))
+        components: dict[str, str] = {}
+        for label, executor in applied.get("deploymentSpec", {}).get("executors", {}).items():
+            if "container" in executor:
+                components[label] = label.removeprefix("exec-").replace("-", "_")
+                executor["container"]["image"] = self.image(config)
+                resources = config.resources.of(components[label])
+                job = self._job(config, components[label])
+                variables = self._variables(config, components[label])
+                if job or variables:
+                    told = [{"name": name, "value": value} for name, value in variables.items()]
+                    executor["container"]["env"] = [*([job] if job else []), *told]
+                if job:
+                    resources = config.resources.default  # the task waits, and its workers have the component's
+                if resources and self.accelerators is not None:
+                    executor["container"]["resources"] = self._resources(resources)
+        if not self.kubernetes or config.kubernetes is None:
+            return [applied]
+        from penstock.pipelines.targets import kubernetes
+
+        platform = kubernetes.platform(components, config.kubernetes)
+        return [applied, platform] if platform else [applied]
+
+    def image(self, config: Config) -> str:
+        """The image of all tasks. The local run reads none: its tasks are processes of the environment that runs it."""
+        return config.image or wrapper.IMAGE if self.containers else wrapper.IMAGE
+
+    def _job(self, config: Config, component: str) -> dict[str, str] | None:
+        """Returns the environment variable that tells a component's task which job to start; None for no job."""
+        variable, make = launcher.VARIABLE, self.workers
+        if component == "tuner" and config.vertex.tuning_service and self.tuning:
+            variable, make = tuner.SERVICE, self.tuning
+        elif make is None or workers.asked(config, component) == 1:
+            return None
+        resources = config.resources.of(component)
+        accelerator = resources.accelerator if resources else None
+        kind = self.accelerators[accelerator.type] if accelerator and self.accelerators else ""
+        return {"name": variable, "value": json_text(make(config, component, self.image(config), kind))}
+
+    def _variables(self, config: Config, component: str) -> dict[str, str]:
+        """Returns the environment variables of a component's container that the deployment asks for."""
+        section = getattr(config, self.name, None)  # of the server that runs are sent to, if there is one
+        shared = {SHARED_VARIABLE: ":".join(section.shared_folders)} if section and section.shared_folders else {}
+        if not self.kubernetes:
+            return shared
+        settings = config.kubernetes.of(component) if config.kubernetes else None
+        variables = settings.variables if settings else {}
+        if not variables and config.kubeflow.service_account:  # it may have a role of its own for buckets
+            variables = {STORE_VARIABLE: "pod"}
+        return {**variables, **shared}
+
+    def _check(self, config: Config) -> None:
+        """Refuses settings of Kubernetes elsewhere, but for the object store's: there an account's roles do it."""
+        if self.kubernetes or self.accelerators is None or config.kubernetes is None:
+            return
+        given = [getattr(config.kubernetes, name) for name in type(config.kubernetes).model_fields]
+        if any(settings.model_fields_set - {"object_store"} for settings in given if settings):
+            raise ConfigError(
+                f"kubernetes: target {self.name} does not run on Kubernetes and cannot do what these settings ask: "
+                "compile for kubeflow, or leave them out (--set kubernetes=null)"
+            )
+
+    def _resources(self, resources: Resources) -> dict[str, Any]:
+        """Returns the IR's ResourceSpec, with the numbers that older servers read beside the texts of newer ones."""
+        spec: dict[str, Any] = {}
+        if resources.cpu is not None:
+            spec |= {"cpuLimit": resources.cpu, "resourceCpuLimit": f"{resources.cpu:g}"}
+        if resources.memory:
+            gigabytes = compiler_utils._memory_to_float(resources.memory)
+            spec |= {"memoryLimit": gigabytes, "resourceMemoryLimit": resources.memory}
+        if resources.accelerator and self.accelerators is not None:
+            kind, count = self.accelerators[resources.accelerator.type], str(resources.accelerator.count)
+            spec["accelerator"] = {"type": kind, "resourceType": kind, "count": count, "resourceCount": count}
+        return spec
+
+
+LOCAL = Target("local", containers=False)
+# This machine as well, but in containers: what `penstock run --runner docker` compiles for.
+DOCKER = Target("docker")
+KUBEFLOW = Target(
+    "kubeflow",
+    dict.fromkeys(_VERTEX_ACCELERATORS, "nvidia.com/gpu"),
+    kubernetes=True,
+    workers=workers.kubeflow,
+)
+VERTEX = Target("vertex", _VERTEX_ACCELERATORS, workers=workers.vertex, tuning=workers.vertex_tuning)
+TARGETS = {target.name: target for target in (LOCAL, KUBEFLOW, VERTEX)}
+
+
+def named(name: str) -> Target:
+    """Returns a target by its name; a ConfigError names the nearest one."""
+    if name in TARGETS:
+        return TARGETS[name]
+    nearest = difflib.get_close_matches(name, TARGETS, n=1)
+    hint = f"did you mean {nearest[0]!r}?" if nearest else f"expected one of {', '.join(TARGETS)}"
+    raise ConfigError(f"unknown target {name!r}; {hint}")
+
+
+def images_without_registry(spec: Mapping[str, Any]) -> list[str]:
+    """Returns our own image's names without a registry before them: a registry that all nodes ask has none of them."""
+    executors = spec.get("deploymentSpec", {}).get("executors", {}).values()
+    images = {str(executor.get("container", {}).get("image", "")) for executor in executors}
+    own = wrapper.IMAGE.partition(":")[0]
+    return sorted(image for image in images if re.split("[:@]", image)[0] == own)

@@ -1,0 +1,158 @@
+"""Reads Examples into training: the two factories of FnArgs.data_accessor.
+
+Same elements as TFX's own (tfx_bsl.tfxio.TFExampleRecord): the schema's tensor representations decide which feature
+is dense, sparse or ragged, and TensorFlow's C++ parser makes the tensors, a batch at a time. Unlike TFX's, the order of
+the records depends on neither the number of cores nor the time: with `shuffle=False` it is the files' own.
+"""
+
+import difflib
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pyarrow as pa
+import tensorflow as tf
+from tensorflow_metadata.proto.v0 import schema_pb2
+from tfx_bsl.cc.tfx_bsl_extension import coders  # type: ignore[import-untyped]
+from tfx_bsl.tfxio import dataset_options, tensor_representation_util
+
+from penstock.core.errors import DataError, SchemaError
+from penstock.trainer.fn_args import DataAccessor
+
+# Files that a shuffled data set reads at once, and records taken from one before the next has its turn. Fixed, since
+# both decide the order of the records.
+_OPEN_FILES = 8
+_BLOCK = 16
+_LONG_BLOCK = 512  # where the order is the files'
+
+
+def data_accessor() -> DataAccessor:
+    return DataAccessor(tf_dataset, record_batches)
+
+
+def tf_dataset(
+    file_pattern: Sequence[str],
+    options: dataset_options.TensorFlowDatasetOptions,
+    schema: schema_pb2.Schema | None,
+) -> tf.data.Dataset:
+    """Returns batches of the tf.Examples in TFRecord files (gzip, where the name ends in .gz; plain otherwise).
+
+    An element is a dict from the schema's tensor names to dense, sparse or ragged tensors, the first dimension being
+    the batch; with `options.label_key` a pair of that dict, without the label, and the label's tensor. As in TFX, an
+    endless data set (`num_epochs=None`, the default) has whole batches only, so its batch dimension is static.
+
+    Raises a SchemaError without a schema or if the schema cannot be parsed from tf.Examples, and a DataError if no
+    file matches or the label is not a feature of the schema.
+    """
+    specs, tensor_names = parsing_specs(schema)
+    label = options.label_key
+    if label is not None and label not in tensor_names.values():
+        nearest = difflib.get_close_matches(label, tensor_names.values(), n=1)
+        hint = f"did you mean {nearest[0]!r}?" if nearest else f"it has {', '.join(sorted(tensor_names.values()))}"
+        raise DataError(f"label_key: the schema of the training data has no feature {label!r}; {hint}")
+
+    def parse(serialized: tf.Tensor) -> Any:
+        parsed = tf.io.parse_example(serialized, specs)
+        for tensor in parsed.values():
+            if isinstance(tensor, tf.SparseTensor):  # the parser forgets what is known of the batch
+                tensor.set_shape([serialized.shape[0], *tensor.shape[1:]])
+        tensors = {tensor_names[name]: tensor for name, tensor in parsed.items()}
+        return tensors if label is None else (tensors, tensors.pop(label))
+
+    return (
+        _serialized(file_pattern, options, options.reader_num_threads, options.sloppy_ordering)
+        .map(parse, num_parallel_calls=options.parser_num_threads, deterministic=not options.sloppy_ordering)
+        .prefetch(options.prefetch_buffer_size)
+    )
+
+
+def record_batches(
+    file_pattern: Sequence[str],
+    options: dataset_options.RecordBatchesOptions,
+    schema: schema_pb2.Schema | None,
+) -> Iterator[pa.RecordBatch]:
+    """Yields record batches of list columns: those of the schema, or without one all that occur in a batch.
+
+    Endless, and of whole batches only, if `options.num_epochs` is None. Raises a DataError if no file matches.
+    """
+    batches = _serialized(file_pattern, options)
+    decoder = coders.ExamplesToRecordBatchDecoder(None if schema is None else schema.SerializeToString())
+    return (decoder.DecodeBatch(examples) for examples in batches.as_numpy_iterator())
+
+
+def _serialized(
+    file_pattern: Sequence[str],
+    options: dataset_options.TensorFlowDatasetOptions | dataset_options.RecordBatchesOptions,
+    reader_threads: int = tf.data.AUTOTUNE,
+    sloppy: bool = False,
+) -> tf.data.Dataset:
+    """Returns batches of serialized examples, string tensors of shape [batch]."""
+    names = matching_files(file_pattern)
+    files = tf.data.Dataset.from_tensor_slices(names)
+    if options.shuffle and len(names) > 1:
+        files = files.shuffle(len(names), options.shuffle_seed)
+    open_files = min(_OPEN_FILES, len(names)) if options.shuffle else 1
+    # A file's records come a block at a time: one by one through interleave, they cost twice the processor's time.
+    blocks = files.interleave(
+        lambda name: tfrecords(name).batch(_BLOCK if options.shuffle else _LONG_BLOCK),
+        cycle_length=open_files,
+        block_length=1,
+        num_parallel_calls=min(reader_threads, open_files),  # AUTOTUNE is -1
+        deterministic=not sloppy,
+    )
+    whole_only = options.drop_final_batch or options.num_epochs is None
+    if not options.shuffle:
+        return _repeated(blocks, options).rebatch(options.batch_size, drop_remainder=whole_only)
+    records = blocks.unbatch().shuffle(options.shuffle_buffer_size, options.shuffle_seed)
+    return _repeated(records, options).batch(options.batch_size, drop_remainder=whole_only)
+
+
+def _repeated(
+    dataset: tf.data.Dataset, options: dataset_options.TensorFlowDatasetOptions | dataset_options.RecordBatchesOptions
+) -> tf.data.Dataset:
+    return dataset if options.num_epochs == 1 else dataset.repeat(options.num_epochs)
+
+
+def tfrecords(name: tf.Tensor) -> tf.data.Dataset:
+    """Returns the records of a file: gzip where its name ends in .gz, else plain."""
+    compression = tf.where(tf.strings.regex_full_match(name, r".*\.gz"), "GZIP", "")
+    return tf.data.TFRecordDataset(name, compression, buffer_size=1 << 20)
+
+
+def matching_files(file_pattern: Sequence[str]) -> list[str]:
+    """Returns the files that match glob patterns, sorted; a DataError if there is none."""
+    patterns = [file_pattern] if isinstance(file_pattern, str) else list(file_pattern)
+    names = sorted({name for pattern in patterns for name in tf.io.gfile.glob(pattern)})
+    if not names:
+        raise DataError(f"no file matches {', '.join(map(str, patterns)) or 'an empty list of patterns'}")
+    return names
+
+
+def parsing_specs(schema: schema_pb2.Schema | None) -> tuple[dict[str, Any], dict[str, str]]:
+    """Returns the specs for tf.io.parse_example, and for each of their keys the name of the tensor it makes.
+
+    The keys are features' names, except for a tensor made of several features: those have keys of their own.
+    """
+    if schema is None:
+        raise SchemaError(
+            "tf_dataset_factory needs a schema: give it tft.TFTransformOutput(…).transformed_metadata.schema, or the "
+            "schema at fn_args.schema_path"
+        )
+    types = {feature.name: feature.type for feature in schema.feature}
+    representations = tensor_representation_util.InferTensorRepresentationsFromMixedSchema(schema)
+    specs: dict[str, Any] = {}
+    tensor_names: dict[str, str] = {}
+    for tensor_name, representation in representations.items():
+        try:
+            value = tensor_representation_util.GetSourceValueColumnFromTensorRepresentation(representation)
+            feature = value.initial_step()
+            spec = tensor_representation_util.CreateTfExampleParserConfig(representation, types[feature])
+        except (KeyError, ValueError, NotImplementedError) as error:
+            raise SchemaError(
+                f"the schema's tensor {tensor_name!r} cannot be parsed from tf.Examples: {error}"
+            ) from None
+        composed = isinstance(spec, tf.io.SparseFeature | tf.io.RaggedFeature)
+        key = f"tensor {tensor_name}" if composed else feature
+        if key in specs:
+            raise SchemaError(f"the schema's tensors {tensor_names[key]!r} and {tensor_name!r} are both {feature!r}")
+        specs[key], tensor_names[key] = spec, tensor_name
+    return specs, tensor_names

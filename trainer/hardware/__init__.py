@@ -1,0 +1,1 @@
+"""What a training runs on: devices, several of them or several machines, and Keras's backends."""

@@ -1,0 +1,224 @@
+"""Several devices train one model on parts of each batch: the GPUs of a machine, or the workers that TF_CONFIG names.
+
+    {"cluster": {"chief": ["host:port"], "worker": ["host:port", …]}, "task": {"type": "worker", "index": 0}}
+
+Vertex and Kubeflow's training operator set TF_CONFIG so for each of their replicas. Every worker reads all the data and
+takes its part of each batch; the chief alone writes (chief 0, or worker 0 where there is no chief).
+"""
+
+import json
+import logging
+import os
+import re
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from penstock.core.errors import ConfigError
+from penstock.trainer.data.input_data import Data, Shard
+from penstock.trainer.loop.checkpoints import Arrays
+
+VARIABLE = "TF_CONFIG"
+_TRAINING = ("chief", "master", "worker")  # tasks that train; "master" is an older name of the chief
+_OTHERS = ("evaluator", "ps")
+_EXAMPLE = '{"cluster": {"worker": ["10.0.0.1:2222", "10.0.0.2:2222"]}, "task": {"type": "worker", "index": 0}}'
+_TASK = re.compile(r"/job:worker/(?:replica:\d+/)?task:(\d+)")  # in TensorFlow's errors
+_ABORTED = re.compile(r"Collective ops is aborted by: ([^\n]+)")
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """Which of several workers this process is.
+
+    addresses: of all that train, the chief's first.
+    index: of this one in them.
+    """
+
+    addresses: tuple[str, ...]
+    index: int
+
+    @property
+    def is_chief(self) -> bool:
+        return self.index == 0
+
+
+def cluster(environment: Mapping[str, str] = os.environ) -> Cluster | None:
+    """Returns the cluster of TF_CONFIG; None if it is not set or names one worker alone.
+
+    Raises a ConfigError that says what is wrong with it.
+    """
+    text = environment.get(VARIABLE, "").strip()
+    if not text:
+        return None
+    try:
+        given = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ConfigError(f"{VARIABLE}: expected JSON such as {_EXAMPLE}, received {text!r}: {error}") from None
+    if not isinstance(given, dict) or not isinstance(given.get("cluster", {}), dict):
+        raise ConfigError(f"{VARIABLE}: expected an object such as {_EXAMPLE}, received {text}")
+    workers = given.get("cluster", {})
+    if not workers:
+        return None
+    for kind, addresses in workers.items():
+        _check_addresses(kind, addresses)
+    if workers.get("ps"):
+        raise ConfigError(f"{VARIABLE}: parameter servers (ps) are not supported: leave only chief and worker tasks")
+    kind, index = _task(given.get("task"), workers)
+    order = [(name, number) for name in _TRAINING for number in range(len(workers.get(name, [])))]
+    addresses = tuple(workers[name][number] for name, number in order)
+    return Cluster(addresses, order.index((kind, index))) if len(addresses) > 1 else None
+
+
+def _check_addresses(kind: str, addresses: Any) -> None:
+    if kind not in (*_TRAINING, *_OTHERS):
+        raise ConfigError(f"{VARIABLE}.cluster: expected chief and worker, received {kind!r}")
+    well_formed = isinstance(addresses, list) and all(
+        isinstance(address, str) and address.rpartition(":")[0] and address.rpartition(":")[2].isdecimal()
+        for address in addresses
+    )
+    if not well_formed:
+        raise ConfigError(
+            f"{VARIABLE}.cluster.{kind}: expected a list of addresses such as 10.0.0.1:2222, received {addresses!r}"
+        )
+
+
+def _task(task: Any, workers: Mapping[str, list[str]]) -> tuple[str, int]:
+    if not isinstance(task, dict) or "type" not in task:
+        raise ConfigError(f'{VARIABLE}.task: expected such as {{"type": "worker", "index": 0}}, received {task!r}')
+    kind, index = task["type"], task.get("index", 0)
+    if kind not in _TRAINING or kind not in workers:
+        expected = ", ".join(name for name in _TRAINING if name in workers) or "worker"
+        raise ConfigError(f"{VARIABLE}.task.type: expected one of the cluster's {expected}, received {kind!r}")
+    count = len(workers[kind])
+    try:
+        number = int(index)  # Kubeflow writes a number, others a string
+    except (TypeError, ValueError):
+        number = -1
+    if not 0 <= number < count:
+        raise ConfigError(f"{VARIABLE}.task.index: expected 0 to {count - 1} for {kind}, received {index!r}")
+    return kind, number
+
+
+@dataclass(frozen=True)
+class Distribution:
+    """How one model is trained by several replicas; `strategy` is None for one device."""
+
+    strategy: tf.distribute.Strategy | None = None
+    cluster: Cluster | None = None
+
+    @property
+    def is_chief(self) -> bool:
+        """Whether this process writes checkpoints, logs and the model."""
+        return self.cluster is None or self.cluster.is_chief
+
+    @property
+    def replicas(self) -> int:
+        return int(self.strategy.num_replicas_in_sync) if self.strategy is not None else 1
+
+    def folder(self, path: Path) -> Path:
+        """Returns `path` for the chief, a temporary folder for every other worker."""
+        return path if self.is_chief else Path(tempfile.mkdtemp(prefix="penstock-worker-"))
+
+    def build(self, make: Callable[[], keras.Model]) -> keras.Model:
+        """Makes a model whose variables every replica has a copy of."""
+        if self.strategy is None:
+            return make()
+        with self.strategy.scope():
+            return make()
+
+    def batches(self, data: Data, batch_size: int, epoch: int, seed: int, skip_steps: int) -> Any:
+        """Returns an iterable of an epoch's batches whose elements `strategy.run` takes: this worker's part of each."""
+        shard = Shard(self.cluster.index, len(self.cluster.addresses)) if self.cluster else Shard()
+        part = data.batches(batch_size, epoch, seed, skip_steps, shard)
+        if self.strategy is None:
+            return part
+        here = self.replicas // shard.count
+        each = part.rebatch(batch_size // self.replicas, drop_remainder=True) if here > 1 else part
+        return self.strategy.distribute_datasets_from_function(lambda _: each)
+
+    def evenly(self, batch_size: int) -> int:
+        """Returns the largest batch size up to this one that all replicas share evenly; a row for each at least."""
+        return max(1, batch_size // self.replicas) * self.replicas
+
+    def lost(self, message: str) -> str:
+        """Returns which worker went away and why, of what TensorFlow says when an exchange with it fails."""
+        assert self.cluster is not None
+        named = {int(number) for number in _TASK.findall(message)} - {self.cluster.index}
+        addresses = self.cluster.addresses
+        who = "another worker"
+        if len(named) == 1 and max(named) < len(addresses):
+            (number,) = named
+            who = f"worker {number + 1} of {len(addresses)} at {addresses[number]}"
+        aborted = _ABORTED.search(message)
+        lines = [line.strip(" .") for line in message.splitlines() if line.strip() and "Graph execution" not in line]
+        reason = aborted[1].strip(" .") if aborted else lines[0] if lines else "it gives no reason"
+        return f"{who} went away: {reason}"
+
+    def from_chief(self, arrays: Arrays | None) -> Arrays | None:
+        """Returns on every worker what the chief passes; all of them call this at the same time."""
+        if self.cluster is None:
+            return arrays
+        described = json.dumps(None if arrays is None else [(array.shape, array.dtype.str) for array in arrays])
+        mine = np.frombuffer(described.encode(), np.uint8) if self.is_chief else np.zeros(0, np.uint8)
+        (size,) = self._sum([np.array([len(mine)])])
+        (text,) = self._sum([mine if self.is_chief else np.zeros(size, np.uint8)])
+        layout = json.loads(text.tobytes())
+        if layout is None:
+            return None
+        empty = [np.zeros(shape, dtype) for shape, dtype in layout]
+        return self._sum(arrays if self.is_chief and arrays is not None else empty)
+
+    def _sum(self, arrays: Arrays) -> Arrays:
+        """Sums the workers' arrays; float64 holds the whole numbers there are (steps, seeds, bytes) exactly."""
+        strategy = self.strategy
+        assert strategy is not None
+
+        def total(values: list[Any]) -> Any:
+            context = tf.distribute.get_replica_context()
+            here = len(strategy.extended.worker_devices)  # each of this worker's replicas has the same to add
+            return context.all_reduce(tf.distribute.ReduceOp.SUM, [value / here for value in values])
+
+        sent = [tf.constant(np.asarray(array, np.float64)) for array in arrays]
+        reduced = strategy.run(tf.function(total), args=(sent,)) if sent else []
+        return [
+            np.asarray(strategy.experimental_local_results(value)[0]).round(12).astype(array.dtype)
+            if array.dtype.kind in "iu"
+            else np.asarray(strategy.experimental_local_results(value)[0]).astype(array.dtype)
+            for value, array in zip(reduced, arrays, strict=True)
+        ]
+
+
+def start(environment: Mapping[str, str] = os.environ) -> Distribution:
+    """Connects with the other workers of TF_CONFIG, or takes all the GPUs of this machine.
+
+    To be called before TensorFlow uses a device: workers must meet at the start.
+    """
+    members = cluster(environment)
+    if members is not None:
+        logger.info("worker %d of %d at %s", members.index + 1, len(members.addresses), members.addresses)
+        return Distribution(_multi_worker(members), members)
+    devices = tf.config.list_logical_devices("GPU")
+    return Distribution(tf.distribute.MirroredStrategy(devices) if len(devices) > 1 else None)
+
+
+def mirrored(devices: list[str]) -> Distribution:
+    """Distributes over these devices of this machine."""
+    return Distribution(tf.distribute.MirroredStrategy(devices))
+
+
+def _multi_worker(members: Cluster) -> tf.distribute.Strategy:
+    """Chief and workers as workers alone, the chief being the first: so that all of them are numbered as here."""
+    resolver = tf.distribute.cluster_resolver.SimpleClusterResolver(
+        tf.train.ClusterSpec({"worker": list(members.addresses)}),
+        task_type="worker",
+        task_id=members.index,
+        rpc_layer="grpc",
+    )
+    return tf.distribute.MultiWorkerMirroredStrategy(cluster_resolver=resolver)

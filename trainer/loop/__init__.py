@@ -1,0 +1,1 @@
+"""The training loop: steps, checkpoints, history, and a loss that diverges."""

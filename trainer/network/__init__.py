@@ -1,0 +1,1 @@
+"""The network of the model without code: its layers, losses, hyperparameters, calibration and export."""

@@ -1,0 +1,209 @@
+"""A column as the schema and the statistics of the training split tell it: what the plan's rules ask for."""
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tensorflow_metadata.proto.v0 import schema_pb2, statistics_pb2
+
+from penstock.core.artifacts import ExampleStatistics
+from penstock.core.errors import DataError
+from penstock.trainer.plan import dates
+
+_MEDIA = ("image_domain", "url_domain", "mid_domain")
+_NO_TEXT = ("__BYTES_VALUE__", "__LARGE_BYTES__")  # what TFDV writes for them
+_WORDS = 3
+_DIFFERENT = 0.9  # the share of distinct values from which a column's values all differ
+_COUNTED = 4000  # integers that the statistics count exactly
+_FEW = 50  # values that make an integer a category as well
+_OFTEN = 25  # how often a value occurs that is a code
+_APART = 4  # so many times as wide as they are many: ages and years, which lie close, are no codes
+_FEW_TEXTS = 3  # such as NA and ?
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of the training split. Of a column without statistics only the name and `rows` are known.
+
+    `values` counts values, `present` rows that have one; `least`, `greatest`, `mean`, `median` and `deviation` are of
+    numbers, the others of strings (and of integers that the schema declares categorical, which TFDV counts as strings).
+    """
+
+    name: str
+    rows: int
+    is_string: bool = False
+    is_integer: bool = False
+    present: int = 0
+    values: int = 0
+    most_values: int = 1
+    fixed: int = 0  # values in every row, where that is the same number above 1
+    least: float = 0.0
+    greatest: float = 0.0
+    mean: float = 0.0
+    median: float = 0.0
+    deviation: float = 0.0
+    distinct: int = 0  # integers; 0 where the statistics do not tell
+    unique: int = 0
+    top_values: tuple[str, ...] = ()
+    all_values: tuple[str, ...] = ()  # as far as the rank histogram goes
+    average_length: float = 0.0
+    natural_language: bool = False
+    sparse_size: int = 0
+    unreadable: str = ""
+
+    @property
+    def is_number(self) -> bool:
+        return not self.is_string or self.is_integer
+
+    @property
+    def is_one(self) -> bool:
+        """Whether no row has several values."""
+        return self.most_values <= 1
+
+    @property
+    def span(self) -> int:
+        """How many integers there are from the least to the greatest."""
+        return int(self.greatest) - int(self.least) + 1
+
+    @property
+    def is_code(self) -> bool:
+        """Whether it holds integers that may mean as much by being equal as by being large."""
+        if not self.is_integer:
+            return False
+        often = 3 <= self.distinct <= min(_FEW, self.values / _OFTEN)
+        return 3 <= self.span <= _FEW or (often and self.span > _APART * self.distinct)
+
+    @property
+    def all_differ(self) -> bool:
+        """Whether no integer is there twice, as far as the statistics count them, or nearly no string."""
+        if self.is_string:
+            return self.unique > _DIFFERENT * self.values
+        return self.distinct >= (1.0 if self.values <= _COUNTED else _DIFFERENT) * self.values > 0
+
+    @property
+    def constant(self) -> str:
+        """The one value that all rows have which have any; "" if there are several."""
+        if self.is_string:
+            return repr(self.top_values[0]) if self.unique == 1 and self.top_values else ""
+        return f"{self.least:g}" if self.values and self.least == self.greatest else ""
+
+    @property
+    def two_values(self) -> bool:
+        """Whether a number is always the least or the greatest: then its variance is as large as it can be."""
+        largest = (self.greatest - self.mean) * (self.mean - self.least)
+        return largest > 0 and abs(self.deviation**2 - largest) <= 1e-6 * largest
+
+    @property
+    def wordy(self) -> bool:
+        """Whether most strings have several words, and are too many, or too different, to be categories."""
+        words = 2 if self.all_differ else _WORDS
+        wordy = sum(len(value.split()) >= words for value in self.top_values)
+        return (self.unique > 100 or self.all_differ) and 2 * wordy > len(self.top_values)
+
+    @property
+    def not_numbers(self) -> tuple[str, ...]:
+        """The few strings of a column that holds numbers otherwise; none of one that does not."""
+        others = tuple(value for value in self.all_values if not _is_number(value))
+        few = len(others) <= _FEW_TEXTS and len(self.all_values) >= 10 * len(others)
+        return others if self.is_string and not self.is_integer and few else ()
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """The strings that the statistics list, the most frequent ones."""
+        return self.all_values or self.top_values
+
+    @functools.cached_property
+    def dates(self) -> dates.Written | None:
+        """How the strings are written if they are dates."""
+        return dates.written(self.texts) if self.is_string and not self.is_integer else None
+
+    @property
+    def moments(self) -> str:
+        """The format of integers that are moments of plausible years, "" if they are none."""
+        return dates.unit(self.least, self.greatest) if self.is_integer and not self.is_string and self.values else ""
+
+
+def table(schema: schema_pb2.Schema, statistics: statistics_pb2.DatasetFeatureStatisticsList) -> dict[str, Column]:
+    """Returns the columns by name, in the schema's order; the parts of a sparse feature are that feature alone."""
+    if not statistics.datasets or not statistics.datasets[0].num_examples:
+        raise DataError("statistics: expected those of training data, found none: there is no row to learn from")
+    (dataset, *_) = statistics.datasets
+    known = {_name(feature): feature for feature in dataset.features if len(feature.path.step) <= 1}
+    parts = {
+        part for sparse in schema.sparse_feature
+        for part in (sparse.value_feature.name, *(index.name for index in sparse.index_feature))
+    }  # fmt: skip
+    rows = int(dataset.num_examples)
+    found = {
+        feature.name: _column(feature, known.get(feature.name), rows)
+        for feature in schema.feature
+        if feature.name not in parts
+    }
+    sizes = {feature.name: feature.int_domain.max + 1 for feature in schema.feature if feature.HasField("int_domain")}
+    for sparse in schema.sparse_feature:
+        indices = [index.name for index in sparse.index_feature]
+        size = sizes.get(indices[0], 0) if len(indices) == 1 else 0
+        unreadable = "" if size > 0 else "the schema has no int_domain with a max for its one index feature"
+        found[sparse.name] = Column(sparse.name, rows, sparse_size=max(int(size), 0), unreadable=unreadable)
+    return found
+
+
+def _column(feature: schema_pb2.Feature, statistics: statistics_pb2.FeatureNameStatistics | None, rows: int) -> Column:
+    domain = feature.WhichOneof("domain_info") or ""
+    if feature.type == schema_pb2.STRUCT or domain in _MEDIA:
+        what = "a struct" if feature.type == schema_pb2.STRUCT else domain.removesuffix("_domain")
+        return Column(feature.name, rows, unreadable=f"it is {what}: a module_file can use it")
+    integer = feature.type == schema_pb2.INT
+    kind = statistics.WhichOneof("stats") if statistics is not None else None
+    if statistics is None or kind not in ("num_stats", "string_stats"):
+        unreadable = "" if kind is None else "its values are bytes that are no text: a module_file can use them"
+        return Column(feature.name, rows, feature.type == schema_pb2.BYTES, integer, unreadable=unreadable)
+    common = getattr(statistics, kind).common_stats
+    least, most = int(common.min_num_values), int(common.max_num_values)
+    counts: dict[str, Any] = {
+        # A row may have the feature and no value in it.
+        "present": int(common.tot_num_values if most <= 1 else common.num_non_missing),
+        "values": int(common.tot_num_values),
+        "most_values": most,
+        "fixed": most if least == most > 1 and common.num_non_missing == rows else 0,
+    }
+    if kind == "num_stats":
+        numbers = statistics.num_stats
+        nans = int(numbers.histograms[0].num_nan) if numbers.histograms else 0
+        counts["values"] -= nans
+        counts["present"] -= nans if most <= 1 else 0
+        return Column(
+            feature.name, rows, False, integer, **counts, least=numbers.min, greatest=numbers.max,
+            mean=numbers.mean, median=numbers.median, deviation=numbers.std_dev, distinct=_distinct(statistics),
+        )  # fmt: skip
+    strings = statistics.string_stats
+    if strings.top_values and strings.top_values[0].value in _NO_TEXT:
+        return Column(feature.name, rows, True, unreadable="its values are no text: a module_file can use them")
+    return Column(
+        feature.name, rows, True, integer, **counts, unique=int(strings.unique),
+        top_values=tuple(top.value for top in strings.top_values),
+        all_values=_labels(strings.rank_histogram.buckets), average_length=strings.avg_length,
+        natural_language=domain == "natural_language_domain",
+    )  # fmt: skip
+
+
+def _distinct(statistics: statistics_pb2.FeatureNameStatistics) -> int:
+    name = ExampleStatistics.DISTINCT_INTEGERS
+    return next((int(one.num) for one in statistics.custom_stats if one.name == name), 0)
+
+
+def _labels(buckets: Sequence[statistics_pb2.RankHistogram.Bucket]) -> tuple[str, ...]:
+    return tuple(bucket.label for bucket in buckets if bucket.label)
+
+
+def _name(feature: statistics_pb2.FeatureNameStatistics) -> str:
+    return str(feature.path.step[0]) if feature.path.step else str(feature.name)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,126 @@
+"""Keeps the worker processes of one machine alive, each with its share of the cores, or a GPU.
+
+A worker that died is started again under its name, under which the chief has kept its trial.
+"""
+
+import logging
+import os
+import subprocess
+import sys
+import tempfile
+from collections import defaultdict
+from pathlib import Path
+from typing import NamedTuple, Self
+
+import tensorflow as tf
+
+from penstock.core.errors import UserError, WorkerLost
+from penstock.trainer.hardware import distribution
+from penstock.trainer.tuning import failures
+from penstock.trainer.tuning.cluster import serving
+from penstock.trainer.tuning.cluster.protocol import Chief
+from penstock.trainer.tuning.cluster.worker import MODULE
+from penstock.trainer.tuning.user_code import UserCode
+
+# By which KerasTuner's processes know who they are, and where the oracle is.
+DISTRIBUTED = ("KERASTUNER_TUNER_ID", "KERASTUNER_ORACLE_IP", "KERASTUNER_ORACLE_PORT")
+logger = logging.getLogger(__name__)
+
+
+def devices() -> list[str]:
+    """Returns the GPUs of this machine as CUDA_VISIBLE_DEVICES names them, without taking hold of one."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    count = len(tf.config.list_physical_devices("GPU"))
+    return (visible.split(",") if visible else [str(index) for index in range(count)])[:count]
+
+
+class _Worker(NamedTuple):
+    name: str
+    process: subprocess.Popen[bytes]
+    failure: Path
+
+
+class Keeper:
+    """`count` workers of this machine. `machine` is its number if several search."""
+
+    def __init__(self, code: UserCode, count: int, address: str, machine: int | None = None) -> None:
+        self._code, self._count, self._address, self._machine = code, count, address, machine
+        self._gpus = devices()
+        self._chief = Chief(address)
+        self._running: dict[int, _Worker] = {}
+        self._idle_deaths: dict[str, int] = defaultdict(int)  # of workers that had no trial
+
+    def __enter__(self) -> Self:
+        self._scratch = tempfile.TemporaryDirectory(prefix="penstock-tuner-")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+        self._chief.close()
+        self._scratch.cleanup()
+
+    @property
+    def is_running(self) -> bool:
+        """Whether a worker has not been told yet that there are no more trials."""
+        return bool(self._running)
+
+    def start(self, most: int | None = None) -> None:
+        """Starts the workers, or so many of them at most."""
+        for index in range(self._count if most is None else min(most, self._count)):
+            self._running[index] = self._start(index)
+
+    def stop(self) -> None:
+        for worker in self._running.values():
+            worker.process.kill()
+            worker.process.wait()
+        self._running.clear()
+
+    def look(self) -> None:
+        """Starts again what died. Raises what a worker says that cannot work, a WorkerLost if it says nothing."""
+        for index, worker in list(self._running.items()):
+            code = worker.process.poll()
+            if code is not None:
+                self._replace(index, worker, code)
+
+    def _replace(self, index: int, worker: _Worker, code: int) -> None:
+        how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
+        answer = self._chief.ask("died", worker=worker.name, how=how)
+        if answer is None:
+            return  # it is asked again at the next look
+        trial = answer["trial"]
+        if answer["over"] or (code == 0 and not trial):
+            del self._running[index]
+            return
+        if worker.failure.exists() and (not trial or code == UserError.exit_code):
+            raise failures.read(worker.failure)
+        logger.warning("the tuner's %s %s in trial %s: starting it again", worker.name, how, trial or "(none)")
+        if not trial:
+            self._idle_deaths[worker.name] += 1
+            if self._idle_deaths[worker.name] == serving.STARTS:
+                raise WorkerLost(
+                    f"a worker of the tuner {how} {serving.STARTS} times before it had a trial: see the log"
+                )
+        self._running[index] = self._start(index)
+
+    def _start(self, index: int) -> _Worker:
+        name = serving.worker_name(index, self._machine)
+        host, _, port = self._address.rpartition(":")
+        threads = str(max(1, (os.cpu_count() or 1) // self._count))
+        environment = {
+            **os.environ,
+            **dict(zip(DISTRIBUTED, (name, host, port), strict=True)),
+            "TF_NUM_INTRAOP_THREADS": threads,
+            "OMP_NUM_THREADS": threads,
+            "TF_FORCE_GPU_ALLOW_GROWTH": "true",  # trials may share a GPU
+        }
+        environment.pop(distribution.VARIABLE, None)  # machines search together, and train each for itself
+        if self._gpus:
+            environment["CUDA_VISIBLE_DEVICES"] = self._gpus[index % len(self._gpus)]
+        failure = Path(self._scratch.name) / f"{name}.json"
+        failure.unlink(missing_ok=True)
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-m", MODULE, self._code.arguments(), str(failure)],
+            env=environment,
+            stdin=subprocess.PIPE,  # its end is the keeper's, whose end a worker takes for its own
+        )
+        return _Worker(name, process, failure)
