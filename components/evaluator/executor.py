@@ -15,7 +15,7 @@ import apache_beam as beam
 import tensorflow_model_analysis as tfma
 
 from penstock.components.engines import Engine, open_engine
-from penstock.components.evaluator import checks, diagnosis
+from penstock.components.evaluator import checks, diagnosis, predictions, results
 from penstock.components.evaluator import eval_config as eval_configs
 from penstock.components.evaluator import verdict as validations
 from penstock.components.evaluator.tfma import accumulation
@@ -145,7 +145,7 @@ def _evaluate(
         logger.info("evaluated by Beam in one process: %s", reason)
         return _evaluate_with_beam(files, schema, config, shared, module, output)
     parts = engine.map(accumulation.accumulate, accumulation.shards(files, config, schema, folders))
-    accumulation.write(accumulation.merge(parts, config), config, shared, output)
+    results.write(accumulation.merge(parts, config), config, shared, output)
     unlabelled = sum(part.unlabelled for part in parts)
     if unlabelled:
         logger.warning("%s examples have no label that the model knows (it is NaN) and are left out", f"{unlabelled:,}")
@@ -155,7 +155,7 @@ def _evaluate(
 def _models(config: Any, folders: dict[str, str], module: Any) -> list[Any]:
     load = user_modules.optional_function(module, "custom_eval_shared_model") if module else None
     if load is None:
-        return accumulation.shared_models(config, folders)
+        return predictions.shared_models(config, folders)
     return [
         user_modules.call(
             "custom_eval_shared_model",
@@ -170,7 +170,7 @@ def _models(config: Any, folders: dict[str, str], module: Any) -> list[Any]:
 
 
 def _evaluate_with_beam(files: list[Path], schema: Any, config: Any, shared: Any, module: Any, output: str) -> int:
-    adapter = accumulation.adapter_config(schema)
+    adapter = predictions.adapter_config(schema)
     extract = user_modules.optional_function(module, "custom_extractors") if module else None
     extractors = None
     if extract:
@@ -178,9 +178,9 @@ def _evaluate_with_beam(files: list[Path], schema: Any, config: Any, shared: Any
         extractors = user_modules.call("custom_extractors", extract, **arguments)
     # Beam pickles and compresses created values, so the data is read inside.
     read = functools.partial(
-        accumulation.example_batches, schema=schema.SerializeToString() if schema is not None else None
+        predictions.example_batches, schema=schema.SerializeToString() if schema is not None else None
     )
-    with accumulation.beam_pipeline() as pipeline:
+    with results.beam_pipeline() as pipeline:
         evaluate = tfma.ExtractEvaluateAndWriteResults(
             eval_shared_model=shared,
             eval_config=config,

@@ -176,10 +176,10 @@ metrics_specs: [{metrics: [{class_name: CalibrationPlot, config: '{"num_buckets"
 
 PROGRAM = """
 import json, sys
+from penstock.components.evaluator import executor, predictions
 from penstock.components.evaluator.tfma import accumulation
-from penstock.components.evaluator import executor
 
-accumulation._BATCH_SIZE, accumulation._STRIPE_BYTES = 32, 3000
+predictions._BATCH_SIZE, accumulation._STRIPE_BYTES = 32, 3000
 executor.run(**json.loads(sys.argv[1]))
 """
 
