@@ -27,9 +27,10 @@ from penstock.components.statistics_gen.component import statistics_gen
 from penstock.components.trainer.component import trainer
 from penstock.components.transform.component import transform
 from penstock.components.tuner.component import tuner
+from penstock.pipelines.config.components import Training, Transform
 from penstock.pipelines.config.data import Splits
 from penstock.pipelines.config.section import json_text
-from penstock.pipelines.config.training_pipeline import Config, Training, Transform
+from penstock.pipelines.config.training_pipeline import Config
 from penstock.pipelines.config.tuning import Tuning
 from penstock.pipelines.modules import default_trainer
 from penstock.pipelines.modules.published import Published

@@ -5,7 +5,7 @@ from pathlib import Path
 from penstock.core import artifacts
 from penstock.core.errors import ConfigError, UserError
 from penstock.core.files import atomic
-from penstock.pipelines.config.training_pipeline import Config
+from penstock.pipelines.config.training_pipeline import OWN, Config
 from penstock.pipelines.local.records import record
 from penstock.pipelines.local.records.record import RunRecord
 from penstock.pipelines.modules import default_trainer
@@ -76,18 +76,12 @@ def _instructions(config: Config, output: Path) -> str:
         "",
         f"  module_file: {output}",
     ]
-    kept = (
-        config.training.model_dump(exclude_defaults=True, exclude=set(default_trainer.OWN)) if config.training else {}
-    )
+    kept = config.training.model_dump(exclude_defaults=True, exclude=set(OWN)) if config.training else {}
     if not kept:
         lines.append("  training: {}")
     if config.evaluation and not config.evaluation.label_key and not config.evaluation.eval_config:
         lines.append(f"  evaluation.label_key: {default_trainer.transformed_label(config)}")
-    own = [
-        f"training.{key}"
-        for key in default_trainer.OWN
-        if config.training and getattr(config.training, key) is not None
-    ]
+    own = [f"training.{key}" for key in OWN if config.training and getattr(config.training, key) is not None]
     own += ["features"] if config.features else []
     if own:
         lines += ["", f"and without {', '.join(own)}: the module holds them."]

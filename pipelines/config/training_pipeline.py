@@ -8,29 +8,23 @@ import json
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 
 from pydantic import Field, model_validator
 
 from penstock.pipelines.config import file as config_file
-from penstock.pipelines.config.data import Data, SplitName, Splits
+from penstock.pipelines.config.components import Push, Schema, Statistics, Training, Transform, Validation
+from penstock.pipelines.config.data import Data, Splits
 from penstock.pipelines.config.evaluation import Evaluation
 from penstock.pipelines.config.features import Feature
 from penstock.pipelines.config.resources import ByComponent, Kubeflow, Kubernetes, Resources, Vertex
 from penstock.pipelines.config.section import (
-    NO_BOOL,
     AnyPath,
     ExistingFile,
-    ExistingPath,
-    PositiveNumber,
-    PositiveWhole,
     Section,
-    Seed,
-    Whole,
     matching,
 )
 from penstock.pipelines.config.tuning import Tuning
-from penstock.pipelines.modules import default_trainer as without_code
 
 SCHEMA_FILE = Path(__file__).with_name("config.schema.json")
 FILLED = ("name", "pipeline_root")  # what `load` fills in where a person leaves it out
@@ -54,118 +48,13 @@ _Allowed = Annotated[
 _Engine = Annotated[str, matching(r"^local(:[1-9][0-9]*)?$", "local or, with N workers, local:N, such as local:4")]
 
 
-class Schema(Section):
-    """The schema: inferred from the training data, or a curated file."""
-
-    file: ExistingFile | None = Field(default=None, description="A schema.pbtxt to use instead of an inferred schema.")
-    infer_feature_shape: bool = Field(
-        default=True, description="Whether features that are always there get a fixed shape."
-    )
-
-
-class Statistics(Section):
-    """How statistics are computed."""
-
-    sample_rate: Annotated[float, Field(gt=0, le=1), NO_BOOL] | None = Field(
-        default=None, description="The share of the examples to look at."
-    )
-    exclude_splits: list[SplitName] = Field(default=[], description="Splits without statistics.")
-    stats_options: dict[str, Any] = Field(default={}, description="More options of tfdv.StatsOptions.")
-
-
-class Validation(Section):
-    """What happens with anomalies, and which statistics the data is compared with."""
-
-    fail_on_anomalies: bool = Field(
-        default=False, description="Whether anomalies end the run before anything is trained."
-    )
-    exclude_splits: list[SplitName] = Field(default=[], description="Splits that are not validated.")
-    previous_statistics: ExistingPath | None = Field(
-        default=None, description="Statistics of an earlier span, for the schema's drift comparators."
-    )
-    serving_statistics: ExistingPath | None = Field(
-        default=None, description="Statistics of serving data, for the schema's skew comparators."
-    )
-
-
-class Transform(Section):
-    """How the module's preprocessing_fn is applied."""
-
-    preprocessing_fn: str = Field(default="preprocessing_fn", description="The name of the function in the module.")
-    stats_options_updater_fn: str | None = Field(
-        default=None, description="The name of the updater, if the module has one."
-    )
-    analyze: list[SplitName] = Field(default=["train"], min_length=1, description="Splits that analyzers learn from.")
-    transform: list[SplitName] = Field(default=[], description="Splits that are transformed, by default all of them.")
-    materialize: bool = Field(default=True, description="Whether transformed examples are written, and trained on.")
-    custom_config: dict[str, Any] | None = Field(default=None, description="The preprocessing_fn's custom_config.")
-    analyzer_cache: ExistingPath | None = Field(
-        default=None, description="An updated_analyzer_cache of an earlier run."
-    )
-    disable_analyzer_cache: bool = Field(default=False, description="Whether no analyzer cache is read or written.")
-    disable_statistics: bool = Field(
-        default=False, description="Whether pre- and post-transform statistics are left out."
-    )
-
-
-class Training(Section):
-    """How the module's run_fn is called, or, without a module, what the default trainer does."""
-
-    run_fn: str = Field(default="run_fn", description="The name of the function in the module.")
-    train_steps: Whole = Field(default=0, description="FnArgs.train_steps; 0 leaves it to run_fn.")
-    eval_steps: Whole = Field(default=0, description="FnArgs.eval_steps; 0 leaves it to run_fn.")
-    train_splits: list[SplitName] = Field(default=["train"], min_length=1, description="Splits that train_files hold.")
-    eval_splits: list[SplitName] = Field(default=["eval"], min_length=1, description="Splits that eval_files hold.")
-    custom_config: dict[str, Any] | None = Field(default=None, description="FnArgs.custom_config.")
-    accelerator: Literal["none", "preferred", "required"] = Field(
-        default="preferred",
-        description="preferred: a GPU if there is one and a step on it works, else the processor; required: fails "
-        "where there is none; none: the processor.",
-    )
-    precision: Literal["auto", "float32", "bfloat16", "float16"] = Field(
-        default="auto",
-        description="Keras's dtype policy; auto leaves a module's model as it is, and is for the default model what "
-        "the device is best at.",
-    )
-    workers: PositiveWhole = Field(
-        default=1,
-        description="Machines that train one model together, each with resources.trainer; on this machine one does.",
-    )
-    hyperparameters: ExistingFile | None = Field(
-        default=None, description="A JSON file, read into FnArgs.hyperparameters."
-    )
-    base_model: ExistingPath | None = Field(
-        default=None, description="A Model artifact to start from: FnArgs.base_model."
-    )
-    problem: Literal["binary", "multiclass", "regression"] | None = Field(
-        default=None, description="Without a module: what kind of label it is, by default as its values say."
-    )
-    epochs: PositiveWhole | None = Field(
-        default=None, description="Without a module: passes over the data at most, by default as many as suit its rows."
-    )
-    batch_size: PositiveWhole | None = Field(
-        default=None, description="Without a module: rows of a step, by default as many as suit the data's rows."
-    )
-    learning_rate: PositiveNumber | None = Field(
-        default=None, description="Without a module: the peak of the learning rate, by default 0.003."
-    )
-    patience: Whole | None = Field(
-        default=None,
-        description="Without a module: epochs without a better eval result, after which training stops; 0: never.",
-    )
-    class_weight: Annotated[float, Field(ge=0, le=1), NO_BOOL] | None = Field(
-        default=None,
-        description="Without a module: from 0, all rows weigh the same, to 1, all classes do, by default 0.5.",
-    )
-    seed: Seed | None = Field(
-        default=None, description="Without a module: of the weights and the order of the rows, by default 1."
-    )
-
-
-class Push(Section):
-    """Where a blessed model goes."""
-
-    directory: AnyPath = Field(description="The folder that gets a version, <unix seconds>/, for each pushed model.")
+# What only the default trainer knows, and what only a module's functions do.
+HYPERPARAMETERS = ("epochs", "batch_size", "learning_rate", "patience", "class_weight", "seed")
+OWN = ("problem", *HYPERPARAMETERS)
+_OF_A_MODULE = {
+    "training": ("run_fn", "train_steps", "eval_steps", "custom_config", "base_model"),
+    "transform": ("preprocessing_fn", "stats_options_updater_fn", "custom_config"),
+}
 
 
 class Lint(Section):
@@ -253,7 +142,7 @@ class Config(Section):
             raise ValueError("expected either module_file or module_path, received both")
         if self.training and not self.module and not self.label:
             raise ValueError("training: expected a label to predict, or a module_file (or module_path) with run_fn")
-        without_code.check(self)
+        _check_without_code(self)
         for name in ("tuning", "evaluation", "push"):
             if getattr(self, name) and not self.training:
                 raise ValueError(f"{name}: there is no model: expected a training section")
@@ -301,6 +190,43 @@ class Config(Section):
             for name in names:
                 if name not in self.split_names:
                     raise ValueError(f"{key}: no split {name!r}: expected one of {', '.join(self.split_names)}")
+
+
+def _check_without_code(config: Config) -> None:
+    """Raises a ValueError for keys of a module's functions without a module, and of the default trainer with one."""
+    own = [f"training.{key}" for key in OWN if config.training and getattr(config.training, key) is not None]
+    own += ["features"] if config.features else []
+    if not config.without_code:
+        if own and config.module:
+            raise ValueError(
+                f"{own[0]}: it is for the model without code, and there is a {_module(config)}: expected one or the "
+                "other; run_fn and preprocessing_fn get custom_config"
+            )
+        if own:
+            raise ValueError(f"{own[0]}: there is no model: expected a label to predict")
+        return
+    for section, keys in _OF_A_MODULE.items():
+        given = getattr(config, section)
+        for key in keys:
+            if given is not None and getattr(given, key) != type(given).model_fields[key].default:
+                instead = "; expected epochs" if key == "train_steps" else ""
+                raise ValueError(f"{section}.{key}: there is no module_file whose function it is for{instead}")
+    if config.transform is None:
+        raise ValueError("transform: the model without code needs it: expected no null, or a module_file with run_fn")
+    if not config.transform.materialize:
+        raise ValueError("transform.materialize: the model without code is trained on transformed examples")
+    if config.transform.analyze[0] in config.statistics.exclude_splits:
+        raise ValueError(
+            f"statistics.exclude_splits: the model without code is made of {config.transform.analyze[0]}'s"
+        )
+    if config.training and config.training.problem == "regression" and config.training.class_weight:
+        raise ValueError("training.class_weight: expected none for a regression, which has no classes")
+    if config.label in config.features:
+        raise ValueError(f"features.{config.label}: it is the label; training.problem says what kind it is")
+
+
+def _module(config: Config) -> str:
+    return "module_file" if config.module_file else "module_path"
 
 
 def load(path: Path, assignments: Iterable[str] = (), values: Iterable[tuple[str, Any, str]] = ()) -> Config:
