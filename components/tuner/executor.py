@@ -23,6 +23,7 @@ from penstock.core.files import atomic
 from penstock.trainer.fn_args import FnArgs
 from penstock.trainer.tuning import results
 from penstock.trainer.tuning.cluster import search
+from penstock.trainer.tuning.cluster.processes import Source
 from penstock.trainer.tuning.results import Results
 from penstock.trainer.tuning.settings import CUSTOM_CONFIG
 from penstock.trainer.tuning.user_code import UserCode
@@ -49,32 +50,36 @@ def run(
     tune_args: str = "",
     custom_config: str = "",
     working_dir: str = "",
+    own_process: bool = False,
 ) -> Result:
     """Searches with the user's tuner_fn, and writes the best hyperparameters, all trials, and a page about them.
 
     The arguments are the component's (component.py describes them), artifacts being folders; `report` is a file, or a
     folder that gets a report.html. Of several machines that search together (TF_CONFIG), and of several processes of
     one search (KERASTUNER_TUNER_ID and its kin, set from outside), the chief alone writes them. The search's own folder
-    is named by all that it depends on: a rerun of a killed task finds it, a changed module does not.
+    is named by all that it depends on: a rerun of a killed task finds it, a changed module does not. With
+    `own_process`, this process is the task's and nothing has run in it yet: workers are forked from it as it is.
 
     Raises a ConfigError for a wrong parameter, a DataError for a split that is missing or empty, a ModuleError if the
     module has no such function, if it raises, or if no trial succeeds, a ServerUnavailable if a machine finds no chief.
     """
-    parallel_trials = parse_tune_args(tune_args)
-    with progress.task("Tuner") as counts:
+    parallel_trials, machines = parse_tune_args(tune_args), search.machines()
+    has_workers = parallel_trials != 1 or machines is not None
+    # The source comes first: what follows looks at the devices.
+    with Source(fork=own_process and has_workers) as source, progress.task("Tuner") as counts:
         given = examples, transform_graph, schema, statistics, base_model, raw_examples
         fn_args = read_inputs(*given, train_args, eval_args, custom_config)
         if parallel_trials is None:
             parallel_trials = search.places() if CUSTOM_CONFIG in (fn_args.custom_config or {}) else 1
         parameters = [module_file, tuner_fn, train_args, eval_args, tune_args, custom_config]
-        machines, written = search.machines(), TunerResults(Path(tuner_results))
+        written = TunerResults(Path(tuner_results))
         has_results = search.has_results(machines)
         if has_results:
             written.path.unlink(missing_ok=True)  # a machine that finds no chief takes it for the end of the search
         with _folder(working_dir, lambda: _search_is(parameters, list(given)), has_results) as folder:
             fn_args.working_dir = str(folder)
             code = UserCode(module_file, tuner_fn, fn_args)
-            tuner = search.run(code, parallel_trials, machines, written.path.is_file)
+            tuner = search.run(code, parallel_trials, machines, written.path.is_file, source)
             if tuner is None:
                 logger.info("there are no more trials: the chief writes the results")
                 return Result({name: artifacts.metadata() for name in ("best_hyperparameters", "tuner_results")})
@@ -188,4 +193,4 @@ def _folder(working_dir: str, search_is: Callable[[], str], owned: bool) -> Iter
 
 
 if __name__ == "__main__":
-    run(**json.loads(sys.argv[1]))
+    run(**{**json.loads(sys.argv[1]), "own_process": True})

@@ -30,4 +30,4 @@ def run(*, workers: int, **arguments: Any) -> Any:
         from penstock.components.tuner import vertex_search
 
         return vertex_search.run(json.loads(service), WORK.job_name(arguments["best_hyperparameters"]), arguments)
-    return launcher.run(WORK, workers, arguments)
+    return launcher.run(WORK, workers, {**arguments, "own_process": True})

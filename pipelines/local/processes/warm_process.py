@@ -27,6 +27,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from typing import NoReturn
 
+from penstock.core import processes
 from penstock.core.failures import FAILURE_FILE
 from penstock.pipelines.local.processes.task import LOG_FILE, PROGRESS_FILE, Task, execute
 
@@ -165,7 +166,7 @@ def _supervise(channel: socket.socket, task: Task) -> NoReturn:
         for opened in (channel, ended, ends):
             opened.close()
         os.setpgid(0, 0)
-        _die_with_parent()
+        processes.die_with_parent()
         os._exit(execute(task))
     with contextlib.suppress(OSError):  # whoever of the two comes first
         os.setpgid(child, child)
@@ -190,14 +191,6 @@ def _supervise(channel: socket.socket, task: Task) -> NoReturn:
 def _kill_group(leader: int) -> None:
     with contextlib.suppress(OSError):
         os.killpg(leader, signal.SIGKILL)
-
-
-def _die_with_parent() -> None:
-    """Asks Linux to end this process if its supervisor is killed alone."""
-    if sys.platform == "linux":
-        import ctypes
-
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
 
 if __name__ == "__main__":

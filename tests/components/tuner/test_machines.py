@@ -97,6 +97,7 @@ def machines(
     def make(body: str = "pass", trials: int = 6, **arguments: Any) -> Machines:
         source = module(SOURCE.format(log=str(log), body=body, trials=trials, overwrite=True))
         given = {"examples": examples, **outputs, "module_file": source, "working_dir": str(tmp_path / "tuning")}
+        given["own_process"] = True
         made.append(Machines({**given, **arguments}, tmp_path))
         return made[-1]
 

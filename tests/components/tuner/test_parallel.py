@@ -267,6 +267,21 @@ def test_a_killed_search_goes_on(
 
 
 @pytest.mark.slow
+def test_workers_that_die_with_what_forks_them_are_started_anew(
+    search: Callable[..., subprocess.Popen[bytes]], source: Callable[..., str], log: Path, outputs: dict[str, str]
+) -> None:
+    """The first trial kills its worker's parent, which is not the search's own process."""
+    first = "[line.split()[0] for line in log.read_text().splitlines()].count('0') == 1"
+    body = f"if trial.trial_id == '0' and {first}: os.kill(os.getppid(), signal.SIGKILL); time.sleep(60)"
+    assert search(source(body), PARALLEL).wait(timeout=200) == 0
+    found = json.loads(Path(outputs["tuner_results"], "tuner_results.json").read_text())
+    assert sorted(row["trial_id"] for row in found) == [str(index) for index in range(6)]
+    trials = [trial for trial, _, _ in started(log)]
+    assert trials.count("0") == 2
+    assert len({pid for _, pid, _ in started(log)}) >= 3, "the trial was run again by another process"
+
+
+@pytest.mark.slow
 def test_a_search_of_several_machines_has_one_that_writes(
     penguins: dict[str, str], outputs: dict[str, str], source: Callable[..., str], log: Path, tmp_path: Path
 ) -> None:

@@ -12,6 +12,7 @@ from penstock.trainer.hardware import distribution
 from penstock.trainer.hardware.distribution import Cluster
 from penstock.trainer.tuning import failures, telling
 from penstock.trainer.tuning.cluster.keeper import DISTRIBUTED, Keeper
+from penstock.trainer.tuning.cluster.processes import Source
 from penstock.trainer.tuning.cluster.serving import Served
 from penstock.trainer.tuning.user_code import UserCode
 
@@ -19,9 +20,9 @@ _POLL = 0.1  # seconds
 ID = "chief"  # KerasTuner takes a tuner with this in its ID for the chief
 
 
-def search(code: UserCode, count: int, cluster: Cluster | None = None) -> Any:
+def search(code: UserCode, count: int, source: Source, cluster: Cluster | None = None) -> Any:
     """Searches with `count` workers here, as many as there are trials at most, and with those of the other machines of
-    a cluster; returns the tuner.
+    a cluster; returns the tuner. The workers here are started from `source`.
 
     On return no worker runs, here or on a machine that lives.
     """
@@ -36,7 +37,7 @@ def search(code: UserCode, count: int, cluster: Cluster | None = None) -> Any:
     host, _, port = cluster.addresses[0].rpartition(":") if cluster else ("127.0.0.1", "", "0")
     with Served(tuner.oracle, host, int(port)) as served:
         machine = cluster.index if cluster else None
-        with Keeper(code, count, f"127.0.0.1:{served.port}", machine) as keeper, failures.told(tuner.oracle):
+        with Keeper(code, count, f"127.0.0.1:{served.port}", source, machine) as keeper, failures.told(tuner.oracle):
             _watch(keeper, served)
     tuner.save()
     return tuner

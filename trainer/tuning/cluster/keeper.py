@@ -5,8 +5,6 @@ A worker that died is started again under its name, under which the chief has ke
 
 import logging
 import os
-import subprocess
-import sys
 import tempfile
 from collections import defaultdict
 from pathlib import Path
@@ -18,8 +16,8 @@ from penstock.core.errors import UserError, WorkerLost
 from penstock.trainer.hardware import distribution
 from penstock.trainer.tuning import failures
 from penstock.trainer.tuning.cluster import serving
+from penstock.trainer.tuning.cluster.processes import Source, Worker
 from penstock.trainer.tuning.cluster.protocol import Chief
-from penstock.trainer.tuning.cluster.worker import MODULE
 from penstock.trainer.tuning.user_code import UserCode
 
 # By which KerasTuner's processes know who they are, and where the oracle is.
@@ -36,15 +34,16 @@ def devices() -> list[str]:
 
 class _Worker(NamedTuple):
     name: str
-    process: subprocess.Popen[bytes]
+    process: Worker
     failure: Path
 
 
 class Keeper:
-    """`count` workers of this machine. `machine` is its number if several search."""
+    """`count` workers of this machine, started from `source`. `machine` is its number if several search."""
 
-    def __init__(self, code: UserCode, count: int, address: str, machine: int | None = None) -> None:
+    def __init__(self, code: UserCode, count: int, address: str, source: Source, machine: int | None = None) -> None:
         self._code, self._count, self._address, self._machine = code, count, address, machine
+        self._source = source
         self._gpus = devices()
         self._chief = Chief(address)
         self._running: dict[int, _Worker] = {}
@@ -71,8 +70,7 @@ class Keeper:
 
     def stop(self) -> None:
         for worker in self._running.values():
-            worker.process.kill()
-            worker.process.wait()
+            worker.process.end()
         self._running.clear()
 
     def look(self) -> None:
@@ -118,9 +116,4 @@ class Keeper:
             environment["CUDA_VISIBLE_DEVICES"] = self._gpus[index % len(self._gpus)]
         failure = Path(self._scratch.name) / f"{name}.json"
         failure.unlink(missing_ok=True)
-        process = subprocess.Popen(
-            [sys.executable, "-P", "-m", MODULE, self._code.arguments(), str(failure)],
-            env=environment,
-            stdin=subprocess.PIPE,  # its end is the keeper's, whose end a worker takes for its own
-        )
-        return _Worker(name, process, failure)
+        return _Worker(name, self._source.start([self._code.arguments(), str(failure)], environment), failure)

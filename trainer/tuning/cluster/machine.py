@@ -14,6 +14,7 @@ from penstock.trainer.hardware.distribution import Cluster
 from penstock.trainer.tuning import failures
 from penstock.trainer.tuning.cluster import serving
 from penstock.trainer.tuning.cluster.keeper import Keeper
+from penstock.trainer.tuning.cluster.processes import Source
 from penstock.trainer.tuning.cluster.protocol import Chief
 from penstock.trainer.tuning.user_code import UserCode
 
@@ -23,15 +24,17 @@ _POLL = 0.1
 logger = logging.getLogger(__name__)
 
 
-def work(code: UserCode, count: int, cluster: Cluster, is_over: Callable[[], bool]) -> None:
+def work(code: UserCode, count: int, source: Source, cluster: Cluster, is_over: Callable[[], bool]) -> None:
     """Runs trials in `count` workers until the chief has no more; at once if `is_over` says that it has ended.
+
+    The workers are started from `source`.
 
     Raises a ServerUnavailable if no chief answers, and what a worker says that cannot work, to the chief as well.
     """
     chief = Chief(cluster.addresses[0])
     logger.info("machine %d: waiting for the chief at %s", cluster.index, chief.address)
     try:
-        with Keeper(code, count, chief.address, cluster.index) as keeper:
+        with Keeper(code, count, chief.address, source, cluster.index) as keeper:
             _Machine(chief, keeper, cluster.index).run(is_over)
     except ServerUnavailable:  # the chief may be well, and this machine cut off from it
         raise

@@ -24,6 +24,7 @@ from penstock.trainer.hardware import distribution
 from penstock.trainer.hardware.distribution import Cluster
 from penstock.trainer.tuning import failures, telling
 from penstock.trainer.tuning.cluster import chief, keeper, machine, worker
+from penstock.trainer.tuning.cluster.processes import Source
 from penstock.trainer.tuning.user_code import UserCode, write_whole_files
 
 _WORKER_BYTES = 2 << 30
@@ -35,27 +36,30 @@ def run(
     parallel_trials: int = 1,
     cluster: Cluster | None = None,
     is_over: Callable[[], bool] = lambda: False,
+    source: Source | None = None,
 ) -> Any:
     """Searches, and returns the tuner with the trials that it made.
 
     With one trial at a time everything happens in this process, as in TFX, and so it does where the environment says
     that this process is a part of a larger search (KERASTUNER_TUNER_ID and its kin): its chief returns at the end. A
     worker of it, or a machine of a cluster that is not its chief, returns None, for the chief has the results; such a
-    machine asks `is_over` whether there are some already where no chief answers.
+    machine asks `is_over` whether there are some already where no chief answers. Worker processes are started from
+    `source`, by default as new ones.
 
     Raises a ModuleError if the user's code raises, if trial after trial fails, or if none succeeds.
     """
     write_whole_files()
+    source = source or Source(fork=False)
     if _is_worker():
         worker.work(code)
         return None
     if cluster is not None and not cluster.is_chief:
-        machine.work(code, parallel_trials, cluster, is_over)
+        machine.work(code, parallel_trials, source, cluster, is_over)
         return None
     if code.fn_args.working_dir:
         take_over(Path(code.fn_args.working_dir))
     if cluster is not None or (parallel_trials > 1 and not utils.has_chief_oracle()):
-        tuner = chief.search(code, parallel_trials, cluster)
+        tuner = chief.search(code, parallel_trials, source, cluster)
     else:
         tuner, fit_kwargs = code.tuner()
         telling.begin(tuner.oracle, fit_kwargs)

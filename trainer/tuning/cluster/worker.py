@@ -30,7 +30,6 @@ MODULE = "penstock.trainer.tuning.cluster.worker"
 def main(arguments: Sequence[str]) -> int:
     """A worker process; returns its exit code, and leaves in a file what a person is to be told."""
     text, failure = arguments
-    threading.Thread(target=_end_with_keeper, daemon=True).start()
     try:
         _tell_messages(Chief(f"{os.environ['KERASTUNER_ORACLE_IP']}:{os.environ['KERASTUNER_ORACLE_PORT']}"))
         _end_with_connection()
@@ -91,10 +90,12 @@ def _ending(request: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _end_with_keeper() -> None:
-    """Ends this process when its input does: what keeps it is gone, and an oracle would be waited for for an hour."""
+    """Ends this process, a new one, when its input does: what keeps it is gone, and an oracle would be waited for for
+    an hour. A forked one dies with its parent (processes.py)."""
     os.read(sys.stdin.fileno(), 1)  # not sys.stdin's own reader, whose lock would hold up this process's own end
     os._exit(1)
 
 
 if __name__ == "__main__":
+    threading.Thread(target=_end_with_keeper, daemon=True).start()
     sys.exit(main(sys.argv[1:]))
