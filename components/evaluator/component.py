@@ -7,7 +7,7 @@ from kfp.dsl import Artifact, Dataset, Input, Model, Output
 from penstock.components.wrapper import component
 
 
-@component
+@component(imports=["penstock.components.evaluator.executor"])
 def evaluator(
     evaluation: Output[Artifact],
     blessing: Output[Artifact],

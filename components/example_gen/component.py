@@ -7,7 +7,7 @@ from kfp.dsl import Dataset, Output
 from penstock.components.wrapper import component
 
 
-@component
+@component(imports=[])
 def input_resolver(input_base: str, input_config: str = "", range_config: str = "") -> NamedTuple(  # type: ignore[valid-type]
     "ResolvedInput", [("resolved_input", str), ("fingerprint", str), ("span", int), ("version", int)]
 ):
@@ -37,7 +37,7 @@ def input_resolver(input_base: str, input_config: str = "", range_config: str = 
     return spans.resolve(input_base=input_base, input_config=input_config, range_config=range_config)
 
 
-@component
+@component(imports=[])
 def csv_example_gen(
     examples: Output[Dataset],
     input_base: str,
@@ -97,7 +97,7 @@ def csv_example_gen(
     examples.metadata.update(result.metadata["examples"])
 
 
-@component
+@component(imports=[])
 def parquet_example_gen(
     examples: Output[Dataset],
     input_base: str,
@@ -151,7 +151,7 @@ def parquet_example_gen(
     examples.metadata.update(result.metadata["examples"])
 
 
-@component
+@component(imports=[])
 def import_example_gen(
     examples: Output[Dataset],
     input_base: str,

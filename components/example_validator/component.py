@@ -7,7 +7,7 @@ from kfp.dsl import HTML, Artifact, Input, Output
 from penstock.components.wrapper import component
 
 
-@component
+@component(imports=["penstock.components.example_validator.executor"])
 def example_validator(
     anomalies: Output[Artifact],
     report: Output[HTML],

@@ -5,7 +5,7 @@ from kfp.dsl import Input, Model, Output
 from penstock.components.wrapper import component
 
 
-@component
+@component(imports=[])
 def latest_blessed_model(model: Output[Model], candidate: Input[Model], pipeline_root: str) -> None:
     """Finds the newest blessed model under the pipeline root that differs from the candidate.
 

@@ -5,7 +5,7 @@ from kfp.dsl import Artifact, Input, Model, Output
 from penstock.components.wrapper import component
 
 
-@component
+@component(imports=[])
 def pusher(
     pushed_model: Output[Model],
     model: Input[Model],

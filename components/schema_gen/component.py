@@ -7,7 +7,7 @@ from kfp.dsl import Artifact, Input, Output
 from penstock.components.wrapper import component
 
 
-@component
+@component(imports=["penstock.components.schema_gen.executor"])
 def schema_gen(
     schema: Output[Artifact],
     statistics: Input[Artifact],
@@ -39,7 +39,7 @@ def schema_gen(
     schema.metadata.update(result.metadata["schema"])
 
 
-@component
+@component(imports=[])
 def import_schema_gen(schema: Output[Artifact], schema_file: str) -> None:
     """Takes a schema from a file, after checking it.
 

@@ -7,7 +7,7 @@ from kfp.dsl import Artifact, Dataset, Input, Output
 from penstock.components.wrapper import component
 
 
-@component
+@component(imports=["penstock.components.statistics_gen.executor"])
 def statistics_gen(
     statistics: Output[Artifact],
     examples: Input[Dataset],

@@ -5,7 +5,7 @@ from kfp.dsl import Artifact, Dataset, Input, Model, Output
 from penstock.components.wrapper import component
 
 
-@component
+@component(imports=["penstock.components.trainer.executor"])
 def trainer(
     model: Output[Model],
     model_run: Output[Artifact],

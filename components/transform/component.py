@@ -5,7 +5,7 @@ from kfp.dsl import Artifact, Dataset, Input, Output
 from penstock.components.wrapper import component
 
 
-@component
+@component(imports=["penstock.components.transform.executor"])
 def transform(
     transform_graph: Output[Artifact],
     transformed_examples: Output[Dataset],

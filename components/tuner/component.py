@@ -5,7 +5,7 @@ from kfp.dsl import HTML, Artifact, Dataset, Input, Model, Output
 from penstock.components.wrapper import component
 
 
-@component
+@component(imports=["penstock.components.tuner.executor"])
 def tuner(
     best_hyperparameters: Output[Artifact],
     tuner_results: Output[Artifact],

@@ -28,6 +28,7 @@ from penstock.pipelines.local.records import record
 from penstock.pipelines.local.records.record import RunRecord, TaskRecord
 from penstock.pipelines.local.report import run_page
 from penstock.pipelines.local.report.display import Display
+from penstock.pipelines.local.task_order import container_tasks
 
 
 @dataclass(frozen=True)
@@ -67,17 +68,19 @@ def run(
         verbose: Whether kfp's own log is shown.
         containers: What runs the tasks; by default processes of this environment do. It is closed at the end.
 
-    Raises KeyboardInterrupt after ending everything that was started; a SystemFailure if kfp cannot run the pipeline.
+    Raises KeyboardInterrupt after ending everything that was started; a ConfigError for tasks without an order, a
+    SystemFailure if kfp cannot run the pipeline.
     """
     root = pipeline_root.resolve()
     root.mkdir(parents=True, exist_ok=True)
     spec = next(yaml.safe_load_all(spec_path.read_text(encoding="utf-8")))
     run_record = RunRecord(name, root, arguments, image=containers.name if containers else "")
-    names = _task_names(spec)
+    tasks_in_order = list(container_tasks(spec))
+    names = {task.name: task.cacheable for task in tasks_in_order}
     display = Display(max(map(len, names), default=10))
     before = record.last_keys(root, name)
     record.remove_leftovers(root, name)
-    started = containers or Workers(spec, arguments, eager=no_cache or not before)
+    started = containers or Workers(tasks_in_order, arguments, eager=no_cache or not before)
     with started as workers, _ended_by_interrupt(workers):
         tasks = Tasks(root, run_record, display, workers, names, before, use_cache=not no_cache)
         try:
@@ -172,33 +175,6 @@ def _ended_by_interrupt(workers: Workers | Containers) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _task_names(spec: dict[str, Any]) -> dict[str, bool]:
-    """Returns the names of the tasks' folders, in the order of the pipeline, and whether each may be cached."""
-    names: dict[str, bool] = {}
-
-    def visit(dag: dict[str, Any]) -> None:
-        for task in _in_order(dag["tasks"]):
-            component = task["componentRef"]["name"]
-            inner = spec["components"][component]
-            if "dag" in inner:
-                visit(inner["dag"])
-            elif "container" in spec["deploymentSpec"]["executors"][inner["executorLabel"]]:
-                cacheable = bool(task.get("cachingOptions", {}).get("enableCache"))
-                names[component.removeprefix("comp-")] = cacheable
-
-    visit(spec["root"]["dag"])
-    return names
-
-
-def _in_order(tasks: dict[str, Any]) -> list[dict[str, Any]]:
-    done: dict[str, dict[str, Any]] = {}
-    while len(done) < len(tasks):
-        ready = [name for name, task in tasks.items() if name not in done
-                 and all(other in done for other in task.get("dependentTasks", []))]  # fmt: skip
-        done.update((name, tasks[name]) for name in ready)
-    return list(done.values())
 
 
 @contextlib.contextmanager

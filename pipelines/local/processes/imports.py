@@ -1,6 +1,6 @@
 """What a component imports, read from the sources without importing anything.
 
-It decides two things: whether a task must wait for TensorFlow, and which of our own sources its outputs depend on.
+It decides which of our own sources a task's outputs depend on.
 """
 
 import ast
@@ -15,40 +15,29 @@ from penstock.core import errors
 
 _PACKAGE = "penstock"
 _ROOT = Path(errors.__file__).parent.parent
-# Packages whose import brings TensorFlow, and takes seconds.
-_HEAVY = frozenset({
-    "keras", "keras_tuner", "tensorflow", "tensorflow_data_validation", "tensorflow_model_analysis",
-    "tensorflow_transform", "tf_keras", "tfx",
-})  # fmt: skip
 
 
 @dataclass(frozen=True)
 class _Module:
-    """The modules that a source imports when it is loaded, and at any time."""
+    """A source, and the modules that it imports anywhere."""
 
     content: bytes
-    at_once: tuple[str, ...]
-    ever: tuple[str, ...]
+    imports: tuple[str, ...]
 
 
 def direct(source: str) -> list[str]:
     """Returns the modules that a source imports anywhere, in their order; none if it does not parse."""
-    return list(_parse(source.encode()).ever)
-
-
-def needs_tensorflow(source: str) -> bool:
-    """Whether a component's task, or one of our modules that it imports, loads TensorFlow from its start on."""
-    names = [*direct(source), *(name for path in _ours(source, ever=False) for name in _read(path).at_once)]
-    return any(name.partition(".")[0] in _HEAVY for name in names)
+    return list(_parse(source.encode()).imports)
 
 
 def digest(source: str, values: Iterable[object] = ()) -> str:
     """Returns the digest of our own sources that a component imports, directly or not; "" if it imports none.
 
-    So do the functions of ours, and the user's module files, that the values of its parameters name.
+    `values` are those of its parameters, and the modules that it declares. Those of our functions and modules, and the
+    user's module files, that a value names count as imported.
     """
     named = [name for value in values if isinstance(value, str) for name in _named(value)]
-    paths = sorted(_ours("".join([source, *(f"\nimport {name}" for name in named)]), ever=True))
+    paths = sorted(_ours("".join([source, *(f"\nimport {name}" for name in named)])))
     total = hashlib.sha256()
     for path in paths:
         total.update(path.relative_to(_ROOT).as_posix().encode() + b"\0" + hashlib.sha256(_read(path).content).digest())
@@ -65,16 +54,15 @@ def _named(value: str) -> Iterator[str]:
 
 
 @functools.cache
-def _ours(source: str, *, ever: bool) -> frozenset[Path]:
-    """The files of ours that loading a component's function reaches; its own body counts as loaded."""
+def _ours(source: str) -> frozenset[Path]:
+    """The files of ours that a component's function reaches."""
     found: set[Path] = set()
     waiting = list(_files(direct(source)))
     while waiting:
         path = waiting.pop()
         if path not in found:
             found.add(path)
-            module = _read(path)
-            waiting += _files(module.ever if ever else module.at_once)
+            waiting += _files(_read(path).imports)
     return frozenset(found)
 
 
@@ -100,18 +88,8 @@ def _parse(content: bytes) -> _Module:
     try:
         tree = ast.parse(content)
     except SyntaxError:  # the task that imports it will show the line
-        return _Module(content, (), ())
-    at_once = [name for statement in tree.body for name in _imported(_loaded(statement))]
-    return _Module(content, tuple(dict.fromkeys(at_once)), tuple(dict.fromkeys(_imported(ast.walk(tree)))))
-
-
-def _loaded(statement: ast.stmt) -> Iterator[ast.AST]:
-    """Yields what runs when a module is loaded: not functions' bodies, nor what only a type checker reads."""
-    if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef):
-        return
-    if isinstance(statement, ast.If) and "TYPE_CHECKING" in ast.unparse(statement.test):
-        return
-    yield from ast.walk(statement) if not isinstance(statement, ast.ClassDef) else ()
+        return _Module(content, ())
+    return _Module(content, tuple(dict.fromkeys(_imported(ast.walk(tree)))))
 
 
 def _imported(nodes: Iterable[ast.AST]) -> Iterator[str]:

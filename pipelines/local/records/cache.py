@@ -3,7 +3,7 @@
 A key is the digest of all that decides a task's outputs: the component's source, our own sources that it or the user's
 module imports (for a task in a container, its image), the package's version, parameters, and inputs. User modules are
 parameters whose path holds their content's digest, so a changed module is a changed parameter; Keras's backend is one
-where Keras is used.
+where Keras may be used.
 
 An input that a cacheable task made stands for itself by its *origin*: the run and task that really computed it, which
 a hit hands on. The maker's key would not do: training may end with another model when it is run again, and a cached
@@ -26,7 +26,7 @@ from typing import Any
 
 from penstock.core.failures import FAILURE_FILE
 from penstock.core.files import atomic
-from penstock.pipelines.local.processes import imports
+from penstock.pipelines.local.processes import imports, needs
 from penstock.pipelines.local.processes.task import Task
 
 # Files up to this size are copied, larger ones are hard links: a schema that a person edits in one run's folder is not
@@ -70,15 +70,17 @@ def key(task: Task, root: Path, origins: Mapping[Path, str], image: str = "") ->
         name: json.dumps(value, sort_keys=True).replace(str(root), "{pipeline_root}")
         for name, value in given.get("parameterValues", {}).items()
     }
+    needed = needs.of_component(task.source)
     backend = os.environ.get("KERAS_BACKEND")  # a container is not given it
-    if backend and not image and imports.needs_tensorflow(task.source):
+    if backend and not image and needed.slow:
         parameters["KERAS_BACKEND"] = json.dumps(backend)
     inputs = {}
     for name, artifacts in given.get("artifacts", {}).items():
         parts = [_identity(artifact["uri"], origins) for artifact in artifacts["artifacts"]]
         inputs[name] = ",".join(parts)
     source = _digest(task.source + json.dumps(task.environment, sort_keys=True))
-    code = "" if image else imports.digest(task.source, given.get("parameterValues", {}).values())
+    named = [*needed.modules, *given.get("parameterValues", {}).values()]
+    code = "" if image else imports.digest(task.source, named)
     return Key(task.function, source, metadata.version("penstock"), parameters, inputs, code, image)
 
 
