@@ -74,9 +74,9 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
         def _assign_work_unit(self, node: Any) -> None:
             fits = [name for name in self.workqueue if name != "docker" or node.gateway.id == "gw0"]
-            if fits:  # Docker's are the first process', which has begun to build the image
+            if fits:  # Docker's are the first process', which has begun to build the image: others end without them
                 self.workqueue.move_to_end(fits[0], last=False)
-            super()._assign_work_unit(node)
+                super()._assign_work_unit(node)
 
     config.option.loadscopereorder = False
     return Groups(config, log)
