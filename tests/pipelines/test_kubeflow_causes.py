@@ -72,8 +72,18 @@ def cluster(server: KubeflowPipelines, tmp_path: Path, monkeypatch: pytest.Monke
             "",
         ),
         (f"{TRACEBACK}{EXIT.replace('exit status 1', 'signal: killed')}", "killed: out of memory: give it more in", ""),
+        (f"{LAUNCHER}{EXIT.replace('exit status 1', 'exit status 137')}", "killed: out of memory: give it more in", ""),
     ],
-    ids=["sentence", "the last", "traceback", "the last one", "sentence below a traceback", "launcher", "killed"],
+    ids=[
+        "sentence",
+        "the last",
+        "traceback",
+        "the last one",
+        "sentence below a traceback",
+        "launcher",
+        "killed",
+        "killed in a shell",
+    ],
 )
 def test_what_a_log_ends_with(log: str, sentence: str, details: str) -> None:
     cause = kubeflow_causes.in_log(log)

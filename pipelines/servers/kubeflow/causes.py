@@ -100,11 +100,17 @@ def _raised(lines: Sequence[str]) -> Cause | None:
 
 
 def _last_word(lines: Sequence[str]) -> Cause | None:
-    """Returns the last fatal line of KFP's launcher or driver, where it says more than an exit status."""
+    """Returns the last fatal line of KFP's launcher or driver, where it says more than an exit status.
+
+    What the kernel kills ends with signal 9, or, as the shell that KFP starts it in tells it, with 137.
+    """
     fatal = [found["text"] for line in lines if line.startswith("F") and (found := _GLOG.match(line))]
-    if not fatal or _EXIT_STATUS.search(fatal[-1].strip()):
+    if not fatal:
         return None
-    return _out_of_memory() if "signal: killed" in fatal[-1] else Cause(short(fatal[-1]))
+    word = fatal[-1].strip()
+    if word.endswith(("signal: killed", f"exit status {_KILLED}")):
+        return _out_of_memory()
+    return None if _EXIT_STATUS.search(word) else Cause(short(word))
 
 
 def _of_server(server: Server, run_id: str, failed: Sequence[_Failed]) -> Iterator[tuple[str, Cause]]:
