@@ -1,6 +1,7 @@
 """Writing files so that nothing half-written is ever taken for finished."""
 
 import contextlib
+import errno
 import hashlib
 import os
 import re
@@ -14,6 +15,8 @@ from penstock.core.errors import ConfigError
 # Where a scheme's buckets are, each in a folder of its name: below /gcs Vertex AI mounts them, and KFP's executor puts
 # the files of an artifact there whether or not a bucket is mounted.
 _MOUNTS = {"gs": Path("/gcs"), "s3": Path("/s3"), "minio": Path("/minio")}
+# What file systems say that do not rename a folder with something in it.
+_NO_FOLDERS = (errno.EMFILE, errno.ENOTSUP, errno.ENOSYS)
 _MOUNT_TABLE = Path("/proc/self/mountinfo")
 
 
@@ -29,12 +32,29 @@ def replacing(path: Path) -> Iterator[Path]:
         yield temporary
         if temporary.is_dir() and path.is_dir():
             shutil.rmtree(path)
-        os.replace(temporary, path)
+        _rename(temporary, path)
     finally:
         if temporary.is_dir():
             shutil.rmtree(temporary, ignore_errors=True)
         else:
             temporary.unlink(missing_ok=True)
+
+
+def _rename(source: Path, target: Path) -> None:
+    """Renames a file or a folder; file by file where the file system renames only empty folders.
+
+    So does Cloud Storage FUSE, by which Vertex AI mounts buckets (its --rename-dir-limit is 0 by default). There the
+    folder grows where it stays, but no task reads it before the one that writes it has ended.
+    """
+    try:
+        os.replace(source, target)
+    except OSError as error:
+        if error.errno not in _NO_FOLDERS or not source.is_dir():
+            raise
+        for path in sorted(path for path in source.rglob("*") if path.is_file()):
+            moved = target / path.relative_to(source)
+            moved.parent.mkdir(parents=True, exist_ok=True)
+            os.replace(path, moved)
 
 
 def remove_leftovers(folder: Path, seconds: float) -> None:

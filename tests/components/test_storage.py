@@ -1,5 +1,6 @@
 """Nothing half-written is ever taken for finished."""
 
+import errno
 import os
 import subprocess
 import sys
@@ -35,6 +36,27 @@ def test_a_folder_is_replaced_whole(tmp_path: Path) -> None:
             temporary.mkdir()
             (temporary / content).touch()
     assert os.listdir(target) == ["second"]
+
+
+def test_a_folder_is_moved_file_by_file_where_it_cannot_be_renamed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Cloud Storage FUSE refuses to rename a folder that is not empty, with EMFILE."""
+    rename = os.replace
+
+    def renames_files_only(source: Path, target: Path) -> None:
+        if Path(source).is_dir():
+            raise OSError(errno.EMFILE, "too many objects to be renamed", str(source))
+        rename(source, target)
+
+    monkeypatch.setattr(os, "replace", renames_files_only)
+    target = tmp_path / "folder"
+    for content in ("first", "second"):
+        with atomic.replacing(target) as temporary:
+            (temporary / "deep").mkdir(parents=True)
+            (temporary / "deep" / content).write_text(content)
+    assert {path.name: path.read_text() for path in target.rglob("*") if path.is_file()} == {"second": "second"}
+    assert os.listdir(tmp_path) == ["folder"], "nothing temporary is left"
 
 
 def test_a_copied_tree_gets_its_mark_last(tmp_path: Path) -> None:
