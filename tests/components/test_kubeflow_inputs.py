@@ -31,15 +31,15 @@ for file in sorted(Path("exported").glob("*/component.yaml")):
     spec = yaml.safe_load(file.read_text())
     (executor,) = spec["deploymentSpec"]["executors"].values()
     (component,) = spec["components"].values()
-    def artifacts(kind, type_of):
+    def artifacts(kind, type_of, place):
         declared = component.get(kind, {}).get("artifacts", {})
-        return {name: {"artifacts": [{"name": "19", "type": type_of(entry), "uri": f"minio://mlpipeline/{name}",
+        return {name: {"artifacts": [{"name": "19", "type": type_of(entry), "uri": f"{place}/{name}",
                                       "metadata": {"display_name": name}}]} for name, entry in declared.items()}
     namespace = {}
     exec(executor["container"]["command"][-1], namespace)
-    outputs = {"artifacts": artifacts("outputDefinitions", lambda entry: entry["artifactType"]),
+    outputs = {"artifacts": artifacts("outputDefinitions", lambda entry: entry["artifactType"], Path.cwd() / "outputs"),
                "outputFile": str(Path("outputs/output_metadata.json").absolute())}
-    inputs = {"artifacts": artifacts("inputDefinitions", lambda entry: {"instanceSchema": ""})}
+    inputs = {"artifacts": artifacts("inputDefinitions", lambda entry: {"instanceSchema": ""}, "minio://mlpipeline")}
     run = Executor({"inputs": inputs, "outputs": outputs}, namespace[file.parent.name])
     made[file.parent.name] = {name: type(artifact).schema_title for name, artifact in run.input_artifacts.items()}
 print(json.dumps([kfp.__version__, made]))

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
+import bootstrap
 from tests.servers.cluster.pods import ROOT, USER, Pod, image_environment, is_root
 
 _SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/etc")
 _DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
-_PACKAGE = ("components", "pipelines", "trainer")
 
 
 class ProcessPod(Pod):
@@ -65,7 +65,7 @@ def _folders() -> Iterator[Path]:
         yield base
     if sys.prefix != sys.base_prefix:
         yield Path(sys.prefix)
-    yield from (ROOT / name for name in _PACKAGE)
+    yield from (ROOT / name for name in bootstrap.PACKAGES)
 
 
 def _bind(outside: Path, inside: str, writable: bool) -> str:
