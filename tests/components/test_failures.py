@@ -17,13 +17,17 @@ from penstock.core.files import object_stores
 from penstock.pipelines.compiling import catalog
 from tests.servers.object_stores import ObjectStore
 
-# What a pod runs (the command of a compiled component), with another place for Kubernetes' file.
+# What a pod runs (a compiled component's command), with other places for Kubernetes' file and KFP's scratch folders.
 POD = """
 import sys
 from pathlib import Path
 from penstock.core import failures
 failures._TERMINATION_LOG = Path(sys.argv.pop(1))
 from kfp.dsl import executor_main
+from kfp.dsl.types import artifact_types
+for name in ("_GCS_LOCAL_MOUNT_PREFIX", "_MINIO_LOCAL_MOUNT_PREFIX", "_S3_LOCAL_MOUNT_PREFIX"):
+    assert hasattr(artifact_types, name)
+    setattr(artifact_types, name, f"{failures._TERMINATION_LOG.parent}/scratch/")
 executor_main.executor_main()
 """
 SENTENCE = "push_destination: expected JSON"
