@@ -7,7 +7,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from penstock.core import packages
 from penstock.pipelines.config.resources import SHARED_VARIABLE
+from penstock.pipelines.config.section import is_remote
 from penstock.pipelines.lint import places
 from penstock.pipelines.lint.pipeline import Pipeline
 
@@ -82,7 +84,7 @@ def _found(pipeline: Pipeline, shared: Sequence[str]) -> Iterator[tuple[str, str
     named = places.named(pipeline)
     mounted = {place.executor: list(_mounts(pipeline, place.executor)) for place in named}
     for place in named:
-        path = _local(place.value)
+        path = _local(place.value, place.parameter)
         if path and not _is_below(path, [*mounted[place.executor], *shared]):
             yield place.parameter, path
     root = _local(pipeline.arguments.get("pipeline_root"))
@@ -90,10 +92,14 @@ def _found(pipeline: Pipeline, shared: Sequence[str]) -> Iterator[tuple[str, str
         yield "pipeline_root", root
 
 
-def _local(value: Any) -> str:
-    """Returns the absolute path that a value is; "" for a URI, data in a package or a module's dotted path."""
-    path = os.path.normpath(value.removeprefix("file://")) if isinstance(value, str) and value else ""
-    return path if Path(path).is_absolute() else ""
+def _local(value: Any, parameter: str = "") -> str:
+    """Returns the path that a value is, also a relative one; "" for a URI, data in a package or a dotted path."""
+    if not isinstance(value, str) or not value or "{{$" in value:  # known only while the pipeline runs
+        return ""
+    path = value.removeprefix("file://")
+    if is_remote(path) or packages.is_inside(path) or (parameter == "module_file" and not path.endswith(".py")):
+        return ""
+    return os.path.normpath(path)
 
 
 def _is_below(path: str, folders: Iterable[str]) -> bool:

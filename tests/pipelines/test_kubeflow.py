@@ -269,6 +269,15 @@ def test_local_paths_are_refused(
     assert told.startswith(f"penstock: input_base (data.path) is {config.parent} and push_destination (push.dir")
 
 
+@pytest.mark.parametrize("given", ["data/penguins.csv", "./data", "~/data", "s3:/bucket/x", "file:///data"])
+def test_a_path_that_is_given_for_the_run_is_refused_too(
+    config: Path, server: KubeflowPipelines, capsys: pytest.CaptureFixture[str], given: str
+) -> None:
+    """Relative ones as well: there is no folder that a pod would find them in."""
+    assert main.main(["submit", str(config), "--host", server.url, "--param", f"input_base={given}"]) == 2
+    assert capsys.readouterr().err.startswith("penstock: input_base (data.path) is ")
+
+
 def test_an_artifact_that_is_imported_lies_in_a_bucket(
     config: Path, values: dict[str, Any], server: KubeflowPipelines, capsys: pytest.CaptureFixture[str]
 ) -> None:
