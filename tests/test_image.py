@@ -95,7 +95,7 @@ def test_it_is_compiled(docker: Docker, image: Built) -> None:
     listing = docker(*CONFINED, image.name, "sh", "-c", f"ls {SITE_PACKAGES}/tensorflow/__pycache__")
     assert "__init__.cpython-313.pyc" in listing
     ours = docker(*CONFINED, image.name, "sh", "-c", "ls /opt/penstock-package/penstock/components/__pycache__")
-    assert "storage.cpython-313.pyc" in ours
+    assert "wrapper.cpython-313.pyc" in ours
 
 
 def test_what_the_build_trusted_is_in_no_layer(docker: Docker, image: Built) -> None:
@@ -128,7 +128,7 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PackageIndex]:
 
 def build(docker: Docker, index: PackageIndex, folder: Path, authority: str) -> subprocess.CompletedProcess[str]:
     """Builds the Dockerfile's stage `penstock` of a changed checkout from an index, trusting an authority."""
-    for name in ("components", "pipelines", "trainer"):
+    for name in ("core", "components", "pipelines", "trainer"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("Dockerfile", "pyproject.toml", "requirements.runtime.lock", "requirements.gpu.lock"):
         shutil.copy(ROOT / name, folder)

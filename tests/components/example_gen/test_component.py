@@ -52,7 +52,7 @@ def test_components_compile(each: object, tmp_path: Path) -> None:
     compiler.Compiler().compile(each, str(tmp_path / "component.yaml"))
     (executor,) = yaml.safe_load((tmp_path / "component.yaml").read_text())["deploymentSpec"]["executors"].values()
     assert executor["container"]["image"] == wrapper.IMAGE
-    assert "from penstock.components.example_gen import " in executor["container"]["command"][-1]
+    assert "from penstock.components.example_gen" in executor["container"]["command"][-1]
 
 
 @pytest.mark.slow
