@@ -3,61 +3,108 @@
 import multiprocessing
 import os
 import pickle
+import shutil
 import signal
-from collections.abc import Callable, Iterable
-from concurrent.futures import ProcessPoolExecutor
+import tempfile
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing
+from functools import partial
 from multiprocessing.connection import Connection
-from typing import Any, Self, TypeVar
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any, Self
 
+from penstock.components.engines.fold import Engine, Result, Shard
 from penstock.core.errors import WorkerLost
 
-Shard = TypeVar("Shard")
-Result = TypeVar("Result")
 _FORK = multiprocessing.get_context("fork")
+# So many shards for each worker are begun before the first of them must be merged: a slow one holds up no worker.
+_AHEAD = 4
 
 
-class LocalEngine:
-    """Forks a worker per core for every `map`.
+class LocalEngine(Engine):
+    """Forks a worker per core for every `map` or `fold`. Workers hand over results as files, so none waits in memory.
 
     TensorFlow does not survive a fork once it has run something. So the engine forks one process when it is opened,
-    which never runs TensorFlow and from which all workers are forked later; the caller may run what it likes.
+    which never runs TensorFlow and from which all workers are forked later; the caller may run what it likes. A
+    single shard is computed in the calling process, and so are all of them where there is one worker.
     """
 
     def __init__(self, workers: int | None = None):
         self._workers = workers or _cores()
         self._connection: Connection | None = None
-        self._source: Any = None
+        self._source: BaseProcess | None = None
 
     def __enter__(self) -> Self:
         if self._workers > 1:
+            self._folder = tempfile.mkdtemp(prefix="penstock-engine-")
             self._connection, far_end = _FORK.Pipe()
-            self._source = _FORK.Process(target=_serve, args=(far_end, self._connection, self._workers), name="engine")
+            self._source = _FORK.Process(
+                target=_serve, args=(far_end, self._connection, self._workers, Path(self._folder)), name="engine"
+            )
             self._source.start()
             far_end.close()
         return self
 
     def __exit__(self, *exception: object) -> None:
-        if self._connection:
+        if self._connection and self._source:
             self._connection.close()
             self._source.join(timeout=5)
             if self._source.is_alive():
                 self._source.terminate()
+            shutil.rmtree(self._folder, ignore_errors=True)
 
-    def map(self, function: Callable[[Shard], Result], shards: Iterable[Shard]) -> list[Result]:
+    def results(self, function: Callable[[Shard], Result], shards: Iterable[Shard]) -> Generator[Result]:
         shards = list(shards)
-        if self._connection is None or len(shards) < 2:
-            return [function(shard) for shard in shards]
+        if len(shards) < 2:
+            yield from map(function, shards)
+            return
+        if self._connection is None:
+            for shard in shards:  # pickled as elsewhere: what that changes, it changes for any number of workers
+                yield pickle.loads(pickle.dumps(function(shard), pickle.HIGHEST_PROTOCOL))
+            return
+        self._send((function, shards))
+        while (path := self._receive()) is not None:
+            goes_on = False
+            try:
+                yield _taken(path)
+                goes_on = True
+            finally:
+                self._send(goes_on)
+
+    def _send(self, message: Any) -> None:
+        assert self._connection is not None
+        content = pickle.dumps(message)
         try:
-            self._connection.send_bytes(pickle.dumps((function, shards)))
-            results, error = pickle.loads(self._connection.recv_bytes())
-        except EOFError:
-            raise WorkerLost(
-                "the local engine's processes were killed, most likely for memory: use smaller shards"
-            ) from None
+            self._connection.send_bytes(content)
+        except BrokenPipeError:
+            raise _lost() from None
+
+    def _receive(self) -> Path | None:
+        """Returns the file of the next result, None after the last one; raises what a shard has raised."""
+        assert self._connection is not None
+        try:
+            content = self._connection.recv_bytes()
+        except (EOFError, ConnectionResetError):
+            raise _lost() from None
+        path, error = pickle.loads(content)
         if error is not None:
             raise error
-        return results  # type: ignore[no-any-return]
+        return path  # type: ignore[no-any-return]
+
+
+def _lost() -> WorkerLost:
+    return WorkerLost("the local engine's processes were killed, most likely for memory: use smaller shards")
+
+
+def _taken(path: Path) -> Any:
+    with open(path, "rb") as file:
+        result = pickle.load(file)
+    path.unlink()
+    return result
 
 
 def _cores() -> int:
@@ -65,52 +112,87 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _serve(connection: Connection, callers_end: Connection, workers: int) -> None:
+def _serve(connection: Connection, callers_end: Connection, workers: int, folder: Path) -> None:
+    """Answers the caller's requests until it is gone."""
     callers_end.close()  # else the end of the caller would not be seen here
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the caller ends, then this loop does
-    while True:
-        try:
-            request = connection.recv_bytes()
-        except EOFError:
-            return
-        try:
-            function, shards = pickle.loads(request)
-            answer: tuple[Any, Any] = (_map(function, shards, workers), None)
-        except Exception as error:
-            answer = (None, error)
-        try:
-            connection.send_bytes(pickle.dumps(answer))
-        except (pickle.PicklingError, TypeError, AttributeError) as error:
-            connection.send_bytes(pickle.dumps((None, RuntimeError(f"{error}: {answer[1]!r}"))))
-        except BrokenPipeError:
-            return
+    try:
+        while True:
+            with closing(_paths(connection.recv_bytes(), workers, folder)) as paths:
+                _answer(connection, paths)
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        pass
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
-def _map(function: Callable[[Any], Any], shards: list[Any], workers: int) -> list[Any]:
-    results: dict[int, Any] = {}
-    with ProcessPoolExecutor(min(workers, len(shards)), mp_context=_FORK) as pool:
-        futures = [pool.submit(function, shard) for shard in shards]
+def _answer(connection: Connection, paths: Iterator[Path]) -> None:
+    """Sends each result's file when the caller has merged the one before, then None, or what was raised."""
+    goes_on = True
+    while goes_on:
+        path, error = None, None
         try:
-            for index, future in enumerate(futures):
-                try:
-                    results[index] = future.result()
-                except BrokenProcessPool:
-                    pass  # one lost worker breaks the whole pool: the unanswered shards are tried below
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
-    for index, shard in enumerate(shards):
-        if index not in results:
-            results[index] = _retry(function, shard)
-    return [results[index] for index in range(len(shards))]
+            path = next(paths, None)
+        except Exception as raised:
+            error = raised
+        try:
+            content = pickle.dumps((path, error))
+        except (pickle.PicklingError, TypeError, AttributeError) as unpicklable:
+            content = pickle.dumps((None, RuntimeError(f"{unpicklable}: {error!r}")))
+        connection.send_bytes(content)
+        goes_on = path is not None and pickle.loads(connection.recv_bytes())
 
 
-def _retry(function: Callable[[Any], Any], shard: Any) -> Any:
+def _paths(request: bytes, workers: int, folder: Path) -> Generator[Path]:
+    """Yields the files of a request's results, in the shards' order."""
+    function, shards = pickle.loads(request)
+    with tempfile.TemporaryDirectory(dir=folder) as own:
+        yield from _in_order(partial(_to_file, function, Path(own)), list(enumerate(shards)), workers)
+
+
+def _to_file(function: Callable[[Any], Any], folder: Path, numbered: tuple[int, Any]) -> Path:
+    number, shard = numbered
+    path = folder / str(number)
+    with open(path, "wb") as file:
+        pickle.dump(function(shard), file, pickle.HIGHEST_PROTOCOL)
+    return path
+
+
+type _Compute = Callable[[tuple[int, Any]], Path]
+
+
+def _in_order(compute: _Compute, shards: Iterable[tuple[int, Any]], workers: int) -> Iterator[Path]:
+    left = deque(shards)
+    while left:
+        begun = deque[tuple[tuple[int, Any], Future[Path]]]()
+        with ProcessPoolExecutor(min(workers, len(left)), mp_context=_FORK) as pool:
+            try:
+                while left or begun:
+                    while left and len(begun) < _AHEAD * workers:
+                        begun.append((left[0], pool.submit(compute, left[0])))
+                        left.popleft()
+                    path = begun[0][1].result()
+                    begun.popleft()
+                    yield path
+            except BrokenProcessPool:
+                pass  # one lost worker breaks the whole pool: the shards begun are tried below, the others in a new one
+            except BaseException:
+                pool.shutdown(cancel_futures=True)  # waits for the shards that are computed: nothing writes any more
+                raise
+        for shard, future in begun:
+            try:
+                path = future.result()
+            except BrokenProcessPool:
+                path = _retry(compute, shard)
+            yield path
+
+
+def _retry(compute: _Compute, shard: tuple[int, Any]) -> Path:
     """Computes one shard alone in a process of its own: less memory is in use, and only this shard can fail."""
     with ProcessPoolExecutor(1, mp_context=_FORK) as pool:
         try:
-            return pool.submit(function, shard).result()
+            return pool.submit(compute, shard).result()
         except BrokenProcessPool:
             raise WorkerLost(
-                f"the worker for one shard was killed twice, most likely for memory: {shard!r:.300}"
+                f"the worker for one shard was killed twice, most likely for memory: {shard[1]!r:.300}"
             ) from None

@@ -144,12 +144,15 @@ def _evaluate(
     if reason:
         logger.info("evaluated by Beam in one process: %s", reason)
         return _evaluate_with_beam(files, schema, config, shared, module, output)
-    parts = engine.map(accumulation.accumulate, accumulation.shards(files, config, schema, folders))
-    results.write(accumulation.merge(parts, config), config, shared, output)
-    unlabelled = sum(part.unlabelled for part in parts)
-    if unlabelled:
-        logger.warning("%s examples have no label that the model knows (it is NaN) and are left out", f"{unlabelled:,}")
-    return sum(part.rows for part in parts)
+    merger = accumulation.Merger(config)
+    shards = accumulation.shards(files, config, schema, folders)
+    total = engine.fold(accumulation.accumulate, merger.merge, shards) or accumulation.Accumulators(0, {})
+    results.write(merger.metrics(total), config, shared, output)
+    if total.unlabelled:
+        logger.warning(
+            "%s examples have no label that the model knows (it is NaN) and are left out", f"{total.unlabelled:,}"
+        )
+    return total.rows
 
 
 def _models(config: Any, folders: dict[str, str], module: Any) -> list[Any]:

@@ -50,11 +50,13 @@ class Written:
     def of(cls, splits: Sequence[str]) -> "Written":
         return cls(Counter(dict.fromkeys(splits, 0)), {name: LabelValues() for name in splits})
 
-    def merge(self, other: "Written") -> None:
+    def merge(self, other: "Written") -> "Written":
+        """Adds the other to this one, and returns it."""
         self.rows.update(other.rows)
         self.infinite.update(other.infinite)
         for name, found in other.values.items():
-            self.values[name].merge(found)
+            self.values.setdefault(name, LabelValues()).merge(found)
+        return self
 
 
 @dataclass(frozen=True)
@@ -123,7 +125,6 @@ def _generate(
 ) -> tuple[Counter[str], int]:
     """Writes the splits' folders, all of them or none; returns the rows of each, and how many lack the label."""
     names = output.names or tuple(files)
-    total = Written.of(names)
     root.mkdir(parents=True, exist_ok=True)
     with (
         tempfile.TemporaryDirectory(suffix=".tmp", prefix=".plain-", dir=root) as scratch,
@@ -135,14 +136,15 @@ def _generate(
         }
         write = partial(_write, Splitter(output) if output.names else None, folders, label)
         try:
-            written_shards = engine.map(partial(write, source), shards)
+            of_shards = engine.fold(partial(write, source), Written.merge, shards)
         except TypeGrew:
             assert isinstance(source, CsvSource)  # no other raises it
             logger.info("columns change their type within the data: every row is looked at first")
             source = csv_source.with_all_types(source, shards, engine)
-            written_shards = engine.map(partial(write, source), shards)
-        for of_shard in written_shards:
-            total.merge(of_shard)
+            of_shards = engine.fold(partial(write, source), Written.merge, shards)
+        total = Written.of(names)
+        if of_shards is not None:
+            total.merge(of_shards)
         _check_rows(total.rows, output)
         _warn_of_infinities(total.infinite, label)
         unlabelled = labels.check(label, total.values, output) if label else 0

@@ -1,32 +1,29 @@
 """StatisticsGen: TFDV's statistics of every split and counts of distinct integers, shard by shard over an engine.
 
 Shards are files, small neighbours together; each is read in batches, so memory is bounded by a batch and by the
-partial statistics (top_values.py). Shards are computed and merged in the order of the files, in waves of a fixed
-size, so the statistics are the same bytes whatever the number of workers.
+partial statistics (top_values.py). They are merged in the order of the files, so the statistics are the same bytes
+whatever the number of workers.
 """
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import batched, groupby
 from pathlib import Path
 from typing import Any
 
 from tensorflow_data_validation.statistics.stats_options import StatsOptions
 from tensorflow_metadata.proto.v0 import statistics_pb2
 
-from penstock.components.engines import Engine, open_engine
+from penstock.components.engines import Engine, fold, open_engine
 from penstock.components.statistics_gen import lift, options
 from penstock.components.statistics_gen.shard import Shard
 from penstock.core import artifacts, progress
 from penstock.core.errors import ConfigError, DataError, SchemaError
 from penstock.core.statistics import partials
 from penstock.core.statistics.distinct import DistinctIntegers
-
-_SHARD_BYTES = 1 << 20  # of compressed files; smaller neighbours are one shard
-_WAVE = 16  # shards whose partial statistics are in memory at once
+from penstock.core.statistics.partials import Partial
 
 
 @dataclass(frozen=True)
@@ -69,7 +66,11 @@ def run(
         splits = source.included(properties, exclude_splits, strict=True)
         with progress.task("StatisticsGen") as counts:
             counts.show(rows=0)
-            shards = [shard for split in splits for shard in _shards(split, source.files(split))]
+            shards = [
+                Shard(split, number, files)
+                for split in splits
+                for number, files in enumerate(fold.groups(source.files(split)))
+            ]
             totals = _totals(engine_, shards, chosen)
             for split in splits:
                 result, rows = _statistics(split, totals.get(split), chosen)
@@ -80,19 +81,27 @@ def run(
     return Result({"statistics": artifacts.metadata(split_names=splits, sample_rate_by_split=rates, **span)})
 
 
-def _totals(engine: Engine, shards: Sequence[Shard], chosen: StatsOptions) -> dict[str, bytes]:
-    """Returns the merged partial statistics of each split."""
-    totals: dict[str, bytes] = {}
-    for wave in batched(shards, _WAVE):
-        computed = engine.map(partial(_compute, chosen=chosen), wave)
-        for split, group in groupby(zip(wave, computed, strict=True), key=lambda pair: pair[0].split):
-            parts = [part for _, part in group]
-            totals[split] = partials.merge([totals[split], *parts] if split in totals else parts, chosen)
+def _totals(engine: Engine, shards: Sequence[Shard], chosen: StatsOptions) -> dict[str, Partial]:
+    """Returns the merged partial statistics of each split that has files."""
+    merge = partial(_merge, partials.merger(chosen))
+    return engine.fold(partial(_compute, chosen=chosen), merge, shards) or {}
+
+
+def _compute(shard: Shard, chosen: StatsOptions) -> dict[str, Partial]:
+    """Returns the partial statistics of one shard, by its split."""
+    return {shard.split: partials.compute(shard.batches(chosen), chosen, seed=shard.number)}
+
+
+def _merge(
+    merge: Callable[[Partial, Partial], Partial], totals: dict[str, Partial], of_shard: dict[str, Partial]
+) -> dict[str, Partial]:
+    for split, part in of_shard.items():
+        totals[split] = merge(totals[split], part) if split in totals else part
     return totals
 
 
 def _statistics(
-    split: str, total: bytes | None, chosen: StatsOptions
+    split: str, total: Partial | None, chosen: StatsOptions
 ) -> tuple[statistics_pb2.DatasetFeatureStatisticsList, int]:
     result, rows = partials.statistics(total, chosen) if total else (None, 0)
     if result is None or rows == 0:
@@ -101,25 +110,6 @@ def _statistics(
             "give more rows or other output splits, or name it in exclude_splits"
         )
     return result, rows
-
-
-def _compute(shard: Shard, chosen: StatsOptions) -> bytes:
-    """The partial statistics of one shard."""
-    return partials.compute(shard.batches(chosen), chosen, seed=shard.number)
-
-
-def _shards(split: str, files: list[Path]) -> list[Shard]:
-    """Cuts a split's files into shards of at least _SHARD_BYTES, but for the last."""
-    shards: list[Shard] = []
-    group: list[Path] = []
-    size = 0
-    for path in files:
-        group.append(path)
-        size += path.stat().st_size
-        if size >= _SHARD_BYTES or path == files[-1]:
-            shards.append(Shard(split, len(shards), tuple(group)))
-            group, size = [], 0
-    return shards
 
 
 def _options(stats_options: str, schema: str | None) -> StatsOptions:

@@ -1,7 +1,7 @@
 """The transformation itself: shards of examples through the transform graph into transformed files and statistics."""
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,8 @@ from penstock.components.transform import ragged, statistics
 from penstock.components.transform.analysis import accumulating
 from penstock.components.transform.reading import Reader
 from penstock.core.examples import records
+from penstock.core.statistics import partials
+from penstock.core.statistics.partials import Partial
 
 
 @dataclass(frozen=True)
@@ -39,12 +41,24 @@ class Shard:
 
 @dataclass(frozen=True)
 class ShardResult:
-    """Partial statistics are empty bytes where none are taken."""
+    """The number of transformed rows, and partial statistics if they are taken.
 
-    rows: int  # read
-    transformed_rows: int
-    before: bytes  # partial statistics of the analyzed files
-    after: bytes  # those of the transformed data
+    These are of the analyzed files, then of the transformed data.
+    """
+
+    rows: int
+    statistics: tuple[Partial, ...]
+
+
+def merger(options: Sequence[Any]) -> Callable[[ShardResult, ShardResult], ShardResult]:
+    """Returns a function that merges two results; `options` are those of the statistics, none if none are taken."""
+    mergers = [partials.merger(each) for each in options]
+
+    def merge(total: ShardResult, part: ShardResult) -> ShardResult:
+        triples = zip(mergers, total.statistics, part.statistics, strict=True)
+        return ShardResult(total.rows + part.rows, tuple(add(whole, more) for add, whole, more in triples))
+
+    return merge
 
 
 def transform(shard: Shard) -> ShardResult:
@@ -61,7 +75,7 @@ class _Pass:
             self._before, self._after = (
                 statistics.Passing(options, shard.number) for options in cloudpickle.loads(shard.options)
             )
-        self._rows = self._transformed_rows = 0
+        self._transformed_rows = 0
 
     def run(self) -> ShardResult:
         for file in self._shard.files:
@@ -70,8 +84,8 @@ class _Pass:
                     pass
             else:
                 records.write(file.target, self._encoded(file))
-        before, after = (b"" if passing is None else passing.result() for passing in (self._before, self._after))
-        return ShardResult(self._rows, self._transformed_rows, before, after)
+        taken = tuple(passing.result() for passing in (self._before, self._after) if passing is not None)
+        return ShardResult(self._transformed_rows, taken)
 
     def _encoded(self, file: File) -> Iterator[bytes]:
         schema = _schema(self._shard.schema)
@@ -82,7 +96,6 @@ class _Pass:
         """Yields the transformed batches of a file; the statistics see what passes."""
         reader, schema = self._shard.reader, self._shard.schema
         for batch in reader.batches(file.source):
-            self._rows += batch.num_rows
             if self._before is not None and file.analyzed:
                 self._before.add(batch)
             if not file.transformed:

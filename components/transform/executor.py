@@ -5,7 +5,6 @@ are TFX's, byte-compatible: `tft.TFTransformOutput` opens `transform_graph`.
 """
 
 import contextlib
-import itertools
 import json
 import logging
 import os
@@ -22,7 +21,7 @@ from tensorflow_transform import impl_helper
 from tensorflow_transform.output_wrapper import TFTransformOutput
 from tensorflow_transform.tf_metadata import dataset_metadata, metadata_io
 
-from penstock.components.engines import Engine, open_engine
+from penstock.components.engines import Engine, fold, open_engine
 from penstock.components.transform import apply, reading, splits, user_function
 from penstock.components.transform import statistics as taking
 from penstock.components.transform.analysis import accumulating, beam
@@ -35,7 +34,6 @@ from penstock.components.transform.user_function import Traced
 from penstock.core import artifacts, progress, user_modules
 from penstock.core.errors import DataError
 from penstock.core.files import atomic
-from penstock.core.statistics import partials
 
 logger = logging.getLogger(__name__)
 _WORK_FOLDER = ".temp_path"  # TFX's name; beside the result, so that moving is renaming
@@ -193,18 +191,15 @@ def _transform(
     """Transforms the splits and writes their statistics; returns the number of transformed rows."""
     if target is None and taken is None:
         return 0
-    shards = _shards(names, reader, graph, target, taken)
-    rows, before, after = 0, list[bytes](), list[bytes]()
-    for wave in itertools.batched(shards, accumulating.WAVE):
-        results = engine.map(apply.transform, wave)
-        rows += sum(part.transformed_rows for part in results)
-        if taken is not None:
-            before = [partials.merge([*before, *(part.before for part in results)], taken.options_before)]
-            after = [partials.merge([*after, *(part.after for part in results)], taken.options_after)]
+    merge = apply.merger([] if taken is None else [taken.options_before, taken.options_after])
+    total = engine.fold(apply.transform, merge, _shards(names, reader, graph, target, taken))
+    if total is None:
+        return 0
     if taken is not None:
-        taking.write(before[0], taken.options_before, taken.before)
-        taking.write(after[0], taken.options_after, taken.after)
-    return rows
+        before, after = total.statistics
+        taking.write(before, taken.options_before, taken.before)
+        taking.write(after, taken.options_after, taken.after)
+    return total.rows
 
 
 def _shards(
@@ -225,7 +220,7 @@ def _shards(
             if target is not None and transformed:
                 target.split(split).mkdir(parents=True, exist_ok=True)
                 targets = {file: target.shard(split, i, len(files), prefix) for i, file in enumerate(files)}
-            for group in accumulating.shards_of(files):
+            for group in fold.groups(files):
                 work = tuple(apply.File(file, analyzed, transformed, targets.get(file)) for file in group)
                 shards.append(apply.Shard(len(shards), graph.transform_fn, schema, reader, work, options))
     return shards

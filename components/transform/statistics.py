@@ -16,6 +16,7 @@ from penstock.core import artifacts, user_modules
 from penstock.core.errors import ModuleError
 from penstock.core.files import atomic
 from penstock.core.statistics import partials
+from penstock.core.statistics.partials import Partial
 
 # Batches are held back until they reach this size, for each call of TFDV's generators costs the same.
 _CHUNK_BYTES = 32 << 20
@@ -65,9 +66,10 @@ class Passing:
     number: int  # of the shard: with a fixed seed, it decides what the sample holds
     _batches: list[pa.RecordBatch] = field(default_factory=list)
     _bytes: int = 0
-    _partials: list[bytes] = field(default_factory=list)
+    _total: Partial | None = None
 
     def __post_init__(self) -> None:
+        self._merge = partials.merger(self.options)
         self._random = np.random.default_rng([_SAMPLE_SEED, self.number])
 
     def add(self, batch: pa.RecordBatch) -> None:
@@ -79,15 +81,17 @@ class Passing:
         if self._bytes >= _CHUNK_BYTES:
             self._flush()
 
-    def result(self) -> bytes:
+    def result(self) -> Partial:
         """Returns the partial statistics of all batches."""
-        if self._batches or not self._partials:
-            self._flush()
-        return self._partials[0] if len(self._partials) == 1 else partials.merge(self._partials, self.options)
+        if self._batches or self._total is None:
+            return self._flush()
+        return self._total
 
-    def _flush(self) -> None:
-        self._partials.append(partials.compute(self._batches, self.options, self.number))
+    def _flush(self) -> Partial:
+        part = partials.compute(self._batches, self.options, self.number)
+        self._total = part if self._total is None else self._merge(self._total, part)
         self._batches, self._bytes = [], 0
+        return self._total
 
 
 @dataclass(frozen=True)
@@ -99,7 +103,7 @@ class Outputs:
     anomalies: Path | None = None
 
 
-def write(total: bytes, used: tfdv.StatsOptions, outputs: Outputs) -> None:
+def write(total: Partial, used: tfdv.StatsOptions, outputs: Outputs) -> None:
     """Writes merged partial statistics, with the options' schema and where they differ from it."""
     statistics, _ = partials.statistics(total, used)
     if not statistics.datasets:

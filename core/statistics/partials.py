@@ -1,14 +1,13 @@
 """Statistics as partial results that are merged: TFDV's generators, with exact top values, without Beam.
 
-`compute` turns record batches into a partial result, bytes that any engine can carry; `merge` adds up partial
-results, in the order given, and `statistics` turns the sum into TFDV's statistics. The order and the contents of the
-partial results decide every byte of the outcome; nothing else does.
+`compute` turns record batches into a partial result, which any engine can carry; what `merger` returns adds up two of
+them, and `statistics` turns the sum into TFDV's statistics. The order and the contents of the partial results decide
+every byte of the outcome; nothing else does.
 """
 
-import pickle
 import random
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -37,7 +36,7 @@ class Partial:
     slices: dict[str, list[Any]] = field(default_factory=dict)
 
 
-def compute(batches: Iterable[pa.RecordBatch], options: stats_options.StatsOptions, seed: int = 0) -> bytes:
+def compute(batches: Iterable[pa.RecordBatch], options: stats_options.StatsOptions, seed: int = 0) -> Partial:
     """Returns the partial statistics of record batches of list columns.
 
     `seed` is for what TFDV samples (`semantic_domain_stats_sample_rate`). Raises a DataError where a feature changes
@@ -61,15 +60,14 @@ def compute(batches: Iterable[pa.RecordBatch], options: stats_options.StatsOptio
         random.setstate(state)
     for name, accumulators in partial.slices.items():
         partial.slices[name] = _each("compact", generators, accumulators)
-    return pickle.dumps(partial, protocol=pickle.HIGHEST_PROTOCOL)
+    return partial
 
 
-def merge(partials: Iterable[bytes], options: stats_options.StatsOptions) -> bytes:
-    """Returns the sum of partial statistics; one at a time is in memory beside the sum."""
+def merger(options: stats_options.StatsOptions) -> Callable[[Partial, Partial], Partial]:
+    """Returns a function that adds the second of two partial statistics to the first, and returns it."""
     generators = _generators(options, top_values.MERGED_BUDGET)
-    total = Partial()
-    for serialized in partials:
-        partial: Partial = pickle.loads(serialized)
+
+    def merge(total: Partial, partial: Partial) -> Partial:
         total.rows += partial.rows
         for name, accumulators in partial.slices.items():
             if name in total.slices:
@@ -79,15 +77,16 @@ def merge(partials: Iterable[bytes], options: stats_options.StatsOptions) -> byt
                 except (KeyError, TypeError, ValueError) as error:
                     raise _data_error(error) from error
             total.slices[name] = accumulators
-    return pickle.dumps(total, protocol=pickle.HIGHEST_PROTOCOL)
+        return total
+
+    return merge
 
 
 def statistics(
-    partial: bytes, options: stats_options.StatsOptions
+    total: Partial, options: stats_options.StatsOptions
 ) -> tuple[statistics_pb2.DatasetFeatureStatisticsList, int]:
     """Returns the statistics of a partial result, features sorted by their paths, and the number of rows."""
     generators = _generators(options, top_values.MERGED_BUDGET)
-    total: Partial = pickle.loads(partial)
     result = statistics_pb2.DatasetFeatureStatisticsList()
     for name, accumulators in total.slices.items():
         outputs = _each("extract_output", generators, _each("compact", generators, accumulators))

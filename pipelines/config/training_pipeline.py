@@ -12,6 +12,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, model_validator
 
+from penstock.components import engines
 from penstock.pipelines.config import file as config_file
 from penstock.pipelines.config.components import Push, Schema, Statistics, Training, Transform, Validation
 from penstock.pipelines.config.data import Data, Splits
@@ -45,7 +46,7 @@ _Image = Annotated[
 _Allowed = Annotated[
     str, matching(r"^[a-z0-9-]+(:.+)?$", "a rule's id, such as plain-secret, or plain-secret:NAME for one finding")
 ]
-_Engine = Annotated[str, matching(r"^local(:[1-9][0-9]*)?$", "local or, with N workers, local:N, such as local:4")]
+_Engine = Annotated[str, matching(engines.PATTERN, engines.EXPECTED)]
 
 
 # What only the default trainer knows, and what only a module's functions do.

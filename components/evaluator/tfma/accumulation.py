@@ -7,8 +7,6 @@ the merged accumulators give the metrics that TFMA's pipeline goes on with. So t
 What is not additive in this way goes through Beam as a whole: see `reason_for_beam`.
 """
 
-import functools
-import itertools
 import pickle
 import re
 from collections.abc import Iterator, Sequence
@@ -28,6 +26,8 @@ from tensorflow_model_analysis.metrics import metric_types
 from tensorflow_model_analysis.proto import config_pb2
 from tensorflow_model_analysis.utils import util
 
+from penstock.components.engines import fold
+from penstock.components.engines.fold import Stripe
 from penstock.components.evaluator import predictions, results
 from penstock.components.evaluator.slices import FEATURE_KEYS, SliceKey, SliceKeys
 from penstock.components.evaluator.tfma import defects
@@ -35,17 +35,12 @@ from penstock.core.errors import ModelError
 
 defects.mend()
 
-_STRIPE_BYTES = 1 << 20
-_MOST_STRIPES = 4  # every one of them reads the whole file
-
 
 @dataclass(frozen=True)
 class Shard:
-    """Every `stripes`-th batch of a file, from `stripe` on, and all that evaluating it needs."""
+    """Some batches of a file, and all that evaluating them needs."""
 
-    file: Path
-    stripe: int
-    stripes: int
+    stripe: Stripe
     config: bytes
     schema: bytes | None
     models: dict[str, str]  # the folder of each model by its name
@@ -79,11 +74,10 @@ def reason_for_beam(config: Any, models: Sequence[Any], module: Any) -> str | No
 
 
 def shards(files: Sequence[Path], config: Any, schema: schema_pb2.Schema | None, models: dict[str, str]) -> list[Shard]:
-    """Returns the shards of some files: one for each small file, several stripes of a large one."""
-    serialized = schema.SerializeToString() if schema is not None else None
-    make = functools.partial(Shard, config=config.SerializeToString(), schema=serialized, models=models)
-    sizes = {file: min(_MOST_STRIPES, -(-file.stat().st_size // _STRIPE_BYTES)) for file in files}
-    return [make(file, stripe, sizes[file]) for file in files for stripe in range(sizes[file])]
+    """Returns the shards of some files: one for each small file, several of a large one."""
+    serialized_config = config.SerializeToString()
+    serialized_schema = schema.SerializeToString() if schema is not None else None
+    return [Shard(stripe, serialized_config, serialized_schema, models) for stripe in fold.stripes(files)]
 
 
 def accumulate(shard: Shard) -> Accumulators:
@@ -155,15 +149,26 @@ def _by_slice(groups: dict[tuple[SliceKey, ...], Any], combine: Any) -> dict[Sli
         raise _misfit(error.__cause__ or error) from error
 
 
-def merge(parts: Sequence[Accumulators], config: Any) -> dict[SliceKey, Any]:
-    """Returns the metrics of each slice, from the accumulators of all shards in their order."""
-    combine = evaluator._ComputationsCombineFn(results.computations(config).non_derived_computations)
-    combine.setup()
-    keys = sorted({key for part in parts for key in part.slices}, key=repr)
-    merged = {
-        key: combine.merge_accumulators([part.slices[key] for part in parts if key in part.slices]) for key in keys
-    }
-    return {key: combine.extract_output(accumulator) for key, accumulator in merged.items()}
+class Merger:
+    """Merges the accumulators of shards, in their order."""
+
+    def __init__(self, config: Any):
+        self._combine = evaluator._ComputationsCombineFn(results.computations(config).non_derived_computations)
+        self._combine.setup()
+
+    def merge(self, total: Accumulators, part: Accumulators) -> Accumulators:
+        """Adds the second to the first, and returns it."""
+        total.rows += part.rows
+        total.unlabelled += part.unlabelled
+        for key, accumulator in part.slices.items():
+            if key in total.slices:
+                accumulator = self._combine.merge_accumulators([total.slices[key], accumulator])
+            total.slices[key] = accumulator
+        return total
+
+    def metrics(self, total: Accumulators) -> dict[SliceKey, Any]:
+        """Returns the metrics of each slice, in an order that the data's does not change."""
+        return {key: self._combine.extract_output(total.slices[key]) for key in sorted(total.slices, key=repr)}
 
 
 def _needed(batch: Any, parts: Sequence[Any], slicing: set[str]) -> dict[str, Any]:
@@ -193,7 +198,7 @@ def _collect(extracts: Any) -> None:
 
 
 def _batches(shard: Shard) -> Iterator[pa.RecordBatch]:
-    return itertools.islice(predictions.example_batches(shard.file, shard.schema), shard.stripe, None, shard.stripes)
+    return shard.stripe.of(predictions.example_batches(shard.stripe.file, shard.schema))
 
 
 def _extracts(shard: Shard, config: Any, schema: schema_pb2.Schema | None) -> list[Any]:

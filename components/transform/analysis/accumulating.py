@@ -1,7 +1,7 @@
 """One phase of the analysis in a worker: a shard's files through the phase's SavedModel into accumulators."""
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,25 +15,6 @@ from penstock.components.transform.analysis.accumulators import State
 from penstock.components.transform.reading import Reader
 from penstock.core.errors import ModuleError
 from penstock.core.examples import records
-
-# A shard is closed when its files reach this size (compressed): about 20,000 rows of ten features.
-_SHARD_BYTES = 1 << 20
-# Results of so many shards are in memory at once before they are merged: a number of the data's, not of the workers'.
-WAVE = 32
-
-
-def shards_of(files: list[Path]) -> Iterator[list[Path]]:
-    """Cuts files, in order, into groups of about a megabyte: by the data alone, never by the workers."""
-    group: list[Path] = []
-    size = 0
-    for path in files:
-        group.append(path)
-        size += path.stat().st_size
-        if size >= _SHARD_BYTES:
-            yield group
-            group, size = [], 0
-    if group:
-        yield group
 
 
 @dataclass(frozen=True)
@@ -57,18 +38,39 @@ class Shard:
     work: bytes = field(repr=False)  # cloudpickle of list[tuple[Path, list[Accumulation]]]: combiners may be the user's
 
 
-@dataclass(frozen=True)
-class FileResult:
-    rows: int
-    size: int  # bytes of its record batches
-    accumulators: dict[str, Any]  # by the operation's label
+@dataclass
+class Accumulated:
+    """Lists of accumulators by operation, and the files' sizes: the bytes of their record batches."""
+
+    sizes: dict[Path, int]
+    accumulators: dict[str, list[Any]]
 
 
-def accumulate(shard: Shard) -> list[FileResult]:
-    """The shard function of a phase. Returns a result for each file, in order."""
+def accumulate(shard: Shard) -> Accumulated:
+    """The shard function of a phase. Returns an accumulator for each file, in their order."""
     use_one_thread()
     model = load(shard.model, shard.reader)
-    return [_accumulate_file(path, work, model, shard.reader) for path, work in cloudpickle.loads(shard.work)]
+    total = Accumulated({}, {})
+    for path, work in cloudpickle.loads(shard.work):
+        total.sizes[path], accumulators = _accumulate_file(path, work, model, shard.reader)
+        for operation, accumulator in accumulators.items():
+            total.accumulators.setdefault(operation, []).append(accumulator)
+    return total
+
+
+def merger(accumulations: Iterable[Accumulation]) -> Callable[[Accumulated, Accumulated], Accumulated]:
+    """Returns a function that merges the second of two results into the first: one accumulator for each operation."""
+    starts = {item.operation: item.start for item in accumulations}
+    states = {operation: start() for operation, start in starts.items()}
+
+    def merge(total: Accumulated, part: Accumulated) -> Accumulated:
+        total.sizes |= part.sizes
+        for operation, accumulators in part.accumulators.items():
+            every = [*total.accumulators.get(operation, ()), *accumulators]
+            total.accumulators[operation] = [functools.reduce(states[operation].merge, every)]
+        return total
+
+    return merge
 
 
 def use_one_thread() -> None:
@@ -105,11 +107,10 @@ def _first_lines(error: tf.errors.OpError) -> str:
 
 def _accumulate_file(
     path: Path, work: list[Accumulation], model: saved_transform_io_v2.SavedModelLoader, reader: Reader
-) -> FileResult:
+) -> tuple[int, dict[str, Any]]:
     states = [(accumulation, accumulation.start()) for accumulation in work]
-    rows = size = 0
+    size = 0
     for batch in reader.batches(path):
-        rows += batch.num_rows
         size += batch.nbytes
         outputs = apply(model, reader.tensors(batch, path), path)
         arrays = {key: np.asarray(value) for key, value in outputs.items() if isinstance(value, tf.Tensor)}
@@ -117,7 +118,7 @@ def _accumulate_file(
             state.add(tuple(arrays[key] for key in accumulation.keys))
     results = {}
     for accumulation, state in states:
-        results[accumulation.label] = accumulator = state.result()
+        results[accumulation.operation] = accumulator = state.result()
         if accumulation.cache_file is not None:
             records.write(accumulation.cache_file, map(accumulation.coder.encode_cache, state.entries(accumulator)))
-    return FileResult(rows, size, results)
+    return size, results

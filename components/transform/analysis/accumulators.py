@@ -22,8 +22,8 @@ class State(Protocol):
         """Returns the result as the elements that TFT's cache holds: one, or one for each token or key."""
         ...
 
-    def merge(self, results: Sequence[Any]) -> Any:
-        """Returns the result of what several of the kind have added, in their order. They may change."""
+    def merge(self, total: Any, result: Any) -> Any:
+        """Returns the sum of two results, in this order. Both may change."""
         ...
 
 
@@ -43,8 +43,8 @@ class _Combined:
     def entries(self, result: Any) -> Iterable[Any]:
         return [result]
 
-    def merge(self, results: Sequence[Any]) -> Any:
-        return merge(self._combiner, results)
+    def merge(self, total: Any, result: Any) -> Any:
+        return merge(self._combiner, [total, result])
 
 
 class _CombinedPerKey:
@@ -67,8 +67,10 @@ class _CombinedPerKey:
     def entries(self, result: dict[bytes, Any]) -> Iterable[Any]:
         return result.items()
 
-    def merge(self, results: Sequence[Any]) -> dict[bytes, Any]:
-        return merge_per_key(self._combiner, results)
+    def merge(self, total: dict[bytes, Any], result: dict[bytes, Any]) -> dict[bytes, Any]:
+        for key, value in result.items():
+            total[key] = merge(self._combiner, [total[key], value]) if key in total else value
+        return total
 
 
 def merge(combiner: analyzer_nodes.Combiner, accumulators: Sequence[Any]) -> Any:

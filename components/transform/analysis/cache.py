@@ -96,8 +96,8 @@ class AnalyzerCache:
         ]
         return [items] if isinstance(operation.coder, _BY_TOKEN_OR_KEY) else items
 
-    def record_size(self, path: Path, size: int) -> None:
-        self._sizes[self._file_keys[path]] = size
+    def record_sizes(self, sizes: Mapping[Path, int]) -> None:
+        self._sizes.update({self._file_keys[path]: size for path, size in sizes.items()})
 
     def finish(self, decoded: Sequence[Any]) -> None:
         """Takes over the entries that were used, then writes each data set's metadata and its manifest."""

@@ -10,7 +10,6 @@ What each operation computes is what `tensorflow_transform/beam/analyzer_impls.p
 
 import contextlib
 import functools
-import itertools
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -29,7 +28,7 @@ from tensorflow_transform.beam import (
     impl,
 )
 
-from penstock.components.engines import Engine
+from penstock.components.engines import Engine, fold
 from penstock.components.transform import user_function
 from penstock.components.transform.analysis import accumulating, accumulators, vocabularies
 from penstock.components.transform.analysis.accumulating import Accumulation, Shard
@@ -61,7 +60,7 @@ def analyze(traced: Traced, source: Source, engine: Engine, cache: AnalyzerCache
     """Returns the folder of a SavedModel with all analyzers evaluated: TFT's `transform_fn`.
 
     Reads and fills `cache` unless it is None. Raises NeedsBeam for a custom PTransform analyzer, before any data is
-    read. Memory is bounded by the accumulators of a wave of shards (and by what the cache holds), whatever the rows.
+    read. Memory is bounded by the accumulators of one shard per worker and by what the cache holds, whatever the rows.
     """
     if cache is not None and not cache.worthwhile(len(_cacheable(traced))):
         cache = None
@@ -192,28 +191,22 @@ class _Evaluation(nodes.Visitor):  # type: ignore[misc]
         return path
 
     def _accumulate(self, phase: str, model: Path) -> None:
-        """Runs the phase over all files, in waves, and merges: what is in memory does not grow with the files."""
+        """Runs the phase over all files, and merges: what is in memory does not grow with the files."""
         work = dict(self._plan.work(phase, self._source, self._cache))
         shards = [
             Shard(model, self._source.reader, cloudpickle.dumps([(path, work[path]) for path in group]))
-            for group in accumulating.shards_of(list(work))
+            for group in fold.groups(work)
         ]
-        starts = {item.operation: item.start for accumulations in work.values() for item in accumulations}
-        totals: dict[str, list[Any]] = {name: [] for name in starts}
-        files = iter(work.items())
-        for wave in itertools.batched(shards, accumulating.WAVE):
-            results = [result for shard in self._engine.map(accumulating.accumulate, wave) for result in shard]
-            for result, (path, accumulations) in zip(results, itertools.islice(files, len(results)), strict=True):
-                if self._cache is not None:
-                    self._cache.record_size(path, result.size)
-                for item in accumulations:
-                    totals[item.operation].append(result.accumulators[item.label])
-            if len(shards) > accumulating.WAVE:
-                totals = {name: [starts[name]().merge(parts)] for name, parts in totals.items()}
+        accumulations = [item for of_file in work.values() for item in of_file]
+        total = self._engine.fold(accumulating.accumulate, accumulating.merger(accumulations), shards)
+        if total is None:
+            return
+        if self._cache is not None:
+            self._cache.record_sizes(total.sizes)
         # The nodes of an operation's data sets flow together: its first node stands for all that was read.
-        for item in (item for accumulations in work.values() for item in accumulations):
-            if item.operation in totals:
-                self._accumulators[item.label] = totals.pop(item.operation)
+        for item in accumulations:
+            if item.operation in total.accumulators:
+                self._accumulators[item.label] = total.accumulators.pop(item.operation)
 
     @value.register(beam_nodes.ExtractInputForSavedModel)
     @value.register(beam_nodes.ApplySavedModel)

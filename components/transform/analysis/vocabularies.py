@@ -67,8 +67,16 @@ class Tokens:
             return result.items()
         return zip(result["token"].to_pylist(), result["value"].to_pylist(), strict=True)
 
-    def merge(self, results: Sequence[Accumulator]) -> Accumulator:
-        return combine(self._ordering, results)
+    def merge(self, total: Accumulator, result: Accumulator) -> Accumulator:
+        if isinstance(total, dict):
+            assert isinstance(result, dict)
+            return _combine(total, result.items(), self._ordering, self._combiner)
+        assert not isinstance(result, dict)
+        if not total.num_rows or not result.num_rows:
+            return total if total.num_rows else result
+        table = pa.concat_tables([total, result])
+        distinct = len(total["token"].chunk(0))  # in the last sum: each sum costs as much as the table is long
+        return _sum([table], self._type).combine_chunks() if len(table) > 2 * distinct else table
 
 
 def merge(
@@ -97,11 +105,7 @@ def combine(ordering: int, parts: Sequence[Accumulator | list[Entry]]) -> Accumu
     values: dict[Any, Any] = {}
     combiner = _means_combiner(ordering)
     for part in parts:
-        items: Iterable[Entry] = part.items() if isinstance(part, dict) else part
-        if ordering == _Order.WEIGHTED_LABELS:
-            _combine_labels(values, items)
-        else:
-            _combine_means(values, items, combiner)
+        _combine(values, part.items() if isinstance(part, dict) else part, ordering, combiner)
     return values
 
 
@@ -181,6 +185,14 @@ def _from_pairs(entries: list[Entry], ordering: int) -> pa.Table:
     value_type = pa.int64() if ordering == _Order.FREQUENCY else pa.float64()
     token_type = pa.int64() if tokens and isinstance(tokens[0], int) else pa.large_binary()
     return _table(pa.array(tokens, token_type), pa.array(values, value_type))
+
+
+def _combine(values: dict[Any, Any], items: Iterable[Entry], ordering: int, combiner: Any) -> dict[Any, Any]:
+    if ordering == _Order.WEIGHTED_LABELS:
+        _combine_labels(values, items)
+    else:
+        _combine_means(values, items, combiner)
+    return values
 
 
 def _combine_labels(into: dict[Any, Any], items: Iterable[Entry]) -> None:

@@ -69,9 +69,9 @@ def test_a_shard_that_kills_its_worker_twice_ends_in_one_sentence() -> None:
         engine.map(killed, range(2))
 
 
-@pytest.mark.parametrize("spec", ["spork", "local:0", "local:many", ""])
+@pytest.mark.parametrize("spec", ["spork", "local:0", "local:02", "local:many", "local:2\n", ""])
 def test_an_unknown_engine_is_named(spec: str) -> None:
-    with pytest.raises(ConfigError, match="expected 'local' or 'local:N'"):
+    with pytest.raises(ConfigError, match="expected local or, with N workers, local:N"):
         open_engine(spec)
 
 

@@ -178,10 +178,10 @@ metrics_specs: [{metrics: [{class_name: CalibrationPlot, config: '{"num_buckets"
 
 PROGRAM = """
 import json, sys
+from penstock.components.engines import fold
 from penstock.components.evaluator import executor, predictions
-from penstock.components.evaluator.tfma import accumulation
 
-predictions._BATCH_SIZE, accumulation._STRIPE_BYTES = 32, 3000
+predictions._BATCH_SIZE, fold._CUT_BYTES = 32, 3000
 executor.run(**json.loads(sys.argv[1]))
 """
 

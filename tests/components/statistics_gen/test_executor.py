@@ -232,8 +232,9 @@ def lift(feature: Any) -> dict[str, dict[str, float]]:
 
 WORKERS = """
 import json, sys
+from penstock.components.engines import fold
 from penstock.components.statistics_gen import executor
-executor._SHARD_BYTES, executor._WAVE = 1, 3  # a shard for each file
+fold._CUT_BYTES = 1  # a shard for each file
 for arguments in json.loads(sys.argv[1]):
     executor.run(**arguments)
 """

@@ -23,6 +23,7 @@ from tensorflow_metadata.proto.v0 import anomalies_pb2
 from tensorflow_transform import impl_helper
 from tfx_bsl.coders import example_coder
 
+from penstock.components.engines import fold
 from penstock.components.transform import reading, user_function
 from penstock.components.transform.analysis import accumulating
 from penstock.core.artifacts import Examples, Schema, read_schema
@@ -183,21 +184,22 @@ def preprocessing_fn(inputs):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("cached", [True, False])
-def test_waves(transform: Transform, module: Module, monkeypatch: pytest.MonkeyPatch, cached: bool) -> None:
-    """Where there are more shards than a wave has, results are merged in between."""
+def test_the_cut_changes_nothing(
+    transform: Transform, module: Module, monkeypatch: pytest.MonkeyPatch, cached: bool
+) -> None:
+    """A shard for each file gives what one shard of all files gives."""
     file = module(MORE)
     whole = transform("whole", module_file=file, disable_analyzer_cache=not cached)
-    monkeypatch.setattr(accumulating, "_SHARD_BYTES", 1)
-    monkeypatch.setattr(accumulating, "WAVE", 1)
-    waves = transform("waves", module_file=file, disable_analyzer_cache=not cached)
+    monkeypatch.setattr(fold, "_CUT_BYTES", 1)
+    cut = transform("cut", module_file=file, disable_analyzer_cache=not cached)
     for name in ("all", "company"):
         path = f"transform_fn/assets/{name}"
-        assert (waves.transform_graph / path).read_bytes() == (whole.transform_graph / path).read_bytes()
-    expected, actual = parsed(whole, "train"), parsed(waves, "train")
+        assert (cut.transform_graph / path).read_bytes() == (whole.transform_graph / path).read_bytes()
+    expected, actual = parsed(whole, "train"), parsed(cut, "train")
     np.testing.assert_allclose(actual["fare"], expected["fare"], rtol=1e-5)
     np.testing.assert_array_equal(actual["bucket"], expected["bucket"])
     for output in ("pre_transform_stats", "post_transform_stats"):
-        mine, theirs = statistics(waves.root / output), statistics(whole.root / output)
+        mine, theirs = statistics(cut.root / output), statistics(whole.root / output)
         assert (mine.num_examples, len(mine.features)) == (theirs.num_examples, len(theirs.features))
 
 

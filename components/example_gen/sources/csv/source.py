@@ -169,7 +169,9 @@ def plan(
 
 def with_all_types(source: CsvSource, shards: list[Shard], engine: Engine) -> CsvSource:
     """Returns a reader that knows the columns' types in all rows."""
-    return replace(source, types=csv_types.merge(engine.map(source.infer, shards)))
+    types = engine.fold(source.infer, lambda *pair: csv_types.merge(pair), shards)
+    assert types is not None  # there is a row, so there is a shard
+    return replace(source, types=types)
 
 
 def _warn_of_separators(source: CsvSource, piece: Piece) -> None:
