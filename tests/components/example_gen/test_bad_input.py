@@ -153,7 +153,7 @@ def test_a_label_of_numbers_may_lack_values_in_a_split(generate: Generate, folde
             {"output_config": '{"split_config": {"splits": [{"name": "a"}]}}'},
             "expected hash_buckets .* 1 or more, received 0",
         ),
-        ({"engine": "lokal"}, "engine: expected 'local'"),
+        ({"engine": "lokal"}, "engine: expected local"),
         ({"file_format": "excel"}, "file_format: expected csv, parquet or tfrecord, received 'excel'"),
     ],
 )
