@@ -14,7 +14,7 @@ from penstock.core.errors import ConfigError
 from penstock.trainer.hardware import backends
 from tests.trainer import backend_training, penguin_training
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def test_a_backend_that_is_not_there_is_one_sentence() -> None:
