@@ -1,6 +1,5 @@
 """The Pusher's work: the blessings are read again, then the model is pushed."""
 
-import difflib
 import json
 import logging
 import sys
@@ -10,12 +9,14 @@ from typing import Any
 
 from penstock.components.pusher.destinations import filesystem, object_store
 from penstock.core import artifacts, progress
+from penstock.core.arguments import check_object, check_string, parse_object
 from penstock.core.artifacts import InfraBlessing, Model, ModelBlessing
 from penstock.core.errors import ConfigError
 from penstock.core.files import atomic, object_stores
 
 logger = logging.getLogger(__name__)
-_EXPECTED = '{"filesystem": {"base_directory": "<folder>"}}'
+_FILESYSTEM = '{"base_directory": "<folder>"}'
+_DESTINATION = f'{{"filesystem": {_FILESYSTEM}}}'
 _VERSIONINGS = ("AUTO", "UNIX_TIMESTAMP")
 
 
@@ -72,37 +73,18 @@ def _refusal(model_blessing: str | None, infra_blessing: str | None) -> str:
 
 
 def _base_directory(push_destination: str) -> Path | str:
-    """Reads push_destination, JSON of TFX's PushDestination, whose keys protobuf also spells in camel case.
+    """Reads push_destination, JSON of TFX's PushDestination.
 
     Returns a path, or the URI of a folder in an object store that is not mounted.
     """
-    try:
-        destination = json.loads(push_destination or "null")
-    except json.JSONDecodeError as error:
-        raise ConfigError(f"push_destination: expected JSON such as {_EXPECTED}: {error}") from None
-    filesystem_ = _only(destination, "push_destination", {"filesystem": "filesystem"}).get("filesystem")
-    keys = {"base_directory": "base_directory", "baseDirectory": "base_directory", "versioning": "versioning"}
-    settings = _only(filesystem_, "push_destination.filesystem", keys)
-    if settings.get("versioning", "AUTO") not in _VERSIONINGS:
-        raise ConfigError(
-            f"push_destination.filesystem.versioning: expected one of {', '.join(_VERSIONINGS)}, received "
-            f"{settings['versioning']!r}"
-        )
-    base = settings.get("base_directory")
-    if not isinstance(base, str) or not base:
-        raise ConfigError(f"push_destination.filesystem.base_directory: expected a folder, received {base!r}")
+    destination = parse_object("push_destination", push_destination, ("filesystem",), _DESTINATION)
+    name = "push_destination.filesystem"
+    filesystem_ = check_object(name, destination.get("filesystem"), ("base_directory", "versioning"), _FILESYSTEM)
+    versioning = filesystem_.get("versioning", "AUTO")
+    if versioning not in _VERSIONINGS:
+        raise ConfigError(f"{name}.versioning: expected one of {', '.join(_VERSIONINGS)}, received {versioning!r}")
+    base = check_string(f"{name}.base_directory", filesystem_.get("base_directory"), "a folder")
     return base.rstrip("/") if object_stores.is_remote(base) else atomic.local_path(base).absolute()
-
-
-def _only(value: Any, name: str, keys: dict[str, str]) -> dict[str, Any]:
-    """Returns an object's items by their own names; a ConfigError names one that is not known, and the nearest."""
-    if not isinstance(value, dict):
-        raise ConfigError(f"{name}: expected {_EXPECTED}, received {value!r}")
-    for key in value:
-        if key not in keys:
-            nearest = difflib.get_close_matches(key, keys, n=1) or [next(iter(keys))]
-            raise ConfigError(f"{name}: unknown key {key!r}; did you mean {nearest[0]!r}?")
-    return {keys[key]: item for key, item in value.items()}
 
 
 if __name__ == "__main__":

@@ -1,13 +1,14 @@
 """TFDV's StatsOptions from JSON, checked."""
 
-import difflib
 import json
 from typing import Any
 
 from google.protobuf import json_format
 from tensorflow_data_validation.statistics import stats_options
 
+from penstock.core.arguments import parse_object
 from penstock.core.errors import ConfigError
+from penstock.core.suggestions import did_you_mean
 
 _ENCODED = ("schema_json", "slicing_config_json", "per_feature_weight_override_json", "TYPE_NAME")
 _CHECKED = sorted(
@@ -23,20 +24,12 @@ def parse(text: str) -> stats_options.StatsOptions:
     A key may be written with its leading underscore, as `to_json` does, or without. Raises a ConfigError for an
     unknown key, with the nearest one, and for a value that TFDV refuses.
     """
-    try:
-        given = json.loads(text) if text else {}
-    except json.JSONDecodeError as error:
-        raise ConfigError(f"stats_options: expected JSON, received {text!r:.80}: {error}") from None
-    if not isinstance(given, dict):
-        raise ConfigError(f"stats_options: expected a JSON object, received {text!r:.80}")
     complete: dict[str, Any] = json.loads(stats_options.StatsOptions().to_json())
     keys = {key.lstrip("_"): key for key in [*complete, *_ENCODED]} | {"TYPE_NAME": "TYPE_NAME"}
-    for key, value in given.items():
+    for key, value in parse_object("stats_options", text).items():
         name = key.lstrip("_").replace("experimental_use_sketch", "use_sketch")
         if name not in keys:
-            nearest = difflib.get_close_matches(name, keys, n=1)
-            hint = f"did you mean {nearest[0]!r}?" if nearest else f"it has {', '.join(sorted(keys))}"
-            raise ConfigError(f"stats_options: StatsOptions has no option {key!r}; {hint}")
+            raise ConfigError(f"stats_options: unknown key {key!r}; {did_you_mean(name, sorted(keys))}")
         default = complete.get(keys[name])
         if isinstance(default, bool) and not isinstance(value, bool):
             raise ConfigError(f"stats_options: {name}: expected true or false, received {value!r}")

@@ -1,15 +1,12 @@
 """Which splits are analyzed and which are transformed: TFX's SplitsConfig over the files there are."""
 
-import difflib
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from penstock.core.arguments import check_strings, parse_object
 from penstock.core.artifacts import Examples
 from penstock.core.errors import ConfigError, DataError
-
-_KEYS = ("analyze", "transform")
 
 
 @dataclass(frozen=True)
@@ -35,8 +32,10 @@ def resolve(config: str, examples: Examples) -> Splits:
     """
     analyze, transform = ["train"], examples.splits()
     if config:
-        given = _parse(config)
-        analyze, transform = given.get("analyze", []), given.get("transform", [])
+        named = parse_object("splits_config", config, ("analyze", "transform"))
+        analyze, transform = (
+            check_strings(f"splits_config.{key}", named.get(key, [])) for key in ("analyze", "transform")
+        )
         if not analyze:
             raise ConfigError("splits_config: expected at least one split in 'analyze', found none")
     examples.require_splits([*analyze, *transform])
@@ -46,20 +45,3 @@ def resolve(config: str, examples: Examples) -> Splits:
     if not splits.analyzed_files:
         raise DataError(f"split {analyze[0]!r}: expected files of examples to analyze, found none in {examples.root}")
     return splits
-
-
-def _parse(config: str) -> dict[str, list[str]]:
-    try:
-        given = json.loads(config)
-    except json.JSONDecodeError as error:
-        raise ConfigError(f"splits_config: expected JSON, received {config!r:.80}: {error}") from None
-    if not isinstance(given, dict):
-        raise ConfigError(f"splits_config: expected a JSON object, received {config!r:.80}")
-    for key, names in given.items():
-        if key not in _KEYS:
-            nearest = difflib.get_close_matches(key, _KEYS, n=1)
-            hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
-            raise ConfigError(f"splits_config: expected the keys 'analyze' and 'transform', received {key!r}{hint}")
-        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-            raise ConfigError(f"splits_config: expected a list of split names in {key!r}, received {names!r}")
-    return given

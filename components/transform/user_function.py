@@ -4,7 +4,6 @@ import difflib
 import errno
 import functools
 import inspect
-import json
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ import tensorflow as tf
 from tensorflow_transform import analyzer_nodes, annotators, graph_tools, impl_helper, nodes, tf2_utils
 
 from penstock.core import user_modules
+from penstock.core.arguments import parse_object
 from penstock.core.errors import ConfigError, ModuleError, PenstockError
 
 PreprocessingFn = Callable[[dict[str, Any]], dict[str, Any]]
@@ -26,12 +26,7 @@ def bind(function: Callable[..., Any], custom_config: str, **values: Any) -> Cal
     `custom_config` is a JSON object, {} if empty. `values` are the others; a ConfigError for one that it asks for
     and that is None.
     """
-    try:
-        config = json.loads(custom_config) if custom_config else {}
-    except json.JSONDecodeError as error:
-        raise ConfigError(f"custom_config: expected a JSON object: {error}") from None
-    if not isinstance(config, dict):
-        raise ConfigError(f"custom_config: expected a JSON object, received {custom_config!r:.80}")
+    config = parse_object("custom_config", custom_config)
     parameters = inspect.signature(function).parameters
     bound = {name: value for name, value in {"custom_config": config, **values}.items() if name in parameters}
     for name, value in bound.items():

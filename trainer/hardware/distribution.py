@@ -20,6 +20,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from penstock.core.arguments import check_object, parse_object
 from penstock.core.errors import ConfigError
 from penstock.trainer.data.input_data import Data, Shard
 from penstock.trainer.loop.checkpoints import Arrays
@@ -27,7 +28,8 @@ from penstock.trainer.loop.checkpoints import Arrays
 VARIABLE = "TF_CONFIG"
 _TRAINING = ("chief", "master", "worker")  # tasks that train; "master" is an older name of the chief
 _OTHERS = ("evaluator", "ps")
-_EXAMPLE = '{"cluster": {"worker": ["10.0.0.1:2222", "10.0.0.2:2222"]}, "task": {"type": "worker", "index": 0}}'
+_CLUSTER = '{"worker": ["10.0.0.1:2222", "10.0.0.2:2222"]}'
+_EXAMPLE = f'{{"cluster": {_CLUSTER}, "task": {{"type": "worker", "index": 0}}}}'
 _TASK = re.compile(r"/job:worker/(?:replica:\d+/)?task:(\d+)")  # in TensorFlow's errors
 _ABORTED = re.compile(r"Collective ops is aborted by: ([^\n]+)")
 logger = logging.getLogger(__name__)
@@ -57,20 +59,15 @@ def cluster(environment: Mapping[str, str] = os.environ) -> Cluster | None:
     text = environment.get(VARIABLE, "").strip()
     if not text:
         return None
-    try:
-        given = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise ConfigError(f"{VARIABLE}: expected JSON such as {_EXAMPLE}, received {text!r}: {error}") from None
-    if not isinstance(given, dict) or not isinstance(given.get("cluster", {}), dict):
-        raise ConfigError(f"{VARIABLE}: expected an object such as {_EXAMPLE}, received {text}")
-    workers = given.get("cluster", {})
+    config = parse_object(VARIABLE, text, example=_EXAMPLE)
+    workers = check_object(f"{VARIABLE}.cluster", config.get("cluster", {}), example=_CLUSTER)
     if not workers:
         return None
     for kind, addresses in workers.items():
         _check_addresses(kind, addresses)
     if workers.get("ps"):
         raise ConfigError(f"{VARIABLE}: parameter servers (ps) are not supported: leave only chief and worker tasks")
-    kind, index = _task(given.get("task"), workers)
+    kind, index = _task(config.get("task"), workers)
     order = [(name, number) for name in _TRAINING for number in range(len(workers.get(name, [])))]
     addresses = tuple(workers[name][number] for name, number in order)
     return Cluster(addresses, order.index((kind, index))) if len(addresses) > 1 else None

@@ -96,7 +96,7 @@ def test_patterns_that_mean_nothing_are_refused(folder: Folder, pattern: str, me
     ("range_config", "message"),
     [
         ('{"rolling_range": {"num_span": 2}}', r"unknown key 'num_span'; did you mean 'num_spans'\?"),
-        ('{"rolling_range": {}}', "expected num_spans to be a whole number, 1 or more, received 0"),
+        ('{"rolling_range": {}}', r"rolling_range\.num_spans: expected a whole number, 1 or more, received None"),
         ('{"static_range": {"start_span_number": 3, "end_span_number": 1}}', "received 3 to 1"),
         ('{"static_range": {}, "rolling_range": {}}', "received both"),
         ("{", "range_config: expected JSON"),

@@ -231,7 +231,7 @@ def test_a_model_that_is_not_there(push: Push, base: Path, tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("destination", "message"),
     [
-        ("", r"push_destination: expected \{.*base_directory.*received None"),
+        ("", r"push_destination\.filesystem: expected an object such as \{.*base_directory.*received None"),
         ("{", "push_destination: expected JSON such as"),
         ("[]", r"push_destination: expected .*received \[\]"),
         ('{"filesystm": {}}', "push_destination: unknown key 'filesystm'; did you mean 'filesystem'"),

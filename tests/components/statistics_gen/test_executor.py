@@ -310,7 +310,7 @@ def test_feature_that_is_missing_from_whole_files(write_examples: WriteExamples)
     ("options", "message"),
     [
         ("{", "expected JSON"),
-        ("[]", "expected a JSON object"),
+        ("[]", "expected an object"),
         ('{"sample_rte": 0.5}', "did you mean 'sample_rate'"),
         ('{"sample_rate": 7}', "Invalid sample_rate 7"),
         ('{"num_top_values": "many"}', "num_top_values: expected a number, received 'many'"),

@@ -237,7 +237,7 @@ def test_a_module_without_run_fn(
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        ({"train_args": "{num_steps: 5}"}, ConfigError, "train_args: expected an object such as .* as JSON"),
+        ({"train_args": "{num_steps: 5}"}, ConfigError, "train_args: expected JSON such as .* line 1 column 2"),
         ({"train_args": "[5]"}, ConfigError, r"train_args: expected an object .*, received \[5\]"),
         ({"eval_args": '{"num_step": 5}'}, ConfigError, "eval_args: unknown key 'num_step'; did you mean 'num_steps'"),
         ({"eval_args": '{"num_steps": -1}'}, ConfigError, r"eval_args\.num_steps: expected a whole number .* -1"),
@@ -248,7 +248,7 @@ def test_a_module_without_run_fn(
         ({"train_args": '{"splits": ["../x"]}'}, PenstockError, "split name: expected letters"),
         ({"train_args": '{"splits": ["test"]}'}, DataError, "have no split 'test': expected one of eval, train"),
         ({"custom_config": "[1]"}, ConfigError, r"custom_config: expected an object, received \[1\]"),
-        ({"custom_config": "{"}, ConfigError, "custom_config: expected an object as JSON"),
+        ({"custom_config": "{"}, ConfigError, "custom_config: expected JSON, .* line 1 column 2"),
         ({"module_file": ""}, ConfigError, "run_fn: expected either module_file or a dotted path"),
         ({"module_file": "", "run_fn": "run_fn"}, ConfigError, "expected either .* received '' and 'run_fn'"),
         ({"run_fn": "package.module.fit"}, ConfigError, "run_fn: expected either module_file or a dotted path"),

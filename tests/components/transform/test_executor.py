@@ -534,9 +534,9 @@ class TestMistakes:
         [
             ({"splits_config": {"analyze": [], "transform": ["eval"]}}, "at least one split in 'analyze'"),
             ({"splits_config": {"analyse": ["train"]}}, "'analyse'; did you mean 'analyze'"),
-            ({"splits_config": {"analyze": "train"}}, "expected a list of split names in 'analyze'"),
+            ({"splits_config": {"analyze": "train"}}, r"splits_config\.analyze: expected a list of names"),
             ({"splits_config": "[train"}, "splits_config: expected JSON"),
-            ({"custom_config": "[1]"}, "custom_config: expected a JSON object"),
+            ({"custom_config": "[1]"}, "custom_config: expected an object"),
             ({"preprocessing_fn": "package.module.function"}, "either module_file or a dotted path"),
             ({"module_file": ""}, "either module_file or a dotted path"),
             ({"engine": "locale"}, "engine: expected"),

@@ -67,7 +67,7 @@ def tune(write_examples: Callable[..., Path], outputs: dict[str, str], module: C
         ),
         ({"tuner_fn": "tune_fn"}, ModuleError, r"expected a function 'tune_fn'; did you mean 'tuner_fn'\?"),
         ({"tune_args": '{"num_paralel_trials": 2}'}, ConfigError, "did you mean 'num_parallel_trials'"),
-        ({"tune_args": '{"num_parallel_trials": -1}'}, ConfigError, "expected a whole number of trials, received -1"),
+        ({"tune_args": '{"num_parallel_trials": -1}'}, ConfigError, "a whole number of trials, 0 or more, received -1"),
         ({"tune_args": "2"}, ConfigError, "tune_args: expected an object such as"),
         ({"train_args": '{"splits": ["trian"]}'}, DataError, "have no split 'trian': expected one of eval, train"),
     ],

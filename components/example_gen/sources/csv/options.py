@@ -7,8 +7,8 @@ from functools import partial
 from pathlib import Path
 
 from penstock.components.engines import Engine
-from penstock.components.example_gen import configs
 from penstock.core import csv_format
+from penstock.core.arguments import check_strings, parse_object
 from penstock.core.errors import ConfigError, DataError
 from penstock.core.examples import records
 from penstock.core.files import atomic
@@ -44,13 +44,10 @@ class CsvOptions:
     @classmethod
     def from_json(cls, text: str) -> "CsvOptions":
         """Reads the options; a ConfigError names an unknown one or a value that cannot be."""
-        given = configs.parse(text, _OPTIONS, set(cls.__dataclass_fields__))
+        values = parse_object(_OPTIONS, text, tuple(cls.__dataclass_fields__))
         for key in ("null_values", "column_names"):
-            values = given.get(key) or []
-            if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
-                raise ConfigError(f"{_OPTIONS}: expected {key} to be a list of strings, received {values!r}")
-            given[key] = tuple(values)
-        options = replace(cls(), **{key: value for key, value in given.items() if value is not None})
+            values[key] = tuple(check_strings(f"{_OPTIONS}: {key}", values.get(key) or [], "strings"))
+        options = replace(cls(), **{key: value for key, value in values.items() if value is not None})
         try:
             codec = csv_format.check(options.delimiter, options.quote_char, options.encoding, options.decimal_point)
         except ValueError as error:
