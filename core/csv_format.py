@@ -1,8 +1,9 @@
 """What ExampleGen's CSV options may be. Standard library only: a configuration is checked with it as well."""
 
 import codecs
-import difflib
 from collections.abc import Sequence
+
+from penstock.core.suggestions import nearest
 
 _SWAPPED = str.maketrans(",.", ".,")
 
@@ -54,10 +55,8 @@ def _codec(name: str) -> str:
     except (LookupError, TypeError, ValueError):
         from encodings.aliases import aliases
 
-        nearest = difflib.get_close_matches(
-            str(name).lower().replace("-", "_"), sorted({*aliases, *aliases.values()}), n=1
-        )
-        hint = f"; did you mean {nearest[0].replace('_', '-')!r}?" if nearest else ""
+        near = nearest(str(name).replace("-", "_"), sorted({*aliases, *aliases.values()}))
+        hint = f"; did you mean {near.replace('_', '-')!r}?" if near else ""
         raise ValueError(f"encoding: unknown encoding {name!r}{hint}") from None
     if not codec._is_text_encoding:
         raise ValueError(f"encoding: expected a text encoding, received {name!r}")

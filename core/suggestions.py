@@ -1,7 +1,7 @@
 """What to say of a name that does not exist: the known name that it is nearest to, or which names there are."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 _SHOWN = 20
 
@@ -16,14 +16,15 @@ def nearest(name: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
 
 
 def did_you_mean(name: str, known: Iterable[str], otherwise: str = "expected one of") -> str:
-    """Returns "did you mean 'x'?"; where no known name is near, `otherwise` and the first of them."""
+    """Returns "did you mean 'x'?"; where no known name is near, `otherwise` and which there are."""
     names = list(known)
     near = nearest(name, names)
-    return f"did you mean {near!r}?" if near else f"{otherwise} {listed(names)}"
+    if near:
+        return f"did you mean {near!r}?"
+    return f"{otherwise} {listed(names)}" if names else "there is none"
 
 
-def listed(names: Iterable[str], shown: int = _SHOWN) -> str:
-    """Returns the first names, and how many more there are; "none" for none."""
-    names = list(names)
-    more = f" and {len(names) - shown} more" if len(names) > shown else ""
-    return (", ".join(names[:shown]) or "none") + more
+def listed(names: Sequence[str]) -> str:
+    """Returns the first twenty names, and how many more there are."""
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + more

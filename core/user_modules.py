@@ -5,7 +5,6 @@ pipeline is given, so that a changed module is a changed parameter, and that a r
 """
 
 import atexit
-import difflib
 import functools
 import hashlib
 import importlib
@@ -23,6 +22,7 @@ from typing import Any
 
 from penstock.core.errors import ConfigError, ModuleError, PenstockError
 from penstock.core.files import atomic, object_stores
+from penstock.core.suggestions import did_you_mean
 
 
 def publish(module_file: Path, store: Path) -> Path:
@@ -114,8 +114,7 @@ def function(module: ModuleType, name: str) -> Callable[..., Any]:
     found = optional_function(module, name)
     if found is None:
         defined = [key for key, value in vars(module).items() if inspect.isfunction(value)]
-        nearest = difflib.get_close_matches(name, defined, n=1)
-        hint = f"did you mean {nearest[0]!r}?" if nearest else f"it defines {', '.join(sorted(defined)) or 'none'}"
+        hint = did_you_mean(name, sorted(defined), "it defines")
         raise ModuleError(f"{module.__file__}: expected a function {name!r}; {hint}")
     return found
 

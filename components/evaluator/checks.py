@@ -1,8 +1,7 @@
 """What an EvalConfig asks for and the models, the schema or TFMA do not have: told before any example is read."""
 
-import difflib
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -17,6 +16,7 @@ from tensorflow_model_analysis.metrics import metric_specs, metric_types
 from penstock.components.evaluator import eval_config as eval_configs
 from penstock.core import user_modules
 from penstock.core.errors import ConfigError, ModelError
+from penstock.core.suggestions import did_you_mean, nearest
 
 
 def check(
@@ -100,16 +100,16 @@ def _check_model(spec: Any, signatures: _Signatures, config: Any, kinds: Mapping
 def _check_output(field: str, names: Iterable[str], outputs: set[str], signatures: _Signatures) -> None:
     for name in names:
         if name and name not in outputs:
-            hint = nearest(name, outputs) or f": expected one of {', '.join(sorted(outputs))}"
-            raise ModelError(f"eval_config: {field}: {signatures.model} has no output {name!r}{hint}")
+            hint = did_you_mean(name, sorted(outputs))
+            raise ModelError(f"eval_config: {field}: {signatures.model} has no output {name!r}; {hint}")
 
 
 def _check_feature(field: str, names: Iterable[str], kinds: Mapping[str, int] | None, produced: set[str]) -> None:
     for name in names:
         if name and kinds is not None and name not in kinds and name not in produced:
             source = "the examples and the model's preprocessing functions" if produced else "the examples"
-            hint = nearest(name, {*kinds, *produced})
-            raise ModelError(f"eval_config: {field}: {source} have no feature {name!r}{hint}")
+            hint = did_you_mean(name, sorted({*kinds, *produced}), "they have")
+            raise ModelError(f"eval_config: {field}: {source} have no feature {name!r}; {hint}")
 
 
 def _slices(config: Any) -> Iterator[tuple[str, Any]]:
@@ -132,8 +132,9 @@ def _check_metrics(config: Any, in_graph: bool) -> None:
     for spec in config.metrics_specs:
         for metric in spec.metrics:
             if not metric.module and metric.class_name not in known:
-                hint = nearest(metric.class_name, known)
-                raise ConfigError(f"eval_config: unknown metric {metric.class_name!r}{hint}")
+                near = nearest(metric.class_name, sorted(known))
+                hint = f"did you mean {near!r}?" if near else "expected a metric of Keras or TFMA, such as AUC"
+                raise ConfigError(f"eval_config: unknown metric {metric.class_name!r}; {hint}")
     try:
         computations = metric_specs.to_computations(list(config.metrics_specs), eval_config=config)
     except Exception as error:  # whatever a metric's own constructor raises
@@ -199,10 +200,3 @@ def _features(slicing: Any) -> frozenset[str]:
 
 def _named(features: frozenset[str]) -> str:
     return ", ".join(sorted(features)) or "the overall slice"
-
-
-def nearest(name: str, known: Collection[str]) -> str:
-    """Returns `; did you mean 'x'?`, or nothing where no name is near."""
-    by_lower_case = {candidate.lower(): candidate for candidate in sorted(known)}
-    found = difflib.get_close_matches(name.lower(), by_lower_case, n=1)
-    return f"; did you mean {by_lower_case[found[0]]!r}?" if found else ""

@@ -1,6 +1,5 @@
 """What must hold for a label before anything is trained on it."""
 
-import difflib
 import json
 import logging
 from collections import Counter
@@ -16,6 +15,7 @@ from penstock.components.example_gen import configs
 from penstock.components.example_gen.configs import OutputSplits
 from penstock.core import csv_format, progress
 from penstock.core.errors import DataError
+from penstock.core.suggestions import did_you_mean
 
 logger = logging.getLogger(__name__)
 _CLASSES = 20  # a label of integers or bytes with at most so many values is taken for classes
@@ -99,10 +99,7 @@ def require_column(label: str, names: Iterable[str], where: str) -> None:
     names = list(names)
     if label in names:
         return
-    nearest = difflib.get_close_matches(label, names, n=1) or [name for name in names if name.lower() == label.lower()]
-    shown = ", ".join(names[:10]) + (", …" if len(names) > 10 else "")
-    hint = f"did you mean {nearest[0]!r}?" if nearest else f"the columns are {shown}"
-    raise DataError(f"{where}: label {label!r} does not exist; {hint}")
+    raise DataError(f"{where}: label {label!r} does not exist; {did_you_mean(label, names, 'the columns are')}")
 
 
 def check(label: str, by_split: Mapping[str, LabelValues], output: OutputSplits) -> int:

@@ -4,7 +4,6 @@ The bucket is the SHA-256 of the serialized Example (or of one feature of it) mo
 nothing but the row: not on its place, the file it stands in, or the rows around it.
 """
 
-import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -15,6 +14,7 @@ import pyarrow as pa
 from penstock.components.example_gen.configs import OutputSplits
 from penstock.core.errors import DataError
 from penstock.core.examples import encoder
+from penstock.core.suggestions import did_you_mean
 
 
 @dataclass(frozen=True)
@@ -48,9 +48,8 @@ class Splitter:
     def _partition_column(self, columns: pa.RecordBatch, where: str) -> pa.Array:
         name = self.splits.partition_feature_name
         if name not in columns.schema.names:
-            nearest = difflib.get_close_matches(name, columns.schema.names, n=1)
-            hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
-            raise DataError(f"{where}: partition feature {name!r} does not exist{hint}")
+            hint = did_you_mean(name, columns.schema.names, "the columns are")
+            raise DataError(f"{where}: partition feature {name!r} does not exist; {hint}")
         column = columns.column(name)
         if not pa.types.is_null(column.type) and pa.types.is_floating(column.type.value_type):
             raise DataError(f"{where}: partition feature {name!r}: expected integers or bytes, found floats")

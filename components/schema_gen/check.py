@@ -1,12 +1,12 @@
 """What TFDV takes for granted of a schema: contradictions it would pass over, or fail on in the middle of a run."""
 
-import difflib
 from collections import Counter
 from collections.abc import Iterable
 
 from tensorflow_metadata.proto.v0 import schema_pb2
 
 from penstock.core.errors import SchemaError
+from penstock.core.suggestions import did_you_mean
 
 _DOMAIN_TYPES = {
     "int_domain": (schema_pb2.INT,),
@@ -72,6 +72,4 @@ def _feature(schema: schema_pb2.Schema, feature: schema_pb2.Feature, name: str) 
 
 def _known(value: str, known: list[str], what: str, where: str = "the schema") -> None:
     if value not in known:
-        nearest = difflib.get_close_matches(value, known, n=1)
-        hint = f"did you mean {nearest[0]!r}?" if nearest else f"expected one of {', '.join(known) or 'none'}"
-        raise SchemaError(f"{what} {value!r} does not exist in {where}; {hint}")
+        raise SchemaError(f"{what} {value!r} does not exist in {where}; {did_you_mean(value, known)}")

@@ -1,6 +1,5 @@
 """SchemaGen: one schema from the statistics of all splits, inferred by TFDV in the order of the splits, as TFX does."""
 
-import difflib
 import json
 import sys
 from collections.abc import Mapping, Sequence
@@ -14,6 +13,7 @@ from tensorflow_metadata.proto.v0 import schema_pb2, statistics_pb2
 from penstock.components.schema_gen import check
 from penstock.core import artifacts, progress
 from penstock.core.errors import DataError, SchemaError
+from penstock.core.suggestions import did_you_mean
 
 TRAINING, SERVING = "TRAINING", "SERVING"
 
@@ -83,8 +83,7 @@ def _infer(
 def _declare_label(inferred: schema_pb2.Schema, label: str) -> None:
     features = {feature.name: feature for feature in inferred.feature}
     if label not in features:
-        nearest = difflib.get_close_matches(label, features, n=1)
-        hint = f"did you mean {nearest[0]!r}?" if nearest else f"the features are {', '.join(sorted(features))}"
+        hint = did_you_mean(label, sorted(features), "the features are")
         raise DataError(f"label: the data has no feature {label!r}; {hint}")
     inferred.default_environment.extend([TRAINING, SERVING])
     features[label].not_in_environment.append(SERVING)

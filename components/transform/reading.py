@@ -1,6 +1,5 @@
 """From files of tf.Examples to the tensors that a preprocessing function takes, by the schema's representations."""
 
-import difflib
 import functools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from tfx_bsl.tfxio.tensor_adapter import TensorAdapter
 
 from penstock.core.errors import DataError, SchemaError
 from penstock.core.examples import records
+from penstock.core.suggestions import did_you_mean
 
 _TYPES = {schema_pb2.BYTES: "bytes", schema_pb2.INT: "int64", schema_pb2.FLOAT: "float"}
 
@@ -139,11 +139,10 @@ def _projection(reader: Reader) -> tuple[schema_pb2.Schema, TensorAdapter]:
 
 
 def _missing(feature: schema_pb2.Feature, path: Path, names: Sequence[str]) -> SchemaError:
-    nearest = difflib.get_close_matches(feature.name, names, n=1)
-    hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
+    hint = did_you_mean(feature.name, names, "it has")
     return SchemaError(
         f"feature {feature.name!r}: expected {_TYPES.get(feature.type, 'values')} in every row (schema), found no such "
-        f"feature in {path}{hint}"
+        f"feature in {path}; {hint}"
     )
 
 

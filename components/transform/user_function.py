@@ -1,6 +1,5 @@
 """The user's preprocessing function: found, bound to its configuration, traced and checked."""
 
-import difflib
 import errno
 import functools
 import inspect
@@ -16,6 +15,7 @@ from tensorflow_transform import analyzer_nodes, annotators, graph_tools, impl_h
 from penstock.core import user_modules
 from penstock.core.arguments import parse_object
 from penstock.core.errors import ConfigError, ModuleError, PenstockError
+from penstock.core.suggestions import did_you_mean
 
 PreprocessingFn = Callable[[dict[str, Any]], dict[str, Any]]
 
@@ -72,10 +72,9 @@ class Checked:
         """Raises a ModuleError if the key looks like a feature that the schema does not have."""
         key = error.args[0] if error.args else None
         if isinstance(key, str) and key not in names:
-            nearest = difflib.get_close_matches(key, names, n=1)
-            hint = f"; did you mean {nearest[0]!r}?" if nearest else f"; it has {', '.join(names)}"
+            hint = did_you_mean(key, names, "it has")
             details = user_modules.user_lines(error)
-            raise ModuleError(f"preprocessing_fn: the schema has no feature {key!r}{hint}", details) from error
+            raise ModuleError(f"preprocessing_fn: the schema has no feature {key!r}; {hint}", details) from error
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,6 @@ What those lines hold decides for all of them in one way only: a cell that is no
 """
 
 import csv
-import difflib
 import gzip
 import itertools
 import json
@@ -14,10 +13,10 @@ from pathlib import Path
 
 from penstock.core import csv_format
 from penstock.core.errors import ConfigError
+from penstock.core.suggestions import listed, nearest
 from penstock.pipelines.config.data import Csv as Options
 from penstock.pipelines.config.training_pipeline import Config
 
-_SHOWN = 10
 _ROWS = 200
 _SUFFIXES = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
 _DELIMITERS = ";\t|,"
@@ -110,9 +109,8 @@ def _hint(name: str, names: Sequence[str]) -> str:
         found = [delimiter for delimiter in _DELIMITERS if delimiter in names[0]]
         if found:
             return f"there is one, {names[0]!r}: is data.csv.delimiter {json.dumps(found[0])}?"
-    shown = ", ".join(names[:_SHOWN]) + (", …" if len(names) > _SHOWN else "")
-    nearest = difflib.get_close_matches(name, names, n=1) or [known for known in names if known.lower() == name.lower()]
-    return (f"did you mean {nearest[0]!r}? " if nearest else "") + f"the columns are {shown}"
+    near = nearest(name, names)
+    return (f"did you mean {near!r}? " if near else "") + f"the columns are {listed(names)}"
 
 
 def _check_numbers(config: Config, beginning: Beginning) -> None:

@@ -8,7 +8,6 @@ thresholds:
 A threshold of the short form is for all examples together; `every_slice: true` asks the same of every slice.
 """
 
-import difflib
 import importlib.util
 import re
 import sys
@@ -17,6 +16,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
+from penstock.core.suggestions import nearest
 from penstock.pipelines.config import file
 from penstock.pipelines.config.section import NO_BOOL, ExistingFile, Number, Section, is_remote, json_text
 
@@ -199,8 +199,8 @@ def class_name(metric: str) -> str:
     plain = metric.replace("_", "").lower()
     if plain in _CLASSES:
         return _CLASSES[plain]
-    nearest = difflib.get_close_matches(plain, _CLASSES, n=1, cutoff=0.5)
-    hint = f"did you mean {_CLASSES[nearest[0]]!r}?" if nearest else "expected a metric of Keras or TFMA, such as AUC"
+    near = nearest(plain, _CLASSES, cutoff=0.5)
+    hint = f"did you mean {_CLASSES[near]!r}?" if near else "expected a metric of Keras or TFMA, such as AUC"
     raise ValueError(f"unknown metric {metric!r}; {hint}")
 
 

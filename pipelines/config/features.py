@@ -3,12 +3,12 @@
 Everything left out is decided by rules over the schema and the statistics (penstock.trainer.plan.plan).
 """
 
-import difflib
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
 from penstock.core.errors import ConfigError
+from penstock.core.suggestions import did_you_mean
 from penstock.pipelines.config.section import NO_BOOL, PositiveWhole, Section
 from penstock.trainer.plan import dates
 
@@ -23,9 +23,7 @@ KINDS = tuple(OPTIONS)
 
 def _known_kind(kind: Any) -> Any:
     if isinstance(kind, str) and kind not in KINDS:
-        nearest = difflib.get_close_matches(kind, KINDS, n=1)
-        hint = f"did you mean {nearest[0]!r}?" if nearest else f"expected one of {', '.join(KINDS)}"
-        raise ValueError(f"unknown kind {kind!r}; {hint}")
+        raise ValueError(f"unknown kind {kind!r}; {did_you_mean(kind, KINDS)}")
     return kind
 
 

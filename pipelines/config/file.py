@@ -3,7 +3,6 @@
 A mistake is told in one sentence that names the file, the line, the key and, for an unknown key, the nearest right one.
 """
 
-import difflib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from penstock.core.errors import ConfigError
+from penstock.core.suggestions import did_you_mean, nearest
 from penstock.pipelines.config.section import PATTERN_WORDS
 
 Location = tuple[str | int, ...]
@@ -162,7 +162,7 @@ def _sentences(error: ValidationError, document: Document, model: type[BaseModel
         place = document.place(location)
         key = ".".join(str(part) for part in mistake["loc"][: len(location)])
         if mistake["type"] == "extra_forbidden":
-            text = f"unknown key {key!r}; {_nearest(mistake['loc'], model)}"
+            text = f"unknown key {key!r}; {_known_key(mistake['loc'], model)}"
         elif mistake["type"] == "missing":
             text = f"{_dotted(mistake['loc'])} is missing: expected {_description(mistake['loc'], model)}"
         elif mistake["type"] == "value_error":
@@ -203,22 +203,20 @@ def _told(location: Location, sentence: str, document: Document) -> Location:
     return told if separator and _written(told, document.values) == told else ()
 
 
-def _nearest(location: Location, model: type[BaseModel]) -> str:
+def _known_key(location: Location, model: type[BaseModel]) -> str:
     paths = list(key_paths(model))
     parent, wrong = "", str(location[-1])
     for part in location[:-1]:  # the person's own keys, such as a metric's name, are in no path
         parent = f"{parent}.{part}".lstrip(".") if f"{parent}.{part}".lstrip(".") in paths else parent
     siblings = [path.rpartition(".")[2] for path in paths if path.rpartition(".")[0] == parent]
-    close = difflib.get_close_matches(wrong, siblings, n=1)
-    if close:
-        return f"did you mean {close[0]!r}?"
-    elsewhere = [path for path in paths if path.rpartition(".")[2] == wrong]
-    if elsewhere:
-        return f"did you mean {elsewhere[0]!r}?"
-    tails = difflib.get_close_matches(wrong, [path.rpartition(".")[2] for path in paths], n=1, cutoff=0.8)
-    if tails:
-        return f"did you mean {next(path for path in paths if path.rpartition('.')[2] == tails[0])!r}?"
-    return f"expected one of {', '.join(sorted(siblings))}"
+    if not nearest(wrong, siblings):
+        elsewhere: dict[str, str] = {}
+        for path in paths:
+            elsewhere.setdefault(path.rpartition(".")[2], path)
+        near = nearest(wrong, elsewhere, cutoff=0.8)
+        if near:
+            return f"did you mean {elsewhere[near]!r}?"
+    return did_you_mean(wrong, sorted(siblings))
 
 
 def key_paths(model: type[BaseModel]) -> Iterator[str]:

@@ -11,12 +11,12 @@ everywhere, so what is silently wrong on one runner is told for all. Every findi
 ID:NAME allows it, for who knows better. docs/lint.md lists the rules: `python -m penstock.pipelines.lint` writes it.
 """
 
-import difflib
 from collections.abc import Collection, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
 from penstock.core.errors import ConfigError
+from penstock.core.suggestions import did_you_mean
 from penstock.pipelines.lint import artifacts, conditions, evaluation, graph, platforms, secrets, stores, values
 from penstock.pipelines.lint.pipeline import Pipeline
 from penstock.pipelines.lint.rule import Finding, Rule
@@ -76,6 +76,4 @@ def _check_ids(allowed: Collection[str]) -> None:
     for entry in allowed:
         given = entry.partition(":")[0]
         if given not in known:
-            nearest = difflib.get_close_matches(given, known, n=1)
-            hint = f"did you mean {nearest[0]!r}?" if nearest else f"expected one of {', '.join(known)}"
-            raise ConfigError(f"no lint rule {given!r} to allow; {hint}")
+            raise ConfigError(f"no lint rule {given!r} to allow; {did_you_mean(given, known)}")

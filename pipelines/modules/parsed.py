@@ -1,12 +1,12 @@
 """What a user's module defines, read from its source: nothing of the user's is imported before a task runs."""
 
 import ast
-import difflib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from penstock.core import packages
 from penstock.core.errors import ModuleError
+from penstock.core.suggestions import did_you_mean
 
 
 def source_file(module_path: str) -> Path:
@@ -55,9 +55,7 @@ def require(path: Path, function: str, defined: Iterable[str]) -> None:
     names = sorted(name for name in defined if not name.startswith("_"))
     if function in names:
         return
-    nearest = difflib.get_close_matches(function, names, n=1)
-    hint = f"did you mean {nearest[0]!r}?" if nearest else f"it defines {', '.join(names) or 'nothing'}"
-    raise ModuleError(f"{path}: expected a function {function!r}; {hint}")
+    raise ModuleError(f"{path}: expected a function {function!r}; {did_you_mean(function, names, 'it defines')}")
 
 
 def _bound(body: Iterable[ast.stmt], path: Path) -> Iterator[str]:

@@ -1,7 +1,6 @@
 """What is submitted: a compiled pipeline, the parameters given for this run, a name that no other run has."""
 
 import copy
-import difflib
 import json
 import secrets
 import time
@@ -13,6 +12,7 @@ from typing import Any
 import yaml
 
 from penstock.core.errors import ConfigError
+from penstock.core.suggestions import did_you_mean
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _LONGEST_PIPELINE = 128 - len("-20260101-060000-3f9a1c")
@@ -112,9 +112,7 @@ def _parameter(assignment: str, declared: Mapping[str, Any]) -> tuple[str, Any]:
     if not separator or not name:
         raise ConfigError(f"--param {assignment}: expected key=value, such as train_steps=100")
     if name not in declared:
-        nearest = difflib.get_close_matches(name, declared, n=1)
-        known = f"expected one of {', '.join(sorted(declared))}" if declared else "the pipeline has none"
-        raise ConfigError(f"--param {name}: unknown; " + (f"did you mean {nearest[0]!r}?" if nearest else known))
+        raise ConfigError(f"--param {name}: unknown; {did_you_mean(name, sorted(declared))}")
     kind = declared[name].get("parameterType", "STRING")
     expected, convert = _CONVERSIONS.get(kind, ("text", str))
     try:

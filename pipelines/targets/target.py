@@ -5,7 +5,6 @@ pipeline (the IR). After masking them, the IR of all targets is equal.
 """
 
 import copy
-import difflib
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from penstock.components import wrapper
 from penstock.components.jobs import launcher
 from penstock.components.tuner import launcher as tuner
 from penstock.core.errors import ConfigError
+from penstock.core.suggestions import did_you_mean
 from penstock.pipelines.config.resources import SHARED_VARIABLE, STORE_VARIABLE, Resources
 from penstock.pipelines.config.section import json_text
 from penstock.pipelines.config.training_pipeline import Config
@@ -155,9 +155,7 @@ def named(name: str) -> Target:
     """Returns a target by its name; a ConfigError names the nearest one."""
     if name in TARGETS:
         return TARGETS[name]
-    nearest = difflib.get_close_matches(name, TARGETS, n=1)
-    hint = f"did you mean {nearest[0]!r}?" if nearest else f"expected one of {', '.join(TARGETS)}"
-    raise ConfigError(f"unknown target {name!r}; {hint}")
+    raise ConfigError(f"unknown target {name!r}; {did_you_mean(name, TARGETS)}")
 
 
 def images_without_registry(spec: Mapping[str, Any]) -> list[str]:

@@ -6,7 +6,6 @@ batch is whole: an epoch's last one is filled up with the epoch's first rows, so
 row is seen.
 """
 
-import difflib
 import hashlib
 import logging
 import math
@@ -22,6 +21,7 @@ import tensorflow as tf
 from tensorflow_metadata.proto.v0 import schema_pb2
 
 from penstock.core.errors import DataError, SchemaError
+from penstock.core.suggestions import did_you_mean
 from penstock.trainer.data import memory, reader
 
 # The share of the free memory that examples may take. The other half is for the model, its gradients and the moment
@@ -255,8 +255,7 @@ def _parser(
 
 def _require(name: str, names: Any) -> None:
     if name not in names:
-        nearest = difflib.get_close_matches(name, names, n=1)
-        hint = f"did you mean {nearest[0]!r}?" if nearest else f"it has {', '.join(sorted(names))}"
+        hint = did_you_mean(name, sorted(names), "it has")
         raise DataError(f"the schema of the training data has no feature {name!r}; {hint}")
 
 

@@ -5,7 +5,6 @@ is dense, sparse or ragged, and TensorFlow's C++ parser makes the tensors, a bat
 the records depends on neither the number of cores nor the time: with `shuffle=False` it is the files' own.
 """
 
-import difflib
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -16,6 +15,7 @@ from tfx_bsl.cc.tfx_bsl_extension import coders  # type: ignore[import-untyped]
 from tfx_bsl.tfxio import dataset_options, tensor_representation_util
 
 from penstock.core.errors import DataError, SchemaError
+from penstock.core.suggestions import did_you_mean
 from penstock.trainer.fn_args import DataAccessor
 
 # Files that a shuffled data set reads at once, and records taken from one before the next has its turn. Fixed, since
@@ -46,8 +46,7 @@ def tf_dataset(
     specs, tensor_names = parsing_specs(schema)
     label = options.label_key
     if label is not None and label not in tensor_names.values():
-        nearest = difflib.get_close_matches(label, tensor_names.values(), n=1)
-        hint = f"did you mean {nearest[0]!r}?" if nearest else f"it has {', '.join(sorted(tensor_names.values()))}"
+        hint = did_you_mean(label, sorted(tensor_names.values()), "it has")
         raise DataError(f"label_key: the schema of the training data has no feature {label!r}; {hint}")
 
     def parse(serialized: tf.Tensor) -> Any:

@@ -4,13 +4,13 @@ This module imports no Keras, so that a configuration or a search space can be c
 """
 
 import dataclasses
-import difflib
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from penstock.core.errors import ConfigError
+from penstock.core.suggestions import did_you_mean
 
 
 @dataclass(frozen=True)
@@ -101,8 +101,7 @@ class Hyperparameters:
 
 def _number(name: str, value: Any, types: Mapping[str, type]) -> Any:
     if name not in types:
-        nearest = difflib.get_close_matches(name, types, n=1)
-        hint = f"did you mean {nearest[0]!r}?" if nearest else f"there are {', '.join(types)}"
+        hint = did_you_mean(name, types, "there are")
         raise ConfigError(f"no hyperparameter {name!r} in the default model; {hint}")
     whole = types[name] is int
     if isinstance(value, bool) or not isinstance(value, int | float) or (whole and value != int(value)):

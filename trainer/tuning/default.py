@@ -4,7 +4,6 @@ custom_config is the default trainer's (penstock.trainer.default) with `tuning`,
 Every trial is a training as the Trainer's own, with its checkpoints: one that was killed goes on where it was.
 """
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from keras_tuner.src.distribute.utils import is_chief_oracle
 
 from penstock.core import artifacts
 from penstock.core.errors import ConfigError, DataError
+from penstock.core.suggestions import did_you_mean
 from penstock.trainer import default
 from penstock.trainer.data import input_data
 from penstock.trainer.fn_args import FnArgs, TunerFnResult
@@ -178,6 +178,5 @@ def _divisions(
 def _require_measured(monitor: str, head: model.Head) -> None:
     measured = [f"val_{name}" for name in ("loss", *(metric.name for metric in metrics(head)))]
     if monitor not in measured:
-        nearest = difflib.get_close_matches(monitor, measured, n=1)
-        hint = f"did you mean {nearest[0]!r}?" if nearest else f"it measures {', '.join(measured)}"
+        hint = did_you_mean(monitor, measured, "it measures")
         raise ConfigError(f"tuning.objective: the model does not measure {monitor!r}; {hint}")

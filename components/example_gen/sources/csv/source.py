@@ -5,7 +5,6 @@ Types are found at the two ends of the data first. A row elsewhere that does not
 """
 
 import csv
-import difflib
 import io
 import json
 import logging
@@ -30,6 +29,7 @@ from penstock.components.example_gen.sources.pieces import Block, Piece, Shard
 from penstock.core import csv_format
 from penstock.core.errors import DataError
 from penstock.core.examples import records
+from penstock.core.suggestions import nearest
 
 logger = logging.getLogger(__name__)
 _PIECE = 2 << 20  # of a shard that is parsed at a time: rows in columns take many times their bytes
@@ -247,8 +247,8 @@ def _check_same_header(first: Path, names: tuple[str, ...], path: Path, others: 
         difference = "the same columns are in another order"
     else:
         parts = [f"no {missing[0]!r}"] if missing else []
-        nearest = difflib.get_close_matches(new[0], missing, n=1) if new else []
-        parts += [f"{new[0]!r}" + (f" (for {nearest[0]!r}?)" if nearest else "")] if new else []
+        near = nearest(new[0], missing) if new else None
+        parts += [f"{new[0]!r}" + (f" (for {near!r}?)" if near else "")] if new else []
         difference = " and ".join(parts) + (
             f", {len(names)} columns there and {len(others)} here" if len(names) != len(others) else ""
         )
