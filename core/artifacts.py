@@ -6,7 +6,7 @@ artifact's folder. Marks that readers trust (BLESSED, saved_model.pb) are writte
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -46,13 +46,15 @@ class Artifact:
 class SplitArtifact(Artifact):
     """An artifact with one folder for each split: `Split-<name>/`."""
 
+    SPLIT: ClassVar[str] = "Split-"
+
     def splits(self) -> list[str]:
         """Returns the names of the splits, sorted."""
-        found = (path.name for path in self.root.glob("Split-*") if path.is_dir())
-        return sorted(name.removeprefix("Split-") for name in found)
+        folders = (path.name for path in self.root.glob(f"{self.SPLIT}*") if path.is_dir())
+        return sorted(name.removeprefix(self.SPLIT) for name in folders)
 
     def split(self, name: str) -> Path:
-        return self.root / f"Split-{name}"
+        return self.root / f"{self.SPLIT}{name}"
 
     def included(self, properties: Mapping[str, Any], exclude: Iterable[str] = (), strict: bool = False) -> list[str]:
         """Returns the splits but for those to exclude, in the order of the metadata's `split_names` (else by name).
@@ -215,12 +217,61 @@ class TunerResults(Artifact):
 
 
 @dataclass(frozen=True)
+class SavedModel(Artifact):
+    """A model in TensorFlow's format, within an artifact or in a place where models are pushed to.
+
+    saved_model.pb            the graph; what is without it is no SavedModel, so it is written last
+    fingerprint.pb            checksums of the others and a random number, new at every save
+    variables/ assets/
+    assets.extra/label.json   what a model without code predicts; TensorFlow and its servers leave it alone
+    """
+
+    FILE: ClassVar[str] = "saved_model.pb"
+    FINGERPRINT: ClassVar[str] = "fingerprint.pb"
+
+    @property
+    def path(self) -> Path:
+        return self.root / self.FILE
+
+    @property
+    def exists(self) -> bool:
+        return self.path.is_file()
+
+    @property
+    def assets(self) -> Path:
+        return self.root / "assets"
+
+    @property
+    def label(self) -> Path:
+        return self.root / "assets.extra" / "label.json"
+
+    def digest(self) -> str:
+        """Returns the SHA-256, in hexadecimal, of what the model computes: of all files but the fingerprint."""
+        return atomic.digest(self._files(), self.root)
+
+    def sizes(self) -> dict[str, int]:
+        """Returns the sizes of all files but the fingerprint, which tell most models apart without reading them."""
+        return {path.relative_to(self.root).as_posix(): path.stat().st_size for path in self._files()}
+
+    def _files(self) -> Iterator[Path]:
+        files = (path for path in self.root.rglob("*") if path.is_file())
+        return (path for path in files if path != self.root / self.FINGERPRINT)
+
+
+def no_saved_model(place: Path | str) -> ModelError:
+    return ModelError(f"no SavedModel at {place}: expected {SavedModel.FILE}, written by run_fn")
+
+
+@dataclass(frozen=True)
 class Model(Artifact):
-    """`Format-Serving/saved_model.pb …`, and `Format-TFMA/` where the trainer wrote one for evaluation."""
+    """`Format-Serving/`, a SavedModel, and `Format-TFMA/` where the trainer wrote one for evaluation."""
+
+    FORMAT: ClassVar[str] = "Format-"
+    SERVING: ClassVar[str] = "Format-Serving"
 
     @property
     def serving(self) -> Path:
-        return self.root / "Format-Serving"
+        return self.root / self.SERVING
 
     @property
     def evaluation(self) -> Path:
@@ -228,14 +279,49 @@ class Model(Artifact):
 
     def require_serving(self) -> Path:
         """Returns the serving model's folder; a ModelError if it holds no SavedModel."""
-        if not (self.serving / "saved_model.pb").is_file():
-            raise ModelError(f"no SavedModel at {self.serving}: expected saved_model.pb, written by run_fn")
+        if not SavedModel(self.serving).exists:
+            raise no_saved_model(self.serving)
         return self.serving
 
 
 @dataclass(frozen=True)
-class ModelEvaluation(Artifact):
-    """TFMA's results: `eval_config.json`, `metrics-*`, `plots-*`, `attributions-*`, `validations.tfrecord`."""
+class ModelRun(Artifact):
+    """What a training writes while it goes on.
+
+    plan.json               what the columns are taken for, and what was noticed in them (a model without code)
+    history.json            a record for each epoch, and how the model is trained
+    checkpoint/state.npz    what an interrupted training goes on from
+    train/ validation/      TensorBoard's event files
+    """
+
+    @property
+    def plan(self) -> Path:
+        return self.root / "plan.json"
+
+    @property
+    def history(self) -> Path:
+        return self.root / "history.json"
+
+    @property
+    def checkpoint(self) -> Path:
+        return self.root / "checkpoint" / "state.npz"
+
+
+@dataclass(frozen=True)
+class ModelValidation(Artifact):
+    """`validation.json`: whether a model is blessed, which model it is, when that was, and the reasons.
+
+    {"blessed": true, "model": <URI>, "baseline_model": <URI> or null, "created": <ISO time>, "reasons": [{…}, …]}
+    """
+
+    FILE: ClassVar[str] = "validation.json"
+
+    @property
+    def path(self) -> Path:
+        return self.root / self.FILE
+
+    def write(self, document: Mapping[str, Any]) -> None:
+        atomic.write_text(self.path, json.dumps(document, indent=1, allow_nan=False))
 
 
 @dataclass(frozen=True)
@@ -265,26 +351,12 @@ class InfraBlessing(Artifact):
         return _read_mark(self.root, self.BLESSED, self.NOT_BLESSED)
 
 
-@dataclass(frozen=True)
-class PushedModel(Artifact):
-    """A copy of the serving model, as it was pushed: `saved_model.pb …`."""
-
-
 def _read_mark(folder: Path, blessed: str, not_blessed: str) -> bool:
     marks = {name for name in (blessed, not_blessed) if (folder / name).is_file()}
     if len(marks) != 1:
         found = " and ".join(sorted(marks)) or "neither"
         raise ModelError(f"blessing at {folder}: expected one of {blessed} and {not_blessed}, found {found}")
     return marks == {blessed}
-
-
-def saved_model_digest(folder: Path) -> str:
-    """Returns the SHA-256, in hexadecimal, of what a SavedModel computes: all of its files but one.
-
-    `fingerprint.pb` holds checksums of the others and a random number, new at every save.
-    """
-    files = (path for path in folder.rglob("*") if path.is_file() and path != folder / "fingerprint.pb")
-    return atomic.digest(files, folder)
 
 
 def read_statistics(path: Path) -> "statistics_pb2.DatasetFeatureStatisticsList":

@@ -2,6 +2,7 @@
 
 import ast
 import graphlib
+import re
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -64,3 +65,26 @@ def test_every_folder_says_what_is_in_it() -> None:
         if file.name == "__init__.py" and not ast.get_docstring(ast.parse(file.read_text()))
     ]
     assert silent == []
+
+
+def _literals(file: Path) -> Iterator[str]:
+    """Yields the strings of a file but for docstrings."""
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    lone = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in lone:
+            yield node.value
+
+
+def test_the_names_of_an_artifacts_files_stand_in_one_place() -> None:
+    """In core/artifacts.py: elsewhere none is a part of a path, such as in "*/saved_model.pb"."""
+    name = re.compile(r"[\w-]+\.(json|pb|pbtxt|npz|txt)|(Split|Format)-\w*")
+    names = {literal for literal in _literals(MODULES["core.artifacts"]) if name.fullmatch(literal)}
+    assert {"saved_model.pb", "validation.json", "plan.json", "schema.pbtxt", "Split-", "Format-Serving"} <= names
+    spelled = [
+        f"{file.relative_to(ROOT)}: {literal}"
+        for module, file in MODULES.items()
+        for literal in _literals(file)
+        if module != "core.artifacts" and any(part.rstrip("*") in names for part in literal.split("/"))
+    ]
+    assert spelled == []

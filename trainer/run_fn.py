@@ -9,6 +9,7 @@ from typing import Any
 import keras
 
 from penstock.core import user_modules
+from penstock.core.artifacts import SavedModel
 from penstock.core.errors import ModuleError
 from penstock.trainer.fn_args import FnArgs
 
@@ -36,11 +37,12 @@ def train(run_fn: Callable[[FnArgs], Any], fn_args: FnArgs, writes: bool = True)
     user_modules.call("run_fn", run_fn, fn_args)
     if not writes:
         return serving
-    if not (serving / "saved_model.pb").is_file():
+    if not SavedModel(serving).exists:
         raise ModuleError(
-            f"run_fn did not write a model to fn_args.serving_model_dir: expected saved_model.pb in {serving}, found "
-            f"{_listing(serving)}; end run_fn with tf.saved_model.save(model, fn_args.serving_model_dir, signatures=…) "
-            "or model.export(fn_args.serving_model_dir)"
+            f"run_fn did not write a model to fn_args.serving_model_dir: expected {SavedModel.FILE} in {serving}, "
+            f"found {_listing(serving)}; end run_fn with "
+            "tf.saved_model.save(model, fn_args.serving_model_dir, signatures=…) or "
+            "model.export(fn_args.serving_model_dir)"
         )
     logger.info("model written to %s", serving)
     return serving

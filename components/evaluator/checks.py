@@ -15,6 +15,7 @@ from tensorflow_model_analysis.metrics import metric_specs, metric_types
 
 from penstock.components.evaluator import eval_config as eval_configs
 from penstock.core import user_modules
+from penstock.core.artifacts import SavedModel
 from penstock.core.errors import ConfigError, ModelError
 from penstock.core.suggestions import did_you_mean, nearest
 
@@ -59,7 +60,7 @@ class _Signatures:
 
     @classmethod
     def of(cls, folder: str, is_baseline: bool) -> "_Signatures":
-        saved = saved_model_pb2.SavedModel.FromString((Path(folder) / "saved_model.pb").read_bytes())
+        saved = saved_model_pb2.SavedModel.FromString(SavedModel(Path(folder)).path.read_bytes())
         graphs = [graph for graph in saved.meta_graphs if tf.saved_model.SERVING in graph.meta_info_def.tags]
         found = graphs[0].signature_def.items() if graphs else []
         outputs = {name: set(signature.outputs) for name, signature in found if not name.startswith("__")}

@@ -22,9 +22,7 @@ from penstock.components.evaluator.tfma import accumulation
 from penstock.core import artifacts, progress, user_modules
 from penstock.core.errors import DataError, ModelError, PenstockError
 from penstock.core.examples import records
-from penstock.core.files import atomic
 
-VALIDATION_FILE = "validation.json"
 logger = logging.getLogger(__name__)
 
 
@@ -83,7 +81,7 @@ def run(
         "created": datetime.datetime.now(datetime.UTC).isoformat(),
         "reasons": reasons,
     }
-    atomic.write_text(Path(validation) / VALIDATION_FILE, json.dumps(document, indent=1, allow_nan=False))
+    artifacts.ModelValidation(Path(validation)).write(document)
     artifacts.ModelBlessing(Path(blessing)).write(blessed)
     properties = {"blessed": int(blessed), "current_model": model_uri or model, "component_id": "evaluator"}
     if baseline_uri:
@@ -113,7 +111,7 @@ def _explained(config: Any, folders: dict[str, str], files: list[Path]) -> Itera
 def _serving(model: str | None) -> Path | None:
     """A baseline without a SavedModel is how LatestBlessedModel says that there is none."""
     serving = artifacts.Model(Path(model)).serving if model else None
-    return serving if serving and (serving / "saved_model.pb").is_file() else None
+    return serving if serving and artifacts.SavedModel(serving).exists else None
 
 
 def _verdict(config: Any, evaluation: str) -> tuple[bool, list[dict[str, Any]]]:

@@ -12,7 +12,7 @@ from typing import Any
 from penstock.components.latest_blessed_model import remote, validations
 from penstock.components.latest_blessed_model.validations import Blessed
 from penstock.core import artifacts, progress
-from penstock.core.artifacts import Model, ModelBlessing
+from penstock.core.artifacts import Model, ModelBlessing, ModelValidation, SavedModel
 from penstock.core.errors import ConfigError, ModelError, UserError
 from penstock.core.files import atomic, object_stores
 
@@ -75,7 +75,7 @@ def _search(pipeline_root: str) -> list[Blessed]:
 
 def _newest_other(blessed: list[Blessed], candidate: Model) -> Blessed | None:
     serving = candidate.require_serving()
-    digest = artifacts.saved_model_digest(serving)
+    digest = SavedModel(serving).digest()
     passed_over = set()
     for entry in blessed:
         if entry.uri in passed_over:
@@ -93,12 +93,12 @@ def _differs(uri: str, candidate: Path, digest: str) -> bool:
     if object_stores.is_remote(uri):
         with object_stores.open_store(uri) as store:
             return remote.differs(store, uri, candidate, digest)
-    return artifacts.saved_model_digest(Model(atomic.local_path(uri)).require_serving()) != digest
+    return SavedModel(Model(atomic.local_path(uri)).require_serving()).digest() != digest
 
 
 def _blessed_models(root: Path) -> Iterator[Blessed]:
     for blessing in _blessings(root):
-        validation = blessing.parent / "validation" / "validation.json"
+        validation = ModelValidation(blessing.parent / "validation").path
         try:
             if ModelBlessing(blessing).read():
                 yield validations.parse(validation.read_bytes())
@@ -114,7 +114,7 @@ def _blessings(root: Path) -> Iterator[Path]:
             yield blessing
             children.clear()
         else:
-            children[:] = sorted(name for name in children if not name.startswith((".", "Split-", "Format-")))
+            children[:] = sorted(name for name in children if not name.startswith(validations.NOT_SEARCHED))
 
 
 if __name__ == "__main__":

@@ -7,12 +7,11 @@ from pathlib import Path, PurePosixPath
 from penstock.components.latest_blessed_model import validations
 from penstock.components.latest_blessed_model.validations import Blessed
 from penstock.core import artifacts
-from penstock.core.artifacts import ModelBlessing
+from penstock.core.artifacts import Model, ModelBlessing, ModelValidation, SavedModel
 from penstock.core.errors import ConfigError, ModelError
 from penstock.core.files import object_stores
 from penstock.core.files.object_stores import Store
 
-_FINGERPRINT = "fingerprint.pb"  # new at every save
 logger = logging.getLogger(__name__)
 
 
@@ -27,9 +26,9 @@ def _blessed_models(store: Store, root: str, names: dict[str, object_stores.Entr
         path = PurePosixPath(name)
         if path.name != ModelBlessing.BLESSED or path.parent.name != "blessing":
             continue
-        if any(part.startswith((".", "Split-", "Format-")) for part in path.parts):
+        if any(part.startswith(validations.NOT_SEARCHED) for part in path.parts):
             continue
-        validation = object_stores.join(root, str(path.parent.parent / "validation" / "validation.json"))
+        validation = object_stores.join(root, str(path.parent.parent / "validation" / ModelValidation.FILE))
         try:
             if str(path.with_name(ModelBlessing.NOT_BLESSED)) in names:
                 raise ModelError(
@@ -45,14 +44,11 @@ def differs(store: Store, model: str, candidate: Path, digest: str) -> bool:
 
     Only a model whose files have the candidate's names and sizes is read. A ModelError if there is no SavedModel.
     """
-    serving = object_stores.join(model, "Format-Serving")
-    found = {name: entry.size for name, entry in store.files(serving).items() if name != _FINGERPRINT}
-    if "saved_model.pb" not in found:
-        raise ModelError(f"no SavedModel at {serving}: expected saved_model.pb, written by run_fn")
-    files = (path for path in candidate.rglob("*") if path.is_file())
-    sizes = {path.relative_to(candidate).as_posix(): path.stat().st_size for path in files}
-    sizes.pop(_FINGERPRINT, None)
-    if found != sizes:
+    serving = object_stores.join(model, Model.SERVING)
+    sizes = {name: entry.size for name, entry in store.files(serving).items() if name != SavedModel.FINGERPRINT}
+    if SavedModel.FILE not in sizes:
+        raise artifacts.no_saved_model(serving)
+    if sizes != SavedModel(candidate).sizes():
         return True
     with object_stores.fetched(serving) as copy:
-        return artifacts.saved_model_digest(copy) != digest
+        return SavedModel(copy).digest() != digest

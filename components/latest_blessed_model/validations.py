@@ -4,6 +4,11 @@ import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from penstock.core.artifacts import Model, SplitArtifact
+
+# How folders begin in which nobody looks for blessings: hidden ones, splits of data, models.
+NOT_SEARCHED = (".", SplitArtifact.SPLIT, Model.FORMAT)
+
 
 @dataclass(frozen=True, order=True)
 class Blessed:

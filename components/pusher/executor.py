@@ -10,7 +10,7 @@ from typing import Any
 from penstock.components.pusher.destinations import filesystem, object_store
 from penstock.core import artifacts, progress
 from penstock.core.arguments import check_object, check_string, parse_object
-from penstock.core.artifacts import InfraBlessing, Model, ModelBlessing
+from penstock.core.artifacts import InfraBlessing, Model, ModelBlessing, SavedModel
 from penstock.core.errors import ConfigError
 from penstock.core.files import atomic, object_stores
 
@@ -51,7 +51,7 @@ def run(
         version = filesystem.push(serving, base) if isinstance(base, Path) else object_store.push(serving, base)
         verb = "pushed to" if version.new else "already the newest version, nothing written:"
         logger.info("model %s %s", verb, version.folder)
-        atomic.copy_tree(serving, Path(pushed_model), last=[filesystem.SAVED_MODEL], link=True)
+        atomic.copy_tree(serving, Path(pushed_model), last=[SavedModel.FILE], link=True)
     return Result(
         {
             "pushed_model": artifacts.metadata(

@@ -3,6 +3,7 @@
 from typing import Any
 
 from penstock.components.jobs import launcher
+from penstock.core.artifacts import SavedModel
 
 WORK = launcher.Work(
     component="trainer",
@@ -10,7 +11,7 @@ WORK = launcher.Work(
     verb="trains",
     inputs=("examples", "transform_graph", "schema", "statistics", "base_model", "hyperparameters"),
     outputs=("model", "model_run"),
-    last=("saved_model.pb",),
+    last=(SavedModel.FILE,),
 )
 
 

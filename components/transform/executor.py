@@ -176,7 +176,7 @@ def _transformed_schema(graph: artifacts.TransformGraph) -> schema_pb2.Schema:
 def _options_after(
     updater: Callable[..., Any] | None, graph: artifacts.TransformGraph, asset_map: Mapping[str, str]
 ) -> Any:
-    vocabularies = {name: graph.transform_fn / "assets" / file for name, file in asset_map.items()}
+    vocabularies = {name: artifacts.SavedModel(graph.transform_fn).assets / file for name, file in asset_map.items()}
     return taking.options(updater, StatsType.POST_TRANSFORM, _transformed_schema(graph), vocabularies)
 
 

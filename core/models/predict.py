@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 from google.protobuf.message import DecodeError
 
+from penstock.core.artifacts import Model, SavedModel
 from penstock.core.errors import DataError, ModelError
 from penstock.core.examples import records
 
@@ -73,13 +74,13 @@ def predict_rows(model: Path, examples_file: Path, rows: int, label: str = "") -
 
 
 def saved_model_folder(path: Path) -> Path:
-    """Returns the folder with saved_model.pb: `path`, its Format-Serving, or the highest version below it."""
+    """Returns a SavedModel's folder: `path`, the serving model of a Model there, or the highest version below it."""
     versions = [folder for folder in path.glob("*") if folder.name.isdecimal()]
     highest = sorted(versions, key=lambda folder: int(folder.name), reverse=True)
-    for folder in (path, path / "Format-Serving", *highest):
-        if (folder / "saved_model.pb").is_file():
+    for folder in (path, Model(path).serving, *highest):
+        if SavedModel(folder).exists:
             return folder
-    raise ModelError(f"no SavedModel at {path}: expected saved_model.pb, there or in a folder named by a version")
+    raise ModelError(f"no SavedModel at {path}: expected {SavedModel.FILE}, there or in a folder named by a version")
 
 
 def _cause(error: tf.errors.OpError) -> str:

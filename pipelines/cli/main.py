@@ -235,7 +235,9 @@ def init(name: Path) -> None:
 def explain(run: Path) -> None:
     """Says why each task of a run ran, or did not. RUN is a run's folder, or a configuration for its newest run."""
     folder = run
-    if not (run / "run.json").is_file():
+    from penstock.pipelines.local.records import record
+
+    if not (run / record.FILE).is_file():
         from penstock.pipelines.cli import show_predictions as runs
 
         folder = runs.newest(load(run)).folder

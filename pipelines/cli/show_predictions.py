@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from penstock.core.artifacts import Examples, Model, ModelValidation, SavedModel
 from penstock.core.errors import UserError
 from penstock.pipelines.config.training_pipeline import Config
 from penstock.pipelines.local import RunSummary
@@ -69,14 +70,14 @@ def newest_model(config: Config) -> Path:
             return pushed / str(versions[0])
     for run in record.earlier(Path(config.pipeline_root), config.name):
         model = run.folder / "trainer" / "model"
-        if (model / "Format-Serving" / "saved_model.pb").is_file():
+        if SavedModel(Model(model).serving).exists:
             return model
     raise UserError(f"no model of {config.name} yet: `penstock run` trains one")
 
 
 def require_model(folder: Path) -> Path:
     """Returns a folder that holds a model; a UserError says what it is expected to be."""
-    if any(path for pattern in ("saved_model.pb", "*/saved_model.pb") for path in folder.glob(pattern)):
+    if any(SavedModel(path).exists for path in (folder, *folder.glob("*"))):
         return folder
     what = "holds no model" if folder.exists() else "does not exist"
     raise UserError(
@@ -109,8 +110,9 @@ def newest_examples(config: Config, split: str) -> Path:
 
 def _examples(folder: Path) -> dict[str, Path]:
     """Returns the first file of each split that a run's folder has."""
-    files = sorted(folder.glob("*-example-gen/examples/Split-*/*.gz"), reverse=True)
-    return {file.parent.name.removeprefix("Split-"): file for file in files}
+    made = [Examples(path) for path in sorted(folder.glob("*-example-gen/examples"), reverse=True)]
+    files = {split: examples.files(split) for examples in made for split in examples.splits()}
+    return {split: paths[0] for split, paths in files.items() if paths}
 
 
 def _split(files: dict[str, Path], split: str, run: str) -> Path:
@@ -173,7 +175,7 @@ def _verdict(run: RunRecord) -> str:
     pushed = pusher.outputs.get("pushed_model", {}).get("metadata", {}) if pusher else {}
     if pushed.get("pushed"):
         return f"pushed: {Path(str(pushed['pushed_destination'])).name}"
-    validation = run.folder / "evaluator" / "validation" / "validation.json"
+    validation = ModelValidation(run.folder / "evaluator" / "validation").path
     if evaluator and evaluator.status in ("done", "cached") and validation.is_file():
         return "blessed" if json.loads(validation.read_text())["blessed"] else "not blessed"
     return ""

@@ -20,6 +20,7 @@ import yaml
 from kfp import components
 
 from penstock.core import errors
+from penstock.core.artifacts import ModelValidation
 from penstock.pipelines.local.docker.containers import Containers
 from penstock.pipelines.local.handler import Tasks, in_place_of_handlers
 from penstock.pipelines.local.processes.task import LOG_FILE
@@ -122,7 +123,7 @@ def _summary(run_record: RunRecord, sources: dict[str, str]) -> RunSummary:
     evaluator, pusher = run_record.task("evaluator"), run_record.task("pusher")
     failed = next((task for task in run_record.tasks if task.status == "failed"), None)
     blessing = None
-    validation = run_record.folder / "evaluator" / "validation" / "validation.json"
+    validation = ModelValidation(run_record.folder / "evaluator" / "validation").path
     if evaluator and evaluator.status in ("done", "cached") and validation.exists():
         blessing = json.loads(validation.read_text())
     pushed = pusher.outputs.get("pushed_model", {}).get("metadata", {}) if pusher else {}

@@ -19,11 +19,10 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
+from penstock.core.artifacts import ModelRun
 from penstock.core.errors import UserError, explain_os_error
 from penstock.core.files import atomic
 
-FOLDER = "checkpoint"
-FILE = "state.npz"
 _META = "progress"
 _GROUPS = ("model", "optimizer", "best")
 logger = logging.getLogger(__name__)
@@ -75,7 +74,7 @@ class Checkpoints:
     """
 
     def __init__(self, model_run_dir: Path, fingerprint: Mapping[str, str]):
-        self.path = model_run_dir / FOLDER / FILE
+        self.path = ModelRun(model_run_dir).checkpoint
         self._fingerprint = dict(fingerprint)
 
     def save(self, snapshot: Snapshot) -> None:

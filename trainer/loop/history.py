@@ -13,10 +13,10 @@ from typing import Any
 
 import tensorflow as tf
 
+from penstock.core.artifacts import ModelRun
 from penstock.core.files import atomic
 from penstock.trainer.hardware import devices
 
-FILE = "history.json"
 _VALIDATION = "val_"
 _WRITTEN_TO = {"train": "epoch_", "validation": "epoch_"}  # folders and prefixes of Keras's TensorBoard callback
 _OF_THE_MACHINE = ("examples_per_second", "batch_size", "seconds")
@@ -46,7 +46,7 @@ class Journal:
         for writer in self._writers.values():
             writer.flush()
         content = {**self._how, "best_epoch": best_epoch, "finished": finished, "epochs": records}
-        atomic.write_text(self._folder / FILE, json.dumps(content, indent=1) + "\n")
+        atomic.write_text(ModelRun(self._folder).history, json.dumps(content, indent=1) + "\n")
         return told
 
     def close(self) -> None:

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
+from penstock.core.artifacts import SavedModel
 from penstock.core.errors import ConfigError, DataError
 from penstock.core.files import atomic
 from penstock.core.suggestions import did_you_mean
@@ -19,7 +20,6 @@ from penstock.trainer.plan.columns import Column
 
 Problem = Literal["binary", "multiclass", "regression"]
 PROBLEMS: tuple[str, ...] = get_args(Problem)
-_FILE = Path("assets.extra", "label.json")  # where TensorFlow and its servers leave what others put into a SavedModel
 _FEW_CLASSES = 20
 _MOST_CLASSES = 1000
 _ROWS_FOR_A_CLASS = 10
@@ -40,12 +40,12 @@ class Label:
 
     def write(self, saved_model: Path) -> None:
         """Puts it beside a SavedModel's graph, whose outputs do not name the classes of two."""
-        atomic.write_text(saved_model / _FILE, json.dumps(asdict(self), ensure_ascii=False))
+        atomic.write_text(SavedModel(saved_model).label, json.dumps(asdict(self), ensure_ascii=False))
 
     @classmethod
     def read(cls, saved_model: Path) -> "Label | None":
         """Returns the label of a model without code; None of any other."""
-        path = saved_model / _FILE
+        path = SavedModel(saved_model).label
         if not path.is_file():
             return None
         fields = json.loads(path.read_text(encoding="utf-8"))

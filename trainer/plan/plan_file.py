@@ -15,7 +15,6 @@ from penstock.trainer.plan import columns
 from penstock.trainer.plan.plan import Categorical, Plan
 
 logger = logging.getLogger(__name__)
-FILE = "plan.json"
 _NO_VALUE = [b"49d0cd50-04bb-48c0-bc6f-5b575dce351a"]  # what TFT writes for a vocabulary that would be empty
 
 
@@ -31,7 +30,7 @@ def write(folder: Path, made: Plan, transform_output: tft.TFTransformOutput, fn_
         if isinstance(feature, Categorical)
     }
     found = {"vocabularies": vocabularies, "missing": _missing(fn_args)}
-    atomic.write_text(folder / FILE, json.dumps(made.to_json() | found, indent=1, ensure_ascii=False))
+    atomic.write_text(artifacts.ModelRun(folder).plan, json.dumps(made.to_json() | found, indent=1, ensure_ascii=False))
 
 
 def _known(feature: Categorical, transform_output: tft.TFTransformOutput) -> int:

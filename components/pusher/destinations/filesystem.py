@@ -15,11 +15,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from penstock.core import artifacts
+from penstock.core.artifacts import SavedModel
 from penstock.core.errors import ConfigError, UserError, explain_os_error
 from penstock.core.files import atomic
 
-SAVED_MODEL = "saved_model.pb"
 _TEMPORARY = ".pushing-"
 _LOCK = ".push.lock"
 _HIGHEST = 2**63 - 1  # TensorFlow Serving's versions are int64
@@ -65,8 +64,8 @@ def versions(base: Path) -> list[Path]:
 
 def _push(serving: Path, base: Path) -> Version:
     existing = versions(base)
-    whole = [path for path in existing if (path / SAVED_MODEL).is_file()]
-    if whole and _same(serving, whole[-1]):
+    whole = [path for path in existing if SavedModel(path).exists]
+    if whole and _same(SavedModel(serving), SavedModel(whole[-1])):
         return Version(whole[-1], new=False)
     highest = int(existing[-1].name) if existing else 0
     number = max(int(time.time()), highest + 1)
@@ -74,7 +73,7 @@ def _push(serving: Path, base: Path) -> Version:
         raise UserError(f"cannot push to {base}: version {highest} is the highest there can be; remove that folder")
     temporary = base / f"{_TEMPORARY}{number}.{os.getpid()}"
     try:
-        atomic.copy_tree(serving, temporary, last=[SAVED_MODEL])
+        atomic.copy_tree(serving, temporary, last=[SavedModel.FILE])
         return Version(_rename(temporary, base, number), new=True)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -92,14 +91,8 @@ def _rename(temporary: Path, base: Path, number: int) -> Path:
             number += 1
 
 
-def _same(model: Path, other: Path) -> bool:
-    return _sizes(model) == _sizes(other) and artifacts.saved_model_digest(model) == artifacts.saved_model_digest(other)
-
-
-def _sizes(folder: Path) -> dict[Path, int]:
-    """The files' sizes, to tell most models apart without reading them; a fingerprint's may differ."""
-    files = (path for path in folder.rglob("*") if path.is_file() and path.name != "fingerprint.pb")
-    return {path.relative_to(folder): path.stat().st_size for path in files}
+def _same(model: SavedModel, other: SavedModel) -> bool:
+    return model.sizes() == other.sizes() and model.digest() == other.digest()
 
 
 @contextlib.contextmanager

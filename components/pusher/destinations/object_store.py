@@ -9,12 +9,9 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from penstock.components.pusher.destinations.filesystem import SAVED_MODEL
-from penstock.core import artifacts
+from penstock.core.artifacts import SavedModel
 from penstock.core.files import object_stores
 from penstock.core.files.object_stores import Entry, Store
-
-_FINGERPRINT = "fingerprint.pb"
 
 
 @dataclass(frozen=True)
@@ -39,8 +36,8 @@ def push(serving: Path, base: str) -> Version:
         for number in reversed(numbers):
             version = object_stores.join(base, str(number))
             entries = store.files(version)
-            if SAVED_MODEL in entries:
-                if _same(serving, version, entries):
+            if SavedModel.FILE in entries:
+                if _same(SavedModel(serving), version, entries):
                     return Version(version, new=False)
                 break
         number = max(int(time.time()), numbers[-1] + 1 if numbers else 0)
@@ -51,15 +48,12 @@ def push(serving: Path, base: str) -> Version:
 
 def _upload(store: Store, serving: Path, version: str) -> None:
     files = sorted(path for path in serving.rglob("*") if path.is_file())
-    for path in sorted(files, key=lambda path: path == serving / SAVED_MODEL):
+    for path in sorted(files, key=lambda path: path == SavedModel(serving).path):
         store.upload(path, object_stores.join(version, path.relative_to(serving).as_posix()))
 
 
-def _same(serving: Path, version: str, entries: dict[str, Entry]) -> bool:
-    files = (path for path in serving.rglob("*") if path.is_file() and path.name != _FINGERPRINT)
-    sizes = {path.relative_to(serving).as_posix(): path.stat().st_size for path in files}
-    there = {name: entry.size for name, entry in entries.items() if not name.endswith(_FINGERPRINT)}
-    if there != sizes:
+def _same(serving: SavedModel, version: str, entries: dict[str, Entry]) -> bool:
+    if {name: entry.size for name, entry in entries.items() if name != SavedModel.FINGERPRINT} != serving.sizes():
         return False
     with object_stores.fetched(version) as copy:
-        return artifacts.saved_model_digest(copy) == artifacts.saved_model_digest(serving)
+        return SavedModel(copy).digest() == serving.digest()

@@ -6,14 +6,15 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-FILE = "plan.json"  # penstock.trainer.plan.plan_file writes it; importing that here would import TensorFlow
+from penstock.core.artifacts import ModelRun
+
 _FEW = 20  # columns that are shown without a click
 _SHOWN = 10  # classes of a label, names of columns in a line
 
 
 def line(folder: Path) -> str:
     """Returns what is learnt from what, as one sentence; "" if the folder holds no plan of the model without code."""
-    plan = _read(folder / FILE)
+    plan = _read(ModelRun(folder).plan)
     if plan is None:
         return ""
     kinds = Counter(kind for _, kind in dict.fromkeys((made["name"], made["kind"]) for made in plan["features"]))
@@ -24,7 +25,7 @@ def line(folder: Path) -> str:
 
 def section(folder: Path) -> str:
     """Returns a table with a row for each column of the data; nothing if there is no plan."""
-    plan = _read(folder / FILE)
+    plan = _read(ModelRun(folder).plan)
     if plan is None:
         return ""
     label, missing, notes = plan["label"]["name"], plan.get("missing", {}), plan["notes"]

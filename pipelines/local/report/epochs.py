@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from penstock.core.artifacts import ModelRun
 from penstock.pipelines.local.records.record import RunRecord
 from penstock.pipelines.local.report import column_table
 
-FILE = "history.json"  # penstock.trainer.loop.history writes it; importing that here would import TensorFlow
 _OF_THE_MACHINE = ("batch_size", "examples_per_second", "seconds")
 
 
@@ -17,7 +17,7 @@ def lines(run: RunRecord) -> Iterator[str]:
     """Yields what each model without code learnt from, its best epoch, and what was measured on the eval split."""
     for task in run.tasks:
         for folder in [Path(output["uri"]) for name, output in task.outputs.items() if name == "model_run"]:
-            columns, history = column_table.line(folder), _read(folder / FILE)
+            columns, history = column_table.line(folder), _read(ModelRun(folder).history)
             if columns:
                 yield f"{task.name}: {columns}"
             if history is not None:
@@ -26,7 +26,7 @@ def lines(run: RunRecord) -> Iterator[str]:
 
 def section(folder: Path) -> str:
     """Returns the best epoch, what the columns were taken for, and the epochs, folded; nothing if there is neither."""
-    columns, history = column_table.section(folder), _read(folder / FILE)
+    columns, history = column_table.section(folder), _read(ModelRun(folder).history)
     if history is None:
         return f"<h2>Training</h2>{columns}" if columns else ""
     how = ", ".join(str(history[name]) for name in ("device", "precision", "backend") if history.get(name))

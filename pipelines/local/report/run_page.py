@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 from penstock.core import progress
+from penstock.core.artifacts import ModelValidation
 from penstock.core.files import atomic
 from penstock.pipelines.local.processes.task import LOG_FILE
 from penstock.pipelines.local.records.record import RunRecord, TaskRecord
@@ -81,7 +82,7 @@ def _failures(run: RunRecord) -> str:
 
 def _blessing(run: RunRecord) -> str:
     evaluator = run.task("evaluator")
-    path = run.folder / "evaluator" / "validation" / "validation.json"
+    path = ModelValidation(run.folder / "evaluator" / "validation").path
     if evaluator is None or evaluator.status not in ("done", "cached") or not path.exists():
         return ""
     validation = json.loads(path.read_text())

@@ -13,7 +13,7 @@ import tensorflow as tf
 import tensorflow_transform as tft
 
 from penstock.components.trainer import executor
-from penstock.core.artifacts import Examples, Model, saved_model_digest
+from penstock.core.artifacts import Examples, Model, SavedModel
 from penstock.core.examples import records
 from penstock.core.models import predict
 
@@ -94,7 +94,7 @@ def test_reruns_write_the_same_bytes(taxi: Any, taxi_module: Path, tmp_path: Pat
         }
         program = [sys.executable, "-m", "penstock.components.trainer.executor", json.dumps(arguments)]
         subprocess.run(program, check=True, capture_output=True)
-        digests.add(saved_model_digest(Model(tmp_path / attempt / "model").require_serving()))
+        digests.add(SavedModel(Model(tmp_path / attempt / "model").require_serving()).digest())
     assert len(digests) == 1
 
 
