@@ -29,6 +29,20 @@ def metadata(**properties: Any) -> dict[str, Any]:
     return {"tfx_version": TFX_VERSION, **properties}
 
 
+@dataclass(frozen=True)
+class TaskResult:
+    """What an executor says of its task's outputs: the metadata of each, by the output's name."""
+
+    metadata: dict[str, dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class GateResult(TaskResult):
+    """The outputs of a gate, and whether it lets through what it looked at."""
+
+    blessed: bool
+
+
 def check_split_name(name: str) -> str:
     if not _SPLIT_NAME.match(name):
         raise UserError(f"split name: expected letters, digits, '-' and '_', received {name!r}")

@@ -7,7 +7,6 @@ import json
 import logging
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,18 +19,11 @@ from penstock.components.evaluator import eval_config as eval_configs
 from penstock.components.evaluator import verdict as validations
 from penstock.components.evaluator.tfma import accumulation
 from penstock.core import artifacts, progress, user_modules
+from penstock.core.artifacts import GateResult
 from penstock.core.errors import DataError, ModelError, PenstockError
 from penstock.core.examples import records
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Result:
-    """The metadata of the outputs, and the verdict."""
-
-    metadata: dict[str, dict[str, Any]]
-    blessed: bool
 
 
 def run(
@@ -49,7 +41,7 @@ def run(
     engine: str = "local",
     model_uri: str = "",
     baseline_model_uri: str = "",
-) -> Result:
+) -> GateResult:
     """Evaluates `model` on the examples; see the component for the arguments.
 
     The verdict names the models by their URIs, by which later runs find them; by default these are their paths.
@@ -91,7 +83,7 @@ def run(
         "blessing": artifacts.metadata(**properties),
         "validation": artifacts.metadata(blessed=int(blessed)),
     }
-    return Result(metadata, blessed)
+    return GateResult(metadata, blessed)
 
 
 @contextlib.contextmanager

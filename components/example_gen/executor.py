@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from itertools import compress
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import pandas  # noqa: F401  Arrow imports it on first use: here once, else in every worker that is forked
@@ -30,6 +30,7 @@ from penstock.components.example_gen.sources.csv.types import TypeGrew
 from penstock.components.example_gen.sources.pieces import Block, Shard, Source
 from penstock.components.example_gen.splits import Splitter
 from penstock.core import artifacts, progress
+from penstock.core.artifacts import TaskResult
 from penstock.core.errors import ConfigError, DataError
 from penstock.core.examples import records
 from penstock.core.files import atomic
@@ -59,14 +60,6 @@ class Written:
         return self
 
 
-@dataclass(frozen=True)
-class Result:
-    """The metadata of `examples`: split_names, span, version, payload_format, file_format, input_fingerprint, and
-    num_examples, the rows of each split as JSON."""
-
-    metadata: dict[str, dict[str, Any]]
-
-
 def run(
     *,
     examples: str,
@@ -80,7 +73,7 @@ def run(
     label: str = "",
     engine: str = "local",
     file_format: FileFormat = "csv",
-) -> Result:
+) -> TaskResult:
     """Writes `Split-<name>/data_tfrecord-*.gz`, the same bytes whatever the engine and its number of workers.
 
     Raises a ConfigError for parameters that do not fit, a DataError for files that cannot be read as they should, a
@@ -99,7 +92,7 @@ def run(
         if unlabelled:
             logger.warning("%d of %d rows have no value of the label %r", unlabelled, rows.total(), label)
             counts.show(**{"without a label": unlabelled})
-    return Result(
+    return TaskResult(
         {
             "examples": artifacts.metadata(
                 split_names=rows,

@@ -3,7 +3,6 @@
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,18 +14,11 @@ from penstock.components.example_validator import findings
 from penstock.components.example_validator import label as label_check
 from penstock.components.example_validator import report as report_page
 from penstock.core import artifacts, progress
+from penstock.core.artifacts import GateResult
 from penstock.core.errors import DataError, SchemaError
 
 _TRAINING = "TRAINING"
 _SHOWN = 30  # anomalies in the details of an error
-
-
-@dataclass(frozen=True)
-class Result:
-    """`metadata` by output name; `blessed` if no split has an anomaly."""
-
-    metadata: dict[str, dict[str, Any]]
-    blessed: bool
 
 
 def run(
@@ -41,7 +33,7 @@ def run(
     fail_on_anomalies: bool = False,
     label: str = "",
     statistics_metadata: Mapping[str, Any] | None = None,
-) -> Result:
+) -> GateResult:
     """Writes the anomalies of each split that is not excluded, and a page that shows them.
 
     A split is compared with the split of the same name of the earlier or serving statistics, or with their only one.
@@ -85,7 +77,7 @@ def run(
     blessed = {split: int(not _has_anomaly(found[split])) for split in splits}
     span = {"span": int(properties["span"])} if "span" in properties else {}
     metadata = artifacts.metadata(split_names=splits, blessed=json.dumps(blessed), **span)
-    return Result({"anomalies": metadata}, all(blessed.values()))
+    return GateResult({"anomalies": metadata}, all(blessed.values()))
 
 
 def _validate(split: str, evidence: findings.Evidence) -> anomalies_pb2.Anomalies:

@@ -29,13 +29,6 @@ class Terminated(SystemFailure):
 
 
 @dataclass(frozen=True)
-class Result:
-    """What a task says of its outputs, whether it did its work itself or a job of several workers: their metadata."""
-
-    metadata: dict[str, dict[str, Any]]
-
-
-@dataclass(frozen=True)
 class Status:
     """How a job stands: the service's word for it, and, once it has ended, how and why."""
 

@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import Any
 
 from penstock.components.jobs import follow
-from penstock.components.jobs.follow import Result
 from penstock.core import artifacts, progress
+from penstock.core.artifacts import TaskResult
 from penstock.core.errors import ConfigError
 from penstock.core.files import atomic
 
@@ -65,7 +65,7 @@ def run(work: Work, workers: int, arguments: Mapping[str, Any]) -> Any:
     if workers > 1 and text:
         with progress.task(work.title):
             told = _together(work, json.loads(text), arguments)
-        return Result({key: artifacts.metadata(**told.get(key, {})) for key in work.outputs})
+        return TaskResult({key: artifacts.metadata(**told.get(key, {})) for key in work.outputs})
     if workers > 1:
         logger.info("%d workers are asked for, and nothing here starts them: this machine %s alone", workers, work.verb)
     return importlib.import_module(f"penstock.components.{work.component}.executor").run(**arguments)

@@ -7,12 +7,11 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from penstock.components.latest_blessed_model import remote, validations
 from penstock.components.latest_blessed_model.validations import Blessed
 from penstock.core import artifacts, progress
-from penstock.core.artifacts import Model, ModelBlessing, ModelValidation, SavedModel
+from penstock.core.artifacts import Model, ModelBlessing, ModelValidation, SavedModel, TaskResult
 from penstock.core.errors import ConfigError, ModelError, UserError
 from penstock.core.files import atomic, object_stores
 
@@ -20,14 +19,13 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Result:
-    """Metadata of `model`, and the URI that it is to have; None for the one it has."""
+class Baseline(TaskResult):
+    """The metadata of `model`, and the URI that it is to have; None for the one it has."""
 
-    metadata: dict[str, dict[str, Any]]
     uri: str | None
 
 
-def run(*, candidate: str, pipeline_root: str, model: str, model_uri: str = "") -> Result:
+def run(*, candidate: str, pipeline_root: str, model: str, model_uri: str = "") -> Baseline:
     """Finds the newest blessed model under `pipeline_root` whose serving files differ from the candidate's.
 
     The output becomes that model by its URI. But where `model_uri`, the output's own, is in a bucket that is not
@@ -44,12 +42,12 @@ def run(*, candidate: str, pipeline_root: str, model: str, model_uri: str = "") 
         found = _newest_other(blessed, Model(Path(candidate)))
     if found is None:
         logger.info("no other blessed model under %s: the candidate has no baseline", pipeline_root)
-        return Result({"model": artifacts.metadata(found=0)}, None)
+        return Baseline({"model": artifacts.metadata(found=0)}, None)
     logger.info("baseline: %s, blessed at %s", found.uri, found.created.isoformat())
     if object_stores.is_remote(model_uri):
         _copy(found.uri, Path(model))
-        return Result({"model": artifacts.metadata(found=1, copied_from=found.uri)}, None)
-    return Result({"model": artifacts.metadata(found=1)}, found.uri)
+        return Baseline({"model": artifacts.metadata(found=1, copied_from=found.uri)}, None)
+    return Baseline({"model": artifacts.metadata(found=1)}, found.uri)
 
 
 def _copy(uri: str, folder: Path) -> None:

@@ -3,14 +3,12 @@
 import json
 import logging
 import sys
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from penstock.components.pusher.destinations import filesystem, object_store
 from penstock.core import artifacts, progress
 from penstock.core.arguments import check_object, check_string, parse_object
-from penstock.core.artifacts import InfraBlessing, Model, ModelBlessing, SavedModel
+from penstock.core.artifacts import InfraBlessing, Model, ModelBlessing, SavedModel, TaskResult
 from penstock.core.errors import ConfigError
 from penstock.core.files import atomic, object_stores
 
@@ -20,13 +18,6 @@ _DESTINATION = f'{{"filesystem": {_FILESYSTEM}}}'
 _VERSIONINGS = ("AUTO", "UNIX_TIMESTAMP")
 
 
-@dataclass(frozen=True)
-class Result:
-    """Metadata of `pushed_model`."""
-
-    metadata: dict[str, dict[str, Any]]
-
-
 def run(
     *,
     pushed_model: str,
@@ -34,7 +25,7 @@ def run(
     model_blessing: str | None = None,
     infra_blessing: str | None = None,
     push_destination: str = "",
-) -> Result:
+) -> TaskResult:
     """Pushes the serving model of `model`, if every blessing given says yes (filesystem.push says how).
 
     The arguments are the component's (component.py describes them), artifacts being folders. Raises a ConfigError for
@@ -47,12 +38,12 @@ def run(
         refused = _refusal(model_blessing, infra_blessing)
         if refused:
             logger.info("not pushed: %s", refused)
-            return Result({"pushed_model": artifacts.metadata(pushed=0)})
+            return TaskResult({"pushed_model": artifacts.metadata(pushed=0)})
         version = filesystem.push(serving, base) if isinstance(base, Path) else object_store.push(serving, base)
         verb = "pushed to" if version.new else "already the newest version, nothing written:"
         logger.info("model %s %s", verb, version.folder)
         atomic.copy_tree(serving, Path(pushed_model), last=[SavedModel.FILE], link=True)
-    return Result(
+    return TaskResult(
         {
             "pushed_model": artifacts.metadata(
                 pushed=1, pushed_destination=str(version.folder), pushed_version=str(version.number)

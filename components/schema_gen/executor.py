@@ -3,7 +3,6 @@
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +11,11 @@ from tensorflow_metadata.proto.v0 import schema_pb2, statistics_pb2
 
 from penstock.components.schema_gen import check
 from penstock.core import artifacts, progress
+from penstock.core.artifacts import TaskResult
 from penstock.core.errors import DataError, SchemaError
 from penstock.core.suggestions import did_you_mean
 
 TRAINING, SERVING = "TRAINING", "SERVING"
-
-
-@dataclass(frozen=True)
-class Result:
-    """`metadata` by output name."""
-
-    metadata: dict[str, dict[str, Any]]
 
 
 def run(
@@ -33,7 +26,7 @@ def run(
     exclude_splits: Sequence[str] = (),
     label: str = "",
     statistics_metadata: Mapping[str, Any] | None = None,
-) -> Result:
+) -> TaskResult:
     """Writes the schema of the statistics of all splits that are not excluded.
 
     Args:
@@ -60,7 +53,7 @@ def run(
         check.schema(inferred, "the inferred schema")
         artifacts.Schema(Path(schema)).write(inferred)
         counts["features"] = len(inferred.feature)
-    return Result({"schema": artifacts.metadata()})
+    return TaskResult({"schema": artifacts.metadata()})
 
 
 def _infer(

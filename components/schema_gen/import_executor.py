@@ -2,23 +2,15 @@
 
 import json
 import sys
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from penstock.components.schema_gen import check
 from penstock.core import artifacts, progress
+from penstock.core.artifacts import TaskResult
 from penstock.core.files import atomic, object_stores
 
 
-@dataclass(frozen=True)
-class Result:
-    """`metadata` by output name."""
-
-    metadata: dict[str, dict[str, Any]]
-
-
-def run(*, schema: str, schema_file: str) -> Result:
+def run(*, schema: str, schema_file: str) -> TaskResult:
     """Copies a schema file into the folder `schema`.
 
     Raises a SchemaError that names the file, and the line or the feature: it does not exist, is not a Schema in
@@ -29,7 +21,7 @@ def run(*, schema: str, schema_file: str) -> Result:
         check.schema(parsed, f"schema file {source}")
         atomic.write_bytes(artifacts.Schema(Path(schema)).path, source.read_bytes())
         counts["features"] = len(parsed.feature)
-    return Result({"schema": artifacts.metadata()})
+    return TaskResult({"schema": artifacts.metadata()})
 
 
 if __name__ == "__main__":

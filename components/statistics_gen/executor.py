@@ -8,7 +8,6 @@ whatever the number of workers.
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,17 +19,11 @@ from penstock.components.engines import Engine, fold, open_engine
 from penstock.components.statistics_gen import lift, options
 from penstock.components.statistics_gen.shard import Shard
 from penstock.core import artifacts, progress
+from penstock.core.artifacts import TaskResult
 from penstock.core.errors import ConfigError, DataError, SchemaError
 from penstock.core.statistics import partials
 from penstock.core.statistics.distinct import DistinctIntegers
 from penstock.core.statistics.partials import Partial
-
-
-@dataclass(frozen=True)
-class Result:
-    """`metadata` by output name."""
-
-    metadata: dict[str, dict[str, Any]]
 
 
 def run(
@@ -42,7 +35,7 @@ def run(
     exclude_splits: Sequence[str] = (),
     engine: str = "local",
     examples_metadata: Mapping[str, Any] | None = None,
-) -> Result:
+) -> TaskResult:
     """Writes the statistics of each split that is not excluded.
 
     Args:
@@ -78,7 +71,7 @@ def run(
                 counts.show(rows=counts["rows"] + rows)
     rates = json.dumps(dict.fromkeys(splits, chosen.sample_rate or 1.0))
     span = {"span": int(properties["span"])} if "span" in properties else {}
-    return Result({"statistics": artifacts.metadata(split_names=splits, sample_rate_by_split=rates, **span)})
+    return TaskResult({"statistics": artifacts.metadata(split_names=splits, sample_rate_by_split=rates, **span)})
 
 
 def _totals(engine: Engine, shards: Sequence[Shard], chosen: StatsOptions) -> dict[str, Partial]:

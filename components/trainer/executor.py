@@ -5,11 +5,10 @@ import shutil
 import sys
 from pathlib import Path
 
-from penstock.components.jobs.follow import Result
 from penstock.components.trainer import inputs
 from penstock.components.trainer.arguments import parse_custom_config, parse_step_args
 from penstock.core import artifacts, progress, user_modules
-from penstock.core.artifacts import Examples, ExampleStatistics, Model
+from penstock.core.artifacts import Examples, ExampleStatistics, Model, TaskResult
 from penstock.trainer import run_fn as training
 from penstock.trainer.fn_args import FnArgs
 from penstock.trainer.hardware import devices, distribution
@@ -32,7 +31,7 @@ def run(
     custom_config: str = "",
     accelerator: str = "preferred",
     precision: str = "auto",
-) -> Result:
+) -> TaskResult:
     """Trains with the user's run_fn, which must write a SavedModel to `<model>/Format-Serving`.
 
     The arguments are the component's (component.py describes them), artifacts being folders. Seeds are set before the
@@ -61,7 +60,7 @@ def run(
         devices.set_precision(precision, fn_args.device)
         training.set_seeds()
         training.train(user_modules.find(module_file, run_fn, "run_fn"), fn_args, writes=worker.is_chief)
-    return Result({"model": artifacts.metadata(), "model_run": artifacts.metadata()})
+    return TaskResult({"model": artifacts.metadata(), "model_run": artifacts.metadata()})
 
 
 def _set_outputs(fn_args: FnArgs, model: Model, model_run: Path) -> None:

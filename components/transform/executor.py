@@ -32,16 +32,12 @@ from penstock.components.transform.splits import Splits
 from penstock.components.transform.statistics import StatsType
 from penstock.components.transform.user_function import Traced
 from penstock.core import artifacts, progress, user_modules
+from penstock.core.artifacts import TaskResult
 from penstock.core.errors import DataError
 from penstock.core.files import atomic
 
 logger = logging.getLogger(__name__)
 _WORK_FOLDER = ".temp_path"  # TFX's name; beside the result, so that moving is renaming
-
-
-@dataclass(frozen=True)
-class Result:
-    metadata: dict[str, dict[str, Any]]
 
 
 def run(
@@ -67,7 +63,7 @@ def run(
     stats_options_updater_fn: str = "",
     statistics: str | None = None,
     engine: str = "local",
-) -> Result:
+) -> TaskResult:
     """Runs the component; component.py tells the arguments and outputs.
 
     Raises a ConfigError, ModuleError, SchemaError or DataError for what a person can mend.
@@ -226,7 +222,7 @@ def _shards(
     return shards
 
 
-def _result(names: Splits, materialize: bool) -> Result:
+def _result(names: Splits, materialize: bool) -> TaskResult:
     transformed = sorted(names.transform) if materialize else []
     plain = (
         "transform_graph",
@@ -241,7 +237,7 @@ def _result(names: Splits, materialize: bool) -> Result:
     metadata["transformed_examples"] = artifacts.metadata(
         split_names=transformed, payload_format="FORMAT_TF_EXAMPLE", file_format="tfrecords_gzip"
     )
-    return Result(metadata)
+    return TaskResult(metadata)
 
 
 if __name__ == "__main__":

@@ -12,12 +12,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from penstock.components.jobs.follow import Result
 from penstock.components.trainer import inputs
 from penstock.components.trainer.arguments import parse_custom_config, parse_step_args, parse_tune_args
 from penstock.components.tuner import report as page
 from penstock.core import artifacts, progress
-from penstock.core.artifacts import Examples, ExampleStatistics, HyperParameters, TunerResults
+from penstock.core.artifacts import Examples, ExampleStatistics, HyperParameters, TaskResult, TunerResults
 from penstock.core.errors import ConfigError, UserError
 from penstock.core.files import atomic
 from penstock.trainer.fn_args import FnArgs
@@ -51,7 +50,7 @@ def run(
     custom_config: str = "",
     working_dir: str = "",
     own_process: bool = False,
-) -> Result:
+) -> TaskResult:
     """Searches with the user's tuner_fn, and writes the best hyperparameters, all trials, and a page about them.
 
     The arguments are the component's (component.py describes them), artifacts being folders; `report` is a file, or a
@@ -82,7 +81,7 @@ def run(
             tuner = search.run(code, parallel_trials, machines, written.path.is_file, source)
             if tuner is None:
                 logger.info("there are no more trials: the chief writes the results")
-                return Result({name: artifacts.metadata() for name in ("best_hyperparameters", "tuner_results")})
+                return TaskResult({name: artifacts.metadata() for name in ("best_hyperparameters", "tuner_results")})
             found, best = results.of(tuner.oracle), tuner.get_best_hyperparameters()[0].get_config()
             counts.show(trials=len(found.trials))
             return write(found, best, best_hyperparameters, tuner_results, report)
@@ -116,14 +115,16 @@ def read_inputs(
     return fn_args
 
 
-def write(found: Results, best: dict[str, Any], best_hyperparameters: str, tuner_results: str, report: str) -> Result:
+def write(
+    found: Results, best: dict[str, Any], best_hyperparameters: str, tuner_results: str, report: str
+) -> TaskResult:
     """Writes the outputs of a search. `best` is KerasTuner's HyperParameters.get_config() of the best trial."""
     HyperParameters(Path(best_hyperparameters)).write(best)
     page.write(Path(report), found)
     TunerResults(Path(tuner_results)).write(found.rows())  # last: other machines take it for the end of the search
     score = found.best[0].score
     logger.info("best of %d trials: %s %s", len(found.trials), found.objective, score)
-    return Result(
+    return TaskResult(
         {
             "best_hyperparameters": artifacts.metadata(objective=found.objective, score=score),
             "tuner_results": artifacts.metadata(trials=len(found.trials)),

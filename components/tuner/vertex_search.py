@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from penstock.components.jobs import follow, launcher
-from penstock.components.jobs.follow import Result, Status
+from penstock.components.jobs.follow import Status
 from penstock.components.jobs.vertex import HyperparameterTuningJobs
 from penstock.components.tuner import executor
 from penstock.components.tuner.vertex_trial import OF_ALL, TRIALS, Told
 from penstock.core import progress
+from penstock.core.artifacts import TaskResult
 from penstock.core.errors import ConfigError, ModuleError, PenstockError, SystemFailure
 from penstock.trainer.fn_args import FnArgs
 from penstock.trainer.network.hyperparameters import Hyperparameters
@@ -48,7 +49,7 @@ class _Jobs(HyperparameterTuningJobs):
         return super().status(job)
 
 
-def run(described: Mapping[str, Any], name: str, arguments: Mapping[str, Any]) -> Result:
+def run(described: Mapping[str, Any], name: str, arguments: Mapping[str, Any]) -> TaskResult:
     """Searches as executor.run does, with its arguments, by the job `name`, which is made of what is `described`.
 
     Raises what executor.run does; a ConfigError for what the service cannot search and for a place that trials would

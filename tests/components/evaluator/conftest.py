@@ -17,7 +17,7 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 
 from penstock.components.evaluator import executor
 from penstock.core import artifacts
-from penstock.core.artifacts import Model
+from penstock.core.artifacts import GateResult, Model
 from penstock.core.examples import records
 
 # One process: TensorFlow, which runs in this one, does not survive a fork.
@@ -139,7 +139,7 @@ def _schema() -> schema_pb2.Schema:
 class Evaluated:
     """What the executor returned, and the folders it wrote."""
 
-    result: executor.Result
+    result: GateResult
     evaluation: Path
     blessing: Path
     validation: Path

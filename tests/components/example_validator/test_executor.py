@@ -15,6 +15,7 @@ from penstock.components.example_validator import executor
 from penstock.components.schema_gen import executor as schema_gen
 from penstock.components.statistics_gen import executor as statistics_gen
 from penstock.core import artifacts
+from penstock.core.artifacts import GateResult
 from penstock.core.errors import ConfigError, DataError, SchemaError
 
 WriteExamples = Callable[..., Path]
@@ -41,7 +42,7 @@ class Data:
         change({feature.name: feature for feature in schema.feature}, schema)
         artifact.write(schema)
 
-    def validate(self, statistics: Path, **parameters: Any) -> executor.Result:
+    def validate(self, statistics: Path, **parameters: Any) -> GateResult:
         return executor.run(
             anomalies=str(self.root / "anomalies"),
             report=str(self.root / "report.html"),

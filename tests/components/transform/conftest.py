@@ -14,7 +14,7 @@ import tensorflow_data_validation as tfdv
 from tensorflow_data_validation.statistics import stats_impl
 
 from penstock.components.transform import executor
-from penstock.core.artifacts import Examples, Schema
+from penstock.core.artifacts import Examples, Schema, TaskResult
 from penstock.core.examples import records
 
 OUTPUTS = (
@@ -76,7 +76,7 @@ def taxi_examples(trips: pa.RecordBatch, tmp_path: Path) -> Path:
 @dataclass(frozen=True)
 class Run:
     root: Path
-    result: executor.Result
+    result: TaskResult
 
     def __getattr__(self, name: str) -> Path:
         return self.root / name
