@@ -10,8 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from penstock.core.errors import ConfigError, NoServer, ServerError
-from penstock.core.services.retries import TRIES, AlreadyExists, NotFound, Unanswered, pause, seconds
+from penstock.core.errors import ConfigError, ServerError
+from penstock.core.services.retries import Unanswered
+from penstock.core.services.transport import Advice, Answer, Refused, Transport, innermost, short
 
 ENDPOINT_VARIABLE = "PENSTOCK_VERTEX_ENDPOINT"
 PROJECT_VARIABLE = "GOOGLE_CLOUD_PROJECT"
@@ -44,11 +45,10 @@ class Connection:
     credentials_file: str | None = None
 
 
-class Server:
+class Server(Transport):
     """A signed-in client of Vertex AI in a project and a region.
 
-    `jobs`, `schedules` and `job_service` are the generated services; their methods go through `request`, or through
-    `repeat` where asking twice does no harm.
+    `jobs`, `schedules` and `job_service` are the generated services; their methods go through `request` and `repeat`.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -64,6 +64,7 @@ class Server:
             or os.environ.get(ENDPOINT_VARIABLE)
             or f"https://{self.location}-aiplatform.googleapis.com"
         )
+        self.advice = _advice(self.project)
         self._credentials = _credentials(settings, self.host)
         self.types = services.types
 
@@ -82,85 +83,52 @@ class Server:
     def _client(self, kind: Any) -> Any:
         return kind(credentials=self._credentials, client_options={"api_endpoint": self.host}, transport="rest")
 
-    def request(self, operation: Callable[..., Any], **options: Any) -> Any:
-        """Makes one request, once; a ServerError or an Unanswered says what went wrong."""
+    def _send(self, operation: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
         import requests
         from google.api_core.exceptions import GoogleAPICallError
         from google.auth.exceptions import GoogleAuthError
         from google.protobuf.json_format import ParseError
 
         try:
-            # The clients' own retries are off: what may be repeated is decided here.
-            return operation(retry=None, timeout=self.timeout, **options)
+            # The clients' own retries are off: what may be repeated is decided in Transport.
+            return operation(*arguments, retry=None, timeout=self.timeout, **options)
         except GoogleAPICallError as error:
-            raise self._refusal(error) from None
+            headers = getattr(error.response, "headers", {})
+            raise Refused(Answer(int(error.code or 0), short(_message(error)), headers)) from None
         except GoogleAuthError as error:
-            raise self._unsigned(str(error)) from None
+            raise self._unsigned(" ".join(str(error).split())[:240]) from None
         except requests.RequestException as error:
-            raise self._failure(error) from None
+            raise innermost(error) from None
         except (ParseError, ValueError) as error:
             raise ServerError(
                 f"{self.host} does not answer as Vertex AI: check vertex.api_endpoint ({error})"
             ) from None
 
-    def repeat(self, operation: Callable[..., Any], **options: Any) -> Any:
-        """Makes a request that changes nothing when made twice; tries again where no answer came."""
-        for number in range(1, TRIES):
-            try:
-                return self.request(operation, **options)
-            except Unanswered as error:
-                pause(number, error)
-        return self.request(operation, **options)
+    def _refusal(self, answer: Answer) -> ServerError | Unanswered:
+        return self._unsigned(answer.summary[1:-1]) if answer.status == 401 else super()._refusal(answer)
 
-    def _refusal(self, error: Any) -> ServerError | Unanswered:
-        status = int(error.code or 0)
-        told = f": {' '.join(_message(error).split())[:240]}" if _message(error) else ""
-        wait = seconds(getattr(error.response, "headers", {}).get("Retry-After", ""))
-        if status == 401:
-            return self._unsigned(f"401{told}")
-        if status == 403:
-            return ServerError(
-                f"{self.host} does not let this account do that (403{told}): give it the role Vertex AI User in "
-                f"{self.project}, Service Account User of vertex.service_account, and see that the API is enabled"
-            )
-        if status == 404:
-            return NotFound(f"{self.host} does not know that (404{told}): check the id, vertex.project and location")
-        if status == 409:
-            return AlreadyExists(f"{self.host} has that already (409{told}): choose another name")
-        if status == 429:
-            text = f"{self.host} has too many requests or no quota left (429{told})"
-            return Unanswered(text, "try again later", retry_after=wait)
-        if status >= 500:
-            text = f"{self.host} failed ({status}{told})"
-            return Unanswered(text, "try again later", retry_after=wait, under_way=status == 504)
-        return ServerError(f"{self.host} refuses the request ({status}{told})")
-
-    def _unsigned(self, told: str) -> ServerError:
+    def _unsigned(self, reason: str) -> ServerError:
         if self.host.startswith("http://"):  # Google's client tries to renew what there is not, and tells of that
             return ServerError(
                 f"{self.host} wants a sign-in (401), and none is sent to http://: write https:// in "
                 "vertex.api_endpoint, or let the emulator ask for none"
             )
-        return ServerError(
-            f"{self.host} wants a sign-in ({' '.join(told.split())[:240]}): run `gcloud auth application-default "
-            "login`, or name a file in vertex.credentials_file"
-        )
+        return ServerError(f"{self.host} wants a sign-in ({reason}): {self.advice.sign_in}")
 
-    def _failure(self, error: Exception) -> ServerError | Unanswered:
-        import requests
 
-        if isinstance(error, requests.exceptions.SSLError):
-            return ServerError(f"{self.host}: no trusted connection: check vertex.api_endpoint and the network's proxy")
-        if isinstance(error, requests.exceptions.ConnectTimeout) or any(
-            type(reason).__name__ in ("NewConnectionError", "NameResolutionError") for reason in _reasons(error)
-        ):
-            return NoServer(f"no server answers at {self.host}: check vertex.location, api_endpoint and the network")
-        if isinstance(error, requests.exceptions.Timeout):
-            text = f"{self.host} did not answer in {self.timeout} s"
-            return Unanswered(text, "try again, or raise vertex.timeout", under_way=True)
-        if isinstance(error, requests.exceptions.ConnectionError | requests.exceptions.ChunkedEncodingError):
-            return Unanswered(f"the connection to {self.host} was cut", "try again")
-        return ServerError(f"{self.host} is no address of Vertex AI: check vertex.api_endpoint")
+def _advice(project: str) -> Advice:
+    return Advice(
+        sign_in="run `gcloud auth application-default login`, or name a file in vertex.credentials_file",
+        role=f"give it the role Vertex AI User in {project}, Service Account User of vertex.service_account, and see "
+        "that the API is enabled",
+        unknown="check the id, vertex.project and location",
+        address="check vertex.location and api_endpoint",
+        no_server="check vertex.location, api_endpoint and the network",
+        slow="try again, or raise vertex.timeout",
+        certificate="check vertex.api_endpoint and the network's proxy",
+        no_tls="write http:// in vertex.api_endpoint",
+        busy="has too many requests or no quota left",
+    )
 
 
 def _services() -> Any:
@@ -199,8 +167,3 @@ def _message(error: Any) -> str:
     head, separator, rest = text.partition(": ")
     text = rest if separator and head.startswith(("GET ", "POST ", "DELETE ", "http")) else text
     return "" if text == "unknown error" or text.lstrip().startswith("<") else text
-
-
-def _reasons(error: Any) -> list[Any]:
-    inner = error.args[0] if error.args else None
-    return [inner, getattr(inner, "reason", None)]

@@ -14,7 +14,6 @@ import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from penstock.core.errors import PenstockError
@@ -30,7 +29,6 @@ _SENTENCE = "penstock: "
 _KILLED = 137  # 128 and SIGKILL
 _ASKED = 10  # tasks: a loop may fail in each of its passes
 _NAMESPACE = "kubeflow"  # where a server with one user runs its pods
-_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
 _STORES = ("gs://", "s3://", "minio://")
 _ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")  # without one, minio:// would be looked for at AWS
 _NODE_NAME = "workflows.argoproj.io/node-name"
@@ -150,18 +148,10 @@ def _run_folder(run: Any) -> str | None:
 
 def _of_cluster(namespace: str, run_id: str, failed: Sequence[_Failed]) -> Iterator[tuple[str, Cause]]:
     """Asks the cluster of the user's kubeconfig, or of this pod, for the pods of the run."""
-    import kubernetes  # slow to import, and most runs succeed
+    from penstock.core.services import kubernetes  # slow to import, and most runs succeed
 
-    configuration = kubernetes.client.Configuration()
-    if _ACCOUNT.is_file():
-        kubernetes.config.load_incluster_config(client_configuration=configuration)
-    else:
-        file = os.getenv("KUBECONFIG") or None
-        kubernetes.config.load_kube_config(config_file=file, client_configuration=configuration)
-    configuration.retries = False
-    core = kubernetes.client.CoreV1Api(kubernetes.client.ApiClient(configuration))
-    limits = {"_request_timeout": LIMIT / 3}
-    pods = core.list_namespaced_pod(namespace, label_selector=f"pipeline/runid={run_id}", **limits).items
+    cluster = kubernetes.Server(namespace=namespace, timeout=LIMIT / 3)
+    pods = cluster.request(cluster.core.list_namespaced_pod, label_selector=f"pipeline/runid={run_id}").items
     by_node = {(pod.metadata.annotations or {}).get(_NODE_NAME): pod for pod in pods}
     for one in failed:
         pod = by_node.get(one.pod.node) if one.pod else None
@@ -169,9 +159,9 @@ def _of_cluster(namespace: str, run_id: str, failed: Sequence[_Failed]) -> Itera
             continue
         cause = _in_status(pod.status)
         if cause is None:
-            with contextlib.suppress(kubernetes.client.ApiException):
-                name = pod.metadata.name
-                log = core.read_namespaced_pod_log(name, namespace, container="main", tail_lines=2000, **limits)
+            with contextlib.suppress(PenstockError):
+                read, name = cluster.core.read_namespaced_pod_log, pod.metadata.name
+                log = cluster.request(read, name=name, container="main", tail_lines=2000)
                 cause = in_log(log or "")
         if cause:
             yield one.task.id, cause

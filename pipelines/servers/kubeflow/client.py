@@ -6,7 +6,6 @@ a timeout, asks a silent server five times before its first answer, and reads an
 
 import contextlib
 import importlib
-import json
 import logging
 import os
 import re
@@ -19,8 +18,9 @@ import kfp_server_api
 import urllib3
 from urllib3 import exceptions
 
-from penstock.core.errors import ConfigError, NoServer, ServerError
-from penstock.core.services.retries import TRIES, AlreadyExists, NotFound, Unanswered, pause, seconds
+from penstock.core.errors import ConfigError, ServerError
+from penstock.core.services.retries import Unanswered
+from penstock.core.services.transport import Advice, Answer, Transport, openapi_error, short
 from penstock.pipelines.config.resources import Kubeflow
 
 HOST_VARIABLE = "PENSTOCK_KFP_HOST"
@@ -28,17 +28,29 @@ HOST_VARIABLE = "PENSTOCK_KFP_HOST"
 _INVALID = re.compile(r"Invalid ?input ?error", re.IGNORECASE)
 # So its database's words for a name that does not fit.
 _UNSTORABLE = re.compile("Incorrect string value|Data too long for column")
-_NO_ROUTE = ": Not Found"  # what it says of a path that is not in its API
+_NO_ROUTE = "Not Found"  # what it says of a path that is not in its API
 _LOG_PART, _LOG_END = 2**16, 2**18  # bytes: how a log is read, and how much of it is looked at
 _WAYS_IN = "kubeflow.token_env, token_file, cookies_env, iap_client_id or service_account_token"
 
 
-class Server:
+class Server(Transport):
     """A signed-in client of a server.
 
-    `runs`, `experiments` and `recurring_runs` are the generated services; their operations go through `request`, or
-    through `repeat` where asking twice does no harm.
+    `runs`, `experiments` and `recurring_runs` are the generated services; their operations go through `request` and
+    `repeat`.
     """
+
+    advice = Advice(
+        sign_in=f"set {_WAYS_IN}, or renew the token or cookie that it names",
+        role="check kubeflow.namespace and the account's role there",
+        unknown="check the name or id",
+        address="check kubeflow.host, such as https://kubeflow.example.com",
+        no_server="check kubeflow.host, and that its port is forwarded",
+        slow="try again, or raise kubeflow.timeout",
+        certificate="name the authority's in kubeflow.ssl_ca_cert, or set kubeflow.verify_ssl to false",
+        no_tls="write http:// in kubeflow.host",
+        failed="try again, and look into the server's log if it stays so",
+    )
 
     def __init__(self, settings: Kubeflow) -> None:
         self.host = address(settings)
@@ -50,113 +62,55 @@ class Server:
         self.recurring_runs = kfp_server_api.RecurringRunServiceApi(self._client)
 
     def request(self, operation: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
-        """Makes one request, once; a ServerError or an Unanswered says what went wrong."""
-        limits = (self.timeout, self.timeout)  # to connect, and between two pieces of the answer
-        try:
-            answer = operation(*arguments, _request_timeout=limits, **options)
-        except kfp_server_api.ApiException as error:
-            raise self._refusal(error) from None
-        except exceptions.HTTPError as error:
-            raise self._failure(error) from None
-        except (AttributeError, UnicodeDecodeError) as error:
-            # The generated client stumbles over an error without a body (TLS), and over one that is not UTF-8.
-            if isinstance(error.__context__, kfp_server_api.ApiException):
-                raise self._refusal(error.__context__) from None
-            raise
-        except OSError as error:
-            raise ServerError(f"{self.host}: {error.strerror or error}: check the files named in `kubeflow`") from None
+        answer = super().request(operation, *arguments, **options)
         self._require_json()
         return answer
 
     def log(self, run_id: str, pod: str) -> str:
         """Returns the end of what a run's pod has printed, as far as the server still gets it from the cluster."""
-        path, identity = "/apis/v1alpha1/runs/{run}/nodes/{pod}/log", {"run": run_id, "pod": pod}
+        return str(super().request(self._read_log, run_id, pod))
+
+    def _read_log(self, run_id: str, pod: str, **options: Any) -> str:
+        answer = self._client.call_api(
+            "/apis/v1alpha1/runs/{run}/nodes/{pod}/log",
+            "GET",
+            {"run": run_id, "pod": pod},
+            header_params={"Accept": "text/plain"},
+            auth_settings=["Bearer"],
+            _return_http_data_only=True,
+            _preload_content=False,
+            **options,
+        )
+        return _end(answer)
+
+    def _send(self, operation: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+        limits = (self.timeout, self.timeout)  # to connect, and between two pieces of the answer
         try:
-            answer = self._client.call_api(
-                path,
-                "GET",
-                identity,
-                header_params={"Accept": "text/plain"},
-                auth_settings=["Bearer"],
-                _return_http_data_only=True,
-                _preload_content=False,
-                _request_timeout=(self.timeout, self.timeout),
-            )
-            return _end(answer)
+            return operation(*arguments, _request_timeout=limits, **options)
         except kfp_server_api.ApiException as error:
-            raise self._refusal(error) from None
-        except exceptions.HTTPError as error:
-            raise self._failure(error) from None
+            raise openapi_error(error) from None
+        except (AttributeError, UnicodeDecodeError) as error:
+            # The generated client stumbles over an error without a body (TLS), and over one that is not UTF-8.
+            if isinstance(error.__context__, kfp_server_api.ApiException):
+                raise openapi_error(error.__context__) from None
+            raise
+        except OSError as error:
+            raise ServerError(f"{self.host}: {error.strerror or error}: check the files named in `kubeflow`") from None
 
-    def repeat(self, operation: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
-        """Makes a request that changes nothing when made twice; tries again where no answer came."""
-        for number in range(1, TRIES):
-            try:
-                return self.request(operation, *arguments, **options)
-            except Unanswered as error:
-                pause(number, error)
-        return self.request(operation, *arguments, **options)
-
-    def _refusal(self, error: kfp_server_api.ApiException) -> ServerError | Unanswered:
-        status, told = error.status or 0, _told(error.body)
-        wait = seconds((error.headers or {}).get("Retry-After", ""))
-        if not status:
-            return self._untrusted(str(error.reason))
-        location = (error.headers or {}).get("Location", "")
+    def _refusal(self, answer: Answer) -> ServerError | Unanswered:
+        status, location = answer.status, answer.headers.get("Location", "")
         if location.startswith(self.host.replace("http://", "https://", 1)) and self.host.startswith("http://"):
             return ServerError(f"{self.host} is only there with TLS: write https:// in kubeflow.host")
-        if status == 401 or 300 <= status < 400:
-            return ServerError(
-                f"{self.host} wants a sign-in ({status}): set {_WAYS_IN}, or renew the token or cookie that it names"
-            )
-        if status == 403:
-            return ServerError(
-                f"{self.host} does not let this account do that (403{told}): check kubeflow.namespace and the "
-                "account's role there"
-            )
-        if status == 404:
-            if told and told != _NO_ROUTE:
-                return NotFound(f"{self.host} does not know that (404{told}): check the name or id")
+        if status == 404 and answer.message in ("", _NO_ROUTE):
             return ServerError(f"{self.host} has no KFP API (404): check kubeflow.host, all of it that is before /apis")
-        if status == 409:
-            return AlreadyExists(f"{self.host} has that already (409{told}): choose another name")
-        if status == 429:
-            return Unanswered(f"{self.host} has too many requests (429{told})", "try again later", retry_after=wait)
-        if status >= 500 and _UNSTORABLE.search(error.body or ""):
+        if status >= 500 and _UNSTORABLE.search(answer.body):
             return ServerError(
-                f"{self.host} cannot store this name ({status}{told}): its database takes at most 128 characters, and "
+                f"{self.host} cannot store this name {answer.summary}: its database takes at most 128 characters, and "
                 "no emoji: choose another name"
             )
-        if status >= 500 and not _INVALID.search(error.body or ""):
-            return Unanswered(
-                f"{self.host} failed ({status}{told})",
-                "try again, and look into the server's log if it stays so",
-                retry_after=wait,
-                under_way=status == 504,
-            )
-        return ServerError(f"{self.host} refuses the request ({status}{told})")
-
-    def _failure(self, error: exceptions.HTTPError) -> ServerError | Unanswered:
-        if isinstance(error, exceptions.NameResolutionError):
-            return NoServer(f"{self.host}: there is no server of that name: check kubeflow.host")
-        if isinstance(error, exceptions.NewConnectionError):
-            return NoServer(f"no server answers at {self.host}: check kubeflow.host, and that its port is forwarded")
-        if isinstance(error, exceptions.ConnectTimeoutError):
-            return NoServer(f"{self.host} did not answer in {self.timeout} s: check kubeflow.host and the network")
-        if isinstance(error, exceptions.TimeoutError):
-            text = f"{self.host} did not answer in {self.timeout} s"
-            return Unanswered(text, "try again, or raise kubeflow.timeout", under_way=True)
-        if isinstance(error, exceptions.LocationValueError):
-            return ServerError(f"{self.host} is no address: check kubeflow.host, such as https://kubeflow.example.com")
-        return Unanswered(f"the connection to {self.host} was cut", "try again")
-
-    def _untrusted(self, reason: str) -> ServerError:
-        if "WRONG_VERSION_NUMBER" in reason or "record layer failure" in reason:
-            return ServerError(f"{self.host} does not speak TLS: write http:// in kubeflow.host")
-        return ServerError(
-            f"{self.host}: its certificate is not trusted: name the authority's in kubeflow.ssl_ca_cert, or set "
-            "kubeflow.verify_ssl to false"
-        )
+        if status >= 500 and _INVALID.search(answer.body):
+            return ServerError(f"{self.host} refuses the request {answer.summary}")
+        return super()._refusal(answer)
 
     def _require_json(self) -> None:
         """A proxy's sign-in page comes with status 200, and the generated client reads it as an empty answer."""
@@ -241,7 +195,7 @@ def _iap_token(client_id: str) -> str:
     try:
         token, _ = auth.get_auth_token(client_id, *other)
     except Exception as error:  # whatever google-auth raises: no credentials, no network, a refusal
-        raise ServerError(f"kubeflow.iap_client_id: the sign-in failed: {_first_line(str(error))}") from None
+        raise ServerError(f"kubeflow.iap_client_id: the sign-in failed: {short(str(error))}") from None
     if not token:
         raise ServerError("kubeflow.iap_client_id: no Google credentials: `gcloud auth application-default login`")
     return str(token)
@@ -273,19 +227,3 @@ def _variable(name: str, key: str) -> str:
     if not value:
         raise ConfigError(f"{key}: the environment variable {name} is not set")
     return value
-
-
-def _told(body: str | None) -> str:
-    """Returns what the server says in its JSON, as ": text"; "" for a page, which is no sentence."""
-    try:
-        answer = json.loads(body or "")
-    except ValueError:
-        return ""
-    text = answer.get("message") or answer.get("error") if isinstance(answer, dict) else ""
-    return f": {_first_line(str(text)).removesuffix('.')}" if text else ""
-
-
-def _first_line(text: str) -> str:
-    """Returns a line of at most 240 characters. A KFP server's sentences go from the outcome to its cause."""
-    line = next(iter(text.strip().splitlines()), "")
-    return line if len(line) <= 240 else f"{line[:80]} … {line[-157:]}"
