@@ -1,18 +1,16 @@
 """What a server answered, or did not, and how something is made once although answers get lost."""
 
 import email.utils
-import shlex
 import sys
 import time
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable
 
-from penstock.core.errors import PenstockError, ServerError, ServerUnavailable, SystemFailure
+from penstock.core.errors import ServerError, ServerUnavailable, SystemFailure
 
 TRIES = 3
 PAUSE = 1.0  # seconds before the second try, twice as many before the third
 LONGEST_PAUSE = 60.0
-_TOLD_PAUSE = 5.0  # a pause that is as long is told, so that nobody takes it for a hang
+_LONG_PAUSE = 5.0  # a pause that is as long is told, so that nobody takes it for a hang
 
 
 class AlreadyExists(ServerError):
@@ -47,7 +45,7 @@ class Interrupted(SystemFailure):
 def pause(number: int, error: Unanswered) -> None:
     """Waits after the try of that number, longer each time, and as long as the server asked for, within reason."""
     wait = min(max(PAUSE * 2 ** (number - 1), error.retry_after), LONGEST_PAUSE)
-    if wait >= _TOLD_PAUSE:
+    if wait >= _LONG_PAUSE:
         asked = f" (it asks for {error.retry_after:.0f} s)" if error.retry_after > wait else ""
         print(f"{error.what}: trying again in {wait:.0f} s{asked}", file=sys.stderr, flush=True)
     time.sleep(wait)
@@ -63,7 +61,7 @@ def seconds(retry_after: str) -> float:
         return 0.0
 
 
-def make_once(make: Callable[[], Any], find: Callable[[], Any], unknown: str) -> Any:
+def make_once[Made](make: Callable[[], Made], find: Callable[[], Made | None], unknown: str) -> Made:
     """Makes something that `find` finds by its name; it is made again only where it is known to be missing.
 
     After a timeout it is not made again at all: the server may still be at it. So it may after Ctrl-C, which ends in an
@@ -75,40 +73,25 @@ def make_once(make: Callable[[], Any], find: Callable[[], Any], unknown: str) ->
         raise Interrupted(f"interrupted: {unknown}") from None
 
 
-def put_away[Thing](old: Iterable[Thing], delete: Callable[[Thing], None], place: str, name: str, new: str) -> None:
-    """Deletes the schedules that one of their name, `new`, has replaced; what ends it says that both fire now."""
-    both = (
-        f"{place}: the new schedule {name} ({new}) is there, but the old one may not be deleted, and then both start "
-        f"runs: repeat this command, which replaces both, or `penstock schedule delete {shlex.quote(name)}`"
-    )
-    try:
-        for one in old:
-            delete(one)
-    except KeyboardInterrupt:
-        raise Interrupted(f"interrupted: {both}") from None
-    except PenstockError as error:
-        raise SystemFailure(both, error.what if isinstance(error, Unanswered) else error.message) from None
-
-
-def _make_once(make: Callable[[], Any], find: Callable[[], Any], unknown: str) -> Any:
+def _make_once[Made](make: Callable[[], Made], find: Callable[[], Made | None], unknown: str) -> Made:
     failure: Unanswered | None = None
     under_way = False
     for number in range(1, TRIES + 1):
         if failure:
             pause(number - 1, failure)
             try:
-                found = find()
+                made = find()
             except Unanswered as error:
                 raise SystemFailure(unknown, str(error)) from None
-            if found:
-                return found
+            if made:
+                return made
             if under_way:
                 continue
         try:
             return make()
         except AlreadyExists:
-            if failure and (found := find()):  # it was made by a request whose answer was lost
-                return found
+            if failure and (made := find()):  # it was made by a request whose answer was lost
+                return made
             raise
         except Unanswered as error:
             failure, under_way = error, error.under_way
@@ -116,15 +99,15 @@ def _make_once(make: Callable[[], Any], find: Callable[[], Any], unknown: str) -
     return _found_at_last(find, failure, unknown)
 
 
-def _found_at_last(find: Callable[[], Any], failure: Unanswered, unknown: str) -> Any:
+def _found_at_last[Made](find: Callable[[], Made | None], failure: Unanswered, unknown: str) -> Made:
     """Looks once more after the last try; where nothing is there, the last failure is told."""
     try:
-        found = find()
+        made = find()
     except Unanswered:
-        found = None
+        made = None
         failure.under_way = True
-    if found:
-        return found
+    if made:
+        return made
     if failure.under_way:
         raise SystemFailure(unknown, failure.message)
     raise failure

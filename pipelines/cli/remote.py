@@ -102,7 +102,7 @@ class Remote:
         if self.label is not None:
             assignments.append(f"label={json.dumps(self.label)}")
         sets = [word for assignment in assignments for word in ("--set", assignment)]
-        return shlex.join(["penstock", *words, *place, *service.again(), *sets])
+        return shlex.join(["penstock", *words, *place, *service.options(), *sets])
 
     def _settings(self) -> Any:
         """Reads the configuration's section, or without a configuration what the options alone say."""
@@ -223,8 +223,8 @@ def pipeline_options(command: Callable[..., Any]) -> Callable[..., Any]:
 def submit(remote: Remote, name: str | None, wait: bool, interval: float, params: Sequence[str], no_cache: bool) -> int:
     """Starts a run on a server. FILE is a compiled pipeline; a CONFIG is compiled first."""
     service, submission = remote.submission(params, no_cache)
-    if name and (identity := service.identity(name)) not in (None, name):
-        click.echo(f"the run {name!r} gets the id {identity}: an id has small letters, digits and dashes", err=True)
+    if name and (run_id := service.id_of_name(name)) not in (None, name):
+        click.echo(f"the run {name!r} gets the id {run_id}: an id has small letters, digits and dashes", err=True)
     run_id = service.submit(submission, name)
     _tell_run(service, run_id)
     return _wait(remote, service, run_id, interval, known=True) if wait else 0
@@ -280,12 +280,13 @@ def create(
     no_cache: bool,
 ) -> None:
     """Makes a schedule. A run that is late is not made up for, and none starts while the last one runs."""
-    from penstock.pipelines.servers.service import service_class
+    from penstock.pipelines.servers.service import Trigger, service_class
 
-    service_class(remote.target).check_trigger(cron, every)
+    trigger = Trigger(cron, every)
+    service_class(remote.target).check_trigger(trigger)
     service, submission = remote.submission(params, no_cache)
     name = name or submission.pipeline
-    schedule_id = service.schedule(submission, name, cron, every, replace=replace)
+    schedule_id = service.schedule(submission, name, trigger, replace=replace)
     click.echo(f"schedule  {name}\nid        {schedule_id}")
 
 
@@ -295,10 +296,10 @@ def create(
 def list_schedules(remote: Remote) -> None:
     """Lists the schedules of the server, or of the namespace."""
     service = remote.service()
-    found = service.schedules()
-    for one in found:
-        click.echo(f"{one.name:32} {one.status:9} {one.when}")
-    if not found:
+    schedules = service.schedules()
+    for one in schedules:
+        click.echo(f"{one.name:32} {one.status:9} {one.trigger}")
+    if not schedules:
         click.echo(f"no schedule on {service.place} yet: `penstock schedule create` makes one")
 
 

@@ -55,7 +55,6 @@ class Server(Transport):
     def __init__(self, settings: Kubeflow) -> None:
         self.host = address(settings)
         self.timeout = settings.timeout
-        self.service_account = settings.service_account
         self._client = kfp_server_api.ApiClient(_configuration(settings, self.host), cookie=_cookies(settings))
         self.runs = kfp_server_api.RunServiceApi(self._client)
         self.experiments = kfp_server_api.ExperimentServiceApi(self._client)

@@ -1,25 +1,54 @@
-"""Kubeflow Pipelines as the commands see it."""
+"""Runs and recurring runs on a Kubeflow Pipelines server.
 
-from typing import Any, Literal
+Nothing is made twice. The server gives the same request made twice two runs, so whatever is made has a name of its
+own, and where the answer to a request is lost it is looked up by that name before the request is made again.
+"""
 
+import json
+import re
+import shlex
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+import kfp_server_api
+from google.protobuf import json_format
+from kfp.pipeline_spec import pipeline_spec_pb2
+
+from penstock.core.errors import ConfigError, ServerError, UserError
+from penstock.core.services.retries import AlreadyExists, NotFound, make_once
 from penstock.pipelines.config.resources import Kubeflow
-from penstock.pipelines.servers.kubeflow import causes, runs
+from penstock.pipelines.servers import cron
+from penstock.pipelines.servers.kubeflow import causes, nodes
 from penstock.pipelines.servers.kubeflow.client import Server
-from penstock.pipelines.servers.service import Scheduled
-from penstock.pipelines.servers.submission import Submission, unique_name
-from penstock.pipelines.servers.watch import Snapshot
+from penstock.pipelines.servers.service import Change, Schedule, Service, Trigger
+from penstock.pipelines.servers.submission import Submission, pipeline_roots, unique_name
+from penstock.pipelines.servers.watch import ENDED, Snapshot
 from penstock.pipelines.targets.target import images_without_registry
 
+_EQUALS = 1  # V2beta1PredicateOperation, by its number as KFP's own client sends it
+_PAGE = 100
+# Where KFP's launcher can put outputs.
+_STORES = ("gs://", "s3://", "minio://")
+# What the server's database holds: its columns are of MySQL's utf8, with three bytes a character at most.
+_LONGEST_NAME = 128
+_LAST_CHARACTER = "\uffff"
+_ID = re.compile(r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")
 
-class KubeflowService:
+
+class KubeflowService(Service):
     def __init__(self, settings: Kubeflow) -> None:
         self._settings = settings
         self._server = Server(settings)
+        self._namespace = {"namespace": settings.namespace} if settings.namespace else {}
         self.place = self._server.host
 
     @staticmethod
-    def check_trigger(cron: str | None, every: int | None) -> None:
-        runs.trigger(cron, every)
+    def check_trigger(trigger: Trigger) -> None:
+        """Takes a cron expression of six fields, or a number of seconds."""
+        if (trigger.cron is None) == (trigger.every is None):
+            raise ConfigError("expected either --cron, such as --cron '0 0 6 * * *', or --every SECONDS")
+        if trigger.cron is not None:
+            _check_cron(trigger.cron)
 
     def check(self, submission: Submission) -> list[str]:
         """Kubeflow takes what the compiler makes, but puts outputs into buckets only, and pulls images."""
@@ -30,7 +59,7 @@ class KubeflowService:
         ]
         root = submission.parameter("pipeline_root")
         searched = "comp-latest-blessed-model" in submission.spec.get("components", {})
-        if searched and runs.output_root(submission) != root:
+        if searched and _output_root(submission) != root:
             warnings.append(
                 f"pipeline_root ({root}): Kubeflow puts outputs into a bucket, by default its own, so no earlier model "
                 "is found here as a baseline: give gs://, s3:// or minio://"
@@ -38,62 +67,270 @@ class KubeflowService:
         return warnings
 
     def submit(self, submission: Submission, name: str | None) -> str:
-        experiment, namespace = self._experiment(submission), self._settings.namespace
-        runs.check_names(run=name, experiment=experiment)
+        experiment = self._experiment_name(submission)
+        _check_names(run=name, experiment=experiment)
         if name:
-            runs.require_new(self._server, name, experiment, namespace)
+            self._require_new(name, experiment)
         name = name or unique_name(submission.pipeline)
-        return runs.submit(self._server, submission, name=name, experiment=experiment, namespace=namespace)
+        experiment_id = self.ensure_experiment(experiment)
+        body = kfp_server_api.V2beta1Run(display_name=name, experiment_id=experiment_id, **self._run_fields(submission))
+        run = make_once(
+            lambda: self._server.request(self._server.runs.run_service_create_run, run=body),
+            lambda: self._run_named(name, experiment_id),
+            f"{self.place}: it is not known whether the run {name} was started: look for it there, or submit again "
+            f"with --name {shlex.quote(name)}, which starts no second one",
+        )
+        return self._require_id(run.run_id)
 
-    def identity(self, name: str) -> str | None:
+    def id_of_name(self, name: str) -> str | None:
         return None
 
     def link(self, run_id: str) -> str:
-        return runs.run_link(self._server, run_id)
+        return f"{self.place}/#/runs/details/{run_id}"
 
-    def again(self) -> list[str]:
+    def options(self) -> list[str]:
         namespace = self._settings.namespace
-        return ["--host", self._server.host, *(["--namespace", namespace] if namespace else [])]
+        return ["--host", self.place, *(["--namespace", namespace] if namespace else [])]
 
     def find(self, run: str) -> str:
-        return runs.find_run(self._server, run, self._settings.namespace)
+        """Returns the id of a run that is given by its id, a UUID, or by a name that no other run has."""
+        if _ID.match(run):
+            return run
+        ids = sorted(one.run_id for one in self._runs_named(run, **self._namespace))
+        if not ids:
+            raise UserError(f"{self.place} has no run {run!r}: expected its id, or its whole name")
+        if len(ids) > 1:
+            raise UserError(
+                f"{self.place} has {len(ids)} runs {run!r}: expected the id of one of them: {', '.join(ids)}"
+            )
+        return self._require_id(ids[0])
 
     def snapshot(self, run_id: str) -> Snapshot:
-        return runs.snapshot(self._server, run_id)
+        run = self._server.request(self._server.runs.run_service_get_run, run_id)
+        return Snapshot(_run_state(run), nodes.tasks(run), nodes.message(run), late=nodes.is_late(run))
 
     def explained(self, run_id: str, ended: Snapshot) -> Snapshot:
         return causes.explained(self._server, self._settings, run_id, ended)
 
     def cancel(self, run_id: str) -> None:
-        runs.cancel(self._server, run_id)
+        """Asks a run to end; a UserError if it has ended otherwise."""
+        try:
+            self._server.repeat(self._server.runs.run_service_terminate_run, run_id)
+        except NotFound:
+            raise
+        except ServerError:
+            # It refuses (400) to end what it is ending: after an answer that was lost, or somebody else's request.
+            state = self.snapshot(run_id).state
+            if state in ENDED - {"CANCELED"}:
+                raise UserError(f"{self.place}: the run {run_id} has ended already: {state.lower()}") from None
+            if state not in ("CANCELING", "CANCELED"):
+                raise
 
-    def schedule(self, submission: Submission, name: str, cron: str | None, every: int | None, *, replace: bool) -> str:
-        experiment = self._experiment(submission)
-        runs.check_names(schedule=name, experiment=experiment)
-        return runs.schedule(
-            self._server,
-            submission,
-            name=name,
-            trigger=runs.trigger(cron, every),
-            experiment=experiment,
-            namespace=self._settings.namespace,
-            replace=replace,
+    def schedule(self, submission: Submission, name: str, trigger: Trigger, *, replace: bool) -> str:
+        _check_names(schedule=name, experiment=self._experiment_name(submission))
+        return super().schedule(submission, name, trigger, replace=replace)
+
+    def schedules(self, name: str | None = None) -> list[Schedule]:
+        operation = self._server.recurring_runs.recurring_run_service_list_recurring_runs
+        listed = (
+            Schedule(run.recurring_run_id, run.display_name, (run.status or "").lower(), _trigger_of(run.trigger))
+            for run in self._listed(operation, "recurring_runs", name, **self._namespace)
+            if name in (None, run.display_name)
         )
+        return sorted(listed, key=lambda schedule: (schedule.name, schedule.id))
 
-    def schedules(self) -> list[Scheduled]:
-        found = runs.schedules(self._server, self._settings.namespace)
-        return [Scheduled(one.display_name, (one.status or "").lower(), _when(one.trigger)) for one in found]
+    def _schedule_maker(self, submission: Submission, name: str, trigger: Trigger) -> Callable[[], str]:
+        body = kfp_server_api.V2beta1RecurringRun(
+            display_name=name,
+            experiment_id=self.ensure_experiment(self._experiment_name(submission)),
+            mode=kfp_server_api.RecurringRunMode.ENABLE,
+            max_concurrency="1",
+            no_catchup=True,
+            trigger=_trigger_message(trigger),
+            **self._run_fields(submission),
+        )
+        create = self._server.recurring_runs.recurring_run_service_create_recurring_run
+        return lambda: self._require_id(self._server.request(create, recurring_run=body).recurring_run_id)
 
-    def change_schedule(self, name: str, change: Literal["disable", "enable", "delete"]) -> int:
-        return runs.change_schedule(self._server, self._settings.namespace, name, change)
+    def _change_schedule(self, schedule_id: str, change: Change) -> None:
+        service = self._server.recurring_runs
+        operations = {
+            "disable": service.recurring_run_service_disable_recurring_run,
+            "enable": service.recurring_run_service_enable_recurring_run,
+            "delete": service.recurring_run_service_delete_recurring_run,
+        }
+        self._server.repeat(operations[change], schedule_id)
 
-    def _experiment(self, submission: Submission) -> str:
+    def ensure_experiment(self, name: str) -> str:
+        """Returns the id of an experiment, which is made if there is none of that name."""
+        experiment = self._experiment_named(name)
+        if not experiment:
+            experiment = make_once(
+                lambda: self._make_experiment(name),
+                lambda: self._experiment_named(name),
+                f"{self.place}: it is not known whether the experiment {name} was made: submit again",
+            )
+        return self._require_id(experiment.experiment_id)
+
+    def _make_experiment(self, name: str) -> Any:
+        body = kfp_server_api.V2beta1Experiment(display_name=name, namespace=self._settings.namespace)
+        try:
+            return self._server.request(self._server.experiments.experiment_service_create_experiment, experiment=body)
+        except AlreadyExists:  # somebody made it just now: the server keeps their names unique
+            if made := self._experiment_named(name):
+                return made
+            self._refuse_alike(name, self._experiments())
+            raise
+
+    def _experiment_name(self, submission: Submission) -> str:
         return self._settings.experiment or submission.pipeline
 
+    def _experiment_named(self, name: str) -> Any:
+        """Returns an experiment. One whose name the server takes for the same is a UserError: there can be no
+        second."""
+        alike = list(self._experiments(name))
+        exact = next((experiment for experiment in alike if experiment.display_name == name), None)
+        if exact is None:
+            self._refuse_alike(name, alike)
+        return exact
 
-def _when(trigger: Any) -> str:
-    if trigger and trigger.cron_schedule:
-        return f"cron {trigger.cron_schedule.cron}"
-    if trigger and trigger.periodic_schedule:
-        return f"every {trigger.periodic_schedule.interval_second} s"
-    return ""
+    def _experiments(self, name: str | None = None) -> Iterator[Any]:
+        operation = self._server.experiments.experiment_service_list_experiments
+        return self._listed(operation, "experiments", name, **self._namespace)
+
+    def _refuse_alike(self, name: str, experiments: Iterable[Any]) -> None:
+        """Names are unique whatever their case."""
+        for experiment in experiments:
+            if experiment.display_name.casefold() == name.casefold():
+                raise UserError(
+                    f"{self.place} has an experiment whose name differs in case only: {experiment.display_name!r}: "
+                    "choose that one, or another name (--experiment)"
+                )
+
+    def _require_new(self, name: str, experiment: str) -> None:
+        """Refuses the name of a run that the experiment has, so that a repeated command starts no second run."""
+        existing = self._experiment_named(experiment)
+        run = existing and self._run_named(name, existing.experiment_id)
+        if run:
+            raise UserError(f"{self.place} has a run {name!r} already, {run.run_id}: choose another --name")
+
+    def _run_named(self, name: str, experiment_id: str) -> Any:
+        return next(self._runs_named(name, experiment_id=experiment_id), None)
+
+    def _runs_named(self, name: str, **options: str) -> Iterator[Any]:
+        runs = self._listed(self._server.runs.run_service_list_runs, "runs", name, **options)
+        return (run for run in runs if run.display_name == name)
+
+    def _listed(self, operation: Callable[..., Any], key: str, name: str | None, **options: str) -> Iterator[Any]:
+        """Yields what the server lists, page after page: all, or what its database takes for one name, whatever its
+        case."""
+        if name is not None:
+            predicate = {"operation": _EQUALS, "key": "display_name", "stringValue": name}
+            options["filter"] = _twice_decoded(json.dumps({"predicates": [predicate]}))
+        token = ""
+        while True:
+            page = self._server.repeat(operation, page_token=token, page_size=_PAGE, **options)
+            yield from getattr(page, key) or []
+            token = page.next_page_token
+            if not token:
+                return
+
+    def _run_fields(self, submission: Submission) -> dict[str, Any]:
+        """Returns what the requests for a run and for a recurring run have in common."""
+        return {
+            "pipeline_spec": _pipeline_spec(submission),
+            "runtime_config": kfp_server_api.V2beta1RuntimeConfig(
+                parameters=dict(submission.parameters), pipeline_root=_output_root(submission)
+            ),
+            "service_account": self._settings.service_account,
+        }
+
+    def _require_id(self, answered: str | None) -> str:
+        if not answered:  # JSON, but not KFP's
+            raise ServerError(f"{self.place} does not answer as a KFP API does: check kubeflow.host")
+        return answered
+
+
+def _check_names(**names: str | None) -> None:
+    """Refuses the names, by what has them, that no server of KFP can store."""
+    for what, name in names.items():
+        wide = next((letter for letter in name or "" if letter > _LAST_CHARACTER), None)
+        if wide:
+            raise ConfigError(
+                f"{what} {name!r}: expected a name without {wide!r}: Kubeflow's database has no place for emoji"
+            )
+        if len(name or "") > _LONGEST_NAME:
+            raise ConfigError(
+                f"{what} {name!r}: expected at most {_LONGEST_NAME} characters, received {len(name or '')}"
+            )
+
+
+def _check_cron(expression: str) -> None:
+    fields = expression.split()
+    six = f"six fields ({cron.names(cron.SIX_FIELDS)})"
+    if expression.startswith(("TZ=", "CRON_TZ=")):
+        raise ConfigError(
+            f"--cron {expression!r}: expected {six}, without a time zone: they are read in UTC, unless the server's "
+            "CRON_SCHEDULE_TIMEZONE names another"
+        )
+    if expression.startswith("@"):
+        known = cron.SHORTHANDS.get(expression)
+        advice = f": write '0 {known}'" if known else ", or --every SECONDS"
+        raise ConfigError(f"--cron {expression!r}: expected {six}{advice}")
+    if len(fields) == 5:
+        raise ConfigError(
+            f"--cron {expression!r}: Kubeflow's cron has six fields, seconds first: write '0 {expression}'"
+        )
+    if len(fields) != 6:
+        raise ConfigError(f"--cron {expression!r}: expected {six}, not {len(fields)}")
+    cron.check(expression, cron.SIX_FIELDS)
+
+
+def _trigger_message(trigger: Trigger) -> kfp_server_api.V2beta1Trigger:
+    if trigger.cron is None:
+        periodic = kfp_server_api.V2beta1PeriodicSchedule(interval_second=str(trigger.every))
+        return kfp_server_api.V2beta1Trigger(periodic_schedule=periodic)
+    return kfp_server_api.V2beta1Trigger(cron_schedule=kfp_server_api.V2beta1CronSchedule(cron=trigger.cron))
+
+
+def _trigger_of(message: kfp_server_api.V2beta1Trigger | None) -> Trigger:
+    if message and message.cron_schedule:
+        return Trigger(cron=message.cron_schedule.cron)
+    if message and message.periodic_schedule:
+        return Trigger(every=int(message.periodic_schedule.interval_second))
+    return Trigger()
+
+
+def _output_root(submission: Submission) -> str | None:
+    """Returns where a run's outputs go, if that is a place where KFP can put them; else the server has its own."""
+    return next((root for root in pipeline_roots(submission) if root.startswith(_STORES)), None)
+
+
+def _pipeline_spec(submission: Submission) -> Mapping[str, Any]:
+    """Returns the spec as KFP's client sends it: checked against the protocol's messages, the platform beside it."""
+    documents: list[Mapping[str, Any]] = []
+    messages = (pipeline_spec_pb2.PipelineSpec, pipeline_spec_pb2.PlatformSpec)
+    for document, message in zip(submission.documents, messages, strict=False):
+        try:
+            documents.append(json_format.MessageToDict(json_format.ParseDict(dict(document), message())))
+        except json_format.ParseError as error:
+            raise ConfigError(f"{submission.pipeline}: this is no compiled pipeline of KFP v2: {error}") from None
+    if len(documents) == 1:
+        return documents[0]
+    return {"pipeline_spec": documents[0], "platform_spec": documents[1]}
+
+
+def _twice_decoded(text: str) -> str:
+    """Returns JSON that a URL's decoding does not change: a KFP server decodes a filter once more than it was encoded.
+
+    Without it a name with a plus sign would not be found, and a run of that name be started twice.
+    """
+    return text.replace("%", r"\u0025").replace("+", r"\u002b")
+
+
+def _run_state(run: Any) -> str:
+    """Returns a run's state. Servers of KFP 2 end a cancelled run as FAILED; only its history knows better."""
+    state = nodes.state(run)
+    if state == "FAILED" and any(past.state == "CANCELING" for past in run.state_history or []):
+        return "CANCELED"
+    return state or "PENDING"

@@ -9,9 +9,9 @@ import contextlib
 import re
 import secrets
 import zoneinfo
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 from google.protobuf import json_format
 from kfp.pipeline_spec import pipeline_spec_pb2
@@ -19,12 +19,12 @@ from kfp.pipeline_spec import pipeline_spec_pb2
 from penstock.core.errors import ConfigError, UserError
 from penstock.core.failures import FAILURE_FILE
 from penstock.core.files import object_stores
-from penstock.core.services.retries import AlreadyExists, NotFound, make_once, put_away
+from penstock.core.services.retries import AlreadyExists, NotFound, make_once
 from penstock.core.services.vertex import Server
 from penstock.pipelines.config.resources import Vertex
 from penstock.pipelines.servers import causes
 from penstock.pipelines.servers import cron as cron_fields
-from penstock.pipelines.servers.service import Scheduled
+from penstock.pipelines.servers.service import Change, Schedule, Service, Trigger
 from penstock.pipelines.servers.submission import Submission, pipeline_roots, unique_name
 from penstock.pipelines.servers.watch import Snapshot, Task
 from penstock.pipelines.targets.target import images_without_registry
@@ -37,16 +37,17 @@ _TOKEN = len("-20260101-000000-abcdef")  # what keeps two names apart stands at 
 _STATES = {"CANCELLED": "CANCELED", "NOT_TRIGGERED": "SKIPPED", "QUEUED": "PENDING", "STATE_UNSPECIFIED": "PENDING"}
 
 
-class VertexService:
+class VertexService(Service):
     def __init__(self, settings: Vertex) -> None:
         self._settings = settings
         self._server = Server(settings)
         self.place = f"Vertex AI ({self._server.project}, {self._server.location})"
 
     @staticmethod
-    def check_trigger(cron: str | None, every: int | None) -> None:
-        """Refuses all but a cron expression of five fields, with a time zone before it or without."""
-        if every is not None or cron is None:
+    def check_trigger(trigger: Trigger) -> None:
+        """Takes a cron expression of five fields, with a time zone before it or without."""
+        cron = trigger.cron
+        if trigger.every is not None or cron is None:
             raise ConfigError("Vertex AI's schedules have no --every: expected --cron, such as --cron '0 6 * * *'")
         zone, _, rest = cron.partition(" ") if cron.startswith(("TZ=", "CRON_TZ=")) else ("", "", cron)
         known = zoneinfo.available_timezones()
@@ -83,7 +84,7 @@ class VertexService:
         return []
 
     def submit(self, submission: Submission, name: str | None) -> str:
-        run_id = self.identity(name) if name else _identifier(unique_name(submission.pipeline))
+        run_id = self.id_of_name(name) if name else _identifier(unique_name(submission.pipeline))
         token = secrets.token_hex(16)
         body = self._body(submission) | {
             "displayName": name or run_id,
@@ -104,7 +105,7 @@ class VertexService:
             raise UserError(f"{self.place} has a run {run_id!r} already: choose another --name") from None
         return run_id
 
-    def identity(self, name: str) -> str:
+    def id_of_name(self, name: str) -> str:
         if len(name) > _LONGEST_NAME:
             raise ConfigError(f"--name: expected at most {_LONGEST_NAME} letters, received {len(name)}")
         return _identifier(name)
@@ -114,7 +115,7 @@ class VertexService:
         place = f"https://console.cloud.google.com/vertex-ai/locations/{server.location}/pipelines/runs"
         return f"{place}/{run}?project={server.project}"
 
-    def again(self) -> list[str]:
+    def options(self) -> list[str]:
         return ["--target", "vertex", "--project", self._server.project, "--location", self._server.location]
 
     def find(self, run: str) -> str:
@@ -124,7 +125,7 @@ class VertexService:
     def snapshot(self, run_id: str) -> Snapshot:
         job = self._server.request(self._server.jobs.get_pipeline_job, name=self._job(run_id))
         tasks = tuple(_tasks(list(job.job_detail.task_details)))
-        return Snapshot(_state(job.state), tasks, _told(job.error))
+        return Snapshot(_state(job.state), tasks, _sentence(job.error))
 
     def explained(self, run_id: str, ended: Snapshot) -> Snapshot:
         """Adds what failed tasks left beside their outputs; the service's own word is mostly an exit status."""
@@ -146,50 +147,40 @@ class VertexService:
     def cancel(self, run_id: str) -> None:
         self._server.repeat(self._server.jobs.cancel_pipeline_job, name=self._job(run_id))
 
-    def schedule(self, submission: Submission, name: str, cron: str | None, every: int | None, *, replace: bool) -> str:
-        """Makes a schedule; returns its id. One of the same name is replaced after the new one is made."""
-        old = self._listed(name)
-        if old and not replace:
-            raise UserError(f"{self.place} has a schedule {name!r} already: choose another --name, or --replace it")
-        known = {one.name for one in old}
+    def schedules(self, name: str | None = None) -> list[Schedule]:
+        """Returns the schedules of pipelines, of one name or all, sorted by name."""
+        conditions = ["create_pipeline_job_request:*"]
+        if name is not None:
+            quoted = name.replace("\\", "\\\\").replace('"', '\\"')
+            conditions.append(f'display_name="{quoted}"')
+        request = {"parent": self._server.parent, "filter": " AND ".join(conditions)}
+        listed: list[Schedule] = []
+        while True:
+            page = self._server.repeat(self._server.schedules.list_schedules, request=request)
+            listed += [_schedule_of(message) for message in page.schedules if name in (None, message.display_name)]
+            if not page.next_page_token:
+                return sorted(listed, key=lambda schedule: (schedule.name, schedule.id))
+            request["page_token"] = page.next_page_token
+
+    def _schedule_maker(self, submission: Submission, name: str, trigger: Trigger) -> Callable[[], str]:
         job = self._body(submission) | {"labels": dict(self._settings.labels)}
         body = {
             "displayName": name,
-            "cron": cron,
+            "cron": trigger.cron,
             "maxConcurrentRunCount": "1",
             "createPipelineJobRequest": {"parent": self._server.parent, "pipelineJob": job},
         }
-        schedule = self._message(self._server.types.Schedule, body)
-        create = self._server.schedules.create_schedule
-        made = make_once(
-            lambda: self._server.request(create, parent=self._server.parent, schedule=schedule),
-            lambda: next((one for one in self._listed(name) if one.name not in known), None),
-            f"{self.place}: it is not known whether the schedule {name} was made: see `penstock schedule list`",
-        )
-        made_id = str(made.name.rpartition("/")[2])
-        put_away(old, self._delete, self.place, name, made_id)
-        return made_id
+        schedule, create = self._message(self._server.types.Schedule, body), self._server.schedules.create_schedule
+        return lambda: _schedule_of(self._server.request(create, parent=self._server.parent, schedule=schedule)).id
 
-    def schedules(self) -> list[Scheduled]:
-        status = {"ACTIVE": "enabled", "PAUSED": "disabled"}
-        return [
-            Scheduled(one.display_name, status.get(_state(one.state), _state(one.state).lower()), f"cron {one.cron}")
-            for one in self._listed()
-        ]
-
-    def change_schedule(self, name: str, change: Literal["disable", "enable", "delete"]) -> int:
-        found = self._listed(name)
-        if not found:
-            raise UserError(f"{self.place} has no schedule {name!r}: `penstock schedule list` tells their names")
+    def _change_schedule(self, schedule_id: str, change: Change) -> None:
         service = self._server.schedules
-        for one in found:
-            if change == "delete":
-                self._delete(one)
-            else:
-                self._server.repeat(
-                    service.pause_schedule if change == "disable" else service.resume_schedule, name=one.name
-                )
-        return len(found)
+        operations = {
+            "disable": service.pause_schedule,
+            "enable": service.resume_schedule,
+            "delete": service.delete_schedule,
+        }
+        self._server.repeat(operations[change], name=f"{self._server.parent}/schedules/{schedule_id}")
 
     def _root(self, submission: Submission) -> str:
         """Returns where the outputs go: the setting, else the pipeline's own places, as far as they are in a bucket."""
@@ -234,33 +225,19 @@ class VertexService:
             raise AlreadyExists(f"{self.place} has a run {run_id!r} already")
         return job
 
-    def _listed(self, name: str | None = None) -> list[Any]:
-        """Returns the schedules of pipelines, of one name or all, sorted by name."""
-        conditions = ["create_pipeline_job_request:*"]
-        if name is not None:
-            quoted = name.replace("\\", "\\\\").replace('"', '\\"')
-            conditions.append(f'display_name="{quoted}"')
-        request = {"parent": self._server.parent, "filter": " AND ".join(conditions)}
-        found: list[Any] = []
-        while True:
-            page = self._server.repeat(self._server.schedules.list_schedules, request=request)
-            found += [one for one in page.schedules if name in (None, one.display_name)]
-            if not page.next_page_token:
-                return sorted(found, key=lambda one: (one.display_name, one.name))
-            request["page_token"] = page.next_page_token
-
-    def _delete(self, schedule: Any) -> None:
-        try:
-            self._server.repeat(self._server.schedules.delete_schedule, name=schedule.name)
-        except NotFound:  # the request whose answer was lost has deleted it
-            return
-
 
 def _identifier(name: str) -> str:
     """Returns the id of a run's name: lower-case letters, digits and hyphens, a letter first, at most 128."""
     text = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
     text = text if re.match("[a-z]", text) else f"run-{text}".rstrip("-")
     return text if len(text) <= _LONGEST_ID else text[: _LONGEST_ID - _TOKEN] + text[-_TOKEN:]
+
+
+def _schedule_of(message: Any) -> Schedule:
+    """Reads a schedule of aiplatform_v1."""
+    state = _state(message.state)
+    status = {"ACTIVE": "enabled", "PAUSED": "disabled"}.get(state, state.lower())
+    return Schedule(str(message.name.rpartition("/")[2]), message.display_name, status, Trigger(cron=message.cron))
 
 
 def _tasks(details: list[Any]) -> Iterator[Task]:
@@ -270,7 +247,7 @@ def _tasks(details: list[Any]) -> Iterator[Task]:
         if one.task_id in graphs:
             continue
         errors = [one.error, *(past.error for past in reversed(one.pipeline_task_status))]
-        error = next((_told(error) for error in errors if _told(error)), "")
+        error = next((_sentence(error) for error in errors if _sentence(error)), "")
         yield Task(str(one.task_id), one.task_name, _state(one.state), _seconds(one.start_time, one.end_time), error)
 
 
@@ -279,7 +256,7 @@ def _state(state: Any) -> str:
     return _STATES.get(name, "PENDING" if name == "UNSPECIFIED" else name)
 
 
-def _told(error: Any) -> str:
+def _sentence(error: Any) -> str:
     return " ".join(error.message.split()) if error else ""
 
 

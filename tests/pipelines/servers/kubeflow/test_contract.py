@@ -8,6 +8,7 @@ import os
 import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from penstock.core.errors import PenstockError, ServerError
 from penstock.pipelines.cli import main
 from penstock.pipelines.config.resources import Kubeflow
 from penstock.pipelines.servers.kubeflow import client
-from penstock.pipelines.servers.kubeflow import runs as kubeflow
+from penstock.pipelines.servers.kubeflow.service import KubeflowService
 from tests.servers.kubeflow_pipelines import KubeflowPipelines
 
 EXPERIMENT = "penstock-tests"
@@ -34,9 +35,16 @@ _GIVEN = {name: os.environ.get(f"PENSTOCK_KFP_{name}", "") for name in ("HOST", 
 class Place:
     """A server, and the options that name it to a command."""
 
-    server: client.Server
-    namespace: str | None
+    settings: Kubeflow
     options: list[str]
+
+    @cached_property
+    def server(self) -> client.Server:
+        return client.Server(self.settings)
+
+    @cached_property
+    def service(self) -> KubeflowService:
+        return KubeflowService(self.settings)
 
     def run(self, *arguments: str) -> int:
         return main.main([*arguments, *self.options])
@@ -45,7 +53,7 @@ class Place:
 @pytest.fixture(params=["loopback", client.HOST_VARIABLE])
 def place(request: pytest.FixtureRequest, server: KubeflowPipelines, monkeypatch: pytest.MonkeyPatch) -> Place:
     if request.param == "loopback":
-        return Place(client.Server(Kubeflow(host=server.url)), None, ["--host", server.url])
+        return Place(Kubeflow(host=server.url), ["--host", server.url])
     if not _GIVEN["HOST"]:
         pytest.skip(f"{client.HOST_VARIABLE} names no Kubeflow Pipelines server")
     settings, options = {"host": _GIVEN["HOST"]}, ["--host", _GIVEN["HOST"]]
@@ -56,7 +64,7 @@ def place(request: pytest.FixtureRequest, server: KubeflowPipelines, monkeypatch
         monkeypatch.setenv("PENSTOCK_KFP_TOKEN", _GIVEN["TOKEN"])
         settings["token_env"] = "PENSTOCK_KFP_TOKEN"
         options += ["--set", "kubeflow.token_env=PENSTOCK_KFP_TOKEN"]
-    return Place(client.Server(Kubeflow.model_validate(settings)), settings.get("namespace"), options)
+    return Place(Kubeflow.model_validate(settings), options)
 
 
 @pytest.fixture
@@ -116,7 +124,7 @@ def test_conditions_loops_retries_and_exit_handlers_are_taken(
     file = tmp_path / "shapes.yaml"
     kfp.compiler.Compiler().compile(pipeline, str(file))
     run_id = submitted(file)
-    assert kubeflow.snapshot(place.server, run_id).state in ("PENDING", "RUNNING")
+    assert place.service.snapshot(run_id).state in ("PENDING", "RUNNING")
 
 
 @pytest.mark.parametrize("name", ["plain", "a+b", "100% & more", 'say "x"', "größer"])
@@ -143,7 +151,7 @@ def test_a_name_that_the_server_cannot_store(name: str, place: Place, compiled: 
     """Penstock refuses it before that; where it does not, the answer is known."""
     run = kfp_server_api.V2beta1Run(
         display_name=name,
-        experiment_id=kubeflow.ensure_experiment(place.server, EXPERIMENT, place.namespace),
+        experiment_id=place.service.ensure_experiment(EXPERIMENT),
         pipeline_spec=json_format.MessageToDict(message(yaml.safe_load(compiled.read_text()))),
     )
     with pytest.raises(ServerError, match="cannot store this name"):
@@ -160,9 +168,9 @@ def test_a_run_is_cancelled_once_and_again(
     place: Place, compiled: Path, submitted: Callable[..., str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     run_id = submitted(compiled)
-    assert kubeflow.snapshot(place.server, run_id).state in ("PENDING", "RUNNING")
+    assert place.service.snapshot(run_id).state in ("PENDING", "RUNNING")
     assert place.run("cancel", run_id) == 0
-    assert kubeflow.snapshot(place.server, run_id).state in ("CANCELING", "CANCELED")
+    assert place.service.snapshot(run_id).state in ("CANCELING", "CANCELED")
     assert place.run("cancel", run_id) == 0
     assert f"{run_id}: asked to stop" in capsys.readouterr().out
 
@@ -173,7 +181,7 @@ def test_what_is_not_there(place: Place, capsys: pytest.CaptureFixture[str]) -> 
 
 
 def test_a_pipeline_that_cannot_be_read_is_refused(place: Place) -> None:
-    experiment = kubeflow.ensure_experiment(place.server, EXPERIMENT, place.namespace)
+    experiment = place.service.ensure_experiment(EXPERIMENT)
     run = kfp_server_api.V2beta1Run(
         display_name=f"unreadable {secrets.token_hex(4)}",
         experiment_id=experiment,

@@ -19,7 +19,7 @@ from penstock.pipelines.servers.watch import Task
 from tests.servers import argo_nodes
 from tests.servers.argo_nodes import exit_handler, group, loop, task
 
-TESTS = Path(__file__).resolve().parent.parent
+TESTS = Path(__file__).resolve().parents[3]
 _GOLDEN = (TESTS / "golden" / "taxi.yaml").read_text(encoding="utf-8")
 TAXI = yaml.safe_load(re.sub(r"\{(\w+)\}", r"\1", _GOLDEN))  # with what stands for this machine's places
 _LATER = ("latest-blessed-model", "evaluator", "pusher")

@@ -16,8 +16,7 @@ from penstock.core.services import retries
 from penstock.pipelines.cli import main
 from penstock.pipelines.config.resources import Kubeflow
 from penstock.pipelines.servers import submission
-from penstock.pipelines.servers.kubeflow import client as kubeflow_server
-from penstock.pipelines.servers.kubeflow import runs
+from penstock.pipelines.servers.kubeflow.service import KubeflowService
 from tests.servers.kubeflow_pipelines import CtrlC, Cut, Hang, KubeflowPipelines, Status
 
 NOWHERE = "http://127.0.0.1:9"
@@ -442,11 +441,11 @@ def test_the_longest_name(submit: Run, server: KubeflowPipelines) -> None:
 @pytest.mark.parametrize("name", ["😀", "n" * 129])
 def test_what_the_database_refuses_is_told_so(name: str, server: KubeflowPipelines) -> None:
     """Where a name comes there nevertheless, as by another version's rules."""
-    connection = kubeflow_server.Server(Kubeflow(host=server.url))
+    service = KubeflowService(Kubeflow(host=server.url))
     with pytest.raises(
         ServerError, match=r"cannot store this name \(500: Failed .*\): its database takes at most 128 ch"
     ):
-        runs.ensure_experiment(connection, name, None)
+        service.ensure_experiment(name)
     assert len(server.sent("POST", "/experiments")) == 1
 
 

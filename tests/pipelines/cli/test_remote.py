@@ -11,7 +11,7 @@ import yaml
 from penstock.components import wrapper
 from penstock.pipelines.cli import main
 from penstock.pipelines.servers import watch
-from penstock.pipelines.servers.kubeflow import runs
+from penstock.pipelines.servers.kubeflow.service import KubeflowService
 from tests.servers.kubeflow_pipelines import Cut, KubeflowPipelines, Status
 
 NOWHERE = "http://127.0.0.1:9"
@@ -103,7 +103,7 @@ def test_a_run_goes_on_where_watching_it_fails(
 def test_ctrl_c_while_waiting(
     submit: Run, server: KubeflowPipelines, monkeypatch: pytest.MonkeyPatch, capsys: Told
 ) -> None:
-    monkeypatch.setattr(runs, "snapshot", interrupt)
+    monkeypatch.setattr(KubeflowService, "snapshot", interrupt)
     assert submit("--wait") == 130
     (run_id,) = server.stored["runs"]
     told = capsys.readouterr().err
@@ -123,7 +123,7 @@ def test_what_is_told_to_go_on_signs_in_as_well(
 ) -> None:
     """It works as it stands: with the configuration and the options that the run was started with."""
     monkeypatch.setenv("MY TOKEN", "s3cret")
-    monkeypatch.setattr(runs, "snapshot", interrupt)
+    monkeypatch.setattr(KubeflowService, "snapshot", interrupt)
     monkeypatch.chdir(project if given.startswith("the same") else project.parent)
     with KubeflowPipelines(required={"authorization": "Bearer s3cret"}) as server:
         (project / "pipeline.yaml").write_text(yaml.safe_dump(values | {"kubeflow": {"cookies_env": "NONE"}}))
