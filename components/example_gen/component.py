@@ -1,10 +1,51 @@
 """The ExampleGen components: a resolver of what there is to read, and a reader for each kind of file."""
 
+import inspect
+from collections.abc import Callable
 from typing import NamedTuple
 
 from kfp.dsl import Dataset, Output
 
 from penstock.components.wrapper import component
+
+_SHARED = """
+
+Args:
+    input_base: The folder of the data, or one file; gs:// and s3:// need no mount, package:NAME/path is inside a
+        package of the image.
+    resolved_input: What `input_resolver` returned: JSON `{"splits": [{"name": ..., "pattern": ...}]}`, patterns of
+        files below `input_base`. Several patterns may have the same name.
+    fingerprint: The fingerprint of the files, for the metadata, and so that changed files are read again.
+    span: The span of the files, for the metadata.
+    version: The version of the files, for the metadata.
+    output_config: TFX's Output message as JSON, `{"split_config": {"splits": [{"name": "train", "hash_buckets":
+        2}, ...], "partition_feature_name": ""}}`. By default, one input split becomes `train` and `eval`, 2 to 1;
+        several stay as they are.
+    label: The label, if it is to be checked: it must exist and have more than one value. What a split lacks of
+        its classes is warned of, and so are values such as NA.
+    engine: Where the work is done: `local` (a worker for each core) or `local:N`.%s
+
+Returns:
+    examples: `Split-<name>/data_tfrecord-*.gz`, gzip TFRecords of tf.Example; metadata `split_names`, `span`,
+        `version`, `input_fingerprint`, `payload_format`, `file_format` and `num_examples` (JSON, rows by split).
+"""
+_CSV_OPTIONS = """
+    csv_options: JSON with any of `delimiter`, `quote_char`, `encoding`, `decimal_point` ("," where numbers are
+        written so), `null_values` (cells that mean missing, beside the empty one) and `column_names` (for files
+        without a header)."""
+
+
+def _documented(options: str = "") -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Adds to a reader's docstring what all readers take and return, and what this one says of `options`.
+
+    KFP and the README read the docstring; the source text that travels into the task does without.
+    """
+
+    def document(function: Callable[..., None]) -> Callable[..., None]:
+        function.__doc__ = inspect.cleandoc(function.__doc__ or "") + _SHARED % options
+        return function
+
+    return document
 
 
 @component(imports=[])
@@ -38,6 +79,7 @@ def input_resolver(input_base: str, input_config: str = "", range_config: str = 
 
 
 @component(imports=[])
+@_documented(_CSV_OPTIONS)
 def csv_example_gen(
     examples: Output[Dataset],
     input_base: str,
@@ -56,32 +98,11 @@ def csv_example_gen(
     if every cell is a number, else bytes. Only the empty cell is missing. Quoted cells may hold line feeds; files may
     be gzip. A row's split is the one that TFX gives it: the hash of the row, or of one feature, so it stays when
     data is added. Files are the same bytes whatever the number of workers.
-
-    Args:
-        input_base: The folder of the data, or one file; gs:// and s3:// need no mount, package:NAME/path is inside a
-            package of the image.
-        resolved_input: What `input_resolver` returned: JSON `{"splits": [{"name": ..., "pattern": ...}]}`, patterns of
-            files below `input_base`. Several patterns may have the same name.
-        fingerprint: The fingerprint of the files, for the metadata, and so that changed files are read again.
-        span: The span of the files, for the metadata.
-        version: The version of the files, for the metadata.
-        output_config: TFX's Output message as JSON, `{"split_config": {"splits": [{"name": "train", "hash_buckets":
-            2}, ...], "partition_feature_name": ""}}`. By default, one input split becomes `train` and `eval`, 2 to 1;
-            several stay as they are.
-        csv_options: JSON with any of `delimiter`, `quote_char`, `encoding`, `decimal_point` ("," where numbers are
-            written so), `null_values` (cells that mean missing, beside the empty one) and `column_names` (for files
-            without a header).
-        label: The label, if it is to be checked: it must exist and have more than one value. What a split lacks of
-            its classes is warned of, and so are values such as NA.
-        engine: Where the work is done: `local` (a worker for each core) or `local:N`.
-
-    Returns:
-        examples: `Split-<name>/data_tfrecord-*.gz`, gzip TFRecords of tf.Example; metadata `split_names`, `span`,
-            `version`, `input_fingerprint`, `payload_format`, `file_format` and `num_examples` (JSON, rows by split).
     """
     from penstock.components.example_gen import executor
 
     result = executor.run(
+        source="csv",
         examples=examples.path,
         input_base=input_base,
         resolved_input=resolved_input,
@@ -89,15 +110,15 @@ def csv_example_gen(
         span=span,
         version=version,
         output_config=output_config,
-        csv_options=csv_options,
+        options=csv_options,
         label=label,
         engine=engine,
-        file_format="csv",
     )
     examples.metadata.update(result.metadata["examples"])
 
 
 @component(imports=[])
+@_documented()
 def parquet_example_gen(
     examples: Output[Dataset],
     input_base: str,
@@ -114,29 +135,11 @@ def parquet_example_gen(
     Integers and booleans become int64, floats and decimals float32, text and bytes bytes, dates and times text; lists
     of them stay lists. A null is a feature without values. A row's split is the hash of the row, or of one feature, so
     it stays when data is added. Files are the same bytes whatever the number of workers.
-
-    Args:
-        input_base: The folder of the data, or one file; gs:// and s3:// need no mount, package:NAME/path is inside a
-            package of the image.
-        resolved_input: What `input_resolver` returned: JSON `{"splits": [{"name": ..., "pattern": ...}]}`, patterns of
-            files below `input_base`. Several patterns may have the same name.
-        fingerprint: The fingerprint of the files, for the metadata, and so that changed files are read again.
-        span: The span of the files, for the metadata.
-        version: The version of the files, for the metadata.
-        output_config: TFX's Output message as JSON, `{"split_config": {"splits": [{"name": "train", "hash_buckets":
-            2}, ...], "partition_feature_name": ""}}`. By default, one input split becomes `train` and `eval`, 2 to 1;
-            several stay as they are.
-        label: The label, if it is to be checked: it must exist and have more than one value. What a split lacks of
-            its classes is warned of, and so are values such as NA.
-        engine: Where the work is done: `local` (a worker for each core) or `local:N`.
-
-    Returns:
-        examples: `Split-<name>/data_tfrecord-*.gz`, gzip TFRecords of tf.Example; metadata `split_names`, `span`,
-            `version`, `input_fingerprint`, `payload_format`, `file_format` and `num_examples` (JSON, rows by split).
     """
     from penstock.components.example_gen import executor
 
     result = executor.run(
+        source="parquet",
         examples=examples.path,
         input_base=input_base,
         resolved_input=resolved_input,
@@ -146,12 +149,12 @@ def parquet_example_gen(
         output_config=output_config,
         label=label,
         engine=engine,
-        file_format="parquet",
     )
     examples.metadata.update(result.metadata["examples"])
 
 
 @component(imports=[])
+@_documented()
 def import_example_gen(
     examples: Output[Dataset],
     input_base: str,
@@ -167,29 +170,11 @@ def import_example_gen(
 
     Records are written as they were read. A row's split is the hash of its Example, or of one feature, so it stays when
     data is added. Files are the same bytes whatever the number of workers.
-
-    Args:
-        input_base: The folder of the data, or one file; gs:// and s3:// need no mount, package:NAME/path is inside a
-            package of the image.
-        resolved_input: What `input_resolver` returned: JSON `{"splits": [{"name": ..., "pattern": ...}]}`, patterns of
-            files below `input_base`. Several patterns may have the same name.
-        fingerprint: The fingerprint of the files, for the metadata, and so that changed files are read again.
-        span: The span of the files, for the metadata.
-        version: The version of the files, for the metadata.
-        output_config: TFX's Output message as JSON, `{"split_config": {"splits": [{"name": "train", "hash_buckets":
-            2}, ...], "partition_feature_name": ""}}`. By default, one input split becomes `train` and `eval`, 2 to 1;
-            several stay as they are.
-        label: The label, if it is to be checked: it must exist and have more than one value. What a split lacks of
-            its classes is warned of, and so are values such as NA.
-        engine: Where the work is done: `local` (a worker for each core) or `local:N`.
-
-    Returns:
-        examples: `Split-<name>/data_tfrecord-*.gz`, gzip TFRecords of tf.Example; metadata `split_names`, `span`,
-            `version`, `input_fingerprint`, `payload_format`, `file_format` and `num_examples` (JSON, rows by split).
     """
     from penstock.components.example_gen import executor
 
     result = executor.run(
+        source="tfrecord",
         examples=examples.path,
         input_base=input_base,
         resolved_input=resolved_input,
@@ -199,6 +184,5 @@ def import_example_gen(
         output_config=output_config,
         label=label,
         engine=engine,
-        file_format="tfrecord",
     )
     examples.metadata.update(result.metadata["examples"])

@@ -1,4 +1,4 @@
-"""ExampleGen: files of CSV, Parquet or TFRecord to shards of tf.Examples in splits."""
+"""ExampleGen: the rows of a source to shards of tf.Examples in splits."""
 
 import contextlib
 import json
@@ -7,36 +7,28 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import partial
+from dataclasses import dataclass, field, replace
 from itertools import compress
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import pandas  # noqa: F401  Arrow imports it on first use: here once, else in every worker that is forked
 import pyarrow as pa
 
-from penstock.components.engines import Engine, open_engine
-from penstock.components.example_gen import configs, labels
+from penstock.components.engines import open_engine
+from penstock.components.example_gen import configs, labels, sources
 from penstock.components.example_gen.configs import OutputSplits
-from penstock.components.example_gen.inputs import spans
 from penstock.components.example_gen.labels import LabelValues
-from penstock.components.example_gen.sources import parquet, tfrecord
-from penstock.components.example_gen.sources.csv import source as csv_source
-from penstock.components.example_gen.sources.csv.options import CsvOptions
-from penstock.components.example_gen.sources.csv.source import CsvSource
-from penstock.components.example_gen.sources.csv.types import TypeGrew
-from penstock.components.example_gen.sources.pieces import Block, Shard, Source
+from penstock.components.example_gen.sources.pieces import Piece, Shard
+from penstock.components.example_gen.sources.source import Block, Opened, Request, Source, TypesGrew
 from penstock.components.example_gen.splits import Splitter
 from penstock.core import artifacts, progress
 from penstock.core.artifacts import TaskResult
-from penstock.core.errors import ConfigError, DataError
+from penstock.core.errors import DataError
 from penstock.core.examples import records
 from penstock.core.files import atomic
 
 logger = logging.getLogger(__name__)
-FileFormat = Literal["csv", "parquet", "tfrecord"]
 
 
 @dataclass
@@ -48,20 +40,27 @@ class Written:
     infinite: Counter[str] = field(default_factory=Counter)
 
     @classmethod
-    def of(cls, splits: Sequence[str]) -> "Written":
+    def nothing(cls, splits: Sequence[str]) -> "Written":
+        """Returns what is written of no row."""
         return cls(Counter(dict.fromkeys(splits, 0)), {name: LabelValues() for name in splits})
+
+    @property
+    def unlabelled(self) -> int:
+        """How many rows have no value of the label."""
+        return sum(values.missing for values in self.values.values())
 
     def merge(self, other: "Written") -> "Written":
         """Adds the other to this one, and returns it."""
         self.rows.update(other.rows)
         self.infinite.update(other.infinite)
-        for name, found in other.values.items():
-            self.values.setdefault(name, LabelValues()).merge(found)
+        for name, values in other.values.items():
+            self.values.setdefault(name, LabelValues()).merge(values)
         return self
 
 
 def run(
     *,
+    source: str = "csv",
     examples: str,
     input_base: str,
     resolved_input: str,
@@ -69,29 +68,30 @@ def run(
     span: int = 0,
     version: int = 0,
     output_config: str = "",
-    csv_options: str = "",
+    options: str = "",
     label: str = "",
     engine: str = "local",
-    file_format: FileFormat = "csv",
 ) -> TaskResult:
     """Writes `Split-<name>/data_tfrecord-*.gz`, the same bytes whatever the engine and its number of workers.
 
-    Raises a ConfigError for parameters that do not fit, a DataError for files that cannot be read as they should, a
+    `source` is one of `sources.NAMES`, `options` are its own as JSON; the other arguments are the components'.
+
+    Raises a ConfigError for parameters that do not fit, a DataError for data that cannot be read as it should, a
     split without rows, or a label that does not exist or cannot be learnt.
     """
-    options = CsvOptions.from_json(csv_options)
+    kind = sources.named(source)
     inputs = configs.input_splits(resolved_input)
     output = configs.output_splits(output_config, list(dict.fromkeys(split.name for split in inputs)))
-    with (
-        progress.task("ExampleGen") as counts,
-        open_engine(engine) as engine_,
-        spans.local_files(input_base, inputs) as files,
-    ):
-        rows, unlabelled = _generate(Path(examples), file_format, files, output, options, label, engine_)
-        counts.show(rows=rows.total(), files=sum(map(len, files.values())))
-        if unlabelled:
-            logger.warning("%d of %d rows have no value of the label %r", unlabelled, rows.total(), label)
-            counts.show(**{"without a label": unlabelled})
+    root = Path(examples)
+    with progress.task("ExampleGen") as counts, open_engine(engine) as opened_engine, _scratch(root) as scratch:
+        request = Request(input_base, inputs, options, label, scratch, opened_engine)
+        with kind.open(request) as opened:
+            written = _write(root, opened, request, output)
+        rows = written.rows
+        counts.show(rows=rows.total(), **opened.extent)
+        if written.unlabelled:
+            logger.warning("%d of %d rows have no value of the label %r", written.unlabelled, rows.total(), label)
+            counts.show(**{"without a label": written.unlabelled})
     return TaskResult(
         {
             "examples": artifacts.metadata(
@@ -107,72 +107,65 @@ def run(
     )
 
 
-def _generate(
-    root: Path,
-    file_format: str,
-    files: dict[str, list[Path]],
-    output: OutputSplits,
-    options: CsvOptions,
-    label: str,
-    engine: Engine,
-) -> tuple[Counter[str], int]:
-    """Writes the splits' folders, all of them or none; returns the rows of each, and how many lack the label."""
-    names = output.names or tuple(files)
+@contextlib.contextmanager
+def _scratch(root: Path) -> Iterator[Path]:
+    """Gives a folder beside what is written, so on a disk with room for it."""
     root.mkdir(parents=True, exist_ok=True)
-    with (
-        tempfile.TemporaryDirectory(suffix=".tmp", prefix=".plain-", dir=root) as scratch,
-        contextlib.ExitStack() as written,
-    ):
-        source, shards = _plan(file_format, files, options, label, Path(scratch), engine)
-        folders = {
-            name: written.enter_context(atomic.replacing(artifacts.Examples(root).split(name))) for name in names
-        }
-        write = partial(_write, Splitter(output) if output.names else None, folders, label)
+    with tempfile.TemporaryDirectory(suffix=".tmp", prefix=".scratch-", dir=root) as folder:
+        yield Path(folder)
+
+
+def _write[P: Piece](root: Path, opened: Opened[P], request: Request, output: OutputSplits) -> Written:
+    """Writes the splits' folders, all of them or none."""
+    names = output.names or tuple(dict.fromkeys(split.name for split in request.splits))
+    engine, shards = request.engine, opened.shards
+    written = Written.nothing(names)
+    with contextlib.ExitStack() as stack:
+        folders = {name: stack.enter_context(atomic.replacing(artifacts.Examples(root).split(name))) for name in names}
+        write = _ShardWriter(opened.source, folders, Splitter(output) if output.names else None, request.label)
         try:
-            of_shards = engine.fold(partial(write, source), Written.merge, shards)
-        except TypeGrew:
-            assert isinstance(source, CsvSource)  # no other raises it
+            of_shards = engine.fold(write, Written.merge, shards)
+        except TypesGrew:
             logger.info("columns change their type within the data: every row is looked at first")
-            source = csv_source.with_all_types(source, shards, engine)
-            of_shards = engine.fold(partial(write, source), Written.merge, shards)
-        total = Written.of(names)
+            source = opened.source.with_all_types(shards, engine)
+            of_shards = engine.fold(replace(write, source=source), Written.merge, shards)
         if of_shards is not None:
-            total.merge(of_shards)
-        _check_rows(total.rows, output)
-        _warn_of_infinities(total.infinite, label)
-        unlabelled = labels.check(label, total.values, output) if label else 0
-    return total.rows, unlabelled
-
-
-def _plan(
-    file_format: str, files: dict[str, list[Path]], options: CsvOptions, label: str, scratch: Path, engine: Engine
-) -> tuple[Source, list[Shard]]:
-    if file_format == "csv":
-        return csv_source.plan(files, options, label, scratch, engine)
-    if file_format == "parquet":
-        return parquet.plan(files, label)
-    if file_format == "tfrecord":
-        return tfrecord.plan(files)
-    raise ConfigError(f"file_format: expected csv, parquet or tfrecord, received {file_format!r}")
-
-
-def _write(splitter: Splitter | None, folders: Mapping[str, Path], label: str, source: Source, shard: Shard) -> Written:
-    """Writes one shard's file in each split."""
-    names = splitter.splits.names if splitter else (shard.split,)
-    written = Written.of(names)
-    file_name = artifacts.Examples.file_name(shard.index, shard.count)
-    with contextlib.ExitStack() as files:
-        writers = {name: files.enter_context(records.writer(folders[name] / file_name)) for name in names}
-        for piece in shard.pieces:
-            for block in source.read(piece):
-                written.infinite.update(_infinities(block.columns))
-                for name, chosen in _assign(splitter, names, block, piece.name):
-                    examples = block.examples if chosen is None else list(compress(block.examples, chosen.tolist()))
-                    writers[name](examples)
-                    written.rows[name] += len(examples)
-                    if label:
-                        written.values[name].add(label, block.columns, chosen)
+            written.merge(of_shards)
+        _check_rows(written.rows, output)
+        _warn_of_infinities(written.infinite, request.label)
+        if request.label:
+            labels.check(request.label, written.values, output)
     return written
+
+
+@dataclass(frozen=True)
+class _ShardWriter[P: Piece]:
+    """Writes a shard's rows to a file in each split's folder; without a splitter to that of the input split.
+
+    Picklable: it travels to the engine's workers.
+    """
+
+    source: Source[P]
+    folders: Mapping[str, Path]
+    splitter: Splitter | None
+    label: str
+
+    def __call__(self, shard: Shard[P]) -> Written:
+        names = self.splitter.splits.names if self.splitter else (shard.split,)
+        written = Written.nothing(names)
+        file_name = artifacts.Examples.file_name(shard.index, shard.count)
+        with contextlib.ExitStack() as files:
+            writers = {name: files.enter_context(records.writer(self.folders[name] / file_name)) for name in names}
+            for piece in shard.pieces:
+                for block in self.source.read(piece):
+                    written.infinite.update(_infinities(block.columns))
+                    for name, chosen in _assign(self.splitter, names, block, piece.name):
+                        examples = block.examples if chosen is None else list(compress(block.examples, chosen.tolist()))
+                        writers[name](examples)
+                        written.rows[name] += len(examples)
+                        if self.label:
+                            written.values[name].add(self.label, block.columns, chosen)
+        return written
 
 
 def _infinities(columns: pa.RecordBatch) -> dict[str, int]:

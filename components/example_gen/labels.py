@@ -102,18 +102,17 @@ def require_column(label: str, names: Iterable[str], where: str) -> None:
     raise DataError(f"{where}: label {label!r} does not exist; {did_you_mean(label, names, 'the columns are')}")
 
 
-def check(label: str, by_split: Mapping[str, LabelValues], output: OutputSplits) -> int:
-    """Returns how many rows have no value of the label.
+def check(label: str, by_split: Mapping[str, LabelValues], output: OutputSplits) -> None:
+    """Raises a DataError if a label has no value, in all rows or in those of a split, or only one.
 
-    Raises a DataError if a label has no value, in all rows or in those of a split, or only one. Warns of classes that a
-    split lacks, and of values that look like missing ones.
+    Warns of classes that a split lacks, and of values that look like missing ones.
     """
     total = LabelValues()
     for values in by_split.values():
         total.merge(values)
     _warn_of_stand_ins(label, total)
     if total.many:
-        return total.missing
+        return
     if not total.counts and total.others:
         require_column(label, sorted(total.others), "examples")
     if not total.counts:
@@ -134,7 +133,6 @@ def check(label: str, by_split: Mapping[str, LabelValues], output: OutputSplits)
         lacking = {value: count for value, count in total.counts.items() if value not in values.counts}
         if lacking and not total.floats and len(total.counts) <= _CLASSES:
             _warn_of_classes(label, split, lacking, output)
-    return total.missing
 
 
 def _warn_of_classes(label: str, split: str, lacking: Mapping[Any, int], output: OutputSplits) -> None:

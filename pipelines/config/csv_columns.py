@@ -13,12 +13,12 @@ from pathlib import Path
 
 from penstock.core import csv_format
 from penstock.core.errors import ConfigError
+from penstock.core.files.formats import SUFFIXES
 from penstock.core.suggestions import listed, nearest
 from penstock.pipelines.config.data import Csv as Options
 from penstock.pipelines.config.training_pipeline import Config
 
 _ROWS = 200
-_SUFFIXES = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
 _DELIMITERS = ";\t|,"
 _TRANSFORMED = "_xf"  # is in the name of what the default trainer makes of a column
 
@@ -83,7 +83,7 @@ def _first_file(base: Path, patterns: Collection[str]) -> Path | None:
         return base
     found = [file for pattern in patterns or ["*"] if "{" not in pattern for file in base.glob(pattern)]
     files = sorted(file for file in found if file.is_file() and file.name[0] not in "._")
-    return next((file for file in files if file.name.endswith(_SUFFIXES)), files[0] if files else None)
+    return next((file for file in files if file.name.endswith(SUFFIXES["csv"])), files[0] if files else None)
 
 
 def _named(config: Config) -> Iterator[tuple[str, str]]:

@@ -2,20 +2,17 @@
 
 import re
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from penstock.core import csv_format, packages
 from penstock.core.errors import ConfigError
+from penstock.core.files import formats
+from penstock.core.files.formats import FileFormat
 from penstock.pipelines.config.section import DataPath, PositiveWhole, Section, Whole, is_remote, matching
 
 _WILD = re.compile(r"[*?\[{]")
-_FORMATS = {
-    "csv": (".csv", ".csv.gz", ".tsv", ".tsv.gz"),
-    "parquet": (".parquet", ".pq"),
-    "tfrecord": (".tfrecord", ".tfrecords", ".tfrecord.gz", ".tfrecords.gz"),
-}
 SplitName = Annotated[str, matching(r"^[A-Za-z0-9][A-Za-z0-9_-]*$", "a split's name of letters, digits, _ and -")]
 
 
@@ -85,7 +82,7 @@ class Data(Section):
         description="A file, a folder, or a pattern with *, {SPAN}, {VERSION} or {YYYY}{MM}{DD}; relative to this "
         "file, or package:NAME/path inside a package that is installed where the tasks run."
     )
-    format: Literal["csv", "parquet", "tfrecord"] | None = Field(
+    format: FileFormat | None = Field(
         default=None,
         description="csv, parquet or tfrecord (of tf.Example); by default as the files' suffix says, else csv. Files "
         "that are not on this machine are not looked at: there the suffix in path or splits decides.",
@@ -145,17 +142,15 @@ class Data(Section):
         return self.splits or ({"single_split": pattern} if pattern else {})
 
     @property
-    def file_format(self) -> Literal["csv", "parquet", "tfrecord"]:
+    def file_format(self) -> FileFormat:
+        """The format, as `format` or a file's suffix says, else csv."""
         if self.format is not None:
             return self.format
         names = [self.path, *self.splits.values()]
         here = self.here
         if here and here.is_dir() and not self.splits:
             names = sorted(entry.name for entry in here.iterdir())
-        for name, suffixes in _FORMATS.items():
-            if any(written.lower().endswith(suffixes) for written in names):
-                return name  # type: ignore[return-value]
-        return "csv"
+        return formats.of_names(names) or "csv"
 
     def _parts(self) -> tuple[str, str]:
         elsewhere = is_remote(self.path) or packages.is_inside(self.path)  # the same whether it is here as well or not

@@ -26,6 +26,8 @@ _SPECS = re.compile(r"\{(?P<spec>SPAN|VERSION|YYYY|MM|DD)(?::(?P<width>[^}]*))?\
 _DATE_WIDTHS = {"YYYY": 4, "MM": 2, "DD": 2}
 _EPOCH = datetime.date(1970, 1, 1)
 
+type Files = dict[str, list[Path]]  # of each input split, sorted
+
 
 class ResolvedInput(NamedTuple):
     """What the pattern stands for now. `resolved_input` is an Input message without specs; several patterns of one
@@ -71,7 +73,7 @@ def resolve(*, input_base: str, input_config: str = "", range_config: str = "") 
 
 
 @contextlib.contextmanager
-def local_files(input_base: str, splits: Iterable[InputSplit]) -> Iterator[dict[str, list[Path]]]:
+def local_files(input_base: str, splits: Iterable[InputSplit]) -> Iterator[Files]:
     """Gives the files of each input split, sorted: from an object store that is not mounted, temporary copies.
 
     Names that begin with a dot or an underscore are not data. What is raised of a copy names the object.
@@ -90,6 +92,11 @@ def local_files(input_base: str, splits: Iterable[InputSplit]) -> Iterator[dict[
         except PenstockError as error:
             error.message = error.message.replace(str(scratch), root.name)
             raise
+
+
+def extent(files: Files) -> dict[str, int]:
+    """Returns what a source of these files says of its extent."""
+    return {"files": sum(map(len, files.values()))}
 
 
 def _names(root: Folder, splits: Iterable[InputSplit]) -> dict[str, list[str]]:

@@ -1,5 +1,6 @@
 """Parquet: row groups as shards, columns to integers, 32-bit floats and bytes."""
 
+import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,17 +10,38 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from penstock.components.example_gen import labels
-from penstock.components.example_gen.sources import pieces as sources
-from penstock.components.example_gen.sources.pieces import Block, Piece, Shard
+from penstock.components.example_gen.inputs import spans
+from penstock.components.example_gen.sources import pieces
+from penstock.components.example_gen.sources.pieces import FilePiece
+from penstock.components.example_gen.sources.source import Block, Opened, Request, Source
 from penstock.core.errors import DataError
 from penstock.core.examples import records
 
 
 @dataclass(frozen=True)
-class ParquetSource:
+class ParquetSource(Source[FilePiece]):
     """Reads row groups. A null is a feature without values, as in TFX; zeros stay (TFX drops them)."""
 
-    def read(self, piece: Piece) -> Iterator[Block]:
+    @classmethod
+    @contextlib.contextmanager
+    def open(cls, request: Request) -> Iterator[Opened[FilePiece]]:
+        """Gives shards of row groups; a DataError for what is no Parquet file, or has other columns or types."""
+        with spans.local_files(request.input_base, request.splits) as files:
+            tables = {path: _table(path) for paths in files.values() for path in paths}
+            first = next(iter(tables))
+            for path, table in tables.items():
+                _check_same_columns(first, tables[first].columns, path, table.columns)
+            if request.label:
+                labels.require_column(request.label, tables[first].columns, str(first))
+            shards = pieces.shards(
+                {split: [group for path in paths for group in tables[path].groups] for split, paths in files.items()}
+            )
+            if not shards:
+                raise DataError(f"{first}: there are columns and no row: expected at least one")
+            yield Opened(cls(), shards, spans.extent(files))
+
+    def read(self, piece: FilePiece) -> Iterator[Block]:
+        """Yields batches of a row group. Examples and canonical Examples are the same list."""
         try:
             with pq.ParquetFile(piece.path) as file:
                 for batch in file.iter_batches(records.BATCH_SIZE, range(piece.start, piece.end), use_threads=False):
@@ -34,32 +56,30 @@ class ParquetSource:
             raise DataError(f"{piece.name}: the Parquet data is damaged: {error}") from None
 
 
-def plan(files: dict[str, list[Path]], label: str) -> tuple[ParquetSource, list[Shard]]:
-    """Returns a reader and the shards; a DataError for what is no Parquet file, or has other columns or types."""
-    pieces: dict[str, list[Piece]] = {}
-    first: tuple[Path, dict[str, str]] | None = None
-    for split, paths in files.items():
-        pieces[split] = []
-        for path in paths:
-            metadata = _metadata(path)
-            schema = metadata.schema.to_arrow_schema()
-            columns = {field.name: _kind(field.type, field.name, str(path)) for field in schema}
-            if len(columns) < len(schema):
-                twice = next(name for name in schema.names if schema.names.count(name) > 1)
-                raise DataError(f"{path}: expected different names of columns, found {twice!r} twice")
-            first = first or (path, columns)
-            _check_same_columns(*first, path, columns)
-            for index in range(metadata.num_row_groups):
-                group = metadata.row_group(index)
-                if group.num_rows:
-                    pieces[split].append(Piece(path, str(path), index, index + 1, group.total_byte_size))
-    assert first
-    if label:
-        labels.require_column(label, first[1], str(first[0]))
-    shards = sources.shards(pieces)
-    if not shards:
-        raise DataError(f"{first[0]}: there are columns and no row: expected at least one")
-    return ParquetSource(), shards
+@dataclass(frozen=True)
+class _Table:
+    """A file: what its columns become, by name, and its row groups that have rows."""
+
+    columns: dict[str, str]
+    groups: tuple[FilePiece, ...]
+
+
+def _table(path: Path) -> _Table:
+    metadata = _metadata(path)
+    schema = metadata.schema.to_arrow_schema()
+    columns = {field.name: _kind(field.type, field.name, str(path)) for field in schema}
+    if len(columns) < len(schema):
+        twice = next(name for name in schema.names if schema.names.count(name) > 1)
+        raise DataError(f"{path}: expected different names of columns, found {twice!r} twice")
+    groups = [(index, metadata.row_group(index)) for index in range(metadata.num_row_groups)]
+    return _Table(
+        columns,
+        tuple(
+            FilePiece(path, str(path), index, index + 1, group.total_byte_size)
+            for index, group in groups
+            if group.num_rows
+        ),
+    )
 
 
 def _metadata(path: Path) -> pq.FileMetaData:
@@ -71,10 +91,10 @@ def _metadata(path: Path) -> pq.FileMetaData:
         raise DataError(f"{path}: expected a whole Parquet file: {error}") from None
 
 
-def _check_same_columns(first: Path, expected: dict[str, str], path: Path, found: dict[str, str]) -> None:
-    for name in [*expected, *found]:
-        if expected.get(name) != found.get(name):
-            kinds = [f"of {columns[name]}" if name in columns else "missing" for columns in (expected, found)]
+def _check_same_columns(first: Path, expected: dict[str, str], path: Path, columns: dict[str, str]) -> None:
+    for name in [*expected, *columns]:
+        if expected.get(name) != columns.get(name):
+            kinds = [f"of {table[name]}" if name in table else "missing" for table in (expected, columns)]
             raise DataError(
                 f"{path}: expected the columns of {first}, but {name!r} is {kinds[0]} there and {kinds[1]} here"
             )

@@ -93,7 +93,7 @@ def test_files_of_another_format_name_its_setting(generate: Generate, folder: Fo
     for content, kind in [(written, "TFRecord"), (gzip.decompress(written), "TFRecord"), (table.getvalue(), "Parquet")]:
         root = folder({"data_tfrecord-00000-of-00001": content})
         with pytest.raises(DataError, match=f"00001 is a {kind} file, no CSV: set data.format: {kind.lower()}"):
-            generate(root, csv_options=json.dumps({"encoding": encoding}))
+            generate(root, options=json.dumps({"encoding": encoding}))
 
 
 def test_another_delimiter_is_guessed(generate: Generate, folder: Folder) -> None:
@@ -107,7 +107,7 @@ def test_a_wrong_encoding_has_its_line(generate: Generate, folder: Folder) -> No
         generate,
         root,
         r"a.csv, line 3: expected cp1252, found the bytes b'\\x81\\n'",
-        csv_options='{"encoding": "cp1252"}',
+        options='{"encoding": "cp1252"}',
     )
 
 
@@ -138,15 +138,15 @@ def test_a_label_of_numbers_may_lack_values_in_a_split(generate: Generate, folde
     ("parameters", "message"),
     [
         (
-            {"csv_options": '{"delimeter": ";"}'},
+            {"options": '{"delimeter": ";"}'},
             r"csv_options \(data.csv\): unknown key 'delimeter'; did you mean 'delimiter'\?",
         ),
-        ({"csv_options": '{"delimiter": ";;"}'}, "delimiter: expected one ASCII character, received ';;'"),
-        ({"csv_options": '{"delimiter": "\\""}'}, "delimiter: expected another than quote_char, both are"),
-        ({"csv_options": '{"decimal_point": ";"}'}, "decimal_point: expected '.' or ',', received ';'"),
-        ({"csv_options": '{"encoding": "utf-9"}'}, r"unknown encoding 'utf-9'; did you mean 'utf-\S*'\?"),
-        ({"csv_options": '{"encoding": "base64"}'}, "expected a text encoding, received 'base64'"),
-        ({"csv_options": '{"null_values": "NA"}'}, "null_values: expected a list of strings, received 'NA'"),
+        ({"options": '{"delimiter": ";;"}'}, "delimiter: expected one ASCII character, received ';;'"),
+        ({"options": '{"delimiter": "\\""}'}, "delimiter: expected another than quote_char, both are"),
+        ({"options": '{"decimal_point": ";"}'}, "decimal_point: expected '.' or ',', received ';'"),
+        ({"options": '{"encoding": "utf-9"}'}, r"unknown encoding 'utf-9'; did you mean 'utf-\S*'\?"),
+        ({"options": '{"encoding": "base64"}'}, "expected a text encoding, received 'base64'"),
+        ({"options": '{"null_values": "NA"}'}, "null_values: expected a list of strings, received 'NA'"),
         ({"output_config": '{"split_confg": {}}'}, r"did you mean 'split_config'\?"),
         ({"output_config": '{"split_config": {"splits": [{"name": "a b", "hash_buckets": 1}]}}'}, "received 'a b'"),
         (
@@ -154,7 +154,7 @@ def test_a_label_of_numbers_may_lack_values_in_a_split(generate: Generate, folde
             "hash_buckets: expected a whole number, 1 or more, received None",
         ),
         ({"engine": "lokal"}, "engine: expected local"),
-        ({"file_format": "excel"}, "file_format: expected csv, parquet or tfrecord, received 'excel'"),
+        ({"source": "excel"}, "source: expected csv, parquet or tfrecord, received 'excel'"),
     ],
 )
 def test_parameters(generate: Generate, folder: Folder, parameters: dict[str, str], message: str) -> None:

@@ -59,7 +59,7 @@ def test_values_that_mean_none_are_told(generate: Generate, folder: Folder, warn
 
 def test_the_way_out_makes_them_missing(generate: Generate, folder: Folder, warnings: Callable[[], list[str]]) -> None:
     root = folder(csv(*FEW, *["7,NA"] * 30))
-    generated = generate(root, label="y", csv_options='{"null_values": ["NA"]}')
+    generated = generate(root, label="y", options='{"null_values": ["NA"]}')
     assert {value for row in generated.rows() for value in row["y"] or []} == {b"a", b"b"}
     assert warnings() == ["30 of 90 rows have no value of the label 'y'"]
 
@@ -76,7 +76,7 @@ def test_numbers_beside_them_are_classes_too(
 def test_of_parquet_too(generate: Generate, folder: Folder, warnings: Callable[[], list[str]]) -> None:
     root = folder({})
     pq.write_table(pa.table({"y": ["null", "a", "b"] * 30, "x": range(90)}), root / "a.parquet")
-    generate(root, label="y", file_format="parquet")
+    generate(root, label="y", source="parquet")
     assert ["'null' (30 rows) is a class" in line for line in warnings()] == [True]
 
 

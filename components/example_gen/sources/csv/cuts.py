@@ -6,7 +6,6 @@ a cell therefore depends on all quotes before it. They are looked at in blocks, 
 block holds a stray quote.
 """
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -87,7 +86,7 @@ class _Quotes:
         return self._one_by_one(places, np.isin(before, self._before_cell), position)
 
     def _one_by_one(self, places: np.ndarray, cell_begins: np.ndarray, position: int) -> np.ndarray:
-        found, inside, closed = [], self.inside, self._closed - position
+        kept, inside, closed = [], self.inside, self._closed - position
         for place, begins in zip(places.tolist(), cell_begins.tolist(), strict=True):
             if inside:
                 inside, closed = False, place
@@ -95,8 +94,8 @@ class _Quotes:
                 inside = True
             else:
                 continue
-            found.append(place)
-        toggles: np.ndarray = np.array(found, np.int64)
+            kept.append(place)
+        toggles: np.ndarray = np.array(kept, np.int64)
         return toggles
 
     def record_end(self, block: bytes, toggles: np.ndarray, place: int) -> int:
@@ -111,6 +110,7 @@ class _Quotes:
         return -1
 
     def advance(self, block: bytes, toggles: np.ndarray, position: int) -> None:
+        """Goes on to the next block, which this one's toggles may open inside a cell."""
         if len(toggles):
             starts, ends = (1, 0) if self.inside else (0, 1)
             if len(toggles) > starts:
@@ -119,7 +119,3 @@ class _Quotes:
                 self._closed = position + int(toggles[ends::2][-1])
             self.inside = self.inside != bool(len(toggles) % 2)
         self._last = block[-1]
-
-
-def file_size(path: Path) -> int:
-    return os.stat(path).st_size

@@ -120,9 +120,10 @@ def _decoded(path: Path, encoding: str) -> Iterator[bytes]:
             text = decoder.decode(chunk, final=not chunk)
         except UnicodeDecodeError as error:
             line = lines + error.object[: error.start].decode(encoding, "replace").count("\n")
-            found = error.object[error.start : error.start + 4]
+            bad_bytes = error.object[error.start : error.start + 4]
             raise DataError(
-                f"{path}, line {line}: expected {encoding}, found the bytes {found!r}: set encoding (data.csv.encoding)"
+                f"{path}, line {line}: expected {encoding}, found the bytes {bad_bytes!r}: set encoding "
+                "(data.csv.encoding)"
             ) from None
         lines += text.count("\n")
         yield text.encode("utf-8", "surrogatepass")

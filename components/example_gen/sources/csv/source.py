@@ -1,31 +1,34 @@
 """CSV: headers compared, files cut into shards at the ends of records, rows to columns of the types of all rows.
 
 Types are found at the two ends of the data first. A row elsewhere that does not fit them is met when it is converted
-(TypeGrew); only then are all rows looked at before any is converted (`with_all_types`).
+(TypesGrew); only then are all rows looked at before any is converted (`with_all_types`).
 """
 
+import contextlib
 import csv
 import io
 import json
 import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, Self
 
 import pyarrow as pa
 import pyarrow.csv
 
 from penstock.components.engines import Engine
 from penstock.components.example_gen import labels
-from penstock.components.example_gen.sources import pieces as sources
+from penstock.components.example_gen.inputs import spans
+from penstock.components.example_gen.sources import pieces
 from penstock.components.example_gen.sources.csv import cuts
 from penstock.components.example_gen.sources.csv import options as csv_options
 from penstock.components.example_gen.sources.csv import types as csv_types
 from penstock.components.example_gen.sources.csv.options import CsvOptions
 from penstock.components.example_gen.sources.csv.types import ColumnType
-from penstock.components.example_gen.sources.pieces import Block, Piece, Shard
+from penstock.components.example_gen.sources.pieces import FilePiece, Shard
+from penstock.components.example_gen.sources.source import Block, Opened, Request, Source
 from penstock.core import csv_format
 from penstock.core.errors import DataError
 from penstock.core.examples import records
@@ -37,17 +40,57 @@ _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 @dataclass(frozen=True)
-class CsvSource:
+class CsvSource(Source[FilePiece]):
     """Reads pieces of CSV files with these columns."""
 
     options: CsvOptions
     names: tuple[str, ...]
     types: tuple[ColumnType, ...] = ()
 
-    def read(self, piece: Piece) -> Iterator[Block]:
+    @classmethod
+    @contextlib.contextmanager
+    def open(cls, request: Request) -> Iterator[Opened[FilePiece]]:
+        """Gives a source that knows the columns' types at both ends of the data, and shards cut at record ends.
+
+        Files that are compressed or not in UTF-8 are copied to `scratch` as plain UTF-8 first.
+
+        Raises a DataError for a file without a header, headers that differ, and rows that are none of the table.
+        """
+        options = CsvOptions.from_json(request.options)
+        with spans.local_files(request.input_base, request.splits) as files:
+            paths = [path for of_split in files.values() for path in of_split]
+            copies = csv_options.plain(paths, options, request.scratch, request.engine)
+            tables = {path: _table(path, copy, options) for path, copy in zip(paths, copies, strict=True)}
+            first = tables[paths[0]]
+            for table in tables.values():
+                _check_same_header(first, table)
+            if request.label:
+                labels.require_column(request.label, first.names, str(first.path) + _other_delimiter(first.names))
+            size = min(_PIECE, pieces.shard_bytes(table.plain.stat().st_size for table in tables.values()))
+            shards = pieces.shards(
+                {
+                    split: [piece for path in of_split for piece in tables[path].cut(size, options)]
+                    for split, of_split in files.items()
+                }
+            )
+            if not shards:
+                raise DataError(f"{first.path}: there is a header and no row: expected at least one")
+            ends = dict.fromkeys((shards[0].pieces[0], shards[-1].pieces[-1]))
+            source = cls(options, first.names)
+            source = replace(source, types=source.infer(Shard("", 0, 1, tuple(ends))))
+            _warn_of_separators(source, shards[0].pieces[0])
+            yield Opened(source, shards, spans.extent(files))
+
+    def with_all_types(self, shards: Sequence[Shard[FilePiece]], engine: Engine) -> Self:
+        """Returns a source that knows the columns' types in all rows."""
+        types = engine.fold(self.infer, lambda *pair: csv_types.merge(pair), shards)
+        assert types is not None  # there is a row, so there is a shard
+        return replace(self, types=types)
+
+    def read(self, piece: FilePiece) -> Iterator[Block]:
         """Yields the rows of a piece. Examples and canonical Examples are the same list.
 
-        Raises TypeGrew if a cell is none of its column's type.
+        Raises TypesGrew if a cell is none of its column's type.
         """
         cells = self.cells(piece)
         if cells.num_rows:
@@ -59,7 +102,7 @@ class CsvSource:
             examples = records.encode(batch)
             yield Block(batch, examples, examples)
 
-    def infer(self, shard: Shard) -> tuple[ColumnType, ...]:
+    def infer(self, shard: Shard[FilePiece]) -> tuple[ColumnType, ...]:
         """Returns the columns' types in one shard."""
         types = [
             [
@@ -70,7 +113,7 @@ class CsvSource:
         ]
         return csv_types.merge(types)
 
-    def cells(self, piece: Piece) -> pa.RecordBatch:
+    def cells(self, piece: FilePiece) -> pa.RecordBatch:
         """Returns the cells of a piece as text; a DataError names the line that is no row of the table."""
         with open(piece.path, "rb") as file:
             file.seek(piece.start)
@@ -94,7 +137,7 @@ class CsvSource:
             self._raise_ragged(piece, content, error)
         return pa.RecordBatch.from_arrays([column.combine_chunks() for column in table.columns], list(self.names))
 
-    def _check_text(self, piece: Piece, content: bytes) -> None:
+    def _check_text(self, piece: FilePiece, content: bytes) -> None:
         nul = content.find(b"\0")
         if nul >= 0:
             line = cuts.line_number(piece.path, piece.start + nul)
@@ -106,13 +149,13 @@ class CsvSource:
                 content.decode()
         except UnicodeDecodeError as error:
             line = cuts.line_number(piece.path, piece.start + error.start)
-            found = content[error.start : error.start + 4]
+            bad_bytes = content[error.start : error.start + 4]
             raise DataError(
-                f"{piece.name}, line {line}: expected UTF-8, found the bytes {found!r}: set encoding "
+                f"{piece.name}, line {line}: expected UTF-8, found the bytes {bad_bytes!r}: set encoding "
                 "(data.csv.encoding), for instance to 'latin-1' or 'cp1252'"
             ) from None
 
-    def _raise_ragged(self, piece: Piece, content: bytes, error: pa.ArrowInvalid) -> NoReturn:
+    def _raise_ragged(self, piece: FilePiece, content: bytes, error: pa.ArrowInvalid) -> NoReturn:
         csv.field_size_limit(sys.maxsize)
         text = io.StringIO(content.decode(), newline="")
         reader = csv.reader(text, delimiter=self.options.delimiter, quotechar=self.options.quote_char)
@@ -129,62 +172,38 @@ class CsvSource:
         raise DataError(f"{piece.name}: expected CSV rows of {len(self.names)} cells: {error}")
 
 
-def plan(
-    files: dict[str, list[Path]], options: CsvOptions, label: str, scratch: Path, engine: Engine
-) -> tuple[CsvSource, list[Shard]]:
-    """Returns a reader that knows the columns' types at both ends of the data, and the shards.
+@dataclass(frozen=True)
+class _Table:
+    """A file, what it is read from (a plain copy if it is not plain UTF-8), its columns, and where its rows begin."""
 
-    Files that are compressed or not in UTF-8 are copied to `scratch` as plain UTF-8 first.
+    path: Path
+    plain: Path
+    names: tuple[str, ...]
+    start: int
 
-    Raises a DataError for a file without a header, headers that differ, and rows that are none of the table.
-    """
-    paths = [path for of_split in files.values() for path in of_split]
-    copies = dict(zip(paths, csv_options.plain(paths, options, scratch, engine), strict=True))
-    headers = {path: _header(copy, str(path), options) for path, copy in copies.items()}
-    first, (names, _) = next(iter(headers.items()))
-    for path, (others, _) in headers.items():
-        _check_same_header(first, names, path, others)
-    if label:
-        labels.require_column(label, names, str(first) + _other_delimiter(names))
-    size = min(_PIECE, sources.shard_bytes(copy.stat().st_size for copy in copies.values()))
-    pieces = {
-        split: [
-            Piece(copies[path], str(path), start, end, end - start)
-            for path in of_split
-            for start, end in cuts.cut(
-                copies[path], str(path), headers[path][1], size, options.delimiter, options.quote_char
-            )
-        ]
-        for split, of_split in files.items()
-    }
-    shards = sources.shards(pieces)
-    if not shards:
-        raise DataError(f"{first}: there is a header and no row: expected at least one")
-    ends = dict.fromkeys((shards[0].pieces[0], shards[-1].pieces[-1]))
-    source = CsvSource(options, names)
-    source = replace(source, types=source.infer(Shard("", 0, 1, tuple(ends))))
-    _warn_of_separators(source, shards[0].pieces[0])
-    return source, shards
+    def cut(self, size: int, options: CsvOptions) -> Iterator[FilePiece]:
+        """Yields pieces of whole records, of about `size` bytes."""
+        name = str(self.path)
+        for start, end in cuts.cut(self.plain, name, self.start, size, options.delimiter, options.quote_char):
+            yield FilePiece(self.plain, name, start, end, end - start)
 
 
-def with_all_types(source: CsvSource, shards: list[Shard], engine: Engine) -> CsvSource:
-    """Returns a reader that knows the columns' types in all rows."""
-    types = engine.fold(source.infer, lambda *pair: csv_types.merge(pair), shards)
-    assert types is not None  # there is a row, so there is a shard
-    return replace(source, types=types)
+def _table(path: Path, plain: Path, options: CsvOptions) -> _Table:
+    names, start = _header(plain, str(path), options)
+    return _Table(path, plain, names, start)
 
 
-def _warn_of_separators(source: CsvSource, piece: Piece) -> None:
+def _warn_of_separators(source: CsvSource, piece: FilePiece) -> None:
     """Tells the columns that would be numbers if they were written in another way, as the first rows have them."""
     if ColumnType.BYTES not in source.types:
         return
-    found: dict[str, dict[str, str]] = {}
+    examples: dict[str, dict[str, str]] = {}  # by what keeps columns from being numbers: a cell of each
     options = source.options
     cells = source.cells(piece)
     for name, column, kind in zip(source.names, cells.columns, source.types, strict=True):
         if kind == ColumnType.BYTES:
             what, cell = csv_types.separators(column, options.null_values, options.decimal_point)
-            found.setdefault(what, {})[name] = cell
+            examples.setdefault(what, {})[name] = cell
     other = "," if options.decimal_point == "." else "."
     ways = {
         "decimals": f"data.csv.decimal_point: {json.dumps(other)} reads them as numbers",
@@ -192,8 +211,8 @@ def _warn_of_separators(source: CsvSource, piece: Piece) -> None:
         f"data.csv.decimal_point is {json.dumps(other)}",
     }
     for what, way in ways.items():
-        if what in found:
-            columns = ", ".join(f"{name} ({cell!r})" for name, cell in found[what].items())
+        if what in examples:
+            columns = ", ".join(f"{name} ({cell!r})" for name, cell in examples[what].items())
             logger.warning("numbers that are read as text: %s: %s", columns, way)
 
 
@@ -217,9 +236,9 @@ def _header(path: Path, name: str, options: CsvOptions) -> tuple[tuple[str, ...]
     try:
         text = line.decode().rstrip("\r\n")
     except UnicodeDecodeError as error:
-        found = line[error.start : error.start + 4]
+        bad_bytes = line[error.start : error.start + 4]
         raise DataError(
-            f"{name}, line 1: expected UTF-8, found the bytes {found!r}: set encoding (data.csv.encoding)"
+            f"{name}, line 1: expected UTF-8, found the bytes {bad_bytes!r}: set encoding (data.csv.encoding)"
         ) from None
     names = next(csv.reader([text], delimiter=options.delimiter, quotechar=options.quote_char), [])
     _check_names(names, f"{name}, line 1")
@@ -228,8 +247,8 @@ def _header(path: Path, name: str, options: CsvOptions) -> tuple[tuple[str, ...]
 
 def _other_delimiter(names: tuple[str, ...]) -> str:
     """Says what the delimiter may be where the whole header is one name."""
-    found = [delimiter for delimiter in ";\t|" if len(names) == 1 and delimiter in names[0]]
-    return f" (one column: is the delimiter, data.csv.delimiter, {found[0]!r}?)" if found else ""
+    likely = [delimiter for delimiter in ";\t|" if len(names) == 1 and delimiter in names[0]]
+    return f" (one column: is the delimiter, data.csv.delimiter, {likely[0]!r}?)" if likely else ""
 
 
 def _check_names(names: list[str] | tuple[str, ...], where: str) -> None:
@@ -239,17 +258,19 @@ def _check_names(names: list[str] | tuple[str, ...], where: str) -> None:
         raise DataError(f"{where}: {error}") from None
 
 
-def _check_same_header(first: Path, names: tuple[str, ...], path: Path, others: tuple[str, ...]) -> None:
-    if names == others:
+def _check_same_header(first: _Table, other: _Table) -> None:
+    if first.names == other.names:
         return
-    missing, new = [name for name in names if name not in others], [name for name in others if name not in names]
+    missing = [name for name in first.names if name not in other.names]
+    new = [name for name in other.names if name not in first.names]
     if not missing and not new:
         difference = "the same columns are in another order"
     else:
         parts = [f"no {missing[0]!r}"] if missing else []
         near = nearest(new[0], missing) if new else None
         parts += [f"{new[0]!r}" + (f" (for {near!r}?)" if near else "")] if new else []
+        counts = len(first.names), len(other.names)
         difference = " and ".join(parts) + (
-            f", {len(names)} columns there and {len(others)} here" if len(names) != len(others) else ""
+            f", {counts[0]} columns there and {counts[1]} here" if counts[0] != counts[1] else ""
         )
-    raise DataError(f"{path}, line 1: expected the header of {first}, found another: {difference}")
+    raise DataError(f"{other.path}, line 1: expected the header of {first.path}, found another: {difference}")

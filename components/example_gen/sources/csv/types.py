@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from penstock.components.example_gen.sources.source import TypesGrew
 from penstock.core import csv_format
 
 _FEW = 1000
@@ -22,10 +23,6 @@ _DECIMALS = re.compile(r"[+-]?\d*,\d+([eE][+-]?\d+)?|[+-]?\d+")
 _THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(,\d{3})+(\.\d+)?|[+-]?\d*\.?\d+")
 _BOTH = re.compile(r"[+-]?[1-9]\d{0,2}([.' ]\d{3})+(,\d+)?|[+-]?\d*,?\d+")
 _NEARLY_ALL = 0.9  # of the different cells: others may mean a missing value
-
-
-class TypeGrew(Exception):
-    """A column has a cell that is none of the type that other rows have shown."""
 
 
 class ColumnType(enum.IntEnum):
@@ -45,12 +42,12 @@ def infer(column: pa.StringArray, null_values: Sequence[str] = (), decimal_point
         known = _infer_by_arrow(distinct)
         if known is not None:
             return known
-    found = ColumnType.UNKNOWN
+    largest = ColumnType.UNKNOWN
     for cell in distinct:
-        found = max(found, infer_cell(cell.as_py().encode()))
-        if found == ColumnType.BYTES:
+        largest = max(largest, infer_cell(cell.as_py().encode()))
+        if largest == ColumnType.BYTES:
             break
-    return found
+    return largest
 
 
 def infer_cell(cell: bytes) -> ColumnType:
@@ -79,13 +76,13 @@ def convert(
     """Returns text cells as a list column of int64, float32 or binary.
 
     A missing cell is an empty list, which is what TFX writes; a column of missing cells only is of null type.
-    Raises TypeGrew if `infer` finds a larger type than `kind` in it.
+    Raises TypesGrew if `infer` finds a larger type than `kind` in it.
     """
     present = _present(column, null_values)
     cells = column.filter(present)
     if kind == ColumnType.UNKNOWN:
         if len(cells):
-            raise TypeGrew
+            raise TypesGrew
         return pa.nulls(len(column))
     if kind == ColumnType.BYTES:
         values = cells.cast(pa.binary()).cast(pa.large_binary())
@@ -111,9 +108,9 @@ def separators(column: pa.StringArray, null_values: Sequence[str] = (), decimal_
     cells = [cell.strip() for cell in distinct.to_pylist()]
     for name, pattern in (("thousands", _THOUSANDS), ("decimals", _DECIMALS), ("thousands", _BOTH)):
         matched = [cell for cell in cells if pattern.fullmatch(cell)]
-        told = next((cell for cell in matched if "," in cell or csv_format.number(cell) is None), None)
-        if told is not None and len(matched) >= _NEARLY_ALL * len(cells):
-            return name, told if decimal_point == "." else told.translate(str.maketrans(",.", ".,"))
+        example = next((cell for cell in matched if "," in cell or csv_format.number(cell) is None), None)
+        if example is not None and len(matched) >= _NEARLY_ALL * len(cells):
+            return name, example if decimal_point == "." else example.translate(str.maketrans(",.", ".,"))
     return "", ""
 
 
@@ -168,7 +165,7 @@ def _integers(cells: pa.StringArray) -> pa.Int64Array:
     except pa.ArrowInvalid:
         return _by_python(cells, int, ColumnType.INT).cast(pa.int64())
     if _hexadecimal(cells):
-        raise TypeGrew
+        raise TypesGrew
     return numbers
 
 
@@ -178,7 +175,7 @@ def _floats(cells: pa.StringArray) -> pa.DoubleArray:
     except pa.ArrowInvalid:
         return _by_python(cells, float, ColumnType.FLOAT).cast(pa.float64())
     if not _all_floats(cells, doubles):
-        raise TypeGrew
+        raise TypesGrew
     return doubles
 
 
@@ -186,5 +183,5 @@ def _by_python(cells: pa.StringArray, parse: type[int] | type[float], kind: Colu
     encoded = cells.dictionary_encode()
     distinct = [cell.as_py().encode() for cell in encoded.dictionary]
     if any(infer_cell(cell) > kind for cell in distinct):
-        raise TypeGrew
+        raise TypesGrew
     return pa.array(map(parse, distinct)).take(encoded.indices)

@@ -6,6 +6,7 @@ from tfx_bsl.coders import csv_decoder
 
 from penstock.components.example_gen.sources.csv import types
 from penstock.components.example_gen.sources.csv.types import ColumnType
+from penstock.components.example_gen.sources.source import TypesGrew
 
 TFX = {
     csv_decoder.ColumnType.UNKNOWN: ColumnType.UNKNOWN,
@@ -38,7 +39,7 @@ def test_a_cell_of_a_larger_type_is_noticed_when_it_is_converted(cell: str) -> N
         found = types.infer(cells)
         for kind in ColumnType:
             if kind < found:
-                with pytest.raises(types.TypeGrew):
+                with pytest.raises(TypesGrew):
                     types.convert(cells, kind)
             else:
                 assert len(types.convert(cells, kind)) == len(cells)

@@ -166,7 +166,7 @@ def test_the_formats_corners(
     for smallest in (1 << 20, 1):  # one shard; a shard for every row
         monkeypatch.setattr(pieces, "_SMALLEST", smallest)
         monkeypatch.setattr(pieces, "_SHARDS", 1 if smallest > 1 else 1000)
-        generated = generate(folder({"a.csv": content}), output_config=ALL, csv_options=json.dumps(options))
+        generated = generate(folder({"a.csv": content}), output_config=ALL, options=json.dumps(options))
         assert generated.rows() == expected
         assert len(generated.content()) == (1 if smallest > 1 else 6)  # the empty line is one too
 
@@ -270,20 +270,20 @@ def test_infinite_numbers_are_told(generate: Generate, folder: Folder, caplog: p
         f"column 'y': 1 number is infinite (inf, or beyond 32-bit floats): {ends}{cells}",
     ]
     caplog.clear()
-    generate(root, label="label", csv_options='{"null_values": ["inf", "-Infinity", "1e39", "1e999"]}')
+    generate(root, label="label", options='{"null_values": ["inf", "-Infinity", "1e39", "1e999"]}')
     assert "infinite" not in caplog.text
 
 
 def test_a_decimal_comma_is_told_and_read(generate: Generate, folder: Folder, caplog: pytest.LogCaptureFixture) -> None:
     rows = "".join(f"{row},5;1.{row:03};red\n" for row in range(60))
     root = folder({"a.csv": "x;y;c\n" + rows})
-    generated = generate(root, csv_options='{"delimiter": ";"}')
+    generated = generate(root, options='{"delimiter": ";"}')
     assert {type(value) for row in generated.rows() for value in row["x"]} == {bytes}
     assert [record.getMessage() for record in caplog.records if record.levelname == "WARNING"] == [
         "numbers that are read as text: x ('0,5'): data.csv.decimal_point: \",\" reads them as numbers"
     ]
     caplog.clear()
-    generated = generate(root, csv_options='{"delimiter": ";", "decimal_point": ","}')
+    generated = generate(root, options='{"delimiter": ";", "decimal_point": ","}')
     assert sorted(row["x"][0] for row in generated.rows()) == [row + 0.5 for row in range(60)]
     assert [record.getMessage() for record in caplog.records if record.levelname == "WARNING"] == [
         "numbers that are read as text: y ('1.000'): without their separators of thousands they are numbers; if those "

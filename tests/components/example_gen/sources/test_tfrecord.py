@@ -37,7 +37,7 @@ EXAMPLES = [example(x=row, y=[b"a", b"b"][row % 2], **({"rare": 1.5} if row % 7 
 @pytest.mark.parametrize("compression", ["GZIP", ""])
 def test_records_are_passed_on_unchanged(generate: Generate, tmp_path: Path, compression: str) -> None:
     folder = write(tmp_path / "data", "a.tfrecord", EXAMPLES, compression)
-    generated = generate(folder, file_format="tfrecord", label="y")
+    generated = generate(folder, source="tfrecord", label="y")
     assert sorted(generated.records("train") + generated.records("eval")) == sorted(EXAMPLES)
     assert sum(json.loads(generated.metadata["num_examples"]).values()) == 300
 
@@ -46,7 +46,7 @@ def test_examples_of_examples_have_the_same_splits(generate: Generate, taxi_head
     """The split is that of the row, whatever file it came from: a hash of its canonical form."""
     first = generate(taxi_head(1000))
     second = generate(
-        first.examples.root, '{"splits": [{"name": "all", "pattern": "Split-*/*.gz"}]}', file_format="tfrecord"
+        first.examples.root, '{"splits": [{"name": "all", "pattern": "Split-*/*.gz"}]}', source="tfrecord"
     )
     for split in ("train", "eval"):
         assert sorted(second.records(split)) == sorted(first.records(split))
@@ -65,8 +65,8 @@ def test_the_order_of_features_does_not_change_the_split(generate: Generate, tmp
 
     one, two = ([in_order(serialized, reverse) for serialized in EXAMPLES] for reverse in (False, True))
     assert not set(one) & set(two)
-    first = generate(write(tmp_path / "one", "a", one), file_format="tfrecord").rows("eval")
-    assert generate(write(tmp_path / "two", "a", two), file_format="tfrecord").rows("eval") == first
+    first = generate(write(tmp_path / "one", "a", one), source="tfrecord").rows("eval")
+    assert generate(write(tmp_path / "two", "a", two), source="tfrecord").rows("eval") == first
 
 
 def test_the_bytes_do_not_depend_on_the_workers(
@@ -75,9 +75,9 @@ def test_the_bytes_do_not_depend_on_the_workers(
     monkeypatch.setattr(pieces, "_SMALLEST", 1)
     for index in range(5):
         folder = write(tmp_path / "data", f"{index}.gz", EXAMPLES[index * 60 : index * 60 + 60])
-    one = generate(folder, file_format="tfrecord").content()
+    one = generate(folder, source="tfrecord").content()
     assert len(one) == 10
-    assert generate(folder, file_format="tfrecord", engine="local:2").content() == one
+    assert generate(folder, source="tfrecord", engine="local:2").content() == one
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def test_the_bytes_do_not_depend_on_the_workers(
 )
 def test_bad_records(generate: Generate, tmp_path: Path, records: list[bytes], label: str, message: str) -> None:
     with pytest.raises(DataError, match=message):
-        generate(write(tmp_path / "data", "a", records), file_format="tfrecord", label=label)
+        generate(write(tmp_path / "data", "a", records), source="tfrecord", label=label)
 
 
 @pytest.mark.parametrize(
@@ -108,11 +108,11 @@ def test_damaged_files(generate: Generate, tmp_path: Path, damage: Callable[[byt
     path = write(tmp_path / "data", "a", EXAMPLES, "") / "a"
     path.write_bytes(damage(path.read_bytes()))
     with pytest.raises(DataError, match=message):
-        generate(path.parent, file_format="tfrecord")
+        generate(path.parent, source="tfrecord")
 
 
 def test_a_gzip_file_that_was_cut_off(generate: Generate, tmp_path: Path) -> None:
     path = write(tmp_path / "data", "a", EXAMPLES) / "a"
     path.write_bytes(path.read_bytes()[:-20])
     with pytest.raises(DataError, match="a: the gzip data ends early"):
-        generate(path.parent, file_format="tfrecord")
+        generate(path.parent, source="tfrecord")

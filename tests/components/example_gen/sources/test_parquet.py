@@ -39,7 +39,7 @@ def test_every_kind_of_column(generate: Generate, tmp_path: Path) -> None:
     folder = tmp_path / "data"
     folder.mkdir()
     pq.write_table(table, folder / "a.parquet")
-    rows = generate(folder, file_format="parquet", output_config=ALL).rows()
+    rows = generate(folder, source="parquet", output_config=ALL).rows()
     infinity = float("inf")
     assert {name: [row[name] for row in rows] for name in table.column_names} == {
         "int8": [[0], None, [-3]],
@@ -64,10 +64,10 @@ def test_taxi_trips_in_row_groups(generate: Generate, taxi_csv: Path, tmp_path: 
     folder = tmp_path / "data"
     folder.mkdir()
     pq.write_table(table, folder / "a.parquet", row_group_size=2000, compression="none", use_dictionary=False)
-    one = generate(folder, file_format="parquet", label="tips")
+    one = generate(folder, source="parquet", label="tips")
     assert len(one.rows()) == 15002
     assert len(one.examples.files("train")) > 1
-    assert generate(folder, file_format="parquet", engine="local:2").content() == one.content()
+    assert generate(folder, source="parquet", engine="local:2").content() == one.content()
     fares = sorted(row["fare"][0] for row in one.rows() if row["fare"])
     assert fares == pytest.approx(sorted(table["fare"].drop_null().to_pylist()), rel=1e-6)
 
@@ -81,7 +81,7 @@ def fails(generate: Generate, files: dict[str, pa.Table | bytes], tmp_path: Path
         else:
             pq.write_table(content, folder / name)
     with pytest.raises(DataError, match=message) as caught:
-        generate(folder, file_format="parquet", **more)
+        generate(folder, source="parquet", **more)
     assert "\n" not in str(caught.value)
 
 

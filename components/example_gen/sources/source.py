@@ -1,0 +1,101 @@
+"""The interface of a source: what ExampleGen asks of a kind of data, and no more."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import pyarrow as pa
+
+from penstock.components.engines import Engine
+from penstock.components.example_gen.configs import InputSplit
+from penstock.components.example_gen.sources.pieces import Piece, Shard
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a source is opened with.
+
+    Args:
+        input_base: Where the data is, as the person wrote it.
+        splits: The input splits, with what `input_resolver` fixed: the same request stands for the same rows.
+        options: The source's own options as JSON, "" for none.
+        label: The label, "" for none. A source that knows its columns checks it before any row is read
+            (`labels.require_column`).
+        scratch: A folder for temporary files, removed when the source is closed.
+        engine: Where work over all of the data is done, such as unpacking.
+    """
+
+    input_base: str
+    splits: Sequence[InputSplit]
+    options: str
+    label: str
+    scratch: Path
+    engine: Engine
+
+
+@dataclass(frozen=True)
+class Block:
+    """Some rows of a piece.
+
+    Args:
+        columns: The rows as list columns of int64, float32 or binary, or of null type where no row has a value. A
+            missing value is an empty list or a null.
+        examples: The rows as the serialized tf.Examples to write.
+        canonical: The rows as tf.Examples in protobuf's deterministic form, by whose hash a row has its split.
+    """
+
+    columns: pa.RecordBatch
+    examples: Sequence[bytes]
+    canonical: Sequence[bytes]
+
+
+class TypesGrew(Exception):
+    """A row does not fit the types of the rows that the source has looked at so far."""
+
+
+class Source[P: Piece](ABC):
+    """Reads one kind of data. Picklable: it travels to the engine's workers, and a piece with it.
+
+    Errors are a DataError for data that cannot be read as it should, with the place (file and line, table, topic), and
+    a ConfigError for options that do not fit. Nothing is retried by the caller.
+    """
+
+    @classmethod
+    @abstractmethod
+    def open(cls, request: Request) -> AbstractContextManager["Opened[P]"]:
+        """Connects, checks what can be checked without reading every row, and cuts the data into shards.
+
+        Options are checked first, before anything is fetched. What is opened stays readable until the context ends,
+        in other processes too.
+        """
+
+    @abstractmethod
+    def read(self, piece: P) -> Iterator[Block]:
+        """Yields the rows of a piece in order: the same ones whenever and wherever it is read, in blocks that fit in
+        memory.
+
+        Raises TypesGrew if a row does not fit the types seen so far; only a source with `with_all_types` may.
+        """
+
+    def with_all_types(self, shards: Sequence[Shard[P]], engine: Engine) -> Self:
+        """Returns a source that has looked at the rows of all shards, and so raises no TypesGrew."""
+        raise NotImplementedError(f"{type(self).__name__} knows its types beforehand")
+
+
+@dataclass(frozen=True)
+class Opened[P: Piece]:
+    """An open source.
+
+    Args:
+        source: What reads the pieces.
+        shards: The shards, at least one, as `pieces.shards` cuts them: those of one input split after those of
+            another, in the order of the data. They depend on the data alone, never on the engine.
+        extent: What was opened, for the log, such as {"files": 3}.
+    """
+
+    source: Source[P]
+    shards: list[Shard[P]]
+    extent: Mapping[str, int]

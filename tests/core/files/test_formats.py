@@ -1,0 +1,20 @@
+"""The format of data files by their names."""
+
+import pytest
+
+from penstock.core.files import formats
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (["notes.txt", "Trips.CSV.GZ"], "csv"),
+        (["b.parquet", "a.tsv"], "csv"),
+        (["*.pq"], "parquet"),
+        (["day-{SPAN}/*.tfrecords.gz"], "tfrecord"),
+        (["csv", "data.gz"], None),
+        ([], None),
+    ],
+)
+def test_suffixes_name_the_format(names: list[str], expected: str | None) -> None:
+    assert formats.of_names(iter(names)) == expected
