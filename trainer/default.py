@@ -19,6 +19,7 @@ from tensorflow_metadata.proto.v0 import schema_pb2, statistics_pb2
 
 from penstock.core import artifacts, progress
 from penstock.core.errors import ConfigError, DataError
+from penstock.core.labels import Label
 from penstock.trainer import preprocessing
 from penstock.trainer.data import input_data
 from penstock.trainer.fn_args import FnArgs
@@ -27,7 +28,6 @@ from penstock.trainer.loop import fitting
 from penstock.trainer.network import model
 from penstock.trainer.network.calibration import calibrate
 from penstock.trainer.plan import leaks, plan, plan_file
-from penstock.trainer.plan.labels import Label
 from penstock.trainer.plan.plan import Categorical, Date, Numeric, Plan, Sparse, Text
 
 logger = logging.getLogger(__name__)

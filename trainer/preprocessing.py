@@ -11,8 +11,8 @@ from typing import Any
 import tensorflow as tf
 import tensorflow_transform as tft
 
+from penstock.core.labels import Label
 from penstock.trainer.plan import dates
-from penstock.trainer.plan.labels import Label
 from penstock.trainer.plan.plan import Categorical, Date, Feature, Numeric, Plan, Sparse, Text
 
 type Tensors = Mapping[str, Any]  # dense, sparse or ragged, by column

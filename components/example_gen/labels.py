@@ -5,7 +5,6 @@ import logging
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -15,10 +14,10 @@ from penstock.components.example_gen import configs
 from penstock.components.example_gen.configs import OutputSplits
 from penstock.core import csv_format, progress
 from penstock.core.errors import DataError
+from penstock.core.labels import Values
 from penstock.core.suggestions import did_you_mean
 
 logger = logging.getLogger(__name__)
-_CLASSES = 20  # a label of integers or bytes with at most so many values is taken for classes
 _KEPT = 100
 _NAMED = 3
 # What pandas takes for a missing value, in small letters, and what else is written for one.
@@ -27,28 +26,35 @@ _STAND_INS = frozenset(
     + ("?", "n.a.", "missing")
 )
 
+type Value = bytes | int | float
+
 
 @dataclass
 class LabelValues:
-    """The distinct values of a label in some rows, with their counts; `many` if there are too many to keep.
+    """The distinct values of a label in some rows, with their counts.
 
-    `missing` is the number of rows without a value; NaN is none. `stand_ins` counts the texts that most often mean
-    that there is none, and `words` says whether there are texts beside them that are no numbers.
+    Args:
+        counts: Empty if there are `too_many` values to keep.
+        missing: The number of rows without a value; NaN is none.
+        floats: Whether a number is no integer.
+        stand_ins: Counts of the texts that most often mean that there is no value.
+        words: Whether there are texts beside them that are no numbers.
+        other_features: The features of rows that lack the label.
     """
 
-    counts: dict[Any, int] = field(default_factory=dict)
+    counts: dict[Value, int] = field(default_factory=dict)
     missing: int = 0
-    many: bool = False
+    too_many: bool = False
     floats: bool = False
     stand_ins: Counter[str] = field(default_factory=Counter)
     words: bool = False
-    others: set[str] = field(default_factory=set)  # the features of rows that lack the label
+    other_features: set[str] = field(default_factory=set)
 
     def add(self, label: str, columns: pa.RecordBatch, chosen: np.ndarray | None) -> None:
         """Adds the chosen rows' values (None: all rows')."""
         rows = columns.num_rows if chosen is None else int(np.count_nonzero(chosen))
         if label not in columns.schema.names:
-            self.others.update(columns.schema.names)
+            self.other_features.update(columns.schema.names)
             self.missing += rows
             return
         column = columns.column(label) if chosen is None else columns.column(label).filter(pa.array(chosen))
@@ -68,23 +74,33 @@ class LabelValues:
         self._look_for_stand_ins(counts)
 
     def merge(self, other: "LabelValues") -> None:
+        """Adds the other's values to these."""
         self.floats = self.floats or other.floats
         self.stand_ins += other.stand_ins
         self.words = self.words or other.words
-        self.others |= other.others
+        self.other_features |= other.other_features
         self.missing += other.missing
         self._add(other.counts.items())
-        if other.many:
-            self.many, self.counts = True, {}
+        if other.too_many:
+            self.too_many, self.counts = True, {}
 
-    def _add(self, counts: Iterable[tuple[Any, int]]) -> None:
-        if not self.many:
+    @property
+    def are_classes(self) -> bool:
+        """Whether the values, of which none may be left out, are classes."""
+        two = len(self.counts) == 2
+        numbers = [value for value in self.counts if not isinstance(value, bytes)]
+        if len(numbers) < len(self.counts):
+            return Values("string", two).are_classes
+        return Values("float" if self.floats else "integer", two, min(numbers), max(numbers)).are_classes
+
+    def _add(self, counts: Iterable[tuple[Value, int]]) -> None:
+        if not self.too_many:
             for value, count in counts:
                 self.counts[value] = self.counts.get(value, 0) + count
         if len(self.counts) > _KEPT:
-            self.many, self.counts = True, {}
+            self.too_many, self.counts = True, {}
 
-    def _look_for_stand_ins(self, counts: Mapping[Any, int]) -> None:
+    def _look_for_stand_ins(self, counts: Mapping[Value, int]) -> None:
         for value, count in counts.items():
             if isinstance(value, bytes):
                 text = value.decode(errors="replace")
@@ -111,10 +127,10 @@ def check(label: str, by_split: Mapping[str, LabelValues], output: OutputSplits)
     for values in by_split.values():
         total.merge(values)
     _warn_of_stand_ins(label, total)
-    if total.many:
+    if total.too_many:
         return
-    if not total.counts and total.others:
-        require_column(label, sorted(total.others), "examples")
+    if not total.counts and total.other_features:
+        require_column(label, sorted(total.other_features), "examples")
     if not total.counts:
         raise DataError(f"label {label!r}: no row has a value: name another label, or mend the data")
     if len(total.counts) == 1:
@@ -131,11 +147,11 @@ def check(label: str, by_split: Mapping[str, LabelValues], output: OutputSplits)
         if not values.counts:
             raise DataError(f"label {label!r}: no row of split {split!r} has a value: check how the data is split")
         lacking = {value: count for value, count in total.counts.items() if value not in values.counts}
-        if lacking and not total.floats and len(total.counts) <= _CLASSES:
+        if lacking and total.are_classes:
             _warn_of_classes(label, split, lacking, output)
 
 
-def _warn_of_classes(label: str, split: str, lacking: Mapping[Any, int], output: OutputSplits) -> None:
+def _warn_of_classes(label: str, split: str, lacking: Mapping[Value, int], output: OutputSplits) -> None:
     """A class may be too rare for every split. A model that is trained without it does not know it."""
     named = [f"{_show(value)} ({count:,} in all)" for value, count in list(lacking.items())[:_NAMED]]
     more = f" and {len(lacking) - _NAMED} more" if len(lacking) > _NAMED else ""
@@ -165,5 +181,5 @@ def _warn_of_stand_ins(label: str, values: LabelValues) -> None:
     )
 
 
-def _show(value: Any) -> str:
+def _show(value: Value) -> str:
     return repr(value.decode(errors="replace") if isinstance(value, bytes) else value)

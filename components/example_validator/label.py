@@ -6,23 +6,30 @@ from dataclasses import dataclass
 
 from tensorflow_metadata.proto.v0 import anomalies_pb2, statistics_pb2
 
+from penstock.core import labels
 from penstock.core.errors import DataError
 
-_MAX_CLASSES = 20  # a whole number that spans more is not taken for a class
+_MOST_REPORTED = 20  # classes that a split lacks
 _Info = anomalies_pb2.AnomalyInfo
 
 
 @dataclass(frozen=True)
-class Values:
-    """What a split's statistics tell of the label.
+class SplitClasses:
+    """What a split's statistics say of the label's classes, by the text of each.
 
-    `classes` are values that certainly occur; `complete` says that no others do. Statistics of numbers hold the
-    smallest, the largest and the number of zeros, so of more than three whole-number classes some go unseen: what is
-    reported missing is missing, but a class between the extremes is not looked for.
+    Statistics of numbers hold the smallest, the largest and the number of zeros, so of more than three whole-number
+    classes some go unseen: what is reported missing is missing, but a class between the extremes is not looked for.
+
+    Args:
+        count: The number of values.
+        certain: Classes that certainly occur.
+        complete: Whether no others do.
+        lowest, highest: Between which the values lie.
+        zeros: How many of them are zero.
     """
 
     count: int
-    classes: frozenset[str]
+    certain: frozenset[str]
     complete: bool
     lowest: float = -math.inf
     highest: float = math.inf
@@ -30,8 +37,8 @@ class Values:
 
     def lacks(self, value: str) -> bool:
         """Whether it is certain that `value` does not occur."""
-        if self.complete or value in self.classes:
-            return value not in self.classes
+        if self.complete or value in self.certain:
+            return value not in self.certain
         try:
             number = float(value)
         except ValueError:
@@ -46,27 +53,27 @@ def check(
 
     Raises a DataError if no model can be trained: the label is missing from all splits, or constant over them all.
     """
-    values = {split: _values(label, dataset) for split, dataset in statistics.items()}
-    present = {split: value for split, value in values.items() if value.count}
+    by_split = {split: _split_classes(label, dataset) for split, dataset in statistics.items()}
+    present = {split: classes for split, classes in by_split.items() if classes.count}
     if not present:
         raise DataError(f"label {label!r} has no value in any split: expected one in every example; name another label")
-    seen = frozenset().union(*(value.classes for value in present.values()))
-    if len(seen) == 1 and all(value.complete for value in present.values()):
+    seen = frozenset().union(*(classes.certain for classes in present.values()))
+    if len(seen) == 1 and all(classes.complete for classes in present.values()):
         (only,) = seen
         raise DataError(f"label {label!r} is {only!r} in every example of every split: expected at least two values")
-    reasons: dict[str, list[anomalies_pb2.AnomalyInfo.Reason]] = {split: [] for split in values}
-    for split, value in values.items():
-        if not value.count:
+    reasons: dict[str, list[anomalies_pb2.AnomalyInfo.Reason]] = {split: [] for split in by_split}
+    for split, classes in by_split.items():
+        if not classes.count:
             text = f"The label {label!r} has no value in this split."
             reasons[split].append(_reason(_Info.FEATURE_TYPE_NOT_PRESENT, "Label missing", text))
             continue
-        missing = sorted(name for name in seen if value.lacks(name))
-        for name in missing[:_MAX_CLASSES]:
-            where = ", ".join(repr(other) for other, there in present.items() if name in there.classes)
+        missing = sorted(name for name in seen if classes.lacks(name))
+        for name in missing[:_MOST_REPORTED]:
+            where = ", ".join(repr(other) for other, there in present.items() if name in there.certain)
             text = f"The class {name!r} of the label {label!r} occurs in split {where} and not in split {split!r}."
             reasons[split].append(_reason(_Info.UNKNOWN_TYPE, "Class missing from a split", text))
-        if value.complete and len(value.classes) == 1 and not missing:
-            text = f"The label {label!r} is {min(value.classes)!r} in every example of split {split!r}."
+        if classes.complete and len(classes.certain) == 1 and not missing:
+            text = f"The label {label!r} is {min(classes.certain)!r} in every example of split {split!r}."
             reasons[split].append(_reason(_Info.UNKNOWN_TYPE, "Label constant in a split", text))
     return reasons
 
@@ -85,24 +92,26 @@ def add(
     return anomalies
 
 
-def _values(label: str, dataset: statistics_pb2.DatasetFeatureStatistics) -> Values:
+def _split_classes(label: str, dataset: statistics_pb2.DatasetFeatureStatistics) -> SplitClasses:
     feature = next((feature for feature in dataset.features if list(feature.path.step) == [label]), None)
     if feature is None:
-        return Values(0, frozenset(), True)
+        return SplitClasses(0, frozenset(), True)
     if feature.HasField("string_stats"):
         strings = feature.string_stats
         ranks = [bucket.label for bucket in strings.rank_histogram.buckets]
-        return Values(strings.common_stats.tot_num_values, frozenset(ranks), strings.unique <= len(ranks))
+        return SplitClasses(strings.common_stats.tot_num_values, frozenset(ranks), strings.unique <= len(ranks))
     numbers = feature.num_stats
     count, low, high = numbers.common_stats.tot_num_values, numbers.min, numbers.max
     if not count:
-        return Values(0, frozenset(), True)
+        return SplitClasses(0, frozenset(), True)
+    integers = feature.type == statistics_pb2.FeatureNameStatistics.INT
+    ends = {f"{number:.0f}" if integers else f"{number:g}" for number in (low, high)}
     if low == high:
-        return Values(count, frozenset({f"{low:g}"}), True)
-    if feature.type != statistics_pb2.FeatureNameStatistics.INT or high - low >= _MAX_CLASSES:
-        return Values(count, frozenset(), False)
-    certain = {f"{low:g}", f"{high:g}"} | ({"0"} if numbers.num_zeros else set())
-    return Values(count, frozenset(certain), high - low == 1, low, high, numbers.num_zeros)
+        return SplitClasses(count, frozenset(ends), True)
+    if not integers or not labels.Values("integer", least=low, greatest=high).are_classes:
+        return SplitClasses(count, frozenset(), False)
+    certain = ends | ({"0"} if numbers.num_zeros else set())
+    return SplitClasses(count, frozenset(certain), high - low == 1, low, high, numbers.num_zeros)
 
 
 def _reason(kind: int, short: str, description: str) -> anomalies_pb2.AnomalyInfo.Reason:

@@ -124,8 +124,8 @@ def _split(files: dict[str, Path], split: str, run: str) -> Path:
 def predictions(model: Path, examples: Path, rows: int, label: str) -> str:
     """Asks a model about the first rows of an examples file; returns them, what it predicts, and what is true."""
     with _silent():
+        from penstock.core.labels import Label
         from penstock.core.models import predict
-        from penstock.trainer.plan.labels import Label
 
         known = Label.read(predict.saved_model_folder(model))
         answers = predict.predict_rows(model, examples, rows, label or (known.name if known else ""))

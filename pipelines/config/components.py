@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from penstock.core.labels import Problem
 from penstock.pipelines.config.data import SplitName
 from penstock.pipelines.config.section import (
     NO_BOOL,
@@ -101,7 +102,7 @@ class Training(Section):
     base_model: ExistingPath | None = Field(
         default=None, description="A Model artifact to start from: FnArgs.base_model."
     )
-    problem: Literal["binary", "multiclass", "regression"] | None = Field(
+    problem: Problem | None = Field(
         default=None, description="Without a module: what kind of label it is, by default as its values say."
     )
     epochs: PositiveWhole | None = Field(

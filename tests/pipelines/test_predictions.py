@@ -8,8 +8,8 @@ import pytest
 import tensorflow as tf
 
 from penstock.core.examples import records
+from penstock.core.labels import Label
 from penstock.pipelines.cli import main
-from penstock.trainer.plan.labels import Label
 
 SPEC = {"x": tf.io.FixedLenFeature([1], tf.float32)}
 PARROTS = tuple(f"parrot {number}" for number in range(8))

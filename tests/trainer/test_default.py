@@ -14,11 +14,11 @@ import tensorflow as tf
 from penstock.components.trainer import executor
 from penstock.core import progress
 from penstock.core.errors import DataError
+from penstock.core.labels import Label
 from penstock.core.models import predict
 from penstock.trainer import default
 from penstock.trainer.data import memory
 from penstock.trainer.network import model
-from penstock.trainer.plan.labels import Label
 from tests.trainer.tables import Table
 
 Tables = Callable[..., Any]

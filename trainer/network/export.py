@@ -18,9 +18,9 @@ import keras
 import tensorflow as tf
 import tensorflow_transform as tft
 
+from penstock.core.labels import Label
 from penstock.trainer.network import losses
 from penstock.trainer.network import model as _  # noqa: F401  (a saved model is loaded here: this makes its layers known)
-from penstock.trainer.plan.labels import Label
 
 type Outputs = dict[str, tf.Tensor]
 

@@ -8,12 +8,13 @@ classes): then the optimum of the outputs themselves is log p(class | features),
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any
 
 import keras
 from keras import ops
 
-Problem = Literal["binary", "multiclass", "regression"]
+from penstock.core.labels import Problem
+
 _PACKAGE = "penstock"
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from tensorflow_metadata.proto.v0 import schema_pb2, statistics_pb2
 
+from penstock.core import labels
 from penstock.core.artifacts import ExampleStatistics
 from penstock.core.errors import DataError
 from penstock.trainer.plan import dates
@@ -89,8 +90,18 @@ class Column:
         return f"{self.least:g}" if self.values and self.least == self.greatest else ""
 
     @property
+    def label_values(self) -> labels.Values:
+        """What is known of the values, if this is the label."""
+        if self.is_string:
+            return labels.Values("string", len(self.all_values) == 2)
+        return labels.Values("integer" if self.is_integer else "float", self.two_values, self.least, self.greatest)
+
+    @property
     def two_values(self) -> bool:
-        """Whether a number is always the least or the greatest: then its variance is as large as it can be."""
+        """Whether a number is always the least or the greatest: then its variance is as large as it can be.
+
+        For a mean m between a and b that is (m - a)(b - m), of those two values only: Bhatia and Davis 2000.
+        """
         largest = (self.greatest - self.mean) * (self.mean - self.least)
         return largest > 0 and abs(self.deviation**2 - largest) <= 1e-6 * largest
 

@@ -16,7 +16,7 @@ numeric      floats and integers. An integer that spans 3 to 50 values, or has s
              Several in each row are a number for each position where every row has as many, else their mean, least,
              greatest and count.
 
-What the label decides: labels.py.
+What the label decides: labels.py, core/labels.py.
 """
 
 import dataclasses
@@ -30,12 +30,12 @@ from typing import Any, ClassVar, Literal, get_args
 from tensorflow_metadata.proto.v0 import schema_pb2, statistics_pb2
 
 from penstock.core.errors import ConfigError, DataError
+from penstock.core.labels import Label
 from penstock.core.suggestions import did_you_mean
 from penstock.trainer.plan import columns, dates, labels
 from penstock.trainer.plan import ignored as useless
 from penstock.trainer.plan import notes as notices
 from penstock.trainer.plan.columns import Column
-from penstock.trainer.plan.labels import Label
 
 logger = logging.getLogger(__name__)
 

@@ -16,6 +16,7 @@ from keras_tuner.src.distribute.utils import is_chief_oracle
 
 from penstock.core import artifacts
 from penstock.core.errors import ConfigError, DataError
+from penstock.core.labels import Label
 from penstock.core.suggestions import did_you_mean
 from penstock.trainer import default
 from penstock.trainer.data import input_data
@@ -26,7 +27,6 @@ from penstock.trainer.network import model
 from penstock.trainer.network.hyperparameters import Hyperparameters
 from penstock.trainer.network.losses import metrics
 from penstock.trainer.plan import plan
-from penstock.trainer.plan.labels import Label
 from penstock.trainer.tuning import folds, oracles, row_order, space
 from penstock.trainer.tuning.settings import CUSTOM_CONFIG, CrossValidation, Search
 from penstock.trainer.tuning.trials import Tell, Tuner

@@ -47,6 +47,29 @@ def test_many_classes_that_a_split_lacks_are_one_line(
     assert any(" (10 in all) and " in line and line.count(" in all)") == 3 for line in warnings())
 
 
+@pytest.mark.parametrize(
+    ("values", "classes"),
+    [
+        ([f"class {number}" for number in range(30)], True),
+        (["1.5", "2.5"], True),
+        (["0", "1000"], True),
+        ([str(number) for number in range(20)], True),
+        ([str(number) for number in range(21)], False),
+        (["100", "200", "300"], False),
+        (["1.5", "2.5", "3.5"], False),
+    ],
+)
+def test_classes_are_what_the_trainer_takes_for_classes(
+    generate: Generate, folder: Folder, warnings: Callable[[], list[str]], values: list[str], classes: bool
+) -> None:
+    """All rows of a value have one x, so they are in one split."""
+    root = folder(csv(*(f"{number},{value}" for number, value in enumerate(values) for _ in range(30))))
+    config = {"splits": [{"name": "train", "hash_buckets": 1}, {"name": "eval", "hash_buckets": 1}]}
+    output = json.dumps({"split_config": config | {"partition_feature_name": "x"}})
+    generate(root, label="y", output_config=output)
+    assert bool(warnings()) is classes
+
+
 def test_values_that_mean_none_are_told(generate: Generate, folder: Folder, warnings: Callable[[], list[str]]) -> None:
     rows = [*FEW, *(f"{row},NA" for row in range(30)), *(f"{row}, " for row in range(20))]
     generated = generate(folder(csv(*rows)), label="y")

@@ -248,6 +248,7 @@ def labelled(data: Data, name: str, train: list[Any], evaluation: list[Any]) -> 
         ([0, 1], [0, 0, 0], "eval", ["1"]),
         ([1, 2, 3], [0, 1, 3], "train", ["0"]),
         ([-1, 0, 1], [-1, 1, 1], "eval", ["0"]),
+        ([1000000, 1000001], [1000001, 1000001], "eval", ["1000000"]),
     ],
 )
 def test_class_missing_from_a_split(
@@ -271,7 +272,13 @@ def test_class_missing_from_a_split(
 
 @pytest.mark.parametrize(
     ("train", "evaluation"),
-    [(["a", "b"], ["b", "a"]), ([0, 1, 2], [2, 1, 0]), ([1, 500], [3, 900]), ([0.5, 1.5], [0.25, 9.0])],
+    [
+        (["a", "b"], ["b", "a"]),
+        ([0, 1, 2], [2, 1, 0]),
+        ([1, 500], [3, 900]),
+        ([1000000, 1000001], [1000001, 1000000]),
+        ([0.5, 1.5], [0.25, 9.0]),
+    ],
 )
 def test_labels_without_fault(data: Data, train: list[Any], evaluation: list[Any]) -> None:
     assert data.validate(**labelled(data, "fine", train, evaluation), fail_on_anomalies=True).blessed is True

@@ -13,8 +13,8 @@ import pytest
 from tensorflow_metadata.proto.v0 import schema_pb2
 
 from penstock.core.errors import ConfigError, DataError
+from penstock.core.labels import Label
 from penstock.trainer.plan import plan as features
-from penstock.trainer.plan.labels import Label
 from penstock.trainer.plan.plan import Categorical, Date, Numeric, Sparse, Text
 
 Tables = Callable[..., Any]
