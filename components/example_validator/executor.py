@@ -2,13 +2,14 @@
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import tensorflow_data_validation as tfdv
 from tensorflow_data_validation import constants
-from tensorflow_metadata.proto.v0 import anomalies_pb2, statistics_pb2
+from tensorflow_metadata.proto.v0 import anomalies_pb2
+from tensorflow_metadata.proto.v0.statistics_pb2 import DatasetFeatureStatistics, DatasetFeatureStatisticsList
 
 from penstock.components.example_validator import findings
 from penstock.components.example_validator import label as label_check
@@ -62,19 +63,19 @@ def run(
             split: findings.Evidence(expected, _dataset(source.read(split)), previous(split), serving(split))
             for split in splits
         }
-        found = {split: _validate(split, evidence[split]) for split in splits}
+        by_split = {split: _validate(split, evidence[split]) for split in splits}
         if label:
             reasons = label_check.check(label, {split: evidence[split].current for split in splits})
-            found = {split: label_check.add(found[split], label, reasons[split]) for split in splits}
+            by_split = {split: label_check.add(by_split[split], label, reasons[split]) for split in splits}
         target = artifacts.ExampleAnomalies(Path(anomalies))
         for split in splits:
-            target.write(split, found[split])
-        listed = {split: findings.find(split, found[split], evidence[split]) for split in splits}
-        page = report_page.write(Path(report), listed, evidence, found)
+            target.write(split, by_split[split])
+        listed = {split: findings.find(split, by_split[split], evidence[split]) for split in splits}
+        page = report_page.write(Path(report), listed, evidence, by_split)
         counts["anomalies"] = sum(map(len, listed.values()))
         if fail_on_anomalies:
             _fail([finding for split in splits for finding in listed[split]], page)
-    blessed = {split: int(not _has_anomaly(found[split])) for split in splits}
+    blessed = {split: int(not _has_anomaly(by_split[split])) for split in splits}
     span = {"span": int(properties["span"])} if "span" in properties else {}
     metadata = artifacts.metadata(split_names=splits, blessed=json.dumps(blessed), **span)
     return GateResult({"anomalies": metadata}, all(blessed.values()))
@@ -83,7 +84,7 @@ def run(
 def _validate(split: str, evidence: findings.Evidence) -> anomalies_pb2.Anomalies:
     _check_fit(split, evidence)
     wrapped = [
-        None if dataset is None else statistics_pb2.DatasetFeatureStatisticsList(datasets=[dataset])
+        None if dataset is None else DatasetFeatureStatisticsList(datasets=[dataset])
         for dataset in (evidence.current, evidence.previous, evidence.serving)
     ]
     environment = _TRAINING if _TRAINING in evidence.schema.default_environment else None
@@ -96,28 +97,28 @@ def _validate(split: str, evidence: findings.Evidence) -> anomalies_pb2.Anomalie
 def _check_fit(split: str, evidence: findings.Evidence) -> None:
     """Raises a SchemaError if the schema is about other data altogether."""
     expected = {feature.name for feature in evidence.schema.feature}
-    found = {feature.path.step[0] for feature in evidence.current.features if feature.path.step}
-    if not expected & found:
-        names = ", ".join(sorted(expected)[:5]) or "no feature", ", ".join(sorted(found)[:5])
+    present = {feature.path.step[0] for feature in evidence.current.features if feature.path.step}
+    if not expected & present:
+        names = ", ".join(sorted(expected)[:5]) or "no feature", ", ".join(sorted(present)[:5])
         raise SchemaError(
             f"the schema fits no feature of split {split!r}: it expects {names[0]}, …; the data has {names[1]}, …"
         )
 
 
-def _control(folder: str | None) -> Any:
-    """Returns a function from a split's name to the statistics to compare it with."""
+def _control(folder: str | None) -> Callable[[str], DatasetFeatureStatistics | None]:
+    """Returns a function from a split's name to the statistics to compare it with, None where there are none."""
     if folder is None:
         return lambda split: None
     source = artifacts.ExampleStatistics(Path(folder))
     names = source.splits()
 
-    def dataset(split: str) -> statistics_pb2.DatasetFeatureStatistics:
+    def dataset(split: str) -> DatasetFeatureStatistics:
         return _dataset(source.read(names[0] if len(names) == 1 else split))
 
     return dataset
 
 
-def _dataset(statistics: statistics_pb2.DatasetFeatureStatisticsList) -> statistics_pb2.DatasetFeatureStatistics:
+def _dataset(statistics: DatasetFeatureStatisticsList) -> DatasetFeatureStatistics:
     """The statistics of all examples, where there are those of slices as well."""
     everything = [one for one in statistics.datasets if one.name == constants.DEFAULT_SLICE_KEY]
     if not everything and len(statistics.datasets) != 1:
@@ -129,13 +130,13 @@ def _has_anomaly(anomalies: anomalies_pb2.Anomalies) -> bool:
     return bool(anomalies.anomaly_info) or anomalies.HasField("dataset_anomaly_info")
 
 
-def _fail(found: list[findings.Finding], page: Path) -> None:
-    if not found:
+def _fail(listed: list[findings.Finding], page: Path) -> None:
+    if not listed:
         return
-    found = sorted(found, key=lambda finding: finding.kind != "UNEXPECTED_DATA_TYPE")
-    sentences = [finding.sentence() for finding in found]
-    kind = SchemaError if found[0].kind == "UNEXPECTED_DATA_TYPE" else DataError
-    more = f" (and {len(found) - 1} more, below)" if len(found) > 1 else ""
+    listed = sorted(listed, key=lambda finding: finding.kind != "UNEXPECTED_DATA_TYPE")
+    sentences = [finding.sentence() for finding in listed]
+    kind = SchemaError if listed[0].kind == "UNEXPECTED_DATA_TYPE" else DataError
+    more = f" (and {len(listed) - 1} more, below)" if len(listed) > 1 else ""
     details = sentences[1:_SHOWN] + (["…"] if len(sentences) > _SHOWN else [])
     raise kind(
         f"{sentences[0]}{more}: mend the data, or change the schema if it is the data that is right; report: {page}",

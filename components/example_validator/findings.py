@@ -96,7 +96,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What the findings of a split are looked up in; `previous` and `serving` where they were given."""
+    """What the findings of a split are looked up in; `previous` and `serving` where there are such statistics."""
 
     schema: schema_pb2.Schema
     current: statistics_pb2.DatasetFeatureStatistics
@@ -106,13 +106,13 @@ class Evidence:
 
 def find(split: str, anomalies: anomalies_pb2.Anomalies, evidence: Evidence) -> list[Finding]:
     """Returns the findings of a split, the data set's first, then by feature."""
-    found = []
+    listed = []
     if anomalies.HasField("dataset_anomaly_info"):
-        found += list(_reasons(split, "", (), anomalies.dataset_anomaly_info, evidence))
+        listed += list(_reasons(split, "", (), anomalies.dataset_anomaly_info, evidence))
     for name in sorted(anomalies.anomaly_info):
         info = anomalies.anomaly_info[name]
-        found += list(_reasons(split, name, tuple(info.path.step), info, evidence))
-    return found
+        listed += list(_reasons(split, name, tuple(info.path.step), info, evidence))
+    return listed
 
 
 def _reasons(

@@ -23,21 +23,21 @@ class SplitClasses:
     Args:
         count: The number of values.
         certain: Classes that certainly occur.
-        complete: Whether no others do.
+        exhaustive: Whether no others do.
         lowest, highest: Between which the values lie.
         zeros: How many of them are zero.
     """
 
     count: int
     certain: frozenset[str]
-    complete: bool
+    exhaustive: bool
     lowest: float = -math.inf
     highest: float = math.inf
     zeros: int = 1
 
     def lacks(self, value: str) -> bool:
         """Whether it is certain that `value` does not occur."""
-        if self.complete or value in self.certain:
+        if self.exhaustive or value in self.certain:
             return value not in self.certain
         try:
             number = float(value)
@@ -58,7 +58,7 @@ def check(
     if not present:
         raise DataError(f"label {label!r} has no value in any split: expected one in every example; name another label")
     seen = frozenset().union(*(classes.certain for classes in present.values()))
-    if len(seen) == 1 and all(classes.complete for classes in present.values()):
+    if len(seen) == 1 and all(classes.exhaustive for classes in present.values()):
         (only,) = seen
         raise DataError(f"label {label!r} is {only!r} in every example of every split: expected at least two values")
     reasons: dict[str, list[anomalies_pb2.AnomalyInfo.Reason]] = {split: [] for split in by_split}
@@ -72,7 +72,7 @@ def check(
             where = ", ".join(repr(other) for other, there in present.items() if name in there.certain)
             text = f"The class {name!r} of the label {label!r} occurs in split {where} and not in split {split!r}."
             reasons[split].append(_reason(_Info.UNKNOWN_TYPE, "Class missing from a split", text))
-        if classes.complete and len(classes.certain) == 1 and not missing:
+        if classes.exhaustive and len(classes.certain) == 1 and not missing:
             text = f"The label {label!r} is {min(classes.certain)!r} in every example of split {split!r}."
             reasons[split].append(_reason(_Info.UNKNOWN_TYPE, "Label constant in a split", text))
     return reasons

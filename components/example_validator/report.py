@@ -24,7 +24,7 @@ def write(
     path = path / "report.html" if path.is_dir() else path
     total = sum(map(len, findings.values()))
     summary = "No anomalies were found." if not total else f"{_several(total, 'anomaly', 'anomalies')} found."
-    sections = [_split(split, found, anomalies[split]) for split, found in findings.items()]
+    sections = [_split(split, of_split, anomalies[split]) for split, of_split in findings.items()]
     body = (
         "<h1>Anomalies in the data</h1>\n"
         f'<p class="muted">Every split against the schema. {summary}</p>\n'
@@ -36,28 +36,28 @@ def write(
 
 def _overview(findings: Mapping[str, Sequence[Finding]], evidence: Mapping[str, Evidence]) -> str:
     rows = []
-    for split, found in findings.items():
+    for split, of_split in findings.items():
         current = evidence[split].current
-        features = {finding.feature for finding in found}
-        text = _several(len(found), "anomaly", "anomalies") if found else "no anomalies"
+        features = {finding.feature for finding in of_split}
+        text = _several(len(of_split), "anomaly", "anomalies") if of_split else "no anomalies"
         if features - {""}:
             text += f" in {_several(len(features - {''}), 'feature', 'features')}"
         rows.append(
             f'<tr><td><a href="#{escape(split)}">{escape(split)}</a></td>'
             f'<td class="number">{current.num_examples:,}</td><td class="number">{len(current.features):,}</td>'
-            f'<td><span class="mark {"bad" if found else "good"}">{text}</span></td></tr>'
+            f'<td><span class="mark {"bad" if of_split else "good"}">{text}</span></td></tr>'
         )
     header = '<th>Split</th><th class="number">Examples</th><th class="number">Features</th><th>Result</th>'
     return f"<table><thead><tr>{header}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
 
 
-def _split(split: str, found: Sequence[Finding], anomalies: anomalies_pb2.Anomalies) -> str:
+def _split(split: str, findings: Sequence[Finding], anomalies: anomalies_pb2.Anomalies) -> str:
     parts = [f'<h2 id="{escape(split)}">Split <code>{escape(split)}</code></h2>']
-    if not found:
+    if not findings:
         parts.append('<p class="muted">This split meets the schema.</p>')
-    for feature in dict.fromkeys(finding.feature for finding in found):
+    for feature in dict.fromkeys(finding.feature for finding in findings):
         name = f"<code>{escape(feature)}</code>" if feature else "The whole split"
-        reasons = "".join(_reason(finding) for finding in found if finding.feature == feature)
+        reasons = "".join(_reason(finding) for finding in findings if finding.feature == feature)
         parts.append(f"<article><h3>{name}</h3>{reasons}</article>")
     return "\n".join([*parts, _measurements(anomalies)]) + "\n"
 

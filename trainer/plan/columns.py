@@ -2,8 +2,7 @@
 
 import functools
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 from tensorflow_metadata.proto.v0 import schema_pb2, statistics_pb2
 
@@ -55,6 +54,7 @@ class Column:
 
     @property
     def is_number(self) -> bool:
+        """Whether all values are numbers, also where TFDV counts them as strings."""
         return not self.is_string or self.is_integer
 
     @property
@@ -146,7 +146,7 @@ def table(schema: schema_pb2.Schema, statistics: statistics_pb2.DatasetFeatureSt
         for part in (sparse.value_feature.name, *(index.name for index in sparse.index_feature))
     }  # fmt: skip
     rows = int(dataset.num_examples)
-    found = {
+    by_name = {
         feature.name: _column(feature, known.get(feature.name), rows)
         for feature in schema.feature
         if feature.name not in parts
@@ -156,8 +156,8 @@ def table(schema: schema_pb2.Schema, statistics: statistics_pb2.DatasetFeatureSt
         indices = [index.name for index in sparse.index_feature]
         size = sizes.get(indices[0], 0) if len(indices) == 1 else 0
         unreadable = "" if size > 0 else "the schema has no int_domain with a max for its one index feature"
-        found[sparse.name] = Column(sparse.name, rows, sparse_size=max(int(size), 0), unreadable=unreadable)
-    return found
+        by_name[sparse.name] = Column(sparse.name, rows, sparse_size=max(int(size), 0), unreadable=unreadable)
+    return by_name
 
 
 def _column(feature: schema_pb2.Feature, statistics: statistics_pb2.FeatureNameStatistics | None, rows: int) -> Column:
@@ -172,28 +172,26 @@ def _column(feature: schema_pb2.Feature, statistics: statistics_pb2.FeatureNameS
         return Column(feature.name, rows, feature.type == schema_pb2.BYTES, integer, unreadable=unreadable)
     common = getattr(statistics, kind).common_stats
     least, most = int(common.min_num_values), int(common.max_num_values)
-    counts: dict[str, Any] = {
+    column = Column(
+        feature.name, rows, kind == "string_stats", integer,
         # A row may have the feature and no value in it.
-        "present": int(common.tot_num_values if most <= 1 else common.num_non_missing),
-        "values": int(common.tot_num_values),
-        "most_values": most,
-        "fixed": most if least == most > 1 and common.num_non_missing == rows else 0,
-    }
+        present=int(common.tot_num_values if most <= 1 else common.num_non_missing),
+        values=int(common.tot_num_values), most_values=most,
+        fixed=most if least == most > 1 and common.num_non_missing == rows else 0,
+    )  # fmt: skip
     if kind == "num_stats":
         numbers = statistics.num_stats
         nans = int(numbers.histograms[0].num_nan) if numbers.histograms else 0
-        counts["values"] -= nans
-        counts["present"] -= nans if most <= 1 else 0
-        return Column(
-            feature.name, rows, False, integer, **counts, least=numbers.min, greatest=numbers.max,
-            mean=numbers.mean, median=numbers.median, deviation=numbers.std_dev, distinct=_distinct(statistics),
+        return replace(
+            column, values=column.values - nans, present=column.present - (nans if most <= 1 else 0),
+            least=numbers.min, greatest=numbers.max, mean=numbers.mean, median=numbers.median,
+            deviation=numbers.std_dev, distinct=_distinct(statistics),
         )  # fmt: skip
     strings = statistics.string_stats
     if strings.top_values and strings.top_values[0].value in _NO_TEXT:
         return Column(feature.name, rows, True, unreadable="its values are no text: a module_file can use them")
-    return Column(
-        feature.name, rows, True, integer, **counts, unique=int(strings.unique),
-        top_values=tuple(top.value for top in strings.top_values),
+    return replace(
+        column, unique=int(strings.unique), top_values=tuple(top.value for top in strings.top_values),
         all_values=_labels(strings.rank_histogram.buckets), average_length=strings.avg_length,
         natural_language=domain == "natural_language_domain",
     )  # fmt: skip

@@ -54,13 +54,13 @@ def pattern(form: str) -> tuple[str, dict[str, int]]:
     A ConfigError for what a format may not hold.
     """
     expression, places = "", dict[str, int]()
-    given = "%Y-%m-%d" if form == "iso" else form
-    for found in re.finditer(r"([^%]+)|%(.?)", given, re.DOTALL):
-        literal, letter = found.groups()
+    directives = "%Y-%m-%d" if form == "iso" else form
+    for part in re.finditer(r"([^%]+)|%(.?)", directives, re.DOTALL):
+        literal, letter = part.groups()
         place = {"I": "H", "B": "b"}.get(letter, letter)
         if letter in _DIRECTIVES and place not in places:
             places[place] = len(places) + 1
-            close = given[: found.start()][-2:-1] == "%" or given[found.end() :][:1] == "%"
+            close = directives[: part.start()][-2:-1] == "%" or directives[part.end() :][:1] == "%"
             expression += r"(\d{2})" if close and letter in _NUMBERS else f"({_DIRECTIVES[letter]})"
         elif literal or letter == "%":
             expression += re.escape(literal or "%")
@@ -138,10 +138,10 @@ def seconds(moment: datetime.datetime) -> int:
     return int((moment - _START).total_seconds())
 
 
-def _moment(found: re.Match[str] | None, places: dict[str, int]) -> datetime.datetime | None:
-    if found is None:
+def _moment(match: re.Match[str] | None, places: dict[str, int]) -> datetime.datetime | None:
+    if match is None:
         return None
-    part = {letter: found[group] for letter, group in places.items() if found[group]}
+    part = {letter: match[group] for letter, group in places.items() if match[group]}
     year = int(part["Y"]) if "Y" in part else int(part["y"]) + (1900 if int(part["y"]) >= 69 else 2000)
     name = part.get("b", "jan").lower()[:3]
     hour, minute, second = (int(part.get(letter, 0)) for letter in "HMS")

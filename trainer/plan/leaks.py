@@ -28,7 +28,7 @@ def warn(plan: Plan, inputs: Mapping[str, Array], label: Array) -> list[str]:
 
     inputs: model inputs by name, [rows, …]; label: [rows, 1].
     """
-    found: dict[str, str] = {}
+    scores: dict[str, str] = {}  # by column
     rows = min(len(label), _ROWS)
     if rows < _FEWEST:
         return []
@@ -38,19 +38,19 @@ def warn(plan: Plan, inputs: Mapping[str, Array], label: Array) -> list[str]:
         for name in feature.outputs if isinstance(feature, Date | Sparse) else (feature.output,):
             values = inputs[name][chosen]
             if values.shape[1] == 1 or values.dtype.kind == "f":  # a bag of ids has no groups
-                told = _told(values, target, plan.label.problem)
-                if told and feature.name not in found:
-                    found[feature.name] = told
-    for column, told in found.items():
+                score = _score(values, target, plan.label.problem)
+                if score and feature.name not in scores:
+                    scores[feature.name] = score
+    for column, score in scores.items():
         logger.warning(
             "feature %s alone gives the label %s away (%s on other rows): is it known when the model is asked? if not, "
             "features: {%s: {ignore: true}}",
             column,
             plan.label.name,
-            told,
+            score,
             column,
         )
-    return list(found)
+    return list(scores)
 
 
 def _groups(values: Array) -> npt.NDArray[np.int64]:
@@ -65,7 +65,7 @@ def _groups(values: Array) -> npt.NDArray[np.int64]:
     return np.where(values[:, 1] > 0, 0, 1 + places).astype(np.int64)
 
 
-def _told(values: Array, target: Array, problem: str) -> str:
+def _score(values: Array, target: Array, problem: str) -> str:
     """Returns how well the values of one half of the rows tell the label in the other half, "" if not nearly all."""
     groups = _groups(values)
     learn, test = slice(0, None, 2), slice(1, None, 2)
@@ -78,15 +78,15 @@ def _told(values: Array, target: Array, problem: str) -> str:
         return f"accuracy {share:.4f}" if share >= NEAR_ONE else ""
     mean = float(np.mean(target[learn]))
     sums = np.bincount(groups[learn], weights=target[learn], minlength=size)
-    told = np.where(counts > 0, sums / np.maximum(counts, 1), mean)[groups[test]]
+    predicted = np.where(counts > 0, sums / np.maximum(counts, 1), mean)[groups[test]]
     actual = target[test]
     if problem == "binary":
-        area = _area(told, actual > 0.5)
+        area = _area(predicted, actual > 0.5)
         if values.dtype.kind == "f":  # ranges are coarse where a number is above a bound or below
             whole = _area(values[:, 0], target > 0.5)
             area = max(area, whole, 1 - whole)
         return f"AUC {area:.4f}" if area >= NEAR_ONE else ""
-    correlation = _correlation(told, actual)
+    correlation = _correlation(predicted, actual)
     if values.dtype.kind == "f":
         correlation = max(correlation, abs(_correlation(_ranks(values[:, 0]), _ranks(target))))
     return f"correlation {correlation:.4f}" if correlation >= NEAR_ONE else ""

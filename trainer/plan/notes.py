@@ -42,20 +42,20 @@ def of_label(column: Column) -> str:
 
 
 def _on_strings(column: Column, kind: str | None) -> str:
-    found, example = column.dates, column.texts[0] if column.texts else ""
-    if found and found.other:
+    written, example = column.dates, column.texts[0] if column.texts else ""
+    if written and written.other:
         return (
-            f"its dates, such as {example!r}, are read as {found.format!r}, and none shows that they are not "
-            f"{found.other!r}: features: {{{column.name}: {{kind: date, format: ...}}}} decides"
+            f"its dates, such as {example!r}, are read as {written.format!r}, and none shows that they are not "
+            f"{written.other!r}: features: {{{column.name}: {{kind: date, format: ...}}}} decides"
         )
-    if found and found.unread:
-        return f"it holds dates beside {', '.join(map(repr, found.unread))}: those are taken for missing"
-    if not found and dates.alike(column.texts):
+    if written and written.unread:
+        return f"it holds dates beside {', '.join(map(repr, written.unread))}: those are taken for missing"
+    if not written and dates.alike(column.texts):
         return (
             f"its values, such as {example!r}, look like dates, but no one format reads them all: features: "
             f"{{{column.name}: {{kind: date, format: ...}}}} tells how they are written"
         )
-    return "" if found or kind else _on_adorned(column)
+    return "" if written or kind else _on_adorned(column)
 
 
 def _on_adorned(column: Column) -> str:

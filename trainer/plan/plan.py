@@ -33,8 +33,8 @@ from penstock.core.errors import ConfigError, DataError
 from penstock.core.labels import Label
 from penstock.core.suggestions import did_you_mean
 from penstock.trainer.plan import columns, dates, labels
-from penstock.trainer.plan import ignored as useless
-from penstock.trainer.plan import notes as notices
+from penstock.trainer.plan import ignored as ignored_columns
+from penstock.trainer.plan import notes as column_notes
 from penstock.trainer.plan.columns import Column
 
 logger = logging.getLogger(__name__)
@@ -119,6 +119,7 @@ class Date:
 
     @property
     def outputs(self) -> tuple[str, ...]:
+        """The names of the numbers, float32 [batch, 2] each, as those of a Numeric."""
         return tuple(
             f"{self.output}_{part}{way}"
             for part in self.parts
@@ -138,6 +139,7 @@ class Sparse:
 
     @property
     def outputs(self) -> tuple[str, ...]:
+        """The name of the ids, or those of the numbers."""
         return (self.output,) if self.width else tuple(f"{self.output}_{index}" for index in range(self.size))
 
 
@@ -201,17 +203,19 @@ class Override:
 
     def options(self, feature: type[Feature]) -> dict[str, Any]:
         """Returns what is said of this kind of feature; a ConfigError for what is said but has no meaning for it."""
-        given = {key: value for key, value in dataclasses.asdict(self).items() if value is not None}
-        given.pop("kind", None)
-        given.pop("ignore", None)
+        options = {
+            key: value
+            for key, value in dataclasses.asdict(self).items()
+            if value is not None and key not in ("kind", "ignore")
+        }
         known = {field.name for field in dataclasses.fields(feature)}
-        for key in given:
+        for key in options:
             if key not in known:
                 own = sorted(known - {"name", "output", "of", "origin", "parts", "size"})
                 raise ConfigError(
                     f"{key}: the feature is {feature.kind}: expected some of {', '.join(own)}, or another kind"
                 )
-        return given
+        return options
 
 
 def plan(
@@ -237,30 +241,30 @@ def plan(
             raise ConfigError(f"features.{name}: it is the label: expected a feature, or another label")
     outputs = _Outputs()
     target = labels.planned(table[label], outputs(label), problem)
-    found: list[Feature] = []
+    features: list[Feature] = []
     ignored, notes = dict[str, str](), dict[str, str]()
-    if target.problem == "regression" and (note := notices.of_label(table[label])):
+    if target.problem == "regression" and (note := column_notes.of_label(table[label])):
         notes[label] = note
     for column in table.values():
         if column.name == label:
             continue
         override = overrides.get(column.name, Override())
         taken_for = _kind(column)
-        note = "" if override.ignore else notices.of(column, override.kind, override.format, taken_for)
+        note = "" if override.ignore else column_notes.of(column, override.kind, override.format, taken_for)
         if note:
             notes[column.name] = note
-        why = useless.why(column, override.kind, taken_for)
+        why = ignored_columns.why(column, override.kind, taken_for)
         reason = "as the configuration says" if override.ignore else why
         if reason:
             ignored[column.name] = reason
             continue
         try:
-            found += _features(column, outputs(column.name), override)
+            features += _features(column, outputs(column.name), override)
         except ConfigError as error:
             raise ConfigError(f"features.{column.name}.{error.message}") from None
-    if not found:
+    if not features:
         raise DataError(f"no feature is left to learn {label} from: {_reasons(ignored)}")
-    return Plan(tuple(found), target, ignored, notes)
+    return Plan(tuple(features), target, ignored, notes)
 
 
 def planned(
@@ -269,20 +273,20 @@ def planned(
     statistics: statistics_pb2.DatasetFeatureStatisticsList,
 ) -> Plan:
     """Returns the plan of a configuration: its `label`, `features` and `problem`. The same ones give the same plan."""
-    given = overrides(custom_config.get("features") or {})
-    return plan(schema, statistics, custom_config["label"], given, custom_config.get("problem"))
+    by_column = overrides(custom_config.get("features") or {})
+    return plan(schema, statistics, custom_config["label"], by_column, custom_config.get("problem"))
 
 
-def overrides(given: Mapping[str, Mapping[str, Any]]) -> dict[str, Override]:
+def overrides(features: Mapping[str, Mapping[str, Any]]) -> dict[str, Override]:
     """Reads overrides as a configuration holds them; a ConfigError names an unknown key or kind and the nearest."""
     known = [field.name for field in dataclasses.fields(Override)]
-    for name, values in given.items():
+    for name, values in features.items():
         for key, value in values.items():
             if key not in known:
                 raise ConfigError(f"features.{name}: unknown key {key!r}; {did_you_mean(key, known)}")
             if key == "kind" and value is not None and value not in KINDS:
                 raise ConfigError(f"features.{name}.kind: unknown kind {value!r}; {did_you_mean(str(value), KINDS)}")
-    return {name: Override(**values) for name, values in given.items()}
+    return {name: Override(**values) for name, values in features.items()}
 
 
 class _Outputs:
@@ -335,8 +339,8 @@ def _features(column: Column, output: str, override: Override) -> Iterator[Featu
 
 def _numeric(column: Column, output: str, override: Override) -> Iterator[Feature]:
     if not column.is_number:
-        found = ", ".join(map(repr, column.not_numbers or column.top_values[:1]))
-        raise ConfigError(f"kind: expected numbers for numeric, found strings such as {found}")
+        strings = ", ".join(map(repr, column.not_numbers or column.top_values[:1]))
+        raise ConfigError(f"kind: expected numbers for numeric, found strings such as {strings}")
     options: dict[str, Any] = override.options(Numeric)
     if column.is_integer and max(abs(column.least), abs(column.greatest)) > _EXACT:
         options["origin"] = int(column.median)
@@ -359,8 +363,8 @@ def _categorical(column: Column, output: str, options: Mapping[str, Any]) -> Cat
 
 
 def _date(column: Column, output: str, options: Mapping[str, Any]) -> Date:
-    found = column.dates
-    recognised = found.format if found else "iso" if column.is_string else column.moments
+    written = column.dates
+    recognised = written.format if written else "iso" if column.is_string else column.moments
     form = options.get("format") or recognised
     numbers = form in dates.UNITS
     fits = not column.is_string if numbers else column.is_string or (column.is_integer and form not in ("", "iso"))
@@ -389,5 +393,5 @@ def _date(column: Column, output: str, options: Mapping[str, Any]) -> Date:
 
 
 def _reasons(ignored: Mapping[str, str], most: int = 3) -> str:
-    told = [f"{name} ({reason})" for name, reason in list(ignored.items())[:most]]
-    return ", ".join(told) + (f" and {len(ignored) - most} more" if len(ignored) > most else "") or "there is no other"
+    shown = [f"{name} ({reason})" for name, reason in list(ignored.items())[:most]]
+    return ", ".join(shown) + (f" and {len(ignored) - most} more" if len(ignored) > most else "") or "there is no other"

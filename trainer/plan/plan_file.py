@@ -29,8 +29,10 @@ def write(folder: Path, made: Plan, transform_output: tft.TFTransformOutput, fn_
         for feature in made.features
         if isinstance(feature, Categorical)
     }
-    found = {"vocabularies": vocabularies, "missing": _missing(fn_args)}
-    atomic.write_text(artifacts.ModelRun(folder).plan, json.dumps(made.to_json() | found, indent=1, ensure_ascii=False))
+    from_data = {"vocabularies": vocabularies, "missing": _missing(fn_args)}
+    atomic.write_text(
+        artifacts.ModelRun(folder).plan, json.dumps(made.to_json() | from_data, indent=1, ensure_ascii=False)
+    )
 
 
 def _known(feature: Categorical, transform_output: tft.TFTransformOutput) -> int:
@@ -53,7 +55,7 @@ def _missing(fn_args: FnArgs) -> Mapping[str, float]:
         return {}
     config: Mapping[str, Any] = fn_args.custom_config or {}
     split, statistics = config.get("split") or "train", artifacts.ExampleStatistics(Path(fn_args.statistics_path))
-    if not statistics.path(split).is_file():  # an ejected module may have been given those of other splits
+    if not statistics.path(split).is_file():  # an ejected module may be trained with those of other splits
         return {}
     table = columns.table(artifacts.read_schema(Path(fn_args.schema_path)), statistics.read(split))
     return {

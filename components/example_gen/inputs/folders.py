@@ -36,6 +36,8 @@ class Folder(Protocol):
 
 
 class LocalFolder:
+    """A folder, or a file's folder, on this machine."""
+
     def __init__(self, path: Path):
         self.path = path.parent if path.is_file() else path
         self.name, self.only = str(self.path), path.name if path.is_file() else None
@@ -82,9 +84,9 @@ class RemoteFolder:
         return f"num_files:{len(names)},total_bytes:{sum(entry.size for entry in entries.values())},checksums:{digest}"
 
     def _listed(self, fixed: str) -> list[str]:
-        found = self.store.files(object_stores.join(self.name, fixed))
-        self._entries |= {fixed + name: entry for name, entry in found.items()}
-        return [fixed + name for name in found]
+        entries = self.store.files(object_stores.join(self.name, fixed))
+        self._entries |= {fixed + name: entry for name, entry in entries.items()}
+        return [fixed + name for name in entries]
 
 
 @contextlib.contextmanager

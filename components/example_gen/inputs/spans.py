@@ -104,15 +104,15 @@ def _names(root: Folder, splits: Iterable[InputSplit]) -> dict[str, list[str]]:
     files: dict[str, list[str]] = {}
     owners: dict[str, str] = {}
     for split in splits:
-        found = root.glob(glob.escape(root.only) if root.only else split.pattern)
-        if not found:
+        names = root.glob(glob.escape(root.only) if root.only else split.pattern)
+        if not names:
             raise DataError(f"split {split.name!r}: no file matches {split.pattern!r} in {root.name}{_there(root)}")
-        for name in found:
+        for name in names:
             if owners.setdefault(name, split.name) != split.name:
                 raise ConfigError(
                     f"{root.name}/{name}: expected in one split, matches those of {owners[name]!r} and {split.name!r}"
                 )
-        files[split.name] = sorted({*files.get(split.name, []), *found}, key=PurePosixPath)
+        files[split.name] = sorted({*files.get(split.name, []), *names}, key=PurePosixPath)
     return files
 
 
@@ -124,7 +124,7 @@ def _there(root: Folder) -> str:
 
 def _kinds(split: InputSplit) -> tuple[str, ...]:
     """The specs of a pattern, sorted; a ConfigError if TFX does not allow their combination."""
-    found = sorted(match["spec"] for match in _SPECS.finditer(split.pattern))
+    specs = sorted(match["spec"] for match in _SPECS.finditer(split.pattern))
     where, date = f"input_config (data.path, data.splits): pattern {split.pattern!r}", sorted(_DATE_WIDTHS)
     rest = re.search(r"\{[^}]*\}", _SPECS.sub("", split.pattern))
     if rest:
@@ -133,51 +133,51 @@ def _kinds(split: InputSplit) -> tuple[str, ...]:
         width = match["width"]
         if width is not None and (match["spec"] in _DATE_WIDTHS or not width.isdecimal() or int(width) < 1):
             raise ConfigError(f"{where}: {match[0]}: expected a width only after SPAN or VERSION, a positive number")
-    if [spec for spec in found if spec != "VERSION"] not in ([], ["SPAN"], date) or found.count("VERSION") > 1:
+    if [spec for spec in specs if spec != "VERSION"] not in ([], ["SPAN"], date) or specs.count("VERSION") > 1:
         raise ConfigError(f"{where}: expected {{SPAN}} once, or each of {{YYYY}}, {{MM}} and {{DD}} once, not both")
-    if found == ["VERSION"]:
+    if specs == ["VERSION"]:
         raise ConfigError(f"{where}: expected {{SPAN}} or a date beside {{VERSION}}")
-    return tuple(found)
+    return tuple(specs)
 
 
 def _select(root: Folder, splits: Iterable[InputSplit], wanted: SpanRange) -> tuple[tuple[InputSplit, ...], int, int]:
     resolved: list[InputSplit] = []
     chosen: dict[int, int] | None = None
     for split in splits:
-        found = _spans(root, split)
-        if not found:
+        patterns = _patterns(root, split)
+        if not patterns:
             raise DataError(f"split {split.name!r}: no file matches {split.pattern!r} in {root.name}{_there(root)}")
-        last = max(found) if wanted.last is None else wanted.last
+        last = max(patterns) if wanted.last is None else wanted.last
         first = max(last - wanted.count + 1, wanted.first or 0)
-        window = [span for span in sorted(found) if first <= span <= last]
+        window = [span for span in sorted(patterns) if first <= span <= last]
         if not window:
             raise DataError(
                 f"split {split.name!r}: no span between {first} and {last}: those of {split.pattern!r} are "
-                f"{', '.join(map(str, sorted(found)))}"
+                f"{', '.join(map(str, sorted(patterns)))}"
             )
         if len(window) < last - first + 1:
             logger.warning("split %r: of the spans %d to %d there are only %s", split.name, first, last, window)
-        versions = {span: max(found[span]) for span in window}
+        versions = {span: max(patterns[span]) for span in window}
         if chosen is not None and versions != chosen:
             raise DataError(
                 f"split {split.name!r}: expected the spans and versions of split {resolved[0].name!r} "
-                f"({_tell(chosen)}), found {_tell(versions)}"
+                f"({_listed(chosen)}), found {_listed(versions)}"
             )
         chosen = versions
         for span, version in versions.items():
-            resolved += [InputSplit(split.name, pattern) for pattern in sorted(found[span][version])]
+            resolved += [InputSplit(split.name, pattern) for pattern in sorted(patterns[span][version])]
     assert chosen
     newest = max(chosen)
     return tuple(resolved), newest, chosen[newest]
 
 
-def _tell(versions: dict[int, int]) -> str:
+def _listed(versions: dict[int, int]) -> str:
     return ", ".join(f"span {span} version {version}" for span, version in versions.items())
 
 
-def _spans(root: Folder, split: InputSplit) -> dict[int, dict[int, set[str]]]:
+def _patterns(root: Folder, split: InputSplit) -> dict[int, dict[int, set[str]]]:
     """Returns the patterns without specs by span and version (0 without {VERSION})."""
-    found: dict[int, dict[int, set[str]]] = {}
+    patterns: dict[int, dict[int, set[str]]] = {}
     expression = _expression(split.pattern)
     for name in root.glob(_SPECS.sub("*", split.pattern)):
         match = expression.fullmatch(PurePosixPath(name).as_posix())
@@ -186,8 +186,8 @@ def _spans(root: Folder, split: InputSplit) -> dict[int, dict[int, set[str]]]:
             continue
         groups = match.groupdict()
         pattern = _SPECS.sub(lambda spec, groups=groups: groups[spec["spec"]], split.pattern)  # type: ignore[misc]
-        found.setdefault(span, {}).setdefault(int(groups.get("VERSION") or 0), set()).add(pattern)
-    return found
+        patterns.setdefault(span, {}).setdefault(int(groups.get("VERSION") or 0), set()).add(pattern)
+    return patterns
 
 
 def _number(groups: dict[str, str]) -> int | None:
