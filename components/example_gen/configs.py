@@ -111,6 +111,7 @@ def span_range(text: str) -> SpanRange | None:
 
 
 def check_distinct_inputs(splits: tuple[InputSplit, ...]) -> None:
+    """Raises a ConfigError if a name is there twice, as it may only be in a resolved message."""
     _check_distinct([split.name for split in splits], "input_config.splits")
 
 

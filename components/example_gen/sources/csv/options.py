@@ -31,8 +31,16 @@ _FOREIGN = {
 
 @dataclass(frozen=True)
 class CsvOptions:
-    """The format. `column_names` are for files without a header; `null_values` mean missing beside the empty cell;
-    `decimal_point` is what stands before the decimals of a number, a point or a comma."""
+    """How CSV files are written.
+
+    Args:
+        delimiter: The character between cells.
+        quote_char: The character around quoted cells.
+        encoding: A codec of Python's.
+        decimal_point: What stands before the decimals of a number, a point or a comma.
+        null_values: Cells that mean a missing value, beside the empty one.
+        column_names: For files without a header.
+    """
 
     delimiter: str = ","
     quote_char: str = '"'

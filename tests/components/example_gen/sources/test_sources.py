@@ -1,9 +1,13 @@
 """The register of sources, and that each of them keeps what its interface promises."""
 
+import contextlib
 import importlib
+import json
+import logging
 import pickle
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +16,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from penstock.components.engines import open_engine
-from penstock.components.example_gen import sources
+from penstock.components.example_gen import executor, sources
 from penstock.components.example_gen.configs import InputSplit
 from penstock.components.example_gen.sources import pieces
-from penstock.components.example_gen.sources.source import Block, Opened, Request, TypesGrew
+from penstock.components.example_gen.sources.source import Block, Opened, Request, Source, TypesGrew
+from penstock.core import artifacts
 from penstock.core.errors import ConfigError
 from penstock.core.examples import records
 from penstock.core.files import formats
@@ -118,3 +123,59 @@ def test_types_that_grow_are_found_in_all_rows(folder: Folder, tmp_path: Path, m
             rows = _rows(Opened(source, opened.shards, opened.extent))
     assert rows[0] == {"x": [b"0"]}
     assert rows[500] == {"x": [b"word"]}
+
+
+@dataclass(frozen=True)
+class Range:
+    """Numbers from `start` to `stop`, the last one excluded."""
+
+    name: str
+    start: int
+    stop: int
+
+    @property
+    def size(self) -> int:
+        return self.stop - self.start
+
+
+class Numbers(Source[Range]):
+    """A source that has no files: what a database's or a topic's looks like to the executor."""
+
+    @classmethod
+    @contextlib.contextmanager
+    def open(cls, request: Request) -> Iterator[Opened[Range]]:
+        parts = {
+            split.name: [Range(split.pattern, start, start + 50) for start in range(0, 400, 50)]
+            for split in request.splits
+        }
+        yield Opened(cls(), pieces.shards(parts), {"partitions": len(parts)})
+
+    def read(self, piece: Range) -> Iterator[Block]:
+        rows = [{"x": [number], "y": [piece.name]} for number in range(piece.start, piece.stop)]
+        columns = pa.RecordBatch.from_pylist(rows)
+        examples = records.encode(columns)
+        yield Block(columns, examples, examples)
+
+
+def test_the_executor_asks_no_more_than_the_interface(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(sources, "named", {"numbers": Numbers}.__getitem__)
+    monkeypatch.setattr(pieces, "_SMALLEST", 100)
+    splits = [{"name": "train", "pattern": "old"}, {"name": "eval", "pattern": "new"}]
+    resolved = json.dumps({"splits": splits})
+    with caplog.at_level(logging.INFO):
+        result = executor.run(
+            source="numbers",
+            examples=str(tmp_path),
+            input_base="any",
+            resolved_input=resolved,
+            engine="local:2",
+        )
+    assert json.loads(result.metadata["examples"]["num_examples"]) == {"train": 400, "eval": 400}
+    assert "(800 rows, 2 partitions)" in caplog.text
+    examples = artifacts.Examples(tmp_path)
+    for split, name in (("train", b"old"), ("eval", b"new")):
+        assert len(examples.files(split)) == 4
+        rows = [row for batch in records.read_batches(examples.files(split)) for row in batch.to_pylist()]
+        assert rows == [{"x": [number], "y": [name]} for number in range(400)]
