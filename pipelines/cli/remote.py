@@ -159,8 +159,8 @@ class Remote:
     def _alone(self) -> Any:
         """Returns what the options alone say."""
         from penstock.pipelines.config import file as config_file
-        from penstock.pipelines.config.resources import Kubeflow, Vertex
         from penstock.pipelines.config.section import Section
+        from penstock.pipelines.config.servers import Kubeflow, Vertex
         from penstock.pipelines.config.training_pipeline import Lint
 
         class Alone(Section):

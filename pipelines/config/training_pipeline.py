@@ -18,13 +18,10 @@ from penstock.pipelines.config.components import Push, Schema, Statistics, Train
 from penstock.pipelines.config.data import Data, Splits
 from penstock.pipelines.config.evaluation import Evaluation
 from penstock.pipelines.config.features import Feature
-from penstock.pipelines.config.resources import ByComponent, Kubeflow, Kubernetes, Resources, Vertex
-from penstock.pipelines.config.section import (
-    AnyPath,
-    ExistingFile,
-    Section,
-    matching,
-)
+from penstock.pipelines.config.kubernetes import Kubernetes
+from penstock.pipelines.config.resources import ByComponent, Resources
+from penstock.pipelines.config.section import AnyPath, ExistingFile, Section, matching
+from penstock.pipelines.config.servers import Kubeflow, Vertex
 from penstock.pipelines.config.tuning import Tuning
 
 SCHEMA_FILE = Path(__file__).with_name("config.schema.json")

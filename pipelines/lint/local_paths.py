@@ -8,8 +8,8 @@ from types import MappingProxyType
 from typing import Any
 
 from penstock.core import packages
-from penstock.pipelines.config.resources import SHARED_VARIABLE
 from penstock.pipelines.config.section import is_remote
+from penstock.pipelines.config.servers import SHARED_VARIABLE
 from penstock.pipelines.lint import places
 from penstock.pipelines.lint.pipeline import Pipeline
 

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from penstock.pipelines.config.resources import STORE_VARIABLE
+from penstock.pipelines.config.kubernetes import STORE_VARIABLE
 from penstock.pipelines.lint import places
 from penstock.pipelines.lint.pipeline import Pipeline
 from penstock.pipelines.lint.rule import rule

@@ -12,7 +12,8 @@ pods of an indexed job, whose addresses follow from the TrainJob's name.
 from typing import Any
 
 from penstock.core.errors import ConfigError
-from penstock.pipelines.config.resources import Kubernetes, Resources
+from penstock.pipelines.config.kubernetes import Kubernetes
+from penstock.pipelines.config.resources import Resources
 from penstock.pipelines.config.training_pipeline import Config
 
 COMMAND = ["python3", "-m", "penstock.components.jobs.worker"]

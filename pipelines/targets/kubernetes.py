@@ -6,7 +6,8 @@ from types import SimpleNamespace
 from typing import Any
 
 from penstock.core.errors import ConfigError, UserError
-from penstock.pipelines.config.resources import ByComponent, Kubernetes
+from penstock.pipelines.config.kubernetes import Kubernetes
+from penstock.pipelines.config.resources import ByComponent
 
 
 def platform(components: Mapping[str, str], settings: ByComponent[Kubernetes]) -> dict[str, Any]:

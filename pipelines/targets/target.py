@@ -17,8 +17,10 @@ from penstock.components.jobs import launcher
 from penstock.components.tuner import launcher as tuner
 from penstock.core.errors import ConfigError
 from penstock.core.suggestions import did_you_mean
-from penstock.pipelines.config.resources import SHARED_VARIABLE, STORE_VARIABLE, Resources
+from penstock.pipelines.config.kubernetes import STORE_VARIABLE
+from penstock.pipelines.config.resources import Resources
 from penstock.pipelines.config.section import json_text
+from penstock.pipelines.config.servers import SHARED_VARIABLE
 from penstock.pipelines.config.training_pipeline import Config
 from penstock.pipelines.targets import jobs as workers
 

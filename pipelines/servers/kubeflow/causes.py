@@ -19,7 +19,7 @@ from typing import Any
 from penstock.core.errors import PenstockError
 from penstock.core.failures import FAILURE_FILE
 from penstock.core.files import object_stores
-from penstock.pipelines.config.resources import Kubeflow
+from penstock.pipelines.config.servers import Kubeflow
 from penstock.pipelines.servers.causes import LIMIT, Cause, found, in_file, short, told
 from penstock.pipelines.servers.kubeflow import nodes
 from penstock.pipelines.servers.kubeflow.client import Server

@@ -21,7 +21,7 @@ from urllib3 import exceptions
 from penstock.core.errors import ConfigError, ServerError
 from penstock.core.services.retries import Unanswered
 from penstock.core.services.transport import Advice, Answer, Transport, openapi_error, short
-from penstock.pipelines.config.resources import Kubeflow
+from penstock.pipelines.config.servers import Kubeflow
 
 HOST_VARIABLE = "PENSTOCK_KFP_HOST"
 # A KFP server answers 500 to a pipeline that it cannot read, as to a failure of its own; its words tell them apart.

@@ -16,7 +16,7 @@ from kfp.pipeline_spec import pipeline_spec_pb2
 
 from penstock.core.errors import ConfigError, ServerError, UserError
 from penstock.core.services.retries import AlreadyExists, NotFound, make_once
-from penstock.pipelines.config.resources import Kubeflow
+from penstock.pipelines.config.servers import Kubeflow
 from penstock.pipelines.servers import cron
 from penstock.pipelines.servers.kubeflow import causes, nodes
 from penstock.pipelines.servers.kubeflow.client import Server

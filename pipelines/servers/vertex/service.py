@@ -21,7 +21,7 @@ from penstock.core.failures import FAILURE_FILE
 from penstock.core.files import object_stores
 from penstock.core.services.retries import AlreadyExists, NotFound, make_once
 from penstock.core.services.vertex import Server
-from penstock.pipelines.config.resources import Vertex
+from penstock.pipelines.config.servers import Vertex
 from penstock.pipelines.servers import causes
 from penstock.pipelines.servers import cron as cron_fields
 from penstock.pipelines.servers.service import Change, Schedule, Service, Trigger

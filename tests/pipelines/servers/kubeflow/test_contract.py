@@ -22,7 +22,7 @@ from kfp.pipeline_spec import pipeline_spec_pb2
 
 from penstock.core.errors import PenstockError, ServerError
 from penstock.pipelines.cli import main
-from penstock.pipelines.config.resources import Kubeflow
+from penstock.pipelines.config.servers import Kubeflow
 from penstock.pipelines.servers.kubeflow import client
 from penstock.pipelines.servers.kubeflow.service import KubeflowService
 from tests.servers.kubeflow_pipelines import KubeflowPipelines

@@ -14,7 +14,7 @@ import yaml
 from penstock.core.errors import ServerError
 from penstock.core.services import retries
 from penstock.pipelines.cli import main
-from penstock.pipelines.config.resources import Kubeflow
+from penstock.pipelines.config.servers import Kubeflow
 from penstock.pipelines.servers import submission
 from penstock.pipelines.servers.kubeflow.service import KubeflowService
 from tests.servers.kubeflow_pipelines import CtrlC, Cut, Hang, KubeflowPipelines, Status

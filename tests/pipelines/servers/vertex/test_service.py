@@ -17,7 +17,7 @@ from kfp import compiler, dsl
 from penstock.core.errors import ServerError
 from penstock.core.services import retries, vertex
 from penstock.pipelines.cli import main as cli
-from penstock.pipelines.config.resources import Vertex
+from penstock.pipelines.config.servers import Vertex
 from tests.servers.loopback import CtrlC, Cut, Hang, Status
 from tests.servers.object_stores import ObjectStore, gcs
 from tests.servers.vertex import VertexAI
