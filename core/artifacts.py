@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypedDict
 
 from penstock.core.errors import ConfigError, DataError, ModelError, SchemaError, UserError
 from penstock.core.files import atomic
@@ -321,9 +321,30 @@ class ModelRun(Artifact):
         return self.root / "checkpoint" / "state.npz"
 
 
+class Reason(TypedDict):
+    """One threshold in one slice: components/evaluator/verdict.py says more."""
+
+    metric: str
+    slice: str
+    value: float | None
+    threshold: str
+    passed: bool
+    sentence: str
+
+
+class Verdict(TypedDict):
+    """What the Evaluator says of a model, a URI, compared with a baseline or without. `created` is an ISO time."""
+
+    blessed: bool
+    model: str
+    baseline_model: str | None
+    created: str
+    reasons: list[Reason]
+
+
 @dataclass(frozen=True)
 class ModelValidation(Artifact):
-    """`validation.json`: whether a model is blessed, which model it is, when that was, and the reasons.
+    """`validation.json`: a Verdict.
 
     {"blessed": true, "model": <URI>, "baseline_model": <URI> or null, "created": <ISO time>, "reasons": [{…}, …]}
     """
@@ -334,8 +355,12 @@ class ModelValidation(Artifact):
     def path(self) -> Path:
         return self.root / self.FILE
 
-    def write(self, document: Mapping[str, Any]) -> None:
-        atomic.write_text(self.path, json.dumps(document, indent=1, allow_nan=False))
+    def read(self) -> Verdict:
+        verdict: Verdict = json.loads(self.path.read_text())
+        return verdict
+
+    def write(self, verdict: Verdict) -> None:
+        atomic.write_text(self.path, json.dumps(verdict, indent=1, allow_nan=False))
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import threading
 import traceback
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TypedDict
 
 from penstock.core import errors, user_modules
 from penstock.core.files import atomic, object_stores
@@ -28,21 +28,29 @@ _TERMINATION_BYTES = 4096  # what Kubernetes reads of it
 _PATIENCE = 20.0  # seconds that a store has to take the file
 
 
-def describe(error: BaseException) -> dict[str, Any]:
-    """Returns what a person is told of an error: type, message, details and exit code."""
-    told: BaseException = error
+class Failure(TypedDict):
+    """What a person is told of an error: its type's name, a sentence, lines below it, and the exit code."""
+
+    type: str
+    message: str
+    details: str
+    exit_code: int
+
+
+def describe(error: BaseException) -> Failure:
+    """Returns what a person is told of an error, the user's own lines among it where it is none of ours."""
+    explained: BaseException = error
     if isinstance(error, OSError):
-        told = errors.explain_os_error(error) or error
+        explained = errors.explain_os_error(error) or error
     elif is_full(error):
-        told = errors.explain_os_error(OSError(errno.ENOSPC, "No space left on device")) or error
+        explained = errors.explain_os_error(OSError(errno.ENOSPC, "No space left on device")) or error
     elif isinstance(error, MemoryError):
-        told = errors.SystemFailure("the task ran out of memory: give it more, or less data at once")
-    if isinstance(told, errors.PenstockError):
-        facts: dict[str, Any] = {"message": told.message, "details": told.details, "exit_code": told.exit_code}
-    else:
-        message = f"{type(error).__name__}: {error}".strip().rstrip(":")
-        facts = {"message": message.splitlines()[0], "details": _user_lines(error), "exit_code": 1}
-    return {"type": type(told).__name__, **facts}
+        explained = errors.SystemFailure("the task ran out of memory: give it more, or less data at once")
+    name = type(explained).__name__
+    if isinstance(explained, errors.PenstockError):
+        return Failure(type=name, message=explained.message, details=explained.details, exit_code=explained.exit_code)
+    message = f"{type(error).__name__}: {error}".strip().rstrip(":")
+    return Failure(type=name, message=message.splitlines()[0], details=_user_lines(error), exit_code=1)
 
 
 def is_full(error: BaseException) -> bool:
@@ -102,8 +110,8 @@ def _leave(content: bytes) -> None:
 def _outputs_folder(arguments: list[str]) -> str | None:
     """Returns the URI of the folder that a task's outputs lie in, by the ExecutorInput among its arguments."""
     try:
-        given = json.loads(arguments[arguments.index("--executor_input") + 1])
-        outputs = [entry["artifacts"][0]["uri"] for entry in given["outputs"]["artifacts"].values()]
+        executor_input = json.loads(arguments[arguments.index("--executor_input") + 1])
+        outputs = [entry["artifacts"][0]["uri"] for entry in executor_input["outputs"]["artifacts"].values()]
         return str(outputs[0]).rpartition("/")[0] or None
     except (ValueError, LookupError, TypeError, AttributeError):  # no task of KFP, or one without artifacts
         return None

@@ -66,14 +66,14 @@ def run(
             counts["rows"] = _evaluate(files, read_schema, config, folders, module, evaluation, engine_)
         blessed, reasons = _verdict(config, evaluation)
     baseline_uri = (baseline_model_uri or baseline_model) if baseline else None
-    document = {
+    verdict: artifacts.Verdict = {
         "blessed": blessed,
         "model": model_uri or model,
         "baseline_model": baseline_uri,
         "created": datetime.datetime.now(datetime.UTC).isoformat(),
         "reasons": reasons,
     }
-    artifacts.ModelValidation(Path(validation)).write(document)
+    artifacts.ModelValidation(Path(validation)).write(verdict)
     artifacts.ModelBlessing(Path(blessing)).write(blessed)
     properties = {"blessed": int(blessed), "current_model": model_uri or model, "component_id": "evaluator"}
     if baseline_uri:
@@ -106,7 +106,7 @@ def _serving(model: str | None) -> Path | None:
     return serving if serving and artifacts.SavedModel(serving).exists else None
 
 
-def _verdict(config: Any, evaluation: str) -> tuple[bool, list[dict[str, Any]]]:
+def _verdict(config: Any, evaluation: str) -> tuple[bool, list[artifacts.Reason]]:
     if eval_configs.has_thresholds(config):
         return validations.reasons(config, evaluation)
     sentence = "no threshold is configured, so the model is not validated"

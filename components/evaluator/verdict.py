@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, cast
 
 import tensorflow_model_analysis as tfma
 from tensorflow_model_analysis.metrics import metric_specs
@@ -11,6 +11,8 @@ from tensorflow_model_analysis.proto import config_pb2, metrics_for_slice_pb2, v
 from tensorflow_model_analysis.slicer import slicer_lib
 from tensorflow_model_analysis.utils import model_util
 from tensorflow_model_analysis.writers import metrics_plots_and_validations_writer as writer
+
+from penstock.core import artifacts
 
 OVERALL = "overall"
 
@@ -30,14 +32,14 @@ class Reason:
     sentence: str
 
 
-def reasons(config: Any, evaluation: str) -> tuple[bool, list[dict[str, Any]]]:
+def reasons(config: Any, evaluation: str) -> tuple[bool, list[artifacts.Reason]]:
     """Returns TFMA's verdict on the evaluation at that path, and its reasons: failures, then the overall slice."""
     verdict = tfma.load_validation_result(evaluation)
     found = [*_reasons(config, evaluation, verdict), *_missing(verdict)]
     if not verdict.validation_ok and all(reason.passed for reason in found):
         found.append(Reason("", OVERALL, None, "", False, "TFMA does not validate the model, and does not say why"))
     found.sort(key=lambda reason: (reason.passed, reason.slice != OVERALL))
-    return bool(verdict.validation_ok), [asdict(reason) for reason in found]
+    return bool(verdict.validation_ok), [cast(artifacts.Reason, asdict(reason)) for reason in found]
 
 
 def _reasons(config: Any, evaluation: str, verdict: validation_result_pb2.ValidationResult) -> Iterator[Reason]:

@@ -10,8 +10,6 @@ from penstock.pipelines.local.records import record
 from penstock.pipelines.local.records.record import RunRecord
 from penstock.pipelines.modules import default_trainer
 
-_MAKERS = ("statistics-gen", "schema-gen", "import-schema-gen")
-
 
 def eject(config: Config, output: Path, run: str | None = None, force: bool = False) -> str:
     """Writes the module file; returns what the configuration has to say instead from now on.
@@ -46,15 +44,9 @@ def _learnt(config: Config, run: str | None) -> tuple[RunRecord, Path, Path]:
     root = Path(config.pipeline_root)
     runs = record.earlier(root, config.name)
     for candidate in runs if run is None else [_named(root, run)]:
-        found = {
-            name: Path(outputs[name]["uri"])
-            for task in candidate.tasks
-            for outputs in [task.outputs]
-            for name in ("schema", "statistics")
-            if task.status in ("done", "cached") and name in outputs and task.name in _MAKERS
-        }
-        if len(found) == 2 and all(folder.is_dir() for folder in found.values()):
-            return candidate, found["schema"], found["statistics"]
+        schema, statistics = next(candidate.made("schema"), None), next(candidate.made("statistics"), None)
+        if schema and statistics:
+            return candidate, schema.path, statistics.path
         if run is not None:
             raise UserError(f"{candidate.folder.name} has no schema and statistics: expected a run that made both")
     raise UserError(

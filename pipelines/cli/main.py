@@ -91,7 +91,7 @@ def run(
     except KeyboardInterrupt:
         click.echo(err=True)  # ends the line of ^C
         return _complain("interrupted", _how_to_go_on(root, loaded.name), _INTERRUPTED)
-    from penstock.pipelines.cli import show_predictions as runs
+    from penstock.pipelines.local import runs
 
     click.echo(runs.summary_text(summary))
     if summary.status == "done":
@@ -234,23 +234,17 @@ def init(name: Path) -> None:
 @click.argument("run", default=DEFAULT_CONFIG, metavar="[RUN]", type=click.Path(path_type=Path))
 def explain(run: Path) -> None:
     """Says why each task of a run ran, or did not. RUN is a run's folder, or a configuration for its newest run."""
-    folder = run
+    from penstock.pipelines.local import runs
     from penstock.pipelines.local.records import record
 
-    if not (run / record.FILE).is_file():
-        from penstock.pipelines.cli import show_predictions as runs
-
-        folder = runs.newest(load(run)).folder
-    from penstock.pipelines import local
-
-    click.echo(local.explain(folder))
+    click.echo(runs.explain(run if (run / record.FILE).is_file() else runs.newest(load(run)).folder))
 
 
 @cli.command()
 @config_argument
 def runs(config: Path) -> None:
     """Lists the pipeline's runs, the newest first."""
-    from penstock.pipelines.cli import show_predictions as module
+    from penstock.pipelines.local import runs as module
 
     click.echo(module.listing(load(config)))
 
@@ -263,18 +257,18 @@ def runs(config: Path) -> None:
 @click.option("--label", default="", metavar="NAME", help="With MODEL: the feature to predict.")
 def predict(config_or_model: Path, rows: int, split: str, examples: Path | None, label: str) -> None:
     """Asks the newest pushed model about rows of the newest run, or any MODEL about a file of examples."""
-    from penstock.pipelines.cli import show_predictions as runs
+    from penstock.pipelines.cli import show_predictions
 
     if is_config(config_or_model):
         config = load(config_or_model)
-        model = runs.newest_model(config)
-        examples = examples or runs.newest_examples(config, split)
+        model = show_predictions.newest_model(config)
+        examples = examples or show_predictions.newest_examples(config, split)
         label = label or config.label or ""
     else:
-        model = runs.require_model(config_or_model)
-        examples = examples or runs.examples_beside(model, split)
+        model = show_predictions.require_model(config_or_model)
+        examples = examples or show_predictions.examples_beside(model, split)
     click.echo(f"model {model}\nrows  {examples}\n")
-    click.echo(runs.predictions(model, examples, rows, label))
+    click.echo(show_predictions.predictions(model, examples, rows, label))
 
 
 for command in remote_commands:

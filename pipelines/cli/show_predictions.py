@@ -1,64 +1,19 @@
-"""The runs of a pipeline on this machine: finding, listing, and asking their models."""
+"""What a model of a run predicts: finding the newest model and rows to ask it about, and asking."""
 
 import contextlib
-import json
 import os
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from penstock.core.artifacts import Examples, Model, ModelValidation, SavedModel
+from penstock.core.artifacts import Examples, Model, SavedModel
 from penstock.core.errors import UserError
 from penstock.pipelines.config.training_pipeline import Config
-from penstock.pipelines.local import RunSummary
 from penstock.pipelines.local.records import record
 from penstock.pipelines.local.records.record import RunRecord
-from penstock.pipelines.local.report import display, epochs, run_page, warnings
 
 _CLASSES = 5  # of a prediction that are shown
-
-
-def newest(config: Config) -> RunRecord:
-    """Returns the newest run of the pipeline; a UserError if there is none yet."""
-    for run in record.earlier(Path(config.pipeline_root), config.name):
-        return run
-    raise UserError(f"no run of {config.name} in {config.pipeline_root} yet: `penstock run` makes one")
-
-
-def listing(config: Config) -> str:
-    """Returns all runs of the pipeline, the newest first, a line each."""
-    rows = [("run", "started", "status", "seconds", "model")]
-    for run in record.earlier(Path(config.pipeline_root), config.name):
-        started = time.strftime("%Y-%m-%d %H:%M", time.localtime(run.started))
-        seconds = "" if run.seconds is None else f"{run.seconds:.1f}"
-        rows.append((run.folder.name, started, run.status, seconds, _verdict(run)))
-    if len(rows) == 1:
-        return f"no run of {config.name} in {config.pipeline_root} yet"
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
-    )
-
-
-def summary_text(summary: RunSummary) -> str:
-    """Returns what is told at a run's end: the tasks, their warnings, how good the model is, where everything is."""
-    run = record.read(summary.run_folder)
-    lines = [display.table(run), ""]
-    for told in (list(warnings.lines(run)), list(epochs.lines(run))):
-        lines += [*told, ""] if told else []
-    if summary.blessing:
-        lines += [*display.blessing_lines(summary.blessing), ""]
-    if summary.pushed:
-        lines.append(f"pushed to  {summary.pushed}")
-    lines.append(f"run        {summary.run_folder}")
-    lines.append(f"report     {summary.run_folder / run_page.FILE}")
-    imports = sum(task.waited for task in summary.tasks)
-    lines.append(
-        f"{summary.status} in {summary.seconds:.1f} s" + (f", {imports:.1f} of them imports" if imports >= 0.1 else "")
-    )
-    return "\n".join(lines)
 
 
 def newest_model(config: Config) -> Path:
@@ -69,9 +24,9 @@ def newest_model(config: Config) -> Path:
         if versions:
             return pushed / str(versions[0])
     for run in record.earlier(Path(config.pipeline_root), config.name):
-        model = run.folder / "trainer" / "model"
-        if SavedModel(Model(model).serving).exists:
-            return model
+        for model in run.made("model"):
+            if SavedModel(Model(model.path).serving).exists:
+                return model.path
     raise UserError(f"no model of {config.name} yet: `penstock run` trains one")
 
 
@@ -90,9 +45,10 @@ def examples_beside(model: Path, split: str) -> Path:
     """Returns examples of the run that a model is in."""
     for folder in model.absolute().parents:
         if (folder / record.FILE).is_file():
-            found = _examples(folder)
-            if found:
-                return _split(found, split, folder.name)
+            run = record.require(folder)
+            files = _examples(run)
+            if files:
+                return _split(files, split, run)
     raise UserError(
         f"{model} is in no run's folder, so it has no examples beside it: expected --examples FILE, a TFRecord file of "
         "tf.Examples; or the configuration in place of the model, which takes the newest run's"
@@ -102,22 +58,28 @@ def examples_beside(model: Path, split: str) -> Path:
 def newest_examples(config: Config, split: str) -> Path:
     """Returns a file of the split from the newest run that has examples."""
     for run in record.earlier(Path(config.pipeline_root), config.name):
-        found = _examples(run.folder)
-        if found:
-            return _split(found, split, run.folder.name)
+        files = _examples(run)
+        if files:
+            return _split(files, split, run)
     raise UserError(f"no examples in the runs of {config.name}: `penstock run` reads the data")
 
 
-def _examples(folder: Path) -> dict[str, Path]:
-    """Returns the first file of each split that a run's folder has."""
-    made = [Examples(path) for path in sorted(folder.glob("*-example-gen/examples"), reverse=True)]
-    files = {split: examples.files(split) for examples in made for split in examples.splits()}
-    return {split: paths[0] for split, paths in files.items() if paths}
+def _examples(run: RunRecord) -> dict[str, Path]:
+    """Returns the first file of each split of a run's examples."""
+    first: dict[str, Path] = {}
+    for made in run.made("examples"):
+        examples = Examples(made.path)
+        for split in examples.splits():
+            for file in examples.files(split)[:1]:
+                first.setdefault(split, file)
+    return first
 
 
-def _split(files: dict[str, Path], split: str, run: str) -> Path:
+def _split(files: dict[str, Path], split: str, run: RunRecord) -> Path:
     if split not in files:
-        raise UserError(f"no split {split!r} in {run}: expected --split to be one of {', '.join(sorted(files))}")
+        raise UserError(
+            f"no split {split!r} in {run.folder.name}: expected --split to be one of {', '.join(sorted(files))}"
+        )
     return files[split]
 
 
@@ -167,18 +129,6 @@ def _shown(value: Any) -> str:
     if isinstance(value, list):
         return "[" + ", ".join(map(_shown, value)) + "]"
     return "(missing)" if value is None else str(value)
-
-
-def _verdict(run: RunRecord) -> str:
-    """What became of the run's model: pushed, blessed, not blessed; "" if it was not evaluated."""
-    pusher, evaluator = run.task("pusher"), run.task("evaluator")
-    pushed = pusher.outputs.get("pushed_model", {}).get("metadata", {}) if pusher else {}
-    if pushed.get("pushed"):
-        return f"pushed: {Path(str(pushed['pushed_destination'])).name}"
-    validation = ModelValidation(run.folder / "evaluator" / "validation").path
-    if evaluator and evaluator.status in ("done", "cached") and validation.is_file():
-        return "blessed" if json.loads(validation.read_text())["blessed"] else "not blessed"
-    return ""
 
 
 @contextlib.contextmanager

@@ -4,9 +4,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from penstock.pipelines.local.docker.containers import containers_for
-    from penstock.pipelines.local.orchestrator import RunSummary, explain, require_runtime, run
+    from penstock.pipelines.local.orchestrator import RunSummary, require_runtime, run
 
-__all__ = ["RunSummary", "containers_for", "explain", "require_runtime", "run"]
+__all__ = ["RunSummary", "containers_for", "require_runtime", "run"]
 
 
 def __getattr__(name: str) -> Any:

@@ -10,7 +10,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Protocol
@@ -19,12 +19,12 @@ from kfp import local
 from kfp.local import config, status, subprocess_task_handler, task_handler_interface
 
 from penstock.core.errors import SystemFailure, WorkerLost
-from penstock.core.failures import FAILURE_FILE, describe, is_full
+from penstock.core.failures import FAILURE_FILE, Failure, describe, is_full
 from penstock.core.files import atomic
 from penstock.pipelines.local.processes.task import DISK_FULL, Task, clear
 from penstock.pipelines.local.records import cache, reasons, record
 from penstock.pipelines.local.records.cache import Key
-from penstock.pipelines.local.records.record import RunRecord, TaskRecord
+from penstock.pipelines.local.records.record import Output, RunRecord, TaskRecord
 from penstock.pipelines.local.report.display import Display, read_counts
 
 _MODEL_RUN = "model_run"  # TFX's name of what a Trainer writes while it trains
@@ -102,7 +102,7 @@ class Tasks:
 
     def _run(self, task: Task, row: TaskRecord) -> None:
         key = cache.key(task, self.root, self._origins, self.workers.image)
-        row.key = asdict(key)
+        row.key = key
         if not self.cacheable.get(task.folder.name, True):
             row.reason = "never cached: it looks at the world outside"
             self._execute(task, row)
@@ -208,16 +208,18 @@ def _handler(runner: local.SubprocessRunner | local.DockerRunner) -> tuple[Modul
 
 def _uris(task: Task, side: str) -> dict[str, list[str]]:
     artifacts = task.executor_input.get(side, {}).get("artifacts", {})
-    return {name: [artifact["uri"] for artifact in given["artifacts"]] for name, given in artifacts.items()}
+    return {name: [artifact["uri"] for artifact in entry["artifacts"]] for name, entry in artifacts.items()}
 
 
-def _outputs(task: Task) -> dict[str, dict[str, Any]]:
+def _outputs(task: Task) -> dict[str, Output]:
     """Returns uri and metadata of each output artifact: what the task wrote, else what it was given to write to."""
-    outputs = {name: {"uri": uris[0], "metadata": {}} for name, uris in _uris(task, "outputs").items() if uris}
+    outputs: dict[str, Output] = {
+        name: {"uri": uris[0], "metadata": {}} for name, uris in _uris(task, "outputs").items() if uris
+    }
     path = Path(task.executor_input["outputs"]["outputFile"])
     if path.exists():
-        for name, given in json.loads(path.read_text()).get("artifacts", {}).items():
-            artifact = given["artifacts"][0]
+        for name, written in json.loads(path.read_text()).get("artifacts", {}).items():
+            artifact = written["artifacts"][0]
             outputs[name] = {"uri": artifact["uri"], "metadata": artifact.get("metadata", {})}
     return outputs
 
@@ -232,10 +234,11 @@ def _signal(number: int) -> str:
         return f"signal {number}: its log may say more"
 
 
-def _failure(folder: Path, code: int) -> dict[str, Any]:
+def _failure(folder: Path, code: int) -> Failure:
     path = folder / FAILURE_FILE
     try:
-        return dict(json.loads(path.read_text()))
+        told: Failure = json.loads(path.read_text())
+        return told
     except (OSError, ValueError):
         pass
     if code == DISK_FULL:

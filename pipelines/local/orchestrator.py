@@ -2,7 +2,6 @@
 
 import contextlib
 import importlib.util
-import json
 import logging
 import os
 import signal
@@ -20,7 +19,6 @@ import yaml
 from kfp import components
 
 from penstock.core import errors
-from penstock.core.artifacts import ModelValidation
 from penstock.pipelines.local.docker.containers import Containers
 from penstock.pipelines.local.handler import Tasks, in_place_of_handlers
 from penstock.pipelines.local.processes.task import LOG_FILE
@@ -34,14 +32,12 @@ from penstock.pipelines.local.task_order import container_tasks
 
 @dataclass(frozen=True)
 class RunSummary:
-    """What came of a run. `blessing` is the evaluator's validation.json, `pushed` the folder of the pushed version."""
+    """What came of a run. Its record, in the folder, says the rest."""
 
     run_folder: Path
     tasks: list[TaskRecord]
     status: str
     seconds: float
-    blessing: dict[str, Any] | None = None
-    pushed: str | None = None
     failure: str | None = None
     exit_code: int = 0
 
@@ -120,30 +116,21 @@ def _finish(run_record: RunRecord, names: dict[str, bool]) -> None:
 
 
 def _summary(run_record: RunRecord, sources: dict[str, str]) -> RunSummary:
-    evaluator, pusher = run_record.task("evaluator"), run_record.task("pusher")
     failed = next((task for task in run_record.tasks if task.status == "failed"), None)
-    blessing = None
-    validation = ModelValidation(run_record.folder / "evaluator" / "validation").path
-    if evaluator and evaluator.status in ("done", "cached") and validation.exists():
-        blessing = json.loads(validation.read_text())
-    pushed = pusher.outputs.get("pushed_model", {}).get("metadata", {}) if pusher else {}
     return RunSummary(
         run_record.folder,
         run_record.tasks,
         run_record.status,
         run_record.seconds or 0.0,
-        blessing,
-        pushed.get("pushed_destination") if pushed.get("pushed") else None,
         failure_text(failed, run_record.folder, sources) if failed else None,
-        int(failed.failure["exit_code"]) if failed and failed.failure else 0,
+        failed.failure["exit_code"] if failed and failed.failure else 0,
     )
 
 
 def failure_text(task: TaskRecord, run_folder: Path, sources: dict[str, str]) -> str:
     """Names the task, the cause in one sentence, the user's own lines, and the log. Paths are the user's own."""
-    failure = task.failure or {}
-    lines = [f"{task.name} failed: {failure.get('message')}"]
-    lines += [f"  {line}" for line in failure.get("details", "").splitlines()]
+    message, details = (task.failure["message"], task.failure["details"]) if task.failure else ("", "")
+    lines = [f"{task.name} failed: {message}", *(f"  {line}" for line in details.splitlines())]
     text = "\n".join(lines)
     for published, own in (sources | _pages(task, run_folder)).items():
         text = text.replace(published, own)
@@ -191,16 +178,6 @@ def _quiet(verbose: bool) -> Iterator[None]:
             yield
         finally:
             logging.disable(level)
-
-
-def explain(run_folder: Path) -> str:
-    """Returns, a line for each task of a run, whether it ran and why."""
-    try:
-        run_record = record.read(run_folder)
-    except (OSError, ValueError, TypeError, KeyError):
-        raise errors.UserError(f"{run_folder}: expected a run's folder, with {record.FILE} in it") from None
-    width = max((len(task.name) for task in run_record.tasks), default=0)
-    return "\n".join(f"{task.name:{width}}  {task.status:8} {task.reason}" for task in run_record.tasks)
 
 
 def require_runtime() -> None:

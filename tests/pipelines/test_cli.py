@@ -17,7 +17,8 @@ from penstock.core.files import atomic
 from penstock.pipelines import local
 from penstock.pipelines.cli import main
 from penstock.pipelines.cli.init import TEMPLATE
-from penstock.pipelines.local.records.record import RunRecord
+from penstock.pipelines.local.records.cache import Key
+from penstock.pipelines.local.records.record import Output, RunRecord, TaskRecord
 
 
 def test_validate(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -165,12 +166,15 @@ def test_nothing_to_show_before_the_first_run(config: Path, capsys: pytest.Captu
 
 def test_predict_says_what_it_expects(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = config.parent / "runs" / "small" / "small-2026-01-02"
+    examples = artifacts.Examples(run / "csv-example-gen" / "examples")
     for split in ("train", "eval"):
-        records.write(artifacts.Examples(run / "csv-example-gen" / "examples").shard(split, 0, 1), [b"x"])
+        records.write(examples.shard(split, 0, 1), [b"x"])
     pushed = config.parent / "serving" / "17"
     for model in (pushed, run / "trainer" / "model" / "Format-Serving"):
         atomic.write_bytes(model / "saved_model.pb", b"")
-    RunRecord("small", run, {}, status="done").write()
+    key, outputs = Key("csv_example_gen", "", "", {}, {}), {"examples": Output(uri=str(examples.root), metadata={})}
+    task = TaskRecord("csv-example-gen", "done", key=key, outputs=outputs)
+    RunRecord("small", run, {}, status="done", tasks=[task]).write()
     inside = str(run / "trainer" / "model")
     for arguments, told in [
         ([str(config), "--split", "foo"], "no split 'foo' in small-2026-01-02: expected --split to be one of eval, tr"),

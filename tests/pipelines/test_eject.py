@@ -11,7 +11,8 @@ import pytest
 from penstock.core.errors import ConfigError, UserError
 from penstock.pipelines.cli.eject import eject
 from penstock.pipelines.config.training_pipeline import Config
-from penstock.pipelines.local.records.record import RunRecord, TaskRecord
+from penstock.pipelines.local.records.cache import Key
+from penstock.pipelines.local.records.record import Output, RunRecord, TaskRecord
 from tests.trainer import tables
 
 Load = Callable[..., Config]
@@ -28,8 +29,9 @@ def run(project: Path) -> Callable[..., Path]:
     def write(name: str, columns: dict[str, Any], tasks: tuple[str, ...] = ("statistics", "schema")) -> Path:
         folder = project / "runs" / "small" / f"small-{name}"
         tables.write(folder / "made", pd.DataFrame(columns))
-        outputs = {task: {"uri": str(folder / "made" / task)} for task in tasks}
-        records = [TaskRecord(f"{task}-gen", "done", outputs={task: outputs[task]}) for task in tasks]
+        outputs = {task: Output(uri=str(folder / "made" / task), metadata={}) for task in tasks}
+        keys = {task: Key(f"{task}_gen", "", "", {}, {}) for task in tasks}
+        records = [TaskRecord(f"{task}-gen", "done", key=keys[task], outputs={task: outputs[task]}) for task in tasks]
         RunRecord("small", folder, {}, "done", tasks=records).write()
         return folder
 

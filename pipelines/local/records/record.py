@@ -6,13 +6,34 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
+from penstock.core.artifacts import ModelValidation, Verdict
+from penstock.core.errors import UserError
+from penstock.core.failures import Failure
 from penstock.core.files import atomic
+from penstock.pipelines import registry
 from penstock.pipelines.local.records.cache import Key
 
 FILE = "run.json"
 _DAY = 24 * 60 * 60.0  # seconds
+
+
+class Output(TypedDict):
+    """An output artifact: where it is, and what the task has written of it into its metadata."""
+
+    uri: str
+    metadata: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """An artifact of a run: the task that has made it, the output's name, its place, its metadata."""
+
+    task: "TaskRecord"
+    name: str
+    path: Path
+    metadata: dict[str, Any]
 
 
 @dataclass
@@ -26,13 +47,18 @@ class TaskRecord:
     name: str
     status: str
     reason: str = ""
-    key: dict[str, Any] | None = None
+    key: Key | None = None
     seconds: float | None = None
     waited: float = 0.0
     counts: dict[str, int] = field(default_factory=dict)
     inputs: dict[str, list[str]] = field(default_factory=dict)
-    outputs: dict[str, dict[str, Any]] = field(default_factory=dict)
-    failure: dict[str, Any] | None = None
+    outputs: dict[str, Output] = field(default_factory=dict)
+    failure: Failure | None = None
+
+    @property
+    def finished(self) -> bool:
+        """Whether its outputs are there."""
+        return self.status in ("done", "cached")
 
 
 @dataclass
@@ -56,6 +82,35 @@ class RunRecord:
     def task(self, name: str) -> TaskRecord | None:
         return next((task for task in self.tasks if task.name == name), None)
 
+    def artifacts(self) -> Iterator[Artifact]:
+        """Yields every output artifact, in the tasks' order; if the run's folder was moved, by its new place."""
+        for task in self.tasks:
+            for name, output in sorted(task.outputs.items()):
+                here = self.folder / task.name / name
+                yield Artifact(task, name, here if here.exists() else Path(output["uri"]), output["metadata"])
+
+    def made(self, output: registry.Output) -> Iterator[Artifact]:
+        """Yields the artifacts of an output, of the components that the registry lists it for.
+
+        KFP may have called their tasks anything, and there may be several. What is there no longer is left out.
+        """
+        for artifact in self.artifacts():
+            if artifact.name == output and artifact.task.finished and artifact.path.exists():
+                component = registry.component(artifact.task.key.component) if artifact.task.key else None
+                if component and output in component.outputs:
+                    yield artifact
+
+    def verdicts(self) -> Iterator[Verdict]:
+        """Yields what was said of the models that were evaluated."""
+        for artifact in self.made("validation"):
+            yield ModelValidation(artifact.path).read()
+
+    def pushed(self) -> Iterator[str]:
+        """Yields the places that models were pushed to, each that of a version."""
+        for artifact in self.made("pushed_model"):
+            if artifact.metadata.get("pushed"):
+                yield str(artifact.metadata["pushed_destination"])
+
     def write(self) -> None:
         document = asdict(self) | {"folder": self.folder.name}
         atomic.write_text(self.folder / FILE, json.dumps(document, indent=1, default=str))
@@ -64,14 +119,26 @@ class RunRecord:
 def read(folder: Path) -> RunRecord:
     """Reads a run's record. Raises an OSError or a ValueError if there is none or it is damaged."""
     document = json.loads((folder / FILE).read_text())
-    known = {entry.name for entry in fields(TaskRecord)}
-    tasks = [TaskRecord(**{key: value for key, value in task.items() if key in known}) for task in document["tasks"]]
+    tasks = [_task(entry) for entry in document["tasks"]]
     run = RunRecord(**{"process": 0, **document, "folder": folder, "tasks": tasks})
     if run.status == "running" and not _is_alive(run.process):
         run.status = "interrupted"
         for task in run.tasks:
             task.status = "interrupted" if task.status == "running" else task.status
     return run
+
+
+def require(folder: Path) -> RunRecord:
+    """Reads a run's record; a UserError if there is none or it is damaged."""
+    try:
+        return read(folder)
+    except (OSError, ValueError, TypeError, KeyError):
+        raise UserError(f"{folder}: expected a run's folder, with {FILE} in it") from None
+
+
+def _task(entry: dict[str, Any]) -> TaskRecord:
+    known = {name: value for name, value in entry.items() if name in {field.name for field in fields(TaskRecord)}}
+    return TaskRecord(**{**known, "key": Key(**entry["key"]) if entry.get("key") else None})
 
 
 def _is_alive(process: int) -> bool:
@@ -109,15 +176,15 @@ def last_keys(root: Path, pipeline: str) -> dict[str, Key]:
     keys: dict[str, Key] = {}
     for run in earlier(root, pipeline):
         for task in run.tasks:
-            if task.key and task.status in ("done", "cached"):
-                keys.setdefault(task.name, Key(**task.key))
+            if task.key and task.finished:
+                keys.setdefault(task.name, task.key)
     return keys
 
 
 def unfinished(root: Path, pipeline: str, task: str, key: Key) -> Path | None:
     """Returns the task's folder in the newest run in which it had this key and was interrupted or failed."""
     for run in earlier(root, pipeline):
-        found = run.task(task)
-        if found and found.status in ("failed", "interrupted") and found.key and Key(**found.key) == key:
+        earlier_task = run.task(task)
+        if earlier_task and earlier_task.status in ("failed", "interrupted") and earlier_task.key == key:
             return run.folder / task
     return None

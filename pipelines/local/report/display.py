@@ -6,11 +6,12 @@ import shutil
 import sys
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from penstock.core import progress
+from penstock.core.artifacts import Verdict
 from penstock.pipelines.local.processes.task import PROGRESS_FILE
 from penstock.pipelines.local.records.record import RunRecord, TaskRecord
 
@@ -133,10 +134,10 @@ def table(run: RunRecord) -> str:
     return "\n".join(lines)
 
 
-def blessing_lines(validation: dict[str, Any]) -> Iterable[str]:
+def verdict_lines(verdict: Verdict) -> Iterator[str]:
     """Yields the verdict on the model and a line for each threshold that was not met or is over all examples."""
-    yield "model: " + ("BLESSED" if validation.get("blessed") else "NOT BLESSED")
-    reasons = validation.get("reasons", [])
+    yield "model: " + ("BLESSED" if verdict["blessed"] else "NOT BLESSED")
+    reasons = verdict["reasons"]
     shown = [reason for reason in reasons if not reason["passed"] or reason["slice"] == "overall"][:_SHOWN_REASONS]
     for reason in shown:
         yield f"  {'✓' if reason['passed'] else '✗'} {reason['sentence']}"

@@ -15,13 +15,13 @@ _OF_THE_MACHINE = ("batch_size", "examples_per_second", "seconds")
 
 def lines(run: RunRecord) -> Iterator[str]:
     """Yields what each model without code learnt from, its best epoch, and what was measured on the eval split."""
-    for task in run.tasks:
-        for folder in [Path(output["uri"]) for name, output in task.outputs.items() if name == "model_run"]:
-            columns, history = column_table.line(folder), _read(ModelRun(folder).history)
+    for artifact in run.artifacts():
+        if artifact.name == "model_run":
+            columns, history = column_table.line(artifact.path), _read(ModelRun(artifact.path).history)
             if columns:
-                yield f"{task.name}: {columns}"
+                yield f"{artifact.task.name}: {columns}"
             if history is not None:
-                yield f"{task.name}: {_best(history)}"
+                yield f"{artifact.task.name}: {_best(history)}"
 
 
 def section(folder: Path) -> str:

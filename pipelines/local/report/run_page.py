@@ -1,18 +1,16 @@
 """The report of a run, `<run>/report.html`: one page that needs nothing but a browser."""
 
 import html
-import json
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from penstock.core import progress
-from penstock.core.artifacts import ModelValidation
+from penstock.core.artifacts import Verdict
 from penstock.core.files import atomic
 from penstock.pipelines.local.processes.task import LOG_FILE
-from penstock.pipelines.local.records.record import RunRecord, TaskRecord
+from penstock.pipelines.local.records.record import Artifact, RunRecord, TaskRecord
 from penstock.pipelines.local.report import epochs, warnings
 
 FILE = "report.html"
@@ -53,9 +51,9 @@ def _page(run: RunRecord) -> str:
         f"<h1>{_text(run.name)}</h1>",
         f'<p class="faint">{facts}</p>',
         _failures(run),
-        _blessing(run),
+        *map(_verdict, run.verdicts()),
         _warnings(run),
-        *(epochs.section(path) for _, name, path, _ in _outputs(run) if name == "model_run"),
+        *(epochs.section(artifact.path) for artifact in run.artifacts() if artifact.name == "model_run"),
         _pages(run),
         "<h2>Tasks</h2>",
         _tasks(run),
@@ -73,28 +71,23 @@ def _page(run: RunRecord) -> str:
 
 def _failures(run: RunRecord) -> str:
     return "".join(
-        f'<h2 class="bad">{_text(task.name)} failed</h2><p>{_text(task.failure.get("message", ""))}</p>'
-        f"<pre>{_text(task.failure.get('details', ''))}</pre>"
+        f'<h2 class="bad">{_text(task.name)} failed</h2><p>{_text(task.failure["message"])}</p>'
+        f"<pre>{_text(task.failure['details'])}</pre>"
         for task in run.tasks
         if task.failure
     )
 
 
-def _blessing(run: RunRecord) -> str:
-    evaluator = run.task("evaluator")
-    path = ModelValidation(run.folder / "evaluator" / "validation").path
-    if evaluator is None or evaluator.status not in ("done", "cached") or not path.exists():
-        return ""
-    validation = json.loads(path.read_text())
-    verdict = '<span class="good">blessed</span>' if validation["blessed"] else '<span class="bad">not blessed</span>'
+def _verdict(verdict: Verdict) -> str:
+    blessed = '<span class="good">blessed</span>' if verdict["blessed"] else '<span class="bad">not blessed</span>'
     rows = "".join(
         f'<tr><td class="{"good" if reason["passed"] else "bad"}">{"✓" if reason["passed"] else "✗"}</td>'
         f'<td class="name">{_text(reason["metric"])}</td><td>{_text(reason["slice"])}</td>'
         f'<td class="number">{_value(reason["value"])}</td><td class="long">{_text(reason["sentence"])}</td></tr>'
-        for reason in validation["reasons"]
+        for reason in verdict["reasons"]
     )
     header = "<tr><th></th><th>metric</th><th>slice</th><th class=number>value</th><th>threshold</th></tr>"
-    return f"<h2>The model is {verdict}</h2>{_table(header + rows)}"
+    return f"<h2>The model is {blessed}</h2>{_table(header + rows)}"
 
 
 def _warnings(run: RunRecord) -> str:
@@ -129,33 +122,26 @@ def _task(task: TaskRecord, folder: Path, longest: float) -> str:
 def _pages(run: RunRecord) -> str:
     """The pages that tasks have written, each in a frame of its own: what came last first, no anomalies folded."""
     parts = []
-    for task, name, path, _ in _outputs(run):
-        if is_page(path):
-            content = path.read_text(encoding="utf-8", errors="replace")
+    for page in run.artifacts():
+        if is_page(page.path):
+            content = page.path.read_text(encoding="utf-8", errors="replace")
             frame = f'<iframe srcdoc="{html.escape(content)}" {_FRAME}></iframe>'
-            record = run.task(task)
-            fine = record is not None and record.counts.get(_ANOMALIES) == 0
-            told = f"{_text(task)}: no {_ANOMALIES}" if fine else f"{_text(task)}: {_text(name)}"
-            summary = f'<summary id="{_anchor(task, name)}">{told}</summary>'
+            fine = page.task.counts.get(_ANOMALIES) == 0
+            title = f"no {_ANOMALIES}" if fine else page.name
+            summary = f'<summary id="{_anchor(page)}">{_text(page.task.name)}: {_text(title)}</summary>'
             parts.append(f"<details{'' if fine else ' open'}>{summary}{frame}</details>")
     return "<h2>Pages</h2>" + "".join(reversed(parts)) if parts else ""
 
 
-def _outputs(run: RunRecord) -> Iterator[tuple[str, str, Path, dict[str, Any]]]:
-    """Yields task, name, path and metadata of every artifact."""
-    for task in run.tasks:
-        for name, output in sorted(task.outputs.items()):
-            yield task.name, name, Path(output["uri"]), output["metadata"]
-
-
 def _artifacts(run: RunRecord) -> str:
     rows = ""
-    for task, name, path, metadata in _outputs(run):
+    for artifact in run.artifacts():
+        task, name, path = artifact.task.name, artifact.name, artifact.path
         inside = path.is_relative_to(run.folder) and path.exists()
         where = path.relative_to(run.folder).as_posix() if inside else str(path)
-        target = f"#{_anchor(task, name)}" if is_page(path) else quote(where)
+        target = f"#{_anchor(artifact)}" if is_page(path) else quote(where)
         link = f'<a href="{target}">{_text(name)}</a>' if inside else f"{_text(name)} ({_text(where)})"
-        shown = ", ".join(f"{key}: {value}" for key, value in metadata.items() if key != "tfx_version")
+        shown = ", ".join(f"{key}: {value}" for key, value in artifact.metadata.items() if key != "tfx_version")
         rows += f'<tr><td class="name">{_text(task)}</td><td>{link}</td><td class="faint long">{_text(shown)}</td></tr>'
     return _table(f"<tr><th>task</th><th>artifact</th><th>metadata</th></tr>{rows}")
 
@@ -176,8 +162,8 @@ def is_page(path: Path) -> bool:
         return file.read(len(_PAGE)).lower() == _PAGE
 
 
-def _anchor(task: str, name: str) -> str:
-    return quote(f"page-{task}-{name}")
+def _anchor(artifact: Artifact) -> str:
+    return quote(f"page-{artifact.task.name}-{artifact.name}")
 
 
 def _value(value: float | None) -> str:

@@ -17,6 +17,7 @@ import pytest
 from penstock.core import progress
 from penstock.core.errors import UserError
 from penstock.pipelines import local
+from penstock.pipelines.local import runs
 from penstock.pipelines.local.records import record
 from penstock.pipelines.local.report import display
 
@@ -161,13 +162,13 @@ def test_after_a_failure_the_finished_tasks_are_kept(run: Run) -> None:
 
 def test_explain_reads_a_run(run: Run, tmp_path: Path) -> None:
     summary = run(count=3)
-    assert local.explain(summary.run_folder).splitlines()[0].split(maxsplit=2) == [
+    assert runs.explain(summary.run_folder).splitlines()[0].split(maxsplit=2) == [
         "source",
         "done",
         "first run of this task",
     ]
     with pytest.raises(UserError, match="expected a run's folder"):
-        local.explain(tmp_path)
+        runs.explain(tmp_path)
 
 
 def start(spec_path: Path, root: Path, **arguments: object) -> subprocess.Popen[str]:
@@ -176,6 +177,7 @@ def start(spec_path: Path, root: Path, **arguments: object) -> subprocess.Popen[
         import sys
         from pathlib import Path
         from penstock.pipelines import local
+from penstock.pipelines.local import runs
         try:
             summary = local.run(
                 Path({str(spec_path)!r}), name="small", pipeline_root=Path({str(root)!r}),

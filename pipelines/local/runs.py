@@ -1,0 +1,65 @@
+"""The runs of a pipeline on this machine: what came of them."""
+
+import time
+from pathlib import Path
+
+from penstock.core.errors import UserError
+from penstock.pipelines.config.training_pipeline import Config
+from penstock.pipelines.local.orchestrator import RunSummary
+from penstock.pipelines.local.records import record
+from penstock.pipelines.local.records.record import RunRecord
+from penstock.pipelines.local.report import display, epochs, run_page, warnings
+
+
+def newest(config: Config) -> RunRecord:
+    """Returns the newest run of the pipeline; a UserError if there is none yet."""
+    for run in record.earlier(Path(config.pipeline_root), config.name):
+        return run
+    raise UserError(f"no run of {config.name} in {config.pipeline_root} yet: `penstock run` makes one")
+
+
+def listing(config: Config) -> str:
+    """Returns all runs of the pipeline, the newest first, a line each."""
+    rows = [("run", "started", "status", "seconds", "model")]
+    for run in record.earlier(Path(config.pipeline_root), config.name):
+        started = time.strftime("%Y-%m-%d %H:%M", time.localtime(run.started))
+        seconds = "" if run.seconds is None else f"{run.seconds:.1f}"
+        rows.append((run.folder.name, started, run.status, seconds, _verdict(run)))
+    if len(rows) == 1:
+        return f"no run of {config.name} in {config.pipeline_root} yet"
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    )
+
+
+def explain(run_folder: Path) -> str:
+    """Returns, a line for each task of a run, whether it ran and why."""
+    run = record.require(run_folder)
+    width = max((len(task.name) for task in run.tasks), default=0)
+    return "\n".join(f"{task.name:{width}}  {task.status:8} {task.reason}" for task in run.tasks)
+
+
+def summary_text(summary: RunSummary) -> str:
+    """Returns what is told at a run's end: the tasks, their warnings, how good the model is, where everything is."""
+    run = record.read(summary.run_folder)
+    lines = [display.table(run), ""]
+    paragraphs = [warnings.lines(run), epochs.lines(run), *map(display.verdict_lines, run.verdicts())]
+    for paragraph in map(list, paragraphs):
+        lines += [*paragraph, ""] if paragraph else []
+    lines += [f"pushed to  {place}" for place in run.pushed()]
+    lines.append(f"run        {summary.run_folder}")
+    lines.append(f"report     {summary.run_folder / run_page.FILE}")
+    imports = sum(task.waited for task in summary.tasks)
+    lines.append(
+        f"{summary.status} in {summary.seconds:.1f} s" + (f", {imports:.1f} of them imports" if imports >= 0.1 else "")
+    )
+    return "\n".join(lines)
+
+
+def _verdict(run: RunRecord) -> str:
+    """What became of the run's model: pushed, blessed, not blessed; "" if it was not evaluated."""
+    versions = [Path(place).name for place in run.pushed()]
+    if versions:
+        return f"pushed: {', '.join(versions)}"
+    return ", ".join("blessed" if verdict["blessed"] else "not blessed" for verdict in run.verdicts())
