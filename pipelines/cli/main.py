@@ -5,7 +5,7 @@ import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -21,6 +21,9 @@ from penstock.pipelines.cli.options import (
     set_option,
 )
 from penstock.pipelines.cli.remote import commands as remote_commands
+
+if TYPE_CHECKING:
+    from penstock.pipelines.config.training_pipeline import Config
 
 _INTERRUPTED = 130
 
@@ -100,14 +103,15 @@ def run(
     return summary.exit_code or 1
 
 
-def _tell_of_workers(config: Any) -> None:
+def _tell_of_workers(config: "Config") -> None:
+    from penstock.pipelines import registry
     from penstock.pipelines.targets import jobs
 
-    for component, verb in (("tuner", "searches"), ("trainer", "trains")):
+    for component in registry.COMPONENTS:
         count = jobs.asked(config, component)
-        if count > 1:
-            key = f"{jobs.SECTIONS[component]}.workers"
-            click.echo(f"{key}: this machine {verb} alone, not {count} of them", err=True)
+        if component.workers and count > 1:
+            alone = f"this machine {component.workers.verb} alone, not {count} of them"
+            click.echo(f"{component.section}.workers: {alone}", err=True)
 
 
 @cli.command("compile")

@@ -4,10 +4,9 @@ import ast
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from penstock.pipelines import registry
 from penstock.pipelines.lint.pipeline import Pipeline
 from penstock.pipelines.lint.rule import rule
-
-_FUNCTION = "--function_to_execute"
 
 
 @rule("optional-artifact", targets=("kubeflow",))
@@ -17,29 +16,26 @@ def optional_artifact(pipeline: Pipeline) -> Iterator[tuple[str, str]]:
     for name, task in pipeline.tasks():
         label = pipeline.component(task).get("executorLabel", "").removeprefix("exec-")
         optional = _optional_artifacts(containers.get(label, {}))
-        for given in task.get("inputs", {}).get("artifacts", {}):
-            if given in optional:
+        for artifact in task.get("inputs", {}).get("artifacts", {}):
+            if artifact in optional:
                 yield (
                     name,
-                    f"{name}: Kubeflow gives {given} without its type, and KFP's executor cannot make an Optional: "
-                    f"declare it as `{given}: {optional[given]} = None`, which is optional as well",
+                    f"{name}: Kubeflow gives {artifact} without its type, and KFP's executor cannot make an Optional: "
+                    f"declare it as `{artifact}: {optional[artifact]} = None`, which is optional as well",
                 )
 
 
 def _optional_artifacts(container: Mapping[str, Any]) -> dict[str, str]:
     """Returns the artifacts that a lightweight component declares as Optional: their names and the type within."""
-    arguments = container.get("args", [])
-    if _FUNCTION not in arguments[:-1]:
-        return {}
-    name = arguments[arguments.index(_FUNCTION) + 1]
-    found = {}
-    for source in container.get("command", []):
+    name = registry.executed_function(container.get("args", []))
+    types = {}
+    for source in container.get("command", []) if name else []:
         function = _function(source, name)
         for argument in function.args.args if function else []:
             inside = _inside_optional(argument.annotation)
             if inside and ("Input[" in inside or "InputPath" in inside):
-                found[argument.arg] = inside
-    return found
+                types[argument.arg] = inside
+    return types
 
 
 def _function(source: str, name: str) -> ast.FunctionDef | None:

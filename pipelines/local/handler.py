@@ -21,6 +21,7 @@ from kfp.local import config, status, subprocess_task_handler, task_handler_inte
 from penstock.core.errors import SystemFailure, WorkerLost
 from penstock.core.failures import FAILURE_FILE, Failure, describe, is_full
 from penstock.core.files import atomic
+from penstock.pipelines import registry
 from penstock.pipelines.local.processes.task import DISK_FULL, Task, clear
 from penstock.pipelines.local.records import cache, reasons, record
 from penstock.pipelines.local.records.cache import Key
@@ -169,7 +170,7 @@ class _Handler(task_handler_interface.ITaskHandler):  # type: ignore[misc]  # kf
     def __init__(self, image: str, full_command: list[str], pipeline_root: str, runner: Any, env_vars: Any = None):
         program = full_command.index("--executor_input")
         self._task = Task(
-            function=full_command[full_command.index("--function_to_execute") + 1],
+            function=registry.executed_function(full_command),
             source=full_command[program - 1],
             executor_input=json.loads(full_command[program + 1]),
             environment=dict(env_vars or {}),

@@ -15,40 +15,36 @@ from penstock.core.errors import ConfigError
 from penstock.pipelines.config.kubernetes import Kubernetes
 from penstock.pipelines.config.resources import Resources
 from penstock.pipelines.config.training_pipeline import Config
+from penstock.pipelines.registry import Component
 
 COMMAND = ["python3", "-m", "penstock.components.jobs.worker"]
 TRIAL_COMMAND = ["python3", "-m", "penstock.components.tuner.vertex_trial"]
-# Whose task may start workers, and where the configuration says how many.
-SECTIONS = {"trainer": "training", "tuner": "tuning"}
-
-# A worker that lost its machine cannot join the others again: all of them start anew, from the checkpoint. A search
-# goes on without it until it comes back. docs/training_runtime.yaml makes the runtimes.
-_JOINABLE = ("tuner",)
-RUNTIMES = {"trainer": "penstock", "tuner": "penstock-search"}
+type Json = dict[str, Any]  # a message of Vertex AI's API, or a part of a Kubernetes object, as JSON
 
 
-def asked(config: Config, component: str) -> int:
+def asked(config: Config, component: Component) -> int:
     """Returns how many machines are asked for to do a component's work; 1 for what a task does alone."""
-    section = getattr(config, SECTIONS.get(component, ""), None)
+    section = getattr(config, component.section, None) if component.workers else None
     return int(section.workers) if section else 1
 
 
-def vertex(config: Config, component: str, image: str, accelerator_type: str) -> dict[str, Any]:
+def vertex(config: Config, component: Component, image: str, accelerator_type: str) -> Json:
     """Returns the connection and the CustomJob (aiplatform_v1, as JSON), without name and arguments."""
-    connection = _connection(config, f"{SECTIONS[component]}.workers", component)
-    pool = _pool(config, component, image, accelerator_type, [*COMMAND, component])
-    spec: dict[str, Any] = {
+    connection = _connection(config, f"{component.section}.workers", component)
+    pool = _pool(config, component, image, accelerator_type, [*COMMAND, component.name])
+    joinable = component.workers is not None and component.workers.joinable
+    spec: Json = {
         "workerPoolSpecs": [
             {**pool, "replicaCount": "1"},  # the chief
             {**pool, "replicaCount": str(asked(config, component) - 1)},
         ],
-        **({} if component in _JOINABLE else {"scheduling": {"restartJobOnWorkerRestart": True}}),
+        **({} if joinable else {"scheduling": {"restartJobOnWorkerRestart": True}}),
         **_run_as(config),
     }
     return {"target": "vertex", "connection": connection, "job": {"jobSpec": spec, **_marks(config)}}
 
 
-def vertex_tuning(config: Config, component: str, image: str, accelerator_type: str) -> dict[str, Any]:
+def vertex_tuning(config: Config, component: Component, image: str, accelerator_type: str) -> Json:
     """Returns the connection and the HyperparameterTuningJob (aiplatform_v1, as JSON), each of whose trials is a job of
     one machine; without name, arguments, and what is searched, which the task adds."""
     connection = _connection(config, "vertex.tuning_service", component)
@@ -58,71 +54,71 @@ def vertex_tuning(config: Config, component: str, image: str, accelerator_type: 
     return {"connection": connection, "job": job}
 
 
-def _connection(config: Config, key: str, component: str) -> dict[str, Any]:
+def _connection(config: Config, key: str, component: Component) -> Json:
     settings = config.vertex
     if not settings.project:
         raise ConfigError(
-            f"vertex.project is missing: {key} needs it there or in --project, for the {component.capitalize()} starts "
-            "a job"
+            f"vertex.project is missing: {key} needs it there or in --project, for {component.title} starts a job"
         )
     connection = {"project": settings.project, "location": settings.location, "timeout": settings.timeout}
     return {**connection, **({"api_endpoint": settings.api_endpoint} if settings.api_endpoint else {})}
 
 
-def _pool(config: Config, component: str, image: str, accelerator_type: str, command: list[str]) -> dict[str, Any]:
+def _pool(config: Config, component: Component, image: str, accelerator_type: str, command: list[str]) -> Json:
     """Returns a pool of a CustomJobSpec, of machines that have what the component asks for."""
     from penstock.pipelines.targets import vertex_machines
 
     resources = _resources(config, component)
-    machine: dict[str, Any] = {"machineType": vertex_machines.machine_type(resources, component)}
+    machine: Json = {"machineType": vertex_machines.machine_type(resources, component.name)}
     if resources.accelerator:
         machine |= {"acceleratorType": accelerator_type, "acceleratorCount": resources.accelerator.count}
     return {"machineSpec": machine, "containerSpec": {"imageUri": image, "command": command}}
 
 
-def _run_as(config: Config) -> dict[str, Any]:
+def _run_as(config: Config) -> Json:
     """Returns the account and the network of a CustomJobSpec."""
-    given = {"serviceAccount": config.vertex.service_account, "network": config.vertex.network}
-    return {key: value for key, value in given.items() if value}
+    settings = {"serviceAccount": config.vertex.service_account, "network": config.vertex.network}
+    return {key: value for key, value in settings.items() if value}
 
 
-def _marks(config: Config) -> dict[str, Any]:
+def _marks(config: Config) -> Json:
     """Returns the labels of a job, and the key that its files are encrypted with."""
     key = config.vertex.encryption_spec_key_name
     return {"labels": dict(config.vertex.labels), **({"encryptionSpec": {"kmsKeyName": key}} if key else {})}
 
 
-def kubeflow(config: Config, component: str, image: str, accelerator_type: str) -> dict[str, Any]:
+def kubeflow(config: Config, component: Component, image: str, accelerator_type: str) -> Json:
     """Returns the TrainJob (trainer.kubeflow.org/v1alpha1), without name, TF_CONFIG and arguments, and the folder of
     the volume through which the task and the workers exchange files."""
-    chosen = config.kubernetes.of(component) if config.kubernetes else None
-    if chosen is None or not chosen.volumes:
+    settings = config.kubernetes.of(component.name) if config.kubernetes else None
+    if settings is None or not settings.volumes:
         raise ConfigError(
-            f"{SECTIONS[component]}.workers: on Kubeflow the workers share files on a volume: expected one that many "
-            f"pods may write to, such as kubernetes.{component}={{volumes: [{{claim: shared, mount: /shared}}]}}"
+            f"{component.section}.workers: on Kubeflow the workers share files on a volume: expected one that many "
+            f"pods may write to, such as kubernetes.{component.name}={{volumes: [{{claim: shared, mount: /shared}}]}}"
         )
     trainer = {
         "image": image,
-        "command": [*COMMAND, component],
+        "command": [*COMMAND, component.name],
         "numNodes": asked(config, component),
         "env": [
             {
                 "name": secret_variable,
                 "valueFrom": {"secretKeyRef": {"name": secret.name, "key": key, "optional": secret.optional}},
             }
-            for secret in chosen.all_secrets
+            for secret in settings.all_secrets
             for key, secret_variable in secret.env.items()
         ]
-        + [{"name": name, "value": value} for name, value in chosen.variables.items()],
+        + [{"name": name, "value": value} for name, value in settings.variables.items()],
         **_resources_per_node(_resources(config, component), accelerator_type),
     }
-    patch = {"spec": _pod(chosen, config.kubeflow.service_account)}
+    patch = {"spec": _pod(settings, config.kubeflow.service_account)}
+    runtime = component.workers.runtime if component.workers else ""
     node = {"name": "node", "template": {"spec": {"template": patch}}}
     job = {
         "apiVersion": "trainer.kubeflow.org/v1alpha1",
         "kind": "TrainJob",
         "spec": {
-            "runtimeRef": {"apiGroup": "trainer.kubeflow.org", "kind": "TrainingRuntime", "name": RUNTIMES[component]},
+            "runtimeRef": {"apiGroup": "trainer.kubeflow.org", "kind": "TrainingRuntime", "name": runtime},
             "trainer": trainer,
             "runtimePatches": [
                 {
@@ -132,14 +128,14 @@ def kubeflow(config: Config, component: str, image: str, accelerator_type: str) 
             ],
         },
     }
-    return {"target": "kubeflow", "shared": chosen.volumes[0].mount, "job": job}
+    return {"target": "kubeflow", "shared": settings.volumes[0].mount, "job": job}
 
 
-def _resources(config: Config, component: str) -> Resources:
-    return config.resources.of(component) or Resources()
+def _resources(config: Config, component: Component) -> Resources:
+    return config.resources.of(component.name) or Resources()
 
 
-def _resources_per_node(resources: Resources, accelerator_type: str) -> dict[str, Any]:
+def _resources_per_node(resources: Resources, accelerator_type: str) -> Json:
     limits: dict[str, str] = {}
     if resources.cpu is not None:
         limits["cpu"] = f"{resources.cpu:g}"
@@ -150,10 +146,10 @@ def _resources_per_node(resources: Resources, accelerator_type: str) -> dict[str
     return {"resourcesPerNode": {"limits": limits}} if limits else {}
 
 
-def _pod(settings: Kubernetes, service_account: str | None) -> dict[str, Any]:
+def _pod(settings: Kubernetes, service_account: str | None) -> Json:
     """Returns what the component's `kubernetes` settings ask of the workers' pods; the pull policy is the runtime's."""
-    volumes: list[dict[str, Any]] = []
-    mounts: list[dict[str, Any]] = []
+    volumes: list[Json] = []
+    mounts: list[Json] = []
     for volume in settings.volumes:
         volumes.append({"persistentVolumeClaim": {"claimName": volume.claim}})
         mounts.append({"mountPath": volume.mount})

@@ -8,30 +8,31 @@ from typing import Any
 from penstock.core.errors import ConfigError, UserError
 from penstock.pipelines.config.kubernetes import Kubernetes
 from penstock.pipelines.config.resources import ByComponent
+from penstock.pipelines.targets.jobs import Json
 
 
-def platform(components: Mapping[str, str], settings: ByComponent[Kubernetes]) -> dict[str, Any]:
-    """Returns the platform spec for the executors of `components`: a component's name by its executor's label.
+def platform(functions: Mapping[str, str], settings: ByComponent[Kubernetes]) -> Json:
+    """Returns the platform spec for the executors of `functions`: which function it executes, by an executor's label.
 
     It is empty where the settings ask nothing of it.
     """
     if importlib.util.find_spec("kfp.kubernetes") is None:
         raise UserError("the settings in `kubernetes` need kfp-kubernetes: pip install 'kfp-kubernetes>=2.17'")
-    executors: dict[str, Any] = {}
-    for label, component in components.items():
-        chosen = settings.of(component)
+    executors: Json = {}
+    for label, function in functions.items():
+        chosen = settings.of(function)
         if chosen is not None:
             twice = chosen.twice()
             if twice:  # one of the component's own, the other for every component
                 raise ConfigError(
-                    f"kubernetes: {component} has {twice} twice: give each folder, variable and mounted Secret once"
+                    f"kubernetes: {function} has {twice} twice: give each folder, variable and mounted Secret once"
                 )
             made = _executor(chosen)
             executors |= {label: made} if made else {}
     return {"platforms": {"kubernetes": {"deploymentSpec": {"executors": executors}}}} if executors else {}
 
 
-def _executor(settings: Kubernetes) -> dict[str, Any]:
+def _executor(settings: Kubernetes) -> Json:
     from kfp import kubernetes
 
     # The functions write to the platform_config of a task, and look at nothing else of it.

@@ -14,15 +14,18 @@ from kfp.compiler import compiler_utils
 
 from penstock.components import wrapper
 from penstock.components.jobs import launcher
-from penstock.components.tuner import launcher as tuner
+from penstock.components.tuner import launcher as tuner_launcher
 from penstock.core.errors import ConfigError
 from penstock.core.suggestions import did_you_mean
+from penstock.pipelines import registry
 from penstock.pipelines.config.kubernetes import STORE_VARIABLE
 from penstock.pipelines.config.resources import Resources
 from penstock.pipelines.config.section import json_text
 from penstock.pipelines.config.servers import SHARED_VARIABLE
 from penstock.pipelines.config.training_pipeline import Config
-from penstock.pipelines.targets import jobs as workers
+from penstock.pipelines.registry import Component
+from penstock.pipelines.targets import jobs
+from penstock.pipelines.targets.jobs import Json
 
 _VERTEX_ACCELERATORS = {
     "T4": "NVIDIA_TESLA_T4",
@@ -37,7 +40,7 @@ _VERTEX_ACCELERATORS = {
     "B200": "NVIDIA_B200",
 }
 
-type _Job = Callable[[Config, str, str, str], dict[str, Any]]  # of a component, its image and its kind of accelerator
+type _Job = Callable[[Config, Component, str, str], Json]  # of a component, its image and its kind of accelerator
 
 
 @dataclass(frozen=True)
@@ -60,56 +63,61 @@ class Target:
     workers: _Job | None = None
     tuning: _Job | None = None
 
-    def apply(self, spec: Mapping[str, Any], config: Config) -> list[dict[str, Any]]:
+    def apply(self, spec: Mapping[str, Any], config: Config) -> list[Json]:
         """Returns the documents of the target's IR: a copy of the pipeline's with the image and resources in it, and
         that of the platform, if the configuration has settings for one."""
         self._check(config)
-        applied: dict[str, Any] = copy.deepcopy(dict(spec))
-        components: dict[str, str] = {}
+        applied: Json = copy.deepcopy(dict(spec))
+        functions: dict[str, str] = {}
         for label, executor in applied.get("deploymentSpec", {}).get("executors", {}).items():
             if "container" in executor:
-                components[label] = label.removeprefix("exec-").replace("-", "_")
-                executor["container"]["image"] = self.image(config)
-                resources = config.resources.of(components[label])
-                job = self._job(config, components[label])
-                variables = self._variables(config, components[label])
-                if job or variables:
-                    told = [{"name": name, "value": value} for name, value in variables.items()]
-                    executor["container"]["env"] = [*([job] if job else []), *told]
-                if job:
-                    resources = config.resources.default  # the task waits, and its workers have the component's
-                if resources and self.accelerators is not None:
-                    executor["container"]["resources"] = self._resources(resources)
+                functions[label] = registry.executed_function(executor["container"].get("args", []))
+                self._fill(executor["container"], functions[label], config)
         if not self.kubernetes or config.kubernetes is None:
             return [applied]
         from penstock.pipelines.targets import kubernetes
 
-        platform = kubernetes.platform(components, config.kubernetes)
+        platform = kubernetes.platform(functions, config.kubernetes)
         return [applied, platform] if platform else [applied]
+
+    def _fill(self, container: Json, function: str, config: Config) -> None:
+        """Puts the target's choices into the container of the tasks that execute a function."""
+        container["image"] = self.image(config)
+        resources, job = config.resources.of(function), self._job(config, function)
+        variables = {**job, **self._variables(config, function)}
+        if variables:
+            container["env"] = [{"name": name, "value": value} for name, value in variables.items()]
+        if job:
+            resources = config.resources.default  # the task waits, and its workers have the component's
+        if resources and self.accelerators is not None:
+            container["resources"] = self._resources(resources)
 
     def image(self, config: Config) -> str:
         """The image of all tasks. The local run reads none: its tasks are processes of the environment that runs it."""
         return config.image or wrapper.IMAGE if self.containers else wrapper.IMAGE
 
-    def _job(self, config: Config, component: str) -> dict[str, str] | None:
-        """Returns the environment variable that tells a component's task which job to start; None for no job."""
+    def _job(self, config: Config, function: str) -> dict[str, str]:
+        """Returns the environment variable that tells a component's task which job to start; {} for no job."""
+        component = registry.component(function)
+        if component is None:
+            return {}
         variable, make = launcher.VARIABLE, self.workers
-        if component == "tuner" and config.vertex.tuning_service and self.tuning:
-            variable, make = tuner.SERVICE, self.tuning
-        elif make is None or workers.asked(config, component) == 1:
-            return None
-        resources = config.resources.of(component)
+        if component.name == tuner_launcher.WORK.component and config.vertex.tuning_service and self.tuning:
+            variable, make = tuner_launcher.SERVICE, self.tuning
+        elif make is None or jobs.asked(config, component) == 1:
+            return {}
+        resources = config.resources.of(function)
         accelerator = resources.accelerator if resources else None
         kind = self.accelerators[accelerator.type] if accelerator and self.accelerators else ""
-        return {"name": variable, "value": json_text(make(config, component, self.image(config), kind))}
+        return {variable: json_text(make(config, component, self.image(config), kind))}
 
-    def _variables(self, config: Config, component: str) -> dict[str, str]:
+    def _variables(self, config: Config, function: str) -> dict[str, str]:
         """Returns the environment variables of a component's container that the deployment asks for."""
         section = getattr(config, self.name, None)  # of the server that runs are sent to, if there is one
         shared = {SHARED_VARIABLE: ":".join(section.shared_folders)} if section and section.shared_folders else {}
         if not self.kubernetes:
             return shared
-        settings = config.kubernetes.of(component) if config.kubernetes else None
+        settings = config.kubernetes.of(function) if config.kubernetes else None
         variables = settings.variables if settings else {}
         if not variables and config.kubeflow.service_account:  # it may have a role of its own for buckets
             variables = {STORE_VARIABLE: "pod"}
@@ -119,16 +127,16 @@ class Target:
         """Refuses settings of Kubernetes elsewhere, but for the object store's: there an account's roles do it."""
         if self.kubernetes or self.accelerators is None or config.kubernetes is None:
             return
-        given = [getattr(config.kubernetes, name) for name in type(config.kubernetes).model_fields]
-        if any(settings.model_fields_set - {"object_store"} for settings in given if settings):
+        entries = [getattr(config.kubernetes, name) for name in type(config.kubernetes).model_fields]
+        if any(settings.model_fields_set - {"object_store"} for settings in entries if settings):
             raise ConfigError(
                 f"kubernetes: target {self.name} does not run on Kubernetes and cannot do what these settings ask: "
                 "compile for kubeflow, or leave them out (--set kubernetes=null)"
             )
 
-    def _resources(self, resources: Resources) -> dict[str, Any]:
+    def _resources(self, resources: Resources) -> Json:
         """Returns the IR's ResourceSpec, with the numbers that older servers read beside the texts of newer ones."""
-        spec: dict[str, Any] = {}
+        spec: Json = {}
         if resources.cpu is not None:
             spec |= {"cpuLimit": resources.cpu, "resourceCpuLimit": f"{resources.cpu:g}"}
         if resources.memory:
@@ -147,9 +155,9 @@ KUBEFLOW = Target(
     "kubeflow",
     dict.fromkeys(_VERTEX_ACCELERATORS, "nvidia.com/gpu"),
     kubernetes=True,
-    workers=workers.kubeflow,
+    workers=jobs.kubeflow,
 )
-VERTEX = Target("vertex", _VERTEX_ACCELERATORS, workers=workers.vertex, tuning=workers.vertex_tuning)
+VERTEX = Target("vertex", _VERTEX_ACCELERATORS, workers=jobs.vertex, tuning=jobs.vertex_tuning)
 TARGETS = {target.name: target for target in (LOCAL, KUBEFLOW, VERTEX)}
 
 

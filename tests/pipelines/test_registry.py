@@ -17,18 +17,14 @@ from penstock.pipelines.local.records.cache import Key
 from penstock.pipelines.local.records.record import Output, RunRecord, TaskRecord, read
 from penstock.pipelines.local.report import run_page
 
-FUNCTIONS = {
-    component.python_func.__name__: component
-    for folder in catalog.folders()
-    for component in catalog.components(folder)
-}
+FUNCTIONS = {made.python_func.__name__: made for folder in catalog.folders() for made in catalog.components(folder)}
 
 
 def test_every_component_is_entered_once() -> None:
-    assert {name: [entry.name for entry in registry.COMPONENTS if entry.executes(name)] for name in FUNCTIONS} == {
-        name: [entry.name] for name in FUNCTIONS if (entry := registry.component(name))
-    }
-    assert [entry.name for entry in registry.COMPONENTS if not any(map(entry.executes, FUNCTIONS))] == []
+    for function in FUNCTIONS:
+        assert len([entry for entry in registry.COMPONENTS if entry.executes(function)]) == 1, function
+    for entry in registry.COMPONENTS:
+        assert any(map(entry.executes, FUNCTIONS)), entry.name
 
 
 @pytest.mark.parametrize("component", registry.COMPONENTS, ids=lambda component: component.name)
@@ -56,10 +52,8 @@ def run(tmp_path: Path) -> RunRecord:
     folder = tmp_path / "taxi-2026-01-02"
     tasks = []
     for name, blessed in (("evaluator", True), ("loop-1/evaluator-2", False)):
-        reason = {"metric": name, "slice": "overall", "value": 0.5, "threshold": "", "passed": blessed, "sentence": "s"}
-        ModelValidation(folder / name / "validation").write(
-            Verdict(blessed=blessed, model="m", baseline_model=None, created="", reasons=[reason])  # type: ignore[list-item]
-        )
+        verdict = Verdict(blessed=blessed, model="m", baseline_model=None, created="", reasons=[])
+        ModelValidation(folder / name / "validation").write(verdict)
         tasks.append(_task(folder, name, "evaluator", "validation"))
     for name, metadata in (("pusher", {"pushed": 1, "pushed_destination": "/serving/7"}), ("pusher-2", {"pushed": 0})):
         (folder / name / "pushed_model").mkdir(parents=True)

@@ -281,3 +281,13 @@ def test_comment_that_lists_the_inputs_stays(load: Callable[..., Config], tmp_pa
 def test_unknown_target_names_the_nearest() -> None:
     with pytest.raises(ConfigError, match=r"unknown target 'locale'; did you mean 'local'\?"):
         targets.named("locale")
+
+
+def test_an_executor_that_kfp_counts_has_its_components_resources(load: Callable[..., Config]) -> None:
+    """Two components of one name that differ are `exec-trainer` and `exec-trainer-2`."""
+    container = {"args": ["--executor_input", "{{$}}", "--function_to_execute", "trainer"]}
+    spec = {"deploymentSpec": {"executors": {"exec-trainer-2": {"container": container}}}}
+    config = load(["resources={default: {cpu: 1}, trainer: {cpu: 3}}"])
+    (applied,) = targets.KUBEFLOW.apply(spec, config)
+    made = applied["deploymentSpec"]["executors"]["exec-trainer-2"]["container"]
+    assert made["resources"] == {"cpuLimit": 3, "resourceCpuLimit": "3"}

@@ -177,7 +177,6 @@ def start(spec_path: Path, root: Path, **arguments: object) -> subprocess.Popen[
         import sys
         from pathlib import Path
         from penstock.pipelines import local
-from penstock.pipelines.local import runs
         try:
             summary = local.run(
                 Path({str(spec_path)!r}), name="small", pipeline_root=Path({str(root)!r}),
