@@ -52,7 +52,7 @@ def parameters(config: Config, published: Published) -> dict[str, Any]:
         "module_file": published.module_file,
         "train_steps": training.train_steps if training else 0,
         "eval_steps": training.eval_steps if training else 0,
-        "push_destination": json_text({"filesystem": {"base_directory": push.directory}} if push else None),
+        "push_destination": json_text(push.destination if push else None),
         "pipeline_root": config.pipeline_root,
     }
 

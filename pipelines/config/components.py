@@ -131,3 +131,8 @@ class Push(Section):
     """Where a blessed model goes."""
 
     directory: AnyPath = Field(description="The folder that gets a version, <unix seconds>/, for each pushed model.")
+
+    @property
+    def destination(self) -> dict[str, dict[str, str]]:
+        """TFX's PushDestination (components/pusher/destinations)."""
+        return {"filesystem": {"base_directory": self.directory}}

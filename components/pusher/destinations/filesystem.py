@@ -7,34 +7,43 @@ highest. So a version is copied under a name that is no number and renamed when 
 import contextlib
 import errno
 import fcntl
+import functools
 import logging
 import os
 import shutil
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
+from penstock.components.pusher.destinations import object_store
+from penstock.components.pusher.destinations.version import Version
+from penstock.core.arguments import check_object, check_string
 from penstock.core.artifacts import SavedModel
 from penstock.core.errors import ConfigError, UserError, explain_os_error
-from penstock.core.files import atomic
+from penstock.core.files import atomic, object_stores
 
+EXAMPLE = '{"base_directory": "<folder>"}'
+_VERSIONINGS = ("AUTO", "UNIX_TIMESTAMP")
 _TEMPORARY = ".pushing-"
 _LOCK = ".push.lock"
 _HIGHEST = 2**63 - 1  # TensorFlow Serving's versions are int64
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Version:
-    """A version's folder; `new` if this push wrote it."""
+def destination(name: str, settings: Any) -> Callable[[Path], Version]:
+    """Returns what pushes to the folder of TFX's PushDestination.Filesystem, or to that of an object store.
 
-    folder: Path
-    new: bool
-
-    @property
-    def number(self) -> int:
-        return int(self.folder.name)
+    `name` is what a message calls the settings. Raises a ConfigError for settings that do not fit.
+    """
+    filesystem = check_object(name, settings, ("base_directory", "versioning"), EXAMPLE)
+    versioning = filesystem.get("versioning", "AUTO")
+    if versioning not in _VERSIONINGS:
+        raise ConfigError(f"{name}.versioning: expected one of {', '.join(_VERSIONINGS)}, received {versioning!r}")
+    base = check_string(f"{name}.base_directory", filesystem.get("base_directory"), "a folder")
+    if object_stores.is_remote(base):
+        return functools.partial(object_store.push, base=base.rstrip("/"))
+    return functools.partial(push, base=atomic.local_path(base).absolute())
 
 
 def push(serving: Path, base: Path) -> Version:
@@ -58,15 +67,15 @@ def push(serving: Path, base: Path) -> Version:
 
 def versions(base: Path) -> list[Path]:
     """Returns the versions' folders, the highest last, whole or not."""
-    found = (path for path in base.iterdir() if path.name.isascii() and path.name.isdecimal() and path.is_dir())
-    return sorted((path for path in found if int(path.name) <= _HIGHEST), key=lambda path: int(path.name))
+    numbered = (path for path in base.iterdir() if path.name.isascii() and path.name.isdecimal() and path.is_dir())
+    return sorted((path for path in numbered if int(path.name) <= _HIGHEST), key=lambda path: int(path.name))
 
 
 def _push(serving: Path, base: Path) -> Version:
     existing = versions(base)
     whole = [path for path in existing if SavedModel(path).exists]
     if whole and _same(SavedModel(serving), SavedModel(whole[-1])):
-        return Version(whole[-1], new=False)
+        return Version(str(whole[-1]), new=False)
     highest = int(existing[-1].name) if existing else 0
     number = max(int(time.time()), highest + 1)
     if number > _HIGHEST:
@@ -74,7 +83,7 @@ def _push(serving: Path, base: Path) -> Version:
     temporary = base / f"{_TEMPORARY}{number}.{os.getpid()}"
     try:
         atomic.copy_tree(serving, temporary, last=[SavedModel.FILE])
-        return Version(_rename(temporary, base, number), new=True)
+        return Version(str(_rename(temporary, base, number)), new=True)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 

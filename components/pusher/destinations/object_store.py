@@ -6,24 +6,12 @@ a version; the next push takes a higher number. There is no lock: let one pipeli
 """
 
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
+from penstock.components.pusher.destinations.version import Version
 from penstock.core.artifacts import SavedModel
 from penstock.core.files import object_stores
 from penstock.core.files.object_stores import Entry, Store
-
-
-@dataclass(frozen=True)
-class Version:
-    """A version's folder, a URI; `new` if this push wrote it."""
-
-    folder: str
-    new: bool
-
-    @property
-    def number(self) -> int:
-        return int(self.folder.rpartition("/")[2])
 
 
 def push(serving: Path, base: str) -> Version:

@@ -17,8 +17,9 @@ import pytest
 import tensorflow as tf
 from kfp import dsl, local
 
-from penstock.components.pusher import executor, pusher
+from penstock.components.pusher import destinations, executor, pusher
 from penstock.components.pusher.destinations import filesystem
+from penstock.components.pusher.destinations.version import Version
 from penstock.core.artifacts import InfraBlessing, Model, ModelBlessing
 from penstock.core.errors import ConfigError, ModelError, UserError
 from penstock.core.files import object_stores
@@ -245,6 +246,24 @@ def test_a_model_that_is_not_there(push: Push, base: Path, tmp_path: Path) -> No
 def test_a_wrong_destination(push: Push, models: list[Path], destination: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         push(models[0], push_destination=destination)
+
+
+def test_another_destination_is_one_entry(push: Push, models: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    pushed = []
+
+    def destination(name: str, settings: Any) -> destinations.Push:
+        def push(serving: Path) -> Version:
+            pushed.append((name, settings, serving))
+            return Version("models://taxi/7", new=True)
+
+        return push
+
+    monkeypatch.setattr(destinations, "DESTINATIONS", {**destinations.DESTINATIONS, "shelf": destination})
+    metadata = push(models[0], push_destination='{"shelf": {"name": "taxi"}}')
+    assert metadata == {"pushed": 1, "pushed_destination": "models://taxi/7", "pushed_version": "7"}
+    assert pushed == [("push_destination.shelf", {"name": "taxi"}, models[0] / "Format-Serving")]
+    with pytest.raises(ConfigError, match="push_destination: expected one destination, received filesystem and shelf"):
+        push(models[0], push_destination='{"filesystem": {"base_directory": "x"}, "shelf": {}}')
 
 
 def test_protobufs_spelling_of_the_destination(push: Push, models: list[Path], tmp_path: Path) -> None:
