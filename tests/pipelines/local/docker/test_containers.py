@@ -241,7 +241,7 @@ def contents(folder: Path, tasks: Sequence[str]) -> dict[str, bytes]:
 def test_the_taxi_pipeline_makes_in_the_image_what_it_makes_here(
     docker: Docker, image: Built, taxi_head: Callable[[int], Path], tmp_path: Path
 ) -> None:
-    config = yaml.safe_load((Path(__file__).parents[3] / "examples" / "taxi" / "pipeline.yaml").read_text())
+    config = yaml.safe_load((Path(__file__).parents[4] / "examples" / "taxi" / "pipeline.yaml").read_text())
     config["data"]["path"] = str(taxi_head(3000))
     config["training"] = {"train_steps": 20, "eval_steps": 2}
     config["evaluation"]["thresholds"] = {"auc": {"min": 0.01}}
