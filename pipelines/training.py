@@ -125,10 +125,10 @@ class _Graph:
         ).outputs["examples"]
 
     def validate(self, schema_file: _Channel) -> None:
-        config, given = self.config, {}
+        config, curated = self.config, {}
         if self.published.schema_file:
             self.schema = import_schema_gen(schema_file=schema_file).outputs["schema"]
-            given = {"schema": self.schema}
+            curated = {"schema": self.schema}
         options = dict(config.statistics.stats_options)
         if config.statistics.sample_rate is not None:
             options["sample_rate"] = config.statistics.sample_rate
@@ -137,9 +137,9 @@ class _Graph:
             stats_options=json_text(options or None),
             exclude_splits=config.statistics.exclude_splits,
             engine=config.engine,
-            **given,
+            **curated,
         ).outputs["statistics"]
-        if not given:
+        if not curated:
             self.schema = schema_gen(
                 statistics=self.statistics,
                 infer_feature_shape=config.schema_.infer_feature_shape,
@@ -160,11 +160,11 @@ class _Graph:
     def transform(self, module_file: _Channel) -> None:
         settings = self.config.transform or Transform()
         splits = {"analyze": settings.analyze, "transform": settings.transform or self.config.split_names}
-        function, custom_config, given = settings.preprocessing_fn, settings.custom_config, {}
+        function, custom_config, more = settings.preprocessing_fn, settings.custom_config, {}
         if self.config.without_code:
             function, custom_config = default_trainer.PREPROCESSING_FN, default_trainer.transform_config(self.config)
         if self.published.takes_statistics:
-            given["statistics"] = self.statistics
+            more["statistics"] = self.statistics
         self.transformed = transform(
             examples=self.examples,
             schema=self.schema,
@@ -177,7 +177,7 @@ class _Graph:
             disable_statistics=settings.disable_statistics,
             stats_options_updater_fn=settings.stats_options_updater_fn or "",
             engine=self.config.engine,
-            **given,
+            **more,
             **_imported(analyzer_cache=settings.analyzer_cache),
         )
         self._after_validation(self.transformed)

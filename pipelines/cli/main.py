@@ -167,9 +167,9 @@ def _warn_of_local_paths(documents: Sequence[Any], target: str) -> None:
     """Submitting refuses them: only then is it known what a run is given."""
     from penstock.pipelines.lint import local_paths
 
-    told = local_paths.sentence(documents, target)
-    if told:
-        click.echo(f"warning: {told}", err=True)
+    unseen = local_paths.sentence(documents, target)
+    if unseen:
+        click.echo(f"warning: {unseen}", err=True)
 
 
 @cli.command()

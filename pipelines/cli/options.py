@@ -51,4 +51,5 @@ def config_file(config: Path) -> Path:
 
 
 def is_config(path: Path) -> bool:
+    """Whether a command is given a configuration, and not a model."""
     return path.suffix in (".yaml", ".yml") or (path / DEFAULT_CONFIG).is_file()

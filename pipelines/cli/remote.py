@@ -67,16 +67,16 @@ class Remote:
     @property
     def flags(self) -> list[tuple[str, str, str]]:
         """The keys that the options stand for, their values, and the options."""
-        given = [
+        flags = [
             (f"{target}.{key}", getattr(self, key), f"--{key}")
             for target, keys in _OPTIONS.items()
             for key in keys
             if getattr(self, key) is not None
         ]
-        for key, _, option in given:
+        for key, _, option in flags:
             if not key.startswith(f"{self.target}."):
                 raise ConfigError(f"{option}: this is an option of target {key.partition('.')[0]}, not {self.target}")
-        return given
+        return flags
 
     def service(self) -> "Service":
         """Connects to the server that the configuration names."""
@@ -141,9 +141,9 @@ class Remote:
         lint.check(read.documents, targets.named(self.target), allowed, read.parameters)
         service = kind(section)
         warnings = service.check(read)
-        told = local_paths.sentence(read.documents, self.target, section.shared_folders, read.parameters)
-        if told:
-            raise ConfigError(told)
+        unseen = local_paths.sentence(read.documents, self.target, section.shared_folders, read.parameters)
+        if unseen:
+            raise ConfigError(unseen)
         for warning in warnings:
             click.echo(f"warning: {warning}", err=True)
         return service, read

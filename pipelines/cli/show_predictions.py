@@ -94,7 +94,7 @@ def predictions(model: Path, examples: Path, rows: int, label: str) -> str:
     if known is None:
         return "\n\n".join(_row(number, answer, label) for number, answer in enumerate(answers, 1))
     for answer in answers:
-        answer["prediction"] = {known.name: _told(answer["prediction"], known.problem, known.classes)}
+        answer["prediction"] = {known.name: _described(answer["prediction"], known.problem, known.classes)}
     return "\n\n".join(_row(number, answer) for number, answer in enumerate(answers, 1))
 
 
@@ -109,7 +109,7 @@ def _row(number: int, answer: dict[str, Any], label: str = "") -> str:
     return "\n".join(lines)
 
 
-def _told(prediction: dict[str, Any], problem: str, classes: Sequence[Any]) -> Any:
+def _described(prediction: dict[str, Any], problem: str, classes: Sequence[Any]) -> Any:
     """Returns what a model without code predicts: "yes: 0.794, no: 0.206", or the value of a regression."""
     if problem == "regression":
         return prediction["predictions"]

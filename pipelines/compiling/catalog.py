@@ -24,8 +24,8 @@ def folders() -> list[str]:
 def components(folder: str) -> list[Any]:
     """Returns KFP's components that a folder defines, in the order of the file."""
     module = importlib.import_module(f"penstock.components.{folder}.component")
-    found = [value for value in vars(module).values() if _is_component(value, module.__name__)]
-    return sorted(found, key=lambda component: int(component.python_func.__code__.co_firstlineno))
+    components = [value for value in vars(module).values() if _is_component(value, module.__name__)]
+    return sorted(components, key=lambda component: int(component.python_func.__code__.co_firstlineno))
 
 
 def export(output: Path, image: str | None = None) -> Iterator[Path]:

@@ -69,13 +69,13 @@ def _returned(function: Any) -> dict[str, str]:
     """Returns what the docstring says of the outputs: `name: text` under Returns, "Returns whether ..." of a gate."""
     text = (inspect.getdoc(function) or "") + "\n"
     gate = re.search(r"Returns (whether [^.]*\.)", text)
-    found = {"Output": _one_line(gate[1]).capitalize()} if gate else {}
+    outputs = {"Output": _one_line(gate[1]).capitalize()} if gate else {}
     section = re.search(r"\nReturns:\n((?:    .*\n?|\n)*)", text)
     body = textwrap.dedent(section[1]) if section else ""
     entries = re.findall(r"^(\w+): (.*(?:\n[ ]+.*)*)", body, re.MULTILINE)
     if body and not entries:
-        found["Output"] = _one_line(body)
-    return found | {name: _one_line(entry) for name, entry in entries}
+        outputs["Output"] = _one_line(body)
+    return outputs | {name: _one_line(entry) for name, entry in entries}
 
 
 def _table(title: str, rows: list[tuple[str, str, str]]) -> list[str]:

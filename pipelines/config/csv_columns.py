@@ -49,8 +49,8 @@ def check(config: Config) -> None:
     try:
         csv_format.check_names(beginning.names)
     except ValueError as error:
-        given = config.data.csv and config.data.csv.column_names
-        raise ConfigError(f"{'data.csv.column_names' if given else 'data: the first line'}: {error}") from None
+        named = config.data.csv and config.data.csv.column_names
+        raise ConfigError(f"{'data.csv.column_names' if named else 'data: the first line'}: {error}") from None
     for key, name in _named(config):
         if name not in beginning.names:
             raise ConfigError(f"{key}: the data has no column {name!r}; {_hint(name, beginning.names)}")
@@ -81,8 +81,8 @@ def _first_file(base: Path, patterns: Collection[str]) -> Path | None:
     """Returns a file of the data; None if there is none, or the pattern has {SPAN} or the like in it."""
     if base.is_file():
         return base
-    found = [file for pattern in patterns or ["*"] if "{" not in pattern for file in base.glob(pattern)]
-    files = sorted(file for file in found if file.is_file() and file.name[0] not in "._")
+    matches = [file for pattern in patterns or ["*"] if "{" not in pattern for file in base.glob(pattern)]
+    files = sorted(file for file in matches if file.is_file() and file.name[0] not in "._")
     return next((file for file in files if file.name.endswith(SUFFIXES["csv"])), files[0] if files else None)
 
 
@@ -106,9 +106,9 @@ def _named(config: Config) -> Iterator[tuple[str, str]]:
 
 def _hint(name: str, names: Sequence[str]) -> str:
     if len(names) == 1:
-        found = [delimiter for delimiter in _DELIMITERS if delimiter in names[0]]
-        if found:
-            return f"there is one, {names[0]!r}: is data.csv.delimiter {json.dumps(found[0])}?"
+        delimiters = [delimiter for delimiter in _DELIMITERS if delimiter in names[0]]
+        if delimiters:
+            return f"there is one, {names[0]!r}: is data.csv.delimiter {json.dumps(delimiters[0])}?"
     near = nearest(name, names)
     return (f"did you mean {near!r}? " if near else "") + f"the columns are {listed(names)}"
 

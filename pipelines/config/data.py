@@ -97,7 +97,7 @@ class Data(Section):
 
     @field_validator("csv")
     @classmethod
-    def _given(cls, csv: Csv | None) -> Csv | None:
+    def _none_if_empty(cls, csv: Csv | None) -> Csv | None:
         return csv if csv != Csv() else None  # no options are none given, whatever the format
 
     @model_validator(mode="after")

@@ -124,10 +124,10 @@ class Evaluation(Section):
 
     @field_validator("eval_config")
     @classmethod
-    def _parsed(cls, given: str | dict[str, Any] | None, info: ValidationInfo) -> str | dict[str, Any] | None:
-        if given is not None and not (isinstance(given, str) and is_remote(given)):
-            _check(_text(given))
-        return given
+    def _parsed(cls, eval_config: str | dict[str, Any] | None, info: ValidationInfo) -> str | dict[str, Any] | None:
+        if eval_config is not None and not (isinstance(eval_config, str) and is_remote(eval_config)):
+            _check(_text(eval_config))
+        return eval_config
 
     @model_validator(mode="after")
     def _one_form(self) -> Self:
@@ -144,6 +144,7 @@ class Evaluation(Section):
 
     @property
     def has_thresholds(self) -> bool:
+        """Whether any model can be blessed."""
         return bool(self.thresholds) or self.eval_config is not None
 
     def text(self, label: str | None, transformed_label: str | None = None) -> str:
@@ -233,11 +234,11 @@ def _metric_threshold(threshold: Threshold, metric: str) -> dict[str, Any]:
     return spec
 
 
-def _text(given: str | dict[str, Any]) -> str:
+def _text(eval_config: str | dict[str, Any]) -> str:
     """Returns an EvalConfig as JSON, or in protobuf's text form where it was written so."""
-    if isinstance(given, dict):
-        return json_text(given)
-    path = Path(given)
+    if isinstance(eval_config, dict):
+        return json_text(eval_config)
+    path = Path(eval_config)
     text = path.read_text(encoding="utf-8")
     return text if path.suffix in _TEXT_FORM else json_text(file.parse(text, path.name))
 

@@ -74,13 +74,13 @@ class Feature(Section):
                 dates.pattern(self.format)
             except ConfigError as error:
                 raise ValueError(error.message) from None
-        given = [key for key in self.model_fields_set - {"ignore", "kind"} if getattr(self, key) is not None]
-        if self.kind is None and any(set(given) <= set(options) for options in OPTIONS.values()):
+        keys = [key for key in self.model_fields_set - {"ignore", "kind"} if getattr(self, key) is not None]
+        if self.kind is None and any(set(keys) <= set(options) for options in OPTIONS.values()):
             return self
-        for key in sorted(given):
+        for key in sorted(keys):
             kinds = [kind for kind, options in OPTIONS.items() if key in options]
             if self.kind is None:
-                others = ", ".join(other for other in sorted(given) if other != key)
+                others = ", ".join(other for other in sorted(keys) if other != key)
                 raise ValueError(f"{key}: it is of {' and '.join(kinds)} columns, and no kind has {others} beside it")
             if self.kind not in kinds:
                 raise ValueError(

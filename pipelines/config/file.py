@@ -156,7 +156,7 @@ def validate[Model: BaseModel](document: Document, model: type[Model], folder: P
 
 
 def _sentences(error: ValidationError, document: Document, model: type[BaseModel]) -> list[str]:
-    found: dict[str, None] = {}
+    sentences: dict[str, None] = {}
     for mistake in error.errors(include_url=False):
         location = _written(mistake["loc"], document.values)
         place = document.place(location)
@@ -167,13 +167,13 @@ def _sentences(error: ValidationError, document: Document, model: type[BaseModel
             text = f"{_dotted(mistake['loc'])} is missing: expected {_description(mistake['loc'], model)}"
         elif mistake["type"] == "value_error":
             text = str(mistake["ctx"]["error"])
-            told = _told(location, text, document)
-            text = f"{key}{'.' if told else ': '}{text}" if key else text
-            place = document.place(told or location)
+            named = _named_in(location, text, document)
+            text = f"{key}{'.' if named else ': '}{text}" if key else text
+            place = document.place(named or location)
         else:
             text = f"{key}: expected {_expected(mistake)}, received {mistake['input']!r}"
-        found[f"{place}: {text.removeprefix(place.removeprefix('--set ') + ': ')}"] = None
-    return list(found)
+        sentences[f"{place}: {text.removeprefix(place.removeprefix('--set ') + ': ')}"] = None
+    return list(sentences)
 
 
 def _expected(mistake: Mapping[str, Any]) -> str:
@@ -196,11 +196,11 @@ def _written(location: Location, values: Any) -> Location:
     return location[:depth]
 
 
-def _told(location: Location, sentence: str, document: Document) -> Location:
+def _named_in(location: Location, sentence: str, document: Document) -> Location:
     """Returns the key that a sentence begins with: the validator of a whole section names the key it speaks of."""
     key, separator, _ = sentence.partition(": ")
-    told = (*location, *key.split("."))
-    return told if separator and _written(told, document.values) == told else ()
+    named = (*location, *key.split("."))
+    return named if separator and _written(named, document.values) == named else ()
 
 
 def _known_key(location: Location, model: type[BaseModel]) -> str:

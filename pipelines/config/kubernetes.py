@@ -115,15 +115,15 @@ class ObjectStore(Section):
 
     @model_validator(mode="before")
     @classmethod
-    def _named(cls, given: Any) -> Any:
+    def _named(cls, value: Any) -> Any:
         expected = "expected kfp (KFP's own Secret and store), pod (the role of the pod) or a Secret's keys, such as "
-        if isinstance(given, str):
-            if given not in _NAMED_STORES:
-                raise ValueError(f"{expected}{{secret: NAME}}, received {given!r}")
-            return _NAMED_STORES[given]
-        if isinstance(given, dict) and not given.get("secret") and given.keys() <= cls.model_fields.keys():
+        if isinstance(value, str):
+            if value not in _NAMED_STORES:
+                raise ValueError(f"{expected}{{secret: NAME}}, received {value!r}")
+            return _NAMED_STORES[value]
+        if isinstance(value, dict) and not value.get("secret") and value.keys() <= cls.model_fields.keys():
             raise ValueError(f"secret is missing: {expected}{{secret: NAME}}")
-        return given
+        return value
 
     @model_validator(mode="after")
     def _one_kind(self) -> Self:
@@ -152,8 +152,8 @@ class ObjectStore(Section):
         if self.key_file:
             return {"GOOGLE_APPLICATION_CREDENTIALS": f"{_KEY_FOLDER}/{self.key_file}"}
         # botocore reads AWS_DEFAULT_REGION alone, other SDKs, such as that of KFP's launcher, AWS_REGION.
-        given = {"AWS_ENDPOINT_URL": self.endpoint, "AWS_DEFAULT_REGION": self.region, "AWS_REGION": self.region}
-        return {name: value for name, value in given.items() if value}
+        variables = {"AWS_ENDPOINT_URL": self.endpoint, "AWS_DEFAULT_REGION": self.region, "AWS_REGION": self.region}
+        return {name: value for name, value in variables.items() if value}
 
 
 class Kubernetes(Section):

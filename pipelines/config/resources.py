@@ -21,15 +21,15 @@ from penstock.pipelines.config.section import PositiveNumber, PositiveWhole, Sec
 _Model = Literal["T4", "P4", "P100", "V100", "L4", "A100", "A100_80GB", "H100", "H200", "B200"]
 
 
-def _model(given: Any) -> Any:
+def _model(value: Any) -> Any:
     """Refuses the targets' own names of accelerators with the model's, which is meant."""
     models = get_args(_Model)
-    if given in models:
-        return given
-    stem = re.sub(r"[^A-Z0-9]", "_", str(given).upper()).removeprefix("NVIDIA_").removeprefix("TESLA_")
+    if value in models:
+        return value
+    stem = re.sub(r"[^A-Z0-9]", "_", str(value).upper()).removeprefix("NVIDIA_").removeprefix("TESLA_")
     near = next((model for model in sorted(models, key=len, reverse=True) if stem.startswith(model)), None)
     advice = f"did you mean {near!r}?" if near else "on Kubeflow, where any may come, a node_selector chooses it"
-    raise ValueError(f"expected the model's name, one of {', '.join(models)}, received {given!r}; {advice}")
+    raise ValueError(f"expected the model's name, one of {', '.join(models)}, received {value!r}; {advice}")
 
 
 # By the names that NVIDIA gives them; targets.py has each target's own.
@@ -47,10 +47,10 @@ class Accelerator(Section):
 
     @model_validator(mode="before")
     @classmethod
-    def _keys(cls, given: Any) -> Any:
-        if isinstance(given, str):
-            raise ValueError(f"expected the model and how many, such as {{type: T4, count: 1}}, received {given!r}")
-        return given
+    def _keys(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            raise ValueError(f"expected the model and how many, such as {{type: T4, count: 1}}, received {value!r}")
+        return value
 
 
 class Resources(Section):

@@ -13,6 +13,8 @@ PATTERN_WORDS: dict[str, str] = {}
 
 
 class Section(BaseModel):
+    """A part of a configuration. It takes no unknown key, and does not change once it is read."""
+
     model_config = ConfigDict(extra="forbid", frozen=True, validate_by_alias=True, validate_by_name=True)
 
 
@@ -40,6 +42,7 @@ def from_here(path: str) -> str:
 
 
 def is_remote(path: str) -> bool:
+    """Whether this is a URI, such as gs://bucket/data, and no path of this machine."""
     return bool(_REMOTE.match(path))
 
 

@@ -159,6 +159,7 @@ class Config(Section):
 
     @property
     def module(self) -> str | None:
+        """The module of the user, a path or a dotted path; None for the model without code."""
         return self.module_file or self.module_path
 
     @property
@@ -204,9 +205,9 @@ def _check_without_code(config: Config) -> None:
             raise ValueError(f"{own[0]}: there is no model: expected a label to predict")
         return
     for section, keys in _OF_A_MODULE.items():
-        given = getattr(config, section)
+        settings = getattr(config, section)
         for key in keys:
-            if given is not None and getattr(given, key) != type(given).model_fields[key].default:
+            if settings is not None and getattr(settings, key) != type(settings).model_fields[key].default:
                 instead = "; expected epochs" if key == "train_steps" else ""
                 raise ValueError(f"{section}.{key}: there is no module_file whose function it is for{instead}")
     if config.transform is None:

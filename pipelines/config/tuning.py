@@ -44,8 +44,8 @@ class Parameter(Section):
     values: list[Number] = Field(default=[], description="The values, instead of a range.")
 
     @property
-    def given(self) -> list[float]:
-        """The values, or the ends of the range."""
+    def ends(self) -> list[float]:
+        """The ends of the range, or the values in its place."""
         return self.values or [end for end in (self.min, self.max) if end is not None]
 
     def points(self, whole: bool) -> int | None:
@@ -145,7 +145,7 @@ class Tuning(Section):
         if self.algorithm == "hyperband" and "epochs" in self.parameters:
             raise ValueError("parameters.epochs: expected none with hyperband, which decides on the epochs itself")
         for name, parameter in self.parameters.items():
-            for value in parameter.given:
+            for value in parameter.ends:
                 try:
                     Hyperparameters.from_mapping({name: value}, rows=1)
                 except ConfigError as error:

@@ -53,8 +53,8 @@ def findings(
     _check_ids(allowed)
     pipeline = Pipeline.of(documents, parameters)
     rules = [rule for rule in RULES if target.name in rule.targets and rule.id not in allowed]
-    found = dict.fromkeys(finding for rule in rules for finding in rule.apply(pipeline))
-    return [finding for finding in found if finding.tag not in allowed]
+    broken = dict.fromkeys(finding for rule in rules for finding in rule.apply(pipeline))
+    return [finding for finding in broken if finding.tag not in allowed]
 
 
 def check(
@@ -64,16 +64,16 @@ def check(
     parameters: Mapping[str, Any] = MappingProxyType({}),
 ) -> None:
     """Raises a ConfigError that says what `findings` returns, if anything."""
-    found = [str(finding) for finding in findings(documents, target, allowed, parameters)]
-    if len(found) == 1:
-        raise ConfigError(found[0])
-    if found:
-        raise ConfigError(f"the pipeline breaks {len(found)} rules", "\n".join(found))
+    sentences = [str(finding) for finding in findings(documents, target, allowed, parameters)]
+    if len(sentences) == 1:
+        raise ConfigError(sentences[0])
+    if sentences:
+        raise ConfigError(f"the pipeline breaks {len(sentences)} rules", "\n".join(sentences))
 
 
 def _check_ids(allowed: Collection[str]) -> None:
     known = [rule.id for rule in RULES]
     for entry in allowed:
-        given = entry.partition(":")[0]
-        if given not in known:
-            raise ConfigError(f"no lint rule {given!r} to allow; {did_you_mean(given, known)}")
+        rule = entry.partition(":")[0]
+        if rule not in known:
+            raise ConfigError(f"no lint rule {rule!r} to allow; {did_you_mean(rule, known)}")

@@ -32,6 +32,7 @@ lint: {allow: ["plain-secret:custom_config.db.password"]}
 
 
 def text() -> str:
+    """Returns docs/lint.md: a row for each rule."""
     rows = [
         f"| `{rule.id}` | {rule.meaning} | {'all' if rule.targets == EVERYWHERE else ', '.join(rule.targets)} |\n"
         for rule in RULES

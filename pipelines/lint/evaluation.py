@@ -21,10 +21,10 @@ def never_blessed(pipeline: Pipeline) -> Iterator[tuple[str, str]]:
     """An Evaluator whose verdict something waits for, and whose eval_config has no threshold: it blesses no model."""
     for graph in pipeline.graphs:
         for name, task in graph.items():
-            given = task.get("inputs", {}).get("parameters", {}).get("eval_config", {})
-            text = given.get("runtimeValue", {}).get("constant")
-            if "componentInputParameter" in given:
-                text = pipeline.parameters.get(given["componentInputParameter"], {}).get("defaultValue")
+            source = task.get("inputs", {}).get("parameters", {}).get("eval_config", {})
+            text = source.get("runtimeValue", {}).get("constant")
+            if "componentInputParameter" in source:
+                text = pipeline.parameters.get(source["componentInputParameter"], {}).get("defaultValue")
             if isinstance(text, str) and text.strip() and _is_waited_for(name, graph) and not _has_threshold(text):
                 yield (
                     name,
@@ -37,8 +37,8 @@ def _is_waited_for(evaluator: str, graph: Mapping[str, Mapping[str, Any]]) -> bo
     """Whether a task takes the Evaluator's bare bool, as conditions do, or its blessing, as the Pusher does."""
     for task in graph.values():
         inputs = task.get("inputs", {})
-        taken = [given.get("taskOutputParameter", {}) for given in inputs.get("parameters", {}).values()]
-        taken += [given.get("taskOutputArtifact", {}) for given in inputs.get("artifacts", {}).values()]
+        taken = [source.get("taskOutputParameter", {}) for source in inputs.get("parameters", {}).values()]
+        taken += [source.get("taskOutputArtifact", {}) for source in inputs.get("artifacts", {}).values()]
         for source in taken:
             output = source.get("outputParameterKey") or source.get("outputArtifactKey")
             if source.get("producerTask") == evaluator and output in ("Output", "blessing"):
@@ -67,7 +67,7 @@ def _holds_threshold(spec: Any) -> bool:
 
 
 def _snake(name: str) -> str:
-    return re.sub(r"(?<=[a-z])([A-Z])", lambda found: f"_{found[1].lower()}", name)
+    return re.sub(r"(?<=[a-z])([A-Z])", lambda match: f"_{match[1].lower()}", name)
 
 
 RULES = (never_blessed,)

@@ -52,15 +52,15 @@ def sentence(
 
 def _of_tasks(pipeline: Pipeline, shared: Sequence[str], why: str) -> str:
     """Returns the sentence on what tasks read and write themselves."""
-    found = dict(_found(pipeline, shared))
-    if not found:
+    unseen = dict(_unseen(pipeline, shared))
+    if not unseen:
         return ""
-    root = found.get("pipeline_root")
-    if root and Path(found.get("working_dir", "")).is_relative_to(root):
-        del found["working_dir"]
-    names = sorted(found, key=places.PARAMETERS.index)
-    told = [f"{_told(name, found[name], root)} is {found[name]}" for name in names]
-    return f"{', '.join(told[:-1])} and {told[-1]}: {why}" if told[1:] else f"{told[0]}: {why}"
+    root = unseen.get("pipeline_root")
+    if root and Path(unseen.get("working_dir", "")).is_relative_to(root):
+        del unseen["working_dir"]
+    names = sorted(unseen, key=places.PARAMETERS.index)
+    clauses = [f"{_named(name, unseen[name], root)} is {unseen[name]}" for name in names]
+    return f"{', '.join(clauses[:-1])} and {clauses[-1]}: {why}" if clauses[1:] else f"{clauses[0]}: {why}"
 
 
 def _imported(pipeline: Pipeline) -> Iterator[tuple[str, str]]:
@@ -79,7 +79,7 @@ def _imported(pipeline: Pipeline) -> Iterator[tuple[str, str]]:
                     yield name, path
 
 
-def _found(pipeline: Pipeline, shared: Sequence[str]) -> Iterator[tuple[str, str]]:
+def _unseen(pipeline: Pipeline, shared: Sequence[str]) -> Iterator[tuple[str, str]]:
     """Yields the parameters and their paths. The pipeline root is one of them whether or not a task is given it."""
     named = places.named(pipeline)
     mounted = {place.executor: list(_mounts(pipeline, place.executor)) for place in named}
@@ -116,7 +116,7 @@ def _mounts(pipeline: Pipeline, executor: str) -> Iterator[str]:
         yield from (mount["mountPath"] for mount in settings.get(kind, []) if "mountPath" in mount)
 
 
-def _told(parameter: str, path: str, root: str | None) -> str:
+def _named(parameter: str, path: str, root: str | None) -> str:
     words = [_KEYS[parameter]] if parameter in _KEYS else []
     words += ["copied below pipeline_root"] if parameter in _PUBLISHED and root and _is_below(path, [root]) else []
     return f"{parameter} ({', '.join(words)})" if words else parameter

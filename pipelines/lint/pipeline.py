@@ -30,10 +30,10 @@ class Pipeline:
 
     spec: Mapping[str, Any]
     platform: Mapping[str, Any]
-    given: Mapping[str, Any]
+    run_parameters: Mapping[str, Any]
 
     @classmethod
-    def of(cls, documents: Sequence[Any], given: Mapping[str, Any] = MappingProxyType({})) -> "Pipeline":
+    def of(cls, documents: Sequence[Any], run_parameters: Mapping[str, Any] = MappingProxyType({})) -> "Pipeline":
         """Reads documents by the messages of KFP's protocol; a ConfigError says what is none."""
         spec, *platforms = documents or [None]
         if not isinstance(spec, Mapping) or not {"root", "deploymentSpec"} <= spec.keys():
@@ -43,7 +43,7 @@ class Pipeline:
         read = _read(spec, pipeline_spec_pb2.PipelineSpec)
         _read(read.get("deploymentSpec", {}), pipeline_spec_pb2.PipelineDeploymentConfig)  # a Struct in the spec
         platform = _read(platforms[0], pipeline_spec_pb2.PlatformSpec) if platforms else {}
-        return cls(read, platform, given)
+        return cls(read, platform, run_parameters)
 
     @property
     def name(self) -> str:
@@ -52,19 +52,21 @@ class Pipeline:
     @property
     def parameters(self) -> Mapping[str, Mapping[str, Any]]:
         """The pipeline's own parameters."""
-        found: Mapping[str, Mapping[str, Any]] = self.spec["root"].get("inputDefinitions", {}).get("parameters", {})
-        return found
+        parameters: Mapping[str, Mapping[str, Any]] = (
+            self.spec["root"].get("inputDefinitions", {}).get("parameters", {})
+        )
+        return parameters
 
     @property
     def arguments(self) -> dict[str, Any]:
         """The values of the pipeline's own parameters: those that the run is given, else their defaults."""
         defaults = {name: one["defaultValue"] for name, one in self.parameters.items() if "defaultValue" in one}
-        return {**defaults, **self.given}
+        return {**defaults, **self.run_parameters}
 
     @property
     def components(self) -> Mapping[str, Mapping[str, Any]]:
-        found: Mapping[str, Mapping[str, Any]] = self.spec.get("components", {})
-        return found
+        components: Mapping[str, Mapping[str, Any]] = self.spec.get("components", {})
+        return components
 
     @cached_property
     def graphs(self) -> list[Mapping[str, Mapping[str, Any]]]:
@@ -73,23 +75,25 @@ class Pipeline:
         return [component["dag"]["tasks"] for component in components if component.get("dag", {}).get("tasks")]
 
     def tasks(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        """Yields every task of every graph, with its name, which is unique in its graph only."""
         for graph in self.graphs:
             yield from graph.items()
 
     def component(self, task: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Returns the component of a task; {} for one that the spec lacks."""
         return self.components.get(task.get("componentRef", {}).get("name", ""), {})
 
     def container(self, executor: str) -> Mapping[str, Any]:
         """Returns the container of an executor by its label; {} for an importer."""
         executors = self.spec.get("deploymentSpec", {}).get("executors", {})
-        found: Mapping[str, Any] = executors.get(executor, {}).get("container", {})
-        return found
+        container: Mapping[str, Any] = executors.get(executor, {}).get("container", {})
+        return container
 
     def kubernetes(self, executor: str) -> Mapping[str, Any]:
         """Returns what only Kubernetes is told of an executor's pod."""
         platform = self.platform.get("platforms", {}).get("kubernetes", {}).get("deploymentSpec", {})
-        found: Mapping[str, Any] = platform.get("executors", {}).get(executor, {})
-        return found
+        settings: Mapping[str, Any] = platform.get("executors", {}).get(executor, {})
+        return settings
 
     def containers(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
         """Yields the containers that tasks run in, by the component's name."""
@@ -98,6 +102,7 @@ class Pipeline:
                 yield label.removeprefix("exec-"), executor["container"]
 
     def conditions(self) -> Iterator[tuple[str, str]]:
+        """Yields the conditions of `dsl.If` as KFP writes them, by the tasks that wait for them."""
         for name, task in self.tasks():
             if task.get("triggerPolicy", {}).get("condition"):
                 yield name, task["triggerPolicy"]["condition"]
@@ -108,9 +113,9 @@ class Pipeline:
             if "defaultValue" in entry:
                 yield Constant(f"parameter {name}", name, entry["defaultValue"])
         for task_name, task in self.tasks():
-            for name, given in task.get("inputs", {}).get("parameters", {}).items():
-                if "constant" in given.get("runtimeValue", {}):
-                    yield Constant(f"{task_name}: parameter {name}", name, given["runtimeValue"]["constant"])
+            for name, source in task.get("inputs", {}).get("parameters", {}).items():
+                if "constant" in source.get("runtimeValue", {}):
+                    yield Constant(f"{task_name}: parameter {name}", name, source["runtimeValue"]["constant"])
         for label, component in self.components.items():
             for name, entry in component.get("inputDefinitions", {}).get("parameters", {}).items():
                 if "defaultValue" in entry:

@@ -31,14 +31,14 @@ class Place:
 
 def named(pipeline: Pipeline) -> list[Place]:
     """Returns the places by their executors, nothing twice. What is known only while a pipeline runs is not there."""
-    found = set(_of_graph(pipeline, pipeline.spec["root"], pipeline.arguments))
-    return sorted(found, key=lambda place: (place.executor, PARAMETERS.index(place.parameter), place.value))
+    places = set(_of_graph(pipeline, pipeline.spec["root"], pipeline.arguments))
+    return sorted(places, key=lambda place: (place.executor, PARAMETERS.index(place.parameter), place.value))
 
 
-def _of_graph(pipeline: Pipeline, graph: Mapping[str, Any], given: Mapping[str, Any]) -> Iterator[Place]:
+def _of_graph(pipeline: Pipeline, graph: Mapping[str, Any], arguments: Mapping[str, Any]) -> Iterator[Place]:
     for task in graph.get("dag", {}).get("tasks", {}).values():
         component = pipeline.component(task)
-        values = _values(component, task, given)
+        values = _values(component, task, arguments)
         if "dag" in component:
             yield from _of_graph(pipeline, component, values)
             continue
@@ -50,7 +50,7 @@ def _of_graph(pipeline: Pipeline, graph: Mapping[str, Any], given: Mapping[str, 
                     yield Place(label, parameter, place)
 
 
-def _values(component: Mapping[str, Any], task: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+def _values(component: Mapping[str, Any], task: Mapping[str, Any], arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Returns the values of a task's parameters, as far as they are known; `given` are those of the graph around it."""
     declared = component.get("inputDefinitions", {}).get("parameters", {})
     values = {name: entry["defaultValue"] for name, entry in declared.items() if "defaultValue" in entry}
@@ -58,8 +58,8 @@ def _values(component: Mapping[str, Any], task: Mapping[str, Any], given: Mappin
         values.pop(name, None)
         if "constant" in source.get("runtimeValue", {}):
             values[name] = source["runtimeValue"]["constant"]
-        elif source.get("componentInputParameter") in given:
-            values[name] = given[source["componentInputParameter"]]
+        elif source.get("componentInputParameter") in arguments:
+            values[name] = arguments[source["componentInputParameter"]]
     return {name: _filled(value, values) for name, value in values.items()}
 
 

@@ -116,10 +116,10 @@ def large_spec(pipeline: Pipeline) -> Iterator[tuple[str, str]]:
 def _accelerators(pipeline: Pipeline) -> Iterator[tuple[str, str, str]]:
     """Yields component, type and count of what is known when the pipeline is compiled."""
     for name, container in pipeline.containers():
-        given = container.get("resources", {}).get("accelerator", {})
-        kind = str(given.get("resourceType") or given.get("type") or "")
+        accelerator = container.get("resources", {}).get("accelerator", {})
+        kind = str(accelerator.get("resourceType") or accelerator.get("type") or "")
         if kind and "{{" not in kind:
-            yield name, kind, str(given.get("resourceCount") or given.get("count") or "")
+            yield name, kind, str(accelerator.get("resourceCount") or accelerator.get("count") or "")
 
 
 RULES = (

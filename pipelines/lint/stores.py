@@ -39,8 +39,8 @@ def store_credentials(pipeline: Pipeline) -> Iterator[tuple[str, str]]:
         bucket = _BUCKET.match(place.value)
         if bucket and not _has_credentials(pipeline, place.executor, bucket["scheme"]):
             lacking.setdefault(bucket["scheme"], []).append((bucket[0], place.component))
-    for scheme, found in lacking.items():
-        buckets, components = (", ".join(sorted(set(names))) for names in zip(*found, strict=True))
+    for scheme, lacks in lacking.items():
+        buckets, components = (", ".join(sorted(set(names))) for names in zip(*lacks, strict=True))
         yield (
             scheme,
             f"{buckets}: nothing gives {_NEEDED[scheme]} to the pods that read or write there themselves "

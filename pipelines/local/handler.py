@@ -32,6 +32,8 @@ _MODEL_RUN = "model_run"  # TFX's name of what a Trainer writes while it trains
 
 
 class Workers(Protocol):
+    """What runs tasks: processes of this environment, or containers."""
+
     @property
     def image(self) -> str:
         """The digest of the image that tasks run in; "" where they run in this environment."""
@@ -238,8 +240,8 @@ def _signal(number: int) -> str:
 def _failure(folder: Path, code: int) -> Failure:
     path = folder / FAILURE_FILE
     try:
-        told: Failure = json.loads(path.read_text())
-        return told
+        failure: Failure = json.loads(path.read_text())
+        return failure
     except (OSError, ValueError):
         pass
     if code == DISK_FULL:

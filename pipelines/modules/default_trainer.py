@@ -12,8 +12,8 @@ RUN_FN = "penstock.trainer.default.run_fn"
 def transform_config(config: Config) -> dict[str, Any]:
     """Returns the custom_config of the default preprocessing_fn: what decides how columns are transformed."""
     features = {name: feature.model_dump(exclude_defaults=True) for name, feature in config.features.items()}
-    given = {"features": features, "problem": config.training and config.training.problem}
-    return {"label": config.label} | {key: value for key, value in given.items() if value}
+    settings = {"features": features, "problem": config.training and config.training.problem}
+    return {"label": config.label} | {key: value for key, value in settings.items() if value}
 
 
 def trainer_config(config: Config) -> dict[str, Any]:

@@ -97,7 +97,7 @@ class Containers:
         try:
             (folder / _TEMPORARY).mkdir()
             (folder / TASK_FILE).write_text(json.dumps(asdict(task)), encoding="utf-8")
-            with daemon.told():
+            with daemon.one_sentence():
                 gpus = (count for name, count in self._accelerators.items() if task.function.endswith(name))
                 runner = self.runner(next(gpus, 0))
                 environment = self._environment(inside)
@@ -129,13 +129,13 @@ class Containers:
         from docker.types import DeviceRequest, Mount
 
         security = self._facts.get("SecurityOptions") or []
-        given = [Mount(m.target, m.source, type="bind", read_only=not m.writable) for m in self._mounted]
+        binds = [Mount(m.target, m.source, type="bind", read_only=not m.writable) for m in self._mounted]
         return local.DockerRunner(
             # Where the daemon itself runs as the caller, the caller is root in its containers.
             user="0:0" if "name=rootless" in security else f"{os.getuid()}:{os.getgid()}",
             group_add=[str(group) for group in os.getgroups()],
             network_mode="none",
-            mounts=given,
+            mounts=binds,
             read_only=True,
             tmpfs={"/tmp": "mode=1777"},
             labels=self._label,

@@ -54,18 +54,18 @@ def find_image(client: "DockerClient", name: str) -> Image:
     import docker
 
     try:
-        found = client.images.get(name)
+        image = client.images.get(name)
     except docker.errors.ImageNotFound:
         build = "`make image` in Penstock's sources builds it"
         way = build if name.startswith(wrapper.NAME + ":") else f"`docker pull {name}` fetches it"
         raise UserError(f"the image {name} is not on this machine: {way}") from None
-    names = [*found.tags, *found.attrs.get("RepoDigests", [])]
-    variables = dict(entry.split("=", 1) for entry in found.attrs["Config"].get("Env") or [])
-    return Image(name if name in names else next(iter(names), name), found.id, variables)
+    names = [*image.tags, *image.attrs.get("RepoDigests", [])]
+    variables = dict(entry.split("=", 1) for entry in image.attrs["Config"].get("Env") or [])
+    return Image(name if name in names else next(iter(names), name), image.id, variables)
 
 
 @contextlib.contextmanager
-def told() -> Iterator[None]:
+def one_sentence() -> Iterator[None]:
     """Makes a SystemFailure of one sentence of what Docker's client raises."""
     import docker
     import requests

@@ -56,14 +56,14 @@ def _named(value: str) -> Iterator[str]:
 @functools.cache
 def _ours(source: str) -> frozenset[Path]:
     """The files of ours that a component's function reaches."""
-    found: set[Path] = set()
+    files: set[Path] = set()
     waiting = list(_files(direct(source)))
     while waiting:
         path = waiting.pop()
-        if path not in found:
-            found.add(path)
+        if path not in files:
+            files.add(path)
             waiting += _files(_read(path).imports)
-    return frozenset(found)
+    return frozenset(files)
 
 
 def _files(names: Iterable[str]) -> Iterator[Path]:

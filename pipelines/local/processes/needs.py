@@ -43,15 +43,15 @@ def of_parameters(values: Iterable[object]) -> tuple[str, ...]:
     They are those of our functions that a value names, and what the user's module files import. The files themselves
     and their siblings are the task's to import.
     """
-    found: list[str] = []
+    modules: list[str] = []
     for value in values:
         if not isinstance(value, str):
             continue
         function = _OUR_FUNCTION.fullmatch(value)
         if function:
-            found.append(function[1])
+            modules.append(function[1])
         elif value.endswith(".py") and Path(value).is_file():
             names = imports.direct(Path(value).read_text(encoding="utf-8", errors="replace"))
             siblings = {path.stem for path in Path(value).parent.iterdir()}
-            found += [name for name in names if name.partition(".")[0] not in siblings]
-    return tuple(dict.fromkeys(found))
+            modules += [name for name in names if name.partition(".")[0] not in siblings]
+    return tuple(dict.fromkeys(modules))

@@ -34,6 +34,7 @@ class Task:
 
     @property
     def folder(self) -> Path:
+        """The folder of the task in its run, which holds its outputs and its log."""
         return Path(self.executor_input["outputs"]["outputFile"]).parent
 
 

@@ -84,8 +84,8 @@ class Workers:
 
 def _values(task: ContainerTask, arguments: Mapping[str, Any]) -> Iterable[Any]:
     """Yields the values of a task's parameters that are known before the run: constants, and the pipeline's own."""
-    for given in task.parameters.values():
-        if "componentInputParameter" in given:
-            yield arguments.get(given["componentInputParameter"].removeprefix(_CHANNEL))
+    for parameter in task.parameters.values():
+        if "componentInputParameter" in parameter:
+            yield arguments.get(parameter["componentInputParameter"].removeprefix(_CHANNEL))
         else:
-            yield given.get("runtimeValue", {}).get("constant")
+            yield parameter.get("runtimeValue", {}).get("constant")

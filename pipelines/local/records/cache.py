@@ -51,6 +51,7 @@ class Key:
 
     @property
     def digest(self) -> str:
+        """The SHA-256, in hexadecimal, of all parts."""
         return _digest(json.dumps(vars(self), sort_keys=True))
 
 
@@ -65,21 +66,21 @@ class Hit:
 def key(task: Task, root: Path, origins: Mapping[Path, str], image: str = "") -> Key:
     """Returns a task's key. `origins` has the origins of this run's cacheable tasks by their folders, `image` the
     digest of the image that it runs in."""
-    given = task.executor_input.get("inputs", {})
+    task_inputs = task.executor_input.get("inputs", {})
     parameters = {
         name: json.dumps(value, sort_keys=True).replace(str(root), "{pipeline_root}")
-        for name, value in given.get("parameterValues", {}).items()
+        for name, value in task_inputs.get("parameterValues", {}).items()
     }
     needed = needs.of_component(task.source)
     backend = os.environ.get("KERAS_BACKEND")  # a container is not given it
     if backend and not image and needed.slow:
         parameters["KERAS_BACKEND"] = json.dumps(backend)
     inputs = {}
-    for name, artifacts in given.get("artifacts", {}).items():
+    for name, artifacts in task_inputs.get("artifacts", {}).items():
         parts = [_identity(artifact["uri"], origins) for artifact in artifacts["artifacts"]]
         inputs[name] = ",".join(parts)
     source = _digest(task.source + json.dumps(task.environment, sort_keys=True))
-    named = [*needed.modules, *given.get("parameterValues", {}).values()]
+    named = [*needed.modules, *task_inputs.get("parameterValues", {}).values()]
     code = "" if image else imports.digest(task.source, named)
     return Key(task.function, source, metadata.version("penstock"), parameters, inputs, code, image)
 

@@ -80,6 +80,7 @@ class RunRecord:
     image: str = ""
 
     def task(self, name: str) -> TaskRecord | None:
+        """Returns the task of that name; None if it has not begun."""
         return next((task for task in self.tasks if task.name == name), None)
 
     def artifacts(self) -> Iterator[Artifact]:
@@ -112,6 +113,7 @@ class RunRecord:
                 yield str(artifact.metadata["pushed_destination"])
 
     def write(self) -> None:
+        """Writes the record into the run's folder, whole or not at all."""
         document = asdict(self) | {"folder": self.folder.name}
         atomic.write_text(self.folder / FILE, json.dumps(document, indent=1, default=str))
 

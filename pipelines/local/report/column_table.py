@@ -18,9 +18,9 @@ def line(folder: Path) -> str:
     if plan is None:
         return ""
     kinds = Counter(kind for _, kind in dict.fromkeys((made["name"], made["kind"]) for made in plan["features"]))
-    told = ", ".join(f"{count:,} {kind}" for kind, count in kinds.items())
+    counted = ", ".join(f"{count:,} {kind}" for kind, count in kinds.items())
     left_out = f"; left out: {_some(list(plan['ignored']))}" if plan["ignored"] else ""
-    return f"{plan['label']['name']} ({_label(plan['label'])}) is learnt from columns: {told}{left_out}"
+    return f"{plan['label']['name']} ({_label(plan['label'])}) is learnt from columns: {counted}{left_out}"
 
 
 def section(folder: Path) -> str:
@@ -30,14 +30,16 @@ def section(folder: Path) -> str:
         return ""
     label, missing, notes = plan["label"]["name"], plan.get("missing", {}), plan["notes"]
     classes = [_some(plan["label"]["classes"])] if plan["label"]["classes"] else []
-    told = [*classes, *_noted(notes, label)]
-    rows = [_row(label, f"label, {plan['label']['problem']}", told, missing.get(label))]
+    sentences = [*classes, *_noted(notes, label)]
+    rows = [_row(label, f"label, {plan['label']['problem']}", sentences, missing.get(label))]
     names = dict.fromkeys(feature["name"] for feature in plan["features"])
     for name in names:
         features = [feature for feature in plan["features"] if feature["name"] == name]
         kinds = ", ".join(dict.fromkeys(feature["kind"] for feature in features))
-        told = list(dict.fromkeys(_told(feature, plan.get("vocabularies", {})) for feature in _merged(features)))
-        rows.append(_row(name, kinds, [*told, *_noted(notes, name)], missing.get(name)))
+        sentences = list(
+            dict.fromkeys(_feature(feature, plan.get("vocabularies", {})) for feature in _merged(features))
+        )
+        rows.append(_row(name, kinds, [*sentences, *_noted(notes, name)], missing.get(name)))
     for name, reason in plan["ignored"].items():
         rows.append(_row(name, "left out", [reason, *_noted(notes, name)], missing.get(name)))
     header = "<tr><th>column</th><th>taken for</th><th class=number>missing</th><th>how</th></tr>"
@@ -56,12 +58,12 @@ def _noted(notes: dict[str, str], name: str) -> list[str]:
     return [notes[name]] if name in notes else []
 
 
-def _row(name: str, kind: str, told: list[str], missing: float | None) -> str:
+def _row(name: str, kind: str, sentences: list[str], missing: float | None) -> str:
     faint = " faint" if kind == "left out" else ""
     share = "" if missing is None else f"{missing:.1%}" if missing else "none"
     return (
         f'<tr><td class="name">{html.escape(name)}</td><td class="name{faint}">{html.escape(kind)}</td>'
-        f'<td class="number">{share}</td><td class="long{faint}">{html.escape("; ".join(told))}</td></tr>'
+        f'<td class="number">{share}</td><td class="long{faint}">{html.escape("; ".join(sentences))}</td></tr>'
     )
 
 
@@ -73,7 +75,7 @@ def _merged(features: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [*({**feature, "of": of} for feature in numbers[:1]), *others]
 
 
-def _told(feature: dict[str, Any], vocabularies: dict[str, int]) -> str:
+def _feature(feature: dict[str, Any], vocabularies: dict[str, int]) -> str:
     """Returns how a feature reaches the model; a kind that is not known here tells its name only."""
     match feature["kind"]:
         case "numeric":
@@ -84,11 +86,11 @@ def _told(feature: dict[str, Any], vocabularies: dict[str, int]) -> str:
             return f"{', '.join(of) if isinstance(of[0], str) else f'{len(of)} in each row'}, each {scale}"
         case "categorical":
             size = vocabularies.get(feature["output"])
-            found = f"{size:,}" if size is not None else f"up to {feature['vocabulary_size']:,}"
+            count = f"{size:,}" if size is not None else f"up to {feature['vocabulary_size']:,}"
             occur = "value that occurs" if size == 1 else "values that occur"
             others, bag = feature["oov_buckets"], f", up to {feature['width']} in a row" if feature["width"] > 1 else ""
             return (
-                f"{found} {occur} {feature['frequency_threshold']} times or more{bag}, "
+                f"{count} {occur} {feature['frequency_threshold']} times or more{bag}, "
                 f"{others:,} bucket{'s' if others != 1 else ''} for all others"
             )
         case "text":

@@ -30,29 +30,33 @@ class Display:
         self._live = sys.stderr.isatty()
         self._lock = threading.RLock()
         self._running: dict[str, tuple[Path, float]] = {}
-        self._told: dict[str, tuple[str, float]] = {}  # what was said last of a task, and when
+        self._last_said: dict[str, tuple[str, float]] = {}  # what was said last of a task, and when
         self._ended = threading.Event()
         self._thread: threading.Thread | None = None
 
     def start(self, task: TaskRecord, folder: Path) -> None:
+        """Shows a task, whose folder has what it says of itself, until it ends."""
         with self._lock:
             self._running[task.name] = (folder, time.monotonic())
-            self._told[task.name] = ("", time.monotonic())
+            self._last_said[task.name] = ("", time.monotonic())
         if self._thread is None:
             self._thread = threading.Thread(target=self._tick if self._live else self._say, daemon=True)
             self._thread.start()
 
     def stop(self, task: TaskRecord) -> None:
+        """Shows a task no longer."""
         with self._lock:
             self._running.pop(task.name, None)
 
     def end(self, task: TaskRecord) -> None:
+        """Writes the last line of a task: its status, seconds and counts."""
         self.stop(task)
         seconds = "" if task.seconds is None else f"{task.seconds:7.1f} s"
         line = f"{_MARKS[task.status]} {task.name:{self._width}} {seconds:>9}  {progress.text(task.counts)}"
         self._write(line.rstrip() + ("  (cached)" if task.status == "cached" else "") + "\n")
 
     def close(self) -> None:
+        """Stops looking at the tasks. What is shown stays."""
         self._ended.set()
         if self._thread:
             self._thread.join()
@@ -73,10 +77,10 @@ class Display:
         """Without a terminal: what a task says of itself, and that it still runs where it says nothing."""
         while not self._ended.wait(min(_LOOK, self._every)):
             for name, (folder, started) in self._now():
-                said, (before, when) = _said(folder), self._told[name]
+                said, (before, when) = _said(folder), self._last_said[name]
                 silent = time.monotonic() - when
                 if (said != before and silent >= self._every) or silent >= _SILENCE * self._every:
-                    self._told[name] = (said, time.monotonic())
+                    self._last_said[name] = (said, time.monotonic())
                     with self._lock:
                         if name in self._running:  # its last line is not to come after that of its end
                             self._write(self._line(name, started, said).rstrip() + "\n")
@@ -85,8 +89,8 @@ class Display:
         with self._lock:
             return list(self._running.items())
 
-    def _line(self, name: str, started: float, told: str) -> str:
-        return f"… {name:{self._width}} {time.monotonic() - started:7.1f} s  {told}"
+    def _line(self, name: str, started: float, said: str) -> str:
+        return f"… {name:{self._width}} {time.monotonic() - started:7.1f} s  {said}"
 
     def _write(self, text: str) -> None:
         with self._lock:

@@ -40,6 +40,7 @@ _FRAME = (
 
 
 def write(run: RunRecord) -> None:
+    """Writes the page into the run's folder, also while the run goes on."""
     atomic.write_text(run.folder / FILE, _page(run))
 
 

@@ -23,8 +23,8 @@ def warnings(run: RunRecord) -> Iterator[tuple[str, str]]:
 
 def lines(run: RunRecord) -> Iterator[str]:
     """Yields the warnings as they are told at a run's end."""
-    told = list(warnings(run))
-    for task, sentence in told[:_SHOWN]:
+    sentences = list(warnings(run))
+    for task, sentence in sentences[:_SHOWN]:
         yield f"warning: {task}: {sentence}"
-    if len(told) > _SHOWN:
-        yield f"and {len(told) - _SHOWN} more warnings, in the report"
+    if len(sentences) > _SHOWN:
+        yield f"and {len(sentences) - _SHOWN} more warnings, in the report"
