@@ -1,5 +1,6 @@
 """The registry of components against the components themselves, the configuration, and a run whose tasks KFP named."""
 
+import importlib
 import json
 from pathlib import Path
 from typing import Any, get_args
@@ -38,6 +39,8 @@ def test_what_an_entry_says_is_there(component: registry.Component) -> None:
     if component.workers:
         kinds = [kind for kind in get_args(section.annotation) if kind is not type(None)] if section else []
         assert ["workers" in kind.model_fields for kind in kinds] == [True]
+        work = importlib.import_module(f"penstock.components.{component.name}.launcher").WORK
+        assert (work.component, work.verb) == (component.name, component.workers.verb)
 
 
 @pytest.mark.parametrize("settings", [Resources, Kubernetes])

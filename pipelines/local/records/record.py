@@ -139,8 +139,9 @@ def require(folder: Path) -> RunRecord:
 
 
 def _task(entry: dict[str, Any]) -> TaskRecord:
-    known = {name: value for name, value in entry.items() if name in {field.name for field in fields(TaskRecord)}}
-    return TaskRecord(**{**known, "key": Key(**entry["key"]) if entry.get("key") else None})
+    known = {known.name for known in fields(TaskRecord)}
+    values = {name: value for name, value in entry.items() if name in known}
+    return TaskRecord(**{**values, "key": Key(**entry["key"]) if entry.get("key") else None})
 
 
 def _is_alive(process: int) -> bool:
