@@ -22,16 +22,17 @@ class Field:
     high: int
     names: tuple[str, ...] = ()
 
-    def holds(self, piece: str) -> bool:
-        """Whether one part of a list is a value of this field."""
+    def numbers(self, piece: str) -> range:
+        """Returns what one part of a list stands for; nothing where it is no value of this field."""
         match = _PIECE.fullmatch(piece)
-        if not match or (match["step"] is not None and int(match["step"]) == 0):
-            return False
+        step = int(match["step"] or 1) if match else 0
+        if not match or step == 0:
+            return range(0)
         if match["first"] is None:
-            return True
+            return range(self.low, self.high + 1, step)
         first = self._number(match["first"])
-        last = first if match["last"] is None else self._number(match["last"])
-        return self.low <= first <= last <= self.high
+        last = self._number(match["last"]) if match["last"] else self.high if match["step"] else first
+        return range(first, last + 1, step) if self.low <= first <= last <= self.high else range(0)
 
     @property
     def words(self) -> str:
@@ -45,6 +46,7 @@ class Field:
 
 
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_LONGEST = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 _DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
 _COMMON = (Field("minute", 0, 59), Field("hour", 0, 23), Field("day", 1, 31), Field("month", 1, 12, _MONTHS))
 FIVE_FIELDS = (*_COMMON, Field("weekday", 0, 7, _DAYS))
@@ -66,14 +68,29 @@ def names(fields: Sequence[Field]) -> str:
 
 
 def check(expression: str, fields: Sequence[Field]) -> None:
-    """Raises a ConfigError that names the first field with a value that it cannot have.
+    """Raises a ConfigError that names the first field with a value that it cannot have, or days that never come.
 
     The expression has as many fields as `fields`.
     """
     for field, text in zip(fields, expression.split(), strict=True):
         for piece in text.split(","):
-            if not field.holds(piece):
+            if not field.numbers(piece):
                 raise ConfigError(
                     f"--cron {expression!r}: {field.name}: expected {field.words}, *, a range (1-5), a step (*/5) or a "
                     f"list of them (1,5), received {piece!r}"
                 )
+    _require_a_day(expression, fields)
+
+
+def _require_a_day(expression: str, fields: Sequence[Field]) -> None:
+    """Refuses the days that none of the months has. With a weekday as well, either of them is enough."""
+    texts = {field.name: text for field, text in zip(fields, expression.split(), strict=True)}
+    numbers = {
+        field.name: {number for piece in texts[field.name].split(",") for number in field.numbers(piece)}
+        for field in fields
+    }
+    any_weekday = {"*", "?"} & set(texts["weekday"].split(","))
+    if any_weekday and min(numbers["day"]) > max(_LONGEST[month - 1] for month in numbers["month"]):
+        raise ConfigError(
+            f"--cron {expression!r}: it would never fire: month {texts['month']} has no day {texts['day']}"
+        )

@@ -41,3 +41,16 @@ def test_vertex_ai_counts_sunday_twice() -> None:
     cron.check("0 6 * * 7", cron.FIVE_FIELDS)
     with pytest.raises(ConfigError, match="weekday"):
         cron.check("0 6 * * 8", cron.FIVE_FIELDS)
+
+
+@pytest.mark.parametrize("expression", ["0 0 6 31 2 *", "0 0 6 30 FEB ?", "0 0 6 31 4,6,9-11/2 *", "0 0 6 30/1 2 *"])
+def test_a_day_that_never_comes(expression: str) -> None:
+    _, _, _, day, month, _ = expression.split()
+    with pytest.raises(ConfigError, match=f"it would never fire: month {month} has no day {day}"):
+        cron.check(expression, cron.SIX_FIELDS)
+
+
+@pytest.mark.parametrize("expression", ["0 0 6 29 2 *", "0 0 6 31 2,3 *", "0 0 6 28,31 2 *", "0 0 6 31 2 MON"])
+def test_a_day_that_comes_now_and_then(expression: str) -> None:
+    """With a weekday, either of them is enough."""
+    cron.check(expression, cron.SIX_FIELDS)
