@@ -25,6 +25,12 @@ from penstock.core.files import atomic, object_stores
 from penstock.core.suggestions import did_you_mean
 
 
+def published_path(module_file: Path, store: str) -> str:
+    """Returns where `publish` and `publish_remote` put a module file as it is now; it writes nothing."""
+    folder = module_file.resolve().parent
+    return f"{store}/{atomic.digest(_sources(folder), folder)[:16]}/{module_file.name}"
+
+
 def publish(module_file: Path, store: Path) -> Path:
     """Copies the module file, its sibling modules and sub-packages to `<store>/<digest>/`; returns the copy's path."""
     if not module_file.is_file():

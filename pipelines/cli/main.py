@@ -86,7 +86,7 @@ def run(
             name=loaded.name,
             pipeline_root=root,
             arguments=compiled.arguments,
-            sources=compiled.sources,
+            sources=compiled.published.sources,
             no_cache=no_cache,
             verbose=verbose,
             containers=containers,

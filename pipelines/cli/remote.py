@@ -4,7 +4,7 @@ import functools
 import json
 import shlex
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from penstock.pipelines.cli import options
 if TYPE_CHECKING:
     from penstock.pipelines.servers.service import Service
     from penstock.pipelines.servers.submission import Submission
+    from penstock.pipelines.servers.watch import Snapshot
 
 file_argument = click.argument(
     "config", default=options.DEFAULT_CONFIG, metavar="[CONFIG|FILE]", type=click.Path(path_type=Path)
@@ -33,10 +34,10 @@ interval_option = click.option(
 )
 
 
-def _name(_context: click.Context, _option: click.Parameter, value: str | None) -> str | None:
+def _name(_context: click.Context, option: click.Parameter, value: str | None) -> str | None:
     """Reads a name without spaces around it, which nobody sees and everybody would have to repeat."""
     if value is not None and not value.strip():
-        raise ConfigError(f"--name: expected a name, received {value!r}")
+        raise ConfigError(f"--{option.name}: expected a name, received {value!r}")
     return value.strip() if value else None
 
 
@@ -122,6 +123,7 @@ class Remote:
 
         kind = service_class(self.target)
         if submission.is_compiled(self.config):
+            self._require_target(submission.compiled_for(self.config))
             read = submission.read(self.config, params, no_cache)
             self._require_compilable(read)
             settings = self._alone()
@@ -130,10 +132,13 @@ class Remote:
 
             settings = options.load(self.config, self.assignments, self.data, self.label, self.flags)
             from penstock.pipelines.compiling import compile
+            from penstock.pipelines.modules import published
 
             with tempfile.TemporaryDirectory() as folder:
-                compiled = compile.compile_config(settings, targets.named(self.target), Path(folder) / "pipeline.yaml")
+                path = Path(folder) / "pipeline.yaml"
+                compiled = compile.compile_unpublished(settings, targets.named(self.target), path)
                 read = submission.read(compiled.path, params, no_cache)
+            read = replace(read, publish=functools.partial(published.write, compiled.published))
         section = getattr(settings, self.target)
         allowed = list(settings.lint.allow)
         if getattr(section, "service_account", None):
@@ -141,12 +146,22 @@ class Remote:
         lint.check(read.documents, targets.named(self.target), allowed, read.parameters)
         service = kind(section)
         warnings = service.check(read)
-        unseen = local_paths.sentence(read.documents, self.target, section.shared_folders, read.parameters)
-        if unseen:
-            raise ConfigError(unseen)
+        unreadable = local_paths.sentence(read.documents, self.target, section.shared_folders, read.parameters)
+        if unreadable:
+            raise ConfigError(unreadable)
         for warning in warnings:
             click.echo(f"warning: {warning}", err=True)
         return service, read
+
+    def _require_target(self, compiled_for: str) -> None:
+        """Refuses a pipeline that was compiled for this machine: it lacks all that the server's target decides."""
+        from penstock.pipelines.targets.target import DOCKER, LOCAL
+
+        if compiled_for in (LOCAL.name, DOCKER.name):
+            raise ConfigError(
+                f"{self.config}: it was compiled for {compiled_for}: compile it with --target {self.target}, or submit "
+                "the configuration"
+            )
 
     def _require_compilable(self, submission: "Submission") -> None:
         """Refuses the options that change a configuration: a compiled pipeline has it in it."""
@@ -207,7 +222,9 @@ def pipeline_options(command: Callable[..., Any]) -> Callable[..., Any]:
         param_option,
         options.label_option,
         options.data_option,
-        click.option("--experiment", metavar="NAME", help="The experiment, by default the pipeline's name."),
+        click.option(
+            "--experiment", callback=_name, metavar="NAME", help="The experiment, by default the pipeline's name."
+        ),
     ):
         command = option(command)
     return command
@@ -227,7 +244,7 @@ def submit(remote: Remote, name: str | None, wait: bool, interval: float, params
         click.echo(f"the run {name!r} gets the id {run_id}: an id has small letters, digits and dashes", err=True)
     run_id = service.submit(submission, name)
     _tell_run(service, run_id)
-    return _wait(remote, service, run_id, interval, known=True) if wait else 0
+    return _wait(remote, service, run_id, interval, submission) if wait else 0
 
 
 @click.command()
@@ -338,7 +355,10 @@ def _tell_run(service: "Service", run_id: str) -> None:
     click.echo(f"run   {run_id}\nlink  {service.link(run_id)}")
 
 
-def _wait(remote: Remote, service: "Service", run_id: str, interval: float, *, known: bool = False) -> int:
+def _wait(
+    remote: Remote, service: "Service", run_id: str, interval: float, submission: "Submission | None" = None
+) -> int:
+    """Follows a run to its end; returns the exit code. `submission` is what was started just now, and so is there."""
     from penstock.core.services.retries import Interrupted
     from penstock.pipelines.servers import watch as watching
 
@@ -350,6 +370,7 @@ def _wait(remote: Remote, service: "Service", run_id: str, interval: float, *, k
         click.echo(sentence, err=True)
 
     try:
+        known = submission is not None
         ended = watching.watch(lambda: service.snapshot(run_id), click.echo, warn, known=known, interval=interval)
     except KeyboardInterrupt:
         raise Interrupted("interrupted: the run goes on", how_to_go_on()) from None
@@ -357,9 +378,21 @@ def _wait(remote: Remote, service: "Service", run_id: str, interval: float, *, k
         raise watching.Unwatched(error.message, f"run {run_id}, {service.link(run_id)}\n{how_to_go_on()}") from None
     if ended.succeeded:
         click.echo(watching.outcome(ended))
+        for folder in _pushed(submission, ended) if submission else ():
+            click.echo(f"pushed to  {folder}")
         return 0
     click.echo(f"penstock: {watching.outcome(service.explained(run_id, ended))}", err=True)
     return 1
+
+
+def _pushed(submission: "Submission", ended: "Snapshot") -> list[str]:
+    """Returns the folders that a run's Pushers have put a version into."""
+    from penstock.pipelines.lint import places
+    from penstock.pipelines.lint.pipeline import Pipeline
+
+    done = {f"exec-{task.name}" for task in ended.tasks if task.state == "SUCCEEDED"}
+    named = places.named(Pipeline.of(submission.documents, submission.parameters))
+    return [place.value for place in named if place.parameter == "push_destination" and place.executor in done]
 
 
 commands = (submit, watch, cancel, schedule)

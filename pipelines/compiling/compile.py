@@ -17,6 +17,8 @@ from penstock.pipelines import lint
 from penstock.pipelines.config.section import is_remote
 from penstock.pipelines.config.training_pipeline import Config
 from penstock.pipelines.modules import published as publishing
+from penstock.pipelines.modules.published import Published
+from penstock.pipelines.servers.submission import TARGET_COMMENT
 from penstock.pipelines.targets.target import Target
 from penstock.pipelines.training import parameters, training_pipeline
 
@@ -29,11 +31,11 @@ _HANDLED = ("python3-in-value",)
 
 @dataclass(frozen=True)
 class Compiled:
-    """A compiled pipeline: the file, its parameters' values, and whose copies the published files are."""
+    """A compiled pipeline: the file, its parameters' values, and the user's files that a run of it reads."""
 
     path: Path
     arguments: dict[str, Any]
-    sources: dict[str, str]
+    published: Published
 
 
 def compile_for_run(config: Config, target: Target) -> Compiled:
@@ -54,29 +56,37 @@ def compile_for_run(config: Config, target: Target) -> Compiled:
 
 
 def compile_config(config: Config, target: Target, path: Path) -> Compiled:
-    """Writes the pipeline's IR for a target to `path`."""
-    published = publishing.publish(config)
+    """Writes the pipeline's IR for a target to `path`, and publishes the user's files when that has been checked."""
+    compiled = compile_unpublished(config, target, path)
+    publishing.write(compiled.published)
+    return compiled
+
+
+def compile_unpublished(config: Config, target: Target, path: Path) -> Compiled:
+    """As `compile_config`, but the user's files are still to be published."""
+    published = publishing.plan(config)
     with tempfile.TemporaryDirectory() as folder:
         package = Path(folder) / "pipeline.yaml"
         compiler.Compiler().compile(training_pipeline(config, published), str(package))
         text = package.read_text(encoding="utf-8")
     atomic.write_text(path, _targeted(text, target, config))
-    return Compiled(path, parameters(config, published), published.sources)
+    return Compiled(path, parameters(config, published), published)
 
 
-def rewritten(text: str, change: Callable[[dict[str, Any]], list[dict[str, Any]]]) -> str:
-    """Returns an IR with what `change` makes of its document. The comment above it, which lists the inputs, stays."""
+def rewritten(text: str, change: Callable[[dict[str, Any]], list[dict[str, Any]]], note: str = "") -> str:
+    """Returns an IR with what `change` makes of its document. The comment above it, which lists the inputs, stays, and
+    gets the line `note`."""
     comment = "".join(line for line in text.splitlines(keepends=True) if line.startswith("#"))
     documents = change(yaml.load(text, _LOADER))
-    return comment + yaml.dump_all(documents, Dumper=_DUMPER, sort_keys=True, allow_unicode=True)
+    return comment + note + yaml.dump_all(documents, Dumper=_DUMPER, sort_keys=True, allow_unicode=True)
 
 
 def _targeted(text: str, target: Target, config: Config) -> str:
-    """Puts the target's choices into an IR, and checks it."""
+    """Puts the target's choices into an IR, and checks it. A comment names the target, for who submits the file."""
 
     def change(spec: dict[str, Any]) -> list[dict[str, Any]]:
         documents = target.apply(spec, config)
         lint.check(documents, target, (*config.lint.allow, *_HANDLED))
         return documents
 
-    return rewritten(text, change)
+    return rewritten(text, change, f"{TARGET_COMMENT}{target.name}\n")

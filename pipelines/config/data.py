@@ -104,7 +104,10 @@ class Data(Section):
     def _there(self) -> Self:
         here = self.here
         if here and not _WILD.search(self.path) and not here.exists():
-            raise ValueError(f"path: {here} does not exist: expected a file, a folder or a pattern")
+            raise ValueError(
+                f"path: {here} does not exist: expected a file, a folder or a pattern; of data that only a cluster "
+                f"has, name a sample on this machine, and submit with --param input_base={self.path}"
+            )
         if self.splits and (_WILD.search(self.path) or (here and here.is_file())):
             raise ValueError("splits: expected path to be the folder that the splits' patterns are relative to")
         if self.csv is not None and self.file_format != "csv":

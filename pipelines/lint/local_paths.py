@@ -1,6 +1,7 @@
-"""Paths of this machine in a pipeline that is to run on a cluster, whose tasks do not see this machine's files."""
+"""Places that a cluster's tasks cannot read: this machine's paths, and URIs that are in no bucket."""
 
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
@@ -24,6 +25,8 @@ _WHY = {
     "vertex.shared_folders lists folders that the image holds",
 }
 _IMPORTED = "an artifact that exists already is taken from a bucket: copy it there, and give its gs:// or s3:// URI"
+_BUCKET = re.compile(r"(gs|s3|minio)://[^/]")
+_STORES = "tasks read buckets: gs://BUCKET/FOLDER, s3://BUCKET/FOLDER or minio://BUCKET/FOLDER"
 _MOUNTED = {"vertex": ("/gcs",)}
 _MOUNTS = ("pvcMount", "emptyDirMounts", "secretAsVolume", "configMapAsVolume", "genericEphemeralVolume")
 
@@ -47,7 +50,10 @@ def sentence(
     pipeline = Pipeline.of(documents, parameters)
     unseen = _of_tasks(pipeline, [*_MOUNTED.get(target, ()), *shared], _WHY[target])
     imported = " and ".join(f"{name} is {path}" for name, path in _imported(pipeline))
-    return "; ".join(filter(None, [unseen, imported and f"{imported}: {_IMPORTED}"]))
+    nowhere = " and ".join(f"{_named(name, uri, None)} is {uri}" for name, uri in _in_no_bucket(pipeline))
+    return "; ".join(
+        filter(None, [unseen, nowhere and f"{nowhere}: {_STORES}", imported and f"{imported}: {_IMPORTED}"])
+    )
 
 
 def _of_tasks(pipeline: Pipeline, shared: Sequence[str], why: str) -> str:
@@ -61,6 +67,17 @@ def _of_tasks(pipeline: Pipeline, shared: Sequence[str], why: str) -> str:
     names = sorted(unseen, key=places.PARAMETERS.index)
     clauses = [f"{_named(name, unseen[name], root)} is {unseen[name]}" for name in names]
     return f"{', '.join(clauses[:-1])} and {clauses[-1]}: {why}" if clauses[1:] else f"{clauses[0]}: {why}"
+
+
+def _in_no_bucket(pipeline: Pipeline) -> list[tuple[str, str]]:
+    """Returns the parameters whose values are URIs that tasks cannot read, such as https://, and these."""
+    values = {(place.parameter, place.value) for place in places.named(pipeline)}
+    values.add(("pipeline_root", str(pipeline.arguments.get("pipeline_root", ""))))
+    return sorted(
+        (parameter, uri)
+        for parameter, uri in values
+        if is_remote(uri) and not uri.startswith("file://") and "{{$" not in uri and not _BUCKET.match(uri)
+    )
 
 
 def _imported(pipeline: Pipeline) -> Iterator[tuple[str, str]]:

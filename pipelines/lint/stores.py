@@ -8,7 +8,7 @@ from penstock.pipelines.lint import places
 from penstock.pipelines.lint.pipeline import Pipeline
 from penstock.pipelines.lint.rule import rule
 
-_BUCKET = re.compile(r"(?P<scheme>gs|s3|minio)://[^/]*")
+_BUCKET = re.compile(r"(?P<scheme>gs|s3|minio)://[^/]+")
 # The variables of which any one tells the stores' libraries where the credentials are.
 _AWS = {
     "AWS_ACCESS_KEY_ID",

@@ -1,6 +1,7 @@
 """The model without code: the functions of the default trainer, and what they are told."""
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from penstock.pipelines.config.training_pipeline import HYPERPARAMETERS, Config
@@ -28,3 +29,10 @@ def transformed_label(config: Config) -> str | None:
     if not config.without_code or config.label is None:
         return None
     return (re.sub(r"[^A-Za-z0-9_.-]", "_", config.label).lstrip("_.-") or "column") + "_xf"
+
+
+def is_trained(spec: Mapping[str, Any]) -> bool:
+    """Whether a compiled pipeline trains the model without code, which no step counts: it trains by epochs."""
+    tasks = spec["root"].get("dag", {}).get("tasks", {}).values()
+    functions = (task.get("inputs", {}).get("parameters", {}).get("run_fn", {}) for task in tasks)
+    return any(function.get("runtimeValue", {}).get("constant") == RUN_FN for function in functions)

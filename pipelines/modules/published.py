@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from penstock.core import artifacts, user_modules
-from penstock.core.errors import ConfigError
+from penstock.core.errors import ConfigError, ModuleError
 from penstock.core.files import atomic, object_stores
 from penstock.pipelines.config import csv_columns
 from penstock.pipelines.config.section import is_remote
@@ -21,8 +21,20 @@ _EVALUATOR_FUNCTIONS = frozenset({"custom_eval_shared_model", "custom_extractors
 
 
 @dataclass(frozen=True)
+class Copy:
+    """A copy below the pipeline root: of a file's content, or of a module file and what it can import."""
+
+    source: Path
+    path: str
+    content: bytes | None = None  # None for a module
+
+
+@dataclass(frozen=True)
 class Published:
-    """What the pipeline is given in place of the user's files. "" stands for what there is not."""
+    """What the pipeline is given in place of the user's files. "" stands for what there is not.
+
+    `copies` are what `write` makes, and `sources` whose copies they are, by their paths.
+    """
 
     module_file: str = ""
     transforms: bool = False
@@ -30,23 +42,39 @@ class Published:
     customizes_evaluation: bool = False
     schema_file: str = ""
     hyperparameters: str = ""
+    copies: tuple[Copy, ...] = ()
     sources: dict[str, str] = field(default_factory=dict)
 
 
 def publish(config: Config) -> Published:
-    """Publishes the module and the files under the pipeline root. Says at once what is wrong with them or the label."""
+    """Publishes the module and the files under the pipeline root, as `plan` and `write` do."""
+    published = plan(config)
+    write(published)
+    return published
+
+
+def plan(config: Config) -> Published:
+    """Returns what is to be published, and writes nothing. Says at once what is wrong with the files or the label."""
     csv_columns.check(config)
     root = config.pipeline_root
-    module_file, defined, sources = _module(config, root)
+    source, defined = _read_module(config)
+    module_file, copies, sources = "", [], {}
+    if source is not None and config.module_path:
+        module_file = user_modules.pin(config.module_path)
+    elif source is not None:
+        module_file = user_modules.published_path(source, f"{root.rstrip('/')}/modules")
+        copies.append(Copy(source, module_file))
+        sources[module_file.rpartition("/")[0]] = str(source.parent)
     schema_file = config.schema_.file or ""
     if schema_file and not is_remote(schema_file):
-        copy = _file(Path(schema_file), root, artifacts.Schema.FILE)
-        sources[copy] = schema_file
-        schema_file = copy
+        copies.append(_copy(Path(schema_file), root, artifacts.Schema.FILE))
+        sources[copies[-1].path] = schema_file
+        schema_file = copies[-1].path
     hyperparameters = (config.training and config.training.hyperparameters) or ""
     if hyperparameters and not is_remote(hyperparameters):
         _require_json(Path(hyperparameters))
-        hyperparameters = _file(Path(hyperparameters), root, artifacts.HyperParameters.FILE).rpartition("/")[0]
+        copies.append(_copy(Path(hyperparameters), root, artifacts.HyperParameters.FILE))
+        hyperparameters = copies[-1].path.rpartition("/")[0]
     transform = config.transform
     transforms = transform is not None and (config.without_code or transform.preprocessing_fn in defined)
     return Published(
@@ -56,30 +84,26 @@ def publish(config: Config) -> Published:
         customizes_evaluation=bool(_EVALUATOR_FUNCTIONS & defined),
         schema_file=schema_file,
         hyperparameters=hyperparameters,
+        copies=tuple(copies),
         sources=sources,
     )
 
 
+def write(published: Published) -> None:
+    """Writes the copies that are not there yet; a ModuleError if the module has changed since it was planned."""
+    for copy in published.copies:
+        if copy.content is None:
+            _write_module(copy)
+        else:
+            _write_file(copy.path, copy.content)
+
+
 def check(config: Config) -> None:
-    """Says what `publish` would say of the user's files, and writes nothing."""
+    """Says what `plan` would say of the user's files."""
     csv_columns.check(config)
     _read_module(config)
     if config.training and config.training.hyperparameters and not is_remote(config.training.hyperparameters):
         _require_json(Path(config.training.hyperparameters))
-
-
-def _module(config: Config, root: str) -> tuple[str, set[str], dict[str, str]]:
-    """Returns what module_file is given, the names the module defines, and whose copy the published folder is."""
-    source, defined = _read_module(config)
-    if source is None:
-        return "", defined, {}
-    if config.module_path:
-        return user_modules.pin(config.module_path), defined, {}
-    if is_remote(root):
-        published = user_modules.publish_remote(source, object_stores.join(root, "modules"))
-    else:
-        published = str(user_modules.publish(source, Path(root) / "modules"))
-    return published, defined, {published.rpartition("/")[0]: str(source.parent)}
 
 
 def _read_module(config: Config) -> tuple[Path | None, set[str]]:
@@ -114,16 +138,29 @@ def _takes_statistics(config: Config) -> bool:
     return source is not None and "statistics" in parsed.parameters(source, name)
 
 
-def _file(source: Path, root: str, name: str) -> str:
-    """Copies a file to `<root>/files/<digest>/<name>`, alone in its folder, as TFX's readers expect it."""
-    target = f"{root.rstrip('/')}/files/{atomic.digest([source], source.parent)[:16]}/{name}"
-    if is_remote(root):
-        with object_stores.open_store(root) as store:
-            if not store.is_file(target):
-                store.write(target, source.read_bytes())
-    elif not Path(target).is_file():
-        atomic.write_bytes(Path(target), source.read_bytes())
-    return target
+def _copy(source: Path, root: str, name: str) -> Copy:
+    """Returns the copy of a file, `<root>/files/<digest>/<name>`: alone in its folder, as TFX's readers expect it."""
+    digest = atomic.digest([source], source.parent)[:16]
+    return Copy(source, f"{root.rstrip('/')}/files/{digest}/{name}", source.read_bytes())
+
+
+def _write_file(path: str, content: bytes) -> None:
+    if is_remote(path):
+        with object_stores.open_store(path) as store:
+            if not store.is_file(path):
+                store.write(path, content)
+    elif not Path(path).is_file():
+        atomic.write_bytes(Path(path), content)
+
+
+def _write_module(copy: Copy) -> None:
+    folder = copy.path.rsplit("/", 2)[0]
+    if is_remote(folder):
+        path = user_modules.publish_remote(copy.source, folder)
+    else:
+        path = str(user_modules.publish(copy.source, Path(folder)))
+    if path != copy.path:
+        raise ModuleError(f"module_file: {copy.source} was changed while the pipeline was compiled: try again")
 
 
 def _require_json(path: Path) -> None:

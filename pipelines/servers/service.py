@@ -117,8 +117,10 @@ class Service(ABC):
         old = [schedule.id for schedule in self.schedules(name)]
         if old and not replace:
             raise UserError(f"{self.place} has a schedule {name!r} already: choose another --name, or --replace it")
+        make = self._schedule_maker(submission, name, trigger)
+        submission.publish()
         new = make_once(
-            self._schedule_maker(submission, name, trigger),
+            make,
             lambda: next((schedule.id for schedule in self.schedules(name) if schedule.id not in old), None),
             f"{self.place}: it is not known whether the schedule {name} was made: see `penstock schedule list`",
         )

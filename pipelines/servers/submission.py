@@ -1,6 +1,7 @@
 """What is submitted: a compiled pipeline, the parameters given for this run, a name that no other run has."""
 
 import copy
+import itertools
 import json
 import secrets
 import time
@@ -13,7 +14,9 @@ import yaml
 
 from penstock.core.errors import ConfigError
 from penstock.core.suggestions import did_you_mean
+from penstock.pipelines.modules import default_trainer
 
+TARGET_COMMENT = "# Target: "  # the line above a compiled pipeline that names what it was compiled for
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _LONGEST_PIPELINE = 128 - len("-20260101-060000-3f9a1c")
 
@@ -26,11 +29,13 @@ class Submission:
         pipeline: The pipeline's name.
         documents: The pipeline spec, and the platform's if there is one.
         parameters: Values by name, of the declared types; what is not here has its default.
+        publish: Publishes the user's files that the run reads: the last step before it is started.
     """
 
     pipeline: str
     documents: Sequence[Mapping[str, Any]]
     parameters: Mapping[str, Any]
+    publish: Callable[[], None] = lambda: None
 
     @property
     def spec(self) -> Mapping[str, Any]:
@@ -55,12 +60,21 @@ def is_compiled(path: Path) -> bool:
     return bool(documents) and isinstance(documents[0], dict) and {"pipelineInfo", "root"} <= documents[0].keys()
 
 
+def compiled_for(path: Path) -> str:
+    """Returns the name of the target that a compiled pipeline was made for; "" where its comment does not say so."""
+    with path.open(encoding="utf-8", errors="replace") as lines:
+        comment = itertools.takewhile(lambda line: line.startswith("#"), lines)
+        named = (line.removeprefix(TARGET_COMMENT).strip() for line in comment if line.startswith(TARGET_COMMENT))
+        return next(named, "")
+
+
 def read(path: Path, assignments: Sequence[str] = (), no_cache: bool = False) -> Submission:
     """Reads a compiled pipeline and the parameters (`KEY=VALUE`) of a run; a ConfigError tells what does not fit."""
     spec, *platform = _documents(path)
     spec = _uncached(spec) if no_cache else spec
     declared = _declared(spec)
     parameters = dict(_parameter(assignment, declared) for assignment in assignments)
+    _require_heeded(spec, parameters)
     missing = [
         name
         for name, one in declared.items()
@@ -86,8 +100,8 @@ def pipeline_roots(submission: Submission) -> Iterator[str]:
 
 
 def _declared(spec: Mapping[str, Any]) -> Mapping[str, Any]:
-    found: Mapping[str, Any] = spec["root"].get("inputDefinitions", {}).get("parameters", {})
-    return found
+    parameters: Mapping[str, Any] = spec["root"].get("inputDefinitions", {}).get("parameters", {})
+    return parameters
 
 
 def _documents(path: Path) -> list[dict[str, Any]]:
@@ -110,7 +124,7 @@ def _uncached(spec: Mapping[str, Any]) -> dict[str, Any]:
 def _parameter(assignment: str, declared: Mapping[str, Any]) -> tuple[str, Any]:
     name, separator, text = assignment.partition("=")
     if not separator or not name:
-        raise ConfigError(f"--param {assignment}: expected key=value, such as train_steps=100")
+        raise ConfigError(f"--param {assignment}: expected key=value, such as input_base=gs://BUCKET/FOLDER")
     if name not in declared:
         raise ConfigError(f"--param {name}: unknown; {did_you_mean(name, sorted(declared))}")
     kind = declared[name].get("parameterType", "STRING")
@@ -119,6 +133,16 @@ def _parameter(assignment: str, declared: Mapping[str, Any]) -> tuple[str, Any]:
         return name, convert(text)
     except ValueError:
         raise ConfigError(f"--param {name}: expected {expected}, received {text!r}") from None
+
+
+def _require_heeded(spec: Mapping[str, Any], parameters: Mapping[str, Any]) -> None:
+    """Refuses the numbers of steps where the model without code is trained: every pipeline has these parameters."""
+    ignored = next((name for name in ("train_steps", "eval_steps") if name in parameters), None)
+    if ignored and default_trainer.is_trained(spec):
+        raise ConfigError(
+            f"--param {ignored}: the model without code does not count steps: compile with "
+            "--set training.epochs=NUMBER, or with a module_file"
+        )
 
 
 def _boolean(text: str) -> bool:

@@ -74,6 +74,7 @@ class KubeflowService(Service):
         name = name or unique_name(submission.pipeline)
         experiment_id = self.ensure_experiment(experiment)
         body = kfp_server_api.V2beta1Run(display_name=name, experiment_id=experiment_id, **self._run_fields(submission))
+        submission.publish()
         run = make_once(
             lambda: self._server.request(self._server.runs.run_service_create_run, run=body),
             lambda: self._run_named(name, experiment_id),

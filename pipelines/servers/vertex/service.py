@@ -94,6 +94,7 @@ class VertexService(Service):
         request = self._server.types.CreatePipelineJobRequest(
             parent=self._server.parent, pipeline_job=job, pipeline_job_id=run_id
         )
+        submission.publish()
         try:
             make_once(
                 lambda: self._server.request(self._server.jobs.create_pipeline_job, request=request),

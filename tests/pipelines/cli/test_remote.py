@@ -12,6 +12,7 @@ from penstock.components import wrapper
 from penstock.pipelines.cli import main
 from penstock.pipelines.servers import watch
 from penstock.pipelines.servers.kubeflow.service import KubeflowService
+from tests.servers import argo_nodes
 from tests.servers.kubeflow_pipelines import Cut, KubeflowPipelines, Status
 
 NOWHERE = "http://127.0.0.1:9"
@@ -237,3 +238,110 @@ def test_accelerators_of_the_other_target_are_not_sent(config: Path, tmp_path: P
         assert main.main(["compile", str(config), "--target", compiled_for, "-o", str(file), *gpu]) == 0
         assert main.main(["submit", str(file), "--target", sent_to]) == 2
         assert told in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", [["submit"], ["schedule", "create", "--every", "60"]], ids=" ".join)
+@pytest.mark.parametrize("target", ["kubeflow", "vertex"])
+def test_what_is_compiled_for_this_machine_is_not_sent(
+    command: list[str], target: str, config: Path, server: KubeflowPipelines, capsys: Told
+) -> None:
+    file = config.parent / "local.yaml"
+    assert main.main(["compile", str(config), "-o", str(file)]) == 0
+    capsys.readouterr()
+    if target == "vertex":
+        command = [word for word in command if word not in ("--every", "60")]
+        command += ["--cron", "0 6 * * *"] if command[0] == "schedule" else []
+    assert main.main([*command, str(file), "--target", target]) == 2
+    assert capsys.readouterr().err == (
+        f"penstock: {file}: it was compiled for local: compile it with --target {target}, or submit the configuration\n"
+    )
+
+
+@pytest.mark.parametrize("option", ["--name", "--experiment"])
+def test_a_name_that_is_none(option: str, submit: Run, server: KubeflowPipelines, capsys: Told) -> None:
+    for name in ("", "  "):
+        assert submit(option, name) == 2
+        assert capsys.readouterr().err.endswith(f"penstock: {option}: expected a name, received {name!r}\n")
+    assert server.requests == []
+
+
+def test_the_model_without_code_counts_no_steps(
+    project: Path, values: dict[str, Any], server: KubeflowPipelines, capsys: Told
+) -> None:
+    for key in ("module_file", "training"):
+        del values[key]
+    (project / "data.csv").write_text("a,label\n" + "1,0\n2,1\n" * 9)
+    config = project / "pipeline.yaml"
+    config.write_text(yaml.safe_dump(values))
+    for parameter in ("train_steps", "eval_steps"):
+        assert main.main(["submit", str(config), "--host", server.url, "--param", f"{parameter}=3"]) == 2
+        assert capsys.readouterr().err == (
+            f"penstock: --param {parameter}: the model without code does not count steps: compile with "
+            "--set training.epochs=NUMBER, or with a module_file\n"
+        )
+    assert server.requests == []
+
+
+@pytest.mark.parametrize("given", ["as data.path", "as a parameter"])
+@pytest.mark.parametrize("uri", ["https://example.com/data.csv", "s3://", "s3:///data", "hdfs://name/data"])
+def test_data_that_is_in_no_bucket(given: str, uri: str, config: Path, server: KubeflowPipelines, capsys: Told) -> None:
+    option = ["--data", uri] if given == "as data.path" else ["--param", f"input_base={uri}"]
+    assert main.main(["submit", str(config), "--host", server.url, *option]) == 2
+    assert capsys.readouterr().err == (
+        f"penstock: input_base (data.path) is {uri}: tasks read buckets: gs://BUCKET/FOLDER, s3://BUCKET/FOLDER or "
+        "minio://BUCKET/FOLDER\n"
+    )
+    assert server.requests == []
+
+
+@pytest.mark.parametrize("command", [["submit"], ["schedule", "create", "--every", "60"]], ids=" ".join)
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        ["--set", "kubeflow.shared_folders=[]"],
+        ["--set", "image=registry.example.com/image"],
+        ["--param", "nonsense=1"],
+        ["--name", "😀"],
+        ["--experiment", "😀"],
+        ["--host", NOWHERE],
+    ],
+    ids=str,
+)
+def test_what_is_refused_publishes_nothing(
+    command: list[str], refusal: list[str], config: Path, server: KubeflowPipelines
+) -> None:
+    (config.parent / "my.pbtxt").write_text("")
+    arguments = [*command, str(config), "--host", server.url, "--set", "schema.file=my.pbtxt"]
+    assert main.main([*arguments, *refusal]) == 2
+    assert not (config.parent / "runs").exists()
+    assert main.main(arguments) == 0
+    copies = [path.name for path in (config.parent / "runs").rglob("*") if path.is_file()]
+    assert {"module.py", "schema.pbtxt"} <= set(copies)
+
+
+def test_a_name_that_is_taken_publishes_nothing(config: Path, server: KubeflowPipelines) -> None:
+    arguments = [str(config), "--host", server.url, "--name", "mine"]
+    assert main.main(["submit", *arguments]) == 0
+    assert main.main(["schedule", "create", *arguments, "--every", "60"]) == 0
+    (config.parent / "module.py").write_text((config.parent / "module.py").read_text() + "# another\n")
+    assert main.main(["submit", *arguments]) == 2
+    assert main.main(["schedule", "create", *arguments, "--every", "60"]) == 2
+    assert len(list((config.parent / "runs" / "small" / "modules").iterdir())) == 1
+
+
+def test_data_that_only_the_cluster_has(config: Path, server: KubeflowPipelines, capsys: Told) -> None:
+    assert main.main(["submit", str(config), "--host", server.url, "--data", "/mnt/team/data.csv"]) == 2
+    assert "of data that only a cluster has, name a sample on this machine, and submit with --param " in (
+        told := capsys.readouterr().err
+    )
+    assert told.endswith("input_base=/mnt/team/data.csv\n")
+
+
+def test_waiting_ends_with_the_folder_that_was_pushed_to(
+    submit: Run, server: KubeflowPipelines, config: Path, capsys: Told
+) -> None:
+    for pusher, end in (("SUCCEEDED", ["succeeded", f"pushed to  {config.parent}/serving"]), (None, ["succeeded"])):
+        inside = argo_nodes.group("condition-1", pusher, argo_nodes.task("pusher", pusher))
+        server.states = [argo_nodes.run(inside, state="SUCCEEDED", attempts=True)]
+        assert submit("--wait", "--interval", "0.01") == 0
+        assert capsys.readouterr().out.splitlines()[-len(end) :] == end
