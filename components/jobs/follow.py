@@ -1,6 +1,7 @@
 """Starts a job and follows it to its end; cancels it if the task that waits is ended."""
 
 import contextlib
+import dataclasses
 import json
 import logging
 import shutil
@@ -9,9 +10,10 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 from penstock.core.errors import PenstockError, SystemFailure, UserError
+from penstock.core.files import atomic
 from penstock.core.services.retries import Unanswered
 
 INTERVAL = 10.0  # seconds between two looks at the job
@@ -19,6 +21,7 @@ LOST_POLLS = 60  # looks in a row without an answer, after which the task gives 
 TOLD = "told"  # the folder in which workers say how it went: the chief in RESULT, one that failed in its own file
 RESULT = "result.json"
 FAILURE = ".failure.json"
+type Metadata = dict[str, dict[str, Any]]  # of a task's outputs, by their names
 logger = logging.getLogger(__name__)
 
 
@@ -26,6 +29,26 @@ class Terminated(SystemFailure):
     """The task was ended from outside (SIGTERM), and its job with it."""
 
     exit_code = 128 + signal.SIGTERM
+
+
+@dataclass(frozen=True)
+class Failure:
+    """What a worker says of its failure: it is `worker`, as chief-0, and `time` is when it failed, in Unix seconds."""
+
+    worker: str
+    exit_code: int
+    message: str
+    details: str
+    time: float
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Reads what `write` has written, in a folder that all workers see."""
+        return cls(**json.loads(path.read_text(encoding="utf-8")))
+
+    def write(self, folder: Path) -> None:
+        """Writes the worker's own file, whole or not at all: the task that waits may be reading."""
+        atomic.write_text(folder / f"{self.worker}{FAILURE}", json.dumps(dataclasses.asdict(self)))
 
 
 @dataclass(frozen=True)
@@ -47,32 +70,33 @@ class Jobs(Protocol):
     def start(self, name: str, argument: str) -> str:
         """Starts a job whose workers get `argument`, once; returns its id."""
 
-    def status(self, job: str) -> Status: ...
+    def status(self, job: str) -> Status:
+        """Returns how a job stands. It asks once: who follows the job decides how long to wait for an answer."""
 
     def cancel(self, job: str) -> None:
         """Ends a job; nothing happens to one that has ended."""
 
 
-def follow(jobs: Jobs, name: str, prepare: Callable[[], dict[str, Any]], seen: Path) -> dict[str, dict[str, Any]]:
+def follow(jobs: Jobs, name: str, prepare: Callable[[], dict[str, Any]], seen: Path) -> Metadata:
     """Waits for the success of the job `name`, which is started with the arguments of `prepare` if there is none.
 
     `seen` is a folder that the workers see. Returns what the chief said of the outputs, nothing if an earlier attempt
     of this task has read that already. Raises what a worker failed of: a UserError is one here as well.
     """
-    told = seen / TOLD
+    reports = seen / TOLD
 
     def argument() -> str:
         arguments = prepare()
-        shutil.rmtree(told, ignore_errors=True)
-        return json.dumps({**arguments, TOLD: str(told)}, sort_keys=True)
+        shutil.rmtree(reports, ignore_errors=True)
+        return json.dumps({**arguments, TOLD: str(reports)}, sort_keys=True)
 
     job, status = end_of(jobs, name, argument)
     if not status.succeeded:
-        raise _failure(told, f"{job} ended as {status.state}: {status.error or 'see its log'}")
-    result = told / RESULT
-    found: dict[str, dict[str, Any]] = json.loads(result.read_text(encoding="utf-8")) if result.is_file() else {}
-    shutil.rmtree(told, ignore_errors=True)
-    return found
+        raise _failure(reports, f"{job} ended as {status.state}: {status.error or 'see its log'}")
+    result = reports / RESULT
+    metadata: Metadata = json.loads(result.read_text(encoding="utf-8")) if result.is_file() else {}
+    shutil.rmtree(reports, ignore_errors=True)
+    return metadata
 
 
 def end_of(jobs: Jobs, name: str, argument: Callable[[], str]) -> tuple[str, Status]:
@@ -131,14 +155,14 @@ def _wait(jobs: Jobs, job: str) -> Status:
         time.sleep(INTERVAL)
 
 
-def _failure(folder: Path, told: str) -> PenstockError:
+def _failure(folder: Path, sentence: str) -> PenstockError:
     """Returns what a worker says of its failure, else what the service does.
 
     One worker's failure ends the others, which then complain of a lost connection: a user's mistake is told first.
     """
-    found = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob(f"*{FAILURE}"))]
-    if not found:
-        return SystemFailure(told)
-    first = min(found, key=lambda one: (one["exit_code"] != UserError.exit_code, one["time"]))
-    kind = UserError if first["exit_code"] == UserError.exit_code else SystemFailure
-    return kind(f"worker {first['worker']}: {first['message']}", first["details"])
+    failures = [Failure.read(path) for path in sorted(folder.glob(f"*{FAILURE}"))]
+    if not failures:
+        return SystemFailure(sentence)
+    first = min(failures, key=lambda failure: (failure.exit_code != UserError.exit_code, failure.time))
+    kind = UserError if first.exit_code == UserError.exit_code else SystemFailure
+    return kind(f"worker {first.worker}: {first.message}", first.details)

@@ -18,9 +18,10 @@ import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, NotRequired, TypedDict
 
 from penstock.components.jobs import follow
+from penstock.components.jobs.follow import Metadata
 from penstock.core import artifacts, progress
 from penstock.core.artifacts import TaskResult
 from penstock.core.errors import ConfigError
@@ -28,6 +29,15 @@ from penstock.core.files import atomic
 
 VARIABLE = "PENSTOCK_WORKERS"
 logger = logging.getLogger(__name__)
+
+
+class TargetJob(TypedDict):
+    """The JSON in PENSTOCK_WORKERS: the job that a target starts, its place on Vertex AI, or the volume on Kubeflow."""
+
+    target: Literal["vertex", "kubeflow"]
+    job: dict[str, Any]
+    connection: NotRequired[dict[str, Any]]
+    shared: NotRequired[str]
 
 
 @dataclass(frozen=True)
@@ -64,36 +74,36 @@ def run(work: Work, workers: int, arguments: Mapping[str, Any]) -> Any:
     text = os.environ.get(VARIABLE, "")
     if workers > 1 and text:
         with progress.task(work.title):
-            told = _together(work, json.loads(text), arguments)
-        return TaskResult({key: artifacts.metadata(**told.get(key, {})) for key in work.outputs})
+            metadata = _together(work, json.loads(text), arguments)
+        return TaskResult({key: artifacts.metadata(**metadata.get(key, {})) for key in work.outputs})
     if workers > 1:
         logger.info("%d workers are asked for, and nothing here starts them: this machine %s alone", workers, work.verb)
     return importlib.import_module(f"penstock.components.{work.component}.executor").run(**arguments)
 
 
-def _together(work: Work, described: Mapping[str, Any], arguments: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+def _together(work: Work, target: TargetJob, arguments: Mapping[str, Any]) -> Metadata:
     """Starts the job and follows it; returns what its chief said of the outputs."""
     name = work.job_name(arguments[work.outputs[0]])
-    if described["target"] == "vertex":
+    if target["target"] == "vertex":
         from penstock.components.jobs.vertex import CustomJobs
 
         require_buckets(arguments, (*work.inputs, *work.outputs, *work.files))
         if work.kept:
             _require_bucket(work.kept, arguments[work.kept], atomic.local_path(arguments[work.kept]), "pipeline_root")
-        jobs = CustomJobs(described["connection"], described["job"])
+        jobs = CustomJobs(target["connection"], target["job"])
         return follow.follow(jobs, name, lambda: dict(arguments), Path(arguments[work.outputs[-1]]))
     from penstock.components.jobs.kubeflow import TrainJobs
 
-    shared = _shared(work, described["shared"]) / "penstock"
+    shared = _shared(work, target["shared"]) / "penstock"
     folder = shared / name
-    told = follow.follow(TrainJobs(described["job"]), name, lambda: _put(work, shared, name, arguments), folder)
+    metadata = follow.follow(TrainJobs(target["job"]), name, lambda: _put(work, shared, name, arguments), folder)
     for key in work.outputs:
         atomic.copy_tree(folder / key, Path(arguments[key]), last=work.last)
     for key in work.files:
         with atomic.replacing(Path(arguments[key])) as temporary:
             shutil.copyfile(folder / key, temporary)
     shutil.rmtree(folder, ignore_errors=True)
-    return told
+    return metadata
 
 
 def require_buckets(arguments: Mapping[str, Any], keys: Iterable[str]) -> None:
@@ -103,10 +113,10 @@ def require_buckets(arguments: Mapping[str, Any], keys: Iterable[str]) -> None:
             _require_bucket(key, arguments[key], Path(arguments[key]))
 
 
-def _require_bucket(key: str, given: str, path: Path, setting: str = "vertex.pipeline_root") -> None:
+def _require_bucket(key: str, place: str, path: Path, setting: str = "vertex.pipeline_root") -> None:
     if not atomic.in_bucket(path, "gs"):
         raise ConfigError(
-            f"{key}: expected a folder of a bucket, below /gcs, which all workers see, received {given}: give a gs:// "
+            f"{key}: expected a folder of a bucket, below /gcs, which all workers see, received {place}: give a gs:// "
             f"place as {setting}"
         )
 

@@ -29,15 +29,15 @@ class _Jobs:
     def find(self, name: str) -> str | None:
         """Returns the newest that has not failed. Vertex AI gives ids of its own, so the name is the display name."""
         request = {"parent": self._server.parent, "filter": f'display_name="{name}"'}
-        found: list[Any] = []
+        alive: list[Any] = []
         while True:
             page = self._server.repeat(self._method(f"list_{self.kind}s"), request=request)
-            jobs = getattr(page, f"{self.kind}s")
-            found += [job for job in jobs if job.display_name == name and _state(job) not in _GONE]
+            listed = getattr(page, f"{self.kind}s")
+            alive += [job for job in listed if job.display_name == name and _state(job) not in _GONE]
             if not page.next_page_token:
                 break
             request["page_token"] = page.next_page_token
-        return str(max(found, key=lambda job: job.create_time).name) if found else None
+        return str(max(alive, key=lambda job: job.create_time).name) if alive else None
 
     def start(self, name: str, argument: str) -> str:
         message = getattr(self._server.types, self.kind.title().replace("_", ""))
@@ -54,9 +54,9 @@ class _Jobs:
         return self._status(job)
 
     def _status(self, job: str) -> Status:
-        found = self._server.request(self._method(f"get_{self.kind}"), name=job)
-        state = _state(found)
-        error = " ".join(found.error.message.split()) if found.error else ""
+        message = self._server.request(self._method(f"get_{self.kind}"), name=job)
+        state = _state(message)
+        error = " ".join(message.error.message.split()) if message.error else ""
         return Status(state.lower(), state in _ENDED, state == "SUCCEEDED", error)
 
     def cancel(self, job: str) -> None:
@@ -71,10 +71,14 @@ class _Jobs:
 
 
 class CustomJobs(_Jobs):
+    """Jobs of several workers."""
+
     kind = "custom_job"
 
 
 class HyperparameterTuningJobs(_Jobs):
+    """Searches of Vertex AI's own service, whose trials are CustomJobs."""
+
     kind = "hyperparameter_tuning_job"
 
     def trials(self, job: str) -> list[Any]:

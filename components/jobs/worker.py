@@ -15,7 +15,7 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from penstock.components.jobs.follow import FAILURE, RESULT, TOLD
+from penstock.components.jobs.follow import RESULT, TOLD, Failure
 from penstock.core.errors import PenstockError
 from penstock.core.files import atomic
 from penstock.trainer.hardware import distribution
@@ -25,26 +25,21 @@ def main(component: str, argument: str) -> int:
     """Runs a component's executor; returns 0, or the exit code of what failed, which is told before."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
     arguments = json.loads(argument)
-    told = Path(arguments.pop(TOLD))
+    reports = Path(arguments.pop(TOLD))
     try:
         result = importlib.import_module(f"penstock.components.{component}.executor").run(**arguments)
         cluster = distribution.cluster()
         if cluster is None or cluster.is_chief:
-            atomic.write_text(told / RESULT, json.dumps(result.metadata))
+            atomic.write_text(reports / RESULT, json.dumps(result.metadata))
     except PenstockError as error:
-        _tell(told, error.exit_code, error.message, error.details)
+        Failure(_worker(), error.exit_code, error.message, error.details, time.time()).write(reports)
         print(f"penstock: {error}", file=sys.stderr)
         return error.exit_code
     except Exception as error:
-        _tell(told, 1, f"{type(error).__name__}: {error}", traceback.format_exc())
+        message = f"{type(error).__name__}: {error}"
+        Failure(_worker(), 1, message, traceback.format_exc(), time.time()).write(reports)
         raise
     return 0
-
-
-def _tell(folder: Path, exit_code: int, message: str, details: str) -> None:
-    worker = _worker()
-    told = {"worker": worker, "exit_code": exit_code, "message": message, "details": details, "time": time.time()}
-    atomic.write_text(folder / f"{worker}{FAILURE}", json.dumps(told))
 
 
 def _worker() -> str:

@@ -70,14 +70,17 @@ class Server(Transport):
 
     @functools.cached_property
     def jobs(self) -> Any:
+        """PipelineServiceClient: runs of pipelines."""
         return self._client(_services().PipelineServiceClient)
 
     @functools.cached_property
     def schedules(self) -> Any:
+        """ScheduleServiceClient."""
         return self._client(_services().ScheduleServiceClient)
 
     @functools.cached_property
     def job_service(self) -> Any:
+        """JobServiceClient: CustomJobs and HyperparameterTuningJobs."""
         return self._client(_services().JobServiceClient)
 
     def _client(self, kind: Any) -> Any:

@@ -29,7 +29,7 @@ def in_file(content: bytes) -> Cause | None:
         return None
 
 
-def found(look: Callable[[], Iterable[tuple[str, Cause]]]) -> dict[str, Cause]:
+def collected(look: Callable[[], Iterable[tuple[str, Cause]]]) -> dict[str, Cause]:
     """Returns the causes, by tasks' ids, that one way to look yields in its time.
 
     Whatever it fails with is no concern of who asks for a cause: there are other ways, and the run has failed anyway.
@@ -47,7 +47,7 @@ def found(look: Callable[[], Iterable[tuple[str, Cause]]]) -> dict[str, Cause]:
     return dict(causes)
 
 
-def told(snapshot: Snapshot, causes: Mapping[str, Cause]) -> Snapshot:
+def with_causes(snapshot: Snapshot, causes: Mapping[str, Cause]) -> Snapshot:
     """Returns a run whose failed tasks have these causes."""
     tasks = []
     for task in snapshot.tasks:

@@ -36,6 +36,7 @@ class Field:
 
     @property
     def words(self) -> str:
+        """The numbers and names that a field takes, as a message says them."""
         names = f" or {self.names[0].upper()} to {self.names[-1].upper()}" if self.names else ""
         return f"{self.low} to {self.high}{names}"
 
@@ -64,6 +65,7 @@ SHORTHANDS = {
 
 
 def names(fields: Sequence[Field]) -> str:
+    """Returns the fields' names in their order, as a message lists them."""
     return " ".join(field.name for field in fields)
 
 

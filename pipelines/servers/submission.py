@@ -39,6 +39,7 @@ class Submission:
 
     @property
     def spec(self) -> Mapping[str, Any]:
+        """The pipeline spec, in the names of its protocol's JSON form."""
         return self.documents[0]
 
     @property

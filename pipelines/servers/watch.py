@@ -14,7 +14,7 @@ LOST_POLLS = 10
 # Polls after a run's end for the last states of its tasks.
 LATE_POLLS = 5
 # Causes that are told of a run that failed: a loop may fail in each of its passes.
-_TOLD = 10
+_MOST_CAUSES = 10
 # What KFP's compiler calls conditions, loops and their passes, and exit handlers.
 GROUP = re.compile(r"^(condition(-branches)?|for-loop|exit-handler)-[0-9]+(\(.*\))?$")
 
@@ -52,6 +52,7 @@ class Snapshot:
 
     @property
     def succeeded(self) -> bool:
+        """Whether the run has ended, and well."""
         return self.state == "SUCCEEDED"
 
 
@@ -105,16 +106,16 @@ def watch(
 
 def outcome(snapshot: Snapshot) -> str:
     """Returns how the run ended: for a failure a line for each cause, with the tasks that failed of it."""
-    told = f"the run ended {snapshot.state.lower()}"
+    ended = f"the run ended {snapshot.state.lower()}"
     if snapshot.succeeded:
         return "succeeded"
     causes = _causes(snapshot)
     if not causes:
-        return told + (f": {snapshot.error}" if snapshot.error else "")
-    lines = [f"{', '.join(names)}: {cause}" for cause, names in list(causes.items())[:_TOLD]]
-    if len(causes) > _TOLD:
-        lines.append(f"and {len(causes) - _TOLD} causes more")
-    return f"{told}: {lines[0]}" if len(lines) == 1 else "\n".join([f"{told}:", *lines])
+        return ended + (f": {snapshot.error}" if snapshot.error else "")
+    lines = [f"{', '.join(names)}: {cause}" for cause, names in list(causes.items())[:_MOST_CAUSES]]
+    if len(causes) > _MOST_CAUSES:
+        lines.append(f"and {len(causes) - _MOST_CAUSES} causes more")
+    return f"{ended}: {lines[0]}" if len(lines) == 1 else "\n".join([f"{ended}:", *lines])
 
 
 def _causes(snapshot: Snapshot) -> dict[str, list[str]]:

@@ -20,7 +20,7 @@ from penstock.core.errors import PenstockError
 from penstock.core.failures import FAILURE_FILE
 from penstock.core.files import object_stores
 from penstock.pipelines.config.servers import Kubeflow
-from penstock.pipelines.servers.causes import LIMIT, Cause, found, in_file, short, told
+from penstock.pipelines.servers.causes import LIMIT, Cause, collected, in_file, short, with_causes
 from penstock.pipelines.servers.kubeflow import nodes
 from penstock.pipelines.servers.kubeflow.client import Server
 from penstock.pipelines.servers.watch import Snapshot, Task
@@ -65,9 +65,9 @@ def explained(server: Server, settings: Kubeflow, run_id: str, snapshot: Snapsho
     for way in ways:
         left = [one for one in failed if one.task.id not in causes][:_ASKED]
         if left:
-            causes |= found(partial(way, left))
+            causes |= collected(partial(way, left))
     causes |= {one.task.id: _command(run, namespace, one) for one in failed if one.task.id not in causes}
-    return told(snapshot, causes)
+    return with_causes(snapshot, causes)
 
 
 def in_log(log: str) -> Cause | None:
@@ -102,7 +102,7 @@ def _last_word(lines: Sequence[str]) -> Cause | None:
 
     What the kernel kills ends with signal 9, or, as the shell that KFP starts it in tells it, with 137.
     """
-    fatal = [found["text"] for line in lines if line.startswith("F") and (found := _GLOG.match(line))]
+    fatal = [match["text"] for line in lines if line.startswith("F") and (match := _GLOG.match(line))]
     if not fatal:
         return None
     word = fatal[-1].strip()
@@ -130,16 +130,16 @@ def _of_root(run: Any, failed: Sequence[_Failed]) -> Iterator[tuple[str, Cause]]
         for one in failed:
             name = nodes.task_name(one.task)
             folder = object_stores.join(root, name)
-            found = [path for path in store.files(folder) if path.rpartition("/")[2] == FAILURE_FILE]
-            causes = {in_file(store.read(object_stores.join(folder, path))) for path in found}
+            files = [path for path in store.files(folder) if path.rpartition("/")[2] == FAILURE_FILE]
+            causes = {in_file(store.read(object_stores.join(folder, path))) for path in files}
             if len(causes) == 1 and (cause := causes.pop()):
                 yield one.task.id, cause
 
 
 def _run_folder(run: Any) -> str | None:
     spec = nodes.spec_of(run)
-    given = run.runtime_config.pipeline_root if run.runtime_config else None
-    root = given or (spec or {}).get("defaultPipelineRoot", "")
+    own = run.runtime_config.pipeline_root if run.runtime_config else None
+    root = own or (spec or {}).get("defaultPipelineRoot", "")
     nowhere = root.startswith("minio://") and not any(map(os.getenv, _ENDPOINTS))
     if spec is None or nowhere or not root.startswith(_STORES):
         return None

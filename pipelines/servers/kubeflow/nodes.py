@@ -102,8 +102,8 @@ def tasks(run: Any) -> tuple[Task, ...]:
     if workflow is None:
         return ()
     ended = state(run) in ENDED
-    found = [_task(place) for place in _places(run, workflow) if ended or place.node or _failed(place.driver)]
-    return tuple(task for _, task in sorted(found, key=lambda pair: (pair[1].state == "SKIPPED", pair[0])))
+    timed = [_task(place) for place in _places(run, workflow) if ended or place.node or _failed(place.driver)]
+    return tuple(task for _, task in sorted(timed, key=lambda pair: (pair[1].state == "SKIPPED", pair[0])))
 
 
 def is_late(run: Any) -> bool:
@@ -120,14 +120,14 @@ def failed_pods(run: Any) -> dict[str, Pod]:
     workflow = _workflow(run)
     if workflow is None:
         return {}
-    found: dict[str, Pod] = {}
+    pods: dict[str, Pod] = {}
     for place in _places(run, workflow):
         pod = _pod(place)
         if pod:
             templates, node = pod
             names = tuple(_identity(workflow.name, _hash(node.name), template) for template in templates)
-            found[place.id] = Pod(node.name, names)
-    return found
+            pods[place.id] = Pod(node.name, names)
+    return pods
 
 
 def workflow_name(run: Any) -> str | None:
@@ -149,6 +149,7 @@ def spec_of(run: Any) -> Mapping[str, Any] | None:
 
 
 def state(one: Any) -> str | None:
+    """Returns KFP's state of a run or a task; None where the server has not said any."""
     return None if one.state == "RUNTIME_STATE_UNSPECIFIED" else one.state
 
 
@@ -207,10 +208,10 @@ def _grow(workflow: Node, labels: set[str], ids: set[str]) -> dict[str, Node]:
         # Which node an exit task's comes after is not told in all versions. It has a record if it is there.
         if identity not in ids and not label.endswith(_EXIT):
             return None
-        found = Node(node.name + text, label, graph)
-        known[identity] = found
-        pending.append((found, hashed))
-        return found
+        child = Node(node.name + text, label, graph)
+        known[identity] = child
+        pending.append((child, hashed))
+        return child
 
     while pending:
         node, hashed = pending.pop()
@@ -221,10 +222,10 @@ def _grow(workflow: Node, labels: set[str], ids: set[str]) -> dict[str, Node]:
         for label in plain:
             if label.endswith(_EXIT) and label.removesuffix(_EXIT) not in node.inside:
                 continue
-            if found := there(node, hashed, f".{label}", label, node):
-                node.inside[label] = found
+            if child := there(node, hashed, f".{label}", label, node):
+                node.inside[label] = child
                 inside = {one: there(node, hashed, f".{one}", one, node) for one in passes.get(label, ())}
-                node.inside |= {one: found for one, found in inside.items() if found}
+                node.inside |= {one: child for one, child in inside.items() if child}
     return known
 
 

@@ -36,6 +36,8 @@ _ID = re.compile(r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")
 
 
 class KubeflowService(Service):
+    """A Kubeflow Pipelines server, in the namespace of the settings."""
+
     def __init__(self, settings: Kubeflow) -> None:
         self._settings = settings
         self._server = Server(settings)

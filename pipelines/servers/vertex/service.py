@@ -38,6 +38,8 @@ _STATES = {"CANCELLED": "CANCELED", "NOT_TRIGGERED": "SKIPPED", "QUEUED": "PENDI
 
 
 class VertexService(Service):
+    """Vertex AI Pipelines in a project and a region."""
+
     def __init__(self, settings: Vertex) -> None:
         self._settings = settings
         self._server = Server(settings)
@@ -131,7 +133,7 @@ class VertexService(Service):
     def explained(self, run_id: str, ended: Snapshot) -> Snapshot:
         """Adds what failed tasks left beside their outputs; the service's own word is mostly an exit status."""
         failed = [task for task in ended.tasks if task.state == "FAILED"]
-        return causes.told(ended, causes.found(partial(self._left, run_id, failed))) if failed else ended
+        return causes.with_causes(ended, causes.collected(partial(self._left, run_id, failed))) if failed else ended
 
     def _left(self, run_id: str, failed: Sequence[Task]) -> Iterator[tuple[str, causes.Cause]]:
         """Yields the causes that tasks left in the bucket, where their outputs are PROJECT/RUN/TASK_ID/NAME."""
