@@ -1,4 +1,4 @@
-"""A plan (features.py) as tf.Transform: dense model inputs of static width out of raw columns, in graph operations.
+"""A plan (plan/plan.py) as tf.Transform: dense model inputs of static width out of raw columns, in graph operations.
 
 The same graph serves: what is learnt from the training data, quantiles, means and vocabularies, is constant in it.
 """
@@ -24,7 +24,7 @@ _YEAR = 365.2425
 
 
 def transform(plan: Plan, inputs: Tensors) -> dict[str, tf.Tensor]:
-    """Returns the transformed columns by name: those of every feature (features.py has their shapes), and the label."""
+    """Returns the transformed columns by name: those of every feature (plan.py has their shapes), and the label."""
     outputs: dict[str, tf.Tensor] = {}
     for feature in plan.features:
         outputs |= apply(feature, inputs[feature.name])

@@ -19,7 +19,7 @@ import tensorflow as tf
 
 from penstock.core.errors import PenstockError
 from penstock.trainer.data import input_data
-from penstock.trainer.hardware.distribution import Distribution, mirrored, start
+from penstock.trainer.hardware.distribution import Distribution, start
 from penstock.trainer.loop import fitting
 
 NUMBERS = ["bill_length_mm", "bill_depth_mm", "flipper_length_mm", "body_mass_g"]
@@ -84,7 +84,7 @@ def distributed(devices: int) -> Distribution:
         return start()
     (processor,) = tf.config.list_physical_devices("CPU")
     tf.config.set_logical_device_configuration(processor, [tf.config.LogicalDeviceConfiguration()] * devices)
-    return mirrored([f"CPU:{index}" for index in range(devices)])
+    return Distribution(tf.distribute.MirroredStrategy([f"CPU:{index}" for index in range(devices)]))
 
 
 if __name__ == "__main__":

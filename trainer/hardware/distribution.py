@@ -205,11 +205,6 @@ def start(environment: Mapping[str, str] = os.environ) -> Distribution:
     return Distribution(tf.distribute.MirroredStrategy(devices) if len(devices) > 1 else None)
 
 
-def mirrored(devices: list[str]) -> Distribution:
-    """Distributes over these devices of this machine."""
-    return Distribution(tf.distribute.MirroredStrategy(devices))
-
-
 def _multi_worker(members: Cluster) -> tf.distribute.Strategy:
     """Chief and workers as workers alone, the chief being the first: so that all of them are numbered as here."""
     resolver = tf.distribute.cluster_resolver.SimpleClusterResolver(
