@@ -8,7 +8,6 @@ from tensorflow_metadata.proto.v0 import anomalies_pb2
 
 from penstock.components.example_validator.findings import Evidence, Finding, Table
 from penstock.core import page
-from penstock.core.files import atomic
 
 _LONGEST = 160  # characters of a value
 _MEASURES = {"L_INFTY": "L-infinity distance", "JENSEN_SHANNON_DIVERGENCE": "Jensen-Shannon divergence"}
@@ -21,7 +20,6 @@ def write(
     anomalies: Mapping[str, anomalies_pb2.Anomalies],
 ) -> Path:
     """Writes the page; returns where. A folder at `path` gets it as report.html."""
-    path = path / "report.html" if path.is_dir() else path
     total = sum(map(len, findings.values()))
     summary = "No anomalies were found." if not total else f"{_several(total, 'anomaly', 'anomalies')} found."
     sections = [_split(split, of_split, anomalies[split]) for split, of_split in findings.items()]
@@ -30,8 +28,7 @@ def write(
         f'<p class="muted">Every split against the schema. {summary}</p>\n'
         f"{_overview(findings, evidence)}\n{''.join(sections)}"
     )
-    atomic.write_text(path, page.document("Anomalies", body))
-    return path
+    return page.write(path, "Anomalies", body)
 
 
 def _overview(findings: Mapping[str, Sequence[Finding]], evidence: Mapping[str, Evidence]) -> str:
@@ -45,10 +42,10 @@ def _overview(findings: Mapping[str, Sequence[Finding]], evidence: Mapping[str, 
         rows.append(
             f'<tr><td><a href="#{escape(split)}">{escape(split)}</a></td>'
             f'<td class="number">{current.num_examples:,}</td><td class="number">{len(current.features):,}</td>'
-            f'<td><span class="mark {"bad" if of_split else "good"}">{text}</span></td></tr>'
+            f"<td>{page.mark(text, good=not of_split)}</td></tr>"
         )
     header = '<th>Split</th><th class="number">Examples</th><th class="number">Features</th><th>Result</th>'
-    return f"<table><thead><tr>{header}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+    return page.table("".join(rows), header)
 
 
 def _split(split: str, findings: Sequence[Finding], anomalies: anomalies_pb2.Anomalies) -> str:
@@ -65,7 +62,7 @@ def _split(split: str, findings: Sequence[Finding], anomalies: anomalies_pb2.Ano
 def _reason(finding: Finding) -> str:
     table = _table(finding.table) if finding.table else ""
     return (
-        f'<section><p><span class="mark bad">{escape(finding.title)}</span></p>'
+        f"<section><p>{page.mark(finding.title, good=False)}</p>"
         f"<p>{escape(_short(finding.description, 1000))}</p>{table}</section>"
     )
 
@@ -85,7 +82,7 @@ def _table(table: Table) -> str:
     more = (
         f'<p class="muted">… and {_several(table.left_out, "more value", "more values")}.</p>' if table.left_out else ""
     )
-    return f"<table><thead><tr>{header}</tr></thead><tbody>{body}</tbody></table>{more}"
+    return page.table(body, header) + more
 
 
 def _measurements(anomalies: anomalies_pb2.Anomalies) -> str:
@@ -101,8 +98,7 @@ def _measurements(anomalies: anomalies_pb2.Anomalies) -> str:
                 rows.append(
                     f"<tr><td><code>{escape(feature)}</code></td><td>{kind}</td><td>{escape(name)}</td>"
                     f'<td class="number">{value:.4g}</td><td class="number">{threshold:.4g}</td>'
-                    f'<td><span class="mark {"bad" if exceeded else "good"}">{"above" if exceeded else "within"}'
-                    "</span></td></tr>"
+                    f"<td>{page.mark('above' if exceeded else 'within', good=not exceeded)}</td></tr>"
                 )
     if not rows:
         return ""
@@ -110,8 +106,7 @@ def _measurements(anomalies: anomalies_pb2.Anomalies) -> str:
         "<th>Feature</th><th>Compared</th><th>Measure</th>"
         '<th class="number">Value</th><th class="number">Threshold</th><th></th>'
     )
-    body = "".join(rows)
-    return f"<h4>Measured drift and skew</h4><table><thead><tr>{header}</tr></thead><tbody>{body}</tbody></table>"
+    return f"<h4>Measured drift and skew</h4>{page.table(''.join(rows), header)}"
 
 
 def _several(count: int, one: str, many: str) -> str:

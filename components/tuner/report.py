@@ -6,24 +6,11 @@ from typing import Any
 
 from penstock.components.tuner import plots
 from penstock.core import page
-from penstock.core.files import atomic
 from penstock.trainer.tuning.results import Parameter, Results, Trial
-
-_STYLE = """
-.plots { display: grid; grid-template-columns: repeat(auto-fill, minmax(17rem, 1fr)); gap: 1.25rem 1.5rem; }
-.wide { overflow-x: auto; } .wide svg { min-width: 34rem; }
-svg { color: var(--muted); font: 11px system-ui, sans-serif; } svg text { fill: currentColor; }
-.axis { stroke: var(--line); } .dot { fill: #4a7ebb; fill-opacity: .75; }
-.dot.top { fill: var(--good); fill-opacity: 1; }
-.dot.failed { fill: var(--bad); } .so-far { fill: none; stroke: var(--good); stroke-width: 1.5; }
-.spread { stroke: #4a7ebb; stroke-opacity: .45; } tr.top td { font-weight: 600; }
-td:nth-child(3), td:nth-child(4) { white-space: nowrap; }
-"""
 
 
 def write(path: Path, results: Results) -> Path:
     """Writes the page; returns where. A folder at `path` gets it as report.html."""
-    path = path / "report.html" if path.is_dir() else path
     varied = _varied(results)
     against = "".join(
         f"<figure>{plots.against(results, parameter)}<figcaption>{escape(results.objective)} against "
@@ -31,14 +18,13 @@ def write(path: Path, results: Results) -> Path:
         for parameter in varied
     )
     body = (
-        f"<style>{_STYLE}</style><h1>Hyperparameter search</h1>\n{_summary(results)}\n"
+        f"<h1>Hyperparameter search</h1>\n{_summary(results)}\n"
         f'<h2>Scores over the trials</h2><figure class="wide">{plots.over_trials(results)}'
         "<figcaption>Every trial in the order of their starts; the line is the best so far.</figcaption></figure>\n"
         + (f'<h2>Scores against the parameters</h2><div class="plots">{against}</div>\n' if against else "")
         + f"<h2>Trials</h2>{_table(results)}\n{_failures(results)}"
     )
-    atomic.write_text(path, page.document("Hyperparameter search", body))
-    return path
+    return page.write(path, "Hyperparameter search", body)
 
 
 def _varied(results: Results) -> list[Parameter]:
@@ -63,8 +49,7 @@ def _summary(results: Results) -> str:
     return (
         f'<p class="muted">{", ".join(counts)}; {escape(results.objective)} is '
         f"{'maximized' if results.direction == 'max' else 'minimized'}.</p>"
-        f'<p><span class="mark good">best: {_score(best)}</span> in trial {escape(best.trial_id)}</p>'
-        f"<table><tbody>{values}</tbody></table>"
+        f"<p>{page.mark(f'best: {_score(best)}', good=True)} in trial {escape(best.trial_id)}</p>{page.table(values)}"
     )
 
 
@@ -74,10 +59,8 @@ def _table(results: Results) -> str:
     failed = [trial for trial in results.trials if trial.score is None]
     rows = [_row(trial, names, rank) for rank, trial in enumerate(results.best, 1)]
     rows += [_row(trial, names, None) for trial in failed]
-    return (
-        '<table><thead><tr><th class="number">Rank</th><th>Trial</th><th class="number">Score</th><th></th>'
-        f"{header}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
-    )
+    header = f'<th class="number">Rank</th><th>Trial</th><th class="number">Score</th><th></th>{header}'
+    return page.table("".join(rows), header)
 
 
 def _failures(results: Results) -> str:
@@ -87,17 +70,16 @@ def _failures(results: Results) -> str:
         if trial.score is None:
             alike.setdefault(trial.error, []).append(escape(trial.trial_id))
     rows = "".join(f"<tr><td>{', '.join(names)}</td><td>{escape(error)}</td></tr>" for error, names in alike.items())
-    head = "<thead><tr><th>Trial</th><th>Failed of</th></tr></thead>"
-    return f"<h2>Failed trials</h2><table>{head}<tbody>{rows}</tbody></table>\n" if rows else ""
+    return f"<h2>Failed trials</h2>{page.table(rows, '<th>Trial</th><th>Failed of</th>')}" if rows else ""
 
 
 def _row(trial: Trial, names: list[str], rank: int | None) -> str:
     cells = "".join(f'<td class="number">{_value(trial.values.get(name))}</td>' for name in names)
     note = '<span class="muted">stopped early</span>' if trial.stopped else ""
-    note = '<span class="mark bad">failed</span>' if trial.score is None else note
+    note = page.mark("failed", good=False) if trial.score is None else note
     return (
         f'<tr{" class=top" if rank == 1 else ""}><td class="number">{rank or ""}</td><td>{escape(trial.trial_id)}</td>'
-        f'<td class="number">{_score(trial)}</td><td>{note}</td>{cells}</tr>'
+        f'<td class="number">{_score(trial)}</td><td{' class="name"' if note else ""}>{note}</td>{cells}</tr>'
     )
 
 

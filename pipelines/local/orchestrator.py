@@ -18,7 +18,7 @@ from typing import Any
 import yaml
 from kfp import components
 
-from penstock.core import errors
+from penstock.core import errors, page
 from penstock.pipelines.local.docker.containers import Containers
 from penstock.pipelines.local.handler import Tasks, in_place_of_handlers
 from penstock.pipelines.local.processes.task import LOG_FILE
@@ -140,7 +140,7 @@ def failure_text(task: TaskRecord, run_folder: Path, sources: dict[str, str]) ->
 def _pages(task: TaskRecord, run_folder: Path) -> dict[str, str]:
     """Maps the pages that a task wrote to the run's report, which shows them: their names have no suffix."""
     uris = (output["uri"] for output in task.outputs.values())
-    return {uri: str(run_folder / run_page.FILE) for uri in uris if run_page.is_page(Path(uri))}
+    return {uri: str(run_folder / page.FILE) for uri in uris if run_page.is_page(Path(uri))}
 
 
 @contextlib.contextmanager

@@ -3,12 +3,13 @@
 import time
 from pathlib import Path
 
+from penstock.core import page
 from penstock.core.errors import UserError
 from penstock.pipelines.config.training_pipeline import Config
 from penstock.pipelines.local.orchestrator import RunSummary
 from penstock.pipelines.local.records import record
 from penstock.pipelines.local.records.record import RunRecord
-from penstock.pipelines.local.report import display, epochs, run_page, warnings
+from penstock.pipelines.local.report import display, epochs, warnings
 
 
 def newest(config: Config) -> RunRecord:
@@ -49,7 +50,7 @@ def summary_text(summary: RunSummary) -> str:
         lines += [*paragraph, ""] if paragraph else []
     lines += [f"pushed to  {place}" for place in run.pushed()]
     lines.append(f"run        {summary.run_folder}")
-    lines.append(f"report     {summary.run_folder / run_page.FILE}")
+    lines.append(f"report     {summary.run_folder / page.FILE}")
     imports = sum(task.waited for task in summary.tasks)
     lines.append(
         f"{summary.status} in {summary.seconds:.1f} s" + (f", {imports:.1f} of them imports" if imports >= 0.1 else "")

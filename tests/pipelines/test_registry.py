@@ -7,6 +7,7 @@ from typing import Any, get_args
 
 import pytest
 
+from penstock.core import page
 from penstock.core.artifacts import ModelValidation, Verdict
 from penstock.pipelines import registry
 from penstock.pipelines.compiling import catalog
@@ -77,8 +78,8 @@ def test_a_run_is_asked_for_what_was_made_and_not_for_tasks(run: RunRecord) -> N
     text = runs.summary_text(runs.RunSummary(run.folder, run.tasks, "done", 1.0))
     assert text.index("model: BLESSED") < text.index("model: NOT BLESSED") < text.index("pushed to  /serving/7")
     run_page.write(run)
-    page = (run.folder / run_page.FILE).read_text()
-    assert page.count("<h2>The model is ") == 2
+    html = (run.folder / page.FILE).read_text()
+    assert html.count("<h2>The model is ") == 2
 
 
 def test_a_run_whose_folder_was_moved_still_has_its_artifacts(run: RunRecord) -> None:

@@ -6,6 +6,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from penstock.core import page
 from penstock.core.artifacts import ModelRun
 
 _FEW = 20  # columns that are shown without a click
@@ -42,16 +43,13 @@ def section(folder: Path) -> str:
         rows.append(_row(name, kinds, [*sentences, *_noted(notes, name)], missing.get(name)))
     for name, reason in plan["ignored"].items():
         rows.append(_row(name, "left out", [reason, *_noted(notes, name)], missing.get(name)))
-    header = "<tr><th>column</th><th>taken for</th><th class=number>missing</th><th>how</th></tr>"
+    header = '<th>column</th><th>taken for</th><th class="number">missing</th><th>how</th>'
     count = len(names) + len(plan["ignored"])
     summary = f"{count:,} column{'s' if count != 1 else ''}" + (
         f", {len(plan['ignored']):,} of them left out" if plan["ignored"] else ""
     )
     state = " open" if count <= _FEW else ""
-    return (
-        f"<details{state}><summary>{summary}</summary>"
-        f'<div class="table"><table>{header}{"".join(rows)}</table></div></details>'
-    )
+    return f"<details{state}><summary>{summary}</summary>{page.table(''.join(rows), header)}</details>"
 
 
 def _noted(notes: dict[str, str], name: str) -> list[str]:
@@ -59,11 +57,11 @@ def _noted(notes: dict[str, str], name: str) -> list[str]:
 
 
 def _row(name: str, kind: str, sentences: list[str], missing: float | None) -> str:
-    faint = " faint" if kind == "left out" else ""
+    muted = " muted" if kind == "left out" else ""
     share = "" if missing is None else f"{missing:.1%}" if missing else "none"
     return (
-        f'<tr><td class="name">{html.escape(name)}</td><td class="name{faint}">{html.escape(kind)}</td>'
-        f'<td class="number">{share}</td><td class="long{faint}">{html.escape("; ".join(sentences))}</td></tr>'
+        f'<tr><td class="name">{html.escape(name)}</td><td class="name{muted}">{html.escape(kind)}</td>'
+        f'<td class="number">{share}</td><td class="long{muted}">{html.escape("; ".join(sentences))}</td></tr>'
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from penstock.core import page
 from penstock.core.artifacts import ModelRun
 from penstock.pipelines.local.records.record import RunRecord
 from penstock.pipelines.local.report import column_table
@@ -31,7 +32,7 @@ def section(folder: Path) -> str:
         return f"<h2>Training</h2>{columns}" if columns else ""
     how = ", ".join(str(history[name]) for name in ("device", "precision", "backend") if history.get(name))
     return (
-        f"<h2>Training</h2><p>{html.escape(_best(history))}</p><p class=faint>{html.escape(how)}</p>"
+        f'<h2>Training</h2><p>{html.escape(_best(history))}</p><p class="muted">{html.escape(how)}</p>'
         f"{columns}{_epochs(history)}"
     )
 
@@ -48,7 +49,7 @@ def _epochs(history: dict[str, Any]) -> str:
     names = [name for name in epochs[0] if name not in ("epoch", "utilisation", *_OF_THE_MACHINE)]
     shares = list(dict.fromkeys(name for epoch in epochs for name in epoch["utilisation"]))
     header = "".join(
-        f"<th class=number>{html.escape(name)}</th>" for name in ["epoch", *names, *_OF_THE_MACHINE, *shares]
+        f'<th class="number">{html.escape(name)}</th>' for name in ["epoch", *names, *_OF_THE_MACHINE, *shares]
     )
     rows = ""
     for epoch in epochs:
@@ -57,10 +58,7 @@ def _epochs(history: dict[str, Any]) -> str:
         cells += [f"{epoch['utilisation'][name]:.0%}" if name in epoch["utilisation"] else "" for name in shares]
         kind = "number good" if epoch["epoch"] == history["best_epoch"] else "number"
         rows += "<tr>" + "".join(f'<td class="{kind}">{html.escape(cell)}</td>' for cell in cells) + "</tr>"
-    return (
-        f"<details><summary>{len(epochs)} epochs</summary>"
-        f'<div class="table"><table><tr>{header}</tr>{rows}</table></div></details>'
-    )
+    return f"<details><summary>{len(epochs)} epochs</summary>{page.table(rows, header)}</details>"
 
 
 def _read(path: Path) -> dict[str, Any] | None:

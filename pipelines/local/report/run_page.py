@@ -6,29 +6,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from penstock.core import progress
+from penstock.core import page, progress
 from penstock.core.artifacts import Verdict
-from penstock.core.files import atomic
 from penstock.pipelines.local.processes.task import LOG_FILE
 from penstock.pipelines.local.records.record import Artifact, RunRecord, TaskRecord
 from penstock.pipelines.local.report import epochs, warnings
 
-FILE = "report.html"
-_STYLE = """
-:root { color-scheme: light dark; --line: #8884; --good: #1a7f37; --bad: #cf222e; --faint: #777 }
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 72rem; margin: 2rem auto; padding: 0 1rem }
-h1 { font-size: 1.5rem; margin-bottom: 0 } h2 { font-size: 1.1rem; margin-top: 2.2rem }
-.table { overflow-x: auto } table { border-collapse: collapse; width: 100% } th { font-weight: 600 }
-td, th { border-bottom: 1px solid var(--line); padding: .35rem .7rem; text-align: left; vertical-align: top }
-.number { text-align: right; font-variant-numeric: tabular-nums } .number, .name { white-space: nowrap }
-.long { overflow-wrap: anywhere; min-width: 14rem }
-pre { overflow-x: auto } code { font-size: .9em } .faint { color: var(--faint) } .good { color: var(--good) }
-.bad { color: var(--bad) } .bar { background: #4a7ebb88; height: .6rem; border-radius: 2px; min-width: 1px }
-details { margin: .5rem 0 } summary { cursor: pointer }
-iframe { width: 100%; height: 75vh; border: 1px solid var(--line); margin-top: .5rem }
-@media (max-width: 40rem) { td, th { padding: .35rem .5rem .35rem 0 } .bar { display: none } .long { min-width: 9rem }
-  .name { white-space: normal; overflow-wrap: anywhere; min-width: 5.5rem } }
-"""
 _ANOMALIES = "anomalies"  # as the ExampleValidator counts them
 # How a page that a task has written begins: KFP gives artifacts no file ending, so a browser shows a link's text.
 _PAGE = b"<!doctype html"
@@ -41,16 +24,12 @@ _FRAME = (
 
 def write(run: RunRecord) -> None:
     """Writes the page into the run's folder, also while the run goes on."""
-    atomic.write_text(run.folder / FILE, _page(run))
-
-
-def _page(run: RunRecord) -> str:
     started = time.strftime("%d %B %Y, %H:%M:%S", time.localtime(run.started))
     place = f" · in {_text(run.image)}" if run.image else ""
     facts = f"{_text(run.folder.name)} · started {started} · {run.seconds or 0:.1f} s · {run.status}{place}"
     parts = [
         f"<h1>{_text(run.name)}</h1>",
-        f'<p class="faint">{facts}</p>',
+        f'<p class="muted">{facts}</p>',
         _failures(run),
         *map(_verdict, run.verdicts()),
         _warnings(run),
@@ -63,11 +42,7 @@ def _page(run: RunRecord) -> str:
         "<h2>Parameters</h2>",
         _parameters(run.arguments),
     ]
-    head = (
-        '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{_text(run.folder.name)}</title><style>{_STYLE}</style>"
-    )
-    return f"<!doctype html>\n<html lang=en><head>{head}</head><body>\n" + "\n".join(parts) + "\n</body></html>\n"
+    page.write(run.folder / page.FILE, run.folder.name, "\n".join(parts))
 
 
 def _failures(run: RunRecord) -> str:
@@ -87,8 +62,8 @@ def _verdict(verdict: Verdict) -> str:
         f'<td class="number">{_value(reason["value"])}</td><td class="long">{_text(reason["sentence"])}</td></tr>'
         for reason in verdict["reasons"]
     )
-    header = "<tr><th></th><th>metric</th><th>slice</th><th class=number>value</th><th>threshold</th></tr>"
-    return f"<h2>The model is {blessed}</h2>{_table(header + rows)}"
+    header = '<th></th><th>metric</th><th>slice</th><th class="number">value</th><th>threshold</th>'
+    return f"<h2>The model is {blessed}</h2>{page.table(rows, header)}"
 
 
 def _warnings(run: RunRecord) -> str:
@@ -96,18 +71,18 @@ def _warnings(run: RunRecord) -> str:
         f'<tr><td class="name">{_text(task)}</td><td class="long">{_text(sentence)}</td></tr>'
         for task, sentence in warnings.warnings(run)
     )
-    return f"<h2>Warnings</h2>{_table(rows)}" if rows else ""
+    return f"<h2>Warnings</h2>{page.table(rows)}" if rows else ""
 
 
 def _tasks(run: RunRecord) -> str:
     longest = max((task.seconds or 0 for task in run.tasks), default=0) or 1
     rows = "".join(_task(task, run.folder, longest) for task in run.tasks)
-    header = "<th>task</th><th>status</th><th class=number>seconds</th><th></th><th>counts</th><th>why</th><th></th>"
-    return _table(f"<tr>{header}</tr>{rows}")
+    header = '<th>task</th><th>status</th><th class="number">seconds</th><th></th><th>counts</th><th>why</th><th></th>'
+    return page.table(rows, header)
 
 
 def _task(task: TaskRecord, folder: Path, longest: float) -> str:
-    kind = {"failed": "bad", "done": "good"}.get(task.status, "faint")
+    kind = {"failed": "bad", "done": "good"}.get(task.status, "muted")
     seconds = "" if task.seconds is None else f"{task.seconds:.2f}"
     bar = f'<div class="bar" style="width:{100 * (task.seconds or 0) / longest:.1f}px"></div>'
     counts = _text(progress.text(task.counts))
@@ -116,20 +91,20 @@ def _task(task: TaskRecord, folder: Path, longest: float) -> str:
     return (
         f'<tr><td class="name">{_text(task.name)}</td><td class="{kind}">{task.status}</td>'
         f'<td class="number">{seconds}</td><td>{bar}</td><td class="name">{counts}</td>'
-        f'<td class="faint long">{_text(task.reason)}</td><td>{link}</td></tr>'
+        f'<td class="muted long">{_text(task.reason)}</td><td>{link}</td></tr>'
     )
 
 
 def _pages(run: RunRecord) -> str:
     """The pages that tasks have written, each in a frame of its own: what came last first, no anomalies folded."""
     parts = []
-    for page in run.artifacts():
-        if is_page(page.path):
-            content = page.path.read_text(encoding="utf-8", errors="replace")
+    for artifact in run.artifacts():
+        if is_page(artifact.path):
+            content = artifact.path.read_text(encoding="utf-8", errors="replace")
             frame = f'<iframe srcdoc="{html.escape(content)}" {_FRAME}></iframe>'
-            fine = page.task.counts.get(_ANOMALIES) == 0
-            title = f"no {_ANOMALIES}" if fine else page.name
-            summary = f'<summary id="{_anchor(page)}">{_text(page.task.name)}: {_text(title)}</summary>'
+            fine = artifact.task.counts.get(_ANOMALIES) == 0
+            title = f"no {_ANOMALIES}" if fine else artifact.name
+            summary = f'<summary id="{_anchor(artifact)}">{_text(artifact.task.name)}: {_text(title)}</summary>'
             parts.append(f"<details{'' if fine else ' open'}>{summary}{frame}</details>")
     return "<h2>Pages</h2>" + "".join(reversed(parts)) if parts else ""
 
@@ -143,8 +118,11 @@ def _artifacts(run: RunRecord) -> str:
         target = f"#{_anchor(artifact)}" if is_page(path) else quote(where)
         link = f'<a href="{target}">{_text(name)}</a>' if inside else f"{_text(name)} ({_text(where)})"
         shown = ", ".join(f"{key}: {value}" for key, value in artifact.metadata.items() if key != "tfx_version")
-        rows += f'<tr><td class="name">{_text(task)}</td><td>{link}</td><td class="faint long">{_text(shown)}</td></tr>'
-    return _table(f"<tr><th>task</th><th>artifact</th><th>metadata</th></tr>{rows}")
+        cells = (
+            f'<td class="name">{_text(task)}</td><td class="long">{link}</td><td class="muted long">{_text(shown)}</td>'
+        )
+        rows += f"<tr>{cells}</tr>"
+    return page.table(rows, "<th>task</th><th>artifact</th><th>metadata</th>")
 
 
 def _parameters(arguments: dict[str, Any]) -> str:
@@ -152,7 +130,7 @@ def _parameters(arguments: dict[str, Any]) -> str:
         f'<tr><td class="name">{_text(name)}</td><td class="long"><code>{_text(value)}</code></td></tr>'
         for name, value in arguments.items()
     )
-    return _table(rows) if rows else '<p class="faint">none</p>'
+    return page.table(rows) if rows else '<p class="muted">none</p>'
 
 
 def is_page(path: Path) -> bool:
@@ -169,10 +147,6 @@ def _anchor(artifact: Artifact) -> str:
 
 def _value(value: float | None) -> str:
     return "" if value is None else f"{value:.6g}"
-
-
-def _table(rows: str) -> str:
-    return f'<div class="table"><table>{rows}</table></div>'
 
 
 def _text(value: Any) -> str:

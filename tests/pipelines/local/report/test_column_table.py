@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from penstock.core import page
 from penstock.pipelines.local.records.record import RunRecord, TaskRecord
 from penstock.pipelines.local.report import column_table, epochs, run_page
 from penstock.trainer.fn_args import FnArgs
@@ -104,7 +105,7 @@ def test_the_end_of_a_run_tells_them_in_a_line(model_run: Path, tmp_path: Path) 
         "left out: key"
     ]
     run_page.write(run)
-    assert column_table.section(model_run) in (tmp_path / run_page.FILE).read_text()
+    assert column_table.section(model_run) in (tmp_path / page.FILE).read_text()
 
 
 def test_many_columns_are_folded_and_text_is_text(model_run: Path, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from urllib.parse import unquote
 
 import pytest
 
+from penstock.core import page
 from penstock.pipelines.local.records.record import RunRecord, TaskRecord
 from penstock.pipelines.local.report import run_page
 
@@ -36,15 +37,15 @@ class _Page(HTMLParser):
 def _report(folder: Path, outputs: dict[str, Path], metadata: dict[str, str] | None = None) -> str:
     described = {name: {"uri": str(path), "metadata": metadata or {}} for name, path in outputs.items()}
     run_page.write(RunRecord("taxi", folder, {}, "done", tasks=[TaskRecord("check", "done", outputs=described)]))
-    return (folder / run_page.FILE).read_text()
+    return (folder / page.FILE).read_text()
 
 
 def test_a_page_that_a_task_wrote_is_shown_as_a_page(tmp_path: Path) -> None:
     (tmp_path / "check").mkdir()
-    page, schema = tmp_path / "check" / "report", tmp_path / "check" / "schema"
-    page.write_text(ANOMALIES)
+    report, schema = tmp_path / "check" / "report", tmp_path / "check" / "schema"
+    report.write_text(ANOMALIES)
     schema.write_text("feature {}")
-    shown = _Page(_report(tmp_path, {"report": page, "schema": schema}))
+    shown = _Page(_report(tmp_path, {"report": report, "schema": schema}))
     assert shown.frames == [ANOMALIES]
     assert shown.links == ["#page-check-report", "check/schema"], "its file has no ending that a browser knows"
     assert "page-check-report" in shown.anchors
@@ -58,7 +59,7 @@ def test_what_came_last_is_shown_first_and_no_anomalies_are_folded(tmp_path: Pat
         outputs = {"report": {"uri": str(tmp_path / name / "report"), "metadata": {}}}
         tasks.append(TaskRecord(name, "done", counts=counts, outputs=outputs))
     run_page.write(RunRecord("taxi", tmp_path, {}, "done", tasks=tasks))
-    text = (tmp_path / run_page.FILE).read_text()
+    text = (tmp_path / page.FILE).read_text()
     assert re.findall(r'<details( open)?><summary id="[^"]+">(.*?)</summary>', text) == [
         (" open", "search: report"),
         (" open", "doubtful: report"),
@@ -97,7 +98,7 @@ def test_the_epochs_of_a_training_are_a_table(tmp_path: Path, penguins_csv: Path
     data = penguin_training.data(penguins_csv)
     fitted = fitting.fit(penguin_training.build, *data, settings, trained, device=device)
     text = _report(tmp_path, {"model_run": trained})
-    assert "<p class=faint>the &lt;processor&gt;, float32, tensorflow</p>" in text
+    assert '<p class="muted">the &lt;processor&gt;, float32, tensorflow</p>' in text
     assert "<summary>2 epochs</summary>" in text
     assert f"{fitted.history[0]['examples_per_second']:,}</td>" in text
     assert f"best epoch 2 of {len(fitted.history)}: val_loss {fitted.history[1]['val_loss']:.4g}" in text

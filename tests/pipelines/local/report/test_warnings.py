@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from penstock.core import page
 from penstock.pipelines.local.records.record import RunRecord, TaskRecord
 from penstock.pipelines.local.report import run_page, warnings
 
@@ -25,7 +26,7 @@ def test_our_own_warnings_are_told_once(tmp_path: Path) -> None:
     run = _run(tmp_path, LOG)
     assert list(warnings.lines(run)) == ["warning: trainer: feature <copy> gives the label away"]
     run_page.write(run)
-    text = (tmp_path / run_page.FILE).read_text()
+    text = (tmp_path / page.FILE).read_text()
     assert text.count("feature &lt;copy&gt; gives the label away") == 1
     assert "a library's" not in text
 
@@ -39,4 +40,4 @@ def test_a_flood_is_counted(tmp_path: Path) -> None:
 def test_no_warnings_no_heading(tmp_path: Path) -> None:
     run = _run(tmp_path, LOG.splitlines()[0])
     run_page.write(run)
-    assert "Warnings" not in (tmp_path / run_page.FILE).read_text()
+    assert "Warnings" not in (tmp_path / page.FILE).read_text()
