@@ -9,12 +9,18 @@ from pathlib import Path
 
 import pytest
 
+from tests.servers import imported
+
 pytest_plugins = ["tests.order", "tests.servers.docker_daemon", "tests.servers.forked", "tests.servers.object_stores"]
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 os.environ.setdefault("TF_USE_LEGACY_KERAS", "0")  # as penstock.components does, which a test may import too late
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job is started with it ignored
+
+
+def pytest_collection_finish() -> None:
+    imported.settle()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -110,7 +110,8 @@ def saved(docker: Docker, name: str, texts: Sequence[str]) -> set[str]:
         assert process.stdout is not None
         kept = b""
         while block := process.stdout.read(1 << 22):
-            found |= {text for text in texts if text.encode() in kept + block}
+            block = kept + block
+            found |= {text for text in texts if text.encode() in block}
             kept = block[-200:]
     assert process.returncode == 0
     return found

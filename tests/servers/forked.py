@@ -5,11 +5,14 @@
 `python` is a program that takes an interpreter's arguments. What it runs is a process of its own, with the caller's
 environment, folder, open files and signals. Only its imports are done, also those of what it starts by sys.executable.
 So it is not for tests of what is imported, or of variables that are read by an import (KERAS_BACKEND).
+
+It may be run in a pod (tests/servers/cluster/processes.py) that has the program's folder: the process is then one of
+the pod's, with the caller's namespaces and user, and none of the rights that the caller lacks.
 """
 
 import atexit
 import contextlib
-import gc
+import ctypes
 import importlib
 import importlib.abc
 import importlib.util
@@ -17,12 +20,13 @@ import json
 import os
 import select
 import shlex
+import shutil
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import threading
-import traceback
 import types
 import warnings
 from collections.abc import Iterator
@@ -31,7 +35,10 @@ from typing import Any, NoReturn, Self
 
 import pytest
 
+from tests.servers import imported
+
 _INTERPRETER = sys.executable
+_PR_SET_DUMPABLE, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS = 4, 24, 38  # linux/prctl.h
 _COMPONENTS = Path(__file__).resolve().parents[2] / "components"
 _MODULES = [
     "penstock.pipelines.cli.main",
@@ -63,12 +70,14 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield sys.executable
         return
     folder = tmp_path_factory.mktemp("python")
-    program = folder / "python"
-    words = [sys.executable, "-I", "-S", str(Path(__file__).with_name("forked_client.py")), str(folder / "socket")]
-    program.write_text(f'#!/bin/sh\nexec {shlex.join(words)} "$@"\n')
+    folder.chmod(0o755)  # for the users of pods, which see this folder without those above
+    shutil.copy(Path(__file__).with_name("forked_client.py"), folder / "client.py")
+    program = folder / "python3"
+    program.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -I -S "${{0%/*}}/client.py" "$0" "$@"\n')
     program.chmod(0o755)
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(folder / "socket"))
+        (folder / "socket").chmod(0o666)
         listener.listen(128)
         with _Starter(listener, str(program)):
             yield str(program)
@@ -131,8 +140,7 @@ def main(descriptor: int, program: str, modules: list[str]) -> None:
     # Those of the libraries, which are as idle as in a warm worker of a run.
     warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)
     sys.executable = program
-    gc.collect()
-    gc.freeze()
+    imported.settle()
     while True:
         connection, _ = listener.accept()
         with contextlib.suppress(ChildProcessError):
@@ -152,17 +160,19 @@ def _supervise(connection: socket.socket) -> NoReturn:
     size, descriptors, _, _ = socket.recv_fds(connection, 8, 64)
     with connection.makefile("rb") as sent:
         request = json.loads(sent.read(int.from_bytes(size, "big")))
+    caller = _Caller(connection)
+    caller.give_processes()
     child = os.fork()
     if child == 0:
+        connection.sendall(b"%d\n" % os.getpid())  # as the client's namespace knows it
         connection.close()
+        caller.enter()
         _become(request, descriptors)
     with contextlib.suppress(PermissionError):  # it has done so itself, and more
         os.setpgid(child, child)
     for number in descriptors:
         os.close(number)
     ended = os.pidfd_open(child)
-    with contextlib.suppress(OSError):
-        connection.sendall(b"%d\n" % child)
     if ended not in select.select([ended, connection], [], [])[0]:
         if request["leads"]:
             os.killpg(child, signal.SIGKILL)
@@ -173,8 +183,47 @@ def _supervise(connection: socket.socket) -> NoReturn:
     os._exit(0)
 
 
+class _Caller:
+    """A client's namespaces and user, of which a process takes on those that are not its own."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        packed = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+        process, self._user, self._group = struct.unpack("3i", packed)
+        self._namespaces = {
+            name: os.open(f"/proc/{process}/ns/{name}", os.O_RDONLY)
+            for name in ("pid", "ipc", "mnt")
+            if os.readlink(f"/proc/{process}/ns/{name}") != os.readlink(f"/proc/self/ns/{name}")
+        }
+
+    def give_processes(self) -> None:
+        """Has what this process forks from now on be processes of the caller's namespace."""
+        self._take("pid")
+
+    def enter(self) -> None:
+        """Takes on the rest, after which there is no way back."""
+        self._take("ipc")
+        self._take("mnt")
+        if self._user == os.getuid():
+            return
+        control = ctypes.CDLL(None).prctl
+        for capability in range(int(Path("/proc/sys/kernel/cap_last_cap").read_text()) + 1):
+            control(_PR_CAPBSET_DROP, capability)
+        control(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+        os.setgroups([])
+        os.setresgid(self._group, self._group, self._group)
+        os.setresuid(self._user, self._user, self._user)
+        control(_PR_SET_DUMPABLE, 1)  # its files in /proc are its own user's again
+
+    def _take(self, name: str) -> None:
+        if name in self._namespaces:
+            descriptor = self._namespaces.pop(name)
+            os.setns(descriptor)
+            os.close(descriptor)
+
+
 def _become(request: dict[str, Any], descriptors: list[int]) -> NoReturn:
     """Runs the client's program as the client would have."""
+    sys.executable = request["program"]
     signal.signal(signal.SIGINT, signal.default_int_handler)
     os.setpgid(0, 0)
     _take_over(dict(zip(request["descriptors"], descriptors, strict=True)))
@@ -188,8 +237,7 @@ def _become(request: dict[str, Any], descriptors: list[int]) -> NoReturn:
     except SystemExit as ended:
         status = _exit_code(ended)
     except BaseException as error:
-        traceback.print_exception(error.with_traceback(_own_frames(error.__traceback__)))
-        status = 1
+        status = _told(error)
         if isinstance(error, KeyboardInterrupt):
             sys.stderr.flush()
             signal.signal(signal.SIGINT, signal.SIG_DFL)
@@ -219,6 +267,16 @@ def _exit_code(ended: SystemExit) -> int:
     if ended.code is None or isinstance(ended.code, int):
         return (ended.code or 0) & 0xFF
     print(ended.code, file=sys.stderr)
+    return 1
+
+
+def _told(error: BaseException) -> int:
+    """Has what nothing caught told as an interpreter does; returns the exit code."""
+    trace = _own_frames(error.__traceback__)
+    try:
+        sys.excepthook(type(error), error.with_traceback(trace), trace)
+    except SystemExit as ended:
+        return _exit_code(ended)
     return 1
 
 

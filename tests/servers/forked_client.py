@@ -1,4 +1,6 @@
-"""Stands in for an interpreter: `forked_client.py <socket> [-P] [-W how] (-m module | -c code | file) arguments …`.
+"""Stands in for an interpreter: `forked_client.py <program> [-P] [-W how] (-m module | -c code | file) arguments …`.
+
+The program is who runs this; the socket lies beside it.
 
 Has the process forked by tests/servers/forked.py, with this process' environment, folder and open files; passes
 signals on, and ends as that process does. The standard library alone, and little of it: it has to be there at once.
@@ -14,12 +16,13 @@ from types import FrameType
 _PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-def main(address: str, arguments: list[str]) -> None:
+def main(program: str, arguments: list[str]) -> None:
     opened = [int(name) for name in os.listdir("/proc/self/fd")]
     descriptors = [number for number in opened if _is_open(number)]
     connection = socket.socket(socket.AF_UNIX)
-    connection.connect(address)
+    connection.connect(f"{os.path.dirname(program)}/socket")
     request = {
+        "program": program,
         "arguments": arguments,
         "folder": os.getcwd(),
         "environment": dict(os.environ),

@@ -8,6 +8,7 @@ The scenarios run on a real cluster as well:
     PENSTOCK_KFP_SECRET     the Secret with the keys accesskey, secretkey and endpoint, for the pods
 """
 
+import functools
 import json
 import os
 import secrets
@@ -56,7 +57,10 @@ class Done:
 
 @dataclass(frozen=True)
 class Place:
-    """A cluster to run scenarios on; `cluster` is the stand-in, None for a real one. `folder` is a URI of our own."""
+    """A cluster to run scenarios on; `cluster` is the stand-in, None for a real one. `folder` is a URI of our own.
+
+    `python` runs our command.
+    """
 
     host: str
     store: Store
@@ -64,6 +68,7 @@ class Place:
     environment: Mapping[str, str]
     image: str
     secret: str
+    python: str
     cluster: KubeflowCluster | None = None
     interval: str = "0.2"
 
@@ -100,7 +105,7 @@ class Place:
 
     def penstock(self, *arguments: str | Path) -> Done:
         """Runs a command as a person does, with credentials of one's own."""
-        command = [str(Path(sys.executable).with_name("penstock")), *map(str, arguments), "--host", self.host]
+        command = [self.python, "-m", "penstock.pipelines.cli.main", *map(str, arguments), "--host", self.host]
         done = subprocess.run(command, env=dict(self.environment), capture_output=True, text=True, check=False)
         return Done(done.returncode, done.stdout, done.stderr)
 
@@ -119,16 +124,17 @@ def endpoint() -> Iterator[str]:
 
 
 @contextmanager
-def stand_in(folder: Path, endpoint: str, pods: Any = ProcessPod, **options: Any) -> Iterator[Place]:
-    """Gives a cluster with a store of `endpoint`, and a server for it."""
+def stand_in(folder: Path, endpoint: str, python: str, pods: Any = None, **options: Any) -> Iterator[Place]:
+    """Gives a cluster with a store of `endpoint`, and a server for it; `python` is the interpreter, also of pods."""
     keys = {"accesskey": "team", "secretkey": "team", "endpoint": endpoint}
     namespace = options.pop("namespace", Namespace({SECRET: keys}))
+    pods = pods or functools.partial(ProcessPod, python=python)
     cluster = KubeflowCluster(folder, endpoint, pods, namespace, **options)
     own = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "PENSTOCK_"))}
     own |= {"AWS_ACCESS_KEY_ID": "me", "AWS_SECRET_ACCESS_KEY": "me", "AWS_ENDPOINT_URL_S3": endpoint}
     with cluster, RunningKubeflowPipelines(cluster) as server:
         where = f"s3://{BUCKET}/{secrets.token_hex(4)}"
-        yield Place(server.url, cluster.store, where, own, IMAGE, SECRET, cluster)
+        yield Place(server.url, cluster.store, where, own, IMAGE, SECRET, python, cluster)
 
 
 @pytest.fixture(scope="session")
@@ -141,7 +147,7 @@ def real() -> Place | None:
     missing = [f"PENSTOCK_KFP_{name}" for name in names if not os.environ.get(f"PENSTOCK_KFP_{name}")]
     assert not missing, f"scenarios on {host} need {', '.join(missing)}"
     folder = f"{bucket.rstrip('/')}/{secrets.token_hex(4)}"
-    return Place(host, Store(), folder, os.environ, image, secret, interval="5")
+    return Place(host, Store(), folder, os.environ, image, secret, sys.executable, interval="5")
 
 
 def credentials(secret: str) -> dict[str, Any]:

@@ -28,7 +28,8 @@ def place(
         real.store.write(f"{real.folder}/failing.csv", penguins_csv.read_bytes())
         yield real
         return
-    with stand_in(tmp_path_factory.mktemp("cluster"), request.getfixturevalue("endpoint")) as made:
+    given = map(request.getfixturevalue, ("endpoint", "python"))
+    with stand_in(tmp_path_factory.mktemp("cluster"), *given) as made:
         made.store.write(f"{made.folder}/failing.csv", penguins_csv.read_bytes())
         yield made
 

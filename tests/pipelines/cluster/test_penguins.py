@@ -31,7 +31,8 @@ def place(
         pods = functools.partial(DockerPod, request.getfixturevalue("docker"))
     except pytest.skip.Exception:
         pods = ProcessPod
-    with stand_in(tmp_path_factory.mktemp("cluster"), request.getfixturevalue("endpoint"), pods) as made:
+    given = map(request.getfixturevalue, ("endpoint", "python"))
+    with stand_in(tmp_path_factory.mktemp("cluster"), *given, pods) as made:
         yield made
 
 

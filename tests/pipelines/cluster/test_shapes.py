@@ -27,8 +27,8 @@ def place(
             pytest.skip("PENSTOCK_KFP_HOST names no Kubeflow Pipelines server")
         yield real
         return
-    endpoint = request.getfixturevalue("endpoint")
-    with stand_in(tmp_path_factory.mktemp("cluster"), endpoint, attempts=request.param == "2.17") as made:
+    given = map(request.getfixturevalue, ("endpoint", "python"))
+    with stand_in(tmp_path_factory.mktemp("cluster"), *given, attempts=request.param == "2.17") as made:
         yield made
 
 

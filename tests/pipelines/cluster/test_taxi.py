@@ -56,7 +56,8 @@ def runs(
             pytest.skip("PENSTOCK_KFP_HOST names no Kubeflow Pipelines server")
         yield _run(real, tmp_path_factory.mktemp("taxi"), taxi_csv, taxi_module)
         return
-    with stand_in(tmp_path_factory.mktemp("cluster"), request.getfixturevalue("endpoint")) as place:
+    given = map(request.getfixturevalue, ("endpoint", "python"))
+    with stand_in(tmp_path_factory.mktemp("cluster"), *given) as place:
         yield _run(place, tmp_path_factory.mktemp("taxi"), taxi_csv, taxi_module)
 
 

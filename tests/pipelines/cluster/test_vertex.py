@@ -7,7 +7,6 @@ import json
 import os
 import re
 import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -41,9 +40,10 @@ class Vertex:
     pipelines: VertexPipelines
     store: ObjectStore
     environment: Mapping[str, str]
+    python: str
 
     def submit(self, *arguments: str | Path) -> Done:
-        command = [str(Path(sys.executable).with_name("penstock")), "submit", *map(str, arguments)]
+        command = [self.python, "-m", "penstock.pipelines.cli.main", "submit", *map(str, arguments)]
         command += ["--target", "vertex", "--wait", "--interval", "0.2"]
         done = subprocess.run(command, env=dict(self.environment), capture_output=True, text=True, check=False)
         return Done(done.returncode, done.stdout, done.stderr)
@@ -59,16 +59,17 @@ class Vertex:
 
 
 @pytest.fixture(scope="module")
-def vertex(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Vertex]:
+def vertex(tmp_path_factory: pytest.TempPathFactory, python: str) -> Iterator[Vertex]:
     processes.require()
     gcs_mount.require()
     with object_stores.gcs() as store, pytest.MonkeyPatch.context() as patch:
         for name, value in store.environment.items():
             patch.setenv(name, value)
         endpoint = store.environment["STORAGE_EMULATOR_HOST"]
-        with VertexPipelines(tmp_path_factory.mktemp("vertex"), endpoint) as pipelines, VertexAI(pipelines) as server:
+        folder = tmp_path_factory.mktemp("vertex")
+        with VertexPipelines(folder, endpoint, python) as pipelines, VertexAI(pipelines) as server:
             own = {"PENSTOCK_VERTEX_ENDPOINT": server.url, "GOOGLE_CLOUD_PROJECT": "p"}
-            yield Vertex(pipelines, store, {**os.environ, **own})
+            yield Vertex(pipelines, store, {**os.environ, **own}, python)
 
 
 def compiled(pipeline: Any, path: Path) -> Path:

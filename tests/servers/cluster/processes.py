@@ -2,6 +2,8 @@
 
 Nothing of this machine is seen in it but the system's programs, the interpreter, the environment and the installed
 package, all of it read-only. It needs root, for the mounts and for the numeric user.
+
+Its interpreter is the environment's own, or one that has imported (tests/servers/forked.py).
 """
 
 import shlex
@@ -14,13 +16,18 @@ from pathlib import Path
 import pytest
 
 import bootstrap
-from tests.servers.cluster.pods import ROOT, USER, Pod, image_environment, is_root
+from tests.servers.cluster.pods import ROOT, USER, Container, Pod, image_environment, is_root
 
 _SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/etc")
+_IMPORTED = "/opt/imported"
 _DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
 
 
 class ProcessPod(Pod):
+    def __init__(self, name: str, folder: Path, container: Container, python: str = "") -> None:
+        super().__init__(name, folder, container)
+        self._imported = Path(python).parent if python else None
+
     def command_line(self, command: Sequence[str]) -> list[str]:
         script = "\n".join(["set -e", *self._script()])
         inner = ["sh", "-c", script, "pod", *command]
@@ -44,9 +51,13 @@ class ProcessPod(Pod):
                 yield _bind(folder, str(folder), writable=False)
         for mount in self.mounts:
             yield _bind(mount.outside, mount.inside, mount.writable)
+        programs = f"{sys.prefix}/bin:/usr/local/bin:/usr/bin:/bin"
+        if self._imported:
+            yield _bind(self._imported, _IMPORTED, writable=False)
+            programs = f"{_IMPORTED}:{programs}"
         yield "pivot_root . old && umount -l /old && rmdir /old && mount -o remount,ro /"
         yield f"cd {shlex.quote(image_environment()['HOME'])}"
-        settings = image_environment() | {"PATH": f"{sys.prefix}/bin:/usr/local/bin:/usr/bin:/bin"} | self.environment
+        settings = image_environment() | {"PATH": programs} | self.environment
         settings.pop("PYTHONPATH", None)  # the package is in the environment here
         given = [f"{name}={value}" for name, value in settings.items()]
         drop = ["--clear-groups", "--no-new-privs", "--bounding-set=-all", "--inh-caps=-all"]

@@ -44,8 +44,8 @@ class VertexPod(ProcessPod):
 
     scratch_folders: ClassVar[Sequence[str]] = ("/tmp",)
 
-    def __init__(self, endpoint: str, name: str, folder: Path, container: Container) -> None:
-        super().__init__(name, folder, container)
+    def __init__(self, endpoint: str, python: str, name: str, folder: Path, container: Container) -> None:
+        super().__init__(name, folder, container, python)
         self._mount = gcs_mount.Mount(folder, endpoint, pods.USER)
 
     @property
@@ -116,16 +116,19 @@ def outputs_of(component: Mapping[str, Any], task_name: str, root: str) -> dict[
 
 
 class VertexPipelines:
-    """Runs the PipelineJobs that are created on a VertexAI server that has it as its `pipelines`."""
+    """Runs the PipelineJobs that are created on a VertexAI server that has it as its `pipelines`.
 
-    def __init__(self, folder: Path, endpoint: str) -> None:
+    `python` is the interpreter of the tasks' machines.
+    """
+
+    def __init__(self, folder: Path, endpoint: str, python: str) -> None:
         self.workflows: dict[str, Workflow] = {}
         self._place = Place(
             folder,
             None,
             VertexMetadata(),
             Namespace(),
-            lambda name, own, container: VertexPod(endpoint, name, own, container),
+            lambda name, own, container: VertexPod(endpoint, python, name, own, container),
             threading.Semaphore(2),
             attempts=False,
             complete="SUCCEEDED",
