@@ -13,6 +13,7 @@ import tensorflow as tf
 from penstock.core.errors import ConfigError, DataError
 from penstock.trainer import preprocessing
 from penstock.trainer.plan import dates
+from tests.trainer import tables
 
 Tables = Callable[..., Any]
 ROWS = 60
@@ -125,17 +126,27 @@ def test_several_values_and_text(table: Tables) -> None:
     assert words[1].tolist() == expected.tolist()
 
 
+FIRST = (1362683700123, 10**15, -(10**18), 2**62)
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory: pytest.TempPathFactory) -> dict[str, np.ndarray]:
+    """Columns by the number in their names: that element of FIRST and those after it, and one that is far off."""
+    columns: dict[str, Any] = {"label": LABEL, "ends": [-(2**63), 2**63 - 1] * 30}
+    for number, first in enumerate(FIRST):
+        values = [first + row for row in range(ROWS - 1)] + [5]
+        columns |= {f"x{number}": values, f"list{number}": [[value] * 2 for value in values]}
+    return tables.write(tmp_path_factory.mktemp("large"), columns).transform({"label": "label"}).transformed()
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("first", [1362683700123, 10**15, -(10**18), 2**62])
-def test_large_integers_keep_their_last_digits(table: Tables, first: int) -> None:
+@pytest.mark.parametrize("number", range(len(FIRST)))
+def test_large_integers_keep_their_last_digits(large: dict[str, np.ndarray], number: int) -> None:
     """Also beside one that is far off, whose distance no float of 32 bits holds with them."""
-    values = [first + row for row in range(ROWS - 1)] + [5]
-    rows = transformed(table, {"x": values, "list": [[value] * 2 for value in values]})
-    order = np.argsort(values)
-    for name in ("x_xf", "list_xf_1"):
-        assert (np.diff(rows[name][order, 0]) > 0).all(), name
-    rows = transformed(table, {"x": [-(2**63), 2**63 - 1] * 30})
-    assert rows["x_xf"][:, 0].tolist() == [0, 1] * 30
+    order = np.argsort([FIRST[number] + row for row in range(ROWS - 1)] + [5])
+    for name in (f"x{number}_xf", f"list{number}_xf_1"):
+        assert (np.diff(large[name][order, 0]) > 0).all(), name
+    assert large["ends_xf"][:, 0].tolist() == [0, 1] * 30
 
 
 @pytest.mark.slow
@@ -196,43 +207,57 @@ def test_days_that_there_are_not_are_missing() -> None:
     assert valid.numpy().sum() == 2
 
 
+# How a column of dates is written, and what its configuration says of it.
+DATES: list[tuple[str, dict[str, str]]] = [
+    ("%Y-%m-%d", {}),
+    ("%Y-%m-%dT%H:%M:%S.5+02:00", {}),
+    ("%d/%m/%Y", {"format": "%d/%m/%Y"}),
+    ("%m/%d/%Y %I:%M:%S %p", {}),
+    ("unix", {"format": "unix"}),
+    ("unix", {}),
+    ("unix_ms", {}),
+]
+UNITS = {"unix": 1, "unix_ms": 1000}  # of a second
+START = datetime.datetime(1999, 12, 30, 5, 6, 7)
+MOMENTS = [START + datetime.timedelta(days=61 * row, hours=row) for row in range(ROWS)]
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> dict[str, np.ndarray]:
+    """A column `when` with its number for each of DATES; in row 7 it is missing, or no date."""
+    columns: dict[str, Any] = {"label": LABEL}
+    for number, (values, _) in enumerate(DATES):
+        per = UNITS.get(values)
+        column: list[Any] = [moment.strftime(values) for moment in MOMENTS]
+        if per:
+            column = [int(moment.replace(tzinfo=datetime.UTC).timestamp() * per) for moment in MOMENTS]
+        column[7] = None if per else "2001-13-45"
+        columns[f"when{number}"] = column
+    features = {f"when{number}": {"kind": "date", **options} for number, (_, options) in enumerate(DATES)}
+    table = tables.write(tmp_path_factory.mktemp("dates"), columns)
+    return table.transform({"label": "label", "features": features}).transformed()
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("values", "options"),
-    [
-        ("%Y-%m-%d", {}),
-        ("%Y-%m-%dT%H:%M:%S.5+02:00", {}),
-        ("%d/%m/%Y", {"format": "%d/%m/%Y"}),
-        ("%m/%d/%Y %I:%M:%S %p", {}),
-        ("unix", {"format": "unix"}),
-        ("unix", {}),
-        ("unix_ms", {}),
-    ],
-)
-def test_dates(table: Tables, values: str, options: dict[str, str]) -> None:
-    start = datetime.datetime(1999, 12, 30, 5, 6, 7)
-    moments = [start + datetime.timedelta(days=61 * row, hours=row) for row in range(ROWS)]
-    per = {"unix": 1, "unix_ms": 1000}.get(values)
-    written: list[Any] = [moment.strftime(values) for moment in moments]
-    if per:
-        written = [int(moment.replace(tzinfo=datetime.UTC).timestamp() * per) for moment in moments]
-    written[7] = None if per else "2001-13-45"
-    rows = transformed(table, {"when": written}, features={"when": {"kind": "date", **options}})
-    timed = "%M" in values or per is not None
-    assert ("when_xf_day_sin" in rows) == timed
-    for row, moment in enumerate(moments):
+@pytest.mark.parametrize("number", range(len(DATES)))
+def test_dates(written: dict[str, np.ndarray], number: int) -> None:
+    values, _ = DATES[number]
+    rows = {name: column for name, column in written.items() if name.startswith(f"when{number}_")}
+    timed = "%M" in values or values in UNITS
+    assert (f"when{number}_xf_day_sin" in rows) == timed
+    for row, moment in enumerate(MOMENTS):
         if row == 7:
-            assert all(rows[name][row].tolist() == [0, 1] for name in rows if name.startswith("when"))
+            assert all(column[row].tolist() == [0, 1] for column in rows.values())
             continue
         days = (datetime.date(moment.year, moment.month, moment.day) - datetime.date(1970, 1, 1)).days
         turns = {"year": days / 365.2425, "week": moment.weekday() / 7}
         if timed:
             turns["day"] = (moment.hour * 3600 + moment.minute * 60 + moment.second) / 86400
         for part, turn in turns.items():
-            circle = [rows[f"when_xf_{part}_{way}"][row, 0] for way in ("sin", "cos")]
+            circle = [rows[f"when{number}_xf_{part}_{way}"][row, 0] for way in ("sin", "cos")]
             assert circle == pytest.approx([(f(2 * np.pi * turn) + 1) / 2 for f in (np.sin, np.cos)], abs=1e-5)
     there = [row for row in range(ROWS) if row != 7]
-    assert (np.diff(rows["when_xf_days"][there, 0]) > 0).all()
+    assert (np.diff(rows[f"when{number}_xf_days"][there, 0]) > 0).all()
 
 
 @pytest.mark.parametrize(
