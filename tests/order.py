@@ -29,9 +29,9 @@ _FIRST = [
     "clusters",
     "evaluator",
     "tests/components/transform/test_parity.py",
-    "docker",
     "tests/pipelines/test_run.py",
     "tests/components/transform/test_executor.py",
+    "docker",  # not before the image is there, which is built beside the others
     "tests/trainer/test_default.py",
     "tests/trainer/test_evaluated.py",
     "tests/trainer/test_preprocessing.py",

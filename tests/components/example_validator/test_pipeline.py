@@ -22,6 +22,7 @@ def test_wrappers_compile(component: Any, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("forks")
 def test_gate_and_artifacts(write_examples: Callable[..., Path], taxi_csv: Path, tmp_path: Path) -> None:
     taxi = pyarrow.csv.read_csv(taxi_csv).slice(0, 1500)
     examples = write_examples({"train": taxi.slice(0, 1000), "eval": taxi.slice(1000)})

@@ -220,8 +220,8 @@ def test_an_interrupt_leaves_no_container(
         time.sleep(0.1)
 
 
-def penstock(docker: Docker, *arguments: str) -> str:
-    command = [sys.executable, "-m", "penstock.pipelines.cli.main", *arguments]
+def penstock(python: str, docker: Docker, *arguments: str) -> str:
+    command = [python, "-m", "penstock.pipelines.cli.main", *arguments]
     done = subprocess.run(command, env=docker.environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -239,7 +239,7 @@ def contents(folder: Path, tasks: Sequence[str]) -> dict[str, bytes]:
 
 
 def test_the_taxi_pipeline_makes_in_the_image_what_it_makes_here(
-    docker: Docker, image: Built, taxi_head: Callable[[int], Path], tmp_path: Path
+    python: str, docker: Docker, image: Built, taxi_head: Callable[[int], Path], tmp_path: Path
 ) -> None:
     config = yaml.safe_load((Path(__file__).parents[4] / "examples" / "taxi" / "pipeline.yaml").read_text())
     config["data"]["path"] = str(taxi_head(3000))
@@ -250,7 +250,7 @@ def test_the_taxi_pipeline_makes_in_the_image_what_it_makes_here(
         config["pipeline_root"], config["push"]["directory"] = str(tmp_path / runner), str(tmp_path / f"push-{runner}")
         path = tmp_path / f"{runner}.yaml"
         path.write_text(yaml.safe_dump(config))
-        told = penstock(docker, "run", str(path), "--runner", runner)
+        told = penstock(python, docker, "run", str(path), "--runner", runner)
         assert "model: BLESSED" in told
         (pushed,) = (tmp_path / f"push-{runner}").glob("*/saved_model.pb")
         assert str(pushed.parent) in told
