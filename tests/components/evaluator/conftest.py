@@ -19,6 +19,7 @@ from penstock.components.evaluator import executor
 from penstock.core import artifacts
 from penstock.core.artifacts import GateResult, Model
 from penstock.core.examples import records
+from tests.components.evaluator import tfma_alone
 
 # One process: TensorFlow, which runs in this one, does not survive a fork.
 ENGINE = "local:1"
@@ -164,10 +165,9 @@ class Oracle:
 
     def __init__(self, penguins: Penguins, root: Path):
         self._penguins, self._root, self._asked = penguins, root, 0
-        program = [sys.executable, "-W", "ignore", str(Path(__file__).with_name("tfma_alone.py"))]
-        self._process = subprocess.Popen(
-            program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-        )
+        program = [sys.executable, "-W", "ignore", "-m", tfma_alone.__name__]
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+        self._process = subprocess.Popen(program, cwd=Path(__file__).parents[3], **pipes, text=True)
 
     def ask(self, config: str, *models: str) -> Callable[[], Path]:
         """Starts an evaluation; returns a function that waits for it and returns the folder of its results."""

@@ -17,6 +17,8 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 from tensorflow_model_analysis.proto import config_pb2
 from tensorflow_model_analysis.utils import config_util
 
+from tests.servers import imported
+
 
 def evaluate(models: list[str], config: str, data: str, schema: str, output: str) -> None:
     """`models` are SavedModels: the candidate, then the baseline; `data` is a file of examples."""
@@ -38,6 +40,7 @@ def evaluate(models: list[str], config: str, data: str, schema: str, output: str
 
 
 if __name__ == "__main__":
+    imported.settle()
     for line in sys.stdin:
         asked = json.loads(line)
         try:
