@@ -42,7 +42,7 @@ _FIRST = [
     "tests/components/trainer/test_taxi.py",
     "tests/trainer/test_eject.py",
 ]
-_SLOW = {"docker", "python", "oracle"}  # fixtures that start processes
+_SLOW = {"docker", "python", "oracle"}  # fixtures that start processes; with `forks`, which has `python`, any may
 
 
 def group(nodeid: str) -> str:
@@ -57,7 +57,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: ranks.get(group(item.nodeid), len(ranks)))
     for item in items:
         fixtures = set(getattr(item, "fixturenames", ()))
-        if _SLOW & fixtures and "forks" not in fixtures:
+        if _SLOW & fixtures:
             item.add_marker(pytest.mark.slow)
         if "docker" in fixtures and group(item.nodeid) != "docker":
             raise pytest.UsageError(f"{item.nodeid} uses Docker: expected its file in the group of {__file__}")

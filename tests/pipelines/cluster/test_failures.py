@@ -20,7 +20,11 @@ MODULE = "def preprocessing_fn(inputs):\n    {}\n\n\ndef run_fn(fn_args):\n    p
 
 @pytest.fixture(scope="module", params=["stand-in", "PENSTOCK_KFP_HOST"])
 def place(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, real: Place | None, penguins_csv: Path
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    python: str,
+    real: Place | None,
+    penguins_csv: Path,
 ) -> Iterator[Place]:
     if request.param == "PENSTOCK_KFP_HOST":
         if real is None:
@@ -28,8 +32,7 @@ def place(
         real.store.write(f"{real.folder}/failing.csv", penguins_csv.read_bytes())
         yield real
         return
-    given = map(request.getfixturevalue, ("endpoint", "python"))
-    with stand_in(tmp_path_factory.mktemp("cluster"), *given) as made:
+    with stand_in(tmp_path_factory.mktemp("cluster"), request.getfixturevalue("endpoint"), python) as made:
         made.store.write(f"{made.folder}/failing.csv", penguins_csv.read_bytes())
         yield made
 

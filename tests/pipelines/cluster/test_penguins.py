@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(3000)]
 
 @pytest.fixture(scope="module", params=["stand-in", "PENSTOCK_KFP_HOST"])
 def place(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, real: Place | None
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, python: str, real: Place | None
 ) -> Iterator[Place]:
     if request.param == "PENSTOCK_KFP_HOST":
         if real is None:
@@ -31,8 +31,7 @@ def place(
         pods = functools.partial(DockerPod, request.getfixturevalue("docker"))
     except pytest.skip.Exception:
         pods = ProcessPod
-    given = map(request.getfixturevalue, ("endpoint", "python"))
-    with stand_in(tmp_path_factory.mktemp("cluster"), *given, pods) as made:
+    with stand_in(tmp_path_factory.mktemp("cluster"), request.getfixturevalue("endpoint"), python, pods) as made:
         yield made
 
 

@@ -20,15 +20,15 @@ PLACES = ["2.17", "2.16", "PENSTOCK_KFP_HOST"]
 
 @pytest.fixture(scope="module", params=PLACES)
 def place(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, real: Place | None
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, python: str, real: Place | None
 ) -> Iterator[Place]:
     if request.param == "PENSTOCK_KFP_HOST":
         if real is None:
             pytest.skip("PENSTOCK_KFP_HOST names no Kubeflow Pipelines server")
         yield real
         return
-    given = map(request.getfixturevalue, ("endpoint", "python"))
-    with stand_in(tmp_path_factory.mktemp("cluster"), *given, attempts=request.param == "2.17") as made:
+    endpoint = request.getfixturevalue("endpoint")
+    with stand_in(tmp_path_factory.mktemp("cluster"), endpoint, python, attempts=request.param == "2.17") as made:
         yield made
 
 

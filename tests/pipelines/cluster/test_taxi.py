@@ -47,6 +47,7 @@ class Runs:
 def runs(
     request: pytest.FixtureRequest,
     tmp_path_factory: pytest.TempPathFactory,
+    python: str,
     real: Place | None,
     taxi_csv: Path,
     taxi_module: Path,
@@ -56,8 +57,7 @@ def runs(
             pytest.skip("PENSTOCK_KFP_HOST names no Kubeflow Pipelines server")
         yield _run(real, tmp_path_factory.mktemp("taxi"), taxi_csv, taxi_module)
         return
-    given = map(request.getfixturevalue, ("endpoint", "python"))
-    with stand_in(tmp_path_factory.mktemp("cluster"), *given) as place:
+    with stand_in(tmp_path_factory.mktemp("cluster"), request.getfixturevalue("endpoint"), python) as place:
         yield _run(place, tmp_path_factory.mktemp("taxi"), taxi_csv, taxi_module)
 
 
