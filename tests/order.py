@@ -32,6 +32,8 @@ _FIRST = [
     "tests/pipelines/test_run.py",
     "tests/components/transform/test_executor.py",
     "docker",  # not before the image is there, which is built beside the others
+    "tests/pipelines/cluster/test_taxi.py",
+    "tests/pipelines/cluster/test_vertex.py",
     "tests/trainer/test_default.py",
     "tests/trainer/test_evaluated.py",
     "tests/trainer/test_preprocessing.py",

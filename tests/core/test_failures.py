@@ -118,6 +118,7 @@ def test_what_is_no_users_mistake_keeps_its_traceback(pod: Pod, tmp_path: Path) 
     assert pod.termination_log.read_text() == "KeyError: 'within'"
 
 
+@pytest.mark.slow
 def test_the_users_own_lines_stand_below_the_sentence(
     pod: Pod, tmp_path: Path, write_examples: Callable[..., Path]
 ) -> None:

@@ -10,13 +10,12 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import pytest
 
 from penstock.components.tuner import executor
 from tests.components.tuner.test_parallel import SOURCE, ended, started, until
 from tests.servers import ports
-from tests.trainer.tables import write
+from tests.trainer.tables import Table
 
 pytestmark = [
     pytest.mark.usefixtures("forks"),
@@ -137,10 +136,8 @@ def test_each_machine_runs_its_own_trials_in_parallel(machines: Callable[..., Ma
     assert {name for _, _, name in started(log)} == expected
 
 
-def test_a_search_without_code(penguins_csv: Path, outputs: dict[str, str], tmp_path: Path) -> None:
+def test_a_search_without_code(table: Table, outputs: dict[str, str], tmp_path: Path) -> None:
     """The trials are those of one machine, and both have run some."""
-    frame = pd.read_csv(penguins_csv).dropna().sample(frac=1, random_state=0)
-    table = write(tmp_path / "table", frame, eval_rows=100).transform({"label": "species"})
     rates = {"learning_rate": {"min": 1e-4, "max": 1e-1, "scale": "log"}}
     config = {
         "label": "species",

@@ -113,6 +113,7 @@ def of_penguins(penguins: Table) -> keras.Model:
     return fitted(penguins)
 
 
+@pytest.mark.slow
 def test_a_binary_problem_is_learnt(cancers: Table, of_cancers: keras.Model) -> None:
     features, labels = cancers.test
     assert of_cancers(features).shape == (len(labels), 4, 1)
@@ -121,6 +122,7 @@ def test_a_binary_problem_is_learnt(cancers: Table, of_cancers: keras.Model) -> 
     assert roc_auc_score(labels, probabilities) > 0.98  # the best single column has 0.97
 
 
+@pytest.mark.slow
 def test_a_multiclass_problem_is_learnt_with_missing_numbers_and_categories(
     penguins: Table, of_penguins: keras.Model
 ) -> None:
@@ -139,6 +141,7 @@ def test_a_regression_is_learnt_in_the_label_s_own_unit(diabetics: Table) -> Non
     assert r2_score(labels, values) > 0.35  # the mean: 0; linear regression: about 0.45
 
 
+@pytest.mark.slow
 def test_the_value_beside_a_missing_mark_means_nothing(penguins: Table, of_penguins: keras.Model) -> None:
     features = {name: values[:8].copy() for name, values in penguins.features.items()}
     for name, other in (("body_mass_g", 0.3), ("body_mass_g", 0.9)):
@@ -179,6 +182,7 @@ def test_embeddings_have_the_size_that_is_asked_for() -> None:
         assert (made({**ones, feature.name: 2 * ones[feature.name]}).numpy() != before).any(), feature.name
 
 
+@pytest.mark.slow
 def test_an_absent_category_is_as_if_it_had_no_embedding(penguins: Table, of_penguins: keras.Model) -> None:
     layer = of_penguins.get_layer("categories")
     ids = np.array([[0, 0], [1, 0]])
