@@ -21,29 +21,32 @@ if TYPE_CHECKING:
 TFX_VERSION = "1.21.0"
 _SPLIT_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_-]*$")
 
+type Property = str | int | float
+type Metadata = dict[str, Property]  # of an artifact, by name: what ML Metadata can hold
 
-def metadata(**properties: Any) -> dict[str, Any]:
-    """Returns the metadata of an artifact as TFX writes it. `split_names` is given as a list, stored as JSON."""
-    if "split_names" in properties:
-        properties["split_names"] = json.dumps(list(properties["split_names"]))
-    return {"tfx_version": TFX_VERSION, **properties}
+
+def metadata(*, split_names: Iterable[str] | None = None, **properties: Property) -> Metadata:
+    """Returns the metadata of an artifact as TFX writes it: with its version, and `split_names` as a JSON list."""
+    splits: Metadata = {} if split_names is None else {"split_names": json.dumps(list(split_names))}
+    return {"tfx_version": TFX_VERSION, **splits, **properties}
 
 
 @dataclass(frozen=True)
 class TaskResult:
-    """What an executor says of its task's outputs: the metadata of each, by the output's name."""
+    """What an executor returns: the metadata of each of its task's outputs, by the output's name."""
 
-    metadata: dict[str, dict[str, Any]]
+    metadata: dict[str, Metadata]
 
 
 @dataclass(frozen=True)
 class GateResult(TaskResult):
-    """The outputs of a gate, and whether it lets through what it looked at."""
+    """What the executor of a gate returns: whether the pipeline may go on, too."""
 
     blessed: bool
 
 
 def check_split_name(name: str) -> str:
+    """Returns the name; a UserError if it does not consist of letters, digits, `-` and `_`."""
     if not _SPLIT_NAME.match(name):
         raise UserError(f"split name: expected letters, digits, '-' and '_', received {name!r}")
     return name
@@ -68,30 +71,33 @@ class SplitArtifact(Artifact):
         return sorted(name.removeprefix(self.SPLIT) for name in folders)
 
     def split(self, name: str) -> Path:
+        """Returns the split's folder, whether it exists or not."""
         return self.root / f"{self.SPLIT}{name}"
 
-    def included(self, properties: Mapping[str, Any], exclude: Iterable[str] = (), strict: bool = False) -> list[str]:
-        """Returns the splits but for those to exclude, in the order of the metadata's `split_names` (else by name).
+    def included(
+        self, properties: Mapping[str, Property], exclude: Iterable[str] = (), strict: bool = False
+    ) -> list[str]:
+        """Returns the splits without the excluded ones, in the order of `split_names` in the metadata, else by name.
 
-        Raises a ConfigError if none is left and, if `strict`, for a split to exclude that does not exist.
+        Raises a ConfigError if none is left and, if `strict`, if an excluded split does not exist.
         """
         names = split_names(properties) if properties.get("split_names") else self.splits()
         self.require_splits(names)
-        found = ", ".join(names) or "none"
+        existing = ", ".join(names) or "none"
         unknown = [name for name in exclude if name not in names]
         if unknown and strict:
-            raise ConfigError(f"exclude_splits: split {unknown[0]!r} does not exist: expected some of {found}")
-        left = [name for name in names if name not in set(exclude)]
-        if not left:
-            raise ConfigError(f"exclude_splits: no split is left: there are {found}")
-        return left
+            raise ConfigError(f"exclude_splits: split {unknown[0]!r} does not exist: expected some of {existing}")
+        included = [name for name in names if name not in set(exclude)]
+        if not included:
+            raise ConfigError(f"exclude_splits: no split is left: there are {existing}")
+        return included
 
     def require_splits(self, names: Iterable[str]) -> None:
-        """Raises a DataError that lists the splits there are, if one of `names` is missing."""
+        """Raises a DataError that lists the existing splits if one of `names` is missing."""
         missing = [name for name in names if name not in self.splits()]
         if missing:
-            found = ", ".join(self.splits()) or "none"
-            raise DataError(f"split {missing[0]!r} does not exist: expected one of {found}")
+            existing = ", ".join(self.splits()) or "none"
+            raise DataError(f"split {missing[0]!r} does not exist: expected one of {existing}")
 
 
 @dataclass(frozen=True)
@@ -106,15 +112,17 @@ class Examples(SplitArtifact):
     TRANSFORMED: ClassVar[str] = "transformed_examples"
 
     def files(self, split: str) -> list[Path]:
-        """Returns the files of a split, sorted: their order is the order of the records."""
+        """Returns the files of a split, sorted, which is the order of its records; a DataError without the split."""
         self.require_splits([split])
         return sorted(path for path in self.split(split).iterdir() if path.name.endswith(".gz"))
 
     def shard(self, split: str, index: int, count: int, prefix: str = DATA) -> Path:
+        """Returns the path of file `index` (from 0) of the `count` files of a split."""
         return self.split(split) / self.file_name(index, count, prefix)
 
     @staticmethod
     def file_name(index: int, count: int, prefix: str = DATA) -> str:
+        """Returns the name of such a file: `file_name(0, 8)` is `data_tfrecord-00000-of-00008.gz`."""
         return f"{prefix}-{index:05d}-of-{count:05d}.gz"
 
 
@@ -122,7 +130,7 @@ class Examples(SplitArtifact):
 class ExampleStatistics(SplitArtifact):
     """Statistics of each split: `Split-<name>/FeatureStats.pb`, a binary DatasetFeatureStatisticsList.
 
-    Beside TFDV's statistics an integer feature has a custom one: how many different values it has.
+    Besides TFDV's statistics, an integer feature has a custom one: its number of distinct values.
     """
 
     FILE: ClassVar[str] = "FeatureStats.pb"
@@ -132,10 +140,12 @@ class ExampleStatistics(SplitArtifact):
         return self.split(split) / self.FILE
 
     def read(self, split: str) -> "statistics_pb2.DatasetFeatureStatisticsList":
+        """Returns the statistics of a split; a DataError if there is no such split."""
         self.require_splits([split])
         return read_statistics(self.path(split))
 
     def write(self, split: str, statistics: "statistics_pb2.DatasetFeatureStatisticsList") -> None:
+        """Writes the statistics of a split; the same statistics are the same bytes."""
         atomic.write_bytes(self.path(split), statistics.SerializeToString(deterministic=True))
 
 
@@ -150,9 +160,11 @@ class Schema(Artifact):
         return self.root / self.FILE
 
     def read(self) -> "schema_pb2.Schema":
+        """Returns the schema; a SchemaError if the file is missing or does not parse."""
         return read_schema(self.path)
 
     def write(self, schema: "schema_pb2.Schema") -> None:
+        """Writes the schema in protobuf's text form."""
         from google.protobuf import text_format
 
         atomic.write_text(self.path, text_format.MessageToString(schema))
@@ -168,18 +180,20 @@ class ExampleAnomalies(SplitArtifact):
         return self.split(split) / self.FILE
 
     def read(self, split: str) -> "anomalies_pb2.Anomalies":
+        """Returns the anomalies of a split; a DataError if there is no such split."""
         from tensorflow_metadata.proto.v0 import anomalies_pb2
 
         self.require_splits([split])
         return anomalies_pb2.Anomalies.FromString(self.path(split).read_bytes())
 
     def write(self, split: str, anomalies: "anomalies_pb2.Anomalies") -> None:
+        """Writes the anomalies of a split; the same anomalies are the same bytes."""
         atomic.write_bytes(self.path(split), anomalies.SerializeToString(deterministic=True))
 
 
 @dataclass(frozen=True)
 class TransformGraph(Artifact):
-    """What Transform learnt; read it with `tft.TFTransformOutput(root)`.
+    """What Transform learned; read it with `tft.TFTransformOutput(root)`.
 
     transform_fn/            SavedModel, with the vocabularies in assets/
     transformed_metadata/    schema.pbtxt and asset_map
@@ -210,15 +224,20 @@ class HyperParameters(Artifact):
         return self.root / self.FILE
 
     def read(self) -> Any:
+        """Returns what the JSON holds; a ValueError if the file is not JSON."""
         return json.loads(self.path.read_text())
 
-    def write(self, hyperparameters: Mapping[str, Any]) -> None:
+    def write(self, hyperparameters: Mapping[str, object]) -> None:
+        """Writes the values, which must be JSON's."""
         atomic.write_text(self.path, json.dumps(hyperparameters))
 
 
 @dataclass(frozen=True)
 class TunerResults(Artifact):
-    """`tuner_results.json`: a list of `{"trial_id": …, "score": …, <hyperparameter>: <value>, …}`, best first."""
+    """`tuner_results.json`: a JSON list with a record for each trial, the best first.
+
+    {"trial_id": …, "score": …, <hyperparameter>: <value>, …}
+    """
 
     FILE: ClassVar[str] = "tuner_results.json"
 
@@ -226,7 +245,8 @@ class TunerResults(Artifact):
     def path(self) -> Path:
         return self.root / self.FILE
 
-    def write(self, rows: Iterable[Mapping[str, Any]]) -> None:
+    def write(self, rows: Iterable[Mapping[str, object]]) -> None:
+        """Writes a row for each trial, in the given order."""
         atomic.write_text(self.path, json.dumps(list(rows)))
 
 
@@ -234,10 +254,10 @@ class TunerResults(Artifact):
 class SavedModel(Artifact):
     """A model in TensorFlow's format, within an artifact or in a place where models are pushed to.
 
-    saved_model.pb            the graph; what is without it is no SavedModel, so it is written last
+    saved_model.pb            the graph; a folder without it is no SavedModel, so it is written last
     fingerprint.pb            checksums of the others and a random number, new at every save
     variables/ assets/
-    assets.extra/label.json   what a model without code predicts; TensorFlow and its servers leave it alone
+    assets.extra/label.json   what a model without code predicts; TensorFlow and its servers ignore this file
     """
 
     FILE: ClassVar[str] = "saved_model.pb"
@@ -260,11 +280,14 @@ class SavedModel(Artifact):
         return self.root / "assets.extra" / "label.json"
 
     def digest(self) -> str:
-        """Returns the SHA-256, in hexadecimal, of what the model computes: of all files but the fingerprint."""
+        """Returns the SHA-256, in hexadecimal, of all files except the fingerprint: of what the model computes."""
         return atomic.digest(self._files(), self.root)
 
     def sizes(self) -> dict[str, int]:
-        """Returns the sizes of all files but the fingerprint, which tell most models apart without reading them."""
+        """Returns the size in bytes of each file except the fingerprint, by its path below the folder.
+
+        Sizes alone tell most models apart, without reading them.
+        """
         return {path.relative_to(self.root).as_posix(): path.stat().st_size for path in self._files()}
 
     def _files(self) -> Iterator[Path]:
@@ -273,6 +296,7 @@ class SavedModel(Artifact):
 
 
 def no_saved_model(place: Path | str) -> ModelError:
+    """Returns the error for a folder or URI where a SavedModel was expected."""
     return ModelError(f"no SavedModel at {place}: expected {SavedModel.FILE}, written by run_fn")
 
 
@@ -300,11 +324,11 @@ class Model(Artifact):
 
 @dataclass(frozen=True)
 class ModelRun(Artifact):
-    """What a training writes while it goes on.
+    """What a training writes while it runs.
 
-    plan.json               what the columns are taken for, and what was noticed in them (a model without code)
+    plan.json               how each column is treated, and what was noticed in it (a model without code)
     history.json            a record for each epoch, and how the model is trained
-    checkpoint/state.npz    what an interrupted training goes on from
+    checkpoint/state.npz    the state from which an interrupted training resumes
     train/ validation/      TensorBoard's event files
     """
 
@@ -322,7 +346,11 @@ class ModelRun(Artifact):
 
 
 class Reason(TypedDict):
-    """One threshold in one slice: components/evaluator/verdict.py says more."""
+    """One threshold of an evaluation in one slice: the value that was measured, and whether it passes.
+
+    `value` is None if the metric was not computed or is not finite. `metric` is TFMA's name of the metric; only
+    `sentence` says which output or class it is about. `threshold` is in words, such as "at least 0.8".
+    """
 
     metric: str
     slice: str
@@ -333,7 +361,7 @@ class Reason(TypedDict):
 
 
 class Verdict(TypedDict):
-    """What the Evaluator says of a model, a URI, compared with a baseline or without. `created` is an ISO time."""
+    """Whether a model is blessed, which models were compared (URIs), when (ISO 8601), and why."""
 
     blessed: bool
     model: str
@@ -344,10 +372,7 @@ class Verdict(TypedDict):
 
 @dataclass(frozen=True)
 class ModelValidation(Artifact):
-    """`validation.json`: a Verdict.
-
-    {"blessed": true, "model": <URI>, "baseline_model": <URI> or null, "created": <ISO time>, "reasons": [{…}, …]}
-    """
+    """`validation.json`: a Verdict."""
 
     FILE: ClassVar[str] = "validation.json"
 
@@ -356,10 +381,12 @@ class ModelValidation(Artifact):
         return self.root / self.FILE
 
     def read(self) -> Verdict:
+        """Returns the verdict; an OSError if there is no file, a ValueError if it is not JSON."""
         verdict: Verdict = json.loads(self.path.read_text())
         return verdict
 
     def write(self, verdict: Verdict) -> None:
+        """Writes the verdict; a ValueError if a value is not finite, because JSON has no such numbers."""
         atomic.write_text(self.path, json.dumps(verdict, indent=1, allow_nan=False))
 
 
@@ -371,10 +398,11 @@ class ModelBlessing(Artifact):
     NOT_BLESSED: ClassVar[str] = "NOT_BLESSED"
 
     def write(self, blessed: bool) -> None:
+        """Writes the mark. Readers trust it, so it is the last output to write."""
         atomic.write_bytes(self.root / (self.BLESSED if blessed else self.NOT_BLESSED), b"")
 
     def read(self) -> bool:
-        """Returns whether the model is blessed; a ModelError if the folder holds neither mark or both."""
+        """Returns whether the model is blessed; a ModelError if the folder holds both marks or none."""
         return _read_mark(self.root, self.BLESSED, self.NOT_BLESSED)
 
 
@@ -386,26 +414,27 @@ class InfraBlessing(Artifact):
     NOT_BLESSED: ClassVar[str] = "INFRA_NOT_BLESSED"
 
     def read(self) -> bool:
-        """Returns whether the model could be served; a ModelError if the folder holds neither mark or both."""
+        """Returns whether the model could be served; a ModelError if the folder holds both marks or none."""
         return _read_mark(self.root, self.BLESSED, self.NOT_BLESSED)
 
 
 def _read_mark(folder: Path, blessed: str, not_blessed: str) -> bool:
     marks = {name for name in (blessed, not_blessed) if (folder / name).is_file()}
     if len(marks) != 1:
-        found = " and ".join(sorted(marks)) or "neither"
-        raise ModelError(f"blessing at {folder}: expected one of {blessed} and {not_blessed}, found {found}")
+        present = " and ".join(sorted(marks)) or "neither"
+        raise ModelError(f"blessing at {folder}: expected one of {blessed} and {not_blessed}, found {present}")
     return marks == {blessed}
 
 
 def read_statistics(path: Path) -> "statistics_pb2.DatasetFeatureStatisticsList":
+    """Returns the statistics in a binary file."""
     from tensorflow_metadata.proto.v0 import statistics_pb2
 
     return statistics_pb2.DatasetFeatureStatisticsList.FromString(path.read_bytes())
 
 
 def read_schema(path: Path) -> "schema_pb2.Schema":
-    """Reads a schema in text form; a SchemaError names the file and the line that does not parse."""
+    """Returns a schema in protobuf's text form; a SchemaError names the file and the line that does not parse."""
     from google.protobuf import text_format
     from tensorflow_metadata.proto.v0 import schema_pb2
 
@@ -417,6 +446,6 @@ def read_schema(path: Path) -> "schema_pb2.Schema":
         raise SchemaError(f"schema file {path}: expected a Schema in protobuf's text form: {error}") from None
 
 
-def split_names(properties: Mapping[str, Any]) -> list[str]:
-    """Returns the split names that an artifact's metadata holds."""
-    return list(json.loads(properties["split_names"]))
+def split_names(properties: Mapping[str, Property]) -> list[str]:
+    """Returns the split names in the metadata of an artifact; a KeyError if it has none."""
+    return list(json.loads(str(properties["split_names"])))

@@ -1,4 +1,4 @@
-"""What ExampleGen's CSV options may be. Standard library only: a configuration is checked with it as well."""
+"""Checks of ExampleGen's CSV options. Standard library only, because configurations are checked here as well."""
 
 import codecs
 from collections.abc import Sequence
@@ -11,7 +11,10 @@ _SWAPPED = str.maketrans(",.", ".,")
 def check(
     delimiter: object = ",", quote_char: object = '"', encoding: str = "utf-8", decimal_point: object = "."
 ) -> str:
-    """Returns the encoding's own name; a ValueError begins with the option that cannot be."""
+    """Checks the options and returns Python's name of the encoding; a ValueError begins with the wrong option's name.
+
+    UTF-8 with a byte order mark and ASCII are returned as `utf-8`, which reads both.
+    """
     for key, value in (("delimiter", delimiter), ("quote_char", quote_char)):
         if not isinstance(value, str) or len(value) != 1 or not value.isascii() or value in "\r\n\0":
             hint = '; a tab is "\\t" in double quotes' if value == r"\t" else ""
@@ -24,9 +27,9 @@ def check(
 
 
 def number(cell: str, decimal_point: str = ".") -> float | None:
-    """Returns the number that ExampleGen takes a cell for, as Python's float() does; None if it is text.
+    """Returns the number that ExampleGen reads from a cell, as Python's float() does; None if the cell is text.
 
-    With a decimal comma a point stands in no number.
+    With a decimal comma, a cell with a point is text.
     """
     try:
         return float(cell.translate(_SWAPPED) if decimal_point == "," else cell)
@@ -35,7 +38,7 @@ def number(cell: str, decimal_point: str = ".") -> float | None:
 
 
 def check_names(names: Sequence[str]) -> None:
-    """Raises a ValueError for names of columns that are empty, or are there twice."""
+    """Raises a ValueError if there is no name, or if a column's name is empty or repeated."""
     if not names:
         raise ValueError("expected the names of the columns, found an empty line")
     for index, column in enumerate(names):

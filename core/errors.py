@@ -1,7 +1,7 @@
 """Every error that Penstock raises on purpose.
 
 PenstockError
-├── UserError             the person can mend it: one sentence, exit code 2, never a traceback
+├── UserError             the user can fix it: one sentence, exit code 2, never a traceback
 │   ├── ConfigError       the configuration: an unknown key, a value out of range
 │   ├── DataError         the data: a ragged row, a wrong encoding, a label that is not there
 │   ├── SchemaError       the schema does not fit the data or the configuration
@@ -18,9 +18,9 @@ import errno
 
 
 class PenstockError(Exception):
-    """An error told as one sentence: what was expected, what was found, what to do.
+    """An error whose message is one sentence: what was expected, what was received, what to do.
 
-    `details` holds lines worth showing below the sentence, such as the user's own part of a traceback.
+    `details` holds lines to show below the sentence, such as the user's own part of a traceback.
     """
 
     exit_code = 1
@@ -85,9 +85,12 @@ _FULL = {errno.ENOSPC: "the disk is full", errno.EDQUOT: "the disk quota is used
 
 
 def explain_os_error(error: OSError) -> UserError | None:
-    """Returns the sentence for an operating-system error that a person can mend; None for any other."""
-    written = error.filename2 or error.filename  # of a copy, a link or a rename the second is the one written
-    where = f" while writing {written}" if written else ""
+    """Returns an error of the operating system as a UserError if the user can fix it; None for any other.
+
+    These are a full disk or quota, a file over the account's limit, a read-only file system, and missing permission.
+    """
+    path = error.filename2 or error.filename  # a copy, a link or a rename writes the second one
+    where = f" while writing {path}" if path else ""
     if error.errno in _FULL:
         return UserError(f"{_FULL[error.errno]}{where}: free some space and run again; finished tasks are kept")
     if error.errno == errno.EFBIG:

@@ -1,8 +1,10 @@
-"""What a failed task says of itself, and where whoever watches its run finds it.
+"""How a failed task reports its error, and where those who watch the run find the report.
 
-On a cluster nothing but a pod's log tells why a task failed, and that ends with the pod. So a task that an error ends
-says one sentence in three places: at the end of its log; in /dev/termination-log, from which Kubernetes takes it into
-the pod's status; and in failure.json beside its outputs in the pipeline root, where its pod may write there.
+On a cluster only the log of a pod tells why a task failed, and the log is lost with the pod. So a failed task writes
+its sentence to three places:
+- the end of its log;
+- /dev/termination-log, from which Kubernetes copies it into the pod's status;
+- failure.json beside its outputs in the pipeline root, if the pod may write there.
 """
 
 import contextlib
@@ -19,17 +21,17 @@ from penstock.core import errors, user_modules
 from penstock.core.files import atomic, object_stores
 
 FAILURE_FILE = "failure.json"
-# How libraries that do not raise an OSError tell of a full disk.
+# How libraries that raise no OSError report a full disk.
 _FULL = ("No space left on device", "Disk quota exceeded")
 # The files that hold a component's own source: KFP's executor writes one, the local run names one.
 _WRAPPERS = ("ephemeral_component.py", "<component ")
 _TERMINATION_LOG = Path("/dev/termination-log")
 _TERMINATION_BYTES = 4096  # what Kubernetes reads of it
-_PATIENCE = 20.0  # seconds that a store has to take the file
+_WRITE_SECONDS = 20.0  # how long a store may take to write the file
 
 
 class Failure(TypedDict):
-    """What a person is told of an error: its type's name, a sentence, lines below it, and the exit code."""
+    """What failure.json holds: the error's type, its sentence, lines of detail, and the exit code."""
 
     type: str
     message: str
@@ -38,7 +40,11 @@ class Failure(TypedDict):
 
 
 def describe(error: BaseException) -> Failure:
-    """Returns what a person is told of an error, the user's own lines among it where it is none of ours."""
+    """Returns an error as the user is to read it.
+
+    A full disk, too little memory and the like get a sentence of ours. Any other error is described by its type and
+    first line, with the user's own lines of the traceback as details.
+    """
     explained: BaseException = error
     if isinstance(error, OSError):
         explained = errors.explain_os_error(error) or error
@@ -49,27 +55,27 @@ def describe(error: BaseException) -> Failure:
     name = type(explained).__name__
     if isinstance(explained, errors.PenstockError):
         return Failure(type=name, message=explained.message, details=explained.details, exit_code=explained.exit_code)
-    message = f"{type(error).__name__}: {error}".strip().rstrip(":")
+    message = f"{name}: {error}".strip().rstrip(":")
     return Failure(type=name, message=message.splitlines()[0], details=_user_lines(error), exit_code=1)
 
 
 def is_full(error: BaseException) -> bool:
-    """Whether an error, or the one that it tells of, came from a full disk."""
+    """Whether an error was caused by a full disk or quota, also if only its text says so."""
     number = error.errno if isinstance(error, OSError) else None
     return number in (errno.ENOSPC, errno.EDQUOT) or any(text in str(error) for text in _FULL)
 
 
 def tell_uncaught() -> None:
-    """Makes an error that nothing catches end this process with its sentence and its exit code.
+    """Sets sys.excepthook: an uncaught error ends this process with its sentence and its exit code.
 
-    A user's mistake needs no traceback. Where the task's runner catches errors, as the local run does, that is the one
-    who tells them.
+    A user's mistake is shown without a traceback. A runner that catches the errors of its tasks, as the local run
+    does, reports them itself.
     """
     sys.excepthook = _tell
 
 
 def _tell(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    if not isinstance(error, Exception):  # Ctrl-C, and what asks for an exit
+    if not isinstance(error, Exception):  # Ctrl-C and SystemExit
         sys.__excepthook__(kind, error, trace)
         return
     failure = describe(error)
@@ -77,25 +83,25 @@ def _tell(kind: type[BaseException], error: BaseException, trace: TracebackType 
         traceback.print_exception(kind, error, trace)
     sentence = f"penstock: {failure['message']}"
     print("\n".join([sentence, *_indented(failure["details"])]), file=sys.stderr, flush=True)
-    with contextlib.suppress(OSError):  # no pod, or one that may not write it
+    with contextlib.suppress(OSError):  # not in a pod, or it may not write there
         if _TERMINATION_LOG.exists():
             _TERMINATION_LOG.write_bytes(failure["message"].encode()[:_TERMINATION_BYTES])
-    _leave(json.dumps(failure).encode())
-    raise SystemExit(failure["exit_code"])  # from an excepthook: Python exits with it
+    _write_beside_outputs(json.dumps(failure).encode())
+    raise SystemExit(failure["exit_code"])  # raised in an excepthook, it sets the exit code
 
 
 def _indented(details: str) -> list[str]:
     return [f"  {line}" for line in details.splitlines()]
 
 
-def _leave(content: bytes) -> None:
-    """Writes failure.json beside the task's outputs, if this process knows them and may write there."""
+def _write_beside_outputs(content: bytes) -> None:
+    """Writes failure.json beside the task's outputs, if this process knows their place and may write there."""
     folder = _outputs_folder(sys.argv)
     if folder is None:
         return
 
     def write() -> None:
-        with contextlib.suppress(Exception):  # no credentials, no leave, no network: the log has the sentence
+        with contextlib.suppress(Exception):  # no credentials, permission or network: the log has the sentence
             if object_stores.is_remote(folder):
                 with object_stores.open_store(folder) as store:
                     store.write(object_stores.join(folder, FAILURE_FILE), content)
@@ -104,26 +110,26 @@ def _leave(content: bytes) -> None:
 
     writer = threading.Thread(target=write, daemon=True)
     writer.start()
-    writer.join(_PATIENCE)
+    writer.join(_WRITE_SECONDS)
 
 
 def _outputs_folder(arguments: list[str]) -> str | None:
-    """Returns the URI of the folder that a task's outputs lie in, by the ExecutorInput among its arguments."""
+    """Returns the URI of the folder that holds a task's outputs; None if the arguments have no ExecutorInput."""
     try:
         executor_input = json.loads(arguments[arguments.index("--executor_input") + 1])
         outputs = [entry["artifacts"][0]["uri"] for entry in executor_input["outputs"]["artifacts"].values()]
         return str(outputs[0]).rpartition("/")[0] or None
-    except (ValueError, LookupError, TypeError, AttributeError):  # no task of KFP, or one without artifacts
+    except (ValueError, LookupError, TypeError, AttributeError):  # not a task of KFP, or it has no artifacts
         return None
 
 
 def _user_lines(error: BaseException) -> str:
-    """Returns the user's own lines of a traceback; the component's own source is not theirs."""
+    """Returns the lines of a traceback that are the user's, without the component's own source."""
     lines: list[str] = []
-    theirs = False
+    is_users = False
     for line in user_modules.user_lines(error).splitlines():
         if line.startswith('  File "'):
-            theirs = not any(name in line for name in _WRAPPERS)
-        if theirs:
+            is_users = not any(name in line for name in _WRAPPERS)
+        if is_users:
             lines.append(line)
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""Files inside installed packages: `package:NAME/path`. Packages are found without importing them."""
+"""Files inside installed packages, written `package:NAME/path`. The packages are not imported."""
 
 import importlib.util
 from pathlib import Path
@@ -7,7 +7,7 @@ _PREFIX = "package:"
 
 
 def is_inside(path: str) -> bool:
-    """Whether a path is one inside an installed package."""
+    """Whether a path begins with `package:`."""
     return path.startswith(_PREFIX)
 
 
@@ -17,7 +17,7 @@ def name(path: str) -> str:
 
 
 def resolve(path: str) -> Path:
-    """Returns where a `package:NAME/path` is here; a ValueError says how to install the package."""
+    """Returns the file that `package:NAME/path` means here; a ValueError says how to install the package."""
     return folder(name(path)) / path.removeprefix(_PREFIX).partition("/")[2].lstrip("/")
 
 

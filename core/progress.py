@@ -1,6 +1,7 @@
-"""What a task says of itself: one line at its start, one at its end, with counts and seconds.
+"""The progress of a task: a log line at its start, and one at its end with counts and seconds.
 
-The local runner names a file in PENSTOCK_PROGRESS; the same facts go there, a JSON object a line, for its display.
+The local runner names a file in PENSTOCK_PROGRESS. The same facts are appended to it for the runner's display, a JSON
+object per line.
 """
 
 import contextlib
@@ -15,21 +16,21 @@ logger = logging.getLogger(__name__)
 
 
 class Counts(dict[str, int]):
-    """Counts of a running task by their names ("rows", "files", …)."""
+    """Counts of a running task by their units ("rows", "files", …)."""
 
     def show(self, **counts: int) -> None:
-        """Sets counts and shows them at once, for a task that knows them before its end."""
+        """Sets counts and displays them now, before the task ends."""
         self.update(counts)
-        _tell({"counts": dict(self)})
+        _append({"counts": dict(self)})
 
 
 def say(sentence: str) -> None:
-    """Shows how far a running task is. A sentence takes the place of the one before; logging it is the caller's."""
-    _tell({"said": sentence})
+    """Displays how far a running task is. Each sentence replaces the one before; none is logged."""
+    _append({"said": sentence})
 
 
 def text(counts: Mapping[str, int]) -> str:
-    """Returns counts as they are read: "15,002 rows, 1 file"."""
+    """Returns counts as text: `{"rows": 15002, "files": 1}` becomes "15,002 rows, 1 file"."""
     return ", ".join(f"{count:,} {_one(unit) if count == 1 else unit}" for unit, count in counts.items())
 
 
@@ -39,16 +40,20 @@ def _one(unit: str) -> str:
 
 @contextlib.contextmanager
 def task(name: str) -> Iterator[Counts]:
-    """Logs the start and, with the counts that the body sets, the successful end of the task `name`."""
+    """Logs the start and the successful end of the task `name`, with the counts that the body sets.
+
+    with progress.task("SchemaGen") as counts:
+        counts["features"] = 18
+    """
     started, counts = time.monotonic(), Counts()
     logger.info("%s: started", name)
     yield counts
     numbers = text(counts)
     logger.info("%s: finished in %.2f s%s", name, time.monotonic() - started, f" ({numbers})" if numbers else "")
-    _tell({"counts": dict(counts)})
+    _append({"counts": dict(counts)})
 
 
-def _tell(facts: dict[str, object]) -> None:
+def _append(facts: dict[str, object]) -> None:
     path = os.environ.get(ENVIRONMENT_VARIABLE)
     if path:
         with open(path, "a", encoding="utf-8") as file:

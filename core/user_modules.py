@@ -1,7 +1,7 @@
 """User modules: a Python file with its siblings and sub-packages, or a dotted path in the environment.
 
-`publish` copies a module file and what it can import into a folder named by their content. That path is what a
-pipeline is given, so that a changed module is a changed parameter, and that a run does not see later edits.
+`publish` copies a module file and what it can import to a folder named by the digest of their content. A pipeline gets
+the path of the copy. So a changed module changes a parameter, and a run does not see later edits.
 """
 
 import atexit
@@ -16,6 +16,7 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Callable
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -32,7 +33,10 @@ def published_path(module_file: Path, store: str) -> str:
 
 
 def publish(module_file: Path, store: Path) -> Path:
-    """Copies the module file, its sibling modules and sub-packages to `<store>/<digest>/`; returns the copy's path."""
+    """Copies the module file, its sibling modules and sub-packages to `<store>/<digest>/`; returns the copy's path.
+
+    Raises a ModuleError if there is no such file.
+    """
     if not module_file.is_file():
         raise ModuleError(f"module_file: {module_file} does not exist")
     folder = module_file.resolve().parent
@@ -48,7 +52,10 @@ def publish(module_file: Path, store: Path) -> Path:
 
 
 def publish_remote(module_file: Path, store: str) -> str:
-    """As `publish`, to a folder of an object store. The module file itself is written last: it stands for all."""
+    """Does what `publish` does, in a folder of an object store; returns the URI of the copied module file.
+
+    That file is written last: where it exists, the copy is complete.
+    """
     if not module_file.is_file():
         raise ModuleError(f"module_file: {module_file} does not exist")
     folder = module_file.resolve().parent
@@ -63,8 +70,11 @@ def publish_remote(module_file: Path, store: str) -> str:
 
 
 def pin(module_path: str) -> str:
-    """Returns a dotted path with the digest of its top-level package's sources: `package.module@<digest>`."""
-    spec = _find(module_path.split(".")[0])
+    """Returns a dotted path with the digest of its top-level package's sources: `package.module@<digest>`.
+
+    Raises a ModuleError if the environment has no such package.
+    """
+    spec = _spec(module_path.split(".")[0])
     origin = Path(spec.origin) if spec and spec.origin else None
     if origin is None:
         raise ModuleError(f"module_path: no module {module_path!r} in this environment")
@@ -76,8 +86,9 @@ def pin(module_path: str) -> str:
 def load(reference: str) -> ModuleType:
     """Imports a user module: a path that ends in `.py`, or a dotted path (with or without `@<digest>`).
 
-    The folder of a file goes to the front of `sys.path`, so its siblings are importable as TFX makes them. A file in
-    an object store that is not mounted is fetched with them first.
+    The folder of a file goes to the front of `sys.path`, so that its siblings can be imported, as in TFX. A file in an
+    object store that is not mounted is first downloaded together with its siblings. Raises a ModuleError if the file
+    does not exist, or if importing it fails.
     """
     if not reference.endswith(".py"):
         return call("import", importlib.import_module, reference.split("@")[0])
@@ -93,45 +104,50 @@ def load(reference: str) -> ModuleType:
 def find(module_file: str, name: str, default: str) -> Callable[..., Any]:
     """Returns the user's function as TFX resolves it.
 
-    `module_file` alone: its function `default`. With a plain `name`: that function of the file. `name` alone: a dotted
-    path `package.module.function` (with or without `@<digest>`). Raises a ConfigError for anything else, a ModuleError
-    if the function is missing.
+    `module_file` alone: the file's function `default`. With a plain `name`: the file's function of that name. `name`
+    alone: a dotted path `package.module.function` (with or without `@<digest>`). Raises a ConfigError for anything
+    else, a ModuleError if the function is missing.
     """
     if module_file and "." not in name:
         return function(load(module_file), name or default)
-    path, _, wanted = name.partition("@")[0].rpartition(".")
+    path, _, function_name = name.partition("@")[0].rpartition(".")
     if module_file or not path:
         raise ConfigError(
             f"{default}: expected either module_file or a dotted path (package.module.{default}), received "
             f"{module_file!r} and {name!r}"
         )
-    return function(load(path), wanted)
+    return function(load(path), function_name)
 
 
 def find_optional(module_file: str, name: str, default: str) -> Callable[..., Any] | None:
-    """As `find`, but None if nothing is named and the file has no function `default`."""
+    """Does what `find` does, but returns None if no name is given and the file has no function `default`."""
     if name:
         return find(module_file, name, default)
     return optional_function(load(module_file), default) if module_file else None
 
 
 def function(module: ModuleType, name: str) -> Callable[..., Any]:
-    """Returns the module's function `name`; a ModuleError names the nearest one if it is not there."""
-    found = optional_function(module, name)
-    if found is None:
+    """Returns the module's function `name`; without it, a ModuleError suggests the nearest name."""
+    member = optional_function(module, name)
+    if member is None:
         defined = [key for key, value in vars(module).items() if inspect.isfunction(value)]
         hint = did_you_mean(name, sorted(defined), "it defines")
         raise ModuleError(f"{module.__file__}: expected a function {name!r}; {hint}")
-    return found
+    return member
 
 
 def optional_function(module: ModuleType, name: str) -> Callable[..., Any] | None:
-    found = getattr(module, name, None)
-    return found if callable(found) else None
+    """Returns the module's member `name`; None if it is missing or cannot be called."""
+    member = getattr(module, name, None)
+    return member if callable(member) else None
 
 
 def call[Returned](what: str, user_function: Callable[..., Returned], *args: Any, **kwargs: Any) -> Returned:
-    """Calls the user's code. What it raises becomes a ModuleError with the user's own lines of the traceback."""
+    """Calls the user's code; an error in it becomes a ModuleError with the user's own lines of the traceback.
+
+    Penstock's own errors pass through. `what` begins the sentence: `call("tuner_fn", tuner_fn, fn_args)` may raise
+    "tuner_fn raised KeyError: 'units'".
+    """
     try:
         return user_function(*args, **kwargs)
     except PenstockError:
@@ -141,7 +157,10 @@ def call[Returned](what: str, user_function: Callable[..., Returned], *args: Any
 
 
 def user_lines(error: BaseException) -> str:
-    """Returns the frames of a traceback that are neither ours nor an installed package's (compiled: a bare name)."""
+    """Returns the frames of a traceback that are neither Penstock's nor an installed package's, as Python formats them.
+
+    A frame without an absolute path is an installed package's too: that is how compiled code names its file.
+    """
     root = Path(__file__).resolve().parent.parent
     ours = tuple(f"{root / name}/" for name in ("core", "trainer", "components", "pipelines"))
     frames = [
@@ -155,14 +174,14 @@ def user_lines(error: BaseException) -> str:
 
 
 def _sources(folder: Path) -> list[Path]:
-    """The modules beside a module file, and those of the packages there, however deep."""
+    """Returns the modules in a folder and those of its packages at any depth, sorted."""
     packages = (path.parent for path in folder.glob("*/__init__.py"))
     return sorted([*folder.glob("*.py"), *(path for package in packages for path in package.rglob("*.py"))])
 
 
 @functools.cache
 def _fetched(uri: str) -> Path:
-    """Returns a copy of a module file, with what it can import beside it, that is there until this process ends."""
+    """Downloads a module file and what it can import beside it; the copy exists until this process ends."""
     folder, _, name = uri.rpartition("/")
     copy = Path(tempfile.mkdtemp(prefix="penstock-module-"))
     atexit.register(_remove, copy, os.getpid())
@@ -178,11 +197,11 @@ def _fetched(uri: str) -> Path:
 
 
 def _remove(folder: Path, process: int) -> None:
-    if os.getpid() == process:  # a fork that ends leaves it to the process that made it
+    if os.getpid() == process:  # not when a fork of the process that made the folder ends
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _find(name: str) -> Any:
+def _spec(name: str) -> ModuleSpec | None:
     try:
         return importlib.util.find_spec(name)
     except (ImportError, ValueError):

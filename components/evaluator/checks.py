@@ -1,10 +1,9 @@
-"""What an EvalConfig asks for and the models, the schema or TFMA do not have: told before any example is read."""
+"""Checks an EvalConfig against the models, the schema and TFMA, before any example is read."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
@@ -12,6 +11,13 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 from tensorflow_model_analysis import constants
 from tensorflow_model_analysis.extractors import sql_slice_key_extractor
 from tensorflow_model_analysis.metrics import metric_specs, metric_types
+from tensorflow_model_analysis.proto.config_pb2 import (
+    CrossSlicingSpec,
+    EvalConfig,
+    MetricConfig,
+    ModelSpec,
+    SlicingSpec,
+)
 
 from penstock.components.evaluator import eval_config as eval_configs
 from penstock.core import user_modules
@@ -21,19 +27,18 @@ from penstock.core.suggestions import did_you_mean, nearest
 
 
 def check(
-    config: Any, folders: Mapping[str, str], schema: schema_pb2.Schema | None, module: ModuleType | None = None
+    config: EvalConfig, folders: Mapping[str, str], schema: schema_pb2.Schema | None, module: ModuleType | None = None
 ) -> None:
-    """Raises a ModelError or ConfigError for what the models, the schema or TFMA do not have.
+    """Raises a ModelError or ConfigError if the config names what the models, the schema or TFMA do not have.
 
-    `folders` holds the SavedModel of each model_spec by its name. What a module customizes is its own affair: the
-    models and the metrics inside of them that it loads, the features that it extracts.
+    `folders` holds the SavedModel of each model_spec by its name. Nothing is checked that the module may define: models
+    and their metrics if it loads the models, features if it extracts them.
     """
     loads, extracts = (
         module is not None and user_modules.optional_function(module, name) is not None
         for name in ("custom_eval_shared_model", "custom_extractors")
     )
-    known = schema if not extracts else None
-    kinds = {feature.name: feature.type for feature in known.feature} if known is not None else None
+    kinds = {feature.name: feature.type for feature in schema.feature} if schema is not None and not extracts else None
     produced: set[str] = set()
     for spec in config.model_specs if not loads and not extracts else ():
         if spec.model_type not in ("", constants.TF_GENERIC):
@@ -41,13 +46,15 @@ def check(
             raise ModelError(f"eval_config: model_type: {expected}, received {spec.model_type!r}")
         produced |= _check_model(spec, _Signatures.of(folders[spec.name], spec.is_baseline), config, kinds)
     if loads and any(spec.preprocessing_function_names for spec in config.model_specs):
-        kinds = None  # only the module knows what they produce
+        kinds = None  # only the module knows which features these functions produce
     for field, slicing in _slices(config):
         _check_feature(field, [*slicing.feature_keys, *slicing.feature_values], kinds, produced)
     for spec in config.metrics_specs:
         _check_feature("query_key", [spec.query_key], kinds, set())
     if any(spec.slice_keys_sql for spec in config.slicing_specs) and sql_slice_key_extractor.sql_util is None:
-        raise ConfigError("eval_config: slice_keys_sql: this tfx-bsl has no SQL: expected feature_keys, feature_values")
+        raise ConfigError(
+            "eval_config: slice_keys_sql: this tfx-bsl has no SQL: expected feature_keys or feature_values"
+        )
     _check_metrics(config, in_graph=loads)
     _check_sliced_thresholds(config)
 
@@ -62,19 +69,23 @@ class _Signatures:
     def of(cls, folder: str, is_baseline: bool) -> "_Signatures":
         saved = saved_model_pb2.SavedModel.FromString(SavedModel(Path(folder)).path.read_bytes())
         graphs = [graph for graph in saved.meta_graphs if tf.saved_model.SERVING in graph.meta_info_def.tags]
-        found = graphs[0].signature_def.items() if graphs else []
-        outputs = {name: set(signature.outputs) for name, signature in found if not name.startswith("__")}
+        signatures = graphs[0].signature_def.items() if graphs else []
+        outputs = {name: set(signature.outputs) for name, signature in signatures if not name.startswith("__")}
         return cls(f"the baseline model at {folder}" if is_baseline else "the model", outputs)
 
     def require(self, name: str, field: str) -> set[str]:
-        """Returns the outputs of a signature."""
+        """Returns the outputs of a signature; a ModelError if the model has no such signature."""
         if name not in self.outputs:
-            found = ", ".join(sorted(self.outputs)) or "none"
-            raise ModelError(f"eval_config: {field}: {self.model} has no signature {name!r}: expected one of {found}")
+            existing = ", ".join(sorted(self.outputs)) or "none"
+            raise ModelError(
+                f"eval_config: {field}: {self.model} has no signature {name!r}: expected one of {existing}"
+            )
         return self.outputs[name]
 
 
-def _check_model(spec: Any, signatures: _Signatures, config: Any, kinds: Mapping[str, int] | None) -> set[str]:
+def _check_model(
+    spec: ModelSpec, signatures: _Signatures, config: EvalConfig, kinds: Mapping[str, int] | None
+) -> set[str]:
     """Returns the features that the model's preprocessing functions produce."""
     outputs = signatures.require(spec.signature_name or eval_configs.CANDIDATE_SIGNATURE, "signature_name")
     produced: set[str] = set()
@@ -87,7 +98,7 @@ def _check_model(spec: Any, signatures: _Signatures, config: Any, kinds: Mapping
     text = [name for name in weights if kinds and name not in produced and kinds.get(name) == schema_pb2.BYTES]
     if text:
         raise ModelError(f"eval_config: example_weight_key: feature {text[0]!r} holds text: expected numbers")
-    if len(outputs) > 1:  # TFMA takes the only output under any name
+    if len(outputs) > 1:  # TFMA accepts any name for the only output
         _check_output("prediction_key", [spec.prediction_key, *spec.prediction_keys.values()], outputs, signatures)
         named = outputs | set(spec.prediction_keys)
         _check_output("label_keys", spec.label_keys, named, signatures)
@@ -113,32 +124,36 @@ def _check_feature(field: str, names: Iterable[str], kinds: Mapping[str, int] | 
             raise ModelError(f"eval_config: {field}: {source} have no feature {name!r}; {hint}")
 
 
-def _slices(config: Any) -> Iterator[tuple[str, Any]]:
-    """Yields every SlicingSpec with the field it stands in."""
+def _slices(config: EvalConfig) -> Iterator[tuple[str, SlicingSpec]]:
+    """Yields every SlicingSpec with the name of its field."""
     yield from (("slicing_specs", slicing) for slicing in config.slicing_specs)
     for crossing in config.cross_slicing_specs:
         yield from (("cross_slicing_specs", slicing) for slicing in (crossing.baseline_spec, *crossing.slicing_specs))
     for slicing, _ in eval_configs.thresholds(config):
-        if hasattr(slicing, "baseline_spec"):
+        if isinstance(slicing, CrossSlicingSpec):
             parts = (slicing.baseline_spec, *slicing.slicing_specs)
             yield from (("cross_slice_thresholds", part) for part in parts)
         elif slicing is not None:
             yield "per_slice_thresholds", slicing
 
 
-def _check_metrics(config: Any, in_graph: bool) -> None:
-    """TFMA's registry has its own metrics; the other ones it takes from Keras. Both say what settings they refuse."""
+def _check_metrics(config: EvalConfig, in_graph: bool) -> None:
+    """Checks that the metrics exist, accept their settings, and have a single number for a threshold to bound.
+
+    TFMA has its own metrics in a registry, and takes the others from Keras. `in_graph` says that models may bring
+    metrics of their own.
+    """
     keras = {name for name in dir(tf.keras.metrics) if isinstance(getattr(tf.keras.metrics, name), type)}
-    known = keras | set(metric_types.registered_metrics())
+    names = sorted(keras | set(metric_types.registered_metrics()))
     for spec in config.metrics_specs:
         for metric in spec.metrics:
-            if not metric.module and metric.class_name not in known:
-                near = nearest(metric.class_name, sorted(known))
+            if not metric.module and metric.class_name not in names:
+                near = nearest(metric.class_name, names)
                 hint = f"did you mean {near!r}?" if near else "expected a metric of Keras or TFMA, such as AUC"
                 raise ConfigError(f"eval_config: unknown metric {metric.class_name!r}; {hint}")
     try:
         computations = metric_specs.to_computations(list(config.metrics_specs), eval_config=config)
-    except Exception as error:  # whatever a metric's own constructor raises
+    except Exception as error:  # the constructor of a metric may raise anything
         raise ConfigError(f"eval_config: metrics_specs: {error}") from error
     keys = (key for computation in computations for key in computation.keys)
     computed = {key for key in keys if isinstance(key, metric_types.MetricKey)}
@@ -146,7 +161,7 @@ def _check_metrics(config: Any, in_graph: bool) -> None:
     for key in thresholds:
         if not in_graph and key not in computed and key._replace(is_diff=False) not in computed:
             raise ConfigError(
-                f"eval_config: {key.name!r} has a threshold and is no metric that is computed: expected `threshold` "
+                f"eval_config: {key.name!r} has a threshold but is not a metric that is computed: expected `threshold` "
                 "beside the class_name of one"
             )
     for spec in config.metrics_specs:
@@ -154,48 +169,48 @@ def _check_metrics(config: Any, in_graph: bool) -> None:
             limits = metric.HasField("threshold") or metric.per_slice_thresholds or metric.cross_slice_thresholds
             if limits and _is_several_numbers(metric):
                 raise ConfigError(
-                    f"eval_config: {metric.class_name} has a threshold and is several numbers: expected a metric of "
-                    "one number, such as Recall with one value in `thresholds`"
+                    f"eval_config: {metric.class_name} has a threshold but is several numbers: expected a metric that "
+                    "is one number, such as Recall with one value in `thresholds`"
                 )
 
 
-def _is_several_numbers(metric: Any) -> bool:
-    """Whether TFMA computes an array, a table or a plot, of which its validation can make nothing."""
+def _is_several_numbers(metric: MetricConfig) -> bool:
+    """Whether the metric is an array, a table or a plot, which TFMA's validation cannot compare with a threshold."""
     if metric.class_name.endswith(("ConfusionMatrixAtThresholds", "Plot")):
         return True
     try:
         settings = json.loads(metric.config or "{}")
-    except ValueError:  # a notation of TFMA's own
+    except ValueError:  # TFMA has a notation of its own
         return False
-    at = settings.get("thresholds") if isinstance(settings, dict) else None
-    return isinstance(at, list) and len(at) > 1
+    thresholds = settings.get("thresholds") if isinstance(settings, dict) else None
+    return isinstance(thresholds, list) and len(thresholds) > 1
 
 
-def _check_sliced_thresholds(config: Any) -> None:
-    """A threshold for slices that no slicing spec makes is never met: TFMA misses them, whatever the data."""
+def _check_sliced_thresholds(config: EvalConfig) -> None:
+    """Checks that thresholds are for slices that a slicing spec defines: TFMA fails those for any other slice."""
     if any(spec.slice_keys_sql for spec in config.slicing_specs):
         return
-    made = {_features(spec) for spec in config.slicing_specs} or {frozenset()}
+    slices = {_features(spec) for spec in config.slicing_specs} or {frozenset()}
     pairs = set()
     for crossing in config.cross_slicing_specs:
-        made |= {_features(crossing.baseline_spec), *map(_features, crossing.slicing_specs)}
+        slices |= {_features(crossing.baseline_spec), *map(_features, crossing.slicing_specs)}
         pairs |= {(_features(crossing.baseline_spec), _features(spec)) for spec in crossing.slicing_specs}
     for slicing, _ in eval_configs.thresholds(config):
-        if hasattr(slicing, "baseline_spec"):
-            asked = [(_features(slicing.baseline_spec), _features(spec)) for spec in slicing.slicing_specs]
-            if not pairs & set(asked):
+        if isinstance(slicing, CrossSlicingSpec):
+            compared = [(_features(slicing.baseline_spec), _features(spec)) for spec in slicing.slicing_specs]
+            if not pairs & set(compared):
                 raise ConfigError(
                     "eval_config: cross_slice_thresholds: expected a pair of slices of cross_slicing_specs, received "
-                    + " or ".join(f"{_named(compared)} against {_named(base)}" for base, compared in asked)
+                    + " or ".join(f"{_named(features)} against {_named(baseline)}" for baseline, features in compared)
                 )
-        elif slicing is not None and _features(slicing) not in made:
+        elif slicing is not None and _features(slicing) not in slices:
             raise ConfigError(
                 "eval_config: per_slice_thresholds: expected a slice that slicing_specs make, received "
                 f"{_named(_features(slicing))}"
             )
 
 
-def _features(slicing: Any) -> frozenset[str]:
+def _features(slicing: SlicingSpec) -> frozenset[str]:
     return frozenset([*slicing.feature_keys, *slicing.feature_values])
 
 

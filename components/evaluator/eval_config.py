@@ -1,4 +1,4 @@
-"""The EvalConfig: read from its three notations, and completed as TFX completes it."""
+"""The EvalConfig: read from its three notations, and completed with TFMA's defaults as in TFX."""
 
 import json
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 from google.protobuf import json_format, text_format
 from tensorflow_model_analysis.metrics import metric_specs
-from tensorflow_model_analysis.proto import config_pb2
+from tensorflow_model_analysis.proto.config_pb2 import CrossSlicingSpec, EvalConfig, MetricThreshold, SlicingSpec
 from tensorflow_model_analysis.utils import config_util
 
 from penstock.core.errors import ConfigError
@@ -15,32 +15,35 @@ from penstock.core.errors import ConfigError
 CANDIDATE_SIGNATURE = "serving_default"
 
 
-def parse(text: str) -> Any:
-    """Returns the EvalConfig written as YAML, JSON or protobuf's text form; a ConfigError says what does not fit."""
+def parse(text: str) -> EvalConfig:
+    """Returns the EvalConfig in a text: YAML, JSON or protobuf's text form. A ConfigError says what is wrong with it.
+
+    parse("model_specs: [{label_key: tips}]")
+    """
     if not text.strip():
         raise ConfigError("eval_config is empty: expected a tfma.EvalConfig with model_specs and metrics_specs")
     try:
         document = _document(text)
         if document is None:
-            return text_format.Parse(text, config_pb2.EvalConfig())
+            return text_format.Parse(text, EvalConfig())
         try:
-            return json_format.ParseDict(document, config_pb2.EvalConfig())
+            return json_format.ParseDict(document, EvalConfig())
         except json_format.ParseError:
-            # A text form with `model_specs: {...}` is YAML too, but of a mapping where a list is due.
+            # The text form `model_specs: {...}` is also YAML, but a mapping where a list is expected.
             try:
-                return text_format.Parse(text, config_pb2.EvalConfig())
+                return text_format.Parse(text, EvalConfig())
             except text_format.ParseError:
                 pass
             raise
     except (json_format.ParseError, text_format.ParseError) as error:
-        reason = str(error).splitlines()[0]  # the others list the names of all fields
+        reason = str(error).splitlines()[0]  # the other lines name all fields
         raise ConfigError(f"eval_config: expected a tfma.EvalConfig: {reason}") from None
 
 
 def _document(text: str) -> dict[str, Any] | None:
-    """Returns the mapping that JSON or YAML holds; None if the text is neither, or cannot be read as one.
+    """Returns the mapping in a JSON or YAML text; None if the text is neither, or not a mapping.
 
-    JSON is tried first: it may be indented with tabs, which YAML forbids.
+    JSON is tried first, because it may be indented with tabs, which YAML forbids.
     """
     try:
         document = json.loads(text)
@@ -54,8 +57,8 @@ def _document(text: str) -> dict[str, Any] | None:
     return document if isinstance(document, dict) else None
 
 
-def _repeats_a_key(node: Any) -> bool:
-    """Whether YAML would drop all but the last of several values: the text form may repeat `metrics_specs: {...}`."""
+def _repeats_a_key(node: yaml.Node | None) -> bool:
+    """Whether a mapping has a key twice, of which YAML would drop the first. Then it is the text form, which may."""
     if isinstance(node, yaml.SequenceNode):
         return any(map(_repeats_a_key, node.value))
     if not isinstance(node, yaml.MappingNode):
@@ -64,10 +67,10 @@ def _repeats_a_key(node: Any) -> bool:
     return len(keys) != len(set(keys)) or any(_repeats_a_key(value) for _, value in node.value)
 
 
-def complete(config: Any, has_baseline: bool) -> Any:
-    """Returns the config with TFMA's defaults. Change thresholds are dropped while there is no baseline.
+def complete(config: EvalConfig, has_baseline: bool) -> EvalConfig:
+    """Returns the config with TFMA's defaults, and without change thresholds if there is no baseline.
 
-    What would fail only once there is a baseline is told on the first run too.
+    Raises a ConfigError for a contradiction, also for one that would fail only in a later run with a baseline.
     """
     _check_models(config)
     for _, threshold in thresholds(config):
@@ -79,7 +82,7 @@ def complete(config: Any, has_baseline: bool) -> Any:
     if not config.model_specs:
         config.model_specs.add(signature_name=CANDIDATE_SIGNATURE)
     if has_baseline and len(config.model_specs) == 1 and config_util.has_change_threshold(config):
-        # TFMA ignores the name of a single model_spec, until it asks it for a baseline and fails.
+        # TFMA ignores the name of a single model_spec, but fails when it looks for that model's baseline.
         config.model_specs[0].name = ""
         for spec in config.metrics_specs:
             del spec.model_names[:]
@@ -91,24 +94,24 @@ def complete(config: Any, has_baseline: bool) -> Any:
     return completed
 
 
-def _check_models(config: Any) -> None:
+def _check_models(config: EvalConfig) -> None:
     specs = config.model_specs
     if len(specs) > 2:
         raise ConfigError(f"eval_config: expected one or two model_specs, received {len(specs)}")
     if specs and all(spec.is_baseline for spec in specs):
-        raise ConfigError("eval_config: model_specs: expected one that is no baseline: the model to evaluate")
+        raise ConfigError("eval_config: model_specs: expected one that is not a baseline: the model to evaluate")
     if len({spec.name for spec in specs}) < len(specs):
-        raise ConfigError("eval_config: model_specs: expected two names that differ")
+        raise ConfigError("eval_config: model_specs: expected two different names")
     names = {spec.name for spec in specs}
     for spec in config.metrics_specs:
         unknown = sorted(set(spec.model_names) - names)
-        if unknown and len(specs) > 1:  # TFMA takes any name for the only model
-            found = ", ".join(sorted(names))
-            raise ConfigError(f"eval_config: model_names: no model_spec is named {unknown[0]!r}: expected {found}")
+        if unknown and len(specs) > 1:  # TFMA accepts any name for the only model
+            existing = ", ".join(sorted(names))
+            raise ConfigError(f"eval_config: model_names: no model_spec is named {unknown[0]!r}: expected {existing}")
 
 
-def thresholds(config: Any) -> Iterator[tuple[Any, Any]]:
-    """Yields each MetricThreshold with the SlicingSpec or CrossSlicingSpec it is for, None for the overall slice."""
+def thresholds(config: EvalConfig) -> Iterator[tuple[SlicingSpec | CrossSlicingSpec | None, MetricThreshold]]:
+    """Yields each threshold with the slices it is for; None stands for the overall slice."""
     for spec in config.metrics_specs:
         sliced = [part for metric in spec.metrics for part in metric.per_slice_thresholds]
         crossed = [part for metric in spec.metrics for part in metric.cross_slice_thresholds]
@@ -120,5 +123,6 @@ def thresholds(config: Any) -> Iterator[tuple[Any, Any]]:
         yield from ((crossing, part.threshold) for part in crossed for crossing in part.cross_slicing_specs)
 
 
-def has_thresholds(config: Any) -> bool:
+def has_thresholds(config: EvalConfig) -> bool:
+    """Whether TFMA finds a threshold in the config; without one, no model is blessed."""
     return bool(metric_specs.metric_thresholds_from_metrics_specs(config.metrics_specs, eval_config=config))

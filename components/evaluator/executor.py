@@ -7,19 +7,23 @@ import json
 import logging
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from types import ModuleType
 
 import apache_beam as beam
 import tensorflow_model_analysis as tfma
+from tensorflow_metadata.proto.v0.schema_pb2 import Schema
+from tensorflow_model_analysis.api.types import EvalSharedModel, MaybeMultipleEvalSharedModels
+from tensorflow_model_analysis.proto.config_pb2 import EvalConfig
 
 from penstock.components.engines import Engine, open_engine
 from penstock.components.evaluator import checks, diagnosis, predictions, results
 from penstock.components.evaluator import eval_config as eval_configs
-from penstock.components.evaluator import verdict as validations
+from penstock.components.evaluator import verdict as verdicts
 from penstock.components.evaluator.tfma import accumulation
 from penstock.core import artifacts, progress, user_modules
-from penstock.core.artifacts import GateResult
+from penstock.core.artifacts import GateResult, Reason, Verdict
 from penstock.core.errors import DataError, ModelError, PenstockError
 from penstock.core.examples import records
 
@@ -42,79 +46,86 @@ def run(
     model_uri: str = "",
     baseline_model_uri: str = "",
 ) -> GateResult:
-    """Evaluates `model` on the examples; see the component for the arguments.
+    """Evaluates `model` on the examples; component.py describes the arguments.
 
     The verdict names the models by their URIs, by which later runs find them; by default these are their paths.
 
-    Raises a ConfigError for an EvalConfig that is none, a ModelError for a signature, label or feature that the model
-    or the examples do not have, a DataError for a split that is not there or is empty.
+    Raises a ConfigError if the EvalConfig cannot be read, and a ModelError if the model or the examples do not have a
+    signature, label or feature that it names. A DataError if a split is missing or empty.
     """
     with progress.task("Evaluator") as counts, open_engine(engine) as engine_:
         data, candidate = artifacts.Examples(Path(examples)), artifacts.Model(Path(model)).require_serving()
         baseline = _serving(baseline_model)
         config = eval_configs.complete(eval_configs.parse(eval_config), has_baseline=baseline is not None)
-        read_schema = artifacts.Schema(Path(schema)).read() if schema else None
+        schema_ = artifacts.Schema(Path(schema)).read() if schema else None
         folders = _folders(config, candidate, baseline)
         module = user_modules.load(module_file) if module_file else None
-        checks.check(config, folders, read_schema, module)
+        checks.check(config, folders, schema_, module)
         splits = list(example_splits) or ["eval"]
         data.require_splits(splits)
         files = [path for split in splits for path in data.files(split)]
         if not any(next(records.read(path, batch_size=1), None) for path in files):
             raise DataError(f"split {', '.join(splits)} has no examples to evaluate on")
         with _explained(config, folders, files):
-            counts["rows"] = _evaluate(files, read_schema, config, folders, module, evaluation, engine_)
+            counts["rows"] = _evaluate(_Evaluation(config, schema_, folders, module, files, evaluation), engine_)
         blessed, reasons = _verdict(config, evaluation)
-    baseline_uri = (baseline_model_uri or baseline_model) if baseline else None
-    verdict: artifacts.Verdict = {
-        "blessed": blessed,
-        "model": model_uri or model,
-        "baseline_model": baseline_uri,
-        "created": datetime.datetime.now(datetime.UTC).isoformat(),
-        "reasons": reasons,
-    }
-    artifacts.ModelValidation(Path(validation)).write(verdict)
+    uri, baseline_uri = model_uri or model, (baseline_model_uri or baseline_model) if baseline else None
+    created = datetime.datetime.now(datetime.UTC).isoformat()
+    artifacts.ModelValidation(Path(validation)).write(
+        Verdict(blessed=blessed, model=uri, baseline_model=baseline_uri, created=created, reasons=reasons)
+    )
     artifacts.ModelBlessing(Path(blessing)).write(blessed)
-    properties = {"blessed": int(blessed), "current_model": model_uri or model, "component_id": "evaluator"}
+    properties = artifacts.metadata(blessed=int(blessed), current_model=uri, component_id="evaluator")
     if baseline_uri:
         properties["baseline_model"] = baseline_uri
     metadata = {
         "evaluation": artifacts.metadata(),
-        "blessing": artifacts.metadata(**properties),
+        "blessing": properties,
         "validation": artifacts.metadata(blessed=int(blessed)),
     }
     return GateResult(metadata, blessed)
 
 
+@dataclass(frozen=True)
+class _Evaluation:
+    """What is evaluated, and the folder for TFMA's results."""
+
+    config: EvalConfig
+    schema: Schema | None
+    folders: dict[str, str]  # of the SavedModels, by the name of their model_spec
+    module: ModuleType | None  # the user's
+    files: list[Path]
+    output: str
+
+
 @contextlib.contextmanager
-def _explained(config: Any, folders: dict[str, str], files: list[Path]) -> Iterator[None]:
-    """Says which model cannot take the examples, if that is why an evaluation failed."""
+def _explained(config: EvalConfig, folders: dict[str, str], files: list[Path]) -> Iterator[None]:
+    """Names the model that cannot take the examples, if that is why an evaluation failed."""
     try:
         yield
     except (PenstockError, OSError):
         raise
     except Exception as error:
-        told = diagnosis.failed_signature(config, folders, files)
-        if told is None:
+        explanation = diagnosis.failed_signature(config, folders, files)
+        if explanation is None:
             raise
-        raise told from error
+        raise explanation from error
 
 
 def _serving(model: str | None) -> Path | None:
-    """A baseline without a SavedModel is how LatestBlessedModel says that there is none."""
+    """Returns the folder of the baseline; None if it has no SavedModel, as if LatestBlessedModel found no model."""
     serving = artifacts.Model(Path(model)).serving if model else None
     return serving if serving and artifacts.SavedModel(serving).exists else None
 
 
-def _verdict(config: Any, evaluation: str) -> tuple[bool, list[artifacts.Reason]]:
+def _verdict(config: EvalConfig, evaluation: str) -> tuple[bool, list[Reason]]:
     if eval_configs.has_thresholds(config):
-        return validations.reasons(config, evaluation)
-    sentence = "no threshold is configured, so the model is not validated"
-    return False, [{"metric": "", "slice": "", "value": None, "threshold": "", "passed": False, "sentence": sentence}]
+        return verdicts.reasons(config, evaluation)
+    return False, [verdicts.objection("no threshold is configured, so the model is not validated", slice_name="")]
 
 
-def _folders(config: Any, candidate: Path, baseline: Path | None) -> dict[str, str]:
-    """Returns the model's folder for each of the config's model_specs."""
+def _folders(config: EvalConfig, candidate: Path, baseline: Path | None) -> dict[str, str]:
+    """Returns the folder of the model for each of the config's model_specs, by its name."""
     folders = {}
     for spec in config.model_specs:
         path = baseline if spec.is_baseline else candidate
@@ -124,20 +135,18 @@ def _folders(config: Any, candidate: Path, baseline: Path | None) -> dict[str, s
     return folders
 
 
-def _evaluate(
-    files: list[Path], schema: Any, config: Any, folders: dict[str, str], module: Any, output: str, engine: Engine
-) -> int:
-    """Writes TFMA's results; returns the number of examples."""
-    models = _models(config, folders, module)
-    reason = accumulation.reason_for_beam(config, models, module)
+def _evaluate(task: _Evaluation, engine: Engine) -> int:
+    """Writes TFMA's results; returns the number of evaluated examples."""
+    models = _models(task)
+    reason = accumulation.reason_for_beam(task.config, models, task.module)
     shared = models[0] if len(models) == 1 else models
     if reason:
         logger.info("evaluated by Beam in one process: %s", reason)
-        return _evaluate_with_beam(files, schema, config, shared, module, output)
-    merger = accumulation.Merger(config)
-    shards = accumulation.shards(files, config, schema, folders)
+        return _evaluate_with_beam(task, shared)
+    merger = accumulation.Merger(task.config)
+    shards = accumulation.shards(task.files, task.config, task.schema, task.folders)
     total = engine.fold(accumulation.accumulate, merger.merge, shards) or accumulation.Accumulators(0, {})
-    results.write(merger.metrics(total), config, shared, output)
+    results.write(merger.metrics(total), task.config, shared, task.output)
     if total.unlabelled:
         logger.warning(
             "%s examples have no label that the model knows (it is NaN) and are left out", f"{total.unlabelled:,}"
@@ -145,44 +154,43 @@ def _evaluate(
     return total.rows
 
 
-def _models(config: Any, folders: dict[str, str], module: Any) -> list[Any]:
-    load = user_modules.optional_function(module, "custom_eval_shared_model") if module else None
+def _models(task: _Evaluation) -> list[EvalSharedModel]:
+    load = user_modules.optional_function(task.module, "custom_eval_shared_model") if task.module else None
     if load is None:
-        return predictions.shared_models(config, folders)
+        return predictions.shared_models(task.config, task.folders)
     return [
         user_modules.call(
             "custom_eval_shared_model",
             load,
-            eval_saved_model_path=folders[spec.name],
+            eval_saved_model_path=task.folders[spec.name],
             model_name=spec.name,
-            eval_config=config,
+            eval_config=task.config,
             add_metrics_callbacks=None,
         )
-        for spec in config.model_specs
+        for spec in task.config.model_specs
     ]
 
 
-def _evaluate_with_beam(files: list[Path], schema: Any, config: Any, shared: Any, module: Any, output: str) -> int:
-    adapter = predictions.adapter_config(schema)
-    extract = user_modules.optional_function(module, "custom_extractors") if module else None
+def _evaluate_with_beam(task: _Evaluation, shared: MaybeMultipleEvalSharedModels) -> int:
+    adapter = predictions.adapter_config(task.schema)
+    extract = user_modules.optional_function(task.module, "custom_extractors") if task.module else None
     extractors = None
     if extract:
-        arguments = {"eval_shared_model": shared, "eval_config": config, "tensor_adapter_config": adapter}
+        arguments = {"eval_shared_model": shared, "eval_config": task.config, "tensor_adapter_config": adapter}
         extractors = user_modules.call("custom_extractors", extract, **arguments)
-    # Beam pickles and compresses created values, so the data is read inside.
-    read = functools.partial(
-        predictions.example_batches, schema=schema.SerializeToString() if schema is not None else None
-    )
+    # Beam pickles and compresses created values, so the data is read inside the pipeline.
+    schema = task.schema.SerializeToString() if task.schema is not None else None
+    read = functools.partial(predictions.example_batches, schema=schema)
     with results.beam_pipeline() as pipeline:
         evaluate = tfma.ExtractEvaluateAndWriteResults(
             eval_shared_model=shared,
-            eval_config=config,
+            eval_config=task.config,
             extractors=extractors,
-            output_path=output,
+            output_path=task.output,
             tensor_adapter_config=adapter,
         )
-        _ = pipeline | "Files" >> beam.Create(files) | "Examples" >> beam.FlatMap(read) | "Evaluate" >> evaluate
-    return sum(len(serialized) for path in files for serialized in records.read(path))
+        _ = pipeline | "Files" >> beam.Create(task.files) | "Examples" >> beam.FlatMap(read) | "Evaluate" >> evaluate
+    return sum(len(serialized) for path in task.files for serialized in records.read(path))
 
 
 if __name__ == "__main__":

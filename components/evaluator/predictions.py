@@ -1,13 +1,14 @@
-"""What an evaluation is made of: the models and the examples, as TFMA takes them."""
+"""The models and the examples of an evaluation, in TFMA's form."""
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import tensorflow_model_analysis as tfma
 from tensorflow_metadata.proto.v0 import schema_pb2
 from tensorflow_model_analysis import constants
+from tensorflow_model_analysis.api.types import EvalSharedModel
+from tensorflow_model_analysis.proto.config_pb2 import EvalConfig
 from tfx_bsl.tfxio import tensor_adapter, tf_example_record
 
 from penstock.core.examples import records
@@ -15,8 +16,8 @@ from penstock.core.examples import records
 _BATCH_SIZE = 4096
 
 
-def shared_models(config: Any, folders: dict[str, str]) -> list[Any]:
-    """Returns the models as TFMA takes them, in the order of the config's model_specs."""
+def shared_models(config: EvalConfig, folders: dict[str, str]) -> list[EvalSharedModel]:
+    """Returns the models in the order of the config's model_specs; `folders` holds each one's folder by its name."""
     return [
         tfma.default_eval_shared_model(
             eval_saved_model_path=folders[spec.name], model_name=spec.name, eval_config=config
@@ -26,6 +27,7 @@ def shared_models(config: Any, folders: dict[str, str]) -> list[Any]:
 
 
 def adapter_config(schema: schema_pb2.Schema | None) -> tensor_adapter.TensorAdapterConfig | None:
+    """Returns how TFMA makes tensors from the batches of `example_batches`; None without a schema."""
     if schema is None:
         return None
     tfxio = tf_example_record.TFExampleRecord("", schema=schema, raw_record_column_name=constants.ARROW_INPUT_COLUMN)
@@ -35,7 +37,10 @@ def adapter_config(schema: schema_pb2.Schema | None) -> tensor_adapter.TensorAda
 
 
 def example_batches(file: Path, schema: bytes | None) -> Iterator[pa.RecordBatch]:
-    """Yields examples as TFMA takes them: their features, and the serialized examples in a column of their own."""
+    """Yields the examples of a file: a column for each feature, and one with the serialized examples.
+
+    `schema` is a serialized Schema.
+    """
     parsed = schema_pb2.Schema.FromString(schema) if schema is not None else None
     for serialized in records.read(file, _BATCH_SIZE):
         batch = records.decode(serialized, parsed)

@@ -123,6 +123,7 @@ def write(
     page.write(Path(report), found)
     TunerResults(Path(tuner_results)).write(found.rows())  # last: other machines take it for the end of the search
     score = found.best[0].score
+    assert score is not None  # the best trials are those with a score
     logger.info("best of %d trials: %s %s", len(found.trials), found.objective, score)
     return TaskResult(
         {

@@ -1,15 +1,14 @@
-"""Serialized tf.Examples to record batches of list columns, column by column.
+"""Decodes serialized tf.Examples into record batches of list columns, column by column.
 
-tfx_bsl's C++ decoder parses every Example into a map of messages; that is most of the time that statistics take. Where
-all Examples of a batch have the same features in the same order, as example_encoder writes them, each step of parsing
-is one array operation over all rows instead. Every tag, length and name is compared; where anything is otherwise than
-expected, `decode` returns None and the caller takes the C++ decoder, whose result is the same.
+tfx_bsl's C++ decoder parses every Example into a map of messages, which takes most of the time of statistics. If all
+Examples of a batch have the same features in the same order, as encoder.py writes them, each step of parsing can be one
+array operation over all rows. Every tag, length and name is compared. If anything differs, `decode` returns None, and
+the caller uses the C++ decoder, whose result is the same.
 
 The wire format: protobuf's encoding of tensorflow/core/example/{example,feature}.proto, with numbers packed.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,20 +17,23 @@ import pyarrow as pa
 _LENGTH_DELIMITED_1, _LENGTH_DELIMITED_2 = 0x0A, 0x12  # the tags of field 1 and field 2
 BYTES_LIST, FLOAT_LIST, INT64_LIST = 0x0A, 0x12, 0x1A  # the tags of Feature's lists
 _TYPES = {BYTES_LIST: pa.large_binary(), FLOAT_LIST: pa.float32(), INT64_LIST: pa.int64()}
-_PADDING = 16  # bytes after the last Example that may be read, never used
+_PADDING = 16  # bytes after the last Example, which may be read and are never used
 type _Ints = npt.NDArray[np.int64]
 
 
 class _Unexpected(Exception):
-    """The Examples are not laid out alike."""
+    """The Examples do not all have the expected layout."""
 
 
 def decode(examples: Sequence[bytes], kinds: Mapping[str, int] | None = None) -> pa.RecordBatch | None:
-    """Returns the Examples as large lists of int64, float32 or binary, a null where a feature has no kind.
+    """Returns the Examples as columns of large lists of int64, float32 or binary, or None if this decoder cannot.
 
-    Without `kinds` there is a column for every feature, sorted by name, of Arrow's null type where no row has a kind.
-    With `kinds`, the names of the columns with the tags of their lists, there are those columns, in that order.
-    Returns None if the Examples do not have the same features in the same order, or lack one of `kinds`.
+    It cannot if the Examples do not have the same features in the same order, or lack one of `kinds`. A row's list is
+    null if its feature has no kind.
+
+    `kinds` holds the names of the columns to decode and the tags of their lists (BYTES_LIST, …); the result has these
+    columns in this order. Without it, there is a column for every feature, sorted by name. It is of Arrow's null type
+    if the feature has no kind in any row.
     """
     try:
         return _Batch(examples).columns(kinds) if examples else None
@@ -40,7 +42,10 @@ def decode(examples: Sequence[bytes], kinds: Mapping[str, int] | None = None) ->
 
 
 class _Batch:
-    """The bytes of all Examples of a batch, and where each begins and ends."""
+    """The bytes of all Examples of a batch, and the positions where each begins and ends.
+
+    Arguments called `at`, `starts` and `ends` are such positions, one for each row.
+    """
 
     def __init__(self, examples: Sequence[bytes]):
         lengths = np.fromiter(map(len, examples), np.int64, len(examples))
@@ -73,7 +78,7 @@ class _Batch:
         return pa.RecordBatch.from_arrays([columns[name] for name in names], names)
 
     def name(self, entry: int) -> bytes:
-        """The name in the first Example's entry."""
+        """Returns the feature's name in the first Example's entry."""
         single = np.array([entry])
         key, _ = self.message(single, _LENGTH_DELIMITED_1)
         start, end = self.message(key, _LENGTH_DELIMITED_1)
@@ -82,7 +87,7 @@ class _Batch:
         return bytes(self.data[start[0] : end[0]])
 
     def feature(self, at: _Ints, ends: _Ints, kind: int | None) -> pa.Array:
-        """One column: the Feature messages between `at` and `ends`."""
+        """Returns one column: the Feature messages between `at` and `ends`."""
         rows = np.flatnonzero(at != ends)
         if kind is None and len(rows):
             kind = int(self.data[at[rows[0]]])
@@ -103,7 +108,7 @@ class _Batch:
         return pa.LargeListArray.from_arrays(pa.array(offsets, mask=null if null.any() else None), values)
 
     def values(self, at: _Ints, ends: _Ints, kind: int) -> tuple[_Ints, pa.Array]:
-        """How many values each row has, at least one, and the values of all rows."""
+        """Returns the number of values of each row, which is at least one, and the values of all rows."""
         if kind == BYTES_LIST:
             order, counts, (starts, stops) = _in_rows(len(at), self.strings(at, ends))
             return counts, self.slices(starts[order], stops[order])
@@ -118,7 +123,7 @@ class _Batch:
         return counts, pa.array(numbers[order], pa.int64())
 
     def strings(self, at: _Ints, ends: _Ints) -> Iterator[tuple[_Ints, tuple[_Ints, ...]]]:
-        """The first string of every row, where it begins and ends, then the second of those that have one, …"""
+        """Yields rows and where their first string begins and ends, then the same of second strings, and so on."""
         rows = np.arange(len(at))
         while len(rows):
             starts, stops = self.message(at, _LENGTH_DELIMITED_1)
@@ -128,7 +133,7 @@ class _Batch:
             rows, at, ends = _unfinished(rows, stops, ends)
 
     def integers(self, at: _Ints, ends: _Ints) -> Iterator[tuple[_Ints, tuple[_Ints, ...]]]:
-        """The first number of every row, then the second of those that have one, …"""
+        """Yields rows and their first number, then the rows that have a second number and that, and so on."""
         rows = np.arange(len(at))
         while len(rows):
             numbers, stops = self.varints(at)
@@ -138,14 +143,14 @@ class _Batch:
             rows, at, ends = _unfinished(rows, stops, ends)
 
     def delimited(self, at: _Ints, ends: _Ints, tag: int) -> _Ints:
-        """Where the content begins of a field that has to reach to `ends`."""
+        """Returns where the content of a length-delimited field begins; the field must end at `ends`."""
         begins, stops = self.message(at, tag)
         if (stops != ends).any():
             raise _Unexpected
         return begins
 
     def message(self, at: _Ints, tag: int) -> tuple[_Ints, _Ints]:
-        """Where the content of a length-delimited field begins and ends."""
+        """Returns where the content of a length-delimited field begins and ends."""
         if (self.data[at] != tag).any():
             raise _Unexpected
         lengths, begins = self.varints(at + 1)
@@ -157,7 +162,7 @@ class _Batch:
         return begins, ends
 
     def constant(self, at: _Ints, expected: bytes) -> _Ints:
-        """Where `expected` ends, that has to stand at `at` in every row."""
+        """Returns where `expected` ends; these bytes must be at `at` in every row."""
         end = at + len(expected)
         if end.max() > self.ends[-1]:
             raise _Unexpected
@@ -166,7 +171,7 @@ class _Batch:
         return end
 
     def varints(self, at: _Ints) -> tuple[_Ints, _Ints]:
-        """The numbers in base 128 at `at`, and where they end."""
+        """Returns the base-128 numbers at `at`, and where they end."""
         low = self.data[at]
         numbers, ends = low.astype(np.int64), at + 1
         rows = np.flatnonzero(low > 127)
@@ -183,12 +188,12 @@ class _Batch:
         raise _Unexpected
 
     def joined(self, starts: _Ints, ends: _Ints) -> bytes:
-        """The bytes between each start and end, one after the other."""
+        """Returns the bytes between each start and end, joined."""
         buffer = self.slices(starts, ends).buffers()[2]
         return b"" if buffer is None else bytes(buffer.slice(0, int((ends - starts).sum())))
 
     def slices(self, starts: _Ints, ends: _Ints) -> pa.LargeBinaryArray:
-        """The bytes between each start and end; starts ascend."""
+        """Returns the bytes between each start and end, an element for each; starts must ascend."""
         bounds: _Ints = np.empty(2 * len(starts) + 1, np.int64)
         bounds[0:-1:2], bounds[1::2], bounds[-1] = starts, ends, len(self.data)
         parts = pa.LargeBinaryArray.from_buffers(
@@ -202,11 +207,16 @@ def _unfinished(rows: _Ints, at: _Ints, ends: _Ints) -> tuple[_Ints, _Ints, _Int
     return rows[more], at[more], ends[more]
 
 
-def _in_rows(size: int, rounds: Iterator[tuple[_Ints, tuple[_Ints, ...]]]) -> tuple[Any, _Ints, tuple[_Ints, ...]]:
-    """The order that puts the values of rounds, the first of each row, the second, …, into the rows' order."""
-    found = list(rounds)
-    if len(found) == 1:
-        return slice(None), np.ones(size, np.int64), found[0][1]
-    rows = np.concatenate([rows for rows, _ in found])
-    parts = tuple(np.concatenate(part) for part in zip(*(parts for _, parts in found), strict=True))
+def _in_rows(
+    size: int, rounds: Iterator[tuple[_Ints, tuple[_Ints, ...]]]
+) -> tuple[_Ints | slice, _Ints, tuple[_Ints, ...]]:
+    """Joins rounds of values (the first value of each row, the second, …).
+
+    Returns the order that sorts the joined values by row, the number of values of each row, and the joined values.
+    """
+    (first_rows, first_parts), *others = rounds
+    if not others:
+        return slice(None), np.ones(size, np.int64), first_parts
+    rows = np.concatenate([first_rows, *(rows for rows, _ in others)])
+    parts = tuple(np.concatenate(part) for part in zip(first_parts, *(parts for _, parts in others), strict=True))
     return np.argsort(rows, kind="stable"), np.bincount(rows, minlength=size), parts

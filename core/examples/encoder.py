@@ -1,19 +1,18 @@
-"""Record batches of list columns to serialized tf.Examples, column by column and canonical.
+"""Encodes record batches of list columns as canonical serialized tf.Examples, column by column.
 
-tfx_bsl's C++ encoder writes the features of an Example in the order of a randomly seeded hash map, so the same row is
-other bytes each time. Here the order is the one of `SerializeToString(deterministic=True)` in protobuf's Python
-runtime (upb): these are the bytes that TFX hashes to choose a split.
+tfx_bsl's C++ encoder writes the features of an Example in the order of a randomly seeded hash map, so the bytes of a
+row differ each time. Here the order is that of `SerializeToString(deterministic=True)` in protobuf's Python runtime
+(upb). These are the bytes that TFX hashes to choose a split.
 
 The wire format: an Example is `0A <length>` and an entry per feature, `0A <length> 0A <length> name 12 <length>
-feature`. A feature is its kind's tag, a length and the list; a list of numbers is packed. All that stands before a
-row's values in one feature depends on the values' length only, so it is taken from a small table, and the rows are
-tables' cells and values joined by Arrow, with no Python code per row.
+feature`. A feature is its kind's tag, a length and the list; a list of numbers is packed. The bytes before a row's
+values in one feature depend only on the values' length. So a small table has them for each length, and Arrow joins
+table cells and values to rows, without Python code per row.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -24,8 +23,8 @@ from penstock.core.errors import DataError
 _FEATURES = _ENTRY = _NAME = _ELEMENT = _PACKED = 0x0A
 _FEATURE = 0x12
 _BYTES_LIST, _FLOAT_LIST, _INT64_LIST = 0x0A, 0x12, 0x1A
-_UNSET = -1  # stands for the length of a feature without a kind
-_ABSENT = -2  # stands for the length of a feature that the row does not have
+_UNSET = -1  # the length of a feature without a kind
+_ABSENT = -2  # the length of a feature that the row does not have
 _DIRECT_LOOKUP = 1 << 12
 
 
@@ -33,8 +32,9 @@ def encode(batch: pa.RecordBatch, skip_nulls: bool = False) -> pa.LargeBinaryArr
     """Returns each row as a serialized tf.Example.
 
     The columns are lists of integers or booleans, floats (written as 32-bit), strings or binary, or of Arrow's null
-    type. An empty list is a feature whose list is empty. A null is a feature without a kind, as tfx_bsl writes it;
-    with `skip_nulls` the row lacks the feature (but for columns of null type). Raises a DataError for other types.
+    type. An empty list becomes a feature whose list is empty. A null becomes a feature without a kind, as in tfx_bsl;
+    with `skip_nulls` the row lacks the feature instead, except for columns of null type. Raises a DataError for other
+    types.
     """
     columns = sorted(zip(batch.schema.names, batch.columns, strict=True), key=lambda column: _order(column[0]))
     parts: list[pa.LargeBinaryArray] = []
@@ -55,13 +55,13 @@ def encode_feature(column: pa.Array) -> pa.LargeBinaryArray:
 
 
 def _order(name: str) -> list[int]:
-    """Sorts names as upb does: by their bytes, but a name that begins with another one stands before it."""
+    """Returns upb's sort key of a name: its bytes, but a name comes before its own prefixes."""
     return [*name.encode(), 256]
 
 
 @dataclass(frozen=True)
 class _Feature:
-    """A column's values in wire format: those of a row are one cell of `values`, `lengths` long (or _UNSET)."""
+    """A column in wire format: an element of `values` for each row, and its length in bytes, or _UNSET."""
 
     kind: int
     lengths: np.ndarray
@@ -97,7 +97,7 @@ def _feature(column: pa.Array, name: str) -> _Feature:
 
 
 def _entry(name: bytes, kind: int, length: int) -> bytes:
-    """All that stands before `length` bytes of values in a row's entry for a feature."""
+    """Returns the bytes before `length` bytes of values in a row's entry for a feature."""
     if length == _ABSENT:
         return b""
     head = _feature_head(kind, length)
@@ -123,7 +123,7 @@ def _varint(number: int) -> bytes:
 
 
 def _varints(numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the numbers in base-128 form, one after the other, and the size of each (ten bytes if negative)."""
+    """Returns the numbers in base-128 form, joined, and the size of each in bytes (ten if it is negative)."""
     rest: np.ndarray = numbers.view(np.uint64)
     widest = (int(rest.max(initial=0)).bit_length() + 6) // 7 or 1
     sizes: np.ndarray = np.ones(len(rest), np.int64)
@@ -139,7 +139,7 @@ def _varints(numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _strings(elements: pa.Array) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the elements, each with tag and length before it, one after the other, and the size of each."""
+    """Returns the elements, joined, each after its tag and length, and the size of each in bytes."""
     elements = elements.cast(pa.large_binary())
     joined = _join(_table(_lengths(elements), lambda length: bytes([_ELEMENT]) + _varint(length)), elements)
     data = joined.buffers()[2]
@@ -149,7 +149,7 @@ def _strings(elements: pa.Array) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _table(lengths: np.ndarray, head: Callable[[int], bytes]) -> pa.LargeBinaryArray:
-    """Returns `head(length)` for each of `lengths`, called once for each distinct one."""
+    """Returns `head(length)` for each of `lengths`; `head` is called once per distinct length."""
     if len(lengths) == 0:
         return pa.array([], pa.large_binary())
     lowest = int(lengths.min())
@@ -191,7 +191,7 @@ def _offsets(sizes: np.ndarray) -> np.ndarray:
     return offsets
 
 
-def _numpy(elements: pa.Array, kind: Any) -> np.ndarray:
+def _numpy(elements: pa.Array, kind: type[np.generic]) -> np.ndarray:
     numbers: np.ndarray = elements.to_numpy(zero_copy_only=False)
-    with np.errstate(over="ignore"):  # beyond 32-bit floats is infinity, as protobuf makes it
+    with np.errstate(over="ignore"):  # a number beyond 32-bit floats becomes infinity, as in protobuf
         return numbers.astype(kind, copy=False)

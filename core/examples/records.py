@@ -1,6 +1,10 @@
-"""Examples as Arrow record batches of list columns (TFXIO's form) and as gzip TFRecord files of tf.Example.
+"""tf.Examples as Arrow record batches of list columns, as in TFXIO, and in gzip TFRecord files.
 
-Nothing here imports TensorFlow. Files are the same bytes for the same records.
+Nothing here imports TensorFlow. The same records give the same bytes.
+
+    write(path, encode(batch))
+    for batch in read_batches([path]):
+        print(batch.num_rows)
 """
 
 import contextlib
@@ -8,7 +12,7 @@ import itertools
 import struct
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import google_crc32c
 import numpy as np
@@ -22,31 +26,37 @@ from penstock.core.examples import decoder as example_decoder
 from penstock.core.examples import encoder
 from penstock.core.files import atomic
 
+if TYPE_CHECKING:  # ExampleGen needs no schema, and importing it takes a tenth of a second
+    from tensorflow_metadata.proto.v0 import schema_pb2
+
 BATCH_SIZE = 8192
 _READ_BYTES = 1 << 20
 _BATCH_BYTES = 32 << 20
 _LEVEL = 2  # of zlib-ng: files as small as with zlib's level 1
-# The lists of tf.Features by the type that a schema declares: schema_pb2's BYTES, INT and FLOAT.
+# The tags of tf.train.Feature's lists by the type in a schema: schema_pb2's BYTES, INT and FLOAT.
 _LISTS = {1: example_decoder.BYTES_LIST, 2: example_decoder.INT64_LIST, 3: example_decoder.FLOAT_LIST}
 _LENGTH = struct.Struct("<Q")
 _CHECKSUM = struct.Struct("<I")
 
 
 def encode(batch: pa.RecordBatch, skip_nulls: bool = False) -> list[bytes]:
-    """Returns the rows of a record batch as serialized tf.Examples, one each, as `example_encoder.encode` has them."""
+    """Returns each row of a record batch as a serialized tf.Example; encoder.py describes columns, nulls and errors."""
     rows: list[bytes] = encoder.encode(batch, skip_nulls).to_numpy(zero_copy_only=False).tolist()
     return rows  # a third of the time that to_pylist takes
 
 
-def decode(examples: Sequence[bytes], schema: Any = None) -> pa.RecordBatch:
-    """Returns serialized tf.Examples as list columns: those of `schema`, or without one all that occur, sorted."""
+def decode(examples: Sequence[bytes], schema: "schema_pb2.Schema | None" = None) -> pa.RecordBatch:
+    """Returns serialized tf.Examples as list columns: those of the schema, else all that occur, sorted by name.
+
+    Raises tfx_bsl's RuntimeError or ValueError if these are no tf.Examples, or do not fit the schema or one another.
+    """
     return _Decoder(schema).decode(list(examples))
 
 
 class _Decoder:
-    """Decodes by columns where it can (example_decoder.py), else with tfx_bsl's C++; the result is the same."""
+    """Decodes by columns where it can (decoder.py), else with tfx_bsl's C++; the result is the same."""
 
-    def __init__(self, schema: Any):
+    def __init__(self, schema: "schema_pb2.Schema | None"):
         self._cpp = coders.ExamplesToRecordBatchDecoder(None if schema is None else schema.SerializeToString())
         self._kinds: dict[str, int] | None = None
         self._by_columns = schema is None
@@ -61,20 +71,20 @@ class _Decoder:
 
 def write(path: Path, records: Iterable[bytes]) -> None:
     """Writes a gzip TFRecord file, whole or not at all."""
-    with writer(path) as write_some:
+    with writer(path) as append:
         iterator = iter(records)
-        while some := list(itertools.islice(iterator, BATCH_SIZE)):
-            write_some(some)
+        while batch := list(itertools.islice(iterator, BATCH_SIZE)):
+            append(batch)
 
 
 @contextlib.contextmanager
 def writer(path: Path) -> Iterator[Callable[[Sequence[bytes]], None]]:
-    """Gives a function that appends records to a gzip TFRecord file, which is there, whole, when the body succeeded."""
+    """Yields a function that appends records to a gzip TFRecord file; the file appears once the body succeeds."""
     with atomic.replacing(path) as temporary, open(temporary, "wb") as file:
         compressor = zlib_ng.compressobj(level=_LEVEL, wbits=31)  # gzip without a time stamp
         headers = _Headers()
 
-        def write_some(records: Sequence[bytes]) -> None:
+        def append(records: Sequence[bytes]) -> None:
             checksums = np.fromiter(map(google_crc32c.value, records), np.uint64, len(records))
             parts: list[bytes] = [b""] * (3 * len(records))
             parts[0::3] = map(headers.__getitem__, map(len, records))
@@ -82,12 +92,12 @@ def writer(path: Path) -> Iterator[Callable[[Sequence[bytes]], None]]:
             parts[2::3] = _mask(checksums).astype("<u4").view("V4").tolist()  # four bytes each
             file.write(compressor.compress(b"".join(parts)))
 
-        yield write_some
+        yield append
         file.write(compressor.flush())
 
 
 class _Headers(dict[int, bytes]):
-    """What stands before a record of a given length: the length and its checksum."""
+    """The bytes before a record, by its length: the length and the checksum of that."""
 
     def __missing__(self, length: int) -> bytes:
         packed = _LENGTH.pack(length)
@@ -96,14 +106,14 @@ class _Headers(dict[int, bytes]):
 
 
 def begins(start: bytes) -> bool:
-    """Whether a file that begins with `start` is a TFRecord file: a length and its checksum, before any record."""
+    """Whether a file that begins with `start` is a TFRecord file: its length field has its checksum."""
     return len(start) >= 12 and start[:12] == _Headers()[_LENGTH.unpack_from(start)[0]]
 
 
 def read(path: Path, batch_size: int = BATCH_SIZE) -> Iterator[list[bytes]]:
-    """Yields the records of a TFRecord file, gzip or plain, in lists of up to `batch_size` and of about 32 MiB.
+    """Yields the records of a TFRecord file, gzip or plain, in lists of up to `batch_size` records and about 32 MiB.
 
-    Every checksum is compared. Raises a DataError that names the file and the record where it is damaged or ends early.
+    Every checksum is compared. If the file is damaged or ends early, a DataError names the file and the record.
     """
     headers = _Headers()
     batch: list[bytes] = []
@@ -150,23 +160,24 @@ def _check(path: Path, records: list[bytes], stored: list[bytes], count: int) ->
 
 def read_batches(
     files: Iterable[Path],
-    schema: Any = None,
+    schema: "schema_pb2.Schema | None" = None,
     batch_size: int = BATCH_SIZE,
     select: Callable[[int], npt.NDArray[np.int64]] | None = None,
 ) -> Iterator[pa.RecordBatch]:
-    """Yields the tf.Examples of TFRecord files as record batches of list columns, in the files' order.
+    """Yields the tf.Examples of TFRecord files as record batches of list columns, in the order of the files.
 
-    `select` is given the number of records of each batch and returns the indices of those to decode, sorted.
-    Raises a DataError that names the file, and the feature whose type is not the schema's or changes.
+    `select` takes the number of records of a batch and returns the sorted indices of those to decode; a batch of which
+    it selects none is skipped. Raises a DataError that names the file, and the feature whose type differs from the
+    schema's or changes.
     """
     decoder = _Decoder(schema)
     for path in files:
         for records in read(path, batch_size):
-            chosen = records if select is None else [records[index] for index in select(len(records))]
-            if not chosen:
+            selected = records if select is None else [records[index] for index in select(len(records))]
+            if not selected:
                 continue
             try:
-                yield decoder.decode(chosen)
+                yield decoder.decode(selected)
             except (RuntimeError, ValueError) as error:
                 expected = "serialized tf.Examples" + (" that fit the schema" if schema is not None else "")
                 reason = str(error).partition(": ")[2] or str(error)
@@ -174,6 +185,7 @@ def read_batches(
 
 
 def decompressed(path: Path) -> Iterator[bytes]:
+    """Yields the content of a file, gzip or plain, in pieces; a DataError if the gzip data is damaged or cut off."""
     with open(path, "rb") as file:
         chunk = file.read(_READ_BYTES)
         if not chunk.startswith(b"\x1f\x8b"):
@@ -189,13 +201,13 @@ def decompressed(path: Path) -> Iterator[bytes]:
                     rest = inflate.unused_data
                     inflate = zlib_ng.decompressobj(wbits=31)
                     yield inflate.decompress(rest)
-            except zlib_ng.error as error:  # type: ignore[misc]  # its stubs do not say that it is an exception
+            except zlib_ng.error as error:  # type: ignore[misc]  # its stubs do not declare it as an exception
                 raise DataError(f"{path}: the gzip data is damaged: {error}") from None
             chunk = file.read(_READ_BYTES)
         if not inflate.eof:
             raise DataError(f"{path}: the gzip data ends early: the file was cut off")
 
 
-def _mask(checksum: Any) -> Any:
-    """TFRecord's masked CRC-32C (of an array too): stored checksums of data that holds checksums stay distinct."""
+def _mask[Checksum: (int, npt.NDArray[np.uint64])](checksum: Checksum) -> Checksum:
+    """Returns TFRecord's masked form of CRC-32C checksums, made for checksums of data that itself holds checksums."""
     return (((checksum >> 15) | (checksum << 17)) + 0xA282EAD8) & 0xFFFFFFFF

@@ -1,1 +1,1 @@
-"""Files of this machine that are written whole or not at all, and objects in stores."""
+"""Local files that are written whole or not at all, and objects in object stores."""

@@ -1,4 +1,4 @@
-"""Writing files so that nothing half-written is ever taken for finished."""
+"""Files that are written whole or not at all: nobody mistakes a half-written file for a finished one."""
 
 import contextlib
 import errno
@@ -12,19 +12,22 @@ from pathlib import Path
 
 from penstock.core.errors import ConfigError
 
-# Where a scheme's buckets are, each in a folder of its name: below /gcs Vertex AI mounts them, and KFP's executor puts
-# the files of an artifact there whether or not a bucket is mounted.
+# The folder with the buckets of each scheme, one subfolder per bucket. Vertex AI mounts them below /gcs, and KFP's
+# executor writes the files of an artifact there whether or not a bucket is mounted.
 _MOUNTS = {"gs": Path("/gcs"), "s3": Path("/s3"), "minio": Path("/minio")}
-# What file systems say that do not rename a folder with something in it.
-_NO_FOLDERS = (errno.EMFILE, errno.ENOTSUP, errno.ENOSYS)
+# The errors of file systems that cannot rename a folder unless it is empty.
+_NO_FOLDER_RENAME = (errno.EMFILE, errno.ENOTSUP, errno.ENOSYS)
 _MOUNT_TABLE = Path("/proc/self/mountinfo")
 
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Gives a temporary path beside `path`, and renames it to `path` when the body succeeded.
+    """Yields a temporary path beside `path`, and renames it to `path` if the body succeeds.
 
-    The body may make a file or a folder there. A body that fails leaves `path` as it was and no temporary file.
+    The body creates a file or a folder there. If it fails, `path` stays as it was and the temporary one is removed.
+
+        with replacing(Path("model.json")) as temporary:
+            temporary.write_text("{}")
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
@@ -41,26 +44,26 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def _rename(source: Path, target: Path) -> None:
-    """Renames a file or a folder; file by file where the file system renames only empty folders.
+    """Renames a file or a folder; file by file where the file system cannot rename a folder.
 
-    So does Cloud Storage FUSE, by which Vertex AI mounts buckets (its --rename-dir-limit is 0 by default). There the
-    folder grows where it stays, but no task reads it before the one that writes it has ended.
+    Cloud Storage FUSE cannot, by which Vertex AI mounts buckets: its --rename-dir-limit is 0 by default. A reader could
+    then see a part of the folder, but no task reads it before the task that writes it has ended.
     """
     try:
         os.replace(source, target)
     except OSError as error:
-        if error.errno not in _NO_FOLDERS or not source.is_dir():
+        if error.errno not in _NO_FOLDER_RENAME or not source.is_dir():
             raise
         for path in sorted(path for path in source.rglob("*") if path.is_file()):
-            moved = target / path.relative_to(source)
-            moved.parent.mkdir(parents=True, exist_ok=True)
-            os.replace(path, moved)
+            new_path = target / path.relative_to(source)
+            new_path.parent.mkdir(parents=True, exist_ok=True)
+            os.replace(path, new_path)
 
 
 def remove_leftovers(folder: Path, seconds: float) -> None:
-    """Removes what `replacing` left below a folder when its process was killed, if it is older than `seconds`."""
+    """Removes the temporary files older than `seconds` that killed processes left below a folder."""
     for path in sorted(folder.rglob(".*.tmp")):
-        with contextlib.suppress(OSError):  # another run may be at it
+        with contextlib.suppress(OSError):  # another run may be removing it
             if time.time() - path.stat().st_mtime > seconds:
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
 
@@ -77,9 +80,10 @@ def write_text(path: Path, content: str) -> None:
 
 
 def copy_tree(source: Path, target: Path, last: Sequence[str] = (), link: bool = False) -> None:
-    """Copies a folder; files named in `last` come last, in their order, for readers that watch for them.
+    """Copies a folder file by file, each whole or not at all.
 
-    With `link` the copies are hard links where the file system makes them: for files that nobody changes in place.
+    Files whose names are in `last` are copied last, in that order: readers may wait for them. With `link` the copies
+    are hard links where the file system has them, for files that are never changed in place.
     """
     files = sorted(path for path in source.rglob("*") if path.is_file())
     for path in sorted(files, key=lambda path: last.index(path.name) + 1 if path.name in last else 0):
@@ -98,9 +102,10 @@ def _linked(path: Path, copy: Path) -> bool:
 
 
 def local_path(uri: str) -> Path:
-    """Returns the path of a local folder, or of one of an object store where its bucket is mounted.
+    """Returns the path of a local URI (`file:///data`, `data`), or of one in an object store whose bucket is mounted.
 
-    `gs://bucket` is at `/gcs/bucket`, `s3://bucket` at `/s3/bucket`, `minio://bucket` at `/minio/bucket`.
+    `gs://bucket` is mounted at `/gcs/bucket`, `s3://bucket` at `/s3/bucket`, `minio://bucket` at `/minio/bucket`.
+    Raises a ConfigError for any other URI.
     """
     scheme, separator, rest = uri.partition("://")
     if not separator:
@@ -113,10 +118,10 @@ def local_path(uri: str) -> Path:
 
 
 def is_mounted(uri: str) -> bool:
-    """Whether the bucket of a URI is mounted here, as Vertex AI mounts buckets by Cloud Storage FUSE.
+    """Whether the bucket of a URI is mounted here by FUSE, as Vertex AI mounts buckets.
 
-    The folder alone is no sign of it: Kubeflow Pipelines mounts empty ones at /gcs, /s3 and /minio into every task, and
-    what is written there ends with the task. So the file system is asked for: FUSE is what buckets are mounted with.
+    That the folder exists proves nothing: Kubeflow Pipelines mounts empty ones at /gcs, /s3 and /minio into every task,
+    and what is written there is lost with the task. So the type of the file system decides.
     """
     scheme, _, rest = uri.partition("://")
     if scheme not in _MOUNTS:
@@ -128,13 +133,13 @@ def is_mounted(uri: str) -> bool:
 
 
 def _file_systems() -> dict[Path, str]:
-    """Returns the kind of file system that is mounted at each folder; nothing where the system has no such table."""
+    """Returns the type of the file system at each mount point; nothing where the system has no such table."""
     try:
         lines = _MOUNT_TABLE.read_text(errors="surrogateescape").splitlines()
     except OSError:  # not Linux
         return {}
     kinds = {}
-    for line in lines:  # of two mounts at a folder the later one is seen; proc(5) has the fields
+    for line in lines:  # of two mounts at a folder the later one is visible; proc(5) describes the fields
         mount, _, file_system = line.partition(" - ")
         kinds[Path(_unescaped(mount.split(" ")[4]))] = file_system.split(" ")[0]
     return kinds
@@ -145,12 +150,12 @@ def _unescaped(path: str) -> str:
 
 
 def in_bucket(path: Path, scheme: str) -> bool:
-    """Whether a path is below where the buckets of this scheme are mounted."""
+    """Whether a path is below the folder where buckets of this scheme (`gs`, `s3`, `minio`) are mounted."""
     return path.is_relative_to(_MOUNTS[scheme])
 
 
 def digest(paths: Iterable[Path], root: Path) -> str:
-    """Returns the SHA-256, in hexadecimal, of the files' contents and of their names below `root`."""
+    """Returns the SHA-256, in hexadecimal, of the files' contents and of their paths below `root`, in any order."""
     total = hashlib.sha256()
     for path in sorted(paths):
         with open(path, "rb") as file:

@@ -1,7 +1,11 @@
-"""Object stores where no bucket is mounted: gs:// through gcsfs, s3:// and minio:// through s3fs.
+"""Objects of stores whose buckets are not mounted: gs:// through gcsfs, s3:// and minio:// through s3fs.
 
-The one module that knows fsspec. It is imported when a store is opened: compiling to a local folder needs none of it.
-A store's event loop and connections are its own and end with it, so no thread of fsspec lives on when a process forks.
+This is the only module that knows fsspec, which it imports when a store is opened: compiling to a local folder does not
+need it. Each store has its own event loop and connections, which end with it. So no thread of fsspec is alive when a
+process forks.
+
+    with open_store("gs://bucket") as store:
+        store.write("gs://bucket/folder/name", b"content")
 """
 
 import contextlib
@@ -20,13 +24,15 @@ from penstock.core.files import atomic
 if TYPE_CHECKING:
     import asyncio
 
+    from fsspec.asyn import AsyncFileSystem
+
 _URI = re.compile(r"(?P<scheme>gs|s3|minio)://(?P<bucket>[^/]*)/?(?P<key>.*)", re.DOTALL)
 _LIBRARIES = {"gs": "gcsfs", "s3": "s3fs", "minio": "s3fs"}
 _CREDENTIALS = {
     "gs": "`gcloud auth application-default login`, or set GOOGLE_APPLICATION_CREDENTIALS",
     "s3": "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE",
 }
-# By the names of their classes: the libraries that define them may not be installed.
+# Errors by the names of their classes, because the libraries that define them may not be installed.
 _NO_CREDENTIALS = {"NoCredentialsError", "PartialCredentialsError", "DefaultCredentialsError", "ProfileNotFound"}
 _REFUSED_CREDENTIALS = {"RefreshError", "TokenRetrievalError", "UnauthorizedSSOTokenError", "CredentialRetrievalError"}
 _UNREACHABLE = {"EndpointConnectionError", "ConnectTimeoutError", "TransportError", "FSTimeoutError"}
@@ -34,7 +40,7 @@ _UNREACHABLE = {"EndpointConnectionError", "ConnectTimeoutError", "TransportErro
 
 @dataclass(frozen=True)
 class Entry:
-    """An object: its size, and what the store says of its content (a checksum, else the time it was written)."""
+    """An object: its size in bytes, and a tag that changes with its content (a checksum, else the time of writing)."""
 
     size: int
     tag: str
@@ -46,16 +52,17 @@ def is_remote(uri: str) -> bool:
 
 
 def join(uri: str, name: str) -> str:
+    """Returns the URI of `name` below a folder's URI, whether that ends in a slash or not."""
     return f"{uri.rstrip('/')}/{name}"
 
 
 @contextlib.contextmanager
 def open_store(uri: str) -> Iterator["Store"]:
-    """Gives the store that `uri` is in, for any URI of the same scheme.
+    """Yields the store that `uri` is in. It takes any URI of the same scheme.
 
-    Its methods raise a UserError where a bucket or an object does not exist, credentials are missing or may not do
-    it, the address of a MinIO server is not set, or the extra is not installed; a SystemFailure where the store cannot
-    be reached.
+    Its methods raise a UserError if a bucket or an object does not exist, if credentials are missing or do not permit
+    the operation, if the address of a MinIO server is not set, or if the library is not installed. They raise a
+    SystemFailure if the store cannot be reached.
     """
     import asyncio  # slow to import, and most runs open no store
 
@@ -78,44 +85,49 @@ def open_store(uri: str) -> Iterator["Store"]:
 
 
 class Store:
-    """Objects by their URIs. A folder is what the names before a slash have in common."""
+    """The objects of a store by their URIs. A folder is a prefix that ends in a slash: it exists with its objects."""
 
-    def __init__(self, filesystem: Any):
+    def __init__(self, filesystem: "AsyncFileSystem"):
         self._filesystem = filesystem
 
     def files(self, folder: str) -> dict[str, Entry]:
-        """Returns every object below a folder, sorted by its name below it; a ConfigError if there is no such bucket.
+        """Returns every object at any depth below a folder, by its path below it, sorted.
 
-        It asks once for a thousand objects.
+        It makes one request per thousand objects. Raises a ConfigError if there is no such bucket.
         """
         path = _path(folder)
         with _explained(folder):
             try:
-                found = self._filesystem.find(path, detail=True)
+                objects = self._filesystem.find(path, detail=True)
             except FileNotFoundError:
-                found = {}
-            if not found:
+                objects = {}
+            if not objects:
                 self._require_bucket(folder)
-        below = {name.removeprefix(f"{path}/"): entry for name, entry in found.items() if name.startswith(f"{path}/")}
+        below = {name.removeprefix(f"{path}/"): entry for name, entry in objects.items() if name.startswith(f"{path}/")}
         return {name: _entry(entry) for name, entry in sorted(below.items()) if name and not name.endswith("/")}
 
     def children(self, folder: str) -> tuple[list[str], list[str]]:
-        """Returns the names of the objects and of the folders right in a folder, sorted."""
+        """Returns the names of the objects and of the subfolders directly in a folder, each sorted.
+
+        Raises a ConfigError if there is no such bucket.
+        """
         path = _path(folder)
         with _explained(folder):
             try:
-                found = self._filesystem.ls(path, detail=True)
+                entries = self._filesystem.ls(path, detail=True)
             except FileNotFoundError:
                 self._require_bucket(folder)
-                found = []
-        names: tuple[list[str], list[str]] = [], []
-        for entry in found:
+                entries = []
+        objects: list[str] = []
+        subfolders: list[str] = []
+        for entry in entries:
             name = entry["name"].rstrip("/").removeprefix(f"{path}/")
             if name and entry["name"].rstrip("/") != path:
-                names[entry["type"] == "directory"].append(name)
-        return sorted(names[0]), sorted(names[1])
+                (subfolders if entry["type"] == "directory" else objects).append(name)
+        return sorted(objects), sorted(subfolders)
 
     def is_file(self, uri: str) -> bool:
+        """Whether there is an object at this URI; a folder is none."""
         with _explained(uri):
             try:
                 return bool(self._filesystem.info(_path(uri))["type"] == "file")
@@ -123,11 +135,12 @@ class Store:
                 return False
 
     def read(self, uri: str) -> bytes:
+        """Returns the content of an object; a ConfigError if there is none."""
         with _explained(uri):
             return bytes(self._filesystem.cat_file(_path(uri)))
 
     def fetch(self, files: Mapping[str, Path]) -> None:
-        """Copies objects, by their URIs, to local files, several at a time."""
+        """Downloads objects, several at a time: each URI to its local path, whose folder is created."""
         if not files:
             return
         for path in files.values():
@@ -136,7 +149,7 @@ class Store:
             self._filesystem.get(list(map(_path, files)), list(map(str, files.values())))
 
     def write(self, uri: str, content: bytes) -> None:
-        """Writes a whole object: readers see all of it or none."""
+        """Writes a whole object: readers see all of it or nothing."""
         with _explained(uri):
             try:
                 self._filesystem.pipe_file(_path(uri), content)
@@ -145,7 +158,7 @@ class Store:
                 raise
 
     def upload(self, path: Path, uri: str) -> None:
-        """As `write`, of a local file of any size."""
+        """Writes a local file of any size as an object: readers see all of it or nothing."""
         with _explained(uri):
             try:
                 self._filesystem.put_file(str(path), _path(uri))
@@ -154,10 +167,11 @@ class Store:
                 raise
 
     async def close(self) -> None:
+        """Ends the connections; on the store's own event loop."""
         raise NotImplementedError
 
     def _list_bucket(self, bucket: str) -> None:
-        """Lists at most one object: it asks for no permission that reading a folder does not."""
+        """Lists at most one object, which needs no other permission than reading a folder."""
         raise NotImplementedError
 
     def _require_bucket(self, uri: str) -> None:
@@ -179,7 +193,7 @@ class _Gcs(Store):
 
 class _S3(Store):
     async def close(self) -> None:
-        client = getattr(self._filesystem, "_s3creator", None)  # there once it has connected
+        client = getattr(self._filesystem, "_s3creator", None)  # exists once it has connected
         if client is not None:
             await client.__aexit__(None, None, None)
 
@@ -188,7 +202,7 @@ class _S3(Store):
 
 
 def _gcs(loop: "asyncio.AbstractEventLoop") -> Store:
-    from gcsfs.core import GCSFileSystem  # the package's own class asks every bucket for its kind over gRPC first
+    from gcsfs.core import GCSFileSystem  # gcsfs.GCSFileSystem first asks for each bucket's type over gRPC
 
     emulator = os.environ.get("STORAGE_EMULATOR_HOST", "")
     if emulator and "://" not in emulator:
@@ -201,14 +215,14 @@ def _s3(loop: "asyncio.AbstractEventLoop", uri: str) -> Store:
     from s3fs import S3FileSystem
 
     endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or None
-    if endpoint is None and uri.startswith("minio://"):  # else Amazon would be asked for a bucket of that name
+    if endpoint is None and uri.startswith("minio://"):  # or Amazon would be asked for a bucket of that name
         raise ConfigError(f"{uri}: expected the MinIO server's address in AWS_ENDPOINT_URL, such as http://minio:9000")
     return _S3(S3FileSystem(loop=loop, skip_instance_cache=True, use_listings_cache=False, endpoint_url=endpoint))
 
 
 @contextlib.contextmanager
 def fetched(uri: str) -> Iterator[Path]:
-    """Gives a temporary folder with a copy of everything below `uri`; it is empty if there is nothing."""
+    """Yields a temporary folder with a copy of everything below `uri`; it is empty if there is nothing."""
     with tempfile.TemporaryDirectory(prefix="penstock-") as folder:
         with open_store(uri) as store:
             store.fetch({join(uri, name): Path(folder) / name for name in store.files(uri)})
@@ -217,9 +231,9 @@ def fetched(uri: str) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def reading(uri: str) -> Iterator[Path]:
-    """Gives a file's path: of an object in a store that is not mounted, a temporary copy.
+    """Yields the path of a file, or of a temporary copy of an object in a store that is not mounted.
 
-    What is raised of the copy names the object.
+    A PenstockError in the body that names the copy is changed to name the object.
     """
     if not is_remote(uri):
         yield atomic.local_path(uri)
@@ -243,14 +257,14 @@ def _parts(uri: str) -> tuple[str, str, str]:
 
 
 def _path(uri: str) -> str:
-    """The bucket and key, as fsspec knows them whatever the scheme."""
+    """Returns `bucket/key`, which is fsspec's path for any scheme."""
     _, bucket, key = _parts(uri)
     return f"{bucket}/{key}" if key else bucket
 
 
 def _entry(details: Mapping[str, Any]) -> Entry:
-    known = ("md5Hash", "crc32c", "ETag", "updated", "LastModified")
-    return Entry(int(details["size"]), next((f"{key}={details[key]}" for key in known if details.get(key)), ""))
+    tags = ("md5Hash", "crc32c", "ETag", "updated", "LastModified")
+    return Entry(int(details["size"]), next((f"{key}={details[key]}" for key in tags if details.get(key)), ""))
 
 
 @contextlib.contextmanager
@@ -270,12 +284,13 @@ def _explained(uri: str) -> Iterator[None]:
 def _explanation(uri: str, error: Exception) -> PenstockError:
     scheme, bucket, _ = _parts(uri)
     service = "gs" if scheme == "gs" else "s3"
-    chain, cause = [], error  # type: tuple[list[BaseException], BaseException | None]
+    chain: list[BaseException] = []
+    cause: BaseException | None = error
     while cause is not None:
         chain.append(cause)
         cause = cause.__cause__
-    names = {kind.__name__ for each in chain for kind in type(each).__mro__}
-    codes = {str(getattr(each, "code", "")) for each in chain}
+    names = {base.__name__ for cause in chain for base in type(cause).__mro__}
+    codes = {str(getattr(cause, "code", "")) for cause in chain}
     if names & _NO_CREDENTIALS:
         return UserError(f"{uri}: no credentials found: {_CREDENTIALS[service]}")
     if names & _REFUSED_CREDENTIALS or "401" in codes:

@@ -1,1 +1,1 @@
-"""What asks a SavedModel."""
+"""Predictions of a SavedModel."""

@@ -1,9 +1,9 @@
-"""Asks a SavedModel for predictions through its serving signature, as a model server does."""
+"""Predictions of a SavedModel through its serving signature, as a model server makes them."""
 
 import itertools
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 import tensorflow as tf
@@ -15,20 +15,34 @@ from penstock.core.examples import records
 
 SIGNATURE = "serving_default"
 
+type Value = bool | int | float | str | list[Value] | None
+
+
+class Row(TypedDict):
+    """An example's features, what the model predicts for it, and its label, in plain Python values.
+
+    A feature or output with several values is a list, one without a value is None.
+    """
+
+    features: dict[str, Value]
+    prediction: dict[str, Value]
+    label: Value
+
 
 def predict(model_dir: Path, serialized_examples: Sequence[bytes]) -> dict[str, np.ndarray]:
     """Calls the model's `serving_default` on serialized tf.Examples.
 
-    Returns the signature's outputs by their names; the first dimension of each is the examples', in their order.
-    Raises a ModelError if the folder holds no SavedModel, the model has no such signature, the signature does not
-    take a batch of serialized tf.Examples, or it fails on these.
+    Returns the outputs of the signature by name, in arrays of shape [examples, …].
+
+    Raises a ModelError if there is no SavedModel in the folder, or no such signature in the model. The same if the
+    signature does not take a batch of serialized tf.Examples, or fails on these.
     """
     folder = saved_model_folder(model_dir)
-    loaded = tf.saved_model.load(str(folder))  # keeps the variables alive while the signature is called
-    signature = loaded.signatures.get(SIGNATURE)
+    model = tf.saved_model.load(str(folder))  # keeps the variables alive while the signature is called
+    signature = model.signatures.get(SIGNATURE)
     if signature is None:
-        found = ", ".join(sorted(loaded.signatures)) or "none"
-        raise ModelError(f"the model at {folder} has no signature {SIGNATURE!r}: it has {found}")
+        existing = ", ".join(sorted(model.signatures)) or "none"
+        raise ModelError(f"the model at {folder} has no signature {SIGNATURE!r}: it has {existing}")
     inputs = signature.structured_input_signature[1]
     if [spec.dtype for spec in inputs.values()] != [tf.string]:
         received = ", ".join(f"{name}: {spec.dtype.name}" for name, spec in sorted(inputs.items())) or "none"
@@ -50,11 +64,11 @@ def predict(model_dir: Path, serialized_examples: Sequence[bytes]) -> dict[str, 
     return {name: tensor.numpy() for name, tensor in sorted(outputs.items())}
 
 
-def predict_rows(model: Path, examples_file: Path, rows: int, label: str = "") -> list[dict[str, Any]]:
-    """Predicts the first `rows` tf.Examples of a TFRecord file, without their label, as they come when it is served.
+def predict_rows(model: Path, examples_file: Path, rows: int, label: str = "") -> list[Row]:
+    """Predicts the first `rows` tf.Examples of a TFRecord file.
 
-    Returns for each row {"features": {name: value}, "prediction": {output: value}, "label": value}: plain Python, a
-    list where there are several values, None where there is none. Raises a DataError if the file holds no example.
+    The model does not see the feature `label`, as in serving. Raises a DataError if the file has no example, and what
+    `predict` raises.
     """
     examples = list(itertools.islice(_examples(examples_file), rows))
     if not examples:
@@ -74,7 +88,10 @@ def predict_rows(model: Path, examples_file: Path, rows: int, label: str = "") -
 
 
 def saved_model_folder(path: Path) -> Path:
-    """Returns a SavedModel's folder: `path`, the serving model of a Model there, or the highest version below it."""
+    """Returns the first of these that is a SavedModel: `path`, its `Format-Serving`, its highest numbered folder.
+
+    Raises a ModelError if there is none.
+    """
     versions = [folder for folder in path.glob("*") if folder.name.isdecimal()]
     highest = sorted(versions, key=lambda folder: int(folder.name), reverse=True)
     for folder in (path, Model(path).serving, *highest):
@@ -84,7 +101,7 @@ def saved_model_folder(path: Path) -> Path:
 
 
 def _cause(error: tf.errors.OpError) -> str:
-    """TensorFlow's message without the lines about its graph."""
+    """Returns TensorFlow's message without the lines about its graph."""
     graph = ("Graph execution error", "Detected at node", "<stack traces", "[[")
     lines = (line.strip() for line in error.message.splitlines())
     return " ".join(line for line in lines if line and not line.startswith(graph))
@@ -100,18 +117,18 @@ def _examples(path: Path) -> Iterator[tf.train.Example]:
             raise DataError(f"{path}: expected serialized tf.Examples: {error}") from None
 
 
-def _feature(feature: Any) -> Any:
+def _feature(feature: tf.train.Feature) -> Value:
     kind = feature.WhichOneof("kind")
     return _plain(np.array(getattr(feature, kind).value if kind else [], dtype=object))
 
 
-def _plain(value: Any) -> Any:
-    """An array as Python values: a single value alone, text decoded, nested lists for more."""
+def _plain(value: np.ndarray) -> Value:
+    """Returns an array as Python values: one value by itself, several as nested lists; bytes are decoded."""
     array = np.asarray(value)
     if array.size == 0:
         return None
     if array.size == 1:
         item = array.reshape(-1)[0]
         item = item.item() if isinstance(item, np.generic) else item
-        return item.decode(errors="replace") if isinstance(item, bytes) else item
+        return item.decode(errors="replace") if isinstance(item, bytes) else item  # type: ignore[no-any-return]
     return [_plain(item) for item in array]

@@ -1,1 +1,1 @@
-"""Statistics of one shard, and how those of several are merged."""
+"""Statistics of one shard, and the merge of several."""

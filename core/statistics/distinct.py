@@ -1,8 +1,8 @@
-"""How many different integers a feature has, which TFDV counts of strings alone: keys all differ, codes do not.
+"""The number of distinct integers of a feature, which tells keys from codes. TFDV counts it for strings only.
 
-It is a custom statistic beside TFDV's own: exact for up to 4,096 values, then estimated by the least 4,096 of a fixed
-hash (KMV, Bar-Yossef et al. 2002), with a standard error of about 1.6 %. TFDV's own KMV sketch takes a microsecond for
-each value, more than all other statistics together.
+It is a custom statistic beside TFDV's own. The count is exact up to 4,096 distinct values. Beyond, it is estimated from
+the 4,096 smallest values of a fixed hash (KMV, Bar-Yossef et al. 2002), with a standard error of about 1.6 %. TFDV's
+own KMV sketch takes a microsecond per value, more than all other statistics together.
 """
 
 from collections.abc import Iterable
@@ -22,11 +22,13 @@ from penstock.core.artifacts import ExampleStatistics
 
 _SIZE = 4096
 
-type Hashes = npt.NDArray[np.uint64]  # sorted, the least ones, each once
+type Hashes = npt.NDArray[np.uint64]  # the smallest distinct hashes, sorted; at most _SIZE
 type Accumulator = dict[FeaturePath, Hashes]
 
 
 class DistinctIntegers(stats_generator.CombinerStatsGenerator):  # type: ignore[misc]  # TFDV has no types
+    """Counts the distinct values of each integer feature; the interface is TFDV's CombinerStatsGenerator."""
+
     def __init__(self) -> None:
         super().__init__("DistinctIntegers")
 
@@ -61,14 +63,14 @@ class DistinctIntegers(stats_generator.CombinerStatsGenerator):  # type: ignore[
 
 
 def _add(accumulator: Accumulator, path: FeaturePath, hashes: Hashes) -> None:
-    known = accumulator.get(path, np.zeros(0, np.uint64))
-    if len(known) == _SIZE:
-        hashes = hashes[hashes < known[-1]]
-    accumulator[path] = np.unique(np.concatenate([known, hashes]))[:_SIZE]
+    smallest = accumulator.get(path, np.zeros(0, np.uint64))
+    if len(smallest) == _SIZE:
+        hashes = hashes[hashes < smallest[-1]]
+    accumulator[path] = np.unique(np.concatenate([smallest, hashes]))[:_SIZE]
 
 
 def _hashed(values: npt.NDArray[np.int64]) -> Hashes:
-    """The finalizer of splitmix64 (Steele et al. 2014): no two integers have the same hash."""
+    """Applies the finalizer of splitmix64 (Steele et al. 2014), by which no two integers have the same hash."""
     hashes = values.view(np.uint64) + np.uint64(0x9E3779B97F4A7C15)
     hashes = (hashes ^ (hashes >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     hashes = (hashes ^ (hashes >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)

@@ -1,8 +1,11 @@
-"""Statistics as partial results that are merged: TFDV's generators, with exact top values, without Beam.
+"""Partial statistics that can be merged: TFDV's generators without Beam, and with exact top values.
 
-`compute` turns record batches into a partial result, which any engine can carry; what `merger` returns adds up two of
-them, and `statistics` turns the sum into TFDV's statistics. The order and the contents of the partial results decide
-every byte of the outcome; nothing else does.
+`compute` turns record batches into a Partial, which any engine can transport. `merger` returns the function that adds
+two of them. `statistics` turns the total into TFDV's statistics. The result depends, byte for byte, on nothing but the
+Partials and their order.
+
+    total = functools.reduce(merger(options), (compute(batches, options) for batches in shards))
+    dataset_statistics, rows = statistics(total, options)
 """
 
 import random
@@ -14,9 +17,10 @@ from typing import Any
 import pyarrow as pa
 from tensorflow_data_validation import constants
 from tensorflow_data_validation.arrow import arrow_util
-from tensorflow_data_validation.statistics import stats_impl, stats_options
+from tensorflow_data_validation.statistics import stats_impl
 from tensorflow_data_validation.statistics.generators import top_k_uniques_sketch_stats_generator
 from tensorflow_data_validation.statistics.generators.stats_generator import CombinerStatsGenerator
+from tensorflow_data_validation.statistics.stats_options import StatsOptions
 from tensorflow_data_validation.utils import slicing_util
 from tensorflow_metadata.proto.v0 import statistics_pb2
 from tfx_bsl.statistics import merge_util
@@ -30,21 +34,24 @@ _TYPES = re.compile(r"types (\d+) and (\d+)")
 
 @dataclass
 class Partial:
-    """The accumulators of all generators by slice; without slices there is one, of the empty name."""
+    """The number of rows, and for each slice the accumulators of all generators.
+
+    Without slices there is one entry, with the empty name.
+    """
 
     rows: int = 0
     slices: dict[str, list[Any]] = field(default_factory=dict)
 
 
-def compute(batches: Iterable[pa.RecordBatch], options: stats_options.StatsOptions, seed: int = 0) -> Partial:
+def compute(batches: Iterable[pa.RecordBatch], options: StatsOptions, seed: int = 0) -> Partial:
     """Returns the partial statistics of record batches of list columns.
 
-    `seed` is for what TFDV samples (`semantic_domain_stats_sample_rate`). Raises a DataError where a feature changes
-    its type, or where a weight or a column to slice by is missing.
+    `seed` is the seed of TFDV's sample of values (`semantic_domain_stats_sample_rate`). Raises a DataError if a feature
+    changes its type, or if a weight or a column to slice by is missing.
     """
     generators = _generators(options, top_values.SHARD_BUDGET)
     partial, state = Partial(), random.getstate()
-    random.seed(seed)  # TFDV uses the global generator
+    random.seed(seed)  # TFDV draws from the global generator
     try:
         for batch in batches:
             partial.rows += batch.num_rows
@@ -63,8 +70,11 @@ def compute(batches: Iterable[pa.RecordBatch], options: stats_options.StatsOptio
     return partial
 
 
-def merger(options: stats_options.StatsOptions) -> Callable[[Partial, Partial], Partial]:
-    """Returns a function that adds the second of two partial statistics to the first, and returns it."""
+def merger(options: StatsOptions) -> Callable[[Partial, Partial], Partial]:
+    """Returns a function that adds the second of two Partials to the first, and returns the first.
+
+    That function raises a DataError if a feature has different types in the two.
+    """
     generators = _generators(options, top_values.MERGED_BUDGET)
 
     def merge(total: Partial, partial: Partial) -> Partial:
@@ -82,10 +92,8 @@ def merger(options: stats_options.StatsOptions) -> Callable[[Partial, Partial], 
     return merge
 
 
-def statistics(
-    total: Partial, options: stats_options.StatsOptions
-) -> tuple[statistics_pb2.DatasetFeatureStatisticsList, int]:
-    """Returns the statistics of a partial result, features sorted by their paths, and the number of rows."""
+def statistics(total: Partial, options: StatsOptions) -> tuple[statistics_pb2.DatasetFeatureStatisticsList, int]:
+    """Returns the statistics of a merged Partial, sorted as `ordered` does, and the number of rows."""
     generators = _generators(options, top_values.MERGED_BUDGET)
     result = statistics_pb2.DatasetFeatureStatisticsList()
     for name, accumulators in total.slices.items():
@@ -97,15 +105,18 @@ def statistics(
 
 
 def ordered(result: statistics_pb2.DatasetFeatureStatisticsList) -> statistics_pb2.DatasetFeatureStatisticsList:
-    """Sorts the slices by name, all examples first, and their features by path."""
+    """Sorts in place: the slice of all examples, then the others by name, each with its features by path."""
     result.datasets.sort(key=lambda dataset: (dataset.name != constants.DEFAULT_SLICE_KEY, dataset.name))
     for dataset in result.datasets:
         dataset.features.sort(key=lambda feature: tuple(feature.path.step))
     return result
 
 
-def slices(batch: pa.RecordBatch, options: stats_options.StatsOptions) -> Iterator[tuple[str, pa.RecordBatch]]:
-    """Yields the allowed columns of a batch for each slice it has rows of; of the empty name without slices."""
+def slices(batch: pa.RecordBatch, options: StatsOptions) -> Iterator[tuple[str, pa.RecordBatch]]:
+    """Yields the name and the rows of each slice in a batch, with the columns that the options allow.
+
+    Without slices in the options that is the whole batch, with the empty name.
+    """
     batch = _allowed(batch, options)
     slicers = options.experimental_slice_functions or []
     if options.slicing_config:
@@ -116,8 +127,8 @@ def slices(batch: pa.RecordBatch, options: stats_options.StatsOptions) -> Iterat
         yield "", batch
 
 
-def _generators(options: stats_options.StatsOptions, budget: int) -> list[CombinerStatsGenerator]:
-    """TFDV's generators for the options, with exact counts in place of its sketches of top values."""
+def _generators(options: StatsOptions, budget: int) -> list[CombinerStatsGenerator]:
+    """Returns TFDV's generators for the options, with exact counts in place of its sketches of top values."""
     generators = stats_impl.get_generators(options, in_memory=True)
     exact = top_values.TopValuesGenerator(options, budget)
     generators = [exact if isinstance(generator, _SKETCHES) else generator for generator in generators]
@@ -130,8 +141,8 @@ def _each(method: str, generators: list[CombinerStatsGenerator], arguments: list
     return [getattr(generator, method)(argument) for generator, argument in zip(generators, arguments, strict=True)]
 
 
-def _allowed(batch: pa.RecordBatch, options: stats_options.StatsOptions) -> pa.RecordBatch:
-    """Keeps the features of `feature_allowlist`, if there is one."""
+def _allowed(batch: pa.RecordBatch, options: StatsOptions) -> pa.RecordBatch:
+    """Drops the columns that are not in `feature_allowlist`, if there is one."""
     if not options.feature_allowlist:
         return batch
     columns = {name: arrow_util.get_column(batch, name, missing_ok=True) for name in options.feature_allowlist}
@@ -140,11 +151,9 @@ def _allowed(batch: pa.RecordBatch, options: stats_options.StatsOptions) -> pa.R
 
 
 def _data_error(error: Exception) -> DataError:
-    """TFDV's complaint about the data as one sentence, with the names of the types for their numbers."""
+    """Returns TFDV's error about the data as one sentence, with the types' names in place of their numbers."""
     names = statistics_pb2.FeatureNameStatistics.Type
     text = _TYPES.sub(
-        lambda found: f"types {names.Name(int(found[1]))} and {names.Name(int(found[2]))}", str(error.args[0])
+        lambda match: f"types {names.Name(int(match[1]))} and {names.Name(int(match[2]))}", str(error.args[0])
     )
-    return DataError(
-        f"statistics: {text.rstrip('.')}: expected the same in every example; mend the data or the options"
-    )
+    return DataError(f"statistics: {text.rstrip('.')}: expected the same in every example; fix the data or the options")

@@ -1,19 +1,22 @@
 """Top values, rank histograms and numbers of distinct values, counted exactly and in bounded memory.
 
-TFDV counts them with sketches when it computes in memory, which miss occurrences and depend on a random seed; on Beam
-it counts exactly, by moving every value. This generator counts each batch with Arrow and adds up the counts, and gives
-the result that TFDV gives on Beam.
+In memory, TFDV counts them with sketches, which miss occurrences and depend on a random seed. On Beam it counts
+exactly, but moves every value. This generator counts each batch with Arrow, adds up the counts, and gives the result
+that TFDV gives on Beam.
 
-**The bound.** An accumulator keeps at most `budget` bytes of values and counts. When it would need more, the columns
-that need most are cut to equal shares: the most frequent values stay. From then on the number of distinct values comes
-from TFDV's own KMV sketch (16,384 minima of a fixed hash: a standard error of about 0.8 %), and the count of a value
-that was dropped and came again is too low by at most the largest count ever dropped, summed over the cuts, which is
-logged. A value frequent enough never to be dropped keeps its exact count. No step draws a random number.
+**Bounded memory.** An accumulator keeps at most `budget` bytes of values and counts. When it would need more, the
+largest columns are cut to equal shares, which keep their most frequent values. After a cut:
+- The number of distinct values comes from TFDV's own KMV sketch: 16,384 minima of a fixed hash, a standard error of
+  about 0.8 %.
+- The count of a value that was dropped and came again is too low. The error is at most the largest count that each cut
+  dropped, summed over the cuts; the bound is logged.
+- A value frequent enough never to be dropped keeps its exact count.
+
+No step draws a random number.
 """
 
 import logging
 from collections.abc import Iterable
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -24,22 +27,23 @@ from tensorflow_data_validation.statistics import stats_options
 from tensorflow_data_validation.statistics.generators import stats_generator
 from tensorflow_data_validation.types import FeaturePath
 from tensorflow_data_validation.utils import schema_util, stats_util, top_k_uniques_stats_util
+from tensorflow_data_validation.utils.top_k_uniques_stats_util import FeatureValueCount
 from tensorflow_metadata.proto.v0 import schema_pb2, statistics_pb2
 from tfx_bsl.arrow import array_util
 from tfx_bsl.sketches import KmvSketch
 
 SHARD_BUDGET = 16 << 20
 MERGED_BUDGET = 64 << 20
-_SKETCH_SIZE = 16384  # of TFDV's sketch generator
-_LARGE_STRING = 1024  # the same: longer strings count as one value where sketches were asked for
+_SKETCH_SIZE = 16384  # TFDV's
+_LARGE_STRING = 1024  # TFDV's: with sketches, all longer strings count as one value
 logger = logging.getLogger(__name__)
 
 
 class Counts:
     """The counts of one feature's values.
 
-    `table` has the columns value, count (int64) and, if there are weights, weight (float64); after `compact` each
-    value is there once. `sketch` is there once values were dropped; `error` bounds how much a count is too low.
+    `table` has the columns value, count (int64) and, if there are weights, weight (float64); after `compact` it has one
+    row for each value. `sketch` exists once values were dropped. `error` bounds by how much a count is too low.
     """
 
     def __init__(self, table: pa.Table):
@@ -48,6 +52,7 @@ class Counts:
         self.error = 0
 
     def add(self, other: "Counts") -> None:
+        """Appends the rows of `other`; a value may then have several rows, until `compact`."""
         self.table = pa.concat_tables([self.table, other.table], promote_options="permissive")
         self.error += other.error
         if other.sketch is not None:
@@ -57,13 +62,14 @@ class Counts:
             self.sketch.AddValues(other.table["value"].combine_chunks())
 
     def compact(self) -> None:
+        """Sums the counts and weights of each value, in the order of its first row."""
         sums = [(name, "sum") for name in self.table.column_names if name != "value"]
         grouped = self.table.group_by("value", use_threads=False).aggregate(sums)
         columns = {"value": grouped["value"], **{name: grouped[f"{name}_sum"] for name, _ in sums}}
         self.table = pa.table(columns).combine_chunks()
 
     def cut(self, limit: int) -> None:
-        """Drops the least frequent values of a compacted table, so that at most `limit` bytes stay."""
+        """Drops the least frequent values of a compacted table, so that at most `limit` bytes are left."""
         self._start_sketch()
         ordered = self.table.take(pc.sort_indices(self.table, sort_keys=_order("count")))
         sizes = np.full(len(ordered), ordered.nbytes / len(ordered))
@@ -72,21 +78,21 @@ class Counts:
         kept = int(np.searchsorted(np.cumsum(sizes), limit))
         if kept < len(ordered):
             self.error += ordered["count"][kept].as_py()
-            self.table = ordered.take(pa.array(np.arange(kept)))  # a slice would keep all of the memory
+            self.table = ordered.take(pa.array(np.arange(kept)))  # a slice would hold on to all of the memory
 
     def _start_sketch(self) -> None:
         if self.sketch is None:
             self.sketch = KmvSketch(_SKETCH_SIZE)
             self.sketch.AddValues(self.table["value"].combine_chunks())
 
-    def top(self, size: int, by: str) -> list[Any]:
-        """Returns the `size` largest values by count or weight; of equal ones the larger value, as on Beam."""
+    def top(self, size: int, by: str) -> list[FeatureValueCount]:
+        """Returns the `size` values of the highest `by` ("count" or "weight"); larger values win ties, as on Beam."""
         rows = pc.select_k_unstable(self.table, size, sort_keys=_order(by))
         top = self.table.take(rows)
-        count = top_k_uniques_stats_util.FeatureValueCount
-        return [count(*pair) for pair in zip(top["value"].to_pylist(), top[by].to_pylist(), strict=True)]
+        return [FeatureValueCount(*pair) for pair in zip(top["value"].to_pylist(), top[by].to_pylist(), strict=True)]
 
     def distinct(self) -> int:
+        """Returns the number of distinct values of a compacted table, estimated once values were dropped."""
         return self.table.num_rows if self.sketch is None else int(self.sketch.Estimate())
 
 
@@ -95,11 +101,12 @@ def _order(by: str) -> list[tuple[str, str]]:
 
 
 class Accumulator(dict[FeaturePath, Counts]):
-    """Counts by feature. `grown` is the number of bytes added since the last compaction."""
+    """The Counts of each feature. `grown` is the number of bytes added since the last compaction."""
 
     grown = 0
 
     def add(self, path: FeaturePath, counts: Counts) -> None:
+        """Adds counts to those of a feature. The first counts of a feature are kept, not copied."""
         self.grown += counts.table.nbytes
         if path in self:
             self[path].add(counts)
@@ -107,25 +114,25 @@ class Accumulator(dict[FeaturePath, Counts]):
             self[path] = counts
 
     def fit(self, budget: int) -> None:
-        """Adds up the counts of equal values, then cuts the largest columns so that all fit into `budget` bytes."""
+        """Compacts all counts, then cuts the largest ones so that all fit into `budget` bytes."""
         for counts in self.values():
             counts.compact()
         self.grown = 0
         left = budget
         by_size = sorted(self.values(), key=lambda counts: counts.table.nbytes)
         for index, counts in enumerate(by_size):
-            share = left // (len(by_size) - index)  # what smaller columns leave goes to the larger ones
+            share = left // (len(by_size) - index)  # the larger columns share what the smaller ones leave
             if counts.table.nbytes > share:
                 counts.cut(share)
             left -= counts.table.nbytes
 
 
 class TopValuesGenerator(stats_generator.CombinerStatsGenerator):  # type: ignore[misc]  # TFDV has no types
-    """Stands in for TFDV's two generators of top values and distinct values, with the results of the exact one.
+    """Replaces TFDV's two generators of top values and distinct values, with the results of the exact one.
 
-    With `use_sketch_based_topk_uniques` the same features are covered and the same values left out as by TFDV's
-    sketches (floats declared categorical are in, strings declared not categorical are out, strings of more than
-    1024 bytes are one value); the counts stay exact.
+    With `use_sketch_based_topk_uniques` it selects what TFDV's sketches select, but still counts exactly. Floats that
+    are declared categorical are counted; strings that are declared not categorical are not. All strings of more than
+    1024 bytes count as one value. The interface is TFDV's CombinerStatsGenerator.
     """
 
     def __init__(self, options: stats_options.StatsOptions, budget: int = SHARD_BUDGET):
@@ -162,6 +169,7 @@ class TopValuesGenerator(stats_generator.CombinerStatsGenerator):  # type: ignor
         return result
 
     def compact(self, accumulator: Accumulator) -> Accumulator:
+        """Returns the accumulator, cut to the budget."""
         accumulator.fit(self._budget)
         return accumulator
 

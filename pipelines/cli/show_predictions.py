@@ -5,13 +5,16 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from penstock.core.artifacts import Examples, Model, SavedModel
 from penstock.core.errors import UserError
 from penstock.pipelines.config.training_pipeline import Config
 from penstock.pipelines.local.records import record
 from penstock.pipelines.local.records.record import RunRecord
+
+if TYPE_CHECKING:
+    from penstock.core.models.predict import Row
 
 _CLASSES = 5  # of a prediction that are shown
 
@@ -98,7 +101,7 @@ def predictions(model: Path, examples: Path, rows: int, label: str) -> str:
     return "\n\n".join(_row(number, answer) for number, answer in enumerate(answers, 1))
 
 
-def _row(number: int, answer: dict[str, Any], label: str = "") -> str:
+def _row(number: int, answer: "Row", label: str = "") -> str:
     """Returns a row's features, what is predicted and what is true; `label` is named where no prediction names it."""
     lines = [f"row {number}"]
     width = max(len(name) for name in [*answer["features"], *(f"-> {name}" for name in answer["prediction"]), "actual"])

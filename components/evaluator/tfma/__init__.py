@@ -1,1 +1,1 @@
-"""TFMA's own computations, fed with batches, and what is mended of them."""
+"""TFMA's own computations, fed with batches, and fixes of their defects."""

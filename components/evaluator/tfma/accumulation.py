@@ -1,10 +1,10 @@
-"""TFMA's metrics without Beam's per-example cost: accumulators of a shard, merged by slice.
+"""TFMA's metrics without Beam's cost per example: accumulators of a shard, merged by slice.
 
 TFMA's extractors run on whole batches, and its combiners are plain objects (create, add, merge, extract). Here the
-extractors see a shard's batches, every example is added to the accumulators of its slices by TFMA's own functions, and
-the merged accumulators give the metrics that TFMA's pipeline goes on with. So the results are TFMA's own.
+extractors see the batches of a shard, and TFMA's own functions add every example to the accumulators of its slices. The
+merged accumulators give the metrics with which TFMA's pipeline continues. So the results are TFMA's own.
 
-What is not additive in this way goes through Beam as a whole: see `reason_for_beam`.
+An evaluation that cannot be added up in this way runs on Beam as a whole: see `reason_for_beam`.
 """
 
 import pickle
@@ -12,18 +12,25 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import apache_beam as beam
 import numpy as np
 import pyarrow as pa
 import tensorflow_model_analysis as tfma
-from tensorflow_metadata.proto.v0 import schema_pb2
+from tensorflow_metadata.proto.v0.schema_pb2 import Schema
 from tensorflow_model_analysis import constants
 from tensorflow_model_analysis.api import model_eval_lib
+from tensorflow_model_analysis.api.types import EvalSharedModel, Extracts, TensorValueMaybeMultiLevelDict
 from tensorflow_model_analysis.evaluators import metrics_plots_and_validations_evaluator as evaluator
-from tensorflow_model_analysis.metrics import metric_types
-from tensorflow_model_analysis.proto import config_pb2
+from tensorflow_model_analysis.metrics.metric_types import (
+    MetricComputation,
+    MetricsDict,
+    Preprocessor,
+    StandardMetricInputsPreprocessor,
+)
+from tensorflow_model_analysis.proto.config_pb2 import EvalConfig
 from tensorflow_model_analysis.utils import util
 
 from penstock.components.engines import fold
@@ -33,7 +40,9 @@ from penstock.components.evaluator.slices import FEATURE_KEYS, SliceKey, SliceKe
 from penstock.components.evaluator.tfma import defects
 from penstock.core.errors import ModelError
 
-defects.mend()
+defects.patch()
+
+type Accumulator = tuple[Any, ...]  # of one slice: an accumulator for each of TFMA's combiners
 
 
 @dataclass(frozen=True)
@@ -41,21 +50,21 @@ class Shard:
     """Some batches of a file, and all that evaluating them needs."""
 
     stripe: Stripe
-    config: bytes
-    schema: bytes | None
+    config: bytes  # a serialized EvalConfig
+    schema: bytes | None  # a serialized Schema
     models: dict[str, str]  # the folder of each model by its name
 
 
 @dataclass
 class Accumulators:
-    """For each slice the accumulators of the computations, the number of examples, and of those without a label."""
+    """The accumulator of each slice, the number of evaluated examples, and the number of those without a label."""
 
     rows: int
-    slices: dict[SliceKey, Any]
+    slices: dict[SliceKey, Accumulator]
     unlabelled: int = 0
 
 
-def reason_for_beam(config: Any, models: Sequence[Any], module: Any) -> str | None:
+def reason_for_beam(config: EvalConfig, models: Sequence[EvalSharedModel], module: ModuleType | None) -> str | None:
     """Returns why an evaluation needs Beam, or None if it can be accumulated shard by shard."""
     if module is not None:
         return "the module customizes the evaluation"
@@ -73,27 +82,30 @@ def reason_for_beam(config: Any, models: Sequence[Any], module: Any) -> str | No
     return None
 
 
-def shards(files: Sequence[Path], config: Any, schema: schema_pb2.Schema | None, models: dict[str, str]) -> list[Shard]:
-    """Returns the shards of some files: one for each small file, several of a large one."""
+def shards(files: Sequence[Path], config: EvalConfig, schema: Schema | None, models: dict[str, str]) -> list[Shard]:
+    """Returns the shards of files, in order: one for each small file, several for a large one.
+
+    `models` holds the folder of each model by its name.
+    """
     serialized_config = config.SerializeToString()
     serialized_schema = schema.SerializeToString() if schema is not None else None
     return [Shard(stripe, serialized_config, serialized_schema, models) for stripe in fold.stripes(files)]
 
 
 def accumulate(shard: Shard) -> Accumulators:
-    """Evaluates the examples of a shard."""
-    config = config_pb2.EvalConfig.FromString(shard.config)
-    schema = schema_pb2.Schema.FromString(shard.schema) if shard.schema is not None else None
-    parts = results.computations(config).non_derived_computations
-    preprocess, combine = evaluator._PreprocessorDoFn(parts), evaluator._ComputationsCombineFn(parts)
+    """Evaluates the examples of a shard; a ModelError if a metric does not fit the labels and predictions."""
+    config = EvalConfig.FromString(shard.config)
+    schema = Schema.FromString(shard.schema) if shard.schema is not None else None
+    computations = results.computations(config).non_derived_computations
+    preprocess, combine = evaluator._PreprocessorDoFn(computations), evaluator._ComputationsCombineFn(computations)
     slice_keys = SliceKeys(config)
     result = Accumulators(0, {})
-    groups: dict[tuple[SliceKey, ...], Any] = {}
+    groups: dict[tuple[SliceKey, ...], Accumulator] = {}
     preprocess.setup()
     combine.setup()
     preprocess.start_bundle()
     for batch in _extracts(shard, config, schema):
-        for extract in util.split_extracts(_needed(batch, parts, slice_keys.features)):
+        for extract in util.split_extracts(_needed(batch, computations, slice_keys.features)):
             if _is_unlabelled(extract.get(constants.LABELS_KEY)):
                 result.unlabelled += 1
                 continue
@@ -108,32 +120,35 @@ def accumulate(shard: Shard) -> Accumulators:
     return result
 
 
-def _is_unlabelled(labels: Any) -> bool:
-    """Whether a label is there and is NaN, which says that there is none; no metric could be computed of it."""
+def _is_unlabelled(labels: TensorValueMaybeMultiLevelDict | None) -> bool:
+    """Whether the labels are NaN, which means that there is none; no metric can be computed from it."""
     if isinstance(labels, dict):
         return bool(labels) and all(map(_is_unlabelled, labels.values()))
     return isinstance(labels, np.ndarray) and labels.dtype.kind == "f" and labels.size > 0 and np.isnan(labels).all()
 
 
-def _add(combine: Any, accumulator: Any, inputs: Any) -> Any:
+def _add(combine: evaluator._ComputationsCombineFn, accumulator: Accumulator, inputs: Extracts) -> Accumulator:
     try:
-        return combine.add_input(accumulator, inputs)
-    except RuntimeError as error:  # TFMA's, around what a metric has raised
+        added: Accumulator = combine.add_input(accumulator, inputs)
+    except RuntimeError as error:  # TFMA's, around the error of the metric
         raise _misfit(error.__cause__ or error) from error
+    return added
 
 
 def _misfit(error: BaseException) -> ModelError:
-    told, _, rest = str(error).partition("\n")  # TFMA dumps what the metric was given below what it says
-    labels = re.search(r"'labels': (.*?), '", rest)
-    given = f" (labels: {labels[1]})" if labels else ""
-    return ModelError(f"eval_config: a metric does not fit the labels and predictions: {told.rstrip(':.')}{given}")
+    message, _, inputs = str(error).partition("\n")  # below its message, TFMA prints the inputs of the metric
+    match = re.search(r"'labels': (.*?), '", inputs)
+    labels = f" (labels: {match[1]})" if match else ""
+    return ModelError(f"eval_config: a metric does not fit the labels and predictions: {message.rstrip(':.')}{labels}")
 
 
-def _by_slice(groups: dict[tuple[SliceKey, ...], Any], combine: Any) -> dict[SliceKey, Any]:
-    """Merges the accumulators of examples that share all their slices into one for each slice.
+def _by_slice(
+    groups: dict[tuple[SliceKey, ...], Accumulator], combine: evaluator._ComputationsCombineFn
+) -> dict[SliceKey, Accumulator]:
+    """Merges the accumulators of groups of examples that share all their slices into one for each slice.
 
-    Adding an example costs much more than merging, so every example was added once and not once for each slice.
-    Combiners may change what they merge and keep parts of it, so each merge gets copies.
+    Adding an example costs much more than merging. So every example was added once, not once per slice. Combiners may
+    change what they merge and keep parts of it, so each merge gets copies.
     """
     members: dict[SliceKey, list[bytes]] = {}
     for keys, accumulator in groups.items():
@@ -145,19 +160,19 @@ def _by_slice(groups: dict[tuple[SliceKey, ...], Any], combine: Any) -> dict[Sli
             key: combine.compact(combine.merge_accumulators([pickle.loads(content) for content in contents]))
             for key, contents in members.items()
         }
-    except ValueError as error:  # Keras's metrics are updated here, with what was only collected before
+    except ValueError as error:  # Keras's metrics collect their inputs, and compute only here
         raise _misfit(error.__cause__ or error) from error
 
 
 class Merger:
-    """Merges the accumulators of shards, in their order."""
+    """Merges the accumulators of shards, in the order of the shards."""
 
-    def __init__(self, config: Any):
+    def __init__(self, config: EvalConfig):
         self._combine = evaluator._ComputationsCombineFn(results.computations(config).non_derived_computations)
         self._combine.setup()
 
     def merge(self, total: Accumulators, part: Accumulators) -> Accumulators:
-        """Adds the second to the first, and returns it."""
+        """Adds the second to the first, and returns the first."""
         total.rows += part.rows
         total.unlabelled += part.unlabelled
         for key, accumulator in part.slices.items():
@@ -166,15 +181,18 @@ class Merger:
             total.slices[key] = accumulator
         return total
 
-    def metrics(self, total: Accumulators) -> dict[SliceKey, Any]:
-        """Returns the metrics of each slice, in an order that the data's does not change."""
+    def metrics(self, total: Accumulators) -> dict[SliceKey, MetricsDict]:
+        """Returns the metrics of each slice; the order of the slices does not depend on that of the data."""
         return {key: self._combine.extract_output(total.slices[key]) for key in sorted(total.slices, key=repr)}
 
 
-def _needed(batch: Any, parts: Sequence[Any], slicing: set[str]) -> dict[str, Any]:
-    """Drops what neither the computations nor the slices look at: splitting a batch costs per example and feature."""
+def _needed(batch: Extracts, computations: Sequence[MetricComputation], slicing: set[str]) -> dict[str, Any]:
+    """Drops the extracts that nobody reads: splitting a batch has a cost per example and feature.
+
+    `slicing` holds the names of the features that slices are made of.
+    """
     kept = {key: batch[key] for key in batch if key not in (constants.ARROW_RECORD_BATCH_KEY, constants.INPUT_KEY)}
-    if any(part.preprocessors and not _reads_no_features(part.preprocessors) for part in parts):
+    if any(each.preprocessors and not _reads_no_features(each.preprocessors) for each in computations):
         return kept
     for key in FEATURE_KEYS:
         if isinstance(kept.get(key), dict):
@@ -182,18 +200,18 @@ def _needed(batch: Any, parts: Sequence[Any], slicing: set[str]) -> dict[str, An
     return kept
 
 
-def _reads_no_features(preprocessors: Sequence[Any]) -> bool:
+def _reads_no_features(preprocessors: Sequence[Preprocessor]) -> bool:
     return all(
-        type(preprocessor) is metric_types.StandardMetricInputsPreprocessor
+        type(preprocessor) is StandardMetricInputsPreprocessor
         and not set(FEATURE_KEYS) & set(preprocessor.include_filter or ())
         for preprocessor in preprocessors
     )
 
 
-_collected: list[Any] = []
+_collected: list[Extracts] = []
 
 
-def _collect(extracts: Any) -> None:
+def _collect(extracts: Extracts) -> None:
     _collected.append(extracts)
 
 
@@ -201,8 +219,8 @@ def _batches(shard: Shard) -> Iterator[pa.RecordBatch]:
     return shard.stripe.of(predictions.example_batches(shard.stripe.file, shard.schema))
 
 
-def _extracts(shard: Shard, config: Any, schema: schema_pb2.Schema | None) -> list[Any]:
-    """Runs TFMA's extractors, all but those that work example by example, over a shard's batches."""
+def _extracts(shard: Shard, config: EvalConfig, schema: Schema | None) -> list[Extracts]:
+    """Runs TFMA's extractors over a shard's batches, except the two that work example by example."""
     models = predictions.shared_models(config, shard.models)
     shared = models[0] if len(models) == 1 else models
     extractors = model_eval_lib.default_extractors(
@@ -210,9 +228,9 @@ def _extracts(shard: Shard, config: Any, schema: schema_pb2.Schema | None) -> li
     )
     _collected.clear()
     with results.beam_pipeline() as pipeline:
-        # Beam pickles and compresses created values, so the data is read inside.
+        # Beam pickles and compresses created values, so the data is read inside the pipeline.
         extracts = pipeline | beam.Create([shard]) | beam.FlatMap(_batches) | tfma.BatchedInputsToExtracts()
-        for extractor in extractors[:-2]:  # the last two split batches and find the slices of each example
+        for extractor in extractors[:-2]:  # the last two split batches and compute the slices of each example
             extracts = extracts | extractor.stage_name >> extractor.ptransform
         _ = extracts | beam.Map(_collect)
     return list(_collected)

@@ -1,6 +1,7 @@
-"""Defects of TFMA 0.52 that make results wrong, mended in its own classes, so that what goes through Beam is right too.
+"""Fixes of defects in TFMA 0.52 that give wrong results.
 
-`mend` is called where TFMA is first used. A test of each compares with numpy or with what TFMA documents.
+The fixes patch TFMA's own classes, so that an evaluation on Beam is right too. Each has a test that compares with numpy
+or with TFMA's documentation.
 """
 
 from collections.abc import Iterable
@@ -8,39 +9,46 @@ from typing import Any
 
 from tensorflow_model_analysis.evaluators import metrics_plots_and_validations_evaluator as evaluator
 from tensorflow_model_analysis.evaluators import metrics_validator
+from tensorflow_model_analysis.proto.validation_result_pb2 import SlicingDetails, ValidationResult
 from tensorflow_model_analysis.slicer import slicer_lib
 
+type _SliceSpec = slicer_lib.SingleSliceSpec | slicer_lib.CrossSliceSpec
+type _Accumulators = tuple[Any, ...]  # one for each of TFMA's combiners
 
-def mend() -> None:
+
+def patch() -> None:
+    """Patches TFMA in this process; call it before TFMA is used, as often as you like."""
     evaluator._ComputationsCombineFn.merge_accumulators = _merge_accumulators
     metrics_validator._hashed_slicing_details = _hashed_slicing_details
     metrics_validator.merge_details = _merge_details
 
 
-def _merge_accumulators(self: Any, accumulators: Iterable[Any], *_: Any) -> tuple[Any, ...]:
+def _merge_accumulators(
+    self: evaluator._ComputationsCombineFn, accumulators: Iterable[_Accumulators], *_: object
+) -> _Accumulators:
     """Merges the accumulators of each computation.
 
     The combiners of mean errors, cross entropies, flips and cosines take the first accumulator by
-    `next(iter(accumulators))` and then go over all of them: of a sequence, which is what they are given, they count
-    the first twice. An iterator is gone through once.
+    `next(iter(accumulators))` and then loop over all of them. TFMA passes a sequence, so the first one counts twice.
+    From an iterator, as here, it is taken only once.
     """
     parts = zip(*accumulators, strict=True)
     return tuple(combiner.merge_accumulators(iter(part)) for combiner, part in zip(self._combiners, parts, strict=True))
 
 
-def _hashed_slicing_details(slicing_details: Iterable[Any]) -> dict[Any, Any]:
-    """Returns the details by their slicing spec, that of cross slices too.
+def _hashed_slicing_details(slicing_details: Iterable[SlicingDetails]) -> dict[_SliceSpec, SlicingDetails]:
+    """Returns the details by their slicing spec, which may be one of cross slices.
 
-    TFMA takes a threshold's cross slices for the overall slice, then misses them and blesses no model.
+    TFMA mistakes the cross slices of a threshold for the overall slice. Then it misses them and blesses no model.
     """
-    found: dict[Any, Any] = {}
+    details_by_spec: dict[_SliceSpec, SlicingDetails] = {}
     for details in slicing_details:
-        found.setdefault(_spec(details), details)
-    return found
+        details_by_spec.setdefault(_spec(details), details)
+    return details_by_spec
 
 
-def _merge_details(a: Any, b: Any) -> None:
-    """Merges the validation details of the ValidationResult `b` into those of `a`, spec by spec."""
+def _merge_details(a: ValidationResult, b: ValidationResult) -> None:
+    """Merges the validation details of `b` into those of `a`, spec by spec."""
     others = _hashed_slicing_details(b.validation_details.slicing_details)
     for details in a.validation_details.slicing_details:
         other = others.pop(_spec(details), None)
@@ -49,6 +57,6 @@ def _merge_details(a: Any, b: Any) -> None:
     a.validation_details.slicing_details.extend(others.values())
 
 
-def _spec(details: Any) -> Any:
+def _spec(details: SlicingDetails) -> _SliceSpec:
     cross = details.HasField("cross_slicing_spec")
     return slicer_lib.deserialize_slice_spec(details.cross_slicing_spec if cross else details.slicing_spec)

@@ -129,14 +129,14 @@ def test_what_fits_is_read(evaluate: Callable[..., Evaluated], garbage: str) -> 
             MALE + "metrics_specs: [{metrics: [{class_name: AUC}], "
             "thresholds: {auc: {value_threshold: {lower_bound: 0.5}}}}]",
             ConfigError,
-            "'auc' has a threshold and is no metric that is computed: expected `threshold` beside the class_name",
+            "'auc' has a threshold but is not a metric that is computed: expected `threshold` beside the class_name",
         ),
         *(
             (
                 MALE + f"metrics_specs: [{{metrics: [{{class_name: {metric}, config: '{settings}', "
                 "threshold: {value_threshold: {lower_bound: 0.5}}}]}]",
                 ConfigError,
-                f"{metric} has a threshold and is several numbers",
+                f"{metric} has a threshold but is several numbers",
             )
             for metric, settings in [
                 ("Recall", '{"thresholds": [0.3, 0.7]}'),
@@ -145,11 +145,11 @@ def test_what_fits_is_read(evaluate: Callable[..., Evaluated], garbage: str) -> 
             ]
         ),
         (f"model_specs: [{{model_type: tf_kears}}]\n{METRICS}", ModelError, "model_type: .* received 'tf_kears'"),
-        (f"model_specs: [{{is_baseline: true}}]\n{METRICS}", ConfigError, "expected one that is no baseline"),
+        (f"model_specs: [{{is_baseline: true}}]\n{METRICS}", ConfigError, "expected one that is not a baseline"),
         (
             f"model_specs: [{{name: a}}, {{name: a, is_baseline: true}}]\n{METRICS}",
             ConfigError,
-            "expected two names that differ",
+            "expected two different names",
         ),
         (
             "model_specs: [{name: a}, {name: b, is_baseline: true}]\n"
@@ -263,7 +263,7 @@ def test_a_baseline_that_cannot_take_the_examples_is_named(
     folder = artifacts.Model(tmp_path / "older").serving
     tf.saved_model.save(older, str(folder), signatures={"serving_default": older.serve})
     penguins.models["older"] = tmp_path / "older"
-    expected = f"the baseline model at {folder} cannot take these examples: .*year.*; for data of another"
+    expected = f"the baseline model at {folder} cannot take these examples: .*year.*; for a different kind of data"
     with pytest.raises(ModelError, match=expected):
         evaluate(f"{MALE}{METRICS}", "sex", "older")
 

@@ -42,34 +42,34 @@ def across(spec: str, threshold: str) -> str:
 
 ISLANDS = "{baseline_spec: {}, slicing_specs: [{feature_keys: [island]}]}"
 NOWHERE = "{feature_values: {island: Atlantis}}"
-# EvalConfig, baseline, and the reasons: what is measured, and whether it is as asked.
+# EvalConfig, baseline, and the reasons: what is measured, and whether it meets the threshold.
 CASES: dict[str, tuple[str, str | None, dict[str, bool]]] = {
     "met": (config(f"threshold: {{{above(0.9)}}}"), None,
-        {"auc over all examples is 0.9381, as asked at least 0.9": True}),
+        {"auc over all examples is 0.9381 (required: at least 0.9)": True}),
     "not met": (
         config(f"threshold: {{{above(0.95)}}}"),
         None,
-        {"auc over all examples is 0.9381, but it should be at least 0.95": False},
+        {"auc over all examples is 0.9381, but it must be at least 0.95": False},
     ),
     "an upper bound": (
         config("threshold: {value_threshold: {lower_bound: 0.5, upper_bound: 0.9}}"),
         None,
-        {"auc over all examples is 0.9381, but it should be at least 0.5 and at most 0.9": False},
+        {"auc over all examples is 0.9381, but it must be at least 0.5 and at most 0.9": False},
     ),
     "every slice": (
         config(f"threshold: {{{above(0.905)}}}", SLICED),
         None,
         {
-            "auc for island=Dream is 0.9024, but it should be at least 0.905": False,
-            "auc over all examples is 0.9381, as asked at least 0.905": True,
-            "auc for island=Biscoe is 0.9737, as asked at least 0.905": True,
-            "auc for island=Torgersen is 0.909, as asked at least 0.905": True,
+            "auc for island=Dream is 0.9024, but it must be at least 0.905": False,
+            "auc over all examples is 0.9381 (required: at least 0.905)": True,
+            "auc for island=Biscoe is 0.9737 (required: at least 0.905)": True,
+            "auc for island=Torgersen is 0.909 (required: at least 0.905)": True,
         },
     ),
     "one slice": (
         config(by_slice("{feature_values: {island: Biscoe}}", above(0.98)), SLICED),
         None,
-        {"auc for island=Biscoe is 0.9737, but it should be at least 0.98": False},
+        {"auc for island=Biscoe is 0.9737, but it must be at least 0.98": False},
     ),
     "two thresholds of one slice": (
         config(
@@ -79,10 +79,10 @@ CASES: dict[str, tuple[str, str | None, dict[str, bool]]] = {
         ),
         None,
         {
-            "auc for island=Biscoe is 0.9737, but it should be at least 0.98": False,
-            "auc for island=Biscoe is 0.9737, as asked at least 0.9": True,
-            "auc for island=Dream is 0.9024, as asked at least 0.9": True,
-            "auc for island=Torgersen is 0.909, as asked at least 0.9": True,
+            "auc for island=Biscoe is 0.9737, but it must be at least 0.98": False,
+            "auc for island=Biscoe is 0.9737 (required: at least 0.9)": True,
+            "auc for island=Dream is 0.9024 (required: at least 0.9)": True,
+            "auc for island=Torgersen is 0.909 (required: at least 0.9)": True,
         },
     ),
     "a slice without examples": (
@@ -94,53 +94,53 @@ CASES: dict[str, tuple[str, str | None, dict[str, bool]]] = {
         config(across(ISLANDS, above(-0.03)), f"{SLICED}\n{CROSSED}"),
         None,
         {
-            "auc for island=Biscoe against overall is -0.03561, but it should be at least -0.03": False,
-            "auc for island=Dream against overall is 0.03574, as asked at least -0.03": True,
-            "auc for island=Torgersen against overall is 0.02914, as asked at least -0.03": True,
+            "auc for island=Biscoe against overall is -0.03561, but it must be at least -0.03": False,
+            "auc for island=Dream against overall is 0.03574 (required: at least -0.03)": True,
+            "auc for island=Torgersen against overall is 0.02914 (required: at least -0.03)": True,
         },
     ),
-    "every pair of slices as asked": (
+    "every pair of slices meets its threshold": (
         config(across(ISLANDS, above(-0.05)), f"{SLICED}\n{CROSSED}"),
         None,
         {
-            "auc for island=Biscoe against overall is -0.03561, as asked at least -0.05": True,
-            "auc for island=Dream against overall is 0.03574, as asked at least -0.05": True,
-            "auc for island=Torgersen against overall is 0.02914, as asked at least -0.05": True,
+            "auc for island=Biscoe against overall is -0.03561 (required: at least -0.05)": True,
+            "auc for island=Dream against overall is 0.03574 (required: at least -0.05)": True,
+            "auc for island=Torgersen against overall is 0.02914 (required: at least -0.05)": True,
         },
     ),
     "a change without a baseline": (config(f"threshold: {{{above(0.9)}, {change(0.5)}}}"), None,
-        {"auc over all examples is 0.9381, as asked at least 0.9": True}),
+        {"auc over all examples is 0.9381 (required: at least 0.9)": True}),
     "nothing but a change without a baseline": (config(f"threshold: {{{change(0.5)}}}"), None, {}),
     "better than the baseline": (
         config(f"threshold: {{{above(0.9)}, {change(0.2)}}}"),
         "worse",
         {
-            "auc over all examples is 0.9381, as asked at least 0.9": True,
-            "auc minus the baseline's over all examples is 0.2736, as asked at least 0.2": True,
+            "auc over all examples is 0.9381 (required: at least 0.9)": True,
+            "auc minus the baseline's over all examples is 0.2736 (required: at least 0.2)": True,
         },
     ),
     "not better enough": (
         config(f"threshold: {{{above(0.9)}, {change(0.3)}}}"),
         "worse",
         {
-            "auc over all examples is 0.9381, as asked at least 0.9": True,
-            "auc minus the baseline's over all examples is 0.2736, but it should be at least 0.3": False,
+            "auc over all examples is 0.9381 (required: at least 0.9)": True,
+            "auc minus the baseline's over all examples is 0.2736, but it must be at least 0.3": False,
         },
     ),
     "a relative change": (
         config(f"threshold: {{{change(0.5, 'relative')}}}"),
         "worse",
-        {"auc minus the baseline's over all examples is 0.2736, but it should be at least 0.5 of the baseline": False},
+        {"auc minus the baseline's over all examples is 0.2736, but it must be at least 0.5 of the baseline": False},
     ),
     "where lower is better": (
         config(f"threshold: {{{change(0.1, direction='LOWER_IS_BETTER')}}}"),
         "worse",
-        {"auc minus the baseline's over all examples is 0.2736, but it should be at most 0.1": False},
+        {"auc minus the baseline's over all examples is 0.2736, but it must be at most 0.1": False},
     ),
     "the same model": (
         config(f"threshold: {{{change(0)}}}"),
         "sex",
-        {"auc minus the baseline's over all examples is 0, as asked at least 0": True},
+        {"auc minus the baseline's over all examples is 0 (required: at least 0)": True},
     ),
 }  # fmt: skip
 
@@ -151,7 +151,7 @@ QUALIFIED: dict[str, tuple[str, str, list[str]]] = {
         "both",
         "model_specs: [{label_keys: {sex: male, species: species_id}}]\n"
         f"metrics_specs: [{{output_names: [sex], metrics: [{{class_name: AUC, threshold: {{{above(0.5)}}}}}]}}]",
-        ["auc of sex over all examples is 0.9381, as asked at least 0.5"],
+        ["auc of sex over all examples is 0.9381 (required: at least 0.5)"],
     ),
     "classes": (
         "species",
@@ -159,15 +159,15 @@ QUALIFIED: dict[str, tuple[str, str, list[str]]] = {
         f"{{macro_average: true, class_weights: {{0: 1, 1: 1}}}}, metrics: [{{class_name: AUC, "
         f"threshold: {{{above(0.5)}}}}}]}}]",
         [
-            "auc as macro average over all examples is 0.8484, as asked at least 0.5",
-            "auc for class 0 over all examples is 0.8986, as asked at least 0.5",
-            "auc for class 1 over all examples is 0.7981, as asked at least 0.5",
+            "auc as macro average over all examples is 0.8484 (required: at least 0.5)",
+            "auc for class 0 over all examples is 0.8986 (required: at least 0.5)",
+            "auc for class 1 over all examples is 0.7981 (required: at least 0.5)",
         ],
     ),
     "digits": (
         "sex",
         config(f"threshold: {{{above(0.9381)}}}"),
-        ["auc over all examples is 0.938130807878707, as asked at least 0.9381"],
+        ["auc over all examples is 0.938130807878707 (required: at least 0.9381)"],
     ),
 }
 
@@ -183,7 +183,7 @@ def test_a_reason_says_which_metric_it_is_about(case: str, evaluate: Callable[..
 def test_the_only_model_spec_stands_for_both_models_whatever_its_name(evaluate: Callable[..., Evaluated]) -> None:
     eval_config = config(f"threshold: {{{change(0.2)}}}").replace("{label_key", "{name: mine, label_key")
     (reason,) = reasons(evaluate(eval_config, "sex", "worse"))
-    assert reason["sentence"] == "auc minus the baseline's over all examples is 0.2736, as asked at least 0.2"
+    assert reason["sentence"] == "auc minus the baseline's over all examples is 0.2736 (required: at least 0.2)"
 
 
 def reasons(evaluated: Evaluated) -> list[dict[str, Any]]:
@@ -227,7 +227,7 @@ def test_the_verdict_and_its_reasons(case: str, evaluate: Callable[..., Evaluate
 
 
 @pytest.mark.slow
-def test_what_is_no_number_is_not_as_asked(evaluate: Callable[..., Evaluated]) -> None:
+def test_what_is_no_number_meets_no_threshold(evaluate: Callable[..., Evaluated]) -> None:
     """The correlation within one species is not defined for a model that says the same of every penguin."""
     metrics = (
         ", {class_name: MatthewsCorrelationCoefficient, config: '{\"thresholds\": [2.0]}', "
@@ -256,7 +256,7 @@ def test_the_metadata_is_tfxs(evaluate: Callable[..., Evaluated], penguins: Peng
     (written,) = reasons(evaluated)
     assert written | {"value": round(written["value"], 4)} == {
         "metric": "auc", "slice": "overall", "value": 0.9381, "threshold": "at least 0.9", "passed": True,
-        "sentence": "auc over all examples is 0.9381, as asked at least 0.9",
+        "sentence": "auc over all examples is 0.9381 (required: at least 0.9)",
     }  # fmt: skip
 
 
@@ -336,7 +336,7 @@ def test_a_module_may_load_the_model_and_extract(
     )
     evaluated = evaluate(config(f"threshold: {{{above(0.9)}}}"), "sex", module_file=str(module))
     (reason,) = reasons(evaluated)
-    assert reason["sentence"] == "auc over all examples is 0.6645, but it should be at least 0.9", "the other model's"
+    assert reason["sentence"] == "auc over all examples is 0.6645, but it must be at least 0.9", "the other model's"
 
 
 def test_a_module_that_raises_is_told(evaluate: Callable[..., Evaluated], tmp_path: Path) -> None:
