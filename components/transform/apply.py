@@ -1,15 +1,16 @@
-"""The transformation itself: shards of examples through the transform graph into transformed files and statistics."""
+"""The transformation: applies the transform graph to shards of examples, writes them, and takes statistics."""
 
 import functools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import cloudpickle
 import pyarrow as pa
+from tensorflow_data_validation import StatsOptions
 from tensorflow_metadata.proto.v0 import schema_pb2
 from tensorflow_transform import impl_helper
+from tfx_bsl.tfxio.tensor_to_arrow import TensorsToRecordBatchConverter
 
 from penstock.components.transform import ragged, statistics
 from penstock.components.transform.analysis import accumulating
@@ -21,19 +22,21 @@ from penstock.core.statistics.partials import Partial
 
 @dataclass(frozen=True)
 class File:
-    """What becomes of a file: its own statistics are taken, it is transformed, the result is written."""
+    """A file, and what to do with it."""
 
     source: Path
-    analyzed: bool
-    transformed: bool
-    target: Path | None = None
+    analyzed: bool  # whether to take statistics of the file as it is
+    transformed: bool  # whether to transform it
+    target: Path | None = None  # where to write the transformed examples, if they are written
 
 
 @dataclass(frozen=True)
 class Shard:
-    number: int  # for the sample, if the statistics are of one
+    """Some files, and all that transforming them needs."""
+
+    number: int  # part of the seed of the statistics' sample
     model: Path  # the transform_fn
-    schema: bytes  # of the transformed data
+    schema: bytes  # the serialized Schema of the transformed data
     reader: Reader
     files: tuple[File, ...]
     options: bytes | None = field(repr=False)  # cloudpickle of the StatsOptions before and after; None: no statistics
@@ -41,28 +44,31 @@ class Shard:
 
 @dataclass(frozen=True)
 class ShardResult:
-    """The number of transformed rows, and partial statistics if they are taken.
+    """The number of transformed rows, and the partial statistics of the analyzed files and of the transformed data.
 
-    These are of the analyzed files, then of the transformed data.
+    `statistics` is empty if none are taken.
     """
 
     rows: int
     statistics: tuple[Partial, ...]
 
 
-def merger(options: Sequence[Any]) -> Callable[[ShardResult, ShardResult], ShardResult]:
-    """Returns a function that merges two results; `options` are those of the statistics, none if none are taken."""
-    mergers = [partials.merger(each) for each in options]
+def merger(options: Sequence[StatsOptions]) -> Callable[[ShardResult, ShardResult], ShardResult]:
+    """Returns a function that merges two results. `options` are those of the statistics, in the results' order."""
+    mergers = [partials.merger(stats_options) for stats_options in options]
 
     def merge(total: ShardResult, part: ShardResult) -> ShardResult:
-        triples = zip(mergers, total.statistics, part.statistics, strict=True)
-        return ShardResult(total.rows + part.rows, tuple(add(whole, more) for add, whole, more in triples))
+        pairs = zip(mergers, total.statistics, part.statistics, strict=True)
+        return ShardResult(total.rows + part.rows, tuple(add(left, right) for add, left, right in pairs))
 
     return merge
 
 
 def transform(shard: Shard) -> ShardResult:
-    """The shard function: reads each file once, in batches of up to 8192 rows."""
+    """Transforms a shard, reading each file once, in batches of up to 8192 rows.
+
+    Raises a ModuleError if the preprocessing function fails on a row, and what the reader raises.
+    """
     accumulating.use_one_thread()
     return _Pass(shard).run()
 
@@ -84,8 +90,8 @@ class _Pass:
                     pass
             else:
                 records.write(file.target, self._encoded(file))
-        taken = tuple(passing.result() for passing in (self._before, self._after) if passing is not None)
-        return ShardResult(self._transformed_rows, taken)
+        results = tuple(passing.result() for passing in (self._before, self._after) if passing is not None)
+        return ShardResult(self._transformed_rows, results)
 
     def _encoded(self, file: File) -> Iterator[bytes]:
         schema = _schema(self._shard.schema)
@@ -93,7 +99,7 @@ class _Pass:
             yield from records.encode(ragged.flatten(batch, schema))
 
     def _batches(self, file: File) -> Iterator[pa.RecordBatch]:
-        """Yields the transformed batches of a file; the statistics see what passes."""
+        """Yields the transformed batches of a file, and adds the batches before and after to the statistics."""
         reader, schema = self._shard.reader, self._shard.schema
         for batch in reader.batches(file.source):
             if self._before is not None and file.analyzed:
@@ -115,5 +121,5 @@ def _schema(serialized: bytes) -> schema_pb2.Schema:
 
 
 @functools.lru_cache(maxsize=2)
-def _converter(schema: bytes) -> Any:
+def _converter(schema: bytes) -> TensorsToRecordBatchConverter:
     return impl_helper.make_tensor_to_arrow_converter(_schema(schema))

@@ -1,7 +1,7 @@
 """Transform: analyzes examples with the user's preprocessing function, then transforms them.
 
-TFT's analysis runs in process over the engine (analysis.py); a custom PTransform analyzer runs on Beam. The outputs
-are TFX's, byte-compatible: `tft.TFTransformOutput` opens `transform_graph`.
+TFT's analysis runs in process over the engine (analysis/); only a custom PTransform analyzer runs on Beam. The outputs
+have TFX's formats: `tft.TFTransformOutput` opens `transform_graph`.
 """
 
 import contextlib
@@ -16,14 +16,15 @@ from pathlib import Path
 from typing import Any
 
 import cloudpickle
-from tensorflow_metadata.proto.v0 import schema_pb2
+from tensorflow_data_validation import StatsOptions
+from tensorflow_metadata.proto.v0 import schema_pb2, statistics_pb2
 from tensorflow_transform import impl_helper
 from tensorflow_transform.output_wrapper import TFTransformOutput
 from tensorflow_transform.tf_metadata import dataset_metadata, metadata_io
 
 from penstock.components.engines import Engine, fold, open_engine
 from penstock.components.transform import apply, reading, splits, user_function
-from penstock.components.transform import statistics as taking
+from penstock.components.transform import statistics as stats
 from penstock.components.transform.analysis import accumulating, beam
 from penstock.components.transform.analysis import graph as analysis
 from penstock.components.transform.analysis.cache import AnalyzerCache
@@ -64,63 +65,74 @@ def run(
     statistics: str | None = None,
     engine: str = "local",
 ) -> TaskResult:
-    """Runs the component; component.py tells the arguments and outputs.
+    """Runs the component; component.py describes the arguments and outputs.
 
-    Raises a ConfigError, ModuleError, SchemaError or DataError for what a person can mend.
+    Raises a ConfigError, ModuleError, SchemaError or DataError for a mistake that the user can fix.
     """
-    names = splits.resolve(splits_config, artifacts.Examples(Path(examples)))
+    splits_ = splits.resolve(splits_config, artifacts.Examples(Path(examples)))
     raw_schema = artifacts.Schema(Path(schema)).read()
     graph = artifacts.TransformGraph(Path(transform_graph))
     # The engine opens first: importing the user's module may already run TensorFlow.
     with open_engine(engine) as engine_, progress.task("Transform") as counts:
-        accumulating.use_one_thread()  # a single shard is computed here
+        accumulating.use_one_thread()  # a single shard is computed in this process
         function = user_modules.find(module_file, preprocessing_fn, "preprocessing_fn")
         updater = user_modules.find_optional(module_file, stats_options_updater_fn, "stats_options_updater_fn")
-        learnt = _statistics(statistics, names)
-        function = user_function.bind(function, custom_config, schema=raw_schema, statistics=learnt)
+        input_statistics = _read_statistics(statistics, splits_)
+        function = user_function.bind(function, custom_config, schema=raw_schema, statistics=input_statistics)
         updater = user_function.bind(updater, custom_config) if updater else None
         with _work_folder(graph.root) as folder:
-            traced, reader = _trace(user_function.Checked(function), raw_schema, names, folder)
+            traced, reader = _trace(user_function.Checked(function), raw_schema, splits_, folder)
             cache = None
             if not disable_analyzer_cache:
                 previous = Path(analyzer_cache) if analyzer_cache else None
-                cache = AnalyzerCache(previous, Path(updated_analyzer_cache), names.analyzed_files, reader)
-            source = analysis.Source(tuple(names.analyzed_files), reader)
+                cache = AnalyzerCache(previous, Path(updated_analyzer_cache), splits_.analyzed_files, reader)
+            source = analysis.Source(tuple(splits_.analyzed_files), reader)
             _publish(_analyze(traced, source, engine_, cache), traced, raw_schema, graph)
-        taken = None
+        statistics_ = None
         if not disable_statistics:
-            taken = _Statistics(
-                taking.options(updater, StatsType.PRE_TRANSFORM, raw_schema),
-                taking.Outputs(Path(pre_transform_stats), Path(pre_transform_schema)),
+            statistics_ = _Statistics(
+                stats.options(updater, StatsType.PRE_TRANSFORM, raw_schema),
+                stats.Outputs(Path(pre_transform_stats), Path(pre_transform_schema)),
                 _options_after(updater, graph, traced.asset_map),
-                taking.Outputs(Path(post_transform_stats), Path(post_transform_schema), Path(post_transform_anomalies)),
+                stats.Outputs(Path(post_transform_stats), Path(post_transform_schema), Path(post_transform_anomalies)),
             )
         target = artifacts.Examples(Path(transformed_examples)) if materialize else None
-        counts.show(rows=_transform(names, reader, graph, target, taken, engine_))
-    return _result(names, materialize)
+        counts.show(rows=_transform(_Work(splits_, reader, graph, target, statistics_), engine_))
+    return _result(splits_, materialize)
 
 
-def _statistics(artifact: str | None, names: Splits) -> Any:
-    """Returns the statistics of the first analyzed split, for a preprocessing_fn that has that parameter."""
+def _read_statistics(artifact: str | None, splits: Splits) -> statistics_pb2.DatasetFeatureStatisticsList | None:
+    """Returns the statistics of the first analyzed split, for a preprocessing_fn with that parameter."""
     if artifact is None:
         return None
-    return artifacts.ExampleStatistics(Path(artifact)).read(next(iter(names.analyze)))
+    return artifacts.ExampleStatistics(Path(artifact)).read(next(iter(splits.analyze)))
 
 
 @dataclass(frozen=True)
 class _Statistics:
-    """How statistics are taken and where they go, before and after the transformation."""
+    """The options of the statistics before and after the transformation, and where they are written."""
 
-    options_before: Any
-    before: taking.Outputs
-    options_after: Any
-    after: taking.Outputs
+    options_before: StatsOptions
+    before: stats.Outputs
+    options_after: StatsOptions
+    after: stats.Outputs
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What is transformed, by which graph, and where the results go."""
+
+    splits: Splits
+    reader: Reader
+    graph: artifacts.TransformGraph
+    target: artifacts.Examples | None  # None: no transformed examples are written
+    statistics: _Statistics | None  # None: no statistics are taken
 
 
 @contextlib.contextmanager
 def _work_folder(root: Path) -> Iterator[Path]:
     folder = root / _WORK_FOLDER
-    shutil.rmtree(folder, ignore_errors=True)  # of a killed run
+    shutil.rmtree(folder, ignore_errors=True)  # left by a killed run
     folder.mkdir(parents=True)
     try:
         yield folder
@@ -129,17 +141,17 @@ def _work_folder(root: Path) -> Iterator[Path]:
 
 
 def _trace(
-    function: user_function.PreprocessingFn, schema: schema_pb2.Schema, names: Splits, folder: Path
+    function: user_function.PreprocessingFn, schema: schema_pb2.Schema, splits: Splits, folder: Path
 ) -> tuple[Traced, Reader]:
-    """Traces the function over the whole schema; returns a reader of the features that it uses.
+    """Traces the function over the whole schema; returns also a reader of the features that it uses.
 
-    Looks at the head of the data, so that what does not fit the schema is told before work is done.
+    Checks the first examples of the splits, so that data that does not fit the schema is reported before work is done.
     """
     traced = user_function.trace(function, reading.reader(schema).specs(), folder)
     reader = reading.reader(schema, sorted(traced.columns) or None)
-    filled = {name for name, files in names.all() if any(reader.check(path) for path in files)}
-    if not filled & names.analyze.keys():
-        raise DataError(f"split {', '.join(names.analyze)}: expected examples to analyze, found none")
+    filled = {name for name, files in splits.all() if any(reader.check(path) for path in files)}
+    if not filled & splits.analyze.keys():
+        raise DataError(f"split {', '.join(splits.analyze)}: expected examples to analyze, found none")
     return traced, reader
 
 
@@ -152,7 +164,7 @@ def _analyze(traced: Traced, source: analysis.Source, engine: Engine, cache: Ana
 
 
 def _publish(model: Path, traced: Traced, schema: schema_pb2.Schema, graph: artifacts.TransformGraph) -> None:
-    """Moves an analyzed SavedModel into the artifact, with the metadata of both sides; the SavedModel comes last."""
+    """Moves an analyzed SavedModel into the artifact, after the metadata of the raw and the transformed data."""
     metadata = model / impl_helper.METADATA_DIR_NAME
     with atomic.replacing(graph.transformed_metadata) as temporary:
         metadata_io.write_metadata(metadata_io.read_metadata(str(metadata)), str(temporary))
@@ -171,60 +183,49 @@ def _transformed_schema(graph: artifacts.TransformGraph) -> schema_pb2.Schema:
 
 def _options_after(
     updater: Callable[..., Any] | None, graph: artifacts.TransformGraph, asset_map: Mapping[str, str]
-) -> Any:
+) -> StatsOptions:
     vocabularies = {name: artifacts.SavedModel(graph.transform_fn).assets / file for name, file in asset_map.items()}
-    return taking.options(updater, StatsType.POST_TRANSFORM, _transformed_schema(graph), vocabularies)
+    return stats.options(updater, StatsType.POST_TRANSFORM, _transformed_schema(graph), vocabularies)
 
 
-def _transform(
-    names: Splits,
-    reader: Reader,
-    graph: artifacts.TransformGraph,
-    target: artifacts.Examples | None,
-    taken: _Statistics | None,
-    engine: Engine,
-) -> int:
+def _transform(work: _Work, engine: Engine) -> int:
     """Transforms the splits and writes their statistics; returns the number of transformed rows."""
-    if target is None and taken is None:
+    statistics = work.statistics
+    if work.target is None and statistics is None:
         return 0
-    merge = apply.merger([] if taken is None else [taken.options_before, taken.options_after])
-    total = engine.fold(apply.transform, merge, _shards(names, reader, graph, target, taken))
+    merge = apply.merger([] if statistics is None else [statistics.options_before, statistics.options_after])
+    total = engine.fold(apply.transform, merge, _shards(work))
     if total is None:
         return 0
-    if taken is not None:
+    if statistics is not None:
         before, after = total.statistics
-        taking.write(before, taken.options_before, taken.before)
-        taking.write(after, taken.options_after, taken.after)
+        stats.write(before, statistics.options_before, statistics.before)
+        stats.write(after, statistics.options_after, statistics.after)
     return total.rows
 
 
-def _shards(
-    names: Splits,
-    reader: Reader,
-    graph: artifacts.TransformGraph,
-    target: artifacts.Examples | None,
-    taken: _Statistics | None,
-) -> list[apply.Shard]:
-    schema = _transformed_schema(graph).SerializeToString(deterministic=True)
-    options = None if taken is None else cloudpickle.dumps((taken.options_before, taken.options_after))
+def _shards(work: _Work) -> list[apply.Shard]:
+    model, statistics = work.graph.transform_fn, work.statistics
+    schema = _transformed_schema(work.graph).SerializeToString(deterministic=True)
+    options = None if statistics is None else cloudpickle.dumps((statistics.options_before, statistics.options_after))
     shards: list[apply.Shard] = []
-    for split, files in names.all():
-        analyzed, transformed = taken is not None and split in names.analyze, split in names.transform
+    for split, files in work.splits.all():
+        analyzed, transformed = statistics is not None and split in work.splits.analyze, split in work.splits.transform
         if analyzed or transformed:
             prefix = artifacts.Examples.TRANSFORMED
             targets: dict[Path, Path] = {}
-            if target is not None and transformed:
-                target.split(split).mkdir(parents=True, exist_ok=True)
-                targets = {file: target.shard(split, i, len(files), prefix) for i, file in enumerate(files)}
+            if work.target is not None and transformed:
+                work.target.split(split).mkdir(parents=True, exist_ok=True)
+                targets = {file: work.target.shard(split, i, len(files), prefix) for i, file in enumerate(files)}
             for group in fold.groups(files):
-                work = tuple(apply.File(file, analyzed, transformed, targets.get(file)) for file in group)
-                shards.append(apply.Shard(len(shards), graph.transform_fn, schema, reader, work, options))
+                shard_files = tuple(apply.File(file, analyzed, transformed, targets.get(file)) for file in group)
+                shards.append(apply.Shard(len(shards), model, schema, work.reader, shard_files, options))
     return shards
 
 
-def _result(names: Splits, materialize: bool) -> TaskResult:
-    transformed = sorted(names.transform) if materialize else []
-    plain = (
+def _result(splits: Splits, materialize: bool) -> TaskResult:
+    transformed = sorted(splits.transform) if materialize else []
+    without_properties = (
         "transform_graph",
         "updated_analyzer_cache",
         "pre_transform_schema",
@@ -233,7 +234,7 @@ def _result(names: Splits, materialize: bool) -> TaskResult:
         "post_transform_stats",
         "post_transform_anomalies",
     )
-    metadata = {name: artifacts.metadata() for name in plain}
+    metadata = {name: artifacts.metadata() for name in without_properties}
     metadata["transformed_examples"] = artifacts.metadata(
         split_names=transformed, payload_format="FORMAT_TF_EXAMPLE", file_format="tfrecords_gzip"
     )

@@ -1,4 +1,4 @@
-"""Ragged tensors as features of a tf.Example: their values, and the row lengths of each inner dimension."""
+"""Ragged tensors as features of tf.Examples: a feature with the values, and one of row lengths per inner dimension."""
 
 import math
 from collections.abc import Iterator
@@ -9,10 +9,10 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 
 
 def flatten(batch: pa.RecordBatch, schema: schema_pb2.Schema) -> pa.RecordBatch:
-    """Replaces each ragged column by the features that the schema's representation of the tensor names.
+    """Replaces each ragged column by the features that the tensor's representation in the schema names.
 
-    The columns of a transformed batch are named by tensors, and those of rank 3 and more are lists of lists. The
-    features are `<name>$ragged_values` and `<name>$row_lengths_<i>`, as tfx_bsl's encoder writes them.
+    The columns of `batch` have the names of tensors; a tensor of rank 3 or more is a list of lists. The features are
+    `<name>$ragged_values` and `<name>$row_lengths_<i>`, as tfx_bsl's encoder writes them.
     """
     ragged = {
         name: representation.ragged_tensor
@@ -31,7 +31,7 @@ def flatten(batch: pa.RecordBatch, schema: schema_pb2.Schema) -> pa.RecordBatch:
 def _features(column: pa.Array, tensor: schema_pb2.TensorRepresentation) -> Iterator[tuple[str, pa.Array]]:
     rows, values = np.asarray(column.offsets), column.values
     names = [partition.row_length for partition in tensor.partition if partition.WhichOneof("kind") == "row_length"]
-    # Inner uniform dimensions are no lists of their own: the innermost list holds their values flat.
+    # Inner uniform dimensions have no lists: the innermost list holds their values flat.
     flat = math.prod(partition.uniform_row_length or 1 for partition in tensor.partition)
     for name in names:
         lengths = np.diff(np.asarray(values.offsets)) // (flat if name == names[-1] else 1)

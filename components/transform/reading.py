@@ -1,10 +1,10 @@
-"""From files of tf.Examples to the tensors that a preprocessing function takes, by the schema's representations."""
+"""Reads files of tf.Examples into the tensors that a preprocessing function takes, as the schema represents them."""
 
 import functools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 from tensorflow_metadata.proto.v0 import schema_pb2
@@ -15,12 +15,17 @@ from penstock.core.errors import DataError, SchemaError
 from penstock.core.examples import records
 from penstock.core.suggestions import did_you_mean
 
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+    from penstock.components.transform.user_function import Tensor
+
 _TYPES = {schema_pb2.BYTES: "bytes", schema_pb2.INT: "int64", schema_pb2.FLOAT: "float"}
 
 
 @dataclass(frozen=True)
 class Reader:
-    """Reads the tensors `columns` of a schema. Small and picklable: it travels to the workers."""
+    """Reads the tensors `columns` of a schema. Small and picklable, because it is sent to the workers."""
 
     schema: bytes  # a serialized Schema
     columns: tuple[str, ...]
@@ -28,7 +33,8 @@ class Reader:
     def batches(self, path: Path) -> Iterator[pa.RecordBatch]:
         """Yields the rows of a file in batches of up to 8192, with the columns that the tensors need.
 
-        Raises a SchemaError that names the feature if the file holds another type than the schema says.
+        Raises a SchemaError that names the feature if its type in the file differs from the schema's, and a DataError
+        if these are no tf.Examples.
         """
         schema = _projection(self)[0]
         for examples in records.read(path):
@@ -38,8 +44,11 @@ class Reader:
                 self._explain(path, examples)
                 raise DataError(f"{path}: expected serialized tf.Examples: {error}") from None
 
-    def tensors(self, batch: pa.RecordBatch, path: Path) -> dict[str, Any]:
-        """Returns a batch as eager tensors by name; a SchemaError names the feature that has not its shape."""
+    def tensors(self, batch: pa.RecordBatch, path: Path) -> "dict[str, Tensor]":
+        """Returns a batch of the file `path` as eager tensors by name.
+
+        Raises a SchemaError that names the feature if a row does not have the schema's fixed shape.
+        """
         try:
             return dict(_projection(self)[1].ToBatchTensors(batch, produce_eager_tensors=True))
         except ValueError:
@@ -49,7 +58,7 @@ class Reader:
     def check(self, path: Path) -> bool:
         """Compares the first batch of a file with the schema. Returns whether the file has any rows.
 
-        Raises a SchemaError that names the feature, what was expected and what was found.
+        Raises a SchemaError that names the feature and what does not fit.
         """
         for examples in records.read(path):
             self._explain(path, examples)
@@ -58,17 +67,19 @@ class Reader:
             return True
         return False
 
-    def specs(self) -> dict[str, Any]:
-        """Returns the TypeSpec of every tensor."""
+    def specs(self) -> "dict[str, tf.TypeSpec]":
+        """Returns the TypeSpec of every tensor by name."""
         return dict(_projection(self)[1].OriginalTypeSpecs())
 
     def features(self) -> list[schema_pb2.Feature]:
+        """Returns the schema's features that the tensors need."""
         return list(_projection(self)[0].feature)
 
     def fingerprint(self) -> bytes:
-        """Returns what of the schema decides how bytes become tensors, for cache keys.
+        """Returns the parts of the schema that cache keys must hold besides TFT's own.
 
-        TFT's own keys hold the tensors' types and shapes; what they miss are representations written by hand.
+        Both decide how bytes become tensors. TFT's keys hold the types and shapes of tensors, but not the tensor
+        representations that a person wrote into the schema.
         """
         groups = schema_pb2.Schema.FromString(self.schema).tensor_representation_group
         parts = (name.encode() + groups[name].SerializeToString(deterministic=True) for name in sorted(groups))
@@ -77,24 +88,24 @@ class Reader:
     def _explain(self, path: Path, examples: Sequence[bytes]) -> None:
         """Raises a SchemaError for the first feature that is missing or has another type than the schema's."""
         try:
-            found = records.decode(examples)
+            batch = records.decode(examples)
         except (RuntimeError, ValueError):
-            return  # not tf.Examples at all, or two types for one feature in one batch
+            return  # no tf.Examples, or a feature has two types in the batch
         for feature in self.features():
-            if feature.name not in found.schema.names:
+            if feature.name not in batch.schema.names:
                 if _required(feature):
-                    raise _missing(feature, path, found.schema.names)
+                    raise _missing(feature, path, batch.schema.names)
                 continue
-            column, expected = found.column(found.schema.get_field_index(feature.name)), _TYPES.get(feature.type)
+            column, expected = batch.column(batch.schema.get_field_index(feature.name)), _TYPES.get(feature.type)
             actual = _type_name(column.type)
             if expected and actual and actual != expected:
                 raise SchemaError(
                     f"feature {feature.name!r}: expected {expected} (schema), found {actual} in {path}: "
-                    "make a schema from these examples, or mend the data"
+                    "make a schema from these examples, or fix the data"
                 )
 
     def _explain_shapes(self, path: Path, batch: pa.RecordBatch) -> None:
-        """Raises a SchemaError for the first feature of fixed shape of which a row has another number of values."""
+        """Raises a SchemaError for the first feature of fixed shape with another number of values in some row."""
         for feature in self.features():
             if not _fixed(feature):
                 continue
@@ -110,14 +121,14 @@ class Reader:
                 raise SchemaError(
                     f"feature {feature.name!r}: expected {expected} value{'s' * (expected != 1)} in every row (the "
                     f"schema's shape), found {lengths[wrong] or 0} in {path}: remove the shape from the schema, or "
-                    "mend the data"
+                    "fix the data"
                 )
 
 
 def reader(schema: schema_pb2.Schema, columns: Sequence[str] | None = None) -> Reader:
-    """Returns the reader of some of a schema's tensors, or of all of them.
+    """Returns a reader of the tensors `columns` of a schema, by default of all.
 
-    Raises a SchemaError if TFX's tensor representations cannot be made from the schema.
+    Raises a SchemaError if the schema has no features, or some of which TFX cannot make tensors.
     """
     try:
         names = sorted(tensor_representation_util.InferTensorRepresentationsFromMixedSchema(schema))
@@ -130,12 +141,12 @@ def reader(schema: schema_pb2.Schema, columns: Sequence[str] | None = None) -> R
 
 @functools.lru_cache(maxsize=8)
 def _projection(reader: Reader) -> tuple[schema_pb2.Schema, TensorAdapter]:
-    """The schema of the columns in use, and the adapter that makes tensors of them."""
+    """Returns the schema of the columns that are read, and the adapter that makes tensors from them."""
     schema = schema_pb2.Schema.FromString(reader.schema)
-    whole = tf_example_record.TFExampleBeamRecord(physical_format="tfrecords_gzip", schema=schema)
+    tfxio = tf_example_record.TFExampleBeamRecord(physical_format="tfrecords_gzip", schema=schema)
     columns = list(reader.columns)
     projected = tensor_representation_util.ProjectTensorRepresentationsInSchema(schema, columns)
-    return projected, whole.Project(columns).TensorAdapter()
+    return projected, tfxio.Project(columns).TensorAdapter()
 
 
 def _missing(feature: schema_pb2.Feature, path: Path, names: Sequence[str]) -> SchemaError:
@@ -155,7 +166,7 @@ def _fixed(feature: schema_pb2.Feature) -> bool:
 
 
 def _has_default(feature: schema_pb2.Feature, reader: Reader) -> bool:
-    """Whether the schema's own tensor representations fill in rows without the feature."""
+    """Whether a tensor representation in the schema has a default value for rows without the feature."""
     schema = schema_pb2.Schema.FromString(reader.schema)
     return any(
         representation.dense_tensor.column_name == feature.name
@@ -168,5 +179,5 @@ def _has_default(feature: schema_pb2.Feature, reader: Reader) -> bool:
 def _type_name(column: pa.DataType) -> str | None:
     values = pa.null() if pa.types.is_null(column) else column.value_type
     if pa.types.is_null(values):
-        return None  # no values: fits every type
+        return None  # there are no values, so any type fits
     return "float" if pa.types.is_floating(values) else "int64" if pa.types.is_integer(values) else "bytes"

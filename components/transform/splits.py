@@ -1,4 +1,4 @@
-"""Which splits are analyzed and which are transformed: TFX's SplitsConfig over the files there are."""
+"""Which splits are analyzed and which are transformed, by TFX's SplitsConfig, and their files."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from penstock.core.errors import ConfigError, DataError
 
 @dataclass(frozen=True)
 class Splits:
-    """The files of the splits that are analyzed, and of those that are transformed, in order."""
+    """The files of the splits to analyze and of the splits to transform, in the order of the SplitsConfig."""
 
     analyze: dict[str, list[Path]]
     transform: dict[str, list[Path]]
@@ -26,15 +26,16 @@ class Splits:
 
 
 def resolve(config: str, examples: Examples) -> Splits:
-    """Returns the splits that a SplitsConfig as JSON names; without one, analyzes `train` and transforms all.
+    """Returns the splits of a SplitsConfig in JSON; "" stands for analyzing `train` and transforming all splits.
 
-    Raises a ConfigError for an unknown key or an empty `analyze`, a DataError for a split or files that are not there.
+    Raises a ConfigError if a key is unknown or `analyze` is empty, and a DataError if a split is missing or there are
+    no files to analyze.
     """
     analyze, transform = ["train"], examples.splits()
     if config:
-        named = parse_object("splits_config", config, ("analyze", "transform"))
+        splits_config = parse_object("splits_config", config, ("analyze", "transform"))
         analyze, transform = (
-            check_strings(f"splits_config.{key}", named.get(key, [])) for key in ("analyze", "transform")
+            check_strings(f"splits_config.{key}", splits_config.get(key, [])) for key in ("analyze", "transform")
         )
         if not analyze:
             raise ConfigError("splits_config: expected at least one split in 'analyze', found none")

@@ -1,4 +1,4 @@
-"""Statistics of the data before and after the transformation: TFDV's, computed while the examples pass by."""
+"""TFDV's statistics before and after the transformation, computed from the batches that are transformed."""
 
 import enum
 import sys
@@ -18,7 +18,7 @@ from penstock.core.files import atomic
 from penstock.core.statistics import partials
 from penstock.core.statistics.partials import Partial
 
-# Batches are held back until they reach this size, for each call of TFDV's generators costs the same.
+# Batches are collected up to this size, because a call of TFDV's generators has a high fixed cost.
 _CHUNK_BYTES = 32 << 20
 _SAMPLE_SEED = 0
 
@@ -37,14 +37,18 @@ def options(
     schema: schema_pb2.Schema,
     vocabularies: Mapping[str, Path] | None = None,
 ) -> tfdv.StatsOptions:
-    """Returns TFX's options for the statistics, through the user's `stats_options_updater_fn` if there is one."""
-    own = schema_pb2.Schema()
-    own.CopyFrom(schema)
+    """Returns TFX's options for the statistics, changed by `updater`, the user's `stats_options_updater_fn`.
+
+    The options hold a copy of the schema, which the user may change. `vocabularies` holds the vocabulary files by their
+    names. Raises a ModuleError if the user's function fails or does not return StatsOptions.
+    """
+    copy = schema_pb2.Schema()
+    copy.CopyFrom(schema)
     paths = {"vocab_paths": {name: str(path) for name, path in vocabularies.items()}} if vocabularies else {}
-    given = tfdv.StatsOptions(schema=own, experimental_use_sketch_based_topk_uniques=True, **paths)
+    defaults = tfdv.StatsOptions(schema=copy, experimental_use_sketch_based_topk_uniques=True, **paths)
     if updater is None:
-        return given
-    updated = user_modules.call("stats_options_updater_fn", updater, _as_tfx(stats_type), given)
+        return defaults
+    updated = user_modules.call("stats_options_updater_fn", updater, _as_tfx(stats_type), defaults)
     if not isinstance(updated, tfdv.StatsOptions):
         raise ModuleError(
             f"stats_options_updater_fn: expected the StatsOptions to be returned, received {type(updated).__name__}"
@@ -52,18 +56,21 @@ def options(
     return updated
 
 
-def _as_tfx(stats_type: StatsType) -> Any:
-    """TFX's own member where the user's module imported it: TFX's is a plain Enum, equal to nothing else."""
+def _as_tfx(stats_type: StatsType) -> enum.Enum:
+    """Returns TFX's own member if the user's module imported it: a member of TFX's plain Enum equals nothing else."""
     loaded = sys.modules.get("tfx.components.transform.stats_options_util")
-    return stats_type if loaded is None else loaded.StatsType(stats_type.value)
+    return stats_type if loaded is None else loaded.StatsType(stats_type.value)  # type: ignore[no-any-return]
 
 
 @dataclass
 class Passing:
-    """Partial statistics of the batches that pass, or of the options' sample of them; holds at most 32 MiB of them."""
+    """Collects the partial statistics of batches, or of the sample of them that the options ask for.
+
+    At most about 32 MiB of batches are in memory.
+    """
 
     options: tfdv.StatsOptions
-    number: int  # of the shard: with a fixed seed, it decides what the sample holds
+    number: int  # of the shard; with a constant, the seed of the sample
     _batches: list[pa.RecordBatch] = field(default_factory=list)
     _bytes: int = 0
     _total: Partial | None = None
@@ -73,9 +80,10 @@ class Passing:
         self._random = np.random.default_rng([_SAMPLE_SEED, self.number])
 
     def add(self, batch: pa.RecordBatch) -> None:
+        """Adds a batch of list columns, or the rows of it that the sample holds."""
         if self.options.sample_rate:
-            chosen = np.flatnonzero(self._random.random(batch.num_rows) < self.options.sample_rate)
-            batch = batch.take(pa.array(chosen))
+            rows = np.flatnonzero(self._random.random(batch.num_rows) < self.options.sample_rate)
+            batch = batch.take(pa.array(rows))
         self._batches.append(batch)
         self._bytes += batch.nbytes
         if self._bytes >= _CHUNK_BYTES:
@@ -96,23 +104,23 @@ class Passing:
 
 @dataclass(frozen=True)
 class Outputs:
-    """Where statistics, schema and anomalies go; no anomalies before the transformation."""
+    """The folders for statistics, schema and anomalies; there are no anomalies before the transformation."""
 
     stats: Path
     schema: Path
     anomalies: Path | None = None
 
 
-def write(total: Partial, used: tfdv.StatsOptions, outputs: Outputs) -> None:
-    """Writes merged partial statistics, with the options' schema and where they differ from it."""
-    statistics, _ = partials.statistics(total, used)
+def write(total: Partial, options: tfdv.StatsOptions, outputs: Outputs) -> None:
+    """Writes merged partial statistics, the options' schema if there is one, and the anomalies against it."""
+    statistics, _ = partials.statistics(total, options)
     if not statistics.datasets:
-        statistics.datasets.add()  # of no rows
+        statistics.datasets.add()  # there were no rows
     content = statistics.SerializeToString(deterministic=True)
     atomic.write_bytes(outputs.stats / artifacts.ExampleStatistics.FILE, content)
-    if used.schema is None:
+    if options.schema is None:
         return
-    artifacts.Schema(outputs.schema).write(used.schema)
+    artifacts.Schema(outputs.schema).write(options.schema)
     if outputs.anomalies is not None:
-        anomalies = tfdv.validate_statistics(statistics, used.schema).SerializeToString(deterministic=True)
+        anomalies = tfdv.validate_statistics(statistics, options.schema).SerializeToString(deterministic=True)
         atomic.write_bytes(outputs.anomalies / artifacts.ExampleAnomalies.FILE, anomalies)

@@ -1,4 +1,4 @@
-"""The user's preprocessing function: found, bound to its configuration, traced and checked."""
+"""The user's preprocessing function: bound to its configuration, checked and traced."""
 
 import errno
 import functools
@@ -17,31 +17,32 @@ from penstock.core.arguments import parse_object
 from penstock.core.errors import ConfigError, ModuleError, PenstockError
 from penstock.core.suggestions import did_you_mean
 
-PreprocessingFn = Callable[[dict[str, Any]], dict[str, Any]]
+type Tensor = tf.Tensor | tf.SparseTensor | tf.RaggedTensor
+type PreprocessingFn = Callable[[dict[str, Tensor]], dict[str, Tensor]]
 
 
-def bind(function: Callable[..., Any], custom_config: str, **values: Any) -> Callable[..., Any]:
-    """Returns the function with what it asks for by a parameter's name bound.
+def bind(function: Callable[..., Any], custom_config: str, **values: object) -> Callable[..., Any]:
+    """Returns the function with those arguments bound for which it has a parameter.
 
-    `custom_config` is a JSON object, {} if empty. `values` are the others; a ConfigError for one that it asks for
-    and that is None.
+    The arguments are `custom_config`, which is a JSON object ("" for an empty one), and `values`. Raises a ConfigError
+    if the function has a parameter whose value is None.
     """
     config = parse_object("custom_config", custom_config)
     parameters = inspect.signature(function).parameters
     bound = {name: value for name, value in {"custom_config": config, **values}.items() if name in parameters}
     for name, value in bound.items():
         if value is None:
-            raise ConfigError(f"preprocessing_fn has a parameter {name}: expected Transform to be given {name}")
+            raise ConfigError(f"preprocessing_fn has a parameter {name}: expected the input {name} of Transform")
     return functools.partial(function, **bound) if bound else function
 
 
 @dataclass(frozen=True)
 class Checked:
-    """A preprocessing function whose result is checked before TensorFlow sees it. Picklable if the function is."""
+    """A preprocessing function that checks its result before TensorFlow sees it. Picklable if the function is."""
 
     function: Callable[..., Any]
 
-    def __call__(self, inputs: dict[str, Any]) -> dict[str, Any]:
+    def __call__(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
         names = sorted(inputs)
         try:
             outputs = self.function(inputs)
@@ -69,7 +70,7 @@ class Checked:
         return outputs
 
     def _explain_key(self, error: KeyError, names: list[str]) -> None:
-        """Raises a ModuleError if the key looks like a feature that the schema does not have."""
+        """Raises a ModuleError if the missing key may be a feature that the schema does not have."""
         key = error.args[0] if error.args else None
         if isinstance(key, str) and key not in names:
             hint = did_you_mean(key, names, "it has")
@@ -79,29 +80,33 @@ class Checked:
 
 @dataclass(frozen=True)
 class Traced:
-    """A preprocessing function as a graph, and what is known of it before any data is read."""
+    """A preprocessing function as a graph, and what the graph alone tells, before any data is read."""
 
     function: PreprocessingFn
-    specs: Mapping[str, Any]
-    folder: Path  # temporary assets
-    graph: Any
-    inputs: Mapping[str, Any]
-    outputs: Mapping[str, Any]
+    specs: Mapping[str, tf.TypeSpec]  # of the inputs
+    folder: Path  # for temporary assets
+    graph: tf.Graph
+    inputs: Mapping[str, Tensor]
+    outputs: Mapping[str, Tensor]
     analyze_columns: frozenset[str]  # the inputs that analyzers depend on
     transform_columns: frozenset[str]  # the inputs that outputs depend on
-    fingerprint: Mapping[str, Any]  # of its analyzers: each later trace must agree
-    asset_map: Mapping[str, str]
+    fingerprint: Mapping[str, Any]  # of the analyzers; each later trace must have the same
+    asset_map: Mapping[str, str]  # the file of each vocabulary
 
     @property
     def columns(self) -> frozenset[str]:
+        """The inputs that anything depends on."""
         return self.analyze_columns | self.transform_columns
 
 
-def trace(function: PreprocessingFn, specs: Mapping[str, Any], folder: Path) -> Traced:
-    """Traces the function; what the user's code raises becomes a ModuleError with his own lines."""
+def trace(function: PreprocessingFn, specs: Mapping[str, tf.TypeSpec], folder: Path) -> Traced:
+    """Traces the function for inputs of these specs, with `folder` for temporary assets.
+
+    Raises a ModuleError if the user's code fails, with its lines, or creates trainable variables.
+    """
     graph, inputs, outputs = call(impl_helper.trace_preprocessing_function, function, specs, False, str(folder))
     if graph.get_collection(tf.compat.v1.GraphKeys.TRAINABLE_VARIABLES):
-        raise ModuleError("preprocessing_fn: expected no trainable variables; they belong into the trainer")
+        raise ModuleError("preprocessing_fn: expected no trainable variables; they belong in the trainer")
     sources = graph_tools.SourcedTensorsVisitor()
     for sink in graph.get_collection(analyzer_nodes.TENSOR_REPLACEMENTS):
         nodes.Traverser(sources).visit_value_node(sink.future)
@@ -127,12 +132,15 @@ def trace(function: PreprocessingFn, specs: Mapping[str, Any], folder: Path) -> 
 
 
 def call(step: Callable[..., Any], *args: Any) -> Any:
-    """Calls a step of TFT's that runs the user's function; errors become a ModuleError with the user's lines."""
+    """Calls a function of TFT that runs the user's function; errors become a ModuleError with the user's lines.
+
+    A full disk stays an OSError.
+    """
     try:
         return user_modules.call("preprocessing_fn", step, *args)
     except PenstockError as error:
         cause: BaseException | None = error
-        while cause is not None:  # the check's own error may arrive wrapped by TensorFlow
+        while cause is not None:  # TensorFlow may have wrapped the error of Checked
             if isinstance(cause, ModuleError) and cause.message.startswith("preprocessing_fn:"):
                 raise cause from None
             if isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT):

@@ -1,4 +1,4 @@
-"""One phase of the analysis in a worker: a shard's files through the phase's SavedModel into accumulators."""
+"""One phase of the analysis in a worker: applies the phase's SavedModel to a shard's files, and accumulates."""
 
 import functools
 from collections.abc import Callable, Iterable
@@ -9,10 +9,12 @@ from typing import Any
 import cloudpickle
 import numpy as np
 import tensorflow as tf
-from tensorflow_transform.saved import saved_transform_io_v2
+from tensorflow_transform.analyzer_nodes import CacheCoder
+from tensorflow_transform.saved.saved_transform_io_v2 import SavedModelLoader
 
 from penstock.components.transform.analysis.accumulators import State
 from penstock.components.transform.reading import Reader
+from penstock.components.transform.user_function import Tensor
 from penstock.core.errors import ModuleError
 from penstock.core.examples import records
 
@@ -22,11 +24,11 @@ class Accumulation:
     """One of TFT's accumulate operations over one data set."""
 
     label: str  # of the node in the analysis graph
-    operation: str  # the same for all data sets: the label without the data set's part
+    operation: str  # the label without the data set's part: the same for all data sets
     start: Callable[[], State]
-    keys: tuple[str, ...]  # the SavedModel's outputs that it takes
-    cache_file: Path | None = None  # where its accumulator is written for later runs
-    coder: Any = None
+    keys: tuple[str, ...]  # the outputs of the SavedModel that it accumulates
+    cache_file: Path | None = None  # where the accumulator is written for later runs
+    coder: CacheCoder | None = None  # encodes it for that file
 
 
 @dataclass(frozen=True)
@@ -35,19 +37,22 @@ class Shard:
 
     model: Path
     reader: Reader
-    work: bytes = field(repr=False)  # cloudpickle of list[tuple[Path, list[Accumulation]]]: combiners may be the user's
+    work: bytes = field(repr=False)  # list[tuple[Path, list[Accumulation]]], by cloudpickle for the user's combiners
 
 
 @dataclass
 class Accumulated:
-    """Lists of accumulators by operation, and the files' sizes: the bytes of their record batches."""
+    """The accumulators of each operation, and the size of each file: the bytes of its record batches."""
 
     sizes: dict[Path, int]
     accumulators: dict[str, list[Any]]
 
 
 def accumulate(shard: Shard) -> Accumulated:
-    """The shard function of a phase. Returns an accumulator for each file, in their order."""
+    """Returns the accumulators of each file of a shard, in the files' order.
+
+    Raises a ModuleError if the preprocessing function fails on a row.
+    """
     use_one_thread()
     model = load(shard.model, shard.reader)
     total = Accumulated({}, {})
@@ -59,7 +64,10 @@ def accumulate(shard: Shard) -> Accumulated:
 
 
 def merger(accumulations: Iterable[Accumulation]) -> Callable[[Accumulated, Accumulated], Accumulated]:
-    """Returns a function that merges the second of two results into the first: one accumulator for each operation."""
+    """Returns a function that merges the second of two results into the first, and returns the first.
+
+    Then the first has a single accumulator for each operation.
+    """
     starts = {item.operation: item.start for item in accumulations}
     states = {operation: start() for operation, start in starts.items()}
 
@@ -74,7 +82,10 @@ def merger(accumulations: Iterable[Accumulation]) -> Callable[[Accumulated, Accu
 
 
 def use_one_thread() -> None:
-    """One thread for TensorFlow's operations: workers share the cores, and sums are taken in one order everywhere."""
+    """Limits TensorFlow to one thread: workers share the cores, and sums have the same order everywhere.
+
+    Without effect once TensorFlow has run in this process.
+    """
     try:
         tf.config.threading.set_intra_op_parallelism_threads(1)
         tf.config.threading.set_inter_op_parallelism_threads(1)
@@ -83,15 +94,18 @@ def use_one_thread() -> None:
 
 
 @functools.lru_cache(maxsize=2)
-def load(path: Path, reader: Reader) -> saved_transform_io_v2.SavedModelLoader:
-    """Loads a SavedModel of TFT's for the tensors of `reader`: once in a process, whatever the number of shards."""
-    loader = saved_transform_io_v2.SavedModelLoader(str(path))
+def load(path: Path, reader: Reader) -> SavedModelLoader:
+    """Returns TFT's SavedModel for the tensors of `reader`; a process loads it once for all shards."""
+    loader = SavedModelLoader(str(path))
     loader.finalize(reader.columns, loader.structured_outputs.keys())
     return loader
 
 
-def apply(model: saved_transform_io_v2.SavedModelLoader, tensors: dict[str, Any], path: Path) -> dict[str, Any]:
-    """Returns the SavedModel's outputs; what fails there, on the data, is the preprocessing function's error."""
+def apply(model: SavedModelLoader, tensors: dict[str, Tensor], path: Path) -> dict[str, Tensor]:
+    """Returns the outputs of the SavedModel for a batch of the file `path`, by name.
+
+    Raises a ModuleError if it fails on the data, as that is an error of the preprocessing function.
+    """
     try:
         return dict(model.apply_transform_model(tensors))
     except tf.errors.OpError as error:
@@ -106,7 +120,7 @@ def _first_lines(error: tf.errors.OpError) -> str:
 
 
 def _accumulate_file(
-    path: Path, work: list[Accumulation], model: saved_transform_io_v2.SavedModelLoader, reader: Reader
+    path: Path, work: list[Accumulation], model: SavedModelLoader, reader: Reader
 ) -> tuple[int, dict[str, Any]]:
     states = [(accumulation, accumulation.start()) for accumulation in work]
     size = 0
@@ -119,6 +133,6 @@ def _accumulate_file(
     results = {}
     for accumulation, state in states:
         results[accumulation.operation] = accumulator = state.result()
-        if accumulation.cache_file is not None:
+        if accumulation.cache_file is not None and accumulation.coder is not None:
             records.write(accumulation.cache_file, map(accumulation.coder.encode_cache, state.entries(accumulator)))
     return size, results

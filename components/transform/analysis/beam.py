@@ -1,4 +1,4 @@
-"""The whole analysis on Beam, for what only Beam can evaluate: `tft.experimental.ptransform_analyzer`."""
+"""The whole analysis on Beam, for `tft.experimental.ptransform_analyzer`, which only Beam can evaluate."""
 
 from pathlib import Path
 
@@ -16,7 +16,10 @@ from penstock.components.transform.user_function import Traced
 
 
 def analyze(traced: Traced, source: Source) -> Path:
-    """Returns the folder of the analyzed SavedModel, as TFT's own AnalyzeDataset makes it, in this process."""
+    """Runs TFT's own AnalyzeDataset in this process; returns the folder of the SavedModel, as graph.analyze does.
+
+    Raises a ModuleError if the user's code fails.
+    """
     return Path(user_function.call(_run, traced, source))
 
 
@@ -32,7 +35,7 @@ def _run(traced: Traced, source: Source) -> Path:
         batches = pipeline | "Read" >> examples.BeamSource()
         transform_fn = (batches, examples.TensorAdapterConfig()) | tft_beam.AnalyzeDataset(traced.function)
         transform_fn | "Write" >> tft_beam.WriteTransformFn(str(target))
-    # Laid out as what the analysis in process returns: the metadata inside the SavedModel's folder.
+    # As in the result of graph.analyze, the metadata is inside the SavedModel's folder.
     model: Path = target / TFTransformOutput.TRANSFORM_FN_DIR
     (target / TFTransformOutput.TRANSFORMED_METADATA_DIR).rename(model / impl_helper.METADATA_DIR_NAME)
     return model

@@ -1,11 +1,11 @@
 """The analyzer cache: accumulators of files that were analyzed before, in TFT's layout and with TFT's coders.
 
-<cache>/<data set key>/MANIFEST                  which entry has which number (pickle, as TFT writes it); written last
+<cache>/<data set key>/MANIFEST                  the number of each entry (pickled, as by TFT); written last
 <cache>/<data set key>/<number>-00000-of-00001.gz   gzip TFRecord of an operation's encoded accumulators
 <cache>/<data set key>/METADATA-00000-of-00001   size of the data set
 
-A data set is one file. TFX names it by its path; here the key is the digest of its content, so that a file is known
-again in whatever run's folder it lies. `tft_beam.analyzer_cache.ReadAnalysisCacheFromFS` reads these folders.
+A data set is one file. TFX names it by its path. Here its key is the digest of its content, so that the file is
+recognized in the folder of another run. `tft_beam.analyzer_cache.ReadAnalysisCacheFromFS` reads these folders.
 """
 
 import hashlib
@@ -19,60 +19,60 @@ from typing import Any
 
 import tensorflow as tf
 from tensorflow_transform import analyzer_nodes
+from tensorflow_transform.analyzer_nodes import CacheCoder, DecodeCache
 from tensorflow_transform.beam import analyzer_cache
+from tensorflow_transform.beam.analyzer_cache import DatasetCache, DatasetKey
+from tensorflow_transform.nodes import ValueNode
 
 from penstock.components.transform.reading import Reader
 from penstock.core.examples import records
 from penstock.core.files import atomic
 
 logger = logging.getLogger(__name__)
-# TFX's bound: beyond it, an entry for each pair of operation and file costs more than it saves.
+# TFX's limit on the pairs of operation and file. Beyond it, the cache costs more than it saves.
 _MAX_ENTRIES = 2000
 _BY_TOKEN_OR_KEY = (analyzer_nodes._BaseKVCoder, analyzer_nodes._CombinerPerKeyAccumulatorCoder)
 
 
 class AnalyzerCache:
-    """Reads what an earlier run wrote (`previous`, None if there is none) and writes the cache of this run (`root`).
+    """Reads the cache of an earlier run (`previous`, None without one) and writes the cache of this run (`root`).
 
-    Only entries that this run's graph uses are taken over: a cache does not grow from run to run.
+    Only entries that this run's graph uses are kept, so that the cache does not grow from run to run.
     """
 
     def __init__(self, previous: Path | None, root: Path, files: Sequence[Path], reader: Reader):
         self._previous, self._root = previous, root
-        self.keys_of_files = _keys(files, reader.fingerprint())
-        self._sizes: dict[Any, int] = {}
-        self._file_keys = dict(zip(files, self.keys_of_files, strict=True))
-        self._manifests: dict[Any, dict[bytes, int]] = {}
-        self._numbers: dict[Any, dict[bytes, int]] = {}
-
-    @property
-    def keys(self) -> list[analyzer_cache.DatasetKey]:
-        return self.keys_of_files
+        self.keys = _keys(files, reader.fingerprint())  # of the files, in their order
+        self._sizes: dict[DatasetKey, int] = {}
+        self._file_keys = dict(zip(files, self.keys, strict=True))
+        self._manifests: dict[DatasetKey, dict[bytes, int]] = {}
+        self._numbers: dict[DatasetKey, dict[bytes, int]] = {}
 
     def worthwhile(self, operations: int) -> bool:
-        """Whether so many cacheable operations over all files stay within the bound; says so in the log if not."""
-        entries = operations * len(self.keys_of_files)
+        """Whether the cache is worth its cost for this number of cacheable operations; if not, logs a warning."""
+        entries = operations * len(self.keys)
         if entries > _MAX_ENTRIES:
-            logger.warning("analyzer cache: not used, for %d entries are more than %d", entries, _MAX_ENTRIES)
+            logger.warning("analyzer cache: not used, because %d entries are more than %d", entries, _MAX_ENTRIES)
         return entries <= _MAX_ENTRIES
 
-    def available(self) -> dict[analyzer_cache.DatasetKey, analyzer_cache.DatasetCache]:
-        """Returns what the earlier run left of these data sets, in the form that TFT's graph builder takes."""
+    def available(self) -> dict[DatasetKey, DatasetCache]:
+        """Returns the earlier run's entries for these files, as TFT's graph builder expects them."""
         if self._previous is None:
             return {}
-        for key in self.keys_of_files:
+        for key in self.keys:
             manifest = analyzer_cache._ManifestFile(str(self._previous / key.key)).read()
             if manifest:
                 self._manifests[key] = dict(manifest)
-        return {key: analyzer_cache.DatasetCache(manifest, None) for key, manifest in self._manifests.items()}
+        return {key: DatasetCache(manifest, None) for key, manifest in self._manifests.items()}
 
-    def plan(self, encoded: Mapping[Any, Mapping[bytes, Any]], decoded: Sequence[Any]) -> dict[str, tuple[Path, Any]]:
-        """Numbers the entries, kept and new.
+    def plan(
+        self, encoded: Mapping[DatasetKey, Mapping[bytes, ValueNode]], decoded: Sequence[DecodeCache]
+    ) -> dict[str, tuple[Path, CacheCoder]]:
+        """Numbers the entries: new ones (`encoded`, by their cache keys) and kept ones (`decoded`).
 
-        Returns where the accumulator of each operation of the graph, named by its label, is to be written, and its
-        coder.
+        Returns the file and the coder for the accumulator of each new entry, by the label of its operation.
         """
-        names: dict[Any, set[bytes]] = {key: set(entries) for key, entries in encoded.items()}
+        names: dict[DatasetKey, set[bytes]] = {key: set(entries) for key, entries in encoded.items()}
         for operation in decoded:
             names.setdefault(operation.dataset_key, set()).add(operation.cache_key)
         self._numbers = {key: {name: i for i, name in enumerate(sorted(entries))} for key, entries in names.items()}
@@ -86,8 +86,8 @@ class AnalyzerCache:
         logger.info("analyzer cache: %d of %d accumulators are taken from an earlier run", len(decoded), total)
         return files
 
-    def decode(self, operation: analyzer_nodes.DecodeCache) -> list[Any]:
-        """Returns the accumulators of an entry: one, and for tokens and keys a list of pairs as that one."""
+    def decode(self, operation: DecodeCache) -> list[Any]:
+        """Returns the accumulator of an entry in a list; that of tokens or keys is itself a list of pairs."""
         items = [
             operation.coder.decode_cache(record)
             for path in self._cached(operation)
@@ -97,10 +97,11 @@ class AnalyzerCache:
         return [items] if isinstance(operation.coder, _BY_TOKEN_OR_KEY) else items
 
     def record_sizes(self, sizes: Mapping[Path, int]) -> None:
+        """Takes the sizes of files in bytes, for the metadata of their data sets."""
         self._sizes.update({self._file_keys[path]: size for path, size in sizes.items()})
 
-    def finish(self, decoded: Sequence[Any]) -> None:
-        """Takes over the entries that were used, then writes each data set's metadata and its manifest."""
+    def finish(self, decoded: Sequence[DecodeCache]) -> None:
+        """Copies the entries that were used from the earlier cache, then writes the metadata and manifests."""
         for operation in decoded:
             number = self._numbers[operation.dataset_key][operation.cache_key]
             (source,) = self._cached(operation)
@@ -118,22 +119,22 @@ class AnalyzerCache:
                 atomic.write_bytes(metadata, earlier.read_bytes())
             atomic.write_bytes(folder / analyzer_cache._ManifestFile._MANIFEST_FILE_NAME, pickle.dumps(numbers, 0))
 
-    def _entry(self, key: analyzer_cache.DatasetKey, number: int) -> Path:
+    def _entry(self, key: DatasetKey, number: int) -> Path:
         return self._root / str(key.key) / f"{number}-00000-of-00001.gz"
 
-    def _cached(self, operation: analyzer_nodes.DecodeCache) -> list[Path]:
+    def _cached(self, operation: DecodeCache) -> list[Path]:
         assert self._previous is not None
         number = self._manifests[operation.dataset_key][operation.cache_key]
         return sorted((self._previous / operation.dataset_key.key).glob(f"{number}-*-of-*"))
 
 
-def _keys(files: Sequence[Path], fingerprint: bytes) -> list[analyzer_cache.DatasetKey]:
-    """Returns a key for each file: the digest of its content, numbered where several files are the same."""
+def _keys(files: Sequence[Path], fingerprint: bytes) -> list[DatasetKey]:
+    """Returns a key for each file: the digest of its content, with a number where several files are equal."""
     keys, seen = [], Counter[str]()
     for path in files:
         with open(path, "rb") as file:
             content = hashlib.file_digest(file, "sha256").digest()
         name = hashlib.sha256(content + fingerprint).hexdigest()[:32]
         seen[name] += 1
-        keys.append(analyzer_cache.DatasetKey(name if seen[name] == 1 else f"{name}-{seen[name]}"))
+        keys.append(DatasetKey(name if seen[name] == 1 else f"{name}-{seen[name]}"))
     return keys
