@@ -21,7 +21,7 @@ from penstock.components.engines.fold import Engine, Result, Shard
 from penstock.core.errors import WorkerLost
 
 _FORK = multiprocessing.get_context("fork")
-# So many shards for each worker are begun before the first of them must be merged: a slow one holds up no worker.
+# How many shards per worker may be begun before the first of them is merged, so that a slow one blocks no worker.
 _AHEAD = 4
 
 
@@ -29,8 +29,8 @@ class LocalEngine(Engine):
     """Forks a worker per core for every `map` or `fold`. Workers hand over results as files, so none waits in memory.
 
     TensorFlow does not survive a fork once it has run something. So the engine forks one process when it is opened,
-    which never runs TensorFlow and from which all workers are forked later; the caller may run what it likes. A
-    single shard is computed in the calling process, and so are all of them where there is one worker.
+    which never runs TensorFlow and from which all workers are forked later. The caller is free to run TensorFlow. A
+    single shard is computed in the calling process, and so are all shards if there is only one worker.
     """
 
     def __init__(self, workers: int | None = None):
@@ -63,19 +63,19 @@ class LocalEngine(Engine):
             yield from map(function, shards)
             return
         if self._connection is None:
-            for shard in shards:  # pickled as elsewhere: what that changes, it changes for any number of workers
+            for shard in shards:  # pickled as with several workers, so that the results are the same
                 yield pickle.loads(pickle.dumps(function(shard), pickle.HIGHEST_PROTOCOL))
             return
         self._send((function, shards))
         while (path := self._receive()) is not None:
-            goes_on = False
+            wants_more = False
             try:
-                yield _taken(path)
-                goes_on = True
+                yield _read(path)
+                wants_more = True
             finally:
-                self._send(goes_on)
+                self._send(wants_more)
 
-    def _send(self, message: Any) -> None:
+    def _send(self, message: object) -> None:
         assert self._connection is not None
         content = pickle.dumps(message)
         try:
@@ -84,7 +84,7 @@ class LocalEngine(Engine):
             raise _lost() from None
 
     def _receive(self) -> Path | None:
-        """Returns the file of the next result, None after the last one; raises what a shard has raised."""
+        """Returns the file of the next result, None after the last one; raises the error of a shard."""
         assert self._connection is not None
         try:
             content = self._connection.recv_bytes()
@@ -100,7 +100,8 @@ def _lost() -> WorkerLost:
     return WorkerLost("the local engine's processes were killed, most likely for memory: use smaller shards")
 
 
-def _taken(path: Path) -> Any:
+def _read(path: Path) -> Any:
+    """Returns a pickled result, and removes its file."""
     with open(path, "rb") as file:
         result = pickle.load(file)
     path.unlink()
@@ -108,13 +109,13 @@ def _taken(path: Path) -> Any:
 
 
 def _cores() -> int:
-    """The cores that this process may use, where the system tells; else those of the machine."""
+    """Returns the number of cores that this process may use; of all cores where the system does not say."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _serve(connection: Connection, callers_end: Connection, workers: int, folder: Path) -> None:
-    """Answers the caller's requests until it is gone."""
-    callers_end.close()  # else the end of the caller would not be seen here
+    """Answers the caller's requests until the caller ends."""
+    callers_end.close()  # or this process would not notice the end of the caller
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the caller ends, then this loop does
     try:
         while True:
@@ -127,9 +128,9 @@ def _serve(connection: Connection, callers_end: Connection, workers: int, folder
 
 
 def _answer(connection: Connection, paths: Iterator[Path]) -> None:
-    """Sends each result's file when the caller has merged the one before, then None, or what was raised."""
-    goes_on = True
-    while goes_on:
+    """Sends each result's file once the caller has merged the one before; at the end None, or the error."""
+    wants_more = True
+    while wants_more:
         path, error = None, None
         try:
             path = next(paths, None)
@@ -140,14 +141,14 @@ def _answer(connection: Connection, paths: Iterator[Path]) -> None:
         except (pickle.PicklingError, TypeError, AttributeError) as unpicklable:
             content = pickle.dumps((None, RuntimeError(f"{unpicklable}: {error!r}")))
         connection.send_bytes(content)
-        goes_on = path is not None and pickle.loads(connection.recv_bytes())
+        wants_more = path is not None and pickle.loads(connection.recv_bytes())
 
 
 def _paths(request: bytes, workers: int, folder: Path) -> Generator[Path]:
     """Yields the files of a request's results, in the shards' order."""
     function, shards = pickle.loads(request)
-    with tempfile.TemporaryDirectory(dir=folder) as own:
-        yield from _in_order(partial(_to_file, function, Path(own)), list(enumerate(shards)), workers)
+    with tempfile.TemporaryDirectory(dir=folder) as results:
+        yield from _in_order(partial(_to_file, function, Path(results)), list(enumerate(shards)), workers)
 
 
 def _to_file(function: Callable[[Any], Any], folder: Path, numbered: tuple[int, Any]) -> Path:

@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Baseline(TaskResult):
-    """The metadata of `model`, and the URI that it is to have; None for the one it has."""
+    """The metadata of the output `model`, and its new URI; None if it keeps its own."""
 
     uri: str | None
 
@@ -28,26 +28,26 @@ class Baseline(TaskResult):
 def run(*, candidate: str, pipeline_root: str, model: str, model_uri: str = "") -> Baseline:
     """Finds the newest blessed model under `pipeline_root` whose serving files differ from the candidate's.
 
-    The output becomes that model by its URI. But where `model_uri`, the output's own, is in a bucket that is not
-    mounted, as on Kubeflow, KFP's launcher uploads what is at `model`, and fails a task that names a URI outside of
-    its run: there the model is copied to `model`.
+    The output normally gets that model's URI. But if `model_uri`, the output's own URI, is in a bucket that is not
+    mounted, the model is copied to `model`. That is so on Kubeflow, where KFP's launcher uploads that folder, and fails
+    a task that sets a URI outside of its run.
 
-    Passed over are models whose folder is gone or holds no serving model, and blessings whose validation.json cannot
-    be read: a warning names each. A root in an object store is read where it is mounted, else through the store.
-    Raises a ConfigError if the pipeline root does not exist.
+    Skips models whose folder is gone or has no serving model, and blessings whose validation.json cannot be read, with
+    a warning for each. An object store is read through its mount if there is one. Raises a ConfigError if the pipeline
+    root does not exist, and a ModelError if the candidate has no serving model.
     """
     with progress.task("LatestBlessedModel") as counts:
         blessed = sorted(_search(pipeline_root), reverse=True)
         counts.show(blessings=len(blessed))
-        found = _newest_other(blessed, Model(Path(candidate)))
-    if found is None:
+        baseline = _newest_other(blessed, Model(Path(candidate)))
+    if baseline is None:
         logger.info("no other blessed model under %s: the candidate has no baseline", pipeline_root)
         return Baseline({"model": artifacts.metadata(found=0)}, None)
-    logger.info("baseline: %s, blessed at %s", found.uri, found.created.isoformat())
+    logger.info("baseline: %s, blessed at %s", baseline.uri, baseline.created.isoformat())
     if object_stores.is_remote(model_uri):
-        _copy(found.uri, Path(model))
-        return Baseline({"model": artifacts.metadata(found=1, copied_from=found.uri)}, None)
-    return Baseline({"model": artifacts.metadata(found=1)}, found.uri)
+        _copy(baseline.uri, Path(model))
+        return Baseline({"model": artifacts.metadata(found=1, copied_from=baseline.uri)}, None)
+    return Baseline({"model": artifacts.metadata(found=1)}, baseline.uri)
 
 
 def _copy(uri: str, folder: Path) -> None:
@@ -62,23 +62,23 @@ def _copy(uri: str, folder: Path) -> None:
 def _search(pipeline_root: str) -> list[Blessed]:
     if object_stores.is_remote(pipeline_root):
         with object_stores.open_store(pipeline_root) as store:
-            found = remote.blessed_models(store, pipeline_root)
+            blessed = remote.blessed_models(store, pipeline_root)
     else:
         root = atomic.local_path(pipeline_root)
-        found = list(_blessed_models(root)) if root.is_dir() else None
-    if found is None:
+        blessed = list(_blessed_models(root)) if root.is_dir() else None
+    if blessed is None:
         raise ConfigError(f"pipeline_root: expected an existing folder, received {pipeline_root!r}")
-    return found
+    return blessed
 
 
 def _newest_other(blessed: list[Blessed], candidate: Model) -> Blessed | None:
     serving = candidate.require_serving()
     digest = SavedModel(serving).digest()
-    passed_over = set()
+    seen = set()
     for entry in blessed:
-        if entry.uri in passed_over:
+        if entry.uri in seen:
             continue
-        passed_over.add(entry.uri)
+        seen.add(entry.uri)
         try:
             if _differs(entry.uri, serving, digest):
                 return entry
@@ -105,7 +105,7 @@ def _blessed_models(root: Path) -> Iterator[Blessed]:
 
 
 def _blessings(root: Path) -> Iterator[Path]:
-    """Yields the blessings' folders, without a look into the tasks that hold them or into data and models."""
+    """Yields the folders of the blessings, without searching further in their tasks, or in data and models."""
     for folder, children, _ in os.walk(root):
         blessing = Path(folder) / "blessing"
         if "blessing" in children and (blessing / ModelBlessing.BLESSED).is_file():

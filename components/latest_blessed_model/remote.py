@@ -1,4 +1,4 @@
-"""The same search below a pipeline root in an object store: one listing, then the few small files that matter."""
+"""The search in an object store: lists the pipeline root, then reads only the validations of blessed models."""
 
 import logging
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ logger = logging.getLogger(__name__)
 
 
 def blessed_models(store: Store, root: str) -> list[Blessed] | None:
-    """Returns the models that were blessed below `root`; None if nothing at all is there."""
+    """Returns the models that were blessed below `root`, in the order of their names; None if nothing is there."""
     names = store.files(root)
     return list(_blessed_models(store, root, names)) if names else None
 
@@ -40,9 +40,10 @@ def _blessed_models(store: Store, root: str, names: dict[str, object_stores.Entr
 
 
 def differs(store: Store, model: str, candidate: Path, digest: str) -> bool:
-    """Whether the serving model at a URI computes something else than the candidate, whose digest is given.
+    """Whether the serving model of a Model's URI differs from the candidate, a folder with this digest.
 
-    Only a model whose files have the candidate's names and sizes is read. A ModelError if there is no SavedModel.
+    Downloads the model only if its files have the candidate's names and sizes. Raises a ModelError if there is no
+    SavedModel.
     """
     serving = object_stores.join(model, Model.SERVING)
     sizes = {name: entry.size for name, entry in store.files(serving).items() if name != SavedModel.FINGERPRINT}

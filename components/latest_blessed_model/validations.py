@@ -1,4 +1,4 @@
-"""What the Evaluator writes beside a blessing: which model it was, and when."""
+"""The blessed models by what the Evaluator writes beside a blessing: which model it was, and when."""
 
 import json
 from dataclasses import dataclass
@@ -6,20 +6,23 @@ from datetime import UTC, datetime
 
 from penstock.core.artifacts import Model, SplitArtifact
 
-# How folders begin in which nobody looks for blessings: hidden ones, splits of data, models.
+# The beginnings of the names of folders that hold no blessings: hidden folders, splits of data, models.
 NOT_SEARCHED = (".", SplitArtifact.SPLIT, Model.FORMAT)
 
 
 @dataclass(frozen=True, order=True)
 class Blessed:
-    """A model that an Evaluator blessed, by the time of it; the URI decides between equal times."""
+    """A model that an Evaluator blessed; ordered by the time, then by the URI."""
 
     created: datetime
     uri: str
 
 
 def parse(text: bytes) -> Blessed:
-    """Reads `{"blessed": true, "model": <uri>, "created": <ISO time>}`; a ValueError says what is wrong with it."""
+    """Reads a validation.json: its keys `blessed`, `model` and `created`; a ValueError says what is wrong with it.
+
+    A time without a zone is taken as UTC.
+    """
     content = json.loads(text)
     if not isinstance(content, dict) or content.get("blessed") is not True:
         raise ValueError('expected "blessed": true, as the mark BLESSED says')

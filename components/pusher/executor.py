@@ -1,4 +1,4 @@
-"""The Pusher's work: the blessings are read again, then the model is pushed."""
+"""The work of the Pusher: reads the blessings again, then pushes the model."""
 
 import json
 import logging
@@ -21,18 +21,17 @@ def run(
     infra_blessing: str | None = None,
     push_destination: str = "",
 ) -> TaskResult:
-    """Pushes the serving model of `model`, if every blessing given says yes (destinations/ says how).
+    """Pushes the serving model of `model` if no blessing forbids it; destinations/ says how.
 
-    The arguments are the component's (component.py describes them), artifacts being folders. Raises a ConfigError for
-    a wrong destination, a ModelError if there is no serving model or a blessing holds no mark, a UserError if the
-    destination cannot be written.
+    component.py describes the arguments; artifacts are folders here. Raises a ConfigError for a wrong destination, a
+    ModelError if there is no serving model or a blessing has no mark, a UserError if the destination cannot be written.
     """
     with progress.task("Pusher"):
         push = destination(push_destination)
         serving = Model(Path(model)).require_serving()
-        refused = _refusal(model_blessing, infra_blessing)
-        if refused:
-            logger.info("not pushed: %s", refused)
+        refusal = _refusal(model_blessing, infra_blessing)
+        if refusal:
+            logger.info("not pushed: %s", refusal)
             return TaskResult({"pushed_model": artifacts.metadata(pushed=0)})
         version = push(serving)
         verb = "pushed to" if version.new else "already the newest version, nothing written:"
@@ -49,7 +48,7 @@ def _refusal(model_blessing: str | None, infra_blessing: str | None) -> str:
     if infra_blessing is not None and not InfraBlessing(Path(infra_blessing)).read():
         return f"the InfraValidator did not bless the model ({infra_blessing})"
     if model_blessing is None and infra_blessing is None:
-        logger.warning("pushing a model that nothing validated: give the Pusher the blessing of an Evaluator")
+        logger.warning("pushing a model that was not validated: pass the blessing of an Evaluator to the Pusher")
     return ""
 
 

@@ -1,4 +1,4 @@
-"""SchemaGen and ImportSchemaGen: the schema, inferred from statistics or given."""
+"""SchemaGen and ImportSchemaGen: the schema, inferred from statistics or read from a file."""
 
 from penstock.components.schema_gen.component import import_schema_gen, schema_gen
 

@@ -1,4 +1,4 @@
-"""What TFDV takes for granted of a schema: contradictions it would pass over, or fail on in the middle of a run."""
+"""Checks a schema for contradictions that TFDV would ignore, or that would fail in the middle of a run."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -19,10 +19,10 @@ _DOMAIN_TYPES = {
 
 
 def schema(schema: schema_pb2.Schema, name: str) -> None:
-    """Raises a SchemaError if the schema contradicts itself; `name` says which one in the sentence.
+    """Raises a SchemaError if the schema contradicts itself; `name` begins the sentence and says which schema it is.
 
-    Checked: features with names, once each; domains that exist and fit the type; environments that exist; bounds in
-    order; the features that sparse and weighted ones are made of.
+    Features must have distinct names. Domains, environments, and the parts of sparse and weighted features must exist.
+    Domains must fit the types, and no minimum may exceed its maximum.
     """
     if not schema.feature:
         raise SchemaError(f"{name}: expected at least one feature, found none")
@@ -31,16 +31,16 @@ def schema(schema: schema_pb2.Schema, name: str) -> None:
     for sparse in schema.sparse_feature:
         parts = [sparse.value_feature.name, *(index.name for index in sparse.index_feature)]
         for part in parts:
-            _known(part, names, f"{name}: sparse feature {sparse.name!r}: feature")
+            _require(part, names, f"{name}: sparse feature {sparse.name!r}: feature")
     for weighted in schema.weighted_feature:
         for path in (weighted.feature, weighted.weight_feature):
-            _known(path.step[0] if path.step else "", names, f"{name}: weighted feature {weighted.name!r}: feature")
+            _require(path.step[0] if path.step else "", names, f"{name}: weighted feature {weighted.name!r}: feature")
 
 
 def _features(schema: schema_pb2.Schema, features: Iterable[schema_pb2.Feature], name: str) -> None:
     repeated = [key for key, times in Counter(feature.name for feature in features).items() if times > 1]
     if repeated:
-        raise SchemaError(f"{name}: feature {repeated[0]!r} is there more than once: expected once")
+        raise SchemaError(f"{name}: feature {repeated[0]!r} occurs more than once: expected once")
     for feature in features:
         if not feature.name:
             raise SchemaError(f"{name}: a feature has no name: expected `name` in every `feature`")
@@ -53,11 +53,13 @@ def _feature(schema: schema_pb2.Schema, feature: schema_pb2.Feature, name: str) 
     domain = feature.WhichOneof("domain_info")
     types = _DOMAIN_TYPES.get(domain or "")
     if types and feature.type and feature.type not in types:
-        found = schema_pb2.FeatureType.Name(feature.type)
+        actual = schema_pb2.FeatureType.Name(feature.type)
         expected = " or ".join(schema_pb2.FeatureType.Name(kind) for kind in types)
-        raise SchemaError(f"{name}: its {domain} does not fit its type {found}: expected the type {expected}")
+        raise SchemaError(f"{name}: its {domain} does not fit its type {actual}: expected the type {expected}")
     if domain == "domain":
-        _known(feature.domain, [known.name for known in schema.string_domain], f"{name}: string_domain")
+        _require(
+            feature.domain, [string_domain.name for string_domain in schema.string_domain], f"{name}: string_domain"
+        )
     if domain in ("int_domain", "float_domain"):
         bounds = getattr(feature, domain)
         if bounds.HasField("min") and bounds.HasField("max") and bounds.min > bounds.max:
@@ -67,9 +69,9 @@ def _feature(schema: schema_pb2.Schema, feature: schema_pb2.Feature, name: str) 
     if not 0 <= feature.presence.min_fraction <= 1:
         raise SchemaError(f"{name}: presence.min_fraction: expected 0 to 1, received {feature.presence.min_fraction:g}")
     for environment in [*feature.in_environment, *feature.not_in_environment]:
-        _known(environment, list(schema.default_environment), f"{name}: environment", "default_environment")
+        _require(environment, list(schema.default_environment), f"{name}: environment", "default_environment")
 
 
-def _known(value: str, known: list[str], what: str, where: str = "the schema") -> None:
-    if value not in known:
-        raise SchemaError(f"{what} {value!r} does not exist in {where}; {did_you_mean(value, known)}")
+def _require(name: str, existing: list[str], what: str, where: str = "the schema") -> None:
+    if name not in existing:
+        raise SchemaError(f"{what} {name!r} does not exist in {where}; {did_you_mean(name, existing)}")

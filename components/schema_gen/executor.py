@@ -1,17 +1,16 @@
-"""SchemaGen: one schema from the statistics of all splits, inferred by TFDV in the order of the splits, as TFX does."""
+"""SchemaGen: TFDV infers one schema from the statistics of all splits, in the order of the splits as in TFX."""
 
 import json
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import tensorflow_data_validation as tfdv
 from tensorflow_metadata.proto.v0 import schema_pb2, statistics_pb2
 
 from penstock.components.schema_gen import check
 from penstock.core import artifacts, progress
-from penstock.core.artifacts import TaskResult
+from penstock.core.artifacts import Property, TaskResult
 from penstock.core.errors import DataError, SchemaError
 from penstock.core.suggestions import did_you_mean
 
@@ -25,7 +24,7 @@ def run(
     infer_feature_shape: bool = True,
     exclude_splits: Sequence[str] = (),
     label: str = "",
-    statistics_metadata: Mapping[str, Any] | None = None,
+    statistics_metadata: Mapping[str, Property] | None = None,
 ) -> TaskResult:
     """Writes the schema of the statistics of all splits that are not excluded.
 
@@ -33,13 +32,13 @@ def run(
         schema: folder to write `schema.pbtxt` to.
         statistics: folder of an ExampleStatistics artifact.
         infer_feature_shape: whether to infer fixed shapes.
-        exclude_splits: splits to leave out; StatisticsGen may have left them out before.
+        exclude_splits: splits to leave out, whether they have statistics or not.
         label: feature to declare absent from the environment SERVING; "" for none.
         statistics_metadata: the metadata of the statistics artifact: the order of its splits.
 
     Raises:
         ConfigError: all splits are excluded.
-        DataError: the label is not a feature, or the statistics hold no feature.
+        DataError: the label is not a feature, or the statistics have no feature.
         SchemaError: TFDV cannot reconcile the splits.
     """
     source = artifacts.ExampleStatistics(Path(statistics))
@@ -47,7 +46,7 @@ def run(
     with progress.task("SchemaGen") as counts:
         inferred = _infer({split: source.read(split) for split in splits}, infer_feature_shape)
         if not inferred.feature:
-            raise DataError(f"the statistics of {', '.join(splits)} hold no feature: expected at least one column")
+            raise DataError(f"the statistics of {', '.join(splits)} have no feature: expected at least one column")
         if label:
             _declare_label(inferred, label)
         check.schema(inferred, "the inferred schema")
@@ -59,7 +58,7 @@ def run(
 def _infer(
     statistics: Mapping[str, statistics_pb2.DatasetFeatureStatisticsList], infer_feature_shape: bool
 ) -> schema_pb2.Schema:
-    """Infers from the first split, then widens the schema to what the others hold."""
+    """Infers a schema from the first split, then widens it so that the other splits fit."""
     inferred: schema_pb2.Schema | None = None
     for split, stats in statistics.items():
         try:

@@ -1,4 +1,4 @@
-"""ImportSchemaGen: a schema that a person wrote or curated, checked before anything is computed with it."""
+"""ImportSchemaGen: a schema that a person wrote or edited, checked before anything uses it."""
 
 import json
 import sys
@@ -13,8 +13,8 @@ from penstock.core.files import atomic, object_stores
 def run(*, schema: str, schema_file: str) -> TaskResult:
     """Copies a schema file into the folder `schema`.
 
-    Raises a SchemaError that names the file, and the line or the feature: it does not exist, is not a Schema in
-    protobuf's text form, or contradicts itself.
+    Raises a SchemaError if the file does not exist, is not a Schema in protobuf's text form, or contradicts itself. The
+    error names the file, and the line or the feature.
     """
     with progress.task("ImportSchemaGen") as counts, object_stores.reading(schema_file) as source:
         parsed = artifacts.read_schema(source)

@@ -1,8 +1,8 @@
 """StatisticsGen: TFDV's statistics of every split and counts of distinct integers, shard by shard over an engine.
 
-Shards are files, small neighbours together; each is read in batches, so memory is bounded by a batch and by the
-partial statistics (top_values.py). They are merged in the order of the files, so the statistics are the same bytes
-whatever the number of workers.
+A shard is a file, or several small ones. Each is read in batches, so memory is bounded by a batch and by the partial
+statistics (top_values.py). These are merged in the order of the files, so the statistics are the same bytes with any
+number of workers.
 """
 
 import json
@@ -10,16 +10,16 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from tensorflow_data_validation.statistics.stats_options import StatsOptions
 from tensorflow_metadata.proto.v0 import statistics_pb2
 
 from penstock.components.engines import Engine, fold, open_engine
-from penstock.components.statistics_gen import lift, options
+from penstock.components.statistics_gen import lift
+from penstock.components.statistics_gen.options import parse
 from penstock.components.statistics_gen.shard import Shard
 from penstock.core import artifacts, progress
-from penstock.core.artifacts import TaskResult
+from penstock.core.artifacts import Property, TaskResult
 from penstock.core.errors import ConfigError, DataError, SchemaError
 from penstock.core.statistics import partials
 from penstock.core.statistics.distinct import DistinctIntegers
@@ -34,7 +34,7 @@ def run(
     stats_options: str = "",
     exclude_splits: Sequence[str] = (),
     engine: str = "local",
-    examples_metadata: Mapping[str, Any] | None = None,
+    examples_metadata: Mapping[str, Property] | None = None,
 ) -> TaskResult:
     """Writes the statistics of each split that is not excluded.
 
@@ -42,18 +42,18 @@ def run(
         statistics: folder to write `Split-<name>/FeatureStats.pb` to.
         examples: folder of an Examples artifact.
         schema: folder of a Schema artifact; declares which numbers are categories and which strings are bytes.
-        stats_options: TFDV's StatsOptions as JSON.
+        stats_options: TFDV's StatsOptions as JSON; "" for the defaults.
         exclude_splits: splits to leave out.
         engine: where the shards are computed (`penstock.components.engines`).
         examples_metadata: the metadata of the Examples artifact: the order of the splits and the span.
 
     Raises:
-        ConfigError: an option or an excluded split that does not exist.
-        DataError: a split without examples, a damaged file, or a feature whose type changes.
-        SchemaError: the schema cannot be read, or there are two.
+        ConfigError: an option or an excluded split does not exist.
+        DataError: a split has no examples, a file is damaged, or the type of a feature changes.
+        SchemaError: the schema cannot be read, or the options hold another one.
     """
     with open_engine(engine) as engine_:
-        chosen = _options(stats_options, schema)
+        options = _options(stats_options, schema)
         source, target = artifacts.Examples(Path(examples)), artifacts.ExampleStatistics(Path(statistics))
         properties = dict(examples_metadata or {})
         splits = source.included(properties, exclude_splits, strict=True)
@@ -64,57 +64,59 @@ def run(
                 for split in splits
                 for number, files in enumerate(fold.groups(source.files(split)))
             ]
-            totals = _totals(engine_, shards, chosen)
+            totals = _totals(engine_, shards, options)
             for split in splits:
-                result, rows = _statistics(split, totals.get(split), chosen)
-                target.write(split, lift.add(result, [shard for shard in shards if shard.split == split], chosen))
+                result, rows = _statistics(split, totals.get(split), options)
+                target.write(split, lift.add(result, [shard for shard in shards if shard.split == split], options))
                 counts.show(rows=counts["rows"] + rows)
-    rates = json.dumps(dict.fromkeys(splits, chosen.sample_rate or 1.0))
+    rates = json.dumps(dict.fromkeys(splits, options.sample_rate or 1.0))
     span = {"span": int(properties["span"])} if "span" in properties else {}
     return TaskResult({"statistics": artifacts.metadata(split_names=splits, sample_rate_by_split=rates, **span)})
 
 
-def _totals(engine: Engine, shards: Sequence[Shard], chosen: StatsOptions) -> dict[str, Partial]:
+def _totals(engine: Engine, shards: Sequence[Shard], options: StatsOptions) -> dict[str, Partial]:
     """Returns the merged partial statistics of each split that has files."""
-    merge = partial(_merge, partials.merger(chosen))
-    return engine.fold(partial(_compute, chosen=chosen), merge, shards) or {}
+    merge = partial(_merge, partials.merger(options))
+    return engine.fold(partial(_compute, options=options), merge, shards) or {}
 
 
-def _compute(shard: Shard, chosen: StatsOptions) -> dict[str, Partial]:
+def _compute(shard: Shard, options: StatsOptions) -> dict[str, Partial]:
     """Returns the partial statistics of one shard, by its split."""
-    return {shard.split: partials.compute(shard.batches(chosen), chosen, seed=shard.number)}
+    return {shard.split: partials.compute(shard.batches(options), options, seed=shard.number)}
 
 
 def _merge(
-    merge: Callable[[Partial, Partial], Partial], totals: dict[str, Partial], of_shard: dict[str, Partial]
+    merge: Callable[[Partial, Partial], Partial], totals: dict[str, Partial], parts: dict[str, Partial]
 ) -> dict[str, Partial]:
-    for split, part in of_shard.items():
+    for split, part in parts.items():
         totals[split] = merge(totals[split], part) if split in totals else part
     return totals
 
 
 def _statistics(
-    split: str, total: Partial | None, chosen: StatsOptions
+    split: str, total: Partial | None, options: StatsOptions
 ) -> tuple[statistics_pb2.DatasetFeatureStatisticsList, int]:
-    result, rows = partials.statistics(total, chosen) if total else (None, 0)
+    result, rows = partials.statistics(total, options) if total else (None, 0)
     if result is None or rows == 0:
         raise DataError(
-            f"split {split!r} has no examples{' in the sample' if chosen.sample_rate else ''}: expected at least one; "
+            f"split {split!r} has no examples{' in the sample' if options.sample_rate else ''}: expected at least one; "
             "give more rows or other output splits, or name it in exclude_splits"
         )
     return result, rows
 
 
 def _options(stats_options: str, schema: str | None) -> StatsOptions:
-    chosen = options.parse(stats_options)
+    options = parse(stats_options)
     if schema:
-        if chosen.schema is not None:
-            raise SchemaError("stats_options holds a schema and the input `schema` is given: expected only one of them")
-        chosen.schema = artifacts.Schema(Path(schema)).read()
-    if chosen.experimental_filter_read_paths and chosen.schema is None:
+        if options.schema is not None:
+            raise SchemaError(
+                "there is a schema in stats_options and one in the input `schema`: expected only one of them"
+            )
+        options.schema = artifacts.Schema(Path(schema)).read()
+    if options.experimental_filter_read_paths and options.schema is None:
         raise ConfigError("stats_options: experimental_filter_read_paths needs a schema: give the input `schema`")
-    chosen.generators = [*(chosen.generators or []), DistinctIntegers()]
-    return chosen
+    options.generators = [*(options.generators or []), DistinctIntegers()]
+    return options
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Lift between the label and the other features: the one statistic that TFDV has on Beam only."""
+"""Lift between the label and the other features, the only statistic that TFDV computes on Beam alone."""
 
 import logging
 import tempfile
@@ -24,7 +24,10 @@ logger = logging.getLogger(__name__)
 def add(
     statistics: statistics_pb2.DatasetFeatureStatisticsList, shards: Sequence[Shard], options: StatsOptions
 ) -> statistics_pb2.DatasetFeatureStatisticsList:
-    """Returns the statistics with lift added, if the options name a `label_feature` and there is a schema."""
+    """Returns the statistics of the shards with lift added, if the options have a `label_feature` and a schema.
+
+    The lift of a feature's value is how much more frequent a label is among the rows with that value.
+    """
     if options.schema is None or not options.label_feature:
         return statistics
     logger.info("label_feature: lift is computed by a Beam pipeline in this process, as TFDV does it on Beam only")

@@ -1,7 +1,6 @@
-"""TFDV's StatsOptions from JSON, checked."""
+"""Reads TFDV's StatsOptions from JSON and checks them."""
 
 import json
-from typing import Any
 
 from google.protobuf import json_format
 from tensorflow_data_validation.statistics import stats_options
@@ -19,28 +18,28 @@ _CHECKED = sorted(
 
 
 def parse(text: str) -> stats_options.StatsOptions:
-    """Returns the options that `text` holds: what `StatsOptions.to_json` writes, or any of its keys.
+    """Returns the options in a text: the JSON of `StatsOptions.to_json`, or only some of its keys.
 
-    A key may be written with its leading underscore, as `to_json` does, or without. Raises a ConfigError for an
-    unknown key, with the nearest one, and for a value that TFDV refuses.
+    The leading underscore of a key, which `to_json` writes, may be left out: `parse('{"sample_rate": 0.1}')`. Raises a
+    ConfigError for an unknown key, with the nearest one, and for a value that TFDV refuses.
     """
-    complete: dict[str, Any] = json.loads(stats_options.StatsOptions().to_json())
-    keys = {key.lstrip("_"): key for key in [*complete, *_ENCODED]} | {"TYPE_NAME": "TYPE_NAME"}
+    fields: dict[str, object] = json.loads(stats_options.StatsOptions().to_json())
+    keys = {key.lstrip("_"): key for key in [*fields, *_ENCODED]} | {"TYPE_NAME": "TYPE_NAME"}
     for key, value in parse_object("stats_options", text).items():
         name = key.lstrip("_").replace("experimental_use_sketch", "use_sketch")
         if name not in keys:
             raise ConfigError(f"stats_options: unknown key {key!r}; {did_you_mean(name, sorted(keys))}")
-        default = complete.get(keys[name])
+        default = fields.get(keys[name])
         if isinstance(default, bool) and not isinstance(value, bool):
             raise ConfigError(f"stats_options: {name}: expected true or false, received {value!r}")
         if isinstance(default, int | float) and not isinstance(value, int | float):
             raise ConfigError(f"stats_options: {name}: expected a number, received {value!r}")
-        complete[keys[name]] = value
-    return _checked(complete)
+        fields[keys[name]] = value
+    return _checked(fields)
 
 
-def _checked(fields: dict[str, Any]) -> stats_options.StatsOptions:
-    """`from_json` only sets the fields; here each goes through its setter, which checks it."""
+def _checked(fields: dict[str, object]) -> stats_options.StatsOptions:
+    """Makes options of the fields, and sets each again: `from_json` does not check them, the setters do."""
     try:
         options = stats_options.StatsOptions.from_json(json.dumps(fields))
         for name in _CHECKED:

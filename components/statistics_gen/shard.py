@@ -1,4 +1,4 @@
-"""What one call of an engine reads."""
+"""The shards of StatisticsGen, and how their rows are read and sampled."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,17 +16,17 @@ _SAMPLE_SEED = 2017
 
 @dataclass(frozen=True)
 class Shard:
-    """Consecutive files of a split; `number` counts the shards of the split."""
+    """Consecutive files of a split; `number` is the shard's index in the split."""
 
     split: str
     number: int
     files: tuple[Path, ...]
 
     def batches(self, options: StatsOptions) -> Iterator[pa.RecordBatch]:
-        """Yields the shard's rows, or those of the sample that `sample_rate` asks for.
+        """Yields the rows of the shard, or a sample of them if the options have a `sample_rate`.
 
-        A row is in the sample with that probability, whatever the others. The seed is fixed and the shard's number
-        enters it: the same files give the same sample.
+        Each row is in the sample with that probability, independently of the others. The seed is a constant and the
+        shard's number, so the same files give the same sample.
         """
         schema = options.schema if options.experimental_filter_read_paths else None
         generator = np.random.default_rng([_SAMPLE_SEED, self.number])

@@ -1,12 +1,10 @@
-"""Where models are pushed to: a module each, which is entered here by its key in push_destination.
+"""The destinations that models are pushed to: a module each, registered here by its key in push_destination.
 
-A module has a function that reads the settings below the key, and returns the function that pushes a SavedModel there.
+A module has a function that reads the settings below its key and returns the function that pushes a SavedModel there.
 """
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
-
 from penstock.components.pusher.destinations import filesystem
 from penstock.components.pusher.destinations.version import Version
 from penstock.core.arguments import parse_object
@@ -14,19 +12,19 @@ from penstock.core.errors import ConfigError
 
 type Push = Callable[[Path], Version]
 
-DESTINATIONS: Mapping[str, Callable[[str, Any], Push]] = {"filesystem": filesystem.destination}
+DESTINATIONS: Mapping[str, Callable[[str, object], Push]] = {"filesystem": filesystem.destination}
 _DEFAULT = "filesystem"
 
 
 def destination(push_destination: str) -> Push:
-    """Returns what pushes a SavedModel, by JSON of TFX's PushDestination, which is one of several.
+    """Returns the function that pushes a SavedModel to TFX's PushDestination, given as JSON.
 
-    Raises a ConfigError for a destination that is not known, for more than one, and for settings that do not fit.
+    Raises a ConfigError if the destination is unknown or its settings do not fit, or if there are several.
     """
     name = "push_destination"
     example = f'{{"{_DEFAULT}": {filesystem.EXAMPLE}}}'
-    chosen = parse_object(name, push_destination, DESTINATIONS, example) or {_DEFAULT: None}
-    if len(chosen) > 1:
-        raise ConfigError(f"{name}: expected one destination, received {' and '.join(chosen)}")
-    ((key, settings),) = chosen.items()
+    destinations = parse_object(name, push_destination, DESTINATIONS, example) or {_DEFAULT: None}
+    if len(destinations) > 1:
+        raise ConfigError(f"{name}: expected one destination, received {' and '.join(destinations)}")
+    ((key, settings),) = destinations.items()
     return DESTINATIONS[key](f"{name}.{key}", settings)

@@ -1,7 +1,8 @@
 """Versions of a model in a folder, as TensorFlow Serving reads them: `<base>/<number>/saved_model.pb …`.
 
-A model server watches the base folder, takes every subfolder whose name is a number for a version, and loads the
-highest. So a version is copied under a name that is no number and renamed when it is whole; pushes take turns.
+A model server watches the base folder. Every subfolder whose name is a number is a version, and it loads the highest.
+So a version is copied to a folder with another name, which is renamed once it is complete. A lock lets only one process
+push at a time.
 """
 
 import contextlib
@@ -14,7 +15,6 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 from penstock.components.pusher.destinations import object_store
 from penstock.components.pusher.destinations.version import Version
@@ -31,10 +31,10 @@ _HIGHEST = 2**63 - 1  # TensorFlow Serving's versions are int64
 logger = logging.getLogger(__name__)
 
 
-def destination(name: str, settings: Any) -> Callable[[Path], Version]:
-    """Returns what pushes to the folder of TFX's PushDestination.Filesystem, or to that of an object store.
+def destination(name: str, settings: object) -> Callable[[Path], Version]:
+    """Returns the function that pushes to the `base_directory` of TFX's PushDestination.Filesystem.
 
-    `name` is what a message calls the settings. Raises a ConfigError for settings that do not fit.
+    The folder may be in an object store. Messages call the settings `name`. Raises a ConfigError if they do not fit.
     """
     filesystem = check_object(name, settings, ("base_directory", "versioning"), EXAMPLE)
     versioning = filesystem.get("versioning", "AUTO")
@@ -49,14 +49,16 @@ def destination(name: str, settings: Any) -> Callable[[Path], Version]:
 def push(serving: Path, base: Path) -> Version:
     """Makes the SavedModel in `serving` the newest version under `base`, unless it is that already.
 
-    The version's number is the time in Unix seconds, or one more than the highest there if that is not lower: two
-    pushes in a second, a clock that was put back. Raises a UserError if the folder cannot be written or the disk is
-    full; then nothing is left behind.
+    The version's number is the time in Unix seconds. If a version that high exists already, because of two pushes in a
+    second or a clock that was set back, the number is one more than the highest.
+
+    Raises a ConfigError if `base` is not a folder, and a UserError if it cannot be written or the disk is full. Then
+    nothing is left behind.
     """
     try:
         base.mkdir(parents=True, exist_ok=True)
-        with _lock(base) as alone:
-            if alone:
+        with _lock(base) as locked:
+            if locked:
                 _remove_leftovers(base)
             return _push(serving, base)
     except (FileExistsError, NotADirectoryError):
@@ -66,16 +68,16 @@ def push(serving: Path, base: Path) -> Version:
 
 
 def versions(base: Path) -> list[Path]:
-    """Returns the versions' folders, the highest last, whole or not."""
+    """Returns the folders of the versions, complete or not, the highest last."""
     numbered = (path for path in base.iterdir() if path.name.isascii() and path.name.isdecimal() and path.is_dir())
     return sorted((path for path in numbered if int(path.name) <= _HIGHEST), key=lambda path: int(path.name))
 
 
 def _push(serving: Path, base: Path) -> Version:
     existing = versions(base)
-    whole = [path for path in existing if SavedModel(path).exists]
-    if whole and _same(SavedModel(serving), SavedModel(whole[-1])):
-        return Version(str(whole[-1]), new=False)
+    complete_versions = [path for path in existing if SavedModel(path).exists]
+    if complete_versions and _same(SavedModel(serving), SavedModel(complete_versions[-1])):
+        return Version(str(complete_versions[-1]), new=False)
     highest = int(existing[-1].name) if existing else 0
     number = max(int(time.time()), highest + 1)
     if number > _HIGHEST:
@@ -89,7 +91,7 @@ def _push(serving: Path, base: Path) -> Version:
 
 
 def _rename(temporary: Path, base: Path, number: int) -> Path:
-    """Gives the copy the first free number; only where there are no locks can another push have taken one."""
+    """Renames the copy to the first free number; on a file system without locks another push may have taken one."""
     while True:
         try:
             os.rename(temporary, base / str(number))
@@ -106,7 +108,7 @@ def _same(model: SavedModel, other: SavedModel) -> bool:
 
 @contextlib.contextmanager
 def _lock(base: Path) -> Iterator[bool]:
-    """Waits until no other process pushes to `base`; gives False on a file system without locks."""
+    """Waits until no other process pushes to `base`; yields False on a file system without locks."""
     with open(base / _LOCK, "a") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

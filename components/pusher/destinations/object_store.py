@@ -1,8 +1,8 @@
 """Versions of a model in an object store that is not mounted: `<base>/<number>/saved_model.pb …`.
 
-A store renames nothing, so a version grows where it stays. Its saved_model.pb is written last: until then it is no
-SavedModel, and a model server that looks in between tries again. What a push that was killed leaves is never taken for
-a version; the next push takes a higher number. There is no lock: let one pipeline push to a folder at a time.
+A store cannot rename a folder, so a version is written in place, and its saved_model.pb last. Until then it is no
+SavedModel, and a model server that finds it tries again later. The remains of a killed push never become a version,
+because the next push takes a higher number. There is no lock: only one pipeline may push to a folder at a time.
 """
 
 import time
@@ -17,7 +17,7 @@ from penstock.core.files.object_stores import Entry, Store
 def push(serving: Path, base: str) -> Version:
     """Makes the SavedModel in `serving` the newest version under `base`, unless it is that already.
 
-    Numbers are those of filesystem.push. Raises a UserError if the store may not be read or written.
+    The number is chosen as in filesystem.push. Raises a UserError if the store cannot be read or written.
     """
     with object_stores.open_store(base) as store:
         numbers = sorted(int(name) for name in store.children(base)[1] if name.isascii() and name.isdecimal())

@@ -1,11 +1,11 @@
-"""What a push has come to, wherever the model went."""
+"""The result of a push, to any destination."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Version:
-    """A version of a model: its place, a path or a URI that ends in its number; `new` if this push made it."""
+    """A version of a model: its place, which is a path or URI that ends in its number, and whether this push made it."""
 
     place: str
     new: bool

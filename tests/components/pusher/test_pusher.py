@@ -211,7 +211,7 @@ def test_every_blessing_must_say_yes(
     assert metadata["pushed"] == pushed
     assert base.exists() == bool(pushed)
     assert sum("not pushed" in record.getMessage() for record in caplog.records) == 1 - pushed
-    assert ("nothing validated" in caplog.text) == (model_blessed is infra_blessed is None)
+    assert ("was not validated" in caplog.text) == (model_blessed is infra_blessed is None)
     if not pushed:
         assert metadata == {"pushed": 0}
 

@@ -96,7 +96,7 @@ def test_import_copies_a_valid_file_byte_by_byte(statistics: Path, tmp_path: Pat
         (None, "does not exist"),
         ("", "at least one feature"),
         ('feature { name: "a" typ: INT }', '1:21 : .* no field named "typ"'),
-        ('feature { name: "a" type: INT } feature { name: "a" type: INT }', "feature 'a' is there more than once"),
+        ('feature { name: "a" type: INT } feature { name: "a" type: INT }', "feature 'a' occurs more than once"),
         ("feature { type: INT }", "a feature has no name"),
         ('feature { name: "a" type: INT string_domain { value: "x" } }', "'a': its string_domain .* the type BYTES"),
         ('feature { name: "a" type: BYTES domain: "x" }', "'a': string_domain 'x' does not exist"),
