@@ -40,7 +40,7 @@ class TaskResult:
 
 @dataclass(frozen=True)
 class GateResult(TaskResult):
-    """What the executor of a gate returns: whether the pipeline may go on, too."""
+    """What the executor of a gate returns: also whether the pipeline may go on."""
 
     blessed: bool
 

@@ -1,10 +1,9 @@
 """Engines: where the shards of a heavy step are computed.
 
-A step is a function of one shard and a merge of the small results. An engine maps such a function over shards, or
-folds the results into one, always in the shards' order, so that the files a step writes are the same whichever engine
-ran it. Data goes through storage; only shards (descriptions) and results (accumulators of kilobytes to megabytes) go
-through an engine. The function and its arguments must be picklable: a module-level function, or `functools.partial`
-of one.
+A step is a function of one shard and a merge of the small results. An engine maps such a function over shards, or folds
+the results into one, always in the shards' order. So a step writes the same files whichever engine ran it. Data goes
+through storage; only shards (descriptions) and results (accumulators of kilobytes to megabytes) go through an engine.
+The function and its arguments must be picklable: a module-level function, or `functools.partial` of one.
 
     with open_engine("local:4") as engine:
         total = engine.fold(count_rows, operator.add, fold.groups(files))

@@ -1,9 +1,9 @@
 """Decodes serialized tf.Examples into record batches of list columns, column by column.
 
-tfx_bsl's C++ decoder parses every Example into a map of messages, which takes most of the time of statistics. If all
-Examples of a batch have the same features in the same order, as encoder.py writes them, each step of parsing can be one
-array operation over all rows. Every tag, length and name is compared. If anything differs, `decode` returns None, and
-the caller uses the C++ decoder, whose result is the same.
+tfx_bsl's C++ decoder parses every Example into a map of messages, which takes most of the time of statistics. But
+usually all Examples of a batch have the same features in the same order, as encoder.py writes them. Then each step of
+parsing can be one array operation over all rows. Every tag, length and name is compared. If anything differs, `decode`
+returns None, and the caller uses the C++ decoder, whose result is the same.
 
 The wire format: protobuf's encoding of tensorflow/core/example/{example,feature}.proto, with numbers packed.
 """

@@ -60,9 +60,9 @@ def join(uri: str, name: str) -> str:
 def open_store(uri: str) -> Iterator["Store"]:
     """Yields the store that `uri` is in. It takes any URI of the same scheme.
 
-    Its methods raise a UserError if a bucket or an object does not exist, if credentials are missing or do not permit
-    the operation, if the address of a MinIO server is not set, or if the library is not installed. They raise a
-    SystemFailure if the store cannot be reached.
+    Its methods raise a UserError if a bucket or an object does not exist, or if credentials are missing or do not
+    permit the operation. The same if the address of a MinIO server is not set, or the library is not installed. They
+    raise a SystemFailure if the store cannot be reached.
     """
     import asyncio  # slow to import, and most runs open no store
 

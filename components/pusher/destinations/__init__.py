@@ -5,6 +5,7 @@ A module has a function that reads the settings below its key and returns the fu
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
+
 from penstock.components.pusher.destinations import filesystem
 from penstock.components.pusher.destinations.version import Version
 from penstock.core.arguments import parse_object

@@ -49,8 +49,8 @@ def destination(name: str, settings: object) -> Callable[[Path], Version]:
 def push(serving: Path, base: Path) -> Version:
     """Makes the SavedModel in `serving` the newest version under `base`, unless it is that already.
 
-    The version's number is the time in Unix seconds. If a version that high exists already, because of two pushes in a
-    second or a clock that was set back, the number is one more than the highest.
+    The version's number is the time in Unix seconds, or one more than the highest number if that is not lower. That
+    happens after two pushes in a second, or if a clock was set back.
 
     Raises a ConfigError if `base` is not a folder, and a UserError if it cannot be written or the disk is full. Then
     nothing is left behind.

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Version:
-    """A version of a model: its place, which is a path or URI that ends in its number, and whether this push made it."""
+    """A version of a model: its place, a path or URI that ends in its number, and whether this push made it."""
 
     place: str
     new: bool
