@@ -2,4 +2,4 @@
 
 from penstock.trainer.hardware import backends
 
-backends.check()  # every module here imports Keras, which tells a missing backend by a traceback
+backends.check()  # modules here import Keras, which answers a missing backend with a traceback

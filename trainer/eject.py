@@ -1,7 +1,7 @@
-"""The default trainer as a module file: its plan as Python that people read, its functions as they are here.
+"""Writes the default trainer as a module file that a person can change.
 
-The sources are taken from the files of this package, so the module does what the trainer without code does, and its
-author goes on from there. What it leaves in the package it imports: the network, the training loop, the export.
+The file holds the plan as Python code, and the functions of preprocessing.py and default.py as they are here. So it
+does, to the bit, what the trainer without code does. It imports the network, the training loop and the export.
 """
 
 import ast
@@ -18,7 +18,7 @@ _WIDTH = 120
 _INSTALLED = ("keras", "numpy", "tensorflow", "tensorflow_metadata", "tensorflow_transform")
 _REPLACED = ("preprocessing_fn", "run_fn")
 _FUNCTIONS = """
-def preprocessing_fn(inputs: Mapping[str, Any]) -> dict[str, Any]:
+def preprocessing_fn(inputs: Tensors) -> dict[str, tf.Tensor]:
     return transform(PLAN, inputs)
 
 
@@ -28,7 +28,11 @@ def run_fn(fn_args: FnArgs) -> None:
 
 
 def source(plan: Plan, training: Mapping[str, Any], origin: str) -> str:
-    """Returns the text of a module file with preprocessing_fn and run_fn; `origin` says what the plan was made of."""
+    """Returns the text of a module file with preprocessing_fn and run_fn.
+
+    training: hyperparameters and `seed`, as `default.train` takes them.
+    origin: ends the sentence "it was made …" of the file's docstring, such as "from data.csv".
+    """
     parts = [_Part.of("preprocessing"), _Part.of("default")]
     constants = [text for part in parts for text in part.constants]
     functions = [_FUNCTIONS.strip("\n"), *(text for part in reversed(parts) for text in part.functions)]
@@ -66,7 +70,7 @@ class _Part:
         lines = text.splitlines()
         imports: list[ast.Import | ast.ImportFrom] = []
         constants, functions = list[str](), list[str]()
-        for node in ast.parse(text).body[1:]:  # the first one says what the module is
+        for node in ast.parse(text).body[1:]:  # the first one is the docstring
             if isinstance(node, ast.Import | ast.ImportFrom):
                 imports.append(node)
             elif isinstance(node, ast.FunctionDef):
@@ -93,8 +97,8 @@ def _imports(parts: list[_Part], body: str) -> Iterator[str]:
             elif bound in used:
                 line = f"import {alias.name}" + (f" as {alias.asname}" if alias.asname else "")
                 lines.append((False, alias.name, line))
-    for module, found in names.items():
-        listed = ", ".join(sorted(found, key=lambda name: (name.islower(), name)))
+    for module, imported in names.items():
+        listed = ", ".join(sorted(imported, key=lambda name: (name.islower(), name)))
         lines.append((True, module, f"from {module} import {listed}"))
     groups: list[list[str]] = [[], [], []]
     for _, module, line in sorted(set(lines)):
@@ -105,8 +109,8 @@ def _imports(parts: list[_Part], body: str) -> Iterator[str]:
         yield from listed_lines
 
 
-def _python(value: Any, indent: int) -> str:
-    """Returns a value as Python, on one line where it fits."""
+def _python(value: object, indent: int) -> str:
+    """Returns a value as Python code, on one line where it fits."""
     flat = _flat(value)
     if len(flat) + indent + 8 <= _WIDTH or not (dataclasses.is_dataclass(value) or isinstance(value, tuple | dict)):
         return flat
@@ -123,7 +127,7 @@ def _python(value: Any, indent: int) -> str:
     return "\n".join([opening, *(f"{inner}{item}," for item in items), " " * indent + closing])
 
 
-def _flat(value: Any) -> str:
+def _flat(value: object) -> str:
     if dataclasses.is_dataclass(value):
         return f"{type(value).__name__}({', '.join(f'{key}={_flat(item)}' for key, item in _fields(value))})"
     if isinstance(value, tuple):
@@ -133,6 +137,6 @@ def _flat(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else repr(value)
 
 
-def _fields(value: Any) -> Iterator[tuple[str, Any]]:
+def _fields(value: Any) -> Iterator[tuple[str, object]]:
     for field in dataclasses.fields(value):
         yield field.name, getattr(value, field.name)

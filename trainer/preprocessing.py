@@ -1,12 +1,12 @@
-"""A plan (plan/plan.py) as tf.Transform: dense model inputs of static width out of raw columns, in graph operations.
+"""Transforms raw columns as a plan says, with tf.Transform: into dense tensors of static width.
 
-The same graph serves: what is learnt from the training data, quantiles, means and vocabularies, is constant in it.
+The serving model uses the same graph. What is learnt from the training data (quantiles, means and vocabularies) is
+constant in it.
 """
 
 import functools
 import math
 from collections.abc import Mapping
-from typing import Any
 
 import tensorflow as tf
 import tensorflow_transform as tft
@@ -15,16 +15,17 @@ from penstock.core.labels import Label
 from penstock.trainer.plan import dates
 from penstock.trainer.plan.plan import Categorical, Date, Feature, Numeric, Plan, Sparse, Text
 
-type Tensors = Mapping[str, Any]  # dense, sparse or ragged, by column
+type Column = tf.Tensor | tf.SparseTensor | tf.RaggedTensor
+type Tensors = Mapping[str, Column]
 
-_EPSILON = 0.001  # of the quantiles' ranks
-_DEVIATIONS = 4.0  # of a z-score, to each side of 0.5
+_EPSILON = 0.001  # the error of the quantiles' ranks
+_DEVIATIONS = 4.0  # standard deviations from 0.5 to 0 and to 1
 _DAY = 86400
 _YEAR = 365.2425
 
 
 def transform(plan: Plan, inputs: Tensors) -> dict[str, tf.Tensor]:
-    """Returns the transformed columns by name: those of every feature (plan.py has their shapes), and the label."""
+    """Returns the transformed features and the label, by name; the classes of plan.py describe their shapes."""
     outputs: dict[str, tf.Tensor] = {}
     for feature in plan.features:
         outputs |= apply(feature, inputs[feature.name])
@@ -33,13 +34,14 @@ def transform(plan: Plan, inputs: Tensors) -> dict[str, tf.Tensor]:
 
 
 @functools.singledispatch
-def apply(feature: Feature, column: Any) -> dict[str, tf.Tensor]:
-    """Returns the model inputs that a feature makes of its column, by name."""
+def apply(feature: Feature, column: Column) -> dict[str, tf.Tensor]:
+    """Returns the model inputs of a feature by name, made of its column; the feature's class has their shapes."""
     raise NotImplementedError(type(feature))
 
 
 @apply.register
-def numeric(feature: Numeric, column: Any) -> dict[str, tf.Tensor]:
+def numeric(feature: Numeric, column: Column) -> dict[str, tf.Tensor]:
+    """Scales a number to [0, 1]: the second value of each row is 1 where the number is missing."""
     rows = _rows(column)
     if feature.origin:
         rows = rows.with_flat_values(_from(rows.flat_values, feature.origin))
@@ -49,7 +51,8 @@ def numeric(feature: Numeric, column: Any) -> dict[str, tf.Tensor]:
 
 
 @apply.register
-def categorical(feature: Categorical, column: Any) -> dict[str, tf.Tensor]:
+def categorical(feature: Categorical, column: Column) -> dict[str, tf.Tensor]:
+    """Looks values up in the vocabulary of the training data; an empty string counts as missing."""
     rows = _rows(column)
     values = rows.flat_values
     if values.dtype.is_floating:
@@ -67,7 +70,8 @@ def categorical(feature: Categorical, column: Any) -> dict[str, tf.Tensor]:
 
 
 @apply.register
-def text(feature: Text, column: Any) -> dict[str, tf.Tensor]:
+def text(feature: Text, column: Column) -> dict[str, tf.Tensor]:
+    """Hashes lower-case words and their n-grams; several texts of a row are joined."""
     rows = _rows(column)
     joined = tf.strings.reduce_join(rows, axis=-1, separator=" ")
     words = tf.strings.split(tf.strings.regex_replace(tf.strings.lower(joined, "utf-8"), r"[^\pL\pN]+", " "))
@@ -78,11 +82,12 @@ def text(feature: Text, column: Any) -> dict[str, tf.Tensor]:
 
 
 @apply.register
-def date(feature: Date, column: Any) -> dict[str, tf.Tensor]:
+def date(feature: Date, column: Column) -> dict[str, tf.Tensor]:
+    """Makes days on a quantile scale, and a point on a circle for each of year, week and day, scaled to [0, 1]."""
     rows = _rows(column)
     moment, present = seconds(rows, feature.format, timed="day" in feature.parts)
     day = tf.math.floordiv(moment, _DAY)
-    turns = {  # how far round: since 1 January of a mean year, since Monday, since midnight
+    turns = {  # the share of each circle since 1 January of a mean year, since Monday, since midnight
         "year": tf.cast(day, tf.float64) / _YEAR,
         "week": tf.cast(tf.math.floormod(day + 3, 7), tf.float64) / 7,
         "day": tf.cast(tf.math.floormod(moment, _DAY), tf.float64) / _DAY,
@@ -100,7 +105,8 @@ def date(feature: Date, column: Any) -> dict[str, tf.Tensor]:
 
 
 @apply.register
-def sparse(feature: Sparse, column: Any) -> dict[str, tf.Tensor]:
+def sparse(feature: Sparse, column: tf.SparseTensor) -> dict[str, tf.Tensor]:
+    """Makes a bag of indices, or a number on a quantile scale for each index."""
     if feature.width:
         rows = tf.RaggedTensor.from_value_rowids(column.indices[:, 1] + 1, column.indices[:, 0], column.dense_shape[0])
         return {feature.output: _padded(rows, feature.width)}
@@ -110,13 +116,13 @@ def sparse(feature: Sparse, column: Any) -> dict[str, tf.Tensor]:
     return {name: _number(_quantiles(dense[:, i], present, 48), present) for i, name in enumerate(feature.outputs)}
 
 
-def label(label: Label, column: Any) -> tf.Tensor:
-    """Returns the label, shape [batch, 1], as `labels.Label` tells it."""
+def label(label: Label, column: Column) -> tf.Tensor:
+    """Returns the label, [batch, 1]; penstock.core.labels.Label describes its type and missing values."""
     rows = _rows(column)
     if label.problem == "regression":
         value, _ = _one_number(rows, "value")
         value, missing = tf.cast(value, tf.float32), tf.constant(float("nan"), tf.float32)
-        return tf.where(tf.math.is_finite(value), value, missing)[:, tf.newaxis]  # no loss could be computed of it
+        return tf.where(tf.math.is_finite(value), value, missing)[:, tf.newaxis]  # an infinite label has no loss
     values = rows.to_tensor(shape=[None, 1])
     same = tf.equal(values, tf.constant([label.classes], values.dtype)) & (rows.row_lengths() > 0)[:, tf.newaxis]
     index = tf.argmax(same, axis=1, output_type=tf.int64)[:, tf.newaxis]
@@ -126,11 +132,11 @@ def label(label: Label, column: Any) -> tf.Tensor:
     return tf.where(known, tf.cast(index, tf.float32), tf.constant(float("nan"), tf.float32))
 
 
-def _rows(column: Any) -> tf.RaggedTensor:
+def _rows(column: Column) -> tf.RaggedTensor:
     """Returns any column as [batch, (values)].
 
-    Ragged tensors are made without their validation, whose operations would be most of a wide table's graph: a
-    parser's columns are in order.
+    Ragged tensors are not validated: the parser's columns are valid, and the checks would be most of the operations
+    in a wide table's graph.
     """
     if isinstance(column, tf.SparseTensor):
         row_ids, rows = column.indices[:, 0], column.dense_shape[0]
@@ -143,7 +149,7 @@ def _rows(column: Any) -> tf.RaggedTensor:
 
 
 def _one_number(rows: tf.RaggedTensor, of: int | str) -> tuple[tf.Tensor, tf.Tensor]:
-    """Returns a number of each row, float64 [batch], and where it is there: NaN is missing."""
+    """Returns a number for each row, float64 [batch], and whether it is present; NaN is missing."""
     values = tf.cast(rows, tf.float64)
     if of == "value" or isinstance(of, int):
         place = of if isinstance(of, int) else 0
@@ -156,11 +162,11 @@ def _one_number(rows: tf.RaggedTensor, of: int | str) -> tuple[tf.Tensor, tf.Ten
         return tf.cast(lengths, tf.float64), tf.ones_like(lengths, tf.bool)
     reduce = {"mean": tf.reduce_mean, "min": tf.reduce_min, "max": tf.reduce_max}[str(of)]
     value = reduce(values, axis=1)
-    return value, (lengths > 0) & ~tf.math.is_nan(value)  # the mean of both infinities is none
+    return value, (lengths > 0) & ~tf.math.is_nan(value)  # the mean of both infinities is NaN
 
 
 def _from(integers: tf.Tensor, origin: int) -> tf.Tensor:
-    """Returns int64 counted from `origin`, float64: near it exact, however large both are, and never an overflow."""
+    """Returns `integers - origin` as float64: exact near the origin, and without overflow, however large both are."""
     high = tf.bitwise.right_shift(integers, 32) - (origin >> 32)
     low = tf.bitwise.bitwise_and(integers, 0xFFFFFFFF) - (origin & 0xFFFFFFFF)
     return tf.cast(high, tf.float64) * 2.0**32 + tf.cast(low, tf.float64)
@@ -173,9 +179,9 @@ def _number(value: tf.Tensor, present: tf.Tensor) -> tf.Tensor:
 
 
 def _quantiles(value: tf.Tensor, present: tf.Tensor, bins: int) -> tf.Tensor:
-    """Returns values in [0, 1]: the training data's quantiles lie at equal distances, values between them linearly.
+    """Returns values in [0, 1], linear between the training data's quantiles, which lie at equal distances.
 
-    Quantiles that are equal count once, so that of a number with few values each has its own place.
+    Equal quantiles count once. So each value of a number with few values has a place of its own.
     """
     seen = _seen(value, present)
     between = tf.squeeze(tft.quantiles(seen, bins, _EPSILON), 0)
@@ -183,7 +189,7 @@ def _quantiles(value: tf.Tensor, present: tf.Tensor, bins: int) -> tf.Tensor:
     bounds, _ = tf.unique(tf.concat([tf.cast([least], tf.float32), between, tf.cast([greatest], tf.float32)], axis=0))
     bounds = tf.cast(bounds, tf.float64)
     last = tf.size(bounds) - 1
-    # What tf.searchsorted does, without its reshaping for batches of bounds.
+    # As tf.searchsorted does, but without reshaping for batches of bounds.
     above = tf.raw_ops.UpperBound(sorted_inputs=tf.expand_dims(bounds, 0), values=tf.expand_dims(value, 0))
     upper = tf.minimum(tf.squeeze(above, 0), last)
     lower = tf.maximum(upper - 1, 0)
@@ -194,44 +200,45 @@ def _quantiles(value: tf.Tensor, present: tf.Tensor, bins: int) -> tf.Tensor:
 
 
 def _z_score(value: tf.Tensor, present: tf.Tensor, _: int) -> tf.Tensor:
-    """Returns values in [0, 1]: the mean is 0.5, and four deviations from it reach the ends."""
+    """Returns values in [0, 1]: the mean is 0.5, and four standard deviations reach 0 and 1."""
     seen = _seen(value, present)
     score = tf.math.divide_no_nan(value - tft.mean(seen), tf.sqrt(tft.var(seen)))
     return tf.clip_by_value(0.5 + score / (2 * _DEVIATIONS), 0.0, 1.0)
 
 
 def _seen(value: tf.Tensor, present: tf.Tensor) -> tf.Tensor:
-    """Returns the values that are there and finite: tf.boolean_mask in a tenth of its operations."""
+    """Returns the values that are present and finite: as tf.boolean_mask, with a tenth of its operations."""
     return tf.gather_nd(value, tf.where(present & tf.math.is_finite(value)))
 
 
 def _padded(ids: tf.RaggedTensor, width: int) -> tf.Tensor:
-    """Returns ids as int64 [batch, width]: cut off, or filled up with 0."""
+    """Returns ids as int64 [batch, width], cut off or padded with 0."""
     return tf.cast(ids, tf.int64).to_tensor(0, shape=[None, width])
 
 
 def seconds(rows: tf.RaggedTensor, form: str, timed: bool) -> tuple[tf.Tensor, tf.Tensor]:
-    """Returns the seconds since 1970 of each row's first value, int64 [batch], and where there is a valid one.
+    """Returns the seconds since 1970 of each row's first value, int64 [batch], and whether it is a valid date.
 
-    Those of its midnight, if it is not `timed`.
+    form: a format of dates.py.
+    timed: whether the time of day counts; without it, the seconds are those of midnight.
     """
     if form in dates.UNITS and rows.dtype.is_floating:
         value, _ = _one_number(rows, "value")
         present = tf.math.is_finite(value)
         return tf.cast(tf.where(present, value, tf.zeros_like(value)), tf.int64) // dates.UNITS[form], present
-    there = rows.row_lengths() > 0
+    present = rows.row_lengths() > 0
     if form in dates.UNITS:
-        return rows.to_tensor(0, shape=[None, 1])[:, 0] // dates.UNITS[form], there
+        return rows.to_tensor(0, shape=[None, 1])[:, 0] // dates.UNITS[form], present
     written = rows if rows.dtype == tf.string else rows.with_flat_values(tf.strings.as_string(rows.flat_values))
     texts = written.to_tensor("", shape=[None, 1])[:, 0]
     pattern, places = dates.pattern(form)
-    matched = tf.strings.regex_full_match(texts, pattern) & there
+    matched = tf.strings.regex_full_match(texts, pattern) & present
 
     def text(letter: str, default: str) -> tf.Tensor:
         if letter not in places:
             return tf.fill(tf.shape(texts), default)
-        found = tf.strings.regex_replace(texts, f"^{pattern}$", rf"\{places[letter]}", replace_global=False)
-        return tf.where(matched & (found != ""), found, tf.fill(tf.shape(texts), default))
+        group = tf.strings.regex_replace(texts, f"^{pattern}$", rf"\{places[letter]}", replace_global=False)
+        return tf.where(matched & (group != ""), group, tf.fill(tf.shape(texts), default))
 
     def part(letter: str, default: int) -> tf.Tensor:
         return tf.strings.to_number(text(letter, str(default)), tf.int64)

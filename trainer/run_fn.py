@@ -1,10 +1,9 @@
-"""Runs a user's run_fn: seeds first, then the training, then a look at what it wrote."""
+"""Runs a user's run_fn: sets the seeds, trains, and checks the model that run_fn wrote."""
 
 import logging
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import keras
 
@@ -18,19 +17,20 @@ logger = logging.getLogger(__name__)
 
 
 def set_seeds() -> None:
-    """Seeds Python's, NumPy's, TensorFlow's and Keras's generators with SEED.
+    """Seeds the random generators of Python, NumPy, TensorFlow and Keras with SEED.
 
-    Called before the user's module is imported, so that a rerun on the same machine starts from the same weights and
-    sees the same order of examples. A module that wants another seed sets its own.
+    To be called before the user's module is imported: a rerun on the same machine then starts from the same weights
+    and sees the examples in the same order. A module may set another seed.
     """
     keras.utils.set_random_seed(SEED)
 
 
-def train(run_fn: Callable[[FnArgs], Any], fn_args: FnArgs, writes: bool = True) -> Path:
-    """Calls `run_fn(fn_args)` and returns the folder of the serving model that it wrote.
+def train(run_fn: Callable[[FnArgs], object], fn_args: FnArgs, writes: bool = True) -> Path:
+    """Calls `run_fn(fn_args)` and returns `fn_args.serving_model_dir`, where it must have written a SavedModel.
 
-    Raises a ModuleError with the user's lines of the traceback if it raises, and one that says what was found instead
-    if it left no SavedModel at `fn_args.serving_model_dir`; a worker that is not the chief need not write one.
+    writes: whether a model is required. Of several workers only the chief writes one.
+
+    Raises a ModuleError if run_fn raises, with the user's lines of the traceback, or if it wrote no model.
     """
     assert fn_args.serving_model_dir is not None
     serving = Path(fn_args.serving_model_dir)

@@ -128,7 +128,7 @@ def test_rows_without_the_label_are_left_out(
 
 def test_too_few_rows(table: Tables) -> None:
     data = table({"x": [row / 3 for row in range(12)], "label": [row % 2 for row in range(12)]}, eval_rows=4)
-    with pytest.raises(DataError, match="expected 10 rows with a label to train on at least, found 8"):
+    with pytest.raises(DataError, match="expected at least 10 rows with a label to train on, found 8"):
         train(data, "label")
 
 

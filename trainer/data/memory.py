@@ -1,4 +1,4 @@
-"""How much memory this process may still take: the machine's, or less where a container limits it."""
+"""How much memory this process may still take: that of the machine, or less where a container has a limit."""
 
 import contextlib
 from pathlib import Path
@@ -9,10 +9,10 @@ _UNLIMITED = 1 << 60  # version 1 writes no limit as a number near 2 ** 63
 
 
 def free(machine: Path = _MACHINE, groups: Path = _GROUPS) -> int:
-    """Returns bytes: the least of what the machine has available and what each control group leaves.
+    """Returns the free bytes: the least of what the machine has and what each control group has left.
 
-    Both versions of control groups are read. In a container its own group is mounted at the root. What a group holds
-    in its page cache and has not used lately is given back when it is needed, so it counts as free.
+    Both versions of control groups are read; a container's own group is mounted at the root. A group's inactive page
+    cache counts as free, since the kernel reclaims it when memory is needed.
     """
     return max(0, min([_available(machine), *_left(groups)]))
 

@@ -1,12 +1,11 @@
-"""Reads Examples into training: the two factories of FnArgs.data_accessor.
+"""Reads Examples for training: the two factories of FnArgs.data_accessor.
 
-Same elements as TFX's own (tfx_bsl.tfxio.TFExampleRecord): the schema's tensor representations decide which feature
-is dense, sparse or ragged, and TensorFlow's C++ parser makes the tensors, a batch at a time. Unlike TFX's, the order of
-the records depends on neither the number of cores nor the time: with `shuffle=False` it is the files' own.
+The elements equal those of TFX (tfx_bsl.tfxio.TFExampleRecord). The schema's tensor representations decide which
+feature is dense, sparse or ragged, and TensorFlow's C++ parser makes the tensors, a batch at a time. Unlike in TFX,
+the order of the records depends neither on the number of cores nor on timing; with `shuffle=False` it is the files'.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import pyarrow as pa
 import tensorflow as tf
@@ -18,14 +17,17 @@ from penstock.core.errors import DataError, SchemaError
 from penstock.core.suggestions import did_you_mean
 from penstock.trainer.fn_args import DataAccessor
 
-# Files that a shuffled data set reads at once, and records taken from one before the next has its turn. Fixed, since
-# both decide the order of the records.
+type ParsingSpec = tf.io.FixedLenFeature | tf.io.VarLenFeature | tf.io.SparseFeature | tf.io.RaggedFeature
+
+# A shuffled data set reads so many files at once, and so many records from one before it turns to the next. Both are
+# constants, since they decide the order of the records.
 _OPEN_FILES = 8
 _BLOCK = 16
-_LONG_BLOCK = 512  # where the order is the files'
+_LONG_BLOCK = 512  # without shuffling
 
 
 def data_accessor() -> DataAccessor:
+    """Returns the value of FnArgs.data_accessor."""
     return DataAccessor(tf_dataset, record_batches)
 
 
@@ -36,12 +38,12 @@ def tf_dataset(
 ) -> tf.data.Dataset:
     """Returns batches of the tf.Examples in TFRecord files (gzip, where the name ends in .gz; plain otherwise).
 
-    An element is a dict from the schema's tensor names to dense, sparse or ragged tensors, the first dimension being
-    the batch; with `options.label_key` a pair of that dict, without the label, and the label's tensor. As in TFX, an
-    endless data set (`num_epochs=None`, the default) has whole batches only, so its batch dimension is static.
+    An element is a dict from the schema's tensor names to dense, sparse or ragged tensors, whose first dimension is
+    the batch. With `options.label_key` it is a pair: that dict without the label, and the label's tensor. As in TFX,
+    an endless data set (`num_epochs=None`, the default) has whole batches only, so its batch dimension is static.
 
-    Raises a SchemaError without a schema or if the schema cannot be parsed from tf.Examples, and a DataError if no
-    file matches or the label is not a feature of the schema.
+    Raises a SchemaError if there is no schema or if tf.Examples cannot be parsed by it. Raises a DataError if no file
+    matches or if the schema has no such label.
     """
     specs, tensor_names = parsing_specs(schema)
     label = options.label_key
@@ -49,10 +51,10 @@ def tf_dataset(
         hint = did_you_mean(label, sorted(tensor_names.values()), "it has")
         raise DataError(f"label_key: the schema of the training data has no feature {label!r}; {hint}")
 
-    def parse(serialized: tf.Tensor) -> Any:
+    def parse(serialized: tf.Tensor) -> dict[str, tf.Tensor] | tuple[dict[str, tf.Tensor], tf.Tensor]:
         parsed = tf.io.parse_example(serialized, specs)
         for tensor in parsed.values():
-            if isinstance(tensor, tf.SparseTensor):  # the parser forgets what is known of the batch
+            if isinstance(tensor, tf.SparseTensor):  # for which the parser loses the static batch size
                 tensor.set_shape([serialized.shape[0], *tensor.shape[1:]])
         tensors = {tensor_names[name]: tensor for name, tensor in parsed.items()}
         return tensors if label is None else (tensors, tensors.pop(label))
@@ -69,9 +71,9 @@ def record_batches(
     options: dataset_options.RecordBatchesOptions,
     schema: schema_pb2.Schema | None,
 ) -> Iterator[pa.RecordBatch]:
-    """Yields record batches of list columns: those of the schema, or without one all that occur in a batch.
+    """Yields record batches of list columns: those of the schema, or without a schema all that occur in a batch.
 
-    Endless, and of whole batches only, if `options.num_epochs` is None. Raises a DataError if no file matches.
+    If `options.num_epochs` is None, it never ends, and every batch is whole. Raises a DataError if no file matches.
     """
     batches = _serialized(file_pattern, options)
     decoder = coders.ExamplesToRecordBatchDecoder(None if schema is None else schema.SerializeToString())
@@ -90,7 +92,7 @@ def _serialized(
     if options.shuffle and len(names) > 1:
         files = files.shuffle(len(names), options.shuffle_seed)
     open_files = min(_OPEN_FILES, len(names)) if options.shuffle else 1
-    # A file's records come a block at a time: one by one through interleave, they cost twice the processor's time.
+    # Blocks of records take half the processor time that single records take in interleave.
     blocks = files.interleave(
         lambda name: tfrecords(name).batch(_BLOCK if options.shuffle else _LONG_BLOCK),
         cycle_length=open_files,
@@ -112,13 +114,13 @@ def _repeated(
 
 
 def tfrecords(name: tf.Tensor) -> tf.data.Dataset:
-    """Returns the records of a file: gzip where its name ends in .gz, else plain."""
+    """Returns the records of a TFRecord file, which is gzip if its name ends in .gz."""
     compression = tf.where(tf.strings.regex_full_match(name, r".*\.gz"), "GZIP", "")
     return tf.data.TFRecordDataset(name, compression, buffer_size=1 << 20)
 
 
 def matching_files(file_pattern: Sequence[str]) -> list[str]:
-    """Returns the files that match glob patterns, sorted; a DataError if there is none."""
+    """Returns the files that match any of the glob patterns, sorted. Raises a DataError if none does."""
     patterns = [file_pattern] if isinstance(file_pattern, str) else list(file_pattern)
     names = sorted({name for pattern in patterns for name in tf.io.gfile.glob(pattern)})
     if not names:
@@ -126,10 +128,11 @@ def matching_files(file_pattern: Sequence[str]) -> list[str]:
     return names
 
 
-def parsing_specs(schema: schema_pb2.Schema | None) -> tuple[dict[str, Any], dict[str, str]]:
-    """Returns the specs for tf.io.parse_example, and for each of their keys the name of the tensor it makes.
+def parsing_specs(schema: schema_pb2.Schema | None) -> tuple[dict[str, ParsingSpec], dict[str, str]]:
+    """Returns the specs for tf.io.parse_example, and the tensor's name for each of their keys.
 
-    The keys are features' names, except for a tensor made of several features: those have keys of their own.
+    A key is a feature's name, or "tensor <name>" for a tensor that is made of several features. Raises a SchemaError
+    if there is no schema, or if tf.Examples cannot be parsed by it.
     """
     if schema is None:
         raise SchemaError(
@@ -138,7 +141,7 @@ def parsing_specs(schema: schema_pb2.Schema | None) -> tuple[dict[str, Any], dic
         )
     types = {feature.name: feature.type for feature in schema.feature}
     representations = tensor_representation_util.InferTensorRepresentationsFromMixedSchema(schema)
-    specs: dict[str, Any] = {}
+    specs: dict[str, ParsingSpec] = {}
     tensor_names: dict[str, str] = {}
     for tensor_name, representation in representations.items():
         try:
