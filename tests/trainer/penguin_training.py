@@ -75,7 +75,7 @@ def main(
     train, evaluate = data(Path(csv), int(times))
     settings = fitting.Settings(batch_size=8, epochs=2, checkpoint_seconds=0)
     make = functools.partial(build, float(dropout), int(rows))
-    fitted = fitting.fit(make, train, evaluate, settings, Path(model_run_dir), distribution)
+    fitted = fitting.fit(make, train, evaluate, settings, Path(model_run_dir), distribution=distribution)
     np.savez(weights, *fitted.model.get_weights())
 
 

@@ -1,9 +1,9 @@
-"""Which device trains, found out by a real step on it, and in which precision.
+"""Which device trains, and in which precision. An accelerator is used only if a real training step on it works.
 
-    python -m penstock.trainer.hardware.devices      prints what the self-test finds here, as JSON
+    python -m penstock.trainer.hardware.devices      prints the result of the self-test as JSON
 
-The self-test runs in a process of its own: TensorFlow fixes its devices at their first use, and a user's run_fn may
-still want to choose them; and a driver that hangs or crashes takes only that process with it.
+The self-test runs in a process of its own. So a driver that hangs or crashes ends only that process, and the user's
+run_fn can still choose its devices, which TensorFlow fixes at their first use.
 """
 
 import csv
@@ -25,7 +25,7 @@ Accelerator = Literal["none", "preferred", "required"]
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
 _POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
 _BFLOAT16_SINCE = (8, 0)  # compute capability: Ampere
-_PATIENCE = 180.0  # seconds; CUDA may compile kernels for a device that is newer than it
+_PATIENCE = 180.0  # seconds; CUDA may have to compile kernels for a device that is newer than itself
 _GPU_FILES = ("nvidia[0-9]*", "dxg", "kfd")  # in /dev: NVIDIA's, Windows' for WSL, AMD's
 _DRIVER = Path("/proc/driver/nvidia/version")
 _QUERY = ("name", "memory.total", "driver_version", "compute_cap")
@@ -34,12 +34,12 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Device:
-    """What trains.
+    """The device that trains.
 
     kind: "gpu" or "cpu".
-    description: the device, its memory and driver, as one reads them.
-    count: of the devices of this kind that TensorFlow may use.
-    precision: the Keras dtype policy: "float32", "mixed_bfloat16" or "mixed_float16" (with loss scaling).
+    description: its name, memory and driver, for people to read.
+    count: how many devices of this kind TensorFlow may use.
+    precision: Keras's dtype policy: "float32", "mixed_bfloat16" or "mixed_float16" (with loss scaling).
     """
 
     kind: str
@@ -49,18 +49,18 @@ class Device:
 
     @property
     def jit_compile(self) -> bool:
-        """Whether XLA compiles a training step: on a GPU; on a processor compiling takes longer than it saves."""
+        """Whether XLA compiles a training step: on a CPU, compiling takes longer than it saves."""
         return self.kind == "gpu"
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What a self-test found.
+    """The result of the self-test.
 
-    names: of the accelerators, in their order; none if there is no accelerator that the backend can use.
-    capability: the least compute capability of them, (0, 0) where that is not known.
-    seconds: that a matrix product and a gradient step on each took, with the start of the device.
-    problem: why the step failed; "" if it did not.
+    names: the accelerators that the backend can use.
+    capability: the least compute capability among them; (0, 0) if unknown.
+    seconds: the time for starting the devices and for a step on each.
+    problem: why a step failed; "" if none did.
     """
 
     names: tuple[str, ...] = ()
@@ -70,12 +70,15 @@ class Finding:
 
 
 def prepare(accelerator: str, precision: str) -> Device:
-    """Finds the device to train on, tries it, says so, and keeps this process from using any other kind.
+    """Chooses the device to train on, tests it, and logs it. If it is the CPU, GPUs are hidden from this process.
 
-    To be called before TensorFlow uses a device. `accelerator` is "none" (the processor trains), "preferred" (an
-    accelerator if there is one and a step on it works, else the processor) or "required".
+    To be called before TensorFlow uses a device.
 
-    Raises a UserError if an accelerator is required and none works, a ConfigError for another word.
+    accelerator: "none" (train on the CPU), "preferred" (an accelerator if a step on one works, else the CPU) or
+        "required".
+    precision: "auto", "float32", "bfloat16" or "float16"; "auto" decides by the device.
+
+    Raises a UserError if an accelerator is required and none works, a ConfigError for any other value.
     """
     check(accelerator, precision)
     if accelerator == "none":
@@ -95,6 +98,7 @@ def prepare(accelerator: str, precision: str) -> Device:
 
 
 def check(accelerator: str, precision: str) -> None:
+    """Raises a ConfigError unless `prepare` knows both values."""
     for name, value, expected in (
         ("accelerator", accelerator, get_args(Accelerator)),
         ("precision", precision, get_args(Precision)),
@@ -104,7 +108,7 @@ def check(accelerator: str, precision: str) -> None:
 
 
 def set_precision(precision: str, device: Device) -> None:
-    """Makes an explicit precision the policy of every layer made from now on; "auto" changes no user's model."""
+    """Makes the device's precision the dtype policy of all layers made from now on, unless `precision` is "auto"."""
     if precision != "auto":
         import keras
 
@@ -113,11 +117,11 @@ def set_precision(precision: str, device: Device) -> None:
 
 
 def _find() -> tuple[Finding, str]:
-    """Returns what a self-test found, and why there is no accelerator to train on ("" if there is one)."""
+    """Returns the result of the self-test, and why no accelerator can train ("" if one can)."""
     problem = _none_visible()
     if problem:
         return Finding(), problem
-    finding = _test_apart()
+    finding = _self_test_in_process()
     if finding.problem:
         return finding, f"a step on {finding.names[0] if finding.names else 'it'} failed: {finding.problem}"
     if finding.names:
@@ -126,7 +130,7 @@ def _find() -> tuple[Finding, str]:
 
 
 def _none_visible() -> str:
-    """Why it is certain without a test that there is none; "" if it is not."""
+    """Returns why there certainly is no accelerator; "" if the self-test has to find out."""
     hidden = os.environ.get("CUDA_VISIBLE_DEVICES")
     if hidden is not None and hidden.strip() in ("", "-1"):
         return f"CUDA_VISIBLE_DEVICES={hidden!r} hides all of them"
@@ -146,23 +150,24 @@ def _why_unused(smi: list[dict[str, str]]) -> str:
     return f"{_backend()} sees no device"
 
 
-def _test_apart() -> Finding:
+def _self_test_in_process() -> Finding:
+    """Runs the self-test in a process of its own."""
     command = [sys.executable, "-P", "-m", __name__]
     started = time.monotonic()
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=_PATIENCE)
+        process = subprocess.run(command, capture_output=True, text=True, timeout=_PATIENCE)
     except subprocess.TimeoutExpired:
         return Finding(problem=f"it did not end within {_PATIENCE:.0f} s")
-    lines = done.stdout.strip().splitlines()
-    if done.returncode or not lines:
-        reason = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
+    lines = process.stdout.strip().splitlines()
+    if process.returncode or not lines:
+        reason = (process.stderr.strip().splitlines() or [f"exit code {process.returncode}"])[-1]
         return Finding(problem=reason, seconds=time.monotonic() - started)
-    found = json.loads(lines[-1])
-    return Finding(tuple(found["names"]), tuple(found["capability"]), found["seconds"], found["problem"])
+    finding = json.loads(lines[-1])
+    return Finding(tuple(finding["names"]), tuple(finding["capability"]), finding["seconds"], finding["problem"])
 
 
 def self_test() -> Finding:
-    """Does a matrix product and a gradient step on every accelerator that the backend sees, in this process."""
+    """Runs a matrix product and a training step on every accelerator that the backend sees, in this process."""
     names, capability = _accelerators()
     started = time.monotonic()
     try:
@@ -174,7 +179,11 @@ def self_test() -> Finding:
 
 
 def _step(device: str) -> None:
-    """Fits y = x W by one step of gradient descent; the loss must become smaller, and the numbers be right."""
+    """Fits y = x W by one step of gradient descent.
+
+    Raises an ArithmeticError unless the loss becomes smaller and a matrix product is right, and a RuntimeError if
+    TensorFlow used another device.
+    """
     import keras
     import numpy as np
 
@@ -192,18 +201,18 @@ def _step(device: str) -> None:
         raise RuntimeError(f"TensorFlow put the step on {layer.kernel.value.device} in place of {device}")
     expected = x @ keras.ops.convert_to_numpy(layer.kernel)
     if not after < before or not np.allclose(product, expected, rtol=0.02, atol=0.02 * float(np.abs(expected).max())):
-        raise ArithmeticError(f"{device} calculates wrongly: a step of descent led from a loss of {before} to {after}")
+        raise ArithmeticError(f"{device} calculates wrongly: a training step led from a loss of {before} to {after}")
 
 
 def _accelerators() -> tuple[list[str], tuple[int, int]]:
-    """Returns the names of the accelerators that the backend sees, and their least compute capability."""
+    """Returns the names of the accelerators that the backend sees, and the least compute capability among them."""
     backend = _backend()
     if backend == "jax":
         import jax  # type: ignore[import-not-found,unused-ignore]
 
-        found = [device for device in jax.devices() if device.platform != "cpu"]
-        capabilities = [str(getattr(device, "compute_capability", "0.0")) for device in found]
-        return [device.device_kind for device in found], min(map(_capability, capabilities), default=(0, 0))
+        accelerators = [device for device in jax.devices() if device.platform != "cpu"]
+        capabilities = [str(getattr(device, "compute_capability", "0.0")) for device in accelerators]
+        return [device.device_kind for device in accelerators], min(map(_capability, capabilities), default=(0, 0))
     if backend == "torch":
         import torch  # type: ignore[import-not-found,unused-ignore]
 
@@ -230,7 +239,7 @@ def _policy(precision: str, capability: tuple[int, int]) -> str:
 
 
 def _processor(precision: str, why: str) -> Device:
-    # Before CUDA starts in this process, so JAX and PyTorch see none either.
+    # CUDA has not started in this process yet, so JAX and PyTorch see no GPU either.
     os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
     policy = "float32" if precision == "auto" else _POLICIES[precision]
     described = f"the processor ({_cores()}, {memory.free() / 2**30:.1f} GiB free)"
@@ -257,15 +266,15 @@ def _described(finding: Finding) -> str:
 
 
 def _nvidia_smi() -> list[dict[str, str]]:
-    """Returns what NVIDIA's tool says of each GPU, by the names of the query; nothing where it is not installed."""
+    """Returns what nvidia-smi says about each GPU, by the names of _QUERY; [] where it is not installed."""
     if shutil.which("nvidia-smi") is None:
         return []
     command = ["nvidia-smi", f"--query-gpu={','.join(_QUERY)}", "--format=csv,noheader"]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=30)
+        process = subprocess.run(command, capture_output=True, text=True, timeout=30)
     except (OSError, subprocess.TimeoutExpired):
         return []
-    rows = csv.reader([] if done.returncode else done.stdout.splitlines(), skipinitialspace=True)
+    rows = csv.reader([] if process.returncode else process.stdout.splitlines(), skipinitialspace=True)
     return [dict(zip(_QUERY, row, strict=True)) for row in rows if len(row) == len(_QUERY)]
 
 

@@ -1,9 +1,9 @@
-"""Several devices train one model on parts of each batch: the GPUs of a machine, or the workers that TF_CONFIG names.
+"""Data-parallel training of one model: on the GPUs of a machine, or on the workers that TF_CONFIG names.
 
     {"cluster": {"chief": ["host:port"], "worker": ["host:port", …]}, "task": {"type": "worker", "index": 0}}
 
-Vertex and Kubeflow's training operator set TF_CONFIG so for each of their replicas. Every worker reads all the data and
-takes its part of each batch; the chief alone writes (chief 0, or worker 0 where there is no chief).
+Vertex AI and Kubeflow's training operator set TF_CONFIG for each of their replicas. Every worker reads all the data and
+takes its part of each batch. Only the chief writes: chief 0, or worker 0 where there is no chief.
 """
 
 import json
@@ -14,7 +14,6 @@ import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
@@ -27,20 +26,22 @@ from penstock.trainer.loop.checkpoints import Arrays
 
 VARIABLE = "TF_CONFIG"
 _TRAINING = ("chief", "master", "worker")  # tasks that train; "master" is an older name of the chief
-_OTHERS = ("evaluator", "ps")
+_OTHERS = ("evaluator", "ps")  # tasks that do not
 _CLUSTER = '{"worker": ["10.0.0.1:2222", "10.0.0.2:2222"]}'
 _EXAMPLE = f'{{"cluster": {_CLUSTER}, "task": {{"type": "worker", "index": 0}}}}'
 _TASK = re.compile(r"/job:worker/(?:replica:\d+/)?task:(\d+)")  # in TensorFlow's errors
 _ABORTED = re.compile(r"Collective ops is aborted by: ([^\n]+)")
 logger = logging.getLogger(__name__)
 
+type Batches = tf.data.Dataset | tf.distribute.DistributedDataset
+
 
 @dataclass(frozen=True)
 class Cluster:
-    """Which of several workers this process is.
+    """The workers that train together.
 
-    addresses: of all that train, the chief's first.
-    index: of this one in them.
+    addresses: "host:port" of each worker, the chief first.
+    index: which of them this process is, from 0.
     """
 
     addresses: tuple[str, ...]
@@ -48,13 +49,14 @@ class Cluster:
 
     @property
     def is_chief(self) -> bool:
+        """Whether this process is the one that writes."""
         return self.index == 0
 
 
 def cluster(environment: Mapping[str, str] = os.environ) -> Cluster | None:
-    """Returns the cluster of TF_CONFIG; None if it is not set or names one worker alone.
+    """Returns the cluster of TF_CONFIG, or None if that is not set or names only one worker.
 
-    Raises a ConfigError that says what is wrong with it.
+    Raises a ConfigError if TF_CONFIG is malformed or asks for parameter servers.
     """
     text = environment.get(VARIABLE, "").strip()
     if not text:
@@ -73,7 +75,7 @@ def cluster(environment: Mapping[str, str] = os.environ) -> Cluster | None:
     return Cluster(addresses, order.index((kind, index))) if len(addresses) > 1 else None
 
 
-def _check_addresses(kind: str, addresses: Any) -> None:
+def _check_addresses(kind: str, addresses: object) -> None:
     if kind not in (*_TRAINING, *_OTHERS):
         raise ConfigError(f"{VARIABLE}.cluster: expected chief and worker, received {kind!r}")
     well_formed = isinstance(addresses, list) and all(
@@ -86,7 +88,8 @@ def _check_addresses(kind: str, addresses: Any) -> None:
         )
 
 
-def _task(task: Any, workers: Mapping[str, list[str]]) -> tuple[str, int]:
+def _task(task: object, workers: Mapping[str, list[str]]) -> tuple[str, int]:
+    """Returns the kind of this process's task, and its index among the tasks of this kind."""
     if not isinstance(task, dict) or "type" not in task:
         raise ConfigError(f'{VARIABLE}.task: expected such as {{"type": "worker", "index": 0}}, received {task!r}')
     kind, index = task["type"], task.get("index", 0)
@@ -105,7 +108,10 @@ def _task(task: Any, workers: Mapping[str, list[str]]) -> tuple[str, int]:
 
 @dataclass(frozen=True)
 class Distribution:
-    """How one model is trained by several replicas; `strategy` is None for one device."""
+    """How one model is trained by several replicas.
+
+    strategy: None for one device. cluster: None if this process trains without others.
+    """
 
     strategy: tf.distribute.Strategy | None = None
     cluster: Cluster | None = None
@@ -117,35 +123,39 @@ class Distribution:
 
     @property
     def replicas(self) -> int:
+        """The number of devices of all workers together."""
         return int(self.strategy.num_replicas_in_sync) if self.strategy is not None else 1
 
     def folder(self, path: Path) -> Path:
-        """Returns `path` for the chief, a temporary folder for every other worker."""
+        """Returns `path` for the chief, and a new temporary folder for every other worker."""
         return path if self.is_chief else Path(tempfile.mkdtemp(prefix="penstock-worker-"))
 
     def build(self, make: Callable[[], keras.Model]) -> keras.Model:
-        """Makes a model whose variables every replica has a copy of."""
+        """Returns what `make` returns; each replica has a copy of the variables that `make` creates."""
         if self.strategy is None:
             return make()
         with self.strategy.scope():
             return make()
 
-    def batches(self, data: Data, batch_size: int, epoch: int, seed: int, skip_steps: int) -> Any:
-        """Returns an iterable of an epoch's batches whose elements `strategy.run` takes: this worker's part of each."""
+    def batches(self, data: Data, batch_size: int, epoch: int, seed: int, skip_steps: int) -> Batches:
+        """Returns this worker's part of each batch of an epoch, in the form that `strategy.run` takes.
+
+        The arguments are those of `Data.batches`.
+        """
         shard = Shard(self.cluster.index, len(self.cluster.addresses)) if self.cluster else Shard()
         part = data.batches(batch_size, epoch, seed, skip_steps, shard)
         if self.strategy is None:
             return part
-        here = self.replicas // shard.count
-        each = part.rebatch(batch_size // self.replicas, drop_remainder=True) if here > 1 else part
-        return self.strategy.distribute_datasets_from_function(lambda _: each)
+        local_replicas = self.replicas // shard.count
+        per_replica = part.rebatch(batch_size // self.replicas, drop_remainder=True) if local_replicas > 1 else part
+        return self.strategy.distribute_datasets_from_function(lambda _: per_replica)
 
     def evenly(self, batch_size: int) -> int:
-        """Returns the largest batch size up to this one that all replicas share evenly; a row for each at least."""
+        """Returns the largest multiple of `replicas` up to `batch_size`; `replicas` if there is none."""
         return max(1, batch_size // self.replicas) * self.replicas
 
     def lost(self, message: str) -> str:
-        """Returns which worker went away and why, of what TensorFlow says when an exchange with it fails."""
+        """Returns which worker went away and why, read from TensorFlow's message about a failed exchange."""
         assert self.cluster is not None
         named = {int(number) for number in _TASK.findall(message)} - {self.cluster.index}
         addresses = self.cluster.addresses
@@ -159,28 +169,37 @@ class Distribution:
         return f"{who} went away: {reason}"
 
     def from_chief(self, arrays: Arrays | None) -> Arrays | None:
-        """Returns on every worker what the chief passes; all of them call this at the same time."""
+        """Returns the chief's arrays on every worker; all workers must call this at the same time.
+
+        The argument counts on the chief only. Its arrays are sent as sums in which all others are zeros.
+        """
         if self.cluster is None:
             return arrays
-        described = json.dumps(None if arrays is None else [(array.shape, array.dtype.str) for array in arrays])
-        mine = np.frombuffer(described.encode(), np.uint8) if self.is_chief else np.zeros(0, np.uint8)
-        (size,) = self._sum([np.array([len(mine)])])
-        (text,) = self._sum([mine if self.is_chief else np.zeros(size, np.uint8)])
-        layout = json.loads(text.tobytes())
+        layout_text = json.dumps(None if arrays is None else [(array.shape, array.dtype.str) for array in arrays])
+        sent = np.frombuffer(layout_text.encode(), np.uint8) if self.is_chief else np.zeros(0, np.uint8)
+        (size,) = self._sum([np.array([len(sent)])])
+        (received,) = self._sum([sent if self.is_chief else np.zeros(size, np.uint8)])
+        layout = json.loads(received.tobytes())
         if layout is None:
             return None
         empty = [np.zeros(shape, dtype) for shape, dtype in layout]
         return self._sum(arrays if self.is_chief and arrays is not None else empty)
 
     def _sum(self, arrays: Arrays) -> Arrays:
-        """Sums the workers' arrays; float64 holds the whole numbers there are (steps, seeds, bytes) exactly."""
+        """Returns the sums of the workers' arrays.
+
+        They are added as float64, which holds all whole numbers that occur (steps, seeds, bytes) exactly.
+        """
         strategy = self.strategy
         assert strategy is not None
 
-        def total(values: list[Any]) -> Any:
+        def total(values: list[tf.Tensor]) -> list[tf.Tensor]:
             context = tf.distribute.get_replica_context()
-            here = len(strategy.extended.worker_devices)  # each of this worker's replicas has the same to add
-            return context.all_reduce(tf.distribute.ReduceOp.SUM, [value / here for value in values])
+            local_replicas = len(strategy.extended.worker_devices)  # each of which adds the same values
+            sums: list[tf.Tensor] = context.all_reduce(
+                tf.distribute.ReduceOp.SUM, [value / local_replicas for value in values]
+            )
+            return sums
 
         sent = [tf.constant(np.asarray(array, np.float64)) for array in arrays]
         reduced = strategy.run(tf.function(total), args=(sent,)) if sent else []
@@ -193,9 +212,10 @@ class Distribution:
 
 
 def start(environment: Mapping[str, str] = os.environ) -> Distribution:
-    """Connects with the other workers of TF_CONFIG, or takes all the GPUs of this machine.
+    """Connects to the other workers of TF_CONFIG, or takes all GPUs of this machine.
 
-    To be called before TensorFlow uses a device: workers must meet at the start.
+    To be called before TensorFlow uses a device, since workers connect at its start. Raises a ConfigError if TF_CONFIG
+    is malformed.
     """
     members = cluster(environment)
     if members is not None:
@@ -206,7 +226,10 @@ def start(environment: Mapping[str, str] = os.environ) -> Distribution:
 
 
 def _multi_worker(members: Cluster) -> tf.distribute.Strategy:
-    """Chief and workers as workers alone, the chief being the first: so that all of them are numbered as here."""
+    """Returns the strategy of these workers.
+
+    TensorFlow is told that the chief is a worker too, the first one. So it numbers the workers as Cluster does.
+    """
     resolver = tf.distribute.cluster_resolver.SimpleClusterResolver(
         tf.train.ClusterSpec({"worker": list(members.addresses)}),
         task_type="worker",

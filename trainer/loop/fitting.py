@@ -1,7 +1,7 @@
-"""The training loop: epochs with early stopping, checkpoints to go on from, and an answer to what goes wrong.
+"""The training loop: epochs with early stopping, checkpoints to resume from, and smaller batches if memory runs out.
 
-A training is a function of its model, data and settings: killed at any moment and run again it ends with the weights of
-one that was not, since a checkpoint holds the position in the data and the states of all random generators.
+The trained weights depend on the model, the data and the settings alone. A training that is killed and run again ends
+with the same weights, since a checkpoint holds the position in the data and the states of all random generators.
 """
 
 import contextlib
@@ -12,10 +12,10 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 from penstock.core.errors import ConfigError, DataError, ModelError, WorkerLost
@@ -23,13 +23,13 @@ from penstock.trainer.data.input_data import Data
 from penstock.trainer.hardware.devices import Device
 from penstock.trainer.hardware.distribution import Distribution
 from penstock.trainer.loop import checkpoints, diverged, history, steps
-from penstock.trainer.loop.checkpoints import Arrays, Checkpoints, Progress, Snapshot
+from penstock.trainer.loop.checkpoints import Arrays, Checkpoints, EpochRecord, Progress, Snapshot
 
 logger = logging.getLogger(__name__)
-type Stop = Callable[[dict[str, Any]], bool]
+type Stop = Callable[[EpochRecord], bool]
 type Say = Callable[[str], None]
 _EVALUATED_AT_ONCE = 8192  # rows, or fewer where the memory is too small
-# What Keras appends to the names of layers, and Python to objects: other numbers each time a process makes a model.
+# Keras appends numbers to the names of layers, and Python prints addresses: both differ from process to process.
 _NUMBERED = re.compile(r"_\d+(?=\b|_)| at 0x[0-9a-f]+")
 
 
@@ -37,13 +37,13 @@ _NUMBERED = re.compile(r"_\d+(?=\b|_)| at 0x[0-9a-f]+")
 class Settings:
     """How a model is trained.
 
-    batch_size: rows of a step. More than there are means one step of all of them.
-    epochs: at most so many passes over the data.
-    patience: training stops after so many epochs without a better `monitor`; 0 never does.
-    monitor, direction: what makes a model better, "min" or "max" of it; `val_` stands before what is measured on the
-        evaluation data.
-    seed: of the weights, the order of the rows, dropout.
-    checkpoint_seconds: between two checkpoints within an epoch; one is written at the end of each epoch as well.
+    batch_size: the rows of a step; if there are fewer rows, a step takes them all.
+    epochs: the most passes over the data.
+    patience: training stops after so many epochs without a better `monitor`; with 0, it never stops early.
+    monitor, direction: the metric that decides which epoch is best, and whether "min" or "max" of it is better. Metrics
+        on the evaluation data have the prefix `val_`.
+    seed: of the weights, of the order of the rows, and of dropout.
+    checkpoint_seconds: the time between two checkpoints in an epoch. Each epoch ends with a checkpoint as well.
     """
 
     batch_size: int
@@ -59,15 +59,15 @@ class Settings:
 class Fitted:
     """A trained model.
 
-    model: with the weights of the best epoch.
-    history: a record for each epoch: what history.json holds.
+    model: has the weights of the best epoch.
+    history: the records of the epochs, as in history.json.
     best_epoch: from 1.
     finished: why training ended: "epochs", "patience" or "stop".
-    rows_at_once: of evaluation data that fitted into memory.
+    rows_at_once: how many rows of evaluation data fit into memory as one batch.
     """
 
     model: keras.Model
-    history: list[dict[str, Any]]
+    history: list[EpochRecord]
     best_epoch: int
     finished: str
     rows_at_once: int
@@ -79,23 +79,31 @@ def fit(
     evaluate: Data,
     settings: Settings,
     model_run_dir: Path,
+    *,
     distribution: Distribution | None = None,
     device: Device | None = None,
     stop: Stop = lambda record: False,
     say: Say = lambda line: None,
 ) -> Fitted:
-    """Trains what `build` returns, a compiled model, and returns it with the weights of its best epoch.
+    """Trains a model, and returns it with the weights of its best epoch.
 
-    Goes on from the checkpoint in `model_run_dir` where there is one of the same model, data and settings. Writes
-    there TensorBoard's event files (train/, validation/) and history.json. Of several workers, all of which call this,
-    only the chief writes, and all return the same. `device` decides on the precision of the layers that `build` makes,
-    and on XLA; without it, both are as Keras has them.
+    Resumes from the checkpoint in `model_run_dir`, if that is of the same model, data and settings. Writes history.json
+    and TensorBoard's event files (train/, validation/) there.
 
-    `stop` is asked with the record of each epoch but the last one; True ends the training. `say` is told of each epoch
-    what the log is, in a line.
+    Args:
+        build: makes the model, compiled.
+        train, evaluate: the rows to train on and to evaluate on.
+        settings: how the model is trained.
+        model_run_dir: the folder for checkpoint, history and event files.
+        distribution: several devices or workers; one device by default. All workers must call this, and all return the
+            same; only the chief writes.
+        device: sets the precision of the layers that `build` makes, and whether XLA compiles the steps. Without it,
+            precision is Keras's setting and XLA is not used.
+        stop: is called with the record of each epoch, and ends the training by True.
+        say: is called with a line about each epoch.
 
-    Raises a DataError if the loss or `monitor` is not a number, a ModelError if not even a batch of one row fits into
-    memory, and WorkerLost if another worker went away.
+    Raises a DataError if the loss or `monitor` is not finite, and WorkerLost if another worker is lost. Raises a
+    ModelError if the memory is too small for a batch of one row, or if the model does not measure `monitor`.
     """
     distribution = distribution or Distribution()
     if distribution.strategy is not None and keras.backend.backend() != "tensorflow":
@@ -107,13 +115,24 @@ def fit(
         with _precision(device):
             model = distribution.build(build)
             plain = model if distribution.strategy is None else build()
-        folder = distribution.folder(model_run_dir)
-        return _Training(model, plain, train, evaluate, settings, folder, distribution, device, stop, say).run()
+        training = _Training(
+            model=model,
+            plain=plain,
+            train=train,
+            evaluate=evaluate,
+            settings=settings,
+            model_run_dir=distribution.folder(model_run_dir),
+            distribution=distribution,
+            device=device,
+            stop=stop,
+            say=say,
+        )
+        return training.run()
     except (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.InternalError) as error:
         if distribution.cluster is None:
             raise
         raise WorkerLost(
-            f"training stopped because {distribution.lost(error.message)}; run again: it goes on from the checkpoint"
+            f"training stopped because {distribution.lost(error.message)}; run again to resume from the checkpoint"
         ) from None
 
 
@@ -129,8 +148,11 @@ def _precision(device: Device | None) -> Iterator[None]:
 
 
 class _Training:
+    """The state of one call of `fit`; `model` and `plain` are those of steps.make."""
+
     def __init__(
         self,
+        *,
         model: keras.Model,
         plain: keras.Model,
         train: Data,
@@ -145,18 +167,19 @@ class _Training:
         self.stop, self.say = stop, say
         self.model, self.plain, self.train, self.settings = model, plain, train, settings
         self.distribution = distribution
-        distribution.build(lambda: model.optimizer.build(model.trainable_variables))  # no variable is made in a graph
+        # Before the first step, since its graph cannot make variables.
+        distribution.build(lambda: model.optimizer.build(model.trainable_variables))
         jit_compile = device is not None and device.jit_compile
         self.steps = steps.make(model, plain, distribution, jit_compile)
         self.evaluate, self.rows_at_once = evaluate, _EVALUATED_AT_ONCE
-        self.checkpoints = Checkpoints(model_run_dir, _fingerprint(model, train, evaluate, settings))
-        how = {
+        self.checkpoints = Checkpoints(model_run_dir, _fingerprints(model, train, evaluate, settings))
+        setup = {
             "device": device.description if device else "",
             "replicas": distribution.replicas,
             "precision": model.dtype_policy.name,
             "backend": keras.backend.backend(),
         }
-        self.journal = history.Journal(model_run_dir, how)
+        self.journal = history.Journal(model_run_dir, setup)
         self.meter = history.Meter(on_gpu=device is not None and device.kind == "gpu")
         self.progress = Progress(_batch_size(settings, train, distribution))
         self.best: Arrays = []
@@ -165,7 +188,7 @@ class _Training:
         self.seconds_per_step: float | None = None
 
     def run(self) -> Fitted:
-        self._go_on()
+        self._resume()
         with contextlib.closing(self.journal), contextlib.closing(self.meter):
             while not self.progress.finished:
                 try:
@@ -178,36 +201,36 @@ class _Training:
         progress = self.progress
         return Fitted(self.plain, progress.history, progress.best_epoch, progress.finished, self.rows_at_once)
 
-    def _go_on(self) -> None:
-        """Takes up the checkpoint that an earlier, interrupted training left, or makes the first one."""
-        stored = self._stored()
-        if stored is None:
+    def _resume(self) -> None:
+        """Restores the checkpoint of an interrupted training, or saves the first one."""
+        snapshot = self._checkpoint()
+        if snapshot is None:
             self._save()
             return
-        self._restore(stored)
+        self._restore(snapshot)
         progress = self.progress
         if progress.finished:
             logger.info("training was finished in epoch %d: its best weights are used", progress.epoch)
         else:
             logger.info(
-                "going on from the checkpoint: epoch %d, %s of %s rows (step %s)",
+                "resuming from the checkpoint: epoch %d, %s of %s rows (step %s)",
                 progress.epoch + 1,
                 f"{progress.row:,}",
                 f"{self.train.rows:,}",
                 f"{progress.steps:,}",
             )
 
-    def _stored(self) -> Snapshot | None:
-        """Returns the checkpoint to go on from: the chief's, which the other workers may not even see."""
-        stored = self.checkpoints.load() if self.distribution.is_chief else None
-        arrays = self.distribution.from_chief(None if stored is None else checkpoints.packed(stored))
+    def _checkpoint(self) -> Snapshot | None:
+        """Returns the chief's checkpoint on every worker; the others may have no access to its file."""
+        snapshot = self.checkpoints.load() if self.distribution.is_chief else None
+        arrays = self.distribution.from_chief(None if snapshot is None else checkpoints.packed(snapshot))
         return None if arrays is None else checkpoints.unpacked(arrays)
 
     def _epoch(self) -> None:
         progress, size = self.progress, self.progress.batch_size
         self.meter.start()
         for losses, seconds in self._chunks():
-            self._check(losses)
+            self._check_losses(losses)
             progress.row += len(losses) * size
             progress.steps += len(losses)
             progress.loss_sum += float(losses.sum(dtype=np.float64)) * size
@@ -228,12 +251,12 @@ class _Training:
         }
         progress.epoch += 1
         progress.row, progress.loss_sum, progress.seconds = 0, 0.0, 0.0
-        self._judge(record)
+        self._end_epoch(record)
         self._save()
         self.say(self.journal.write(progress.history, progress.best_epoch, progress.finished, self.settings.epochs))
 
     def _evaluated(self) -> dict[str, float]:
-        """Returns the chief's results, so that all workers stop in the same epoch."""
+        """Returns the chief's results on every worker, so that all stop after the same epoch."""
         results = None
         while results is None:
             try:
@@ -244,14 +267,14 @@ class _Training:
                 size = min(self.rows_at_once, self.evaluate.rows)
                 self.rows_at_once = max(1, size // 2)
                 logger.warning(
-                    "out of memory with %d rows of evaluation data at once: going on with %d", size, self.rows_at_once
+                    "out of memory with %d rows of evaluation data at once: continuing with %d", size, self.rows_at_once
                 )
         values = self.distribution.from_chief([np.array(list(results.values()))])
         assert values is not None
         return dict(zip(results, values[0].tolist(), strict=True))
 
-    def _chunks(self) -> Iterator[tuple[Any, float]]:
-        """Trains to the end of the epoch; yields each step's loss and the seconds, some steps at a time."""
+    def _chunks(self) -> Iterator[tuple[npt.NDArray[np.float32], float]]:
+        """Trains to the end of the epoch, several steps at a time; yields their losses and the seconds they took."""
         progress, settings = self.progress, self.settings
         first, last = progress.row // progress.batch_size, self.train.steps(progress.batch_size)
         batches = self.distribution.batches(self.train, progress.batch_size, progress.epoch, settings.seed, first)
@@ -261,20 +284,20 @@ class _Training:
             started = time.monotonic()
             losses = self.steps.run(count)
             seconds = time.monotonic() - started
-            # What the first steps took is mostly their compilation.
+            # The time of the first steps is mostly compilation.
             self.seconds_per_step = None if self.seconds_per_step is None and not first else seconds / count
             first += count
             yield losses, seconds
 
-    def _judge(self, record: dict[str, Any]) -> None:
-        """Adds an epoch to the history, keeps its weights if it is the best, and decides whether it was the last."""
+    def _end_epoch(self, record: EpochRecord) -> None:
+        """Adds an epoch to the history, keeps its weights if it is the best, and decides whether it is the last."""
         progress, settings = self.progress, self.settings
         if settings.monitor not in record:
             measured = ", ".join(name for name, value in record.items() if isinstance(value, float))
             raise ModelError(f"monitor: the model does not measure {settings.monitor!r}: expected one of {measured}")
         value = float(record[settings.monitor])
         if not np.isfinite(value):
-            raise self._not_evaluated(f"{settings.monitor} is {value}")
+            raise self._not_finite(f"{settings.monitor} is {value}")
         better = value if settings.direction == "min" else -value
         best = progress.best if settings.direction == "min" or progress.best is None else -progress.best
         if best is None or better < best:
@@ -288,8 +311,8 @@ class _Training:
         elif self.stop(record):
             progress.finished = "stop"
 
-    def _check(self, losses: Any) -> None:
-        """Raises a DataError that shows the batch whose loss is not finite."""
+    def _check_losses(self, losses: npt.NDArray[np.float32]) -> None:
+        """Raises a DataError that describes the first batch whose loss is not finite."""
         bad = np.flatnonzero(~np.isfinite(losses))
         if not len(bad):
             return
@@ -301,24 +324,32 @@ class _Training:
             self.progress.steps + first,
         )
 
-    def _not_evaluated(self, what: str) -> DataError:
-        """Blames the evaluation data where that holds what is no number, else the last step, whose own loss was one."""
+    def _not_finite(self, problem: str) -> DataError:
+        """Returns the error for a monitored metric that is not finite.
+
+        Its cause are values of the evaluation data that are not finite, else the last step of training.
+        """
         for inputs, label, *_ in self.evaluate.once(self.rows_at_once).as_numpy_iterator():
             columns = {**inputs, "label": label}
             if not all(np.isfinite(values).all() for values in columns.values()):
                 return DataError(
-                    f"{what}: the evaluation data holds what is no number: {diverged.ranges(columns)}; mend it"
+                    f"{problem}: the evaluation data has values that are not finite: {diverged.ranges(columns)}; "
+                    "correct them"
                 )
         last = self.train.steps(self.progress.batch_size) - 1
-        return self._diverged(f"{what} after", self.progress.epoch - 1, last, self.progress.steps - 1)
+        return self._diverged(f"{problem} after", self.progress.epoch - 1, last, self.progress.steps - 1)
 
-    def _diverged(self, what: str, epoch: int, batch: int, step: int) -> DataError:
-        """Tells of a step that led to what is no number: all three are counted from 0, the batch within its epoch."""
+    def _diverged(self, problem: str, epoch: int, batch: int, step: int) -> DataError:
+        """Returns the error for a step that made the loss infinite or NaN.
+
+        All three numbers count from 0, `batch` within its epoch.
+        """
         inputs, label, *_ = self.train.batch(self.progress.batch_size, epoch, self.settings.seed, batch)
         return DataError(
-            f"{what} step {step + 1} (epoch {epoch + 1}, batch {batch + 1}), with a learning rate of "
+            f"{problem} step {step + 1} (epoch {epoch + 1}, batch {batch + 1}), with a learning rate of "
             f"{diverged.learning_rate(self.model.optimizer, step):.3g}; the features in that batch: "
-            f"{diverged.ranges({**inputs, 'label': label})}; mend what is out of range, or lower training.learning_rate"
+            f"{diverged.ranges({**inputs, 'label': label})}; correct values that are out of range, or lower "
+            "training.learning_rate"
         )
 
     def _save(self) -> None:
@@ -336,10 +367,10 @@ class _Training:
         self.saved = snapshot
 
     def _back_off(self) -> None:
-        """Halves the batch and goes back to the last checkpoint, whose row is where the smaller batches go on."""
+        """Halves the batch size after the memory ran out, and continues at the row of the last checkpoint."""
         assert self.saved is not None
         size = self.progress.batch_size
-        if self.distribution.cluster is not None:  # the others wait in the middle of this step
+        if self.distribution.cluster is not None:  # the other workers wait in the middle of this step
             raise ModelError(f"a worker is out of memory with a batch of {size}: choose a smaller batch_size") from None
         if size <= self.distribution.replicas:
             raise ModelError("the model does not fit into the device's memory with a batch of one row") from None
@@ -347,7 +378,7 @@ class _Training:
         self.progress.batch_size = smaller = self.distribution.evenly(size // 2)
         self.progress.row -= self.progress.row % smaller
         logger.warning(
-            "out of memory with a batch of %d: going on with %d from epoch %d, row %d",
+            "out of memory with a batch of %d: continuing with %d from epoch %d, row %d",
             size,
             smaller,
             self.progress.epoch + 1,
@@ -365,27 +396,29 @@ def _batch_size(settings: Settings, train: Data, distribution: Distribution) -> 
     size = min(settings.batch_size, train.rows)
     shared = distribution.evenly(size)
     if shared != size:
-        logger.warning("batch_size %d is made %d: %d replicas share it evenly", size, shared, distribution.replicas)
+        logger.warning(
+            "batch_size %d becomes %d, so that %d replicas share it evenly", size, shared, distribution.replicas
+        )
     return shared
 
 
-def _fingerprint(model: keras.Model, train: Data, evaluate: Data, settings: Settings) -> dict[str, str]:
+def _fingerprints(model: keras.Model, train: Data, evaluate: Data, settings: Settings) -> dict[str, str]:
+    """Returns digests of the model, the data and the settings: a checkpoint is used only where all are equal."""
     variables = [
         (variable.path, tuple(variable.shape), variable.dtype)
         for variable in [*model.variables, *model.optimizer.variables]
     ]
-    described = repr((variables, model.get_config(), model.get_compile_config()))
-    described = _NUMBERED.sub("", described)
-    asked = {key: value for key, value in asdict(settings).items() if key != "checkpoint_seconds"}
+    description = _NUMBERED.sub("", repr((variables, model.get_config(), model.get_compile_config())))
+    decisive = {key: value for key, value in asdict(settings).items() if key != "checkpoint_seconds"}
     return {
-        "model": hashlib.sha256(described.encode()).hexdigest(),
+        "model": hashlib.sha256(description.encode()).hexdigest(),
         "data set": f"{train.fingerprint} {evaluate.fingerprint}",
-        "settings": repr(asked),
+        "settings": repr(decisive),
     }
 
 
 def _out_of_memory(error: BaseException) -> bool:
-    """Whether an exception of any backend says that a device's memory, or the machine's, is used up."""
+    """Whether an exception, of any backend, means that the memory of a device or of the machine is used up."""
     if isinstance(error, tf.errors.ResourceExhaustedError | MemoryError):
         return True
     names = {type(error).__name__, *(base.__name__ for base in type(error).__mro__)}

@@ -1,4 +1,4 @@
-"""Calibrated probabilities: a temperature fitted on the eval split (Guo et al. 2017), kept inside the model."""
+"""Calibration of probabilities: a temperature fitted on the eval split (Guo et al. 2017) becomes part of the model."""
 
 import keras
 import numpy as np
@@ -7,15 +7,15 @@ import scipy.optimize  # type: ignore[import-untyped]
 from penstock.trainer.network.losses import Head
 
 _BOUNDS = (0.1, 10.0)
-# The standard deviation of log(temperature) before any row is seen, around 0. A few rows without an error would have a
-# temperature of 0; with thousands of rows this changes nothing.
+# The standard deviation of the prior of log(temperature), whose mean is 0. Without a prior, a few rows that are all
+# predicted correctly would have a temperature of 0. With thousands of rows the prior hardly counts.
 _PRIOR = 0.5
 
 
 def log_loss(raw_outputs: np.ndarray, labels: np.ndarray, head: Head, temperature: float = 1.0) -> float:
-    """Returns the mean cross-entropy of the ensemble's probabilities, its raw outputs divided by `temperature`.
+    """Returns the mean cross-entropy of the ensemble's probabilities.
 
-    raw_outputs: [rows, members, outputs]; labels: [rows, 1], the class's index.
+    raw_outputs: [rows, members, outputs]; they are divided by `temperature`. labels: [rows, 1], indices of classes.
     """
     logits = raw_outputs.astype(np.float64) / temperature
     if head.problem == "binary":
@@ -27,21 +27,22 @@ def log_loss(raw_outputs: np.ndarray, labels: np.ndarray, head: Head, temperatur
 
 
 def calibrate(model: keras.Model, head: Head, raw_outputs: np.ndarray, labels: np.ndarray) -> float:
-    """Divides the model's raw outputs by the temperature that suits the eval split best, and returns it.
+    """Sets the model's temperature to the one with the least log loss on the eval split, and returns it.
 
-    Best is the least log loss, with a mild prior for 1. Takes what the model says of the split, as `log_loss` does. The
-    order of predictions hardly changes, a regression not at all. The temperature is a weight of the model: saving and
-    exporting it take it along. Calling it a second time calibrates what the first call left.
+    raw_outputs, labels: of the eval split, as `log_loss` takes them.
+
+    A mild prior prefers 1. The temperature is a weight of the model, so it is saved and exported with it. A second call
+    calibrates what the first one left. A regression is left as it is.
     """
     if head.problem == "regression" or not len(labels):
         return 1.0
 
     def cost(log_temperature: float) -> float:
-        of_rows = len(labels) * log_loss(raw_outputs, labels, head, float(np.exp(log_temperature)))
-        return of_rows + (log_temperature / _PRIOR) ** 2 / 2
+        total = len(labels) * log_loss(raw_outputs, labels, head, float(np.exp(log_temperature)))
+        return total + (log_temperature / _PRIOR) ** 2 / 2
 
-    found = scipy.optimize.minimize_scalar(cost, bounds=np.log(_BOUNDS), method="bounded")
-    temperature = float(np.exp(found.x))
+    optimum = scipy.optimize.minimize_scalar(cost, bounds=np.log(_BOUNDS), method="bounded")
+    temperature = float(np.exp(optimum.x))
     weight = model.get_layer("temperature").temperature
     weight.assign(weight * temperature)
     return temperature

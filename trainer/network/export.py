@@ -1,13 +1,13 @@
-"""The default model as a SavedModel: what it learnt of raw columns and the network, in one graph that needs no code.
+"""Exports the default model as a SavedModel: Transform's graph and the network in one graph, which needs no Python.
 
 serving_default       serialized tf.Examples without the label -> predictions
                       binary: probabilities [batch, 1], of the greater class
                       multiclass: scores [batch, classes], and classes [batch, classes], the label's values as text
                       regression: predictions [batch, 1]
-transform_features    serialized tf.Examples -> everything that Transform makes of them, the label too; this is
-                      what the Evaluator takes labels from
+transform_features    serialized tf.Examples -> all transformed features and the label; the Evaluator takes its labels
+                      from here
 
-assets.extra/label.json says what the label is and which its classes are, in the order of their probabilities.
+assets.extra/label.json describes the label, with its classes in the order of their probabilities.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -20,7 +20,7 @@ import tensorflow_transform as tft
 
 from penstock.core.labels import Label
 from penstock.trainer.network import losses
-from penstock.trainer.network import model as _  # noqa: F401  (a saved model is loaded here: this makes its layers known)
+from penstock.trainer.network import model as _  # noqa: F401  (registers the layers of the model that is loaded here)
 
 type Outputs = dict[str, tf.Tensor]
 
@@ -34,30 +34,32 @@ def export(
     transform_graph: str,
     folder: str,
 ) -> None:
-    """Writes the SavedModel to `folder`, from a process on TensorFlow: arguments are JSON, to reach one.
+    """Writes the SavedModel to `folder`. Needs a process on TensorFlow; so all arguments but the model are JSON.
 
-    columns: raw columns that are asked of a request; those that every row of the training data has must be there.
+    columns: the raw columns of a request. Those that every row of the training data has are required.
     label, head: the fields of labels.Label and of losses.Head.
+    transform_graph: the path of Transform's graph.
     """
     transform_output = tft.TFTransformOutput(transform_graph)
     target = Label(**{**label, "classes": tuple(label["classes"])})
-    described = losses.Head(**{**head, "frequencies": tuple(head["frequencies"])})
+    model_head = losses.Head(**{**head, "frequencies": tuple(head["frequencies"])})
     module = tf.Module()
-    module.model, module.transform = model, transform_output.transform_features_layer()  # variables and vocabularies
+    module.model, module.transform = model, transform_output.transform_features_layer()  # tracks their variables
     spec = transform_output.raw_feature_spec()
-    asked = {name: spec[name] for name in columns}
+    request_spec = {name: spec[name] for name in columns}
     named = _named(target)
     inputs = [tensor.name for tensor in model.inputs]
 
     def serving_default(examples: tf.Tensor) -> Outputs:
-        transformed = module.transform(tf.io.parse_example(examples, asked))
+        transformed = module.transform(tf.io.parse_example(examples, request_spec))
         raw_outputs = model({name: transformed[name] for name in inputs}, training=False)
-        return named(losses.predictions(raw_outputs, described))
+        return named(losses.predictions(raw_outputs, model_head))
 
     def transform_features(examples: tf.Tensor) -> Outputs:
-        outputs = dict(module.transform(tf.io.parse_example(examples, asked | {target.name: spec[target.name]})))
+        labelled_spec = request_spec | {target.name: spec[target.name]}
+        outputs = dict(module.transform(tf.io.parse_example(examples, labelled_spec)))
         values = tf.cast(outputs[target.output], tf.float32)
-        if target.problem == "multiclass":  # an index cannot be NaN, by which the Evaluator knows a missing label
+        if target.problem == "multiclass":  # the Evaluator recognises a missing label by NaN, which no integer is
             values = tf.where(values < 0, tf.fill(tf.shape(values), float("nan")), values)
         return outputs | {target.output: values}
 
@@ -71,7 +73,7 @@ def export(
 
 
 def _named(label: Label) -> Callable[[tf.Tensor], Outputs]:
-    """Returns what makes the signature's outputs of predictions."""
+    """Returns a function from predictions to the outputs of serving_default."""
     if label.problem == "regression":
         return lambda predictions: {"predictions": predictions}
     if label.problem == "binary":

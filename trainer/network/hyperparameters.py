@@ -1,6 +1,6 @@
-"""The numbers of the default model and of its training, and the defaults that depend on the number of rows.
+"""The hyperparameters of the default model and of its training; some defaults depend on the number of rows.
 
-This module imports no Keras, so that a configuration or a search space can be checked without it.
+This module does not import Keras, so that configurations and search spaces can be checked without it.
 """
 
 import dataclasses
@@ -15,18 +15,19 @@ from penstock.core.suggestions import did_you_mean
 
 @dataclass(frozen=True)
 class Hyperparameters:
-    """Of the network: see penstock.trainer.network.model. Of its training: AdamW, the rate rising, then falling to 0.
+    """The hyperparameters of the network (penstock.trainer.network.model) and of its training with AdamW.
 
-    members: networks in the ensemble; they share all but a few of their weights.
-    width, depth: units of a hidden layer, and the number of these.
-    number_units, bins: units that embed a number, and pieces of its piecewise linear function.
-    category_units: units that embed a category or a bag.
-    dropout: share of hidden units left out at random in training.
-    learning_rate: its peak, reached after `warmup` of the `decay_steps` batches; half a cosine leads down to 0.
+    members: the number of networks in the ensemble; they share most of their weights.
+    width, depth: the units of a hidden layer, and the number of hidden layers.
+    number_units, bins: the units of a number's embedding, and the pieces of its piecewise linear function.
+    category_units: the units of the embedding of a category or a bag.
+    dropout: the share of hidden units that training leaves out at random.
+    learning_rate, warmup, decay_steps: the rate rises to its peak, `learning_rate`, over the share `warmup` of
+        `decay_steps` batches. Then it falls to 0 along half a cosine.
     weight_decay: of the matrices; biases, scales and embeddings have none.
-    class_weight: from 0, all rows weigh the same, to 1, all classes do (see penstock.trainer.network.losses); 0.5
-        weighs a row of a class by one over the square root of the class's share.
-    batch_size, epochs, patience: patience in epochs without a better result on the eval split.
+    class_weight: with 0 all rows weigh the same, with 1 all classes. A row weighs in proportion to one over its class's
+        share to this power; see penstock.trainer.network.losses.
+    batch_size, epochs, patience: as in penstock.trainer.loop.fitting.Settings.
     """
 
     members: int = 4
@@ -66,40 +67,40 @@ class Hyperparameters:
         return {field.name: type(field.default) for field in dataclasses.fields(cls)}
 
     @classmethod
-    def for_rows(cls, rows: int, **given: Any) -> "Hyperparameters":
-        """Returns the defaults for a training split of `rows` rows, but for those given.
+    def for_rows(cls, rows: int, **overrides: Any) -> "Hyperparameters":
+        """Returns the overrides, and the defaults for a training split of `rows` rows.
 
-        batch_size: the power of two nearest to a hundredth of the rows, within 32 and 512; all rows if they are fewer.
-        epochs: as many as see 400,000 rows, within 2 and 30.
+        batch_size: the power of two nearest to a hundredth of the rows, from 32 to 512; all rows if they are fewer.
+        epochs: as many as it takes to see 400,000 rows, from 2 to 30.
         patience: two fifths of the epochs, at least 3.
-        decay_steps: the batches of all epochs, so that the learning rate ends at 0 where training ends.
+        decay_steps: the batches of all epochs, so that the learning rate reaches 0 when training ends.
         """
         rows = max(1, rows)
-        if "batch_size" not in given:
-            given["batch_size"] = min(rows, 512, max(32, 2 ** round(math.log2(max(1, rows / 100)))))
-        if "epochs" not in given:
-            given["epochs"] = min(30, max(2, round(400_000 / rows)))
-        if "patience" not in given:
-            given["patience"] = max(3, 2 * given["epochs"] // 5)
-        if "decay_steps" not in given:
-            given["decay_steps"] = max(1, given["epochs"] * math.ceil(rows / max(1, given["batch_size"])))
-        return cls(**given)
+        if "batch_size" not in overrides:
+            overrides["batch_size"] = min(rows, 512, max(32, 2 ** round(math.log2(max(1, rows / 100)))))
+        if "epochs" not in overrides:
+            overrides["epochs"] = min(30, max(2, round(400_000 / rows)))
+        if "patience" not in overrides:
+            overrides["patience"] = max(3, 2 * overrides["epochs"] // 5)
+        if "decay_steps" not in overrides:
+            overrides["decay_steps"] = max(1, overrides["epochs"] * math.ceil(rows / max(1, overrides["batch_size"])))
+        return cls(**overrides)
 
     @classmethod
     def from_mapping(cls, mapping: Mapping[str, Any], rows: int) -> "Hyperparameters":
-        """Returns the defaults for `rows` training rows, but for those that `mapping` gives.
+        """Returns the hyperparameters of `mapping`, and the defaults for `rows` training rows.
 
-        The mapping is a plain one of names and numbers, or what `keras_tuner.HyperParameters.get_config()` returns; the
-        names that KerasTuner keeps for itself ("tuner/epochs") are left out. Raises a ConfigError that names the
-        hyperparameter if there is none of that name or if its value does not suit it.
+        The mapping is one of names and numbers, or what `keras_tuner.HyperParameters.get_config()` returns. Names that
+        begin with "tuner/" are KerasTuner's own; they are left out. Raises a ConfigError for an unknown name or a wrong
+        value.
         """
         values = mapping["values"] if isinstance(mapping.get("values"), Mapping) else mapping
         types = cls.kinds()
-        given = {name: value for name, value in values.items() if not name.startswith("tuner/")}
-        return cls.for_rows(rows, **{name: _number(name, value, types) for name, value in given.items()})
+        overrides = {name: value for name, value in values.items() if not name.startswith("tuner/")}
+        return cls.for_rows(rows, **{name: _number(name, value, types) for name, value in overrides.items()})
 
 
-def _number(name: str, value: Any, types: Mapping[str, type]) -> Any:
+def _number(name: str, value: object, types: Mapping[str, type]) -> int | float:
     if name not in types:
         hint = did_you_mean(name, types, "there are")
         raise ConfigError(f"no hyperparameter {name!r} in the default model; {hint}")
@@ -107,4 +108,4 @@ def _number(name: str, value: Any, types: Mapping[str, type]) -> Any:
     if isinstance(value, bool) or not isinstance(value, int | float) or (whole and value != int(value)):
         expected = "a whole number" if whole else "a number"
         raise ConfigError(f"hyperparameter {name}: expected {expected}, received {value!r}")
-    return types[name](value)
+    return types[name](value)  # type: ignore[no-any-return]

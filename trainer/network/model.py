@@ -1,12 +1,12 @@
 """The default model for tables: an ensemble of small networks that share most of their weights, in Keras 3.
 
 Numbers on a quantile scale are embedded by piecewise linear functions (Gorishniy et al. 2022), categories and bags of
-ids by tables. One hidden layer is common to all members; from there on each has scales and biases of its own around
-shared matrices (BatchEnsemble, Wen et al. 2020, as in TabM, Gorishniy et al. 2025), and its own outputs. The members'
-losses are averaged in training, their predictions in use. Splitting after the first layer, not before it as TabM does,
-leaves its cost independent of the number of members. The figures behind the defaults are in benchmarks/README.md.
+ids by tables. All members share the first hidden layer and the matrices of the others. Each member has scales, biases
+and outputs of its own (BatchEnsemble, Wen et al. 2020, as in TabM, Gorishniy et al. 2025). Training averages the
+members' losses, serving their predictions. TabM splits the members before the first layer; splitting after it makes
+that layer's cost independent of their number. The figures behind the defaults are in benchmarks/README.md.
 
-It uses keras.ops only: TensorFlow, JAX and PyTorch train it, and a `.keras` file from one opens in the others.
+The model uses keras.ops only: TensorFlow, JAX and PyTorch train it, and a `.keras` file from one opens in the others.
 """
 
 import math
@@ -34,7 +34,7 @@ __all__ = ["Head", "Hyperparameters", "Ids", "Number", "build", "predictions"]
 
 @dataclass(frozen=True)
 class Number:
-    """An input float32 [batch, 2]: the value on the training data's quantile scale, [0, 1]; then 1.0 where missing."""
+    """An input float32 [batch, 2]: a value in [0, 1], on the training data's quantile scale, and 1.0 where missing."""
 
     name: str
 
@@ -43,8 +43,8 @@ class Number:
 class Ids:
     """An input int64 or int32 [batch, width]: ids 1 to size - 1 of a vocabulary; 0 is padding, or absent.
 
-    With a width above 1 it is a bag: the order of the ids, and where the padding is, mean nothing. `embedding_dim`
-    units embed an id; None leaves it to the hyperparameter category_units.
+    With a width above 1 it is a bag: the order of the ids and the place of the padding do not count. An id's embedding
+    has `embedding_dim` units; for None, as many as the hyperparameter category_units.
     """
 
     name: str
@@ -54,13 +54,13 @@ class Ids:
 
 
 def build(inputs: Sequence[Number | Ids], head: Head, hyperparameters: Hyperparameters) -> keras.Model:
-    """Returns the model, compiled, from a dict of the inputs' tensors to raw outputs float32 [batch, members, outputs].
+    """Returns the compiled model, from a dict of tensors by input to raw outputs, float32 [batch, members, outputs].
 
-    `predictions` makes predictions of those. Labels are float32 [batch, 1]: 0 or 1 of a binary problem, the value
-    itself of a regression; int64 [batch, 1]: the class's index, of a multi-class one.
+    `predictions` turns raw outputs into predictions. Labels are [batch, 1]: float32 0 or 1 for a binary problem, the
+    float32 value for a regression, and the int64 index of the class for a multi-class problem.
 
-    The weights are drawn from Keras's generator: `keras.utils.set_random_seed` before gives the same ones again.
-    Raises a DataError without inputs.
+    The initial weights come from Keras's random generator; set `keras.utils.set_random_seed` to repeat them. Raises a
+    DataError if there is no input.
     """
     if not inputs:
         raise DataError("the default model has no feature to learn from: expected one at least beside the label")
@@ -81,14 +81,14 @@ def build(inputs: Sequence[Number | Ids], head: Head, hyperparameters: Hyperpara
         hidden = keras.layers.ReLU(name=f"relu_{layer}")(hidden)
         if hyperparameters.dropout:
             hidden = keras.layers.Dropout(hyperparameters.dropout, name=f"dropout_{layer}")(hidden)
-    # float32 from here on, whatever the precision of the layers below.
+    # The outputs are float32, whatever the precision of the layers below.
     outputs = MemberOutputs(head.outputs, _start(head), dtype="float32", name="outputs")(hidden)
     model = keras.Model(tensors, Temperature(dtype="float32", name="temperature")(outputs), name="default")
     model.compile(
         optimizer=_optimizer(hyperparameters),
         loss=MembersLoss(head, hyperparameters.class_weight),
         metrics=metrics(head),
-        # XLA compiles once for every shape of a batch, and on a CPU gains nothing in TensorFlow.
+        # For Keras's own training loop, which JAX uses; on TensorFlow, fitting.py decides by the device.
         jit_compile=keras.backend.backend() == "jax",
     )
     return model
@@ -97,10 +97,10 @@ def build(inputs: Sequence[Number | Ids], head: Head, hyperparameters: Hyperpara
 def _embedded(
     inputs: Sequence[Number | Ids], tensors: dict[str, keras.KerasTensor], hyperparameters: Hyperparameters
 ) -> list[keras.KerasTensor]:
-    """All features as tensors [batch, units]."""
+    """Returns the embeddings of all features, as tensors [batch, units]."""
     units = hyperparameters.category_units
     numbers = [tensors[feature.name] for feature in inputs if isinstance(feature, Number)]
-    single: dict[int, list[Ids]] = {}  # by their units: those that have as many share a table
+    single: dict[int, list[Ids]] = {}  # by their units: features with the same number share a table
     for feature in inputs:
         if isinstance(feature, Ids) and feature.width == 1:
             single.setdefault(feature.embedding_dim or units, []).append(feature)
@@ -127,7 +127,7 @@ def _joined(tensors: list[keras.KerasTensor]) -> keras.KerasTensor:
 
 
 def _start(head: Head) -> list[float]:
-    """The raw outputs of a prediction that knows the classes' frequencies only."""
+    """Returns the raw outputs that predict the frequencies of the classes; zeros for a regression."""
     shares = [max(share, 1e-6) for share in head.frequencies]
     if not shares or head.problem == "regression":
         return [0.0] * head.outputs

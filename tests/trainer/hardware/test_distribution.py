@@ -156,7 +156,7 @@ def test_a_worker_that_is_killed_ends_the_other_one(two_workers: Any, victim: st
     number = 1 if victim == "chief" else 2
     who = f"(worker {number} of 2 at {workers[victim].address}|another worker)"
     assert re.fullmatch(
-        f"WorkerLost: training stopped because {who} went away: .+; run again: it goes on from the checkpoint", told
+        f"WorkerLost: training stopped because {who} went away: .+; run again to resume from the checkpoint", told
     )
     assert "Graph execution error" not in told
 
@@ -181,7 +181,7 @@ def test_devices_out_of_memory_back_off_together(penguins_csv: Path, tmp_path: P
     process = start([str(penguins_csv), str(tmp_path), str(tmp_path / "weights.npz"), "0", "2", "2", TIMES])
     output = process.communicate(timeout=300)[0].decode()
     assert process.returncode == 0, output[-4000:]
-    assert "out of memory with a batch of 8: going on with 4 from epoch 1, row 0" in output
+    assert "out of memory with a batch of 8: continuing with 4 from epoch 1, row 0" in output
     history = json.loads((tmp_path / "history.json").read_text())
     assert [epoch["batch_size"] for epoch in history["epochs"]] == [4, 4]
 

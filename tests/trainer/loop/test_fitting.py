@@ -186,7 +186,7 @@ def test_a_killed_training_goes_on_and_ends_the_same(
     assert stands.row > 1000
     assert not (tmp_path / "killed" / "weights.npz").exists()
     penguin_training.main(str(penguins_csv), str(tmp_path / "killed"), str(tmp_path / "resumed.npz"))
-    assert f"going on from the checkpoint: epoch 2, {stands.row:,} of 4,560 rows" in caplog.text
+    assert f"resuming from the checkpoint: epoch 2, {stands.row:,} of 4,560 rows" in caplog.text
     penguin_training.main(str(penguins_csv), str(tmp_path / "whole"), str(tmp_path / "whole.npz"))
     with np.load(tmp_path / "resumed.npz") as resumed, np.load(tmp_path / "whole.npz") as whole:
         assert resumed.files == whole.files
@@ -279,10 +279,10 @@ def test_a_batch_too_large_for_the_memory_is_halved(
 ) -> None:
     train, evaluate = data
     fitted = fitting.fit(lambda: greedy(20), train, evaluate, replace(_SETTINGS, batch_size=64), tmp_path)
-    assert "out of memory with a batch of 64: going on with 32 from epoch 1, row 0" in caplog.text
-    assert "out of memory with a batch of 32: going on with 16 from epoch 1, row 0" in caplog.text
+    assert "out of memory with a batch of 64: continuing with 32 from epoch 1, row 0" in caplog.text
+    assert "out of memory with a batch of 32: continuing with 16 from epoch 1, row 0" in caplog.text
     assert [record["batch_size"] for record in fitted.history] == [16] * 5
-    assert "out of memory with 28 rows of evaluation data at once: going on with 14" in caplog.text
+    assert "out of memory with 28 rows of evaluation data at once: continuing with 14" in caplog.text
     assert fitted.rows_at_once == 14
     small = fitting.fit(lambda: greedy(20), train, evaluate, replace(_SETTINGS, batch_size=16), tmp_path / "small")
     assert [record["loss"] for record in fitted.history] == [record["loss"] for record in small.history]
