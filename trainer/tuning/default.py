@@ -1,7 +1,7 @@
-"""The tuner_fn that is used without code: it searches the hyperparameters of the default model.
+"""The tuner_fn of a pipeline without code: it searches the hyperparameters of the default model.
 
-custom_config is the default trainer's (penstock.trainer.default) with `tuning`, what to search and how (settings.py).
-Every trial is a training as the Trainer's own, with its checkpoints: one that was killed goes on where it was.
+custom_config is that of the default trainer (penstock.trainer.default) with a section `tuning` (settings.py). Every
+trial trains as the Trainer does, with checkpoints: a trial that was killed resumes.
 """
 
 from collections.abc import Mapping
@@ -26,44 +26,45 @@ from penstock.trainer.loop import fitting
 from penstock.trainer.network import model
 from penstock.trainer.network.hyperparameters import Hyperparameters
 from penstock.trainer.network.losses import metrics
-from penstock.trainer.plan import plan
+from penstock.trainer.plan.plan import Date, Plan, planned
 from penstock.trainer.tuning import folds, oracles, row_order, space
+from penstock.trainer.tuning.results import Values
 from penstock.trainer.tuning.settings import CUSTOM_CONFIG, CrossValidation, Search
 from penstock.trainer.tuning.trials import Tell, Tuner
 
 
 def tuner_fn(fn_args: FnArgs) -> TunerFnResult:
-    """Returns the tuner of the search that the configuration describes.
+    """Returns the tuner of the search in `fn_args.custom_config`.
 
-    Raises a ConfigError for an objective that the model does not measure, and a DataError if the rows are too few for
+    Raises a ConfigError for an objective that the model does not measure, and a DataError if there are too few rows for
     the folds.
     """
-    search, trained = searched(fn_args), trainee(fn_args, runs=not is_chief_oracle())
-    decides = keras_tuner.Objective(trained.objective.name, trained.objective.direction)
-    epochs = Hyperparameters.from_mapping(trained.given, trained.divisions[0][0].rows).epochs
-    oracle = oracles.make(search, space.hyperparameters(search.parameters, Hyperparameters.kinds()), decides, epochs)
-    return TunerFnResult(Tuner(oracle, trained, len(trained.divisions), str(fn_args.working_dir)), {})
+    search, trainer = search_settings(fn_args), trial_trainer(fn_args, trains=not is_chief_oracle())
+    objective = keras_tuner.Objective(trainer.objective.name, trainer.objective.direction)
+    epochs = Hyperparameters.from_mapping(trainer.configured, trainer.divisions[0][0].rows).epochs
+    oracle = oracles.make(search, space.hyperparameters(search.parameters, Hyperparameters.kinds()), objective, epochs)
+    return TunerFnResult(Tuner(oracle, trainer, len(trainer.divisions), str(fn_args.working_dir)), {})
 
 
 @dataclass(frozen=True)
 class Objective:
-    """What decides: a metric as `fit` names it, and whether "min" or "max" of it is sought."""
+    """The metric that decides which trial is best, and whether "min" or "max" of it is sought."""
 
     name: str
     direction: str
 
 
-def searched(fn_args: FnArgs) -> Search:
-    """Returns the search that the configuration describes."""
+def search_settings(fn_args: FnArgs) -> Search:
+    """Returns the settings of the search in `fn_args.custom_config`."""
     return Search.from_json((fn_args.custom_config or {})[CUSTOM_CONFIG])
 
 
 def objective(fn_args: FnArgs) -> Objective:
-    """Returns what the search of the configuration is for; it reads no examples.
+    """Returns the objective of the search, without reading examples.
 
     Raises a ConfigError for an objective that the model does not measure.
     """
-    return _objective(searched(fn_args), _planned(fn_args).label)
+    return _objective(search_settings(fn_args), _plan(fn_args).label)
 
 
 def _objective(search: Search, label: Label) -> Objective:
@@ -74,21 +75,25 @@ def _objective(search: Search, label: Label) -> Objective:
 
 
 @dataclass(frozen=True)
-class Trainee:
-    """Trains the default model on a division of the rows: a Score of the tuner. `given` are hyperparameters too."""
+class TrialTrainer:
+    """Trains the default model for a trial, on one division of the rows: a Score of the tuner.
+
+    divisions: for each fold, the rows to train on and those to evaluate on.
+    configured: hyperparameters that are not searched. device: None if trials run in other processes.
+    """
 
     inputs: list[model.Number | model.Ids]
     head: model.Head
     divisions: list[tuple[input_data.Data, input_data.Data]]
-    given: Mapping[str, Any]
+    configured: Values
     objective: Objective
     seed: int
     device: devices.Device | None
 
-    def __call__(self, values: Mapping[str, Any], fold: int, epochs: int | None, folder: Path, tell: Tell) -> float:
+    def __call__(self, values: Values, fold: int, epochs: int | None, folder: Path, tell: Tell) -> float:
         train, evaluate = self.divisions[fold]
         limit = {} if epochs is None else {"epochs": epochs}
-        hyperparameters = Hyperparameters.from_mapping({**self.given, **values, **limit}, train.rows)
+        hyperparameters = Hyperparameters.from_mapping({**self.configured, **values, **limit}, train.rows)
         settings = fitting.Settings(
             batch_size=hyperparameters.batch_size,
             epochs=hyperparameters.epochs,
@@ -109,70 +114,85 @@ class Trainee:
         return float(fitted.history[fitted.best_epoch - 1][self.objective.name])
 
 
-def trainee(fn_args: FnArgs, runs: bool = True) -> Trainee:
-    """Returns what trains the trials of the search that the configuration describes, with its rows.
+def trial_trainer(fn_args: FnArgs, trains: bool = True) -> TrialTrainer:
+    """Returns what trains the trials of the search in `fn_args.custom_config`; it reads the rows.
 
-    runs: whether trials run in this process, which then takes hold of a device: before TensorFlow uses one.
+    trains: whether trials train in this process. Then a device is prepared, before TensorFlow uses one.
 
-    Raises a ConfigError for an objective that the model does not measure, and a DataError if the rows are too few for
+    Raises a ConfigError for an objective that the model does not measure, and a DataError if there are too few rows for
     the folds.
     """
-    config, search = fn_args.custom_config or {}, searched(fn_args)
-    device = devices.prepare(search.accelerator, search.precision) if runs else None
-    made = _planned(fn_args)
-    decides = _objective(search, made.label)
+    config, search = fn_args.custom_config or {}, search_settings(fn_args)
+    device = devices.prepare(search.accelerator, search.precision) if trains else None
+    plan = _plan(fn_args)
+    chosen_objective = _objective(search, plan.label)
     transform_output = tft.TFTransformOutput(fn_args.transform_graph_path)
-    inputs = default.model_inputs(made, transform_output)
-    training, labels = default.read(made, inputs, fn_args.train_files or [], transform_output)
+    inputs = default.model_inputs(plan, transform_output)
+    training, labels = default.read(plan, inputs, fn_args.train_files or [], transform_output)
     if search.cross_validation is None:
-        evaluation, _ = default.read(made, inputs, fn_args.eval_files or [], transform_output)
+        evaluation, _ = default.read(plan, inputs, fn_args.eval_files or [], transform_output)
         divisions = [(training, evaluation)]
     else:
         column = None
         if feature := search.cross_validation.feature:
-            column = row_order.labelled(fn_args, feature, made.label.output)
+            column = row_order.labelled(fn_args, feature, plan.label.output)
             if search.cross_validation.method == "time_series":
-                column = row_order.in_time(feature, column, _format(made, config, feature))
-        classes = np.asarray(made.label.classes)[labels[:, 0].astype(np.int64)] if made.label.classes else labels[:, 0]
+                column = row_order.in_time(feature, column, _date_format(plan, config, feature))
+        classes = np.asarray(plan.label.classes)[labels[:, 0].astype(np.int64)] if plan.label.classes else labels[:, 0]
         divisions = _divisions(training, classes, search.cross_validation, search.seed, column)
     options = config.get("training") or {}
-    given = {name: value for name, value in options.items() if name != "seed" and value is not None}
-    return Trainee(inputs, default.model_head(made.label, labels), divisions, given, decides, search.seed, device)
+    return TrialTrainer(
+        inputs=inputs,
+        head=default.model_head(plan.label, labels),
+        divisions=divisions,
+        configured={name: value for name, value in options.items() if name != "seed" and value is not None},
+        objective=chosen_objective,
+        seed=search.seed,
+        device=device,
+    )
 
 
-def _planned(fn_args: FnArgs) -> plan.Plan:
+def _plan(fn_args: FnArgs) -> Plan:
     if fn_args.statistics_path is None or fn_args.schema_path is None or fn_args.transform_graph_path is None:
         raise ConfigError("the default tuner needs the statistics, the schema and the transform_graph of its examples")
     config = fn_args.custom_config or {}
     schema = artifacts.read_schema(Path(fn_args.schema_path))
     statistics = artifacts.ExampleStatistics(Path(fn_args.statistics_path)).read(config.get("split") or "train")
-    return plan.planned(config, schema, statistics)
+    return planned(config, schema, statistics)
 
 
-def _format(made: plan.Plan, config: Mapping[str, Any], feature: str) -> str:
-    """Returns how a feature's dates are written, "" if nothing says so."""
-    said = (config.get("features") or {}).get(feature) or {}
-    planned = (one.format for one in made.features if isinstance(one, plan.Date) and one.name == feature)
-    return said.get("format") or next(planned, "")
+def _date_format(plan: Plan, config: Mapping[str, Any], feature: str) -> str:
+    """Returns the format of a feature's dates, from the configuration or the plan; "" if neither has one."""
+    override = (config.get("features") or {}).get(feature) or {}
+    formats = (date.format for date in plan.features if isinstance(date, Date) and date.name == feature)
+    return override.get("format") or next(formats, "")
 
 
 def _divisions(
-    training: input_data.Data, classes: Any, how: CrossValidation, seed: int, column: Any
+    training: input_data.Data,
+    classes: np.ndarray,
+    cross_validation: CrossValidation,
+    seed: int,
+    column: np.ndarray | None,
 ) -> list[tuple[input_data.Data, input_data.Data]]:
+    """Divides the training rows into folds; `column` holds the groups or the times of the rows."""
     if not isinstance(training, input_data.InMemory):
         raise DataError(
             "cross_validation: expected examples that fit into memory, since folds are taken out of them: give the "
             "task more memory, or leave it out and score on the eval split"
         )
-    if how.method == "stratified":
-        made = folds.stratified(classes, how.folds, seed)
-    elif how.method == "group":
-        made = folds.group(column, how.folds, seed)
-    elif how.method == "time_series":
-        made = folds.time_series(column, how.folds)
+    count = cross_validation.folds
+    if cross_validation.method == "stratified":
+        divisions = folds.stratified(classes, count, seed)
+    elif cross_validation.method == "group":
+        assert column is not None
+        divisions = folds.group(column, count, seed)
+    elif cross_validation.method == "time_series":
+        assert column is not None
+        divisions = folds.time_series(column, count)
     else:
-        made = folds.k_fold(training.rows, how.folds, seed)
-    return [(training.take(train), training.take(evaluate)) for train, evaluate in made]
+        divisions = folds.k_fold(training.rows, count, seed)
+    return [(training.take(train), training.take(evaluate)) for train, evaluate in divisions]
 
 
 def _require_measured(monitor: str, head: model.Head) -> None:

@@ -1,19 +1,28 @@
-"""Searches without a result, told in a sentence: what KerasTuner raises, and what it leaves unsaid."""
+"""Errors of a search: one sentence for a search without a result, and how processes pass errors to each other."""
 
 import contextlib
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
-from keras_tuner.src.engine.trial import TrialStatus
+from keras_tuner.src.engine.oracle import Oracle
+from keras_tuner.src.engine.trial import Trial, TrialStatus
 
 from penstock.core import errors
 from penstock.core.errors import ModuleError, PenstockError
 
 
-def require_success(oracle: Any) -> None:
+class FailureRecord(TypedDict):
+    """An error as JSON: the name of its class in penstock.core.errors, and its fields."""
+
+    type: str
+    message: str
+    details: str
+
+
+def require_success(oracle: Oracle) -> None:
     """Raises a ModuleError if no trial of a search completed."""
     if any(trial.status == TrialStatus.COMPLETED for trial in oracle.trials.values()):
         return
@@ -23,17 +32,17 @@ def require_success(oracle: Any) -> None:
 
 
 @contextlib.contextmanager
-def told(oracle: Any) -> Iterator[None]:
-    """What KerasTuner raises after trial upon trial has failed becomes a sentence about the last of them.
+def explained(oracle: Oracle) -> Iterator[None]:
+    """Turns KerasTuner's error about many failed trials into a ModuleError about the last of them.
 
-    An infinite score is a failure as well: it would be the best for ever, and has no place in a plot or in JSON.
+    A trial with an infinite score fails as well: that score would stay the best for ever, and JSON has no such number.
     """
     score_trial = oracle.score_trial
 
-    def score(trial: Any) -> None:
+    def score(trial: Trial) -> None:
         score_trial(trial)
         if not math.isfinite(trial.score):
-            trial.score = math.nan  # which KerasTuner takes for a failure
+            trial.score = math.nan  # for KerasTuner, a trial with this score has failed
 
     oracle.score_trial = score
     try:
@@ -46,32 +55,35 @@ def told(oracle: Any) -> Iterator[None]:
         raise _all_failed(oracle, f"{oracle.max_consecutive_failed_trials} trials in a row failed") from None
 
 
-def all_failed(what: str, error: str, details: str = "") -> ModuleError:
-    """Returns what ends a search without a result. `error` and `details` are the last trial's."""
-    return ModuleError(f"tuner: {what}; the last one: {error}", details)
+def all_failed(summary: str, error: str, details: str = "") -> ModuleError:
+    """Returns the error of a search without a result.
+
+    summary: such as "none of the 3 trials succeeded". error, details: the error of the last trial, and its traceback.
+    """
+    return ModuleError(f"tuner: {summary}; the last one: {error}", details)
 
 
-def _all_failed(oracle: Any, what: str) -> ModuleError:
-    """The message of a trial is its traceback; its last line says what was raised."""
+def _all_failed(oracle: Oracle, summary: str) -> ModuleError:
+    """Returns the error with the message of the last failed trial: a traceback, whose last line is the error."""
     ended = [oracle.trials[trial_id] for trial_id in oracle.end_order]
     message = next((trial.message for trial in reversed(ended) if trial.message), "")
     lines = message.strip().splitlines() or ["its score was not a number"]
-    if lines[-1] == f"KeyError: {oracle.objective.name!r}":  # which is all that KerasTuner says
+    if lines[-1] == f"KeyError: {oracle.objective.name!r}":  # all that KerasTuner says about an unknown objective
         lines[-1] = f"its model does not measure the objective {oracle.objective.name!r}"
-    return all_failed(what, lines[-1], "\n".join(lines[:-1]))
+    return all_failed(summary, lines[-1], "\n".join(lines[:-1]))
 
 
-def said(error: PenstockError) -> dict[str, str]:
-    """Returns an error as one process of a search tells it to another."""
+def to_record(error: PenstockError) -> FailureRecord:
+    """Returns an error as JSON, for another process of the search."""
     return {"type": type(error).__name__, "message": error.message, "details": error.details}
 
 
-def raised(told: Mapping[str, str]) -> PenstockError:
-    """Returns the error that another process told of."""
-    kind = getattr(errors, told["type"], ModuleError)
-    return kind(told["message"], told["details"])  # type: ignore[no-any-return]
+def from_record(record: FailureRecord) -> PenstockError:
+    """Returns the error that `to_record` described; an unknown type becomes a ModuleError."""
+    kind = getattr(errors, record["type"], ModuleError)
+    return kind(record["message"], record["details"])  # type: ignore[no-any-return]
 
 
 def read(path: Path) -> PenstockError:
-    """Returns the error that a worker left in a file."""
-    return raised(json.loads(path.read_text()))
+    """Returns the error whose record is in this file."""
+    return from_record(json.loads(path.read_text()))

@@ -1,96 +1,104 @@
-"""KerasTuner's oracles with what a search without code has beside them: a budget of time, and an end to bad trials.
+"""KerasTuner's oracles for a search without code: with a limit of time, and early stopping of bad trials.
 
-A trial is ended by the median rule (Golovin et al. 2017, Google Vizier, section 3.2.2): if its best result so far is
+A trial is stopped by the median rule (Golovin et al. 2017, Google Vizier, section 3.2.2): if its best result so far is
 worse than the median, over the completed trials, of the mean of their results up to the same step.
 """
 
 import math
 import statistics
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import keras_tuner
-from keras_tuner.src.engine import oracle as oracle_module
-from keras_tuner.src.engine import trial as trial_module
-from keras_tuner.src.engine.trial import TrialStatus
+from keras_tuner.src.engine.oracle import Oracle, synchronized
+from keras_tuner.src.engine.trial import Trial, TrialStatus
 
 from penstock.trainer.tuning import results
 from penstock.trainer.tuning.settings import Search
 
-REPORT = "report"  # the name under which a trial tells its result at a step
-_FEWEST = 4  # completed trials before any is compared with them
+REPORT = "report"  # the metric by which a trial reports its result at a step
+_MIN_COMPARED = 4  # completed trials before any trial is compared with them
 
 
-class Bounded:
-    """Mixed into an oracle. `minutes` counts all of the search, before a kill as after it."""
+class Bounded(Oracle):  # type: ignore[misc]
+    """A base class of oracles with a limit of time and early stopping."""
 
     minutes: float | None = None
     early_stopping: bool = False
-    _spent = 0.0
-    _since = 0.0
+    _seconds_before = 0.0  # a restart
+    _started = 0.0
 
     def bound(self, minutes: float | None, early_stopping: bool) -> None:
-        self.minutes, self.early_stopping, self._since = minutes, early_stopping, time.monotonic()
+        """Sets the limits, and starts the clock.
+
+        minutes: no trial starts after them; they include the time before a restart. None for no limit.
+        early_stopping: whether bad trials are stopped.
+        """
+        self.minutes, self.early_stopping, self._started = minutes, early_stopping, time.monotonic()
 
     @property
     def seconds(self) -> float:
-        return self._spent + time.monotonic() - self._since
+        """The time of the search so far, including the time before a restart."""
+        return self._seconds_before + time.monotonic() - self._started
 
-    @oracle_module.synchronized  # type: ignore[untyped-decorator]
-    def create_trial(self: Any, tuner_id: str) -> Any:
+    @synchronized  # type: ignore[untyped-decorator]
+    def create_trial(self, tuner_id: str) -> Trial:
+        """Returns the next trial; one with status STOPPED, which ends the worker, if the time is used up."""
         late = self.minutes is not None and self.seconds > 60 * self.minutes
-        # One that was under way when its worker, or the search, was killed is run to its end.
+        # A trial that was running when its worker, or the search, was killed is still run to its end.
         if late and tuner_id not in self.ongoing_trials and not self._retry_queue and self.trials:
             self.tuner_ids.discard(tuner_id)
-            return trial_module.Trial(hyperparameters=self.hyperparameters.copy(), status=TrialStatus.STOPPED)
-        return super().create_trial(tuner_id)  # type: ignore[misc]
+            return Trial(hyperparameters=self.hyperparameters.copy(), status=TrialStatus.STOPPED)
+        return super().create_trial(tuner_id)
 
-    @oracle_module.synchronized  # type: ignore[untyped-decorator]
-    def update_trial(self: Any, trial_id: str, metrics: dict[str, float], step: int = 0) -> Any:
-        """Takes a trial's result at a step; the status of what it returns is STOPPED if the trial is to end."""
+    @synchronized  # type: ignore[untyped-decorator]
+    def update_trial(self, trial_id: str, metrics: Mapping[str, float], step: int = 0) -> Trial:
+        """Takes a trial's result at a step, the metric REPORT; returns a trial with status STOPPED if it must end."""
         if REPORT not in metrics:
-            return super().update_trial(trial_id, metrics, step)  # type: ignore[misc]
+            return super().update_trial(trial_id, metrics, step)
         trial = self.trials[trial_id]
         if not trial.metrics.exists(REPORT):
             trial.metrics.register(REPORT, direction=self.objective.direction)
         trial.metrics.update(REPORT, metrics[REPORT], step=step)
         self._save_trial(trial)
         status = TrialStatus.STOPPED if self._is_bad(trial, step) else TrialStatus.RUNNING
-        return trial_module.Trial(hyperparameters=trial.hyperparameters, trial_id=trial_id, status=status)
+        return Trial(hyperparameters=trial.hyperparameters, trial_id=trial_id, status=status)
 
-    def score_trial(self: Any, trial: Any) -> None:
-        """As results.no_better has it for trials that ended before their last fold."""
-        super().score_trial(trial)  # type: ignore[misc]
+    def score_trial(self, trial: Trial) -> None:
+        """Scores a trial that was stopped before its last fold by results.no_better."""
+        super().score_trial(trial)
         if not (trial.metrics.exists(results.STOPPED) and trial.metrics.exists(f"{results.FOLD}0")):
             return
-        whole = [
+        others = [
             other.score
             for other in self.trials.values()
             if other.status == TrialStatus.COMPLETED and not other.metrics.exists(results.STOPPED)
         ]
-        trial.score = results.no_better(trial.score, whole, self.objective.direction)
+        trial.score = results.no_better(trial.score, others, self.objective.direction)
 
-    def _is_bad(self: Any, trial: Any, step: int) -> bool:
+    def _is_bad(self, trial: Trial, step: int) -> bool:
         others = [
             reports
             for other in self.trials.values()
             if other.status == TrialStatus.COMPLETED and (reports := _reports(other, step))
         ]
-        if not self.early_stopping or len(others) < _FEWEST:
+        if not self.early_stopping or len(others) < _MIN_COMPARED:
             return False
-        own, median = _reports(trial, step), statistics.median(statistics.fmean(reports) for reports in others)
-        return min(own) > median if self.objective.direction == "min" else max(own) < median
+        median = statistics.median(statistics.fmean(reports) for reports in others)
+        reports = _reports(trial, step)
+        return min(reports) > median if self.objective.direction == "min" else max(reports) < median
 
-    def get_state(self: Any) -> dict[str, Any]:
-        return {**super().get_state(), "seconds": self.seconds}  # type: ignore[misc]
+    def get_state(self) -> dict[str, Any]:
+        return {**super().get_state(), "seconds": self.seconds}
 
-    def set_state(self: Any, state: dict[str, Any]) -> None:
-        super().set_state(state)  # type: ignore[misc]
-        self._spent, self._since = state["seconds"], time.monotonic()
+    def set_state(self, state: dict[str, Any]) -> None:
+        super().set_state(state)
+        self._seconds_before, self._started = state["seconds"], time.monotonic()
 
 
-def _reports(trial: Any, step: int) -> list[float]:
-    """A trial's finite results up to a step."""
+def _reports(trial: Trial, step: int) -> list[float]:
+    """Returns a trial's finite results up to a step."""
     if not trial.metrics.exists(REPORT):
         return []
     history = trial.metrics.get_history(REPORT)
@@ -116,18 +124,18 @@ class Hyperband(Bounded, keras_tuner.oracles.HyperbandOracle):  # type: ignore[m
 def make(
     search: Search, space: keras_tuner.HyperParameters, objective: keras_tuner.Objective, epochs: int
 ) -> keras_tuner.Oracle:
-    """Returns the oracle of a search. `epochs` are those of a whole training, the most that Hyperband gives a trial."""
+    """Returns the oracle of a search; `epochs` is the most that Hyperband trains a trial for."""
     common = {
         "objective": objective,
         "hyperparameters": space,
         "allow_new_entries": False,
         "seed": search.seed,
-        # A range may hold much that fails, such as learning rates with which the loss is not a number.
+        # Many points of a range may fail, such as learning rates that make the loss infinite.
         "max_consecutive_failed_trials": max(10, search.trials // 2),
     }
-    oracle: Any
+    oracle: Bounded
     if search.algorithm == "hyperband":
-        # As many brackets as the trials allow; without a limit of its own it would end after one round of them.
+        # As many rounds of brackets as the trials allow; by default Hyperband ends after one round.
         oracle = Hyperband(max_epochs=max(2, epochs), hyperband_iterations=search.trials, **common)
         oracle.max_trials = search.trials
     elif search.algorithm == "grid":

@@ -1,4 +1,4 @@
-"""The user's tuner_fn and what it is called with: the same in every process of a search."""
+"""The user's tuner_fn and its arguments, which every process of a search shares."""
 
 import json
 from collections.abc import Mapping
@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from keras_tuner.src.engine import base_tuner, stateful
+from keras_tuner.src.engine import stateful
+from keras_tuner.src.engine.base_tuner import BaseTuner
 
 from penstock.core import user_modules
 from penstock.core.errors import ConfigError, ModuleError
@@ -21,51 +22,53 @@ _SAVE = stateful.Stateful.save
 
 @dataclass(frozen=True)
 class UserCode:
-    """Where the user's tuner_fn is, as modules.find takes it, and what it is called with."""
+    """The user's tuner_fn, which user_modules.find finds by the first two fields, and its argument."""
 
     module_file: str
     tuner_fn: str
     fn_args: FnArgs
 
-    def tuner(self) -> tuple[Any, dict[str, Any]]:
-        """Calls tuner_fn; returns its tuner and the fit_kwargs of the search.
+    def tuner(self) -> tuple[BaseTuner, dict[str, Any]]:
+        """Calls tuner_fn; returns its tuner and the keyword arguments of the tuner's `search`.
 
-        Seeds come first, so that an oracle without a seed of its own draws the same trials in a rerun. Raises a
-        ModuleError if tuner_fn is missing, raises, or returns anything else, and a ConfigError for no trials.
+        Random generators are seeded first, so that an oracle without a seed draws the same trials in a rerun. Raises a
+        ModuleError if tuner_fn is missing, raises, or returns anything else, and a ConfigError if the tuner has no
+        trials to run.
         """
         run_fn.set_seeds()
         function = user_modules.find(self.module_file, self.tuner_fn, "tuner_fn")
         with telling.without_reloading():
             result = user_modules.call("tuner_fn", function, self.fn_args)
         tuner, fit_kwargs = getattr(result, "tuner", None), getattr(result, "fit_kwargs", None)
-        if not isinstance(tuner, base_tuner.BaseTuner) or not isinstance(fit_kwargs, Mapping):
+        if not isinstance(tuner, BaseTuner) or not isinstance(fit_kwargs, Mapping):
             raise ModuleError(
                 "tuner_fn: expected a TunerFnResult of a KerasTuner tuner and a dict of fit_kwargs, received "
                 f"{result!r}"
             )
-        if tuner.oracle.max_trials is not None and tuner.oracle.max_trials < 1:  # which KerasTuner takes for no limit
+        if tuner.oracle.max_trials is not None and tuner.oracle.max_trials < 1:  # for KerasTuner, that means no limit
             raise ConfigError(f"tuner_fn: expected a tuner of at least one trial, received {tuner.oracle.max_trials}")
         return tuner, dict(fit_kwargs)
 
     def arguments(self) -> str:
-        """Returns what makes the same UserCode in another process, JSON."""
+        """Returns JSON from which `from_arguments` makes the same UserCode in another process."""
         fields = {**vars(self.fn_args), "data_accessor": None}
         return json.dumps({"module_file": self.module_file, "tuner_fn": self.tuner_fn, "fn_args": fields})
 
     @classmethod
     def from_arguments(cls, text: str) -> "UserCode":
-        given = json.loads(text)
+        """Returns the UserCode whose `arguments` these are, with a data_accessor of this process."""
+        arguments = json.loads(text)
         fn_args = FnArgs(data_accessor=reader.data_accessor())
-        for name, value in given["fn_args"].items():
+        for name, value in arguments["fn_args"].items():
             if name != "data_accessor":
                 setattr(fn_args, name, value)
-        return cls(given["module_file"], given["tuner_fn"], fn_args)
+        return cls(arguments["module_file"], arguments["tuner_fn"], fn_args)
 
 
 def write_whole_files() -> None:
-    """KerasTuner writes its state where it lies: a process killed in the middle would leave half of it."""
+    """Makes KerasTuner write its files atomically: otherwise a process that is killed may leave half a file."""
 
-    def save(self: Any, fname: str) -> str:
+    def save(self: stateful.Stateful, fname: str) -> str:
         if "://" in str(fname):
             return str(_SAVE(self, fname))
         text = json.dumps(self.get_state())

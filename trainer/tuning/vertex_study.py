@@ -1,13 +1,13 @@
-"""A search without code as Vertex AI's own tuning service is told of it: a StudySpec (aiplatform_v1), as JSON.
+"""Describes a search without code to Vertex AI's tuning service, as a StudySpec (aiplatform_v1) in JSON.
 
     search                                   study
-    a range of numbers                       DOUBLE
-    a range of whole numbers                 INTEGER
+    a range of floats                        DOUBLE
+    a range of ints                          INTEGER
     a range with a step, or values           DISCRETE: the values that KerasTuner would try
-    early_stopping                           the median rule, which is that of oracles.py
-    minutes                                  no trial is begun afterwards, and one is at least
+    early_stopping                           the median rule, as in oracles.py
+    minutes                                  no trial starts afterwards, but at least one runs
 
-It knows no seed: which trials come is the service's to choose.
+A study has no seed: the service chooses the trials.
 """
 
 import itertools
@@ -22,18 +22,23 @@ _ALGORITHMS = {"bayesian": "ALGORITHM_UNSPECIFIED", "random": "RANDOM_SEARCH", "
 _GOALS = {"min": "MINIMIZE", "max": "MAXIMIZE"}
 _SCALES = {"linear": "UNIT_LINEAR_SCALE", "log": "UNIT_LOG_SCALE"}
 _MOST_VALUES = 1000  # of a DISCRETE parameter
-_CLOSEST = 1e-10  # two of its values
-_FEWEST_FAILED = 10  # trials, of which a range may hold many that fail
+_LEAST_DIFFERENCE = 1e-10  # between two values of a DISCRETE parameter
+_LEAST_FAILED = 10  # trials before the job gives up: many points of a range may fail
+
+type Json = dict[str, Any]  # a message of aiplatform_v1 as JSON
 
 
 def completed(
     job: Mapping[str, Any], search: Search, kinds: Mapping[str, type], objective: str, direction: str
-) -> dict[str, Any]:
-    """Returns a HyperparameterTuningJob (aiplatform_v1, as JSON) with what it searches, and for how many trials.
+) -> Json:
+    """Returns a HyperparameterTuningJob with its study and its numbers of trials.
 
-    It gives up with as many failed trials as a search of KerasTuner's does (oracles.py), though not in a row.
+    job: the other fields of the HyperparameterTuningJob. For the other arguments, see `study`.
+
+    The job gives up after as many failed trials as a search with KerasTuner (oracles.py); there they are consecutive,
+    here they need not be.
     """
-    failed = max(_FEWEST_FAILED, search.trials // 2)
+    failed = max(_LEAST_FAILED, search.trials // 2)
     return {
         **job,
         "studySpec": study(search, kinds, objective, direction),
@@ -43,18 +48,22 @@ def completed(
     }
 
 
-def study(search: Search, kinds: Mapping[str, type], objective: str, direction: str) -> dict[str, Any]:
-    """Returns the StudySpec. `kinds` are the types of the model's hyperparameters, by name: int or float.
+def study(search: Search, kinds: Mapping[str, type], objective: str, direction: str) -> Json:
+    """Returns the StudySpec.
 
-    Raises a ConfigError, which names the key, for what the service cannot search.
+    kinds: the types of the model's hyperparameters, by name: int or float.
+    objective, direction: the metric that trials report, and whether "min" or "max" of it is sought.
+
+    Raises a ConfigError, by the key, for what the service cannot search.
     """
     check(search, kinds)
-    whole = search.cross_validation is None  # then a trial is as good as its best epoch, else as the mean of all folds
-    spec: dict[str, Any] = {
+    # Without cross-validation a trial is measured by its best epoch, with it by its last value, the mean of all folds.
+    measurement = "BEST_MEASUREMENT" if search.cross_validation is None else "LAST_MEASUREMENT"
+    spec: Json = {
         "metrics": [{"metricId": objective, "goal": _GOALS[direction]}],
         "parameters": [_parameter(name, entry, kinds[name]) for name, entry in search.parameters.items()],
         "algorithm": _ALGORITHMS[search.algorithm],
-        "measurementSelectionType": "BEST_MEASUREMENT" if whole else "LAST_MEASUREMENT",
+        "measurementSelectionType": measurement,
     }
     if search.early_stopping:
         spec["medianAutomatedStoppingSpec"] = {"useElapsedDuration": False}
@@ -67,7 +76,7 @@ def study(search: Search, kinds: Mapping[str, type], objective: str, direction: 
 
 
 def check(search: Search, kinds: Mapping[str, type]) -> None:
-    """Raises a ConfigError, which names the key, for what the service cannot search."""
+    """Raises a ConfigError, by the key, for what the service cannot search: an algorithm, or a range of values."""
     if search.algorithm not in _ALGORITHMS:
         raise ConfigError(
             f"tuning.algorithm: Vertex AI's tuning service has no {search.algorithm}: expected one of "
@@ -75,36 +84,39 @@ def check(search: Search, kinds: Mapping[str, type]) -> None:
         )
     for name, entry in search.parameters.items():
         key = f"tuning.parameters.{name}"
-        found = _values(entry, kinds[name]) or []
-        if len(found) > _MOST_VALUES:
+        values = _values(entry, kinds[name]) or []
+        if len(values) > _MOST_VALUES:
             raise ConfigError(
                 f"{key}: expected {_MOST_VALUES:,} values at most, which is what Vertex AI's tuning service takes: "
                 "choose a larger step, or none"
             )
-        if any(after - before < _CLOSEST for before, after in itertools.pairwise(found)):
+        if any(after - before < _LEAST_DIFFERENCE for before, after in itertools.pairwise(values)):
             raise ConfigError(
-                f"{key}: expected values {_CLOSEST:g} apart at least, which Vertex AI's tuning service tells from each "
-                "other"
+                f"{key}: expected values at least {_LEAST_DIFFERENCE:g} apart, since Vertex AI's tuning service takes "
+                "closer ones for equal"
             )
 
 
-def _parameter(name: str, entry: Range, kind: type) -> dict[str, Any]:
-    found = _values(entry, kind)
-    if found is not None:
-        # Values that a person lists are mostly factors apart, and on that scale no worse where they are not.
-        scale = "log" if entry.values and found[0] > 0 else entry.scale
-        return {"parameterId": name, "scaleType": _SCALES[scale], "discreteValueSpec": {"values": found}}
-    ends: dict[str, Any] = {"minValue": entry.min, "maxValue": entry.max}
+def _parameter(name: str, entry: Range, kind: type) -> Json:
+    """Returns a ParameterSpec."""
+    values = _values(entry, kind)
+    if values is not None:
+        # People mostly list values that differ by factors; for others a logarithmic scale does no harm.
+        scale = "log" if entry.values and values[0] > 0 else entry.scale
+        return {"parameterId": name, "scaleType": _SCALES[scale], "discreteValueSpec": {"values": values}}
+    assert entry.min is not None
+    assert entry.max is not None
     if kind is int:
-        ends = {end: str(int(value)) for end, value in ends.items()}  # as JSON has an int64
+        ends: Json = {"minValue": str(int(entry.min)), "maxValue": str(int(entry.max))}  # an int64 in protobuf's JSON
         return {"parameterId": name, "scaleType": _SCALES[entry.scale], "integerValueSpec": ends}
+    ends = {"minValue": entry.min, "maxValue": entry.max}
     return {"parameterId": name, "scaleType": _SCALES[entry.scale], "doubleValueSpec": ends}
 
 
 def _values(entry: Range, kind: type) -> list[float] | None:
-    """Returns the values of a parameter that has some, in their order; None for any value of a range.
+    """Returns the values of a DISCRETE parameter, sorted; None for a continuous range or one of all ints.
 
-    Of more than the service takes it returns one more than that.
+    If there are more values than the service takes, it returns one more than that number.
     """
     if entry.values:
         return sorted({float(value) for value in entry.values})
@@ -114,7 +126,7 @@ def _values(entry: Range, kind: type) -> list[float] | None:
 
 
 def _steps(entry: Range) -> Iterator[float]:
-    """As KerasTuner counts them."""
+    """Yields the values of a range with a step, counted as KerasTuner does."""
     assert entry.min is not None
     assert entry.max is not None
     assert entry.step is not None

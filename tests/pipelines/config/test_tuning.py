@@ -301,7 +301,7 @@ def test_the_service_needs_a_project(tuners: Callable[..., dict[str, Any]]) -> N
         ),
         (
             "parameters: {weight_decay: {values: [1e-12, 1e-11]}}",
-            "tuning.parameters.weight_decay: expected values 1e-10 apart at least",
+            "tuning.parameters.weight_decay: expected values at least 1e-10 apart",
         ),
     ],
 )

@@ -1,12 +1,12 @@
-"""The chief of a search: it serves the tuner's oracle, and has workers of its own on this machine."""
+"""The chief of a search: it serves the tuner's oracle, and runs workers on its own machine."""
 
 import contextlib
 import os
 import time
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 import tensorflow as tf
+from keras_tuner.src.engine.base_tuner import BaseTuner
 
 from penstock.trainer.hardware import distribution
 from penstock.trainer.hardware.distribution import Cluster
@@ -17,18 +17,20 @@ from penstock.trainer.tuning.cluster.serving import Served
 from penstock.trainer.tuning.user_code import UserCode
 
 _POLL = 0.1  # seconds
-ID = "chief"  # KerasTuner takes a tuner with this in its ID for the chief
+ID = "chief"  # for KerasTuner, a tuner with this in its ID is the chief
 
 
-def search(code: UserCode, count: int, source: Source, cluster: Cluster | None = None) -> Any:
-    """Searches with `count` workers here, as many as there are trials at most, and with those of the other machines of
-    a cluster; returns the tuner. The workers here are started from `source`.
+def search(code: UserCode, count: int, source: Source, cluster: Cluster | None = None) -> BaseTuner:
+    """Searches with workers on this machine and on the others of a cluster; returns the tuner with its trials.
 
-    On return no worker runs, here or on a machine that lives.
+    count: of the workers on this machine, which are started from `source`; no more start than there are trials.
+
+    On return, no worker runs on any machine that is still alive. Raises a ModuleError if too many trials fail, and what
+    a worker fails of before it has a trial.
     """
     as_chief = dict(zip(DISTRIBUTED, (ID, "127.0.0.1", "0"), strict=True))
     with _environment({**as_chief, distribution.VARIABLE: None}):
-        with contextlib.suppress(RuntimeError):  # a GPU that is in use already stays so
+        with contextlib.suppress(RuntimeError):  # TensorFlow has used a GPU already, and keeps it
             tf.config.set_visible_devices([], "GPU")
         tuner, fit_kwargs = code.tuner()
     telling.begin(tuner.oracle, fit_kwargs)
@@ -37,27 +39,28 @@ def search(code: UserCode, count: int, source: Source, cluster: Cluster | None =
     host, _, port = cluster.addresses[0].rpartition(":") if cluster else ("127.0.0.1", "", "0")
     with Served(tuner.oracle, host, int(port)) as served:
         machine = cluster.index if cluster else None
-        with Keeper(code, count, f"127.0.0.1:{served.port}", source, machine) as keeper, failures.told(tuner.oracle):
+        address = f"127.0.0.1:{served.port}"
+        with Keeper(code, count, address, source, machine) as keeper, failures.explained(tuner.oracle):
             _watch(keeper, served)
     tuner.save()
     return tuner
 
 
 def _watch(keeper: Keeper, served: Served) -> None:
-    """Returns when there are no more trials, and none is under way."""
+    """Keeps the search going until no trial is left and none is running."""
     keeper.start()
     while keeper.is_running or not served.is_done:
         time.sleep(_POLL)
         served.look()
         keeper.look()
         if not keeper.is_running:
-            keeper.start(most=served.waiting)  # what a machine that went away has left, when all others had ended
-    served.look()  # the last worker may have ended with the search
+            keeper.start(most=served.waiting)  # trials of a lost machine, when all other workers had ended
+    served.look()  # raises what ended the search, of which the last worker may have ended too
 
 
 @contextlib.contextmanager
 def _environment(values: Mapping[str, str | None]) -> Iterator[None]:
-    """Sets variables for a while; None takes one away."""
+    """Sets environment variables for a while; None removes one."""
     before = {name: os.environ.get(name) for name in values}
     _set(values)
     try:

@@ -1,4 +1,4 @@
-"""Keeps the worker processes of one machine alive, each with its share of the cores, or a GPU.
+"""Keeps the worker processes of one machine alive, each with its share of the cores, or with a GPU.
 
 A worker that died is started again under its name, under which the chief has kept its trial.
 """
@@ -20,13 +20,13 @@ from penstock.trainer.tuning.cluster.processes import Source, Worker
 from penstock.trainer.tuning.cluster.protocol import Chief
 from penstock.trainer.tuning.user_code import UserCode
 
-# By which KerasTuner's processes know who they are, and where the oracle is.
+# The variables that tell KerasTuner's processes their name and the address of the oracle.
 DISTRIBUTED = ("KERASTUNER_TUNER_ID", "KERASTUNER_ORACLE_IP", "KERASTUNER_ORACLE_PORT")
 logger = logging.getLogger(__name__)
 
 
 def devices() -> list[str]:
-    """Returns the GPUs of this machine as CUDA_VISIBLE_DEVICES names them, without taking hold of one."""
+    """Returns the GPUs of this machine by their names in CUDA_VISIBLE_DEVICES, without allocating any."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     count = len(tf.config.list_physical_devices("GPU"))
     return (visible.split(",") if visible else [str(index) for index in range(count)])[:count]
@@ -39,7 +39,11 @@ class _Worker(NamedTuple):
 
 
 class Keeper:
-    """`count` workers of this machine, started from `source`. `machine` is its number if several search."""
+    """Keeps `count` workers of this machine alive; a context manager, at whose end they are stopped.
+
+    address: of the chief. source: what the workers are started from. machine: this machine's index in the cluster; None
+        if no others search.
+    """
 
     def __init__(self, code: UserCode, count: int, address: str, source: Source, machine: int | None = None) -> None:
         self._code, self._count, self._address, self._machine = code, count, address, machine
@@ -60,21 +64,25 @@ class Keeper:
 
     @property
     def is_running(self) -> bool:
-        """Whether a worker has not been told yet that there are no more trials."""
+        """Whether a worker runs, or has died and is to be started again."""
         return bool(self._running)
 
     def start(self, most: int | None = None) -> None:
-        """Starts the workers, or so many of them at most."""
+        """Starts the workers, or at most so many of them."""
         for index in range(self._count if most is None else min(most, self._count)):
             self._running[index] = self._start(index)
 
     def stop(self) -> None:
+        """Kills all workers."""
         for worker in self._running.values():
             worker.process.end()
         self._running.clear()
 
     def look(self) -> None:
-        """Starts again what died. Raises what a worker says that cannot work, a WorkerLost if it says nothing."""
+        """Starts workers that died again.
+
+        Raises the error of a worker that cannot work, or a WorkerLost if it keeps dying without an error or a trial.
+        """
         for index, worker in list(self._running.items()):
             code = worker.process.poll()
             if code is not None:
@@ -84,7 +92,7 @@ class Keeper:
         how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
         answer = self._chief.ask("died", worker=worker.name, how=how)
         if answer is None:
-            return  # it is asked again at the next look
+            return  # the chief is asked again at the next look
         trial = answer["trial"]
         if answer["over"] or (code == 0 and not trial):
             del self._running[index]
@@ -111,7 +119,7 @@ class Keeper:
             "OMP_NUM_THREADS": threads,
             "TF_FORCE_GPU_ALLOW_GROWTH": "true",  # trials may share a GPU
         }
-        environment.pop(distribution.VARIABLE, None)  # machines search together, and train each for itself
+        environment.pop(distribution.VARIABLE, None)  # each trial trains on one machine
         if self._gpus:
             environment["CUDA_VISIBLE_DEVICES"] = self._gpus[index % len(self._gpus)]
         failure = Path(self._scratch.name) / f"{name}.json"

@@ -1,7 +1,7 @@
-"""A machine of a search whose oracle another one has, the chief: its workers, and word of them to the chief.
+"""A machine of a search other than the chief: it runs workers, and tells the chief that it is alive.
 
-The chief hands on the trials of a machine that it does not hear of. So a machine that does not hear of the chief for a
-while ends its workers before that, and begins anew when there is a chief again: this one, or another after a restart.
+The chief gives the trials of a silent machine to others. So a machine that gets no answer from the chief ends its
+workers before that happens. It starts them again when a chief answers: the same one, or one that was restarted.
 """
 
 import logging
@@ -19,27 +19,29 @@ from penstock.trainer.tuning.cluster.protocol import Chief
 from penstock.trainer.tuning.user_code import UserCode
 
 BEAT = 5.0  # seconds between two signs of life
-PATIENCE = 1800.0  # seconds without a chief, after which a machine gives up
+PATIENCE = 1800.0  # seconds without an answer from the chief, after which a machine gives up
 _POLL = 0.1
 logger = logging.getLogger(__name__)
 
 
 def work(code: UserCode, count: int, source: Source, cluster: Cluster, is_over: Callable[[], bool]) -> None:
-    """Runs trials in `count` workers until the chief has no more; at once if `is_over` says that it has ended.
+    """Runs trials until the chief has no more.
 
-    The workers are started from `source`.
+    count: of the workers, which are started from `source`. is_over: asked while no chief answers; True if the search
+        has ended.
 
-    Raises a ServerUnavailable if no chief answers, and what a worker says that cannot work, to the chief as well.
+    Raises a ServerUnavailable if no chief answers, and the error of a worker that cannot work, of which the chief is
+    told as well.
     """
     chief = Chief(cluster.addresses[0])
     logger.info("machine %d: waiting for the chief at %s", cluster.index, chief.address)
     try:
         with Keeper(code, count, chief.address, source, cluster.index) as keeper:
             _Machine(chief, keeper, cluster.index).run(is_over)
-    except ServerUnavailable:  # the chief may be well, and this machine cut off from it
+    except ServerUnavailable:  # the chief may be fine, and only this machine cut off from it
         raise
     except PenstockError as error:
-        chief.ask("failed", **failures.said(error))
+        chief.ask("failed", **failures.to_record(error))
         raise
     finally:
         chief.close()
@@ -83,7 +85,7 @@ class _Machine:
             self._keeper.look()
 
     def _wait(self) -> None:
-        """Answers silence: the workers end before the chief hands on their trials, and the machine later."""
+        """Waits for a silent chief: ends the workers before it gives their trials to others, and gives up later."""
         silent = time.monotonic() - self._heard
         if silent > serving.SILENCE / 2 and self._keeper.is_running:
             logger.warning("the chief at %s has been silent for %.0f s: the workers end", self._chief.address, silent)

@@ -1,8 +1,8 @@
-"""Starts the worker processes of a machine: forks of a process that has imported what they need, or new ones.
+"""Starts the worker processes of a machine: forks of a process that has done the imports, or new processes.
 
-The imports of a new process take it 7 seconds of a processor, which a fork saves. But TensorFlow, gRPC and CUDA do not
-survive a fork once they have run. So a search forks one process before anything has run, which runs nothing itself, and
-from which workers are forked later.
+The imports of a new process take 7 seconds of processor time, which a fork saves. But TensorFlow, gRPC and CUDA cannot
+be forked once they have run. So a search forks one process before anything has run. That process runs none of them, and
+workers are forked from it later.
 """
 
 import contextlib
@@ -24,21 +24,23 @@ from penstock.trainer.tuning.cluster import worker
 
 
 class Worker(Protocol):
+    """A worker process."""
+
     def poll(self) -> int | None:
-        """Returns the exit code, negative for the signal that killed it; None while it runs."""
+        """Returns the exit code, or minus the number of the signal that killed it; None while it runs."""
         ...
 
     def end(self) -> None:
-        """Kills it, and waits until it has ended."""
+        """Kills the process, and waits until it has ended."""
         ...
 
 
 class Source:
-    """What workers are started from; a context manager, at whose end all of them have ended that were forked.
+    """Starts workers; a context manager, at whose end all workers that were forked have ended.
 
-    With `fork` they are forked from a copy of this process as it is now, in which nothing may have run yet. That is
-    done on Linux, and where Keras's backend is TensorFlow, whose libraries read their number of threads when they
-    start to work. Else, and if that copy is killed, each worker is a new process.
+    fork: whether workers are forked from a copy of this process as it is now; nothing may have run in it yet. This
+        works on Linux, and only with TensorFlow as Keras's backend, which reads the number of threads late enough.
+        Elsewhere, or if that copy is killed, each worker is a new process.
     """
 
     def __init__(self, *, fork: bool) -> None:
@@ -61,17 +63,17 @@ class Source:
             self._process.join()
 
     def start(self, arguments: Sequence[str], environment: Mapping[str, str]) -> Worker:
-        """Starts worker.main with these arguments and environment."""
+        """Starts a worker: worker.main with these arguments, and with exactly this environment."""
         with contextlib.suppress(_Lost):
             return _Forked(self, self.ask("start", list(arguments), dict(environment)))
         return _New(arguments, environment)
 
-    def ask(self, what: str, *given: Any) -> Any:
-        """Returns what the process that forks answers; raises _Lost if there is none."""
+    def ask(self, request: str, *arguments: object) -> Any:
+        """Returns the answer of the process that forks: see _serve. Raises _Lost if there is no such process."""
         if self._connection is None:
             raise _Lost
         try:
-            self._connection.send((what, *given))
+            self._connection.send((request, *arguments))
             return self._connection.recv()
         except (EOFError, OSError):
             self._connection = None
@@ -89,7 +91,7 @@ class _Forked:
     def poll(self) -> int | None:
         try:
             code: int | None = self._source.ask("poll", self._pid)
-        except _Lost:  # they have died with it
+        except _Lost:  # its forks have died with it
             return -signal.SIGKILL
         return code
 
@@ -103,7 +105,7 @@ class _New:
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", worker.MODULE, *arguments],
             env=environment,
-            stdin=subprocess.PIPE,  # its end is this process's, whose end a worker takes for its own
+            stdin=subprocess.PIPE,  # closes when this process ends, and then the worker ends as well
         )
 
     def poll(self) -> int | None:
@@ -115,27 +117,31 @@ class _New:
 
 
 def _serve(connection: Connection, callers_end: Connection) -> None:
-    """Forks workers, and says what becomes of them, until the caller's end is closed."""
-    callers_end.close()  # else its end would not be seen here
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the caller ends, then this loop does
-    gc.freeze()  # the collector would touch, and so copy, what is shared with the forks
+    """Answers requests until the caller closes its end of the connection.
+
+    start (arguments, environment) forks a worker and answers its process ID; poll (ID) answers its exit code; end (ID)
+    kills it.
+    """
+    callers_end.close()  # a copy that stayed open would hide that the caller has closed it
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the caller ends of it, and then this loop ends too
+    gc.freeze()  # the garbage collector would write to, and so copy, memory that the forks share
     running: dict[int, BaseProcess] = {}
     with contextlib.suppress(EOFError, OSError):  # the caller has ended, or this machine has no more memory
         while True:
-            what, *given = connection.recv()
-            if what == "start":
-                process = multiprocessing.get_context("fork").Process(target=_work, args=(connection, *given))
+            request, *arguments = connection.recv()
+            if request == "start":
+                process = multiprocessing.get_context("fork").Process(target=_work, args=(connection, *arguments))
                 process.start()
                 assert process.pid is not None
                 running[process.pid] = process
                 connection.send(process.pid)
-            elif what == "poll":
-                connection.send(running[given[0]].exitcode)
+            elif request == "poll":
+                connection.send(running[arguments[0]].exitcode)
             else:
-                _end(running.pop(given[0]))
+                _end(running.pop(arguments[0]))
                 connection.send(None)
-    for left in running.values():
-        _end(left)
+    for remaining in running.values():
+        _end(remaining)
 
 
 def _end(process: BaseProcess) -> None:
@@ -144,7 +150,7 @@ def _end(process: BaseProcess) -> None:
 
 
 def _work(connection: Connection, arguments: Sequence[str], environment: Mapping[str, str]) -> NoReturn:
-    connection.close()  # else the end of the process that forks would not be seen at its other end
+    connection.close()  # a copy that stayed open would hide the end of the process that forks
     processes.die_with_parent()
     os.environ.clear()
     os.environ.update(environment)

@@ -1,22 +1,21 @@
-"""Runs the search of a tuner_fn: in this process, or as KerasTuner's chief with one worker process for each trial
-that runs at a time, on this machine and, where TF_CONFIG names several, on others.
+"""Runs the search of a tuner_fn, in this process or in worker processes on one or several machines.
 
-    chief (this process)            workers (processes of their own)
+    chief (this process)            workers (processes of their own, one for each trial at a time)
     tuner_fn(fn_args).tuner         tuner_fn(fn_args).tuner.search(**fit_kwargs)
     its oracle, served over gRPC <- asks for trials, reports scores
 
-serving.py serves the oracle, keeper.py keeps a machine's workers alive, machine.py does so on a machine without the
-oracle. The tuner's directory is `fn_args.working_dir`, which outlives this process: a search that was killed is begun
-again with the trials that it has, those under way first.
+TF_CONFIG names the machines. serving.py serves the oracle, keeper.py keeps a machine's workers alive, and machine.py
+uses it on machines without the oracle. The tuner's directory is `fn_args.working_dir`. If that outlives a killed
+search, the next one resumes with its trials, first those that were running.
 """
 
 import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from keras_tuner.src.distribute import utils
+from keras_tuner.src.engine.base_tuner import BaseTuner
 
 from penstock.core import user_modules
 from penstock.trainer.data import memory
@@ -37,16 +36,19 @@ def run(
     cluster: Cluster | None = None,
     is_over: Callable[[], bool] = lambda: False,
     source: Source | None = None,
-) -> Any:
-    """Searches, and returns the tuner with the trials that it made.
+) -> BaseTuner | None:
+    """Searches, and returns the tuner with its trials; None in a process that only runs trials for a chief elsewhere.
 
-    With one trial at a time everything happens in this process, as in TFX, and so it does where the environment says
-    that this process is a part of a larger search (KERASTUNER_TUNER_ID and its kin): its chief returns at the end. A
-    worker of it, or a machine of a cluster that is not its chief, returns None, for the chief has the results; such a
-    machine asks `is_over` whether there are some already where no chief answers. Worker processes are started from
-    `source`, by default as new ones.
+    With one trial at a time, this process runs all trials, as in TFX. It does so too where KERASTUNER_TUNER_ID and the
+    variables beside it make this process a part of a larger search, whose chief returns at the end.
 
-    Raises a ModuleError if the user's code raises, if trial after trial fails, or if none succeeds.
+    parallel_trials: how many trials run at a time on this machine.
+    cluster: the machines that search together; None if this one searches alone.
+    is_over: whether the search has ended; a machine asks this while no chief answers.
+    source: what worker processes are started from; by default they are new processes.
+
+    Raises a ModuleError if the user's code raises, if too many trials fail in a row, or if none succeeds. Raises a
+    ServerUnavailable if a machine gets no answer from the chief.
     """
     write_whole_files()
     source = source or Source(fork=False)
@@ -63,20 +65,22 @@ def run(
     else:
         tuner, fit_kwargs = code.tuner()
         telling.begin(tuner.oracle, fit_kwargs)
-        with failures.told(tuner.oracle):
+        with failures.explained(tuner.oracle):
             user_modules.call("tuner.search", tuner.search, **fit_kwargs)
     failures.require_success(tuner.oracle)
     return tuner
 
 
 def machines() -> Cluster | None:
-    """Returns the machines that search together, by TF_CONFIG; None if this one is alone, or where KerasTuner's own
-    variables say who it is."""
+    """Returns the machines of TF_CONFIG, which search together.
+
+    None if there is only this one, or where KerasTuner's own variables make this process a part of a search.
+    """
     return None if utils.has_chief_oracle() else distribution.cluster()
 
 
 def has_results(cluster: Cluster | None) -> bool:
-    """Whether this process has the results at the end, and does not run trials for a chief elsewhere."""
+    """Whether this process has the results at the end: it does not just run trials for a chief elsewhere."""
     return not _is_worker() and (cluster is None or cluster.is_chief)
 
 
@@ -85,17 +89,17 @@ def _is_worker() -> bool:
 
 
 def places() -> int:
-    """Returns how many trials this machine has a place for at a time: one on each GPU, else one on each core.
+    """Returns how many trials this machine can run at a time: one on each GPU, else one on each core.
 
-    On cores the free memory limits them too: a process with TensorFlow takes about a gigabyte before any data.
+    On cores, the free memory limits them too: a process with TensorFlow takes about a gigabyte without any data.
     """
     return len(keeper.devices()) or max(1, min(os.cpu_count() or 1, memory.free() // _WORKER_BYTES))
 
 
 def take_over(working_dir: Path) -> None:
-    """Makes the searches there go on, whether they were begun by a chief or alone.
+    """Lets this process resume the searches in a folder, whether a chief or a single process ran them.
 
-    KerasTuner takes a search for a new one unless there is a file of the tuner's own name, and forgets its trials.
+    KerasTuner resumes a search only if there is a file of the tuner's ID; so both IDs get that file.
     """
     for folder in (path.parent for path in working_dir.glob("*/oracle.json")):
         known = [folder / f"{name}.json" for name in (chief.ID, _ALONE)]

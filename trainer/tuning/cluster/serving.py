@@ -1,8 +1,8 @@
-"""The oracle of a search, served over gRPC to the workers of this machine and of others.
+"""Serves the oracle of a search over gRPC to the workers of this machine and of others.
 
-It keeps the trial that a worker has under the worker's name: one that is started again gets its trial again, and one of
-another machine that gives no sign of life loses it to the next worker that asks. A trial whose worker dies again and
-again fails.
+The oracle keeps each running trial under its worker's name. So a worker that is started again gets its trial again. A
+machine that gives no sign of life loses its trials to the next workers that ask. A trial fails if its worker dies again
+and again.
 """
 
 import logging
@@ -10,28 +10,34 @@ import time
 from collections import defaultdict
 from concurrent import futures
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import TYPE_CHECKING, Self, Unpack
 
 import grpc  # type: ignore[import-untyped]
 from keras_tuner.src import protos
 from keras_tuner.src.distribute import oracle_chief
+from keras_tuner.src.engine.oracle import Oracle
 from keras_tuner.src.engine.trial import Trial, TrialStatus
 
 from penstock.core.errors import ServerUnavailable
 from penstock.trainer.tuning import failures
 from penstock.trainer.tuning.cluster import protocol
+from penstock.trainer.tuning.cluster.protocol import Answer
+from penstock.trainer.tuning.failures import FailureRecord
 
-# Starts of one trial. The first may fall to another process's hunger for memory; the third is its own.
+if TYPE_CHECKING:
+    from keras_tuner.src.protos.v4 import service_pb2
+
+# Starts of one trial. A worker may die once because another process takes the memory, but hardly three times.
 STARTS = 3
-SILENCE = 300.0  # seconds without a sign of life, after which a machine's trials are handed on
-_FAREWELL = 30.0  # and after which it is not waited for at the end
+SILENCE = 300.0  # seconds without a sign of life, after which other machines get a machine's trials
+_FAREWELL = 30.0  # the same at the end of the search, after which a machine is not waited for
 _POLL = 0.1
 _LOOPBACK = ("127.", "localhost", "[::1]")
 logger = logging.getLogger(__name__)
 
 
 def worker_name(index: int, machine: int | None) -> str:
-    """Returns the name of a worker; `machine` is its machine's number if several search."""
+    """Returns the name of a worker. `machine` is the index of its machine; None if only one searches."""
     return f"worker-{index}" if machine is None else f"{_machine_name(machine)}{index}"
 
 
@@ -41,40 +47,47 @@ def _machine_name(machine: int) -> str:
 
 @dataclass
 class _Machine:
-    """keeper: what keeps its workers alive, new with every start of the machine. seen: when it last gave a sign."""
+    """A machine that searches.
+
+    keeper: an ID that is new whenever the machine is started. seen: when it last gave a sign of life.
+    """
 
     keeper: str
     seen: float
 
 
 class _Servicer(oracle_chief.OracleServicer):  # type: ignore[misc]
-    """KerasTuner's, with protocol.py's requests. All of them are answered by one thread."""
+    """KerasTuner's servicer, with the requests of protocol.py. One thread answers all of them."""
 
-    def __init__(self, oracle: Any) -> None:
+    def __init__(self, oracle: Oracle) -> None:
         super().__init__(oracle)
-        self.failure: Exception | None = None  # what ends the search
+        self.failure: Exception | None = None  # the error that ends the search
         self.over = False
         self.machines: dict[int, _Machine] = {}
         self._messages: dict[str, str] = {}
         self._deaths: dict[str, int] = defaultdict(int)
 
-    def UpdateTrial(self, request: Any, context: Any) -> Any:
-        if self._is_under_way(request.trial_id):
+    def UpdateTrial(
+        self, request: "service_pb2.UpdateTrialRequest", context: grpc.ServicerContext
+    ) -> "service_pb2.UpdateTrialResponse":
+        if self._is_running(request.trial_id):
             return super().UpdateTrial(request, context)
         trial = self.oracle.trials[request.trial_id]
-        told = Trial(trial.hyperparameters, trial.trial_id, TrialStatus.STOPPED)  # it was handed on
-        return protos.get_service().UpdateTrialResponse(trial=told.to_proto())
+        stopped = Trial(trial.hyperparameters, trial.trial_id, TrialStatus.STOPPED)  # another worker has it now
+        return protos.get_service().UpdateTrialResponse(trial=stopped.to_proto())
 
-    def EndTrial(self, request: Any, context: Any) -> Any:
+    def EndTrial(
+        self, request: "service_pb2.EndTrialRequest", context: grpc.ServicerContext
+    ) -> "service_pb2.EndTrialResponse":
         trial = Trial.from_proto(request.trial)
         trial.message = self._messages.pop(trial.trial_id, None)
-        if self._is_under_way(trial.trial_id):
+        if self._is_running(trial.trial_id):
             self._end(trial)
         else:
-            logger.info("trial %s was handed on: a result that comes late is left out", trial.trial_id)
+            logger.info("trial %s was given to another worker: its late result is ignored", trial.trial_id)
         return protos.get_service().EndTrialResponse()
 
-    def beat(self, machine: int, keeper: str, running: bool) -> dict[str, Any]:
+    def beat(self, machine: int, keeper: str, running: bool) -> Answer:
         if self.over:
             return {"over": True, "known": False}
         known = self.machines.get(machine)
@@ -89,51 +102,51 @@ class _Servicer(oracle_chief.OracleServicer):  # type: ignore[misc]
             return {"over": False, "known": False}
         return {"over": False, "known": True}
 
-    def end(self, machine: int, keeper: str) -> dict[str, Any]:
+    def end(self, machine: int, keeper: str) -> Answer:
         known = self.machines.get(machine)
         if known is not None and known.keeper == keeper:
             del self.machines[machine]
         return {}
 
-    def died(self, worker: str, how: str) -> dict[str, Any]:
+    def died(self, worker: str, how: str) -> Answer:
         trial = self.oracle.ongoing_trials.get(worker)
         if self.over or self.failure is not None:
-            return {"trial": "", "over": True}  # it may have died of that
+            return {"trial": "", "over": True}  # the end of the search may have ended the worker
         if trial is None:
             return {"trial": "", "over": False}
-        self._bury(trial, f"the worker that ran it {how}")
+        self._count_death(trial, f"the worker that ran it {how}")
         return {"trial": trial.trial_id, "over": False}
 
-    def failed(self, **said: Any) -> dict[str, Any]:
-        self.failure = self.failure or failures.raised(said)
+    def failed(self, **failure: Unpack[FailureRecord]) -> Answer:
+        self.failure = self.failure or failures.from_record(failure)
         return {}
 
-    def message(self, trial_id: str, message: str) -> dict[str, Any]:
+    def message(self, trial_id: str, message: str) -> Answer:
         self._messages[trial_id] = message
         return {}
 
     def lose(self, machine: int, how: str) -> None:
-        """Hands on the trials of a machine that is gone."""
+        """Lets the next workers that ask have the trials of a machine that is gone; `how` says what happened to it."""
         self.machines.pop(machine, None)
         for name, trial in list(self.oracle.ongoing_trials.items()):
             if name.startswith(_machine_name(machine)):
-                logger.warning("trial %s is handed on: machine %d %s", trial.trial_id, machine, how)
-                if self._bury(trial, f"the machine that ran it {how}"):
+                logger.warning("trial %s goes to another worker: machine %d %s", trial.trial_id, machine, how)
+                if self._count_death(trial, f"the machine that ran it {how}"):
                     continue
                 del self.oracle.ongoing_trials[name]
                 self.oracle._retry_queue.append(trial.trial_id)
                 self.oracle.save()
 
-    def _is_under_way(self, trial_id: str) -> bool:
+    def _is_running(self, trial_id: str) -> bool:
         return any(trial.trial_id == trial_id for trial in self.oracle.ongoing_trials.values())
 
-    def _bury(self, trial: Trial, how: str) -> bool:
-        """Counts a death against a trial; returns whether it was the last that it is given, of which it fails."""
+    def _count_death(self, trial: Trial, how: str) -> bool:
+        """Counts a death of the worker that ran a trial; returns whether the trial fails, having had its last start."""
         self._deaths[trial.trial_id] += 1
         if self._deaths[trial.trial_id] < STARTS:
             return False
         trial.status = TrialStatus.FAILED
-        trial.message = f"{how}, {STARTS} times in a row; most often that is for want of memory"
+        trial.message = f"{how}, {STARTS} times in a row; most often, the memory is too small"
         self._end(trial)
         return True
 
@@ -143,14 +156,18 @@ class _Servicer(oracle_chief.OracleServicer):  # type: ignore[misc]
         except Exception:
             self.failure = RuntimeError("the oracle ended the search")
             raise
-        self.oracle.save()  # the oracle's own save still has the trial among those under way: it would be run again
+        # What the oracle has saved still lists the trial as running: after a restart it would be run again.
+        self.oracle.save()
 
 
 class Served:
-    """An oracle while it is served, at a port of the chief's address; `port` 0 takes a free one."""
+    """An oracle while it is served; a context manager.
 
-    def __init__(self, oracle: Any, host: str, port: int) -> None:
-        # One thread: an oracle that raises keeps its lock, which lets only the same thread through.
+    With `port` 0 it takes a free port, which the field `port` holds. Raises a ServerUnavailable if the port is taken.
+    """
+
+    def __init__(self, oracle: Oracle, host: str, port: int) -> None:
+        # One thread: an oracle that raises keeps its lock, which only the same thread can take again.
         self._thread = futures.ThreadPoolExecutor(max_workers=1)
         self._oracle, self._servicer = oracle, _Servicer(oracle)
         self._server = grpc.server(self._thread, options=[("grpc.so_reuseport", 0)])
@@ -159,10 +176,10 @@ class Served:
         self._server.add_generic_rpc_handlers(
             [protocol.handler({name: getattr(self._servicer, name) for name in requests})]
         )
-        # The name by which others reach this machine need not be one that it can bind to.
-        bound = host if host.startswith(_LOOPBACK) else "[::]"
+        # This machine may be unable to bind to the name by which others reach it.
+        interface = host if host.startswith(_LOOPBACK) else "[::]"
         try:
-            self.port = int(self._server.add_insecure_port(f"{bound}:{port}"))
+            self.port = int(self._server.add_insecure_port(f"{interface}:{port}"))
         except RuntimeError as error:
             raise ServerUnavailable(f"the chief cannot serve the search at port {port}: {error}") from None
 
@@ -171,7 +188,7 @@ class Served:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Ends the search on all machines, and waits until those that live have heard of it."""
+        """Ends the search on all machines, and waits until those that are alive know it."""
         self._servicer.over = True
         while self._servicer.machines:
             time.sleep(_POLL)
@@ -180,16 +197,16 @@ class Served:
 
     @property
     def waiting(self) -> int:
-        """How many trials wait for a worker that runs them again."""
+        """How many trials wait for a worker to run them again."""
         return len(self._oracle._retry_queue)
 
     @property
     def is_done(self) -> bool:
-        """Whether no trial is under way, nor waits."""
+        """Whether no trial is running or waiting."""
         return not self._oracle.ongoing_trials and not self.waiting
 
     def look(self) -> None:
-        """Hands on the trials of machines that are silent; raises what ends the search."""
+        """Gives up machines that are silent. Raises the error that ends the search, if there is one."""
         if self._servicer.failure is not None:
             raise self._servicer.failure
         self._lose_silent(SILENCE)

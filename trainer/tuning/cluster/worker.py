@@ -1,8 +1,8 @@
 """A worker of a search: a process that asks the chief's oracle for trials, and runs them one after the other.
 
-    python -m penstock.trainer.tuning.cluster.worker <UserCode.arguments()> <file for what a person is to be told>
+    python -m penstock.trainer.tuning.cluster.worker <UserCode.arguments()> <file for its error>
 
-KERASTUNER_TUNER_ID, KERASTUNER_ORACLE_IP and KERASTUNER_ORACLE_PORT say who it is and where the oracle is.
+KERASTUNER_TUNER_ID is its name; KERASTUNER_ORACLE_IP and KERASTUNER_ORACLE_PORT are the oracle's address.
 """
 
 import json
@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import grpc  # type: ignore[import-untyped]
-from keras_tuner.src.distribute import oracle_client
-from keras_tuner.src.engine import base_tuner
+from keras_tuner.src.distribute.oracle_client import OracleClient
+from keras_tuner.src.engine.base_tuner import BaseTuner
+from keras_tuner.src.engine.trial import Trial
 
 from penstock.core import user_modules
 from penstock.core.errors import PenstockError
@@ -28,57 +29,67 @@ MODULE = "penstock.trainer.tuning.cluster.worker"
 
 
 def main(arguments: Sequence[str]) -> int:
-    """A worker process; returns its exit code, and leaves in a file what a person is to be told."""
+    """Runs a worker; returns the exit code of its process.
+
+    arguments: UserCode.arguments(), and the file that gets the failures.FailureRecord of a PenstockError.
+    """
     text, failure = arguments
     try:
         _tell_messages(Chief(f"{os.environ['KERASTUNER_ORACLE_IP']}:{os.environ['KERASTUNER_ORACLE_PORT']}"))
         _end_with_connection()
         work(UserCode.from_arguments(text))
     except PenstockError as error:
-        atomic.write_text(Path(failure), json.dumps(failures.said(error)))
+        atomic.write_text(Path(failure), json.dumps(failures.to_record(error)))
         return error.exit_code
     return 0
 
 
 def work(code: UserCode) -> None:
-    """A worker's part: trials, one after the other, until the chief's oracle has no more."""
+    """Runs trials, one after the other, until the chief's oracle has no more.
+
+    Raises a ModuleError if the user's code raises outside of a trial.
+    """
     write_whole_files()
-    _keep_what_is_there()
+    _never_overwrite()
     tuner, fit_kwargs = code.tuner()
     user_modules.call("tuner.search", tuner.search, **fit_kwargs)
 
 
-def _keep_what_is_there() -> None:
-    """A tuner_fn that asks to overwrite an earlier search means the chief: a worker would remove this one."""
-    init = base_tuner.BaseTuner.__init__
+def _never_overwrite() -> None:
+    """Ignores `overwrite` of tuners: it is meant for the chief, and a worker would remove the search it belongs to."""
+    init = BaseTuner.__init__
 
-    def keep(self: Any, *args: Any, **kwargs: Any) -> None:
+    def keep(self: BaseTuner, *args: Any, **kwargs: Any) -> None:
         init(self, *args, **{**kwargs, "overwrite": False})
 
-    base_tuner.BaseTuner.__init__ = keep
+    BaseTuner.__init__ = keep
 
 
 def _tell_messages(chief: Chief) -> None:
-    """KerasTuner's protocol has no place for what a failed trial raised: the chief is told before."""
-    end_trial = oracle_client.OracleClient.end_trial
+    """Sends the error of a failed trial to the chief before the trial ends; KerasTuner's protocol does not hold it."""
+    end_trial = OracleClient.end_trial
 
-    def tell(self: Any, trial: Any) -> None:
+    def tell(self: OracleClient, trial: Trial) -> None:
         if trial.message:
             chief.ask("message", trial_id=trial.trial_id, message=trial.message)
         end_trial(self, trial)
 
-    oracle_client.OracleClient.end_trial = tell
+    OracleClient.end_trial = tell
 
 
 def _end_with_connection() -> None:
-    """A broken connection to the chief is no fault of the trial's, which would fail of it: this process ends, and is
-    started again."""
+    """Ends this process when the connection to the chief breaks; it is started again.
+
+    Otherwise the trial would fail, through no fault of its own.
+    """
     for name in ("get_space", "update_space", "create_trial", "update_trial", "end_trial", "get_trial"):
-        setattr(oracle_client.OracleClient, name, _ending(getattr(oracle_client.OracleClient, name)))
+        setattr(OracleClient, name, _ending(getattr(OracleClient, name)))
 
 
-def _ending(request: Callable[..., Any]) -> Callable[..., Any]:
-    def ask(*args: Any, **kwargs: Any) -> Any:
+def _ending[**P, R](request: Callable[P, R]) -> Callable[P, R]:
+    """Returns the request, which now ends this process if the chief cannot be reached."""
+
+    def ask(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
             return request(*args, **kwargs)
         except grpc.RpcError as error:
@@ -90,9 +101,11 @@ def _ending(request: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _end_with_keeper() -> None:
-    """Ends this process, a new one, when its input does: what keeps it is gone, and an oracle would be waited for for
-    an hour. A forked one dies with its parent (processes.py)."""
-    os.read(sys.stdin.fileno(), 1)  # not sys.stdin's own reader, whose lock would hold up this process's own end
+    """Ends this process when its standard input is closed: its keeper has ended.
+
+    Otherwise it would wait for the oracle for an hour. A forked worker dies with its parent instead (processes.py).
+    """
+    os.read(sys.stdin.fileno(), 1)  # sys.stdin.read would hold a lock that delays the end of this process
     os._exit(1)
 
 

@@ -126,7 +126,7 @@ def test_the_end_waits_for_no_machine_that_has_ended(oracle: Any) -> None:
 
 
 def test_what_a_machine_fails_of_ends_the_search(served: serving.Served, chief: Chief) -> None:
-    chief.ask("failed", **failures.said(ModuleError("tuner_fn raised KeyError: 'bert'", "line 3")))
+    chief.ask("failed", **failures.to_record(ModuleError("tuner_fn raised KeyError: 'bert'", "line 3")))
     with pytest.raises(ModuleError, match="tuner_fn raised KeyError") as raised:
         served.look()
     assert raised.value.details == "line 3"
@@ -149,7 +149,7 @@ def test_a_worker_that_dies_of_the_searchs_end_is_not_its_reason(
         client.end_trial(trial)
     name = serving.worker_name(0, 1)
     assert chief.ask("died", worker=name, how="ended with exit code 2") == {"trial": "", "over": True}
-    chief.ask("failed", **failures.said(ModuleError("tuner.search raised _InactiveRpcError")))
+    chief.ask("failed", **failures.to_record(ModuleError("tuner.search raised _InactiveRpcError")))
     with pytest.raises(RuntimeError, match="the oracle ended the search"):
         served.look()
     assert oracle.trials[trial.trial_id].message == "ValueError: no such thing"
