@@ -1,4 +1,4 @@
-"""The Trainer's work: the artifacts become FnArgs, and the user's run_fn trains."""
+"""The Trainer's executor: it makes FnArgs of the artifacts, and calls the user's run_fn."""
 
 import json
 import shutil
@@ -34,14 +34,14 @@ def run(
 ) -> TaskResult:
     """Trains with the user's run_fn, which must write a SavedModel to `<model>/Format-Serving`.
 
-    The arguments are the component's (component.py describes them), artifacts being folders. Seeds are set before the
-    user's module is imported (training.set_seeds). What an earlier, killed attempt left of a model in the output
-    folder is removed; its model_run is kept, so that run_fn may go on from its checkpoints. Of several workers
-    (TF_CONFIG) only the chief is given these folders, the others temporary ones.
+    The arguments are those of the component; artifacts are paths of folders. Random generators are seeded before the
+    user's module is imported (training.set_seeds). The model of an earlier, killed attempt is removed. Its model_run is
+    kept, so that run_fn can resume from its checkpoints. Of several workers (TF_CONFIG) only the chief gets these
+    folders; the others get temporary ones.
 
-    Raises a ConfigError for a wrong parameter, a UserError if an accelerator is required and none works, a DataError
-    for a split that is missing or empty, a ModuleError if the module has no such function, if it raises, or if it
-    writes no model.
+    Raises a ConfigError for a wrong parameter, a UserError if an accelerator is required and none works, and a
+    DataError for a split that is missing or empty. Raises a ModuleError if the module has no such function, if that
+    raises, or if it writes no model.
     """
     with progress.task("Trainer") as counts:
         train, evaluate = (

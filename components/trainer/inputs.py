@@ -1,7 +1,6 @@
-"""What the Trainer and the Tuner give the user's function of their artifacts: the fields of FnArgs that are read."""
+"""Sets those fields of FnArgs that come from the input artifacts, for the Trainer and the Tuner."""
 
 import logging
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,10 @@ logger = logging.getLogger(__name__)
 
 
 def set_examples(fn_args: FnArgs, examples: Examples, train: StepArgs, evaluate: StepArgs) -> None:
-    """Sets the files and steps of training and evaluation; a DataError for a split that is missing or empty."""
+    """Sets the files and steps of training and evaluation, and the data_accessor.
+
+    Raises a DataError for a split that is missing or empty.
+    """
     for parameter, args in (("train_args", train), ("eval_args", evaluate)):
         for split in args.splits:
             _check_split(examples, split, parameter)
@@ -29,28 +31,22 @@ def set_examples(fn_args: FnArgs, examples: Examples, train: StepArgs, evaluate:
 
 
 def _check_split(examples: Examples, split: str, parameter: str) -> None:
-    found = examples.splits()
-    if split not in found:
+    splits = examples.splits()
+    if split not in splits:
         raise DataError(
             f"{parameter}.splits: the examples at {examples.root} have no split {split!r}: expected one of "
-            f"{', '.join(found) or 'none'}"
+            f"{', '.join(splits) or 'none'}"
         )
-    if not _any(record for path in examples.files(split) for record in records.read(path, batch_size=1)):
+    batches = (batch for path in examples.files(split) for batch in records.read(path, batch_size=1))
+    if next(batches, None) is None:
         raise DataError(
             f"{parameter}.splits: split {split!r} of the examples at {examples.root} holds no example: check the "
             "source and the split's share of it"
         )
 
 
-def _any(items: Iterable[object]) -> bool:
-    return next(iter(items), None) is not None
-
-
 def set_statistics(fn_args: FnArgs, statistics: ExampleStatistics) -> None:
-    """Sets `statistics_path`, and `num_examples`: the rows of every split that the statistics cover.
-
-    The latter is, as in TFX, not there without them.
-    """
+    """Sets `statistics_path`, and `num_examples` to the number of rows of each split in the statistics."""
     fn_args.statistics_path = str(statistics.root)
     rows = {split: statistics.read(split).datasets[0].num_examples for split in statistics.splits()}
     fn_args.num_examples = rows  # type: ignore[attr-defined]
@@ -63,9 +59,9 @@ def set_artifacts(
     base_model: str | None,
     hyperparameters: str | None,
 ) -> None:
-    """Sets the paths of the artifacts that are given, folders, and reads the hyperparameters.
+    """Sets the paths of the artifacts, and the hyperparameters, which it reads; the arguments are folders or None.
 
-    Raises a UserError for a folder that does not hold what it should.
+    Raises a UserError for a folder that does not hold such an artifact.
     """
     if transform_graph is not None:
         graph = TransformGraph(Path(transform_graph))

@@ -1,9 +1,9 @@
-"""Where the Trainer trains: in this task, or in a job of several workers (penstock.components.jobs)."""
+"""Starts the Trainer's executor: in this task, or in a job of several workers (penstock.components.jobs)."""
 
 from typing import Any
 
 from penstock.components.jobs import launcher
-from penstock.core.artifacts import SavedModel
+from penstock.core.artifacts import SavedModel, TaskResult
 
 WORK = launcher.Work(
     component="trainer",
@@ -15,6 +15,6 @@ WORK = launcher.Work(
 )
 
 
-def run(*, workers: int, **arguments: Any) -> Any:
-    """Trains as executor.run does, with its arguments, on `workers` machines where the target starts them."""
-    return launcher.run(WORK, workers, arguments)
+def run(*, workers: int, **arguments: Any) -> TaskResult:
+    """Trains as executor.run does, with its arguments; on `workers` machines, if the target can start them."""
+    return launcher.run(WORK, workers, arguments)  # type: ignore[no-any-return]

@@ -1,7 +1,8 @@
-"""The Tuner's work: the artifacts become FnArgs, the user's tuner searches, and its trials become artifacts."""
+"""The Tuner's executor: it makes FnArgs of the artifacts, runs the user's tuner, and writes its trials."""
 
 import contextlib
 import fcntl
+import functools
 import hashlib
 import json
 import logging
@@ -9,6 +10,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +29,48 @@ from penstock.trainer.tuning.results import Results
 from penstock.trainer.tuning.settings import CUSTOM_CONFIG
 from penstock.trainer.tuning.user_code import UserCode
 
-_WHOLE_BYTES = 8 << 20  # of an input's file; beyond, its size and its end stand for it
+FOLDERS = ("examples", "transform_graph", "schema", "statistics", "base_model", "raw_examples")
+_WHOLE_BYTES = 8 << 20  # of an input file are hashed; of a larger one, its size and its end as well
 logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The component's inputs of which FnArgs are made: artifacts, which are folders, and parameters, JSON."""
+
+    examples: str
+    transform_graph: str | None = None
+    schema: str | None = None
+    statistics: str | None = None
+    base_model: str | None = None
+    raw_examples: str | None = None
+    train_args: str = ""
+    eval_args: str = ""
+    custom_config: str = ""
+
+    def folders(self) -> list[Path]:
+        """Returns the folders of the artifacts."""
+        return [Path(getattr(self, name)) for name in FOLDERS if getattr(self, name) is not None]
+
+    def fn_args(self) -> FnArgs:
+        """Returns the argument of tuner_fn, without the working_dir.
+
+        Raises a ConfigError for a wrong parameter, a DataError for a split that is missing or empty, and a UserError
+        for a folder without such an artifact.
+        """
+        train = parse_step_args("train_args", self.train_args, "train")
+        evaluate = parse_step_args("eval_args", self.eval_args, "eval")
+        fn_args = FnArgs(custom_config=parse_custom_config(self.custom_config))
+        inputs.set_examples(fn_args, Examples(Path(self.examples)), train, evaluate)
+        inputs.set_artifacts(fn_args, self.transform_graph, self.schema, self.base_model, None)
+        fn_args.schema_file = fn_args.transform_output = None  # as in TFX, whose Tuner does not set the old names
+        if self.statistics is not None:
+            inputs.set_statistics(fn_args, ExampleStatistics(Path(self.statistics)))
+        if self.raw_examples is not None:
+            raw = Examples(Path(self.raw_examples))
+            files = [str(raw.split(split) / "*") for split in train.splits]
+            fn_args.raw_train_files = files  # type: ignore[attr-defined]
+        return fn_args
 
 
 def run(
@@ -53,113 +95,104 @@ def run(
 ) -> TaskResult:
     """Searches with the user's tuner_fn, and writes the best hyperparameters, all trials, and a page about them.
 
-    The arguments are the component's (component.py describes them), artifacts being folders; `report` is a file, or a
-    folder that gets a report.html. Of several machines that search together (TF_CONFIG), and of several processes of
-    one search (KERASTUNER_TUNER_ID and its kin, set from outside), the chief alone writes them. The search's own folder
-    is named by all that it depends on: a rerun of a killed task finds it, a changed module does not. With
-    `own_process`, this process is the task's and nothing has run in it yet: workers are forked from it as it is.
+    The arguments are those of the component; artifacts are paths of folders, and `report` is a file, or a folder that
+    gets a report.html. Of several machines (TF_CONFIG), or several processes that were started as one search
+    (KERASTUNER_TUNER_ID and the variables beside it), only the chief writes the outputs.
 
-    Raises a ConfigError for a wrong parameter, a DataError for a split that is missing or empty, a ModuleError if the
-    module has no such function, if it raises, or if no trial succeeds, a ServerUnavailable if a machine finds no chief.
+    The search has a folder in `working_dir`, whose name is a digest of all that the search depends on. So a rerun after
+    a kill resumes, and a changed module starts anew.
+
+    own_process: whether this process runs this task only, and nothing has run in it yet. Then workers can be forked
+        from it.
+
+    Raises a ConfigError for a wrong parameter, and a DataError for a split that is missing or empty. Raises a
+    ModuleError if the module has no such function, if that raises, or if no trial succeeds. Raises a ServerUnavailable
+    if a machine gets no answer from the chief.
     """
     parallel_trials, machines = parse_tune_args(tune_args), search.machines()
     has_workers = parallel_trials != 1 or machines is not None
-    # The source comes first: what follows looks at the devices.
+    # The source comes first, since what follows lets TensorFlow look at the devices.
     with Source(fork=own_process and has_workers) as source, progress.task("Tuner") as counts:
-        given = examples, transform_graph, schema, statistics, base_model, raw_examples
-        fn_args = read_inputs(*given, train_args, eval_args, custom_config)
+        task_inputs = Inputs(
+            examples=examples,
+            transform_graph=transform_graph,
+            schema=schema,
+            statistics=statistics,
+            base_model=base_model,
+            raw_examples=raw_examples,
+            train_args=train_args,
+            eval_args=eval_args,
+            custom_config=custom_config,
+        )
+        fn_args = task_inputs.fn_args()
         if parallel_trials is None:
             parallel_trials = search.places() if CUSTOM_CONFIG in (fn_args.custom_config or {}) else 1
-        parameters = [module_file, tuner_fn, train_args, eval_args, tune_args, custom_config]
-        written = TunerResults(Path(tuner_results))
+        output = TunerResults(Path(tuner_results))
         has_results = search.has_results(machines)
         if has_results:
-            written.path.unlink(missing_ok=True)  # a machine that finds no chief takes it for the end of the search
-        with _folder(working_dir, lambda: _search_is(parameters, list(given)), has_results) as folder:
+            output.path.unlink(missing_ok=True)  # for a machine without a chief, it marks the end of the search
+        parameters = [module_file, tuner_fn, train_args, eval_args, tune_args, custom_config]
+        name = functools.partial(_digest, parameters, task_inputs.folders())
+        with _search_folder(working_dir, name, has_results) as folder:
             fn_args.working_dir = str(folder)
             code = UserCode(module_file, tuner_fn, fn_args)
-            tuner = search.run(code, parallel_trials, machines, written.path.is_file, source)
+            tuner = search.run(code, parallel_trials, machines, output.path.is_file, source)
             if tuner is None:
                 logger.info("there are no more trials: the chief writes the results")
                 return TaskResult({name: artifacts.metadata() for name in ("best_hyperparameters", "tuner_results")})
-            found, best = results.of(tuner.oracle), tuner.get_best_hyperparameters()[0].get_config()
-            counts.show(trials=len(found.trials))
-            return write(found, best, best_hyperparameters, tuner_results, report)
-
-
-def read_inputs(
-    examples: str,
-    transform_graph: str | None,
-    schema: str | None,
-    statistics: str | None,
-    base_model: str | None,
-    raw_examples: str | None,
-    train_args: str,
-    eval_args: str,
-    custom_config: str,
-) -> FnArgs:
-    """Returns what tuner_fn is called with, but for the working_dir; the arguments are those of `run`."""
-    train, evaluate = (
-        parse_step_args("train_args", train_args, "train"),
-        parse_step_args("eval_args", eval_args, "eval"),
-    )
-    fn_args = FnArgs(custom_config=parse_custom_config(custom_config))
-    inputs.set_examples(fn_args, Examples(Path(examples)), train, evaluate)
-    inputs.set_artifacts(fn_args, transform_graph, schema, base_model, None)
-    fn_args.schema_file = fn_args.transform_output = None  # as in TFX, whose Tuner never knew the old names
-    if statistics is not None:
-        inputs.set_statistics(fn_args, ExampleStatistics(Path(statistics)))
-    if raw_examples is not None:
-        raw = Examples(Path(raw_examples))
-        fn_args.raw_train_files = [str(raw.split(split) / "*") for split in train.splits]  # type: ignore[attr-defined]
-    return fn_args
+            trials, best = results.of(tuner.oracle), tuner.get_best_hyperparameters()[0].get_config()
+            counts.show(trials=len(trials.trials))
+            return write(trials, best, best_hyperparameters, tuner_results, report)
 
 
 def write(
-    found: Results, best: dict[str, Any], best_hyperparameters: str, tuner_results: str, report: str
+    search_results: Results, best: dict[str, Any], best_hyperparameters: str, tuner_results: str, report: str
 ) -> TaskResult:
-    """Writes the outputs of a search. `best` is KerasTuner's HyperParameters.get_config() of the best trial."""
+    """Writes the outputs of a search, and returns their metadata.
+
+    best: KerasTuner's HyperParameters.get_config() for the best trial. The other arguments are paths, as in `run`.
+    """
     HyperParameters(Path(best_hyperparameters)).write(best)
-    page.write(Path(report), found)
-    TunerResults(Path(tuner_results)).write(found.rows())  # last: other machines take it for the end of the search
-    score = found.best[0].score
+    page.write(Path(report), search_results)
+    TunerResults(Path(tuner_results)).write(search_results.rows())  # last, since it marks the end of the search
+    score = search_results.best[0].score
     assert score is not None  # the best trials are those with a score
-    logger.info("best of %d trials: %s %s", len(found.trials), found.objective, score)
+    logger.info("best of %d trials: %s %s", len(search_results.trials), search_results.objective, score)
     return TaskResult(
         {
-            "best_hyperparameters": artifacts.metadata(objective=found.objective, score=score),
-            "tuner_results": artifacts.metadata(trials=len(found.trials)),
+            "best_hyperparameters": artifacts.metadata(objective=search_results.objective, score=score),
+            "tuner_results": artifacts.metadata(trials=len(search_results.trials)),
         }
     )
 
 
-def _search_is(parameters: list[Any], given: list[str | None]) -> str:
-    """Returns a name for a search: the digest of its parameters and of what its inputs hold, wherever they lie.
+def _digest(parameters: list[str], folders: list[Path]) -> str:
+    """Returns a digest of a search's parameters, of which the first is the module file, and of its files' contents.
 
-    A rerun may find them elsewhere: the local runner puts what its cache answers into the new run's folder.
+    The places of the files do not count: the local run copies cached outputs into the folder of a new run.
     """
     total = hashlib.sha256(json.dumps(parameters).encode())
-    folders = [Path(folder) for folder in given if folder is not None]
-    if Path(parameters[0]).is_file():  # one in an object store has its digest in its path
-        folders.append(Path(parameters[0]))
-    for root in folders:
+    module_file = Path(parameters[0])
+    # A module file in an object store has its digest in its path.
+    for root in [*folders, module_file] if module_file.is_file() else folders:
         files = [root] if root.is_file() else sorted(path for path in root.rglob("*") if path.is_file())
         for path in files:
             size = path.stat().st_size
             total.update(f"{path.relative_to(root).as_posix()} {size} ".encode())
             with open(path, "rb") as file:
                 total.update(file.read(_WHOLE_BYTES))
-                if size > _WHOLE_BYTES:  # the end of a gzip file has a checksum of all that it holds
+                if size > _WHOLE_BYTES:  # a gzip file ends with a checksum of its content
                     file.seek(-8, 2)
                     total.update(file.read())
     return total.hexdigest()[:16]
 
 
 @contextlib.contextmanager
-def _folder(working_dir: str, search_is: Callable[[], str], owned: bool) -> Iterator[Path]:
-    """Gives the folder of a search; who owns it removes it when the search is done, or failed by the user's mistake.
+def _search_folder(working_dir: str, search_name: Callable[[], str], is_owner: bool) -> Iterator[Path]:
+    """Yields the folder of a search; without a working_dir on this machine, it is a temporary one.
 
-    What was killed, or failed by the machine's fault, keeps it: a rerun goes on there.
+    Its owner locks it, and removes it after the search has succeeded or failed by a user's mistake. After a kill or a
+    failure of the system it stays, so that a rerun resumes.
     """
     try:
         parent = atomic.local_path(working_dir) if working_dir else None
@@ -170,9 +203,9 @@ def _folder(working_dir: str, search_is: Callable[[], str], owned: bool) -> Iter
         with tempfile.TemporaryDirectory(prefix="penstock-tuner-") as scratch:
             yield Path(scratch)
         return
-    name = search_is()
+    name = search_name()
     folder = parent / name
-    if not owned:  # it is the chief's, which may have removed it already
+    if not is_owner:  # the chief is, and may have removed it already
         yield folder
         return
     folder.mkdir(parents=True, exist_ok=True)

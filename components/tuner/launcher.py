@@ -1,5 +1,5 @@
-"""Where the Tuner searches: in this task, in a job of several workers (penstock.components.jobs), or by the target's
-own tuning service (vertex_search.py), whose job this task starts and follows as well.
+"""Starts the Tuner's search: in this task, in a job of several workers (penstock.components.jobs), or on Vertex AI's
+tuning service (vertex_search.py), whose job this task starts and follows as well.
 """
 
 import json
@@ -7,8 +7,9 @@ import os
 from typing import Any
 
 from penstock.components.jobs import launcher
+from penstock.core.artifacts import TaskResult
 
-SERVICE = "PENSTOCK_TUNING_SERVICE"  # the variable that describes the service's job
+SERVICE = "PENSTOCK_TUNING_SERVICE"  # the variable with the service's connection and job, as JSON
 WORK = launcher.Work(
     component="tuner",
     title="Tuner",
@@ -20,14 +21,14 @@ WORK = launcher.Work(
 )
 
 
-def run(*, workers: int, **arguments: Any) -> Any:
-    """Searches as executor.run does, with its arguments, on `workers` machines where the target starts them.
+def run(*, workers: int, **arguments: Any) -> TaskResult:
+    """Searches as executor.run does, with its arguments; on `workers` machines, if the target can start them.
 
-    Where the target's service searches, its job has the number of them already: so many trials run at a time.
+    A tuning service ignores `workers`: its job already says how many trials run at a time.
     """
     service = os.environ.get(SERVICE, "")
     if service:
         from penstock.components.tuner import vertex_search
 
         return vertex_search.run(json.loads(service), WORK.job_name(arguments["best_hyperparameters"]), arguments)
-    return launcher.run(WORK, workers, {**arguments, "own_process": True})
+    return launcher.run(WORK, workers, {**arguments, "own_process": True})  # type: ignore[no-any-return]

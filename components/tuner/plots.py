@@ -1,12 +1,12 @@
-"""Plots of a search as SVG: scores over the trials, and against a parameter."""
+"""Plots of a search as SVG: the scores over the trials, and against a parameter."""
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
-from typing import Any
 
 from penstock.trainer.tuning.results import Parameter, Results, Trial
+from penstock.trainer.tuning.settings import Value
 
 _MARGIN = (58, 14, 10, 24)  # left, right, top, bottom, for the labels of the axes
 _LONGEST = 12  # characters of a label
@@ -14,9 +14,9 @@ _LONGEST = 12  # characters of a label
 
 @dataclass(frozen=True)
 class _Axis:
-    """A scale from values to pixels, and its labels. `categories` stand side by side, else the scale is linear or log.
+    """A scale from values to pixels, with labels: categories side by side, or numbers on a linear or log scale.
 
-    An axis whose values are all equal shows them in its middle.
+    If all values are equal, they are shown in the middle.
     """
 
     low: float
@@ -26,7 +26,7 @@ class _Axis:
     log: bool = False
     categories: tuple[str, ...] = ()
 
-    def place(self, value: Any) -> float:
+    def place(self, value: Value) -> float:
         if self.categories:
             share = (self.categories.index(_label(value)) + 0.5) / len(self.categories)
         else:
@@ -34,7 +34,7 @@ class _Axis:
             share = 0.5 if low == high else (at - low) / (high - low)
         return self.start + share * (self.end - self.start)
 
-    def ticks(self) -> list[Any]:
+    def ticks(self) -> Sequence[Value]:
         if self.categories:
             return list(self.categories)
         middle = math.sqrt(self.low * self.high) if self.log else (self.low + self.high) / 2
@@ -42,13 +42,16 @@ class _Axis:
 
 
 def over_trials(results: Results, width: int = 820, height: int = 240) -> str:
-    """Returns the scores in the order of the trials' starts, with the best so far as a line, failed ones below."""
+    """Returns a plot of the scores in the order in which trials started.
+
+    A line shows the best score so far; failed trials are at the bottom. width, height: in pixels.
+    """
     left, right, _, bottom = _MARGIN
-    done = [trial for trial in results.trials if trial.score is not None]
+    completed = [trial for trial in results.trials if trial.score is not None]
     across = _Axis(1, max(len(results.trials), 2), left, width - right)
-    up = _scores(done, height)
+    up = _scores(completed, height)
     line, best = [], None
-    for trial in done:
+    for trial in completed:
         score = trial.score or 0.0
         best = score if best is None else max(best, score) if results.direction == "max" else min(best, score)
         line.append(f"{across.place(trial.number):.1f},{up.place(best):.1f}")
@@ -56,7 +59,7 @@ def over_trials(results: Results, width: int = 820, height: int = 240) -> str:
         f"H{point.split(',')[0]} V{point.split(',')[1]}" if index else f"M{point}" for index, point in enumerate(line)
     )
     parts = [_frame(width, height), _up_labels(up), f'<path class="so-far" d="{steps} H{width - right}"/>']
-    parts += [_dot(across.place(trial.number), trial, up, results) for trial in done]
+    parts += [_dot(across.place(trial.number), trial, up, results) for trial in completed]
     parts += [
         f'<circle class="dot failed" cx="{across.place(trial.number):.1f}" cy="{height - bottom}" r="3.5">'
         f"<title>{escape(trial.trial_id)}: {escape(trial.error)}</title></circle>"
@@ -71,14 +74,17 @@ def over_trials(results: Results, width: int = 820, height: int = 240) -> str:
 
 
 def against(results: Results, parameter: Parameter, width: int = 300, height: int = 200) -> str:
-    """Returns the scores of the completed trials that have the parameter, against its values."""
+    """Returns a plot of the scores against the values of a parameter, for the completed trials that have it.
+
+    width, height: in pixels.
+    """
     left, right, _, _ = _MARGIN
-    done = [trial for trial in results.best if parameter.name in trial.values]
-    across = _values([trial.values[parameter.name] for trial in done], parameter.log, left, width - right)
-    up = _scores(done, height)
+    trials = [trial for trial in results.best if parameter.name in trial.values]
+    across = _values([trial.values[parameter.name] for trial in trials], parameter.log, left, width - right)
+    up = _scores(trials, height)
     parts = [_frame(width, height), _up_labels(up)]
     # The best last, so that it lies on top.
-    parts += [_dot(across.place(trial.values[parameter.name]), trial, up, results) for trial in reversed(done)]
+    parts += [_dot(across.place(trial.values[parameter.name]), trial, up, results) for trial in reversed(trials)]
     for index, tick in enumerate(ticks := across.ticks()):
         anchor = "middle" if across.categories or 0 < index < len(ticks) - 1 else "start" if index == 0 else "end"
         parts.append(
@@ -87,7 +93,7 @@ def against(results: Results, parameter: Parameter, width: int = 300, height: in
     return _svg(width, height, f"Scores against {parameter.name}", parts)
 
 
-def _values(values: Sequence[Any], log: bool, start: float, end: float) -> _Axis:
+def _values(values: Sequence[Value], log: bool, start: float, end: float) -> _Axis:
     numbers = [value for value in values if isinstance(value, int | float) and not isinstance(value, bool)]
     if len(numbers) < len(values):
         return _Axis(0, 0, start, end, categories=tuple(dict.fromkeys(_label(value) for value in values)))
@@ -109,10 +115,10 @@ def _dot(x: float, trial: Trial, up: _Axis, results: Results) -> str:
         ends = f'y1="{up.place(score - trial.deviation):.1f}" y2="{up.place(score + trial.deviation):.1f}"'
         spread = f'<line class="spread" x1="{x:.1f}" x2="{x:.1f}" {ends}/>'
     top = " top" if trial is results.best[0] else ""
-    told = ", ".join(f"{name} {_short(value)}" for name, value in trial.values.items())
+    values = ", ".join(f"{name} {_short(value)}" for name, value in trial.values.items())
     return (
         f'{spread}<circle class="dot{top}" cx="{x:.1f}" cy="{up.place(score):.1f}" r="{4.5 if top else 3.5}">'
-        f"<title>{escape(f'{trial.trial_id}: {score:.5g}; {told}')}</title></circle>"
+        f"<title>{escape(f'{trial.trial_id}: {score:.5g}; {values}')}</title></circle>"
     )
 
 
@@ -135,11 +141,11 @@ def _svg(width: int, height: int, title: str, parts: Sequence[str]) -> str:
     )
 
 
-def _label(value: Any) -> str:
+def _label(value: Value) -> str:
     return str(value)
 
 
-def _short(value: Any) -> str:
+def _short(value: Value) -> str:
     if isinstance(value, float):
         return f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"
     text = str(value)

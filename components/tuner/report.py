@@ -1,16 +1,16 @@
-"""The trials of a search as one HTML page: the best, plots, and a table of all."""
+"""The trials of a search as one HTML page: the best trial, plots, and a table of all."""
 
 from html import escape
 from pathlib import Path
-from typing import Any
 
 from penstock.components.tuner import plots
 from penstock.core import page
 from penstock.trainer.tuning.results import Parameter, Results, Trial
+from penstock.trainer.tuning.settings import Value
 
 
 def write(path: Path, results: Results) -> Path:
-    """Writes the page; returns where. A folder at `path` gets it as report.html."""
+    """Writes the page to `path`, or as report.html into a folder there; returns the path of the file."""
     varied = _varied(results)
     against = "".join(
         f"<figure>{plots.against(results, parameter)}<figcaption>{escape(results.objective)} against "
@@ -28,7 +28,7 @@ def write(path: Path, results: Results) -> Path:
 
 
 def _varied(results: Results) -> list[Parameter]:
-    """The parameters that the trials do not all agree on."""
+    """Returns the parameters that do not have the same value in all completed trials."""
     return [
         parameter
         for parameter in results.parameters
@@ -64,7 +64,7 @@ def _table(results: Results) -> str:
 
 
 def _failures(results: Results) -> str:
-    """Why trials failed; those that failed alike in one row."""
+    """Returns a table of the failed trials and their errors, with a row for each different error."""
     alike: dict[str, list[str]] = {}
     for trial in results.trials:
         if trial.score is None:
@@ -89,7 +89,7 @@ def _score(trial: Trial) -> str:
     return f"{trial.score:.5g}" + (f" ± {trial.deviation:.2g}" if trial.deviation is not None else "")
 
 
-def _value(value: Any) -> str:
+def _value(value: Value | None) -> str:
     if value is None:
         return ""
     return f"{value:.4g}" if isinstance(value, float) else escape(str(value))

@@ -85,7 +85,7 @@ def trial(
 
 def tell(outputs: dict[str, str], one: str, **told: Any) -> None:
     """Writes what a trial says of itself."""
-    vertex_trial.Told(**told).write(Path(outputs["tuner_results"]) / "trials", one)
+    vertex_trial.TrialReport(**told).write(Path(outputs["tuner_results"]) / "trials", one)
 
 
 def found(outputs: dict[str, str]) -> list[dict[str, Any]]:
@@ -176,7 +176,12 @@ def test_trials_become_the_outputs(server: VertexAI, arguments: Search, outputs:
     launcher.run(workers=1, **arguments())
     assert [(row["trial_id"], row["score"]) for row in found(outputs)] == [("10", 0.25), ("9", 0.3)]
     report = Path(outputs["report"]).read_text()
-    for told in ("DataError: the loss is nan", "its machine was lost", "it told no val_log_loss", "1 stopped early"):
+    for told in (
+        "DataError: the loss is nan",
+        "its machine was lost",
+        "it reported no val_log_loss",
+        "1 stopped early",
+    ):
         assert told in report
     assert sorted(path.name for path in (Path(outputs["tuner_results"]) / "trials").iterdir()) == ["10.json", "2.json"]
 
@@ -334,7 +339,7 @@ def test_what_cannot_be_searched_starts_no_job(
 
 
 def test_a_modules_search_is_none_for_the_service(server: VertexAI, arguments: Search) -> None:
-    with pytest.raises(ConfigError, match=r"vertex.tuning_service: expected tuning.parameters, for only a search"):
+    with pytest.raises(ConfigError, match=r"vertex.tuning_service: expected tuning.parameters, since the service only"):
         launcher.run(workers=1, **{**arguments(), "custom_config": ""})
 
 

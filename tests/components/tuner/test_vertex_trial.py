@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from penstock.components.tuner import vertex_trial
-from penstock.components.tuner.vertex_trial import Told
+from penstock.components.tuner.vertex_trial import TrialReport
 from penstock.core.errors import ConfigError
 
 pytestmark = pytest.mark.filterwarnings("default")  # KerasTuner's are its own
@@ -46,8 +46,8 @@ def test_it_tells_each_epoch_and_the_result(run: Callable[..., int], tmp_path: P
     assert [{key: type(value) for key, value in line.items()} for line in found] == [kinds] * 3
     assert [line["global_step"] for line in found] == ["1", "2", "3"]
     assert {line["trial"] for line in found} == {"7"}
-    told = Told.read(tmp_path / "trials", "7")
-    assert told == Told((float(found[-1]["val_log_loss"]),), ended=True)
+    told = TrialReport.read(tmp_path / "trials", "7")
+    assert told == TrialReport((float(found[-1]["val_log_loss"]),), ended=True)
     assert told.scores[0] <= min(float(line["val_log_loss"]) for line in found)
     assert [path.name for path in (tmp_path / "trials").iterdir()] == ["7.json"]  # no checkpoints are left
 
@@ -55,7 +55,7 @@ def test_it_tells_each_epoch_and_the_result(run: Callable[..., int], tmp_path: P
 @pytest.mark.slow
 def test_it_tells_each_fold(run: Callable[..., int], tmp_path: Path) -> None:
     assert run("--learning_rate=0.01", cross_validation={"folds": 3}) == 0
-    told = Told.read(tmp_path / "trials", "7")
+    told = TrialReport.read(tmp_path / "trials", "7")
     assert len(set(told.scores)) == 3
     means = [statistics.fmean(told.scores[: count + 1]) for count in range(3)]
     assert [float(line["val_log_loss"]) for line in lines(tmp_path)] == means
@@ -64,7 +64,7 @@ def test_it_tells_each_fold(run: Callable[..., int], tmp_path: Path) -> None:
 
 def test_why_it_failed(run: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("--learning_rate=1e30") == 2
-    told = Told.read(tmp_path / "trials", "7")
+    told = TrialReport.read(tmp_path / "trials", "7")
     assert told.error.startswith("DataError: the loss is ")
     assert not told.ended
     assert "penstock: the loss is " in capsys.readouterr().err
@@ -76,7 +76,7 @@ def test_what_it_cannot_mend_is_told_with_its_traceback(run: Callable[..., int],
     (tmp_path / "hypertune" / "output.metrics").mkdir()  # a folder, where a file is to be written
     with pytest.raises(IsADirectoryError):
         run("--learning_rate=0.01", cross_validation={"folds": 2})
-    told = Told.read(tmp_path / "trials", "7")
+    told = TrialReport.read(tmp_path / "trials", "7")
     assert told.error.startswith("IsADirectoryError: ")
     assert "Traceback" in told.details
     assert len(told.scores) == 1
@@ -86,31 +86,31 @@ def test_what_it_cannot_mend_is_told_with_its_traceback(run: Callable[..., int],
 def test_one_that_lost_its_machine_goes_on(
     run: Callable[..., int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    add = vertex_trial.Reports.add
+    add = vertex_trial.MetricFile.add
 
     def lose(self: Any, step: int, value: float) -> None:
         if step == 2:
             raise SystemExit
         add(self, step, value)
 
-    monkeypatch.setattr(vertex_trial.Reports, "add", lose)
+    monkeypatch.setattr(vertex_trial.MetricFile, "add", lose)
     with pytest.raises(SystemExit):
         run("--learning_rate=0.01")
-    monkeypatch.setattr(vertex_trial.Reports, "add", add)
+    monkeypatch.setattr(vertex_trial.MetricFile, "add", add)
     (before,) = lines(tmp_path)
     assert run("--learning_rate=0.01") == 0
     assert [line["global_step"] for line in lines(tmp_path)] == ["2", "3"]
-    whole = Told.read(tmp_path / "trials", "7")
+    whole = TrialReport.read(tmp_path / "trials", "7")
     (tmp_path / "trials" / "7.json").unlink()
     assert run("--learning_rate=0.01") == 0
     assert lines(tmp_path)[0]["val_log_loss"] == before["val_log_loss"]
-    assert Told.read(tmp_path / "trials", "7").scores == pytest.approx(whole.scores, rel=1e-4)
+    assert TrialReport.read(tmp_path / "trials", "7").scores == pytest.approx(whole.scores, rel=1e-4)
 
 
 def test_who_reads_meanwhile_finds_whole_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """And a hundred at most, the last ones."""
     monkeypatch.setenv("CLOUD_ML_HP_METRIC_FILE", str(tmp_path / "hypertune" / "output.metrics"))
-    reports = vertex_trial.Reports("val_auc", "7")
+    reports = vertex_trial.MetricFile("val_auc", "7")
     reports.add(1, 0.5)
 
     def write() -> None:
