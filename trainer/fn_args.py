@@ -9,8 +9,8 @@
         options = tfxio.TensorFlowDatasetOptions(batch_size=32, label_key="species_xf")
         read = fn_args.data_accessor.tf_dataset_factory
         train = read(fn_args.train_files, options, schema)  # batches of (features by name, labels)
-        names = sorted(train.element_spec[0])
-        inputs = {name: keras.Input(train.element_spec[0][name].shape[1:], name=name) for name in names}
+        specs = train.element_spec[0]
+        inputs = {name: keras.Input(tuple(specs[name].shape[1:]), name=name) for name in specs}
         scores = keras.layers.Dense(3)(keras.layers.Concatenate()(list(inputs.values())))
         model = keras.Model(inputs, scores)
         model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))

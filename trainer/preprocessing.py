@@ -99,8 +99,8 @@ def date(feature: Date, column: Column) -> dict[str, tf.Tensor]:
             outputs[f"{feature.output}_days"] = _number(_quantiles(days, present, feature.bins), present)
             continue
         angle = 2 * math.pi * turns[part]
-        for way, circle in (("sin", tf.sin), ("cos", tf.cos)):
-            outputs[f"{feature.output}_{part}_{way}"] = _number((circle(angle) + 1) / 2, present)
+        for name, function in (("sin", tf.sin), ("cos", tf.cos)):
+            outputs[f"{feature.output}_{part}_{name}"] = _number((function(angle) + 1) / 2, present)
     return outputs
 
 

@@ -222,17 +222,17 @@ def read(
         if columns is not None:
             data: Data = InMemory(*columns, fingerprint=fingerprint)
             size = sum(column.nbytes for column in tf.nest.flatten(columns))
-            how = f"in memory, {size / 1e6:,.1f} MB of the {budget / 1e6:,.0f} MB that they may take"
+            place = f"in memory, {size / 1e6:,.1f} MB of the {budget / 1e6:,.0f} MB that they may take"
         else:
             data = Streamed(files, parse, _count(files), fingerprint)
-            how = f"streamed in each epoch: they do not fit into {budget / 1e6:,.0f} MB"
+            place = f"streamed in each epoch: they do not fit into {budget / 1e6:,.0f} MB"
     except tf.errors.DataLossError as error:
         raise DataError(f"{file_patterns[0]}: a TFRecord file is damaged: {_first_line(error)}") from None
     except tf.errors.InvalidArgumentError as error:
         raise DataError(f"{file_patterns[0]}: an example does not fit the schema: {_first_line(error)}") from None
     if data.rows == 0:
         raise _no_example(files)
-    logger.info("%s: %s rows %s (%.1f s)", file_patterns[0], f"{data.rows:,}", how, time.monotonic() - started)
+    logger.info("%s: %s rows %s (%.1f s)", file_patterns[0], f"{data.rows:,}", place, time.monotonic() - started)
     return data
 
 

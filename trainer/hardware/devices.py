@@ -85,10 +85,10 @@ def prepare(accelerator: str, precision: str) -> Device:
         return _processor(precision, "accelerator: none")
     finding, problem = _find()
     if not problem:
-        described = _described(finding)
-        logger.info("training on %s; a step on it works (%.1f s)", described, finding.seconds)
+        description = _described(finding)
+        logger.info("training on %s; a step on it works (%.1f s)", description, finding.seconds)
         policy = _policy(precision, finding.capability)
-        return Device("gpu", described, len(finding.names), policy)
+        return Device("gpu", description, len(finding.names), policy)
     if accelerator == "required":
         raise UserError(
             f"accelerator: required, but none can be used: {problem}; run where there is one, or set accelerator to "
@@ -238,13 +238,13 @@ def _policy(precision: str, capability: tuple[int, int]) -> str:
     return _POLICIES["bfloat16" if capability >= _BFLOAT16_SINCE else "float16"]
 
 
-def _processor(precision: str, why: str) -> Device:
+def _processor(precision: str, reason: str) -> Device:
     # CUDA has not started in this process yet, so JAX and PyTorch see no GPU either.
     os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
     policy = "float32" if precision == "auto" else _POLICIES[precision]
-    described = f"the processor ({_cores()}, {memory.free() / 2**30:.1f} GiB free)"
-    logger.info("training on %s: %s", described, why)
-    return Device("cpu", described, 1, policy)
+    description = f"the processor ({_cores()}, {memory.free() / 2**30:.1f} GiB free)"
+    logger.info("training on %s: %s", description, reason)
+    return Device("cpu", description, 1, policy)
 
 
 def _cores() -> str:

@@ -159,14 +159,14 @@ class Distribution:
         assert self.cluster is not None
         named = {int(number) for number in _TASK.findall(message)} - {self.cluster.index}
         addresses = self.cluster.addresses
-        who = "another worker"
+        worker = "another worker"
         if len(named) == 1 and max(named) < len(addresses):
             (number,) = named
-            who = f"worker {number + 1} of {len(addresses)} at {addresses[number]}"
+            worker = f"worker {number + 1} of {len(addresses)} at {addresses[number]}"
         aborted = _ABORTED.search(message)
         lines = [line.strip(" .") for line in message.splitlines() if line.strip() and "Graph execution" not in line]
         reason = aborted[1].strip(" .") if aborted else lines[0] if lines else "it gives no reason"
-        return f"{who} went away: {reason}"
+        return f"{worker} went away: {reason}"
 
     def from_chief(self, arrays: Arrays | None) -> Arrays | None:
         """Returns the chief's arrays on every worker; all workers must call this at the same time.

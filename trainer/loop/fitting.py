@@ -329,28 +329,16 @@ class _Training:
 
         Its cause are values of the evaluation data that are not finite, else the last step of training.
         """
-        for inputs, label, *_ in self.evaluate.once(self.rows_at_once).as_numpy_iterator():
-            columns = {**inputs, "label": label}
-            if not all(np.isfinite(values).all() for values in columns.values()):
-                return DataError(
-                    f"{problem}: the evaluation data has values that are not finite: {diverged.ranges(columns)}; "
-                    "correct them"
-                )
+        batches = self.evaluate.once(self.rows_at_once).as_numpy_iterator()
         last = self.train.steps(self.progress.batch_size) - 1
-        return self._diverged(f"{problem} after", self.progress.epoch - 1, last, self.progress.steps - 1)
-
-    def _diverged(self, problem: str, epoch: int, batch: int, step: int) -> DataError:
-        """Returns the error for a step that made the loss infinite or NaN.
-
-        All three numbers count from 0, `batch` within its epoch.
-        """
-        inputs, label, *_ = self.train.batch(self.progress.batch_size, epoch, self.settings.seed, batch)
-        return DataError(
-            f"{problem} step {step + 1} (epoch {epoch + 1}, batch {batch + 1}), with a learning rate of "
-            f"{diverged.learning_rate(self.model.optimizer, step):.3g}; the features in that batch: "
-            f"{diverged.ranges({**inputs, 'label': label})}; correct values that are out of range, or lower "
-            "training.learning_rate"
+        return diverged.evaluation_error(problem, batches) or self._diverged(
+            f"{problem} after", self.progress.epoch - 1, last, self.progress.steps - 1
         )
+
+    def _diverged(self, problem: str, epoch: int, index: int, step: int) -> DataError:
+        """Returns the error for a step; all three numbers count from 0, `index` within the epoch."""
+        batch = self.train.batch(self.progress.batch_size, epoch, self.settings.seed, index)
+        return diverged.training_error(problem, batch, self.model.optimizer, epoch=epoch, index=index, step=step)
 
     def _save(self) -> None:
         progress = Progress(**asdict(self.progress))

@@ -89,10 +89,10 @@ def _parts(part: Rows, folds: int) -> list[Fold]:
     return [(np.flatnonzero(part != fold), np.flatnonzero(part == fold)) for fold in range(folds)]
 
 
-def _require(count: int, needed: int, unit: str, where: str, why: str = "") -> None:
+def _require(count: int, needed: int, unit: str, where: str, reason: str = "one for each fold") -> None:
     if count < needed:
         raise DataError(
-            f"cross_validation: expected at least {needed} {unit}{where}, {why or 'one for each fold'}, found {count}: "
+            f"cross_validation: expected at least {needed} {unit}{where}, {reason}, found {count}: "
             "lower tuning.cross_validation.folds or give more data"
         )
 

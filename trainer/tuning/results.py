@@ -64,8 +64,8 @@ class Results:
     @property
     def best(self) -> list[Trial]:
         """The completed trials, best first; of equal ones, the one that started first comes first."""
-        done = [trial for trial in self.trials if trial.score is not None]
-        return sorted(done, key=lambda trial: trial.score or 0.0, reverse=self.direction == "max")
+        completed = [trial for trial in self.trials if trial.score is not None]
+        return sorted(completed, key=lambda trial: trial.score or 0.0, reverse=self.direction == "max")
 
     def rows(self) -> list[dict[str, Any]]:
         """Returns TFX's tuner_results: a row for each completed trial that has values, best first."""

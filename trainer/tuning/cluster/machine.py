@@ -66,7 +66,7 @@ class _Machine:
             if answer["over"]:
                 break
             if not answer["known"]:
-                logger.info("the chief has begun anew, or given this machine up: its workers begin anew")
+                logger.info("the chief was restarted, or gave this machine up: its workers start again")
                 self._keeper.stop()
                 continue
             if not running:

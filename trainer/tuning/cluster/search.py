@@ -102,7 +102,7 @@ def take_over(working_dir: Path) -> None:
     KerasTuner resumes a search only if there is a file of the tuner's ID; so both IDs get that file.
     """
     for folder in (path.parent for path in working_dir.glob("*/oracle.json")):
-        known = [folder / f"{name}.json" for name in (chief.ID, _ALONE)]
-        for path, other in (known, known[::-1]):
+        tuner_files = [folder / f"{name}.json" for name in (chief.ID, _ALONE)]
+        for path, other in (tuner_files, tuner_files[::-1]):
             if other.exists() and not path.exists():
                 shutil.copyfile(other, path)

@@ -90,21 +90,21 @@ class _Servicer(oracle_chief.OracleServicer):  # type: ignore[misc]
     def beat(self, machine: int, keeper: str, running: bool) -> Answer:
         if self.over:
             return {"over": True, "known": False}
-        known = self.machines.get(machine)
+        state = self.machines.get(machine)
         if not running:
-            if known is None:
+            if state is None:
                 logger.info("machine %d searches too", machine)
             self.lose(machine, "was started again")
             self.machines[machine] = _Machine(keeper, time.monotonic())
-        elif known is not None and known.keeper == keeper:
-            known.seen = time.monotonic()
+        elif state is not None and state.keeper == keeper:
+            state.seen = time.monotonic()
         else:
             return {"over": False, "known": False}
         return {"over": False, "known": True}
 
     def end(self, machine: int, keeper: str) -> Answer:
-        known = self.machines.get(machine)
-        if known is not None and known.keeper == keeper:
+        state = self.machines.get(machine)
+        if state is not None and state.keeper == keeper:
             del self.machines[machine]
         return {}
 
@@ -212,7 +212,7 @@ class Served:
         self._lose_silent(SILENCE)
 
     def _lose_silent(self, seconds: float) -> None:
-        for machine, known in list(self._servicer.machines.items()):
-            if time.monotonic() - known.seen > seconds:
+        for machine, state in list(self._servicer.machines.items()):
+            if time.monotonic() - state.seen > seconds:
                 how = f"gave no sign of life for {seconds:g} s"
                 self._thread.submit(self._servicer.lose, machine, how).result()
