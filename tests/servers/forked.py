@@ -39,6 +39,7 @@ from tests.servers import imported
 
 _INTERPRETER = sys.executable
 _PR_SET_DUMPABLE, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS = 4, 24, 38  # linux/prctl.h
+_PATIENCE = 5.0  # seconds after which it is noticed that the tests were killed
 _COMPONENTS = Path(__file__).resolve().parents[2] / "components"
 _MODULES = [
     "penstock.pipelines.cli.main",
@@ -129,7 +130,8 @@ def forks(python: str) -> Iterator[None]:
 
 
 def main(descriptor: int, program: str, modules: list[str]) -> None:
-    """Imports, then forks a process for each connection."""
+    """Imports, then forks a process for each connection, until the tests end or are killed."""
+    tests = os.getppid()
     listener = socket.socket(fileno=descriptor)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -141,8 +143,12 @@ def main(descriptor: int, program: str, modules: list[str]) -> None:
     warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)
     sys.executable = program
     imported.settle()
-    while True:
-        connection, _ = listener.accept()
+    listener.settimeout(_PATIENCE)
+    while os.getppid() == tests:
+        try:
+            connection, _ = listener.accept()
+        except TimeoutError:
+            continue
         with contextlib.suppress(ChildProcessError):
             while os.waitpid(-1, os.WNOHANG)[0]:
                 pass
