@@ -1,7 +1,8 @@
-"""The configurations in the pages about clusters: each compiles for Kubeflow as it stands."""
+"""The configurations in the pages about clusters compile for Kubeflow as they stand; the README shows a real run."""
 
 import re
 import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ import yaml
 from penstock.pipelines.cli import init, main
 from tests.servers import object_stores
 
-DOCS = Path(__file__).resolve().parent.parent / "docs"
+ROOT = Path(__file__).resolve().parent.parent
+DOCS = ROOT / "docs"
 # What a block that shows some keys is added to.
 REST = {"data": {"path": "s3://team-data/birds"}, "label": "species", "pipeline_root": "/mnt/team/runs"}
 STORE = {"kubernetes": {"default": {"object_store": "kfp"}}}
@@ -66,3 +68,28 @@ def test_taxi_runs_on_a_cluster_by_the_command_of_the_page(
         name for name, value in values.items() if str(value).startswith(("/", '{"filesystem": {"base_directory": "/'))
     ] == []
     assert values["module_file"].startswith(f"minio://{object_stores.BUCKET}/taxi/runs/modules/")
+
+
+def test_the_demo_prints_what_the_readme_shows(python: str, tmp_path: Path) -> None:
+    """But for numbers, for the width of columns that hold them, and for the path of the checkout."""
+    (tmp_path / "examples" / "taxi").mkdir(parents=True)
+    config = "examples/taxi/pipeline.yaml"
+    shutil.copyfile(ROOT / config, tmp_path / config)
+    block = re.search(
+        r"^## What the demo prints$.*?^```text$\n(.*?)…\n```$", (ROOT / "README.md").read_text(), re.M | re.S
+    )
+    assert block is not None
+    printed = ""
+    for arguments in (["run", config], ["predict", config, "--rows", "3"]):
+        command = [python, "-m", "penstock.pipelines.cli.main", *arguments]
+        done = subprocess.run(command, cwd=tmp_path, stdout=-1, stderr=subprocess.STDOUT, text=True, check=False)
+        assert done.returncode == 0, done.stdout
+        printed += done.stdout.replace(f"{tmp_path}/", "")
+    shown = _without_numbers(block[1])
+    assert _without_numbers(printed)[: len(shown)] == shown
+
+
+def _without_numbers(text: str) -> list[str]:
+    lines = [line for line in text.splitlines() if not line.startswith("… ")]  # what a slow machine is told of
+    masked = [re.sub(r"\d[\d,.-]*", "0", line.removesuffix(" of them imports")) for line in lines]
+    return [re.sub(r"--+|  +", " ", line).replace("0 s, 0", "0 s") for line in masked]
