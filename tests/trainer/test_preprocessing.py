@@ -306,6 +306,6 @@ def test_mistakes_are_told_as_they_are(table: Tables, config: dict[str, Any], se
 def test_statistics_have_to_be_there(table: Tables) -> None:
     made = table({"x": range(ROWS), "label": LABEL})
     with pytest.raises(
-        ConfigError, match="preprocessing_fn has a parameter statistics: expected Transform to be given"
+        ConfigError, match="preprocessing_fn has a parameter statistics: expected the input statistics of Transform"
     ):
         made.transform({"label": "label"}, statistics=None)
