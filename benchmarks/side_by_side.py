@@ -109,7 +109,8 @@ def run_tfx(name: str, folder: Path) -> Measurement:
     assert settings.module_file is not None
     data, times = folder / "data", folder / "times.json"
     data.mkdir(parents=True)
-    for source in Path(settings.data.input_base).glob("*.csv"):
+    assert settings.data.base_here is not None
+    for source in settings.data.base_here.glob("*.csv"):
         (data / source.name).symlink_to(source)
     command = [sys.executable, str(ROOT / "benchmarks" / "tfx_pipeline.py"), f"--data={data}", f"--root={folder}"]
     command += [f"--module-file={settings.module_file}", f"--eval-config={settings.evaluation.text(settings.label)}"]
