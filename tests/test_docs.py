@@ -82,7 +82,9 @@ def test_the_demo_prints_what_the_readme_shows(python: str, tmp_path: Path) -> N
     printed = ""
     for arguments in (["run", config], ["predict", config, "--rows", "3"]):
         command = [python, "-m", "penstock.pipelines.cli.main", *arguments]
-        done = subprocess.run(command, cwd=tmp_path, stdout=-1, stderr=subprocess.STDOUT, text=True, check=False)
+        done = subprocess.run(
+            command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+        )
         assert done.returncode == 0, done.stdout
         printed += done.stdout.replace(f"{tmp_path}/", "")
     shown = _without_numbers(block[1])

@@ -51,7 +51,7 @@ def _of_graph(pipeline: Pipeline, graph: Mapping[str, Any], arguments: Mapping[s
 
 
 def _values(component: Mapping[str, Any], task: Mapping[str, Any], arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the values of a task's parameters, as far as they are known; `given` are those of the graph around it."""
+    """Returns the values of a task's parameters, as far as they are known from the graph's `arguments`."""
     declared = component.get("inputDefinitions", {}).get("parameters", {})
     values = {name: entry["defaultValue"] for name, entry in declared.items() if "defaultValue" in entry}
     for name, source in task.get("inputs", {}).get("parameters", {}).items():

@@ -82,6 +82,11 @@ def test_a_run_is_asked_for_what_was_made_and_not_for_tasks(run: RunRecord) -> N
     assert html.count("<h2>The model is ") == 2
 
 
+def test_a_verdict_that_was_deleted_is_passed_over(run: RunRecord) -> None:
+    ModelValidation(run.folder / "evaluator" / "validation").path.unlink()
+    assert [verdict["blessed"] for verdict in run.verdicts()] == [False]
+
+
 def test_a_run_whose_folder_was_moved_still_has_its_artifacts(run: RunRecord) -> None:
     moved = run.folder.rename(run.folder.with_name("taxi-moved"))
     assert [verdict["blessed"] for verdict in read(moved).verdicts()] == [True, False]

@@ -104,7 +104,9 @@ class RunRecord:
     def verdicts(self) -> Iterator[Verdict]:
         """Yields what was said of the models that were evaluated."""
         for artifact in self.made("validation"):
-            yield ModelValidation(artifact.path).read()
+            validation = ModelValidation(artifact.path)
+            if validation.path.is_file():
+                yield validation.read()
 
     def pushed(self) -> Iterator[str]:
         """Yields the places that models were pushed to, each that of a version."""
