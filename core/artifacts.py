@@ -323,6 +323,34 @@ class Model(Artifact):
 
 
 @dataclass(frozen=True)
+class ModelEvaluation(Artifact):
+    """TFMA's results: a record for each slice in `metrics`, `plots` and `attributions`, and one in `validations`.
+
+    The files are TFRecords without compression; `config` is an EvalRun as JSON.
+    """
+
+    @property
+    def metrics(self) -> Path:
+        return self.root / "metrics-00000-of-00001.tfrecord"
+
+    @property
+    def plots(self) -> Path:
+        return self.root / "plots-00000-of-00001.tfrecord"
+
+    @property
+    def attributions(self) -> Path:
+        return self.root / "attributions-00000-of-00001.tfrecord"
+
+    @property
+    def validations(self) -> Path:
+        return self.root / "validations.tfrecord"
+
+    @property
+    def config(self) -> Path:
+        return self.root / "eval_config.json"
+
+
+@dataclass(frozen=True)
 class ModelRun(Artifact):
     """What a training writes while it runs.
 

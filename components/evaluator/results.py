@@ -1,19 +1,33 @@
 """From the metrics of each slice to TFMA's results: derived metrics, validation, and the files."""
 
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
 import apache_beam as beam
-import tensorflow_model_analysis as tfma
+import tensorflow as tf
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
-from tensorflow_model_analysis import constants
+from google.protobuf import json_format
+from tensorflow_model_analysis import version
 from tensorflow_model_analysis.api.types import MaybeMultipleEvalSharedModels
 from tensorflow_model_analysis.evaluators import metrics_plots_and_validations_evaluator as evaluator
 from tensorflow_model_analysis.evaluators import metrics_validator
 from tensorflow_model_analysis.metrics import metric_specs, metric_types
 from tensorflow_model_analysis.metrics.metric_types import MetricsDict
-from tensorflow_model_analysis.proto.config_pb2 import EvalConfig
+from tensorflow_model_analysis.proto.config_pb2 import EvalConfig, EvalRun
 from tensorflow_model_analysis.utils import model_util
+from tensorflow_model_analysis.writers import eval_config_writer
+from tensorflow_model_analysis.writers import metrics_plots_and_validations_writer as writers
 
 from penstock.components.evaluator.slices import SliceKey
+from penstock.core import artifacts
+from penstock.core.files import atomic
+
+type Sliced = tuple[SliceKey | tuple[SliceKey, SliceKey], MetricsDict]  # the metrics of a slice, or of a pair of slices
+
+_UNKNOWN_DATA = {"data_location": "<user provided PCollection>", "file_format": "<unknown>"}  # TFMA's words
+_collected: list[Any] = []
 
 
 def beam_pipeline() -> beam.Pipeline:
@@ -22,6 +36,18 @@ def beam_pipeline() -> beam.Pipeline:
     Types are not checked, because Beam infers narrower ones from created values than TFMA declares.
     """
     return beam.Pipeline(runner=FnApiRunner(), options=PipelineOptions(["--no_pipeline_type_check"]))
+
+
+def collected(elements: Callable[[beam.Pipeline], beam.PCollection]) -> list[Any]:
+    """Returns the elements of a collection of a pipeline that runs in this process."""
+    _collected.clear()
+    with beam_pipeline() as pipeline:
+        _ = elements(pipeline) | beam.Map(_collect)
+    return list(_collected)
+
+
+def _collect(element: Any) -> None:  # Beam pickles a function of a module by its name, and a method with its list
+    _collected.append(element)
 
 
 def computations(config: EvalConfig) -> evaluator.MetricComputations:
@@ -38,34 +64,63 @@ def write(
 ) -> None:
     """Derives the remaining metrics, validates them and writes the results to the folder `output`.
 
-    `slices` holds the metrics of each slice. These are the steps of TFMA's pipeline after its combiners.
+    `slices` holds the metrics of each slice. These are the steps of TFMA's pipeline after its combiners, and its files;
+    without Beam they take milliseconds in place of seconds.
     """
-    parts = computations(config)
-    baseline = model_util.get_baseline_model_spec(config)
-    derive = evaluator._AddDerivedCrossSliceAndDiffMetrics(
-        parts.derived_computations,
-        parts.cross_slice_computations,
-        list(config.cross_slicing_specs),
-        baseline.name if baseline else None,
+    folder, sliced = artifacts.ModelEvaluation(Path(output)), _derive(slices, config)
+    metrics, plots, attributions = (
+        [evaluator._filter_by_key_type(values, kind) for values in sliced]
+        for kind in (metric_types.MetricKey, metric_types.PlotKey, metric_types.AttributionsKey)
     )
-    with beam_pipeline() as pipeline:
-        sliced = (
-            pipeline
-            | "Slices" >> beam.Create(list(slices.items()))
-            | "Derive" >> derive
-            | "RemovePrivate" >> beam.MapTuple(evaluator._remove_private_metrics)
-        )
-        kinds = {
-            constants.METRICS_KEY: metric_types.MetricKey,
-            constants.PLOTS_KEY: metric_types.PlotKey,
-            constants.ATTRIBUTIONS_KEY: metric_types.AttributionsKey,
-        }
-        evaluation = {
-            name: sliced | f"Filter {name}" >> beam.Map(evaluator._filter_by_key_type, kind)
-            for name, kind in kinds.items()
-        }
-        evaluation[constants.VALIDATIONS_KEY] = evaluation[constants.METRICS_KEY] | "Validate" >> beam.Map(
-            metrics_validator.validate_metrics, config
-        )
-        writers = tfma.default_writers(output_path=output, eval_shared_model=models, eval_config=config)
-        _ = evaluation | "Write" >> tfma.WriteResults(writers=writers)
+    shared = model_util.verify_and_update_eval_shared_models(models) or []
+    validations = writers.CombineValidations(config, rubber_stamp=model_util.has_rubber_stamp(shared))
+    total = validations.create_accumulator()
+    for values in metrics:
+        total = validations.add_input(total, metrics_validator.validate_metrics(values, config))
+    contents = {
+        folder.metrics: [writers.convert_slice_metrics_to_proto(values, []) for values in metrics],
+        folder.plots: [writers.convert_slice_plots_to_proto(values, []) for values in plots],
+        folder.attributions: [writers.convert_slice_attributions_to_proto(values) for values in attributions],
+        folder.validations: [validations.extract_output(total)],
+    }
+    for path, messages in contents.items():
+        with atomic.replacing(path) as temporary, tf.io.TFRecordWriter(str(temporary)) as append:
+            for message in messages:
+                append.write(message.SerializeToString(deterministic=True))
+    if eval_config_writer.EVAL_CONFIG_FILE not in config.options.disabled_outputs.values:
+        run = EvalRun(eval_config=config, version=version.VERSION, **_UNKNOWN_DATA)
+        run.model_locations.update({model.model_name: model.model_path or "<unknown>" for model in shared})
+        atomic.write_text(folder.config, json_format.MessageToJson(run) + "\n")
+
+
+def _derive(slices: dict[SliceKey, MetricsDict], config: EvalConfig) -> list[Sliced]:
+    """Adds the metrics that are made of others, within a slice, of two slices and of two models; drops private ones."""
+    parts, baseline = computations(config), model_util.get_baseline_model_spec(config)
+    sliced: list[Sliced] = []
+    for key, metrics in slices.items():
+        values = dict(metrics)
+        for computation in parts.derived_computations:
+            values |= computation.result(values)
+        sliced.append((key, values))
+    if config.cross_slicing_specs:
+        sliced = _across_slices(sliced, config, parts)
+    if baseline:
+        sliced = [(key, values | _differences(values, baseline.name)) for key, values in sliced]
+    return [evaluator._remove_private_metrics(key, values) for key, values in sliced]
+
+
+def _across_slices(sliced: list[Sliced], config: EvalConfig, parts: evaluator.MetricComputations) -> list[Sliced]:
+    """Adds the pairs of slices that `cross_slicing_specs` names; TFMA finds them inside a pipeline only."""
+    add = evaluator._AddCrossSliceMetrics(list(config.cross_slicing_specs), parts.cross_slice_computations)
+    return sorted(collected(lambda pipeline: pipeline | beam.Create(sliced) | add), key=lambda pair: repr(pair[0]))
+
+
+def _differences(values: MetricsDict, baseline: str) -> MetricsDict:
+    """Returns how far the candidate's metrics are from those of the baseline, as TFMA does in its pipeline."""
+    return {
+        key.make_diff_key(): value - values[key.make_baseline_key(baseline)]
+        for key, value in values.items()
+        if not (evaluator._is_private_metrics(key) or key.is_diff or key.model_name == baseline)
+        and key.make_baseline_key(baseline) in values
+        and evaluator._is_metric_diffable(value)
+    }

@@ -9,6 +9,7 @@ from penstock.components.trainer import inputs
 from penstock.components.trainer.arguments import parse_custom_config, parse_step_args
 from penstock.core import artifacts, progress, user_modules
 from penstock.core.artifacts import Examples, ExampleStatistics, Model, TaskResult
+from penstock.trainer import autograph
 from penstock.trainer import run_fn as training
 from penstock.trainer.fn_args import FnArgs
 from penstock.trainer.hardware import devices, distribution
@@ -58,6 +59,7 @@ def run(
             counts.show(rows=sum(fn_args.num_examples.get(split, 0) for split in train.splits))  # type: ignore[attr-defined]
         fn_args.device = devices.prepare(accelerator, precision)
         devices.set_precision(precision, fn_args.device)
+        autograph.skip_libraries()
         training.set_seeds()
         training.train(user_modules.find(module_file, run_fn, "run_fn"), fn_args, writes=worker.is_chief)
     return TaskResult({"model": artifacts.metadata(), "model_run": artifacts.metadata()})

@@ -12,7 +12,7 @@ from keras_tuner.src.engine.base_tuner import BaseTuner
 from penstock.core import user_modules
 from penstock.core.errors import ConfigError, ModuleError
 from penstock.core.files import atomic
-from penstock.trainer import run_fn
+from penstock.trainer import autograph, run_fn
 from penstock.trainer.data import reader
 from penstock.trainer.fn_args import FnArgs
 from penstock.trainer.tuning import telling
@@ -35,6 +35,7 @@ class UserCode:
         ModuleError if tuner_fn is missing, raises, or returns anything else, and a ConfigError if the tuner has no
         trials to run.
         """
+        autograph.skip_libraries()
         run_fn.set_seeds()
         function = user_modules.find(self.module_file, self.tuner_fn, "tuner_fn")
         with telling.without_reloading():

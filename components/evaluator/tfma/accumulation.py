@@ -208,13 +208,6 @@ def _reads_no_features(preprocessors: Sequence[Preprocessor]) -> bool:
     )
 
 
-_collected: list[Extracts] = []
-
-
-def _collect(extracts: Extracts) -> None:
-    _collected.append(extracts)
-
-
 def _batches(shard: Shard) -> Iterator[pa.RecordBatch]:
     return shard.stripe.of(predictions.example_batches(shard.stripe.file, shard.schema))
 
@@ -226,11 +219,12 @@ def _extracts(shard: Shard, config: EvalConfig, schema: Schema | None) -> list[E
     extractors = model_eval_lib.default_extractors(
         eval_shared_model=shared, eval_config=config, tensor_adapter_config=predictions.adapter_config(schema)
     )
-    _collected.clear()
-    with results.beam_pipeline() as pipeline:
+
+    def extracts(pipeline: beam.Pipeline) -> beam.PCollection:
         # Beam pickles and compresses created values, so the data is read inside the pipeline.
-        extracts = pipeline | beam.Create([shard]) | beam.FlatMap(_batches) | tfma.BatchedInputsToExtracts()
+        batches = pipeline | beam.Create([shard]) | beam.FlatMap(_batches) | tfma.BatchedInputsToExtracts()
         for extractor in extractors[:-2]:  # the last two split batches and compute the slices of each example
-            extracts = extracts | extractor.stage_name >> extractor.ptransform
-        _ = extracts | beam.Map(_collect)
-    return list(_collected)
+            batches = batches | extractor.stage_name >> extractor.ptransform
+        return batches
+
+    return results.collected(extracts)
