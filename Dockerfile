@@ -8,8 +8,10 @@
 # budget of runtime: 3100 MB
 # budget of gpu: 7600 MB
 
-# Debian 13: its Python 3.13 and glibc 2.41 are what the runtime's wheels need.
-FROM debian:trixie-slim AS base
+# Debian 13: its Python 3.13 and glibc 2.41 are what the runtime's wheels need. Give a digest where builds have to be the
+# same every time: docker build --build-arg BASE=debian:trixie-slim@sha256:…
+ARG BASE=debian:trixie-slim
+FROM ${BASE} AS base
 RUN apt-get update \
  && apt-get install --yes --no-install-recommends ca-certificates python3 \
  && rm -rf /var/lib/apt/lists/* /var/cache/apt /var/cache/debconf /var/log/* /usr/share/doc /usr/share/man
@@ -25,7 +27,7 @@ RUN printf '%s\n' '#!/bin/sh' \
       'exec "$@"' > /usr/local/bin/online \
  && chmod +x /usr/local/bin/online
 RUN --mount=type=secret,id=ca,target=/run/ca.crt --mount=type=secret,id=index,target=/run/index.sh \
-    online python3 -m pip install --quiet --break-system-packages --no-cache-dir --root-user-action=ignore uv
+    online python3 -m pip install --quiet --break-system-packages --no-cache-dir --root-user-action=ignore uv==0.13.9
 ENV UV_COMPILE_BYTECODE=1 UV_LINK_MODE=copy UV_NO_CACHE=1
 
 FROM tools AS dependencies
@@ -46,7 +48,7 @@ RUN --mount=type=secret,id=ca,target=/run/ca.crt --mount=type=secret,id=index,ta
  && mkdir /opt/cuda && mv /opt/penstock/lib/python3.13/site-packages/nvidia* /opt/cuda/
 
 FROM tools AS penstock
-COPY pyproject.toml README.md /build/
+COPY pyproject.toml README.md LICENSE /build/
 COPY core /build/core
 COPY trainer /build/trainer
 COPY components /build/components
@@ -87,7 +89,7 @@ LABEL org.opencontainers.image.version=$VERSION
 # The software bills of materials of both images, by docker build --target sbom-runtime (or sbom-gpu) --output DIR.
 FROM tools AS inspection
 RUN --mount=type=secret,id=ca,target=/run/ca.crt --mount=type=secret,id=index,target=/run/index.sh \
-    online python3 -m pip install --quiet --break-system-packages --no-cache-dir --root-user-action=ignore cyclonedx-bom
+    online python3 -m pip install --quiet --break-system-packages --no-cache-dir --root-user-action=ignore cyclonedx-bom==7.5.0
 FROM inspection AS inspection-runtime
 RUN --mount=type=bind,from=runtime,source=/opt/penstock,target=/opt/penstock \
     cyclonedx-py environment /opt/penstock/bin/python --output-reproducible --output-file /python.cdx.json

@@ -31,3 +31,10 @@ def test_the_image_for_gpus_has_cudas_libraries_and_nothing_else_beside() -> Non
 def test_no_lock_says_where_it_was_made() -> None:
     for name in ("requirements.lock", "requirements.runtime.lock", "requirements.gpu.lock"):
         assert "://" not in (ROOT / name).read_text()
+
+
+def test_what_builds_the_image_is_pinned_as_well() -> None:
+    commands = (ROOT / "Dockerfile").read_text().replace("\\\n", " ").splitlines()
+    installed = [line.split()[-1] for line in commands if "pip install --quiet --break-system-packages" in line]
+    assert len(installed) == 2
+    assert all(re.fullmatch(r"[a-z-]+==[0-9.]+", package) for package in installed), installed

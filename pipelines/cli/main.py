@@ -19,6 +19,7 @@ from penstock.pipelines.cli.options import (
     label_option,
     load,
     set_option,
+    warn,
 )
 from penstock.pipelines.cli.remote import commands as remote_commands
 
@@ -135,6 +136,7 @@ def compile_command(
 
     compile.compile_config(loaded, chosen, output)
     click.echo(f"{output}: {loaded.name} for target {chosen.name}")
+    warn(chosen.unused(loaded))
     from penstock.pipelines.servers import submission
 
     _warn_of_local_paths(submission.read(output).documents, chosen.name)
@@ -167,9 +169,7 @@ def _warn_of_local_paths(documents: Sequence[Any], target: str) -> None:
     """Submitting refuses them: only then is it known what a run is given."""
     from penstock.pipelines.lint import local_paths
 
-    unseen = local_paths.sentence(documents, target)
-    if unseen:
-        click.echo(f"warning: {unseen}", err=True)
+    warn(local_paths.sentence(documents, target))
 
 
 @cli.command()

@@ -136,7 +136,9 @@ class Remote:
 
             with tempfile.TemporaryDirectory() as folder:
                 path = Path(folder) / "pipeline.yaml"
-                compiled = compile.compile_unpublished(settings, targets.named(self.target), path)
+                target = targets.named(self.target)
+                compiled = compile.compile_unpublished(settings, target, path)
+                options.warn(target.unused(settings))
                 read = submission.read(compiled.path, params, no_cache)
             read = replace(read, publish=functools.partial(published.write, compiled.published))
         section = getattr(settings, self.target)
@@ -150,7 +152,7 @@ class Remote:
         if unreadable:
             raise ConfigError(unreadable)
         for warning in warnings:
-            click.echo(f"warning: {warning}", err=True)
+            options.warn(warning)
         return service, read
 
     def _require_target(self, compiled_for: str) -> None:

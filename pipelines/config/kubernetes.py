@@ -1,11 +1,12 @@
 """What only Kubernetes knows of a component's pod: nodes, Secrets, volumes, and where credentials of buckets are."""
 
 from collections import Counter
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from penstock.pipelines.config.section import Section, Whole, matching
+from penstock.pipelines.config.section import PositiveWhole, Quantity, Section, Variable, Whole, matching
 
 KubernetesName = Annotated[
     str,
@@ -18,10 +19,7 @@ _StoreAddress = Annotated[
     str, matching(r"^https?://[^/\s]+/?$", "the store's address, such as https://minio.example.com:9000")
 ]
 Mount = Annotated[str, matching(r"^/[^/:][^:]*$", "an absolute path, such as /data, and no colon in it")]
-_Variable = Annotated[
-    str, matching(r"^[A-Za-z_][A-Za-z0-9_]*$", "a variable's name of letters, digits and _, no digit first")
-]
-_SecretKey = Annotated[str, matching(r"^[A-Za-z0-9._-]+$", "a key of a Secret: letters, digits, ., _ and -")]
+_Key = Annotated[str, matching(r"^[A-Za-z0-9._-]+$", "a key of a Secret or ConfigMap: letters, digits, ., _ and -")]
 _NodeKey = Annotated[
     str,
     matching(
@@ -57,12 +55,12 @@ class Toleration(Section):
         return self
 
 
-class Secret(Section):
-    """A Secret of the namespace, as environment variables or as files."""
+class _Keyed(Section):
+    """An object of the namespace whose keys become environment variables or files."""
 
-    name: KubernetesName = Field(description="The Secret's name.")
-    env: dict[_SecretKey, _Variable] = Field(default={}, description="Environment variables by the Secret's keys.")
-    mount: Mount | None = Field(default=None, description="The folder that gets the Secret's keys as files.")
+    name: KubernetesName = Field(description="Its name.")
+    env: dict[_Key, Variable] = Field(default={}, description="Environment variables by its keys.")
+    mount: Mount | None = Field(default=None, description="The folder that gets its keys as files.")
     optional: bool = Field(default=False, description="Whether the component runs without it as well.")
 
     @model_validator(mode="after")
@@ -72,11 +70,29 @@ class Secret(Section):
         return self
 
 
+class Secret(_Keyed):
+    """A Secret of the namespace, as environment variables or as files."""
+
+
+class ConfigMap(_Keyed):
+    """A ConfigMap of the namespace, as environment variables or as files."""
+
+
 class Volume(Section):
     """A PersistentVolumeClaim of the namespace."""
 
     claim: KubernetesName = Field(description="The claim's name.")
     mount: Mount = Field(description="The folder that it is mounted at.")
+
+
+class EmptyDir(Section):
+    """A folder that begins empty and ends with the pod."""
+
+    mount: Mount = Field(description="The folder; /dev/shm is the shared memory that processes of a task exchange.")
+    medium: Literal["Memory"] | None = Field(
+        default=None, description="Memory keeps it in memory; by default it is on the node's disk."
+    )
+    size: Quantity | None = Field(default=None, description="How large it may become, such as 8Gi.")
 
 
 # KFP's own store, as its manifests set it up since 2.15; the Secret is in the namespace of every profile.
@@ -99,17 +115,17 @@ class ObjectStore(Section):
     """A Secret of the namespace with the credentials of the buckets that a component reads or writes itself."""
 
     secret: KubernetesName | None = Field(default=None, description="The Secret's name.")
-    access_key: _SecretKey | None = Field(
+    access_key: _Key | None = Field(
         default=None, description="For s3:// and minio://: the Secret's key of the access key, by default accesskey."
     )
-    secret_key: _SecretKey | None = Field(
+    secret_key: _Key | None = Field(
         default=None, description="For s3:// and minio://: the Secret's key of the secret key, by default secretkey."
     )
     endpoint: _StoreAddress | None = Field(
         default=None, description="For s3:// and minio://: the store's address, by default Amazon's."
     )
     region: Region | None = Field(default=None, description="For s3:// and minio://: the buckets' region.")
-    key_file: _SecretKey | None = Field(
+    key_file: _Key | None = Field(
         default=None, description="For gs://: the Secret's key of a service account's key file, such as key.json."
     )
 
@@ -169,6 +185,16 @@ class Kubernetes(Section):
         "of the pod's service account; or a Secret's name and keys.",
         json_schema_extra=_name_stores,
     )
+    config_maps: list[ConfigMap] = Field(default=[], description="ConfigMaps, as environment variables or files.")
+    empty_dirs: list[EmptyDir] = Field(default=[], description="Folders that begin empty and end with the pod.")
+    shared_memory: Quantity | None = Field(
+        default=None, description="The size of /dev/shm, such as 8Gi; by default it is 64 MB."
+    )
+    labels: dict[_NodeKey, _NodeValue] = Field(default={}, description="Labels of the pod.")
+    annotations: dict[_NodeKey, str] = Field(default={}, description="Annotations of the pod.")
+    timeout: PositiveWhole | None = Field(
+        default=None, description="Seconds after which a pod that still runs is ended, and its task has failed."
+    )
     image_pull_secrets: list[KubernetesName] = Field(default=[], description="Secrets that the image is pulled with.")
     image_pull_policy: Literal["Always", "Never", "IfNotPresent"] | None = Field(
         default=None, description="When the image is pulled."
@@ -187,17 +213,25 @@ class Kubernetes(Section):
         return [*self.secrets, *(self.object_store.credentials if self.object_store else [])]
 
     @property
+    def all_empty_dirs(self) -> list[EmptyDir]:
+        """The empty folders, also that of the shared memory."""
+        shared = [EmptyDir(mount="/dev/shm", medium="Memory", size=self.shared_memory)] if self.shared_memory else []
+        return [*self.empty_dirs, *shared]
+
+    @property
     def variables(self) -> dict[str, str]:
         """The environment variables that are no secret."""
         return self.object_store.variables if self.object_store else {}
 
-    def twice(self) -> str | None:
-        """Returns what two settings claim: a folder or a volume of a Secret, which KFP names after it and Kubernetes
-        then refuses, or a variable, of which it takes one."""
-        mounted = [secret for secret in self.all_secrets if secret.mount]
-        mounts = [volume.mount for volume in self.volumes] + [secret.mount or "" for secret in mounted]
+    def twice(self, variables: Iterable[str] = ()) -> str | None:
+        """Returns what two settings claim: a folder or a volume of a Secret or ConfigMap, which KFP names after it and
+        Kubernetes then refuses, or a variable, of which it takes one. `variables` are those of other settings."""
+        keyed: list[_Keyed] = [*self.all_secrets, *self.config_maps]
+        mounted = [one for one in keyed if one.mount]
+        places: list[Volume | EmptyDir | _Keyed] = [*self.volumes, *self.all_empty_dirs, *mounted]
+        mounts = [place.mount or "" for place in places]
         folders = [mount.rstrip("/") for mount in mounts]
-        variables = [variable for secret in self.all_secrets for variable in secret.env.values()]
-        names = [f"the Secret {secret.name}" for secret in mounted]
-        counts = Counter([*folders, *variables, *self.variables, *names])
+        from_keys = [variable for one in keyed for variable in one.env.values()]
+        names = [f"the {type(one).__name__} {one.name}" for one in mounted]
+        counts = Counter([*folders, *from_keys, *self.variables, *variables, *names])
         return next((name for name, count in counts.items() if count > 1), None)

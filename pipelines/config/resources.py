@@ -1,8 +1,11 @@
-"""What a component's container may use, in terms of no target; and settings by component, which `kubernetes` has too.
+"""What a component's container may use and how its tasks run, in terms of no target; and settings by component.
 
 resources:
   default: {cpu: 2, memory: 8G}
   trainer: {cpu: 8, memory: 32G, accelerator: {type: L4}}
+tasks:
+  default: {retries: 2}
+  trainer: {retries: {count: 3, wait: 60}, env: {NCCL_DEBUG: INFO}}
 kubernetes:                            # Kubeflow only
   default: {object_store: kfp}         # where pods have the credentials of buckets from
   trainer: {node_selector: {pool: gpu}, tolerations: [{key: nvidia.com/gpu, operator: Exists}]}
@@ -11,12 +14,12 @@ kubernetes:                            # Kubeflow only
 """
 
 import re
-from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, TypeVar, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, Self, TypeVar, get_args
 
 from pydantic import BeforeValidator, Field, create_model, model_validator
 
 from penstock.pipelines import registry
-from penstock.pipelines.config.section import PositiveNumber, PositiveWhole, Section, matching
+from penstock.pipelines.config.section import NO_BOOL, PositiveNumber, PositiveWhole, Quantity, Section, Variable
 
 _Model = Literal["T4", "P4", "P100", "V100", "L4", "A100", "A100_80GB", "H100", "H200", "B200"]
 
@@ -34,9 +37,6 @@ def _model(value: Any) -> Any:
 
 # By the names that NVIDIA gives them; targets.py has each target's own.
 AcceleratorType = Annotated[_Model, BeforeValidator(_model)]
-_Quantity = Annotated[
-    str, matching(r"^[0-9]+(\.[0-9]+)?([EPTGMK]i?)?$", "bytes with a unit of Kubernetes, such as 16G or 512Mi")
-]
 
 
 class Accelerator(Section):
@@ -57,8 +57,49 @@ class Resources(Section):
     """What a component's container may use. A run on this machine takes what it has; in Docker it asks for the GPUs."""
 
     cpu: PositiveNumber | None = Field(default=None, description="Processor cores.")
-    memory: _Quantity | None = Field(default=None, description="Memory, such as 16G or 512Mi.")
+    memory: Quantity | None = Field(default=None, description="Memory, such as 16G or 512Mi.")
     accelerator: Accelerator | None = Field(default=None, description="Graphics processors.")
+
+
+class Retries(Section):
+    """How a task that failed is tried again."""
+
+    count: PositiveWhole = Field(description="How often at most.")
+    wait: PositiveWhole = Field(default=10, description="Seconds before it is first tried again.")
+    factor: Annotated[float, Field(ge=1), NO_BOOL] = Field(
+        default=2.0, description="By how much each wait is longer than the one before."
+    )
+    longest: PositiveWhole = Field(default=3600, description="Seconds that a wait takes at most.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _counted(cls, value: Any) -> Any:
+        return {"count": value} if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def _as_count(schema: dict[str, Any]) -> None:
+    schema["anyOf"].insert(0, {"type": "integer", "minimum": 1})
+
+
+class Task(Section):
+    """How a component's tasks run, on every target that can do it."""
+
+    retries: Retries | None = Field(
+        default=None,
+        description="How often a task that failed is tried again; a number, or with the waits between.",
+        json_schema_extra=_as_count,
+    )
+    cache: bool = Field(default=True, description="Whether a task may be answered from the cache.")
+    env: dict[Variable, str] = Field(
+        default={}, description="Environment variables. They are no place for secrets: kubernetes.secrets is."
+    )
+
+    @model_validator(mode="after")
+    def _not_ours(self) -> Self:
+        own = next((name for name in self.env if name.startswith("PENSTOCK_")), None)
+        if own:
+            raise ValueError(f"env.{own}: variables that begin with PENSTOCK_ are set by Penstock: use another name")
+        return self
 
 
 class _ByComponent[Settings: Section](Section):

@@ -86,6 +86,12 @@ PositiveWhole = Annotated[int, Field(gt=0), NO_BOOL]
 Number = Annotated[float, NO_BOOL]
 PositiveNumber = Annotated[float, Field(gt=0, allow_inf_nan=False), NO_BOOL]
 Seed = Annotated[int, Field(ge=0, lt=2**32), NO_BOOL]  # as NumPy takes it
+Variable = Annotated[
+    str, matching(r"^[A-Za-z_][A-Za-z0-9_]*$", "a variable's name of letters, digits and _, no digit first")
+]
+Quantity = Annotated[
+    str, matching(r"^[0-9]+(\.[0-9]+)?([EPTGMK]i?)?$", "bytes with a unit of Kubernetes, such as 16G or 512Mi")
+]
 
 # A path as a person writes it; an absolute path once read.
 AnyPath = Annotated[str, AfterValidator(_resolve)]

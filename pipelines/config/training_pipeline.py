@@ -19,7 +19,7 @@ from penstock.pipelines.config.data import Data, Splits
 from penstock.pipelines.config.evaluation import Evaluation
 from penstock.pipelines.config.features import Feature
 from penstock.pipelines.config.kubernetes import Kubernetes
-from penstock.pipelines.config.resources import ByComponent, Resources
+from penstock.pipelines.config.resources import ByComponent, Resources, Task
 from penstock.pipelines.config.section import AnyPath, ExistingFile, Section, matching
 from penstock.pipelines.config.servers import Kubeflow, Vertex
 from penstock.pipelines.config.tuning import Tuning
@@ -117,6 +117,10 @@ class Config(Section):
     )
     resources: ByComponent[Resources] = Field(
         default=ByComponent[Resources](), description="What the components' containers may use, by component."
+    )
+    tasks: ByComponent[Task] = Field(
+        default=ByComponent[Task](),
+        description="Retries, caching and variables of the components' tasks, by component.",
     )
     kubernetes: ByComponent[Kubernetes] | None = Field(
         default=None, description="What only Kubeflow knows of the components' pods, by component."

@@ -7,14 +7,14 @@ from typing import Any
 
 from penstock.core.errors import ConfigError, UserError
 from penstock.pipelines.config.kubernetes import Kubernetes
-from penstock.pipelines.config.resources import ByComponent
+from penstock.pipelines.config.resources import ByComponent, Task
 from penstock.pipelines.targets.jobs import Json
 
 
-def platform(functions: Mapping[str, str], settings: ByComponent[Kubernetes]) -> Json:
+def platform(functions: Mapping[str, str], settings: ByComponent[Kubernetes], tasks: ByComponent[Task]) -> Json:
     """Returns the platform spec for the executors of `functions`: which function it executes, by an executor's label.
 
-    It is empty where the settings ask nothing of it.
+    It is empty where the settings ask nothing of it. A variable may be either of `settings` or of `tasks`.
     """
     if importlib.util.find_spec("kfp.kubernetes") is None:
         raise UserError("the settings in `kubernetes` need kfp-kubernetes: pip install 'kfp-kubernetes>=2.17'")
@@ -22,10 +22,12 @@ def platform(functions: Mapping[str, str], settings: ByComponent[Kubernetes]) ->
     for label, function in functions.items():
         chosen = settings.of(function)
         if chosen is not None:
-            twice = chosen.twice()
+            task = tasks.of(function)
+            twice = chosen.twice(task.env if task else ())
             if twice:  # one of the component's own, the other for every component
                 raise ConfigError(
-                    f"kubernetes: {function} has {twice} twice: give each folder, variable and mounted Secret once"
+                    f"kubernetes: {function} has {twice} twice: give each folder, variable and mounted Secret or "
+                    "ConfigMap once"
                 )
             made = _executor(chosen)
             executors |= {label: made} if made else {}
@@ -48,8 +50,21 @@ def _executor(settings: Kubernetes) -> Json:
             kubernetes.use_secret_as_volume(task, secret.name, secret.mount, secret.optional)
         else:
             kubernetes.use_secret_as_env(task, secret.name, dict(secret.env), secret.optional)
+    for source in settings.config_maps:
+        if source.mount:
+            kubernetes.use_config_map_as_volume(task, source.name, source.mount, source.optional)
+        else:
+            kubernetes.use_config_map_as_env(task, source.name, dict(source.env), source.optional)
     for volume in settings.volumes:
         kubernetes.mount_pvc(task, volume.claim, volume.mount)
+    for number, folder in enumerate(settings.all_empty_dirs):
+        kubernetes.empty_dir_mount(task, f"empty-{number}", folder.mount, folder.medium, folder.size)
+    for key, value in settings.labels.items():
+        kubernetes.add_pod_label(task, key, value)
+    for key, value in settings.annotations.items():
+        kubernetes.add_pod_annotation(task, key, value)
+    if settings.timeout:
+        kubernetes.set_timeout(task, settings.timeout)
     if settings.image_pull_secrets:
         kubernetes.set_image_pull_secrets(task, list(settings.image_pull_secrets))
     if settings.image_pull_policy:

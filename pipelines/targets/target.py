@@ -19,7 +19,7 @@ from penstock.core.errors import ConfigError
 from penstock.core.suggestions import did_you_mean
 from penstock.pipelines import registry
 from penstock.pipelines.config.kubernetes import STORE_VARIABLE
-from penstock.pipelines.config.resources import Resources
+from penstock.pipelines.config.resources import Resources, Task
 from penstock.pipelines.config.section import json_text
 from penstock.pipelines.config.servers import SHARED_VARIABLE
 from penstock.pipelines.config.training_pipeline import Config
@@ -66,25 +66,30 @@ class Target:
     def apply(self, spec: Mapping[str, Any], config: Config) -> list[Json]:
         """Returns the documents of the target's IR: a copy of the pipeline's with the image and resources in it, and
         that of the platform, if the configuration has settings for one."""
-        self._check(config)
         applied: Json = copy.deepcopy(dict(spec))
         functions: dict[str, str] = {}
         for label, executor in applied.get("deploymentSpec", {}).get("executors", {}).items():
             if "container" in executor:
                 functions[label] = registry.executed_function(executor["container"].get("args", []))
                 self._fill(executor["container"], functions[label], config)
+        for component in (applied.get("root", {}), *applied.get("components", {}).values()):
+            for task in component.get("dag", {}).get("tasks", {}).values():
+                label = applied["components"][task["componentRef"]["name"]].get("executorLabel", "")
+                if label in functions:  # it is no condition, loop or importer
+                    _set_task(task, config.tasks.of(functions[label]))
         if not self.kubernetes or config.kubernetes is None:
             return [applied]
         from penstock.pipelines.targets import kubernetes
 
-        platform = kubernetes.platform(functions, config.kubernetes)
+        platform = kubernetes.platform(functions, config.kubernetes, config.tasks)
         return [applied, platform] if platform else [applied]
 
     def _fill(self, container: Json, function: str, config: Config) -> None:
         """Puts the target's choices into the container of the tasks that execute a function."""
         container["image"] = self.image(config)
         resources, job = config.resources.of(function), self._job(config, function)
-        variables = {**job, **self._variables(config, function)}
+        task = config.tasks.of(function)
+        variables = {**(task.env if task else {}), **job, **self._variables(config, function)}
         if variables:
             container["env"] = [{"name": name, "value": value} for name, value in variables.items()]
         if job:
@@ -123,16 +128,22 @@ class Target:
             variables = {STORE_VARIABLE: "pod"}
         return {**variables, **shared}
 
-    def _check(self, config: Config) -> None:
-        """Refuses settings of Kubernetes elsewhere, but for the object store's: there an account's roles do it."""
+    def unused(self, config: Config) -> str:
+        """Returns a sentence that names the settings of Kubernetes where tasks do not run on it; "" if there are none.
+
+        An object store's are not named: there an account's roles do it.
+        """
         if self.kubernetes or self.accelerators is None or config.kubernetes is None:
-            return
-        entries = [getattr(config.kubernetes, name) for name in type(config.kubernetes).model_fields]
-        if any(settings.model_fields_set - {"object_store"} for settings in entries if settings):
-            raise ConfigError(
-                f"kubernetes: target {self.name} does not run on Kubernetes and cannot do what these settings ask: "
-                "compile for kubeflow, or leave them out (--set kubernetes=null)"
-            )
+            return ""
+        entries = {name: getattr(config.kubernetes, name) for name in type(config.kubernetes).model_fields}
+        keys = [
+            f"{name}.{key}"
+            for name, settings in entries.items()
+            if settings
+            for key in sorted(settings.model_fields_set - {"object_store"})
+        ]
+        named = ", ".join(keys[:5]) + (f" and {len(keys) - 5} more" if len(keys) > 5 else "")
+        return f"kubernetes: target {self.name} does not run on Kubernetes and leaves out {named}" if keys else ""
 
     def _resources(self, resources: Resources) -> Json:
         """Returns the IR's ResourceSpec, with the numbers that older servers read beside the texts of newer ones."""
@@ -146,6 +157,21 @@ class Target:
             kind, count = self.accelerators[resources.accelerator.type], str(resources.accelerator.count)
             spec["accelerator"] = {"type": kind, "resourceType": kind, "count": count, "resourceCount": count}
         return spec
+
+
+def _set_task(task: Json, settings: Task | None) -> None:
+    """Puts what the configuration says of a component's tasks into one of them."""
+    if settings is None:
+        return
+    if not settings.cache:
+        task["cachingOptions"] = {}
+    if settings.retries:
+        task["retryPolicy"] = {
+            "maxRetryCount": settings.retries.count,
+            "backoffDuration": f"{settings.retries.wait}s",
+            "backoffFactor": settings.retries.factor,
+            "backoffMaxDuration": f"{settings.retries.longest}s",
+        }
 
 
 LOCAL = Target("local", containers=False)

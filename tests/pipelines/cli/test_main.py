@@ -117,6 +117,17 @@ def test_compile_writes_kfps_yaml(config: Path, capsys: pytest.CaptureFixture[st
     assert "small for target local" in capsys.readouterr().out
 
 
+def test_compile_tells_what_the_target_leaves_out(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    target = config.parent / "ir.yaml"
+    command = ["compile", str(config), "-o", str(target), "--set", "kubernetes.trainer={timeout: 60}"]
+    assert main.main([*command, "--target", "vertex"]) == 0
+    assert "warning: kubernetes: target vertex does not run on Kubernetes and leaves out trainer.timeout" in (
+        capsys.readouterr().err
+    )
+    assert main.main([*command, "--target", "kubeflow"]) == 0
+    assert "leaves out" not in capsys.readouterr().err
+
+
 def test_data_is_relative_to_the_current_folder(config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "elsewhere.csv").write_text("a,label\n1,0\n")
     monkeypatch.chdir(tmp_path)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 from google.protobuf import json_format
-from kfp import dsl
+from kfp import dsl, kubernetes
 from kfp.kubernetes import kubernetes_executor_config_pb2
 
 from penstock.core.errors import ConfigError
@@ -56,15 +56,111 @@ def test_a_components_settings_replace_those_of_all_key_by_key(load: Callable[..
     assert resources.of("trainer") == Resources(cpu=2, memory="4G")
 
 
-def test_kubernetes_settings_for_another_target_are_refused(load: Callable[..., Config], tmp_path: Path) -> None:
-    config = load(["kubernetes.trainer={node_selector: {pool: gpu}}"])
-    with pytest.raises(
-        ConfigError, match=r"kubernetes: target vertex does not run on Kubernetes .*compile for kubeflow"
-    ):
-        compile_config(config, targets.VERTEX, tmp_path / "ir.yaml")
-    for target, documents in ((targets.LOCAL, 1), (targets.KUBEFLOW, 2)):
+def test_kubernetes_settings_mean_nothing_elsewhere(load: Callable[..., Config], tmp_path: Path) -> None:
+    """One file is for both targets; what the other leaves out is told."""
+    config = load(["kubernetes.trainer={node_selector: {pool: gpu}, timeout: 60}"])
+    assert targets.VERTEX.unused(config) == (
+        "kubernetes: target vertex does not run on Kubernetes and leaves out trainer.node_selector, trainer.timeout"
+    )
+    assert not targets.KUBEFLOW.unused(config)
+    assert not targets.LOCAL.unused(config)
+    for target, documents in ((targets.VERTEX, 1), (targets.LOCAL, 1), (targets.KUBEFLOW, 2)):
         text = compile_config(config, target, tmp_path / "ir.yaml").path.read_text()
         assert len(list(yaml.safe_load_all(text))) == documents
+
+
+def by_function(spec: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Returns the tasks of a compiled pipeline, of the conditions in it as well, by their names."""
+    components = (spec["root"], *spec["components"].values())
+    return {name: task for one in components for name, task in one.get("dag", {}).get("tasks", {}).items()}
+
+
+@pytest.mark.parametrize("target", targets.TARGETS.values())
+def test_tasks_are_tried_again_and_cached_as_set(target: Target, load: Callable[..., Config], tmp_path: Path) -> None:
+    config = load(
+        [
+            "tasks.default={retries: 2}",
+            "tasks.trainer={retries: {count: 3, wait: 5, factor: 1.5, longest: 60}, cache: false}",
+            "tasks.pusher={env: {REGION: eu, PYTHONHASHSEED: '1'}}",
+        ]
+    )
+    spec = next(yaml.safe_load_all(compile_config(config, target, tmp_path / "ir.yaml").path.read_text()))
+    plain = next(yaml.safe_load_all(compile_config(load(), target, tmp_path / "ir.yaml").path.read_text()))
+    tasks, before = by_function(spec), by_function(plain)
+    assert tasks["trainer"]["retryPolicy"] == _by_kfp(3, "5s", 1.5, "60s")
+    assert tasks["csv-example-gen"]["retryPolicy"] == _by_kfp(2, "10s", 2.0, "3600s")
+    assert before["trainer"]["cachingOptions"] == {"enableCache": True}
+    assert tasks["trainer"]["cachingOptions"] == {}
+    assert tasks["transform"]["cachingOptions"] == {"enableCache": True}
+    containers = {label: executor["container"] for label, executor in spec["deploymentSpec"]["executors"].items()}
+    variables = {entry["name"]: entry["value"] for entry in containers["exec-pusher"]["env"]}
+    assert variables == {**variables, "REGION": "eu", "PYTHONHASHSEED": "1"}
+    assert {"name": "REGION", "value": "eu"} not in containers["exec-trainer"].get("env", [])
+    inner = [task for name, task in tasks.items() if name.startswith("condition")]
+    assert inner
+    assert not any("retryPolicy" in task for task in inner)  # a condition's tasks are tried again, not the condition
+
+
+def _by_kfp(count: int, wait: str, factor: float, longest: str) -> dict[str, Any]:
+    """Returns what KFP's own `set_retry` writes."""
+
+    @dsl.pipeline(name="oracle")
+    def pipeline() -> None:
+        nothing().set_retry(count, wait, factor, longest)
+
+    policy: dict[str, Any] = pipeline.pipeline_spec.root.dag.tasks["nothing"].retry_policy
+    return dict(json_format.MessageToDict(policy))
+
+
+def test_what_pods_get_is_as_kfp_writes_it(load: Callable[..., Config], tmp_path: Path) -> None:
+    settings = (
+        "kubernetes.trainer={labels: {team: ml}, annotations: {sidecar.istio.io/inject: 'false'}, timeout: 3600, "
+        "shared_memory: 8Gi, empty_dirs: [{mount: /scratch, size: 20Gi}], "
+        "config_maps: [{name: settings, env: {region: REGION}}, {name: files, mount: /etc/files, optional: true}]}"
+    )
+    _, platform = yaml.safe_load_all(
+        compile_config(load([settings]), targets.KUBEFLOW, tmp_path / "ir.yaml").path.read_text()
+    )
+    executors = platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
+
+    @dsl.pipeline(name="oracle")
+    def pipeline() -> None:
+        task = nothing()
+        kubernetes.use_config_map_as_env(task, "settings", {"region": "REGION"})
+        kubernetes.use_config_map_as_volume(task, "files", "/etc/files", optional=True)
+        kubernetes.empty_dir_mount(task, "empty-0", "/scratch", size_limit="20Gi")
+        kubernetes.empty_dir_mount(task, "empty-1", "/dev/shm", "Memory", "8Gi")
+        kubernetes.add_pod_label(task, "team", "ml")
+        kubernetes.add_pod_annotation(task, "sidecar.istio.io/inject", "false")
+        kubernetes.set_timeout(task, 3600)
+
+    spec = json_format.MessageToDict(pipeline.platform_spec)
+    assert executors == {"exec-trainer": spec["platforms"]["kubernetes"]["deploymentSpec"]["executors"]["exec-nothing"]}
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("tasks.trainer={env: {PENSTOCK_JOB: x}}", "variables that begin with PENSTOCK_ are set by Penstock"),
+        ("tasks.trainer={env: {A-B: x}}", "a variable's name of letters, digits"),
+        ("tasks.trainer={retries: 0}", "tasks.trainer.retries"),
+        ("tasks.trainer={retries: true}", "tasks.trainer.retries"),
+        ("tasks.trainer={retries: {count: 1, factor: 0.5}}", "tasks.trainer.retries.factor"),
+        ("kubernetes.trainer={timeout: 1h}", "kubernetes.trainer.timeout"),
+        ("kubernetes.trainer={shared_memory: 8 GB}", "bytes with a unit of Kubernetes"),
+        ("kubernetes.trainer={config_maps: [{name: a}]}", "expected either env"),
+        ("kubernetes.trainer={shared_memory: 8Gi, empty_dirs: [{mount: /dev/shm/}]}", "/dev/shm twice"),
+    ],
+)
+def test_wrong_settings_of_tasks(load: Callable[..., Config], setting: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        load([setting])
+
+
+def test_a_variable_of_a_task_and_of_a_config_map(load: Callable[..., Config], tmp_path: Path) -> None:
+    both = ["tasks.default={env: {A: x}}", "kubernetes.trainer={config_maps: [{name: m, env: {k: A}}]}"]
+    with pytest.raises(ConfigError, match="trainer has A twice"):
+        compile_config(load(both), targets.KUBEFLOW, tmp_path / "ir.yaml")
 
 
 @pytest.mark.parametrize(
@@ -248,8 +344,10 @@ def test_an_object_store_means_nothing_to_vertex(load: Callable[..., Config], tm
     plain = compile_config(load(), targets.VERTEX, path).path.read_text()
     store = ["kubernetes={default: {object_store: kfp}, trainer: {object_store: {secret: s, key_file: k}}}"]
     assert compile_config(load(store), targets.VERTEX, path).path.read_text() == plain
-    with pytest.raises(ConfigError, match="kubernetes: target vertex does not run on Kubernetes"):
-        compile_config(load([*store, "kubernetes.pusher={image_pull_secrets: [r]}"]), targets.VERTEX, path)
+    assert not targets.VERTEX.unused(load(store))
+    assert "leaves out pusher.image_pull_secrets" in targets.VERTEX.unused(
+        load([*store, "kubernetes.pusher={image_pull_secrets: [r]}"])
+    )
 
 
 def test_a_service_account_may_have_a_role(load: Callable[..., Config], tmp_path: Path) -> None:
