@@ -41,15 +41,16 @@ def check_names(names: Sequence[str]) -> None:
     """Raises a ValueError if there is no name, or if a column's name is empty or repeated."""
     if not names:
         raise ValueError("expected the names of the columns, found an empty line")
+    places: dict[str, int] = {}
     for index, column in enumerate(names):
         if not column.strip():
             hint = "; if it is the index of pandas, to_csv(index=False) leaves it out" if index == 0 else ""
             raise ValueError(
                 f"expected a name for every column, found none for column {index + 1} of {len(names)}{hint}"
             )
-        if column in names[:index]:
-            places = f"{names.index(column) + 1} and {index + 1}"
-            raise ValueError(f"expected different names, found {column!r} for columns {places}")
+        first = places.setdefault(column, index)
+        if first < index:
+            raise ValueError(f"expected different names, found {column!r} for columns {first + 1} and {index + 1}")
 
 
 def _codec(name: str) -> str:

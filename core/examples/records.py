@@ -31,7 +31,9 @@ if TYPE_CHECKING:  # ExampleGen needs no schema, and importing it takes a tenth 
 
 BATCH_SIZE = 8192
 _READ_BYTES = 1 << 20
+_INFLATED_BYTES = 16 << 20  # at a time: a megabyte of gzip may be a gigabyte
 _BATCH_BYTES = 32 << 20
+_LONGEST_RECORD = 1 << 31  # bytes: protobuf reads no longer message
 _LEVEL = 2  # of zlib-ng: files as small as with zlib's level 1
 # The tags of tf.train.Feature's lists by the type in a schema: schema_pb2's BYTES, INT and FLOAT.
 _LISTS = {1: example_decoder.BYTES_LIST, 2: example_decoder.INT64_LIST, 3: example_decoder.FLOAT_LIST}
@@ -118,10 +120,16 @@ def read(path: Path, batch_size: int = BATCH_SIZE) -> Iterator[list[bytes]]:
     headers = _Headers()
     batch: list[bytes] = []
     stored: list[bytes] = []  # the records' checksums
-    count, size, buffer = 0, 0, b""
+    count, size = 0, 0
+    waiting: list[bytes] = []  # what was read of a record that is not whole yet, which needs so many bytes
+    waiting_bytes, needed = 0, 0
     for chunk in decompressed(path):
-        buffer += chunk
-        start, end = 0, len(buffer)
+        waiting.append(chunk)
+        waiting_bytes += len(chunk)
+        if waiting_bytes < needed:
+            continue
+        buffer = b"".join(waiting)
+        start, end, needed = 0, len(buffer), 0
         while end - start >= 12:
             (length,) = _LENGTH.unpack_from(buffer, start)
             if buffer[start : start + 12] != headers[length]:
@@ -129,8 +137,11 @@ def read(path: Path, batch_size: int = BATCH_SIZE) -> Iterator[list[bytes]]:
                     f"{path}: record {count + 1} is damaged (its length does not match its checksum)"
                     + ("" if count else ", or this is no TFRecord file")
                 )
+            if length >= _LONGEST_RECORD:
+                raise DataError(f"{path}: record {count + 1} has {length:,} bytes: expected less than 2 GiB")
             content, start_of_next = start + 12, start + length + 16
             if end < start_of_next:
+                needed = start_of_next - start
                 break
             batch.append(buffer[content : start_of_next - 4])
             stored.append(buffer[start_of_next - 4 : start_of_next])
@@ -141,8 +152,8 @@ def read(path: Path, batch_size: int = BATCH_SIZE) -> Iterator[list[bytes]]:
                 _check(path, batch, stored, count)
                 yield batch
                 batch, stored, size = [], [], 0
-        buffer = buffer[start:]
-    if buffer:
+        waiting, waiting_bytes = [buffer[start:]], end - start
+    if waiting_bytes:
         raise DataError(f"{path}: the file ends in the middle of record {count + 1}")
     if batch:
         _check(path, batch, stored, count)
@@ -196,14 +207,12 @@ def decompressed(path: Path) -> Iterator[bytes]:
         inflate = zlib_ng.decompressobj(wbits=31)
         while chunk:
             try:
-                yield inflate.decompress(chunk)
-                while inflate.eof and inflate.unused_data:  # several gzip members make one file
-                    rest = inflate.unused_data
-                    inflate = zlib_ng.decompressobj(wbits=31)
-                    yield inflate.decompress(rest)
+                yield inflate.decompress(chunk, _INFLATED_BYTES)
             except zlib_ng.error as error:  # type: ignore[misc]  # its stubs do not declare it as an exception
                 raise DataError(f"{path}: the gzip data is damaged: {error}") from None
-            chunk = file.read(_READ_BYTES)
+            chunk = inflate.unconsumed_tail or inflate.unused_data or file.read(_READ_BYTES)
+            if inflate.eof and chunk:  # several gzip members make one file
+                inflate = zlib_ng.decompressobj(wbits=31)
         if not inflate.eof:
             raise DataError(f"{path}: the gzip data ends early: the file was cut off")
 

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from penstock.components.example_gen.sources import pieces
+from penstock.components.example_gen.sources.csv import cuts
 from penstock.core.errors import ConfigError, DataError
 
 Folder = Callable[[dict[str, str | bytes]], Path]
@@ -75,6 +76,32 @@ def test_csv(
 ) -> None:
     monkeypatch.setattr(pieces, "_SMALLEST", smallest)
     fails(generate, folder(files), message)
+
+
+@pytest.mark.parametrize("start", ["", "x,y\n1,2\n"])
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("options", ["", '{"encoding": "latin-1"}'])
+def test_what_has_no_lines_is_not_read_to_its_end(
+    generate: Generate, folder: Folder, monkeypatch: pytest.MonkeyPatch, start: str, packed: bool, options: str
+) -> None:
+    monkeypatch.setattr(cuts, "LONGEST_RECORD", 100_000)
+    monkeypatch.setattr(cuts, "_BLOCK", 10_000)
+    monkeypatch.setattr(pieces, "_SMALLEST", 10_000)
+    content = (start + "a" * 300_000).encode()
+    told = "a.csv(, line [12])?: expected rows that end with a line feed, found one of more than 64 MiB: is this CSV"
+    fails(generate, folder({"a.csv": gzip.compress(content) if packed else content}), told, options=options)
+    fine = "x,y\n" + "".join(f'{row},"{"a" * 40_000}"\n' for row in range(20))
+    assert generate(folder({"a.csv": gzip.compress(fine.encode()) if packed else fine}), options=options).rows()
+
+
+def test_an_empty_file_is_one_without_rows_where_files_have_no_header(generate: Generate, folder: Folder) -> None:
+    names = json.dumps({"column_names": ["x", "y"]})
+    files: dict[str, str | bytes] = {"a.csv": ROWS.partition("\n")[2]}
+    expected = generate(folder(files), options=names).content()
+    empty: dict[str, str | bytes] = {"0.csv": "", "b.csv": gzip.compress(b"")}
+    assert generate(folder(files | empty), options=names).content() == expected
+    with pytest.raises(DataError, match=r"0.csv: the file is empty: expected at least one row"):
+        generate(folder(empty), options=names)
 
 
 def test_a_mistake_far_into_a_file_of_many_shards_has_its_line(

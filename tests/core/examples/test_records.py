@@ -107,3 +107,29 @@ def test_a_failed_write_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match="source failed"):
         records.write(tmp_path / "data.gz", endless())  # type: ignore[arg-type]
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_megabyte_of_gzip_may_be_a_gigabyte(tmp_path: Path) -> None:
+    """It is given in pieces, however well it was compressed."""
+    path = tmp_path / "bomb.gz"
+    path.write_bytes(gzip.compress(bytes(100 << 20), compresslevel=1))
+    assert path.stat().st_size < 1 << 20
+    sizes = [len(part) for part in records.decompressed(path)]
+    assert (sum(sizes), max(sizes)) == (100 << 20, 16 << 20)
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(DataError, match=r"bomb.gz: the gzip data ends early"):
+        list(records.decompressed(path))
+
+
+def test_a_record_is_put_together_of_many_parts(tmp_path: Path) -> None:
+    path, long = tmp_path / "long.gz", bytes(range(256)) * (40 << 12)
+    records.write(path, [b"first", long, b"", b"last"])
+    assert [record for batch in records.read(path) for record in batch] == [b"first", long, b"", b"last"]
+
+
+def test_no_record_has_two_gigabytes(tmp_path: Path) -> None:
+    """A length of which the checksum is right, but after which the file could be read for ever."""
+    path = tmp_path / "endless"
+    path.write_bytes(records._Headers()[1 << 40] + bytes(1000))
+    with pytest.raises(DataError, match="endless: record 1 has 1,099,511,627,776 bytes: expected less than 2 GiB"):
+        list(records.read(path))

@@ -13,6 +13,10 @@ import numpy as np
 
 from penstock.core.errors import DataError
 
+LONGEST_RECORD = 64 << 20  # bytes: a row must fit into memory, and what has none this long is no table
+TOO_LONG = (
+    f"expected rows that end with a line feed, found one of more than {LONGEST_RECORD >> 20} MiB: is this CSV text?"
+)
 _BLOCK = 4 << 20
 _LINE_FEED = 0x0A
 
@@ -20,7 +24,7 @@ _LINE_FEED = 0x0A
 def cut(path: Path, name: str, start: int, size: int, delimiter: str, quote: str) -> Iterator[tuple[int, int]]:
     """Yields the offsets (start, end) of consecutive parts of at least `size` bytes, the last one excepted.
 
-    A DataError names the line of a quoted cell that does not end.
+    A DataError names the line of a quoted cell that does not end, and of a record that is too long for a row.
     """
     quotes = _Quotes(ord(delimiter), ord(quote))
     part, position = start, start
@@ -35,6 +39,8 @@ def cut(path: Path, name: str, start: int, size: int, delimiter: str, quote: str
                 place = part + size - 1 - position
             quotes.advance(block, toggles, position)
             position += len(block)
+            if position - (part + size) > LONGEST_RECORD and not quotes.inside:
+                raise DataError(f"{name}, line {line_number(path, part)}: {TOO_LONG}")
     if quotes.inside:
         raise DataError(
             f"{name}, line {line_number(path, quotes.opened)}: the quoted cell that begins here does not end: "

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from penstock.components.engines import Engine
+from penstock.components.example_gen.sources.csv import cuts
 from penstock.core import csv_format
 from penstock.core.arguments import check_strings, parse_object
 from penstock.core.errors import ConfigError, DataError
@@ -66,30 +67,39 @@ class CsvOptions:
 def plain(files: list[Path], options: CsvOptions, scratch: Path, engine: Engine) -> list[Path]:
     """Returns paths of the same contents as plain UTF-8: the files themselves, or copies of those that are not.
 
-    A DataError names the file, and the line where it does not fit the encoding, or says that gzip data is damaged.
+    A DataError names the file, and the line where it does not fit the encoding, or says that gzip data is damaged, or
+    that there are no lines.
     """
-    return engine.map(partial(_plain, options.encoding, scratch), list(enumerate(files)))
+    return engine.map(partial(_plain, options, scratch), list(enumerate(files)))
 
 
-def _plain(encoding: str, scratch: Path, numbered: tuple[int, Path]) -> Path:
+def _plain(options: CsvOptions, scratch: Path, numbered: tuple[int, Path]) -> Path:
     index, path = numbered
+    encoding = options.encoding
     with open(path, "rb") as file:
         start = file.read(4)
     if not start:
-        raise DataError(f"{path}: the file is empty: expected a header and rows")
+        _check_empty(path, options)
+        return path
     _check_format(path, next(records.decompressed(path), b""))
     if encoding == "utf-8" and not start.startswith(_GZIP):
         check_beginning(path, start)
         return path
     copy = scratch / f"{index:05d}.csv"
     with atomic.replacing(copy) as temporary, open(temporary, "wb") as file:
-        for number, part in enumerate(_decoded(path, encoding)):
+        for number, part in enumerate(_in_lines(path, _decoded(path, encoding))):
             if number == 0:
                 check_beginning(path, part[:4])
             file.write(part)
     if not copy.stat().st_size:
-        raise DataError(f"{path}: the file is empty: expected a header and rows")
+        _check_empty(path, options)
     return copy
+
+
+def _check_empty(path: Path, options: CsvOptions) -> None:
+    """Raises a DataError for an empty file, unless it is what a writer of files without a header leaves of no row."""
+    if not options.column_names:
+        raise DataError(f"{path}: the file is empty: expected a header and rows")
 
 
 def check_beginning(path: Path, start: bytes) -> None:
@@ -114,6 +124,17 @@ def _check_format(path: Path, start: bytes) -> None:
         raise DataError(
             f"{path} is a Parquet file, no CSV: set data.format: parquet (the component is parquet_example_gen)"
         )
+
+
+def _in_lines(path: Path, parts: Iterator[bytes]) -> Iterator[bytes]:
+    """Passes a file's contents on while they have lines, so that what has none does not fill the disk first."""
+    since = 0  # bytes after the last line feed
+    for part in parts:
+        last = part.rfind(b"\n")
+        since = since + len(part) if last < 0 else len(part) - last - 1
+        if since > cuts.LONGEST_RECORD:
+            raise DataError(f"{path}: {cuts.TOO_LONG}")
+        yield part
 
 
 def _decoded(path: Path, encoding: str) -> Iterator[bytes]:

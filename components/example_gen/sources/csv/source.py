@@ -74,7 +74,8 @@ class CsvSource(Source[FilePiece]):
                 }
             )
             if not shards:
-                raise DataError(f"{first.path}: there is a header and no row: expected at least one")
+                what = "the file is empty" if options.column_names else "there is a header and no row"
+                raise DataError(f"{first.path}: {what}: expected at least one row")
             ends = dict.fromkeys((shards[0].pieces[0], shards[-1].pieces[-1]))
             source = cls(options, first.names)
             source = replace(source, types=source.infer(Shard("", 0, 1, tuple(ends))))
@@ -261,8 +262,9 @@ def _check_names(names: list[str] | tuple[str, ...], where: str) -> None:
 def _check_same_header(first: _Table, other: _Table) -> None:
     if first.names == other.names:
         return
-    missing = [name for name in first.names if name not in other.names]
-    new = [name for name in other.names if name not in first.names]
+    of_first, of_other = set(first.names), set(other.names)
+    missing = [name for name in first.names if name not in of_other]
+    new = [name for name in other.names if name not in of_first]
     if not missing and not new:
         difference = "the same columns are in another order"
     else:
