@@ -18,6 +18,7 @@ import pyarrow as pa
 from penstock.components.engines import open_engine
 from penstock.components.example_gen import configs, labels, sources
 from penstock.components.example_gen.configs import OutputSplits
+from penstock.components.example_gen.kinds import FeatureKinds
 from penstock.components.example_gen.labels import LabelValues
 from penstock.components.example_gen.sources.pieces import Piece, Shard
 from penstock.components.example_gen.sources.source import Block, Opened, Request, Source, TypesGrew
@@ -33,11 +34,13 @@ logger = logging.getLogger(__name__)
 
 @dataclass
 class Written:
-    """The rows and the label's values in each split, and how many numbers of a column are infinite."""
+    """The rows and the label's values in each split, how many numbers of a column are infinite, and the kinds of the
+    features of records that say themselves what their values are."""
 
     rows: Counter[str]
     values: dict[str, LabelValues]
     infinite: Counter[str] = field(default_factory=Counter)
+    kinds: FeatureKinds = field(default_factory=FeatureKinds)
 
     @classmethod
     def nothing(cls, splits: Sequence[str]) -> "Written":
@@ -50,9 +53,10 @@ class Written:
         return sum(values.missing for values in self.values.values())
 
     def merge(self, other: "Written") -> "Written":
-        """Adds the other to this one, and returns it."""
+        """Adds what was written of later rows to this one, and returns it; a DataError if their kinds differ."""
         self.rows.update(other.rows)
         self.infinite.update(other.infinite)
+        self.kinds.merge(other.kinds)
         for name, values in other.values.items():
             self.values.setdefault(name, LabelValues()).merge(values)
         return self
@@ -157,7 +161,11 @@ class _ShardWriter[P: Piece]:
         with contextlib.ExitStack() as files:
             writers = {name: files.enter_context(records.writer(self.folders[name] / file_name)) for name in names}
             for piece in shard.pieces:
+                record = 1
                 for block in self.source.read(piece):
+                    if self.source.typed_by_record:
+                        written.kinds.add(block.columns, piece.name, record)
+                        record += block.columns.num_rows
                     written.infinite.update(_infinities(block.columns))
                     for name, chosen in _assign(self.splitter, names, block, piece.name):
                         examples = block.examples if chosen is None else list(compress(block.examples, chosen.tolist()))

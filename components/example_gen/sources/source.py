@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import ClassVar, Self
 
 import pyarrow as pa
 
@@ -61,7 +61,11 @@ class Source[P: Piece](ABC):
 
     Errors are a DataError for data that cannot be read as it should, with the place (file and line, table, topic), and
     a ConfigError for options that do not fit. Nothing is retried by the caller.
+
+    `typed_by_record` is whether each record says itself what its values are, so that records may differ in it.
     """
+
+    typed_by_record: ClassVar[bool] = False
 
     @classmethod
     @abstractmethod

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from penstock.components.example_gen.sources import pieces
 from penstock.core.errors import DataError
+from penstock.core.examples import records
 
 Generate = Callable[..., Any]
 
@@ -93,6 +94,71 @@ def test_the_bytes_do_not_depend_on_the_workers(
 def test_bad_records(generate: Generate, tmp_path: Path, records: list[bytes], label: str, message: str) -> None:
     with pytest.raises(DataError, match=message):
         generate(write(tmp_path / "data", "a", records), source="tfrecord", label=label)
+
+
+@pytest.mark.parametrize("compression", ["GZIP", ""])
+def test_writers_leave_empty_shards(generate: Generate, tmp_path: Path, compression: str) -> None:
+    folder = write(tmp_path / "data", "a", EXAMPLES, compression)
+    expected = generate(folder, source="tfrecord").content()
+    write(tmp_path / "data", "0", [], compression)
+    write(tmp_path / "data", "b", [], compression)
+    assert generate(folder, source="tfrecord", engine="local:2").content() == expected
+    (folder / "c").touch()
+    assert generate(folder, source="tfrecord").content() == expected
+    with pytest.raises(DataError, match=r"(/b: the file is empty: expected TFRecord data|the files hold no row)"):
+        generate(folder, json.dumps({"splits": [{"name": "all", "pattern": "b"}]}), source="tfrecord")
+
+
+INTEGERS = [example(x=row, k=row) for row in range(200)]
+FLOATS = [example(x=row, k=row + 0.5) for row in range(50)]
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        (
+            {"a": [*INTEGERS, *FLOATS]},
+            "a, record 201: feature 'k': expected integers, as in record (1|197), found floats: write the feature with",
+        ),
+        (
+            {"a": [example(x=1), *INTEGERS], "b": [example(x=1), *FLOATS]},
+            "b, record 2: feature 'k': expected integers, as in record 2 of .*/data/a, found floats",
+        ),
+        ({"a": FLOATS, "b": [example(x=row, k=b"1") for row in range(9)]}, "b, record 1: .* expected floats, .* bytes"),
+        ({"a": [*FLOATS, b"\x0a\xff", *INTEGERS]}, "a, record 51: expected a serialized tf.Example"),
+        ({"a": [b"\x0a\xff", *INTEGERS]}, "a, record 1: expected a serialized tf.Example"),
+    ],
+)
+@pytest.mark.parametrize("batch", [7, 8192])
+@pytest.mark.parametrize("smallest", [1, 1 << 20])
+def test_features_of_two_kinds(
+    generate: Generate,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    files: dict[str, list[bytes]],
+    message: str,
+    batch: int,
+    smallest: int,
+) -> None:
+    """Within a batch, in two of a file, in two files, and in files that are read by different workers."""
+    monkeypatch.setattr(pieces, "_SMALLEST", smallest)
+    monkeypatch.setattr(records.read, "__defaults__", (batch,))
+    for name, serialized in files.items():
+        folder = write(tmp_path / "data", name, serialized)
+    with pytest.raises(DataError, match=message) as caught:
+        generate(folder, source="tfrecord")
+    assert str(tmp_path / "data") in str(caught.value)
+
+
+def test_an_empty_list_is_of_a_kind_and_no_list_of_none(generate: Generate, tmp_path: Path) -> None:
+    empty, absent = tf.train.Example(), tf.train.Example()
+    empty.features.feature["k"].float_list.SetInParent()
+    absent.features.feature["k"].SetInParent()
+    folder = write(tmp_path / "data", "a", [absent.SerializeToString(), *INTEGERS, absent.SerializeToString()])
+    assert generate(folder, source="tfrecord").metadata["num_examples"]
+    write(folder, "b", [absent.SerializeToString(), empty.SerializeToString()])
+    with pytest.raises(DataError, match=r"b, record 2: feature 'k': expected integers, as in record 2 of .*, found f"):
+        generate(folder, source="tfrecord")
 
 
 @pytest.mark.parametrize(
