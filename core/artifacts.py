@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypedDict
 
 from penstock.core.errors import ConfigError, DataError, ModelError, SchemaError, UserError
-from penstock.core.files import atomic
+from penstock.core.files import atomic, patterns
 
 if TYPE_CHECKING:
     from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2, statistics_pb2
@@ -115,6 +115,10 @@ class Examples(SplitArtifact):
         """Returns the files of a split, sorted, which is the order of its records; a DataError without the split."""
         self.require_splits([split])
         return sorted(path for path in self.split(split).iterdir() if path.name.endswith(".gz"))
+
+    def pattern(self, split: str) -> str:
+        """Returns the glob pattern of a split's files: of these alone, whatever characters the folder's path has."""
+        return f"{patterns.escape(str(self.split(split)))}/*"
 
     def shard(self, split: str, index: int, count: int, prefix: str = DATA) -> Path:
         """Returns the path of file `index` (from 0) of the `count` files of a split."""

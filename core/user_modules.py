@@ -174,9 +174,13 @@ def user_lines(error: BaseException) -> str:
 
 
 def _sources(folder: Path) -> list[Path]:
-    """Returns the modules in a folder and those of its packages at any depth, sorted."""
+    """Returns the modules in a folder and those of its packages at any depth, sorted.
+
+    A pipe, or the link that an editor leaves as a lock (.#module.py), is none.
+    """
     packages = (path.parent for path in folder.glob("*/__init__.py"))
-    return sorted([*folder.glob("*.py"), *(path for package in packages for path in package.rglob("*.py"))])
+    paths = [*folder.glob("*.py"), *(path for package in packages for path in package.rglob("*.py"))]
+    return sorted(path for path in paths if path.is_file())
 
 
 @functools.cache

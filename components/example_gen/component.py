@@ -27,7 +27,8 @@ Args:
 
 Returns:
     examples: `Split-<name>/data_tfrecord-*.gz`, gzip TFRecords of tf.Example; metadata `split_names`, `span`,
-        `version`, `input_fingerprint`, `payload_format`, `file_format` and `num_examples` (JSON, rows by split).
+        `version`, `input_fingerprint`, `payload_format`, `file_format` and `num_examples` (JSON, rows by split); of
+        data in spans also `spans`, which were read, in words: `2026-01-29 to 2026-01-31 (version 2)`.
 """
 _CSV_OPTIONS = """
     csv_options: JSON with any of `delimiter`, `quote_char`, `encoding`, `decimal_point` ("," where numbers are
@@ -61,13 +62,16 @@ def input_resolver(input_base: str, input_config: str = "", range_config: str = 
         input_base: The folder of the data, or one file; gs:// and s3:// need no mount, package:NAME/path is inside a
             package of the image.
         input_config: TFX's Input message as JSON, `{"splits": [{"name": ..., "pattern": ...}]}`. Patterns are globs
-            below `input_base`, with `{SPAN}` or `{YYYY}`, `{MM}`, `{DD}`, and `{VERSION}`; by default `*`.
+            below `input_base`, with `{SPAN}` or `{YYYY}`, `{MM}`, `{DD}`, and `{VERSION}`; by default `*`. What exists
+            under the pattern's own name, such as a file `data[1].csv`, is meant by it.
         range_config: TFX's RangeConfig message as JSON: `{"rolling_range": {"num_spans": 2}}` for the spans with the
             2 numbers up to the newest, whether or not each of these exists, or `{"static_range": {"start_span_number":
-            1, "end_span_number": 3}}`; by default the newest span.
+            1, "end_span_number": 3}}`; by default the newest span. Where the pattern has dates, a span may be one:
+            `"2026-01-31"`.
 
     Returns:
-        resolved_input: The Input message with patterns that hold numbers in place of `{SPAN}` and the like.
+        resolved_input: The Input message with patterns that hold numbers in place of `{SPAN}` and the like, and
+            `spans`, which spans and versions they are of, in words.
         fingerprint: A line for each split, of its files' names and contents; of objects in a store that is not
             mounted, names, sizes and the store's checksums.
         span: The newest span, 0 without `{SPAN}`. A date counts the days from 1970-01-01.

@@ -1,7 +1,11 @@
 """TFX's Input, Output and RangeConfig messages as JSON, read without protobuf so that the resolver stays light."""
 
+import json
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
+from penstock.core import span_numbers
 from penstock.core.arguments import check_list, check_object, check_string, check_whole_number, parse_object
 from penstock.core.artifacts import check_split_name
 from penstock.core.errors import ConfigError, UserError
@@ -38,8 +42,23 @@ DEFAULT_OUTPUT = OutputSplits(("train", "eval"), (2, 1))
 
 
 def input_splits(text: str) -> tuple[InputSplit, ...]:
-    """Reads TFX's Input message. A resolved one may name a split several times, once for each span's pattern."""
-    message = parse_object("input_config", text, ("splits",))
+    """Reads TFX's Input message."""
+    return _splits(parse_object("input_config", text, ("splits",)))
+
+
+def resolved_input(splits: Iterable[InputSplit], spans: str) -> str:
+    """Returns the Input message of what there is to read. `spans` says in words of which spans and versions that is."""
+    listed = [{"name": split.name, "pattern": split.pattern} for split in splits]
+    return json.dumps({"splits": listed} | ({"spans": spans} if spans else {}))
+
+
+def resolved_splits(text: str) -> tuple[tuple[InputSplit, ...], str]:
+    """Reads what `resolved_input` returns. It may name a split several times, once for each span's pattern."""
+    message = parse_object("resolved_input", text, ("splits", "spans"))
+    return _splits(message), str(message.get("spans", ""))
+
+
+def _splits(message: dict[str, Any]) -> tuple[InputSplit, ...]:
     splits = []
     for index, item in enumerate(check_list("input_config.splits", message.get("splits", []))):
         where = f"input_config.splits[{index}]"
@@ -86,8 +105,11 @@ def more_rows(output: OutputSplits) -> str:
     return f"bring more data, or give it {'more hash buckets' if output.names else 'files that hold some'}"
 
 
-def span_range(text: str) -> SpanRange | None:
-    """Reads TFX's RangeConfig message; None if there is none."""
+def span_range(text: str, dated: bool) -> SpanRange | None:
+    """Reads TFX's RangeConfig message; None if there is none.
+
+    Where the pattern has dates (`dated`), a span may be written as a date too: "2026-01-31", or the number 20260131.
+    """
     message = parse_object("range_config", text, ("static_range", "rolling_range"))
     if not message:
         return None
@@ -99,15 +121,29 @@ def span_range(text: str) -> SpanRange | None:
         where = "range_config.static_range"
         keys = ("start_span_number", "end_span_number")
         fixed = check_object(where, message["static_range"], keys)
-        first, last = (check_whole_number(f"{where}.{key}", fixed.get(key)) for key in keys)
+        first, last = (_span(f"{where}.{key}", fixed.get(key), dated) for key in keys)
         if last < first:
-            raise ConfigError(f"{where}: expected end_span_number >= start_span_number, received {first} to {last}")
+            ends = [span_numbers.text(span, dated) for span in (first, last)]
+            raise ConfigError(
+                f"{where}: expected end_span_number >= start_span_number, received {ends[0]} to {ends[1]}"
+            )
         return SpanRange(first, last, last - first + 1)
     where = "range_config.rolling_range"
     rolling = check_object(where, message["rolling_range"], ("start_span_number", "num_spans"))
     start = rolling.get("start_span_number")
-    first_span = None if start is None else check_whole_number(f"{where}.start_span_number", start)
+    first_span = None if start is None else _span(f"{where}.start_span_number", start, dated)
     return SpanRange(first_span, None, check_whole_number(f"{where}.num_spans", rolling.get("num_spans"), least=1))
+
+
+def _span(where: str, value: Any, dated: bool) -> int:
+    day = span_numbers.of_text(value) if isinstance(value, str) else None
+    if day is not None:
+        if not dated:
+            raise ConfigError(f"{where}: expected a number, for the pattern has {{SPAN}}, received the date {value}")
+        return day
+    of = "days since 1970-01-01, or a date such as 2026-01-31" if dated else ""
+    number = check_whole_number(where, value, of=of)
+    return (span_numbers.of_digits(number) if dated else None) or number
 
 
 def check_distinct_inputs(splits: tuple[InputSplit, ...]) -> None:

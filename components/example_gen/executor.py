@@ -84,7 +84,7 @@ def run(
     split without rows, or a label that does not exist or cannot be learnt.
     """
     kind = sources.named(source)
-    inputs = configs.input_splits(resolved_input)
+    inputs, spans = configs.resolved_splits(resolved_input)
     output = configs.output_splits(output_config, list(dict.fromkeys(split.name for split in inputs)))
     root = Path(examples)
     with progress.task("ExampleGen") as counts, open_engine(engine) as opened_engine, _scratch(root) as scratch:
@@ -106,6 +106,7 @@ def run(
                 file_format="tfrecords_gzip",
                 input_fingerprint=fingerprint,
                 num_examples=json.dumps(dict(rows)),
+                **({"spans": spans} if spans else {}),
             )
         }
     )

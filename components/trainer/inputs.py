@@ -24,8 +24,8 @@ def set_examples(fn_args: FnArgs, examples: Examples, train: StepArgs, evaluate:
             _check_split(examples, split, parameter)
         if args.num_steps is None:
             logger.info("%s has no num_steps: the function decides itself how long it trains", parameter)
-    fn_args.train_files = [str(examples.split(split) / "*") for split in train.splits]
-    fn_args.eval_files = [str(examples.split(split) / "*") for split in evaluate.splits]
+    fn_args.train_files = list(map(examples.pattern, train.splits))
+    fn_args.eval_files = list(map(examples.pattern, evaluate.splits))
     fn_args.train_steps, fn_args.eval_steps = train.num_steps, evaluate.num_steps
     fn_args.data_accessor = reader.data_accessor()
 

@@ -68,7 +68,7 @@ class Inputs:
             inputs.set_statistics(fn_args, ExampleStatistics(Path(self.statistics)))
         if self.raw_examples is not None:
             raw = Examples(Path(self.raw_examples))
-            files = [str(raw.split(split) / "*") for split in train.splits]
+            files = list(map(raw.pattern, train.splits))
             fn_args.raw_train_files = files  # type: ignore[attr-defined]
         return fn_args
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from penstock.core.errors import ConfigError, PenstockError, explain_os_error
+from penstock.core.files import kinds
 from penstock.pipelines.cli.options import (
     DEFAULT_CONFIG,
     config_argument,
@@ -156,6 +157,8 @@ def lint(file: Path, target: str, allow: Sequence[str]) -> None:
     from penstock.pipelines.targets import target as targets
 
     chosen = targets.named(target)
+    if special := kinds.special(file):
+        raise ConfigError(f"{file} is {special}: expected a compiled pipeline")
     try:
         documents = [document for document in yaml.safe_load_all(file.read_text(encoding="utf-8")) if document]
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -263,6 +266,8 @@ def predict(config_or_model: Path, rows: int, split: str, examples: Path | None,
     """Asks the newest pushed model about rows of the newest run, or any MODEL about a file of examples."""
     from penstock.pipelines.cli import show_predictions
 
+    if examples and (special := kinds.special(examples)):
+        raise ConfigError(f"--examples: {examples} is {special}: expected a TFRecord file of tf.Examples")
     if is_config(config_or_model):
         config = load(config_or_model)
         model = show_predictions.newest_model(config)
@@ -287,7 +292,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         result: Any = cli.main(args=arguments, prog_name="penstock", standalone_mode=False)
         return result if isinstance(result, int) else 0
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, click.Abort) as error:
+        if isinstance(error.__cause__, EOFError):  # to click that is Ctrl-D, but no command asks for anything
+            raise error.__cause__ from None
         return _complain("interrupted", "", _INTERRUPTED)
     except click.ClickException as error:
         context = getattr(error, "ctx", None)

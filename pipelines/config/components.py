@@ -8,9 +8,10 @@ from penstock.core.labels import Problem
 from penstock.pipelines.config.data import SplitName
 from penstock.pipelines.config.section import (
     NO_BOOL,
-    AnyPath,
     ExistingFile,
+    ExistingModel,
     ExistingPath,
+    ModelFolder,
     PositiveNumber,
     PositiveWhole,
     Section,
@@ -99,7 +100,7 @@ class Training(Section):
     hyperparameters: ExistingFile | None = Field(
         default=None, description="A JSON file, read into FnArgs.hyperparameters."
     )
-    base_model: ExistingPath | None = Field(
+    base_model: ExistingModel | None = Field(
         default=None, description="A Model artifact to start from: FnArgs.base_model."
     )
     problem: Problem | None = Field(
@@ -130,7 +131,9 @@ class Training(Section):
 class Push(Section):
     """Where a blessed model goes."""
 
-    directory: AnyPath = Field(description="The folder that gets a version, <unix seconds>/, for each pushed model.")
+    directory: ModelFolder = Field(
+        description="The folder that gets a version, <unix seconds>/, for each pushed model."
+    )
 
     @property
     def destination(self) -> dict[str, dict[str, str]]:

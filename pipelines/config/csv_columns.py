@@ -5,20 +5,24 @@ What those lines hold decides for all of them in one way only: a cell that is no
 
 import csv
 import gzip
+import io
 import itertools
 import json
+import zlib
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from penstock.core import csv_format
-from penstock.core.errors import ConfigError
+from penstock.core.errors import ConfigError, DataError
+from penstock.core.files import patterns
 from penstock.core.files.formats import SUFFIXES
 from penstock.core.suggestions import listed, nearest
 from penstock.pipelines.config.data import Csv as Options
 from penstock.pipelines.config.training_pipeline import Config
 
 _ROWS = 200
+_CHARACTERS = 4 << 20  # a header of 100,000 columns fits
 _DELIMITERS = ";\t|,"
 _TRANSFORMED = "_xf"  # is in the name of what the default trainer makes of a column
 
@@ -58,7 +62,10 @@ def check(config: Config) -> None:
 
 
 def read(config: Config) -> Beginning:
-    """Returns the beginning of the first file, an empty one if it cannot be told."""
+    """Returns the beginning of the first file, an empty one if it cannot be told.
+
+    Raises a DataError for gzip data that is damaged or cut off, and for a special file in the data's folder.
+    """
     data = config.data
     base = data.base_here
     if data.file_format != "csv" or base is None:
@@ -66,23 +73,41 @@ def read(config: Config) -> Beginning:
     options, file = data.csv or Options(), _first_file(base, data.patterns.values())
     if file is None:
         return Beginning(options.column_names or ())
-    opened = gzip.open if file.suffix == ".gz" else open
     try:
-        with opened(file, "rt", encoding=options.encoding or "utf-8", newline="") as text:
-            reader = csv.reader(text, delimiter=options.delimiter or ",", quotechar=options.quote_char or '"')
-            names = options.column_names or [name.removeprefix("\ufeff") for name in next(reader, [])]
-            rows = itertools.takewhile(lambda row: len(row) == len(names), filter(None, reader))
-            return Beginning(names, tuple(itertools.islice(rows, _ROWS)))
+        text, whole = _start(file, options.encoding or "utf-8")
+        reader = csv.reader(
+            io.StringIO(text, ""), delimiter=options.delimiter or ",", quotechar=options.quote_char or '"'
+        )
+        names = options.column_names or [name.removeprefix("\ufeff") for name in next(reader, [])]
+        filled = itertools.takewhile(lambda row: len(row) == len(names), filter(None, reader))
+        rows = list(itertools.islice(filled, _ROWS))
+        if not whole and next(reader, None) is None:  # what was read last goes on in the file
+            names, rows = names if rows else options.column_names or [], rows[:-1]
+        return Beginning(names, tuple(rows))
     except (OSError, UnicodeError, csv.Error):
         return Beginning(options.column_names or ())
 
 
-def _first_file(base: Path, patterns: Collection[str]) -> Path | None:
+def _start(file: Path, encoding: str) -> tuple[str, bool]:
+    """Returns the first characters of a file, gzip or plain, and whether these are all: a line may have no end."""
+    with open(file, "rb") as plain:
+        opened = gzip.open if plain.read(2) == b"\x1f\x8b" else open
+    try:
+        with opened(file, "rt", encoding=encoding, newline="") as text:
+            return text.read(_CHARACTERS), not text.read(1)
+    except EOFError:
+        raise DataError(f"data: {file}: the gzip data ends early: the file was cut off") from None
+    except (gzip.BadGzipFile, zlib.error) as error:
+        raise DataError(f"data: {file}: the gzip data is damaged: {error}") from None
+
+
+def _first_file(base: Path, of_splits: Collection[str]) -> Path | None:
     """Returns a file of the data; None if there is none, or the pattern has {SPAN} or the like in it."""
     if base.is_file():
         return base
-    matches = [file for pattern in patterns or ["*"] if "{" not in pattern for file in base.glob(pattern)]
-    files = sorted(file for file in matches if file.is_file() and file.name[0] not in "._")
+    literal = [patterns.literal_below(base, pattern) for pattern in of_splits] or ["*"]
+    fixed = [pattern for pattern in literal if "{" not in patterns.without_escapes(pattern)]
+    files = sorted(base / name for pattern in fixed for name in patterns.files(base, pattern))
     return next((file for file in files if file.name.endswith(SUFFIXES["csv"])), files[0] if files else None)
 
 

@@ -1,18 +1,30 @@
 """What the configuration says of the data: where it is, how it is written, which spans and splits are used."""
 
-import re
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from penstock.core import csv_format, packages
+from penstock.core import csv_format, packages, span_numbers
 from penstock.core.errors import ConfigError
-from penstock.core.files import formats
+from penstock.core.files import formats, kinds, patterns
 from penstock.core.files.formats import FileFormat
-from penstock.pipelines.config.section import DataPath, PositiveWhole, Section, Whole, is_remote, matching
+from penstock.pipelines.config.section import NO_BOOL, DataPath, PositiveWhole, Section, is_remote, matching
 
-_WILD = re.compile(r"[*?\[{]")
+
+def _span(value: Any) -> Any:
+    is_date = isinstance(value, str) and span_numbers.of_text(value) is not None
+    if not is_date and not (isinstance(value, int) and value >= 0):
+        raise ValueError(f"expected a span's number, or a date such as 2026-01-31, received {value!r}")
+    return value
+
+
+def _number(span: int | str) -> int:
+    return span if isinstance(span, int) else span_numbers.of_text(span) or 0
+
+
+_Date = Annotated[str, matching(r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$", "a date such as 2026-01-31")]
+Span = Annotated[Annotated[int, Field(ge=0)] | _Date, BeforeValidator(_span), NO_BOOL]
 SplitName = Annotated[str, matching(r"^[A-Za-z0-9][A-Za-z0-9_-]*$", "a split's name of letters, digits, _ and -")]
 
 
@@ -46,19 +58,21 @@ class RollingRange(Section):
     num_spans: PositiveWhole = Field(
         description="How many numbers up to the newest span's; as in TFX, those without a span count too."
     )
-    start_span_number: Whole | None = Field(default=None, description="No span before this one.")
+    start_span_number: Span | None = Field(default=None, description="No span before this one.")
 
 
 class StaticRange(Section):
-    """Named spans."""
+    """Named spans. Where the pattern has {YYYY}, {MM} and {DD}, they may be dates, such as 2026-01-31."""
 
-    start_span_number: Whole = Field(description="The first span.")
-    end_span_number: Whole = Field(description="The last span.")
+    start_span_number: Span = Field(description="The first span.")
+    end_span_number: Span = Field(description="The last span.")
 
     @model_validator(mode="after")
     def _forward(self) -> Self:
-        if self.end_span_number < self.start_span_number:
-            raise ValueError(f"end_span_number: expected {self.start_span_number} or more, received less")
+        first, last = self.start_span_number, self.end_span_number
+        alike = isinstance(first, int) == isinstance(last, int)  # the input_resolver compares a number and a date
+        if alike and _number(last) < _number(first):
+            raise ValueError(f"end_span_number: expected {first} or more, received less")
         return self
 
 
@@ -73,6 +87,12 @@ class RangeConfig(Section):
         if (self.rolling_range is None) == (self.static_range is None):
             raise ValueError("expected either rolling_range or static_range")
         return self
+
+    @property
+    def dates(self) -> list[str]:
+        """Those of the spans that are written as dates."""
+        ranges = [one.model_dump() for one in (self.rolling_range, self.static_range) if one]
+        return [value for one in ranges for value in one.values() if isinstance(value, str)]
 
 
 class Data(Section):
@@ -103,13 +123,21 @@ class Data(Section):
     @model_validator(mode="after")
     def _there(self) -> Self:
         here = self.here
-        if here and not _WILD.search(self.path) and not here.exists():
+        if here and (special := kinds.special(here)):
+            raise ValueError(f"path: {here} is {special}: expected a file, a folder or a pattern")
+        if here and not patterns.is_wild(self.path) and not here.exists():
             raise ValueError(
                 f"path: {here} does not exist: expected a file, a folder or a pattern; of data that only a cluster "
                 f"has, name a sample on this machine, and submit with --param input_base={self.path}"
             )
-        if self.splits and (_WILD.search(self.path) or (here and here.is_file())):
+        is_pattern = patterns.is_wild(self.path) and not (here and here.exists())
+        if self.splits and (is_pattern or (here and here.is_file())):
             raise ValueError("splits: expected path to be the folder that the splits' patterns are relative to")
+        dates = self.range_config.dates if self.range_config else []
+        if dates and not any("{YYYY}" in pattern for pattern in self.patterns.values()):
+            raise ValueError(
+                f"range_config: {dates[0]}: expected numbers of spans: no pattern has {{YYYY}}, {{MM}} and {{DD}}"
+            )
         if self.csv is not None and self.file_format != "csv":
             raise ValueError(f"csv: expected no CSV options for {self.file_format} data")
         return self
@@ -163,12 +191,12 @@ class Data(Section):
             base = next(folder for folder in (Path(self.path), *Path(self.path).parents) if folder.is_dir())
         start = len(str(base)) + 1 if base != Path() else 0
         rest = self.path[start:]
-        wild = _WILD.search(rest)
-        if wild:
-            start += rest[: wild.start()].rfind("/") + 1
-            return self.path[: start - 1], self.path[start:]
         if rest and not elsewhere and Path(self.path).is_file():
-            return str(Path(self.path).parent), Path(self.path).name
+            return str(Path(self.path).parent), patterns.escape(Path(self.path).name)
+        wild = patterns.first_wild(rest)
+        if wild >= 0:
+            start += rest[:wild].rfind("/") + 1
+            return self.path[: start - 1], self.path[start:]
         return self.path, ""
 
 

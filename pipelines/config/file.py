@@ -14,6 +14,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from penstock.core.errors import ConfigError
+from penstock.core.files import kinds
 from penstock.core.suggestions import did_you_mean, nearest
 from penstock.pipelines.config.section import PATTERN_WORDS
 
@@ -78,6 +79,8 @@ class Document:
 
 def read(path: Path) -> Document:
     """Reads a configuration file; a ConfigError if it is missing, is not a YAML mapping, or has a key twice."""
+    if special := kinds.special(path):
+        raise ConfigError(f"{path} is {special}: expected a YAML file")
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
 
 from penstock.core import packages
+from penstock.core.files import kinds
 
 _REMOTE = re.compile(r"^[a-z][a-z0-9+.-]*://")
 PATTERN_WORDS: dict[str, str] = {}
@@ -62,6 +63,9 @@ def _resolve_data(path: str, info: ValidationInfo) -> str:
 
 
 def _existing(path: str) -> str:
+    special = "" if is_remote(path) else kinds.special(Path(path))
+    if special:
+        raise ValueError(f"{path} is {special}: expected a file or a folder")
     if not is_remote(path) and not Path(path).exists():
         raise ValueError(f"{path} does not exist")
     return path
@@ -70,6 +74,21 @@ def _existing(path: str) -> str:
 def _existing_file(path: str) -> str:
     if not is_remote(path) and not Path(_existing(path)).is_file():
         raise ValueError(f"{path} is a folder: expected a file")
+    return path
+
+
+def hidden_models(path: str) -> str:
+    """Says why TensorFlow, to which a model's path is a pattern, finds none in a folder; "" if it does."""
+    wild = next((character for character in path if character in "[\\"), None)
+    if wild is None or is_remote(path):
+        return ""
+    return f"{path}: TensorFlow finds no model in a folder with {wild} in its path: expected another one"
+
+
+def _model_folder(path: str) -> str:
+    reason = hidden_models(path)
+    if reason:
+        raise ValueError(reason)
     return path
 
 
@@ -97,6 +116,8 @@ Quantity = Annotated[
 AnyPath = Annotated[str, AfterValidator(_resolve)]
 DataPath = Annotated[str, AfterValidator(_resolve_data)]  # package:NAME/path stays: tasks find it where they run
 ExistingPath = Annotated[AnyPath, AfterValidator(_existing)]
+ModelFolder = Annotated[AnyPath, AfterValidator(_model_folder)]
+ExistingModel = Annotated[ExistingPath, AfterValidator(_model_folder)]
 ExistingFile = Annotated[AnyPath, AfterValidator(_existing_file)]
 
 

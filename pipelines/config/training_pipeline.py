@@ -20,7 +20,7 @@ from penstock.pipelines.config.evaluation import Evaluation
 from penstock.pipelines.config.features import Feature
 from penstock.pipelines.config.kubernetes import Kubernetes
 from penstock.pipelines.config.resources import ByComponent, Resources, Task
-from penstock.pipelines.config.section import AnyPath, ExistingFile, Section, matching
+from penstock.pipelines.config.section import AnyPath, ExistingFile, Section, hidden_models, matching
 from penstock.pipelines.config.servers import Kubeflow, Vertex
 from penstock.pipelines.config.tuning import Tuning
 
@@ -142,6 +142,9 @@ class Config(Section):
     def _fits(self) -> Self:
         if self.module_file and self.module_path:
             raise ValueError("expected either module_file or module_path, received both")
+        reason = hidden_models(self.pipeline_root)
+        if reason and (self.training or self.module):
+            raise ValueError(f"pipeline_root: {reason}")
         if self.training and not self.module and not self.label:
             raise ValueError("training: expected a label to predict, or a module_file (or module_path) with run_fn")
         _check_without_code(self)

@@ -35,10 +35,14 @@ def listing(config: Config) -> str:
 
 
 def explain(run_folder: Path) -> str:
-    """Returns, a line for each task of a run, whether it ran and why."""
+    """Returns, a line for each task of a run, whether it ran and why, and which spans of the data it has read."""
     run = record.require(run_folder)
-    width = max((len(task.name) for task in run.tasks), default=0)
-    return "\n".join(f"{task.name:{width}}  {task.status:8} {task.reason}" for task in run.tasks)
+    width, spans = max((len(task.name) for task in run.tasks), default=0), dict(run.spans())
+    lines = []
+    for task in run.tasks:
+        read = f"; spans read: {spans[task.name]}" if task.name in spans else ""
+        lines.append(f"{task.name:{width}}  {task.status:8} {task.reason}{read}")
+    return "\n".join(lines)
 
 
 def summary_text(summary: RunSummary) -> str:
@@ -48,6 +52,7 @@ def summary_text(summary: RunSummary) -> str:
     paragraphs = [warnings.lines(run), epochs.lines(run), *map(display.verdict_lines, run.verdicts())]
     for paragraph in map(list, paragraphs):
         lines += [*paragraph, ""] if paragraph else []
+    lines += [f"spans read {spans}" for _, spans in run.spans()]
     lines += [f"pushed to  {place}" for place in run.pushed()]
     lines.append(f"run        {summary.run_folder}")
     lines.append(f"report     {summary.run_folder / page.FILE}")

@@ -1,5 +1,6 @@
 """User modules: publishing by content, importing siblings, the user's own lines in errors."""
 
+import os
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -132,3 +133,23 @@ def test_a_module_in_an_object_store_is_fetched_with_what_it_imports(tmp_path: P
 def test_a_module_that_is_not_in_the_store(object_store: ObjectStore) -> None:
     with pytest.raises(ModuleError, match=rf"module_file: {object_store.scheme}://.*/none.py does not exist"):
         user_modules.load(object_store.uri("modules", "none.py"))
+
+
+def test_what_lies_beside_a_module_and_is_no_file_stays(tmp_path: Path) -> None:
+    """Editors leave links that lead nowhere; reading a pipe would wait for ever."""
+    source = write_module(tmp_path / "src", "value = 1\n")
+    expected = user_modules.published_path(source, "store")
+    (source.parent / ".#user_module.py").symlink_to("somebody@host.1234")
+    os.mkfifo(source.parent / "pipe.py")
+    (source.parent / "folder.py").mkdir()
+    assert user_modules.published_path(source, "store") == expected
+    published = user_modules.publish(source, tmp_path / "store")
+    assert [path.name for path in published.parent.iterdir()] == ["user_module.py"]
+
+
+@pytest.mark.parametrize("name", ["my [project]", "{SPAN}", "a*b?"])
+def test_a_module_in_a_folder_whose_name_is_a_pattern(tmp_path: Path, name: str) -> None:
+    source = write_module(tmp_path / name, "import sibling\nvalue = sibling.value\n")
+    write_module(tmp_path / name, "value = 7\n", "sibling.py")
+    published = user_modules.publish(source, tmp_path / name / "runs" / "modules")
+    assert user_modules.load(str(published)).value == 7

@@ -1,21 +1,18 @@
 """The folder of the data: on this machine, also inside a package, or in an object store that is not mounted."""
 
 import contextlib
-import glob
 import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Protocol
 
 from penstock.core import packages
 from penstock.core.errors import ConfigError, DataError
-from penstock.core.files import atomic, object_stores
+from penstock.core.files import atomic, kinds, object_stores, patterns
 from penstock.core.files.object_stores import Entry, Store
-
-_GLOB = re.compile(r"(?P<deep>\*\*/)|(?P<any>\*)|(?P<one>\?)|\[(?P<not>!?)(?P<set>[^\]]+)\]|(?P<literal>.)", re.DOTALL)
-_WILD = re.compile(r"[*?\[]")
+from penstock.core.files.patterns import Kind
 
 
 class Folder(Protocol):
@@ -28,8 +25,12 @@ class Folder(Protocol):
         """Returns the names of the files that match, sorted. Those that begin with a dot or an underscore are no data,
         unless the pattern asks for them."""
 
+    def literal(self, pattern: str) -> str:
+        """Returns a pattern in which what exists under its own name means itself, as `patterns.literal` does."""
+
     def held(self) -> list[str]:
-        """Returns the names of what is right in the folder, sorted, with a slash after those of folders."""
+        """Returns the names of what is right in the folder, sorted: with a slash after those of folders, and with what
+        it is after those of pipes and the like."""
 
     def fingerprint(self, names: Sequence[str]) -> str:
         """Returns a line of the files' number and size, and a digest that changes with their names and contents."""
@@ -43,11 +44,15 @@ class LocalFolder:
         self.name, self.only = str(self.path), path.name if path.is_file() else None
 
     def glob(self, pattern: str) -> list[str]:
-        names = glob.glob(pattern, root_dir=self.path, recursive=True)
-        return sorted(name for name in names if (self.path / name).is_file() and not _is_marked(name, pattern))
+        return patterns.files(self.path, pattern)
+
+    def literal(self, pattern: str) -> str:
+        return patterns.literal_below(self.path, pattern)
 
     def held(self) -> list[str]:
-        return sorted(path.name + ("/" if path.is_dir() else "") for path in self.path.iterdir())
+        special = {path: kinds.special(path) for path in self.path.iterdir()}
+        marks = {path: "/" if path.is_dir() else f" ({what})" if what else "" for path, what in special.items()}
+        return sorted(path.name + mark for path, mark in marks.items())
 
     def fingerprint(self, names: Sequence[str]) -> str:
         """Where TFX takes times of change, this takes names and contents: a copy is the same."""
@@ -67,10 +72,20 @@ class RemoteFolder:
         self._list = cache(self._listed)
 
     def glob(self, pattern: str) -> list[str]:
-        wild = _WILD.search(pattern)
-        fixed = pattern[: pattern.rfind("/", 0, wild.start() if wild else None) + 1]
-        matches = re.compile(translate(pattern + "/*" if pattern.endswith("**") else pattern), re.DOTALL).fullmatch
-        return [name for name in self._list(fixed) if matches(name) and not _is_marked(name, pattern)]
+        whole = patterns.translate(pattern + "/*" if pattern.endswith("**") else pattern)
+        matches = re.compile(whole, re.DOTALL).fullmatch
+        names = self._list(patterns.fixed(pattern))
+        return [name for name in names if matches(name) and not patterns.is_marked(name, pattern)]
+
+    def literal(self, pattern: str) -> str:
+        """Asks the store for no more than `glob` does: the listing is the same."""
+        names = self._list(patterns.fixed(pattern))
+
+        def kind(name: str) -> Kind:
+            inside = f"{name.rstrip('/')}/"
+            return "file" if name in names else "folder" if any(other.startswith(inside) for other in names) else ""
+
+        return patterns.literal(pattern, kind)
 
     def held(self) -> list[str]:
         files, folders = self.store.children(self.name)
@@ -97,6 +112,8 @@ def opened(input_base: str) -> Iterator[Folder]:
             yield RemoteFolder(store, input_base)
         return
     path = _in_package(input_base) if packages.is_inside(input_base) else atomic.local_path(input_base)
+    if special := kinds.special(path):
+        raise DataError(f"input_base (data.path): {input_base} is {special}: expected a file or a folder")
     if not path.exists():
         raise DataError(f"input_base (data.path): {input_base} does not exist: expected a folder or a file")
     yield LocalFolder(path)
@@ -117,23 +134,3 @@ def fetch(folder: RemoteFolder, files: Mapping[str, Sequence[str]], scratch: Pat
     names = {name for of_split in files.values() for name in of_split}
     folder.store.fetch({object_stores.join(folder.name, name): scratch / name for name in sorted(names)})
     return {split: [scratch / name for name in of_split] for split, of_split in files.items()}
-
-
-def translate(pattern: str) -> str:
-    """Returns the regular expression of a glob pattern."""
-    return "".join(map(_meaning, _GLOB.finditer(pattern)))
-
-
-def _meaning(part: re.Match[str]) -> str:
-    if part["set"]:
-        members = re.sub(r"([\[\\^&~|])", r"\\\1", part["set"])
-        return f"[{'^' if part['not'] else ''}{members}]"
-    return {"deep": "(?:.*/)?", "any": "[^/]*", "one": "[^/]"}.get(str(part.lastgroup)) or re.escape(part[0])
-
-
-def _is_marked(name: str, pattern: str) -> bool:
-    """Whether a name that matches is no data: a part begins with a dot, or the file's name with an underscore."""
-    if PurePosixPath(name).name.startswith("_") and not PurePosixPath(pattern).name.startswith("_"):
-        return True
-    dots = any(part.startswith(".") for part in name.split("/"))
-    return dots and not any(part.startswith(".") for part in pattern.split("/"))

@@ -5,13 +5,11 @@ standard library only: this runs on every run of a pipeline, before anything is 
 """
 
 import contextlib
-import datetime
-import glob
-import json
 import logging
 import re
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
@@ -19,19 +17,21 @@ from penstock.components.example_gen import configs
 from penstock.components.example_gen.configs import InputSplit, SpanRange
 from penstock.components.example_gen.inputs import folders
 from penstock.components.example_gen.inputs.folders import Folder, LocalFolder, RemoteFolder
+from penstock.core import span_numbers
 from penstock.core.errors import ConfigError, DataError, PenstockError
+from penstock.core.files import patterns
 
 logger = logging.getLogger(__name__)
 _SPECS = re.compile(r"\{(?P<spec>SPAN|VERSION|YYYY|MM|DD)(?::(?P<width>[^}]*))?\}")
 _DATE_WIDTHS = {"YYYY": 4, "MM": 2, "DD": 2}
-_EPOCH = datetime.date(1970, 1, 1)
 
 type Files = dict[str, list[Path]]  # of each input split, sorted
 
 
 class ResolvedInput(NamedTuple):
     """What the pattern stands for now. `resolved_input` is an Input message without specs; several patterns of one
-    split have the same name. Without {SPAN}, the span is 0; without {VERSION}, the version is 0."""
+    split have the same name, and `spans` says in words which spans and versions they are of. Without {SPAN}, the span
+    is 0; without {VERSION}, the version is 0."""
 
     resolved_input: str
     fingerprint: str
@@ -51,25 +51,24 @@ def resolve(*, input_base: str, input_config: str = "", range_config: str = "") 
     """
     splits = configs.input_splits(input_config)
     configs.check_distinct_inputs(splits)
-    spans = configs.span_range(range_config)
-    kinds = [_kinds(split) for split in splits]
-    if any(kind != kinds[0] for kind in kinds):
-        raise ConfigError(
-            "input_config (data.splits): expected the same of {SPAN}, {VERSION} and the date in every split's pattern"
-        )
-    resolved, span, version = splits, 0, 0
     with folders.opened(input_base) as root:
-        if kinds[0]:
-            resolved, span, version = _select(root, splits, spans or SpanRange())
-        elif spans:
+        if not root.only and splits is not configs.DEFAULT_INPUT:
+            splits = tuple(InputSplit(split.name, root.literal(split.pattern)) for split in splits)
+        kinds = _kinds_of_all(splits)
+        wanted = configs.span_range(range_config, dated="YYYY" in kinds)
+        if kinds:
+            selected = _select(root, splits, wanted or SpanRange(), kinds)
+        elif wanted:
             raise ConfigError(
                 "range_config (data.range_config): expected {SPAN} or {YYYY}, {MM}, {DD} in the pattern, received "
                 "neither"
             )
-        files = _names(root, resolved)
+        else:
+            selected = _Selected(splits)
+        files = _names(root, selected.splits)
         fingerprint = "\n".join(f"split:{name},{root.fingerprint(names)}" for name, names in files.items())
-    message = {"splits": [{"name": split.name, "pattern": split.pattern} for split in resolved]}
-    return ResolvedInput(json.dumps(message), fingerprint, span, version)
+    resolved = configs.resolved_input(selected.splits, selected.text)
+    return ResolvedInput(resolved, fingerprint, selected.span, selected.versions.get(selected.span, 0))
 
 
 @contextlib.contextmanager
@@ -104,7 +103,7 @@ def _names(root: Folder, splits: Iterable[InputSplit]) -> dict[str, list[str]]:
     files: dict[str, list[str]] = {}
     owners: dict[str, str] = {}
     for split in splits:
-        names = root.glob(glob.escape(root.only) if root.only else split.pattern)
+        names = root.glob(patterns.escape(root.only) if root.only else split.pattern)
         if not names:
             raise DataError(f"split {split.name!r}: no file matches {split.pattern!r} in {root.name}{_there(root)}")
         for name in names:
@@ -122,11 +121,20 @@ def _there(root: Folder) -> str:
     return f": it holds {shown}" if names else ": it is empty"
 
 
+def _kinds_of_all(splits: Sequence[InputSplit]) -> tuple[str, ...]:
+    kinds = [_kinds(split) for split in splits]
+    if any(kind != kinds[0] for kind in kinds):
+        raise ConfigError(
+            "input_config (data.splits): expected the same of {SPAN}, {VERSION} and the date in every split's pattern"
+        )
+    return kinds[0]
+
+
 def _kinds(split: InputSplit) -> tuple[str, ...]:
     """The specs of a pattern, sorted; a ConfigError if TFX does not allow their combination."""
     specs = sorted(match["spec"] for match in _SPECS.finditer(split.pattern))
     where, date = f"input_config (data.path, data.splits): pattern {split.pattern!r}", sorted(_DATE_WIDTHS)
-    rest = re.search(r"\{[^}]*\}", _SPECS.sub("", split.pattern))
+    rest = re.search(r"\{[^}]*\}", patterns.without_escapes(_SPECS.sub("", split.pattern)))
     if rest:
         raise ConfigError(f"{where}: unknown {rest[0]}: expected {{SPAN}}, {{VERSION}}, {{YYYY}}, {{MM}} or {{DD}}")
     for match in _SPECS.finditer(split.pattern):
@@ -140,44 +148,64 @@ def _kinds(split: InputSplit) -> tuple[str, ...]:
     return tuple(specs)
 
 
-def _select(root: Folder, splits: Iterable[InputSplit], wanted: SpanRange) -> tuple[tuple[InputSplit, ...], int, int]:
+@dataclass(frozen=True)
+class _Selected:
+    """The patterns to read, the version of each span that they are of, and both in words, "" without {SPAN}."""
+
+    splits: Sequence[InputSplit]
+    versions: Mapping[int, int] = field(default_factory=dict)
+    text: str = ""
+
+    @property
+    def span(self) -> int:
+        """The newest span."""
+        return max(self.versions, default=0)
+
+
+def _select(root: Folder, splits: Sequence[InputSplit], wanted: SpanRange, kinds: Sequence[str]) -> _Selected:
+    dated, versioned = "YYYY" in kinds, "VERSION" in kinds
     resolved: list[InputSplit] = []
-    chosen: dict[int, int] | None = None
+    chosen: dict[int, int] = {}
     for split in splits:
-        patterns = _patterns(root, split)
-        if not patterns:
+        by_span = _patterns(root, split)
+        if not by_span:
             raise DataError(f"split {split.name!r}: no file matches {split.pattern!r} in {root.name}{_there(root)}")
-        last = max(patterns) if wanted.last is None else wanted.last
-        first = max(last - wanted.count + 1, wanted.first or 0)
-        window = [span for span in sorted(patterns) if first <= span <= last]
-        if not window:
-            raise DataError(
-                f"split {split.name!r}: no span between {first} and {last}: those of {split.pattern!r} are "
-                f"{', '.join(map(str, sorted(patterns)))}"
-            )
-        if len(window) < last - first + 1:
-            logger.warning("split %r: of the spans %d to %d there are only %s", split.name, first, last, window)
-        versions = {span: max(patterns[span]) for span in window}
-        if chosen is not None and versions != chosen:
+        window = _window(split, sorted(by_span), wanted, dated)
+        versions = {span: max(by_span[span]) for span in window}
+        if chosen and versions != chosen:
             raise DataError(
                 f"split {split.name!r}: expected the spans and versions of split {resolved[0].name!r} "
-                f"({_listed(chosen)}), found {_listed(versions)}"
+                f"(span {span_numbers.described(chosen, dated, versioned)}), found "
+                f"span {span_numbers.described(versions, dated, versioned)}"
             )
         chosen = versions
         for span, version in versions.items():
-            resolved += [InputSplit(split.name, pattern) for pattern in sorted(patterns[span][version])]
-    assert chosen
-    newest = max(chosen)
-    return tuple(resolved), newest, chosen[newest]
+            resolved += [InputSplit(split.name, pattern) for pattern in sorted(by_span[span][version])]
+    return _Selected(resolved, chosen, span_numbers.described(chosen, dated, versioned))
 
 
-def _listed(versions: dict[int, int]) -> str:
-    return ", ".join(f"span {span} version {version}" for span, version in versions.items())
+def _window(split: InputSplit, spans: Sequence[int], wanted: SpanRange, dated: bool) -> list[int]:
+    """Returns those of the spans that are wanted; a DataError if there is none, a warning if some are missing."""
+    last = spans[-1] if wanted.last is None else wanted.last
+    first = last - wanted.count + 1
+    if wanted.first is not None or not dated:  # no number is below 0, but there are days before 1970
+        first = max(first, wanted.first or 0)
+    window = [span for span in spans if first <= span <= last]
+    ends = [span_numbers.text(span, dated) for span in (first, last)]
+    if not window:
+        raise DataError(
+            f"split {split.name!r}: no span between {ends[0]} and {ends[1]}: those of {split.pattern!r} are "
+            f"{span_numbers.listed(spans, dated)}"
+        )
+    if len(window) < last - first + 1:
+        there = span_numbers.listed(window, dated)
+        logger.warning("split %r: of the spans %s to %s there are only %s", split.name, *ends, there)
+    return window
 
 
 def _patterns(root: Folder, split: InputSplit) -> dict[int, dict[int, set[str]]]:
     """Returns the patterns without specs by span and version (0 without {VERSION})."""
-    patterns: dict[int, dict[int, set[str]]] = {}
+    by_span: dict[int, dict[int, set[str]]] = {}
     expression = _expression(split.pattern)
     for name in root.glob(_SPECS.sub("*", split.pattern)):
         match = expression.fullmatch(PurePosixPath(name).as_posix())
@@ -186,18 +214,15 @@ def _patterns(root: Folder, split: InputSplit) -> dict[int, dict[int, set[str]]]
             continue
         groups = match.groupdict()
         pattern = _SPECS.sub(lambda spec, groups=groups: groups[spec["spec"]], split.pattern)  # type: ignore[misc]
-        patterns.setdefault(span, {}).setdefault(int(groups.get("VERSION") or 0), set()).add(pattern)
-    return patterns
+        by_span.setdefault(span, {}).setdefault(int(groups.get("VERSION") or 0), set()).add(pattern)
+    return by_span
 
 
 def _number(groups: dict[str, str]) -> int | None:
     """The span: a number, or the days since 1970-01-01; None if there is no such date."""
     if "SPAN" in groups:
         return int(groups["SPAN"])
-    try:
-        return (datetime.date(int(groups["YYYY"]), int(groups["MM"]), int(groups["DD"])) - _EPOCH).days
-    except ValueError:
-        return None
+    return span_numbers.of_date(int(groups["YYYY"]), int(groups["MM"]), int(groups["DD"]))
 
 
 def _expression(pattern: str) -> re.Pattern[str]:
@@ -206,8 +231,8 @@ def _expression(pattern: str) -> re.Pattern[str]:
     for spec in _SPECS.finditer(pattern):
         width = spec["width"] or _DATE_WIDTHS.get(spec["spec"])
         parts += [
-            folders.translate(pattern[end : spec.start()]),
+            patterns.translate(pattern[end : spec.start()]),
             f"(?P<{spec['spec']}>[0-9]{f'{{{width}}}' if width else '+'})",
         ]
         end = spec.end()
-    return re.compile("".join(parts) + folders.translate(pattern[end:]), re.DOTALL)
+    return re.compile("".join(parts) + patterns.translate(pattern[end:]), re.DOTALL)

@@ -108,6 +108,12 @@ class RunRecord:
             if validation.path.is_file():
                 yield validation.read()
 
+    def spans(self) -> Iterator[tuple[str, str]]:
+        """Yields which spans of the data were read, in words, and the name of the task that has read them."""
+        for artifact in self.made("examples"):
+            if artifact.metadata.get("spans"):
+                yield artifact.task.name, str(artifact.metadata["spans"])
+
     def pushed(self) -> Iterator[str]:
         """Yields the places that models were pushed to, each that of a version."""
         for artifact in self.made("pushed_model"):

@@ -30,6 +30,7 @@ def write(run: RunRecord) -> None:
     parts = [
         f"<h1>{_text(run.name)}</h1>",
         f'<p class="muted">{facts}</p>',
+        *(f"<p>Spans read by {_text(task)}: {_text(spans)}</p>" for task, spans in run.spans()),
         _failures(run),
         *map(_verdict, run.verdicts()),
         _warnings(run),

@@ -1,5 +1,6 @@
 """The command line: exit codes, and one sentence for each mistake."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -98,6 +99,24 @@ def test_wrong_usage(arguments: list[str], message: str, capsys: pytest.CaptureF
     told = capsys.readouterr().err
     assert told.startswith("penstock: ")
     assert message in told
+
+
+@pytest.mark.parametrize("command", ["validate", "run", "submit", "lint", "explain", "runs", "predict"])
+def test_a_pipe_is_not_waited_for(command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    os.mkfifo(tmp_path / "pipeline.yaml")
+    assert main.main([command, str(tmp_path / "pipeline.yaml")]) == 2
+    assert "/pipeline.yaml is a named pipe: expected a " in capsys.readouterr().err
+
+
+def test_the_end_of_a_file_is_no_interrupt(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To click, EOFError is Ctrl-D. Where it is ours, it is no less a defect than any other error."""
+
+    def read(*_: object) -> None:
+        raise EOFError("Ran out of input")
+
+    monkeypatch.setattr("penstock.pipelines.modules.published.check", read)
+    with pytest.raises(EOFError, match="Ran out of input"):
+        main.main(["validate", str(config)])
 
 
 def test_no_command_is_the_help(capsys: pytest.CaptureFixture[str]) -> None:

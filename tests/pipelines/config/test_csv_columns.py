@@ -2,6 +2,8 @@
 
 import gzip
 import re
+import time
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import pytest
 
 from penstock.core.errors import ConfigError
 from penstock.pipelines.cli import main
+from penstock.pipelines.config import csv_columns
 from penstock.pipelines.config.training_pipeline import Config
 from penstock.pipelines.modules import published
 
@@ -137,3 +140,76 @@ def test_what_cannot_be_looked_at_is_left_to_the_run(load: Load, project: Path, 
     (project / "data.parquet").write_bytes(b"PAR1")
     (project / "torn.csv").write_bytes(b"\xff\xfe\x00")
     published.check(load(text=BASE.replace("data.csv", path)))
+
+
+@pytest.mark.parametrize("path", ["data[1].csv", "old[1]/a.csv", "old[1]", "old[1]/*.csv", "data{SPAN}.csv"])
+def test_a_path_that_exists_is_that_path(load: Load, project: Path, path: str) -> None:
+    for name in ("data1.csv", "data7.csv", "old1/a.csv"):
+        (project / name).parent.mkdir(exist_ok=True)
+        (project / name).write_text("wrong,label\n1,0\n")
+    for name in ("data[1].csv", "old[1]/a.csv", "data{SPAN}.csv"):
+        (project / name).parent.mkdir(exist_ok=True)
+        (project / name).write_text(ROWS)
+    text = BASE.replace("data.csv", f'"{path}"')
+    published.check(load(text=text + "features: {Fare: {kind: numeric}}\n"))
+    splits = f'data: {{path: ., splits: {{train: "{path}", eval: "none.csv"}}}}\n'
+    published.check(load(text=f"{splits}features: {{Fare: {{kind: numeric}}}}\nlabel: label\n"))
+
+
+@pytest.mark.parametrize(
+    ("damage", "sentence"),
+    [
+        (lambda packed: packed[:-12], "/data.csv.gz: the gzip data ends early: the file was cut off"),
+        (lambda packed: packed[:12], "/data.csv.gz: the gzip data ends early: the file was cut off"),
+        (lambda packed: packed[:20] + b"\xff\xff\xff" + packed[23:], "/data.csv.gz: the gzip data is damaged"),
+    ],
+)
+def test_damaged_gzip_is_told(
+    project: Path, damage: Callable[[bytes], bytes], sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """To click, the end of a file that was cut off is Ctrl-D."""
+    (project / "data.csv.gz").write_bytes(damage(gzip.compress(ROWS.encode() * 30)))
+    (project / "pipeline.yaml").write_text(BASE.replace("data.csv", "data.csv.gz"))
+    assert main.main(["validate", str(project)]) == 2
+    assert sentence in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["plain.csv.gz", "packed.csv"])
+def test_gzip_is_known_by_its_content(load: Load, project: Path, name: str) -> None:
+    (project / name).write_bytes(gzip.compress(ROWS.encode()) if name == "packed.csv" else ROWS.encode())
+    with pytest.raises(ConfigError, match="label: the data has no column 'lable'"):
+        published.check(load(text=BASE.replace("data.csv", name).replace("label: label", "label: lable")))
+
+
+@pytest.mark.parametrize("header", ["", "a,label\n"])
+def test_a_line_without_an_end_is_not_read_to_its_end(load: Load, project: Path, header: str) -> None:
+    """Half a gigabyte as gzip, of which little more than the first four megabytes are looked at."""
+    (project / "bomb.csv").write_bytes(gzip.compress(header.encode()) + gzip.compress(b"a" * (8 << 20)) * 64)
+    config = load(text=BASE.replace("data.csv", "bomb.csv"))
+    tracemalloc.start()
+    try:
+        published.check(config)
+        assert tracemalloc.get_traced_memory()[1] < 64 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_hundred_thousand_columns(load: Load, project: Path) -> None:
+    names = [f"column_{number}" for number in range(100_000)]
+    row = ",".join(["0"] * len(names)) + "\n"
+    (project / "wide.csv").write_text(",".join(names) + "\n" + row * 30)
+    started = time.process_time()
+    published.check(load(text=BASE.replace("data.csv", "wide.csv").replace("label: label", "label: column_99999")))
+    assert time.process_time() - started < 5
+    csv_columns.check(load(text=BASE.replace("data.csv", "wide.csv").replace("label: label", "label: column_0")))
+
+
+def test_rows_that_do_not_fit_into_what_is_read_are_not_taken_for_whole(
+    load: Load, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(csv_columns, "_CHARACTERS", 30)
+    (project / "data.csv").write_text("name,label\nfirst,1\nsecond,12345\nthird,3\n")
+    beginning = csv_columns.read(load(text=BASE))
+    assert beginning == csv_columns.Beginning(["name", "label"], (["first", "1"],))
+    monkeypatch.setattr(csv_columns, "_CHARACTERS", 8)
+    assert csv_columns.read(load(text=BASE)).names == []

@@ -1,5 +1,6 @@
 """The reader against TFX's own on the same files, and what it promises beyond that."""
 
+import glob
 import itertools
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,7 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 from tfx_bsl.public.tfxio import RecordBatchesOptions, TensorFlowDatasetOptions
 from tfx_bsl.tfxio.tf_example_record import TFExampleRecord
 
+from penstock.core.artifacts import Examples
 from penstock.core.errors import DataError, SchemaError
 from penstock.core.examples import records
 from penstock.trainer.data import reader
@@ -185,3 +187,17 @@ def test_a_schema_is_needed_and_must_fit(penguins: Any) -> None:
     tensors["x"].dense_tensor.column_name = "absent"
     with pytest.raises(SchemaError, match=r"tensor 'x' cannot be parsed from tf\.Examples: .*absent"):
         reader.tf_dataset([penguins.pattern], one_pass(), schema)
+
+
+@pytest.mark.parametrize("name", ["my [1]", "a*b", "what?", "{SPAN}", "[!x] [^y]", "plain"])
+def test_a_folder_whose_name_is_a_pattern(tmp_path: Path, name: str) -> None:
+    """TensorFlow's glob finds the files below it, and none of a folder that the name would match."""
+    for folder in (name, "my 1", "aab", "whatx", "SPAN"):
+        file = Examples(tmp_path / folder).shard("train", 0, 1)
+        file.parent.mkdir(parents=True)
+        file.touch()
+    examples = Examples(tmp_path / name)
+    files = [str(path) for path in examples.files("train")]
+    assert reader.matching_files([examples.pattern("train")]) == files
+    assert tf.data.Dataset.list_files(examples.pattern("train")).cardinality() == 1
+    assert sorted(glob.glob(examples.pattern("train"))) == files

@@ -62,6 +62,72 @@ def test_dates_are_spans_in_days(folder: Folder) -> None:
     assert resolve(root, "d-{YYYY}{MM}{DD}.csv", first) == (["d-19700103.csv"], 2, 0)
 
 
+DATES = ["d-20260129.csv", "d-20260130.csv", "d-20260131.csv", "d-20260202.csv"]
+
+
+@pytest.mark.parametrize(
+    ("first", "last"),
+    [("2026-01-30", "2026-01-31"), (20260130, 20260131), (20483, 20484), ("20483", 20260131), (20483.0, "20260131")],
+)
+def test_ranges_of_dates_may_be_written_as_dates(folder: Folder, first: object, last: object) -> None:
+    root = folder(dict.fromkeys(DATES, "a\n1\n"))
+    wanted = json.dumps({"static_range": {"start_span_number": first, "end_span_number": last}})
+    assert resolve(root, "d-{YYYY}{MM}{DD}.csv", wanted) == (DATES[1:3], 20484, 0)
+    rolling = json.dumps({"rolling_range": {"num_spans": 100, "start_span_number": first}})
+    assert resolve(root, "d-{YYYY}{MM}{DD}.csv", rolling) == (DATES[1:], 20486, 0)
+
+
+def test_a_number_of_a_span_is_no_date(folder: Folder) -> None:
+    root = folder(dict.fromkeys(["s-20260131.csv", "s-20484.csv"], "a\n1\n"))
+    wanted = json.dumps({"static_range": {"start_span_number": 20260131, "end_span_number": 20260131}})
+    assert resolve(root, "s-{SPAN}.csv", wanted) == (["s-20260131.csv"], 20260131, 0)
+    wanted = json.dumps({"static_range": {"start_span_number": "2026-01-31", "end_span_number": 20260131}})
+    with pytest.raises(ConfigError, match=r"start_span_number: expected a number, for the pattern has \{SPAN\}, r"):
+        resolve(root, "s-{SPAN}.csv", wanted)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "message"),
+    [
+        (("2026-02-10", "2026-02-12"), "no span between 2026-02-10 and 2026-02-12: those of .* are 2026-01-29 to 2026"),
+        ((1, 2), "no span between 1970-01-02 and 1970-01-03: those of .* are 2026-01-29 to 2026-01-31, 2026-02-02"),
+        (("2026-02-30", "2026-03-01"), "expected a whole number of days since 1970-01-01, or a date such as 2026"),
+        (("2026-01-31", 20260129), "start_span_number, received 2026-01-31 to 2026-01-29"),
+    ],
+)
+def test_ranges_without_a_date_are_told_in_dates(folder: Folder, wanted: tuple[object, object], message: str) -> None:
+    root = folder(dict.fromkeys(DATES, "a\n1\n"))
+    ends = {"start_span_number": wanted[0], "end_span_number": wanted[1]}
+    with pytest.raises((ConfigError, DataError), match=message):
+        resolve(root, "d-{YYYY}{MM}{DD}.csv", json.dumps({"static_range": ends}))
+
+
+def test_a_gap_is_told_in_dates(folder: Folder, caplog: pytest.LogCaptureFixture) -> None:
+    root = folder(dict.fromkeys(DATES, "a\n1\n"))
+    resolve(root, "d-{YYYY}{MM}{DD}.csv", json.dumps({"rolling_range": {"num_spans": 4}}))
+    assert caplog.messages == [
+        "split 'all': of the spans 2026-01-30 to 2026-02-02 there are only 2026-01-30, 2026-01-31, 2026-02-02"
+    ]
+
+
+def test_days_before_1970_are_spans(folder: Folder) -> None:
+    root = folder(dict.fromkeys(["d-19691230.csv", "d-19691231.csv"], "a\n1\n"))
+    assert resolve(root, "d-{YYYY}{MM}{DD}.csv") == (["d-19691231.csv"], -1, 0)
+    two = json.dumps({"rolling_range": {"num_spans": 10**12}})
+    assert resolve(root, "d-{YYYY}{MM}{DD}.csv", two) == (["d-19691230.csv", "d-19691231.csv"], -1, 0)
+
+
+def test_the_spans_and_versions_are_told_in_words(spanned: Path) -> None:
+    every = json.dumps({"rolling_range": {"num_spans": 10}})
+    found = spans.resolve(
+        input_base=str(spanned), input_config=config(all="span-{SPAN}/v{VERSION}/*"), range_config=every
+    )
+    splits, text = configs.resolved_splits(found.resolved_input)
+    assert text == "1 (version 1), 2 (version 10), 10 (version 3)"
+    assert [split.pattern for split in splits] == ["span-1/v1/*", "span-2/v10/*", "span-10/v3/*"]
+    assert "spans" not in json.loads(spans.resolve(input_base=str(spanned / "span-1" / "v1")).resolved_input)
+
+
 def test_widths_choose_files(folder: Folder) -> None:
     root = folder(dict.fromkeys(["s-07.csv", "s-123.csv"], "a\n1\n"))
     assert resolve(root, "s-{SPAN:2}.csv") == (["s-07.csv"], 7, 0)
@@ -135,6 +201,48 @@ def test_one_file_may_be_the_input(folder: Folder) -> None:
     with spans.local_files(str(root / "a [1].csv"), spans.configs.DEFAULT_INPUT) as files:
         found = files
     assert found == {"single_split": [root / "a [1].csv"]}
+
+
+@pytest.mark.parametrize("stored", [False, True])
+def test_a_path_that_exists_is_that_path(folder: Folder, object_store: ObjectStore, stored: bool) -> None:
+    """Files and folders whose names are patterns, beside those that the patterns match; in a folder and in a store."""
+    names = ["data[1].csv", "data1.csv", "s{SPAN}.csv", "s3.csv", "old[1]/a.csv", "old1/a.csv", "old[1]/b-2.csv"]
+    files: dict[str, str | bytes] = {name: f"a\n{name}\n" for name in names}
+    base = object_store.write(files, "data") if stored else str(folder(files))
+    for pattern, expected in [
+        ("data[1].csv", ["data[1].csv"]),
+        ("data[2].csv", []),
+        ("data[1]*", ["data1.csv"]),
+        ("s{SPAN}.csv", ["s{SPAN}.csv"]),
+        ("s*.csv", ["s3.csv", "s{SPAN}.csv"]),
+        ("old[1]", ["old[1]/a.csv", "old[1]/b-2.csv"]),
+        ("old[1]/*", ["old[1]/a.csv", "old[1]/b-2.csv"]),
+        ("old[1]/b-{SPAN}.csv", ["old[1]/b-2.csv"]),
+        ("old[12]/*.csv", ["old1/a.csv"]),
+    ]:
+        if not expected:
+            with pytest.raises(DataError, match="no file matches"):
+                spans.resolve(input_base=base, input_config=config(all=pattern))
+            continue
+        found = spans.resolve(input_base=base, input_config=config(all=pattern))
+        splits, _ = configs.resolved_splits(found.resolved_input)
+        with spans.local_files(base, splits) as read:
+            assert [path.read_text() for path in read["all"]] == [f"a\n{name}\n" for name in expected], pattern
+    alone = spans.resolve(input_base=f"{base}/data[1].csv")
+    with spans.local_files(f"{base}/data[1].csv", configs.resolved_splits(alone.resolved_input)[0]) as read:
+        assert [path.read_text() for path in read["single_split"]] == ["a\ndata[1].csv\n"]
+
+
+def test_what_is_neither_a_file_nor_a_folder_is_told(folder: Folder) -> None:
+    root = folder({"a.csv": "a\n1\n"})
+    os.mkfifo(root / "pipe.csv")
+    with pytest.raises(DataError, match=r"input_base \(data.path\): .*/pipe.csv is a named pipe: expected a file or a"):
+        spans.resolve(input_base=str(root / "pipe.csv"))
+    with pytest.raises(DataError, match=r"pipe.csv is a named pipe: expected a file"):
+        spans.resolve(input_base=str(root))
+    assert "num_files:1," in spans.resolve(input_base=str(root), input_config=config(all="a*")).fingerprint
+    with pytest.raises(DataError, match=r"it holds a.csv, pipe.csv \(a named pipe\)"):
+        spans.resolve(input_base=str(root), input_config=config(all="*.tsv"))
 
 
 def test_missing_data_is_told(folder: Folder) -> None:

@@ -1,0 +1,96 @@
+"""Paths of data that look like patterns, special files, and spans as dates."""
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from penstock.components.example_gen import configs as example_gen_configs
+from penstock.core.errors import ConfigError
+from penstock.core.files import patterns
+from penstock.pipelines import training
+from penstock.pipelines.config import training_pipeline as configs
+from penstock.pipelines.config.training_pipeline import Config
+from penstock.pipelines.modules.published import Published
+
+Load = Callable[..., Config]
+
+
+@pytest.mark.parametrize("name", ["rows[1].csv", "{SPAN}.csv", "what?.csv", "a*.csv"])
+def test_a_file_that_exists_is_no_pattern(name: str, load: Load, project: Path) -> None:
+    data = load([f"data.path={json.dumps(name)}"]).data
+    assert data.patterns == {"single_split": name}
+    (project / name).write_text("x,y\n1,2\n")
+    data = load([f"data.path={json.dumps(name)}"]).data
+    assert (data.input_base, data.patterns) == (str(project), {"single_split": patterns.escape(name)})
+    assert data.file_format == "csv"
+    (project / "parts[1]").mkdir()
+    splits = load(["data={path: 'parts[1]', splits: {train: 'a*', eval: 'b*'}}", "splits=null"]).data
+    assert (splits.input_base, splits.patterns) == (str(project / "parts[1]"), {"train": "a*", "eval": "b*"})
+
+
+DATED = "data.path='{YYYY}-{MM}-{DD}.csv'"
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["{static_range: {start_span_number: 2026-01-30, end_span_number: 2026-01-31}}",
+     "{static_range: {start_span_number: 20260130, end_span_number: 2026-01-31}}",
+     "{static_range: {start_span_number: 20483, end_span_number: 20484}}",
+     "{rolling_range: {num_spans: 3, start_span_number: 2026-01-30}}"],
+)  # fmt: skip
+def test_spans_may_be_dates(load: Load, value: str) -> None:
+    """They reach the component as they were written, and mean the same there."""
+    config = load([DATED, f"data.range_config={value}"])
+    wanted = example_gen_configs.span_range(training.parameters(config, Published())["range_config"], dated=True)
+    assert wanted is not None
+    assert (wanted.first, wanted.last or 20484) == (20483, 20484)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "sentence"),
+    [
+        (DATED, "{static_range: {start_span_number: 2026-01-31, end_span_number: 2026-01-30}}",
+         "end_span_number: expected 2026-01-31 or more, received less"),
+        (DATED, "{static_range: {start_span_number: 2026-02-30, end_span_number: 2026-03-01}}",
+         "start_span_number: expected a span's number, or a date such as 2026-01-31, received '2026-02-30'"),
+        (DATED, "{rolling_range: {num_spans: 1, start_span_number: -3}}", "a date such as 2026-01-31, received -3"),
+        (DATED, "{rolling_range: {num_spans: 1, start_span_number: true}}", "expected a number, received true"),
+        ("data.path='s-{SPAN}.csv'", "{rolling_range: {num_spans: 1, start_span_number: 2026-01-30}}",
+         "data.range_config: 2026-01-30: expected numbers of spans: no pattern has {YYYY}, {MM} and {DD}"),
+    ],
+)  # fmt: skip
+def test_spans_that_mean_nothing(load: Load, path: str, value: str, sentence: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load([path, f"data.range_config={value}"])
+    assert sentence in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("key", ["data.path", "module_file", "schema.file", "validation.previous_statistics"])
+def test_pipes_are_no_files(load: Load, project: Path, key: str) -> None:
+    """Reading one would wait for ever."""
+    os.mkfifo(project / "pipe")
+    with pytest.raises(ConfigError, match=rf"{key}: .*/pipe is a named pipe: expected a file"):
+        load([f"{key}=pipe"])
+
+
+def test_a_configuration_is_no_pipe(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipeline.yaml")
+    with pytest.raises(ConfigError, match=r"pipeline.yaml is a named pipe: expected a YAML file"):
+        configs.load(tmp_path / "pipeline.yaml")
+    with pytest.raises(ConfigError, match=r"/dev/null is a device: expected a YAML file"):
+        configs.load(Path("/dev/null"))
+
+
+@pytest.mark.parametrize("name", ["my [1]", "a\\b"])
+def test_folders_in_which_tensorflow_finds_no_model(load: Load, project: Path, name: str) -> None:
+    """It restores a model's variables by a pattern, and so would fail at the first one, in Transform."""
+    (project / name).mkdir()
+    for key in ("pipeline_root", "push.directory", "training.base_model"):
+        with pytest.raises(ConfigError, match=rf"{key}: .*TensorFlow finds no model in a folder with . in its path: e"):
+            load([f"{key}='{name}'"])
+    assert load([f"pipeline_root='{name}'", "training=null", "evaluation=null", "push=null", "module_file=null"])
+    assert load(["pipeline_root='a*b {x}'"]).pipeline_root == str(project / "a*b {x}")
