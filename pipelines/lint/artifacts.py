@@ -41,7 +41,7 @@ def _optional_artifacts(container: Mapping[str, Any]) -> dict[str, str]:
 def _function(source: str, name: str) -> ast.FunctionDef | None:
     try:
         tree = ast.parse(source)
-    except SyntaxError:  # the shell's part of the command
+    except (SyntaxError, RecursionError, MemoryError):  # the shell's part of the command
         return None
     return next((node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == name), None)
 

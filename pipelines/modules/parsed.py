@@ -8,6 +8,9 @@ from penstock.core import packages
 from penstock.core.errors import ModuleError
 from penstock.core.suggestions import did_you_mean
 
+_LARGEST = 4 << 20  # bytes of a module
+_TOO_DEEP = "an expression or a block is nested deeper than Python compiles: write it in several statements"
+
 
 def source_file(module_path: str) -> Path:
     """Returns the source of a dotted path without importing its packages; a ModuleError if there is none."""
@@ -30,20 +33,34 @@ def defined_names(path: Path) -> set[str]:
 
     Names that it takes with `from sibling import *` are looked up in the sibling.
     """
+    return _names(path, ())
+
+
+def _names(path: Path, starring: tuple[Path, ...]) -> set[str]:
+    """Returns the names of `defined_names`; `starring` are the modules that take this one's with a star."""
     try:
-        tree = ast.parse(path.read_bytes(), str(path))
+        return set(_bound(_tree(path).body, (*starring, path)))
+    except RecursionError:
+        raise ModuleError(f"{path}: {_TOO_DEEP}") from None
+
+
+def _tree(path: Path) -> ast.Module:
+    if path.stat().st_size > _LARGEST:
+        raise ModuleError(f"{path}: expected a module of at most {_LARGEST:,} bytes: put data into a file beside it")
+    try:
+        return ast.parse(path.read_bytes(), str(path))
     except SyntaxError as error:
-        raise ModuleError(
-            f"{path}:{error.lineno}: this is not Python: {error.msg}", (error.text or "").rstrip()
-        ) from None
+        line = f":{error.lineno}" if error.lineno else ""  # a NUL has none
+        raise ModuleError(f"{path}{line}: this is not Python: {error.msg}", (error.text or "").rstrip()) from None
     except ValueError as error:
         raise ModuleError(f"{path}: this is not Python: {error}") from None
-    return set(_bound(tree.body, path))
+    except (RecursionError, MemoryError):  # how the parser says it
+        raise ModuleError(f"{path}: {_TOO_DEEP}") from None
 
 
 def parameters(path: Path, function: str) -> set[str]:
     """Returns the names of a function's parameters, if the module itself defines it."""
-    for node in ast.walk(ast.parse(path.read_bytes(), str(path))):
+    for node in ast.walk(_tree(path)):
         if isinstance(node, ast.FunctionDef) and node.name == function:
             arguments = node.args
             return {argument.arg for argument in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)}
@@ -58,7 +75,7 @@ def require(path: Path, function: str, defined: Iterable[str]) -> None:
     raise ModuleError(f"{path}: expected a function {function!r}; {did_you_mean(function, names, 'it defines')}")
 
 
-def _bound(body: Iterable[ast.stmt], path: Path) -> Iterator[str]:
+def _bound(body: Iterable[ast.stmt], paths: tuple[Path, ...]) -> Iterator[str]:
     for statement in body:
         if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             yield statement.name
@@ -70,17 +87,17 @@ def _bound(body: Iterable[ast.stmt], path: Path) -> Iterator[str]:
         elif isinstance(statement, ast.ImportFrom | ast.Import):
             for alias in statement.names:
                 if alias.name == "*" and isinstance(statement, ast.ImportFrom):
-                    yield from _starred(statement, path)
+                    yield from _starred(statement, paths)
                 else:
                     yield alias.asname or alias.name.split(".")[0]
         elif isinstance(statement, ast.If | ast.Try | ast.With):
-            yield from _bound(statement.body, path)
-            yield from _bound(getattr(statement, "orelse", []), path)
+            yield from _bound(statement.body, paths)
+            yield from _bound(getattr(statement, "orelse", []), paths)
             for handler in getattr(statement, "handlers", []):
-                yield from _bound(handler.body, path)
+                yield from _bound(handler.body, paths)
 
 
-def _starred(statement: ast.ImportFrom, path: Path) -> Iterator[str]:
-    sibling = path.parent.joinpath(*(statement.module or "").split(".")).with_suffix(".py")
-    if sibling != path and sibling.is_file():
-        yield from (name for name in defined_names(sibling) if not name.startswith("_"))
+def _starred(statement: ast.ImportFrom, paths: tuple[Path, ...]) -> Iterator[str]:
+    sibling = paths[-1].parent.joinpath(*(statement.module or "").split(".")).with_suffix(".py")
+    if sibling not in paths and sibling.is_file():  # two modules may take each other's
+        yield from (name for name in _names(sibling, paths) if not name.startswith("_"))

@@ -87,7 +87,7 @@ def _read(path: Path) -> _Module:
 def _parse(content: bytes) -> _Module:
     try:
         tree = ast.parse(content)
-    except SyntaxError:  # the task that imports it will show the line
+    except (SyntaxError, RecursionError, MemoryError):  # the task that imports it will show the line
         return _Module(content, ())
     return _Module(content, tuple(dict.fromkeys(_imported(ast.walk(tree)))))
 

@@ -72,3 +72,29 @@ def test_a_package_beside_the_configuration_is_a_file(tmp_path: Path, monkeypatc
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ModuleError, match=r"no package 'mine' .*; or, for the file here, module_file: mine/model.py"):
         parsed.source_file("mine.model")
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "x = " + "+".join(["1"] * 50_000),
+        "x = " + "-" * 100_000 + "1",
+        "x = " + "(" * 5000 + ")" * 5000,
+        "if a: pass\n" + "elif b: pass\n" * 5000,
+        "x = 1  # " + "x" * (5 << 20),
+        "x = '\0'",
+    ],
+)
+def test_what_python_does_not_compile_is_one_sentence(tmp_path: Path, source: str) -> None:
+    path = tmp_path / "module.py"
+    path.write_text(source)
+    with pytest.raises(
+        ModuleError, match=r"module\.py(:1)?: (an expression|this is not Python|expected a module of at)"
+    ):
+        parsed.defined_names(path)
+
+
+def test_modules_that_take_each_others_names(tmp_path: Path) -> None:
+    (tmp_path / "one.py").write_text("from two import *\na = 1\n")
+    (tmp_path / "two.py").write_text("from one import *\nb = 1\n")
+    assert parsed.defined_names(tmp_path / "one.py") == {"a", "b"}
