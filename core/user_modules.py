@@ -1,7 +1,7 @@
-"""User modules: a Python file with its siblings and sub-packages, or a dotted path in the environment.
+"""User modules: a Python file with what it imports and reads beside it, or a dotted path in the environment.
 
-`publish` copies a module file and what it can import to a folder named by the digest of their content. A pipeline gets
-the path of the copy. So a changed module changes a parameter, and a run does not see later edits.
+`publish` copies a module file and what travels with it to a folder named by the digest of their content. A pipeline
+gets the path of the copy. So a changed module changes a parameter, and a run does not see later edits.
 """
 
 import atexit
@@ -11,61 +11,64 @@ import importlib
 import importlib.util
 import inspect
 import os
+import re
 import shutil
 import sys
 import tempfile
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from penstock.core.errors import ConfigError, ModuleError, PenstockError
-from penstock.core.files import atomic, object_stores
+from penstock.core.files import atomic, module_files, object_stores
 from penstock.core.suggestions import did_you_mean
 
+_PUBLISHED = re.compile(r"/[0-9a-f]{16}$")  # the folders that `publish_remote` makes: all in them was to travel
 
-def published_path(module_file: Path, store: str) -> str:
+
+def published_path(module_file: Path, store: str, without: Collection[Path] = ()) -> str:
     """Returns where `publish` and `publish_remote` put a module file as it is now; it writes nothing."""
-    folder = module_file.resolve().parent
-    return f"{store}/{atomic.digest(_sources(folder), folder)[:16]}/{module_file.name}"
+    sources = module_files.of(module_file, without)
+    return f"{store}/{_digest(sources)}/{module_file.name}"
 
 
-def publish(module_file: Path, store: Path) -> Path:
-    """Copies the module file, its sibling modules and sub-packages to `<store>/<digest>/`; returns the copy's path.
+def publish(module_file: Path, store: Path, without: Collection[Path] = ()) -> Path:
+    """Copies the module file and what travels with it (core/files/module_files.py) to `<store>/<digest>/`.
 
-    Raises a ModuleError if there is no such file.
+    Returns the copy's path. `without` are files and folders beside it that are none of the module's. Raises a
+    ModuleError if there is no such file.
     """
     if not module_file.is_file():
         raise ModuleError(f"module_file: {module_file} does not exist")
-    folder = module_file.resolve().parent
-    sources = _sources(folder)
-    target = store / atomic.digest(sources, folder)[:16]
+    sources = module_files.of(module_file, without)
+    target = store / _digest(sources)
     if not target.is_dir():
         with atomic.replacing(target) as temporary:
-            for source in sources:
-                copy = temporary / source.relative_to(folder)
+            for source in sources.files:
+                copy = temporary / source.relative_to(sources.folder)
                 copy.parent.mkdir(parents=True, exist_ok=True)
                 copy.write_bytes(source.read_bytes())
     return target / module_file.name
 
 
-def publish_remote(module_file: Path, store: str) -> str:
+def publish_remote(module_file: Path, store: str, without: Collection[Path] = ()) -> str:
     """Does what `publish` does, in a folder of an object store; returns the URI of the copied module file.
 
     That file is written last: where it exists, the copy is complete.
     """
     if not module_file.is_file():
         raise ModuleError(f"module_file: {module_file} does not exist")
-    folder = module_file.resolve().parent
-    sources = _sources(folder)
-    target = object_stores.join(store, atomic.digest(sources, folder)[:16])
+    sources = module_files.of(module_file, without)
+    target = object_stores.join(store, _digest(sources))
     uri = object_stores.join(target, module_file.name)
     with object_stores.open_store(store) as opened:
         if not opened.is_file(uri):
-            for source in sorted(sources, key=lambda source: source == folder / module_file.name):
-                opened.write(object_stores.join(target, source.relative_to(folder).as_posix()), source.read_bytes())
+            for source in sorted(sources.files, key=lambda source: source == sources.folder / module_file.name):
+                name = source.relative_to(sources.folder).as_posix()
+                opened.write(object_stores.join(target, name), source.read_bytes())
     return uri
 
 
@@ -98,7 +101,7 @@ def load(reference: str) -> ModuleType:
     folder = str(path.resolve().parent)
     if folder not in sys.path:
         sys.path.insert(0, folder)
-    return call("import", importlib.import_module, path.stem)
+    return call("import", _imported, path)
 
 
 def find(module_file: str, name: str, default: str) -> Callable[..., Any]:
@@ -152,6 +155,10 @@ def call[Returned](what: str, user_function: Callable[..., Returned], *args: Any
         return user_function(*args, **kwargs)
     except PenstockError:
         raise
+    except SystemExit as error:  # it would end the task as if it were done
+        code = "" if error.code is None else repr(error.code)
+        message = f"{what} called sys.exit({code}): expected it to return, or to raise an error"
+        raise ModuleError(message, user_lines(error)) from error
     except Exception as error:
         raise ModuleError(f"{what} raised {type(error).__name__}: {error}", user_lines(error)) from error
 
@@ -173,14 +180,37 @@ def user_lines(error: BaseException) -> str:
     return "".join(traceback.format_list(frames)).rstrip()
 
 
-def _sources(folder: Path) -> list[Path]:
-    """Returns the modules in a folder and those of its packages at any depth, sorted.
+def _digest(sources: module_files.ModuleFiles) -> str:
+    return atomic.digest(sources.files, sources.folder)[:16]
 
-    A pipe, or the link that an editor leaves as a lock (.#module.py), is none.
-    """
-    packages = (path.parent for path in folder.glob("*/__init__.py"))
-    paths = [*folder.glob("*.py"), *(path for package in packages for path in package.rglob("*.py"))]
-    return sorted(path for path in paths if path.is_file())
+
+def _imported(path: Path) -> ModuleType:
+    """Imports a module file by its name, or by one of its own where the name is none, or is another module's."""
+    name = path.stem
+    if name.isidentifier():
+        module = importlib.import_module(name)
+        if _is_of(module, path):
+            return module
+    name = f"{re.sub(r'\W', '_', name)}_file"
+    while name in sys.modules or _spec(name):
+        if name in sys.modules and _is_of(sys.modules[name], path):
+            return sys.modules[name]
+        name += "_"
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None  # its name ends in .py
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
+
+
+def _is_of(module: ModuleType, path: Path) -> bool:
+    return Path(getattr(module, "__file__", None) or "").resolve() == path.resolve()
 
 
 @functools.cache
@@ -190,14 +220,21 @@ def _fetched(uri: str) -> Path:
     copy = Path(tempfile.mkdtemp(prefix="penstock-module-"))
     atexit.register(_remove, copy, os.getpid())
     with object_stores.open_store(uri) as store:
-        files, folders = store.children(folder)
-        names = [file for file in files if file.endswith(".py")]
-        for package in folders:
-            if store.is_file(object_stores.join(folder, f"{package}/__init__.py")):
-                inside = store.files(object_stores.join(folder, package))
-                names += [f"{package}/{file}" for file in inside if file.endswith(".py")]
+        published = _PUBLISHED.search(folder)
+        names = list(store.files(folder)) if published else _importable_files(store, folder)
         store.fetch({object_stores.join(folder, file): copy / file for file in names})
     return copy / name
+
+
+def _importable_files(store: object_stores.Store, folder: str) -> list[str]:
+    """Returns the modules and packages of a folder that a person made: what else is in it may be anything."""
+    files, folders = store.children(folder)
+    names = [file for file in files if file.endswith(".py")]
+    for package in folders:
+        if store.is_file(object_stores.join(folder, f"{package}/__init__.py")):
+            inside = store.files(object_stores.join(folder, package))
+            names += [f"{package}/{file}" for file in inside if file.endswith(".py")]
+    return names
 
 
 def _remove(folder: Path, process: int) -> None:

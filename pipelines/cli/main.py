@@ -82,6 +82,7 @@ def run(
         local.require_runtime()
     compiled = compile.compile_for_run(loaded, target)
     _tell_of_workers(loaded)
+    warn(compiled.published.left_out)
     try:
         summary = local.run(
             compiled.path,
@@ -135,11 +136,12 @@ def compile_command(
     loaded = load(config, assignments, data, label)
     from penstock.pipelines.compiling import compile
 
-    compile.compile_config(loaded, chosen, output)
+    compiled = compile.compile_config(loaded, chosen, output)
     click.echo(f"{output}: {loaded.name} for target {chosen.name}")
     warn(chosen.unused(loaded))
     from penstock.pipelines.servers import submission
 
+    warn(compiled.published.left_out)
     _warn_of_local_paths(submission.read(output).documents, chosen.name)
 
 
@@ -207,8 +209,9 @@ def validate(config: Path, assignments: Sequence[str], data: str | None, label: 
     from penstock.core import packages
     from penstock.pipelines.modules import published
 
-    published.check(loaded)
+    left_out = published.check(loaded)
     click.echo(f"{config_file(config)}: valid")
+    warn(left_out)
     if packages.is_inside(loaded.data.path) and loaded.data.here is None:
         click.echo(f"data.path: not looked at, for {packages.name(loaded.data.path)!r} is not installed here", err=True)
 

@@ -122,6 +122,7 @@ class Remote:
         from penstock.pipelines.targets import target as targets
 
         kind = service_class(self.target)
+        left_out = ""
         if submission.is_compiled(self.config):
             self._require_target(submission.compiled_for(self.config))
             read = submission.read(self.config, params, no_cache)
@@ -141,6 +142,7 @@ class Remote:
                 options.warn(target.unused(settings))
                 read = submission.read(compiled.path, params, no_cache)
             read = replace(read, publish=functools.partial(published.write, compiled.published))
+            left_out = compiled.published.left_out
         section = getattr(settings, self.target)
         allowed = list(settings.lint.allow)
         if getattr(section, "service_account", None):
@@ -151,7 +153,7 @@ class Remote:
         unreadable = local_paths.sentence(read.documents, self.target, section.shared_folders, read.parameters)
         if unreadable:
             raise ConfigError(unreadable)
-        for warning in warnings:
+        for warning in (*warnings, left_out):
             options.warn(warning)
         return service, read
 

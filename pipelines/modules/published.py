@@ -5,12 +5,15 @@ edits made while it is under way. A pipeline root in an object store is written 
 """
 
 import json
+import re
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from penstock.core import artifacts, user_modules
 from penstock.core.errors import ConfigError, ModuleError
-from penstock.core.files import atomic, object_stores
+from penstock.core.files import atomic, module_files, object_stores
+from penstock.core.suggestions import listed
 from penstock.pipelines.config import csv_columns
 from penstock.pipelines.config.section import is_remote
 from penstock.pipelines.config.training_pipeline import Config
@@ -18,6 +21,7 @@ from penstock.pipelines.modules import parsed
 
 # What of a module's functions the Evaluator calls.
 _EVALUATOR_FUNCTIONS = frozenset({"custom_eval_shared_model", "custom_extractors"})
+_VARIABLE = re.compile(r"\{[^{}]*\}")  # {SPAN} and the like in a pattern
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,7 @@ class Copy:
     source: Path
     path: str
     content: bytes | None = None  # None for a module
+    without: tuple[Path, ...] = ()  # what is beside a module and none of it
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,7 @@ class Published:
     customizes_evaluation: bool = False
     schema_file: str = ""
     hyperparameters: str = ""
+    left_out: str = ""  # a sentence on the files beside the module that it might read, and that do not travel
     copies: tuple[Copy, ...] = ()
     sources: dict[str, str] = field(default_factory=dict)
 
@@ -58,12 +64,14 @@ def plan(config: Config) -> Published:
     csv_columns.check(config)
     root = config.pipeline_root
     source, defined = _read_module(config)
-    module_file, copies, sources = "", [], {}
+    module_file, left_out, copies, sources = "", "", [], {}
     if source is not None and config.module_path:
         module_file = user_modules.pin(config.module_path)
     elif source is not None:
-        module_file = user_modules.published_path(source, f"{root.rstrip('/')}/modules")
-        copies.append(Copy(source, module_file))
+        without = _not_the_modules(config, source)
+        module_file = user_modules.published_path(source, f"{root.rstrip('/')}/modules", without)
+        copies.append(Copy(source, module_file, without=without))
+        left_out = _left_out(source, without)
         sources[module_file.rpartition("/")[0]] = str(source.parent)
     schema_file = config.schema_.file or ""
     if schema_file and not is_remote(schema_file):
@@ -84,6 +92,7 @@ def plan(config: Config) -> Published:
         customizes_evaluation=bool(_EVALUATOR_FUNCTIONS & defined),
         schema_file=schema_file,
         hyperparameters=hyperparameters,
+        left_out=left_out,
         copies=tuple(copies),
         sources=sources,
     )
@@ -98,12 +107,15 @@ def write(published: Published) -> None:
             _write_file(copy.path, copy.content)
 
 
-def check(config: Config) -> None:
-    """Says what `plan` would say of the user's files."""
+def check(config: Config) -> str:
+    """Says what `plan` would say of the user's files; returns its sentence on those that do not travel."""
     csv_columns.check(config)
-    _read_module(config)
+    source, _ = _read_module(config)
     if config.training and config.training.hyperparameters and not is_remote(config.training.hyperparameters):
         _require_json(Path(config.training.hyperparameters))
+    if source is None or config.module_path:
+        return ""
+    return _left_out(source, _not_the_modules(config, source))
 
 
 def _read_module(config: Config) -> tuple[Path | None, set[str]]:
@@ -127,6 +139,35 @@ def _read_module(config: Config) -> tuple[Path | None, set[str]]:
     if config.transform and config.transform.preprocessing_fn != "preprocessing_fn":
         parsed.require(source, config.transform.preprocessing_fn, defined)
     return source, defined
+
+
+def _not_the_modules(config: Config, source: Path) -> tuple[Path, ...]:
+    """Returns what may be beside the module and is none of it: the data, where models are pushed to, all runs."""
+    folder = source.resolve().parent
+    places = [Path(config.push.directory)] if config.push else []
+    here, base = config.data.here, config.data.base_here
+    if here and here.exists():
+        places.append(here)
+    elif base:
+        for pattern in config.data.patterns.values():
+            places += base.glob(_VARIABLE.sub("*", pattern))
+    root = Path(config.pipeline_root).resolve()
+    if root.is_relative_to(folder) and root != folder:
+        places.append(folder / root.relative_to(folder).parts[0])  # other pipelines' runs are beside this one's
+    elif root == folder:
+        places += [*folder.glob(f"{config.name}-*"), *map(folder.joinpath, ("cache", "compiled", "files", "modules"))]
+    return tuple(places)
+
+
+def _left_out(source: Path, without: Collection[Path]) -> str:
+    left_out = [path.name for path in module_files.of(source, without).left_out]
+    if not left_out:
+        return ""
+    return (
+        f"module_file: the module may read files beside it, and these are too large to travel with it: "
+        f"{listed(left_out)}: {module_files.LARGEST >> 20} MiB each and {module_files.LARGEST_TOGETHER >> 20} MiB in "
+        "all travel; give others by a path or URI in custom_config"
+    )
 
 
 def _takes_statistics(config: Config) -> bool:
@@ -156,9 +197,9 @@ def _write_file(path: str, content: bytes) -> None:
 def _write_module(copy: Copy) -> None:
     folder = copy.path.rsplit("/", 2)[0]
     if is_remote(folder):
-        path = user_modules.publish_remote(copy.source, folder)
+        path = user_modules.publish_remote(copy.source, folder, copy.without)
     else:
-        path = str(user_modules.publish(copy.source, Path(folder)))
+        path = str(user_modules.publish(copy.source, Path(folder), copy.without))
     if path != copy.path:
         raise ModuleError(f"module_file: {copy.source} was changed while the pipeline was compiled: try again")
 

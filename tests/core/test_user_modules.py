@@ -109,6 +109,51 @@ def test_a_module_that_does_not_import_is_shown_with_its_own_lines(tmp_path: Pat
     assert "value = 1 / 0" in caught.value.details
 
 
+@pytest.mark.parametrize("name", ["my-module.v2.py", "class.py", "json.py", "2nd.py", "größe.py", "a b.py"])
+def test_a_module_file_may_have_any_name(tmp_path: Path, name: str) -> None:
+    """One that is no name to Python, one of its keywords, or the name of a module that is imported already."""
+    source = write_module(tmp_path / "src", "import sibling_c\nvalue = sibling_c.one\n", name)
+    write_module(tmp_path / "src", "one = 1\n", "sibling_c.py")
+    published = str(user_modules.publish(source, tmp_path / "store"))
+    module = user_modules.load(published)
+    assert module.value == 1
+    assert user_modules.load(published) is module
+    sys.modules.pop("sibling_c")
+
+
+def test_two_modules_of_one_name_are_two(tmp_path: Path) -> None:
+    paths = [write_module(tmp_path / folder, f"value = {folder!r}\n", "same-name.py") for folder in ("one", "two")]
+    paths += [write_module(tmp_path / folder, f"value = {folder!r}\n", "same_name.py") for folder in ("three", "four")]
+    assert [user_modules.load(str(path)).value for path in paths] == ["one", "two", "three", "four"]
+
+
+def test_a_package_without_init_and_a_data_file_travel(tmp_path: Path) -> None:
+    text = """
+from pathlib import Path
+from bare_a.dense import width
+words = (Path(__file__).parent / "words.txt").read_text()
+"""
+    source = write_module(tmp_path / "src", text, "reads.py")
+    write_module(tmp_path / "src" / "bare_a", "width = 3\n", "dense.py")
+    write_module(tmp_path / "src", "a b", "words.txt")
+    module = user_modules.load(str(user_modules.publish(source, tmp_path / "store")))
+    assert (module.width, module.words) == (3, "a b")
+    write_module(tmp_path / "src", "a b c", "words.txt")
+    assert user_modules.load(str(user_modules.publish(source, tmp_path / "store"))).words == "a b c"
+
+
+@pytest.mark.parametrize(("code", "written"), [("", ""), ("0", "0"), ("3", "3"), ("'no data'", "'no data'")])
+def test_user_code_that_exits_is_a_mistake(tmp_path: Path, code: str, written: str) -> None:
+    text = f"import sys\n\ndef run_fn(args):\n    sys.exit({code})\n"
+    module = user_modules.load(str(write_module(tmp_path, text, f"exits_{len(code)}.py")))
+    with pytest.raises(ModuleError, match=rf"run_fn called sys.exit\({written}\)") as caught:
+        user_modules.call("run_fn", module.run_fn, None)
+    assert caught.value.exit_code == 2
+    assert "sys.exit(" in caught.value.details
+    with pytest.raises(ModuleError, match=r"import called sys.exit\(1\)"):
+        user_modules.load(str(write_module(tmp_path, "raise SystemExit(1)", "exits.py")))
+
+
 def test_a_module_in_an_object_store_is_fetched_with_what_it_imports(tmp_path: Path, object_store: ObjectStore) -> None:
     """Published there, or put there by hand: its siblings and packages come along, and nothing else."""
     text = "import sibling_b\nfrom pack_b.deep import depth\nvalue = sibling_b.one + depth\n"
@@ -128,6 +173,13 @@ def test_a_module_in_an_object_store_is_fetched_with_what_it_imports(tmp_path: P
     copies = sorted(path.name for path in Path(module.__file__).parent.iterdir() if path.name != "__pycache__")
     assert copies == ["pack_b", source.name, "sibling_b.py"]
     assert user_modules.load(uri) is module
+
+
+def test_data_files_travel_through_an_object_store(tmp_path: Path, object_store: ObjectStore) -> None:
+    text = 'from pathlib import Path\nwords = (Path(__file__).parent / "assets" / "words.txt").read_text()\n'
+    source = write_module(tmp_path / "src", text, f"reads_{object_store.scheme}.py")
+    write_module(tmp_path / "src" / "assets", "a b", "words.txt")
+    assert user_modules.load(user_modules.publish_remote(source, object_store.uri("root", "modules"))).words == "a b"
 
 
 def test_a_module_that_is_not_in_the_store(object_store: ObjectStore) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from penstock.core.errors import ConfigError, ModuleError
-from penstock.core.files import object_stores
+from penstock.core.files import module_files, object_stores
 from penstock.pipelines.cli import main
 from penstock.pipelines.compiling import compile
 from penstock.pipelines.config.training_pipeline import Config
@@ -91,6 +91,47 @@ def test_hyperparameters_have_to_be_json(load: Load, project: Path) -> None:
     for step in (publishing.publish, publishing.check):
         with pytest.raises(ConfigError, match=r"training.hyperparameters: .*best.json: expected JSON"):
             step(load(["training.hyperparameters=best.json"]))
+
+
+def test_a_file_beside_the_module_travels_or_is_told(
+    load: Load, project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The runs, the data and pushed models are beside the module as well, and are none of it."""
+    (project / "words.txt").write_text("a b")
+    (project / "large.bin").write_bytes(b"0" * 101)
+    module = project / "module.py"
+    module.write_text(f"HERE = __file__\n{module.read_text()}")
+    monkeypatch.setattr(module_files, "LARGEST", 100)
+    load()
+    assert main.main(["validate", str(project / "pipeline.yaml")]) == 0
+    assert "warning: module_file: the module may read files beside it, and these are" in capsys.readouterr().err
+    for _ in range(2):
+        published = publishing.publish(load())
+        copies = sorted(path.name for path in Path(published.module_file).parent.iterdir())
+        assert copies == ["module.py", "words.txt"]
+        assert "travel with it: large.bin: " in published.left_out
+        (project / "serving" / "1").mkdir(parents=True, exist_ok=True)
+        (project / "serving" / "1" / "model.bin").touch()
+    assert len(list((project / "runs" / "small" / "modules").iterdir())) == 1
+
+
+@pytest.mark.parametrize("path", ["data", "data/*.csv", "data/{SPAN}.csv", "data/1.csv"])
+def test_data_is_none_of_the_module_but_what_is_beside_it_may_be(load: Load, project: Path, path: str) -> None:
+    (project / "module.py").write_text(f"HERE = __file__\n{(project / 'module.py').read_text()}")
+    (project / "data").mkdir()
+    (project / "data.csv").rename(project / "data" / "1.csv")
+    (project / "data" / "words.txt").write_text("a b")
+    folder = Path(publishing.publish(load([f"data.path={path!r}", "data.format=csv"])).module_file).parent
+    assert not (folder / "data" / "1.csv").exists()
+    assert (folder / "data" / "words.txt").exists() == (path != "data")
+
+
+def test_a_pipeline_root_that_is_the_modules_folder(load: Load, project: Path) -> None:
+    (project / "module.py").write_text(f"HERE = __file__\n{(project / 'module.py').read_text()}")
+    first = publishing.publish(load(["pipeline_root=."])).module_file
+    (project / "small-20260101-000000").mkdir()
+    (project / "small-20260101-000000" / "run.json").write_text("{}")
+    assert publishing.publish(load(["pipeline_root=."])).module_file == first
 
 
 def test_check_writes_nothing(load: Load, project: Path) -> None:
