@@ -3,15 +3,16 @@
 `name` is what a person calls the value: the parameter, and the keys down to it, `train_args.num_steps`.
 """
 
-import json
 import re
 from collections.abc import Collection
 from typing import Any
 
 from penstock.core.errors import ConfigError
+from penstock.core.files import documents
 from penstock.core.suggestions import did_you_mean
+from penstock.core.text import printable
 
-_SHOWN = 80
+_LARGEST = 1 << 63  # what protobuf's and Arrow's integers hold
 _CAPITAL = re.compile(r"(?<=[a-z])([A-Z])")
 
 
@@ -23,9 +24,10 @@ def parse_object(name: str, text: str, keys: Collection[str] = (), example: str 
     if not text.strip():
         return {}
     try:
-        value = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise ConfigError(f"{name}: expected JSON{_such_as(example)}, received {_short(text)}: {error}") from None
+        value = documents.parse_json(text)
+    except ValueError as error:
+        received = printable.value(text)
+        raise ConfigError(f"{name}: expected JSON{_such_as(example)}, received {received}: {error}") from None
     return check_object(name, value, keys, example)
 
 
@@ -36,7 +38,7 @@ def check_object(name: str, value: Any, keys: Collection[str] = (), example: str
     object, and for an unknown key with the nearest one.
     """
     if not isinstance(value, dict):
-        raise ConfigError(f"{name}: expected an object{_such_as(example)}, received {_short(value)}")
+        raise ConfigError(f"{name}: expected an object{_such_as(example)}, received {printable.value(value)}")
     if not keys:
         return value
     items = {}
@@ -50,20 +52,20 @@ def check_object(name: str, value: Any, keys: Collection[str] = (), example: str
 
 def check_list(name: str, value: Any) -> list[Any]:
     if not isinstance(value, list):
-        raise ConfigError(f"{name}: expected a list, received {_short(value)}")
+        raise ConfigError(f"{name}: expected a list, received {printable.value(value)}")
     return value
 
 
 def check_strings(name: str, value: Any, of: str = "names") -> list[str]:
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        raise ConfigError(f"{name}: expected a list of {of}, received {_short(value)}")
+        raise ConfigError(f"{name}: expected a list of {of}, received {printable.value(value)}")
     return value
 
 
 def check_string(name: str, value: Any, what: str) -> str:
     """Returns a string that is not empty; `what` says what it is to be, "a folder"."""
     if not isinstance(value, str) or not value:
-        raise ConfigError(f"{name}: expected {what}, received {_short(value)}")
+        raise ConfigError(f"{name}: expected {what}, received {printable.value(value)}")
     return value
 
 
@@ -71,18 +73,13 @@ def check_whole_number(name: str, value: Any, least: int = 0, of: str = "") -> i
     """Returns a whole number, also as protobuf's JSON and KFP may write it: "100", 100.0; 0 for None."""
     try:
         number = 0 if value is None else int(value)
-        if isinstance(value, bool) or number < least or (isinstance(value, float) and number != value):
+        if isinstance(value, bool) or not least <= number < _LARGEST or (isinstance(value, float) and number != value):
             raise ValueError
     except (TypeError, ValueError, OverflowError):
         whole = f"a whole number of {of}" if of else "a whole number"
-        raise ConfigError(f"{name}: expected {whole}, {least} or more, received {_short(value)}") from None
+        raise ConfigError(f"{name}: expected {whole}, {least} or more, received {printable.value(value)}") from None
     return number
 
 
 def _such_as(example: str) -> str:
     return f" such as {example}" if example else ""
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"

@@ -10,6 +10,7 @@ its sentence to three places:
 import contextlib
 import errno
 import json
+import os
 import sys
 import threading
 import traceback
@@ -19,10 +20,13 @@ from typing import TypedDict
 
 from penstock.core import errors, user_modules
 from penstock.core.files import atomic, object_stores
+from penstock.core.text import printable
 
 FAILURE_FILE = "failure.json"
 # How libraries that raise no OSError report a full disk.
 _FULL = ("No space left on device", "Disk quota exceeded")
+# How an import, an allocation in C++ and a thread report that the address space is used up.
+_NO_MEMORY = ("failed to map segment", os.strerror(errno.ENOMEM), "std::bad_alloc", "can't start new thread")
 # The files that hold a component's own source: KFP's executor writes one, the local run names one.
 _WRAPPERS = ("ephemeral_component.py", "<component ")
 _TERMINATION_LOG = Path("/dev/termination-log")
@@ -46,17 +50,18 @@ def describe(error: BaseException) -> Failure:
     first line, with the user's own lines of the traceback as details.
     """
     explained: BaseException = error
-    if isinstance(error, OSError):
+    if isinstance(error, MemoryError) or (errors.address_space() and any(text in str(error) for text in _NO_MEMORY)):
+        explained = errors.explain_memory()
+    elif isinstance(error, OSError):
         explained = errors.explain_os_error(error) or error
     elif is_full(error):
         explained = errors.explain_os_error(OSError(errno.ENOSPC, "No space left on device")) or error
-    elif isinstance(error, MemoryError):
-        explained = errors.SystemFailure("the task ran out of memory: give it more, or less data at once")
     name = type(explained).__name__
     if isinstance(explained, errors.PenstockError):
         return Failure(type=name, message=explained.message, details=explained.details, exit_code=explained.exit_code)
     message = f"{name}: {error}".strip().rstrip(":")
-    return Failure(type=name, message=message.splitlines()[0], details=_user_lines(error), exit_code=1)
+    first, details = printable.sentence(message.splitlines()[0]), printable.paragraph(_user_lines(error))
+    return Failure(type=name, message=first, details=details, exit_code=1)
 
 
 def is_full(error: BaseException) -> bool:

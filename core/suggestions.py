@@ -4,10 +4,13 @@ import difflib
 from collections.abc import Iterable, Sequence
 
 _SHOWN = 20
+_LONGEST = 300  # characters of a name that anybody meant; comparing longer ones takes seconds
 
 
 def nearest(name: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
     """Returns the known name that is most like this one, capitals aside; None where none is near."""
+    if len(name) > _LONGEST:
+        return None
     by_lower_case: dict[str, str] = {}
     for candidate in known:
         by_lower_case.setdefault(candidate.lower(), candidate)

@@ -1,16 +1,15 @@
 """The EvalConfig: read from its three notations, and completed with TFMA's defaults as in TFX."""
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
-import yaml
 from google.protobuf import json_format, text_format
 from tensorflow_model_analysis.metrics import metric_specs
 from tensorflow_model_analysis.proto.config_pb2 import CrossSlicingSpec, EvalConfig, MetricThreshold, SlicingSpec
 from tensorflow_model_analysis.utils import config_util
 
 from penstock.core.errors import ConfigError
+from penstock.core.files import documents, yaml_documents
 
 CANDIDATE_SIGNATURE = "serving_default"
 
@@ -46,25 +45,15 @@ def _document(text: str) -> dict[str, Any] | None:
     JSON is tried first, because it may be indented with tabs, which YAML forbids.
     """
     try:
-        document = json.loads(text)
+        document = documents.parse_json(text)
+    except documents.DocumentError as error:
+        raise ConfigError(f"eval_config: {error}") from None
     except ValueError:
         try:
-            document = yaml.safe_load(text)
-            if isinstance(document, dict) and _repeats_a_key(yaml.compose(text, yaml.SafeLoader)):
-                return None
-        except yaml.YAMLError:
+            [document] = yaml_documents.parse_compiled(text, "eval_config")
+        except ValueError:  # also for a key that is there twice, which the text form has for a list
             return None
     return document if isinstance(document, dict) else None
-
-
-def _repeats_a_key(node: yaml.Node | None) -> bool:
-    """Whether a mapping has a key twice, of which YAML would drop the first. Then it is the text form, which may."""
-    if isinstance(node, yaml.SequenceNode):
-        return any(map(_repeats_a_key, node.value))
-    if not isinstance(node, yaml.MappingNode):
-        return False
-    keys = [key.value for key, _ in node.value]
-    return len(keys) != len(set(keys)) or any(_repeats_a_key(value) for _, value in node.value)
 
 
 def complete(config: EvalConfig, has_baseline: bool) -> EvalConfig:

@@ -17,6 +17,7 @@ from penstock.core.errors import ConfigError
 _MOUNTS = {"gs": Path("/gcs"), "s3": Path("/s3"), "minio": Path("/minio")}
 # The errors of file systems that cannot rename a folder unless it is empty.
 _NO_FOLDER_RENAME = (errno.EMFILE, errno.ENOTSUP, errno.ENOSYS)
+_LONG_NAME = 200  # bytes
 _MOUNT_TABLE = Path("/proc/self/mountinfo")
 
 
@@ -30,7 +31,7 @@ def replacing(path: Path) -> Iterator[Path]:
             temporary.write_text("{}")
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(_temporary_name(path.name))
     try:
         yield temporary
         if temporary.is_dir() and path.is_dir():
@@ -41,6 +42,13 @@ def replacing(path: Path) -> Iterator[Path]:
             shutil.rmtree(temporary, ignore_errors=True)
         else:
             temporary.unlink(missing_ok=True)
+
+
+def _temporary_name(name: str) -> str:
+    """Returns a hidden name of this process's for a file: of a long one its digest, as a name has at most 255 bytes."""
+    if len(os.fsencode(name)) > _LONG_NAME:
+        name = hashlib.sha256(os.fsencode(name)).hexdigest()
+    return f".{name}.{os.getpid()}.tmp"
 
 
 def _rename(source: Path, target: Path) -> None:

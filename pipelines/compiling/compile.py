@@ -12,7 +12,7 @@ import yaml
 from kfp import compiler
 
 from penstock.core.errors import ConfigError
-from penstock.core.files import atomic
+from penstock.core.files import atomic, yaml_documents
 from penstock.pipelines import lint
 from penstock.pipelines.config.section import is_remote
 from penstock.pipelines.config.training_pipeline import Config
@@ -23,7 +23,6 @@ from penstock.pipelines.targets.target import Target
 from penstock.pipelines.training import parameters, training_pipeline
 
 # libyaml's where PyYAML was built with it: ten times faster.
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 # Rules of kfp.local that do not hold for `penstock run`, which runs its tasks in workers of its own.
 _HANDLED = ("python3-in-value",)
@@ -77,7 +76,8 @@ def rewritten(text: str, change: Callable[[dict[str, Any]], list[dict[str, Any]]
     """Returns an IR with what `change` makes of its document. The comment above it, which lists the inputs, stays, and
     gets the line `note`."""
     comment = "".join(line for line in text.splitlines(keepends=True) if line.startswith("#"))
-    documents = change(yaml.load(text, _LOADER))
+    [spec] = yaml_documents.parse_compiled(text, "what KFP compiled")
+    documents = change(spec)
     return comment + note + yaml.dump_all(documents, Dumper=_DUMPER, sort_keys=True, allow_unicode=True)
 
 

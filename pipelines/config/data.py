@@ -7,7 +7,7 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from penstock.core import csv_format, packages, span_numbers
 from penstock.core.errors import ConfigError
-from penstock.core.files import formats, kinds, patterns
+from penstock.core.files import formats, kinds, paths, patterns
 from penstock.core.files.formats import FileFormat
 from penstock.pipelines.config.section import NO_BOOL, DataPath, PositiveWhole, Section, is_remote, matching
 
@@ -123,13 +123,16 @@ class Data(Section):
     @model_validator(mode="after")
     def _there(self) -> Self:
         here = self.here
+        if here and not patterns.is_wild(self.path):
+            try:
+                paths.require(here)
+            except ValueError as error:
+                raise ValueError(
+                    f"path: {error}: expected a file, a folder or a pattern; of data that only a cluster has, name a "
+                    f"sample on this machine, and submit with --param input_base={self.path}"
+                ) from None
         if here and (special := kinds.special(here)):
             raise ValueError(f"path: {here} is {special}: expected a file, a folder or a pattern")
-        if here and not patterns.is_wild(self.path) and not here.exists():
-            raise ValueError(
-                f"path: {here} does not exist: expected a file, a folder or a pattern; of data that only a cluster "
-                f"has, name a sample on this machine, and submit with --param input_base={self.path}"
-            )
         is_pattern = patterns.is_wild(self.path) and not (here and here.exists())
         if self.splits and (is_pattern or (here and here.is_file())):
             raise ValueError("splits: expected path to be the folder that the splits' patterns are relative to")

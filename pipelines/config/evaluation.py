@@ -16,6 +16,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
+from penstock.core.errors import ConfigError
+from penstock.core.files import documents
 from penstock.core.suggestions import nearest
 from penstock.pipelines.config import file
 from penstock.pipelines.config.section import NO_BOOL, ExistingFile, Number, Section, is_remote, json_text
@@ -239,7 +241,10 @@ def _text(eval_config: str | dict[str, Any]) -> str:
     if isinstance(eval_config, dict):
         return json_text(eval_config)
     path = Path(eval_config)
-    text = path.read_text(encoding="utf-8")
+    try:
+        text = documents.read_text(path)
+    except documents.DocumentError as error:
+        raise ConfigError(f"evaluation.eval_config: {error}") from None
     return text if path.suffix in _TEXT_FORM else json_text(file.parse(text, path.name))
 
 

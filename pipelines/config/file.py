@@ -3,22 +3,22 @@
 A mistake is told in one sentence that names the file, the line, the key and, for an unknown key, the nearest right one.
 """
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from penstock.core.errors import ConfigError
-from penstock.core.files import kinds
+from penstock.core.files import documents, kinds, yaml_documents
 from penstock.core.suggestions import did_you_mean, nearest
+from penstock.core.text import printable
 from penstock.pipelines.config.section import PATTERN_WORDS
 
-Location = tuple[str | int, ...]
+Location = yaml_documents.Location
+_MOST_SENTENCES = 20
 _EXPECTED = {
     "bool_parsing": "true or false",
     "bool_type": "true or false",
@@ -33,32 +33,6 @@ _EXPECTED = {
     "string_type": "text",
     "too_short": "at least one",
 }
-
-
-class _Loader(yaml.SafeLoader):
-    """Plain scalars as editors understand them (YAML 1.2): `no`, `12:30`, `2024-01-01` are text, `1e-3` is a number."""
-
-
-_Loader.yaml_implicit_resolvers = {}
-for _tag, _pattern, _first in [
-    ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
-    ("int", r"[-+]?[0-9]+", "-+0123456789"),
-    (
-        "float",
-        r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
-        "-+0123456789.",
-    ),
-    ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
-]:
-    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(f"^(?:{_pattern})$"), list(_first))
-_Loader.add_constructor("tag:yaml.org,2002:int", lambda _, node: int(node.value))
-_Loader.add_constructor("tag:yaml.org,2002:float", lambda _, node: _float(node.value))
-
-
-def _float(text: str) -> float:
-    return float(
-        text.replace(".inf", "inf").replace(".Inf", "inf").replace(".INF", "inf").lower().replace(".nan", "nan")
-    )
 
 
 @dataclass
@@ -82,35 +56,39 @@ def read(path: Path) -> Document:
     if special := kinds.special(path):
         raise ConfigError(f"{path} is {special}: expected a YAML file")
     try:
-        text = path.read_text(encoding="utf-8")
+        text = documents.read_text(path)
     except FileNotFoundError:
         raise ConfigError(
             f"no configuration at {path}: expected a YAML file; `penstock init NAME` writes one"
         ) from None
     except IsADirectoryError:
         raise ConfigError(f"{path} is a folder: expected a YAML file, such as {path / 'pipeline.yaml'}") from None
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: expected UTF-8 text: {error.reason} at byte {error.start}") from None
-    node = _compose(text, path.name)
-    document = Document(path.name, parse(text, path.name) or {})
-    if node is not None:
-        if not isinstance(node, yaml.MappingNode):
-            raise ConfigError(f"{path.name}: expected keys with values, such as `label: tips`")
-        document.places.update(_places(node, path.name))
-    return document
+    except documents.DocumentError as error:
+        raise ConfigError(str(error)) from None
+    read = _parsed(text, path.name)
+    if not isinstance(read.value, dict | None):
+        raise ConfigError(f"{path.name}: expected keys with values, such as `label: tips`")
+    places = {location: f"{path.name}:{line}" for location, line in read.lines.items()}
+    return Document(path.name, read.value or {}, places)
 
 
 def parse(text: str, source: str) -> Any:
     """Returns the value of a YAML text; a ConfigError names the line that does not parse."""
+    return _parsed(text, source).value
+
+
+def _parsed(text: str, source: str) -> yaml_documents.Yaml:
     try:
-        return yaml.load(text, _Loader)
-    except (yaml.MarkedYAMLError, ValueError) as error:
-        raise ConfigError(_yaml_sentence(error, text, source)) from None
+        return yaml_documents.parse(text, source, numbered=not source.startswith("--set"))
+    except documents.DocumentError as error:
+        raise ConfigError(str(error)) from None
 
 
 def override(document: Document, assignments: Iterable[str]) -> None:
     """Applies `key.key=value` assignments; the value is YAML, so that `[train, eval]` is a list and `3` a number."""
     for assignment in assignments:
+        if not _is_text(assignment):
+            raise ConfigError(f"--set {assignment}: expected UTF-8 text")
         path, separator, text = assignment.partition("=")
         keys = path.strip().split(".")
         if not separator or not all(keys):
@@ -120,27 +98,34 @@ def override(document: Document, assignments: Iterable[str]) -> None:
         assign(document, keys, parse(text, f"--set {path}"), f"--set {path}")
 
 
+def _is_text(argument: str) -> bool:
+    try:
+        argument.encode()
+    except UnicodeEncodeError:  # bytes of the command line that are not UTF-8
+        return False
+    return True
+
+
 def assign(document: Document, keys: Sequence[str], value: Any, place: str) -> None:
     """Puts a value at a path of keys, whatever stood there; list items are counted from 0."""
+    if len(keys) > documents.DEEPEST:
+        raise ConfigError(f"{place}: expected at most {documents.DEEPEST} keys in one another, found {len(keys):,}")
     target: Any = document.values
-    for position, key in enumerate(keys[:-1]):
-        if isinstance(target, list):
-            target = target[_index(target, key, place)]
-            continue
-        if not isinstance(target.get(key), dict | list):
-            if target.get(key) is not None and not isinstance(target[key], bool | str):
-                raise ConfigError(f"{place}: {'.'.join(keys[: position + 1])} holds {target[key]!r}, no keys")
-            target[key] = {}
-        target = target[key]
-    last: str | int = keys[-1]
-    if isinstance(target, list):
-        last = _index(target, keys[-1], place)
+    location: Location = ()
+    for key in keys[:-1]:
+        part, known = _part(target, key, place)
+        location = (*location, part)
+        if not isinstance(known, dict | list):
+            if known is not None and not isinstance(known, bool | str):
+                raise ConfigError(f"{place}: {_dotted(location)} holds {printable.value(known)}, no keys")
+            known = target[part] = {}
+        target = known
+        document.places.setdefault(location, place)
+    last, _ = _part(target, keys[-1], place)
     target[last] = value
-    location: Location = tuple(int(key) if key.isdigit() else key for key in keys)
-    for known in [known for known in document.places if known[: len(location)] == location]:
-        del document.places[known]
-    for length in range(1, len(location)):
-        document.places.setdefault(location[:length], place)
+    location = (*location, last)
+    for known_place in [known for known in document.places if known[: len(location)] == location]:
+        del document.places[known_place]
     document.places[location] = place
 
 
@@ -153,19 +138,25 @@ def validate[Model: BaseModel](document: Document, model: type[Model], folder: P
         return model.model_validate(document.values, context={"folder": folder})
     except ValidationError as error:
         sentences = _sentences(error, document, model)
+        more = error.error_count() - _MOST_SENTENCES
     if len(sentences) == 1:
         raise ConfigError(sentences[0])
+    if more > 0:
+        raise ConfigError(
+            f"{document.source} has {more + _MOST_SENTENCES:,} mistakes", "\n".join([*sentences, f"and {more:,} more"])
+        )
     raise ConfigError(f"{document.source} has {len(sentences)} mistakes", "\n".join(sentences))
 
 
 def _sentences(error: ValidationError, document: Document, model: type[BaseModel]) -> list[str]:
+    """Returns a sentence for each of the first mistakes: who has mended these sees the others."""
     sentences: dict[str, None] = {}
-    for mistake in error.errors(include_url=False):
+    for mistake in error.errors(include_url=False)[:_MOST_SENTENCES]:
         location = _written(mistake["loc"], document.values)
         place = document.place(location)
         key = ".".join(str(part) for part in mistake["loc"][: len(location)])
         if mistake["type"] == "extra_forbidden":
-            text = f"unknown key {key!r}; {_known_key(mistake['loc'], model)}"
+            text = f"unknown key {printable.value(key)}; {_known_key(mistake['loc'], model)}"
         elif mistake["type"] == "missing":
             text = f"{_dotted(mistake['loc'])} is missing: expected {_description(mistake['loc'], model)}"
         elif mistake["type"] == "value_error":
@@ -174,7 +165,7 @@ def _sentences(error: ValidationError, document: Document, model: type[BaseModel
             text = f"{key}{'.' if named else ': '}{text}" if key else text
             place = document.place(named or location)
         else:
-            text = f"{key}: expected {_expected(mistake)}, received {mistake['input']!r}"
+            text = f"{key}: expected {_expected(mistake)}, received {printable.value(mistake['input'])}"
         sentences[f"{place}: {text.removeprefix(place.removeprefix('--set ') + ': ')}"] = None
     return list(sentences)
 
@@ -261,39 +252,10 @@ def _dotted(location: Location) -> str:
     return ".".join(str(part) for part in location)
 
 
-def _index(items: list[Any], key: str, place: str) -> int:
-    if not key.isdigit() or int(key) >= len(items):
-        raise ConfigError(f"{place}: expected the number of an item, 0 to {len(items) - 1}, received {key!r}")
-    return int(key)
-
-
-def _compose(text: str, source: str) -> yaml.Node | None:
-    try:
-        return yaml.compose(text, _Loader)
-    except yaml.MarkedYAMLError as error:
-        raise ConfigError(_yaml_sentence(error, text, source)) from None
-
-
-def _yaml_sentence(error: Exception, text: str, source: str) -> str:
-    mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
-    line = f":{mark.line + 1}" if mark and not source.startswith("--set") else ""
-    problem = getattr(error, "problem", None) or str(error)
-    percent = text.startswith("%") or "'%'" in problem  # a date's format
-    hint = "; text that begins with % stands in quotes" if percent else ""
-    return f"{source}{line}: this is not YAML: {problem}{hint}"
-
-
-def _places(node: yaml.Node, source: str, location: Location = ()) -> Iterator[tuple[Location, str]]:
-    if isinstance(node, yaml.MappingNode):
-        seen: dict[str, int] = {}
-        for key, value in node.value:
-            line = key.start_mark.line + 1
-            if key.value in seen:
-                raise ConfigError(f"{source}:{line}: key {key.value!r} is here again, first in line {seen[key.value]}")
-            seen[key.value] = line
-            yield (*location, key.value), f"{source}:{line}"
-            yield from _places(value, source, (*location, key.value))
-    elif isinstance(node, yaml.SequenceNode):
-        for index, value in enumerate(node.value):
-            yield (*location, index), f"{source}:{value.start_mark.line + 1}"
-            yield from _places(value, source, (*location, index))
+def _part(target: list[Any] | dict[str, Any], key: str, place: str) -> tuple[str | int, Any]:
+    """Returns what a key of a path is in a list or mapping, the index or itself, and what stands there."""
+    if isinstance(target, dict):
+        return key, target.get(key)
+    if not key.isdecimal() or len(key) > len(str(len(target))) or int(key) >= len(target):
+        raise ConfigError(f"{place}: expected the number of an item, 0 to {len(target) - 1}, received {key!r}")
+    return int(key), target[int(key)]

@@ -7,7 +7,8 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
 
 from penstock.core import packages
-from penstock.core.files import kinds
+from penstock.core.errors import ConfigError
+from penstock.core.files import kinds, paths
 
 _REMOTE = re.compile(r"^[a-z][a-z0-9+.-]*://")
 PATTERN_WORDS: dict[str, str] = {}
@@ -28,18 +29,25 @@ def matching(pattern: str, words: str) -> Any:
 def resolve(path: str, folder: Path) -> str:
     """Returns an absolute path: `package:NAME/path` inside an installed package, else relative to `folder`.
 
-    Packages are found without importing them. A URI such as gs://bucket/data is returned as it is.
+    Packages are found without importing them. A URI such as gs://bucket/data is returned as it is. Raises a ValueError
+    for what can be no path.
     """
     if _REMOTE.match(path):
         return path
-    if packages.is_inside(path):
-        return str(packages.resolve(path))
-    return str((folder / Path(path).expanduser()).absolute())
+    resolved = packages.resolve(path) if packages.is_inside(path) else folder / paths.expanded(path)
+    absolute = str(resolved.absolute())
+    paths.check(absolute)
+    return absolute
 
 
 def from_here(path: str) -> str:
     """Returns a path given on the command line, which is relative to the current folder, as an absolute one."""
-    return path if packages.is_inside(path) else resolve(path, Path.cwd())
+    if packages.is_inside(path):
+        return path
+    try:
+        return resolve(path, Path.cwd())
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
 
 
 def is_remote(path: str) -> bool:
@@ -63,17 +71,24 @@ def _resolve_data(path: str, info: ValidationInfo) -> str:
 
 
 def _existing(path: str) -> str:
-    special = "" if is_remote(path) else kinds.special(Path(path))
+    if is_remote(path):
+        return path
+    paths.require(Path(path))
+    special = kinds.special(Path(path))
     if special:
         raise ValueError(f"{path} is {special}: expected a file or a folder")
-    if not is_remote(path) and not Path(path).exists():
-        raise ValueError(f"{path} does not exist")
     return path
 
 
 def _existing_file(path: str) -> str:
     if not is_remote(path) and not Path(_existing(path)).is_file():
         raise ValueError(f"{path} is a folder: expected a file")
+    return path
+
+
+def _folder(path: str) -> str:
+    if not is_remote(path):
+        paths.require_folder(Path(path))
     return path
 
 
@@ -100,8 +115,8 @@ def _no_bool(value: Any) -> Any:
 
 # Numbers. To Python, and so to pydantic, true is one as well. Bounds stand first: so the JSON Schema has them.
 NO_BOOL = BeforeValidator(_no_bool)
-Whole = Annotated[int, Field(ge=0), NO_BOOL]
-PositiveWhole = Annotated[int, Field(gt=0), NO_BOOL]
+Whole = Annotated[int, Field(ge=0, lt=2**53), NO_BOOL]  # KFP's numbers are doubles, exact up to here
+PositiveWhole = Annotated[int, Field(gt=0, lt=2**31), NO_BOOL]  # what TFX's messages hold
 Number = Annotated[float, NO_BOOL]
 PositiveNumber = Annotated[float, Field(gt=0, allow_inf_nan=False), NO_BOOL]
 Seed = Annotated[int, Field(ge=0, lt=2**32), NO_BOOL]  # as NumPy takes it
@@ -115,8 +130,9 @@ Quantity = Annotated[
 # A path as a person writes it; an absolute path once read.
 AnyPath = Annotated[str, AfterValidator(_resolve)]
 DataPath = Annotated[str, AfterValidator(_resolve_data)]  # package:NAME/path stays: tasks find it where they run
+FolderPath = Annotated[AnyPath, AfterValidator(_folder)]  # which need not exist yet
 ExistingPath = Annotated[AnyPath, AfterValidator(_existing)]
-ModelFolder = Annotated[AnyPath, AfterValidator(_model_folder)]
+ModelFolder = Annotated[FolderPath, AfterValidator(_model_folder)]
 ExistingModel = Annotated[ExistingPath, AfterValidator(_model_folder)]
 ExistingFile = Annotated[AnyPath, AfterValidator(_existing_file)]
 

@@ -20,7 +20,7 @@ from penstock.pipelines.config.evaluation import Evaluation
 from penstock.pipelines.config.features import Feature
 from penstock.pipelines.config.kubernetes import Kubernetes
 from penstock.pipelines.config.resources import ByComponent, Resources, Task
-from penstock.pipelines.config.section import AnyPath, ExistingFile, Section, hidden_models, matching
+from penstock.pipelines.config.section import ExistingFile, FolderPath, Section, hidden_models, matching
 from penstock.pipelines.config.servers import Kubeflow, Vertex
 from penstock.pipelines.config.tuning import Tuning
 
@@ -128,7 +128,7 @@ class Config(Section):
     kubeflow: Kubeflow = Field(default=Kubeflow(), description="The Kubeflow Pipelines server that runs are sent to.")
     vertex: Vertex = Field(default=Vertex(), description="The project on Vertex AI that runs are sent to.")
     lint: Lint = Field(default=Lint(), description="What the checks of the compiled pipeline let pass.")
-    pipeline_root: AnyPath = Field(description="The folder of all runs. By default runs/<name> beside this file.")
+    pipeline_root: FolderPath = Field(description="The folder of all runs. By default runs/<name> beside this file.")
 
     @model_validator(mode="before")
     @classmethod

@@ -1,12 +1,10 @@
 """Gates that never open: an Evaluator without a threshold blesses no model, as in TFX."""
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import yaml
-
+from penstock.core.files import documents, yaml_documents
 from penstock.pipelines.lint.pipeline import Pipeline
 from penstock.pipelines.lint.rule import rule
 
@@ -49,8 +47,9 @@ def _is_waited_for(evaluator: str, graph: Mapping[str, Mapping[str, Any]]) -> bo
 def _has_threshold(text: str) -> bool:
     """Whether a metric of an EvalConfig, in JSON, YAML or protobuf's text form, has a threshold."""
     try:
-        document = json.loads(text) if text.lstrip().startswith("{") else yaml.safe_load(text)
-    except (ValueError, yaml.YAMLError):
+        is_json = text.lstrip().startswith("{")
+        document = documents.parse_json(text) if is_json else yaml_documents.parse_compiled(text, "eval_config")[0]
+    except (ValueError, IndexError):
         document = None
     specs = document.get("metrics_specs", document.get("metricsSpecs")) if isinstance(document, dict) else None
     if isinstance(document, dict) and not isinstance(specs, dict):  # text form may look like YAML of a mapping

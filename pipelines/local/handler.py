@@ -18,7 +18,7 @@ from typing import Any, Protocol
 from kfp import local
 from kfp.local import config, status, subprocess_task_handler, task_handler_interface
 
-from penstock.core.errors import SystemFailure, WorkerLost
+from penstock.core.errors import SystemFailure, WorkerLost, address_space
 from penstock.core.failures import FAILURE_FILE, Failure, describe, is_full
 from penstock.core.files import atomic
 from penstock.pipelines import registry
@@ -231,6 +231,8 @@ def _signal(number: int) -> str:
     """Returns a signal's name, and what it most likely means."""
     if number == signal.SIGKILL:
         return "SIGKILL, most likely for memory: give it more, or less data at once"
+    if number == signal.SIGABRT and address_space() is not None:
+        return "SIGABRT, most likely for its limit of address space: `ulimit -v unlimited`, and run again"
     try:
         return f"{signal.Signals(number).name} ({signal.strsignal(number)}): its log may say more"
     except ValueError:  # the real-time signals between the first and the last have no names

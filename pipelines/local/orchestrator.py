@@ -15,10 +15,10 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-import yaml
 from kfp import components
 
 from penstock.core import errors, page
+from penstock.core.files import documents, yaml_documents
 from penstock.pipelines.local.docker.containers import Containers
 from penstock.pipelines.local.handler import Tasks, in_place_of_handlers
 from penstock.pipelines.local.processes.task import LOG_FILE
@@ -28,6 +28,8 @@ from penstock.pipelines.local.records.record import RunRecord, TaskRecord
 from penstock.pipelines.local.report import run_page
 from penstock.pipelines.local.report.display import Display
 from penstock.pipelines.local.task_order import container_tasks
+
+_ADDRESS_SPACE = 4 << 30  # bytes that TensorFlow reserves when it trains even a small model
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,7 @@ def run(
     """
     root = pipeline_root.resolve()
     root.mkdir(parents=True, exist_ok=True)
-    spec = next(yaml.safe_load_all(spec_path.read_text(encoding="utf-8")))
+    spec = yaml_documents.parse_compiled(documents.read_text(spec_path), str(spec_path))[0]
     run_record = RunRecord(name, root, arguments, image=containers.name if containers else "")
     tasks_in_order = list(container_tasks(spec))
     names = {task.name: task.cacheable for task in tasks_in_order}
@@ -181,7 +183,13 @@ def _quiet(verbose: bool) -> Iterator[None]:
 
 
 def require_runtime() -> None:
-    """Raises a UserError where what a local run needs is not installed."""
+    """Raises a UserError where what a local run needs is not installed, or may not be loaded."""
+    limit = errors.address_space()
+    if limit is not None and limit < _ADDRESS_SPACE:
+        raise errors.UserError(
+            f"this shell gives a process {limit >> 20:,} MiB of address space, and TensorFlow takes "
+            f"{_ADDRESS_SPACE >> 30} GiB or more: `ulimit -v unlimited` in this shell, and run again"
+        )
     if importlib.util.find_spec("tensorflow") is None or importlib.util.find_spec("tfx_bsl") is None:
         raise errors.UserError(
             "a local run needs the runtime: in Penstock's checkout `make environment`, or "

@@ -4,7 +4,6 @@ The copies' paths are what the pipeline is given. So a changed file is a changed
 edits made while it is under way. A pipeline root in an object store is written through the store, mounted here or not.
 """
 
-import json
 import re
 from collections.abc import Collection
 from dataclasses import dataclass, field
@@ -12,7 +11,7 @@ from pathlib import Path
 
 from penstock.core import artifacts, user_modules
 from penstock.core.errors import ConfigError, ModuleError
-from penstock.core.files import atomic, module_files, object_stores
+from penstock.core.files import atomic, documents, module_files, object_stores
 from penstock.core.suggestions import listed
 from penstock.pipelines.config import csv_columns
 from penstock.pipelines.config.section import is_remote
@@ -206,6 +205,6 @@ def _write_module(copy: Copy) -> None:
 
 def _require_json(path: Path) -> None:
     try:
-        json.loads(path.read_text(encoding="utf-8"))
+        documents.read_json(path)
     except ValueError as error:
         raise ConfigError(f"training.hyperparameters: {path}: expected JSON: {error}") from None

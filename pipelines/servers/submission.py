@@ -2,7 +2,6 @@
 
 import copy
 import itertools
-import json
 import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -10,14 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from penstock.core.errors import ConfigError
+from penstock.core.files import documents, yaml_documents
 from penstock.core.suggestions import did_you_mean
+from penstock.core.text import printable
 from penstock.pipelines.modules import default_trainer
 
 TARGET_COMMENT = "# Target: "  # the line above a compiled pipeline that names what it was compiled for
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _LONGEST_PIPELINE = 128 - len("-20260101-060000-3f9a1c")
 
 
@@ -55,10 +53,11 @@ class Submission:
 def is_compiled(path: Path) -> bool:
     """Whether a file is a compiled pipeline, by its content."""
     try:
-        documents = _documents(path) if path.is_file() and b"pipelineInfo" in path.read_bytes() else []
-    except ConfigError:
+        text = documents.read_text(path)
+        read = yaml_documents.parse_compiled(text, str(path)) if "pipelineInfo" in text else []
+    except (OSError, documents.DocumentError):
         return False
-    return bool(documents) and isinstance(documents[0], dict) and {"pipelineInfo", "root"} <= documents[0].keys()
+    return bool(read) and isinstance(read[0], dict) and {"pipelineInfo", "root"} <= read[0].keys()
 
 
 def compiled_for(path: Path) -> str:
@@ -71,7 +70,7 @@ def compiled_for(path: Path) -> str:
 
 def read(path: Path, assignments: Sequence[str] = (), no_cache: bool = False) -> Submission:
     """Reads a compiled pipeline and the parameters (`KEY=VALUE`) of a run; a ConfigError tells what does not fit."""
-    spec, *platform = _documents(path)
+    spec, *platform = read_documents(path)
     spec = _uncached(spec) if no_cache else spec
     declared = _declared(spec)
     parameters = dict(_parameter(assignment, declared) for assignment in assignments)
@@ -84,6 +83,14 @@ def read(path: Path, assignments: Sequence[str] = (), no_cache: bool = False) ->
     if missing:
         raise ConfigError(f"{path}: no value for {', '.join(missing)}: expected --param {missing[0]}=VALUE")
     return Submission(spec["pipelineInfo"]["name"], [spec, *platform], parameters)
+
+
+def read_documents(path: Path) -> list[Any]:
+    """Reads the documents of a file that was compiled, or so a person says; a ConfigError if it is not YAML."""
+    try:
+        return yaml_documents.parse_compiled(documents.read_text(path), str(path))
+    except documents.DocumentError as error:
+        raise ConfigError(str(error)) from None
 
 
 def unique_name(pipeline: str) -> str:
@@ -103,13 +110,6 @@ def pipeline_roots(submission: Submission) -> Iterator[str]:
 def _declared(spec: Mapping[str, Any]) -> Mapping[str, Any]:
     parameters: Mapping[str, Any] = spec["root"].get("inputDefinitions", {}).get("parameters", {})
     return parameters
-
-
-def _documents(path: Path) -> list[dict[str, Any]]:
-    try:
-        return [document for document in yaml.load_all(path.read_text(encoding="utf-8"), _LOADER) if document]
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: this is not YAML: {' '.join(str(error).split())}") from None
 
 
 def _uncached(spec: Mapping[str, Any]) -> dict[str, Any]:
@@ -133,7 +133,7 @@ def _parameter(assignment: str, declared: Mapping[str, Any]) -> tuple[str, Any]:
     try:
         return name, convert(text)
     except ValueError:
-        raise ConfigError(f"--param {name}: expected {expected}, received {text!r}") from None
+        raise ConfigError(f"--param {name}: expected {expected}, received {printable.value(text)}") from None
 
 
 def _require_heeded(spec: Mapping[str, Any], parameters: Mapping[str, Any]) -> None:
@@ -154,7 +154,7 @@ def _boolean(text: str) -> bool:
 
 def _json(kind: type) -> Callable[[str], Any]:
     def convert(text: str) -> Any:
-        value = json.loads(text)
+        value = documents.parse_json(text)
         if not isinstance(value, kind):
             raise ValueError(text)
         return value

@@ -139,6 +139,6 @@ def test_what_is_told_is_cut_to_what_kubernetes_reads(tmp_path: Path, monkeypatc
     log.touch()
     monkeypatch.setattr(failures, "_TERMINATION_LOG", log)
     with pytest.raises(SystemExit) as ended:
-        failures._tell(DataError, DataError("é" * 5000), None)
+        failures._tell(DataError, DataError("é " * 5000), None)
     assert ended.value.code == 2
     assert log.stat().st_size == 4096

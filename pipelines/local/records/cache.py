@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from penstock.core.failures import FAILURE_FILE
-from penstock.core.files import atomic
+from penstock.core.files import atomic, documents
 from penstock.pipelines.local.processes import imports, needs
 from penstock.pipelines.local.processes.task import Task
 
@@ -93,7 +93,7 @@ def store(root: Path, digest: str, folder: Path, origin: str) -> None:
 def restore(root: Path, digest: str, folder: Path) -> Hit | None:
     """Puts the outputs of an earlier task into `folder`; None if there is no whole one."""
     try:
-        entry = json.loads(_entry(root, digest).read_text())
+        entry = documents.read_json(_entry(root, digest))
         origin, listings = str(entry["origin"]), list(entry["folders"])
     except (OSError, ValueError, KeyError, TypeError):
         return None

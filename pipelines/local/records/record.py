@@ -11,7 +11,7 @@ from typing import Any, TypedDict
 from penstock.core.artifacts import ModelValidation, Verdict
 from penstock.core.errors import UserError
 from penstock.core.failures import Failure
-from penstock.core.files import atomic
+from penstock.core.files import atomic, documents
 from penstock.pipelines import registry
 from penstock.pipelines.local.records.cache import Key
 
@@ -128,7 +128,7 @@ class RunRecord:
 
 def read(folder: Path) -> RunRecord:
     """Reads a run's record. Raises an OSError or a ValueError if there is none or it is damaged."""
-    document = json.loads((folder / FILE).read_text())
+    document = documents.read_json(folder / FILE)
     tasks = [_task(entry) for entry in document["tasks"]]
     run = RunRecord(**{"process": 0, **document, "folder": folder, "tasks": tasks})
     if run.status == "running" and not _is_alive(run.process):

@@ -46,7 +46,7 @@ NO_PIPELINE = "expected a compiled pipeline of KFP v2"
         ("- 1\n", NO_PIPELINE),
         ("3\n", NO_PIPELINE),
         ("a: [1\n", "this is not YAML"),
-        ("a: !!python/object:os.system {}\n", "this is not YAML"),
+        ("a: !!python/object:os.system {}\n", "unknown tag !!python/object:os.system"),
         ("{root: 3, deploymentSpec: {}}", NO_PIPELINE),
         ("{root: {}, deploymentSpec: x}", NO_PIPELINE),
         ("{root: {}, deploymentSpec: {executors: x}}", NO_PIPELINE),
@@ -72,7 +72,7 @@ def test_what_is_no_pipeline_is_told_in_one_sentence(content: str, told: str, tm
 def test_bytes_that_are_no_text(tmp_path: Path, capsys: Told) -> None:
     (tmp_path / "other.yaml").write_bytes(b"\xff\xfe")
     assert main.main(["lint", str(tmp_path / "other.yaml")]) == 2
-    assert "this is not YAML" in capsys.readouterr().err
+    assert "expected UTF-8 text" in capsys.readouterr().err
 
 
 def test_what_is_compiled_is_checked(load: Callable[..., Config], tmp_path: Path) -> None:

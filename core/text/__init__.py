@@ -1,0 +1,1 @@
+"""Text of others, which may hold anything, and how it is shown."""
