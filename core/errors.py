@@ -22,8 +22,8 @@ from penstock.core.text import printable
 class PenstockError(Exception):
     """An error whose message is one sentence: what was expected, what was received, what to do.
 
-    What others wrote of it is made printable and gets an end (core/text/printable.py). `details` holds lines to show below
-    the sentence, such as the user's own part of a traceback.
+    What others wrote of it is made printable and gets an end (core/text/printable.py). `details` holds lines to show
+    below the sentence, such as the user's own part of a traceback.
     """
 
     exit_code = 1

@@ -160,7 +160,9 @@ def call[Returned](what: str, user_function: Callable[..., Returned], *args: Any
         message = f"{what} called sys.exit({code}): expected it to return, or to raise an error"
         raise ModuleError(message, user_lines(error)) from error
     except Exception as error:
-        raise ModuleError(f"{what} raised {type(error).__name__}: {error}", user_lines(error)) from error
+        first, _, more = str(error).partition("\n")
+        details = "\n".join(filter(None, [more, user_lines(error)]))
+        raise ModuleError(f"{what} raised {type(error).__name__}: {first}", details) from error
 
 
 def user_lines(error: BaseException) -> str:

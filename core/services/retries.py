@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 
 from penstock.core.errors import ServerError, ServerUnavailable, SystemFailure
+from penstock.core.text import printable
 
 TRIES = 3
 PAUSE = 1.0  # seconds before the second try, twice as many before the third
@@ -47,7 +48,8 @@ def pause(number: int, error: Unanswered) -> None:
     wait = min(max(PAUSE * 2 ** (number - 1), error.retry_after), LONGEST_PAUSE)
     if wait >= _LONG_PAUSE:
         asked = f" (it asks for {error.retry_after:.0f} s)" if error.retry_after > wait else ""
-        print(f"{error.what}: trying again in {wait:.0f} s{asked}", file=sys.stderr, flush=True)
+        what = printable.sentence(error.what)
+        print(f"{what}: trying again in {wait:.0f} s{asked}", file=sys.stderr, flush=True)
     time.sleep(wait)
 
 

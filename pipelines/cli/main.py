@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from penstock.core.errors import ConfigError, PenstockError, explain_os_error
+from penstock.core.errors import ConfigError, PenstockError, UserError, explain_memory, explain_os_error
 from penstock.core.files import kinds
+from penstock.core.text.printable import sentence
 from penstock.pipelines.cli.options import (
     DEFAULT_CONFIG,
     config_argument,
@@ -20,9 +21,9 @@ from penstock.pipelines.cli.options import (
     label_option,
     load,
     set_option,
-    warn,
 )
 from penstock.pipelines.cli.remote import commands as remote_commands
+from penstock.pipelines.cli.terminal import ready, tell, warn
 
 if TYPE_CHECKING:
     from penstock.pipelines.config.training_pipeline import Config
@@ -40,7 +41,7 @@ _INTERRUPTED = 130
 def cli(context: click.Context) -> None:
     """TFX-style pipelines from one configuration file. CONFIG is pipeline.yaml where it is left out."""
     if context.invoked_subcommand is None:
-        click.echo(context.get_help(), err=True)
+        tell(context.get_help(), err=True)
         context.exit(2)
 
 
@@ -95,14 +96,14 @@ def run(
             containers=containers,
         )
     except KeyboardInterrupt:
-        click.echo(err=True)  # ends the line of ^C
+        tell(err=True)  # ends the line of ^C
         return _complain("interrupted", _how_to_go_on(root, loaded.name), _INTERRUPTED)
     from penstock.pipelines.local import runs
 
-    click.echo(runs.summary_text(summary))
+    tell(runs.summary_text(summary))
     if summary.status == "done":
         return 0
-    click.echo(f"penstock: {summary.failure or 'the run ended early'}", err=True)
+    tell(f"penstock: {summary.failure or 'the run ended early'}", err=True)
     return summary.exit_code or 1
 
 
@@ -114,7 +115,7 @@ def _tell_of_workers(config: "Config") -> None:
         count = jobs.asked(config, component)
         if component.workers and count > 1:
             alone = f"this machine {component.workers.verb} alone, not {count} of them"
-            click.echo(f"{component.section}.workers: {alone}", err=True)
+            tell(f"{component.section}.workers: {alone}", err=True)
 
 
 @cli.command("compile")
@@ -137,7 +138,7 @@ def compile_command(
     from penstock.pipelines.compiling import compile
 
     compiled = compile.compile_config(loaded, chosen, output)
-    click.echo(f"{output}: {loaded.name} for target {chosen.name}")
+    tell(f"{output}: {loaded.name} for target {chosen.name}")
     warn(chosen.unused(loaded))
     from penstock.pipelines.servers import submission
 
@@ -153,20 +154,16 @@ def compile_command(
 )
 def lint(file: Path, target: str, allow: Sequence[str]) -> None:
     """Checks a compiled pipeline, ours or one written by hand, for what runners get silently wrong."""
-    import yaml
-
     from penstock.pipelines import lint as rules
+    from penstock.pipelines.servers import submission
     from penstock.pipelines.targets import target as targets
 
     chosen = targets.named(target)
     if special := kinds.special(file):
         raise ConfigError(f"{file} is {special}: expected a compiled pipeline")
-    try:
-        documents = [document for document in yaml.safe_load_all(file.read_text(encoding="utf-8")) if document]
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{file}: this is not YAML: {' '.join(str(error).split())}") from None
+    documents = submission.read_documents(file)
     rules.check(documents, chosen, allow)
-    click.echo(f"{file}: nothing found")
+    tell(f"{file}: nothing found")
     _warn_of_local_paths(documents, chosen.name)
 
 
@@ -188,7 +185,7 @@ def components(output: Path, image: str | None) -> None:
     if image is not None:
         platforms.require_version(image)
     for path in catalog.export(output, image):
-        click.echo(path)
+        tell(path)
 
 
 @cli.command()
@@ -203,17 +200,17 @@ def validate(config: Path, assignments: Sequence[str], data: str | None, label: 
         from penstock.pipelines.config import keys as config_keys
         from penstock.pipelines.config import training_pipeline as module
 
-        click.echo(config_keys.listing(module.Config, module.FILLED))
+        tell(config_keys.listing(module.Config, module.FILLED))
         return
     loaded = load(config, assignments, data, label)
     from penstock.core import packages
     from penstock.pipelines.modules import published
 
     left_out = published.check(loaded)
-    click.echo(f"{config_file(config)}: valid")
+    tell(f"{config_file(config)}: valid")
     warn(left_out)
     if packages.is_inside(loaded.data.path) and loaded.data.here is None:
-        click.echo(f"data.path: not looked at, for {packages.name(loaded.data.path)!r} is not installed here", err=True)
+        tell(f"data.path: not looked at, for {packages.name(loaded.data.path)!r} is not installed here", err=True)
 
 
 @cli.command()
@@ -226,7 +223,7 @@ def eject(config: Path, output: Path, run: str | None, force: bool, assignments:
     """Writes the model without code as a module file that does the same, to go on from."""
     from penstock.pipelines.cli import eject as module
 
-    click.echo(module.eject(load(config, assignments), output, run, force))
+    tell(module.eject(load(config, assignments), output, run, force))
 
 
 @cli.command()
@@ -236,8 +233,8 @@ def init(name: Path) -> None:
     from penstock.pipelines.cli.init import write_project
 
     for path in write_project(name):
-        click.echo(path)
-    click.echo(f"\ncd {shlex.quote(str(name))} && penstock run")
+        tell(path)
+    tell(f"\ncd {shlex.quote(str(name))} && penstock run")
 
 
 @cli.command()
@@ -247,7 +244,7 @@ def explain(run: Path) -> None:
     from penstock.pipelines.local import runs
     from penstock.pipelines.local.records import record
 
-    click.echo(runs.explain(run if (run / record.FILE).is_file() else runs.newest(load(run)).folder))
+    tell(runs.explain(run if (run / record.FILE).is_file() else runs.newest(load(run)).folder))
 
 
 @cli.command()
@@ -256,7 +253,7 @@ def runs(config: Path) -> None:
     """Lists the pipeline's runs, the newest first."""
     from penstock.pipelines.local import runs as module
 
-    click.echo(module.listing(load(config)))
+    tell(module.listing(load(config)))
 
 
 @cli.command()
@@ -279,8 +276,8 @@ def predict(config_or_model: Path, rows: int, split: str, examples: Path | None,
     else:
         model = show_predictions.require_model(config_or_model)
         examples = examples or show_predictions.examples_beside(model, split)
-    click.echo(f"model {model}\nrows  {examples}\n")
-    click.echo(show_predictions.predictions(model, examples, rows, label))
+    tell(f"model {model}\nrows  {examples}\n")
+    tell(show_predictions.predictions(model, examples, rows, label))
 
 
 for command in remote_commands:
@@ -292,6 +289,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     3 is for a run on a server that goes on, although watching it failed.
     """
+    ready()
     try:
         result: Any = cli.main(args=arguments, prog_name="penstock", standalone_mode=False)
         return result if isinstance(result, int) else 0
@@ -305,22 +303,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _complain(error.format_message().rstrip("."), hint, error.exit_code)
     except PenstockError as error:
         if error.exit_code == _INTERRUPTED:
-            click.echo(err=True)  # ends the line of ^C
+            tell(err=True)  # ends the line of ^C
         return _complain(error.message, error.details, error.exit_code)
     except BrokenPipeError:
         sys.stderr.close()  # the reader of our output has gone, as in `penstock runs | head`
         return 1
-    except OSError as error:
-        known = explain_os_error(error)
-        if known is None:
+    except (OSError, MemoryError) as error:
+        explained = _explained(error)
+        if explained is None:
             raise
-        return _complain(known.message, known.details, known.exit_code)
+        return _complain(explained.message, explained.details, explained.exit_code)
+
+
+def _explained(error: OSError | MemoryError) -> PenstockError | None:
+    if isinstance(error, MemoryError):
+        return explain_memory()
+    if error.filename:
+        return explain_os_error(error) or UserError(f"{error.filename}: {error.strerror}")
+    return explain_os_error(error)
 
 
 def _complain(message: str, details: str, code: int) -> int:
-    click.echo(f"penstock: {message}", err=True)
+    tell(f"penstock: {sentence(message)}", err=True)
     for line in details.splitlines():
-        click.echo(f"  {line}", err=True)
+        tell(f"  {line}", err=True)
     return code
 
 

@@ -53,9 +53,3 @@ def config_file(config: Path) -> Path:
 def is_config(path: Path) -> bool:
     """Whether a command is given a configuration, and not a model."""
     return path.suffix in (".yaml", ".yml") or (path / DEFAULT_CONFIG).is_file()
-
-
-def warn(sentence: str) -> None:
-    """Tells of what may not be meant, and goes on; of nothing where the sentence is empty."""
-    if sentence:
-        click.echo(f"warning: {sentence}", err=True)

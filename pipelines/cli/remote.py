@@ -12,6 +12,7 @@ import click
 
 from penstock.core.errors import ConfigError
 from penstock.pipelines.cli import options
+from penstock.pipelines.cli.terminal import tell, warn
 
 if TYPE_CHECKING:
     from penstock.pipelines.servers.service import Service
@@ -139,7 +140,7 @@ class Remote:
                 path = Path(folder) / "pipeline.yaml"
                 target = targets.named(self.target)
                 compiled = compile.compile_unpublished(settings, target, path)
-                options.warn(target.unused(settings))
+                warn(target.unused(settings))
                 read = submission.read(compiled.path, params, no_cache)
             read = replace(read, publish=functools.partial(published.write, compiled.published))
             left_out = compiled.published.left_out
@@ -154,7 +155,7 @@ class Remote:
         if unreadable:
             raise ConfigError(unreadable)
         for warning in (*warnings, left_out):
-            options.warn(warning)
+            warn(warning)
         return service, read
 
     def _require_target(self, compiled_for: str) -> None:
@@ -245,7 +246,7 @@ def submit(remote: Remote, name: str | None, wait: bool, interval: float, params
     """Starts a run on a server. FILE is a compiled pipeline; a CONFIG is compiled first."""
     service, submission = remote.submission(params, no_cache)
     if name and (run_id := service.id_of_name(name)) not in (None, name):
-        click.echo(f"the run {name!r} gets the id {run_id}: an id has small letters, digits and dashes", err=True)
+        tell(f"the run {name!r} gets the id {run_id}: an id has small letters, digits and dashes", err=True)
     run_id = service.submit(submission, name)
     _tell_run(service, run_id)
     return _wait(remote, service, run_id, interval, submission) if wait else 0
@@ -273,7 +274,7 @@ def cancel(remote: Remote, run: str) -> None:
     service = remote.service()
     run_id = service.find(run)
     service.cancel(run_id)
-    click.echo(f"{run_id}: asked to stop")
+    tell(f"{run_id}: asked to stop")
 
 
 @click.group()
@@ -308,7 +309,7 @@ def create(
     service, submission = remote.submission(params, no_cache)
     name = name or submission.pipeline
     schedule_id = service.schedule(submission, name, trigger, replace=replace)
-    click.echo(f"schedule  {name}\nid        {schedule_id}")
+    tell(f"schedule  {name}\nid        {schedule_id}")
 
 
 @schedule.command("list")
@@ -319,9 +320,9 @@ def list_schedules(remote: Remote) -> None:
     service = remote.service()
     schedules = service.schedules()
     for one in schedules:
-        click.echo(f"{one.name:32} {one.status:9} {one.trigger}")
+        tell(f"{one.name:32} {one.status:9} {one.trigger}")
     if not schedules:
-        click.echo(f"no schedule on {service.place} yet: `penstock schedule create` makes one")
+        tell(f"no schedule on {service.place} yet: `penstock schedule create` makes one")
 
 
 @schedule.command()
@@ -352,11 +353,11 @@ def delete(remote: Remote, name: str) -> None:
 
 
 def _tell_changed(name: str, change: str, count: int) -> None:
-    click.echo(f"{name}: {change}" + (f", all {count} schedules of this name" if count > 1 else ""))
+    tell(f"{name}: {change}" + (f", all {count} schedules of this name" if count > 1 else ""))
 
 
 def _tell_run(service: "Service", run_id: str) -> None:
-    click.echo(f"run   {run_id}\nlink  {service.link(run_id)}")
+    tell(f"run   {run_id}\nlink  {service.link(run_id)}")
 
 
 def _wait(
@@ -371,21 +372,21 @@ def _wait(
         return f"to watch it:  {watch}\nto cancel it: {cancel}"
 
     def warn(sentence: str) -> None:
-        click.echo(sentence, err=True)
+        tell(sentence, err=True)
 
     try:
         known = submission is not None
-        ended = watching.watch(lambda: service.snapshot(run_id), click.echo, warn, known=known, interval=interval)
+        ended = watching.watch(lambda: service.snapshot(run_id), tell, warn, known=known, interval=interval)
     except KeyboardInterrupt:
         raise Interrupted("interrupted: the run goes on", how_to_go_on()) from None
     except watching.Unwatched as error:
         raise watching.Unwatched(error.message, f"run {run_id}, {service.link(run_id)}\n{how_to_go_on()}") from None
     if ended.succeeded:
-        click.echo(watching.outcome(ended))
+        tell(watching.outcome(ended))
         for folder in _pushed(submission, ended) if submission else ():
-            click.echo(f"pushed to  {folder}")
+            tell(f"pushed to  {folder}")
         return 0
-    click.echo(f"penstock: {watching.outcome(service.explained(run_id, ended))}", err=True)
+    tell(f"penstock: {watching.outcome(service.explained(run_id, ended))}", err=True)
     return 1
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from penstock.core.artifacts import Examples, Model, SavedModel
 from penstock.core.errors import UserError
+from penstock.core.text import printable
 from penstock.pipelines.config.training_pipeline import Config
 from penstock.pipelines.local.records import record
 from penstock.pipelines.local.records.record import RunRecord
@@ -16,6 +17,8 @@ from penstock.pipelines.local.records.record import RunRecord
 if TYPE_CHECKING:
     from penstock.core.models.predict import Row
 
+_LONGEST = 500  # characters of a value that are shown
+_VALUES = 100  # of a list that are shown
 _CLASSES = 5  # of a prediction that are shown
 
 
@@ -103,13 +106,13 @@ def predictions(model: Path, examples: Path, rows: int, label: str) -> str:
 
 def _row(number: int, answer: "Row", label: str = "") -> str:
     """Returns a row's features, what is predicted and what is true; `label` is named where no prediction names it."""
-    lines = [f"row {number}"]
-    width = max(len(name) for name in [*answer["features"], *(f"-> {name}" for name in answer["prediction"]), "actual"])
-    lines += [f"  {name:{width}}  {_shown(value)}" for name, value in answer["features"].items()]
-    lines += [f"  {f'-> {name}':{width}}  {_shown(value)}" for name, value in answer["prediction"].items()]
+    values = [(name, _shown(value)) for name, value in answer["features"].items()]
+    values += [(f"-> {name}", _shown(value)) for name, value in answer["prediction"].items()]
     if answer["label"] is not None:
-        lines.append(f"  {'actual':{width}}  {_shown(answer['label'])}" + (f" ({label})" if label else ""))
-    return "\n".join(lines)
+        values.append(("actual", _shown(answer["label"]) + (f" ({label})" if label else "")))
+    named = [(printable.sentence(name), value) for name, value in values]
+    width = max(len("actual"), *(len(name) for name, _ in named))
+    return "\n".join([f"row {number}", *(f"  {name:{width}}  {value}" for name, value in named)])
 
 
 def _described(prediction: dict[str, Any], problem: str, classes: Sequence[Any]) -> Any:
@@ -130,8 +133,9 @@ def _shown(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.6g}"
     if isinstance(value, list):
-        return "[" + ", ".join(map(_shown, value)) + "]"
-    return "(missing)" if value is None else str(value)
+        more = [f"and {len(value) - _VALUES:,} more"] if len(value) > _VALUES else []
+        return "[" + ", ".join([*map(_shown, value[:_VALUES]), *more]) + "]"
+    return "(missing)" if value is None else printable.printable(printable.shortened(str(value), _LONGEST))
 
 
 @contextlib.contextmanager

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from penstock.core import page
 from penstock.core.errors import UserError
+from penstock.core.text.printable import printable
 from penstock.pipelines.config.training_pipeline import Config
 from penstock.pipelines.local.orchestrator import RunSummary
 from penstock.pipelines.local.records import record
@@ -41,7 +42,7 @@ def explain(run_folder: Path) -> str:
     lines = []
     for task in run.tasks:
         read = f"; spans read: {spans[task.name]}" if task.name in spans else ""
-        lines.append(f"{task.name:{width}}  {task.status:8} {task.reason}{read}")
+        lines.append(printable(f"{task.name:{width}}  {task.status:8} {task.reason}{read}"))
     return "\n".join(lines)
 
 

@@ -15,6 +15,7 @@ from typing import Any
 from penstock.core import progress
 from penstock.core.failures import FAILURE_FILE, describe, is_full
 from penstock.core.files import atomic
+from penstock.core.text.printable import printable
 
 LOG_FILE = "log.txt"
 PROGRESS_FILE = "progress.jsonl"
@@ -47,9 +48,9 @@ def execute(task: Task) -> int:
         return _failed(task, error)
     os.environ.update(task.environment)
     os.environ[progress.ENVIRONMENT_VARIABLE] = str(task.folder / PROGRESS_FILE)
-    logging.basicConfig(
-        stream=sys.stdout, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True
-    )
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(_Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(handlers=[handler], level=logging.INFO, force=True)
     try:
         _call(task)
         return 0
@@ -59,6 +60,15 @@ def execute(task: Task) -> int:
         for stream in (sys.stdout, sys.stderr):
             with suppress(OSError):  # a full disk holds no more lines
                 stream.flush()
+
+
+class _Formatter(logging.Formatter):
+    """Keeps a message of ours in its line, whatever the names in it hold: report/warnings.py reads it there."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        if record.name.startswith("penstock."):
+            record.message = printable(record.message)
+        return super().formatMessage(record)
 
 
 def _call(task: Task) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 from penstock.core import progress
 from penstock.core.artifacts import Verdict
+from penstock.core.text.printable import printable
 from penstock.pipelines.local.processes.task import PROGRESS_FILE
 from penstock.pipelines.local.records.record import RunRecord, TaskRecord
 
@@ -53,7 +54,7 @@ class Display:
         self.stop(task)
         seconds = "" if task.seconds is None else f"{task.seconds:7.1f} s"
         line = f"{_MARKS[task.status]} {task.name:{self._width}} {seconds:>9}  {progress.text(task.counts)}"
-        self._write(line.rstrip() + ("  (cached)" if task.status == "cached" else "") + "\n")
+        self._write(printable(line).rstrip() + ("  (cached)" if task.status == "cached" else "") + "\n")
 
     def close(self) -> None:
         """Stops looking at the tasks. What is shown stays."""
@@ -90,7 +91,7 @@ class Display:
             return list(self._running.items())
 
     def _line(self, name: str, started: float, said: str) -> str:
-        return f"… {name:{self._width}} {time.monotonic() - started:7.1f} s  {said}"
+        return printable(f"… {name:{self._width}} {time.monotonic() - started:7.1f} s  {said}")
 
     def _write(self, text: str) -> None:
         with self._lock:
@@ -126,7 +127,7 @@ def table(run: RunRecord) -> str:
     rows = [("task", "status", "seconds", "counts", "why")]
     for task in run.tasks:
         seconds = "" if task.seconds is None else f"{task.seconds:.1f}"
-        rows.append((task.name, task.status, seconds, progress.text(task.counts), task.reason))
+        rows.append((task.name, task.status, seconds, progress.text(task.counts), printable(task.reason)))
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
     lines = []
     for number, (name, status, seconds, counts, why) in enumerate(rows):
@@ -144,7 +145,7 @@ def verdict_lines(verdict: Verdict) -> Iterator[str]:
     reasons = verdict["reasons"]
     shown = [reason for reason in reasons if not reason["passed"] or reason["slice"] == "overall"][:_SHOWN_REASONS]
     for reason in shown:
-        yield f"  {'✓' if reason['passed'] else '✗'} {reason['sentence']}"
+        yield printable(f"  {'✓' if reason['passed'] else '✗'} {reason['sentence']}")
     rest = [reason for reason in reasons if reason not in shown]
     if rest:
         failed = sum(not reason["passed"] for reason in rest)

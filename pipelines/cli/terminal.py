@@ -1,0 +1,28 @@
+"""What commands write to the terminal. Nothing in it commands the terminal, whoever wrote it."""
+
+import contextlib
+import io
+import sys
+
+import click
+
+from penstock.core.text import printable
+
+
+def ready() -> None:
+    """Makes every text one that can be written, also where the terminal's encoding lacks its characters."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            with contextlib.suppress(ValueError, OSError):  # closed, or no stream that can change
+                stream.reconfigure(errors="backslashreplace")
+
+
+def tell(text: object = "", err: bool = False) -> None:
+    """Writes lines to standard output, or to standard error."""
+    click.echo(printable.lines(str(text)), err=err)
+
+
+def warn(sentence: str) -> None:
+    """Writes a sentence to standard error; nothing for ""."""
+    if sentence:
+        tell(f"warning: {sentence}", err=True)
