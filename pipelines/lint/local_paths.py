@@ -28,7 +28,10 @@ _IMPORTED = "an artifact that exists already is taken from a bucket: copy it the
 _BUCKET = re.compile(r"(gs|s3|minio)://[^/]")
 _STORES = "tasks read buckets: gs://BUCKET/FOLDER, s3://BUCKET/FOLDER or minio://BUCKET/FOLDER"
 _MOUNTED = {"vertex": ("/gcs",)}
-_MOUNTS = ("pvcMount", "emptyDirMounts", "secretAsVolume", "configMapAsVolume", "genericEphemeralVolume")
+_KEPT_MOUNTS = ("pvcMount",)
+_MOUNTS = (*_KEPT_MOUNTS, "emptyDirMounts", "secretAsVolume", "configMapAsVolume", "genericEphemeralVolume")
+_WRITTEN = ("push_destination", "pipeline_root")
+_LOST = "what is written there goes with its task: name a folder in a bucket, or on a volume that lasts"
 
 
 def sentence(
@@ -48,12 +51,15 @@ def sentence(
     if target not in _WHY:
         return ""
     pipeline = Pipeline.of(documents, parameters)
-    unseen = _of_tasks(pipeline, [*_MOUNTED.get(target, ()), *shared], _WHY[target])
-    imported = " and ".join(f"{name} is {path}" for name, path in _imported(pipeline))
-    nowhere = " and ".join(f"{_named(name, uri, None)} is {uri}" for name, uri in _in_no_bucket(pipeline))
-    return "; ".join(
-        filter(None, [unseen, nowhere and f"{nowhere}: {_STORES}", imported and f"{imported}: {_IMPORTED}"])
-    )
+    shared = [*_MOUNTED.get(target, ()), *shared]
+    unseen = _of_tasks(pipeline, shared, _WHY[target])
+    named = [
+        (_LOST, [f"{_named(name, path, None)} is {path}" for name, path in _lost(pipeline, target, shared)]),
+        (_STORES, [f"{_named(name, uri, None)} is {uri}" for name, uri in _in_no_bucket(pipeline)]),
+        (_IMPORTED, [f"{name} is {path}" for name, path in _imported(pipeline)]),
+    ]
+    clauses = [f"{' and '.join(dict.fromkeys(names))}: {why}" for why, names in named if names]
+    return "; ".join([*([unseen] if unseen else []), *clauses])
 
 
 def _of_tasks(pipeline: Pipeline, shared: Sequence[str], why: str) -> str:
@@ -99,7 +105,9 @@ def _imported(pipeline: Pipeline) -> Iterator[tuple[str, str]]:
 def _unseen(pipeline: Pipeline, shared: Sequence[str]) -> Iterator[tuple[str, str]]:
     """Yields the parameters and their paths. The pipeline root is one of them whether or not a task is given it."""
     named = places.named(pipeline)
-    mounted = {place.executor: list(_mounts(pipeline, place.executor)) for place in named}
+    mounted = {
+        place.executor: [*_shared(pipeline, place.executor), *_mounts(pipeline, place.executor)] for place in named
+    }
     for place in named:
         path = _local(place.value, place.parameter)
         if path and not _is_below(path, [*mounted[place.executor], *shared]):
@@ -107,6 +115,19 @@ def _unseen(pipeline: Pipeline, shared: Sequence[str]) -> Iterator[tuple[str, st
     root = _local(pipeline.arguments.get("pipeline_root"))
     if named and root and not _is_below(root, [*chain.from_iterable(mounted.values()), *shared]):
         yield "pipeline_root", root
+
+
+def _lost(pipeline: Pipeline, target: str, shared: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Yields what is written to a folder that a task has, and that ends with it: an emptyDir, or one of the image."""
+    unseen = dict(_unseen(pipeline, shared))
+    for place in places.named(pipeline):
+        path = _local(place.value)
+        if place.parameter in _WRITTEN and path and place.parameter not in unseen:
+            kept = [*_MOUNTED.get(target, ()), *_mounts(pipeline, place.executor, _KEPT_MOUNTS)]
+            if target != "vertex":  # whose shared folders are the image's
+                kept += [*shared, *_shared(pipeline, place.executor)]
+            if not _is_below(path, kept):
+                yield place.parameter, path
 
 
 def _local(value: Any, parameter: str = "") -> str:
@@ -123,13 +144,16 @@ def _is_below(path: str, folders: Iterable[str]) -> bool:
     return any(Path(path).is_relative_to(folder) for folder in folders)
 
 
-def _mounts(pipeline: Pipeline, executor: str) -> Iterator[str]:
-    """Yields the folders that the pipeline says an executor's pod has."""
+def _shared(pipeline: Pipeline, executor: str) -> Iterator[str]:
     for variable in pipeline.container(executor).get("env", []):
         if variable.get("name") == SHARED_VARIABLE:
             yield from variable["value"].split(":")
+
+
+def _mounts(pipeline: Pipeline, executor: str, kinds: Sequence[str] = _MOUNTS) -> Iterator[str]:
+    """Yields the folders that the pipeline mounts into an executor's pod."""
     settings = pipeline.kubernetes(executor)
-    for kind in _MOUNTS:
+    for kind in kinds:
         yield from (mount["mountPath"] for mount in settings.get(kind, []) if "mountPath" in mount)
 
 

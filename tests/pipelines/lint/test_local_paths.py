@@ -1,0 +1,56 @@
+"""Places that a cluster's tasks cannot read, or whose content ends with them: compile, lint and submit say the same."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from penstock.pipelines.cli import main
+
+REMOTE = {"data": {"path": "s3://bucket/data.csv"}, "pipeline_root": "s3://bucket/runs", "kubernetes": {"default": {}}}
+
+
+def told(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    assert main.main(list(arguments)) == 0
+    return capsys.readouterr().err
+
+
+@pytest.fixture
+def remote(config: Path, values: dict[str, Any]) -> Path:
+    """A configuration of which nothing but the place to push to is on this machine."""
+    for key in ("module_file", "kubeflow"):
+        values.pop(key)
+    values["training"] = {}
+    values["evaluation"] = {"metrics": ["auc"], "thresholds": {"auc": {"min": 0.5}}}
+    config.write_text(yaml.safe_dump({**values, **REMOTE, "kubernetes": {"default": {"object_store": "kfp"}}}))
+    return config
+
+
+@pytest.mark.parametrize("target", ["kubeflow", "vertex"])
+def test_a_local_push_directory_is_told_by_compile_and_lint(
+    remote: Path, capsys: pytest.CaptureFixture[str], target: str
+) -> None:
+    settings = ["--set", "kubernetes=null", "--set", "pipeline_root=gs://b/r"] if target == "vertex" else []
+    output = str(remote.parent / "compiled.yaml")
+    sentence = f"warning: push_destination (push.directory) is {remote.parent}/serving: "
+    assert told(capsys, "compile", str(remote), "--target", target, "-o", output, *settings).startswith(sentence)
+    assert told(capsys, "lint", output, "--target", target).startswith(sentence)
+    bucket = ["--set", "push.directory=gs://bucket/serving", "--set", "kubernetes.default={object_store: pod}"]
+    bucket = bucket[:2] if target == "vertex" else bucket
+    settings += ["--set", "lint.allow=[store-credentials]"]
+    assert told(capsys, "compile", str(remote), "--target", target, "-o", output, *settings, *bucket) == ""
+
+
+def test_what_is_written_to_a_folder_of_the_task_is_lost(remote: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A mounted Secret and the image are there, and keep nothing; a claim's volume does."""
+    output = str(remote.parent / "compiled.yaml")
+    lost = f"push.directory) is {remote.parent}/serving: what is written there goes with its task"
+    secret = f"kubernetes.default={{object_store: kfp, secrets: [{{name: a, mount: {remote.parent}}}]}}"
+    assert lost in told(capsys, "compile", str(remote), "--target", "kubeflow", "-o", output, "--set", secret)
+    volume = f"kubernetes.default={{object_store: kfp, volumes: [{{claim: a, mount: {remote.parent}}}]}}"
+    assert told(capsys, "compile", str(remote), "--target", "kubeflow", "-o", output, "--set", volume) == ""
+    image = ["--set", "kubernetes=null", "--set", f"vertex.shared_folders=[{remote.parent}]"]
+    assert lost in told(capsys, "compile", str(remote), "--target", "vertex", "-o", output, *image)
+    shared = ["--set", f"kubeflow.shared_folders=[{remote.parent}]"]
+    assert told(capsys, "compile", str(remote), "--target", "kubeflow", "-o", output, *shared) == ""
