@@ -56,6 +56,11 @@ def describe(error: BaseException) -> Failure:
         explained = errors.explain_os_error(error) or error
     elif is_full(error):
         explained = errors.explain_os_error(OSError(errno.ENOSPC, "No space left on device")) or error
+    elif isinstance(error, SystemExit):  # else the task would count as done
+        code = "" if error.code is None else repr(error.code)
+        explained = errors.UserError(
+            f"the task called sys.exit({code}): expected its function to return, or to raise an error"
+        )
     name = type(explained).__name__
     if isinstance(explained, errors.PenstockError):
         return Failure(type=name, message=explained.message, details=explained.details, exit_code=explained.exit_code)

@@ -88,3 +88,23 @@ def test_the_names_of_an_artifacts_files_stand_in_one_place() -> None:
         if module != "core.artifacts" and any(part.rstrip("*") in names for part in literal.split("/"))
     ]
     assert spelled == []
+
+
+def _calls(file: Path) -> Iterator[str]:
+    """Yields the dotted names of what a file calls, such as "yaml.load"."""
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call):
+            yield ast.unparse(node.func)
+
+
+def test_texts_of_others_are_read_in_one_place_and_written_in_one() -> None:
+    """YAML in core/files/yaml_documents.py, within bounds; to the terminal by pipelines/cli/terminal.py, printable."""
+    places = {"core.files.yaml_documents": ("yaml.parse",), "pipelines.cli.terminal": ("click.echo",)}
+    reading = ("yaml.load", "yaml.load_all", "yaml.safe_load", "yaml.safe_load_all", "yaml.compose", "yaml.parse")
+    elsewhere = [
+        f"{module}: {call}"
+        for module, file in MODULES.items()
+        for call in _calls(file)
+        if call in (*reading, "click.echo", "click.secho") and call not in places.get(module, ())
+    ]
+    assert elsewhere == []

@@ -29,6 +29,16 @@ def test_a_body_that_fails_leaves_the_file_as_it_was(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["file"]
 
 
+def test_a_name_may_be_as_long_as_names_are(tmp_path: Path) -> None:
+    for name in ("x" * 255, "ä" * 127):
+        atomic.write_text(tmp_path / name, name)
+        assert (tmp_path / name).read_text() == name
+        with atomic.replacing(tmp_path / name) as temporary:
+            assert temporary.name.startswith(".")
+            assert temporary.name.endswith(".tmp"), "as remove_leftovers looks for"
+            temporary.touch()
+
+
 def test_a_folder_is_replaced_whole(tmp_path: Path) -> None:
     target = tmp_path / "folder"
     for content in ("first", "second"):

@@ -33,7 +33,7 @@ def test_what_is_no_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, conten
 def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "a.yaml")
     for path in (tmp_path / "a.yaml", Path("/dev/zero")):
-        with pytest.raises(DocumentError, match="expected a file, found a pipe or a device"):
+        with pytest.raises(DocumentError, match=r"is a (named pipe|device): expected a file"):
             documents.read_text(path)
     with pytest.raises(IsADirectoryError):
         documents.read_text(tmp_path)

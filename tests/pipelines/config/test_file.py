@@ -124,11 +124,11 @@ def test_a_configuration_that_is_no_file(tmp_path: Path, capsys: pytest.CaptureF
     (tmp_path / "loop.yaml").symlink_to(tmp_path / "loop.yaml")
     (tmp_path / "file").touch()
     sentences = {
-        str(tmp_path / "pipe.yaml"): "expected a file, found a pipe or a device",
-        str(tmp_path / "loop.yaml"): "a link in it leads back to itself",
+        str(tmp_path / "pipe.yaml"): "is a named pipe: expected a YAML file",
+        str(tmp_path / "loop.yaml"): "is a link that leads nowhere: expected a YAML file",
         str(tmp_path / "file" / "pipeline.yaml"): "a file stands where a folder is expected",
         str(tmp_path / ("x" * 300)): "the name is too long",
-        "/dev/zero": "expected a file, found a pipe or a device",
+        "/dev/zero": "is a device: expected a YAML file",
         "/proc/self/mem": "penstock: ",
     }
     for path, sentence in sentences.items():

@@ -49,12 +49,6 @@ def test_what_is_not_there(load: Load, project: Path, key: str) -> None:
             load([f"{key}={path}"])
 
 
-def test_a_pipe_is_no_file(load: Load, project: Path) -> None:
-    os.mkfifo(project / "pipe.py")
-    with pytest.raises(ConfigError, match=r"pipe.py is a pipe or a device: expected a file"):
-        load(["module_file=pipe.py"])
-
-
 @pytest.mark.parametrize("key", FOLDERS)
 def test_where_no_folder_can_be(load: Load, project: Path, key: str) -> None:
     (project / "loop").symlink_to(project / "loop")

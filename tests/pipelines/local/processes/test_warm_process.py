@@ -50,7 +50,7 @@ def test_the_start_is_told_when_the_task_starts_and_not_when_it_ends(warm: Worke
     assert warm.run(task(tmp_path / "task", body), needs=["wave"], started=told.touch) == 0
 
 
-@pytest.mark.parametrize(("body", "code"), [("raise SystemExit(3)", 1), ("import os; os.kill(os.getpid(), 9)", -9)])
+@pytest.mark.parametrize(("body", "code"), [("raise SystemExit(3)", 2), ("import os; os.kill(os.getpid(), 9)", -9)])
 def test_exit_codes_tell_of_the_end(warm: Worker, tmp_path: Path, body: str, code: int) -> None:
     assert warm.run(task(tmp_path, body)) == code
     assert warm.run(task(tmp_path, "pass")) == 0, "the worker lives on"
@@ -94,6 +94,22 @@ def test_a_failure_shows_the_users_lines_and_not_ours(warm: Worker, tmp_path: Pa
 def test_limits_of_the_machine_are_one_sentence(warm: Worker, tmp_path: Path, body: str, sentence: str) -> None:
     warm.run(task(tmp_path, body))
     assert json.loads((tmp_path / FAILURE_FILE).read_text())["message"].startswith(sentence)
+
+
+def test_a_task_that_exits_is_not_done(warm: Worker, tmp_path: Path) -> None:
+    assert warm.run(task(tmp_path, "raise SystemExit(0)")) == 2
+    message = json.loads((tmp_path / FAILURE_FILE).read_text())["message"]
+    assert message == "the task called sys.exit(0): expected its function to return, or to raise an error"
+
+
+def test_a_message_of_ours_is_a_line_of_the_log(warm: Worker, tmp_path: Path) -> None:
+    """Whatever the names in it hold: warnings are told at a run's end."""
+    name = "'a\\nb \\x1b[31m'"
+    body = f"import logging; [logging.getLogger(log).warning('column %s', {name}) for log in ('penstock.x', 'users')]"
+    assert warm.run(task(tmp_path, body)) == 0
+    log = (tmp_path / LOG_FILE).read_text()
+    assert " WARNING penstock.x: column a\\nb \\x1b[31m\n" in log
+    assert " WARNING users: column a\nb " in log
 
 
 def test_a_full_disk_loses_the_task_and_no_more(warm: Worker, tmp_path: Path) -> None:

@@ -43,6 +43,8 @@ def test_what_a_task_says_is_shown_now_and_then(
     shown = until(r"^… tuner +\d\.\d s  trial 59: 0\.59$")
     assert shown.count("…") <= 4, "the newest, and not each of them"
     task.status, task.seconds, task.counts = "done", 4.0, {"rows": 3}
+    progress.say("trial \x1b[2J\nof \u202e")
+    until(r"^… tuner +\d\.\d s  trial \\x1b\[2J\\nof \\u202e$")
     display.end(task)
     display.close()
     assert until(r"^✓ tuner +4\.0 s  3 rows$").endswith("3 rows\n")
