@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from penstock.components.example_gen.inputs.spans import resolve
 from penstock.components.example_gen.sources import pieces
+from penstock.components.example_gen.sources.csv import source as csv_source
 from penstock.core.errors import DataError
 from tests.servers.object_stores import ObjectStore
 
@@ -289,3 +290,15 @@ def test_a_decimal_comma_is_told_and_read(generate: Generate, folder: Folder, ca
         "numbers that are read as text: y ('1.000'): without their separators of thousands they are numbers; if those "
         'are decimal points, data.csv.decimal_point is "."'
     ]
+
+
+def test_a_table_of_many_columns_is_cut_into_fewer_parts(
+    generate: Generate, folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A column of a part costs the same whether it has one row or a hundred: 100,000 take hours in small parts."""
+    monkeypatch.setattr(pieces, "_SMALLEST", 1000)
+    names = ",".join(f"c{number}" for number in range(40))
+    root = folder({"a.csv": f"{names}\n" + "".join(f"{row}{',7' * 39}\n" for row in range(500))})
+    assert len(generate(root).examples.files("train")) == 6
+    monkeypatch.setattr(csv_source, "_BYTES_OF_COLUMN", 1)
+    assert len(generate(root).examples.files("train")) == 16
