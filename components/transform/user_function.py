@@ -10,13 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
-from tensorflow_transform import analyzer_nodes, annotators, graph_tools, impl_helper, nodes, tf2_utils
+from tensorflow_transform import analyzer_nodes, analyzers, annotators, graph_tools, impl_helper, nodes, tf2_utils
 
 from penstock.core import user_modules
 from penstock.core.arguments import parse_object
 from penstock.core.errors import ConfigError, ModuleError, PenstockError
+from penstock.core.files import atomic
 from penstock.core.suggestions import did_you_mean
 
+_TFRECORD = ".tfrecord.gz"  # TFT's suffix of vocabularies that are TFRecords
 type Tensor = tf.Tensor | tf.SparseTensor | tf.RaggedTensor
 type PreprocessingFn = Callable[[dict[str, Tensor]], dict[str, Tensor]]
 
@@ -114,7 +116,7 @@ def trace(function: PreprocessingFn, specs: Mapping[str, tf.TypeSpec], folder: P
     _, control = tf2_utils.strip_and_get_tensors_and_control_dependencies(flat)
     analyzed = graph_tools.get_dependent_inputs(graph, inputs, [*sources.sourced_tensors, *control])
     transformed = graph_tools.get_dependent_inputs(graph, inputs, outputs)
-    asset_map = dict(annotators.get_asset_annotations(graph))
+    asset_map = _vocabulary_files(annotators.get_asset_annotations(graph))
     annotators.clear_asset_annotations(graph)
     fingerprint = graph_tools.get_analyzers_fingerprint(graph, inputs)
     return Traced(
@@ -129,6 +131,27 @@ def trace(function: PreprocessingFn, specs: Mapping[str, tf.TypeSpec], folder: P
         fingerprint,
         asset_map,
     )
+
+
+def _vocabulary_files(annotations: Mapping[str, str]) -> dict[str, str]:
+    """Returns the name of each vocabulary's file, as vocabularies.py writes it.
+
+    Raises a ModuleError if TFT makes the same file name of two: the second would overwrite the first.
+    """
+    files: dict[str, str] = {}
+    names: dict[str, str] = {}
+    for vocabulary, file in sorted(annotations.items()):
+        base = file.removesuffix(_TFRECORD)
+        files[vocabulary] = atomic.shortened(base) + file[len(base) :]
+        if analyzers.sanitized_vocab_filename(filename=vocabulary) != base:
+            continue  # another name for a vocabulary, by tft.annotate_asset
+        other = names.setdefault(file, vocabulary)
+        if other != vocabulary:
+            raise ModuleError(
+                f"preprocessing_fn: the vocabularies {other!r} and {vocabulary!r} would be the same file {file!r}: "
+                "expected a vocab_filename of its own for each"
+            )
+    return files
 
 
 def call(step: Callable[..., Any], *args: Any) -> Any:

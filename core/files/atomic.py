@@ -17,7 +17,7 @@ from penstock.core.errors import ConfigError
 _MOUNTS = {"gs": Path("/gcs"), "s3": Path("/s3"), "minio": Path("/minio")}
 # The errors of file systems that cannot rename a folder unless it is empty.
 _NO_FOLDER_RENAME = (errno.EMFILE, errno.ENOTSUP, errno.ENOSYS)
-_LONG_NAME = 200  # bytes
+_LONGEST = 240  # bytes of a name; file systems allow 255, of which a temporary file needs some
 _MOUNT_TABLE = Path("/proc/self/mountinfo")
 
 
@@ -31,7 +31,7 @@ def replacing(path: Path) -> Iterator[Path]:
             temporary.write_text("{}")
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(_temporary_name(path.name))
+    temporary = path.with_name(f".{shortened(path.name)}.{os.getpid()}.tmp")
     try:
         yield temporary
         if temporary.is_dir() and path.is_dir():
@@ -44,11 +44,13 @@ def replacing(path: Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
-def _temporary_name(name: str) -> str:
-    """Returns a hidden name of this process's for a file: of a long one its digest, as a name has at most 255 bytes."""
-    if len(os.fsencode(name)) > _LONG_NAME:
-        name = hashlib.sha256(os.fsencode(name)).hexdigest()
-    return f".{name}.{os.getpid()}.tmp"
+def shortened(name: str) -> str:
+    """Returns a name that file systems take: long ones end in a digest, which keeps apart those that begin alike."""
+    encoded = os.fsencode(name)
+    if len(encoded) <= _LONGEST:
+        return name
+    digest = hashlib.sha256(encoded).hexdigest()[:16]
+    return encoded[: _LONGEST - len(digest) - 1].decode(errors="ignore") + "-" + digest
 
 
 def _rename(source: Path, target: Path) -> None:

@@ -1,10 +1,10 @@
 """The model without code: the functions of the default trainer, and what they are told."""
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
 from penstock.pipelines.config.training_pipeline import HYPERPARAMETERS, Config
+from penstock.trainer.plan.output_names import OutputNames
 
 PREPROCESSING_FN = "penstock.trainer.default.preprocessing_fn"
 RUN_FN = "penstock.trainer.default.run_fn"
@@ -25,10 +25,10 @@ def trainer_config(config: Config) -> dict[str, Any]:
 
 
 def transformed_label(config: Config) -> str | None:
-    """Returns the label's name in what the default preprocessing_fn makes, as penstock.trainer.plan.plan names it."""
+    """Returns the label's name in what the default preprocessing_fn makes."""
     if not config.without_code or config.label is None:
         return None
-    return (re.sub(r"[^A-Za-z0-9_.-]", "_", config.label).lstrip("_.-") or "column") + "_xf"
+    return OutputNames()(config.label)  # the plan gives the label its name first
 
 
 def is_trained(spec: Mapping[str, Any]) -> bool:

@@ -309,3 +309,16 @@ def test_statistics_have_to_be_there(table: Tables) -> None:
         ConfigError, match="preprocessing_fn has a parameter statistics: expected the input statistics of Transform"
     ):
         made.transform({"label": "label"}, statistics=None)
+
+
+@pytest.mark.slow
+def test_vocabularies_of_columns_with_long_or_similar_names(table: Tables) -> None:
+    """Each has a file of its own, which the graph that serves finds too."""
+    long = "c" * 250
+    values = {f"{long}1": ["red", "blue"], f"{long}2": ["cat", "dog"], "a.b": ["oak", "elm"], "a_b": ["tea", "milk"]}
+    columns = {name: [pair[row % 2] for row in range(ROWS)] for name, pair in values.items()}
+    made = table({"label": LABEL, **columns}).transform({"label": "label"})
+    output = made.transform_output
+    found = [sorted(output.vocabulary_by_name(name)) for name in sorted(made.transformed()) if name != "label_xf"]
+    assert sorted(found) == sorted(sorted(value.encode() for value in pair) for pair in values.values())
+    assert all(len(set(ids[:, 0].tolist())) == 2 for name, ids in made.transformed().items() if name != "label_xf")

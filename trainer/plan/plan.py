@@ -36,13 +36,13 @@ from penstock.trainer.plan import columns, dates, labels
 from penstock.trainer.plan import ignored as ignored_columns
 from penstock.trainer.plan import notes as column_notes
 from penstock.trainer.plan.columns import Column
+from penstock.trainer.plan.output_names import OutputNames
 
 logger = logging.getLogger(__name__)
 
 type Part = Literal["days", "year", "week", "day"]
 Kind = Literal["numeric", "categorical", "text", "date"]
 KINDS: tuple[str, ...] = get_args(Kind)
-SUFFIX = "_xf"  # of the names of what Transform makes, as in TFX's examples
 
 _MOST_DENSE = 64  # indices of a sparse feature that become numbers
 _WIDEST = 64  # ids in a row; more are cut off
@@ -239,7 +239,7 @@ def plan(
             raise ConfigError(f"features.{name}: the data has no column {name!r}; {did_you_mean(name, table)}")
         if name == label:
             raise ConfigError(f"features.{name}: it is the label: expected a feature, or another label")
-    outputs = _Outputs()
+    outputs = OutputNames()
     target = labels.planned(table[label], outputs(label), problem)
     features: list[Feature] = []
     ignored, notes = dict[str, str](), dict[str, str]()
@@ -287,21 +287,6 @@ def overrides(features: Mapping[str, Mapping[str, Any]]) -> dict[str, Override]:
             if key == "kind" and value is not None and value not in KINDS:
                 raise ConfigError(f"features.{name}.kind: unknown kind {value!r}; {did_you_mean(str(value), KINDS)}")
     return {name: Override(**values) for name, values in features.items()}
-
-
-class _Outputs:
-    """Names of transformed columns that TensorFlow and Keras both take, each once."""
-
-    def __init__(self) -> None:
-        self._taken: set[str] = set()
-
-    def __call__(self, name: str) -> str:
-        plain = re.sub(r"[^A-Za-z0-9_.-]", "_", name).lstrip("_.-") or "column"
-        unique, number = plain, 1
-        while unique.lower() in self._taken:  # vocabularies are files of this name
-            unique, number = f"{plain}-{number}", number + 1
-        self._taken.add(unique.lower())
-        return unique + SUFFIX
 
 
 def _kind(column: Column) -> Kind:

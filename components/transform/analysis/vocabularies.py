@@ -168,7 +168,7 @@ def write(
         lines: Iterable[bytes] = (analyzer_impls._count_and_token_to_bytes(*entry) for entry in ordered)
     else:
         lines = (token for _, token in ordered)
-    path = folder / str(operation.vocab_filename)
+    path = folder / atomic.shortened(str(operation.vocab_filename))
     if operation.file_format == "tfrecord_gzip":
         path = path.with_name(f"{path.name}.tfrecord.gz")
         records.write(path, lines)

@@ -245,6 +245,27 @@ def test_nothing_to_transform(transform: Transform, module: Module) -> None:
     assert statistics(run.post_transform_stats).num_examples == 0
 
 
+@pytest.mark.slow
+def test_a_vocabulary_whose_name_is_too_long_for_a_file(transform: Transform, module: Module) -> None:
+    """TFT finds it by its whole name, whatever its format."""
+    text, compressed, other = "t" * 300, "c" * 250, "o" * 250
+    run = transform(
+        "long",
+        module_file=module(
+            "def preprocessing_fn(inputs):\n"
+            f"    tft.vocabulary(inputs['company'], vocab_filename={compressed!r}, file_format='tfrecord_gzip')\n"
+            f"    tft.vocabulary(inputs['company'], vocab_filename={other!r})\n"
+            f"    ids = tft.compute_and_apply_vocabulary(inputs['company'], vocab_filename={text!r})\n"
+            "    return {'company': ids}\n"
+        ),
+    )
+    output = tft.TFTransformOutput(str(run.transform_graph))
+    first, *others = (output.vocabulary_by_name(name) for name in (text, compressed, other))
+    assert len(first) > 10
+    assert others == [first, first]
+    assert len(list((run.transform_graph / "transform_fn" / "assets").iterdir())) == 3
+
+
 def test_custom_config_and_named_functions(transform: Transform, module: Module) -> None:
     file = module(
         """
@@ -502,8 +523,14 @@ class TestMistakes:
                 "def preprocessing_fn(inputs):\n    return {'x': tft.mean(inputs['fare'])}\n",
                 "value for each row.*scalar",
             ),
+            (
+                "def preprocessing_fn(inputs):\n"
+                "    tft.vocabulary(inputs['company'], vocab_filename='a.b')\n"
+                "    return {'x': tft.compute_and_apply_vocabulary(inputs['company'], vocab_filename='a_b')}\n",
+                "the vocabularies 'a.b' and 'a_b' would be the same file 'a_b': expected a vocab_filename of its own",
+            ),
         ],
-        ids=["missing", "list", "empty", "string", "key", "raises", "scalar"],
+        ids=["missing", "list", "empty", "string", "key", "raises", "scalar", "vocabularies"],
     )
     def test_module(self, transform: Transform, module: Module, text: str, message: str) -> None:
         file = module(text)

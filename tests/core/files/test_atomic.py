@@ -165,3 +165,18 @@ def test_without_a_table_of_mounts_nothing_is_mounted(tmp_path: Path, monkeypatc
     assert not atomic.is_mounted("gs://bucket/a")
     with pytest.raises(ConfigError, match="expected a local folder, or a bucket that is mounted, received 'gs://b/a'"):
         atomic.local_path("gs://b/a")
+
+
+@pytest.mark.parametrize("name", ["a" * 255, "ä" * 127, "a" * 241])
+def test_a_name_as_long_as_file_systems_allow(name: str, tmp_path: Path) -> None:
+    atomic.write_text(tmp_path / name, "content")
+    assert os.listdir(tmp_path) == [name]
+    assert (tmp_path / name).read_text() == "content"
+
+
+def test_a_longer_name_is_shortened_to_one_of_its_own() -> None:
+    first, second = (atomic.shortened("ä" * 200 + end) for end in "12")
+    assert first != second
+    assert first.startswith("ä" * 100)
+    assert len(first.encode()) <= 240
+    assert atomic.shortened("a" * 240) == "a" * 240
