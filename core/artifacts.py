@@ -143,6 +143,19 @@ class ExampleStatistics(SplitArtifact):
     def path(self, split: str) -> Path:
         return self.split(split) / self.FILE
 
+    def require(self) -> None:
+        """Raises a DataError that says what is there if this is no folder with statistics of each split."""
+        names = self.splits()
+        without = next((name for name in names if not self.path(name).is_file()), None)
+        if not names or without:
+            what = (
+                "is a file" if self.root.is_file() else "has no such folder" if self.root.is_dir() else "does not exist"
+            )
+            raise DataError(
+                f"expected a folder with statistics ({self.SPLIT}<name>/{self.FILE}), as StatisticsGen writes it: "
+                f"{self.root} {f'has none in {self.SPLIT}{without}' if without else what}"
+            )
+
     def read(self, split: str) -> "statistics_pb2.DatasetFeatureStatisticsList":
         """Returns the statistics of a split; a DataError if there is no such split."""
         self.require_splits([split])
@@ -380,8 +393,8 @@ class ModelRun(Artifact):
 class Reason(TypedDict):
     """One threshold of an evaluation in one slice: the value that was measured, and whether it passes.
 
-    `value` is None if the metric was not computed or is not finite. `metric` is TFMA's name of the metric; only
-    `sentence` says which output or class it is about. `threshold` is in words, such as "at least 0.8".
+    `value` is None if the metric was not computed, is not defined or not finite. `metric` is TFMA's name of the metric;
+    only `sentence` says which output or class it is about. `threshold` is in words, such as "at least 0.8".
     """
 
     metric: str
@@ -459,10 +472,16 @@ def _read_mark(folder: Path, blessed: str, not_blessed: str) -> bool:
 
 
 def read_statistics(path: Path) -> "statistics_pb2.DatasetFeatureStatisticsList":
-    """Returns the statistics in a binary file."""
+    """Returns the statistics in a binary file; a DataError if the file is missing or holds something else."""
+    from google.protobuf.message import DecodeError
     from tensorflow_metadata.proto.v0 import statistics_pb2
 
-    return statistics_pb2.DatasetFeatureStatisticsList.FromString(path.read_bytes())
+    try:
+        return statistics_pb2.DatasetFeatureStatisticsList.FromString(path.read_bytes())
+    except FileNotFoundError:
+        raise DataError(f"statistics file {path} does not exist") from None
+    except DecodeError as error:
+        raise DataError(f"statistics file {path}: expected a DatasetFeatureStatisticsList: {error}") from None
 
 
 def read_schema(path: Path) -> "schema_pb2.Schema":

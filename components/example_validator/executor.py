@@ -1,23 +1,24 @@
 """ExampleValidator: TFDV's anomalies of every split, what they are about, and whether the data is good enough."""
 
 import json
+import logging
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import tensorflow_data_validation as tfdv
-from tensorflow_data_validation import constants
 from tensorflow_metadata.proto.v0 import anomalies_pb2
-from tensorflow_metadata.proto.v0.statistics_pb2 import DatasetFeatureStatistics, DatasetFeatureStatisticsList
+from tensorflow_metadata.proto.v0.statistics_pb2 import DatasetFeatureStatisticsList
 
-from penstock.components.example_validator import findings
+from penstock.components.example_validator import comparisons, findings
 from penstock.components.example_validator import label as label_check
 from penstock.components.example_validator import report as report_page
 from penstock.core import artifacts, progress
 from penstock.core.artifacts import GateResult
 from penstock.core.errors import DataError, SchemaError
 
+logger = logging.getLogger(__name__)
 _TRAINING = "TRAINING"
 _SHOWN = 30  # anomalies in the details of an error
 
@@ -38,6 +39,7 @@ def run(
     """Writes the anomalies of each split that is not excluded, and a page that shows them.
 
     A split is compared with the split of the same name of the earlier or serving statistics, or with their only one.
+    Drift or skew that was to be measured and is not, is told by a warning and on the page.
 
     Args:
         anomalies: folder to write `Split-<name>/SchemaDiff.pb` to.
@@ -51,27 +53,37 @@ def run(
 
     Raises:
         ConfigError: all splits are excluded.
-        DataError: the label is missing or constant; with `fail_on_anomalies`, any anomaly.
+        DataError: the label is missing or constant; a folder holds no statistics, or none of these splits; with
+            `fail_on_anomalies`, any anomaly.
         SchemaError: the schema is not valid, or fits no feature of the data; with `fail_on_anomalies`, a type.
     """
-    source, properties = artifacts.ExampleStatistics(Path(statistics)), dict(statistics_metadata or {})
+    source, properties = comparisons.require("statistics", statistics), dict(statistics_metadata or {})
     splits = source.included(properties, exclude_splits)
     expected = artifacts.Schema(Path(schema)).read()
-    previous, serving = _control(previous_statistics), _control(serving_statistics)
+    drift = comparisons.read("drift", "previous_statistics", previous_statistics, splits)
+    skew = comparisons.read("skew", "serving_statistics", serving_statistics, splits)
     with progress.task("ExampleValidator") as counts:
         evidence = {
-            split: findings.Evidence(expected, _dataset(source.read(split)), previous(split), serving(split))
+            split: findings.Evidence(expected, comparisons.of_all(source.read(split)), drift.of(split), skew.of(split))
             for split in splits
         }
+        current = {split: evidence[split].current for split in splits}
         by_split = {split: _validate(split, evidence[split]) for split in splits}
         if label:
-            reasons = label_check.check(label, {split: evidence[split].current for split in splits})
+            reasons = label_check.check(label, current)
             by_split = {split: label_check.add(by_split[split], label, reasons[split]) for split in splits}
+        unmeasured = [
+            sentence
+            for comparison in (drift, skew)
+            for sentence in comparisons.unmeasured(comparison, expected, current, by_split)
+        ]
+        for sentence in unmeasured:
+            logger.warning("%s", sentence)
         target = artifacts.ExampleAnomalies(Path(anomalies))
         for split in splits:
             target.write(split, by_split[split])
         listed = {split: findings.find(split, by_split[split], evidence[split]) for split in splits}
-        page = report_page.write(Path(report), listed, evidence, by_split)
+        page = report_page.write(Path(report), listed, evidence, by_split, unmeasured)
         counts["anomalies"] = sum(map(len, listed.values()))
         if fail_on_anomalies:
             _fail([finding for split in splits for finding in listed[split]], page)
@@ -103,27 +115,6 @@ def _check_fit(split: str, evidence: findings.Evidence) -> None:
         raise SchemaError(
             f"the schema fits no feature of split {split!r}: it expects {names[0]}, …; the data has {names[1]}, …"
         )
-
-
-def _control(folder: str | None) -> Callable[[str], DatasetFeatureStatistics | None]:
-    """Returns a function from a split's name to the statistics to compare it with, None where there are none."""
-    if folder is None:
-        return lambda split: None
-    source = artifacts.ExampleStatistics(Path(folder))
-    names = source.splits()
-
-    def dataset(split: str) -> DatasetFeatureStatistics:
-        return _dataset(source.read(names[0] if len(names) == 1 else split))
-
-    return dataset
-
-
-def _dataset(statistics: DatasetFeatureStatisticsList) -> DatasetFeatureStatistics:
-    """The statistics of all examples, where there are those of slices as well."""
-    everything = [one for one in statistics.datasets if one.name == constants.DEFAULT_SLICE_KEY]
-    if not everything and len(statistics.datasets) != 1:
-        raise DataError(f"expected statistics of all examples, found those of {len(statistics.datasets)} slices only")
-    return (everything or statistics.datasets)[0]
 
 
 def _has_anomaly(anomalies: anomalies_pb2.Anomalies) -> bool:

@@ -18,15 +18,19 @@ def write(
     findings: Mapping[str, Sequence[Finding]],
     evidence: Mapping[str, Evidence],
     anomalies: Mapping[str, anomalies_pb2.Anomalies],
+    unmeasured: Sequence[str] = (),
 ) -> Path:
-    """Writes the page; returns where. A folder at `path` gets it as report.html."""
+    """Writes the page; returns where. A folder at `path` gets it as report.html.
+
+    `unmeasured` holds sentences about drift and skew that could not be measured.
+    """
     total = sum(map(len, findings.values()))
     summary = "No anomalies were found." if not total else f"{_several(total, 'anomaly', 'anomalies')} found."
     sections = [_split(split, of_split, anomalies[split]) for split, of_split in findings.items()]
     body = (
         "<h1>Anomalies in the data</h1>\n"
         f'<p class="muted">Every split against the schema. {summary}</p>\n'
-        f"{_overview(findings, evidence)}\n{''.join(sections)}"
+        f"{_overview(findings, evidence)}\n{_unmeasured(unmeasured)}{''.join(sections)}"
     )
     return page.write(path, "Anomalies", body)
 
@@ -46,6 +50,13 @@ def _overview(findings: Mapping[str, Sequence[Finding]], evidence: Mapping[str, 
         )
     header = '<th>Split</th><th class="number">Examples</th><th class="number">Features</th><th>Result</th>'
     return page.table("".join(rows), header)
+
+
+def _unmeasured(sentences: Sequence[str]) -> str:
+    if not sentences:
+        return ""
+    items = "".join(f"<li>{escape(sentence)}</li>" for sentence in sentences)
+    return f"<h2>Not measured</h2>\n<ul>{items}</ul>\n"
 
 
 def _split(split: str, findings: Sequence[Finding], anomalies: anomalies_pb2.Anomalies) -> str:
