@@ -1,38 +1,38 @@
 """Checks an EvalConfig against the models, the schema and TFMA, before any example is read."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import ModuleType
 
 import tensorflow as tf
-from tensorflow.core.protobuf import saved_model_pb2
 from tensorflow_metadata.proto.v0 import schema_pb2
-from tensorflow_model_analysis import constants
 from tensorflow_model_analysis.extractors import sql_slice_key_extractor
 from tensorflow_model_analysis.metrics import metric_specs, metric_types
 from tensorflow_model_analysis.proto.config_pb2 import (
     CrossSlicingSpec,
     EvalConfig,
     MetricConfig,
-    ModelSpec,
     SlicingSpec,
 )
 
+from penstock.components.evaluator import agreement
 from penstock.components.evaluator import eval_config as eval_configs
+from penstock.components.evaluator.models import EvaluatedModel
 from penstock.core import user_modules
-from penstock.core.artifacts import SavedModel
 from penstock.core.errors import ConfigError, ModelError
 from penstock.core.suggestions import did_you_mean, nearest
 
 
 def check(
-    config: EvalConfig, folders: Mapping[str, str], schema: schema_pb2.Schema | None, module: ModuleType | None = None
+    config: EvalConfig,
+    models: Sequence[EvaluatedModel],
+    schema: schema_pb2.Schema | None,
+    module: ModuleType | None = None,
 ) -> None:
     """Raises a ModelError or ConfigError if the config names what the models, the schema or TFMA do not have.
 
-    `folders` holds the SavedModel of each model_spec by its name. Nothing is checked that the module may define: models
-    and their metrics if it loads the models, features if it extracts them.
+    The same if the models do not fit each other. Nothing is checked that the module may define: models and their
+    metrics if it loads the models, features if it extracts them.
     """
     loads, extracts = (
         module is not None and user_modules.optional_function(module, name) is not None
@@ -40,11 +40,11 @@ def check(
     )
     kinds = {feature.name: feature.type for feature in schema.feature} if schema is not None and not extracts else None
     produced: set[str] = set()
-    for spec in config.model_specs if not loads and not extracts else ():
-        if spec.model_type not in ("", constants.TF_GENERIC):
-            expected = f"expected {constants.TF_GENERIC}, a SavedModel with signatures"
-            raise ModelError(f"eval_config: model_type: {expected}, received {spec.model_type!r}")
-        produced |= _check_model(spec, _Signatures.of(folders[spec.name], spec.is_baseline), config, kinds)
+    if not loads and not extracts:
+        for model in models:
+            _check_model(model, config, kinds)
+            produced |= model.produced
+        agreement.check(models, kinds)
     if loads and any(spec.preprocessing_function_names for spec in config.model_specs):
         kinds = None  # only the module knows which features these functions produce
     for field, slicing in _slices(config):
@@ -59,61 +59,46 @@ def check(
     _check_sliced_thresholds(config)
 
 
-class _Signatures:
-    """A SavedModel's signatures and the names of their outputs, read without loading it."""
-
-    def __init__(self, model: str, outputs: Mapping[str, set[str]]):
-        self.model, self.outputs = model, outputs
-
-    @classmethod
-    def of(cls, folder: str, is_baseline: bool) -> "_Signatures":
-        saved = saved_model_pb2.SavedModel.FromString(SavedModel(Path(folder)).path.read_bytes())
-        graphs = [graph for graph in saved.meta_graphs if tf.saved_model.SERVING in graph.meta_info_def.tags]
-        signatures = graphs[0].signature_def.items() if graphs else []
-        outputs = {name: set(signature.outputs) for name, signature in signatures if not name.startswith("__")}
-        return cls(f"the baseline model at {folder}" if is_baseline else "the model", outputs)
-
-    def require(self, name: str, field: str) -> set[str]:
-        """Returns the outputs of a signature; a ModelError if the model has no such signature."""
-        if name not in self.outputs:
-            existing = ", ".join(sorted(self.outputs)) or "none"
-            raise ModelError(
-                f"eval_config: {field}: {self.model} has no signature {name!r}: expected one of {existing}"
-            )
-        return self.outputs[name]
-
-
-def _check_model(
-    spec: ModelSpec, signatures: _Signatures, config: EvalConfig, kinds: Mapping[str, int] | None
-) -> set[str]:
-    """Returns the features that the model's preprocessing functions produce."""
-    outputs = signatures.require(spec.signature_name or eval_configs.CANDIDATE_SIGNATURE, "signature_name")
-    produced: set[str] = set()
-    for name in spec.preprocessing_function_names:
-        produced |= signatures.require(name, "preprocessing_function_names")
+def _check_model(model: EvaluatedModel, config: EvalConfig, kinds: Mapping[str, int] | None) -> None:
+    spec, outputs, produced = model.spec, set(model.predicting.outputs), model.produced
     for field in ("label_key", "example_weight_key"):
         names = [getattr(spec, field), *getattr(spec, f"{field}s").values()]
         _check_feature(field if names[0] else f"{field}s", names, kinds, produced)
     weights = [spec.example_weight_key, *spec.example_weight_keys.values()]
-    text = [name for name in weights if kinds and name not in produced and kinds.get(name) == schema_pb2.BYTES]
+    text = [name for name in weights if name and kinds and name not in produced and kinds.get(name) == schema_pb2.BYTES]
     if text:
         raise ModelError(f"eval_config: example_weight_key: feature {text[0]!r} holds text: expected numbers")
     if len(outputs) > 1:  # TFMA accepts any name for the only output
-        _check_output("prediction_key", [spec.prediction_key, *spec.prediction_keys.values()], outputs, signatures)
+        _check_output("prediction_key", [spec.prediction_key, *spec.prediction_keys.values()], outputs, model)
         named = outputs | set(spec.prediction_keys)
-        _check_output("label_keys", spec.label_keys, named, signatures)
-        _check_output("example_weight_keys", spec.example_weight_keys, named, signatures)
+        _check_output("label_keys", spec.label_keys, named, model)
+        _check_output("example_weight_keys", spec.example_weight_keys, named, model)
         for metrics in config.metrics_specs:
             if spec.name in metrics.model_names:
-                _check_output("output_names", metrics.output_names, named, signatures)
-    return produced
+                _check_output("output_names", metrics.output_names, named, model)
+    _check_shapes(model)
 
 
-def _check_output(field: str, names: Iterable[str], outputs: set[str], signatures: _Signatures) -> None:
+def _check_shapes(model: EvaluatedModel) -> None:
+    """Checks that outputs have a value for each example: TFMA looks at the first dimension of all of them."""
+    predicting = {model.spec.signature_name or eval_configs.CANDIDATE_SIGNATURE: model.predicting}
+    for name, signature in (predicting | model.preprocessing).items():
+        takes_any = all(tensor.shape and tensor.shape[0] is None for tensor in signature.inputs.values())
+        for output, tensor in signature.outputs.items():
+            batch = tensor.shape[0] if tensor.shape else None
+            if tensor.shape == () or (takes_any and batch is not None and batch > 1):
+                received = f"{batch} values for any batch" if batch else "one value for the whole batch"
+                raise ModelError(
+                    f"{model.title}: signature {name!r}: output {output!r}: expected a value for each example, "
+                    f"received {received}: give it the shape [batch, …], or leave it out of the signature{model.advice}"
+                )
+
+
+def _check_output(field: str, names: Iterable[str], outputs: set[str], model: EvaluatedModel) -> None:
     for name in names:
         if name and name not in outputs:
             hint = did_you_mean(name, sorted(outputs))
-            raise ModelError(f"eval_config: {field}: {signatures.model} has no output {name!r}; {hint}")
+            raise ModelError(f"eval_config: {field}: {model.title} has no output {name!r}; {hint}")
 
 
 def _check_feature(field: str, names: Iterable[str], kinds: Mapping[str, int] | None, produced: set[str]) -> None:

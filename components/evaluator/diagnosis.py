@@ -7,39 +7,59 @@ from pathlib import Path
 import tensorflow as tf
 from tensorflow_model_analysis.proto.config_pb2 import EvalConfig
 
+from penstock.components.evaluator import models
 from penstock.components.evaluator.eval_config import CANDIDATE_SIGNATURE
 from penstock.core.errors import ModelError
 from penstock.core.examples import records
 
+_BATCH = 1024  # examples
 # Places in the graph and names of examples, which mean nothing to the user.
 _NOISE = re.compile(r"\{\{.*?\}\}\s*|\s*\[\[.*|\s*\[Op:.*|Name: <unknown>, ", re.DOTALL)
 
 
 def failed_signature(config: EvalConfig, folders: Mapping[str, str], files: Sequence[Path]) -> ModelError | None:
-    """Calls each model's signatures on the first example; returns the first failure as an error, None without one.
+    """Calls each model's signatures on all examples; returns the first failure as an error, None without one.
 
     `folders` holds the SavedModel of each model_spec by its name.
     """
-    example = next(batch[0] for path in files for batch in records.read(path, batch_size=1))
-    for spec in config.model_specs:
-        signatures = tf.saved_model.load(folders[spec.name]).signatures
-        names = (*spec.preprocessing_function_names, spec.signature_name or CANDIDATE_SIGNATURE)
-        for name in filter(signatures.__contains__, names):  # a module may load a model of another kind
-            reason = _failure(signatures[name], example)
+    for model in models.read(config, folders):
+        loaded = tf.saved_model.load(model.folder)  # keeps the variables alive while its signatures are called
+        names = (*model.spec.preprocessing_function_names, model.spec.signature_name or CANDIDATE_SIGNATURE)
+        for name in filter(loaded.signatures.__contains__, names):  # a module may load a model of another kind
+            reason = _failure(loaded.signatures[name], files)
             if reason:
-                model = f"the baseline model at {folders[spec.name]}" if spec.is_baseline else "the model"
-                advice = "; for a different kind of data set another pipeline_root, where no model is blessed yet"
-                sentence = f"{model} cannot take these examples: signature {name!r}: {reason}"
-                return ModelError(sentence + (advice if spec.is_baseline else ""))
+                sentence = f"{model.title} cannot take these examples: signature {name!r}: {reason}"
+                return ModelError(sentence + model.advice)
     return None
 
 
-def _failure(signature: tf.types.experimental.ConcreteFunction, example: bytes) -> str | None:
+def _failure(signature: tf.types.experimental.ConcreteFunction, files: Sequence[Path]) -> str | None:
+    """Returns why a signature of serialized examples fails, and the first record on which it does."""
     inputs = signature.structured_input_signature[1]
     if len(inputs) != 1 or next(iter(inputs.values())).dtype != tf.string:
         return None
+    (argument,) = inputs
+    for path in files:
+        number = 1
+        for batch in records.read(path, batch_size=_BATCH):
+            if _refusal(signature, argument, batch):
+                reasons = (
+                    (place, _refusal(signature, argument, [example])) for place, example in enumerate(batch, number)
+                )
+                place, reason = next(((place, reason) for place, reason in reasons if reason), (0, ""))
+                if reason:
+                    return reason if place == 1 else f"{reason} (record {place} of {path})"
+            number += len(batch)
+    return None
+
+
+def _refusal(signature: tf.types.experimental.ConcreteFunction, argument: str, examples: Sequence[bytes]) -> str:
+    """Returns what is wrong with the outputs for these examples, in TensorFlow's words; "" if nothing is."""
     try:
-        signature(**{next(iter(inputs)): tf.constant([example])})
+        outputs = signature(**{argument: tf.constant(examples, tf.string)})
     except tf.errors.OpError as error:
         return _NOISE.sub("", error.message).strip().splitlines()[-1].rstrip(".")
-    return None
+    for name, output in outputs.items():
+        if output.shape.rank == 0 or output.shape[0] != len(examples):
+            return f"output {name!r}: expected a value for each example, received the shape {tuple(output.shape)}"
+    return ""

@@ -18,10 +18,12 @@ from tensorflow_model_analysis.api.types import EvalSharedModel, MaybeMultipleEv
 from tensorflow_model_analysis.proto.config_pb2 import EvalConfig
 
 from penstock.components.engines import Engine, open_engine
-from penstock.components.evaluator import checks, diagnosis, predictions, results
+from penstock.components.evaluator import checks, diagnosis, predictions, results, text_labels
 from penstock.components.evaluator import eval_config as eval_configs
+from penstock.components.evaluator import models as evaluated_models
 from penstock.components.evaluator import verdict as verdicts
-from penstock.components.evaluator.tfma import accumulation
+from penstock.components.evaluator.tfma import accumulation, extraction
+from penstock.components.evaluator.tfma import undefined as undefined_metrics
 from penstock.core import artifacts, progress, user_modules
 from penstock.core.artifacts import GateResult, Reason, Verdict
 from penstock.core.errors import DataError, ModelError, PenstockError
@@ -60,15 +62,21 @@ def run(
         schema_ = artifacts.Schema(Path(schema)).read() if schema else None
         folders = _folders(config, candidate, baseline)
         module = user_modules.load(module_file) if module_file else None
-        checks.check(config, folders, schema_, module)
+        evaluated = () if _is_customized(module) else evaluated_models.read(config, folders)
+        labels = text_labels.transformed(evaluated, config, schema_)
+        checks.check(config, evaluated, schema_, module)
         splits = list(example_splits) or ["eval"]
         data.require_splits(splits)
         files = [path for split in splits for path in data.files(split)]
         if not any(next(records.read(path, batch_size=1), None) for path in files):
             raise DataError(f"split {', '.join(splits)} has no examples to evaluate on")
         with _explained(config, folders, files):
-            counts["rows"] = _evaluate(_Evaluation(config, schema_, folders, module, files, evaluation), engine_)
-        blessed, reasons = _verdict(config, evaluation)
+            task = _Evaluation(config, schema_, folders, labels, module, files, evaluation)
+            counts["rows"] = _evaluate(task, engine_)
+        undefined = undefined_metrics.observed(config)
+        for sentence in undefined.sentences():
+            logger.warning(sentence)
+        blessed, reasons = _verdict(config, evaluation, undefined)
     uri, baseline_uri = model_uri or model, (baseline_model_uri or baseline_model) if baseline else None
     created = datetime.datetime.now(datetime.UTC).isoformat()
     artifacts.ModelValidation(Path(validation)).write(
@@ -93,6 +101,7 @@ class _Evaluation:
     config: EvalConfig
     schema: Schema | None
     folders: dict[str, str]  # of the SavedModels, by the name of their model_spec
+    labels: list[str]  # if not empty, nothing else is taken from the features that models transform
     module: ModuleType | None  # the user's
     files: list[Path]
     output: str
@@ -118,9 +127,9 @@ def _serving(model: str | None) -> Path | None:
     return serving if serving and artifacts.SavedModel(serving).exists else None
 
 
-def _verdict(config: EvalConfig, evaluation: str) -> tuple[bool, list[Reason]]:
+def _verdict(config: EvalConfig, evaluation: str, undefined: undefined_metrics.Undefined) -> tuple[bool, list[Reason]]:
     if eval_configs.has_thresholds(config):
-        return verdicts.reasons(config, evaluation)
+        return verdicts.reasons(config, evaluation, undefined)
     return False, [verdicts.objection("no threshold is configured, so the model is not validated", slice_name="")]
 
 
@@ -137,6 +146,7 @@ def _folders(config: EvalConfig, candidate: Path, baseline: Path | None) -> dict
 
 def _evaluate(task: _Evaluation, engine: Engine) -> int:
     """Writes TFMA's results; returns the number of evaluated examples."""
+    undefined_metrics.observe()
     models = _models(task)
     reason = accumulation.reason_for_beam(task.config, models, task.module)
     shared = models[0] if len(models) == 1 else models
@@ -144,14 +154,29 @@ def _evaluate(task: _Evaluation, engine: Engine) -> int:
         logger.info("evaluated by Beam in one process: %s", reason)
         return _evaluate_with_beam(task, shared)
     merger = accumulation.Merger(task.config)
-    shards = accumulation.shards(task.files, task.config, task.schema, task.folders)
+    shards = accumulation.shards(task.files, task.config, task.schema, task.folders, task.labels)
     total = engine.fold(accumulation.accumulate, merger.merge, shards) or accumulation.Accumulators(0, {})
+    _tell_dropped(total.dropped, total.rows)
     results.write(merger.metrics(total), task.config, shared, task.output)
-    if total.unlabelled:
-        logger.warning(
-            "%s examples have no label that the model knows (it is NaN) and are left out", f"{total.unlabelled:,}"
-        )
     return total.rows
+
+
+def _tell_dropped(dropped: int, rows: int) -> None:
+    """Warns of examples that were left out; a DataError if no others were there."""
+    if dropped and not rows:
+        raise DataError(
+            f"none of the {dropped:,} examples has a label that the model knows: expected some to evaluate on"
+        )
+    if dropped:
+        logger.warning(
+            "%s examples have no label that the model knows, or no weight: they are left out", f"{dropped:,}"
+        )
+
+
+def _is_customized(module: ModuleType | None) -> bool:
+    """Whether the module loads the models or extracts their features itself."""
+    names = ("custom_eval_shared_model", "custom_extractors")
+    return module is not None and any(user_modules.optional_function(module, name) for name in names)
 
 
 def _models(task: _Evaluation) -> list[EvalSharedModel]:
@@ -174,10 +199,12 @@ def _models(task: _Evaluation) -> list[EvalSharedModel]:
 def _evaluate_with_beam(task: _Evaluation, shared: MaybeMultipleEvalSharedModels) -> int:
     adapter = predictions.adapter_config(task.schema)
     extract = user_modules.optional_function(task.module, "custom_extractors") if task.module else None
-    extractors = None
     if extract:
         arguments = {"eval_shared_model": shared, "eval_config": task.config, "tensor_adapter_config": adapter}
         extractors = user_modules.call("custom_extractors", extract, **arguments)
+    else:
+        extractors = extraction.extractors(task.config, shared, task.schema, task.labels)
+        extractors.insert(-1, extraction.complete(task.config))
     # Beam pickles and compresses created values, so the data is read inside the pipeline.
     schema = task.schema.SerializeToString() if task.schema is not None else None
     read = functools.partial(predictions.example_batches, schema=schema)
@@ -190,7 +217,10 @@ def _evaluate_with_beam(task: _Evaluation, shared: MaybeMultipleEvalSharedModels
             tensor_adapter_config=adapter,
         )
         _ = pipeline | "Files" >> beam.Create(task.files) | "Examples" >> beam.FlatMap(read) | "Evaluate" >> evaluate
-    return sum(len(serialized) for path in task.files for serialized in records.read(path))
+    dropped = extraction.dropped(pipeline.result)
+    rows = sum(len(serialized) for path in task.files for serialized in records.read(path)) - dropped
+    _tell_dropped(dropped, rows)
+    return rows
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from tfx_bsl.tfxio import tensor_adapter, tf_example_record
 from penstock.core.examples import records
 
 _BATCH_SIZE = 4096
+_EXAMPLES = pa.large_list(pa.large_binary())
 
 
 def shared_models(config: EvalConfig, folders: dict[str, str]) -> list[EvalSharedModel]:
@@ -30,6 +31,7 @@ def adapter_config(schema: schema_pb2.Schema | None) -> tensor_adapter.TensorAda
     """Returns how TFMA makes tensors from the batches of `example_batches`; None without a schema."""
     if schema is None:
         return None
+    schema = _without_reserved(schema)
     tfxio = tf_example_record.TFExampleRecord("", schema=schema, raw_record_column_name=constants.ARROW_INPUT_COLUMN)
     return tensor_adapter.TensorAdapterConfig(
         arrow_schema=tfxio.ArrowSchema(), tensor_representations=tfxio.TensorRepresentations()
@@ -41,9 +43,21 @@ def example_batches(file: Path, schema: bytes | None) -> Iterator[pa.RecordBatch
 
     `schema` is a serialized Schema.
     """
-    parsed = schema_pb2.Schema.FromString(schema) if schema is not None else None
+    parsed = _without_reserved(schema_pb2.Schema.FromString(schema)) if schema is not None else None
     for serialized in records.read(file, _BATCH_SIZE):
         batch = records.decode(serialized, parsed)
-        raw = pa.array([[record] for record in serialized], pa.large_list(pa.large_binary()))
-        names = [*batch.schema.names, constants.ARROW_INPUT_COLUMN]
-        yield pa.RecordBatch.from_arrays([*batch.columns, raw], names)
+        columns = dict(zip(batch.schema.names, batch.columns, strict=True))
+        columns[constants.ARROW_INPUT_COLUMN] = pa.array([[record] for record in serialized], _EXAMPLES)
+        yield pa.RecordBatch.from_arrays(list(columns.values()), list(columns))
+
+
+def _without_reserved(schema: schema_pb2.Schema) -> schema_pb2.Schema:
+    """Returns the schema without a feature that has the name under which TFMA keeps the serialized examples.
+
+    Models have that feature nevertheless, in the examples.
+    """
+    kept = schema_pb2.Schema()
+    kept.CopyFrom(schema)
+    del kept.feature[:]
+    kept.feature.extend(feature for feature in schema.feature if feature.name != constants.ARROW_INPUT_COLUMN)
+    return kept

@@ -25,19 +25,21 @@ from tensorflow_model_analysis.slicer import slicer_lib
 from tensorflow_model_analysis.utils import model_util
 from tensorflow_model_analysis.writers import metrics_plots_and_validations_writer as writer
 
+from penstock.components.evaluator.slices import SliceKey
+from penstock.components.evaluator.tfma.undefined import Undefined
 from penstock.core.artifacts import Reason
 
 OVERALL = "overall"
 type _Threshold = GenericValueThreshold | GenericChangeThreshold
 
 
-def reasons(config: EvalConfig, evaluation: str) -> tuple[bool, list[Reason]]:
+def reasons(config: EvalConfig, evaluation: str, undefined: Undefined) -> tuple[bool, list[Reason]]:
     """Returns TFMA's verdict on the evaluation in that folder, and its reasons.
 
     First come the thresholds that are not met; among each kind, those of the overall slice.
     """
     verdict = tfma.load_validation_result(evaluation)
-    reasons = [*_reasons(config, evaluation, verdict), *_missing(verdict)]
+    reasons = [*_reasons(config, evaluation, verdict, undefined), *_missing(verdict)]
     if not verdict.validation_ok and all(reason["passed"] for reason in reasons):
         reasons.append(objection("TFMA does not validate the model, and does not say why"))
     reasons.sort(key=lambda reason: (reason["passed"], reason["slice"] != OVERALL))
@@ -49,7 +51,7 @@ def objection(sentence: str, slice_name: str = OVERALL) -> Reason:
     return Reason(metric="", slice=slice_name, value=None, threshold="", passed=False, sentence=sentence)
 
 
-def _reasons(config: EvalConfig, evaluation: str, verdict: ValidationResult) -> Iterator[Reason]:
+def _reasons(config: EvalConfig, evaluation: str, verdict: ValidationResult, undefined: Undefined) -> Iterator[Reason]:
     """Yields a reason for each threshold in each slice that it applies to."""
     failures = {
         (_slice_name(part), _identity(failure.metric_key), _bound(_threshold(failure)))
@@ -67,7 +69,9 @@ def _reasons(config: EvalConfig, evaluation: str, verdict: ValidationResult) -> 
             name = _slice_name(part)
             applying = {_bound(threshold) for spec, threshold in pairs if _applies(spec, part)}
             for bound in sorted(applying):
-                yield _reason(key, name, _value(part, proto), bound, (name, _identity(proto), bound) not in failures)
+                passed = (name, _identity(proto), bound) not in failures
+                why = undefined.why(key, _slice_keys(part))
+                yield _reason(key, name, _value(part, proto), bound, passed, why)
 
 
 def _identity(key: metrics_for_slice_pb2.MetricKey) -> bytes:
@@ -79,16 +83,21 @@ def _threshold(failure: ValidationFailure) -> _Threshold:
     return threshold.change_threshold if threshold.HasField("change_threshold") else threshold.value_threshold
 
 
-def _reason(key: MetricKey, slice_name: str, value: float | None, bound: str, passed: bool) -> Reason:
+def _reason(key: MetricKey, slice_name: str, value: float | None, bound: str, passed: bool, undefined: str) -> Reason:
     metric = f"{_qualified(key)} minus the baseline's" if key.is_diff else _qualified(key)
-    measured = "was not computed" if value is None else f"is {_rounded(value, bound)}"
+    if value is None:
+        measured = "was not computed"
+    elif undefined:
+        measured = f"is not defined ({undefined}): it counts as {_rounded(value, bound)}"
+    else:
+        measured = "is not defined (a division by zero)" if math.isnan(value) else f"is {_rounded(value, bound)}"
     where = "over all examples" if slice_name == OVERALL else f"for {slice_name}"
     verdict = f" (required: {bound})" if passed else f", but it must be {bound}"
-    finite = value if value is not None and math.isfinite(value) else None  # JSON has no other numbers
+    finite = value is not None and math.isfinite(value)  # JSON has no other numbers
     return Reason(
         metric=key.name,
         slice=slice_name,
-        value=finite,
+        value=value if finite and not undefined else None,
         threshold=bound,
         passed=passed,
         sentence=f"{metric} {where} {measured}{verdict}",
@@ -167,6 +176,14 @@ def _applies(spec: SlicingSpec | CrossSlicingSpec | None, part: MetricsForSlice)
         return bool(slicer_lib.is_cross_slice_applicable(cross_slice_key=key, cross_slicing_spec=spec))
     key = slicer_lib.deserialize_slice_key(part.slice_key)
     return bool(slicer_lib.SingleSliceSpec(spec=spec).is_slice_applicable(key))
+
+
+def _slice_keys(part: MetricsForSlice) -> tuple[SliceKey, ...]:
+    """Returns the key of a slice, or those of a pair of slices."""
+    if not part.HasField("cross_slice_key"):
+        return (slicer_lib.deserialize_slice_key(part.slice_key),)
+    pair = part.cross_slice_key
+    return tuple(map(slicer_lib.deserialize_slice_key, (pair.baseline_slice_key, pair.comparison_slice_key)))
 
 
 def _slice_name(part: MetricsForSlice | MetricsValidationForSlice) -> str:

@@ -9,20 +9,18 @@ An evaluation that cannot be added up in this way runs on Beam as a whole: see `
 
 import pickle
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import apache_beam as beam
-import numpy as np
 import pyarrow as pa
 import tensorflow_model_analysis as tfma
 from tensorflow_metadata.proto.v0.schema_pb2 import Schema
 from tensorflow_model_analysis import constants
-from tensorflow_model_analysis.api import model_eval_lib
-from tensorflow_model_analysis.api.types import EvalSharedModel, Extracts, TensorValueMaybeMultiLevelDict
+from tensorflow_model_analysis.api.types import EvalSharedModel, Extracts
 from tensorflow_model_analysis.evaluators import metrics_plots_and_validations_evaluator as evaluator
 from tensorflow_model_analysis.metrics.metric_types import (
     MetricComputation,
@@ -37,7 +35,7 @@ from penstock.components.engines import fold
 from penstock.components.engines.fold import Stripe
 from penstock.components.evaluator import predictions, results
 from penstock.components.evaluator.slices import FEATURE_KEYS, SliceKey, SliceKeys
-from penstock.components.evaluator.tfma import defects
+from penstock.components.evaluator.tfma import defects, extraction
 from penstock.core.errors import ModelError
 
 defects.patch()
@@ -53,15 +51,16 @@ class Shard:
     config: bytes  # a serialized EvalConfig
     schema: bytes | None  # a serialized Schema
     models: dict[str, str]  # the folder of each model by its name
+    only: tuple[str, ...]  # the transformed features that are kept; empty for all
 
 
 @dataclass
 class Accumulators:
-    """The accumulator of each slice, the number of evaluated examples, and the number of those without a label."""
+    """The accumulator of each slice, the number of evaluated examples, and that of examples without a label."""
 
     rows: int
     slices: dict[SliceKey, Accumulator]
-    unlabelled: int = 0
+    dropped: int = 0
 
 
 def reason_for_beam(config: EvalConfig, models: Sequence[EvalSharedModel], module: ModuleType | None) -> str | None:
@@ -82,14 +81,20 @@ def reason_for_beam(config: EvalConfig, models: Sequence[EvalSharedModel], modul
     return None
 
 
-def shards(files: Sequence[Path], config: EvalConfig, schema: Schema | None, models: dict[str, str]) -> list[Shard]:
+def shards(
+    files: Sequence[Path],
+    config: EvalConfig,
+    schema: Schema | None,
+    models: dict[str, str],
+    only: Collection[str] = (),
+) -> list[Shard]:
     """Returns the shards of files, in order: one for each small file, several for a large one.
 
-    `models` holds the folder of each model by its name.
+    `models` holds the folder of each model by its name; `only` is as in extraction.py.
     """
     serialized_config = config.SerializeToString()
     serialized_schema = schema.SerializeToString() if schema is not None else None
-    return [Shard(stripe, serialized_config, serialized_schema, models) for stripe in fold.stripes(files)]
+    return [Shard(stripe, serialized_config, serialized_schema, models, tuple(only)) for stripe in fold.stripes(files)]
 
 
 def accumulate(shard: Shard) -> Accumulators:
@@ -98,7 +103,7 @@ def accumulate(shard: Shard) -> Accumulators:
     schema = Schema.FromString(shard.schema) if shard.schema is not None else None
     computations = results.computations(config).non_derived_computations
     preprocess, combine = evaluator._PreprocessorDoFn(computations), evaluator._ComputationsCombineFn(computations)
-    slice_keys = SliceKeys(config)
+    slice_keys, required = SliceKeys(config), extraction.required(config)
     result = Accumulators(0, {})
     groups: dict[tuple[SliceKey, ...], Accumulator] = {}
     preprocess.setup()
@@ -106,8 +111,8 @@ def accumulate(shard: Shard) -> Accumulators:
     preprocess.start_bundle()
     for batch in _extracts(shard, config, schema):
         for extract in util.split_extracts(_needed(batch, computations, slice_keys.features)):
-            if _is_unlabelled(extract.get(constants.LABELS_KEY)):
-                result.unlabelled += 1
+            if not extraction.is_complete(extract, required):
+                result.dropped += 1
                 continue
             result.rows += 1
             extract[constants.SLICE_KEY_TYPES_KEY] = ()
@@ -118,13 +123,6 @@ def accumulate(shard: Shard) -> Accumulators:
     preprocess.finish_bundle()
     result.slices = _by_slice(groups, combine)
     return result
-
-
-def _is_unlabelled(labels: TensorValueMaybeMultiLevelDict | None) -> bool:
-    """Whether the labels are NaN, which means that there is none; no metric can be computed from it."""
-    if isinstance(labels, dict):
-        return bool(labels) and all(map(_is_unlabelled, labels.values()))
-    return isinstance(labels, np.ndarray) and labels.dtype.kind == "f" and labels.size > 0 and np.isnan(labels).all()
 
 
 def _add(combine: evaluator._ComputationsCombineFn, accumulator: Accumulator, inputs: Extracts) -> Accumulator:
@@ -174,7 +172,7 @@ class Merger:
     def merge(self, total: Accumulators, part: Accumulators) -> Accumulators:
         """Adds the second to the first, and returns the first."""
         total.rows += part.rows
-        total.unlabelled += part.unlabelled
+        total.dropped += part.dropped
         for key, accumulator in part.slices.items():
             if key in total.slices:
                 accumulator = self._combine.merge_accumulators([total.slices[key], accumulator])
@@ -216,9 +214,7 @@ def _extracts(shard: Shard, config: EvalConfig, schema: Schema | None) -> list[E
     """Runs TFMA's extractors over a shard's batches, except the two that work example by example."""
     models = predictions.shared_models(config, shard.models)
     shared = models[0] if len(models) == 1 else models
-    extractors = model_eval_lib.default_extractors(
-        eval_shared_model=shared, eval_config=config, tensor_adapter_config=predictions.adapter_config(schema)
-    )
+    extractors = extraction.extractors(config, shared, schema, shard.only)
 
     def extracts(pipeline: beam.Pipeline) -> beam.PCollection:
         # Beam pickles and compresses created values, so the data is read inside the pipeline.

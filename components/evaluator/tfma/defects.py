@@ -7,10 +7,16 @@ or with TFMA's documentation.
 from collections.abc import Iterable
 from typing import Any
 
+import tensorflow as tf
 from tensorflow_model_analysis.evaluators import metrics_plots_and_validations_evaluator as evaluator
 from tensorflow_model_analysis.evaluators import metrics_validator
 from tensorflow_model_analysis.proto.validation_result_pb2 import SlicingDetails, ValidationResult
 from tensorflow_model_analysis.slicer import slicer_lib
+from tensorflow_model_analysis.utils import model_util
+
+from penstock.core.models import signatures
+
+_get_input_specs = model_util.get_input_specs
 
 type _SliceSpec = slicer_lib.SingleSliceSpec | slicer_lib.CrossSliceSpec
 type _Accumulators = tuple[Any, ...]  # one for each of TFMA's combiners
@@ -21,6 +27,7 @@ def patch() -> None:
     evaluator._ComputationsCombineFn.merge_accumulators = _merge_accumulators
     metrics_validator._hashed_slicing_details = _hashed_slicing_details
     metrics_validator.merge_details = _merge_details
+    model_util.get_input_specs = _input_specs
 
 
 def _merge_accumulators(
@@ -60,3 +67,20 @@ def _merge_details(a: ValidationResult, b: ValidationResult) -> None:
 def _spec(details: SlicingDetails) -> _SliceSpec:
     cross = details.HasField("cross_slicing_spec")
     return slicer_lib.deserialize_slice_spec(details.cross_slicing_spec if cross else details.slicing_spec)
+
+
+def _input_specs(
+    model: tf.Module, signature_name: str | None = None, required: bool = True
+) -> dict[str, tf.TypeSpec] | None:
+    """Returns the inputs that are features, none of a signature that parses tf.Examples.
+
+    TFMA gives such a signature the examples unless they have a feature of its argument's name, such as `examples`. Then
+    it gives it that feature.
+    """
+    specs: dict[str, tf.TypeSpec] | None = _get_input_specs(model, signature_name, required)
+    if specs and len(specs) == 1 and all(spec.dtype == tf.string for spec in specs.values()):
+        name = signature_name or model_util.get_default_signature_name_from_model(model)
+        signature = model.signatures.get(name)
+        if signature is not None and signatures.parses_examples(signature):
+            return None
+    return specs

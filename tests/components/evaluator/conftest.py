@@ -160,6 +160,15 @@ def evaluate(penguins: Penguins, tmp_path: Path) -> Callable[..., Evaluated]:
     return run
 
 
+@pytest.fixture
+def garbage(tmp_path: Path) -> str:
+    """Examples that an Evaluator cannot read: whoever reads them fails with a DataError."""
+    file = artifacts.Examples(tmp_path / "garbage").shard("eval", 0, 1)
+    file.parent.mkdir(parents=True)
+    file.write_bytes(b"no gzip, no TFRecord, no Example")
+    return str(tmp_path / "garbage")
+
+
 class Oracle:
     """TFMA in a process of its own. It works while the test does: ask first, then evaluate, then look."""
 

@@ -21,15 +21,6 @@ METRICS = "metrics_specs: [{metrics: [{class_name: AUC}]}]"
 MALE = "model_specs: [{label_key: male}]\n"
 
 
-@pytest.fixture
-def garbage(tmp_path: Path) -> str:
-    """Examples that an Evaluator cannot read: whoever reads them fails with a DataError."""
-    file = artifacts.Examples(tmp_path / "garbage").shard("eval", 0, 1)
-    file.parent.mkdir(parents=True)
-    file.write_bytes(b"no gzip, no TFRecord, no Example")
-    return str(tmp_path / "garbage")
-
-
 def test_what_fits_is_read(evaluate: Callable[..., Evaluated], garbage: str) -> None:
     with pytest.raises(DataError, match="record 1 is damaged"):
         evaluate(f"model_specs: [{{label_key: male}}]\n{METRICS}", examples=garbage)
