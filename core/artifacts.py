@@ -134,11 +134,14 @@ class Examples(SplitArtifact):
 class ExampleStatistics(SplitArtifact):
     """Statistics of each split: `Split-<name>/FeatureStats.pb`, a binary DatasetFeatureStatisticsList.
 
-    Besides TFDV's statistics, an integer feature has a custom one: its number of distinct values.
+    Besides TFDV's statistics, an integer feature has custom ones: its number of distinct values and, from 2**53 on,
+    where doubles are rounded, its least and greatest as text.
     """
 
     FILE: ClassVar[str] = "FeatureStats.pb"
     DISTINCT_INTEGERS: ClassVar[str] = "distinct_integers"
+    LEAST_INTEGER: ClassVar[str] = "least_integer"
+    GREATEST_INTEGER: ClassVar[str] = "greatest_integer"
 
     def path(self, split: str) -> Path:
         return self.split(split) / self.FILE
@@ -160,6 +163,19 @@ class ExampleStatistics(SplitArtifact):
         """Returns the statistics of a split; a DataError if there is no such split."""
         self.require_splits([split])
         return read_statistics(self.path(split))
+
+    def read_all(self, first: str) -> "statistics_pb2.DatasetFeatureStatisticsList":
+        """Returns the statistics of a split, and after them a dataset of each other split, named `Split-<name>`.
+
+        Raises a DataError if there is no split `first`.
+        """
+        statistics = self.read(first)
+        for split in self.splits():
+            if split != first and self.path(split).is_file():
+                dataset = statistics.datasets.add()
+                dataset.CopyFrom(read_statistics(self.path(split)).datasets[0])
+                dataset.name = f"{self.SPLIT}{split}"
+        return statistics
 
     def write(self, split: str, statistics: "statistics_pb2.DatasetFeatureStatisticsList") -> None:
         """Writes the statistics of a split; the same statistics are the same bytes."""

@@ -5,6 +5,11 @@ from collections.abc import Sequence
 
 from penstock.core.suggestions import nearest
 
+# What pandas takes for a missing value, in small letters, and what else is written for one.
+STAND_INS = frozenset(
+    ("", "#n/a", "#na", "-1.#ind", "-1.#qnan", "-nan", "1.#ind", "1.#qnan", "<na>", "n/a", "na", "nan", "none", "null")
+    + ("?", "n.a.", "missing")
+)
 _SWAPPED = str.maketrans(",.", ".,")
 
 

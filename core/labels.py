@@ -28,13 +28,13 @@ class Values:
     Args:
         kind: Of what type they are.
         two: Whether there are exactly two different ones.
-        least, greatest: Of numbers.
+        least, greatest: Of numbers; `int` of integers, as doubles round those beyond 2**53.
     """
 
     kind: Literal["string", "integer", "float"]
     two: bool = False
-    least: float = 0.0
-    greatest: float = 0.0
+    least: int | float = 0
+    greatest: int | float = 0
 
     @property
     def span(self) -> int:

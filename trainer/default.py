@@ -60,7 +60,7 @@ def preprocessing_fn(
 
     inputs: a batch of the raw columns, by name.
     custom_config: see this module's docstring.
-    schema, statistics: of the raw examples; the statistics are those of the split to train on.
+    schema, statistics: of the raw examples; the statistics are those of the split to train on, then of the others.
 
     Returns dense tensors whose first dimension is the batch; penstock.trainer.plan.plan gives their shapes. Raises a
     ConfigError or a DataError where the configuration does not fit the data.
@@ -82,7 +82,7 @@ def run_fn(fn_args: FnArgs) -> None:
             "the default trainer needs the statistics, the schema and the transform_graph of its examples"
         )
     schema = artifacts.read_schema(Path(fn_args.schema_path))
-    statistics = artifacts.ExampleStatistics(Path(fn_args.statistics_path)).read(config.get("split") or "train")
+    statistics = artifacts.ExampleStatistics(Path(fn_args.statistics_path)).read_all(config.get("split") or "train")
     plan = planned(config, schema, statistics)
     plan.log()
     train(plan, config.get("training") or {}, fn_args)

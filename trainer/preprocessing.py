@@ -12,7 +12,7 @@ import tensorflow as tf
 import tensorflow_transform as tft
 
 from penstock.core.labels import Label
-from penstock.trainer.plan import dates
+from penstock.trainer.plan import dates, numbers
 from penstock.trainer.plan.plan import Categorical, Date, Feature, Numeric, Plan, Sparse, Text
 
 type Column = tf.Tensor | tf.SparseTensor | tf.RaggedTensor
@@ -41,9 +41,11 @@ def apply(feature: Feature, column: Column) -> dict[str, tf.Tensor]:
 
 @apply.register
 def numeric(feature: Numeric, column: Column) -> dict[str, tf.Tensor]:
-    """Scales a number to [0, 1]: the second value of each row is 1 where the number is missing."""
+    """Scales a number to [0, 1]: the second value of each row is 1 where the number is missing, or a text is none."""
     rows = _rows(column)
-    if feature.origin:
+    if rows.dtype == tf.string:
+        rows = rows.with_flat_values(_read(rows.flat_values, feature.origin))
+    elif feature.origin:
         rows = rows.with_flat_values(_from(rows.flat_values, feature.origin))
     value, present = _one_number(rows, feature.of)
     scale = _quantiles if feature.transform == "quantiles" else _z_score
@@ -163,6 +165,18 @@ def _one_number(rows: tf.RaggedTensor, of: int | str) -> tuple[tf.Tensor, tf.Ten
     reduce = {"mean": tf.reduce_mean, "min": tf.reduce_min, "max": tf.reduce_max}[str(of)]
     value = reduce(values, axis=1)
     return value, (lengths > 0) & ~tf.math.is_nan(value)  # the mean of both infinities is NaN
+
+
+def _read(texts: tf.Tensor, origin: int) -> tf.Tensor:
+    """Returns the numbers that texts hold, less the origin, as float64; NaN for a text that is no number."""
+    texts = tf.strings.strip(texts)
+    is_number = tf.strings.regex_full_match(texts, numbers.PATTERN)
+    values = tf.strings.to_number(tf.where(is_number, texts, "nan"), tf.float64) - origin
+    if not origin:
+        return values
+    whole = tf.strings.regex_full_match(texts, numbers.WHOLE)
+    integers = tf.strings.to_number(tf.where(whole, texts, str(origin)), tf.int64)
+    return tf.where(whole, _from(integers, origin), values)
 
 
 def _from(integers: tf.Tensor, origin: int) -> tf.Tensor:

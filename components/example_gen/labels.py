@@ -20,11 +20,6 @@ from penstock.core.suggestions import did_you_mean
 logger = logging.getLogger(__name__)
 _KEPT = 100
 _NAMED = 3
-# What pandas takes for a missing value, in small letters, and what else is written for one.
-_STAND_INS = frozenset(
-    ("", "#n/a", "#na", "-1.#ind", "-1.#qnan", "-nan", "1.#ind", "1.#qnan", "<na>", "n/a", "na", "nan", "none", "null")
-    + ("?", "n.a.", "missing")
-)
 
 type Value = bytes | int | float
 
@@ -104,7 +99,7 @@ class LabelValues:
         for value, count in counts.items():
             if isinstance(value, bytes):
                 text = value.decode(errors="replace")
-                if text.strip().lower() in _STAND_INS:
+                if text.strip().lower() in csv_format.STAND_INS:
                     self.stand_ins[text] += count
                 elif not self.words:
                     self.words = csv_format.number(text) is None

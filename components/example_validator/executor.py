@@ -11,7 +11,7 @@ import tensorflow_data_validation as tfdv
 from tensorflow_metadata.proto.v0 import anomalies_pb2
 from tensorflow_metadata.proto.v0.statistics_pb2 import DatasetFeatureStatisticsList
 
-from penstock.components.example_validator import comparisons, findings
+from penstock.components.example_validator import comparisons, findings, large_integers
 from penstock.components.example_validator import label as label_check
 from penstock.components.example_validator import report as report_page
 from penstock.core import artifacts, progress
@@ -101,9 +101,10 @@ def _validate(split: str, evidence: findings.Evidence) -> anomalies_pb2.Anomalie
     ]
     environment = _TRAINING if _TRAINING in evidence.schema.default_environment else None
     try:
-        return tfdv.validate_statistics(wrapped[0], evidence.schema, environment, wrapped[1], wrapped[2])
+        found = tfdv.validate_statistics(wrapped[0], evidence.schema, environment, wrapped[1], wrapped[2])
     except (RuntimeError, ValueError) as error:
         raise SchemaError(f"split {split!r} cannot be validated: the schema is not valid: {error}") from None
+    return large_integers.correct(found, evidence.schema, evidence.current)
 
 
 def _check_fit(split: str, evidence: findings.Evidence) -> None:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2, statistics_pb2
 
+from penstock.core.statistics import exact
+
 _Type = anomalies_pb2.AnomalyInfo
 _SHOWN = 20  # offending values of one anomaly
 _COMPARATORS = frozenset(
@@ -170,7 +172,8 @@ def _strings(
 def _numbers(feature: statistics_pb2.FeatureNameStatistics, allowed: str) -> Table:
     numbers = feature.num_stats
     nans = max((histogram.num_nan for histogram in numbers.histograms), default=0)
-    cells = {"min": _number(numbers.min), "median": _number(numbers.median), "max": _number(numbers.max)}
+    least, greatest = exact.ends(feature)
+    cells = {"min": _number(least), "median": _number(numbers.median), "max": _number(greatest)}
     if nans:
         cells["not a number"] = _number(nans)
     if allowed:
@@ -183,9 +186,8 @@ def _changes(
 ) -> Table | None:
     """The values whose share changed most, or the figures of numbers then and now."""
     if current.HasField("num_stats") and control.HasField("num_stats"):
-        then, now = control.num_stats, current.num_stats
-        names = ("min", "median", "mean", "max", "std_dev")
-        rows = [(name, _number(getattr(then, name)), _number(getattr(now, name))) for name in names]
+        then, now = _figures(control), _figures(current)
+        rows = [(name, _number(then[name]), _number(now[name])) for name in now]
         return Table(("figure", "before", "now"), tuple(rows))
     if not (current.HasField("string_stats") and control.HasField("string_stats")):
         return None
@@ -193,6 +195,11 @@ def _changes(
     changed = sorted(then.keys() | now.keys(), key=lambda value: (-abs(now.get(value, 0) - then.get(value, 0)), value))
     rows = [(value, f"{then.get(value, 0):.2%}", f"{now.get(value, 0):.2%}") for value in changed[:_SHOWN]]
     return Table(("value", "share before", "share now"), tuple(rows), len(changed[_SHOWN:]))
+
+
+def _figures(feature: statistics_pb2.FeatureNameStatistics) -> Mapping[str, int | float]:
+    numbers, (least, greatest) = feature.num_stats, exact.ends(feature)
+    return {"min": least, "median": numbers.median, "mean": numbers.mean, "max": greatest, "std_dev": numbers.std_dev}
 
 
 def _shares(strings: statistics_pb2.StringStatistics) -> Mapping[str, float]:
@@ -256,5 +263,7 @@ def _is_number(value: str) -> bool:
     return True
 
 
-def _number(value: float) -> str:
-    return f"{value:,.0f}" if float(value).is_integer() else f"{value:,.6g}"
+def _number(value: int | float) -> str:
+    if isinstance(value, int):
+        return f"{value:,}"
+    return f"{value:,.0f}" if value.is_integer() else f"{value:,.6g}"

@@ -8,6 +8,7 @@ from tensorflow_metadata.proto.v0 import anomalies_pb2, statistics_pb2
 
 from penstock.core import labels
 from penstock.core.errors import DataError
+from penstock.core.statistics import exact
 
 _MOST_REPORTED = 20  # classes that a split lacks
 _Info = anomalies_pb2.AnomalyInfo
@@ -31,8 +32,8 @@ class SplitClasses:
     count: int
     certain: frozenset[str]
     exhaustive: bool
-    lowest: float = -math.inf
-    highest: float = math.inf
+    lowest: int | float = -math.inf
+    highest: int | float = math.inf
     zeros: int = 1
 
     def lacks(self, value: str) -> bool:
@@ -40,7 +41,7 @@ class SplitClasses:
         if self.exhaustive or value in self.certain:
             return value not in self.certain
         try:
-            number = float(value)
+            number = int(value) if isinstance(self.lowest, int) else float(value)
         except ValueError:
             return False
         return not self.lowest <= number <= self.highest or (number == 0 and self.zeros == 0)
@@ -101,11 +102,14 @@ def _split_classes(label: str, dataset: statistics_pb2.DatasetFeatureStatistics)
         ranks = [bucket.label for bucket in strings.rank_histogram.buckets]
         return SplitClasses(strings.common_stats.tot_num_values, frozenset(ranks), strings.unique <= len(ranks))
     numbers = feature.num_stats
-    count, low, high = numbers.common_stats.tot_num_values, numbers.min, numbers.max
+    count = numbers.common_stats.tot_num_values
     if not count:
         return SplitClasses(0, frozenset(), True)
     integers = feature.type == statistics_pb2.FeatureNameStatistics.INT
-    ends = {f"{number:.0f}" if integers else f"{number:g}" for number in (low, high)}
+    low, high = exact.ends(feature)
+    if integers and isinstance(low, float):  # rounded: nothing is certain of them
+        return SplitClasses(count, frozenset(), False)
+    ends = {exact.text(number) for number in (low, high)}
     if low == high:
         return SplitClasses(count, frozenset(ends), True)
     if not integers or not labels.Values("integer", least=low, greatest=high).are_classes:

@@ -6,11 +6,12 @@ from collections.abc import Iterable
 from tensorflow_metadata.proto.v0 import schema_pb2
 
 from penstock.core.errors import SchemaError
+from penstock.core.statistics import exact
 from penstock.core.suggestions import did_you_mean
 
 _DOMAIN_TYPES = {
-    "int_domain": (schema_pb2.INT,),
-    "float_domain": (schema_pb2.FLOAT,),
+    "int_domain": (schema_pb2.INT, schema_pb2.BYTES),  # TFDV infers them of text that is numbers, too
+    "float_domain": (schema_pb2.FLOAT, schema_pb2.BYTES),
     "bool_domain": (schema_pb2.INT, schema_pb2.FLOAT, schema_pb2.BYTES),
     "string_domain": (schema_pb2.BYTES,),
     "domain": (schema_pb2.BYTES,),
@@ -63,7 +64,7 @@ def _feature(schema: schema_pb2.Schema, feature: schema_pb2.Feature, name: str) 
     if domain in ("int_domain", "float_domain"):
         bounds = getattr(feature, domain)
         if bounds.HasField("min") and bounds.HasField("max") and bounds.min > bounds.max:
-            raise SchemaError(f"{name}: {domain} has min {bounds.min:g} above max {bounds.max:g}")
+            raise SchemaError(f"{name}: {domain} has min {exact.text(bounds.min)} above max {exact.text(bounds.max)}")
     if feature.HasField("value_count") and 0 < feature.value_count.max < feature.value_count.min:
         raise SchemaError(f"{name}: value_count has min {feature.value_count.min} above max {feature.value_count.max}")
     if not 0 <= feature.presence.min_fraction <= 1:

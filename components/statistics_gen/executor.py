@@ -1,4 +1,4 @@
-"""StatisticsGen: TFDV's statistics of every split and counts of distinct integers, shard by shard over an engine.
+"""StatisticsGen: TFDV's statistics of every split and exact ones of integers, shard by shard over an engine.
 
 A shard is a file, or several small ones. Each is read in batches, so memory is bounded by a batch and by the partial
 statistics (top_values.py). These are merged in the order of the files, so the statistics are the same bytes with any
@@ -22,7 +22,7 @@ from penstock.core import artifacts, progress
 from penstock.core.artifacts import Property, TaskResult
 from penstock.core.errors import ConfigError, DataError, SchemaError
 from penstock.core.statistics import partials
-from penstock.core.statistics.distinct import DistinctIntegers
+from penstock.core.statistics.integers import IntegerStatistics
 from penstock.core.statistics.partials import Partial
 
 
@@ -115,7 +115,7 @@ def _options(stats_options: str, schema: str | None) -> StatsOptions:
         options.schema = artifacts.Schema(Path(schema)).read()
     if options.experimental_filter_read_paths and options.schema is None:
         raise ConfigError("stats_options: experimental_filter_read_paths needs a schema: give the input `schema`")
-    options.generators = [*(options.generators or []), DistinctIntegers()]
+    options.generators = [*(options.generators or []), IntegerStatistics()]
     return options
 
 

@@ -52,8 +52,9 @@ def transform(
         custom_config: A JSON object for functions with a parameter `custom_config`.
         disable_statistics: Whether to leave out statistics, schemas and anomalies.
         stats_options_updater_fn: As `preprocessing_fn`, for the function that changes TFDV's StatsOptions.
-        statistics: Statistics of the examples, for a preprocessing_fn with a parameter `statistics`: it gets those of
-            the first analyzed split, a DatasetFeatureStatisticsList.
+        statistics: Statistics of the examples, for a preprocessing_fn with a parameter `statistics`: it gets a
+            DatasetFeatureStatisticsList, first the dataset of the first analyzed split, then one of each other split,
+            named `Split-<name>`.
         engine: Where the work is done: `local` (a worker for each core) or `local:N`.
 
     Returns:

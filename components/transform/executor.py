@@ -102,10 +102,10 @@ def run(
 
 
 def _read_statistics(artifact: str | None, splits: Splits) -> statistics_pb2.DatasetFeatureStatisticsList | None:
-    """Returns the statistics of the first analyzed split, for a preprocessing_fn with that parameter."""
+    """Returns the statistics of the first analyzed split and of the others, for a preprocessing_fn that takes them."""
     if artifact is None:
         return None
-    return artifacts.ExampleStatistics(Path(artifact)).read(next(iter(splits.analyze)))
+    return artifacts.ExampleStatistics(Path(artifact)).read_all(next(iter(splits.analyze)))
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ def eject(config: Config, output: Path, run: str | None = None, force: bool = Fa
     plan = features.planned(
         settings,
         artifacts.Schema(schema).read(),
-        artifacts.ExampleStatistics(statistics).read(settings["split"]),
+        artifacts.ExampleStatistics(statistics).read_all(settings["split"]),
     )
     origin = f"of the schema and the statistics of {chosen.folder.name}"
     atomic.write_text(output, trainer_eject.source(plan, settings.get("training", {}), origin))

@@ -161,8 +161,17 @@ def _check_numbers(config: Config, beginning: Beginning) -> None:
         _check_binary(beginning.cells(config.label, missing), config.label, point)
 
 
+def _exact(cell: str, point: str) -> int | float | None:
+    """Returns the number of a cell, None if it is text; integers as they are, as doubles round large ones."""
+    number = csv_format.number(cell, point)
+    try:
+        return number and int(cell)
+    except ValueError:
+        return number
+
+
 def _check_binary(cells: Sequence[str], label: str, point: str) -> None:
-    numbers = [csv_format.number(cell, point) for cell in cells]
+    numbers = [_exact(cell, point) for cell in cells]
     if None not in numbers:  # 1 and 1.0 are one value, and nan is none
         pairs = zip(cells, numbers, strict=True)
         cells = [

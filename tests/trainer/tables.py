@@ -43,7 +43,7 @@ class Table:
 
     @property
     def statistics(self) -> Any:
-        return artifacts.ExampleStatistics(self.root / "statistics").read("train")
+        return artifacts.ExampleStatistics(self.root / "statistics").read_all("train")
 
     def examples(self, split: str, name: str = "examples") -> list[bytes]:
         files = artifacts.Examples(self.root / name).files(split)

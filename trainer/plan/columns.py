@@ -1,15 +1,20 @@
-"""A column as the schema and the statistics of the training split tell it: what the plan's rules ask for."""
+"""A column as the schema and the statistics tell it: what the plan's rules ask for.
+
+What is learnt of a column is of the split to train on. What a column is must hold in all splits: the statistics' other
+datasets say what else there is (Column.elsewhere).
+"""
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from tensorflow_metadata.proto.v0 import schema_pb2, statistics_pb2
 
-from penstock.core import labels
+from penstock.core import csv_format, labels
 from penstock.core.artifacts import ExampleStatistics
 from penstock.core.errors import DataError
-from penstock.trainer.plan import dates
+from penstock.core.statistics import exact
+from penstock.trainer.plan import dates, numbers
 
 _MEDIA = ("image_domain", "url_domain", "mid_domain")
 _NO_TEXT = ("__BYTES_VALUE__", "__LARGE_BYTES__")  # what TFDV writes for them
@@ -28,6 +33,7 @@ class Column:
 
     `values` counts values, `present` rows that have one; `least`, `greatest`, `mean`, `median` and `deviation` are of
     numbers, the others of strings (and of integers that the schema declares categorical, which TFDV counts as strings).
+    `least` and `greatest` of integers are `int`, unless they are large and the statistics know doubles only.
     """
 
     name: str
@@ -38,8 +44,8 @@ class Column:
     values: int = 0
     most_values: int = 1
     fixed: int = 0  # values in every row, where that is the same number above 1
-    least: float = 0.0
-    greatest: float = 0.0
+    least: int | float = 0
+    greatest: int | float = 0
     mean: float = 0.0
     median: float = 0.0
     deviation: float = 0.0
@@ -47,10 +53,13 @@ class Column:
     unique: int = 0
     top_values: tuple[str, ...] = ()
     all_values: tuple[str, ...] = ()  # as far as the rank histogram goes
+    counts: tuple[int, ...] = ()  # of all_values
     average_length: float = 0.0
     natural_language: bool = False
     sparse_size: int = 0
     unreadable: str = ""
+    split: str = ""  # of a column in `elsewhere`
+    elsewhere: tuple["Column", ...] = ()  # the same column in the other splits, as far as there are statistics
 
     @property
     def is_number(self) -> bool:
@@ -87,7 +96,8 @@ class Column:
         """The one value that all rows have which have any; "" if there are several."""
         if self.is_string:
             return repr(self.top_values[0]) if self.unique == 1 and self.top_values else ""
-        return f"{self.least:g}" if self.values and self.least == self.greatest else ""
+        rounded = self.is_integer and isinstance(self.least, float) and self.distinct != 1
+        return exact.text(self.least) if self.values and self.least == self.greatest and not rounded else ""
 
     @property
     def label_values(self) -> labels.Values:
@@ -98,10 +108,13 @@ class Column:
 
     @property
     def two_values(self) -> bool:
-        """Whether a number is always the least or the greatest: then its variance is as large as it can be.
+        """Whether there are two different numbers. The statistics count integers; floats tell it by their variance.
 
-        For a mean m between a and b that is (m - a)(b - m), of those two values only: Bhatia and Davis 2000.
+        It is as large as it can be if a number is always the least or the greatest. For a mean m between a and b that
+        is (m - a)(b - m), of those two values only: Bhatia and Davis 2000.
         """
+        if self.is_integer and self.distinct:
+            return self.distinct == 2
         largest = (self.greatest - self.mean) * (self.mean - self.least)
         return largest > 0 and abs(self.deviation**2 - largest) <= 1e-6 * largest
 
@@ -112,22 +125,65 @@ class Column:
         wordy = sum(len(value.split()) >= words for value in self.top_values)
         return (self.unique > 100 or self.all_differ) and 2 * wordy > len(self.top_values)
 
+    @functools.cached_property
+    def numbers(self) -> numbers.Written | None:
+        """The numbers among strings, None if there are none."""
+        if not self.is_string or self.is_integer:
+            return None
+        return numbers.written(self.all_values, self.counts, self.unique, self.values)
+
     @property
-    def not_numbers(self) -> tuple[str, ...]:
-        """The few strings of a column that holds numbers otherwise; none of one that does not."""
-        others = tuple(value for value in self.all_values if not _is_number(value))
-        few = len(others) <= _FEW_TEXTS and len(self.all_values) >= 10 * len(others)
-        return others if self.is_string and not self.is_integer and few else ()
+    def as_numbers(self) -> "Column | None":
+        """The column as numbers, where it holds more numbers than other strings; None where it does not.
+
+        Digits after a zero are no number but a code.
+        """
+        found = self.numbers
+        if found is None or found.padded or 2 * found.rows <= self.values:
+            return None
+        return replace(
+            self, is_string=False, is_integer=found.whole, values=found.rows, present=min(self.present, found.rows),
+            least=found.least, greatest=found.greatest, distinct=found.distinct,
+        )  # fmt: skip
+
+    @functools.cached_property
+    def words(self) -> Mapping[str, str]:
+        """The strings that are no numbers, each with the name of the other split that it is in, "" in this one."""
+        words: dict[str, str] = {}
+        for column in (self, *self.elsewhere):
+            for text in column.all_values:
+                if not numbers.is_number(text):
+                    words.setdefault(text, column.split)
+        return words
+
+    @property
+    def not_numbers(self) -> Mapping[str, str]:
+        """The few `words` of a column that holds numbers otherwise; none of one that does not."""
+        if not self.numbers:
+            return {}
+        mean_none = all(word.strip().lower() in csv_format.STAND_INS for word in self.words)
+        few = len(self.words) <= _FEW_TEXTS and (mean_none or len(self.all_values) >= 10 * len(self.words))
+        return self.words if few else {}
+
+    @property
+    def for_people(self) -> bool:
+        """Whether most of the strings are numbers as people write them."""
+        return self.is_string and 2 * sum(map(numbers.is_for_people, self.texts)) > len(self.texts)
 
     @property
     def texts(self) -> tuple[str, ...]:
         """The strings that the statistics list, the most frequent ones."""
         return self.all_values or self.top_values
 
+    @property
+    def texts_everywhere(self) -> tuple[str, ...]:
+        """The same, and those of the other splits after them."""
+        return tuple(dict.fromkeys(text for column in (self, *self.elsewhere) for text in column.texts))
+
     @functools.cached_property
     def dates(self) -> dates.Written | None:
-        """How the strings are written if they are dates."""
-        return dates.written(self.texts) if self.is_string and not self.is_integer else None
+        """How the strings are written if they are dates, in all splits."""
+        return dates.written(self.texts_everywhere) if self.is_string and not self.is_integer else None
 
     @property
     def moments(self) -> str:
@@ -136,10 +192,32 @@ class Column:
 
 
 def table(schema: schema_pb2.Schema, statistics: statistics_pb2.DatasetFeatureStatisticsList) -> dict[str, Column]:
-    """Returns the columns by name, in the schema's order; the parts of a sparse feature are that feature alone."""
+    """Returns the columns by name, in the schema's order; the parts of a sparse feature are that feature alone.
+
+    The first dataset is that of the split to train on; those of other splits are named `Split-<name>`.
+    """
     if not statistics.datasets or not statistics.datasets[0].num_examples:
         raise DataError("statistics: expected those of training data, found none: there is no row to learn from")
-    (dataset, *_) = statistics.datasets
+    others = {
+        dataset.name.removeprefix(ExampleStatistics.SPLIT): _table(schema, dataset)
+        for dataset in statistics.datasets[1:]
+        if dataset.name.startswith(ExampleStatistics.SPLIT)
+    }
+    return {
+        name: _everywhere(column, [replace(columns[name], split=split) for split, columns in others.items()])
+        for name, column in _table(schema, statistics.datasets[0]).items()
+    }
+
+
+def _everywhere(column: Column, elsewhere: Iterable[Column]) -> Column:
+    """Returns a column that knows itself in other splits, and how many values a row has in any of them."""
+    others = tuple(other for other in elsewhere if other.values)
+    most = max((column.most_values, *(other.most_values for other in others)))
+    fixed = column.fixed if all(other.fixed == column.fixed for other in others) else 0
+    return replace(column, elsewhere=others, most_values=most, fixed=fixed)
+
+
+def _table(schema: schema_pb2.Schema, dataset: statistics_pb2.DatasetFeatureStatistics) -> dict[str, Column]:
     known = {_name(feature): feature for feature in dataset.features if len(feature.path.step) <= 1}
     parts = {
         part for sparse in schema.sparse_feature
@@ -180,39 +258,25 @@ def _column(feature: schema_pb2.Feature, statistics: statistics_pb2.FeatureNameS
         fixed=most if least == most > 1 and common.num_non_missing == rows else 0,
     )  # fmt: skip
     if kind == "num_stats":
-        numbers = statistics.num_stats
-        nans = int(numbers.histograms[0].num_nan) if numbers.histograms else 0
+        of_numbers = statistics.num_stats
+        nans = int(of_numbers.histograms[0].num_nan) if of_numbers.histograms else 0
+        least_number, greatest = exact.ends(statistics)
         return replace(
             column, values=column.values - nans, present=column.present - (nans if most <= 1 else 0),
-            least=numbers.min, greatest=numbers.max, mean=numbers.mean, median=numbers.median,
-            deviation=numbers.std_dev, distinct=_distinct(statistics),
+            least=least_number, greatest=greatest, mean=of_numbers.mean, median=of_numbers.median,
+            deviation=of_numbers.std_dev, distinct=exact.distinct(statistics),
         )  # fmt: skip
     strings = statistics.string_stats
     if strings.top_values and strings.top_values[0].value in _NO_TEXT:
         return Column(feature.name, rows, True, unreadable="its values are no text: a module_file can use them")
+    listed = [bucket for bucket in strings.rank_histogram.buckets if bucket.label]
     return replace(
         column, unique=int(strings.unique), top_values=tuple(top.value for top in strings.top_values),
-        all_values=_labels(strings.rank_histogram.buckets), average_length=strings.avg_length,
-        natural_language=domain == "natural_language_domain",
+        all_values=tuple(bucket.label for bucket in listed),
+        counts=tuple(int(bucket.sample_count) for bucket in listed),
+        average_length=strings.avg_length, natural_language=domain == "natural_language_domain",
     )  # fmt: skip
-
-
-def _distinct(statistics: statistics_pb2.FeatureNameStatistics) -> int:
-    name = ExampleStatistics.DISTINCT_INTEGERS
-    return next((int(one.num) for one in statistics.custom_stats if one.name == name), 0)
-
-
-def _labels(buckets: Sequence[statistics_pb2.RankHistogram.Bucket]) -> tuple[str, ...]:
-    return tuple(bucket.label for bucket in buckets if bucket.label)
 
 
 def _name(feature: statistics_pb2.FeatureNameStatistics) -> str:
     return str(feature.path.step[0]) if feature.path.step else str(feature.name)
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True

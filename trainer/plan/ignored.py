@@ -22,22 +22,36 @@ def why(column: Column, kind: str | None, taken_for: str) -> str:
     if column.sparse_size:
         return ""
     if not column.values:
-        return "it has no value in any row"
+        return f"it has no value in any row{_of_the_split(column)}"
     if kind:
         return ""
     if column.constant and column.present == column.rows:
-        return f"it is {column.constant} in every row"
+        return f"it is {column.constant} in every row{_of_the_split(column)}"
     if column.fixed > _MOST_POSITIONS and column.is_number:
         return f"it has {column.fixed} numbers in every row: expected {_MOST_POSITIONS} at most without a module_file"
     return _key(column, taken_for)
 
 
-def _key(column: Column, taken_for: str) -> str:
-    if not column.is_one or not column.all_differ or column.values < _SOME_ROWS:
-        return ""
-    if column.is_string and taken_for == "categorical":
-        return f"{column.unique} of its {column.values} values differ, as keys do"
+def is_key(column: Column) -> bool:
+    """Whether a column's numbers are integers that all differ and no measure: they lie close, or are called keys."""
+    if not column.is_integer or not column.is_one or not column.all_differ or column.values < _SOME_ROWS:
+        return False
     close = column.values >= _CHANCE and column.span <= _NEAR * column.values and not _OF_ORDER.search(column.name)
-    if column.is_integer and taken_for == "numeric" and (close or _OF_KEYS.search(column.name)):
-        return f"its {column.values} integers all differ, as keys do"
+    return close or _OF_KEYS.search(column.name) is not None
+
+
+def _of_the_split(column: Column) -> str:
+    """Says that it is so in the training split alone, where another split has other values."""
+    others = [other.split for other in column.elsewhere if other.constant != column.constant or not column.values]
+    return f" of the split to train on (other values are in {', '.join(others)})" if others else ""
+
+
+def _key(column: Column, taken_for: str) -> str:
+    numbers = column.as_numbers if column.is_string else column
+    if taken_for == "numeric" and numbers is not None and is_key(numbers):
+        return f"its {numbers.values} integers all differ, as keys do"
+    if taken_for != "categorical" or not column.is_string or not column.is_one or column.values < _SOME_ROWS:
+        return ""
+    if column.all_differ and numbers is None and not column.for_people:
+        return f"{column.unique} of its {column.values} values differ, as keys do"
     return ""

@@ -7,6 +7,7 @@ values, so the greater one of two is what a binary model gives the probability o
 
 from penstock.core.errors import ConfigError, DataError
 from penstock.core.labels import FEW_CLASSES, MOST_CLASSES, PROBLEMS, Label, Problem
+from penstock.core.statistics import exact
 from penstock.core.suggestions import did_you_mean
 from penstock.trainer.plan.columns import Column
 
@@ -33,20 +34,24 @@ def planned(column: Column, output: str, problem: str | None) -> Label:
     chosen = asked or values.problem(column.values)
     if chosen == "binary" and not values.two:
         raise DataError(
-            f"label {name}: problem: expected two values for binary, found more, {column.least:g} to "
-            f"{column.greatest:g}"
+            f"label {name}: problem: expected two values for binary, found more, {exact.text(column.least)} to "
+            f"{exact.text(column.greatest)}"
         )
     if chosen == "multiclass" and not (column.is_integer and values.span <= MOST_CLASSES):
         raise DataError(
             f"label {name}: problem: expected strings or integers that span {MOST_CLASSES} values at most "
-            f"for multiclass, found {column.least:g} to {column.greatest:g}"
+            f"for multiclass, found {exact.text(column.least)} to {exact.text(column.greatest)}"
         )
     if chosen == "regression":
         return Label(name, output, "regression")
-    least, greatest = (int(v) if column.is_integer else v for v in (column.least, column.greatest))
+    if column.is_integer and isinstance(column.least, float):
+        raise DataError(
+            f"label {name}: its integers, {column.least:.0f} and others, are larger than the statistics tell exactly: "
+            "expected those of Penstock's StatisticsGen"
+        )
     if chosen == "binary":
-        return Label(name, output, "binary", (least, greatest))
-    return Label(name, output, "multiclass", tuple(range(int(least), int(greatest) + 1)))
+        return Label(name, output, "binary", (column.least, column.greatest))
+    return Label(name, output, "multiclass", tuple(range(int(column.least), int(column.greatest) + 1)))
 
 
 def _asked(problem: str | None) -> Problem | None:

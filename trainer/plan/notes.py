@@ -2,10 +2,13 @@
 
 import math
 import re
+from collections.abc import Mapping
 
+from penstock.core.statistics import exact
 from penstock.trainer.plan import dates
 from penstock.trainer.plan.columns import Column
 
+_WORDS = 5  # that are shown
 _STEPS = 100  # in a deviation; with fewer the values of a column are told apart badly
 # $12.50 or 45%: numbers that a parser of numbers does not read. Separators of thousands ExampleGen tells of.
 _WHOLE = r"(?:\d{1,3}(?:[,.' ]\d{3})+|\d+)"
@@ -17,12 +20,10 @@ def of(column: Column, kind: str | None, form: str | None, taken_for: str) -> st
 
     `kind` and `form` are what a person says of it; `taken_for` is the kind that the rules find.
     """
-    if column.not_numbers and not kind and taken_for != "date":
-        texts = ", ".join(map(repr, column.not_numbers))
-        return (
-            f"it holds numbers beside {texts}, so it is text; if those mean a missing value, data.csv.null_values "
-            "tells it"
-        )
+    if column.numbers and column.words and (not kind or kind == "numeric") and taken_for != "date":
+        note = _on_words(column, kind or taken_for)
+        if note:
+            return note
     if not column.is_string and not column.is_integer:
         return _on_floats(column)
     if form or kind not in (None, "date") or not column.is_one:
@@ -34,11 +35,32 @@ def of_label(column: Column) -> str:
     """Returns the note on a label that is a number to predict."""
     step = 0.0 if column.is_string else _coarse_step(column)
     return (
-        f"it holds numbers from {column.least:.9g} to {column.greatest:.9g}, of which a model learns 32 bits: steps of "
-        f"{step:g} and more; numbers less a constant keep more of their digits"
+        f"it holds numbers from {_digits(column.least)} to {_digits(column.greatest)}, of which a model learns 32 "
+        f"bits: steps of {step:g} and more; numbers less a constant keep more of their digits"
         if step
         else ""
     )
+
+
+def _on_words(column: Column, kind: str) -> str:
+    """Tells of a few strings among numbers, wherever they are: one alone makes the whole column text."""
+    if kind != "numeric" and not column.not_numbers:
+        return ""
+    beside = _listed(column.words)
+    if kind == "numeric":
+        return (
+            f"it holds numbers beside {beside}, so it is text; it is read as numbers, and those are taken for missing, "
+            "which data.csv.null_values tells everything else that reads the data"
+        )
+    return (
+        f"it holds numbers beside {beside}, so it is text; if those mean a missing value, data.csv.null_values tells it"
+    )
+
+
+def _listed(words: Mapping[str, str]) -> str:
+    """Returns the first strings, and which split has those that are not in the one to train on."""
+    shown = [f"{word!r}" + (f" (in {split})" if split else "") for word, split in list(words.items())[:_WORDS]]
+    return ", ".join(shown) + (f" and {len(words) - _WORDS} more" if len(words) > _WORDS else "")
 
 
 def _on_strings(column: Column, kind: str | None) -> str:
@@ -93,7 +115,15 @@ def _on_floats(column: Column) -> str:
 def _coarse_step(column: Column) -> float:
     """Returns the step between floats of 32 bits, where it is coarse beside the deviation of the numbers; else 0."""
     largest = max(abs(column.least), abs(column.greatest))
-    if not 0 < largest < math.inf or not column.deviation > 0:
+    deviation = column.deviation
+    if column.is_integer:  # of large ones it is rounded away; it is half of the range at most (Popoviciu 1935)
+        half = (column.greatest - column.least) / 2
+        deviation = min(deviation, half) if deviation > 0 else half
+    if not 0 < largest < math.inf or not deviation > 0:
         return 0.0
     step = 2.0 ** (math.frexp(largest)[1] - 24)
-    return 0.0 if step < column.deviation / _STEPS else step
+    return 0.0 if step < deviation / _STEPS else step
+
+
+def _digits(number: int | float) -> str:
+    return exact.text(number) if isinstance(number, int) else f"{number:.9g}"

@@ -11,6 +11,8 @@ text         strings that the schema declares natural language, or of which most
 date         strings of which all but a few that the statistics list are dates or timestamps, in one format (dates.py);
              integers that are moments of the years 1990 to 2099 in a column whose name says so
 categorical  all other strings, and integers that the schema declares categorical; several in a row make a bag
+             Strings of which most are numbers and a few others (NA) are numeric, the others missing; but neither codes
+             such as 007 nor up to 50 different integers, unless they all differ
 numeric      floats and integers. An integer that spans 3 to 50 values, or has so few far apart, each 25 times on
              average, is given to the model twice, as a number and as a category: an hour is both, and so is a code.
              Several in each row are a number for each position where every row has as many, else their mean, least,
@@ -31,6 +33,7 @@ from tensorflow_metadata.proto.v0 import schema_pb2, statistics_pb2
 
 from penstock.core.errors import ConfigError, DataError
 from penstock.core.labels import Label
+from penstock.core.statistics import exact
 from penstock.core.suggestions import did_you_mean
 from penstock.trainer.plan import columns, dates, labels
 from penstock.trainer.plan import ignored as ignored_columns
@@ -46,6 +49,8 @@ KINDS: tuple[str, ...] = get_args(Kind)
 
 _MOST_DENSE = 64  # indices of a sparse feature that become numbers
 _WIDEST = 64  # ids in a row; more are cut off
+_CODES = 50  # integers in text that may be codes: as many as make an integer a category as well
+_MANY = 10  # numbers to a word in text that is read as numbers
 _EXACT = 1 << 24  # a float of 32 bits holds no larger integers exactly
 _OF_TIME = re.compile(r"(?i)time|date|(?:^|[_.\s-])(?:ts|at|on|when|epoch|day)$|(?<=[a-z])(?-i:At|On|Ts|Day|TS)$")
 _SHOWN = 10
@@ -225,7 +230,7 @@ def plan(
     overrides: Mapping[str, Override] | None = None,
     problem: str | None = None,
 ) -> Plan:
-    """Returns the plan for data with this schema and these statistics, those of the training split.
+    """Returns the plan for data with this schema and these statistics, of the split to train on and of the others.
 
     Raises a DataError if the label is no column, has one value, or no feature is left; a ConfigError for an override of
     a column that does not exist (with the nearest name) or one that does not fit.
@@ -296,7 +301,18 @@ def _kind(column: Column) -> Kind:
         return "date"  # before text: a day and a time are words as well
     if column.natural_language or column.wordy:
         return "text"
-    return "categorical"
+    return "numeric" if _holds_numbers(column) else "categorical"
+
+
+def _holds_numbers(column: Column) -> bool:
+    """Whether strings are read as numbers, of which other strings, if there are any, are missing ones."""
+    found, as_numbers = column.numbers, column.as_numbers
+    if found is None or as_numbers is None or not column.is_one:
+        return False
+    if column.all_differ:  # else it would be taken for a key
+        return True
+    few = bool(column.not_numbers) or 0 < _MANY * len(column.words) <= found.distinct
+    return few and (not found.whole or found.distinct > _CODES)
 
 
 def _features(column: Column, output: str, override: Override) -> Iterator[Feature]:
@@ -314,7 +330,8 @@ def _features(column: Column, output: str, override: Override) -> Iterator[Featu
     elif kind == "text":
         if not column.is_string:
             raise ConfigError(
-                f"kind: expected strings for text, found numbers, {column.least:g} to {column.greatest:g}"
+                f"kind: expected strings for text, found numbers, {exact.text(column.least)} to "
+                f"{exact.text(column.greatest)}"
             )
         width = min(256, max(16, 1 << int(column.average_length // 2.5).bit_length()))  # words of five, and pairs
         yield Text(column.name, output, **({"width": width} | override.options(Text)))
@@ -323,12 +340,13 @@ def _features(column: Column, output: str, override: Override) -> Iterator[Featu
 
 
 def _numeric(column: Column, output: str, override: Override) -> Iterator[Feature]:
-    if not column.is_number:
+    if not column.is_number and not (column.as_numbers and column.is_one):
         strings = ", ".join(map(repr, column.not_numbers or column.top_values[:1]))
         raise ConfigError(f"kind: expected numbers for numeric, found strings such as {strings}")
     options: dict[str, Any] = override.options(Numeric)
-    if column.is_integer and max(abs(column.least), abs(column.greatest)) > _EXACT:
-        options["origin"] = int(column.median)
+    numbers = column.as_numbers if column.is_string and not column.is_integer else column
+    if numbers is not None and numbers.is_integer and max(abs(numbers.least), abs(numbers.greatest)) > _EXACT:
+        options["origin"] = int(numbers.least if column.is_string else column.median)
     if column.most_values <= 1:
         yield Numeric(column.name, output, **options)
         if column.is_code and not override.kind:
@@ -364,7 +382,7 @@ def _date(column: Column, output: str, options: Mapping[str, Any]) -> Date:
     if numbers:
         timed, middle = True, int(column.median) // dates.UNITS[form]
     else:
-        texts = column.texts if column.is_string else (f"{column.least:.0f}",)
+        texts = column.texts if column.is_string else (f"{int(column.least)}",)
         there = sorted(moment for moment in (dates.read(text, form) for text in texts) if moment)
         if texts and not there:
             raise ConfigError(

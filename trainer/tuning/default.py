@@ -157,7 +157,7 @@ def _plan(fn_args: FnArgs) -> Plan:
         raise ConfigError("the default tuner needs the statistics, the schema and the transform_graph of its examples")
     config = fn_args.custom_config or {}
     schema = artifacts.read_schema(Path(fn_args.schema_path))
-    statistics = artifacts.ExampleStatistics(Path(fn_args.statistics_path)).read(config.get("split") or "train")
+    statistics = artifacts.ExampleStatistics(Path(fn_args.statistics_path)).read_all(config.get("split") or "train")
     return planned(config, schema, statistics)
 
 

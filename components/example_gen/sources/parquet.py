@@ -109,7 +109,7 @@ def _kind(arrow: pa.DataType, name: str, where: str) -> str:
         kind = kind.value_type
     if pa.types.is_null(kind):
         return "no type"
-    if pa.types.is_integer(kind) or pa.types.is_boolean(kind):
+    if pa.types.is_integer(kind) or pa.types.is_boolean(kind) or (pa.types.is_decimal(kind) and kind.scale <= 0):
         return "integers"
     if pa.types.is_floating(kind) or pa.types.is_decimal(kind):
         return "floats"

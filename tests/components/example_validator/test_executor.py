@@ -249,6 +249,9 @@ def labelled(data: Data, name: str, train: list[Any], evaluation: list[Any]) -> 
         ([1, 2, 3], [0, 1, 3], "train", ["0"]),
         ([-1, 0, 1], [-1, 1, 1], "eval", ["0"]),
         ([1000000, 1000001], [1000001, 1000001], "eval", ["1000000"]),
+        ([2**53, 2**53 + 1], [2**53, 2**53], "eval", ["9007199254740993"]),
+        ([-(2**53), -(2**53) - 1], [-(2**53), -(2**53)], "eval", ["-9007199254740993"]),
+        ([2**53 + 1, 2**53 + 3], [2**53 + 1, 2**53 + 1], "eval", ["9007199254740995"]),
     ],
 )
 def test_class_missing_from_a_split(
@@ -277,6 +280,7 @@ def test_class_missing_from_a_split(
         ([0, 1, 2], [2, 1, 0]),
         ([1, 500], [3, 900]),
         ([1000000, 1000001], [1000001, 1000000]),
+        ([2**53, 2**53 + 1], [2**53 + 1, 2**53]),
         ([0.5, 1.5], [0.25, 9.0]),
     ],
 )
@@ -292,7 +296,7 @@ def test_label_constant_in_one_split(data: Data) -> None:
     )
 
 
-@pytest.mark.parametrize("value", ["a", 3, 2.5])
+@pytest.mark.parametrize("value", ["a", 3, 2.5, 2**53 + 1])
 def test_label_constant_everywhere(data: Data, value: Any) -> None:
     with pytest.raises(DataError, match=f"label 'label' is '{value}' in every example of every split"):
         data.validate(**labelled(data, "constant", [value] * 3, [value] * 2))
@@ -307,6 +311,35 @@ def test_label_missing(data: Data) -> None:
     schema_gen.run(schema=str(data.root / "schema"), statistics=str(statistics), statistics_metadata=METADATA)
     assert data.validate(statistics, label="label").blessed is False
     assert "The label 'label' has no value in this split." in data.anomalies("eval").anomaly_info["label"].description
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "values", "out"),
+    [
+        (0, 2**53, [0, 2**53], {}),
+        (0, 2**53, [0, 2**53 + 1], {"large": 2**53 + 1}),
+        (0, 2**53 + 3, [0, 2**53 + 3], {}),
+        (-(2**53), 0, [-(2**53) - 1, 0], {"small": -(2**53) - 1}),
+        (-(2**53) - 3, 0, [-(2**53) - 3, 0], {}),
+        (-(2**53), 2**53, [-(2**53) - 1, 2**53 + 1], {"small": -(2**53) - 1, "large": 2**53 + 1}),
+        (-(2**63) + 1, 2**63 - 1, [-(2**63) + 1, 2**63 - 1], {}),
+        (-(2**63) + 1, 2**63 - 2, [-(2**63), 2**63 - 1], {"small": -(2**63), "large": 2**63 - 1}),
+        (2, 5, [1, 6], {"small": 1, "large": 6}),
+    ],
+)
+def test_bounds_are_compared_exactly(data: Data, low: int, high: int, values: list[int], out: dict[str, int]) -> None:
+    def bound(features: dict[str, schema_pb2.Feature], schema: schema_pb2.Schema) -> None:
+        features["label"].int_domain.min, features["label"].int_domain.max = low, high
+
+    statistics = labelled(data, "bounds", values, values)["statistics"]
+    data.edit(bound)
+    assert data.validate(statistics).blessed is not bool(out)
+    found = data.anomalies("train").anomaly_info
+    sentences = [f"Unexpectedly {size} value: {value}." for size, value in out.items()]
+    assert [reason.description for info in found.values() for reason in info.reason] == sentences
+    if out:
+        assert set(found) == {"label"}
+        assert f"{min(values):,}" in data.report()
 
 
 def test_invalid_schema(data: Data) -> None:

@@ -19,6 +19,7 @@ from penstock.components.statistics_gen import executor
 from penstock.core import artifacts
 from penstock.core.errors import ConfigError, DataError, SchemaError
 from penstock.core.examples import records
+from penstock.core.statistics import exact as exact_statistics
 
 pytestmark = pytest.mark.usefixtures("forks")
 
@@ -119,9 +120,11 @@ def test_integers_are_counted_once_each(tmp_path: Path) -> None:
         (dataset,) = artifacts.ExampleStatistics(folder / "statistics").read("train").datasets
         found = {path: feature.custom_stats for (path,), feature in features(dataset).items()}
         assert not found.pop("float")
-        counts = {name: custom.num for name, (custom,) in found.items()}
+        counts = {name: custom[0].num for name, custom in found.items()}
         assert counts["few"] == expected["few"]
         assert counts == pytest.approx(expected, rel=0.05)
+        assert {name: len(custom) for name, custom in found.items()} == {"few": 3, "keys": 1, "half": 1}
+        assert exact_statistics.ends(features(dataset)["few",]) == (columns["few"].min(), columns["few"].max())
 
 
 def assert_quantiles(numbers: statistics_pb2.NumericStatistics, values: np.ndarray) -> None:

@@ -108,6 +108,14 @@ def test_numbers_that_are_one_value(load: Load, project: Path) -> None:
     published.check(load(text=BASE.replace("csv\n", "csv\n" + csv) + "training: {problem: binary}\n"))
 
 
+def test_integers_that_doubles_round_are_three_values(load: Load, project: Path) -> None:
+    (project / "data.csv").write_text("a,label\n1,9007199254740992\n2,9007199254740993\n3,9007199254740994\n")
+    with pytest.raises(
+        ConfigError, match="for binary, found '9007199254740992', '9007199254740993', '9007199254740994'"
+    ):
+        published.check(load(text=BASE + "training: {problem: binary}\n"))
+
+
 def test_another_delimiter_is_guessed(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (project / "data.csv").write_text("a;b;label\n1;2;0\n3;4;1\n")
     (project / "pipeline.yaml").write_text(BASE)

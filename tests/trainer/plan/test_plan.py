@@ -138,7 +138,9 @@ def test_numbers_beside_text_are_noted(table: Tables) -> None:
     mass = [str(3000 + row) if row % 20 else "NA" for row in range(200)]
     made = plan(table({"mass": mass, "code": ["1", "B", "C", "2"] * 50, "y": [0, 1] * 100}), "y", code={})
     assert list(made.notes) == ["mass"]
-    assert made.notes["mass"].startswith("it holds numbers beside 'NA', so it is text; if those mean a missing value, ")
+    assert made.notes["mass"].startswith(
+        "it holds numbers beside 'NA', so it is text; it is read as numbers, and those "
+    )
 
 
 def test_text_dates_and_several_values(table: Tables) -> None:
@@ -330,8 +332,8 @@ def test_problem_overrides(table: Tables) -> None:
         ("label", {"fare": {"width": 3}}, "features.fare.width: the feature is numeric: expected some of bins"),
         ("label", {"tags": {"kind": "numeric"}}, "features.tags.kind: expected numbers for numeric, found strings"
             " such as 'b'"),
-        ("label", {"mass": {"kind": "numeric"}}, "features.mass.kind: expected numbers for numeric, found strings"
-            " such as '?'"),
+        ("label", {"key": {"kind": "numeric"}}, "features.key.kind: expected numbers for numeric, found strings"
+            " such as 'a9'"),
         ("label", {"fare": {"kind": "text"}}, "features.fare.kind: expected strings for text, found numbers, 0 to"),
         ("label", {"fare": {"kind": "date"}}, "features.fare.format: the column holds numbers: expected what they"
             " count, unix (seconds since 1970), unix_ms"),
