@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, TypedDict
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypedDict
 
 from penstock.core.errors import ConfigError, DataError, ModelError, SchemaError, UserError
 from penstock.core.files import atomic, patterns
@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 # Written into the metadata of every artifact: TFX takes one without it for older than 0.29, with another layout.
 TFX_VERSION = "1.21.0"
 _SPLIT_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_-]*$")
+
+# What decides a row's split: its content, as in TFX; its number in its file; chance. With "auto" the content, or the
+# number where few rows differ.
+By = Literal["auto", "content", "row", "random"]
 
 type Property = str | int | float
 type Metadata = dict[str, Property]  # of an artifact, by name: what ML Metadata can hold
@@ -110,6 +114,9 @@ class Examples(SplitArtifact):
 
     DATA: ClassVar[str] = "data_tfrecord"
     TRANSFORMED: ClassVar[str] = "transformed_examples"
+    # Keys of ExampleGen's metadata: how rows were divided into splits, and the columns' types, both JSON.
+    DIVISION: ClassVar[str] = "division"
+    COLUMN_TYPES: ClassVar[str] = "column_types"
 
     def files(self, split: str) -> list[Path]:
         """Returns the files of a split, sorted, which is the order of its records; a DataError without the split."""

@@ -103,11 +103,7 @@ class _Graph:
         data, splits = self.config.data, self.config.splits or Splits()
         resolved = input_resolver(input_base=input_base, input_config=input_config, range_config=range_config)
         resolved.set_caching_options(False)
-        output: dict[str, Any] = {
-            "splits": [{"name": name, "hash_buckets": buckets} for name, buckets in splits.hash_buckets.items()]
-        }
-        if splits.partition_feature:
-            output["partition_feature_name"] = splits.partition_feature
+        output = splits.output_config("auto" if self.config.without_code else "content")
         arguments: dict[str, Any] = {}
         if data.csv:
             arguments["csv_options"] = json_text(data.csv.model_dump(exclude_none=True))

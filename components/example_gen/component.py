@@ -20,15 +20,18 @@ Args:
     version: The version of the files, for the metadata.
     output_config: TFX's Output message as JSON, `{"split_config": {"splits": [{"name": "train", "hash_buckets":
         2}, ...], "partition_feature_name": ""}}`. By default, one input split becomes `train` and `eval`, 2 to 1;
-        several stay as they are.
+        several stay as they are. Beside TFX's keys, `by` says what decides a row's split: `content`, the row's hash, as
+        in TFX; `row`, its number in its file; `random`, with a `seed` and, with `"stratify": true`, in each class of
+        the label alone; `auto`, the content unless few rows differ, then the number.
     label: The label, if it is to be checked: it must exist and have more than one value. What a split lacks of
         its classes is warned of, and so are values such as NA.
     engine: Where the work is done: `local` (a worker for each core) or `local:N`.%s
 
 Returns:
     examples: `Split-<name>/data_tfrecord-*.gz`, gzip TFRecords of tf.Example; metadata `split_names`, `span`,
-        `version`, `input_fingerprint`, `payload_format`, `file_format` and `num_examples` (JSON, rows by split); of
-        data in spans also `spans`, which were read, in words: `2026-01-29 to 2026-01-31 (version 2)`.
+        `version`, `input_fingerprint`, `payload_format`, `file_format`, `num_examples` (JSON, rows by split),
+        `division` (JSON, how the rows were divided) and `column_types` (JSON); of data in spans also `spans`, which
+        were read, in words: `2026-01-29 to 2026-01-31 (version 2)`.
 """
 _CSV_OPTIONS = """
     csv_options: JSON with any of `delimiter`, `quote_char`, `encoding`, `decimal_point` ("," where numbers are
@@ -100,8 +103,8 @@ def csv_example_gen(
 
     Types are those of TFX's CsvExampleGen, found in all rows: a column is int64 if every cell is an integer, float32
     if every cell is a number, else bytes. Only the empty cell is missing. Quoted cells may hold line feeds; files may
-    be gzip. A row's split is the one that TFX gives it: the hash of the row, or of one feature, so it stays when
-    data is added. Files are the same bytes whatever the number of workers.
+    be gzip. By default, a row's split is the one that TFX gives it: the hash of the row, or of one feature, so it stays
+    when data is added. Files are the same bytes whatever the number of workers.
     """
     from penstock.components.example_gen import executor
 
@@ -136,9 +139,10 @@ def parquet_example_gen(
 ) -> None:
     """Reads Parquet files and writes tf.Examples in splits.
 
-    Integers and booleans become int64, floats and decimals float32, text and bytes bytes, dates and times text; lists
-    of them stay lists. A null is a feature without values. A row's split is the hash of the row, or of one feature, so
-    it stays when data is added. Files are the same bytes whatever the number of workers.
+    Integers, booleans and decimals without places become int64, floats and other decimals float32, text and bytes
+    bytes, dates and times text; lists of them stay lists. A null is a feature without values. By default, a row's split
+    is the hash of the row, or of one feature, so it stays when data is added. Files are the same bytes whatever the
+    number of workers.
     """
     from penstock.components.example_gen import executor
 
@@ -172,8 +176,8 @@ def import_example_gen(
 ) -> None:
     """Reads TFRecord files of tf.Example, gzip or plain, and writes them in splits.
 
-    Records are written as they were read. A row's split is the hash of its Example, or of one feature, so it stays when
-    data is added. Files are the same bytes whatever the number of workers.
+    Records are written as they were read. By default, a row's split is the hash of its Example, or of one feature, so
+    it stays when data is added. Files are the same bytes whatever the number of workers.
     """
     from penstock.components.example_gen import executor
 

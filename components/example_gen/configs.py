@@ -2,12 +2,12 @@
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, get_args
 
 from penstock.core import span_numbers
 from penstock.core.arguments import check_list, check_object, check_string, check_whole_number, parse_object
-from penstock.core.artifacts import check_split_name
+from penstock.core.artifacts import By, check_split_name
 from penstock.core.errors import ConfigError, UserError
 
 
@@ -28,15 +28,29 @@ class SpanRange:
     count: int = 1
 
 
+BY: tuple[By, ...] = get_args(By)
+
+
 @dataclass(frozen=True)
 class OutputSplits:
-    """Output splits by hash: `buckets[i]` of the buckets' sum go to `names[i]`. No names: the splits of the input."""
+    """Output splits: `buckets[i]` of the buckets' sum go to `names[i]`. No names: the splits of the input.
+
+    Args:
+        by: What decides a row's split.
+        partition_feature_name: The feature whose value decides in place of all that the row holds.
+        seed: Of chance.
+        stratify: The label if chance is to give each split its share of every class, else "".
+    """
 
     names: tuple[str, ...] = ()
     buckets: tuple[int, ...] = ()
     partition_feature_name: str = ""
+    by: By = "content"
+    seed: int = 0
+    stratify: str = ""
 
 
+_SPLIT_KEYS = ("splits", "partition_feature_name", "by", "seed", "stratify")
 DEFAULT_INPUT = (InputSplit("single_split", "*"),)
 DEFAULT_OUTPUT = OutputSplits(("train", "eval"), (2, 1))
 
@@ -69,13 +83,15 @@ def _splits(message: dict[str, Any]) -> tuple[InputSplit, ...]:
     return tuple(splits) or DEFAULT_INPUT
 
 
-def output_splits(text: str, inputs: list[str]) -> OutputSplits:
-    """Reads TFX's Output message; TFX's default is 2 to 1 for one input split, else the input's splits."""
+def output_splits(text: str, inputs: list[str], label: str = "") -> OutputSplits:
+    """Reads TFX's Output message; TFX's default is 2 to 1 for one input split, else the input's splits.
+
+    Beside TFX's keys, `split_config` has `by`, `seed` and `stratify`; the latter is by the `label`.
+    """
     message = parse_object("output_config", text, ("split_config",))
-    config = check_object(
-        "output_config.split_config", message.get("split_config", {}), ("splits", "partition_feature_name")
-    )
-    feature = config.get("partition_feature_name", "")
+    where = "output_config.split_config"
+    config = check_object(where, message.get("split_config", {}), _SPLIT_KEYS)
+    method = _method(where, config, label)
     names, buckets = [], []
     for index, item in enumerate(check_list("output_config.split_config.splits", config.get("splits", []))):
         where = f"output_config.split_config.splits[{index}]"
@@ -89,10 +105,29 @@ def output_splits(text: str, inputs: list[str]) -> OutputSplits:
             f"({', '.join(inputs)}), received {', '.join(names)}: leave out one of the two"
         )
     if names:
-        return OutputSplits(tuple(names), tuple(buckets), feature)
+        return replace(method, names=tuple(names), buckets=tuple(buckets))
     if len(inputs) > 1:
         return OutputSplits()
-    return OutputSplits(DEFAULT_OUTPUT.names, DEFAULT_OUTPUT.buckets, feature)
+    return replace(method, names=DEFAULT_OUTPUT.names, buckets=DEFAULT_OUTPUT.buckets)
+
+
+def _method(where: str, config: dict[str, Any], label: str) -> OutputSplits:
+    """Reads what decides a row's split."""
+    by = next((known for known in BY if known == config.get("by", "content")), None)
+    if by is None:
+        raise ConfigError(f"{where}.by: expected {', '.join(BY[:-1])} or {BY[-1]}, received {config['by']!r}")
+    feature = config.get("partition_feature_name", "")
+    stratify = config.get("stratify", False)
+    if not isinstance(stratify, bool):
+        raise ConfigError(f"{where}.stratify: expected true or false, received {stratify!r}")
+    if feature and by in ("row", "random"):
+        raise ConfigError(f"{where}: expected either partition_feature_name or by: {by}, received both")
+    if by != "random" and (stratify or "seed" in config):
+        raise ConfigError(f"{where}.{'stratify' if stratify else 'seed'}: expected by: random with it, received {by}")
+    if stratify and not label:
+        raise ConfigError(f"{where}.stratify: expected a label, by whose classes rows are divided")
+    seed = check_whole_number(f"{where}.seed", config.get("seed"))
+    return OutputSplits((), (), feature, by, seed, label if stratify else "")
 
 
 def more_rows(output: OutputSplits) -> str:
@@ -102,7 +137,9 @@ def more_rows(output: OutputSplits) -> str:
             f"rows with the same {output.partition_feature_name!r} stay in one split, so few values leave splits "
             "without: partition by a feature with more values, or by none"
         )
-    return f"bring more data, or give it {'more hash buckets' if output.names else 'files that hold some'}"
+    if not output.names:
+        return "bring more data, or give it files that hold some"
+    return "bring more data, or give it more hash buckets"
 
 
 def span_range(text: str, dated: bool) -> SpanRange | None:

@@ -16,13 +16,14 @@ import pandas  # noqa: F401  Arrow imports it on first use: here once, else in e
 import pyarrow as pa
 
 from penstock.components.engines import open_engine
-from penstock.components.example_gen import configs, labels, sources
+from penstock.components.example_gen import configs, labels, positions, sources
 from penstock.components.example_gen.configs import OutputSplits
 from penstock.components.example_gen.kinds import FeatureKinds
 from penstock.components.example_gen.labels import LabelValues
+from penstock.components.example_gen.rows import Rows
 from penstock.components.example_gen.sources.pieces import Piece, Shard
-from penstock.components.example_gen.sources.source import Block, Opened, Request, Source, TypesGrew
-from penstock.components.example_gen.splits import Splitter
+from penstock.components.example_gen.sources.source import Opened, Place, Request, Source, TypesGrew
+from penstock.components.example_gen.splits import Indices, Splitter
 from penstock.core import artifacts, progress
 from penstock.core.artifacts import TaskResult
 from penstock.core.errors import DataError
@@ -34,13 +35,16 @@ logger = logging.getLogger(__name__)
 
 @dataclass
 class Written:
-    """The rows and the label's values in each split, how many numbers of a column are infinite, and the kinds of the
-    features of records that say themselves what their values are."""
+    """The rows and the label's values in each split, how many numbers are infinite by column, and more of the rows.
+
+    `kinds` are those of the features of records that say themselves what their values are.
+    """
 
     rows: Counter[str]
     values: dict[str, LabelValues]
     infinite: Counter[str] = field(default_factory=Counter)
     kinds: FeatureKinds = field(default_factory=FeatureKinds)
+    facts: Rows = field(default_factory=Rows)
 
     @classmethod
     def nothing(cls, splits: Sequence[str]) -> "Written":
@@ -57,6 +61,7 @@ class Written:
         self.rows.update(other.rows)
         self.infinite.update(other.infinite)
         self.kinds.merge(other.kinds)
+        self.facts.merge(other.facts)
         for name, values in other.values.items():
             self.values.setdefault(name, LabelValues()).merge(values)
         return self
@@ -85,12 +90,12 @@ def run(
     """
     kind = sources.named(source)
     inputs, spans = configs.resolved_splits(resolved_input)
-    output = configs.output_splits(output_config, list(dict.fromkeys(split.name for split in inputs)))
+    output = configs.output_splits(output_config, list(dict.fromkeys(split.name for split in inputs)), label)
     root = Path(examples)
     with progress.task("ExampleGen") as counts, open_engine(engine) as opened_engine, _scratch(root) as scratch:
         request = Request(input_base, inputs, options, label, scratch, opened_engine)
         with kind.open(request) as opened:
-            written = _write(root, opened, request, output)
+            written, output = _write(root, opened, request, output)
         rows = written.rows
         counts.show(rows=rows.total(), **opened.extent)
         if written.unlabelled:
@@ -106,6 +111,7 @@ def run(
                 file_format="tfrecords_gzip",
                 input_fingerprint=fingerprint,
                 num_examples=json.dumps(dict(rows)),
+                **written.facts.metadata(output),
                 **({"spans": spans} if spans else {}),
             )
         }
@@ -120,27 +126,56 @@ def _scratch(root: Path) -> Iterator[Path]:
         yield Path(folder)
 
 
-def _write[P: Piece](root: Path, opened: Opened[P], request: Request, output: OutputSplits) -> Written:
-    """Writes the splits' folders, all of them or none."""
+def _write[P: Piece](
+    root: Path, opened: Opened[P], request: Request, output: OutputSplits
+) -> tuple[Written, OutputSplits]:
+    """Writes the splits' folders, all of them or none. Returns also how the rows were divided in the end."""
     names = output.names or tuple(dict.fromkeys(split.name for split in request.splits))
-    engine, shards = request.engine, opened.shards
-    written = Written.nothing(names)
     with contextlib.ExitStack() as stack:
         folders = {name: stack.enter_context(atomic.replacing(artifacts.Examples(root).split(name))) for name in names}
-        write = _ShardWriter(opened.source, folders, Splitter(output) if output.names else None, request.label)
-        try:
-            of_shards = engine.fold(write, Written.merge, shards)
-        except TypesGrew:
-            logger.info("columns change their type within the data: every row is looked at first")
-            source = opened.source.with_all_types(shards, engine)
-            of_shards = engine.fold(replace(write, source=source), Written.merge, shards)
-        if of_shards is not None:
-            written.merge(of_shards)
+        written, opened = _divide(opened, request, output, folders)
+        total = written.rows.total()
+        if output.by == "auto":
+            few = not output.partition_feature_name and written.facts.few_differ(total)
+            output = replace(output, by="row" if few else "content")
+            if few:
+                logger.warning(
+                    "%s rows, and %s different ones: by their contents, equal rows would all be in one split; so they "
+                    "are divided by their place in the data (splits: {by: row})",
+                    f"{total:,}",
+                    f"{written.facts.distinct.count:,}",
+                )
+                written, _ = _divide(opened, request, output, folders)
         _check_rows(written.rows, output)
+        written.facts.warn(output, total)
         _warn_of_infinities(written.infinite, request.label)
         if request.label:
             labels.check(request.label, written.values, output)
-    return written
+    return written, output
+
+
+def _divide[P: Piece](
+    opened: Opened[P], request: Request, output: OutputSplits, folders: Mapping[str, Path]
+) -> tuple[Written, Opened[P]]:
+    """Writes all rows into the splits' folders. Returns also the source, as far as it knows the columns' types now."""
+
+    def write(source: Source[P]) -> Written | None:
+        splitter = positions.splitter(output) if output.names else None
+        places = {}
+        if splitter is not None and splitter.needs_places:
+            places = positions.places(opened, source, request.engine, output.stratify)
+        writer = _ShardWriter(source, folders, splitter, places, request.label)
+        return request.engine.fold(writer, Written.merge, opened.shards)
+
+    source = opened.source
+    try:
+        of_shards = write(source)
+    except TypesGrew:
+        logger.info("columns change their type within the data: every row is looked at first")
+        source = source.with_all_types(opened.shards, request.engine)
+        of_shards = write(source)
+    written = Written.nothing(list(folders))
+    return written if of_shards is None else written.merge(of_shards), replace(opened, source=source)
 
 
 @dataclass(frozen=True)
@@ -153,6 +188,7 @@ class _ShardWriter[P: Piece]:
     source: Source[P]
     folders: Mapping[str, Path]
     splitter: Splitter | None
+    places: Mapping[tuple[str, int], tuple[Place, ...]]  # of the pieces of each shard, where the splitter needs them
     label: str
 
     def __call__(self, shard: Shard[P]) -> Written:
@@ -161,20 +197,26 @@ class _ShardWriter[P: Piece]:
         file_name = artifacts.Examples.file_name(shard.index, shard.count)
         with contextlib.ExitStack() as files:
             writers = {name: files.enter_context(records.writer(self.folders[name] / file_name)) for name in names}
-            for piece in shard.pieces:
+            for piece, place in zip(shard.pieces, self._places(shard), strict=True):
                 record = 1
                 for block in self.source.read(piece):
                     if self.source.typed_by_record:
                         written.kinds.add(block.columns, piece.name, record)
                         record += block.columns.num_rows
                     written.infinite.update(_infinities(block.columns))
-                    for name, chosen in _assign(self.splitter, names, block, piece.name):
+                    assigned = self.splitter.assign(block, place) if self.splitter else None
+                    place = self.splitter.after(block, place) if self.splitter else place
+                    written.facts.add(block.columns, assigned, names)
+                    for name, chosen in _chosen(names, assigned and assigned.indices):
                         examples = block.examples if chosen is None else list(compress(block.examples, chosen.tolist()))
                         writers[name](examples)
                         written.rows[name] += len(examples)
                         if self.label:
                             written.values[name].add(self.label, block.columns, chosen)
         return written
+
+    def _places(self, shard: Shard[P]) -> Sequence[Place]:
+        return self.places.get((shard.split, shard.index)) or [Place(piece.name) for piece in shard.pieces]
 
 
 def _infinities(columns: pa.RecordBatch) -> dict[str, int]:
@@ -187,14 +229,11 @@ def _infinities(columns: pa.RecordBatch) -> dict[str, int]:
     return {name: count for name, count in counts.items() if count}
 
 
-def _assign(
-    splitter: Splitter | None, names: Sequence[str], block: Block, where: str
-) -> Iterator[tuple[str, np.ndarray | None]]:
+def _chosen(names: Sequence[str], assigned: Indices | None) -> Iterator[tuple[str, np.ndarray | None]]:
     """Yields each split's name and which rows are in it, None for all."""
-    if splitter is None:
+    if assigned is None:
         yield names[0], None
         return
-    assigned = splitter.assign(block.columns, block.canonical, where)
     for index, name in enumerate(names):
         yield name, assigned == index
 
@@ -216,7 +255,10 @@ def _check_rows(rows: Counter[str], output: OutputSplits) -> None:
         raise DataError("the files hold no row: expected at least one")
     empty = [name for name, count in rows.items() if not count]
     if empty:
-        raise DataError(f"split {empty[0]!r} got none of the {rows.total()} rows: {configs.more_rows(output)}")
+        chance = (
+            "" if output.by == "random" or not output.names else "; splits: {by: random} gives each split its share"
+        )
+        raise DataError(f"split {empty[0]!r} got none of the {rows.total()} rows: {configs.more_rows(output)}{chance}")
 
 
 if __name__ == "__main__":

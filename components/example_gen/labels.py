@@ -149,15 +149,17 @@ def check(label: str, by_split: Mapping[str, LabelValues], output: OutputSplits)
 def _warn_of_classes(label: str, split: str, lacking: Mapping[Value, int], output: OutputSplits) -> None:
     """A class may be too rare for every split. A model that is trained without it does not know it."""
     named = [f"{_show(value)} ({count:,} in all)" for value, count in list(lacking.items())[:_NAMED]]
+    shares = "; splits: {by: random, stratify: true} gives each split its share of every class"
     more = f" and {len(lacking) - _NAMED} more" if len(lacking) > _NAMED else ""
     logger.warning(
         "label %r: split %r has no row of class %s%s: what is trained on it does not learn that, what is evaluated on "
-        "it is not measured by it; %s",
+        "it is not measured by it; %s%s",
         label,
         split,
         ", ".join(named),
         more,
         configs.more_rows(output),
+        shares if output.names and not output.stratify and max(lacking.values()) > 1 else "",
     )
 
 

@@ -161,6 +161,8 @@ class Config(Section):
             )
         if self.data.splits and self.splits:
             raise ValueError("splits: expected either data.splits or splits: data that comes in splits keeps them")
+        if self.splits and self.splits.stratify and not self.label:
+            raise ValueError("splits.stratify: expected a label, by whose classes the rows are divided")
         self._check_splits()
         return self
 

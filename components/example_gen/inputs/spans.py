@@ -25,7 +25,13 @@ logger = logging.getLogger(__name__)
 _SPECS = re.compile(r"\{(?P<spec>SPAN|VERSION|YYYY|MM|DD)(?::(?P<width>[^}]*))?\}")
 _DATE_WIDTHS = {"YYYY": 4, "MM": 2, "DD": 2}
 
-type Files = dict[str, list[Path]]  # of each input split, sorted
+
+class Files(dict[str, list[Path]]):
+    """The files of each input split, sorted; all of them are below the folder `root`."""
+
+    def __init__(self, root: Path, of_splits: dict[str, list[Path]]) -> None:
+        super().__init__(of_splits)
+        self.root = root
 
 
 class ResolvedInput(NamedTuple):
@@ -81,13 +87,13 @@ def local_files(input_base: str, splits: Iterable[InputSplit]) -> Iterator[Files
         root = opened.enter_context(folders.opened(input_base))
         files = _names(root, splits)
         if isinstance(root, LocalFolder):
-            yield {split: [root.path / name for name in names] for split, names in files.items()}
+            yield Files(root.path, {split: [root.path / name for name in names] for split, names in files.items()})
             return
         assert isinstance(root, RemoteFolder)
         scratch = Path(opened.enter_context(tempfile.TemporaryDirectory(prefix="penstock-data-")))
         copies = folders.fetch(root, files, scratch)
         try:
-            yield copies
+            yield Files(scratch, copies)
         except PenstockError as error:
             error.message = error.message.replace(str(scratch), root.name)
             raise

@@ -38,7 +38,7 @@ class ParquetSource(Source[FilePiece]):
             )
             if not shards:
                 raise DataError(f"{first}: there are columns and no row: expected at least one")
-            yield Opened(cls(), shards, spans.extent(files))
+            yield Opened(cls(), shards, spans.extent(files), files.root)
 
     def read(self, piece: FilePiece) -> Iterator[Block]:
         """Yields batches of a row group. Examples and canonical Examples are the same list."""
@@ -54,6 +54,11 @@ class ParquetSource(Source[FilePiece]):
                     yield Block(features, examples, examples)
         except (pa.ArrowInvalid, OSError) as error:
             raise DataError(f"{piece.name}: the Parquet data is damaged: {error}") from None
+
+    def rows(self, piece: FilePiece) -> int:
+        """Returns how many rows a row group has, as the file's metadata says."""
+        metadata = _metadata(piece.path)
+        return sum(metadata.row_group(index).num_rows for index in range(piece.start, piece.end))
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Self
 
@@ -52,6 +52,25 @@ class Block:
     canonical: Sequence[bytes]
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where a piece, or a block of it, begins.
+
+    Args:
+        name: What a person knows the piece by, for errors.
+        file: The file's name below the folder of the data.
+        row: How many rows of the file are before it.
+        position: How many rows of all the data are before it.
+        classes: How many of these have each value of the label, serialized; empty where nothing asks for it.
+    """
+
+    name: str
+    file: str = ""
+    row: int = 0
+    position: int = 0
+    classes: Mapping[bytes, int] = field(default_factory=dict)
+
+
 class TypesGrew(Exception):
     """A row does not fit the types of the rows that the source has looked at so far."""
 
@@ -84,6 +103,10 @@ class Source[P: Piece](ABC):
         Raises TypesGrew if a row does not fit the types seen so far; only a source with `with_all_types` may.
         """
 
+    def rows(self, piece: P) -> int:
+        """Returns how many rows a piece has; sources that know it without reading the rows say so."""
+        return sum(block.columns.num_rows for block in self.read(piece))
+
     def with_all_types(self, shards: Sequence[Shard[P]], engine: Engine) -> Self:
         """Returns a source that has looked at the rows of all shards, and so raises no TypesGrew."""
         raise NotImplementedError(f"{type(self).__name__} knows its types beforehand")
@@ -98,8 +121,10 @@ class Opened[P: Piece]:
         shards: The shards, at least one, as `pieces.shards` cuts them: those of one input split after those of
             another, in the order of the data. They depend on the data alone, never on the engine.
         extent: What was opened, for the log, such as {"files": 3}.
+        root: The folder that files are below, whose place says nothing of the data; None where there are no files.
     """
 
     source: Source[P]
     shards: list[Shard[P]]
     extent: Mapping[str, int]
+    root: Path | None = None

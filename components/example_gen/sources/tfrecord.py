@@ -34,7 +34,7 @@ class TFRecordSource(Source[FilePiece]):
             if not shards:
                 first = next(path for paths in files.values() for path in paths)
                 raise DataError(f"{first}: the file is empty: expected TFRecord data")
-            yield Opened(cls(), shards, spans.extent(files))
+            yield Opened(cls(), shards, spans.extent(files), files.root)
 
     def read(self, piece: FilePiece) -> Iterator[Block]:
         """Yields the records unchanged, and in canonical form to choose the split.
@@ -49,6 +49,10 @@ class TFRecordSource(Source[FilePiece]):
                 raise _explained(examples, piece.name, first, error) from None
             yield Block(columns, examples, records.encode(columns, skip_nulls=True))
             first += len(examples)
+
+    def rows(self, piece: FilePiece) -> int:
+        """Returns how many records a file has, without decoding them."""
+        return sum(map(len, records.read(piece.path)))
 
 
 def _filled(paths: Iterable[Path]) -> Iterator[Path]:

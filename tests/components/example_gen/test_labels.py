@@ -43,7 +43,9 @@ def test_many_classes_that_a_split_lacks_are_one_line(
     config = json.dumps({"split_config": {"partition_feature_name": "x"}})
     generate(folder(csv(*rows)), label="y", output_config=config)
     assert warnings()
-    assert all(f"rows with the same 'x' {ADVICE}" in line for line in warnings())
+    assert all(
+        f"rows with the same 'x' {ADVICE}; splits: {{by: random, stratify: true}}" in line for line in warnings()
+    )
     assert any(" (10 in all) and " in line and line.count(" in all)") == 3 for line in warnings())
 
 

@@ -1,21 +1,25 @@
-"""Paths of data that look like patterns, special files, and spans as dates."""
+"""Paths of data that look like patterns, special files, spans as dates; what the section `splits` becomes."""
 
 import json
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, get_args
 
 import pytest
 
 from penstock.components.example_gen import configs as example_gen_configs
+from penstock.core.artifacts import By
 from penstock.core.errors import ConfigError
 from penstock.core.files import patterns
 from penstock.pipelines import training
 from penstock.pipelines.config import training_pipeline as configs
+from penstock.pipelines.config.data import Splits
 from penstock.pipelines.config.training_pipeline import Config
 from penstock.pipelines.modules.published import Published
 
 Load = Callable[..., Config]
+TFX = {"splits": [{"name": "train", "hash_buckets": 2}, {"name": "eval", "hash_buckets": 1}]}
 
 
 @pytest.mark.parametrize("name", ["rows[1].csv", "{SPAN}.csv", "what?.csv", "a*.csv"])
@@ -94,3 +98,51 @@ def test_folders_in_which_tensorflow_finds_no_model(load: Load, project: Path, n
             load([f"{key}='{name}'"])
     assert load([f"pipeline_root='{name}'", "training=null", "evaluation=null", "push=null", "module_file=null"])
     assert load(["pipeline_root='a*b {x}'"]).pipeline_root == str(project / "a*b {x}")
+
+
+@pytest.mark.parametrize(
+    ("splits", "config"),
+    [
+        ({}, TFX | {"by": "auto"}),
+        ({"by": "content"}, TFX),
+        ({"by": "row"}, TFX | {"by": "row"}),
+        ({"by": "random"}, TFX | {"by": "random"}),
+        ({"by": "random", "seed": 7, "stratify": True}, TFX | {"by": "random", "seed": 7, "stratify": True}),
+        ({"partition_feature": "x"}, TFX | {"partition_feature_name": "x"}),
+        ({"hash_buckets": {"b": 1, "a": 3}, "by": "content"},
+            {"splits": [{"name": "b", "hash_buckets": 1}, {"name": "a", "hash_buckets": 3}]}),
+    ],
+)  # fmt: skip
+def test_example_gen_reads_what_a_person_writes(splits: dict[str, Any], config: dict[str, Any]) -> None:
+    section = Splits(**splits)
+    assert section.output_config("auto") == config
+    read = example_gen_configs.output_splits(json.dumps({"split_config": config}), ["single_split"], "label")
+    assert dict(zip(read.names, read.buckets, strict=True)) == section.hash_buckets
+    assert read.partition_feature_name == (section.partition_feature or "")
+    assert read.by == ("content" if section.partition_feature else section.by or "auto")
+    assert (read.seed, read.stratify) == (section.seed or 0, "label" if section.stratify else "")
+
+
+def test_a_module_keeps_tfx_splits() -> None:
+    assert Splits().output_config("content") == TFX
+    assert get_args(By) == example_gen_configs.BY
+
+
+@pytest.mark.parametrize(
+    ("assignment", "sentence"),
+    [
+        ("{by: hash}", "splits.by: expected 'auto', 'content', 'row' or 'random', received 'hash'"),
+        ("{by: row, partition_feature: x}", "splits.by: row: expected none beside partition_feature"),
+        ("{seed: 3}", "splits.seed: expected by: random with it, received none"),
+        ("{by: row, stratify: true}", "splits.stratify: expected by: random with it, received row"),
+    ],
+)
+def test_mistakes(load: Load, assignment: str, sentence: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load([f"splits={assignment}"])
+    assert sentence in str(caught.value)
+
+
+def test_stratify_needs_a_label(load: Load) -> None:
+    with pytest.raises(ConfigError, match=r"splits.stratify: expected a label"):
+        load(["splits={by: random, stratify: true}", "label=null"])

@@ -82,7 +82,7 @@ class CsvSource(Source[FilePiece]):
             source = cls(options, first.names)
             source = replace(source, types=source.infer(Shard("", 0, 1, tuple(ends))))
             _warn_of_separators(source, shards[0].pieces[0])
-            yield Opened(source, shards, spans.extent(files))
+            yield Opened(source, shards, spans.extent(files), files.root)
 
     def with_all_types(self, shards: Sequence[Shard[FilePiece]], engine: Engine) -> Self:
         """Returns a source that knows the columns' types in all rows."""
@@ -104,6 +104,10 @@ class CsvSource(Source[FilePiece]):
             batch = pa.RecordBatch.from_arrays(columns, list(self.names))
             examples = records.encode(batch)
             yield Block(batch, examples, examples)
+
+    def rows(self, piece: FilePiece) -> int:
+        """Returns how many rows a piece has, without converting their cells."""
+        return int(self.cells(piece).num_rows)
 
     def infer(self, shard: Shard[FilePiece]) -> tuple[ColumnType, ...]:
         """Returns the columns' types in one shard."""
