@@ -16,7 +16,7 @@ def entries(name: str) -> dict[str, set[str]]:
 def test_the_images_lock_is_a_part_of_the_environments() -> None:
     everything, image = entries("requirements.lock"), entries("requirements.runtime.lock")
     assert {name: everything.get(name) for name in image} == image, "make lock"
-    assert {"tensorflow==2.21.0", "zlib-ng==1.1.0"} <= image.keys()
+    assert {"tensorflow==2.21.0", "tf-keras==2.21.0", "zlib-ng==1.1.0"} <= image.keys()
     assert not {name for name in image if name.startswith(("pytest", "mypy", "ruff"))}
 
 

@@ -10,6 +10,7 @@ import keras
 from penstock.core import user_modules
 from penstock.core.artifacts import SavedModel
 from penstock.core.errors import ModuleError
+from penstock.core.legacy import keras_version
 from penstock.trainer.fn_args import FnArgs
 
 SEED = 1
@@ -23,6 +24,10 @@ def set_seeds() -> None:
     and sees the examples in the same order. A module may set another seed.
     """
     keras.utils.set_random_seed(SEED)
+    if keras_version.current() == 2:
+        import tensorflow as tf
+
+        tf.keras.utils.set_random_seed(SEED)
 
 
 def train(run_fn: Callable[[FnArgs], object], fn_args: FnArgs, writes: bool = True) -> Path:

@@ -20,6 +20,7 @@ def evaluator(
     example_splits: List[str] = [],
     module_file: str = "",
     engine: str = "local",
+    keras: int = 0,
 ) -> bool:
     """Evaluates a model with TFMA, and blesses it if it meets every threshold of its EvalConfig.
 
@@ -35,6 +36,8 @@ def evaluator(
         example_splits: The splits to evaluate on, by default `eval`.
         module_file: A module with `custom_eval_shared_model` or `custom_extractors`, as in TFX.
         engine: The engine.
+        keras: Which Keras `tf.keras` is for the module: 2 (tf_keras) or 3; 0 as the environment says
+            (TF_USE_LEGACY_KERAS), else 3.
 
     Returns:
         evaluation: TFMA's results; `tfma.load_eval_result` opens them.
@@ -56,6 +59,7 @@ def evaluator(
         example_splits=example_splits,
         module_file=module_file,
         engine=engine,
+        keras=keras,
         model_uri=model.uri,
         baseline_model_uri=baseline_model.uri if baseline_model else "",
     )

@@ -28,6 +28,7 @@ from penstock.core import artifacts, progress, user_modules
 from penstock.core.artifacts import GateResult, Reason, Verdict
 from penstock.core.errors import DataError, ModelError, PenstockError
 from penstock.core.examples import records
+from penstock.core.legacy import keras_version
 
 logger = logging.getLogger(__name__)
 
@@ -45,6 +46,7 @@ def run(
     example_splits: Sequence[str] = (),
     module_file: str = "",
     engine: str = "local",
+    keras: int = 0,
     model_uri: str = "",
     baseline_model_uri: str = "",
 ) -> GateResult:
@@ -55,6 +57,7 @@ def run(
     Raises a ConfigError if the EvalConfig cannot be read, and a ModelError if the model or the examples do not have a
     signature, label or feature that it names. A DataError if a split is missing or empty.
     """
+    keras_version.use(keras)
     with progress.task("Evaluator") as counts, open_engine(engine) as engine_:
         data, candidate = artifacts.Examples(Path(examples)), artifacts.Model(Path(model)).require_serving()
         baseline = _serving(baseline_model)

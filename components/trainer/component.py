@@ -23,6 +23,7 @@ def trainer(
     accelerator: str = "preferred",
     precision: str = "auto",
     workers: int = 1,
+    keras: int = 0,
 ) -> None:
     """Trains a model by calling the user's `run_fn(fn_args)`, as TFX's Trainer does.
 
@@ -51,6 +52,8 @@ def trainer(
             model then uses bfloat16 on a GPU that has it, float16 on any other, float32 on the processor.
         workers: How many machines train together (TF_CONFIG), where the target says how they are started: this task
             then starts a job of them and waits for it. Elsewhere this machine trains alone, with the same batches.
+        keras: Which Keras `tf.keras` is for the module: 2 (tf_keras) or 3; 0 as the environment says
+            (TF_USE_LEGACY_KERAS), else 3.
 
     Returns:
         model: The model: `Format-Serving/`, a SavedModel, and `Format-TFMA/` if run_fn wrote one.
@@ -75,6 +78,7 @@ def trainer(
         custom_config=custom_config,
         accelerator=accelerator,
         precision=precision,
+        keras=keras,
     )
     model.metadata.update(result.metadata["model"])
     model_run.metadata.update(result.metadata["model_run"])

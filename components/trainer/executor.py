@@ -9,6 +9,7 @@ from penstock.components.trainer import inputs
 from penstock.components.trainer.arguments import parse_custom_config, parse_step_args
 from penstock.core import artifacts, progress, user_modules
 from penstock.core.artifacts import Examples, ExampleStatistics, Model, TaskResult
+from penstock.core.legacy import keras_version
 from penstock.trainer import autograph
 from penstock.trainer import run_fn as training
 from penstock.trainer.fn_args import FnArgs
@@ -32,6 +33,7 @@ def run(
     custom_config: str = "",
     accelerator: str = "preferred",
     precision: str = "auto",
+    keras: int = 0,
 ) -> TaskResult:
     """Trains with the user's run_fn, which must write a SavedModel to `<model>/Format-Serving`.
 
@@ -44,6 +46,7 @@ def run(
     DataError for a split that is missing or empty. Raises a ModuleError if the module has no such function, if that
     raises, or if it writes no model.
     """
+    keras_version.use(keras)
     with progress.task("Trainer") as counts:
         train, evaluate = (
             parse_step_args("train_args", train_args, "train"),

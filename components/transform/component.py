@@ -28,6 +28,7 @@ def transform(
     stats_options_updater_fn: str = "",
     statistics: Input[Artifact] = None,
     engine: str = "local",
+    keras: int = 0,
 ) -> None:
     """Analyzes examples with the user's `preprocessing_fn(inputs)` and transforms them, as TFX's Transform does.
 
@@ -56,6 +57,8 @@ def transform(
             DatasetFeatureStatisticsList, first the dataset of the first analyzed split, then one of each other split,
             named `Split-<name>`.
         engine: Where the work is done: `local` (a worker for each core) or `local:N`.
+        keras: Which Keras `tf.keras` is for the module: 2 (tf_keras) or 3; 0 as the environment says
+            (TF_USE_LEGACY_KERAS), else 3.
 
     Returns:
         transform_graph: What was learnt, and the graph that applies it; read with `tft.TFTransformOutput`.
@@ -94,6 +97,7 @@ def transform(
         stats_options_updater_fn=stats_options_updater_fn,
         statistics=statistics.path if statistics else None,
         engine=engine,
+        keras=keras,
     )
     for name, artifact in outputs.items():
         artifact.metadata.update(result.metadata[name])

@@ -36,6 +36,7 @@ from penstock.core import artifacts, progress, user_modules
 from penstock.core.artifacts import TaskResult
 from penstock.core.errors import DataError
 from penstock.core.files import atomic
+from penstock.core.legacy import keras_version
 
 logger = logging.getLogger(__name__)
 _WORK_FOLDER = ".temp_path"  # TFX's name; beside the result, so that moving is renaming
@@ -64,11 +65,13 @@ def run(
     stats_options_updater_fn: str = "",
     statistics: str | None = None,
     engine: str = "local",
+    keras: int = 0,
 ) -> TaskResult:
     """Runs the component; component.py describes the arguments and outputs.
 
     Raises a ConfigError, ModuleError, SchemaError or DataError for a mistake that the user can fix.
     """
+    keras_version.use(keras)
     splits_ = splits.resolve(splits_config, artifacts.Examples(Path(examples)))
     raw_schema = artifacts.Schema(Path(schema)).read()
     graph = artifacts.TransformGraph(Path(transform_graph))

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from penstock.core.errors import ConfigError, UserError
+from penstock.core.legacy import keras_version
 from penstock.trainer.data import memory
 
 Accelerator = Literal["none", "preferred", "required"]
@@ -113,6 +114,10 @@ def set_precision(precision: str, device: Device) -> None:
         import keras
 
         keras.mixed_precision.set_global_policy(device.precision)
+        if keras_version.current() == 2:
+            import tensorflow as tf
+
+            tf.keras.mixed_precision.set_global_policy(device.precision)
         logger.info("precision: %s", device.precision)
 
 
