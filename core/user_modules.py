@@ -24,26 +24,27 @@ from typing import Any
 
 from penstock.core.errors import ConfigError, ModuleError, PenstockError
 from penstock.core.files import atomic, module_files, object_stores
+from penstock.core.legacy import advice
 from penstock.core.suggestions import did_you_mean
 
-_PUBLISHED = re.compile(r"/[0-9a-f]{16}$")  # the folders that `publish_remote` makes: all in them was to travel
+_PUBLISHED = re.compile(r"^(.*/)?([0-9a-f]{16})/(?=.)")  # the folder that `publish` makes: all in it was to travel
 
 
-def published_path(module_file: Path, store: str, without: Collection[Path] = ()) -> str:
+def published_path(module_file: Path, store: str, without: Collection[Path] = (), project: Path | None = None) -> str:
     """Returns where `publish` and `publish_remote` put a module file as it is now; it writes nothing."""
-    sources = module_files.of(module_file, without)
-    return f"{store}/{_digest(sources)}/{module_file.name}"
+    sources = module_files.of(module_file, without, project)
+    return f"{store}/{_digest(sources)}/{_place(module_file, sources)}"
 
 
-def publish(module_file: Path, store: Path, without: Collection[Path] = ()) -> Path:
+def publish(module_file: Path, store: Path, without: Collection[Path] = (), project: Path | None = None) -> Path:
     """Copies the module file and what travels with it (core/files/module_files.py) to `<store>/<digest>/`.
 
-    Returns the copy's path. `without` are files and folders beside it that are none of the module's. Raises a
-    ModuleError if there is no such file.
+    Returns the copy's path. `without` are files and folders that are none of the module's, and `project` is a folder
+    above it that it may import from. Raises a ModuleError if there is no such file.
     """
     if not module_file.is_file():
         raise ModuleError(f"module_file: {module_file} does not exist")
-    sources = module_files.of(module_file, without)
+    sources = module_files.of(module_file, without, project)
     target = store / _digest(sources)
     if not target.is_dir():
         with atomic.replacing(target) as temporary:
@@ -51,22 +52,22 @@ def publish(module_file: Path, store: Path, without: Collection[Path] = ()) -> P
                 copy = temporary / source.relative_to(sources.folder)
                 copy.parent.mkdir(parents=True, exist_ok=True)
                 copy.write_bytes(source.read_bytes())
-    return target / module_file.name
+    return target / _place(module_file, sources)
 
 
-def publish_remote(module_file: Path, store: str, without: Collection[Path] = ()) -> str:
+def publish_remote(module_file: Path, store: str, without: Collection[Path] = (), project: Path | None = None) -> str:
     """Does what `publish` does, in a folder of an object store; returns the URI of the copied module file.
 
     That file is written last: where it exists, the copy is complete.
     """
     if not module_file.is_file():
         raise ModuleError(f"module_file: {module_file} does not exist")
-    sources = module_files.of(module_file, without)
+    sources = module_files.of(module_file, without, project)
     target = object_stores.join(store, _digest(sources))
-    uri = object_stores.join(target, module_file.name)
+    uri = object_stores.join(target, _place(module_file, sources))
     with object_stores.open_store(store) as opened:
         if not opened.is_file(uri):
-            for source in sorted(sources.files, key=lambda source: source == sources.folder / module_file.name):
+            for source in sorted(sources.files, key=lambda source: source == module_file.resolve()):
                 name = source.relative_to(sources.folder).as_posix()
                 opened.write(object_stores.join(target, name), source.read_bytes())
     return uri
@@ -89,19 +90,23 @@ def pin(module_path: str) -> str:
 def load(reference: str) -> ModuleType:
     """Imports a user module: a path that ends in `.py`, or a dotted path (with or without `@<digest>`).
 
-    The folder of a file goes to the front of `sys.path`, so that its siblings can be imported, as in TFX. A file in an
-    object store that is not mounted is first downloaded together with its siblings. Raises a ModuleError if the file
-    does not exist, or if importing it fails.
+    The folder of a file goes to the front of `sys.path`, so that its siblings can be imported, as in TFX. If it imports
+    from a folder above (core/files/module_files.py), that one goes there, the file is a module of a package in it, and
+    its own folder comes last. A file in an object store that is not mounted is first downloaded together with its
+    siblings. Raises a ModuleError if the file does not exist, or if importing it fails.
     """
     if not reference.endswith(".py"):
         return call("import", importlib.import_module, reference.split("@")[0])
     path = _fetched(reference) if object_stores.is_remote(reference) else atomic.local_path(reference)
     if not path.is_file():
         raise ModuleError(f"module_file: {reference} does not exist")
-    folder = str(path.resolve().parent)
-    if folder not in sys.path:
-        sys.path.insert(0, folder)
-    return call("import", _imported, path)
+    path = path.resolve()
+    root = import_root(path)
+    if str(root) not in sys.path:
+        sys.path.insert(0, str(root))
+    if str(path.parent) not in sys.path:
+        sys.path.append(str(path.parent))
+    return call("import", _imported, path, root)
 
 
 def find(module_file: str, name: str, default: str) -> Callable[..., Any]:
@@ -132,6 +137,8 @@ def find_optional(module_file: str, name: str, default: str) -> Callable[..., An
 def function(module: ModuleType, name: str) -> Callable[..., Any]:
     """Returns the module's function `name`; without it, a ModuleError suggests the nearest name."""
     member = optional_function(module, name)
+    if member is None and name == "run_fn" and advice.is_for_estimators(vars(module)):
+        raise ModuleError(f"{module.__file__}: expected a function {name!r}, found trainer_fn: {advice.NO_ESTIMATORS}")
     if member is None:
         defined = [key for key, value in vars(module).items() if inspect.isfunction(value)]
         hint = did_you_mean(name, sorted(defined), "it defines")
@@ -161,8 +168,9 @@ def call[Returned](what: str, user_function: Callable[..., Returned], *args: Any
         raise ModuleError(message, user_lines(error)) from error
     except Exception as error:
         first, _, more = str(error).partition("\n")
-        details = "\n".join(filter(None, [more, user_lines(error)]))
-        raise ModuleError(f"{what} raised {type(error).__name__}: {first}", details) from error
+        what_to_do = advice.on(error)
+        sentence = f"{what} raised {type(error).__name__}: {first}{f'; {what_to_do}' if what_to_do else ''}"
+        raise ModuleError(sentence, "\n".join(filter(None, [more, user_lines(error)]))) from error
 
 
 def user_lines(error: BaseException) -> str:
@@ -182,18 +190,28 @@ def user_lines(error: BaseException) -> str:
     return "".join(traceback.format_list(frames)).rstrip()
 
 
+def import_root(path: Path) -> Path:
+    """Returns the folder that a module file, published or not, is imported from; others can be imported from there."""
+    published = _PUBLISHED.match(str(path))
+    return Path(published[0]) if published else module_files.root(path)
+
+
 def _digest(sources: module_files.ModuleFiles) -> str:
     return atomic.digest(sources.files, sources.folder)[:16]
 
 
-def _imported(path: Path) -> ModuleType:
+def _place(module_file: Path, sources: module_files.ModuleFiles) -> str:
+    return module_file.resolve().relative_to(sources.folder).as_posix()
+
+
+def _imported(path: Path, root: Path) -> ModuleType:
     """Imports a module file by its name, or by one of its own where the name is none, or is another module's."""
-    name = path.stem
-    if name.isidentifier():
-        module = importlib.import_module(name)
+    parts = path.relative_to(root).with_suffix("").parts
+    if all(part.isidentifier() for part in parts):
+        module = importlib.import_module(".".join(parts))
         if _is_of(module, path):
             return module
-    name = f"{re.sub(r'\W', '_', name)}_file"
+    name = f"{re.sub(r'\W', '_', path.stem)}_file"
     while name in sys.modules or _spec(name):
         if name in sys.modules and _is_of(sys.modules[name], path):
             return sys.modules[name]
@@ -218,14 +236,15 @@ def _is_of(module: ModuleType, path: Path) -> bool:
 @functools.cache
 def _fetched(uri: str) -> Path:
     """Downloads a module file and what it can import beside it; the copy exists until this process ends."""
-    folder, _, name = uri.rpartition("/")
-    copy = Path(tempfile.mkdtemp(prefix="penstock-module-"))
-    atexit.register(_remove, copy, os.getpid())
+    published = _PUBLISHED.match(uri)
+    folder = published[0].rstrip("/") if published else uri.rpartition("/")[0]
+    temporary = Path(tempfile.mkdtemp(prefix="penstock-module-"))
+    atexit.register(_remove, temporary, os.getpid())
+    copy = temporary / published[2] if published else temporary
     with object_stores.open_store(uri) as store:
-        published = _PUBLISHED.search(folder)
         names = list(store.files(folder)) if published else _importable_files(store, folder)
         store.fetch({object_stores.join(folder, file): copy / file for file in names})
-    return copy / name
+    return copy / uri[len(folder) + 1 :]
 
 
 def _importable_files(store: object_stores.Store, folder: str) -> list[str]:

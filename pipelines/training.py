@@ -33,7 +33,7 @@ from penstock.pipelines.config.section import json_text
 from penstock.pipelines.config.training_pipeline import Config
 from penstock.pipelines.config.tuning import Tuning
 from penstock.pipelines.modules import default_trainer
-from penstock.pipelines.modules.published import Published
+from penstock.pipelines.modules.published import Function, Published
 
 type _Channel = Any  # a parameter of the pipeline: KFP's placeholder for a value
 _EXAMPLE_GENS = {"csv": csv_example_gen, "parquet": parquet_example_gen, "tfrecord": import_example_gen}
@@ -75,7 +75,7 @@ def training_pipeline(config: Config, published: Published) -> base_component.Ba
         graph = _Graph(config, published)
         graph.read(input_base, input_config, range_config)
         graph.validate(schema_file)
-        if published.transforms:
+        if config.transform and (config.without_code or published.preprocessing_fn):
             graph.transform(module_file)
         if config.tuning:
             graph.tune(module_file, train_steps, eval_steps, pipeline_root)
@@ -156,22 +156,22 @@ class _Graph:
     def transform(self, module_file: _Channel) -> None:
         settings = self.config.transform or Transform()
         splits = {"analyze": settings.analyze, "transform": settings.transform or self.config.split_names}
-        function, custom_config, more = settings.preprocessing_fn, settings.custom_config, {}
+        function, custom_config, more = self.published.preprocessing_fn, settings.custom_config, self._keras()
         if self.config.without_code:
-            function, custom_config = default_trainer.PREPROCESSING_FN, default_trainer.transform_config(self.config)
+            custom_config = default_trainer.transform_config(self.config)
         if self.published.takes_statistics:
             more["statistics"] = self.statistics
         self.transformed = transform(
             examples=self.examples,
             schema=self.schema,
-            module_file=module_file,
-            preprocessing_fn=function,
+            module_file=self._module_file(function, module_file),
+            preprocessing_fn=function.name if function else default_trainer.PREPROCESSING_FN,
             splits_config=json_text(splits),
             materialize=settings.materialize,
             disable_analyzer_cache=settings.disable_analyzer_cache,
             custom_config=json_text(custom_config),
             disable_statistics=settings.disable_statistics,
-            stats_options_updater_fn=settings.stats_options_updater_fn or "",
+            stats_options_updater_fn=self.published.updater,
             engine=self.config.engine,
             **more,
             **_imported(analyzer_cache=settings.analyzer_cache),
@@ -186,7 +186,10 @@ class _Graph:
             **self._trained_on(),
             **({"raw_examples": self.examples} if settings.divides else {}),
             **settings.function(
-                module_file, self._custom_config(training), training.model_dump(include={"accelerator", "precision"})
+                self._module_file(self.published.tuner_fn, module_file),
+                self.published.tuner_fn.name if self.published.tuner_fn else "",
+                self._custom_config(training),
+                training.model_dump(include={"accelerator", "precision"}),
             ),
             train_args=_step_args(training.train_splits, train_steps),
             eval_args=_step_args(training.eval_splits, eval_steps),
@@ -199,24 +202,34 @@ class _Graph:
         self._after_validation(task)
 
     def train(self, module_file: _Channel, train_steps: _Channel, eval_steps: _Channel) -> None:
-        settings = self.config.training or Training()
+        settings, function = self.config.training or Training(), self.published.run_fn
         task = trainer(
             schema=self.schema,
             statistics=self.statistics,
-            module_file=module_file,
-            run_fn=default_trainer.RUN_FN if self.config.without_code else settings.run_fn,
+            module_file=self._module_file(function, module_file),
+            run_fn=function.name if function else default_trainer.RUN_FN,
             train_args=_step_args(settings.train_splits, train_steps),
             eval_args=_step_args(settings.eval_splits, eval_steps),
             custom_config=json_text(self._custom_config(settings)),
             accelerator=settings.accelerator,
             precision=settings.precision,
             workers=settings.workers,
+            **self._keras(),
             **self._trained_on(),
             **(self.hyperparameters or _imported(hyperparameters=self.published.hyperparameters)),
             **_imported(dsl.Model, base_model=settings.base_model),
         )
         self.model = task.outputs["model"]
         self._after_validation(task)
+
+    def _module_file(self, function: Function | None, parameter: _Channel) -> _Channel:
+        """Returns the pipeline's parameter, or the function's own module where it is another."""
+        if function is None or function.module_file == self.published.module_file:
+            return parameter
+        return function.module_file
+
+    def _keras(self) -> dict[str, int]:
+        return {"keras": self.published.keras} if self.published.keras else {}
 
     def _custom_config(self, training: Training) -> dict[str, Any] | None:
         return default_trainer.trainer_config(self.config) if self.config.without_code else training.custom_config
@@ -232,7 +245,7 @@ class _Graph:
         }
 
     def evaluate(self, module_file: _Channel, pipeline_root: _Channel) -> None:
-        settings = self.config.evaluation
+        settings, evaluator_ = self.config.evaluation, self.published.evaluator
         if settings is None:
             return
         baseline = latest_blessed_model(candidate=self.model, pipeline_root=pipeline_root)
@@ -244,7 +257,8 @@ class _Graph:
             schema=self.schema,
             eval_config=settings.text(self.config.label, default_trainer.transformed_label(self.config)),
             example_splits=settings.splits,
-            module_file=module_file if self.published.customizes_evaluation else "",
+            module_file=self._module_file(evaluator_, module_file) if evaluator_ else "",
+            **(self._keras() if evaluator_ else {}),
             engine=self.config.engine,
         )
 

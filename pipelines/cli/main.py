@@ -23,7 +23,7 @@ from penstock.pipelines.cli.options import (
     set_option,
 )
 from penstock.pipelines.cli.remote import commands as remote_commands
-from penstock.pipelines.cli.terminal import ready, tell, warn
+from penstock.pipelines.cli.terminal import note, ready, tell, warn
 
 if TYPE_CHECKING:
     from penstock.pipelines.config.training_pipeline import Config
@@ -84,6 +84,7 @@ def run(
     compiled = compile.compile_for_run(loaded, target)
     _tell_of_workers(loaded)
     warn(compiled.published.left_out)
+    note(compiled.published.keras_note)
     try:
         summary = local.run(
             compiled.path,
@@ -143,6 +144,7 @@ def compile_command(
     from penstock.pipelines.servers import submission
 
     warn(compiled.published.left_out)
+    note(compiled.published.keras_note)
     _warn_of_local_paths(submission.read(output).documents, chosen.name)
 
 
@@ -206,9 +208,10 @@ def validate(config: Path, assignments: Sequence[str], data: str | None, label: 
     from penstock.core import packages
     from penstock.pipelines.modules import published
 
-    left_out = published.check(loaded)
+    checked = published.check(loaded)
     tell(f"{config_file(config)}: valid")
-    warn(left_out)
+    warn(checked.left_out)
+    note(checked.keras_note)
     if packages.is_inside(loaded.data.path) and loaded.data.here is None:
         tell(f"data.path: not looked at, for {packages.name(loaded.data.path)!r} is not installed here", err=True)
 

@@ -12,7 +12,7 @@ import click
 
 from penstock.core.errors import ConfigError
 from penstock.pipelines.cli import options
-from penstock.pipelines.cli.terminal import tell, warn
+from penstock.pipelines.cli.terminal import note, tell, warn
 
 if TYPE_CHECKING:
     from penstock.pipelines.servers.service import Service
@@ -123,7 +123,7 @@ class Remote:
         from penstock.pipelines.targets import target as targets
 
         kind = service_class(self.target)
-        left_out = ""
+        user_files = None
         if submission.is_compiled(self.config):
             self._require_target(submission.compiled_for(self.config))
             read = submission.read(self.config, params, no_cache)
@@ -143,7 +143,7 @@ class Remote:
                 warn(target.unused(settings))
                 read = submission.read(compiled.path, params, no_cache)
             read = replace(read, publish=functools.partial(published.write, compiled.published))
-            left_out = compiled.published.left_out
+            user_files = compiled.published
         section = getattr(settings, self.target)
         allowed = list(settings.lint.allow)
         if getattr(section, "service_account", None):
@@ -154,8 +154,11 @@ class Remote:
         unreadable = local_paths.sentence(read.documents, self.target, section.shared_folders, read.parameters)
         if unreadable:
             raise ConfigError(unreadable)
-        for warning in (*warnings, left_out):
+        for warning in warnings:
             warn(warning)
+        if user_files:
+            warn(user_files.left_out)
+            note(user_files.keras_note)
         return service, read
 
     def _require_target(self, compiled_for: str) -> None:

@@ -26,3 +26,9 @@ def warn(sentence: str) -> None:
     """Writes a sentence to standard error; nothing for ""."""
     if sentence:
         tell(f"warning: {sentence}", err=True)
+
+
+def note(sentence: str) -> None:
+    """Writes a sentence that warns of nothing to standard error; nothing for ""."""
+    if sentence:
+        tell(sentence, err=True)

@@ -7,10 +7,12 @@ from pydantic import Field
 from penstock.core.labels import Problem
 from penstock.pipelines.config.data import SplitName
 from penstock.pipelines.config.section import (
+    FUNCTION,
     NO_BOOL,
     ExistingFile,
     ExistingModel,
     ExistingPath,
+    FunctionName,
     ModelFolder,
     PositiveNumber,
     PositiveWhole,
@@ -18,6 +20,8 @@ from penstock.pipelines.config.section import (
     Seed,
     Whole,
 )
+
+_OWN_MODULE = "The Python file with the function, where it is another than the pipeline's module_file."
 
 
 class Schema(Section):
@@ -57,7 +61,8 @@ class Validation(Section):
 class Transform(Section):
     """How the module's preprocessing_fn is applied."""
 
-    preprocessing_fn: str = Field(default="preprocessing_fn", description="The name of the function in the module.")
+    module_file: ExistingFile | None = Field(default=None, description=_OWN_MODULE)
+    preprocessing_fn: FunctionName = Field(default="preprocessing_fn", description=FUNCTION)
     stats_options_updater_fn: str | None = Field(
         default=None, description="The name of the updater, if the module has one."
     )
@@ -77,7 +82,8 @@ class Transform(Section):
 class Training(Section):
     """How the module's run_fn is called, or, without a module, what the default trainer does."""
 
-    run_fn: str = Field(default="run_fn", description="The name of the function in the module.")
+    module_file: ExistingFile | None = Field(default=None, description=_OWN_MODULE)
+    run_fn: FunctionName = Field(default="run_fn", description=FUNCTION)
     train_steps: Whole = Field(default=0, description="FnArgs.train_steps; 0 leaves it to run_fn.")
     eval_steps: Whole = Field(default=0, description="FnArgs.eval_steps; 0 leaves it to run_fn.")
     train_splits: list[SplitName] = Field(default=["train"], min_length=1, description="Splits that train_files hold.")

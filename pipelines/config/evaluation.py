@@ -111,6 +111,11 @@ class Evaluation(Section):
         union_mode="left_to_right",
     )
     splits: list[str] = Field(default=[], description="The splits to evaluate, by default eval.")
+    module_file: ExistingFile | None = Field(
+        default=None,
+        description="The Python file with custom_eval_shared_model or custom_extractors, where it is another than the "
+        "pipeline's module_file.",
+    )
 
     @field_validator("metrics")
     @classmethod

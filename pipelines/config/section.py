@@ -127,6 +127,12 @@ Quantity = Annotated[
     str, matching(r"^[0-9]+(\.[0-9]+)?([EPTGMK]i?)?$", "bytes with a unit of Kubernetes, such as 16G or 512Mi")
 ]
 
+# The name of a function in a module; with dots before it, the module as well.
+FunctionName = Annotated[
+    str, matching(r"^([A-Za-z_]\w*\.)*[A-Za-z_]\w*$", "a function's name, or its dotted path package.module.function")
+]
+FUNCTION = "The name of the function in the module, or its dotted path package.module.function."
+
 # A path as a person writes it; an absolute path once read.
 AnyPath = Annotated[str, AfterValidator(_resolve)]
 DataPath = Annotated[str, AfterValidator(_resolve_data)]  # package:NAME/path stays: tasks find it where they run

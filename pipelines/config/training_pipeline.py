@@ -8,9 +8,9 @@ import json
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, PrivateAttr, model_validator
 
 from penstock.components import engines
 from penstock.pipelines.config import file as config_file
@@ -84,7 +84,12 @@ class Config(Section):
     )
     module_path: _ModulePath | None = Field(
         default=None,
-        description="The same as a dotted path: package.module.",
+        description="The same as a dotted path, package.module: beside this file, or of an installed package.",
+    )
+    keras: Literal[2, 3] | None = Field(
+        default=None,
+        description="The Keras that tf.keras is for the module, 2 (tf_keras) or 3. Left out, it is the one that the "
+        "module means, by what only one of them has, and else 3.",
     )
     splits: Splits | None = Field(default=None, description="Output splits, by default train 2 : eval 1.")
     schema_: Schema = Field(default=Schema(), alias="schema", description="The schema: inferred, or a curated file.")
@@ -129,6 +134,10 @@ class Config(Section):
     vertex: Vertex = Field(default=Vertex(), description="The project on Vertex AI that runs are sent to.")
     lint: Lint = Field(default=Lint(), description="What the checks of the compiled pipeline let pass.")
     pipeline_root: FolderPath = Field(description="The folder of all runs. By default runs/<name> beside this file.")
+    _folder: Path = PrivateAttr(default=Path())
+
+    def model_post_init(self, context: Any) -> None:
+        self._folder = Path((context or {}).get("folder", Path())).absolute()
 
     @model_validator(mode="before")
     @classmethod
@@ -147,6 +156,8 @@ class Config(Section):
             raise ValueError(f"pipeline_root: {reason}")
         if self.training and not self.module and not self.label:
             raise ValueError("training: expected a label to predict, or a module_file (or module_path) with run_fn")
+        if self.keras == 2 and self.without_code:
+            raise ValueError("keras: 2 is for a module: the model without code is one of Keras 3")
         _check_without_code(self)
         for name in ("tuning", "evaluation", "push"):
             if getattr(self, name) and not self.training:
@@ -167,9 +178,15 @@ class Config(Section):
         return self
 
     @property
+    def folder(self) -> Path:
+        """The project: the folder of the configuration file, from which modules can be imported."""
+        return self._folder
+
+    @property
     def module(self) -> str | None:
-        """The module of the user, a path or a dotted path; None for the model without code."""
-        return self.module_file or self.module_path
+        """The user's module with the run_fn, a path or a dotted path; None for the model without code."""
+        settings = self.training or Training()
+        return settings.module_file or settings.run_fn.rpartition(".")[0] or self.module_file or self.module_path
 
     @property
     def without_code(self) -> bool:
@@ -213,6 +230,8 @@ def _check_without_code(config: Config) -> None:
         if own:
             raise ValueError(f"{own[0]}: there is no model: expected a label to predict")
         return
+    if config.transform and config.transform.module_file:
+        raise ValueError("transform.module_file: there is no run_fn: expected training.module_file, or module_file")
     for section, keys in _OF_A_MODULE.items():
         settings = getattr(config, section)
         for key in keys:

@@ -8,7 +8,10 @@ from pydantic import Field, model_validator
 from penstock.core.errors import ConfigError
 from penstock.core.suggestions import did_you_mean
 from penstock.pipelines.config.section import (
+    FUNCTION,
     NO_BOOL,
+    ExistingFile,
+    FunctionName,
     Number,
     PositiveNumber,
     PositiveWhole,
@@ -24,7 +27,7 @@ from penstock.trainer.tuning.settings import DIRECTIONS, MEASURED, Search
 # What searches without code.
 TUNER_FN = "penstock.trainer.tuning.default.tuner_fn"
 _MANY = 10**15  # points: a range with more, up to no end of them, counts as one with these
-_OF_A_MODULE = ("tuner_fn", "custom_config")
+_OF_A_MODULE = ("module_file", "tuner_fn", "custom_config")
 _OF_A_SEARCH = ("parameters", "algorithm", "objective", "direction", "trials", "minutes", "early_stopping", "seed")
 _WITHOUT_CODE = (*_OF_A_SEARCH, "cross_validation")
 
@@ -102,7 +105,11 @@ class CrossValidation(Section):
 class Tuning(Section):
     """How the best hyperparameters are searched for: with the module's tuner_fn, or over the default model's."""
 
-    tuner_fn: str = Field(default="tuner_fn", description="The name of the function in the module.")
+    module_file: ExistingFile | None = Field(
+        default=None,
+        description="The Python file with the tuner_fn, where it is another than the pipeline's module_file.",
+    )
+    tuner_fn: FunctionName = Field(default="tuner_fn", description=FUNCTION)
     custom_config: dict[str, Any] | None = Field(
         default=None, description="The tuner_fn's FnArgs.custom_config; by default the training's."
     )
@@ -225,20 +232,21 @@ class Tuning(Section):
             raise ValueError(error.message) from None
 
     def function(
-        self, module_file: Any, custom_config: dict[str, Any] | None, device: dict[str, str]
+        self, module_file: Any, tuner_fn: str, custom_config: dict[str, Any] | None, device: dict[str, str]
     ) -> dict[str, Any]:
-        """Returns the Tuner's arguments that name the function and its custom_config.
+        """Returns the Tuner's arguments that name the function, in the module file, and its custom_config.
 
         `custom_config` and `device`, the accelerator and the precision, are the training's.
         """
         own = self.custom_config if self.custom_config is not None else custom_config
         if not self.parameters:
-            return {"module_file": module_file, "tuner_fn": self.tuner_fn, "custom_config": json_text(own)}
+            return {"module_file": module_file, "tuner_fn": tuner_fn, "custom_config": json_text(own)}
         config = {**(own or {}), "tuning": self.search() | device}
         return {"tuner_fn": TUNER_FN, "custom_config": json_text(config)}
 
     def search(self) -> dict[str, Any]:
         """Returns the search without code as its tuner_fn reads it (penstock.trainer.tuning.settings)."""
-        search = self.model_dump(exclude_none=True, exclude={"tuner_fn", "custom_config", "parallel_trials", "workers"})
+        others = {*_OF_A_MODULE, "parallel_trials", "workers"}
+        search = self.model_dump(exclude_none=True, exclude=others)
         objective = self.objective or ""
         return {**search, "objective": objective, "direction": DIRECTIONS.get(objective, "min")}

@@ -16,16 +16,19 @@ def source_file(module_path: str) -> Path:
     """Returns the source of a dotted path without importing its packages; a ModuleError if there is none."""
     first, *rest = module_path.split(".")
     try:
-        place = packages.folder(first)
+        place = packages.folder(first).joinpath(*rest)
     except ValueError as error:
-        beside = Path(*module_path.split(".")).with_suffix(".py")
-        hint = f"; or, for the file here, module_file: {beside}" if beside.is_file() else ""
-        raise ModuleError(f"module_path: {module_path}: {error}{hint}") from None
-    place = place.joinpath(*rest)
-    for candidate in (place.with_suffix(".py"), place / "__init__.py"):
-        if candidate.is_file():
-            return candidate
-    raise ModuleError(f"module_path: no module {module_path!r}: {place.with_suffix('.py')} does not exist")
+        raise ModuleError(f"no module {module_path!r}: {error}") from None
+    source = beside(place.parent, place.name)
+    if source is None:
+        raise ModuleError(f"no module {module_path!r}: {place.with_suffix('.py')} does not exist")
+    return source
+
+
+def beside(folder: Path, module_path: str) -> Path | None:
+    """Returns the source of a dotted path that begins in a folder, such as a project's; None if there is none."""
+    place = folder.joinpath(*module_path.split("."))
+    return next((path for path in (place.with_suffix(".py"), place / "__init__.py") if path.is_file()), None)
 
 
 def defined_names(path: Path) -> set[str]:
@@ -39,12 +42,13 @@ def defined_names(path: Path) -> set[str]:
 def _names(path: Path, starring: tuple[Path, ...]) -> set[str]:
     """Returns the names of `defined_names`; `starring` are the modules that take this one's with a star."""
     try:
-        return set(_bound(_tree(path).body, (*starring, path)))
+        return set(_bound(tree(path).body, (*starring, path)))
     except RecursionError:
         raise ModuleError(f"{path}: {_TOO_DEEP}") from None
 
 
-def _tree(path: Path) -> ast.Module:
+def tree(path: Path) -> ast.Module:
+    """Returns a module's syntax tree; a ModuleError names the line that is no Python."""
     if path.stat().st_size > _LARGEST:
         raise ModuleError(f"{path}: expected a module of at most {_LARGEST:,} bytes: put data into a file beside it")
     try:
@@ -60,7 +64,7 @@ def _tree(path: Path) -> ast.Module:
 
 def parameters(path: Path, function: str) -> set[str]:
     """Returns the names of a function's parameters, if the module itself defines it."""
-    for node in ast.walk(_tree(path)):
+    for node in ast.walk(tree(path)):
         if isinstance(node, ast.FunctionDef) and node.name == function:
             arguments = node.args
             return {argument.arg for argument in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)}

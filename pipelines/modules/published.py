@@ -5,21 +5,22 @@ edits made while it is under way. A pipeline root in an object store is written 
 """
 
 import re
-from collections.abc import Collection
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from penstock.core import artifacts, user_modules
 from penstock.core.errors import ConfigError, ModuleError
 from penstock.core.files import atomic, documents, module_files, object_stores
+from penstock.core.legacy.advice import NO_ESTIMATORS
 from penstock.core.suggestions import listed
 from penstock.pipelines.config import csv_columns
 from penstock.pipelines.config.section import is_remote
 from penstock.pipelines.config.training_pipeline import Config
-from penstock.pipelines.modules import parsed
+from penstock.pipelines.modules import estimators, functions, keras_use, parsed
+from penstock.pipelines.modules.functions import UserFunction, UserFunctions, UserModule
+from penstock.pipelines.modules.keras_use import KerasUse
 
-# What of a module's functions the Evaluator calls.
-_EVALUATOR_FUNCTIONS = frozenset({"custom_eval_shared_model", "custom_extractors"})
 _VARIABLE = re.compile(r"\{[^{}]*\}")  # {SPAN} and the like in a pattern
 
 
@@ -30,20 +31,36 @@ class Copy:
     source: Path
     path: str
     content: bytes | None = None  # None for a module
+    store: str = ""  # of modules
     without: tuple[Path, ...] = ()  # what is beside a module and none of it
+    project: Path | None = None  # the folder that a module may import from
+
+
+@dataclass(frozen=True)
+class Function:
+    """A function of the user's as a component is given it: the published module file, and its name there."""
+
+    module_file: str
+    name: str = ""
 
 
 @dataclass(frozen=True)
 class Published:
     """What the pipeline is given in place of the user's files. "" stands for what there is not.
 
-    `copies` are what `write` makes, and `sources` whose copies they are, by their paths.
+    `module_file` is the pipeline's parameter; a function in another module has its own. `copies` are what `write`
+    makes, and `sources` whose copies they are, by their paths.
     """
 
     module_file: str = ""
-    transforms: bool = False
+    preprocessing_fn: Function | None = None
+    run_fn: Function | None = None
+    tuner_fn: Function | None = None
+    evaluator: Function | None = None  # of what the Evaluator calls, which is found by its names
+    updater: str = ""  # stats_options_updater_fn
     takes_statistics: bool = False  # preprocessing_fn has a parameter of this name
-    customizes_evaluation: bool = False
+    keras: int = 0  # which Keras the functions' tasks have; 0: nothing says it
+    keras_note: str = ""  # a sentence on it
     schema_file: str = ""
     hyperparameters: str = ""
     left_out: str = ""  # a sentence on the files beside the module that it might read, and that do not travel
@@ -62,16 +79,10 @@ def plan(config: Config) -> Published:
     """Returns what is to be published, and writes nothing. Says at once what is wrong with the files or the label."""
     csv_columns.check(config)
     root = config.pipeline_root
-    source, defined = _read_module(config)
-    module_file, left_out, copies, sources = "", "", [], {}
-    if source is not None and config.module_path:
-        module_file = user_modules.pin(config.module_path)
-    elif source is not None:
-        without = _not_the_modules(config, source)
-        module_file = user_modules.published_path(source, f"{root.rstrip('/')}/modules", without)
-        copies.append(Copy(source, module_file, without=without))
-        left_out = _left_out(source, without)
-        sources[module_file.rpartition("/")[0]] = str(source.parent)
+    user = _read(config)
+    copies: list[Copy] = []
+    sources: dict[str, str] = {}
+    references = {module.source: _reference(config, module, copies, sources) for module in user.modules()}
     schema_file = config.schema_.file or ""
     if schema_file and not is_remote(schema_file):
         copies.append(_copy(Path(schema_file), root, artifacts.Schema.FILE))
@@ -82,16 +93,20 @@ def plan(config: Config) -> Published:
         _require_json(Path(hyperparameters))
         copies.append(_copy(Path(hyperparameters), root, artifacts.HyperParameters.FILE))
         hyperparameters = copies[-1].path.rpartition("/")[0]
-    transform = config.transform
-    transforms = transform is not None and (config.without_code or transform.preprocessing_fn in defined)
+    keras, keras_note = keras_use.decide(config.keras, _uses(config, user), bool(user.tuner_fn))
     return Published(
-        module_file,
-        transforms=transforms,
-        takes_statistics=transforms and _takes_statistics(config),
-        customizes_evaluation=bool(_EVALUATOR_FUNCTIONS & defined),
+        next(iter(references.values()), ""),
+        preprocessing_fn=_function(user.preprocessing_fn, references),
+        run_fn=_function(user.run_fn, references),
+        tuner_fn=_function(user.tuner_fn, references),
+        evaluator=Function(references[user.evaluator.source]) if user.evaluator else None,
+        updater=user.updater,
+        takes_statistics=config.without_code or _takes_statistics(user.preprocessing_fn),
+        keras=keras,
+        keras_note=keras_note,
         schema_file=schema_file,
         hyperparameters=hyperparameters,
-        left_out=left_out,
+        left_out=_left_out(config, user),
         copies=tuple(copies),
         sources=sources,
     )
@@ -106,43 +121,57 @@ def write(published: Published) -> None:
             _write_file(copy.path, copy.content)
 
 
-def check(config: Config) -> str:
-    """Says what `plan` would say of the user's files; returns its sentence on those that do not travel."""
+def check(config: Config) -> Published:
+    """Says what `plan` would say of the user's files; returns its sentences on them."""
     csv_columns.check(config)
-    source, _ = _read_module(config)
+    user = _read(config)
     if config.training and config.training.hyperparameters and not is_remote(config.training.hyperparameters):
         _require_json(Path(config.training.hyperparameters))
-    if source is None or config.module_path:
-        return ""
-    return _left_out(source, _not_the_modules(config, source))
+    keras, keras_note = keras_use.decide(config.keras, _uses(config, user), bool(user.tuner_fn))
+    return Published(keras=keras, keras_note=keras_note, left_out=_left_out(config, user))
 
 
-def _read_module(config: Config) -> tuple[Path | None, set[str]]:
-    """Returns the module's source and the names it defines; a ModuleError if one that is called is not there."""
-    if config.module_file and is_remote(config.module_file):
-        raise ConfigError(
-            "module_file: expected a local file, which is copied into the pipeline root as it is now, received "
-            f"{config.module_file!r}"
-        )
-    if config.module_file:
-        source = Path(config.module_file)
-    elif config.module_path:
-        source = parsed.source_file(config.module_path)
-    else:
-        return None, set()
-    defined = parsed.defined_names(source)
-    if config.training:
-        parsed.require(source, config.training.run_fn, defined)
-    if config.tuning:
-        parsed.require(source, config.tuning.tuner_fn, defined)
-    if config.transform and config.transform.preprocessing_fn != "preprocessing_fn":
-        parsed.require(source, config.transform.preprocessing_fn, defined)
-    return source, defined
+def _read(config: Config) -> UserFunctions:
+    """Returns the user's functions; an error if one is missing, or if they need what TensorFlow no longer has."""
+    user = functions.of(config)
+    use = estimators.used(_own_files(config, user), (function.name for function in user.all()))
+    if use:
+        raise ModuleError(f"{use}: {NO_ESTIMATORS}")
+    return user
+
+
+def _own_files(config: Config, user: UserFunctions) -> list[Path]:
+    """Returns the modules, and the user's files that they import."""
+    files: dict[Path, None] = {}
+    for module in user.modules():
+        source = module.source.resolve()
+        files |= dict.fromkeys(module_files.own_files(source, module_files.root(source, config.folder)))
+    return list(files)
+
+
+def _uses(config: Config, user: UserFunctions) -> KerasUse:
+    return keras_use.of(_own_files(config, user))
+
+
+def _reference(config: Config, module: UserModule, copies: list[Copy], sources: dict[str, str]) -> str:
+    """Returns what components are given as the module, and adds the copy that is to be made for it."""
+    if module.module_path:
+        return user_modules.pin(module.module_path)
+    store, without = f"{config.pipeline_root.rstrip('/')}/modules", _not_the_modules(config, module.source)
+    path = user_modules.published_path(module.source, store, without, config.folder)
+    copies.append(Copy(module.source, path, store=store, without=without, project=config.folder))
+    folder = module_files.root(module.source.resolve(), config.folder)
+    sources[path.removesuffix(f"/{module.source.resolve().relative_to(folder).as_posix()}")] = str(folder)
+    return path
+
+
+def _function(function: UserFunction | None, references: Mapping[Path, str]) -> Function | None:
+    return Function(references[function.module.source], function.name) if function else None
 
 
 def _not_the_modules(config: Config, source: Path) -> tuple[Path, ...]:
     """Returns what may be beside the module and is none of it: the data, where models are pushed to, all runs."""
-    folder = source.resolve().parent
+    folder = module_files.root(source.resolve(), config.folder)
     places = [Path(config.push.directory)] if config.push else []
     here, base = config.data.here, config.data.base_here
     if here and here.exists():
@@ -158,8 +187,13 @@ def _not_the_modules(config: Config, source: Path) -> tuple[Path, ...]:
     return tuple(places)
 
 
-def _left_out(source: Path, without: Collection[Path]) -> str:
-    left_out = [path.name for path in module_files.of(source, without).left_out]
+def _left_out(config: Config, user: UserFunctions) -> str:
+    files = [
+        module_files.of(module.source, _not_the_modules(config, module.source), config.folder)
+        for module in user.modules()
+        if not module.module_path
+    ]
+    left_out = list(dict.fromkeys(path.name for each in files for path in each.left_out))
     if not left_out:
         return ""
     return (
@@ -169,13 +203,9 @@ def _left_out(source: Path, without: Collection[Path]) -> str:
     )
 
 
-def _takes_statistics(config: Config) -> bool:
+def _takes_statistics(function: UserFunction | None) -> bool:
     """Whether Transform is to be given the statistics: other pipelines' caches do not depend on them."""
-    if config.without_code:
-        return True
-    source, _ = _read_module(config)
-    name = config.transform.preprocessing_fn if config.transform else ""
-    return source is not None and "statistics" in parsed.parameters(source, name)
+    return function is not None and "statistics" in parsed.parameters(function.module.source, function.name)
 
 
 def _copy(source: Path, root: str, name: str) -> Copy:
@@ -194,11 +224,10 @@ def _write_file(path: str, content: bytes) -> None:
 
 
 def _write_module(copy: Copy) -> None:
-    folder = copy.path.rsplit("/", 2)[0]
-    if is_remote(folder):
-        path = user_modules.publish_remote(copy.source, folder, copy.without)
+    if is_remote(copy.store):
+        path = user_modules.publish_remote(copy.source, copy.store, copy.without, copy.project)
     else:
-        path = str(user_modules.publish(copy.source, Path(folder), copy.without))
+        path = str(user_modules.publish(copy.source, Path(copy.store), copy.without, copy.project))
     if path != copy.path:
         raise ModuleError(f"module_file: {copy.source} was changed while the pipeline was compiled: try again")
 

@@ -205,3 +205,57 @@ def test_a_module_in_a_folder_whose_name_is_a_pattern(tmp_path: Path, name: str)
     write_module(tmp_path / name, "value = 7\n", "sibling.py")
     published = user_modules.publish(source, tmp_path / name / "runs" / "modules")
     assert user_modules.load(str(published)).value == 7
+
+
+PACKAGE = {
+    "own_models/model.py": "from own_models.parts import width\nfrom . import features\nvalue = width + features.one\n",
+    "own_models/parts.py": "width = 41\n",
+    "own_models/features.py": "one = 1\n",
+}
+
+
+def write_package(folder: Path, first: str) -> Path:
+    """Writes PACKAGE under another first name, since a process imports a name once; returns the module."""
+    for name, text in PACKAGE.items():
+        write_module(folder / first, text.replace("own_models", first), name.partition("/")[2])
+    return folder / first / "model.py"
+
+
+def test_a_module_of_a_package_is_imported_from_the_folder_above(tmp_path: Path) -> None:
+    (tmp_path / "src").mkdir()
+    source = write_package(tmp_path / "src", "local_models")
+    published = user_modules.publish(source, tmp_path / "store", project=tmp_path / "src")
+    assert published.relative_to(tmp_path / "store").parts[1:] == ("local_models", "model.py")
+    assert user_modules.published_path(source, "store", project=tmp_path / "src").endswith("/local_models/model.py")
+    module = user_modules.load(str(published))
+    assert (module.value, module.__name__) == (42, "local_models.model")
+
+
+def test_a_module_of_a_package_that_is_not_published(tmp_path: Path) -> None:
+    (tmp_path / "src").mkdir()
+    source = write_package(tmp_path / "src", "plain_models")
+    (source.parent / "__init__.py").touch()
+    (tmp_path / "src" / "__init__.py").touch()  # as in a project of TFX's templates
+    assert user_modules.load(str(source)).value == 42
+
+
+def test_a_module_of_a_package_in_an_object_store(tmp_path: Path, object_store: ObjectStore) -> None:
+    (tmp_path / "src").mkdir()
+    source = write_package(tmp_path / "src", f"{object_store.scheme}_models")
+    uri = user_modules.publish_remote(source, object_store.uri("root", "modules"), project=tmp_path / "src")
+    assert uri.endswith(f"/{object_store.scheme}_models/model.py")
+    assert user_modules.load(uri).value == 42
+
+
+def test_an_error_of_older_code_says_what_to_do(tmp_path: Path) -> None:
+    module = user_modules.load(str(write_module(tmp_path, "def trainer_fn(a, b): ...\n", "for_estimators.py")))
+    with pytest.raises(
+        ModuleError, match="expected a function 'run_fn', found trainer_fn: estimators ended with Tensor"
+    ):
+        user_modules.function(module, "run_fn")
+    text = "def run_fn(a):\n    raise AttributeError(\"module 'tensorflow' has no attribute 'estimator'\")\n"
+    module = user_modules.load(str(write_module(tmp_path, text, "asks_for_estimators.py")))
+    with pytest.raises(
+        ModuleError, match=r"has no attribute 'estimator'; estimators ended with TensorFlow 2.16: write"
+    ):
+        user_modules.call("run_fn", module.run_fn, None)

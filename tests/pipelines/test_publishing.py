@@ -3,8 +3,10 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
 from penstock.core.errors import ConfigError, ModuleError
 from penstock.core.files import module_files, object_stores
@@ -48,11 +50,11 @@ def test_functions_decide_what_is_in_the_pipeline(
 ) -> None:
     (project / "module.py").write_text(source)
     published = publishing.publish(load())
-    assert (published.transforms, published.customizes_evaluation) == (transforms, customizes)
+    assert (published.preprocessing_fn is not None, published.evaluator is not None) == (transforms, customizes)
 
 
 def test_transform_can_be_left_out_and_renamed(load: Load, project: Path) -> None:
-    assert not publishing.publish(load(["transform=null"])).transforms
+    assert publishing.publish(load(["transform=null"])).preprocessing_fn is None
     with pytest.raises(ModuleError, match=r"expected a function 'preprocess'; did you mean 'preprocessing_fn'"):
         publishing.publish(load(["transform.preprocessing_fn=preprocess"]))
 
@@ -70,7 +72,7 @@ def test_dotted_path_is_pinned_by_content(load: Load) -> None:
     name, _, digest = published.module_file.partition("@")
     assert name == config.module_path
     assert len(digest) == 16
-    assert published.transforms
+    assert published.preprocessing_fn
 
 
 def test_schema_and_hyperparameters_are_alone_in_their_folders(load: Load, project: Path) -> None:
@@ -187,3 +189,43 @@ def test_columns_of_data_in_a_package_are_looked_at(load: Load) -> None:
         publishing.check(load([f"data.path='{path}'", "label=fare"]))
         with pytest.raises(ConfigError, match="label: the data has no column 'fares'; did you mean 'fare'"):
             publishing.check(load([f"data.path='{path}'", "label=fares"]))
+
+
+def test_two_modules_of_a_package_are_published_and_named(load: Load, project: Path, values: dict[str, Any]) -> None:
+    """As TFX's templates have them; what the Trainer gets is the pipeline's parameter, Transform's is a constant."""
+    (project / "models").mkdir()
+    (project / "models" / "features.py").write_text("LABEL = 'label'\n")
+    (project / "models" / "preprocessing.py").write_text("from models import features\ndef preprocess(inputs): ...\n")
+    (project / "models" / "model.py").write_text("import tf_keras\nfrom . import features\ndef run_fn(fn_args): ...\n")
+    del values["module_file"]
+    settings = ["transform.preprocessing_fn=models.preprocessing.preprocess", "training.module_file=models/model.py"]
+    config = load(settings)
+    assert publishing.check(config).keras_note.startswith("keras: 2, for model.py:1 uses tf_keras, which Keras 3")
+    compiled = compile.compile_config(config, target.KUBEFLOW, project / "compiled.yaml")
+    module_file, published = compiled.arguments["module_file"], compiled.published
+    assert module_file.endswith("/models/model.py")
+    assert published.sources == {str(Path(module_file).parent.parent): str(project)}
+    assert (Path(module_file).parent / "features.py").is_file()
+    tasks = yaml.safe_load(compiled.path.read_text())["root"]["dag"]["tasks"]
+    transform, trainer = (tasks[name]["inputs"]["parameters"] for name in ("transform", "trainer"))
+    assert transform["module_file"]["runtimeValue"]["constant"] == module_file.replace("model.py", "preprocessing.py")
+    assert transform["preprocessing_fn"]["runtimeValue"]["constant"] == "preprocess"
+    assert trainer["module_file"] == {"componentInputParameter": "module_file"}
+    assert [task["keras"]["runtimeValue"]["constant"] for task in (transform, trainer)] == [2.0, 2.0]
+    assert "keras" not in tasks["evaluator"]["inputs"]["parameters"], "it calls nothing of the module"
+
+
+def test_estimators_are_told_before_anything_is_written(
+    load: Load, project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    load()
+    (project / "module.py").write_text("import tensorflow as tf\ndef run_fn(a):\n    tf.estimator.Estimator()\n")
+    for command in (["validate"], ["compile", "-o", str(project / "compiled.yaml")], ["run"]):
+        assert main.main([command[0], str(project / "pipeline.yaml"), *command[1:]]) == 2
+        assert (
+            "module.py:3 uses tf.estimator.Estimator: estimators ended with TensorFlow 2.16" in capsys.readouterr().err
+        )
+    (project / "module.py").write_text("def trainer_fn(trainer_fn_args, schema): ...\n")
+    assert main.main(["validate", str(project / "pipeline.yaml")]) == 2
+    assert "expected a function 'run_fn', found trainer_fn: estimators ended with" in capsys.readouterr().err
+    assert not (project / "runs").exists()

@@ -8,6 +8,7 @@ from penstock.core import packages
 from penstock.core.errors import ConfigError
 from penstock.core.files import atomic, object_stores
 from penstock.pipelines.config.training_pipeline import Config
+from penstock.pipelines.modules import functions
 
 # The folder of the container that the package of a module_path is put into.
 PACKAGES = "/opt/penstock-modules"
@@ -35,8 +36,7 @@ def needed(config: Config) -> list[Mount]:
         if not _within(pushed, root):
             pushed.mkdir(parents=True, exist_ok=True)
             mounts.append(Mount(str(pushed), str(pushed), writable=True))
-    if config.module_path:
-        name = config.module_path.partition(".")[0]
+    for name in sorted({module.module_path.partition(".")[0] for module in functions.of(config).modules()} - {""}):
         mounts.append(Mount(str(packages.folder(name)), f"{PACKAGES}/{name}"))
     return list({mount.target: mount for mount in mounts}.values())
 

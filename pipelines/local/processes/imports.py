@@ -11,7 +11,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from penstock.core import errors
+from penstock.core import errors, user_modules
+from penstock.core.files import module_files
 
 _PACKAGE = "penstock"
 _ROOT = Path(errors.__file__).parent.parent
@@ -45,11 +46,13 @@ def digest(source: str, values: Iterable[object] = ()) -> str:
 
 
 def _named(value: str) -> Iterator[str]:
-    """Yields the modules of ours that a dotted path leads to, or a module file and those beside it import."""
+    """Yields the modules of ours that a dotted path leads to, or a module file and the user's others import."""
     if re.fullmatch(rf"{_PACKAGE}(\.\w+)+", value):
         yield value
     elif value.endswith(".py") and Path(value).is_file():
-        for path in sorted(Path(value).parent.glob("*.py")):
+        module = Path(value).resolve()
+        files = module_files.own_files(module, user_modules.import_root(module))
+        for path in sorted({*files, *module.parent.glob("*.py")}):
             yield from (name for name in direct(path.read_text(errors="replace")) if name.startswith(f"{_PACKAGE}."))
 
 

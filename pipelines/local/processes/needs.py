@@ -3,14 +3,24 @@
 import contextlib
 import importlib
 import re
-from collections.abc import Iterable
+import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from penstock.components import wrapper
+from penstock.core import user_modules
 from penstock.pipelines.local.processes import imports
 
 _OUR_COMPONENT = re.compile(r"penstock\.components\.\w+")
+_KERAS = "keras"  # the parameter of our components that says which Keras the module's is
+# Packages that do not ask for `tf.keras` when they are imported, or want the same whatever it is.
+_EITHER_KERAS = {
+    *("absl", "apache_beam", "google", "keras", "keras_tuner", "numpy", "pandas", "penstock", "pyarrow", "sklearn"),
+    *("tensorflow", "tensorflow_data_validation", "tensorflow_metadata", "tensorflow_model_analysis"),
+    *("tensorflow_transform", "tf_keras", "tfx", "tfx_bsl"),
+    *sys.stdlib_module_names,
+}
 _OUR_FUNCTION = re.compile(r"(penstock(?:\.\w+)+)\.\w+")
 
 
@@ -37,21 +47,29 @@ def of_component(source: str) -> Needs:
     return Needs((*body, *(declared or ())), slow=declared is None or bool(declared))
 
 
-def of_parameters(values: Iterable[object]) -> tuple[str, ...]:
+def of_parameters(parameters: Mapping[str, object]) -> tuple[str, ...]:
     """Returns the modules that a task's parameters lead to.
 
     They are those of our functions that a value names, and what the user's module files import. The files themselves
-    and their siblings are the task's to import.
+    and the user's others are the task's to import. So are packages that may ask for `tf.keras` when they are imported,
+    if the task has a Keras of its own choice.
     """
     modules: list[str] = []
-    for value in values:
+    chosen = bool(parameters.get(_KERAS))
+    for value in parameters.values():
         if not isinstance(value, str):
             continue
         function = _OUR_FUNCTION.fullmatch(value)
         if function:
             modules.append(function[1])
         elif value.endswith(".py") and Path(value).is_file():
-            names = imports.direct(Path(value).read_text(encoding="utf-8", errors="replace"))
-            siblings = {path.stem for path in Path(value).parent.iterdir()}
-            modules += [name for name in names if name.partition(".")[0] not in siblings]
+            module = Path(value).resolve()
+            names = imports.direct(module.read_text(encoding="utf-8", errors="replace"))
+            folders = {module.parent, user_modules.import_root(module)}
+            own = {path.stem for folder in folders for path in folder.iterdir()}
+            modules += [
+                name
+                for name in names
+                if name.partition(".")[0] not in own and (not chosen or name.partition(".")[0] in _EITHER_KERAS)
+            ]
     return tuple(dict.fromkeys(modules))

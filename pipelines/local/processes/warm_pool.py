@@ -1,7 +1,7 @@
 """The workers of a run: one for light tasks, there in a moment, and one for those that need TensorFlow."""
 
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self
 
 from kfp import local
@@ -27,7 +27,7 @@ class Workers:
         for task in tasks:
             needed = needs.of_component(task.source)
             if needed.slow:
-                heavy += [*needed.modules, *needs.of_parameters(_values(task, arguments))]
+                heavy += [*needed.modules, *needs.of_parameters(_parameters(task, arguments))]
             else:
                 light += needed.modules
         self._light = Worker(dict.fromkeys(light))
@@ -65,7 +65,7 @@ class Workers:
         if not needed.slow:
             return self._light.run(task, [_EXECUTOR, *needed.modules], started)
         parameters = task.executor_input.get("inputs", {}).get("parameterValues", {})
-        modules = [_EXECUTOR, *needed.modules, *needs.of_parameters(parameters.values())]
+        modules = [_EXECUTOR, *needed.modules, *needs.of_parameters(parameters)]
         return self._start_heavy().run(task, modules, started)
 
     def stop_tasks(self) -> None:
@@ -82,10 +82,12 @@ class Workers:
             return self._heavy
 
 
-def _values(task: ContainerTask, arguments: Mapping[str, Any]) -> Iterable[Any]:
-    """Yields the values of a task's parameters that are known before the run: constants, and the pipeline's own."""
-    for parameter in task.parameters.values():
+def _parameters(task: ContainerTask, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the values of a task's parameters that are known before the run: constants, and the pipeline's own."""
+    values = {}
+    for name, parameter in task.parameters.items():
         if "componentInputParameter" in parameter:
-            yield arguments.get(parameter["componentInputParameter"].removeprefix(_CHANNEL))
+            values[name] = arguments.get(parameter["componentInputParameter"].removeprefix(_CHANNEL))
         else:
-            yield parameter.get("runtimeValue", {}).get("constant")
+            values[name] = parameter.get("runtimeValue", {}).get("constant")
+    return values

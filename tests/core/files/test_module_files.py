@@ -89,3 +89,62 @@ def test_what_is_too_large_is_listed(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_a_broken_module_beside_it_travels_as_it_is(tmp_path: Path) -> None:
     module = write(tmp_path, {"module.py": "import layers", "broken.py": "def (", "deep.py": "-" * 100_000 + "1"})
     assert names(module_files.of(module)) == ["broken.py", "deep.py", "module.py"]
+
+
+PACKAGE = {
+    "models/keras_model/model.py": "from models import features\nfrom models.keras_model import constants",
+    "models/keras_model/constants.py": "",
+    "models/features.py": "import common",
+    "models/unrelated.py": "",
+    "common.py": "",
+    "runner.py": "import models",
+    "pipeline/configs.py": "",
+}
+
+
+@pytest.mark.parametrize("init", [True, False], ids=["packages", "folders"])
+def test_a_module_of_a_package_travels_with_what_it_imports_from_above(tmp_path: Path, init: bool) -> None:
+    """As TFX's templates are: the folder that `models` is in may itself be a package, which none imports from."""
+    write(tmp_path, PACKAGE)
+    for folder in ("models/keras_model", "models", "pipeline", "") if init else ():
+        (tmp_path / folder / "__init__.py").touch()
+    module = tmp_path / "models" / "keras_model" / "model.py"
+    files = module_files.of(module, project=tmp_path)
+    assert files.folder == tmp_path
+    expected = {"common.py", "models/features.py", "models/unrelated.py", "models/keras_model/constants.py"}
+    assert {name for name in names(files) if not name.endswith("__init__.py")} == {
+        *expected,
+        "models/keras_model/model.py",
+    }
+    assert (module_files.of(module).folder == tmp_path) == init, "without a project, packages say where they begin"
+
+
+@pytest.mark.parametrize(
+    ("source", "above"),
+    [
+        ("from . import features", True),
+        ("from .features import LABEL", True),
+        ("from models.features import LABEL", True),
+        ("import features", False),
+        ("from features import *\nimport models_of_others", False),
+        ("import tensorflow", False),
+    ],
+)
+def test_a_module_is_imported_from_where_its_imports_begin(tmp_path: Path, source: str, above: bool) -> None:
+    write(tmp_path, {"models/module.py": source, "models/features.py": "", "models/__init__.py": "", "module.py": ""})
+    folder = module_files.of(tmp_path / "models" / "module.py").folder
+    assert folder == (tmp_path if above else tmp_path / "models")
+
+
+def test_an_installed_module_is_no_project(tmp_path: Path) -> None:
+    place = tmp_path / "site-packages" / "theirs"
+    write(place, {"__init__.py": "", "module.py": "from theirs import other", "other.py": ""})
+    assert module_files.of(place / "module.py", project=tmp_path).folder == place
+
+
+def test_own_files_are_those_that_are_imported(tmp_path: Path) -> None:
+    write(tmp_path, {**PACKAGE, "models/keras_model/other.py": ""})
+    module = tmp_path / "models" / "keras_model" / "model.py"
+    own = module_files.own_files(module, tmp_path)
+    assert own[0] == module
+    assert sorted(path.name for path in own[1:]) == ["common.py", "constants.py", "features.py"]

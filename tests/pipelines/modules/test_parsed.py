@@ -66,12 +66,13 @@ def test_source_of_a_dotted_path(taxi_module: Path) -> None:
         parsed.source_file("nix_package.module")
 
 
-def test_a_package_beside_the_configuration_is_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_source_of_a_dotted_path_in_a_project(tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
-    (tmp_path / "mine" / "model.py").write_text("def run_fn(fn_args): ...\n")
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(ModuleError, match=r"no package 'mine' .*; or, for the file here, module_file: mine/model.py"):
-        parsed.source_file("mine.model")
+    (tmp_path / "mine" / "model.py").touch()
+    assert parsed.beside(tmp_path, "mine.model") == tmp_path / "mine" / "model.py"
+    assert parsed.beside(tmp_path, "mine") is None
+    (tmp_path / "mine" / "__init__.py").touch()
+    assert parsed.beside(tmp_path, "mine") == tmp_path / "mine" / "__init__.py"
 
 
 @pytest.mark.parametrize(

@@ -55,8 +55,17 @@ def test_a_component_that_declares_nothing_may_need_anything() -> None:
 def test_parameters_lead_to_functions_of_ours_and_to_what_module_files_import(tmp_path: Path) -> None:
     (tmp_path / "sibling.py").touch()
     (tmp_path / "module.py").write_text("import sibling\nimport tfx.v1\nfrom keras import layers\n")
-    values = ["penstock.trainer.default.run_fn", str(tmp_path / "module.py"), str(tmp_path / "none.py"), "a.b", 3, None]
-    assert needs.of_parameters(values) == ("penstock.trainer.default", "tfx.v1", "keras")
+    module = str(tmp_path / "module.py")
+    values = ["penstock.trainer.default.run_fn", module, str(tmp_path / "none.py"), "a.b", 3, None]
+    parameters = dict(zip("abcdef", values, strict=True))
+    assert needs.of_parameters(parameters) == ("penstock.trainer.default", "tfx.v1", "keras")
+
+
+def test_what_may_ask_for_tf_keras_is_imported_by_the_task_that_chooses_it(tmp_path: Path) -> None:
+    (tmp_path / "module.py").write_text("import tfx.v1, json, somebodys_layers\nfrom tensorflow.keras import layers\n")
+    parameters = {"module_file": str(tmp_path / "module.py")}
+    assert needs.of_parameters(parameters) == ("tfx.v1", "json", "somebodys_layers", "tensorflow.keras")
+    assert needs.of_parameters(parameters | {"keras": 2}) == ("tfx.v1", "json", "tensorflow.keras")
 
 
 def test_what_is_needed_next_is_imported_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
