@@ -42,7 +42,7 @@ def _kinds(annotation: Any) -> Iterator[str]:
         for argument in arguments:
             yield from _kinds(argument)
     elif origin is Literal:
-        yield from arguments
+        yield from map(str, arguments)
     elif origin is list:
         yield f"[{_kind(arguments[0])}]"
     elif origin is dict:

@@ -102,14 +102,15 @@ def _file(key: str, path: str) -> UserModule:
 
 
 def _dotted(config: Config, key: str, path: str) -> UserModule:
+    """Returns the module at a dotted path: one of the project, else of a package in this environment."""
     own = parsed.beside(config.folder, path)
     if own:
         return UserModule(key, own)
     try:
         return UserModule(key, parsed.source_file(path), path)
     except ModuleError as error:
-        file = Path(*path.split(".")).with_suffix(".py")
-        raise ModuleError(f"{key}: {error.message}; or write it beside the configuration, as {file}") from None
+        place = config.folder.joinpath(*path.split(".")).with_suffix(".py")
+        raise ModuleError(f"{key}: {error.message}; a module beside the configuration would be {place}") from None
 
 
 def _function(config: Config, section: str, key: str, other: UserModule | None) -> UserFunction | None:
@@ -123,6 +124,8 @@ def _function(config: Config, section: str, key: str, other: UserModule | None) 
             f"{section}.{key}: expected the name of a function in {section}.module_file, received {path}.{name}: a "
             "dotted path names the module itself"
         )
+    if path and parsed.beside(config.folder, f"{path}.{name}"):
+        raise ConfigError(f"{section}.{key}: {path}.{name} is a module: expected its function, {path}.{name}.{key}")
     if path:
         return UserFunction(_dotted(config, f"{section}.{key}", path), name)
     module = _file(f"{section}.module_file", own) if own else other

@@ -1,6 +1,7 @@
 """The frame around run_fn: seeds before it, a look for the model after it."""
 
 import random
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,6 +26,28 @@ def test_seeds_cover_every_generator() -> None:
     first = draw()
     assert draw() == first
     assert len(set(first)) > 6
+
+
+def test_seeds_and_precision_are_those_of_keras_2_as_well(python: str) -> None:
+    script = """
+import numpy as np
+from penstock.core.legacy import keras_version
+from penstock.trainer import run_fn
+from penstock.trainer.hardware import devices
+import tensorflow as tf
+keras_version.use(2)
+def draw():
+    run_fn.set_seeds()
+    layers = [tf.keras.layers.Dense(2) for _ in range(2)]
+    return [np.ravel(layer(np.ones((1, 3), "float32")).numpy()).tolist() for layer in layers]
+first = draw()
+assert first == draw() and first[0] != first[1], first
+devices.set_precision("bfloat16", devices.Device("cpu", "", 1, "mixed_bfloat16"))
+assert tf.keras.layers.Dense(1).compute_dtype == "bfloat16"
+print("done")
+"""
+    done = subprocess.run([python, "-c", script], capture_output=True, text=True, check=False)
+    assert done.stdout == "done\n", done.stderr
 
 
 def test_a_module_may_set_its_own_seed() -> None:

@@ -104,6 +104,11 @@ def test_an_installed_package_is_no_file_of_the_project(load: Load, template: Pa
             r"custom_eval_shared_model or custom_ex",
         ),
         (["training.run_fn=a/b.run_fn"], ConfigError, r"a function's name, or its dotted path"),
+        (
+            ["training.run_fn=models.keras_model.model"],
+            ConfigError,
+            r"models.keras_model.model is a module: expected its function, models.keras_model.model.run_fn",
+        ),
         ([FILES[0]], ConfigError, r"transform.module_file: there is no run_fn"),
         (["keras=2"], ConfigError, r"keras: 2 is for a module: the model without code is one of Keras 3"),
         ([DOTTED[1], "keras=4"], ConfigError, r"keras: expected 2 or 3, received 4"),

@@ -61,6 +61,15 @@ def test_parameters_lead_to_functions_of_ours_and_to_what_module_files_import(tm
     assert needs.of_parameters(parameters) == ("penstock.trainer.default", "tfx.v1", "keras")
 
 
+def test_the_users_packages_are_the_tasks_to_import(tmp_path: Path) -> None:
+    """Those of a published project: `models` may be in the environment as well, and is not what is meant."""
+    module = tmp_path / "0123456789abcdef" / "models" / "model.py"
+    module.parent.mkdir(parents=True)
+    module.write_text("import wave\nfrom models import features\nimport common\n")
+    (module.parent.parent / "common.py").touch()
+    assert needs.of_parameters({"module_file": str(module)}) == ("wave",)
+
+
 def test_what_may_ask_for_tf_keras_is_imported_by_the_task_that_chooses_it(tmp_path: Path) -> None:
     (tmp_path / "module.py").write_text("import tfx.v1, json, somebodys_layers\nfrom tensorflow.keras import layers\n")
     parameters = {"module_file": str(tmp_path / "module.py")}
