@@ -3,6 +3,7 @@
 import ast
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import TypeGuard
 
 from penstock.pipelines.modules import parsed
 from penstock.pipelines.modules.dotted_names import DottedNames
@@ -25,7 +26,7 @@ def used(paths: Iterable[Path], functions: Iterable[str]) -> Use | None:
     for tree in trees.values():
         waiting += (name for statement in tree.body for name in _identifiers(statement) if not _is_function(statement))
         for node in ast.walk(tree):
-            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            if _is_function(node):
                 bodies.setdefault(node.name, []).append(node)
     reached = set[int]()
     while waiting:
@@ -42,7 +43,7 @@ def used(paths: Iterable[Path], functions: Iterable[str]) -> Use | None:
     return None
 
 
-def _is_function(node: ast.AST) -> bool:
+def _is_function(node: ast.AST) -> TypeGuard[_Function]:
     return isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
 
 
@@ -54,18 +55,16 @@ def _identifiers(body: ast.AST) -> Iterator[str]:
             yield node.attr
 
 
-def _run(node: ast.AST, reached: set[int]) -> Iterator[ast.AST]:
-    """Yields the smallest parts of a tree that run: those outside of functions, and the bodies of what is reached."""
-    children = list(ast.iter_child_nodes(node))
-    if isinstance(node, ast.Try) or (isinstance(node, ast.If) and _asks(node.test)):
-        return
-    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and id(node) not in reached:
-        children = [child for child in children if child not in node.body]  # what is computed when it is defined
-    if isinstance(node, ast.expr | ast.Import | ast.ImportFrom) or not children:
-        yield node
-        return
-    for child in children:
-        yield from _run(child, reached)
+def _run(tree: ast.Module, reached: set[int]) -> Iterator[ast.AST]:
+    """Yields the smallest parts of a module that run: those outside of functions, and the bodies of what is reached."""
+    waiting: list[ast.AST] = [tree]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.expr | ast.Import | ast.ImportFrom):
+            yield node
+        elif not (isinstance(node, ast.Try) or (isinstance(node, ast.If) and _asks(node.test))):
+            body = node.body if _is_function(node) and id(node) not in reached else []  # but not its annotations
+            waiting += [child for child in ast.iter_child_nodes(node) if child not in body][::-1]
 
 
 def _asks(test: ast.expr) -> bool:

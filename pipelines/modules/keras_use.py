@@ -87,7 +87,7 @@ def decide(chosen: int | None, use: KerasUse, tunes: bool) -> tuple[int, str]:
         sentence = f"{only_2}, which Keras 3 does not have, and {only_3}, which Keras 2 does not have"
         return 0, f"keras: {sentence}: expected keras: 2 or 3 in the configuration; it is 3 until then"
     if not only_2:
-        return 0, ""
+        return use.version, ""
     sentence = f"keras: 2, for {only_2}, which Keras 3 does not have (keras: 3 in the configuration decides otherwise)"
     if use.plain:
         sentence += f"; but {use.plain}, and that is Keras 3: write `from tensorflow import keras` there"
@@ -106,7 +106,7 @@ def of(paths: Iterable[Path]) -> KerasUse:
         tree = parsed.tree(path)
         names = DottedNames(tree)
         used = list(names.used())
-        found = [*_of_names(used, ONLY_2), *_of_packages(used), *_of_calls(tree, names), *_of_transform(tree, names)]
+        found = [*_of_names(used, ONLY_2), *_of_packages(used), *_of_calls(tree, names), *_of_transform(tree)]
         uses_2 += (Use(path, line, what) for line, what in sorted(found, key=_longest_first))
         uses_3 += (Use(path, line, what) for line, what in sorted(_of_names(used, ONLY_3), key=_longest_first))
         plain += (Use(path, line, "import keras") for name, line in used if name.partition(".")[0] == "keras")
@@ -194,7 +194,7 @@ def _is_folder(place: ast.expr | None, values: dict[str, ast.expr], depth: int =
     return depth > 0 and any(_is_folder(values[name], values, depth - 1) for name in variables)
 
 
-def _of_transform(tree: ast.Module, names: DottedNames) -> Iterator[tuple[int, str]]:
+def _of_transform(tree: ast.Module) -> Iterator[tuple[int, str]]:
     """Yields where a layer of TensorFlow Transform, which is Keras 2's, becomes a part of a model.
 
     One that a model only holds, and that is called in a signature (tf.function), does with Keras 3 as well.
@@ -206,20 +206,29 @@ def _of_transform(tree: ast.Module, names: DottedNames) -> Iterator[tuple[int, s
         calls = [node for node in own if isinstance(node, ast.Call)]
         makers = {id(call) for call in calls if _last(call.func) in _LAYER_MAKERS}
         layers = {
-            ast.unparse(target)
+            _text(target)
             for node in own
             if isinstance(node, ast.Assign) and id(node.value) in makers
             for target in node.targets
-        }
+        } - {None}
         if not makers or not any(_last(call.func) in _MODELS for call in calls):
             continue
         for call in calls:
             given = [node for argument in call.args for node in ast.walk(argument)]
             in_sequence = _last(call.func) == "Sequential" and any(
-                id(node) in makers or (isinstance(node, ast.expr) and ast.unparse(node) in layers) for node in given
+                id(node) in makers or _text(node) in layers for node in given
             )
-            if in_sequence or id(call.func) in makers or ast.unparse(call.func) in layers:
+            if in_sequence or id(call.func) in makers or _text(call.func) in layers:
                 yield call.lineno, "a TransformFeaturesLayer in a model"
+
+
+def _text(node: ast.AST) -> str | None:
+    """Returns `a.b.c` as it is written; None for other expressions."""
+    parts: list[str] = []
+    while isinstance(node, ast.Attribute):
+        parts.append(node.attr)
+        node = node.value
+    return ".".join([node.id, *reversed(parts)]) if isinstance(node, ast.Name) else None
 
 
 def _last(function: ast.expr) -> str:

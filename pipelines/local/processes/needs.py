@@ -10,6 +10,7 @@ from pathlib import Path
 
 from penstock.components import wrapper
 from penstock.core import user_modules
+from penstock.core.legacy import keras_version
 from penstock.pipelines.local.processes import imports
 
 _OUR_COMPONENT = re.compile(r"penstock\.components\.\w+")
@@ -52,10 +53,10 @@ def of_parameters(parameters: Mapping[str, object]) -> tuple[str, ...]:
 
     They are those of our functions that a value names, and what the user's module files import. The files themselves
     and the user's others are the task's to import. So are packages that may ask for `tf.keras` when they are imported,
-    if the task has a Keras of its own choice.
+    if the task has another Keras than the rest.
     """
     modules: list[str] = []
-    chosen = bool(parameters.get(_KERAS))
+    chosen = (parameters.get(_KERAS) or keras_version.current()) != keras_version.current()
     for value in parameters.values():
         if not isinstance(value, str):
             continue

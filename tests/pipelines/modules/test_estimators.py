@@ -44,3 +44,12 @@ def test_what_would_not(tmp_path: Path, source: str) -> None:
     path = tmp_path / "module.py"
     path.write_text(source)
     assert estimators.used([path], ["run_fn"]) is None
+
+
+def test_a_long_chain_of_conditions(tmp_path: Path) -> None:
+    chain = "".join(f"    elif a == {number}:\n        pass\n" for number in range(3000))
+    path = tmp_path / "module.py"
+    path.write_text(HEAD + f"def run_fn(a):\n    if a:\n        pass\n{chain}    tf.estimator.Estimator(a)\n")
+    use = estimators.used([path], ["run_fn"])
+    assert use is not None
+    assert use.what == "tf.estimator.Estimator"

@@ -85,7 +85,7 @@ def test_what_only_keras_3_has(tmp_path: Path) -> None:
     ("chosen", "use", "version", "note"),
     [
         (None, KerasUse(), 0, ""),
-        (None, KerasUse(only_3=Use(Path("m.py"), 1, "ops")), 0, ""),
+        (None, KerasUse(only_3=Use(Path("m.py"), 1, "ops")), 3, ""),
         (None, KerasUse(Use(Path("m.py"), 1, "tf_keras")), 2, "keras: 2, for m.py:1 uses tf_keras, which Keras 3 does"),
         (3, KerasUse(Use(Path("m.py"), 1, "tf_keras")), 3, "keras: m.py:1 uses tf_keras, which Keras 3 does not have"),
         (2, KerasUse(Use(Path("m.py"), 1, "tf_keras")), 2, ""),
