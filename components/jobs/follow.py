@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, Self
 
-from penstock.core.errors import PenstockError, SystemFailure, UserError
+from penstock.core.errors import ModuleError, PenstockError, SystemFailure, UserError
 from penstock.core.files import atomic
 from penstock.core.services.retries import Unanswered
 
@@ -80,8 +80,8 @@ class Jobs(Protocol):
 def follow(jobs: Jobs, name: str, prepare: Callable[[], dict[str, Any]], seen: Path) -> Metadata:
     """Waits for the success of the job `name`, which is started with the arguments of `prepare` if there is none.
 
-    `seen` is a folder that the workers see. Returns what the chief said of the outputs, nothing if an earlier attempt
-    of this task has read that already. Raises what a worker failed of: a UserError is one here as well.
+    `seen` is a folder that the workers see. Returns what the chief said of the outputs. Raises what a worker failed of:
+    a UserError is one here as well. So is a chief that ended without a word, whatever its exit code.
     """
     reports = seen / TOLD
 
@@ -93,9 +93,10 @@ def follow(jobs: Jobs, name: str, prepare: Callable[[], dict[str, Any]], seen: P
     job, status = end_of(jobs, name, argument)
     if not status.succeeded:
         raise _failure(reports, f"{job} ended as {status.state}: {status.error or 'see its log'}")
-    result = reports / RESULT
-    metadata: Metadata = json.loads(result.read_text(encoding="utf-8")) if result.is_file() else {}
-    shutil.rmtree(reports, ignore_errors=True)
+    try:
+        metadata: Metadata = json.loads((reports / RESULT).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise _without_result(f"{job} ended as {status.state}", seen) from None
     return metadata
 
 
@@ -153,6 +154,15 @@ def _wait(jobs: Jobs, job: str) -> Status:
         if status.ended:
             return status
         time.sleep(INTERVAL)
+
+
+def _without_result(ending: str, seen: Path) -> PenstockError:
+    if seen.is_dir():
+        return ModuleError(
+            f"{ending}, but its chief has ended before it said what it wrote: something in it calls os._exit, most "
+            "likely the module: raise an error there instead"
+        )
+    return SystemFailure(f"{ending}, but an earlier attempt of this task has removed its outputs: run again")
 
 
 def _failure(folder: Path, sentence: str) -> PenstockError:

@@ -45,8 +45,8 @@ class Work:
     """What a component's task does, alone or by its workers: its executor's run, and which arguments are places.
 
     component: the component's name, such as trainer; title: as its task is called; verb: what it does, as in "trains".
-    inputs: folders that are read. outputs: folders that the chief writes; the first names the job, and in the last one
-        workers say how it went. files: outputs that are files.
+    inputs: folders that are read. outputs: folders that the chief writes; the first names the job, and beside the last
+        one workers say how it went. files: outputs that are files.
     kept: an argument that names a folder which outlives the job; "" for none.
     last: names of files that are copied last, for readers that watch for them.
     """
@@ -91,7 +91,8 @@ def _together(work: Work, target: TargetJob, arguments: Mapping[str, Any]) -> Me
         if work.kept:
             _require_bucket(work.kept, arguments[work.kept], atomic.local_path(arguments[work.kept]), "pipeline_root")
         jobs = CustomJobs(target["connection"], target["job"])
-        return follow.follow(jobs, name, lambda: dict(arguments), Path(arguments[work.outputs[-1]]))
+        # Beside the outputs, not in one: what the chief said stays there, for another attempt of this task.
+        return follow.follow(jobs, name, lambda: dict(arguments), Path(arguments[work.outputs[-1]]).parent)
     from penstock.components.jobs.kubeflow import TrainJobs
 
     shared = _shared(work, target["shared"]) / "penstock"

@@ -72,6 +72,7 @@ def place(
     server, kind = jobs.PLACES[request.param]
     with server() as running:
         made = kind(running, tmp_path, component)
+        running.answer = jobs.with_chiefs(made)
         monkeypatch.setenv(launcher.VARIABLE, json.dumps(made.described))
         yield made
 

@@ -13,7 +13,7 @@ from penstock.components.jobs import follow
 from penstock.components.jobs.follow import Terminated
 from penstock.components.jobs.launcher import VARIABLE
 from penstock.components.trainer import launcher
-from penstock.core.errors import ConfigError, ServerError, ServerUnavailable, SystemFailure, UserError
+from penstock.core.errors import ConfigError, ModuleError, ServerError, ServerUnavailable, SystemFailure, UserError
 from penstock.core.files import atomic
 from tests.servers.jobs import IMAGE, OnKubeflow, OnVertex, Place, RunningVertexAI
 from tests.servers.loopback import Cut, Request, Status
@@ -65,8 +65,19 @@ def test_a_task_that_is_tried_again_follows_its_job(place: Place, train: Callabl
         train()
     place.states("succeeded")
     train()
-    train()  # also one that has succeeded
+    if isinstance(place, OnKubeflow):  # whose volume held the outputs until they were this task's own
+        with pytest.raises(SystemFailure, match="an earlier attempt of this task has removed its outputs"):
+            train()
+    else:
+        train()  # also one that has succeeded
     assert len(place.jobs()) == 1
+
+
+def test_a_job_whose_chief_said_nothing_has_not_succeeded(place: Place, train: Callable[..., Any]) -> None:
+    place.chiefs_end_early = True
+    place.states("succeeded")
+    with pytest.raises(ModuleError, match="its chief has ended before it said what it wrote: something in it calls os"):
+        train()
 
 
 def test_after_a_failure_another_job_is_started(place: Place, train: Callable[..., Any]) -> None:
@@ -176,6 +187,8 @@ def run_fn(fn_args):
         total = strategy.experimental_local_results(strategy.run(tf.function(add)))[0]
         with open(fn_args.model_run_dir + f"/worker-{cluster.index}", "w") as file:
             file.write(f"{fn_args.train_steps} steps, {total.numpy():g} workers")
+    if fn_args.train_steps == 1:
+        os._exit(0)
     tf.saved_model.save(tf.Module(), fn_args.serving_model_dir)
 """
 
@@ -197,6 +210,15 @@ def test_a_workers_mistake_is_the_tasks(
 ) -> None:
     arguments = {**outputs, **taxi.inputs(), "module_file": module(SOURCE), "custom_config": '{"fail": true}'}
     with pytest.raises(UserError, match=r"worker worker-0: .*this worker cannot"):
+        launcher.run(workers=2, **arguments)
+
+
+@pytest.mark.slow
+def test_workers_that_end_in_the_middle_are_told(
+    running: RunningVertexAI, taxi: Any, outputs: dict[str, str], module: Callable[[str], str]
+) -> None:
+    arguments = {**outputs, **taxi.inputs(), "module_file": module(SOURCE), "train_args": '{"num_steps": 1}'}
+    with pytest.raises(ModuleError, match="ended as succeeded, but its chief has ended before it said what it wrote"):
         launcher.run(workers=2, **arguments)
 
 

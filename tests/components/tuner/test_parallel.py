@@ -149,6 +149,22 @@ def test_a_trial_that_always_kills_its_worker_fails(
     assert "was killed by signal 9, 3 times in a row" in Path(outputs["report"]).read_text()
 
 
+@pytest.mark.slow
+def test_a_worker_that_ends_with_exit_code_0_has_not_done_its_work(
+    tune: Callable[..., Any], source: Callable[..., str], log: Path
+) -> None:
+    """In a trial, and after each, when it has none: it is started again, and no trial is lost."""
+    module_file = Path(source("if len(log.read_text().splitlines()) == 2: os._exit(0)", trials=3))
+    module_file.write_text(
+        module_file.read_text()
+        + "def on_trial_end(self, trial):\n    keras_tuner.RandomSearch.on_trial_end(self, trial)\n    os._exit(0)\n"
+        + "Parabola.on_trial_end = on_trial_end\n"
+    )
+    rows = tune(str(module_file), tune_args=PARALLEL)
+    assert sorted(row["trial_id"] for row in rows) == ["0", "1", "2"]
+    assert len(started(log)) == 4
+
+
 def test_what_workers_raise_is_told(tune: Callable[..., Any], source: Callable[..., str]) -> None:
     with pytest.raises(ModuleError, match=r"3 trials in a row failed; the last one: ValueError: no such thing") as told:
         tune(source('raise ValueError("no such thing")'), tune_args=PARALLEL)

@@ -36,6 +36,7 @@ class _Worker(NamedTuple):
     name: str
     process: Worker
     failure: Path
+    ended: Path  # exists once the worker has found no trial left: its exit code alone proves nothing
 
 
 class Keeper:
@@ -94,7 +95,7 @@ class Keeper:
         if answer is None:
             return  # the chief is asked again at the next look
         trial = answer["trial"]
-        if answer["over"] or (code == 0 and not trial):
+        if answer["over"] or (not trial and worker.ended.exists()):
             del self._running[index]
             return
         if worker.failure.exists() and (not trial or code == UserError.exit_code):
@@ -122,6 +123,8 @@ class Keeper:
         environment.pop(distribution.VARIABLE, None)  # each trial trains on one machine
         if self._gpus:
             environment["CUDA_VISIBLE_DEVICES"] = self._gpus[index % len(self._gpus)]
-        failure = Path(self._scratch.name) / f"{name}.json"
-        failure.unlink(missing_ok=True)
-        return _Worker(name, self._source.start([self._code.arguments(), str(failure)], environment), failure)
+        failure, ended = (Path(self._scratch.name) / f"{name}.{kind}" for kind in ("json", "ended"))
+        for path in (failure, ended):
+            path.unlink(missing_ok=True)
+        arguments = [self._code.arguments(), str(failure), str(ended)]
+        return _Worker(name, self._source.start(arguments, environment), failure, ended)

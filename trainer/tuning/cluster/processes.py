@@ -100,10 +100,19 @@ class _Forked:
             self._source.ask("end", self._pid)
 
 
+# What a new process runs: it ends with this one from the start, also while it imports.
+_MAIN = f"""
+from penstock.core import processes
+processes.die_with_parent()
+import runpy
+runpy.run_module({worker.MODULE!r}, run_name="__main__", alter_sys=True)
+"""
+
+
 class _New:
     def __init__(self, arguments: Sequence[str], environment: Mapping[str, str]) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", worker.MODULE, *arguments],
+            [sys.executable, "-P", "-c", _MAIN, *arguments],
             env=environment,
             stdin=subprocess.PIPE,  # closes when this process ends, and then the worker ends as well
         )

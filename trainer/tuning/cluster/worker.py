@@ -1,6 +1,6 @@
 """A worker of a search: a process that asks the chief's oracle for trials, and runs them one after the other.
 
-    python -m penstock.trainer.tuning.cluster.worker <UserCode.arguments()> <file for its error>
+    python -m penstock.trainer.tuning.cluster.worker <UserCode.arguments()> <file for its error> <file for its end>
 
 KERASTUNER_TUNER_ID is its name; KERASTUNER_ORACLE_IP and KERASTUNER_ORACLE_PORT are the oracle's address.
 """
@@ -31,9 +31,10 @@ MODULE = "penstock.trainer.tuning.cluster.worker"
 def main(arguments: Sequence[str]) -> int:
     """Runs a worker; returns the exit code of its process.
 
-    arguments: UserCode.arguments(), and the file that gets the failures.FailureRecord of a PenstockError.
+    arguments: UserCode.arguments(), the file that gets the failures.FailureRecord of a PenstockError, and an empty file
+        that is made when there are no more trials: the user's code may end this process with exit code 0, too.
     """
-    text, failure = arguments
+    text, failure, ended = arguments
     try:
         _tell_messages(Chief(f"{os.environ['KERASTUNER_ORACLE_IP']}:{os.environ['KERASTUNER_ORACLE_PORT']}"))
         _end_with_connection()
@@ -41,6 +42,7 @@ def main(arguments: Sequence[str]) -> int:
     except PenstockError as error:
         atomic.write_text(Path(failure), json.dumps(failures.to_record(error)))
         return error.exit_code
+    Path(ended).touch()
     return 0
 
 
