@@ -23,6 +23,7 @@ from penstock.pipelines.cli.options import (
     set_option,
 )
 from penstock.pipelines.cli.remote import commands as remote_commands
+from penstock.pipelines.cli.streams import StandardStreams
 from penstock.pipelines.cli.terminal import note, ready, tell, warn
 
 if TYPE_CHECKING:
@@ -290,9 +291,20 @@ for command in remote_commands:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a command; returns its exit code: 0, 2 for what the user can mend, 1 for other failures, 130 for Ctrl-C.
 
-    3 is for a run on a server that goes on, although watching it failed.
+    3 is for a run on a server that goes on, although watching it failed. A command whose output was not taken fails.
     """
     ready()
+    with StandardStreams() as streams:
+        code = _command(arguments)
+        lost = streams.lost()
+        if lost is None:
+            return code
+        if not isinstance(lost, BrokenPipeError):  # else its reader has seen enough, as in `penstock runs | head`
+            _complain(f"standard output could not be written: {lost.strerror}", "", code)
+        return code or 1
+
+
+def _command(arguments: Sequence[str] | None) -> int:
     try:
         result: Any = cli.main(args=arguments, prog_name="penstock", standalone_mode=False)
         return result if isinstance(result, int) else 0
@@ -308,9 +320,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if error.exit_code == _INTERRUPTED:
             tell(err=True)  # ends the line of ^C
         return _complain(error.message, error.details, error.exit_code)
-    except BrokenPipeError:
-        sys.stderr.close()  # the reader of our output has gone, as in `penstock runs | head`
-        return 1
     except (OSError, MemoryError) as error:
         explained = _explained(error)
         if explained is None:
