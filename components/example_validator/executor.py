@@ -21,6 +21,8 @@ from penstock.core.errors import DataError, SchemaError
 logger = logging.getLogger(__name__)
 _TRAINING = "TRAINING"
 _SHOWN = 30  # anomalies in the details of an error
+_WARNED = 5  # anomalies that are told one by one
+logger = logging.getLogger(__name__)
 
 
 def run(
@@ -85,8 +87,10 @@ def run(
         listed = {split: findings.find(split, by_split[split], evidence[split]) for split in splits}
         page = report_page.write(Path(report), listed, evidence, by_split, unmeasured)
         counts["anomalies"] = sum(map(len, listed.values()))
+        findings_of_all = [finding for split in splits for finding in listed[split]]
         if fail_on_anomalies:
-            _fail([finding for split in splits for finding in listed[split]], page)
+            _fail(findings_of_all, page)
+        _warn(findings_of_all)
     blessed = {split: int(not _has_anomaly(by_split[split])) for split in splits}
     span = {"span": int(properties["span"])} if "span" in properties else {}
     metadata = artifacts.metadata(split_names=splits, blessed=json.dumps(blessed), **span)
@@ -120,6 +124,14 @@ def _check_fit(split: str, evidence: findings.Evidence) -> None:
 
 def _has_anomaly(anomalies: anomalies_pb2.Anomalies) -> bool:
     return bool(anomalies.anomaly_info) or anomalies.HasField("dataset_anomaly_info")
+
+
+def _warn(listed: list[findings.Finding]) -> None:
+    """Names the features: a count of anomalies alone sends everybody to the report."""
+    for finding in listed[:_WARNED]:
+        logger.warning("%s", finding.sentence())
+    if len(listed) > _WARNED:
+        logger.warning("and %d more anomalies: see the report", len(listed) - _WARNED)
 
 
 def _fail(listed: list[findings.Finding], page: Path) -> None:

@@ -95,6 +95,14 @@ def test_unchanged_rerun_is_answered_from_the_cache(penstock: Command, project: 
     assert len(versions(project / "serving")) == 1
 
 
+def test_a_run_whose_standard_error_is_closed_ends_as_it_would(project: Path) -> None:
+    command = ["sh", "-c", '"$@" 2>&-', "sh", sys.executable, "-m", "penstock.pipelines.cli.main", "run", *QUICK]
+    done = subprocess.run(command, cwd=project, capture_output=True, text=True, check=False, timeout=300)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "done in " in done.stdout
+    assert set(newest(project)[1].values()) == {"cached", "done"}
+
+
 def test_changed_parameter_reruns_what_depends_on_it(penstock: Command, project: Path) -> None:
     settings = ("--set", "training.train_steps=61", "--set", "training.workers=3", "--set", "push=null")
     done = penstock(project, "run", *QUICK, *settings)
@@ -163,6 +171,7 @@ def test_anomalies_end_the_run_on_request(penstock: Command, project: Path, fail
     else:
         assert done.returncode == 0, done.stderr
         assert tasks["trainer"] == "done"
+        assert "warning: example-validator: split 'train': feature 'island': unexpected string values" in done.stdout
 
 
 def test_module_that_raises_is_shown_with_the_users_own_file(penstock: Command, project: Path) -> None:

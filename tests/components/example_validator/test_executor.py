@@ -113,6 +113,22 @@ def test_anomalies_are_those_of_tfx(data: Data, broken: Path, tmp_path: Path) ->
     assert set(data.anomalies("train").anomaly_info) == {"payment_type", "trip_miles", "weather"}
 
 
+def test_without_the_gate_the_features_are_named_all_the_same(
+    data: Data, broken: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    result = data.validate(broken)
+    assert result.blessed is False
+    sentences = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert len(sentences) == 3
+    assert sentences[0].startswith("split 'train': feature 'payment_type': unexpected string values: ")
+    assert sentences[1].startswith("split 'train': feature 'trip_miles': ")
+    assert sentences[2].startswith("split 'train': feature 'weather': new column")
+    caplog.clear()
+    with pytest.raises(DataError):
+        data.validate(broken, fail_on_anomalies=True)
+    assert not caplog.records, "the error has them"
+
+
 def test_excluded_split(data: Data, broken: Path) -> None:
     result = data.validate(broken, exclude_splits=["train"], fail_on_anomalies=True)
     assert (result.blessed, result.metadata["anomalies"]["split_names"]) == (True, '["eval"]')
