@@ -15,7 +15,7 @@ between operations are TFT's: most are accumulators, whose type only their combi
 import contextlib
 import functools
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -46,6 +46,7 @@ from penstock.components.transform.reading import Reader
 from penstock.components.transform.user_function import Traced
 
 type Value = Any  # of an operation
+type CacheNodes = Mapping[DatasetKey, Mapping[bytes, nodes.ValueNode]]
 logger = logging.getLogger(__name__)
 _ACCUMULATIONS = (
     analyzer_nodes.CacheableCombineAccumulate,
@@ -75,6 +76,20 @@ def analyze(traced: Traced, source: Source, engine: Engine, cache: AnalyzerCache
     """
     if cache is not None and not cache.worthwhile(len(_cacheable(traced))):
         cache = None
+    future, cache_nodes, plan = _planned(traced, cache)
+    while cache is not None and not cache.load(plan.decoded):
+        future, cache_nodes, plan = _planned(traced, cache)  # without the entries that are damaged
+    if cache is not None:
+        plan.cache = cache.plan(cache_nodes, plan.decoded)
+    result = nodes.Traverser(_Evaluation(traced, source, engine, plan, cache)).visit_value_node(future)
+    if cache is not None:
+        cache.finish(plan.decoded)
+    return Path(result)
+
+
+def _planned(traced: Traced, cache: AnalyzerCache | None) -> tuple[nodes.ValueNode, CacheNodes, "_Plan"]:
+    """Returns TFT's graph, the nodes of what is new for the cache, and what the graph accumulates."""
+    analyzers = traced.graph.get_collection(analyzer_nodes.TENSOR_REPLACEMENTS)
     with _unpacked():
         future, cache_nodes, _ = analysis_graph_builder.build(
             traced.graph,
@@ -83,15 +98,11 @@ def analyze(traced: Traced, source: Source, engine: Engine, cache: AnalyzerCache
             [] if cache is None else cache.keys,
             cache_dict=None if cache is None else cache.available(),
         )
+    for analyzer in analyzers:  # TFT takes them out, but may be asked again
+        traced.graph.add_to_collection(analyzer_nodes.TENSOR_REPLACEMENTS, analyzer)
     plan = _Plan()
-    traverser = nodes.Traverser(plan)
-    traverser.visit_value_node(future)
-    if cache is not None:
-        plan.cache = cache.plan(cache_nodes or {}, plan.decoded)
-    result = nodes.Traverser(_Evaluation(traced, source, engine, plan, cache)).visit_value_node(future)
-    if cache is not None:
-        cache.finish(plan.decoded)
-    return Path(result)
+    nodes.Traverser(plan).visit_value_node(future)
+    return future, cache_nodes or {}, plan
 
 
 @contextlib.contextmanager

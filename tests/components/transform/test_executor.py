@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import pickle
 import subprocess
 import sys
 from collections import Counter
@@ -447,6 +448,32 @@ class TestAnalyzerCache:
         np.testing.assert_allclose(parsed(run, "eval")["n"][0], [total], rtol=1e-4)
 
     @pytest.mark.slow
+    def test_what_is_damaged_is_computed_anew(
+        self, transform: Transform, module: Module, caplog: pytest.LogCaptureFixture, tmp_path: Path
+    ) -> None:
+        """Also what would run code: a manifest, and an entry of quantiles, which are pickles."""
+        file = module("def preprocessing_fn(inputs):\n    return {'fare': tft.bucketize(inputs['fare'], 4)}\n")
+        first = transform("first", module_file=file)
+        folders = sorted(first.updated_analyzer_cache.iterdir())
+        assert len(folders) == 3
+        trap = pickle.dumps(Trap(str(tmp_path / "sprung")))
+        (folders[0] / "MANIFEST").write_bytes(trap)
+        records.write(folders[1] / "0-00000-of-00001.gz", [trap])
+        entry = folders[2] / "0-00000-of-00001.gz"
+        entry.write_bytes(entry.read_bytes()[:-9])
+        second = transform("second", module_file=file, analyzer_cache=str(first.updated_analyzer_cache))
+        assert not (tmp_path / "sprung").exists()
+        assert f"{folders[0] / 'MANIFEST'} is damaged and passed over: this is no pickle of an analyzer" in caplog.text
+        for folder in folders[1:]:
+            assert f"an entry of {folder.name} is damaged and passed over: " in caplog.text
+        assert second.rows("train") == first.rows("train")
+        caplog.clear()
+        with caplog.at_level(logging.INFO, "penstock"):
+            transform("third", module_file=file, analyzer_cache=str(second.updated_analyzer_cache))
+        assert "3 of 3 accumulators are taken" in caplog.text
+        assert "damaged" not in caplog.text
+
+    @pytest.mark.slow
     def test_tft_reads_it(self, transform: Transform, taxi_examples: Path, module: Module) -> None:
         run = transform("run", module_file=module(SMALL))
         root = run.updated_analyzer_cache
@@ -460,6 +487,16 @@ class TestAnalyzerCache:
                 entries = list(cache[key].values()) | f"All{number}" >> beam.Flatten()
                 entries | f"Check{number}" >> beam.Map(_is_bytes)
                 cache[key].metadata | f"Size{number}" >> beam.Map(_is_sized)
+
+
+class Trap:
+    """Makes a file when it is unpickled."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Any, tuple[str]]:
+        return os.mkdir, (self.path,)
 
 
 def _is_bytes(entry: bytes) -> None:
