@@ -167,10 +167,17 @@ def call[Returned](what: str, user_function: Callable[..., Returned], *args: Any
         message = f"{what} called sys.exit({code}): expected it to return, or to raise an error"
         raise ModuleError(message, user_lines(error)) from error
     except Exception as error:
-        first, _, more = str(error).partition("\n")
-        what_to_do = advice.on(error)
-        sentence = f"{what} raised {type(error).__name__}: {first}{f'; {what_to_do}' if what_to_do else ''}"
-        raise ModuleError(sentence, "\n".join(filter(None, [more, user_lines(error)]))) from error
+        raise error_of(what, error) from error
+
+
+def error_of(what: str, error: Exception) -> ModuleError:
+    """Returns what `call` raises for an error of the user's code."""
+    first, _, more = str(error).partition("\n")
+    what_to_do = advice.on(error)
+    sentence = f"{what} raised {type(error).__name__}: {first}{f'; {what_to_do}' if what_to_do else ''}"
+    raised = ModuleError(sentence, "\n".join(filter(None, [more, user_lines(error)])))
+    raised.__cause__ = error
+    return raised
 
 
 def user_lines(error: BaseException) -> str:

@@ -6,7 +6,6 @@ import functools
 import hashlib
 import json
 import logging
-import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -221,9 +220,9 @@ def _search_folder(working_dir: str, search_name: Callable[[], str], is_owner: b
         try:
             yield folder
         except UserError:
-            shutil.rmtree(folder, ignore_errors=True)
+            search.remove(folder)
             raise
-        shutil.rmtree(folder, ignore_errors=True)
+        search.remove(folder)
     (parent / f"{name}.lock").unlink(missing_ok=True)
 
 

@@ -111,6 +111,9 @@ class TrialTrainer:
             device=self.device,
             stop=lambda record: tell(record["epoch"], record[self.objective.name]),
         )
+        if fitted.finished == "stop":  # an earlier attempt of this trial may have been told so, and not this one
+            last = fitted.history[-1]
+            tell(last["epoch"], last[self.objective.name])
         return float(fitted.history[fitted.best_epoch - 1][self.objective.name])
 
 

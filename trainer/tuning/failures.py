@@ -13,6 +13,8 @@ from keras_tuner.src.engine.trial import Trial, TrialStatus
 from penstock.core import errors
 from penstock.core.errors import ModuleError, PenstockError
 
+_TOO_MANY = "Number of consecutive failures exceeded the limit"  # how KerasTuner's error begins
+
 
 class FailureRecord(TypedDict):
     """An error as JSON: the name of its class in penstock.core.errors, and its fields."""
@@ -50,7 +52,7 @@ def explained(oracle: Oracle) -> Iterator[None]:
     except (ModuleError, RuntimeError) as error:
         failed = [trial for trial in oracle.trials.values() if trial.status == TrialStatus.FAILED]
         cause = error.__cause__ if isinstance(error, ModuleError) else error
-        if not failed or not isinstance(cause, RuntimeError):
+        if not failed or not isinstance(cause, RuntimeError) or not str(cause).startswith(_TOO_MANY):
             raise
         raise _all_failed(oracle, f"{oracle.max_consecutive_failed_trials} trials in a row failed") from None
 

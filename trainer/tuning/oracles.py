@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import keras_tuner
+from keras_tuner.src.engine.metrics_tracking import MetricHistory
 from keras_tuner.src.engine.oracle import Oracle, synchronized
 from keras_tuner.src.engine.trial import Trial, TrialStatus
 
@@ -54,12 +55,16 @@ class Bounded(Oracle):  # type: ignore[misc]
 
     @synchronized  # type: ignore[untyped-decorator]
     def update_trial(self, trial_id: str, metrics: Mapping[str, float], step: int = 0) -> Trial:
-        """Takes a trial's result at a step, the metric REPORT; returns a trial with status STOPPED if it must end."""
+        """Takes a trial's result at a step, the metric REPORT; returns a trial with status STOPPED if it must end.
+
+        A trial that is run again reports a step again: what it had reported from there on no longer counts.
+        """
         if REPORT not in metrics:
             return super().update_trial(trial_id, metrics, step)
         trial = self.trials[trial_id]
-        if not trial.metrics.exists(REPORT):
-            trial.metrics.register(REPORT, direction=self.objective.direction)
+        before = trial.metrics.get_history(REPORT) if trial.metrics.exists(REPORT) else []
+        trial.metrics.metrics[REPORT] = MetricHistory(self.objective.direction)
+        trial.metrics.set_history(REPORT, [entry for entry in before if entry.step < step])
         trial.metrics.update(REPORT, metrics[REPORT], step=step)
         self._save_trial(trial)
         status = TrialStatus.STOPPED if self._is_bad(trial, step) else TrialStatus.RUNNING

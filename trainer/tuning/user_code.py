@@ -3,21 +3,16 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from keras_tuner.src.engine import stateful
 from keras_tuner.src.engine.base_tuner import BaseTuner
 
 from penstock.core import user_modules
 from penstock.core.errors import ConfigError, ModuleError
-from penstock.core.files import atomic
 from penstock.trainer import autograph, run_fn
 from penstock.trainer.data import reader
 from penstock.trainer.fn_args import FnArgs
 from penstock.trainer.tuning import telling
-
-_SAVE = stateful.Stateful.save
 
 
 @dataclass(frozen=True)
@@ -64,16 +59,3 @@ class UserCode:
             if name != "data_accessor":
                 setattr(fn_args, name, value)
         return cls(arguments["module_file"], arguments["tuner_fn"], fn_args)
-
-
-def write_whole_files() -> None:
-    """Makes KerasTuner write its files atomically: otherwise a process that is killed may leave half a file."""
-
-    def save(self: stateful.Stateful, fname: str) -> str:
-        if "://" in str(fname):
-            return str(_SAVE(self, fname))
-        text = json.dumps(self.get_state())
-        atomic.write_text(Path(fname), text)
-        return text
-
-    stateful.Stateful.save = save

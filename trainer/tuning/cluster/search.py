@@ -21,10 +21,10 @@ from penstock.core import user_modules
 from penstock.trainer.data import memory
 from penstock.trainer.hardware import distribution
 from penstock.trainer.hardware.distribution import Cluster
-from penstock.trainer.tuning import failures, telling
+from penstock.trainer.tuning import failures, resuming, telling
 from penstock.trainer.tuning.cluster import chief, keeper, machine, worker
 from penstock.trainer.tuning.cluster.processes import Source
-from penstock.trainer.tuning.user_code import UserCode, write_whole_files
+from penstock.trainer.tuning.user_code import UserCode
 
 _WORKER_BYTES = 2 << 30
 _ALONE = "tuner0"  # KerasTuner's ID of a tuner that runs its trials itself
@@ -50,7 +50,7 @@ def run(
     Raises a ModuleError if the user's code raises, if too many trials fail in a row, or if none succeeds. Raises a
     ServerUnavailable if a machine gets no answer from the chief.
     """
-    write_whole_files()
+    resuming.prepare()
     source = source or Source(fork=False)
     if _is_worker():
         worker.work(code)
@@ -65,6 +65,7 @@ def run(
     else:
         tuner, fit_kwargs = code.tuner()
         telling.begin(tuner.oracle, fit_kwargs)
+        tuner.save()  # without the tuner's file, KerasTuner does not look for a search to go on with
         with failures.explained(tuner.oracle):
             user_modules.call("tuner.search", tuner.search, **fit_kwargs)
     failures.require_success(tuner.oracle)
@@ -106,3 +107,11 @@ def take_over(working_dir: Path) -> None:
         for path, other in (tuner_files, tuner_files[::-1]):
             if other.exists() and not path.exists():
                 shutil.copyfile(other, path)
+
+
+def remove(working_dir: Path) -> None:
+    """Removes the searches in a folder. If this is killed, the rest counts as no search to go on with."""
+    for oracle in working_dir.glob("*/oracle.json"):
+        for name in (chief.ID, _ALONE):
+            oracle.with_name(f"{name}.json").unlink(missing_ok=True)
+    shutil.rmtree(working_dir, ignore_errors=True)

@@ -5,9 +5,11 @@ machine that gives no sign of life loses its trials to the next workers that ask
 and again.
 """
 
+import contextlib
 import logging
 import time
 from collections import defaultdict
+from collections.abc import Iterator
 from concurrent import futures
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self, Unpack
@@ -18,6 +20,7 @@ from keras_tuner.src.distribute import oracle_chief
 from keras_tuner.src.engine.oracle import Oracle
 from keras_tuner.src.engine.trial import Trial, TrialStatus
 
+from penstock.core import user_modules
 from penstock.core.errors import ServerUnavailable
 from penstock.trainer.tuning import failures
 from penstock.trainer.tuning.cluster import protocol
@@ -66,6 +69,12 @@ class _Servicer(oracle_chief.OracleServicer):  # type: ignore[misc]
         self.machines: dict[int, _Machine] = {}
         self._messages: dict[str, str] = {}
         self._deaths: dict[str, int] = defaultdict(int)
+
+    def CreateTrial(
+        self, request: "service_pb2.CreateTrialRequest", context: grpc.ServicerContext
+    ) -> "service_pb2.CreateTrialResponse":
+        with self._ended_by_errors():
+            return super().CreateTrial(request, context)
 
     def UpdateTrial(
         self, request: "service_pb2.UpdateTrialRequest", context: grpc.ServicerContext
@@ -151,13 +160,19 @@ class _Servicer(oracle_chief.OracleServicer):  # type: ignore[misc]
         return True
 
     def _end(self, trial: Trial) -> None:
-        try:
+        with self._ended_by_errors():
             self.oracle.end_trial(trial)
-        except Exception:
-            self.failure = RuntimeError("the oracle ended the search")
-            raise
         # What the oracle has saved still lists the trial as running: after a restart it would be run again.
         self.oracle.save()
+
+    @contextlib.contextmanager
+    def _ended_by_errors(self) -> Iterator[None]:
+        """Ends the search by an error of the oracle: all that the worker gets of it is gRPC's own words."""
+        try:
+            yield
+        except Exception as error:
+            self.failure = self.failure or user_modules.error_of("the tuner's oracle", error)
+            raise
 
 
 class Served:

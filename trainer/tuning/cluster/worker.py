@@ -21,9 +21,9 @@ from keras_tuner.src.engine.trial import Trial
 from penstock.core import user_modules
 from penstock.core.errors import PenstockError
 from penstock.core.files import atomic
-from penstock.trainer.tuning import failures
+from penstock.trainer.tuning import failures, resuming
 from penstock.trainer.tuning.cluster.protocol import Chief
-from penstock.trainer.tuning.user_code import UserCode, write_whole_files
+from penstock.trainer.tuning.user_code import UserCode
 
 MODULE = "penstock.trainer.tuning.cluster.worker"
 
@@ -51,7 +51,7 @@ def work(code: UserCode) -> None:
 
     Raises a ModuleError if the user's code raises outside of a trial.
     """
-    write_whole_files()
+    resuming.prepare()
     _never_overwrite()
     tuner, fit_kwargs = code.tuner()
     user_modules.call("tuner.search", tuner.search, **fit_kwargs)

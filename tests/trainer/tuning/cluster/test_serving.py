@@ -150,6 +150,17 @@ def test_a_worker_that_dies_of_the_searchs_end_is_not_its_reason(
     name = serving.worker_name(0, 1)
     assert chief.ask("died", worker=name, how="ended with exit code 2") == {"trial": "", "over": True}
     chief.ask("failed", **failures.to_record(ModuleError("tuner.search raised _InactiveRpcError")))
-    with pytest.raises(RuntimeError, match="the oracle ended the search"):
+    with pytest.raises(ModuleError, match="the tuner's oracle raised RuntimeError: Number of consecutive failures"):
         served.look()
     assert oracle.trials[trial.trial_id].message == "ValueError: no such thing"
+
+
+def test_what_an_oracle_raises_ends_the_search_in_its_words(
+    oracle: Any, served: serving.Served, worker: Callable[[int], OracleClient], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The worker only gets gRPC's words."""
+    monkeypatch.setattr(oracle, "populate_space", lambda trial_id: {}["0"])
+    with pytest.raises(grpc.RpcError):
+        trial_of(worker(1))
+    with pytest.raises(ModuleError, match=r"^the tuner's oracle raised KeyError: '0'\n"):
+        served.look()
