@@ -6,6 +6,7 @@ import functools
 import hashlib
 import json
 import logging
+import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -22,7 +23,7 @@ from penstock.core.errors import ConfigError, UserError
 from penstock.core.files import atomic
 from penstock.trainer.fn_args import FnArgs
 from penstock.trainer.tuning import results
-from penstock.trainer.tuning.cluster import search
+from penstock.trainer.tuning.cluster import search, tokens
 from penstock.trainer.tuning.cluster.processes import Source
 from penstock.trainer.tuning.results import Results
 from penstock.trainer.tuning.settings import CUSTOM_CONFIG
@@ -132,7 +133,7 @@ def run(
             output.path.unlink(missing_ok=True)  # for a machine without a chief, it marks the end of the search
         parameters = [module_file, tuner_fn, train_args, eval_args, tune_args, custom_config]
         name = functools.partial(_digest, parameters, task_inputs.folders())
-        with _search_folder(working_dir, name, has_results) as folder:
+        with _search_folder(working_dir, name, has_results, machines is not None) as folder:
             fn_args.working_dir = str(folder)
             code = UserCode(module_file, tuner_fn, fn_args)
             tuner = search.run(code, parallel_trials, machines, output.path.is_file, source)
@@ -187,8 +188,10 @@ def _digest(parameters: list[str], folders: list[Path]) -> str:
 
 
 @contextlib.contextmanager
-def _search_folder(working_dir: str, search_name: Callable[[], str], is_owner: bool) -> Iterator[Path]:
+def _search_folder(working_dir: str, search_name: Callable[[], str], is_owner: bool, is_shared: bool) -> Iterator[Path]:
     """Yields the folder of a search; without a working_dir on this machine, it is a temporary one.
+
+    Several machines share it: a ConfigError says so if they cannot, and have no token either.
 
     Its owner locks it, and removes it after the search has succeeded or failed by a user's mistake. After a kill or a
     failure of the system it stays, so that a rerun resumes.
@@ -199,6 +202,12 @@ def _search_folder(working_dir: str, search_name: Callable[[], str], is_owner: b
         logger.info("working_dir %s is not mounted: a search that is killed starts from its beginning", working_dir)
         parent = None
     if parent is None:
+        if is_shared and not os.environ.get(tokens.VARIABLE):
+            raise ConfigError(
+                "working_dir: expected a folder that all machines of the search see, where the first leaves the token "
+                f"by which it knows the others, received {working_dir!r}; or set {tokens.VARIABLE} to the same secret "
+                "on each"
+            )
         with tempfile.TemporaryDirectory(prefix="penstock-tuner-") as scratch:
             yield Path(scratch)
         return

@@ -1,5 +1,6 @@
 """Every mistake a person can make with a tuner_fn and the Tuner's parameters: one sentence each."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -99,3 +100,11 @@ def test_a_search_that_failed_by_mistake_is_not_gone_on_with(tune: Any, tmp_path
     with pytest.raises(ModuleError):
         tune(body="raise ValueError", working_dir=str(tmp_path / "tuning"))
     assert [path for path in (tmp_path / "tuning").iterdir() if path.is_dir()] == []
+
+
+def test_machines_that_share_no_folder_need_a_token(tune: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    cluster = {"worker": ["127.0.0.1:1", "127.0.0.1:2"]}
+    for index in (0, 1):
+        monkeypatch.setenv("TF_CONFIG", json.dumps({"cluster": cluster, "task": {"type": "worker", "index": index}}))
+        with pytest.raises(ConfigError, match=r"^working_dir: expected a folder that all machines of the search see"):
+            tune()

@@ -310,9 +310,10 @@ def test_a_search_of_several_machines_has_one_that_writes(
         for key in ("best_hyperparameters", "tuner_results"):
             Path(folders[name][key]).mkdir(parents=True)
         variables = {"TUNER_ID": name, "ORACLE_IP": "127.0.0.1", "ORACLE_PORT": str(port)}
+        token = {"PENSTOCK_SEARCH_TOKEN": "of both"}
         processes[name] = subprocess.Popen(
             [sys.executable, "-m", "penstock.components.tuner.executor", json.dumps({**arguments, **folders[name]})],
-            env={**os.environ, **{f"KERASTUNER_{key}": value for key, value in variables.items()}},
+            env={**os.environ, **token, **{f"KERASTUNER_{key}": value for key, value in variables.items()}},
         )
     try:
         assert [process.wait(timeout=200) for process in processes.values()] == [0, 0]

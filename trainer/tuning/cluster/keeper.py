@@ -7,6 +7,7 @@ import logging
 import os
 import tempfile
 from collections import defaultdict
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple, Self
 
@@ -15,7 +16,7 @@ import tensorflow as tf
 from penstock.core.errors import UserError, WorkerLost
 from penstock.trainer.hardware import distribution
 from penstock.trainer.tuning import failures
-from penstock.trainer.tuning.cluster import serving
+from penstock.trainer.tuning.cluster import serving, tokens
 from penstock.trainer.tuning.cluster.processes import Source, Worker
 from penstock.trainer.tuning.cluster.protocol import Chief
 from penstock.trainer.tuning.user_code import UserCode
@@ -42,15 +43,23 @@ class _Worker(NamedTuple):
 class Keeper:
     """Keeps `count` workers of this machine alive; a context manager, at whose end they are stopped.
 
-    address: of the chief. source: what the workers are started from. machine: this machine's index in the cluster; None
-        if no others search.
+    address: of the chief. source: what the workers are started from. token: returns the search's token. machine: this
+        machine's index in the cluster; None if no others search.
     """
 
-    def __init__(self, code: UserCode, count: int, address: str, source: Source, machine: int | None = None) -> None:
+    def __init__(
+        self,
+        code: UserCode,
+        count: int,
+        address: str,
+        source: Source,
+        token: Callable[[], str],
+        machine: int | None = None,
+    ) -> None:
         self._code, self._count, self._address, self._machine = code, count, address, machine
-        self._source = source
+        self._source, self._token = source, token
         self._gpus = devices()
-        self._chief = Chief(address)
+        self._chief = Chief(address, token)
         self._running: dict[int, _Worker] = {}
         self._idle_deaths: dict[str, int] = defaultdict(int)  # of workers that had no trial
 
@@ -116,6 +125,7 @@ class Keeper:
         environment = {
             **os.environ,
             **dict(zip(DISTRIBUTED, (name, host, port), strict=True)),
+            tokens.VARIABLE: self._token(),
             "TF_NUM_INTRAOP_THREADS": threads,
             "OMP_NUM_THREADS": threads,
             "TF_FORCE_GPU_ALLOW_GROWTH": "true",  # trials may share a GPU

@@ -4,15 +4,18 @@ The chief gives the trials of a silent machine to others. So a machine that gets
 workers before that happens. It starts them again when a chief answers: the same one, or one that was restarted.
 """
 
+import functools
 import logging
+import os
 import time
 import uuid
 from collections.abc import Callable
+from pathlib import Path
 
-from penstock.core.errors import PenstockError, ServerUnavailable
+from penstock.core.errors import PenstockError, ServerError, ServerUnavailable
 from penstock.trainer.hardware.distribution import Cluster
 from penstock.trainer.tuning import failures
-from penstock.trainer.tuning.cluster import serving
+from penstock.trainer.tuning.cluster import serving, tokens
 from penstock.trainer.tuning.cluster.keeper import Keeper
 from penstock.trainer.tuning.cluster.processes import Source
 from penstock.trainer.tuning.cluster.protocol import Chief
@@ -30,15 +33,16 @@ def work(code: UserCode, count: int, source: Source, cluster: Cluster, is_over: 
     count: of the workers, which are started from `source`. is_over: asked while no chief answers; True if the search
         has ended.
 
-    Raises a ServerUnavailable if no chief answers, and the error of a worker that cannot work, of which the chief is
-    told as well.
+    Raises a ServerUnavailable if no chief answers, a ServerError if it refuses this machine's token, and the error of a
+    worker that cannot work, of which the chief is told as well.
     """
-    chief = Chief(cluster.addresses[0])
+    read_token = functools.partial(tokens.read, Path(code.fn_args.working_dir or ""))
+    chief = Chief(cluster.addresses[0], read_token)
     logger.info("machine %d: waiting for the chief at %s", cluster.index, chief.address)
     try:
-        with Keeper(code, count, chief.address, source, cluster.index) as keeper:
+        with Keeper(code, count, chief.address, source, read_token, cluster.index) as keeper:
             _Machine(chief, keeper, cluster.index).run(is_over)
-    except ServerUnavailable:  # the chief may be fine, and only this machine cut off from it
+    except (ServerUnavailable, ServerError):  # the chief may be fine, and only this machine cut off from it
         raise
     except PenstockError as error:
         chief.ask("failed", **failures.to_record(error))
@@ -60,6 +64,11 @@ class _Machine:
             if answer is None:
                 if is_over():
                     return
+                if self._chief.refused and os.environ.get(tokens.VARIABLE):  # in a file, another may still appear
+                    raise ServerError(
+                        f"the chief of the search at {self._chief.address} refuses this machine's {tokens.VARIABLE}: "
+                        "give all machines of a search the same"
+                    )
                 self._wait()
                 continue
             self._heard = time.monotonic()

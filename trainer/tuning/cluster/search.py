@@ -65,6 +65,8 @@ def run(
     else:
         tuner, fit_kwargs = code.tuner()
         telling.begin(tuner.oracle, fit_kwargs)
+        if utils.is_chief_oracle():
+            chief.guard_keras_tuners_server()
         tuner.save()  # without the tuner's file, KerasTuner does not look for a search to go on with
         with failures.explained(tuner.oracle):
             user_modules.call("tuner.search", tuner.search, **fit_kwargs)

@@ -178,14 +178,17 @@ class _Servicer(oracle_chief.OracleServicer):  # type: ignore[misc]
 class Served:
     """An oracle while it is served; a context manager.
 
-    With `port` 0 it takes a free port, which the field `port` holds. Raises a ServerUnavailable if the port is taken.
+    With `port` 0 it takes a free port, which the field `port` holds. Who does not send `token` is refused. Raises a
+    ServerUnavailable if the port is taken.
     """
 
-    def __init__(self, oracle: Oracle, host: str, port: int) -> None:
+    def __init__(self, oracle: Oracle, host: str, port: int, token: str) -> None:
         # One thread: an oracle that raises keeps its lock, which only the same thread can take again.
         self._thread = futures.ThreadPoolExecutor(max_workers=1)
         self._oracle, self._servicer = oracle, _Servicer(oracle)
-        self._server = grpc.server(self._thread, options=[("grpc.so_reuseport", 0)])
+        self._server = grpc.server(
+            self._thread, interceptors=[protocol.Checks(token)], options=[("grpc.so_reuseport", 0)]
+        )
         protos.get_service_grpc().add_OracleServicer_to_server(self._servicer, self._server)
         requests = ("beat", "end", "died", "failed", "message")
         self._server.add_generic_rpc_handlers(

@@ -2,7 +2,8 @@
 
     python -m penstock.trainer.tuning.cluster.worker <UserCode.arguments()> <file for its error> <file for its end>
 
-KERASTUNER_TUNER_ID is its name; KERASTUNER_ORACLE_IP and KERASTUNER_ORACLE_PORT are the oracle's address.
+KERASTUNER_TUNER_ID is its name; KERASTUNER_ORACLE_IP and KERASTUNER_ORACLE_PORT are the oracle's address,
+PENSTOCK_SEARCH_TOKEN is the search's token.
 """
 
 import json
@@ -14,14 +15,17 @@ from pathlib import Path
 from typing import Any
 
 import grpc  # type: ignore[import-untyped]
+from keras_tuner.src import protos
 from keras_tuner.src.distribute.oracle_client import OracleClient
 from keras_tuner.src.engine.base_tuner import BaseTuner
+from keras_tuner.src.engine.oracle import Oracle
 from keras_tuner.src.engine.trial import Trial
 
 from penstock.core import user_modules
 from penstock.core.errors import PenstockError
 from penstock.core.files import atomic
 from penstock.trainer.tuning import failures, resuming
+from penstock.trainer.tuning.cluster import protocol, tokens
 from penstock.trainer.tuning.cluster.protocol import Chief
 from penstock.trainer.tuning.user_code import UserCode
 
@@ -36,7 +40,7 @@ def main(arguments: Sequence[str]) -> int:
     """
     text, failure, ended = arguments
     try:
-        _tell_messages(Chief(f"{os.environ['KERASTUNER_ORACLE_IP']}:{os.environ['KERASTUNER_ORACLE_PORT']}"))
+        _tell_messages(Chief(_oracle(), lambda: os.environ[tokens.VARIABLE]))
         _end_with_connection()
         work(UserCode.from_arguments(text))
     except PenstockError as error:
@@ -53,6 +57,7 @@ def work(code: UserCode) -> None:
     """
     resuming.prepare()
     _never_overwrite()
+    _send_token()
     tuner, fit_kwargs = code.tuner()
     user_modules.call("tuner.search", tuner.search, **fit_kwargs)
 
@@ -65,6 +70,24 @@ def _never_overwrite() -> None:
         init(self, *args, **{**kwargs, "overwrite": False})
 
     BaseTuner.__init__ = keep
+
+
+def _send_token() -> None:
+    """Sends the search's token with KerasTuner's own requests; nothing where something else serves the oracle."""
+    token = os.environ.get(tokens.VARIABLE)
+    if not token:
+        return
+    init = OracleClient.__init__
+
+    def connect(self: OracleClient, oracle: Oracle) -> None:
+        init(self, oracle)
+        self.stub = protos.get_service_grpc().OracleStub(protocol.channel(_oracle(), token))
+
+    OracleClient.__init__ = connect
+
+
+def _oracle() -> str:
+    return f"{os.environ['KERASTUNER_ORACLE_IP']}:{os.environ['KERASTUNER_ORACLE_PORT']}"
 
 
 def _tell_messages(chief: Chief) -> None:
@@ -80,7 +103,7 @@ def _tell_messages(chief: Chief) -> None:
 
 
 def _end_with_connection() -> None:
-    """Ends this process when the connection to the chief breaks; it is started again.
+    """Ends this process when the connection to the chief breaks, or a new chief has another token; it is started again.
 
     Otherwise the trial would fail, through no fault of its own.
     """
@@ -95,7 +118,7 @@ def _ending[**P, R](request: Callable[P, R]) -> Callable[P, R]:
         try:
             return request(*args, **kwargs)
         except grpc.RpcError as error:
-            if error.code() == grpc.StatusCode.UNAVAILABLE:
+            if error.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.UNAUTHENTICATED):
                 raise SystemExit(1) from error
             raise
 

@@ -8,15 +8,20 @@ from typing import Any
 import grpc
 import keras_tuner
 import pytest
+from keras_tuner.src import protos
 from keras_tuner.src.distribute.oracle_client import OracleClient
 from keras_tuner.src.engine.trial import TrialStatus
 
 from penstock.core.errors import ModuleError, ServerUnavailable
 from penstock.trainer.tuning import failures
-from penstock.trainer.tuning.cluster import serving
+from penstock.trainer.tuning.cluster import protocol, serving, tokens
+from penstock.trainer.tuning.cluster import worker as worker_module
 from penstock.trainer.tuning.cluster.protocol import Chief
 
 pytestmark = [pytest.mark.usefixtures("forks"), pytest.mark.filterwarnings("default")]  # KerasTuner's are its own
+
+
+TOKEN = "of-this-search"
 
 
 @pytest.fixture
@@ -32,13 +37,13 @@ def oracle(tmp_path: Path) -> Any:
 @pytest.fixture
 def served(oracle: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[serving.Served]:
     monkeypatch.setattr(serving, "_FAREWELL", 0.2)
-    with serving.Served(oracle, "127.0.0.1", 0) as made:
+    with serving.Served(oracle, "127.0.0.1", 0, TOKEN) as made:
         yield made
 
 
 @pytest.fixture
 def chief(served: serving.Served) -> Iterator[Chief]:
-    made = Chief(f"127.0.0.1:{served.port}")
+    made = Chief(f"127.0.0.1:{served.port}", lambda: TOKEN)
     yield made
     made.close()
 
@@ -52,7 +57,9 @@ def worker(oracle: Any, served: serving.Served, monkeypatch: pytest.MonkeyPatch)
         for name, value in values.items():
             monkeypatch.setenv(f"KERASTUNER_ORACLE_{name}", value)
         monkeypatch.setenv("KERASTUNER_TUNER_ID", serving.worker_name(0, machine))
-        return OracleClient(oracle)
+        client = OracleClient(oracle)
+        client.stub = protos.get_service_grpc().OracleStub(protocol.channel(f"127.0.0.1:{served.port}", TOKEN))
+        return client
 
     return make
 
@@ -114,8 +121,8 @@ def test_the_third_machine_that_a_trial_ends_is_its_last(
 
 
 def test_the_end_waits_for_no_machine_that_has_ended(oracle: Any) -> None:
-    with serving.Served(oracle, "127.0.0.1", 0) as served:
-        chief = Chief(f"127.0.0.1:{served.port}")
+    with serving.Served(oracle, "127.0.0.1", 0, TOKEN) as served:
+        chief = Chief(f"127.0.0.1:{served.port}", lambda: TOKEN)
         chief.ask("beat", machine=1, keeper="a", running=False)
         chief.ask("end", machine=1, keeper="another")
         assert list(served._servicer.machines) == [1]
@@ -134,7 +141,7 @@ def test_what_a_machine_fails_of_ends_the_search(served: serving.Served, chief: 
 
 def test_a_port_that_is_taken_is_one_sentence(oracle: Any, served: serving.Served) -> None:
     with pytest.raises(ServerUnavailable, match=f"the chief cannot serve the search at port {served.port}: "):
-        serving.Served(oracle, "127.0.0.1", served.port)
+        serving.Served(oracle, "127.0.0.1", served.port, TOKEN)
 
 
 def test_a_worker_that_dies_of_the_searchs_end_is_not_its_reason(
@@ -153,6 +160,50 @@ def test_a_worker_that_dies_of_the_searchs_end_is_not_its_reason(
     with pytest.raises(ModuleError, match="the tuner's oracle raised RuntimeError: Number of consecutive failures"):
         served.look()
     assert oracle.trials[trial.trial_id].message == "ValueError: no such thing"
+
+
+def test_who_does_not_send_the_token_is_refused(
+    oracle: Any, served: serving.Served, worker: Callable[[int], OracleClient], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every request of KerasTuner's and of ours; the search goes on as if nobody had asked."""
+    trial = trial_of(worker(1))
+    address = f"127.0.0.1:{served.port}"
+    plain = OracleClient(oracle)  # as KerasTuner makes it
+    for channel in (protocol.channel(address, "of another search"), grpc.insecure_channel(address)):
+        plain.stub = protos.get_service_grpc().OracleStub(channel)
+        requests: list[Callable[[], Any]] = [
+            plain.get_space,
+            lambda: plain.update_space(oracle.hyperparameters),
+            lambda: plain.create_trial("stranger"),
+            lambda: plain.update_trial(trial.trial_id, {"val": 0.0}),
+            lambda: plain.end_trial(trial),
+            lambda: plain.get_trial(trial.trial_id),
+            plain.get_best_trials,
+        ]
+        for request in requests:
+            with pytest.raises(grpc.RpcError) as refused:
+                request()
+            assert refused.value.code() == grpc.StatusCode.UNAUTHENTICATED
+    stranger = Chief(address, lambda: "")
+    failure = failures.to_record(ModuleError("of a stranger's"))
+    for name, arguments in {"failed": failure, "died": {"worker": "machine-1-worker-0", "how": "died"}}.items():
+        assert stranger.ask(name, **arguments) is None
+        assert stranger.refused
+    stranger.close()
+    served.look()
+    assert (oracle.end_order, list(oracle.trials)) == ([], [trial.trial_id])
+    monkeypatch.setenv(tokens.VARIABLE, "of another search")
+    init = OracleClient.__init__
+    try:
+        worker_module._send_token()
+        with pytest.raises(grpc.RpcError):
+            OracleClient(oracle).get_space()
+        monkeypatch.setenv(tokens.VARIABLE, TOKEN)
+        OracleClient.__init__ = init
+        worker_module._send_token()
+        assert OracleClient(oracle).get_space().space
+    finally:
+        OracleClient.__init__ = init
 
 
 def test_what_an_oracle_raises_ends_the_search_in_its_words(
