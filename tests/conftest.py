@@ -11,7 +11,13 @@ import pytest
 
 from tests.servers import imported
 
-pytest_plugins = ["tests.order", "tests.servers.docker_daemon", "tests.servers.forked", "tests.servers.object_stores"]
+pytest_plugins = [
+    "tests.order",
+    "tests.servers.commands",
+    "tests.servers.docker_daemon",
+    "tests.servers.forked",
+    "tests.servers.object_stores",
+]
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 os.environ.setdefault("TF_USE_LEGACY_KERAS", "0")  # as penstock.components does, which a test may import too late
