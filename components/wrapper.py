@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, overload
 from kfp import dsl
 
 from penstock.core import failures
+from penstock.core.tasks import supervision
 
 if TYPE_CHECKING:
     from kfp.dsl.python_component import PythonComponent
@@ -45,7 +46,8 @@ def component(function: _Function | None = None, *, imports: Sequence[str] | Non
     """Makes a KFP component of a function with annotated arguments: `@component`, or `@component(imports=[...])`.
 
     In a running task it returns the function itself, because there KFP has no compiler; importing an executor imports
-    its package, which imports the component. From then on, an uncaught error ends the task with a sentence.
+    its package, which imports the component. From then on, an uncaught error ends the task with a sentence, and so does
+    an end without outputs.
 
     Args:
         function: The function.
@@ -61,6 +63,7 @@ def component(function: _Function | None = None, *, imports: Sequence[str] | Non
 def _component(function: _Function, imports: Sequence[str] | None) -> object:
     if os.environ.get("_KFP_RUNTIME") == "true":
         failures.tell_uncaught()
+        supervision.begin()
         return function
     python_component = dsl.component(function, base_image=IMAGE, install_kfp_package=False)
     if imports is not None:

@@ -14,9 +14,10 @@ import os
 import sys
 import threading
 import traceback
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TypedDict
+from typing import Any, TypedDict
 
 from penstock.core import errors, user_modules
 from penstock.core.files import atomic, object_stores
@@ -69,6 +70,13 @@ def describe(error: BaseException) -> Failure:
     return Failure(type=name, message=first, details=details, exit_code=1)
 
 
+def read_failure(path: Path) -> Failure:
+    """Reads a failure.json; an OSError if there is none, a ValueError if it is something else of that name."""
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(Failure).validate_json(path.read_bytes())
+
+
 def is_full(error: BaseException) -> bool:
     """Whether an error was caused by a full disk or quota, also if only its text says so."""
     number = error.errno if isinstance(error, OSError) else None
@@ -88,16 +96,21 @@ def _tell(kind: type[BaseException], error: BaseException, trace: TracebackType 
     if not isinstance(error, Exception):  # Ctrl-C and SystemExit
         sys.__excepthook__(kind, error, trace)
         return
-    failure = describe(error)
-    if failure["exit_code"] != errors.UserError.exit_code:
+    if describe(error)["exit_code"] != errors.UserError.exit_code:
         traceback.print_exception(kind, error, trace)
+    raise SystemExit(tell(error))  # raised in an excepthook, it sets the exit code
+
+
+def tell(error: Exception) -> int:
+    """Tells an error in the three places; returns the exit code that the task is to end with."""
+    failure = describe(error)
     sentence = f"penstock: {failure['message']}"
     print("\n".join([sentence, *_indented(failure["details"])]), file=sys.stderr, flush=True)
     with contextlib.suppress(OSError):  # not in a pod, or it may not write there
         if _TERMINATION_LOG.exists():
             _TERMINATION_LOG.write_bytes(failure["message"].encode()[:_TERMINATION_BYTES])
     _write_beside_outputs(json.dumps(failure).encode())
-    raise SystemExit(failure["exit_code"])  # raised in an excepthook, it sets the exit code
+    return failure["exit_code"]
 
 
 def _indented(details: str) -> list[str]:
@@ -123,13 +136,23 @@ def _write_beside_outputs(content: bytes) -> None:
     writer.join(_WRITE_SECONDS)
 
 
-def _outputs_folder(arguments: list[str]) -> str | None:
-    """Returns the URI of the folder that holds a task's outputs; None if the arguments have no ExecutorInput."""
+def executor_input(arguments: Sequence[str]) -> dict[str, Any] | None:
+    """Returns the ExecutorInput in a command's arguments; None if it is no task of KFP's."""
     try:
-        executor_input = json.loads(arguments[arguments.index("--executor_input") + 1])
-        outputs = [entry["artifacts"][0]["uri"] for entry in executor_input["outputs"]["artifacts"].values()]
-        return str(outputs[0]).rpartition("/")[0] or None
-    except (ValueError, LookupError, TypeError, AttributeError):  # not a task of KFP, or it has no artifacts
+        document = json.loads(arguments[arguments.index("--executor_input") + 1])
+    except (ValueError, LookupError):
+        return None
+    is_whole = isinstance(document, dict) and "outputFile" in document.get("outputs", {})
+    return document if is_whole else None
+
+
+def _outputs_folder(arguments: Sequence[str]) -> str | None:
+    """Returns the URI of the folder that holds a task's outputs; None if the arguments name none."""
+    outputs = (executor_input(arguments) or {}).get("outputs", {})
+    try:
+        uris = [entry["artifacts"][0]["uri"] for entry in outputs["artifacts"].values()]
+        return str(uris[0]).rpartition("/")[0] or None
+    except (LookupError, TypeError, AttributeError):  # it has no artifacts
         return None
 
 
