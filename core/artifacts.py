@@ -449,9 +449,10 @@ class ModelValidation(Artifact):
         return self.root / self.FILE
 
     def read(self) -> Verdict:
-        """Returns the verdict; an OSError if there is no file, a ValueError if it is not JSON."""
-        verdict: Verdict = json.loads(self.path.read_text())
-        return verdict
+        """Returns the verdict; an OSError if there is no file, a ValueError if its content is no Verdict."""
+        from pydantic import TypeAdapter
+
+        return TypeAdapter(Verdict).validate_json(self.path.read_bytes())
 
     def write(self, verdict: Verdict) -> None:
         """Writes the verdict; a ValueError if a value is not finite, because JSON has no such numbers."""

@@ -29,7 +29,7 @@ def say(sentence: str) -> None:
     _append({"said": sentence})
 
 
-def text(counts: Mapping[str, int]) -> str:
+def text(counts: Mapping[str, int | float]) -> str:
     """Returns counts as text: `{"rows": 15002, "files": 1}` becomes "15,002 rows, 1 file"."""
     return ", ".join(f"{count:,} {_one(unit) if count == 1 else unit}" for unit, count in counts.items())
 

@@ -4,7 +4,6 @@ import contextlib
 import json
 import logging
 import sys
-import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -92,7 +91,7 @@ def run(
     inputs, spans = configs.resolved_splits(resolved_input)
     output = configs.output_splits(output_config, list(dict.fromkeys(split.name for split in inputs)), label)
     root = Path(examples)
-    with progress.task("ExampleGen") as counts, open_engine(engine) as opened_engine, _scratch(root) as scratch:
+    with progress.task("ExampleGen") as counts, open_engine(engine) as opened_engine, atomic.scratch(root) as scratch:
         request = Request(input_base, inputs, options, label, scratch, opened_engine)
         with kind.open(request) as opened:
             written, output = _write(root, opened, request, output)
@@ -116,14 +115,6 @@ def run(
             )
         }
     )
-
-
-@contextlib.contextmanager
-def _scratch(root: Path) -> Iterator[Path]:
-    """Gives a folder beside what is written, so on a disk with room for it."""
-    root.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(suffix=".tmp", prefix=".scratch-", dir=root) as folder:
-        yield Path(folder)
 
 
 def _write[P: Piece](

@@ -4,13 +4,12 @@ TFT's analysis runs in process over the engine (analysis/); only a custom PTrans
 have TFX's formats: `tft.TFTransformOutput` opens `transform_graph`.
 """
 
-import contextlib
 import json
 import logging
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,7 +38,6 @@ from penstock.core.files import atomic
 from penstock.core.legacy import keras_version
 
 logger = logging.getLogger(__name__)
-_WORK_FOLDER = ".temp_path"  # TFX's name; beside the result, so that moving is renaming
 
 
 def run(
@@ -83,7 +81,7 @@ def run(
         input_statistics = _read_statistics(statistics, splits_)
         function = user_function.bind(function, custom_config, schema=raw_schema, statistics=input_statistics)
         updater = user_function.bind(updater, custom_config) if updater else None
-        with _work_folder(graph.root) as folder:
+        with atomic.scratch(graph.root) as folder:  # beside the result, so that moving is renaming
             traced, reader = _trace(user_function.Checked(function), raw_schema, splits_, folder)
             cache = None
             if not disable_analyzer_cache:
@@ -130,17 +128,6 @@ class _Work:
     graph: artifacts.TransformGraph
     target: artifacts.Examples | None  # None: no transformed examples are written
     statistics: _Statistics | None  # None: no statistics are taken
-
-
-@contextlib.contextmanager
-def _work_folder(root: Path) -> Iterator[Path]:
-    folder = root / _WORK_FOLDER
-    shutil.rmtree(folder, ignore_errors=True)  # left by a killed run
-    folder.mkdir(parents=True)
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _trace(

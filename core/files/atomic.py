@@ -6,11 +6,11 @@ import hashlib
 import os
 import re
 import shutil
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from penstock.core.errors import ConfigError
+from penstock.core.files.temporary import beside
 
 # The folder with the buckets of each scheme, one subfolder per bucket. Vertex AI mounts them below /gcs, and KFP's
 # executor writes the files of an artifact there whether or not a bucket is mounted.
@@ -31,7 +31,7 @@ def replacing(path: Path) -> Iterator[Path]:
             temporary.write_text("{}")
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{shortened(path.name)}.{os.getpid()}.tmp")
+    temporary = beside(path)
     try:
         yield temporary
         if temporary.is_dir() and path.is_dir():
@@ -70,12 +70,16 @@ def _rename(source: Path, target: Path) -> None:
             os.replace(path, new_path)
 
 
-def remove_leftovers(folder: Path, seconds: float) -> None:
-    """Removes the temporary files older than `seconds` that killed processes left below a folder."""
-    for path in sorted(folder.rglob(".*.tmp")):
-        with contextlib.suppress(OSError):  # another run may be removing it
-            if time.time() - path.stat().st_mtime > seconds:
-                shutil.rmtree(path) if path.is_dir() else path.unlink()
+@contextlib.contextmanager
+def scratch(folder: Path) -> Iterator[Path]:
+    """Yields a new folder in `folder`, on the disk of what is moved out of it; it is removed at the end."""
+    temporary = beside(folder / "scratch")
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    try:
+        yield temporary
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def write_bytes(path: Path, content: bytes) -> None:

@@ -58,7 +58,7 @@ def _learnt(config: Config, run: str | None) -> tuple[RunRecord, Path, Path]:
 def _named(root: Path, run: str) -> RunRecord:
     for folder in (Path(run), root / run):
         if (folder / record.FILE).is_file():
-            return record.read(folder.absolute())
+            return record.require(folder.absolute())
     raise UserError(f"--run {run}: no such run: expected a run's folder, or its name in {root}")
 
 

@@ -130,14 +130,13 @@ class Remote:
             self._require_compilable(read)
             settings = self._alone()
         else:
-            import tempfile
-
             settings = options.load(self.config, self.assignments, self.data, self.label, self.flags)
+            from penstock.core.files import temporary
             from penstock.pipelines.compiling import compile
             from penstock.pipelines.modules import published
 
-            with tempfile.TemporaryDirectory() as folder:
-                path = Path(folder) / "pipeline.yaml"
+            with temporary.folder() as folder:
+                path = folder / "pipeline.yaml"
                 target = targets.named(self.target)
                 compiled = compile.compile_unpublished(settings, target, path)
                 warn(target.unused(settings))

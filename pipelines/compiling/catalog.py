@@ -1,7 +1,6 @@
 """The components there are, and their export as KFP's component.yaml: whoever loads one needs no Python of ours."""
 
 import importlib
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,7 @@ from typing import Any
 from kfp import compiler
 
 from penstock.components import wrapper
-from penstock.core.files import atomic
+from penstock.core.files import atomic, temporary
 from penstock.pipelines.compiling.compile import rewritten
 
 COMPONENTS = Path(__file__).resolve().parents[2] / "components"
@@ -38,8 +37,8 @@ def export(output: Path, image: str | None = None) -> Iterator[Path]:
 
     for component in (component for folder in folders() for component in components(folder)):
         path = output / component.python_func.__name__ / FILE
-        with tempfile.TemporaryDirectory() as scratch:
-            package = Path(scratch) / FILE
+        with temporary.folder() as scratch:
+            package = scratch / FILE
             compiler.Compiler().compile(component, str(package))
             atomic.write_text(path, rewritten(package.read_text(encoding="utf-8"), change))
         yield path

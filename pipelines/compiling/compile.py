@@ -2,7 +2,6 @@
 
 import dataclasses
 import hashlib
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ import yaml
 from kfp import compiler
 
 from penstock.core.errors import ConfigError
-from penstock.core.files import atomic, yaml_documents
+from penstock.core.files import atomic, temporary, yaml_documents
 from penstock.pipelines import lint
 from penstock.pipelines.config.section import is_remote
 from penstock.pipelines.config.training_pipeline import Config
@@ -46,8 +45,8 @@ def compile_for_run(config: Config, target: Target) -> Compiled:
     if not target.containers:  # else the image has it, or does not
         config.data.require_package()
     root = Path(config.pipeline_root)
-    with tempfile.TemporaryDirectory() as folder:
-        compiled = compile_config(config, target, Path(folder) / "pipeline.yaml")
+    with temporary.folder() as folder:
+        compiled = compile_config(config, target, folder / "pipeline.yaml")
         content = compiled.path.read_bytes()
     path = root / "compiled" / f"{hashlib.sha256(content).hexdigest()[:16]}.yaml"
     atomic.write_bytes(path, content)
@@ -64,8 +63,8 @@ def compile_config(config: Config, target: Target, path: Path) -> Compiled:
 def compile_unpublished(config: Config, target: Target, path: Path) -> Compiled:
     """As `compile_config`, but the user's files are still to be published."""
     published = publishing.plan(config)
-    with tempfile.TemporaryDirectory() as folder:
-        package = Path(folder) / "pipeline.yaml"
+    with temporary.folder() as folder:
+        package = folder / "pipeline.yaml"
         compiler.Compiler().compile(training_pipeline(config, published), str(package))
         text = package.read_text(encoding="utf-8")
     atomic.write_text(path, _targeted(text, target, config))

@@ -4,9 +4,7 @@ import contextlib
 import errno
 import json
 import os
-import shutil
 import signal
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -18,13 +16,15 @@ from typing import Any, Protocol
 from kfp import local
 from kfp.local import config, status, subprocess_task_handler, task_handler_interface
 
-from penstock.core.errors import SystemFailure, WorkerLost, address_space
-from penstock.core.failures import FAILURE_FILE, Failure, describe, is_full
-from penstock.core.files import atomic
+from penstock.core.errors import WorkerLost, address_space
+from penstock.core.failures import FAILURE_FILE, Failure, describe, is_full, read_failure
+from penstock.core.files import atomic, temporary
+from penstock.core.tasks import executor_output
 from penstock.pipelines import registry
 from penstock.pipelines.local.processes.task import DISK_FULL, Task, clear
 from penstock.pipelines.local.records import cache, reasons, record
 from penstock.pipelines.local.records.cache import Key
+from penstock.pipelines.local.records.reasons import Reason
 from penstock.pipelines.local.records.record import Output, RunRecord, TaskRecord
 from penstock.pipelines.local.report.display import Display, read_counts
 
@@ -75,6 +75,7 @@ class Tasks:
     before: Mapping[str, Key]
     use_cache: bool = True
     _origins: dict[Path, str] = field(default_factory=dict)
+    _made_again: set[Path] = field(default_factory=set)  # folders of tasks that ran although nothing had changed
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def run(self, task: Task) -> bool:
@@ -110,12 +111,15 @@ class Tasks:
             row.reason = "never cached: it looks at the world outside"
             self._execute(task, row)
             return
-        row.reason = self._reason(key, row)
+        why = self._reason(key, row)
+        row.reason = why.text
         hit = cache.restore(self.root, key.digest, task.folder) if self.use_cache else None
         if hit:
             self._origins[task.folder] = hit.origin
             row.status, row.reason = "cached", f"unchanged since {cache.run_folder(self.root, hit.folder).name}"
             return
+        if not why.changed:
+            self._made_again.add(task.folder)
         self.workers.expect(task)
         self._go_on(task, row, key)
         self._execute(task, row)
@@ -144,20 +148,17 @@ class Tasks:
             code = self.workers.run(task, started)
         finally:
             self.display.stop(row)
-        row.status = "failed" if code else "done"
-        if code:
+        succeeded = code == 0 and executor_output.read(task.executor_input) is not None
+        row.status = "done" if succeeded else "failed"
+        if not succeeded:
             row.failure = _failure(task.folder, code)
+            temporary.remove_leftovers(task.folder)
 
-    def _reason(self, key: Key, row: TaskRecord) -> str:
-        made_by = {
-            entry: Path(uris[0]).parent.name
-            for entry, uris in row.inputs.items()
-            if uris and Path(uris[0]).is_relative_to(self.record.folder)
-        }
-        before = self.before.get(row.name)
-        if not self.use_cache and before == key:
-            return "the cache was not asked"
-        return reasons.reason(key, before, made_by)
+    def _reason(self, key: Key, row: TaskRecord) -> Reason:
+        makers = {entry: Path(uris[0]).parent for entry, uris in row.inputs.items() if uris}
+        made_by = {entry: path.name for entry, path in makers.items() if path.is_relative_to(self.record.folder)}
+        made_again = {entry for entry, path in makers.items() if path in self._made_again}
+        return reasons.reason(key, self.before.get(row.name), made_by, made_again, asked=self.use_cache)
 
     def _write(self) -> None:
         with self._lock:
@@ -189,15 +190,14 @@ def in_place_of_handlers(tasks: Tasks, pipeline_root: Path) -> Iterator[None]:
     module, name = _handler(runner)
     original, configured = getattr(module, name), config.LocalExecutionConfig.instance
     # Here and not in /tmp: of some machines Docker sees the home folder only.
-    workspace = tempfile.mkdtemp(prefix=".workspace-", dir=pipeline_root)
-    local.init(runner, pipeline_root=str(pipeline_root), workspace_root=workspace)
-    setattr(module, name, type("_RunHandler", (_Handler,), {"tasks": tasks}))
-    try:
-        yield
-    finally:
-        setattr(module, name, original)
-        config.LocalExecutionConfig.instance = configured  # else components called later would be run, not compiled
-        shutil.rmtree(workspace, ignore_errors=True)
+    with temporary.folder(pipeline_root, ".workspace-") as workspace:
+        local.init(runner, pipeline_root=str(pipeline_root), workspace_root=str(workspace))
+        setattr(module, name, type("_RunHandler", (_Handler,), {"tasks": tasks}))
+        try:
+            yield
+        finally:
+            setattr(module, name, original)
+            config.LocalExecutionConfig.instance = configured  # else components called later would be run, not compiled
 
 
 def _handler(runner: local.SubprocessRunner | local.DockerRunner) -> tuple[ModuleType, str]:
@@ -219,11 +219,10 @@ def _outputs(task: Task) -> dict[str, Output]:
     outputs: dict[str, Output] = {
         name: {"uri": uris[0], "metadata": {}} for name, uris in _uris(task, "outputs").items() if uris
     }
-    path = Path(task.executor_input["outputs"]["outputFile"])
-    if path.exists():
-        for name, written in json.loads(path.read_text()).get("artifacts", {}).items():
-            artifact = written["artifacts"][0]
-            outputs[name] = {"uri": artifact["uri"], "metadata": artifact.get("metadata", {})}
+    written = executor_output.read(task.executor_input) or {}
+    for name, entry in written.get("artifacts", {}).items():
+        artifact = entry["artifacts"][0]
+        outputs[name] = {"uri": artifact["uri"], "metadata": artifact.get("metadata", {})}
     return outputs
 
 
@@ -242,8 +241,7 @@ def _signal(number: int) -> str:
 def _failure(folder: Path, code: int) -> Failure:
     path = folder / FAILURE_FILE
     try:
-        failure: Failure = json.loads(path.read_text())
-        return failure
+        return read_failure(path)
     except (OSError, ValueError):
         pass
     if code == DISK_FULL:
@@ -251,8 +249,7 @@ def _failure(folder: Path, code: int) -> Failure:
     elif code < 0:
         failure = describe(WorkerLost(f"the task was ended by {_signal(-code)}"))
     else:
-        message = f"the task ended with exit code {code} and without an error: something in it calls os._exit"
-        failure = describe(SystemFailure(message))
+        failure = describe(executor_output.missing(code))
     with contextlib.suppress(OSError):
         atomic.write_text(path, json.dumps(failure))
     return failure

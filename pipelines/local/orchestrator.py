@@ -18,7 +18,7 @@ from typing import Any
 from kfp import components
 
 from penstock.core import errors, page
-from penstock.core.files import documents, yaml_documents
+from penstock.core.files import documents, temporary, yaml_documents
 from penstock.pipelines.local.docker.containers import Containers
 from penstock.pipelines.local.handler import Tasks, in_place_of_handlers
 from penstock.pipelines.local.processes.task import LOG_FILE
@@ -79,8 +79,11 @@ def run(
     display = Display(max(map(len, names), default=10))
     before = record.last_keys(root, name)
     record.remove_leftovers(root, name)
-    started = containers or Workers(tasks_in_order, arguments, eager=no_cache or not before)
-    with started as workers, _ended_by_interrupt(workers):
+    with (
+        temporary.folder() as scratch,
+        containers or Workers(tasks_in_order, arguments, scratch, eager=no_cache or not before) as workers,
+        _ended_by_interrupt(workers),
+    ):
         tasks = Tasks(root, run_record, display, workers, names, before, use_cache=not no_cache)
         try:
             with in_place_of_handlers(tasks, root), _quiet(verbose):

@@ -46,6 +46,7 @@ def execute(task: Task) -> int:
         _output_to(task.folder / LOG_FILE)
     except OSError as error:
         return _failed(task, error)
+    os.environ.pop("CLUSTER_SPEC", None)  # it may say that KFP's executor is not to write the task's output
     os.environ.update(task.environment)
     os.environ[progress.ENVIRONMENT_VARIABLE] = str(task.folder / PROGRESS_FILE)
     handler = logging.StreamHandler(sys.stdout)

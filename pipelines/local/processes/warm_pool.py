@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Self
 
 from kfp import local
@@ -19,10 +20,12 @@ class Workers:
     """Starts the light worker at once. The heavy one starts now if `eager`, else with the first task that needs it.
 
     A run that is answered from the cache thus never imports TensorFlow. The heavy worker imports what the tasks need,
-    in their order, so that a task's imports are done while earlier ones run.
+    in their order, so that a task's imports are done while earlier ones run. Temporary files go below `temporary`.
     """
 
-    def __init__(self, tasks: Sequence[ContainerTask], arguments: Mapping[str, Any], *, eager: bool):
+    def __init__(
+        self, tasks: Sequence[ContainerTask], arguments: Mapping[str, Any], temporary: Path, *, eager: bool
+    ) -> None:
         light, heavy = [_EXECUTOR], [_EXECUTOR]
         for task in tasks:
             needed = needs.of_component(task.source)
@@ -30,7 +33,8 @@ class Workers:
                 heavy += [*needed.modules, *needs.of_parameters(_parameters(task, arguments))]
             else:
                 light += needed.modules
-        self._light = Worker(dict.fromkeys(light))
+        self._temporary = temporary
+        self._light = Worker(dict.fromkeys(light), temporary)
         self._heavy_modules = list(dict.fromkeys(heavy))
         self._heavy: Worker | None = None
         self._lock = threading.Lock()
@@ -78,7 +82,7 @@ class Workers:
 
     def _start_heavy(self) -> Worker:
         with self._lock:
-            self._heavy = self._heavy or Worker(self._heavy_modules)
+            self._heavy = self._heavy or Worker(self._heavy_modules, self._temporary)
             return self._heavy
 
 

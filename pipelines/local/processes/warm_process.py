@@ -18,17 +18,23 @@ import importlib
 import json
 import os
 import select
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
+from pathlib import Path
 from typing import NoReturn
 
 from penstock.core import processes
-from penstock.core.failures import FAILURE_FILE
+from penstock.core.errors import ModuleError
+from penstock.core.failures import FAILURE_FILE, describe
+from penstock.core.files import atomic
 from penstock.pipelines.local.processes.task import LOG_FILE, PROGRESS_FILE, Task, execute
 
 __all__ = ["FAILURE_FILE", "LOG_FILE", "PROGRESS_FILE", "Task", "Worker"]
@@ -42,24 +48,33 @@ _ENVIRONMENT = {
     "PYTHONHASHSEED": os.environ.get("PYTHONHASHSEED", "0"),  # same input, same bytes
     "TF_CPP_MIN_LOG_LEVEL": os.environ.get("TF_CPP_MIN_LOG_LEVEL", "2"),
 }
+# Starts all workers: a worker is killed when the thread ends that has started it, so this one lives to the end.
+_STARTER = ThreadPoolExecutor(1, thread_name_prefix="worker-starter")
+# Of a task's temporary folder. A Unix socket in it, such as multiprocessing's, may have 104 in all.
+_MOST_CHARACTERS = 64
 
 
 class Worker:
-    """A warm worker, from the side of the run. Start it early: it imports while other tasks run."""
+    """A warm worker, from the side of the run. Start it early: it imports while other tasks run.
 
-    def __init__(self, modules: Iterable[str]):
+    In `temporary`, by default the system's place for it, each task gets a folder for its temporary files.
+    """
+
+    def __init__(self, modules: Iterable[str], temporary: Path | None = None):
         self._socket, far_end = socket.socketpair()
         # -P: a module in the current folder is not to be taken for an installed one, nor for the published copy.
         command = [sys.executable, "-P", "-m", __name__, str(far_end.fileno()), *(modules if WARM else ())]
-        self._process = subprocess.Popen(
+        own = {} if temporary is None else {"TMPDIR": str(temporary)}
+        self._process = _STARTER.submit(
+            subprocess.Popen[bytes],
             command,
             pass_fds=[far_end.fileno()],
-            env={**os.environ, **_ENVIRONMENT},
+            env={**os.environ, **_ENVIRONMENT, **own},
             start_new_session=True,  # Ctrl-C is this side's to handle
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-        )
+        ).result()
         far_end.close()
         self._lock = threading.Lock()
         self._channels: set[socket.socket] = set()
@@ -89,7 +104,22 @@ class Worker:
             with self._lock:
                 self._channels.discard(near)
             near.close()
-        return int(answer) if answer else -signal.SIGKILL
+        return int(answer) if answer else self._lost(task, needs)
+
+    def _lost(self, task: Task, needs: Iterable[str]) -> int:
+        """Returns the exit code of a task that gave no answer; tells why if the worker has ended by itself."""
+        if not self._closed:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                code = self._process.wait(timeout=_PATIENCE)
+                if code >= 0:
+                    modules = ", ".join(name for name in needs if name.partition(".")[0] not in ("penstock", "kfp"))
+                    error = ModuleError(
+                        f"importing what the task needs ended the process with exit code {code}: one of its modules "
+                        f"({modules}) calls os._exit: raise an error there instead"
+                    )
+                    atomic.write_text(task.folder / FAILURE_FILE, json.dumps(describe(error)))
+                    return error.exit_code
+        return -signal.SIGKILL
 
     def stop_tasks(self) -> None:
         """Kills the tasks that are running, and refuses new ones."""
@@ -110,7 +140,11 @@ class Worker:
 
 
 def main(descriptor: int, modules: list[str]) -> None:
-    """Imports, and takes tasks between two imports, until the run's side of the socket is closed."""
+    """Imports, and takes tasks between two imports, until the run's side of the socket is closed.
+
+    If the run is killed, it ends at once, in the middle of an import.
+    """
+    processes.die_with_parent()
     connection = socket.socket(fileno=descriptor)
     waiting = list(modules)
     while True:
@@ -149,12 +183,13 @@ def _start(channel: socket.socket, connection: socket.socket) -> None:
 
 def _load(module: str) -> None:
     if module not in sys.modules:
-        with contextlib.suppress(Exception):  # the task that needs it will say what is wrong with it
+        with contextlib.suppress(Exception, SystemExit):  # the task that needs it will say what is wrong with it
             importlib.import_module(module)
 
 
 def _supervise(channel: socket.socket, task: Task) -> NoReturn:
     """Forks the task, and sends its exit code or, if the channel closes first, kills it."""
+    folder = _temporary_folder()
     ended, ends = socket.socketpair()
     ends.setblocking(False)
     signal.set_wakeup_fd(ends.fileno(), warn_on_full_buffer=False)
@@ -167,6 +202,9 @@ def _supervise(channel: socket.socket, task: Task) -> NoReturn:
             opened.close()
         os.setpgid(0, 0)
         processes.die_with_parent()
+        if folder:
+            os.environ["TMPDIR"] = folder
+            tempfile.tempdir = None  # which is read once from the variable
         os._exit(execute(task))
     with contextlib.suppress(OSError):  # whoever of the two comes first
         os.setpgid(child, child)
@@ -183,9 +221,21 @@ def _supervise(channel: socket.socket, task: Task) -> NoReturn:
         if ready:
             break
     _kill_group(child)  # what the task has left behind
+    if folder:
+        shutil.rmtree(folder, ignore_errors=True)
     with contextlib.suppress(OSError):
         channel.sendall(b"%d\n" % os.waitstatus_to_exitcode(status))
     os._exit(0)
+
+
+def _temporary_folder() -> str:
+    """Makes a folder for a task's temporary files; returns "" where there can be none."""
+    with contextlib.suppress(OSError):  # the task will say what is wrong with the disk
+        folder = tempfile.mkdtemp()
+        if len(folder) <= _MOST_CHARACTERS:
+            return folder
+        os.rmdir(folder)
+    return ""
 
 
 def _kill_group(leader: int) -> None:

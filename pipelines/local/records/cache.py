@@ -1,9 +1,9 @@
 """The cache of finished tasks: `<pipeline root>/cache/<key>.json`, one entry each.
 
 A key is the digest of all that decides a task's outputs: the component's source, our own sources that it or the user's
-module imports (for a task in a container, its image), the package's version, parameters, and inputs. User modules are
-parameters whose path holds their content's digest, so a changed module is a changed parameter; Keras's backend is one
-where Keras may be used.
+module imports (for a task in a container, its image), the package's version, parameters, inputs, and what it reads of
+the environment. User modules are parameters whose path holds their content's digest, so a changed module is a changed
+parameter.
 
 An input that a cacheable task made stands for itself by its *origin*: the run and task that really computed it, which
 a hit hands on. The maker's key would not do: training may end with another model when it is run again, and a cached
@@ -11,7 +11,7 @@ evaluation of the first model must not bless the second. Any other input stands 
 
 An entry is written last, when the task's folder is whole. A hit puts the outputs into the new run's folder, and adds
 that folder to the entry: every run is complete by itself, and any of them may be deleted. A folder in which a file is
-gone, cut off or edited answers nothing.
+gone, cut off or edited answers nothing, nor does an entry that is damaged or names a place outside the pipeline root.
 """
 
 import hashlib
@@ -19,15 +19,16 @@ import json
 import os
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from importlib import metadata
-from pathlib import Path
-from typing import Any
+from pathlib import Path, PurePosixPath
 
 from penstock.core.failures import FAILURE_FILE
-from penstock.core.files import atomic, documents
+from penstock.core.files import atomic
 from penstock.pipelines.local.processes import imports, needs
 from penstock.pipelines.local.processes.task import Task
+from penstock.pipelines.local.records import environment
+from penstock.pipelines.local.records.reading import tell_passed_over, validated
 
 # Files up to this size are copied, larger ones are hard links: a schema that a person edits in one run's folder is not
 # edited in the others.
@@ -48,6 +49,7 @@ class Key:
     inputs: dict[str, str]
     code: str = ""
     image: str = ""
+    environment: dict[str, str] = field(default_factory=dict)
 
     @property
     def digest(self) -> str:
@@ -63,6 +65,30 @@ class Hit:
     origin: str
 
 
+@dataclass(frozen=True)
+class _State:
+    """A file as it was stored: its size, and its SHA-256 in hexadecimal."""
+
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class _Folder:
+    """A task's folder: its path below the pipeline root, and its files by their paths below the folder."""
+
+    path: str
+    files: dict[str, _State]
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """What a file of the cache holds: the origin of the outputs, and the folders that have them, the newest first."""
+
+    origin: str
+    folders: list[_Folder]
+
+
 def key(task: Task, root: Path, origins: Mapping[Path, str], image: str = "") -> Key:
     """Returns a task's key. `origins` has the origins of this run's cacheable tasks by their folders, `image` the
     digest of the image that it runs in."""
@@ -72,43 +98,57 @@ def key(task: Task, root: Path, origins: Mapping[Path, str], image: str = "") ->
         for name, value in task_inputs.get("parameterValues", {}).items()
     }
     needed = needs.of_component(task.source)
-    backend = os.environ.get("KERAS_BACKEND")  # a container is not given it
-    if backend and not image and needed.slow:
-        parameters["KERAS_BACKEND"] = json.dumps(backend)
     inputs = {}
     for name, artifacts in task_inputs.get("artifacts", {}).items():
         parts = [_identity(artifact["uri"], origins) for artifact in artifacts["artifacts"]]
         inputs[name] = ",".join(parts)
     source = _digest(task.source + json.dumps(task.environment, sort_keys=True))
-    named = [*needed.modules, *task_inputs.get("parameterValues", {}).values()]
-    code = "" if image else imports.digest(task.source, named)
-    return Key(task.function, source, metadata.version("penstock"), parameters, inputs, code, image)
+    values = task_inputs.get("parameterValues", {}).values()
+    version = metadata.version("penstock")
+    if image:  # which has its own code, and is given nothing of this environment
+        return Key(task.function, source, version, parameters, inputs, image=image)
+    code = imports.digest(task.source, [*needed.modules, *values])
+    read = environment.of_task(task.source, values, needed.slow)
+    return Key(task.function, source, version, parameters, inputs, code, environment=read)
 
 
 def store(root: Path, digest: str, folder: Path, origin: str) -> None:
-    """Records a finished task's folder under its key."""
-    _write(root, digest, origin, [_listing(root, folder)])
+    """Records a finished task's folder under its key; not one with links that lead out of the pipeline root."""
+    files = _files(folder)
+    linked_folders = any(path.is_symlink() and path.is_dir() for path in folder.rglob("*"))  # which nothing looks into
+    if not linked_folders and all(_within(path, root) for path in files):
+        states = {path.relative_to(folder).as_posix(): _state(path) for path in files}
+        _write(root, digest, _Entry(origin, [_Folder(folder.relative_to(root).as_posix(), states)]))
 
 
 def restore(root: Path, digest: str, folder: Path) -> Hit | None:
-    """Puts the outputs of an earlier task into `folder`; None if there is no whole one."""
+    """Puts the outputs of an earlier task into `folder`; None if there is no whole one.
+
+    A damaged entry is passed over, of which a sentence on standard error tells.
+    """
+    path = _entry(root, digest)
     try:
-        entry = documents.read_json(_entry(root, digest))
-        origin, listings = str(entry["origin"]), list(entry["folders"])
-    except (OSError, ValueError, KeyError, TypeError):
+        entry = validated(_Entry, path)
+        for listing in entry.folders:
+            _require_within(root, listing)
+    except FileNotFoundError:
         return None
-    for listing in listings:
-        source = root / listing["path"]
-        if not _whole(source, listing["files"]):
+    except (OSError, ValueError) as error:
+        tell_passed_over(path, str(error))
+        return None
+    for listing in entry.folders:
+        source = root / listing.path
+        if not _whole(source, listing.files):
             continue
         try:
-            _copy(source, folder, listing["files"], root)
+            states = _copy(source, folder, listing.files, root)
         except FileNotFoundError:  # deleted just now
             shutil.rmtree(folder, ignore_errors=True)
             continue
-        others = [other for other in listings if (root / other["path"]).is_dir()]
-        _write(root, digest, origin, [_listing(root, folder), *others][:_FOLDERS])
-        return Hit(source, origin)
+        others = [other for other in entry.folders if (root / other.path).is_dir()]
+        here = _Folder(folder.relative_to(root).as_posix(), states)
+        _write(root, digest, _Entry(entry.origin, [here, *others][:_FOLDERS]))
+        return Hit(source, entry.origin)
     return None
 
 
@@ -117,40 +157,57 @@ def run_folder(root: Path, folder: Path) -> Path:
     return root / folder.relative_to(root).parts[0]
 
 
-def _write(root: Path, digest: str, origin: str, listings: list[dict[str, Any]]) -> None:
-    atomic.write_text(_entry(root, digest), json.dumps({"origin": origin, "folders": listings}))
+def _write(root: Path, digest: str, entry: _Entry) -> None:
+    atomic.write_text(_entry(root, digest), json.dumps(asdict(entry)))
 
 
-def _listing(root: Path, folder: Path) -> dict[str, Any]:
-    files = {path.relative_to(folder).as_posix(): _state(path) for path in _files(folder)}
-    return {"path": folder.relative_to(root).as_posix(), "files": files}
+def _require_within(root: Path, listing: _Folder) -> None:
+    """Raises a ValueError for a folder, or a file in it, that is not below the pipeline root."""
+    for name in (listing.path, *listing.files):
+        relative = PurePosixPath(name)
+        if not relative.parts or relative.is_absolute() or ".." in relative.parts:
+            raise ValueError(f"expected places below the pipeline root, found {name!r}")
+    for path in (root / listing.path, *(root / listing.path / name for name in listing.files)):
+        if not _within(path, root):
+            raise ValueError(f"expected places below the pipeline root, found {path}")
 
 
-def _state(path: Path) -> list[int]:
-    facts = path.stat()
-    return [facts.st_size, facts.st_mtime_ns]
+def _within(path: Path, root: Path) -> bool:
+    return path.resolve().is_relative_to(root.resolve())
 
 
-def _whole(folder: Path, files: Mapping[str, list[int]]) -> bool:
+def _state(path: Path) -> _State:
+    with open(path, "rb") as file:
+        return _State(os.fstat(file.fileno()).st_size, hashlib.file_digest(file, "sha256").hexdigest())
+
+
+def _whole(folder: Path, files: Mapping[str, _State]) -> bool:
+    """Whether all files are there and as they were; their sizes are looked at first, which costs nothing."""
     try:
-        return folder.is_dir() and all(_state(folder / name) == state for name, state in files.items())
+        if not folder.is_dir() or any((folder / name).stat().st_size != state.size for name, state in files.items()):
+            return False
+        return all(_state(folder / name) == state for name, state in files.items())
     except OSError:
         return False
 
 
-def _copy(source: Path, folder: Path, files: Mapping[str, list[int]], root: Path) -> None:
+def _copy(source: Path, folder: Path, files: Mapping[str, _State], root: Path) -> dict[str, _State]:
+    """Copies or links the files; returns their states in the new folder."""
     folder.mkdir(parents=True, exist_ok=True)
     for path in source.rglob("*"):  # empty folders count too: an output that holds nothing is still there
         if path.is_dir():
             (folder / path.relative_to(source)).mkdir(parents=True, exist_ok=True)
     old, new = (str(run_folder(root, path)) for path in (source, folder))
-    for name, (size, _) in files.items():
-        if size > _COPIED_BYTES:
+    states = dict(files)
+    for name, state in files.items():
+        if state.size > _COPIED_BYTES:
             _link(source / name, folder / name)
         elif name.endswith(_WITH_PATHS):
             _copy_with_paths(source / name, folder / name, old, new)
+            states[name] = _state(folder / name)
         else:
             shutil.copy2(source / name, folder / name)
+    return states
 
 
 def _copy_with_paths(source: Path, target: Path, old: str, new: str) -> None:

@@ -1,20 +1,38 @@
 """Why a task ran or was answered from the cache, in a few words, by comparing its key with the run before."""
 
 import json
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from penstock.pipelines.local.records import environment
 from penstock.pipelines.local.records.cache import Key
 
+_GONE = "its earlier outputs are gone"
 _SHOWN = 60
 _BEFORE = 12  # characters that are alike and shown before those that are not
 _CHANNEL = "pipelinechannel--"
 
 
-def reason(key: Key, before: Key | None, made_by: dict[str, str]) -> str:
-    """Says what changed since the run before; `made_by` names the task that made each input."""
+@dataclass(frozen=True)
+class Reason:
+    """Why a task runs. `changed` is false if all that decides its outputs is as it was in the run before."""
+
+    text: str
+    changed: bool = True
+
+
+def reason(
+    key: Key, before: Key | None, made_by: Mapping[str, str], made_again: Collection[str] = (), *, asked: bool = True
+) -> Reason:
+    """Says what changed since the run before.
+
+    made_by: the task that made each input. made_again: the inputs that are others only because their tasks ran again,
+        although nothing had changed. asked: whether the cache was asked.
+    """
     if before is None:
-        return "first run of this task"
+        return Reason("first run of this task")
     changes = []
     if key.version != before.version:
         changes.append(f"package version {before.version} -> {key.version}")
@@ -25,11 +43,25 @@ def reason(key: Key, before: Key | None, made_by: dict[str, str]) -> str:
     if key.source != before.source:
         changes.append("component's source changed")
     changes += _parameters(before.parameters, key.parameters)
-    for name in sorted(key.inputs.keys() | before.inputs.keys()):
-        if key.inputs.get(name) != before.inputs.get(name):
-            maker = f" (from {made_by[name]})" if name in made_by else ""
-            changes.append(f"input {name}{maker} changed")
-    return "; ".join(changes) or "its earlier outputs are gone"
+    if before.environment:  # else the run before did not write it down
+        changes += _environment(before.environment, key.environment)
+    names = [name for name in sorted(key.inputs | before.inputs) if key.inputs.get(name) != before.inputs.get(name)]
+    makers = {name: f"input {name} (from {made_by[name]})" if name in made_by else f"input {name}" for name in names}
+    changes += [f"{makers[name]} changed" for name in names if name not in made_again]
+    if changes:
+        return Reason("; ".join(changes))
+    if not asked:
+        return Reason("the cache was not asked", changed=False)
+    return Reason("; ".join(f"{makers[name]} was made again" for name in names) or _GONE, changed=False)
+
+
+def _environment(before: dict[str, str], after: dict[str, str]) -> Iterator[str]:
+    for name in sorted(after.keys() | before.keys()):
+        old, new = before.get(name), after.get(name)
+        if old is None or new is None:
+            yield f"{name} is {'new' if old is None else 'gone'}"
+        elif old != new:
+            yield f"{name} changed" if environment.is_secret(old + new) else f"{name} {old} -> {new}"
 
 
 def _image(digest: str) -> str:

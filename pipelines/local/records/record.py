@@ -4,19 +4,38 @@ import json
 import os
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field, fields
-from pathlib import Path
-from typing import Any, TypedDict
+from dataclasses import asdict, dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Any, Literal, TypedDict
+
+from pydantic import AfterValidator, Field
 
 from penstock.core.artifacts import ModelValidation, Verdict
 from penstock.core.errors import UserError
 from penstock.core.failures import Failure
-from penstock.core.files import atomic, documents
+from penstock.core.files import atomic, temporary
 from penstock.pipelines import registry
 from penstock.pipelines.local.records.cache import Key
+from penstock.pipelines.local.records.reading import tell_passed_over, validated
 
 FILE = "run.json"
-_DAY = 24 * 60 * 60.0  # seconds
+
+
+def _below(name: str) -> str:
+    """Returns a path below a run's folder as it is; a ValueError for one that leads out of it."""
+    path = PurePosixPath(name)
+    if not path.parts or path.is_absolute() or ".." in path.parts or not name.isprintable():
+        raise ValueError("expected a path below the run's folder")
+    return name
+
+
+type Status = Literal["running", "done", "cached", "failed", "skipped", "interrupted"]
+# Their bounds are those of what shows them: a clock's years, a column of a table.
+type Below = Annotated[str, AfterValidator(_below)]
+type Time = Annotated[float, Field(ge=0, lt=253_402_300_800)]  # Unix seconds, to the end of the year 9999
+type Seconds = Annotated[float, Field(ge=0, lt=1e12)]
+type Count = Annotated[int, Field(ge=-(2**63), lt=2**63)] | Annotated[float, Field(ge=-1e300, le=1e300)]
+type ProcessId = Annotated[int, Field(ge=0, lt=2**31)]
 
 
 class Output(TypedDict):
@@ -44,15 +63,15 @@ class TaskRecord:
     before them it `waited`, in seconds, while libraries were imported, which serves all later tasks as well.
     """
 
-    name: str
-    status: str
+    name: Below
+    status: Status
     reason: str = ""
     key: Key | None = None
-    seconds: float | None = None
-    waited: float = 0.0
-    counts: dict[str, int] = field(default_factory=dict)
+    seconds: Seconds | None = None
+    waited: Seconds = 0.0
+    counts: dict[str, Count] = field(default_factory=dict)
     inputs: dict[str, list[str]] = field(default_factory=dict)
-    outputs: dict[str, Output] = field(default_factory=dict)
+    outputs: dict[Below, Output] = field(default_factory=dict)
     failure: Failure | None = None
 
     @property
@@ -72,11 +91,11 @@ class RunRecord:
     name: str
     folder: Path
     arguments: dict[str, Any]
-    status: str = "running"
-    started: float = field(default_factory=time.time)
-    seconds: float | None = None
+    status: Status = "running"
+    started: Time = field(default_factory=time.time)
+    seconds: Seconds | None = None
     tasks: list[TaskRecord] = field(default_factory=list)
-    process: int = field(default_factory=os.getpid)
+    process: ProcessId = field(default_factory=os.getpid)
     image: str = ""
 
     def task(self, name: str) -> TaskRecord | None:
@@ -105,8 +124,12 @@ class RunRecord:
         """Yields what was said of the models that were evaluated."""
         for artifact in self.made("validation"):
             validation = ModelValidation(artifact.path)
-            if validation.path.is_file():
+            try:
                 yield validation.read()
+            except FileNotFoundError:
+                continue
+            except (OSError, ValueError) as error:
+                tell_passed_over(validation.path, str(error))
 
     def spans(self) -> Iterator[tuple[str, str]]:
         """Yields which spans of the data were read, in words, and the name of the task that has read them."""
@@ -123,14 +146,14 @@ class RunRecord:
     def write(self) -> None:
         """Writes the record into the run's folder, whole or not at all."""
         document = asdict(self) | {"folder": self.folder.name}
-        atomic.write_text(self.folder / FILE, json.dumps(document, indent=1, default=str))
+        text = json.dumps(document, indent=1, default=str, ensure_ascii=False)
+        atomic.write_bytes(self.folder / FILE, text.encode(errors="replace"))  # a path may not be UTF-8
 
 
 def read(folder: Path) -> RunRecord:
     """Reads a run's record. Raises an OSError or a ValueError if there is none or it is damaged."""
-    document = documents.read_json(folder / FILE)
-    tasks = [_task(entry) for entry in document["tasks"]]
-    run = RunRecord(**{"process": 0, **document, "folder": folder, "tasks": tasks})
+    run = validated(RunRecord, folder / FILE, process=0)
+    run.folder = folder
     if run.status == "running" and not _is_alive(run.process):
         run.status = "interrupted"
         for task in run.tasks:
@@ -142,14 +165,12 @@ def require(folder: Path) -> RunRecord:
     """Reads a run's record; a UserError if there is none or it is damaged."""
     try:
         return read(folder)
-    except (OSError, ValueError, TypeError, KeyError):
+    except (FileNotFoundError, NotADirectoryError):
         raise UserError(f"{folder}: expected a run's folder, with {FILE} in it") from None
-
-
-def _task(entry: dict[str, Any]) -> TaskRecord:
-    known = {known.name for known in fields(TaskRecord)}
-    values = {name: value for name, value in entry.items() if name in known}
-    return TaskRecord(**{**values, "key": Key(**entry["key"]) if entry.get("key") else None})
+    except (OSError, ValueError) as error:
+        raise UserError(
+            f"{folder / FILE}: expected the record of a run, which `penstock run` writes: {error}"
+        ) from None
 
 
 def _is_alive(process: int) -> bool:
@@ -163,23 +184,22 @@ def _is_alive(process: int) -> bool:
 
 
 def earlier(root: Path, pipeline: str) -> Iterator[RunRecord]:
-    """Yields the records of the pipeline's runs under the root, the newest first; damaged ones are passed over."""
+    """Yields the records of the pipeline's runs under the root, the newest first; a sentence tells of a damaged one."""
     for path in sorted(root.glob(f"{pipeline}-*/{FILE}"), reverse=True):
         try:
             yield read(path.parent)
-        except (OSError, ValueError, TypeError, KeyError):
+        except FileNotFoundError:  # deleted just now
             continue
+        except (OSError, ValueError) as error:
+            tell_passed_over(path, str(error))
 
 
 def remove_leftovers(root: Path, pipeline: str) -> None:
-    """Removes the half-written outputs of tasks that were interrupted.
-
-    Of those of the last day one may belong to a run that is alive on another machine, which shares the folder.
-    """
+    """Removes the half-written outputs of tasks that were interrupted."""
     for run in earlier(root, pipeline):
         for task in run.tasks:
             if task.status == "interrupted":
-                atomic.remove_leftovers(run.folder / task.name, _DAY)
+                temporary.remove_leftovers(run.folder / task.name)
 
 
 def last_keys(root: Path, pipeline: str) -> dict[str, Key]:

@@ -3,6 +3,7 @@
 import html
 import json
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,10 @@ _SHOWN = 10  # classes of a label, names of columns in a line
 
 def line(folder: Path) -> str:
     """Returns what is learnt from what, as one sentence; "" if the folder holds no plan of the model without code."""
-    plan = _read(ModelRun(folder).plan)
-    if plan is None:
-        return ""
+    return _rendered(folder, _line)
+
+
+def _line(plan: dict[str, Any]) -> str:
     kinds = Counter(kind for _, kind in dict.fromkeys((made["name"], made["kind"]) for made in plan["features"]))
     counted = ", ".join(f"{count:,} {kind}" for kind, count in kinds.items())
     left_out = f"; left out: {_some(list(plan['ignored']))}" if plan["ignored"] else ""
@@ -26,9 +28,10 @@ def line(folder: Path) -> str:
 
 def section(folder: Path) -> str:
     """Returns a table with a row for each column of the data; nothing if there is no plan."""
-    plan = _read(ModelRun(folder).plan)
-    if plan is None:
-        return ""
+    return _rendered(folder, _section)
+
+
+def _section(plan: dict[str, Any]) -> str:
     label, missing, notes = plan["label"]["name"], plan.get("missing", {}), plan["notes"]
     classes = [_some(plan["label"]["classes"])] if plan["label"]["classes"] else []
     sentences = [*classes, *_noted(notes, label)]
@@ -112,11 +115,9 @@ def _some(names: list[Any]) -> str:
     return ", ".join(map(str, names[:_SHOWN])) + more
 
 
-def _read(path: Path) -> dict[str, Any] | None:
-    """Returns a plan as the model without code writes it; None for no file, or a user's of the same name."""
+def _rendered(folder: Path, render: Callable[[dict[str, Any]], str]) -> str:
+    """Returns what a plan is rendered as; "" if there is none, or a damaged one, or a user's file of the same name."""
     try:
-        plan = json.loads(path.read_text(encoding="utf-8"))
-        complete = {"features", "label", "ignored", "notes"} <= plan.keys()
-    except (OSError, ValueError, AttributeError):
-        return None
-    return plan if complete else None
+        return render(json.loads(ModelRun(folder).plan.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError):
+        return ""

@@ -99,9 +99,12 @@ class Display:
             sys.stderr.flush()
 
 
-def read_counts(folder: Path) -> dict[str, int]:
+def read_counts(folder: Path) -> dict[str, int | float]:
     """Returns the counts that a task has told so far."""
-    return dict(_newest(folder, "counts") or {})
+    counts = _newest(folder, "counts")
+    if not isinstance(counts, dict):
+        return {}
+    return {unit: count for unit, count in counts.items() if isinstance(count, int | float)}
 
 
 def _said(folder: Path) -> str:
@@ -111,13 +114,13 @@ def _said(folder: Path) -> str:
 def _newest(folder: Path, key: str) -> Any:
     """Returns the last that a task has told under a key; None if it has told nothing."""
     try:
-        lines = (folder / PROGRESS_FILE).read_text().splitlines()
+        lines = (folder / PROGRESS_FILE).read_text(errors="replace").splitlines()
     except OSError:
         return None
     for line in reversed(lines):
         with contextlib.suppress(ValueError):  # the last line may be half-written
             facts = json.loads(line)
-            if key in facts:
+            if isinstance(facts, dict) and key in facts:
                 return facts[key]
     return None
 

@@ -2,7 +2,7 @@
 
 import html
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,18 +18,19 @@ def lines(run: RunRecord) -> Iterator[str]:
     """Yields what each model without code learnt from, its best epoch, and what was measured on the eval split."""
     for artifact in run.artifacts():
         if artifact.name == "model_run":
-            columns, history = column_table.line(artifact.path), _read(ModelRun(artifact.path).history)
-            if columns:
-                yield f"{artifact.task.name}: {columns}"
-            if history is not None:
-                yield f"{artifact.task.name}: {_best(history)}"
+            for line in (column_table.line(artifact.path), _rendered(artifact.path, _best)):
+                if line:
+                    yield f"{artifact.task.name}: {line}"
 
 
 def section(folder: Path) -> str:
     """Returns the best epoch, what the columns were taken for, and the epochs, folded; nothing if there is neither."""
-    columns, history = column_table.section(folder), _read(ModelRun(folder).history)
-    if history is None:
-        return f"<h2>Training</h2>{columns}" if columns else ""
+    columns = column_table.section(folder)
+    whole = _rendered(folder, lambda history: _section(history, columns))
+    return whole or (f"<h2>Training</h2>{columns}" if columns else "")
+
+
+def _section(history: dict[str, Any], columns: str) -> str:
     how = ", ".join(str(history[name]) for name in ("device", "precision", "backend") if history.get(name))
     return (
         f'<h2>Training</h2><p>{html.escape(_best(history))}</p><p class="muted">{html.escape(how)}</p>'
@@ -38,7 +39,7 @@ def section(folder: Path) -> str:
 
 
 def _best(history: dict[str, Any]) -> str:
-    best = next(epoch for epoch in history["epochs"] if epoch["epoch"] == history["best_epoch"])
+    best = {epoch["epoch"]: epoch for epoch in history["epochs"]}[history["best_epoch"]]
     measured = ", ".join(f"{name} {value:.4g}" for name, value in best.items() if name.startswith("val_"))
     return f"best epoch {history['best_epoch']} of {len(history['epochs'])}: {measured}"
 
@@ -61,11 +62,9 @@ def _epochs(history: dict[str, Any]) -> str:
     return f"<details><summary>{len(epochs)} epochs</summary>{page.table(rows, header)}</details>"
 
 
-def _read(path: Path) -> dict[str, Any] | None:
-    """Returns a history as the loop writes it; None for no file, or a user's of the same name."""
+def _rendered(folder: Path, render: Callable[[dict[str, Any]], str]) -> str:
+    """Returns what a history is rendered as; "" if there is none, or a damaged one, or a user's file of that name."""
     try:
-        history = json.loads(path.read_text())
-        complete = all({"epoch", "utilisation", *_OF_THE_MACHINE} <= epoch.keys() for epoch in history["epochs"])
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
-        return None
-    return history if complete and history["epochs"] and "best_epoch" in history else None
+        return render(json.loads(ModelRun(folder).history.read_text()))
+    except (OSError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError):
+        return ""

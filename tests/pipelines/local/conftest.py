@@ -46,6 +46,11 @@ def total(sum_of: Output[Artifact], numbers: Input[Artifact], mode: str = "") ->
         os.kill(os.getpid(), signal.SIGSEGV)
     if mode == "exit":
         os._exit(3)
+    if mode == "left":
+        os._exit(0)
+    if mode == "cut":
+        (pathlib.Path(sum_of.path).parent / "executor_output.json").write_text('{"artifacts": {"sum_of": {"art')
+        os._exit(0)
     if mode == "full":
         pathlib.Path("/dev/full").write_text("x")
     if mode.startswith("sleep"):

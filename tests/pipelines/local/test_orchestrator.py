@@ -110,7 +110,19 @@ def test_another_version_of_the_package_reruns_everything(run: Run, monkeypatch:
 
 def test_no_cache_runs_everything(run: Run) -> None:
     run(count=6)
-    assert statuses(run(count=6, no_cache=True)) == {"source": "done", "total": "done", "announce": "done"}
+    again = run(count=6, no_cache=True)
+    assert statuses(again) == {"source": "done", "total": "done", "announce": "done"}
+    assert [reason(again, name) for name in ("source", "total")] == ["the cache was not asked"] * 2
+    changed = run(count=7, no_cache=True)
+    assert reason(changed, "source") == "parameter count 6 -> 7"
+    assert reason(changed, "total") == "input numbers (from source) changed"
+
+
+def test_what_is_made_again_of_unchanged_inputs_is_told_so(run: Run) -> None:
+    shutil.rmtree(run(count=6).run_folder / "source")
+    again = run(count=6)
+    assert reason(again, "source") == "its earlier outputs are gone"
+    assert reason(again, "total") == "input numbers (from source) was made again"
 
 
 @pytest.mark.parametrize("damage", ["cut", "gone"])
@@ -145,7 +157,9 @@ def test_a_users_mistake_is_one_sentence_with_the_users_paths(run: Run) -> None:
         ("bug", "total failed: ZeroDivisionError: this is ours", 1),
         ("killed", "the task was ended by SIGKILL, most likely for memory", 1),
         ("crashed", "the task was ended by SIGSEGV (Segmentation fault): its log may say more", 1),
-        ("exit", "the task ended with exit code 3 and without an error: something in it calls os._exit", 1),
+        ("exit", "the task's process ended with exit code 3 before it had written its outputs, and without an ", 2),
+        ("left", "the task's process ended with exit code 0 before it had written its outputs, and without an ", 2),
+        ("cut", "something in it calls os._exit, most likely the module: raise an error there instead", 2),
         ("full", "the disk is full: free some space and run again", 2),
     ],
 )
@@ -153,6 +167,11 @@ def test_other_failures_are_told_too(run: Run, mode: str, sentence: str, code: i
     summary = run(count=6, mode=mode)
     assert sentence in str(summary.failure)
     assert summary.exit_code == code
+
+
+def test_a_task_without_outputs_is_not_in_the_cache(run: Run) -> None:
+    assert statuses(run(count=6, mode="left"))["total"] == "failed"
+    assert statuses(run(count=6, mode="left")) == {"source": "cached", "total": "failed", "announce": "skipped"}
 
 
 def test_after_a_failure_the_finished_tasks_are_kept(run: Run) -> None:

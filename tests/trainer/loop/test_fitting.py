@@ -19,6 +19,7 @@ import tensorflow as tf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from penstock.core.errors import DataError, ModelError, UserError
+from penstock.core.files import temporary
 from penstock.trainer.data import input_data
 from penstock.trainer.hardware.devices import Device
 from penstock.trainer.loop import checkpoints, fitting, history
@@ -242,7 +243,7 @@ def test_a_full_disk_is_told(data: Any, tmp_path: Path) -> None:
     """/dev/full refuses every byte; a link in the place of the temporary file leads there."""
     folder = tmp_path / "checkpoint"
     folder.mkdir()
-    (folder / f".state.npz.{os.getpid()}.tmp").symlink_to("/dev/full")
+    temporary.beside(folder / "state.npz").symlink_to("/dev/full")
     with pytest.raises(UserError, match=r"the checkpoint could not be written: the disk is full while writing .*state"):
         fitting.fit(build, *data, _SETTINGS, tmp_path)
 

@@ -3,6 +3,9 @@
 import json
 import os
 import signal
+import subprocess
+import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -151,6 +154,59 @@ def test_without_warmth_the_same_code_runs(tmp_path: Path, monkeypatch: pytest.M
     cold = Worker(["wave"])
     assert cold.run(task(tmp_path, "import sys\nassert 'wave' not in sys.modules"), needs=["wave"]) == 0
     cold.close()
+
+
+def test_a_module_that_ends_the_process_when_it_is_imported_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "leaves.py").write_text("import os\nos._exit(0)\n")
+    (tmp_path / "exits.py").write_text("raise SystemExit(0)\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    started = Worker(["json"])
+    assert started.run(task(tmp_path / "exits", "pass"), ["exits"]) == 0, "the task that imports it will say so"
+    assert started.run(task(tmp_path / "leaves", "pass"), ["penstock.core.errors", "leaves"]) == 2
+    failure = json.loads((tmp_path / "leaves" / FAILURE_FILE).read_text())
+    assert failure["message"].startswith(
+        "importing what the task needs ended the process with exit code 0: one of its modules (leaves) calls os._exit"
+    )
+    started.close()
+
+
+def test_temporary_files_go_with_their_task(tmp_path: Path) -> None:
+    body = (
+        "import os, pathlib, tempfile\n"
+        "folder = tempfile.mkdtemp(prefix='beam-pipeline-temp')\n"
+        "open(os.path.join(os.environ['TMPDIR'], '__autograph_generated_file1.py'), 'w').close()\n"
+        f"pathlib.Path({str(tmp_path / 'seen')!r}).write_text(folder)\n"
+    )
+    with tempfile.TemporaryDirectory() as place:  # not in tmp_path, whose name may be long
+        started = Worker(["tempfile"], Path(place))
+        for end in ("", "os._exit(0)", "os.kill(os.getpid(), 9)"):
+            started.run(task(tmp_path / "task", body + end))
+            seen = Path((tmp_path / "seen").read_text())
+            assert seen.parent.parent == Path(place)
+            assert not os.listdir(place)
+        started.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a worker imports nothing")
+def test_a_worker_ends_with_its_run_in_the_middle_of_an_import(tmp_path: Path) -> None:
+    (tmp_path / "slow.py").write_text("import time\nopen(__file__ + '.begun', 'w').close()\ntime.sleep(60)\n")
+    program = (
+        "import os, time\nfrom penstock.pipelines.local.processes.warm_process import Worker\n"
+        "worker = Worker(['slow'])\n"
+        "while not os.path.exists('slow.py.begun'): time.sleep(0.01)\n"
+        "print(worker._process.pid, flush=True)\ntime.sleep(60)\n"
+    )
+    run = subprocess.Popen(
+        [sys.executable, "-c", program], cwd=tmp_path, stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": "."}
+    )
+    assert run.stdout
+    pid = int(run.stdout.readline())
+    run.kill()
+    run.wait()
+    run.stdout.close()
+    wait_for(lambda: not alive(pid))
 
 
 def test_a_module_in_the_current_folder_is_not_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

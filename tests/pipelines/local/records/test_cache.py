@@ -1,6 +1,7 @@
 """The cache of a local run: what a hit may and may not answer."""
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +17,8 @@ from penstock.components.wrapper import component
 from penstock.pipelines import local
 from penstock.pipelines.local.processes import imports
 from penstock.pipelines.local.processes.task import Task
-from penstock.pipelines.local.records import cache
+from penstock.pipelines.local.records import cache, reading
+from tests.pipelines.local.records.test_record import Edit, damage
 
 pytestmark = pytest.mark.usefixtures("forks")
 
@@ -147,19 +149,6 @@ def test_a_component_depends_on_our_sources_that_its_parameters_lead_to(tmp_path
     assert len({"", found, imports.digest(component, ["penstock.trainer.default.run_fn"])}) == 3
 
 
-def test_what_keras_trains_depends_on_its_backend(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def keys(source: str) -> set[str]:
-        found = set()
-        for backend in ("tensorflow", "jax"):
-            monkeypatch.setenv("KERAS_BACKEND", backend)
-            found.add(cache.key(Task("f", source, {}, {}), tmp_path, {}).digest)
-        return found
-
-    assert len(keys(source_of(trainer))) == 2
-    assert len(keys(source_of(pusher))) == 1
-    assert len(keys("import keras\n")) == 2, "a person's own component may use it"
-
-
 def test_what_trains_depends_on_its_executor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Which the component does not import itself: its launcher does, by a name that is made when it runs."""
     named: list[object] = []
@@ -173,3 +162,101 @@ def test_an_edit_of_our_own_code_reruns_what_imports_it(run_gate: Run, monkeypat
     digest = imports.digest
     monkeypatch.setattr(imports, "digest", lambda source, _: "edited" if "def evaluate" in source else digest(source))
     assert statuses(run_gate()) == ["cached", "done"]
+
+
+# What a person, a broken disk or a bad neighbour may make of an entry.
+ENTRIES: dict[str, Edit | bytes] = {
+    "no JSON": b"{",
+    "nothing": b"",
+    "depth": b"[" * 100_000,
+    "a list": b"[]",
+    "no folders": lambda entry: entry.pop("folders"),
+    "folders in a map": lambda entry: entry.update(folders={"a": 1}),
+    "folders of text": lambda entry: entry.update(folders=["a"]),
+    "an origin that is a number": lambda entry: entry.update(origin=3),
+    "files in a list": lambda entry: entry["folders"][0].update(files=["a"]),
+    "files as an earlier version stored them": lambda entry: entry["folders"][0].update(files={"a": [1, 2]}),
+    "a size in words": lambda entry: entry["folders"][0].update(files={"a": {"size": "big", "sha256": "0"}}),
+    "a huge size": lambda entry: entry["folders"][0].update(files={"a": {"size": 1e400, "sha256": "0"}}),
+    "a folder outside": lambda entry: entry["folders"][0].update(path="../elsewhere"),
+    "a folder at the root": lambda entry: entry["folders"][0].update(path="/"),
+    "the folder of all": lambda entry: entry["folders"][0].update(path=""),
+    "a file outside": lambda entry: entry["folders"][0]["files"].update({"../../../f": {"size": 1, "sha256": "0"}}),
+    "a file at the root": lambda entry: entry["folders"][0]["files"].update(
+        {"/etc/passwd": {"size": 1, "sha256": "0"}}
+    ),
+    "a NUL": lambda entry: entry["folders"][0].update(path="a\0b"),
+}
+
+
+@pytest.fixture
+def stored(tmp_path: Path) -> Path:
+    """The folder of a finished task, which the cache has under the key "key"."""
+    folder = tmp_path / "small-1" / "source"
+    (folder / "numbers").mkdir(parents=True)
+    (folder / "numbers" / "numbers.txt").write_text("1234")
+    cache.store(tmp_path, "key", folder, "small-1/source")
+    reading.tell_passed_over.cache_clear()
+    return folder
+
+
+def restored(root: Path) -> str | None:
+    """What the cache puts into a new folder under the key "key"; None if it answers nothing."""
+    folder = root / "small-2" / "source"
+    if cache.restore(root, "key", folder) is None:
+        assert not folder.exists()
+        return None
+    return (folder / "numbers" / "numbers.txt").read_text()
+
+
+def test_an_entry_answers_with_what_was_stored(stored: Path, tmp_path: Path) -> None:
+    os.utime(stored / "numbers" / "numbers.txt", (1, 1))  # a copy of the pipeline root may not keep the times
+    assert restored(tmp_path) == "1234"
+
+
+@pytest.mark.parametrize("how", ENTRIES.values(), ids=list(ENTRIES))
+def test_a_damaged_entry_answers_nothing(
+    stored: Path, tmp_path: Path, how: Edit | bytes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "cache" / "key.json"
+    damage(path, how)
+    assert restored(tmp_path) is None
+    assert restored(tmp_path) is None
+    sentences = capsys.readouterr().err.splitlines()
+    assert len(sentences) == 1, "once"
+    assert sentences[0].startswith(f"penstock: {path} is damaged and passed over: ")
+    cache.store(tmp_path, "key", stored, "small-1/source")
+    assert restored(tmp_path) == "1234"
+
+
+def test_a_run_goes_on_after_a_damaged_entry(run_gate: Run, tmp_path: Path) -> None:
+    run_gate()
+    for path in (tmp_path / "rüns" / "cache").iterdir():
+        path.write_text("[1, 2]")
+    assert statuses(run_gate()) == ["done", "done"]
+    assert statuses(run_gate()) == ["cached", "cached"]
+
+
+@pytest.mark.parametrize("linked", ["numbers/numbers.txt", "numbers", "."])
+def test_a_link_that_leads_out_of_the_pipeline_root_is_not_followed(
+    stored: Path, tmp_path: Path, linked: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root, outside = tmp_path / "runs", tmp_path / "outside"
+    folder = root / "small-1" / "source"
+    shutil.copytree(stored, folder)
+    cache.store(root, "key", folder, "small-1/source")
+    (folder / linked).rename(outside)
+    (folder / linked).symlink_to(outside)
+    assert restored(root) is None
+    assert "expected places below the pipeline root, found" in capsys.readouterr().err
+    (root / "cache" / "key.json").unlink()
+    cache.store(root, "key", folder, "small-1/source")
+    assert restored(root) is None
+
+
+def test_what_was_changed_with_its_size_and_time_kept_answers_nothing(stored: Path, tmp_path: Path) -> None:
+    numbers = stored / "numbers" / "numbers.txt"
+    times = numbers.stat()
+    numbers.write_text("1239")
+    os.utime(numbers, ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert restored(tmp_path) is None

@@ -1,6 +1,7 @@
 """Why a task ran, told from two keys."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -39,4 +40,33 @@ def key(code: str = "a", source: str = "s", version: str = "1", **parameters: ob
     ],
 )  # fmt: skip
 def test_the_change_is_named(before: dict[str, str], after: dict[str, str], told: str) -> None:
-    assert reason(key(**after), key(**before), {}) == told
+    assert reason(key(**after), key(**before), {}).text == told
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "sentence"),
+    [
+        ({"environment variable TF_X": "1"}, {"environment variable TF_X": "0"}, "environment variable TF_X 1 -> 0"),
+        ({"Python": "3.12.1"}, {"Python": "3.12.1", "environment variable TZ": "UTC"},
+         "environment variable TZ is new"),
+        ({"environment variable TOKEN": "sha256:ab"}, {"environment variable TOKEN": "sha256:cd"},
+         "environment variable TOKEN changed"),
+        ({"package keras": "3.14", "Python": "3.12"}, {"package keras": "3.15", "Python": "3.13"},
+         "Python 3.12 -> 3.13; package keras 3.14 -> 3.15"),
+        ({}, {"Python": "3.13"}, "its earlier outputs are gone"),
+    ],
+)  # fmt: skip
+def test_a_change_of_the_environment_is_named(before: dict[str, str], after: dict[str, str], sentence: str) -> None:
+    assert reason(replace(key(), environment=after), replace(key(), environment=before), {}).text == sentence
+
+
+def test_inputs_that_were_made_again_are_not_told_as_changed() -> None:
+    before, after = (replace(key(), inputs={"model": run, "data": run}) for run in ("run-1/a", "run-2/a"))
+    made_by = {"model": "trainer", "data": "csv-example-gen"}
+    again = reason(after, before, made_by, made_by)
+    assert (again.text, again.changed) == (
+        "input data (from csv-example-gen) was made again; input model (from trainer) was made again", False
+    )  # fmt: skip
+    assert reason(after, before, made_by, made_by, asked=False).text == "the cache was not asked"
+    other = reason(after, before, made_by, ["data"], asked=False)
+    assert (other.text, other.changed) == ("input model (from trainer) changed", True)
