@@ -108,7 +108,7 @@ def test_a_record_that_is_no_file_is_passed_over(tmp_path: Path, capsys: pytest.
     (tmp_path / "small-2").mkdir()
     os.mkfifo(tmp_path / "small-2" / record.FILE)
     assert list(record.earlier(tmp_path, "small")) == []
-    assert capsys.readouterr().err.count("is damaged and passed over: expected a file\n") == 2
+    assert capsys.readouterr().err.count("is damaged and passed over: ") == 2
 
 
 def test_a_newer_versions_keys_are_left_out(tmp_path: Path) -> None:
