@@ -41,8 +41,9 @@ def explain(run_folder: Path) -> str:
     width, spans = max((len(task.name) for task in run.tasks), default=0), dict(run.spans())
     lines = []
     for task in run.tasks:
-        read = f"; spans read: {spans[task.name]}" if task.name in spans else ""
-        lines.append(printable(f"{task.name:{width}}  {task.status:8} {task.reason}{read}"))
+        read = spans.get(task.name, "")
+        told = "" if read in task.reason else f"; spans read: {read}"
+        lines.append(printable(f"{task.name:{width}}  {task.status:8} {task.reason}{told}"))
     return "\n".join(lines)
 
 

@@ -13,6 +13,7 @@ _GONE = "its earlier outputs are gone"
 _SHOWN = 60
 _BEFORE = 12  # characters that are alike and shown before those that are not
 _CHANNEL = "pipelinechannel--"
+_RESOLVED = ("resolved_input", "fingerprint", "span", "version")
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,20 @@ def _parameters(before: dict[str, str], after: dict[str, str]) -> list[str]:
     """What changed of the parameters. Those that kfp made of another's value are told if nothing else is."""
     changed = [name for name in sorted(after.keys() | before.keys()) if before.get(name) != after.get(name)]
     own = [name for name in changed if not name.startswith(_CHANNEL)]
+    spans = [_spans(parameters) for parameters in (before, after)]
+    if all(spans) and spans[0] != spans[1]:  # as a person knows them: the rest of what was resolved follows from them
+        rest = [name for name in own if name not in _RESOLVED]
+        return [
+            f"spans read {spans[0]} -> {spans[1]}",
+            *(_parameter(name, before.get(name), after.get(name)) for name in rest),
+        ]
     return [_parameter(name, before.get(name), after.get(name)) for name in own or changed]
+
+
+def _spans(parameters: dict[str, str]) -> str:
+    """Returns which spans an ExampleGen was told to read, in words; "" for another task, and data without spans."""
+    resolved = _parsed(json.loads(parameters.get("resolved_input", '""')))
+    return str(resolved.get("spans", "")) if isinstance(resolved, dict) else ""
 
 
 def _parameter(name: str, old: str | None, new: str | None) -> str:

@@ -11,6 +11,7 @@ from penstock.core import page
 from penstock.core.artifacts import Metadata
 from penstock.pipelines.local import runs
 from penstock.pipelines.local.orchestrator import RunSummary
+from penstock.pipelines.local.records import record
 from penstock.pipelines.local.records.cache import Key
 from penstock.pipelines.local.records.record import RunRecord, TaskRecord
 from penstock.pipelines.local.report import run_page
@@ -63,6 +64,10 @@ def test_the_spans_that_were_read_are_told(tmp_path: Path, names: list[str], pat
         f"csv-example-gen  done     first run of this task; spans read: {expected}",
         "trainer          skipped  the run ended",
     ]
+    run_record = record.read(run)
+    run_record.tasks[0].reason = f"spans read 7 -> {expected}"
+    run_record.write()
+    assert runs.explain(run).splitlines()[0] == f"csv-example-gen  done     spans read 7 -> {expected}", "not twice"
     assert f"\nspans read {expected}\nrun        {run}\n" in summary
     assert f"<p>Spans read by csv-example-gen: {expected}</p>" in report
 

@@ -32,6 +32,16 @@ def key(code: str = "a", source: str = "s", version: str = "1", **parameters: ob
          "the contents of schema_file changed"),
         ({"text": "a" * 70 + "bcd"}, {"text": "a" * 70 + "xyz"},
          'parameter text …aaaaaaaaaaaabcd" -> …aaaaaaaaaaaaxyz"'),
+        (
+            {"resolved_input": '{"splits": [1], "spans": "2026-01-29"}', "span": 20482.0, "label": "a"},
+            {"resolved_input": '{"splits": [2], "spans": "2026-01-30"}', "span": 20483.0, "label": "b"},
+            'spans read 2026-01-29 -> 2026-01-30; parameter label "a" -> "b"',
+        ),
+        (
+            {"resolved_input": '{"splits": [1], "spans": "1"}', "fingerprint": "x"},
+            {"resolved_input": '{"splits": [1], "spans": "1"}', "fingerprint": "y"},
+            "the data changed",
+        ),
         ({}, {"steps": 1}, "parameter steps is new"),
         ({"code": "a"}, {"code": "b"}, "the component's own code changed"),
         ({"code": ""}, {"code": "b"}, "its earlier outputs are gone"),
