@@ -1,13 +1,13 @@
 """ExampleGen: the rows of a source to shards of tf.Examples in splits."""
 
 import contextlib
+import itertools
 import json
 import logging
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import compress
 from pathlib import Path
 
 import numpy as np
@@ -93,6 +93,7 @@ def run(
     root = Path(examples)
     with progress.task("ExampleGen") as counts, open_engine(engine) as opened_engine, atomic.scratch(root) as scratch:
         request = Request(input_base, inputs, options, label, scratch, opened_engine)
+        progress.say("looking at the files")
         with kind.open(request) as opened:
             written, output = _write(root, opened, request, output)
         rows = written.rows
@@ -156,7 +157,7 @@ def _divide[P: Piece](
         if splitter is not None and splitter.needs_places:
             places = positions.places(opened, source, request.engine, output.stratify)
         writer = _ShardWriter(source, folders, splitter, places, request.label)
-        return request.engine.fold(writer, Written.merge, opened.shards)
+        return request.engine.fold(writer, _merging(len(opened.shards)), opened.shards)
 
     source = opened.source
     try:
@@ -167,6 +168,18 @@ def _divide[P: Piece](
         of_shards = write(source)
     written = Written.nothing(list(folders))
     return written if of_shards is None else written.merge(of_shards), replace(opened, source=source)
+
+
+def _merging(count: int) -> Callable[[Written, Written], Written]:
+    """Returns the merge of what was written of `count` shards, which says how far it is."""
+    done = itertools.count(2)  # the first one is merged with the second
+
+    def merge(total: Written, other: Written) -> Written:
+        progress.say(f"{next(done):,} of {count:,} parts read")
+        return total.merge(other)
+
+    progress.say(f"reading {count:,} part{'s' if count > 1 else ''}")
+    return merge
 
 
 @dataclass(frozen=True)
@@ -199,7 +212,11 @@ class _ShardWriter[P: Piece]:
                     place = self.splitter.after(block, place) if self.splitter else place
                     written.facts.add(block.columns, assigned, names)
                     for name, chosen in _chosen(names, assigned and assigned.indices):
-                        examples = block.examples if chosen is None else list(compress(block.examples, chosen.tolist()))
+                        examples = (
+                            block.examples
+                            if chosen is None
+                            else list(itertools.compress(block.examples, chosen.tolist()))
+                        )
                         writers[name](examples)
                         written.rows[name] += len(examples)
                         if self.label:

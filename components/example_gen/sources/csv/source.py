@@ -36,7 +36,8 @@ from penstock.core.suggestions import nearest
 
 logger = logging.getLogger(__name__)
 _PIECE = 2 << 20  # of a shard that is parsed at a time: rows in columns take many times their bytes
-_BYTES_OF_COLUMN = 200  # at least: a column of a piece costs the same time whether it has one row or a hundred
+_MANY_COLUMNS = 1000
+_BYTES_OF_COLUMN = 200  # at least, of many: a column of a piece costs the same time for one row as for a hundred
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
@@ -68,7 +69,8 @@ class CsvSource(Source[FilePiece]):
             if request.label:
                 labels.require_column(request.label, first.names, str(first.path) + _other_delimiter(first.names))
             size = min(_PIECE, pieces.shard_bytes(table.plain.stat().st_size for table in tables.values()))
-            size = max(size, _BYTES_OF_COLUMN * len(first.names))
+            if len(first.names) > _MANY_COLUMNS:
+                size = max(size, _BYTES_OF_COLUMN * len(first.names))
             shards = pieces.shards(
                 {
                     split: [piece for path in of_split for piece in tables[path].cut(size, options)]

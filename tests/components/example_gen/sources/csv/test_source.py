@@ -299,6 +299,17 @@ def test_a_table_of_many_columns_is_cut_into_fewer_parts(
     monkeypatch.setattr(pieces, "_SMALLEST", 1000)
     names = ",".join(f"c{number}" for number in range(40))
     root = folder({"a.csv": f"{names}\n" + "".join(f"{row}{',7' * 39}\n" for row in range(500))})
-    assert len(generate(root).examples.files("train")) == 6
-    monkeypatch.setattr(csv_source, "_BYTES_OF_COLUMN", 1)
     assert len(generate(root).examples.files("train")) == 16
+    monkeypatch.setattr(csv_source, "_MANY_COLUMNS", 39)
+    assert len(generate(root).examples.files("train")) == 6
+
+
+def test_a_long_read_says_how_far_it_is(
+    generate: Generate, folder: Folder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pieces, "_SMALLEST", 1000)
+    monkeypatch.setenv("PENSTOCK_PROGRESS", str(tmp_path / "told"))
+    generate(folder({"a.csv": "x,y\n" + "".join(f"{row},{'7' * 20}\n" for row in range(100))}))
+    facts = map(json.loads, (tmp_path / "told").read_text().splitlines())
+    said = [fact["said"] for fact in facts if "said" in fact]
+    assert said == ["looking at the files", "reading 3 parts", "2 of 3 parts read", "3 of 3 parts read"]
