@@ -123,7 +123,7 @@ class Evaluation(Section):
         for metric in metrics:
             if isinstance(metric, str):
                 class_name(metric)
-            elif not metric.get("class_name"):
+            elif not metric.get("class_name") or not isinstance(metric["class_name"], str):
                 raise ValueError(f"expected the name of a metric, or a mapping with class_name, received {metric!r}")
             elif not metric.get("module"):
                 class_name(metric["class_name"])

@@ -142,6 +142,6 @@ def _read(document: Any, message: Any) -> dict[str, Any]:
     """Returns a document as the protocol writes it, so that rules meet one spelling of each key and no odd types."""
     try:
         read: dict[str, Any] = json_format.MessageToDict(json_format.ParseDict(document, message()))
-    except (json_format.ParseError, TypeError, AttributeError, ValueError) as error:
+    except (json_format.Error, TypeError, AttributeError, ValueError, OverflowError) as error:
         raise ConfigError(f"{_EXPECTED}: {' '.join(str(error).split())}") from None
     return read

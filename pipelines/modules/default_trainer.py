@@ -33,6 +33,6 @@ def transformed_label(config: Config) -> str | None:
 
 def is_trained(spec: Mapping[str, Any]) -> bool:
     """Whether a compiled pipeline trains the model without code, which no step counts: it trains by epochs."""
-    tasks = spec["root"].get("dag", {}).get("tasks", {}).values()
-    functions = (task.get("inputs", {}).get("parameters", {}).get("run_fn", {}) for task in tasks)
-    return any(function.get("runtimeValue", {}).get("constant") == RUN_FN for function in functions)
+    tasks = ((spec["root"].get("dag") or {}).get("tasks") or {}).values()
+    functions = (((task.get("inputs") or {}).get("parameters") or {}).get("run_fn") or {} for task in tasks)
+    return any((function.get("runtimeValue") or {}).get("constant") == RUN_FN for function in functions)

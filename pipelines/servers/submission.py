@@ -2,6 +2,7 @@
 
 import copy
 import itertools
+import math
 import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,6 +17,7 @@ from penstock.core.text import printable
 from penstock.pipelines.modules import default_trainer
 
 TARGET_COMMENT = "# Target: "  # the line above a compiled pipeline that names what it was compiled for
+_LARGEST = 1 << 53  # KFP's numbers are doubles, exact up to here
 _LONGEST_PIPELINE = 128 - len("-20260101-060000-3f9a1c")
 
 
@@ -70,7 +72,11 @@ def compiled_for(path: Path) -> str:
 
 def read(path: Path, assignments: Sequence[str] = (), no_cache: bool = False) -> Submission:
     """Reads a compiled pipeline and the parameters (`KEY=VALUE`) of a run; a ConfigError tells what does not fit."""
-    spec, *platform = read_documents(path)
+    from penstock.pipelines.lint.pipeline import Pipeline
+
+    compiled = read_documents(path)
+    Pipeline.of(compiled)  # says what is none
+    spec, *platform = compiled
     spec = _uncached(spec) if no_cache else spec
     declared = _declared(spec)
     parameters = dict(_parameter(assignment, declared) for assignment in assignments)
@@ -82,7 +88,10 @@ def read(path: Path, assignments: Sequence[str] = (), no_cache: bool = False) ->
     ]
     if missing:
         raise ConfigError(f"{path}: no value for {', '.join(missing)}: expected --param {missing[0]}=VALUE")
-    return Submission(spec["pipelineInfo"]["name"], [spec, *platform], parameters)
+    name = spec["pipelineInfo"].get("name")
+    if not name:
+        raise ConfigError(f"{path}: expected a compiled pipeline with a name, pipelineInfo.name")
+    return Submission(name, [spec, *platform], parameters)
 
 
 def read_documents(path: Path) -> list[Any]:
@@ -108,15 +117,15 @@ def pipeline_roots(submission: Submission) -> Iterator[str]:
 
 
 def _declared(spec: Mapping[str, Any]) -> Mapping[str, Any]:
-    parameters: Mapping[str, Any] = spec["root"].get("inputDefinitions", {}).get("parameters", {})
+    parameters: Mapping[str, Any] = (spec["root"].get("inputDefinitions") or {}).get("parameters") or {}
     return parameters
 
 
 def _uncached(spec: Mapping[str, Any]) -> dict[str, Any]:
     """Returns the spec with no task answered from the cache, also in conditions and loops, which KFP's client skips."""
     changed = copy.deepcopy(dict(spec))
-    for component in (changed["root"], *changed.get("components", {}).values()):
-        for task in component.get("dag", {}).get("tasks", {}).values():
+    for component in (changed["root"], *(changed.get("components") or {}).values()):
+        for task in ((component.get("dag") or {}).get("tasks") or {}).values():
             if "cachingOptions" in task:
                 task["cachingOptions"] = {}
     return changed
@@ -129,7 +138,7 @@ def _parameter(assignment: str, declared: Mapping[str, Any]) -> tuple[str, Any]:
     if name not in declared:
         raise ConfigError(f"--param {name}: unknown; {did_you_mean(name, sorted(declared))}")
     kind = declared[name].get("parameterType", "STRING")
-    expected, convert = _CONVERSIONS.get(kind, ("text", str))
+    expected, convert = _CONVERSIONS.get(kind, ("UTF-8 text", _text))
     try:
         return name, convert(text)
     except ValueError:
@@ -144,6 +153,25 @@ def _require_heeded(spec: Mapping[str, Any], parameters: Mapping[str, Any]) -> N
             f"--param {ignored}: the model without code does not count steps: compile with "
             "--set training.epochs=NUMBER, or with a module_file"
         )
+
+
+def _number(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):  # JSON has no word for it
+        raise ValueError(text)
+    return number
+
+
+def _whole_number(text: str) -> int:
+    number = int(text)
+    if abs(number) > _LARGEST:
+        raise ValueError(text)
+    return number
+
+
+def _text(text: str) -> str:
+    text.encode()  # a UnicodeEncodeError, which is a ValueError, for bytes that are not UTF-8
+    return text
 
 
 def _boolean(text: str) -> bool:
@@ -163,8 +191,8 @@ def _json(kind: type) -> Callable[[str], Any]:
 
 
 _CONVERSIONS: dict[str, tuple[str, Callable[[str], Any]]] = {
-    "NUMBER_INTEGER": ("a whole number", int),
-    "NUMBER_DOUBLE": ("a number", float),
+    "NUMBER_INTEGER": ("a whole number", _whole_number),
+    "NUMBER_DOUBLE": ("a number", _number),
     "BOOLEAN": ("true or false", _boolean),
     "LIST": ("a list in JSON", _json(list)),
     "STRUCT": ("a mapping in JSON", _json(dict)),
