@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import tensorflow as tf
 
@@ -14,6 +14,13 @@ from penstock.core.models.signatures import ParsedFeature, Tensor
 logger = logging.getLogger(__name__)
 _SHOWN = 5  # classes, or features
 _LONGEST = 40  # characters of a class
+_OF_TWO_CLASSES = {1, 2}  # predicted values: the probability of one, or those of both
+
+
+def check_labels(models: Sequence[EvaluatedModel]) -> None:
+    """Raises a ModelError if the label of a model without code is not its baseline's."""
+    for candidate, baseline in _pairs(models):
+        _refuse(baseline, _of_labels(candidate.label, baseline.label))
 
 
 def check(models: Sequence[EvaluatedModel], columns: Collection[str] | None) -> None:
@@ -22,24 +29,26 @@ def check(models: Sequence[EvaluatedModel], columns: Collection[str] | None) -> 
     Warns of features that only the baseline has and that may be missing. `columns` holds the features that the examples
     have, None if nobody knows.
     """
-    candidates = [model for model in models if not model.spec.is_baseline]
-    for baseline in models:
-        if baseline.spec.is_baseline and candidates:
-            candidate = candidates[0]
-            difference = _of_labels(candidate.label, baseline.label) or _of_predictions(candidate, baseline)
-            if difference:
-                raise ModelError(
-                    f"{baseline.title} and the model do not predict the same: {difference}{baseline.advice}"
-                )
-            ours, theirs = _features(candidate), _features(baseline)
-            missing = _of_features(ours, theirs, columns)
-            if missing:
-                raise ModelError(f"{baseline.title} cannot take these examples: {missing}{baseline.advice}")
-            absent = [name for name in theirs if columns is not None and name not in {*ours, *columns}]
-            if absent:
-                logger.warning(
-                    "%s uses %s, which no example has: it counts as missing", baseline.title, _listed(absent)
-                )
+    for candidate, baseline in _pairs(models):
+        _refuse(baseline, _of_predictions(candidate, baseline))
+        ours, theirs = _features(candidate), _features(baseline)
+        missing = _of_features(ours, theirs, columns)
+        if missing:
+            raise ModelError(f"{baseline.title} cannot take these examples: {missing}{baseline.advice}")
+        absent = [name for name in theirs if columns is not None and name not in {*ours, *columns}]
+        if absent:
+            logger.warning("%s uses %s, which no example has: it counts as missing", baseline.title, _listed(absent))
+
+
+def _pairs(models: Sequence[EvaluatedModel]) -> Iterator[tuple[EvaluatedModel, EvaluatedModel]]:
+    """Yields each candidate with its baseline."""
+    for baseline in (model for model in models if model.spec.is_baseline):
+        yield from ((model, baseline) for model in models if not model.spec.is_baseline)
+
+
+def _refuse(baseline: EvaluatedModel, difference: str) -> None:
+    if difference:
+        raise ModelError(f"{baseline.title} and the model do not predict the same: {difference}{baseline.advice}")
 
 
 def _of_labels(candidate: Label | None, baseline: Label | None) -> str:
@@ -56,9 +65,10 @@ def _of_labels(candidate: Label | None, baseline: Label | None) -> str:
     only_candidate = [value for value in candidate.classes if value not in baseline.classes]
     if not only_baseline and not only_candidate:
         return f"its classes are in the order {_listed(baseline.classes)}, the model's {_listed(candidate.classes)}"
-    parts = [f"only it has the class {_listed(only_baseline)}"] if only_baseline else []
-    parts += [f"only the model has the class {_listed(only_candidate)}"] if only_candidate else []
-    return ", ".join(parts)
+    sides = (("it", only_baseline), ("the model", only_candidate))
+    return ", ".join(
+        f"only {side} has the class{'es' * (len(values) > 1)} {_listed(values)}" for side, values in sides if values
+    )
 
 
 def _problem(label: Label) -> str:
@@ -73,18 +83,18 @@ def _listed(values: Sequence[str | int | float]) -> str:
 
 
 def _of_predictions(candidate: EvaluatedModel, baseline: EvaluatedModel) -> str:
-    """Returns in what the evaluated outputs differ: their names, or how many values or what type they have."""
+    """Returns in what the evaluated outputs differ: their number, how many values they have, or of what type."""
     ours, theirs = candidate.predictions, baseline.predictions
-    if ours.keys() != theirs.keys():
+    if ("" in ours) != ("" in theirs):
         outputs = [", ".join(sorted(model.predicting.outputs)) for model in (baseline, candidate)]
         return f"its outputs are {outputs[0]}, the model's {outputs[1]}"
-    for name, output in ours.items():
+    for name in sorted(ours.keys() & theirs.keys()):
         what = f"output {name!r}" if name else "prediction"
-        kinds = ["text" if tensor.dtype == tf.string else "numbers" for tensor in (theirs[name], output)]
+        kinds = ["text" if tensor.dtype == tf.string else "numbers" for tensor in (theirs[name], ours[name])]
         if kinds[0] != kinds[1]:
             return f"its {what} is {kinds[0]}, the model's {kinds[1]}"
-        sizes = _size(theirs[name]), _size(output)
-        if None not in sizes and sizes[0] != sizes[1]:
+        sizes = _size(theirs[name]), _size(ours[name])
+        if None not in sizes and sizes[0] != sizes[1] and set(sizes) != _OF_TWO_CLASSES:
             return f"its {what} has {sizes[0]} value{'s' * (sizes[0] != 1)} for each example, the model's {sizes[1]}"
     return ""
 

@@ -41,6 +41,7 @@ def check(
     kinds = {feature.name: feature.type for feature in schema.feature} if schema is not None and not extracts else None
     produced: set[str] = set()
     if not loads and not extracts:
+        agreement.check_labels(models)
         for model in models:
             _check_model(model, config, kinds)
             produced |= model.produced
@@ -63,7 +64,7 @@ def _check_model(model: EvaluatedModel, config: EvalConfig, kinds: Mapping[str, 
     spec, outputs, produced = model.spec, set(model.predicting.outputs), model.produced
     for field in ("label_key", "example_weight_key"):
         names = [getattr(spec, field), *getattr(spec, f"{field}s").values()]
-        _check_feature(field if names[0] else f"{field}s", names, kinds, produced)
+        _check_feature(field if names[0] else f"{field}s", names, kinds, produced, model)
     weights = [spec.example_weight_key, *spec.example_weight_keys.values()]
     text = [name for name in weights if name and kinds and name not in produced and kinds.get(name) == schema_pb2.BYTES]
     if text:
@@ -98,14 +99,24 @@ def _check_output(field: str, names: Iterable[str], outputs: set[str], model: Ev
     for name in names:
         if name and name not in outputs:
             hint = did_you_mean(name, sorted(outputs))
-            raise ModelError(f"eval_config: {field}: {model.title} has no output {name!r}; {hint}")
+            raise ModelError(f"eval_config: {field}: {model.title} has no output {name!r}; {hint}{model.advice}")
 
 
-def _check_feature(field: str, names: Iterable[str], kinds: Mapping[str, int] | None, produced: set[str]) -> None:
+def _check_feature(
+    field: str,
+    names: Iterable[str],
+    kinds: Mapping[str, int] | None,
+    produced: set[str],
+    model: EvaluatedModel | None = None,
+) -> None:
+    """Checks that the examples or the preprocessing functions of the model, or of any model, have these features."""
     for name in names:
         if name and kinds is not None and name not in kinds and name not in produced:
-            source = "the examples and the model's preprocessing functions" if produced else "the examples"
-            hint = did_you_mean(name, sorted({*kinds, *produced}), "they have")
+            source = "the examples"
+            if produced:
+                baseline = model is not None and model.spec.is_baseline
+                source += f" and {'the baseline' if baseline else 'the model'}'s preprocessing functions"
+            hint = did_you_mean(name, sorted({*kinds, *produced}), "they have") + (model.advice if model else "")
             raise ModelError(f"eval_config: {field}: {source} have no feature {name!r}; {hint}")
 
 

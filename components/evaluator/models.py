@@ -56,7 +56,7 @@ class EvaluatedModel:
         if name not in self.signatures:
             existing = ", ".join(sorted(self.signatures)) or "none"
             raise ModelError(
-                f"eval_config: {field}: {self.title} has no signature {name!r}: expected one of {existing}"
+                f"eval_config: {field}: {self.title} has no signature {name!r}: expected one of {existing}{self.advice}"
             )
         return self.signatures[name]
 

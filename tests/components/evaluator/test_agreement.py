@@ -56,7 +56,7 @@ def served(penguins: Penguins, tmp_path: Path) -> Callable[..., str]:
         (
             label("No", "Yes"),
             label("no", "yes"),
-            "only it has the class 'no', 'yes', only the model has the class 'No', 'Yes'",
+            "only it has the classes 'no', 'yes', only the model has the classes 'No', 'Yes'",
         ),
         (
             label("a", "b", "c", problem="multiclass"),
@@ -76,7 +76,7 @@ def served(penguins: Penguins, tmp_path: Path) -> Callable[..., str]:
             r"its label is binary \(0, 1\), the model's regression",
         ),
         (label("a", "b"), label("a", "b", name="species"), "its label is 'species', the model's 'sex'"),
-        (label("1", "2"), label(1, 2), "only it has the class 1, 2, only the model has the class '1', '2'"),
+        (label("1", "2"), label(1, 2), "only it has the classes 1, 2, only the model has the classes '1', '2'"),
     ],
 )
 def test_labels_of_models_without_code(
@@ -92,6 +92,18 @@ def test_labels_of_models_without_code(
     with pytest.raises(ModelError, match=expected) as raised:
         evaluate(CONFIG, *models, examples=garbage)
     assert raised.value.exit_code == 2
+
+
+def test_what_a_baseline_does_not_have_is_told_with_what_to_do(
+    evaluate: Evaluate, served: Callable[..., str], labelled: Callable[[str, Label], str], garbage: str
+) -> None:
+    config = CONFIG.replace("male", "male_xf, preprocessing_function_names: [transform_features]")
+    old = served("old", lambda examples: {"outputs": tf.zeros_like(examples, tf.float32)[:, None]})
+    with pytest.raises(ModelError, match=f"/old/.* has no signature 'transform_features': .*{ADVICE}"):
+        evaluate(config, "sex", old, examples=garbage)
+    by_name = labelled("new", label("a", "b", name="colour")), labelled("older", label("a", "b", name="sex"))
+    with pytest.raises(ModelError, match="its label is 'sex', the model's 'colour'"):
+        evaluate(config.replace("male_xf", "colour_xf"), *by_name, examples=garbage)
 
 
 def test_a_long_list_of_classes_is_cut(evaluate: Evaluate, labelled: Callable[[str, Label], str], garbage: str) -> None:
@@ -120,6 +132,22 @@ def test_the_number_of_predictions(evaluate: Evaluate, garbage: str) -> None:
 def test_the_names_of_predictions(evaluate: Evaluate, garbage: str) -> None:
     with pytest.raises(ModelError, match="its outputs are sex, species, the model's outputs; "):
         evaluate(CONFIG, "sex", "both", examples=garbage)
+
+
+def test_predictions_of_two_classes(evaluate: Evaluate, served: Callable[..., str], garbage: str) -> None:
+    """The probability of one of them or of both, and outputs that the candidate alone has: all are compared."""
+    both = served(
+        "both_classes", lambda examples: {"outputs": tf.zeros_like(examples, tf.float32)[:, None] + [0.5, 0.5]}
+    )
+    with pytest.raises(DataError, match="record 1 is damaged"):
+        evaluate(CONFIG, "sex", both, examples=garbage)
+    heads = [served(name, lambda examples, names=names: {  # type: ignore[misc]
+        output: tf.zeros_like(examples, tf.float32)[:, None] for output in names
+    }) for name, names in (("three", ("sex", "species", "age")), ("two", ("sex", "species")))]  # fmt: skip
+    config = "model_specs: [{label_keys: {sex: male, species: species_id}}]\n"
+    metrics = "metrics_specs: [{output_names: [sex], metrics: [{class_name: AUC}]}]"
+    with pytest.raises(DataError, match="record 1 is damaged"):
+        evaluate(config + metrics, *heads, examples=garbage)
 
 
 def test_the_type_of_predictions(evaluate: Evaluate, served: Callable[..., str], garbage: str) -> None:
