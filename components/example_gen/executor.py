@@ -30,6 +30,7 @@ from penstock.core.examples import records
 from penstock.core.files import atomic
 
 logger = logging.getLogger(__name__)
+_NAMED = 20  # columns that are warned of
 
 
 @dataclass
@@ -247,7 +248,9 @@ def _chosen(names: Sequence[str], assigned: Indices | None) -> Iterator[tuple[st
 
 
 def _warn_of_infinities(infinite: Counter[str], label: str) -> None:
-    for name, count in sorted(infinite.items()):
+    if len(infinite) > _NAMED:
+        logger.warning("%s columns have infinite numbers: of the first %d it is told", f"{len(infinite):,}", _NAMED)
+    for name, count in sorted(infinite.items(), key=lambda item: (item[0] != label, item[0]))[:_NAMED]:
         taken = "leaves such rows out" if name == label else "takes such for the column's least or greatest number"
         logger.warning(
             "column %r: %s infinite (inf, or beyond 32-bit floats): the model without code %s; "

@@ -32,7 +32,7 @@ from penstock.components.example_gen.sources.source import Block, Opened, Reques
 from penstock.core import csv_format
 from penstock.core.errors import DataError
 from penstock.core.examples import records
-from penstock.core.suggestions import nearest
+from penstock.core.suggestions import listed, nearest
 
 logger = logging.getLogger(__name__)
 _PIECE = 2 << 20  # of a shard that is parsed at a time: rows in columns take many times their bytes
@@ -221,7 +221,7 @@ def _warn_of_separators(source: CsvSource, piece: FilePiece) -> None:
     }
     for what, way in ways.items():
         if what in examples:
-            columns = ", ".join(f"{name} ({cell!r})" for name, cell in examples[what].items())
+            columns = listed([f"{name} ({cell!r})" for name, cell in examples[what].items()])
             logger.warning("numbers that are read as text: %s: %s", columns, way)
 
 

@@ -292,6 +292,23 @@ def test_a_decimal_comma_is_told_and_read(generate: Generate, folder: Folder, ca
     ]
 
 
+def test_of_many_columns_the_first_are_warned_of(
+    generate: Generate, folder: Folder, caplog: pytest.LogCaptureFixture
+) -> None:
+    names = [f"c{number:02}" for number in range(30)]
+    rows = "".join(f"{row};{row}.5;" + ";".join(["0,5", "1e999"] * 30) + "\n" for row in range(40))
+    header = ";".join(["id", "y", *(name + kind for name in names for kind in "ti")])
+    generate(folder({"a.csv": f"{header}\n{rows}7;1e999" + ";" * 60}), label="y", options='{"delimiter": ";"}')
+    told = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert told[0].startswith("numbers that are read as text: c00t ('0,5'), c01t ('0,5'), ")
+    assert "c19t ('0,5') and 10 more: data.csv.decimal_point" in told[0]
+    assert told[1] == "31 columns have infinite numbers: of the first 20 it is told"
+    assert [message.partition(":")[0] for message in told[2:]] == [
+        "column 'y'",
+        *(f"column '{name}i'" for name in names[:19]),
+    ]
+
+
 def test_a_table_of_many_columns_is_cut_into_fewer_parts(
     generate: Generate, folder: Folder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
