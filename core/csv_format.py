@@ -10,6 +10,8 @@ STAND_INS = frozenset(
     ("", "#n/a", "#na", "-1.#ind", "-1.#qnan", "-nan", "1.#ind", "1.#qnan", "<na>", "n/a", "na", "nan", "none", "null")
     + ("?", "n.a.", "missing")
 )
+# A number as Python, Arrow and TensorFlow all read it.
+NUMBER = r"\s*[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?\s*"
 _SWAPPED = str.maketrans(",.", ".,")
 
 

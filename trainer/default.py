@@ -41,7 +41,7 @@ from penstock.trainer.hardware import backends, distribution
 from penstock.trainer.loop import fitting
 from penstock.trainer.network import model
 from penstock.trainer.network.calibration import calibrate
-from penstock.trainer.plan import leaks, plan_file
+from penstock.trainer.plan import columns, leaks, plan_file
 from penstock.trainer.plan.plan import Categorical, Date, Numeric, Plan, Sparse, Text, planned
 
 logger = logging.getLogger(__name__)
@@ -84,6 +84,8 @@ def run_fn(fn_args: FnArgs) -> None:
     schema = artifacts.read_schema(Path(fn_args.schema_path))
     statistics = artifacts.ExampleStatistics(Path(fn_args.statistics_path)).read_all(config.get("split") or "train")
     plan = planned(config, schema, statistics)
+    seen = [config.get("split") or "train", *columns.other_splits(statistics)]
+    logger.info("what the columns are is told by the statistics of %s", ", ".join(seen))
     plan.log()
     train(plan, config.get("training") or {}, fn_args)
 

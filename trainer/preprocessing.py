@@ -11,6 +11,7 @@ from collections.abc import Mapping
 import tensorflow as tf
 import tensorflow_transform as tft
 
+from penstock.core import csv_format
 from penstock.core.labels import Label
 from penstock.trainer.plan import dates, numbers
 from penstock.trainer.plan.plan import Categorical, Date, Feature, Numeric, Plan, Sparse, Text
@@ -170,7 +171,7 @@ def _one_number(rows: tf.RaggedTensor, of: int | str) -> tuple[tf.Tensor, tf.Ten
 def _read(texts: tf.Tensor, origin: int) -> tf.Tensor:
     """Returns the numbers that texts hold, less the origin, as float64; NaN for a text that is no number."""
     texts = tf.strings.strip(texts)
-    is_number = tf.strings.regex_full_match(texts, numbers.PATTERN)
+    is_number = tf.strings.regex_full_match(texts, csv_format.NUMBER)
     values = tf.strings.to_number(tf.where(is_number, texts, "nan"), tf.float64) - origin
     if not origin:
         return values

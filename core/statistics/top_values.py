@@ -16,6 +16,7 @@ No step draws a random number.
 """
 
 import logging
+import re
 from collections.abc import Iterable
 
 import numpy as np
@@ -32,9 +33,13 @@ from tensorflow_metadata.proto.v0 import schema_pb2, statistics_pb2
 from tfx_bsl.arrow import array_util
 from tfx_bsl.sketches import KmvSketch
 
+from penstock.core import csv_format
+from penstock.core.artifacts import ExampleStatistics
+
 SHARD_BUDGET = 16 << 20
 MERGED_BUDGET = 64 << 20
 _SKETCH_SIZE = 16384  # TFDV's
+_NUMBER = re.compile(csv_format.NUMBER, re.ASCII)
 _LARGE_STRING = 1024  # TFDV's: with sketches, all longer strings count as one value
 logger = logging.getLogger(__name__)
 
@@ -196,8 +201,29 @@ class TopValuesGenerator(stats_generator.CombinerStatsGenerator):  # type: ignor
                 frequency_threshold=options.frequency_threshold,
                 weighted_frequency_threshold=options.weighted_frequency_threshold,
             )
+            self._add_no_numbers(feature, counts)
             result.features.append(feature)
         return result
+
+    def _add_no_numbers(self, feature: statistics_pb2.FeatureNameStatistics, counts: Counts) -> None:
+        """Lists the strings that are no numbers, where most of those that the rank histogram has are numbers.
+
+        One of them among thousands of numbers makes a column text, and is too rare for the histogram.
+        """
+        listed = feature.string_stats.rank_histogram.buckets
+        if counts.table.num_rows <= len(listed) or not pa.types.is_large_binary(counts.table["value"].type):
+            return
+        numbers = sum(_NUMBER.fullmatch(bucket.label) is not None for bucket in listed)
+        if 2 * numbers <= len(listed):
+            return
+        is_number = pc.match_substring_regex(counts.table["value"], f"^{csv_format.NUMBER}$")
+        others = counts.table.filter(pc.invert(is_number))
+        if others.num_rows:
+            words = Counts(others).top(self._options.num_top_values, "count")
+            labels = [(word.feature_value.decode(errors="replace"), word.count) for word in words]
+            buckets = [statistics_pb2.RankHistogram.Bucket(label=label, sample_count=count) for label, count in labels]
+            histogram = statistics_pb2.RankHistogram(buckets=buckets)
+            feature.custom_stats.add(name=ExampleStatistics.NO_NUMBERS, rank_histogram=histogram)
 
     def _count(self, path: FeaturePath, values: pa.Array, weights: np.ndarray | None) -> Counts:
         if pa.types.is_binary(values.type):

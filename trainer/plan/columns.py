@@ -54,6 +54,7 @@ class Column:
     top_values: tuple[str, ...] = ()
     all_values: tuple[str, ...] = ()  # as far as the rank histogram goes
     counts: tuple[int, ...] = ()  # of all_values
+    rare_words: tuple[str, ...] = ()  # strings that are no numbers, among those that all_values lacks as well
     average_length: float = 0.0
     natural_language: bool = False
     sparse_size: int = 0
@@ -151,7 +152,7 @@ class Column:
         """The strings that are no numbers, each with the name of the other split that it is in, "" in this one."""
         words: dict[str, str] = {}
         for column in (self, *self.elsewhere):
-            for text in column.all_values:
+            for text in (*column.all_values, *column.rare_words):
                 if not numbers.is_number(text):
                     words.setdefault(text, column.split)
         return words
@@ -198,14 +199,21 @@ def table(schema: schema_pb2.Schema, statistics: statistics_pb2.DatasetFeatureSt
     """
     if not statistics.datasets or not statistics.datasets[0].num_examples:
         raise DataError("statistics: expected those of training data, found none: there is no row to learn from")
-    others = {
-        dataset.name.removeprefix(ExampleStatistics.SPLIT): _table(schema, dataset)
-        for dataset in statistics.datasets[1:]
-        if dataset.name.startswith(ExampleStatistics.SPLIT)
-    }
+    others = {split: _table(schema, dataset) for split, dataset in other_splits(statistics).items()}
     return {
         name: _everywhere(column, [replace(columns[name], split=split) for split, columns in others.items()])
         for name, column in _table(schema, statistics.datasets[0]).items()
+    }
+
+
+def other_splits(
+    statistics: statistics_pb2.DatasetFeatureStatisticsList,
+) -> dict[str, statistics_pb2.DatasetFeatureStatistics]:
+    """Returns the datasets of the splits beside the one to train on, by the splits' names."""
+    return {
+        dataset.name.removeprefix(ExampleStatistics.SPLIT): dataset
+        for dataset in statistics.datasets[1:]
+        if dataset.name.startswith(ExampleStatistics.SPLIT)
     }
 
 
@@ -274,8 +282,14 @@ def _column(feature: schema_pb2.Feature, statistics: statistics_pb2.FeatureNameS
         column, unique=int(strings.unique), top_values=tuple(top.value for top in strings.top_values),
         all_values=tuple(bucket.label for bucket in listed),
         counts=tuple(int(bucket.sample_count) for bucket in listed),
-        average_length=strings.avg_length, natural_language=domain == "natural_language_domain",
+        rare_words=_rare_words(statistics), average_length=strings.avg_length,
+        natural_language=domain == "natural_language_domain",
     )  # fmt: skip
+
+
+def _rare_words(statistics: statistics_pb2.FeatureNameStatistics) -> tuple[str, ...]:
+    listed = (one for one in statistics.custom_stats if one.name == ExampleStatistics.NO_NUMBERS)
+    return tuple(bucket.label for one in listed for bucket in one.rank_histogram.buckets)
 
 
 def _name(feature: statistics_pb2.FeatureNameStatistics) -> str:

@@ -1,14 +1,12 @@
-"""Numbers that are written as text: a column is text as soon as one of its cells is no number.
-
-What is read as a number is what Python and RE2, TensorFlow's, both match: digits with a point and an exponent.
-"""
+"""Numbers that are written as text: a column is text as soon as one of its cells is no number."""
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-PATTERN = r"\s*[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?\s*"
-_NUMBER = re.compile(PATTERN, re.ASCII)
+from penstock.core import csv_format
+
+_NUMBER = re.compile(csv_format.NUMBER, re.ASCII)
 WHOLE = r"\s*[-+]?\d{1,18}\s*"  # that 64 bits hold
 _WHOLE = re.compile(WHOLE, re.ASCII)
 # 1,234.50 and 1.234,50, $12 and 45%: what people read as numbers, and parsers do not.

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 
 from penstock.core.errors import DataError
@@ -86,6 +87,17 @@ def test_few_numbers_with_a_word_in_another_split_are_categories_and_noted(table
     }
 
 
+@pytest.mark.parametrize("word", ["n/a", "-", "#N/A"])
+@pytest.mark.parametrize("in_eval", [False, True])
+def test_one_word_among_thousands_of_numbers_is_seen(table: Tables, word: str, in_eval: bool) -> None:
+    """Numbers that occur several times fill the list of the most frequent values."""
+    cells = [f"{row * 7919 % 2003}" for row in range(8012)]
+    cells[8000 if in_eval else 5] = word
+    made = with_eval(table, cells[:6009], cells[6009:])
+    assert made.features == (Numeric("x", "x_xf"),)
+    assert f"beside {word!r}{' (in eval)' if in_eval else ''}, so it is text; it is read as numbers" in made.notes["x"]
+
+
 def test_a_split_of_words_alone_is_seen(table: Tables) -> None:
     made = with_eval(table, [f"{row * 7 % 160}.5" for row in range(160)], ["n/a"])
     assert made.features == (Numeric("x", "x_xf"),)
@@ -127,3 +139,22 @@ def test_what_is_left_out_is_of_the_split_to_train_on(table: Tables) -> None:
         "none": "it has no value in any row of the split to train on (other values are in eval)",
         "always": "it is 1 in every row",
     }
+
+
+@pytest.mark.slow
+def test_transform_tells_large_integers_apart(table: Tables) -> None:
+    """As a number, as a category, and as the classes of a label."""
+    rows = 120
+    columns = {
+        "number": [BIG + row % 2 for row in range(rows)],
+        "category": [-BIG - row % 2 for row in range(rows)],
+        "y": [2**62 + row // 3 % 2 for row in range(rows)],
+    }
+    made = table(columns).transform({"label": "y", "features": {"category": {"kind": "categorical"}}}).transformed()
+    odd = np.arange(rows) % 2
+    assert (made["number_xf"][:, 0] == odd).all()
+    assert sorted(set(made["category_xf"][:, 0].tolist())) == [1, 2]
+    assert (
+        len({(id_, parity) for id_, parity in zip(made["category_xf"][:, 0].tolist(), odd.tolist(), strict=True)}) == 2
+    )
+    assert made["y_xf"][:, 0].tolist() == [row // 3 % 2 for row in range(rows)]
