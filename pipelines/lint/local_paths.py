@@ -30,7 +30,6 @@ _STORES = "tasks read buckets: gs://BUCKET/FOLDER, s3://BUCKET/FOLDER or minio:/
 _MOUNTED = {"vertex": ("/gcs",)}
 _KEPT_MOUNTS = ("pvcMount",)
 _MOUNTS = (*_KEPT_MOUNTS, "emptyDirMounts", "secretAsVolume", "configMapAsVolume", "genericEphemeralVolume")
-_WRITTEN = ("push_destination", "pipeline_root")
 _LOST = "what is written there goes with its task: name a folder in a bucket, or on a volume that lasts"
 
 
@@ -118,11 +117,11 @@ def _unseen(pipeline: Pipeline, shared: Sequence[str]) -> Iterator[tuple[str, st
 
 
 def _lost(pipeline: Pipeline, target: str, shared: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Yields what is written to a folder that a task has, and that ends with it: an emptyDir, or one of the image."""
+    """Yields where models are pushed to, if a task has it, but no longer than it runs: an emptyDir, or the image."""
     unseen = dict(_unseen(pipeline, shared))
     for place in places.named(pipeline):
         path = _local(place.value)
-        if place.parameter in _WRITTEN and path and place.parameter not in unseen:
+        if place.parameter == "push_destination" and path and place.parameter not in unseen:
             kept = [*_MOUNTED.get(target, ()), *_mounts(pipeline, place.executor, _KEPT_MOUNTS)]
             if target != "vertex":  # whose shared folders are the image's
                 kept += [*shared, *_shared(pipeline, place.executor)]

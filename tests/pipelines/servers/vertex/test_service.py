@@ -117,7 +117,10 @@ def test_a_configuration_is_compiled_for_vertex(
     assert err.startswith(f"penstock: input_base (data.path) is {project}, module_file (copied below pipeline_root) is")
     assert "Vertex AI does not see this machine's files: name folders in a bucket, such as gs://BUCKET/FOLDER" in err
     assert server.requests == []
-    code, out, err = penstock("submit", project, *ROOT, *sets, "--set", f"vertex.shared_folders=[{project}]")
+    sets = (*sets, "--set", f"vertex.shared_folders=[{project}]")
+    code, _, err = penstock("submit", project, *ROOT, *sets)
+    assert f"(push.directory) is {project}/serving: what is written there goes with its task" in err
+    code, out, err = penstock("submit", project, *ROOT, *sets, "--set", "push.directory=gs://bucket/serving")
     assert (code, err) == (0, "")
     assert out.startswith("run   small-2")
     (body,) = server.sent("POST", JOBS)
