@@ -259,6 +259,41 @@ def test_a_baseline_that_cannot_take_the_examples_is_named(
         evaluate(f"{MALE}{METRICS}", "sex", "older")
 
 
+def saved(folder: Path, outputs: Callable[[tf.Tensor], dict[str, tf.Tensor]]) -> Path:
+    signature = tf.function(outputs, input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
+    tf.saved_model.save(tf.Module(), str(artifacts.Model(folder).serving), signatures={"serving_default": signature})
+    return folder
+
+
+@pytest.mark.slow
+def test_the_record_that_a_model_cannot_take_is_named(
+    evaluate: Callable[..., Evaluated], penguins: Penguins, tmp_path: Path, write_examples: Callable[..., Path]
+) -> None:
+    spec = {"mass": tf.io.FixedLenFeature([], tf.float32)}
+    penguins.models["strict"] = saved(
+        tmp_path / "strict", lambda examples: {"outputs": tf.io.parse_example(examples, spec)["mass"][:, None]}
+    )
+    examples = write_examples({"eval": {"male": [1, 0, 1, 0], "mass": [1.5, 2.5, None, 3.5]}})
+    schema = artifacts.Schema(examples / "schema")
+    schema.write(text_format.Parse(SCHEMA + "feature { name: 'mass' type: FLOAT }", schema_pb2.Schema()))
+    expected = r"signature 'serving_default': .*mass.*required.*\(record 3 of .*data_tfrecord"
+    with pytest.raises(ModelError, match=expected):
+        evaluate(f"{MALE}{METRICS}", "strict", examples=str(examples), schema=str(schema.root))
+
+
+@pytest.mark.slow
+def test_an_output_of_another_size_than_the_batch_is_told(
+    evaluate: Callable[..., Evaluated], penguins: Penguins, tmp_path: Path
+) -> None:
+    """The graph alone does not tell its size."""
+    penguins.models["seven"] = saved(
+        tmp_path / "seven", lambda examples: {"outputs": tf.ones([7 + 0 * tf.size(examples)])}
+    )
+    expected = r"output 'outputs': expected a value for each example, received the shape \(7,\)"
+    with pytest.raises(ModelError, match=expected):
+        evaluate(f"{MALE}{METRICS}", "seven")
+
+
 @pytest.mark.slow
 def test_the_mean_squared_error_is_what_it_is(evaluate: Callable[..., Evaluated], penguins: Penguins) -> None:
     """TFMA 0.52 counts the first of several merged accumulators twice; numpy does not."""
