@@ -17,6 +17,7 @@ from keras_tuner.src.engine.trial import TrialStatus
 
 from penstock.core.files import atomic
 from penstock.trainer.tuning import oracles, results, resuming, space, trials
+from penstock.trainer.tuning.cluster import search
 from penstock.trainer.tuning.settings import Range, Search
 from penstock.trainer.tuning.trials import Tell, Tuner
 
@@ -66,8 +67,8 @@ def without_code(
     algorithm: Any, count: int, parameters: Mapping[str, Range] = PARAMETERS
 ) -> Callable[[Path], BaseTuner]:
     def make(folder: Path) -> BaseTuner:
-        search = Search(parameters, algorithm, trials=count)
-        oracle = oracles.make(search, space.hyperparameters(parameters, KINDS), OBJECTIVE, 3)
+        settings = Search(parameters, algorithm, trials=count)
+        oracle = oracles.make(settings, space.hyperparameters(parameters, KINDS), OBJECTIVE, 3)
         return Tuner(oracle, score, 1, str(folder))
 
     return make
@@ -140,6 +141,25 @@ def test_a_kill_changes_nothing_of_what_is_learnt(
 ) -> None:
     """A proposal takes a second or two: a kill before some of the writes meets each kind of them."""
     assert killed_everywhere(make, writes, tmp_path, every=13) > 20
+
+
+def test_a_kill_while_a_search_is_removed_leaves_nothing_to_trip_over(
+    writes: Writes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The trials go one after the other, and what is left of them is no search."""
+    make = FAST["grid"]
+    expected = finish(make, tmp_path)
+
+    def killed(folder: Path, **_: Any) -> None:
+        (folder / "search" / "trial_2" / "trial.json").unlink()
+        raise Kill
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "rmtree", killed)
+        with pytest.raises(Kill):
+            search.remove(tmp_path)
+    search.take_over(tmp_path)
+    assert finish(make, tmp_path) == expected
 
 
 def two_workers(oracle: Oracle) -> None:
