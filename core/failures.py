@@ -20,6 +20,7 @@ from types import TracebackType
 from typing import Any, TypedDict
 
 from penstock.core import errors, user_modules
+from penstock.core.credentials import masks
 from penstock.core.files import atomic, object_stores
 from penstock.core.text import printable
 
@@ -48,8 +49,13 @@ def describe(error: BaseException) -> Failure:
     """Returns an error as the user is to read it.
 
     A full disk, too little memory and the like get a sentence of ours. Any other error is described by its type and
-    first line, with the user's own lines of the traceback as details.
+    first line, with the user's own lines of the traceback as details. Libraries may quote credentials: they are masked.
     """
+    failure = _described(error)
+    return {**failure, "message": masks.masked(failure["message"]), "details": masks.masked(failure["details"])}
+
+
+def _described(error: BaseException) -> Failure:
     explained: BaseException = error
     if isinstance(error, MemoryError) or (errors.address_space() and any(text in str(error) for text in _NO_MEMORY)):
         explained = errors.explain_memory()
@@ -86,10 +92,11 @@ def is_full(error: BaseException) -> bool:
 def tell_uncaught() -> None:
     """Sets sys.excepthook: an uncaught error ends this process with its sentence and its exit code.
 
-    A user's mistake is shown without a traceback. A runner that catches the errors of its tasks, as the local run
-    does, reports them itself.
+    A user's mistake is shown without a traceback. From now on, credentials are masked in all that this process prints.
+    A runner that catches the errors of its tasks, as the local run does, reports them itself.
     """
     sys.excepthook = _tell
+    masks.mask_streams()
 
 
 def _tell(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:

@@ -11,6 +11,8 @@ import os
 import time
 from collections.abc import Iterator, Mapping
 
+from penstock.core.credentials import masks
+
 ENVIRONMENT_VARIABLE = "PENSTOCK_PROGRESS"
 logger = logging.getLogger(__name__)
 
@@ -26,7 +28,7 @@ class Counts(dict[str, int]):
 
 def say(sentence: str) -> None:
     """Displays how far a running task is. Each sentence replaces the one before; none is logged."""
-    _append({"said": sentence})
+    _append({"said": masks.masked(sentence)})
 
 
 def text(counts: Mapping[str, int | float]) -> str:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, Self
 
+from penstock.core.credentials import masks
 from penstock.core.errors import ModuleError, PenstockError, SystemFailure, UserError
 from penstock.core.files import atomic
 from penstock.core.services.retries import Unanswered
@@ -47,8 +48,9 @@ class Failure:
         return cls(**json.loads(path.read_text(encoding="utf-8")))
 
     def write(self, folder: Path) -> None:
-        """Writes the worker's own file, whole or not at all: the task that waits may be reading."""
-        atomic.write_text(folder / f"{self.worker}{FAILURE}", json.dumps(dataclasses.asdict(self)))
+        """Writes the worker's own file, whole or not at all, since the task that waits may be reading, and masked."""
+        text = json.dumps(masks.masked_value(dataclasses.asdict(self)))
+        atomic.write_text(folder / f"{self.worker}{FAILURE}", text)
 
 
 @dataclass(frozen=True)

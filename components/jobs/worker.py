@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from penstock.components.jobs.follow import RESULT, TOLD, Failure
+from penstock.core.credentials import masks
 from penstock.core.errors import PenstockError
 from penstock.core.files import atomic
 from penstock.trainer.hardware import distribution
@@ -23,6 +24,7 @@ from penstock.trainer.hardware import distribution
 
 def main(component: str, argument: str) -> int:
     """Runs a component's executor; returns 0, or the exit code of what failed, which is told before."""
+    masks.mask_streams()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
     arguments = json.loads(argument)
     reports = Path(arguments.pop(TOLD))

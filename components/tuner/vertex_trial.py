@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from penstock.components.tuner.executor import Inputs
+from penstock.core.credentials import masks
 from penstock.core.errors import ConfigError, PenstockError, UserError
 from penstock.core.files import atomic
 from penstock.trainer.network.hyperparameters import Hyperparameters
@@ -95,6 +96,7 @@ def main(argument: str, values: Sequence[str]) -> int:
     argument: the fields of executor.Inputs and TRIALS, as a JSON object. values: the hyperparameters, as `parse` takes
     them. The reason of a failure is in the trial's report.
     """
+    masks.mask_streams()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
     arguments = json.loads(argument)
     trial, trials = os.environ.get(_TRIAL_ID, ""), Path(arguments.pop(TRIALS))
@@ -161,7 +163,7 @@ def _run(trainer: default.TrialTrainer, values: Values, trials: Path, trial: str
 
 def _report_error(trials: Path, trial: str, error: str, details: str) -> None:
     scores = TrialReport.read(trials, trial).scores
-    TrialReport(scores, error=" ".join(error.split()), details=details).write(trials, trial)
+    TrialReport(scores, error=masks.masked(" ".join(error.split())), details=masks.masked(details)).write(trials, trial)
 
 
 if __name__ == "__main__":

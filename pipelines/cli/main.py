@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from penstock.core.credentials import masks
 from penstock.core.errors import ConfigError, PenstockError, UserError, explain_memory, explain_os_error
 from penstock.core.files import kinds
 from penstock.core.text.printable import sentence
@@ -294,17 +295,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     3 is for a run on a server that goes on, although watching it failed. A command whose output was not taken fails.
     """
     ready()
-    with StandardStreams() as streams:
-        code = _command(arguments)
-        lost = streams.lost()
-        if lost is None:
-            return code
-        if not isinstance(lost, BrokenPipeError):  # else its reader has seen enough, as in `penstock runs | head`
-            _complain(f"standard output could not be written: {lost.strerror}", "", code)
-        return code or 1
+    try:
+        with StandardStreams() as streams:
+            code = _command(arguments)
+            lost = streams.lost()
+            if lost is None:
+                return code
+            if not isinstance(lost, BrokenPipeError):  # else its reader has seen enough, as in `penstock runs | head`
+                _complain(f"standard output could not be written: {lost.strerror}", "", code)
+            return code or 1
+    except Exception:
+        masks.mask_streams()  # for the traceback that Python prints of what nothing explains
+        raise
 
 
 def _command(arguments: Sequence[str] | None) -> int:
+    masks.mask_streams()
     try:
         result: Any = cli.main(args=arguments, prog_name="penstock", standalone_mode=False)
         return result if isinstance(result, int) else 0

@@ -108,10 +108,13 @@ class Pipeline:
                 yield name, task["triggerPolicy"]["condition"]
 
     def constants(self) -> Iterator[Constant]:
-        """Yields the defaults of the pipeline's and of components' parameters, what tasks are given, and variables."""
+        """Yields the defaults of the pipeline's and of components' parameters, what a run and tasks are given, and
+        variables."""
         for name, entry in self.parameters.items():
             if "defaultValue" in entry:
                 yield Constant(f"parameter {name}", name, entry["defaultValue"])
+        for name, value in self.run_parameters.items():
+            yield Constant(f"parameter {name}", name, value)
         for task_name, task in self.tasks():
             for name, source in task.get("inputs", {}).get("parameters", {}).items():
                 if "constant" in source.get("runtimeValue", {}):

@@ -1,85 +1,45 @@
-"""Secrets in plain text, by their names: a compiled pipeline is read by all who see its runs."""
+"""Secrets in plain text, by their names or their shapes: a compiled pipeline is read by all who see its runs."""
 
 import json
-import re
 from collections.abc import Iterator
 from typing import Any
 
+from penstock.core.credentials import names, shapes
 from penstock.pipelines.lint.pipeline import Pipeline
 from penstock.pipelines.lint.rule import rule
 
-_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+(?:[0-9]+[a-z]+)*")
-_PASSWORDS = ("password", "passwords", "passwd", "pwd", "passphrase", "passcode")
-# A secret's name ends in one of these, so that what only refers to one or counts them, token_column, secret_name,
-# credentials_file, token_env, max_tokens, is none.
-_ENDINGS = (
-    *((word,) for word in _PASSWORDS),
-    ("secret",),
-    ("secrets",),
-    ("token",),
-    ("credential",),
-    ("credentials",),
-    ("apikey",),
-    ("api", "key"),
-    ("access", "key"),
-    ("access", "key", "id"),
-    ("secret", "key"),
-    ("private", "key"),
-    ("account", "key"),
-    ("auth", "key"),
-    ("signing", "key"),
-)
-# Names without a separator: dbpassword, authtoken.
-_LONG_WORDS = ("password", "passwd", "passphrase", "apikey", "accesskey", "secretkey", "privatekey", "authtoken")
-# What may follow without making another thing of it: password_prod, token_value, apiKey2.
-_QUALIFIERS = {"value", "text", "string", "plain", "raw", "v", "prod", "production", "dev", "staging", "test"}
-# Tokens of a vocabulary or of a listing, and Secrets of Kubernetes by their names.
-_HARMLESS = {
-    "token": {
-        *("begin", "bos", "blank", "cls", "delimiter", "end", "eos", "eot", "mask", "oov", "pad", "padding", "prefix"),
-        *("sep", "separator", "special", "start", "stop", "suffix", "unk", "unknown"),
-        *("continuation", "next", "page"),
-    },
-    "secret": {"k8s", "kubernetes", "pull"},
-    "secrets": {"k8s", "kubernetes", "pull"},
-}
-# A value that names where the secret is: a placeholder, a variable, an entry of a secret store, a file.
-_REFERENCE = re.compile(
-    r"\{\{\$.*\}\}|\$\{?\w+\}?|projects/[^/]+/secrets/.*|arn:aws:\S+|(vault|secret|sm)://?\S*|/\S*\.(json|pem|key|p12|txt)"
-)
+_CONSTANTS = ("defaultValue", "runtimeValue", "env")  # what Pipeline.constants yields, in better words
 
 
 @rule("plain-secret")
 def plain_secret(pipeline: Pipeline) -> Iterator[tuple[str, str]]:
-    """A password, token or key in a parameter, inside one that is JSON, or in an environment variable."""
+    """A password, token or key, by its name or by its shape (a URL with a password, a bearer token, a known service's
+    key): in a parameter, inside one that is JSON, in an environment variable, or elsewhere in the pipeline."""
     for constant in pipeline.constants():
         for path, name, value in _leaves(constant.name, constant.name, constant.value):
-            if is_secret(name, value):
-                place = constant.place.removesuffix(constant.name) + path
-                yield (
-                    path,
-                    f"{place}: a secret in plain text is there for all who see the pipeline: take it from a Secret's "
-                    "env, or name only where it is",
-                )
+            kind = _kind(name, value)
+            if kind is not None:
+                yield path, _sentence(constant.place.removesuffix(constant.name) + path, kind)
+    for document in (pipeline.spec, pipeline.platform):
+        for path, text in _others("", document):
+            credential = next(shapes.credentials(text), None)
+            if credential is not None:
+                yield path, _sentence(path, f" ({credential.kind})")
 
 
-def is_secret(name: str, value: Any) -> bool:
-    """Whether a value is a secret by its name: text that is not empty and is no reference; a password may be a number.
+def _kind(name: str, value: Any) -> str | None:
+    """Returns what kind of a secret a value is, " (a JSON Web Token)" or "" by its name alone; None if it is none."""
+    if names.is_secret(name, value):
+        return ""
+    known = [*shapes.credentials(value), *shapes.assignments(value)] if isinstance(value, str) else []
+    return f" ({known[0].kind})" if known else None
 
-    >>> is_secret("dbPassword", "hunter2"), is_secret("token_column", "text"), is_secret("eos_token", "</s>")
-    (True, False, False)
-    """
-    words = [word.lower() for word in _WORD.findall(name)]
-    while len(words) > 1 and words[-1] in _QUALIFIERS:
-        words.pop()
-    ending = next((end for end in _ENDINGS if tuple(words[-len(end) :]) == end), None)
-    if ending is None and not (words and words[-1].endswith(_LONG_WORDS)):
-        return False
-    if ending and set(words[: -len(ending)][-1:]) & _HARMLESS.get(ending[-1], set()):
-        return False
-    if isinstance(value, str):
-        return bool(value.strip()) and not _REFERENCE.fullmatch(value.strip())
-    return isinstance(value, int | float) and not isinstance(value, bool) and words[-1].endswith(_PASSWORDS)
+
+def _sentence(place: str, kind: str) -> str:
+    return (
+        f"{place}: a secret in plain text{kind} is there for all who see the pipeline: take it from a Secret's env, or "
+        "name only where it is"
+    )
 
 
 def _leaves(path: str, name: str, value: Any) -> Iterator[tuple[str, str, Any]]:
@@ -97,6 +57,19 @@ def _leaves(path: str, name: str, value: Any) -> Iterator[tuple[str, str, Any]]:
             yield from _leaves(path, name, part)
     else:
         yield path, name, value
+
+
+def _others(path: str, value: Any) -> Iterator[tuple[str, str]]:
+    """Yields the dotted paths and the texts of what no constant is: images, commands, URIs, descriptions."""
+    if isinstance(value, dict):
+        for key, part in value.items():
+            if key not in _CONSTANTS:
+                yield from _others(f"{path}.{key}".lstrip("."), part)
+    elif isinstance(value, list):
+        for part in value:
+            yield from _others(path, part)
+    elif isinstance(value, str):
+        yield path, value
 
 
 RULES = (plain_secret,)

@@ -11,6 +11,7 @@ from keras_tuner.src.engine.oracle import Oracle
 from keras_tuner.src.engine.trial import Trial, TrialStatus
 
 from penstock.core import errors
+from penstock.core.credentials import masks
 from penstock.core.errors import ModuleError, PenstockError
 
 _TOO_MANY = "Number of consecutive failures exceeded the limit"  # how KerasTuner's error begins
@@ -76,8 +77,9 @@ def _all_failed(oracle: Oracle, summary: str) -> ModuleError:
 
 
 def to_record(error: PenstockError) -> FailureRecord:
-    """Returns an error as JSON, for another process of the search."""
-    return {"type": type(error).__name__, "message": error.message, "details": error.details}
+    """Returns an error as JSON, for another process of the search, with masks in place of credentials."""
+    message, details = masks.masked(error.message), masks.masked(error.details)
+    return {"type": type(error).__name__, "message": message, "details": details}
 
 
 def from_record(record: FailureRecord) -> PenstockError:

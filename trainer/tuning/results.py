@@ -10,6 +10,7 @@ from keras_tuner.src.engine import trial as keras_tuner_trial
 from keras_tuner.src.engine.oracle import Oracle
 from keras_tuner.src.engine.trial import TrialStatus
 
+from penstock.core.credentials import masks
 from penstock.trainer.tuning.settings import Value
 
 # Metrics that the search without code reports beside the objective.
@@ -115,7 +116,7 @@ def _trial(trial: keras_tuner_trial.Trial, number: int) -> Trial:
         metrics.get(DEVIATION),
         tuple(metrics[name] for name in _folds(metrics)),
         stopped=STOPPED in metrics,
-        error="" if completed else lines[-1] if lines else "its score was not a number",
+        error="" if completed else masks.masked(lines[-1]) if lines else "its score was not a number",
     )
 
 

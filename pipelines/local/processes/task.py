@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from penstock.core import progress
+from penstock.core.credentials import masks
 from penstock.core.failures import FAILURE_FILE, describe, is_full
 from penstock.core.files import atomic
 from penstock.core.text.printable import printable
@@ -106,11 +107,12 @@ def clear(folder: Path) -> None:
 
 
 def _output_to(path: Path) -> None:
-    """Sends what this process and its libraries print to a file, from now on."""
+    """Sends what this process and its libraries print to a file from now on, what Python prints without credentials."""
     log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     for descriptor in (1, 2):
         os.dup2(log, descriptor)
     os.close(log)
     sys.stdout = open(1, "w", buffering=1, closefd=False, encoding="utf-8", errors="replace")  # noqa: SIM115
     sys.stderr = open(2, "w", buffering=1, closefd=False, encoding="utf-8", errors="replace")  # noqa: SIM115
+    masks.mask_streams()
     print(time.strftime("%Y-%m-%d %H:%M:%S"), "task started", flush=True)

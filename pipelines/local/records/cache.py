@@ -3,7 +3,7 @@
 A key is the digest of all that decides a task's outputs: the component's source, our own sources that it or the user's
 module imports (for a task in a container, its image), the package's version, parameters, inputs, and what it reads of
 the environment. User modules are parameters whose path holds their content's digest, so a changed module is a changed
-parameter.
+parameter. A credential in a parameter is a mask with a fingerprint of it: the run's record has the key.
 
 An input that a cacheable task made stands for itself by its *origin*: the run and task that really computed it, which
 a hit hands on. The maker's key would not do: training may end with another model when it is run again, and a cached
@@ -23,6 +23,7 @@ from dataclasses import asdict, dataclass, field
 from importlib import metadata
 from pathlib import Path, PurePosixPath
 
+from penstock.core.credentials import masks
 from penstock.core.failures import FAILURE_FILE
 from penstock.core.files import atomic
 from penstock.pipelines.local.processes import imports, needs
@@ -94,7 +95,7 @@ def key(task: Task, root: Path, origins: Mapping[Path, str], image: str = "") ->
     digest of the image that it runs in."""
     task_inputs = task.executor_input.get("inputs", {})
     parameters = {
-        name: json.dumps(value, sort_keys=True).replace(str(root), "{pipeline_root}")
+        name: json.dumps(masks.fingerprinted(value, name), sort_keys=True).replace(str(root), "{pipeline_root}")
         for name, value in task_inputs.get("parameterValues", {}).items()
     }
     needed = needs.of_component(task.source)
@@ -239,7 +240,7 @@ def _identity(uri: str, origins: Mapping[Path, str]) -> str:
         return "content:" + atomic.digest([path], path.parent)
     if path.is_absolute():
         return "nothing"  # such as the baseline while there is none: its folder is another one in every run
-    return "uri:" + uri
+    return f"uri:{masks.fingerprinted(uri)}"
 
 
 def _files(folder: Path) -> list[Path]:

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, TypedDict
 from pydantic import AfterValidator, Field
 
 from penstock.core.artifacts import ModelValidation, Verdict
+from penstock.core.credentials import masks
 from penstock.core.errors import UserError
 from penstock.core.failures import Failure
 from penstock.core.files import atomic, temporary
@@ -144,8 +145,10 @@ class RunRecord:
                 yield str(artifact.metadata["pushed_destination"])
 
     def write(self) -> None:
-        """Writes the record into the run's folder, whole or not at all."""
-        document = asdict(self) | {"folder": self.folder.name}
+        """Writes the record into the run's folder, whole or not at all, with masks in place of credentials."""
+        document = masks.masked_value(asdict(self) | {"folder": self.folder.name})
+        for entry, task in zip(document["tasks"], self.tasks, strict=True):
+            entry["key"] = task.key and asdict(task.key)  # it has fingerprints, and is compared with the next run's
         text = json.dumps(document, indent=1, default=str, ensure_ascii=False)
         atomic.write_bytes(self.folder / FILE, text.encode(errors="replace"))  # a path may not be UTF-8
 

@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from penstock.core import page, progress
 from penstock.core.artifacts import Verdict
+from penstock.core.credentials import masks
 from penstock.pipelines.local.processes.task import LOG_FILE
 from penstock.pipelines.local.records.record import Artifact, RunRecord, TaskRecord
 from penstock.pipelines.local.report import epochs, warnings
@@ -118,7 +119,8 @@ def _artifacts(run: RunRecord) -> str:
         where = path.relative_to(run.folder).as_posix() if inside else str(path)
         target = f"#{_anchor(artifact)}" if is_page(path) else quote(where)
         link = f'<a href="{target}">{_text(name)}</a>' if inside else f"{_text(name)} ({_text(where)})"
-        shown = ", ".join(f"{key}: {value}" for key, value in artifact.metadata.items() if key != "tfx_version")
+        metadata = masks.masked_value(artifact.metadata)
+        shown = ", ".join(f"{key}: {value}" for key, value in metadata.items() if key != "tfx_version")
         cells = (
             f'<td class="name">{_text(task)}</td><td class="long">{link}</td><td class="muted long">{_text(shown)}</td>'
         )
@@ -129,7 +131,7 @@ def _artifacts(run: RunRecord) -> str:
 def _parameters(arguments: dict[str, Any]) -> str:
     rows = "".join(
         f'<tr><td class="name">{_text(name)}</td><td class="long"><code>{_text(value)}</code></td></tr>'
-        for name, value in arguments.items()
+        for name, value in masks.masked_value(arguments).items()
     )
     return page.table(rows) if rows else '<p class="muted">none</p>'
 
@@ -151,4 +153,4 @@ def _value(value: float | None) -> str:
 
 
 def _text(value: Any) -> str:
-    return html.escape(str(value))
+    return html.escape(masks.masked(str(value)))

@@ -1,67 +1,19 @@
-"""Secrets: what is one by its name, wherever it stands; what only refers to one; and how one is allowed."""
+"""Secrets: told wherever they stand, by their names and by their shapes; and how one is allowed."""
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
+from kfp import dsl
 
 from penstock.core.errors import ConfigError
 from penstock.pipelines import lint
 from penstock.pipelines.cli import main
 from penstock.pipelines.compiling.compile import compile_config
 from penstock.pipelines.config.training_pipeline import Config
-from penstock.pipelines.lint.secrets import is_secret
 from penstock.pipelines.targets import target
 from tests.pipelines.lint.steps import act, compiled, found
-
-NAMES = """
-password db_password dbPassword DB_PASSWORD dbpassword PGPASSWORD password2 password_prod passwd pwd passphrase
-secret client_secret api_token apiToken authtoken token_value api_key apiKey APIKey x-api-key apikey credentials
-aws_access_key aws_access_key_id aws_access_key_secret aws_secret_access_key private_key storage_account_key
-"""
-
-
-@pytest.mark.parametrize("name", NAMES.split())
-def test_a_secret_by_its_name(name: str) -> None:
-    assert is_secret(name, "hunter2")
-
-
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("token_column", "text"),
-        ("secret_name", "my-k8s-secret"),
-        ("k8s_secret", "registry"),
-        ("image_pull_secret", "registry"),
-        ("token_env", "KFP_TOKEN"),
-        ("credentials_file", "/etc/x.json"),
-        ("google_application_credentials", "/etc/x.json"),
-        ("eos_token", "</s>"),
-        ("next_page_token", "abc"),
-        ("max_tokens", "100"),
-        ("token", 100),
-        ("use_token", True),
-        ("tokenizer", "words"),
-        ("public_key", "ssh-rsa AAAA"),
-        ("label_key", "tips"),
-        ("primary_key", "id"),
-        ("password", ""),
-        ("password", " "),
-        ("password", None),
-        ("password", "${DB_PASSWORD}"),
-        ("password", "{{$.inputs.parameters['password']}}"),
-        ("api_token", "projects/p/secrets/token/versions/1"),
-        ("monkey", "a"),
-    ],
-)
-def test_no_secret(name: str, value: Any) -> None:
-    assert not is_secret(name, value)
-
-
-def test_a_password_may_be_a_number() -> None:
-    assert is_secret("password", 1234.0)
 
 
 def as_default(db_password: str = "hunter2") -> None:
@@ -80,6 +32,30 @@ def as_variable() -> None:
     act().set_env_variable("DB_PASSWORD", "hunter2")
 
 
+def as_url(warehouse: str = "postgres://u:hunter2@db/flights") -> None:
+    act(text=warehouse)
+
+
+def as_text_with_a_name() -> None:
+    act(text="host=db user=u password=hunter2")
+
+
+def as_header() -> None:
+    act(text='{"headers": {"Authorization": "Bearer abc.def-123"}}')
+
+
+def as_item() -> None:
+    with dsl.ParallelFor(["s3://KEY:hunter2@bucket", "s3://bucket"]) as item:
+        act(text=item)
+
+
+def as_description() -> None:
+    act()
+
+
+as_description.__doc__ = "Reads https://u:hunter2@host/x.csv."
+
+
 @pytest.mark.parametrize(
     ("function", "place", "tag"),
     [
@@ -87,12 +63,53 @@ def as_variable() -> None:
         (as_dict, "parameter settings.db.password", "settings.db.password"),
         (as_json, "act: parameter text.db.password", "text.db.password"),
         (as_variable, "component act: variable DB_PASSWORD", "DB_PASSWORD"),
+        (as_url, "parameter warehouse", "warehouse"),
+        (as_text_with_a_name, "act: parameter text", "text"),
+        (as_header, "act: parameter text.headers.Authorization", "text.headers.Authorization"),
+        (
+            as_item,
+            "root.dag.tasks.for-loop-2.parameterIterator.items.raw",
+            "root.dag.tasks.for-loop-2.parameterIterator.items.raw",
+        ),
+        (as_description, "pipelineInfo.description", "pipelineInfo.description"),
     ],
 )
 def test_a_secret_is_told_wherever_it_stands(function: Callable[..., None], place: str, tag: str) -> None:
     (told,) = found(function)
     assert told.startswith(f"{place}: a secret in plain text")
     assert told.endswith(f" [plain-secret:{tag}]")
+
+
+def plain(text: str = "", db_password: str = "${DB_PASSWORD}") -> None:
+    act(text=text)
+
+
+@pytest.mark.parametrize(
+    ("parameter", "value"),
+    [("text", "https://u:hunter2@host/x.csv"), ("db_password", "hunter2"), ("text", '{"api_key": "hunter2"}')],
+)
+def test_a_secret_that_a_run_is_given(parameter: str, value: str) -> None:
+    """By --param: no default of the pipeline's has it."""
+    lint.check([compiled(plain)], target.KUBEFLOW)
+    with pytest.raises(ConfigError, match=f"^parameter {parameter}.*: a secret in plain text") as told:
+        lint.check([compiled(plain)], target.KUBEFLOW, parameters={parameter: value})
+    assert "hunter2" not in str(told.value)
+
+
+def test_a_secret_in_a_command_or_an_image() -> None:
+    """Of a pipeline written by hand. A component's source may assign to a variable of such a name."""
+    spec = compiled(plain)
+    container = spec["deploymentSpec"]["executors"]["exec-act"]["container"]
+    container["command"] = ["sh", "-c", "api_token = read(); password=variable"]
+    lint.check([spec], target.KUBEFLOW)
+    container["command"] = ["sh", "-c", "curl -H 'Authorization: Bearer abc.def' https://host"]
+    container["image"] = "https://u:hunter2@registry/image:1"
+    findings = lint.findings([spec], target.KUBEFLOW)
+    assert sorted(finding.name for finding in findings if finding.rule == "plain-secret") == [
+        "deploymentSpec.executors.exec-act.container.command",
+        "deploymentSpec.executors.exec-act.container.image",
+    ]
+    assert any("a secret in plain text (a bearer token) is there for all" in str(finding) for finding in findings)
 
 
 def test_one_finding_or_a_rule_is_allowed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -115,6 +132,9 @@ def test_a_secret_in_a_configuration(load: Callable[..., Config], tmp_path: Path
     first, second = told.value.details.splitlines()
     assert first.startswith("trainer: parameter custom_config.api_token: a secret in plain text")
     assert second.endswith("[plain-secret:custom_config.db.password]")
+    with pytest.raises(ConfigError, match=r"custom_config\.dsn: a secret in plain text \(a password in a URL\)"):
+        compile_config(load(["training.custom_config={dsn: 'postgres://u:hunter2@h'}"]), target.LOCAL, tmp_path / "x")
+    assert not (tmp_path / "x").exists()
     allowed = "lint.allow=['plain-secret:custom_config.api_token', 'plain-secret:custom_config.db.password']"
     compile_config(load([*given, allowed]), target.LOCAL, tmp_path / "ir.yaml")
     with pytest.raises(ConfigError, match=r"lint\.allow\.0: expected a rule's id, such as plain-secret"):

@@ -174,6 +174,34 @@ def test_a_task_without_outputs_is_not_in_the_cache(run: Run) -> None:
     assert statuses(run(count=6, mode="left")) == {"source": "cached", "total": "failed", "announce": "skipped"}
 
 
+def test_a_run_leaves_no_credential(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Not in its record, its report, its logs nor the word of its failure; and reasons tell another one by a mask."""
+    summary = run(count=3, mode="postgres://u:hunter2@db/flights")
+    other = run(count=3, mode="postgres://u:swordfish@db/flights")
+    assert summary.failure is not None
+    assert "ConnectionError: no answer from postgres://u:***@db/flights" in summary.failure
+    for folder in (summary.run_folder, other.run_folder):
+        files = [path for path in folder.rglob("*") if path.is_file()]
+        assert {"run.json", "report.html", "log.txt", "failure.json"} <= {path.name for path in files}
+    everything = [path for path in summary.run_folder.parent.rglob("*") if path.is_file()]
+    telling = [path for path in everything if any(word in path.read_bytes() for word in (b"hunter2", b"swordfish"))]
+    assert telling == []
+    assert "connecting to postgres://u:***@db" in (summary.run_folder / "total" / "log.txt").read_text()
+    assert record.read(summary.run_folder).arguments["mode"] == "postgres://u:***@db/flights"
+    assert "postgres://u:***" in (summary.run_folder / "report.html").read_text()
+    assert "hunter2" not in "".join(capsys.readouterr())
+
+
+def test_a_rerun_with_another_password_is_another_task(run: Run) -> None:
+    """Whether a task is the same is decided by the whole parameter; its earlier attempt is found by its record."""
+    first, second, third = (
+        run(count=3, mode=mode) for mode in ("password=hunter2", "password=swordfish", "password=swordfish")
+    )
+    assert statuses(first)["total"] == statuses(second)["total"] == "done"
+    assert reason(second, "total").startswith('parameter mode "password=***')
+    assert statuses(third)["total"] == "cached"
+
+
 def test_after_a_failure_the_finished_tasks_are_kept(run: Run) -> None:
     run(count=6, mode="bug")
     assert statuses(run(count=6)) == {"source": "cached", "total": "done", "announce": "done"}

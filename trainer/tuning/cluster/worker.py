@@ -22,6 +22,7 @@ from keras_tuner.src.engine.oracle import Oracle
 from keras_tuner.src.engine.trial import Trial
 
 from penstock.core import user_modules
+from penstock.core.credentials import masks
 from penstock.core.errors import PenstockError
 from penstock.core.files import atomic
 from penstock.trainer.tuning import failures, resuming
@@ -39,6 +40,7 @@ def main(arguments: Sequence[str]) -> int:
         that is made when there are no more trials: the user's code may end this process with exit code 0, too.
     """
     text, failure, ended = arguments
+    masks.mask_streams()
     try:
         _tell_messages(Chief(_oracle(), lambda: os.environ[tokens.VARIABLE]))
         _end_with_connection()

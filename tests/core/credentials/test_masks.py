@@ -1,0 +1,172 @@
+"""Credentials in texts, values and streams: what is masked, and what stays as it is."""
+
+import io
+import json
+import sys
+import time
+
+import pytest
+
+from penstock.core.credentials import masks
+from penstock.core.credentials.masks import fingerprinted, masked, masked_value
+
+# Made up, in pieces, so that nobody's scanner takes this file for a leak.
+HEX = "0123456789abcdef"
+BASE62 = "a1B2c3D4e5F6g7H8i9J0kLmNoPqRsTuVwXyZ"
+KEYS = {
+    "aws": "AKIA" + "ABCDEFGH234567QR",
+    "google": "AIza" + BASE62[:35],
+    "google access": "ya29." + BASE62,
+    "google client": "GOCSPX-" + BASE62[:28],
+    "azure client": "abc8Q~" + BASE62[:34],
+    "github": "ghp_" + BASE62,
+    "github fine-grained": "github_pat_" + BASE62 + "_" + BASE62,
+    "gitlab": "glpat-" + BASE62[:20],
+    "slack": "xoxb-" + "123456789012-" + BASE62[:24],
+    "jwt": "eyJ" + BASE62 + ".eyJ" + BASE62 + "." + BASE62,
+    "openai": "sk-" + "proj-" + BASE62 + BASE62,
+    "stripe": "sk_" + "live_" + BASE62[:24],
+    "hugging face": "hf_" + BASE62[:34],
+    "npm": "npm_" + BASE62,
+    "docker": "dckr_pat_" + BASE62[:27],
+    "databricks": "dapi" + HEX * 2,
+    "vault": "hvs." + BASE62,
+}
+
+
+@pytest.mark.parametrize("key", KEYS.values(), ids=KEYS)
+def test_keys_of_known_formats(key: str) -> None:
+    assert masked(f"the key {key}, of which nobody knows") == "the key ***, of which nobody knows"
+    assert masked(json.dumps({"a": [key]})) == '{"a": ["***"]}'
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("postgres://u:PASS@h", "postgres://u:***@h"),
+        ("https://u:PASS@h:80/a?b=c", "https://u:***@h:80/a?b=c"),
+        ("https://:PASS@h", "https://:***@h"),
+        ("mysql+pymysql://u:p@ss@h/db", "mysql+pymysql://u:***@h/db"),
+        ("s3://KEY:SEC/RET+=@bucket/x", "s3://KEY:***@bucket/x"),
+        (r"https:\/\/u:PASS@h", r"https:\/\/u:***@h"),
+        (f"https://{HEX}{HEX}@o0.ingest.sentry.io/1", "https://***@o0.ingest.sentry.io/1"),
+        ("u:PASS@tcp(h:3306)/db", "u:***@tcp(h:3306)/db"),
+        ("two: a://u:P@h and b://u:Q@h", "two: a://u:***@h and b://u:***@h"),
+        ("Authorization: Bearer abc", "Authorization: Bearer ***"),
+        ("{'Authorization': 'Basic dTpw'}", "{'Authorization': '***'}"),
+        ("curl -H bearer%20abc.def-1", "curl -H bearer%20***"),
+        ("sent Basic dXNlcjpwYXNz to it", "sent Basic *** to it"),
+        ("host=h user=u password=PASS", "host=h user=u password=***"),
+        ("password = 'two words'", "password = '***'"),
+        ("Server=h;Uid=u;Pwd=P4SS;Encrypt=yes", "Server=h;Uid=u;Pwd=***;Encrypt=yes"),
+        ("AccountName=x;AccountKey=" + "Ab1+" * 21 + "Ab==;x=y", "AccountName=x;AccountKey=***;x=y"),
+        ("https://h/x?access_token=abc&y=1", "https://h/x?access_token=***&y=1"),
+        (f"https://h/x?se=2026&sig={BASE62}%3D", "https://h/x?se=2026&sig=***"),
+        ('{"password": "PASS", "port": 5432}', '{"password": "***", "port": 5432}'),
+        (r'"{\"api_key\": \"PASS\"}"', r'"{\"api_key\": \"***\"}"'),
+        ("{password: PASS, port: 5432}", "{password: ***, port: 5432}"),
+        ('{"password": 1234}', '{"password": ***}'),
+        ("tool --password PASS --port 1", "tool --password *** --port 1"),
+        (
+            "-----BEGIN RSA PRIVATE KEY-----\nMIIE\nAbc=\n-----END RSA PRIVATE KEY-----\n",
+            "-----BEGIN RSA PRIVATE KEY-----***-----END RSA PRIVATE KEY-----\n",
+        ),
+        ("X-Api-Key: abc123", "X-Api-Key: ***"),
+        ("Cookie: session=abc; other=def", "Cookie: ***"),
+        ("machine h login u password PASS", "machine h login u password ***"),
+        (f"aws_secret_access_key = {BASE62}", "aws_secret_access_key = ***"),
+        ((BASE62 * 3)[:86] + "==", "***"),
+        ("https://discord.com/api/webhooks/123/" + BASE62, "https://discord.com/api/webhooks/123/***"),
+        ("https://hooks.slack.com/services/T0/B0/" + BASE62[:24], "https://hooks.slack.com/services/***"),
+    ],
+)
+def test_a_credential_in_a_text(text: str, expected: str) -> None:
+    assert masked(text) == expected
+    assert masked(expected) == expected, "what is masked stays as it is"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "https://user@host/x",
+        "git@github.com:owner/repository.git",
+        "https://h:8080/a@b",
+        "oci://registry:5000/image@sha256:" + HEX,
+        "s3://bucket/a@b",
+        "abfss://data2024productionlogs@account.dfs.core.windows.net/x",
+        "https://u:${PASS}@h",
+        "password=${PASS}",
+        "password=<password>",
+        "https://u:{{password}}@h",
+        "bearer tokens, basic information",
+        "token: a text; password: expected one",
+        "set object_store to {secret: NAME, key_file: key.json}",
+        "eos_token=</s> max_tokens=5",
+        '{"token": 100, "key": "customer_id"}',
+        "token = next(tokens)",
+        "parameter custom_config.db.password: a secret in plain text",
+        "AKIA is how they begin, and eyJ how others do",
+        "user_password_encoder, tokenizer, monkey=1",
+    ],
+)
+def test_what_is_none_stays(text: str) -> None:
+    assert masked(text) == text
+
+
+def test_values_by_their_names_and_their_shapes() -> None:
+    value = {
+        "db": {"password": 1234, "port": 5432, "hosts": ["a", "postgres://u:PASS@h"]},
+        "tokens": ["a", "b"],
+        "api_token": "PASS",
+        "https://u:PASS@h": True,
+        "settings": '{"password": "PASS"}',
+    }
+    assert masked_value(value) == {
+        "db": {"password": "***", "port": 5432, "hosts": ["a", "postgres://u:***@h"]},
+        "tokens": ["a", "b"],
+        "api_token": "***",
+        "https://u:***@h": True,
+        "settings": '{"password": "***"}',
+    }
+    assert masked_value("PASS", "password") == "***"
+
+
+def test_fingerprints_differ_where_the_secrets_do() -> None:
+    one, same, other = (fingerprinted({"dsn": f"postgres://u:{word}@h"}) for word in ("PASS", "PASS", "WORD"))
+    assert one == same != other
+    assert "PASS" not in str(one)
+    assert masked_value(one) == one, "a record that is read again is equal to what was written"
+    assert "PASS" not in fingerprinted("https://u:PASS\udc80@h"), "a path may not be UTF-8"
+    key = json.dumps(fingerprinted("PASS", "password"))
+    assert masked_value({"parameters": {"password": key}}) == {"parameters": {"password": key}}
+
+
+def test_streams(monkeypatch: pytest.MonkeyPatch) -> None:
+    streams = io.StringIO()
+    monkeypatch.setattr(sys, "stdout", streams)
+    monkeypatch.setattr(sys, "stderr", streams)
+    masks.mask_streams()
+    masks.mask_streams()
+    print("to", "https://u:PASS@h")
+    assert sys.stderr.write("password=PASS\n") == len("password=PASS\n")
+    sys.stdout.writelines(["Bearer PASS-123\n"])
+    assert streams.getvalue() == "to https://u:***@h\npassword=***\nBearer ***\n"
+    assert sys.stdout.getvalue() == streams.getvalue()  # type: ignore[attr-defined]  # all else is the stream's
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a" * 200_000 + "@ password :// key bearer private key",
+        "a=b," * 20_000 + "password",
+        "://a:" * 20_000 + "@",
+        "eyJ" * 20_000,
+        "-----BEGIN PRIVATE KEY-----" * 2_000,
+    ],
+    ids=["long", "pairs", "urls", "jwt", "keys"],
+)
+def test_no_text_takes_long(text: str) -> None:
+    """A pattern that is quadratic takes minutes for these."""
+    started = time.process_time()
+    masked(text)
+    assert time.process_time() - started < 5
