@@ -59,14 +59,16 @@ class RollingRange(Section):
     num_spans: PositiveWhole = Field(
         description="How many numbers up to the newest span's; as in TFX, those without a span count too."
     )
-    start_span_number: Span | None = Field(default=None, description="No span before this one.")
+    start_span_number: Span | None = Field(
+        default=None, description="No span before this number or, where path has dates, date."
+    )
 
 
 class StaticRange(Section):
-    """Named spans. Where the pattern has {YYYY}, {MM} and {DD}, they may be dates, such as 2026-01-31."""
+    """Named spans."""
 
-    start_span_number: Span = Field(description="The first span.")
-    end_span_number: Span = Field(description="The last span.")
+    start_span_number: Span = Field(description="The first span: its number or, where path has dates, 2026-01-31.")
+    end_span_number: Span = Field(description="The last span, as the first.")
 
     @model_validator(mode="after")
     def _forward(self) -> Self:
@@ -81,7 +83,7 @@ class RangeConfig(Section):
     """Which spans are read, where the pattern has {SPAN} or {YYYY}, {MM} and {DD}; by default the newest one."""
 
     rolling_range: RollingRange | None = Field(default=None, description="The newest spans.")
-    static_range: StaticRange | None = Field(default=None, description="Spans by their numbers.")
+    static_range: StaticRange | None = Field(default=None, description="Spans by their numbers or dates.")
 
     @model_validator(mode="after")
     def _one(self) -> Self:
@@ -100,8 +102,9 @@ class Data(Section):
     """Where the data is and how it is written."""
 
     path: DataPath = Field(
-        description="A file, a folder, or a pattern with *, {SPAN}, {VERSION} or {YYYY}{MM}{DD}; relative to this "
-        "file, or package:NAME/path inside a package that is installed where the tasks run."
+        description="A file, a folder, or, where neither has that name, a pattern with *, {SPAN}, {VERSION} or "
+        "{YYYY}{MM}{DD}; relative to this file, or package:NAME/path inside a package that is installed where the "
+        "tasks run."
     )
     format: FileFormat | None = Field(
         default=None,
