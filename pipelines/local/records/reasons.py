@@ -85,7 +85,7 @@ def _parameters(before: dict[str, str], after: dict[str, str]) -> list[str]:
 
 def _spans(parameters: dict[str, str]) -> str:
     """Returns which spans an ExampleGen was told to read, in words; "" for another task, and data without spans."""
-    resolved = _parsed(json.loads(parameters.get("resolved_input", '""')))
+    resolved = _parsed(_value(parameters.get("resolved_input", "")))
     return str(resolved.get("spans", "")) if isinstance(resolved, dict) else ""
 
 
@@ -93,7 +93,7 @@ def _parameter(name: str, old: str | None, new: str | None) -> str:
     shown = name.removeprefix(_CHANNEL)
     if old is None or new is None:
         return f"parameter {shown} is {'new' if old is None else 'gone'}"
-    before, after = json.loads(old), json.loads(new)
+    before, after = _value(old), _value(new)
     if isinstance(after, str) and after.startswith("{pipeline_root}/modules/"):
         return f"module file {Path(after).name}, or a module beside it, changed"
     if all(isinstance(value, str) and value.startswith("{pipeline_root}/files/") for value in (before, after)):
@@ -121,12 +121,15 @@ def _innermost(path: str, before: Any, after: Any) -> tuple[str, Any, Any]:
 
 def _parsed(value: Any) -> Any:
     """Returns what a parameter that is an object as JSON holds."""
-    if isinstance(value, str) and value.startswith("{"):
-        try:
-            return json.loads(value)
-        except ValueError:
-            return value
-    return value
+    return _value(value) if isinstance(value, str) and value.startswith("{") else value
+
+
+def _value(text: str) -> Any:
+    """Returns what a JSON text holds; the text itself if it is none, as in a record that was damaged."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text
 
 
 def _text(value: Any) -> str:

@@ -80,3 +80,13 @@ def test_inputs_that_were_made_again_are_not_told_as_changed() -> None:
     assert reason(after, before, made_by, made_by, asked=False).text == "the cache was not asked"
     other = reason(after, before, made_by, ["data"], asked=False)
     assert (other.text, other.changed) == ("input model (from trainer) changed", True)
+
+
+@pytest.mark.parametrize("damaged", ["", "{", "[" * 100_000, "12x"])
+def test_a_record_that_was_damaged_is_compared_as_text(damaged: str) -> None:
+    for name in ("resolved_input", "steps"):
+        before = Key("trainer", "s", "1", {name: damaged}, {})
+        told = reason(Key("trainer", "s", "1", {name: '"now"'}, {}), before, {}).text
+        assert told.startswith(f"parameter {name} ")
+        assert told.endswith('-> "now"')
+        assert len(told) < 200
