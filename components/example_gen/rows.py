@@ -22,6 +22,7 @@ logger = logging.getLogger(__name__)
 _OFTEN = 5  # so many rows to a different one: few differ
 _FEWEST = 50  # rows of which that is said
 _FRACTIONS = 3  # numbers at most that make a column of integers floats by mistake
+_LOOKED_AT = 200  # numbers of a block, which tell most columns of fractions
 _WHOLE = 20  # to each of them
 _MOST_CHARACTERS = 1 << 14  # of metadata: more is not kept by every metadata store
 
@@ -58,11 +59,12 @@ class Rows:
     def add(self, columns: pa.RecordBatch, assigned: Assigned | None, splits: tuple[str, ...]) -> None:
         """Adds a block of rows; `assigned` says how they are divided, None for rows that keep their splits."""
         for name, column in zip(columns.schema.names, columns.columns, strict=True):
-            self._add_type(name, _type(column))
-            if _type(column) == "float":
+            kind = _type(column)
+            self._add_type(name, kind)
+            if kind == "float":
                 self.fractions.setdefault(name, Fractions()).merge(_fractions(column))
         if assigned is not None and assigned.hashes is not None:
-            self.distinct.add(np.unique(assigned.hashes))
+            self.distinct.add(assigned.hashes)
         if assigned is not None and assigned.unpartitioned is not None:
             of_splits = np.bincount(assigned.indices[assigned.unpartitioned], minlength=len(splits))
             self.unpartitioned.update(dict(zip(splits, of_splits.tolist(), strict=True)))
@@ -148,7 +150,13 @@ def _type(column: pa.Array) -> str:
 
 
 def _fractions(column: pa.Array) -> Fractions:
+    """Counts all numbers of a block, unless the first ones tell already that there are too many fractions to name."""
     numbers: npt.NDArray[np.float32] = column.flatten().to_numpy(zero_copy_only=False)
+    first = _counted(numbers[:_LOOKED_AT])
+    return first if first.others > _FRACTIONS or len(numbers) <= _LOOKED_AT else _counted(numbers)
+
+
+def _counted(numbers: npt.NDArray[np.float32]) -> Fractions:
     finite = numbers[np.isfinite(numbers)]
     others = finite[finite != np.floor(finite)]
     return Fractions(len(finite) - len(others), len(others), float(others[0]) if len(others) else 0.0)

@@ -12,7 +12,7 @@ from penstock.core import artifacts
 from penstock.core.files import atomic
 from penstock.trainer.fn_args import FnArgs
 from penstock.trainer.plan import columns
-from penstock.trainer.plan.plan import Categorical, Plan
+from penstock.trainer.plan.plan import Categorical, Numeric, Plan
 
 logger = logging.getLogger(__name__)
 _NO_VALUE = [b"49d0cd50-04bb-48c0-bc6f-5b575dce351a"]  # what TFT writes for a vocabulary that would be empty
@@ -29,7 +29,7 @@ def write(folder: Path, made: Plan, transform_output: tft.TFTransformOutput, fn_
         for feature in made.features
         if isinstance(feature, Categorical)
     }
-    from_data = {"vocabularies": vocabularies, "missing": _missing(fn_args)}
+    from_data = {"vocabularies": vocabularies, "missing": _missing(made, fn_args)}
     atomic.write_text(
         artifacts.ModelRun(folder).plan, json.dumps(made.to_json() | from_data, indent=1, ensure_ascii=False)
     )
@@ -50,7 +50,8 @@ def _known(feature: Categorical, transform_output: tft.TFTransformOutput) -> int
     return 0
 
 
-def _missing(fn_args: FnArgs) -> Mapping[str, float]:
+def _missing(made: Plan, fn_args: FnArgs) -> Mapping[str, float]:
+    """Returns the share of rows that lack a column, by its name. Words among numbers that are read count as missing."""
     if fn_args.statistics_path is None or fn_args.schema_path is None:
         return {}
     config: Mapping[str, Any] = fn_args.custom_config or {}
@@ -58,8 +59,9 @@ def _missing(fn_args: FnArgs) -> Mapping[str, float]:
     if not statistics.path(split).is_file():  # an ejected module may be trained with those of other splits
         return {}
     table = columns.table(artifacts.read_schema(Path(fn_args.schema_path)), statistics.read(split))
+    numeric = {feature.name for feature in made.features if isinstance(feature, Numeric)}
     return {
-        name: round(1 - column.present / column.rows, 4)
+        name: round(1 - ((name in numeric and column.as_numbers) or column).present / column.rows, 4)
         for name, column in table.items()
         if not column.sparse_size and not column.unreadable
     }

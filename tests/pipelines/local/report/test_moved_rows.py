@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from penstock.components.example_gen import executor
 from penstock.pipelines.local.records.cache import Key
 from penstock.pipelines.local.records.record import RunRecord, TaskRecord
 from penstock.pipelines.local.report import moved_rows, warnings
@@ -111,6 +112,27 @@ def test_the_newest_run_that_tells_is_compared_with(tmp_path: Path) -> None:
     run(tmp_path, 5, BEFORE | {"by": "random"}, TYPES)
     now = run(tmp_path, 4, BEFORE | {"splits": {"eval": 1, "train": 2}}, TYPES)
     assert ["in flights-2" in line for line in warnings.lines(now)] == [True]
+
+
+def test_what_example_gen_writes_is_compared(tmp_path: Path) -> None:
+    """One number that is no integer, in data of which the run before read the rest."""
+    metadata = []
+    for number, last in enumerate(("7", "1.5")):
+        data = tmp_path / f"{number}.csv"
+        data.write_text("x,y\n" + "".join(f"{row},{row % 2}\n" for row in range(60)) + f"{last},1\n")
+        splits = '{"splits": [{"name": "single_split", "pattern": "*"}]}'
+        result = executor.run(
+            examples=str(tmp_path / f"examples-{number}"), input_base=str(data), resolved_input=splits, engine="local:1"
+        )
+        metadata.append(result.metadata["examples"])
+    before, now = (
+        run(tmp_path, number, *(json.loads(str(one[key])) for key in ("division", "column_types")))
+        for number, one in enumerate(metadata)
+    )
+    assert not list(moved_rows.warnings(before))
+    assert list(moved_rows.warnings(now)) == [
+        ("csv-example-gen", f"since flights-0, column 'x' is float and was int64: {MOVED}")
+    ]
 
 
 def test_damaged_metadata_says_nothing(tmp_path: Path) -> None:
