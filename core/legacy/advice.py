@@ -17,6 +17,8 @@ _ESTIMATORS = re.compile(
 )
 _NOT_KERAS_3 = re.compile(
     r"`save_format` argument is deprecated in Keras 3|not supported in Keras 3|Invalid filepath extension for saving"
+    r"|(filepath provided|filename) must end in `|When using `save_weights_only=True` in `ModelCheckpoint`"
+    r"|Unrecognized keyword arguments passed to \w+: \{'(implementation|renorm|time_major|virtual_batch_size)'"
     r"|Keras 3 only supports V3|KerasTensor cannot be used as input to a TensorFlow function"
     r"|Only instances of `?keras\.Layer`? can be added|not available with Keras 3"
     r"|module '(keras\._tf_keras|tensorflow\.keras)[\w.]*' has no attribute"

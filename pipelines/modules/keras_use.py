@@ -28,8 +28,19 @@ _KERAS_2 = {
     "tf_keras",
 }
 _ROOTS = ("tensorflow.keras", "keras")
-_FOLDERS = {"serving_model_dir", "eval_model_dir", "base_model"}  # of FnArgs: those of SavedModels
-_FILE = re.compile(r"\.\w+$")
+_SUFFIX = re.compile(r"\.\w+$")
+# FnArgs' folders of SavedModels, and where models are kept while they are trained.
+_FOLDERS = frozenset({"serving_model_dir", "eval_model_dir", "base_model"})
+_ALL_FOLDERS = _FOLDERS | {"model_run_dir"}
+# Calls that Keras 3 refuses a path without its suffixes (.keras, .weights.h5): which argument it is, and its name.
+_PLACES: dict[str, tuple[int, str, Set[str]]] = {
+    "save": (0, "filepath", _FOLDERS),  # a tf.train.Checkpoint is saved in model_run_dir by a method of this name
+    "save_model": (1, "filepath", _ALL_FOLDERS),
+    "load_model": (0, "filepath", _ALL_FOLDERS),
+    "save_weights": (0, "filepath", _ALL_FOLDERS),
+    "load_weights": (0, "filepath", _ALL_FOLDERS),
+    "ModelCheckpoint": (0, "filepath", _ALL_FOLDERS),
+}
 _MODELS = {"Model", "Sequential", "Input", "InputLayer"}
 # Arguments that only Keras 2's functions have, by the functions' last names.
 _OF_FIT = frozenset({"workers", "use_multiprocessing", "max_queue_size"})
@@ -150,8 +161,7 @@ def _of_calls(tree: ast.Module, names: DottedNames) -> Iterator[tuple[int, str]]
     for node in ast.walk(tree):
         if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute | ast.Name):
             continue
-        last = node.func.attr if isinstance(node.func, ast.Attribute) else node.func.id
-        name = names.of(node.func)
+        last, name = _last(node.func), _maker(node.func, names, values)
         if name and not _within(name, (*_ROOTS, "tf_keras")):
             continue  # such as tf.saved_model.save and torch.save
         arguments = {keyword.arg: keyword.value for keyword in node.keywords if keyword.arg}
@@ -161,37 +171,38 @@ def _of_calls(tree: ast.Module, names: DottedNames) -> Iterator[tuple[int, str]]
             yield node.lineno, f"{last}({min(arguments.keys() & _ARGUMENTS[last])}=…)"
         elif "lr" in arguments and ".optimizers." in name:
             yield node.lineno, f"{last}(lr=…)"
-        elif last in _METHODS and not name:
+        elif last in _METHODS:
             yield node.lineno, f"{last}()"
-        elif _place(node, last, name, arguments) and _is_folder(_place(node, last, name, arguments), values):
-            yield node.lineno, f"{last}() of a folder"
+        elif last in _PLACES:
+            index, keyword, folders = _PLACES[last]
+            place = node.args[index] if len(node.args) > index else arguments.get(keyword)
+            if place is not None and _is_folder(list(_inside(place, values)), folders):
+                yield node.lineno, f"{last}() of a path without Keras's suffix"
 
 
-def _place(node: ast.Call, last: str, name: str, arguments: dict[str, ast.expr]) -> ast.expr | None:
-    """Returns the argument of a call that says where a model is written to or read from; None for other calls."""
-    if last == "save" and not name:  # a model's method
-        return node.args[0] if node.args else arguments.get("filepath")
-    if last in ("save_model", "load_model") and name:
-        index = 1 if last == "save_model" else 0
-        return node.args[index] if len(node.args) > index else arguments.get("filepath")
-    return None
+def _maker(function: ast.Attribute | ast.Name, names: DottedNames, values: dict[str, ast.expr]) -> str:
+    """Returns the dotted name of a function, or of what made the object whose method it is; "" if it is not known."""
+    made = values.get(_text(function.value) or "") if isinstance(function, ast.Attribute) else None
+    return names.of(function) or (names.of(made.func) if isinstance(made, ast.Call) else "")
 
 
 def _is_one_of(node: ast.expr, values: Iterable[object]) -> bool:
     return isinstance(node, ast.Constant) and node.value in values
 
 
-def _is_folder(place: ast.expr | None, values: dict[str, ast.expr], depth: int = 3) -> bool:
-    """Whether an expression is a folder of FnArgs, or in one, and no file's name ends it."""
-    if place is None:
+def _inside(place: ast.expr, values: dict[str, ast.expr], depth: int = 3) -> Iterator[ast.AST]:
+    """Yields the nodes of an expression, and those of the values of its variables."""
+    for node in ast.walk(place):
+        yield node
+        if depth and isinstance(node, ast.Name) and node.id in values:
+            yield from _inside(values[node.id], values, depth - 1)
+
+
+def _is_folder(inside: list[ast.AST], folders: Set[str]) -> bool:
+    """Whether an expression is one of FnArgs' folders, or in one, and no file's suffix ends it."""
+    if any(isinstance(node, ast.Constant) and _SUFFIX.search(str(node.value)) for node in inside):
         return False
-    inside = list(ast.walk(place))
-    if any(isinstance(node, ast.Constant) and _FILE.search(str(node.value)) for node in inside):
-        return False
-    if any(isinstance(node, ast.Attribute) and node.attr in _FOLDERS for node in inside):
-        return True
-    variables = [node.id for node in inside if isinstance(node, ast.Name) and node.id in values]
-    return depth > 0 and any(_is_folder(values[name], values, depth - 1) for name in variables)
+    return any(isinstance(node, ast.Attribute) and node.attr in folders for node in inside)
 
 
 def _of_transform(tree: ast.Module) -> Iterator[tuple[int, str]]:

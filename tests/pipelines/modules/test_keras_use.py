@@ -10,6 +10,7 @@ import pytest
 from penstock.pipelines.modules import keras_names, keras_use
 from penstock.pipelines.modules.keras_use import KerasUse, Use
 
+BARE = "of a path without Keras's suffix"
 ONLY_2 = {
     "import tf_keras as keras": "tf_keras",
     "import tensorflow_decision_forests as tfdf": "tensorflow_decision_forests",
@@ -22,14 +23,18 @@ ONLY_2 = {
     "import tensorflow.compat.v1 as tf\ntf.layers.dense(x, 1)": "tensorflow.compat.v1.layers.dense",
     "def run_fn(a):\n    model.save(a.serving_model_dir, save_format='tf')": "save(save_format=…)",
     "def run_fn(a):\n    model.save(a.serving_model_dir, signatures=s)": "save(signatures=…)",
-    "def run_fn(a):\n    model.save(a.serving_model_dir)": "save() of a folder",
-    "import os\ndef run_fn(a):\n    d = os.path.join(a.serving_model_dir, '1')\n    m.save(d)": "save() of a folder",
+    "def run_fn(a):\n    model.save(a.serving_model_dir)": f"save() {BARE}",
+    "import os\ndef run_fn(a):\n    d = os.path.join(a.serving_model_dir, '1')\n    m.save(d)": f"save() {BARE}",
     "import tensorflow as tf\ndef run_fn(a):\n    tf.keras.models.save_model(m, a.serving_model_dir)": (
-        "save_model() of a folder"
+        f"save_model() {BARE}"
     ),
     "from tensorflow import keras\ndef run_fn(a):\n    m = keras.models.load_model(a.base_model)": (
-        "load_model() of a folder"
+        f"load_model() {BARE}"
     ),
+    "from tensorflow import keras\nkeras.callbacks.ModelCheckpoint(filepath=f'{a.model_run_dir}/best')": (
+        f"ModelCheckpoint() {BARE}"
+    ),
+    "import os\nmodel.save_weights(os.path.join(a.model_run_dir, 'last'))": f"save_weights() {BARE}",
     "import tensorflow as tf\ntf.keras.optimizers.Adam(lr=0.1)": "Adam(lr=…)",
     "def run_fn(a):\n    model.fit(x, workers=4, use_multiprocessing=True)": "fit(use_multiprocessing=…)",
     "def run_fn(a):\n    model.fit_generator(g)": "fit_generator()",
@@ -41,6 +46,10 @@ ONLY_2 = {
     "    return keras.Sequential([self.t, head])": "a TransformFeaturesLayer in a model",
 }
 EITHER = [
+    "import os\nname = 'model.keras'\ndef run_fn(a):\n    model.save(os.path.join(a.serving_model_dir, name))",
+    "from tensorflow import keras\nkeras.callbacks.ModelCheckpoint(a.model_run_dir + '/best.keras')",
+    "import tensorflow as tf\nckpt = tf.train.Checkpoint()\nckpt.save(a.serving_model_dir)",
+    "model.save_weights(f'{a.model_run_dir}/last.weights.h5')",
     "import tensorflow as tf\ndef run_fn(a):\n    tf.saved_model.save(model, a.serving_model_dir, signatures=s)",
     "from tensorflow import saved_model\ndef run_fn(a):\n    saved_model.save(m, a.serving_model_dir, signatures=s)",
     "import os\ndef run_fn(a):\n    model.save(os.path.join(a.serving_model_dir, 'model.keras'))",
