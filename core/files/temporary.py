@@ -51,7 +51,6 @@ def remove_leftovers(folder: Path) -> None:
         _remove_if_left(path, _FILE.fullmatch(path.name))
 
 
-@functools.cache
 def _remove_folders(place: Path, prefix: str) -> None:
     pattern = re.compile(rf"{re.escape(prefix)}(?:({processes.PATTERN})-)?\w+")
     with contextlib.suppress(OSError):

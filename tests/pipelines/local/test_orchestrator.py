@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import textwrap
 import time
 from collections.abc import Callable
@@ -253,6 +254,8 @@ def test_a_stopped_run_ends_its_tasks_and_is_taken_up_again(
     assert (stopped.status, [task.status for task in stopped.tasks][:2]) == ("interrupted", ["done", "interrupted"])
     again = run(count=6)
     assert statuses(again) == {"source": "cached", "total": "done", "announce": "done"}
+    assert not list((tmp_path / "runs").glob(".workspace-*"))
+    assert not list(Path(tempfile.gettempdir()).glob(f"penstock-*-{process.pid}-*"))
 
 
 def test_a_killed_training_is_given_its_checkpoints(train: Run) -> None:
