@@ -107,6 +107,8 @@ class _Graph:
         arguments: dict[str, Any] = {}
         if data.csv:
             arguments["csv_options"] = json_text(data.csv.model_dump(exclude_none=True))
+        if data.payload_format:
+            arguments["payload_format"] = data.payload_format
         if len(data.splits) < 2:  # data that comes in splits keeps them
             arguments["output_config"] = json_text({"split_config": output})
         self.examples = _EXAMPLE_GENS[data.file_format](

@@ -25,6 +25,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from penstock.core.examples import payloads
+from penstock.core.examples.payloads import PayloadFormat
+
 if TYPE_CHECKING:
     import pyarrow as pa
     import tensorflow as tf
@@ -42,7 +45,7 @@ class DataAccessor(NamedTuple):
         penstock.trainer.data.reader.tf_dataset. The options are `tfx_bsl.public.tfxio.TensorFlowDatasetOptions`.
     record_batch_factory(file_pattern, options, schema) returns an iterator of Arrow record batches: see
         penstock.trainer.data.reader.record_batches. The options are `tfx_bsl.public.tfxio.RecordBatchesOptions`.
-    data_view_decode_fn is None: Examples hold tf.Example, which needs no data view.
+    data_view_decode_fn is None: tf.Example and tf.SequenceExample need no data view.
     """
 
     tf_dataset_factory: "Callable[[Sequence[str], TensorFlowDatasetOptions, Schema | None], tf.data.Dataset]"
@@ -68,6 +71,7 @@ class FnArgs:
     custom_config: the component's custom_config.
     statistics_path: the folder of the statistics, with `Split-<split>/FeatureStats.pb`. Not in TFX.
     device: what trains. Not in TFX.
+    payload_format: what the records of train_files and eval_files are, by TFX's name. Not in TFX.
     num_examples: {split: rows} of the statistics. As in TFX, the attribute exists only if there are statistics.
     """
 
@@ -89,6 +93,7 @@ class FnArgs:
     custom_config: dict[str, Any] | None = None
     statistics_path: str | None = None
     device: "Device | None" = None
+    payload_format: PayloadFormat = payloads.TF_EXAMPLE
 
 
 class TunerFnResult(NamedTuple):

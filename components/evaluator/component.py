@@ -62,6 +62,7 @@ def evaluator(
         keras=keras,
         model_uri=model.uri,
         baseline_model_uri=baseline_model.uri if baseline_model else "",
+        payload_format=examples.metadata.get("payload_format", ""),
     )
     evaluation.metadata.update(result.metadata["evaluation"])
     blessing.metadata.update(result.metadata["blessing"])

@@ -27,7 +27,8 @@ from penstock.components.evaluator.tfma import undefined as undefined_metrics
 from penstock.core import artifacts, progress, user_modules
 from penstock.core.artifacts import GateResult, Reason, Verdict
 from penstock.core.errors import DataError, ModelError, PenstockError
-from penstock.core.examples import records
+from penstock.core.examples import payloads, records
+from penstock.core.examples.payloads import PayloadFormat
 from penstock.core.legacy import keras_version
 
 logger = logging.getLogger(__name__)
@@ -49,8 +50,9 @@ def run(
     keras: int = 0,
     model_uri: str = "",
     baseline_model_uri: str = "",
+    payload_format: str = "",
 ) -> GateResult:
-    """Evaluates `model` on the examples; component.py describes the arguments.
+    """Evaluates `model` on the examples, of this payload_format; component.py describes the arguments.
 
     The verdict names the models by their URIs, by which later runs find them; by default these are their paths.
 
@@ -68,13 +70,13 @@ def run(
         evaluated = () if _is_customized(module) else evaluated_models.read(config, folders)
         labels = text_labels.transformed(evaluated, config, schema_)
         checks.check(config, evaluated, schema_, module)
-        splits = list(example_splits) or ["eval"]
+        splits, examples_are = list(example_splits) or ["eval"], payloads.parse(payload_format)
         data.require_splits(splits)
         files = [path for split in splits for path in data.files(split)]
-        if not any(next(records.read(path, batch_size=1), None) for path in files):
+        if not records.any_record(files, examples_are):
             raise DataError(f"split {', '.join(splits)} has no examples to evaluate on")
         with _explained(config, folders, files):
-            task = _Evaluation(config, schema_, folders, labels, module, files, evaluation)
+            task = _Evaluation(config, schema_, folders, labels, module, files, evaluation, examples_are)
             counts["rows"] = _evaluate(task, engine_)
         undefined = undefined_metrics.observed(config)
         for sentence in undefined.sentences():
@@ -108,6 +110,7 @@ class _Evaluation:
     module: ModuleType | None  # the user's
     files: list[Path]
     output: str
+    payload_format: PayloadFormat
 
 
 @contextlib.contextmanager
@@ -157,7 +160,7 @@ def _evaluate(task: _Evaluation, engine: Engine) -> int:
         logger.info("evaluated by Beam in one process: %s", reason)
         return _evaluate_with_beam(task, shared)
     merger = accumulation.Merger(task.config)
-    shards = accumulation.shards(task.files, task.config, task.schema, task.folders, task.labels)
+    shards = accumulation.shards(task.files, task.config, task.schema, task.folders, task.payload_format, task.labels)
     total = engine.fold(accumulation.accumulate, merger.merge, shards) or accumulation.Accumulators(0, {})
     _tell_dropped(total.dropped, total.rows)
     results.write(merger.metrics(total), task.config, shared, task.output)
@@ -200,17 +203,17 @@ def _models(task: _Evaluation) -> list[EvalSharedModel]:
 
 
 def _evaluate_with_beam(task: _Evaluation, shared: MaybeMultipleEvalSharedModels) -> int:
-    adapter = predictions.adapter_config(task.schema)
+    adapter = predictions.adapter_config(task.schema, task.payload_format)
     extract = user_modules.optional_function(task.module, "custom_extractors") if task.module else None
     if extract:
         arguments = {"eval_shared_model": shared, "eval_config": task.config, "tensor_adapter_config": adapter}
         extractors = user_modules.call("custom_extractors", extract, **arguments)
     else:
-        extractors = extraction.extractors(task.config, shared, task.schema, task.labels)
+        extractors = extraction.extractors(task.config, shared, task.schema, task.payload_format, task.labels)
         extractors.insert(-1, extraction.complete(task.config))
     # Beam pickles and compresses created values, so the data is read inside the pipeline.
     schema = task.schema.SerializeToString() if task.schema is not None else None
-    read = functools.partial(predictions.example_batches, schema=schema)
+    read = functools.partial(predictions.example_batches, schema=schema, payload_format=task.payload_format)
     with results.beam_pipeline() as pipeline:
         evaluate = tfma.ExtractEvaluateAndWriteResults(
             eval_shared_model=shared,

@@ -9,9 +9,10 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 from tensorflow_model_analysis import constants
 from tensorflow_model_analysis.api.types import EvalSharedModel
 from tensorflow_model_analysis.proto.config_pb2 import EvalConfig
-from tfx_bsl.tfxio import tensor_adapter, tf_example_record
+from tfx_bsl.tfxio import tensor_adapter, tf_example_record, tf_sequence_example_record
 
-from penstock.core.examples import records
+from penstock.core.examples import payloads, records
+from penstock.core.examples.payloads import PayloadFormat
 
 _BATCH_SIZE = 4096
 _EXAMPLES = pa.large_list(pa.large_binary())
@@ -27,25 +28,32 @@ def shared_models(config: EvalConfig, folders: dict[str, str]) -> list[EvalShare
     ]
 
 
-def adapter_config(schema: schema_pb2.Schema | None) -> tensor_adapter.TensorAdapterConfig | None:
+def adapter_config(
+    schema: schema_pb2.Schema | None, payload_format: PayloadFormat
+) -> tensor_adapter.TensorAdapterConfig | None:
     """Returns how TFMA makes tensors from the batches of `example_batches`; None without a schema."""
     if schema is None:
         return None
     schema = _without_reserved(schema)
-    tfxio = tf_example_record.TFExampleRecord("", schema=schema, raw_record_column_name=constants.ARROW_INPUT_COLUMN)
+    record = (
+        tf_sequence_example_record.TFSequenceExampleRecord
+        if payload_format == payloads.TF_SEQUENCE_EXAMPLE
+        else tf_example_record.TFExampleRecord
+    )
+    tfxio = record("", ["penstock"], schema=schema, raw_record_column_name=constants.ARROW_INPUT_COLUMN)
     return tensor_adapter.TensorAdapterConfig(
         arrow_schema=tfxio.ArrowSchema(), tensor_representations=tfxio.TensorRepresentations()
     )
 
 
-def example_batches(file: Path, schema: bytes | None) -> Iterator[pa.RecordBatch]:
+def example_batches(file: Path, schema: bytes | None, payload_format: PayloadFormat) -> Iterator[pa.RecordBatch]:
     """Yields the examples of a file: a column for each feature, and one with the serialized examples.
 
     `schema` is a serialized Schema.
     """
     parsed = _without_reserved(schema_pb2.Schema.FromString(schema)) if schema is not None else None
     for serialized in records.read(file, _BATCH_SIZE):
-        batch = records.decode(serialized, parsed)
+        batch = records.decode(serialized, parsed, payload_format)
         columns = dict(zip(batch.schema.names, batch.columns, strict=True))
         columns[constants.ARROW_INPUT_COLUMN] = pa.array([[record] for record in serialized], _EXAMPLES)
         yield pa.RecordBatch.from_arrays(list(columns.values()), list(columns))

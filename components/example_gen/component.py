@@ -28,15 +28,18 @@ Args:
     engine: Where the work is done: `local` (a worker for each core) or `local:N`.%s
 
 Returns:
-    examples: `Split-<name>/data_tfrecord-*.gz`, gzip TFRecords of tf.Example; metadata `split_names`, `span`,
-        `version`, `input_fingerprint`, `payload_format`, `file_format`, `num_examples` (JSON, rows by split),
-        `division` (JSON, how the rows were divided) and `column_types` (JSON); of data in spans also `spans`, which
-        were read, in words: `2026-01-29 to 2026-01-31 (version 2)`.
+    examples: `Split-<name>/data_tfrecord-*.gz`, gzip TFRecords; metadata `split_names`, `span`, `version`,
+        `input_fingerprint`, `payload_format` (what the records are), `file_format`, `num_examples` (JSON, rows by
+        split), `division` (JSON, how the rows were divided) and `column_types` (JSON); of data in spans also `spans`,
+        which were read, in words: `2026-01-29 to 2026-01-31 (version 2)`.
 """
 _CSV_OPTIONS = """
     csv_options: JSON with any of `delimiter`, `quote_char`, `encoding`, `decimal_point` ("," where numbers are
         written so), `null_values` (cells that mean missing, beside the empty one) and `column_names` (for files
         without a header)."""
+_PAYLOAD_FORMAT = """
+    payload_format: What the records are, by TFX's name: `FORMAT_TF_EXAMPLE`, which is the default, or
+        `FORMAT_TF_SEQUENCE_EXAMPLE`. Files of the other kind are refused."""
 
 
 def _documented(options: str = "") -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -162,7 +165,7 @@ def parquet_example_gen(
 
 
 @component(imports=[])
-@_documented()
+@_documented(_PAYLOAD_FORMAT)
 def import_example_gen(
     examples: Output[Dataset],
     input_base: str,
@@ -171,13 +174,15 @@ def import_example_gen(
     span: int = 0,
     version: int = 0,
     output_config: str = "",
+    payload_format: str = "",
     label: str = "",
     engine: str = "local",
 ) -> None:
-    """Reads TFRecord files of tf.Example, gzip or plain, and writes them in splits.
+    """Reads TFRecord files of tf.Example or tf.SequenceExample, gzip or plain, and writes them in splits.
 
-    Records are written as they were read. By default, a row's split is the hash of its Example, or of one feature, so
-    it stays when data is added. Files are the same bytes whatever the number of workers.
+    Records are written as they were read. By default, a row's split is the hash of its Example, or of one feature (of a
+    tf.SequenceExample, one of its context), so it stays when data is added. Files are the same bytes whatever the
+    number of workers.
     """
     from penstock.components.example_gen import executor
 
@@ -190,6 +195,7 @@ def import_example_gen(
         span=span,
         version=version,
         output_config=output_config,
+        payload_format=payload_format,
         label=label,
         engine=engine,
     )

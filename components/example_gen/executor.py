@@ -26,7 +26,7 @@ from penstock.components.example_gen.splits import Indices, Splitter
 from penstock.core import artifacts, progress
 from penstock.core.artifacts import TaskResult
 from penstock.core.errors import DataError
-from penstock.core.examples import records
+from penstock.core.examples import payloads, records
 from penstock.core.files import atomic
 
 logger = logging.getLogger(__name__)
@@ -78,6 +78,7 @@ def run(
     version: int = 0,
     output_config: str = "",
     options: str = "",
+    payload_format: str = "",
     label: str = "",
     engine: str = "local",
 ) -> TaskResult:
@@ -91,9 +92,9 @@ def run(
     kind = sources.named(source)
     inputs, spans = configs.resolved_splits(resolved_input)
     output = configs.output_splits(output_config, list(dict.fromkeys(split.name for split in inputs)), label)
-    root = Path(examples)
+    records_are, root = payloads.parse(payload_format), Path(examples)
     with progress.task("ExampleGen") as counts, open_engine(engine) as opened_engine, atomic.scratch(root) as scratch:
-        request = Request(input_base, inputs, options, label, scratch, opened_engine)
+        request = Request(input_base, inputs, options, label, scratch, opened_engine, records_are)
         progress.say("looking at the files")
         with kind.open(request) as opened:
             written, output = _write(root, opened, request, output)
@@ -108,7 +109,7 @@ def run(
                 split_names=rows,
                 span=span,
                 version=version,
-                payload_format="FORMAT_TF_EXAMPLE",
+                payload_format=records_are,
                 file_format="tfrecords_gzip",
                 input_fingerprint=fingerprint,
                 num_examples=json.dumps(dict(rows)),

@@ -21,6 +21,7 @@ from penstock.components.statistics_gen.shard import Shard
 from penstock.core import artifacts, progress
 from penstock.core.artifacts import Property, TaskResult
 from penstock.core.errors import ConfigError, DataError, SchemaError
+from penstock.core.examples import payloads
 from penstock.core.statistics import partials
 from penstock.core.statistics.integers import IntegerStatistics
 from penstock.core.statistics.partials import Partial
@@ -45,7 +46,8 @@ def run(
         stats_options: TFDV's StatsOptions as JSON; "" for the defaults.
         exclude_splits: splits to leave out.
         engine: where the shards are computed (`penstock.components.engines`).
-        examples_metadata: the metadata of the Examples artifact: the order of the splits and the span.
+        examples_metadata: the metadata of the Examples artifact: the order of the splits, the span, and what the
+            records are.
 
     Raises:
         ConfigError: an option or an excluded split does not exist.
@@ -56,11 +58,11 @@ def run(
         options = _options(stats_options, schema)
         source, target = artifacts.Examples(Path(examples)), artifacts.ExampleStatistics(Path(statistics))
         properties = dict(examples_metadata or {})
-        splits = source.included(properties, exclude_splits, strict=True)
+        splits, payload_format = source.included(properties, exclude_splits, strict=True), payloads.of(properties)
         with progress.task("StatisticsGen") as counts:
             counts.show(rows=0)
             shards = [
-                Shard(split, number, files)
+                Shard(split, number, files, payload_format)
                 for split in splits
                 for number, files in enumerate(fold.groups(source.files(split)))
             ]

@@ -8,7 +8,8 @@ import numpy as np
 import pyarrow as pa
 from tensorflow_data_validation.statistics.stats_options import StatsOptions
 
-from penstock.core.examples import records
+from penstock.core.examples import payloads, records
+from penstock.core.examples.payloads import PayloadFormat
 
 _BATCH_ROWS = 1 << 15
 _SAMPLE_SEED = 2017
@@ -21,6 +22,7 @@ class Shard:
     split: str
     number: int
     files: tuple[Path, ...]
+    payload_format: PayloadFormat = payloads.TF_EXAMPLE
 
     def batches(self, options: StatsOptions) -> Iterator[pa.RecordBatch]:
         """Yields the rows of the shard, or a sample of them if the options have a `sample_rate`.
@@ -35,4 +37,4 @@ class Shard:
             return np.flatnonzero(generator.random(rows) < options.sample_rate)
 
         select = sample if options.sample_rate else None
-        yield from records.read_batches(self.files, schema, _BATCH_ROWS, select)
+        yield from records.read_batches(self.files, schema, _BATCH_ROWS, select, self.payload_format)

@@ -79,6 +79,7 @@ def trainer(
         accelerator=accelerator,
         precision=precision,
         keras=keras,
+        payload_format=examples.metadata.get("payload_format", ""),
     )
     model.metadata.update(result.metadata["model"])
     model_run.metadata.update(result.metadata["model_run"])

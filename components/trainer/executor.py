@@ -34,13 +34,14 @@ def run(
     accelerator: str = "preferred",
     precision: str = "auto",
     keras: int = 0,
+    payload_format: str = "",
 ) -> TaskResult:
     """Trains with the user's run_fn, which must write a SavedModel to `<model>/Format-Serving`.
 
-    The arguments are those of the component; artifacts are paths of folders. Random generators are seeded before the
-    user's module is imported (training.set_seeds). The model of an earlier, killed attempt is removed. Its model_run is
-    kept, so that run_fn can resume from its checkpoints. Of several workers (TF_CONFIG) only the chief gets these
-    folders; the others get temporary ones.
+    The arguments are those of the component, and the examples' payload_format; artifacts are paths of folders. Random
+    generators are seeded before the user's module is imported (training.set_seeds). The model of an earlier, killed
+    attempt is removed. Its model_run is kept, so that run_fn can resume from its checkpoints. Of several workers
+    (TF_CONFIG) only the chief gets these folders; the others get temporary ones.
 
     Raises a ConfigError for a wrong parameter, a UserError if an accelerator is required and none works, and a
     DataError for a split that is missing or empty. Raises a ModuleError if the module has no such function, if that
@@ -54,7 +55,7 @@ def run(
         )
         fn_args = FnArgs(custom_config=parse_custom_config(custom_config))
         worker = distribution.Distribution(cluster=distribution.cluster())
-        inputs.set_examples(fn_args, Examples(Path(examples)), train, evaluate)
+        inputs.set_examples(fn_args, Examples(Path(examples)), train, evaluate, payload_format)
         inputs.set_artifacts(fn_args, transform_graph, schema, base_model, hyperparameters)
         _set_outputs(fn_args, Model(worker.folder(Path(model))), worker.folder(Path(model_run)))
         if statistics is not None:

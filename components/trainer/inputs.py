@@ -7,38 +7,39 @@ from typing import Any
 from penstock.components.trainer.arguments import StepArgs
 from penstock.core.artifacts import Examples, ExampleStatistics, HyperParameters, Model, Schema, TransformGraph
 from penstock.core.errors import ConfigError, DataError, SchemaError, UserError
-from penstock.core.examples import records
+from penstock.core.examples import payloads, records
+from penstock.core.examples.payloads import PayloadFormat
 from penstock.trainer.data import reader
 from penstock.trainer.fn_args import FnArgs
 
 logger = logging.getLogger(__name__)
 
 
-def set_examples(fn_args: FnArgs, examples: Examples, train: StepArgs, evaluate: StepArgs) -> None:
-    """Sets the files and steps of training and evaluation, and the data_accessor.
+def set_examples(fn_args: FnArgs, examples: Examples, train: StepArgs, evaluate: StepArgs, payload_format: str) -> None:
+    """Sets the files and steps of training and evaluation, and the data_accessor for records of this format.
 
-    Raises a DataError for a split that is missing or empty.
+    Raises a DataError for a split that is missing or empty, a ConfigError for a format that cannot be read.
     """
+    fn_args.payload_format = payloads.parse(payload_format)
+    fn_args.data_accessor = reader.data_accessor(fn_args.payload_format)
     for parameter, args in (("train_args", train), ("eval_args", evaluate)):
         for split in args.splits:
-            _check_split(examples, split, parameter)
+            _check_split(examples, split, parameter, fn_args.payload_format)
         if args.num_steps is None:
             logger.info("%s has no num_steps: the function decides itself how long it trains", parameter)
     fn_args.train_files = list(map(examples.pattern, train.splits))
     fn_args.eval_files = list(map(examples.pattern, evaluate.splits))
     fn_args.train_steps, fn_args.eval_steps = train.num_steps, evaluate.num_steps
-    fn_args.data_accessor = reader.data_accessor()
 
 
-def _check_split(examples: Examples, split: str, parameter: str) -> None:
+def _check_split(examples: Examples, split: str, parameter: str, payload_format: PayloadFormat) -> None:
     splits = examples.splits()
     if split not in splits:
         raise DataError(
             f"{parameter}.splits: the examples at {examples.root} have no split {split!r}: expected one of "
             f"{', '.join(splits) or 'none'}"
         )
-    batches = (batch for path in examples.files(split) for batch in records.read(path, batch_size=1))
-    if next(batches, None) is None:
+    if not records.any_record(examples.files(split), payload_format):
         raise DataError(
             f"{parameter}.splits: split {split!r} of the examples at {examples.root} holds no example: check the "
             "source and the split's share of it"

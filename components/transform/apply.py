@@ -103,12 +103,15 @@ class _Pass:
         reader, schema = self._shard.reader, self._shard.schema
         for batch in reader.batches(file.source):
             if self._before is not None and file.analyzed:
-                self._before.add(batch)
+                self._before.add(reader.features_of(batch, file.source))
             if not file.transformed:
                 continue
             model = accumulating.load(self._shard.model, reader)
-            outputs = accumulating.apply(model, reader.tensors(batch, file.source), file.source)
-            transformed = _converter(schema).convert(outputs)
+            parts = [
+                _converter(schema).convert(accumulating.apply(model, tensors, file.source))
+                for tensors in reader.tensors(batch, file.source)
+            ]
+            (transformed,) = parts if len(parts) == 1 else pa.Table.from_batches(parts).combine_chunks().to_batches()
             self._transformed_rows += transformed.num_rows
             if self._after is not None:
                 self._after.add(transformed)

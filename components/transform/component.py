@@ -38,7 +38,8 @@ def transform(
 
     Args:
         examples: The examples of ExampleGen.
-        schema: Their schema. All of its features are given to preprocessing_fn, the label too.
+        schema: Their schema. All of its features are given to preprocessing_fn, the label too. Of tf.SequenceExamples
+            its tensor_representation_group says which tensors; without it `raw_example`, a serialized record, is given.
         module_file: The user's module: a path that ends in `.py`, or a dotted path. It defines
             `preprocessing_fn(inputs)`, with parameters `custom_config`, `schema` and `statistics` if it wants them, and
             may define `stats_options_updater_fn(stats_type, stats_options)`. One of `module_file` and
@@ -98,6 +99,7 @@ def transform(
         statistics=statistics.path if statistics else None,
         engine=engine,
         keras=keras,
+        payload_format=examples.metadata.get("payload_format", ""),
     )
     for name, artifact in outputs.items():
         artifact.metadata.update(result.metadata[name])

@@ -34,6 +34,8 @@ from penstock.components.transform.user_function import Traced
 from penstock.core import artifacts, progress, user_modules
 from penstock.core.artifacts import TaskResult
 from penstock.core.errors import DataError
+from penstock.core.examples import payloads
+from penstock.core.examples.payloads import PayloadFormat
 from penstock.core.files import atomic
 from penstock.core.legacy import keras_version
 
@@ -64,8 +66,9 @@ def run(
     statistics: str | None = None,
     engine: str = "local",
     keras: int = 0,
+    payload_format: str = "",
 ) -> TaskResult:
-    """Runs the component; component.py describes the arguments and outputs.
+    """Runs the component; component.py describes the arguments and outputs. `payload_format` is the examples'.
 
     Raises a ConfigError, ModuleError, SchemaError or DataError for a mistake that the user can fix.
     """
@@ -82,13 +85,15 @@ def run(
         function = user_function.bind(function, custom_config, schema=raw_schema, statistics=input_statistics)
         updater = user_function.bind(updater, custom_config) if updater else None
         with atomic.scratch(graph.root) as folder:  # beside the result, so that moving is renaming
-            traced, reader = _trace(user_function.Checked(function), raw_schema, splits_, folder)
+            traced, reader = _trace(
+                user_function.Checked(function), raw_schema, splits_, folder, payloads.parse(payload_format)
+            )
             cache = None
             if not disable_analyzer_cache:
                 previous = Path(analyzer_cache) if analyzer_cache else None
                 cache = AnalyzerCache(previous, Path(updated_analyzer_cache), splits_.analyzed_files, reader)
             source = analysis.Source(tuple(splits_.analyzed_files), reader)
-            _publish(_analyze(traced, source, engine_, cache), traced, raw_schema, graph)
+            _publish(_analyze(traced, source, engine_, cache), traced, reader, graph)
         statistics_ = None
         if not disable_statistics:
             statistics_ = _Statistics(
@@ -131,14 +136,18 @@ class _Work:
 
 
 def _trace(
-    function: user_function.PreprocessingFn, schema: schema_pb2.Schema, splits: Splits, folder: Path
+    function: user_function.PreprocessingFn,
+    schema: schema_pb2.Schema,
+    splits: Splits,
+    folder: Path,
+    payload_format: PayloadFormat,
 ) -> tuple[Traced, Reader]:
     """Traces the function over the whole schema; returns also a reader of the features that it uses.
 
     Checks the first examples of the splits, so that data that does not fit the schema is reported before work is done.
     """
-    traced = user_function.trace(function, reading.reader(schema).specs(), folder)
-    reader = reading.reader(schema, sorted(traced.columns) or None)
+    traced = user_function.trace(function, reading.reader(schema, None, payload_format).specs(), folder)
+    reader = reading.reader(schema, sorted(traced.columns) or None, payload_format)
     filled = {name for name, files in splits.all() if any(reader.check(path) for path in files)}
     if not filled & splits.analyze.keys():
         raise DataError(f"split {', '.join(splits.analyze)}: expected examples to analyze, found none")
@@ -153,13 +162,14 @@ def _analyze(traced: Traced, source: analysis.Source, engine: Engine, cache: Ana
         return beam.analyze(traced, source)
 
 
-def _publish(model: Path, traced: Traced, schema: schema_pb2.Schema, graph: artifacts.TransformGraph) -> None:
+def _publish(model: Path, traced: Traced, reader: Reader, graph: artifacts.TransformGraph) -> None:
     """Moves an analyzed SavedModel into the artifact, after the metadata of the raw and the transformed data."""
     metadata = model / impl_helper.METADATA_DIR_NAME
     with atomic.replacing(graph.transformed_metadata) as temporary:
         metadata_io.write_metadata(metadata_io.read_metadata(str(metadata)), str(temporary))
         if traced.asset_map:
             (temporary / TFTransformOutput.ASSET_MAP).write_text(json.dumps(traced.asset_map))
+    schema = schema_pb2.Schema.FromString(reader.schema)
     with atomic.replacing(graph.raw_metadata) as temporary:
         metadata_io.write_metadata(dataset_metadata.DatasetMetadata(schema), str(temporary))
     shutil.rmtree(metadata)
@@ -226,7 +236,7 @@ def _result(splits: Splits, materialize: bool) -> TaskResult:
     )
     metadata = {name: artifacts.metadata() for name in without_properties}
     metadata["transformed_examples"] = artifacts.metadata(
-        split_names=transformed, payload_format="FORMAT_TF_EXAMPLE", file_format="tfrecords_gzip"
+        split_names=transformed, payload_format=payloads.TF_EXAMPLE, file_format="tfrecords_gzip"
     )
     return TaskResult(metadata)
 

@@ -12,6 +12,7 @@ from typing import Any
 import tensorflow as tf
 from tensorflow_transform import analyzer_nodes, analyzers, annotators, graph_tools, impl_helper, nodes, tf2_utils
 
+from penstock.components.transform.reading import RAW_EXAMPLE, Tensor
 from penstock.core import user_modules
 from penstock.core.arguments import parse_object
 from penstock.core.errors import ConfigError, ModuleError, PenstockError
@@ -19,7 +20,6 @@ from penstock.core.files import atomic
 from penstock.core.suggestions import did_you_mean
 
 _TFRECORD = ".tfrecord.gz"  # TFT's suffix of vocabularies that are TFRecords
-type Tensor = tf.Tensor | tf.SparseTensor | tf.RaggedTensor
 type PreprocessingFn = Callable[[dict[str, Tensor]], dict[str, Tensor]]
 
 
@@ -76,6 +76,8 @@ class Checked:
         key = error.args[0] if error.args else None
         if isinstance(key, str) and key not in names:
             hint = did_you_mean(key, names, "it has")
+            if names == [RAW_EXAMPLE]:
+                hint = f"{RAW_EXAMPLE!r} is a serialized record; a tensor_representation_group would give it tensors"
             details = user_modules.user_lines(error)
             raise ModuleError(f"preprocessing_fn: the schema has no feature {key!r}; {hint}", details) from error
 

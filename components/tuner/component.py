@@ -84,6 +84,7 @@ def tuner(
         tune_args=tune_args,
         custom_config=custom_config,
         working_dir=working_dir,
+        payload_format=examples.metadata.get("payload_format", ""),
     )
     best_hyperparameters.metadata.update(result.metadata["best_hyperparameters"])
     tuner_results.metadata.update(result.metadata["tuner_results"])

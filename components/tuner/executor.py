@@ -47,6 +47,7 @@ class Inputs:
     train_args: str = ""
     eval_args: str = ""
     custom_config: str = ""
+    payload_format: str = ""
 
     def folders(self) -> list[Path]:
         """Returns the folders of the artifacts."""
@@ -61,7 +62,7 @@ class Inputs:
         train = parse_step_args("train_args", self.train_args, "train")
         evaluate = parse_step_args("eval_args", self.eval_args, "eval")
         fn_args = FnArgs(custom_config=parse_custom_config(self.custom_config))
-        inputs.set_examples(fn_args, Examples(Path(self.examples)), train, evaluate)
+        inputs.set_examples(fn_args, Examples(Path(self.examples)), train, evaluate, self.payload_format)
         inputs.set_artifacts(fn_args, self.transform_graph, self.schema, self.base_model, None)
         fn_args.schema_file = fn_args.transform_output = None  # as in TFX, whose Tuner does not set the old names
         if self.statistics is not None:
@@ -91,6 +92,7 @@ def run(
     tune_args: str = "",
     custom_config: str = "",
     working_dir: str = "",
+    payload_format: str = "",
     own_process: bool = False,
 ) -> TaskResult:
     """Searches with the user's tuner_fn, and writes the best hyperparameters, all trials, and a page about them.
@@ -123,6 +125,7 @@ def run(
             train_args=train_args,
             eval_args=eval_args,
             custom_config=custom_config,
+            payload_format=payload_format,
         )
         fn_args = task_inputs.fn_args()
         if parallel_trials is None:

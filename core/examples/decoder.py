@@ -41,6 +41,17 @@ def decode(examples: Sequence[bytes], kinds: Mapping[str, int] | None = None) ->
         return None
 
 
+def are_examples(records: Sequence[bytes]) -> bool:
+    """Whether every record consists of a tf.Example's one field and of nothing else; its content is not looked at."""
+    if records:
+        batch = _Batch(records)
+        try:
+            batch.delimited(batch.starts, batch.ends, _LENGTH_DELIMITED_1)
+        except _Unexpected:
+            return False
+    return True
+
+
 class _Batch:
     """The bytes of all Examples of a batch, and the positions where each begins and ends.
 

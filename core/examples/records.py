@@ -21,9 +21,10 @@ import pyarrow as pa
 from tfx_bsl.cc.tfx_bsl_extension import coders  # type: ignore[import-untyped]
 from zlib_ng import zlib_ng  # the format and the calls of zlib, in half of its time
 
-from penstock.core.errors import DataError
+from penstock.core.errors import DataError, SchemaError
 from penstock.core.examples import decoder as example_decoder
-from penstock.core.examples import encoder
+from penstock.core.examples import encoder, payloads, sequences
+from penstock.core.examples.payloads import PayloadFormat
 from penstock.core.files import atomic
 
 if TYPE_CHECKING:  # ExampleGen needs no schema, and importing it takes a tenth of a second
@@ -37,6 +38,8 @@ _LONGEST_RECORD = 1 << 31  # bytes: protobuf reads no longer message
 _LEVEL = 2  # of zlib-ng: files as small as with zlib's level 1
 # The tags of tf.train.Feature's lists by the type in a schema: schema_pb2's BYTES, INT and FLOAT.
 _LISTS = {1: example_decoder.BYTES_LIST, 2: example_decoder.INT64_LIST, 3: example_decoder.FLOAT_LIST}
+_STRUCT = 4  # schema_pb2's
+_SAID_BY = f"of these, the artifact's metadata has {payloads.PROPERTY} {payloads.TF_SEQUENCE_EXAMPLE}"
 _LENGTH = struct.Struct("<Q")
 _CHECKSUM = struct.Struct("<I")
 
@@ -47,28 +50,62 @@ def encode(batch: pa.RecordBatch, skip_nulls: bool = False) -> list[bytes]:
     return rows  # a third of the time that to_pylist takes
 
 
-def decode(examples: Sequence[bytes], schema: "schema_pb2.Schema | None" = None) -> pa.RecordBatch:
-    """Returns serialized tf.Examples as list columns: those of the schema, else all that occur, sorted by name.
+def decode(
+    examples: Sequence[bytes],
+    schema: "schema_pb2.Schema | None" = None,
+    payload_format: PayloadFormat = payloads.TF_EXAMPLE,
+) -> pa.RecordBatch:
+    """Returns serialized records as list columns: those of the schema, else all that occur, sorted by name.
 
-    Raises tfx_bsl's RuntimeError or ValueError if these are no tf.Examples, or do not fit the schema or one another.
+    Of tf.SequenceExamples these are the columns of the context, and `##SEQUENCE##`, structs of lists of lists.
+
+    Raises tfx_bsl's RuntimeError or ValueError if the records are no such messages, or do not fit the schema or one
+    another. Raises HasFeatureLists, a ValueError, for a tf.SequenceExample among tf.Examples.
     """
-    return _Decoder(schema).decode(list(examples))
+    return _Decoder(schema, payload_format).decode(list(examples))
+
+
+class HasFeatureLists(ValueError):
+    """The record `index` of those to decode is a tf.SequenceExample, where tf.Examples were expected."""
+
+    def __init__(self, index: int):
+        super().__init__(f"a record has feature_lists, so it is a tf.SequenceExample; {_SAID_BY}")
+        self.index = index
+
+
+def refuse_structs(schema: "schema_pb2.Schema") -> None:
+    """Raises a SchemaError if the schema has a feature that only tf.SequenceExamples have."""
+    for feature in schema.feature:
+        if feature.type == _STRUCT:
+            raise SchemaError(f"schema: {feature.name!r} is a struct, which tf.SequenceExamples have; {_SAID_BY}")
 
 
 class _Decoder:
     """Decodes by columns where it can (decoder.py), else with tfx_bsl's C++; the result is the same."""
 
-    def __init__(self, schema: "schema_pb2.Schema | None"):
-        self._cpp = coders.ExamplesToRecordBatchDecoder(None if schema is None else schema.SerializeToString())
+    def __init__(self, schema: "schema_pb2.Schema | None", payload_format: PayloadFormat):
+        serialized = [] if schema is None else [schema.SerializeToString()]
+        self._sequences = payload_format == payloads.TF_SEQUENCE_EXAMPLE
+        if self._sequences:
+            self._cpp = coders.SequenceExamplesToRecordBatchDecoder(sequences.COLUMN, *serialized)
+        else:
+            if schema is not None:
+                refuse_structs(schema)
+            self._cpp = coders.ExamplesToRecordBatchDecoder(*serialized)
         self._kinds: dict[str, int] | None = None
-        self._by_columns = schema is None
-        if schema is not None and schema.feature:
+        self._by_columns = schema is None and not self._sequences
+        if schema is not None and schema.feature and not self._sequences:
             kinds = {feature.name: _LISTS.get(feature.type, 0) for feature in schema.feature}
             self._kinds, self._by_columns = kinds, 0 not in kinds.values()
 
     def decode(self, examples: list[bytes]) -> pa.RecordBatch:
         batch = example_decoder.decode(examples, self._kinds) if self._by_columns else None
-        return self._cpp.DecodeBatch(examples) if batch is None else batch
+        if batch is not None:
+            return batch
+        index = None if self._sequences else sequences.first_with_feature_lists(examples)
+        if index is not None:
+            raise HasFeatureLists(index)
+        return self._cpp.DecodeBatch(examples)
 
 
 def write(path: Path, records: Iterable[bytes]) -> None:
@@ -169,19 +206,30 @@ def _check(path: Path, records: list[bytes], stored: list[bytes], count: int) ->
         raise DataError(f"{path}: record {number} is damaged (it does not match its checksum)")
 
 
+def any_record(files: Iterable[Path], payload_format: PayloadFormat) -> bool:
+    """Whether the files hold a record; a DataError if the first is a tf.SequenceExample and should be a tf.Example."""
+    for path in files:
+        for first in read(path, batch_size=1):
+            if payload_format == payloads.TF_EXAMPLE and sequences.first_with_feature_lists(first) is not None:
+                raise DataError(f"{path}: expected tf.Examples: {HasFeatureLists(0)}")
+            return True
+    return False
+
+
 def read_batches(
     files: Iterable[Path],
     schema: "schema_pb2.Schema | None" = None,
     batch_size: int = BATCH_SIZE,
     select: Callable[[int], npt.NDArray[np.int64]] | None = None,
+    payload_format: PayloadFormat = payloads.TF_EXAMPLE,
 ) -> Iterator[pa.RecordBatch]:
-    """Yields the tf.Examples of TFRecord files as record batches of list columns, in the order of the files.
+    """Yields the records of TFRecord files as record batches, as `decode` returns them, in the order of the files.
 
     `select` takes the number of records of a batch and returns the sorted indices of those to decode; a batch of which
     it selects none is skipped. Raises a DataError that names the file, and the feature whose type differs from the
     schema's or changes.
     """
-    decoder = _Decoder(schema)
+    decoder = _Decoder(schema, payload_format)
     for path in files:
         for records in read(path, batch_size):
             selected = records if select is None else [records[index] for index in select(len(records))]
@@ -190,9 +238,10 @@ def read_batches(
             try:
                 yield decoder.decode(selected)
             except (RuntimeError, ValueError) as error:
-                expected = "serialized tf.Examples" + (" that fit the schema" if schema is not None else "")
+                fitting = " that fit the schema" if schema is not None else ""
                 reason = str(error).partition(": ")[2] or str(error)
-                raise DataError(f"{path}: expected {expected}: {reason}") from None
+                message = payloads.MESSAGES[payload_format]
+                raise DataError(f"{path}: expected serialized {message}s{fitting}: {reason}") from None
 
 
 def decompressed(path: Path) -> Iterator[bytes]:

@@ -65,7 +65,7 @@ def predict(model_dir: Path, serialized_examples: Sequence[bytes]) -> dict[str, 
 
 
 def predict_rows(model: Path, examples_file: Path, rows: int, label: str = "") -> list[Row]:
-    """Predicts the first `rows` tf.Examples of a TFRecord file.
+    """Predicts the first `rows` tf.Examples or tf.SequenceExamples of a TFRecord file.
 
     The model does not see the feature `label`, as in serving. Raises a DataError if the file has no example, and what
     `predict` raises.
@@ -73,13 +73,13 @@ def predict_rows(model: Path, examples_file: Path, rows: int, label: str = "") -
     examples = list(itertools.islice(_examples(examples_file), rows))
     if not examples:
         raise DataError(f"{examples_file} holds no example to predict")
-    actual = [_feature(example.features.feature[label]) if label else None for example in examples]
+    actual = [_feature(example.context.feature[label]) if label else None for example in examples]
     for example in examples:
-        example.features.feature.pop(label, None)
+        example.context.feature.pop(label, None)
     outputs = predict(model, [example.SerializeToString(deterministic=True) for example in examples])
     return [
         {
-            "features": {name: _feature(value) for name, value in sorted(example.features.feature.items())},
+            "features": _features(example),
             "prediction": {name: _plain(values[index]) for name, values in outputs.items()},
             "label": actual[index],
         }
@@ -107,14 +107,24 @@ def _cause(error: tf.errors.OpError) -> str:
     return " ".join(line for line in lines if line and not line.startswith(graph))
 
 
-def _examples(path: Path) -> Iterator[tf.train.Example]:
+def _examples(path: Path) -> Iterator[tf.train.SequenceExample]:
+    """Yields the records; on the wire a tf.Example is a tf.SequenceExample without feature_lists."""
     if not path.is_file():
         raise DataError(f"examples file {path} does not exist")
     for batch in records.read(path, batch_size=64):
         try:
-            yield from map(tf.train.Example.FromString, batch)
+            yield from map(tf.train.SequenceExample.FromString, batch)
         except DecodeError as error:
             raise DataError(f"{path}: expected serialized tf.Examples: {error}") from None
+
+
+def _features(example: tf.train.SequenceExample) -> dict[str, Value]:
+    """Returns the features by name, then the feature lists, each a list of features."""
+    context, lists = (
+        sorted(fields.items()) for fields in (example.context.feature, example.feature_lists.feature_list)
+    )
+    sequences: dict[str, Value] = {name: [_feature(step) for step in steps.feature] for name, steps in lists}
+    return {name: _feature(feature) for name, feature in context} | sequences
 
 
 def _feature(feature: tf.train.Feature) -> Value:

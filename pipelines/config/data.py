@@ -8,6 +8,7 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 from penstock.core import csv_format, packages, span_numbers
 from penstock.core.artifacts import By
 from penstock.core.errors import ConfigError
+from penstock.core.examples.payloads import PayloadFormat
 from penstock.core.files import formats, kinds, paths, patterns
 from penstock.core.files.formats import FileFormat
 from penstock.pipelines.config.section import NO_BOOL, DataPath, PositiveWhole, Section, Seed, is_remote, matching
@@ -108,8 +109,13 @@ class Data(Section):
     )
     format: FileFormat | None = Field(
         default=None,
-        description="csv, parquet or tfrecord (of tf.Example); by default as the files' suffix says, else csv. Files "
+        description="csv, parquet or tfrecord; by default as the files' suffix says, else csv. Files "
         "that are not on this machine are not looked at: there the suffix in path or splits decides.",
+    )
+    payload_format: PayloadFormat | None = Field(
+        default=None,
+        description="What the records of TFRecord files are: FORMAT_TF_EXAMPLE, which is the default, or "
+        "FORMAT_TF_SEQUENCE_EXAMPLE. Files of the other kind are refused.",
     )
     splits: dict[SplitName, str] = Field(
         default={}, description="Splits that the data comes in: name to pattern, relative to path."
@@ -147,6 +153,8 @@ class Data(Section):
             )
         if self.csv is not None and self.file_format != "csv":
             raise ValueError(f"csv: expected no CSV options for {self.file_format} data")
+        if self.payload_format is not None and self.file_format != "tfrecord":
+            raise ValueError(f"payload_format: expected none for {self.file_format} data: it is of TFRecord files")
         return self
 
     @property

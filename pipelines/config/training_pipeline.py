@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, PrivateAttr, model_validator
 
 from penstock.components import engines
+from penstock.core.examples.payloads import TF_SEQUENCE_EXAMPLE
 from penstock.pipelines.config import file as config_file
 from penstock.pipelines.config.components import Push, Schema, Statistics, Training, Transform, Validation
 from penstock.pipelines.config.data import Data, Splits
@@ -238,6 +239,11 @@ def _check_without_code(config: Config) -> None:
             if settings is not None and getattr(settings, key) != type(settings).model_fields[key].default:
                 instead = "; expected epochs" if key == "train_steps" else ""
                 raise ValueError(f"{section}.{key}: there is no module_file whose function it is for{instead}")
+    if config.data.payload_format == TF_SEQUENCE_EXAMPLE:
+        raise ValueError(
+            "data.payload_format: the model without code takes tf.Examples: expected a module_file with run_fn, which "
+            "says what is made of the sequences"
+        )
     if config.transform is None:
         raise ValueError("transform: the model without code needs it: expected no null, or a module_file with run_fn")
     if not config.transform.materialize:

@@ -23,7 +23,9 @@ from penstock.trainer.fn_args import DataAccessor, FnArgs
 def test_fields_are_tfx_in_order_and_none() -> None:
     theirs = [(field.name, field.default) for field in attr.fields(tfx.FnArgs)]
     ours = [(field.name, field.default) for field in dataclasses.fields(FnArgs)]
-    assert ours == [*theirs, ("statistics_path", None), ("device", None)]
+    assert ours == [
+        *theirs, ("statistics_path", None), ("device", None), ("payload_format", "FORMAT_TF_EXAMPLE"),
+    ]  # fmt: skip
     assert DataAccessor._fields == tfx.DataAccessor._fields
 
 
@@ -40,8 +42,8 @@ def test_attributes_work_as_in_tfx() -> None:
 def test_data_accessor_has_no_data_view() -> None:
     accessor = reader.data_accessor()
     assert accessor.data_view_decode_fn is None
-    assert accessor.tf_dataset_factory is reader.tf_dataset
-    assert accessor.record_batch_factory is reader.record_batches
+    factories = (accessor.tf_dataset_factory, accessor.record_batch_factory)
+    assert [factory.func for factory in factories] == [reader.tf_dataset, reader.record_batches]  # type: ignore[attr-defined]
 
 
 @pytest.mark.slow

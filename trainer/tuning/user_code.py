@@ -54,8 +54,8 @@ class UserCode:
     def from_arguments(cls, text: str) -> "UserCode":
         """Returns the UserCode whose `arguments` these are, with a data_accessor of this process."""
         arguments = json.loads(text)
-        fn_args = FnArgs(data_accessor=reader.data_accessor())
+        fn_args = FnArgs()
         for name, value in arguments["fn_args"].items():
-            if name != "data_accessor":
-                setattr(fn_args, name, value)
+            setattr(fn_args, name, value)
+        fn_args.data_accessor = reader.data_accessor(fn_args.payload_format)
         return cls(arguments["module_file"], arguments["tuner_fn"], fn_args)

@@ -37,6 +37,7 @@ from penstock.components.evaluator import predictions, results
 from penstock.components.evaluator.slices import FEATURE_KEYS, SliceKey, SliceKeys
 from penstock.components.evaluator.tfma import defects, extraction
 from penstock.core.errors import ModelError
+from penstock.core.examples.payloads import PayloadFormat
 
 defects.patch()
 
@@ -51,6 +52,7 @@ class Shard:
     config: bytes  # a serialized EvalConfig
     schema: bytes | None  # a serialized Schema
     models: dict[str, str]  # the folder of each model by its name
+    payload_format: PayloadFormat  # what the records are
     only: tuple[str, ...]  # the transformed features that are kept; empty for all
 
 
@@ -86,6 +88,7 @@ def shards(
     config: EvalConfig,
     schema: Schema | None,
     models: dict[str, str],
+    payload_format: PayloadFormat,
     only: Collection[str] = (),
 ) -> list[Shard]:
     """Returns the shards of files, in order: one for each small file, several for a large one.
@@ -94,7 +97,10 @@ def shards(
     """
     serialized_config = config.SerializeToString()
     serialized_schema = schema.SerializeToString() if schema is not None else None
-    return [Shard(stripe, serialized_config, serialized_schema, models, tuple(only)) for stripe in fold.stripes(files)]
+    return [
+        Shard(stripe, serialized_config, serialized_schema, models, payload_format, tuple(only))
+        for stripe in fold.stripes(files)
+    ]
 
 
 def accumulate(shard: Shard) -> Accumulators:
@@ -207,14 +213,14 @@ def _reads_no_features(preprocessors: Sequence[Preprocessor]) -> bool:
 
 
 def _batches(shard: Shard) -> Iterator[pa.RecordBatch]:
-    return shard.stripe.of(predictions.example_batches(shard.stripe.file, shard.schema))
+    return shard.stripe.of(predictions.example_batches(shard.stripe.file, shard.schema, shard.payload_format))
 
 
 def _extracts(shard: Shard, config: EvalConfig, schema: Schema | None) -> list[Extracts]:
     """Runs TFMA's extractors over a shard's batches, except the two that work example by example."""
     models = predictions.shared_models(config, shard.models)
     shared = models[0] if len(models) == 1 else models
-    extractors = extraction.extractors(config, shared, schema, shard.only)
+    extractors = extraction.extractors(config, shared, schema, shard.payload_format, shard.only)
 
     def extracts(pipeline: beam.Pipeline) -> beam.PCollection:
         # Beam pickles and compresses created values, so the data is read inside the pipeline.

@@ -19,20 +19,27 @@ from tensorflow_model_analysis.extractors import extractor, transformed_features
 from tensorflow_model_analysis.proto.config_pb2 import EvalConfig
 
 from penstock.components.evaluator import predictions
+from penstock.core.examples.payloads import PayloadFormat
 
 _TRANSFORMED = transformed_features_extractor._TRANSFORMED_FEATURES_EXTRACTOR_STAGE_NAME
 _DROPPED = ("penstock", "incomplete_examples")  # the namespace and the name of a counter
 
 
 def extractors(
-    config: EvalConfig, models: MaybeMultipleEvalSharedModels, schema: Schema | None, only: Collection[str] = ()
+    config: EvalConfig,
+    models: MaybeMultipleEvalSharedModels,
+    schema: Schema | None,
+    payload_format: PayloadFormat,
+    only: Collection[str] = (),
 ) -> list[extractor.Extractor]:
     """Returns TFMA's extractors; the last two split batches and compute the slices of each example.
 
     If `only` is not empty, no other transformed features are kept: metrics and slices see the examples' own.
     """
     listed: list[extractor.Extractor] = model_eval_lib.default_extractors(
-        eval_shared_model=models, eval_config=config, tensor_adapter_config=predictions.adapter_config(schema)
+        eval_shared_model=models,
+        eval_config=config,
+        tensor_adapter_config=predictions.adapter_config(schema, payload_format),
     )
     if only:
         place = next(i for i, each in enumerate(listed) if each.stage_name == _TRANSFORMED)

@@ -12,6 +12,8 @@ import pyarrow as pa
 from penstock.components.engines import Engine
 from penstock.components.example_gen.configs import InputSplit
 from penstock.components.example_gen.sources.pieces import Piece, Shard
+from penstock.core.examples import payloads
+from penstock.core.examples.payloads import PayloadFormat
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,7 @@ class Request:
             (`labels.require_column`).
         scratch: A folder for temporary files, removed when the source is closed.
         engine: Where work over all of the data is done, such as unpacking.
+        payload_format: What the records are, where the data is records.
     """
 
     input_base: str
@@ -34,6 +37,7 @@ class Request:
     label: str
     scratch: Path
     engine: Engine
+    payload_format: PayloadFormat = payloads.TF_EXAMPLE
 
 
 @dataclass(frozen=True)
@@ -43,8 +47,8 @@ class Block:
     Args:
         columns: The rows as list columns of int64, float32 or binary, or of null type where no row has a value. A
             missing value is an empty list or a null.
-        examples: The rows as the serialized tf.Examples to write.
-        canonical: The rows as tf.Examples in protobuf's deterministic form, by whose hash a row has its split.
+        examples: The rows as the serialized tf.Examples, or tf.SequenceExamples, to write.
+        canonical: The same in protobuf's deterministic form, by whose hash a row has its split.
     """
 
     columns: pa.RecordBatch

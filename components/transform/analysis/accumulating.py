@@ -13,8 +13,7 @@ from tensorflow_transform.analyzer_nodes import CacheCoder
 from tensorflow_transform.saved.saved_transform_io_v2 import SavedModelLoader
 
 from penstock.components.transform.analysis.accumulators import State
-from penstock.components.transform.reading import Reader
-from penstock.components.transform.user_function import Tensor
+from penstock.components.transform.reading import Reader, Tensor
 from penstock.core.errors import ModuleError
 from penstock.core.examples import records
 
@@ -126,10 +125,11 @@ def _accumulate_file(
     size = 0
     for batch in reader.batches(path):
         size += batch.nbytes
-        outputs = apply(model, reader.tensors(batch, path), path)
-        arrays = {key: np.asarray(value) for key, value in outputs.items() if isinstance(value, tf.Tensor)}
-        for accumulation, state in states:
-            state.add(tuple(arrays[key] for key in accumulation.keys))
+        for tensors in reader.tensors(batch, path):
+            outputs = apply(model, tensors, path)
+            arrays = {key: np.asarray(value) for key, value in outputs.items() if isinstance(value, tf.Tensor)}
+            for accumulation, state in states:
+                state.add(tuple(arrays[key] for key in accumulation.keys))
     results = {}
     for accumulation, state in states:
         results[accumulation.operation] = accumulator = state.result()

@@ -5,10 +5,8 @@ from pathlib import Path
 import apache_beam as beam
 import tensorflow_transform.beam as tft_beam
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
-from tensorflow_metadata.proto.v0 import schema_pb2
 from tensorflow_transform import impl_helper
 from tensorflow_transform.output_wrapper import TFTransformOutput
-from tfx_bsl.tfxio import tf_example_record
 
 from penstock.components.transform import user_function
 from penstock.components.transform.analysis.graph import Source
@@ -24,15 +22,13 @@ def analyze(traced: Traced, source: Source) -> Path:
 
 
 def _run(traced: Traced, source: Source) -> Path:
-    schema = schema_pb2.Schema.FromString(source.reader.schema)
-    files = [str(path) for path in source.files]
-    examples = tf_example_record.TFExampleRecord(files, schema=schema).Project(list(source.reader.columns))
+    examples = source.reader.tfxio(source.files)
     target = traced.folder / "beam_result"
     with (
         tft_beam.Context(temp_dir=str(traced.folder / "beam")),
         beam.Pipeline(runner=FnApiRunner()) as pipeline,
     ):
-        batches = pipeline | "Read" >> examples.BeamSource()
+        batches = pipeline | "Read" >> examples.BeamSource(batch_size=1 if source.reader.is_raw else None)
         transform_fn = (batches, examples.TensorAdapterConfig()) | tft_beam.AnalyzeDataset(traced.function)
         transform_fn | "Write" >> tft_beam.WriteTransformFn(str(target))
     # As in the result of graph.analyze, the metadata is inside the SavedModel's folder.

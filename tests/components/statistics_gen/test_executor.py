@@ -7,19 +7,23 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import apache_beam as beam
 import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 import pytest
 import tensorflow_data_validation as tfdv
+from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import schema_pb2, statistics_pb2
+from tfx_bsl.tfxio.tf_sequence_example_record import TFSequenceExampleRecord
 
 from penstock.components.statistics_gen import executor
 from penstock.core import artifacts
 from penstock.core.errors import ConfigError, DataError, SchemaError
 from penstock.core.examples import records
 from penstock.core.statistics import exact as exact_statistics
+from tests import sequences
 
 pytestmark = pytest.mark.usefixtures("forks")
 
@@ -325,6 +329,28 @@ def test_wrong_options(write_examples: WriteExamples, options: str, message: str
     examples = write_examples({"train": {"a": [1]}})
     with pytest.raises(ConfigError, match=message):
         run(examples, stats_options=options)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("options", [{}, {"num_top_values": 2, "semantic_domain_stats_sample_rate": 1.0}])
+def test_sequence_examples_equal_beam(tmp_path: Path, options: dict[str, Any]) -> None:
+    """Those of the context, and those of what is in the feature_lists, whose paths have two steps."""
+    examples = sequences.write(tmp_path / "examples", train=3)
+    ours = run(examples, stats_options=json.dumps(options), examples_metadata={"payload_format": sequences.FORMAT})
+    files = [str(path) for path in artifacts.Examples(examples).files("train")]
+    reader = TFSequenceExampleRecord(files, telemetry_descriptors=["test"])
+    with beam.Pipeline(runner=FnApiRunner()) as pipeline:
+        statistics = pipeline | reader.BeamSource() | tfdv.GenerateStatistics(tfdv.StatsOptions(**options))
+        statistics | tfdv.WriteStatisticsToBinaryFile(str(tmp_path / "theirs.pb"))
+    theirs = statistics_pb2.DatasetFeatureStatisticsList.FromString((tmp_path / "theirs.pb").read_bytes())
+    assert_same(ours.read("train"), theirs)
+    paths = features(ours.read("train").datasets[0]).keys()
+    assert {("bought",), ("##SEQUENCE##",), ("##SEQUENCE##", "pages"), ("##SEQUENCE##", "seconds")} < paths
+
+
+def test_sequence_examples_without_the_metadata_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="a record has feature_lists"):
+        run(sequences.write(tmp_path / "examples", train=1))
 
 
 def test_two_schemas(write_examples: WriteExamples) -> None:

@@ -71,6 +71,7 @@ def test_every_input_reaches_run_fn(runner: None, taxi: Any, tmp_path: Path, mod
         "serving_model_dir": f"{task.with_name('trainer')}/model/Format-Serving",
         "eval_model_dir": f"{task.with_name('trainer')}/model/Format-TFMA",
         "model_run_dir": f"{task.with_name('trainer')}/model_run",
+        "payload_format": "FORMAT_TF_EXAMPLE",
     }
     assert second["base_model"] == first["serving_model_dir"]
     assert second["num_examples"] == {"train": 2000, "eval": 1000}

@@ -83,6 +83,7 @@ def test_fn_args_are_tfx(
     assert ("num_examples" in ours) == optional
     assert ours.pop("device").kind == "cpu"  # TFX says nothing of it, nor of where the statistics lie
     assert ours.pop("statistics_path") == inputs.get("statistics")
+    assert ours.pop("payload_format") == "FORMAT_TF_EXAMPLE"
     # The accessors are compared by what they read, below.
     assert {**ours, "data_accessor": None} == {**theirs, "data_accessor": None}
 

@@ -376,7 +376,7 @@ def preprocessing_fn(inputs):
     schema = output.transformed_metadata.schema
     reader = reading.reader(Schema(taxi_examples).read(), ["company"])
     (source, *_) = Examples(taxi_examples).files("train")
-    tensors = [reader.tensors(batch, source) for batch in reader.batches(source)]
+    tensors = [parts for batch in reader.batches(source) for parts in reader.tensors(batch, source)]
     transformed = accumulating.load(run.transform_graph / "transform_fn", reader).apply_transform_model(tensors[0])
     batch = impl_helper.make_tensor_to_arrow_converter(schema).convert(transformed)
     theirs = [

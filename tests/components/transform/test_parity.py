@@ -350,7 +350,8 @@ def assert_informative(actual: dict[str, Any], expected: dict[str, Any]) -> None
 def transformed(model: Path, source: graph.Source) -> dict[str, list[np.ndarray]]:
     """The outputs for the first file, as their component arrays."""
     batch = next(source.reader.batches(source.files[0]))
-    outputs = load(model, source.reader).apply_transform_model(source.reader.tensors(batch, source.files[0]))
+    (tensors,) = source.reader.tensors(batch, source.files[0])
+    outputs = load(model, source.reader).apply_transform_model(tensors)
     return {
         name: [component.numpy() for component in tf.nest.flatten(value, expand_composites=True)]
         for name, value in outputs.items()

@@ -14,11 +14,13 @@ from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import schema_pb2
 from tfx_bsl.public.tfxio import RecordBatchesOptions, TensorFlowDatasetOptions
 from tfx_bsl.tfxio.tf_example_record import TFExampleRecord
+from tfx_bsl.tfxio.tf_sequence_example_record import TFSequenceExampleRecord
 
 from penstock.core.artifacts import Examples
 from penstock.core.errors import DataError, SchemaError
 from penstock.core.examples import records
 from penstock.trainer.data import reader
+from tests import sequences
 
 
 def oracle(pattern: str, options: TensorFlowDatasetOptions, schema: Any) -> tf.data.Dataset:
@@ -100,6 +102,45 @@ def test_tensor_representations_are_honoured(tmp_path: Path) -> None:
     assert (
         reader.tf_dataset([str(path)], options, schema).element_spec == oracle(str(path), options, schema).element_spec
     )
+
+
+@pytest.mark.parametrize("label", [None, "page_lists"])
+def test_sequence_examples_are_parsed_as_tfx_does(tmp_path: Path, label: str | None) -> None:
+    """By the schema's representations alone, as in TFX; which finds no tensor that is not named as its feature."""
+    pattern = str(sequences.write(tmp_path, train=1) / "Split-train" / "*")
+    for_tfx = schema_pb2.Schema()
+    for_tfx.CopyFrom(sequences.SCHEMA)
+    named = for_tfx.tensor_representation_group[""].tensor_representation
+    named["bought"].CopyFrom(named["has_bought"])
+    del named["has_bought"]
+    options = one_pass(label_key=label)
+    read = reader.data_accessor(sequences.FORMAT).tf_dataset_factory
+    ours = [as_one(element, label) for element in read([pattern], options, sequences.SCHEMA)]
+    their_reader = TFSequenceExampleRecord([pattern], ["test"], schema=for_tfx)
+    theirs = [as_one(element, None) for element in their_reader.TensorFlowDataset(one_pass())]
+    assert len(ours) == 10
+    assert [element | {"bought": element.pop("has_bought")} for element in ours] == theirs
+    assert set(theirs[0]) == {"visitor", "age", "bought", "page_lists", "seconds"}
+
+
+def as_one(element: Any, label: str | None) -> dict[str, Any]:
+    features, labels = (element, {}) if label is None else (element[0], {label: element[1]})
+    assert label not in features
+    return values(features | labels)
+
+
+def test_sequence_examples_without_representations_have_all_tensors(tmp_path: Path) -> None:
+    """TFX refuses such a schema, which is what TFDV infers."""
+    pattern = str(sequences.write(tmp_path, train=1) / "Split-train" / "*")
+    schema = schema_pb2.Schema()
+    schema.CopyFrom(sequences.SCHEMA)
+    schema.ClearField("tensor_representation_group")
+    accessor = reader.data_accessor(sequences.FORMAT)
+    element = next(iter(accessor.tf_dataset_factory([pattern], one_pass(batch_size=4), schema)))
+    assert element["bought"].numpy().tolist() == [[0], [0], [0], [1]]
+    assert element["##SEQUENCE##.pages"].to_list()[3] == [[b"home", b"cart", b"help"], [], [b"home"]]
+    batch = next(accessor.record_batch_factory([pattern], RecordBatchesOptions(batch_size=4, num_epochs=1), None))
+    assert {"bought", "##SEQUENCE##"} < set(batch.schema.names)
 
 
 def test_without_shuffle_the_order_is_the_files(penguins: Any) -> None:

@@ -1,5 +1,6 @@
-"""TFRecord files of tf.Example to examples."""
+"""TFRecord files of tf.Example and tf.SequenceExample to examples."""
 
+import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -9,8 +10,9 @@ import pytest
 import tensorflow as tf
 
 from penstock.components.example_gen.sources import pieces
-from penstock.core.errors import DataError
+from penstock.core.errors import ConfigError, DataError
 from penstock.core.examples import records
+from tests.sequences import FORMAT, VISITORS, record
 
 Generate = Callable[..., Any]
 
@@ -182,3 +184,56 @@ def test_a_gzip_file_that_was_cut_off(generate: Generate, tmp_path: Path) -> Non
     path.write_bytes(path.read_bytes()[:-20])
     with pytest.raises(DataError, match="a: the gzip data ends early"):
         generate(path.parent, source="tfrecord")
+
+
+def tfx_split(record: bytes, feature: str = "") -> str:
+    """TFX's _PartitionFn, for two parts to train and one to eval."""
+    message = tf.train.SequenceExample.FromString(record)
+    key = message.context.feature[feature] if feature else message
+    bucket = int(hashlib.sha256(key.SerializeToString(deterministic=True)).hexdigest(), 16) % 3
+    return "train" if bucket < 2 else "eval"
+
+
+@pytest.mark.parametrize("feature", ["", "city"])
+def test_sequence_examples_are_passed_on_in_tfx_splits(generate: Generate, tmp_path: Path, feature: str) -> None:
+    splits = '[{"name": "train", "hash_buckets": 2}, {"name": "eval", "hash_buckets": 1}]'
+    folder = write(tmp_path / "data", "a.tfrecord", [*VISITORS, record({"bought": [1], "city": [b"Oslo"]})])
+    config = f'{{"split_config": {{"splits": {splits}, "partition_feature_name": "{feature}"}}}}'
+    if feature and len({tfx_split(record, feature) for record in VISITORS}) < 2:
+        pytest.fail("the cities must not be in one split")
+    generated = generate(
+        folder, source="tfrecord", payload_format=FORMAT, label="bought", output_config=config, engine="local:2"
+    )
+    for split in ("train", "eval"):
+        assert generated.records(split)
+        assert {tfx_split(record, feature) for record in generated.records(split)} == {split}
+    assert sorted(generated.records("train") + generated.records("eval"))[1:] == sorted(VISITORS)
+    assert generated.metadata["payload_format"] == FORMAT
+
+
+def test_files_of_another_kind_than_was_said_are_refused(generate: Generate, tmp_path: Path) -> None:
+    """Even one among many: its feature_lists would vanish, or it has none and would change the columns."""
+    mixed = write(tmp_path / "mixed", "1.tfrecord", EXAMPLES)
+    write(mixed, "2.tfrecord", [*VISITORS[:1], *VISITORS])
+    with pytest.raises(DataError, match=r"2\.tfrecord, record 1: .* tf\.SequenceExample, .*payload_format"):
+        generate(mixed, source="tfrecord")
+    with pytest.raises(DataError, match=r"1\.tfrecord: expected tf\.SequenceExamples, .*these are tf\.Examples"):
+        generate(mixed, source="tfrecord", payload_format=FORMAT)
+    late = write(tmp_path / "late", "a.tfrecord", [*EXAMPLES, VISITORS[0], *EXAMPLES])
+    with pytest.raises(DataError, match=f"record {len(EXAMPLES) + 1}: "):
+        generate(late, source="tfrecord")
+    assert not list(tmp_path.rglob("Split-*"))
+
+
+def test_a_sequence_example_that_is_none_is_named(generate: Generate, tmp_path: Path) -> None:
+    folder = write(tmp_path / "data", "a.tfrecord", [*VISITORS, b"no message", *VISITORS])
+    with pytest.raises(DataError, match=r"record 301: expected a serialized tf\.SequenceExample"):
+        generate(folder, source="tfrecord", payload_format=FORMAT)
+    with pytest.raises(DataError, match=r"label 'pages' does not exist; .*age"):
+        generate(write(tmp_path / "whole", "a", VISITORS), source="tfrecord", payload_format=FORMAT, label="pages")
+
+
+@pytest.mark.parametrize("name", ["FORMAT_PROTO", "FORMAT_TF_SEQUENCE", "7"])
+def test_formats_that_are_no_records_of_examples_are_refused(generate: Generate, tmp_path: Path, name: str) -> None:
+    with pytest.raises(ConfigError, match="payload_format: expected FORMAT_TF_EXAMPLE or FORMAT_TF_SEQUENCE_EXAMPLE"):
+        generate(write(tmp_path / "data", "a", EXAMPLES), source="tfrecord", payload_format=name)
