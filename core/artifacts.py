@@ -6,7 +6,7 @@ artifact's folder. Marks that readers trust (BLESSED, saved_model.pb) are writte
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypedDict
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 # Written into the metadata of every artifact: TFX takes one without it for older than 0.29, with another layout.
 TFX_VERSION = "1.21.0"
+_LISTED = 3
 _SPLIT_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_-]*$")
 
 # What decides a row's split: its content, as in TFX; its number in its file; chance. With "auto" the content, or the
@@ -296,6 +297,9 @@ class TunerResults(Artifact):
 class SavedModel(Artifact):
     """A model in TensorFlow's format, within an artifact or in a place where models are pushed to.
 
+    `run_fn` may write a model of another kind, such as model.pkl, in its place: then there is no saved_model.pb, and
+    `digest`, `sizes` and `listed` are of what there is.
+
     saved_model.pb            the graph; a folder without it is no SavedModel, so it is written last
     fingerprint.pb            checksums of the others and a random number, new at every save
     variables/ assets/
@@ -332,22 +336,42 @@ class SavedModel(Artifact):
         """
         return {path.relative_to(self.root).as_posix(): path.stat().st_size for path in self._files()}
 
+    @classmethod
+    def is_model(cls, files: Collection[str]) -> bool:
+        """Whether a folder with these files holds a model of any kind: what is left of a SavedModel holds none."""
+        rest = (cls.FINGERPRINT, "variables/")
+        return cls.FILE in files or (bool(files) and not any(name.startswith(rest) for name in files))
+
+    def names(self) -> list[str]:
+        """Returns the paths of all files below the folder, sorted."""
+        return sorted(path.relative_to(self.root).as_posix() for path in self.root.rglob("*") if path.is_file())
+
+    def listed(self) -> str:
+        """Names some of the files in the folder, for a sentence about what it is."""
+        names = sorted(self.sizes())
+        return ", ".join(names[:_LISTED]) + (" and others" if len(names) > _LISTED else "")
+
     def _files(self) -> Iterator[Path]:
         files = (path for path in self.root.rglob("*") if path.is_file())
         return (path for path in files if path != self.root / self.FINGERPRINT)
 
 
-def no_saved_model(place: Path | str) -> ModelError:
-    """Returns the error for a folder or URI where a SavedModel was expected."""
-    return ModelError(f"no SavedModel at {place}: expected {SavedModel.FILE}, written by run_fn")
+def no_model(place: Path | str) -> ModelError:
+    """Returns the error for a folder or URI where a model was expected."""
+    return ModelError(f"no model at {place}: expected {SavedModel.FILE}, or other files, written by run_fn")
 
 
 @dataclass(frozen=True)
 class Model(Artifact):
-    """`Format-Serving/`, a SavedModel, and `Format-TFMA/` where the trainer wrote one for evaluation."""
+    """What run_fn wrote, most often a SavedModel, and `Format-TFMA/` where it wrote one for evaluation.
+
+    Format-Serving/                            the model
+    Format-Serving/export/<exporter>/<time>/   the model, as estimators export it
+    """
 
     FORMAT: ClassVar[str] = "Format-"
     SERVING: ClassVar[str] = "Format-Serving"
+    EXPORT: ClassVar[str] = "export"
 
     @property
     def serving(self) -> Path:
@@ -358,10 +382,30 @@ class Model(Artifact):
         return self.root / "Format-TFMA"
 
     def require_serving(self) -> Path:
-        """Returns the serving model's folder; a ModelError if it holds no SavedModel."""
-        if not SavedModel(self.serving).exists:
-            raise no_saved_model(self.serving)
-        return self.serving
+        """Returns the model's own folder, as TFX's serving_model_path does; a ModelError if there is no file in it."""
+        folder = self.serving_model()
+        if folder is None:
+            raise no_model(self.serving)
+        return folder
+
+    def serving_model(self) -> Path | None:
+        """Returns the model's own folder; None if there is no model."""
+        model = SavedModel(self.serving / self.below_serving(SavedModel(self.serving).names()))
+        return model.root if SavedModel.is_model(model.names()) else None
+
+    @classmethod
+    def below_serving(cls, files: Iterable[str]) -> str:
+        """Returns where in `Format-Serving` the model is, "" for there itself, by the paths of all files in it.
+
+        Raises a ModelError if estimators have exported several.
+        """
+        parts = [path.split("/") for path in files]
+        if [SavedModel.FILE] in parts:
+            return ""
+        exports = {"/".join(path[:3]) for path in parts if path[0] == cls.EXPORT and len(path) > 3}
+        if len(exports) > 1:
+            raise ModelError(f"{cls.SERVING}: expected one exported model, found {', '.join(sorted(exports))}")
+        return exports.pop() if exports else ""
 
 
 @dataclass(frozen=True)

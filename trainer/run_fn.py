@@ -8,7 +8,7 @@ from pathlib import Path
 import keras
 
 from penstock.core import user_modules
-from penstock.core.artifacts import SavedModel
+from penstock.core.artifacts import Model, SavedModel
 from penstock.core.errors import ModuleError
 from penstock.core.legacy import keras_version
 from penstock.trainer.fn_args import FnArgs
@@ -31,7 +31,9 @@ def set_seeds() -> None:
 
 
 def train(run_fn: Callable[[FnArgs], object], fn_args: FnArgs, writes: bool = True) -> Path:
-    """Calls `run_fn(fn_args)` and returns `fn_args.serving_model_dir`, where it must have written a SavedModel.
+    """Calls `run_fn(fn_args)` and returns `fn_args.serving_model_dir`, where it must have written a model.
+
+    As in TFX this may be a model of any kind; if it is no SavedModel, a warning says what that means.
 
     writes: whether a model is required. Of several workers only the chief writes one.
 
@@ -42,12 +44,21 @@ def train(run_fn: Callable[[FnArgs], object], fn_args: FnArgs, writes: bool = Tr
     user_modules.call("run_fn", run_fn, fn_args)
     if not writes:
         return serving
-    if not SavedModel(serving).exists:
+    model = SavedModel(serving / Model.below_serving(SavedModel(serving).names()))
+    names = model.names()
+    misplaced = not model.exists and any(Path(name).name == SavedModel.FILE for name in names)
+    if not SavedModel.is_model(names) or misplaced:
         raise ModuleError(
             f"run_fn did not write a model to fn_args.serving_model_dir: expected {SavedModel.FILE} in {serving}, "
             f"found {_listing(serving)}; end run_fn with "
             "tf.saved_model.save(model, fn_args.serving_model_dir, signatures=…) or "
             "model.export(fn_args.serving_model_dir)"
+        )
+    if not model.exists:
+        logger.warning(
+            "the model is no SavedModel (%s): its signatures are not checked, `penstock predict` cannot ask it, and "
+            "the Evaluator needs a module with custom_eval_shared_model and custom_extractors",
+            model.listed(),
         )
     logger.info("model written to %s", serving)
     return serving

@@ -29,8 +29,8 @@ def evaluator(
 
     Args:
         examples: The examples to evaluate on.
-        model: The candidate: its serving SavedModel is evaluated.
-        baseline_model: The model to compare with; one without a SavedModel counts as absent.
+        model: The candidate: its serving model is evaluated, a SavedModel, or whatever the module loads.
+        baseline_model: The model to compare with; an artifact without a model counts as absent.
         schema: The schema of the examples.
         eval_config: A tfma.EvalConfig as YAML, JSON, or protobuf's text form.
         example_splits: The splits to evaluate on, by default `eval`.

@@ -9,6 +9,7 @@ from tensorflow_model_analysis.proto.config_pb2 import EvalConfig
 
 from penstock.components.evaluator import models
 from penstock.components.evaluator.eval_config import CANDIDATE_SIGNATURE
+from penstock.core.artifacts import SavedModel
 from penstock.core.errors import ModelError
 from penstock.core.examples import records
 
@@ -20,8 +21,16 @@ _NOISE = re.compile(r"\{\{.*?\}\}\s*|\s*\[\[.*|\s*\[Op:.*|Name: <unknown>, ", re
 def failed_signature(config: EvalConfig, folders: Mapping[str, str], files: Sequence[Path]) -> ModelError | None:
     """Calls each model's signatures on all examples; returns the first failure as an error, None without one.
 
-    `folders` holds the SavedModel of each model_spec by its name.
+    `folders` holds the model of each model_spec by its name.
     """
+    saved = {spec.is_baseline: SavedModel(Path(folders[spec.name])) for spec in config.model_specs}
+    if len({model.exists for model in saved.values()}) > 1:  # what loads the one does not load the other
+        return ModelError(
+            f"the baseline model at {saved[True].root} is of another kind ({saved[True].listed()}) than the model "
+            f"({saved[False].listed()}){models.WITHOUT_BASELINE}"
+        )
+    if not saved[False].exists:
+        return None  # what a module loads has no signatures
     for model in models.read(config, folders):
         loaded = tf.saved_model.load(model.folder)  # keeps the variables alive while its signatures are called
         names = (*model.spec.preprocessing_function_names, model.spec.signature_name or CANDIDATE_SIGNATURE)

@@ -67,7 +67,10 @@ def run(
         schema_ = artifacts.Schema(Path(schema)).read() if schema else None
         folders = _folders(config, candidate, baseline)
         module = user_modules.load(module_file) if module_file else None
-        evaluated = () if _is_customized(module) else evaluated_models.read(config, folders)
+        if not _defines(module, "custom_eval_shared_model"):
+            evaluated_models.require_saved_models(config, folders)
+        is_customized = _defines(module, "custom_eval_shared_model", "custom_extractors")
+        evaluated = () if is_customized else evaluated_models.read(config, folders)
         labels = text_labels.transformed(evaluated, config, schema_)
         checks.check(config, evaluated, schema_, module)
         splits, examples_are = list(example_splits) or ["eval"], payloads.parse(payload_format)
@@ -128,9 +131,8 @@ def _explained(config: EvalConfig, folders: dict[str, str], files: list[Path]) -
 
 
 def _serving(model: str | None) -> Path | None:
-    """Returns the folder of the baseline; None if it has no SavedModel, as if LatestBlessedModel found no model."""
-    serving = artifacts.Model(Path(model)).serving if model else None
-    return serving if serving and artifacts.SavedModel(serving).exists else None
+    """Returns the folder of the baseline; None if there is no model in it, as if LatestBlessedModel found none."""
+    return artifacts.Model(Path(model)).serving_model() if model else None
 
 
 def _verdict(config: EvalConfig, evaluation: str, undefined: undefined_metrics.Undefined) -> tuple[bool, list[Reason]]:
@@ -179,9 +181,8 @@ def _tell_dropped(dropped: int, rows: int) -> None:
         )
 
 
-def _is_customized(module: ModuleType | None) -> bool:
-    """Whether the module loads the models or extracts their features itself."""
-    names = ("custom_eval_shared_model", "custom_extractors")
+def _defines(module: ModuleType | None, *names: str) -> bool:
+    """Whether there is a module with one of these functions."""
     return module is not None and any(user_modules.optional_function(module, name) for name in names)
 
 

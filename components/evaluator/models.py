@@ -9,6 +9,7 @@ from tensorflow_model_analysis import constants
 from tensorflow_model_analysis.proto.config_pb2 import EvalConfig, ModelSpec
 
 from penstock.components.evaluator.eval_config import CANDIDATE_SIGNATURE
+from penstock.core.artifacts import SavedModel
 from penstock.core.errors import ModelError
 from penstock.core.labels import Label
 from penstock.core.models import signatures
@@ -90,6 +91,18 @@ class EvaluatedModel:
             if key in outputs:
                 return {"": outputs[key]}
         return dict(outputs)
+
+
+def require_saved_models(config: EvalConfig, folders: Mapping[str, str]) -> None:
+    """Raises a ModelError for a model of another kind, which only a module can load and ask."""
+    for spec in config.model_specs:
+        model = SavedModel(Path(folders[spec.name]))
+        if not model.exists:
+            raise ModelError(
+                f"{f'the baseline model at {model.root}' if spec.is_baseline else 'the model'} is no SavedModel "
+                f"({model.listed()}): expected a module_file with custom_eval_shared_model, which loads such a model, "
+                "and custom_extractors, which asks it"
+            )
 
 
 def read(config: EvalConfig, folders: Mapping[str, str]) -> Sequence[EvaluatedModel]:

@@ -43,12 +43,16 @@ def differs(store: Store, model: str, candidate: Path, digest: str) -> bool:
     """Whether the serving model of a Model's URI differs from the candidate, a folder with this digest.
 
     Downloads the model only if its files have the candidate's names and sizes. Raises a ModelError if there is no
-    SavedModel.
+    model.
     """
     serving = object_stores.join(model, Model.SERVING)
-    sizes = {name: entry.size for name, entry in store.files(serving).items() if name != SavedModel.FINGERPRINT}
-    if SavedModel.FILE not in sizes:
-        raise artifacts.no_saved_model(serving)
+    entries = store.files(serving)
+    below = Model.below_serving(entries)
+    if below:
+        serving, entries = object_stores.join(serving, below), store.files(object_stores.join(serving, below))
+    if not SavedModel.is_model(entries):
+        raise artifacts.no_model(serving)
+    sizes = {name: entry.size for name, entry in entries.items() if name != SavedModel.FINGERPRINT}
     if sizes != SavedModel(candidate).sizes():
         return True
     with object_stores.fetched(serving) as copy:

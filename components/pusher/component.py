@@ -16,7 +16,8 @@ def pusher(
     """Copies a blessed model to `<base_directory>/<version>/`, which a model server watches.
 
     The version is the time in Unix seconds, and always higher than every version there is. A version appears whole or
-    not at all. The model that is already the newest version is not written again; its version is reported. What is
+    not at all. A model may be of any kind; one that an estimator exported is pushed without the folders above it.
+    The model that is already the newest version is not written again; its version is reported. What is
     not blessed is not pushed: that is no error, metadata `pushed` is 0. Without any blessing the model is pushed.
     It acts on the world, so it is never cached. In an object store that is not mounted, saved_model.pb is what
     makes a version whole: it is written last.

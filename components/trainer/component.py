@@ -56,7 +56,8 @@ def trainer(
             (TF_USE_LEGACY_KERAS), else 3.
 
     Returns:
-        model: The model: `Format-Serving/`, a SavedModel, and `Format-TFMA/` if run_fn wrote one.
+        model: The model: `Format-Serving/`, a SavedModel or a model of another kind, and `Format-TFMA/` if run_fn
+            wrote one.
         model_run: What run_fn logs while it trains: TensorBoard's event files.
     """
     from penstock.components.trainer import launcher

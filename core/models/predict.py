@@ -94,10 +94,14 @@ def saved_model_folder(path: Path) -> Path:
     """
     versions = [folder for folder in path.glob("*") if folder.name.isdecimal()]
     highest = sorted(versions, key=lambda folder: int(folder.name), reverse=True)
-    for folder in (path, Model(path).serving, *highest):
+    serving = Model(path).serving_model()
+    for folder in (path, *([serving] if serving else []), *highest):
         if SavedModel(folder).exists:
             return folder
-    raise ModelError(f"no SavedModel at {path}: expected {SavedModel.FILE}, there or in a folder named by a version")
+    there = f" (there is {SavedModel(path).listed()})" if any(path.rglob("*")) else ""
+    raise ModelError(
+        f"no SavedModel at {path}{there}: expected {SavedModel.FILE}, there or in a folder named by a version"
+    )
 
 
 def _cause(error: tf.errors.OpError) -> str:

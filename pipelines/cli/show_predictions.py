@@ -31,14 +31,14 @@ def newest_model(config: Config) -> Path:
             return pushed / str(versions[0])
     for run in record.earlier(Path(config.pipeline_root), config.name):
         for model in run.made("model"):
-            if SavedModel(Model(model.path).serving).exists:
+            if Model(model.path).serving_model() is not None:
                 return model.path
     raise UserError(f"no model of {config.name} yet: `penstock run` trains one")
 
 
 def require_model(folder: Path) -> Path:
     """Returns a folder that holds a model; a UserError says what it is expected to be."""
-    if any(SavedModel(path).exists for path in (folder, *folder.glob("*"))):
+    if any(SavedModel(path).exists for path in (folder, *folder.glob("*"))) or Model(folder).serving_model():
         return folder
     what = "holds no model" if folder.exists() else "does not exist"
     raise UserError(

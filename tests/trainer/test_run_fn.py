@@ -72,6 +72,12 @@ def write_beside(fn_args: FnArgs) -> None:
     tf.saved_model.save(tf.Module(), str(Path(str(fn_args.serving_model_dir)).with_name("serving")))
 
 
+def write_a_part(fn_args: FnArgs) -> None:
+    variables = Path(str(fn_args.serving_model_dir)) / "variables"
+    variables.mkdir(parents=True)
+    (variables / "variables.index").touch()
+
+
 def write_version(fn_args: FnArgs) -> None:
     tf.saved_model.save(tf.Module(), f"{fn_args.serving_model_dir}/1")
 
@@ -81,8 +87,8 @@ def write_version(fn_args: FnArgs) -> None:
     [
         (write_nothing, "no such folder"),
         (write_beside, "no such folder, but serving beside it"),
-        (write_elsewhere, r"model\.keras"),
         (write_version, "1"),
+        (write_a_part, "variables"),
     ],
 )
 def test_a_missing_model_is_reported_with_what_is_there(
@@ -91,6 +97,12 @@ def test_a_missing_model_is_reported_with_what_is_there(
     fn_args = FnArgs(serving_model_dir=str(tmp_path / "Format-Serving"))
     with pytest.raises(ModuleError, match=f"run_fn did not write a model to fn_args.serving_model_dir.*found {found};"):
         training.train(run_fn, fn_args)
+
+
+def test_a_model_of_another_kind_is_taken_and_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    serving = tmp_path / "Format-Serving"
+    assert training.train(write_elsewhere, FnArgs(serving_model_dir=str(serving))) == serving
+    assert "no SavedModel (model.keras): its signatures are not checked" in caplog.text
 
 
 def test_the_folder_of_the_model_is_returned(tmp_path: Path) -> None:

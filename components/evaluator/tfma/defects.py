@@ -8,8 +8,11 @@ from collections.abc import Iterable
 from typing import Any
 
 import tensorflow as tf
+import tensorflow_model_analysis as tfma
+from tensorflow_model_analysis import constants
 from tensorflow_model_analysis.evaluators import metrics_plots_and_validations_evaluator as evaluator
 from tensorflow_model_analysis.evaluators import metrics_validator
+from tensorflow_model_analysis.proto import config_pb2
 from tensorflow_model_analysis.proto.validation_result_pb2 import SlicingDetails, ValidationResult
 from tensorflow_model_analysis.slicer import slicer_lib
 from tensorflow_model_analysis.utils import model_util
@@ -24,10 +27,22 @@ type _Accumulators = tuple[Any, ...]  # one for each of TFMA's combiners
 
 def patch() -> None:
     """Patches TFMA in this process; call it before TFMA is used, as often as you like."""
+    _export()
     evaluator._ComputationsCombineFn.merge_accumulators = _merge_accumulators
     metrics_validator._hashed_slicing_details = _hashed_slicing_details
     metrics_validator.merge_details = _merge_details
     model_util.get_input_specs = _input_specs
+
+
+def _export() -> None:
+    """Makes tfma.EvalConfig and the other names of TFMA's messages and constants, which TFMA 0.52 forgot, public again.
+
+    Modules for TFX name them, when they are imported as in annotations of their functions.
+    """
+    for module in (config_pb2, constants):
+        for name, value in vars(module).items():
+            if name[:1].isupper() and not hasattr(tfma, name):
+                setattr(tfma, name, value)
 
 
 def _merge_accumulators(

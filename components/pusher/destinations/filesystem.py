@@ -75,8 +75,9 @@ def versions(base: Path) -> list[Path]:
 
 def _push(serving: Path, base: Path) -> Version:
     existing = versions(base)
-    complete_versions = [path for path in existing if SavedModel(path).exists]
-    if complete_versions and _same(SavedModel(serving), SavedModel(complete_versions[-1])):
+    model = SavedModel(serving)
+    complete_versions = [path for path in existing if SavedModel(path).exists or not model.exists]
+    if complete_versions and _same(model, SavedModel(complete_versions[-1])):
         return Version(str(complete_versions[-1]), new=False)
     highest = int(existing[-1].name) if existing else 0
     number = max(int(time.time()), highest + 1)

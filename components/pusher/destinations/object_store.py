@@ -1,8 +1,9 @@
 """Versions of a model in an object store that is not mounted: `<base>/<number>/saved_model.pb …`.
 
 A store cannot rename a folder, so a version is written in place, and its saved_model.pb last. Until then it is no
-SavedModel, and a model server that finds it tries again later. The remains of a killed push never become a version,
-because the next push takes a higher number. There is no lock: only one pipeline may push to a folder at a time.
+SavedModel, and a model server that finds it tries again later. Of a model of another kind no file is the mark, so what
+serves it may see a part. The remains of a killed push never become a version, because the next push takes a higher
+number. There is no lock: only one pipeline may push to a folder at a time.
 """
 
 import time
@@ -19,13 +20,14 @@ def push(serving: Path, base: str) -> Version:
 
     The number is chosen as in filesystem.push. Raises a UserError if the store cannot be read or written.
     """
+    model = SavedModel(serving)
     with object_stores.open_store(base) as store:
         numbers = sorted(int(name) for name in store.children(base)[1] if name.isascii() and name.isdecimal())
         for number in reversed(numbers):
             version = object_stores.join(base, str(number))
             entries = store.files(version)
-            if SavedModel.FILE in entries:
-                if _same(SavedModel(serving), version, entries):
+            if SavedModel.FILE in entries or not model.exists:
+                if _same(model, version, entries):
                     return Version(version, new=False)
                 break
         number = max(int(time.time()), numbers[-1] + 1 if numbers else 0)

@@ -213,7 +213,9 @@ def test_a_model_without_a_savedmodel_is_told(
     evaluate: Callable[..., Evaluated], penguins: Penguins, tmp_path: Path
 ) -> None:
     penguins.models["none"] = tmp_path
-    with pytest.raises(ModelError, match=r"no SavedModel at .*: expected saved_model\.pb, written by run_fn"):
+    with pytest.raises(
+        ModelError, match=r"no model at .*: expected saved_model\.pb, or other files, written by run_fn"
+    ):
         evaluate(f"model_specs: [{{label_key: male}}]\n{METRICS}", "none")
 
 

@@ -167,7 +167,7 @@ def test_runs_in_an_object_store(
     caplog.clear()
     found = executor.run(candidate=str(candidate), pipeline_root=store_root, model="none")
     assert found.uri == f"{store_root}/taxi-2/trainer/model", "as long as the candidate, but another content"
-    assert f"no SavedModel at {store_root}/gone/Format-Serving" in caplog.text
+    assert f"no model at {store_root}/gone/Format-Serving" in caplog.text
     object_store.write({"taxi-2/evaluator/validation/validation.json": "{not json"}, "runs", "taxi")
     found = executor.run(candidate=str(candidate), pipeline_root=store_root, model="none")
     assert found.uri == f"{store_root}/taxi-1/trainer/model"
@@ -206,7 +206,7 @@ def test_wrong_arguments(candidate: Path, root: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="expected a local folder, or a bucket that is mounted"):
         executor.run(candidate=str(candidate), pipeline_root="hdfs://cluster/root", model="none")
     run_of_nothing = tmp_path / "empty"
-    with pytest.raises(ModelError, match="no SavedModel at"):
+    with pytest.raises(ModelError, match="no model at"):
         search(run_of_nothing, root)
 
 

@@ -224,7 +224,7 @@ def test_a_blessing_without_a_mark_is_an_error(push: Push, models: list[Path], b
 
 
 def test_a_model_that_is_not_there(push: Push, base: Path, tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match=r"no SavedModel at .*Format-Serving"):
+    with pytest.raises(ModelError, match=r"no model at .*Format-Serving"):
         push(tmp_path)
     assert not base.exists()
 

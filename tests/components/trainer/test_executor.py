@@ -256,7 +256,7 @@ def test_a_module_without_run_fn(
         ({"module_file": "/no/such/module.py"}, ModuleError, r"module_file: /no/such/module\.py does not exist"),
         ({"schema": "/no/such/folder"}, SchemaError, r"schema file /no/such/folder/schema\.pbtxt does not exist"),
         ({"transform_graph": "/no/such/folder"}, PenstockError, "transform_graph: .* holds no transformed_metadata"),
-        ({"base_model": "/no/such/folder"}, ModelError, "no SavedModel at /no/such/folder/Format-Serving"),
+        ({"base_model": "/no/such/folder"}, ModelError, "no model at /no/such/folder/Format-Serving"),
         ({"hyperparameters": "/no/such/folder"}, ConfigError, r"hyperparameters: .* does not exist"),
         ({"accelerator": "gpu"}, ConfigError, "accelerator: expected one of none, preferred, required, received 'gpu'"),
         ({"precision": "half"}, ConfigError, "precision: expected one of auto, float32, .*, received 'half'"),
