@@ -80,13 +80,13 @@ def test_what_may_ask_for_tf_keras_is_imported_by_the_task_that_chooses_it(tmp_p
 def test_what_is_needed_next_is_imported_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """In the order of the tasks, each with what its own parameters lead to."""
     started: list[list[str]] = []
-    monkeypatch.setattr(warm_pool, "Worker", lambda modules: started.append(list(modules)))
+    monkeypatch.setattr(warm_pool, "Worker", lambda modules, _: started.append(list(modules)))
     (tmp_path / "module.py").write_text("import wave\n")
     given = {"module_file": {"componentInputParameter": "pipelinechannel--module_file"}}
     first = ContainerTask("first", "import json", {}, cacheable=True)
     second = ContainerTask("second", "import csv", given, cacheable=True)
     third = ContainerTask("third", "import ast, json", {}, cacheable=True)
-    warm_pool.Workers([first, second, third], {"module_file": str(tmp_path / "module.py")}, eager=True)
+    warm_pool.Workers([first, second, third], {"module_file": str(tmp_path / "module.py")}, tmp_path, eager=True)
     assert started == [["kfp.dsl.executor"], ["kfp.dsl.executor", "json", "csv", "wave", "ast"]]
 
 
