@@ -267,9 +267,11 @@ class _Builder:
             except yaml.YAMLError as retold:
                 error = retold
         mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
-        line = self._text.split("\n")[mark.line] if mark else ""
-        self._line = mark.line + 1 if mark else self._line
-        wrong = line[mark.column : mark.column + 1] if mark else ""
+        wrong = ""
+        if mark:
+            self._line = mark.line + 1
+            line = "".join(self._text.split("\n")[mark.line : self._line])  # none after the end
+            wrong = line[mark.column : mark.column + 1]
         hint = "; lines begin with spaces, not with tabs" if wrong == "\t" else ""
         if wrong == "%" or self._text.startswith("%"):  # a date's format
             hint = "; text that begins with % stands in quotes"

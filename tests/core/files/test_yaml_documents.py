@@ -64,6 +64,18 @@ def test_what_is_without_end_is_not_built() -> None:
     tracemalloc.stop()
 
 
+def test_a_mistake_in_a_long_text_is_told_by_the_faster_parser() -> None:
+    for text in (
+        "{" + "a" * 100_000,
+        "a: [1,\n" + "#" * 100_000,
+        "# \x85\u2028\n" * 30_000 + "a: [",
+        "a: %" + "b" * 99_999,
+    ):
+        for parse in (yaml_documents.parse, yaml_documents.parse_compiled):
+            with pytest.raises(DocumentError, match=r"^p\.yaml:\d+: this is not YAML: "):
+                parse(text, "p.yaml")
+
+
 def test_values_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(yaml_documents, "MOST_VALUES", 1000)
     with pytest.raises(DocumentError, match=r"p\.yaml:1000: expected at most 200,000 values"):
