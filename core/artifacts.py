@@ -25,6 +25,7 @@ _SPLIT_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_-]*$")
 # What decides a row's split: its content, as in TFX; its number in its file; chance. With "auto" the content, or the
 # number where few rows differ.
 By = Literal["auto", "content", "row", "random"]
+MOST_BUCKETS = (1 << 31) - 1  # of all splits together, as TFX's messages and ExampleGen's arithmetic hold
 
 type Property = str | int | float
 type Metadata = dict[str, Property]  # of an artifact, by name: what ML Metadata can hold

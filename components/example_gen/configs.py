@@ -7,7 +7,7 @@ from typing import Any, get_args
 
 from penstock.core import span_numbers
 from penstock.core.arguments import check_list, check_object, check_string, check_whole_number, parse_object
-from penstock.core.artifacts import By, check_split_name
+from penstock.core.artifacts import MOST_BUCKETS, By, check_split_name
 from penstock.core.errors import ConfigError, UserError
 
 
@@ -99,6 +99,11 @@ def output_splits(text: str, inputs: list[str], label: str = "") -> OutputSplits
         names.append(_split_name(check_string(f"{where}.name", split.get("name"), "a name"), where))
         buckets.append(check_whole_number(f"{where}.hash_buckets", split.get("hash_buckets"), least=1))
     _check_distinct(names, "output_config.split_config.splits")
+    if sum(buckets) > MOST_BUCKETS:
+        raise ConfigError(
+            f"output_config.split_config.splits: expected at most {MOST_BUCKETS:,} hash_buckets in all, received "
+            f"{sum(buckets):,}"
+        )
     if names and len(inputs) > 1:
         raise ConfigError(
             f"output_config (splits): expected no splits, as the input comes in {len(inputs)} of its own "

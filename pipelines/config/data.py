@@ -6,7 +6,7 @@ from typing import Annotated, Any, Self
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from penstock.core import csv_format, packages, span_numbers
-from penstock.core.artifacts import By
+from penstock.core.artifacts import MOST_BUCKETS, By
 from penstock.core.errors import ConfigError
 from penstock.core.examples.payloads import PayloadFormat
 from penstock.core.files import formats, kinds, paths, patterns
@@ -239,6 +239,9 @@ class Splits(Section):
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:
+        total = sum(self.hash_buckets.values())
+        if total > MOST_BUCKETS:
+            raise ValueError(f"hash_buckets: expected at most {MOST_BUCKETS:,} in all, received {total:,}")
         if self.partition_feature and self.by in ("row", "random"):
             raise ValueError(f"by: {self.by}: expected none beside partition_feature, which decides a row's split")
         for key, is_set in (("seed", self.seed is not None), ("stratify", self.stratify)):

@@ -177,6 +177,14 @@ def test_a_label_of_numbers_may_lack_values_in_a_split(generate: Generate, folde
         ({"output_config": '{"split_confg": {}}'}, r"did you mean 'split_config'\?"),
         ({"output_config": '{"split_config": {"splits": [{"name": "a b", "hash_buckets": 1}]}}'}, "received 'a b'"),
         (
+            {"output_config": '{"split_config": {"splits": [{"name": "a", "hash_buckets": "99999999999999999999"}]}}'},
+            "hash_buckets: expected a whole number, 1 or more, received '99999999999999999999'",
+        ),
+        (
+            {"output_config": '{"split_config": {"splits": [{"name": "a", "hash_buckets": 3000000000}]}}'},
+            "splits: expected at most 2,147,483,647 hash_buckets in all, received 3,000,000,000",
+        ),
+        (
             {"output_config": '{"split_config": {"splits": [{"name": "a"}]}}'},
             "hash_buckets: expected a whole number, 1 or more, received None",
         ),

@@ -108,6 +108,10 @@ def test_paths_of_keys(load: Load, assignment: str, sentence: str) -> None:
         ("splits={hash_buckets: {train: 99999999999999999999, eval: 1}}", "is too large for a number"),
         ("splits={hash_buckets: {train: '99999999999999999999', eval: 1}}", "expected less than 2147483648"),
         ("splits={hash_buckets: {train: 3000000000, eval: 1}}", "expected less than 2147483648, received 3000000000"),
+        (
+            "splits={hash_buckets: {train: 2000000000, eval: 2000000000}}",
+            "splits.hash_buckets: expected at most 2,147,483,647",
+        ),
         ("training.train_steps=9007199254740993", "expected less than 9007199254740992"),
         ("training.train_steps=1e300", "training.train_steps: expected"),
         ("evaluation.thresholds.auc.min=1e999", "is too large for a number"),
