@@ -79,7 +79,7 @@ def unmeasured(
 ) -> Iterator[str]:
     """Yields a sentence for whatever the comparison was to measure and did not.
 
-    `current` and `anomalies` are those of each split.
+    `current` and `anomalies` are those of each split. A feature that only the data has is an anomaly of TFDV's already.
     """
     kind, key = comparison.kind, comparison.key
     compared = dict(_compared(schema.feature, f"{kind}_comparator"))
@@ -102,7 +102,6 @@ def unmeasured(
         here, there = _by_path(statistics), _by_path(comparison.by_split[split])
         both = [path for path in compared if path in here and path in there]
         reasons = {
-            f"{key} does not have it": [path for path in compared if path in here and path not in there],
             "the data does not have it": [path for path in compared if path not in here],
             "infinity_norm and normalized_abs_difference are for text, not for numbers: expected a "
             "jensen_shannon_divergence": [

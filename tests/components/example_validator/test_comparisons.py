@@ -56,7 +56,7 @@ def validate(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> Validate:
         told = "\n".join(record.getMessage() for record in caplog.records if record.levelname == "WARNING")
         caplog.clear()
         page = (tmp_path / "report.html").read_text()
-        assert ("Not measured" in page) == bool(told)
+        assert ("Not measured" in page) == ("not measured" in told)
         return told
 
     return run
@@ -94,10 +94,18 @@ def test_what_is_measured_is_not_told(validate: Validate, earlier: str) -> None:
     assert validate(more=examples, previous_statistics=earlier) == ""
 
 
-def test_a_feature_that_cannot_be_compared(validate: Validate, tmp_path: Path) -> None:
+def test_a_feature_that_the_data_does_not_have(validate: Validate, earlier: str) -> None:
+    more = f"feature {{ name: 'street' type: BYTES {DRIFT} }}"
+    assert validate(more=more, previous_statistics=earlier).splitlines() == [
+        f"split '{split}': drift of 'street' is not measured: the data does not have it" for split in ("eval", "train")
+    ]
+
+
+def test_a_feature_that_earlier_data_does_not_have_is_an_anomaly(validate: Validate, tmp_path: Path) -> None:
     without = statistics(tmp_path / "without", "fare")
-    assert validate(city=DRIFT, fare=SKEW, previous_statistics=without, serving_statistics=without).splitlines() == [
-        f"split '{split}': drift of 'city' is not measured: previous_statistics does not have it"
+    told = validate(city=DRIFT, previous_statistics=without).splitlines()
+    assert told == [
+        f"split '{split}': feature 'city': previous data missing: previous data is missing"
         for split in ("eval", "train")
     ]
 
