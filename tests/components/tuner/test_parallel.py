@@ -182,10 +182,12 @@ def test_an_interrupted_search_goes_on_wherever_its_inputs_lie(
 ) -> None:
     """As the local runner has it: what its cache answers lies in the new run's folder."""
     go_on = tmp_path / "go-on"
-    module_file = source(f"if trial.trial_id == '3' and not Path({str(go_on)!r}).exists(): raise SystemExit", trials=5)
+    module_file = source(
+        f"if trial.trial_id == '3' and not Path({str(go_on)!r}).exists(): raise KeyboardInterrupt", trials=5
+    )
     rows = {"train": {"x": [1]}, "eval": {"x": [2]}}
     given = {**outputs, "module_file": module_file, "working_dir": str(tmp_path / "tuning")}
-    with pytest.raises(SystemExit):
+    with pytest.raises(KeyboardInterrupt):
         executor.run(examples=str(write_examples(rows)), **given)
     (own,) = (tmp_path / "tuning").glob("*/search/tuner0.json")
     own.rename(own.with_name(f"{begun_by}.json"))
@@ -197,9 +199,9 @@ def test_an_interrupted_search_goes_on_wherever_its_inputs_lie(
 def test_other_inputs_are_another_search(
     outputs: dict[str, str], write_examples: Callable[..., Path], source: Callable[..., str], log: Path, tmp_path: Path
 ) -> None:
-    module_file = source("if len(log.read_text().splitlines()) == 2: raise SystemExit", trials=3)
+    module_file = source("if len(log.read_text().splitlines()) == 2: raise KeyboardInterrupt", trials=3)
     given = {**outputs, "module_file": module_file, "working_dir": str(tmp_path / "tuning")}
-    with pytest.raises(SystemExit):
+    with pytest.raises(KeyboardInterrupt):
         executor.run(examples=str(write_examples({"train": {"x": [1]}, "eval": {"x": [2]}})), **given)
     executor.run(examples=str(write_examples({"train": {"x": [3]}, "eval": {"x": [2]}}, name="other")), **given)
     assert [trial for trial, _, _ in started(log)] == ["0", "1", "0", "1", "2"]
@@ -208,9 +210,9 @@ def test_other_inputs_are_another_search(
 def test_a_search_that_is_under_way_is_left_alone(
     outputs: dict[str, str], examples: str, source: Callable[..., str], tmp_path: Path
 ) -> None:
-    given = {**outputs, "examples": examples, "module_file": source("raise SystemExit")}
+    given = {**outputs, "examples": examples, "module_file": source("raise KeyboardInterrupt")}
     given["working_dir"] = str(tmp_path / "tuning")
-    with pytest.raises(SystemExit):
+    with pytest.raises(KeyboardInterrupt):
         executor.run(**given)
     (lock,) = (tmp_path / "tuning").glob("*.lock")
     with open(lock, "w") as held:

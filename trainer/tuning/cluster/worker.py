@@ -33,6 +33,10 @@ from penstock.trainer.tuning.user_code import UserCode
 MODULE = "penstock.trainer.tuning.cluster.worker"
 
 
+class Unconnected(BaseException):
+    """The chief cannot be reached. KerasTuner, which takes an Exception for the trial's, lets it pass."""
+
+
 def main(arguments: Sequence[str]) -> int:
     """Runs a worker; returns the exit code of its process.
 
@@ -48,6 +52,8 @@ def main(arguments: Sequence[str]) -> int:
     except PenstockError as error:
         atomic.write_text(Path(failure), json.dumps(failures.to_record(error)))
         return error.exit_code
+    except Unconnected:
+        return 1
     Path(ended).touch()
     return 0
 
@@ -121,7 +127,7 @@ def _ending[**P, R](request: Callable[P, R]) -> Callable[P, R]:
             return request(*args, **kwargs)
         except grpc.RpcError as error:
             if error.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.UNAUTHENTICATED):
-                raise SystemExit(1) from error
+                raise Unconnected from error
             raise
 
     return ask
