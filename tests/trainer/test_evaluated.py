@@ -89,7 +89,7 @@ def test_rows_without_a_label(
     scores = served[output]
     told = scores.argmax(axis=1) if output == "scores" else scores[:, 0] > 0.5
     assert found[metric] == pytest.approx((told == index[-EVAL:])[np.arange(EVAL) % 10 != 0].mean())
-    assert "10 examples have no label that the model knows (it is NaN) and are left out" in caplog.text
+    assert "10 examples have no label that the model knows, or no weight: they are left out" in caplog.text
 
 
 @pytest.mark.slow
