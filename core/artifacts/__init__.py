@@ -1,0 +1,72 @@
+"""The layout of every artifact on disk: the one place that owns their file names.
+
+The trees are TFX 1.21's, so TFDV, TFT, TFMA and TFX open them, and these classes open theirs. Each class wraps the
+artifact's folder. Marks that readers trust (BLESSED, saved_model.pb) are written last.
+"""
+
+from penstock.core.artifacts.artifact import (
+    TFX_VERSION,
+    Artifact,
+    GateResult,
+    Metadata,
+    Property,
+    SplitArtifact,
+    TaskResult,
+    check_split_name,
+    metadata,
+    split_names,
+)
+from penstock.core.artifacts.data import (
+    MOST_BUCKETS,
+    By,
+    ExampleAnomalies,
+    Examples,
+    ExampleStatistics,
+    Schema,
+    TransformGraph,
+    read_schema,
+    read_statistics,
+)
+from penstock.core.artifacts.gates import (
+    InfraBlessing,
+    ModelBlessing,
+    ModelEvaluation,
+    ModelValidation,
+    Reason,
+    Verdict,
+)
+from penstock.core.artifacts.models import HyperParameters, Model, ModelRun, SavedModel, TunerResults, no_model
+
+__all__ = [
+    "MOST_BUCKETS",
+    "TFX_VERSION",
+    "Artifact",
+    "By",
+    "ExampleAnomalies",
+    "ExampleStatistics",
+    "Examples",
+    "GateResult",
+    "HyperParameters",
+    "InfraBlessing",
+    "Metadata",
+    "Model",
+    "ModelBlessing",
+    "ModelEvaluation",
+    "ModelRun",
+    "ModelValidation",
+    "Property",
+    "Reason",
+    "SavedModel",
+    "Schema",
+    "SplitArtifact",
+    "TaskResult",
+    "TransformGraph",
+    "TunerResults",
+    "Verdict",
+    "check_split_name",
+    "metadata",
+    "no_model",
+    "read_schema",
+    "read_statistics",
+    "split_names",
+]

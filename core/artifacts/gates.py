@@ -1,0 +1,120 @@
+"""The artifacts of gates: what came of an evaluation, and whether a model is blessed."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, TypedDict
+
+from penstock.core.artifacts.artifact import Artifact
+from penstock.core.errors import ModelError
+from penstock.core.files import atomic
+
+
+@dataclass(frozen=True)
+class ModelEvaluation(Artifact):
+    """TFMA's results: a record for each slice in `metrics`, `plots` and `attributions`, and one in `validations`.
+
+    The files are TFRecords without compression; `config` is an EvalRun as JSON.
+    """
+
+    @property
+    def metrics(self) -> Path:
+        return self.root / "metrics-00000-of-00001.tfrecord"
+
+    @property
+    def plots(self) -> Path:
+        return self.root / "plots-00000-of-00001.tfrecord"
+
+    @property
+    def attributions(self) -> Path:
+        return self.root / "attributions-00000-of-00001.tfrecord"
+
+    @property
+    def validations(self) -> Path:
+        return self.root / "validations.tfrecord"
+
+    @property
+    def config(self) -> Path:
+        return self.root / "eval_config.json"
+
+
+class Reason(TypedDict):
+    """One threshold of an evaluation in one slice: the value that was measured, and whether it passes.
+
+    `value` is None if the metric was not computed, is not defined or not finite. `metric` is TFMA's name of the metric;
+    only `sentence` says which output or class it is about. `threshold` is in words, such as "at least 0.8".
+    """
+
+    metric: str
+    slice: str
+    value: float | None
+    threshold: str
+    passed: bool
+    sentence: str
+
+
+class Verdict(TypedDict):
+    """Whether a model is blessed, which models were compared (URIs), when (ISO 8601), and why."""
+
+    blessed: bool
+    model: str
+    baseline_model: str | None
+    created: str
+    reasons: list[Reason]
+
+
+@dataclass(frozen=True)
+class ModelValidation(Artifact):
+    """`validation.json`: a Verdict."""
+
+    FILE: ClassVar[str] = "validation.json"
+
+    @property
+    def path(self) -> Path:
+        return self.root / self.FILE
+
+    def read(self) -> Verdict:
+        """Returns the verdict; an OSError if there is no file, a ValueError if its content is no Verdict."""
+        from pydantic import TypeAdapter
+
+        return TypeAdapter(Verdict).validate_json(self.path.read_bytes())
+
+    def write(self, verdict: Verdict) -> None:
+        """Writes the verdict; a ValueError if a value is not finite, because JSON has no such numbers."""
+        atomic.write_text(self.path, json.dumps(verdict, indent=1, allow_nan=False))
+
+
+@dataclass(frozen=True)
+class ModelBlessing(Artifact):
+    """An empty file `BLESSED` or `NOT_BLESSED`."""
+
+    BLESSED: ClassVar[str] = "BLESSED"
+    NOT_BLESSED: ClassVar[str] = "NOT_BLESSED"
+
+    def write(self, blessed: bool) -> None:
+        """Writes the mark. Readers trust it, so it is the last output to write."""
+        atomic.write_bytes(self.root / (self.BLESSED if blessed else self.NOT_BLESSED), b"")
+
+    def read(self) -> bool:
+        """Returns whether the model is blessed; a ModelError if the folder holds both marks or none."""
+        return _read_mark(self.root, self.BLESSED, self.NOT_BLESSED)
+
+
+@dataclass(frozen=True)
+class InfraBlessing(Artifact):
+    """An empty file `INFRA_BLESSED` or `INFRA_NOT_BLESSED`."""
+
+    BLESSED: ClassVar[str] = "INFRA_BLESSED"
+    NOT_BLESSED: ClassVar[str] = "INFRA_NOT_BLESSED"
+
+    def read(self) -> bool:
+        """Returns whether the model could be served; a ModelError if the folder holds both marks or none."""
+        return _read_mark(self.root, self.BLESSED, self.NOT_BLESSED)
+
+
+def _read_mark(folder: Path, blessed: str, not_blessed: str) -> bool:
+    marks = {name for name in (blessed, not_blessed) if (folder / name).is_file()}
+    if len(marks) != 1:
+        present = " and ".join(sorted(marks)) or "neither"
+        raise ModelError(f"blessing at {folder}: expected one of {blessed} and {not_blessed}, found {present}")
+    return marks == {blessed}

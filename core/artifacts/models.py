@@ -1,0 +1,188 @@
+"""The artifacts of models: what a search and a training write."""
+
+import json
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+from penstock.core.artifacts.artifact import Artifact
+from penstock.core.errors import ModelError
+from penstock.core.files import atomic
+
+_LISTED = 3
+
+
+@dataclass(frozen=True)
+class HyperParameters(Artifact):
+    """`best_hyperparameters.txt`, the only file in the folder: KerasTuner's `get_config()`, or any other, as JSON."""
+
+    FILE: ClassVar[str] = "best_hyperparameters.txt"
+
+    @property
+    def path(self) -> Path:
+        return self.root / self.FILE
+
+    def read(self) -> Any:
+        """Returns what the JSON holds; a ValueError if the file is not JSON."""
+        return json.loads(self.path.read_text())
+
+    def write(self, hyperparameters: Mapping[str, object]) -> None:
+        """Writes the values, which must be JSON's."""
+        atomic.write_text(self.path, json.dumps(hyperparameters))
+
+
+@dataclass(frozen=True)
+class TunerResults(Artifact):
+    """`tuner_results.json`: a JSON list with a record for each trial, the best first.
+
+    {"trial_id": …, "score": …, <hyperparameter>: <value>, …}
+    """
+
+    FILE: ClassVar[str] = "tuner_results.json"
+
+    @property
+    def path(self) -> Path:
+        return self.root / self.FILE
+
+    def write(self, rows: Iterable[Mapping[str, object]]) -> None:
+        """Writes a row for each trial, in the given order."""
+        atomic.write_text(self.path, json.dumps(list(rows)))
+
+
+@dataclass(frozen=True)
+class SavedModel(Artifact):
+    """A model in TensorFlow's format, within an artifact or in a place where models are pushed to.
+
+    `run_fn` may write a model of another kind, such as model.pkl, in its place: then there is no saved_model.pb, and
+    `digest`, `sizes` and `listed` are of what there is.
+
+    saved_model.pb            the graph; a folder without it is no SavedModel, so it is written last
+    fingerprint.pb            checksums of the others and a random number, new at every save
+    variables/ assets/
+    assets.extra/label.json   what a model without code predicts; TensorFlow and its servers ignore this file
+    """
+
+    FILE: ClassVar[str] = "saved_model.pb"
+    FINGERPRINT: ClassVar[str] = "fingerprint.pb"
+
+    @property
+    def path(self) -> Path:
+        return self.root / self.FILE
+
+    @property
+    def exists(self) -> bool:
+        return self.path.is_file()
+
+    @property
+    def assets(self) -> Path:
+        return self.root / "assets"
+
+    @property
+    def label(self) -> Path:
+        return self.root / "assets.extra" / "label.json"
+
+    def digest(self) -> str:
+        """Returns the SHA-256, in hexadecimal, of all files except the fingerprint: of what the model computes."""
+        return atomic.digest(self._files(), self.root)
+
+    def sizes(self) -> dict[str, int]:
+        """Returns the size in bytes of each file except the fingerprint, by its path below the folder.
+
+        Sizes alone tell most models apart, without reading them.
+        """
+        return {path.relative_to(self.root).as_posix(): path.stat().st_size for path in self._files()}
+
+    @classmethod
+    def is_model(cls, files: Collection[str]) -> bool:
+        """Whether a folder with these files holds a model of any kind: what is left of a SavedModel holds none."""
+        rest = (cls.FINGERPRINT, "variables/")
+        return cls.FILE in files or (bool(files) and not any(name.startswith(rest) for name in files))
+
+    def names(self) -> list[str]:
+        """Returns the paths of all files below the folder, sorted."""
+        return sorted(path.relative_to(self.root).as_posix() for path in self.root.rglob("*") if path.is_file())
+
+    def listed(self) -> str:
+        """Names some of the files in the folder, for a sentence about what it is."""
+        names = sorted(self.sizes())
+        return ", ".join(names[:_LISTED]) + (" and others" if len(names) > _LISTED else "")
+
+    def _files(self) -> Iterator[Path]:
+        files = (path for path in self.root.rglob("*") if path.is_file())
+        return (path for path in files if path != self.root / self.FINGERPRINT)
+
+
+def no_model(place: Path | str) -> ModelError:
+    """Returns the error for a folder or URI where a model was expected."""
+    return ModelError(f"no model at {place}: expected {SavedModel.FILE}, or other files, written by run_fn")
+
+
+@dataclass(frozen=True)
+class Model(Artifact):
+    """What run_fn wrote, most often a SavedModel, and `Format-TFMA/` where it wrote one for evaluation.
+
+    Format-Serving/                            the model
+    Format-Serving/export/<exporter>/<time>/   the model, as estimators export it
+    """
+
+    FORMAT: ClassVar[str] = "Format-"
+    SERVING: ClassVar[str] = "Format-Serving"
+    EXPORT: ClassVar[str] = "export"
+
+    @property
+    def serving(self) -> Path:
+        return self.root / self.SERVING
+
+    @property
+    def evaluation(self) -> Path:
+        return self.root / "Format-TFMA"
+
+    def require_serving(self) -> Path:
+        """Returns the model's own folder, as TFX's serving_model_path does; a ModelError if there is no file in it."""
+        folder = self.serving_model()
+        if folder is None:
+            raise no_model(self.serving)
+        return folder
+
+    def serving_model(self) -> Path | None:
+        """Returns the model's own folder; None if there is no model."""
+        model = SavedModel(self.serving / self.below_serving(SavedModel(self.serving).names()))
+        return model.root if SavedModel.is_model(model.names()) else None
+
+    @classmethod
+    def below_serving(cls, files: Iterable[str]) -> str:
+        """Returns where in `Format-Serving` the model is, "" for there itself, by the paths of all files in it.
+
+        Raises a ModelError if estimators have exported several.
+        """
+        parts = [path.split("/") for path in files]
+        if [SavedModel.FILE] in parts:
+            return ""
+        exports = {"/".join(path[:3]) for path in parts if path[0] == cls.EXPORT and len(path) > 3}
+        if len(exports) > 1:
+            raise ModelError(f"{cls.SERVING}: expected one exported model, found {', '.join(sorted(exports))}")
+        return exports.pop() if exports else ""
+
+
+@dataclass(frozen=True)
+class ModelRun(Artifact):
+    """What a training writes while it runs.
+
+    plan.json               how each column is treated, and what was noticed in it (a model without code)
+    history.json            a record for each epoch, and how the model is trained
+    checkpoint/state.npz    the state from which an interrupted training resumes
+    train/ validation/      TensorBoard's event files
+    """
+
+    @property
+    def plan(self) -> Path:
+        return self.root / "plan.json"
+
+    @property
+    def history(self) -> Path:
+        return self.root / "history.json"
+
+    @property
+    def checkpoint(self) -> Path:
+        return self.root / "checkpoint" / "state.npz"
