@@ -85,21 +85,12 @@ def run(
         for sentence in undefined.sentences():
             logger.warning(sentence)
         blessed, reasons = _verdict(config, evaluation, undefined)
-    uri, baseline_uri = model_uri or model, (baseline_model_uri or baseline_model) if baseline else None
+    baseline_uri = (baseline_model_uri or baseline_model) if baseline else None
     created = datetime.datetime.now(datetime.UTC).isoformat()
-    artifacts.ModelValidation(Path(validation)).write(
-        Verdict(blessed=blessed, model=uri, baseline_model=baseline_uri, created=created, reasons=reasons)
+    verdict = Verdict(
+        blessed=blessed, model=model_uri or model, baseline_model=baseline_uri, created=created, reasons=reasons
     )
-    artifacts.ModelBlessing(Path(blessing)).write(blessed)
-    properties = artifacts.metadata(blessed=int(blessed), current_model=uri, component_id="evaluator")
-    if baseline_uri:
-        properties["baseline_model"] = baseline_uri
-    metadata = {
-        "evaluation": artifacts.metadata(),
-        "blessing": properties,
-        "validation": artifacts.metadata(blessed=int(blessed)),
-    }
-    return GateResult(metadata, blessed)
+    return _write(verdict, blessing, validation)
 
 
 @dataclass(frozen=True)
@@ -128,6 +119,22 @@ def _explained(config: EvalConfig, folders: dict[str, str], files: list[Path]) -
         if explanation is None:
             raise
         raise explanation from error
+
+
+def _write(verdict: Verdict, blessing: str, validation: str) -> GateResult:
+    """Writes the verdict and the blessing; returns the metadata of all outputs."""
+    blessed = verdict["blessed"]
+    artifacts.ModelValidation(Path(validation)).write(verdict)
+    artifacts.ModelBlessing(Path(blessing)).write(blessed)
+    properties = artifacts.metadata(blessed=int(blessed), current_model=verdict["model"], component_id="evaluator")
+    if verdict["baseline_model"]:
+        properties["baseline_model"] = verdict["baseline_model"]
+    metadata = {
+        "evaluation": artifacts.metadata(),
+        "blessing": properties,
+        "validation": artifacts.metadata(blessed=int(blessed)),
+    }
+    return GateResult(metadata, blessed)
 
 
 def _serving(model: str | None) -> Path | None:

@@ -9,7 +9,8 @@ from typing import Any
 
 import tensorflow_data_validation as tfdv
 from tensorflow_metadata.proto.v0 import anomalies_pb2
-from tensorflow_metadata.proto.v0.statistics_pb2 import DatasetFeatureStatisticsList
+from tensorflow_metadata.proto.v0.schema_pb2 import Schema
+from tensorflow_metadata.proto.v0.statistics_pb2 import DatasetFeatureStatistics, DatasetFeatureStatisticsList
 
 from penstock.components.example_validator import comparisons, findings, large_integers
 from penstock.components.example_validator import label as label_check
@@ -22,7 +23,6 @@ logger = logging.getLogger(__name__)
 _TRAINING = "TRAINING"
 _SHOWN = 30  # anomalies in the details of an error
 _WARNED = 5  # anomalies that are told one by one
-logger = logging.getLogger(__name__)
 
 
 def run(
@@ -74,13 +74,7 @@ def run(
         if label:
             reasons = label_check.check(label, current)
             by_split = {split: label_check.add(by_split[split], label, reasons[split]) for split in splits}
-        unmeasured = [
-            sentence
-            for comparison in (drift, skew)
-            for sentence in comparisons.unmeasured(comparison, expected, current, by_split)
-        ]
-        for sentence in unmeasured:
-            logger.warning("%s", sentence)
+        unmeasured = _unmeasured([drift, skew], expected, current, by_split)
         target = artifacts.ExampleAnomalies(Path(anomalies))
         for split in splits:
             target.write(split, by_split[split])
@@ -95,6 +89,19 @@ def run(
     span = {"span": int(properties["span"])} if "span" in properties else {}
     metadata = artifacts.metadata(split_names=splits, blessed=json.dumps(blessed), **span)
     return GateResult({"anomalies": metadata}, all(blessed.values()))
+
+
+def _unmeasured(
+    compared: Sequence[comparisons.Comparison],
+    schema: Schema,
+    current: Mapping[str, DatasetFeatureStatistics],
+    by_split: Mapping[str, anomalies_pb2.Anomalies],
+) -> list[str]:
+    """Warns of drift and skew that were to be measured and are not; returns the sentences."""
+    sentences = [sentence for one in compared for sentence in comparisons.unmeasured(one, schema, current, by_split)]
+    for sentence in sentences:
+        logger.warning("%s", sentence)
+    return sentences
 
 
 def _validate(split: str, evidence: findings.Evidence) -> anomalies_pb2.Anomalies:

@@ -18,7 +18,9 @@ VARIABLES = [
     {"NO_PROXY": "*"},
     {"GOOGLE_APPLICATION_CREDENTIALS": "/nowhere"}, {"AWS_PROFILE": "nobody"}, {"DOCKER_HOST": "nowhere"},
     {"CI": "1"},
-    {"TF_CONFIG": "{"}, {"CUDA_VISIBLE_DEVICES": "x"}, {"TF_USE_LEGACY_KERAS": "perhaps"},
+    {"TF_CONFIG": "{"},
+    {"OMP_NUM_THREADS": "x"},
+    {"PYTHONWARNINGS": "error"}, {"CUDA_VISIBLE_DEVICES": "x"}, {"TF_USE_LEGACY_KERAS": "perhaps"},
     {"XDG_CACHE_HOME": "/proc"},
 ]  # fmt: skip
 LIMITS = [
