@@ -55,6 +55,7 @@ def _wait(child: int, executor_input: Mapping[str, Any]) -> NoReturn:
         with contextlib.suppress(OSError):  # SIGKILL has no handler
             signal.signal(-code, signal.SIG_DFL)
         os.kill(os.getpid(), -code)
+        code = 128 - code  # as shells say it: the first process of a container is not killed by itself
     elif code == 0 and executor_output.is_expected() and executor_output.read(executor_input) is None:
         code = failures.tell(executor_output.missing())
     os._exit(code)
