@@ -84,6 +84,7 @@ def run(
         target, containers = targets.LOCAL, None
         local.require_runtime()
     compiled = compile.compile_for_run(loaded, target)
+    warn(loaded.idle_settings)
     _tell_of_workers(loaded)
     warn(compiled.published.left_out)
     note(compiled.published.keras_note)
@@ -142,6 +143,7 @@ def compile_command(
 
     compiled = compile.compile_config(loaded, chosen, output)
     tell(f"{output}: {loaded.name} for target {chosen.name}")
+    warn(loaded.idle_settings)
     warn(chosen.unused(loaded))
     from penstock.pipelines.servers import submission
 
@@ -212,6 +214,7 @@ def validate(config: Path, assignments: Sequence[str], data: str | None, label: 
 
     checked = published.check(loaded)
     tell(f"{config_file(config)}: valid")
+    warn(loaded.idle_settings)
     warn(checked.left_out)
     note(checked.keras_note)
     if packages.is_inside(loaded.data.path) and loaded.data.here is None:

@@ -139,6 +139,7 @@ class Remote:
                 path = folder / "pipeline.yaml"
                 target = targets.named(self.target)
                 compiled = compile.compile_unpublished(settings, target, path)
+                warn(settings.idle_settings)
                 warn(target.unused(settings))
                 read = submission.read(compiled.path, params, no_cache)
             read = replace(read, publish=functools.partial(published.write, compiled.published))

@@ -14,6 +14,7 @@ from pydantic import Field, PrivateAttr, model_validator
 
 from penstock.components import engines
 from penstock.core.examples.payloads import TF_SEQUENCE_EXAMPLE
+from penstock.pipelines import registry
 from penstock.pipelines.config import file as config_file
 from penstock.pipelines.config.components import Push, Schema, Statistics, Training, Transform, Validation
 from penstock.pipelines.config.data import Data, Splits
@@ -200,6 +201,22 @@ class Config(Section):
         if len(self.data.splits) > 1:
             return list(self.data.splits)
         return list((self.splits or Splits()).hash_buckets)
+
+    @property
+    def idle_settings(self) -> str:
+        """A sentence that names settings of components that the pipeline does not have; "" if there are none."""
+        without = [entry for entry in registry.COMPONENTS if getattr(self, entry.section, entry) is None]
+        sections = {"resources": self.resources, "tasks": self.tasks, "kubernetes": self.kubernetes}
+        idle = {
+            f"{section}.{entry.name}": entry.section
+            for section, settings in sections.items()
+            for entry in without
+            if settings and getattr(settings, entry.name) is not None
+        }
+        if not idle:
+            return ""
+        missing = ", ".join(dict.fromkeys(idle.values()))
+        return f"{', '.join(idle)}: the pipeline has no such task; sections that are left out: {missing}"
 
     def _check_splits(self) -> None:
         used: list[tuple[str, Iterable[str]]] = [("statistics.exclude_splits", self.statistics.exclude_splits)]

@@ -305,3 +305,11 @@ def test_a_folder_that_exists_is_no_pattern(name: str, load: Callable[..., Confi
     below = load([f"data.path={json.dumps(f'{name}/span-{{SPAN}}/*.csv')}"]).data
     assert (below.input_base, below.patterns) == (str(folder), {"single_split": "span-{SPAN}/*.csv"})
     assert load([f"data.path={json.dumps(name)}"]).data.input_base == str(folder)
+
+
+def test_settings_of_a_task_that_is_not_there_are_told(load: Callable[..., Config]) -> None:
+    settings = ["tasks.pusher={env: {A: b}}", "resources.tuner={cpu: 2}", "kubernetes.trainer={timeout: 60}"]
+    assert load([*settings, "push=null"]).idle_settings == (
+        "resources.tuner, tasks.pusher: the pipeline has no such task; sections that are left out: tuning, push"
+    )
+    assert load(settings[:1]).idle_settings == ""
