@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from penstock.core.errors import ConfigError
+from penstock.core.files import documents
 from penstock.core.files.temporary import beside
 
 # The folder with the buckets of each scheme, one subfolder per bucket. Vertex AI mounts them below /gcs, and KFP's
@@ -172,7 +173,7 @@ def digest(paths: Iterable[Path], root: Path) -> str:
     """Returns the SHA-256, in hexadecimal, of the files' contents and of their paths below `root`, in any order."""
     total = hashlib.sha256()
     for path in sorted(paths):
-        with open(path, "rb") as file:
+        with documents.reading(path), open(path, "rb") as file:
             content = hashlib.file_digest(file, "sha256").digest()
         total.update(path.relative_to(root).as_posix().encode() + b"\0" + content)
     return total.hexdigest()

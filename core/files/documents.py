@@ -1,8 +1,9 @@
 """Texts that anybody may have written, files and JSON: read strictly, and within bounds. YAML: yaml_documents.py."""
 
+import contextlib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,17 @@ _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 class DocumentError(ValueError):
     """A text is no document, or none that is taken: a sentence that begins with the place."""
+
+
+@contextlib.contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Gives an OSError of the body the file's name: opening a file says it, reading one (EIO, ESTALE) does not."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is not None or error.errno is None:
+            raise
+        raise OSError(error.errno, f"it cannot be read: {error.strerror}", str(path)) from error
 
 
 def read_text(path: Path) -> str:

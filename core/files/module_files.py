@@ -16,6 +16,8 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from penstock.core.files import documents
+
 LARGEST = 4 << 20  # bytes of a file
 LARGEST_TOGETHER = 32 << 20
 _MOST_FILES = 1000
@@ -52,7 +54,7 @@ def of(module_file: Path, without: Collection[Path] = (), project: Path | None =
     folder = root(own, project)
     reached = _reached(own, folder)
     modules = sorted(reached | _importable(own.parent, folder))
-    if not any(_OWN_PLACE.search(module.read_bytes()) for module in reached):
+    if not any(_OWN_PLACE.search(_content(module)) for module in reached):
         return ModuleFiles(folder, modules, [])
     travelling, total = set(modules), 0
     left_out: list[Path] = []
@@ -153,6 +155,11 @@ def _reached(module: Path, root: Path) -> set[Path]:
     return reached
 
 
+def _content(module: Path) -> bytes:
+    with documents.reading(module):
+        return module.read_bytes()
+
+
 def _sources(paths: Iterable[Path]) -> list[Path]:
     return [path for path in paths if path.is_file()]
 
@@ -161,7 +168,7 @@ def _sources(paths: Iterable[Path]) -> list[Path]:
 def _parsed(path: Path, changed: int) -> tuple[tuple[int, str], ...]:
     try:
         with warnings.catch_warnings(action="ignore"):  # of the user's code: who imports it shows them
-            tree = ast.parse(path.read_bytes())
+            tree = ast.parse(_content(path))
     except (SyntaxError, ValueError, RecursionError, MemoryError):  # of which others will tell
         return ()
     found: list[tuple[int, str]] = []
@@ -198,5 +205,5 @@ def _may_hold_data(folder: Path, skipped: Collection[Path]) -> bool:
 
 def _names(file: Path, module: str) -> bool:
     """Whether a YAML file names the module: then it is a configuration of it, or was compiled from one."""
-    with file.open("rb") as text:
+    with documents.reading(file), file.open("rb") as text:
         return module.encode() in text.read(1 << 20)

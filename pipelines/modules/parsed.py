@@ -6,6 +6,7 @@ from pathlib import Path
 
 from penstock.core import packages
 from penstock.core.errors import ModuleError
+from penstock.core.files import documents
 from penstock.core.suggestions import did_you_mean
 
 _LARGEST = 4 << 20  # bytes of a module
@@ -52,7 +53,9 @@ def tree(path: Path) -> ast.Module:
     if path.stat().st_size > _LARGEST:
         raise ModuleError(f"{path}: expected a module of at most {_LARGEST:,} bytes: put data into a file beside it")
     try:
-        return ast.parse(path.read_bytes(), str(path))
+        with documents.reading(path):
+            content = path.read_bytes()
+        return ast.parse(content, str(path))
     except SyntaxError as error:
         line = f":{error.lineno}" if error.lineno else ""  # a NUL has none
         raise ModuleError(f"{path}{line}: this is not Python: {error.msg}", (error.text or "").rstrip()) from None

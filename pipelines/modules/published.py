@@ -211,7 +211,8 @@ def _takes_statistics(function: UserFunction | None) -> bool:
 def _copy(source: Path, root: str, name: str) -> Copy:
     """Returns the copy of a file, `<root>/files/<digest>/<name>`: alone in its folder, as TFX's readers expect it."""
     digest = atomic.digest([source], source.parent)[:16]
-    return Copy(source, f"{root.rstrip('/')}/files/{digest}/{name}", source.read_bytes())
+    with documents.reading(source):
+        return Copy(source, f"{root.rstrip('/')}/files/{digest}/{name}", source.read_bytes())
 
 
 def _write_file(path: str, content: bytes) -> None:

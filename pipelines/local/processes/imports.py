@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from penstock.core import errors, user_modules
-from penstock.core.files import module_files
+from penstock.core.files import documents, module_files
 
 _PACKAGE = "penstock"
 _ROOT = Path(errors.__file__).parent.parent
@@ -53,7 +53,9 @@ def _named(value: str) -> Iterator[str]:
         module = Path(value).resolve()
         files = module_files.own_files(module, user_modules.import_root(module))
         for path in sorted({*files, *module.parent.glob("*.py")}):
-            yield from (name for name in direct(path.read_text(errors="replace")) if name.startswith(f"{_PACKAGE}."))
+            with documents.reading(path):
+                source = path.read_text(errors="replace")
+            yield from (name for name in direct(source) if name.startswith(f"{_PACKAGE}."))
 
 
 @functools.cache
@@ -84,7 +86,8 @@ def _files(names: Iterable[str]) -> Iterator[Path]:
 
 @functools.cache
 def _read(path: Path) -> _Module:
-    return _parse(path.read_bytes())
+    with documents.reading(path):
+        return _parse(path.read_bytes())
 
 
 def _parse(content: bytes) -> _Module:

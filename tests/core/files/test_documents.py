@@ -67,3 +67,11 @@ def test_json(text: str, value: Any) -> None:
 def test_what_is_no_json(text: str, sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence):
         documents.parse_json(text)
+
+
+def test_an_error_while_reading_names_the_file(tmp_path: Path) -> None:
+    unreadable = Path("/proc/self/mem")  # it opens, and reading its first byte is an error
+    with pytest.raises(OSError, match=r"it cannot be read: .*'/proc/self/mem'"), documents.reading(unreadable):
+        unreadable.read_bytes()
+    with pytest.raises(FileNotFoundError, match=r"No such file"), documents.reading(tmp_path / "nix"):
+        (tmp_path / "nix").read_bytes()

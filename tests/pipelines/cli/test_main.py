@@ -108,6 +108,28 @@ def test_a_pipe_is_not_waited_for(command: str, tmp_path: Path, capsys: pytest.C
     assert "/pipeline.yaml is a named pipe: expected a " in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("module.py", ["module_file=module.py"]),
+        ("helper.py", []),
+        ("data.bin", []),
+        ("schema.pbtxt", ["schema.file=schema.pbtxt"]),
+    ],
+)
+def test_a_file_that_opens_but_cannot_be_read(
+    config: Path, name: str, settings: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    module = config.parent / "module.py"
+    module.write_text(f"import helper\n_PLACE = __file__\n{module.read_text()}")
+    (config.parent / "helper.py").write_text("")
+    (config.parent / name).unlink(missing_ok=True)
+    (config.parent / name).symlink_to("/proc/self/mem")  # its first byte is an error, as on a disk that fails
+    sets = [argument for setting in settings for argument in ("--set", setting)]
+    assert main.main(["compile", str(config), "-o", str(config.parent / "ir.yaml"), *sets]) == 2
+    assert "it cannot be read: Input/output error" in capsys.readouterr().err
+
+
 def test_the_end_of_a_file_is_no_interrupt(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """To click, EOFError is Ctrl-D. Where it is ours, it is no less a defect than any other error."""
 
