@@ -32,16 +32,29 @@ class DottedNames:
         while isinstance(node, ast.Attribute):
             parts.append(node.attr)
             node = node.value
-        if not isinstance(node, ast.Name) or node.id not in self._known:
+        if isinstance(node, ast.Call):
+            name = self._imported_by_call(node)
+        else:
+            name = self._known.get(node.id, "") if isinstance(node, ast.Name) else ""
+        return _plain(".".join([name, *reversed(parts)])) if name else ""
+
+    def _imported_by_call(self, call: ast.Call) -> str:
+        """Returns the module that importlib.import_module("name") or __import__("name") returns; "" for other calls."""
+        by_builtin = isinstance(call.func, ast.Name) and call.func.id == "__import__"
+        if not by_builtin and (isinstance(call.func, ast.Call) or self.of(call.func) != "importlib.import_module"):
             return ""
-        return _plain(".".join([self._known[node.id], *reversed(parts)]))
+        given = [*call.args, *(keyword.value for keyword in call.keywords if keyword.arg == "name")]
+        name = given[0].value if given and isinstance(given[0], ast.Constant) else None
+        if not isinstance(name, str):
+            return ""
+        return name.partition(".")[0] if by_builtin else name  # `import a.b` binds a
 
     def used(self, top: ast.AST | None = None) -> Iterator[tuple[str, int]]:
         """Yields the dotted names below a node, by default the module's, with their lines: imported, or used."""
         for node in ast.walk(top or self._tree):
             if isinstance(node, ast.Import | ast.ImportFrom):
                 yield from ((_plain(name), node.lineno) for _, name in _imported(node, whole=True))
-            elif isinstance(node, ast.Attribute | ast.Name):
+            elif isinstance(node, ast.Attribute | ast.Name | ast.Call):
                 name = self.of(node)
                 if name:
                     yield name, node.lineno

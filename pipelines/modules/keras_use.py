@@ -13,6 +13,7 @@ from pathlib import Path
 from penstock.pipelines.modules import parsed
 from penstock.pipelines.modules.dotted_names import DottedNames
 from penstock.pipelines.modules.keras_names import ONLY_2, ONLY_3
+from penstock.pipelines.modules.makers import Makers, assigned, dotted_text
 
 # Packages whose layers and models are Keras 2's, and what of other packages is.
 _KERAS_2 = {
@@ -153,17 +154,13 @@ def _of_packages(used: Iterable[tuple[str, int]]) -> Iterator[tuple[int, str]]:
 
 def _of_calls(tree: ast.Module, names: DottedNames) -> Iterator[tuple[int, str]]:
     """Yields calls that only Keras 2 takes: by their arguments, or since they write or read a SavedModel's folder."""
-    values = {
-        node.targets[0].id: node.value
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
-    }
+    values, makers = assigned(tree), Makers(tree, names)
     for node in ast.walk(tree):
         if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute | ast.Name):
             continue
-        last, name = _last(node.func), _maker(node.func, names, values)
+        last, name = _last(node.func), makers.of(node.func)
         if name and not _within(name, (*_ROOTS, "tf_keras")):
-            continue  # such as tf.saved_model.save and torch.save
+            continue  # such as tf.saved_model.save, and the save of a tf.train.Checkpoint
         arguments = {keyword.arg: keyword.value for keyword in node.keywords if keyword.arg}
         if "save_format" in arguments and not _is_one_of(arguments["save_format"], _SAVE_FORMATS):
             yield node.lineno, f"{last}(save_format=…)"
@@ -178,12 +175,6 @@ def _of_calls(tree: ast.Module, names: DottedNames) -> Iterator[tuple[int, str]]
             place = node.args[index] if len(node.args) > index else arguments.get(keyword)
             if place is not None and _is_folder(list(_inside(place, values)), folders):
                 yield node.lineno, f"{last}() of a path without Keras's suffix"
-
-
-def _maker(function: ast.Attribute | ast.Name, names: DottedNames, values: dict[str, ast.expr]) -> str:
-    """Returns the dotted name of a function, or of what made the object whose method it is; "" if it is not known."""
-    made = values.get(_text(function.value) or "") if isinstance(function, ast.Attribute) else None
-    return names.of(function) or (names.of(made.func) if isinstance(made, ast.Call) else "")
 
 
 def _is_one_of(node: ast.expr, values: Iterable[object]) -> bool:
@@ -217,7 +208,7 @@ def _of_transform(tree: ast.Module) -> Iterator[tuple[int, str]]:
         calls = [node for node in own if isinstance(node, ast.Call)]
         makers = {id(call) for call in calls if _last(call.func) in _LAYER_MAKERS}
         layers = {
-            _text(target)
+            dotted_text(target)
             for node in own
             if isinstance(node, ast.Assign) and id(node.value) in makers
             for target in node.targets
@@ -227,19 +218,10 @@ def _of_transform(tree: ast.Module) -> Iterator[tuple[int, str]]:
         for call in calls:
             given = [node for argument in call.args for node in ast.walk(argument)]
             in_sequence = _last(call.func) == "Sequential" and any(
-                id(node) in makers or _text(node) in layers for node in given
+                id(node) in makers or dotted_text(node) in layers for node in given
             )
-            if in_sequence or id(call.func) in makers or _text(call.func) in layers:
+            if in_sequence or id(call.func) in makers or dotted_text(call.func) in layers:
                 yield call.lineno, "a TransformFeaturesLayer in a model"
-
-
-def _text(node: ast.AST) -> str | None:
-    """Returns `a.b.c` as it is written; None for other expressions."""
-    parts: list[str] = []
-    while isinstance(node, ast.Attribute):
-        parts.append(node.attr)
-        node = node.value
-    return ".".join([node.id, *reversed(parts)]) if isinstance(node, ast.Name) else None
 
 
 def _last(function: ast.expr) -> str:

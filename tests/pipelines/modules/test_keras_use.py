@@ -13,6 +13,12 @@ from penstock.pipelines.modules.keras_use import KerasUse, Use
 BARE = "of a path without Keras's suffix"
 ONLY_2 = {
     "import tf_keras as keras": "tf_keras",
+    "import importlib\nkeras = importlib.import_module('tf_keras')": "tf_keras",
+    "from importlib import import_module as im\ndef run_fn(a):\n    im(name='tf_keras.layers')": "tf_keras.layers",
+    "tf = __import__('tensorflow')\ntf.keras.layers.DenseFeatures(c)": "tf.keras.layers.DenseFeatures",
+    "import importlib\nimportlib.import_module('tensorflow').keras.layers.DenseFeatures(c)": (
+        "tf.keras.layers.DenseFeatures"
+    ),
     "import tensorflow_decision_forests as tfdf": "tensorflow_decision_forests",
     "import tensorflow_hub as hub\nlayer = hub.KerasLayer(url)": "tensorflow_hub.KerasLayer",
     "import tensorflow as tf\ntf.keras.layers.DenseFeatures(columns)": "tf.keras.layers.DenseFeatures",
@@ -34,6 +40,14 @@ ONLY_2 = {
     "from tensorflow import keras\nkeras.callbacks.ModelCheckpoint(filepath=f'{a.model_run_dir}/best')": (
         f"ModelCheckpoint() {BARE}"
     ),
+    "import tensorflow as tf\nclass Net(tf.keras.Model): ...\ndef run_fn(a):\n    Net().save(a.serving_model_dir)": (
+        f"save() {BARE}"
+    ),
+    "from base import Net\nclass Net2(Net):\n    def keep(self, a):\n        self.save(a.serving_model_dir)": (
+        f"save() {BARE}"
+    ),
+    "import keras_tuner as kt\ndef run_fn(a):\n    t = kt.Hyperband()\n    m = t.get_best_models()[0]\n"
+    "    m.save(a.serving_model_dir)": f"save() {BARE}",
     "import os\nmodel.save_weights(os.path.join(a.model_run_dir, 'last'))": f"save_weights() {BARE}",
     "import tensorflow as tf\ntf.keras.optimizers.Adam(lr=0.1)": "Adam(lr=…)",
     "def run_fn(a):\n    model.fit(x, workers=4, use_multiprocessing=True)": "fit(use_multiprocessing=…)",
@@ -49,6 +63,19 @@ EITHER = [
     "import os\nname = 'model.keras'\ndef run_fn(a):\n    model.save(os.path.join(a.serving_model_dir, name))",
     "from tensorflow import keras\nkeras.callbacks.ModelCheckpoint(a.model_run_dir + '/best.keras')",
     "import tensorflow as tf\nckpt = tf.train.Checkpoint()\nckpt.save(a.serving_model_dir)",
+    "import tensorflow as tf\ndef run_fn(a):\n    tf.train.Checkpoint(model=m).save(a.serving_model_dir)",
+    "import tensorflow as tf\nclass A:\n    def f(self, a):\n        self.c = tf.train.CheckpointManager(m, d, 3)\n"
+    "        self.c.save(a.serving_model_dir)",
+    "from tensorflow.train import Checkpoint\ndef keep(c: Checkpoint, a):\n    c.save(a.serving_model_dir)",
+    "from tensorflow.train import Checkpoint\nclass C(Checkpoint): ...\nC().save(a.serving_model_dir)",
+    "import lightgbm as lgb\nlgb.LGBMClassifier().fit(x, y).booster_.save_model('m', a.serving_model_dir)",
+    "import lightgbm as lgb\nc: object = lgb.LGBMClassifier()\nb = c.booster_\nb.save_weights(a.serving_model_dir)",
+    "import joblib\njoblib.load(p).save(a.serving_model_dir)",
+    "class Scaler:\n    def save(self, path): ...\ndef run_fn(a):\n    Scaler().save(a.serving_model_dir)",
+    "class Scaler:\n    def save(self, path): ...\ndef run_fn(a):\n    s = Scaler()\n    s.save(a.serving_model_dir)",
+    "import abc\nclass B(abc.ABC):\n    def keep(self, a):\n        self.save(a.serving_model_dir)",
+    "class B: ...\nclass C(B):\n    def save(self, a):\n        super().save(a.serving_model_dir)",
+    "def save(path): ...\ndef run_fn(a):\n    save(a.serving_model_dir)",
     "model.save_weights(f'{a.model_run_dir}/last.weights.h5')",
     "import tensorflow as tf\ndef run_fn(a):\n    tf.saved_model.save(model, a.serving_model_dir, signatures=s)",
     "from tensorflow import saved_model\ndef run_fn(a):\n    saved_model.save(m, a.serving_model_dir, signatures=s)",
