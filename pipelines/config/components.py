@@ -78,6 +78,13 @@ class Transform(Section):
         default=False, description="Whether pre- and post-transform statistics are left out."
     )
 
+    @property
+    def own_module(self) -> str:
+        """The key that names a module for Transform alone; "" if none does."""
+        if self.module_file:
+            return "module_file"
+        return "preprocessing_fn" if "." in self.preprocessing_fn else ""
+
 
 class Training(Section):
     """How the module's run_fn is called, or, without a module, what the default trainer does."""

@@ -55,6 +55,8 @@ _OF_A_MODULE = {
     "training": ("run_fn", "train_steps", "eval_steps", "custom_config", "base_model"),
     "transform": ("preprocessing_fn", "stats_options_updater_fn", "custom_config"),
 }
+_DOTTED = "; expected a dotted path, package.module.function, or a module_file"
+_INSTEAD = {"train_steps": "; expected epochs", "run_fn": _DOTTED, "preprocessing_fn": _DOTTED}
 
 
 class Lint(Section):
@@ -248,13 +250,16 @@ def _check_without_code(config: Config) -> None:
         if own:
             raise ValueError(f"{own[0]}: there is no model: expected a label to predict")
         return
-    if config.transform and config.transform.module_file:
-        raise ValueError("transform.module_file: there is no run_fn: expected training.module_file, or module_file")
+    if config.transform and config.transform.own_module:
+        raise ValueError(
+            f"transform.{config.transform.own_module}: there is no run_fn, which trains on what it makes: expected a "
+            "dotted path as training.run_fn, or training.module_file; training: null stops after Transform"
+        )
     for section, keys in _OF_A_MODULE.items():
         settings = getattr(config, section)
         for key in keys:
             if settings is not None and getattr(settings, key) != type(settings).model_fields[key].default:
-                instead = "; expected epochs" if key == "train_steps" else ""
+                instead = _INSTEAD.get(key, "")
                 raise ValueError(f"{section}.{key}: there is no module_file whose function it is for{instead}")
     if config.data.payload_format == TF_SEQUENCE_EXAMPLE:
         raise ValueError(

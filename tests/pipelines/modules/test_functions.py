@@ -68,6 +68,13 @@ def test_without_a_preprocessing_fn_there_is_no_transform(load: Load, template: 
         functions.of(load([DOTTED[1], "transform.module_file=models/keras_model/model.py"]))
 
 
+@pytest.mark.parametrize("setting", [DOTTED[0], FILES[0]])
+def test_without_training_a_pipeline_ends_with_transform(load: Load, template: Path, setting: str) -> None:
+    user = functions.of(load([setting, "training=null", "evaluation=null", "push=null"]))
+    assert placed(user.preprocessing_fn, template) == ("models/preprocessing.py", "preprocessing_fn")
+    assert user.run_fn is None
+
+
 def test_an_installed_package_is_no_file_of_the_project(load: Load, template: Path) -> None:
     name = "tfx.examples.chicago_taxi_pipeline.taxi_utils"
     user = functions.of(load([DOTTED[1], f"transform.preprocessing_fn={name}.preprocessing_fn"]))
@@ -109,7 +116,14 @@ def test_an_installed_package_is_no_file_of_the_project(load: Load, template: Pa
             ConfigError,
             r"models.keras_model.model is a module: expected its function, models.keras_model.model.run_fn",
         ),
-        ([FILES[0]], ConfigError, r"transform.module_file: there is no run_fn"),
+        ([FILES[0]], ConfigError, r"transform.module_file: there is no run_fn, .*: expected a dotted path as training"),
+        ([DOTTED[0]], ConfigError, r"transform.preprocessing_fn: there is no run_fn, .* training: null stops after T"),
+        (
+            [DOTTED[0], "training.train_steps=3"],
+            ConfigError,
+            r"transform.preprocessing_fn: there is no run_fn, .* expected a dotted path as training.run_fn, or tr",
+        ),
+        (["training.run_fn=f"], ConfigError, r"training.run_fn: there is no module_file .*; expected a dotted path"),
         (["keras=2"], ConfigError, r"keras: 2 is for a module: the model without code is one of Keras 3"),
         ([DOTTED[1], "keras=4"], ConfigError, r"keras: expected 2 or 3, received 4"),
     ],
