@@ -109,7 +109,12 @@ def _dotted(config: Config, key: str, path: str) -> UserModule:
     try:
         return UserModule(key, parsed.source_file(path), path)
     except ModuleError as error:
+        close = parsed.near(config.folder, path)
+        if close:
+            raise ModuleError(f"{key}: no module {path!r}; did you mean {close!r}?") from None
         place = config.folder.joinpath(*path.split(".")).with_suffix(".py")
+        if config.folder.joinpath(path.partition(".")[0]).is_dir():  # it is no package that is to be installed
+            raise ModuleError(f"{key}: no module {path!r}: {place} does not exist") from None
         raise ModuleError(f"{key}: {error.message}; a module beside the configuration would be {place}") from None
 
 

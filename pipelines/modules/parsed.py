@@ -7,7 +7,7 @@ from pathlib import Path
 from penstock.core import packages
 from penstock.core.errors import ModuleError
 from penstock.core.files import documents
-from penstock.core.suggestions import did_you_mean
+from penstock.core.suggestions import did_you_mean, nearest
 
 _LARGEST = 4 << 20  # bytes of a module
 _TOO_DEEP = "an expression or a block is nested deeper than Python compiles: write it in several statements"
@@ -22,7 +22,9 @@ def source_file(module_path: str) -> Path:
         raise ModuleError(f"no module {module_path!r}: {error}") from None
     source = beside(place.parent, place.name)
     if source is None:
-        raise ModuleError(f"no module {module_path!r}: {place.with_suffix('.py')} does not exist")
+        close = near(packages.folder(first), ".".join(rest))
+        hint = f"; did you mean {f'{first}.{close}'!r}?" if close else ""
+        raise ModuleError(f"no module {module_path!r}: {place.with_suffix('.py')} does not exist{hint}")
     return source
 
 
@@ -30,6 +32,21 @@ def beside(folder: Path, module_path: str) -> Path | None:
     """Returns the source of a dotted path that begins in a folder, such as a project's; None if there is none."""
     place = folder.joinpath(*module_path.split("."))
     return next((path for path in (place.with_suffix(".py"), place / "__init__.py") if path.is_file()), None)
+
+
+def near(folder: Path, module_path: str) -> str:
+    """Returns the dotted path of the module in a folder that is most like this one; "" if none is near."""
+    place, parts = folder, list[str]()
+    for part in filter(None, module_path.split(".")):
+        inside = sorted(place.iterdir()) if place.is_dir() else []
+        names = [path.stem if path.is_file() else path.name for path in inside if path.suffix == ".py" or path.is_dir()]
+        name = part if part in names else nearest(part, names)
+        if name is None:
+            return ""
+        parts.append(name)
+        place /= name
+    close = ".".join(parts)
+    return close if parts and beside(folder, close) else ""
 
 
 def defined_names(path: Path) -> set[str]:

@@ -88,8 +88,21 @@ def test_an_installed_package_is_no_file_of_the_project(load: Load, template: Pa
         (
             ["training.run_fn=models.nix.run_fn"],
             ModuleError,
-            r"training.run_fn: no module 'models.nix': .*models/nix.py",
+            r"training.run_fn: no module 'models.nix': .*models/nix.py does not exist\.?$",
         ),
+        (
+            ["training.run_fn=models.keras_model.modl.run_fn"],
+            ModuleError,
+            r"run_fn: no module 'models.keras_model.modl'; did you mean 'models.keras_model.model'\?$",
+        ),
+        (
+            ["training.run_fn=model.kerasmodel.model.run_fn"],
+            ModuleError,
+            r"no module 'model.kerasmodel.model'; did you mean 'models.keras_model.model'\?$",
+        ),
+        (["module_path=models.featurs"], ModuleError, r"no module 'models.featurs'; did you mean 'models.features'\?$"),
+        (["module_path=penstock.core.eror"], ModuleError, r"exist; did you mean 'penstock.core.errors'\?; a module"),
+        (["module_path=nix.model"], ModuleError, r"install it, such as `pip install nix`; a module beside"),
         (
             [DOTTED[1], FILES[1]],
             ConfigError,
