@@ -17,11 +17,11 @@ from typing import Any
 
 from kfp import components
 
-from penstock.core import errors, page
+from penstock.core import errors
 from penstock.core.files import documents, temporary, yaml_documents
 from penstock.pipelines.local.docker.containers import Containers
+from penstock.pipelines.local.failure_text import failure_text
 from penstock.pipelines.local.handler import Tasks, in_place_of_handlers
-from penstock.pipelines.local.processes.task import LOG_FILE
 from penstock.pipelines.local.processes.warm_pool import Workers
 from penstock.pipelines.local.records import record
 from penstock.pipelines.local.records.record import RunRecord, TaskRecord
@@ -130,22 +130,6 @@ def _summary(run_record: RunRecord, sources: dict[str, str]) -> RunSummary:
         failure_text(failed, run_record.folder, sources) if failed else None,
         failed.failure["exit_code"] if failed and failed.failure else 0,
     )
-
-
-def failure_text(task: TaskRecord, run_folder: Path, sources: dict[str, str]) -> str:
-    """Names the task, the cause in one sentence, the user's own lines, and the log. Paths are the user's own."""
-    message, details = (task.failure["message"], task.failure["details"]) if task.failure else ("", "")
-    lines = [f"{task.name} failed: {message}", *(f"  {line}" for line in details.splitlines())]
-    text = "\n".join(lines)
-    for published, own in (sources | _pages(task, run_folder)).items():
-        text = text.replace(published, own)
-    return f"{text}\n  log: {run_folder / task.name / LOG_FILE}"
-
-
-def _pages(task: TaskRecord, run_folder: Path) -> dict[str, str]:
-    """Maps the pages that a task wrote to the run's report, which shows them: their names have no suffix."""
-    uris = (output["uri"] for output in task.outputs.values())
-    return {uri: str(run_folder / page.FILE) for uri in uris if run_page.is_page(Path(uri))}
 
 
 @contextlib.contextmanager
