@@ -124,4 +124,4 @@ def dotted_text(node: ast.AST) -> str | None:
 
 
 def _is_other(name: str) -> bool:
-    return name == _OWN or any(name == other or name.startswith(f"{other}.") for other in _OTHERS)
+    return any(name == other or name.startswith(f"{other}.") for other in _OTHERS)

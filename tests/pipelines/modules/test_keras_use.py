@@ -43,6 +43,9 @@ ONLY_2 = {
     "import tensorflow as tf\nclass Net(tf.keras.Model): ...\ndef run_fn(a):\n    Net().save(a.serving_model_dir)": (
         f"save() {BARE}"
     ),
+    "class T:\n    def build(self): ...\ndef run_fn(a):\n    T().build().save(a.serving_model_dir)": f"save() {BARE}",
+    "class T: ...\ndef run_fn(a):\n    t = T()\n    m = t.model\n    m.save(a.serving_model_dir)": f"save() {BARE}",
+    "class T:\n    def keep(self, a):\n        self.model.save(a.serving_model_dir)": f"save() {BARE}",
     "from base import Net\nclass Net2(Net):\n    def keep(self, a):\n        self.save(a.serving_model_dir)": (
         f"save() {BARE}"
     ),
