@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from penstock.core.credentials import names
+from penstock.core.credentials.escapes import Plain
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,11 @@ def _is_bearer(secret: str) -> bool:
     return not secret.isalpha() or len(secret) >= 20  # "bearer tokens" is English
 
 
+def _is_no_group(secret: str) -> bool:
+    """Whether this is no group of Linux's: to Docker, `--user` is NAME:GROUP."""
+    return re.fullmatch(r"[a-z0-9_-]{1,32}", secret) is None
+
+
 _SLASHES = r":(?:\\?/){2}"  # JSON may escape them
 _URLS = (
     # Up to the last @ before the path; a password with a slash in it, which is wrong but common, up to the first.
@@ -63,6 +69,15 @@ _URLS = (
         "a password in a URL",
         ("@",),
         re.compile(rf"{_SLASHES}[^\s/?#:@'\"<>\\]{{1,256}}:(?!\d{{1,5}}[/?#])(?P<secret>[^\s@'\"<>]{{1,512}})@"),
+    ),
+    # The user may be an address, or be of a Windows domain. `ssh://git@host:owner/repository@tag` has no password.
+    _Shape(
+        "a password in a URL",
+        ("@",),
+        re.compile(
+            rf"{_SLASHES}[^\s/?#:@'\"<>\\]{{1,256}}(?:@|\\{{1,2}}(?![nrt/]))[^\s/?#:'\"<>\\]{{1,256}}:(?!\d{{1,5}}[,;])"
+            r"(?P<secret>[^\s/?#'\"<>]{1,512})@"
+        ),
     ),
     # A container of Azure's storage stands before the @ as well.
     _Shape(
@@ -78,6 +93,51 @@ _URLS = (
         re.compile(r"(?<![\w.-])[\w.-]{1,64}:(?P<secret>[^\s:@/'\"]{1,256})@(?:tcp|unix)\("),
     ),
 )
+_ORACLE = (
+    _Shape(
+        "a password in an address of Oracle's",
+        ("jdbc:oracle:",),
+        re.compile(r"(?i)jdbc:oracle:\w{1,16}:[^\s/@:'\"]{1,128}/\\?\"?(?P<secret>[^\s'\"\\]{1,256})\\?\"?@"),
+    ),
+    _Shape(
+        "a password in an address of Oracle's",
+        ("@",),
+        re.compile(
+            r"(?<![\w./@:~-])[\w$#]{1,64}(?:\[\w{1,64}\])?/\"?(?P<secret>[^\s/@'\":]{1,128})\"?@"
+            r"(?://[\w\[]|[\w.-]{1,253}:\d{4,5}[:/]\w)"
+        ),
+    ),
+    _Shape(
+        "a password of Oracle's tools",
+        ("sqlplus", "sqlldr", "expdp", "impdp"),
+        re.compile(
+            r"(?i)\b(?:sqlplus|sqlldr|expdp|impdp)\s{1,4}(?:-\w{1,8}\s{1,4}){0,4}(?:userid=)?['\"]?"
+            r"[\w$#]{1,64}/(?P<secret>[^\s/@'\"]{1,128})"
+        ),
+    ),
+)
+_SEPARATOR = r"(?:=|\s{1,4}|\\{0,4}['\"],\s{0,4})"
+# Docker's 1000:1000 is none.
+_OPTION_VALUE = (
+    r"\\{0,4}(?!\d{1,9}:\d{1,9}\b)(?P<quote>['\"])?[^\s:'\"\\]{1,256}:(?!//)"
+    r"(?P<secret>(?(quote)[^'\"\\\n]|[^\s'\"\\,\]]){1,256})"
+)
+_COMMANDS = (
+    _Shape(
+        "a name and a password of a command",
+        ("curl", "http"),
+        re.compile(
+            r"\b(?:curl|https?)(?=[\s'\"\\])(?:\\\n|(?!&&)[^\n;|]){0,512}?[\s'\"](?:-u(?=[A-Za-z])|"
+            r"(?:-[A-Za-z]{0,8}[uUa]|--(?:user|proxy-user|auth))" + _SEPARATOR + r")" + _OPTION_VALUE
+        ),
+    ),
+    _Shape(
+        "a name and a password of a command",
+        ("--user", "--proxy-user"),
+        re.compile(r"(?<![\w-])--(?:proxy-)?user" + _SEPARATOR + _OPTION_VALUE),
+        _is_no_group,
+    ),
+)
 _HEADERS = (
     _Shape(
         "a bearer token",
@@ -88,7 +148,7 @@ _HEADERS = (
     _Shape(
         "a name and a password in base64",
         ("basic",),
-        re.compile(r"(?i)\bbasic[ \t]{1,8}(?P<secret>[A-Za-z0-9+/]{6,1024}={0,2})"),
+        re.compile(r"(?i)\bbasic(?:[ \t]{1,8}|%20|\+)(?P<secret>[A-Za-z0-9+/]{6,1024}={0,2})"),
         _is_basic,
     ),
     _Shape(
@@ -168,16 +228,19 @@ _FORMATS = (
     _known("a SendGrid key", "sg.", r"SG\.[\w-]{16,32}\.[\w-]{32,64}"),
     _known("a Vault token", "hv", r"hv[sbr]\.[\w-]{20,512}"),
 )
-_SHAPES = (*_URLS, *_HEADERS, *_FORMATS)
+_SHAPES = (*_URLS, *_ORACLE, *_COMMANDS, *_HEADERS, *_FORMATS)
+_MOST_ESCAPES = 3  # of one character, as in %25253D
 
 _NOTHING = ("None", "null", "true", "false", "True", "False")
 _TELLING = ("pass", "pwd", "secret", "token", "credential", "key", "sig", "auth", "cookie", "session", "dsn", "jwt")
 _QUOTED = r"\\{0,8}\"(?P<double>[^\"\\]{0,4096})|\\{0,8}'(?P<single>[^'\\]{0,4096})"
 _REFERENCES = r"\$?\{\w{0,64}\}|\{\{[^{}]{0,256}\}\}|\$\(\w{0,64}\)|<\w{0,64}>"
 _BARE = rf"(?:{_REFERENCES}|[^\s,;&\"'\\{{}}\[\]()<>|]{{1,4096}})"
-# name=value, as in a query, a DSN of key words, a command or Python; password = value, as libpq lets one write it.
+# name=value, as in a query, a DSN of key words, a command or Python; password = value, as libpq lets one write it. The
+# value may hold another one: to=/x?password=value.
 _ASSIGNED = re.compile(
-    rf"(?<![\w.-])(?P<name>[A-Za-z_][\w.-]{{0,80}})(?P<space>[ \t]{{0,4}})=[ \t]{{0,4}}(?:{_QUOTED}|(?P<bare>{_BARE}))"
+    rf"(?<![\w.-])-{{0,2}}(?P<name>[A-Za-z_][\w.-]{{0,80}})(?P<space>[ \t]{{0,4}})=[ \t]{{0,4}}"
+    rf"(?={_QUOTED}|(?P<bare>{_BARE}))"
 )
 # "name": value, as in JSON and Python, also escaped; {name: value}, as in YAML, where {secret: NAME} names a Secret.
 _MAPPED = re.compile(
@@ -189,7 +252,30 @@ _OPTION = re.compile(rf"(?<![\w-])--(?P<name>[A-Za-z][\w-]{{0,80}})[ \t]{{1,4}}(
 
 
 def credentials(text: str) -> Iterator[Credential]:
-    """Yields the credentials of known shapes in a text, those of one shape after those of another."""
+    """Yields the credentials of known shapes in a text, those of one shape after those of another; also escaped ones,
+    as in a URL inside a query."""
+    yield from _also_escaped(text, _credentials)
+
+
+def assignments(text: str) -> Iterator[Credential]:
+    """Yields the secrets that stand beside a telling name in a text: `password=…`, `"api_key": "…"`; also escaped ones.
+
+    In source code such a value may be a variable.
+    """
+    yield from _also_escaped(text, _assignments)
+
+
+def _also_escaped(
+    text: str, search: Callable[[str], Iterator[Credential]], escapes: int = _MOST_ESCAPES
+) -> Iterator[Credential]:
+    yield from search(text)
+    plain = Plain.of(text) if escapes else None
+    if plain:
+        for credential in _also_escaped(plain.text, search, escapes - 1):
+            yield Credential(credential.kind, plain.escaped(credential.start), plain.escaped(credential.end))
+
+
+def _credentials(text: str) -> Iterator[Credential]:
     lowered = text.lower()
     for shape in _SHAPES:
         if not any(hint in lowered for hint in shape.hints):
@@ -200,11 +286,7 @@ def credentials(text: str) -> Iterator[Credential]:
                 yield Credential(shape.kind, *match.span("secret"))
 
 
-def assignments(text: str) -> Iterator[Credential]:
-    """Yields the secrets that stand beside a telling name in a text: `password=…`, `"api_key": "…"`.
-
-    In source code such a value may be a variable.
-    """
+def _assignments(text: str) -> Iterator[Credential]:
     lowered = text.lower()
     if not any(hint in lowered for hint in _TELLING):
         return
