@@ -213,6 +213,11 @@ def validate(config: Path, assignments: Sequence[str], data: str | None, label: 
     from penstock.pipelines.modules import published
 
     checked = published.check(loaded)
+    values = loaded.model_dump(mode="json")
+    if masks.masked_value(values) != values:  # else kfp's compiler, which takes a second to import, has nothing to say
+        from penstock.pipelines.compiling import compile
+
+        compile.check_secrets(loaded)
     tell(f"{config_file(config)}: valid")
     warn(loaded.idle_settings)
     warn(checked.left_out)

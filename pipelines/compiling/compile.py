@@ -18,7 +18,7 @@ from penstock.pipelines.config.training_pipeline import Config
 from penstock.pipelines.modules import published as publishing
 from penstock.pipelines.modules.published import Published
 from penstock.pipelines.servers.submission import TARGET_COMMENT
-from penstock.pipelines.targets.target import Target
+from penstock.pipelines.targets.target import KUBEFLOW, LOCAL, Target
 from penstock.pipelines.training import parameters, training_pipeline
 
 # libyaml's where PyYAML was built with it: ten times faster.
@@ -63,12 +63,24 @@ def compile_config(config: Config, target: Target, path: Path) -> Compiled:
 def compile_unpublished(config: Config, target: Target, path: Path) -> Compiled:
     """As `compile_config`, but the user's files are still to be published."""
     published = publishing.plan(config)
+    atomic.write_text(path, _targeted(_text(config, published), target, config))
+    return Compiled(path, parameters(config, published), published)
+
+
+def check_secrets(config: Config) -> None:
+    """Raises a ConfigError that says which secrets in plain text compiling would refuse, and writes nothing."""
+    [spec] = yaml_documents.parse_compiled(_text(config, publishing.plan(config)), "what KFP compiled")
+    target = KUBEFLOW if config.kubernetes else LOCAL
+    others = (rule.id for rule in lint.RULES if rule not in lint.secrets.RULES)
+    lint.check(target.apply(spec, config), target, (*config.lint.allow, *others))
+
+
+def _text(config: Config, published: Published) -> str:
+    """Returns the pipeline's IR as kfp writes it."""
     with temporary.folder() as folder:
         package = folder / "pipeline.yaml"
         compiler.Compiler().compile(training_pipeline(config, published), str(package))
-        text = package.read_text(encoding="utf-8")
-    atomic.write_text(path, _targeted(text, target, config))
-    return Compiled(path, parameters(config, published), published)
+        return package.read_text(encoding="utf-8")
 
 
 def rewritten(text: str, change: Callable[[dict[str, Any]], list[dict[str, Any]]], note: str = "") -> str:

@@ -139,3 +139,30 @@ def test_a_secret_in_a_configuration(load: Callable[..., Config], tmp_path: Path
     compile_config(load([*given, allowed]), target.LOCAL, tmp_path / "ir.yaml")
     with pytest.raises(ConfigError, match=r"lint\.allow\.0: expected a rule's id, such as plain-secret"):
         load(["lint.allow=[Plain secret]"])
+
+
+@pytest.mark.parametrize(
+    "assignment",
+    [
+        "data.path='https://u:hunter2@h/x.csv'",
+        "push.directory='s3://KEY:hunter2@bucket/x'",
+        "pipeline_root='s3://KEY:hunter2@bucket/x'",
+        "training.custom_config={db: {password: hunter2}}",
+        "training.custom_config={command: 'curl -u alice:hunter2 https://h'}",
+        "tasks={trainer: {env: {DB_PASSWORD: hunter2}}}",
+    ],
+)
+def test_validate_tells_what_compile_refuses(
+    load: Callable[..., Config], project: Path, assignment: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    load()
+    config = str(project / "pipeline.yaml")
+    assert main.main(["compile", config, "-o", str(project / "ir.yaml"), "--set", assignment]) == 2
+    refused = capsys.readouterr().err
+    assert "a secret in plain text" in refused
+    assert "hunter2" not in refused
+    assert main.main(["validate", config, "--set", assignment]) == 2
+    told = capsys.readouterr()
+    assert told.err == refused
+    assert told.out == ""
+    assert main.main(["validate", config, "--set", assignment, "--set", "lint.allow=[plain-secret]"]) == 0
