@@ -2,14 +2,20 @@
 
 import functools
 import hashlib
+import os
 import sys
-from collections.abc import Callable, Iterable, Mapping
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any, TextIO
 
 from penstock.core.credentials import names, shapes
+from penstock.core.files import atomic
 
 MASK = "***"
 _SALT = b"penstock"
+_LONGEST_LINE = 1 << 16  # characters of a line that wait for its end
+_PART = 1 << 20  # bytes of a file that are masked at once
 
 
 def masked(text: str) -> str:
@@ -43,19 +49,58 @@ def mask_streams() -> None:
             setattr(sys, name, _Masking(stream))
 
 
+def mask_file(path: Path) -> None:
+    """Masks a text file that nobody writes to any more; it is replaced as a whole, if there is a credential in it."""
+    if all(text == masked(text) for text in _parts(path)):
+        return
+    with atomic.replacing(path) as temporary, temporary.open("wb") as file:
+        for text in _parts(path):
+            file.write(masked(text).encode(errors="surrogateescape"))
+
+
+def _parts(path: Path) -> Iterator[str]:
+    """Yields the lines of a file, as many at once as memory holds easily: a key may have several."""
+    with path.open("rb") as file:
+        while lines := file.readlines(_PART):
+            yield b"".join(lines).decode(errors="surrogateescape")
+
+
 class _Masking:
-    """A stream that masks what is written to it; everything else is the stream's own."""
+    """A stream that masks what is written to it, by whole lines; everything else is the stream's own.
+
+    The beginning of a line waits for the rest of it, or until the stream is flushed.
+    """
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
+        self._line = ""
+        self._renew_lock()
+        os.register_at_fork(after_in_child=self._renew_lock)
+
+    def _renew_lock(self) -> None:
+        self._lock = threading.RLock()  # the old one may be another thread's, which a fork does not have
 
     def write(self, text: str) -> int:
-        self._stream.write(masked(text))
+        with self._lock:
+            lines = self._line + text
+            end = max(lines.rfind("\n"), lines.rfind("\r")) + 1
+            if end == 0 and len(lines) > _LONGEST_LINE:
+                end = len(lines)
+            self._line = lines[end:]
+            if end:
+                self._stream.write(masked(lines[:end]))
         return len(text)
 
     def writelines(self, lines: Iterable[str]) -> None:
         for line in lines:
             self.write(line)
+
+    def flush(self) -> None:
+        with self._lock:
+            line, self._line = self._line, ""
+            if line:
+                self._stream.write(masked(line))
+        self._stream.flush()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)

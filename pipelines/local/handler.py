@@ -16,12 +16,13 @@ from typing import Any, Protocol
 from kfp import local
 from kfp.local import config, status, subprocess_task_handler, task_handler_interface
 
+from penstock.core.credentials import masks
 from penstock.core.errors import WorkerLost, address_space
 from penstock.core.failures import FAILURE_FILE, Failure, describe, is_full, read_failure
 from penstock.core.files import atomic, temporary
 from penstock.core.tasks import executor_output
 from penstock.pipelines import registry
-from penstock.pipelines.local.processes.task import DISK_FULL, Task, clear
+from penstock.pipelines.local.processes.task import DISK_FULL, LOG_FILE, Task, clear
 from penstock.pipelines.local.records import cache, reasons, record
 from penstock.pipelines.local.records.cache import Key
 from penstock.pipelines.local.records.reasons import Reason
@@ -148,6 +149,8 @@ class Tasks:
             code = self.workers.run(task, started)
         finally:
             self.display.stop(row)
+            with contextlib.suppress(OSError):  # there may be no log, or no room for another
+                masks.mask_file(task.folder / LOG_FILE)
         succeeded = code == 0 and executor_output.read(task.executor_input) is not None
         row.status = "done" if succeeded else "failed"
         if not succeeded:

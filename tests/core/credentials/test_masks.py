@@ -4,6 +4,7 @@ import io
 import json
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -193,6 +194,31 @@ def test_streams(monkeypatch: pytest.MonkeyPatch) -> None:
     sys.stdout.writelines(["Bearer PASS-123\n"])
     assert streams.getvalue() == "to https://u:***@h\npassword=***\nBearer ***\n"
     assert sys.stdout.getvalue() == streams.getvalue()  # type: ignore[attr-defined]  # all else is the stream's
+
+
+def test_a_line_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = io.StringIO()
+    monkeypatch.setattr(sys, "stdout", stream)
+    monkeypatch.setattr(sys, "stderr", None)
+    masks.mask_streams()
+    sys.stdout.write("to https://u:PA")
+    assert stream.getvalue() == ""
+    sys.stdout.write("SS@h\n50%\rname")
+    assert stream.getvalue() == "to https://u:***@h\n50%\r"
+    sys.stdout.flush()
+    assert stream.getvalue().endswith("\rname"), "a question waits for its answer"
+    sys.stdout.write("a" * 100_000)
+    assert stream.getvalue().endswith("aaa"), "memory is not filled by what has no lines"
+
+
+def test_a_file(tmp_path: Path) -> None:
+    log = tmp_path / "log.txt"
+    log.write_bytes(b"to https://u:PASS@h\r\n\xff" + b"line\n" * 300_000 + b"password=PASS")
+    masks.mask_file(log)
+    assert log.read_bytes() == b"to https://u:***@h\r\n\xff" + b"line\n" * 300_000 + b"password=***"
+    before = log.stat()
+    masks.mask_file(log)
+    assert (log.stat().st_ino, [*tmp_path.iterdir()]) == (before.st_ino, [log]), "nothing to mask is nothing to write"
 
 
 @pytest.mark.parametrize(
