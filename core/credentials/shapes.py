@@ -68,15 +68,16 @@ _URLS = (
     _Shape(
         "a password in a URL",
         ("@",),
-        re.compile(rf"{_SLASHES}[^\s/?#:@'\"<>\\]{{1,256}}:(?!\d{{1,5}}[/?#])(?P<secret>[^\s@'\"<>]{{1,512}})@"),
+        re.compile(rf"{_SLASHES}(?!\[)[^\s/?#:@'\"<>\\]{{1,256}}:(?!\d{{1,5}}[/?#])(?P<secret>[^\s@'\"<>]{{1,512}})@"),
     ),
     # The user may be an address, or be of a Windows domain. `ssh://git@host:owner/repository@tag` has no password.
     _Shape(
         "a password in a URL",
         ("@",),
         re.compile(
-            rf"{_SLASHES}[^\s/?#:@'\"<>\\]{{1,256}}(?:@|\\{{1,2}}(?![nrt/]))[^\s/?#:'\"<>\\]{{1,256}}:(?!\d{{1,5}}[,;])"
-            r"(?P<secret>[^\s/?#'\"<>]{1,512})@"
+            rf"{_SLASHES}(?:(?P<git>git)(?=@)|(?!git@)[^\s/?#:@'\"<>\\]{{1,256}})(?:@|\\{{1,2}}(?![nrt/]))"
+            r"[^\s/?#:'\"<>\\]{1,256}:"
+            r"(?!\d{1,5}[/?#,;])(?P<secret>[^\s/?#'\"<>]{1,512}|(?(git)(?!)|[^\s@'\"<>]{1,512}))@"
         ),
     ),
     # A container of Azure's storage stands before the @ as well.
@@ -104,7 +105,7 @@ _ORACLE = (
         ("@",),
         re.compile(
             r"(?<![\w./@:~-])[\w$#]{1,64}(?:\[\w{1,64}\])?/\"?(?P<secret>[^\s/@'\":]{1,128})\"?@"
-            r"(?://[\w\[]|[\w.-]{1,253}:\d{4,5}[:/]\w)"
+            r"(?://[\w\[]|[\w.-]{1,253}:(?:1[56]\d\d|248[34])[:/]\w)"
         ),
     ),
     _Shape(
@@ -120,7 +121,7 @@ _SEPARATOR = r"(?:=|\s{1,4}|\\{0,4}['\"],\s{0,4})"
 # Docker's 1000:1000 is none.
 _OPTION_VALUE = (
     r"\\{0,4}(?!\d{1,9}:\d{1,9}\b)(?P<quote>['\"])?[^\s:'\"\\]{1,256}:(?!//)"
-    r"(?P<secret>(?(quote)[^'\"\\\n]|[^\s'\"\\,\]]){1,256})"
+    r"(?P<secret>(?(quote)[^'\"\\\n]|(?:[^\s'\"\\]|\\(?![\"'\\]))){1,256})"
 )
 _COMMANDS = (
     _Shape(
