@@ -38,7 +38,7 @@ def test_the_bill_of_materials_is_what_is_frozen(docker: Docker, image: Built) -
     frozen = {name.lower().replace("_", "-").replace(".", "-") for name in entries("requirements.runtime.lock")}
     assert names <= frozen
     assert len(names) > 150
-    assert {"tensorflow==2.21.0", "tf-keras==2.21.0", "gcsfs==2026.10.1", "s3fs==2026.9.0"} <= python
+    assert {"tensorflow==2.21.0", "tf_keras==2.21.0", "gcsfs==2026.10.1", "s3fs==2026.9.0"} <= python
     debian = {part["name"] for part in components if part["purl"].startswith("pkg:deb/")}
     installed = docker(*CONFINED, image.name, "dpkg-query", "--show", "--showformat", "${Package}\n").split()
     assert debian == set(installed)
@@ -131,7 +131,7 @@ def build(docker: Docker, index: PackageIndex, folder: Path, authority: str) -> 
     """Builds the Dockerfile's stage `penstock` of a changed checkout from an index, trusting an authority."""
     for name in ("core", "components", "pipelines", "trainer"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("Dockerfile", "pyproject.toml", "requirements.runtime.lock", "requirements.gpu.lock"):
+    for name in ("Dockerfile", "LICENSE", "pyproject.toml", "requirements.runtime.lock", "requirements.gpu.lock"):
         shutil.copy(ROOT / name, folder)
     (folder / "README.md").write_text(str(folder))  # nothing is answered from a cache
     (folder / "ca.pem").write_text(authority)

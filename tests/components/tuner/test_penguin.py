@@ -80,6 +80,7 @@ def test_fn_args_are_tfx(
     tune(penguins, outputs, module_file, custom_config='{"a": [1]}')
     ours = json.loads((tmp_path / "seen.json").read_text())
     assert {ours.pop(name) for name in ("statistics_path", "device")} == {None}  # which TFX does not know
+    assert ours.pop("payload_format") == "FORMAT_TF_EXAMPLE"
     kinds = {
         "examples": standard_artifacts.Examples,
         "transform_graph": standard_artifacts.TransformGraph,

@@ -115,7 +115,7 @@ def test_the_cache_tells_images_apart(run: Run, docker: Docker, image: Built, tm
     [
         ("user error", 2, "total failed: {folder}/source/numbers: expected more than 3 numbers\n  line 1\n  line 2"),
         ("bug", 1, "total failed: ZeroDivisionError: this is ours"),
-        ("exit", 1, "total failed: the task ended with exit code 3 and without an error"),
+        ("exit", 2, "total failed: the task's process ended with exit code 3 before it had written its outputs"),
         ("killed", 1, "total failed: the task was ended by SIGKILL, most likely for memory"),
         ("crashed", 1, "total failed: the task was ended by SIGSEGV"),
     ],
