@@ -9,11 +9,13 @@ from urllib.parse import quote
 from penstock.core import page, progress
 from penstock.core.artifacts import Verdict
 from penstock.core.credentials import masks
+from penstock.core.text import printable
 from penstock.pipelines.local.processes.task import LOG_FILE
 from penstock.pipelines.local.records.record import Artifact, RunRecord, TaskRecord
 from penstock.pipelines.local.report import epochs, warnings
 
 _ANOMALIES = "anomalies"  # as the ExampleValidator counts them
+_PROPERTY = 160  # characters of a property of an artifact
 # How a page that a task has written begins: KFP gives artifacts no file ending, so a browser shows a link's text.
 _PAGE = b"<!doctype html"
 # No script of a page runs; ours makes its frame as high as it is, also unfolded, or in a window of another width.
@@ -120,12 +122,18 @@ def _artifacts(run: RunRecord) -> str:
         target = f"#{_anchor(artifact)}" if is_page(path) else quote(where)
         link = f'<a href="{target}">{_text(name)}</a>' if inside else f"{_text(name)} ({_text(where)})"
         metadata = masks.masked_value(artifact.metadata)
-        shown = ", ".join(f"{key}: {value}" for key, value in metadata.items() if key != "tfx_version")
+        shown = ", ".join(f"{key}: {_shown(value)}" for key, value in metadata.items() if key != "tfx_version")
         cells = (
             f'<td class="name">{_text(task)}</td><td class="long">{link}</td><td class="muted long">{_text(shown)}</td>'
         )
         rows += f"<tr>{cells}</tr>"
     return page.table(rows, "<th>task</th><th>artifact</th><th>metadata</th>")
+
+
+def _shown(value: Any) -> str:
+    """Returns a property of an artifact as text: short, since JSON of all columns would fill the page."""
+    whole = isinstance(value, float) and value.is_integer()  # KFP makes doubles of all numbers
+    return printable.shortened(str(int(value) if whole else value), _PROPERTY)
 
 
 def _parameters(arguments: dict[str, Any]) -> str:

@@ -1,9 +1,11 @@
 """The report of a run: what a browser is given."""
 
+import json
 import re
 from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote
 
 import pytest
@@ -34,7 +36,7 @@ class _Page(HTMLParser):
             self.frames.append(values["srcdoc"] or "")
 
 
-def _report(folder: Path, outputs: dict[str, Path], metadata: dict[str, str] | None = None) -> str:
+def _report(folder: Path, outputs: dict[str, Path], metadata: dict[str, Any] | None = None) -> str:
     described = {name: {"uri": str(path), "metadata": metadata or {}} for name, path in outputs.items()}
     run_page.write(RunRecord("taxi", folder, {}, "done", tasks=[TaskRecord("check", "done", outputs=described)]))
     return (folder / page.FILE).read_text()
@@ -106,3 +108,11 @@ def test_the_epochs_of_a_training_are_a_table(tmp_path: Path, penguins_csv: Path
     other.mkdir()
     (other / "history.json").write_text('{"epochs": [1, 2]}')
     assert "<h2>Training</h2>" not in _report(tmp_path, {"model_run": other})
+
+
+def test_properties_are_short(tmp_path: Path) -> None:
+    """JSON of all columns would fill the page; KFP makes doubles of all numbers."""
+    metadata: dict[str, Any] = {"span": 3.0, "column_types": json.dumps({f"column{i}": "int64" for i in range(99)})}
+    text = _report(tmp_path, {"examples": tmp_path / "examples"}, metadata)
+    assert "span: 3, column_types: {&quot;column0&quot;: &quot;int64&quot;" in text
+    assert "column50" not in text
