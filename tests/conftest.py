@@ -2,6 +2,7 @@
 
 import builtins
 import importlib.util
+import logging
 import os
 import signal
 from collections.abc import Callable, Iterator
@@ -44,6 +45,16 @@ def print_as_it_was() -> Iterator[None]:
     before = builtins.print
     yield
     builtins.print = before
+
+
+@pytest.fixture(autouse=True)
+def no_log_is_closed() -> None:
+    """A handler made in an earlier test may log to that one's captured stream: it would complain of it in this one."""
+    loggers = [one for one in logging.root.manager.loggerDict.values() if isinstance(one, logging.Logger)]
+    for logger in (logging.root, *loggers):
+        for handler in [*logger.handlers]:
+            if getattr(getattr(handler, "stream", None), "closed", False):
+                logger.removeHandler(handler)
 
 
 def package_folder(name: str) -> Path:

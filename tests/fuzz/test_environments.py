@@ -49,3 +49,9 @@ def test_a_limit(commands: Commands, project: Path, limits: dict[str, int]) -> N
     assert all(hasattr(resource, name) for name in limits)
     assert_ends_well(commands.penstock("validate", cwd=project, limits=limits), (0, 1, 2))
     assert_ends_well(commands.penstock("compile", "-o", "compiled.yaml", cwd=project, limits=limits), (0, 1, 2))
+
+
+def test_too_little_address_space(commands: Commands, project: Path) -> None:
+    ended = commands.penstock("run", cwd=project, limits={"RLIMIT_AS": 3 << 30})
+    assert_ends_well(ended, (2,))
+    assert "ulimit -v" in ended.errors

@@ -5,7 +5,6 @@
 
 import contextlib
 import json
-import logging
 import urllib.parse
 import urllib.request
 import warnings
@@ -48,8 +47,6 @@ def s3() -> Iterator[ObjectStore]:
     from moto.server import ThreadedMotoServer
 
     port = ports.reserve()
-    # Else werkzeug logs to what standard error is at its first request: a file of that test alone.
-    logging.getLogger("werkzeug").addHandler(logging.NullHandler())
     server = ThreadedMotoServer("127.0.0.1", port, verbose=False)
     server.start()
     address = f"http://127.0.0.1:{port}"
