@@ -18,7 +18,7 @@ demo: environment  ## run the Chicago taxi pipeline on real data, then ask the p
 test: environment  ## run all tests, in a process for each core
 	@.venv/bin/python -m pytest $(PROCESSES)
 
-test-fast: environment  ## run the tests that start no interpreter and train nothing: under three minutes
+test-fast: environment  ## run the tests that start no interpreter and train nothing: four minutes
 	@.venv/bin/python -m pytest $(PROCESSES) -m "not slow"
 
 lint: environment  ## check style and types
