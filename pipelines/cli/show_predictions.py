@@ -24,7 +24,7 @@ _CLASSES = 5  # of a prediction that are shown
 
 def newest_model(config: Config) -> Path:
     """Returns the newest version in the push directory, else the newest run's model."""
-    if config.push:
+    if config.push and config.push.directory:
         pushed = Path(config.push.directory)
         versions = sorted((int(path.name) for path in pushed.glob("*") if path.name.isdecimal()), reverse=True)
         if versions:

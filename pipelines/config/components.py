@@ -13,7 +13,6 @@ from penstock.pipelines.config.section import (
     ExistingModel,
     ExistingPath,
     FunctionName,
-    ModelFolder,
     PositiveNumber,
     PositiveWhole,
     Section,
@@ -139,16 +138,3 @@ class Training(Section):
     seed: Seed | None = Field(
         default=None, description="Without a module: of the weights and the order of the rows, by default 1."
     )
-
-
-class Push(Section):
-    """Where a blessed model goes."""
-
-    directory: ModelFolder = Field(
-        description="The folder that gets a version, <unix seconds>/, for each pushed model."
-    )
-
-    @property
-    def destination(self) -> dict[str, dict[str, str]]:
-        """TFX's PushDestination (components/pusher/destinations)."""
-        return {"filesystem": {"base_directory": self.directory}}

@@ -16,11 +16,12 @@ from penstock.components import engines
 from penstock.core.examples.payloads import TF_SEQUENCE_EXAMPLE
 from penstock.pipelines import registry
 from penstock.pipelines.config import file as config_file
-from penstock.pipelines.config.components import Push, Schema, Statistics, Training, Transform, Validation
+from penstock.pipelines.config.components import Schema, Statistics, Training, Transform, Validation
 from penstock.pipelines.config.data import Data, Splits
 from penstock.pipelines.config.evaluation import Evaluation
 from penstock.pipelines.config.features import Feature
 from penstock.pipelines.config.kubernetes import Kubernetes
+from penstock.pipelines.config.push import Push
 from penstock.pipelines.config.resources import ByComponent, Resources, Task
 from penstock.pipelines.config.section import ExistingFile, FolderPath, Section, hidden_models, matching
 from penstock.pipelines.config.servers import Kubeflow, Vertex

@@ -172,7 +172,7 @@ def _function(function: UserFunction | None, references: Mapping[Path, str]) -> 
 def _not_the_modules(config: Config, source: Path) -> tuple[Path, ...]:
     """Returns what may be beside the module and is none of it: the data, where models are pushed to, all runs."""
     folder = module_files.root(source.resolve(), config.folder)
-    places = [Path(config.push.directory)] if config.push else []
+    places = [Path(folder) for folder in config.push.folders.values()] if config.push else []
     here, base = config.data.here, config.data.base_here
     if here and here.exists():
         places.append(here)

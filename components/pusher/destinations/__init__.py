@@ -1,6 +1,8 @@
 """The destinations that models are pushed to: a module each, registered here by its key in push_destination.
 
 A module has a function that reads the settings below its key and returns the function that pushes a SavedModel there.
+A module of a service has `destination(name, settings) -> Service` (destination.py). It checks the settings, whose keys
+are COMMON_KEYS and its own, and connects when it is first asked. Vendors' clients are imported in functions.
 """
 
 from collections.abc import Callable, Mapping

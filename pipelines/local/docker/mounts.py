@@ -31,8 +31,8 @@ def needed(config: Config) -> list[Mount]:
     root = Path(config.pipeline_root)
     mounts = [Mount(str(root.resolve()), str(root), writable=True)] if root != root.resolve() else []
     mounts += [Mount(str(path), str(path)) for path in _read(config) if not _within(path, root)]
-    if config.push:
-        pushed = _local("push.directory", config.push.directory)
+    for key, folder in (config.push.folders if config.push else {}).items():
+        pushed = _local(key, folder)
         if not _within(pushed, root):
             pushed.mkdir(parents=True, exist_ok=True)
             mounts.append(Mount(str(pushed), str(pushed), writable=True))
