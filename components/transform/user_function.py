@@ -16,7 +16,7 @@ from penstock.components.transform.reading import RAW_EXAMPLE, Tensor
 from penstock.core import user_modules
 from penstock.core.arguments import parse_object
 from penstock.core.errors import ConfigError, ModuleError, PenstockError
-from penstock.core.files import atomic
+from penstock.core.files import paths
 from penstock.core.suggestions import did_you_mean
 
 _TFRECORD = ".tfrecord.gz"  # TFT's suffix of vocabularies that are TFRecords
@@ -144,7 +144,7 @@ def _vocabulary_files(annotations: Mapping[str, str]) -> dict[str, str]:
     names: dict[str, str] = {}
     for vocabulary, file in sorted(annotations.items()):
         base = file.removesuffix(_TFRECORD)
-        files[vocabulary] = atomic.shortened(base) + file[len(base) :]
+        files[vocabulary] = paths.shortened(base) + file[len(base) :]
         if analyzers.sanitized_vocab_filename(filename=vocabulary) != base:
             continue  # another name for a vocabulary, by tft.annotate_asset
         other = names.setdefault(file, vocabulary)

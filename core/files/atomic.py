@@ -18,7 +18,6 @@ from penstock.core.files.temporary import beside
 _MOUNTS = {"gs": Path("/gcs"), "s3": Path("/s3"), "minio": Path("/minio")}
 # The errors of file systems that cannot rename a folder unless it is empty.
 _NO_FOLDER_RENAME = (errno.EMFILE, errno.ENOTSUP, errno.ENOSYS)
-_LONGEST = 240  # bytes of a name; file systems allow 255, of which a temporary file needs some
 _MOUNT_TABLE = Path("/proc/self/mountinfo")
 
 
@@ -43,15 +42,6 @@ def replacing(path: Path) -> Iterator[Path]:
             shutil.rmtree(temporary, ignore_errors=True)
         else:
             temporary.unlink(missing_ok=True)
-
-
-def shortened(name: str) -> str:
-    """Returns a name that file systems take: long ones end in a digest, which keeps apart those that begin alike."""
-    encoded = os.fsencode(name)
-    if len(encoded) <= _LONGEST:
-        return name
-    digest = hashlib.sha256(encoded).hexdigest()[:16]
-    return encoded[: _LONGEST - len(digest) - 1].decode(errors="ignore") + "-" + digest
 
 
 def _rename(source: Path, target: Path) -> None:

@@ -1,9 +1,10 @@
 """Paths as people write them: what no file can have for a name, and why one that is written is not there.
 
-Every function raises a ValueError with a sentence that begins with the path.
+What is wrong with a path is told by a ValueError, in a sentence that begins with the path.
 """
 
 import errno
+import hashlib
 import os
 from pathlib import Path
 
@@ -38,6 +39,18 @@ def check(path: str) -> None:
         raise ValueError(f"{path}: a name in it has {len(longest):,} bytes, and {_LONGEST_NAME} is the most")
     if len(encoded) > _LONGEST_PATH:
         raise ValueError(f"{path}: it has {len(encoded):,} bytes, and {_LONGEST_PATH:,} is the most")
+
+
+def shortened(name: str, longest: int = _LONGEST_NAME - 15) -> str:
+    """Returns a file's name of at most so many bytes: long ones end in a digest, which keeps apart those alike.
+
+    By default a temporary file's name still has room for its own parts.
+    """
+    encoded = os.fsencode(name)
+    if len(encoded) <= longest:
+        return name
+    digest = hashlib.sha256(encoded).hexdigest()[:16]
+    return encoded[: longest - len(digest) - 1].decode(errors="ignore") + "-" + digest
 
 
 def require(path: Path) -> None:

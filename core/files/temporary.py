@@ -5,7 +5,6 @@ They go with it. What a killed process has left, the next one that makes some in
 
 import contextlib
 import functools
-import hashlib
 import os
 import re
 import shutil
@@ -15,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from penstock.core import processes
+from penstock.core.files import paths
 
 _OWN_PREFIX = "penstock-"
 _DAY = 24 * 60 * 60.0  # seconds
@@ -37,9 +37,7 @@ def folder(parent: Path | None = None, prefix: str = _OWN_PREFIX) -> Iterator[Pa
 def beside(path: Path) -> Path:
     """Returns a hidden name beside `path`, for what is renamed to it; removes what killed processes left there."""
     _remove_files_once(path.parent, os.getpid())
-    encoded = os.fsencode(path.name)
-    name = path.name if len(encoded) <= _MOST_BYTES else hashlib.sha256(encoded).hexdigest()
-    return path.with_name(f".{name}.{processes.name()}.tmp")
+    return path.with_name(f".{paths.shortened(path.name, _MOST_BYTES)}.{processes.name()}.tmp")
 
 
 def remove_leftovers(folder: Path) -> None:

@@ -19,7 +19,7 @@ from tensorflow_transform.beam import analyzer_impls
 
 from penstock.core import user_modules
 from penstock.core.examples import records
-from penstock.core.files import atomic
+from penstock.core.files import atomic, paths
 
 _Order = analyzers._VocabOrderingType
 _COUNTED = (_Order.FREQUENCY, _Order.WEIGHTED_FREQUENCY)
@@ -168,7 +168,7 @@ def write(
         lines: Iterable[bytes] = (analyzer_impls._count_and_token_to_bytes(*entry) for entry in ordered)
     else:
         lines = (token for _, token in ordered)
-    path = folder / atomic.shortened(str(operation.vocab_filename))
+    path = folder / paths.shortened(str(operation.vocab_filename))
     if operation.file_format == "tfrecord_gzip":
         path = path.with_name(f"{path.name}.tfrecord.gz")
         records.write(path, lines)

@@ -172,11 +172,3 @@ def test_a_name_as_long_as_file_systems_allow(name: str, tmp_path: Path) -> None
     atomic.write_text(tmp_path / name, "content")
     assert os.listdir(tmp_path) == [name]
     assert (tmp_path / name).read_text() == "content"
-
-
-def test_a_longer_name_is_shortened_to_one_of_its_own() -> None:
-    first, second = (atomic.shortened("ä" * 200 + end) for end in "12")
-    assert first != second
-    assert first.startswith("ä" * 100)
-    assert len(first.encode()) <= 240
-    assert atomic.shortened("a" * 240) == "a" * 240

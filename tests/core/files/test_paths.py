@@ -69,3 +69,11 @@ def test_a_folder_that_may_not_be_looked_into(tmp_path: Path) -> None:
     (tmp_path / "closed").mkdir(mode=0)
     with pytest.raises(ValueError, match="may not look into"):
         paths.require(tmp_path / "closed" / "a")
+
+
+def test_a_longer_name_is_shortened_to_one_of_its_own() -> None:
+    first, second = (paths.shortened("ä" * 200 + end) for end in "12")
+    assert first != second
+    assert first.startswith("ä" * 100)
+    assert len(first.encode()) <= 240
+    assert paths.shortened("a" * 240) == "a" * 240
