@@ -3,7 +3,7 @@
 LOCK := uv pip compile pyproject.toml --universal --python-version 3.12 --generate-hashes --no-emit-index-url --quiet
 CPU := --group cpu --override cpu.override.txt
 IMAGE := --extra runtime --extra gcs --extra s3 --extra vertex --extra kserve --extra sagemaker
-PROCESSES := -n logical --maxprocesses 4
+PROCESSES := -n auto --maxprocesses 4
 HOST_PYTHON := $(shell command -v python3 || echo uv run --no-project python)
 
 help:  ## show this list

@@ -5,6 +5,7 @@ that share what is dear to make are one group, and so are those whose tests star
 at a time is enough for the machine. Those that take longest come first: the processes then end at about the same time.
 """
 
+import os
 from typing import Any
 
 import pytest
@@ -63,6 +64,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.slow)
         if "docker" in fixtures and group(item.nodeid) != "docker":
             raise pytest.UsageError(f"{item.nodeid} uses Docker: expected its file in the group of {__file__}")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """One more than cores: tests wait for processes, containers and servers a quarter of the time."""
+    return (os.cpu_count() or 1) + 1
 
 
 @pytest.hookimpl(optionalhook=True)
