@@ -36,6 +36,7 @@ from penstock.core.artifacts.gates import (
     Verdict,
 )
 from penstock.core.artifacts.models import HyperParameters, Model, ModelRun, SavedModel, TunerResults, no_model
+from penstock.core.artifacts.serving import LoggedFile, RequestLog
 
 __all__ = [
     "MOST_BUCKETS",
@@ -48,6 +49,7 @@ __all__ = [
     "GateResult",
     "HyperParameters",
     "InfraBlessing",
+    "LoggedFile",
     "Metadata",
     "Model",
     "ModelBlessing",
@@ -56,6 +58,7 @@ __all__ = [
     "ModelValidation",
     "Property",
     "Reason",
+    "RequestLog",
     "SavedModel",
     "Schema",
     "SplitArtifact",
