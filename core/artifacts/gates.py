@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import ClassVar, TypedDict
 
 from penstock.core.artifacts.artifact import Artifact
+from penstock.core.artifacts.models import SavedModel
 from penstock.core.errors import ModelError
 from penstock.core.files import atomic
 
@@ -102,14 +103,76 @@ class ModelBlessing(Artifact):
 
 @dataclass(frozen=True)
 class InfraBlessing(Artifact):
-    """An empty file `INFRA_BLESSED` or `INFRA_NOT_BLESSED`."""
+    """An empty file `INFRA_BLESSED` or `INFRA_NOT_BLESSED`.
+
+    stamped_model/   the model with warm-up requests, if it was blessed with such; metadata `has_model` is 1 then
+    """
 
     BLESSED: ClassVar[str] = "INFRA_BLESSED"
     NOT_BLESSED: ClassVar[str] = "INFRA_NOT_BLESSED"
 
+    @property
+    def stamped_model(self) -> SavedModel:
+        return SavedModel(self.root / "stamped_model")
+
+    def write(self, blessed: bool) -> None:
+        """Writes the mark. Readers trust it, so it is the last output to write."""
+        atomic.write_bytes(self.root / (self.BLESSED if blessed else self.NOT_BLESSED), b"")
+
     def read(self) -> bool:
         """Returns whether the model could be served; a ModelError if the folder holds both marks or none."""
         return _read_mark(self.root, self.BLESSED, self.NOT_BLESSED)
+
+
+class Check(TypedDict):
+    """One thing that was asked of a model in its server, and whether it passes.
+
+    `value` is None where nothing was measured, `limit` where nothing is required. `name` says what was measured, with
+    its unit: `cold_start_seconds`.
+    """
+
+    name: str
+    value: float | None
+    limit: float | None
+    passed: bool
+    sentence: str
+
+
+class InfraVerdict(TypedDict):
+    """Whether a model server takes a model and answers with it, when this was tried (ISO 8601), and why.
+
+    `checked` is False where nothing was tried, since no model server takes a model of its kind: then it is blessed.
+    `server` says which server it was, and `log` has the last lines of what it said.
+    """
+
+    blessed: bool
+    checked: bool
+    model: str
+    server: str
+    created: str
+    checks: list[Check]
+    log: list[str]
+
+
+@dataclass(frozen=True)
+class InfraValidation(Artifact):
+    """`infra_validation.json`: an InfraVerdict."""
+
+    FILE: ClassVar[str] = "infra_validation.json"
+
+    @property
+    def path(self) -> Path:
+        return self.root / self.FILE
+
+    def read(self) -> InfraVerdict:
+        """Returns the verdict; an OSError if there is no file, a ValueError if its content is no InfraVerdict."""
+        from pydantic import TypeAdapter
+
+        return TypeAdapter(InfraVerdict).validate_json(self.path.read_bytes())
+
+    def write(self, verdict: InfraVerdict) -> None:
+        """Writes the verdict; a ValueError if a value is not finite, because JSON has no such numbers."""
+        atomic.write_text(self.path, json.dumps(verdict, indent=1, allow_nan=False))
 
 
 def _read_mark(folder: Path, blessed: str, not_blessed: str) -> bool:

@@ -61,10 +61,12 @@ class SavedModel(Artifact):
     fingerprint.pb            checksums of the others and a random number, new at every save
     variables/ assets/
     assets.extra/label.json   what a model without code predicts; TensorFlow and its servers ignore this file
+    assets.extra/tf_serving_warmup_requests   a TFRecord of PredictionLogs, which model servers ask before all others
     """
 
     FILE: ClassVar[str] = "saved_model.pb"
     FINGERPRINT: ClassVar[str] = "fingerprint.pb"
+    WARM_UP_REQUESTS: ClassVar[str] = "assets.extra/tf_serving_warmup_requests"
 
     @property
     def path(self) -> Path:
@@ -82,12 +84,24 @@ class SavedModel(Artifact):
     def label(self) -> Path:
         return self.root / "assets.extra" / "label.json"
 
+    @property
+    def warm_up_requests(self) -> Path:
+        return self.root / self.WARM_UP_REQUESTS
+
+    @classmethod
+    def computes(cls, name: str) -> bool:
+        """Whether a file, by its path below the folder, is a part of what the model computes.
+
+        The fingerprint is not, nor are the warm-up requests: with other examples the model is the same.
+        """
+        return name not in (cls.FINGERPRINT, cls.WARM_UP_REQUESTS)
+
     def digest(self) -> str:
-        """Returns the SHA-256, in hexadecimal, of all files except the fingerprint: of what the model computes."""
+        """Returns the SHA-256, in hexadecimal, of what the model computes: of its files, and their paths."""
         return atomic.digest(self._files(), self.root)
 
     def sizes(self) -> dict[str, int]:
-        """Returns the size in bytes of each file except the fingerprint, by its path below the folder.
+        """Returns the size in bytes of each file of what the model computes, by its path below the folder.
 
         Sizes alone tell most models apart, without reading them.
         """
@@ -110,7 +124,7 @@ class SavedModel(Artifact):
 
     def _files(self) -> Iterator[Path]:
         files = (path for path in self.root.rglob("*") if path.is_file())
-        return (path for path in files if path != self.root / self.FINGERPRINT)
+        return (path for path in files if self.computes(path.relative_to(self.root).as_posix()))
 
 
 def no_model(place: Path | str) -> ModelError:

@@ -43,7 +43,7 @@ def _upload(store: Store, serving: Path, version: str) -> None:
 
 
 def _same(serving: SavedModel, version: str, entries: dict[str, Entry]) -> bool:
-    if {name: entry.size for name, entry in entries.items() if name != SavedModel.FINGERPRINT} != serving.sizes():
+    if {name: entry.size for name, entry in entries.items() if SavedModel.computes(name)} != serving.sizes():
         return False
     with object_stores.fetched(version) as copy:
         return SavedModel(copy).digest() == serving.digest()

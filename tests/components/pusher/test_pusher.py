@@ -69,11 +69,15 @@ def base(tmp_path: Path) -> Path:
 def push(base: Path, tmp_path: Path) -> Push:
     """Returns a function that runs the Pusher and returns the metadata of pushed_model."""
 
-    def run(model: Path, **arguments: Any) -> dict[str, Any]:
+    def run(model: Path | None, **arguments: Any) -> dict[str, Any]:
         pushed = tmp_path / f"pushed-{len(list(tmp_path.glob('pushed-*')))}"
         pushed.mkdir()
         destination = json.dumps({"filesystem": {"base_directory": str(base)}})
-        defaults = {"pushed_model": str(pushed), "model": str(model), "push_destination": destination}
+        defaults = {
+            "pushed_model": str(pushed),
+            "model": str(model) if model else None,
+            "push_destination": destination,
+        }
         result = executor.run(**{**defaults, **arguments})
         assert list(result.metadata) == ["pushed_model"]
         metadata = result.metadata["pushed_model"]
@@ -130,6 +134,47 @@ def test_the_same_model_again_is_the_same_version(push: Push, models: list[Path]
     assert {path: path.stat().st_mtime_ns for path in base.rglob("*")} == written
 
 
+@pytest.fixture
+def stamp(models: list[Path], tmp_path: Path) -> Callable[[str], str]:
+    """Returns a function that writes InfraValidator's blessing of the first model, with this as warm-up requests."""
+
+    def write(requests: str) -> str:
+        blessing = InfraBlessing(tmp_path / f"stamped-{requests}")
+        shutil.copytree(Model(models[0]).serving, blessing.stamped_model.root)
+        blessing.stamped_model.warm_up_requests.parent.mkdir(exist_ok=True)
+        blessing.stamped_model.warm_up_requests.write_text(requests)
+        blessing.write(True)
+        return str(blessing.root)
+
+    return write
+
+
+def test_the_model_that_was_given_warm_up_requests_is_pushed(
+    push: Push, models: list[Path], stamp: Callable[[str], str], tmp_path: Path
+) -> None:
+    """Also without the model itself, as in TFX; and the artifact is the pushed model."""
+    metadata = push(None, infra_blessing=stamp("rows"), pushed_model=str(tmp_path / "artifact"))
+    version = Path(metadata["pushed_destination"])
+    for folder in (version, tmp_path / "artifact"):
+        assert load(folder) == 2.0
+        assert (folder / "assets.extra" / "tf_serving_warmup_requests").read_text() == "rows"
+
+
+def test_the_model_with_other_warm_up_requests_is_the_same_version(
+    push: Push, models: list[Path], stamp: Callable[[str], str]
+) -> None:
+    """What the model computes decides: neither the examples of a run count, nor that there are none."""
+    first = push(models[0])
+    for requests in ("rows", "more rows"):
+        assert push(models[0], infra_blessing=stamp(requests)) == first
+    assert push(models[1])["pushed_version"] > first["pushed_version"]
+
+
+def test_neither_a_model_nor_a_blessing_that_holds_it(push: Push, infra: Callable[[bool], str]) -> None:
+    with pytest.raises(ConfigError, match="expected a model, or an infra_blessing that holds one: make_warmup"):
+        push(None, infra_blessing=infra(True))
+
+
 def test_an_older_model_becomes_the_newest_again(push: Push, models: list[Path]) -> None:
     """Serving takes the highest version, so going back to an older model is a new version."""
     pushed = [int(push(models[index])["pushed_version"]) for index in (0, 1, 0)]
@@ -170,10 +215,8 @@ def blessing(tmp_path: Path) -> Callable[[bool], str]:
 @pytest.fixture
 def infra(tmp_path: Path) -> Callable[[bool], str]:
     def write(blessed: bool) -> str:
-        folder = tmp_path / f"infra-{blessed}"
-        folder.mkdir()
-        (folder / (InfraBlessing.BLESSED if blessed else InfraBlessing.NOT_BLESSED)).touch()
-        return str(folder)
+        InfraBlessing(tmp_path / f"infra-{blessed}").write(blessed)
+        return str(tmp_path / f"infra-{blessed}")
 
     return write
 
