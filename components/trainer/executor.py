@@ -8,7 +8,8 @@ from pathlib import Path
 from penstock.components.trainer import inputs
 from penstock.components.trainer.arguments import parse_custom_config, parse_step_args
 from penstock.core import artifacts, progress, user_modules
-from penstock.core.artifacts import Examples, ExampleStatistics, Model, TaskResult
+from penstock.core.artifacts import Examples, ExampleStatistics, Model, SavedModel, Schema, TaskResult
+from penstock.core.files import atomic
 from penstock.core.legacy import keras_version
 from penstock.trainer import autograph
 from penstock.trainer import run_fn as training
@@ -66,7 +67,16 @@ def run(
         autograph.skip_libraries()
         training.set_seeds()
         training.train(user_modules.find(module_file, run_fn, "run_fn"), fn_args, writes=worker.is_chief)
+        if schema is not None and worker.is_chief:
+            _put_schema_beside(Model(Path(model)), Schema(Path(schema)))
     return TaskResult({"model": artifacts.metadata(), "model_run": artifacts.metadata()})
+
+
+def _put_schema_beside(model: Model, schema: Schema) -> None:
+    """Lets the schema travel with a SavedModel: servers encode rows by it. One that run_fn has written stays."""
+    folder = model.serving_model()
+    if folder and SavedModel(folder).exists and not SavedModel(folder).schema.exists():
+        atomic.write_bytes(SavedModel(folder).schema, schema.path.read_bytes())
 
 
 def _set_outputs(fn_args: FnArgs, model: Model, model_run: Path) -> None:

@@ -60,13 +60,16 @@ class SavedModel(Artifact):
     saved_model.pb            the graph; a folder without it is no SavedModel, so it is written last
     fingerprint.pb            checksums of the others and a random number, new at every save
     variables/ assets/
-    assets.extra/label.json   what a model without code predicts; TensorFlow and its servers ignore this file
-    assets.extra/tf_serving_warmup_requests   a TFRecord of PredictionLogs, which model servers ask before all others
+    assets.extra/             what TensorFlow ignores:
+      schema.pbtxt                  the schema of the examples that it was trained on, by which a server encodes rows
+      label.json                    what a model without code predicts
+      tf_serving_warmup_requests    a TFRecord of PredictionLogs: what model servers ask it before it is ready
     """
 
     FILE: ClassVar[str] = "saved_model.pb"
     FINGERPRINT: ClassVar[str] = "fingerprint.pb"
-    WARM_UP_REQUESTS: ClassVar[str] = "assets.extra/tf_serving_warmup_requests"
+    EXTRA: ClassVar[str] = "assets.extra"
+    WARM_UP_REQUESTS: ClassVar[str] = f"{EXTRA}/tf_serving_warmup_requests"
 
     @property
     def path(self) -> Path:
@@ -82,7 +85,11 @@ class SavedModel(Artifact):
 
     @property
     def label(self) -> Path:
-        return self.root / "assets.extra" / "label.json"
+        return self.root / self.EXTRA / "label.json"
+
+    @property
+    def schema(self) -> Path:
+        return self.root / self.EXTRA / "schema.pbtxt"
 
     @property
     def warm_up_requests(self) -> Path:

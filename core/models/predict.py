@@ -12,6 +12,7 @@ from google.protobuf.message import DecodeError
 from penstock.core.artifacts import Model, SavedModel
 from penstock.core.errors import DataError, ModelError
 from penstock.core.examples import records
+from penstock.core.models.failures import cause
 
 SIGNATURE = "serving_default"
 
@@ -53,7 +54,7 @@ def predict(model_dir: Path, serialized_examples: Sequence[bytes]) -> dict[str, 
     try:
         outputs = signature(**dict.fromkeys(inputs, examples))
     except tf.errors.OpError as error:
-        raise ModelError(f"{SIGNATURE} of the model at {folder} failed: {_cause(error)}") from None
+        raise ModelError(f"{SIGNATURE} of the model at {folder} failed: {cause(error)}") from None
     count = len(serialized_examples)
     for name, tensor in outputs.items():
         if tensor.shape.rank == 0 or tensor.shape[0] != count:
@@ -102,13 +103,6 @@ def saved_model_folder(path: Path) -> Path:
     raise ModelError(
         f"no SavedModel at {path}{there}: expected {SavedModel.FILE}, there or in a folder named by a version"
     )
-
-
-def _cause(error: tf.errors.OpError) -> str:
-    """Returns TensorFlow's message without the lines about its graph."""
-    graph = ("Graph execution error", "Detected at node", "<stack traces", "[[")
-    lines = (line.strip() for line in error.message.splitlines())
-    return " ".join(line for line in lines if line and not line.startswith(graph))
 
 
 def _examples(path: Path) -> Iterator[tf.train.SequenceExample]:

@@ -38,10 +38,14 @@ class Tensor:
 
 @dataclass(frozen=True)
 class ParsedFeature:
-    """A feature that a signature parses out of tf.Examples; if it is required, it must be in every one."""
+    """A feature that a signature parses out of tf.Examples; if it is required, it must be in every one.
+
+    `shape` is that of an example's values; None where there may be any number of them.
+    """
 
     dtype: tf.DType
     required: bool
+    shape: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,11 @@ class Signature:
         for parser, beside in _parsers(self._graph, self._sources):
             parsed |= _parsed(parser, beside)
         return parsed
+
+    @functools.cached_property
+    def parses_examples(self) -> bool:
+        """Whether it takes serialized tf.Examples, also where `features` cannot tell which it parses out of them."""
+        return any(True for _ in _parsers(self._graph, self._sources))
 
 
 def read(folder: Path) -> dict[str, Signature]:
@@ -153,8 +162,13 @@ def _parsed(parser: NodeDef, beside: _Nodes) -> dict[str, ParsedFeature]:
     required = {
         name for name, default in zip(dense, defaults, strict=False) if default is not None and not default.size
     }
+    shapes = {
+        name: tuple(dim.size for dim in shape.dim)
+        for name, shape in zip(dense, types["dense_shapes"].list.shape, strict=False)
+        if not shape.unknown_rank and all(dim.size >= 0 for dim in shape.dim)
+    }
     return {
-        name.decode(errors="replace"): ParsedFeature(tf.as_dtype(dtype), name in required)
+        name.decode(errors="replace"): ParsedFeature(tf.as_dtype(dtype), name in required, shapes.get(name))
         for name, dtype in features.items()
     }
 

@@ -24,6 +24,7 @@ from penstock.pipelines.cli.options import (
     set_option,
 )
 from penstock.pipelines.cli.remote import commands as remote_commands
+from penstock.pipelines.cli.serve import serve
 from penstock.pipelines.cli.streams import StandardStreams
 from penstock.pipelines.cli.terminal import note, ready, tell, warn
 
@@ -293,7 +294,7 @@ def predict(config_or_model: Path, rows: int, split: str, examples: Path | None,
     tell(show_predictions.predictions(model, examples, rows, label))
 
 
-for command in remote_commands:
+for command in (serve, *remote_commands):
     cli.add_command(command)
 
 

@@ -1,0 +1,219 @@
+"""One model: which of its versions are served, and the switch from one to the next without a failed request."""
+
+import asyncio
+import concurrent.futures
+import contextlib
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from penstock.components.model_server.inference import Kind, RequestError, State, Target, VersionStatus
+from penstock.components.model_server.models import loading, places
+from penstock.components.model_server.models.version import ServedVersion
+from penstock.components.model_server.models.warm_up import warm_up
+from penstock.components.model_server.settings import ModelSettings, ServerSettings
+from penstock.core.errors import PenstockError
+from penstock.core.suggestions import did_you_mean, listed
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class _Version:
+    """What is known of a version: the tag of its files when it was loaded, and what came of that."""
+
+    tag: str
+    state: State
+    error: str = ""
+    served: ServedVersion | None = None
+    folder: contextlib.ExitStack | None = None  # keeps what was fetched until the version ends
+
+
+class ServedModel:
+    """A model and its versions. Its methods are called on the event loop; loading is done on a thread."""
+
+    def __init__(self, settings: ModelSettings, server: ServerSettings, executor: concurrent.futures.Executor):
+        self.settings = settings
+        self.labels = dict(settings.labels)
+        self._server = server
+        self._executor = executor
+        self._place = places.place(settings.path)
+        self._versions: dict[int, _Version] = {}
+        self._newest: ServedVersion | None = None
+        self._closing: set[asyncio.Task[None]] = set()
+        self._problem = ""
+        self._updating = asyncio.Lock()
+        self.is_settled = False  # whether every version that is wanted has been tried
+
+    @property
+    def name(self) -> str:
+        return self.settings.name
+
+    @property
+    def is_ready(self) -> bool:
+        return self.is_settled and self._newest is not None
+
+    @property
+    def served(self) -> Sequence[ServedVersion]:
+        """The versions that answer, the newest first."""
+        return [entry.served for _, entry in sorted(self._versions.items(), reverse=True) if entry.served]
+
+    @property
+    def error(self) -> str:
+        """Why no version is served; "" if one is, or if that is not known yet."""
+        errors = [entry.error for _, entry in sorted(self._versions.items(), reverse=True) if entry.error]
+        return "" if self._newest else next(iter(errors), self._problem)
+
+    def find(self, target: Target) -> ServedVersion:
+        """Returns the version that a request is for; a RequestError as Models.lease says."""
+        if target.label:
+            if target.label not in self.labels:
+                raise RequestError(
+                    Kind.NOT_FOUND,
+                    f"model {self.name!r} has no label {target.label!r}; {did_you_mean(target.label, self.labels)}",
+                )
+            return self._loaded(self.labels[target.label])
+        if target.version is not None:
+            return self._loaded(target.version)
+        if self._newest is None:
+            raise RequestError(Kind.NOT_READY, f"model {self.name!r} is not loaded: {self.error or 'it is loading'}")
+        return self._newest
+
+    def _loaded(self, version: int) -> ServedVersion:
+        entry = self._versions.get(version)
+        if entry and entry.served:
+            return entry.served
+        if entry and entry.error:
+            raise RequestError(Kind.NOT_READY, f"version {version} of {self.name!r} is not loaded: {entry.error}")
+        if entry and entry.state in (State.START, State.LOADING):
+            raise RequestError(Kind.NOT_READY, f"version {version} of {self.name!r} is loading")
+        versions = listed([str(served.version) for served in self.served]) or "none"
+        raise RequestError(Kind.NOT_FOUND, f"model {self.name!r} has no version {version}: loaded are {versions}")
+
+    def status(self) -> Sequence[VersionStatus]:
+        """Returns what became of each version, the highest first."""
+        return [
+            VersionStatus(
+                version,
+                entry.state,
+                tuple(sorted(label for label, labelled in self.labels.items() if labelled == version)),
+                entry.error,
+            )
+            for version, entry in sorted(self._versions.items(), reverse=True)
+        ]
+
+    def set_labels(self, labels: Mapping[str, int]) -> None:
+        """Points labels at versions; a RequestError (INVALID) if one is not loaded."""
+        for label, version in labels.items():
+            if version not in self._versions or not self._versions[version].served:
+                raise RequestError(
+                    Kind.INVALID, f"label {label!r}: version {version} of {self.name!r} is not loaded, so it stays"
+                )
+        self.labels |= labels
+
+    async def reconfigure(self, settings: ModelSettings) -> None:
+        """Serves the versions, and points the labels, that these settings say."""
+        self.settings = settings
+        self.labels = dict(settings.labels)
+        await self.update()
+
+    async def update(self) -> None:
+        """Looks which versions there are, and brings those that are wanted into service; then lets the others go.
+
+        The old ones answer until the new ones are loaded and warm, and go on if one of these cannot be loaded.
+        """
+        async with self._updating:
+            await self._update()
+
+    async def _update(self) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            existing = await loop.run_in_executor(None, self._place.versions)
+        except (OSError, PenstockError) as error:
+            self._complain(f"{self.settings.path} cannot be read: {error}")
+            return
+        wanted = self.settings.versions.chosen(existing) | {*self.labels.values()} & existing.keys()
+        if not wanted:
+            self._complain(f"{self.settings.path} holds no version to serve")
+            return  # what is served goes on: the folder may be away for a moment
+        self._problem = ""
+        for version in sorted(wanted):
+            if self._is_to_load(version, existing[version]):
+                await self._load(version, existing[version])
+        self.is_settled = True
+        if all(self._versions[version].served for version in wanted):
+            for version in self._versions.keys() - wanted:
+                self._unload(version)
+
+    async def close(self) -> None:
+        """Ends all versions, after the requests that they have taken."""
+        for version in [*self._versions]:
+            self._unload(version)
+        await asyncio.gather(*self._closing)
+
+    def _is_to_load(self, version: int, tag: str) -> bool:
+        """Whether it is not loaded: one that could not be is tried again when its files have changed."""
+        entry = self._versions.get(version)
+        if entry is None:
+            return True
+        return entry.state is State.END and (not entry.error or entry.tag != tag)
+
+    def _complain(self, problem: str) -> None:
+        if problem != self._problem:
+            logger.warning("model %s: %s", self.name, problem)
+        self._problem = problem
+        self.is_settled = True
+
+    async def _load(self, version: int, tag: str) -> None:
+        entry = self._versions[version] = _Version(tag, State.LOADING)
+        started = time.monotonic()
+        logger.info("model %s: loading version %d from %s", self.name, version, self.settings.path)
+        try:
+            loaded, folder, requests = await asyncio.get_running_loop().run_in_executor(None, self._prepared, version)
+        except (OSError, MemoryError, PenstockError) as error:
+            entry.state, entry.error = State.END, str(error)
+            others = listed([str(served.version) for served in self.served]) or "none"
+            logger.error("model %s: version %d is not served: %s; served are: %s", self.name, version, error, others)
+            return
+        entry.served = ServedVersion(self.name, version, loaded, self._server, self._executor)
+        entry.folder, entry.state = folder, State.AVAILABLE
+        self._switch()
+        logger.info(
+            "model %s: version %d is served, warmed by %d requests, after %.2f s",
+            self.name, version, requests, time.monotonic() - started,
+        )  # fmt: skip
+
+    def _prepared(self, version: int) -> tuple[loading.LoadedModel, contextlib.ExitStack, int]:
+        """Fetches, loads and warms a version, on a thread."""
+        with contextlib.ExitStack() as stack:
+            folder = stack.enter_context(self._place.fetched(version))
+            loaded = loading.load(folder, self._server.threads)
+            try:
+                requests = warm_up(loaded, folder)
+            except PenstockError:
+                loaded.close()
+                raise
+            return loaded, stack.pop_all(), requests
+
+    def _switch(self) -> None:
+        """Lets requests without a version go to the newest that is loaded."""
+        self._newest = next(iter(self.served), None)
+
+    def _unload(self, version: int) -> None:
+        entry = self._versions[version]
+        if not entry.served:
+            del self._versions[version]
+            return
+        served, entry.served, entry.state = entry.served, None, State.UNLOADING
+        self._switch()
+        task = asyncio.get_running_loop().create_task(self._end(version, served, entry))
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
+
+    async def _end(self, version: int, served: ServedVersion, entry: _Version) -> None:
+        await served.close()
+        if entry.folder:
+            entry.folder.close()
+        entry.state = State.END
+        logger.info("model %s: version %d is unloaded", self.name, version)

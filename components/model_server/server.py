@@ -1,0 +1,120 @@
+"""Puts the server together: the models, the application and uvicorn; and ends it without losing a request."""
+
+import asyncio
+import contextlib
+import json
+import logging
+import signal
+import socket
+import sys
+import time
+from collections.abc import Iterator
+
+import uvicorn
+
+from penstock.components.model_server.http import health, tensorflow_serving
+from penstock.components.model_server.http.app import App
+from penstock.components.model_server.models.served import ServedModels
+from penstock.components.model_server.settings import ServerSettings
+from penstock.core.errors import UserError
+
+_BACKLOG = 2048  # connections that wait to be accepted
+_KEEP_ALIVE = 75  # seconds; longer than load balancers keep an idle connection, so that they close it
+logger = logging.getLogger(__name__)
+
+
+def serve(settings: ServerSettings) -> None:
+    """Serves until the process gets SIGTERM or SIGINT, then answers what it has accepted and returns.
+
+    As soon as it listens, one line of JSON on standard output says where: `{"http": "http://127.0.0.1:8501"}`. The
+    models are loaded after that, so readiness is to be asked. Raises a UserError if the port is taken, a ModelError if
+    a model cannot be loaded.
+    """
+    with listening(settings) as listener, asyncio.Runner(loop_factory=_new_event_loop) as runner:
+        runner.run(_serve_until_signal(settings, listener))
+
+
+def _new_event_loop() -> asyncio.AbstractEventLoop:
+    try:
+        import uvloop
+    except ImportError:  # Windows
+        return asyncio.new_event_loop()
+    return uvloop.new_event_loop()
+
+
+async def _serve_until_signal(settings: ServerSettings, listener: socket.socket) -> None:
+    stopping = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    sys.stdout.write(json.dumps({"http": address(listener)}) + "\n")
+    sys.stdout.flush()
+    await run(settings, listener, stopping)
+
+
+async def run(settings: ServerSettings, listener: socket.socket, stopping: asyncio.Event) -> None:
+    """Serves at a socket until `stopping` is set, then answers what has been accepted."""
+    models = ServedModels(settings)
+    app = App([*tensorflow_serving.routes(models), *health.routes(models)], tensorflow_serving.render)
+    server = _Server(_uvicorn(app, settings))
+    started = time.monotonic()
+    serving = asyncio.create_task(server.serve([listener]))
+    starting = asyncio.create_task(models.start())
+    stop = asyncio.create_task(stopping.wait())
+    try:
+        await asyncio.wait((starting, stop, serving), return_when=asyncio.FIRST_COMPLETED)
+        if starting.done():
+            starting.result()
+            where = f"ready at {address(listener)} after {time.monotonic() - started:.2f} s"
+            logger.info("%s: %s", where, ", ".join(models.names))
+            await asyncio.wait((stop, serving), return_when=asyncio.FIRST_COMPLETED)
+        logger.info("stopping")
+    finally:
+        starting.cancel()
+        stop.cancel()
+        models.is_stopping = True
+        server.should_exit = True
+        await serving
+        await models.stop()
+
+
+def _uvicorn(app: App, settings: ServerSettings) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        http="httptools",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        backlog=_BACKLOG,
+        timeout_keep_alive=_KEEP_ALIVE,
+        timeout_graceful_shutdown=int(settings.timeout) + 1,
+    )
+
+
+class _Server(uvicorn.Server):
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Signals are ours: uvicorn would end the process by them once more, after it has ended well."""
+        yield
+
+
+@contextlib.contextmanager
+def listening(settings: ServerSettings) -> Iterator[socket.socket]:
+    """Yields a socket that listens where the settings say; a UserError if it cannot."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    try:
+        listener = socket.create_server((settings.host, settings.port), family=family, backlog=_BACKLOG)
+    except OSError as error:
+        place = f"{settings.host}:{settings.port}"
+        raise UserError(
+            f"cannot listen at {place}: {error.strerror}: choose another port, or 0 for a free one"
+        ) from None
+    with listener:
+        yield listener
+
+
+def address(listener: socket.socket) -> str:
+    """Returns the URL of the server at a socket."""
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -1,0 +1,145 @@
+"""`penstock serve`: which model is to be served, and where, by the command line or by a container's contract.
+
+A container is told by its environment. Vertex AI names the model's bucket (AIP_STORAGE_URI) and the port
+(AIP_HTTP_PORT); SageMaker calls it with the argument `serve` and has unpacked the model; KServe has mounted it.
+"""
+
+import logging
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from penstock.core.artifacts import Model, SavedModel
+from penstock.core.errors import ConfigError, UserError
+from penstock.core.files import object_stores
+from penstock.pipelines.cli.options import DEFAULT_CONFIG, is_config, load
+
+if TYPE_CHECKING:
+    from penstock.components.model_server.settings import ModelSettings, ServerSettings
+
+_CONTAINERS_PORT = 8080
+_SAGEMAKER = "/opt/ml/model"
+_KSERVE = "/mnt/models"
+_NAME = "model"  # of a model whose folder has no name of its own
+_UNNAMED = {"serving_model", "serving", "models", "model", "pushed_model", "push", Model.SERVING}
+
+
+@dataclass(frozen=True)
+class _Contract:
+    """What a container's environment asks for: the model's place, the address, and the model's name."""
+
+    path: str
+    port: int
+    name: str = _NAME
+    host: str = "0.0.0.0"
+
+
+@click.command()
+@click.argument("path_or_config", default="", metavar="[PATH|CONFIG]")
+@click.option("--name", help="The model's name in URLs; by default that of its folder, or of the pipeline.")
+@click.option("--port", type=click.IntRange(0, 65535), help="The port of HTTP, 8501 by default; 0 takes a free one.")
+@click.option("--host", help="The address to listen at: 127.0.0.1, this machine alone, by default.")
+@click.option("--models", "models_file", type=click.Path(path_type=Path), help="A YAML file that lists several models.")
+@click.option("--version", "pinned", type=click.IntRange(1), help="The version to serve, by default the newest.")
+@click.option(
+    "--timeout", type=click.FloatRange(0, min_open=True), help="Seconds until an answer is due, 30 by default."
+)
+def serve(
+    path_or_config: str,
+    name: str | None,
+    port: int | None,
+    host: str | None,
+    models_file: Path | None,
+    pinned: int | None,
+    timeout: float | None,
+) -> None:
+    """Serves a model over HTTP: a model's folder, a folder of its versions, a bucket, or what CONFIG has pushed."""
+    from penstock.components.model_server.settings import ServerSettings, Versions, read_models
+
+    contract = None if models_file else _contract(path_or_config, os.environ)
+    if models_file:
+        settings = ServerSettings(read_models(models_file), models_file)
+    else:
+        model = _model(contract, path_or_config, name)
+        if pinned:
+            model = replace(model, versions=Versions(pinned=frozenset({pinned})))
+        settings = ServerSettings((model,))
+    if contract:
+        settings = replace(settings, host=contract.host, port=contract.port)
+    _run(
+        replace(
+            settings,
+            host=host or settings.host,
+            port=settings.port if port is None else port,
+            timeout=timeout or settings.timeout,
+        )
+    )
+
+
+def _run(settings: "ServerSettings") -> None:
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
+    try:
+        from penstock.components.model_server import server
+    except ImportError as error:
+        raise UserError(f"serving needs more packages: pip install 'penstock[runtime]' ({error})") from None
+    server.serve(settings)
+
+
+def _contract(argument: str, environment: Mapping[str, str]) -> _Contract | None:
+    """Returns what the container's platform asks for; None for a command that a person gives."""
+    if environment.get("AIP_STORAGE_URI"):
+        return _Contract(environment["AIP_STORAGE_URI"], _port("AIP_HTTP_PORT", environment))
+    if argument == "serve" and not Path(argument).exists():
+        return _Contract(_SAGEMAKER, _port("SAGEMAKER_BIND_TO_PORT", environment))
+    if not argument and not Path(DEFAULT_CONFIG).exists() and Path(_KSERVE).is_dir():
+        return _Contract(_KSERVE, _port("PORT", environment))
+    return None
+
+
+def _port(name: str, environment: Mapping[str, str]) -> int:
+    text = environment.get(name) or str(_CONTAINERS_PORT)
+    if not text.isdecimal() or int(text) > 65535:
+        raise ConfigError(f"{name}: expected a port, received {text!r}")
+    return int(text)
+
+
+def _model(contract: _Contract | None, argument: str, name: str | None) -> "ModelSettings":
+    from penstock.components.model_server.settings import ModelSettings
+
+    if contract:
+        return ModelSettings(name or contract.name, contract.path)
+    path = argument or DEFAULT_CONFIG
+    if object_stores.is_remote(path):
+        return ModelSettings(name or _named(path), path)
+    if is_config(Path(path)) or not Path(path).exists():
+        config = load(Path(path))
+        if not config.push:
+            raise UserError(f"{path} has no push.directory: serve a model's folder, or add push: {{directory: …}}")
+        if not object_stores.is_remote(config.push.directory) and not _has_version(Path(config.push.directory)):
+            raise UserError(f"no model of {config.name} in {config.push.directory} yet: `penstock run` pushes one")
+        return ModelSettings(name or config.name, config.push.directory)
+    folder = Path(path).absolute()
+    if not SavedModel(folder).exists and not Model(folder).serving_model() and not _has_version(folder):
+        raise UserError(
+            f"{path} holds no model: expected a SavedModel ({SavedModel.FILE}), folders of its versions, a run's "
+            "trainer/model, or a configuration"
+        )
+    return ModelSettings(name or _named(str(folder)), str(folder))
+
+
+def _has_version(folder: Path) -> bool:
+    return any(SavedModel(child).exists for child in folder.glob("*") if child.name.isdecimal())
+
+
+def _named(path: str) -> str:
+    """Returns the name of the nearest folder that is no version and says what the model is."""
+    for part in reversed(path.split("/")):
+        if part and not part.isdecimal() and part not in _UNNAMED and ":" not in part:
+            return part
+    return _NAME
