@@ -1,6 +1,6 @@
-"""Connections of HTTP, within bounds: how many, how long a request's headers may be, and how long they may take.
+"""Connections of HTTP, within bounds: how many, how long a request's headers may be, and how long a request may take.
 
-uvicorn bounds none of these. Slow bodies are the gate's business (gate.py).
+uvicorn bounds none of these. How large a body may be is the gate's business (gate.py).
 """
 
 import asyncio
@@ -11,6 +11,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from penstock.components.model_server.operation import settings
 
+REFUSED = "penstock.refused"  # the key of a scope with the status that the client has got from here
 _LINGER = 5.0  # seconds in which the rest of a refused body is read and thrown away, so that the client sees the answer
 _REFUSALS = {
     408: b"408 Request Timeout",
@@ -44,12 +45,15 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
-        if self._in_headers and not self.transport.is_closing():
+        if not self._in_message or self.transport.is_closing():
+            return
+        if self._in_headers:
             self._header_bytes += len(data)
             if self._header_bytes > self.LIMITS.header_bytes:
                 self._refuse(431, f"expected headers of at most {self.LIMITS.header_bytes:,} bytes")
-            elif self._timer is None:
-                self._set_timer(self.LIMITS.receive_seconds, self._late)
+                return
+        if self._timer is None:
+            self._set_timer(self.LIMITS.receive_seconds, self._late)
 
     def eof_received(self) -> bool | None:  # type: ignore[override]
         """Keeps a connection that its client has half closed until the answer is sent; without TLS, which cannot."""
@@ -72,8 +76,8 @@ class LimitedProtocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         super().on_message_complete()
         self._in_message = False
+        self._unset_timer()
         if self.cycle.response_complete and not self.transport.is_closing():  # the rest of a refused body has come
-            self._unset_timer()
             self._unset_keepalive_if_required()
             self.timeout_keep_alive_task = self.loop.call_later(
                 self.timeout_keep_alive, self.timeout_keep_alive_handler
@@ -85,12 +89,19 @@ class LimitedProtocol(HttpToolsProtocol):
             self._set_timer(_LINGER, self.transport.close)
 
     def _late(self) -> None:
-        if self.transport.is_closing():
-            return
-        if self._in_headers:
-            self._refuse(408, f"expected the request's headers within {self.LIMITS.receive_seconds:g} s")
+        if self._waits_for_us():
+            self._set_timer(self.LIMITS.receive_seconds, self._late)
+        elif self._in_message and not self.transport.is_closing():
+            what = "the request's headers" if self._in_headers else "the whole body"
+            self.scope[REFUSED] = 408  # type: ignore[literal-required]
+            self._refuse(408, f"expected {what} within {self.LIMITS.receive_seconds:g} s")
         else:
             self.transport.close()
+
+    def _waits_for_us(self) -> bool:
+        """Whether an earlier request of this connection has not been answered yet: its client may well be waiting."""
+        cycle = self.cycle
+        return cycle is not None and not cycle.response_complete and (self._in_headers or bool(self.pipeline))
 
     def _set_timer(self, seconds: float, what: Any) -> None:
         self._unset_timer()
@@ -105,7 +116,7 @@ class LimitedProtocol(HttpToolsProtocol):
         """Answers in place of the application, which never sees this request, and closes the connection."""
         body = b'{"error":"%b"}' % sentence.encode()
         head = b"HTTP/1.1 %b\r\ncontent-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n"
-        if self.cycle is None or self.cycle.response_complete:  # not into the middle of an answer
+        if not self._waits_for_us():  # else this answer would be taken for that of the earlier request
             self.transport.write(head % (_REFUSALS[status], len(body)) + body)
         self.transport.close()
 

@@ -13,6 +13,7 @@ import orjson
 from penstock.components.model_server.inference import Kind, RequestError
 from penstock.components.model_server.operation import calls, settings, tokens
 from penstock.components.model_server.operation.calls import ANSWERED, CURRENT, Call
+from penstock.components.model_server.operation.connections import REFUSED
 from penstock.components.model_server.operation.metrics import CONTENT_TYPE
 from penstock.components.model_server.operation.observers import Observers
 
@@ -27,9 +28,8 @@ METRICS_PATH = "/metrics"
 # Paths that answer without a token and under any load: who asks them wants to know whether the server lives.
 HEALTH_PATHS = frozenset({"/", "/ping", "/health", "/healthz", "/v2/health/live", "/v2/health/ready"})
 _READING = ("GET", "HEAD")
-_TIMEOUT = 408
 _PROTOCOLS = {"v1": "rest", "v2": "open_inference", "invocations": "sagemaker"}
-_OUTCOMES = {kind.value: kind.name.lower() for kind in Kind} | {405: "not_found", _TIMEOUT: "slow_client"}
+_OUTCOMES = {kind.value: kind.name.lower() for kind in Kind} | {405: "not_found", 408: "slow_client"}
 _RETRY_AFTER = b"1"
 
 
@@ -91,6 +91,7 @@ class Gate:
             return
         body = await self._body(receive, answer)
         if body is None:
+            answer.status = call.status = answer.status or scope.get(REFUSED, 0)
             return
         call.received_bytes = len(body)
         events = self._observers.events
@@ -125,27 +126,21 @@ class Gate:
         return f"expected a body of at most {self._limits.body_bytes:,} bytes, found more"
 
     async def _body(self, receive: Receive, answer: "_Answer") -> bytes | None:
-        """Returns the body; None if the client is gone, or if it is refused: too large, or too slow."""
-        seconds = self._limits.receive_seconds
+        """Returns the body; None if it is too large, or the client is gone, as it is when it was too slow."""
         parts: list[bytes] = []
         size = 0
-        try:
-            async with asyncio.timeout(seconds):
-                while True:
-                    message = await receive()
-                    if message["type"] != "http.request":
-                        return None
-                    part = message.get("body", b"")
-                    size += len(part)
-                    if size > self._limits.body_bytes:
-                        await answer.refuse(Kind.TOO_LARGE.value, self._too_large)
-                        return None
-                    parts.append(part)
-                    if not message.get("more_body", False):
-                        return parts[0] if len(parts) == 1 else b"".join(parts)
-        except TimeoutError:
-            await answer.refuse(_TIMEOUT, f"expected the whole body within {seconds:g} s, found {size:,} bytes of it")
-            return None
+        while True:
+            message = await receive()
+            if message["type"] != "http.request":
+                return None
+            part = message.get("body", b"")
+            size += len(part)
+            if size > self._limits.body_bytes:
+                await answer.refuse(Kind.TOO_LARGE.value, self._too_large)
+                return None
+            parts.append(part)
+            if not message.get("more_body", False):
+                return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 class _Answer:
