@@ -19,6 +19,8 @@ from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
 
 from penstock.core.errors import DataError
 
+_STRINGS = "OS"  # numpy's kinds for arrays of bytes: objects, or each as long as the longest
+
 
 @dataclass(frozen=True, slots=True)
 class LoggedPrediction:
@@ -111,7 +113,7 @@ def _tensor(array: np.ndarray) -> TensorProto:
     tensor = TensorProto(dtype=tf.as_dtype(array.dtype).as_datatype_enum)
     for size in array.shape:
         tensor.tensor_shape.dim.add().size = size
-    if array.dtype == object:
+    if array.dtype.kind in _STRINGS:
         tensor.string_val.extend(array.ravel().tolist())
     else:
         tensor.tensor_content = array.tobytes()

@@ -1,5 +1,6 @@
 """Predictions as PredictionLog: what TensorFlow's own code makes of them, and what comes back."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -46,6 +47,11 @@ def test_everything_comes_back() -> None:
         for name, array in expected.items():
             assert (tensors[name].dtype, tensors[name].shape) == (array.dtype, array.shape)
             np.testing.assert_array_equal(tensors[name], array)
+
+
+def test_bytes_of_a_fixed_length_are_strings() -> None:
+    logged = dataclasses.replace(PREDICTION, inputs={"text": np.array([b"a", b"bcd"])})
+    assert prediction_logs.parse(prediction_logs.serialize(logged)).inputs["text"].tolist() == [b"a", b"bcd"]
 
 
 def test_a_file_with_other_records_is_named(tmp_path: Path) -> None:

@@ -109,7 +109,10 @@ def _types(prediction: LoggedPrediction) -> _Types:
 def _arrow_type(dtype: np.dtype, dimensions: int) -> "pa.DataType":
     import pyarrow as pa
 
-    kind = pa.binary() if dtype.kind == "O" else pa.from_numpy_dtype(dtype)
+    if dtype.kind in "OS":
+        kind = pa.binary()
+    else:
+        kind = pa.from_numpy_dtype(dtype) if dtype.kind != "V" else pa.float32()  # bfloat16, which Arrow does not know
     for _ in range(dimensions):
         kind = pa.list_(kind)
     return kind

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import tensorflow as tf
 
 from penstock.components.model_server.operation import settings
 from penstock.components.model_server.operation.request_log.writer import RequestLogWriter
@@ -53,6 +54,13 @@ def test_tensors_without_rows_in_common_are_one_row(tmp_path: Path) -> None:
     (table,) = logged(tmp_path, ({"x": np.array([1, 2], np.int64)}, {"sum": np.array(3, np.int64)}))
     (row,) = table.to_pylist()
     assert (row["inputs.x"], row["outputs.sum"]) == ([1, 2], 3)
+
+
+def test_types_that_arrow_does_not_know_are_those_that_hold_their_values(tmp_path: Path) -> None:
+    half = tf.constant([1.5, 2.0], tf.bfloat16).numpy()
+    (table,) = logged(tmp_path, ({"text": np.array([b"a", b"bcd"])}, {"half": half}))
+    assert table["inputs.text"].to_pylist() == [b"a", b"bcd"]
+    assert table["outputs.half"].to_pylist() == [1.5, 2.0]
 
 
 def test_tensors_of_other_types_are_in_a_file_of_their_own(tmp_path: Path) -> None:
