@@ -29,7 +29,7 @@ METRICS_PATH = "/metrics"
 HEALTH_PATHS = frozenset({"/", "/ping", "/health", "/healthz", "/v2/health/live", "/v2/health/ready"})
 _READING = ("GET", "HEAD")
 _PROTOCOLS = {"v1": "rest", "v2": "open_inference", "invocations": "sagemaker"}
-_OUTCOMES = {kind.value: kind.name.lower() for kind in Kind} | {405: "not_found", 408: "slow_client"}
+_OUTCOMES = {kind.value: kind.name.lower() for kind in Kind} | {408: "slow_client"}
 _RETRY_AFTER = b"1"
 
 

@@ -25,7 +25,7 @@ _OUTCOMES = {
     grpc.StatusCode.INVALID_ARGUMENT: "invalid",
     grpc.StatusCode.UNAUTHENTICATED: "unauthorized",
     grpc.StatusCode.NOT_FOUND: "not_found",
-    grpc.StatusCode.UNIMPLEMENTED: "not_found",
+    grpc.StatusCode.UNIMPLEMENTED: "no_method",
     grpc.StatusCode.RESOURCE_EXHAUSTED: "busy",
     grpc.StatusCode.UNAVAILABLE: "not_ready",
     grpc.StatusCode.DEADLINE_EXCEEDED: "late",

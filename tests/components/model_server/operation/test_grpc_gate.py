@@ -87,7 +87,8 @@ def test_calls_are_noted_by_model_and_outcome(tmp_path: Path) -> None:
 
     text = run(settings.Operation(request_log=settings.RequestLog(tmp_path)), ask)
     assert 'penstock_requests_total{model="taxi",outcome="ok",protocol="grpc",version="3"} 1.0' in text
-    assert 'penstock_requests_total{model="",outcome="not_found",protocol="grpc",version=""} 2.0' in text
+    assert 'penstock_requests_total{model="",outcome="not_found",protocol="grpc",version=""} 1.0' in text
+    assert 'penstock_requests_total{model="",outcome="no_method",protocol="grpc",version=""} 1.0' in text
     (file,) = RequestLog(tmp_path).files("taxi", 3, "serving_default")
     (prediction,) = prediction_logs.read(file.path)
     assert (prediction.request_id, prediction.inputs["x"].tolist()) == ("mine-1", [1])
