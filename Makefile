@@ -35,10 +35,10 @@ bench: environment  ## time Penstock and TFX's LocalDagRunner side by side (abou
 bench-quality: environment  ## compare the default model with scikit-learn's HistGradientBoosting on nine real tables
 	@.venv/bin/python benchmarks/quality.py
 
-generate: environment  ## write what is generated and committed: READMEs, JSON Schema, lint rules, golden pipelines
+generate: environment  ## write what is generated and committed: READMEs, JSON Schema, lint rules, protos, golden pipelines
 	@.venv/bin/python -m penstock.pipelines.compiling.component_docs
 	@.venv/bin/python -m penstock.pipelines.config.training_pipeline && .venv/bin/python -m penstock.pipelines.lint
-	@.venv/bin/python tests/pipelines/test_golden.py
+	@.venv/bin/python -m penstock.components.model_server.open_inference.generate && .venv/bin/python tests/pipelines/test_golden.py
 
 image:  ## build the image of the tasks, hold its size against its budget, and write its SBOM beside it
 	@$(HOST_PYTHON) image.py
