@@ -121,9 +121,10 @@ def _model(contract: _Contract | None, argument: str, name: str | None) -> "Mode
         config = load(Path(path))
         if not config.push:
             raise UserError(f"{path} has no push.directory: serve a model's folder, or add push: {{directory: …}}")
-        if not object_stores.is_remote(config.push.directory) and not _has_version(Path(config.push.directory)):
-            raise UserError(f"no model of {config.name} in {config.push.directory} yet: `penstock run` pushes one")
-        return ModelSettings(name or config.name, config.push.directory)
+        pushed = next(iter(config.push.folders.values()))
+        if not object_stores.is_remote(pushed) and not _has_version(Path(pushed)):
+            raise UserError(f"no model of {config.name} in {pushed} yet: `penstock run` pushes one")
+        return ModelSettings(name or config.name, pushed)
     folder = Path(path).absolute()
     if not SavedModel(folder).exists and not Model(folder).serving_model() and not _has_version(folder):
         raise UserError(
