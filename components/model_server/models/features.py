@@ -19,7 +19,7 @@ _SERVING = "SERVING"  # TFX's name of the environment in which there is no label
 def served(parsed: Mapping[str, ParsedFeature], schema: "schema_pb2.Schema | None") -> dict[str, ServedFeature]:
     """Returns the features that rows have: those that the graph parses, in the schema's order; all without a graph.
 
-    A feature is required if the graph cannot do without it, or if the schema says that every example has it.
+    A feature is required if the graph cannot do without it, or if the schema says that every example has a value of it.
     """
     described = {feature.name: feature for feature in schema.feature} if schema else {}
     if not parsed:
@@ -58,7 +58,9 @@ def _shape(described: "schema_pb2.Feature") -> tuple[int, ...] | None:
 
 
 def _is_always_there(described: "schema_pb2.Feature") -> bool:
-    return described.presence.min_fraction >= 1 and _SERVING not in described.not_in_environment
+    """Whether every example has at least one value; TFDV counts one that has the feature and no value as present."""
+    has_value = described.HasField("shape") or described.value_count.min >= 1
+    return has_value and described.presence.min_fraction >= 1 and _SERVING not in described.not_in_environment
 
 
 def _values(described: "schema_pb2.Feature", schema: "schema_pb2.Schema") -> Iterator[str]:
