@@ -53,13 +53,17 @@ svg text { fill: currentColor; } .axis { stroke: var(--line); }
 def write(path: Path, title: str, body: str) -> Path:
     """Writes a page, whose `body` is HTML; returns where. A folder at `path` gets it as report.html."""
     path = path / FILE if path.is_dir() else path
-    atomic.write_text(
-        path,
+    atomic.write_text(path, html(title, body))
+    return path
+
+
+def html(title: str, body: str) -> str:
+    """Returns a page, whose `body` is HTML."""
+    return (
         f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<style>{_STYLE}</style></head><body><main>\n{body}\n</main></body></html>\n",
+        f"<style>{_STYLE}</style></head><body><main>\n{body}\n</main></body></html>\n"
     )
-    return path
 
 
 def table(rows: str, header: str = "") -> str:

@@ -34,6 +34,8 @@ class Kind(enum.Enum):
     INVALID = 400
     UNAUTHORIZED = 401
     NOT_FOUND = 404
+    NO_METHOD = 405
+    NOT_ACCEPTABLE = 406
     TOO_LARGE = 413
     UNSUPPORTED = 415
     BUSY = 429

@@ -4,15 +4,17 @@ import asyncio
 import contextlib
 import json
 import logging
+import os
 import signal
 import socket
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 import uvicorn
 
-from penstock.components.model_server.http import health, tensorflow_serving
+from penstock.components.model_server.grpc import server as grpc_server
+from penstock.components.model_server.http import routes, tensorflow_serving
 from penstock.components.model_server.http.app import App
 from penstock.components.model_server.models.served import ServedModels
 from penstock.components.model_server.settings import ServerSettings
@@ -26,9 +28,9 @@ logger = logging.getLogger(__name__)
 def serve(settings: ServerSettings) -> None:
     """Serves until the process gets SIGTERM or SIGINT, then answers what it has accepted and returns.
 
-    As soon as it listens, one line of JSON on standard output says where: `{"http": "http://127.0.0.1:8501"}`. The
-    models are loaded after that, so readiness is to be asked. Raises a UserError if the port is taken, a ModelError if
-    a model cannot be loaded.
+    As soon as it listens, one line of JSON on standard output says where: `{"http": "http://127.0.0.1:8501"}`, with
+    `"grpc": "127.0.0.1:8500"` if gRPC is served. The models are loaded after that, so readiness is to be asked. Raises
+    a UserError if a port is taken, a ModelError if a model cannot be loaded.
     """
     with listening(settings) as listener, asyncio.Runner(loop_factory=_new_event_loop) as runner:
         runner.run(_serve_until_signal(settings, listener))
@@ -46,16 +48,33 @@ async def _serve_until_signal(settings: ServerSettings, listener: socket.socket)
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
-    sys.stdout.write(json.dumps({"http": address(listener)}) + "\n")
+    await run(settings, listener, stopping, _print)
+
+
+def _print(addresses: Mapping[str, str]) -> None:
+    sys.stdout.write(json.dumps(addresses) + "\n")
     sys.stdout.flush()
-    await run(settings, listener, stopping)
 
 
-async def run(settings: ServerSettings, listener: socket.socket, stopping: asyncio.Event) -> None:
-    """Serves at a socket until `stopping` is set, then answers what has been accepted."""
+async def run(
+    settings: ServerSettings,
+    listener: socket.socket,
+    stopping: asyncio.Event,
+    listens: Callable[[Mapping[str, str]], None],
+) -> None:
+    """Serves at a socket until `stopping` is set, then answers what has been accepted.
+
+    `listens` is called with the addresses as soon as requests can be sent there.
+    """
     models = ServedModels(settings)
-    app = App([*tensorflow_serving.routes(models), *health.routes(models)], tensorflow_serving.render)
+    app = App(routes.every(models, os.environ), tensorflow_serving.render)
     server = _Server(_uvicorn(app, settings))
+    rpc = grpc_server.make(models) if settings.grpc else None
+    addresses = {"http": address(listener)}
+    if rpc:
+        addresses["grpc"] = grpc_server.bind(rpc, settings.host, settings.grpc_port)
+        await rpc.start()
+    listens(addresses)
     started = time.monotonic()
     serving = asyncio.create_task(server.serve([listener]))
     starting = asyncio.create_task(models.start())
@@ -73,7 +92,7 @@ async def run(settings: ServerSettings, listener: socket.socket, stopping: async
         stop.cancel()
         models.is_stopping = True
         server.should_exit = True
-        await serving
+        await asyncio.gather(serving, *([rpc.stop(settings.timeout + 1)] if rpc else []))
         await models.stop()
 
 

@@ -12,6 +12,7 @@ from penstock.core.files import documents, yaml_documents
 from penstock.core.text import printable
 
 DEFAULT_PORT = 8501  # TensorFlow Serving's, for REST
+DEFAULT_GRPC_PORT = 8500  # and for gRPC
 _EXAMPLE = "{name: taxi, path: /models/taxi}"
 
 
@@ -66,6 +67,8 @@ class ServerSettings:
     models_file: Path | None = None  # watched, if the models are from a file
     host: str = "127.0.0.1"
     port: int = DEFAULT_PORT  # 0 takes a free one
+    grpc: bool = False  # whether gRPC is served as well
+    grpc_port: int = DEFAULT_GRPC_PORT  # likewise
     batching: Batching = Batching()
     timeout: float = 30.0  # seconds until an answer is due
     poll: float = 1.0  # seconds between two looks at the folders of models; object stores are asked less often

@@ -43,6 +43,7 @@ class _Contract:
 @click.argument("path_or_config", default="", metavar="[PATH|CONFIG]")
 @click.option("--name", help="The model's name in URLs; by default that of its folder, or of the pipeline.")
 @click.option("--port", type=click.IntRange(0, 65535), help="The port of HTTP, 8501 by default; 0 takes a free one.")
+@click.option("--grpc-port", type=click.IntRange(0, 65535), help="Serves gRPC too, at this port; 0 takes a free one.")
 @click.option("--host", help="The address to listen at: 127.0.0.1, this machine alone, by default.")
 @click.option("--models", "models_file", type=click.Path(path_type=Path), help="A YAML file that lists several models.")
 @click.option("--version", "pinned", type=click.IntRange(1), help="The version to serve, by default the newest.")
@@ -53,12 +54,13 @@ def serve(
     path_or_config: str,
     name: str | None,
     port: int | None,
+    grpc_port: int | None,
     host: str | None,
     models_file: Path | None,
     pinned: int | None,
     timeout: float | None,
 ) -> None:
-    """Serves a model over HTTP: a model's folder, a folder of its versions, a bucket, or what CONFIG has pushed."""
+    """Serves a model over HTTP and gRPC: its folder, a folder of its versions, a bucket, or what CONFIG has pushed."""
     from penstock.components.model_server.settings import ServerSettings, Versions, read_models
 
     contract = None if models_file else _contract(path_or_config, os.environ)
@@ -76,6 +78,8 @@ def serve(
             settings,
             host=host or settings.host,
             port=settings.port if port is None else port,
+            grpc=grpc_port is not None,
+            grpc_port=settings.grpc_port if grpc_port is None else grpc_port,
             timeout=timeout or settings.timeout,
         )
     )

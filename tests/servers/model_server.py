@@ -30,9 +30,10 @@ class Answer:
 
 @dataclass(frozen=True)
 class Client:
-    """Asks the server at a URL, each time over a new connection."""
+    """Asks the server at a URL, each time over a new connection. `grpc` is where it serves gRPC, if it does."""
 
     url: str
+    grpc: str = ""
 
     def ask(self, method: str, path: str, body: Any = None, **headers: str) -> Answer:
         """Sends a request, whose body is sent as JSON unless it is bytes."""
@@ -71,21 +72,22 @@ def starting(settings: ServerSettings) -> Iterator[Client]:
     """Yields a client of a server that listens; at the end what made it fail is raised."""
     failures: list[BaseException] = []
     running: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = []
+    addresses: dict[str, str] = {}
     with server.listening(replace(settings, port=0)) as listener:
 
         async def run() -> None:
             running.append((asyncio.get_running_loop(), asyncio.Event()))
             try:
-                await server.run(settings, listener, running[0][1])
+                await server.run(settings, listener, running[0][1], addresses.update)
             except BaseException as error:
                 failures.append(error)
 
         thread = threading.Thread(target=lambda: asyncio.run(run()), daemon=True)
         thread.start()
-        while not running:
+        while not addresses and not failures:
             time.sleep(0.001)
         try:
-            yield Client(server.address(listener))
+            yield Client(server.address(listener), addresses.get("grpc", ""))
         finally:
             loop, stopping = running[0]
             with contextlib.suppress(RuntimeError):  # it has ended already

@@ -17,6 +17,8 @@ CODES = {
     Kind.INVALID: grpc.StatusCode.INVALID_ARGUMENT,
     Kind.UNAUTHORIZED: grpc.StatusCode.UNAUTHENTICATED,
     Kind.NOT_FOUND: grpc.StatusCode.NOT_FOUND,
+    Kind.NO_METHOD: grpc.StatusCode.UNIMPLEMENTED,
+    Kind.NOT_ACCEPTABLE: grpc.StatusCode.INVALID_ARGUMENT,
     Kind.TOO_LARGE: grpc.StatusCode.RESOURCE_EXHAUSTED,
     Kind.UNSUPPORTED: grpc.StatusCode.INVALID_ARGUMENT,
     Kind.BUSY: grpc.StatusCode.RESOURCE_EXHAUSTED,

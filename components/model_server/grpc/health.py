@@ -40,12 +40,18 @@ class Health:
     async def _watch(
         self, request: health_pb2.HealthCheckRequest, context: calls.Context
     ) -> AsyncIterator[health_pb2.HealthCheckResponse]:
-        """Answers at once, and again whenever the status has changed."""
+        """Answers at once, and again when the status has changed.
+
+        Ends when the models are no longer ready, so that a server which stops need not wait for its watchers; they ask
+        anew.
+        """
         last = None
         while True:
             status = self._status(request.service)
             if status != last:
                 yield health_pb2.HealthCheckResponse(status=status)
+                if last == health_pb2.HealthCheckResponse.SERVING:
+                    return
                 last = status
             await asyncio.sleep(_PAUSE)
 

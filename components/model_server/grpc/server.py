@@ -1,5 +1,7 @@
 """The gRPC server: all services on the event loop that HTTP runs on."""
 
+from collections.abc import Sequence
+
 import grpc
 
 from penstock.components.model_server.grpc.health import Health
@@ -7,21 +9,27 @@ from penstock.components.model_server.grpc.model_service import ModelService
 from penstock.components.model_server.grpc.open_inference import OpenInferenceService
 from penstock.components.model_server.grpc.prediction_service import PredictionService
 from penstock.components.model_server.inference import Models
+from penstock.core.errors import UserError
 
 
-def make(models: Models, largest: int) -> grpc.aio.Server:
+def make(
+    models: Models, options: Sequence[tuple[str, int]] = (), interceptors: Sequence[grpc.aio.ServerInterceptor] = ()
+) -> grpc.aio.Server:
     """Returns a server with all services, which is neither bound to an address nor started.
 
-    `largest` is how many bytes a request may have; a larger one is refused with RESOURCE_EXHAUSTED. Answers have no
-    limit. To be called on the event loop that will run it.
+    To be called on the event loop that will run it.
     """
-    server = grpc.aio.server(
-        options=[
-            ("grpc.max_receive_message_length", largest),
-            ("grpc.max_send_message_length", -1),
-            ("grpc.so_reuseport", 0),  # an address that another server has is an error, and no shared one
-        ]
-    )
+    server = grpc.aio.server(options=options, interceptors=interceptors)
     services = (PredictionService(models), ModelService(models), OpenInferenceService(models), Health(models))
     server.add_generic_rpc_handlers(tuple(service.handler() for service in services))
     return server
+
+
+def bind(server: grpc.aio.Server, host: str, port: int) -> str:
+    """Binds a server to an address, port 0 to a free one, and returns it; a UserError if it is taken."""
+    place = f"[{host}]" if ":" in host else host
+    try:
+        bound: int = server.add_insecure_port(f"{place}:{port}")
+    except RuntimeError:
+        raise UserError(f"cannot listen at {place}:{port} for gRPC: choose another port, or 0 for a free one") from None
+    return f"{place}:{bound}"

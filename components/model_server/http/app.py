@@ -42,6 +42,11 @@ class Request:
         return str(self._scope["path"])
 
     @property
+    def scheme(self) -> str:
+        """Returns "http" or "https"."""
+        return str(self._scope["scheme"])
+
+    @property
     def query(self) -> bytes:
         query: bytes = self._scope["query_string"]
         return query
@@ -117,7 +122,7 @@ class App:
                 return route, {name: converters[name].convert(text) for name, text in match.groupdict().items()}
             others.append(route.method)
         if others:
-            raise RequestError(Kind.NOT_FOUND, f"{path} takes {listed(sorted({*others}))}, not {method}")
+            raise RequestError(Kind.NO_METHOD, f"{path} takes {listed(sorted({*others}))}, not {method}")
         raise RequestError(Kind.NOT_FOUND, f"nothing is at {path}")
 
 

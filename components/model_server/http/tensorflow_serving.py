@@ -10,15 +10,24 @@ import numpy as np
 from google.protobuf import json_format
 from tensorflow_serving.apis.get_model_metadata_pb2 import SignatureDefMap
 
-from penstock.components.model_server.encoding.json_text import dumps, loads
+from penstock.components.model_server.encoding.json_text import dumps
+from penstock.components.model_server.http import predict
 from penstock.components.model_server.http.app import Request, Response, Route
-from penstock.components.model_server.inference import Kind, Models, RequestError, Servable, Target, VersionStatus
+from penstock.components.model_server.inference import (
+    Kind,
+    Models,
+    RequestError,
+    Servable,
+    State,
+    Target,
+    VersionStatus,
+)
 from penstock.core.arguments import check_whole_number
 from penstock.core.errors import ConfigError
 from penstock.core.text import printable
 
 _PLACES = ("/v1/models/{model}", "/v1/models/{model}/versions/{version}", "/v1/models/{model}/labels/{label}")
-_ROWS, _COLUMNS = "instances", "inputs"
+_VERBS = ("predict", "classify", "regress")
 _CLASSES, _SCORES, _OUTPUTS = "classes", "scores", "outputs"  # of classify and regress
 
 
@@ -26,8 +35,9 @@ def routes(models: Models) -> Iterator[Route]:
     """Returns the routes of the API."""
     api = _Api(models)
     for place in _PLACES:
-        for verb, handler in (("predict", api.predict), ("classify", api.classify), ("regress", api.regress)):
+        for verb, handler in zip(_VERBS, (api.predict, api.classify, api.regress), strict=True):
             yield Route("POST", f"{place}:{verb}", handler, render)
+        yield Route("POST", f"{place}:{{verb}}", _no_verb, render)
         yield Route("GET", f"{place}/metadata", api.metadata, render)
         yield Route("GET", place, api.status, render)
 
@@ -46,20 +56,7 @@ class _Api:
     async def predict(self, request: Request) -> Response:
         """Answers rows ("instances") with "predictions", columns ("inputs") with "outputs"."""
         with self._models.lease(_target(request)) as servable:
-            body = _object(request)
-            signature = servable.signature(_signature_name(body))
-            if _ROWS in body:
-                rows = _rows(body, _ROWS)
-                if _COLUMNS in body:
-                    raise RequestError(Kind.INVALID, f'expected "{_ROWS}" or "{_COLUMNS}", received both')
-                prediction = await servable.predict(signature, signature.json.inputs_from_rows(rows))
-                return Response(dumps({"predictions": signature.json.rows(prediction.outputs)}))
-            if _COLUMNS not in body:
-                raise RequestError(
-                    Kind.INVALID, f'expected "{_ROWS}", a list of rows, or "{_COLUMNS}", an object of columns'
-                )
-            prediction = await servable.predict(signature, signature.json.inputs_from_columns(body[_COLUMNS]))
-            return Response(dumps({"outputs": signature.json.columns(prediction.outputs)}))
+            return Response(dumps(await predict.answer(servable, predict.json_object(request.body))))
 
     async def classify(self, request: Request) -> Response:
         """Answers examples with a list of classes and scores for each."""
@@ -90,7 +87,7 @@ class _Api:
             return Response(dumps({"results": list(values.reshape(-1))}))
 
     async def status(self, request: Request) -> Response:
-        """Answers with the state of the versions."""
+        """Answers with the state of the versions, and with what KServe's V1 protocol has here: a name, and "ready"."""
         target = _target(request)
         statuses = self._models.status(target.model)
         if target.label or target.version is not None:
@@ -100,7 +97,9 @@ class _Api:
             if not statuses:
                 with self._models.lease(target):  # says what there is
                     pass
-        return Response(dumps({"model_version_status": [_status(status) for status in statuses]}))
+        ready = any(status.state is State.AVAILABLE for status in statuses)
+        answer = {"name": target.model, "ready": ready, "model_version_status": [_status(one) for one in statuses]}
+        return Response(dumps(answer))
 
     async def metadata(self, request: Request) -> Response:
         """Answers with the signatures, as protobuf's JSON has them."""
@@ -116,6 +115,11 @@ class _Api:
             return Response(dumps({"model_spec": spec, "metadata": {"signature_def": signatures}}))
 
 
+async def _no_verb(request: Request) -> Response:
+    verb = request.path_parameters["verb"]
+    raise RequestError(Kind.NOT_FOUND, f"there is no {verb!r}: expected {', '.join(_VERBS[:-1])} or {_VERBS[-1]}")
+
+
 def _target(request: Request) -> Target:
     parameters = request.path_parameters
     version = parameters.get("version")
@@ -127,40 +131,17 @@ def _target(request: Request) -> Target:
         raise RequestError(Kind.INVALID, error.message) from None
 
 
-def _object(request: Request) -> dict[str, Any]:
-    body = loads(request.body)
-    if not isinstance(body, dict):
-        raise RequestError(Kind.INVALID, f"the body: expected a JSON object, received {printable.value(body)}")
-    return body
-
-
-def _signature_name(body: dict[str, Any]) -> str:
-    name = body.get("signature_name", "")
-    if not isinstance(name, str):
-        raise RequestError(Kind.INVALID, f"signature_name: expected a text, received {printable.value(name)}")
-    return name
-
-
-def _rows(body: dict[str, Any], key: str) -> Sequence[object]:
-    rows = body.get(key)
-    if not isinstance(rows, list) or not rows:
-        raise RequestError(
-            Kind.INVALID, f"{key}: expected a list with at least one row, received {printable.value(rows)}"
-        )
-    return rows
-
-
 async def _of_examples(servable: Servable, request: Request, names: Sequence[str]) -> dict[str, np.ndarray]:
     """Returns the outputs of these names for the "examples" of a body, which share the features of its "context"."""
-    body = _object(request)
-    signature = servable.signature(_signature_name(body))
+    body = predict.json_object(request.body)
+    signature = servable.signature(predict.signature_name(body))
     if not any(name in signature.outputs for name in names):
         raise RequestError(
             Kind.INVALID,
             f"signature {signature.name!r} has the outputs {', '.join(signature.outputs)}: expected "
             f"{' or '.join(names)}, or ask it with :predict",
         )
-    rows = _rows(body, "examples")
+    rows = predict.rows(body, "examples")
     context = body.get("context", {})
     if not isinstance(context, dict):
         raise RequestError(

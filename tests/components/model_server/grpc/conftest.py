@@ -1,19 +1,14 @@
-"""A gRPC server with small models, in a thread of the tests."""
+"""A server with small models that gRPC's clients ask."""
 
-import asyncio
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import grpc
 import pytest
 
-from penstock.components.model_server.grpc import server
-from penstock.components.model_server.models.served import ServedModels
-from penstock.components.model_server.settings import ModelSettings, ServerSettings, Versions
+from penstock.components.model_server.settings import ModelSettings, Versions
 from tests.components.model_server import small
-
-LARGEST = 1 << 20
+from tests.servers.model_server import serving
 
 
 @pytest.fixture(scope="session")
@@ -35,28 +30,8 @@ def address(models_folder: Path) -> Iterator[str]:
         ModelSettings("estimator", str(models_folder / "estimator")),
         ModelSettings("taxi", str(models_folder / "taxi"), Versions(all=True), {"stable": 3}),
     )
-    loop = asyncio.new_event_loop()
-    started: list[str] = []
-    ready, over = threading.Event(), asyncio.Event()
-
-    async def serve() -> None:
-        served = ServedModels(ServerSettings(models))
-        await served.start()
-        grpc_server = server.make(served, LARGEST)
-        started.append(f"127.0.0.1:{grpc_server.add_insecure_port('127.0.0.1:0')}")
-        await grpc_server.start()
-        ready.set()
-        await over.wait()
-        await grpc_server.stop(1)
-        await served.stop()
-
-    thread = threading.Thread(target=loop.run_until_complete, args=[serve()], daemon=True)
-    thread.start()
-    assert ready.wait(60)
-    yield started[0]
-    loop.call_soon_threadsafe(over.set)
-    thread.join(30)
-    loop.close()
+    with serving(*models, grpc=True, grpc_port=0) as client:
+        yield client.grpc
 
 
 @pytest.fixture

@@ -98,9 +98,11 @@ def test_classify_and_regress(server: Client) -> None:
 
 def test_status_and_metadata(server: Client) -> None:
     assert server.get("/v1/models/linear").json == {
+        "name": "linear",
+        "ready": True,
         "model_version_status": [
             {"version": "1", "state": "AVAILABLE", "status": {"error_code": "OK", "error_message": ""}}
-        ]
+        ],
     }
     assert server.get("/v1/models/linear/versions/1").json == server.get("/v1/models/linear").json
     metadata = server.get("/v1/models/linear/versions/1/metadata").json
@@ -127,7 +129,7 @@ def test_health(server: Client) -> None:
         ("linear:predict", b"\xff", 400, "the body: expected JSON: "),
         ("linear:predict", [1], 400, "the body: expected a JSON object, received [1]"),
         ("linear:predict", {}, 400, 'expected "instances", a list of rows, or "inputs", an object of columns'),
-        ("linear:predict", {"instances": [1], "inputs": [1]}, 400, 'expected "instances" or "inputs", received both'),
+        ("linear:predict", {"instances": [1], "inputs": [1]}, 400, 'expected "instances", a list of rows, or'),
         ("linear:predict", {"instances": []}, 400, "instances: expected a list with at least one row, received []"),
         ("linear:predict", {"instances": ["a"]}, 400, "input 'x': expected float32 values, received 'a'"),
         ("linear:predict", {"instances": [None]}, 400, "input 'x': expected float32 values, received 'null'"),
@@ -150,7 +152,7 @@ def test_health(server: Client) -> None:
         ("linear/versions/7:predict", {"instances": [1]}, 404, "model 'linear' has no version 7: loaded are 1"),
         ("linear/versions/x:predict", {"instances": [1]}, 400, "version: expected a whole number, 0 or more, received"),
         ("linear/labels/stable:predict", {"instances": [1]}, 404, "model 'linear' has no label 'stable'; there is"),
-        ("linear:explain", {"instances": [1]}, 404, "/v1/models/linear:explain takes GET, not POST"),
+        ("linear:explain", {"instances": [1]}, 404, "there is no 'explain': expected predict, classify or regress"),
     ],
 )
 def test_a_mistake_is_named(server: Client, path: str, body: Any, status: int, sentence: str) -> None:
