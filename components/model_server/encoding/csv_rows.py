@@ -42,9 +42,7 @@ def rows(text: bytes, signature: ServedSignature, header: bool | None = None) ->
         by_name = {column.name: column for column in columns}
         names = lines.pop(0)[1]
         if not lines:
-            raise _invalid(
-                "the body: expected CSV with a line for each row after the header, received the header alone"
-            )
+            raise _invalid("the body: expected CSV with a line for each row after the header")
         columns = [by_name.get(name, _Column(name, tf.string, 1, False)) for name in names]
     return [_row(number, cells, columns, bool(signature.features)) for number, cells in lines]
 
