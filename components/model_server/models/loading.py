@@ -13,7 +13,7 @@ from tensorflow.core.protobuf.meta_graph_pb2 import SignatureDef, TensorInfo
 
 from penstock.components.model_server.encoding import codec
 from penstock.components.model_server.inference import ServedSignature
-from penstock.components.model_server.models import features
+from penstock.components.model_server.models import features, variables
 from penstock.core.artifacts import SavedModel, read_schema
 from penstock.core.errors import ModelError, SchemaError
 from penstock.core.models import signatures
@@ -56,6 +56,7 @@ def load(folder: Path, threads: int = 0) -> LoadedModel:
     try:
         with graph.as_default():
             loaded = tf.compat.v1.saved_model.loader.load(session, [tf.saved_model.SERVING], str(folder))
+        variables.restore_rest(session, graph, folder, {name: loaded.signature_def[name] for name in described})
         served, calls = {}, {}
         for name, signature in described.items():
             definition = loaded.signature_def[name]
