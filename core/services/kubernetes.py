@@ -15,6 +15,7 @@ from penstock.core.services.transport import Advice, Answer, Transport, openapi_
 _ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")  # token, ca.crt and namespace of a pod's account
 _TIMEOUT = 30.0
 _NO_KIND = "the server could not find the requested resource"
+_WEBHOOK = "admission webhook"
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,8 @@ class Server(Transport):
             return ServerError(
                 f"{self.host} has no {self._kind.name} (404): install {self._kind.operator} in the cluster"
             )
+        if answer.status == 403 and _WEBHOOK in answer.message:  # what an operator checks, and no matter of roles
+            return ServerError(f"{self.host} refuses the request ({answer.message})")
         return super()._refusal(answer)
 
 

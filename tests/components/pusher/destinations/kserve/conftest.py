@@ -1,0 +1,72 @@
+"""A cluster with KServe on loopback, and pushes to it."""
+
+import hashlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from penstock.components.pusher.destinations import kserve, waiting
+from penstock.components.pusher.destinations.changes import Changes
+from penstock.components.pusher.destinations.destination import Candidate
+from penstock.components.pusher.destinations.kserve import readiness
+from penstock.components.pusher.destinations.kserve.service import KServe
+from penstock.core.services import retries
+from tests.servers.inference_services import InferenceServicesAPI
+
+SETTINGS = {
+    "name": "taxi",
+    "namespace": "team",
+    "storage": "s3://models/taxi",
+    "image": "registry.example.com/serving:1",
+}
+
+
+@pytest.fixture(params=["Knative"])
+def cluster(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[InferenceServicesAPI]:
+    monkeypatch.setattr(retries, "PAUSE", 0.001)
+    monkeypatch.setattr(waiting, "PAUSE", 0.001)
+    monkeypatch.setattr(readiness, "PATIENCE", 0.0)
+    with InferenceServicesAPI(request.param) as running:
+        monkeypatch.setenv("KUBECONFIG", str(running.kubeconfig(tmp_path / "kubeconfig")))
+        yield running
+
+
+def service(**settings: Any) -> KServe:
+    return kserve.destination("push_destination.kserve", SETTINGS | {"timeout": 20} | settings)
+
+
+def candidate(number: int, push: str = "") -> Candidate:
+    digest = hashlib.sha256(str(number).encode()).hexdigest()
+    return Candidate(f"s3://models/taxi/{number}", digest, push or f"push-{number}")
+
+
+@pytest.fixture
+def push(cluster: InferenceServicesAPI) -> Callable[..., list[str]]:
+    """Pushes a version with its share, as the Pusher does; a failure is undone, and its `left` says what stays."""
+
+    def push(number: int, percent: int = 100, **settings: Any) -> list[str]:
+        return changing(lambda changes: service(**settings).deploy(candidate(number), percent, changes))
+
+    return push
+
+
+def changing(change: Callable[[Changes], None]) -> list[str]:
+    """Makes changes; where they fail, undoes them, and raises the error with what is left behind as its notes."""
+    changes = Changes()
+    try:
+        change(changes)
+    except Exception as error:
+        for note in changes.undo():
+            error.add_note(note)
+        raise
+    return []
+
+
+def shares(**settings: Any) -> dict[str, int]:
+    """Returns the percentages of the versions, as `penstock endpoints` shows them."""
+    endpoint = service(**settings).endpoint()
+    return {one.version: one.percent for one in endpoint.deployments} if endpoint else {}
