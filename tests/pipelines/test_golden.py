@@ -44,6 +44,7 @@ CONFIGS = {
     "template": init.TEMPLATE / "pipeline.yaml",
     "tuned": Path(__file__).with_name("tuned.yaml"),
     "searched": Path(__file__).with_name("searched.yaml"),
+    "kserve": Path(__file__).with_name("kserve.yaml"),
 }
 
 

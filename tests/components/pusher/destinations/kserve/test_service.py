@@ -195,9 +195,7 @@ def test_a_version_fails_where_pods_may_not_be_looked_at(cluster: InferenceServi
     push(1)
     cluster.forbidden = ("pods", "events", "revisions")
     cluster.faults += [faults.CRASH, None, faults.IMAGE]
-    with pytest.raises(
-        ServerError, match=r"2 does not become ready: ModelLoadFailed: loading\\npenstock: no mod"
-    ):
+    with pytest.raises(ServerError, match=r"2 does not become ready: ModelLoadFailed: loading\\npenstock: no mod"):
         push(2)
     with pytest.raises(SystemFailure, match=r"version 3 does not become ready \(waited 1 s: push.kserve.timeout\)"):
         push(3, timeout=1)
