@@ -3,13 +3,16 @@
 import json
 import logging
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
-from penstock.components.pusher.destinations import destination
+from penstock.components.pusher import destinations
+from penstock.components.pusher.destinations import Folder, Pushed, Service
 from penstock.core import artifacts, progress
 from penstock.core.artifacts import InfraBlessing, Model, ModelBlessing, SavedModel, TaskResult
-from penstock.core.errors import ConfigError
+from penstock.core.errors import ConfigError, PenstockError, SystemFailure, UserError
 from penstock.core.files import atomic
+from penstock.core.services.retries import Interrupted
 
 logger = logging.getLogger(__name__)
 
@@ -22,24 +25,26 @@ def run(
     infra_blessing: str | None = None,
     push_destination: str = "",
 ) -> TaskResult:
-    """Pushes the serving model of `model` if no blessing forbids it; destinations/ says how.
+    """Pushes the serving model of `model` if no blessing forbids it; destinations/ says where and how.
 
     A model that InfraValidator has given warm-up requests takes its place. component.py describes the arguments;
     artifacts are folders here. Raises a ConfigError for a wrong destination, a ModelError if there is no serving model
     or a blessing has no mark, a UserError if the destination cannot be written.
     """
     with progress.task("Pusher"):
-        push = destination(push_destination)
+        places = destinations.read(push_destination)
         serving = _serving_model(model, infra_blessing)
         refusal = _refusal(model_blessing, infra_blessing)
         if refusal:
             logger.info("not pushed: %s", refusal)
             return TaskResult({"pushed_model": artifacts.metadata(pushed=0)})
-        version = push(serving)
-        verb = "pushed to" if version.new else "already the newest version, nothing written:"
-        logger.info("model %s %s", verb, version.place)
+        pushed = _push(serving, places)
         atomic.copy_tree(serving, Path(pushed_model), last=[SavedModel.FILE], link=True)
-    metadata = artifacts.metadata(pushed=1, pushed_destination=version.place, pushed_version=str(version.number))
+    metadata = artifacts.metadata(
+        pushed=1,
+        pushed_destination=_property([one.place for one in pushed]),
+        pushed_version=_property([one.version for one in pushed]),
+    )
     return TaskResult({"pushed_model": metadata})
 
 
@@ -51,6 +56,45 @@ def _serving_model(model: str | None, infra_blessing: str | None) -> Path:
     if model is None:
         raise ConfigError("expected a model, or an infra_blessing that holds one: make_warmup in its request_spec")
     return Model(Path(model)).require_serving()
+
+
+def _push(serving: Path, places: Sequence[Folder | Service]) -> list[Pushed]:
+    """Pushes to one place after the other, also where one has failed; the error then tells of them all."""
+    pushed: list[Pushed] = []
+    failures: list[tuple[str, PenstockError]] = []
+    for place in places:
+        try:
+            result = destinations.push(place, serving)
+        except PenstockError as error:
+            if len(places) == 1 or isinstance(error, Interrupted):
+                raise
+            failures.append((place.key, error))
+            continue
+        verb = "pushed to" if result.new else "already there, nothing changed:"
+        logger.info("model %s %s (version %s, %d %%)", verb, result.place, result.version, result.percent)
+        for note in result.notes:
+            logger.warning("%s", note)
+        pushed.append(result)
+    if failures:
+        raise _failure(failures, pushed)
+    return pushed
+
+
+def _failure(failures: Sequence[tuple[str, PenstockError]], pushed: Sequence[Pushed]) -> PenstockError:
+    """Returns one error for all places: the user's to mend only if every failure is."""
+    kind = UserError if all(isinstance(error, UserError) for _, error in failures) else SystemFailure
+    keys = ", ".join(key for key, _ in failures)
+    (key, first), *more = failures
+    lines = [*first.details.splitlines()]
+    for other, error in more:
+        lines += [f"{other}: {error.message}", *error.details.splitlines()]
+    lines += [f"pushed: version {one.version} to {one.place}" for one in pushed]
+    return kind(f"not pushed to {keys}: {key}: {first.message}", "\n".join(lines))
+
+
+def _property(values: Sequence[str]) -> str:
+    """Returns TFX's property of one push; of pushes to several places a JSON list."""
+    return values[0] if len(values) == 1 else json.dumps(list(values))
 
 
 def _refusal(model_blessing: str | None, infra_blessing: str | None) -> str:

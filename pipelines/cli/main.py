@@ -13,6 +13,7 @@ from penstock.core.credentials import masks
 from penstock.core.errors import ConfigError, PenstockError, UserError, explain_memory, explain_os_error
 from penstock.core.files import kinds
 from penstock.core.text.printable import sentence
+from penstock.pipelines.cli.endpoints import commands as endpoint_commands
 from penstock.pipelines.cli.options import (
     DEFAULT_CONFIG,
     config_argument,
@@ -294,7 +295,7 @@ def predict(config_or_model: Path, rows: int, split: str, examples: Path | None,
     tell(show_predictions.predictions(model, examples, rows, label))
 
 
-for command in (serve, *remote_commands):
+for command in (serve, *endpoint_commands, *remote_commands):
     cli.add_command(command)
 
 

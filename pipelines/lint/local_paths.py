@@ -15,7 +15,12 @@ from penstock.pipelines.lint import places
 from penstock.pipelines.lint.pipeline import Pipeline
 
 # What the configuration calls a parameter, where that is another name.
-_KEYS = {"input_base": "data.path", "schema_file": "schema.file", "push_destination": "push.directory"}
+_KEYS = {
+    "input_base": "data.path",
+    "schema_file": "schema.file",
+    "push_destination": "push.directory",
+    **{name: name.replace("push_destination", "push") for name in places.STORAGES},
+}
 _PUBLISHED = ("module_file", "schema_file")  # compiling copies them below pipeline_root
 _WHY = {
     "kubeflow": "the cluster's pods do not see this machine's files: name folders in a bucket, such as "
@@ -121,7 +126,7 @@ def _lost(pipeline: Pipeline, target: str, shared: Sequence[str]) -> Iterator[tu
     unseen = dict(_unseen(pipeline, shared))
     for place in places.named(pipeline):
         path = _local(place.value)
-        if place.parameter == "push_destination" and path and place.parameter not in unseen:
+        if place.parameter.startswith("push_destination") and path and place.parameter not in unseen:
             kept = [*_MOUNTED.get(target, ()), *_mounts(pipeline, place.executor, _KEPT_MOUNTS)]
             if target != "vertex":  # whose shared folders are the image's
                 kept += [*shared, *_shared(pipeline, place.executor)]

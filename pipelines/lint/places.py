@@ -11,14 +11,20 @@ from typing import Any
 
 from penstock.pipelines.lint.pipeline import Pipeline
 
-PARAMETERS = ("input_base", "module_file", "schema_file", "push_destination", "pipeline_root", "working_dir")
+_PUSH = "push_destination"
+SERVICES = ("vertex_ai", "kserve", "sagemaker")  # what a model may be pushed to beside a folder; each has a storage
+STORAGES = tuple(f"{_PUSH}.{service}.storage" for service in SERVICES)
+PARAMETERS = ("input_base", "module_file", "schema_file", _PUSH, *STORAGES, "pipeline_root", "working_dir")
 _OURS = "from penstock.components."  # what the source of each of our components imports when it runs
 _PLACEHOLDER = re.compile(r"\{\{\$\.inputs\.parameters\['([^']+)'\]\}\}")
 
 
 @dataclass(frozen=True)
 class Place:
-    """A path or URI, the parameter that names it, and the label of the executor that is given it."""
+    """A path or URI, the parameter that names it, and the label of the executor that is given it.
+
+    push_destination names a folder, and a storage for each service: these are parameters of their own here.
+    """
 
     executor: str
     parameter: str
@@ -45,8 +51,9 @@ def _of_graph(pipeline: Pipeline, graph: Mapping[str, Any], arguments: Mapping[s
         label = component.get("executorLabel", "")
         if _is_ours(pipeline.container(label)):
             for parameter in PARAMETERS:
-                place = _place(values.get(parameter))
-                if place:
+                value = values.get(parameter.partition(".")[0])
+                place = _pushed_to(parameter, value) if parameter.startswith(_PUSH) else value
+                if isinstance(place, str) and place:
                     yield Place(label, parameter, place)
 
 
@@ -74,11 +81,13 @@ def _is_ours(container: Mapping[str, Any]) -> bool:
     return any(_OURS in part for part in (*container.get("command", []), *container.get("args", [])))
 
 
-def _place(value: Any) -> str:
-    """Returns a path or URI; of TFX's push_destination, which is JSON, the folder in it."""
-    if not isinstance(value, str) or not value.startswith("{"):
-        return value if isinstance(value, str) else ""
+def _pushed_to(parameter: str, push_destination: Any) -> str:
+    """Returns the path or URI in TFX's push_destination, which is JSON: the folder's, or a storage's."""
+    _, *keys = parameter.split(".")
     try:
-        return str(json.loads(value)["filesystem"]["base_directory"])
+        place = json.loads(push_destination)
+        for key in keys or ("filesystem", "base_directory"):
+            place = place[key]
     except (ValueError, TypeError, KeyError):
         return ""  # a placeholder whose value is not known, or what the Pusher refuses
+    return str(place)

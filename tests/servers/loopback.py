@@ -72,13 +72,17 @@ class Loopback:
     def __init__(self) -> None:
         self.requests: list[Request] = []
         self.lock = threading.Lock()
-        self._failures: dict[tuple[str, str], list[Status | Cut | Hang | CtrlC]] = defaultdict(list)
+        self._failures: dict[tuple[str, str], list[Status | Cut | Hang | CtrlC | None]] = defaultdict(list)
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"owner": self}))
         self._http.daemon_threads = True
         self._thread = threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
 
     def route(self, path: str) -> str:
         raise NotImplementedError
+
+    def route_of(self, path: str, headers: Mapping[str, str]) -> str:
+        """Returns what a request is called in a script, where its path alone does not say it."""
+        return self.route(path)
 
     def answer(self, request: Request) -> Any:
         """Does what a request asks for; returns the answer's JSON, or its text, or raises a Refusal.
@@ -104,8 +108,8 @@ class Loopback:
         self._http.server_close()
         self._thread.join()
 
-    def fail(self, method: str, route: str, *failures: Status | Cut | Hang | CtrlC) -> None:
-        """Scripts what happens to the next requests of a route, one each."""
+    def fail(self, method: str, route: str, *failures: Status | Cut | Hang | CtrlC | None) -> None:
+        """Scripts what happens to the next requests of a route, one each; None lets one pass."""
         self._failures[method, route].extend(failures)
 
     def sent(self, method: str, route: str) -> list[Any]:
@@ -139,7 +143,7 @@ class _Handler(BaseHTTPRequestHandler):
         query, headers = dict(parse_qsl(url.query)), dict(self.headers)
         is_json = "json" in (self.headers.get("Content-Type") or "")
         body = _decoded(raw) if raw and is_json else raw or None
-        request = Request(self.command, self.owner.route(path), path, query, headers, body)
+        request = Request(self.command, self.owner.route_of(path, headers), path, query, headers, body)
         failure = self.owner.received(request)
         if isinstance(failure, Hang):
             time.sleep(failure.seconds)

@@ -68,13 +68,15 @@ class Rollout:
 class Candidate:
     """A version of a model that is to serve: it is stored at `uri`, which ends in its number.
 
-    `digest` is SavedModel.digest, 64 hexadecimal digits. `push` names the one push that makes changes for it; it is
-    kept beside the digest, and an undo removes only what bears it, so that no push removes what another has made.
+    `digest` is SavedModel.digest, 64 hexadecimal digits. `push` names the one push that makes changes for it,
+    Changes.push; it is kept beside the digest, and an undo removes only what bears it.
+    `reference` is the service's own name for it where it is known to be registered already: Deployment.reference.
     """
 
     uri: str
     digest: str
     push: str
+    reference: str = ""
 
     @property
     def version(self) -> str:
@@ -196,7 +198,7 @@ class Service(Destination):
 
     @abstractmethod
     def withdraw(self, canary: Deployment, changes: Changes) -> None:
-        """Gives the current version all requests, and takes the canary away."""
+        """Gives the version beside the canary all requests, and takes the canary away. It needs no undo."""
 
     @abstractmethod
     def health(self, deployment: Deployment) -> Health:

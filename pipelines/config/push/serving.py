@@ -1,8 +1,8 @@
 """What is said of every service that a model is pushed to."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from penstock.pipelines.config.section import NO_BOOL, ModelFolder, PositiveWhole, Section, Whole
 
@@ -31,6 +31,14 @@ class Serving(Section):
     timeout: PositiveWhole = Field(
         default=3600, description="How many seconds the service may take to have a new version ready."
     )
+
+    @model_validator(mode="after")
+    def _trial(self) -> Self:
+        if self.promote_after is not None and self.canary is None:
+            raise ValueError(
+                "promote_after: expected a canary, for without one a new version gets all requests at once"
+            )
+        return self
 
     @property
     def settings(self) -> dict[str, Any]:

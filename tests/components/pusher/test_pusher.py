@@ -18,8 +18,8 @@ import tensorflow as tf
 from kfp import dsl, local
 
 from penstock.components.pusher import destinations, executor, pusher
-from penstock.components.pusher.destinations import filesystem
-from penstock.components.pusher.destinations.version import Version
+from penstock.components.pusher.destinations import Folder, Pushed
+from penstock.components.pusher.destinations.storage import filesystem, open_storage
 from penstock.core.artifacts import InfraBlessing, Model, ModelBlessing
 from penstock.core.errors import ConfigError, ModelError, UserError
 from penstock.core.files import object_stores
@@ -291,22 +291,45 @@ def test_a_wrong_destination(push: Push, models: list[Path], destination: str, m
         push(models[0], push_destination=destination)
 
 
-def test_another_destination_is_one_entry(push: Push, models: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    pushed = []
+class Shelf(Folder):
+    """Another kind of destination."""
 
-    def destination(name: str, settings: Any) -> destinations.Push:
-        def push(serving: Path) -> Version:
-            pushed.append((name, settings, serving))
-            return Version("models://taxi/7", new=True)
+    key = "shelf"
 
-        return push
+    def push(self, serving: Path) -> Pushed:
+        if "full" in self.place:
+            raise UserError(f"{self.place} is full")
+        return super().push(serving)
 
-    monkeypatch.setattr(destinations, "DESTINATIONS", {**destinations.DESTINATIONS, "shelf": destination})
-    metadata = push(models[0], push_destination='{"shelf": {"name": "taxi"}}')
-    assert metadata == {"pushed": 1, "pushed_destination": "models://taxi/7", "pushed_version": "7"}
-    assert pushed == [("push_destination.shelf", {"name": "taxi"}, models[0] / "Format-Serving")]
-    with pytest.raises(ConfigError, match="push_destination: expected one destination, received filesystem and shelf"):
-        push(models[0], push_destination='{"filesystem": {"base_directory": "x"}, "shelf": {}}')
+
+def shelf(name: str, settings: Any) -> Shelf:
+    return Shelf(open_storage(settings["name"]))
+
+
+def test_another_destination_is_one_entry(
+    push: Push, models: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(destinations, "DESTINATIONS", {**destinations.DESTINATIONS, "shelf": shelf})
+    metadata = push(models[0], push_destination=json.dumps({"shelf": {"name": f"{tmp_path}/shelf"}}))
+    assert Path(metadata["pushed_destination"]).parent == tmp_path / "shelf"
+
+
+def test_several_destinations(
+    push: Push, models: list[Path], tmp_path: Path, base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each gets the model; one that fails hides nothing of what the others did, and a retry only makes up for it."""
+    monkeypatch.setattr(destinations, "DESTINATIONS", {**destinations.DESTINATIONS, "shelf": shelf})
+    places = {"shelf": {"name": f"{tmp_path}/full"}, "filesystem": {"base_directory": str(base)}}
+    with pytest.raises(UserError, match=f"not pushed to shelf: shelf: {tmp_path}/full is full") as raised:
+        push(models[0], push_destination=json.dumps(places))
+    (version,) = filesystem.versions(base)
+    assert raised.value.details == f"pushed: version {version.name} to {version}"
+    places["shelf"]["name"] = f"{tmp_path}/shelf"
+    metadata = push(models[0], push_destination=json.dumps(places))
+    shelved = filesystem.versions(tmp_path / "shelf")[0]
+    assert metadata["pushed"] == 1
+    assert json.loads(metadata["pushed_destination"]) == [str(shelved), str(version)]
+    assert json.loads(metadata["pushed_version"]) == [shelved.name, version.name]
 
 
 def test_protobufs_spelling_of_the_destination(push: Push, models: list[Path], tmp_path: Path) -> None:
@@ -320,7 +343,9 @@ def test_a_base_that_is_a_file(push: Push, models: list[Path], base: Path) -> No
     base.touch()
     for path in (base, base / "below"):
         destination = json.dumps({"filesystem": {"base_directory": str(path)}})
-        with pytest.raises(ConfigError, match=f"base_directory: expected a folder, but {path} or .* is a file"):
+        with pytest.raises(
+            ConfigError, match=f"{path}: expected a folder to push to, but it or a folder above it is a file"
+        ):
             push(models[0], push_destination=destination)
 
 

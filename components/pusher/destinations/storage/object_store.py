@@ -6,23 +6,57 @@ serves it may see a part. The remains of a killed push never become a version, b
 number. There is no lock: only one pipeline may push to a folder at a time.
 """
 
+import contextlib
+import itertools
+import shlex
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
-from penstock.components.pusher.destinations.version import Version
+from penstock.components.pusher.destinations.storage.storage import Storage
+from penstock.components.pusher.destinations.storage.version import Version
 from penstock.core.artifacts import SavedModel
 from penstock.core.files import object_stores
 from penstock.core.files.object_stores import Entry, Store
+
+_TOOLS = {"gs": "gcloud storage rm -r", "s3": "aws s3 rm --recursive", "minio": "aws s3 rm --recursive"}
+
+
+@dataclass(frozen=True)
+class Bucket(Storage):
+    """A folder in a bucket, by its URI without a slash at its end."""
+
+    uri: str
+
+    @property
+    def base(self) -> str:
+        return self.uri
+
+    def push(self, serving: Path) -> Version:
+        return push(serving, self.uri)
+
+    def newest(self, count: int) -> list[Version]:
+        with object_stores.open_store(self.uri) as store:
+            places = (object_stores.join(self.uri, str(number)) for number in reversed(_numbers(store, self.uri)))
+            complete = (place for place in places if SavedModel.is_model(store.files(place)))
+            return [Version(place) for place in itertools.islice(complete, count)]
+
+    def reading(self, version: Version) -> contextlib.AbstractContextManager[Path]:
+        return object_stores.fetched(version.place)
+
+    def removal(self, version: Version) -> str:
+        scheme, _, rest = version.place.partition("://")
+        return f"{_TOOLS[scheme]} {shlex.quote(f'gs://{rest}' if scheme == 'gs' else f's3://{rest}')}"
 
 
 def push(serving: Path, base: str) -> Version:
     """Makes the SavedModel in `serving` the newest version under `base`, unless it is that already.
 
-    The number is chosen as in filesystem.push. Raises a UserError if the store cannot be read or written.
+    The number is chosen as Storage.push says. Raises a UserError if the store cannot be read or written.
     """
     model = SavedModel(serving)
     with object_stores.open_store(base) as store:
-        numbers = sorted(int(name) for name in store.children(base)[1] if name.isascii() and name.isdecimal())
+        numbers = _numbers(store, base)
         for number in reversed(numbers):
             version = object_stores.join(base, str(number))
             entries = store.files(version)
@@ -34,6 +68,11 @@ def push(serving: Path, base: str) -> Version:
         version = object_stores.join(base, str(number))
         _upload(store, serving, version)
     return Version(version, new=True)
+
+
+def _numbers(store: Store, base: str) -> list[int]:
+    """Returns the versions, complete or not, the highest last."""
+    return sorted(int(name) for name in store.children(base)[1] if name.isascii() and name.isdecimal())
 
 
 def _upload(store: Store, serving: Path, version: str) -> None:

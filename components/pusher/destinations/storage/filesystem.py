@@ -7,50 +7,56 @@ push at a time.
 
 import contextlib
 import errno
-import fcntl
-import functools
+import itertools
 import logging
 import os
+import shlex
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
-from penstock.components.pusher.destinations import object_store
-from penstock.components.pusher.destinations.version import Version
-from penstock.core.arguments import check_object, check_string
+from penstock.components.pusher.destinations.storage.storage import Storage
+from penstock.components.pusher.destinations.storage.version import Version
 from penstock.core.artifacts import SavedModel
 from penstock.core.errors import ConfigError, UserError, explain_os_error
-from penstock.core.files import atomic, object_stores
+from penstock.core.files import atomic
 
-EXAMPLE = '{"base_directory": "<folder>"}'
-_VERSIONINGS = ("AUTO", "UNIX_TIMESTAMP")
 _TEMPORARY = ".pushing-"
 _LOCK = ".push.lock"
 _HIGHEST = 2**63 - 1  # TensorFlow Serving's versions are int64
 logger = logging.getLogger(__name__)
 
 
-def destination(name: str, settings: object) -> Callable[[Path], Version]:
-    """Returns the function that pushes to the `base_directory` of TFX's PushDestination.Filesystem.
+@dataclass(frozen=True)
+class LocalFolder(Storage):
+    """A folder of this machine, or of a volume or bucket that is mounted."""
 
-    The folder may be in an object store. Messages call the settings `name`. Raises a ConfigError if they do not fit.
-    """
-    filesystem = check_object(name, settings, ("base_directory", "versioning"), EXAMPLE)
-    versioning = filesystem.get("versioning", "AUTO")
-    if versioning not in _VERSIONINGS:
-        raise ConfigError(f"{name}.versioning: expected one of {', '.join(_VERSIONINGS)}, received {versioning!r}")
-    base = check_string(f"{name}.base_directory", filesystem.get("base_directory"), "a folder")
-    if object_stores.is_remote(base):
-        return functools.partial(object_store.push, base=base.rstrip("/"))
-    return functools.partial(push, base=atomic.local_path(base).absolute())
+    folder: Path
+
+    @property
+    def base(self) -> str:
+        return str(self.folder)
+
+    def push(self, serving: Path) -> Version:
+        return push(serving, self.folder)
+
+    def newest(self, count: int) -> list[Version]:
+        numbered = reversed(versions(self.folder) if self.folder.is_dir() else [])
+        complete = (path for path in numbered if SavedModel.is_model(SavedModel(path).names()))
+        return [Version(str(path)) for path in itertools.islice(complete, count)]
+
+    @contextlib.contextmanager
+    def reading(self, version: Version) -> Iterator[Path]:
+        yield Path(version.place)
+
+    def removal(self, version: Version) -> str:
+        return shlex.join(["rm", "-r", version.place])
 
 
 def push(serving: Path, base: Path) -> Version:
     """Makes the SavedModel in `serving` the newest version under `base`, unless it is that already.
-
-    The version's number is the time in Unix seconds, or one more than the highest number if that is not lower. That
-    happens after two pushes in a second, or if a clock was set back.
 
     Raises a ConfigError if `base` is not a folder, and a UserError if it cannot be written or the disk is full. Then
     nothing is left behind.
@@ -62,7 +68,7 @@ def push(serving: Path, base: Path) -> Version:
                 _remove_leftovers(base)
             return _push(serving, base)
     except (FileExistsError, NotADirectoryError):
-        raise ConfigError(f"base_directory: expected a folder, but {base} or a folder above it is a file") from None
+        raise ConfigError(f"{base}: expected a folder to push to, but it or a folder above it is a file") from None
     except OSError as error:
         raise explain_os_error(error) or UserError(f"cannot push to {base}: {error}") from error
 
@@ -110,6 +116,8 @@ def _same(model: SavedModel, other: SavedModel) -> bool:
 @contextlib.contextmanager
 def _lock(base: Path) -> Iterator[bool]:
     """Waits until no other process pushes to `base`; yields False on a file system without locks."""
+    import fcntl  # Windows, where the commands run too, has none
+
     with open(base / _LOCK, "a") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
