@@ -97,11 +97,16 @@ class InferenceServicesAPI(KubernetesAPI):
         self._admit(body, None)
         made = copy.deepcopy(body)
         made["metadata"] |= {"namespace": self.namespace, "uid": f"uid-{self._versions}", "generation": 1}
-        mode = made["metadata"].get("annotations", {}).get("serving.kserve.io/deploymentMode", self.mode)
-        self.controllers[name] = Controller(name, _MODES.get(mode, mode), self.rollout, self.lag, self.faults)
+        self._control(made)
         self.stored[name] = made
         self._changed(made)
         return copy.deepcopy(made)
+
+    def _control(self, made: Any) -> None:
+        """Puts KServe in charge of a new InferenceService."""
+        name, annotations = made["metadata"]["name"], made["metadata"].get("annotations") or {}
+        mode = annotations.get("serving.kserve.io/deploymentMode", self.mode)
+        self.controllers[name] = Controller(name, _MODES.get(mode, mode), self.rollout, self.lag, self.faults)
 
     def _patch(self, name: str, request: Request) -> Any:
         kind = request.headers.get("Content-Type", "")

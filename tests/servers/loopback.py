@@ -127,6 +127,7 @@ class Loopback:
 class _Handler(BaseHTTPRequestHandler):
     owner: Loopback
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # an answer is two packets: the second would wait 40 ms for an acknowledgement
 
     def do_GET(self) -> None:
         self._handle()

@@ -81,6 +81,25 @@ def _model(kind: str, value: dict[str, Any], path: str) -> Any:
         return _refuse(f"{path.lstrip('.')}: {error}")
 
 
+def schema(kind: str) -> dict[str, Any]:
+    """Returns a model as the structural schema of a CustomResourceDefinition has it."""
+    if kind in _ANYTHING or _RENAMED.get(kind, kind) in ("V1JSONSchemaProps",):
+        return {"x-kubernetes-preserve-unknown-fields": True}
+    if kind == "ResourceQuantity":
+        return {"x-kubernetes-int-or-string": True}
+    if kind in _NATIVE:
+        names = {int: "integer", float: "number", bool: "boolean", str: "string"}
+        return {"type": "number" if kind == "float" else names[_NATIVE[kind][0]]}
+    items, values = _LIST.fullmatch(kind), _DICT.fullmatch(kind)
+    if items:
+        return {"type": "array", "items": schema(items[1])}
+    if values:
+        return {"type": "object", "additionalProperties": schema(values[1])}
+    model = _class(_RENAMED.get(kind, kind))
+    properties = {model.attribute_map[field]: schema(of) for field, of in model.openapi_types.items()}
+    return {"type": "object", "properties": properties}
+
+
 def _class(name: str) -> Any:
     if name.startswith("Knative"):  # which the package has, and does not name
         module = re.sub(r"(?<=.)([A-Z])", r"_\1", name).lower()

@@ -13,7 +13,10 @@ from penstock.components.pusher.destinations.destination import Candidate
 from penstock.components.pusher.destinations.kserve import readiness
 from penstock.components.pusher.destinations.kserve.service import KServe
 from penstock.core.services import retries
+from tests.servers import kubernetes_server, real_inference_services
 from tests.servers.inference_services import InferenceServicesAPI
+from tests.servers.kubernetes_server import KubernetesServer
+from tests.servers.real_inference_services import RealInferenceServicesAPI
 
 SETTINGS = {
     "name": "taxi",
@@ -23,14 +26,37 @@ SETTINGS = {
 }
 
 
+@pytest.fixture(scope="session")
+def api_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KubernetesServer]:
+    """A real API server with KServe's resource, where KUBEBUILDER_ASSETS names the binaries."""
+    assets = kubernetes_server.binaries()
+    if assets is None:
+        pytest.skip("KUBEBUILDER_ASSETS names no folder with kube-apiserver and etcd")
+    with KubernetesServer(tmp_path_factory.mktemp("api-server"), assets) as server:
+        real_inference_services.prepare(server)
+        yield server
+
+
+@pytest.fixture(params=["loopback", *(["real"] if kubernetes_server.binaries() else [])])
+def api(request: pytest.FixtureRequest) -> Callable[[str], InferenceServicesAPI]:
+    """Returns what makes an API with KServe in a mode: on loopback, and on a real API server if there is one."""
+    if request.param == "loopback":
+        return InferenceServicesAPI
+    server = request.getfixturevalue("api_server")
+    return lambda mode: RealInferenceServicesAPI(mode, server)
+
+
 @pytest.fixture(params=["Knative"])
 def cluster(
-    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    request: pytest.FixtureRequest,
+    api: Callable[[str], InferenceServicesAPI],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[InferenceServicesAPI]:
     monkeypatch.setattr(retries, "PAUSE", 0.001)
     monkeypatch.setattr(waiting, "PAUSE", 0.001)
     monkeypatch.setattr(readiness, "PATIENCE", 0.0)
-    with InferenceServicesAPI(request.param) as running:
+    with api(request.param) as running:
         monkeypatch.setenv("KUBECONFIG", str(running.kubeconfig(tmp_path / "kubeconfig")))
         yield running
 

@@ -18,7 +18,6 @@ from tests.servers.loopback import Cut, Hang, Request, Status
 type Push = Callable[..., list[str]]
 LEFT = "version 2 in InferenceService taxi in team, without requests: the next push takes its place"
 ONE = "/inferenceservices/{name}"
-standard = pytest.mark.parametrize("cluster", ["Standard"], indirect=True)
 
 
 def spec(cluster: InferenceServicesAPI) -> Any:
