@@ -26,7 +26,7 @@ from penstock.components.pusher.destinations.kserve.client import Client, Patch
 from penstock.components.pusher.destinations.kserve.manifest import Json, Version
 from penstock.components.pusher.destinations.kserve.settings import Settings, no_canary
 from penstock.components.pusher.destinations.kserve.status import State
-from penstock.core.errors import ConfigError, ServerError, SystemFailure
+from penstock.core.errors import ConfigError, PenstockError, ServerError, SystemFailure
 
 logger = logging.getLogger(__name__)
 
@@ -86,7 +86,10 @@ class KServe(Service):
         # Nothing undoes this: whatever fails after it, what served before is to serve everything.
         self._give(0)
         self._wait_for_share(canary.version, 0, self.rollout.timeout)
-        self._restore(self._spec_of(before), before.number, self.rollout.timeout, share=None)
+        try:
+            self._restore(self._spec_of(before), before.number, self.rollout.timeout, share=None)
+        except PenstockError as error:
+            logger.warning("version %s has all requests; the next push tidies up: %s", before.number, error.message)
 
     def health(self, deployment: Deployment) -> Health:
         service = self._client.read()
@@ -96,7 +99,7 @@ class KServe(Service):
         if newest.digest != deployment.digest:
             return Health(True)  # of the version before, the status says no more than that it serves
         said = readiness.why_not(self._client, state, newest.digest)
-        if said.failed or not state.ready:
+        if said.failed or state.is_down:
             return Health(False, said.text or "it is not ready")
         return Health(True)
 
@@ -181,7 +184,7 @@ class KServe(Service):
         before: list[State] = []
 
         def restore(now: Json) -> Json | None:
-            before[:] = [State.of(now)]
+            before.append(State.of(now))  # the first is from before, also where the answer to the patch was lost
             change = patch(now)
             return change and manifest.with_share(change, 0 if before[0].splits else None)
 

@@ -67,6 +67,11 @@ class State:
         return self.mode == "Knative" and bool(self.serving)
 
     @property
+    def is_down(self) -> bool:
+        """Whether it is not ready. While KServe changes something, that is unknown for moments."""
+        return self.conditions.get("Ready", {}).get("status") == "False"
+
+    @property
     def newest_is_ready(self) -> bool:
         return bool(self.created) and self.created == self.serving
 

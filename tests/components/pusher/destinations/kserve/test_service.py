@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from penstock.components.model_server import settings as model_server
 from penstock.components.pusher.destinations.changes import Changes
 from penstock.components.pusher.destinations.kserve.client import Client
 from penstock.core.errors import ConfigError, PenstockError, ServerError, SystemFailure
@@ -73,7 +74,11 @@ def test_the_first_version(cluster: InferenceServicesAPI, push: Push) -> None:
     assert container["resources"] == {"requests": amounts, "limits": amounts}
     assert container["env"] == [{"name": "STORAGE_URI", "value": "s3://models/taxi/1"}]
     assert container["image"] == "registry.example.com/serving:1"
-    assert json.loads(container["args"][0])["models"] == [{"name": "taxi", "path": "/mnt/models"}]
+    assert container["command"] == ["python3", "-m", "penstock.components.model_server"]
+    (served,) = container["args"]
+    settings = model_server.parse(served)
+    assert [(model.name, model.path) for model in settings.models] == [("taxi", "/mnt/models")]
+    assert (settings.host, settings.port) == ("0.0.0.0", container["ports"][0]["containerPort"])
     endpoint = service().endpoint()
     assert endpoint
     assert (endpoint.name, endpoint.url) == ("InferenceService taxi in team", "http://taxi.team.example.com")
@@ -133,6 +138,21 @@ def test_a_canary_is_taken_away(cluster: InferenceServicesAPI, push: Push) -> No
     assert since[0] == {"taxi-predictor-00002": 100}, "the revision that served before, and no new one"
     with pytest.raises(ServerError, match="version 3 is on trial there no more"):
         service().promote(canary, Changes())
+
+
+def test_a_canary_is_taken_away_where_no_new_pod_starts(cluster: InferenceServicesAPI, push: Push) -> None:
+    """What counts is that its requests go back; a push tidies up what is left."""
+    push(1)
+    push(2)
+    push(3, 10)
+    canary = service().endpoint().canary  # type: ignore[union-attr]
+    assert canary
+    cluster.rollout = 10**6
+    changing(lambda changes: service(timeout=1).withdraw(canary, changes))
+    assert shares() == {"2": 100, "1": 0}
+    cluster.rollout = 2
+    push(4)
+    assert shares() == {"4": 100, "2": 0}
 
 
 def test_a_rollback_is_instant(cluster: InferenceServicesAPI, push: Push) -> None:
@@ -347,6 +367,20 @@ def test_what_cannot_be_undone_is_told(cluster: InferenceServicesAPI, push: Push
     (left,) = raised.value.__notes__
     assert left == LEFT
     assert shares() == {"1": 100}, "the version before serves everything"
+
+
+@pytest.mark.parametrize("failure", _LOST)
+def test_an_answer_is_lost_while_a_push_is_undone(
+    cluster: InferenceServicesAPI, push: Push, failure: Cut | Status
+) -> None:
+    push(1)
+    before = json.dumps(spec(cluster))
+    cluster.faults.append(faults.CRASH)
+    cluster.received = _second_patch(cluster, failure)  # type: ignore[method-assign]
+    with pytest.raises(ServerError, match="does not become ready") as raised:
+        push(2)
+    assert not getattr(raised.value, "__notes__", [])
+    assert (json.dumps(spec(cluster)), shares()) == (before, {"1": 100})
 
 
 @pytest.mark.parametrize("percent", [20, 100])
