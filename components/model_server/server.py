@@ -32,6 +32,8 @@ def serve(settings: ServerSettings) -> None:
     `"grpc": "127.0.0.1:8500"` if gRPC is served. The models are loaded after that, so readiness is to be asked. Raises
     a UserError if a port is taken, a ModelError if a model cannot be loaded.
     """
+    for library in ("tensorflow", "uvicorn"):
+        logging.getLogger(library).setLevel(logging.ERROR)
     with listening(settings) as listener, asyncio.Runner(loop_factory=_new_event_loop) as runner:
         runner.run(_serve_until_signal(settings, listener))
 

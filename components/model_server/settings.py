@@ -72,7 +72,6 @@ class ServerSettings:
     batching: Batching = Batching()
     timeout: float = 30.0  # seconds until an answer is due
     poll: float = 1.0  # seconds between two looks at the folders of models; object stores are asked less often
-    threads: int = 0  # of TensorFlow, within an operation; 0 for one a core
 
 
 def parse(text: str) -> ServerSettings:

@@ -50,10 +50,11 @@ class ParsedFeature:
 
 @dataclass(frozen=True)
 class Signature:
-    """A signature of a SavedModel: its inputs and outputs by name."""
+    """A signature of a SavedModel: its inputs and outputs by name, and TensorFlow's own description of it."""
 
     inputs: Mapping[str, Tensor]
     outputs: Mapping[str, Tensor]
+    definition: SignatureDef
     _graph: GraphDef
     _sources: frozenset[str]  # the nodes of the inputs
 
@@ -90,6 +91,7 @@ def _signature(graph: MetaGraphDef, signature: SignatureDef) -> Signature:
     return Signature(
         {name: Tensor.of(info) for name, info in signature.inputs.items()},
         {name: Tensor.of(info) for name, info in signature.outputs.items()},
+        signature,
         graph.graph_def,
         frozenset(_producer(info.name) for info in signature.inputs.values()),
     )

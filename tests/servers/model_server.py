@@ -71,6 +71,7 @@ def serving(*models: ModelSettings, **settings: Any) -> Iterator[Client]:
 def starting(settings: ServerSettings) -> Iterator[Client]:
     """Yields a client of a server that listens; at the end what made it fail is raised."""
     failures: list[BaseException] = []
+    refused: list[BaseException] = []
     running: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = []
     addresses: dict[str, str] = {}
     with server.listening(replace(settings, port=0)) as listener:
@@ -88,11 +89,13 @@ def starting(settings: ServerSettings) -> Iterator[Client]:
             time.sleep(0.001)
         try:
             yield Client(server.address(listener), addresses.get("grpc", ""))
+        except OSError as error:  # it may have ended, for the reason that comes first
+            refused.append(error)
         finally:
             loop, stopping = running[0]
             with contextlib.suppress(RuntimeError):  # it has ended already
                 loop.call_soon_threadsafe(stopping.set)
             thread.join(60)
             assert not thread.is_alive(), "the server has not stopped"
-    if failures:
-        raise failures[0]
+    for failure in failures + refused:
+        raise failure

@@ -1,4 +1,4 @@
-"""Loads a SavedModel as TensorFlow Serving does: its graph in a session of its own, whose calls are the cheapest."""
+"""Loads a SavedModel, and makes of each signature the cheapest call that there is."""
 
 import ctypes
 import gc
@@ -6,18 +6,22 @@ import logging
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import tensorflow as tf
-from tensorflow.core.protobuf.meta_graph_pb2 import SignatureDef, TensorInfo
+from tensorflow.core.protobuf.meta_graph_pb2 import SignatureDef
 
 from penstock.components.model_server.encoding import codec
 from penstock.components.model_server.inference import ServedSignature
-from penstock.components.model_server.models import features, variables
+from penstock.components.model_server.models import features
 from penstock.core.artifacts import SavedModel, read_schema
 from penstock.core.errors import ModelError, SchemaError
 from penstock.core.models import signatures
 from penstock.core.models.failures import cause
+
+if TYPE_CHECKING:
+    from tensorflow_metadata.proto.v0 import schema_pb2
 
 logger = logging.getLogger(__name__)
 
@@ -30,52 +34,41 @@ class LoadedModel:
     A function takes a signature's inputs and returns its outputs, both in the signature's order. Threads may call it.
     """
 
-    def __init__(self, session: tf.compat.v1.Session, served: Mapping[str, ServedSignature], calls: Mapping[str, Call]):
-        self._session = session
+    def __init__(self, loaded: object, served: Mapping[str, ServedSignature], calls: Mapping[str, Call]):
+        self._loaded: object | None = loaded  # which keeps the variables
         self.signatures = served
         self.calls = dict(calls)
 
     def close(self) -> None:
         """Gives the memory back; no function may be called any more."""
+        self._loaded = None
         self.calls.clear()
-        self._session.close()
         gc.collect()
         _trim()
 
 
-def load(folder: Path, threads: int = 0) -> LoadedModel:
-    """Loads the SavedModel in a folder; a ModelError says why it cannot be loaded.
-
-    `threads` are those that an operation may use, 0 for one a core.
-    """
+def load(folder: Path) -> LoadedModel:
+    """Loads the SavedModel in a folder; a ModelError says why it cannot be loaded."""
     described = signatures.read(folder)
     schema = _schema(folder)
-    graph = tf.Graph()
-    config = tf.compat.v1.ConfigProto(intra_op_parallelism_threads=threads)
-    session = tf.compat.v1.Session(graph=graph, config=config)
     try:
-        with graph.as_default():
-            loaded = tf.compat.v1.saved_model.loader.load(session, [tf.saved_model.SERVING], str(folder))
-        variables.restore_rest(session, graph, folder, {name: loaded.signature_def[name] for name in described})
-        served, calls = {}, {}
-        for name, signature in described.items():
-            definition = loaded.signature_def[name]
-            if not _is_dense(definition):
-                logger.warning("%s: signature %r is not served: it has sparse or ragged tensors", folder, name)
-                continue
-            served[name] = _served(name, signature, definition, schema)
-            calls[name] = _call(session, graph, definition)
-    except (tf.errors.OpError, ValueError, OSError, RuntimeError) as error:
-        session.close()
-        reason = cause(error) if isinstance(error, tf.errors.OpError) else str(error)
+        loaded = tf.saved_model.load(str(folder), tags=[tf.saved_model.SERVING])
+    except Exception as error:  # of whatever kind: the files and the operations in them are the model's
+        reason = cause(error) if isinstance(error, tf.errors.OpError) else f"{type(error).__name__}: {error}"
         raise ModelError(f"the model at {folder} cannot be loaded: {reason}") from None
+    served, calls = {}, {}
+    for name, signature in sorted(described.items()):
+        if not _is_dense(signature.definition):
+            logger.warning("%s: signature %r is not served: it has sparse or ragged tensors", folder, name)
+            continue
+        served[name] = _served(name, signature, schema)
+        calls[name] = _call(loaded.signatures[name])
     if not served:
-        session.close()
         raise ModelError(f"the model at {folder} has no signature that can be served: save it with signatures=…")
-    return LoadedModel(session, served, calls)
+    return LoadedModel(loaded, served, calls)
 
 
-def _schema(folder: Path):  # type: ignore[no-untyped-def]  # schema_pb2.Schema | None
+def _schema(folder: Path) -> "schema_pb2.Schema | None":
     path = SavedModel(folder).schema
     if not path.is_file():
         return None
@@ -87,12 +80,11 @@ def _schema(folder: Path):  # type: ignore[no-untyped-def]  # schema_pb2.Schema 
 
 
 def _is_dense(definition: SignatureDef) -> bool:
-    return all(
-        info.WhichOneof("encoding") == "name" for info in (*definition.inputs.values(), *definition.outputs.values())
-    )
+    tensors = (*definition.inputs.values(), *definition.outputs.values())
+    return all(info.WhichOneof("encoding") == "name" for info in tensors)
 
 
-def _served(name: str, signature: signatures.Signature, definition: SignatureDef, schema) -> ServedSignature:  # type: ignore[no-untyped-def]
+def _served(name: str, signature: signatures.Signature, schema: "schema_pb2.Schema | None") -> ServedSignature:
     inputs = dict(sorted(signature.inputs.items()))
     parses = len(inputs) == 1 and signature.parses_examples
     served = features.served(signature.features, schema) if parses else {}
@@ -102,17 +94,33 @@ def _served(name: str, signature: signatures.Signature, definition: SignatureDef
         inputs,
         dict(sorted(signature.outputs.items())),
         served,
-        definition,
+        signature.definition,
         codec.codec(inputs, served, known, parses),
     )
 
 
-def _call(session: tf.compat.v1.Session, graph: tf.Graph, definition: SignatureDef) -> Call:
-    def tensors(infos: Mapping[str, TensorInfo]) -> list[tf.Tensor]:
-        return [graph.get_tensor_by_name(infos[name].name) for name in sorted(infos)]
+def _call(function: tf.types.experimental.ConcreteFunction) -> Call:
+    """Returns a signature as a function of arrays.
 
-    run = session.make_callable(tensors(definition.outputs), tensors(definition.inputs))
-    return lambda inputs: run(*inputs)
+    It calls what is below the signature, in half of the time: arguments by their place, and the variables as they are.
+    """
+    names = sorted(function._arg_keywords)
+    order = [names.index(name) for name in function._arg_keywords]
+    dtypes = [tensor.dtype for tensor in function.inputs[: len(order)]]
+    captured = function.captured_inputs
+    compute = function.inference_fn.call_flat
+
+    def call(inputs: Sequence[np.ndarray]) -> Sequence[np.ndarray]:
+        tensors = [_tensor(inputs[index], dtype) for index, dtype in zip(order, dtypes, strict=True)]
+        return [output.numpy() for output in compute(*tensors, *captured)]
+
+    return call
+
+
+def _tensor(array: np.ndarray, dtype: tf.DType) -> tf.Tensor:
+    if dtype == tf.string and array.ndim == 1 and array.size:
+        return tf.constant(array.tolist(), dtype)  # TensorFlow reads a list of texts faster than an array of them
+    return tf.constant(array, dtype)
 
 
 def _trim() -> None:

@@ -145,6 +145,9 @@ class ServedModel:
         if all(self._versions[version].served for version in wanted):
             for version in self._versions.keys() - wanted:
                 self._unload(version)
+        for version in self._versions.keys() - existing.keys():
+            if self._versions[version].state is State.END:
+                del self._versions[version]
 
     async def close(self) -> None:
         """Ends all versions, after the requests that they have taken."""
@@ -188,7 +191,7 @@ class ServedModel:
         """Fetches, loads and warms a version, on a thread."""
         with contextlib.ExitStack() as stack:
             folder = stack.enter_context(self._place.fetched(version))
-            loaded = loading.load(folder, self._server.threads)
+            loaded = loading.load(folder)
             try:
                 requests = warm_up(loaded, folder)
             except PenstockError:
@@ -203,7 +206,6 @@ class ServedModel:
     def _unload(self, version: int) -> None:
         entry = self._versions[version]
         if not entry.served:
-            del self._versions[version]
             return
         served, entry.served, entry.state = entry.served, None, State.UNLOADING
         self._switch()

@@ -1,4 +1,4 @@
-"""Models whose variables TensorFlow's loader for sessions does not restore, which Keras 3's are."""
+"""How models are loaded and called."""
 
 from pathlib import Path
 
