@@ -50,12 +50,14 @@ def test_what_a_signature_takes_and_gives(folder: Path) -> None:
     assert read["serving_default"].inputs == {"examples": Tensor(tf.string, (None,))}
     assert read["serving_default"].outputs == {"mass": Tensor(tf.float32, (None, 1)), "mean": Tensor(tf.float32, ())}
     assert read["serving_default"].features == {
-        "mass": ParsedFeature(tf.float32, required=True),
-        "year": ParsedFeature(tf.int64, required=False),
+        "mass": ParsedFeature(tf.float32, required=True, shape=()),
+        "year": ParsedFeature(tf.int64, required=False, shape=(2,)),
         "sex": ParsedFeature(tf.string, required=False),
         "words": ParsedFeature(tf.string, required=False),
     }
-    assert read["raw"].features == {}
+    assert read["serving_default"].parses_examples
+    assert read["serving_default"].definition.inputs["examples"].dtype == tf.string.as_datatype_enum
+    assert (read["raw"].features, read["raw"].parses_examples) == ({}, False)
     assert read["raw"].outputs["length"] == Tensor(tf.int32, (None, 1))
 
 

@@ -199,7 +199,7 @@ def test_a_model_is_warmed_by_its_own_requests(base: Path, caplog: pytest.LogCap
 @pytest.mark.parametrize(
     ("request_", "reason"),
     [
-        (warm_up_request("positive", -1.0), "warm-up request 1 failed: assertion failed: [x is to be positive]"),
+        (warm_up_request("positive", -1.0), "warm-up request 1 failed: assertion failed: [x is to be positive"),
         (warm_up_request("other", 1.0), "a warm-up request asks 'other' with x: expected one of"),
         (b"no log", "warm-up request 1 failed"),
     ],
