@@ -13,24 +13,28 @@ def pusher(
     infra_blessing: Input[Artifact] = None,
     push_destination: str = "",
 ) -> None:
-    """Copies a blessed model to `<base_directory>/<version>/`, which a model server watches.
+    """Pushes a blessed model to where it is served: a folder that a model server watches, KServe, SageMaker, Vertex AI.
 
-    The version is the time in Unix seconds, and always higher than every version there is. A version appears whole or
-    not at all. A model may be of any kind; one that an estimator exported is pushed without the folders above it.
-    The model that is already the newest version is not written again; its version is reported. What is
-    not blessed is not pushed: that is no error, metadata `pushed` is 0. Without any blessing the model is pushed.
-    It acts on the world, so it is never cached. In an object store that is not mounted, saved_model.pb is what
-    makes a version whole: it is written last.
+    Every destination gets a copy, `<folder>/<version>/`. The version is the time in Unix seconds, and always higher
+    than every version there is. A version appears whole or not at all. A model may be of any kind; one that an
+    estimator exported is pushed without the folders above it. The model that is already the newest version is not
+    written again; its version is reported. What is not blessed is not pushed: that is no error, metadata `pushed` is 0.
+    Without any blessing the model is pushed. It acts on the world, so it is never cached. In an object store that is
+    not mounted, saved_model.pb is what makes a version whole: it is written last.
+
+    At a service the new version gets all requests, or those of a canary, when it is ready. A push that fails, at
+    whatever step, leaves the old version serving everything, and the error says what is left behind.
 
     Args:
         model: The model; its serving model is pushed.
         model_blessing: The Evaluator's blessing of the model.
         infra_blessing: The InfraValidator's blessing of the model.
-        push_destination: JSON `{"filesystem": {"base_directory": "..."}}`.
+        push_destination: JSON `{"filesystem": {"base_directory": "..."}}`; `vertex_ai`, `kserve` and `sagemaker` have
+            the keys of the section `push` in a configuration. Several may be named.
 
     Returns:
         pushed_model: A copy of the serving model; metadata `pushed` (1 or 0), `pushed_destination` (the version's
-            folder) and `pushed_version`.
+            folder, or the endpoint) and `pushed_version`; each is a JSON list where there are several destinations.
     """
     from penstock.components.pusher import executor
 

@@ -76,12 +76,14 @@ class Server(Transport):
             return operation(*arguments, **options)
         except errors.ClientError as error:
             raise Refused(_answer(error.response)) from None
-        except (errors.HTTPClientError, errors.EndpointConnectionError) as error:
-            inner = error.kwargs.get("error")
-            raise (inner if isinstance(inner, exceptions.HTTPError) else exceptions.ProtocolError(str(error))) from None
         except errors.ParamValidationError as error:
             raise ServerError(f"SageMaker's client refuses the request: {' '.join(str(error).split())}") from None
-        except errors.BotoCoreError as error:  # no credentials, or what they are made of
+        except errors.BotoCoreError as error:
+            inner = error.kwargs.get("error")
+            if isinstance(inner, exceptions.HTTPError):
+                raise inner from None
+            if isinstance(error, errors.HTTPClientError):
+                raise exceptions.ProtocolError(str(error)) from None
             raise ServerError(f"{self.host} wants a sign-in: {short(str(error))}: {self.advice.sign_in}") from None
 
 

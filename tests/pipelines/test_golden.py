@@ -45,6 +45,7 @@ CONFIGS = {
     "tuned": Path(__file__).with_name("tuned.yaml"),
     "searched": Path(__file__).with_name("searched.yaml"),
     "kserve": Path(__file__).with_name("kserve.yaml"),
+    "sagemaker": Path(__file__).with_name("sagemaker.yaml"),
 }
 
 

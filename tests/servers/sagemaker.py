@@ -44,6 +44,7 @@ class SageMaker(Loopback):
         self.looks = 1
         self.broken = ""
         self.outage = 0
+        self.kind = "ValidationException"
         self._down = 0
         self._service = botocore.session.get_session().get_service_model("sagemaker")
         self._under_way: dict[str, _Operation] = {}
@@ -63,8 +64,7 @@ class SageMaker(Loopback):
         return failure
 
     def error(self, failure: Status) -> Any:
-        kind = "ThrottlingException" if failure.code == 429 else "ValidationException"
-        return {"__type": kind, "message": failure.message}
+        return {"__type": self.kind, "message": failure.message}
 
     def answer(self, request: Request) -> Any:
         shape = self._service.operation_model(request.route).input_shape
