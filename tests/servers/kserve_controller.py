@@ -40,11 +40,17 @@ UNSCHEDULABLE = Fault(container="", message="0/3 nodes are available: 3 Insuffic
 
 @dataclass
 class Revision:
+    """A revision that was `ready` keeps its requests, also if a fault comes later."""
+
     name: str
     template: Json
     left: int
     fault: Fault | None
     ready: bool = False
+
+    @property
+    def is_up(self) -> bool:
+        return self.ready and self.fault is None
 
     @property
     def predictor(self) -> Json:
@@ -129,11 +135,11 @@ class Controller:
             self.traffic = targets
             self._propagate(serving)
         failed = newest.fault is not None and newest.fault.failed
-        configured = _condition("PredictorConfigurationReady", newest.ready, failed, *self._failure(newest))
+        configured = _condition("PredictorConfigurationReady", newest.is_up, failed, *self._failure(newest))
         routed = _condition(
             "PredictorRouteReady", not missing, False, "RevisionMissing" if missing else "", "a revision is missing"
         )
-        ready = _condition("PredictorReady", newest.ready and not missing, failed, *self._failure(newest))
+        ready = _condition("PredictorReady", newest.is_up and not missing, failed, *self._failure(newest))
         return self._status_of(
             [configured, routed, ready],
             newest,
@@ -184,7 +190,7 @@ class Controller:
     def _status_of(self, conditions: list[Json], newest: Revision, **predictor: Any) -> Json:
         ready = conditions[-1]
         known = [*conditions, ready | {"type": "Ready"}, {"type": "IngressReady", "status": ready["status"]}]
-        model: Json = {"transitionStatus": "UpToDate" if newest.ready else "InProgress"}
+        model: Json = {"transitionStatus": "UpToDate" if newest.is_up else "InProgress"}
         fault = newest.fault
         if fault and fault.failed and fault.exit_code:
             model = {
@@ -212,11 +218,11 @@ def _condition(kind: str, ready: bool, failed: bool, reason: str = "", message: 
 
 def _pod(revision: Revision) -> Json:
     name, fault = f"{revision.name}-deployment-5b6d7-xk2lp", revision.fault
-    conditions = [{"type": "Ready", "status": "True" if revision.ready else "False"}]
+    conditions = [{"type": "Ready", "status": "True" if revision.is_up else "False"}]
     if fault and fault.container == "":
         told = {"reason": "Unschedulable", "message": fault.message}
         conditions.append({"type": "PodScheduled", "status": "False", **told})
-    status: Json = {"phase": "Running" if revision.ready else "Pending", "conditions": conditions}
+    status: Json = {"phase": "Running" if revision.is_up else "Pending", "conditions": conditions}
     if fault and fault.container:
         kind = "initContainerStatuses" if fault.container == "storage-initializer" else "containerStatuses"
         status[kind] = [_container_status(fault)]

@@ -569,8 +569,7 @@ def test_a_canary_that_is_not_healthy(cluster: InferenceServicesAPI, push: Push)
     assert endpoint
     assert endpoint.canary
     assert endpoint.current
-    newest = cluster.controllers["taxi"].revisions[-1]
-    newest.ready, newest.fault = False, faults.CRASH
+    cluster.controllers["taxi"].revisions[-1].fault = faults.CRASH
     health = service().health(endpoint.canary)
     assert not health.healthy
     assert "CrashLoopBackOff" in health.reason
