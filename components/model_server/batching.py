@@ -42,8 +42,16 @@ class _Request:
 class Batcher:
     """Computes the requests of one signature. Its methods are called on the event loop."""
 
-    def __init__(self, call: Call, settings: Batching, executor: concurrent.futures.Executor):
+    def __init__(
+        self,
+        call: Call,
+        settings: Batching,
+        executor: concurrent.futures.Executor,
+        computed: Callable[[int, float], None] = lambda rows, seconds: None,
+    ):
+        """`computed` is told of each batch: its rows, and the seconds that it took."""
         self._call = call
+        self._computed = computed
         self._settings = settings
         self._executor = executor
         self._waiting: deque[_Request] = deque()
@@ -142,6 +150,7 @@ class Batcher:
             return [result for request in batch for result in self._results([request])]
         computed = time.perf_counter() - started
         rows = sum(request.rows for request in batch)
+        self._computed(rows, computed)
         return [
             Answer(of_request, rows, started - request.came, computed)
             for request, of_request in zip(batch, outputs, strict=True)

@@ -14,9 +14,16 @@ from collections.abc import Callable, Iterator, Mapping
 import uvicorn
 
 from penstock.components.model_server.grpc import server as grpc_server
-from penstock.components.model_server.http import routes, tensorflow_serving
+from penstock.components.model_server.http import routes, tensorflow_serving, vertex
 from penstock.components.model_server.http.app import App
 from penstock.components.model_server.models.served import ServedModels
+from penstock.components.model_server.operation import grpc_gate
+from penstock.components.model_server.operation.certificates import Certificate
+from penstock.components.model_server.operation.connections import limited
+from penstock.components.model_server.operation.gate import Gate
+from penstock.components.model_server.operation.grpc_gate import GrpcGate
+from penstock.components.model_server.operation.metrics import Metrics
+from penstock.components.model_server.operation.observers import Observers
 from penstock.components.model_server.settings import ServerSettings
 from penstock.core.errors import UserError
 
@@ -68,40 +75,54 @@ async def run(
 
     `listens` is called with the addresses as soon as requests can be sent there.
     """
-    models = ServedModels(settings)
+    operation, metrics = settings.operation, Metrics()
+    observers = Observers(operation, metrics)
+    certificate = Certificate(operation.tls) if operation.tls else None
+    models = ServedModels(settings, metrics)
+    metrics.watch(models)
+    metrics.gauge("penstock_queue_requests", "Requests that wait to be computed", lambda: models.waiting)
     app = App(routes.every(models, os.environ), tensorflow_serving.render)
-    server = _Server(_uvicorn(app, settings))
-    rpc = grpc_server.make(models) if settings.grpc else None
-    addresses = {"http": address(listener)}
-    if rpc:
-        addresses["grpc"] = grpc_server.bind(rpc, settings.host, settings.grpc_port)
+    gate = Gate(app, operation, observers, vertex.health_paths(os.environ), vertex.predict_paths(os.environ))
+    server = _Server(_uvicorn(gate, settings, certificate))
+    addresses = {"http": address(listener, settings)}
+    rpc = None
+    if settings.grpc:
+        rpc = grpc_server.make(models, grpc_gate.options(operation.limits), [GrpcGate(operation, observers)])
+        credentials = certificate.grpc_credentials() if certificate else None
+        addresses["grpc"] = grpc_server.bind(rpc, settings.host, settings.grpc_port, credentials)
         await rpc.start()
+    observers.start()
     listens(addresses)
     started = time.monotonic()
     serving = asyncio.create_task(server.serve([listener]))
     starting = asyncio.create_task(models.start())
     stop = asyncio.create_task(stopping.wait())
+    renewing = asyncio.create_task(certificate.watch()) if certificate else None
     try:
         await asyncio.wait((starting, stop, serving), return_when=asyncio.FIRST_COMPLETED)
         if starting.done():
             starting.result()
-            where = f"ready at {address(listener)} after {time.monotonic() - started:.2f} s"
+            where = f"ready at {address(listener, settings)} after {time.monotonic() - started:.2f} s"
             logger.info("%s: %s", where, ", ".join(models.names))
             await asyncio.wait((stop, serving), return_when=asyncio.FIRST_COMPLETED)
         logger.info("stopping")
     finally:
         starting.cancel()
         stop.cancel()
+        if renewing:
+            renewing.cancel()
         models.is_stopping = True
         server.should_exit = True
         await asyncio.gather(serving, *([rpc.stop(settings.timeout + 1)] if rpc else []))
         await models.stop()
+        await asyncio.get_running_loop().run_in_executor(None, observers.close)
 
 
-def _uvicorn(app: App, settings: ServerSettings) -> uvicorn.Config:
+def _uvicorn(app: Gate, settings: ServerSettings, certificate: Certificate | None) -> uvicorn.Config:
     return uvicorn.Config(
-        app,
-        http="httptools",
+        app,  # type: ignore[arg-type]
+        http=limited(settings.operation.limits),
+        ssl_context_factory=(lambda config, default: certificate.context) if certificate else None,
         ws="none",
         lifespan="off",
         log_config=None,
@@ -135,7 +156,8 @@ def listening(settings: ServerSettings) -> Iterator[socket.socket]:
         yield listener
 
 
-def address(listener: socket.socket) -> str:
+def address(listener: socket.socket, settings: ServerSettings) -> str:
     """Returns the URL of the server at a socket."""
     host, port = listener.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    scheme = "https" if settings.operation.tls else "http"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
+from penstock.components.model_server.operation import settings_file
+from penstock.components.model_server.operation.settings import Operation
 from penstock.core.arguments import check_list, check_object, check_string, check_whole_number, parse_object
 from penstock.core.errors import ConfigError
 from penstock.core.files import documents, yaml_documents
@@ -72,6 +74,7 @@ class ServerSettings:
     batching: Batching = Batching()
     timeout: float = 30.0  # seconds until an answer is due
     poll: float = 1.0  # seconds between two looks at the folders of models; object stores are asked less often
+    operation: Operation = field(default_factory=Operation)
 
 
 def parse(text: str) -> ServerSettings:
@@ -90,6 +93,9 @@ def parse(text: str) -> ServerSettings:
     if "batching" in values:
         batching = check_object("batching", values.pop("batching"), [of.name for of in fields(Batching)])
         settings = replace(settings, batching=_filled("batching.", Batching(), batching))
+    if "operation" in values:
+        operation = settings_file.of_object("operation", values.pop("operation"))
+        settings = replace(settings, operation=operation)
     return _filled("", settings, values)
 
 

@@ -88,7 +88,7 @@ def starting(settings: ServerSettings) -> Iterator[Client]:
         while not addresses and not failures:
             time.sleep(0.001)
         try:
-            yield Client(server.address(listener), addresses.get("grpc", ""))
+            yield Client(server.address(listener, settings), addresses.get("grpc", ""))
         except OSError as error:  # it may have ended, for the reason that comes first
             refused.append(error)
         finally:

@@ -25,11 +25,17 @@ def make(
     return server
 
 
-def bind(server: grpc.aio.Server, host: str, port: int) -> str:
-    """Binds a server to an address, port 0 to a free one, and returns it; a UserError if it is taken."""
+def bind(server: grpc.aio.Server, host: str, port: int, credentials: grpc.ServerCredentials | None = None) -> str:
+    """Binds a server to an address, port 0 to a free one, and returns it; a UserError if it is taken.
+
+    With credentials it speaks TLS.
+    """
     place = f"[{host}]" if ":" in host else host
     try:
-        bound: int = server.add_insecure_port(f"{place}:{port}")
+        address = f"{place}:{port}"
+        bound: int = (
+            server.add_secure_port(address, credentials) if credentials else server.add_insecure_port(address)
+        )
     except RuntimeError:
         raise UserError(f"cannot listen at {place}:{port} for gRPC: choose another port, or 0 for a free one") from None
     return f"{place}:{bound}"

@@ -15,6 +15,16 @@ from penstock.core.text import printable
 _HEALTH, _PREDICT = "AIP_HEALTH_ROUTE", "AIP_PREDICT_ROUTE"
 
 
+def health_paths(environment: Mapping[str, str]) -> list[str]:
+    """Returns where Vertex AI asks whether the server is ready: one path, or none outside of Vertex AI."""
+    return [environment[_HEALTH]] if environment.get(_HEALTH) else []
+
+
+def predict_paths(environment: Mapping[str, str]) -> list[str]:
+    """Returns where Vertex AI sends requests: one path, or none outside of Vertex AI."""
+    return [environment[_PREDICT]] if environment.get(_PREDICT) else []
+
+
 def routes(models: Models, environment: Mapping[str, str]) -> Iterator[Route]:
     """Returns the routes that the environment names, which come before all others; none outside of Vertex AI."""
 
@@ -32,7 +42,7 @@ def routes(models: Models, environment: Mapping[str, str]) -> Iterator[Route]:
             prediction = await servable.predict(signature, signature.json.inputs_from_rows(rows(content)))
             return Response(dumps({"predictions": signature.json.rows(prediction.outputs)}))
 
-    if environment.get(_HEALTH):
-        yield Route("GET", environment[_HEALTH], health, render)
-    if environment.get(_PREDICT):
-        yield Route("POST", environment[_PREDICT], predict, render)
+    for path in health_paths(environment):
+        yield Route("GET", path, health, render)
+    for path in predict_paths(environment):
+        yield Route("POST", path, predict, render)

@@ -12,6 +12,7 @@ from penstock.components.model_server.inference import Kind, RequestError, State
 from penstock.components.model_server.models import loading, places
 from penstock.components.model_server.models.version import ServedVersion
 from penstock.components.model_server.models.warm_up import warm_up
+from penstock.components.model_server.operation.metrics import Metrics
 from penstock.components.model_server.settings import ModelSettings, ServerSettings
 from penstock.core.errors import PenstockError
 from penstock.core.suggestions import did_you_mean, listed
@@ -33,11 +34,18 @@ class _Version:
 class ServedModel:
     """A model and its versions. Its methods are called on the event loop; loading is done on a thread."""
 
-    def __init__(self, settings: ModelSettings, server: ServerSettings, executor: concurrent.futures.Executor):
+    def __init__(
+        self,
+        settings: ModelSettings,
+        server: ServerSettings,
+        executor: concurrent.futures.Executor,
+        metrics: Metrics,
+    ):
         self.settings = settings
         self.labels = dict(settings.labels)
         self._server = server
         self._executor = executor
+        self._metrics = metrics
         self._place = places.place(settings.path)
         self._versions: dict[int, _Version] = {}
         self._newest: ServedVersion | None = None
@@ -179,7 +187,7 @@ class ServedModel:
             others = listed([str(served.version) for served in self.served]) or "none"
             logger.error("model %s: version %d is not served: %s; served are: %s", self.name, version, error, others)
             return
-        entry.served = ServedVersion(self.name, version, loaded, self._server, self._executor)
+        entry.served = ServedVersion(self.name, version, loaded, self._server, self._executor, self._metrics)
         entry.folder, entry.state = folder, State.AVAILABLE
         self._switch()
         logger.info(
@@ -190,13 +198,16 @@ class ServedModel:
     def _prepared(self, version: int) -> tuple[loading.LoadedModel, contextlib.ExitStack, int]:
         """Fetches, loads and warms a version, on a thread."""
         with contextlib.ExitStack() as stack:
+            started = time.monotonic()
             folder = stack.enter_context(self._place.fetched(version))
             loaded = loading.load(folder)
+            loaded_at = time.monotonic()
             try:
                 requests = warm_up(loaded, folder)
             except PenstockError:
                 loaded.close()
                 raise
+            self._metrics.loaded(self.name, version, loaded_at - started, time.monotonic() - loaded_at)
             return loaded, stack.pop_all(), requests
 
     def _switch(self) -> None:
@@ -218,4 +229,5 @@ class ServedModel:
         if entry.folder:
             entry.folder.close()
         entry.state = State.END
+        self._metrics.unloaded(self.name, version)
         logger.info("model %s: version %d is unloaded", self.name, version)

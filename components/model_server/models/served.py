@@ -9,6 +9,7 @@ from pathlib import Path
 from penstock.components.model_server.inference import Kind, RequestError, Target, VersionStatus
 from penstock.components.model_server.models.model import ServedModel
 from penstock.components.model_server.models.version import ServedVersion
+from penstock.components.model_server.operation.metrics import Metrics
 from penstock.components.model_server.settings import ModelSettings, ServerSettings, read_models
 from penstock.core.errors import ConfigError, ModelError
 from penstock.core.files import object_stores
@@ -21,14 +22,23 @@ logger = logging.getLogger(__name__)
 class ServedModels:
     """The models of the server: what inference.Models promises, and their life."""
 
-    def __init__(self, settings: ServerSettings):
+    def __init__(self, settings: ServerSettings, metrics: Metrics):
         self._settings = settings
+        self._metrics = metrics
         workers = settings.batching.parallel
         self._executor = concurrent.futures.ThreadPoolExecutor(workers, thread_name_prefix="penstock-model")
-        self._models = {model.name: ServedModel(model, settings, self._executor) for model in settings.models}
+        self._models = {model.name: self._model(model) for model in settings.models}
         self._watches: dict[str, asyncio.Task[None]] = {}
         self._file_watch: asyncio.Task[None] | None = None
         self.is_stopping = False
+
+    def _model(self, settings: ModelSettings) -> ServedModel:
+        return ServedModel(settings, self._settings, self._executor, self._metrics)
+
+    @property
+    def waiting(self) -> int:
+        """How many requests wait to be computed."""
+        return sum(version.waiting for model in self._models.values() for version in model.served)
 
     @property
     def names(self) -> Sequence[str]:
@@ -88,7 +98,7 @@ class ServedModels:
             if current and current.settings.path == settings.path:
                 await current.reconfigure(settings)
                 continue
-            model = ServedModel(settings, self._settings, self._executor)
+            model = self._model(settings)
             await model.update()
             if not model.is_ready:
                 logger.error("model %s is not served: %s", model.name, model.error)

@@ -17,6 +17,8 @@ from penstock.components.model_server.inference import (
     ServedSignature,
 )
 from penstock.components.model_server.models.loading import LoadedModel
+from penstock.components.model_server.operation import calls
+from penstock.components.model_server.operation.metrics import Metrics
 from penstock.components.model_server.settings import ServerSettings
 from penstock.core.models.failures import cause
 from penstock.core.suggestions import did_you_mean, listed
@@ -34,6 +36,7 @@ class ServedVersion:
         loaded: LoadedModel,
         settings: ServerSettings,
         executor: concurrent.futures.Executor,
+        metrics: Metrics,
     ):
         self.model = model
         self.version = version
@@ -42,12 +45,14 @@ class ServedVersion:
         self._timeout = settings.timeout
         self._leases = 0
         self._drained = asyncio.Event()
+        computed = metrics.batches(model, version)
         self._entrances = {
-            name: _Entrance(signature, Batcher(_explained(loaded.calls[name]), settings.batching, executor))
+            name: _Entrance(signature, Batcher(_explained(loaded.calls[name]), settings.batching, executor, computed))
             for name, signature in loaded.signatures.items()
         }
 
     def __enter__(self) -> "ServedVersion":
+        calls.leased(self.model, self.version)
         self._leases += 1
         return self
 
@@ -83,7 +88,9 @@ class ServedVersion:
         due = self._timeout if timeout is None else min(timeout, self._timeout)
         answer = await entrance.batcher.compute(arrays, rows, shapes, due)
         outputs = dict(zip(signature.outputs, answer.outputs, strict=True))
-        return Prediction(outputs, answer.batch, answer.queued, answer.computed)
+        prediction = Prediction(outputs, answer.batch, answer.queued, answer.computed)
+        calls.predicted(signature.name, inputs, prediction)
+        return prediction
 
     async def close(self) -> None:
         """Waits for the leases to end, and gives the memory back."""

@@ -1,5 +1,6 @@
 """TLS for HTTP and gRPC, of one certificate and its key; both are read again when their files change."""
 
+import asyncio
 import logging
 import ssl
 from pathlib import Path
@@ -10,6 +11,8 @@ from penstock.components.model_server.operation import settings
 from penstock.core.errors import ConfigError
 
 _logger = logging.getLogger(__name__)
+
+_INTERVAL = 10.0  # seconds between two looks at the files
 
 type _State = tuple[tuple[int, int], ...]
 
@@ -37,6 +40,12 @@ class Certificate:
             return False
         _logger.info("the certificate %s has changed: new connections get it", self._tls.certificate)
         return True
+
+    async def watch(self) -> None:
+        """Renews the certificate whenever its files have changed, until it is cancelled."""
+        while True:
+            await asyncio.sleep(_INTERVAL)
+            self.renew()
 
     def grpc_credentials(self) -> grpc.ServerCredentials:
         """Returns credentials for a port of gRPC, which take the new certificate when the files change."""

@@ -42,15 +42,15 @@ class Gate:
         operation: settings.Operation,
         observers: Observers,
         health_paths: Collection[str] = (),
-        protocols: MutableMapping[str, str] | None = None,
+        vertex_paths: Collection[str] = (),
     ):
-        """`health_paths` are further ones; `protocols` names that of a path, by its first part, for metrics."""
+        """`health_paths` are further ones; at `vertex_paths` Vertex AI asks, of which metrics shall tell."""
         self._application = application
         self._limits = operation.limits
         self._tokens = tokens.Tokens(operation.token) if operation.token else None
         self._observers = observers
         self._health_paths = HEALTH_PATHS.union(health_paths)
-        self._protocols = _PROTOCOLS | dict(protocols or {})
+        self._vertex_paths = frozenset(vertex_paths)
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         path = scope["path"] if scope["type"] == "http" else ""
@@ -60,7 +60,7 @@ class Gate:
         headers = dict(scope["headers"])
         call = Call(
             calls.request_id(headers.get(b"x-request-id")),
-            self._protocols.get(path.split("/", 2)[1], "http"),
+            "vertex" if path in self._vertex_paths else _PROTOCOLS.get(path.split("/", 2)[1], "http"),
             scope["method"],
             path,
             scope["client"][0] if scope["client"] else "",
@@ -86,6 +86,7 @@ class Gate:
             await answer.refuse(*refusal)
             return
         if call.path == METRICS_PATH:
+            self._observers.metrics.refresh()
             text = await asyncio.get_running_loop().run_in_executor(None, self._observers.metrics.text)
             await answer.write(200, text, CONTENT_TYPE.encode())
             return

@@ -57,6 +57,7 @@ class Metrics:
             ("log",),
             registry=self.registry,
         )
+        self._refreshed: list[Callable[[], None]] = []
         self._children: dict[tuple[str, int, str, str], tuple[Counter, Histogram]] = {}
 
     def _histogram(
@@ -104,28 +105,40 @@ class Metrics:
         return self._dropped.labels(log).inc
 
     def gauge(self, name: str, documentation: str, read: Callable[[], float]) -> None:
-        """Adds a metric that is read when the metrics are collected."""
-        Gauge(name, documentation, registry=self.registry).set_function(read)
+        """Adds a metric that `refresh` reads."""
+        gauge = Gauge(name, documentation, registry=self.registry)
+        self._refreshed.append(lambda: gauge.set(read()))
 
     def watch(self, models: Models) -> None:
         """Adds which versions answer, under which labels, and whether the server is ready."""
-        self.registry.register(_Versions(models))
+        versions = _Versions(models)
+        self.registry.register(versions)
+        self._refreshed.append(versions.refresh)
+
+    def refresh(self) -> None:
+        """Reads what the server is doing now, on its own thread, the event loop's."""
+        for refresh in self._refreshed:
+            refresh()
 
     def text(self) -> bytes:
-        """Returns all metrics in Prometheus' text form."""
+        """Returns all metrics in Prometheus' text form; on any thread, as it takes milliseconds."""
         return generate_latest(self.registry)
 
 
 class _Versions(Collector):
-    """Reads the models' states when the metrics are collected."""
+    """The models' states, as they were when `refresh` was called."""
 
     def __init__(self, models: Models):
         self._models = models
+        self._families: list[Metric] = []
 
     def describe(self) -> list[Metric]:
         return []
 
     def collect(self) -> Iterator[Metric]:
+        return iter(self._families)
+
+    def refresh(self) -> None:
         ready = GaugeMetricFamily("penstock_ready", "Whether every model has a version that answers")
         ready.add_metric([], float(self._models.ready))
         states = GaugeMetricFamily(
@@ -140,4 +153,4 @@ class _Versions(Collector):
                 states.add_metric([model, str(status.version), state], 1.0)
                 for label in status.labels:
                     labels.add_metric([model, str(status.version), label], 1.0)
-        yield from (ready, states, labels)
+        self._families = [ready, states, labels]

@@ -35,6 +35,7 @@ class TwoVersions:
 
 def samples(metrics: Metrics) -> dict[tuple[str, ...], float]:
     """Returns the values by name and the values of its labels, in the order of _LABELS."""
+    metrics.refresh()
     families = text_string_to_metric_families(metrics.text().decode())
     return {
         (sample.name, *(sample.labels[name] for name in _LABELS if name in sample.labels)): sample.value
