@@ -34,13 +34,13 @@ _OUTCOMES = {
 
 
 def options(limits: settings.Limits) -> list[tuple[str, int]]:
-    """Returns the options of a server of gRPC for these limits."""
+    """Returns the options of a server of gRPC for these limits; answers have none."""
     return [
         ("grpc.max_receive_message_length", limits.body_bytes),
         ("grpc.max_send_message_length", -1),
         ("grpc.max_metadata_size", limits.header_bytes),
         ("grpc.absolute_max_metadata_size", limits.header_bytes),
-        ("grpc.so_reuseport", 0),  # a port that is taken is an error
+        ("grpc.so_reuseport", 0),  # an address that another server has is an error, and no shared one
     ]
 
 
