@@ -4,7 +4,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,7 @@ def clients(count: int, ask: Callable[[], Any]) -> Iterator[list[Any]]:
                 answers.append(ask())
             except Exception as error:
                 answers.append(error)
+                time.sleep(0.01)
 
     threads = [threading.Thread(target=run) for _ in range(count)]
     for thread in threads:
@@ -129,16 +130,16 @@ def test_nothing_accepted_is_lost_when_the_server_stops_under_load(base: Path, t
     """A client whose connection is refused after that, or closed before its request was read, has not been accepted."""
     access_log = tmp_path / "access.log"
     operation = settings.Operation(access_log=settings.AccessLog(access_log))
-    with clients(4, lambda: _value(running[0])) as answers:
-        running: list[Client] = []
-        with serving(ModelSettings("m", str(base)), operation=operation) as client:
-            running.append(client)
+    with ExitStack() as server:
+        client = server.enter_context(serving(ModelSettings("m", str(base)), operation=operation))
+        with clients(4, lambda: _value(client)) as answers:
             wait_for(lambda: answers.count(2.0) > 20)
+            server.close()
     answered = answers.count(2.0)
     lines = [json.loads(line) for line in access_log.read_text().splitlines()]
     outcomes = [line["outcome"] for line in lines if line["path"] == PREDICT]
     assert outcomes == ["ok"] * answered
-    assert all(isinstance(answer, float | NameError | IndexError | OSError) for answer in answers)
+    assert all(isinstance(answer, float | OSError) for answer in answers)
 
 
 def test_the_token_guards_the_models(base: Path, tmp_path: Path) -> None:
