@@ -10,7 +10,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -18,6 +18,7 @@ from penstock.core.artifacts import Model, SavedModel
 from penstock.core.errors import ConfigError, UserError
 from penstock.core.files import object_stores
 from penstock.pipelines.cli.options import DEFAULT_CONFIG, is_config, load
+from penstock.pipelines.cli.serve_operation import operation, operation_options
 
 if TYPE_CHECKING:
     from penstock.components.model_server.settings import ModelSettings, ServerSettings
@@ -50,6 +51,7 @@ class _Contract:
 @click.option(
     "--timeout", type=click.FloatRange(0, min_open=True), help="Seconds until an answer is due, 30 by default."
 )
+@operation_options
 def serve(
     path_or_config: str,
     name: str | None,
@@ -59,6 +61,7 @@ def serve(
     models_file: Path | None,
     pinned: int | None,
     timeout: float | None,
+    **operation_values: Any,
 ) -> None:
     """Serves a model over HTTP and gRPC: its folder, a folder of its versions, a bucket, or what CONFIG has pushed."""
     from penstock.components.model_server.settings import ServerSettings, Versions, read_models
@@ -81,6 +84,7 @@ def serve(
             grpc=grpc_port is not None,
             grpc_port=settings.grpc_port if grpc_port is None else grpc_port,
             timeout=timeout or settings.timeout,
+            operation=operation(**operation_values),
         )
     )
 

@@ -33,9 +33,7 @@ def bind(server: grpc.aio.Server, host: str, port: int, credentials: grpc.Server
     place = f"[{host}]" if ":" in host else host
     try:
         address = f"{place}:{port}"
-        bound: int = (
-            server.add_secure_port(address, credentials) if credentials else server.add_insecure_port(address)
-        )
+        bound: int = server.add_secure_port(address, credentials) if credentials else server.add_insecure_port(address)
     except RuntimeError:
         raise UserError(f"cannot listen at {place}:{port} for gRPC: choose another port, or 0 for a free one") from None
     return f"{place}:{bound}"
