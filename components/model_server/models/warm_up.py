@@ -81,7 +81,8 @@ def _made_up(name: str, signature: ServedSignature) -> np.ndarray:
         zeros: np.ndarray = np.zeros(shape, tensor.dtype.as_numpy_dtype)
         return zeros
     example = wire.example([_entry(feature) for feature in signature.features.values()])
-    texts: np.ndarray = np.full(shape, example if signature.features else b"", dtype=object)
+    texts = np.empty(shape, dtype=object)
+    texts.fill(example if signature.features else b"")  # np.full takes the zeros at the end away
     return texts
 
 
