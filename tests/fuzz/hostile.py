@@ -1,10 +1,19 @@
 """Requests that nobody means, for a model server: most are a good one with something wrong in it."""
 
+import copy
 import json
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
+
+import tensorflow as tf
+from google.protobuf.message import Message
+from tensorflow_serving.apis.classification_pb2 import ClassificationRequest
+from tensorflow_serving.apis.get_model_metadata_pb2 import GetModelMetadataRequest
+from tensorflow_serving.apis.predict_pb2 import PredictRequest
+
+from penstock.components.model_server.open_inference.open_inference_pb2 import ModelInferRequest, ModelMetadataRequest
 
 NUMBERS = [
     "NaN",
@@ -42,7 +51,7 @@ class Sent:
     raw: bytes
     problem: str
     half_closed: bool = False
-    codes: frozenset[int] = field(default=frozenset({200, 400, 404, 405, 411, 413, 414, 415, 431}))
+    codes: frozenset[int] = field(default=frozenset({200, 400, 404, 405, 406, 411, 413, 414, 415, 431}))
 
 
 def head(
@@ -91,7 +100,7 @@ class Hostile:
 
     def _with_change(self, tree: Any) -> Any:
         if not isinstance(tree, dict | list) or not tree or self._chance.random() < 0.15:
-            return self._chance.choice(VALUES)
+            return copy.deepcopy(self._chance.choice(VALUES))
         keys = list(tree) if isinstance(tree, dict) else range(len(tree))
         key = self._chance.choice(keys)
         dice = self._chance.random()
@@ -224,3 +233,68 @@ class Hostile:
             b'{"instances": [' + b"[]," * 200_000 + b"[]]}", b'{"inputs": {' + b'"a": [1],' * 50_000 + b'"a": [1]}}',
         ])  # fmt: skip
         return Sent(head(good.path, len(body)) + body, "large")
+
+
+@dataclass(frozen=True)
+class HostileCall:
+    """A message for a method of gRPC."""
+
+    method: str
+    message: bytes
+
+
+class HostileCalls:
+    """Makes messages of gRPC out of good ones; the same for the same seed."""
+
+    def __init__(self, seed: int):
+        self._chance = random.Random(seed)
+
+    def calls(self, count: int) -> Iterator[HostileCall]:
+        goods = [(method, message.SerializeToString()) for method, message in _messages()]
+        for _ in range(count):
+            method, message = self._chance.choice(goods)
+            damage = self._chance.choice([self._cut, self._flipped, self._spliced, self._other])
+            yield HostileCall(self._chance.choice([method] * 20 + [f"{method}x", "/nobody/Nothing"]), damage(message))
+
+    def _cut(self, message: bytes) -> bytes:
+        return message[: self._chance.randrange(len(message))]
+
+    def _flipped(self, message: bytes) -> bytes:
+        changed = bytearray(message)
+        for _ in range(self._chance.randrange(1, 4)):
+            changed[self._chance.randrange(len(changed))] = self._chance.randrange(256)
+        return bytes(changed)
+
+    def _spliced(self, message: bytes) -> bytes:
+        start = self._chance.randrange(len(message))
+        return message[:start] + self._chance.randbytes(self._chance.randrange(9)) + message[start:]
+
+    def _other(self, message: bytes) -> bytes:
+        return self._chance.randbytes(self._chance.randrange(100))
+
+
+def _messages() -> Iterator[tuple[str, Message]]:
+    """Yields methods, and a good message for each."""
+    prediction, inference = "/tensorflow.serving.PredictionService", "/inference.GRPCInferenceService"
+    example = tf.train.Example()
+    example.features.feature["fare"].float_list.value.append(2.0)
+    predict = PredictRequest(model_spec={"name": "taxi", "version": {"value": 1}})
+    predict.inputs["examples"].CopyFrom(tf.make_tensor_proto([example.SerializeToString()] * 2))
+    yield f"{prediction}/Predict", predict
+    numbers = PredictRequest(model_spec={"name": "taxi"}, output_filter=["total"])
+    numbers.inputs["examples"].CopyFrom(tf.make_tensor_proto([[1.0, 2.0], [3.0, 4.0]]))
+    yield f"{prediction}/Predict", numbers
+    classify = ClassificationRequest(model_spec={"name": "taxi"})
+    classify.input.example_list.examples.append(example)
+    yield f"{prediction}/Classify", classify
+    yield (
+        f"{prediction}/GetModelMetadata",
+        GetModelMetadataRequest(model_spec={"name": "taxi"}, metadata_field=["signature_def"]),
+    )
+    infer = ModelInferRequest(model_name="taxi", id="7")
+    infer.inputs.add(name="fare", datatype="FP32", shape=[1]).contents.fp32_contents.append(2.0)
+    yield f"{inference}/ModelInfer", infer
+    raw = ModelInferRequest(model_name="taxi", raw_input_contents=[b"\x03\0\0\0abc"])
+    raw.inputs.add(name="company", datatype="BYTES", shape=[1, 1])
+    yield f"{inference}/ModelInfer", raw
+    yield f"{inference}/ModelMetadata", ModelMetadataRequest(name="taxi", version="1")

@@ -310,6 +310,8 @@ def _run(arguments: list[str]) -> None:
         name, code = "-c", compile(words.pop(0), "<string>", "exec")
     elif kind == "-m":
         spec = importlib.util.find_spec(words.pop(0))
+        if spec is not None and spec.submodule_search_locations is not None:  # a package
+            spec = importlib.util.find_spec(f"{spec.name}.__main__")
         assert spec is not None
         assert isinstance(spec.loader, importlib.abc.InspectLoader)
         name, code = str(spec.origin), spec.loader.get_code(spec.name)

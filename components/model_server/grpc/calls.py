@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import grpc
-from google.protobuf.message import Message
+from google.protobuf.message import DecodeError, Message
 
 from penstock.components.model_server.inference import Kind, RequestError
 from penstock.core.text import printable
@@ -47,8 +47,16 @@ def service(
 
 
 def _handler(method: Method) -> grpc.RpcMethodHandler:
-    async def call(request: Message, context: Context) -> Message:
+    def deserialized(message: bytes) -> "Message | _Undecodable":
         try:
+            return method.request.FromString(message)
+        except DecodeError:
+            return _Undecodable(len(message))
+
+    async def call(request: "Message | _Undecodable", context: Context) -> Message:
+        try:
+            if isinstance(request, _Undecodable):
+                raise RequestError(Kind.INVALID, f"expected a message of the type {method.request.DESCRIPTOR.name}")
             return await method.call(request, context.time_remaining())
         except RequestError as error:
             details = printable.shortened(error.sentence, _LONGEST)
@@ -57,9 +65,17 @@ def _handler(method: Method) -> grpc.RpcMethodHandler:
             _LOG.exception("%s failed", method.name)
             await context.abort(grpc.StatusCode.INTERNAL, f"{method.name} failed: the server's log says why")
 
-    return grpc.unary_unary_rpc_method_handler(
-        call, request_deserializer=method.request.FromString, response_serializer=_serialized
-    )
+    return grpc.unary_unary_rpc_method_handler(call, request_deserializer=deserialized, response_serializer=_serialized)
+
+
+@dataclass(frozen=True)
+class _Undecodable:
+    """Bytes that are no message. gRPC itself would answer them with UNKNOWN, and log a traceback."""
+
+    size: int
+
+    def ByteSize(self) -> int:
+        return self.size
 
 
 def _serialized(message: Message) -> bytes:

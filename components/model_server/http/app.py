@@ -4,6 +4,7 @@ A protocol is a module with a function that returns its routes. A handler gets a
 RequestError that it raises is rendered by the route's own function, so that each protocol's errors have its shape.
 """
 
+import contextlib
 import functools
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
@@ -93,7 +94,8 @@ class App:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            await _send(send, await self._answer(scope, receive))
+            with contextlib.suppress(ClientGone):  # nobody waits for an answer
+                await _send(send, await self._answer(scope, receive))
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close"})
 
@@ -105,6 +107,8 @@ class App:
             return await route.handler(Request(scope, parameters, await _body(receive)))
         except RequestError as error:
             return render(error)
+        except ClientGone:
+            raise
         except RecursionError:
             return render(RequestError(Kind.INVALID, "the body: expected JSON that is less deeply nested"))
         except Exception:
