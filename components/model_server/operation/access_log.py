@@ -75,7 +75,7 @@ def _line(call: Call, seconds: float) -> dict[str, object]:
         "protocol": call.protocol,
         "method": call.method,
         "path": call.path,
-        "status": call.status,
+        "status" if isinstance(call.status, int) else "grpc_status": call.status,
         "outcome": call.outcome,
         "milliseconds": round(seconds * 1000, 3),
         "received_bytes": call.received_bytes,

@@ -1,4 +1,4 @@
-"""Connections of HTTP, within bounds: how many, how long a request's headers may be, and how long a request may take.
+"""Connections of HTTP, within bounds: how many, how long headers may be, and how long a client may keep us waiting.
 
 uvicorn bounds none of these. How large a body may be is the gate's business (gate.py).
 """
@@ -31,6 +31,7 @@ class LimitedProtocol(HttpToolsProtocol):
         self._in_message = False
         self._header_bytes = 0
         self._timer: TimerHandle | None = None
+        self._writing_timer: TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -41,6 +42,7 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._unset_timer()
+        self._unset_writing_timer()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -87,6 +89,28 @@ class LimitedProtocol(HttpToolsProtocol):
         super().on_response_complete()
         if self._in_message and not self._in_headers and not self.transport.is_closing():
             self._set_timer(_LINGER, self.transport.close)
+
+    def pause_writing(self) -> None:
+        """Is called when the client does not read its answer as fast as it is sent."""
+        super().pause_writing()
+        self._watch_writing()
+
+    def _watch_writing(self, before: int | None = None) -> None:
+        """Ends the connection if the client has read nothing in the time that it has; else gives it as long again."""
+        left = self.transport.get_write_buffer_size()
+        if before is not None and left >= before:
+            self.transport.abort()
+        else:
+            self._writing_timer = self.loop.call_later(self.LIMITS.receive_seconds, self._watch_writing, left)
+
+    def resume_writing(self) -> None:
+        self._unset_writing_timer()
+        super().resume_writing()
+
+    def _unset_writing_timer(self) -> None:
+        if self._writing_timer is not None:
+            self._writing_timer.cancel()
+            self._writing_timer = None
 
     def _late(self) -> None:
         if self._waits_for_us():

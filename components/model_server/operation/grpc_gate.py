@@ -84,9 +84,8 @@ class GrpcGate(grpc.aio.ServerInterceptor):  # type: ignore[misc]
 
         async def passing(request: Any, context: grpc.aio.ServicerContext) -> Any:
             metadata = dict(context.invocation_metadata() or ())
-            call = Call(
-                calls.request_id(_bytes(metadata.get("x-request-id"))), protocol, "POST", method, context.peer()
-            )
+            request_id = calls.request_id(_bytes(metadata.get("x-request-id")))
+            call = Call(request_id, protocol, "POST", method, _address(context.peer()))
             CURRENT.set(call)
             observers.in_flight += 1
             try:
@@ -126,6 +125,12 @@ async def _refuse_stream(requests: Any, context: grpc.aio.ServicerContext) -> No
 
 
 _REFUSING = grpc.stream_stream_rpc_method_handler(_refuse_stream)
+
+
+def _address(peer: str) -> str:
+    """Returns the address in gRPC's name for a client, such as `ipv4:127.0.0.1:39610`."""
+    scheme, _, place = peer.partition(":")
+    return place.rpartition(":")[0] if scheme in ("ipv4", "ipv6") else peer
 
 
 def _bytes(value: str | bytes | None) -> bytes | None:

@@ -119,6 +119,7 @@ class Events:
         try:
             parts = urlsplit(self.url)
             valid = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+            _require(parts.username is None, "events: url", "an address without a name and password", parts.hostname)
         except ValueError:
             valid = False
         _require(valid, "events: url", "an address such as http://logger.default/", self.url)

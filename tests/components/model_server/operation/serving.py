@@ -20,9 +20,11 @@ from penstock.components.model_server.operation.gate import Gate
 from penstock.components.model_server.operation.metrics import Metrics
 from penstock.components.model_server.operation.observers import Observers
 
+LARGE = 50_000_000  # bytes: more than the sockets' buffers hold
+
 
 async def echo(scope: Mapping[str, Any], receive: Any, send: Any) -> None:
-    """Answers with the size of the body; /slow waits for a quarter of a second, /late and /broken fail."""
+    """Answers with the size of the body; /slow waits for a quarter of a second, /late and /broken fail, /large is."""
     if scope["type"] != "http":
         return
     body = (await receive())["body"] if scope["method"] == "POST" else b""
@@ -36,7 +38,7 @@ async def echo(scope: Mapping[str, Any], receive: Any, send: Any) -> None:
         calls.leased("taxi", 3)
         outputs = {"size": np.array([len(body)])}
         calls.predicted("serving_default", {"body": np.array([body], object)}, Prediction(outputs, 1, 0.001, 0.002))
-    answer = json.dumps({"size": len(body)}).encode()
+    answer = b"x" * LARGE if scope["path"] == "/large" else json.dumps({"size": len(body)}).encode()
     headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(answer))]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": answer})

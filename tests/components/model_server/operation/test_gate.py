@@ -1,5 +1,6 @@
 """What passes the gate of HTTP and what does not, on real connections: limits, the token, the notes of each request."""
 
+import contextlib
 import json
 import os
 import socket
@@ -13,7 +14,7 @@ from penstock.components.model_server.operation import settings
 from penstock.core.artifacts import RequestLog
 from penstock.core.models import prediction_logs
 from tests.components.model_server.operation.receiver import Receiver
-from tests.components.model_server.operation.serving import Running, get, post, read_answer, serving
+from tests.components.model_server.operation.serving import LARGE, Running, get, post, read_answer, serving
 
 CHUNKED = b"POST / HTTP/1.1\r\nhost: here\r\ntransfer-encoding: chunked\r\n\r\n"
 
@@ -100,6 +101,29 @@ def test_a_half_closed_connection_gets_its_answer() -> None:
     with serving(limits()) as server:
         assert server.exchange(post("/slow", b"xyz"), shut=True)[2] == b'{"size": 3}'
         assert server.exchange(post("/slow", b"xyz")[:-1], shut=True)[0] == 0
+
+
+def test_a_client_that_does_not_read_its_answer_is_let_go() -> None:
+    with serving(limits(receive_seconds=0.8)) as server:
+        idle, slow = server.connect(), server.connect()
+        for connection in (idle, slow):
+            connection.sendall(get("/large"))
+        received = 0
+        for _ in range(10):  # for longer than a client may read nothing
+            time.sleep(0.1)
+            received += len(slow.recv(5_000_000))
+        while more := slow.recv(1 << 20):
+            received += len(more)
+            if received > LARGE:
+                break
+        assert received > LARGE  # with its headers
+        rest = 0
+        with contextlib.suppress(ConnectionResetError):
+            while more := idle.recv(1 << 20):
+                rest += len(more)
+        assert rest < LARGE
+        idle.close()
+        slow.close()
 
 
 def test_a_client_that_dies_harms_nobody() -> None:
@@ -191,7 +215,7 @@ def test_what_has_been_accepted_is_answered_before_the_end() -> None:
 
 def _until_in_flight(server: Running, count: int) -> None:
     end = time.monotonic() + 20
-    while server.observers.in_flight < count:
+    while server.observers.in_flight != count:
         assert time.monotonic() < end
         time.sleep(0.01)
 

@@ -1,6 +1,8 @@
 """The whole server in operation: what a person sees of it, and that nothing it does for that costs an answer."""
 
+import http.client
 import json
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -8,15 +10,19 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+import grpc
 import pytest
+import tensorflow as tf
+from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
 from penstock.components.model_server.operation import settings
-from penstock.components.model_server.settings import ModelSettings
+from penstock.components.model_server.settings import ModelSettings, ServerSettings
 from penstock.core.artifacts import RequestLog
 from penstock.core.models import prediction_logs
 from tests.components.model_server.conftest import save_linear
 from tests.components.model_server.operation.receiver import Receiver
-from tests.servers.model_server import Client, serving
+from tests.components.model_server.operation.test_certificates import write_pair
+from tests.servers.model_server import Client, serving, starting
 
 PREDICT = "/v1/models/m:predict"
 
@@ -142,10 +148,37 @@ def test_nothing_accepted_is_lost_when_the_server_stops_under_load(base: Path, t
     assert all(isinstance(answer, float | OSError) for answer in answers)
 
 
-def test_the_token_guards_the_models(base: Path, tmp_path: Path) -> None:
+def test_the_token_and_tls_guard_http_and_grpc(base: Path, tmp_path: Path) -> None:
     (tmp_path / "token").write_text("correct-horse")
-    operation = settings.Operation(token=settings.Token(file=tmp_path / "token"))
-    with serving(ModelSettings("m", str(base)), operation=operation) as client:
-        assert client.post(PREDICT, {"instances": [1.0]}).status == 401
-        answer = client.ask("POST", PREDICT, {"instances": [1.0]}, Authorization="Bearer correct-horse")
-        assert answer.json == {"predictions": [2.0]}
+    tls = write_pair(tmp_path)
+    operation = settings.Operation(token=settings.Token(file=tmp_path / "token"), tls=tls)
+    trusted = ssl.create_default_context(cafile=str(tls.certificate))
+    models = (ModelSettings("m", str(base)),)
+    with starting(ServerSettings(models, grpc=True, grpc_port=0, operation=operation)) as client:
+        port = int(client.url.rpartition(":")[2])
+        assert client.url.startswith("https://")
+
+        def ask(path: str, body: object = None, **headers: str) -> tuple[int, Any]:
+            connection = http.client.HTTPSConnection("localhost", port, context=trusted, timeout=60)
+            connection.request("POST" if body else "GET", path, json.dumps(body) if body else None, headers)
+            answer = connection.getresponse()
+            content = json.loads(answer.read())
+            connection.close()
+            return answer.status, content
+
+        wait_for(lambda: ask("/v2/health/ready")[0] == 200)
+        assert ask(PREDICT, {"instances": [1.0]})[0] == 401
+        right = {"authorization": "Bearer correct-horse"}
+        assert ask(PREDICT, {"instances": [1.0]}, **right) == (200, {"predictions": [2.0]})
+
+        credentials = grpc.ssl_channel_credentials(tls.certificate.read_bytes())
+        with grpc.secure_channel(client.grpc.replace("127.0.0.1", "localhost"), credentials) as channel:
+            stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
+            request = predict_pb2.PredictRequest()
+            request.model_spec.name = "m"
+            request.inputs["x"].CopyFrom(tf.make_tensor_proto([1.0]))
+            with pytest.raises(grpc.RpcError) as error:
+                stub.Predict(request)
+            assert error.value.code() is grpc.StatusCode.UNAUTHENTICATED
+            answer = stub.Predict(request, metadata=[*right.items()])
+            assert tf.make_ndarray(answer.outputs["y"]).tolist() == [2.0]

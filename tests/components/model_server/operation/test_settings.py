@@ -33,6 +33,10 @@ from penstock.core.errors import ConfigError
             "events: url: expected an address such as http://logger.default/, received 'logger.default:80'",
         ),
         (
+            lambda: settings.Events("http://me:secret@logger/"),
+            "events: url: expected an address without a name and password, received 'logger'",
+        ),
+        (
             lambda: settings.Events("http://logger:port/"),
             "events: url: expected an address such as http://logger.default/, received 'http://logger:port/'",
         ),
