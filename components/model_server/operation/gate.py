@@ -30,7 +30,8 @@ HEALTH_PATHS = frozenset({"/", "/ping", "/health", "/healthz", "/v2/health/live"
 _READING = ("GET", "HEAD")
 _PROTOCOLS = {"v1": "rest", "v2": "open_inference", "invocations": "sagemaker"}
 _OUTCOMES = {kind.value: kind.name.lower() for kind in Kind} | {408: "slow_client"}
-_RETRY_AFTER = b"1"
+_PASSING = (Kind.BUSY.value, Kind.NOT_READY.value)  # who gets these may come again
+_RETRY_AFTER = b"1"  # second
 
 
 class Gate:
@@ -164,7 +165,10 @@ class _Answer:
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = self.call.status = message["status"]
-            message["headers"] = [*message.get("headers", ()), (b"x-request-id", self.call.request_id.encode())]
+            headers = [*message.get("headers", ()), (b"x-request-id", self.call.request_id.encode())]
+            if self.status in _PASSING:
+                headers.append((b"retry-after", _RETRY_AFTER))
+            message["headers"] = headers
         else:
             body = message.get("body", b"")
             self.call.sent_bytes += len(body)
@@ -177,8 +181,6 @@ class _Answer:
         if self.status:
             return
         headers = []
-        if status == Kind.BUSY.value:
-            headers.append((b"retry-after", _RETRY_AFTER))
         if status == Kind.UNAUTHORIZED.value:
             headers.append((b"www-authenticate", b"Bearer"))
         await self.write(status, orjson.dumps({"error": sentence}), b"application/json", headers)

@@ -24,12 +24,16 @@ LARGE = 50_000_000  # bytes: more than the sockets' buffers hold
 
 
 async def echo(scope: Mapping[str, Any], receive: Any, send: Any) -> None:
-    """Answers with the size of the body; /slow waits for a quarter of a second, /late and /broken fail, /large is."""
+    """Answers with the size of the body; /slow waits for a quarter of a second; /late, /busy and /broken fail."""
     if scope["type"] != "http":
         return
     body = (await receive())["body"] if scope["method"] == "POST" else b""
     if scope["path"] == "/late":
         raise RequestError(Kind.LATE, "no answer within 1 seconds")
+    if scope["path"] == "/busy":
+        await send({"type": "http.response.start", "status": 429, "headers": [(b"content-length", b"0")]})
+        await send({"type": "http.response.body", "body": b""})
+        return
     if scope["path"] == "/broken":
         raise ZeroDivisionError
     if scope["path"] == "/slow":

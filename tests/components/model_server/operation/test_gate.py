@@ -80,6 +80,7 @@ def test_too_many_requests_at_once_are_told_when_to_come_again() -> None:
         assert sorted(status for status, _, _ in answers) == [200, 200, 429, 429, 429]
         assert {headers.get("retry-after") for status, headers, _ in answers if status == 429} == {"1"}
         assert server.exchange(post())[0] == 200
+        assert server.exchange(post("/busy"))[1]["retry-after"] == "1"  # refused by the application
         for connection in connections:
             connection.close()
 
