@@ -1,6 +1,8 @@
 """The commands endpoints, promote and rollback: what they print, and what they answer to mistakes."""
 
 import json
+import re
+import shlex
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ from tests.servers.loopback import Status
 from tests.servers.mounts import as_mounted
 from tests.servers.sagemaker import REGION, SageMaker
 
+PAGE = Path(__file__).parents[3] / "docs" / "pushing.md"
 PUSH = {
     "directory": "serving",
     "sagemaker": {
@@ -119,6 +122,25 @@ def test_from_the_first_push_to_a_rollback(
     out = capsys.readouterr().out.splitlines()
     assert out[0].startswith(f"{tmp_path}/serving: version ")
     assert out[1] == f"SageMaker endpoint taxi: version {new[1]} has 100 %"
+
+
+def test_the_commands_of_the_page_run(
+    server: SageMaker,
+    push: Callable[..., list[str]],
+    pipeline: Callable[..., Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pipeline(PUSH)
+    push("old"), push("new")
+    monkeypatch.chdir(tmp_path)
+    commands = [
+        shlex.split(line, comments=True)[1:]
+        for block in re.findall(r"^```sh\n(.*?)^```$", PAGE.read_text(), re.M | re.S)
+        for line in block.splitlines()
+    ]
+    assert [words[0] for words in commands] == ["endpoints", "endpoints", "promote", "rollback", "rollback"]
+    assert [main(words) for words in commands] == [0] * 5
 
 
 def test_one_destination_that_fails_hides_nothing_of_the_others(
