@@ -21,6 +21,8 @@ _MENDED_BY_PEOPLE = (
     "ImagePullBackOff",
     "InvalidImageName",
     "CreateContainerConfigError",
+    "CreateContainerError",
+    "RunContainerError",
     "CrashLoopBackOff",
 )
 _STARTING = ("ContainerCreating", "PodInitializing")
