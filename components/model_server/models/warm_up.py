@@ -81,7 +81,7 @@ def _made_up(name: str, signature: ServedSignature) -> np.ndarray:
         zeros: np.ndarray = np.zeros(shape, tensor.dtype.as_numpy_dtype)
         return zeros
     example = wire.example([_entry(feature) for feature in signature.features.values()])
-    texts = np.empty(shape, dtype=object)
+    texts: np.ndarray = np.empty(shape, dtype=object)
     texts.fill(example if signature.features else b"")  # np.full takes the zeros at the end away
     return texts
 
