@@ -12,7 +12,8 @@ from penstock.core.errors import PenstockError
 
 def main(text: str) -> int:
     """Serves, and returns the exit code: 0 after SIGTERM, 2 for what the user can mend."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
+    log_format = "%(asctime)s %(levelname)s %(message)s"
+    logging.basicConfig(level=logging.INFO, format=log_format, stream=sys.stderr, force=True)
     try:
         server.serve(settings.parse(text))
     except PenstockError as error:

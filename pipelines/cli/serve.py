@@ -91,7 +91,8 @@ def serve(
 
 def _run(settings: "ServerSettings") -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
+    log_format = "%(asctime)s %(levelname)s %(message)s"
+    logging.basicConfig(level=logging.INFO, format=log_format, stream=sys.stderr, force=True)
     try:
         from penstock.components.model_server import server
     except ImportError as error:

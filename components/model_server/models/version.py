@@ -175,9 +175,6 @@ def _explained(call: Call) -> Call:
             raise RequestError(Kind.INVALID, f"the model refuses the inputs: {text}") from None
         except tf.errors.OpError as error:
             raise RequestError(Kind.INTERNAL, f"the model failed: {cause(error)}") from None
-        except UnicodeDecodeError as error:  # TensorFlow's message quotes bytes of the inputs
-            reason = bytes(error.object).decode(errors="replace")
-            raise RequestError(Kind.INVALID, f"the model refuses the inputs: {reason}") from None
         except (MemoryError, ValueError, TypeError) as error:
             raise RequestError(Kind.INTERNAL, f"the model failed: {type(error).__name__}: {error}") from None
 

@@ -15,7 +15,7 @@ from tfx.types import standard_artifacts
 from tfx_bsl.public.tfxio import RecordBatchesOptions, TensorFlowDatasetOptions
 
 from penstock.components.trainer import executor
-from penstock.core.artifacts import Examples, HyperParameters, Model
+from penstock.core.artifacts import Examples, HyperParameters, Model, SavedModel, Schema
 from penstock.core.errors import ConfigError, DataError, ModelError, ModuleError, PenstockError, SchemaError, UserError
 from penstock.core.examples import records
 
@@ -99,6 +99,29 @@ def test_the_values_are_right(seen: Callable[..., Any], taxi: Any, outputs: dict
     assert fn_args.serving_model_dir == f"{outputs['model']}/Format-Serving"
     assert fn_args.eval_model_dir == f"{outputs['model']}/Format-TFMA"
     assert fn_args.model_run_dir == outputs["model_run"]
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_the_schema_travels_with_the_model(
+    taxi: Any, outputs: dict[str, str], module: Callable[[str], str], own: bool
+) -> None:
+    writes_one = "    import pathlib; folder = pathlib.Path(fn_args.serving_model_dir) / 'assets.extra'\n"
+    writes_one += "    folder.mkdir(); (folder / 'schema.pbtxt').write_text('# mine')\n"
+    path = module(f"import tensorflow as tf\n\ndef run_fn(fn_args):\n{SAVES}{writes_one if own else ''}")
+    executor.run(**taxi.inputs(), **outputs, module_file=path)
+    schema = SavedModel(Model(Path(outputs["model"])).serving).schema
+    assert schema.read_text() == ("# mine" if own else Schema(Path(taxi.inputs()["schema"])).path.read_text())
+
+
+def test_a_model_of_another_kind_gets_no_schema(
+    taxi: Any, outputs: dict[str, str], module: Callable[[str], str]
+) -> None:
+    path = module(
+        "import pathlib\n\ndef run_fn(fn_args):\n    folder = pathlib.Path(fn_args.serving_model_dir)\n"
+        "    folder.mkdir(parents=True); (folder / 'model.pkl').touch()\n"
+    )
+    executor.run(**taxi.inputs(), **outputs, module_file=path)
+    assert SavedModel(Model(Path(outputs["model"])).serving).names() == ["model.pkl"]
 
 
 @pytest.mark.parametrize(("precision", "policy"), [("auto", "float32"), ("bfloat16", "mixed_bfloat16")])
