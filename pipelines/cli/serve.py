@@ -126,7 +126,11 @@ def _model(contract: _Contract | None, argument: str, name: str | None) -> "Mode
     path = argument or DEFAULT_CONFIG
     if object_stores.is_remote(path):
         return ModelSettings(name or _named(path), path)
-    if is_config(Path(path)) or not Path(path).exists():
+    if argument and not Path(path).exists() and not is_config(Path(path)):
+        raise UserError(
+            f"{path} does not exist: expected a model's folder, or a configuration such as {DEFAULT_CONFIG}"
+        )
+    if is_config(Path(path)):
         config = load(Path(path))
         if not config.push:
             raise UserError(f"{path} has no push.directory: serve a model's folder, or add push: {{directory: …}}")

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from penstock.components.model_server.encoding import wire
 from penstock.components.model_server.inference import Kind, RequestError, ServedFeature
-from penstock.core.suggestions import did_you_mean
+from penstock.core.suggestions import did_you_mean, listed
 from penstock.core.text import printable
 
 B64 = "b64"
@@ -37,13 +37,20 @@ class RowEncoder:
             value = row.get(feature.name)
             if value is None or value == []:
                 if feature.required:
-                    raise RequestError(Kind.INVALID, f"feature {feature.name!r} is missing")
+                    raise self._missing(row)
                 missing += feature.name not in row
                 continue
             entries.append(entry(value))
         if len(row) != len(self._names) - missing:
             self._require_known(row)
         return wire.example(entries)
+
+    def _missing(self, row: Mapping[str, object]) -> RequestError:
+        """Returns the error that names every feature which is required and has no value."""
+        required = (feature.name for feature, _ in self._entries if feature.required)
+        names = [repr(name) for name in required if row.get(name) in (None, [])]
+        are = f"features {listed(names)} are missing" if len(names) > 1 else f"feature {names[0]} is missing"
+        return RequestError(Kind.INVALID, are)
 
     def _require_known(self, row: Mapping[str, object]) -> None:
         for name in row.keys() - self._names - self._left_out:

@@ -48,7 +48,12 @@ def test_what_a_configuration_has_pushed(tmp_path: Path, monkeypatch: pytest.Mon
 
 @pytest.mark.parametrize(
     ("argument", "sentence"),
-    [("nothing", "nothing"), (".", "holds no model: expected a SavedModel"), ("other.yaml", "other.yaml")],
+    [
+        ("nothing", "nothing does not exist: expected a model's folder"),
+        (".", "holds no model: expected a SavedModel"),
+        ("other.yaml", "no configuration at other.yaml"),
+        ("", "no configuration at pipeline.yaml"),
+    ],
 )
 def test_no_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, argument: str, sentence: str) -> None:
     monkeypatch.chdir(tmp_path)

@@ -43,6 +43,13 @@ def test_rows_are_encoded(row: dict[str, Any], expected: dict[str, Any]) -> None
     assert encoded(row) == expected
 
 
+def test_every_missing_feature_is_named() -> None:
+    encoder = RowEncoder({name: ServedFeature(name, tf.float32, name != "c", ()) for name in "abcd"})
+    with pytest.raises(RequestError) as raised:
+        encoder.encode({"a": 1, "b": None})
+    assert raised.value.sentence == "features 'b', 'd' are missing"
+
+
 @pytest.mark.parametrize(
     ("row", "sentence"),
     [

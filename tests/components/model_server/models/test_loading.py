@@ -1,5 +1,7 @@
 """How models are loaded and called."""
 
+import os
+import sys
 from pathlib import Path
 
 import keras
@@ -8,6 +10,46 @@ import pytest
 import tensorflow as tf
 
 from penstock.components.model_server.models import loading
+
+
+def _resident() -> int:
+    """Returns how many megabytes of this process are in memory."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") >> 20
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the memory is read from /proc")
+def test_a_model_that_is_closed_gives_its_memory_back(tmp_path: Path) -> None:
+    module = tf.Module()
+    module.weights = tf.Variable(tf.ones([5_000_000]))  # 20 MB
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.float32, name="x")])
+    def serve(x: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"y": x + tf.reduce_sum(module.weights)}
+
+    tf.saved_model.save(module, str(tmp_path), signatures={"serving_default": serve})
+    sizes = []
+    for _ in range(6):
+        model = loading.load(tmp_path)
+        assert model.calls["serving_default"]([np.array([1.0], np.float32)])[0] == pytest.approx(5_000_001)
+        model.close()
+        sizes.append(_resident())
+    assert sizes[-1] - sizes[1] < 30
+
+
+def test_inputs_and_outputs_are_in_the_order_of_their_names(tmp_path: Path) -> None:
+    module = tf.Module()
+    specs = [tf.TensorSpec([None], dtype, name) for dtype, name in ((tf.float32, "z-in"), (tf.int64, "b/in"))]
+
+    @tf.function(input_signature=specs)
+    def serve(z: tf.Tensor, b: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"z-out": z, "b out": b}
+
+    tf.saved_model.save(module, str(tmp_path), signatures={"serving_default": serve})
+    model = loading.load(tmp_path)
+    assert [*model.signatures["serving_default"].inputs] == ["b/in", "z-in"]
+    outputs = model.calls["serving_default"]([np.array([1]), np.array([0.5], np.float32)])
+    assert dict(zip(model.signatures["serving_default"].outputs, outputs, strict=True)) == {"b out": 1, "z-out": 0.5}
+    model.close()
 
 
 def test_a_model_of_keras_3_that_tensorflow_saves_has_its_weights(tmp_path: Path) -> None:
