@@ -46,15 +46,32 @@ def _signature(base: str, model: str, signature: ServedSignature) -> str:
 
 def command(base: str, model: str, signature: ServedSignature) -> str:
     """Returns the line for a shell that asks a signature for one prediction."""
-    body = json.dumps(examples.request(signature), ensure_ascii=False)
     url = f"{base}/v1/models/{quote(model, safe='')}:predict"
-    return f"curl -s {shlex.quote(url)} -H 'Content-Type: application/json' \\\n  -d {shlex.quote(body)}"
+    body = shlex.quote(_body(signature))
+    return f"curl -s {shlex.quote(url)} -H 'Content-Type: application/json' -d {body}"
+
+
+def _body(signature: ServedSignature) -> str:
+    """Returns a request as JSON, each value of its row on a line of its own."""
+    request = examples.request(signature)
+    (row,) = request.pop("instances")
+    head = "".join(f"{_json(name)}: {_json(value)}, " for name, value in request.items())
+    if not isinstance(row, dict):
+        return f'{{{head}"instances": [{_json(row)}]}}'
+    lines = ",\n".join(f"  {_json(name)}: {_json(value)}" for name, value in row.items())
+    return f'{{{head}"instances": [{{\n{lines}\n}}]}}'
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _feature_row(feature: ServedFeature) -> tuple[str, ...]:
     kind = openapi.type_name(feature.dtype)
-    if feature.shape != ():
-        kind = f"list of {kind}s" if feature.shape is None else f"{kind}, {list(feature.shape)}"
+    if feature.shape is None:
+        kind = f"{kind}, or a list of them"
+    elif not examples.is_one(feature):
+        kind = f"{kind}s, {list(feature.shape)}"
     usual = examples.usual(feature).removeprefix("in the training data ")
     return feature.name, kind, "required" if feature.required else "", usual
 

@@ -1,6 +1,7 @@
 """A request that a signature answers, made from what it takes: what the pages of a model show."""
 
 import math
+from typing import Any
 
 import tensorflow as tf
 
@@ -11,10 +12,15 @@ from penstock.core.suggestions import listed
 _UNKNOWN_SIZE = 1
 
 
-def request(signature: ServedSignature) -> dict[str, object]:
+def request(signature: ServedSignature) -> dict[str, Any]:
     """Returns the body of a request for one prediction, in rows."""
     named = {} if signature.name == DEFAULT_SIGNATURE else {"signature_name": signature.name}
     return {**named, "instances": [_row(signature)]}
+
+
+def is_one(feature: ServedFeature) -> bool:
+    """Whether a feature has one value in each row; so may also one that is there in some rows only."""
+    return feature.shape is None or math.prod(feature.shape) == 1
 
 
 def usual(feature: ServedFeature) -> str:
@@ -41,7 +47,7 @@ def _feature(feature: ServedFeature) -> object:
         value = math.floor(middle) if feature.dtype == tf.int64 else middle
     else:
         value = _value(feature.dtype)
-    return _nested(value, feature.shape or ())
+    return value if is_one(feature) else _nested(value, feature.shape or ())
 
 
 def _value(dtype: tf.DType) -> object:

@@ -132,10 +132,11 @@ def _answer(signature: ServedSignature) -> Json:
 def _feature(feature: ServedFeature) -> Json:
     one: Json = {"type": type_name(feature.dtype)}
     described: Json
-    if feature.shape is None:
-        described = {"anyOf": [one, {"type": "array", "items": one}]}
+    if examples.is_one(feature):
+        several = _nested(one, feature.shape or (None,))
+        described = {"anyOf": [one, several]} if feature.shape != () else one
     else:
-        described = _nested(one, feature.shape)
+        described = _nested(one, feature.shape or ())
     note = examples.usual(feature)
     return {**described, "description": note} if note else described
 

@@ -20,7 +20,7 @@ def _commands(page: str) -> list[str]:
 
 def _run(command: str) -> tuple[int, Any]:
     """Sends the request that a shell would have curl send."""
-    words = shlex.split(command.replace("\\\n", ""))
+    words = shlex.split(command)
     assert words[:2] == ["curl", "-s"]
     url, options = urlsplit(words[2]), dict(zip(words[3::2], words[4::2], strict=True))
     assert sorted(options) == ["-H", "-d"]
@@ -49,8 +49,8 @@ def test_it_describes_features(server: Client) -> None:
     page = server.get("/docs").body.decode()
     assert "<code>trip_miles</code></td><td>number</td><td>required</td><td>from 0 to 100</td>" in page
     assert "<td>one of: Cash, Credit Card</td>" in page
-    assert "<td>list of integers</td>" in page
-    assert "<code>corner</code></td><td>number, [2]</td>" in page
+    assert "<code>stops</code></td><td>integer, or a list of them</td>" in page
+    assert "<code>corner</code></td><td>numbers, [2]</td>" in page
     assert "tips" not in page
 
 
