@@ -34,7 +34,8 @@ def pusher(
 
     Returns:
         pushed_model: A copy of the serving model; metadata `pushed` (1 or 0), `pushed_destination` (the version's
-            folder, or the endpoint) and `pushed_version`; each is a JSON list where there are several destinations.
+            folder, or the endpoint), `pushed_version`, and for a canary `pushed_percent`; each is a JSON list where
+            there are several destinations.
     """
     from penstock.components.pusher import executor
 

@@ -37,15 +37,11 @@ def run(
         refusal = _refusal(model_blessing, infra_blessing)
         if refusal:
             logger.info("not pushed: %s", refusal)
-            return TaskResult({"pushed_model": artifacts.metadata(pushed=0)})
+            return TaskResult({"pushed_model": artifacts.pushed_metadata([])})
         pushed = _push(serving, places)
         atomic.copy_tree(serving, Path(pushed_model), last=[SavedModel.FILE], link=True)
-    metadata = artifacts.metadata(
-        pushed=1,
-        pushed_destination=_property([one.place for one in pushed]),
-        pushed_version=_property([one.version for one in pushed]),
-    )
-    return TaskResult({"pushed_model": metadata})
+    versions = [artifacts.PushedVersion(one.place, one.version, one.percent) for one in pushed]
+    return TaskResult({"pushed_model": artifacts.pushed_metadata(versions)})
 
 
 def _serving_model(model: str | None, infra_blessing: str | None) -> Path:
@@ -90,11 +86,6 @@ def _failure(failures: Sequence[tuple[str, PenstockError]], pushed: Sequence[Pus
         lines += [f"{other}: {error.message}", *error.details.splitlines()]
     lines += [f"pushed: version {one.version} to {one.place}" for one in pushed]
     return kind(f"not pushed to {keys}: {key}: {first.message}", "\n".join(lines))
-
-
-def _property(values: Sequence[str]) -> str:
-    """Returns TFX's property of one push; of pushes to several places a JSON list."""
-    return values[0] if len(values) == 1 else json.dumps(list(values))
 
 
 def _refusal(model_blessing: str | None, infra_blessing: str | None) -> str:

@@ -38,7 +38,17 @@ from penstock.core.artifacts.gates import (
     Reason,
     Verdict,
 )
-from penstock.core.artifacts.models import HyperParameters, Model, ModelRun, SavedModel, TunerResults, no_model
+from penstock.core.artifacts.models import (
+    HyperParameters,
+    Model,
+    ModelRun,
+    PushedVersion,
+    SavedModel,
+    TunerResults,
+    no_model,
+    pushed_metadata,
+    pushed_versions,
+)
 from penstock.core.artifacts.serving import LoggedFile, RequestLog
 
 __all__ = [
@@ -63,6 +73,7 @@ __all__ = [
     "ModelRun",
     "ModelValidation",
     "Property",
+    "PushedVersion",
     "Reason",
     "RequestLog",
     "SavedModel",
@@ -75,6 +86,8 @@ __all__ = [
     "check_split_name",
     "metadata",
     "no_model",
+    "pushed_metadata",
+    "pushed_versions",
     "read_schema",
     "read_statistics",
     "split_names",

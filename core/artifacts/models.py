@@ -1,12 +1,13 @@
 """The artifacts of models: what a search and a training write."""
 
+import contextlib
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from penstock.core.artifacts.artifact import Artifact
+from penstock.core.artifacts.artifact import Artifact, Metadata, Property, metadata
 from penstock.core.errors import ModelError
 from penstock.core.files import atomic
 
@@ -207,3 +208,53 @@ class ModelRun(Artifact):
     @property
     def checkpoint(self) -> Path:
         return self.root / "checkpoint" / "state.npz"
+
+
+@dataclass(frozen=True)
+class PushedVersion:
+    """A place that a model was pushed to, its version there, and what that has of the requests."""
+
+    place: str
+    version: str
+    percent: int = 100
+
+
+def pushed_metadata(pushed: Sequence[PushedVersion]) -> Metadata:
+    """Returns the metadata of a pushed model: TFX's properties of one push, and JSON lists of pushes to several places.
+
+    `pushed_percent` is there only while a version is a canary. Without a push `pushed` is 0, and alone.
+    """
+    if not pushed:
+        return metadata(pushed=0)
+    properties: dict[str, list[Property]] = {
+        "pushed_destination": [one.place for one in pushed],
+        "pushed_version": [one.version for one in pushed],
+    }
+    if any(one.percent < 100 for one in pushed):
+        properties["pushed_percent"] = [one.percent for one in pushed]
+    single = len(pushed) == 1
+    lists = {name: values[0] if single else json.dumps(values) for name, values in properties.items()}
+    return metadata(pushed=1) | lists
+
+
+def pushed_versions(properties: Mapping[str, Any]) -> list[PushedVersion]:
+    """Returns what the metadata of a pushed model tells: the places that it was pushed to, none if to none."""
+    if not properties.get("pushed"):
+        return []
+    places, versions, percents = (
+        _values(properties.get(name, default))
+        for name, default in (("pushed_destination", ""), ("pushed_version", ""), ("pushed_percent", 100))
+    )
+    percents = percents if len(percents) == len(places) else [100] * len(places)
+    return [
+        PushedVersion(str(place), str(version), int(percent))
+        for place, version, percent in zip(places, versions, percents, strict=False)
+    ]
+
+
+def _values(value: Any) -> list[Any]:
+    """Returns the values of a property that is one value, or a JSON list of several."""
+    if isinstance(value, str) and value.startswith("["):
+        with contextlib.suppress(ValueError):
+            return list(json.loads(value))
+    return [value]

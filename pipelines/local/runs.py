@@ -4,6 +4,7 @@ import time
 from pathlib import Path
 
 from penstock.core import page
+from penstock.core.artifacts import PushedVersion
 from penstock.core.errors import UserError
 from penstock.core.text.printable import printable
 from penstock.pipelines.config.training_pipeline import Config
@@ -55,7 +56,7 @@ def summary_text(summary: RunSummary) -> str:
     for paragraph in map(list, paragraphs):
         lines += [*paragraph, ""] if paragraph else []
     lines += [f"spans read {spans}" for _, spans in run.spans()]
-    lines += [f"pushed to  {place}" for place in run.pushed()]
+    lines += [f"pushed to  {_place(one)}" for one in run.pushed()]
     lines.append(f"run        {summary.run_folder}")
     lines.append(f"report     {summary.run_folder / page.FILE}")
     imports = sum(task.waited for task in summary.tasks)
@@ -65,9 +66,17 @@ def summary_text(summary: RunSummary) -> str:
     return "\n".join(lines)
 
 
+def _place(pushed: PushedVersion) -> str:
+    """Says where a version is: in a folder of its own, or at an endpoint, where it may have a share of the requests."""
+    if pushed.place.rpartition("/")[2] == pushed.version:
+        return pushed.place
+    share = f", {pushed.percent} % of the requests" if pushed.percent < 100 else ""
+    return f"{pushed.place} (version {pushed.version}{share})"
+
+
 def _verdict(run: RunRecord) -> str:
     """What became of the run's model: pushed, blessed, not blessed; "" if it was not evaluated."""
-    versions = [Path(place).name for place in run.pushed()]
+    versions = [one.version for one in run.pushed()]
     if versions:
         return f"pushed: {', '.join(versions)}"
     return ", ".join("blessed" if verdict["blessed"] else "not blessed" for verdict in run.verdicts())

@@ -8,7 +8,7 @@ from typing import Any, get_args
 import pytest
 
 from penstock.core import page
-from penstock.core.artifacts import ModelValidation, Verdict
+from penstock.core.artifacts import ModelValidation, PushedVersion, Verdict
 from penstock.pipelines import registry
 from penstock.pipelines.compiling import catalog
 from penstock.pipelines.config.kubernetes import Kubernetes
@@ -59,7 +59,10 @@ def run(tmp_path: Path) -> RunRecord:
         verdict = Verdict(blessed=blessed, model="m", baseline_model=None, created="", reasons=[])
         ModelValidation(folder / name / "validation").write(verdict)
         tasks.append(_task(folder, name, "evaluator", "validation"))
-    for name, metadata in (("pusher", {"pushed": 1, "pushed_destination": "/serving/7"}), ("pusher-2", {"pushed": 0})):
+    for name, metadata in (
+        ("pusher", {"pushed": 1, "pushed_destination": "/serving/7", "pushed_version": "7"}),
+        ("pusher-2", {"pushed": 0}),
+    ):
         (folder / name / "pushed_model").mkdir(parents=True)
         tasks.append(_task(folder, name, "pusher", "pushed_model", metadata))
     record = RunRecord("taxi", folder, {}, "done", seconds=1.0, tasks=tasks)
@@ -74,7 +77,7 @@ def _task(folder: Path, name: str, function: str, output: str, metadata: dict[st
 
 def test_a_run_is_asked_for_what_was_made_and_not_for_tasks(run: RunRecord) -> None:
     assert [verdict["blessed"] for verdict in run.verdicts()] == [True, False]
-    assert list(run.pushed()) == ["/serving/7"]
+    assert list(run.pushed()) == [PushedVersion("/serving/7", "7")]
     text = runs.summary_text(runs.RunSummary(run.folder, run.tasks, "done", 1.0))
     assert text.index("model: BLESSED") < text.index("model: NOT BLESSED") < text.index("pushed to  /serving/7")
     run_page.write(run)

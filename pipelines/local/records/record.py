@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, TypedDict
 
 from pydantic import AfterValidator, Field
 
-from penstock.core.artifacts import ModelValidation, Verdict
+from penstock.core.artifacts import ModelValidation, PushedVersion, Verdict, pushed_versions
 from penstock.core.credentials import masks
 from penstock.core.errors import UserError
 from penstock.core.failures import Failure
@@ -138,11 +138,10 @@ class RunRecord:
             if artifact.metadata.get("spans"):
                 yield artifact.task.name, str(artifact.metadata["spans"])
 
-    def pushed(self) -> Iterator[str]:
-        """Yields the places that models were pushed to, each that of a version."""
+    def pushed(self) -> Iterator[PushedVersion]:
+        """Yields the places that models were pushed to, each with its version there."""
         for artifact in self.made("pushed_model"):
-            if artifact.metadata.get("pushed"):
-                yield str(artifact.metadata["pushed_destination"])
+            yield from pushed_versions(artifact.metadata)
 
     def write(self) -> None:
         """Writes the record into the run's folder, whole or not at all, with masks in place of credentials."""

@@ -10,6 +10,7 @@ import boto3
 import pytest
 
 from penstock.components.pusher import destinations
+from penstock.components.pusher.destinations.changes import Changes
 from penstock.components.pusher.destinations.destination import Endpoint, Pushed
 from penstock.components.pusher.destinations.sagemaker import destination
 from penstock.core.artifacts import SavedModel
@@ -256,6 +257,27 @@ def test_a_lost_answer_is_found_again(
     new = destinations.push(make_destination(canary=10, promote_after=0), make_model("new"))
     assert shares(make_destination().endpoint()) == {new.version: 100, old.version: 0}
     assert changes(server)[count:].count(step) == 1 + [name for name, _ in STEPS[4:]].count(step), "made once"
+
+
+@pytest.mark.parametrize(("step", "earlier"), STEPS)
+def test_a_retry_goes_on_where_a_killed_push_ended(
+    server: SageMaker,
+    make_destination: MakeDestination,
+    make_model: MakeModel,
+    step: str,
+    earlier: int,
+) -> None:
+    """What is killed undoes nothing. The retry finds it: nothing is there twice, and nothing is left."""
+    old = destinations.push(make_destination(), make_model("old"))
+    server.fail("POST", step, *[None] * earlier, Status(400, "the end"))
+    killed = pytest.MonkeyPatch()
+    killed.setattr(Changes, "undo", lambda self: [])
+    with pytest.raises(ServerError, match="the end"):
+        destinations.push(make_destination(canary=10, promote_after=0), make_model("new"))
+    killed.undo()
+    new = destinations.push(make_destination(canary=10, promote_after=0), make_model("new"))
+    assert shares(make_destination().endpoint()) == {new.version: 100, old.version: 0}
+    assert (len(made()["models"]), len(made()["configs"])) == (2, 1)
 
 
 @pytest.mark.parametrize("broken", ["CreateEndpoint", "UpdateEndpoint"])
