@@ -3,7 +3,7 @@
 import json
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from penstock.components.pusher import destinations
@@ -57,14 +57,14 @@ def _serving_model(model: str | None, infra_blessing: str | None) -> Path:
 def _push(serving: Path, places: Sequence[Folder | Service]) -> list[Pushed]:
     """Pushes to one place after the other, also where one has failed; the error then tells of them all."""
     pushed: list[Pushed] = []
-    failures: list[tuple[str, PenstockError]] = []
+    failures: dict[str, PenstockError] = {}
     for place in places:
         try:
             result = destinations.push(place, serving)
         except PenstockError as error:
-            if len(places) == 1 or isinstance(error, Interrupted):
-                raise
-            failures.append((place.key, error))
+            failures[place.key] = error
+            if isinstance(error, Interrupted):
+                break
             continue
         verb = "pushed to" if result.new else "already there, nothing changed:"
         logger.info("model %s %s (version %s, %d %%)", verb, result.place, result.version, result.percent)
@@ -72,20 +72,20 @@ def _push(serving: Path, places: Sequence[Folder | Service]) -> list[Pushed]:
             logger.warning("%s", note)
         pushed.append(result)
     if failures:
-        raise _failure(failures, pushed)
+        raise _failure(failures, pushed) if len(places) > 1 else next(iter(failures.values()))
     return pushed
 
 
-def _failure(failures: Sequence[tuple[str, PenstockError]], pushed: Sequence[Pushed]) -> PenstockError:
+def _failure(failures: Mapping[str, PenstockError], pushed: Sequence[Pushed]) -> PenstockError:
     """Returns one error for all places: the user's to mend only if every failure is."""
-    kind = UserError if all(isinstance(error, UserError) for _, error in failures) else SystemFailure
-    keys = ", ".join(key for key, _ in failures)
-    (key, first), *more = failures
+    kinds = [Interrupted, SystemFailure, UserError]
+    kind = next(kind for kind in kinds if any(isinstance(error, kind) for error in failures.values()))
+    (key, first), *more = failures.items()
     lines = [*first.details.splitlines()]
     for other, error in more:
         lines += [f"{other}: {error.message}", *error.details.splitlines()]
     lines += [f"pushed: version {one.version} to {one.place}" for one in pushed]
-    return kind(f"not pushed to {keys}: {key}: {first.message}", "\n".join(lines))
+    return kind(f"not pushed to {', '.join(failures)}: {key}: {first.message}", "\n".join(lines))
 
 
 def _refusal(model_blessing: str | None, infra_blessing: str | None) -> str:

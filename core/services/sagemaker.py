@@ -33,7 +33,7 @@ _STATUS = {
 }
 _MEANING = {code: status for status, codes in _STATUS.items() for code in codes}
 _MISSING = "Could not find"
-_EXISTING = "Cannot create already existing"
+_CONFLICTS = ("Cannot create already existing", "Cannot update in-progress", "Cannot delete in-progress")
 
 
 class Server(Transport):
@@ -94,7 +94,7 @@ def _answer(response: Mapping[str, Any]) -> Answer:
     status = _MEANING.get(code, int(metadata.get("HTTPStatusCode", 0)))
     if status == 400 and message.startswith(_MISSING):
         status = 404
-    if status == 400 and message.startswith(_EXISTING):
+    if status == 400 and message.startswith(_CONFLICTS):
         status = 409
     text = message if not code or code.isdecimal() or not message else f"{code}: {message}"
     headers = {"Retry-After": str(metadata.get("HTTPHeaders", {}).get("retry-after", ""))}

@@ -1,14 +1,18 @@
 """The command line and compiling stay free of TensorFlow, Beam, pandas, pyarrow and Google's SDKs."""
 
 import ast
+import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 
 from penstock import components, pipelines
 from tests.servers.kubeflow_pipelines import KubeflowPipelines
+from tests.servers.sagemaker import REGION, SageMaker
 
 HEAVY = {
     "apache_beam",
@@ -44,11 +48,10 @@ sys.exit(code)
 """
 
 
-def imported(*arguments: str) -> set[str]:
+def imported(*arguments: str, environment: Mapping[str, str] = MappingProxyType({})) -> set[str]:
     """Runs a command in a fresh interpreter; returns the modules that it has imported at its end."""
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", _MAIN, *arguments], capture_output=True, text=True, check=False
-    )
+    command = [sys.executable, "-W", "error", "-c", _MAIN, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, **environment})
     assert done.returncode == 0, done.stderr
     return set(done.stderr.splitlines()[-1].split())
 
@@ -67,6 +70,8 @@ def heavy(modules: set[str]) -> set[str]:
         "submit --help",
         "watch --help",
         "schedule create --help",
+        "endpoints --help",
+        "rollback --help",
     ],
 )
 def test_help_imports_next_to_nothing(command: str) -> None:
@@ -91,6 +96,18 @@ def test_submitting_imports_nothing_heavy(tmp_path: Path) -> None:
         modules = imported("submit", str(CONFIG), "--host", server.url, *root, *shared)
         assert len(server.stored["runs"]) == 1
     assert "kfp_server_api" in modules
+    assert heavy(modules) == set()
+
+
+@pytest.mark.slow
+def test_asking_what_serves_imports_nothing_heavy(tmp_path: Path) -> None:
+    with SageMaker() as server:
+        role = "arn:aws:iam::123456789012:role/serving"
+        section = f"{{endpoint: taxi, region: {REGION}, storage: 's3://models/taxi', image: i, role: '{role}'}}"
+        environment = {"AWS_ENDPOINT_URL_SAGEMAKER": server.url, "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}
+        modules = imported("endpoints", str(CONFIG), "--set", f"push.sagemaker={section}", environment=environment)
+        assert [one.route for one in server.requests] == ["DescribeEndpoint"]
+    assert "boto3" in modules
     assert heavy(modules) == set()
 
 

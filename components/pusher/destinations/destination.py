@@ -174,8 +174,9 @@ class Service(Destination):
     """A service that serves versions. Whatever a method raises, what it changed stands in `changes` and is undone.
 
     Each change goes through `changes.make`, which takes its undo. A method finds what an earlier push has made before
-    it makes it. It raises a UserError for what a person can mend, a SystemFailure for what a rerun may mend, and
-    returns when the service is done with it, within `rollout.timeout` seconds (waiting.until).
+    it makes it, and returns when the service is done with it, within `rollout.timeout` seconds (waiting.until). It
+    raises a UserError for what a person can mend, a SystemFailure for what a rerun may mend, and from `promote`
+    AlreadyExists where somebody else has changed the endpoint meanwhile: then it is looked at again.
     """
 
     rollout: Rollout

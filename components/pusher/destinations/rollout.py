@@ -26,6 +26,7 @@ from penstock.components.pusher.destinations.destination import (
 from penstock.components.pusher.destinations.storage import Version, open_storage
 from penstock.core.artifacts import SavedModel
 from penstock.core.errors import ModelError, PenstockError, UserError
+from penstock.core.services.retries import AlreadyExists
 from penstock.core.text import printable
 
 logger = logging.getLogger(__name__)
@@ -134,8 +135,9 @@ def _settle(service: Service, digest: str, changes: Changes, found: Deployment |
                 service.withdraw(deployed, changes)
             raise ModelError(f"{service.place}: version {deployed.version} was taken away again: {reason}")
         if time.monotonic() >= end:
-            service.promote(deployed, changes)
-            return _done(service, endpoint.name, deployed.version)
+            with contextlib.suppress(AlreadyExists):
+                service.promote(deployed, changes)
+                return _done(service, endpoint.name, deployed.version)
         time.sleep(min(waiting.PAUSE, max(0.0, end - time.monotonic())))
 
 

@@ -37,8 +37,15 @@ class Calls:
             endpoint = self.reader.describe()
             return endpoint if endpoint and config in (endpoint.config, endpoint.pending) else None
 
-        self.make(self.server.client.update_endpoint, {**request, **resources.deployment(self.settings)}, find)
+        self._change(self.server.client.update_endpoint, {**request, **resources.deployment(self.settings)}, find)
         self.wait_for(config)
+
+    def _change(self, operation: Callable[..., Any], request: Request, find: Callable[[], object | None]) -> None:
+        """Begins a change of the endpoint; raises AlreadyExists if another one is under way."""
+        try:
+            self.make(operation, request, find)
+        except retries.AlreadyExists:
+            raise retries.AlreadyExists(f"{self.place}: another change is under way there: try again later") from None
 
     def put_back(self, config: str, before: str) -> None:
         """Has the endpoint serve by the configuration `before`, if it serves by `config`."""
@@ -57,7 +64,7 @@ class Calls:
             return None
 
         request = {"EndpointName": self.settings.endpoint, "DesiredWeightsAndCapacities": weights}
-        self.make(self.server.client.update_endpoint_weights_and_capacities, request, find)
+        self._change(self.server.client.update_endpoint_weights_and_capacities, request, find)
         self._wait_for(lambda endpoint: True)
 
     def wait_for(self, config: str) -> None:
@@ -85,9 +92,9 @@ class Calls:
         )[0]
 
     def delete_model(self, name: str, push: str = "") -> None:
-        """Deletes a model of ours; with `push` only if that push has made it."""
+        """Deletes a model of ours, unless the endpoint needs it; with `push` only if that push has made it."""
         model = self.reader.model(name)
-        if model and self._is_ours(model["ModelArn"], push):
+        if model and name not in self._needed() and self._is_ours(model["ModelArn"], push):
             self._delete(self.server.client.delete_model, ModelName=name)
 
     def delete_config(self, name: str, push: str = "") -> None:
@@ -107,6 +114,12 @@ class Calls:
     def removal(self, what: str, *words: str) -> str:
         """Says how a person removes something: with AWS's own command."""
         return f"{what}: remove it with `{shlex.join(['aws', 'sagemaker', *words, '--region', self.server.region])}`"
+
+    def _needed(self) -> set[str]:
+        """Returns the models that the endpoint serves, or is being updated to."""
+        endpoint = self.reader.describe()
+        configs = [self.reader.config(name) for name in (endpoint.config, endpoint.pending) if name] if endpoint else []
+        return {one["ModelName"] for config in configs if config for one in config["ProductionVariants"]}
 
     def _is_ours(self, arn: str, push: str) -> bool:
         tags = self.reader.tags(arn)

@@ -27,6 +27,8 @@ from penstock.core.errors import PenstockError, ServerError, UserError
 from penstock.core.services.retries import AlreadyExists
 from penstock.core.services.sagemaker import Server
 
+_TRIES = 3
+
 
 class SageMaker(Service):
     """An endpoint of SageMaker in a region."""
@@ -68,25 +70,11 @@ class SageMaker(Service):
             )
 
     def deploy(self, candidate: Candidate, percent: int, changes: Changes) -> None:
-        state = self._settled()
-        model = resources.model_name(self.settings, candidate)
-        if state is None:
-            self._create(model, changes)
-            return
-        if state.endpoint.status != "InService":
-            raise ServerError(f"{state.endpoint.status}: {state.endpoint.reason}: {self._endpoint_removal()}")
-        if model in [one.model for one in state.variants]:
-            return
-        if state.canary:
-            raise UserError(f"{self.place}: another push has put a canary on trial meanwhile: try again later")
-        current, count = state.current, state.count
-        if percent < 100 and current:
-            variants = [_again(current, 100 - percent), self._variant(CANARY, model, count, percent)]
-            self._update(state, self._config(state, model, variants, changes), changes)
-            return
-        name, previous = (current.name, current.model) if current else (CURRENT, "")
-        variants = [self._variant(name, model, count, 100)]
-        self._update(state, self._config(state, model, variants, changes, previous), changes)
+        for _ in range(_TRIES):
+            with contextlib.suppress(AlreadyExists):  # another push was quicker: perhaps with the same version
+                self._deploy(candidate, percent, changes)
+                return
+        raise UserError(f"{self.place}: other pushes change it all the time: try again later")
 
     def promote(self, canary: Deployment, changes: Changes) -> None:
         state, trial, current = self._trial(canary)
@@ -128,6 +116,27 @@ class SageMaker(Service):
             left += _tried(functools.partial(self._calls.delete_config, name), self._config_removal(name))
             name = tags.get(REPLACES, "")
         return left
+
+    def _deploy(self, candidate: Candidate, percent: int, changes: Changes) -> None:
+        state = self._settled()
+        model = resources.model_name(self.settings, candidate)
+        if state is None:
+            self._create(model, changes)
+            return
+        if state.endpoint.status != "InService":
+            raise ServerError(f"{state.endpoint.status}: {state.endpoint.reason}: {self._endpoint_removal()}")
+        if model in [one.model for one in state.variants]:
+            return
+        if state.canary:
+            raise UserError(f"{self.place}: another push has put a canary on trial meanwhile: try again later")
+        current, count = state.current, state.count
+        if percent < 100 and current:
+            variants = [_again(current, 100 - percent), self._variant(CANARY, model, count, percent)]
+            self._update(state, self._config(state, model, variants, changes), changes)
+            return
+        name, previous = (current.name, current.model) if current else (CURRENT, "")
+        variants = [self._variant(name, model, count, 100)]
+        self._update(state, self._config(state, model, variants, changes, previous), changes)
 
     def _settled(self) -> State | None:
         """Waits until nothing is under way at the endpoint; returns what it is then."""
@@ -194,11 +203,11 @@ class SageMaker(Service):
         return resources.variant(self.settings, name, model, count, weight)
 
     def _trial(self, canary: Deployment) -> tuple[State, Variant, Variant]:
-        """Returns the endpoint with the canary and the version beside it; a UserError if that has changed."""
+        """Returns the endpoint with the canary and the version beside it; AlreadyExists if that has changed."""
         state = self._settled()
         trial, current = (state.canary, state.current) if state else (None, None)
         if state is None or trial is None or current is None or trial.model != canary.reference:
-            raise UserError(f"{self.place}: somebody has changed it meanwhile: look with `penstock endpoints`")
+            raise AlreadyExists(f"{self.place}: somebody has changed it meanwhile: look with `penstock endpoints`")
         return state, trial, current
 
     def _weigh_back(self, before: State) -> None:

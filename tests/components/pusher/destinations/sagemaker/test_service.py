@@ -356,14 +356,14 @@ def test_two_pushes_beside_each_other(
     for thread in threads:
         thread.join()
     pushed = [one for one in ended if isinstance(one, Pushed)]
+    assert len(pushed) == 2 if same else pushed, "both where it is the same, else at least one of them"
     endpoint = make_destination().endpoint()
     assert endpoint is not None
     serving = [one for one in endpoint.deployments if one.percent]
     assert [one.percent for one in serving] == [100]
-    if pushed:
-        assert serving[0].version in {one.version for one in pushed}
-    else:
-        assert serving[0].version == old.version
+    assert serving[0].version in {one.version for one in pushed}
+    assert old.version not in {one.version for one in serving}
+    assert len(made()["models"]) == 2, "nothing is left of the one that was refused"
     assert backend().endpoint_configs.keys() >= {backend().endpoints["taxi"].endpoint_config_name}
 
 
