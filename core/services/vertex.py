@@ -6,17 +6,30 @@ them is not used: it asks Resource Manager for the project's number first, and h
 
 import functools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from penstock.core.errors import ConfigError, ServerError
-from penstock.core.services.retries import Unanswered
+from penstock.core.errors import ConfigError, PenstockError, ServerError, SystemFailure
+from penstock.core.services.retries import NotFound, Unanswered
 from penstock.core.services.transport import Advice, Answer, Refused, Transport, innermost, short
 
 ENDPOINT_VARIABLE = "PENSTOCK_VERTEX_ENDPOINT"
 PROJECT_VARIABLE = "GOOGLE_CLOUD_PROJECT"
+ACCELERATORS: Mapping[str, str] = {  # Vertex AI's names of GPUs, by the models'
+    "T4": "NVIDIA_TESLA_T4",
+    "P4": "NVIDIA_TESLA_P4",
+    "P100": "NVIDIA_TESLA_P100",
+    "V100": "NVIDIA_TESLA_V100",
+    "L4": "NVIDIA_L4",
+    "A100": "NVIDIA_TESLA_A100",
+    "A100_80GB": "NVIDIA_A100_80GB",
+    "H100": "NVIDIA_H100_80GB",
+    "H200": "NVIDIA_H200_141GB",
+    "B200": "NVIDIA_B200",
+}
 _SCOPE = "https://www.googleapis.com/auth/cloud-platform"
+_PASSING = {1, 4, 10, 13, 14}  # of google.rpc.Code: cancelled, too late, aborted, internal, unavailable
 
 
 class Settings(Protocol):
@@ -48,7 +61,8 @@ class Connection:
 class Server(Transport):
     """A signed-in client of Vertex AI in a project and a region.
 
-    `jobs`, `schedules` and `job_service` are the generated services; their methods go through `request` and `repeat`.
+    `jobs`, `schedules`, `job_service`, `models` and `endpoints` are the generated services; their methods go through
+    `request` and `repeat`. What starts a long-running operation returns it; `ended` asks how it stands.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -82,6 +96,51 @@ class Server(Transport):
     def job_service(self) -> Any:
         """JobServiceClient: CustomJobs and HyperparameterTuningJobs."""
         return self._client(_services().JobServiceClient)
+
+    @functools.cached_property
+    def models(self) -> Any:
+        """ModelServiceClient: the Model Registry."""
+        return self._client(_services().ModelServiceClient)
+
+    @functools.cached_property
+    def endpoints(self) -> Any:
+        """EndpointServiceClient: endpoints, and what is deployed there."""
+        return self._client(_services().EndpointServiceClient)
+
+    def listed(self, operation: Callable[..., Any], field: str, request: Mapping[str, Any]) -> Iterator[Any]:
+        """Yields what a list has, page by page; `field` of each answer holds it."""
+        token = ""
+        while True:
+            page = self.repeat(operation, request={**request, "page_token": token})
+            yield from getattr(page, field)
+            token = page.next_page_token
+            if not token:
+                return
+
+    def ended(self, operation: str, what: str) -> Any:
+        """Asks how a long-running operation stands; returns it (google.longrunning) if it has ended, else None.
+
+        `what` it does is the subject of the sentence if it has failed: a ServerError, or a SystemFailure where a rerun
+        may succeed.
+        """
+        stand = self.repeat(self.endpoints.get_operation, {"name": operation})
+        if not stand.done:
+            return None
+        if stand.HasField("error"):
+            raise _failed(what, stand.error)
+        return stand
+
+    def running(self, resource: str) -> list[str]:
+        """Returns the names of the operations of a model or an endpoint that have not ended."""
+        try:
+            page = self.repeat(self.endpoints.list_operations, {"name": resource})
+        except NotFound:
+            return []
+        return [operation.name for operation in page.operations if not operation.done]
+
+    def cancel(self, operation: str) -> None:
+        """Asks that an operation be ended; the service need not."""
+        self.repeat(self.endpoints.cancel_operation, {"name": operation})
 
     def _client(self, kind: Any) -> Any:
         return kind(credentials=self._credentials, client_options={"api_endpoint": self.host}, transport="rest")
@@ -164,9 +223,15 @@ def _credentials(settings: Settings, host: str) -> Any:
         ) from None
 
 
+def _failed(what: str, status: Any) -> PenstockError:
+    """Returns what the google.rpc.Status of an operation means; its message is whole, for it has the log's address."""
+    sentence = f"{what} failed: {' '.join(status.message.split()).removesuffix('.') or f'code {status.code}'}"
+    return SystemFailure(f"{sentence}: try again") if status.code in _PASSING else ServerError(sentence)
+
+
 def _message(error: Any) -> str:
     """Returns what the server says; an answer without JSON says no more than the status."""
     text = str(error.message or "")
     head, separator, rest = text.partition(": ")
-    text = rest if separator and head.startswith(("GET ", "POST ", "DELETE ", "http")) else text
+    text = rest if separator and head.startswith(("GET ", "POST ", "PATCH ", "DELETE ", "http")) else text
     return "" if text == "unknown error" or text.lstrip().startswith("<") else text

@@ -16,6 +16,7 @@ from penstock.components import wrapper
 from penstock.components.jobs import launcher
 from penstock.components.tuner import launcher as tuner_launcher
 from penstock.core.errors import ConfigError
+from penstock.core.services.vertex import ACCELERATORS
 from penstock.core.suggestions import did_you_mean
 from penstock.pipelines import registry
 from penstock.pipelines.config.kubernetes import STORE_VARIABLE
@@ -26,19 +27,6 @@ from penstock.pipelines.config.training_pipeline import Config
 from penstock.pipelines.registry import Component
 from penstock.pipelines.targets import jobs
 from penstock.pipelines.targets.jobs import Json
-
-_VERTEX_ACCELERATORS = {
-    "T4": "NVIDIA_TESLA_T4",
-    "P4": "NVIDIA_TESLA_P4",
-    "P100": "NVIDIA_TESLA_P100",
-    "V100": "NVIDIA_TESLA_V100",
-    "L4": "NVIDIA_L4",
-    "A100": "NVIDIA_TESLA_A100",
-    "A100_80GB": "NVIDIA_A100_80GB",
-    "H100": "NVIDIA_H100_80GB",
-    "H200": "NVIDIA_H200_141GB",
-    "B200": "NVIDIA_B200",
-}
 
 type _Job = Callable[[Config, Component, str, str], Json]  # of a component, its image and its kind of accelerator
 
@@ -179,11 +167,11 @@ LOCAL = Target("local", containers=False)
 DOCKER = Target("docker")
 KUBEFLOW = Target(
     "kubeflow",
-    dict.fromkeys(_VERTEX_ACCELERATORS, "nvidia.com/gpu"),
+    dict.fromkeys(ACCELERATORS, "nvidia.com/gpu"),
     kubernetes=True,
     workers=jobs.kubeflow,
 )
-VERTEX = Target("vertex", _VERTEX_ACCELERATORS, workers=jobs.vertex, tuning=jobs.vertex_tuning)
+VERTEX = Target("vertex", ACCELERATORS, workers=jobs.vertex, tuning=jobs.vertex_tuning)
 TARGETS = {target.name: target for target in (LOCAL, KUBEFLOW, VERTEX)}
 
 

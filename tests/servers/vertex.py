@@ -1,10 +1,11 @@
-"""Vertex AI on loopback: the part of its pipelines, schedules and jobs that Penstock uses, kept in memory.
+"""Vertex AI on loopback: the part of it that Penstock uses, kept in memory.
 
     with VertexAI() as server:
         server.states = [{"state": "PIPELINE_STATE_RUNNING"}, …]    # what each GET of a run or a job adds to it
 
 Bodies are parsed with the package's own messages, so that an unknown field is 400, and pipeline specs with KFP's. Ids
 that exist are 409. Routes are written "/pipelineJobs", "/pipelineJobs/{id}", "/pipelineJobs/{id}:cancel".
+Models, endpoints and operations have modules of their own: vertex_models.py, vertex_endpoints.py, vertex_operations.py.
 """
 
 import re
@@ -18,6 +19,9 @@ from kfp.pipeline_spec import pipeline_spec_pb2
 from tests.servers import vertex_studies
 from tests.servers.cluster.vertex_pipelines import VertexPipelines
 from tests.servers.loopback import Loopback, Refusal, Request, Status
+from tests.servers.vertex_endpoints import Endpoints
+from tests.servers.vertex_models import PROJECT_NUMBER
+from tests.servers.vertex_operations import Operations
 
 _MESSAGES = {
     "pipelineJobs": aiplatform_v1.PipelineJob,
@@ -26,6 +30,16 @@ _MESSAGES = {
     "hyperparameterTuningJobs": aiplatform_v1.HyperparameterTuningJob,
 }
 _PATH = re.compile(rf"^/v1/(projects/[^/]+/locations/[^/]+)/({'|'.join(_MESSAGES)})(?:/([^/:]+))?(?::(\w+))?$")
+_PERMISSIONS = {  # as the methods' own pages name them
+    "POST /models:upload": "aiplatform.models.upload",
+    "GET /models": "aiplatform.models.list",
+    "GET /endpoints": "aiplatform.endpoints.list",
+    "POST /endpoints": "aiplatform.endpoints.create",
+    "PATCH /endpoints/{id}": "aiplatform.endpoints.update",
+    "POST /endpoints/{id}:deployModel": "aiplatform.endpoints.deploy",
+    "POST /endpoints/{id}:undeployModel": "aiplatform.endpoints.undeploy",
+    "POST /endpoints/{id}:predict": "aiplatform.endpoints.predict",
+}
 _CANCELLED = {
     "pipelineJobs": "PIPELINE_STATE_CANCELLED",
     "customJobs": "JOB_STATE_CANCELLED",
@@ -34,18 +48,26 @@ _CANCELLED = {
 
 
 class VertexAI(Loopback):
-    """The server; with `pipelines` what is created there truly runs, else states change as the script says."""
+    """The server; with `pipelines` what is created there truly runs, else states change as the script says.
+
+    `denied` are permissions that the caller does not have, such as aiplatform.endpoints.deploy.
+    """
 
     def __init__(self, pipelines: VertexPipelines | None = None) -> None:
         super().__init__()
         self.pipelines = pipelines
         self.stored: dict[str, dict[str, Any]] = {kind: {} for kind in _MESSAGES}
         self.states: list[dict[str, Any]] = []
+        self.operations = Operations()
+        self.endpoints = Endpoints(self.operations)
+        self.models = self.endpoints.models
+        self.denied: set[str] = set()
 
     def route(self, path: str) -> str:
         match = _PATH.match(path)
         if not match:
-            return path
+            routes = (part.route(path) for part in (self.operations, self.endpoints, self.models))
+            return next(filter(None, routes), path)
         _, kind, one, action = match.groups()
         return f"/{kind}" + ("/{id}" if one else "") + (f":{action}" if action else "")
 
@@ -55,7 +77,7 @@ class VertexAI(Loopback):
     def answer(self, request: Request) -> Any:
         match = _PATH.match(request.path)
         if not match:
-            raise Refusal(404, f"no route {request.path}")
+            return self._answer_serving(request)
         parent, kind, one, action = match.groups()
         if not one:
             if request.method == "POST":
@@ -80,6 +102,20 @@ class VertexAI(Loopback):
         if kind != "schedules" and self.states:
             self._change(stored, self.states.pop(0))
         return _json(stored)
+
+    def _answer_serving(self, request: Request) -> Any:
+        permission = _PERMISSIONS.get(f"{request.method} {request.route}")
+        if permission in self.denied:
+            resource = request.path.removeprefix("/v1/").partition(":")[0]
+            denied = f"Permission '{permission}' denied on resource '//aiplatform.googleapis.com/{resource}'"
+            raise Refusal(403, f"{denied} (or it may not exist).")
+        self.operations.step()
+        if self.operations.route(request.path):
+            return self.operations.answer(request, _numbered)
+        for part in (self.endpoints, self.models):
+            if part.route(request.path):
+                return part.answer(request)
+        raise Refusal(404, f"no route {request.path}")
 
     def _change(self, stored: Any, change: dict[str, Any]) -> None:
         message = type(stored).pb(stored)
@@ -163,3 +199,8 @@ class TuningVertexAI(VertexAI):
 
 def _json(message: Any) -> Any:
     return json_format.MessageToDict(type(message).pb(message))
+
+
+def _numbered(resource: str) -> str:
+    """Returns a resource's name with the project's number."""
+    return re.sub(r"^projects/[^/]+", f"projects/{PROJECT_NUMBER}", resource)
