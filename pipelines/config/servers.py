@@ -12,20 +12,20 @@ from penstock.pipelines.config.kubernetes import KubernetesName, Mount, Region
 from penstock.pipelines.config.section import AnyPath, PositiveWhole, Section, matching
 
 _Host = Annotated[str, matching(r"^https?://[^/\s]+", "an address that begins with http:// or https://")]
-_Bucket = Annotated[str, matching(r"^gs://[^/\s]+", "gs://BUCKET/FOLDER")]
-_Network = Annotated[str, matching(r"^projects/[^/]+/global/networks/[^/]+$", "projects/NUMBER/global/networks/NAME")]
-_Key = Annotated[
+Bucket = Annotated[str, matching(r"^gs://[^/\s]+", "gs://BUCKET/FOLDER")]
+Network = Annotated[str, matching(r"^projects/[^/]+/global/networks/[^/]+$", "projects/NUMBER/global/networks/NAME")]
+KmsKey = Annotated[
     str,
     matching(
         r"^projects/[^/]+/locations/[^/]+/keyRings/[^/]+/cryptoKeys/[^/]+$",
         "projects/NAME/locations/REGION/keyRings/RING/cryptoKeys/KEY",
     ),
 ]
-_Endpoint = Annotated[str, matching(r"^(https?://)?[^/\s]+$", "a host, with http:// before it or without")]
-_LabelKey = Annotated[
+Address = Annotated[str, matching(r"^(https?://)?[^/\s]+$", "a host, with http:// before it or without")]
+LabelKey = Annotated[
     str, matching(r"^[a-z][a-z0-9_-]{0,62}$", "small letters, digits, _ and -, a letter first, 63 at most")
 ]
-_LabelValue = Annotated[str, matching(r"^[a-z0-9_-]{0,63}$", "small letters, digits, _ and -, 63 at most")]
+LabelValue = Annotated[str, matching(r"^[a-z0-9_-]{0,63}$", "small letters, digits, _ and -, 63 at most")]
 # The folders of `shared_folders`, which a compiled pipeline shows nowhere else.
 SHARED_VARIABLE = "PENSTOCK_SHARED_FOLDERS"
 
@@ -82,32 +82,32 @@ class Vertex(Section):
         description="The Google Cloud project, by default the variable GOOGLE_CLOUD_PROJECT.",
     )
     location: Region = Field(default="us-central1", description="The region that runs are in.")
-    pipeline_root: _Bucket | None = Field(
+    pipeline_root: Bucket | None = Field(
         default=None,
         description="Where tasks' outputs go, gs://BUCKET/FOLDER, by default the pipeline's own pipeline_root.",
     )
     service_account: str | None = Field(
         default=None, description="The account that tasks run as, by default Compute Engine's."
     )
-    network: _Network | None = Field(
+    network: Network | None = Field(
         default=None,
         description="The peered network of the tasks, projects/NUMBER/global/networks/NAME.",
     )
-    encryption_spec_key_name: _Key | None = Field(
+    encryption_spec_key_name: KmsKey | None = Field(
         default=None,
         description="Your own key (CMEK): projects/NAME/locations/REGION/keyRings/RING/cryptoKeys/KEY.",
     )
     shared_folders: list[Mount] = Field(
         default=[], description="Folders that the image has at the same path as this machine, beside /gcs."
     )
-    labels: dict[_LabelKey, _LabelValue] = Field(default={}, description="Labels of every run.")
+    labels: dict[LabelKey, LabelValue] = Field(default={}, description="Labels of every run.")
     failure_policy: Literal["slow", "fast"] = Field(
         default="slow", description="After a task has failed: slow goes on with what does not need it, fast does not."
     )
     credentials_file: AnyPath | None = Field(
         default=None, description="The credentials' file, by default Google's application default credentials."
     )
-    api_endpoint: _Endpoint | None = Field(
+    api_endpoint: Address | None = Field(
         default=None,
         description="Another address of the API, by default PENSTOCK_VERTEX_ENDPOINT, else the region's. To http://, "
         "which is for emulators, no credentials are sent.",

@@ -21,7 +21,7 @@ from penstock.pipelines.config.data import Data, Splits
 from penstock.pipelines.config.evaluation import Evaluation
 from penstock.pipelines.config.features import Feature
 from penstock.pipelines.config.kubernetes import Kubernetes
-from penstock.pipelines.config.push import Push
+from penstock.pipelines.config.push import Push, vertex_ai
 from penstock.pipelines.config.resources import ByComponent, Resources, Task
 from penstock.pipelines.config.section import ExistingFile, FolderPath, Section, hidden_models, matching
 from penstock.pipelines.config.servers import Kubeflow, Vertex
@@ -151,6 +151,11 @@ class Config(Section):
         if not isinstance(values, dict) or "training" in values or not values.get("label"):
             return values
         return values if values.get("module_file") or values.get("module_path") else values | {"training": {}}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _pushes(cls, values: Any) -> Any:
+        return vertex_ai.fill(values)
 
     @model_validator(mode="after")
     def _fits(self) -> Self:

@@ -8,7 +8,7 @@ TensorFlow nowhere: the commands promote, rollback and endpoints use the destina
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from penstock.components.pusher.destinations import folder, kserve, rollout, sagemaker
+from penstock.components.pusher.destinations import folder, kserve, rollout, sagemaker, vertex_ai
 from penstock.components.pusher.destinations.destination import Pushed, Service
 from penstock.components.pusher.destinations.folder import Folder
 from penstock.core.arguments import parse_object
@@ -19,6 +19,7 @@ DESTINATIONS: Mapping[str, Callable[[str, object], Folder | Service]] = {
     "filesystem": folder.destination,
     "kserve": kserve.destination,
     "sagemaker": sagemaker.destination,
+    "vertex_ai": vertex_ai.destination,
 }
 
 
