@@ -12,6 +12,7 @@ def pusher(
     model_blessing: Input[Artifact] = None,
     infra_blessing: Input[Artifact] = None,
     push_destination: str = "",
+    custom_config: str = "",
 ) -> None:
     """Pushes a blessed model to where it is served: a folder that a model server watches, KServe, SageMaker, Vertex AI.
 
@@ -31,6 +32,8 @@ def pusher(
         infra_blessing: The InfraValidator's blessing of the model.
         push_destination: JSON `{"filesystem": {"base_directory": "..."}}`; `vertex_ai`, `kserve` and `sagemaker` have
             the keys of the section `push` in a configuration. Several may be named.
+        custom_config: JSON with TFX's keys of a push to Vertex AI, `ai_platform_enable_vertex` and others; the same as
+            `vertex_ai` in push_destination.
 
     Returns:
         pushed_model: A copy of the serving model; metadata `pushed` (1 or 0), `pushed_destination` (the version's
@@ -45,5 +48,6 @@ def pusher(
         model_blessing=model_blessing.path if model_blessing else None,
         infra_blessing=infra_blessing.path if infra_blessing else None,
         push_destination=push_destination,
+        custom_config=custom_config,
     )
     pushed_model.metadata.update(result.metadata["pushed_model"])

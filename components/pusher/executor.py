@@ -6,6 +6,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from penstock.components.pusher import custom_config as custom_configs
 from penstock.components.pusher import destinations
 from penstock.components.pusher.destinations import Folder, Pushed, Service
 from penstock.core import artifacts, progress
@@ -24,6 +25,7 @@ def run(
     model_blessing: str | None = None,
     infra_blessing: str | None = None,
     push_destination: str = "",
+    custom_config: str = "",
 ) -> TaskResult:
     """Pushes the serving model of `model` if no blessing forbids it; destinations/ says where and how.
 
@@ -32,7 +34,7 @@ def run(
     or a blessing has no mark, a UserError if the destination cannot be written.
     """
     with progress.task("Pusher"):
-        places = destinations.read(push_destination)
+        places = destinations.read(custom_configs.applied(push_destination, custom_config, pushed_model))
         serving = _serving_model(model, infra_blessing)
         refusal = _refusal(model_blessing, infra_blessing)
         if refusal:

@@ -46,6 +46,7 @@ CONFIGS = {
     "searched": Path(__file__).with_name("searched.yaml"),
     "kserve": Path(__file__).with_name("kserve.yaml"),
     "sagemaker": Path(__file__).with_name("sagemaker.yaml"),
+    "vertex_ai": Path(__file__).with_name("vertex_ai.yaml"),
 }
 
 

@@ -19,6 +19,7 @@ import yaml
 from kfp import dsl
 
 from penstock.components import wrapper
+from penstock.components.pusher import pusher
 from penstock.components.wrapper import component
 from penstock.core.files import object_stores as stores
 from tests.pipelines.cluster.conftest import IMAGE, Done
@@ -31,12 +32,14 @@ from tests.servers.vertex import VertexAI
 
 pytestmark = [pytest.mark.filterwarnings("ignore:.*:UserWarning:google"), pytest.mark.timeout(1800)]
 ROWS = 1000
+SERVING_IMAGE = "europe-west4-docker.pkg.dev/p/penstock/penstock-serving:1"
 
 
 @dataclass(frozen=True)
 class Vertex:
     """Vertex AI and its store."""
 
+    server: VertexAI
     pipelines: VertexPipelines
     store: ObjectStore
     environment: Mapping[str, str]
@@ -69,7 +72,7 @@ def vertex(tmp_path_factory: pytest.TempPathFactory, python: str) -> Iterator[Ve
         folder = tmp_path_factory.mktemp("vertex")
         with VertexPipelines(folder, endpoint, python) as pipelines, VertexAI(pipelines) as server:
             own = {"PENSTOCK_VERTEX_ENDPOINT": server.url, "GOOGLE_CLOUD_PROJECT": "p"}
-            yield Vertex(pipelines, store, {**os.environ, **own}, python)
+            yield Vertex(server, pipelines, store, {**os.environ, **own}, python)
 
 
 def compiled(pipeline: Any, path: Path) -> Path:
@@ -161,6 +164,34 @@ def test_a_failure_is_told(vertex: Vertex, tmp_path: Path) -> None:
     assert "fail: " in done.err
 
 
+def test_a_model_is_pushed_to_an_endpoint_as_tfx_users_say_it(vertex: Vertex, tmp_path: Path) -> None:
+    """From a pipeline written by hand. Its versions are stored beside the artifact, in the mounted bucket."""
+    vertex.store.write({"Format-Serving/saved_model.pb": "a model"}, "trained")
+    config = {
+        "ai_platform_enable_vertex": True,
+        "ai_platform_vertex_region": "europe-west4",
+        "ai_platform_vertex_container_image_uri": SERVING_IMAGE,
+        "ai_platform_serving_args": {"project": "p", "endpoint_name": "by tfx", "machine_type": "n1-standard-4"},
+    }
+    destination = {"vertex_ai": {"api_endpoint": vertex.server.url}}
+
+    @dsl.pipeline(name="pushing")
+    def pushing(uri: str):
+        model = dsl.importer(artifact_uri=uri, artifact_class=dsl.Model).output
+        pusher(model=model, push_destination=json.dumps(destination), custom_config=json.dumps(config))
+
+    root = ("--set", f"vertex.pipeline_root={vertex.store.uri('pushing')}")
+    uri = vertex.store.uri("trained")
+    done = vertex.submit(compiled(pushing, tmp_path / "pushing.yaml"), "--param", f"uri={uri}", *root)
+    assert done.code == 0, done.err
+    assert vertex.server.endpoints.shares("by tfx") == [100]
+    versions = [version for model in vertex.server.models.versions.values() for version in model.values()]
+    (version,) = (one for one in versions if one.display_name == "by tfx")
+    folder = version.artifact_uri.removeprefix(vertex.store.uri("pushing") + "/")
+    assert re.fullmatch(rf"{PROJECT_NUMBER}/{done.run_id}/pusher_-\d+/serving/\d+", folder)
+    assert vertex.read("pushing", folder, "saved_model.pb") == "a model"
+
+
 @pytest.mark.slow
 def test_the_taxi_pipeline_finds_its_baseline_and_pushes(
     vertex: Vertex, tmp_path: Path, taxi_csv: Path, taxi_module: Path
@@ -181,7 +212,11 @@ def test_the_taxi_pipeline_finds_its_baseline_and_pushes(
             "metrics": ["binary_accuracy", "example_count"],
             "thresholds": {"binary_accuracy": {"min": 0.01, "change": {"absolute": -0.99}}},
         },
-        "push": {"directory": vertex.store.uri("serving")},
+        "push": {
+            "directory": vertex.store.uri("serving"),
+            "vertex_ai": {"storage": vertex.store.uri("models"), "image": SERVING_IMAGE, "canary": 10},
+        },
+        "vertex": {"project": "p", "api_endpoint": vertex.server.url},
         "image": IMAGE,
     }
     (tmp_path / "pipeline.yaml").write_text(yaml.safe_dump(values))
@@ -191,6 +226,7 @@ def test_the_taxi_pipeline_finds_its_baseline_and_pushes(
         assert done.code == 0, done.err
         runs.append(done.run_id)
     assert len([name for name in vertex.files("serving") if name.endswith("/saved_model.pb")]) == 2
+    assert vertex.server.endpoints.shares("taxi") == [90, 10]
     names = vertex.files("runs", PROJECT_NUMBER)
     validations = [
         json.loads(vertex.read("runs", PROJECT_NUMBER, name))
