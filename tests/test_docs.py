@@ -1,4 +1,4 @@
-"""The configurations in the pages about clusters compile for Kubeflow as they stand; the README shows a real run."""
+"""The configurations in the pages about clusters compile as they stand; the README shows a real run."""
 
 import re
 import shutil
@@ -44,6 +44,16 @@ def test_a_configuration_of_the_pages_compiles(block: str, tmp_path: Path, capsy
     allowed = [] if complete else ["--set", "lint.allow=[store-credentials]"]
     assert main.main([*arguments, *allowed]) == 0, capsys.readouterr().err
     assert not complete or capsys.readouterr().err == ""
+
+
+def test_the_configurations_of_vertex_ais_page_compile(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The first is a whole one, to which the others are added."""
+    whole, *parts = re.findall(r"^```yaml\n(.*?)^```$", (DOCS / "vertex.md").read_text(), re.M | re.S)
+    for number, part in enumerate(["{}", *parts]):
+        file = tmp_path / f"pipeline-{number}.yaml"
+        file.write_text(yaml.safe_dump(yaml.safe_load(whole) | yaml.safe_load(part)))
+        assert main.main(["compile", str(file), "--target", "vertex", "-o", str(tmp_path / "compiled.yaml")]) == 0
+        assert capsys.readouterr().err == ""
 
 
 def test_taxi_runs_on_a_cluster_by_the_command_of_the_page(
