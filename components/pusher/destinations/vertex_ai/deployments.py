@@ -88,7 +88,7 @@ class Deployments:
         model = types.DeployedModel(
             id=one,
             model=version.name,
-            display_name=f"{settings.model} {candidate.version}",
+            display_name=f"{version.display_name} {candidate.version}",
             service_account=settings.service_account,
             dedicated_resources=types.DedicatedResources(
                 machine_spec=machine,

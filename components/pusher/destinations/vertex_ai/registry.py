@@ -70,7 +70,12 @@ class Registry:
         )
 
     def point(self, version: "Model", changes: Changes) -> None:
-        """Gives a version the alias `default`, and the aliases of the settings."""
+        """Gives a version the alias `default`, and the aliases of the settings.
+
+        A version that no push has made keeps its own.
+        """
+        if not names.digest_of(version.labels):
+            return
         model = version.name.partition("@")[0]
         wanted = (_DEFAULT, *self._settings.aliases)
         versions = self._server.listed(self._server.models.list_model_versions, "models", {"name": model})
@@ -122,7 +127,7 @@ class Registry:
             parent_model=model.name if model else "",
             model_id="" if model else self._resource(None).rpartition("/")[2],
             model=types.Model(
-                display_name=settings.model,
+                display_name=model.display_name if model else settings.model,
                 description="" if model else f"Pushed by Penstock to the endpoint {settings.endpoint}.",
                 artifact_uri=candidate.uri,
                 container_spec=self._container,

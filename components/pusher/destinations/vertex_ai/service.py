@@ -67,7 +67,7 @@ class VertexAI(Service):
     def promote(self, canary: Deployment, changes: Changes) -> None:
         self._give(self._deployed(canary).id, _ALL, changes)
         version = self._registry.find(canary.reference)
-        if version and names.digest_of(version.labels):
+        if version:
             self._registry.point(version, changes)
 
     def withdraw(self, canary: Deployment, changes: Changes) -> None:

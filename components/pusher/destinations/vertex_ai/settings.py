@@ -1,8 +1,10 @@
 """What a push to Vertex AI is told: the settings below `vertex_ai` in push_destination, checked."""
 
+import logging
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Self
 
 from penstock.components.pusher.destinations.destination import COMMON_KEYS, Rollout
@@ -33,6 +35,7 @@ _ALIAS = re.compile(r"^[a-z][a-zA-Z0-9-]{0,126}[a-z0-9]$")
 _LABEL = re.compile(r"^[a-z0-9_-]{0,63}$")
 _PREBUILT = re.compile(r"(docker\.pkg\.dev/vertex-ai/|gcr\.io/cloud-aiplatform/)prediction/")
 _SERVING_IMAGE = re.compile(r"(^|/)penstock-serving(:[^/]*)?$")
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -109,8 +112,16 @@ def _connection(name: str, values: Mapping[str, Any]) -> Connection:
         location=read.get("location", "us-central1"),
         timeout=check_whole_number(f"{name}.request_timeout", values.get("request_timeout", 60), 1, "seconds"),
         api_endpoint=read.get("api_endpoint"),
-        credentials_file=read.get("credentials_file"),
+        credentials_file=_credentials(name, read.get("credentials_file")),
     )
+
+
+def _credentials(name: str, path: str | None) -> str | None:
+    """Returns the credentials' file where it is; a task on a cluster does not have that of the user's machine."""
+    if path is None or Path(path).is_file():
+        return path
+    logger.info("%s.credentials_file: %s is not here: Google's application default credentials are used", name, path)
+    return None
 
 
 def _aliases(name: str, values: Mapping[str, Any]) -> tuple[str, ...]:

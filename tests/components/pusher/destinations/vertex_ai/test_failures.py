@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 
 from penstock.components.pusher.destinations import rollout
+from penstock.components.pusher.destinations.changes import Changes
 from penstock.components.pusher.destinations.destination import Pushed
 from penstock.components.pusher.destinations.vertex_ai import operations
+from penstock.components.pusher.destinations.vertex_ai.operations import Operations
 from penstock.core.errors import PenstockError, ServerError, SystemFailure
 from penstock.core.services import retries
 from penstock.core.services.retries import Interrupted
@@ -157,13 +159,37 @@ def test_what_cannot_be_undone_is_left_with_the_command_that_removes_it(
     assert vertex.endpoints.shares("taxi") == [0, 100]
 
 
-def test_a_push_after_one_that_was_killed_while_it_deployed(vertex: VertexAI, push: Push, first: Pushed) -> None:
-    """The deployment is under way still: it is waited for, and no second one is made."""
+def test_ctrl_c_while_it_deploys(vertex: VertexAI, push: Push, first: Pushed) -> None:
+    """What it has started is waited for, and undone."""
     vertex.operations.steps = 4
     vertex.fail(*DEPLOY, CtrlC())
     with pytest.raises(Interrupted):
         push(1)
-    assert served(vertex) == [100], "Ctrl-C undoes it"
+    assert served(vertex) == [100]
+
+
+def test_a_push_after_one_that_was_killed_while_it_deployed(
+    vertex: VertexAI, push: Push, first: Pushed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The deployment goes on: it is waited for, and no second one is made."""
+    run = Operations.run
+    vertex.operations.steps = 6
+
+    def killed(self: Operations, what: str, start: Any, *arguments: Any) -> None:
+        if what.startswith("deploying"):
+            self.server.request(start)
+            raise GeneratorExit
+        run(self, what, start, *arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Operations, "run", killed)
+        patch.setattr(Changes, "undo", lambda _: [])
+        with pytest.raises(GeneratorExit):
+            push(1)
+    assert vertex.endpoints.shares("taxi") == [100]
+    assert push(1).percent == 100
+    assert vertex.endpoints.shares("taxi") == [0, 100]
+    assert len(vertex.sent(*DEPLOY)) == 2, "the first push's and the killed one's"
 
 
 def test_somebody_else_changes_the_traffic_meanwhile(

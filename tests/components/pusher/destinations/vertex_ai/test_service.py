@@ -191,6 +191,7 @@ def test_the_number_of_replicas_is_changed_in_place(vertex: VertexAI, push: Push
 def test_what_a_person_has_deployed_by_hand_stays(vertex: VertexAI, push: Push, service: Read) -> None:
     """At an endpoint with a display name alone, whose model has no labels of ours."""
     deploy_by_hand(vertex)
+    (other,) = vertex.models.versions
     seen = service(endpoint="by hand").endpoint()
     assert seen is not None
     assert [(one.version, one.percent, one.digest) for one in seen.deployments] == [("other@1", 100, "")]
@@ -198,6 +199,10 @@ def test_what_a_person_has_deployed_by_hand_stays(vertex: VertexAI, push: Push, 
     assert vertex.endpoints.shares("by hand") == [80, 20]
     rollout.promote(service(endpoint="by hand"))
     assert vertex.endpoints.shares("by hand") == [0, 100]
+    rollout.rollback(service(endpoint="by hand", aliases=["champion"]))
+    assert vertex.endpoints.shares("by hand") == [100, 0]
+    assert [list(one.version_aliases) for one in vertex.models.versions[other].values()] == [["default"]]
+    rollout.rollback(service(endpoint="by hand"))
     push(1, endpoint="by hand")
     push(2, endpoint="by hand")
     assert vertex.endpoints.shares("by hand") == [0, 0, 100]

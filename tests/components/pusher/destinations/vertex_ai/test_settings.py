@@ -1,5 +1,6 @@
 """The settings of a push to Vertex AI: what they may be, and the sentence for each that may not."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,6 +25,17 @@ def test_what_is_left_out() -> None:
     assert read.keep_previous
     assert Settings.of("v", {**LEAST, "minReplicaCount": 3}).max_replica_count == 3
     assert Settings.of("v", {**LEAST, "canary": None, "network": None, "accelerator": None}) == read
+
+
+def test_a_file_of_credentials_that_only_the_users_machine_has(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", logger="penstock")
+    key = tmp_path / "key.json"
+    assert Settings.of("v", {**LEAST, "credentials_file": str(key)}).connection.credentials_file is None
+    assert f"v.credentials_file: {key} is not here" in caplog.text
+    key.touch()
+    assert Settings.of("v", {**LEAST, "credentials_file": str(key)}).connection.credentials_file == str(key)
 
 
 @pytest.mark.parametrize(
