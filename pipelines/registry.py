@@ -12,7 +12,7 @@ from typing import Literal
 _FUNCTION = "--function_to_execute"  # KFP's executor is told by it which function of its source to call
 
 # The outputs of components that a run is asked for later, by KFP's names of them.
-type Output = Literal["examples", "statistics", "schema", "model", "validation", "pushed_model"]
+type Output = Literal["examples", "statistics", "schema", "model", "validation", "infra_validation", "pushed_model"]
 
 
 @dataclass(frozen=True)
@@ -87,6 +87,7 @@ COMPONENTS = (
     ),
     Component("latest_blessed_model", "LatestBlessedModel", section="evaluation"),
     Component("evaluator", "the Evaluator", section="evaluation", outputs=("validation",)),
+    Component("infra_validator", "the InfraValidator", section="infra_validation", outputs=("infra_validation",)),
     Component("pusher", "the Pusher", section="push", outputs=("pushed_model",)),
 )
 

@@ -1,12 +1,13 @@
 """The training pipeline, from the data to a pushed model: the graph, and nothing else.
 
     input_resolver -> example_gen -> statistics_gen -> schema_gen -> example_validator -> transform -> tuner -> trainer
-      -> latest_blessed_model -> evaluator -> if blessed: pusher
+      -> latest_blessed_model -> evaluator -> if blessed: infra_validator -> if blessed: pusher
 
 Components whose section the configuration leaves out are left out. What looks at the world or changes it, the
 input_resolver, latest_blessed_model and pusher, is never cached.
 """
 
+import contextlib
 from typing import Any
 
 from kfp import dsl
@@ -20,6 +21,7 @@ from penstock.components.example_gen.component import (
     parquet_example_gen,
 )
 from penstock.components.example_validator.component import example_validator
+from penstock.components.infra_validator.component import infra_validator
 from penstock.components.latest_blessed_model.component import latest_blessed_model
 from penstock.components.pusher.component import pusher
 from penstock.components.schema_gen.component import import_schema_gen, schema_gen
@@ -27,7 +29,7 @@ from penstock.components.statistics_gen.component import statistics_gen
 from penstock.components.trainer.component import trainer
 from penstock.components.transform.component import transform
 from penstock.components.tuner.component import tuner
-from penstock.pipelines.config.components import Training, Transform
+from penstock.pipelines.config.components import InfraValidation, Training, Transform
 from penstock.pipelines.config.data import Splits
 from penstock.pipelines.config.section import json_text
 from penstock.pipelines.config.training_pipeline import Config
@@ -83,7 +85,7 @@ def training_pipeline(config: Config, published: Published) -> base_component.Ba
             graph.train(module_file, train_steps, eval_steps)
         if config.evaluation:
             graph.evaluate(module_file, pipeline_root)
-        if config.push:
+        if config.push or config.tries_servers:
             graph.push(push_destination)
 
     return dsl.pipeline(name=config.name, description="Trains, evaluates and pushes a model.")(pipeline)
@@ -265,14 +267,32 @@ class _Graph:
         )
 
     def push(self, push_destination: _Channel) -> None:
-        """A model that is evaluated is pushed if it is blessed, any other always."""
-        if self.gate is None:
-            pusher(model=self.model, push_destination=push_destination).set_caching_options(False)
-            return
-        with dsl.If(self.gate.outputs["Output"] == True, name="blessed"):  # noqa: E712  (KFP's condition)
-            blessing = self.gate.outputs["blessing"]
-            pushed = pusher(model=self.model, model_blessing=blessing, push_destination=push_destination)
+        """A model is pushed if each gate that the pipeline has blesses it: the Evaluator, then a model server."""
+        blessings: dict[str, Any] = {}
+        with contextlib.ExitStack() as conditions:
+            if self.gate is not None:
+                conditions.enter_context(dsl.If(self.gate.outputs["Output"] == True, name="blessed"))  # noqa: E712  (KFP's condition)
+                blessings["model_blessing"] = self.gate.outputs["blessing"]
+            served = self._try_server() if self.config.tries_servers else None
+            if not self.config.push:
+                return
+            if served is not None:
+                conditions.enter_context(dsl.If(served.outputs["Output"] == True, name="servable"))  # noqa: E712
+                blessings["infra_blessing"] = served.outputs["blessing"]
+            pushed = pusher(model=self.model, push_destination=push_destination, **blessings)
             pushed.set_caching_options(False)
+
+    def _try_server(self) -> dsl.PipelineTask:
+        settings = self.config.infra_validation or InfraValidation()
+        task = infra_validator(
+            model=self.model,
+            examples=self.examples,
+            label=self.config.label or "",
+            **settings.arguments(self.config.split_names),
+        )
+        if settings.server_url:  # it looks at the world
+            task.set_caching_options(False)
+        return task
 
     def _after_validation(self, task: dsl.PipelineTask) -> None:
         """Nothing is learnt from data that the validator refuses: a constant label, or fail_on_anomalies."""

@@ -8,7 +8,7 @@ from penstock.components.wrapper import component
 @component(imports=[])
 def pusher(
     pushed_model: Output[Model],
-    model: Input[Model],
+    model: Input[Model] = None,
     model_blessing: Input[Artifact] = None,
     infra_blessing: Input[Artifact] = None,
     push_destination: str = "",
@@ -27,9 +27,10 @@ def pusher(
     whatever step, leaves the old version serving everything, and the error says what is left behind.
 
     Args:
-        model: The model; its serving model is pushed.
+        model: The model; its serving model is pushed. It may be left out if the InfraValidator's blessing holds it.
         model_blessing: The Evaluator's blessing of the model.
-        infra_blessing: The InfraValidator's blessing of the model.
+        infra_blessing: The InfraValidator's blessing of the model. With warm-up requests it holds the model, and then
+            that one is pushed.
         push_destination: JSON `{"filesystem": {"base_directory": "..."}}`; `vertex_ai`, `kserve` and `sagemaker` have
             the keys of the section `push` in a configuration. Several may be named.
         custom_config: JSON with TFX's keys of a push to Vertex AI, `ai_platform_enable_vertex` and others; the same as
@@ -44,7 +45,7 @@ def pusher(
 
     result = executor.run(
         pushed_model=pushed_model.path,
-        model=model.path,
+        model=model.path if model else None,
         model_blessing=model_blessing.path if model_blessing else None,
         infra_blessing=infra_blessing.path if infra_blessing else None,
         push_destination=push_destination,

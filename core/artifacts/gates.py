@@ -1,6 +1,7 @@
 """The artifacts of gates: what came of an evaluation, and whether a model is blessed."""
 
 import json
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, TypedDict
@@ -114,6 +115,12 @@ class InfraBlessing(Artifact):
     @property
     def stamped_model(self) -> SavedModel:
         return SavedModel(self.root / "stamped_model")
+
+    def clear(self) -> None:
+        """Removes what an earlier attempt of the task has written."""
+        for name in (self.BLESSED, self.NOT_BLESSED):
+            (self.root / name).unlink(missing_ok=True)
+        shutil.rmtree(self.stamped_model.root, ignore_errors=True)
 
     def write(self, blessed: bool) -> None:
         """Writes the mark. Readers trust it, so it is the last output to write."""

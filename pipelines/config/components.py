@@ -1,8 +1,9 @@
 """The sections of the components: what each of them is told."""
 
-from typing import Annotated, Any, Literal
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from penstock.core.labels import Problem
 from penstock.pipelines.config.data import SplitName
@@ -15,12 +16,23 @@ from penstock.pipelines.config.section import (
     FunctionName,
     PositiveNumber,
     PositiveWhole,
+    Quantity,
     Section,
     Seed,
     Whole,
+    json_text,
+    matching,
 )
 
+_BUDGETS = ("latency_p50_ms", "latency_p95_ms", "memory", "cold_start_seconds")
 _OWN_MODULE = "The Python file with the function, where it is another than the pipeline's module_file."
+ModelUrl = Annotated[
+    str,
+    matching(
+        r"^https?://[^/@?#]+(/[^?#]*)?/v[12]/models/[^/?#]+(/versions/[0-9]+)?/?$",
+        "a model's URL, such as http://host:8501/v1/models/NAME or http://host:8080/v2/models/NAME",
+    ),
+]
 
 
 class Schema(Section):
@@ -138,3 +150,63 @@ class Training(Section):
     seed: Seed | None = Field(
         default=None, description="Without a module: of the weights and the order of the rows, by default 1."
     )
+
+
+class InfraValidation(Section):
+    """How a model is tried in a model server before it is pushed, and what the server may need."""
+
+    split_name: SplitName | None = Field(
+        default=None, description="The split whose examples the server is asked about, by default eval."
+    )
+    num_examples: Annotated[int, Field(ge=0, le=1000), NO_BOOL] = Field(
+        default=20, description="How many examples; 0 only loads the model."
+    )
+    signature_names: list[str] = Field(
+        default=[], description="The signatures that are asked, by default serving_default."
+    )
+    make_warmup: bool = Field(
+        default=True,
+        description="Whether the pushed model has these examples as warm-up requests, which model servers ask first.",
+    )
+    max_loading_time_seconds: PositiveWhole = Field(default=300, description="In how many seconds it must be ready.")
+    num_tries: PositiveWhole = Field(default=5, description="How often it is tried where that may help.")
+    latency_p50_ms: PositiveNumber | None = Field(
+        default=None, description="Within how many milliseconds half of the single rows must be answered."
+    )
+    latency_p95_ms: PositiveNumber | None = Field(default=None, description="And within how many 95 % of them.")
+    memory: Quantity | None = Field(default=None, description="Memory that the server's process may have, such as 2Gi.")
+    cold_start_seconds: PositiveNumber | None = Field(
+        default=None, description="In how many seconds from its start the server must be ready, imports included."
+    )
+    server_url: ModelUrl | None = Field(
+        default=None,
+        description="The model's URL in a server that runs already, in place of Penstock's own: "
+        "http://host:8501/v1/models/NAME or http://host:8080/v2/models/NAME.",
+    )
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        for name in ("memory", "cold_start_seconds"):
+            if self.server_url and getattr(self, name):
+                raise ValueError(f"{name}: of a server_url only latencies are measured")
+        for name in ("latency_p50_ms", "latency_p95_ms"):
+            if not self.num_examples and getattr(self, name):
+                raise ValueError(f"{name}: expected num_examples to be 1 or more: nothing is asked without them")
+        return self
+
+    def arguments(self, splits: Sequence[str]) -> dict[str, str]:
+        """Returns the component's arguments, where the examples have these splits."""
+        split = self.split_name or ("eval" if "eval" in splits else splits[0])
+        request = {
+            "tensorflow_serving": {"signature_names": self.signature_names},
+            "split_name": split,
+            "num_examples": self.num_examples,
+            "make_warmup": self.make_warmup,
+        }
+        budgets = self.model_dump(include=set(_BUDGETS), exclude_none=True)
+        return {
+            "request_spec": json_text(request if self.num_examples else None),
+            "validation_spec": json_text(self.model_dump(include={"max_loading_time_seconds", "num_tries"})),
+            "budgets": json_text(budgets or None),
+            "server_url": self.server_url or "",
+        }

@@ -16,7 +16,7 @@ from penstock.components import engines
 from penstock.core.examples.payloads import TF_SEQUENCE_EXAMPLE
 from penstock.pipelines import registry
 from penstock.pipelines.config import file as config_file
-from penstock.pipelines.config.components import Schema, Statistics, Training, Transform, Validation
+from penstock.pipelines.config.components import InfraValidation, Schema, Statistics, Training, Transform, Validation
 from penstock.pipelines.config.data import Data, Splits
 from penstock.pipelines.config.evaluation import Evaluation
 from penstock.pipelines.config.features import Feature
@@ -116,6 +116,10 @@ class Config(Section):
     evaluation: Evaluation | None = Field(
         default=None, description="How the model is evaluated and when it is blessed."
     )
+    infra_validation: InfraValidation | None = Field(
+        default=InfraValidation(),
+        description="How the model is tried in a model server before it is pushed; null leaves InfraValidator out.",
+    )
     push: Push | None = Field(default=None, description="Where a blessed model goes.")
     engine: _Engine = Field(
         default="local",
@@ -204,6 +208,12 @@ class Config(Section):
         return self.training is not None and not self.module
 
     @property
+    def tries_servers(self) -> bool:
+        """Whether the model is tried in a model server: one that is to be pushed, or where a person asks for it."""
+        asked = self.push or "infra_validation" in self.model_fields_set
+        return bool(self.training and self.infra_validation and asked)
+
+    @property
     def split_names(self) -> list[str]:
         """The names of the splits that the examples have."""
         if len(self.data.splits) > 1:
@@ -237,6 +247,8 @@ class Config(Section):
             used += [("training.eval_splits", self.training.eval_splits)]
         if self.evaluation:
             used.append(("evaluation.splits", self.evaluation.splits or ["eval"]))
+        if self.infra_validation and self.infra_validation.split_name:
+            used.append(("infra_validation.split_name", [self.infra_validation.split_name]))
         for key, names in used:
             for name in names:
                 if name not in self.split_names:

@@ -52,7 +52,8 @@ def summary_text(summary: RunSummary) -> str:
     """Returns what is told at a run's end: the tasks, their warnings, how good the model is, where everything is."""
     run = record.read(summary.run_folder)
     lines = [display.table(run), ""]
-    paragraphs = [warnings.lines(run), epochs.lines(run), *map(display.verdict_lines, run.verdicts())]
+    verdicts = [*map(display.verdict_lines, run.verdicts()), *map(display.infra_verdict_lines, run.infra_verdicts())]
+    paragraphs = [warnings.lines(run), epochs.lines(run), *verdicts]
     for paragraph in map(list, paragraphs):
         lines += [*paragraph, ""] if paragraph else []
     lines += [f"spans read {spans}" for _, spans in run.spans()]
@@ -79,4 +80,6 @@ def _verdict(run: RunRecord) -> str:
     versions = [one.version for one in run.pushed()]
     if versions:
         return f"pushed: {', '.join(versions)}"
+    if not all(verdict["blessed"] for verdict in run.infra_verdicts()):
+        return "not blessed by the model server"
     return ", ".join("blessed" if verdict["blessed"] else "not blessed" for verdict in run.verdicts())

@@ -14,7 +14,16 @@ import pytest
 pytestmark = pytest.mark.slow
 
 UNCACHED = {"input-resolver", "latest-blessed-model", "pusher"}
-CACHED = {"csv-example-gen", "statistics-gen", "schema-gen", "example-validator", "transform", "trainer", "evaluator"}
+CACHED = {
+    "csv-example-gen",
+    "statistics-gen",
+    "schema-gen",
+    "example-validator",
+    "transform",
+    "trainer",
+    "evaluator",
+    "infra-validator",
+}
 QUICK = ("--set", "training.train_steps=60", "--set", "evaluation.thresholds.sparse_categorical_accuracy.min=0.7")
 
 
@@ -75,6 +84,9 @@ def test_first_run_trains_and_pushes(first: tuple[Path, subprocess.CompletedProc
     (pushed,) = versions(folder / "serving")
     assert (pushed / "saved_model.pb").is_file()
     assert str(pushed) in done.stdout
+    assert "\nmodel server: BLESSED\n" in done.stdout
+    assert "20 of 20 answers are the model's own" in done.stdout
+    assert (pushed / "assets.extra" / "tf_serving_warmup_requests").is_file()
     assert (run / "report.html").is_file()
 
 
@@ -137,6 +149,23 @@ def test_model_below_the_threshold_is_not_pushed(penstock: Command, project: Pat
     _, tasks = newest(project)
     assert tasks["pusher"] == "skipped"
     assert versions(project / "serving") == before
+
+
+def test_model_that_its_server_is_too_slow_with_is_not_pushed(penstock: Command, project: Path) -> None:
+    before = versions(project / "serving")
+    done = penstock(project, "run", *QUICK, "--set", "infra_validation={latency_p95_ms: 0.001, num_tries: 1}")
+    assert done.returncode == 0, done.stderr
+    assert "\nmodel: BLESSED\n" in done.stdout
+    assert "\nmodel server: NOT BLESSED\n" in done.stdout
+    assert re.search(r"✗ 95 % of the answers came within .* ms \(required: at most 0.001 ms\)", done.stdout)
+    run, tasks = newest(project)
+    assert (tasks["infra-validator"], tasks["pusher"]) == ("done", "skipped")
+    assert versions(project / "serving") == before
+    assert (
+        '<h2>In a model server the model is <span class="bad">not blessed</span></h2>'
+        in (run / "report.html").read_text()
+    )
+    assert "not blessed by the model server" in penstock(project, "runs").stdout
 
 
 def test_model_that_is_not_evaluated_is_pushed(penstock: Command, project: Path) -> None:

@@ -18,6 +18,7 @@ ALL = [
     "csv-example-gen",
     "evaluator",
     "example-validator",
+    "infra-validator",
     "input-resolver",
     "latest-blessed-model",
     "pusher",
@@ -68,15 +69,19 @@ def test_whole_pipeline(tasks: Callable[..., Tasks]) -> None:
     assert producer(found["trainer"], "statistics") == "statistics-gen.statistics"
     assert producer(found["evaluator"], "examples") == "csv-example-gen.examples"
     assert producer(found["evaluator"], "baseline_model") == "latest-blessed-model.model"
+    assert producer(found["infra-validator"], "model") == "trainer-model"
+    assert producer(found["infra-validator"], "examples") == "csv-example-gen-examples"
     assert producer(found["pusher"], "model_blessing") == "evaluator-blessing"
+    assert producer(found["pusher"], "infra_blessing") == "infra-validator-blessing"
 
 
-def test_pusher_waits_for_the_gate(tasks: Callable[..., Tasks]) -> None:
-    condition = tasks()["condition-1"]
-    assert condition["triggerPolicy"] == {
-        "condition": "inputs.parameter_values['pipelinechannel--evaluator-Output'] == true"
-    }
-    assert "evaluator" in condition["dependentTasks"]
+def test_each_gate_is_waited_for(tasks: Callable[..., Tasks]) -> None:
+    """The InfraValidator for the Evaluator, and the Pusher for the InfraValidator."""
+    found = tasks()
+    for name, gate in (("condition-1", "evaluator"), ("condition-2", "infra-validator")):
+        condition = f"inputs.parameter_values['pipelinechannel--{gate}-Output'] == true"
+        assert found[name]["triggerPolicy"] == {"condition": condition}
+        assert gate in found[name]["dependentTasks"]
 
 
 def test_what_looks_at_the_world_is_not_cached(tasks: Callable[..., Tasks]) -> None:
@@ -95,14 +100,19 @@ def test_training_waits_for_the_validator(tasks: Callable[..., Tasks]) -> None:
 @pytest.mark.parametrize(
     ("assignments", "missing"),
     [
-        (["push=null"], {"pusher"}),
+        (["push=null"], {"pusher", "infra-validator"}),
+        (["push=null", "infra_validation={}"], {"pusher"}),
+        (["infra_validation=null"], {"infra-validator"}),
         (["evaluation=null"], {"evaluator", "latest-blessed-model"}),
         (["transform=null"], {"transform"}),
         (["validation=null"], {"example-validator"}),
-        (["training=null", "evaluation=null", "push=null"], {"trainer", "evaluator", "latest-blessed-model", "pusher"}),
+        (
+            ["training=null", "evaluation=null", "push=null"],
+            {"trainer", "evaluator", "latest-blessed-model", "infra-validator", "pusher"},
+        ),
         (
             ["module_file=null", "training=null", "evaluation=null", "push=null"],
-            {"transform", "trainer", "evaluator", "latest-blessed-model", "pusher"},
+            {"transform", "trainer", "evaluator", "latest-blessed-model", "infra-validator", "pusher"},
         ),
     ],
 )
@@ -110,10 +120,38 @@ def test_sections_that_are_left_out(tasks: Callable[..., Tasks], assignments: li
     assert names(tasks(assignments)) == sorted(set(ALL) - missing)
 
 
-def test_unevaluated_model_is_pushed_without_condition(tasks: Callable[..., Tasks]) -> None:
-    found = tasks(["evaluation=null"])
+def test_a_model_is_pushed_by_the_gates_that_there_are(tasks: Callable[..., Tasks]) -> None:
+    for without, blessing in (("evaluation", "infra_blessing"), ("infra_validation", "model_blessing")):
+        found = tasks([f"{without}=null"])
+        assert [name for name in found if name.startswith("condition")] == ["condition-1"]
+        assert found["pusher"]["inputs"]["artifacts"].keys() == {"model", blessing}
+    found = tasks(["evaluation=null", "infra_validation=null"])
     assert not any(name.startswith("condition") for name in found)
-    assert "model_blessing" not in found["pusher"]["inputs"]["artifacts"]
+    assert found["pusher"]["inputs"]["artifacts"].keys() == {"model"}
+
+
+def test_what_the_infra_validator_is_told(tasks: Callable[..., Tasks]) -> None:
+    told = constants(tasks()["infra-validator"])
+    assert json.loads(told["request_spec"]) == {
+        "split_name": "eval",
+        "num_examples": 20,
+        "make_warmup": True,
+        "tensorflow_serving": {"signature_names": []},
+    }
+    assert json.loads(told["validation_spec"]) == {"max_loading_time_seconds": 300, "num_tries": 5}
+    assert (told["budgets"], told["server_url"]) == ("", "")
+    settings = "{num_examples: 3, split_name: train, memory: 2Gi, latency_p95_ms: 50, cold_start_seconds: 30}"
+    told = constants(tasks([f"infra_validation={settings}"])["infra-validator"])
+    assert json.loads(told["request_spec"])["split_name"] == "train"
+    assert json.loads(told["budgets"]) == {"memory": "2Gi", "latency_p95_ms": 50.0, "cold_start_seconds": 30.0}
+    assert constants(tasks(["infra_validation={num_examples: 0}"])["infra-validator"])["request_spec"] == ""
+
+
+def test_a_server_that_runs_already_is_asked_in_each_run(tasks: Callable[..., Tasks]) -> None:
+    url = "http://localhost:8501/v1/models/taxi"
+    task = tasks([f"infra_validation.server_url={url}"])["infra-validator"]
+    assert constants(task)["server_url"] == url
+    assert not task["cachingOptions"].get("enableCache")
 
 
 def test_raw_examples_where_transformed_ones_are_not_written(tasks: Callable[..., Tasks]) -> None:

@@ -10,7 +10,14 @@ from typing import Annotated, Any, Literal, TypedDict
 
 from pydantic import AfterValidator, Field
 
-from penstock.core.artifacts import ModelValidation, PushedVersion, Verdict, pushed_versions
+from penstock.core.artifacts import (
+    InfraValidation,
+    InfraVerdict,
+    ModelValidation,
+    PushedVersion,
+    Verdict,
+    pushed_versions,
+)
 from penstock.core.credentials import masks
 from penstock.core.errors import UserError
 from penstock.core.failures import Failure
@@ -125,6 +132,17 @@ class RunRecord:
         """Yields what was said of the models that were evaluated."""
         for artifact in self.made("validation"):
             validation = ModelValidation(artifact.path)
+            try:
+                yield validation.read()
+            except FileNotFoundError:
+                continue
+            except (OSError, ValueError) as error:
+                tell_passed_over(validation.path, str(error))
+
+    def infra_verdicts(self) -> Iterator[InfraVerdict]:
+        """Yields what was said of the models that were tried in a model server."""
+        for artifact in self.made("infra_validation"):
+            validation = InfraValidation(artifact.path)
             try:
                 yield validation.read()
             except FileNotFoundError:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from penstock.core import progress
-from penstock.core.artifacts import Verdict
+from penstock.core.artifacts import InfraVerdict, Verdict
 from penstock.core.text.printable import printable
 from penstock.pipelines.local.processes.task import PROGRESS_FILE
 from penstock.pipelines.local.records.record import RunRecord, TaskRecord
@@ -153,3 +153,11 @@ def verdict_lines(verdict: Verdict) -> Iterator[str]:
     if rest:
         failed = sum(not reason["passed"] for reason in rest)
         yield f"    and {len(rest)} more in other slices" + (f", {failed} of them not met" if failed else ", all met")
+
+
+def infra_verdict_lines(verdict: InfraVerdict) -> Iterator[str]:
+    """Yields the verdict on the model in a model server and a line for each thing that was asked of it."""
+    blessed = "BLESSED" if verdict["blessed"] else "NOT BLESSED"
+    yield f"model server: {blessed if verdict['checked'] else 'NOT CHECKED'}"
+    for check in verdict["checks"]:
+        yield printable(f"  {'✓' if check['passed'] else '✗'} {check['sentence']}")

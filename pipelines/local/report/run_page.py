@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import quote
 
 from penstock.core import page, progress
-from penstock.core.artifacts import Verdict
+from penstock.core.artifacts import Check, InfraVerdict, Reason, Verdict
 from penstock.core.credentials import masks
 from penstock.core.text import printable
 from penstock.pipelines.local.processes.task import LOG_FILE
@@ -15,6 +15,7 @@ from penstock.pipelines.local.records.record import Artifact, RunRecord, TaskRec
 from penstock.pipelines.local.report import epochs, warnings
 
 _ANOMALIES = "anomalies"  # as the ExampleValidator counts them
+_BLESSING = "blessing"  # the output of a gate
 _PROPERTY = 160  # characters of a property of an artifact
 # How a page that a task has written begins: KFP gives artifacts no file ending, so a browser shows a link's text.
 _PAGE = b"<!doctype html"
@@ -36,6 +37,7 @@ def write(run: RunRecord) -> None:
         *(f"<p>Spans read by {_text(task)}: {_text(spans)}</p>" for task, spans in run.spans()),
         _failures(run),
         *map(_verdict, run.verdicts()),
+        *map(_infra_verdict, run.infra_verdicts()),
         _warnings(run),
         *(epochs.section(artifact.path) for artifact in run.artifacts() if artifact.name == "model_run"),
         _pages(run),
@@ -59,15 +61,35 @@ def _failures(run: RunRecord) -> str:
 
 
 def _verdict(verdict: Verdict) -> str:
-    blessed = '<span class="good">blessed</span>' if verdict["blessed"] else '<span class="bad">not blessed</span>'
     rows = "".join(
-        f'<tr><td class="{"good" if reason["passed"] else "bad"}">{"✓" if reason["passed"] else "✗"}</td>'
-        f'<td class="name">{_text(reason["metric"])}</td><td>{_text(reason["slice"])}</td>'
+        f'{_passed(reason)}<td class="name">{_text(reason["metric"])}</td><td>{_text(reason["slice"])}</td>'
         f'<td class="number">{_value(reason["value"])}</td><td class="long">{_text(reason["sentence"])}</td></tr>'
         for reason in verdict["reasons"]
     )
     header = '<th></th><th>metric</th><th>slice</th><th class="number">value</th><th>threshold</th>'
-    return f"<h2>The model is {blessed}</h2>{page.table(rows, header)}"
+    return f"<h2>The model is {_blessed(verdict)}</h2>{page.table(rows, header)}"
+
+
+def _infra_verdict(verdict: InfraVerdict) -> str:
+    if not verdict["checked"]:
+        sentences = "".join(f"<p>{_text(check['sentence'])}</p>" for check in verdict["checks"])
+        return f"<h2>In a model server the model is not checked</h2>{sentences}"
+    rows = "".join(
+        f'{_passed(check)}<td class="name">{_text(check["name"])}</td><td class="number">{_value(check["value"])}</td>'
+        f'<td class="number">{_value(check["limit"])}</td><td class="long">{_text(check["sentence"])}</td></tr>'
+        for check in verdict["checks"]
+    )
+    header = '<th></th><th>check</th><th class="number">value</th><th class="number">limit</th><th>result</th>'
+    return f"<h2>In a model server the model is {_blessed(verdict)}</h2>{page.table(rows, header)}"
+
+
+def _blessed(verdict: Verdict | InfraVerdict) -> str:
+    return '<span class="good">blessed</span>' if verdict["blessed"] else '<span class="bad">not blessed</span>'
+
+
+def _passed(entry: Reason | Check) -> str:
+    """Begins a row of a verdict's table."""
+    return f'<tr><td class="{"good" if entry["passed"] else "bad"}">{"✓" if entry["passed"] else "✗"}</td>'
 
 
 def _warnings(run: RunRecord) -> str:
@@ -100,17 +122,25 @@ def _task(task: TaskRecord, folder: Path, longest: float) -> str:
 
 
 def _pages(run: RunRecord) -> str:
-    """The pages that tasks have written, each in a frame of its own: what came last first, no anomalies folded."""
+    """The pages that tasks have written, each in a frame of its own: what came last first, good news folded."""
     parts = []
     for artifact in run.artifacts():
         if is_page(artifact.path):
             content = artifact.path.read_text(encoding="utf-8", errors="replace")
             frame = f'<iframe srcdoc="{html.escape(content)}" {_FRAME}></iframe>'
-            fine = artifact.task.counts.get(_ANOMALIES) == 0
-            title = f"no {_ANOMALIES}" if fine else artifact.name
+            title = _page_title(artifact)
+            fine = title != artifact.name
             summary = f'<summary id="{_anchor(artifact)}">{_text(artifact.task.name)}: {_text(title)}</summary>'
             parts.append(f"<details{'' if fine else ' open'}>{summary}{frame}</details>")
     return "<h2>Pages</h2>" + "".join(reversed(parts)) if parts else ""
+
+
+def _page_title(artifact: Artifact) -> str:
+    """Returns what an entry of the page is called: of one that has nothing to complain of, that."""
+    if artifact.task.counts.get(_ANOMALIES) == 0:
+        return f"no {_ANOMALIES}"
+    blessing = artifact.task.outputs.get(_BLESSING)
+    return "blessed" if blessing and blessing["metadata"].get("blessed") else artifact.name
 
 
 def _artifacts(run: RunRecord) -> str:

@@ -96,6 +96,7 @@ def test_both_models_are_in_the_bucket(runs: Runs) -> None:
         version = model.partition("/")[0]
         assert version.isdecimal()
         assert f"{version}/variables/variables.index" in pushed
+        assert f"{version}/assets.extra/tf_serving_warmup_requests" in pushed
 
 
 def test_the_second_run_is_compared_with_the_first(runs: Runs) -> None:
@@ -112,14 +113,14 @@ def test_the_second_run_takes_from_the_cache_what_has_not_changed(runs: Runs) ->
     computed = {"csv-example-gen", "statistics-gen", "schema-gen", "example-validator", "transform"}
     assert computed <= runs.tasks(runs.first)
     assert not computed & runs.tasks(runs.second)
-    assert {"trainer", "evaluator", "pusher"} <= runs.tasks(runs.second)
+    assert {"trainer", "evaluator", "infra-validator", "pusher"} <= runs.tasks(runs.second)
 
 
 def test_what_is_told_while_waiting_are_our_tasks_and_each_once(runs: Runs) -> None:
     lines = [line.split() for line in runs.first.out.splitlines()[2:]]
     ended = [line[0] for line in lines if line[1:2] == ["succeeded"]]
     ours = {"input-resolver", "csv-example-gen", "statistics-gen", "schema-gen", "example-validator", "transform"}
-    assert sorted(ended) == sorted({*ours, "trainer", "latest-blessed-model", "evaluator", "pusher"})
+    assert sorted(ended) == sorted({*ours, "trainer", "latest-blessed-model", "evaluator", "infra-validator", "pusher"})
 
 
 def test_no_task_was_given_what_belongs_to_the_submitter(runs: Runs) -> None:

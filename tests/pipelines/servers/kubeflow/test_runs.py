@@ -56,6 +56,7 @@ def test_wait_tells_each_change_once(
     assert left == {"input-resolver", "statistics-gen", "schema-gen", "example-validator", "transform", "pusher"} | {
         "latest-blessed-model",
         "evaluator",
+        "infra-validator",
     }
 
 

@@ -1,0 +1,38 @@
+"""The verdict as one HTML page that needs nothing else."""
+
+from html import escape
+from pathlib import Path
+
+from penstock.core import page
+from penstock.core.artifacts import Check, InfraVerdict
+
+
+def write(path: Path, verdict: InfraVerdict) -> Path:
+    """Writes the page; returns where. A folder at `path` gets it as report.html."""
+    if not verdict["checked"]:
+        mark = page.mark("not checked", good=True)
+    else:
+        mark = page.mark("blessed" if verdict["blessed"] else "not blessed", good=verdict["blessed"])
+    rows = "".join(map(_row, verdict["checks"]))
+    header = '<th></th><th>check</th><th class="number">value</th><th class="number">limit</th><th>result</th>'
+    log = "\n".join(verdict["log"])
+    parts = [
+        f"<h1>The model in a model server {mark}</h1>",
+        f'<p class="muted">{escape(verdict["server"])} · {escape(verdict["model"])} · {escape(verdict["created"])}</p>',
+        page.table(rows, header),
+        f"<h2>The server's last lines</h2><pre>{escape(log)}</pre>" if log else "",
+    ]
+    return page.write(path, "Model server", "\n".join(parts))
+
+
+def _row(check: Check) -> str:
+    good = check["passed"]
+    return (
+        f'<tr><td class="{"good" if good else "bad"}">{"✓" if good else "✗"}</td>'
+        f'<td class="name">{escape(check["name"])}</td><td class="number">{_number(check["value"])}</td>'
+        f'<td class="number">{_number(check["limit"])}</td><td class="long">{escape(check["sentence"])}</td></tr>'
+    )
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.6g}"
