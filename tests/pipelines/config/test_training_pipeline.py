@@ -159,7 +159,7 @@ BASE = "name: small\ndata:\n  path: data.csv\nlabel: label\n"
             "push:\n  bucket: 3\n  directory: x\n",
             "pipeline.yaml:6: unknown key 'push.bucket'; expected one of directory",
         ),
-        ("push: {}\n", "pipeline.yaml:5: push.directory is missing: expected the folder that gets a version"),
+        ("push: {}\n", "pipeline.yaml:5: push: expected a place to push to: directory, vertex_ai, kserve, sagemaker"),
         (
             "statistics:\n  sample_rate: 2\n",
             "pipeline.yaml:6: statistics.sample_rate: expected less than or equal to 1, received 2",
