@@ -6,7 +6,7 @@ import contextlib
 import logging
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from penstock.components.model_server.inference import Kind, RequestError, State, Target, VersionStatus
 from penstock.components.model_server.models import loading, places
@@ -42,7 +42,7 @@ class ServedModel:
         metrics: Metrics,
     ):
         self.settings = settings
-        self.labels = dict(settings.labels)
+        self.labels: Mapping[str, int] = {}  # those of the settings, as far as their versions are loaded
         self._server = server
         self._executor = executor
         self._metrics = metrics
@@ -76,12 +76,13 @@ class ServedModel:
     def find(self, target: Target) -> ServedVersion:
         """Returns the version that a request is for; a RequestError as Models.lease says."""
         if target.label:
-            if target.label not in self.labels:
+            version = self.labels.get(target.label, self.settings.labels.get(target.label))
+            if version is None:
                 raise RequestError(
                     Kind.NOT_FOUND,
                     f"model {self.name!r} has no label {target.label!r}; {did_you_mean(target.label, self.labels)}",
                 )
-            return self._loaded(self.labels[target.label])
+            return self._loaded(version)
         if target.version is not None:
             return self._loaded(target.version)
         if self._newest is None:
@@ -114,16 +115,16 @@ class ServedModel:
     def set_labels(self, labels: Mapping[str, int]) -> None:
         """Points labels at versions; a RequestError (INVALID) if one is not loaded."""
         for label, version in labels.items():
-            if version not in self._versions or not self._versions[version].served:
+            if not self._is_served(version):
                 raise RequestError(
                     Kind.INVALID, f"label {label!r}: version {version} of {self.name!r} is not loaded, so it stays"
                 )
-        self.labels |= labels
+        self.settings = replace(self.settings, labels={**self.settings.labels, **labels})
+        self._point_labels()
 
     async def reconfigure(self, settings: ModelSettings) -> None:
-        """Serves the versions, and points the labels, that these settings say."""
+        """Serves the versions, and points the labels, that these settings say: a label moves when that one is warm."""
         self.settings = settings
-        self.labels = dict(settings.labels)
         await self.update()
 
     async def update(self) -> None:
@@ -141,7 +142,8 @@ class ServedModel:
         except (OSError, PenstockError) as error:
             self._complain(f"{self.settings.path} cannot be read: {error}")
             return
-        wanted = self.settings.versions.chosen(existing) | {*self.labels.values()} & existing.keys()
+        labelled = {*self.settings.labels.values()}
+        wanted = self.settings.versions.chosen(existing) | labelled & existing.keys()
         if not wanted:
             self._complain(f"{self.settings.path} holds no version to serve")
             return  # what is served goes on: the folder may be away for a moment
@@ -149,9 +151,10 @@ class ServedModel:
         for version in sorted(wanted):
             if self._is_to_load(version, existing[version]):
                 await self._load(version, existing[version])
+        self._point_labels()
         self.is_settled = True
         if all(self._versions[version].served for version in wanted):
-            for version in self._versions.keys() - wanted:
+            for version in self._versions.keys() - wanted - {*self.labels.values()}:
                 self._unload(version)
         for version in self._versions.keys() - existing.keys():
             if self._versions[version].state is State.END:
@@ -162,6 +165,16 @@ class ServedModel:
         for version in [*self._versions]:
             self._unload(version)
         await asyncio.gather(*self._closing)
+
+    def _point_labels(self) -> None:
+        """Points labels at the versions of the settings that are loaded; others stay where they are."""
+        self.labels = {
+            label: version if self._is_served(version) else self.labels.get(label, version)
+            for label, version in self.settings.labels.items()
+        }
+
+    def _is_served(self, version: int) -> bool:
+        return version in self._versions and self._versions[version].served is not None
 
     def _is_to_load(self, version: int, tag: str) -> bool:
         """Whether it is not loaded: one that could not be is tried again when its files have changed."""

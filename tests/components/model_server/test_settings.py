@@ -1,6 +1,7 @@
 """The settings of a server: in JSON for whoever starts it, and the YAML file that lists models."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +93,15 @@ def test_a_mistake_in_settings_is_named(values: dict[str, Any], sentence: str) -
 def test_a_models_file_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="does not exist: expected a YAML file that lists models"):
         read_models(tmp_path / "models.yaml")
+
+
+def test_the_file_of_the_page_is_one(tmp_path: Path) -> None:
+    page = (Path(__file__).resolve().parents[3] / "docs" / "serving.md").read_text()
+    (block,) = re.findall(r"^```yaml\n(# models.yaml.*?)^```$", page, re.M | re.S)
+    (tmp_path / "models.yaml").write_text(block)
+    taxi, birds = read_models(tmp_path / "models.yaml")
+    assert (taxi.versions, taxi.labels) == (Versions(latest=2), {"stable": 17, "canary": 18})
+    assert birds == ModelSettings("birds", "s3://team-data/serving/birds")
 
 
 def test_which_versions_are_chosen() -> None:

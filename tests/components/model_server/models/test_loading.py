@@ -17,6 +17,7 @@ def _resident() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") >> 20
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="the memory is read from /proc")
 def test_a_model_that_is_closed_gives_its_memory_back(tmp_path: Path) -> None:
     module = tf.Module()
@@ -52,6 +53,7 @@ def test_inputs_and_outputs_are_in_the_order_of_their_names(tmp_path: Path) -> N
     model.close()
 
 
+@pytest.mark.slow
 def test_a_model_of_keras_3_that_tensorflow_saves_has_its_weights(tmp_path: Path) -> None:
     """As TFX's taxi example saves it: each variable is there twice."""
     model = keras.Sequential([keras.Input([2], name="x"), keras.layers.Dense(3), keras.layers.Dense(1)])
