@@ -6,12 +6,15 @@ Its keys are those of settings.ServerSettings. `penstock serve` is the command f
 import logging
 import sys
 
-from penstock.components.model_server import server, settings
 from penstock.core.errors import PenstockError
+from penstock.core.legacy import keras_version
 
 
 def main(text: str) -> int:
     """Serves, and returns the exit code: 0 after SIGTERM, 2 for what the user can mend."""
+    keras_version.leave_out()
+    from penstock.components.model_server import server, settings
+
     log_format = "%(asctime)s %(levelname)s %(message)s"
     logging.basicConfig(level=logging.INFO, format=log_format, stream=sys.stderr, force=True)
     try:

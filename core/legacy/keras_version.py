@@ -40,6 +40,15 @@ def default() -> None:
         sys.meta_path.insert(0, _Quiet())
 
 
+def leave_out() -> None:
+    """Keeps TensorFlow from importing Keras in this process, which it does where there is one: before TensorFlow is.
+
+    It takes almost as long as the rest of TensorFlow. A model server needs none of it: a SavedModel holds graphs.
+    """
+    for name in ("keras", "tf_keras"):
+        sys.modules.setdefault(name, None)  # type: ignore[arg-type]  # so Python marks what is not to be imported
+
+
 def use(version: int) -> None:
     """Makes `tf.keras` that version, in this process and those it starts; 0 stands for what the environment says.
 

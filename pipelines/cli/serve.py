@@ -17,6 +17,7 @@ import click
 from penstock.core.artifacts import Model, SavedModel
 from penstock.core.errors import ConfigError, UserError
 from penstock.core.files import object_stores
+from penstock.core.legacy import keras_version
 from penstock.pipelines.cli.options import DEFAULT_CONFIG, is_config, load
 from penstock.pipelines.cli.serve_operation import operation, operation_options
 
@@ -93,6 +94,7 @@ def _run(settings: "ServerSettings") -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     log_format = "%(asctime)s %(levelname)s %(message)s"
     logging.basicConfig(level=logging.INFO, format=log_format, stream=sys.stderr, force=True)
+    keras_version.leave_out()
     try:
         from penstock.components.model_server import server
     except ImportError as error:

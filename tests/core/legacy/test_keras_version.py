@@ -53,6 +53,19 @@ def test_the_choice_before_tensorflow_is_imported() -> None:
     assert "TF_USE_LEGACY_KERAS" not in done.stderr
 
 
+@pytest.mark.slow
+def test_a_model_server_is_there_without_keras() -> None:
+    """In an interpreter of its own: neither Keras nor what only pipelines need slows its start."""
+    script = (
+        "import sys\nfrom penstock.core.legacy import keras_version\nkeras_version.leave_out()\n"
+        "import penstock.components.model_server.server, tensorflow as tf\nassert tf.saved_model.load\n"
+        "slow = ['keras.src', 'tf_keras.src', 'sklearn', 'pandas', 'pyarrow', 'tfx_bsl', 'apache_beam', 'kfp']\n"
+        "print([name for name in slow if name in sys.modules])"
+    )
+    done = run(sys.executable, script)
+    assert done.stdout == "[]\n", done.stdout + done.stderr
+
+
 def test_other_numbers_are_none_of_keras() -> None:
     with pytest.raises(ConfigError, match="keras: expected 2 or 3, received 4"):
         keras_version.use(4)
