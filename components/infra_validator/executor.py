@@ -73,7 +73,7 @@ def run(
             checks=result.checks,
             log=result.log,
         )
-        return _write(verdict, output, Path(infra_validation), Path(report), stamped)
+        return _write(verdict, output, Path(infra_validation), Path(report), stamped, result)
 
 
 def _unchecked(model: SavedModel) -> Result:
@@ -115,7 +115,12 @@ def _stamped(
 
 
 def _write(
-    verdict: InfraVerdict, output: InfraBlessing, validation: Path, report: Path, stamped: SavedModel | None
+    verdict: InfraVerdict,
+    output: InfraBlessing,
+    validation: Path,
+    report: Path,
+    stamped: SavedModel | None,
+    result: Result,
 ) -> GateResult:
     """Writes the verdict, and the mark last; returns the outputs' metadata."""
     blessed = verdict["blessed"]
@@ -131,7 +136,7 @@ def _write(
     return GateResult(
         {
             "blessing": artifacts.metadata(blessed=int(blessed), has_model=has_model, current_model=verdict["model"]),
-            "infra_validation": artifacts.metadata(blessed=int(blessed)),
+            "infra_validation": {**artifacts.metadata(blessed=int(blessed)), InfraValidation.FINAL: int(result.final)},
         },
         blessed,
     )

@@ -9,12 +9,17 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
 from penstock.components.infra_validator.settings import Url
 from penstock.core.credentials import masks
+from penstock.core.errors import UserError
 from penstock.core.files import temporary
 from penstock.core.text import printable
+
+if TYPE_CHECKING:  # it is what the child runs: a local run's cache looks which sources a task depends on
+    from penstock.components.model_server import __main__  # noqa: F401
 
 # The task holds the other end of the server's standard input. It closes however the task ends, also by SIGKILL, and
 # then the server ends itself.
@@ -54,6 +59,11 @@ class Server:
         if code == -signal.SIGKILL:
             return "it was killed, most often because there was too little memory"
         return f"it ended with exit code {code}" if code >= 0 else f"it was ended by {signal.Signals(-code).name}"
+
+    @property
+    def refused(self) -> bool:
+        """Whether the server has ended because of the model: another time it would do so too."""
+        return self.process.poll() == UserError.exit_code
 
     def peak_memory(self) -> int | None:
         """Returns the most bytes of memory that the process has had; None where the system does not tell."""

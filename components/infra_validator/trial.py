@@ -194,7 +194,9 @@ def _wait_for_process(server: Server, seconds: float) -> Url:
         how = server.ended()
         if how:
             last = next((line for line in reversed(server.last_lines()) if line), "it has said nothing")
-            raise _Failed("ready", f"the model server did not get ready: {how}: {last}", final="killed" not in how)
+            if server.refused:
+                raise _Failed("ready", f"the model server refuses the model: {last.removeprefix('penstock: ')}")
+            raise _Failed("ready", f"the model server did not get ready: {how}: {last}", final=False)
         url = server.url()
         state = _loading(url) if url else state
         if url and not state:
@@ -216,7 +218,7 @@ def _loading(url: Url) -> str:
     except Unanswered as unanswered:
         return str(unanswered)
     except RefusedByServer as refused:
-        raise _Failed("ready", f"the model server could not load the model: {refused}") from None
+        raise _Failed("ready", f"the model server refuses the model: {refused}") from None
 
 
 def _check(name: str, value: float | None, limit: float | None, sentence: str, passed: bool = True) -> Check:

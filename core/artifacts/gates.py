@@ -163,9 +163,10 @@ class InfraVerdict(TypedDict):
 
 @dataclass(frozen=True)
 class InfraValidation(Artifact):
-    """`infra_validation.json`: an InfraVerdict."""
+    """`infra_validation.json`: an InfraVerdict. Metadata `final` is 0 if the model may be blessed another time."""
 
     FILE: ClassVar[str] = "infra_validation.json"
+    FINAL: ClassVar[str] = "final"
 
     @property
     def path(self) -> Path:

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 from kfp import local
 from kfp.local import config, status, subprocess_task_handler, task_handler_interface
 
+from penstock.core.artifacts import InfraValidation
 from penstock.core.credentials import masks
 from penstock.core.errors import WorkerLost, address_space
 from penstock.core.failures import FAILURE_FILE, Failure, describe, is_full, read_failure
@@ -127,7 +128,8 @@ class Tasks:
         if row.status == "done":
             origin = task.folder.relative_to(self.root).as_posix()
             self._origins[task.folder] = origin
-            cache.store(self.root, key.digest, task.folder, origin)
+            if _is_final(task):
+                cache.store(self.root, key.digest, task.folder, origin)
 
     def _go_on(self, task: Task, row: TaskRecord, key: Key) -> None:
         """Gives a training what an earlier attempt at the same, which was ended, left in its model_run: checkpoints."""
@@ -227,6 +229,11 @@ def _outputs(task: Task) -> dict[str, Output]:
         artifact = entry["artifacts"][0]
         outputs[name] = {"uri": artifact["uri"], "metadata": artifact.get("metadata", {})}
     return outputs
+
+
+def _is_final(task: Task) -> bool:
+    """Whether a task would come to the same another time: a model server may be ready too late only this once."""
+    return all(output["metadata"].get(InfraValidation.FINAL) != 0 for output in _outputs(task).values())
 
 
 def _signal(number: int) -> str:

@@ -166,6 +166,9 @@ def test_model_that_its_server_is_too_slow_with_is_not_pushed(penstock: Command,
         in (run / "report.html").read_text()
     )
     assert "not blessed by the model server" in penstock(project, "runs").stdout
+    penstock(project, "run", *QUICK, "--set", "infra_validation={latency_p95_ms: 0.001, num_tries: 1}")
+    _, tasks = newest(project)  # what was slow once is asked again
+    assert (tasks["infra-validator"], tasks["trainer"]) == ("done", "cached")
 
 
 def test_model_that_is_not_evaluated_is_pushed(penstock: Command, project: Path) -> None:

@@ -44,7 +44,7 @@ def key(code: str = "a", source: str = "s", version: str = "1", **parameters: ob
         ),
         ({}, {"steps": 1}, "parameter steps is new"),
         ({"code": "a"}, {"code": "b"}, "the component's own code changed"),
-        ({"code": ""}, {"code": "b"}, "its earlier outputs are gone"),
+        ({"code": ""}, {"code": "b"}, "its earlier outputs are gone, or were not final"),
         ({"version": "1", "code": "a"}, {"version": "2", "code": "b"}, "package version 1 -> 2"),
         ({"source": "s", "a": 1}, {"source": "t", "a": 2}, "component's source changed; parameter a 1 -> 2"),
     ],
@@ -63,7 +63,7 @@ def test_the_change_is_named(before: dict[str, str], after: dict[str, str], told
          "environment variable TOKEN changed"),
         ({"package keras": "3.14", "Python": "3.12"}, {"package keras": "3.15", "Python": "3.13"},
          "Python 3.12 -> 3.13; package keras 3.14 -> 3.15"),
-        ({}, {"Python": "3.13"}, "its earlier outputs are gone"),
+        ({}, {"Python": "3.13"}, "its earlier outputs are gone, or were not final"),
     ],
 )  # fmt: skip
 def test_a_change_of_the_environment_is_named(before: dict[str, str], after: dict[str, str], sentence: str) -> None:
