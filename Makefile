@@ -1,8 +1,8 @@
 .DEFAULT_GOAL := help
 .PHONY: help environment demo test test-fast lint format bench bench-quality generate image lock
-LOCK := uv pip compile pyproject.toml --universal --python-version 3.12 --generate-hashes --no-emit-index-url --quiet
-CPU := --group cpu --override cpu.override.txt
-IMAGE := --extra runtime --extra gcs --extra s3 --extra vertex --extra kserve --extra sagemaker
+LOCK := PATH="$$PATH:.toolchain/tools/bin" uv pip compile --universal --python-version 3.12 --generate-hashes --no-emit-index-url --quiet
+CPU := --override cpu.override.txt
+IMAGE := pyproject.toml --extra runtime --extra gcs --extra s3 --extra vertex --extra kserve --extra sagemaker
 PROCESSES := -n auto --maxprocesses 4
 HOST_PYTHON := $(shell command -v python3 || echo uv run --no-project python)
 
@@ -44,6 +44,7 @@ image:  ## build the image of the tasks, hold its size against its budget, and w
 	@$(HOST_PYTHON) image.py
 
 lock: environment  ## resolve requirements.lock anew from pyproject.toml, and the images' parts of it
-	@PATH="$$PATH:.toolchain/tools/bin" $(LOCK) $(CPU) --all-extras -o requirements.lock
-	@PATH="$$PATH:.toolchain/tools/bin" $(LOCK) $(CPU) $(IMAGE) -c requirements.lock -o requirements.runtime.lock
-	@PATH="$$PATH:.toolchain/tools/bin" $(LOCK) $(IMAGE) --group gpu -c requirements.runtime.lock -o requirements.gpu.lock
+	@$(LOCK) $(CPU) pyproject.toml --all-extras --group cpu -o requirements.lock
+	@$(LOCK) $(CPU) $(IMAGE) --group cpu -c requirements.lock -o requirements.runtime.lock
+	@$(LOCK) --override serving.override.txt --group serving -c requirements.runtime.lock -o requirements.serving.lock
+	@$(LOCK) $(IMAGE) --group gpu -c requirements.runtime.lock -o requirements.gpu.lock

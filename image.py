@@ -1,6 +1,6 @@
-"""Builds the image of the tasks, holds its size against its budget, and writes its SBOM (what `make image` calls).
+"""Builds an image, by default that of the tasks, holds its size against its budget, and writes its SBOM.
 
-    python3 image.py [--target gpu] [--tag NAME] [--output DIR] [arguments of docker build, such as --network host]
+    python3 image.py [--target gpu|serving] [--tag NAME] [--output DIR] [arguments of docker build: --network host]
 
 Needs Docker with BuildKit, and nothing of ours. Where the environment or the system has a bundle of certificates, the
 build's downloads trust it as well, for proxies that inspect TLS; where pip or uv are set up for an index of their own,
@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Dict, Iterator, List
 
 ROOT = Path(__file__).resolve().parent
+NAMES = {"runtime": "penstock-python:{}", "gpu": "penstock-python:{}-gpu", "serving": "penstock-serving:{}"}
 CERTIFICATES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 INDEX = ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "PIP_INDEX_URL")
 
@@ -27,12 +28,16 @@ INDEX = ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "PIP_INDEX_URL")
 def main() -> int:
     version = field(ROOT / "pyproject.toml", r'^version = "(.+)"$')
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--target", choices=("runtime", "gpu"), default="runtime", help="gpu: with CUDA's libraries")
-    parser.add_argument("--tag", help="the image's name, by default penstock-python:VERSION (-gpu)")
+    parser.add_argument(
+        "--target", choices=sorted(NAMES), default="runtime", help="gpu: tasks with CUDA; serving: the model server"
+    )
+    parser.add_argument(
+        "--tag", help="the image's name, by default " + ", ".join(NAMES.values()).format(*3 * ["VERSION"])
+    )
     parser.add_argument("--output", type=Path, default=ROOT / "build", help="the folder of the SBOM")
     arguments, others = parser.parse_known_args()
     target = arguments.target
-    tag = arguments.tag or "penstock-python:" + version + ("-gpu" if target == "gpu" else "")
+    tag = arguments.tag or NAMES[target].format(version)
     docker = shutil.which("docker")
     if docker is None:
         return complain("docker is not installed: install it, or build the Dockerfile with another builder")

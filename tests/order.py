@@ -13,6 +13,7 @@ import pytest
 _GROUPS = {
     "docker": [
         "tests/test_image.py",
+        "tests/test_serving_image.py",
         "tests/pipelines/local/docker/test_containers.py",
         "tests/pipelines/cluster/test_penguins.py",
     ],

@@ -1,7 +1,8 @@
 """`penstock serve`: which model is to be served, and where, by the command line or by a container's contract.
 
 A container is told by its environment. Vertex AI names the model's bucket (AIP_STORAGE_URI) and the port
-(AIP_HTTP_PORT); SageMaker calls it with the argument `serve` and has unpacked the model; KServe has mounted it.
+(AIP_HTTP_PORT); SageMaker calls it with the argument `serve` and has unpacked the model; KServe has mounted it. For any
+other model, the image itself names the port (PENSTOCK_PORT).
 """
 
 import logging
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from penstock.components.model_server.settings import ModelSettings, ServerSettings
 
 _CONTAINERS_PORT = 8080
+_IMAGES_PORT = "PENSTOCK_PORT"  # the variable
 _SAGEMAKER = "/opt/ml/model"
 _KSERVE = "/mnt/models"
 _NAME = "model"  # of a model whose folder has no name of its own
@@ -44,7 +46,11 @@ class _Contract:
 @click.command()
 @click.argument("path_or_config", default="", metavar="[PATH|CONFIG]")
 @click.option("--name", help="The model's name in URLs; by default that of its folder, or of the pipeline.")
-@click.option("--port", type=click.IntRange(0, 65535), help="The port of HTTP, 8501 by default; 0 takes a free one.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    help="The port of HTTP, 8501 by default (8080 in the image); 0 takes a free one.",
+)
 @click.option("--grpc-port", type=click.IntRange(0, 65535), help="Serves gRPC too, at this port; 0 takes a free one.")
 @click.option("--host", help="The address to listen at: 127.0.0.1, this machine alone, by default.")
 @click.option("--models", "models_file", type=click.Path(path_type=Path), help="A YAML file that lists several models.")
@@ -77,6 +83,8 @@ def serve(
         settings = ServerSettings((model,))
     if contract:
         settings = replace(settings, host=contract.host, port=contract.port)
+    elif os.environ.get(_IMAGES_PORT):
+        settings = replace(settings, host="0.0.0.0", port=_port(_IMAGES_PORT, os.environ))
     _run(
         replace(
             settings,

@@ -14,6 +14,7 @@ import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,6 @@ import pytest
 
 import bootstrap
 import image as image_module
-from penstock.components import wrapper
 from tests import order
 from tests.servers import package_index
 
@@ -64,7 +64,7 @@ class Docker:
 
 
 class _Ahead:
-    """A daemon with the base image, and then the image of the tasks, made in a thread while other tests run."""
+    """A daemon with the base image, and then the images of tasks and server, made in a thread while other tests run."""
 
     def __init__(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="penstock-docker-"))
@@ -74,7 +74,8 @@ class _Ahead:
         mirror = "" if _GIVEN or refusal else bootstrap.mirror()
         self.docker = self._thread.submit(self._start, refusal, mirror)
         trusted = _trusted()
-        self.image = self._thread.submit(lambda: _build(self.docker.result(), self.folder / "image", trusted))
+        self.image = self._thread.submit(lambda: _build(self.docker.result(), "runtime", self.folder, trusted))
+        self.serving_image = self._thread.submit(lambda: _build(self.docker.result(), "serving", self.folder, trusted))
 
     def _start(self, refusal: str | None, mirror: str) -> Docker:
         if _GIVEN:
@@ -167,8 +168,12 @@ def _wait(docker: Docker, process: subprocess.Popen[bytes], log: Path) -> None:
 
 
 def _import_base(docker: Docker, path: Path, mirror: str) -> None:
-    """Makes the image that the Dockerfile begins with, from the mirror that this machine's packages come from."""
-    packages = ["--variant=minbase", "--include=ca-certificates", "trixie", str(path), mirror]
+    """Makes the image that the Dockerfile begins with, from the mirror that this machine's packages come from.
+
+    As the real one, which is called slim for it, it has no documentation.
+    """
+    slim = [f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in ("doc", "info", "lintian", "locale", "man")]
+    packages = ["--variant=minbase", "--include=ca-certificates", *slim, "trixie", str(path), mirror]
     done = subprocess.run(
         ["mmdebstrap", "--quiet", *packages], env=_ENVIRONMENT, capture_output=True, text=True, check=False
     )
@@ -180,8 +185,9 @@ def _import_base(docker: Docker, path: Path, mirror: str) -> None:
 
 @dataclass(frozen=True)
 class Built:
-    """The image as `image.py` built it, what that printed, the SBOM, and an authority that the build trusted."""
+    """An image as `image.py` built it, what that printed, the SBOM, and an authority that the build trusted."""
 
+    target: str
     name: str
     printed: str
     sbom: dict[str, Any]
@@ -194,16 +200,24 @@ def image(docker: Docker) -> Built:
     return _prepared().image.result()
 
 
-def _build(docker: Docker, output: Path, trusted: str) -> Built:
+@pytest.fixture(scope="session")
+def serving_image(docker: Docker) -> Built:
+    """The image of the model server, built after that of the tasks, with which it shares its packages."""
+    return _prepared().serving_image.result()
+
+
+def _build(docker: Docker, target: str, folder: Path, trusted: str) -> Built:
+    output = folder / target
     output.mkdir()
     authority = package_index.certificates()[0]
     (output / "ca.pem").write_text(Path(trusted).read_text() + authority)
-    command = [_INTERPRETER, str(ROOT / "image.py"), "--output", str(output), *network()]
+    command = [_INTERPRETER, str(ROOT / "image.py"), "--target", target, "--output", str(output), *network()]
     environment = docker.environment | {"SSL_CERT_FILE": str(output / "ca.pem")}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-5000:]
     (sbom,) = output.glob("*.cdx.json")
-    return Built(wrapper.IMAGE, done.stdout, json.loads(sbom.read_text()), authority)
+    name = image_module.NAMES[target].format(metadata.version("penstock"))
+    return Built(target, name, done.stdout, json.loads(sbom.read_text()), authority)
 
 
 def _trusted() -> str:
