@@ -42,6 +42,14 @@ def test_a_local_push_directory_is_told_by_compile_and_lint(
     assert told(capsys, "compile", str(remote), "--target", target, "-o", output, *settings, *bucket) == ""
 
 
+def test_a_local_storage_of_a_service_is_told_by_its_key(remote: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    claim = f"claim: files, claim_mount: {remote.parent}"
+    section = f"push={{kserve: {{name: birds, {claim}, storage: {remote.parent}/serving}}}}"
+    output = str(remote.parent / "compiled.yaml")
+    sentence = f"(push.kserve.storage) is {remote.parent}/serving: "
+    assert sentence in told(capsys, "compile", str(remote), "--target", "kubeflow", "-o", output, "--set", section)
+
+
 def test_what_is_written_to_a_folder_of_the_task_is_lost(remote: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A mounted Secret and the image are there, and keep nothing; a claim's volume does."""
     output = str(remote.parent / "compiled.yaml")

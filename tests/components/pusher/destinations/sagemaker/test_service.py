@@ -13,6 +13,7 @@ from penstock.components.pusher import destinations
 from penstock.components.pusher.destinations.changes import Changes
 from penstock.components.pusher.destinations.destination import Endpoint, Pushed
 from penstock.components.pusher.destinations.sagemaker import destination
+from penstock.components.pusher.destinations.sagemaker.service import SageMaker as SageMakerDestination
 from penstock.core.artifacts import SavedModel
 from penstock.core.errors import ConfigError, ModelError, PenstockError, ServerError, UserError
 from penstock.core.services import sagemaker as connection
@@ -278,6 +279,26 @@ def test_a_retry_goes_on_where_a_killed_push_ended(
     new = destinations.push(make_destination(canary=10, promote_after=0), make_model("new"))
     assert shares(make_destination().endpoint()) == {new.version: 100, old.version: 0}
     assert (len(made()["models"]), len(made()["configs"])) == (2, 1)
+
+
+@pytest.mark.parametrize("step", CHANGES[1:])
+@pytest.mark.parametrize("change", [destinations.promote, destinations.rollback])
+def test_a_promotion_or_a_rollback_that_fails_can_be_made_again(
+    server: SageMaker,
+    make_destination: MakeDestination,
+    make_model: MakeModel,
+    change: Callable[[SageMakerDestination], Pushed],
+    step: str,
+) -> None:
+    """The canary has no more requests than before, and what the second try makes is all that there is."""
+    taxi = make_destination(canary=10)
+    old, new = (destinations.push(taxi, make_model(name)) for name in ("old", "new"))
+    server.fail("POST", step, Status(400, "not now"))
+    with pytest.raises(ServerError, match="not now"):
+        change(taxi)
+    assert shares(taxi.endpoint())[old.version] >= 90
+    assert change(taxi).version == (new if change is destinations.promote else old).version
+    assert (len(made()["models"]), len(made()["configs"])) == (2 if change is destinations.promote else 1, 1)
 
 
 @pytest.mark.parametrize("broken", ["CreateEndpoint", "UpdateEndpoint"])
