@@ -91,10 +91,10 @@ def _require(service: Service) -> Endpoint:
 
 def _candidate(service: Service, serving: Path, digest: str, endpoint: Endpoint | None, changes: Changes) -> Candidate:
     """Returns the model as a version that is stored: the previous one if it is that model, else a new one."""
-    previous = endpoint.previous if endpoint else None
-    if previous and previous.digest == digest and previous.uri:
-        return Candidate(previous.uri, digest, changes.push, previous.reference)
     storage = open_storage(service.rollout.storage)
+    previous = endpoint.previous if endpoint else None
+    if previous and previous.digest == digest and storage.holds(Version(f"{storage.base}/{previous.version}")):
+        return Candidate(previous.uri, digest, changes.push, previous.reference)
     version = storage.push(serving)
     changes.keep(f"version {version.number}, which serves nothing: a retry uses it; `{storage.removal(version)}`")
     return Candidate(_uri(service, version), digest, changes.push)

@@ -44,8 +44,11 @@ class LocalFolder(Storage):
 
     def newest(self, count: int) -> list[Version]:
         numbered = reversed(versions(self.folder) if self.folder.is_dir() else [])
-        complete = (path for path in numbered if SavedModel.is_model(SavedModel(path).names()))
-        return [Version(str(path)) for path in itertools.islice(complete, count)]
+        complete = (version for version in (Version(str(path)) for path in numbered) if self.holds(version))
+        return list(itertools.islice(complete, count))
+
+    def holds(self, version: Version) -> bool:
+        return SavedModel.is_model(SavedModel(Path(version.place)).names())
 
     @contextlib.contextmanager
     def reading(self, version: Version) -> Iterator[Path]:

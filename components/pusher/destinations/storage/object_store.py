@@ -41,6 +41,10 @@ class Bucket(Storage):
             complete = (place for place in places if SavedModel.is_model(store.files(place)))
             return [Version(place) for place in itertools.islice(complete, count)]
 
+    def holds(self, version: Version) -> bool:
+        with object_stores.open_store(self.uri) as store:
+            return SavedModel.is_model(store.files(version.place))
+
     def reading(self, version: Version) -> contextlib.AbstractContextManager[Path]:
         return object_stores.fetched(version.place)
 

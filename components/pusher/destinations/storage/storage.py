@@ -28,6 +28,10 @@ class Storage(ABC):
         """Returns complete versions, `count` at most, the newest first; none where there is no storage yet."""
 
     @abstractmethod
+    def holds(self, version: Version) -> bool:
+        """Whether a version is there, and complete."""
+
+    @abstractmethod
     def reading(self, version: Version) -> contextlib.AbstractContextManager[Path]:
         """Gives a folder with the version's files."""
 

@@ -1,5 +1,6 @@
 """Pushes to SageMaker through boto3: what is made, what serves what share, and that half a push is none."""
 
+import shutil
 import signal
 import threading
 from collections.abc import Callable
@@ -117,12 +118,18 @@ def test_a_version_takes_over_at_once_and_a_rollback_brings_the_old_one_back(
 
 
 def test_the_previous_model_pushed_again_is_not_stored_again(
-    make_destination: MakeDestination, make_model: MakeModel
+    make_destination: MakeDestination, make_model: MakeModel, tmp_path: Path
 ) -> None:
     taxi = make_destination()
     old = destinations.push(taxi, make_model("old"))
     destinations.push(taxi, make_model("new"))
-    assert destinations.push(taxi, make_model("old")).version == old.version
+    again = destinations.push(taxi, make_model("old"))
+    assert again.version == old.version
+    new = destinations.push(taxi, make_model("new"))
+    shutil.rmtree(tmp_path / "s3" / BUCKET / "serving" / old.version)
+    again = destinations.push(taxi, make_model("old"))
+    assert int(again.version) > int(old.version), "unless somebody has deleted it"
+    assert shares(taxi.endpoint()) == {again.version: 100, new.version: 0}
 
 
 def test_a_canary_is_promoted(server: SageMaker, make_destination: MakeDestination, make_model: MakeModel) -> None:
@@ -246,6 +253,20 @@ def test_a_push_that_fails_half_way_leaves_the_old_model_serving_everything(
     if failure == "refused":
         new = destinations.push(taxi, make_model("new"))
         assert shares(taxi.endpoint()) == {new.version: 100, old.version: 0}, "a retry goes on"
+
+
+@pytest.mark.parametrize("failure", ["refused", "lost, and nothing is known"])
+@pytest.mark.parametrize("step", ["CreateModel", "CreateEndpointConfig", "CreateEndpoint"])
+def test_a_first_push_that_fails_leaves_nothing(
+    server: SageMaker, make_destination: MakeDestination, make_model: MakeModel, step: str, failure: str
+) -> None:
+    server.fail("POST", step, *FAILURES[failure])
+    server.outage = 3 if failure.startswith("lost") else 0
+    with pytest.raises(PenstockError) as raised:
+        destinations.push(make_destination(), make_model("first"))
+    assert made() == {"models": [], "configs": [], "endpoints": []}
+    assert "SageMaker endpoint taxi: nothing serves there" in raised.value.details
+    assert destinations.push(make_destination(), make_model("first")).percent == 100
 
 
 @pytest.mark.parametrize(("step", "earlier"), STEPS)
