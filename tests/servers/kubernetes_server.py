@@ -43,6 +43,14 @@ class KubernetesServer:
         self._processes: list[subprocess.Popen[bytes]] = []
 
     def __enter__(self) -> Self:
+        try:
+            self._start_both()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def _start_both(self) -> None:
         folder, clients, peers = self._folder, ports.reserve(), ports.reserve()
         key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
         form = serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()
@@ -79,7 +87,6 @@ class KubernetesServer:
             assert failed is None, (self._folder / "kube-apiserver.log").read_text()[-2000:]
             assert time.monotonic() < end, "the API server does not become ready"
             time.sleep(0.2)
-        return self
 
     def __exit__(self, *_: object) -> None:
         for process in reversed(self._processes):
@@ -97,8 +104,9 @@ class KubernetesServer:
             with urllib.request.urlopen(request, context=context) as answer:
                 text = answer.read()
         except urllib.error.HTTPError as error:
-            raise Refusal(error.code, json.loads(error.read() or b"{}").get("message", "")) from None
-        return json.loads(text) if text.startswith(b"{") else text.decode()
+            told = _decoded(error.read())
+            raise Refusal(error.code, told["message"] if isinstance(told, dict) else told) from None
+        return _decoded(text)
 
     def _start(self, name: str, *arguments: str) -> None:
         with open(self._folder / f"{name}.log", "wb") as log:
@@ -110,3 +118,7 @@ class KubernetesServer:
             return bool(self.call("GET", "/readyz") == "ok")
         except (OSError, Refusal):
             return False
+
+
+def _decoded(text: bytes) -> Any:
+    return json.loads(text) if text.startswith(b"{") else text.decode()

@@ -42,7 +42,7 @@ _NATIVE: dict[str, tuple[type, ...]] = {
     "V1Time": (str,),
 }
 _ANYTHING = ("object", "KnativeDevServingPkgApisServingV1TrafficTarget")
-_RENAMED = {"K8sIoApiAppsV1DeploymentStrategy": "V1DeploymentStrategy"}
+_GROUPED = re.compile(r"K8sIoApi[A-Z][a-z]+(?=V\d)")  # which Kubernetes' own client leaves out
 _LIST = re.compile(r"list\[(.*)\]")
 _DICT = re.compile(r"dict\(str, (.*)\)")
 
@@ -68,7 +68,8 @@ def check(kind: str, value: Any, path: str = "") -> Any:
 
 
 def _model(kind: str, value: dict[str, Any], path: str) -> Any:
-    model = _class(_RENAMED.get(kind, kind))
+    model = _class(kind)
+    assert model is not None, f"neither kserve nor kubernetes has the model {kind}"
     fields = {key: field for field, key in model.attribute_map.items()}
     unknown = next((key for key in value if key not in fields), None)
     if unknown:
@@ -83,7 +84,7 @@ def _model(kind: str, value: dict[str, Any], path: str) -> Any:
 
 def schema(kind: str) -> dict[str, Any]:
     """Returns a model as the structural schema of a CustomResourceDefinition has it."""
-    if kind in _ANYTHING or _RENAMED.get(kind, kind) in ("V1JSONSchemaProps",):
+    if kind in _ANYTHING:
         return {"x-kubernetes-preserve-unknown-fields": True}
     if kind == "ResourceQuantity":
         return {"x-kubernetes-int-or-string": True}
@@ -95,16 +96,19 @@ def schema(kind: str) -> dict[str, Any]:
         return {"type": "array", "items": schema(items[1])}
     if values:
         return {"type": "object", "additionalProperties": schema(values[1])}
-    model = _class(_RENAMED.get(kind, kind))
+    model = _class(kind)
+    if model is None:  # named, and not in the package
+        return {"x-kubernetes-preserve-unknown-fields": True}
     properties = {model.attribute_map[field]: schema(of) for field, of in model.openapi_types.items()}
     return {"type": "object", "properties": properties}
 
 
-def _class(name: str) -> Any:
+def _class(kind: str) -> Any:
+    name = _GROUPED.sub("", kind)
     if name.startswith("Knative"):  # which the package has, and does not name
         module = re.sub(r"(?<=.)([A-Z])", r"_\1", name).lower()
         return getattr(importlib.import_module(f"{_MODELS.__name__}.{module}"), name)
-    return getattr(_MODELS, name, None) or getattr(kubernetes_models, name)
+    return getattr(_MODELS, name, None) or getattr(kubernetes_models, name, None)
 
 
 def _refuse(message: str) -> Any:
