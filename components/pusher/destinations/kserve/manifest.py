@@ -16,6 +16,7 @@ from typing import Any, Self
 
 from penstock.components.pusher.destinations.destination import Candidate
 from penstock.components.pusher.destinations.kserve.settings import Settings
+from penstock.core.files import documents
 
 type Json = dict[str, Any]
 
@@ -61,14 +62,13 @@ class Version:
         annotations = service["metadata"].get("annotations") or {}
         container = _container(service)
         variables = {item["name"]: item.get("value", "") for item in container.get("env") or ()}
-        before = json.loads(annotations.get(PREVIOUS) or "null")
         return cls(
             number=annotations.get(VERSION, ""),
             digest=annotations.get(DIGEST, ""),
             uri=variables.get(_STORAGE, ""),
             image=container.get("image", ""),
             push=annotations.get(PUSH, ""),
-            previous=_read(before) if before else None,
+            previous=_recorded(annotations.get(PREVIOUS, "")),
         )
 
     def is_of(self, candidate: Candidate, uri: str, image: str) -> bool:
@@ -207,7 +207,16 @@ def _written(version: Version) -> Json:
     return written | ({"previous": _written(replace(before, previous=None))} if before else {})
 
 
+def _recorded(text: str) -> Version | None:
+    """Returns the version that an annotation holds; None where anybody has made something else of it."""
+    try:
+        written = documents.parse_json(text)
+    except ValueError:
+        return None
+    return _read(written) if isinstance(written, dict) else None
+
+
 def _read(written: Json) -> Version:
     before = written.get("previous")
-    fields: dict[str, Any] = {name: written.get(name, "") for name in _WRITTEN}
-    return Version(**fields, previous=_read(before) if before else None)
+    fields: dict[str, Any] = {name: str(written.get(name, "")) for name in _WRITTEN}
+    return Version(**fields, previous=_read(before) if isinstance(before, dict) else None)

@@ -10,6 +10,7 @@ ready. What is undone goes the same way: the version before stands in the spec a
 """
 
 import logging
+import os
 from importlib import metadata
 
 from penstock.components.pusher.destinations.changes import Changes
@@ -59,7 +60,10 @@ class KServe(Service):
         return status.endpoint(self.place, service, shares=pods.shares(found or []))
 
     def register(self, candidate: Candidate, changes: Changes) -> None:
-        """Nothing: KServe reads the version from where it is stored."""
+        """Makes nothing: KServe reads the version from where it is stored."""
+        mount = self._settings.claim_mount
+        if mount and not os.path.ismount(mount):
+            logger.warning("%s is no mount: KServe finds the version if the claim has what was written there", mount)
 
     def deploy(self, candidate: Candidate, percent: int, changes: Changes) -> None:
         service = self._client.read()

@@ -454,6 +454,17 @@ def test_a_change_at_every_moment(cluster: InferenceServicesAPI, push: Push) -> 
     assert shares() == {"1": 100}
 
 
+@pytest.mark.parametrize("text", ["{", "[]", '{"previous": 3}'])
+def test_somebody_spoils_the_record(cluster: InferenceServicesAPI, push: Push, text: str) -> None:
+    push(1)
+    push(2)
+    cluster.edit("taxi", {"metadata": {"annotations": {"penstock.dev/previous-version": text}}})
+    cluster.settle("taxi")
+    assert shares()["2"] == 100
+    push(3)
+    assert shares() == {"3": 100, "2": 0}
+
+
 def test_somebody_deletes_it(cluster: InferenceServicesAPI, push: Push) -> None:
     push(1)
     cluster.rollout = 10**6
