@@ -56,7 +56,7 @@ class Batching:
     """
 
     most_rows: int = 128  # of a batch; a request with more is computed alone
-    most_waiting: int = 1024  # requests, before others are refused
+    most_waiting: int = 2048  # requests, before others are refused
     parallel: int = 1  # batches at once
     together: bool = True  # whether requests are computed together at all
 

@@ -195,10 +195,12 @@ class ServedModel:
         logger.info("model %s: loading version %d from %s", self.name, version, self.settings.path)
         try:
             loaded, folder, requests = await asyncio.get_running_loop().run_in_executor(None, self._prepared, version)
-        except (OSError, MemoryError, PenstockError) as error:
-            entry.state, entry.error = State.END, str(error)
+        except Exception as error:
+            is_expected = isinstance(error, OSError | MemoryError | PenstockError)
+            entry.state, entry.error = State.END, str(error) if is_expected else f"{type(error).__name__}: {error}"
             others = listed([str(served.version) for served in self.served]) or "none"
-            logger.error("model %s: version %d is not served: %s; served are: %s", self.name, version, error, others)
+            sentence = "model %s: version %d is not served: %s; served are: %s"
+            logger.error(sentence, self.name, version, entry.error, others, exc_info=not is_expected)
             return
         entry.served = ServedVersion(self.name, version, loaded, self._server, self._executor, self._metrics)
         entry.folder, entry.state = folder, State.AVAILABLE
@@ -217,7 +219,7 @@ class ServedModel:
             loaded_at = time.monotonic()
             try:
                 requests = warm_up(loaded, folder)
-            except PenstockError:
+            except Exception:
                 loaded.close()
                 raise
             self._metrics.loaded(self.name, version, loaded_at - started, time.monotonic() - loaded_at)

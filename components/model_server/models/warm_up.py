@@ -20,6 +20,7 @@ from penstock.core.artifacts import SavedModel
 from penstock.core.errors import ModelError
 from penstock.core.models.failures import cause
 
+_ONLY = ""  # stands for the name of an only input
 _MOST_REQUESTS = 1000  # TensorFlow Serving's limit
 logger = logging.getLogger(__name__)
 
@@ -46,13 +47,7 @@ def _replay(model: LoadedModel, path: Path) -> int:
     try:
         for record in tf.data.TFRecordDataset(str(path)).take(_MOST_REQUESTS).as_numpy_iterator():
             for name, inputs in _requests(PredictionLog.FromString(record)):
-                signature = model.signatures.get(name)
-                if signature is None or inputs.keys() != signature.inputs.keys():
-                    expected = ", ".join(f"{name}({', '.join(s.inputs)})" for name, s in model.signatures.items())
-                    raise ModelError(
-                        f"{path}: a warm-up request asks {name!r} with {', '.join(inputs)}: expected one of {expected}"
-                    )
-                model.calls[name]([inputs[tensor] for tensor in signature.inputs])
+                _ask(model, name, inputs)
                 count += 1
     except (tf.errors.OpError, DecodeError, ValueError) as error:
         reason = cause(error) if isinstance(error, tf.errors.OpError) else str(error)
@@ -61,7 +56,7 @@ def _replay(model: LoadedModel, path: Path) -> int:
 
 
 def _requests(log: PredictionLog) -> Iterator[tuple[str, Mapping[str, np.ndarray]]]:
-    """Yields the requests of a record: a signature, and its inputs."""
+    """Yields the requests of a record: a signature, and its inputs; tf.Examples are the only one, whatever its name."""
     kind = log.WhichOneof("log_type")
     if kind == "predict_log":
         request = log.predict_log.request
@@ -70,7 +65,18 @@ def _requests(log: PredictionLog) -> Iterator[tuple[str, Mapping[str, np.ndarray
     elif kind in ("classify_log", "regress_log"):
         request = getattr(log, kind).request
         examples = [example.SerializeToString() for example in request.input.example_list.examples]
-        yield request.model_spec.signature_name or DEFAULT_SIGNATURE, {"inputs": np.array(examples, dtype=object)}
+        yield request.model_spec.signature_name or DEFAULT_SIGNATURE, {_ONLY: np.array(examples, dtype=object)}
+
+
+def _ask(model: LoadedModel, name: str, inputs: Mapping[str, np.ndarray]) -> None:
+    """Asks a signature; a ValueError if the model has none of this name, or with other inputs."""
+    signature = model.signatures.get(name)
+    if signature and [*inputs] == [_ONLY]:
+        inputs = dict.fromkeys(signature.inputs, inputs[_ONLY])
+    if signature is None or inputs.keys() != signature.inputs.keys():
+        expected = ", ".join(f"{name}({', '.join(known.inputs)})" for name, known in model.signatures.items())
+        raise ValueError(f"it asks {name!r} with {', '.join(inputs) or 'nothing'}: expected one of {expected}")
+    model.calls[name]([inputs[tensor] for tensor in signature.inputs])
 
 
 def _made_up(name: str, signature: ServedSignature) -> np.ndarray:

@@ -12,6 +12,7 @@ import pytest
 import tensorflow as tf
 from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
 
+from penstock.components.model_server.models import loading, warm_up
 from penstock.components.model_server.settings import ModelSettings, ServerSettings, Versions, read_models
 from penstock.core.artifacts import SavedModel
 from penstock.core.errors import ModelError
@@ -192,6 +193,15 @@ def warm_up_request(name: str, value: float) -> bytes:
     return content
 
 
+def classify_request(miles: float) -> bytes:
+    log = PredictionLog()
+    log.classify_log.request.model_spec.signature_name = "classify"
+    example = log.classify_log.request.input.example_list.examples.add()
+    example.features.feature["trip_miles"].float_list.value.append(miles)
+    content: bytes = log.SerializeToString()
+    return content
+
+
 def write_warm_up(model: Path, *requests: bytes) -> None:
     SavedModel(model).warm_up_requests.parent.mkdir(exist_ok=True)
     with tf.io.TFRecordWriter(str(SavedModel(model).warm_up_requests)) as writer:
@@ -205,11 +215,21 @@ def test_a_model_is_warmed_by_its_own_requests(base: Path, caplog: pytest.LogCap
         assert any("version 1 is served, warmed by 3 requests" in line for line in caplog.messages)
 
 
+def test_requests_of_examples_warm_a_model(trips: Path, tmp_path: Path) -> None:
+    write_warm_up(shutil.copytree(trips, tmp_path / "model"), classify_request(1.0), classify_request(2.0))
+    loaded = loading.load(tmp_path / "model")
+    assert warm_up.warm_up(loaded, tmp_path / "model") == 2
+    loaded.close()
+
+
 @pytest.mark.parametrize(
     ("request_", "reason"),
     [
         (warm_up_request("positive", -1.0), "warm-up request 1 failed: assertion failed: [x is to be positive"),
-        (warm_up_request("other", 1.0), "a warm-up request asks 'other' with x: expected one of"),
+        (
+            warm_up_request("other", 1.0),
+            "warm-up request 1 failed: it asks 'other' with x: expected one of positive(x), serving_default(x), ",
+        ),
         (b"no log", "warm-up request 1 failed"),
     ],
     ids=["refused", "no-signature", "no-log"],
