@@ -170,6 +170,9 @@ def _explained(call: Call) -> Call:
             return call(inputs)
         except _OF_THE_INPUTS as error:
             raise RequestError(Kind.INVALID, f"the model refuses the inputs: {cause(error)}") from None
+        except UnicodeDecodeError as error:  # what TensorFlow says of an example that is none quotes its bytes
+            text = error.object.decode(errors="replace")
+            raise RequestError(Kind.INVALID, f"the model refuses the inputs: {text}") from None
         except tf.errors.OpError as error:
             raise RequestError(Kind.INTERNAL, f"the model failed: {cause(error)}") from None
         except (MemoryError, ValueError, TypeError) as error:
