@@ -162,13 +162,13 @@ def test_all_versions_are_served(two_versions: Path) -> None:
 def test_requests_of_a_version_that_goes_are_answered(base: Path, publish: Callable[[int], Path]) -> None:
     answers: list[Any] = []
     with serving(ModelSettings("m", str(base)), poll=POLL) as client:
-        body = {"signature_name": "slow", "instances": [1]}
+        body = {"signature_name": "slow", "instances": [150]}
         asker = threading.Thread(target=lambda: answers.append(client.post("/v1/models/m:predict", body).json))
         asker.start()
         publish(2)
         until(lambda: weight(client) == 2.0)
         asker.join()
-        assert answers == [{"predictions": [1.0]}]
+        assert answers == [{"predictions": [150.0]}]
         until(lambda: states(client) == {2: "AVAILABLE", 1: "END"})
 
 
@@ -176,13 +176,13 @@ def test_requests_of_a_version_that_goes_are_answered(base: Path, publish: Calla
 def test_stopping_answers_what_was_accepted(base: Path) -> None:
     answers: list[Any] = []
     with serving(ModelSettings("m", str(base))) as client:
-        body = {"signature_name": "slow", "instances": [1]}
+        body = {"signature_name": "slow", "instances": [150]}
         asker = threading.Thread(target=lambda: answers.append(client.post("/v1/models/m:predict", body).json))
         asker.start()
         threading.Event().wait(0.2)
         assert not answers
     asker.join()
-    assert answers == [{"predictions": [1.0]}]
+    assert answers == [{"predictions": [150.0]}]
 
 
 def warm_up_request(name: str, value: float) -> bytes:
