@@ -26,7 +26,7 @@ _logger = logging.getLogger(__name__)
 
 METRICS_PATH = "/metrics"
 # Paths that answer without a token and under any load: who asks them wants to know whether the server lives.
-HEALTH_PATHS = frozenset({"/", "/ping", "/health", "/healthz", "/v2/health/live", "/v2/health/ready"})
+HEALTH_PATHS = frozenset({"/", "/ping", "/v2/health/live", "/v2/health/ready"})
 _READING = ("GET", "HEAD")
 _PROTOCOLS = {"v1": "rest", "v2": "open_inference", "invocations": "sagemaker"}
 _OUTCOMES = {kind.value: kind.name.lower() for kind in Kind} | {408: "slow_client"}

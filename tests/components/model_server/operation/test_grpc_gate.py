@@ -1,7 +1,9 @@
 """What passes the gate of gRPC: a PredictionService of real gRPC behind it, asked by a real client."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import grpc
@@ -35,32 +37,38 @@ class Service(prediction_service_pb2_grpc.PredictionServiceServicer):  # type: i
         return predict_pb2.PredictResponse(model_spec=request.model_spec)
 
 
-def run(operation: settings.Operation, ask: Callable[[Stub], Awaitable[None]], tls: Certificate | None = None) -> str:
+type Ask = Callable[[Stub], Awaitable[None]]
+
+
+@asynccontextmanager
+async def serving(
+    operation: settings.Operation, metrics: Metrics, tls: Certificate | None = None
+) -> AsyncIterator[str]:
+    """Yields the address of a server."""
+    observers = Observers(operation, metrics)
+    observers.start()
+    server = grpc.aio.server(interceptors=[GrpcGate(operation, observers)], options=options(operation.limits))
+    prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(Service(), server)
+    if tls:
+        port = server.add_secure_port("localhost:0", tls.grpc_credentials())
+    else:
+        port = server.add_insecure_port("localhost:0")
+    await server.start()
+    yield f"localhost:{port}"
+    await server.stop(5)
+    observers.close()
+
+
+def run(operation: settings.Operation, ask: Ask) -> str:
     """Asks a server, and returns its metrics."""
+    metrics = Metrics()
 
-    async def serve_and_ask() -> str:
-        metrics = Metrics()
-        observers = Observers(operation, metrics)
-        observers.start()
-        server = grpc.aio.server(interceptors=[GrpcGate(operation, observers)], options=options(operation.limits))
-        prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(Service(), server)
-        if tls:
-            port = server.add_secure_port("localhost:0", tls.grpc_credentials())
-        else:
-            port = server.add_insecure_port("127.0.0.1:0")
-        await server.start()
-        if operation.tls:
-            trusted = grpc.ssl_channel_credentials(operation.tls.certificate.read_bytes())
-            channel = grpc.aio.secure_channel(f"localhost:{port}", trusted)
-        else:
-            channel = grpc.aio.insecure_channel(f"127.0.0.1:{port}")
-        async with channel:
+    async def serve_and_ask() -> None:
+        async with serving(operation, metrics) as address, grpc.aio.insecure_channel(address) as channel:
             await ask(prediction_service_pb2_grpc.PredictionServiceStub(channel))
-        await server.stop(5)
-        observers.close()
-        return metrics.text().decode()
 
-    return asyncio.run(serve_and_ask())
+    asyncio.run(serve_and_ask())
+    return metrics.text().decode()
 
 
 def request(model: str = "taxi", size: int = 0) -> predict_pb2.PredictRequest:
@@ -119,9 +127,24 @@ def test_the_token(monkeypatch: pytest.MonkeyPatch) -> None:
     run(settings.Operation(token=settings.Token(variable="SERVING_TOKEN")), ask)
 
 
-def test_tls(tmp_path: Path) -> None:
-    async def ask(stub: Stub) -> None:
-        assert await code(stub.Predict(request())) is grpc.StatusCode.OK
-
+def test_a_certificate_that_has_changed_is_the_next_connections(tmp_path: Path) -> None:
     tls = write_pair(tmp_path)
-    run(settings.Operation(tls=tls), ask, Certificate(tls))
+    first, second = tls.certificate.read_bytes(), write_pair(tmp_path / "new")
+
+    async def trusts(address: str, certificate: bytes) -> bool:
+        credentials = grpc.ssl_channel_credentials(certificate)
+        async with grpc.aio.secure_channel(address, credentials) as channel:
+            stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
+            return await code(stub.Predict(request(), timeout=20)) is grpc.StatusCode.OK
+
+    async def serve_and_ask() -> None:
+        certificate = Certificate(tls)
+        async with serving(settings.Operation(), Metrics(), certificate) as address:
+            assert await trusts(address, first)
+            os.replace(second.certificate, tls.certificate)
+            os.replace(second.key, tls.key)
+            assert certificate.renew()
+            assert await trusts(address, tls.certificate.read_bytes())
+            assert not await trusts(address, first)
+
+    asyncio.run(serve_and_ask())
