@@ -54,14 +54,14 @@ class Gate:
         self._vertex_paths = frozenset(vertex_paths)
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
-        path = scope["path"] if scope["type"] == "http" else ""
-        if not path or (path in self._health_paths and scope["method"] in _READING):
+        if scope["type"] != "http" or (scope["path"] in self._health_paths and scope["method"] in _READING):
             await self._application(scope, receive, send)
             return
+        path = scope["path"]
         headers = dict(scope["headers"])
         call = Call(
             calls.request_id(headers.get(b"x-request-id")),
-            "vertex" if path in self._vertex_paths else _PROTOCOLS.get(path.split("/", 2)[1], "http"),
+            "vertex" if path in self._vertex_paths else _PROTOCOLS.get(path[1:].partition("/")[0], "http"),
             scope["method"],
             path,
             scope["client"][0] if scope["client"] else "",

@@ -153,6 +153,15 @@ def test_the_token_is_wanted_everywhere_but_where_health_is_asked_for(monkeypatc
         assert server.exchange(post("/v1/models/taxi:predict", authorization="Bearer correct-horsf"))[0] == 401
 
 
+@pytest.mark.parametrize("target", [b"*", b"http://here", b"//", b"/%2e%2e/ping", b"/ping?x=/v1"])
+def test_no_odd_path_passes_without_the_token(target: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SERVING_TOKEN", "correct-horse")
+    with serving(settings.Operation(token=settings.Token(variable="SERVING_TOKEN"))) as server:
+        status, _, _ = server.exchange(b"OPTIONS %b HTTP/1.1\r\nhost: here\r\n\r\n" % target)
+        assert status in (400, 401)
+        assert server.exchange(post("/v1/models/taxi:predict"))[0] == 401
+
+
 def test_errors_have_the_status_of_their_kind_and_tell_nothing_of_the_servers_inside(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
