@@ -22,6 +22,7 @@ _MOST_ENTRIES = 5_000
 _EVENT_BYTES = 500  # beside its body, about
 _TRIES = 3
 _PAUSE = 0.5  # seconds before the second try, twice as many before the third
+_LAST_TRIES = 1.0  # seconds before the end, from which on nothing is tried again
 _FAILED = 429  # and 500 and more: it may succeed later
 
 
@@ -78,8 +79,10 @@ class EventSender(Background[Event]):
                 self.warn(f"{self._settings.url} does not take an event: {failure}")
 
     def close(self, seconds: float) -> None:
-        threading.Timer(max(0.0, seconds - 1), self._stopped.set).start()
+        timer = threading.Timer(max(0.0, seconds - _LAST_TRIES), self._stopped.set)
+        timer.start()
         super().close(seconds)
+        timer.cancel()
 
     def _send(self, event: Event) -> str:
         """Sends an event, up to three times; returns why it was not taken, "" if it was."""

@@ -1,5 +1,7 @@
 """CloudEvents, taken by a receiver on a loopback address."""
 
+import threading
+
 import pytest
 
 from penstock.components.model_server.operation import cloud_events, settings
@@ -70,3 +72,13 @@ def test_a_receiver_that_is_not_there_holds_up_nobody(monkeypatch: pytest.Monkey
     assert len(dropped) == 90
     sender.close(1.0)  # the pauses between the tries end with it
     assert sum(dropped) == 100
+
+
+def test_an_end_waits_for_nothing_once_all_is_sent(receiver: Receiver) -> None:
+    sender = EventSender(settings.Events(receiver.url), pytest.fail)
+    sender.start()
+    sender.close(600)
+    for timer in threading.enumerate():
+        if isinstance(timer, threading.Timer):  # the process would wait for it
+            timer.join(5)
+            assert not timer.is_alive()
