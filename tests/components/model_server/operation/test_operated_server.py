@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import re
 import ssl
 import threading
 import time
@@ -24,6 +25,7 @@ from tests.components.model_server.operation.receiver import Receiver
 from tests.components.model_server.operation.test_certificates import write_pair
 from tests.servers.model_server import Client, serving, starting
 
+DOCS = Path(__file__).resolve().parents[4] / "docs" / "serving.md"
 PREDICT = "/v1/models/m:predict"
 
 
@@ -89,6 +91,9 @@ def test_metrics_and_logs_of_real_predictions(base: Path, tmp_path: Path, receiv
         'penstock_model_load_seconds{model="m",version="1"}',
     ):
         assert line in text
+    table = re.findall(r"`(penstock_\w+)`", DOCS.read_text())
+    assert len(table) > 10
+    assert [name for name in table if f"# TYPE {name} " not in text] == []
     (file,) = RequestLog(tmp_path / "requests").files("m", 1, "serving_default")
     (prediction,) = prediction_logs.read(file.path)
     assert (prediction.inputs["x"].tolist(), prediction.outputs["y"].tolist()) == ([1.0, 2.0], [2.0, 3.0])

@@ -1,11 +1,14 @@
 """The settings of the operation in a file: what is read, and how each mistake is told."""
 
+import re
 from pathlib import Path
 
 import pytest
 
 from penstock.components.model_server.operation import settings, settings_file
 from penstock.core.errors import ConfigError
+
+DOCS = Path(__file__).resolve().parents[4] / "docs"
 
 
 def write(tmp_path: Path, text: str) -> Path:
@@ -31,6 +34,15 @@ def test_every_section_is_read(tmp_path: Path) -> None:
         settings.RequestLog(Path("/logs"), "parquet", 0.1),
         settings.Events("http://logger.default/", service="taxi"),
     )
+
+
+def test_the_file_of_the_page_is_read(tmp_path: Path) -> None:
+    block = re.search(r"^```yaml\n(# operation.yaml.*?)^```$", (DOCS / "serving.md").read_text(), re.M | re.S)
+    assert block
+    read = settings_file.read(write(tmp_path, block[1]))
+    assert read.limits == settings.Limits()  # the page shows the defaults
+    assert read.request_log == settings.RequestLog(Path("requests"), sample=0.1)
+    assert None not in (read.token, read.tls, read.access_log, read.events)
 
 
 @pytest.mark.parametrize(
