@@ -126,9 +126,8 @@ def _write(
     blessed = verdict["blessed"]
     if stamped and not blessed:
         shutil.rmtree(stamped.root)
-    refusals = [check["sentence"] for check in verdict["checks"] if not check["passed"]]
-    for sentence in refusals:
-        logger.info("not blessed: %s", sentence)
+    for check in verdict["checks"]:
+        logger.info("%s: %s", "passed" if check["passed"] else "not blessed", check["sentence"])
     InfraValidation(validation).write(verdict)
     reports.write(report, verdict)
     output.write(blessed)
