@@ -1,6 +1,7 @@
 """Makes `.venv` from requirements.lock, and the interpreter it needs where the host has none that fits.
 
     python3 bootstrap.py        (what `make demo` and `make test` call first; at once when nothing changed)
+    python3 bootstrap.py gpu    (TensorFlow with CUDA, 4 GB more, until `python3 bootstrap.py cpu`)
 
 The runtime's wheels need glibc 2.38 or newer and GCC 13's libstdc++. On such a host, and on macOS with Apple silicon,
 uv alone is enough. On an older Debian or Ubuntu, a newer release's own Python and C library are unpacked into
@@ -23,7 +24,9 @@ from typing import Dict, List, NamedTuple, Optional, Tuple
 ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
 TOOLCHAIN = ROOT / ".toolchain"
-LOCK = ROOT / "requirements.lock"
+READY = VENV / "ready"
+LOCKS = ("requirements.lock", "requirements.gpu.lock")
+GROUPS = ("cpu", "gpu")
 PACKAGES = ("core", "trainer", "components", "pipelines")
 OLDEST_GLIBC = (2, 38)
 
@@ -60,15 +63,19 @@ PRELOADED = (
 )
 
 
-def main() -> int:
-    (ROOT / ".toolchain").mkdir(exist_ok=True)
+def main(arguments: List[str]) -> int:
+    if arguments not in ([], *([group] for group in GROUPS)):
+        say(f"expected nothing or one of {', '.join(GROUPS)}, received {' '.join(arguments)}")
+        return 2
+    TOOLCHAIN.mkdir(exist_ok=True)
     with open(TOOLCHAIN / "lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # a second `make` beside this one waits and then finds the work done
-        if is_ready():
+        group = arguments[0] if arguments else present_group()
+        if is_ready(group):
             return 0
         try:
             started = time.time()
-            make_environment()
+            make_environment(group)
             say(f"environment ready in {time.time() - started:.0f} s")
         except SetupError as error:
             say(str(error))
@@ -82,19 +89,26 @@ def main() -> int:
     return 0
 
 
-def is_ready() -> bool:
-    stamp = VENV / "ready"
-    return (VENV / "bin" / "python").exists() and stamp.exists() and stamp.read_text() == fingerprint()
+def present_group() -> str:
+    """Returns the group that the environment was last made with, also if that was not finished."""
+    words = READY.read_text().split() if READY.exists() else []
+    return words[0] if words and words[0] in GROUPS else "cpu"
+
+
+def is_ready(group: str) -> bool:
+    return (VENV / "bin" / "python").exists() and READY.exists() and READY.read_text() == f"{group} {fingerprint()}"
 
 
 def fingerprint() -> str:
     """Of all that decides what is in the environment, and of where it is: its interpreter has absolute paths."""
-    parts = [(ROOT / name).read_bytes() for name in ("requirements.lock", "pyproject.toml", "bootstrap.py")]
+    parts = [(ROOT / name).read_bytes() for name in (*LOCKS, "pyproject.toml", "bootstrap.py")]
     return hashlib.sha256(b"\0".join([*parts, str(ROOT).encode()])).hexdigest()
 
 
-def make_environment() -> None:
+def make_environment(group: str) -> None:
     release = host_release()
+    if group == "gpu" and platform.system() != "Linux":
+        raise SetupError(f"CUDA is for Linux, this is {platform.system()}: `python3 bootstrap.py cpu`")
     uv = find_uv(release)
     environment = dict(os.environ, UV_COMPILE_BYTECODE="1", UV_LINK_MODE="hardlink", VIRTUAL_ENV=str(VENV))
     if release:
@@ -105,16 +119,21 @@ def make_environment() -> None:
     require_compiler()
     say(f"making .venv with Python {python}")
     run(uv, "venv", "--quiet", "--allow-existing", "--python", python, str(VENV), env=environment)
+    READY.write_text(group)
     say("installing the frozen packages (several minutes and 2 GB the first time, seconds from uv's cache)")
-    install(uv, environment)
+    install(uv, "sync", LOCKS[0], environment)
+    if group == "gpu":
+        say("installing TensorFlow with CUDA in place of TensorFlow for processors (4 GB)")
+        run(uv, "pip", "uninstall", "--quiet", "tensorflow-cpu", env=environment)
+        install(uv, "install", LOCKS[1], environment)
     run(uv, "pip", "install", "--quiet", "--no-deps", "--editable", str(ROOT), env=environment)
     link_sources()
-    (VENV / "ready").write_text(fingerprint())
+    READY.write_text(f"{group} {fingerprint()}")
 
 
-def install(uv: str, environment: Dict[str, str]) -> None:
-    """Installs the lock file, showing uv's progress without its list of two hundred packages."""
-    command = [uv, "pip", "sync", "--require-hashes", str(LOCK)]
+def install(uv: str, verb: str, lock: str, environment: Dict[str, str]) -> None:
+    """Installs a lock file, showing uv's progress without its list of two hundred packages."""
+    command = [uv, "pip", verb, "--require-hashes", *(["--requirement"] if verb == "install" else []), str(ROOT / lock)]
     with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, universal_newlines=True) as process:
         for line in process.stderr or ():
             if not line.startswith((" + ", " - ", " ~ ")):
@@ -266,4 +285,4 @@ def say(text: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -148,7 +148,7 @@ def _why_unused(smi: list[dict[str, str]]) -> str:
     if smi:
         return (
             f"driver {smi[0]['driver_version']} shows {smi[0]['name']}, but {_backend()} cannot use it: install its "
-            "CUDA libraries (tensorflow[and-cuda])"
+            "CUDA libraries (tensorflow[and-cuda]; in a checkout of Penstock, `python3 bootstrap.py gpu`)"
         )
     if _DRIVER.exists():
         return f"{_DRIVER.read_text().splitlines()[0]} is loaded, but {_backend()} sees no device"
