@@ -12,9 +12,10 @@ help:  ## show this list
 environment:  ## make .venv from the lock file (the other targets do it first; at once when nothing changed)
 	@$(HOST_PYTHON) bootstrap.py
 
-demo: environment  ## run the Chicago taxi pipeline on real data, then ask the pushed model
+demo: environment  ## run the Chicago taxi pipeline on real data, then ask the pushed model, also over HTTP
 	@.venv/bin/penstock run examples/taxi/pipeline.yaml
 	@.venv/bin/penstock predict examples/taxi/pipeline.yaml --rows 3
+	@.venv/bin/python examples/taxi/ask.py
 
 test: environment  ## run all tests, in a process for each core
 	@.venv/bin/python -m pytest $(PROCESSES)

@@ -83,22 +83,26 @@ def test_taxi_runs_on_a_cluster_by_the_command_of_the_page(
 def test_the_demo_prints_what_the_readme_shows(python: str, tmp_path: Path) -> None:
     """But for numbers, for the width of columns that hold them, and for the path of the checkout."""
     (tmp_path / "examples" / "taxi").mkdir(parents=True)
-    config = "examples/taxi/pipeline.yaml"
-    shutil.copyfile(ROOT / config, tmp_path / config)
-    block = re.search(
-        r"^## What the demo prints$.*?^```text$\n(.*?)…\n```$", (ROOT / "README.md").read_text(), re.M | re.S
+    config, ask = "examples/taxi/pipeline.yaml", "examples/taxi/ask.py"
+    for file in (config, ask):
+        shutil.copyfile(ROOT / file, tmp_path / file)
+    blocks = re.search(
+        r"^## What the demo prints$.*?^```text$\n(.*?)…\n```$.*?^```text$\n(.*?)^```$",
+        (ROOT / "README.md").read_text(),
+        re.M | re.S,
     )
-    assert block is not None
-    printed = ""
-    for arguments in (["run", config], ["predict", config, "--rows", "3"]):
-        command = [python, "-m", "penstock.pipelines.cli.main", *arguments]
+    assert blocks is not None
+    printed = []
+    program = ["-m", "penstock.pipelines.cli.main"]
+    for arguments in ([*program, "run", config], [*program, "predict", config, "--rows", "3"], [ask]):
         done = subprocess.run(
-            command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+            [python, *arguments], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
         )
         assert done.returncode == 0, done.stdout
-        printed += done.stdout.replace(f"{tmp_path}/", "")
-    shown = _without_numbers(block[1])
-    assert _without_numbers(printed)[: len(shown)] == shown
+        printed.append(done.stdout.replace(f"{tmp_path}/", ""))
+    shown = _without_numbers(blocks[1])
+    assert _without_numbers(printed[0] + printed[1])[: len(shown)] == shown
+    assert _without_numbers(printed[2].lstrip()) == _without_numbers(blocks[2])
 
 
 def _without_numbers(text: str) -> list[str]:
