@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help environment demo test test-fast lint format bench bench-quality generate image lock
+.PHONY: help environment demo test test-fast lint format bench bench-quality bench-serving generate image lock
 LOCK := PATH="$$PATH:.toolchain/tools/bin" uv pip compile --universal --python-version 3.12 --generate-hashes --no-emit-index-url --quiet
 CPU := --override cpu.override.txt
 IMAGE := pyproject.toml --extra runtime --extra gcs --extra s3 --extra vertex --extra kserve --extra sagemaker
@@ -35,6 +35,9 @@ bench: environment  ## time Penstock and TFX's LocalDagRunner side by side (abou
 
 bench-quality: environment  ## compare the default model with scikit-learn's HistGradientBoosting on nine real tables
 	@.venv/bin/python benchmarks/quality.py
+
+bench-serving: environment  ## load our model server, KServe's and MLServer in turn (about twelve minutes; needs wrk)
+	@.venv/bin/python benchmarks/serving
 
 generate: environment  ## write what is generated and committed: READMEs, JSON Schema, lint rules, protos, golden pipelines
 	@.venv/bin/python -m penstock.pipelines.compiling.component_docs
