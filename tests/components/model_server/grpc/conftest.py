@@ -6,9 +6,12 @@ from pathlib import Path
 import grpc
 import pytest
 
+from penstock.components.model_server.operation.settings import Limits, Operation
 from penstock.components.model_server.settings import ModelSettings, Versions
 from tests.components.model_server import small
 from tests.servers.model_server import serving
+
+LARGEST = 1 << 20  # bytes of a message
 
 
 @pytest.fixture(scope="session")
@@ -30,7 +33,8 @@ def address(models_folder: Path) -> Iterator[str]:
         ModelSettings("estimator", str(models_folder / "estimator")),
         ModelSettings("taxi", str(models_folder / "taxi"), Versions(all=True), {"stable": 3}),
     )
-    with serving(*models, grpc=True, grpc_port=0) as client:
+    operation = Operation(Limits(body_bytes=LARGEST))
+    with serving(*models, grpc=True, grpc_port=0, operation=operation) as client:
         yield client.grpc
 
 

@@ -15,6 +15,8 @@ from tensorflow_serving.apis.model_pb2 import ModelSpec
 from tensorflow_serving.apis.predict_pb2 import PredictRequest
 from tensorflow_serving.apis.regression_pb2 import RegressionRequest
 
+from tests.components.model_server.grpc.conftest import LARGEST
+
 
 @pytest.fixture
 def stub(channel: grpc.Channel) -> Any:
@@ -118,9 +120,10 @@ def test_what_predict_refuses(stub: Any, spec: ModelSpec, inputs: dict[str, Any]
 
 def test_a_request_that_is_too_large(stub: Any) -> None:
     request = PredictRequest(model_spec=_spec("double"))
-    request.inputs["x"].CopyFrom(tf.make_tensor_proto(np.zeros([1 << 20, 2], np.float32)))
-    code, _ = _refused(stub.Predict, request)
+    request.inputs["x"].CopyFrom(tf.make_tensor_proto(np.zeros([LARGEST // 8, 2], np.float32)))
+    code, details = _refused(stub.Predict, request)
     assert code is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert str(LARGEST) in details
 
 
 def test_details_that_are_long_arrive(stub: Any) -> None:
