@@ -205,7 +205,7 @@ def _known_key(location: Location, model: type[BaseModel]) -> str:
     siblings = [path.rpartition(".")[2] for path in paths if path.rpartition(".")[0] == parent]
     if not nearest(wrong, siblings):
         elsewhere: dict[str, str] = {}
-        for path in paths:
+        for path in sorted(paths, key=lambda path: path.count(".")):  # a key of one service is the less likely one
             elsewhere.setdefault(path.rpartition(".")[2], path)
         near = nearest(wrong, elsewhere, cutoff=0.8)
         if near:

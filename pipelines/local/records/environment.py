@@ -32,6 +32,7 @@ _OF_TENSORFLOW = (
 )
 _HARMLESS = ("TF_CPP_", "CUDA_MODULE_LOADING", "CUDA_CACHE_", "KERAS_HOME", "NCCL_DEBUG")
 _KERAS = {"floatx": "float32", "epsilon": 1e-07, "backend": "tensorflow", "image_data_format": "channels_last"}
+_INSTEAD = {"tensorflow": ("tensorflow-cpu",)}  # the same modules, without CUDA's code
 _NAME = re.compile(r"""["']([A-Za-z_][A-Za-z0-9_]*)""")
 _DOTTED = re.compile(r"([A-Za-z_]\w*)(\.\w+)+(@\w+)?")
 _SHOWN = 60
@@ -103,10 +104,12 @@ def _installed() -> dict[str, str]:
         name = re.split(r"[^\w.-]", requirement, maxsplit=1)[0]
         if "extra ==" in requirement and not re.search(r"""extra == ['"](runtime|jax)['"]""", requirement):
             continue
-        try:
-            versions[f"package {name}"] = metadata.distribution(name).version
-        except metadata.PackageNotFoundError:
-            continue
+        for distribution in (name, *_INSTEAD.get(name, ())):
+            try:
+                versions[f"package {name}"] = metadata.distribution(distribution).version
+                break
+            except metadata.PackageNotFoundError:
+                continue
     return versions
 
 

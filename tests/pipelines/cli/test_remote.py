@@ -341,7 +341,8 @@ def test_waiting_ends_with_the_folder_that_was_pushed_to(
     submit: Run, server: KubeflowPipelines, config: Path, capsys: Told
 ) -> None:
     for pusher, end in (("SUCCEEDED", ["succeeded", f"pushed to  {config.parent}/serving"]), (None, ["succeeded"])):
-        inside = argo_nodes.group("condition-1", pusher, argo_nodes.task("pusher", pusher))
+        pushed = argo_nodes.group("condition-2", pusher, argo_nodes.task("pusher", pusher))
+        inside = argo_nodes.group("condition-1", "SUCCEEDED", argo_nodes.task("infra-validator", "SUCCEEDED") | pushed)
         server.states = [argo_nodes.run(inside, state="SUCCEEDED", attempts=True)]
         assert submit("--wait", "--interval", "0.01") == 0
         assert capsys.readouterr().out.splitlines()[-len(end) :] == end

@@ -71,6 +71,7 @@ def compiled(tmp_path_factory: pytest.TempPathFactory, taxi_csv: Path, taxi_modu
         "module_file": str(taxi_module),
         "training": {"train_steps": 100, "eval_steps": 20},
         "evaluation": {"label_key": "tips_xf", "metrics": ["auc"], "thresholds": {"auc": {"min": 0.5}}},
+        "infra_validation": None,  # the captured run had none
         "push": {"directory": "serving"},
         "image": "registry.example.com/penstock-python:1",
     }
