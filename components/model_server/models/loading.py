@@ -43,8 +43,10 @@ class LoadedModel:
         """Gives the memory back; no function may be called any more."""
         self._loaded = None
         self.calls.clear()
+        gc.unfreeze()
         gc.collect()
         _trim()
+        gc.freeze()
 
 
 def load(folder: Path) -> LoadedModel:

@@ -3,6 +3,7 @@
 import asyncio
 import concurrent.futures
 import contextlib
+import gc
 import logging
 import time
 from collections.abc import Mapping, Sequence
@@ -222,6 +223,7 @@ class ServedModel:
             except Exception:
                 loaded.close()
                 raise
+            gc.freeze()  # the collector would stop requests to look through the models; LoadedModel.close ends it
             self._metrics.loaded(self.name, version, loaded_at - started, time.monotonic() - loaded_at)
             return loaded, stack.pop_all(), requests
 
