@@ -72,8 +72,15 @@ def started(server: Server, model: Path, folder: Path) -> Iterator[Running]:
         url = f"http://127.0.0.1:{port}{server.path}"
         yield Running(server, url, psutil.Process(process.pid), time.monotonic() - began)
     finally:
-        process.terminate()
-        process.wait(timeout=60)
+        _end(psutil.Process(process.pid))
+
+
+def _end(process: psutil.Process) -> None:
+    """Ends a server and its processes, by force after ten seconds: MLServer waits for its gRPC server without an end."""
+    processes = [process, *process.children(recursive=True)]
+    process.terminate()
+    for alive in psutil.wait_procs(processes, timeout=10)[1]:
+        alive.kill()
 
 
 def _is_ready(url: str) -> bool:
