@@ -76,7 +76,7 @@ def started(server: Server, model: Path, folder: Path) -> Iterator[Running]:
 
 
 def _end(process: psutil.Process) -> None:
-    """Ends a server and its processes, by force after ten seconds: MLServer waits for its gRPC server without an end."""
+    """Ends a server and its processes, by force after ten seconds: MLServer waits for its gRPC server forever."""
     processes = [process, *process.children(recursive=True)]
     process.terminate()
     for alive in psutil.wait_procs(processes, timeout=10)[1]:
