@@ -37,6 +37,7 @@ class RowEncoder:
             value = row.get(feature.name)
             if value is None or value == []:
                 if feature.required:
+                    self._require_known(row)  # a name that is misspelt is the reason why one is missing
                     raise self._missing(row)
                 missing += feature.name not in row
                 continue

@@ -87,7 +87,8 @@ def inputs(signature: ServedSignature, tensors: Sequence[InferTensor]) -> dict[s
     if len(values) < len(tensors):
         names = [tensor.name for tensor in tensors]
         raise _invalid(f"input {printable.value(max(names, key=names.count))}: expected it once")
-    if signature.features and values and values.keys() <= signature.features.keys():
+    are_features = values.keys() <= signature.features.keys() or values.keys().isdisjoint(signature.inputs)
+    if signature.features and values and are_features:
         return _from_features(signature, values)
     _check_names(values, signature)
     return {name: _fitted(name, array, signature) for name, array in values.items()}
@@ -121,13 +122,16 @@ def _from_features(signature: ServedSignature, values: Mapping[str, np.ndarray])
     if 0 in (array.ndim for array in values.values()) or len({len(array) for array in values.values()}) > 1:
         shapes = ", ".join(f"{name} {list(array.shape)}" for name, array in values.items())
         raise _invalid(f"inputs: expected as many rows of each feature, a row for each example; received {shapes}")
-    columns = {name: _column(signature.features[name], array) for name, array in values.items()}
+    columns = {name: _column(name, signature.features.get(name), array) for name, array in values.items()}
     return signature.json.inputs_from_columns(columns)
 
 
-def _column(feature: ServedFeature, array: np.ndarray) -> list[object]:
-    """Returns a feature's values as JSON has them: a value for each example, or a list of values."""
-    values = _converted(feature.name, array, feature.dtype)
+def _column(name: str, feature: ServedFeature | None, array: np.ndarray) -> list[object]:
+    """Returns a feature's values as JSON has them: a value for each example, or a list of values.
+
+    One that is no feature may be the label, which is left out where rows are encoded.
+    """
+    values = array if feature is None else _converted(name, array, feature.dtype)
     if values.dtype == object:
         values = objects.array([_json_value(value) for value in values.ravel()], values.shape)
     column: list[object] = values.tolist()
@@ -142,9 +146,9 @@ def _json_value(value: bytes) -> object:
 
 
 def _check_names(values: Mapping[str, np.ndarray], signature: ServedSignature) -> None:
-    known = [*signature.inputs, *signature.features]
     for name in sorted(values.keys() - signature.inputs.keys()):
-        raise _invalid(f"input {printable.value(name)} is unknown: {did_you_mean(name, known)}")
+        raise _invalid(f"input {printable.value(name)} is unknown: {did_you_mean(name, signature.inputs)}")
+    known = [*signature.inputs, *signature.features]
     for name in sorted(signature.inputs.keys() - values.keys()):
         raise _invalid(f"input {printable.value(name)} is missing: expected {listed(known)}")
 

@@ -80,6 +80,31 @@ def test_features_by_name(ask: Any, server: Client) -> None:
     }  # fmt: skip
 
 
+def _trip(name: str) -> dict[str, Any]:
+    return {"name": name, "datatype": "FP32", "shape": [1], "data": [1.0]}
+
+
+def test_the_label_is_left_out(server: Client) -> None:
+    corner = {"name": "corner", "datatype": "FP32", "shape": [1, 2], "data": [1, 2]}
+    answer = server.post("/v2/models/trips/infer", {"inputs": [_trip("trip_miles"), corner, _trip("tips")]})
+    assert answer.status == 200, answer.body
+
+
+@pytest.mark.parametrize(
+    ("names", "problem"),
+    [
+        (["corner", "trip_mile"], "unknown feature 'trip_mile'; did you mean 'trip_miles'?"),
+        (["trip_miles", "corner", "trip_mile"], "unknown feature 'trip_mile'; did you mean 'trip_miles'?"),
+        (["trip_miles", "examples"], "input 'trip_miles' is unknown: expected one of examples"),
+    ],
+)
+def test_features_that_do_not_fit(server: Client, names: list[str], problem: str) -> None:
+    inputs = [{**_trip(name), "shape": [1, 2], "data": [1, 2]} if name == "corner" else _trip(name) for name in names]
+    answer = server.post("/v2/models/trips/infer", {"inputs": inputs})
+    assert answer.status == 400, answer.body
+    assert problem in answer.json["error"]
+
+
 def test_serialized_examples(server: Client) -> None:
     example = tf.train.Example()
     example.features.feature["trip_miles"].float_list.value.append(200.0)
