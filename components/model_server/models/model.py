@@ -6,7 +6,7 @@ import contextlib
 import gc
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from penstock.components.model_server.inference import Kind, RequestError, State, Target, VersionStatus
@@ -142,13 +142,16 @@ class ServedModel:
             existing = await loop.run_in_executor(None, self._place.versions)
         except (OSError, PenstockError) as error:
             self._complain(f"{self.settings.path} cannot be read: {error}")
+            self.is_settled = True
             return
         labelled = {*self.settings.labels.values()}
         wanted = self.settings.versions.chosen(existing) | labelled & existing.keys()
+        absent = self._absent(existing)
         if not wanted:
-            self._complain(f"{self.settings.path} holds no version to serve")
+            self._complain(absent or f"{self.settings.path} holds no version to serve")
+            self.is_settled = True
             return  # what is served goes on: the folder may be away for a moment
-        self._problem = ""
+        self._complain(absent)
         for version in sorted(wanted):
             if self._is_to_load(version, existing[version]):
                 await self._load(version, existing[version])
@@ -161,6 +164,14 @@ class ServedModel:
             if self._versions[version].state is State.END:
                 del self._versions[version]
 
+    def _absent(self, existing: Collection[int]) -> str:
+        """Returns a sentence on the versions that the settings name and that are not there; "" if all are."""
+        absent = [str(version) for version in sorted(self.settings.versions.pinned - {*existing})]
+        labels = self.settings.labels.items()
+        absent += [f"{version} (label {label})" for label, version in labels if version not in existing]
+        there_are = listed([str(version) for version in sorted(existing, reverse=True)]) or "none"
+        return f"{self.settings.path} holds no version {listed(absent)}: there are {there_are}" if absent else ""
+
     async def close(self) -> None:
         """Ends all versions, after the requests that they have taken."""
         for version in [*self._versions]:
@@ -169,10 +180,14 @@ class ServedModel:
 
     def _point_labels(self) -> None:
         """Points labels at the versions of the settings that are loaded; others stay where they are."""
+        before = self.labels
         self.labels = {
-            label: version if self._is_served(version) else self.labels.get(label, version)
+            label: version if self._is_served(version) else before.get(label, version)
             for label, version in self.settings.labels.items()
         }
+        for label, version in self.labels.items():
+            if self._is_served(version) and before.get(label) != version:
+                logger.info("model %s: label %s points at version %d", self.name, label, version)
 
     def _is_served(self, version: int) -> bool:
         return version in self._versions and self._versions[version].served is not None
@@ -185,10 +200,9 @@ class ServedModel:
         return entry.state is State.END and (not entry.error or entry.tag != tag)
 
     def _complain(self, problem: str) -> None:
-        if problem != self._problem:
+        if problem and problem != self._problem:
             logger.warning("model %s: %s", self.name, problem)
         self._problem = problem
-        self.is_settled = True
 
     async def _load(self, version: int, tag: str) -> None:
         entry = self._versions[version] = _Version(tag, State.LOADING)

@@ -142,6 +142,12 @@ def test_a_label_rolls_back(
         assert {*answers} == {2.0, 1.0}  # and no failure: the label moves when the version is warm
         assert weight(client, "/v1/models/m/labels/canary") == 2.0
         assert (weight(client), states(client)) == (2.0, {1: "AVAILABLE", 2: "AVAILABLE"})
+        assert "model m: label stable points at version 1" in caplog.messages
+        file.write_text(text.replace("stable: 2", "stable: 99"))
+        problem = f"model m: {base} holds no version 99 (label stable): there are 2, 1"
+        until(lambda: problem in caplog.messages)
+        assert weight(client, "/v1/models/m/labels/stable") == 1.0
+        assert caplog.messages.count(problem) == 1
         file.write_text("models: [")
         until(lambda: any("what was served goes on" in line for line in caplog.messages))
         file.write_text(text.replace("    path", "    versions: 1\n    path").replace(": 2", ": 1"))
@@ -150,6 +156,12 @@ def test_a_label_rolls_back(
         file.write_text("models:\n  - {name: other, path: " + str(base) + "}\n")
         until(lambda: client.get("/v1/models/other").status == 200)
         until(lambda: "no model 'm'" in client.get("/v1/models/m").json["error"])
+
+
+def test_a_version_that_is_not_there_is_named(two_versions: Path) -> None:
+    settings = ModelSettings("m", str(two_versions), Versions(pinned=frozenset({3})))
+    with pytest.raises(ModelError, match="holds no version 3: there are 2, 1"), serving(settings):
+        pass
 
 
 def test_all_versions_are_served(two_versions: Path) -> None:
