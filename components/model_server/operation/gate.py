@@ -29,7 +29,7 @@ METRICS_PATH = "/metrics"
 HEALTH_PATHS = frozenset({"/", "/ping", "/v2/health/live", "/v2/health/ready"})
 _READING = ("GET", "HEAD")
 _PROTOCOLS = {"v1": "rest", "v2": "open_inference", "invocations": "sagemaker"}
-_OUTCOMES = {kind.value: kind.name.lower() for kind in Kind} | {408: "slow_client"}
+_OUTCOMES = {kind.value: kind.name.lower() for kind in Kind} | {408: "slow_client", 431: "too_large"}
 _PASSING = (Kind.BUSY.value, Kind.NOT_READY.value)  # who gets these may come again
 _RETRY_AFTER = b"1"  # second
 
@@ -82,7 +82,7 @@ class Gate:
         self, scope: MutableMapping[str, Any], headers: dict[bytes, bytes], receive: Receive, answer: "_Answer"
     ) -> None:
         call = answer.call
-        refusal = self._refusal(headers)
+        refusal = self._refusal(scope, headers)
         if refusal:
             await answer.refuse(*refusal)
             return
@@ -112,8 +112,13 @@ class Gate:
         if events and answer.kept is not None and answer.status == 200:
             events.answered(event_id, call.time, content_type, b"".join(answer.kept))
 
-    def _refusal(self, headers: dict[bytes, bytes]) -> tuple[int, str] | None:
+    def _refusal(self, scope: MutableMapping[str, Any], headers: dict[bytes, bytes]) -> tuple[int, str] | None:
         """Returns the status and the sentence for a request that is not even read."""
+        size = len(scope["raw_path"]) + len(scope["query_string"])
+        for name, value in scope["headers"]:
+            size += len(name) + len(value) + 4  # ": " and the line's end
+        if size > self._limits.header_bytes:  # and came at once: connections refuses those that come in pieces
+            return 431, f"expected headers of at most {self._limits.header_bytes:,} bytes"
         if self._tokens and not self._tokens.accept(headers.get(b"authorization")):
             return Kind.UNAUTHORIZED.value, tokens.REFUSAL
         if self._observers.in_flight > self._limits.requests:

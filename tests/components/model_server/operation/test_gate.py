@@ -66,6 +66,8 @@ def test_a_body_that_does_not_come_ends_in_408() -> None:
 def test_headers_are_bounded_in_size_and_time() -> None:
     with serving(limits(receive_seconds=0.2, header_bytes=20_000)) as server:
         assert server.exchange(get("/", cookie="x" * 19_000))[0] == 200
+        refused = server.exchange(get("/v1/models/m", cookie="x" * 21_000))  # which comes at once
+        assert error(refused) == (431, "expected headers of at most 20,000 bytes")
         assert server.exchange(b"GET / HTTP/1.1\r\nhost: here\r\ncookie: ", *[b"x" * 10_000] * 3)[0] == 431
         assert error(server.exchange(b"GET / HTTP/1.1\r\nhos")) == (408, "expected the request's headers within 0.2 s")
         assert server.exchange() == (0, {}, b"")  # nothing was asked, so nothing is said
