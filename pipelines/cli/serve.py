@@ -73,6 +73,8 @@ def serve(
     """Serves a model over HTTP and gRPC: its folder, a folder of its versions, a bucket, or what CONFIG has pushed."""
     from penstock.components.model_server.settings import ServerSettings, Versions, read_models
 
+    if models_file and (path_or_config or name or pinned):
+        raise UserError("--models names the models, their paths and versions: expected no PATH, --name or --version")
     contract = None if models_file else _contract(path_or_config, os.environ)
     if models_file:
         settings = ServerSettings(read_models(models_file), models_file)
@@ -146,6 +148,8 @@ def _model(contract: _Contract | None, argument: str, name: str | None) -> "Mode
             raise UserError(f"{path} has no push.directory: serve a model's folder, or add push: {{directory: …}}")
         pushed = next(iter(config.push.folders.values()))
         if not object_stores.is_remote(pushed) and not _has_version(Path(pushed)):
+            if any(child.name.isdecimal() for child in Path(pushed).glob("*")):
+                raise UserError(f"{pushed} holds no SavedModel ({SavedModel.FILE}): no other model can be served")
             raise UserError(f"no model of {config.name} in {pushed} yet: `penstock run` pushes one")
         return ModelSettings(name or config.name, pushed)
     folder = Path(path).absolute()

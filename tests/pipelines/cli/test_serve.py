@@ -41,9 +41,21 @@ def test_what_a_configuration_has_pushed(tmp_path: Path, monkeypatch: pytest.Mon
     config.write_text("name: fares\ndata: {path: data.csv}\nlabel: b\npush: {directory: pushed}\n")
     with pytest.raises(UserError, match=r"no model of fares in .*pushed yet: `penstock run` pushes one"):
         served("")
+    (tmp_path / "pushed" / "2").mkdir(parents=True)
+    (tmp_path / "pushed" / "2" / "model.pkl").touch()
+    with pytest.raises(UserError, match="pushed holds no SavedModel"):
+        served("")
     write_model(tmp_path / "pushed" / "3")
     for argument in ("", "pipeline.yaml", str(tmp_path)):
         assert served(argument) == ("fares", str(tmp_path / "pushed"))
+
+
+@pytest.mark.parametrize("option", [["taxi"], ["--name", "taxi"], ["--version", "3"]])
+def test_a_file_of_models_names_all_of_them(tmp_path: Path, option: list[str]) -> None:
+    file = tmp_path / "models.yaml"
+    file.write_text("models:\n  - {name: taxi, path: taxi}\n")
+    with pytest.raises(UserError, match="expected no PATH, --name or --version"):
+        serve.serve.main([*option, "--models", str(file)], standalone_mode=False)
 
 
 @pytest.mark.parametrize(
