@@ -100,12 +100,15 @@ def parse(record: bytes) -> LoggedPrediction:
 
 
 def read(path: Path) -> Iterator[LoggedPrediction]:
-    """Yields the predictions of a TFRecord file of a RequestLog; a DataError names the file if it has other records."""
-    for record in tf.data.TFRecordDataset(str(path), compression_type="GZIP").as_numpy_iterator():
-        try:
+    """Yields the predictions of a TFRecord file of a RequestLog; a DataError names the file if it has anything else."""
+    try:
+        for record in tf.data.TFRecordDataset(str(path), compression_type="GZIP").as_numpy_iterator():
             yield parse(record)
-        except DataError as error:
-            raise DataError(f"{path}: {error.message}") from None
+    except tf.errors.DataLossError:
+        problem = "expected a whole TFRecord file, compressed by gzip; pyarrow reads Parquet"
+        raise DataError(f"{path}: {problem}") from None
+    except DataError as error:
+        raise DataError(f"{path}: {error.message}") from None
 
 
 def _tensor(array: np.ndarray) -> TensorProto:

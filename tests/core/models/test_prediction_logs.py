@@ -60,3 +60,11 @@ def test_a_file_with_other_records_is_named(tmp_path: Path) -> None:
         writer.write(tf.train.Example().SerializeToString())
     with pytest.raises(DataError, match=r"log.tfrecord.gz: expected a PredictionLog of a model server, found"):
         list(prediction_logs.read(path))
+
+
+@pytest.mark.parametrize("name", ["log.parquet", "cut.tfrecord.gz"])
+def test_a_file_of_another_kind_is_named(tmp_path: Path, name: str) -> None:
+    file = tmp_path / name
+    file.write_bytes(b"PAR1, which is no gzip")
+    with pytest.raises(DataError, match=f"{name}: expected a whole TFRecord file"):
+        next(prediction_logs.read(file))
