@@ -16,6 +16,7 @@ from penstock.components.model_server.operation.calls import ANSWERED, CURRENT, 
 from penstock.components.model_server.operation.connections import REFUSED
 from penstock.components.model_server.operation.metrics import CONTENT_TYPE
 from penstock.components.model_server.operation.observers import Observers
+from penstock.core.text import printable
 
 type Message = MutableMapping[str, Any]
 type Receive = Callable[[], Awaitable[Message]]
@@ -123,6 +124,10 @@ class Gate:
             return Kind.UNAUTHORIZED.value, tokens.REFUSAL
         if self._observers.in_flight > self._limits.requests:
             return Kind.BUSY.value, f"{self._limits.requests:,} requests are being answered already: try again later"
+        encoding = headers.get(b"content-encoding", b"identity").decode("latin-1")
+        if encoding.lower() != "identity":
+            expected = "Content-Encoding: expected a body that is not compressed"
+            return Kind.UNSUPPORTED.value, f"{expected}, received {printable.value(encoding)}"
         length = headers.get(b"content-length")
         if length is not None and length.isdigit() and int(length) > self._limits.body_bytes:
             return Kind.TOO_LARGE.value, self._too_large

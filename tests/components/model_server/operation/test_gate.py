@@ -100,6 +100,13 @@ def test_too_many_connections_are_told_as_well() -> None:
         second.close()
 
 
+def test_a_compressed_body_is_refused() -> None:
+    with serving(limits()) as server:
+        answer = server.exchange(post("/v1/models/m:predict", b"xyz", content_encoding="gzip"))
+        assert error(answer) == (415, "Content-Encoding: expected a body that is not compressed, received 'gzip'")
+        assert server.exchange(post("/v1/models/m:predict", b"xyz", content_encoding="identity"))[0] == 200
+
+
 def test_a_half_closed_connection_gets_its_answer() -> None:
     with serving(limits()) as server:
         assert server.exchange(post("/slow", b"xyz"), shut=True)[2] == b'{"size": 3}'
