@@ -42,7 +42,7 @@ def endpoints(config: Path, as_json: bool, only: str | None, assignments: Sequen
             failures.append(error)
     if as_json:
         tell(json.dumps([_document(place, endpoint) for place, endpoint in asked], indent=1))
-    else:
+    elif asked:
         tell("\n\n".join(_text(place, endpoint) for place, endpoint in asked))
     _raise(failures)
 

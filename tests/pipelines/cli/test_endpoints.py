@@ -148,7 +148,9 @@ def test_one_destination_that_fails_hides_nothing_of_the_others(
 ) -> None:
     config = str(pipeline(PUSH))
     push("old"), push("new", "filesystem")
-    server.fail("POST", "DescribeEndpoint", *[Status(500, "InternalFailure")] * 6)
+    server.fail("POST", "DescribeEndpoint", *[Status(500, "InternalFailure")] * 9)
+    assert main(["endpoints", config, "--only", "sagemaker"]) == 1
+    assert capsys.readouterr().out == ""
     assert main(["endpoints", config]) == 1
     out, err = capsys.readouterr()
     assert "serves" in out
