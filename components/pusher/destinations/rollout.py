@@ -133,6 +133,7 @@ def _settle(service: Service, digest: str, changes: Changes, found: Deployment |
         if reason:
             if found:
                 service.withdraw(deployed, changes)
+                _done(service, endpoint.name, deployed.version)
             raise ModelError(f"{service.place}: version {deployed.version} was taken away again: {reason}")
         if time.monotonic() >= end:
             with contextlib.suppress(AlreadyExists):

@@ -2,7 +2,7 @@
 
 import logging
 import math
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from penstock.components.pusher.destinations.sagemaker.resources import CANARY
 from penstock.components.pusher.destinations.sagemaker.state import Description
@@ -30,14 +30,14 @@ def error_rate(server: Server, endpoint: str, description: Description) -> float
 
 def _sum(server: Server, metric: str, endpoint: str, description: Description) -> float:
     now = datetime.now(UTC)
-    minutes = max(1, math.ceil((now - description.changed).total_seconds() / _MINUTE))
+    minutes = 1 + max(1, math.ceil((now - description.changed).total_seconds() / _MINUTE))
     answer = server.repeat(
         server.cloudwatch.get_metric_statistics,
         Namespace="AWS/SageMaker",
         MetricName=metric,
         Dimensions=[{"Name": "EndpointName", "Value": endpoint}, {"Name": "VariantName", "Value": CANARY}],
         StartTime=description.changed,
-        EndTime=now,
+        EndTime=now + timedelta(seconds=_MINUTE),  # it is exclusive, and told in whole seconds
         Period=minutes * _MINUTE,
         Statistics=["Sum"],
     )

@@ -185,9 +185,11 @@ def test_a_healthy_canary_is_promoted_by_itself(make_destination: MakeDestinatio
 def test_a_canary_whose_requests_fail_is_taken_away(
     make_destination: MakeDestination, make_model: MakeModel, failures: int, passes: bool, s3_store: ObjectStore
 ) -> None:
-    old = destinations.push(make_destination(), make_model("old"))
-    put_metrics(s3_store, Invocations=100, Invocation5XXErrors=failures)
-    taxi = make_destination(canary=10, promote_after=0, max_error_rate=0.05)
+    endpoint = f"taxi-{failures}"  # nobody takes metrics away again
+    old = destinations.push(make_destination(endpoint=endpoint), make_model("old"))
+    destinations.push(make_destination(endpoint=endpoint, canary=10), make_model("new"))
+    put_metrics(s3_store, endpoint, Invocations=100, Invocation5XXErrors=failures)
+    taxi = make_destination(endpoint=endpoint, canary=10, promote_after=0, max_error_rate=0.05)
     if passes:
         assert destinations.push(taxi, make_model("new")).percent == 100
         return
@@ -197,11 +199,11 @@ def test_a_canary_whose_requests_fail_is_taken_away(
     assert (len(made()["models"]), len(made()["configs"])) == (1, 1)
 
 
-def put_metrics(store: ObjectStore, **metrics: int) -> None:
+def put_metrics(store: ObjectStore, endpoint: str, **metrics: int) -> None:
     """Counts a canary's requests, as SageMaker does."""
     moto = store.environment["AWS_ENDPOINT_URL_S3"]
     client = boto3.Session("testing", "testing", region_name=REGION).client("cloudwatch", endpoint_url=moto)
-    names = [{"Name": "EndpointName", "Value": "taxi"}, {"Name": "VariantName", "Value": "canary"}]
+    names = [{"Name": "EndpointName", "Value": endpoint}, {"Name": "VariantName", "Value": "canary"}]
     data = [{"MetricName": name, "Value": value, "Dimensions": names} for name, value in metrics.items()]
     client.put_metric_data(Namespace="AWS/SageMaker", MetricData=data)
 
