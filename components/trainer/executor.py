@@ -50,10 +50,8 @@ def run(
     """
     keras_version.use(keras)
     with progress.task("Trainer") as counts:
-        train, evaluate = (
-            parse_step_args("train_args", train_args, "train"),
-            parse_step_args("eval_args", eval_args, "eval"),
-        )
+        train = parse_step_args("train_args", train_args, "train")
+        evaluate = parse_step_args("eval_args", eval_args, "eval")
         fn_args = FnArgs(custom_config=parse_custom_config(custom_config))
         worker = distribution.Distribution(cluster=distribution.cluster())
         inputs.set_examples(fn_args, Examples(Path(examples)), train, evaluate, payload_format)

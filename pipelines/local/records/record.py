@@ -3,10 +3,10 @@
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Any, Literal, TypedDict
+from typing import Annotated, Any, Literal, Protocol, TypedDict
 
 from pydantic import AfterValidator, Field
 
@@ -44,6 +44,15 @@ type Time = Annotated[float, Field(ge=0, lt=253_402_300_800)]  # Unix seconds, t
 type Seconds = Annotated[float, Field(ge=0, lt=1e12)]
 type Count = Annotated[int, Field(ge=-(2**63), lt=2**63)] | Annotated[float, Field(ge=-1e300, le=1e300)]
 type ProcessId = Annotated[int, Field(ge=0, lt=2**31)]
+
+
+class _Verdict[T](Protocol):
+    """An artifact whose only file holds what was said of a model."""
+
+    @property
+    def path(self) -> Path: ...
+
+    def read(self) -> T: ...
 
 
 class Output(TypedDict):
@@ -130,19 +139,16 @@ class RunRecord:
 
     def verdicts(self) -> Iterator[Verdict]:
         """Yields what was said of the models that were evaluated."""
-        for artifact in self.made("validation"):
-            validation = ModelValidation(artifact.path)
-            try:
-                yield validation.read()
-            except FileNotFoundError:
-                continue
-            except (OSError, ValueError) as error:
-                tell_passed_over(validation.path, str(error))
+        return self._read("validation", ModelValidation)
 
     def infra_verdicts(self) -> Iterator[InfraVerdict]:
         """Yields what was said of the models that were tried in a model server."""
-        for artifact in self.made("infra_validation"):
-            validation = InfraValidation(artifact.path)
+        return self._read("infra_validation", InfraValidation)
+
+    def _read[T](self, output: registry.Output, kind: Callable[[Path], _Verdict[T]]) -> Iterator[T]:
+        """Yields what the artifacts of an output hold; those that cannot be read are passed over with a word."""
+        for artifact in self.made(output):
+            validation = kind(artifact.path)
             try:
                 yield validation.read()
             except FileNotFoundError:
