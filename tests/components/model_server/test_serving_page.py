@@ -1,5 +1,6 @@
 """The commands of docs/serving.md that ask a model, run as they stand there; answers have the form that it shows."""
 
+import contextlib
 import csv
 import json
 import re
@@ -46,10 +47,12 @@ def birds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
     folder = tmp_path_factory.mktemp("birds")
     model = Birds()
     tf.saved_model.save(model, str(folder / "1"), signatures={"serving_default": model.serving_default})
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AIP_PREDICT_ROUTE", "/predict")
-        with serving(ModelSettings("birds", str(folder)), grpc=True, grpc_port=0) as client:
-            yield client
+    with contextlib.ExitStack() as stack:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("AIP_PREDICT_ROUTE", "/predict")
+            settings = ModelSettings("birds", str(folder))
+            client = stack.enter_context(serving(settings, grpc=True, grpc_port=0))
+        yield client
 
 
 def _form(value: Any) -> Any:

@@ -1,5 +1,6 @@
 """Vertex AI's contract with containers."""
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,11 +15,12 @@ PREDICT = f"{HEALTH}:predict"
 
 @pytest.fixture(scope="module")
 def container(linear: Path) -> Iterator[Client]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AIP_HEALTH_ROUTE", HEALTH)
-        patch.setenv("AIP_PREDICT_ROUTE", PREDICT)
-        with serving(ModelSettings("linear", str(linear))) as client:
-            yield client
+    with contextlib.ExitStack() as stack:
+        with pytest.MonkeyPatch.context() as patch:  # until it has started: a server that starts after it has no routes
+            patch.setenv("AIP_HEALTH_ROUTE", HEALTH)
+            patch.setenv("AIP_PREDICT_ROUTE", PREDICT)
+            client = stack.enter_context(serving(ModelSettings("linear", str(linear))))
+        yield client
 
 
 def test_health(container: Client) -> None:
