@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import ClassVar, TypedDict
 
 from penstock.core.artifacts.artifact import Artifact
+from penstock.core.artifacts.evaluation_summary import EvaluationSummary
 from penstock.core.artifacts.models import SavedModel
 from penstock.core.errors import ModelError
 from penstock.core.files import atomic
@@ -16,7 +17,8 @@ from penstock.core.files import atomic
 class ModelEvaluation(Artifact):
     """TFMA's results: a record for each slice in `metrics`, `plots` and `attributions`, and one in `validations`.
 
-    The files are TFRecords without compression; `config` is an EvalRun as JSON.
+    The files are TFRecords without compression; `config` is an EvalRun as JSON. `summary` has the same numbers for
+    people and scripts.
     """
 
     @property
@@ -38,6 +40,20 @@ class ModelEvaluation(Artifact):
     @property
     def config(self) -> Path:
         return self.root / "eval_config.json"
+
+    @property
+    def summary(self) -> Path:
+        return self.root / "summary.json"
+
+    def read_summary(self) -> EvaluationSummary:
+        """Returns the summary; an OSError if there is no file, a ValueError if its content is none."""
+        from pydantic import TypeAdapter
+
+        return TypeAdapter(EvaluationSummary).validate_json(self.summary.read_bytes())
+
+    def write_summary(self, summary: EvaluationSummary) -> None:
+        """Writes the summary; a ValueError if a value is not finite, because JSON has no such numbers."""
+        atomic.write_text(self.summary, json.dumps(summary, allow_nan=False))
 
 
 class Reason(TypedDict):
