@@ -1,0 +1,1 @@
+"""Metrics as array operations over batches of examples and their slices."""
