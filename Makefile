@@ -39,9 +39,9 @@ bench-quality: environment  ## compare the default model with scikit-learn's His
 bench-serving: environment  ## load our model server, KServe's and MLServer in turn (about twelve minutes; needs wrk)
 	@.venv/bin/python benchmarks/serving
 
-generate: environment  ## write what is generated and committed: READMEs, JSON Schema, lint rules, protos, golden pipelines
+generate: environment  ## write what is generated and committed: READMEs, JSON Schema, lint rules, protos, golden pipelines, the script of charts
 	@.venv/bin/python -m penstock.pipelines.compiling.component_docs
-	@.venv/bin/python -m penstock.pipelines.config.training_pipeline && .venv/bin/python -m penstock.pipelines.lint
+	@.venv/bin/python -m penstock.pipelines.config.training_pipeline && .venv/bin/python -m penstock.pipelines.lint && .venv/bin/python -m penstock.core.page.bundle
 	@.venv/bin/python -m penstock.components.model_server.open_inference.generate && .venv/bin/python tests/pipelines/test_golden.py
 
 image:  ## build the image of the tasks, hold its size against its budget, and write its SBOM beside it

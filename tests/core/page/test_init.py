@@ -6,6 +6,8 @@ import pytest
 
 from penstock.core import page
 
+SCRIPT, FETCHED = "<script", ("<link", " src=", "@import", "url(")
+
 
 @pytest.mark.parametrize("name", ["page.html", "folder"])
 def test_a_page_is_a_file_or_in_a_folder(tmp_path: Path, name: str) -> None:
@@ -18,9 +20,18 @@ def test_a_page_is_a_file_or_in_a_folder(tmp_path: Path, name: str) -> None:
     assert "<main>\n<h1>A</h1>\n</main>" in text
 
 
-def test_a_page_needs_nothing_else(tmp_path: Path) -> None:
-    text = page.write(tmp_path / "page", "A", "").read_text()
-    assert not any(word in text for word in ("<script", "<link", "http:", "https:", "url("))
+def test_a_page_carries_what_it_needs_and_nothing_else() -> None:
+    plain, sorting = page.html("A", ""), page.html("A", page.table("", "<th>a</th>", sort=True))
+    assert SCRIPT not in plain
+    assert sorting.count(SCRIPT) == 1
+    assert "vegaEmbed = " not in sorting
+    assert not any(word in plain for word in FETCHED)
+
+
+def test_nothing_may_be_loaded_but_by_frames_of_others() -> None:
+    policy = "default-src 'none'"
+    assert policy in page.html("A", "")
+    assert policy not in page.html("A", "<iframe srcdoc=''></iframe>")
 
 
 def test_parts() -> None:
@@ -29,3 +40,7 @@ def test_parts() -> None:
     )
     assert page.table("") == '<div class="table"><table><tbody></tbody></table></div>'
     assert page.mark("<fine>", good=True) == '<span class="mark good">&lt;fine&gt;</span>'
+    assert page.choice("Slice", {"<all>": "1", "A": "2"}) == (
+        '<div class="choice"><label>Slice <select><option>&lt;all&gt;</option><option>A</option></select></label>'
+        "<div>1</div><div hidden>2</div></div>"
+    )

@@ -1,0 +1,91 @@
+"""Numbers and times as people write them, in pages and on terminals.
+
+Three significant digits, thousands separated; shares as percentages; durations and dates in words. What is not known is
+"", what is not a number is "n/a". For charts: d3 formats that agree.
+"""
+
+import math
+from datetime import datetime
+
+D3_COUNT = ",d"
+D3_NUMBER = ",.3~r"
+D3_SHARE = ".1~%"
+
+_SMALL, _LARGE = 1e-6, 1e15  # beyond them the exponent is told
+_NOT_A_NUMBER = "n/a"
+_MINUTE, _HOUR, _DAY = 60, 3600, 86400
+
+
+def count(number: int | None) -> str:
+    """Returns a number of things: `1,234,567`."""
+    return "" if number is None else f"{number:,}"
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """Returns a measured number with so many significant digits: `0.873`, `68,100`, `1.2e-09`."""
+    if value is None:
+        return ""
+    if not math.isfinite(value):
+        return _NOT_A_NUMBER if math.isnan(value) else "∞" if value > 0 else "-∞"
+    if value and not _SMALL <= abs(value) < _LARGE:
+        return f"{value:.{digits - 1}e}"
+    rounded = float(f"{value:.{digits}g}")
+    decimals = max(digits - 1 - math.floor(math.log10(abs(rounded))), 0) if rounded else 0
+    text = f"{rounded:,.{decimals}f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def difference(value: float | None, digits: int = 3) -> str:
+    """Returns a change with its sign: `+0.012`."""
+    return f"+{number(value, digits)}" if value is not None and value > 0 else number(value, digits)
+
+
+def percentage(share: float | None) -> str:
+    """Returns a share as a percentage: `87.3%`. Only all is 100%, and only none is 0%."""
+    if share is None or not math.isfinite(share):
+        return number(share)
+    if 0 < share < 0.0005:
+        return "<0.1%" if share >= 0.00005 else "<0.01%"
+    if 0.9995 <= share < 1:
+        return ">99.9%"
+    return f"{number(100 * share)}%"
+
+
+def duration(seconds: float | None) -> str:
+    """Returns how long something took: `0.42 s`, `2.4 s`, `3 min 12 s`, `2 h 5 min`, `3 days 4 h`."""
+    if seconds is None:
+        return ""
+    if seconds < 9.95:
+        return f"{seconds:.2f} s" if seconds < 0.995 else f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < _MINUTE:
+        return f"{whole} s"
+    if whole < _HOUR:
+        return _two(whole, _MINUTE, "min", 1, "s")
+    whole = round(seconds / _MINUTE) * _MINUTE
+    if whole < _DAY:
+        return _two(whole, _HOUR, "h", _MINUTE, "min")
+    whole = round(seconds / _HOUR) * _HOUR
+    return _two(whole, _DAY, "day" if whole < 2 * _DAY else "days", _HOUR, "h")
+
+
+def date(moment: datetime) -> str:
+    """Returns a moment in words: `30 November 2026, 14:05`."""
+    return f"{moment.day} {moment:%B %Y, %H:%M}"
+
+
+def size(size: int | None) -> str:
+    """Returns an amount of bytes: `512 bytes`, `1.2 MB`."""
+    if size is None:
+        return ""
+    amount, unit = float(size), "bytes"
+    for larger in ("KB", "MB", "GB", "TB"):
+        if amount < 999.5:
+            break
+        amount, unit = amount / 1000, larger
+    return "1 byte" if size == 1 else f"{number(amount)} {unit}"
+
+
+def _two(whole: int, large: int, large_name: str, small: int, small_name: str) -> str:
+    first, rest = divmod(whole, large)
+    return f"{first} {large_name}" + (f" {rest // small} {small_name}" if rest >= small else "")
