@@ -22,6 +22,7 @@ from penstock.components.evaluator import checks, diagnosis, predictions, result
 from penstock.components.evaluator import eval_config as eval_configs
 from penstock.components.evaluator import models as evaluated_models
 from penstock.components.evaluator import verdict as verdicts
+from penstock.components.evaluator.summary import summary as summaries
 from penstock.components.evaluator.tfma import accumulation, extraction
 from penstock.components.evaluator.tfma import undefined as undefined_metrics
 from penstock.core import artifacts, progress, user_modules
@@ -85,6 +86,8 @@ def run(
         for sentence in undefined.sentences():
             logger.warning(sentence)
         blessed, reasons = _verdict(config, evaluation, undefined)
+        summary = summaries.of_evaluation(config, evaluated, splits, evaluation, undefined, {(): int(counts["rows"])})
+        artifacts.ModelEvaluation(Path(evaluation)).write_summary(summary)
     baseline_uri = (baseline_model_uri or baseline_model) if baseline else None
     created = datetime.datetime.now(datetime.UTC).isoformat()
     verdict = Verdict(

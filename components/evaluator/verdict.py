@@ -70,7 +70,7 @@ def _reasons(config: EvalConfig, evaluation: str, verdict: ValidationResult, und
             applying = {_bound(threshold) for spec, threshold in pairs if _applies(spec, part)}
             for bound in sorted(applying):
                 passed = (name, _identity(proto), bound) not in failures
-                why = undefined.why(key, _slice_keys(part))
+                why = undefined.why(key, slice_keys(part))
                 yield _reason(key, name, _value(part, proto), bound, passed, why)
 
 
@@ -84,7 +84,7 @@ def _threshold(failure: ValidationFailure) -> _Threshold:
 
 
 def _reason(key: MetricKey, slice_name: str, value: float | None, bound: str, passed: bool, undefined: str) -> Reason:
-    metric = f"{_qualified(key)} minus the baseline's" if key.is_diff else _qualified(key)
+    metric = f"{qualified(key)} minus the baseline's" if key.is_diff else qualified(key)
     if value is None:
         measured = "was not computed"
     elif undefined:
@@ -110,7 +110,7 @@ def _rounded(value: float, bound: str) -> str:
     return f"{value:.15g}" if rounded in bound.split() and float(rounded) != value else rounded
 
 
-def _qualified(key: MetricKey) -> str:
+def qualified(key: MetricKey) -> str:
     """Returns the name of a metric, with the output, class or average that it is computed for."""
     parts = [f"of {key.output_name}"] if key.output_name else []
     if key.sub_key is not None:
@@ -178,7 +178,7 @@ def _applies(spec: SlicingSpec | CrossSlicingSpec | None, part: MetricsForSlice)
     return bool(slicer_lib.SingleSliceSpec(spec=spec).is_slice_applicable(key))
 
 
-def _slice_keys(part: MetricsForSlice) -> tuple[SliceKey, ...]:
+def slice_keys(part: MetricsForSlice) -> tuple[SliceKey, ...]:
     """Returns the key of a slice, or those of a pair of slices."""
     if not part.HasField("cross_slice_key"):
         return (slicer_lib.deserialize_slice_key(part.slice_key),)
@@ -195,8 +195,11 @@ def _slice_name(part: MetricsForSlice | MetricsValidationForSlice) -> str:
 
 
 def _key_name(slice_key: metrics_for_slice_pb2.SliceKey) -> str:
-    parts = []
+    return ", ".join(f"{feature}={value}" for feature, value in features(slice_key)) or OVERALL
+
+
+def features(slice_key: metrics_for_slice_pb2.SliceKey) -> Iterator[tuple[str, str]]:
+    """Yields the features of a slice and their values, as text."""
     for single in slice_key.single_slice_keys:
         value = getattr(single, single.WhichOneof("kind") or "bytes_value")
-        parts.append(f"{single.column}={value.decode(errors='replace') if isinstance(value, bytes) else value}")
-    return ", ".join(parts) or OVERALL
+        yield single.column, value.decode(errors="replace") if isinstance(value, bytes) else str(value)

@@ -9,13 +9,13 @@ A threshold of the short form is for all examples together; `every_slice: true` 
 """
 
 import importlib.util
-import re
 import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
+from penstock.core import metrics
 from penstock.core.errors import ConfigError
 from penstock.core.files import documents
 from penstock.core.suggestions import nearest
@@ -40,7 +40,6 @@ SquaredPearsonCorrelation SymmetricPredictionDifference TN TNR TP TPR ThreatScor
 TopKCategoricalAccuracy TrueNegatives TruePositives WeightedExampleCount
 """.split()  # noqa: SIM905  (a list of names, not of lines)
 _CLASSES = {name.lower(): name for name in METRICS}
-_LOWER_IS_BETTER = re.compile(r"Error|Loss|Cross[Ee]ntropy|Hinge|Divergence|Poisson|False|Miss|FallOut|^F[NP]R?$")
 _TEXT_FORM = (".pbtxt", ".textproto", ".txt")
 _TRANSFORMED = "transform_features"
 
@@ -233,7 +232,7 @@ def _metric_threshold(threshold: Threshold, metric: str) -> dict[str, Any]:
         spec["value_threshold"] = {key: bound for key, bound in bounds.items() if bound is not None}
     change = threshold.change
     if change is not None:
-        default = "lower_is_better" if _LOWER_IS_BETTER.search(metric) else "higher_is_better"
+        default = "lower_is_better" if metrics.lower_is_better(metric) else "higher_is_better"
         bounds = {"absolute": change.absolute, "relative": change.relative}
         spec["change_threshold"] = {"direction": (change.direction or default).upper()} | {
             key: bound for key, bound in bounds.items() if bound is not None

@@ -8,6 +8,7 @@ from tensorflow_model_analysis.writers import metrics_plots_and_validations_writ
 
 from penstock.components.evaluator import eval_config as eval_configs
 from penstock.components.evaluator.tfma import accumulation
+from penstock.core.artifacts import ModelEvaluation
 from tests.components.evaluator.conftest import Evaluated, Oracle
 from tests.components.evaluator.test_parity import BINARY, SLICES, assert_equal, contents
 
@@ -41,12 +42,15 @@ def test_what_is_not_additive_is_tfmas(case: str, oracle: Oracle, evaluate: Call
 def test_confidence_intervals(oracle: Oracle, evaluate: Callable[..., Evaluated]) -> None:
     """The jackknife's parts are drawn by chance, so only what the bounds are around is equal."""
     expected = oracle.ask(INTERVALS, "sex")
-    ours, theirs = intervals(evaluate(INTERVALS, "sex").evaluation), intervals(expected())
+    evaluated = evaluate(INTERVALS, "sex").evaluation
+    ours, theirs = intervals(evaluated), intervals(expected())
     assert ours.keys() == theirs.keys()
     assert len(theirs) == 4, "overall and three islands"
     for key, (value, _, _) in theirs.items():
         assert ours[key][0] == pytest.approx(value, rel=1e-6)
         assert ours[key][1] < ours[key][0] < ours[key][2]
+    bounds = ModelEvaluation(evaluated).read_summary()["slices"][0]["metrics"]["auc"]
+    assert (bounds["value"], bounds["low"], bounds["high"]) in ours.values()
 
 
 def intervals(folder: Path) -> dict[str, tuple[float, float, float]]:
@@ -93,3 +97,6 @@ def test_a_module_may_extract_features_to_slice_on(evaluate: Callable[..., Evalu
     assert len(counts) == 3, "overall, large and small"
     assert max(counts.values()) == 300
     assert sum(counts.values()) == 600
+    summary = ModelEvaluation(found).read_summary()
+    assert (summary["problem"], summary["label"]) == ("other", "male"), "only the module knows what it evaluates"
+    assert sorted(part["examples"] for part in summary["slices"]) == sorted(counts.values())

@@ -1,0 +1,1 @@
+"""`summary.json`: what came of an evaluation, for people and scripts."""

@@ -1,0 +1,23 @@
+"""What is known of metrics by their names, those of TFMA's classes or those in its results."""
+
+import re
+
+_LOWER_IS_BETTER = re.compile(
+    r"error|loss|crossentropy|hinge|divergence|poisson|false|miss|fallout|^f[np]r?(?![a-z])", re.IGNORECASE
+)
+# What is told for its own sake and says nothing of how good a model is.
+_NO_QUALITY = re.compile(r"^(weighted)?examplecount|^mean(label|prediction)|^calibration|^prevalence", re.IGNORECASE)
+
+
+def lower_is_better(metric: str) -> bool:
+    """Whether a model is the better the lower this metric is: MeanSquaredError, root_mean_squared_error."""
+    return _LOWER_IS_BETTER.search(_plain(metric)) is not None
+
+
+def tells_quality(metric: str) -> bool:
+    """Whether a metric says how good a model is; a count of examples or the mean of labels does not."""
+    return _NO_QUALITY.match(_plain(metric)) is None
+
+
+def _plain(metric: str) -> str:
+    return metric.replace("_", "")

@@ -1,0 +1,110 @@
+"""`summary.json` tells what TFMA's files beside it tell."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import tensorflow_model_analysis as tfma
+
+from penstock.core import artifacts
+from tests.components.evaluator.conftest import Evaluated
+
+type Evaluate = Callable[..., Evaluated]
+
+SLICES = "slicing_specs: [{}, {feature_keys: [island]}, {feature_keys: [island, year]}]"
+BINARY = """metrics_specs: [{metrics: [{class_name: AUC}, {class_name: Precision}, {class_name: BinaryCrossentropy},
+  {class_name: ExampleCount}]}]"""
+BASELINE = "model_specs: [{name: ours, label_key: male}, {name: theirs, label_key: male, is_baseline: true}]"
+
+
+def summary(evaluated: Evaluated) -> dict[str, Any]:
+    told = artifacts.ModelEvaluation(evaluated.evaluation).read_summary()
+    for part in told["slices"]:
+        part["features"] = tuple(map(tuple, part["features"]))
+    return told
+
+
+def by_slice(evaluated: Evaluated, model: str) -> dict[tuple[tuple[str, str], ...], dict[str, float]]:
+    """TFMA's numbers, by slice and name."""
+    loaded = tfma.load_eval_result(str(evaluated.evaluation), model_name=model)
+    return {
+        tuple((name, str(value)) for name, value in key): {
+            name: float(value["doubleValue"])  # "NaN" is text
+            for name, value in metrics[""][""].items()
+            if "doubleValue" in value and not name.endswith("_diff")
+        }
+        for key, metrics in loaded.slicing_metrics
+    }
+
+
+def test_the_numbers_are_those_of_tfmas_files(evaluate: Evaluate) -> None:
+    evaluated = evaluate(f"{BASELINE}\n{BINARY}\n{SLICES}", baseline="worse")
+
+    told = summary(evaluated)
+    for model, field in (("ours", "metrics"), ("theirs", "baseline")):
+        expected = by_slice(evaluated, model)
+        assert len(told["slices"]) == len(expected) == 13
+        for part in told["slices"]:
+            told_by_tfma = expected[part["features"]].items()
+            numbers = {name: None if math.isnan(value) else value for name, value in told_by_tfma}
+            assert {name: measure["value"] for name, measure in part[field].items()} == numbers
+            assert part["examples"] == numbers["example_count"]
+    assert told["slices"][0]["features"] == ()
+    assert (told["problem"], told["label"], told["classes"]) == ("binary", "male", ["0", "1"])
+    assert (told["main_metric"], told["lower_is_better"]) == ("auc", ["binary_crossentropy"])
+    assert [(each["model"], each["split"], each["examples"]) for each in told["numbers"]] == [
+        ("candidate", "eval", 300),
+        ("baseline", "eval", 300),
+    ]
+    assert told["numbers"][1]["metrics"] == told["slices"][0]["baseline"]
+
+
+def test_a_metric_that_is_not_defined_has_no_value(evaluate: Evaluate) -> None:
+    told = summary(evaluate(f"model_specs: [{{label_key: male}}]\n{BINARY}\nslicing_specs: [{{feature_keys: [sex]}}]"))
+
+    males = next(part for part in told["slices"] if part["features"] == (("sex", "male"),))
+    assert males["metrics"]["auc"] == {"value": None}  # TFMA says 0
+    assert males["metrics"]["precision"] == {"value": 1.0}
+    assert told["numbers"] == []  # the overall slice was not asked for
+    assert told["main_metric"] == "auc"
+
+
+@pytest.mark.parametrize(
+    ("model", "config", "problem", "classes", "main_metric"),
+    [
+        (
+            "species",
+            "model_specs: [{label_key: species_id}]\n"
+            "metrics_specs: [{metrics: [{class_name: SparseCategoricalAccuracy}]}, "
+            "{binarize: {class_ids: {values: [2]}}, metrics: [{class_name: AUC}]}]",
+            "multiclass",
+            ["0", "1", "2"],
+            "sparse_categorical_accuracy",
+        ),
+        (
+            "mass",
+            "model_specs: [{label_key: mass}]\n"
+            "metrics_specs: [{metrics: [{class_name: MeanLabel}, {class_name: MeanAbsoluteError, "
+            "threshold: {value_threshold: {upper_bound: 900}}}, {class_name: RootMeanSquaredError}]}]",
+            "regression",
+            [],
+            "mean_absolute_error",
+        ),
+        (
+            "both",
+            "model_specs: [{label_keys: {sex: male, species: species_id}}]\n"
+            "metrics_specs: [{output_names: [sex], metrics: [{class_name: AUC}]}]",
+            "other",
+            [],
+            "auc of sex",
+        ),
+        ("sex", "model_specs: [{label_key: male}]\nmetrics_specs: [{}]", "other", [], ""),
+    ],
+)
+def test_the_problem_is_what_the_predictions_and_the_metrics_say(
+    evaluate: Evaluate, model: str, config: str, problem: str, classes: list[str], main_metric: str
+) -> None:
+    told = summary(evaluate(config, model=model))
+    assert (told["problem"], told["classes"], told["main_metric"]) == (problem, classes, main_metric)
+    assert told["slices"][0]["examples"] == 300

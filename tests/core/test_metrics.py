@@ -1,0 +1,23 @@
+"""What is known of metrics by their names."""
+
+import pytest
+
+from penstock.core import metrics
+
+LOWER = ("MeanSquaredError", "root_mean_squared_error", "binary_crossentropy", "KLDivergence", "FN", "fpr", "FallOut")
+HIGHER = ("AUC", "auc_precision_recall", "sparse_categorical_accuracy", "f1_score", "NPV", "precision for class 1")
+
+
+@pytest.mark.parametrize("name", LOWER)
+def test_of_errors_and_losses_less_is_better(name: str) -> None:
+    assert metrics.lower_is_better(name)
+
+
+@pytest.mark.parametrize("name", HIGHER)
+def test_of_others_more_is_better(name: str) -> None:
+    assert not metrics.lower_is_better(name)
+
+
+def test_counts_and_means_tell_nothing_of_a_models_quality() -> None:
+    asked = ["example_count", "WeightedExampleCount", "mean_label", "MeanPrediction", "auc", "mean_absolute_error"]
+    assert [name for name in asked if metrics.tells_quality(name)] == ["auc", "mean_absolute_error"]
