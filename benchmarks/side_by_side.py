@@ -113,7 +113,8 @@ def run_tfx(name: str, folder: Path) -> Measurement:
     for source in settings.data.base_here.glob("*.csv"):
         (data / source.name).symlink_to(source)
     command = [sys.executable, str(ROOT / "benchmarks" / "tfx_pipeline.py"), f"--data={data}", f"--root={folder}"]
-    command += [f"--module-file={settings.module_file}", f"--eval-config={settings.evaluation.text(settings.label)}"]
+    eval_config = settings.evaluation.text(settings.label, settings.label)
+    command += [f"--module-file={settings.module_file}", f"--eval-config={eval_config}"]
     command += [f"--train-steps={settings.training.train_steps}", f"--eval-steps={settings.training.eval_steps}"]
     measured = measure([*command, f"--times={times}"], folder / "log.txt")
     measured.components = json.loads(times.read_text())

@@ -17,7 +17,10 @@ def evaluator(
     baseline_model: Input[Model] = None,
     schema: Input[Artifact] = None,
     eval_config: str = "",
+    label: str = "",
     example_splits: List[str] = [],
+    train_splits: List[str] = [],
+    eval_splits: List[str] = [],
     module_file: str = "",
     engine: str = "local",
     keras: int = 0,
@@ -25,15 +28,22 @@ def evaluator(
     """Evaluates a model with TFMA, and blesses it if it meets every threshold of its EvalConfig.
 
     What does not fit, a signature, a label, a feature to slice on, a metric or a split, is found before any example is
-    read. A model without thresholds is never blessed, as in TFX; without a baseline, change thresholds are ignored.
+    read. A model without thresholds is never blessed, as in TFX; without a baseline, change thresholds are ignored. An
+    empty eval_config, and one without metrics, gets those that suit the model.
 
     Args:
         examples: The examples to evaluate on.
         model: The candidate: its serving model is evaluated, a SavedModel, or whatever the module loads.
         baseline_model: The model to compare with; an artifact without a model counts as absent.
         schema: The schema of the examples.
-        eval_config: A tfma.EvalConfig as YAML, JSON, or protobuf's text form.
+        eval_config: A tfma.EvalConfig as YAML, JSON, or protobuf's text form; an empty MetricsSpec in it stands for the
+            metrics that suit the model.
+        label: The feature to predict, where the eval_config names no label_key: as the model's signature makes it,
+            under its own name or with `_xf` at the end, else as the examples have it. By default the feature that the
+            schema says is not served.
         example_splits: The splits to evaluate on, by default `eval`.
+        train_splits: The splits that the model has learnt from, by default `train`.
+        eval_splits: The splits by which its training was stopped, by default `eval`.
         module_file: A module with `custom_eval_shared_model` or `custom_extractors`, as in TFX.
         engine: The engine.
         keras: Which Keras `tf.keras` is for the module: 2 (tf_keras) or 3; 0 as the environment says
@@ -56,7 +66,10 @@ def evaluator(
         baseline_model=baseline_model.path if baseline_model else None,
         schema=schema.path if schema else None,
         eval_config=eval_config,
+        label=label,
         example_splits=example_splits,
+        train_splits=train_splits,
+        eval_splits=eval_splits,
         module_file=module_file,
         engine=engine,
         keras=keras,

@@ -20,7 +20,7 @@ def parse(text: str) -> EvalConfig:
     parse("model_specs: [{label_key: tips}]")
     """
     if not text.strip():
-        raise ConfigError("eval_config is empty: expected a tfma.EvalConfig with model_specs and metrics_specs")
+        return EvalConfig()
     try:
         document = _document(text)
         if document is None:

@@ -18,16 +18,20 @@ from tensorflow_model_analysis.api.types import EvalSharedModel, MaybeMultipleEv
 from tensorflow_model_analysis.proto.config_pb2 import EvalConfig
 
 from penstock.components.engines import Engine, open_engine
-from penstock.components.evaluator import checks, diagnosis, predictions, results, text_labels
+from penstock.components.evaluator import checks, diagnosis, labels, predictions, results
 from penstock.components.evaluator import eval_config as eval_configs
 from penstock.components.evaluator import models as evaluated_models
 from penstock.components.evaluator import verdict as verdicts
+from penstock.components.evaluator.defaults import metrics as default_metrics
+from penstock.components.evaluator.defaults import problem
+from penstock.components.evaluator.defaults.problem import Problem, Sample
+from penstock.components.evaluator.models import EvaluatedModel
 from penstock.components.evaluator.summary import summary as summaries
 from penstock.components.evaluator.tfma import accumulation, extraction
 from penstock.components.evaluator.tfma import undefined as undefined_metrics
 from penstock.core import artifacts, progress, user_modules
 from penstock.core.artifacts import GateResult, Reason, Verdict
-from penstock.core.errors import DataError, ModelError, PenstockError
+from penstock.core.errors import ConfigError, DataError, ModelError, PenstockError, UserError
 from penstock.core.examples import payloads, records
 from penstock.core.examples.payloads import PayloadFormat
 from penstock.core.legacy import keras_version
@@ -45,7 +49,10 @@ def run(
     baseline_model: str | None = None,
     schema: str | None = None,
     eval_config: str = "",
+    label: str = "",
     example_splits: Sequence[str] = (),
+    train_splits: Sequence[str] = (),
+    eval_splits: Sequence[str] = (),
     module_file: str = "",
     engine: str = "local",
     keras: int = 0,
@@ -58,42 +65,55 @@ def run(
     The verdict names the models by their URIs, by which later runs find them; by default these are their paths.
 
     Raises a ConfigError if the EvalConfig cannot be read, and a ModelError if the model or the examples do not have a
-    signature, label or feature that it names. A DataError if a split is missing or empty.
+    signature, label or feature that it names. A DataError if a split is missing or empty. Where the EvalConfig asks for
+    nothing, a model that cannot be evaluated is no error: the verdict says why.
     """
     keras_version.use(keras)
     with progress.task("Evaluator") as counts, open_engine(engine) as engine_:
-        data, candidate = artifacts.Examples(Path(examples)), artifacts.Model(Path(model)).require_serving()
-        baseline = _serving(baseline_model)
-        config = eval_configs.complete(eval_configs.parse(eval_config), has_baseline=baseline is not None)
-        schema_ = artifacts.Schema(Path(schema)).read() if schema else None
-        folders = _folders(config, candidate, baseline)
-        module = user_modules.load(module_file) if module_file else None
-        if not _defines(module, "custom_eval_shared_model"):
-            evaluated_models.require_saved_models(config, folders)
-        is_customized = _defines(module, "custom_eval_shared_model", "custom_extractors")
-        evaluated = () if is_customized else evaluated_models.read(config, folders)
-        labels = text_labels.transformed(evaluated, config, schema_)
-        checks.check(config, evaluated, schema_, module)
-        splits, examples_are = list(example_splits) or ["eval"], payloads.parse(payload_format)
-        data.require_splits(splits)
-        files = [path for split in splits for path in data.files(split)]
-        if not records.any_record(files, examples_are):
-            raise DataError(f"split {', '.join(splits)} has no examples to evaluate on")
-        with _explained(config, folders, files):
-            task = _Evaluation(config, schema_, folders, labels, module, files, evaluation, examples_are)
-            counts["rows"] = _evaluate(task, engine_)
-        undefined = undefined_metrics.observed(config)
-        for sentence in undefined.sentences():
-            logger.warning(sentence)
-        blessed, reasons = _verdict(config, evaluation, undefined)
-        summary = summaries.of_evaluation(config, evaluated, splits, evaluation, undefined, {(): int(counts["rows"])})
-        artifacts.ModelEvaluation(Path(evaluation)).write_summary(summary)
-    baseline_uri = (baseline_model_uri or baseline_model) if baseline else None
-    created = datetime.datetime.now(datetime.UTC).isoformat()
+        config, baseline = eval_configs.parse(eval_config), _serving(baseline_model)
+        is_asked_for = default_metrics.are_asked_for(config)
+        splits = list(example_splits) or ["eval"]
+        inputs = _Inputs(
+            artifacts.Examples(Path(examples)),
+            splits,
+            payloads.parse(payload_format),
+            artifacts.Schema(Path(schema)).read() if schema else None,
+            label,
+            artifacts.Model(Path(model)).require_serving(),
+            baseline,
+            user_modules.load(module_file) if module_file else None,
+        )
+        try:
+            task = _prepared(inputs, config, evaluation)
+            counts["rows"], blessed, reasons = _judged(task, engine_)
+        except Exception as error:
+            if is_asked_for or not _is_of_the_model(error):
+                raise
+            logger.warning("the model is not evaluated: %s", error, exc_info=not isinstance(error, UserError))
+            blessed, reasons = False, [_unevaluated(error)]
     verdict = Verdict(
-        blessed=blessed, model=model_uri or model, baseline_model=baseline_uri, created=created, reasons=reasons
+        blessed=blessed,
+        model=model_uri or model,
+        baseline_model=(baseline_model_uri or baseline_model) if baseline else None,
+        created=datetime.datetime.now(datetime.UTC).isoformat(),
+        reasons=reasons,
+        notes=list(_notes(splits, list(train_splits) or ["train"], list(eval_splits) or ["eval"])),
     )
     return _write(verdict, blessing, validation)
+
+
+@dataclass(frozen=True)
+class _Inputs:
+    """The artifacts to evaluate, and what a person says of them; the baseline is None if there is none."""
+
+    data: artifacts.Examples
+    splits: list[str]
+    payload_format: PayloadFormat
+    schema: Schema | None
+    label: str
+    candidate: Path
+    baseline: Path | None
+    module: ModuleType | None
 
 
 @dataclass(frozen=True)
@@ -103,11 +123,98 @@ class _Evaluation:
     config: EvalConfig
     schema: Schema | None
     folders: dict[str, str]  # of the SavedModels, by the name of their model_spec
+    models: Sequence[EvaluatedModel]  # what these say of themselves; none where a module customizes the evaluation
     labels: list[str]  # if not empty, nothing else is taken from the features that models transform
     module: ModuleType | None  # the user's
+    splits: list[str]
     files: list[Path]
     output: str
     payload_format: PayloadFormat
+
+
+def _prepared(inputs: _Inputs, config: EvalConfig, output: str) -> _Evaluation:
+    """Checks that everything fits, before any example is read, and decides what the EvalConfig leaves open."""
+    is_customized = _defines(inputs.module, "custom_eval_shared_model", "custom_extractors")
+    if not config.metrics_specs and not is_customized:
+        config.metrics_specs.add()  # for the metrics that suit
+    config = eval_configs.complete(config, has_baseline=inputs.baseline is not None)
+    folders = _folders(config, inputs.candidate, inputs.baseline)
+    if not _defines(inputs.module, "custom_eval_shared_model"):
+        evaluated_models.require_saved_models(config, folders)
+    models = () if is_customized else evaluated_models.read(config, folders)
+    decided = labels.decide(models, inputs.schema, inputs.label)
+    decided += labels.transformed(models, config, inputs.schema)
+    checks.check(config, models, inputs.schema, inputs.module)
+    inputs.data.require_splits(inputs.splits)
+    files = [path for split in inputs.splits for path in inputs.data.files(split)]
+    if not records.any_record(files, inputs.payload_format):
+        raise DataError(f"split {', '.join(inputs.splits)} has no examples to evaluate on")
+    return _Evaluation(
+        config,
+        inputs.schema,
+        folders,
+        models,
+        decided,
+        inputs.module,
+        inputs.splits,
+        files,
+        output,
+        inputs.payload_format,
+    )
+
+
+def _judged(task: _Evaluation, engine: Engine) -> tuple[int, bool, list[Reason]]:
+    """Evaluates; returns the number of examples, and the verdict with its reasons."""
+    with _explained(task.config, task.folders, task.files):
+        if task.models and default_metrics.are_left_out(task.config):
+            default_metrics.fill(task.config, _problem(task, engine))
+        rows = _evaluate(task, engine)
+    undefined = undefined_metrics.observed(task.config)
+    for sentence in undefined.sentences():
+        logger.warning(sentence)
+    summary = summaries.of_evaluation(task.config, task.models, task.splits, task.output, undefined, {(): rows})
+    artifacts.ModelEvaluation(Path(task.output)).write_summary(summary)
+    return rows, *_verdict(task.config, task.output, undefined)
+
+
+def _problem(task: _Evaluation, engine: Engine) -> Problem:
+    """Returns what the candidate predicts, by the first examples if it does not say so itself."""
+    candidate = next(model for model in task.models if not model.spec.is_baseline)
+    if not candidate.spec.label_key and not candidate.spec.label_keys:
+        raise ConfigError(
+            "eval_config: expected a label_key in model_specs: nothing says which feature the model predicts"
+        )
+    known = problem.known(candidate)
+    if known is not None:
+        return known
+    config, schema = task.config.SerializeToString(), task.schema.SerializeToString() if task.schema else None
+    sample = Sample(task.files[0], config, schema, task.folders, task.payload_format, tuple(task.labels))
+    (found,) = engine.map(problem.observed, [sample])
+    logger.info("the model is evaluated as one of a %s problem", found.kind)
+    return found
+
+
+def _is_of_the_model(error: Exception) -> bool:
+    """Whether the model cannot be evaluated; else the data or the machine is why an evaluation failed."""
+    return isinstance(error, ConfigError | ModelError) or not isinstance(error, PenstockError | OSError | MemoryError)
+
+
+def _unevaluated(error: Exception) -> Reason:
+    reason = error.message if isinstance(error, PenstockError) else f"{type(error).__name__}: {error}"
+    return verdicts.objection(f"the model is not evaluated: {reason}", slice_name="")
+
+
+def _notes(splits: list[str], learnt_from: list[str], stopped_by: list[str]) -> Iterator[str]:
+    """Yields what to bear in mind of evaluated splits that training has seen."""
+    learnt = [split for split in splits if split in learnt_from]
+    seen = [split for split in splits if split in stopped_by and split not in learnt]
+    if learnt:
+        yield f"evaluated on {', '.join(learnt)}, from which the model has learnt"
+    if seen:
+        yield (
+            f"evaluated on {', '.join(seen)}, which training sees too, to decide when to stop; a third split, such as "
+            "test, would be new to the model"
+        )
 
 
 @contextlib.contextmanager
@@ -148,7 +255,7 @@ def _serving(model: str | None) -> Path | None:
 def _verdict(config: EvalConfig, evaluation: str, undefined: undefined_metrics.Undefined) -> tuple[bool, list[Reason]]:
     if eval_configs.has_thresholds(config):
         return verdicts.reasons(config, evaluation, undefined)
-    return False, [verdicts.objection("no threshold is configured, so the model is not validated", slice_name="")]
+    return False, [verdicts.objection("no threshold was given, so nothing is blessed", slice_name="")]
 
 
 def _folders(config: EvalConfig, candidate: Path, baseline: Path | None) -> dict[str, str]:

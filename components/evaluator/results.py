@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import apache_beam as beam
+import numpy as np
 import tensorflow as tf
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
@@ -99,8 +100,9 @@ def _derive(slices: dict[SliceKey, MetricsDict], config: EvalConfig) -> list[Sli
     sliced: list[Sliced] = []
     for key, metrics in slices.items():
         values = dict(metrics)
-        for computation in parts.derived_computations:
-            values |= computation.result(values)
+        with np.errstate(divide="ignore", invalid="ignore"):  # TFMA divides by zero, and knows it
+            for computation in parts.derived_computations:
+                values |= computation.result(values)
         sliced.append((key, values))
     if config.cross_slicing_specs:
         sliced = _across_slices(sliced, config, parts)

@@ -4,7 +4,7 @@ import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, TypedDict
+from typing import ClassVar, NotRequired, TypedDict
 
 from penstock.core.artifacts.artifact import Artifact
 from penstock.core.artifacts.evaluation_summary import EvaluationSummary
@@ -72,13 +72,17 @@ class Reason(TypedDict):
 
 
 class Verdict(TypedDict):
-    """Whether a model is blessed, which models were compared (URIs), when (ISO 8601), and why."""
+    """Whether a model is blessed, which models were compared (URIs), when (ISO 8601), and why.
+
+    `notes` are sentences to bear in mind: of what was evaluated, not of the model.
+    """
 
     blessed: bool
     model: str
     baseline_model: str | None
     created: str
     reasons: list[Reason]
+    notes: NotRequired[list[str]]
 
 
 @dataclass(frozen=True)

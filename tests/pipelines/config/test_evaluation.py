@@ -10,8 +10,7 @@ import pytest
 from google.protobuf import json_format, text_format
 from pydantic import ValidationError
 
-from penstock.pipelines.config import evaluation
-from penstock.pipelines.config.evaluation import Evaluation
+from penstock.pipelines.config.evaluation import Evaluation, metric_names
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +26,7 @@ def parse(tfma: Any) -> Callable[[str], Any]:
 
 
 def test_short_form_is_what_tfxs_taxi_example_writes(parse: Callable[[str], Any]) -> None:
-    """TFX's taxi_pipeline_native_keras.py, with a slice and a bound on the AUC more."""
+    """TFX's taxi_pipeline_native_keras.py, with a slice, a bound on the AUC and the metrics that suit more."""
     short = Evaluation.model_validate(
         {
             "label_key": "tips_xf",
@@ -49,6 +48,7 @@ def test_short_form_is_what_tfxs_taxi_example_writes(parse: Callable[[str], Any]
           change_threshold { absolute { value: -1e-10 } direction: HIGHER_IS_BETTER } } }
         metrics { class_name: "AUC" per_slice_thresholds {
           slicing_specs {} threshold { value_threshold { upper_bound { value: 0.99 } } } } } }
+      metrics_specs {}
     """
     expected = text_format.Parse(whole, type(parse("{}"))())
     assert parse(short.text("tips")) == expected
@@ -57,8 +57,53 @@ def test_short_form_is_what_tfxs_taxi_example_writes(parse: Callable[[str], Any]
 @pytest.mark.parametrize("label_key", [None, "tips"])
 def test_raw_label_needs_no_preprocessing(parse: Callable[[str], Any], label_key: str | None) -> None:
     spec = parse(Evaluation(metrics=["auc"], label_key=label_key).text("tips")).model_specs[0]
+    assert spec.label_key == (label_key or ""), "what is left out is decided by the Evaluator"
+    assert list(spec.preprocessing_function_names) == []
+    spec = parse(Evaluation(metrics=["auc"], label_key=label_key).text("tips", "tips")).model_specs[0]
     assert spec.label_key == "tips"
     assert list(spec.preprocessing_function_names) == []
+
+
+SUITING: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "nothing": ({}, {"metricsSpecs": [{}]}),
+    "slices": ({"slices": ["a"]}, {"slicingSpecs": [{}, {"featureKeys": ["a"]}], "metricsSpecs": [{}]}),
+    "metrics": ({"metrics": ["rmse"]}, {"metricsSpecs": [{"metrics": [{"className": "RootMeanSquaredError"}]}]}),
+    "a margin": (
+        {"thresholds": {"auc": {"better_than_trivial": 0}}},
+        {"metricsSpecs": [{"metrics": [{"className": "AUC"}]}, {}]},
+    ),
+    "intervals": (
+        {"confidence_intervals": "bootstrap", "min_slice_size": 9},
+        {
+            "metricsSpecs": [{}],
+            "options": {
+                "computeConfidenceIntervals": True,
+                "confidenceIntervals": {"method": "POISSON_BOOTSTRAP"},
+                "minSliceSize": 9,
+            },
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize("case", SUITING)
+def test_every_part_of_the_short_form_works_alone(parse: Callable[[str], Any], case: str) -> None:
+    """An empty MetricsSpec stands for the metrics that suit the model."""
+    written, expected = SUITING[case]
+    config = json_format.MessageToDict(parse(Evaluation.model_validate(written).text("y")))
+    overall = {"modelSpecs": [{"signatureName": "serving_default"}], "slicingSpecs": [{}]}
+    assert config == overall | expected
+
+
+def test_margins_over_the_trivial_model_are_beside_the_eval_config() -> None:
+    written = {
+        "auc": {"min": 0.6, "better_than_trivial": 0.05},
+        "rmse": {"better_than_trivial": {"relative": 0.1}, "every_slice": True},
+        "mae": {"max": 3},
+    }
+    margins = json.loads(Evaluation.model_validate({"thresholds": written}).margins)
+    assert margins == {"AUC": {"absolute": 0.05}, "RootMeanSquaredError": {"relative": 0.1, "every_slice": True}}
+    assert Evaluation(metrics=["auc"]).margins == ""
 
 
 def test_slices(parse: Callable[[str], Any]) -> None:
@@ -93,7 +138,7 @@ def test_every_metric_is_known_to_tfma(tfma: Any) -> None:
     from tensorflow_model_analysis.utils.keras_lib import tf_keras
 
     known = {*metric_types.registered_metrics(), *vars(tf_keras.metrics), *vars(tf_keras.losses)}
-    assert [name for name in evaluation.METRICS if name not in known] == []
+    assert [name for name in metric_names.METRICS if name not in known] == []
 
 
 @pytest.mark.parametrize(
@@ -124,13 +169,15 @@ def test_wrong_eval_config_is_told_when_it_is_read(tmp_path: Path, suffix: str, 
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({}, "expected metrics"),
         ({"metrics": ["accuracy"]}, "unknown metric 'accuracy'"),
         ({"metrics": ["aucc"]}, "did you mean 'AUC'"),
         ({"thresholds": {"auk": {"min": 1}}}, "did you mean 'AUC'"),
-        ({"thresholds": {"auc": {}}}, "expected at least one of `min`, `max` and `change`"),
+        ({"thresholds": {"auc": {}}}, "expected at least one of `min`, `max`, `change` and"),
         ({"thresholds": {"auc": {"change": {}}}}, "expected `absolute` or `relative`"),
         ({"metrics": [{"name": "auc"}]}, "a mapping with class_name"),
+        ({"thresholds": {"auc": {"better_than_trivial": -0.1}}}, "greater than or equal to 0"),
+        ({"thresholds": {"auc": {"better_than_trivial": {}}}}, "expected `absolute` or `relative`"),
+        ({"confidence_intervals": "wald"}, "'jackknife' or 'bootstrap'"),
     ],
 )
 def test_mistakes(given: dict[str, Any], message: str) -> None:

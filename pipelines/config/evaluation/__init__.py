@@ -4,8 +4,10 @@ metrics: [auc, binary_accuracy]                  short names or class names of K
 slices: [hour, [hour, day], {company: Flash}]    the overall slice is always there
 thresholds:
   auc: {min: 0.7, change: {absolute: -0.01}}     the change is against the newest blessed model
+  rmse: {better_than_trivial: {relative: 0.1}}   than that of the mean
 
-A threshold of the short form is for all examples together; `every_slice: true` asks the same of every slice.
+Without metrics, the Evaluator adds those that suit the model: it stands for a MetricsSpec that is empty. A threshold of
+the short form is for all examples together; `every_slice: true` asks the same of every slice.
 """
 
 import importlib.util
@@ -15,68 +17,17 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from penstock.core import metrics
 from penstock.core.errors import ConfigError
 from penstock.core.files import documents
-from penstock.core.suggestions import nearest
 from penstock.pipelines.config import file
-from penstock.pipelines.config.section import NO_BOOL, ExistingFile, Number, Section, is_remote, json_text
+from penstock.pipelines.config.evaluation.metric_names import class_name, plain
+from penstock.pipelines.config.evaluation.thresholds import Threshold
+from penstock.pipelines.config.section import NO_BOOL, ExistingFile, PositiveWhole, Section, is_remote, json_text
 
-# The names that TFMA 0.52 and tf_keras 2.21 know, so that a misspelt one is found at once. Checked by a test.
-METRICS = """
-AUC AUCPrecisionRecall BalancedAccuracy BinaryAccuracy BinaryCrossEntropy BinaryCrossentropy BooleanFlipRates
-Calibration CalibrationPlot CategoricalAccuracy CategoricalCrossEntropy CategoricalCrossentropy CategoricalHinge
-CoefficientOfDiscrimination ConfusionMatrixAtThresholds ConfusionMatrixPlot CosineSimilarity DiagnosticOddsRatio
-ExactMatch ExampleCount F1Score FN FNR FP FPR FallOut FalseDiscoveryRate FalseNegatives FalseOmissionRate FalsePositives
-FowlkesMallowsIndex Hinge Informedness KLDivergence LogCoshError Markedness MatthewsCorrelationCoefficient MaxRecall
-MeanAbsoluteError MeanAbsolutePercentageError MeanLabel MeanPrediction MeanRelativeError MeanSquaredError
-MeanSquaredLogarithmicError MinLabelPosition MissRate MultiClassConfusionMatrixAtThresholds
-MultiClassConfusionMatrixPlot NDCG NPV NegativeLikelihoodRatio NegativePredictiveValue PPV Poisson
-PositiveLikelihoodRatio Precision PrecisionAtRecall PredictedPositiveRate Prevalence PrevalenceThreshold
-QueryStatistics Recall RecallAtFalsePositiveRate RecallAtPrecision RelativeCoefficientOfDiscrimination
-RootMeanSquaredError ScoreDistributionPlot SensitivityAtSpecificity SparseCategoricalAccuracy
-SparseCategoricalCrossentropy SparseTopKCategoricalAccuracy Specificity SpecificityAtSensitivity SquaredHinge
-SquaredPearsonCorrelation SymmetricPredictionDifference TN TNR TP TPR ThreatScore ThresholdAtRecall
-TopKCategoricalAccuracy TrueNegatives TruePositives WeightedExampleCount
-""".split()  # noqa: SIM905  (a list of names, not of lines)
-_CLASSES = {name.lower(): name for name in METRICS}
 _TEXT_FORM = (".pbtxt", ".textproto", ".txt")
 _TRANSFORMED = "transform_features"
-
-
-class Change(Section):
-    """A bound on the difference from the baseline, which is the newest blessed model; ignored while there is none."""
-
-    absolute: Number | None = Field(
-        default=None, description="Bound on the difference: -0.01 lets it be worse by up to 0.01."
-    )
-    relative: Number | None = Field(
-        default=None, description="Bound on the difference divided by the baseline's value."
-    )
-    direction: Literal["higher_is_better", "lower_is_better"] | None = Field(
-        default=None, description="By default, lower is better for errors and losses, higher for all others."
-    )
-
-    @model_validator(mode="after")
-    def _bounded(self) -> Self:
-        if self.absolute is None and self.relative is None:
-            raise ValueError("expected `absolute` or `relative`, such as {absolute: -0.01}")
-        return self
-
-
-class Threshold(Section):
-    """What a metric has to reach for the model to be blessed: over all examples, and on request in every slice."""
-
-    min: Number | None = Field(default=None, description="The lowest value that is good enough.")
-    max: Number | None = Field(default=None, description="The highest value that is good enough.")
-    change: Change | None = Field(default=None, description="Bound on the difference from the newest blessed model.")
-    every_slice: bool = Field(default=False, description="Whether every slice has to reach it too.")
-
-    @model_validator(mode="after")
-    def _bounded(self) -> Self:
-        if self.min is None and self.max is None and self.change is None:
-            raise ValueError("expected at least one of `min`, `max` and `change`, such as {min: 0.6}")
-        return self
+_SHORT_FORM = ("metrics", "slices", "thresholds", "confidence_intervals", "min_slice_size")
+_INTERVALS = {"jackknife": "JACKKNIFE", "bootstrap": "POISSON_BOOTSTRAP"}
 
 
 class Evaluation(Section):
@@ -84,7 +35,8 @@ class Evaluation(Section):
 
     metrics: list[str | dict[str, Any]] = Field(
         default=[],
-        description="Metrics by name (auc, BinaryAccuracy), or as MetricConfig mappings with class_name and config.",
+        description="Metrics by name (auc, BinaryAccuracy, rmse), or as MetricConfig mappings with class_name and "
+        "config. Left out, those that suit the model.",
     )
     slices: list[str | list[str] | dict[str, str | Annotated[int, NO_BOOL]]] = Field(
         default=[],
@@ -93,8 +45,8 @@ class Evaluation(Section):
     thresholds: dict[str, Threshold] = Field(default={}, description="Thresholds by the name of the metric.")
     label_key: str | None = Field(
         default=None,
-        description="The label that the model is evaluated against, by default the label, which without a module is "
-        "taken as the default trainer transforms it; another name is taken from the transformed features.",
+        description="What the model is evaluated against: the label or a transformed feature. Left out, the label as "
+        "the model's transform_features makes it, under its own name or with _xf at the end, else as the data has it.",
     )
     signature_name: str = Field(default="serving_default", description="The signature of the model that predicts.")
     prediction_key: str = Field(default="", description="The output to evaluate, where the signature has several.")
@@ -109,7 +61,17 @@ class Evaluation(Section):
         description="A whole tfma.EvalConfig instead of the short form: a mapping, or a .yaml, .json or .pbtxt file.",
         union_mode="left_to_right",
     )
-    splits: list[str] = Field(default=[], description="The splits to evaluate, by default eval.")
+    confidence_intervals: Literal["jackknife", "bootstrap"] | None = Field(
+        default=None, description="How 95 % confidence intervals of the metrics are computed; left out, they are not."
+    )
+    min_slice_size: PositiveWhole | None = Field(
+        default=None, description="The fewest examples of which a slice is told; smaller ones are left out."
+    )
+    splits: list[str] = Field(
+        default=[],
+        description="The splits to evaluate, by default one that training does not see, test if there is one, else "
+        "eval.",
+    )
     module_file: ExistingFile | None = Field(
         default=None,
         description="The Python file with custom_eval_shared_model or custom_extractors, where it is another than the "
@@ -137,11 +99,9 @@ class Evaluation(Section):
 
     @model_validator(mode="after")
     def _one_form(self) -> Self:
-        short = [name for name in ("metrics", "slices", "thresholds") if getattr(self, name)]
+        short = [name for name in _SHORT_FORM if getattr(self, name)]
         if self.eval_config is not None and short:
             raise ValueError(f"expected either eval_config or the short form, received eval_config and {short[0]}")
-        if self.eval_config is None and not self.metrics and not self.thresholds:
-            raise ValueError("expected metrics, such as `metrics: [auc]`, or an eval_config")
         known = {_key(metric) for metric in self.metrics}
         for name in self.thresholds:
             if _key(name) not in known:
@@ -153,33 +113,55 @@ class Evaluation(Section):
         """Whether any model can be blessed."""
         return bool(self.thresholds) or self.eval_config is not None
 
-    def text(self, label: str | None, transformed_label: str | None = None) -> str:
+    def text(self, label: str | None, default_label: str | None = None) -> str:
         """Returns the EvalConfig as the Evaluator takes it: JSON, or the text of the file.
 
-        `transformed_label` is what it is evaluated against unless label_key says otherwise, by default the label.
+        `default_label` is what it has for a label_key that is left out; without one, the Evaluator decides what is made
+        of the label.
         """
         if self.eval_config is not None:
             return _text(self.eval_config)
-        return json_text(self._expanded(label, transformed_label or label))
+        return json_text(self._expanded(label, default_label))
+
+    @property
+    def margins(self) -> str:
+        """By how much metrics must be better than the trivial model's, as the Evaluator takes it; "" if none must."""
+        margins = {_key(name): threshold.margin for name, threshold in self.thresholds.items() if threshold.margin}
+        return json_text(margins or None)
 
     def _expanded(self, label: str | None, default_label: str | None) -> dict[str, Any]:
         model: dict[str, Any] = {"signature_name": self.signature_name}
         label_key = self.label_key or default_label
+        names = self.preprocessing_function_names
+        if names is None and label_key not in (None, label):
+            names = [_TRANSFORMED]
         if label_key:
             model["label_key"] = label_key
-        names = self.preprocessing_function_names
-        if names is None and label_key != label:
-            names = [_TRANSFORMED]
         for key in ("prediction_key", "example_weight_key"):
             if getattr(self, key):
                 model[key] = getattr(self, key)
         if names:
             model["preprocessing_function_names"] = names
-        return {
+        expanded = {
             "model_specs": [model],
             "slicing_specs": [{}, *map(_slicing_spec, self.slices)],
-            "metrics_specs": [{"metrics": self._metrics()}],
+            "metrics_specs": self._metrics_specs(),
         }
+        return expanded | ({"options": self._options()} if self._options() else {})
+
+    def _options(self) -> dict[str, Any]:
+        options: dict[str, Any] = {}
+        if self.confidence_intervals:
+            options["compute_confidence_intervals"] = True
+            options["confidence_intervals"] = {"method": _INTERVALS[self.confidence_intervals]}
+        if self.min_slice_size is not None:
+            options["min_slice_size"] = self.min_slice_size
+        return options
+
+    def _metrics_specs(self) -> list[dict[str, Any]]:
+        """Returns MetricsSpecs; without metrics that a person names, an empty one stands for those that suit."""
+        metrics = self._metrics()
+        return ([{"metrics": metrics}] if metrics else []) + ([] if self.metrics else [{}])
 
     def _metrics(self) -> list[dict[str, Any]]:
         configs: dict[str, dict[str, Any]] = {}
@@ -191,30 +173,18 @@ class Evaluation(Section):
         for name, threshold in self.thresholds.items():
             key = _key(name)
             config = configs.setdefault(key, {"class_name": key})
-            spec = _metric_threshold(threshold, config["class_name"])
-            if threshold.every_slice or not self.slices:
+            spec = threshold.metric_threshold(config["class_name"])
+            if spec and (threshold.every_slice or not self.slices):
                 config["threshold"] = spec  # TFMA applies it to all slices
-            else:
+            elif spec:
                 config["per_slice_thresholds"] = [{"slicing_specs": [{}], "threshold": spec}]
         return list(configs.values())
-
-
-def class_name(metric: str) -> str:
-    """Returns the class of a metric given by its class name or in snake case; a ValueError names the nearest one."""
-    if metric in METRICS:
-        return metric
-    plain = metric.replace("_", "").lower()
-    if plain in _CLASSES:
-        return _CLASSES[plain]
-    near = nearest(plain, _CLASSES, cutoff=0.5)
-    hint = f"did you mean {_CLASSES[near]!r}?" if near else "expected a metric of Keras or TFMA, such as AUC"
-    raise ValueError(f"unknown metric {metric!r}; {hint}")
 
 
 def _key(metric: str | dict[str, Any]) -> str:
     """Returns what a threshold names a metric by: its own name where it has one, else its class."""
     if isinstance(metric, str):
-        return _CLASSES.get(metric.replace("_", "").lower(), metric)
+        return plain(metric)
     config = metric.get("config")
     return str(config["name"]) if isinstance(config, dict) and "name" in config else str(metric["class_name"])
 
@@ -223,21 +193,6 @@ def _slicing_spec(part: str | list[str] | dict[str, str | int]) -> dict[str, Any
     if isinstance(part, dict):
         return {"feature_values": {feature: str(value) for feature, value in part.items()}}
     return {"feature_keys": [part] if isinstance(part, str) else part}
-
-
-def _metric_threshold(threshold: Threshold, metric: str) -> dict[str, Any]:
-    spec: dict[str, Any] = {}
-    if threshold.min is not None or threshold.max is not None:
-        bounds = {"lower_bound": threshold.min, "upper_bound": threshold.max}
-        spec["value_threshold"] = {key: bound for key, bound in bounds.items() if bound is not None}
-    change = threshold.change
-    if change is not None:
-        default = "lower_is_better" if metrics.lower_is_better(metric) else "higher_is_better"
-        bounds = {"absolute": change.absolute, "relative": change.relative}
-        spec["change_threshold"] = {"direction": (change.direction or default).upper()} | {
-            key: bound for key, bound in bounds.items() if bound is not None
-        }
-    return spec
 
 
 def _text(eval_config: str | dict[str, Any]) -> str:
