@@ -89,6 +89,7 @@ COMPONENTS = (
     Component("evaluator", "the Evaluator", section="evaluation", outputs=("validation",)),
     Component("infra_validator", "the InfraValidator", section="infra_validation", outputs=("infra_validation",)),
     Component("pusher", "the Pusher", section="push", outputs=("pushed_model",)),
+    Component("bulk_inferrer", "the BulkInferrer"),
 )
 
 

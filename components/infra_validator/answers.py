@@ -12,7 +12,7 @@ import tensorflow as tf
 from penstock.components.infra_validator.client import Answer
 from penstock.components.infra_validator.requests import Request
 from penstock.core.models.failures import cause
-from penstock.core.models.predict import SIGNATURE
+from penstock.core.models.loaded import SIGNATURE
 from penstock.core.text import printable
 
 # What may lie between two computations of the same: batches of another size, another processor, JSON's digits.

@@ -11,7 +11,7 @@ from typing import Any, Self
 import numpy as np
 
 from penstock.components.infra_validator.settings import Url
-from penstock.core.models.predict import SIGNATURE
+from penstock.core.models.loaded import SIGNATURE
 from penstock.core.text import printable
 
 _SECONDS = 60.0  # for an answer

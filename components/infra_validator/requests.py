@@ -15,7 +15,7 @@ from penstock.core.errors import DataError, ModelError
 from penstock.core.examples import records
 from penstock.core.files import atomic
 from penstock.core.models import signatures
-from penstock.core.models.predict import SIGNATURE
+from penstock.core.models.loaded import SIGNATURE
 from penstock.core.models.signatures import Signature, Tensor
 from penstock.core.suggestions import did_you_mean
 

@@ -16,6 +16,7 @@ from penstock.components.transform import ragged, statistics
 from penstock.components.transform.analysis import accumulating
 from penstock.components.transform.reading import Reader
 from penstock.core.examples import records
+from penstock.core.models import threads
 from penstock.core.statistics import partials
 from penstock.core.statistics.partials import Partial
 
@@ -69,7 +70,7 @@ def transform(shard: Shard) -> ShardResult:
 
     Raises a ModuleError if the preprocessing function fails on a row, and what the reader raises.
     """
-    accumulating.use_one_thread()
+    threads.use_one()
     return _Pass(shard).run()
 
 

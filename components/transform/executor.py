@@ -24,7 +24,7 @@ from tensorflow_transform.tf_metadata import dataset_metadata, metadata_io
 from penstock.components.engines import Engine, fold, open_engine
 from penstock.components.transform import apply, reading, splits, user_function
 from penstock.components.transform import statistics as stats
-from penstock.components.transform.analysis import accumulating, beam
+from penstock.components.transform.analysis import beam
 from penstock.components.transform.analysis import graph as analysis
 from penstock.components.transform.analysis.cache import AnalyzerCache
 from penstock.components.transform.reading import Reader
@@ -38,6 +38,7 @@ from penstock.core.examples import payloads
 from penstock.core.examples.payloads import PayloadFormat
 from penstock.core.files import atomic
 from penstock.core.legacy import keras_version
+from penstock.core.models import threads
 
 logger = logging.getLogger(__name__)
 
@@ -78,7 +79,7 @@ def run(
     graph = artifacts.TransformGraph(Path(transform_graph))
     # The engine opens first: importing the user's module may already run TensorFlow.
     with open_engine(engine) as engine_, progress.task("Transform") as counts:
-        accumulating.use_one_thread()  # a single shard is computed in this process
+        threads.use_one()  # a single shard is computed in this process
         function = user_modules.find(module_file, preprocessing_fn, "preprocessing_fn")
         updater = user_modules.find_optional(module_file, stats_options_updater_fn, "stats_options_updater_fn")
         input_statistics = _read_statistics(statistics, splits_)

@@ -38,6 +38,7 @@ from penstock.core.artifacts.gates import (
     Reason,
     Verdict,
 )
+from penstock.core.artifacts.inference import InferenceResult, Unfinished
 from penstock.core.artifacts.models import (
     HyperParameters,
     Model,
@@ -62,6 +63,7 @@ __all__ = [
     "Examples",
     "GateResult",
     "HyperParameters",
+    "InferenceResult",
     "InfraBlessing",
     "InfraValidation",
     "InfraVerdict",
@@ -82,6 +84,7 @@ __all__ = [
     "TaskResult",
     "TransformGraph",
     "TunerResults",
+    "Unfinished",
     "Verdict",
     "check_split_name",
     "metadata",

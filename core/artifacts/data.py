@@ -24,10 +24,12 @@ class Examples(SplitArtifact):
 
     Split-train/data_tfrecord-00000-of-00008.gz          gzip TFRecord of tf.Example
     Split-train/transformed_examples-00000-of-00008.gz   (Transform)
+    Split-train/examples-00000-of-00008.gz               (BulkInferrer: with predictions)
     """
 
     DATA: ClassVar[str] = "data_tfrecord"
     TRANSFORMED: ClassVar[str] = "transformed_examples"
+    PREDICTED: ClassVar[str] = "examples"
     # Keys of ExampleGen's metadata: how rows were divided into splits, and the columns' types, both JSON.
     DIVISION: ClassVar[str] = "division"
     COLUMN_TYPES: ClassVar[str] = "column_types"

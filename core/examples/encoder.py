@@ -45,7 +45,7 @@ def encode(batch: pa.RecordBatch, skip_nulls: bool = False) -> pa.LargeBinaryArr
             lengths = np.where(lengths == _UNSET, _ABSENT, lengths)
         parts += [_table(lengths, partial(_entry, name.encode(), feature.kind)), feature.values]
     total = sum((_lengths(part) for part in parts), np.zeros(batch.num_rows, np.int64))
-    return _join(_table(total, lambda length: bytes([_FEATURES]) + _varint(length)), *parts)
+    return _join(_table(total, lambda length: bytes([_FEATURES]) + varint(length)), *parts)
 
 
 def encode_feature(column: pa.Array) -> pa.LargeBinaryArray:
@@ -101,18 +101,18 @@ def _entry(name: bytes, kind: int, length: int) -> bytes:
     if length == _ABSENT:
         return b""
     head = _feature_head(kind, length)
-    key = bytes([_NAME]) + _varint(len(name)) + name + bytes([_FEATURE]) + _varint(len(head) + max(length, 0))
-    return bytes([_ENTRY]) + _varint(len(key) + len(head) + max(length, 0)) + key + head
+    key = bytes([_NAME]) + varint(len(name)) + name + bytes([_FEATURE]) + varint(len(head) + max(length, 0))
+    return bytes([_ENTRY]) + varint(len(key) + len(head) + max(length, 0)) + key + head
 
 
 def _feature_head(kind: int, length: int) -> bytes:
     if length < 0:
         return b""
-    packed = b"" if kind == _BYTES_LIST or length == 0 else bytes([_PACKED]) + _varint(length)
-    return bytes([kind]) + _varint(len(packed) + length) + packed
+    packed = b"" if kind == _BYTES_LIST or length == 0 else bytes([_PACKED]) + varint(length)
+    return bytes([kind]) + varint(len(packed) + length) + packed
 
 
-def _varint(number: int) -> bytes:
+def varint(number: int) -> bytes:
     """Returns a non-negative number in protobuf's base-128 form."""
     out = bytearray()
     while number >= 0x80:
@@ -141,7 +141,7 @@ def _varints(numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def _strings(elements: pa.Array) -> tuple[np.ndarray, np.ndarray]:
     """Returns the elements, joined, each after its tag and length, and the size of each in bytes."""
     elements = elements.cast(pa.large_binary())
-    joined = _join(_table(_lengths(elements), lambda length: bytes([_ELEMENT]) + _varint(length)), elements)
+    joined = _join(_table(_lengths(elements), lambda length: bytes([_ELEMENT]) + varint(length)), elements)
     data = joined.buffers()[2]
     ends = _ends(joined)
     content = np.frombuffer(data, np.uint8) if data is not None else np.empty(0, np.uint8)

@@ -12,9 +12,7 @@ from google.protobuf.message import DecodeError
 from penstock.core.artifacts import Model, SavedModel
 from penstock.core.errors import DataError, ModelError
 from penstock.core.examples import records
-from penstock.core.models.failures import cause
-
-SIGNATURE = "serving_default"
+from penstock.core.models import loaded
 
 type Value = bool | int | float | str | list[Value] | None
 
@@ -38,31 +36,8 @@ def predict(model_dir: Path, serialized_examples: Sequence[bytes]) -> dict[str, 
     Raises a ModelError if there is no SavedModel in the folder, or no such signature in the model. The same if the
     signature does not take a batch of serialized tf.Examples, or fails on these.
     """
-    folder = saved_model_folder(model_dir)
-    model = tf.saved_model.load(str(folder))  # keeps the variables alive while the signature is called
-    signature = model.signatures.get(SIGNATURE)
-    if signature is None:
-        existing = ", ".join(sorted(model.signatures)) or "none"
-        raise ModelError(f"the model at {folder} has no signature {SIGNATURE!r}: it has {existing}")
-    inputs = signature.structured_input_signature[1]
-    if [spec.dtype for spec in inputs.values()] != [tf.string]:
-        received = ", ".join(f"{name}: {spec.dtype.name}" for name, spec in sorted(inputs.items())) or "none"
-        raise ModelError(
-            f"{SIGNATURE} of the model at {folder}: expected one input, serialized tf.Examples, received {received}"
-        )
-    examples = tf.constant(list(serialized_examples), tf.string, shape=[len(serialized_examples)])
-    try:
-        outputs = signature(**dict.fromkeys(inputs, examples))
-    except tf.errors.OpError as error:
-        raise ModelError(f"{SIGNATURE} of the model at {folder} failed: {cause(error)}") from None
-    count = len(serialized_examples)
-    for name, tensor in outputs.items():
-        if tensor.shape.rank == 0 or tensor.shape[0] != count:
-            raise ModelError(
-                f"{SIGNATURE} of the model at {folder}: expected an output {name!r} with a value for each of the "
-                f"{count} examples, received the shape {tuple(tensor.shape)}"
-            )
-    return {name: tensor.numpy() for name, tensor in sorted(outputs.items())}
+    (signature,) = loaded.load(saved_model_folder(model_dir))
+    return signature.predict(serialized_examples)
 
 
 def predict_rows(model: Path, examples_file: Path, rows: int, label: str = "") -> list[Row]:

@@ -3,7 +3,7 @@
 import functools
 import re
 import weakref
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,8 +72,10 @@ class Signature:
         return any(True for _ in _parsers(self._graph, self._sources))
 
 
-def read(folder: Path) -> dict[str, Signature]:
+def read(folder: Path, tags: Collection[str] = ()) -> dict[str, Signature]:
     """Returns the signatures of the SavedModel in a folder by name, without those of TensorFlow's own.
+
+    Of several graphs those of the one with exactly these tags; by default of the first that is for serving.
 
     Raises a ModelError if its file cannot be read.
     """
@@ -82,9 +84,13 @@ def read(folder: Path) -> dict[str, Signature]:
         saved = SavedModelProto.FromString(path.read_bytes())
     except DecodeError as error:
         raise ModelError(f"{path}: expected a SavedModel: {error}") from None
-    graphs = [graph for graph in saved.meta_graphs if tf.saved_model.SERVING in graph.meta_info_def.tags]
+    graphs = [graph for graph in saved.meta_graphs if _is_meant(set(graph.meta_info_def.tags), set(tags))]
     signatures = graphs[0].signature_def.items() if graphs else []
     return {name: _signature(graphs[0], signature) for name, signature in signatures if not name.startswith("__")}
+
+
+def _is_meant(tags: set[str], wanted: set[str]) -> bool:
+    return tags == wanted if wanted else tf.saved_model.SERVING in tags
 
 
 def _signature(graph: MetaGraphDef, signature: SignatureDef) -> Signature:

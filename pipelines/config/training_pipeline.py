@@ -223,7 +223,7 @@ class Config(Section):
     @property
     def idle_settings(self) -> str:
         """A sentence that names settings of components that the pipeline does not have; "" if there are none."""
-        without = [entry for entry in registry.COMPONENTS if getattr(self, entry.section, entry) is None]
+        without = [entry for entry in registry.COMPONENTS if getattr(self, entry.section, None) is None]
         sections = {"resources": self.resources, "tasks": self.tasks, "kubernetes": self.kubernetes}
         idle = {
             f"{section}.{entry.name}": entry.section
@@ -233,8 +233,9 @@ class Config(Section):
         }
         if not idle:
             return ""
-        missing = ", ".join(dict.fromkeys(idle.values()))
-        return f"{', '.join(idle)}: the pipeline has no such task; sections that are left out: {missing}"
+        missing = ", ".join(dict.fromkeys(filter(None, idle.values())))
+        left_out = f"; sections that are left out: {missing}" if missing else ""
+        return f"{', '.join(idle)}: the pipeline has no such task{left_out}"
 
     def _check_splits(self) -> None:
         used: list[tuple[str, Iterable[str]]] = [("statistics.exclude_splits", self.statistics.exclude_splits)]

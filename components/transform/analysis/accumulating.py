@@ -16,6 +16,7 @@ from penstock.components.transform.analysis.accumulators import State
 from penstock.components.transform.reading import Reader, Tensor
 from penstock.core.errors import ModuleError
 from penstock.core.examples import records
+from penstock.core.models import threads
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ def accumulate(shard: Shard) -> Accumulated:
 
     Raises a ModuleError if the preprocessing function fails on a row.
     """
-    use_one_thread()
+    threads.use_one()
     model = load(shard.model, shard.reader)
     total = Accumulated({}, {})
     for path, work in cloudpickle.loads(shard.work):
@@ -78,18 +79,6 @@ def merger(accumulations: Iterable[Accumulation]) -> Callable[[Accumulated, Accu
         return total
 
     return merge
-
-
-def use_one_thread() -> None:
-    """Limits TensorFlow to one thread: workers share the cores, and sums have the same order everywhere.
-
-    Without effect once TensorFlow has run in this process.
-    """
-    try:
-        tf.config.threading.set_intra_op_parallelism_threads(1)
-        tf.config.threading.set_inter_op_parallelism_threads(1)
-    except RuntimeError:
-        pass  # TensorFlow already runs in this process
 
 
 @functools.lru_cache(maxsize=2)

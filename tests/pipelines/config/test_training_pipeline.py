@@ -313,3 +313,5 @@ def test_settings_of_a_task_that_is_not_there_are_told(load: Callable[..., Confi
         "resources.tuner, tasks.pusher: the pipeline has no such task; sections that are left out: tuning, push"
     )
     assert load(settings[:1]).idle_settings == ""
+    alone = load(["resources.bulk_inferrer={cpu: 2}"]).idle_settings
+    assert alone == "resources.bulk_inferrer: the pipeline has no such task"

@@ -1,0 +1,70 @@
+"""A signature of a SavedModel that takes serialized tf.Examples, loaded once for many batches."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from penstock.core.errors import ModelError
+from penstock.core.models.failures import cause
+from penstock.core.suggestions import did_you_mean
+
+SIGNATURE = "serving_default"
+
+
+class ExamplesSignature:
+    """A signature with one input, a batch of serialized tf.Examples, and outputs with a value for each of them."""
+
+    def __init__(self, folder: Path, name: str, model: tf.Module):
+        signature = model.signatures.get(name)
+        if signature is None:
+            raise ModelError(
+                f"the model at {folder} has no signature {name!r}: "
+                + did_you_mean(name, sorted(model.signatures), "it has")
+            )
+        inputs: Mapping[str, tf.TensorSpec] = signature.structured_input_signature[1]
+        if [spec.dtype for spec in inputs.values()] != [tf.string]:
+            received = ", ".join(f"{name}: {spec.dtype.name}" for name, spec in sorted(inputs.items())) or "none"
+            raise ModelError(
+                f"{name} of the model at {folder}: expected one input, serialized tf.Examples, received {received}"
+            )
+        (self.input,) = inputs
+        self._where = f"{name} of the model at {folder}"
+        self._signature = signature
+        self._model = model  # keeps the variables alive while the signature is called
+
+    def predict(self, serialized_examples: Sequence[bytes]) -> dict[str, np.ndarray]:
+        """Returns the outputs by name, sorted, in arrays of shape [examples, …].
+
+        Raises a ModelError if the signature fails on these examples, or has an output without a value for each.
+        """
+        count = len(serialized_examples)
+        examples = tf.constant(list(serialized_examples), tf.string, shape=[count])
+        try:
+            outputs = self._signature(**{self.input: examples})
+        except tf.errors.OpError as error:
+            raise ModelError(f"{self._where} failed: {cause(error)}") from None
+        for name, tensor in outputs.items():
+            if not isinstance(tensor, tf.Tensor) or tensor.shape.rank == 0 or tensor.shape[0] != count:
+                received = f"the shape {tuple(tensor.shape)}" if isinstance(tensor, tf.Tensor) else "a sparse one"
+                raise ModelError(
+                    f"{self._where}: expected an output {name!r} with a value for each of the {count} examples, "
+                    f"received {received}"
+                )
+        return {name: tensor.numpy() for name, tensor in sorted(outputs.items())}
+
+
+def load(folder: Path, names: Sequence[str] = (SIGNATURE,), tags: Sequence[str] = ()) -> list[ExamplesSignature]:
+    """Loads a SavedModel, of several graphs the one with these tags; returns its signatures of these names.
+
+    Raises a ModelError if there is no such graph or signature, or if a signature takes anything but serialized
+    tf.Examples.
+    """
+    try:
+        model = tf.saved_model.load(str(folder), tags=list(tags) or None)
+    except (ValueError, RuntimeError) as error:
+        if not tags:
+            raise
+        raise ModelError(f"the model at {folder} has no graph with the tags {', '.join(tags)}: {error}") from None
+    return [ExamplesSignature(folder, name, model) for name in names]
