@@ -10,6 +10,15 @@ STAND_INS = frozenset(
     ("", "#n/a", "#na", "-1.#ind", "-1.#qnan", "-nan", "1.#ind", "1.#qnan", "<na>", "n/a", "na", "nan", "none", "null")
     + ("?", "n.a.", "missing")
 )
+# With null_values: auto. In any column: what pandas takes for missing as it is written, but for None, which is a word
+# of people's too, and the question mark. Among numbers: whatever is written for a missing one, in any case.
+AUTO = "auto"
+MISSING_ANYWHERE = frozenset(
+    ("", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>", "N/A", "NA")
+    + ("NULL", "NaN", "n/a", "nan", "null", "?")
+)
+MISSING_AMONG_NUMBERS = frozenset(word.lower() for word in MISSING_ANYWHERE) | STAND_INS | {"-", "--", "."}
+BLANKS = " \t\n\v\f\r"  # around such a word
 # A number as Python, Arrow and TensorFlow all read it.
 NUMBER = r"\s*[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?\s*"
 _SWAPPED = str.maketrans(",.", ".,")
@@ -31,6 +40,14 @@ def check(
     if decimal_point not in (".", ","):
         raise ValueError(f"decimal_point: expected '.' or ',', received {decimal_point!r}")
     return _codec(encoding)
+
+
+def is_missing(cell: str, null_values: Sequence[str], among_numbers: bool = False) -> bool:
+    """Whether ExampleGen takes a cell for missing; `null_values` are its option's, or AUTO."""
+    if null_values != AUTO:
+        return not cell or cell in null_values
+    word = cell.strip(BLANKS)
+    return word in MISSING_ANYWHERE or (among_numbers and word.lower() in MISSING_AMONG_NUMBERS)
 
 
 def number(cell: str, decimal_point: str = ".") -> float | None:

@@ -107,8 +107,8 @@ class _Graph:
         resolved.set_caching_options(False)
         output = splits.output_config("auto" if self.config.without_code else "content")
         arguments: dict[str, Any] = {}
-        if data.csv:
-            arguments["csv_options"] = json_text(data.csv.model_dump(exclude_none=True))
+        if options := data.csv_options(self.config.without_code):
+            arguments["csv_options"] = json_text(options)
         if data.payload_format:
             arguments["payload_format"] = data.payload_format
         if len(data.splits) < 2:  # data that comes in splits keeps them

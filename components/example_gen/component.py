@@ -35,8 +35,9 @@ Returns:
 """
 _CSV_OPTIONS = """
     csv_options: JSON with any of `delimiter`, `quote_char`, `encoding`, `decimal_point` ("," where numbers are
-        written so), `null_values` (cells that mean missing, beside the empty one) and `column_names` (for files
-        without a header)."""
+        written so), `null_values` (cells that mean missing, beside the empty one: a list of them as they are written,
+        or `"auto"` for NA, N/A, null, NaN, ? and the like, blanks, and, among numbers, none and -) and `column_names`
+        (for files without a header)."""
 _PAYLOAD_FORMAT = """
     payload_format: What the records are, by TFX's name: `FORMAT_TF_EXAMPLE`, which is the default, or
         `FORMAT_TF_SEQUENCE_EXAMPLE`. Files of the other kind are refused."""
@@ -105,9 +106,9 @@ def csv_example_gen(
     """Reads CSV files and writes tf.Examples in splits.
 
     Types are those of TFX's CsvExampleGen, found in all rows: a column is int64 if every cell is an integer, float32
-    if every cell is a number, else bytes. Only the empty cell is missing. Quoted cells may hold line feeds; files may
-    be gzip. By default, a row's split is the one that TFX gives it: the hash of the row, or of one feature, so it stays
-    when data is added. Files are the same bytes whatever the number of workers.
+    if every cell is a number, else bytes. Only the empty cell is missing, unless `null_values` says more. Quoted cells
+    may hold line feeds; files may be gzip. By default, a row's split is the one that TFX gives it: the hash of the row,
+    or of one feature, so it stays when data is added. Files are the same bytes whatever the number of workers.
     """
     from penstock.components.example_gen import executor
 

@@ -20,6 +20,7 @@ from penstock.components.example_gen.configs import OutputSplits
 from penstock.components.example_gen.kinds import FeatureKinds
 from penstock.components.example_gen.labels import LabelValues
 from penstock.components.example_gen.rows import Rows
+from penstock.components.example_gen.sources.csv.cell_notes import CellNotes
 from penstock.components.example_gen.sources.pieces import Piece, Shard
 from penstock.components.example_gen.sources.source import Opened, Place, Request, Source, TypesGrew
 from penstock.components.example_gen.splits import Indices, Splitter
@@ -45,6 +46,7 @@ class Written:
     infinite: Counter[str] = field(default_factory=Counter)
     kinds: FeatureKinds = field(default_factory=FeatureKinds)
     facts: Rows = field(default_factory=Rows)
+    notes: CellNotes = field(default_factory=CellNotes)
 
     @classmethod
     def nothing(cls, splits: Sequence[str]) -> "Written":
@@ -62,6 +64,7 @@ class Written:
         self.infinite.update(other.infinite)
         self.kinds.merge(other.kinds)
         self.facts.merge(other.facts)
+        self.notes.merge(other.notes)
         for name, values in other.values.items():
             self.values.setdefault(name, LabelValues()).merge(values)
         return self
@@ -142,6 +145,7 @@ def _write[P: Piece](
                 written, _ = _divide(opened, request, output, folders)
         _check_rows(written.rows, output)
         written.facts.warn(output, total)
+        written.notes.warn(request.label)
         _warn_of_infinities(written.infinite, request.label)
         if request.label:
             labels.check(request.label, written.values, output)
@@ -210,6 +214,7 @@ class _ShardWriter[P: Piece]:
                         written.kinds.add(block.columns, piece.name, record)
                         record += block.columns.num_rows
                     written.infinite.update(_infinities(block.columns))
+                    written.notes.merge(block.notes)
                     assigned = self.splitter.assign(block, place) if self.splitter else None
                     place = self.splitter.after(block, place) if self.splitter else place
                     written.facts.add(block.columns, assigned, names)

@@ -34,10 +34,11 @@ class Beginning:
     names: Sequence[str] = ()
     rows: Sequence[Sequence[str]] = ()
 
-    def cells(self, name: str, missing: Sequence[str]) -> list[str]:
+    def cells(self, name: str, null_values: Sequence[str], among_numbers: bool = False) -> list[str]:
         """Returns a column's different cells in their order, but for those that are missing."""
         place = list(self.names).index(name)
-        return [cell for cell in dict.fromkeys(row[place] for row in self.rows) if cell and cell not in missing]
+        distinct = dict.fromkeys(row[place] for row in self.rows)
+        return [cell for cell in distinct if not csv_format.is_missing(cell, null_values, among_numbers)]
 
 
 def check(config: Config) -> None:
@@ -140,8 +141,8 @@ def _hint(name: str, names: Sequence[str]) -> str:
 
 def _check_numbers(config: Config, beginning: Beginning) -> None:
     """Raises a ConfigError for text where the configuration says that there are numbers, or two values."""
-    options = config.data.csv or Options()
-    missing, point = options.null_values or [], options.decimal_point or "."
+    options = config.data.csv_options(config.without_code)
+    missing, point = options.get("null_values", []), options.get("decimal_point", ".")
     numbers = {
         f"features.{name}.kind": name
         for name, feature in config.features.items()
@@ -151,7 +152,8 @@ def _check_numbers(config: Config, beginning: Beginning) -> None:
     if problem == "regression" and config.label:
         numbers["training.problem"] = config.label
     for key, name in numbers.items():
-        text = next((cell for cell in beginning.cells(name, missing) if csv_format.number(cell, point) is None), None)
+        cells = beginning.cells(name, missing, among_numbers=True)
+        text = next((cell for cell in cells if csv_format.number(cell, point) is None), None)
         if text is not None:
             raise ConfigError(
                 f"{key}: expected numbers in the column {name!r}, found {text!r}; if that means a missing value, "

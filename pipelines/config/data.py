@@ -1,7 +1,7 @@
 """What the configuration says of the data: where it is, how it is written, which spans and splits are used."""
 
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
@@ -39,8 +39,11 @@ class Csv(Section):
     decimal_point: str | None = Field(
         default=None, description='What stands before the decimals of a number: "," or, by default, ".".'
     )
-    null_values: list[str] | None = Field(
-        default=None, description="Cells that mean a missing value, beside the empty one."
+    null_values: list[str] | Literal["auto"] | None = Field(
+        default=None,
+        description="Cells that mean a missing value, beside the empty one, as they are written. auto: NA, N/A, null, "
+        "NaN, ? and the like, blanks, and, among numbers, none and - as well. By default auto without a module, and "
+        "with one none, as in TFX.",
     )
     column_names: list[str] | None = Field(
         default=None, description="Names of the columns, for files without a header."
@@ -124,6 +127,12 @@ class Data(Section):
         default=None, description="Which spans are read, by default the newest one."
     )
     csv: Csv | None = Field(default=None, description="How CSV files are written.")
+
+    def csv_options(self, without_code: bool) -> dict[str, Any]:
+        """Returns the options of csv_example_gen; `without_code` is whether the model is that without a module."""
+        options = (self.csv or Csv()).model_dump(exclude_none=True)
+        automatic = {"null_values": csv_format.AUTO} if without_code and self.file_format == "csv" else {}
+        return automatic | options
 
     @field_validator("csv")
     @classmethod

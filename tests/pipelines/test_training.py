@@ -199,6 +199,17 @@ def test_artifacts_of_earlier_runs_are_imported(tasks: Callable[..., Tasks], pro
     assert Path(uris[producer(found["trainer"], "hyperparameters").removesuffix(".artifact")]).parent.name != "project"
 
 
+def test_what_means_missing_is_decided_where_no_module_does(tasks: Callable[..., Tasks], project: Path) -> None:
+    (project / "data.csv").write_text("a,label\n1,0\n2,1\n")
+    reader, without = "csv-example-gen", ["module_file=null", "training={}"]
+    assert "csv_options" not in constants(tasks()[reader])  # with a module as TFX
+    assert json.loads(constants(tasks(without)[reader])["csv_options"]) == {"null_values": "auto"}
+    asked = tasks(["data.csv.null_values=auto", 'data.csv.quote_char="\'"'])[reader]
+    assert json.loads(constants(asked)["csv_options"]) == {"quote_char": "'", "null_values": "auto"}
+    none = tasks([*without, "data.csv.null_values=[]"])[reader]
+    assert json.loads(constants(none)["csv_options"]) == {"null_values": []}
+
+
 def test_settings_reach_their_tasks(tasks: Callable[..., Tasks], project: Path) -> None:
     (project / "data.csv").write_text("a;label\n1;0\n2;1\n")
     found = tasks(

@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from penstock.components.engines import Engine
 from penstock.components.example_gen.configs import InputSplit
+from penstock.components.example_gen.sources.csv.cell_notes import CellNotes
 from penstock.components.example_gen.sources.pieces import Piece, Shard
 from penstock.core.examples import payloads
 from penstock.core.examples.payloads import PayloadFormat
@@ -49,11 +50,13 @@ class Block:
             missing value is an empty list or a null.
         examples: The rows as the serialized tf.Examples, or tf.SequenceExamples, to write.
         canonical: The same in protobuf's deterministic form, by whose hash a row has its split.
+        notes: What a person is told of the cells, where the rows are written in such.
     """
 
     columns: pa.RecordBatch
     examples: Sequence[bytes]
     canonical: Sequence[bytes]
+    notes: CellNotes = field(default_factory=CellNotes)
 
 
 @dataclass(frozen=True)

@@ -100,6 +100,14 @@ def test_what_fits(load: Load, project: Path, text: str) -> None:
     published.check(load(text=text))
 
 
+def test_words_for_a_missing_value_are_no_text_among_numbers(load: Load, project: Path) -> None:
+    (project / "data.csv").write_text("a,label\n1,0\n-,1\nnone,0\n")
+    text = BASE + "features: {a: {kind: numeric}}\n"
+    published.check(load(text=text))
+    with pytest.raises(ConfigError, match="expected numbers in the column 'a', found '-'"):
+        published.check(load(text=text.replace("csv\n", "csv\n  csv: {null_values: []}\n", 1)))
+
+
 def test_numbers_that_are_one_value(load: Load, project: Path) -> None:
     (project / "data.csv").write_text("a,label\n1,0\n2,0.0\n3,1\n4,nan\n5,1.0\n")
     published.check(load(text=BASE + "training: {problem: binary}\n"))

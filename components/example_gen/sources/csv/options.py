@@ -8,6 +8,7 @@ from pathlib import Path
 
 from penstock.components.engines import Engine
 from penstock.components.example_gen.sources.csv import cuts
+from penstock.components.example_gen.sources.csv.missing import ONLY_EMPTY, Missing
 from penstock.core import csv_format
 from penstock.core.arguments import check_strings, parse_object
 from penstock.core.errors import ConfigError, DataError
@@ -16,6 +17,7 @@ from penstock.core.files import atomic
 
 _GZIP = b"\x1f\x8b"
 _PARQUET = b"PAR1"
+_KEYS = ("delimiter", "quote_char", "encoding", "decimal_point", "null_values", "column_names")
 _OPTIONS = "csv_options (data.csv)"  # the component's argument, and its place in a configuration
 _BYTE_ORDER_MARKS = {
     codecs.BOM_UTF32_LE: "utf-32",
@@ -39,7 +41,7 @@ class CsvOptions:
         quote_char: The character around quoted cells.
         encoding: A codec of Python's.
         decimal_point: What stands before the decimals of a number, a point or a comma.
-        null_values: Cells that mean a missing value, beside the empty one.
+        missing: Cells that mean a missing value, beside the empty one: the option null_values.
         column_names: For files without a header.
     """
 
@@ -47,15 +49,20 @@ class CsvOptions:
     quote_char: str = '"'
     encoding: str = "utf-8"
     decimal_point: str = "."
-    null_values: tuple[str, ...] = ()
+    missing: Missing = ONLY_EMPTY
     column_names: tuple[str, ...] = ()
 
     @classmethod
     def from_json(cls, text: str) -> "CsvOptions":
         """Reads the options; a ConfigError names an unknown one or a value that cannot be."""
-        values = parse_object(_OPTIONS, text, tuple(cls.__dataclass_fields__))
-        for key in ("null_values", "column_names"):
-            values[key] = tuple(check_strings(f"{_OPTIONS}: {key}", values.get(key) or [], "strings"))
+        values = parse_object(_OPTIONS, text, _KEYS)
+        names = values.get("column_names") or []
+        values["column_names"] = tuple(check_strings(f"{_OPTIONS}: column_names", names, "strings"))
+        null_values = values.pop("null_values", None) or []
+        if null_values == csv_format.AUTO:
+            values["missing"] = Missing(auto=True)
+        else:
+            values["missing"] = Missing(tuple(check_strings(f"{_OPTIONS}: null_values", null_values, "strings")))
         options = replace(cls(), **{key: value for key, value in values.items() if value is not None})
         try:
             codec = csv_format.check(options.delimiter, options.quote_char, options.encoding, options.decimal_point)

@@ -25,6 +25,7 @@ from penstock.components.example_gen.sources import pieces
 from penstock.components.example_gen.sources.csv import cuts
 from penstock.components.example_gen.sources.csv import options as csv_options
 from penstock.components.example_gen.sources.csv import types as csv_types
+from penstock.components.example_gen.sources.csv.cell_notes import CellNotes, Place
 from penstock.components.example_gen.sources.csv.options import CsvOptions
 from penstock.components.example_gen.sources.csv.types import ColumnType
 from penstock.components.example_gen.sources.pieces import FilePiece, Shard
@@ -99,13 +100,15 @@ class CsvSource(Source[FilePiece]):
         """
         cells = self.cells(piece)
         if cells.num_rows:
-            columns = [
-                csv_types.convert(column, kind, self.options.null_values, self.options.decimal_point)
-                for column, kind in zip(cells.columns, self.types, strict=True)
-            ]
+            options, notes = self.options, CellNotes()
+            first = Place(piece.path, piece.start, 0, options.delimiter, options.quote_char)
+            columns = []
+            for name, column, kind in zip(self.names, cells.columns, self.types, strict=True):
+                columns.append(csv_types.convert(column, kind, options.missing, options.decimal_point))
+                notes.add(name, column, columns[-1], options.missing, first)
             batch = pa.RecordBatch.from_arrays(columns, list(self.names))
             examples = records.encode(batch)
-            yield Block(batch, examples, examples)
+            yield Block(batch, examples, examples, notes)
 
     def rows(self, piece: FilePiece) -> int:
         """Returns how many rows a piece has, without converting their cells."""
@@ -115,7 +118,7 @@ class CsvSource(Source[FilePiece]):
         """Returns the columns' types in one shard."""
         types = [
             [
-                csv_types.infer(column, self.options.null_values, self.options.decimal_point)
+                csv_types.infer(column, self.options.missing, self.options.decimal_point)
                 for column in self.cells(piece).columns
             ]
             for piece in shard.pieces
@@ -211,7 +214,7 @@ def _warn_of_separators(source: CsvSource, piece: FilePiece) -> None:
     cells = source.cells(piece)
     for name, column, kind in zip(source.names, cells.columns, source.types, strict=True):
         if kind == ColumnType.BYTES:
-            what, cell = csv_types.separators(column, options.null_values, options.decimal_point)
+            what, cell = csv_types.separators(column, options.missing, options.decimal_point)
             examples.setdefault(what, {})[name] = cell
     other = "," if options.decimal_point == "." else "."
     ways = {

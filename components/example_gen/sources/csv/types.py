@@ -2,8 +2,9 @@
 
 A column is INT if Python's int() takes every cell and 64 bits hold it, FLOAT if float() takes the others, else BYTES;
 an integer too long for 64 bits makes it BYTES. The empty cell is missing and tells nothing. Whatever else a tool may
-take for a missing value ("NA", "null", "nan") is a cell like any other. Arrow decides where it agrees with Python
-(digits, decimals); Python decides on the distinct values among the rest (spaces, underscores, "+5", "0x1F").
+take for a missing value ("NA", "null", "nan") is a cell like any other, unless `Missing` says otherwise. Arrow decides
+where it agrees with Python (digits, decimals); Python decides on the distinct values among the rest (spaces,
+underscores, "+5", "0x1F").
 """
 
 import enum
@@ -14,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from penstock.components.example_gen.sources.csv.missing import ONLY_EMPTY, Missing
 from penstock.components.example_gen.sources.source import TypesGrew
 from penstock.core import csv_format
 
@@ -29,15 +31,22 @@ class ColumnType(enum.IntEnum):
     """In the order in which a column's type grows with its cells."""
 
     UNKNOWN = 0
-    INT = 1
-    FLOAT = 2
-    BYTES = 3
+    WORDS = 1  # that mean a missing value among numbers, and are text where there are no numbers
+    INT = 2
+    FLOAT = 3
+    BYTES = 4
 
 
-def infer(column: pa.StringArray, null_values: Sequence[str] = (), decimal_point: str = ".") -> ColumnType:
+def infer(column: pa.StringArray, missing: Missing = ONLY_EMPTY, decimal_point: str = ".") -> ColumnType:
     """Returns the type of a column of text cells."""
     distinct = pc.unique(column)
-    distinct = _pointed(distinct.filter(_present(distinct, null_values)), decimal_point)
+    distinct = distinct.filter(missing.present(distinct))
+    if missing.auto:
+        others = distinct.filter(missing.present(distinct, among_numbers=True))
+        if len(distinct) and not len(others):
+            return ColumnType.WORDS
+        distinct = others
+    distinct = _pointed(distinct, decimal_point)
     if len(distinct) > _FEW:
         known = _infer_by_arrow(distinct)
         if known is not None:
@@ -71,20 +80,22 @@ def merge(types: Iterable[Sequence[ColumnType]]) -> tuple[ColumnType, ...]:
 
 
 def convert(
-    column: pa.StringArray, kind: ColumnType, null_values: Sequence[str] = (), decimal_point: str = "."
+    column: pa.StringArray, kind: ColumnType, missing: Missing = ONLY_EMPTY, decimal_point: str = "."
 ) -> pa.Array:
     """Returns text cells as a list column of int64, float32 or binary.
 
     A missing cell is an empty list, which is what TFX writes; a column of missing cells only is of null type.
     Raises TypesGrew if `infer` finds a larger type than `kind` in it.
     """
-    present = _present(column, null_values)
+    present = missing.present(column, among_numbers=kind in (ColumnType.INT, ColumnType.FLOAT))
     cells = column.filter(present)
     if kind == ColumnType.UNKNOWN:
         if len(cells):
             raise TypesGrew
         return pa.nulls(len(column))
-    if kind == ColumnType.BYTES:
+    if kind == ColumnType.WORDS and pc.any(missing.present(cells, among_numbers=True)).as_py():
+        raise TypesGrew
+    if kind in (ColumnType.WORDS, ColumnType.BYTES):
         values = cells.cast(pa.binary()).cast(pa.large_binary())
     elif kind == ColumnType.INT:
         values = _integers(_pointed(cells, decimal_point))
@@ -97,14 +108,14 @@ def convert(
     return pa.LargeListArray.from_arrays(pa.array(offsets), values)
 
 
-def separators(column: pa.StringArray, null_values: Sequence[str] = (), decimal_point: str = ".") -> tuple[str, str]:
+def separators(column: pa.StringArray, missing: Missing = ONLY_EMPTY, decimal_point: str = ".") -> tuple[str, str]:
     """Returns what keeps text cells from being numbers, "decimals" or "thousands" for what is written with another
     decimal point or with separators of thousands, and a cell; "" where they are no numbers in any case.
 
     Numbers that may be either, such as 1,234, are taken for thousands.
     """
     distinct = pc.unique(column)
-    distinct = _pointed(distinct.filter(_present(distinct, null_values))[:_FEW], decimal_point)
+    distinct = _pointed(distinct.filter(missing.present(distinct))[:_FEW], decimal_point)
     cells = [cell.strip() for cell in distinct.to_pylist()]
     for name, pattern in (("thousands", _THOUSANDS), ("decimals", _DECIMALS), ("thousands", _BOTH)):
         matched = [cell for cell in cells if pattern.fullmatch(cell)]
@@ -121,13 +132,6 @@ def _pointed(cells: pa.StringArray, decimal_point: str) -> pa.StringArray:
     for old, new in ((".", "\0"), (",", "."), ("\0", ",")):  # no cell holds a NUL
         cells = pc.replace_substring(cells, old, new)
     return cells
-
-
-def _present(column: pa.StringArray, null_values: Sequence[str]) -> pa.BooleanArray:
-    present = pc.greater(pc.binary_length(column), 0)
-    if null_values:
-        present = pc.and_not(present, pc.is_in(column, pa.array(null_values, pa.string())))
-    return present
 
 
 def _infer_by_arrow(cells: pa.StringArray) -> ColumnType | None:

@@ -5,6 +5,7 @@ import pytest
 from tfx_bsl.coders import csv_decoder
 
 from penstock.components.example_gen.sources.csv import types
+from penstock.components.example_gen.sources.csv.missing import Missing
 from penstock.components.example_gen.sources.csv.types import ColumnType
 from penstock.components.example_gen.sources.source import TypesGrew
 
@@ -70,8 +71,37 @@ def test_cells_become_lists(cells: list[str], kind: ColumnType, expected: list[o
 def test_null_values_are_missing_when_they_are_asked_for() -> None:
     cells = pa.array(["1", "NA", "", "?"])
     assert types.infer(cells) == ColumnType.BYTES
-    assert types.infer(cells, ("NA", "?")) == ColumnType.INT
-    assert types.convert(cells, ColumnType.INT, ("NA", "?")).to_pylist() == [[1], [], [], []]
+    assert types.infer(cells, Missing(("NA", "?"))) == ColumnType.INT
+    assert types.convert(cells, ColumnType.INT, Missing(("NA", "?"))).to_pylist() == [[1], [], [], []]
+
+
+@pytest.mark.parametrize(
+    ("cells", "kind", "expected"),
+    [
+        (["1", "NA", " n/a ", "", "none", "NONE", "-", "?", " ", "nan", "2"], ColumnType.INT, [[1], *[[]] * 9, [2]]),
+        (["1,5", "-", ".", "n.a."], ColumnType.FLOAT, [[1.5], [], [], []]),
+        (
+            ["A", "NA", "none", "-", "Na", " ? ", "nan"],
+            ColumnType.BYTES,
+            [[b"A"], [], [b"none"], [b"-"], [b"Na"], [], []],
+        ),
+        (["-", "", "NULL"], ColumnType.WORDS, [[b"-"], [], []]),
+        (["", "NULL", "?"], ColumnType.UNKNOWN, [None] * 3),
+        (["1", "twelve"], ColumnType.BYTES, [[b"1"], [b"twelve"]]),
+    ],
+)
+def test_what_tools_and_people_write_for_a_missing_value(
+    cells: list[str], kind: ColumnType, expected: list[object]
+) -> None:
+    missing = Missing(auto=True)
+    column = pa.array(cells)
+    assert types.infer(column, missing, ",") == kind
+    assert types.merge([[types.infer(pa.array([cell]), missing, ",")] for cell in cells]) == (kind,)
+    assert types.convert(column, kind, missing, ",").to_pylist() == expected
+    for smaller in ColumnType:
+        if smaller < kind:
+            with pytest.raises(TypesGrew):
+                types.convert(column, smaller, missing, ",")
 
 
 @pytest.mark.parametrize(
@@ -85,8 +115,8 @@ def test_null_values_are_missing_when_they_are_asked_for() -> None:
 )
 def test_a_decimal_comma(cells: list[str], kind: ColumnType, expected: list[object]) -> None:
     for column in (pa.array(cells), pa.array(cells * 2000)):
-        assert types.infer(column, (), ",") == kind
-        values = types.convert(column, kind, (), ",").to_pylist()[: len(cells)]
+        assert types.infer(column, Missing(), ",") == kind
+        values = types.convert(column, kind, Missing(), ",").to_pylist()[: len(cells)]
         assert values == [[pytest.approx(value) if kind == ColumnType.FLOAT else value] for value in expected]
 
 
@@ -109,4 +139,4 @@ def test_a_decimal_comma(cells: list[str], kind: ColumnType, expected: list[obje
     ],
 )
 def test_what_keeps_text_from_being_numbers(cells: list[str], decimal_point: str, told: tuple[str, str]) -> None:
-    assert types.separators(pa.array(cells), (), decimal_point) == told
+    assert types.separators(pa.array(cells), Missing(), decimal_point) == told

@@ -1,0 +1,193 @@
+"""What a person is told of the cells of CSV files: those that are taken for missing, and those that may be slips.
+
+Noted piece by piece while the cells are converted, added up, and told in one sentence of each kind.
+"""
+
+import csv
+import io
+import json
+import logging
+import sys
+from collections import Counter
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from penstock.components.example_gen.sources.csv import cuts
+from penstock.components.example_gen.sources.csv.missing import Missing
+from penstock.core import csv_format, progress
+from penstock.core.suggestions import listed
+
+logger = logging.getLogger(__name__)
+_NUMBER = f"^(?:{csv_format.NUMBER})$"
+_LOOKED_AT = 100  # different cells of a piece, which tell most columns of text from those of numbers
+_WORDS = 20  # different ones of a column, more are no slips
+_SHOWN = 5
+_NUMBERS_TO_A_WORD = 10
+
+
+@dataclass(frozen=True)
+class Place:
+    """A row of a file: the number `row`, from 0, of those from the offset `start` on."""
+
+    path: Path
+    start: int
+    row: int
+    delimiter: str
+    quote_char: str
+
+    def line(self) -> int:
+        """Returns the number of its first line, from 1."""
+        csv.field_size_limit(sys.maxsize)
+        with open(self.path, "rb") as file:
+            file.seek(self.start)
+            text = io.TextIOWrapper(file, encoding="utf-8", errors="replace", newline="")
+            reader, rows, before = csv.reader(text, delimiter=self.delimiter, quotechar=self.quote_char), 0, 0
+            for cells in reader:
+                if cells and rows == self.row:
+                    break
+                rows, before = rows + bool(cells), reader.line_num
+        return cuts.line_number(self.path, self.start) + before
+
+
+@dataclass
+class Odd:
+    """The cells of a column that are no numbers, if most of them are numbers.
+
+    `words` are the different ones, with their counts, and `places` where each of them is first. A column with too many
+    is one of text, and has none.
+    """
+
+    numbers: int = 0
+    words: Counter[str] = field(default_factory=Counter)
+    places: dict[str, Place] = field(default_factory=dict)
+    is_text: bool = False
+
+    def merge(self, later: Self) -> None:
+        """Adds the cells of later rows."""
+        self.numbers += later.numbers
+        self.words += later.words
+        self.places = later.places | self.places
+        self.is_text = self.is_text or later.is_text or len(self.words) > _WORDS
+
+    def __str__(self) -> str:
+        shown = []
+        for word, place in list(self.places.items())[:_SHOWN]:
+            more = f" and {self.words[word] - 1:,} more" if self.words[word] > 1 else ""
+            shown.append(f"{word!r} (line {place.line():,}{more})")
+        others = len(self.words) - len(shown)
+        return ", ".join(shown) + (f" and {others} other words" if others else "")
+
+    @property
+    def few(self) -> bool:
+        """Whether there are so few that they may be slips."""
+        return not self.is_text and 0 < self.words.total() * _NUMBERS_TO_A_WORD <= self.numbers
+
+
+@dataclass
+class CellNotes:
+    """What is noted of some rows, by column: counts of the cells that are not empty and yet taken for missing, of those
+    that are text and yet may mean it, and what is odd among numbers.
+    """
+
+    taken: dict[str, Counter[str]] = field(default_factory=dict)
+    kept: dict[str, Counter[str]] = field(default_factory=dict)
+    odd: dict[str, Odd] = field(default_factory=dict)
+
+    def add(self, name: str, column: pa.StringArray, values: pa.Array, missing: Missing, place: Place) -> None:
+        """Notes the cells of a column that became these values; `place` is that of the first row."""
+        empty = pc.equal(pc.binary_length(column), 0)
+        is_text = not pa.types.is_null(values.type) and pa.types.is_large_binary(values.type.value_type)
+        if missing.auto and len(column) > len(values.flatten()) + pc.sum(empty).as_py():
+            _count(self.taken, name, column.filter(pc.invert(pc.or_(empty, missing.present(column, not is_text)))))
+        if not is_text:
+            return
+        if missing.auto:
+            distinct = pc.unique(column)
+            words = distinct.filter(pc.and_not(missing.present(distinct), missing.present(distinct, True)))
+            if len(words):
+                _count(self.kept, name, column.filter(pc.is_in(column, words)))
+        self.odd[name] = _odd(column, missing, place)
+
+    def merge(self, later: Self) -> None:
+        """Adds the notes of later rows."""
+        for mine, others in ((self.taken, later.taken), (self.kept, later.kept)):
+            for name, counts in others.items():
+                mine.setdefault(name, Counter()).update(counts)
+        for name, odd in later.odd.items():
+            self.odd.setdefault(name, Odd()).merge(odd)
+
+    def warn(self, label: str) -> None:
+        """Tells what a person may want to mend; labels.py tells of the label's own words."""
+        odd = {name: odd for name, odd in self.odd.items() if odd.few}
+        taken, kept = _by_word(self.taken), _by_word(self.kept, without={label, *odd})
+        if taken:
+            logger.warning(
+                "taken for missing values: %s; data.csv.null_values decides it: a list of such cells, [] for none",
+                "; ".join(taken.values()),
+            )
+        if kept:
+            logger.warning(
+                "values like any other, though they may mean missing ones: %s; data.csv.null_values: %s says that they "
+                "do",
+                "; ".join(kept.values()),
+                json.dumps(list(dict.fromkeys([*taken, *kept])), ensure_ascii=False),
+            )
+        if odd:
+            words = list(dict.fromkeys([*taken, *(word for cells in odd.values() for word in cells.words)]))
+            logger.warning(
+                "columns of numbers that are text for a few cells: %s; mend these, or data.csv.null_values: %s takes "
+                "them for missing",
+                listed([f"{name}: {cells}" for name, cells in sorted(odd.items())]),
+                json.dumps(words, ensure_ascii=False),
+            )
+
+
+def _count(noted: dict[str, Counter[str]], name: str, cells: pa.StringArray) -> None:
+    if len(cells):
+        counts = pc.value_counts(cells)
+        words, numbers = counts.field("values").to_pylist(), counts.field("counts").to_pylist()
+        noted[name] = Counter(dict(zip(words, numbers, strict=True)))
+
+
+def _odd(column: pa.StringArray, missing: Missing, first: Place) -> Odd:
+    present = column.filter(missing.present(column, among_numbers=True))
+    some = pc.unique(present[: _LOOKED_AT * _LOOKED_AT])[:_LOOKED_AT]
+    if 2 * _numbers(some) < len(some):
+        return Odd(is_text=True)
+    counts = pc.value_counts(present)
+    distinct, numbers = counts.field("values"), counts.field("counts").to_numpy()
+    are_numbers: np.ndarray = pc.match_substring_regex(distinct, _NUMBER).to_numpy(zero_copy_only=False)
+    others = distinct.filter(pa.array(~are_numbers))
+    if len(others) > _WORDS:
+        return Odd(is_text=True)
+    words = Counter(dict(zip(others.to_pylist(), numbers[~are_numbers].tolist(), strict=True)))
+    places = {
+        word: Place(first.path, first.start, pc.index(column, word).as_py(), first.delimiter, first.quote_char)
+        for word in words
+    }
+    return Odd(int(numbers[are_numbers].sum()), words, places)
+
+
+def _numbers(cells: pa.StringArray) -> int:
+    return int(pc.sum(pc.match_substring_regex(cells, _NUMBER)).as_py() or 0)
+
+
+def _by_word(noted: Mapping[str, Counter[str]], without: Collection[str] = ()) -> dict[str, str]:
+    """Returns each word with a phrase that tells its columns, those with most rows first."""
+    columns: dict[str, Counter[str]] = {}
+    for name, counts in noted.items():
+        if name not in without:
+            for word, count in counts.items():
+                columns.setdefault(word, Counter())[name] += count
+    return {word: f"{word!r} in {_rows(counts)}" for word, counts in columns.items()}
+
+
+def _rows(counts: Counter[str]) -> str:
+    shown = [f"{name} ({progress.text({'rows': count})})" for name, count in counts.most_common(_SHOWN)]
+    return ", ".join(shown) + (f" and {len(counts) - _SHOWN} more" if len(counts) > _SHOWN else "")
