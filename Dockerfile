@@ -82,6 +82,7 @@ COPY core /build/core
 COPY trainer /build/trainer
 COPY components /build/components
 COPY pipelines /build/pipelines
+COPY package /build/package
 RUN --mount=type=secret,id=ca,target=/run/ca.crt --mount=type=secret,id=index,target=/run/index.sh \
     online uv pip install --quiet --system --no-deps --target /opt/penstock-package /build \
  && rm -rf /opt/penstock-package/bin

@@ -40,7 +40,7 @@ bench-serving: environment  ## load our model server, KServe's and MLServer in t
 	@.venv/bin/python benchmarks/serving
 
 generate: environment  ## write what is generated and committed: READMEs, JSON Schema, lint rules, protos, golden pipelines, the script of charts
-	@.venv/bin/python -m penstock.pipelines.compiling.component_docs
+	@.venv/bin/python -m penstock.pipelines.compiling.component_docs && .venv/bin/python -m penstock.pipelines.cli.output.schema
 	@.venv/bin/python -m penstock.pipelines.config.training_pipeline && .venv/bin/python -m penstock.pipelines.lint && .venv/bin/python -m penstock.core.page.bundle
 	@.venv/bin/python -m penstock.components.model_server.open_inference.generate && .venv/bin/python tests/pipelines/test_golden.py
 

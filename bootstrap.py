@@ -146,10 +146,12 @@ def link_sources() -> None:
     """Gives `penstock.*` a folder in site-packages: type checkers do not follow setuptools' import hooks."""
     site_packages = next((VENV / "lib").glob("python3.*/site-packages"))
     (site_packages / "penstock").mkdir(exist_ok=True)
-    for name in PACKAGES:
+    sources = {name: ROOT / name for name in PACKAGES}
+    sources.update((path.name, path) for path in (ROOT / "package").iterdir() if path.is_file())
+    for name, source in sources.items():
         link = site_packages / "penstock" / name
         if not link.is_symlink():
-            link.symlink_to(ROOT / name)
+            link.symlink_to(source)
 
 
 # --- the host -------------------------------------------------------------------------------------------------------

@@ -12,7 +12,9 @@ from typing import Literal
 _FUNCTION = "--function_to_execute"  # KFP's executor is told by it which function of its source to call
 
 # The outputs of components that a run is asked for later, by KFP's names of them.
-type Output = Literal["examples", "statistics", "schema", "model", "validation", "infra_validation", "pushed_model"]
+type Output = Literal[
+    "examples", "statistics", "schema", "model", "evaluation", "validation", "infra_validation", "pushed_model"
+]
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,7 @@ COMPONENTS = (
         workers=Workers("trains", runtime="penstock"),
     ),
     Component("latest_blessed_model", "LatestBlessedModel", section="evaluation"),
-    Component("evaluator", "the Evaluator", section="evaluation", outputs=("validation",)),
+    Component("evaluator", "the Evaluator", section="evaluation", outputs=("evaluation", "validation")),
     Component("infra_validator", "the InfraValidator", section="infra_validation", outputs=("infra_validation",)),
     Component("pusher", "the Pusher", section="push", outputs=("pushed_model",)),
     Component("bulk_inferrer", "the BulkInferrer"),

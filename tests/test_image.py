@@ -136,7 +136,7 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PackageIndex]:
 
 def build(docker: Docker, index: PackageIndex, folder: Path, authority: str) -> subprocess.CompletedProcess[str]:
     """Builds the Dockerfile's stage `penstock` of a changed checkout from an index, trusting an authority."""
-    for name in ("core", "components", "pipelines", "trainer"):
+    for name in ("core", "components", "package", "pipelines", "trainer"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("Dockerfile", "LICENSE", "pyproject.toml", "requirements.runtime.lock", "requirements.gpu.lock"):
         shutil.copy(ROOT / name, folder)

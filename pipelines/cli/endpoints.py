@@ -4,13 +4,15 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
 import click
 
 from penstock.core.errors import ConfigError, PenstockError, SystemFailure, UserError
 from penstock.core.suggestions import did_you_mean
 from penstock.pipelines.cli.options import config_argument, config_file, load, set_option
+from penstock.pipelines.cli.output.answer import Answer, Failure, json_option
+from penstock.pipelines.cli.output.records import DeployedVersion, Destination, Endpoints
 from penstock.pipelines.cli.terminal import tell, warn
 
 if TYPE_CHECKING:
@@ -28,10 +30,10 @@ only_option = click.option(
 
 @click.command()
 @config_argument
-@click.option("--json", "as_json", is_flag=True, help="Writes JSON in place of a table.")
+@json_option
 @only_option
 @set_option
-def endpoints(config: Path, as_json: bool, only: str | None, assignments: Sequence[str]) -> None:
+def endpoints(config: Path, only: str | None, assignments: Sequence[str]) -> Answer:
     """Shows which version serves what share, on every destination of the pipeline."""
     asked: list[tuple[Folder | Service, Endpoint | None]] = []
     failures: list[PenstockError] = []
@@ -40,11 +42,12 @@ def endpoints(config: Path, as_json: bool, only: str | None, assignments: Sequen
             asked.append((place, place.endpoint()))
         except PenstockError as error:
             failures.append(error)
-    if as_json:
-        tell(json.dumps([_document(place, endpoint) for place, endpoint in asked], indent=1))
-    elif asked:
-        tell("\n\n".join(_text(place, endpoint) for place, endpoint in asked))
-    _raise(failures)
+    combined = _combined(failures)
+    return Answer(
+        Endpoints(destinations=[_destination(place, endpoint) for place, endpoint in asked]),
+        lambda: "\n\n".join(_text(place, endpoint) for place, endpoint in asked),
+        Failure.of(combined) if combined else None,
+    )
 
 
 @click.command()
@@ -99,18 +102,18 @@ def _change(places: "Sequence[Folder | Service]", change: "Callable[[Folder | Se
         tell(f"{place.place}: version {changed.version} has {changed.percent} %")
         for note in changed.notes:
             warn(note)
-    _raise(failures)
+    if combined := _combined(failures):
+        raise combined
 
 
-def _raise(failures: Sequence[PenstockError]) -> None:
-    """Raises one error that tells of all."""
-    if len(failures) == 1:
-        raise failures[0]
-    if failures:
-        kind = UserError if all(isinstance(error, UserError) for error in failures) else SystemFailure
-        first, *more = failures
-        lines = [first.details, *(f"{error.message}\n{error.details}" for error in more)]
-        raise kind(first.message, "\n".join(line for line in lines if line))
+def _combined(failures: Sequence[PenstockError]) -> PenstockError | None:
+    """Returns one error that tells of all; None for none."""
+    if len(failures) < 2:
+        return next(iter(failures), None)
+    kind = UserError if all(isinstance(error, UserError) for error in failures) else SystemFailure
+    first, *more = failures
+    lines = [first.details, *(f"{error.message}\n{error.details}" for error in more)]
+    return kind(first.message, "\n".join(line for line in lines if line))
 
 
 def _text(place: "Folder | Service", endpoint: "Endpoint | None") -> str:
@@ -140,15 +143,14 @@ def _state(deployment: "Deployment") -> str:
     return f"{role}, {deployment.reason}" if deployment.reason else role
 
 
-def _document(place: "Folder | Service", endpoint: "Endpoint | None") -> dict[str, Any]:
-    deployments = [asdict(one) for one in endpoint.deployments] if endpoint else []
-    return {
-        "destination": place.key,
-        "place": place.place,
-        "endpoint": endpoint.name if endpoint else None,
-        "url": endpoint.url or None if endpoint else None,
-        "deployments": deployments,
-    }
+def _destination(place: "Folder | Service", endpoint: "Endpoint | None") -> Destination:
+    return Destination(
+        destination=place.key,
+        place=place.place,
+        endpoint=endpoint.name if endpoint else None,
+        url=endpoint.url or None if endpoint else None,
+        deployments=[cast(DeployedVersion, asdict(one)) for one in endpoint.deployments] if endpoint else [],
+    )
 
 
 commands = (endpoints, promote, rollback)

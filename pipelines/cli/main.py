@@ -12,7 +12,6 @@ import click
 from penstock.core.credentials import masks
 from penstock.core.errors import ConfigError, PenstockError, UserError, explain_memory, explain_os_error
 from penstock.core.files import kinds
-from penstock.core.text.printable import sentence
 from penstock.pipelines.cli.endpoints import commands as endpoint_commands
 from penstock.pipelines.cli.options import (
     DEFAULT_CONFIG,
@@ -24,7 +23,10 @@ from penstock.pipelines.cli.options import (
     load,
     set_option,
 )
+from penstock.pipelines.cli.output import answer as answers
+from penstock.pipelines.cli.output.answer import Answer, Failure, json_option
 from penstock.pipelines.cli.remote import commands as remote_commands
+from penstock.pipelines.cli.schedule import schedule
 from penstock.pipelines.cli.serve import serve
 from penstock.pipelines.cli.streams import StandardStreams
 from penstock.pipelines.cli.terminal import note, ready, tell, warn
@@ -63,6 +65,7 @@ def cli(context: click.Context) -> None:
     show_default=True,
     help="What runs a task: a process of this environment, or a container of the image.",
 )
+@json_option
 def run(
     config: Path,
     assignments: Sequence[str],
@@ -71,7 +74,7 @@ def run(
     no_cache: bool,
     verbose: bool,
     runner: str,
-) -> int:
+) -> Answer:
     """Runs the pipeline on this machine."""
     loaded = load(config, assignments, data, label)
     from penstock.pipelines import local
@@ -103,14 +106,10 @@ def run(
         )
     except KeyboardInterrupt:
         tell(err=True)  # ends the line of ^C
-        return _complain("interrupted", _how_to_go_on(root, loaded.name), _INTERRUPTED)
-    from penstock.pipelines.local import runs
+        return _interrupted(_how_to_go_on(root, loaded.name))
+    from penstock.pipelines.cli.output import of_runs
 
-    tell(runs.summary_text(summary))
-    if summary.status == "done":
-        return 0
-    tell(f"penstock: {summary.failure or 'the run ended early'}", err=True)
-    return summary.exit_code or 1
+    return of_runs.ended(summary)
 
 
 def _tell_of_workers(config: "Config") -> None:
@@ -202,14 +201,15 @@ def components(output: Path, image: str | None) -> None:
 @data_option
 @label_option
 @click.option("--keys", is_flag=True, help="Lists every key with its values, default and meaning, and ends.")
-def validate(config: Path, assignments: Sequence[str], data: str | None, label: str | None, keys: bool) -> None:
+@json_option
+def validate(config: Path, assignments: Sequence[str], data: str | None, label: str | None, keys: bool) -> Answer:
     """Checks a configuration and its module file, and runs nothing."""
     if keys:
         from penstock.pipelines.config import keys as config_keys
         from penstock.pipelines.config import training_pipeline as module
 
-        tell(config_keys.listing(module.Config, module.FILLED))
-        return
+        entries = config_keys.entries(module.Config, module.FILLED)
+        return Answer({"keys": entries}, lambda: config_keys.listing(entries))
     loaded = load(config, assignments, data, label)
     from penstock.core import packages
     from penstock.pipelines.modules import published
@@ -220,12 +220,13 @@ def validate(config: Path, assignments: Sequence[str], data: str | None, label: 
         from penstock.pipelines.compiling import compile
 
         compile.check_secrets(loaded)
-    tell(f"{config_file(config)}: valid")
     warn(loaded.idle_settings)
     warn(checked.left_out)
     note(checked.keras_note)
     if packages.is_inside(loaded.data.path) and loaded.data.here is None:
         tell(f"data.path: not looked at, for {packages.name(loaded.data.path)!r} is not installed here", err=True)
+    file = str(config_file(config))
+    return Answer({"file": file, "pipeline": loaded.name, "valid": True}, lambda: f"{file}: valid")
 
 
 @cli.command()
@@ -254,21 +255,24 @@ def init(name: Path) -> None:
 
 @cli.command()
 @click.argument("run", default=DEFAULT_CONFIG, metavar="[RUN]", type=click.Path(path_type=Path))
-def explain(run: Path) -> None:
+@json_option
+def explain(run: Path) -> Answer:
     """Says why each task of a run ran, or did not. RUN is a run's folder, or a configuration for its newest run."""
+    from penstock.pipelines.cli.output import of_runs
     from penstock.pipelines.local import runs
     from penstock.pipelines.local.records import record
 
-    tell(runs.explain(run if (run / record.FILE).is_file() else runs.newest(load(run)).folder))
+    return of_runs.explained(record.require(run) if (run / record.FILE).is_file() else runs.newest(load(run)))
 
 
 @cli.command()
 @config_argument
-def runs(config: Path) -> None:
+@json_option
+def runs(config: Path) -> Answer:
     """Lists the pipeline's runs, the newest first."""
-    from penstock.pipelines.local import runs as module
+    from penstock.pipelines.cli.output import of_runs
 
-    tell(module.listing(load(config)))
+    return of_runs.listed(load(config))
 
 
 @cli.command()
@@ -295,7 +299,7 @@ def predict(config_or_model: Path, rows: int, split: str, examples: Path | None,
     tell(show_predictions.predictions(model, examples, rows, label))
 
 
-for command in (serve, *endpoint_commands, *remote_commands):
+for command in (serve, schedule, *endpoint_commands, *remote_commands):
     cli.add_command(command)
 
 
@@ -312,7 +316,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if lost is None:
                 return code
             if not isinstance(lost, BrokenPipeError):  # else its reader has seen enough, as in `penstock runs | head`
-                _complain(f"standard output could not be written: {lost.strerror}", "", code)
+                tell(f"penstock: standard output could not be written: {lost.strerror}", err=True)
             return code or 1
     except Exception:
         masks.mask_streams()  # for the traceback that Python prints of what nothing explains
@@ -321,26 +325,48 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _command(arguments: Sequence[str] | None) -> int:
     masks.mask_streams()
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    as_json = answers.wants_json(words)
+    with answers.standard_output_for(as_json):
+        answer = _answer(words)
+    return answer if isinstance(answer, int) else answers.render(answer, _named(words), as_json)
+
+
+def _answer(words: list[str]) -> Answer | int:
+    """Returns what a command answers, also to what it cannot do; or its exit code alone."""
     try:
-        result: Any = cli.main(args=arguments, prog_name="penstock", standalone_mode=False)
-        return result if isinstance(result, int) else 0
+        answer: Any = cli.main(args=words, prog_name="penstock", standalone_mode=False)
+        return answer if isinstance(answer, Answer | int) else Answer()
     except (KeyboardInterrupt, click.Abort) as error:
         if isinstance(error.__cause__, EOFError):  # to click that is Ctrl-D, but no command asks for anything
             raise error.__cause__ from None
-        return _complain("interrupted", "", _INTERRUPTED)
+        return _interrupted()
     except click.ClickException as error:
         context = getattr(error, "ctx", None)
-        hint = f"see `{context.command_path} --help`" if context else ""
-        return _complain(error.format_message().rstrip("."), hint, error.exit_code)
+        hint = [f"see `{context.command_path} --help`"] if context else []
+        kind = click.UsageError.__name__ if isinstance(error, click.UsageError) else type(error).__name__
+        return Answer(failure=Failure(kind, error.format_message().rstrip("."), hint, error.exit_code))
     except PenstockError as error:
         if error.exit_code == _INTERRUPTED:
             tell(err=True)  # ends the line of ^C
-        return _complain(error.message, error.details, error.exit_code)
+        return Answer(failure=Failure.of(error))
     except (OSError, MemoryError) as error:
         explained = _explained(error)
         if explained is None:
             raise
-        return _complain(explained.message, explained.details, explained.exit_code)
+        return Answer(failure=Failure.of(explained))
+
+
+def _named(words: Sequence[str]) -> str:
+    """Returns the name of the command that a command line is of; "" if it is of none."""
+    names: list[str] = []
+    group: click.Command | None = cli
+    for word in words:
+        group = group.commands.get(word) if isinstance(group, click.Group) else None
+        if group is None:
+            break
+        names.append(word)
+    return " ".join(names)
 
 
 def _explained(error: OSError | MemoryError) -> PenstockError | None:
@@ -351,11 +377,8 @@ def _explained(error: OSError | MemoryError) -> PenstockError | None:
     return explain_os_error(error)
 
 
-def _complain(message: str, details: str, code: int) -> int:
-    tell(f"penstock: {sentence(message)}", err=True)
-    for line in details.splitlines():
-        tell(f"  {line}", err=True)
-    return code
+def _interrupted(how_to_go_on: str = "") -> Answer:
+    return Answer(failure=Failure("Interrupted", "interrupted", how_to_go_on.splitlines(), _INTERRUPTED))
 
 
 def _how_to_go_on(root: Path, name: str) -> str:

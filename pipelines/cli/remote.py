@@ -1,17 +1,19 @@
-"""The commands that talk to a server: submit, watch, cancel, schedule. Like all commands they import what they need."""
+"""The commands that talk to a server about runs: submit, watch, cancel. They import what they need."""
 
 import functools
 import json
 import shlex
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from penstock.core.errors import ConfigError
+from penstock.core.errors import ConfigError, SystemFailure
 from penstock.pipelines.cli import options
+from penstock.pipelines.cli.output.answer import Answer, Failure, json_option
+from penstock.pipelines.cli.output.records import RemoteRun, RemoteTask
 from penstock.pipelines.cli.terminal import note, tell, warn
 
 if TYPE_CHECKING:
@@ -35,7 +37,7 @@ interval_option = click.option(
 )
 
 
-def _name(_context: click.Context, option: click.Parameter, value: str | None) -> str | None:
+def name_of(_context: click.Context, option: click.Parameter, value: str | None) -> str | None:
     """Reads a name without spaces around it, which nobody sees and everybody would have to repeat."""
     if value is not None and not value.strip():
         raise ConfigError(f"--{option.name}: expected a name, received {value!r}")
@@ -231,7 +233,7 @@ def pipeline_options(command: Callable[..., Any]) -> Callable[..., Any]:
         options.label_option,
         options.data_option,
         click.option(
-            "--experiment", callback=_name, metavar="NAME", help="The experiment, by default the pipeline's name."
+            "--experiment", callback=name_of, metavar="NAME", help="The experiment, by default the pipeline's name."
         ),
     ):
         command = option(command)
@@ -240,31 +242,37 @@ def pipeline_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 @click.command()
 @file_argument
-@click.option("--name", callback=_name, metavar="NAME", help="The run's name, by default the pipeline's with the time.")
+@click.option(
+    "--name", callback=name_of, metavar="NAME", help="The run's name, by default the pipeline's with the time."
+)
 @click.option("--wait", is_flag=True, help="Follows the run to its end; exit code 1 if it fails.")
 @interval_option
 @pipeline_options
+@json_option
 @server_options
-def submit(remote: Remote, name: str | None, wait: bool, interval: float, params: Sequence[str], no_cache: bool) -> int:
+def submit(
+    remote: Remote, name: str | None, wait: bool, interval: float, params: Sequence[str], no_cache: bool
+) -> Answer:
     """Starts a run on a server. FILE is a compiled pipeline; a CONFIG is compiled first."""
     service, submission = remote.submission(params, no_cache)
     if name and (run_id := service.id_of_name(name)) not in (None, name):
         tell(f"the run {name!r} gets the id {run_id}: an id has small letters, digits and dashes", err=True)
     run_id = service.submit(submission, name)
-    _tell_run(service, run_id)
-    return _wait(remote, service, run_id, interval, submission) if wait else 0
+    if wait:
+        return _wait(remote, service, run_id, interval, submission)
+    return Answer(_remote_run(service, run_id), lambda: _run_text(service, run_id))
 
 
 @click.command()
 @run_argument
 @options.config_argument
 @interval_option
+@json_option
 @server_options
-def watch(remote: Remote, run: str, interval: float) -> int:
+def watch(remote: Remote, run: str, interval: float) -> Answer:
     """Follows a run on a server to its end, as submit --wait does. RUN is its id or its name."""
     service = remote.service()
     run_id = service.find(run)
-    _tell_run(service, run_id)
     return _wait(remote, service, run_id, interval)
 
 
@@ -280,93 +288,27 @@ def cancel(remote: Remote, run: str) -> None:
     tell(f"{run_id}: asked to stop")
 
 
-@click.group()
-def schedule() -> None:
-    """Runs a pipeline again and again on a server."""
+def _run_text(service: "Service", run_id: str) -> str:
+    return f"run   {run_id}\nlink  {service.link(run_id)}"
 
 
-@schedule.command()
-@file_argument
-@click.option(
-    "--cron", metavar="FIELDS", help="When: Kubeflow's six fields, such as '0 0 6 * * *', or Vertex AI's five."
-)
-@click.option("--every", type=click.IntRange(min=1), metavar="SECONDS", help="How often, in place of --cron.")
-@click.option("--name", callback=_name, metavar="NAME", help="The schedule's name, by default the pipeline's.")
-@click.option("--replace", is_flag=True, help="Replaces the schedule that has the name already.")
-@pipeline_options
-@server_options
-def create(
-    remote: Remote,
-    cron: str | None,
-    every: int | None,
-    name: str | None,
-    replace: bool,
-    params: Sequence[str],
-    no_cache: bool,
-) -> None:
-    """Makes a schedule. A run that is late is not made up for, and none starts while the last one runs."""
-    from penstock.pipelines.servers.service import Trigger, service_class
-
-    trigger = Trigger(cron, every)
-    service_class(remote.target).check_trigger(trigger)
-    service, submission = remote.submission(params, no_cache)
-    name = name or submission.pipeline
-    schedule_id = service.schedule(submission, name, trigger, replace=replace)
-    tell(f"schedule  {name}\nid        {schedule_id}")
-
-
-@schedule.command("list")
-@options.config_argument
-@server_options
-def list_schedules(remote: Remote) -> None:
-    """Lists the schedules of the server, or of the namespace."""
-    service = remote.service()
-    schedules = service.schedules()
-    for one in schedules:
-        tell(f"{one.name:32} {one.status:9} {one.trigger}")
-    if not schedules:
-        tell(f"no schedule on {service.place} yet: `penstock schedule create` makes one")
-
-
-@schedule.command()
-@click.argument("name")
-@options.config_argument
-@server_options
-def pause(remote: Remote, name: str) -> None:
-    """Keeps a schedule from starting runs until it is resumed."""
-    _tell_changed(name, "paused", remote.service().change_schedule(name, "disable"))
-
-
-@schedule.command()
-@click.argument("name")
-@options.config_argument
-@server_options
-def resume(remote: Remote, name: str) -> None:
-    """Lets a paused schedule start runs again."""
-    _tell_changed(name, "resumed", remote.service().change_schedule(name, "enable"))
-
-
-@schedule.command()
-@click.argument("name")
-@options.config_argument
-@server_options
-def delete(remote: Remote, name: str) -> None:
-    """Deletes a schedule. The runs that it started stay."""
-    _tell_changed(name, "deleted", remote.service().change_schedule(name, "delete"))
-
-
-def _tell_changed(name: str, change: str, count: int) -> None:
-    tell(f"{name}: {change}" + (f", all {count} schedules of this name" if count > 1 else ""))
-
-
-def _tell_run(service: "Service", run_id: str) -> None:
-    tell(f"run   {run_id}\nlink  {service.link(run_id)}")
+def _remote_run(
+    service: "Service", run_id: str, ended: "Snapshot | None" = None, pushed: Sequence[str] = ()
+) -> RemoteRun:
+    tasks = ended.tasks if ended else ()
+    return RemoteRun(
+        run=run_id,
+        link=service.link(run_id),
+        state=ended.state if ended else None,
+        tasks=[cast(RemoteTask, asdict(task)) for task in tasks],
+        pushed=list(pushed),
+    )
 
 
 def _wait(
     remote: Remote, service: "Service", run_id: str, interval: float, submission: "Submission | None" = None
-) -> int:
-    """Follows a run to its end; returns the exit code. `submission` is what was started just now, and so is there."""
+) -> Answer:
+    """Follows a run to its end; returns how it ended. `submission` is what was started just now, and so is there."""
     from penstock.core.services.retries import Interrupted
     from penstock.pipelines.servers import watch as watching
 
@@ -377,6 +319,7 @@ def _wait(
     def warn(sentence: str) -> None:
         tell(sentence, err=True)
 
+    tell(_run_text(service, run_id))
     try:
         known = submission is not None
         ended = watching.watch(lambda: service.snapshot(run_id), tell, warn, known=known, interval=interval)
@@ -385,12 +328,13 @@ def _wait(
     except watching.Unwatched as error:
         raise watching.Unwatched(error.message, f"run {run_id}, {service.link(run_id)}\n{how_to_go_on()}") from None
     if ended.succeeded:
-        tell(watching.outcome(ended))
-        for folder in _pushed(submission, ended) if submission else ():
-            tell(f"pushed to  {folder}")
-        return 0
-    tell(f"penstock: {watching.outcome(service.explained(run_id, ended))}", err=True)
-    return 1
+        folders = _pushed(submission, ended) if submission else []
+        lines = [watching.outcome(ended), *(f"pushed to  {folder}" for folder in folders)]
+        return Answer(_remote_run(service, run_id, ended, folders), lambda: "\n".join(lines))
+    ended = service.explained(run_id, ended)
+    message, *details = watching.outcome(ended).splitlines()
+    failure = Failure(SystemFailure.__name__, message, details)
+    return Answer(_remote_run(service, run_id, ended), failure=failure)
 
 
 def _pushed(submission: "Submission", ended: "Snapshot") -> list[str]:
@@ -403,4 +347,4 @@ def _pushed(submission: "Submission", ended: "Snapshot") -> list[str]:
     return [place.value for place in named if place.parameter == "push_destination" and place.executor in done]
 
 
-commands = (submit, watch, cancel, schedule)
+commands = (submit, watch, cancel)

@@ -22,6 +22,11 @@ def tell(text: object = "", err: bool = False) -> None:
     click.echo(printable.lines(str(text)), err=err)
 
 
+def tell_document(text: str) -> None:
+    """Writes a whole document of ASCII to standard output, as it is."""
+    click.echo(text)
+
+
 def warn(sentence: str) -> None:
     """Writes a sentence to standard error; nothing for ""."""
     if sentence:

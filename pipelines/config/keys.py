@@ -4,7 +4,7 @@ import json
 import types
 import typing
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal, Union
+from typing import Annotated, Any, Literal, TypedDict, Union
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -14,20 +14,45 @@ from penstock.pipelines.config import file
 _WORDS = {str: "text", int: "whole number", float: "number", bool: "true or false", Any: "anything"}
 
 
-def listing(model: type[BaseModel], filled: tuple[str, ...]) -> str:
-    """Returns the lines. `filled` are keys that are required of the model but not of the person."""
-    return "\n".join(
-        f"{path:44} {_kind(info.annotation)}{_default(info, path in filled)}: {info.description}"
+class Key(TypedDict):
+    """A key: what it may hold, in words; whether it is required; its default, None for what is not there without it."""
+
+    key: str
+    holds: str
+    required: bool
+    default: Any
+    meaning: str
+
+
+def entries(model: type[BaseModel], filled: tuple[str, ...]) -> list[Key]:
+    """Returns the keys. `filled` are those that are required of the model but not of the person."""
+    return [
+        Key(
+            key=path,
+            holds=_kind(info.annotation),
+            required=info.is_required() and path not in filled,
+            default=_default(info),
+            meaning=str(info.description),
+        )
         for path, info in file.fields(model)
-    )
+    ]
 
 
-def _default(info: FieldInfo, filled: bool) -> str:
-    if info.is_required():
-        return "" if filled else ", required"
-    if info.default in (None, "", [], {}) or isinstance(info.default, BaseModel):
-        return ""  # what is not there by default
-    return f", by default {json.dumps(info.default)}"
+def listing(keys: list[Key]) -> str:
+    """Returns the lines."""
+    return "\n".join(f"{key['key']:44} {key['holds']}{_word(key)}: {key['meaning']}" for key in keys)
+
+
+def _word(key: Key) -> str:
+    if key["required"]:
+        return ", required"
+    return "" if key["default"] is None else f", by default {json.dumps(key['default'])}"
+
+
+def _default(info: FieldInfo) -> Any:
+    if info.is_required() or info.default in ("", [], {}) or isinstance(info.default, BaseModel):
+        return None  # what is not there by default
+    return info.default
 
 
 def _kind(annotation: Any) -> str:

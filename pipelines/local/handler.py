@@ -146,6 +146,7 @@ class Tasks:
 
         def started() -> None:
             row.waited = round(time.monotonic() - began, 3)
+            self.display.imported(row)
 
         try:
             code = self.workers.run(task, started)

@@ -1,6 +1,6 @@
 """The runs of a pipeline on this machine: what came of them."""
 
-import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from penstock.core import page
@@ -8,10 +8,12 @@ from penstock.core.artifacts import PushedVersion
 from penstock.core.errors import UserError
 from penstock.core.text.printable import printable
 from penstock.pipelines.config.training_pipeline import Config
+from penstock.pipelines.local import results
 from penstock.pipelines.local.orchestrator import RunSummary
 from penstock.pipelines.local.records import record
 from penstock.pipelines.local.records.record import RunRecord
 from penstock.pipelines.local.report import display, epochs, warnings
+from penstock.pipelines.local.results import RunResult, TaskResult
 
 
 def newest(config: Config) -> RunRecord:
@@ -21,30 +23,36 @@ def newest(config: Config) -> RunRecord:
     raise UserError(f"no run of {config.name} in {config.pipeline_root} yet: `penstock run` makes one")
 
 
-def listing(config: Config) -> str:
-    """Returns all runs of the pipeline, the newest first, a line each."""
-    rows = [("run", "started", "status", "seconds", "model")]
-    for run in record.earlier(Path(config.pipeline_root), config.name):
-        started = time.strftime("%Y-%m-%d %H:%M", time.localtime(run.started))
-        seconds = "" if run.seconds is None else f"{run.seconds:.1f}"
-        rows.append((run.folder.name, started, run.status, seconds, _verdict(run)))
-    if len(rows) == 1:
+def listing(config: Config) -> list[RunResult]:
+    """Returns all runs of the pipeline, the newest first."""
+    return [results.result(run) for run in record.earlier(Path(config.pipeline_root), config.name)]
+
+
+def listing_text(config: Config, listed: Sequence[RunResult]) -> str:
+    """Returns runs as a table, a line each."""
+    if not listed:
         return f"no run of {config.name} in {config.pipeline_root} yet"
+    rows = [("run", "started", "status", "seconds", "rows", "metrics", "model"), *map(_row, listed)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
     )
 
 
-def explain(run_folder: Path) -> str:
+def _row(run: RunResult) -> tuple[str, ...]:
+    seconds = "" if run["seconds"] is None else f"{run['seconds']:.1f}"
+    rows = "" if run["rows"] is None else f"{run['rows']:,}"
+    started = run["started"][: len("2026-11-30T02:50")].replace("T", " ")
+    return run["run"], started, run["status"], seconds, rows, results.shown(run), run["verdict"]
+
+
+def explanation_text(tasks: Sequence[TaskResult]) -> str:
     """Returns, a line for each task of a run, whether it ran and why, and which spans of the data it has read."""
-    run = record.require(run_folder)
-    width, spans = max((len(task.name) for task in run.tasks), default=0), dict(run.spans())
+    width = max((len(task["task"]) for task in tasks), default=0)
     lines = []
-    for task in run.tasks:
-        read = spans.get(task.name, "")
-        told = "" if read in task.reason else f"; spans read: {read}"
-        lines.append(printable(f"{task.name:{width}}  {task.status:8} {task.reason}{told}"))
+    for task in tasks:
+        told = "" if task["spans"] in task["reason"] else f"; spans read: {task['spans']}"
+        lines.append(printable(f"{task['task']:{width}}  {task['status']:8} {task['reason']}{told}"))
     return "\n".join(lines)
 
 
@@ -73,13 +81,3 @@ def _place(pushed: PushedVersion) -> str:
         return pushed.place
     share = f", {pushed.percent} % of the requests" if pushed.percent < 100 else ""
     return f"{pushed.place} (version {pushed.version}{share})"
-
-
-def _verdict(run: RunRecord) -> str:
-    """What became of the run's model: pushed, blessed, not blessed; "" if it was not evaluated."""
-    versions = [one.version for one in run.pushed()]
-    if versions:
-        return f"pushed: {', '.join(versions)}"
-    if not all(verdict["blessed"] for verdict in run.infra_verdicts()):
-        return "not blessed by the model server"
-    return ", ".join("blessed" if verdict["blessed"] else "not blessed" for verdict in run.verdicts())

@@ -1,5 +1,6 @@
 """Small projects: a configuration, data and a module, written anew for each test; and the servers they are sent to."""
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -7,10 +8,14 @@ from typing import Any
 import pytest
 import yaml
 
+from penstock.core import artifacts
+from penstock.core.artifacts.evaluation_summary import EvaluationSummary, Measure
 from penstock.core.services import retries
 from penstock.pipelines.cli import main
 from penstock.pipelines.config import training_pipeline as configs
 from penstock.pipelines.config.training_pipeline import Config
+from penstock.pipelines.local.records.cache import Key
+from penstock.pipelines.local.records.record import Output, RunRecord, TaskRecord
 from penstock.pipelines.servers.kubeflow import client
 from tests.servers.kubeflow_pipelines import KubeflowPipelines
 
@@ -90,3 +95,64 @@ def submit(compiled: Path, server: KubeflowPipelines) -> Callable[..., int]:
         return main.main(["submit", str(compiled), "--host", server.url, *arguments])
 
     return submit
+
+
+@pytest.fixture
+def recorded(project: Path) -> Callable[..., RunRecord]:
+    """Returns a function that writes a run of the pipeline `small`: its record, and what it learnt and evaluated."""
+
+    def write(
+        number: int,
+        auc: float | None = 0.9,
+        arguments: dict[str, Any] | None = None,
+        losses: Sequence[float] = (0.7, 0.5),
+        columns: Sequence[str] = ("a", "label"),
+        **facts: Any,
+    ) -> RunRecord:
+        folder = project / "runs" / "small" / f"small-2026-01-0{number}"
+        run = RunRecord("small", folder, arguments or {}, "done", started=1767225600.0 + number, seconds=61.5, **facts)
+        outputs = {
+            "csv_example_gen": ["examples"],
+            "schema_gen": ["schema"],
+            "trainer": ["model_run"],
+            "evaluator": ["evaluation"],
+        }
+        for function, names in outputs.items():
+            task = function.replace("_", "-")
+            for name in names:
+                (folder / task / name).mkdir(parents=True)
+            made = {name: Output(uri=str(folder / task / name), metadata={}) for name in names}
+            key = Key(function, "", "", {}, {})
+            run.tasks.append(TaskRecord(task, "done", "first run of this task", key, seconds=1.5, outputs=made))
+        run.tasks[0].counts = {"rows": 1000 + number}
+        features = "".join(f'feature {{ name: "{column}" type: INT }}\n' for column in columns)
+        artifacts.Schema(folder / "schema-gen" / "schema").path.write_text(features)
+        epochs = [{"epoch": epoch, "loss": loss, "val_loss": loss + 0.1} for epoch, loss in enumerate(losses, 1)]
+        history = {"best_epoch": len(epochs), "epochs": epochs}
+        artifacts.ModelRun(folder / "trainer" / "model_run").history.write_text(json.dumps(history))
+        artifacts.ModelEvaluation(folder / "evaluator" / "evaluation").write_summary(_summary(auc))
+        run.write()
+        return run
+
+    return write
+
+
+def _summary(auc: float | None) -> EvaluationSummary:
+    metrics: dict[str, Measure] = {
+        "example_count": {"value": 400.0},
+        "loss": {"value": None},
+        "auc": {"value": auc},
+    }
+    return EvaluationSummary(
+        problem="binary",
+        label="label",
+        classes=["0", "1"],
+        main_metric="auc",
+        lower_is_better=["loss"],
+        splits=["eval"],
+        numbers=[{"model": "candidate", "split": "eval", "examples": 400, "metrics": metrics}],
+        slices=[{"features": [], "examples": 400, "metrics": metrics, "baseline": {}}],
+        importance=[],
+        effects=[],
+        sampled_rows=0,
+    )

@@ -6,18 +6,20 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Any, Literal, Protocol, TypedDict
+from typing import Annotated, Any, Literal, TypedDict
 
 from pydantic import AfterValidator, Field
 
 from penstock.core.artifacts import (
     InfraValidation,
     InfraVerdict,
+    ModelEvaluation,
     ModelValidation,
     PushedVersion,
     Verdict,
     pushed_versions,
 )
+from penstock.core.artifacts.evaluation_summary import EvaluationSummary
 from penstock.core.credentials import masks
 from penstock.core.errors import UserError
 from penstock.core.failures import Failure
@@ -44,15 +46,6 @@ type Time = Annotated[float, Field(ge=0, lt=253_402_300_800)]  # Unix seconds, t
 type Seconds = Annotated[float, Field(ge=0, lt=1e12)]
 type Count = Annotated[int, Field(ge=-(2**63), lt=2**63)] | Annotated[float, Field(ge=-1e300, le=1e300)]
 type ProcessId = Annotated[int, Field(ge=0, lt=2**31)]
-
-
-class _Verdict[T](Protocol):
-    """An artifact whose only file holds what was said of a model."""
-
-    @property
-    def path(self) -> Path: ...
-
-    def read(self) -> T: ...
 
 
 class Output(TypedDict):
@@ -139,22 +132,21 @@ class RunRecord:
 
     def verdicts(self) -> Iterator[Verdict]:
         """Yields what was said of the models that were evaluated."""
-        return self._read("validation", ModelValidation)
+        for validation in map(ModelValidation, self._places("validation")):
+            yield from _readable(validation.path, validation.read)
 
     def infra_verdicts(self) -> Iterator[InfraVerdict]:
         """Yields what was said of the models that were tried in a model server."""
-        return self._read("infra_validation", InfraValidation)
+        for validation in map(InfraValidation, self._places("infra_validation")):
+            yield from _readable(validation.path, validation.read)
 
-    def _read[T](self, output: registry.Output, kind: Callable[[Path], _Verdict[T]]) -> Iterator[T]:
-        """Yields what the artifacts of an output hold; those that cannot be read are passed over with a word."""
-        for artifact in self.made(output):
-            validation = kind(artifact.path)
-            try:
-                yield validation.read()
-            except FileNotFoundError:
-                continue
-            except (OSError, ValueError) as error:
-                tell_passed_over(validation.path, str(error))
+    def evaluations(self) -> Iterator[EvaluationSummary]:
+        """Yields the summaries of the evaluations; there is none of an older version's."""
+        for evaluation in map(ModelEvaluation, self._places("evaluation")):
+            yield from _readable(evaluation.summary, evaluation.read_summary)
+
+    def _places(self, output: registry.Output) -> Iterator[Path]:
+        return (artifact.path for artifact in self.made(output))
 
     def spans(self) -> Iterator[tuple[str, str]]:
         """Yields which spans of the data were read, in words, and the name of the task that has read them."""
@@ -174,6 +166,16 @@ class RunRecord:
             entry["key"] = task.key and asdict(task.key)  # it has fingerprints, and is compared with the next run's
         text = json.dumps(document, indent=1, default=str, ensure_ascii=False)
         atomic.write_bytes(self.folder / FILE, text.encode(errors="replace"))  # a path may not be UTF-8
+
+
+def _readable[T](path: Path, read: Callable[[], T]) -> Iterator[T]:
+    """Yields what a file of an artifact holds; one that cannot be read is passed over with a word."""
+    try:
+        yield read()
+    except FileNotFoundError:
+        return
+    except (OSError, ValueError) as error:
+        tell_passed_over(path, str(error))
 
 
 def read(folder: Path) -> RunRecord:

@@ -19,7 +19,8 @@ from penstock.pipelines.local.records.record import RunRecord, TaskRecord
 _SHOWN_REASONS = 12
 _LOOK = 0.2  # seconds between two looks at what the tasks have told
 _EVERY = 10.0  # seconds at least between two lines on a task where there is no terminal
-_SILENCE = 6  # times that: after so long a task that says nothing is told of
+_SILENCE = 3  # times that: after so long a task that says nothing is told of
+_IMPORTS = "waiting for imports"
 _MARKS = {"done": "✓", "cached": "=", "failed": "✗", "skipped": "-"}
 
 
@@ -31,6 +32,7 @@ class Display:
         self._live = sys.stderr.isatty()
         self._lock = threading.RLock()
         self._running: dict[str, tuple[Path, float]] = {}
+        self._waiting: set[str] = set()  # for the imports of what they need
         self._last_said: dict[str, tuple[str, float]] = {}  # what was said last of a task, and when
         self._ended = threading.Event()
         self._thread: threading.Thread | None = None
@@ -39,15 +41,22 @@ class Display:
         """Shows a task, whose folder has what it says of itself, until it ends."""
         with self._lock:
             self._running[task.name] = (folder, time.monotonic())
+            self._waiting.add(task.name)
             self._last_said[task.name] = ("", time.monotonic())
         if self._thread is None:
             self._thread = threading.Thread(target=self._tick if self._live else self._say, daemon=True)
             self._thread.start()
 
+    def imported(self, task: TaskRecord) -> None:
+        """Shows that a task has all imports that it needs, and begins."""
+        with self._lock:
+            self._waiting.discard(task.name)
+
     def stop(self, task: TaskRecord) -> None:
         """Shows a task no longer."""
         with self._lock:
             self._running.pop(task.name, None)
+            self._waiting.discard(task.name)
 
     def end(self, task: TaskRecord) -> None:
         """Writes the last line of a task: its status, seconds and counts."""
@@ -67,7 +76,11 @@ class Display:
         while not self._ended.wait(_LOOK):
             columns = shutil.get_terminal_size().columns
             lines = [
-                self._line(name, started, "; ".join(filter(None, [progress.text(read_counts(folder)), _said(folder)])))
+                self._line(
+                    name,
+                    started,
+                    "; ".join(filter(None, [progress.text(read_counts(folder)), self._said(name, folder)])),
+                )
                 for name, (folder, started) in self._now()
             ]
             if lines:
@@ -78,13 +91,16 @@ class Display:
         """Without a terminal: what a task says of itself, and that it still runs where it says nothing."""
         while not self._ended.wait(min(_LOOK, self._every)):
             for name, (folder, started) in self._now():
-                said, (before, when) = _said(folder), self._last_said[name]
+                said, (before, when) = self._said(name, folder), self._last_said[name]
                 silent = time.monotonic() - when
                 if (said != before and silent >= self._every) or silent >= _SILENCE * self._every:
                     self._last_said[name] = (said, time.monotonic())
                     with self._lock:
                         if name in self._running:  # its last line is not to come after that of its end
                             self._write(self._line(name, started, said).rstrip() + "\n")
+
+    def _said(self, name: str, folder: Path) -> str:
+        return str(_newest(folder, "said") or (_IMPORTS if name in self._waiting else ""))
 
     def _now(self) -> list[tuple[str, tuple[Path, float]]]:
         with self._lock:
@@ -105,10 +121,6 @@ def read_counts(folder: Path) -> dict[str, int | float]:
     if not isinstance(counts, dict):
         return {}
     return {unit: count for unit, count in counts.items() if isinstance(count, int | float)}
-
-
-def _said(folder: Path) -> str:
-    return str(_newest(folder, "said") or "")
 
 
 def _newest(folder: Path, key: str) -> Any:

@@ -111,7 +111,7 @@ def test_from_the_first_push_to_a_rollback(
     assert capsys.readouterr().out == f"SageMaker endpoint taxi: version {old[1]} has 100 %\n"
 
     assert main(["endpoints", config, "--json"]) == 0
-    folder, service = json.loads(capsys.readouterr().out)
+    folder, service = json.loads(capsys.readouterr().out)["result"]["destinations"]
     assert (folder["destination"], folder["endpoint"]) == ("filesystem", f"{tmp_path}/serving")
     assert service["endpoint"] == f"arn:aws:sagemaker:{REGION}:123456789012:endpoint/taxi"
     deployments = [(one["version"], one["percent"], one["canary"], one["healthy"]) for one in service["deployments"]]

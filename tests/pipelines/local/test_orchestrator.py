@@ -18,7 +18,7 @@ import pytest
 from penstock.core import progress
 from penstock.core.errors import UserError
 from penstock.pipelines import local
-from penstock.pipelines.local import runs
+from penstock.pipelines.local import results, runs
 from penstock.pipelines.local.records import record
 from penstock.pipelines.local.report import display
 
@@ -212,13 +212,15 @@ def test_after_a_failure_the_finished_tasks_are_kept(run: Run) -> None:
 
 def test_explain_reads_a_run(run: Run, tmp_path: Path) -> None:
     summary = run(count=3)
-    assert runs.explain(summary.run_folder).splitlines()[0].split(maxsplit=2) == [
+    assert runs.explanation_text(results.tasks(record.require(summary.run_folder))).splitlines()[0].split(
+        maxsplit=2
+    ) == [
         "source",
         "done",
         "first run of this task",
     ]
     with pytest.raises(UserError, match="expected a run's folder"):
-        runs.explain(tmp_path)
+        record.require(tmp_path)
 
 
 def start(spec_path: Path, root: Path, **arguments: object) -> subprocess.Popen[str]:

@@ -9,7 +9,7 @@ from penstock.components.example_gen import executor
 from penstock.components.example_gen.inputs import spans
 from penstock.core import page
 from penstock.core.artifacts import Metadata
-from penstock.pipelines.local import runs
+from penstock.pipelines.local import results, runs
 from penstock.pipelines.local.orchestrator import RunSummary
 from penstock.pipelines.local.records import record
 from penstock.pipelines.local.records.cache import Key
@@ -39,7 +39,7 @@ def _told(folder: Path, metadata: Metadata) -> tuple[str, str, str]:
     run.write()
     run_page.write(run)
     summary = runs.summary_text(RunSummary(folder, run.tasks, "done", 1.0))
-    return runs.explain(folder), summary, (folder / page.FILE).read_text()
+    return runs.explanation_text(results.tasks(run)), summary, (folder / page.FILE).read_text()
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,10 @@ def test_the_spans_that_were_read_are_told(tmp_path: Path, names: list[str], pat
     run_record = record.read(run)
     run_record.tasks[0].reason = f"spans read 7 -> {expected}"
     run_record.write()
-    assert runs.explain(run).splitlines()[0] == f"csv-example-gen  done     spans read 7 -> {expected}", "not twice"
+    assert (
+        runs.explanation_text(results.tasks(run_record)).splitlines()[0]
+        == f"csv-example-gen  done     spans read 7 -> {expected}"
+    ), "not twice"
     assert f"\nspans read {expected}\nrun        {run}\n" in summary
     assert f"<p>Spans read by csv-example-gen: {expected}</p>" in report
 

@@ -92,7 +92,7 @@ def test_a_damaged_record_is_passed_over_with_a_word(
     path = tmp_path / "runs" / "small-2" / record.FILE
     damage(path, how)
     config = Config.model_construct(name="small", pipeline_root=str(tmp_path / "runs"))
-    assert [line.split()[0] for line in runs.listing(config).splitlines()] == ["run", "small-1"]
+    assert [run["run"] for run in runs.listing(config)] == ["small-1"]
     assert runs.newest(config).folder == whole
     assert record.last_keys(tmp_path / "runs", "small") == {}
     record.remove_leftovers(tmp_path / "runs", "small")
@@ -100,7 +100,7 @@ def test_a_damaged_record_is_passed_over_with_a_word(
     assert len(sentences) == 1, "once"
     assert sentences[0].startswith(f"penstock: {path} is damaged and passed over: ")
     with pytest.raises(UserError, match="expected the record of a run, which `penstock run` writes: "):
-        runs.explain(path.parent)
+        record.require(path.parent)
 
 
 def test_a_record_that_is_no_file_is_passed_over(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -145,7 +145,7 @@ def test_a_damaged_verdict_is_passed_over_with_a_word(
     evaluated.outputs = {"validation": {"uri": str(folder), "metadata": {}}}
     record.RunRecord("small", tmp_path / "small-1", {}, "done", tasks=[evaluated]).write()
     config = Config.model_construct(name="small", pipeline_root=str(tmp_path))
-    assert runs.listing(config).splitlines()[1].startswith("small-1 ")
+    assert runs.listing(config)[0]["run"] == "small-1"
     assert f"penstock: {folder}/validation.json is damaged and passed over: " in capsys.readouterr().err
 
 

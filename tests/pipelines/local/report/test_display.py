@@ -10,6 +10,7 @@ import pytest
 from penstock.core import progress
 from penstock.pipelines.local.processes.task import PROGRESS_FILE
 from penstock.pipelines.local.records.record import TaskRecord
+from penstock.pipelines.local.report import display as display_module
 from penstock.pipelines.local.report.display import Display
 
 
@@ -54,8 +55,22 @@ def test_a_task_that_says_nothing_is_told_of_more_rarely(tmp_path: Path, until: 
     display, task = Display(7, every=0.05), TaskRecord("trainer", "running")
     started = time.monotonic()
     display.start(task, tmp_path)
+    display.imported(task)
     shown = until(r"^… trainer +\d\.\d s$")
-    assert time.monotonic() - started >= 0.3
+    assert time.monotonic() - started >= 0.15
     assert shown.count("…") == 1
     display.stop(task)
     display.close()
+
+
+def test_a_task_that_waits_for_imports_says_so(tmp_path: Path, until: Callable[[str], str]) -> None:
+    display, task = Display(7, every=0.05), TaskRecord("trainer", "running")
+    display.start(task, tmp_path)
+    until(r"^… trainer +\d\.\d s  waiting for imports$")
+    display.imported(task)
+    until(r"^… trainer +\d\.\d s$")
+    display.close()
+
+
+def test_every_half_minute_there_is_a_line() -> None:
+    assert display_module._EVERY * display_module._SILENCE == 30

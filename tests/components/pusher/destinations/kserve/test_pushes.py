@@ -160,7 +160,7 @@ def test_the_pusher_and_the_commands(
     table = run("endpoints").splitlines()
     assert table[0] == "InferenceService taxi in team"
     assert [line.split()[:4] for line in table[2:]] == [[new, "25", "%", "canary"], [old, "75", "%", "serves"]]
-    (document,) = json.loads(run("endpoints", "--json"))
+    (document,) = json.loads(run("endpoints", "--json"))["result"]["destinations"]
     assert document["url"] == "http://taxi.team.example.com"
     assert run("promote").strip() == f"InferenceService taxi in team: version {new} has 100 %"
     assert run("rollback", "--only", "kserve").strip() == f"InferenceService taxi in team: version {old} has 100 %"

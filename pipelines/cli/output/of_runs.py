@@ -1,0 +1,60 @@
+"""The answers about runs of this machine: a run's at its end, the list of all, why each task ran."""
+
+import textwrap
+from typing import TypedDict
+
+from penstock.core import page
+from penstock.core.errors import SystemFailure
+from penstock.pipelines.cli.output.answer import Answer, Failure
+from penstock.pipelines.config.training_pipeline import Config
+from penstock.pipelines.local import results, runs
+from penstock.pipelines.local.orchestrator import RunSummary
+from penstock.pipelines.local.records import record
+from penstock.pipelines.local.records.record import RunRecord
+from penstock.pipelines.local.results import RunResult, TaskResult
+
+
+class Run(TypedDict):
+    """A run with its tasks; `report` is the path of its page."""
+
+    run: RunResult
+    tasks: list[TaskResult]
+    report: str
+
+
+class Runs(TypedDict):
+    """The runs of a pipeline, the newest first."""
+
+    pipeline: str
+    pipeline_root: str
+    runs: list[RunResult]
+
+
+def ended(summary: RunSummary) -> Answer:
+    """Returns the answer of a run that has just ended."""
+    return Answer(_run(record.read(summary.run_folder)), lambda: runs.summary_text(summary), _failure(summary))
+
+
+def explained(run: RunRecord) -> Answer:
+    """Returns why each task of a run ran, or did not."""
+    return Answer(_run(run), lambda: runs.explanation_text(results.tasks(run)))
+
+
+def listed(config: Config) -> Answer:
+    """Returns all runs of a pipeline."""
+    listing = runs.listing(config)
+    result = Runs(pipeline=config.name, pipeline_root=str(config.pipeline_root), runs=listing)
+    return Answer(result, lambda: runs.listing_text(config, listing))
+
+
+def _run(run: RunRecord) -> Run:
+    return Run(run=results.result(run), tasks=results.tasks(run), report=str(run.folder / page.FILE))
+
+
+def _failure(summary: RunSummary) -> Failure | None:
+    if summary.status == "done":
+        return None
+    kinds = [task.failure["type"] for task in summary.tasks if task.failure]
+    message, _, details = (summary.failure or "the run ended early").partition("\n")
+    lines = textwrap.dedent(details).splitlines()
+    return Failure(kinds[0] if kinds else SystemFailure.__name__, message, lines, summary.exit_code or 1)

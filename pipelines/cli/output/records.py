@@ -1,0 +1,100 @@
+"""The records of commands that ask others: what a server says of runs and schedules, what serves models.
+
+Those of this machine's runs are in pipelines/local/results.py, a key's in pipelines/config/keys.py, a lint finding's in
+pipelines/lint/report.py.
+"""
+
+from typing import NotRequired, TypedDict
+
+from penstock.pipelines.config.keys import Key
+
+
+class Validated(TypedDict):
+    """A configuration in which nothing is wrong; with --keys the keys that it may have, and nothing else."""
+
+    file: NotRequired[str]
+    pipeline: NotRequired[str]
+    valid: NotRequired[bool]
+    keys: NotRequired[list[Key]]
+
+
+class RemoteTask(TypedDict):
+    """A task of a run on a server: `state` is KFP's, `attempt` counts its tries."""
+
+    id: str
+    name: str
+    state: str
+    seconds: float | None
+    error: str
+    details: str
+    attempt: int
+
+
+class RemoteRun(TypedDict):
+    """A run on a server. `state` is None, and `tasks` are none, where it was not followed to its end."""
+
+    run: str
+    link: str
+    state: str | None
+    tasks: list[RemoteTask]
+    pushed: list[str]
+
+
+class CreatedSchedule(TypedDict):
+    """A new schedule, which fires by a cron expression or every so many seconds."""
+
+    id: str
+    name: str
+    cron: str | None
+    every: int | None
+
+
+class ListedSchedule(CreatedSchedule):
+    """A schedule of a server; `status` is enabled, disabled or the server's own word."""
+
+    status: str
+
+
+class Schedules(TypedDict):
+    """The schedules of a server, sorted by name."""
+
+    place: str
+    schedules: list[ListedSchedule]
+
+
+class ChangedSchedules(TypedDict):
+    """What was done to the schedules of a name: paused, resumed or deleted."""
+
+    name: str
+    change: str
+    count: int
+
+
+class DeployedVersion(TypedDict):
+    """A version of a model that a place serves, as components/pusher/destinations tells of it."""
+
+    version: str
+    percent: int
+    digest: str
+    uri: str
+    created: str
+    healthy: bool | None
+    reason: str
+    canary: bool
+    reference: str
+
+
+class Destination(TypedDict):
+    """A place that models are pushed to, and what serves there; `endpoint` is None where nothing does yet."""
+
+    destination: str
+    place: str
+    endpoint: str | None
+    url: str | None
+    deployments: list[DeployedVersion]
+
+
+class Endpoints(TypedDict):
+    """Every destination of a configuration that answered."""
+
+    destinations: list[Destination]
