@@ -98,7 +98,9 @@ def _complete(extracts: Extracts, config: EvalConfig) -> np.ndarray:
     """Returns the positions of the examples that have a label and a weight."""
     required = extraction.required(config)
     examples = util.split_extracts({key: extracts[key] for key in required if extracts.get(key) is not None})
-    return np.array([row for row, example in enumerate(examples) if extraction.is_complete(example, required)], int)
+    complete = [row for row, example in enumerate(examples) if extraction.is_complete(example, required)]
+    positions: np.ndarray = np.array(complete, int)
+    return positions
 
 
 def _extracts(sample: Sample, config: EvalConfig) -> Extracts | None:

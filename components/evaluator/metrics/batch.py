@@ -80,7 +80,8 @@ class Batch:
         if isinstance(value, np.ndarray):
             total: np.ndarray = value.reshape(len(value), -1).sum(axis=1, dtype=np.float64)
             return total
-        return np.array([_total(example, model, output) for example in self.examples])
+        totals: np.ndarray = np.array([_total(example, model, output) for example in self.examples])
+        return totals
 
 
 def _total(example: Extracts, model: str, output: str) -> float:
