@@ -25,9 +25,10 @@ from penstock.components.evaluator import verdict as verdicts
 from penstock.components.evaluator.defaults import metrics as default_metrics
 from penstock.components.evaluator.defaults import problem
 from penstock.components.evaluator.defaults.problem import Problem, Sample
+from penstock.components.evaluator.metrics import shards
 from penstock.components.evaluator.models import EvaluatedModel
 from penstock.components.evaluator.summary import summary as summaries
-from penstock.components.evaluator.tfma import accumulation, extraction
+from penstock.components.evaluator.tfma import extraction
 from penstock.components.evaluator.tfma import undefined as undefined_metrics
 from penstock.core import artifacts, progress, user_modules
 from penstock.core.artifacts import GateResult, Reason, Verdict
@@ -273,16 +274,15 @@ def _evaluate(task: _Evaluation, engine: Engine) -> int:
     """Writes TFMA's results; returns the number of evaluated examples."""
     undefined_metrics.observe()
     models = _models(task)
-    reason = accumulation.reason_for_beam(task.config, models, task.module)
+    reason = shards.reason_for_beam(task.config, models, task.module)
     shared = models[0] if len(models) == 1 else models
     if reason:
         logger.info("evaluated by Beam in one process: %s", reason)
         return _evaluate_with_beam(task, shared)
-    merger = accumulation.Merger(task.config)
-    shards = accumulation.shards(task.files, task.config, task.schema, task.folders, task.payload_format, task.labels)
-    total = engine.fold(accumulation.accumulate, merger.merge, shards) or accumulation.Accumulators(0, {})
+    parts = shards.shards(task.files, task.config, task.schema, task.folders, task.payload_format, task.labels)
+    total = engine.fold(shards.accumulate, shards.merge, parts) or shards.empty(task.config)
     _tell_dropped(total.dropped, total.rows)
-    results.write(merger.metrics(total), task.config, shared, task.output)
+    results.write(shards.metrics(total), task.config, shared, task.output)
     return total.rows
 
 

@@ -14,27 +14,9 @@ from tensorflow_model_analysis.utils import util
 
 from penstock.components.evaluator.metrics import comparison
 from penstock.components.evaluator.metrics.comparison import Block, Comparison
+from penstock.components.evaluator.slices import Memberships
 
 _COMPARED = (constants.LABELS_KEY, constants.PREDICTIONS_KEY, constants.EXAMPLE_WEIGHTS_KEY)
-
-
-@dataclass(frozen=True)
-class Memberships:
-    """Which examples of a batch are in which slices: `codes[starts[i]:starts[i + 1]]` are the slices of example i.
-
-    A code is there several times for an example that a bootstrap sample has drawn several times.
-    """
-
-    starts: np.ndarray
-    codes: np.ndarray
-
-    def expand(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Returns pairs of a position in `rows`, which are examples of the batch, and the code of one of its slices."""
-        counts = self.starts[rows + 1] - self.starts[rows]
-        positions: np.ndarray = np.repeat(np.arange(len(rows)), counts)
-        ends = np.cumsum(counts)
-        within = np.arange(len(positions)) - np.repeat(ends - counts, counts)
-        return positions, self.codes[np.repeat(self.starts[rows], counts) + within]
 
 
 @dataclass
@@ -80,8 +62,8 @@ class Batch:
         if isinstance(value, np.ndarray):
             total: np.ndarray = value.reshape(len(value), -1).sum(axis=1, dtype=np.float64)
             return total
-        totals: np.ndarray = np.array([_total(example, model, output) for example in self.examples])
-        return totals
+        sums: np.ndarray = np.array([_total(example, model, output) for example in self.examples], np.float64)
+        return sums
 
 
 def _total(example: Extracts, model: str, output: str) -> float:

@@ -43,7 +43,7 @@ def extractors(
     )
     if only:
         place = next(i for i, each in enumerate(listed) if each.stage_name == _TRANSFORMED)
-        narrow = beam.Map(functools.partial(_narrowed, names=frozenset(only)))
+        narrow = beam.Map(functools.partial(narrowed, names=frozenset(only)))
         listed.insert(place + 1, extractor.Extractor("KeepLabels", narrow))
     return listed
 
@@ -57,7 +57,7 @@ def required(config: EvalConfig) -> tuple[str, ...]:
 
 def is_complete(extracts: Extracts, keys: Collection[str]) -> bool:
     """Whether an example has all of these extracts. `required` says which, and no metric can be computed without."""
-    return not any(_is_missing(extracts.get(key)) for key in keys)
+    return not any(is_missing(extracts.get(key)) for key in keys)
 
 
 def complete(config: EvalConfig) -> extractor.Extractor:
@@ -82,13 +82,13 @@ def dropped(result: PipelineResult) -> int:
     return sum(int(counter.result) for counter in counters)
 
 
-def _is_missing(value: TensorValueMaybeMultiLevelDict | None) -> bool:
+def is_missing(value: TensorValueMaybeMultiLevelDict | None) -> bool:
     """Whether there is no value, or NaN; of those of several models or outputs, whether any is missing.
 
     Models are compared by their predictions of the same examples, so what one of them cannot use, none gets.
     """
     if isinstance(value, Mapping):
-        return any(map(_is_missing, value.values()))
+        return any(map(is_missing, value.values()))
     if isinstance(value, types.SparseTensorValue):
         return not len(value.values)
     if value is None:
@@ -99,7 +99,8 @@ def _is_missing(value: TensorValueMaybeMultiLevelDict | None) -> bool:
     return not values.size or (values.dtype.kind == "f" and bool(np.isnan(values).all()))
 
 
-def _narrowed(extracts: Extracts, names: frozenset[str]) -> Extracts:
+def narrowed(extracts: Extracts, names: frozenset[str]) -> Extracts:
+    """Drops all transformed features but these."""
     return {**extracts, constants.TRANSFORMED_FEATURES_KEY: _only(extracts[constants.TRANSFORMED_FEATURES_KEY], names)}
 
 

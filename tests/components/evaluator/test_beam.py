@@ -7,7 +7,7 @@ import pytest
 from tensorflow_model_analysis.writers import metrics_plots_and_validations_writer as writer
 
 from penstock.components.evaluator import eval_config as eval_configs
-from penstock.components.evaluator.tfma import accumulation
+from penstock.components.evaluator.metrics import shards
 from penstock.core.artifacts import ModelEvaluation
 from tests.components.evaluator.conftest import Evaluated, Oracle
 from tests.components.evaluator.test_parity import BINARY, SLICES, assert_equal, contents
@@ -29,7 +29,7 @@ INTERVALS = (
 @pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_what_is_not_additive_is_tfmas(case: str, oracle: Oracle, evaluate: Callable[..., Evaluated]) -> None:
-    assert accumulation.reason_for_beam(eval_configs.parse(CASES[case]), [], None)
+    assert shards.reason_for_beam(eval_configs.parse(CASES[case]), [], None)
     expected = oracle.ask(CASES[case], "sex")
     ours, theirs = contents(evaluate(CASES[case], "sex").evaluation), contents(expected())
     assert ours.keys() == theirs.keys()

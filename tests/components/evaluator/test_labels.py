@@ -14,7 +14,7 @@ from penstock.core.examples import records
 from tests.components.evaluator.conftest import Evaluated, PenguinModel, Penguins
 
 AUC = "metrics_specs: [{metrics: [{class_name: AUC, threshold: {value_threshold: {lower_bound: 0.5}}}]}]"
-BEAM = "options: {min_slice_size: 2}\n"  # what accumulation.py leaves to Beam
+BEAM = "options: {min_slice_size: 2}\n"  # what shards.py leaves to Beam
 EXAMPLES = [tf.TensorSpec([None], tf.string, name="examples")]
 type Evaluate = Callable[..., Evaluated]
 

@@ -1,0 +1,184 @@
+"""An evaluation shard by shard: what covers TFMA's computations is accumulated in each, and merged by slice.
+
+The merged accumulators give the metrics with which TFMA's pipeline continues. So the results are TFMA's own. An
+evaluation that cannot be added up in this way runs on Beam as a whole: see `reason_for_beam`.
+"""
+
+import functools
+import itertools
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+from tensorflow_metadata.proto.v0.schema_pb2 import Schema
+from tensorflow_model_analysis import constants
+from tensorflow_model_analysis.api.types import EvalSharedModel, Extracts
+from tensorflow_model_analysis.metrics.metric_types import MetricsDict
+from tensorflow_model_analysis.proto.config_pb2 import EvalConfig
+
+from penstock.components.engines import fold
+from penstock.components.engines.fold import Stripe
+from penstock.components.evaluator import predictions, results
+from penstock.components.evaluator.metrics import coverage
+from penstock.components.evaluator.metrics.accumulators import Result
+from penstock.components.evaluator.metrics.batch import Accumulator, Batch
+from penstock.components.evaluator.metrics.sums import Sums
+from penstock.components.evaluator.slices import Codes, SliceKey, Slicer
+from penstock.components.evaluator.tfma.combiners import Combiners
+from penstock.components.evaluator.tfma.extracts import Extractor
+from penstock.core.errors import ModelError, PenstockError
+from penstock.core.examples.payloads import PayloadFormat
+
+
+@dataclass(frozen=True)
+class Shard:
+    """Some batches of a file, and all that evaluating them needs."""
+
+    stripe: Stripe
+    config: bytes  # a serialized EvalConfig
+    schema: bytes | None  # a serialized Schema
+    models: tuple[tuple[str, str], ...]  # the name of each model, and its folder
+    payload_format: PayloadFormat  # what the records are
+    only: tuple[str, ...]  # the transformed features that are kept; empty for all
+
+
+@dataclass
+class Accumulated:
+    """The number of evaluated examples and of those without a label, and what was accumulated of the former."""
+
+    results: list[Result]
+    codes: Codes = field(default_factory=Codes)
+    sizes: Sums = field(default_factory=lambda: Sums(1))  # the number of examples of each slice
+    rows: int = 0
+    dropped: int = 0
+
+    @property
+    def accumulators(self) -> list[Accumulator]:
+        return list(self.results)
+
+
+def reason_for_beam(config: EvalConfig, models: Sequence[EvalSharedModel], module: ModuleType | None) -> str | None:
+    """Returns why an evaluation needs Beam, or None if it can be accumulated shard by shard."""
+    if module is not None:
+        return "the module customizes the evaluation"
+    if any(spec.query_key for spec in config.metrics_specs):
+        return "metrics are grouped by a query key"
+    options = config.options
+    if options.compute_confidence_intervals.value:
+        return "confidence intervals are computed"
+    if options.min_slice_size.value > 1:
+        return "small slices are left out"
+    if any(spec.slice_keys_sql for spec in config.slicing_specs):
+        return "slices are given in SQL"
+    if any(model.model_type != constants.TF_GENERIC for model in models):
+        return "the model carries metrics of its own"
+    return None
+
+
+def shards(
+    files: Sequence[Path],
+    config: EvalConfig,
+    schema: Schema | None,
+    models: Mapping[str, str],
+    payload_format: PayloadFormat,
+    only: Collection[str] = (),
+) -> list[Shard]:
+    """Returns the shards of files, in order: one for each small file, several for a large one.
+
+    `models` holds the folder of each model by its name; `only` is as in extraction.py.
+    """
+    serialized_config = config.SerializeToString()
+    serialized_schema = schema.SerializeToString() if schema is not None else None
+    return [
+        Shard(stripe, serialized_config, serialized_schema, tuple(models.items()), payload_format, tuple(only))
+        for stripe in fold.stripes(files)
+    ]
+
+
+def empty(config: EvalConfig) -> Accumulated:
+    """Returns what an evaluation of no example accumulates."""
+    computations = results.computations(config).non_derived_computations
+    covered = [(computation, coverage.result(computation)) for computation in computations]
+    accumulators = [result for _, result in covered if result is not None]
+    others = [computation for computation, result in covered if result is None]
+    return Accumulated([*accumulators, *([Combiners(others)] if others else [])])
+
+
+def accumulate(shard: Shard) -> Accumulated:
+    """Evaluates the examples of a shard; a ModelError if a metric does not fit the labels and predictions."""
+    config = EvalConfig.FromString(shard.config)
+    total = empty(config)
+    slicer = Slicer(config, total.codes)
+    extractor = _extractor(shard.config, shard.schema, shard.models, shard.payload_format, shard.only)
+    for extracts in _extracts(shard, extractor):
+        rows = extractor.complete(extracts)
+        total.rows += len(rows)
+        total.dropped += len(extracts[constants.INPUT_KEY]) - len(rows)
+        if not len(rows):
+            continue
+        batch = Batch(config, extracts, rows, slicer.memberships(extracts, rows))
+        positions, codes = batch.memberships.expand(np.arange(len(rows)))
+        total.sizes.add(codes, np.ones((len(positions), 1)))
+        for accumulator in total.accumulators:
+            with fitting():
+                accumulator.add(batch)
+    return total
+
+
+def _extracts(shard: Shard, extractor: Extractor) -> Iterator[Extracts]:
+    stripe = shard.stripe
+    batches = stripe.of(predictions.example_batches(stripe.file, shard.schema, shard.payload_format))
+    return itertools.chain.from_iterable(map(extractor.extracts, batches))
+
+
+@functools.lru_cache(maxsize=1)  # a worker takes several shards, and a model is loaded in the time of many batches
+def _extractor(
+    config: bytes,
+    schema: bytes | None,
+    models: tuple[tuple[str, str], ...],
+    payload_format: PayloadFormat,
+    only: tuple[str, ...],
+) -> Extractor:
+    parsed = Schema.FromString(schema) if schema is not None else None
+    return Extractor(EvalConfig.FromString(config), dict(models), parsed, payload_format, only)
+
+
+class fitting:
+    """Raises a ModelError in place of the errors of metrics that do not fit the labels and predictions."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: object) -> None:
+        if isinstance(error, Exception) and not isinstance(error, PenstockError | OSError):
+            raise _misfit(error) from error
+
+
+def _misfit(error: BaseException) -> ModelError:
+    message, _, inputs = str(error).partition("\n")  # below its message, TFMA prints the inputs of the metric
+    match = re.search(r"'labels': (.*?), '", inputs)
+    labels = f" (labels: {match[1]})" if match else ""
+    return ModelError(f"eval_config: a metric does not fit the labels and predictions: {message.rstrip(':.')}{labels}")
+
+
+def merge(total: Accumulated, part: Accumulated) -> Accumulated:
+    """Adds a later shard's to an earlier one's, and returns that."""
+    codes = np.array([total.codes.of(key) for key in part.codes], np.int64)
+    total.rows += part.rows
+    total.dropped += part.dropped
+    total.sizes.merge(part.sizes, codes)
+    for accumulator, other in zip(total.accumulators, part.accumulators, strict=True):
+        accumulator.merge(other, codes)
+    return total
+
+
+def metrics(total: Accumulated) -> dict[SliceKey, MetricsDict]:
+    """Returns the metrics of each slice; the order of the slices does not depend on that of the data."""
+    slices = {}
+    for key in sorted(total.codes, key=repr):
+        code = total.codes.of(key)
+        slices[key] = {name: value for result in total.results for name, value in result.result(code).items()}
+    return slices
