@@ -3,7 +3,8 @@
     input_resolver -> example_gen -> statistics_gen -> schema_gen -> example_validator -> transform -> tuner -> trainer
       -> latest_blessed_model -> evaluator -> if blessed: infra_validator -> if blessed: pusher
 
-Components whose section the configuration leaves out are left out. What looks at the world or changes it, the
+Components whose section the configuration leaves out are left out, and so is latest_blessed_model where no evaluation
+is asked for. The evaluator decides what is pushed if it has a threshold. What looks at the world or changes it, the
 input_resolver, latest_blessed_model and pusher, is never cached.
 """
 
@@ -83,7 +84,6 @@ def training_pipeline(config: Config, published: Published) -> base_component.Ba
             graph.tune(module_file, train_steps, eval_steps, pipeline_root)
         if config.training:
             graph.train(module_file, train_steps, eval_steps)
-        if config.evaluation:
             graph.evaluate(module_file, pipeline_root)
         if config.push or config.tries_servers:
             graph.push(push_destination)
@@ -249,22 +249,31 @@ class _Graph:
         }
 
     def evaluate(self, module_file: _Channel, pipeline_root: _Channel) -> None:
-        settings, evaluator_ = self.config.evaluation, self.published.evaluator
+        config, evaluator_ = self.config, self.published.evaluator
+        settings, training = config.evaluation, config.training or Training()
         if settings is None:
             return
-        baseline = latest_blessed_model(candidate=self.model, pipeline_root=pipeline_root)
-        baseline.set_caching_options(False)
-        self.gate = evaluator(
+        baseline: dict[str, Any] = {}
+        if config.compares_models:
+            task = latest_blessed_model(candidate=self.model, pipeline_root=pipeline_root)
+            task.set_caching_options(False)
+            baseline = {"baseline_model": task.outputs["model"]}
+        task = evaluator(
             examples=self.examples,
             model=self.model,
-            baseline_model=baseline.outputs["model"],
             schema=self.schema,
-            eval_config=settings.text(self.config.label, default_trainer.transformed_label(self.config)),
-            example_splits=settings.splits,
+            eval_config=settings.text(config.label, config.label if evaluator_ else None),
+            label="" if settings.eval_config else config.label or "",
+            example_splits=config.evaluated_splits,
+            train_splits=training.train_splits,
+            eval_splits=training.eval_splits,
             module_file=self._module_file(evaluator_, module_file) if evaluator_ else "",
+            **baseline,
             **(self._keras() if evaluator_ else {}),
-            engine=self.config.engine,
+            engine=config.engine,
         )
+        if config.gates:
+            self.gate = task
 
     def push(self, push_destination: _Channel) -> None:
         """A model is pushed if each gate that the pipeline has blesses it: the Evaluator, then a model server."""

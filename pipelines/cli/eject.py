@@ -71,7 +71,8 @@ def _instructions(config: Config, output: Path) -> str:
     kept = config.training.model_dump(exclude_defaults=True, exclude=set(OWN)) if config.training else {}
     if not kept:
         lines.append("  training: {}")
-    if config.evaluation and not config.evaluation.label_key and not config.evaluation.eval_config:
+    settings = config.evaluation if config.compares_models else None
+    if settings and not settings.label_key and not settings.eval_config:
         lines.append(f"  evaluation.label_key: {default_trainer.transformed_label(config)}")
     own = [f"training.{key}" for key in OWN if config.training and getattr(config.training, key) is not None]
     own += ["features"] if config.features else []

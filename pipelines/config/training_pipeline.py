@@ -114,7 +114,9 @@ class Config(Section):
         default=None, description="How the best hyperparameters are searched for; left out, none are."
     )
     evaluation: Evaluation | None = Field(
-        default=None, description="How the model is evaluated and when it is blessed."
+        default=Evaluation(),
+        description="How the model is evaluated and when it is blessed. Left out, it is evaluated by the metrics that "
+        "suit it, and never blessed; null leaves Evaluator out.",
     )
     infra_validation: InfraValidation | None = Field(
         default=InfraValidation(),
@@ -174,16 +176,12 @@ class Config(Section):
             raise ValueError("keras: 2 is for a module: the model without code is one of Keras 3")
         _check_without_code(self)
         for name in ("tuning", "evaluation", "push"):
-            if getattr(self, name) and not self.training:
+            if name in self.model_fields_set and getattr(self, name) and not self.training:
                 raise ValueError(f"{name}: there is no model: expected a training section")
         if self.tuning and self.training:
             self.tuning.check(bool(self.module), bool(self.training.hyperparameters), self.training.problem)
             if self.vertex.tuning_service:
                 self.tuning.check_service()
-        if self.push and self.evaluation and not self.evaluation.has_thresholds:
-            raise ValueError(
-                "evaluation: no model is blessed, nor pushed, without thresholds, such as {auc: {min: 0.6}}"
-            )
         if self.data.splits and self.splits:
             raise ValueError("splits: expected either data.splits or splits: data that comes in splits keeps them")
         if self.splits and self.splits.stratify and not self.label:
@@ -221,9 +219,33 @@ class Config(Section):
         return list((self.splits or Splits()).hash_buckets)
 
     @property
+    def evaluated_splits(self) -> list[str]:
+        """The splits that the model is evaluated on: by default one that training does not see, if there is any."""
+        training = self.training or Training()
+        if self.evaluation and self.evaluation.splits:
+            return self.evaluation.splits
+        unseen = [name for name in self.split_names if name not in (*training.train_splits, *training.eval_splits)]
+        return ["test"] if "test" in unseen else unseen[:1] or training.eval_splits
+
+    @property
+    def compares_models(self) -> bool:
+        """Whether the model is compared with the newest blessed one: without an evaluation section none is blessed."""
+        return bool(self.training and self.evaluation and "evaluation" in self.model_fields_set)
+
+    @property
+    def gates(self) -> bool:
+        """Whether the Evaluator decides what is pushed."""
+        return bool(self.training and self.evaluation and self.evaluation.has_thresholds)
+
+    @property
     def idle_settings(self) -> str:
         """A sentence that names settings of components that the pipeline does not have; "" if there are none."""
-        without = [entry for entry in registry.COMPONENTS if getattr(self, entry.section, None) is None]
+        there = {"latest_blessed_model": self.compares_models, "evaluator": self.training is not None}
+        without = [
+            entry
+            for entry in registry.COMPONENTS
+            if getattr(self, entry.section, None) is None or not there.get(entry.name, True)
+        ]
         sections = {"resources": self.resources, "tasks": self.tasks, "kubernetes": self.kubernetes}
         idle = {
             f"{section}.{entry.name}": entry.section
@@ -246,8 +268,8 @@ class Config(Section):
         if self.training:
             used += [("training.train_splits", self.training.train_splits)]
             used += [("training.eval_splits", self.training.eval_splits)]
-        if self.evaluation:
-            used.append(("evaluation.splits", self.evaluation.splits or ["eval"]))
+        if self.evaluation and self.training:
+            used.append(("evaluation.splits", self.evaluated_splits))
         if self.infra_validation and self.infra_validation.split_name:
             used.append(("infra_validation.split_name", [self.infra_validation.split_name]))
         for key, names in used:

@@ -130,6 +130,46 @@ def test_a_model_is_pushed_by_the_gates_that_there_are(tasks: Callable[..., Task
     assert found["pusher"]["inputs"]["artifacts"].keys() == {"model"}
 
 
+def test_a_model_is_evaluated_where_nobody_asks_for_it_and_pushed_all_the_same(
+    tasks: Callable[..., Tasks], values: dict[str, Any]
+) -> None:
+    del values["evaluation"]
+    found = tasks()
+    assert names(found) == sorted(set(ALL) - {"latest-blessed-model"})
+    evaluator = constants(found["evaluator"])
+    assert json.loads(evaluator["eval_config"]) == {
+        "metrics_specs": [{}],
+        "model_specs": [{"signature_name": "serving_default"}],
+        "slicing_specs": [{}],
+    }
+    assert (evaluator["label"], evaluator["example_splits"]) == ("label", ["eval"])
+    assert found["evaluator"]["inputs"]["artifacts"].keys() == {"examples", "model", "schema"}
+    assert found["pusher"]["inputs"]["artifacts"].keys() == {"model", "infra_blessing"}
+    found = tasks(["evaluation={slices: [a]}"])
+    assert names(found) == sorted(ALL)
+    assert found["pusher"]["inputs"]["artifacts"].keys() == {"model", "infra_blessing"}, "nothing is blessed"
+
+
+@pytest.mark.parametrize(
+    ("assignments", "evaluated"),
+    [
+        ([], ["eval"]),
+        (["splits={hash_buckets: {train: 3, eval: 1, holdout: 1, test: 1}}"], ["test"]),
+        (["splits={hash_buckets: {train: 3, eval: 1, holdout: 1}}"], ["holdout"]),
+        (["splits={hash_buckets: {train: 3, test: 1}}", "training={train_steps: 9, eval_splits: [test]}"], ["test"]),
+        (["splits={hash_buckets: {train: 3, eval: 1, test: 1}}", "evaluation={splits: [eval]}"], ["eval"]),
+        (["splits={hash_buckets: {train: 3, eval: 1, test: 1}}", "evaluation={slices: [a]}"], ["test"]),
+    ],
+)
+def test_a_model_is_evaluated_on_what_training_does_not_see(
+    tasks: Callable[..., Tasks], values: dict[str, Any], assignments: list[str], evaluated: list[str]
+) -> None:
+    del values["evaluation"]
+    evaluator = constants(tasks(assignments)["evaluator"])
+    assert evaluator["example_splits"] == evaluated
+    assert evaluator["train_splits"] == ["train"]
+
+
 def test_what_the_infra_validator_is_told(tasks: Callable[..., Tasks]) -> None:
     told = constants(tasks()["infra-validator"])
     assert json.loads(told["request_spec"]) == {

@@ -165,6 +165,8 @@ def verdict_lines(verdict: Verdict) -> Iterator[str]:
     if rest:
         failed = sum(not reason["passed"] for reason in rest)
         yield f"    and {len(rest)} more in other slices" + (f", {failed} of them not met" if failed else ", all met")
+    for note in verdict.get("notes", []):
+        yield printable(f"    {note}")
 
 
 def infra_verdict_lines(verdict: InfraVerdict) -> Iterator[str]:

@@ -55,13 +55,13 @@ def test_what_a_person_says_reaches_the_functions(load: Load, tmp_path: Path) ->
     assert json.loads(constants(tasks["trainer"])["custom_config"]) == common | {"split": "train", "training": training}
 
 
-def test_the_label_is_evaluated_as_it_is_transformed(load: Load, tmp_path: Path, project: Path) -> None:
-    evaluation = "evaluation: {metrics: [auc]}\n"
-    (spec,) = json.loads(constants(compiled(load(text=BASE + evaluation), tmp_path)["evaluator"])["eval_config"])[
-        "model_specs"
-    ]
-    assert spec["label_key"] == "label_xf"
-    assert spec["preprocessing_function_names"] == ["transform_features"]
+def test_the_evaluator_decides_what_is_made_of_the_label(load: Load, tmp_path: Path, project: Path) -> None:
+    evaluator = constants(compiled(load(text=BASE + "evaluation: {metrics: [auc]}\n"), tmp_path)["evaluator"])
+    assert evaluator["label"] == "label"
+    assert json.loads(evaluator["eval_config"])["model_specs"] == [{"signature_name": "serving_default"}]
+
+
+def test_ejecting_tells_the_name_of_the_label(load: Load, project: Path) -> None:
     (project / "data.csv").write_text("a,is late?\n1,0\n2,1\n")
     config = load(text=BASE.replace("label: label", "label: is late?"))
     assert default_trainer.transformed_label(config) == "is_late__xf"
