@@ -12,7 +12,7 @@ from penstock.pipelines.local import results
 from penstock.pipelines.local.orchestrator import RunSummary
 from penstock.pipelines.local.records import record
 from penstock.pipelines.local.records.record import RunRecord
-from penstock.pipelines.local.report import display, epochs, warnings
+from penstock.pipelines.local.report import display, epochs, model_lines, warnings
 from penstock.pipelines.local.results import RunResult, TaskResult
 
 
@@ -57,11 +57,12 @@ def explanation_text(tasks: Sequence[TaskResult]) -> str:
 
 
 def summary_text(summary: RunSummary) -> str:
-    """Returns what is told at a run's end: the tasks, their warnings, how good the model is, where everything is."""
+    """Returns what is told at a run's end: its warnings, how good the model is, and where everything is."""
     run = record.read(summary.run_folder)
-    lines = [display.table(run), ""]
+    lines = [""]  # the tasks are above
     verdicts = [*map(display.verdict_lines, run.verdicts()), *map(display.infra_verdict_lines, run.infra_verdicts())]
-    paragraphs = [warnings.lines(run), epochs.lines(run), *verdicts]
+    evaluations = map(model_lines.lines, run.evaluations())
+    paragraphs = [display.skipped_lines(run), warnings.lines(run), epochs.lines(run), *evaluations, *verdicts]
     for paragraph in map(list, paragraphs):
         lines += [*paragraph, ""] if paragraph else []
     lines += [f"spans read {spans}" for _, spans in run.spans()]

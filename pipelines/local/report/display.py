@@ -1,4 +1,4 @@
-"""What a person sees of a run: a line for each task, live on a terminal, and a table at the end."""
+"""What a person sees of a run: a line for each task, live on a terminal, and the verdicts at the end."""
 
 import contextlib
 import json
@@ -137,21 +137,14 @@ def _newest(folder: Path, key: str) -> Any:
     return None
 
 
-def table(run: RunRecord) -> str:
-    """Returns the run's tasks as a table: task, status, seconds, counts, why."""
-    rows = [("task", "status", "seconds", "counts", "why")]
+def skipped_lines(run: RunRecord) -> Iterator[str]:
+    """Yields the tasks that did not run, and why; what the others did was shown as they ran."""
+    by_reason: dict[str, list[str]] = {}
     for task in run.tasks:
-        seconds = "" if task.seconds is None else f"{task.seconds:.1f}"
-        rows.append((task.name, task.status, seconds, progress.text(task.counts), printable(task.reason)))
-    widths = [max(len(row[column]) for row in rows) for column in range(4)]
-    lines = []
-    for number, (name, status, seconds, counts, why) in enumerate(rows):
-        lines.append(
-            f"{name:{widths[0]}}  {status:{widths[1]}}  {seconds:>{widths[2]}}  {counts:{widths[3]}}  {why}".rstrip()
-        )
-        if number == 0:
-            lines.append("  ".join("-" * width for width in widths) + "  ---")
-    return "\n".join(lines)
+        if task.status == "skipped":
+            by_reason.setdefault(task.reason, []).append(task.name)
+    for reason, names in by_reason.items():
+        yield printable(f"skipped    {', '.join(names)}: {reason}")
 
 
 def verdict_lines(verdict: Verdict) -> Iterator[str]:

@@ -1,0 +1,109 @@
+"""How good a run's model is, in lines for a terminal: its metrics beside those of others, and its worst slices."""
+
+import math
+from collections.abc import Iterator, Sequence
+
+from penstock.core import metrics
+from penstock.core.artifacts.evaluation_summary import EvaluationSummary, Measure, Numbers, SliceSummary
+from penstock.core.page import numbers
+from penstock.core.text.printable import printable
+
+_METRICS = 8
+_SLICES = 3
+_FEWEST = 20  # examples of a slice that is told of: the worst of tiny ones are so by chance
+_SQUARED, _ROOT = "mean_squared_error", "root_mean_squared_error"
+_ORDER = {"candidate": 0, "baseline": 1, "trivial": 2}
+
+
+def lines(summary: EvaluationSummary) -> Iterator[str]:
+    """Yields a table of the metrics, a column for each model and split, and the worst slices by the main metric."""
+    yield from map(printable, _table(summary))
+    yield from map(printable, _worst(summary))
+
+
+def _table(summary: EvaluationSummary) -> Iterator[str]:
+    columns = _columns(summary)
+    names = list(dict.fromkeys(name for column in columns for name in column["metrics"]))
+    names = [name for name in names if metrics.tells_quality(name)]
+    names.sort(key=lambda name: name != summary["main_metric"])
+    if not columns or not names:
+        return
+    unit = f" (errors in the unit of {summary['label']})" if summary["problem"] == "regression" else ""
+    rows = [[f"metrics{unit}", *map(_title, columns)]]
+    rows += [[name, *(_value(column["metrics"].get(name)) for column in columns)] for name in names[:_METRICS]]
+    rows.append(["examples", *(numbers.count(column["examples"]) for column in columns)])
+    widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
+    for row in rows:
+        cells = (cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))
+        yield "  ".join([row[0].ljust(widths[0]), *cells])
+    if len(names) > _METRICS:
+        yield f"and {len(names) - _METRICS} more metrics, in the report"
+
+
+def _columns(summary: EvaluationSummary) -> list[Numbers]:
+    """Returns what is shown side by side: the models on what was evaluated, then the candidate on other splits."""
+    splits = summary["splits"]
+    columns = [each for each in summary["numbers"] if each["model"] == "candidate" or each["split"] in splits]
+    if not any(each["split"] in splits for each in columns):
+        columns += list(_together(summary))
+    columns.sort(key=lambda each: (each["split"] not in splits and "+" not in each["split"], _ORDER[each["model"]]))
+    return [
+        {**column, "metrics": _in_the_labels_unit(column["metrics"])} if summary["problem"] == "regression" else column
+        for column in columns
+    ]
+
+
+def _together(summary: EvaluationSummary) -> Iterator[Numbers]:
+    """Yields the numbers over several splits that were evaluated together."""
+    for part in summary["slices"]:
+        if not part["features"]:
+            split, count = "+".join(summary["splits"]), part["examples"]
+            yield Numbers(model="candidate", split=split, examples=count, metrics=part["metrics"])
+            if part["baseline"]:
+                yield Numbers(model="baseline", split=split, examples=count, metrics=part["baseline"])
+
+
+def _in_the_labels_unit(measured: dict[str, Measure]) -> dict[str, Measure]:
+    """Returns the metrics with the root of the mean squared error in its place: nobody thinks in squared dollars."""
+    square = measured.get(_SQUARED, Measure(value=None))["value"]
+    if square is None:
+        return measured
+    others = {name: measure for name, measure in measured.items() if name != _SQUARED}
+    return {_ROOT: Measure(value=math.sqrt(square))} | others
+
+
+def _title(column: Numbers) -> str:
+    return column["split"] if column["model"] == "candidate" else column["model"]
+
+
+def _value(measure: Measure | None) -> str:
+    return numbers.number(measure["value"]) or "-" if measure is not None else ""
+
+
+def _worst(summary: EvaluationSummary) -> Iterator[str]:
+    """Yields the slices in which the main metric is worse than over all examples, the worst first."""
+    main = summary["main_metric"]
+    overall = next((_main(part, main) for part in summary["slices"] if not part["features"]), None)
+    sign = 1 if main in summary["lower_is_better"] else -1
+    judged = [
+        (sign * value, part)
+        for part in summary["slices"]
+        if part["features"] and part["examples"] >= _FEWEST and (value := _main(part, main)) is not None
+    ]
+    worse = [pair for pair in judged if overall is None or pair[0] > sign * overall]
+    worst = [part for _, part in sorted(worse, key=lambda pair: -pair[0])][:_SLICES]
+    if worst:
+        yield f"worst slices by {main}, of {len(judged):,} with {_FEWEST} examples or more"
+        yield from _slice_lines(worst, main)
+
+
+def _slice_lines(parts: Sequence[SliceSummary], main: str) -> Iterator[str]:
+    names = [", ".join(f"{feature}={value}" for feature, value in part["features"]) for part in parts]
+    width = max(map(len, names))
+    for name, part in zip(names, parts, strict=True):
+        yield f"  {name:{width}}  {numbers.number(_main(part, main)):>6}  {numbers.count(part['examples'])} examples"
+
+
+def _main(part: SliceSummary, metric: str) -> float | None:
+    measure = part["metrics"].get(metric)
+    return None if measure is None else measure["value"]
