@@ -1,6 +1,6 @@
 """Times Penstock and TFX's LocalDagRunner on the same data, module file, steps, slices and machine, in turn.
 
-    python benchmarks/side_by_side.py [--rounds 3] [--only taxi flights scale rerun input]
+    python benchmarks/side_by_side.py [--rounds 3] [--only taxi flights scale rerun input inference]
 
 Prints, for each data set, the wall and processor seconds of the whole processes, the peak memory, and the seconds of
 each component with their ratios (medians over the rounds), and ends with one line of JSON that holds the same.
@@ -228,6 +228,36 @@ def input_rates(scratch: Path, rounds: int) -> dict[str, Any]:
     return {"examples_per_second": medians, "ratio": {name: round(rate / tfx, 2) for name, rate in medians.items()}}
 
 
+def inference(scratch: Path, rounds: int) -> dict[str, Any]:
+    """What the flights' model predicts for all flights, by TFX's BulkInferrer and by ours: medians over the rounds."""
+    folder = scratch / "inference"
+    overrides = [word for key in ("evaluation", "push") for word in ("--set", f"{key}=null")]
+    run_penstock("flights", folder, *overrides, "--set", "training.train_steps=200")
+    (examples,) = folder.glob("*/csv-example-gen/examples")
+    (trained,) = folder.glob("*/trainer/model")
+
+    def ask(side: str, model: Path, output: Path) -> Measurement:
+        times = output.with_suffix(".json")
+        command = [sys.executable, str(ROOT / "benchmarks" / "bulk_inference.py"), side, f"--examples={examples}"]
+        measured = measure([*command, f"--model={model}", f"--output={output}", f"--times={times}"], folder / "log.txt")
+        measured.components = json.loads(times.read_text())
+        return measured
+
+    model = folder / "model"
+    ask("save_again", trained, model)
+    sides = {
+        side: median([ask(side, model, folder / f"{side}-{number}") for number in range(rounds)])
+        for side in ("penstock", "tfx")
+    }
+    ours, theirs = sides["penstock"], sides["tfx"]
+    pairs = {key: (getattr(ours, key), getattr(theirs, key)) for key in ("wall", "cpu", "peak_rss", "peak_total")}
+    pairs["BulkInferrer"] = (ours.components["BulkInferrer"], theirs.components["BulkInferrer"])
+    print(f"\n{'flights, predictions':32}{'Penstock':>10}{'TFX':>10}{'ratio':>8}")
+    for key, (mine, other) in pairs.items():
+        print(f"  {key:30}{mine:10.2f}{other:10.2f}{mine / other:8.3f}")
+    return {f"{key}_ratio": round(mine / other, 4) for key, (mine, other) in pairs.items()}
+
+
 def rerun(scratch: Path) -> dict[str, Any]:
     """The taxi pipeline again with nothing changed."""
     folder = scratch / "rerun"
@@ -240,7 +270,7 @@ def rerun(scratch: Path) -> dict[str, Any]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--only", nargs="*", default=["taxi", "flights", "scale", "rerun", "input"])
+    parser.add_argument("--only", nargs="*", default=["taxi", "flights", "scale", "rerun", "input", "inference"])
     arguments = parser.parse_args()
     if not (EXAMPLES["flights"] / "data" / "flights.csv").exists():
         subprocess.run([sys.executable, str(EXAMPLES["flights"] / "prepare.py")], check=True)
@@ -250,8 +280,8 @@ def main() -> None:
         for name in arguments.only:
             if name in EXAMPLES:
                 results[name] = compare(name, arguments.rounds, scratch)
-            elif name == "input":
-                results[name] = input_rates(scratch, arguments.rounds)
+            elif name in ("input", "inference"):
+                results[name] = {"input": input_rates, "inference": inference}[name](scratch, arguments.rounds)
             else:
                 results[name] = {"scale": scale, "rerun": rerun}[name](scratch)
     finally:
