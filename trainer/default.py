@@ -47,6 +47,7 @@ from penstock.trainer.plan.plan import Categorical, Date, Numeric, Plan, Sparse,
 logger = logging.getLogger(__name__)
 _MIN_ROWS = 10  # to train on
 _LABEL_BATCH = 8192  # rows whose labels are read at once
+_FIRST_ROWS = 20_000  # that are looked at for leaks, of data that is not in memory
 _SEED = 1
 
 
@@ -110,8 +111,7 @@ def train(plan: Plan, options: Mapping[str, Any], fn_args: FnArgs) -> None:
     evaluation, _ = read(plan, inputs, fn_args.eval_files or [], transform_output)
     if len(labels) < _MIN_ROWS:
         raise DataError(f"expected at least {_MIN_ROWS} rows with a label to train on, found {len(labels)}")
-    if isinstance(training, input_data.InMemory):
-        leaks.warn(plan, *training.arrays()[:2])
+    _warn_of_leaks(plan, training)
     head = model_head(plan.label, labels)
     configured = {name: value for name, value in options.items() if name != "seed"}
     tuned = fn_args.hyperparameters or {}
@@ -153,6 +153,17 @@ def export(trained: keras.Model, plan: Plan, head: model.Head, fn_args: FnArgs) 
         "folder": fn_args.serving_model_dir,
     }
     backends.on_tensorflow("penstock.trainer.network.export:export", trained, arguments)
+
+
+def _warn_of_leaks(plan: Plan, data: input_data.Data) -> None:
+    """Looks at all rows where they are in memory, else at the first ones."""
+    if isinstance(data, input_data.InMemory):
+        inputs, label, *_ = data.arrays()
+    else:
+        inputs, label, *weight = next(data.once(_FIRST_ROWS).as_numpy_iterator())
+        if weight:  # rows without a label have none
+            inputs, label = {name: values[weight[0] > 0] for name, values in inputs.items()}, label[weight[0] > 0]
+    leaks.warn(plan, inputs, label)
 
 
 def model_inputs(plan: Plan, transform_output: tft.TFTransformOutput) -> list[model.Number | model.Ids]:
