@@ -79,6 +79,7 @@ def run(
     loaded = load(config, assignments, data, label)
     from penstock.pipelines import local
     from penstock.pipelines.compiling import compile
+    from penstock.pipelines.local.records import origin
     from penstock.pipelines.targets import target as targets
 
     root = Path(loaded.pipeline_root)
@@ -103,6 +104,7 @@ def run(
             no_cache=no_cache,
             verbose=verbose,
             containers=containers,
+            origin=origin.of(loaded, compiled.published.sources),
         )
     except KeyboardInterrupt:
         tell(err=True)  # ends the line of ^C

@@ -24,6 +24,7 @@ from penstock.pipelines.local.failure_text import failure_text
 from penstock.pipelines.local.handler import Tasks, in_place_of_handlers
 from penstock.pipelines.local.processes.warm_pool import Workers
 from penstock.pipelines.local.records import record
+from penstock.pipelines.local.records.origin import Origin
 from penstock.pipelines.local.records.record import RunRecord, TaskRecord
 from penstock.pipelines.local.report import run_page
 from penstock.pipelines.local.report.display import Display
@@ -54,6 +55,7 @@ def run(
     no_cache: bool = False,
     verbose: bool = False,
     containers: Containers | None = None,
+    origin: Origin | None = None,
 ) -> RunSummary:
     """Runs a compiled pipeline on this machine and shows its progress on standard error.
 
@@ -66,6 +68,7 @@ def run(
         no_cache: Whether every task is to run.
         verbose: Whether kfp's own log is shown.
         containers: What runs the tasks; by default processes of this environment do. It is closed at the end.
+        origin: What the run is made of, for its record.
 
     Raises KeyboardInterrupt after ending everything that was started; a ConfigError for tasks without an order, a
     SystemFailure if kfp cannot run the pipeline.
@@ -73,7 +76,9 @@ def run(
     root = pipeline_root.resolve()
     root.mkdir(parents=True, exist_ok=True)
     spec = yaml_documents.parse_compiled(documents.read_text(spec_path), str(spec_path))[0]
-    run_record = RunRecord(name, root, arguments, image=containers.name if containers else "")
+    run_record = RunRecord(
+        name, root, arguments, image=containers.name if containers else "", origin=origin or Origin()
+    )
     tasks_in_order = list(container_tasks(spec))
     names = {task.name: task.cacheable for task in tasks_in_order}
     display = Display(max(map(len, names), default=10))

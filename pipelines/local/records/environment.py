@@ -36,6 +36,7 @@ _INSTEAD = {"tensorflow": ("tensorflow-cpu",)}  # the same modules, without CUDA
 _NAME = re.compile(r"""["']([A-Za-z_][A-Za-z0-9_]*)""")
 _DOTTED = re.compile(r"([A-Za-z_]\w*)(\.\w+)+(@\w+)?")
 _SHOWN = 60
+_PYTHON = "Python"
 _SECRET = "sha256:"
 
 
@@ -55,7 +56,7 @@ def of_task(source: str, values: Iterable[object], slow: bool) -> dict[str, str]
         for name, value in read.items()
     }
     facts["text encoding"] = locale.getencoding()
-    facts |= _installed()
+    facts |= {name if name == _PYTHON else f"package {name}": version for name, version in versions().items()}
     return facts | _keras_settings() if slow else facts
 
 
@@ -97,20 +98,20 @@ def _sources(values: Iterable[object]) -> Iterator[str]:
 
 
 @functools.cache
-def _installed() -> dict[str, str]:
+def versions() -> dict[str, str]:
     """Returns the versions of Python and of the packages that Penstock requires."""
-    versions = {"Python": platform.python_version()}
+    installed = {_PYTHON: platform.python_version()}
     for requirement in metadata.distribution("penstock").requires or ():
         name = re.split(r"[^\w.-]", requirement, maxsplit=1)[0]
         if "extra ==" in requirement and not re.search(r"""extra == ['"](runtime|jax)['"]""", requirement):
             continue
         for distribution in (name, *_INSTEAD.get(name, ())):
             try:
-                versions[f"package {name}"] = metadata.distribution(distribution).version
+                installed[name] = metadata.distribution(distribution).version
                 break
             except metadata.PackageNotFoundError:
                 continue
-    return versions
+    return installed
 
 
 def _keras_settings() -> dict[str, str]:

@@ -26,6 +26,7 @@ from penstock.core.failures import Failure
 from penstock.core.files import atomic, temporary
 from penstock.pipelines import registry
 from penstock.pipelines.local.records.cache import Key
+from penstock.pipelines.local.records.origin import Origin
 from penstock.pipelines.local.records.reading import tell_passed_over, validated
 
 FILE = "run.json"
@@ -94,8 +95,8 @@ class TaskRecord:
 class RunRecord:
     """A run: its arguments and its tasks in the order they ran. `status`: running, done, failed or interrupted.
 
-    `image` is the image that its tasks run in, "" for this environment. `process` is the process that runs it. A run
-    that was killed cannot say so: it is read as interrupted.
+    `image` is the image that its tasks run in, "" for this environment; `origin` is what it was made of. `process` is
+    the process that runs it. A run that was killed cannot say so: it is read as interrupted.
     """
 
     name: str
@@ -107,6 +108,7 @@ class RunRecord:
     tasks: list[TaskRecord] = field(default_factory=list)
     process: ProcessId = field(default_factory=os.getpid)
     image: str = ""
+    origin: Origin = field(default_factory=Origin)
 
     def task(self, name: str) -> TaskRecord | None:
         """Returns the task of that name; None if it has not begun."""
