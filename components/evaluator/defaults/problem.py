@@ -17,9 +17,10 @@ from tensorflow_model_analysis.proto.config_pb2 import EvalConfig
 from tensorflow_model_analysis.utils import util
 
 from penstock.components.evaluator import predictions, results
-from penstock.components.evaluator.metrics.batch import Batch, Memberships
+from penstock.components.evaluator.metrics.batch import Batch
 from penstock.components.evaluator.metrics.comparison import Comparison
 from penstock.components.evaluator.models import EvaluatedModel
+from penstock.components.evaluator.slices import Memberships
 from penstock.components.evaluator.tfma import extraction
 from penstock.core.examples.payloads import PayloadFormat
 
