@@ -1,7 +1,9 @@
 """What is known of metrics by their names, those of TFMA's classes or those in its results."""
 
+import math
 import re
 
+_SQUARED = "mean_squared_error"
 _LOWER_IS_BETTER = re.compile(
     r"error|loss|crossentropy|hinge|divergence|poisson|false|miss|fallout|^f[np]r?(?![a-z])", re.IGNORECASE
 )
@@ -17,6 +19,13 @@ def lower_is_better(metric: str) -> bool:
 def tells_quality(metric: str) -> bool:
     """Whether a metric says how good a model is; a count of examples or the mean of labels does not."""
     return _NO_QUALITY.match(_plain(metric)) is None
+
+
+def in_the_labels_unit(metric: str, value: float) -> tuple[str, float]:
+    """Returns how a metric is told to people: a mean squared error as its root; all others as they are."""
+    if metric.endswith(_SQUARED) and not metric.endswith(f"root_{_SQUARED}") and value >= 0:
+        return f"{metric.removesuffix(_SQUARED)}root_{_SQUARED}", math.sqrt(value)
+    return metric, value
 
 
 def _plain(metric: str) -> str:

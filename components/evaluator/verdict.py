@@ -27,7 +27,9 @@ from tensorflow_model_analysis.writers import metrics_plots_and_validations_writ
 
 from penstock.components.evaluator.slices import SliceKey
 from penstock.components.evaluator.tfma.undefined import Undefined
+from penstock.core import metrics
 from penstock.core.artifacts import Reason
+from penstock.core.page import numbers
 
 OVERALL = "overall"
 type _Threshold = GenericValueThreshold | GenericChangeThreshold
@@ -90,7 +92,7 @@ def _reason(key: MetricKey, slice_name: str, value: float | None, bound: str, pa
     elif undefined:
         measured = f"is not defined ({undefined}): it counts as {_rounded(value, bound)}"
     else:
-        measured = "is not defined (a division by zero)" if math.isnan(value) else f"is {_rounded(value, bound)}"
+        measured = "is not defined (a division by zero)" if math.isnan(value) else _told(key, value, bound)
     where = "over all examples" if slice_name == OVERALL else f"for {slice_name}"
     verdict = f" (required: {bound})" if passed else f", but it must be {bound}"
     finite = value is not None and math.isfinite(value)  # JSON has no other numbers
@@ -104,10 +106,17 @@ def _reason(key: MetricKey, slice_name: str, value: float | None, bound: str, pa
     )
 
 
+def _told(key: MetricKey, value: float, bound: str) -> str:
+    """Says what a metric is; a squared error also in the unit of the label."""
+    name, root = metrics.in_the_labels_unit(key.name, value)
+    in_unit = "" if key.is_diff or name == key.name else f", a {name.replace('_', ' ')} of {numbers.number(root, 4)}"
+    return f"is {_rounded(value, bound)}{in_unit}"
+
+
 def _rounded(value: float, bound: str) -> str:
     """Returns the value with four digits, or with more if it would else look equal to its bound."""
-    rounded = f"{value:.4g}"
-    return f"{value:.15g}" if rounded in bound.split() and float(rounded) != value else rounded
+    rounded, exact = numbers.number(value, 4), f"{value:,.15g}"
+    return exact if rounded in bound.split() and rounded != exact else rounded
 
 
 def qualified(key: MetricKey) -> str:
@@ -143,15 +152,15 @@ def _bound(threshold: _Threshold) -> str:
     parts = []
     if isinstance(threshold, GenericValueThreshold):
         if threshold.HasField("lower_bound"):
-            parts.append(f"at least {threshold.lower_bound.value:.15g}")
+            parts.append(f"at least {threshold.lower_bound.value:,.15g}")
         if threshold.HasField("upper_bound"):
-            parts.append(f"at most {threshold.upper_bound.value:.15g}")
+            parts.append(f"at most {threshold.upper_bound.value:,.15g}")
     else:
         word = "at most" if threshold.direction == MetricDirection.LOWER_IS_BETTER else "at least"
         if threshold.HasField("absolute"):
-            parts.append(f"{word} {threshold.absolute.value:.15g}")
+            parts.append(f"{word} {threshold.absolute.value:,.15g}")
         if threshold.HasField("relative"):
-            parts.append(f"{word} {threshold.relative.value:.15g} of the baseline")
+            parts.append(f"{word} {threshold.relative.value:,.15g} of the baseline")
     return " and ".join(parts) or "anything"
 
 

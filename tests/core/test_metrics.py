@@ -21,3 +21,9 @@ def test_of_others_more_is_better(name: str) -> None:
 def test_counts_and_means_tell_nothing_of_a_models_quality() -> None:
     asked = ["example_count", "WeightedExampleCount", "mean_label", "MeanPrediction", "auc", "mean_absolute_error"]
     assert [name for name in asked if metrics.tells_quality(name)] == ["auc", "mean_absolute_error"]
+
+
+def test_a_squared_error_is_told_in_the_labels_unit() -> None:
+    assert metrics.in_the_labels_unit("val_mean_squared_error", 4.624e9) == ("val_root_mean_squared_error", 68_000)
+    for name in ("root_mean_squared_error", "mean_absolute_error", "auc"):
+        assert metrics.in_the_labels_unit(name, 4.0) == (name, 4.0)

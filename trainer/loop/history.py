@@ -12,8 +12,10 @@ from pathlib import Path
 
 import tensorflow as tf
 
+from penstock.core import metrics
 from penstock.core.artifacts import ModelRun
 from penstock.core.files import atomic
+from penstock.core.page import numbers
 from penstock.trainer.hardware import devices
 from penstock.trainer.loop.checkpoints import EpochRecord
 
@@ -68,7 +70,8 @@ class Journal:
 def line(record: EpochRecord, epochs: int, best: bool) -> str:
     """Returns an epoch as one line; `epochs` is the most that there will be, `best` whether it is the best so far."""
     hidden = (*_OF_THE_MACHINE, "epoch", "utilisation")
-    results = ", ".join(f"{name} {value:.4f}" for name, value in record.items() if name not in hidden)
+    measured = (metrics.in_the_labels_unit(name, value) for name, value in record.items() if name not in hidden)
+    results = ", ".join(f"{name} {numbers.number(value, 4)}" for name, value in measured)
     shares = "".join(f", {device} {share:.0%}" for device, share in record["utilisation"].items())
     return (
         f"epoch {record['epoch']} of at most {epochs}: {results}{' (best)' if best else ''}; "

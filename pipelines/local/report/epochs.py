@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from penstock.core import page
+from penstock.core import metrics, page
 from penstock.core.artifacts import ModelRun
+from penstock.core.page import numbers
 from penstock.pipelines.local.records.record import RunRecord
 from penstock.pipelines.local.report import column_table
 
@@ -40,7 +41,8 @@ def _section(history: dict[str, Any], columns: str) -> str:
 
 def _best(history: dict[str, Any]) -> str:
     best = {epoch["epoch"]: epoch for epoch in history["epochs"]}[history["best_epoch"]]
-    measured = ", ".join(f"{name} {value:.4g}" for name, value in best.items() if name.startswith("val_"))
+    told = (metrics.in_the_labels_unit(name, value) for name, value in best.items() if name.startswith("val_"))
+    measured = ", ".join(f"{name} {numbers.number(value, 4)}" for name, value in told)
     return f"best epoch {history['best_epoch']} of {len(history['epochs'])}: {measured}"
 
 

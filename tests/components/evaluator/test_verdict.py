@@ -169,6 +169,15 @@ QUALIFIED: dict[str, tuple[str, str, list[str]]] = {
         config(f"threshold: {{{above(0.9381)}}}"),
         ["auc over all examples is 0.938130807878707 (required: at least 0.9381)"],
     ),
+    "the label's unit": (
+        "mass",
+        "model_specs: [{label_key: mass}]\nmetrics_specs: [{metrics: [{class_name: MeanSquaredError, threshold: "
+        "{value_threshold: {upper_bound: 4600000000}}}]}]",
+        [
+            "mean_squared_error over all examples is 150,300, a root mean squared error of 387.7 (required: at most "
+            "4,600,000,000)"
+        ],
+    ),
 }
 
 
