@@ -1,27 +1,19 @@
 """What a model predicts: told by the model itself, if it is one without code, else by a batch of examples."""
 
-import functools
-from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Literal
 
-import apache_beam as beam
 import numpy as np
-import pyarrow as pa
-import tensorflow_model_analysis as tfma
 from tensorflow_metadata.proto.v0.schema_pb2 import Schema
-from tensorflow_model_analysis.api.types import Extracts
 from tensorflow_model_analysis.proto.config_pb2 import EvalConfig
-from tensorflow_model_analysis.utils import util
 
-from penstock.components.evaluator import predictions, results
+from penstock.components.evaluator import predictions
 from penstock.components.evaluator.metrics.batch import Batch
 from penstock.components.evaluator.metrics.comparison import Comparison
 from penstock.components.evaluator.models import EvaluatedModel
 from penstock.components.evaluator.slices import Memberships
-from penstock.components.evaluator.tfma import extraction
+from penstock.components.evaluator.tfma.extracts import Extractor
 from penstock.core.examples.payloads import PayloadFormat
 
 type Kind = Literal["binary", "multiclass", "regression", "other"]
@@ -68,12 +60,15 @@ def known(model: EvaluatedModel) -> Problem | None:
 def observed(sample: Sample) -> Problem:
     """Returns what the candidate predicts, by its predictions of the first examples and by their labels."""
     config = EvalConfig.FromString(sample.config)
-    extracts = _extracts(sample, config)
-    if not extracts:
+    schema = Schema.FromString(sample.schema) if sample.schema is not None else None
+    extractor = Extractor(config, sample.models, schema, sample.payload_format, sample.only)
+    batches = predictions.example_batches(sample.file, sample.schema, sample.payload_format)
+    extracts = next((part for batch in batches for part in extractor.extracts(batch)), None)
+    if extracts is None:
         return Problem("other")
     spec = next(spec for spec in config.model_specs if not spec.is_baseline)
     name = spec.name if len(config.model_specs) > 1 else ""
-    rows = _complete(extracts, config)
+    rows = extractor.complete(extracts)
     batch = Batch(config, extracts, rows, Memberships(np.zeros(len(rows) + 1, int), np.zeros(0, int)))
     blocks = batch.blocks(Comparison(model=name, flat=False)) if len(rows) else []
     return of(blocks[0].labels, blocks[0].predictions) if len(blocks) == 1 else Problem("other")
@@ -93,33 +88,3 @@ def of(labels: np.ndarray, predicted: np.ndarray) -> Problem:
     if width > 1 and labels.shape[1] == 1 and np.all((values == values.round()) & (values >= -1) & (values < width)):
         return Problem("multiclass", width, logits=not probable)
     return Problem("other")
-
-
-def _complete(extracts: Extracts, config: EvalConfig) -> np.ndarray:
-    """Returns the positions of the examples that have a label and a weight."""
-    required = extraction.required(config)
-    examples = util.split_extracts({key: extracts[key] for key in required if extracts.get(key) is not None})
-    complete = [row for row, example in enumerate(examples) if extraction.is_complete(example, required)]
-    positions: np.ndarray = np.array(complete, int)
-    return positions
-
-
-def _extracts(sample: Sample, config: EvalConfig) -> Extracts | None:
-    """Returns what TFMA's extractors make of the first batch of a file, None of an empty file."""
-    models = predictions.shared_models(config, sample.models)
-    schema = Schema.FromString(sample.schema) if sample.schema is not None else None
-    shared = models[0] if len(models) == 1 else models
-    extractors = extraction.extractors(config, shared, schema, sample.payload_format, sample.only)
-    batches = functools.partial(_first_batch, schema=sample.schema, payload_format=sample.payload_format)
-
-    def extracts(pipeline: beam.Pipeline) -> beam.PCollection:
-        collection = pipeline | beam.Create([sample.file]) | beam.FlatMap(batches) | tfma.BatchedInputsToExtracts()
-        for extractor in extractors[:-2]:  # the last two split batches and compute the slices of each example
-            collection = collection | extractor.stage_name >> extractor.ptransform
-        return collection
-
-    return next(iter(results.collected(extracts)), None)
-
-
-def _first_batch(file: Path, schema: bytes | None, payload_format: PayloadFormat) -> Iterator[pa.RecordBatch]:
-    return islice(predictions.example_batches(file, schema, payload_format), 1)
