@@ -32,7 +32,7 @@ def write(
         f'<p class="muted">Every split against the schema. {summary}</p>\n'
         f"{_overview(findings, evidence)}\n{_unmeasured(unmeasured)}{''.join(sections)}"
     )
-    return page.write(path, "Anomalies", body)
+    return page.write(path, "Anomalies", body, "anomalies")
 
 
 def _overview(findings: Mapping[str, Sequence[Finding]], evidence: Mapping[str, Evidence]) -> str:

@@ -22,7 +22,7 @@ def write(path: Path, verdict: InfraVerdict) -> Path:
         page.table(rows, header),
         f"<h2>The server's last lines</h2><pre>{escape(log)}</pre>" if log else "",
     ]
-    return page.write(path, "Model server", "\n".join(parts))
+    return page.write(path, "Model server", "\n".join(parts), "serving")
 
 
 def _row(check: Check) -> str:

@@ -1,14 +1,15 @@
 """The Trainer component."""
 
-from kfp.dsl import Artifact, Dataset, Input, Model, Output
+from kfp.dsl import HTML, Artifact, Dataset, Input, Model, Output
 
 from penstock.components.wrapper import component
 
 
-@component(imports=["penstock.components.trainer.executor"])
+@component(imports=["penstock.components.trainer.executor", "penstock.components.trainer.report"])
 def trainer(
     model: Output[Model],
     model_run: Output[Artifact],
+    report: Output[HTML],
     examples: Input[Dataset],
     transform_graph: Input[Artifact] = None,
     schema: Input[Artifact] = None,
@@ -59,6 +60,7 @@ def trainer(
         model: The model: `Format-Serving/`, a SavedModel or a model of another kind, and `Format-TFMA/` if run_fn
             wrote one.
         model_run: What run_fn logs while it trains: TensorBoard's event files.
+        report: The training for a person to look at: learning curves, and what the columns were taken for.
     """
     from penstock.components.trainer import launcher
 
@@ -66,6 +68,7 @@ def trainer(
         workers=workers,
         model=model.path,
         model_run=model_run.path,
+        report=report.path,
         examples=examples.path,
         transform_graph=transform_graph.path if transform_graph else None,
         schema=schema.path if schema else None,

@@ -1,5 +1,6 @@
 """Starts the Trainer's executor: in this task, or in a job of several workers (penstock.components.jobs)."""
 
+from pathlib import Path
 from typing import Any
 
 from penstock.components.jobs import launcher
@@ -15,6 +16,13 @@ WORK = launcher.Work(
 )
 
 
-def run(*, workers: int, **arguments: Any) -> TaskResult:
-    """Trains as executor.run does, with its arguments; on `workers` machines, if the target can start them."""
-    return launcher.run(WORK, workers, arguments)  # type: ignore[no-any-return]
+def run(*, workers: int, report: str, **arguments: Any) -> TaskResult:
+    """Trains as executor.run does, with its arguments; on `workers` machines, if the target can start them.
+
+    report: HTML file to write about the training, of what is in model_run then.
+    """
+    result: TaskResult = launcher.run(WORK, workers, arguments)
+    from penstock.components.trainer import report as page
+
+    page.write(Path(report), Path(arguments["model_run"]))
+    return result

@@ -24,7 +24,7 @@ def write(path: Path, results: Results) -> Path:
         + (f'<h2>Scores against the parameters</h2><div class="plots">{against}</div>\n' if against else "")
         + f"<h2>Trials</h2>{_table(results)}\n{_failures(results)}"
     )
-    return page.write(path, "Hyperparameter search", body)
+    return page.write(path, "Hyperparameter search", body, "search")
 
 
 def _varied(results: Results) -> list[Parameter]:

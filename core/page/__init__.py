@@ -11,9 +11,9 @@ from pathlib import Path
 
 from penstock.core.files import atomic
 from penstock.core.page.charts import CHART, chart
-from penstock.core.page.stitching import Part, marked
+from penstock.core.page.stitching import Part, marked, next_part
 
-__all__ = ["FILE", "Part", "chart", "choice", "html", "mark", "table", "write"]
+__all__ = ["FILE", "Part", "chart", "choice", "html", "mark", "next_part", "table", "write"]
 
 FILE = "report.html"
 _SORTED = "sorted-by-click"  # the classes that script.js looks for
@@ -33,7 +33,10 @@ def write(path: Path, title: str, body: str, part: Part | None = None) -> Path:
 
 
 def html(title: str, body: str, part: Part | None = None) -> str:
-    """Returns a page, whose `body` is HTML. `part` says which part of a run's report it is, if it is one."""
+    """Returns a page, whose `body` is HTML. `part` says which part of a run's report it is, if it is one.
+
+    Where another part begins in the body, `next_part` says so.
+    """
     charts = f'class="{CHART}"' in body
     scripts = [_file("vega.js")] if charts else []
     scripts += [_file("script.js")] if charts or _SORTED in body or f'class="{_CHOICE}"' in body else []

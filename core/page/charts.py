@@ -3,14 +3,17 @@
 import json
 import math
 from html import escape
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from altair import TopLevelMixin
 
 CHART = "chart"  # the class that script.js looks for
 _DIGITS = 7  # of a number: more is not seen, and twice as long
 _HEIGHT = 180  # pixels, unless the chart says
 
 
-def chart(chart: Any, caption: str = "") -> str:
+def chart(chart: "TopLevelMixin", caption: str = "") -> str:
     """Returns a figure with an Altair chart.
 
     A chart of one view is as wide as its place, unless it has a width. Colours are the stylesheet's: those that are not

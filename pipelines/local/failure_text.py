@@ -9,7 +9,7 @@ from penstock.core import page
 from penstock.core.files import module_files
 from penstock.pipelines.local.processes.task import LOG_FILE
 from penstock.pipelines.local.records.record import TaskRecord
-from penstock.pipelines.local.report import run_page
+from penstock.pipelines.local.report import pages
 
 
 def failure_text(task: TaskRecord, run_folder: Path, sources: dict[str, str]) -> str:
@@ -46,4 +46,4 @@ def _left_behind(text: str, copy: str, own: str) -> Iterator[str]:
 def _pages(task: TaskRecord, run_folder: Path) -> dict[str, str]:
     """Maps the pages that a task wrote to the run's report, which shows them: their names have no suffix."""
     uris = (output["uri"] for output in task.outputs.values())
-    return {uri: str(run_folder / page.FILE) for uri in uris if run_page.is_page(Path(uri))}
+    return {uri: str(run_folder / page.FILE) for uri in uris if pages.is_page(Path(uri))}

@@ -84,6 +84,7 @@ class Tasks:
         """Runs a task; returns whether it succeeded. The record is written before and after."""
         run_folder = cache.run_folder(self.root, task.folder)
         row = TaskRecord(task.folder.relative_to(run_folder).as_posix(), "running", inputs=_uris(task, "inputs"))
+        row.started = round(time.time(), 3)
         with self._lock:
             self.record.folder = run_folder
             if self.record.task(row.name):  # kfp tries a failed task again

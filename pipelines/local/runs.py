@@ -12,7 +12,7 @@ from penstock.pipelines.local import results
 from penstock.pipelines.local.orchestrator import RunSummary
 from penstock.pipelines.local.records import record
 from penstock.pipelines.local.records.record import RunRecord
-from penstock.pipelines.local.report import display, epochs, model_lines, warnings
+from penstock.pipelines.local.report import display, learnt, model_lines, warnings
 from penstock.pipelines.local.results import RunResult, TaskResult
 
 
@@ -62,7 +62,7 @@ def summary_text(summary: RunSummary) -> str:
     lines = [""]  # the tasks are above
     verdicts = [*map(display.verdict_lines, run.verdicts()), *map(display.infra_verdict_lines, run.infra_verdicts())]
     evaluations = map(model_lines.lines, run.evaluations())
-    paragraphs = [display.skipped_lines(run), warnings.lines(run), epochs.lines(run), *evaluations, *verdicts]
+    paragraphs = [display.skipped_lines(run), warnings.lines(run), learnt.lines(run), *evaluations, *verdicts]
     for paragraph in map(list, paragraphs):
         lines += [*paragraph, ""] if paragraph else []
     lines += [f"spans read {spans}" for _, spans in run.spans()]

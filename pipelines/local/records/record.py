@@ -71,7 +71,8 @@ class TaskRecord:
     """What is known of a task. `status`: running, done, cached, failed, skipped or interrupted.
 
     `name` is the task's folder below the run's: loops put their tasks a folder deeper. `seconds` are the task's own;
-    before them it `waited`, in seconds, while libraries were imported, which serves all later tasks as well.
+    before them it `waited`, in seconds, while libraries were imported, which serves all later tasks as well. It
+    `started` to wait at that time.
     """
 
     name: Below
@@ -84,6 +85,7 @@ class TaskRecord:
     inputs: dict[str, list[str]] = field(default_factory=dict)
     outputs: dict[Below, Output] = field(default_factory=dict)
     failure: Failure | None = None
+    started: Time | None = None
 
     @property
     def finished(self) -> bool:

@@ -34,7 +34,10 @@ def train(outputs: dict[str, str], tmp_path: Path) -> Callable[..., Any]:
     (tmp_path / "examples" / "Split-train" / "part").write_text("examples")
 
     def train(**arguments: Any) -> Any:
-        return launcher.run(workers=2, **{**outputs, "examples": str(tmp_path / "examples"), **arguments})
+        return launcher.run(
+            workers=2,
+            **{**outputs, "report": str(tmp_path / "report"), "examples": str(tmp_path / "examples"), **arguments},
+        )
 
     return train
 
@@ -164,8 +167,9 @@ def test_without_a_target_this_machine_trains_alone(
 ) -> None:
     caplog.set_level("INFO")
     monkeypatch.delenv(VARIABLE, raising=False)
-    launcher.run(workers=3, **outputs, **taxi.inputs(), module_file=module(SOURCE))
+    launcher.run(workers=3, report=f"{outputs['model']}-report", **outputs, **taxi.inputs(), module_file=module(SOURCE))
     assert (Path(outputs["model"]) / "Format-Serving" / "saved_model.pb").is_file()
+    assert "<h1>Training</h1>" in Path(f"{outputs['model']}-report").read_text()
     assert "3 workers are asked for, and nothing here starts them: this machine trains alone" in caplog.text
 
 
@@ -197,7 +201,8 @@ def run_fn(fn_args):
 def test_workers_train_and_the_chief_alone_writes(
     running: RunningVertexAI, taxi: Any, outputs: dict[str, str], module: Callable[[str], str]
 ) -> None:
-    arguments = {**outputs, **taxi.inputs(), "module_file": module(SOURCE), "train_args": '{"num_steps": 7}'}
+    places = {**outputs, "report": f"{outputs['model']}-report"}
+    arguments = {**places, **taxi.inputs(), "module_file": module(SOURCE), "train_args": '{"num_steps": 7}'}
     launcher.run(workers=2, **arguments)
     assert os.listdir(outputs["model_run"]) == ["worker-0"]
     assert (Path(outputs["model_run"]) / "worker-0").read_text() == "7 steps, 2 workers"
@@ -208,7 +213,8 @@ def test_workers_train_and_the_chief_alone_writes(
 def test_a_workers_mistake_is_the_tasks(
     running: RunningVertexAI, taxi: Any, outputs: dict[str, str], module: Callable[[str], str]
 ) -> None:
-    arguments = {**outputs, **taxi.inputs(), "module_file": module(SOURCE), "custom_config": '{"fail": true}'}
+    places = {**outputs, "report": f"{outputs['model']}-report"}
+    arguments = {**places, **taxi.inputs(), "module_file": module(SOURCE), "custom_config": '{"fail": true}'}
     with pytest.raises(UserError, match=r"worker worker-0: .*this worker cannot"):
         launcher.run(workers=2, **arguments)
 
@@ -217,7 +223,8 @@ def test_a_workers_mistake_is_the_tasks(
 def test_workers_that_end_in_the_middle_are_told(
     running: RunningVertexAI, taxi: Any, outputs: dict[str, str], module: Callable[[str], str]
 ) -> None:
-    arguments = {**outputs, **taxi.inputs(), "module_file": module(SOURCE), "train_args": '{"num_steps": 1}'}
+    places = {**outputs, "report": f"{outputs['model']}-report"}
+    arguments = {**places, **taxi.inputs(), "module_file": module(SOURCE), "train_args": '{"num_steps": 1}'}
     with pytest.raises(ModuleError, match="ended as succeeded, but its chief has ended before it said what it wrote"):
         launcher.run(workers=2, **arguments)
 
@@ -228,7 +235,7 @@ def test_vertex_wants_places_that_all_workers_see(
     with VertexAI() as server:
         monkeypatch.setenv(VARIABLE, json.dumps(OnVertex(server, tmp_path, "trainer").described))
         with pytest.raises(ConfigError, match=r"examples: expected a folder of a bucket, below /gcs, .* received /e"):
-            launcher.run(workers=2, **outputs, examples="/e")
+            launcher.run(workers=2, report=str(tmp_path / "report"), **outputs, examples="/e")
         assert server.requests == []
 
 

@@ -6,13 +6,17 @@ from penstock.core import page
 from penstock.core.page import stitching
 
 
-def test_a_page_is_read_as_a_part() -> None:
+def test_a_page_is_read_as_its_parts() -> None:
     body = '<h1>Data</h1>\n<a href="#train">a</a><h2 id="train">The h1 and id="x" of &lt;h2&gt;</h2>'
-    assert stitching.read(page.html("Data", body, "data"), "statistics_gen") == stitching.Written(
-        "data",
-        '<h2>Data</h2>\n<a href="#statistics_gen-train">a</a>'
-        '<h3 id="statistics_gen-train">The h1 and id="x" of &lt;h2&gt;</h3>',
-    )
+    more = f"{body}{page.next_part('training')}<h1>Training</h1>"
+    assert stitching.read(page.html("Data", more, "data"), "statistics_gen") == [
+        stitching.Written(
+            "data",
+            '<h2>Data</h2>\n<a href="#statistics_gen-train">a</a>'
+            '<h3 id="statistics_gen-train">The h1 and id="x" of &lt;h2&gt;</h3>',
+        ),
+        stitching.Written("training", "<h2>Training</h2>"),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -25,4 +29,4 @@ def test_a_page_is_read_as_a_part() -> None:
     ],
 )
 def test_a_page_of_others_is_no_part(text: str) -> None:
-    assert stitching.read(text, "a") is None
+    assert stitching.read(text, "a") == []

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-import pytest
-
 from penstock.core import page
+from penstock.pipelines.local.records.cache import Key
+from penstock.pipelines.local.records.origin import Origin
 from penstock.pipelines.local.records.record import RunRecord, TaskRecord
 from penstock.pipelines.local.report import run_page
 
@@ -18,19 +18,21 @@ ANOMALIES = "<!DOCTYPE html>\n<html><body><h1>Anomalies</h1><p>\"AA\" & 'BB'</p>
 
 
 class _Page(HTMLParser):
-    """The targets of the links and the pages in frames."""
+    """The targets of the links, but for those to the page's sections, and the pages in frames."""
 
     def __init__(self, text: str):
         super().__init__()
         self.links: list[str] = []
         self.frames: list[str] = []
         self.anchors: list[str] = []
+        self.listing = False  # whether this is the list of the page's sections
         self.feed(text)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         values = dict(attrs)
         self.anchors += filter(None, [values.get("id")])
-        if tag == "a":
+        self.listing = tag == "nav" or (self.listing and tag == "a")
+        if tag == "a" and not self.listing:
             self.links.append(values["href"] or "")
         if tag == "iframe":
             self.frames.append(values["srcdoc"] or "")
@@ -53,21 +55,31 @@ def test_a_page_that_a_task_wrote_is_shown_as_a_page(tmp_path: Path) -> None:
     assert "page-check-report" in shown.anchors
 
 
-def test_what_came_last_is_shown_first_and_no_anomalies_are_folded(tmp_path: Path) -> None:
+def test_pages_of_ours_are_parts_in_the_order_of_a_persons_questions(tmp_path: Path) -> None:
     tasks = []
-    for name, counts in (("checked", {"anomalies": 0}), ("doubtful", {"anomalies": 2}), ("search", {"trials": 3})):
+    written: list[tuple[str, str, page.Part | None, dict[str, int | float]]] = [
+        ("data-check", "Anomalies", "anomalies", {"anomalies": 0}),
+        ("tuner", "Search", "search", {}),
+        ("evaluator", "Evaluation", "evaluation", {}),
+        ("evaluator-2", "Second evaluation", "evaluation", {}),
+        ("of-others", "Nothing of ours", None, {}),
+    ]
+    for name, title, part, counts in written:
         (tmp_path / name).mkdir()
-        (tmp_path / name / "report").write_text(ANOMALIES)
-        outputs = {"report": {"uri": str(tmp_path / name / "report"), "metadata": {}}}
+        page.write(tmp_path / name / "page", title, f'<h1 id="top">{title}</h1>', part)
+        outputs = {"page": {"uri": str(tmp_path / name / "page"), "metadata": {}}}
         tasks.append(TaskRecord(name, "done", counts=counts, outputs=outputs))
     run_page.write(RunRecord("taxi", tmp_path, {}, "done", tasks=tasks))
     text = (tmp_path / page.FILE).read_text()
-    assert re.findall(r'<details( open)?><summary id="[^"]+">(.*?)</summary>', text) == [
-        (" open", "search: report"),
-        (" open", "doubtful: report"),
-        ("", "checked: no anomalies"),
+    assert re.findall(r"<h2[^>]*>([^<]*)</h2>", text) == [
+        *("Evaluation", "Second evaluation", "Anomalies", "Search"),
+        *("Pages", "Tasks", "Configuration", "Artifacts"),
     ]
-    assert text.index("<iframe") < text.index("<h2>Tasks</h2>") < text.index("<h2>Artifacts</h2>")
+    assert "<details><summary>No anomalies</summary><h2 id=" in text, "good news is folded"
+    shown = _Page(text)
+    assert len(shown.frames) == 1
+    assert len(shown.anchors) == len(set(shown.anchors))
+    assert {link[1:] for link in shown.links if link[0] == "#"} <= set(shown.anchors)
 
 
 def test_every_link_leads_to_what_is_there(tmp_path: Path) -> None:
@@ -87,27 +99,36 @@ def test_what_the_data_says_is_text(tmp_path: Path) -> None:
     assert hostile in unescape(text)
 
 
-@pytest.mark.slow
-def test_the_epochs_of_a_training_are_a_table(tmp_path: Path, penguins_csv: Path) -> None:
-    """The loop's own history.json, and a user's file of that name."""
-    from penstock.trainer.hardware.devices import Device
-    from penstock.trainer.loop import fitting
-    from tests.trainer import penguin_training
+def test_when_tasks_ran_is_a_bar(tmp_path: Path) -> None:
+    tasks = [
+        TaskRecord("first", "done", seconds=2.0, waited=3.0, started=100.0),
+        TaskRecord("second", "cached", seconds=0.001, started=105.0),
+    ]
+    run_page.write(RunRecord("taxi", tmp_path, {}, "done", started=100.0, seconds=10.0, tasks=tasks))
+    text = (tmp_path / page.FILE).read_text()
+    assert re.findall(r'class="(bar[^"]*)" style="([^"]*)"', text) == [
+        *(("bar waited", "margin-left:0.0%;width:30.0%"), ("bar", "width:20.0%")),
+        *(("bar waited", "margin-left:50.0%;width:0.0%"), ("bar cached", "width:0.4%")),
+    ]
+    assert "1 of 2 tasks came from the cache. Libraries took 3.0 s to import" in text
 
-    trained, other = tmp_path / "trained", tmp_path / "other"
-    settings = fitting.Settings(batch_size=32, epochs=2)
-    device = Device("cpu", "the <processor>", 1, "float32")
-    data = penguin_training.data(penguins_csv)
-    fitted = fitting.fit(penguin_training.build, *data, settings, trained, device=device)
-    text = _report(tmp_path, {"model_run": trained})
-    assert '<p class="muted">the &lt;processor&gt;, float32, tensorflow</p>' in text
-    assert "<summary>2 epochs</summary>" in text
-    assert f"{fitted.history[0]['examples_per_second']:,}</td>" in text
-    assert f"best epoch 2 of {len(fitted.history)}: val_loss {fitted.history[1]['val_loss']:.4g}" in text
-    assert f'<td class="number good">{fitted.history[1]["val_loss"]:.4f}</td>' in text
-    other.mkdir()
-    (other / "history.json").write_text('{"epochs": [1, 2]}')
-    assert "<h2>Training</h2>" not in _report(tmp_path, {"model_run": other})
+
+def test_what_decides_the_result_is_told(tmp_path: Path) -> None:
+    key = Key("csv_example_gen", "", "0.1", {}, {})
+    (tmp_path / "read" / "examples").mkdir(parents=True)
+    examples = {"uri": str(tmp_path / "read" / "examples"), "metadata": {"input_fingerprint": "sha256:12"}}
+    task = TaskRecord("read", "done", key=key, outputs={"examples": examples})
+    origin = Origin({"push": {"password": "secret"}}, {"copy.py": "my.py"}, {"numpy": "2.1"}, "abc", edited=True)
+    arguments = {"steps": 3, "module_file": ""}
+    run_page.write(RunRecord("taxi", tmp_path, arguments, "done", tasks=[task], origin=origin))
+    text = (tmp_path / page.FILE).read_text()
+    configuration = text[text.index("<h2>Configuration</h2>") : text.index("<h2>Artifacts</h2>")]
+    cells = [unescape(cell) for cell in re.findall(r"<td[^>]*>(?:<code>)?(.*?)(?:</code>)?</td>", configuration)]
+    assert cells == [
+        *("Git commit", "abc, and files edited since", "data of read", "sha256:12", "your file", "my.py"),
+        *("steps", "3", "penstock", "0.1", "numpy", "2.1"),
+    ]
+    assert [unescape(one) for one in re.findall(r"<pre>(.*?)</pre>", configuration, re.DOTALL)] == ["push:\n  password: '***'\n"]
 
 
 def test_properties_are_short(tmp_path: Path) -> None:

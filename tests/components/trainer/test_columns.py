@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from penstock.core import page
+from penstock.components.trainer import columns, report
 from penstock.pipelines.local.records.record import RunRecord, TaskRecord
-from penstock.pipelines.local.report import column_table, epochs, run_page
+from penstock.pipelines.local.report import learnt
 from penstock.trainer.fn_args import FnArgs
 from penstock.trainer.plan import plan as features
 from penstock.trainer.plan import plan_file
@@ -51,14 +51,14 @@ def model_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.slow
 def test_each_column_has_a_row(model_run: Path) -> None:
-    text = column_table.section(model_run)
+    text = columns.section(model_run)
     rows = {}
     for row in re.findall(r"<tr><td.*?</tr>", text):
         name, *cells = (unescape(cell) for cell in re.findall(r"<td[^>]*>(.*?)</td>", row))
         rows[name] = cells
     assert rows == {
         "late": ["label, binary", "none", "no, yes"],
-        "fare": ["numeric", "10.0%", "its place between 48 quantiles"],
+        "fare": ["numeric", "10%", "its place between 48 quantiles"],
         "hour": [
             "numeric, categorical",
             "none",
@@ -100,26 +100,26 @@ def test_a_category_of_which_no_value_is_known_is_warned_of(tmp_path: Path, capl
 def test_the_end_of_a_run_tells_them_in_a_line(model_run: Path, tmp_path: Path) -> None:
     outputs = {"model_run": {"uri": str(model_run), "metadata": {}}}
     run = RunRecord("taxi", tmp_path, {}, "done", tasks=[TaskRecord("trainer", "done", outputs=outputs)])
-    assert list(epochs.lines(run)) == [
+    assert list(learnt.lines(run)) == [
         "trainer: late (binary of no, yes) is learnt from columns: 4 categorical, 3 numeric, 1 text, 1 date; "
         "left out: key"
     ]
-    run_page.write(run)
-    assert column_table.section(model_run) in (tmp_path / page.FILE).read_text()
+    training = report.write(tmp_path / "page", model_run)
+    assert columns.section(model_run) in training.read_text()
 
 
 def test_many_columns_are_folded_and_text_is_text(model_run: Path, tmp_path: Path) -> None:
     plan = json.loads((model_run / "plan.json").read_text())
     plan["ignored"] |= {f"<i>{number}": "<script>" for number in range(20)}
     (tmp_path / "plan.json").write_text(json.dumps(plan))
-    text = column_table.section(tmp_path)
+    text = columns.section(tmp_path)
     assert "<details><summary>29 columns, 21 of them left out</summary>" in text
     assert "<script" not in text
     assert "<i>" not in text
-    assert ", <i>8 and 11 more" in column_table.line(tmp_path)
+    assert ", <i>8 and 11 more" in columns.line(tmp_path)
 
 
 @pytest.mark.parametrize("content", ["{", "[]", '{"features": []}'])
 def test_a_users_file_of_that_name_is_left_alone(tmp_path: Path, content: str) -> None:
     (tmp_path / "plan.json").write_text(content)
-    assert column_table.section(tmp_path) == column_table.line(tmp_path) == ""
+    assert columns.section(tmp_path) == columns.line(tmp_path) == ""

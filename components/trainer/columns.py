@@ -1,4 +1,4 @@
-"""The part of a run's report that tells what the columns were taken for, of the plan.json in a task's model_run."""
+"""What the model without code took the columns for, and why: of the plan.json in a training's model_run."""
 
 import html
 import json
@@ -9,6 +9,7 @@ from typing import Any
 
 from penstock.core import page
 from penstock.core.artifacts import ModelRun
+from penstock.core.page import numbers
 
 _FEW = 20  # columns that are shown without a click
 _SHOWN = 10  # classes of a label, names of columns in a line
@@ -52,7 +53,7 @@ def _section(plan: dict[str, Any]) -> str:
         f", {len(plan['ignored']):,} of them left out" if plan["ignored"] else ""
     )
     state = " open" if count <= _FEW else ""
-    return f"<details{state}><summary>{summary}</summary>{page.table(''.join(rows), header)}</details>"
+    return f"<details{state}><summary>{summary}</summary>{page.table(''.join(rows), header, sort=True)}</details>"
 
 
 def _noted(notes: dict[str, str], name: str) -> list[str]:
@@ -61,10 +62,11 @@ def _noted(notes: dict[str, str], name: str) -> list[str]:
 
 def _row(name: str, kind: str, sentences: list[str], missing: float | None) -> str:
     muted = " muted" if kind == "left out" else ""
-    share = "" if missing is None else f"{missing:.1%}" if missing else "none"
+    share = "" if missing is None else numbers.percentage(missing) if missing else "none"
     return (
         f'<tr><td class="name">{html.escape(name)}</td><td class="name{muted}">{html.escape(kind)}</td>'
-        f'<td class="number">{share}</td><td class="long{muted}">{html.escape("; ".join(sentences))}</td></tr>'
+        f'<td class="number" data-value="{"" if missing is None else missing}">{share}</td>'
+        f'<td class="long{muted}">{html.escape("; ".join(sentences))}</td></tr>'
     )
 
 
