@@ -18,6 +18,7 @@ __all__ = ["FILE", "Part", "chart", "choice", "html", "mark", "next_part", "tabl
 FILE = "report.html"
 _SORTED = "sorted-by-click"  # the classes that script.js looks for
 _CHOICE = "choice"
+_MOST = 30  # rows of a folded table, as in style.css
 # Nothing is loaded, and nothing is evaluated. (A frame inherits this, so a page with frames has no policy of its own.)
 _POLICY = (
     '<meta http-equiv="Content-Security-Policy" '
@@ -49,15 +50,19 @@ def html(title: str, body: str, part: Part | None = None) -> str:
     )
 
 
-def table(rows: str, header: str = "", sort: bool = False) -> str:
+def table(rows: str, header: str = "", sort: bool = False, fold: bool = False) -> str:
     """Returns a table of `<tr>` rows below the `<th>` cells of a header; one that is too wide scrolls.
 
     With `sort`, a click on a cell of the header sorts the rows by that column: by `data-value` of its cells, else by
-    their text; as numbers if all are.
+    their text; as numbers if all are. With `fold`, only the first 30 rows are shown until somebody asks for all.
     """
     head = f"<thead><tr>{header}</tr></thead>" if header else ""
     kind = f' class="{_SORTED}"' if sort else ""
-    return f'<div class="table"><table{kind}>{head}<tbody>{rows}</tbody></table></div>'
+    count = rows.count("<tr")
+    more = (
+        f'<label class="more"><input type="checkbox"> show all {count:,} rows</label>' if fold and count > _MOST else ""
+    )
+    return f'<div class="table"><table{kind}>{head}<tbody>{rows}</tbody></table>{more}</div>'
 
 
 def choice(label: str, options: dict[str, str]) -> str:

@@ -13,18 +13,14 @@ _DIGITS = 7  # of a number: more is not seen, and twice as long
 _HEIGHT = 180  # pixels, unless the chart says
 
 
-def chart(chart: "TopLevelMixin", caption: str = "") -> str:
-    """Returns a figure with an Altair chart.
+def chart(chart: "TopLevelMixin | dict[str, Any]", caption: str = "") -> str:
+    """Returns a figure with an Altair chart, or with the specification that Altair has made of one.
 
     A chart of one view is as wide as its place, unless it has a width. Colours are the stylesheet's: those that are not
     said, and `var(--plot)`, `var(--good)`, `var(--bad)`, `var(--muted)` and `var(--plot-1)` to `var(--plot-8)`, which
     are others in the dark. A colour in between cannot be made of them: show amounts as opacity.
     """
-    import altair
-
-    with altair.theme.enable("none"):
-        spec = chart.to_dict(validate=False)
-    spec.pop("$schema", None)
+    spec = dict(chart) if isinstance(chart, dict) else specification(chart)
     if "mark" in spec or "layer" in spec:
         spec = {"width": "container", "height": _HEIGHT, "autosize": {"type": "fit", "contains": "padding"}} | spec
     height = spec.get("height", _HEIGHT)
@@ -35,6 +31,16 @@ def chart(chart: "TopLevelMixin", caption: str = "") -> str:
         f'<figure class="{CHART}"><div{place}></div><script type="application/json">{text}</script>'
         f"<noscript>This chart is drawn by a script, which is not allowed here.</noscript>{below}</figure>"
     )
+
+
+def specification(chart: "TopLevelMixin") -> dict[str, Any]:
+    """Returns the Vega-Lite specification of an Altair chart; what looks like the page is left to the page."""
+    import altair
+
+    with altair.theme.enable("none"):
+        spec = chart.to_dict(validate=False)
+    spec.pop("$schema", None)
+    return dict(spec)
 
 
 def _compact(value: Any) -> Any:

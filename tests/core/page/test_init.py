@@ -44,3 +44,12 @@ def test_parts() -> None:
         '<div class="choice"><label>Slice <select><option>&lt;all&gt;</option><option>A</option></select></label>'
         "<div>1</div><div hidden>2</div></div>"
     )
+
+
+def test_a_long_table_is_folded_after_as_many_rows_as_the_stylesheet_says() -> None:
+    rows = "<tr><td>1</td></tr>"
+    assert "show all" not in page.table(30 * rows, fold=True)
+    assert "show all" not in page.table(31 * rows)
+    folded = page.table(1031 * rows, fold=True)
+    assert '<label class="more"><input type="checkbox"> show all 1,031 rows</label>' in folded
+    assert "nth-child(n + 31)" in page.html("A", folded)

@@ -1,0 +1,150 @@
+"""What matters: how much worse the model gets without a column, and how its prediction changes with a value."""
+
+from collections.abc import Sequence
+from html import escape
+from statistics import fmean
+
+import altair as alt
+
+from penstock.components.evaluator.report import charts
+from penstock.components.evaluator.report.charts import Cell, Figure, Spec
+from penstock.core import page
+from penstock.core.artifacts.evaluation_summary import Effect, EvaluationSummary, Importance
+from penstock.core.page import numbers
+from penstock.core.page.metrics import Scale
+
+_MOST_DRAWN = 15
+_MOST_VALUES = 12  # of a column of text
+_HEIGHT = 180
+
+
+def section(summary: EvaluationSummary, scale: Scale) -> str:
+    """Returns the importance of columns and the effects of the most important ones; nothing if neither was computed."""
+    if not summary["importance"] and not summary["effects"]:
+        return ""
+    parts = ["<h2>What matters</h2>"]
+    if summary["importance"]:
+        parts += [_importance(summary, scale).html(), _rest(summary["importance"][_MOST_DRAWN:], summary, scale)]
+    if summary["effects"]:
+        parts.append(
+            f'<h2>The shape of the most important effects</h2><p class="muted">{escape(_explained(summary))}</p>'
+            + charts.grid(_effects(summary))
+        )
+    return "".join(parts)
+
+
+def _importance(summary: EvaluationSummary, scale: Scale) -> Figure:
+    shown = [one for one in summary["importance"] if one["worse_by"]][:_MOST_DRAWN]
+    metric, times = summary["main_metric"], max((len(one["worse_by"]) for one in shown), default=0)
+    title = f"{scale.name(metric)}: worse by" if metric else "worse by"
+    return Figure(
+        "Permutation importance",
+        _importance_spec(len(shown), title, scale.format(metric)),
+        [
+            {
+                "column": name,
+                "mean": fmean(one["worse_by"]),
+                "least": min(one["worse_by"]),
+                "most": max(one["worse_by"]),
+            }
+            for name, one in zip(charts.names([one["column"] for one in shown]), shown, strict=True)
+        ],
+        note="How much worse the model gets if the values of a column are shuffled, in "
+        f"{numbers.count(summary['sampled_rows'])} rows. The lines go from the least to the most of {times} times.",
+    )
+
+
+def _importance_spec(count: int, title: str, form: str) -> Spec:
+    base = charts.chart("column", "mean", "least", "most").encode(
+        y=alt.Y("column:N", title=None, sort=None, axis=charts.EVERY_NAME),
+        tooltip=[
+            alt.Tooltip("column:N"),
+            alt.Tooltip("mean:Q", title="worse by", format=form),
+            alt.Tooltip("least:Q", format=form),
+            alt.Tooltip("most:Q", format=form),
+        ],
+    )
+    bars = base.mark_bar(opacity=0.6, height=11).encode(x=alt.X("mean:Q", title=title, axis=alt.Axis(format=form)))
+    spread = base.mark_rule(color="var(--text)", strokeWidth=1.5).encode(x="least:Q", x2="most:Q")
+    return charts.spec(alt.layer(bars, spread), charts.height(count))
+
+
+def _rest(others: list[Importance], summary: EvaluationSummary, scale: Scale) -> str:
+    rows = "".join(
+        f'<tr><td class="long">{escape(charts.name(one["column"]))}</td><td class="number">'
+        f"{scale.value(summary['main_metric'], fmean(one['worse_by'])) if one['worse_by'] else ''}</td></tr>"
+        for one in others
+    )
+    header = '<th>column</th><th class="number">worse by</th>'
+    return (
+        f"<details><summary>{len(others):,} more columns</summary>{page.table(rows, header)}</details>" if rows else ""
+    )
+
+
+def _explained(summary: EvaluationSummary) -> str:
+    return (
+        f"The {_predicted(summary)} if all sampled rows had this value, for the columns that matter most. How many "
+        "rows really have it: the grey bars, on a scale of their own, and the percentages."
+    )
+
+
+def _predicted(summary: EvaluationSummary) -> str:
+    if summary["problem"] == "binary" and len(summary["classes"]) == 2:
+        return f"mean probability of {charts.names(summary['classes'])[1]}"
+    return (
+        f"mean predicted {charts.name(summary['label'])}" if summary["problem"] == "regression" else "mean prediction"
+    )
+
+
+def _effects(summary: EvaluationSummary) -> list[Figure]:
+    """All have the same scale, so that a large effect looks large."""
+    effects = [effect for effect in summary["effects"] if effect["values"]]
+    predictions = [value for effect in effects for value in effect["predictions"]]
+    if not predictions:
+        return []
+    binary = summary["problem"] == "binary"
+    scale = alt.Scale(domain=[0.0 if binary else min(predictions), max(predictions)], nice=True, zero=False)
+    axis = alt.Axis(title=_predicted(summary), format=numbers.D3_SHARE if binary else numbers.D3_NUMBER, tickCount=4)
+    return [_effect(effect, scale, axis) for effect in effects]
+
+
+def _effect(effect: Effect, scale: alt.Scale, axis: alt.Axis) -> Figure:
+    if isinstance(effect["values"][0], str):
+        names = charts.names([str(value) for value in effect["values"]])[:_MOST_VALUES]
+        shares = map(numbers.percentage, effect["shares"])
+        values: Sequence[Cell] = [f"{share} {name}" for share, name in zip(shares, names, strict=False)]
+        spec = _texts_spec(len(values), scale, axis)
+    else:
+        values = [float(value) for value in effect["values"]]
+        spec = _numbers_spec(charts.name(effect["column"]), max(effect["shares"], default=1), scale, axis)
+    rows: list[dict[str, Cell]] = [
+        {"value": value, "prediction": prediction, "share": share}
+        for value, prediction, share in zip(values, effect["predictions"], effect["shares"], strict=False)
+    ]
+    return Figure(charts.name(effect["column"]), spec, rows)
+
+
+def _numbers_spec(column: str, most: float, scale: alt.Scale, axis: alt.Axis) -> Spec:
+    """The shares stand at the foot of the plot: their scale leaves the rest of it free."""
+    base = _base(axis, "value:Q").encode(x=alt.X("value:Q", title=column, scale=alt.Scale(zero=False, nice=False)))
+    foot = alt.Scale(domain=[0, 4 * most])
+    shares = base.mark_bar(color=charts.MUTED, opacity=0.35, size=8).encode(y=alt.Y("share:Q", scale=foot, axis=None))
+    line = base.mark_line(point=True).encode(y=alt.Y("prediction:Q", scale=scale, axis=axis))
+    return charts.spec(alt.layer(shares, line).resolve_scale(y="independent"), _HEIGHT)
+
+
+def _texts_spec(count: int, scale: alt.Scale, axis: alt.Axis) -> Spec:
+    base = _base(axis, "value:N").encode(y=alt.Y("value:N", title=None, sort=None, axis=charts.EVERY_NAME))
+    stems = base.mark_bar(color="var(--line)", height=3, clip=True).encode(x="prediction:Q")
+    dots = base.mark_point(size=70, filled=True, opacity=1).encode(x=alt.X("prediction:Q", scale=scale, axis=axis))
+    return charts.spec(alt.layer(stems, dots), charts.height(count))
+
+
+def _base(axis: alt.Axis, value: str) -> alt.Chart:
+    return charts.chart("value", "prediction", "share").encode(
+        tooltip=[
+            alt.Tooltip(value),
+            alt.Tooltip("prediction:Q", title="mean prediction", format=axis.format),
+            alt.Tooltip("share:Q", title="share of rows", format=charts.SHARE),
+        ]
+    )

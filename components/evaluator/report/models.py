@@ -1,0 +1,103 @@
+"""The model in numbers: its metrics on each split, and those of the baseline and of the trivial model beside them."""
+
+from html import escape
+
+from penstock.core import page
+from penstock.core.artifacts.evaluation_summary import EvaluationSummary, Measure, Numbers
+from penstock.core.metrics import tells_quality
+from penstock.core.page import numbers
+from penstock.core.page.metrics import Scale
+
+_MODELS = {"candidate": "this model", "baseline": "the baseline", "trivial": "the trivial model"}
+_SPLITS = ("train", "eval", "test")
+_MOST_SHOWN = 12  # metrics
+
+
+def section(summary: EvaluationSummary, scale: Scale) -> str:
+    """Returns a table with a row for each metric, the main one first, and a column for each model and split."""
+    columns = sorted(
+        summary["numbers"], key=lambda one: (list(_MODELS).index(one["model"]), _split_order(one["split"]))
+    )
+    if not columns:
+        return ""
+    every = list(dict.fromkeys(name for one in columns for name in one["metrics"]))
+    every = [name for name in every if name.partition(" ")[0] != "example_count"]
+    every.sort(key=lambda name: (name != summary["main_metric"], not tells_quality(name)))
+    rows = [_row(name, columns, summary, scale) for name in every]
+    counts = "".join(f'<td class="number">{numbers.count(one["examples"])}</td>' for one in columns)
+    header = "<th>metric</th>" + "".join(
+        f'<th class="number">{_MODELS[one["model"]]}<br>{escape(one["split"])}</th>' for one in columns
+    )
+    rest = page.table("".join(rows[_MOST_SHOWN:]), header)
+    return (
+        "<h2>The model in numbers</h2>"
+        + page.table(f'{"".join(rows[:_MOST_SHOWN])}<tr><td class="muted">rows</td>{counts}</tr>', header)
+        + (
+            f"<details><summary>{len(rows) - _MOST_SHOWN} more metrics</summary>{rest}</details>"
+            if rows[_MOST_SHOWN:]
+            else ""
+        )
+        + f'<p class="muted">{_explained(columns, summary)}</p>'
+    )
+
+
+def _row(name: str, columns: list[Numbers], summary: EvaluationSummary, scale: Scale) -> str:
+    best = _best(name, columns, summary)
+    cells = "".join(_cell(one["metrics"].get(name), name, scale, index in best) for index, one in enumerate(columns))
+    title = escape(scale.name(name))
+    return f"<tr><td>{f'<strong>{title}</strong>' if name == summary['main_metric'] else title}</td>{cells}</tr>"
+
+
+def shown(measured: Measure | None, name: str, scale: Scale) -> str:
+    """Returns a value as HTML; nothing if it was not computed."""
+    if measured is None:
+        return ""
+    return (
+        '<span class="muted">not defined</span>' if measured["value"] is None else scale.value(name, measured["value"])
+    )
+
+
+def bounds(measured: Measure | None, name: str, scale: Scale) -> str:
+    """Returns the bounds of a value; nothing if these were not computed."""
+    if measured is None or "low" not in measured or "high" not in measured:
+        return ""
+    return f"{scale.value(name, measured['low'])} to {scale.value(name, measured['high'])}"
+
+
+def _cell(measured: Measure | None, name: str, scale: Scale, best: bool) -> str:
+    value, interval = shown(measured, name, scale), bounds(measured, name, scale)
+    value = f'<strong class="good">{value}</strong>' if best else value
+    return f'<td class="number">{value}{f"<br><small class=muted>{interval}</small>" if interval else ""}</td>'
+
+
+def _best(name: str, columns: list[Numbers], summary: EvaluationSummary) -> set[int]:
+    """Returns the columns whose model is better than the others on the same split."""
+    best: set[int] = set()
+    if not tells_quality(name):
+        return best
+    for split in {one["split"] for one in columns}:
+        values = {
+            index: value if name in summary["lower_is_better"] else -value
+            for index, one in enumerate(columns)
+            if one["split"] == split and (value := one["metrics"].get(name, {"value": None})["value"]) is not None
+        }
+        if len(values) > 1 and list(values.values()).count(least := min(values.values())) < len(values):
+            best |= {index for index, value in values.items() if value == least}
+    return best
+
+
+def _explained(columns: list[Numbers], summary: EvaluationSummary) -> str:
+    models = {one["model"] for one in columns}
+    parts = ["The best of several models on a split is in bold."] if len(models) > 1 else []
+    if "baseline" in models:
+        parts.append("The baseline is the newest model that was blessed before.")
+    if "trivial" in models:
+        always = "the mean of the label" if summary["problem"] == "regression" else "the most frequent class"
+        parts.append(f"The trivial model always predicts {always}.")
+    if any("low" in measured for one in columns for measured in one["metrics"].values()):
+        parts.append("Below a value: its 95% confidence interval.")
+    return " ".join(parts)
+
+
+def _split_order(split: str) -> tuple[int, str]:
+    return (_SPLITS.index(split) if split in _SPLITS else len(_SPLITS), split)

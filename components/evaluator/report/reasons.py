@@ -1,0 +1,86 @@
+"""Whether the model is blessed, and why: what is not met first, and of many slices only the worst."""
+
+import math
+import re
+from html import escape
+
+from penstock.core import page
+from penstock.core.artifacts import Reason, Verdict
+from penstock.core.artifacts.evaluation_summary import EvaluationSummary
+
+_OVERALL = "overall"
+_MOST_SHOWN = 10
+_AT_LEAST, _AT_MOST = (re.compile(rf"at {word} (\S+)") for word in ("least", "most"))
+
+
+def section(summary: EvaluationSummary, verdict: Verdict) -> str:
+    """Returns the verdict with its reasons; without a threshold, how one is added."""
+    mark = page.mark("blessed" if verdict["blessed"] else "not blessed", good=verdict["blessed"])
+    missed = sorted((reason for reason in verdict["reasons"] if not reason["passed"]), key=_how_bad)
+    met = [reason for reason in verdict["reasons"] if reason["passed"]]
+    parts = [f"<h1>The model is {mark}</h1>"]
+    if not any(reason["metric"] for reason in verdict["reasons"]):
+        parts.append(_no_threshold(summary))
+    elif missed:
+        parts.append(f"<p>{_counted(len(missed), len(missed) + len(met))} not met.</p>")
+    parts.append(_shown(missed, "more that are not met"))
+    of_all = [reason for reason in met if reason["slice"] == _OVERALL]
+    of_slices = [reason for reason in met if reason["slice"] != _OVERALL]
+    parts += [_table(of_all), _folded(of_slices, "met in slices")]
+    return "".join(parts)
+
+
+def _counted(missed: int, every: int) -> str:
+    if missed == every:
+        return "The one threshold is" if every == 1 else f"All {every:,} thresholds are"
+    return f"{missed:,} of {every:,} thresholds {'is' if missed == 1 else 'are'}"
+
+
+def _how_bad(reason: Reason) -> tuple[bool, bool, float]:
+    """Sorts reasons: those of all examples before those of slices, what has no value before what has, worst first."""
+    value, share = reason["value"], 0.0
+    if value is not None:
+        for pattern, sign in ((_AT_LEAST, 1), (_AT_MOST, -1)):
+            if bound := pattern.search(reason["threshold"]):
+                share = max(share, sign * (float(bound[1]) - value) / (abs(float(bound[1])) or 1))
+    return reason["slice"] != _OVERALL, value is not None, -share
+
+
+def _shown(reasons: list[Reason], rest: str) -> str:
+    return _table(reasons[:_MOST_SHOWN]) + _folded(reasons[_MOST_SHOWN:], rest)
+
+
+def _folded(reasons: list[Reason], what: str) -> str:
+    return f"<details><summary>{len(reasons):,} {what}</summary>{_table(reasons)}</details>" if reasons else ""
+
+
+def _table(reasons: list[Reason]) -> str:
+    rows = "".join(
+        f'<tr><td class="{"good" if reason["passed"] else "bad"}">{"✓" if reason["passed"] else "✗"}</td>'
+        f'<td class="long">{escape(reason["sentence"])}</td></tr>'
+        for reason in reasons
+    )
+    return page.table(rows) if rows else ""
+
+
+def _no_threshold(summary: EvaluationSummary) -> str:
+    """Says how to add a threshold; its value is one that this model just meets."""
+    metric = summary["main_metric"]
+    value = summary["slices"][0]["metrics"].get(metric, {"value": None})["value"] if summary["slices"] else None
+    if value is None:
+        metric, bound = "auc", "min: 0.7"
+    else:
+        lower = metric in summary["lower_is_better"]
+        bound = f"{'max' if lower else 'min'}: {_rounded(value, up=lower)}"
+    return (
+        "<p>No threshold says how good a model has to be, so nothing is blessed and nothing is pushed. Add one to "
+        f"pipeline.yaml, such as:</p><pre>evaluation:\n  thresholds:\n    {escape(metric)}: {{{bound}}}</pre>"
+    )
+
+
+def _rounded(value: float, up: bool) -> str:
+    """Returns two digits of a value, rounded to the side that is easier to reach."""
+    if not value:
+        return "0"
+    step = 10.0 ** (math.floor(math.log10(abs(value))) - 1)
+    return f"{(math.ceil if up else math.floor)(value / step) * step:.10g}"

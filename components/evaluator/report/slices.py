@@ -1,0 +1,154 @@
+"""The slices of an evaluation: a chart of the worst, and a table of all."""
+
+from html import escape
+from typing import NamedTuple
+
+import altair as alt
+
+from penstock.components.evaluator.report import charts
+from penstock.components.evaluator.report.charts import Figure, Spec
+from penstock.components.evaluator.report.models import bounds, shown
+from penstock.core import page
+from penstock.core.artifacts.evaluation_summary import EvaluationSummary, Measure, SliceSummary
+from penstock.core.metrics import tells_quality
+from penstock.core.page import numbers
+from penstock.core.page.metrics import Scale
+
+_MOST_DRAWN = 20
+_MOST_METRICS = 4  # in the table, beside the main one
+
+
+class Judged(NamedTuple):
+    """A slice with its main metric. `worse_by` is how much worse than overall it is, None if that is not known."""
+
+    part: SliceSummary
+    measure: Measure
+    worse_by: float | None
+    surely: bool  # its whole interval is on the worse side of overall
+
+
+def name(part: SliceSummary) -> str:
+    """Returns the name of a slice, as verdicts have it."""
+    return ", ".join(f"{feature}={value}" for feature, value in part["features"]) or "overall"
+
+
+def judged(summary: EvaluationSummary) -> list[Judged]:
+    """Returns the slices but for the overall one, worst first; at the end those whose main metric is not defined."""
+    metric = summary["main_metric"]
+    overall = next((part for part in summary["slices"] if not part["features"]), None)
+    bound = overall["metrics"].get(metric, Measure(value=None))["value"] if overall else None
+    sign = 1 if metric in summary["lower_is_better"] else -1
+    every = [_judged(part, metric, bound, sign) for part in summary["slices"] if part["features"]]
+    return sorted(every, key=lambda each: (each.worse_by is None, -(each.worse_by or 0)))
+
+
+def _judged(part: SliceSummary, metric: str, overall: float | None, sign: int) -> Judged:
+    measured = part["metrics"].get(metric, Measure(value=None))
+    value = measured["value"]
+    if value is None or overall is None:
+        return Judged(part, measured, None, False)
+    nearest = measured.get("low") if sign > 0 else measured.get("high")
+    return Judged(part, measured, sign * (value - overall), nearest is not None and sign * (nearest - overall) > 0)
+
+
+def section(summary: EvaluationSummary, scale: Scale) -> str:
+    """Returns the slices, worst first; nothing if there is only the overall one."""
+    every = judged(summary)
+    if not every:
+        return ""
+    drawn = [each for each in every if each.worse_by is not None]
+    figure = _chart(drawn, summary, scale).html() if len(drawn) > 1 else ""
+    return f'<h2>Slices</h2><p class="muted">{_judgement(every)}</p>{figure}{_table(every, summary, scale)}'
+
+
+def _judgement(every: list[Judged]) -> str:
+    if not any("low" in each.measure for each in every):
+        return "The worst slice comes first."
+    surely = sum(each.surely for each in every)
+    if not surely:
+        return "No slice is worse than overall beyond chance: no 95% interval lies wholly on its worse side."
+    return (
+        f"{surely:,} of {len(every):,} slices {'is' if surely == 1 else 'are'} worse than overall beyond chance: the "
+        "95% interval lies wholly on its worse side. In the table they are bold."
+    )
+
+
+def _chart(drawn: list[Judged], summary: EvaluationSummary, scale: Scale) -> Figure:
+    metric, worst = summary["main_metric"], drawn[:_MOST_DRAWN]
+    overall = float(summary["slices"][0]["metrics"][metric]["value"] or 0)
+    return Figure(
+        f"The {len(worst)} worst slices" if len(drawn) > len(worst) else "The slices, worst first",
+        _spec(len(worst), scale.name(metric), scale.format(metric)),
+        [
+            {
+                "slice": slice_name,
+                "value": each.measure["value"],
+                "low": each.measure.get("low"),
+                "high": each.measure.get("high"),
+                "rows": each.part["examples"],
+            }
+            for slice_name, each in zip(charts.names([name(each.part) for each in worst]), worst, strict=True)
+        ],
+        [(overall, 0)],
+        f"The dashed line is overall: {scale.value(metric, overall)}.",
+    )
+
+
+def _spec(count: int, title: str, form: str) -> Spec:
+    base = charts.chart("slice", "value", "low", "high", "rows").encode(
+        y=alt.Y("slice:N", title=None, sort=None, axis=charts.EVERY_NAME),
+        tooltip=[
+            alt.Tooltip("slice:N"),
+            alt.Tooltip("value:Q", title=title, format=form),
+            alt.Tooltip("low:Q", title="from", format=form),
+            alt.Tooltip("high:Q", title="to", format=form),
+            alt.Tooltip("rows:Q", format=charts.COUNT),
+        ],
+    )
+    x = alt.X("value:Q", title=title, scale=alt.Scale(zero=False), axis=alt.Axis(format=form))
+    spread = base.mark_rule(strokeWidth=3, color="var(--plot)", opacity=0.35).encode(x="low:Q", x2="high:Q")
+    dots = base.mark_point(size=50, filled=True, opacity=1).encode(x=x)
+    return charts.spec(alt.layer(charts.rule(), spread, dots), charts.height(count))
+
+
+def _table(every: list[Judged], summary: EvaluationSummary, scale: Scale) -> str:
+    metric, overall = summary["main_metric"], summary["slices"][0]
+    others = [one for one in overall["metrics"] if one != metric and tells_quality(one)][:_MOST_METRICS]
+    with_baseline = any(metric in part["baseline"] for part in summary["slices"])
+    with_interval = any("low" in part["metrics"].get(metric, {}) for part in summary["slices"])
+    heads = ["rows", *([scale.name(metric)] if metric else []), *(["95% interval"] if with_interval else [])]
+    heads += ["vs. overall"] if metric else []
+    heads += ["vs. baseline"] if with_baseline else []
+    heads += [scale.name(one) for one in others]
+    header = "<th>slice</th>" + "".join(f'<th class="number">{escape(head)}</th>' for head in heads)
+    whole = Judged(overall, overall["metrics"].get(metric, Measure(value=None)), None, False)
+    rows = ""
+    for each in [whole, *every]:
+        part, value = each.part, each.measure["value"]
+        cells = [_cell(part["examples"], numbers.count(part["examples"]))]
+        if metric:
+            of_all = whole.measure["value"] if part["features"] else None
+            cells.append(_cell(value, shown(each.measure, metric, scale)))
+            cells += [_cell(each.measure.get("low"), bounds(each.measure, metric, scale))] if with_interval else []
+            cells.append(_difference(value, of_all, metric, scale))
+        if with_baseline:
+            cells.append(_difference(value, part["baseline"].get(metric, {"value": None})["value"], metric, scale))
+        cells += [
+            _cell(part["metrics"].get(one, {"value": None})["value"], shown(part["metrics"].get(one), one, scale))
+            for one in others
+        ]
+        title = charts.name(name(part))
+        mark = f"<strong>{escape(title)}</strong>" if each.surely else escape(title)
+        rows += f'<tr><td class="long">{mark}</td>{"".join(cells)}</tr>'
+    return page.table(rows, header, sort=True, fold=True)
+
+
+def _difference(value: float | None, other: float | None, metric: str, scale: Scale) -> str:
+    if value is None or other is None:
+        return _cell(None, "")
+    return _cell(value - other, scale.difference(metric, value - other))
+
+
+def _cell(value: float | None, shown: str) -> str:
+    """Returns a cell that is sorted by its value."""
+    return f'<td class="number" data-value="{"" if value is None else value}">{shown}</td>'

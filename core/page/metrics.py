@@ -1,0 +1,104 @@
+"""Metrics as people write them: their names, and their values as percentages, counts, or in the unit of the label."""
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from penstock.core.artifacts.evaluation_summary import Problem
+from penstock.core.page import numbers
+
+type _Kind = Literal["share", "percent", "count", "label", "label²", "number"]
+
+# By TFMA's name. Others are called by that name, in words, and are plain numbers.
+_NAMES = {
+    "auc": "AUC",
+    "auc_precision_recall": "AUC-PR",
+    "binary_crossentropy": "log loss",
+    "categorical_crossentropy": "log loss",
+    "sparse_categorical_crossentropy": "log loss",
+    "binary_accuracy": "accuracy",
+    "categorical_accuracy": "accuracy",
+    "sparse_categorical_accuracy": "accuracy",
+    "top_k_categorical_accuracy": "top-k accuracy",
+    "sparse_top_k_categorical_accuracy": "top-k accuracy",
+    "f1_score": "F1",
+    "root_mean_squared_error": "RMSE",
+    "mean_squared_error": "MSE",
+    "mean_absolute_error": "MAE",
+    "mean_absolute_percentage_error": "MAPE",
+    "mean_squared_logarithmic_error": "MSLE",
+    "squared_pearson_correlation": "R²",
+    "example_count": "rows",
+    "weighted_example_count": "weighted rows",
+    "ndcg": "NDCG",
+}
+_OF_THE_LABEL = ("root_mean_squared_error", "mean_absolute_error", "mean_label", "mean_prediction")
+_SHARE = re.compile(
+    r"accuracy$|precision$|recall$|_rates?$|^specificity$|^prevalence$|^exact_match$|_at_(recall|precision|sensitivity"
+    r"|specificity|false_positive_rate)$|^mean_(label|prediction)$"
+)
+_COUNT = re.compile(r"^example_count$|^(true|false)_(positives|negatives)$|^(tp|fp|tn|fn)$")
+_CLASS = re.compile(r"class (\d+)")
+
+
+@dataclass(frozen=True)
+class Scale:
+    """What the metrics of an evaluation are measured in."""
+
+    problem: Problem
+    label: str
+    classes: tuple[str, ...] = ()
+
+    def name(self, metric: str) -> str:
+        """Returns what a metric is called: `accuracy`, `recall for class oak`, `RMSE in price`."""
+        plain, _, rest = metric.partition(" ")
+        words = _NAMES.get(plain, plain.replace("_", " "))
+        unit = self.unit(metric)
+        return " ".join(filter(None, (words, self._named(rest), f"in {unit}" if unit else "")))
+
+    def unit(self, metric: str) -> str:
+        """Returns the name of the label for what is measured in its unit, else nothing."""
+        kind = self._kind(metric)
+        return self.label if kind == "label" else f"{self.label}²" if kind == "label²" else ""
+
+    def value(self, metric: str, value: float | None) -> str:
+        """Returns a value of a metric, without its unit: `0.798`, `87.3%`, `12,300`."""
+        match self._kind(metric):
+            case "share":
+                return numbers.percentage(value)
+            case "percent":
+                return numbers.percentage(None if value is None else value / 100)
+            case "count":
+                return numbers.count(None if value is None else round(value))
+            case _:
+                return numbers.number(value)
+
+    def difference(self, metric: str, value: float | None) -> str:
+        """Returns how far a metric is from another value of it: `+0.012`; of percentages in points: `-1.3 points`."""
+        kind = self._kind(metric)
+        if value is not None and kind in ("share", "percent"):
+            return f"{numbers.difference(100 * value if kind == 'share' else value, 2)} points"
+        return numbers.difference(value, 2)
+
+    def format(self, metric: str) -> str:
+        """Returns the d3 format for the axis of a chart of a metric."""
+        return numbers.D3_SHARE if self._kind(metric) == "share" else numbers.D3_NUMBER
+
+    def _named(self, qualifier: str) -> str:
+        """Returns a qualifier (`for class 2`) with the class by its name."""
+        return _CLASS.sub(
+            lambda number: f"class {self.classes[int(number[1])]}" if int(number[1]) < len(self.classes) else number[0],
+            qualifier,
+        )
+
+    def _kind(self, metric: str) -> _Kind:
+        name = metric.partition(" ")[0]
+        if self.problem == "regression" and name in _OF_THE_LABEL:
+            return "label"
+        if self.problem == "regression" and name == "mean_squared_error":
+            return "label²"
+        if name == "mean_absolute_percentage_error":
+            return "percent"
+        if _COUNT.search(name):
+            return "count"
+        return "share" if _SHARE.search(name) else "number"
