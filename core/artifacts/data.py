@@ -57,13 +57,15 @@ class Examples(SplitArtifact):
 class ExampleStatistics(SplitArtifact):
     """Statistics of each split: `Split-<name>/FeatureStats.pb`, a binary DatasetFeatureStatisticsList.
 
-    Besides TFDV's statistics, an integer feature has custom ones: its number of distinct values and, from 2**53 on,
-    where doubles are rounded, its least and greatest as text. Of strings that are numbers, of which TFDV lists the most
+    Besides TFDV's statistics, an integer feature has custom ones: its number of distinct values, the share of these
+    that occur more than once (of a sample, where they are many) and, from 2**53 on, where doubles are rounded, its
+    least and greatest as text. Of strings that are numbers, of which TFDV lists the most
     frequent thousand, one lists strings that are none.
     """
 
     FILE: ClassVar[str] = "FeatureStats.pb"
     DISTINCT_INTEGERS: ClassVar[str] = "distinct_integers"
+    REPEATED_INTEGERS: ClassVar[str] = "repeated_integers"
     LEAST_INTEGER: ClassVar[str] = "least_integer"
     GREATEST_INTEGER: ClassVar[str] = "greatest_integer"
     NO_NUMBERS: ClassVar[str] = "no_numbers"

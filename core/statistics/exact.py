@@ -32,6 +32,15 @@ def distinct(feature: statistics_pb2.FeatureNameStatistics) -> int:
     return next((int(one.num) for one in feature.custom_stats if one.name == name), 0)
 
 
+def repeated(feature: statistics_pb2.FeatureNameStatistics) -> float | None:
+    """Returns the share of the distinct integers that occur more than once; None where the statistics do not tell.
+
+    It is exact up to 4,096 distinct ones, and of more it is that of a sample of so many.
+    """
+    name = ExampleStatistics.REPEATED_INTEGERS
+    return next((one.num for one in feature.custom_stats if one.name == name), None)
+
+
 def text(number: int | float) -> str:
     """Returns a number as a person writes it: integers with all their digits."""
     return str(number) if isinstance(number, int) else f"{number:g}"

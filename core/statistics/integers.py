@@ -1,8 +1,8 @@
-"""What TFDV does not count of integers: how many are distinct, and the exact least and greatest of large ones.
+"""What TFDV does not count of integers: how many are distinct or repeated, and the exact ends of large ones.
 
-They are custom statistics beside TFDV's own, read by exact.py. TFDV counts distinct values of strings only; that count
-tells keys from codes. TFDV's own KMV sketch takes a microsecond per value, more than all other statistics together. Its
-least and greatest are doubles, which round integers from 2**53 on.
+They are custom statistics beside TFDV's own, read by exact.py. TFDV counts distinct values of strings only; these
+counts tell keys from codes and from measures. TFDV's own KMV sketch takes a microsecond per value, more than all other
+statistics together. Its least and greatest are doubles, which round integers from 2**53 on.
 """
 
 from collections.abc import Iterable
@@ -21,7 +21,7 @@ from tfx_bsl.arrow import array_util
 
 from penstock.core.artifacts import ExampleStatistics
 from penstock.core.statistics import exact
-from penstock.core.statistics.distinct_count import DistinctCount, Hashes
+from penstock.core.statistics.distinct_count import DistinctCount, Hashes, RepeatCount
 
 
 @dataclass
@@ -29,18 +29,22 @@ class Integers:
     """What was seen of one feature's integers, of which there is one at least."""
 
     distinct: DistinctCount
+    repeated: RepeatCount
     least: int
     greatest: int
 
     @classmethod
-    def of(cls, values: npt.NDArray[np.int64]) -> "Integers":
-        distinct = DistinctCount()
-        distinct.add(_hashed(values))
-        return cls(distinct, int(values.min()), int(values.max()))
+    def of(cls, values: npt.NDArray[np.int64], again: npt.NDArray[np.bool_]) -> "Integers":
+        """Counts values that differ from each other; `again` says which of them are there more than once."""
+        distinct, repeated, hashes = DistinctCount(), RepeatCount(), _hashed(values)
+        distinct.add(hashes)
+        repeated.add(hashes, again)
+        return cls(distinct, repeated, int(values.min()), int(values.max()))
 
     def merge(self, other: "Integers") -> None:
         """Adds the other's integers."""
         self.distinct.merge(other.distinct)
+        self.repeated.merge(other.repeated)
         self.least, self.greatest = min(self.least, other.least), max(self.greatest, other.greatest)
 
 
@@ -60,9 +64,11 @@ class IntegerStatistics(stats_generator.CombinerStatsGenerator):  # type: ignore
         for path, array, _ in arrow_util.enumerate_arrays(input_record_batch, None, True):
             kind = stats_util.get_feature_type_from_arrow_type(path, array.type)
             if kind == statistics_pb2.FeatureNameStatistics.INT:
-                values = pc.unique(array_util.flatten_nested(array, False)[0]).to_numpy().astype(np.int64)
+                counted = pc.value_counts(array_util.flatten_nested(array, False)[0])
+                values = counted.field("values").to_numpy().astype(np.int64)
                 if len(values):
-                    _add(accumulator, path, Integers.of(values))
+                    again = counted.field("counts").to_numpy() > 1
+                    _add(accumulator, path, Integers.of(values, again))
         return accumulator
 
     def merge_accumulators(self, accumulators: Iterable[Accumulator]) -> Accumulator:
@@ -78,6 +84,7 @@ class IntegerStatistics(stats_generator.CombinerStatsGenerator):  # type: ignore
             feature = result.features.add()
             feature.path.CopyFrom(path.to_proto())
             feature.custom_stats.add(name=ExampleStatistics.DISTINCT_INTEGERS, num=integers.distinct.count)
+            feature.custom_stats.add(name=ExampleStatistics.REPEATED_INTEGERS, num=integers.repeated.share)
             if max(-integers.least, integers.greatest) >= exact.LARGE:
                 feature.custom_stats.add(name=ExampleStatistics.LEAST_INTEGER, str=str(integers.least))
                 feature.custom_stats.add(name=ExampleStatistics.GREATEST_INTEGER, str=str(integers.greatest))

@@ -50,6 +50,7 @@ class Column:
     median: float = 0.0
     deviation: float = 0.0
     distinct: int = 0  # integers; 0 where the statistics do not tell
+    repeated: float | None = None  # the share of these that occur more than once
     unique: int = 0
     top_values: tuple[str, ...] = ()
     all_values: tuple[str, ...] = ()  # as far as the rank histogram goes
@@ -273,6 +274,7 @@ def _column(feature: schema_pb2.Feature, statistics: statistics_pb2.FeatureNameS
             column, values=column.values - nans, present=column.present - (nans if most <= 1 else 0),
             least=least_number, greatest=greatest, mean=of_numbers.mean, median=of_numbers.median,
             deviation=of_numbers.std_dev, distinct=exact.distinct(statistics),
+            repeated=exact.repeated(statistics),
         )  # fmt: skip
     strings = statistics.string_stats
     if strings.top_values and strings.top_values[0].value in _NO_TEXT:

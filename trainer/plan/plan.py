@@ -3,8 +3,9 @@
 The rules, in their order. An override (`features:` in the configuration) decides before any of them.
 
 ignored      nothing in any row; the same value in every row; strings that (nearly) all differ and are no text, such as
-             keys; integers that all differ, where chance would not have it so or the name says that they are keys;
-             bytes that are images or other media; structs; more than 256 numbers in each row
+             keys; integers of which nearly all differ, where chance would not have it so, also with gaps between them,
+             or the name says that they are keys; bytes that are images or other media; structs; more than 256 numbers
+             in each row
 sparse       a sparse feature of the schema: the indices as a bag, or numbers of their own where there are up to 64
 text         strings that the schema declares natural language, or of which most have three words or more, or two
              where they all differ

@@ -54,7 +54,26 @@ def test_ends_and_the_count_are_exact(values: list[int]) -> None:
 
 
 def test_small_integers_need_no_statistics_of_their_own() -> None:
-    assert [one.name for one in feature([[1, 2], [3]]).custom_stats] == [ExampleStatistics.DISTINCT_INTEGERS]
+    assert [one.name for one in feature([[1, 2], [3]]).custom_stats] == [
+        ExampleStatistics.DISTINCT_INTEGERS,
+        ExampleStatistics.REPEATED_INTEGERS,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("shards", "share"),
+    [
+        ([[1, 2, 3, 4]], 0),
+        ([[1, 2, 2, 3], [4]], 0.25),
+        ([[1, 2], [2, 3], [4, 1]], 0.5),
+        ([[5], [5], [5]], 1),
+        ([[*range(9000)], [*range(8995, 12_000)]], pytest.approx(0, abs=0.001)),  # of a sample
+        ([[*range(9000)], [*range(4500, 9000)]], pytest.approx(0.5, abs=0.03)),
+    ],
+)
+def test_the_share_of_integers_that_are_there_again(shards: list[list[int]], share: float) -> None:
+    assert exact.repeated(feature(shards)) == share
+    assert exact.repeated(feature(shards[::-1])) == share
 
 
 def test_rounded_ends_of_others_are_no_integers() -> None:
@@ -63,6 +82,7 @@ def test_rounded_ends_of_others_are_no_integers() -> None:
     found.ClearField("custom_stats")
     assert not any(isinstance(end, int) for end in exact.ends(found))
     assert exact.distinct(found) == 0
+    assert exact.repeated(found) is None
 
 
 @pytest.mark.parametrize(("number", "text"), [(BIG + 1, "9007199254740993"), (-3, "-3"), (0.5, "0.5"), (1e9, "1e+09")])

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from tensorflow_metadata.proto.v0 import schema_pb2
@@ -79,7 +80,7 @@ def test_what_tells_nothing_is_ignored(table: Tables, caplog: pytest.LogCaptureF
 
 
 def test_integers_that_all_differ_are_keys(table: Tables) -> None:
-    """Where there is no room for that to be chance, or the name says so; not what tells when, or which comes first."""
+    """Where chance would not have it so, or the name says so; not what tells when, or which comes first."""
     rows = 300
     order = [row * 77 % rows for row in range(rows)]
     far = [7919 * row * row + 13 for row in range(rows)]
@@ -96,9 +97,39 @@ def test_integers_that_all_differ_are_keys(table: Tables) -> None:
     }
     made = plan(data := table(columns), "label")
     reason = "its 300 integers all differ, as keys do"
-    assert made.ignored == dict.fromkeys(["PassengerNumber", "customer_id", "orderId"], reason)
-    assert {feature.name for feature in made.features} == {"tenth", "area", "paid", "day_of_trial", "pair"}
+    assert made.ignored == dict.fromkeys(["PassengerNumber", "tenth", "customer_id", "orderId"], reason)
+    assert {feature.name for feature in made.features} == {"area", "paid", "day_of_trial", "pair"}
     assert "orderId" not in plan(data, "label", orderId={"kind": "numeric"}).ignored
+
+
+@pytest.mark.parametrize("rows", [900, 12_000])
+def test_keys_with_gaps_are_keys_and_measures_are_none(table: Tables, rows: int) -> None:
+    """Keys of a sample of a larger table; amounts, counts and moments differ too, and no more than chance has it."""
+    rng = np.random.default_rng(0)
+    start = 1_700_000_000
+    keys = rng.choice(40 * rows, rows, replace=False)
+    measures = {
+        "salary_in_cents": (100 * rng.lognormal(10.5, 0.4, rows)).astype(np.int64),
+        "population": rng.lognormal(12, 1.5, rows).astype(np.int64),
+        "turnover": rng.integers(10**9, 10**12, rows),
+        "pressure": rng.integers(0, 40 * rows, rows),
+        "sec": start + np.cumsum(rng.integers(20, 40, rows)),  # moments without a name that says so
+        "elapsed": np.cumsum(rng.integers(1, 9, rows)),
+        "visits": rng.poisson(300, rows),
+    }
+    with_repeats = rng.choice(5 * rows, rows, replace=False)
+    with_repeats[:5] = with_repeats[5:10]
+    columns = {
+        "ticket": keys,
+        "every_seventh": 7 * rng.permutation(rows) + 3,
+        "entered": with_repeats,
+        "customer_id": np.r_[keys[: rows // 20], keys[: rows - rows // 20]],  # of 5 % there are two rows
+    }
+    made = plan(table({**columns, **measures, "label": [row % 2 for row in range(rows)]}), "label")
+    assert set(made.ignored) == set(columns)
+    assert made.ignored["ticket"] == f"its {rows} integers all differ, as keys do"
+    assert made.ignored["customer_id"] == f"its {rows} integers nearly all differ, as keys do"
+    assert {feature.name for feature in made.features} == set(measures)
 
 
 def test_integers_that_are_codes_are_categories_as_well(table: Tables) -> None:
