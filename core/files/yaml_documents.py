@@ -50,8 +50,13 @@ def parse(text: str, source: str, numbered: bool = True) -> Yaml:
 
 def parse_compiled(text: str, source: str) -> list[Any]:
     """Returns the documents of a compiled pipeline that hold anything, as PyYAML and so KFP reads them (YAML 1.1)."""
+    return [document.value for document in parse_compiled_lines(text, source)]
+
+
+def parse_compiled_lines(text: str, source: str) -> list[Yaml]:
+    """Returns what `parse_compiled` does, with the lines."""
     documents = _Builder(text, source, True, _Scalars()).documents()
-    return [document.value for document in documents if document.value]
+    return [document for document in documents if document.value]
 
 
 class _Scalars(yaml.constructor.SafeConstructor, yaml.resolver.Resolver):

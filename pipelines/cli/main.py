@@ -13,6 +13,7 @@ from penstock.core.credentials import masks
 from penstock.core.errors import ConfigError, PenstockError, UserError, explain_memory, explain_os_error
 from penstock.core.files import kinds
 from penstock.pipelines.cli.endpoints import commands as endpoint_commands
+from penstock.pipelines.cli.lint import lint
 from penstock.pipelines.cli.options import (
     DEFAULT_CONFIG,
     config_argument,
@@ -148,39 +149,12 @@ def compile_command(
     tell(f"{output}: {loaded.name} for target {chosen.name}")
     warn(loaded.idle_settings)
     warn(chosen.unused(loaded))
+    from penstock.pipelines.lint import local_paths
     from penstock.pipelines.servers import submission
 
     warn(compiled.published.left_out)
     note(compiled.published.keras_note)
-    _warn_of_local_paths(submission.read(output).documents, chosen.name)
-
-
-@cli.command()
-@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
-@click.option("--target", default="kubeflow", show_default=True, help="Where the pipeline is to run.")
-@click.option(
-    "--allow", multiple=True, metavar="RULE[:NAME]", help="Lets a finding pass, by what stands in [] at its end."
-)
-def lint(file: Path, target: str, allow: Sequence[str]) -> None:
-    """Checks a compiled pipeline, ours or one written by hand, for what runners get silently wrong."""
-    from penstock.pipelines import lint as rules
-    from penstock.pipelines.servers import submission
-    from penstock.pipelines.targets import target as targets
-
-    chosen = targets.named(target)
-    if special := kinds.special(file):
-        raise ConfigError(f"{file} is {special}: expected a compiled pipeline")
-    documents = submission.read_documents(file)
-    rules.check(documents, chosen, allow)
-    tell(f"{file}: nothing found")
-    _warn_of_local_paths(documents, chosen.name)
-
-
-def _warn_of_local_paths(documents: Sequence[Any], target: str) -> None:
-    """Submitting refuses them: only then is it known what a run is given."""
-    from penstock.pipelines.lint import local_paths
-
-    warn(local_paths.sentence(documents, target))
+    warn(local_paths.sentence(submission.read(output).documents, chosen.name))  # submitting refuses them
 
 
 @cli.command()
@@ -301,7 +275,7 @@ def predict(config_or_model: Path, rows: int, split: str, examples: Path | None,
     tell(show_predictions.predictions(model, examples, rows, label))
 
 
-for command in (serve, schedule, *endpoint_commands, *remote_commands):
+for command in (lint, serve, schedule, *endpoint_commands, *remote_commands):
     cli.add_command(command)
 
 

@@ -150,7 +150,8 @@ class Remote:
         allowed = list(settings.lint.allow)
         if getattr(section, "service_account", None):
             allowed.append(stores.store_credentials.id)  # its role may be the pods'
-        lint.check(read.documents, targets.named(self.target), allowed, read.parameters)
+        for finding in lint.check(read.documents, targets.named(self.target), allowed, read.parameters):
+            warn(str(finding))
         service = kind(section)
         warnings = service.check(read)
         unreadable = local_paths.sentence(read.documents, self.target, section.shared_folders, read.parameters)

@@ -7,7 +7,8 @@
     stores.py       credentials of buckets             places.py      what tasks read or write themselves, for stores.py
 
 A rule (rule.py) has a stable id, one sentence and the targets that it holds for. Pipelines are meant to run unchanged
-everywhere, so what is silently wrong on one runner is told for all. Every finding ends with [ID:NAME]; either ID or
+everywhere, so what is silently wrong on one runner is told for all: as an error where it bites, elsewhere as a warning.
+report.py renders findings with their lines, as text, JSON and SARIF. Every finding ends with [ID:NAME]; either ID or
 ID:NAME allows it, for who knows better. docs/lint.md lists the rules: `python -m penstock.pipelines.lint` writes it.
 """
 
@@ -53,7 +54,7 @@ def findings(
     _check_ids(allowed)
     pipeline = Pipeline.of(documents, parameters)
     rules = [rule for rule in RULES if target.name in rule.targets and rule.id not in allowed]
-    broken = dict.fromkeys(finding for rule in rules for finding in rule.apply(pipeline))
+    broken = dict.fromkeys(finding for rule in rules for finding in rule.apply(pipeline, target.name))
     return [finding for finding in broken if finding.tag not in allowed]
 
 
@@ -62,13 +63,15 @@ def check(
     target: Target,
     allowed: Collection[str] = (),
     parameters: Mapping[str, Any] = MappingProxyType({}),
-) -> None:
-    """Raises a ConfigError that says what `findings` returns, if anything."""
-    sentences = [str(finding) for finding in findings(documents, target, allowed, parameters)]
+) -> list[Finding]:
+    """Raises a ConfigError that says what goes wrong on the target, if anything; returns the warnings."""
+    found = findings(documents, target, allowed, parameters)
+    sentences = [str(finding) for finding in found if finding.severity == "error"]
     if len(sentences) == 1:
         raise ConfigError(sentences[0])
     if sentences:
         raise ConfigError(f"the pipeline breaks {len(sentences)} rules", "\n".join(sentences))
+    return found
 
 
 def _check_ids(allowed: Collection[str]) -> None:

@@ -6,22 +6,23 @@ from typing import Any
 
 from penstock.pipelines import registry
 from penstock.pipelines.lint.pipeline import Pipeline
-from penstock.pipelines.lint.rule import rule
+from penstock.pipelines.lint.rule import Broken, rule
 
 
 @rule("optional-artifact", targets=("kubeflow",))
-def optional_artifact(pipeline: Pipeline) -> Iterator[tuple[str, str]]:
+def optional_artifact(pipeline: Pipeline) -> Iterator[Broken]:
     """An artifact that is given to an `Optional[Input[...]]`: the task ends with a TypeError on a Kubeflow server."""
-    containers = dict(pipeline.containers())
-    for name, task in pipeline.tasks():
+    containers = {name: container for name, container, _ in pipeline.containers()}
+    for name, task, path in pipeline.tasks():
         label = pipeline.component(task).get("executorLabel", "").removeprefix("exec-")
         optional = _optional_artifacts(containers.get(label, {}))
         for artifact in task.get("inputs", {}).get("artifacts", {}):
             if artifact in optional:
-                yield (
+                yield Broken(
                     name,
                     f"{name}: Kubeflow gives {artifact} without its type, and KFP's executor cannot make an Optional: "
                     f"declare it as `{artifact}: {optional[artifact]} = None`, which is optional as well",
+                    path,
                 )
 
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 
 from penstock.pipelines.lint.pipeline import Pipeline, named_output
-from penstock.pipelines.lint.rule import rule
+from penstock.pipelines.lint.rule import Broken, rule
 
 _CHANNEL = re.compile(r"inputs\.parameter_values\['([^']+)'\]")
 # A text as KFP's compiler writes it: between single quotes, without any escape. One without quotes, backslashes and
@@ -14,61 +14,66 @@ _TEXT = re.compile(r"(?<=[=<>] )'[^'\\\r\n]*'(?=\)| &&|$)")
 _NAME_AS_TEXT = re.compile(r"'(?:int\()?\[([^\]]+)\]\)?'")
 
 
-@rule("named-output-in-condition")
-def named_output_in_condition(pipeline: Pipeline) -> Iterator[tuple[str, str]]:
+@rule("named-output-in-condition", bites=("local",))
+def named_output_in_condition(pipeline: Pipeline) -> Iterator[Broken]:
     """A named output in a condition: a local run takes it for False."""
-    for name, task in pipeline.tasks():
+    for name, task, path in pipeline.tasks():
         for channel in _CHANNEL.findall(task.get("triggerPolicy", {}).get("condition", "")):
             output = named_output(task, channel)
             if output:
-                yield (
+                yield Broken(
                     name,
                     f"{name}: the output {output} in a condition is always False in a local run: let the task return "
                     "this one value, `-> bool`, and compare its `.output`",
+                    path,
                 )
 
 
-@rule("int-against-float")
-def int_against_float(pipeline: Pipeline) -> Iterator[tuple[str, str]]:
+@rule("int-against-float", bites=("local",))
+def int_against_float(pipeline: Pipeline) -> Iterator[Broken]:
     """An int compared with a float, literal or not: a local run takes it for False."""
-    for name, condition in pipeline.conditions():
+    for name, condition, path in pipeline.conditions():
         without_texts = _TEXT.sub("", _short(condition))
         for number in re.findall(r"double\((-?\d+)\)", without_texts):
-            yield (
+            yield Broken(
                 name,
                 f"{name}: a float compared with the int {number} is always False in a local run: write {number}.0",
+                path,
             )
         for channel in re.findall(r"double\(int\(\[([^\]]+)\]\)\)", without_texts):
-            yield (
+            yield Broken(
                 name,
                 f"{name}: an int, {_source(channel)}, compared with a float is always False in a local run: let both "
                 "be ints, or both floats",
+                path,
             )
 
 
 @rule("text-against-number")
-def text_against_number(pipeline: Pipeline) -> Iterator[tuple[str, str]]:
+def text_against_number(pipeline: Pipeline) -> Iterator[Broken]:
     """A text compared with a number or a bool: KFP compares the text with the other's name."""
-    for name, condition in pipeline.conditions():
+    for name, condition, path in pipeline.conditions():
         for channel in _NAME_AS_TEXT.findall(_short(condition)):
-            yield (
+            yield Broken(
                 name,
                 f"{name}: a number or bool, {_source(channel)}, compared with a text is never equal: let both be of "
                 "one type",
+                path,
             )
 
 
 @rule("text-in-condition")
-def text_in_condition(pipeline: Pipeline) -> Iterator[tuple[str, str]]:
+def text_in_condition(pipeline: Pipeline) -> Iterator[Broken]:
     """A text with a single quote, a backslash, a line end or `pipelinechannel--` in a condition: KFP writes it without
     an escape, so that runners compare something else."""
-    for name, condition in pipeline.conditions():
+    for name, condition, path in pipeline.conditions():
         rest = _NAME_AS_TEXT.sub("", _short(condition))
         if "'" in _TEXT.sub("", rest) or any("pipelinechannel--" in text for text in _TEXT.findall(rest)):
-            yield (
+            yield Broken(
                 name,
                 f"{name}: a text with a single quote, a backslash, a line end or `pipelinechannel--` in it is compared "
                 "wrongly: compare it in a component that returns a bool",
+                path,
             )
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from penstock.core.files import documents, yaml_documents
 from penstock.pipelines.lint.pipeline import Pipeline
-from penstock.pipelines.lint.rule import rule
+from penstock.pipelines.lint.rule import Broken, rule
 
 # Fields of TFMA's MetricConfig and MetricsSpec.
 _THRESHOLDS = ("threshold", "thresholds", "per_slice_thresholds", "cross_slice_thresholds")
@@ -15,19 +15,20 @@ _QUOTED = re.compile(r"#[^\n]*|\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*'")
 
 
 @rule("never-blessed")
-def never_blessed(pipeline: Pipeline) -> Iterator[tuple[str, str]]:
+def never_blessed(pipeline: Pipeline) -> Iterator[Broken]:
     """An Evaluator whose verdict something waits for, and whose eval_config has no threshold: it blesses no model."""
-    for graph in pipeline.graphs:
+    for where, graph in pipeline.placed_graphs:
         for name, task in graph.items():
             source = task.get("inputs", {}).get("parameters", {}).get("eval_config", {})
             text = source.get("runtimeValue", {}).get("constant")
             if "componentInputParameter" in source:
                 text = pipeline.parameters.get(source["componentInputParameter"], {}).get("defaultValue")
             if isinstance(text, str) and text.strip() and _is_waited_for(name, graph) and not _has_threshold(text):
-                yield (
+                yield Broken(
                     name,
                     f"{name}: no metric in eval_config has a threshold, so no model is ever blessed: give one a "
                     "threshold",
+                    (*where, name),
                 )
 
 

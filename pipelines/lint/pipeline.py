@@ -4,23 +4,49 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 from google.protobuf import json_format
 from kfp.pipeline_spec import pipeline_spec_pb2
 
 from penstock.core.errors import ConfigError
+from penstock.core.files.yaml_documents import Location
 
 _EXPECTED = "expected a compiled pipeline of KFP v2, as `penstock compile` writes it"
 
 
 @dataclass(frozen=True)
 class Constant:
-    """A value that is known when the pipeline is compiled: where it stands, what it is called there."""
+    """A value that is known when the pipeline is compiled: where it stands in words, its name there, and its path."""
 
     place: str
     name: str
     value: Any
+    path: Location
+
+
+class Task(NamedTuple):
+    """A task of a graph: its name, which is unique there only; what the spec says of it; its path."""
+
+    name: str
+    spec: Mapping[str, Any]
+    path: Location
+
+
+class Container(NamedTuple):
+    """The container that a component's tasks run in, by the component's name, and its path."""
+
+    name: str
+    spec: Mapping[str, Any]
+    path: Location
+
+
+class Condition(NamedTuple):
+    """A condition of `dsl.If` as KFP writes it, by the task that waits for it, and its path."""
+
+    task: str
+    text: str
+    path: Location
 
 
 @dataclass(frozen=True)
@@ -69,15 +95,26 @@ class Pipeline:
         return components
 
     @cached_property
-    def graphs(self) -> list[Mapping[str, Mapping[str, Any]]]:
-        """The tasks of each graph by their names: the pipeline's, then those of conditions, loops and sub-pipelines."""
-        components = [self.spec["root"], *self.components.values()]
-        return [component["dag"]["tasks"] for component in components if component.get("dag", {}).get("tasks")]
+    def placed_graphs(self) -> list[tuple[Location, Mapping[str, Mapping[str, Any]]]]:
+        """The tasks of each graph by their names: the pipeline's, then those of conditions, loops and sub-pipelines;
+        and the path of each graph."""
+        components: list[tuple[Location, Mapping[str, Any]]] = [((0, "root"), self.spec["root"])]
+        components += [((0, "components", name), component) for name, component in self.components.items()]
+        return [
+            ((*path, "dag", "tasks"), component["dag"]["tasks"])
+            for path, component in components
+            if component.get("dag", {}).get("tasks")
+        ]
 
-    def tasks(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
-        """Yields every task of every graph, with its name, which is unique in its graph only."""
-        for graph in self.graphs:
-            yield from graph.items()
+    @property
+    def graphs(self) -> list[Mapping[str, Mapping[str, Any]]]:
+        """The tasks of each graph by their names."""
+        return [graph for _, graph in self.placed_graphs]
+
+    def tasks(self) -> Iterator[Task]:
+        """Yields every task of every graph."""
+        for path, graph in self.placed_graphs:
+            yield from (Task(name, spec, (*path, name)) for name, spec in graph.items())
 
     def component(self, task: Mapping[str, Any]) -> Mapping[str, Any]:
         """Returns the component of a task; {} for one that the spec lacks."""
@@ -95,39 +132,46 @@ class Pipeline:
         settings: Mapping[str, Any] = platform.get("executors", {}).get(executor, {})
         return settings
 
-    def containers(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
-        """Yields the containers that tasks run in, by the component's name."""
+    def containers(self) -> Iterator[Container]:
+        """Yields the containers that tasks run in."""
         for label, executor in self.spec.get("deploymentSpec", {}).get("executors", {}).items():
             if "container" in executor:
-                yield label.removeprefix("exec-"), executor["container"]
+                path = (0, "deploymentSpec", "executors", label, "container")
+                yield Container(label.removeprefix("exec-"), executor["container"], path)
 
-    def conditions(self) -> Iterator[tuple[str, str]]:
-        """Yields the conditions of `dsl.If` as KFP writes them, by the tasks that wait for them."""
-        for name, task in self.tasks():
+    def conditions(self) -> Iterator[Condition]:
+        """Yields the conditions."""
+        for name, task, path in self.tasks():
             if task.get("triggerPolicy", {}).get("condition"):
-                yield name, task["triggerPolicy"]["condition"]
+                yield Condition(name, task["triggerPolicy"]["condition"], (*path, "triggerPolicy", "condition"))
 
     def constants(self) -> Iterator[Constant]:
         """Yields the defaults of the pipeline's and of components' parameters, what a run and tasks are given, and
         variables."""
-        for name, entry in self.parameters.items():
-            if "defaultValue" in entry:
-                yield Constant(f"parameter {name}", name, entry["defaultValue"])
+        yield from _defaults("", self.spec["root"], (0, "root"))
         for name, value in self.run_parameters.items():
-            yield Constant(f"parameter {name}", name, value)
-        for task_name, task in self.tasks():
+            yield Constant(f"parameter {name}", name, value, (0,))
+        for task_name, task, path in self.tasks():
             for name, source in task.get("inputs", {}).get("parameters", {}).items():
                 if "constant" in source.get("runtimeValue", {}):
-                    yield Constant(f"{task_name}: parameter {name}", name, source["runtimeValue"]["constant"])
+                    place = f"{task_name}: parameter {name}"
+                    yield Constant(
+                        place, name, source["runtimeValue"]["constant"], (*path, "inputs", "parameters", name)
+                    )
         for label, component in self.components.items():
-            for name, entry in component.get("inputDefinitions", {}).get("parameters", {}).items():
-                if "defaultValue" in entry:
-                    place = f"component {label.removeprefix('comp-')}: parameter {name}"
-                    yield Constant(place, name, entry["defaultValue"])
-        for component_name, container in self.containers():
-            for variable in container.get("env", []):
+            yield from _defaults(f"component {label.removeprefix('comp-')}: ", component, (0, "components", label))
+        for component_name, container, path in self.containers():
+            for number, variable in enumerate(container.get("env", [])):
                 place = f"component {component_name}: variable {variable.get('name', '')}"
-                yield Constant(place, variable.get("name", ""), variable.get("value", ""))
+                yield Constant(place, variable.get("name", ""), variable.get("value", ""), (*path, "env", number))
+
+
+def _defaults(place: str, component: Mapping[str, Any], path: Location) -> Iterator[Constant]:
+    """Yields the defaults of a component's parameters."""
+    for name, entry in component.get("inputDefinitions", {}).get("parameters", {}).items():
+        if "defaultValue" in entry:
+            where = (*path, "inputDefinitions", "parameters", name)
+            yield Constant(f"{place}parameter {name}", name, entry["defaultValue"], where)
 
 
 def named_output(task: Mapping[str, Any], channel: str) -> str | None:

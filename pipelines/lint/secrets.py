@@ -5,26 +5,29 @@ from collections.abc import Iterator
 from typing import Any
 
 from penstock.core.credentials import names, shapes
+from penstock.core.files.yaml_documents import Location
 from penstock.pipelines.lint.pipeline import Pipeline
-from penstock.pipelines.lint.rule import rule
+from penstock.pipelines.lint.rule import Broken, rule
 
 _CONSTANTS = ("defaultValue", "runtimeValue", "env")  # what Pipeline.constants yields, in better words
 
 
 @rule("plain-secret")
-def plain_secret(pipeline: Pipeline) -> Iterator[tuple[str, str]]:
+def plain_secret(pipeline: Pipeline) -> Iterator[Broken]:
     """A password, token or key, by its name or by its shape (a URL with a password, a bearer token, a known service's
     key): in a parameter, inside one that is JSON, in an environment variable, or elsewhere in the pipeline."""
     for constant in pipeline.constants():
         for path, name, value in _leaves(constant.name, constant.name, constant.value):
             kind = _kind(name, value)
             if kind is not None:
-                yield path, _sentence(constant.place.removesuffix(constant.name) + path, kind)
-    for document in (pipeline.spec, pipeline.platform):
-        for path, text in _others("", document):
+                place = constant.place.removesuffix(constant.name) + path
+                yield Broken(path, _sentence(place, kind), constant.path)
+    for number, document in enumerate((pipeline.spec, pipeline.platform)):
+        for location, text in _others((number,), document):
             credential = next(shapes.credentials(text), None)
             if credential is not None:
-                yield path, _sentence(path, f" ({credential.kind})")
+                path = ".".join(str(key) for key in location[1:] if isinstance(key, str))
+                yield Broken(path, _sentence(path, f" ({credential.kind})"), location)
 
 
 def _kind(name: str, value: Any) -> str | None:
@@ -59,15 +62,15 @@ def _leaves(path: str, name: str, value: Any) -> Iterator[tuple[str, str, Any]]:
         yield path, name, value
 
 
-def _others(path: str, value: Any) -> Iterator[tuple[str, str]]:
-    """Yields the dotted paths and the texts of what no constant is: images, commands, URIs, descriptions."""
+def _others(path: Location, value: Any) -> Iterator[tuple[Location, str]]:
+    """Yields the places and the texts of what no constant is: images, commands, URIs, descriptions."""
     if isinstance(value, dict):
         for key, part in value.items():
             if key not in _CONSTANTS:
-                yield from _others(f"{path}.{key}".lstrip("."), part)
+                yield from _others((*path, key), part)
     elif isinstance(value, list):
-        for part in value:
-            yield from _others(path, part)
+        for index, part in enumerate(value):
+            yield from _others((*path, index), part)
     elif isinstance(value, str):
         yield path, value
 

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from penstock.pipelines.config.kubernetes import STORE_VARIABLE
 from penstock.pipelines.lint import places
 from penstock.pipelines.lint.pipeline import Pipeline
-from penstock.pipelines.lint.rule import rule
+from penstock.pipelines.lint.places import Place
+from penstock.pipelines.lint.rule import Broken, rule
 
 _BUCKET = re.compile(r"(?P<scheme>gs|s3|minio)://[^/]+")
 # The variables of which any one tells the stores' libraries where the credentials are.
@@ -30,21 +31,23 @@ _CHOICES = {
 
 
 @rule("store-credentials", targets=("kubeflow",))
-def store_credentials(pipeline: Pipeline) -> Iterator[tuple[str, str]]:
+def store_credentials(pipeline: Pipeline) -> Iterator[Broken]:
     """A bucket that a component of Penstock's reads or writes itself, and nothing gives its pod credentials."""
-    lacking: dict[str, list[tuple[str, str]]] = {}
+    lacking: dict[str, list[tuple[str, Place]]] = {}
     for place in places.named(pipeline):
         if place.parameter == "working_dir":  # the Tuner does without, where the bucket is not mounted
             continue
         bucket = _BUCKET.match(place.value)
         if bucket and not _has_credentials(pipeline, place.executor, bucket["scheme"]):
-            lacking.setdefault(bucket["scheme"], []).append((bucket[0], place.component))
+            lacking.setdefault(bucket["scheme"], []).append((bucket[0], place))
     for scheme, lacks in lacking.items():
-        buckets, components = (", ".join(sorted(set(names))) for names in zip(*lacks, strict=True))
-        yield (
+        buckets = ", ".join(sorted({bucket for bucket, _ in lacks}))
+        components = ", ".join(sorted({place.component for _, place in lacks}))
+        yield Broken(
             scheme,
             f"{buckets}: nothing gives {_NEEDED[scheme]} to the pods that read or write there themselves "
             f"({components}): set kubernetes.default.object_store to {_CHOICES[scheme]}",
+            (0, "deploymentSpec", "executors", lacks[0][1].executor),
         )
 
 

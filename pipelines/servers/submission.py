@@ -96,8 +96,13 @@ def read(path: Path, assignments: Sequence[str] = (), no_cache: bool = False) ->
 
 def read_documents(path: Path) -> list[Any]:
     """Reads the documents of a file that was compiled, or so a person says; a ConfigError if it is not YAML."""
+    return [document.value for document in read_lines(path)]
+
+
+def read_lines(path: Path) -> list[yaml_documents.Yaml]:
+    """Returns what `read_documents` does, with the lines."""
     try:
-        return yaml_documents.parse_compiled(documents.read_text(path), str(path))
+        return yaml_documents.parse_compiled_lines(documents.read_text(path), str(path))
     except documents.DocumentError as error:
         raise ConfigError(str(error)) from None
 

@@ -11,6 +11,7 @@ from pydantic import TypeAdapter
 
 from penstock.pipelines.cli.output import of_runs, records
 from penstock.pipelines.cli.output.answer import Document
+from penstock.pipelines.lint.report import LintReport
 
 FILE = Path(__file__).resolve().parents[3] / "docs" / "output.schema.json"
 RESULTS: dict[str, Any] = {
@@ -18,6 +19,7 @@ RESULTS: dict[str, Any] = {
     "runs": of_runs.Runs,
     "explain": of_runs.Run,
     "validate": records.Validated,
+    "lint": LintReport,
     "submit": records.RemoteRun,
     "watch": records.RemoteRun,
     "schedule create": records.CreatedSchedule,
