@@ -1,4 +1,4 @@
-"""What a run was made of: its configuration, the data's fingerprint, the code's commit, and the versions of libraries."""
+"""What a run was made of: its configuration, the data's fingerprint, the commit of its code, versions of libraries."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any

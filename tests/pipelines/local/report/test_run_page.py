@@ -128,7 +128,9 @@ def test_what_decides_the_result_is_told(tmp_path: Path) -> None:
         *("Git commit", "abc, and files edited since", "data of read", "sha256:12", "your file", "my.py"),
         *("steps", "3", "penstock", "0.1", "numpy", "2.1"),
     ]
-    assert [unescape(one) for one in re.findall(r"<pre>(.*?)</pre>", configuration, re.DOTALL)] == ["push:\n  password: '***'\n"]
+    assert [unescape(one) for one in re.findall(r"<pre>(.*?)</pre>", configuration, re.DOTALL)] == [
+        "push:\n  password: '***'\n"
+    ]
 
 
 def test_properties_are_short(tmp_path: Path) -> None:
