@@ -2,7 +2,7 @@
 
 from typing import List
 
-from kfp.dsl import Artifact, Dataset, Input, Model, Output
+from kfp.dsl import Artifact, ClassificationMetrics, Dataset, Input, Metrics, Model, Output
 
 from penstock.components.wrapper import component
 
@@ -12,6 +12,8 @@ def evaluator(
     evaluation: Output[Artifact],
     blessing: Output[Artifact],
     validation: Output[Artifact],
+    metrics: Output[Metrics],
+    classification_metrics: Output[ClassificationMetrics],
     examples: Input[Dataset],
     model: Input[Model],
     baseline_model: Input[Model] = None,
@@ -21,6 +23,7 @@ def evaluator(
     example_splits: List[str] = [],
     train_splits: List[str] = [],
     eval_splits: List[str] = [],
+    importance_rows: int = -1,
     module_file: str = "",
     engine: str = "local",
     keras: int = 0,
@@ -44,15 +47,20 @@ def evaluator(
         example_splits: The splits to evaluate on, by default `eval`.
         train_splits: The splits that the model has learnt from, by default `train`.
         eval_splits: The splits by which its training was stopped, by default `eval`.
+        importance_rows: Of how many examples to find out which columns matter: the model is asked about each of them
+            five times for each column. 0 for none; by default as many as take about a second.
         module_file: A module with `custom_eval_shared_model` or `custom_extractors`, as in TFX.
         engine: The engine.
         keras: Which Keras `tf.keras` is for the module: 2 (tf_keras) or 3; 0 as the environment says
             (TF_USE_LEGACY_KERAS), else 3.
 
     Returns:
-        evaluation: TFMA's results; `tfma.load_eval_result` opens them.
+        evaluation: TFMA's results, which `tfma.load_eval_result` opens, and `summary.json` with the same numbers.
         blessing: An empty file BLESSED or NOT_BLESSED.
         validation: `validation.json`: the verdict, and for each threshold the metric, slice, value and bound.
+        metrics: The metrics over all examples, which Kubeflow and Vertex AI show; those of the baseline begin with
+            `baseline_`.
+        classification_metrics: A ROC curve and a confusion matrix for their pages, as far as the problem has them.
         Output: Whether the model is blessed.
     """
     from penstock.components.evaluator import executor
@@ -70,6 +78,7 @@ def evaluator(
         example_splits=example_splits,
         train_splits=train_splits,
         eval_splits=eval_splits,
+        importance_rows=importance_rows,
         module_file=module_file,
         engine=engine,
         keras=keras,
@@ -80,4 +89,6 @@ def evaluator(
     evaluation.metadata.update(result.metadata["evaluation"])
     blessing.metadata.update(result.metadata["blessing"])
     validation.metadata.update(result.metadata["validation"])
+    metrics.metadata.update(result.metadata["metrics"])
+    classification_metrics.metadata.update(result.classification)
     return result.blessed

@@ -27,11 +27,16 @@ from penstock.components.evaluator.defaults import problem
 from penstock.components.evaluator.defaults.problem import Problem, Sample
 from penstock.components.evaluator.metrics import shards
 from penstock.components.evaluator.models import EvaluatedModel
+from penstock.components.evaluator.summary import one_pass, service_pages, target
 from penstock.components.evaluator.summary import summary as summaries
+from penstock.components.evaluator.summary.one_pass import Found
+from penstock.components.evaluator.summary.service_pages import EvaluationResult
+from penstock.components.evaluator.summary.target import Target
 from penstock.components.evaluator.tfma import extraction
 from penstock.components.evaluator.tfma import undefined as undefined_metrics
 from penstock.core import artifacts, progress, user_modules
-from penstock.core.artifacts import GateResult, Reason, Verdict
+from penstock.core.artifacts import Metadata, Reason, Verdict
+from penstock.core.artifacts.evaluation_summary import EvaluationSummary
 from penstock.core.errors import ConfigError, DataError, ModelError, PenstockError, UserError
 from penstock.core.examples import payloads, records
 from penstock.core.examples.payloads import PayloadFormat
@@ -54,13 +59,14 @@ def run(
     example_splits: Sequence[str] = (),
     train_splits: Sequence[str] = (),
     eval_splits: Sequence[str] = (),
+    importance_rows: int = -1,
     module_file: str = "",
     engine: str = "local",
     keras: int = 0,
     model_uri: str = "",
     baseline_model_uri: str = "",
     payload_format: str = "",
-) -> GateResult:
+) -> EvaluationResult:
     """Evaluates `model` on the examples, of this payload_format; component.py describes the arguments.
 
     The verdict names the models by their URIs, by which later runs find them; by default these are their paths.
@@ -83,24 +89,27 @@ def run(
             artifacts.Model(Path(model)).require_serving(),
             baseline,
             user_modules.load(module_file) if module_file else None,
+            list(train_splits) or ["train"],
+            None if importance_rows < 0 else importance_rows,
         )
         try:
             task = _prepared(inputs, config, evaluation)
-            counts["rows"], blessed, reasons = _judged(task, engine_)
+            counts["rows"], blessed, reasons, summary = _judged(task, engine_)
         except Exception as error:
             if is_asked_for or not _is_of_the_model(error):
                 raise
             logger.warning("the model is not evaluated: %s", error, exc_info=not isinstance(error, UserError))
-            blessed, reasons = False, [_unevaluated(error)]
+            blessed, reasons, summary = False, [_unevaluated(error)], None
     verdict = Verdict(
         blessed=blessed,
         model=model_uri or model,
         baseline_model=(baseline_model_uri or baseline_model) if baseline else None,
         created=datetime.datetime.now(datetime.UTC).isoformat(),
         reasons=reasons,
-        notes=list(_notes(splits, list(train_splits) or ["train"], list(eval_splits) or ["eval"])),
+        notes=list(_notes(splits, inputs.trained_on, list(eval_splits) or ["eval"])),
     )
-    return _write(verdict, blessing, validation)
+    metadata = _write(verdict, blessing, validation) | {"metrics": service_pages.metrics(summary) if summary else {}}
+    return EvaluationResult(metadata, blessed, service_pages.classification(summary) if summary else {})
 
 
 @dataclass(frozen=True)
@@ -115,6 +124,8 @@ class _Inputs:
     candidate: Path
     baseline: Path | None
     module: ModuleType | None
+    trained_on: list[str]
+    importance_rows: int | None
 
 
 @dataclass(frozen=True)
@@ -131,6 +142,9 @@ class _Evaluation:
     files: list[Path]
     output: str
     payload_format: PayloadFormat
+    sampled: dict[str, list[Path]]  # the files of each split, the evaluated ones first
+    trained_on: list[str]
+    importance_rows: int | None
 
 
 def _prepared(inputs: _Inputs, config: EvalConfig, output: str) -> _Evaluation:
@@ -161,21 +175,27 @@ def _prepared(inputs: _Inputs, config: EvalConfig, output: str) -> _Evaluation:
         files,
         output,
         inputs.payload_format,
+        {split: inputs.data.files(split) for split in dict.fromkeys([*inputs.splits, *inputs.data.splits()])},
+        inputs.trained_on,
+        inputs.importance_rows,
     )
 
 
-def _judged(task: _Evaluation, engine: Engine) -> tuple[int, bool, list[Reason]]:
-    """Evaluates; returns the number of examples, and the verdict with its reasons."""
+def _judged(task: _Evaluation, engine: Engine) -> tuple[int, bool, list[Reason], EvaluationSummary]:
+    """Evaluates; returns the number of examples, the verdict with its reasons, and the summary."""
     with _explained(task.config, task.folders, task.files):
         if task.models and default_metrics.are_left_out(task.config):
             default_metrics.fill(task.config, _problem(task, engine))
-        rows = _evaluate(task, engine)
+        predicted = target.of_models(task.config, task.models)
+        found = _evaluate(task, predicted, engine)
     undefined = undefined_metrics.observed(task.config)
     for sentence in undefined.sentences():
         logger.warning(sentence)
-    summary = summaries.of_evaluation(task.config, task.models, task.splits, task.output, undefined, {(): rows})
+    summary = summaries.of_evaluation(
+        task.config, predicted, task.splits, task.trained_on, task.output, undefined, found
+    )
     artifacts.ModelEvaluation(Path(task.output)).write_summary(summary)
-    return rows, *_verdict(task.config, task.output, undefined)
+    return found.rows, *_verdict(task.config, task.output, undefined), summary
 
 
 def _problem(task: _Evaluation, engine: Engine) -> Problem:
@@ -232,20 +252,19 @@ def _explained(config: EvalConfig, folders: dict[str, str], files: list[Path]) -
         raise explanation from error
 
 
-def _write(verdict: Verdict, blessing: str, validation: str) -> GateResult:
-    """Writes the verdict and the blessing; returns the metadata of all outputs."""
+def _write(verdict: Verdict, blessing: str, validation: str) -> dict[str, Metadata]:
+    """Writes the verdict and the blessing; returns the metadata of these and of the evaluation."""
     blessed = verdict["blessed"]
     artifacts.ModelValidation(Path(validation)).write(verdict)
     artifacts.ModelBlessing(Path(blessing)).write(blessed)
     properties = artifacts.metadata(blessed=int(blessed), current_model=verdict["model"], component_id="evaluator")
     if verdict["baseline_model"]:
         properties["baseline_model"] = verdict["baseline_model"]
-    metadata = {
+    return {
         "evaluation": artifacts.metadata(),
         "blessing": properties,
         "validation": artifacts.metadata(blessed=int(blessed)),
     }
-    return GateResult(metadata, blessed)
 
 
 def _serving(model: str | None) -> Path | None:
@@ -270,20 +289,25 @@ def _folders(config: EvalConfig, candidate: Path, baseline: Path | None) -> dict
     return folders
 
 
-def _evaluate(task: _Evaluation, engine: Engine) -> int:
-    """Writes TFMA's results; returns the number of evaluated examples."""
+def _evaluate(task: _Evaluation, predicted: Target, engine: Engine) -> Found:
+    """Writes TFMA's results; returns what else is found."""
     undefined_metrics.observe()
     models = _models(task)
     reason = shards.reason_for_beam(task.config, models, task.module)
     shared = models[0] if len(models) == 1 else models
+    parts = shards.shards(
+        task.files, task.config, task.schema, task.folders, task.payload_format, task.labels, predicted
+    )
+    probes = one_pass.probes(parts[0], task.config, task.models, task.sampled, task.importance_rows)
     if reason:
         logger.info("evaluated by Beam in one process: %s", reason)
-        return _evaluate_with_beam(task, shared)
-    parts = shards.shards(task.files, task.config, task.schema, task.folders, task.payload_format, task.labels)
-    total = engine.fold(shards.accumulate, shards.merge, parts) or shards.empty(task.config)
+        rows = _evaluate_with_beam(task, shared)
+        return one_pass.found(one_pass.run(engine, [], probes), rows)
+    computed = one_pass.run(engine, parts, probes)
+    total = computed.total or shards.empty(task.config)
     _tell_dropped(total.dropped, total.rows)
     results.write(shards.metrics(total), task.config, shared, task.output)
-    return total.rows
+    return one_pass.found(computed, total.rows)
 
 
 def _tell_dropped(dropped: int, rows: int) -> None:

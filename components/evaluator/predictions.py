@@ -1,6 +1,6 @@
 """The models and the examples of an evaluation, in TFMA's form."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -51,12 +51,19 @@ def example_batches(file: Path, schema: bytes | None, payload_format: PayloadFor
 
     `schema` is a serialized Schema.
     """
-    parsed = _without_reserved(schema_pb2.Schema.FromString(schema)) if schema is not None else None
+    parsed = schema_pb2.Schema.FromString(schema) if schema is not None else None
     for serialized in records.read(file, _BATCH_SIZE):
-        batch = records.decode(serialized, parsed, payload_format)
-        columns = dict(zip(batch.schema.names, batch.columns, strict=True))
-        columns[constants.ARROW_INPUT_COLUMN] = pa.array([[record] for record in serialized], _EXAMPLES)
-        yield pa.RecordBatch.from_arrays(list(columns.values()), list(columns))
+        yield example_batch(serialized, parsed, payload_format)
+
+
+def example_batch(
+    serialized: Sequence[bytes], schema: schema_pb2.Schema | None, payload_format: PayloadFormat
+) -> pa.RecordBatch:
+    """Returns a batch as of `example_batches` of serialized examples."""
+    batch = records.decode(serialized, None if schema is None else _without_reserved(schema), payload_format)
+    columns = dict(zip(batch.schema.names, batch.columns, strict=True))
+    columns[constants.ARROW_INPUT_COLUMN] = pa.array([[record] for record in serialized], _EXAMPLES)
+    return pa.RecordBatch.from_arrays(list(columns.values()), list(columns))
 
 
 def _without_reserved(schema: schema_pb2.Schema) -> schema_pb2.Schema:

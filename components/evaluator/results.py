@@ -99,16 +99,21 @@ def _derive(slices: dict[SliceKey, MetricsDict], config: EvalConfig) -> list[Sli
     parts, baseline = computations(config), model_util.get_baseline_model_spec(config)
     sliced: list[Sliced] = []
     for key, metrics in slices.items():
-        values = dict(metrics)
-        with np.errstate(divide="ignore", invalid="ignore"):  # TFMA divides by zero, and knows it
-            for computation in parts.derived_computations:
-                values |= computation.result(values)
-        sliced.append((key, values))
+        sliced.append((key, derived(metrics, parts)))
     if config.cross_slicing_specs:
         sliced = _across_slices(sliced, config, parts)
     if baseline:
         sliced = [(key, values | _differences(values, baseline.name)) for key, values in sliced]
     return [evaluator._remove_private_metrics(key, values) for key, values in sliced]
+
+
+def derived(metrics: MetricsDict, parts: evaluator.MetricComputations) -> MetricsDict:
+    """Adds the metrics that are made of others of a slice."""
+    values = dict(metrics)
+    with np.errstate(divide="ignore", invalid="ignore"):  # TFMA divides by zero, and knows it
+        for computation in parts.derived_computations:
+            values |= computation.result(values)
+    return values
 
 
 def _across_slices(sliced: list[Sliced], config: EvalConfig, parts: evaluator.MetricComputations) -> list[Sliced]:

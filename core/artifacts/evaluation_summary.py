@@ -49,8 +49,8 @@ class MulticlassPlot(TypedDict):
 class RegressionPlot(TypedDict):
     """How far predictions are from labels.
 
-    `residuals` are counts of label minus prediction between `residual_edges`. For each bucket of predictions between
-    `edges` come the examples, the mean of the predictions and of the labels.
+    `residuals` are counts of label minus prediction between `residual_edges`; the outermost have those beyond as well.
+    For each bucket of predictions between `edges` come the examples, the mean of the predictions and of the labels.
     """
 
     kind: Literal["regression"]
@@ -62,6 +62,9 @@ class RegressionPlot(TypedDict):
     mean_labels: list[float | None]
 
 
+type Plot = BinaryPlot | MulticlassPlot | RegressionPlot
+
+
 class SliceSummary(TypedDict):
     """A slice, by its features and their values in the order of the config; the overall slice has none."""
 
@@ -69,7 +72,7 @@ class SliceSummary(TypedDict):
     examples: int
     metrics: dict[str, Measure]
     baseline: dict[str, Measure]  # empty without a baseline
-    plot: NotRequired[BinaryPlot | MulticlassPlot | RegressionPlot]  # of the overall slice and of the largest ones
+    plot: NotRequired[Plot]  # of the overall slice and of the largest ones
 
 
 class Importance(TypedDict):
@@ -80,9 +83,14 @@ class Importance(TypedDict):
 
 
 class Effect(TypedDict):
-    """The mean prediction if all sampled rows had this value in a column; `shares` says how many rows really do."""
+    """The mean prediction if all sampled rows had this value in a column; `shares` says how many rows really do.
+
+    Of a number, `shares` are of the rows to which this value is the nearest. Of a multiclass problem it is the mean
+    probability of the class, by its index, that the column moves most.
+    """
 
     column: str
+    predicted_class: NotRequired[int]
     values: list[float] | list[str]
     predictions: list[float]
     shares: list[float]

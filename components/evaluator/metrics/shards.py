@@ -27,6 +27,8 @@ from penstock.components.evaluator.metrics.accumulators import Result
 from penstock.components.evaluator.metrics.batch import Accumulator, Batch
 from penstock.components.evaluator.metrics.sums import Sums
 from penstock.components.evaluator.slices import Codes, SliceKey, Slicer
+from penstock.components.evaluator.summary.plots import Histograms, histograms
+from penstock.components.evaluator.summary.target import UNKNOWN, Target
 from penstock.components.evaluator.tfma.combiners import Combiners
 from penstock.components.evaluator.tfma.extracts import Extractor
 from penstock.core.errors import ModelError, PenstockError
@@ -43,6 +45,7 @@ class Shard:
     models: tuple[tuple[str, str], ...]  # the name of each model, and its folder
     payload_format: PayloadFormat  # what the records are
     only: tuple[str, ...]  # the transformed features that are kept; empty for all
+    target: Target  # what is predicted, which decides what is drawn
 
 
 @dataclass
@@ -50,6 +53,7 @@ class Accumulated:
     """The number of evaluated examples and of those without a label, and what was accumulated of the former."""
 
     results: list[Result]
+    plots: Histograms | None
     codes: Codes = field(default_factory=Codes)
     sizes: Sums = field(default_factory=lambda: Sums(1))  # the number of examples of each slice
     rows: int = 0
@@ -57,7 +61,7 @@ class Accumulated:
 
     @property
     def accumulators(self) -> list[Accumulator]:
-        return list(self.results)
+        return [*self.results, *([self.plots] if self.plots else [])]
 
 
 def reason_for_beam(config: EvalConfig, models: Sequence[EvalSharedModel], module: ModuleType | None) -> str | None:
@@ -85,6 +89,7 @@ def shards(
     models: Mapping[str, str],
     payload_format: PayloadFormat,
     only: Collection[str] = (),
+    target: Target = UNKNOWN,
 ) -> list[Shard]:
     """Returns the shards of files, in order: one for each small file, several for a large one.
 
@@ -93,28 +98,29 @@ def shards(
     serialized_config = config.SerializeToString()
     serialized_schema = schema.SerializeToString() if schema is not None else None
     return [
-        Shard(stripe, serialized_config, serialized_schema, tuple(models.items()), payload_format, tuple(only))
+        Shard(stripe, serialized_config, serialized_schema, tuple(models.items()), payload_format, tuple(only), target)
         for stripe in fold.stripes(files)
     ]
 
 
-def empty(config: EvalConfig) -> Accumulated:
+def empty(config: EvalConfig, target: Target = UNKNOWN) -> Accumulated:
     """Returns what an evaluation of no example accumulates."""
     computations = results.computations(config).non_derived_computations
     covered = [(computation, coverage.result(computation)) for computation in computations]
     accumulators = [result for _, result in covered if result is not None]
     others = [computation for computation, result in covered if result is None]
-    return Accumulated([*accumulators, *([Combiners(others)] if others else [])])
+    plots = histograms(config, target)
+    return Accumulated([*accumulators, *([Combiners(others)] if others else [])], plots)
 
 
 def accumulate(shard: Shard) -> Accumulated:
     """Evaluates the examples of a shard; a ModelError if a metric does not fit the labels and predictions."""
     config = EvalConfig.FromString(shard.config)
-    total = empty(config)
+    total = empty(config, shard.target)
     slicer = Slicer(config, total.codes)
-    extractor = _extractor(shard.config, shard.schema, shard.models, shard.payload_format, shard.only)
-    for extracts in _extracts(shard, extractor):
-        rows = extractor.complete(extracts)
+    extracting = extractor(shard)
+    for extracts in _extracts(shard, extracting):
+        rows = extracting.complete(extracts)
         total.rows += len(rows)
         total.dropped += len(extracts[constants.INPUT_KEY]) - len(rows)
         if not len(rows):
@@ -132,6 +138,11 @@ def _extracts(shard: Shard, extractor: Extractor) -> Iterator[Extracts]:
     stripe = shard.stripe
     batches = stripe.of(predictions.example_batches(stripe.file, shard.schema, shard.payload_format))
     return itertools.chain.from_iterable(map(extractor.extracts, batches))
+
+
+def extractor(shard: Shard) -> Extractor:
+    """Returns what makes the extracts of a shard's batches; its models are loaded, once in this process."""
+    return _extractor(shard.config, shard.schema, shard.models, shard.payload_format, shard.only)
 
 
 @functools.lru_cache(maxsize=1)  # a worker takes several shards, and a model is loaded in the time of many batches

@@ -1,87 +1,51 @@
 """Puts the summary of an evaluation together."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
-from tensorflow_model_analysis.metrics import metric_specs
-from tensorflow_model_analysis.proto.config_pb2 import EvalConfig, MetricDirection
+import numpy as np
+from tensorflow_model_analysis.proto.config_pb2 import EvalConfig
 
-from penstock.components.evaluator import verdict
-from penstock.components.evaluator.models import EvaluatedModel
-from penstock.components.evaluator.summary import measures, target
+from penstock.components.evaluator.summary import main_metric, measures, scores
 from penstock.components.evaluator.summary.measures import Features, SliceMeasures
+from penstock.components.evaluator.summary.one_pass import Found
+from penstock.components.evaluator.summary.probe import Answer
+from penstock.components.evaluator.summary.scores import Scores
+from penstock.components.evaluator.summary.target import Target
 from penstock.components.evaluator.tfma.undefined import Undefined
-from penstock.core import metrics
+from penstock.components.evaluator.trivial import LabelTotals, TrivialModel
 from penstock.core.artifacts.evaluation_summary import EvaluatedModel as ModelName
-from penstock.core.artifacts.evaluation_summary import EvaluationSummary, Measure, Numbers, SliceSummary
-
-# The metric that is looked at first: the first of these that was computed.
-_PREFERRED = {
-    "binary": ("auc", "auc_precision_recall", "binary_accuracy", "accuracy", "binary_crossentropy"),
-    "multiclass": (
-        "sparse_categorical_accuracy",
-        "categorical_accuracy",
-        "accuracy",
-        "sparse_categorical_crossentropy",
-    ),
-    "regression": ("root_mean_squared_error", "mean_absolute_error", "mean_squared_error"),
-    "other": (),
-}
+from penstock.core.artifacts.evaluation_summary import EvaluationSummary, Measure, Numbers, Plot, SliceSummary
 
 
 def of_evaluation(
     config: EvalConfig,
-    models: Sequence[EvaluatedModel],
+    predicted: Target,
     splits: Sequence[str],
+    trained_on: Sequence[str],
     evaluation: str,
     undefined: Undefined,
-    examples: Mapping[Features, int],
+    found: Found,
 ) -> EvaluationSummary:
-    """Returns the summary of TFMA's results in the folder `evaluation`, which are over these splits together.
-
-    `models` are empty where only a module can tell what they are. `examples` says how many examples slices have.
-    """
-    predicted = target.of_models(config, models)
-    slices = measures.read(config, evaluation, undefined, examples)
+    """Returns the summary of TFMA's results in the folder `evaluation`, which are over these splits together."""
+    slices = measures.read(config, evaluation, undefined, found.examples)
     computed = list(dict.fromkeys(name for part in slices for name in part.candidate))
-    thresholds = _thresholds(config)
+    matters = next((answer.matters for answer in found.answers if answer.matters), None)
     return EvaluationSummary(
         problem=predicted.problem,
         label=predicted.label,
         classes=list(predicted.classes),
-        main_metric=_main_metric(computed, thresholds, _PREFERRED[predicted.problem]),
-        lower_is_better=[name for name in computed if thresholds.get(name, metrics.lower_is_better(name))],
+        main_metric=main_metric.choose(config, predicted.problem, computed),
+        lower_is_better=main_metric.lower_is_better(config, computed),
         splits=list(splits),
-        numbers=list(_numbers(slices, splits)),
-        slices=[_slice(each) for each in slices],
-        importance=[],
-        effects=[],
-        sampled_rows=0,
+        numbers=[*_evaluated(slices, splits), *_sampled(config, predicted, splits, trained_on, found.answers)],
+        slices=[_slice(each, found.plots) for each in slices],
+        importance=matters.importance if matters else [],
+        effects=matters.effects if matters else [],
+        sampled_rows=matters.rows if matters else 0,
     )
 
 
-def _thresholds(config: EvalConfig) -> dict[str, bool]:
-    """Returns the metrics with a threshold, and of each whether it is better the lower it is."""
-    by_key = metric_specs.metric_thresholds_from_metrics_specs(config.metrics_specs, eval_config=config)
-    directions: dict[str, bool] = {}
-    for key, thresholds in by_key.items():
-        name = verdict.qualified(key)
-        asked = {part.direction for _, part in thresholds if hasattr(part, "direction")} - {MetricDirection.UNKNOWN}
-        lower = MetricDirection.LOWER_IS_BETTER in asked if asked else metrics.lower_is_better(key.name)
-        directions[name] = lower
-    return directions
-
-
-def _main_metric(computed: Collection[str], thresholds: Collection[str], preferred: Sequence[str]) -> str:
-    """Returns the metric that is looked at first: one with a threshold before others, the usual ones before these."""
-    quality = [name for name in computed if metrics.tells_quality(name)]
-    for names in ([name for name in thresholds if name in quality], quality):
-        usual = [name for name in preferred if name in names]
-        if usual or names:
-            return (usual or names)[0]
-    return ""
-
-
-def _numbers(slices: Sequence[SliceMeasures], splits: Sequence[str]) -> Iterator[Numbers]:
+def _evaluated(slices: Sequence[SliceMeasures], splits: Sequence[str]) -> Iterator[Numbers]:
     """Yields the numbers of the overall slice, if that is evaluated and of one split."""
     overall = next((part for part in slices if not part.features), None)
     if overall is None or len(splits) > 1:
@@ -95,7 +59,38 @@ def _numbers(slices: Sequence[SliceMeasures], splits: Sequence[str]) -> Iterator
             yield Numbers(model=model, split=splits[0], examples=overall.examples, metrics=measured)
 
 
-def _slice(part: SliceMeasures) -> SliceSummary:
-    return SliceSummary(
+def _sampled(
+    config: EvalConfig, predicted: Target, splits: Sequence[str], trained_on: Sequence[str], answers: Sequence[Answer]
+) -> Iterator[Numbers]:
+    """Yields the numbers of the other splits, and those of the trivial model, both on samples."""
+    trivial = _trivial(predicted, [answer for answer in answers if answer.split in trained_on])
+    scored = Scores(scores.of_model(config))
+    for answer in answers:
+        count = answer.examples
+        if answer.split not in splits or len(splits) > 1:
+            yield Numbers(model="candidate", split=answer.split, examples=count, metrics=answer.metrics)
+        if trivial is not None and answer.probable == (predicted.problem != "regression"):
+            everything: np.ndarray = np.zeros(count, np.int64)
+            (measured,) = scored.of(answer.compared, trivial.predictions(count), everything, 1)
+            yield Numbers(model="trivial", split=answer.split, examples=count, metrics=measured)
+
+
+def _trivial(predicted: Target, answers: Sequence[Answer]) -> TrivialModel | None:
+    """Returns what is learnt from samples of the splits of training; None if labels are not of a known problem."""
+    if predicted.problem == "other":
+        return None
+    totals = LabelTotals(len(predicted.classes) if predicted.problem == "multiclass" else 1)
+    for answer in answers:
+        labels, weights = answer.compared.labels, answer.compared.weights
+        if isinstance(labels, np.ndarray):
+            totals.add(labels, weights if isinstance(weights, np.ndarray) else None)
+    return totals.model()
+
+
+def _slice(part: SliceMeasures, plots: Mapping[Features, Plot]) -> SliceSummary:
+    summary = SliceSummary(
         features=list(part.features), examples=part.examples, metrics=part.candidate, baseline=part.baseline
     )
+    if part.features in plots:
+        summary["plot"] = plots[part.features]
+    return summary

@@ -27,6 +27,9 @@ class Target:
     classes: tuple[str, ...] = ()
 
 
+UNKNOWN = Target("other", "")
+
+
 def of_models(config: EvalConfig, models: Sequence[EvaluatedModel]) -> Target:
     """Returns what the candidate predicts. `models` are empty where only a module can tell what they are.
 

@@ -1,7 +1,7 @@
 """The extracts of whole batches, as TFMA's extractors make them, without a pipeline around them."""
 
 import functools
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -36,7 +36,7 @@ class Extractor:
         self._representations = adapter.tensor_representations if adapter else {}
         self._required = extraction.required(config)
         shared = model_util.verify_and_update_eval_shared_models(predictions.shared_models(config, dict(models))) or []
-        by_name = {model.model_name: model for model in shared}
+        self._models = by_name = {model.model_name: model for model in shared}
         specs = {spec.name if len(config.model_specs) > 1 else "": spec for spec in config.model_specs}
         self._transform = model_util.ModelSignaturesDoFn(
             model_specs=list(config.model_specs),
@@ -65,6 +65,24 @@ class Extractor:
         features = util.record_batch_to_tensor_values(columns, self._representations)
         for part in self._transform.process({constants.FEATURES_KEY: features, constants.INPUT_KEY: serialized}):
             yield from self._predict.process(self._with_labels(part))
+
+    def predictions(self, serialized: Sequence[bytes]) -> TensorValueMaybeMultiLevelDict:
+        """Returns what the candidate alone predicts for serialized examples."""
+        (result,) = self._candidate.process({constants.INPUT_KEY: np.array(serialized, object)})
+        return result[constants.PREDICTIONS_KEY]
+
+    @functools.cached_property
+    def _candidate(self) -> model_util.ModelSignaturesDoFn:
+        spec = next(spec for spec in self._config.model_specs if not spec.is_baseline)
+        function = model_util.ModelSignaturesDoFn(
+            model_specs=[spec],
+            eval_shared_models={"": self._models[spec.name if len(self._config.model_specs) > 1 else ""]},
+            output_keypath=[constants.PREDICTIONS_KEY],
+            signature_names={"": [spec.signature_name]},
+            prefer_dict_outputs=False,
+        )
+        function.setup()  # the loaded model is shared
+        return function
 
     def _with_labels(self, extracts: Extracts) -> Extracts:
         result = extraction.narrowed(extracts, self._only) if self._only else dict(extracts)

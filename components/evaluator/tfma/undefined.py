@@ -43,15 +43,19 @@ def observe() -> None:
 def _observed(slice_key: SliceKey, metrics: MetricsDict) -> tuple[SliceKey, MetricsDict]:
     """Removes private metrics, as TFMA does: among them are the confusion matrices."""
     if not slicer_lib.is_cross_slice_key(slice_key):
-        absent = {
-            _identity(key): _absent(value)
-            for key, value in metrics.items()
-            if isinstance(value, Matrices) and not key.is_diff and _absent(value)
-        }
+        absent = _classes(metrics)
         if absent:
             _missing[slice_key] = absent
     removed: tuple[SliceKey, MetricsDict] = _remove_private_metrics(slice_key, metrics)
     return removed
+
+
+def _classes(metrics: MetricsDict) -> _Classes:
+    return {
+        _identity(key): _absent(value)
+        for key, value in metrics.items()
+        if isinstance(value, Matrices) and not key.is_diff and _absent(value)
+    }
 
 
 def _absent(matrices: Matrices) -> tuple[str, ...]:
@@ -102,9 +106,18 @@ class Undefined:
 
 def observed(config: EvalConfig) -> Undefined:
     """Returns what the pipelines since `observe` have told."""
+    return Undefined(_needed_by_name(config), dict(_missing))
+
+
+def of_slice(config: EvalConfig, metrics: MetricsDict) -> Undefined:
+    """Returns which of these metrics of one slice, the overall one, are not defined; private ones are among them."""
+    return Undefined(_needed_by_name(config), {(): _classes(metrics)})
+
+
+def _needed_by_name(config: EvalConfig) -> dict[str, tuple[str, ...]]:
     metrics = [metric for spec in config.metrics_specs for metric in spec.metrics]
     metrics = [metric for metric in metrics if metric.class_name in _NEEDED and not metric.module]
-    return Undefined({_name(metric): _needed(metric) for metric in metrics}, dict(_missing))
+    return {_name(metric): _needed(metric) for metric in metrics}
 
 
 def _averages(key: MetricKey, identity: _Identity) -> bool:

@@ -4,17 +4,20 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 import tensorflow_model_analysis as tfma
 
 from penstock.core import artifacts
-from tests.components.evaluator.conftest import Evaluated
+from penstock.core.examples import records
+from tests.components.evaluator.conftest import Evaluated, Penguins
 
 type Evaluate = Callable[..., Evaluated]
 
 SLICES = "slicing_specs: [{}, {feature_keys: [island]}, {feature_keys: [island, year]}]"
 BINARY = """metrics_specs: [{metrics: [{class_name: AUC}, {class_name: Precision}, {class_name: BinaryCrossentropy},
   {class_name: ExampleCount}]}]"""
+REGRESSION = "metrics_specs: [{metrics: [{class_name: RootMeanSquaredError}]}]"
 BASELINE = "model_specs: [{name: ours, label_key: male}, {name: theirs, label_key: male, is_baseline: true}]"
 
 
@@ -56,8 +59,68 @@ def test_the_numbers_are_those_of_tfmas_files(evaluate: Evaluate) -> None:
     assert [(each["model"], each["split"], each["examples"]) for each in told["numbers"]] == [
         ("candidate", "eval", 300),
         ("baseline", "eval", 300),
+        ("candidate", "test", 42),
     ]
     assert told["numbers"][1]["metrics"] == told["slices"][0]["baseline"]
+
+
+@pytest.mark.parametrize(("model", "label", "kind"), [("sex", "male", "binary"), ("mass", "mass", "regression")])
+def test_slices_have_plots_of_all_their_examples(evaluate: Evaluate, model: str, label: str, kind: str) -> None:
+    metric = "AUC" if kind == "binary" else "MeanAbsoluteError"
+    config = (
+        f"model_specs: [{{label_key: {label}}}]\nmetrics_specs: [{{metrics: [{{class_name: {metric}}}]}}]\n{SLICES}"
+    )
+    told = summary(evaluate(config, model=model))
+    assert sum(part["examples"] for part in told["slices"]) == 3 * 300
+    for part in told["slices"]:
+        plot = part["plot"]
+        drawn = plot["positive"] + plot["negative"] if kind == "binary" else plot["residuals"]
+        assert (plot["kind"], sum(drawn)) == (kind, pytest.approx(part["examples"]))
+
+
+def test_other_splits_and_the_trivial_model_stand_beside(evaluate: Evaluate, penguins: Penguins) -> None:
+    config = (
+        "model_specs: [{label_key: mass}]\n"
+        "metrics_specs: [{metrics: [{class_name: RootMeanSquaredError}, {class_name: MeanLabel}]}]"
+    )
+    told = summary(evaluate(config, model="mass", train_splits=["test"]))
+    numbers = {(each["model"], each["split"]): each["metrics"] for each in told["numbers"]}
+    assert list(numbers) == [
+        ("candidate", "eval"),
+        ("trivial", "eval"),
+        ("candidate", "test"),
+        ("trivial", "test"),
+    ]
+    other = summary(evaluate(config, model="mass", example_splits=["test"]))["numbers"][0]
+    assert numbers["candidate", "test"] == {
+        name: {"value": pytest.approx(measure["value"])} for name, measure in other["metrics"].items()
+    }
+    # What always predicts the mean of its own labels is off by their standard deviation.
+    files = artifacts.Examples(penguins.examples).files("test")
+    masses = records.decode(next(records.read(files[0]))).column("mass").flatten().to_numpy()
+    assert numbers["trivial", "test"]["root_mean_squared_error"]["value"] == pytest.approx(np.std(masses))
+
+
+def test_what_the_model_reads_matters(evaluate: Evaluate) -> None:
+    told = summary(evaluate(f"model_specs: [{{label_key: mass}}]\n{REGRESSION}", model="mass"))
+    by_column = {each["column"]: each["worse_by"] for each in told["importance"]}
+    assert next(iter(by_column)) == "flipper", "the only one that the model computes with"
+    assert "mass" not in by_column
+    assert len(by_column["flipper"]) == 5
+    assert min(by_column["flipper"]) > 100
+    assert {name: set(values) for name, values in by_column.items() if name != "flipper"} == {
+        name: {0.0} for name in by_column if name != "flipper"
+    }
+    (effect,) = (each for each in told["effects"] if each["column"] == "flipper")
+    assert effect["predictions"] == pytest.approx([49.7 * value - 5780.0 for value in effect["values"]], rel=1e-5)
+    assert told["sampled_rows"] == 300
+
+
+def test_importance_can_be_left_out(evaluate: Evaluate) -> None:
+    told = summary(evaluate(f"model_specs: [{{label_key: mass}}]\n{REGRESSION}", model="mass", importance_rows=0))
+    assert (told["importance"], told["effects"], told["sampled_rows"]) == ([], [], 0)
+    few = summary(evaluate(f"model_specs: [{{label_key: mass}}]\n{REGRESSION}", model="mass", importance_rows=50))
+    assert few["sampled_rows"] == 50
 
 
 def test_a_metric_that_is_not_defined_has_no_value(evaluate: Evaluate) -> None:
@@ -66,7 +129,7 @@ def test_a_metric_that_is_not_defined_has_no_value(evaluate: Evaluate) -> None:
     males = next(part for part in told["slices"] if part["features"] == (("sex", "male"),))
     assert males["metrics"]["auc"] == {"value": None}  # TFMA says 0
     assert males["metrics"]["precision"] == {"value": 1.0}
-    assert told["numbers"] == []  # the overall slice was not asked for
+    assert [each["split"] for each in told["numbers"]] == ["test"], "the overall slice was not asked for"
     assert told["main_metric"] == "auc"
 
 
@@ -99,7 +162,13 @@ def test_a_metric_that_is_not_defined_has_no_value(evaluate: Evaluate) -> None:
             [],
             "auc of sex",
         ),
-        ("sex", "model_specs: [{label_key: male}]\nmetrics_specs: [{}]", "other", [], ""),
+        (
+            "sex",
+            "model_specs: [{label_key: male}]\nmetrics_specs: [{metrics: [{class_name: ExampleCount}]}]",
+            "other",
+            [],
+            "",
+        ),
     ],
 )
 def test_the_problem_is_what_the_predictions_and_the_metrics_say(

@@ -1,0 +1,142 @@
+"""Which columns of its examples matter to a model, and how: asked of a SavedModel that takes serialized tf.Examples."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import tensorflow as tf
+from tensorflow_model_analysis.proto.config_pb2 import EvalConfig
+
+from penstock.components.evaluator.metrics import comparison
+from penstock.components.evaluator.summary import permutation, scores
+from penstock.components.evaluator.summary.scores import Compared, Scores, Values
+from penstock.core.artifacts.evaluation_summary import Effect, Importance, Measure
+from penstock.core.examples import records
+from penstock.core.examples.payloads import PayloadFormat
+
+_SEED = 2001  # of the permutations
+_REPETITIONS = 5
+_MOST = 1000  # rows in a copy, unless a person asks for more
+_COPIED = 30_000  # rows in all permuted copies together: a model may take 20 microseconds for each
+_FEWEST = 100  # rows in a copy, where there are many columns
+_NUMBERS = 20_000_000  # in the predictions for all copies
+_EFFECTS = 6  # columns
+_EFFECT_ROWS = 200
+
+
+class Refused(Exception):
+    """The model fails on rows that do not exist, though it takes those that do."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """Which columns matter, by how much `metric` gets worse; it is the qualified name of one that is covered.
+
+    Args:
+        rows: Of how many examples; None for as many as take about a second at most.
+        columns: The columns that the model reads; empty if nobody knows, so all are asked about.
+        without: Columns that are not asked about: the label, the weight.
+        output: The output of the model that is evaluated, where it has several; else "".
+    """
+
+    metric: str
+    lower_is_better: bool
+    rows: int | None
+    columns: frozenset[str]
+    without: frozenset[str]
+    output: str
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Serialized tf.Examples, with the labels and weights that go with them."""
+
+    serialized: Sequence[bytes]
+    compared: Compared
+    payload_format: PayloadFormat
+
+    def spread(self, most: int) -> "Rows":
+        """Returns so many of the rows, at equal distances."""
+        places: np.ndarray = np.linspace(0, len(self.serialized) - 1, min(most, len(self.serialized)))
+        rows: np.ndarray = places.round().astype(np.int64)
+        return Rows([self.serialized[row] for row in rows], self.compared.taken(rows), self.payload_format)
+
+    def decoded(self) -> pa.RecordBatch:
+        """Returns all their features as list columns."""
+        return records.decode(self.serialized, None, self.payload_format)
+
+
+@dataclass(frozen=True)
+class Matters:
+    """What matters to a model, as the summary has it; `rows` were looked at."""
+
+    importance: list[Importance]
+    effects: list[Effect]
+    rows: int
+
+
+def ask(
+    question: Question, rows: Rows, config: EvalConfig, predict: Callable[[Sequence[bytes]], Values]
+) -> Matters | None:
+    """Asks a model, by what it predicts for serialized examples.
+
+    Returns None if it reads no column, or if the metric is not defined on these rows. Raises Refused if it fails.
+    """
+
+    def predicted(batch: pa.RecordBatch) -> np.ndarray:
+        try:
+            values = comparison.looked_up(predict(records.encode(batch, skip_nulls=True)), question.output)
+        except (ValueError, tf.errors.OpError) as error:  # TFMA's, around TensorFlow's
+            raise Refused(f"the model fails on permuted rows: {str(error)[:300]}") from error
+        table: np.ndarray = np.asarray(values)
+        return table.reshape(len(table), -1)
+
+    rows = rows.spread(question.rows or _MOST)
+    columns = _columns(question, rows.decoded())
+    if not columns:
+        return None
+    copies = len(columns) * _REPETITIONS
+    rows = rows.spread(question.rows or max(_COPIED // copies, _FEWEST))
+    plain = predicted(rows.decoded())
+    rows = rows.spread(_NUMBERS // (copies * plain.shape[1]) + 1)
+    batch = rows.decoded()
+    plain = predicted(batch)
+    permuted = permutation.predict_permuted(predicted, batch, columns, _REPETITIONS, _SEED)
+    together = np.concatenate([plain, permuted.reshape(-1, plain.shape[1])])
+    importance = _importance(question, columns, rows.compared, config, together)
+    if importance is None:
+        return None
+    most_important = [each["column"] for each in importance[:_EFFECTS]]
+    few = rows.spread(_EFFECT_ROWS).decoded()
+    grids = [grid for column in most_important if (grid := permutation.grid(batch, column))]
+    return Matters(importance, list(permutation.effects(predicted, few, grids)), len(rows.serialized))
+
+
+def _columns(question: Question, batch: pa.RecordBatch) -> list[str]:
+    return [
+        name
+        for name in batch.schema.names
+        if (name in question.columns or not question.columns)
+        and name not in question.without
+        and not pa.types.is_null(batch.schema.field(name).type)
+    ]
+
+
+def _importance(
+    question: Question, columns: Sequence[str], compared: Compared, config: EvalConfig, predictions: np.ndarray
+) -> list[Importance] | None:
+    """Returns the importance of each column, by predictions for the rows and then for each permuted copy of them."""
+    parts = 1 + len(columns) * _REPETITIONS
+    count = len(predictions) // parts
+    codes: np.ndarray = np.repeat(np.arange(parts), count)
+    tiled = compared.taken(np.tile(np.arange(count), parts))
+    scored = Scores(scores.of_model(config, question.metric)).of(tiled, predictions, codes, parts)
+    values = [measures.get(question.metric, Measure(value=None))["value"] for measures in scored]
+    known = [value for value in values if value is not None]
+    if len(known) < parts:
+        return None
+    worse = (np.array(known[1:]) - known[0]) * (1 if question.lower_is_better else -1)
+    by_column = worse.reshape(len(columns), _REPETITIONS)
+    order = np.argsort(-by_column.mean(axis=1), kind="stable")
+    return [Importance(column=columns[place], worse_by=by_column[place].tolist()) for place in order]

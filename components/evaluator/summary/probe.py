@@ -1,0 +1,97 @@
+"""A sample of a split's rows and what a model makes of them, computed by an engine beside the shards of an evaluation.
+
+A worker has loaded the models already, and a sample is small: this takes a fraction of the evaluation's time.
+"""
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from tensorflow_metadata.proto.v0.schema_pb2 import Schema
+from tensorflow_model_analysis import constants
+from tensorflow_model_analysis.proto.config_pb2 import EvalConfig
+
+from penstock.components.evaluator import predictions
+from penstock.components.evaluator.metrics import comparison, shards
+from penstock.components.evaluator.metrics.shards import Shard
+from penstock.components.evaluator.summary import matters, sample, scores
+from penstock.components.evaluator.summary.matters import Matters, Question
+from penstock.components.evaluator.summary.scores import Compared, Scores, Values
+from penstock.core.artifacts.evaluation_summary import Measure
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Probe:
+    """A split to take so many rows of; `shard` is any of the evaluation, whose models and config it has."""
+
+    split: str
+    files: tuple[Path, ...]
+    rows: int
+    shard: Shard
+    question: Question | None = None
+
+
+@dataclass
+class Answer:
+    """What was found on a sample: the metrics of the candidate, and what matters to it.
+
+    `compared` has the labels and weights, for other models of the same examples. `probable` says whether all
+    predictions are between 0 and 1.
+    """
+
+    split: str
+    examples: int
+    metrics: dict[str, Measure]
+    compared: Compared
+    probable: bool
+    matters: Matters | None = None
+
+
+def answer(probe: Probe) -> Answer | None:
+    """Asks the models about a sample of the split.
+
+    Returns None if no row is complete, if labels or predictions are no numbers, or if a model does not take several
+    examples at once.
+    """
+    config, extractor = EvalConfig.FromString(probe.shard.config), shards.extractor(probe.shard)
+    schema = Schema.FromString(probe.shard.schema) if probe.shard.schema is not None else None
+    serialized = sample.rows(probe.files, probe.rows)
+    if not serialized:
+        return None
+    batch = predictions.example_batch(serialized, schema, probe.shard.payload_format)
+    extracts, *others = extractor.extracts(batch)
+    rows = extractor.complete(extracts)
+    spec = next(spec for spec in config.model_specs if not spec.is_baseline)
+    name = spec.name if len(config.model_specs) > 1 else ""
+    labels, weights, predicted = (
+        comparison.looked_up(extracts.get(key), name)
+        for key in (constants.LABELS_KEY, constants.EXAMPLE_WEIGHTS_KEY, constants.PREDICTIONS_KEY)
+    )
+    compared, predicted = Compared(labels, weights).taken(rows), comparison.taken(predicted, rows)
+    if others or not len(rows) or not _are_numbers(compared.labels) or not _are_numbers(predicted):
+        return None
+    everything: np.ndarray = np.zeros(len(rows), np.int64)
+    (metrics,) = Scores(scores.of_model(config)).of(compared, predicted, everything, 1)
+    answered = Answer(probe.split, len(rows), metrics, compared, _are_probable(predicted))
+    if probe.question is not None:
+        asked = matters.Rows([serialized[row] for row in rows], compared, probe.shard.payload_format)
+        try:
+            answered.matters = matters.ask(probe.question, asked, config, extractor.predictions)
+        except matters.Refused as error:
+            logger.warning("which columns matter is not told: %s", error)
+    return answered
+
+
+def _are_numbers(values: Values) -> bool:
+    if isinstance(values, dict):
+        return bool(values) and all(map(_are_numbers, values.values()))
+    return isinstance(values, np.ndarray)
+
+
+def _are_probable(values: Values) -> bool:
+    if isinstance(values, dict):
+        return all(map(_are_probable, values.values()))
+    return isinstance(values, np.ndarray) and bool(np.all((values >= 0) & (values <= 1)))

@@ -1,0 +1,111 @@
+"""The metrics of an EvalConfig over the parts of a sample, for one model alone.
+
+Only metrics that are array operations are computed: a sample is looked at beside an evaluation, which is not to take
+much longer for it.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from tensorflow_model_analysis import constants
+from tensorflow_model_analysis.api.types import TensorValueMaybeMultiLevelDict
+from tensorflow_model_analysis.metrics.metric_types import MetricKey, MetricsDict, PlotKey
+from tensorflow_model_analysis.proto.config_pb2 import EvalConfig
+
+from penstock.components.evaluator import results, verdict
+from penstock.components.evaluator.metrics import comparison, coverage, shards
+from penstock.components.evaluator.metrics.accumulators import Result
+from penstock.components.evaluator.metrics.batch import Batch
+from penstock.components.evaluator.slices import Memberships
+from penstock.components.evaluator.tfma import undefined as undefined_metrics
+from penstock.core.artifacts.evaluation_summary import Measure
+
+type Values = TensorValueMaybeMultiLevelDict | None
+
+
+@dataclass(frozen=True)
+class Compared:
+    """Labels and weights of examples, as a batch of one model has them."""
+
+    labels: Values
+    weights: Values
+
+    def taken(self, rows: np.ndarray) -> "Compared":
+        """Returns those of these examples; None in place of what is no array of numbers."""
+        return Compared(comparison.taken(self.labels, rows), comparison.taken(self.weights, rows))
+
+
+def of_model(config: EvalConfig, metric: str = "") -> EvalConfig:
+    """Returns the config for the candidate alone, without slices and thresholds, with covered metrics only.
+
+    With a `metric`, by its qualified name, only what computes it is left.
+    """
+    single = EvalConfig()
+    spec = next(spec for spec in config.model_specs if not spec.is_baseline)
+    single.model_specs.add().CopyFrom(spec)
+    single.model_specs[0].name = ""
+    for specs in config.metrics_specs:
+        copied = single.metrics_specs.add()
+        copied.CopyFrom(specs)
+        del copied.model_names[:], copied.metrics[:]
+        copied.ClearField("thresholds")
+        copied.ClearField("per_slice_thresholds")
+        copied.ClearField("cross_slice_thresholds")
+        for each in specs.metrics:
+            copied.metrics.add(class_name=each.class_name, module=each.module, config=each.config)
+            if not _is_wanted(single, metric):
+                del copied.metrics[-1]
+        if not copied.metrics:
+            del single.metrics_specs[-1]
+    return single
+
+
+def _is_wanted(config: EvalConfig, metric: str) -> bool:
+    """Whether the metric that was added last is covered, and the one that is asked for."""
+    last = EvalConfig(model_specs=config.model_specs, metrics_specs=[config.metrics_specs[-1]])
+    del last.metrics_specs[0].metrics[:-1]
+    parts = results.computations(last)
+    computed = [*parts.non_derived_computations, *parts.derived_computations]
+    names = {verdict.qualified(key) for computation in computed for key in computation.keys}
+    return all(map(coverage.result, parts.non_derived_computations)) and (not metric or metric in names)
+
+
+class Scores:
+    """Computes the metrics of a config that `of_model` has made."""
+
+    def __init__(self, config: EvalConfig):
+        self._config, self._parts = config, results.computations(config)
+
+    def of(self, compared: Compared, predictions: Values, codes: np.ndarray, count: int) -> list[dict[str, Measure]]:
+        """Returns the metrics of each of `count` parts by their qualified names; `codes` says which each example is in.
+
+        One that is not defined has no value. Raises a ModelError for a metric that does not fit.
+        """
+        extracts = {constants.LABELS_KEY: compared.labels, constants.PREDICTIONS_KEY: predictions}
+        if compared.weights is not None:
+            extracts[constants.EXAMPLE_WEIGHTS_KEY] = compared.weights
+        rows = np.arange(len(codes))
+        batch = Batch(self._config, extracts, rows, Memberships(np.arange(len(codes) + 1), codes))
+        accumulated = list(filter(None, map(coverage.result, self._parts.non_derived_computations)))
+        for result in accumulated:
+            with shards.fitting():
+                result.add(batch)
+        return [self._measures(accumulated, code) for code in range(count)]
+
+    def _measures(self, accumulated: Sequence[Result], code: int) -> dict[str, Measure]:
+        base: MetricsDict = {key: value for result in accumulated for key, value in result.result(code).items()}
+        values = results.derived(base, self._parts)
+        undefined = undefined_metrics.of_slice(self._config, values)
+        return {
+            verdict.qualified(key): Measure(
+                value=float(value) if math.isfinite(value) and not undefined.why(key, ((),)) else None
+            )
+            for key, value in values.items()
+            if _is_told(key) and np.ndim(value) == 0 and isinstance(value, float | int | np.number | np.ndarray)
+        }
+
+
+def _is_told(key: MetricKey) -> bool:
+    return not isinstance(key, PlotKey) and not key.name.startswith("_")
