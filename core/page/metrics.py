@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
+from penstock.core import metrics
 from penstock.core.artifacts.evaluation_summary import Problem
 from penstock.core.page import numbers
 
@@ -51,18 +52,27 @@ class Scale:
 
     def name(self, metric: str) -> str:
         """Returns what a metric is called: `accuracy`, `recall for class oak`, `RMSE in price`."""
-        plain, _, rest = metric.partition(" ")
-        words = _NAMES.get(plain, plain.replace("_", " "))
-        unit = self.unit(metric)
-        return " ".join(filter(None, (words, self._named(rest), f"in {unit}" if unit else "")))
+        return self._name(metric, as_root=True)
 
-    def unit(self, metric: str) -> str:
-        """Returns the name of the label for what is measured in its unit, else nothing."""
-        kind = self._kind(metric)
-        return self.label if kind == "label" else f"{self.label}²" if kind == "label²" else ""
+    def name_of_differences(self, metric: str) -> str:
+        """Returns what differences of a metric are called: those of squares have no root."""
+        return self._name(metric, as_root=False)
+
+    def _name(self, metric: str, as_root: bool) -> str:
+        plain, _, rest = metric.partition(" ")
+        plain = metrics.in_the_labels_unit(plain, 0)[0] if as_root and self._kind(metric) == "label²" else plain
+        words = _NAMES.get(plain, plain.replace("_", " "))
+        kind = self._kind(f"{plain} {rest}")
+        unit = f"in {self.label}{'²' if kind == 'label²' else ''}" if kind in ("label", "label²") else ""
+        return " ".join(filter(None, (words, self._named(rest), unit)))
+
+    def number(self, metric: str, value: float) -> float:
+        """Returns a value as it is told: a mean squared error as its root, which is in the label's unit."""
+        return metrics.in_the_labels_unit(metric, value)[1] if self._kind(metric) == "label²" else value
 
     def value(self, metric: str, value: float | None) -> str:
         """Returns a value of a metric, without its unit: `0.798`, `87.3%`, `12,300`."""
+        value = None if value is None else self.number(metric, value)
         match self._kind(metric):
             case "share":
                 return numbers.percentage(value)
@@ -73,12 +83,12 @@ class Scale:
             case _:
                 return numbers.number(value)
 
-    def difference(self, metric: str, value: float | None) -> str:
+    def difference(self, metric: str, value: float, other: float) -> str:
         """Returns how far a metric is from another value of it: `+0.012`; of percentages in points: `-1.3 points`."""
-        kind = self._kind(metric)
-        if value is not None and kind in ("share", "percent"):
-            return f"{numbers.difference(100 * value if kind == 'share' else value, 2)} points"
-        return numbers.difference(value, 2)
+        difference, kind = self.number(metric, value) - self.number(metric, other), self._kind(metric)
+        if kind in ("share", "percent"):
+            return f"{numbers.difference(100 * difference if kind == 'share' else difference, 2)} points"
+        return numbers.difference(difference, 2)
 
     def format(self, metric: str) -> str:
         """Returns the d3 format for the axis of a chart of a metric."""

@@ -7,7 +7,7 @@ import altair as alt
 
 from penstock.components.evaluator.report import charts
 from penstock.components.evaluator.report.charts import Figure, Spec
-from penstock.components.evaluator.report.curves import Curves, Point
+from penstock.components.evaluator.report.curves import THRESHOLDS, Curves, Point
 from penstock.core.artifacts.evaluation_summary import BinaryPlot
 from penstock.core.page import numbers
 
@@ -55,9 +55,9 @@ def _matrix(curves: Curves, positive: str, negative: str) -> Figure:
 @cache
 def _matrix_spec(low: float, high: float, positive: str, negative: str) -> Spec:
     """The counts at a threshold are those of the row that is nearest to it."""
-    step = (high - low) / 100
+    step = (high - low) / THRESHOLDS
     slider = alt.binding_range(min=low, max=high, step=step, name="threshold ")
-    threshold = alt.param("threshold", value=0.5 if low < 0.5 < high else low + 50 * step, bind=slider)
+    threshold = alt.param("threshold", value=0.5 if low < 0.5 < high else low + step * (THRESHOLDS // 2), bind=slider)
     is_positive, is_called = ("datum.cell == 'tp' || datum.cell == 'fn'", "datum.cell == 'tp' || datum.cell == 'fp'")
     names = f"{json.dumps(positive)} : {json.dumps(negative)}"
     cells = (
@@ -101,7 +101,7 @@ def _by_threshold(curves: Curves, positive: str) -> Figure:
         _by_threshold_spec(),
         [
             {"threshold": point.threshold, "precision": point.precision, "recall": point.recall, "F1": point.f1}
-            for point in points[::2]
+            for point in points
         ],
         note=f"F1 for {positive} is highest, {numbers.number(best.f1)}, at the threshold "
         f"{numbers.number(best.threshold)}.",

@@ -11,8 +11,8 @@ from penstock.core.artifacts.evaluation_summary import BinaryPlot
 
 _MOST_POINTS = 80  # of a curve: more are not seen, and every plot of every slice is in the page
 _GROUPS = 10
-_BINS = 40
-_THRESHOLDS = 100
+# A summary has edges at each 0.02, so counts at these thresholds and in these bins are exact.
+THRESHOLDS, _BINS = 50, 25
 type Floats = NDArray[np.float64]
 
 
@@ -90,7 +90,7 @@ class Curves:
     def at_thresholds(self) -> list[Point]:
         """Returns points at evenly spaced thresholds, from the lowest."""
         low, high = self.edges[0], self.edges[-1]
-        thresholds: Floats = np.linspace(low, high, _THRESHOLDS + 1)
+        thresholds: Floats = np.linspace(low, high, THRESHOLDS + 1)
         first: NDArray[np.int64] = np.searchsorted(self.edges, thresholds - (high - low) * 1e-9)
         return [
             self._point(edge)._replace(threshold=threshold)

@@ -36,7 +36,7 @@ def section(summary: EvaluationSummary, scale: Scale) -> str:
 def _importance(summary: EvaluationSummary, scale: Scale) -> Figure:
     shown = [one for one in summary["importance"] if one["worse_by"]][:_MOST_DRAWN]
     metric, times = summary["main_metric"], max((len(one["worse_by"]) for one in shown), default=0)
-    title = f"{scale.name(metric)}: worse by" if metric else "worse by"
+    title = f"{scale.name_of_differences(metric)}: worse by" if metric else "worse by"
     return Figure(
         "Permutation importance",
         _importance_spec(len(shown), title, scale.format(metric)),
@@ -72,13 +72,18 @@ def _importance_spec(count: int, title: str, form: str) -> Spec:
 def _rest(others: list[Importance], summary: EvaluationSummary, scale: Scale) -> str:
     rows = "".join(
         f'<tr><td class="long">{escape(charts.name(one["column"]))}</td><td class="number">'
-        f"{scale.value(summary['main_metric'], fmean(one['worse_by'])) if one['worse_by'] else ''}</td></tr>"
+        f"{_worse_by(one, summary, scale)}</td></tr>"
         for one in others
     )
     header = '<th>column</th><th class="number">worse by</th>'
     return (
         f"<details><summary>{len(others):,} more columns</summary>{page.table(rows, header)}</details>" if rows else ""
     )
+
+
+def _worse_by(one: Importance, summary: EvaluationSummary, scale: Scale) -> str:
+    values = one["worse_by"]
+    return scale.difference(summary["main_metric"], fmean(values), 0.0) if values else ""
 
 
 def _explained(summary: EvaluationSummary) -> str:

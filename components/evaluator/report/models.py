@@ -1,5 +1,6 @@
 """The model in numbers: its metrics on each split, and those of the baseline and of the trivial model beside them."""
 
+from collections.abc import Iterable
 from html import escape
 
 from penstock.core import page
@@ -11,6 +12,7 @@ from penstock.core.page.metrics import Scale
 _MODELS = {"candidate": "this model", "baseline": "the baseline", "trivial": "the trivial model"}
 _SPLITS = ("train", "eval", "test")
 _MOST_SHOWN = 12  # metrics
+_SQUARED, _ROOT = "mean_squared_error", "root_mean_squared_error"
 
 
 def section(summary: EvaluationSummary, scale: Scale) -> str:
@@ -20,8 +22,7 @@ def section(summary: EvaluationSummary, scale: Scale) -> str:
     )
     if not columns:
         return ""
-    every = list(dict.fromkeys(name for one in columns for name in one["metrics"]))
-    every = [name for name in every if name.partition(" ")[0] != "example_count"]
+    every = told(dict.fromkeys(name for one in columns for name in one["metrics"]))
     every.sort(key=lambda name: (name != summary["main_metric"], not tells_quality(name)))
     rows = [_row(name, columns, summary, scale) for name in every]
     counts = "".join(f'<td class="number">{numbers.count(one["examples"])}</td>' for one in columns)
@@ -46,6 +47,12 @@ def _row(name: str, columns: list[Numbers], summary: EvaluationSummary, scale: S
     cells = "".join(_cell(one["metrics"].get(name), name, scale, index in best) for index, one in enumerate(columns))
     title = escape(scale.name(name))
     return f"<tr><td>{f'<strong>{title}</strong>' if name == summary['main_metric'] else title}</td>{cells}</tr>"
+
+
+def told(names: Iterable[str]) -> list[str]:
+    """Returns the metrics to tell: neither the count of rows, which is told anyway, nor a square beside its root."""
+    every = list(names)
+    return [name for name in every if name != "example_count" and (name != _SQUARED or _ROOT not in every)]
 
 
 def shown(measured: Measure | None, name: str, scale: Scale) -> str:

@@ -13,20 +13,26 @@ _MOST_SHOWN = 10
 _AT_LEAST, _AT_MOST = (re.compile(rf"at {word} (\S+)") for word in ("least", "most"))
 
 
-def section(summary: EvaluationSummary, verdict: Verdict) -> str:
-    """Returns the verdict with its reasons; without a threshold, how one is added."""
+def section(summary: EvaluationSummary | None, verdict: Verdict) -> str:
+    """Returns the verdict with its reasons; without a threshold, how one is added.
+
+    Args:
+        summary: None if the model could not be evaluated.
+    """
     mark = page.mark("blessed" if verdict["blessed"] else "not blessed", good=verdict["blessed"])
     missed = sorted((reason for reason in verdict["reasons"] if not reason["passed"]), key=_how_bad)
     met = [reason for reason in verdict["reasons"] if reason["passed"]]
     parts = [f"<h1>The model is {mark}</h1>"]
-    if not any(reason["metric"] for reason in verdict["reasons"]):
+    if summary is not None and not any(reason["slice"] for reason in verdict["reasons"]):
+        missed = []  # the only objection is that there is no threshold
         parts.append(_no_threshold(summary))
-    elif missed:
+    elif missed and summary is not None:
         parts.append(f"<p>{_counted(len(missed), len(missed) + len(met))} not met.</p>")
     parts.append(_shown(missed, "more that are not met"))
     of_all = [reason for reason in met if reason["slice"] == _OVERALL]
     of_slices = [reason for reason in met if reason["slice"] != _OVERALL]
     parts += [_table(of_all), _folded(of_slices, "met in slices")]
+    parts += [f'<p class="muted">{escape(note)}</p>' for note in verdict.get("notes", [])]
     return "".join(parts)
 
 
@@ -73,7 +79,7 @@ def _no_threshold(summary: EvaluationSummary) -> str:
         lower = metric in summary["lower_is_better"]
         bound = f"{'max' if lower else 'min'}: {_rounded(value, up=lower)}"
     return (
-        "<p>No threshold says how good a model has to be, so nothing is blessed and nothing is pushed. Add one to "
+        "<p>No threshold was given, so nothing is blessed, and nothing is pushed. Add one to "
         f"pipeline.yaml, such as:</p><pre>evaluation:\n  thresholds:\n    {escape(metric)}: {{{bound}}}</pre>"
     )
 

@@ -19,13 +19,19 @@ from penstock.core.artifacts.evaluation_summary import EvaluationSummary, SliceS
 from penstock.core.page.metrics import Scale
 
 
-def write(path: Path, summary: EvaluationSummary, verdict: Verdict) -> Path:
+def write(path: Path, summary: EvaluationSummary | None, verdict: Verdict) -> Path:
     """Writes the page; returns where. A folder at `path` gets it as report.html."""
     return page.write(path, "Evaluation", body(summary, verdict), part="evaluation")
 
 
-def body(summary: EvaluationSummary, verdict: Verdict) -> str:
-    """Returns what is in the page, as HTML: the verdict first, and then from the whole to the details."""
+def body(summary: EvaluationSummary | None, verdict: Verdict) -> str:
+    """Returns what is in the page, as HTML: the verdict first, and then from the whole to the details.
+
+    Args:
+        summary: None if the model could not be evaluated: then the verdict says why.
+    """
+    if summary is None:
+        return reasons.section(None, verdict)
     scale = Scale(summary["problem"], charts.name(summary["label"]), tuple(charts.names(summary["classes"])))
     parts = [
         reasons.section(summary, verdict),

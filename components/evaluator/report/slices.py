@@ -7,7 +7,7 @@ import altair as alt
 
 from penstock.components.evaluator.report import charts
 from penstock.components.evaluator.report.charts import Figure, Spec
-from penstock.components.evaluator.report.models import bounds, shown
+from penstock.components.evaluator.report.models import bounds, shown, told
 from penstock.core import page
 from penstock.core.artifacts.evaluation_summary import EvaluationSummary, Measure, SliceSummary
 from penstock.core.metrics import tells_quality
@@ -82,14 +82,14 @@ def _chart(drawn: list[Judged], summary: EvaluationSummary, scale: Scale) -> Fig
         [
             {
                 "slice": slice_name,
-                "value": each.measure["value"],
-                "low": each.measure.get("low"),
-                "high": each.measure.get("high"),
+                "value": _number(each.measure["value"], metric, scale),
+                "low": _number(each.measure.get("low"), metric, scale),
+                "high": _number(each.measure.get("high"), metric, scale),
                 "rows": each.part["examples"],
             }
             for slice_name, each in zip(charts.names([name(each.part) for each in worst]), worst, strict=True)
         ],
-        [(overall, 0)],
+        [(scale.number(metric, overall), 0)],
         f"The dashed line is overall: {scale.value(metric, overall)}.",
     )
 
@@ -113,7 +113,7 @@ def _spec(count: int, title: str, form: str) -> Spec:
 
 def _table(every: list[Judged], summary: EvaluationSummary, scale: Scale) -> str:
     metric, overall = summary["main_metric"], summary["slices"][0]
-    others = [one for one in overall["metrics"] if one != metric and tells_quality(one)][:_MOST_METRICS]
+    others = [one for one in told(overall["metrics"]) if one != metric and tells_quality(one)][:_MOST_METRICS]
     with_baseline = any(metric in part["baseline"] for part in summary["slices"])
     with_interval = any("low" in part["metrics"].get(metric, {}) for part in summary["slices"])
     heads = ["rows", *([scale.name(metric)] if metric else []), *(["95% interval"] if with_interval else [])]
@@ -146,7 +146,11 @@ def _table(every: list[Judged], summary: EvaluationSummary, scale: Scale) -> str
 def _difference(value: float | None, other: float | None, metric: str, scale: Scale) -> str:
     if value is None or other is None:
         return _cell(None, "")
-    return _cell(value - other, scale.difference(metric, value - other))
+    return _cell(value - other, scale.difference(metric, value, other))
+
+
+def _number(value: float | None, metric: str, scale: Scale) -> float | None:
+    return None if value is None else scale.number(metric, value)
 
 
 def _cell(value: float | None, shown: str) -> str:

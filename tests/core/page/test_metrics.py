@@ -21,7 +21,7 @@ PRICE = Scale("regression", "price")
         (LATE, "f1_score as macro average", 0.5123, "F1 as macro average", "0.512"),
         (LATE, "my_own_metric", 3.14159, "my own metric", "3.14"),
         (PRICE, "root_mean_squared_error", 15512.3, "RMSE in price", "15,500"),
-        (PRICE, "mean_squared_error", 240_631_451.0, "MSE in price²", "241,000,000"),
+        (PRICE, "mean_squared_error", 240_631_451.0, "RMSE in price", "15,500"),
         (PRICE, "mean_absolute_percentage_error", 11.42, "MAPE", "11.4%"),
         (PRICE, "mean_label", 99123.0, "mean label in price", "99,100"),
         (PRICE, "squared_pearson_correlation", 0.87, "R²", "0.87"),
@@ -34,8 +34,9 @@ def test_names_and_values(scale: Scale, metric: str, value: float | None, name: 
 
 
 def test_differences() -> None:
-    assert LATE.difference("auc", 0.0208) == "+0.021"
-    assert LATE.difference("binary_accuracy", -0.0123) == "-1.2 points"
-    assert PRICE.difference("mean_absolute_percentage_error", 1.5) == "+1.5 points"
-    assert PRICE.difference("root_mean_squared_error", -401.2) == "-400"
-    assert LATE.difference("auc", None) == ""
+    assert LATE.difference("auc", 0.8208, 0.8) == "+0.021"
+    assert LATE.difference("binary_accuracy", 0.5, 0.5123) == "-1.2 points"
+    assert PRICE.difference("mean_absolute_percentage_error", 11.5, 10) == "+1.5 points"
+    assert PRICE.difference("root_mean_squared_error", 1000, 1401.2) == "-400"
+    assert PRICE.difference("mean_squared_error", 9.0, 16.0) == "-1"
+    assert PRICE.name_of_differences("mean_squared_error") == "MSE in price²"
