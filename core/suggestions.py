@@ -1,4 +1,7 @@
-"""What to say of a name that does not exist: the known name that it is nearest to, or which names there are."""
+"""What is like what, and where it differs.
+
+Of a name that does not exist: the known name that it is nearest to, or which names there are. Of two texts: their diff.
+"""
 
 import difflib
 from collections.abc import Iterable, Sequence
@@ -31,3 +34,9 @@ def listed(names: Sequence[str]) -> str:
     """Returns the first twenty names, and how many more there are."""
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
     return ", ".join(names[:_SHOWN]) + more
+
+
+def unified_diff(before: str, after: str, before_name: str, after_name: str) -> str:
+    """Returns which lines differ between two texts, as `diff -u` writes them; "" where none do."""
+    lines = difflib.unified_diff(before.splitlines(), after.splitlines(), before_name, after_name, lineterm="")
+    return "\n".join(lines)

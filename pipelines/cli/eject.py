@@ -6,6 +6,7 @@ from penstock.core import artifacts
 from penstock.core.errors import ConfigError, UserError
 from penstock.core.files import atomic
 from penstock.pipelines.config.training_pipeline import OWN, Config
+from penstock.pipelines.local import runs
 from penstock.pipelines.local.records import record
 from penstock.pipelines.local.records.record import RunRecord
 from penstock.pipelines.modules import default_trainer
@@ -42,8 +43,8 @@ def eject(config: Config, output: Path, run: str | None = None, force: bool = Fa
 def _learnt(config: Config, run: str | None) -> tuple[RunRecord, Path, Path]:
     """Returns a run with the folders of its schema and its statistics."""
     root = Path(config.pipeline_root)
-    runs = record.earlier(root, config.name)
-    for candidate in runs if run is None else [_named(root, run)]:
+    earlier = record.earlier(root, config.name)
+    for candidate in earlier if run is None else [runs.named(root, run)]:
         schema, statistics = next(candidate.made("schema"), None), next(candidate.made("statistics"), None)
         if schema and statistics:
             return candidate, schema.path, statistics.path
@@ -53,13 +54,6 @@ def _learnt(config: Config, run: str | None) -> tuple[RunRecord, Path, Path]:
         f"no run of {config.name} in {root} has a schema and statistics: `penstock run` makes one, from which the "
         "module is written"
     )
-
-
-def _named(root: Path, run: str) -> RunRecord:
-    for folder in (Path(run), root / run):
-        if (folder / record.FILE).is_file():
-            return record.require(folder.absolute())
-    raise UserError(f"--run {run}: no such run: expected a run's folder, or its name in {root}")
 
 
 def _instructions(config: Config, output: Path) -> str:

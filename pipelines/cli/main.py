@@ -275,6 +275,33 @@ def predict(config_or_model: Path, rows: int, split: str, examples: Path | None,
     tell(show_predictions.predictions(model, examples, rows, label))
 
 
+@cli.command()
+@click.argument("chosen", nargs=-1, metavar="[RUN RUN]")
+@click.option("--config", default=DEFAULT_CONFIG, type=click.Path(path_type=Path), help="The pipeline that has run.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="The page; by default it is in the second run.")
+@json_option
+def diff(chosen: Sequence[str], config: Path, output: Path | None) -> Answer:
+    """Compares two runs, by default the two newest ones: metrics, curves, columns, configuration, code and data.
+
+    RUN is a run's folder, or its name.
+    """
+    from penstock.pipelines.cli.output import of_runs
+    from penstock.pipelines.local import runs
+    from penstock.pipelines.local.records import record
+
+    if len(chosen) not in (0, 2):
+        raise UserError(f"diff: expected two runs, or none for the two newest, received {len(chosen)}")
+    if not chosen:
+        return of_runs.compared(*runs.newest_two(load(config)), output)
+    folders = [Path(run) for run in chosen]
+    if all((folder / record.FILE).is_file() for folder in folders):  # which need no configuration
+        first, second = map(record.require, folders)
+    else:
+        root = Path(load(config).pipeline_root)
+        first, second = (runs.named(root, run) for run in chosen)
+    return of_runs.compared(first, second, output)
+
+
 for command in (lint, serve, schedule, *endpoint_commands, *remote_commands):
     cli.add_command(command)
 

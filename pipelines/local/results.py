@@ -4,6 +4,7 @@ import datetime
 from collections.abc import Mapping
 from typing import TypedDict
 
+from penstock.core import metrics
 from penstock.core.artifacts import PushedVersion
 from penstock.core.artifacts.evaluation_summary import EvaluationSummary
 from penstock.core.page import numbers
@@ -11,7 +12,6 @@ from penstock.pipelines.local.records.record import RunRecord, Status
 
 _ROWS = "rows"  # as ExampleGen counts them
 _OVERALL = "overall"  # the slice of all examples, as verdicts call it
-_COUNTS = ("example_count", "weighted_example_count")  # metrics that do not say how good a model is
 _SHOWN = 3  # metrics in a line
 
 
@@ -59,7 +59,7 @@ class RunResult(TypedDict):
 
 def result(run: RunRecord) -> RunResult:
     """Returns what came of a run, also of one that goes on."""
-    main_metric, metrics = evaluated(run)
+    main_metric, measured = evaluated(run)
     return RunResult(
         run=run.folder.name,
         folder=str(run.folder),
@@ -69,7 +69,7 @@ def result(run: RunRecord) -> RunResult:
         seconds=run.seconds,
         rows=rows(run),
         main_metric=main_metric,
-        metrics=metrics,
+        metrics=measured,
         blessed=_blessed(run),
         verdict=verdict(run),
         pushed=[_pushed(one) for one in run.pushed()],
@@ -114,8 +114,9 @@ def evaluated(run: RunRecord) -> tuple[str, dict[str, float | None]]:
 
 def shown(result: RunResult) -> str:
     """Returns the first of a run's metrics in a line: `auc 0.912, accuracy 0.87`."""
-    values = [(name, value) for name, value in result["metrics"].items() if name not in _COUNTS][:_SHOWN]
-    return ", ".join(f"{name} {numbers.number(value) or '-'}" for name, value in values)
+    told = [(name, value) for name, value in result["metrics"].items() if metrics.tells_quality(name)]
+    in_units = [metrics.in_the_labels_unit(name, value) if value is not None else (name, value) for name, value in told]
+    return ", ".join(f"{name} {numbers.number(value) or '-'}" for name, value in in_units[:_SHOWN])
 
 
 def verdict(run: RunRecord) -> str:
@@ -138,8 +139,8 @@ def _overall(summary: EvaluationSummary) -> dict[str, float | None]:
     return {name: measure["value"] for name, measure in slices[0]["metrics"].items()} if slices else {}
 
 
-def _ordered(metrics: Mapping[str, float | None], first: str) -> dict[str, float | None]:
-    return dict(sorted(metrics.items(), key=lambda item: item[0] != first))
+def _ordered(measured: Mapping[str, float | None], first: str) -> dict[str, float | None]:
+    return dict(sorted(measured.items(), key=lambda item: item[0] != first))
 
 
 def _pushed(pushed: PushedVersion) -> Pushed:

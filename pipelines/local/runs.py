@@ -1,11 +1,13 @@
 """The runs of a pipeline on this machine: what came of them."""
 
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 
 from penstock.core import page
 from penstock.core.artifacts import PushedVersion
 from penstock.core.errors import UserError
+from penstock.core.suggestions import did_you_mean
 from penstock.core.text.printable import printable
 from penstock.pipelines.config.training_pipeline import Config
 from penstock.pipelines.local import results
@@ -21,6 +23,23 @@ def newest(config: Config) -> RunRecord:
     for run in record.earlier(Path(config.pipeline_root), config.name):
         return run
     raise UserError(f"no run of {config.name} in {config.pipeline_root} yet: `penstock run` makes one")
+
+
+def named(root: Path, run: str) -> RunRecord:
+    """Returns the run of a folder, or of a name below the pipeline root; a UserError if there is none."""
+    for folder in (Path(run), root / run):
+        if (folder / record.FILE).is_file():
+            return record.require(folder.absolute())
+    names = sorted(path.parent.name for path in root.glob(f"*/{record.FILE}"))
+    raise UserError(f"{run}: no such run; {did_you_mean(run, names, 'expected its folder, or one of')}")
+
+
+def newest_two(config: Config) -> tuple[RunRecord, RunRecord]:
+    """Returns the run before the newest one, and the newest; a UserError if there are not two."""
+    two = list(itertools.islice(record.earlier(Path(config.pipeline_root), config.name), 2))
+    if len(two) < 2:
+        raise UserError(f"expected two runs of {config.name} in {config.pipeline_root}, found {len(two)}")
+    return two[1], two[0]
 
 
 def listing(config: Config) -> list[RunResult]:

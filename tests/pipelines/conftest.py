@@ -127,7 +127,9 @@ def recorded(project: Path) -> Callable[..., RunRecord]:
         run.tasks[0].counts = {"rows": 1000 + number}
         features = "".join(f'feature {{ name: "{column}" type: INT }}\n' for column in columns)
         artifacts.Schema(folder / "schema-gen" / "schema").path.write_text(features)
-        epochs = [{"epoch": epoch, "loss": loss, "val_loss": loss + 0.1} for epoch, loss in enumerate(losses, 1)]
+        epochs = [
+            {"epoch": epoch, "loss": loss, "val_loss": loss + 0.1, **_MACHINE} for epoch, loss in enumerate(losses, 1)
+        ]
         history = {"best_epoch": len(epochs), "epochs": epochs}
         artifacts.ModelRun(folder / "trainer" / "model_run").history.write_text(json.dumps(history))
         artifacts.ModelEvaluation(folder / "evaluator" / "evaluation").write_summary(_summary(auc))
@@ -135,6 +137,9 @@ def recorded(project: Path) -> Callable[..., RunRecord]:
         return run
 
     return write
+
+
+_MACHINE = {"batch_size": 32, "examples_per_second": 1000, "seconds": 0.5, "utilisation": {}}
 
 
 def _summary(auc: float | None) -> EvaluationSummary:

@@ -1,13 +1,18 @@
 """The answers about runs of this machine: a run's at its end, the list of all, why each task ran."""
 
 import textwrap
+from pathlib import Path
 from typing import TypedDict
 
 from penstock.core import page
 from penstock.core.errors import SystemFailure
+from penstock.core.files import atomic
 from penstock.pipelines.cli.output.answer import Answer, Failure
 from penstock.pipelines.config.training_pipeline import Config
 from penstock.pipelines.local import results, runs
+from penstock.pipelines.local.comparison import page as comparison_page
+from penstock.pipelines.local.comparison import text
+from penstock.pipelines.local.comparison.comparison import Comparison, compare
 from penstock.pipelines.local.orchestrator import RunSummary
 from penstock.pipelines.local.records import record
 from penstock.pipelines.local.records.record import RunRecord
@@ -30,6 +35,12 @@ class Runs(TypedDict):
     runs: list[RunResult]
 
 
+class Diff(Comparison):
+    """A comparison; `page` is the path of its page."""
+
+    page: str
+
+
 def ended(summary: RunSummary) -> Answer:
     """Returns the answer of a run that has just ended."""
     return Answer(_run(record.read(summary.run_folder)), lambda: runs.summary_text(summary), _failure(summary))
@@ -45,6 +56,14 @@ def listed(config: Config) -> Answer:
     listing = runs.listing(config)
     result = Runs(pipeline=config.name, pipeline_root=str(config.pipeline_root), runs=listing)
     return Answer(result, lambda: runs.listing_text(config, listing))
+
+
+def compared(first: RunRecord, second: RunRecord, output: Path | None) -> Answer:
+    """Returns what differs between two runs, which is written as a page as well."""
+    comparison = compare(first, second)
+    path = output or second.folder / f"against-{first.folder.name}.html"
+    atomic.write_text(path, comparison_page.html(comparison))
+    return Answer(Diff(**comparison, page=str(path)), lambda: f"{text.text(comparison)}\n\npage  {path}")
 
 
 def _run(run: RunRecord) -> Run:

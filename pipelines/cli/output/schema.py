@@ -17,6 +17,7 @@ FILE = Path(__file__).resolve().parents[3] / "docs" / "output.schema.json"
 RESULTS: dict[str, Any] = {
     "run": of_runs.Run,
     "runs": of_runs.Runs,
+    "diff": of_runs.Diff,
     "explain": of_runs.Run,
     "validate": records.Validated,
     "lint": LintReport,

@@ -66,7 +66,7 @@ def test_mistakes(load: Load, run: Callable[..., Path], project: Path) -> None:
     run("1", columns(), tasks=("schema",))
     with pytest.raises(UserError, match="small-1 has no schema and statistics: expected a run that made both"):
         eject(config, output, run="small-1")
-    with pytest.raises(UserError, match="--run small-2: no such run: expected a run's folder, or its name in"):
+    with pytest.raises(UserError, match="small-2: no such run; did you mean 'small-1'"):
         eject(config, output, run="small-2")
     with pytest.raises(UserError, match=r"module.py exists already: expected a new name, or --force to overwrite it"):
         eject(config, project / "module.py")

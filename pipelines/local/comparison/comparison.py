@@ -1,0 +1,193 @@
+"""What differs between two runs of a pipeline: metrics, learning curves, configuration, columns, code and data."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, TypedDict
+
+from penstock.components.trainer import epochs
+from penstock.core import artifacts, metrics
+from penstock.core.credentials import masks
+from penstock.core.errors import SchemaError
+from penstock.core.suggestions import unified_diff
+from penstock.pipelines.local import results
+from penstock.pipelines.local.records import reasons
+from penstock.pipelines.local.records.record import RunRecord
+from penstock.pipelines.local.results import RunResult
+
+_LARGEST = 1 << 20  # bytes of a file that is compared line by line
+_MODULE = "*.py"
+
+
+class Metric(TypedDict):
+    """A metric over all examples in both runs. `better` is None where that is not known, or nothing changed."""
+
+    metric: str
+    first: float | None
+    second: float | None
+    better: bool | None
+
+
+class Curve(TypedDict):
+    """What a training measured after each epoch: a list of values for each of the runs."""
+
+    task: str
+    measure: str
+    first: list[float]
+    second: list[float]
+
+
+class Value(TypedDict):
+    """A key of the configuration that has not the same value; None where it has its default."""
+
+    key: str
+    first: Any
+    second: Any
+
+
+class Column(TypedDict):
+    """A column of the data that is not in both, or of another type; None where it is not there."""
+
+    column: str
+    first: str | None
+    second: str | None
+
+
+class Change(TypedDict):
+    """What decided a task's outputs otherwise in the second run, in words: its data, its parameters, code, versions."""
+
+    task: str
+    changed: str
+
+
+class FileDiff(TypedDict):
+    """A file of the user's that changed, as a unified diff."""
+
+    file: str
+    diff: str
+
+
+class Comparison(TypedDict):
+    """Two runs, and what differs in the second."""
+
+    first: RunResult
+    second: RunResult
+    metrics: list[Metric]
+    curves: list[Curve]
+    configuration: list[Value]
+    columns: list[Column]
+    tasks: list[Change]
+    files: list[FileDiff]
+
+
+def compare(first: RunRecord, second: RunRecord) -> Comparison:
+    """Compares two runs; what a run of an older version does not know of itself is left out."""
+    ends = results.result(first), results.result(second)
+    return Comparison(
+        first=ends[0],
+        second=ends[1],
+        metrics=list(_metrics(*ends)),
+        curves=list(_curves(first, second)),
+        configuration=list(_values("", *(masks.masked_value(run.origin.configuration) for run in (first, second)))),
+        columns=list(_columns(first, second)),
+        tasks=list(_changes(first, second)),
+        files=list(_files(first, second)),
+    )
+
+
+def _metrics(first: RunResult, second: RunResult) -> Iterator[Metric]:
+    for name in dict.fromkeys([*second["metrics"], *first["metrics"]]):
+        before, after = first["metrics"].get(name), second["metrics"].get(name)
+        better = None
+        if before is not None and after is not None and before != after and metrics.tells_quality(name):
+            better = (after < before) == metrics.lower_is_better(name)
+        yield Metric(metric=name, first=before, second=after, better=better)
+
+
+def _curves(first: RunRecord, second: RunRecord) -> Iterator[Curve]:
+    before, after = _histories(first), _histories(second)
+    for task, history in after.items():
+        other = before.get(task)
+        if other:
+            for name in epochs.measures(history):
+                values = [[epoch[name] for epoch in one["epochs"] if name in epoch] for one in (other, history)]
+                yield Curve(task=task, measure=name, first=values[0], second=values[1])
+
+
+def _histories(run: RunRecord) -> dict[str, Mapping[str, Any]]:
+    made = ((artifact.task.name, artifact.path) for artifact in run.artifacts() if artifact.name == "model_run")
+    return {task: history for task, folder in made if (history := epochs.read(folder))}
+
+
+def _values(path: str, first: Any, second: Any) -> Iterator[Value]:
+    """Yields the keys with values that differ, by the path of each."""
+    if isinstance(first, dict) and isinstance(second, dict):
+        for key in sorted(first.keys() | second.keys(), key=str):
+            yield from _values(f"{path}.{key}".lstrip("."), first.get(key), second.get(key))
+    elif isinstance(first, dict) and second is None:
+        yield from _values(path, first, {})
+    elif isinstance(second, dict) and first is None:
+        yield from _values(path, {}, second)
+    elif first != second:
+        yield Value(key=path, first=first, second=second)
+
+
+def _columns(first: RunRecord, second: RunRecord) -> Iterator[Column]:
+    before, after = _types(first), _types(second)
+    if before is None or after is None:
+        return
+    for name in sorted(before.keys() | after.keys()):
+        if before.get(name) != after.get(name):
+            yield Column(column=name, first=before.get(name), second=after.get(name))
+
+
+def _types(run: RunRecord) -> dict[str, str] | None:
+    """Returns the columns' types by a run's schema; None where it has none, or one that cannot be read."""
+    for artifact in run.made("schema"):
+        try:
+            schema = artifacts.Schema(artifact.path).read()
+        except SchemaError:
+            return None
+        kinds = type(schema.feature.add()).DESCRIPTOR.fields_by_name["type"].enum_type.values_by_number
+        return {feature.name: kinds[feature.type].name.lower() for feature in schema.feature if feature.name}
+    return None
+
+
+def _changes(first: RunRecord, second: RunRecord) -> Iterator[Change]:
+    """Yields what changed of each task's key. That a task before it ran otherwise is told there."""
+    keys = {task.name: task.key for task in first.tasks if task.key}
+    for task in second.tasks:
+        before = keys.get(task.name)
+        if task.key and before and before.digest != task.key.digest:
+            said = reasons.reason(task.key, before, {}, made_again=task.key.inputs.keys() | before.inputs.keys())
+            if said.changed:
+                yield Change(task=task.name, changed=said.text)
+
+
+def _files(first: RunRecord, second: RunRecord) -> Iterator[FileDiff]:
+    """Yields the changes of the user's files, which both runs have kept as copies."""
+    before, after = _sources(first), _sources(second)
+    for name in sorted(before.keys() | after.keys()):
+        texts = [_text(sources.get(name)) for sources in (before, after)]
+        if texts[0] != texts[1]:
+            diff = unified_diff(texts[0], texts[1], f"{name} ({first.folder.name})", f"{name} ({second.folder.name})")
+            yield FileDiff(file=name, diff=masks.masked(diff))
+
+
+def _sources(run: RunRecord) -> dict[str, Path]:
+    """Returns the copies of the user's files by the files' paths; of a folder each source in it."""
+    copies: dict[str, Path] = {}
+    for copy, own in run.origin.modules.items():
+        place = Path(copy)
+        for file in sorted(place.rglob(_MODULE)) if place.is_dir() else [place]:
+            copies[str(Path(own) / file.relative_to(place)) if place.is_dir() else own] = file
+    return copies
+
+
+def _text(path: Path | None) -> str:
+    """Returns a file's text; "" where it is not there, or is no text to compare."""
+    try:
+        if path is None or path.stat().st_size > _LARGEST:
+            return ""
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""

@@ -1,0 +1,85 @@
+"""Two runs beside each other as a page: metrics, learning curves, and what differs in what they were made of."""
+
+from collections.abc import Iterable, Sequence
+from html import escape
+from typing import Any
+
+from penstock.core import page
+from penstock.core.page import numbers
+from penstock.pipelines.local.comparison import rows
+from penstock.pipelines.local.comparison.comparison import Change, Comparison, Curve
+from penstock.pipelines.local.comparison.rows import Row
+
+
+def html(comparison: Comparison) -> str:
+    """Returns the page; it needs altair."""
+    first, second = comparison["first"], comparison["second"]
+    parts = [
+        f"<h1>{escape(second['pipeline'])}: two runs</h1>",
+        _table("", rows.results(comparison)),
+        _section("Learning curves", _curves(comparison["curves"])),
+        _section("Configuration", _table("key", rows.configuration(comparison))),
+        _section("Columns", _table("column", rows.columns(comparison))),
+        _section("What else changed", "".join(map(_change, comparison["tasks"]))),
+        _section("Code", "".join(_diff(one["file"], one["diff"]) for one in comparison["files"])),
+    ]
+    return page.html(f"{second['run']} against {first['run']}", "\n".join(parts))
+
+
+def _table(name: str, lines: Iterable[Row]) -> str:
+    cells = "".join(map(_row, lines))
+    header = "".join(f"<th>{title}</th>" for title in (name, "first", "second", ""))
+    return page.table(cells, header) if cells else ""
+
+
+def _row(row: Row) -> str:
+    mark = "" if row.better is None else page.mark("better" if row.better else "worse", row.better)
+    values = (f'<td class="long">{escape(value)}</td>' for value in (row.first, row.second))
+    return f'<tr><td class="name">{escape(row.name)}</td>{"".join(values)}<td>{escape(row.change)} {mark}</td></tr>'
+
+
+def _section(title: str, content: str) -> str:
+    return f"<h2>{title}</h2>{content}" if content else ""
+
+
+def _change(one: Change) -> str:
+    return f"<p><strong>{escape(one['task'])}</strong>: {escape(one['changed'])}</p>"
+
+
+def _diff(file: str, diff: str) -> str:
+    return f"<details open><summary>{escape(file)}</summary><pre>{escape(diff)}</pre></details>"
+
+
+def _curves(curves: Sequence[Curve]) -> str:
+    """Returns a chart for each measure, training and evaluation of both runs in it."""
+    charts = []
+    tasks = list(dict.fromkeys(curve["task"] for curve in curves))
+    for task in tasks:
+        measures = {curve["measure"]: curve for curve in curves if curve["task"] == task}
+        for name in dict.fromkeys(measure.removeprefix("val_") for measure in measures):
+            both = [measures[measure] for measure in (name, f"val_{name}") if measure in measures]
+            charts.append(page.chart(_chart(both, name), f"{task}: {name}" if len(tasks) > 1 else name))
+    return f'<div class="plots">{"".join(charts)}</div>' if charts else ""
+
+
+def _chart(curves: Sequence[Curve], name: str) -> Any:
+    import altair
+
+    points = [
+        {"epoch": epoch, "value": value, "run": run, "split": "eval" if curve["measure"] != name else "train"}
+        for curve in curves
+        for run, values in (("first", curve["first"]), ("second", curve["second"]))
+        for epoch, value in enumerate(values, 1)
+    ]
+    dashes = altair.Scale(domain=["eval", "train"], range=[[1, 0], [4, 3]])
+    return (
+        altair.Chart(altair.Data(values=points))
+        .mark_line(point=True)
+        .encode(
+            x=altair.X("epoch:Q", title="epoch", axis=altair.Axis(tickMinStep=1)),
+            y=altair.Y("value:Q", title=None, scale=altair.Scale(zero=False)),
+            color=altair.Color("run:N", scale=altair.Scale(range=["var(--plot-1)", "var(--plot-2)"])),
+            strokeDash=altair.StrokeDash("split:N", scale=dashes),
+            tooltip=["run:N", "split:N", "epoch:Q", altair.Tooltip("value:Q", format=numbers.D3_NUMBER)],
+        )
+    )

@@ -1,0 +1,136 @@
+"""Two runs beside each other: what is known to differ, on the terminal, for programs and as a page."""
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from penstock.pipelines.cli import main
+from penstock.pipelines.cli.output import schema
+from penstock.pipelines.local.comparison import page, text
+from penstock.pipelines.local.comparison.comparison import compare
+from penstock.pipelines.local.records.cache import Key
+from penstock.pipelines.local.records.origin import Origin
+from penstock.pipelines.local.records.record import RunRecord
+
+Recorded = Callable[..., RunRecord]
+Told = pytest.CaptureFixture[str]
+
+
+@pytest.fixture
+def two(recorded: Recorded, tmp_path: Path) -> tuple[RunRecord, RunRecord]:
+    """Two runs, of which the second has more epochs, another column, data and code, and another password."""
+    runs = []
+    for number, code in ((1, "def run_fn(fn_args):\n    pass\n"), (2, "def run_fn(fn_args):\n    train()\n")):
+        copy = tmp_path / "project" / "modules" / str(number)
+        copy.mkdir(parents=True)
+        (copy / "module.py").write_text(code)
+        (copy / "same.py").write_text("NAME = 1\n")
+        configuration = {
+            "label": "label",
+            "training": {"epochs": 1 + number, "custom_config": {"password": f"hunter{number}"}},
+        }
+        runs.append(
+            recorded(
+                number,
+                auc=0.8 + number / 20,
+                losses=[0.7, 0.5, 0.4][: 1 + number],
+                columns=["a", "label", "b"][: 1 + number],
+                origin=Origin(configuration, {str(copy): "/home/me/project"}),
+            )
+        )
+    for run, fingerprint in zip(runs, ("1", "2"), strict=True):
+        run.tasks[0].key = Key("csv_example_gen", "", "", {"fingerprint": fingerprint}, {})
+        run.tasks[2].key = Key("trainer", "", "", {}, {"examples": fingerprint})
+        run.write()
+    return runs[0], runs[1]
+
+
+def test_what_differs(two: tuple[RunRecord, RunRecord]) -> None:
+    comparison = compare(*two)
+    auc, *others = comparison["metrics"]
+    assert (auc["metric"], auc["better"]) == ("auc", True)
+    assert [one["better"] for one in others] == [None, None], "a count, and a metric that is not defined"
+    assert comparison["configuration"] == [{"key": "training.epochs", "first": 2, "second": 3}]
+    assert comparison["columns"] == [{"column": "b", "first": None, "second": "int"}]
+    assert comparison["tasks"] == [{"task": "csv-example-gen", "changed": "the data changed"}]
+    curves = {curve["measure"]: (curve["first"], curve["second"]) for curve in comparison["curves"]}
+    assert curves["loss"] == ([0.7, 0.5], [0.7, 0.5, 0.4])
+    (module,) = comparison["files"]
+    assert module["file"] == "/home/me/project/module.py"
+    assert module["diff"].splitlines()[3:] == [" def run_fn(fn_args):", "-    pass", "+    train()"]
+
+
+def test_the_other_way_round_it_is_worse(two: tuple[RunRecord, RunRecord]) -> None:
+    comparison = compare(two[1], two[0])
+    assert comparison["metrics"][0]["better"] is False
+    assert comparison["columns"] == [{"column": "b", "first": "int", "second": None}]
+
+
+def test_a_run_against_itself(two: tuple[RunRecord, RunRecord]) -> None:
+    comparison = compare(two[0], two[0])
+    assert not any(comparison[key] for key in ("configuration", "columns", "tasks", "files"))  # type: ignore[literal-required]
+    assert "nothing is known to differ" in text.text(comparison)
+
+
+def test_the_command(two: tuple[RunRecord, RunRecord], config: Path, capsys: Told) -> None:
+    first, second = two
+    assert main.main(["diff", "--config", str(config)]) == 0
+    told = capsys.readouterr().out
+    lines = [re.sub(" +", " ", line).strip() for line in told.splitlines()]
+    assert lines[:3] == ["first second", f"run {first.folder.name} {second.folder.name}", "status done done"]
+    assert {"auc 0.85 0.9 +0.05 better", "training.epochs 2 3", "b - int", "+ train()"} <= set(lines)
+    written = second.folder / f"against-{first.folder.name}.html"
+    assert lines[-1] == f"page {written}"
+    assert written.read_text() == page.html(compare(first, second))
+    assert main.main(["diff", first.folder.name, str(second.folder), "--config", str(config)]) == 0
+    assert capsys.readouterr().out == told
+    assert (
+        main.main(["diff", str(first.folder), str(second.folder), "--json", "-o", str(config.parent / "x.html")]) == 0
+    )
+    document = json.loads(capsys.readouterr().out)
+    jsonschema.Draft202012Validator(schema.schema()).validate(document)
+    assert document["result"]["page"] == str(config.parent / "x.html")
+    assert (config.parent / "x.html").is_file()
+    assert "hunter" not in json.dumps(document) + told + written.read_text()
+
+
+@pytest.mark.parametrize(
+    ("runs", "told"),
+    [
+        (["small-2026-01-01"], "diff: expected two runs, or none for the two newest, received 1"),
+        (["small-2026-01-01", "small-2026-01-03"], "small-2026-01-03: no such run; did you mean 'small-2026-01-01'?"),
+        ([], "expected two runs of small in "),
+    ],
+)
+def test_what_it_expects(runs: list[str], told: str, recorded: Recorded, config: Path, capsys: Told) -> None:
+    recorded(1)
+    assert main.main(["diff", *runs, "--config", str(config)]) == 2
+    assert told in capsys.readouterr().err
+
+
+def test_the_page(two: tuple[RunRecord, RunRecord]) -> None:
+    """Its chart has the curves of both runs; what others wrote is no HTML."""
+    two[1].origin.configuration["label"] = "<script>alert(1)</script>"
+    html = page.html(compare(*two))
+    assert "<script>alert" not in html
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in html
+    (spec,) = (json.loads(found) for found in re.findall(r'<script type="application/json">(.*?)</script>', html))
+    points = _points(spec)
+    assert {(point["run"], point["split"]) for point in points} == {
+        (run, split) for run in ("first", "second") for split in ("train", "eval")
+    }
+    assert [point["value"] for point in points if (point["run"], point["split"]) == ("second", "train")] == [
+        0.7,
+        0.5,
+        0.4,
+    ]
+
+
+def _points(spec: dict[str, Any]) -> list[dict[str, Any]]:
+    values: list[dict[str, Any]] = spec["data"]["values"]
+    return values
