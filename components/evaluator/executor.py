@@ -306,7 +306,8 @@ def _evaluate(task: _Evaluation, predicted: Target, engine: Engine) -> Found:
     computed = one_pass.run(engine, parts, probes)
     total = computed.total or shards.empty(task.config)
     _tell_dropped(total.dropped, total.rows)
-    results.write(shards.metrics(total), task.config, shared, task.output)
+    sliced = results.Slices(shards.metrics(total), shards.sizes(total), shards.sampled(total))
+    results.write(sliced, task.config, shared, task.output)
     return one_pass.found(computed, total.rows)
 
 

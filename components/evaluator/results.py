@@ -1,6 +1,7 @@
 """From the metrics of each slice to TFMA's results: derived metrics, validation, and the files."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,23 +11,28 @@ import tensorflow as tf
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from google.protobuf import json_format
-from tensorflow_model_analysis import version
+from tensorflow_model_analysis import constants, version
 from tensorflow_model_analysis.api.types import MaybeMultipleEvalSharedModels
 from tensorflow_model_analysis.evaluators import metrics_plots_and_validations_evaluator as evaluator
 from tensorflow_model_analysis.evaluators import metrics_validator
 from tensorflow_model_analysis.metrics import metric_specs, metric_types
 from tensorflow_model_analysis.metrics.metric_types import MetricsDict
 from tensorflow_model_analysis.proto.config_pb2 import EvalConfig, EvalRun
+from tensorflow_model_analysis.slicer import slicer_lib
 from tensorflow_model_analysis.utils import model_util
 from tensorflow_model_analysis.writers import eval_config_writer
 from tensorflow_model_analysis.writers import metrics_plots_and_validations_writer as writers
 
+from penstock.components.evaluator import intervals
+from penstock.components.evaluator.intervals import Sliced
 from penstock.components.evaluator.slices import SliceKey
 from penstock.core import artifacts
 from penstock.core.files import atomic
 
-type Sliced = tuple[SliceKey | tuple[SliceKey, SliceKey], MetricsDict]  # the metrics of a slice, or of a pair of slices
-
+_SMALL = (  # TFMA's words
+    "Example count for this slice key is lower than the minimum required value: %d. "
+    "No data is aggregated for this slice."
+)
 _UNKNOWN_DATA = {"data_location": "<user provided PCollection>", "file_format": "<unknown>"}  # TFMA's words
 _collected: list[Any] = []
 
@@ -60,15 +66,29 @@ def computations(config: EvalConfig) -> evaluator.MetricComputations:
     return evaluator._filter_and_separate_computations(all_computations)
 
 
-def write(
-    slices: dict[SliceKey, MetricsDict], config: EvalConfig, models: MaybeMultipleEvalSharedModels, output: str
-) -> None:
+@dataclass(frozen=True)
+class Slices:
+    """What TFMA's combiners give for each slice, the number of its examples, and the same of each replicate.
+
+    There are replicates if the config has confidence intervals computed.
+    """
+
+    metrics: Mapping[SliceKey, MetricsDict]
+    sizes: Mapping[SliceKey, int]
+    replicates: Iterable[Mapping[SliceKey, MetricsDict]] = ()
+
+
+def write(slices: Slices, config: EvalConfig, models: MaybeMultipleEvalSharedModels, output: str) -> None:
     """Derives the remaining metrics, validates them and writes the results to the folder `output`.
 
-    `slices` holds the metrics of each slice. These are the steps of TFMA's pipeline after its combiners, and its files;
-    without Beam they take milliseconds in place of seconds.
+    These are the steps of TFMA's pipeline after its combiners, and its files; without Beam they take milliseconds in
+    place of seconds.
     """
-    folder, sliced = artifacts.ModelEvaluation(Path(output)), _derive(slices, config)
+    folder = artifacts.ModelEvaluation(Path(output))
+    derived = intervals.bounded(
+        _derive(slices.metrics, config), (_derive(part, config) for part in slices.replicates), config
+    )
+    sliced = _without_small([evaluator._remove_private_metrics(*each) for each in derived], slices.sizes, config)
     metrics, plots, attributions = (
         [evaluator._filter_by_key_type(values, kind) for values in sliced]
         for kind in (metric_types.MetricKey, metric_types.PlotKey, metric_types.AttributionsKey)
@@ -94,8 +114,20 @@ def write(
         atomic.write_text(folder.config, json_format.MessageToJson(run) + "\n")
 
 
-def _derive(slices: dict[SliceKey, MetricsDict], config: EvalConfig) -> list[Sliced]:
-    """Adds the metrics that are made of others, within a slice, of two slices and of two models; drops private ones."""
+def _without_small(sliced: list[Sliced], sizes: Mapping[SliceKey, int], config: EvalConfig) -> list[Sliced]:
+    """Replaces the metrics of slices, and of pairs of slices, with too few examples by TFMA's sentence about it."""
+    least = config.options.min_slice_size.value
+    sentence = _SMALL % least
+
+    def is_small(key: SliceKey | tuple[SliceKey, SliceKey]) -> bool:
+        parts = key if slicer_lib.is_cross_slice_key(key) else (key,)
+        return any(part != () and sizes[part] < least for part in parts)  # type: ignore[index]
+
+    return [(key, {constants.ERROR_METRIC_NAME: sentence} if is_small(key) else metrics) for key, metrics in sliced]
+
+
+def _derive(slices: Mapping[SliceKey, MetricsDict], config: EvalConfig) -> list[Sliced]:
+    """Adds the metrics that are made of others, within a slice, of two slices and of two models."""
     parts, baseline = computations(config), model_util.get_baseline_model_spec(config)
     sliced: list[Sliced] = []
     for key, metrics in slices.items():
@@ -104,7 +136,7 @@ def _derive(slices: dict[SliceKey, MetricsDict], config: EvalConfig) -> list[Sli
         sliced = _across_slices(sliced, config, parts)
     if baseline:
         sliced = [(key, values | _differences(values, baseline.name)) for key, values in sliced]
-    return [evaluator._remove_private_metrics(key, values) for key, values in sliced]
+    return sliced
 
 
 def derived(metrics: MetricsDict, parts: evaluator.MetricComputations) -> MetricsDict:

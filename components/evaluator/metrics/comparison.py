@@ -42,6 +42,7 @@ class Comparison:
     fractional: bool = False  # a label between 0 and 1 counts as a part of both classes
     flat: bool = True  # pairs of single numbers; else arrays of equal length
     one_weight: bool = False
+    scores: bool = False  # predictions alone: they stand for the labels
 
 
 class Block(NamedTuple):
@@ -119,7 +120,7 @@ def _inputs(
     if isinstance(predictions, Mapping):
         keys = (spec.prediction_key,) if spec and spec.prediction_key else _PREDICTIONS
         predictions = next((predictions[key] for key in keys if key in predictions), None)
-    labels, predictions = _table(labels), _table(predictions)
+    labels, predictions = _table(predictions if compared.scores else labels), _table(predictions)
     if labels is None or predictions is None:
         return None
     weights = looked_up(arrays[constants.EXAMPLE_WEIGHTS_KEY], *names) if compared.weighted else None
@@ -197,6 +198,11 @@ def _fractional(paired: Block) -> Block | None:
 def slow_blocks(examples: Sequence[Extracts], config: EvalConfig, compared: Comparison) -> list[Block]:
     """Returns what is compared, example by example; what has the same shape is in one block."""
     groups: dict[tuple[tuple[int, ...], ...], list[tuple[int, np.ndarray, np.ndarray, np.ndarray]]] = {}
+    if compared.scores:
+        config, examples = (
+            _of_scores(config),
+            [{**example, constants.LABELS_KEY: example[constants.PREDICTIONS_KEY]} for example in examples],
+        )
     for row, example in enumerate(examples):
         for label, prediction, weight in metric_util.to_label_prediction_example_weight(
             StandardMetricInputs(example),
@@ -214,6 +220,14 @@ def slow_blocks(examples: Sequence[Extracts], config: EvalConfig, compared: Comp
             shape = (np.shape(label), np.shape(prediction))
             groups.setdefault(shape, []).append((row, label, prediction, weight))
     return [_stacked(entries, compared.flat) for entries in groups.values()]
+
+
+def _of_scores(config: EvalConfig) -> EvalConfig:
+    changed = EvalConfig()
+    changed.CopyFrom(config)
+    for spec in changed.model_specs:
+        spec.label_key = spec.prediction_key
+    return changed
 
 
 def _stacked(entries: list[tuple[int, np.ndarray, np.ndarray, np.ndarray]], flat: bool) -> Block:

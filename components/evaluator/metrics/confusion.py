@@ -2,7 +2,6 @@
 
 import numpy as np
 from tensorflow_model_analysis.contrib.aggregates.binary_confusion_matrices import Matrix, _ThresholdEntry
-from tensorflow_model_analysis.metrics.calibration_histogram import Bucket
 from tensorflow_model_analysis.metrics.metric_types import MetricKey, MetricsDict
 from tensorflow_model_analysis.metrics.multi_class_confusion_matrix_metrics import (
     NO_PREDICTED_CLASS_ID,
@@ -10,9 +9,12 @@ from tensorflow_model_analysis.metrics.multi_class_confusion_matrix_metrics impo
     MatrixEntryKey,
 )
 
+from penstock.components.evaluator.metrics import histograms
 from penstock.components.evaluator.metrics.accumulators import Bucketed
 from penstock.components.evaluator.metrics.comparison import Block, Comparison
 from penstock.components.evaluator.metrics.sums import beside
+
+histograms.patch()
 
 _CLASSES = 1 << 15  # more than a model predicts
 
@@ -37,8 +39,7 @@ class Histogram(Bucketed):
 
     def result(self, code: int) -> MetricsDict:
         buckets, sums = self._sums.of(code)
-        pairs = zip(buckets.tolist(), sums.tolist(), strict=True)
-        return {self.key: [Bucket(bucket, *quantities) for bucket, quantities in pairs]}
+        return {self.key: histograms.Histogram(buckets, sums)}
 
 
 class ThresholdMatrices(Bucketed):

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tensorflow_model_analysis.metrics import (
+    aggregation,
     binary_confusion_matrices,
     calibration,
     calibration_histogram,
@@ -12,6 +13,7 @@ from tensorflow_model_analysis.metrics import (
     mean_regression_error,
     metric_util,
     multi_class_confusion_matrix_metrics,
+    score_distribution_plot,
     squared_pearson_correlation,
     tf_metric_wrapper,
 )
@@ -82,11 +84,13 @@ def _histogram(combiner: Combiner) -> Result:
 
 
 def _matrices(combiner: Combiner) -> Result | None:
-    extracts_as_usual = combiner._extract_label_prediction_and_weight is metric_util.to_label_prediction_example_weight
-    if combiner._example_id_key or not extracts_as_usual or not combiner._enable_fractional_labels:
+    extract = combiner._extract_label_prediction_and_weight
+    scores = extract is score_distribution_plot._extract_prediction_and_weight
+    is_usual = scores or extract is metric_util.to_label_prediction_example_weight
+    if combiner._example_id_key or not is_usual or not combiner._enable_fractional_labels:
         return None
     key, thresholds = combiner._key, combiner._binary_confusion_matrices._thresholds
-    return confusion.ThresholdMatrices(key, _compared(combiner, key, fractional=True), thresholds)
+    return confusion.ThresholdMatrices(key, _compared(combiner, key, fractional=True, scores=scores), thresholds)
 
 
 def _class_matrices(combiner: Combiner) -> Result | None:
@@ -106,6 +110,11 @@ def _labels_and_predictions(combiner: Combiner) -> Result | None:
 def _correlation(combiner: Combiner) -> Result:
     key = combiner._key
     return means.SquaredCorrelation(key, _compared(combiner, key, sub_key=None))
+
+
+def _class_shares(combiner: Combiner) -> Result:
+    compared = _compared(combiner, combiner._key, sub_key=None, flat=False, one_weight=True)
+    return means.ClassShares(combiner._key, compared, list(combiner._class_ids))
 
 
 def _keras(combiner: Combiner) -> Result | None:
@@ -135,5 +144,6 @@ _OTHERS: dict[type, Callable[[Combiner], Result | None]] = {
     multi_class_confusion_matrix_metrics._MultiClassConfusionMatrixCombiner: _class_matrices,
     calibration._WeightedLabelsPredictionsExamplesCombiner: _labels_and_predictions,
     squared_pearson_correlation._SquaredPearsonCorrelationCombiner: _correlation,
+    aggregation._ClassWeightsFromLabelsCombiner: _class_shares,
     tf_metric_wrapper._CompilableMetricsCombiner: _keras,
 }

@@ -25,6 +25,7 @@ class KerasMetrics(Result):
     def __init__(self, combiner: _CompilableMetricsCombiner, compared: dict[str, Comparison]):
         self._combiner, self._compared = combiner, compared  # by the name of the output
         self._sums: dict[tuple[str, int], Sums] = {}  # the states of a metric, by its output and place
+        self._example: dict[str, tuple[np.ndarray, ...]] = {}  # by which a metric knows its shapes, by the output
 
     def add(self, batch: Batch) -> None:
         self._combiner.setup()
@@ -32,16 +33,18 @@ class KerasMetrics(Result):
             for block in batch.blocks(compared):
                 inputs = self._inputs(block)
                 positions, codes = batch.memberships.expand(block.rows)
+                self._example.setdefault(output, tuple(part[:1] for part in inputs))
                 for place, metric in enumerate(self._combiner._metrics[output]):
-                    sums = self._sums.setdefault((output, place), Sums(_size(metric)))
                     try:
                         values = _values(metric, *inputs[:2])
                         if values is None:
-                            _add_states(sums, metric, inputs, positions, codes)
+                            places, states = _states(metric, inputs, positions, codes)
                         else:
-                            sums.add(codes, _mean_states(values, inputs[2])[positions])
+                            places, states = codes, _mean_states(values, inputs[2])[positions]
                     except Exception as error:
                         raise ValueError(f"TF Metric {metric.name} fails to update: {error}") from error
+                    if len(places):
+                        self._sums.setdefault((output, place), Sums(states.shape[1])).add(places, states)
 
     def _inputs(self, block: Block) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         labels, weights = block.labels, block.weights
@@ -59,6 +62,7 @@ class KerasMetrics(Result):
     def merge(self, other: Self, codes: np.ndarray) -> None:
         for key, sums in other._sums.items():
             self._sums.setdefault(key, Sums(sums.totals.shape[1])).merge(sums, codes)
+        self._example = other._example | self._example
 
     def result(self, code: int) -> MetricsDict:
         self._combiner.setup()
@@ -66,6 +70,8 @@ class KerasMetrics(Result):
         for output in self._compared:
             for place, metric in enumerate(self._combiner._metrics[output]):
                 sums = self._sums.get((output, place))
+                if not metric.weights and output in self._example:  # one that is only built when it is updated
+                    metric.update_state(*self._example[output])
                 if sums is None:
                     metric.reset_state()
                 else:
@@ -91,10 +97,6 @@ class KerasMetrics(Result):
         combiner = _CompilableMetricsCombiner.__new__(_CompilableMetricsCombiner)
         combiner.__dict__.update({**self._combiner.__dict__, "_metrics": None})  # Keras's objects are not pickled
         return {**state, "_combiner": combiner}
-
-
-def _size(metric: tf_keras.metrics.Metric) -> int:
-    return sum(int(np.prod(weight.shape)) for weight in metric.weights)
 
 
 def _unpacked(state: np.ndarray, metric: tf_keras.metrics.Metric) -> list[np.ndarray]:
@@ -123,17 +125,18 @@ def _values(metric: tf_keras.metrics.Metric, labels: np.ndarray, predictions: np
     return array
 
 
-def _add_states(
-    sums: Sums,
+def _states(
     metric: tf_keras.metrics.Metric,
     inputs: tuple[np.ndarray, np.ndarray, np.ndarray],
     positions: np.ndarray,
     codes: np.ndarray,
-) -> None:
+) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the codes of the slices, and what the state of the metric is after the examples of each."""
     order = np.argsort(codes, kind="stable")
     distinct, starts = np.unique(codes[order], return_index=True)
-    for code, chosen in zip(distinct, np.split(positions[order], starts[1:]), strict=True):
+    states = []
+    for chosen in np.split(positions[order], starts[1:]):
         metric.reset_state()
         metric.update_state(*(part[chosen] for part in inputs))
-        state = np.concatenate([np.ravel(weight) for weight in metric.get_weights()]) if metric.weights else np.zeros(0)
-        sums.add(np.array([code]), state[None].astype(np.float64))
+        states.append(np.concatenate([np.ravel(weight) for weight in metric.get_weights()]).astype(np.float64))
+    return distinct, np.array(states)

@@ -98,6 +98,31 @@ class SquaredCorrelation(Summed):
         return result
 
 
+class ClassShares(Summed):
+    """The weight of each of some classes among the labels, as shares of one: for weighted macro averages."""
+
+    def __init__(self, key: MetricKey, compared: Comparison, classes: list[int]):
+        super().__init__([key], compared, len(classes))
+        self._classes = classes
+
+    def quantities(self, block: Block) -> np.ndarray:
+        labels = block.labels
+        if labels.shape[1] == 1:
+            of_classes = (labels == np.array(self._classes)).astype(np.float64)
+        elif max(self._classes) < labels.shape[1]:
+            of_classes = np.asarray(labels[:, self._classes], np.float64)
+        else:
+            raise ValueError(f"class {max(self._classes)} is averaged, but a label has {labels.shape[1]} classes")
+        weighted: np.ndarray = of_classes * block.weights[:, None]
+        return weighted
+
+    def result(self, code: int) -> MetricsDict:
+        sums = self._sums.of(code)
+        total = sums.sum()
+        shares = (sums / total if total else np.zeros(len(sums))).tolist()
+        return {self.keys[0]: dict(zip(self._classes, shares, strict=True))}
+
+
 class CrossEntropy(Summed):
     """The weighted mean of the cross entropy of each example's labels and predictions."""
 

@@ -8,7 +8,7 @@ import functools
 import itertools
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
 
@@ -22,9 +22,10 @@ from tensorflow_model_analysis.proto.config_pb2 import EvalConfig
 from penstock.components.engines import fold
 from penstock.components.engines.fold import Stripe
 from penstock.components.evaluator import predictions, results
-from penstock.components.evaluator.metrics import coverage
+from penstock.components.evaluator.metrics import coverage, replicates
 from penstock.components.evaluator.metrics.accumulators import Result
-from penstock.components.evaluator.metrics.batch import Accumulator, Batch
+from penstock.components.evaluator.metrics.batch import Batch
+from penstock.components.evaluator.metrics.replicates import Replicates
 from penstock.components.evaluator.metrics.sums import Sums
 from penstock.components.evaluator.slices import Codes, SliceKey, Slicer
 from penstock.components.evaluator.summary.plots import Histograms, histograms
@@ -39,6 +40,7 @@ from penstock.core.examples.payloads import PayloadFormat
 class Shard:
     """Some batches of a file, and all that evaluating them needs."""
 
+    number: int
     stripe: Stripe
     config: bytes  # a serialized EvalConfig
     schema: bytes | None  # a serialized Schema
@@ -52,16 +54,25 @@ class Shard:
 class Accumulated:
     """The number of evaluated examples and of those without a label, and what was accumulated of the former."""
 
-    results: list[Result]
-    plots: Histograms | None
+    results: list[Result]  # of each slice and its replicates
+    plots: Histograms | None  # of each slice
+    replicates: Replicates
     codes: Codes = field(default_factory=Codes)
     sizes: Sums = field(default_factory=lambda: Sums(1))  # the number of examples of each slice
+    drawn: Sums = field(default_factory=lambda: Sums(1))  # the same of each slice and its replicates
     rows: int = 0
     dropped: int = 0
 
-    @property
-    def accumulators(self) -> list[Accumulator]:
-        return [*self.results, *([self.plots] if self.plots else [])]
+    def add(self, batch: Batch, drawn: Batch) -> None:
+        """Adds a batch; `drawn` are the same examples in the replicates of their slices."""
+        every = np.arange(len(batch.rows))
+        for sums, part in ((self.sizes, batch), (self.drawn, drawn)):
+            positions, codes = part.memberships.expand(every)
+            sums.add(codes, np.ones((len(positions), 1)))
+        for result in self.results:
+            result.add(drawn)
+        if self.plots:
+            self.plots.add(batch)
 
 
 def reason_for_beam(config: EvalConfig, models: Sequence[EvalSharedModel], module: ModuleType | None) -> str | None:
@@ -70,15 +81,15 @@ def reason_for_beam(config: EvalConfig, models: Sequence[EvalSharedModel], modul
         return "the module customizes the evaluation"
     if any(spec.query_key for spec in config.metrics_specs):
         return "metrics are grouped by a query key"
-    options = config.options
-    if options.compute_confidence_intervals.value:
-        return "confidence intervals are computed"
-    if options.min_slice_size.value > 1:
-        return "small slices are left out"
     if any(spec.slice_keys_sql for spec in config.slicing_specs):
         return "slices are given in SQL"
     if any(model.model_type != constants.TF_GENERIC for model in models):
         return "the model carries metrics of its own"
+    if replicates.method(config) != "none":
+        for computation in results.computations(config).non_derived_computations:
+            if coverage.result(computation) is None:
+                names = ", ".join(key.name for key in computation.keys)
+                return f"confidence intervals are computed for {names}"
     return None
 
 
@@ -98,8 +109,17 @@ def shards(
     serialized_config = config.SerializeToString()
     serialized_schema = schema.SerializeToString() if schema is not None else None
     return [
-        Shard(stripe, serialized_config, serialized_schema, tuple(models.items()), payload_format, tuple(only), target)
-        for stripe in fold.stripes(files)
+        Shard(
+            number,
+            stripe,
+            serialized_config,
+            serialized_schema,
+            tuple(models.items()),
+            payload_format,
+            tuple(only),
+            target,
+        )
+        for number, stripe in enumerate(fold.stripes(files))
     ]
 
 
@@ -110,7 +130,7 @@ def empty(config: EvalConfig, target: Target = UNKNOWN) -> Accumulated:
     accumulators = [result for _, result in covered if result is not None]
     others = [computation for computation, result in covered if result is None]
     plots = histograms(config, target)
-    return Accumulated([*accumulators, *([Combiners(others)] if others else [])], plots)
+    return Accumulated([*accumulators, *([Combiners(others)] if others else [])], plots, Replicates(config))
 
 
 def accumulate(shard: Shard) -> Accumulated:
@@ -119,18 +139,17 @@ def accumulate(shard: Shard) -> Accumulated:
     total = empty(config, shard.target)
     slicer = Slicer(config, total.codes)
     extracting = extractor(shard)
-    for extracts in _extracts(shard, extracting):
+    for number, extracts in enumerate(_extracts(shard, extracting)):
         rows = extracting.complete(extracts)
         total.rows += len(rows)
         total.dropped += len(extracts[constants.INPUT_KEY]) - len(rows)
         if not len(rows):
             continue
-        batch = Batch(config, extracts, rows, slicer.memberships(extracts, rows))
-        positions, codes = batch.memberships.expand(np.arange(len(rows)))
-        total.sizes.add(codes, np.ones((len(positions), 1)))
-        for accumulator in total.accumulators:
-            with fitting():
-                accumulator.add(batch)
+        members = slicer.memberships(extracts, rows)
+        batch = Batch(config, extracts, rows, members)
+        drawn = replace(batch, memberships=total.replicates.drawn(members, shard.number, number))
+        with fitting():
+            total.add(batch, drawn)
     return total
 
 
@@ -177,19 +196,39 @@ def _misfit(error: BaseException) -> ModelError:
 
 def merge(total: Accumulated, part: Accumulated) -> Accumulated:
     """Adds a later shard's to an earlier one's, and returns that."""
-    codes = np.array([total.codes.of(key) for key in part.codes], np.int64)
+    slices = np.array([total.codes.of(key) for key in part.codes], np.int64)
+    codes = total.replicates.codes(slices)
     total.rows += part.rows
     total.dropped += part.dropped
-    total.sizes.merge(part.sizes, codes)
-    for accumulator, other in zip(total.accumulators, part.accumulators, strict=True):
-        accumulator.merge(other, codes)
+    total.sizes.merge(part.sizes, slices)
+    total.drawn.merge(part.drawn, codes)
+    for result, other in zip(total.results, part.results, strict=True):
+        result.merge(other, codes)
+    if total.plots and part.plots:
+        total.plots.merge(part.plots, slices)
     return total
 
 
-def metrics(total: Accumulated) -> dict[SliceKey, MetricsDict]:
-    """Returns the metrics of each slice; the order of the slices does not depend on that of the data."""
+def metrics(total: Accumulated, replicate: int = 0) -> dict[SliceKey, MetricsDict]:
+    """Returns the metrics of each slice, or of a replicate of each, counted from 1.
+
+    A slice that a jackknife leaves without examples is not there. The order does not depend on that of the data.
+    """
     slices = {}
     for key in sorted(total.codes, key=repr):
-        code = total.codes.of(key)
+        code = total.codes.of(key) * total.replicates.size + replicate
+        if total.replicates.method == "jackknife" and not total.drawn.of(code)[0]:
+            continue
         slices[key] = {name: value for result in total.results for name, value in result.result(code).items()}
     return slices
+
+
+def sampled(total: Accumulated) -> Iterator[dict[SliceKey, MetricsDict]]:
+    """Yields the metrics of each replicate."""
+    for replicate in range(1, total.replicates.size):
+        yield metrics(total, replicate)
+
+
+def sizes(total: Accumulated) -> dict[SliceKey, int]:
+    """Returns the number of examples of each slice."""
+    return {key: int(total.sizes.of(total.codes.of(key))[0]) for key in total.codes}

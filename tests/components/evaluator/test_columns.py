@@ -11,7 +11,7 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 
 from penstock.core import artifacts
 from penstock.core.examples import records
-from tests.components.evaluator.conftest import Evaluated, Penguins
+from tests.components.evaluator.conftest import ON_BEAM, Evaluated, Penguins
 
 NAMES = (
     "examples", "inputs", "features", "labels", "predictions", "example_weights", "transformed_features", "input",
@@ -60,11 +60,12 @@ def renamed(penguins: Penguins, tmp_path: Path) -> Callable[..., dict[str, str]]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("kind", "runner"), [("BYTES", ""), ("INT", "options: {min_slice_size: 2}\n")])
+@pytest.mark.parametrize(("kind", "runner"), [("BYTES", ""), ("INT", f"{ON_BEAM}, ")])
 def test_what_columns_are_called_does_not_count(
     kind: str, runner: str, evaluate: Evaluate, renamed: Callable[..., dict[str, str]]
 ) -> None:
-    told = values(evaluate(runner + CONFIG, "sex", "worse", **renamed(kind, *NAMES)))
+    config = CONFIG.replace("specs: [{metrics", f"specs: [{runner}{{metrics")
+    told = values(evaluate(config, "sex", "worse", **renamed(kind, *NAMES)))
     overall = told["overall at least 0.9"]
     assert overall == pytest.approx(0.9381, abs=1e-4)
     assert told["overall at least -0.5"] == pytest.approx(0.2736, abs=1e-4)

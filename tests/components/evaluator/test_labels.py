@@ -11,10 +11,10 @@ from sklearn.metrics import roc_auc_score
 from penstock.core import artifacts
 from penstock.core.errors import DataError, ModelError
 from penstock.core.examples import records
-from tests.components.evaluator.conftest import Evaluated, PenguinModel, Penguins
+from tests.components.evaluator.conftest import ON_BEAM, Evaluated, PenguinModel, Penguins
 
 AUC = "metrics_specs: [{metrics: [{class_name: AUC, threshold: {value_threshold: {lower_bound: 0.5}}}]}]"
-BEAM = "options: {min_slice_size: 2}\n"  # what shards.py leaves to Beam
+BEAM = AUC.replace("[", f"[{ON_BEAM}, ", 1)
 EXAMPLES = [tf.TensorSpec([None], tf.string, name="examples")]
 type Evaluate = Callable[..., Evaluated]
 
@@ -54,9 +54,9 @@ def written(folder: Path, serialized: list[bytes]) -> str:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("runner", "arguments"), [("", {}), ("", {"schema": None}), (BEAM, {})])
+@pytest.mark.parametrize(("metrics", "arguments"), [(AUC, {}), (AUC, {"schema": None}), (BEAM, {})])
 def test_rows_without_a_raw_label_are_left_out(
-    runner: str,
+    metrics: str,
     arguments: dict[str, None],
     evaluate: Evaluate,
     penguins: Penguins,
@@ -64,7 +64,7 @@ def test_rows_without_a_raw_label_are_left_out(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     some = [row if number % 3 else without(row, "male") for number, row in enumerate(rows(penguins))]
-    config = f"{runner}model_specs: [{{label_key: male}}]\n{AUC}"
+    config = f"model_specs: [{{label_key: male}}]\n{metrics}"
     evaluated = evaluate(config, examples=written(tmp_path / "some", some), **arguments)
     assert sentences(evaluated) == [f"auc over all examples is {auc(some):.4g} (required: at least 0.5)"]
     assert "100 examples have no label that the model knows, or no weight: they are left out" in caplog.text
@@ -82,13 +82,13 @@ def test_rows_without_a_weight_are_left_out(
     assert "50 examples have no label that the model knows, or no weight" in caplog.text
 
 
-@pytest.mark.parametrize("runner", ["", pytest.param(BEAM, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("metrics", [AUC, pytest.param(BEAM, marks=pytest.mark.slow)])
 def test_examples_that_all_lack_the_label_are_told(
-    runner: str, evaluate: Evaluate, penguins: Penguins, tmp_path: Path
+    metrics: str, evaluate: Evaluate, penguins: Penguins, tmp_path: Path
 ) -> None:
     none = written(tmp_path / "none", [without(row, "male") for row in rows(penguins)[:9]])
     with pytest.raises(DataError, match="none of the 9 examples has a label that the model knows"):
-        evaluate(f"{runner}model_specs: [{{label_key: male}}]\n{AUC}", examples=none)
+        evaluate(f"model_specs: [{{label_key: male}}]\n{metrics}", examples=none)
 
 
 class UnderTheSameName(PenguinModel):
@@ -114,12 +114,12 @@ def renaming(penguins: Penguins, tmp_path: Path) -> str:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("runner", ["", BEAM])
+@pytest.mark.parametrize("metrics", [AUC, BEAM])
 def test_a_label_of_text_is_evaluated_as_the_model_transforms_it(
-    runner: str, evaluate: Evaluate, renaming: str
+    metrics: str, evaluate: Evaluate, renaming: str
 ) -> None:
     """And slices are of what the data holds, which the same signature transforms as well."""
-    config = f"{runner}model_specs: [{{label_key: sex}}]\nslicing_specs: [{{}}, {{feature_keys: [island]}}]\n{AUC}"
+    config = f"model_specs: [{{label_key: sex}}]\nslicing_specs: [{{}}, {{feature_keys: [island]}}]\n{metrics}"
     assert sorted(sentences(evaluate(config, renaming))) == [
         "auc for island=Biscoe is 0.9737 (required: at least 0.5)",
         "auc for island=Dream is 0.9024 (required: at least 0.5)",

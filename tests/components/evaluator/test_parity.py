@@ -35,6 +35,12 @@ metrics: [{class_name: MeanSquaredError}, {class_name: RootMeanSquaredError}, {c
   {class_name: SquaredPearsonCorrelation}, {class_name: MeanLabel}, {class_name: MeanPrediction},
   {class_name: MeanAbsolutePercentageError}, {class_name: Calibration}]
 """
+# What differs between the cases below is what is evaluated; one case has all metrics and slices.
+FEW = """
+metrics: [{class_name: ExampleCount}, {class_name: AUC, config: '{"num_thresholds": 50}'}, {class_name: MeanLabel},
+  {class_name: BinaryAccuracy}, {class_name: BinaryCrossentropy}]
+"""
+ISLANDS = "\nslicing_specs: [{}, {feature_keys: [island]}]\n"
 BASELINE = "model_specs: [{name: candidate, label_key: male}, {name: base, label_key: male, is_baseline: true}]"
 
 # The models that a case evaluates, and its EvalConfig.
@@ -43,7 +49,7 @@ CASES: dict[str, tuple[tuple[str, ...], str]] = {
     "weighted": (
         ("sex",),
         "model_specs: [{label_key: male, example_weight_key: weight}]\n"
-        f"metrics_specs: [{{{BINARY.replace('}]', '}, {class_name: WeightedExampleCount}]')}}}]{SLICES}",
+        f"metrics_specs: [{{{BINARY.replace('}]', '}, {class_name: WeightedExampleCount}]')}}}]{ISLANDS}",
     ),
     "multi-class": (
         ("species",),
@@ -54,10 +60,15 @@ CASES: dict[str, tuple[tuple[str, ...], str]] = {
         f"{SLICES}",
     ),
     "regression": (("mass",), f"model_specs: [{{label_key: mass}}]\nmetrics_specs: [{{{REGRESSION}}}]{SLICES}"),
-    "baseline": (("sex", "worse"), f"{BASELINE}\nmetrics_specs: [{{{BINARY}}}]{SLICES}"),
+    "baseline": (("sex", "worse"), f"{BASELINE}\nmetrics_specs: [{{{BINARY}}}]{ISLANDS}"),
+    "small slices": (
+        ("sex", "worse"),
+        f"{BASELINE}\nmetrics_specs: [{{{FEW}}}]\noptions: {{min_slice_size: 40}}\n"
+        "slicing_specs: [{}, {feature_keys: [species, island]}, {feature_values: {year: '1999'}}]",
+    ),
     "one output of two": (
         ("both",),
-        f"model_specs: [{{label_key: male, prediction_key: sex}}]\nmetrics_specs: [{{{BINARY}}}]{SLICES}",
+        f"model_specs: [{{label_key: male, prediction_key: sex}}]\nmetrics_specs: [{{{FEW}}}]{ISLANDS}",
     ),
     "two outputs": (
         ("both",),
@@ -68,7 +79,7 @@ CASES: dict[str, tuple[tuple[str, ...], str]] = {
     "transformed label": (
         ("sex",),
         "model_specs: [{label_key: male_xf, preprocessing_function_names: [transform_features]}]\n"
-        f"metrics_specs: [{{{BINARY}}}]{SLICES}",
+        f"metrics_specs: [{{{FEW}}}]{ISLANDS}",
     ),
     "slices of transformed features": (
         ("sex", "worse"),
@@ -83,7 +94,7 @@ CASES: dict[str, tuple[tuple[str, ...], str]] = {
     ),
     "cross slices": (
         ("sex",),
-        f"model_specs: [{{label_key: male}}]\nmetrics_specs: [{{{BINARY}}}]\n"
+        f"model_specs: [{{label_key: male}}]\nmetrics_specs: [{{{FEW}}}]\n"
         "slicing_specs: [{}]\ncross_slicing_specs: [{baseline_spec: {feature_values: {island: Biscoe}}, "
         "slicing_specs: [{feature_keys: [species]}, {feature_values: {island: Dream}}]}]",
     ),

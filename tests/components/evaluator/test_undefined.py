@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 import tensorflow as tf
+import yaml
 
 from penstock.core import artifacts
 from penstock.core.examples import records
-from tests.components.evaluator.conftest import Evaluated, Penguins
+from tests.components.evaluator.conftest import ON_BEAM, Evaluated, Penguins
 
 type Evaluate = Callable[..., Evaluated]
 
@@ -57,17 +58,16 @@ def reasons(evaluated: Evaluated) -> dict[tuple[str, str], dict[str, Any]]:
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")  # TFMA divides by zero on its way to some
-@pytest.mark.parametrize("options", [{}, {"min_slice_size": 2}], ids=["", "Beam"])
+@pytest.mark.parametrize("beside", [[], [yaml.safe_load(ON_BEAM)]], ids=["", "Beam"])
 def test_a_slice_of_one_class(
-    options: dict[str, int], evaluate: Evaluate, one_class: str, caplog: pytest.LogCaptureFixture
+    beside: list[dict[str, Any]], evaluate: Evaluate, one_class: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     metrics = [metric(name, key, LOWER, **settings) for key, (name, settings, _) in METRICS.items()]
     metrics += [metric("AUC", "bounded", BOUNDED), metric("AUC", "changed", CHANGED)]
     config = {
         "model_specs": [{"label_key": "male"}],
         "slicing_specs": [{}, {"feature_keys": ["island"]}],
-        "metrics_specs": [{"metrics": metrics}],
-        "options": options,
+        "metrics_specs": [{"metrics": metrics}, *beside],
     }
     evaluated = evaluate(json.dumps(config), "sex", "worse", examples=one_class)
     told = reasons(evaluated)
