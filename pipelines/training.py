@@ -267,6 +267,7 @@ class _Graph:
             example_splits=config.evaluated_splits,
             train_splits=training.train_splits,
             eval_splits=training.eval_splits,
+            better_than_trivial=settings.margins,
             module_file=self._module_file(evaluator_, module_file) if evaluator_ else "",
             **baseline,
             **(self._keras() if evaluator_ else {}),

@@ -23,6 +23,7 @@ def evaluator(
     example_splits: List[str] = [],
     train_splits: List[str] = [],
     eval_splits: List[str] = [],
+    better_than_trivial: str = "",
     importance_rows: int = -1,
     module_file: str = "",
     engine: str = "local",
@@ -47,6 +48,9 @@ def evaluator(
         example_splits: The splits to evaluate on, by default `eval`.
         train_splits: The splits that the model has learnt from, by default `train`.
         eval_splits: The splits by which its training was stopped, by default `eval`.
+        better_than_trivial: JSON: by how much metrics must be better than those of the trivial model, which always
+            predicts the most frequent class of the train_splits, or the mean: `{"auc": 0.05}`, or
+            `{"root_mean_squared_error": {"relative": 0.1, "every_slice": true}}`.
         importance_rows: Of how many examples to find out which columns matter: the model is asked about each of them
             five times for each column. 0 for none; by default as many as take about a second.
         module_file: A module with `custom_eval_shared_model` or `custom_extractors`, as in TFX.
@@ -78,6 +82,7 @@ def evaluator(
         example_splits=example_splits,
         train_splits=train_splits,
         eval_splits=eval_splits,
+        better_than_trivial=better_than_trivial,
         importance_rows=importance_rows,
         module_file=module_file,
         engine=engine,

@@ -7,26 +7,22 @@ import json
 import logging
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 
 import apache_beam as beam
 import tensorflow_model_analysis as tfma
-from tensorflow_metadata.proto.v0.schema_pb2 import Schema
 from tensorflow_model_analysis.api.types import EvalSharedModel, MaybeMultipleEvalSharedModels
 from tensorflow_model_analysis.proto.config_pb2 import EvalConfig
 
 from penstock.components.engines import Engine, open_engine
-from penstock.components.evaluator import checks, diagnosis, labels, predictions, results
+from penstock.components.evaluator import diagnosis, predictions, preparation, results
 from penstock.components.evaluator import eval_config as eval_configs
-from penstock.components.evaluator import models as evaluated_models
 from penstock.components.evaluator import verdict as verdicts
 from penstock.components.evaluator.defaults import metrics as default_metrics
 from penstock.components.evaluator.defaults import problem
 from penstock.components.evaluator.defaults.problem import Problem, Sample
 from penstock.components.evaluator.metrics import shards
-from penstock.components.evaluator.models import EvaluatedModel
+from penstock.components.evaluator.preparation import Evaluation, Inputs
 from penstock.components.evaluator.summary import one_pass, service_pages, target
 from penstock.components.evaluator.summary import summary as summaries
 from penstock.components.evaluator.summary.one_pass import Found
@@ -34,12 +30,14 @@ from penstock.components.evaluator.summary.service_pages import EvaluationResult
 from penstock.components.evaluator.summary.target import Target
 from penstock.components.evaluator.tfma import extraction
 from penstock.components.evaluator.tfma import undefined as undefined_metrics
+from penstock.components.evaluator.trivial import margins as trivial_margins
+from penstock.components.evaluator.trivial.evaluation import TrivialEvaluation
 from penstock.core import artifacts, progress, user_modules
 from penstock.core.artifacts import Metadata, Reason, Verdict
 from penstock.core.artifacts.evaluation_summary import EvaluationSummary
 from penstock.core.errors import ConfigError, DataError, ModelError, PenstockError, UserError
 from penstock.core.examples import payloads, records
-from penstock.core.examples.payloads import PayloadFormat
+from penstock.core.files import temporary
 from penstock.core.legacy import keras_version
 
 logger = logging.getLogger(__name__)
@@ -59,6 +57,7 @@ def run(
     example_splits: Sequence[str] = (),
     train_splits: Sequence[str] = (),
     eval_splits: Sequence[str] = (),
+    better_than_trivial: str = "",
     importance_rows: int = -1,
     module_file: str = "",
     engine: str = "local",
@@ -78,22 +77,24 @@ def run(
     keras_version.use(keras)
     with progress.task("Evaluator") as counts, open_engine(engine) as engine_:
         config, baseline = eval_configs.parse(eval_config), _serving(baseline_model)
-        is_asked_for = default_metrics.are_asked_for(config)
-        splits = list(example_splits) or ["eval"]
-        inputs = _Inputs(
+        margins = trivial_margins.parse(better_than_trivial)
+        is_asked_for = default_metrics.are_asked_for(config) or bool(margins)
+        splits, trained_on = list(example_splits) or ["eval"], list(train_splits) or ["train"]
+        inputs = Inputs(
             artifacts.Examples(Path(examples)),
             splits,
+            trained_on,
             payloads.parse(payload_format),
             artifacts.Schema(Path(schema)).read() if schema else None,
             label,
+            margins,
             artifacts.Model(Path(model)).require_serving(),
             baseline,
             user_modules.load(module_file) if module_file else None,
-            list(train_splits) or ["train"],
             None if importance_rows < 0 else importance_rows,
         )
         try:
-            task = _prepared(inputs, config, evaluation)
+            task = preparation.prepare(inputs, config, evaluation)
             counts["rows"], blessed, reasons, summary = _judged(task, engine_)
         except Exception as error:
             if is_asked_for or not _is_of_the_model(error):
@@ -106,86 +107,18 @@ def run(
         baseline_model=(baseline_model_uri or baseline_model) if baseline else None,
         created=datetime.datetime.now(datetime.UTC).isoformat(),
         reasons=reasons,
-        notes=list(_notes(splits, inputs.trained_on, list(eval_splits) or ["eval"])),
+        notes=list(_notes(splits, trained_on, list(eval_splits) or ["eval"])),
     )
     metadata = _write(verdict, blessing, validation) | {"metrics": service_pages.metrics(summary) if summary else {}}
     return EvaluationResult(metadata, blessed, service_pages.classification(summary) if summary else {})
 
 
-@dataclass(frozen=True)
-class _Inputs:
-    """The artifacts to evaluate, and what a person says of them; the baseline is None if there is none."""
-
-    data: artifacts.Examples
-    splits: list[str]
-    payload_format: PayloadFormat
-    schema: Schema | None
-    label: str
-    candidate: Path
-    baseline: Path | None
-    module: ModuleType | None
-    trained_on: list[str]
-    importance_rows: int | None
-
-
-@dataclass(frozen=True)
-class _Evaluation:
-    """What is evaluated, and the folder for TFMA's results."""
-
-    config: EvalConfig
-    schema: Schema | None
-    folders: dict[str, str]  # of the SavedModels, by the name of their model_spec
-    models: Sequence[EvaluatedModel]  # what these say of themselves; none where a module customizes the evaluation
-    labels: list[str]  # if not empty, nothing else is taken from the features that models transform
-    module: ModuleType | None  # the user's
-    splits: list[str]
-    files: list[Path]
-    output: str
-    payload_format: PayloadFormat
-    sampled: dict[str, list[Path]]  # the files of each split, the evaluated ones first
-    trained_on: list[str]
-    importance_rows: int | None
-
-
-def _prepared(inputs: _Inputs, config: EvalConfig, output: str) -> _Evaluation:
-    """Checks that everything fits, before any example is read, and decides what the EvalConfig leaves open."""
-    is_customized = _defines(inputs.module, "custom_eval_shared_model", "custom_extractors")
-    if not config.metrics_specs and not is_customized:
-        config.metrics_specs.add()  # for the metrics that suit
-    config = eval_configs.complete(config, has_baseline=inputs.baseline is not None)
-    folders = _folders(config, inputs.candidate, inputs.baseline)
-    if not _defines(inputs.module, "custom_eval_shared_model"):
-        evaluated_models.require_saved_models(config, folders)
-    models = () if is_customized else evaluated_models.read(config, folders)
-    decided = labels.decide(models, inputs.schema, inputs.label)
-    decided += labels.transformed(models, config, inputs.schema)
-    checks.check(config, models, inputs.schema, inputs.module)
-    inputs.data.require_splits(inputs.splits)
-    files = [path for split in inputs.splits for path in inputs.data.files(split)]
-    if not records.any_record(files, inputs.payload_format):
-        raise DataError(f"split {', '.join(inputs.splits)} has no examples to evaluate on")
-    return _Evaluation(
-        config,
-        inputs.schema,
-        folders,
-        models,
-        decided,
-        inputs.module,
-        inputs.splits,
-        files,
-        output,
-        inputs.payload_format,
-        {split: inputs.data.files(split) for split in dict.fromkeys([*inputs.splits, *inputs.data.splits()])},
-        inputs.trained_on,
-        inputs.importance_rows,
-    )
-
-
-def _judged(task: _Evaluation, engine: Engine) -> tuple[int, bool, list[Reason], EvaluationSummary]:
+def _judged(task: Evaluation, engine: Engine) -> tuple[int, bool, list[Reason], EvaluationSummary]:
     """Evaluates; returns the number of examples, the verdict with its reasons, and the summary."""
     with _explained(task.config, task.folders, task.files):
         if task.models and default_metrics.are_left_out(task.config):
             default_metrics.fill(task.config, _problem(task, engine))
+        trivial = _trivial(task) if task.margins else None
         predicted = target.of_models(task.config, task.models)
         found = _evaluate(task, predicted, engine)
     undefined = undefined_metrics.observed(task.config)
@@ -195,12 +128,32 @@ def _judged(task: _Evaluation, engine: Engine) -> tuple[int, bool, list[Reason],
         task.config, predicted, task.splits, task.trained_on, task.output, undefined, found
     )
     artifacts.ModelEvaluation(Path(task.output)).write_summary(summary)
-    return found.rows, *_verdict(task.config, task.output, undefined), summary
+    reasons = list(_against_trivial(task, trivial, engine, undefined)) if trivial else []
+    return found.rows, *_verdict(task, undefined, reasons), summary
 
 
-def _problem(task: _Evaluation, engine: Engine) -> Problem:
+def _trivial(task: Evaluation) -> TrivialEvaluation:
+    """Returns the evaluation of the trivial model; a ConfigError if a margin is of what cannot be compared with it."""
+    if not task.models:
+        raise ConfigError("better_than_trivial: expected an evaluation that the module does not customize")
+    trivial_margins.check(task.margins, task.config)
+    model = task.candidate
+    return TrivialEvaluation.of(task.margins, task.config, model, task.schema, task.labels, task.payload_format)
+
+
+def _against_trivial(
+    task: Evaluation, trivial: TrivialEvaluation, engine: Engine, undefined: undefined_metrics.Undefined
+) -> Iterator[Reason]:
+    """Yields how much better than the trivial model the candidate is."""
+    candidate = task.candidate.spec.name if len(task.config.model_specs) > 1 else ""
+    with temporary.folder() as output:
+        trivial.run(engine, task.train_files, task.files, str(output))
+        yield from trivial_margins.reasons(task.margins, candidate, task.output, str(output), undefined)
+
+
+def _problem(task: Evaluation, engine: Engine) -> Problem:
     """Returns what the candidate predicts, by the first examples if it does not say so itself."""
-    candidate = next(model for model in task.models if not model.spec.is_baseline)
+    candidate = task.candidate
     if not candidate.spec.label_key and not candidate.spec.label_keys:
         raise ConfigError(
             "eval_config: expected a label_key in model_specs: nothing says which feature the model predicts"
@@ -272,24 +225,20 @@ def _serving(model: str | None) -> Path | None:
     return artifacts.Model(Path(model)).serving_model() if model else None
 
 
-def _verdict(config: EvalConfig, evaluation: str, undefined: undefined_metrics.Undefined) -> tuple[bool, list[Reason]]:
-    if eval_configs.has_thresholds(config):
-        return verdicts.reasons(config, evaluation, undefined)
-    return False, [verdicts.objection("no threshold was given, so nothing is blessed", slice_name="")]
+def _verdict(
+    task: Evaluation, undefined: undefined_metrics.Undefined, of_margins: list[Reason]
+) -> tuple[bool, list[Reason]]:
+    """Returns whether the model is blessed: if it meets its thresholds, of which there must be one."""
+    if not eval_configs.has_thresholds(task.config) and not of_margins:
+        return False, [verdicts.objection("no threshold was given, so nothing is blessed", slice_name="")]
+    meets, reasons = True, of_margins
+    if eval_configs.has_thresholds(task.config):
+        meets, others = verdicts.reasons(task.config, task.output, undefined)
+        reasons = [*others, *of_margins]
+    return meets and all(reason["passed"] for reason in of_margins), verdicts.in_order(reasons)
 
 
-def _folders(config: EvalConfig, candidate: Path, baseline: Path | None) -> dict[str, str]:
-    """Returns the folder of the model for each of the config's model_specs, by its name."""
-    folders = {}
-    for spec in config.model_specs:
-        path = baseline if spec.is_baseline else candidate
-        if path is None:
-            raise ModelError(f"eval_config: model {spec.name!r} is a baseline, but there is no baseline model")
-        folders[spec.name] = str(path)
-    return folders
-
-
-def _evaluate(task: _Evaluation, predicted: Target, engine: Engine) -> Found:
+def _evaluate(task: Evaluation, predicted: Target, engine: Engine) -> Found:
     """Writes TFMA's results; returns what else is found."""
     undefined_metrics.observe()
     models = _models(task)
@@ -323,12 +272,7 @@ def _tell_dropped(dropped: int, rows: int) -> None:
         )
 
 
-def _defines(module: ModuleType | None, *names: str) -> bool:
-    """Whether there is a module with one of these functions."""
-    return module is not None and any(user_modules.optional_function(module, name) for name in names)
-
-
-def _models(task: _Evaluation) -> list[EvalSharedModel]:
+def _models(task: Evaluation) -> list[EvalSharedModel]:
     load = user_modules.optional_function(task.module, "custom_eval_shared_model") if task.module else None
     if load is None:
         return predictions.shared_models(task.config, task.folders)
@@ -345,7 +289,7 @@ def _models(task: _Evaluation) -> list[EvalSharedModel]:
     ]
 
 
-def _evaluate_with_beam(task: _Evaluation, shared: MaybeMultipleEvalSharedModels) -> int:
+def _evaluate_with_beam(task: Evaluation, shared: MaybeMultipleEvalSharedModels) -> int:
     adapter = predictions.adapter_config(task.schema, task.payload_format)
     extract = user_modules.optional_function(task.module, "custom_extractors") if task.module else None
     if extract:

@@ -1,7 +1,7 @@
 """The reasons of a verdict: every threshold of the EvalConfig in every slice it applies to, and the measured value."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import tensorflow_model_analysis as tfma
 from tensorflow_model_analysis.metrics import metric_specs
@@ -36,16 +36,17 @@ type _Threshold = GenericValueThreshold | GenericChangeThreshold
 
 
 def reasons(config: EvalConfig, evaluation: str, undefined: Undefined) -> tuple[bool, list[Reason]]:
-    """Returns TFMA's verdict on the evaluation in that folder, and its reasons.
-
-    First come the thresholds that are not met; among each kind, those of the overall slice.
-    """
+    """Returns TFMA's verdict on the evaluation in that folder, and its reasons in order."""
     verdict = tfma.load_validation_result(evaluation)
     reasons = [*_reasons(config, evaluation, verdict, undefined), *_missing(verdict)]
     if not verdict.validation_ok and all(reason["passed"] for reason in reasons):
         reasons.append(objection("TFMA does not validate the model, and does not say why"))
-    reasons.sort(key=lambda reason: (reason["passed"], reason["slice"] != OVERALL))
-    return bool(verdict.validation_ok), reasons
+    return bool(verdict.validation_ok), in_order(reasons)
+
+
+def in_order(reasons: Iterable[Reason]) -> list[Reason]:
+    """Returns first the thresholds that are not met; among each kind, those of the overall slice."""
+    return sorted(reasons, key=lambda reason: (reason["passed"], reason["slice"] != OVERALL))
 
 
 def objection(sentence: str, slice_name: str = OVERALL) -> Reason:
@@ -56,7 +57,7 @@ def objection(sentence: str, slice_name: str = OVERALL) -> Reason:
 def _reasons(config: EvalConfig, evaluation: str, verdict: ValidationResult, undefined: Undefined) -> Iterator[Reason]:
     """Yields a reason for each threshold in each slice that it applies to."""
     failures = {
-        (_slice_name(part), _identity(failure.metric_key), _bound(_threshold(failure)))
+        (name_of(part), _identity(failure.metric_key), _bound(_threshold(failure)))
         for part in verdict.metric_validations_per_slice
         for failure in part.failures
     }
@@ -68,12 +69,12 @@ def _reasons(config: EvalConfig, evaluation: str, verdict: ValidationResult, und
             continue
         proto = key.to_proto()
         for part in slices:
-            name = _slice_name(part)
+            name = name_of(part)
             applying = {_bound(threshold) for spec, threshold in pairs if _applies(spec, part)}
             for bound in sorted(applying):
                 passed = (name, _identity(proto), bound) not in failures
                 why = undefined.why(key, slice_keys(part))
-                yield _reason(key, name, _value(part, proto), bound, passed, why)
+                yield reason_of(key, name, value_of(part, proto), bound, passed, why)
 
 
 def _identity(key: metrics_for_slice_pb2.MetricKey) -> bytes:
@@ -85,7 +86,10 @@ def _threshold(failure: ValidationFailure) -> _Threshold:
     return threshold.change_threshold if threshold.HasField("change_threshold") else threshold.value_threshold
 
 
-def _reason(key: MetricKey, slice_name: str, value: float | None, bound: str, passed: bool, undefined: str) -> Reason:
+def reason_of(
+    key: MetricKey, slice_name: str, value: float | None, bound: str, passed: bool, undefined: str = ""
+) -> Reason:
+    """Returns what a metric is in a slice, and whether it passes its bound; `undefined` says why it is not defined."""
     metric = f"{qualified(key)} minus the baseline's" if key.is_diff else qualified(key)
     if value is None:
         measured = "was not computed"
@@ -164,7 +168,8 @@ def _bound(threshold: _Threshold) -> str:
     return " and ".join(parts) or "anything"
 
 
-def _value(part: MetricsForSlice, key: metrics_for_slice_pb2.MetricKey) -> float | None:
+def value_of(part: MetricsForSlice, key: metrics_for_slice_pb2.MetricKey) -> float | None:
+    """Returns the value of a metric in a slice; None if it was not computed, or is no single number."""
     for entry in part.metric_keys_and_values:
         if entry.key == key:
             kind = entry.value.WhichOneof("type")
@@ -195,7 +200,7 @@ def slice_keys(part: MetricsForSlice) -> tuple[SliceKey, ...]:
     return tuple(map(slicer_lib.deserialize_slice_key, (pair.baseline_slice_key, pair.comparison_slice_key)))
 
 
-def _slice_name(part: MetricsForSlice | MetricsValidationForSlice) -> str:
+def name_of(part: MetricsForSlice | MetricsValidationForSlice) -> str:
     """Returns the name of a slice or of a pair of slices, such as "island=Dream against overall"."""
     if part.HasField("cross_slice_key"):
         pair = part.cross_slice_key

@@ -19,17 +19,22 @@ def never_blessed(pipeline: Pipeline) -> Iterator[Broken]:
     """An Evaluator whose verdict something waits for, and whose eval_config has no threshold: it blesses no model."""
     for where, graph in pipeline.placed_graphs:
         for name, task in graph.items():
-            source = task.get("inputs", {}).get("parameters", {}).get("eval_config", {})
-            text = source.get("runtimeValue", {}).get("constant")
-            if "componentInputParameter" in source:
-                text = pipeline.parameters.get(source["componentInputParameter"], {}).get("defaultValue")
-            if isinstance(text, str) and text.strip() and _is_waited_for(name, graph) and not _has_threshold(text):
+            text, margins = (_parameter(task, key, pipeline) for key in ("eval_config", "better_than_trivial"))
+            if isinstance(text, str) and not margins and _is_waited_for(name, graph) and not _has_threshold(text):
                 yield Broken(
                     name,
                     f"{name}: no metric in eval_config has a threshold, so no model is ever blessed: give one a "
                     "threshold",
                     (*where, name),
                 )
+
+
+def _parameter(task: Mapping[str, Any], key: str, pipeline: Pipeline) -> Any:
+    """Returns what a task gets as a parameter; None where that is not known before it runs."""
+    source = task.get("inputs", {}).get("parameters", {}).get(key, {})
+    if "componentInputParameter" in source:
+        return pipeline.parameters.get(source["componentInputParameter"], {}).get("defaultValue")
+    return source.get("runtimeValue", {}).get("constant")
 
 
 def _is_waited_for(evaluator: str, graph: Mapping[str, Mapping[str, Any]]) -> bool:

@@ -157,7 +157,6 @@ def test_what_fits_is_read(evaluate: Callable[..., Evaluated], garbage: str) -> 
         (f"model_specs: [{{label: male}}]\n{METRICS}", ConfigError, "expected a tfma.EvalConfig: .*label"),
         ("model_specs { label_key: 'male'", ConfigError, "expected a tfma.EvalConfig"),
         ("- male", ConfigError, "expected a tfma.EvalConfig"),
-        (" \n", ConfigError, "eval_config is empty"),
     ],
 )  # fmt: skip
 def test_a_mismatch_is_told_before_anything_is_read(

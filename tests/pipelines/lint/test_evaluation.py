@@ -15,11 +15,12 @@ NEVER = "evaluator: no metric in eval_config has a threshold, so no model is eve
 WITHOUT = '{"metrics_specs": [{"metrics": [{"class_name": "AUC"}]}]}'
 
 
-def gated(eval_config: str, consumer: str = "condition") -> Callable[[], None]:
+def gated(eval_config: str, consumer: str = "condition", better_than_trivial: str = "") -> Callable[[], None]:
     def pipeline() -> None:
         model = dsl.importer(artifact_uri="gs://b/m", artifact_class=dsl.Model).output
         examples = dsl.importer(artifact_uri="gs://b/e", artifact_class=dsl.Dataset).output
-        gate = evaluator(examples=examples, model=model, eval_config=eval_config)
+        margins = {"better_than_trivial": better_than_trivial} if better_than_trivial else {}
+        gate = evaluator(examples=examples, model=model, eval_config=eval_config, **margins)
         if consumer == "condition":
             with dsl.If(gate.outputs["Output"] == True):  # noqa: E712
                 latest_blessed_model(candidate=model, pipeline_root="gs://b")
@@ -40,6 +41,7 @@ def by_parameter(eval_config: str = WITHOUT) -> None:
     "eval_config",
     [
         WITHOUT,
+        "",
         '{"metrics_specs": []}',
         '{"slicing_specs": [{"feature_keys": ["threshold"]}], "metrics_specs": [{"metrics": [{"class_name": "AUC"}]}]}',
         "slicing_specs: [{feature_keys: [threshold]}]\nmetrics_specs: [{metrics: [{class_name: AUC}]}]",
@@ -67,11 +69,14 @@ def test_without_a_threshold_by_the_pipelines_parameter() -> None:
         "metrics_specs: [{thresholds: {auc: {value_threshold: {lower_bound: 0.5}}}}]",
         'metrics_specs { metrics { class_name: "AUC" threshold { value_threshold { lower_bound { value: 0.5 } } } } }',
         'metrics_specs: { metrics: { class_name: "AUC" cross_slice_thresholds: { threshold: {} } } }',
-        "",
     ],
 )
 def test_with_a_threshold(eval_config: str) -> None:
     assert found(gated(eval_config), LOCAL) == []
+
+
+def test_with_a_threshold_against_the_trivial_model() -> None:
+    assert found(gated(WITHOUT, better_than_trivial='{"auc": 0}'), LOCAL) == []
 
 
 def test_metrics_that_nothing_waits_for_need_none() -> None:

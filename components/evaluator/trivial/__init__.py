@@ -10,6 +10,7 @@ from typing import Self
 import numpy as np
 
 type Array = np.ndarray
+_LEAST = 1e-7  # a probability whose logit is taken: Keras's epsilon
 
 
 @dataclass
@@ -64,3 +65,8 @@ class TrivialModel:
         """Returns the predictions for so many examples: float64 [rows, width]."""
         predictions: Array = np.broadcast_to(self.prediction, (rows, len(self.prediction)))
         return predictions
+
+    def logits(self) -> "TrivialModel":
+        """Returns the model that predicts the logits of these probabilities."""
+        shares = np.clip(self.prediction, _LEAST, 1 - _LEAST)
+        return TrivialModel(np.log(shares) if len(shares) > 1 else np.log(shares / (1 - shares)))
