@@ -137,6 +137,7 @@ class _Graph:
             stats_options=json_text(options or None),
             exclude_splits=config.statistics.exclude_splits,
             engine=config.engine,
+            label=config.label or "",
             **curated,
         ).outputs["statistics"]
         if not curated:

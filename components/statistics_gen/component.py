@@ -2,7 +2,7 @@
 
 from typing import List
 
-from kfp.dsl import Artifact, Dataset, Input, Output
+from kfp.dsl import HTML, Artifact, Dataset, Input, Output
 
 from penstock.components.wrapper import component
 
@@ -10,11 +10,13 @@ from penstock.components.wrapper import component
 @component(imports=["penstock.components.statistics_gen.executor"])
 def statistics_gen(
     statistics: Output[Artifact],
+    report: Output[HTML],
     examples: Input[Dataset],
     schema: Input[Artifact] = None,
     stats_options: str = "",
     exclude_splits: List[str] = [],
     engine: str = "local",
+    label: str = "",
 ) -> None:
     """Computes statistics of every split: counts, missing values, quantiles, histograms and exact top values.
 
@@ -28,7 +30,9 @@ def statistics_gen(
             as {"sample_rate": 0.1}. A sample is the same in every run.
         exclude_splits: Splits without statistics.
         engine: Where shards are computed: `local` for a worker per core, `local:N` for N workers.
+        label: Name of the label, by which the page shows the columns as well.
         statistics: Statistics, `Split-<name>/FeatureStats.pb`.
+        report: The columns for a person to look at: what each is, what is missing, and how it is distributed.
     """
     from penstock.components.statistics_gen import executor
 
@@ -39,6 +43,8 @@ def statistics_gen(
         stats_options=stats_options,
         exclude_splits=exclude_splits,
         engine=engine,
+        report=report.path,
+        label=label,
         examples_metadata=dict(examples.metadata),
     )
     statistics.metadata.update(result.metadata["statistics"])

@@ -8,6 +8,7 @@ number of workers.
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -16,7 +17,9 @@ from tensorflow_metadata.proto.v0 import statistics_pb2
 
 from penstock.components.engines import Engine, fold, open_engine
 from penstock.components.statistics_gen import lift
+from penstock.components.statistics_gen import report as report_page
 from penstock.components.statistics_gen.options import parse
+from penstock.components.statistics_gen.sample import Sample
 from penstock.components.statistics_gen.shard import Shard
 from penstock.core import artifacts, progress
 from penstock.core.artifacts import Property, TaskResult
@@ -27,21 +30,33 @@ from penstock.core.statistics.integers import IntegerStatistics
 from penstock.core.statistics.partials import Partial
 
 
+@dataclass
+class _Total:
+    """What is known of a split, or of one shard of it: partial statistics, and a sample of its rows."""
+
+    statistics: Partial
+    sample: Sample
+
+
 def run(
     *,
     statistics: str,
     examples: str,
+    report: str = "",
+    label: str = "",
     schema: str | None = None,
     stats_options: str = "",
     exclude_splits: Sequence[str] = (),
     engine: str = "local",
     examples_metadata: Mapping[str, Property] | None = None,
 ) -> TaskResult:
-    """Writes the statistics of each split that is not excluded.
+    """Writes the statistics of each split that is not excluded, and a page that shows them.
 
     Args:
         statistics: folder to write `Split-<name>/FeatureStats.pb` to.
         examples: folder of an Examples artifact.
+        report: HTML file to write; "" for none.
+        label: feature by which the page shows the first split; "" for none.
         schema: folder of a Schema artifact; declares which numbers are categories and which strings are bytes.
         stats_options: TFDV's StatsOptions as JSON; "" for the defaults.
         exclude_splits: splits to leave out.
@@ -67,38 +82,50 @@ def run(
                 for number, files in enumerate(fold.groups(source.files(split)))
             ]
             totals = _totals(engine_, shards, options)
+            results: dict[str, statistics_pb2.DatasetFeatureStatisticsList] = {}
             for split in splits:
-                result, rows = _statistics(split, totals.get(split), options)
-                target.write(split, lift.add(result, [shard for shard in shards if shard.split == split], options))
+                results[split], rows = _statistics(split, totals.get(split), options)
+                of_split = [shard for shard in shards if shard.split == split]
+                target.write(split, lift.add(results[split], of_split, options))
                 counts.show(rows=counts["rows"] + rows)
+            if report:
+                samples = {split: totals[split].sample for split in splits}
+                of_all = {split: result.datasets[0] for split, result in results.items()}
+                report_page.write(Path(report), of_all, samples, label)
     rates = json.dumps(dict.fromkeys(splits, options.sample_rate or 1.0))
     span = {"span": int(properties["span"])} if "span" in properties else {}
     return TaskResult({"statistics": artifacts.metadata(split_names=splits, sample_rate_by_split=rates, **span)})
 
 
-def _totals(engine: Engine, shards: Sequence[Shard], options: StatsOptions) -> dict[str, Partial]:
-    """Returns the merged partial statistics of each split that has files."""
+def _totals(engine: Engine, shards: Sequence[Shard], options: StatsOptions) -> dict[str, _Total]:
+    """Returns what is known of each split that has files."""
     merge = partial(_merge, partials.merger(options))
     return engine.fold(partial(_compute, options=options), merge, shards) or {}
 
 
-def _compute(shard: Shard, options: StatsOptions) -> dict[str, Partial]:
-    """Returns the partial statistics of one shard, by its split."""
-    return {shard.split: partials.compute(shard.batches(options), options, seed=shard.number)}
+def _compute(shard: Shard, options: StatsOptions) -> dict[str, _Total]:
+    """Returns what is known of one shard, by its split."""
+    sample = Sample(seed=shard.number)
+    statistics = partials.compute(sample.passing(shard.batches(options)), options, seed=shard.number)
+    return {shard.split: _Total(statistics, sample)}
 
 
 def _merge(
-    merge: Callable[[Partial, Partial], Partial], totals: dict[str, Partial], parts: dict[str, Partial]
-) -> dict[str, Partial]:
+    merge: Callable[[Partial, Partial], Partial], totals: dict[str, _Total], parts: dict[str, _Total]
+) -> dict[str, _Total]:
     for split, part in parts.items():
-        totals[split] = merge(totals[split], part) if split in totals else part
+        if split in totals:
+            merge(totals[split].statistics, part.statistics)
+            totals[split].sample.merge(part.sample)
+        else:
+            totals[split] = part
     return totals
 
 
 def _statistics(
-    split: str, total: Partial | None, options: StatsOptions
+    split: str, total: _Total | None, options: StatsOptions
 ) -> tuple[statistics_pb2.DatasetFeatureStatisticsList, int]:
-    result, rows = partials.statistics(total, options) if total else (None, 0)
+    result, rows = partials.statistics(total.statistics, options) if total else (None, 0)
     if result is None or rows == 0:
         raise DataError(
             f"split {split!r} has no examples{' in the sample' if options.sample_rate else ''}: expected at least one; "

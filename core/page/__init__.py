@@ -1,19 +1,20 @@
 """How a page that is written for a person looks: one HTML file that needs nothing but a browser, and no network.
 
-`html` and `write` make the page of parts: `table`, `mark`, `chart` and `choice`. The page carries its stylesheet, and
+`html` and `write` make the page of parts: `table`, `mark`, `chart`, `legend` and `choice`. It carries its style, and
 scripts only where a part needs them: script.js for tables that are sorted and for choices, Vega's bundle for charts.
 """
 
+from collections.abc import Sequence
 from functools import cache
 from html import escape
 from importlib import resources
 from pathlib import Path
 
 from penstock.core.files import atomic
-from penstock.core.page.charts import CHART, chart
+from penstock.core.page.charts import CHART, COLOURS, chart
 from penstock.core.page.stitching import Part, marked, next_part
 
-__all__ = ["FILE", "Part", "chart", "choice", "html", "mark", "next_part", "table", "write"]
+__all__ = ["FILE", "Part", "chart", "choice", "html", "legend", "mark", "next_part", "table", "write"]
 
 FILE = "report.html"
 _SORTED = "sorted-by-click"  # the classes that script.js looks for
@@ -73,6 +74,15 @@ def choice(label: str, options: dict[str, str]) -> str:
     names = "".join(f"<option>{escape(name)}</option>" for name in options)
     shown = "".join(f"<div{' hidden' if index else ''}>{part}</div>" for index, part in enumerate(options.values()))
     return f'<div class="{_CHOICE}"><label>{escape(label)} <select>{names}</select></label>{shown}</div>'
+
+
+def legend(names: Sequence[str]) -> str:
+    """Returns which colour is whose, for several charts: the first is `var(--plot-1)`, and so on."""
+    keys = (
+        f'<span><i style="background:var(--plot-{index % COLOURS + 1})"></i>{escape(name)}</span>'
+        for index, name in enumerate(names)
+    )
+    return f'<p class="legend">{"".join(keys)}</p>'
 
 
 def mark(text: str, good: bool) -> str:

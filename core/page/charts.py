@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from altair import TopLevelMixin
 
+COLOURS = 8  # of categories, in style.css and script.js
 CHART = "chart"  # the class that script.js looks for
 _DIGITS = 7  # of a number: more is not seen, and twice as long
 _HEIGHT = 180  # pixels, unless the chart says

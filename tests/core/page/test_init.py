@@ -40,6 +40,10 @@ def test_parts() -> None:
     )
     assert page.table("") == '<div class="table"><table><tbody></tbody></table></div>'
     assert page.mark("<fine>", good=True) == '<span class="mark good">&lt;fine&gt;</span>'
+    assert page.legend(["train", "<eval>"]) == (
+        '<p class="legend"><span><i style="background:var(--plot-1)"></i>train</span>'
+        '<span><i style="background:var(--plot-2)"></i>&lt;eval&gt;</span></p>'
+    )
     assert page.choice("Slice", {"<all>": "1", "A": "2"}) == (
         '<div class="choice"><label>Slice <select><option>&lt;all&gt;</option><option>A</option></select></label>'
         "<div>1</div><div hidden>2</div></div>"
