@@ -26,7 +26,7 @@ from load import Generator, Load
 from servers import HERE, SERVERS, Running, started
 
 from penstock.core.examples import records
-from penstock.pipelines.cli import show_predictions
+from penstock.pipelines.cli.predictions import show_predictions
 from penstock.pipelines.config import training_pipeline
 
 TAXI = HERE.parent.parent / "examples" / "taxi" / "pipeline.yaml"

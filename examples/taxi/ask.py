@@ -14,7 +14,7 @@ import urllib.request
 from pathlib import Path
 
 from penstock.core.examples import records
-from penstock.pipelines.cli import show_predictions
+from penstock.pipelines.cli.predictions import show_predictions
 from penstock.pipelines.config import training_pipeline
 
 CONFIG = Path(__file__).with_name("pipeline.yaml")

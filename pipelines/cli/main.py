@@ -11,7 +11,6 @@ import click
 
 from penstock.core.credentials import masks
 from penstock.core.errors import ConfigError, PenstockError, UserError, explain_memory, explain_os_error
-from penstock.core.files import kinds
 from penstock.pipelines.cli.endpoints import commands as endpoint_commands
 from penstock.pipelines.cli.lint import lint
 from penstock.pipelines.cli.options import (
@@ -19,13 +18,13 @@ from penstock.pipelines.cli.options import (
     config_argument,
     config_file,
     data_option,
-    is_config,
     label_option,
     load,
     set_option,
 )
 from penstock.pipelines.cli.output import answer as answers
 from penstock.pipelines.cli.output.answer import Answer, Failure, json_option
+from penstock.pipelines.cli.predictions.predict import predict
 from penstock.pipelines.cli.remote import commands as remote_commands
 from penstock.pipelines.cli.schedule import schedule
 from penstock.pipelines.cli.serve import serve
@@ -252,30 +251,6 @@ def runs(config: Path) -> Answer:
 
 
 @cli.command()
-@click.argument("config_or_model", default=DEFAULT_CONFIG, metavar="[CONFIG|MODEL]", type=click.Path(path_type=Path))
-@click.option("--rows", default=3, show_default=True, type=click.IntRange(min=1), help="How many rows to predict.")
-@click.option("--split", default="eval", show_default=True, help="The split that the rows are from.")
-@click.option("--examples", type=click.Path(path_type=Path), help="A TFRecord file of tf.Examples to predict instead.")
-@click.option("--label", default="", metavar="NAME", help="With MODEL: the feature to predict.")
-def predict(config_or_model: Path, rows: int, split: str, examples: Path | None, label: str) -> None:
-    """Asks the newest pushed model about rows of the newest run, or any MODEL about a file of examples."""
-    from penstock.pipelines.cli import show_predictions
-
-    if examples and (special := kinds.special(examples)):
-        raise ConfigError(f"--examples: {examples} is {special}: expected a TFRecord file of tf.Examples")
-    if is_config(config_or_model):
-        config = load(config_or_model)
-        model = show_predictions.newest_model(config)
-        examples = examples or show_predictions.newest_examples(config, split)
-        label = label or config.label or ""
-    else:
-        model = show_predictions.require_model(config_or_model)
-        examples = examples or show_predictions.examples_beside(model, split)
-    tell(f"model {model}\nrows  {examples}\n")
-    tell(show_predictions.predictions(model, examples, rows, label))
-
-
-@cli.command()
 @click.argument("chosen", nargs=-1, metavar="[RUN RUN]")
 @click.option("--config", default=DEFAULT_CONFIG, type=click.Path(path_type=Path), help="The pipeline that has run.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="The page; by default it is in the second run.")
@@ -302,7 +277,7 @@ def diff(chosen: Sequence[str], config: Path, output: Path | None) -> Answer:
     return of_runs.compared(first, second, output)
 
 
-for command in (lint, serve, schedule, *endpoint_commands, *remote_commands):
+for command in (lint, predict, serve, schedule, *endpoint_commands, *remote_commands):
     cli.add_command(command)
 
 

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import sys
+from typing import BinaryIO
 
 import click
 
@@ -25,6 +26,12 @@ def tell(text: object = "", err: bool = False) -> None:
 def tell_document(text: str) -> None:
     """Writes a whole document of ASCII to standard output, as it is."""
     click.echo(text)
+
+
+def output_stream() -> BinaryIO:
+    """Returns standard output for data, which is written as it is."""
+    sys.stdout.flush()
+    return sys.stdout.buffer
 
 
 def warn(sentence: str) -> None:

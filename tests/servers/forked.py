@@ -46,7 +46,7 @@ _MODULES = [
     "penstock.pipelines.compiling.compile",
     "penstock.pipelines.local.orchestrator",
     "penstock.pipelines.local.processes.warm_process",
-    "penstock.pipelines.cli.show_predictions",
+    "penstock.pipelines.cli.predictions.show_predictions",
     "penstock.pipelines.local.runs",
     "kfp.dsl.executor",
     *(f"penstock.components.{path.parent.name}.executor" for path in sorted(_COMPONENTS.glob("*/executor.py"))),

@@ -233,7 +233,7 @@ def test_predict_says_what_it_expects(config: Path, capsys: pytest.CaptureFixtur
         ([inside, "--split", "foo"], "no split 'foo' in small-2026-01-02: expected --split to be one of eval, train"),
         (["nope"], "penstock: nope does not exist: expected a configuration (a YAML file, or a folder with pipeline.y"),
         ([str(config.parent / "serving" / "x")], "x does not exist: expected a configuration"),
-        ([str(run)], "holds no model: expected a configuration"),
+        ([str(run)], "small-2026-01-02: this run has no model: expected one that has trained"),
         ([str(pushed)], "17 is in no run's folder, so it has no examples beside it: expected --examples FILE"),
     ]:
         assert main.main(["predict", *arguments]) == 2

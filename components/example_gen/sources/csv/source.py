@@ -201,7 +201,7 @@ class _Table:
 
 
 def _table(path: Path, plain: Path, options: CsvOptions) -> _Table:
-    names, start = _header(plain, str(path), options)
+    names, start = header(plain, str(path), options)
     return _Table(path, plain, names, start)
 
 
@@ -228,7 +228,7 @@ def _warn_of_separators(source: CsvSource, piece: FilePiece) -> None:
             logger.warning("numbers that are read as text: %s: %s", columns, way)
 
 
-def _header(path: Path, name: str, options: CsvOptions) -> tuple[tuple[str, ...], int]:
+def header(path: Path, name: str, options: CsvOptions) -> tuple[tuple[str, ...], int]:
     """Returns the columns' names and the offset of the first row; a DataError if the names are none."""
     with open(path, "rb") as file:
         start = len(_BYTE_ORDER_MARK) if file.read(3) == _BYTE_ORDER_MARK else 0

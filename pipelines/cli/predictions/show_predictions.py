@@ -1,6 +1,7 @@
 """What a model of a run predicts: finding the newest model and rows to ask it about, and asking."""
 
 import contextlib
+import json
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -47,6 +48,26 @@ def require_model(folder: Path) -> Path:
     )
 
 
+def model_of_run(folder: Path) -> Path:
+    """Returns the model that a run has trained."""
+    for model in record.require(folder).made("model"):
+        if Model(model.path).serving_model() is not None:
+            return model.path
+    raise UserError(f"{folder}: this run has no model: expected one that has trained")
+
+
+def csv_options_beside(place: Path) -> dict[str, Any]:
+    """Returns how the CSV files were written that a run has read: the run, or that which a model is in; else {}."""
+    for folder in (place.absolute(), *place.absolute().parents):
+        if (folder / record.FILE).is_file():
+            for task in record.require(folder).tasks:
+                text = task.key.parameters.get("csv_options", "") if task.key else ""
+                if text:
+                    options: dict[str, Any] = json.loads(json.loads(text) or "{}")
+                    return options
+    return {}
+
+
 def examples_beside(model: Path, split: str) -> Path:
     """Returns examples of the run that a model is in."""
     for folder in model.absolute().parents:
@@ -91,7 +112,7 @@ def _split(files: dict[str, Path], split: str, run: RunRecord) -> Path:
 
 def predictions(model: Path, examples: Path, rows: int, label: str) -> str:
     """Asks a model about the first rows of an examples file; returns them, what it predicts, and what is true."""
-    with _silent():
+    with silent():
         from penstock.core.labels import Label
         from penstock.core.models import predict
 
@@ -139,7 +160,7 @@ def _shown(value: Any) -> str:
 
 
 @contextlib.contextmanager
-def _silent() -> Iterator[None]:
+def silent() -> Iterator[None]:
     """Keeps what TensorFlow's C++ writes to standard error while it loads out of sight; errors are still raised."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     sys.stderr.flush()

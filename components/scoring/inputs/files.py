@@ -1,0 +1,89 @@
+"""Which files are meant, and what kind of rows they hold."""
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from penstock.components.engines import Engine
+from penstock.components.example_gen.configs import InputSplit
+from penstock.components.example_gen.inputs import spans
+from penstock.components.example_gen.sources.csv.options import CsvOptions
+from penstock.components.scoring.features import ModelInputs
+from penstock.components.scoring.inputs.csv import CsvInput
+from penstock.components.scoring.inputs.json_lines import JsonLinesInput
+from penstock.components.scoring.inputs.parquet import ParquetInput
+from penstock.components.scoring.inputs.rows import File, Input
+from penstock.components.scoring.inputs.tfrecord import TFRecordInput
+from penstock.core.errors import DataError
+from penstock.core.examples import records
+from penstock.core.files import patterns
+
+_SUFFIXES = {
+    "csv": (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".txt"),
+    "parquet": (".parquet", ".pq"),
+    "tfrecord": (".tfrecord", ".tfrecords", ".tfrecord.gz", ".tfrecords.gz"),
+    "jsonl": (".jsonl", ".ndjson", ".jsonl.gz", ".ndjson.gz", ".json"),
+}
+STANDARD_INPUT = "standard input"
+
+
+@contextlib.contextmanager
+def opened(
+    data: Sequence[str], options: CsvOptions, inputs: ModelInputs, label: str, scratch: Path, engine: Engine
+) -> Iterator[Input]:
+    """Gives the rows of files, folders, patterns, or of such in an object store, which are copied first.
+
+    Raises a DataError if there are none, or if they are of several kinds.
+    """
+    with contextlib.ExitStack() as stack:
+        found = [file for place in data for file in _files(place, stack)]
+        kinds = {_kind(file): file for file in found}
+        if len(kinds) > 1:
+            (one, first), (other, second), *_ = kinds.items()
+            raise DataError(f"expected files of one kind, found {first.name} ({one}) and {second.name} ({other})")
+        (kind,) = kinds
+        if kind == "csv":
+            yield CsvInput.open(found, options, label, scratch, engine)
+        elif kind == "parquet":
+            yield ParquetInput.open(found)
+        elif kind == "tfrecord":
+            yield TFRecordInput.open(found, inputs)
+        else:
+            yield JsonLinesInput.open(found, scratch)
+
+
+def _files(place: str, stack: contextlib.ExitStack) -> Iterator[File]:
+    """Yields the files that a name means, sorted."""
+    path = Path(place)
+    if path.is_file():
+        yield File(path, STANDARD_INPUT if path.name == STANDARD_INPUT else place)
+        return
+    is_pattern = patterns.is_wild(place) and not path.exists()
+    base = patterns.fixed(place) if is_pattern else place
+    pattern = place[len(base) :] if is_pattern else "*"
+    split = InputSplit("rows", pattern)
+    try:
+        found = stack.enter_context(spans.local_files(base or ".", [split]))
+    except DataError as error:
+        if "://" in place or path.exists():
+            raise
+        what = "no file matches" if is_pattern else "does not exist"
+        raise DataError(f"{place}: {what}: expected a file, a folder or a pattern") from error
+    of_place = found["rows"]
+    known = [file for file in of_place if file.name.lower().endswith(sum(_SUFFIXES.values(), ()))]
+    for file in known or of_place:
+        yield File(file, f"{base.rstrip('/')}/{file.relative_to(found.root)}" if base else str(file))
+
+
+def _kind(file: File) -> str:
+    """Returns the kind of a file, by its name, else by how it begins."""
+    name = file.name.lower()
+    for kind, suffixes in _SUFFIXES.items():
+        if name.endswith(suffixes):
+            return kind
+    start = next(records.decompressed(file.path), b"")
+    if records.begins(start):
+        return "tfrecord"
+    if start.startswith(b"PAR1"):
+        return "parquet"
+    return "jsonl" if start.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{") else "csv"

@@ -1,0 +1,224 @@
+"""Scoring: opens model and data, has the engine score the data piece by piece, and writes the rows in their order."""
+
+import contextlib
+import csv
+import functools
+import itertools
+import os
+from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pyarrow as pa
+
+from penstock.components.engines import Engine
+from penstock.components.example_gen.sources.csv.options import CsvOptions
+from penstock.components.example_gen.sources.pieces import FilePiece
+from penstock.components.scoring import answers as answers_
+from penstock.components.scoring import features, writing
+from penstock.components.scoring.answers import Answers
+from penstock.components.scoring.features import ModelInputs
+from penstock.components.scoring.inputs import files
+from penstock.components.scoring.inputs.rows import Format, Input, Problem, Reading
+from penstock.components.scoring.writing import Encoded, Style
+from penstock.core.errors import ConfigError, DataError, ModelError, PenstockError
+from penstock.core.files import atomic
+from penstock.core.models import loaded, threads
+from penstock.core.models.loaded import ExamplesSignature
+from penstock.core.suggestions import did_you_mean
+
+_BATCH = 8192  # examples that the model is asked about at once
+_WORTH_WORKERS = 4 << 20  # bytes
+_REJECTS = ("file", "line", "reason", "row")
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is scored, and how.
+
+    Args:
+        model: The folder of the SavedModel.
+        data: Files, folders or patterns, or URIs of such in an object store.
+        output: The file to write.
+        format: Of the output.
+        csv_options: How CSV files are written: JSON, as csv_example_gen's.
+        columns: Those of the data that are written beside the predictions; None: all of them.
+        rejects: The file for rows that cannot be read; None: such a row is an error.
+        label: The label's name, where the model does not say it.
+    """
+
+    model: Path
+    data: Sequence[str]
+    output: Path
+    format: Format = "csv"
+    csv_options: str = ""
+    columns: tuple[str, ...] | None = None
+    rejects: Path | None = None
+    label: str = ""
+
+
+@dataclass(frozen=True)
+class Summary:
+    """How many rows were scored, and how many were rejected."""
+
+    rows: int
+    rejected: int
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What a worker needs, beside the piece."""
+
+    model: Path
+    input: Input
+    reading: Reading
+    answers: Answers
+    style: Style
+    process: int  # the calling one, which keeps its threads
+
+
+@dataclass(frozen=True)
+class _Scored:
+    """What came of a piece."""
+
+    encoded: Sequence[Encoded]
+    rows: int
+    problems: Sequence[Problem]
+    lines: int
+
+
+@dataclass
+class Job:
+    """Data that can be scored. `notes` are for the person who asked: what is ignored, and what is missing."""
+
+    request: Request
+    notes: list[str]
+    header: list[str]
+    _work: _Work
+    _engine: Engine
+    _line: dict[str, int] = field(default_factory=dict)
+
+    def run(self) -> Summary:
+        """Writes the output, whole or not at all, and the rejects.
+
+        Raises a DataError for a row that cannot be read, unless rejects are written; also if no row can be read.
+        """
+        rows = rejected = 0
+        form, style, first = self.request.format, self._work.style, ""
+        with contextlib.ExitStack() as stack:
+            reject = self._rejects(stack)
+            path = stack.enter_context(atomic.replacing(self.request.output))
+            write = stack.enter_context(writing.writer(path, form, self.header, style))
+            pieces = self._work.input.pieces
+            with contextlib.closing(self._scored()) as results:
+                for piece, scored in zip(pieces, results, strict=True):
+                    start = self._line.setdefault(piece.name, self._work.input.first_lines.get(piece.name, 1))
+                    for problem in scored.problems:
+                        place = f"{piece.name}, {self._work.input.unit} {start + problem.line:,}: {problem.reason}"
+                        first = first or place
+                        reject(place, (piece.name, str(start + problem.line), problem.reason, problem.row))
+                    self._line[piece.name] = start + scored.lines
+                    for encoded in scored.encoded:
+                        write(encoded)
+                    rows, rejected = rows + scored.rows, rejected + len(scored.problems)
+            if rejected and not rows:
+                raise DataError(f"no row can be read; the first is {first}")
+        return Summary(rows, rejected)
+
+    def _scored(self) -> Generator[_Scored]:
+        """Yields what comes of each piece; few rows are scored here, since each worker has to load the model."""
+        pieces, score = self._work.input.pieces, functools.partial(_score, self._work)
+        if sum(piece.size for piece in pieces) < _WORTH_WORKERS:
+            yield from map(score, pieces)
+        else:
+            yield from self._engine.results(score, pieces)
+
+    def _rejects(self, stack: contextlib.ExitStack) -> Callable[[str, tuple[str, ...]], None]:
+        """Returns what is done with a row that cannot be read."""
+        if self.request.rejects is None:
+
+            def refuse(place: str, _: tuple[str, ...]) -> None:
+                raise DataError(f"{place}; --rejects FILE leaves such rows out")
+
+            return refuse
+        temporary = stack.enter_context(atomic.replacing(self.request.rejects))
+        file = stack.enter_context(temporary.open("w", encoding="utf-8", newline="", errors="replace"))
+        rows = csv.writer(file, lineterminator="\n")
+        rows.writerow(_REJECTS)
+        return lambda _, row: rows.writerow(row)  # type: ignore[return-value]
+
+
+@contextlib.contextmanager
+def opened(request: Request, engine: Engine, scratch: Path) -> Iterator[Job]:
+    """Gives a job that can be run, once all is known that can be known without reading every row.
+
+    Open the engine before: it forks. Raises a ConfigError for columns that do not fit, a DataError for data that cannot
+    be read or lacks a column, a ModelError for a model that takes no tf.Examples.
+    """
+    inputs = ModelInputs.of(request.model)
+    options = CsvOptions.from_json(request.csv_options)
+    label = inputs.label.name if inputs.label else request.label
+    with files.opened(request.data, options, inputs, label, scratch, engine) as source:
+        if not inputs.features and source.unit != "record":
+            raise ModelError(
+                f"{request.model}: neither the model nor a schema beside it names the columns that it reads: expected "
+                "TFRecord files of tf.Examples"
+            )
+        found = features.match(inputs, source.names, source.first_file, source.hint())
+        is_known = bool(inputs.features)
+        notes = found.notes if is_known else []
+        columns = _columns(request.columns, source.names)
+        made = answers_.of_model(inputs.label, inputs.signature.outputs)
+        shown = columns if columns is not None else source.names
+        if clash := answers_.clashes(made, shown):
+            raise ConfigError(
+                f"the data has a column {clash[0]!r} already, as the predictions have: leave it out: --columns with "
+                "the names of those to keep"
+            )
+        is_csv = source.unit == "line" and hasattr(source, "options")
+        style = Style(options.delimiter, options.quote_char, options.decimal_point) if is_csv else Style()
+        reading = Reading(found.features, columns, request.format)
+        work = _Work(request.model, source, reading, made, style, os.getpid())
+        yield Job(request, notes, [*shown, *made.schema.names], work, engine)
+
+
+def _columns(wanted: tuple[str, ...] | None, names: Sequence[str]) -> tuple[str, ...] | None:
+    for name in wanted or ():
+        if name not in names:
+            raise ConfigError(f"--columns: the data has no column {name!r}; {did_you_mean(name, names)}")
+    return wanted
+
+
+def _score(work: _Work, piece: FilePiece) -> _Scored:
+    """Returns a piece's rows with their predictions, as they are written."""
+    if os.getpid() != work.process:
+        threads.use_one()  # workers share the cores
+    encoded, problems, rows, lines = list[Encoded](), list[Problem](), 0, 0
+    for part in work.input.read(piece, work.reading):
+        problems += [Problem(lines + one.line, one.reason, one.row) for one in part.problems]
+        lines += part.lines
+        rows += len(part.examples)
+        start = 0
+        for examples in itertools.batched(part.examples, _BATCH):
+            shown = part.shown.slice(start, len(examples))
+            start += len(examples)
+            encoded.append(writing.encode(_answered(work, piece, shown, examples), work.reading.format, work.style))
+    return _Scored(encoded, rows, problems, lines)
+
+
+def _answered(work: _Work, piece: FilePiece, shown: pa.RecordBatch, examples: Sequence[bytes]) -> pa.RecordBatch:
+    try:
+        answers = work.answers.arrays(_signature(work.model).predict(examples))
+    except PenstockError as error:
+        error.message = f"{piece.name}: {error.message}"
+        raise
+    return pa.RecordBatch.from_arrays(
+        [*shown.columns, *answers], schema=pa.schema([*shown.schema, *work.answers.schema])
+    )
+
+
+@functools.lru_cache(maxsize=1)
+def _signature(model: Path) -> ExamplesSignature:
+    """Returns the model's signature; a process loads it once."""
+    (signature,) = loaded.load(model)
+    return signature

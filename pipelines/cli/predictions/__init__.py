@@ -1,0 +1,1 @@
+"""`penstock predict`: rows of a run and what a model predicts for them, or files of new rows scored."""

@@ -1,0 +1,268 @@
+"""`penstock predict`: what a model says of rows of its run, or of files of new rows."""
+
+import contextlib
+import json
+import shutil
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from penstock.core import progress
+from penstock.core.artifacts import Model, SavedModel
+from penstock.core.errors import ConfigError, UserError
+from penstock.core.files import kinds, patterns, temporary
+from penstock.pipelines.cli.options import DEFAULT_CONFIG, is_config, load
+from penstock.pipelines.cli.terminal import note, output_stream, tell, warn
+
+if TYPE_CHECKING:
+    from penstock.components.scoring.inputs.rows import Format
+    from penstock.components.scoring.job import Summary
+
+_STANDARD = "-"  # standard input or output
+_SUFFIXES: dict[str, "Format"] = {
+    ".csv": "csv", ".tsv": "csv", ".txt": "csv", ".parquet": "parquet", ".pq": "parquet", ".jsonl": "jsonl",
+    ".ndjson": "jsonl", ".json": "jsonl",
+}  # fmt: skip
+_OF_RUN = "--rows, --split and --examples ask about rows of a run: expected no file of rows with them"
+
+
+@click.command()
+@click.argument("places", nargs=-1, metavar="[CONFIG|MODEL] [DATA]...")
+@click.option(
+    "-o", "--output", metavar="FILE", help="With DATA: the file to write, or -, standard output, the default."
+)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["csv", "jsonl", "parquet"]),
+    help="Of the output; by default as its name ends, else CSV.",
+)
+@click.option("--columns", metavar="A,B", multiple=True, help="The columns of DATA to write beside predictions.")
+@click.option("--model", "chosen", metavar="PATH", help="A model's folder, a run's, or a configuration.")
+@click.option("--rejects", metavar="FILE", type=click.Path(path_type=Path), help="Leaves out rows that cannot be read.")
+@click.option(
+    "--csv",
+    "csv_options",
+    metavar="KEY=VALUE",
+    multiple=True,
+    help="How DATA is written where it is not as the training data, such as delimiter=';'.",
+)
+@click.option("--rows", type=click.IntRange(min=1), help="Without DATA: how many rows to show, 3 by default.")
+@click.option("--split", help="Without DATA: the split that the rows are from, eval by default.")
+@click.option("--examples", type=click.Path(path_type=Path), help="A TFRecord file of tf.Examples to show instead.")
+@click.option("--label", default="", metavar="NAME", help="With MODEL: the feature to predict.")
+def predict(
+    places: Sequence[str],
+    output: str | None,
+    form: "Format | None",
+    columns: Sequence[str],
+    chosen: str | None,
+    rejects: Path | None,
+    csv_options: Sequence[str],
+    rows: int | None,
+    split: str | None,
+    examples: Path | None,
+    label: str,
+) -> None:
+    """Scores files of new rows, or shows what a model predicts for some rows of its run.
+
+    DATA are CSV, Parquet, JSON lines or TFRecord: files, folders, patterns, or - for standard input. The model is that
+    of MODEL, else the newest of CONFIG.
+    """
+    subject, data = _roles(places)
+    if chosen is not None:
+        if subject is not None:
+            raise ConfigError(f"--model: expected no configuration and no model beside it, received {subject}")
+        subject = Path(chosen)
+    if not data:
+        for name, value in (("-o", output), ("--format", form), ("--columns", columns), ("--rejects", rejects)):
+            if value:
+                raise ConfigError(f"{name}: expected a file of rows with it: penstock predict new.csv {name} …")
+        _show(subject or Path(DEFAULT_CONFIG), rows or 3, split or "eval", examples, label)
+        return
+    if rows or split or examples:
+        raise ConfigError(_OF_RUN)
+    place = Path(output) if output and output != _STANDARD else None
+    _score(_Asked(_subject(subject), data, place, _format(place, form), _names(columns), rejects, csv_options, label))
+
+
+def _roles(places: Sequence[str]) -> tuple[Path | None, list[str]]:
+    """Tells the configuration or model from the data. A single name that is nothing is one of a model."""
+    subjects = [place for place in places if place != _STANDARD and (is_config(Path(place)) or _is_model(Path(place)))]
+    data = [place for place in places if place not in subjects]
+    if len(places) == 1 and data and not _may_be_data(data[0]):
+        return Path(data[0]), []
+    if len(subjects) > 1:
+        raise ConfigError(f"expected one configuration or model, received {subjects[0]} and {subjects[1]}")
+    return (Path(subjects[0]) if subjects else None), data
+
+
+def _may_be_data(place: str) -> bool:
+    path = Path(place)
+    named = path.is_file() or place == _STANDARD or "://" in place or patterns.is_wild(place)
+    return named or path.suffix.lower() in (*_SUFFIXES, ".gz", ".tfrecord", ".tfrecords") or _has_data(path)
+
+
+def _has_data(folder: Path) -> bool:
+    return folder.is_dir() and any(path.suffix.lower() in (*_SUFFIXES, ".gz", ".tfrecord") for path in folder.iterdir())
+
+
+def _is_model(folder: Path) -> bool:
+    if not folder.is_dir():
+        return False
+    versions = (path for path in folder.glob("*") if path.name.isdecimal() or path.name == Model.SERVING)
+    return any(SavedModel(path).exists for path in (folder, *versions)) or _is_run(folder)
+
+
+def _is_run(folder: Path) -> bool:
+    from penstock.pipelines.local.records import record
+
+    return (folder / record.FILE).is_file()
+
+
+def _subject(subject: Path | None) -> Path:
+    if subject is not None:
+        return subject
+    if not Path(DEFAULT_CONFIG).is_file():
+        raise ConfigError(
+            f"which model? There is no {DEFAULT_CONFIG} in this folder: expected --model, with a model's folder, a "
+            "run's folder or a configuration"
+        )
+    return Path(DEFAULT_CONFIG)
+
+
+def _names(columns: Sequence[str]) -> tuple[str, ...] | None:
+    if not columns:
+        return None
+    return tuple(dict.fromkeys(name.strip() for one in columns for name in one.split(",") if name.strip()))
+
+
+def _format(output: Path | None, form: "Format | None") -> "Format":
+    if form:
+        return form
+    if output is None:
+        return "csv"
+    if output.suffix.lower() not in _SUFFIXES:
+        raise ConfigError(f"-o {output}: expected a name that ends in .csv, .jsonl or .parquet, or --format")
+    return _SUFFIXES[output.suffix.lower()]
+
+
+def _show(subject: Path, rows: int, split: str, examples: Path | None, label: str) -> None:
+    from penstock.pipelines.cli.predictions import show_predictions
+
+    if examples and (special := kinds.special(examples)):
+        raise ConfigError(f"--examples: {examples} is {special}: expected a TFRecord file of tf.Examples")
+    if is_config(subject):
+        config = load(subject)
+        model = show_predictions.newest_model(config)
+        examples = examples or show_predictions.newest_examples(config, split)
+        label = label or config.label or ""
+    else:
+        of_run = show_predictions.model_of_run(subject) if _is_run(subject) else None
+        model = of_run or show_predictions.require_model(subject)
+        examples = examples or show_predictions.examples_beside(model, split)
+    tell(f"model {model}\nrows  {examples}\n")
+    tell(show_predictions.predictions(model, examples, rows, label))
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What the command line asks to be scored."""
+
+    subject: Path  # a configuration, a model's folder or a run's
+    data: Sequence[str]
+    output: Path | None  # None: standard output
+    form: "Format"
+    columns: tuple[str, ...] | None
+    rejects: Path | None
+    csv_options: Sequence[str]
+    label: str
+
+
+def _score(asked: _Asked) -> None:
+    from penstock.pipelines import local
+    from penstock.pipelines.cli.predictions import show_predictions
+
+    model, options, label = _model(asked)
+    for written in filter(None, (asked.output, asked.rejects)):
+        if any(written.resolve() == Path(place).resolve() for place in asked.data):
+            raise ConfigError(f"{written}: it is a file of rows: expected another to write")
+    local.require_runtime()
+    started = time.monotonic()
+    with contextlib.ExitStack() as stack:
+        scratch = stack.enter_context(temporary.folder())
+        path = asked.output or scratch / f"output.{asked.form}"
+        data = [_spooled(scratch) if place == _STANDARD else place for place in asked.data]
+        with show_predictions.silent():
+            from penstock.components.engines import open_engine
+            from penstock.components.scoring import job as jobs
+            from penstock.core.models import predict as models
+
+            request = jobs.Request(
+                models.saved_model_folder(model), data, path, asked.form, options, asked.columns, asked.rejects, label
+            )
+            engine = stack.enter_context(open_engine())
+            job = stack.enter_context(jobs.opened(request, engine, scratch))
+        for sentence in job.notes:
+            note(sentence)
+        with show_predictions.silent():
+            summary = job.run()
+        if asked.output is None:
+            with open(path, "rb") as file:
+                shutil.copyfileobj(file, output_stream())
+    _tell_summary(summary, model, asked, time.monotonic() - started)
+
+
+def _tell_summary(summary: "Summary", model: Path, asked: _Asked, seconds: float) -> None:
+    where = f" to {asked.output}" if asked.output else ""
+    note(f"{progress.text({'rows': summary.rows})}{where} in {seconds:.1f} s, by the model {model}")
+    if summary.rejected:
+        are = "is" if summary.rejected == 1 else "are"
+        note(f"{progress.text({'rows': summary.rejected})} that cannot be read {are} in {asked.rejects}")
+    if not summary.rows:
+        warn("there is no row in the data")
+
+
+def _model(asked: _Asked) -> tuple[Path, str, str]:
+    """Returns the model, how CSV files are written (JSON), and the label's name."""
+    from penstock.pipelines.cli.predictions import show_predictions
+
+    if is_config(asked.subject):
+        config = load(asked.subject)
+        options: dict[str, Any] = config.data.csv_options(config.without_code)
+        model, label = show_predictions.newest_model(config), config.label or ""
+    else:
+        of_run = show_predictions.model_of_run(asked.subject) if _is_run(asked.subject) else None
+        model, label = of_run or show_predictions.require_model(asked.subject), ""
+        options = show_predictions.csv_options_beside(asked.subject)
+    return model, json.dumps(options | _pairs(asked.csv_options)), asked.label or label
+
+
+def _pairs(assignments: Sequence[str]) -> dict[str, Any]:
+    """Reads --csv: a delimiter and the like are text, null_values and column_names lists in JSON or with commas."""
+    pairs: dict[str, Any] = {}
+    for assignment in assignments:
+        key, separator, value = assignment.partition("=")
+        if not separator:
+            raise ConfigError(f"--csv {assignment}: expected KEY=VALUE, such as delimiter=';'")
+        value = "\t" if value == r"\t" else value
+        is_list = key in ("null_values", "column_names") and value != "auto"
+        pairs[key] = [one for one in value.split(",") if one] if is_list else value
+    return pairs
+
+
+def _spooled(scratch: Path) -> str:
+    """Writes standard input to a file, which can be read in parts; returns its path."""
+    from penstock.components.scoring.inputs.files import STANDARD_INPUT
+
+    path = scratch / STANDARD_INPUT
+    if path.exists():
+        raise UserError("expected standard input (-) once, received it twice")
+    with open(path, "wb") as file:
+        shutil.copyfileobj(sys.stdin.buffer, file)
+    return str(path)
