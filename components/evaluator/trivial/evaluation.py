@@ -71,7 +71,8 @@ class TrivialEvaluation:
         shards_ = [_Labels(shard, self.width, tuple(model.prediction.tolist())) for shard in self._shards(files)]
         total = engine.fold(_evaluate, shards.merge, shards_) or shards.empty(self.config)
         shared = predictions.shared_models(self.config, dict(self.folders))
-        results.write(shards.metrics(total), self.config, shared[0], output)
+        slices = results.Slices(shards.metrics(total), shards.sizes(total))
+        results.write(slices, self.config, shared[0], output)
 
     def _shards(self, files: Sequence[Path]) -> list[Shard]:
         return shards.shards(files, self.config, self.schema, self.folders, self.payload_format, self.labels)
@@ -135,8 +136,7 @@ def _evaluate(labels: _Labels) -> Accumulated:
         rows = extractor.complete(extracts)
         if len(rows):
             batch = Batch(config, extracts, rows, slicer.memberships(extracts, rows))
-            for accumulator in total.accumulators:
-                accumulator.add(batch)
+            total.add(batch, batch)
     return total
 
 
