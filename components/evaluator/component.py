@@ -2,7 +2,7 @@
 
 from typing import List
 
-from kfp.dsl import Artifact, ClassificationMetrics, Dataset, Input, Metrics, Model, Output
+from kfp.dsl import HTML, Artifact, ClassificationMetrics, Dataset, Input, Metrics, Model, Output
 
 from penstock.components.wrapper import component
 
@@ -14,6 +14,7 @@ def evaluator(
     validation: Output[Artifact],
     metrics: Output[Metrics],
     classification_metrics: Output[ClassificationMetrics],
+    report: Output[HTML],
     examples: Input[Dataset],
     model: Input[Model],
     baseline_model: Input[Model] = None,
@@ -65,6 +66,8 @@ def evaluator(
         metrics: The metrics over all examples, which Kubeflow and Vertex AI show; those of the baseline begin with
             `baseline_`.
         classification_metrics: A ROC curve and a confusion matrix for their pages, as far as the problem has them.
+        report: The evaluation for a person to look at: the verdict, the model in numbers, charts, slices, and what
+            matters.
         Output: Whether the model is blessed.
     """
     from penstock.components.evaluator import executor
@@ -73,6 +76,7 @@ def evaluator(
         evaluation=evaluation.path,
         blessing=blessing.path,
         validation=validation.path,
+        report=report.path,
         examples=examples.path,
         model=model.path,
         baseline_model=baseline_model.path if baseline_model else None,

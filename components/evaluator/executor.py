@@ -23,6 +23,7 @@ from penstock.components.evaluator.defaults import problem
 from penstock.components.evaluator.defaults.problem import Problem, Sample
 from penstock.components.evaluator.metrics import shards
 from penstock.components.evaluator.preparation import Evaluation, Inputs
+from penstock.components.evaluator.report import report as report_page
 from penstock.components.evaluator.summary import one_pass, service_pages, target
 from penstock.components.evaluator.summary import summary as summaries
 from penstock.components.evaluator.summary.one_pass import Found
@@ -48,6 +49,7 @@ def run(
     evaluation: str,
     blessing: str,
     validation: str,
+    report: str,
     examples: str,
     model: str,
     baseline_model: str | None = None,
@@ -109,6 +111,7 @@ def run(
         reasons=reasons,
         notes=list(_notes(splits, trained_on, list(eval_splits) or ["eval"])),
     )
+    report_page.write(Path(report), summary, verdict)
     metadata = _write(verdict, blessing, validation) | {"metrics": service_pages.metrics(summary) if summary else {}}
     return EvaluationResult(metadata, blessed, service_pages.classification(summary) if summary else {})
 

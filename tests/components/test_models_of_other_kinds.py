@@ -81,7 +81,7 @@ def train(example: Path, penguins: Path, tmp_path: Path) -> Callable[..., Path]:
 def evaluate(example: Path, penguins: Path, tmp_path: Path) -> Callable[..., bool]:
     def evaluate(model: Path, baseline: Path | None = None, **arguments: Any) -> bool:
         folder = tmp_path / "runs" / model.parent.name / "evaluator"
-        outputs = {name: str(folder / name) for name in ("evaluation", "blessing", "validation")}
+        outputs = {name: str(folder / name) for name in ("evaluation", "blessing", "validation", "report")}
         defaults = {"module_file": str(example / "sklearn_predict_extractor.py"), "schema": str(penguins)}
         return evaluator.run(
             **outputs, model=str(model), baseline_model=str(baseline) if baseline else None, examples=str(penguins),

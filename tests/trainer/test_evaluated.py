@@ -22,7 +22,7 @@ def evaluated(table: Table, label: str, **metrics: float) -> tuple[dict[str, flo
     """Trains and evaluates; returns the metrics that are asked for with a threshold, and the predictions."""
     model = train(table, label)
     settings = Evaluation.model_validate({"thresholds": {name: {"min": least} for name, least in metrics.items()}})
-    folders = {name: table.root / name for name in ("evaluation", "blessing", "validation")}
+    folders = {name: table.root / name for name in ("evaluation", "blessing", "validation", "report")}
     for folder in folders.values():
         folder.mkdir()
     executor.run(

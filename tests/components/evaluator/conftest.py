@@ -146,6 +146,7 @@ class Evaluated:
     evaluation: Path
     blessing: Path
     validation: Path
+    report: Path
 
 
 @pytest.fixture
@@ -153,7 +154,7 @@ def evaluate(penguins: Penguins, tmp_path: Path) -> Callable[..., Evaluated]:
     """Returns a function that evaluates a model, by its name, with an EvalConfig in any notation."""
 
     def run(eval_config: str, model: str = "sex", baseline: str | None = None, **arguments: Any) -> Evaluated:
-        outputs = {name: tmp_path / "out" / name for name in ("evaluation", "blessing", "validation")}
+        outputs = {name: tmp_path / "out" / name for name in ("evaluation", "blessing", "validation", "report")}
         inputs = {"examples": str(penguins.examples), "schema": str(penguins.schema), "engine": ENGINE}
         models = {"model": penguins.models[model], "baseline_model": penguins.models[baseline] if baseline else ""}
         given = {name: str(path) for name, path in {**models, **outputs}.items() if path}

@@ -207,7 +207,9 @@ def test_the_bytes_are_the_same_for_any_number_of_workers(
     inputs = {"examples": str(penguins.examples), "schema": str(penguins.schema), "eval_config": config}
     processes = []
     for workers in (1, 2, 3):
-        outputs = {name: str(tmp_path / str(workers) / name) for name in ("evaluation", "blessing", "validation")}
+        outputs = {
+            name: str(tmp_path / str(workers) / name) for name in ("evaluation", "blessing", "validation", "report")
+        }
         arguments = {**inputs, **outputs, "model": str(penguins.models[models[0]]), "engine": f"local:{workers}"}
         program = [python, "-W", "ignore", "-c", PROGRAM, json.dumps(arguments)]
         processes.append(subprocess.Popen(program, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))

@@ -44,7 +44,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 )
 def test_metrics_are_those_of_the_records(model: Path, tmp_path: Path, schema: bool, query: str) -> None:
     examples = sequences.write(tmp_path / "examples", train=1, eval=2)
-    outputs = {name: str(tmp_path / name) for name in ("evaluation", "blessing", "validation")}
+    outputs = {name: str(tmp_path / name) for name in ("evaluation", "blessing", "validation", "report")}
     config = CONFIG.replace("metrics_specs: [", f"metrics_specs: [{query}")
     arguments: dict[str, Any] = {"schema": str(examples)} if schema else {}
     result = executor.run(
@@ -78,7 +78,7 @@ def expected(examples: Path, key: tuple[tuple[str, str], ...]) -> dict[str, floa
 
 def test_without_the_metadata_they_are_refused(model: Path, tmp_path: Path) -> None:
     examples = sequences.write(tmp_path / "examples", train=1, eval=1)
-    outputs = {name: str(tmp_path / name) for name in ("evaluation", "blessing", "validation")}
+    outputs = {name: str(tmp_path / name) for name in ("evaluation", "blessing", "validation", "report")}
     with pytest.raises(PenstockError, match="feature_lists"):
         executor.run(
             **outputs, examples=str(examples), model=str(model), eval_config=CONFIG,
