@@ -23,9 +23,9 @@ from tensorflow_model_analysis.utils import model_util
 from tensorflow_model_analysis.writers import eval_config_writer
 from tensorflow_model_analysis.writers import metrics_plots_and_validations_writer as writers
 
-from penstock.components.evaluator import intervals
-from penstock.components.evaluator.intervals import Sliced
 from penstock.components.evaluator.slices import SliceKey
+from penstock.components.evaluator.tfma import intervals
+from penstock.components.evaluator.tfma.intervals import Sliced
 from penstock.core import artifacts
 from penstock.core.files import atomic
 
