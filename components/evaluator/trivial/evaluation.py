@@ -57,8 +57,8 @@ class TrivialEvaluation:
             raise ConfigError(
                 "better_than_trivial: expected a model with one output whose size is known, of shape [batch, values]"
             )
-        folders = {model.spec.name: model.folder}
         reduced, logits = _reduced(config, margins), _are_logits(config)
+        folders = {spec.name: model.folder for spec in reduced.model_specs}  # TFMA renames the only one
         return cls(reduced, schema, folders, labels, payload_format, width, logits)
 
     def run(self, engine: Engine, train: Sequence[Path], files: Sequence[Path], output: str) -> None:
