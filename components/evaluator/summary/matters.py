@@ -9,20 +9,19 @@ import tensorflow as tf
 from tensorflow_model_analysis.proto.config_pb2 import EvalConfig
 
 from penstock.components.evaluator.metrics import comparison
-from penstock.components.evaluator.summary import permutation, scores
+from penstock.components.evaluator.summary import areas, permutation, scores
 from penstock.components.evaluator.summary.scores import Compared, Scores, Values
 from penstock.core.artifacts.evaluation_summary import Effect, Importance, Measure
 from penstock.core.examples import records
-from penstock.core.examples.payloads import PayloadFormat
 
 _SEED = 2001  # of the permutations
 _REPETITIONS = 5
 _MOST = 1000  # rows in a copy, unless a person asks for more
-_COPIED = 30_000  # rows in all permuted copies together: a model may take 20 microseconds for each
+_COPIED = 20_000  # rows in all permuted copies together: a model may take 20 microseconds for each
 _FEWEST = 100  # rows in a copy, where there are many columns
 _NUMBERS = 20_000_000  # in the predictions for all copies
 _EFFECTS = 6  # columns
-_EFFECT_ROWS = 200
+_EFFECT_ROWS = 100
 
 
 class Refused(Exception):
@@ -50,21 +49,18 @@ class Question:
 
 @dataclass(frozen=True)
 class Rows:
-    """Serialized tf.Examples, with the labels and weights that go with them."""
+    """Examples as list columns, with the labels and weights that go with them."""
 
-    serialized: Sequence[bytes]
+    batch: pa.RecordBatch
     compared: Compared
-    payload_format: PayloadFormat
 
     def spread(self, most: int) -> "Rows":
         """Returns so many of the rows, at equal distances."""
-        places: np.ndarray = np.linspace(0, len(self.serialized) - 1, min(most, len(self.serialized)))
-        rows: np.ndarray = places.round().astype(np.int64)
-        return Rows([self.serialized[row] for row in rows], self.compared.taken(rows), self.payload_format)
-
-    def decoded(self) -> pa.RecordBatch:
-        """Returns all their features as list columns."""
-        return records.decode(self.serialized, None, self.payload_format)
+        count = self.batch.num_rows
+        if count <= most:
+            return self
+        places: np.ndarray = np.linspace(0, count - 1, most).round().astype(np.int64)
+        return Rows(self.batch.take(pa.array(places)), self.compared.taken(places))
 
 
 @dataclass(frozen=True)
@@ -92,25 +88,22 @@ def ask(
         table: np.ndarray = np.asarray(values)
         return table.reshape(len(table), -1)
 
-    rows = rows.spread(question.rows or _MOST)
-    columns = _columns(question, rows.decoded())
+    columns = _columns(question, rows.batch)
     if not columns:
         return None
     copies = len(columns) * _REPETITIONS
-    rows = rows.spread(question.rows or max(_COPIED // copies, _FEWEST))
-    plain = predicted(rows.decoded())
-    rows = rows.spread(_NUMBERS // (copies * plain.shape[1]) + 1)
-    batch = rows.decoded()
-    plain = predicted(batch)
-    permuted = permutation.predict_permuted(predicted, batch, columns, _REPETITIONS, _SEED)
-    together = np.concatenate([plain, permuted.reshape(-1, plain.shape[1])])
-    importance = _importance(question, columns, rows.compared, config, together)
+    rows = rows.spread(question.rows or min(max(_COPIED // copies, _FEWEST), _MOST))
+    rows = rows.spread(_NUMBERS // (copies * predicted(rows.batch[:1]).shape[1]) + 1)
+    plain = predicted(rows.batch)
+    permuted = permutation.predict_permuted(predicted, rows.batch, columns, _REPETITIONS, _SEED)
+    together = np.concatenate([plain[None], permuted.reshape(-1, *plain.shape)])
+    importance = _importance(question, columns, _values(question, rows.compared, config, together))
     if importance is None:
         return None
-    most_important = [each["column"] for each in importance[:_EFFECTS]]
-    few = rows.spread(_EFFECT_ROWS).decoded()
-    grids = [grid for column in most_important if (grid := permutation.grid(batch, column))]
-    return Matters(importance, list(permutation.effects(predicted, few, grids)), len(rows.serialized))
+    grids = [permutation.grid(rows.batch, each["column"]) for each in importance[:_EFFECTS]]
+    few = rows.spread(_EFFECT_ROWS).batch
+    effects = list(permutation.effects(predicted, few, list(filter(None, grids))))
+    return Matters(importance, effects, rows.batch.num_rows)
 
 
 def _columns(question: Question, batch: pa.RecordBatch) -> list[str]:
@@ -123,20 +116,28 @@ def _columns(question: Question, batch: pa.RecordBatch) -> list[str]:
     ]
 
 
-def _importance(
-    question: Question, columns: Sequence[str], compared: Compared, config: EvalConfig, predictions: np.ndarray
-) -> list[Importance] | None:
-    """Returns the importance of each column, by predictions for the rows and then for each permuted copy of them."""
-    parts = 1 + len(columns) * _REPETITIONS
-    count = len(predictions) // parts
-    codes: np.ndarray = np.repeat(np.arange(parts), count)
-    tiled = compared.taken(np.tile(np.arange(count), parts))
-    scored = Scores(scores.of_model(config, question.metric)).of(tiled, predictions, codes, parts)
-    values = [measures.get(question.metric, Measure(value=None))["value"] for measures in scored]
+def _importance(question: Question, columns: Sequence[str], values: list[float | None]) -> list[Importance] | None:
+    """Returns the importance of each column by the metric on the rows and then on each permuted copy of them."""
     known = [value for value in values if value is not None]
-    if len(known) < parts:
+    if len(known) < len(values):
         return None
     worse = (np.array(known[1:]) - known[0]) * (1 if question.lower_is_better else -1)
     by_column = worse.reshape(len(columns), _REPETITIONS)
     order = np.argsort(-by_column.mean(axis=1), kind="stable")
     return [Importance(column=columns[place], worse_by=by_column[place].tolist()) for place in order]
+
+
+def _values(question: Question, compared: Compared, config: EvalConfig, predictions: np.ndarray) -> list[float | None]:
+    """Returns the metric on each of the copies of the rows, by the predictions for them: [copies, rows, values]."""
+    copies, count, width = predictions.shape
+    config = scores.of_model(config, question.metric)
+    curve = areas.curve(config.metrics_specs[0])
+    labels, weights = compared.labels, compared.weights
+    if curve and width == 1 and isinstance(labels, np.ndarray) and labels.size == count:
+        weighing = np.ones(count) if weights is None else np.asarray(weights, np.float64).reshape(count, -1).sum(axis=1)
+        flat: np.ndarray = labels.reshape(count).astype(np.float64)
+        return [areas.area(curve, flat, copy[:, 0], weighing) for copy in predictions]
+    tiled = compared.taken(np.tile(np.arange(count), copies))
+    codes: np.ndarray = np.repeat(np.arange(copies), count)
+    scored = Scores(config).of(tiled, predictions.reshape(-1, width), codes, copies)
+    return [measures.get(question.metric, Measure(value=None))["value"] for measures in scored]

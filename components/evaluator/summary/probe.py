@@ -19,6 +19,7 @@ from penstock.components.evaluator.summary import matters, sample, scores
 from penstock.components.evaluator.summary.matters import Matters, Question
 from penstock.components.evaluator.summary.scores import Compared, Scores, Values
 from penstock.core.artifacts.evaluation_summary import Measure
+from penstock.core.examples import records
 
 logger = logging.getLogger(__name__)
 
@@ -77,7 +78,8 @@ def answer(probe: Probe) -> Answer | None:
     (metrics,) = Scores(scores.of_model(config)).of(compared, predicted, everything, 1)
     answered = Answer(probe.split, len(rows), metrics, compared, _are_probable(predicted))
     if probe.question is not None:
-        asked = matters.Rows([serialized[row] for row in rows], compared, probe.shard.payload_format)
+        features = records.decode([serialized[row] for row in rows], None, probe.shard.payload_format)
+        asked = matters.Rows(features, compared)
         try:
             answered.matters = matters.ask(probe.question, asked, config, extractor.predictions)
         except matters.Refused as error:
