@@ -87,17 +87,10 @@ def _worse_by(one: Importance, summary: EvaluationSummary, scale: Scale) -> str:
 
 
 def _explained(summary: EvaluationSummary) -> str:
+    whose = f"predicted {charts.name(summary['label'])}" if summary["problem"] == "regression" else "probability"
     return (
-        f"The {_predicted(summary)} if all sampled rows had this value, for the columns that matter most. How many "
-        "rows really have it: the grey bars, on a scale of their own, and the percentages."
-    )
-
-
-def _predicted(summary: EvaluationSummary) -> str:
-    if summary["problem"] == "binary" and len(summary["classes"]) == 2:
-        return f"mean probability of {charts.names(summary['classes'])[1]}"
-    return (
-        f"mean predicted {charts.name(summary['label'])}" if summary["problem"] == "regression" else "mean prediction"
+        f"The mean {whose} if all sampled rows had this value, for the columns that matter most. How many rows really "
+        "have it: the grey bars, on a scale of their own, and the percentages."
     )
 
 
@@ -107,10 +100,23 @@ def _effects(summary: EvaluationSummary) -> list[Figure]:
     predictions = [value for effect in effects for value in effect["predictions"]]
     if not predictions:
         return []
-    binary = summary["problem"] == "binary"
-    scale = alt.Scale(domain=[0.0 if binary else min(predictions), max(predictions)], nice=True, zero=False)
-    axis = alt.Axis(title=_predicted(summary), format=numbers.D3_SHARE if binary else numbers.D3_NUMBER, tickCount=4)
-    return [_effect(effect, scale, axis) for effect in effects]
+    low = min(predictions) if summary["problem"] == "regression" else 0.0
+    scale = alt.Scale(domain=[low, max(predictions)], nice=True, zero=False)
+    return [_effect(effect, scale, _axis(effect, summary)) for effect in effects]
+
+
+def _axis(effect: Effect, summary: EvaluationSummary) -> alt.Axis:
+    """Returns the axis of the prediction: the label's, or the probability of a class."""
+    if summary["problem"] == "regression":
+        title, form = f"mean predicted {charts.name(summary['label'])}", numbers.D3_NUMBER
+    elif summary["problem"] == "other":
+        title, form = "mean prediction", numbers.D3_NUMBER
+    else:
+        place = effect.get("predicted_class", 1)
+        names = charts.names(summary["classes"])
+        title = f"probability of {names[place]}" if place < len(names) else "probability"
+        form = numbers.D3_SHARE
+    return alt.Axis(title=title, format=form, tickCount=4)
 
 
 def _effect(effect: Effect, scale: alt.Scale, axis: alt.Axis) -> Figure:

@@ -130,7 +130,15 @@ def multiclass(
         ],
         slices=parts,
         importance=_importance(["bark", "leaf_length", "height"], 0.4),
-        effects=[],
+        effects=[
+            Effect(
+                column="bark",
+                predicted_class=2,
+                values=["smooth", "rough", "peeling"],
+                predictions=[0.05, 0.3, 0.12],
+                shares=[0.5, 0.3, 0.2],
+            )
+        ],
         sampled_rows=1000,
     )
 

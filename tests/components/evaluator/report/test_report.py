@@ -113,12 +113,15 @@ def test_the_charts_of_a_regression(houses: EvaluationSummary) -> None:
 
 
 def test_the_charts_of_slices_and_columns(late: EvaluationSummary, houses: EvaluationSummary) -> None:
-    for summary in (late, houses):
+    for summary in (late, houses, summaries.multiclass()):
         scale = Scale(summary["problem"], summary["label"])
         for body in (slices.section(summary, scale), importance.section(summary, scale)):
             specs = re.findall(r'<script type="application/json">(.*?)</script>', body)
             assert specs
-            assert all("<text" in _svg(json.loads(spec)) for spec in specs)
+            drawn = [_svg(json.loads(spec)) for spec in specs]
+            assert all("<text" in svg for svg in drawn)
+    assert "probability of pine" in drawn[-1]  # the class that the column moves most
+    assert "30% rough" in drawn[-1]
 
 
 def test_the_model_in_numbers(late: EvaluationSummary) -> None:
