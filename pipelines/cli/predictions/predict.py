@@ -16,6 +16,7 @@ from penstock.core import progress
 from penstock.core.artifacts import Model, SavedModel
 from penstock.core.errors import ConfigError, UserError
 from penstock.core.files import kinds, patterns, temporary
+from penstock.core.legacy import keras_version
 from penstock.pipelines.cli.options import DEFAULT_CONFIG, is_config, load
 from penstock.pipelines.cli.terminal import note, output_stream, tell, warn
 
@@ -193,6 +194,7 @@ def _score(asked: _Asked) -> None:
         if any(written.resolve() == Path(place).resolve() for place in asked.data):
             raise ConfigError(f"{written}: it is a file of rows: expected another to write")
     local.require_runtime()
+    keras_version.leave_out()
     started = time.monotonic()
     with contextlib.ExitStack() as stack:
         scratch = stack.enter_context(temporary.folder())

@@ -2,11 +2,13 @@
 
 import io
 import json
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 import tensorflow as tf
 from tensorflow_metadata.proto.v0 import schema_pb2
@@ -181,3 +183,18 @@ def test_a_header_without_rows_is_no_error(predict: Predict, folder: Path) -> No
     code, out, err = predict("new.csv")
     assert (code, out) == (0, "x,id,prediction\n")
     assert err.splitlines()[-1] == "warning: there is no row in the data"
+
+
+@pytest.mark.slow
+def test_workers_keep_the_order_of_rows(folder: Path, python: str) -> None:
+    """A file of several pieces, in a process of its own: TensorFlow, which has run in this one, survives no fork."""
+    texts = ["a" * (number % 90) for number in range(100_000)]
+    lines = [f"{text},{number / 4}" for number, text in enumerate(texts)]
+    (folder / "new.csv").write_text("\n".join(["id,x", *lines, ""]))
+    command = [python, "-m", "penstock.pipelines.cli.main", "predict", "new.csv", "-o", "scores.csv"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+    assert done.stderr.startswith("100,000 rows to scores.csv in ")
+    scores = pd.read_csv(folder / "scores.csv", keep_default_na=False)
+    assert scores["id"].tolist() == texts
+    assert (scores["prediction"] == 2.5 * pd.Series(range(100_000))).all()
