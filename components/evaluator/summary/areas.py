@@ -5,6 +5,7 @@ copies of the same rows.
 """
 
 import numpy as np
+from tensorflow_model_analysis.metrics import metric_specs
 from tensorflow_model_analysis.proto.config_pb2 import MetricsSpec
 
 _CURVES = {"AUC": "ROC", "AUCPrecisionRecall": "PR"}
@@ -15,10 +16,8 @@ def curve(specs: MetricsSpec) -> str:
     (metric,) = specs.metrics
     if metric.class_name not in _CURVES or specs.HasField("binarize") or specs.HasField("aggregate"):
         return ""
-    settings = (
-        json.loads(f"{{{metric.config}}}" if metric.config[:1] != "{" else metric.config) if metric.config else {}
-    )
-    return str(settings.get("curve") or _CURVES[metric.class_name]).upper()
+    asked = metric_specs._metric_config(metric.config).get("curve")
+    return str(asked or _CURVES[metric.class_name]).upper()
 
 
 def area(curve: str, labels: np.ndarray, predictions: np.ndarray, weights: np.ndarray) -> float | None:
