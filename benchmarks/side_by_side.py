@@ -1,6 +1,6 @@
 """Times Penstock and TFX's LocalDagRunner on the same data, module file, steps, slices and machine, in turn.
 
-    python benchmarks/side_by_side.py [--rounds 3] [--only taxi flights scale rerun input inference]
+    python benchmarks/side_by_side.py [--rounds 3] [--only taxi flights scale rerun input inference evaluation]
 
 Prints, for each data set, the wall and processor seconds of the whole processes, the peak memory, and the seconds of
 each component with their ratios (medians over the rounds), and ends with one line of JSON that holds the same.
@@ -8,19 +8,17 @@ each component with their ratios (medians over the rounds), and ends with one li
 
 import argparse
 import json
-import os
 import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
-import threading
-import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import psutil
+import evaluators
+from measuring import Measurement, measure, median
 
 from penstock.pipelines.config import training_pipeline
 
@@ -38,68 +36,6 @@ TASKS = {
     "Evaluator": ["evaluator"],
     "Pusher": ["pusher"],
 }
-
-
-@dataclass
-class Measurement:
-    """One run of a whole process and of all that it started. Memory in MB."""
-
-    wall: float
-    cpu: float
-    peak_rss: float  # of the largest single process
-    peak_total: float  # of all processes together, shared pages counted once (PSS)
-    components: dict[str, float] = field(default_factory=dict)
-
-
-def measure(command: list[str], log: Path) -> Measurement:
-    """Runs a command to its end; raises if it fails."""
-    with open(log, "w") as output:
-        started = time.monotonic()
-        process = subprocess.Popen(
-            command, stdout=output, stderr=subprocess.STDOUT, env={**os.environ, "PYTHONPATH": ""}
-        )
-        watch = Memory(process.pid)
-        watch.start()
-        _, status, usage = os.wait4(process.pid, 0)
-        wall = time.monotonic() - started
-        process.returncode = os.waitstatus_to_exitcode(status)
-        watch.stop()
-    if process.returncode:
-        sys.exit(f"{' '.join(command[:4])} … ended with {process.returncode}:\n{log.read_text()[-3000:]}")
-    return Measurement(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, watch.peak / 1e6)
-
-
-class Memory(threading.Thread):
-    """Samples the memory of a process and all below it, at most twice a second.
-
-    Going through the pages of a large process takes some 40 ms: no more than a tenth of the time is spent on it.
-    """
-
-    def __init__(self, process: int):
-        super().__init__(daemon=True)
-        self.peak, self._process, self._stopped = 0.0, process, threading.Event()
-
-    def run(self) -> None:
-        pause = 0.5
-        while not self._stopped.wait(pause):
-            started = time.monotonic()
-            try:
-                root = psutil.Process(self._process)
-                self.peak = max(self.peak, sum(map(_share, [root, *root.children(recursive=True)])))
-            except psutil.NoSuchProcess:
-                return
-            pause = max(0.5, 9 * (time.monotonic() - started))
-
-    def stop(self) -> None:
-        self._stopped.set()
-        self.join()
-
-
-def _share(process: psutil.Process) -> float:
-    try:
-        return float(process.memory_full_info().pss)
-    except (psutil.NoSuchProcess, psutil.AccessDenied):
-        return 0.0
 
 
 def run_tfx(name: str, folder: Path) -> Measurement:
@@ -169,15 +105,6 @@ def compare(name: str, rounds: int, scratch: Path) -> dict[str, Any]:
         "penstock": asdict(penstock),
         "tfx": asdict(tfx),
     }
-
-
-def median(runs: list[Measurement]) -> Measurement:
-    def of(values: list[float]) -> float:
-        return round(statistics.median(values), 3)
-
-    components = {key: of([run.components[key] for run in runs]) for key in runs[0].components}
-    figures = {key: of([getattr(run, key) for run in runs]) for key in ("wall", "cpu", "peak_rss", "peak_total")}
-    return Measurement(**figures, components=components)
 
 
 def scale(scratch: Path) -> dict[str, Any]:
@@ -258,6 +185,22 @@ def inference(scratch: Path, rounds: int) -> dict[str, Any]:
     return {f"{key}_ratio": round(mine / other, 4) for key, (mine, other) in pairs.items()}
 
 
+def evaluation(scratch: Path, rounds: int) -> dict[str, Any]:
+    """The Evaluator alone, all imports done, by TFX and by us; ours on ten times the flights as well."""
+    results = {}
+    for name in EXAMPLES:
+        folder = scratch / f"evaluation-{name}"
+        settings = training_pipeline.load(EXAMPLES[name] / "pipeline.yaml")
+        assert settings.evaluation is not None
+        overrides = [word for key in ("evaluation", "push") for word in ("--set", f"{key}=null")]
+        run_penstock(name, folder, *overrides, "--set", "training.train_steps=200")
+        (examples,) = folder.glob("*/csv-example-gen/examples")
+        (model,) = folder.glob("*/trainer/model")
+        task = evaluators.Task(name, examples, model, settings.evaluation.text(settings.label), folder)
+        results[name] = evaluators.compare(task, rounds, ten_times=name == "flights")
+    return results
+
+
 def rerun(scratch: Path) -> dict[str, Any]:
     """The taxi pipeline again with nothing changed."""
     folder = scratch / "rerun"
@@ -267,10 +210,13 @@ def rerun(scratch: Path) -> dict[str, Any]:
     return {"wall": round(again.wall, 2)}
 
 
+ROWS = {"input": input_rates, "inference": inference, "evaluation": evaluation}  # medians over the rounds
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--only", nargs="*", default=["taxi", "flights", "scale", "rerun", "input", "inference"])
+    parser.add_argument("--only", nargs="*", default=["taxi", "flights", "scale", "rerun", *ROWS])
     arguments = parser.parse_args()
     if not (EXAMPLES["flights"] / "data" / "flights.csv").exists():
         subprocess.run([sys.executable, str(EXAMPLES["flights"] / "prepare.py")], check=True)
@@ -280,8 +226,8 @@ def main() -> None:
         for name in arguments.only:
             if name in EXAMPLES:
                 results[name] = compare(name, arguments.rounds, scratch)
-            elif name in ("input", "inference"):
-                results[name] = {"input": input_rates, "inference": inference}[name](scratch, arguments.rounds)
+            elif name in ROWS:
+                results[name] = ROWS[name](scratch, arguments.rounds)
             else:
                 results[name] = {"scale": scale, "rerun": rerun}[name](scratch)
     finally:
