@@ -46,6 +46,24 @@ def test_a_configuration_of_the_pages_compiles(block: str, tmp_path: Path, capsy
     assert not complete or capsys.readouterr().err == ""
 
 
+@pytest.mark.parametrize(
+    "block", re.findall(r"^```yaml\n(.*?)^```$", (DOCS / "evaluation.md").read_text(), re.M | re.S)
+)
+def test_a_configuration_of_the_page_about_evaluation_is_one_of_the_penguins(
+    block: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(init.TEMPLATE / "data", tmp_path / "data")
+    template = yaml.safe_load((init.TEMPLATE / "pipeline.yaml").read_text())
+    penguins = {
+        "data": template["data"],
+        "label": "species",
+        "splits": {"hash_buckets": {"train": 8, "eval": 1, "test": 1}},
+    }
+    file = tmp_path / "pipeline.yaml"
+    file.write_text(yaml.safe_dump(penguins | yaml.safe_load(block)))
+    assert main.main(["compile", str(file), "-o", str(tmp_path / "compiled.yaml")]) == 0, capsys.readouterr().err
+
+
 def test_the_configurations_of_vertex_ais_page_compile(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The first is a whole one, to which the others are added."""
     whole, *parts = re.findall(r"^```yaml\n(.*?)^```$", (DOCS / "vertex.md").read_text(), re.M | re.S)
