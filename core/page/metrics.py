@@ -1,5 +1,6 @@
 """Metrics as people write them: their names, and their values as percentages, counts, or in the unit of the label."""
 
+import math
 import re
 from dataclasses import dataclass
 from typing import Literal
@@ -85,7 +86,8 @@ class Scale:
 
     def difference(self, metric: str, value: float, other: float) -> str:
         """Returns how far a metric is from another value of it: `+0.012`; of percentages in points: `-1.3 points`."""
-        difference, kind = self.number(metric, value) - self.number(metric, other), self._kind(metric)
+        same = math.isclose(value, other, rel_tol=1e-9)  # but for how computers add
+        difference, kind = 0.0 if same else self.number(metric, value) - self.number(metric, other), self._kind(metric)
         if kind in ("share", "percent"):
             return f"{numbers.difference(100 * difference if kind == 'share' else difference, 2)} points"
         return numbers.difference(difference, 2)

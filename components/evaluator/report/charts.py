@@ -18,7 +18,7 @@ from penstock.core.page.charts import specification
 from penstock.core.text import printable
 
 HEIGHT = 250  # pixels, of a chart with two axes
-_ROW, _AXIS = 18, 42  # pixels, of a chart with a row for each name
+_ROW, _LINE_HEIGHT, _AXIS = 18, 13, 42  # pixels, of a chart with a row for each name
 MOST_NAMES = 30
 MUTED = "var(--muted)"
 NUMBER, SHARE, COUNT = numbers.D3_NUMBER, numbers.D3_SHARE, numbers.D3_COUNT
@@ -62,9 +62,9 @@ def spec(chart: Chart, height: int = HEIGHT) -> Spec:
     return specification(chart.properties(height=height))
 
 
-def height(rows: int) -> int:
-    """Returns how high a chart is that has a row for each name."""
-    return _ROW * rows + _AXIS
+def height(rows: int, lines: int = 1) -> int:
+    """Returns how high a chart is that has a row for each name, of so many lines."""
+    return (_ROW + _LINE_HEIGHT * (lines - 1)) * rows + _AXIS
 
 
 def chart(*columns: str) -> alt.Chart:
@@ -89,9 +89,9 @@ def strength(column: str) -> alt.Opacity:
     return alt.Opacity(f"{column}:Q", scale=alt.Scale(domain=[0, 1], range=[0.04, 0.6]), legend=None)
 
 
-def names(texts: Sequence[str]) -> list[str]:
+def names(texts: Sequence[str], longest: int = _LONGEST_NAME) -> list[str]:
     """Returns names for axes and legends: printable, of a length that fits, and still all different."""
-    shown = [printable.printable(printable.shortened(text, _LONGEST_NAME)) or "(empty)" for text in texts]
+    shown = [printable.printable(printable.shortened(text, longest)) or "(empty)" for text in texts]
     twice = {name for name, count in Counter(shown).items() if count > 1}
     return [f"{name} #{number}" if name in twice else name for number, name in enumerate(shown, 1)]
 

@@ -17,9 +17,7 @@ _SQUARED, _ROOT = "mean_squared_error", "root_mean_squared_error"
 
 def section(summary: EvaluationSummary, scale: Scale) -> str:
     """Returns a table with a row for each metric, the main one first, and a column for each model and split."""
-    columns = sorted(
-        summary["numbers"], key=lambda one: (list(_MODELS).index(one["model"]), _split_order(one["split"]))
-    )
+    columns = _columns(summary)
     if not columns:
         return ""
     every = told(dict.fromkeys(name for one in columns for name in one["metrics"]))
@@ -29,17 +27,25 @@ def section(summary: EvaluationSummary, scale: Scale) -> str:
     header = "<th>metric</th>" + "".join(
         f'<th class="number">{_MODELS[one["model"]]}<br>{escape(one["split"])}</th>' for one in columns
     )
-    rest = page.table("".join(rows[_MOST_SHOWN:]), header)
-    return (
-        "<h2>The model in numbers</h2>"
-        + page.table(f'{"".join(rows[:_MOST_SHOWN])}<tr><td class="muted">rows</td>{counts}</tr>', header)
-        + (
-            f"<details><summary>{len(rows) - _MOST_SHOWN} more metrics</summary>{rest}</details>"
-            if rows[_MOST_SHOWN:]
-            else ""
-        )
-        + f'<p class="muted">{_explained(columns, summary)}</p>'
-    )
+    shown = page.table(f'{"".join(rows[:_MOST_SHOWN])}<tr><td class="muted">rows</td>{counts}</tr>', header)
+    if more := rows[_MOST_SHOWN:]:
+        shown += f"<details><summary>{len(more)} more metrics</summary>{page.table(''.join(more), header)}</details>"
+    return f'<h2>The model in numbers</h2>{shown}<p class="muted">{_explained(columns, summary)}</p>'
+
+
+def _columns(summary: EvaluationSummary) -> list[Numbers]:
+    """Returns the model on each split, and the others on what was evaluated: this may be several splits together."""
+    evaluated, together = set(summary["splits"]), "+".join(summary["splits"])
+    columns = [one for one in summary["numbers"] if one["model"] == "candidate" or one["split"] in evaluated]
+    if not evaluated & {one["split"] for one in columns}:
+        for part in summary["slices"]:
+            if not part["features"]:
+                count, baseline = part["examples"], part["baseline"]
+                columns.append(Numbers(model="candidate", split=together, examples=count, metrics=part["metrics"]))
+                if baseline:
+                    columns.append(Numbers(model="baseline", split=together, examples=count, metrics=baseline))
+    order = list(_MODELS)
+    return sorted(columns, key=lambda one: (order.index(one["model"]), _split_order(one["split"])))
 
 
 def _row(name: str, columns: list[Numbers], summary: EvaluationSummary, scale: Scale) -> str:
@@ -78,11 +84,11 @@ def _cell(measured: Measure | None, name: str, scale: Scale, best: bool) -> str:
 
 
 def _best(name: str, columns: list[Numbers], summary: EvaluationSummary) -> set[int]:
-    """Returns the columns whose model is better than the others on the same split."""
+    """Returns the columns whose model is better than the others on the same split, of those that were evaluated."""
     best: set[int] = set()
     if not tells_quality(name):
         return best
-    for split in {one["split"] for one in columns}:
+    for split in {one["split"] for one in columns if one["model"] != "candidate"}:
         values = {
             index: value if name in summary["lower_is_better"] else -value
             for index, one in enumerate(columns)

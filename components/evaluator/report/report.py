@@ -48,7 +48,7 @@ def _plots(summary: EvaluationSummary) -> str:
     with_plots = [part for part in summary["slices"] if "plot" in part]
     if not with_plots:
         return ""
-    names = charts.names([slices.name(part) for part in with_plots])
+    names = slices.names(with_plots)
     grids = {name: charts.grid(_figures(part, summary)) for name, part in zip(names, with_plots, strict=True)}
     shown = page.choice("Slice:", grids) if len(grids) > 1 else "".join(grids.values())
     return f"<h2>How it predicts</h2>{shown}"

@@ -1,5 +1,6 @@
 """The slices of an evaluation: a chart of the worst, and a table of all."""
 
+from collections.abc import Sequence
 from html import escape
 from typing import NamedTuple
 
@@ -15,6 +16,8 @@ from penstock.core.page import numbers
 from penstock.core.page.metrics import Scale
 
 _MOST_DRAWN = 20
+_BETWEEN = ", "  # the features of a slice
+_LONGEST = 400
 _MOST_METRICS = 4  # in the table, beside the main one
 
 
@@ -28,8 +31,13 @@ class Judged(NamedTuple):
 
 
 def name(part: SliceSummary) -> str:
-    """Returns the name of a slice, as verdicts have it."""
-    return ", ".join(f"{feature}={value}" for feature, value in part["features"]) or "overall"
+    """Returns the name of a slice, as verdicts have it, but of a length that fits."""
+    return _BETWEEN.join(charts.name(f"{feature}={value}") for feature, value in part["features"]) or "overall"
+
+
+def names(parts: Sequence[SliceSummary]) -> list[str]:
+    """Returns the names of slices, which are all different."""
+    return charts.names([name(part) for part in parts], _LONGEST)
 
 
 def judged(summary: EvaluationSummary) -> list[Judged]:
@@ -78,7 +86,7 @@ def _chart(drawn: list[Judged], summary: EvaluationSummary, scale: Scale) -> Fig
     overall = float(summary["slices"][0]["metrics"][metric]["value"] or 0)
     return Figure(
         f"The {len(worst)} worst slices" if len(drawn) > len(worst) else "The slices, worst first",
-        _spec(len(worst), scale.name(metric), scale.format(metric)),
+        _spec(worst, scale.name(metric), scale.format(metric)),
         [
             {
                 "slice": slice_name,
@@ -87,28 +95,34 @@ def _chart(drawn: list[Judged], summary: EvaluationSummary, scale: Scale) -> Fig
                 "high": _number(each.measure.get("high"), metric, scale),
                 "rows": each.part["examples"],
             }
-            for slice_name, each in zip(charts.names([name(each.part) for each in worst]), worst, strict=True)
+            for slice_name, each in zip(names([each.part for each in worst]), worst, strict=True)
         ],
         [(scale.number(metric, overall), 0)],
         f"The dashed line is overall: {scale.value(metric, overall)}.",
     )
 
 
-def _spec(count: int, title: str, form: str) -> Spec:
+def _spec(drawn: list[Judged], title: str, form: str) -> Spec:
+    """A name has a line for each feature of its slice."""
+    has_intervals = any("low" in each.measure for each in drawn)
+    lines = max(len(each.part["features"]) for each in drawn)
+    axis = alt.Axis(labelOverlap=False, labelLimit=160, labelExpr=f"split(datum.label, '{_BETWEEN}')")
+    bounds = [("low", "from"), ("high", "to")] if has_intervals else []
     base = charts.chart("slice", "value", "low", "high", "rows").encode(
-        y=alt.Y("slice:N", title=None, sort=None, axis=charts.EVERY_NAME),
+        y=alt.Y("slice:N", title=None, sort=None, axis=axis),
         tooltip=[
             alt.Tooltip("slice:N"),
             alt.Tooltip("value:Q", title=title, format=form),
-            alt.Tooltip("low:Q", title="from", format=form),
-            alt.Tooltip("high:Q", title="to", format=form),
+            *(alt.Tooltip(f"{bound}:Q", title=words, format=form) for bound, words in bounds),
             alt.Tooltip("rows:Q", format=charts.COUNT),
         ],
     )
     x = alt.X("value:Q", title=title, scale=alt.Scale(zero=False), axis=alt.Axis(format=form))
-    spread = base.mark_rule(strokeWidth=3, color="var(--plot)", opacity=0.35).encode(x="low:Q", x2="high:Q")
-    dots = base.mark_point(size=50, filled=True, opacity=1).encode(x=x)
-    return charts.spec(alt.layer(charts.rule(), spread, dots), charts.height(count))
+    layers = [charts.rule(), base.mark_point(size=50, filled=True, opacity=1).encode(x=x)]
+    if has_intervals:
+        spread = base.mark_rule(strokeWidth=3, color="var(--plot)", opacity=0.35).encode(x="low:Q", x2="high:Q")
+        layers.insert(1, spread)
+    return charts.spec(alt.layer(*layers), charts.height(len(drawn), lines))
 
 
 def _table(every: list[Judged], summary: EvaluationSummary, scale: Scale) -> str:
@@ -137,7 +151,7 @@ def _table(every: list[Judged], summary: EvaluationSummary, scale: Scale) -> str
             _cell(part["metrics"].get(one, {"value": None})["value"], shown(part["metrics"].get(one), one, scale))
             for one in others
         ]
-        title = charts.name(name(part))
+        title = name(part)
         mark = f"<strong>{escape(title)}</strong>" if each.surely else escape(title)
         rows += f'<tr><td class="long">{mark}</td>{"".join(cells)}</tr>'
     return page.table(rows, header, sort=True, fold=True)

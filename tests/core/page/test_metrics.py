@@ -38,5 +38,6 @@ def test_differences() -> None:
     assert LATE.difference("binary_accuracy", 0.5, 0.5123) == "-1.2 points"
     assert PRICE.difference("mean_absolute_percentage_error", 11.5, 10) == "+1.5 points"
     assert PRICE.difference("root_mean_squared_error", 1000, 1401.2) == "-400"
+    assert LATE.difference("auc", 0.1 + 0.2, 0.3) == "0"
     assert PRICE.difference("mean_squared_error", 9.0, 16.0) == "-1"
     assert PRICE.name_of_differences("mean_squared_error") == "MSE in price²"

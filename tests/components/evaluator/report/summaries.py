@@ -343,7 +343,7 @@ def _bounded(right: NDArray[np.bool_]) -> Measure:
 
 
 def _numbers(model: str, split: str, labels: Floats, predictions: Floats, metrics: Metrics) -> Numbers:
-    return Numbers(model=model, split=split, examples=len(labels), metrics=metrics(labels, predictions))  # type: ignore[typeddict-item]
+    return Numbers(model=model, split=split, examples=len(labels), metrics=metrics(labels, predictions))
 
 
 def _slice(

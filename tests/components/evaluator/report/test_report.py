@@ -1,5 +1,6 @@
 """The page of an evaluation: what it says, and that its charts are drawn."""
 
+import copy
 import html
 import json
 import re
@@ -136,6 +137,14 @@ def test_the_model_in_numbers(late: EvaluationSummary) -> None:
     assert _row(body, "rows").split()[1:] == ["16,000", "4,000", "4,000", "4,000", "4,000"]
 
 
+def test_splits_that_were_evaluated_together(late: EvaluationSummary) -> None:
+    both = copy.copy(late)
+    both["splits"], both["numbers"] = ["eval", "test"], [one for one in late["numbers"] if one["split"] == "train"]
+    body = report.body(both, summaries.verdict(True))
+    assert "this model train this model eval+test the baseline eval+test" in _plain(body)
+    assert _row(body, "rows").split()[1:] == ["16,000", "4,000", "4,000"]
+
+
 def test_errors_are_in_the_unit_of_the_label(houses: EvaluationSummary) -> None:
     body = report.body(houses, summaries.verdict(False))
     value = houses["numbers"][1]["metrics"]["root_mean_squared_error"]["value"] or 0
@@ -192,6 +201,25 @@ def test_a_slice_is_surely_worse_only_beyond_its_interval(late: EvaluationSummar
     overall = late["slices"][0]["metrics"]["auc"]["value"] or 0
     for each in slices.judged(late):
         assert each.surely == (each.measure["high"] < overall)
+
+
+def test_a_slice_of_several_features_has_a_line_for_each(houses: EvaluationSummary) -> None:
+    scale = Scale(houses["problem"], houses["label"])
+    (spec,) = re.findall(r'<script type="application/json">(.*?)</script>', slices.section(houses, scale))
+    drawn = _svg(json.loads(spec))
+    assert ">town=Ames<" in drawn
+    assert ">kind=house<" in drawn
+
+
+def test_slices_without_intervals(late: EvaluationSummary) -> None:
+    bare = copy.deepcopy(late)
+    for part in bare["slices"]:
+        part["metrics"] = {name: {"value": one["value"]} for name, one in part["metrics"].items()}
+    section = slices.section(bare, Scale(bare["problem"], bare["label"]))
+    assert "The worst slice comes first" in section
+    assert "95%" not in section
+    (spec,) = re.findall(r'<script type="application/json">(.*?)</script>', section)
+    assert len(json.loads(spec)["layer"]) == 2
 
 
 def test_hundreds_of_slices_are_folded() -> None:
