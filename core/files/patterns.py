@@ -22,6 +22,8 @@ _GLOB = re.compile(
 
 type Kind = Literal["file", "folder", ""]
 
+_VARIABLE = re.compile(r"(?<!\[)\{[^{}]*\}")
+
 
 def is_wild(text: str) -> bool:
     """Whether a text has a character that means another in a pattern: of a glob, or the brace of {SPAN}."""
@@ -48,6 +50,11 @@ def escape(name: str) -> str:
 def without_escapes(pattern: str) -> str:
     """Returns a pattern without the braces that `escape` has written, to look for {SPAN} and the like in it."""
     return pattern.replace("[{]", "")
+
+
+def of_every_span(pattern: str) -> str:
+    """Returns a pattern with * in the place of {SPAN}, {VERSION} and the like: of the files of all spans."""
+    return _VARIABLE.sub("*", pattern)
 
 
 def literal(pattern: str, kind: Callable[[str], Kind]) -> str:

@@ -178,7 +178,7 @@ def components(output: Path, image: str | None) -> None:
 @click.option("--keys", is_flag=True, help="Lists every key with its values, default and meaning, and ends.")
 @json_option
 def validate(config: Path, assignments: Sequence[str], data: str | None, label: str | None, keys: bool) -> Answer:
-    """Checks a configuration and its module file, and runs nothing."""
+    """Checks a configuration, its module file and the first rows of its data, and runs nothing."""
     if keys:
         from penstock.pipelines.config import keys as config_keys
         from penstock.pipelines.config import training_pipeline as module
@@ -186,22 +186,25 @@ def validate(config: Path, assignments: Sequence[str], data: str | None, label: 
         entries = config_keys.entries(module.Config, module.FILLED)
         return Answer({"keys": entries}, lambda: config_keys.listing(entries))
     loaded = load(config, assignments, data, label)
-    from penstock.core import packages
     from penstock.pipelines.modules import published
+    from penstock.pipelines.preview import findings
 
     checked = published.check(loaded)
+    found = findings.look(loaded)
     values = loaded.model_dump(mode="json")
     if masks.masked_value(values) != values:  # else kfp's compiler, which takes a second to import, has nothing to say
         from penstock.pipelines.compiling import compile
 
         compile.check_secrets(loaded)
-    warn(loaded.idle_settings)
-    warn(checked.left_out)
+    warnings = list(filter(None, [loaded.idle_settings, checked.left_out, checked.not_installed, *found.warnings]))
+    for sentence in warnings:
+        warn(sentence)
     note(checked.keras_note)
-    if packages.is_inside(loaded.data.path) and loaded.data.here is None:
-        tell(f"data.path: not looked at, for {packages.name(loaded.data.path)!r} is not installed here", err=True)
-    file = str(config_file(config))
-    return Answer({"file": file, "pipeline": loaded.name, "valid": True}, lambda: f"{file}: valid")
+    for sentence in found.not_looked_at:
+        note(sentence)
+    result = {"file": str(config_file(config)), "pipeline": loaded.name, "valid": True}
+    more = {"warnings": warnings, "not_looked_at": list(found.not_looked_at)}
+    return Answer(result | more, lambda: f"{result['file']}: valid")
 
 
 @cli.command()

@@ -58,7 +58,7 @@ def check(config: Config) -> None:
         raise ConfigError(f"{'data.csv.column_names' if named else 'data: the first line'}: {error}") from None
     for key, name in _named(config):
         if name not in beginning.names:
-            raise ConfigError(f"{key}: the data has no column {name!r}; {_hint(name, beginning.names)}")
+            raise ConfigError(f"{key}: the data has no column {name!r}; {hint(name, beginning.names)}")
     _check_numbers(config, beginning)
 
 
@@ -130,7 +130,8 @@ def _named(config: Config) -> Iterator[tuple[str, str]]:
             yield from (("evaluation.slices", name) for name in names if _TRANSFORMED not in name)
 
 
-def _hint(name: str, names: Sequence[str]) -> str:
+def hint(name: str, names: Sequence[str]) -> str:
+    """Returns what to say of a name that is no column: the nearest one, and which there are."""
     if len(names) == 1:
         delimiters = [delimiter for delimiter in _DELIMITERS if delimiter in names[0]]
         if delimiters:

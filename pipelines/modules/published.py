@@ -4,24 +4,22 @@ The copies' paths are what the pipeline is given. So a changed file is a changed
 edits made while it is under way. A pipeline root in an object store is written through the store, mounted here or not.
 """
 
-import re
+import importlib.util
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from penstock.core import artifacts, user_modules
 from penstock.core.errors import ConfigError, ModuleError
-from penstock.core.files import atomic, documents, module_files, object_stores
+from penstock.core.files import atomic, documents, module_files, object_stores, patterns
 from penstock.core.legacy.advice import NO_ESTIMATORS
 from penstock.core.suggestions import listed
 from penstock.pipelines.config import csv_columns
 from penstock.pipelines.config.section import is_remote
 from penstock.pipelines.config.training_pipeline import Config
-from penstock.pipelines.modules import estimators, functions, keras_use, parsed
+from penstock.pipelines.modules import estimators, functions, installed, keras_use, parsed
 from penstock.pipelines.modules.functions import UserFunction, UserFunctions, UserModule
 from penstock.pipelines.modules.keras_use import KerasUse
-
-_VARIABLE = re.compile(r"\{[^{}]*\}")  # {SPAN} and the like in a pattern
 
 
 @dataclass(frozen=True)
@@ -63,6 +61,7 @@ class Published:
     keras_note: str = ""  # a sentence on it
     schema_file: str = ""
     hyperparameters: str = ""
+    not_installed: str = ""  # a sentence on what the user's files import
     left_out: str = ""  # a sentence on the files beside the module that it might read, and that do not travel
     copies: tuple[Copy, ...] = ()
     sources: dict[str, str] = field(default_factory=dict)
@@ -128,7 +127,13 @@ def check(config: Config) -> Published:
     if config.training and config.training.hyperparameters and not is_remote(config.training.hyperparameters):
         _require_json(Path(config.training.hyperparameters))
     keras, keras_note = keras_use.decide(config.keras, _uses(config, user), bool(user.tuner_fn))
-    return Published(keras=keras, keras_note=keras_note, left_out=_left_out(config, user))
+    own, folders = _own_files(config, user), [config.folder, *(module.source.parent for module in user.modules())]
+    return Published(
+        keras=keras,
+        keras_note=keras_note,
+        not_installed=installed.missing(own, folders) if importlib.util.find_spec("tensorflow") else "",
+        left_out=_left_out(config, user),
+    )
 
 
 def _read(config: Config) -> UserFunctions:
@@ -178,7 +183,7 @@ def _not_the_modules(config: Config, source: Path) -> tuple[Path, ...]:
         places.append(here)
     elif base:
         for pattern in config.data.patterns.values():
-            places += base.glob(_VARIABLE.sub("*", pattern))
+            places += base.glob(patterns.of_every_span(pattern))
     root = Path(config.pipeline_root).resolve()
     if root.is_relative_to(folder) and root != folder:
         places.append(folder / root.relative_to(folder).parts[0])  # other pipelines' runs are beside this one's

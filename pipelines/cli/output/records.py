@@ -10,11 +10,16 @@ from penstock.pipelines.config.keys import Key
 
 
 class Validated(TypedDict):
-    """A configuration in which nothing is wrong; with --keys the keys that it may have, and nothing else."""
+    """A configuration in which nothing is wrong; with --keys the keys that it may have, and nothing else.
+
+    `warnings` are sentences on the data and the module, `not_looked_at` what could not be checked here.
+    """
 
     file: NotRequired[str]
     pipeline: NotRequired[str]
     valid: NotRequired[bool]
+    warnings: NotRequired[list[str]]
+    not_looked_at: NotRequired[list[str]]
     keys: NotRequired[list[Key]]
 
 

@@ -125,7 +125,7 @@ def test_integers_that_doubles_round_are_three_values(load: Load, project: Path)
 
 
 def test_another_delimiter_is_guessed(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (project / "data.csv").write_text("a;b;label\n1;2;0\n3;4;1\n")
+    (project / "data.csv").write_text("a;b;label\n" + "1;2;0\n3;4;1\n" * 6)
     (project / "pipeline.yaml").write_text(BASE)
     assert main.main(["validate", str(project)]) == 2
     assert capsys.readouterr().err == (

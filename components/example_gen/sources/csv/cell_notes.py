@@ -5,11 +5,9 @@ Noted piece by piece while the cells are converted, added up, and told in one se
 
 import csv
 import io
-import json
 import logging
 import sys
 from collections import Counter
-from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
@@ -20,15 +18,13 @@ import pyarrow.compute as pc
 
 from penstock.components.example_gen.sources.csv import cuts
 from penstock.components.example_gen.sources.csv.missing import Missing
-from penstock.core import csv_format, progress
-from penstock.core.suggestions import listed
+from penstock.core import csv_format
+from penstock.core.text import cell_words
+from penstock.core.text.cell_words import Slip
 
 logger = logging.getLogger(__name__)
 _NUMBER = f"^(?:{csv_format.NUMBER})$"
 _LOOKED_AT = 100  # different cells of a piece, which tell most columns of text from those of numbers
-_WORDS = 20  # different ones of a column, more are no slips
-_SHOWN = 5
-_NUMBERS_TO_A_WORD = 10
 
 
 @dataclass(frozen=True)
@@ -73,20 +69,19 @@ class Odd:
         self.numbers += later.numbers
         self.words += later.words
         self.places = later.places | self.places
-        self.is_text = self.is_text or later.is_text or len(self.words) > _WORDS
+        self.is_text = self.is_text or later.is_text or len(self.words) > cell_words.MOST
 
-    def __str__(self) -> str:
-        shown = []
-        for word, place in list(self.places.items())[:_SHOWN]:
-            more = f" and {self.words[word] - 1:,} more" if self.words[word] > 1 else ""
-            shown.append(f"{word!r} (line {place.line():,}{more})")
-        others = len(self.words) - len(shown)
-        return ", ".join(shown) + (f" and {others} other words" if others else "")
+    def slips(self) -> list[Slip]:
+        """Returns the words with their lines, of which only the first are looked up."""
+        return [
+            Slip(word, self.words[word], self.places[word].line() if number < cell_words.SHOWN else 0)
+            for number, word in enumerate(self.words)
+        ]
 
     @property
     def few(self) -> bool:
         """Whether there are so few that they may be slips."""
-        return not self.is_text and 0 < self.words.total() * _NUMBERS_TO_A_WORD <= self.numbers
+        return not self.is_text and 0 < self.words.total() * cell_words.NUMBERS_TO_A_WORD <= self.numbers
 
 
 @dataclass
@@ -124,28 +119,9 @@ class CellNotes:
 
     def warn(self, label: str) -> None:
         """Tells what a person may want to mend; labels.py tells of the label's own words."""
-        odd = {name: odd for name, odd in self.odd.items() if odd.few}
-        taken, kept = _by_word(self.taken), _by_word(self.kept, without={label, *odd})
-        if taken:
-            logger.warning(
-                "taken for missing values: %s; data.csv.null_values decides it: a list of such cells, [] for none",
-                "; ".join(taken.values()),
-            )
-        if kept:
-            logger.warning(
-                "values like any other, though they may mean missing ones: %s; data.csv.null_values: %s says that they "
-                "do",
-                "; ".join(kept.values()),
-                json.dumps(list(dict.fromkeys([*taken, *kept])), ensure_ascii=False),
-            )
-        if odd:
-            words = list(dict.fromkeys([*taken, *(word for cells in odd.values() for word in cells.words)]))
-            logger.warning(
-                "columns of numbers that are text for a few cells: %s; mend these, or data.csv.null_values: %s takes "
-                "them for missing",
-                listed([f"{name}: {cells}" for name, cells in sorted(odd.items())]),
-                json.dumps(words, ensure_ascii=False),
-            )
+        slips = {name: odd.slips() for name, odd in self.odd.items() if odd.few}
+        for sentence in cell_words.sentences(self.taken, self.kept, slips, label):
+            logger.warning("%s", sentence)
 
 
 def _count(noted: dict[str, Counter[str]], name: str, cells: pa.StringArray) -> None:
@@ -164,7 +140,7 @@ def _odd(column: pa.StringArray, missing: Missing, first: Place) -> Odd:
     distinct, numbers = counts.field("values"), counts.field("counts").to_numpy()
     are_numbers: np.ndarray = pc.match_substring_regex(distinct, _NUMBER).to_numpy(zero_copy_only=False)
     others = distinct.filter(pa.array(~are_numbers))
-    if len(others) > _WORDS:
+    if len(others) > cell_words.MOST:
         return Odd(is_text=True)
     words = Counter(dict(zip(others.to_pylist(), numbers[~are_numbers].tolist(), strict=True)))
     places = {
@@ -176,18 +152,3 @@ def _odd(column: pa.StringArray, missing: Missing, first: Place) -> Odd:
 
 def _numbers(cells: pa.StringArray) -> int:
     return int(pc.sum(pc.match_substring_regex(cells, _NUMBER)).as_py() or 0)
-
-
-def _by_word(noted: Mapping[str, Counter[str]], without: Collection[str] = ()) -> dict[str, str]:
-    """Returns each word with a phrase that tells its columns, those with most rows first."""
-    columns: dict[str, Counter[str]] = {}
-    for name, counts in noted.items():
-        if name not in without:
-            for word, count in counts.items():
-                columns.setdefault(word, Counter())[name] += count
-    return {word: f"{word!r} in {_rows(counts)}" for word, counts in columns.items()}
-
-
-def _rows(counts: Counter[str]) -> str:
-    shown = [f"{name} ({progress.text({'rows': count})})" for name, count in counts.most_common(_SHOWN)]
-    return ", ".join(shown) + (f" and {len(counts) - _SHOWN} more" if len(counts) > _SHOWN else "")

@@ -1,0 +1,177 @@
+"""What a person can be told of the data of a configuration before anything runs."""
+
+import importlib.util
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from penstock.core import packages
+from penstock.core.errors import DataError
+from penstock.core.labels import Problem
+from penstock.core.suggestions import listed
+from penstock.core.text import cell_words
+from penstock.pipelines.config.csv_columns import hint
+from penstock.pipelines.config.training_pipeline import Config
+from penstock.pipelines.preview import columns, table
+from penstock.pipelines.preview.columns import Column
+from penstock.pipelines.preview.table import Table
+
+_ROWS = 20_000  # by which columns are tried for leaks
+_TO_TRAIN = 10  # rows
+_RUNTIME = "the runtime: pip install '.[runtime]'"
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What a person may want to mend, and what was not looked at, both in sentences."""
+
+    warnings: Sequence[str] = ()
+    not_looked_at: Sequence[str] = ()
+
+
+def look(config: Config) -> Findings:
+    """Looks at the data of this machine; a DataError for what no run could read or learn from."""
+    data = config.data
+    base = data.base_here
+    if base is None:
+        why = (
+            f"{packages.name(data.path)!r} is not installed here"
+            if packages.is_inside(data.path)
+            else "it is elsewhere"
+        )
+        return Findings((), [f"data.path: not looked at, for {why}"])
+    files = table.files_of(base, list(data.patterns.values()))
+    if data.file_format == "tfrecord":
+        return Findings((), ["data.path: not looked at, for it has TFRecord files, which a run alone reads"])
+    options = data.csv_options(config.without_code)
+    if data.file_format == "csv":
+        first: Table | None = table.of_csv(files, options)
+    else:
+        first = table.of_parquet(files)
+    if first is None:
+        return Findings((), [f"data.path: not looked at, for Parquet files take {_RUNTIME}"])
+    described = described_columns(first, options)
+    warnings = list(_on_cells(config, described))
+    not_looked_at = []
+    if config.label:
+        label = described.get(config.label)
+        if label is None:
+            raise DataError(f"label: the data has no column {config.label!r}; {hint(config.label, first.names)}")
+        warnings += _on_label(label, first, config.without_code)
+        problem = config.training.problem if config.training else None
+        leaks = leaks_of(first, described, config.label, problem)
+        if leaks is None:
+            not_looked_at.append(f"columns that give the label away: not looked for, as it takes {_RUNTIME}")
+        else:
+            warnings += _on_leaks(leaks, config)
+    if config.without_code:
+        warnings += _on_keys(config, described)
+    return Findings(warnings, not_looked_at)
+
+
+def described_columns(first: Table, options: Mapping[str, Any]) -> dict[str, Column]:
+    """Describes the columns of a table that is read with these options of csv_example_gen."""
+    null_values, point = options.get("null_values") or [], options.get("decimal_point") or "."
+    return {
+        name: columns.column(name, cells, first.lines, null_values, point)
+        for name, cells in zip(first.names, first.columns, strict=True)
+    }
+
+
+def leaks_of(
+    first: Table, described: Mapping[str, Column], label: str, problem: Problem | None = None
+) -> dict[str, str] | None:
+    """Returns how columns give the label away, by their names; None where numpy, which tells it, is not installed."""
+    if importlib.util.find_spec("numpy") is None:
+        return None
+    import numpy as np
+
+    from penstock.core.statistics import leaks
+
+    target = described[label]
+    rows = [row for row, cell in enumerate(first.columns[list(first.names).index(label)]) if cell in target.counts]
+    rows = rows[:: max(1, len(rows) // _ROWS)]
+    of_values = target.label_values
+    asked = problem or of_values.problem(target.counts.total())
+    cells = dict(zip(first.names, first.columns, strict=True))
+    if asked == "regression" and not target.is_number:
+        return {}
+    numbers = np.array(_as_numbers(target, [cells[label][row] for row in rows], asked), float)
+    phrases = {}
+    for name, column in described.items():
+        if name == label or column.kind == "empty":
+            continue
+        chosen = [cells[name][row] for row in rows]
+        missing = np.array([cell not in column.counts for cell in chosen])
+        if column.is_number:
+            measured = np.array([column.number(cell) if cell in column.counts else 0 for cell in chosen], float)
+            missing |= ~np.isfinite(measured)
+            values = leaks.Values.of_numbers(np.where(missing, 0, measured), missing)
+        else:
+            values = leaks.Values.of_ids(np.array(chosen), missing)
+        if phrase := leaks.find(values, numbers, asked):
+            phrases[name] = phrase
+    return phrases
+
+
+def _as_numbers(label: Column, cells: Sequence[str], problem: Problem) -> list[float]:
+    """Returns a label's values as a model would learn them: numbers, or the indices of classes."""
+    if not label.is_number:
+        classes = {cell: float(index) for index, cell in enumerate(sorted(label.counts))}
+        return [classes[cell] for cell in cells]
+    measured = [label.number(cell) or 0.0 for cell in cells]
+    if problem == "regression":
+        return measured
+    indices = {number: float(index) for index, number in enumerate(sorted(label.numbers))}
+    return [indices[number] for number in measured]
+
+
+def _on_cells(config: Config, described: Mapping[str, Column]) -> Iterator[str]:
+    explicit = config.data.csv and config.data.csv.null_values is not None
+    yield from cell_words.sentences(
+        {name: column.taken for name, column in described.items() if column.taken},
+        {} if explicit else {name: column.kept for name, column in described.items() if column.kept},
+        {name: column.slips for name, column in described.items() if column.slips},
+        config.label or "",
+    )
+
+
+def _on_label(label: Column, first: Table, without_code: bool) -> Iterator[str]:
+    where = "" if first.whole else f" of the first {first.rows:,}"
+    labelled = label.counts.total()
+    if first.whole and first.rows == 1:
+        raise DataError(f"{first.path}: there is one row: expected some for each split, to learn from and to evaluate")
+    if not labelled or label.is_constant:
+        value = f"the label {label.name!r} is {next(iter(label.counts))!r} in" if labelled else "a label is in no"
+        what = f"{value} every row{where}" if labelled else f"label {label.name!r}: no row{where} has a value"
+        if first.whole:
+            raise DataError(f"{what}: expected two values or more to learn from")
+        yield f"{what}; if it is so in all rows, there is nothing to learn"
+    elif first.whole and without_code and labelled < _TO_TRAIN:
+        raise DataError(f"expected at least {_TO_TRAIN} rows with a label to train on, found {labelled}")
+    if labelled and label.missing:
+        of = f"{'' if first.whole else 'the first '}{first.rows:,}"
+        yield f"{label.missing:,} of {of} rows have no value of the label {label.name!r}: they are left out"
+
+
+def _on_leaks(leaks: Mapping[str, str], config: Config) -> Iterator[str]:
+    for name, phrase in leaks.items():
+        if name in config.features and config.features[name].ignore:
+            continue
+        yield (
+            f"column {name} alone gives the label {config.label} away {phrase}: is it known when the model is asked?"
+            + (f" if not, features: {{{name}: {{ignore: true}}}}" if config.without_code else "")
+        )
+
+
+def _on_keys(config: Config, described: Mapping[str, Column]) -> Iterator[str]:
+    keys = [
+        name
+        for name, column in described.items()
+        if name != config.label and name not in config.features and column.is_key
+    ]
+    if keys:
+        yield (
+            f"left out, as their values differ as those of keys do: {listed(keys)}; features: {{{keys[0]}: {{kind: "
+            f"{'numeric' if described[keys[0]].is_number else 'categorical'}}}}} keeps one"
+        )
