@@ -40,7 +40,7 @@ def by_tfx(examples: Path, model: Path, eval_config: str, output: Path) -> Calla
 def by_penstock(examples: Path, model: Path, eval_config: str, output: Path) -> Callable[[], object]:
     from penstock.components.evaluator import executor
 
-    outputs = {name: str(output / name) for name in ("evaluation", "blessing", "validation")}
+    outputs = {name: str(output / name) for name in ("evaluation", "blessing", "validation", "report")}
     return lambda: executor.run(**outputs, examples=str(examples), model=str(model), eval_config=eval_config)
 
 

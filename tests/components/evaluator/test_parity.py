@@ -24,7 +24,7 @@ metrics: [{class_name: ExampleCount}, {class_name: AUC}, {class_name: BinaryAccu
   {class_name: Recall, config: '{"thresholds": [0.3, 0.7]}'}, {class_name: Calibration}, {class_name: MeanLabel},
   {class_name: MeanPrediction}, {class_name: MatthewsCorrelationCoefficient}, {class_name: BinaryCrossentropy},
   {class_name: ConfusionMatrixAtThresholds, config: '{"thresholds": [0.25, 0.5]}'}, {class_name: CalibrationPlot},
-  {class_name: ConfusionMatrixPlot}, {class_name: FalsePositives}]
+  {class_name: ConfusionMatrixPlot}, {class_name: FalsePositives}, {class_name: CoefficientOfDiscrimination}]
 """
 MULTICLASS = """
 metrics: [{class_name: SparseCategoricalAccuracy}, {class_name: SparseCategoricalCrossentropy},

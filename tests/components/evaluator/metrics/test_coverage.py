@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import yaml
 from google.protobuf import json_format
+from sklearn.metrics import r2_score
 from tensorflow_model_analysis import constants
 from tensorflow_model_analysis.api.types import Extracts, VarLenTensorValue
 from tensorflow_model_analysis.metrics.metric_types import MetricsDict, StandardMetricInputs
@@ -188,13 +189,42 @@ CASES = {
 def test_covered_metrics_are_those_of_the_combiners(case: str) -> None:
     kind, weight, specs = CASES[case]
     defects.patch()
-    text = f"model_specs: [{{{weight}label_key: label}}]\n{specs}"
-    config = json_format.ParseDict(yaml.safe_load(text), EvalConfig())
-    config = config_util.update_eval_config_with_defaults(config)
+    config = completed(specs, weight)
     for code, (ours, theirs) in enumerate(zip(of_arrays(config, kind), of_tfma(config, kind), strict=True)):
         assert ours.keys() == theirs.keys()
         for key in theirs:
             assert_close(ours[key], theirs[key], (code, key.name))
+
+
+def completed(specs: str, weight: str = "") -> EvalConfig:
+    text = f"model_specs: [{{{weight}label_key: label}}]\n{specs}"
+    config = json_format.ParseDict(yaml.safe_load(text), EvalConfig())
+    return config_util.update_eval_config_with_defaults(config)
+
+
+@pytest.mark.slow
+def test_the_coefficient_of_determination() -> None:
+    """TFMA cannot merge the states of Keras's metric; what it is of is what scikit-learn says."""
+    config = completed("metrics_specs: [{metrics: [{class_name: R2Score}]}]")
+    every = list(Data("zeros and ones").batches())
+    labels, predictions = (
+        np.concatenate([extracts[key] for extracts in every])
+        for key in (constants.LABELS_KEY, constants.PREDICTIONS_KEY)
+    )
+    (value,) = of_arrays(config, "zeros and ones")[0].values()
+    assert value == pytest.approx(r2_score(labels, predictions), rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    "metric",
+    [
+        "{class_name: CoefficientOfDiscrimination}",
+        "{class_name: SetMatchPrecision, config: '{\"thresholds\": [0.5]}'}",
+    ],
+)
+def test_what_is_not_covered_is_left_to_the_combiner(metric: str) -> None:
+    config = completed(f"metrics_specs: [{{metrics: [{metric}]}}]")
+    assert [coverage.result(each) for each in results.computations(config).non_derived_computations] == [None]
 
 
 def assert_close(ours: Any, theirs: Any, where: Any) -> None:
