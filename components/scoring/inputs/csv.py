@@ -170,11 +170,13 @@ def _mended(cell: str, kind: ColumnType, options: CsvOptions) -> str | None:
     if number is None:
         return None
     if kind == ColumnType.INT:
-        whole = number.is_integer() and int(number) in _INT64
         try:
-            return str(int(cell))
+            whole = int(cell)
         except ValueError:
-            return str(int(number)) if whole else None
+            if not number.is_integer():
+                return None
+            whole = int(number)
+        return str(whole) if whole in _INT64 else None
     text = repr(number)
     return text.replace(".", ",") if options.decimal_point == "," else text
 
@@ -208,7 +210,7 @@ def _reason(cells: Sequence[str], raw: str, names: Sequence[str]) -> str:
             raw.encode()
         except UnicodeEncodeError as error:
             bad = raw[error.start : error.end].encode("utf-8", "surrogateescape")
-            return f"expected UTF-8, found the bytes {bad!r}: is it another encoding (--csv encoding=latin-1)?"
+            return f"expected UTF-8, found the bytes {bad!r}: another encoding is --csv encoding=latin-1 or the like"
     if len(cells) != len(names):
         return f"expected {len(names)} cells as in the header, found {len(cells)}"
     return ""

@@ -16,6 +16,7 @@ from penstock.core.artifacts import SavedModel
 from penstock.core.errors import DataError, ModelError
 from penstock.core.examples import records
 from tests.components.scoring.conftest import SPEC, Scored
+from tests.servers.object_stores import ObjectStore
 
 Score = Callable[..., Scored]
 Data = Callable[..., Path]
@@ -177,3 +178,14 @@ def test_files_of_several_kinds_are_refused(score: Score, data: Data, regression
         score(regression, "nothing-*.csv")
     with pytest.raises(DataError, match=r"nothing.csv: does not exist: expected a file"):
         score(regression, "nothing.csv")
+
+
+def test_files_of_an_object_store_are_copied_first(
+    score: Score, regression: Path, object_store: ObjectStore, tmp_path: Path
+) -> None:
+    uri = object_store.write({"a.csv": "size,code\n1,a\n", "b.csv": "size,code\n2,b\nx,c\n", "notes.txt": "x"}, "data")
+    for place in (f"{uri}/a.csv", f"{uri}/a*.csv"):
+        assert score(regression, place).text == "size,code,prediction\n1,a,10\n"
+    scored = score(regression, f"{uri}/*.csv", rejects=tmp_path / "rejects.csv")
+    assert scored.text.splitlines()[1:] == ["1,a,10", "2,b,20"]
+    assert pd.read_csv(tmp_path / "rejects.csv")["file"].tolist() == [f"{uri}/b.csv"]
