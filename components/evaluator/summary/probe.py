@@ -71,7 +71,7 @@ def answer(probe: Probe) -> Answer | None:
         comparison.looked_up(extracts.get(key), name)
         for key in (constants.LABELS_KEY, constants.EXAMPLE_WEIGHTS_KEY, constants.PREDICTIONS_KEY)
     )
-    compared, predicted = Compared(labels, weights).taken(rows), comparison.taken(predicted, rows)
+    compared, predicted = Compared(labels, weights).taken(rows), _numbers(comparison.taken(predicted, rows))
     if others or not len(rows) or not _are_numbers(compared.labels) or not _are_numbers(predicted):
         return None
     everything: np.ndarray = np.zeros(len(rows), np.int64)
@@ -85,6 +85,13 @@ def answer(probe: Probe) -> Answer | None:
         except matters.Refused as error:
             logger.warning("which columns matter is not told: %s", error)
     return answered
+
+
+def _numbers(predictions: Values) -> Values:
+    """Returns the outputs that are numbers: a classifier's signature has the names of the classes beside its scores."""
+    if isinstance(predictions, dict):
+        return {name: values for name, values in predictions.items() if values is not None}
+    return predictions
 
 
 def _are_numbers(values: Values) -> bool:
