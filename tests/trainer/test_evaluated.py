@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from penstock.components.evaluator import executor
+from penstock.core import artifacts
 from penstock.core.models import predict
 from penstock.pipelines.config.evaluation import Evaluation
 from tests.trainer.tables import ENGINE, Table
@@ -33,6 +34,13 @@ def evaluated(table: Table, label: str, **metrics: float) -> tuple[dict[str, flo
         eval_config=settings.text(label, f"{label}_xf"),
         engine=ENGINE,
     )
+    summary = artifacts.ModelEvaluation(folders["evaluation"]).read_summary()
+    assert summary["label"] == label
+    assert {("candidate", "eval"), ("candidate", "train"), ("trivial", "eval")} <= {
+        (numbers["model"], numbers["split"]) for numbers in summary["numbers"]
+    }
+    assert [(each["column"], min(each["worse_by"]) > 0) for each in summary["importance"]] == [("x", True)]
+    assert "plot" in summary["slices"][0]
     reasons = json.loads((folders["validation"] / "validation.json").read_text())["reasons"]
     return {reason["metric"]: reason["value"] for reason in reasons}, predict.predict(model, table.examples("eval"))
 
