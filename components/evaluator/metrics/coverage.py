@@ -102,7 +102,7 @@ def _class_matrices(combiner: Combiner) -> Result | None:
 
 def _labels_and_predictions(combiner: Combiner) -> Result | None:
     key = combiner._key
-    if key.sub_key and key.sub_key.top_k is not None:
+    if (key.sub_key and key.sub_key.top_k is not None) or not _has_labels(combiner):
         return None
     return means.LabelsAndPredictions(key, _compared(combiner, key))
 
@@ -112,7 +112,15 @@ def _correlation(combiner: Combiner) -> Result:
     return means.SquaredCorrelation(key, _compared(combiner, key, sub_key=None))
 
 
-def _class_shares(combiner: Combiner) -> Result:
+def _has_labels(combiner: Combiner) -> bool:
+    """Whether the model has a label; without one, TFMA counts its examples, and neither labels nor predictions."""
+    spec = model_util.get_model_spec(combiner._eval_config, combiner._key.model_name)
+    return spec is not None and bool(spec.label_key or spec.label_keys)
+
+
+def _class_shares(combiner: Combiner) -> Result | None:
+    if not _has_labels(combiner):
+        return None
     compared = _compared(combiner, combiner._key, sub_key=None, flat=False, one_weight=True)
     return means.ClassShares(combiner._key, compared, list(combiner._class_ids))
 
