@@ -24,7 +24,7 @@ from tests.components.evaluator import tfma_alone
 # One process: TensorFlow, which runs in this one, does not survive a fork.
 ENGINE = "local:1"
 # A metrics_spec that has an evaluation go through Beam: what it groups are the examples of a query, not of a shard.
-ON_BEAM = "{query_key: year, metrics: [{class_name: QueryStatistics}]}"
+ON_BEAM = """{query_key: year, metrics: [{class_name: NDCG, config: '{"gain_key": "year", "top_k_list": [3]}'}]}"""
 SPECIES = ("Adelie", "Chinstrap", "Gentoo")
 _FLOATS = ("bill", "flipper", "mass", "weight")
 _INTS = ("year", "male", "species_id")
