@@ -269,6 +269,7 @@ class _Graph:
             train_splits=training.train_splits,
             eval_splits=training.eval_splits,
             better_than_trivial=settings.margins,
+            **({} if settings.importance_rows is None else {"importance_rows": settings.importance_rows}),
             module_file=self._module_file(evaluator_, module_file) if evaluator_ else "",
             **baseline,
             **(self._keras() if evaluator_ else {}),

@@ -121,7 +121,7 @@ def _importance(question: Question, columns: Sequence[str], values: list[float |
     known = [value for value in values if value is not None]
     if len(known) < len(values):
         return None
-    worse = (np.array(known[1:]) - known[0]) * (1 if question.lower_is_better else -1)
+    worse = (np.array(known[1:]) - known[0]) * (1 if question.lower_is_better else -1) + 0.0  # no negative zero
     by_column = worse.reshape(len(columns), _REPETITIONS)
     order = np.argsort(-by_column.mean(axis=1), kind="stable")
     return [Importance(column=columns[place], worse_by=by_column[place].tolist()) for place in order]

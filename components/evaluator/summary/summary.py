@@ -69,9 +69,11 @@ def _sampled(
         count = answer.examples
         if answer.split not in splits or len(splits) > 1:
             yield Numbers(model="candidate", split=answer.split, examples=count, metrics=answer.metrics)
-        if trivial is not None and answer.probable == (predicted.problem != "regression"):
+        if trivial is not None:
+            of_logits = predicted.problem != "regression" and not answer.probable
+            predictions = (trivial.logits() if of_logits else trivial).predictions(count)
             everything: np.ndarray = np.zeros(count, np.int64)
-            (measured,) = scored.of(answer.compared, trivial.predictions(count), everything, 1)
+            (measured,) = scored.of(answer.compared, predictions, everything, 1)
             yield Numbers(model="trivial", split=answer.split, examples=count, metrics=measured)
 
 

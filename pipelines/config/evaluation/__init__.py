@@ -30,6 +30,16 @@ _SHORT_FORM = ("metrics", "slices", "thresholds", "confidence_intervals", "min_s
 _INTERVALS = {"jackknife": "JACKKNIFE", "bootstrap": "POISSON_BOOTSTRAP"}
 
 
+class Importance(Section):
+    """Of how many examples it is found out which columns matter to the model."""
+
+    rows: PositiveWhole | None = Field(
+        default=None,
+        description="The examples to ask the model about, five times for each column; left out, as many as take about "
+        "a second, 1,000 at most.",
+    )
+
+
 class Evaluation(Section):
     """How the model is evaluated and when it is blessed: the short form, or `eval_config`."""
 
@@ -66,6 +76,11 @@ class Evaluation(Section):
     )
     min_slice_size: PositiveWhole | None = Field(
         default=None, description="The fewest examples of which a slice is told; smaller ones are left out."
+    )
+    importance: Importance | None = Field(
+        default=Importance(),
+        description="Which columns matter to the model: how much worse it gets when a column's values are permuted. "
+        "null leaves it out.",
     )
     splits: list[str] = Field(
         default=[],
@@ -128,6 +143,11 @@ class Evaluation(Section):
         """By how much metrics must be better than the trivial model's, as the Evaluator takes it; "" if none must."""
         margins = {_key(name): threshold.margin for name, threshold in self.thresholds.items() if threshold.margin}
         return json_text(margins or None)
+
+    @property
+    def importance_rows(self) -> int | None:
+        """Of how many examples importance is computed, 0 for none; None leaves it to the Evaluator."""
+        return 0 if self.importance is None else self.importance.rows
 
     def _expanded(self, label: str | None, default_label: str | None) -> dict[str, Any]:
         model: dict[str, Any] = {"signature_name": self.signature_name}

@@ -95,6 +95,13 @@ def test_every_part_of_the_short_form_works_alone(parse: Callable[[str], Any], c
     assert config == overall | expected
 
 
+@pytest.mark.parametrize(
+    ("written", "rows"), [({}, None), ({"importance": {"rows": 50}}, 50), ({"importance": None}, 0)]
+)
+def test_importance_can_be_left_out_or_be_of_more_rows(written: dict[str, Any], rows: int | None) -> None:
+    assert Evaluation.model_validate(written).importance_rows == rows
+
+
 def test_margins_over_the_trivial_model_are_beside_the_eval_config() -> None:
     written = {
         "auc": {"min": 0.6, "better_than_trivial": 0.05},

@@ -2,12 +2,14 @@
 
 import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import tensorflow_model_analysis as tfma
 
+from penstock.components.evaluator.summary.service_pages import EvaluationResult
 from penstock.core import artifacts
 from penstock.core.examples import records
 from tests.components.evaluator.conftest import Evaluated, Penguins
@@ -114,6 +116,28 @@ def test_what_the_model_reads_matters(evaluate: Evaluate) -> None:
     (effect,) = (each for each in told["effects"] if each["column"] == "flipper")
     assert effect["predictions"] == pytest.approx([49.7 * value - 5780.0 for value in effect["values"]], rel=1e-5)
     assert told["sampled_rows"] == 300
+
+
+def test_the_results_are_for_the_pages_of_services_as_well(evaluate: Evaluate, tmp_path: Path) -> None:
+    page = tmp_path / "report"
+    evaluated = evaluate(f"{BASELINE}\n{BINARY}", baseline="worse", report=str(page))
+    result = evaluated.result
+    assert isinstance(result, EvaluationResult)
+    overall = summary(evaluated)["slices"][0]
+    assert result.metadata["metrics"]["auc"] == overall["metrics"]["auc"]["value"]
+    assert result.metadata["metrics"]["baseline_auc"] == overall["baseline"]["auc"]["value"]
+    males = sum(sum(row["row"]) for row in result.classification["confusionMatrix"]["rows"][1:])
+    assert males == sum(overall["plot"]["positive"])
+    assert result.classification["confidenceMetrics"][-1]["recall"] == 1
+    assert "<h1" in (page / "report.html" if page.is_dir() else page).read_text()
+
+
+def test_one_output_of_several_is_asked(evaluate: Evaluate) -> None:
+    config = f"model_specs: [{{label_key: male, prediction_key: sex}}]\n{BINARY}"
+    told = summary(evaluate(config, model="both"))
+    assert [each["split"] for each in told["numbers"]] == ["eval", "test"]
+    assert told["importance"][0]["column"] in ("mass", "species_id")
+    assert told["importance"][0]["worse_by"][0] > 0.01
 
 
 def test_importance_can_be_left_out(evaluate: Evaluate) -> None:
