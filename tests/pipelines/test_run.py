@@ -90,6 +90,20 @@ def test_first_run_trains_and_pushes(first: tuple[Path, subprocess.CompletedProc
     assert (run / "report.html").is_file()
 
 
+def test_services_get_the_metrics_as_artifacts(first: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+    run, _ = newest(first[0])
+    tasks = {task["name"]: task["outputs"] for task in json.loads((run / "run.json").read_text())["tasks"]}
+    outputs = tasks["evaluator"]
+    accuracy = outputs["metrics"]["metadata"]["sparse_categorical_accuracy"]
+    assert 0.7 < accuracy <= 1
+    rows = outputs["classification_metrics"]["metadata"]["confusionMatrix"]["rows"]
+    counts = [row["row"] for row in rows]
+    hits = sum(counts[species][species] for species in range(3))
+    assert hits / sum(map(sum, counts)) == pytest.approx(accuracy)
+    assert f"sparse_categorical_accuracy  {accuracy:.3g}" in first[1].stdout
+    assert "<html" in Path(outputs["report"]["uri"]).read_text()
+
+
 def test_only_tasks_are_shown_while_it_runs(first: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
     lines = first[1].stderr.splitlines()
     ended = [line for line in lines if not line.startswith("… ")]  # what a slow machine is told of on the way
