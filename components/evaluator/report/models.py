@@ -12,6 +12,7 @@ from penstock.core.page.metrics import Scale
 _MODELS = {"candidate": "this model", "baseline": "the baseline", "trivial": "the trivial model"}
 _SPLITS = ("train", "eval", "test")
 _MOST_SHOWN = 12  # metrics
+_OF_A_CLASS = " for class "
 _SQUARED, _ROOT = "mean_squared_error", "root_mean_squared_error"
 
 
@@ -21,7 +22,7 @@ def section(summary: EvaluationSummary, scale: Scale) -> str:
     if not columns:
         return ""
     every = told(dict.fromkeys(name for one in columns for name in one["metrics"]))
-    every.sort(key=lambda name: (name != summary["main_metric"], not tells_quality(name)))
+    every.sort(key=lambda name: name != summary["main_metric"])
     rows = [_row(name, columns, summary, scale) for name in every]
     counts = "".join(f'<td class="number">{numbers.count(one["examples"])}</td>' for one in columns)
     header = "<th>metric</th>" + "".join(
@@ -56,9 +57,13 @@ def _row(name: str, columns: list[Numbers], summary: EvaluationSummary, scale: S
 
 
 def told(names: Iterable[str]) -> list[str]:
-    """Returns the metrics to tell: neither the count of rows, which is told anyway, nor a square beside its root."""
+    """Returns the metrics to tell: neither the count of rows, which is told anyway, nor a square beside its root.
+
+    First come those that are about all classes, and tell how good a model is.
+    """
     every = list(names)
-    return [name for name in every if name != "example_count" and (name != _SQUARED or _ROOT not in every)]
+    every = [name for name in every if name != "example_count" and (name != _SQUARED or _ROOT not in every)]
+    return sorted(every, key=lambda name: (not tells_quality(name), _OF_A_CLASS in name))
 
 
 def shown(measured: Measure | None, name: str, scale: Scale) -> str:

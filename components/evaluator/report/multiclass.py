@@ -123,7 +123,7 @@ def _by_class(every: list[ClassScore]) -> Figure:
     rest = f" The other {len(every) - len(shown)} are better." if len(every) > len(shown) else ""
     return Figure(
         "Precision and recall of each class",
-        _by_class_spec(len(shown)),
+        _by_class_spec(tuple(score.name for score in shown)),
         [
             {"class": score.name, "precision": score.precision, "recall": score.recall, "rows": score.rows}
             for score in shown
@@ -134,10 +134,10 @@ def _by_class(every: list[ClassScore]) -> Figure:
 
 
 @cache
-def _by_class_spec(count: int) -> Spec:
+def _by_class_spec(names: tuple[str, ...]) -> Spec:
     metrics = ["precision", "recall"]
     base = charts.chart("class", *metrics, "rows").encode(
-        y=alt.Y("class:N", title=None, sort=None, axis=charts.EVERY_NAME)
+        y=alt.Y("class:N", title=None, sort=list(names), axis=charts.EVERY_NAME)
     )
     share = alt.X("value:Q", title="share", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format=".0%", tickCount=5))
     line = base.mark_rule(color="var(--line)", strokeWidth=3).encode(
@@ -158,4 +158,4 @@ def _by_class_spec(count: int) -> Spec:
             ],
         )
     )
-    return charts.spec(alt.layer(line, dots), charts.height(count) + _LEGEND)
+    return charts.spec(alt.layer(line, dots), charts.height(len(names)) + _LEGEND)

@@ -46,7 +46,7 @@ def _against_spec(label: str) -> Spec:
         .encode(
             x=alt.X("predicted:Q", title=f"mean predicted {label}", scale=scale),
             y=alt.Y("actual:Q", title=f"mean actual {label}", scale=scale),
-            size=alt.Size("rows:Q", scale=alt.Scale(range=[20, 300]), legend=None),
+            size=alt.Size("rows:Q", scale=alt.Scale(domainMin=0, range=[15, 150]), legend=None),
             tooltip=[
                 alt.Tooltip("predicted:Q", title="mean prediction", format=charts.NUMBER),
                 alt.Tooltip("actual:Q", title="mean label", format=charts.NUMBER),
@@ -67,7 +67,7 @@ def _residuals(plot: RegressionPlot, label: str) -> Figure:
         ],
         [(0, 0)],
         f"How far the label is from its prediction. {numbers.percentage(_share_above_zero(plot))} of the rows are "
-        "right of the dashed line: more than predicted.",
+        "right of the dashed line: more than predicted. The outermost bars have those beyond as well.",
     )
 
 

@@ -12,11 +12,11 @@ import altair
 import pytest
 import vl_convert
 
-from penstock.components.evaluator.report import binary, importance, multiclass, regression, report, slices
+from penstock.components.evaluator.report import binary, importance, models, multiclass, regression, report, slices
 from penstock.components.evaluator.report.charts import Figure
 from penstock.core import page
 from penstock.core.artifacts import Reason
-from penstock.core.artifacts.evaluation_summary import EvaluationSummary
+from penstock.core.artifacts.evaluation_summary import EvaluationSummary, MulticlassPlot
 from penstock.core.page.metrics import Scale
 from tests.components.evaluator.report import summaries
 
@@ -87,6 +87,20 @@ def test_the_charts_of_several_classes() -> None:
     worst = multiclass.scores(summaries.np.array(plot["confusion"]), trees["classes"])[0]
     drawn = _texts(by_class)
     assert min(trees["classes"], key=drawn.index) == worst.name
+
+
+def test_a_class_that_is_never_predicted_has_its_place() -> None:
+    """It is the worst, though it has no precision."""
+    figure = multiclass.figures(
+        MulticlassPlot(kind="multiclass", confusion=[[9, 1, 0], [2, 8, 0], [3, 0, 0]]), ["a", "b", "c"]
+    )[1]
+    assert [text for text in _texts(figure) if text in "abc"] == ["c", "a", "b"]
+    assert figure.rows[0] == {"class": "c", "precision": None, "recall": 0.0, "rows": 3.0}
+
+
+def test_metrics_of_all_classes_come_before_those_of_one() -> None:
+    names = ["accuracy", "recall for class 1", "mean_label", "recall as macro average", "example_count"]
+    assert models.told(names) == ["accuracy", "recall as macro average", "recall for class 1", "mean_label"]
 
 
 def test_many_classes_with_long_names() -> None:
