@@ -1,152 +1,114 @@
-"""Plots of a search as SVG: the scores over the trials, and against a parameter."""
+"""Charts of a search: the scores over the trials, and against a parameter."""
 
-import math
-from collections.abc import Sequence
-from dataclasses import dataclass
-from html import escape
+from collections.abc import Iterable
+from typing import Any
+
+import altair as alt
 
 from penstock.trainer.tuning.results import Parameter, Results, Trial
 from penstock.trainer.tuning.settings import Value
 
-_MARGIN = (58, 14, 10, 24)  # left, right, top, bottom, for the labels of the axes
-_LONGEST = 12  # characters of a label
+_GOOD, _BAD = "var(--good)", "var(--bad)"
+_HEIGHT = 240
 
 
-@dataclass(frozen=True)
-class _Axis:
-    """A scale from values to pixels, with labels: categories side by side, or numbers on a linear or log scale.
+def over_trials(results: Results) -> alt.LayerChart:
+    """Returns a chart of the scores in the order in which trials started.
 
-    If all values are equal, they are shown in the middle.
+    A line shows the best score so far; crosses at the bottom are failed trials.
     """
-
-    low: float
-    high: float
-    start: float
-    end: float
-    log: bool = False
-    categories: tuple[str, ...] = ()
-
-    def place(self, value: Value) -> float:
-        if self.categories:
-            share = (self.categories.index(_label(value)) + 0.5) / len(self.categories)
-        else:
-            low, high, at = (math.log(number) if self.log else number for number in (self.low, self.high, float(value)))
-            share = 0.5 if low == high else (at - low) / (high - low)
-        return self.start + share * (self.end - self.start)
-
-    def ticks(self) -> Sequence[Value]:
-        if self.categories:
-            return list(self.categories)
-        middle = math.sqrt(self.low * self.high) if self.log else (self.low + self.high) / 2
-        return [self.low] if self.low == self.high else [self.low, middle, self.high]
-
-
-def over_trials(results: Results, width: int = 820, height: int = 240) -> str:
-    """Returns a plot of the scores in the order in which trials started.
-
-    A line shows the best score so far; failed trials are at the bottom. width, height: in pixels.
-    """
-    left, right, _, bottom = _MARGIN
     completed = [trial for trial in results.trials if trial.score is not None]
-    across = _Axis(1, max(len(results.trials), 2), left, width - right)
-    up = _scores(completed, height)
-    line, best = [], None
+    better = max if results.direction == "max" else min
+    so_far: list[dict[str, Any]] = []
     for trial in completed:
         score = trial.score or 0.0
-        best = score if best is None else max(best, score) if results.direction == "max" else min(best, score)
-        line.append(f"{across.place(trial.number):.1f},{up.place(best):.1f}")
-    steps = " ".join(
-        f"H{point.split(',')[0]} V{point.split(',')[1]}" if index else f"M{point}" for index, point in enumerate(line)
+        so_far.append({"trial": trial.number, "score": better(score, so_far[-1]["score"]) if so_far else score})
+    so_far.append({"trial": len(results.trials), "score": so_far[-1]["score"]})
+    line = (
+        alt.Chart(alt.Data(values=so_far))
+        .mark_line(interpolate="step-after", color=_GOOD, strokeWidth=1.5)
+        .encode(x=_trial_axis(results), y=_score_axis(results))
     )
-    parts = [_frame(width, height), _up_labels(up), f'<path class="so-far" d="{steps} H{width - right}"/>']
-    parts += [_dot(across.place(trial.number), trial, up, results) for trial in completed]
-    parts += [
-        f'<circle class="dot failed" cx="{across.place(trial.number):.1f}" cy="{height - bottom}" r="3.5">'
-        f"<title>{escape(trial.trial_id)}: {escape(trial.error)}</title></circle>"
+    failed = [
+        {"trial": trial.number, "name": trial.trial_id, "error": trial.error}
         for trial in results.trials
         if trial.score is None
     ]
-    parts += [
-        f'<text x="{across.place(number):.1f}" y="{height - 8}" text-anchor="middle">{number}</text>'
-        for number in sorted({1, (len(results.trials) + 1) // 2, len(results.trials)})
-    ]
-    return _svg(width, height, "Scores over the trials", parts)
+    crosses = (
+        alt.Chart(alt.Data(values=failed))
+        .mark_point(shape="cross", color=_BAD, size=60)
+        .encode(x="trial:Q", y=alt.YValue("height"), tooltip=["name:N", "error:N"])
+    )
+    dots = _layers(completed, results, x=_trial_axis(results))
+    return alt.LayerChart(layer=[line, *dots, *([crosses] if failed else [])]).properties(height=_HEIGHT)
 
 
-def against(results: Results, parameter: Parameter, width: int = 300, height: int = 200) -> str:
-    """Returns a plot of the scores against the values of a parameter, for the completed trials that have it.
-
-    width, height: in pixels.
-    """
-    left, right, _, _ = _MARGIN
-    trials = [trial for trial in results.best if parameter.name in trial.values]
-    across = _values([trial.values[parameter.name] for trial in trials], parameter.log, left, width - right)
-    up = _scores(trials, height)
-    parts = [_frame(width, height), _up_labels(up)]
-    # The best last, so that it lies on top.
-    parts += [_dot(across.place(trial.values[parameter.name]), trial, up, results) for trial in reversed(trials)]
-    for index, tick in enumerate(ticks := across.ticks()):
-        anchor = "middle" if across.categories or 0 < index < len(ticks) - 1 else "start" if index == 0 else "end"
-        parts.append(
-            f'<text x="{across.place(tick):.1f}" y="{height - 8}" text-anchor="{anchor}">{escape(_short(tick))}</text>'
-        )
-    return _svg(width, height, f"Scores against {parameter.name}", parts)
+def against(results: Results, parameter: Parameter) -> alt.LayerChart:
+    """Returns a chart of the scores against the values of a parameter, for the completed trials that have it."""
+    name = parameter.name
+    trials = [trial for trial in reversed(results.best) if name in trial.values]  # the best last, so on top
+    values = [trial.values[name] for trial in trials]
+    if all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):
+        numbers = [float(value) for value in values]
+        log = parameter.log and min(numbers) > 0
+        kind: dict[str, Any] = {"type": "log"} if log else {"zero": False}
+        scale = alt.Scale(**kind, nice=False, padding=10)
+        across = alt.X("value:Q", title=None, scale=scale, axis=alt.Axis(grid=False, format="~g"))
+    else:
+        across = alt.X("value:N", title=None, axis=alt.Axis(labelAngle=0, labelLimit=90))
+    return alt.LayerChart(layer=_layers(trials, results, x=across, parameter=name))
 
 
-def _values(values: Sequence[Value], log: bool, start: float, end: float) -> _Axis:
-    numbers = [value for value in values if isinstance(value, int | float) and not isinstance(value, bool)]
-    if len(numbers) < len(values):
-        return _Axis(0, 0, start, end, categories=tuple(dict.fromkeys(_label(value) for value in values)))
-    return _Axis(min(numbers), max(numbers), start, end, log and min(numbers) > 0)
+def _layers(trials: Iterable[Trial], results: Results, x: alt.X, parameter: str = "") -> list[alt.Chart]:
+    """Returns a dot for each trial, the best in another colour, and its deviation over the folds."""
+    trials = list(trials)
+    names = list(dict.fromkeys(name for trial in trials for name in trial.values))
+    rows = [_row(trial, results, parameter) for trial in trials]
+    base = alt.Chart(alt.Data(values=rows)).encode(x=x)
+    details = [alt.Tooltip("name:N", title="trial"), alt.Tooltip("score:Q", title=results.objective)]
+    # A dot in a field's name would be a step into an object: [ ] take the name as it is.
+    details += [alt.Tooltip(f"values.{_quoted(name)}", type="nominal", title=name) for name in names]
+    dots = base.mark_point(opacity=0.8).encode(
+        y=_score_axis(results),
+        color=alt.condition(alt.datum["best"], alt.value(_GOOD), alt.value("var(--plot)")),
+        size=alt.condition(alt.datum["best"], alt.value(90), alt.value(45)),
+        tooltip=details,
+    )
+    if not any("low" in row for row in rows):
+        return [dots]
+    spread = base.transform_filter("isValid(datum.low)").mark_rule(opacity=0.5, color="var(--plot)")
+    return [spread.encode(y=alt.Y("low:Q", scale=alt.Scale(zero=False)), y2="high:Q"), dots]
 
 
-def _scores(trials: Sequence[Trial], height: int) -> _Axis:
-    _, _, top, bottom = _MARGIN
-    scores = [trial.score for trial in trials if trial.score is not None]
-    spread = [trial.deviation or 0.0 for trial in trials]
-    low = min(score - part for score, part in zip(scores, spread, strict=True))
-    high = max(score + part for score, part in zip(scores, spread, strict=True))
-    return _Axis(low, high, height - bottom - 8, top + 6)
-
-
-def _dot(x: float, trial: Trial, up: _Axis, results: Results) -> str:
-    score, spread = trial.score or 0.0, ""
+def _row(trial: Trial, results: Results, parameter: str) -> dict[str, Any]:
+    score = trial.score or 0.0
+    row: dict[str, Any] = {
+        "trial": trial.number,
+        "name": trial.trial_id,
+        "score": score,
+        "best": trial is results.best[0],
+        "values": {name: _shown(value) for name, value in trial.values.items()},
+    }
+    if parameter:
+        value = trial.values[parameter]
+        row["value"] = str(value) if isinstance(value, bool) else value
     if trial.deviation:
-        ends = f'y1="{up.place(score - trial.deviation):.1f}" y2="{up.place(score + trial.deviation):.1f}"'
-        spread = f'<line class="spread" x1="{x:.1f}" x2="{x:.1f}" {ends}/>'
-    top = " top" if trial is results.best[0] else ""
-    values = ", ".join(f"{name} {_short(value)}" for name, value in trial.values.items())
-    return (
-        f'{spread}<circle class="dot{top}" cx="{x:.1f}" cy="{up.place(score):.1f}" r="{4.5 if top else 3.5}">'
-        f"<title>{escape(f'{trial.trial_id}: {score:.5g}; {values}')}</title></circle>"
-    )
+        row |= {"low": score - trial.deviation, "high": score + trial.deviation}
+    return row
 
 
-def _frame(width: int, height: int) -> str:
-    left, right, top, bottom = _MARGIN
-    return f'<path class="axis" fill="none" d="M{left - 6} {top} V{height - bottom} H{width - right + 6}"/>'
+def _trial_axis(results: Results) -> alt.X:
+    scale = alt.Scale(domain=[1, max(len(results.trials), 2)], nice=False, padding=10)
+    return alt.X("trial:Q", title="trial", scale=scale, axis=alt.Axis(grid=False, tickMinStep=1, format="d"))
 
 
-def _up_labels(up: _Axis) -> str:
-    return "".join(
-        f'<text x="{_MARGIN[0] - 10}" y="{up.place(tick) + 4:.1f}" text-anchor="end">{_short(tick)}</text>'
-        for tick in up.ticks()
-    )
+def _score_axis(results: Results) -> alt.Y:
+    return alt.Y("score:Q", title=None, scale=alt.Scale(zero=False, padding=8))
 
 
-def _svg(width: int, height: int, title: str, parts: Sequence[str]) -> str:
-    return (
-        f'<svg viewBox="0 0 {width} {height}" width="{width}" height="{height}" role="img" '
-        f'aria-label="{escape(title)}">{"".join(parts)}</svg>'
-    )
+def _shown(value: Value) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def _label(value: Value) -> str:
-    return str(value)
-
-
-def _short(value: Value) -> str:
-    if isinstance(value, float):
-        return f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"
-    text = str(value)
-    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
+def _quoted(name: str) -> str:
+    return "['" + name.replace("\\", "\\\\").replace("'", "\\'") + "']"

@@ -5,22 +5,28 @@ from pathlib import Path
 
 from penstock.components.tuner import plots
 from penstock.core import page
+from penstock.core.page import numbers
 from penstock.trainer.tuning.results import Parameter, Results, Trial
 from penstock.trainer.tuning.settings import Value
+
+_DIGITS = 5  # of scores, which differ little
 
 
 def write(path: Path, results: Results) -> Path:
     """Writes the page to `path`, or as report.html into a folder there; returns the path of the file."""
     varied = _varied(results)
     against = "".join(
-        f"<figure>{plots.against(results, parameter)}<figcaption>{escape(results.objective)} against "
-        f"<code>{escape(parameter.name)}</code>{', logarithmic' if parameter.log else ''}</figcaption></figure>"
+        page.chart(
+            plots.against(results, parameter),
+            f"{results.objective} against {parameter.name}{', logarithmic' if parameter.log else ''}",
+        )
         for parameter in varied
     )
+    over = page.chart(
+        plots.over_trials(results), "every trial in the order of their starts; the line is the best so far"
+    )
     body = (
-        f"<h1>Hyperparameter search</h1>\n{_summary(results)}\n"
-        f'<h2>Scores over the trials</h2><figure class="wide">{plots.over_trials(results)}'
-        "<figcaption>Every trial in the order of their starts; the line is the best so far.</figcaption></figure>\n"
+        f"<h1>Hyperparameter search</h1>\n{_summary(results)}\n<h2>Scores over the trials</h2>{over}\n"
         + (f'<h2>Scores against the parameters</h2><div class="plots">{against}</div>\n' if against else "")
         + f"<h2>Trials</h2>{_table(results)}\n{_failures(results)}"
     )
@@ -60,7 +66,7 @@ def _table(results: Results) -> str:
     rows = [_row(trial, names, rank) for rank, trial in enumerate(results.best, 1)]
     rows += [_row(trial, names, None) for trial in failed]
     header = f'<th class="number">Rank</th><th>Trial</th><th class="number">Score</th><th></th>{header}'
-    return page.table("".join(rows), header)
+    return page.table("".join(rows), header, sort=True)
 
 
 def _failures(results: Results) -> str:
@@ -79,17 +85,20 @@ def _row(trial: Trial, names: list[str], rank: int | None) -> str:
     note = page.mark("failed", good=False) if trial.score is None else note
     return (
         f'<tr{" class=top" if rank == 1 else ""}><td class="number">{rank or ""}</td><td>{escape(trial.trial_id)}</td>'
-        f'<td class="number">{_score(trial)}</td><td{' class="name"' if note else ""}>{note}</td>{cells}</tr>'
+        f'<td class="number" data-value="{"" if trial.score is None else trial.score}">{_score(trial)}</td>'
+        f"<td{' class="name"' if note else ''}>{note}</td>{cells}</tr>"
     )
 
 
 def _score(trial: Trial) -> str:
     if trial.score is None:
         return ""
-    return f"{trial.score:.5g}" + (f" ± {trial.deviation:.2g}" if trial.deviation is not None else "")
+    return numbers.number(trial.score, _DIGITS) + (
+        f" ± {numbers.number(trial.deviation, 2)}" if trial.deviation is not None else ""
+    )
 
 
 def _value(value: Value | None) -> str:
     if value is None:
         return ""
-    return f"{value:.4g}" if isinstance(value, float) else escape(str(value))
+    return numbers.number(value, 4) if isinstance(value, float) else escape(str(value))

@@ -1,6 +1,7 @@
 """The pages that a run's tasks have written: ours are parts of the run's page, those of others stand in frames."""
 
 import html
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,7 +50,7 @@ def sections(run: RunRecord) -> list[Section]:
             if not parts:
                 others.append(_framed(artifact, content))
     shown = [
-        Section(f"part-{part}", _TITLES[part], _part(artifact, written.body, several=len(of_part) > 1))
+        Section(f"part-{part}", _TITLES[part], _part(artifact, written.body, several=_alike(of_part) > 1))
         for part in get_args(stitching.Part)
         for of_part in [[pair for pair in ours if pair[1].part == part]]
         for artifact, written in of_part
@@ -69,6 +70,12 @@ def is_page(path: Path) -> bool:
 def anchor(artifact: Artifact) -> str:
     """Returns the name of the place in the run's page where a task's page is shown."""
     return quote(f"page-{artifact.task.name}-{artifact.name}".replace("/", "-"))
+
+
+def _alike(parts: list[tuple[Artifact, stitching.Written]]) -> int:
+    """Returns how many pages of one component are the same part of the page, as in a loop."""
+    components = Counter(artifact.task.key.component if artifact.task.key else "" for artifact, _ in parts)
+    return max(components.values(), default=0)
 
 
 def _anchored(sections: list[Section]) -> Iterator[Section]:

@@ -22,7 +22,10 @@ _LISTED = 3  # sections from which on the page has a list of them
 def write(run: RunRecord) -> None:
     """Writes the page into the run's folder."""
     sections = list(_sections(run))
-    listed = "".join(f'<a href="#{section.anchor}">{text(section.title)}</a>' for section in sections)
+    anchors: dict[str, str] = {}
+    for section in sections:
+        anchors.setdefault(section.title, section.anchor)
+    listed = "".join(f'<a href="#{anchor}">{text(title)}</a>' for title, anchor in anchors.items())
     parts = [
         f"<h1>{text(run.name)}</h1>",
         f'<p class="muted">{_summary(run)}</p>',

@@ -5,11 +5,13 @@ from urllib.parse import quote
 
 from penstock.core import page, progress
 from penstock.core.page import numbers
+from penstock.core.text import printable
 from penstock.pipelines.local.processes.task import LOG_FILE
 from penstock.pipelines.local.records.record import RunRecord, TaskRecord
 from penstock.pipelines.local.report.cells import text
 
 _KINDS = {"failed": "bad", "done": "good"}
+_REASON = 200  # characters: `penstock explain` tells all
 _LEAST = 0.4  # percent of the run's time that a bar is at least long
 
 
@@ -32,7 +34,7 @@ def _row(task: TaskRecord, run: RunRecord, whole: float) -> str:
         f'<tr><td class="name">{text(task.name)}</td><td class="{_KINDS.get(task.status, "muted")}">{task.status}</td>'
         f'<td class="number">{numbers.duration(task.seconds)}</td><td class="roomy">{_bar(task, run, whole)}</td>'
         f'<td class="name">{text(progress.text(task.counts))}</td>'
-        f'<td class="muted long">{text(task.reason)}</td><td>{log}</td></tr>'
+        f'<td class="muted long">{text(printable.shortened(task.reason, _REASON))}</td><td>{log}</td></tr>'
     )
 
 
