@@ -221,14 +221,21 @@ def eject(config: Path, output: Path, run: str | None, force: bool, assignments:
 
 
 @cli.command()
-@click.argument("name", type=click.Path(path_type=Path))
-def init(name: Path) -> None:
-    """Writes a project that runs as it is, into the new folder NAME."""
+@click.argument("name")
+@click.option("--data", metavar="FILE", help="The CSV or Parquet file to look at. By default the one in NAME.")
+@click.option("--label", metavar="COLUMN", help="The column to predict.")
+def init(name: str, data: str | None, label: str | None) -> None:
+    """Writes a project into the folder NAME: a pipeline.yaml for a data file, or an example that runs as it is.
+
+    The data file is looked at, for its delimiter, encoding, decimal point, missing values and dates, and stays where it
+    is. NAME may be the folder of the data, such as . for the current one.
+    """
     from penstock.pipelines.cli.init import write_project
 
-    for path in write_project(name):
+    for path in write_project(name, data, label):
         tell(path)
-    tell(f"\ncd {shlex.quote(str(name))} && penstock run")
+    here = "" if Path(name) == Path() else f"cd {shlex.quote(name)} && "
+    tell(f"\n{here}penstock validate && penstock run" if data or label else f"\n{here}penstock run")
 
 
 @cli.command()

@@ -57,7 +57,7 @@ def look(config: Config) -> Findings:
         label = described.get(config.label)
         if label is None:
             raise DataError(f"label: the data has no column {config.label!r}; {hint(config.label, first.names)}")
-        warnings += _on_label(label, first, config.without_code)
+        warnings += on_label(label, first, config.without_code)
         problem = config.training.problem if config.training else None
         leaks = leaks_of(first, described, config.label, problem)
         if leaks is None:
@@ -136,7 +136,8 @@ def _on_cells(config: Config, described: Mapping[str, Column]) -> Iterator[str]:
     )
 
 
-def _on_label(label: Column, first: Table, without_code: bool) -> Iterator[str]:
+def on_label(label: Column, first: Table, without_code: bool) -> Iterator[str]:
+    """Yields what may be wrong with a label; a DataError if no model can be learnt of it."""
     where = "" if first.whole else f" of the first {first.rows:,}"
     labelled = label.counts.total()
     if first.whole and first.rows == 1:
