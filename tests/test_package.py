@@ -11,7 +11,7 @@ import penstock
 
 def test_the_version_is_the_packages() -> None:
     assert penstock.__version__ == importlib.metadata.version("penstock")
-    assert "__version__" in dir(penstock)
+    assert {"Report", "Run", "__version__", "run", "runs"} <= set(dir(penstock))
     with pytest.raises(AttributeError, match="module 'penstock' has no attribute 'nix'"):
         penstock.nix  # noqa: B018
 

@@ -25,14 +25,14 @@ from penstock.pipelines.cli.options import (
 from penstock.pipelines.cli.output import answer as answers
 from penstock.pipelines.cli.output.answer import Answer, Failure, json_option
 from penstock.pipelines.cli.predictions.predict import predict
-from penstock.pipelines.cli.remote import commands as remote_commands
-from penstock.pipelines.cli.schedule import schedule
 from penstock.pipelines.cli.serve import serve
+from penstock.pipelines.cli.servers.remote import commands as remote_commands
+from penstock.pipelines.cli.servers.schedule import schedule
 from penstock.pipelines.cli.streams import StandardStreams
 from penstock.pipelines.cli.terminal import note, ready, tell, warn
 
 if TYPE_CHECKING:
-    from penstock.pipelines.config.training_pipeline import Config
+    from penstock.pipelines.local.launch import Runner
 
 _INTERRUPTED = 130
 
@@ -73,56 +73,21 @@ def run(
     label: str | None,
     no_cache: bool,
     verbose: bool,
-    runner: str,
+    runner: "Runner",
 ) -> Answer:
     """Runs the pipeline on this machine."""
     loaded = load(config, assignments, data, label)
-    from penstock.pipelines import local
-    from penstock.pipelines.compiling import compile
-    from penstock.pipelines.local.records import origin
-    from penstock.pipelines.targets import target as targets
+    from penstock.pipelines.local import launch
 
     root = Path(loaded.pipeline_root)
-    if runner == "docker":
-        target = targets.DOCKER
-        containers = local.containers_for(loaded, target.image(loaded))
-    else:
-        target, containers = targets.LOCAL, None
-        local.require_runtime()
-    compiled = compile.compile_for_run(loaded, target)
-    warn(loaded.idle_settings)
-    _tell_of_workers(loaded)
-    warn(compiled.published.left_out)
-    note(compiled.published.keras_note)
     try:
-        summary = local.run(
-            compiled.path,
-            name=loaded.name,
-            pipeline_root=root,
-            arguments=compiled.arguments,
-            sources=compiled.published.sources,
-            no_cache=no_cache,
-            verbose=verbose,
-            containers=containers,
-            origin=origin.of(loaded, compiled.published.sources),
-        )
+        summary = launch.launch(loaded, warn, note, runner=runner, no_cache=no_cache, verbose=verbose)
     except KeyboardInterrupt:
         tell(err=True)  # ends the line of ^C
         return _interrupted(_how_to_go_on(root, loaded.name))
     from penstock.pipelines.cli.output import of_runs
 
     return of_runs.ended(summary)
-
-
-def _tell_of_workers(config: "Config") -> None:
-    from penstock.pipelines import registry
-    from penstock.pipelines.targets import jobs
-
-    for component in registry.COMPONENTS:
-        count = jobs.asked(config, component)
-        if component.workers and count > 1:
-            alone = f"this machine {component.workers.verb} alone, not {count} of them"
-            tell(f"{component.section}.workers: {alone}", err=True)
 
 
 @cli.command("compile")

@@ -8,7 +8,7 @@ import click
 from penstock.pipelines.cli import options
 from penstock.pipelines.cli.output.answer import Answer, json_option
 from penstock.pipelines.cli.output.records import ChangedSchedules, CreatedSchedule, ListedSchedule, Schedules
-from penstock.pipelines.cli.remote import Remote, file_argument, name_of, pipeline_options, server_options
+from penstock.pipelines.cli.servers.remote import Remote, file_argument, name_of, pipeline_options, server_options
 
 if TYPE_CHECKING:
     from penstock.pipelines.servers.service import Change

@@ -1,0 +1,1 @@
+"""The commands that talk to a server: about runs, and about schedules."""

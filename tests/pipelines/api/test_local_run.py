@@ -1,0 +1,87 @@
+"""Runs as the Python API gives them: their parts, and what is said where there is none."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import penstock
+from penstock.core import artifacts
+from penstock.core.errors import DataError, SystemFailure, UserError
+from penstock.core.failures import Failure
+from penstock.pipelines.api import local_run
+from penstock.pipelines.local.orchestrator import RunSummary
+from penstock.pipelines.local.records.record import RunRecord, TaskRecord
+
+Recorded = Callable[..., RunRecord]
+
+
+def test_the_runs_of_a_pipeline(recorded: Recorded, config: Path) -> None:
+    assert penstock.runs(config) == []
+    first, second = recorded(1, auc=0.91234), recorded(2)
+    newest, oldest = penstock.runs(config.parent)
+    assert (newest.folder, oldest.folder) == (second.folder, first.folder)
+    assert oldest.metrics == {"auc": 0.91234, "example_count": 400.0, "loss": None}
+    assert next(iter(oldest.metrics)) == "auc"
+    assert repr(oldest) == "<Run small-2026-01-01: auc 0.912, loss ->"
+    assert oldest.result["rows"] == 1001
+    assert [task["task"] for task in oldest.tasks] == ["csv-example-gen", "schema-gen", "trainer", "evaluator"]
+    assert oldest.evaluation["problem"] == "binary"
+
+
+def test_artifacts(recorded: Recorded) -> None:
+    run = penstock.Run(recorded(1).folder)
+    assert [feature.name for feature in run.artifact("schema").feature] == ["a", "label"]
+    assert run.artifact("model_run") == run.folder / "trainer" / "model_run"
+    assert run.path("schema", "schema-gen") == run.folder / "schema-gen" / "schema"
+    for name, task, told in [
+        ("schemas", "", "has no output 'schemas'; did you mean 'schema'"),
+        ("schema", "trainer", "has no output 'schema' of trainer"),
+    ]:
+        with pytest.raises(UserError, match=told):
+            run.artifact(name, task)
+    with pytest.raises(UserError, match="small-2026-01-01 has no split 'evil'"):
+        run.examples("evil")
+
+
+def test_two_outputs_of_a_name(recorded: Recorded) -> None:
+    record = recorded(1)
+    record.tasks[2].outputs["schema"] = record.tasks[1].outputs["schema"]
+    record.write()
+    with pytest.raises(UserError, match="expected the task, one of schema-gen, trainer"):
+        penstock.Run(record.folder).path("schema")
+
+
+def test_the_report_is_in_a_frame_of_its_own(recorded: Recorded, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = penstock.Run(recorded(1).folder)
+    run.report.path.write_text('<!DOCTYPE html><p title="a">1 < 2</p>')
+    shown = run.report._repr_html_()
+    assert 'srcdoc="&lt;!DOCTYPE html&gt;&lt;p title=&quot;a&quot;&gt;1 &lt; 2&lt;/p&gt;"' in shown
+    opened: list[str] = []
+    monkeypatch.setattr("webbrowser.open", opened.append)
+    run.report.open()
+    assert opened == [run.report.path.as_uri()]
+
+
+def test_what_is_no_run(tmp_path: Path, recorded: Recorded) -> None:
+    with pytest.raises(UserError, match="expected a run's folder, with"):
+        penstock.Run(tmp_path)
+    run = recorded(1)
+    artifacts.ModelEvaluation(run.folder / "evaluator" / "evaluation").summary.unlink()
+    with pytest.raises(UserError, match="small-2026-01-01 has evaluated no model"):
+        penstock.Run(run.folder).evaluation  # noqa: B018
+    assert penstock.Run(run.folder).metrics == {}
+
+
+@pytest.mark.parametrize(
+    ("kind", "code", "expected"),
+    [("DataError", 2, DataError), ("ValueError", 1, SystemFailure), ("MyError", 2, UserError)],
+)
+def test_a_failed_run_raises_the_error_of_its_task(
+    kind: str, code: int, expected: type[Exception], tmp_path: Path
+) -> None:
+    failure = Failure(type=kind, message="no rows", details="", exit_code=code)
+    tasks = [TaskRecord("trainer", "failed", failure=failure)]
+    error = local_run._error(RunSummary(tmp_path, tasks, "failed", 1.0, "trainer failed: no rows\n  log: x", code))
+    assert type(error) is expected
+    assert str(error) == "trainer failed: no rows\n  log: x"
