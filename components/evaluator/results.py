@@ -1,6 +1,6 @@
 """From the metrics of each slice to TFMA's results: derived metrics, validation, and the files."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -126,17 +126,17 @@ def _without_small(sliced: list[Sliced], sizes: Mapping[SliceKey, int], config: 
     return [(key, {constants.ERROR_METRIC_NAME: sentence} if is_small(key) else metrics) for key, metrics in sliced]
 
 
-def _derive(slices: Mapping[SliceKey, MetricsDict], config: EvalConfig) -> list[Sliced]:
-    """Adds the metrics that are made of others, within a slice, of two slices and of two models."""
+def _derive(slices: Mapping[SliceKey, MetricsDict], config: EvalConfig) -> Iterator[Sliced]:
+    """Adds the metrics that are made of others, within a slice, of two slices and of two models.
+
+    They come slice by slice: the matrices at 10,000 thresholds that some are made of take a megabyte for each.
+    """
     parts, baseline = computations(config), model_util.get_baseline_model_spec(config)
-    sliced: list[Sliced] = []
-    for key, metrics in slices.items():
-        sliced.append((key, derived(metrics, parts)))
+    sliced: Iterable[Sliced] = ((key, derived(metrics, parts)) for key, metrics in slices.items())
     if config.cross_slicing_specs:
-        sliced = _across_slices(sliced, config, parts)
-    if baseline:
-        sliced = [(key, values | _differences(values, baseline.name)) for key, values in sliced]
-    return sliced
+        sliced = _across_slices(list(sliced), config, parts)
+    for key, values in sliced:
+        yield key, values | _differences(values, baseline.name) if baseline else values
 
 
 def derived(metrics: MetricsDict, parts: evaluator.MetricComputations) -> MetricsDict:

@@ -4,7 +4,7 @@ from typing import Self
 
 import numpy as np
 
-_COMPACT = 1 << 20  # entries that are kept unsorted
+_COMPACT = 1 << 17  # entries that are kept unsorted
 _DENSE = 1 << 20  # keys that are counted rather than sorted
 
 
