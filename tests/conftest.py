@@ -14,6 +14,7 @@ from tests.servers import imported
 
 pytest_plugins = [
     "tests.order",
+    "tests.servers.browser",
     "tests.servers.commands",
     "tests.servers.docker_daemon",
     "tests.servers.forked",

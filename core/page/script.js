@@ -61,11 +61,17 @@
 
   // The others in spare time, for printing and for a search in the page. What is folded waits until it is opened.
   const idle = window.requestIdleCallback ?? ((work) => setTimeout(work, 50));
+  let drawing = false;
   const drawNext = () => {
     const next = figures.find((figure) => !figure.dataset.drawn && visible(figure));
+    drawing = Boolean(next);
     if (next) draw(next).then(() => idle(drawNext));
   };
-  if (figures.length) idle(drawNext);
+  const drawOthers = () => {
+    if (!drawing && figures.length) idle(drawNext);
+  };
+  drawOthers();
+  document.addEventListener("toggle", drawOthers, true);
 
   const key = (row, column) => {
     const cell = row.cells[column];
@@ -102,7 +108,10 @@
     const [label, ...parts] = choice.children;
     const select = label.querySelector("select");
     const show = () => parts.forEach((part, index) => { part.hidden = index !== select.selectedIndex; });
-    select.addEventListener("change", show);
+    select.addEventListener("change", () => {
+      show();
+      drawOthers();
+    });
     show();
   }
 })();

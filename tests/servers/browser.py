@@ -9,9 +9,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from shutil import which
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from websockets.sync.client import ClientConnection, connect
+import pytest
+
+if TYPE_CHECKING:
+    from websockets.sync.client import ClientConnection
 
 CHROMIUM = which("chromium") or which("chromium-browser") or which("google-chrome")
 _FLAGS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--no-first-run")
@@ -83,7 +86,7 @@ class Tab:
 class Browser:
     """A running browser: one connection, over which its tabs talk."""
 
-    def __init__(self, connection: ClientConnection):
+    def __init__(self, connection: "ClientConnection"):
         self._connection = connection
         self._number = 0
         self._tabs: dict[str, Tab] = {}
@@ -134,6 +137,8 @@ class Browser:
 @contextmanager
 def running(folder: Path) -> Iterator[Browser]:
     """Starts Chromium, which keeps what it must in `folder`."""
+    from websockets.sync.client import connect
+
     assert CHROMIUM
     command = [CHROMIUM, *_FLAGS, f"--user-data-dir={folder}", "--remote-debugging-port=0", "about:blank"]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -144,6 +149,15 @@ def running(folder: Path) -> Iterator[Browser]:
     finally:
         process.terminate()
         process.wait(_SECONDS)
+
+
+@pytest.fixture(scope="session")
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """A running browser; tests that need it are skipped where there is none."""
+    if not CHROMIUM:
+        pytest.skip("needs Chromium (Debian's package chromium)")
+    with running(tmp_path_factory.mktemp("chromium")) as browser:
+        yield browser
 
 
 def _address(file: Path, process: subprocess.Popen[bytes]) -> tuple[str, str]:

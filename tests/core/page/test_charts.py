@@ -2,7 +2,6 @@
 
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -40,14 +39,6 @@ def test_what_the_data_says_ends_no_script() -> None:
     assert figure.count("<script") == 1
     assert _spec(figure)["data"]["values"][0]["name"] == hostile
     assert "<figcaption>&lt;caption&gt;</figcaption>" in figure
-
-
-@pytest.fixture(scope="module")
-def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[browser.Browser]:
-    if not browser.CHROMIUM:
-        pytest.skip("needs Chromium")
-    with browser.running(tmp_path_factory.mktemp("chromium")) as running:
-        yield running
 
 
 @pytest.mark.slow
