@@ -79,8 +79,8 @@ def _no_threshold(summary: EvaluationSummary) -> str:
         lower = metric in summary["lower_is_better"]
         bound = f"{'max' if lower else 'min'}: {_rounded(value, up=lower)}"
     return (
-        "<p>No threshold was given, so nothing is blessed, and nothing is pushed. Add one to "
-        f"pipeline.yaml, such as:</p><pre>evaluation:\n  thresholds:\n    {escape(metric)}: {{{bound}}}</pre>"
+        "<p>No threshold was given, so nothing is blessed. With one in pipeline.yaml, only models that meet it are "
+        f"blessed and pushed:</p><pre>evaluation:\n  thresholds:\n    {escape(metric)}: {{{bound}}}</pre>"
     )
 
 
