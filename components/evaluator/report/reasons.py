@@ -6,11 +6,11 @@ from html import escape
 
 from penstock.core import page
 from penstock.core.artifacts import Reason, Verdict
-from penstock.core.artifacts.evaluation_summary import EvaluationSummary
+from penstock.core.artifacts.evaluation_summary import EvaluationSummary, Measure
 
 _OVERALL = "overall"
 _MOST_SHOWN = 10
-_AT_LEAST, _AT_MOST = (re.compile(rf"at {word} (\S+)") for word in ("least", "most"))
+_AT_LEAST, _AT_MOST = (re.compile(rf"at {word} (-?[\d,]+(?:\.\d+)?(?:e[+-]\d+)?)") for word in ("least", "most"))
 
 
 def section(summary: EvaluationSummary | None, verdict: Verdict) -> str:
@@ -47,8 +47,9 @@ def _how_bad(reason: Reason) -> tuple[bool, bool, float]:
     value, share = reason["value"], 0.0
     if value is not None:
         for pattern, sign in ((_AT_LEAST, 1), (_AT_MOST, -1)):
-            if bound := pattern.search(reason["threshold"]):
-                share = max(share, sign * (float(bound[1]) - value) / (abs(float(bound[1])) or 1))
+            if words := pattern.search(reason["threshold"]):
+                bound = float(words[1].replace(",", ""))
+                share = max(share, sign * (bound - value) / (abs(bound) or 1))
     return reason["slice"] != _OVERALL, value is not None, -share
 
 
@@ -72,12 +73,12 @@ def _table(reasons: list[Reason]) -> str:
 def _no_threshold(summary: EvaluationSummary) -> str:
     """Says how to add a threshold; its value is one that this model just meets."""
     metric = summary["main_metric"]
-    value = summary["slices"][0]["metrics"].get(metric, {"value": None})["value"] if summary["slices"] else None
-    if value is None:
-        metric, bound = "auc", "min: 0.7"
-    else:
-        lower = metric in summary["lower_is_better"]
-        bound = f"{'max' if lower else 'min'}: {_rounded(value, up=lower)}"
+    overall = next((part for part in summary["slices"] if not part["features"]), None)
+    value = overall["metrics"].get(metric, Measure(value=None))["value"] if overall else None
+    if value is None or " " in metric:  # such as of one class, which the short form cannot name
+        return "<p>No threshold was given, so nothing is blessed.</p>"
+    lower = metric in summary["lower_is_better"]
+    bound = f"{'max' if lower else 'min'}: {_rounded(value, up=lower)}"
     return (
         "<p>No threshold was given, so nothing is blessed. With one in pipeline.yaml, only models that meet it are "
         f"blessed and pushed:</p><pre>evaluation:\n  thresholds:\n    {escape(metric)}: {{{bound}}}</pre>"

@@ -22,12 +22,12 @@ _MOST_METRICS = 4  # in the table, beside the main one
 
 
 class Judged(NamedTuple):
-    """A slice with its main metric. `worse_by` is how much worse than overall it is, None if that is not known."""
+    """A slice with its main metric. Of two slices the worse has more of `badness`, which is None if it is not known."""
 
     part: SliceSummary
     measure: Measure
-    worse_by: float | None
-    surely: bool  # its whole interval is on the worse side of overall
+    badness: float | None
+    surely: bool  # worse than overall: its whole interval is on the worse side
 
 
 def name(part: SliceSummary) -> str:
@@ -42,21 +42,23 @@ def names(parts: Sequence[SliceSummary]) -> list[str]:
 
 def judged(summary: EvaluationSummary) -> list[Judged]:
     """Returns the slices but for the overall one, worst first; at the end those whose main metric is not defined."""
-    metric = summary["main_metric"]
-    overall = next((part for part in summary["slices"] if not part["features"]), None)
-    bound = overall["metrics"].get(metric, Measure(value=None))["value"] if overall else None
+    metric, overall = summary["main_metric"], _overall(summary)
     sign = 1 if metric in summary["lower_is_better"] else -1
-    every = [_judged(part, metric, bound, sign) for part in summary["slices"] if part["features"]]
-    return sorted(every, key=lambda each: (each.worse_by is None, -(each.worse_by or 0)))
+    every = [_judged(part, metric, overall, sign) for part in summary["slices"] if part["features"]]
+    return sorted(every, key=lambda each: (each.badness is None, -(each.badness or 0)))
 
 
 def _judged(part: SliceSummary, metric: str, overall: float | None, sign: int) -> Judged:
     measured = part["metrics"].get(metric, Measure(value=None))
-    value = measured["value"]
-    if value is None or overall is None:
-        return Judged(part, measured, None, False)
-    nearest = measured.get("low") if sign > 0 else measured.get("high")
-    return Judged(part, measured, sign * (value - overall), nearest is not None and sign * (nearest - overall) > 0)
+    value, nearest = measured["value"], measured.get("low") if sign > 0 else measured.get("high")
+    surely = overall is not None and nearest is not None and sign * (nearest - overall) > 0
+    return Judged(part, measured, None if value is None else sign * value, surely)
+
+
+def _overall(summary: EvaluationSummary) -> float | None:
+    """Returns the main metric over all examples; None if it is not defined, or nobody asked for it."""
+    parts = [part for part in summary["slices"] if not part["features"]]
+    return parts[0]["metrics"].get(summary["main_metric"], Measure(value=None))["value"] if parts else None
 
 
 def section(summary: EvaluationSummary, scale: Scale) -> str:
@@ -64,13 +66,14 @@ def section(summary: EvaluationSummary, scale: Scale) -> str:
     every = judged(summary)
     if not every:
         return ""
-    drawn = [each for each in every if each.worse_by is not None]
+    drawn = [each for each in every if each.badness is not None]
     figure = _chart(drawn, summary, scale).html() if len(drawn) > 1 else ""
-    return f'<h2>Slices</h2><p class="muted">{_judgement(every)}</p>{figure}{_table(every, summary, scale)}'
+    judgement = f'<p class="muted">{_judgement(every, _overall(summary))}</p>'
+    return f"<h2>Slices</h2>{judgement}{figure}{_table(every, summary, scale)}"
 
 
-def _judgement(every: list[Judged]) -> str:
-    if not any("low" in each.measure for each in every):
+def _judgement(every: list[Judged], overall: float | None) -> str:
+    if overall is None or not any("low" in each.measure for each in every):
         return "The worst slice comes first."
     surely = sum(each.surely for each in every)
     if not surely:
@@ -82,8 +85,7 @@ def _judgement(every: list[Judged]) -> str:
 
 
 def _chart(drawn: list[Judged], summary: EvaluationSummary, scale: Scale) -> Figure:
-    metric, worst = summary["main_metric"], drawn[:_MOST_DRAWN]
-    overall = float(summary["slices"][0]["metrics"][metric]["value"] or 0)
+    metric, overall, worst = summary["main_metric"], _overall(summary), drawn[:_MOST_DRAWN]
     return Figure(
         f"The {len(worst)} worst slices" if len(drawn) > len(worst) else "The slices, worst first",
         _spec(worst, scale.name(metric), scale.format(metric)),
@@ -97,8 +99,8 @@ def _chart(drawn: list[Judged], summary: EvaluationSummary, scale: Scale) -> Fig
             }
             for slice_name, each in zip(names([each.part for each in worst]), worst, strict=True)
         ],
-        [(scale.number(metric, overall), 0)],
-        f"The dashed line is overall: {scale.value(metric, overall)}.",
+        [] if overall is None else [(scale.number(metric, overall), 0)],
+        "" if overall is None else f"The dashed line is overall: {scale.value(metric, overall)}.",
     )
 
 
@@ -126,8 +128,9 @@ def _spec(drawn: list[Judged], title: str, form: str) -> Spec:
 
 
 def _table(every: list[Judged], summary: EvaluationSummary, scale: Scale) -> str:
-    metric, overall = summary["main_metric"], summary["slices"][0]
-    others = [one for one in told(overall["metrics"]) if one != metric and tells_quality(one)][:_MOST_METRICS]
+    metric, overall = summary["main_metric"], _overall(summary)
+    others = [one for one in told(summary["slices"][0]["metrics"]) if one != metric and tells_quality(one)]
+    others = others[:_MOST_METRICS]
     with_baseline = any(metric in part["baseline"] for part in summary["slices"])
     with_interval = any("low" in part["metrics"].get(metric, {}) for part in summary["slices"])
     heads = ["rows", *([scale.name(metric)] if metric else []), *(["95% interval"] if with_interval else [])]
@@ -135,16 +138,15 @@ def _table(every: list[Judged], summary: EvaluationSummary, scale: Scale) -> str
     heads += ["vs. baseline"] if with_baseline else []
     heads += [scale.name(one) for one in others]
     header = "<th>slice</th>" + "".join(f'<th class="number">{escape(head)}</th>' for head in heads)
-    whole = Judged(overall, overall["metrics"].get(metric, Measure(value=None)), None, False)
+    whole = [_judged(part, metric, None, 1) for part in summary["slices"] if not part["features"]]
     rows = ""
-    for each in [whole, *every]:
+    for each in [*whole, *every]:
         part, value = each.part, each.measure["value"]
         cells = [_cell(part["examples"], numbers.count(part["examples"]))]
         if metric:
-            of_all = whole.measure["value"] if part["features"] else None
             cells.append(_cell(value, shown(each.measure, metric, scale)))
             cells += [_cell(each.measure.get("low"), bounds(each.measure, metric, scale))] if with_interval else []
-            cells.append(_difference(value, of_all, metric, scale))
+            cells.append(_difference(value, overall if part["features"] else None, metric, scale))
         if with_baseline:
             cells.append(_difference(value, part["baseline"].get(metric, {"value": None})["value"], metric, scale))
         cells += [

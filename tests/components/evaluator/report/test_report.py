@@ -200,6 +200,24 @@ def test_what_is_not_met_comes_first_and_the_worst_of_it(late: EvaluationSummary
     assert "50 met in slices" in text
 
 
+def test_large_thresholds_are_compared_by_their_value(houses: EvaluationSummary) -> None:
+    errors = [(f"town={name}", 1e9 * rank) for rank, name in ((5, "a"), (9, "b"), (7, "c"))]
+    reasons = [
+        summaries.reason(name, value, False, "mean_squared_error", "at most 4,600,000,000") for name, value in errors
+    ]
+    body = report.body(houses, summaries.verdict(False, reasons))
+    assert re.findall(r"for (town=.) is", body) == ["town=b", "town=c", "town=a"]
+
+
+def test_no_overall_slice(late: EvaluationSummary) -> None:
+    """An EvalConfig need not ask for it."""
+    parts = copy.copy(late)
+    parts["slices"] = late["slices"][1:]
+    body = report.body(parts, summaries.verdict(False))
+    assert "overall" not in body.split("<h2>Slices</h2>")[1].split("<h2>")[0].replace("vs. overall", "")
+    assert "No threshold was given" in body
+
+
 def test_slices_are_in_the_order_of_their_main_metric(late: EvaluationSummary, houses: EvaluationSummary) -> None:
     for summary, worst in ((late, min), (houses, max)):
         every = slices.judged(summary)
