@@ -97,6 +97,8 @@ def match(inputs: ModelInputs, names: Sequence[str], where: str, hint: str = "")
 
     Raises a DataError if a column is missing that every row must have, or one that another is plainly meant to be.
     """
+    if not inputs.features:
+        return Match(())
     missing = [feature for feature in inputs.features if feature.name not in names]
     read = {feature.name for feature in inputs.features}
     unknown = [name for name in names if name not in read and name not in inputs.known]

@@ -5,8 +5,8 @@ import csv
 import functools
 import itertools
 import os
-from collections.abc import Callable, Generator, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -20,7 +20,7 @@ from penstock.components.scoring.answers import Answers
 from penstock.components.scoring.features import ModelInputs
 from penstock.components.scoring.inputs import files
 from penstock.components.scoring.inputs.rows import Format, Input, Problem, Reading
-from penstock.components.scoring.writing import Encoded, Style
+from penstock.components.scoring.writing import Encoded
 from penstock.core.errors import ConfigError, DataError, ModelError, PenstockError
 from penstock.core.files import atomic
 from penstock.core.models import loaded, threads
@@ -73,7 +73,6 @@ class _Work:
     input: Input
     reading: Reading
     answers: Answers
-    style: Style
     process: int  # the calling one, which keeps its threads
 
 
@@ -94,9 +93,9 @@ class Job:
     request: Request
     notes: list[str]
     header: list[str]
+    _pieces: Sequence[FilePiece]
     _work: _Work
     _engine: Engine
-    _line: dict[str, int] = field(default_factory=dict)
 
     def run(self) -> Summary:
         """Writes the output, whole or not at all, and the rejects.
@@ -104,34 +103,40 @@ class Job:
         Raises a DataError for a row that cannot be read, unless rejects are written; also if no row can be read.
         """
         rows = rejected = 0
-        form, style, first = self.request.format, self._work.style, ""
+        first = ""
         with contextlib.ExitStack() as stack:
             reject = self._rejects(stack)
             path = stack.enter_context(atomic.replacing(self.request.output))
-            write = stack.enter_context(writing.writer(path, form, self.header, style))
-            pieces = self._work.input.pieces
-            with contextlib.closing(self._scored()) as results:
-                for piece, scored in zip(pieces, results, strict=True):
-                    start = self._line.setdefault(piece.name, self._work.input.first_lines.get(piece.name, 1))
-                    for problem in scored.problems:
-                        place = f"{piece.name}, {self._work.input.unit} {start + problem.line:,}: {problem.reason}"
-                        first = first or place
-                        reject(place, (piece.name, str(start + problem.line), problem.reason, problem.row))
-                    self._line[piece.name] = start + scored.lines
-                    for encoded in scored.encoded:
-                        write(encoded)
-                    rows, rejected = rows + scored.rows, rejected + len(scored.problems)
+            style = self._work.input.style
+            write = stack.enter_context(writing.writer(path, self.request.format, self.header, style))
+            results = stack.enter_context(contextlib.closing(self._results()))
+            for piece, line, scored in self._numbered(results):
+                for problem in scored.problems:
+                    place = f"{piece.name}, {self._work.input.unit} {line + problem.line:,}: {problem.reason}"
+                    first = first or place
+                    reject(place, (piece.name, str(line + problem.line), problem.reason, problem.row))
+                for encoded in scored.encoded:
+                    write(encoded)
+                rows, rejected = rows + scored.rows, rejected + len(scored.problems)
             if rejected and not rows:
                 raise DataError(f"no row can be read; the first is {first}")
         return Summary(rows, rejected)
 
-    def _scored(self) -> Generator[_Scored]:
+    def _results(self) -> Generator[_Scored]:
         """Yields what comes of each piece; few rows are scored here, since each worker has to load the model."""
-        pieces, score = self._work.input.pieces, functools.partial(_score, self._work)
-        if sum(piece.size for piece in pieces) < _WORTH_WORKERS:
-            yield from map(score, pieces)
+        score = functools.partial(_score, self._work)
+        if sum(piece.size for piece in self._pieces) < _WORTH_WORKERS:
+            yield from map(score, self._pieces)
         else:
-            yield from self._engine.results(score, pieces)
+            yield from self._engine.results(score, self._pieces)
+
+    def _numbered(self, results: Iterable[_Scored]) -> Iterator[tuple[FilePiece, int, _Scored]]:
+        """Yields each piece, the number of its first line in its file, and what came of it."""
+        lines: dict[str, int] = {}
+        for piece, scored in zip(self._pieces, results, strict=True):
+            line = lines.setdefault(piece.name, self._work.input.first_lines.get(piece.name, 1))
+            yield piece, line, scored
+            lines[piece.name] = line + scored.lines
 
     def _rejects(self, stack: contextlib.ExitStack) -> Callable[[str, tuple[str, ...]], None]:
         """Returns what is done with a row that cannot be read."""
@@ -158,15 +163,13 @@ def opened(request: Request, engine: Engine, scratch: Path) -> Iterator[Job]:
     inputs = ModelInputs.of(request.model)
     options = CsvOptions.from_json(request.csv_options)
     label = inputs.label.name if inputs.label else request.label
-    with files.opened(request.data, options, inputs, label, scratch, engine) as source:
+    with files.opened(request.data, options, label, scratch, engine) as source:
         if not inputs.features and source.unit != "record":
             raise ModelError(
                 f"{request.model}: neither the model nor a schema beside it names the columns that it reads: expected "
                 "TFRecord files of tf.Examples"
             )
-        found = features.match(inputs, source.names, source.first_file, source.hint())
-        is_known = bool(inputs.features)
-        notes = found.notes if is_known else []
+        matched = features.match(inputs, source.names, source.first_file, source.hint())
         columns = _columns(request.columns, source.names)
         made = answers_.of_model(inputs.label, inputs.signature.outputs)
         shown = columns if columns is not None else source.names
@@ -175,11 +178,9 @@ def opened(request: Request, engine: Engine, scratch: Path) -> Iterator[Job]:
                 f"the data has a column {clash[0]!r} already, as the predictions have: leave it out: --columns with "
                 "the names of those to keep"
             )
-        is_csv = source.unit == "line" and hasattr(source, "options")
-        style = Style(options.delimiter, options.quote_char, options.decimal_point) if is_csv else Style()
-        reading = Reading(found.features, columns, request.format)
-        work = _Work(request.model, source, reading, made, style, os.getpid())
-        yield Job(request, notes, [*shown, *made.schema.names], work, engine)
+        reading = Reading(matched.features, columns, request.format)
+        work = _Work(request.model, replace(source, pieces=()), reading, made, os.getpid())  # it goes to every worker
+        yield Job(request, matched.notes, [*shown, *made.schema.names], source.pieces, work, engine)
 
 
 def _columns(wanted: tuple[str, ...] | None, names: Sequence[str]) -> tuple[str, ...] | None:
@@ -202,7 +203,9 @@ def _score(work: _Work, piece: FilePiece) -> _Scored:
         for examples in itertools.batched(part.examples, _BATCH):
             shown = part.shown.slice(start, len(examples))
             start += len(examples)
-            encoded.append(writing.encode(_answered(work, piece, shown, examples), work.reading.format, work.style))
+            encoded.append(
+                writing.encode(_answered(work, piece, shown, examples), work.reading.format, work.input.style)
+            )
     return _Scored(encoded, rows, problems, lines)
 
 

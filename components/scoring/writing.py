@@ -3,10 +3,11 @@
 Workers encode what they have scored, and the calling process writes it: `encode` is a function of a batch alone.
 """
 
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import orjson
 import pyarrow as pa
@@ -14,19 +15,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from penstock.components.scoring.inputs.json_lines import JSON
-from penstock.components.scoring.inputs.rows import Format
+from penstock.components.scoring.inputs.rows import Format, Style
 from penstock.core.errors import DataError
 
 type Encoded = bytes | pa.RecordBatch
-
-
-@dataclass(frozen=True)
-class Style:
-    """How CSV is written: as the data was, if that is CSV."""
-
-    delimiter: str = ","
-    quote_char: str = '"'
-    decimal_point: str = "."
 
 
 def encode(batch: pa.RecordBatch, form: Format, style: Style) -> Encoded:
@@ -47,7 +39,7 @@ def writer(path: Path, form: Format, header: Sequence[str], style: Style) -> Ite
             if form == "csv":
                 cells = pa.RecordBatch.from_arrays([pa.array([name]) for name in header], list(header))
                 file.write(csv_lines(cells, style))
-            yield lambda encoded: _write(file, encoded)  # type: ignore[arg-type]
+            yield functools.partial(_append, file)
         return
     parquet: list[pq.ParquetWriter] = []
 
@@ -66,8 +58,9 @@ def writer(path: Path, form: Format, header: Sequence[str], style: Style) -> Ite
             one.close()
 
 
-def _write(file: "object", encoded: Encoded) -> None:
-    file.write(encoded)  # type: ignore[attr-defined]
+def _append(file: BinaryIO, encoded: Encoded) -> None:
+    assert isinstance(encoded, bytes)
+    file.write(encoded)
 
 
 def _like(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:

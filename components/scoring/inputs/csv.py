@@ -23,7 +23,7 @@ from penstock.components.example_gen.sources.pieces import FilePiece
 from penstock.components.example_gen.sources.source import TypesGrew
 from penstock.components.scoring import features as features_
 from penstock.components.scoring.features import Feature, Kind
-from penstock.components.scoring.inputs.rows import File, Input, Problem, Reading, Rows
+from penstock.components.scoring.inputs.rows import File, Input, Problem, Reading, Rows, Style
 from penstock.core import csv_format
 from penstock.core.errors import DataError
 from penstock.core.text import printable
@@ -67,6 +67,10 @@ class CsvInput(Input):
     @property
     def first_file(self) -> str:
         return next(iter(self.columns_of))
+
+    @property
+    def style(self) -> Style:
+        return Style(self.options.delimiter, self.options.quote_char, self.options.decimal_point)
 
     def hint(self) -> str:
         likely = [

@@ -8,7 +8,6 @@ from penstock.components.engines import Engine
 from penstock.components.example_gen.configs import InputSplit
 from penstock.components.example_gen.inputs import spans
 from penstock.components.example_gen.sources.csv.options import CsvOptions
-from penstock.components.scoring.features import ModelInputs
 from penstock.components.scoring.inputs.csv import CsvInput
 from penstock.components.scoring.inputs.json_lines import JsonLinesInput
 from penstock.components.scoring.inputs.parquet import ParquetInput
@@ -28,28 +27,26 @@ STANDARD_INPUT = "standard input"
 
 
 @contextlib.contextmanager
-def opened(
-    data: Sequence[str], options: CsvOptions, inputs: ModelInputs, label: str, scratch: Path, engine: Engine
-) -> Iterator[Input]:
+def opened(data: Sequence[str], options: CsvOptions, label: str, scratch: Path, engine: Engine) -> Iterator[Input]:
     """Gives the rows of files, folders, patterns, or of such in an object store, which are copied first.
 
     Raises a DataError if there are none, or if they are of several kinds.
     """
     with contextlib.ExitStack() as stack:
-        found = [file for place in data for file in _files(place, stack)]
-        kinds = {_kind(file): file for file in found}
+        files = [file for place in data for file in _files(place, stack)]
+        kinds = {_kind(file): file for file in files}
         if len(kinds) > 1:
             (one, first), (other, second), *_ = kinds.items()
             raise DataError(f"expected files of one kind, found {first.name} ({one}) and {second.name} ({other})")
         (kind,) = kinds
         if kind == "csv":
-            yield CsvInput.open(found, options, label, scratch, engine)
+            yield CsvInput.open(files, options, label, scratch, engine)
         elif kind == "parquet":
-            yield ParquetInput.open(found)
+            yield ParquetInput.open(files)
         elif kind == "tfrecord":
-            yield TFRecordInput.open(found, inputs)
+            yield TFRecordInput.open(files)
         else:
-            yield JsonLinesInput.open(found, scratch)
+            yield JsonLinesInput.open(files, scratch)
 
 
 def _files(place: str, stack: contextlib.ExitStack) -> Iterator[File]:
@@ -63,16 +60,16 @@ def _files(place: str, stack: contextlib.ExitStack) -> Iterator[File]:
     pattern = place[len(base) :] if is_pattern else "*"
     split = InputSplit("rows", pattern)
     try:
-        found = stack.enter_context(spans.local_files(base or ".", [split]))
+        local = stack.enter_context(spans.local_files(base or ".", [split]))
     except DataError as error:
         if "://" in place or path.exists():
             raise
         what = "no file matches" if is_pattern else "does not exist"
         raise DataError(f"{place}: {what}: expected a file, a folder or a pattern") from error
-    of_place = found["rows"]
+    of_place = local["rows"]
     known = [file for file in of_place if file.name.lower().endswith(sum(_SUFFIXES.values(), ()))]
     for file in known or of_place:
-        yield File(file, f"{base.rstrip('/')}/{file.relative_to(found.root)}" if base else str(file))
+        yield File(file, f"{base.rstrip('/')}/{file.relative_to(local.root)}" if base else str(file))
 
 
 def _kind(file: File) -> str:

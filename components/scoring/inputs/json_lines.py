@@ -56,8 +56,8 @@ class JsonLinesInput(Input):
                 objects.append(value)
                 places.append(number)
             else:
-                found = value.reason if isinstance(value, _Broken) else printable.value(value)
-                problems.append(Problem(number, f"expected an object in JSON, found {found}", _text(line)))
+                received = value.reason if isinstance(value, _Broken) else printable.value(value)
+                problems.append(Problem(number, f"expected an object in JSON, found {received}", _text(line)))
         columns, reasons = {}, dict[int, str]()
         for feature in reading.features:
             columns[feature.name] = _lists(objects, feature, reasons)
@@ -91,13 +91,13 @@ def _lists(objects: Sequence[dict[str, Any]], feature: Feature, reasons: dict[in
     convert = {"number": _number, "whole number": _whole, "text": _bytes}[feature.kind]
     rows: list[list[Any] | None] = []
     for row, value in enumerate(objects):
-        found = value.get(feature.name)
-        values = found if type(found) is list else [found]
+        cell = value.get(feature.name)
+        values = cell if type(cell) is list else [cell]
         try:
             rows.append([convert(one) for one in values if one is not None and one != ""] or None)
         except ValueError:
             rows.append(None)
-            received = printable.value(found)
+            received = printable.value(cell)
             reasons.setdefault(row, f"column {feature.name!r}: expected a {feature.kind}, found {received}")
     return pa.array(rows, pa.large_list(TYPES[feature.kind]))
 

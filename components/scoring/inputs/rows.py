@@ -50,6 +50,15 @@ class Reading:
 
 
 @dataclass(frozen=True)
+class Style:
+    """How CSV is written: as the data was, if that is CSV."""
+
+    delimiter: str = ","
+    quote_char: str = '"'
+    decimal_point: str = "."
+
+
+@dataclass(frozen=True)
 class Input(ABC):
     """Files of one kind. Picklable: it travels to the engine's workers.
 
@@ -74,7 +83,13 @@ class Input(ABC):
 
     @property
     def first_file(self) -> str:
+        """What a person knows the first file by; "" where no file has a row."""
         return self.pieces[0].name if self.pieces else ""
+
+    @property
+    def style(self) -> Style:
+        """How CSV is written of these rows."""
+        return Style()
 
 
 @dataclass(frozen=True)

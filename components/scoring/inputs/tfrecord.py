@@ -11,7 +11,7 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 
 from penstock.components.example_gen.sources.pieces import FilePiece
 from penstock.components.scoring import features as features_
-from penstock.components.scoring.features import Feature, ModelInputs
+from penstock.components.scoring.features import Feature
 from penstock.components.scoring.inputs.rows import File, Input, Problem, Reading, Rows
 from penstock.core.errors import DataError
 from penstock.core.examples import records
@@ -22,12 +22,12 @@ _ERRORS = (RuntimeError, ValueError)  # of what does not decode
 
 @dataclass(frozen=True)
 class TFRecordInput(Input):
-    """TFRecord files. `names` are what the model reads, then what else the first records have."""
+    """TFRecord files. `names` are the features that the first records have."""
 
     unit: ClassVar[str] = "record"
 
     @classmethod
-    def open(cls, files: Sequence[File], inputs: ModelInputs) -> "TFRecordInput":
+    def open(cls, files: Sequence[File]) -> "TFRecordInput":
         """Looks at the first records; a DataError for a file that is none of tf.Examples."""
         pieces = []
         names: list[str] = []
