@@ -23,6 +23,7 @@ from penstock.pipelines.preview.table import Table
 _PLAIN = re.compile(r"(?:\.\./)*[A-Za-z_][A-Za-z0-9_./-]*")
 _WORDS_OF_YAML = ("y", "n", "yes", "no", "on", "off", "true", "false", "null")
 _TO_SLICE = range(2, 11)  # values
+_FEW_ROWS = 200  # of which three splits would be too small
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,7 @@ def text(data: DataFile, column: Column, folder: Path) -> str:
             "",
             *_features(data, label),
             "splits:",
-            "  hash_buckets: {train: 3, eval: 1} # by the rows' contents, so that they stay when rows are added",
+            *_splits(data.first.rows),
             "",
             "evaluation: # by the metrics that suit the label; others: metrics: [...]",
             *_slices(data, label),
@@ -142,6 +143,14 @@ def _features(data: DataFile, label: str) -> Iterator[str]:
         comments.append("# What you know better of a column, you say: features: {NAME: {kind: categorical}}")
     yield from map(_comment, comments)
     yield ""
+
+
+def _splits(rows: int) -> Iterator[str]:
+    yield "  # by the rows' contents, so that they stay in their split when rows are added"
+    if rows < _FEW_ROWS:
+        yield "  hash_buckets: {train: 3, eval: 1}"
+    else:
+        yield "  hash_buckets: {train: 3, eval: 1, test: 1} # eval says when to stop training; test is new to the model"
 
 
 def _slices(data: DataFile, label: str) -> Iterator[str]:
