@@ -4,7 +4,7 @@ Those of this machine's runs are in pipelines/local/results.py, a key's in pipel
 pipelines/lint/report.py.
 """
 
-from typing import NotRequired, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 from penstock.pipelines.config.keys import Key
 
@@ -21,6 +21,34 @@ class Validated(TypedDict):
     warnings: NotRequired[list[str]]
     not_looked_at: NotRequired[list[str]]
     keys: NotRequired[list[Key]]
+
+
+class PredictedRow(TypedDict):
+    """A row: its features, the model's outputs by their names, and what is true, null where the row does not say it."""
+
+    features: dict[str, Any]
+    prediction: dict[str, Any]
+    label: Any
+
+
+class ShownPredictions(TypedDict):
+    """Rows of a run and what a model predicts. Probabilities are in the order of `classes`, of two of the second."""
+
+    model: str
+    examples: str
+    label: str
+    classes: list[Any]
+    rows: list[PredictedRow]
+
+
+class Scored(TypedDict):
+    """A file of scores: `rejected` counts the rows that could not be read."""
+
+    model: str
+    output: str | None
+    rows: int
+    rejected: int
+    seconds: float
 
 
 class RemoteTask(TypedDict):

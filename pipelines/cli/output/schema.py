@@ -21,6 +21,7 @@ RESULTS: dict[str, Any] = {
     "explain": of_runs.Run,
     "validate": records.Validated,
     "lint": LintReport,
+    "predict": records.ShownPredictions | records.Scored,
     "submit": records.RemoteRun,
     "watch": records.RemoteRun,
     "schedule create": records.CreatedSchedule,

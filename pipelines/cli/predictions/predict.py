@@ -18,6 +18,8 @@ from penstock.core.errors import ConfigError, UserError
 from penstock.core.files import kinds, patterns, temporary
 from penstock.core.legacy import keras_version
 from penstock.pipelines.cli.options import DEFAULT_CONFIG, is_config, load
+from penstock.pipelines.cli.output.answer import Answer, told_json_option
+from penstock.pipelines.cli.output.records import PredictedRow, Scored, ShownPredictions
 from penstock.pipelines.cli.terminal import note, output_stream, tell, warn
 
 if TYPE_CHECKING:
@@ -57,6 +59,7 @@ _OF_RUN = "--rows, --split and --examples ask about rows of a run: expected no f
 @click.option("--split", help="Without DATA: the split that the rows are from, eval by default.")
 @click.option("--examples", type=click.Path(path_type=Path), help="A TFRecord file of tf.Examples to show instead.")
 @click.option("--label", default="", metavar="NAME", help="With MODEL: the feature to predict.")
+@told_json_option
 def predict(
     places: Sequence[str],
     output: str | None,
@@ -69,7 +72,8 @@ def predict(
     split: str | None,
     examples: Path | None,
     label: str,
-) -> None:
+    as_json: bool,
+) -> Answer:
     """Scores files of new rows, or shows what a model predicts for some rows of its run.
 
     DATA are CSV, Parquet, JSON lines or TFRecord: files, folders, patterns, or - for standard input. The model is that
@@ -84,12 +88,15 @@ def predict(
         for name, value in (("-o", output), ("--format", form), ("--columns", columns), ("--rejects", rejects)):
             if value:
                 raise ConfigError(f"{name}: expected a file of rows with it: penstock predict new.csv {name} …")
-        _show(subject or Path(DEFAULT_CONFIG), rows or 3, split or "eval", examples, label)
-        return
+        return _show(subject or Path(DEFAULT_CONFIG), rows or 3, split or "eval", examples, label)
     if rows or split or examples:
         raise ConfigError(_OF_RUN)
     place = Path(output) if output and output != _STANDARD else None
-    _score(_Asked(_subject(subject), data, place, _format(place, form), _names(columns), rejects, csv_options, label))
+    if as_json and place is None:
+        raise ConfigError("--json: standard output is for its document: expected -o FILE for the predictions")
+    return _score(
+        _Asked(_subject(subject), data, place, _format(place, form), _names(columns), rejects, csv_options, label)
+    )
 
 
 def _roles(places: Sequence[str]) -> tuple[Path | None, list[str]]:
@@ -153,7 +160,7 @@ def _format(output: Path | None, form: "Format | None") -> "Format":
     return _SUFFIXES[output.suffix.lower()]
 
 
-def _show(subject: Path, rows: int, split: str, examples: Path | None, label: str) -> None:
+def _show(subject: Path, rows: int, split: str, examples: Path | None, label: str) -> Answer:
     from penstock.pipelines.cli.predictions import show_predictions
 
     if examples and (special := kinds.special(examples)):
@@ -168,7 +175,15 @@ def _show(subject: Path, rows: int, split: str, examples: Path | None, label: st
         model = of_run or show_predictions.require_model(subject)
         examples = examples or show_predictions.examples_beside(model, split)
     tell(f"model {model}\nrows  {examples}\n")
-    tell(show_predictions.predictions(model, examples, rows, label))
+    answers, known = show_predictions.ask(model, examples, rows, label)
+    result = ShownPredictions(
+        model=str(model),
+        examples=str(examples),
+        label=known.name if known else label,
+        classes=list(known.classes) if known else [],
+        rows=[PredictedRow(**answer) for answer in answers],
+    )
+    return Answer(result, lambda: show_predictions.text(answers, known, label))
 
 
 @dataclass(frozen=True)
@@ -185,7 +200,7 @@ class _Asked:
     label: str
 
 
-def _score(asked: _Asked) -> None:
+def _score(asked: _Asked) -> Answer:
     from penstock.pipelines import local
     from penstock.pipelines.cli.predictions import show_predictions
 
@@ -217,7 +232,17 @@ def _score(asked: _Asked) -> None:
         if asked.output is None:
             with open(path, "rb") as file:
                 shutil.copyfileobj(file, output_stream())
-    _tell_summary(summary, model, asked, time.monotonic() - started)
+    seconds = time.monotonic() - started
+    _tell_summary(summary, model, asked, seconds)
+    return Answer(
+        Scored(
+            model=str(model),
+            output=str(asked.output) if asked.output else None,
+            rows=summary.rows,
+            rejected=summary.rejected,
+            seconds=round(seconds, 3),
+        )
+    )
 
 
 def _tell_summary(summary: "Summary", model: Path, asked: _Asked, seconds: float) -> None:

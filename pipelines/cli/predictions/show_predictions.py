@@ -16,6 +16,7 @@ from penstock.pipelines.local.records import record
 from penstock.pipelines.local.records.record import RunRecord
 
 if TYPE_CHECKING:
+    from penstock.core.labels import Label
     from penstock.core.models.predict import Row
 
 _LONGEST = 500  # characters of a value that are shown
@@ -110,19 +111,25 @@ def _split(files: dict[str, Path], split: str, run: RunRecord) -> Path:
     return files[split]
 
 
-def predictions(model: Path, examples: Path, rows: int, label: str) -> str:
-    """Asks a model about the first rows of an examples file; returns them, what it predicts, and what is true."""
+def ask(model: Path, examples: Path, rows: int, label: str) -> "tuple[list[Row], Label | None]":
+    """Asks a model about the first rows of an examples file; returns them with what it predicts, and its label."""
     with silent():
         from penstock.core.labels import Label
         from penstock.core.models import predict
 
         known = Label.read(predict.saved_model_folder(model))
-        answers = predict.predict_rows(model, examples, rows, label or (known.name if known else ""))
+        return predict.predict_rows(model, examples, rows, label or (known.name if known else "")), known
+
+
+def text(answers: "Sequence[Row]", known: "Label | None", label: str) -> str:
+    """Returns rows, what a model predicts, and what is true; `label` is named where the model does not name its own."""
     if known is None:
         return "\n\n".join(_row(number, answer, label) for number, answer in enumerate(answers, 1))
-    for answer in answers:
-        answer["prediction"] = {known.name: _described(answer["prediction"], known.problem, known.classes)}
-    return "\n\n".join(_row(number, answer) for number, answer in enumerate(answers, 1))
+    shown = []
+    for number, answer in enumerate(answers, 1):
+        described = {known.name: _described(answer["prediction"], known.problem, known.classes)}
+        shown.append(_row(number, {"features": answer["features"], "prediction": described, "label": answer["label"]}))
+    return "\n\n".join(shown)
 
 
 def _row(number: int, answer: "Row", label: str = "") -> str:

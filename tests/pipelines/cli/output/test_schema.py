@@ -7,7 +7,7 @@ import click
 from penstock.pipelines.cli.main import cli
 from penstock.pipelines.cli.output import schema
 
-PROMISED = {"run", "runs", "diff", "explain", "validate", "lint", "submit", "watch", "schedule", "endpoints"}
+PROMISED = {"run", "runs", "diff", "explain", "validate", "lint", "predict", "submit", "watch", "schedule", "endpoints"}
 
 
 def with_json(group: click.Group, above: str = "") -> Iterator[str]:

@@ -1,8 +1,10 @@
 """What `penstock predict` shows: classes by their names, the value of a regression, and what is true."""
 
+import json
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pyarrow as pa
 import pytest
 import tensorflow as tf
@@ -10,6 +12,7 @@ import tensorflow as tf
 from penstock.core.examples import records
 from penstock.core.labels import Label
 from penstock.pipelines.cli import main
+from penstock.pipelines.cli.output import schema
 
 SPEC = {"x": tf.io.FixedLenFeature([1], tf.float32)}
 PARROTS = tuple(f"parrot {number}" for number in range(8))
@@ -81,3 +84,33 @@ def test_another_models_outputs_are_shown_as_they_are(
     assert main.main(["predict", str(model), "--examples", str(examples), "--label", "late", "--rows", "1"]) == 0
     row = capsys.readouterr().out.split("\n\n")[1]
     assert row.splitlines() == ["row 1", "  x           0.25", "  -> outputs  0.25", "  actual      yes (late)"]
+
+
+def test_json(tmp_path: Path, examples: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model = saved(tmp_path / "model", lambda x: {"probabilities": x}, Label("late", "late_xf", "binary", ("no", "yes")))
+    assert main.main(["predict", str(model), "--examples", str(examples), "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    jsonschema.Draft202012Validator(schema.schema()).validate(document)
+    result = document["result"]
+    assert (result["label"], result["classes"], result["model"]) == ("late", ["no", "yes"], str(model))
+    assert result["rows"][:2] == [
+        {"features": {"x": 0.25}, "prediction": {"probabilities": 0.25}, "label": "yes"},
+        {"features": {"x": 0.75}, "prediction": {"probabilities": 0.75}, "label": "no"},
+    ]
+    assert result["rows"][2]["label"] is None
+
+
+def test_json_of_scores(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The scores are in a file then: standard output has the document."""
+    model = saved(tmp_path / "model", lambda x: {"outputs": x}, None)
+    data = tmp_path / "new.csv"
+    data.write_text("x\n0.5\n0.25\n")
+    arguments = ["predict", "--model", str(model), str(data), "--json"]
+    assert main.main(arguments) == 2
+    told = capsys.readouterr()
+    assert json.loads(told.out)["error"]["message"].startswith("--json: standard output is for its document")
+    assert main.main([*arguments, "-o", str(tmp_path / "scores.csv")]) == 0
+    document = json.loads(capsys.readouterr().out)
+    jsonschema.Draft202012Validator(schema.schema()).validate(document)
+    assert (document["result"]["rows"], document["result"]["rejected"]) == (2, 0)
+    assert (tmp_path / "scores.csv").read_text() == "x,outputs\n0.5,0.5\n0.25,0.25\n"
