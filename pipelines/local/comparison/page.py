@@ -10,6 +10,8 @@ from penstock.pipelines.local.comparison import rows
 from penstock.pipelines.local.comparison.comparison import Change, Comparison, Curve
 from penstock.pipelines.local.comparison.rows import Row
 
+_MOST_TICKS = 8
+
 
 def html(comparison: Comparison) -> str:
     """Returns the page; it needs altair."""
@@ -71,12 +73,14 @@ def _chart(curves: Sequence[Curve], name: str) -> Any:
         for run, values in (("first", curve["first"]), ("second", curve["second"]))
         for epoch, value in enumerate(values, 1)
     ]
+    last = max(len(values) for curve in curves for values in (curve["first"], curve["second"]))
+    ticks = list(range(1, last + 1, -(-last // _MOST_TICKS)))
     dashes = altair.Scale(domain=["eval", "train"], range=[[1, 0], [4, 3]])
     return (
         altair.Chart(altair.Data(values=points))
         .mark_line(point=True)
         .encode(
-            x=altair.X("epoch:Q", title="epoch", axis=altair.Axis(tickMinStep=1)),
+            x=altair.X("epoch:Q", title="epoch", axis=altair.Axis(values=ticks, format="d")),
             y=altair.Y("value:Q", title=None, scale=altair.Scale(zero=False)),
             color=altair.Color("run:N", scale=altair.Scale(range=["var(--plot-1)", "var(--plot-2)"])),
             strokeDash=altair.StrokeDash("split:N", scale=dashes),
