@@ -266,8 +266,20 @@ def _model(asked: _Asked) -> tuple[Path, str, str]:
     else:
         of_run = show_predictions.model_of_run(asked.subject) if _is_run(asked.subject) else None
         model, label = of_run or show_predictions.require_model(asked.subject), ""
-        options = show_predictions.csv_options_beside(asked.subject)
+        beside = show_predictions.csv_options_beside(asked.subject)
+        options = _csv_options_of_pusher(model) if beside is None else beside
     return model, json.dumps(options | _pairs(asked.csv_options)), asked.label or label
+
+
+def _csv_options_of_pusher(model: Path) -> dict[str, Any]:
+    """Returns how the training data was written, if this folder's configuration has pushed the model; else {}."""
+    if not Path(DEFAULT_CONFIG).is_file():
+        return {}
+    config = load(Path(DEFAULT_CONFIG))
+    folder = config.push.directory if config.push else None
+    if folder and model.absolute().is_relative_to(Path(folder).absolute()):
+        return config.data.csv_options(config.without_code)
+    return {}
 
 
 def _pairs(assignments: Sequence[str]) -> dict[str, Any]:

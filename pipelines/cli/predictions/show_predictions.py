@@ -57,8 +57,8 @@ def model_of_run(folder: Path) -> Path:
     raise UserError(f"{folder}: this run has no model: expected one that has trained")
 
 
-def csv_options_beside(place: Path) -> dict[str, Any]:
-    """Returns how the CSV files were written that a run has read: the run, or that which a model is in; else {}."""
+def csv_options_beside(place: Path) -> dict[str, Any] | None:
+    """Returns how the CSV files of a run were written: of a run's folder, or of one in it; None of any other."""
     for folder in (place.absolute(), *place.absolute().parents):
         if (folder / record.FILE).is_file():
             for task in record.require(folder).tasks:
@@ -66,7 +66,8 @@ def csv_options_beside(place: Path) -> dict[str, Any]:
                 if text:
                     options: dict[str, Any] = json.loads(json.loads(text) or "{}")
                     return options
-    return {}
+            return {}
+    return None
 
 
 def examples_beside(model: Path, split: str) -> Path:

@@ -126,6 +126,11 @@ def test_csv_is_read_as_the_run_has_read_it(predict: Predict, folder: Path, save
     assert "there is no column 'x', which the model needs; it has one column: is the delimiter --csv 'delim" in err
     expected = "id;x;prediction\n1;0,5;5\n"
     assert predict("new.csv", "--csv", "delimiter=;", "--csv", "decimal_point=,")[1] == expected
+    values = json.loads((folder / "pipeline.yaml").read_text())
+    values["data"]["csv"] = {"delimiter": ";", "decimal_point": ","}
+    (folder / "pipeline.yaml").write_text(json.dumps(values))
+    assert predict("new.csv")[1] == predict("new.csv", "--model", "serving/7")[1] == expected
+    (folder / "pipeline.yaml").unlink()
     run = folder / "runs" / "demo-2026-01-02"
     options = json.dumps(json.dumps({"delimiter": ";", "decimal_point": ","}))
     (run / "trainer" / "model").mkdir(parents=True)
