@@ -70,7 +70,7 @@ class Run:
         splits = Examples(folder).splits()
         if split not in splits:
             raise UserError(f"{self.name} has no split {split!r}; {did_you_mean(split, splits)}")
-        from penstock.pipelines.api import frames
+        from penstock.components.scoring import frames
 
         return frames.examples(folder, split, rows)
 
@@ -80,7 +80,7 @@ class Run:
         The frame has the columns of the training data; the label and others are ignored. Of a model without code the
         result has `prediction`, and for classes `probability` and `probability_<class>`, as of `penstock predict`.
         """
-        from penstock.pipelines.api import frames
+        from penstock.components.scoring import frames
 
         return frames.predictions(self.path("model"), frame)
 

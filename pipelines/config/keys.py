@@ -4,24 +4,15 @@ import json
 import types
 import typing
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal, TypedDict, Union
+from typing import Annotated, Any, Literal, Union
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from penstock.pipelines.config import file
+from penstock.pipelines.config.key import Key
 
 _WORDS = {str: "text", int: "whole number", float: "number", bool: "true or false", Any: "anything"}
-
-
-class Key(TypedDict):
-    """A key: what it may hold, in words; whether it is required; its default, None for what is not there without it."""
-
-    key: str
-    holds: str
-    required: bool
-    default: Any
-    meaning: str
 
 
 def entries(model: type[BaseModel], filled: tuple[str, ...]) -> list[Key]:

@@ -1,12 +1,12 @@
 """The records of commands that ask others: what a server says of runs and schedules, what serves models.
 
-Those of this machine's runs are in pipelines/local/results.py, a key's in pipelines/config/keys.py, a lint finding's in
+Those of this machine's runs are in pipelines/local/results.py, a key's in pipelines/config/key.py, a lint finding's in
 pipelines/lint/report.py.
 """
 
 from typing import Any, NotRequired, TypedDict
 
-from penstock.pipelines.config.keys import Key
+from penstock.pipelines.config.key import Key
 
 
 class Validated(TypedDict):
