@@ -26,7 +26,7 @@ from penstock.components.evaluator.preparation import Evaluation, Inputs
 from penstock.components.evaluator.report import report as report_page
 from penstock.components.evaluator.summary import one_pass, service_pages, target
 from penstock.components.evaluator.summary import summary as summaries
-from penstock.components.evaluator.summary.one_pass import Found
+from penstock.components.evaluator.summary.one_pass import Observed
 from penstock.components.evaluator.summary.service_pages import EvaluationResult
 from penstock.components.evaluator.summary.target import Target
 from penstock.components.evaluator.tfma import extraction
@@ -123,16 +123,16 @@ def _judged(task: Evaluation, engine: Engine) -> tuple[int, bool, list[Reason], 
             default_metrics.fill(task.config, _problem(task, engine))
         trivial = _trivial(task) if task.margins else None
         predicted = target.of_models(task.config, task.models)
-        found = _evaluate(task, predicted, engine)
+        observed = _evaluate(task, predicted, engine)
     undefined = undefined_metrics.observed(task.config)
     for sentence in undefined.sentences():
         logger.warning(sentence)
     summary = summaries.of_evaluation(
-        task.config, predicted, task.splits, task.trained_on, task.output, undefined, found
+        task.config, predicted, task.splits, task.trained_on, task.output, undefined, observed
     )
     artifacts.ModelEvaluation(Path(task.output)).write_summary(summary)
     reasons = list(_against_trivial(task, trivial, engine, undefined)) if trivial else []
-    return found.rows, *_verdict(task, undefined, reasons), summary
+    return observed.rows, *_verdict(task, undefined, reasons), summary
 
 
 def _trivial(task: Evaluation) -> TrivialEvaluation:
@@ -241,7 +241,7 @@ def _verdict(
     return meets and all(reason["passed"] for reason in of_margins), verdicts.in_order(reasons)
 
 
-def _evaluate(task: Evaluation, predicted: Target, engine: Engine) -> Found:
+def _evaluate(task: Evaluation, predicted: Target, engine: Engine) -> Observed:
     """Writes TFMA's results; returns what else is found."""
     undefined_metrics.observe()
     models = _models(task)
@@ -254,13 +254,13 @@ def _evaluate(task: Evaluation, predicted: Target, engine: Engine) -> Found:
     if reason:
         logger.info("evaluated by Beam in one process: %s", reason)
         rows = _evaluate_with_beam(task, shared)
-        return one_pass.found(one_pass.run(engine, [], probes), rows)
+        return one_pass.observed(one_pass.run(engine, [], probes), rows)
     computed = one_pass.run(engine, parts, probes)
     total = computed.total or shards.empty(task.config)
     _tell_dropped(total.dropped, total.rows)
     sliced = results.Slices(shards.metrics(total), shards.sizes(total), shards.sampled(total))
     results.write(sliced, task.config, shared, task.output)
-    return one_pass.found(computed, total.rows)
+    return one_pass.observed(computed, total.rows)
 
 
 def _tell_dropped(dropped: int, rows: int) -> None:

@@ -43,12 +43,12 @@ def lower_is_better(config: EvalConfig, names: Collection[str]) -> list[str]:
 def directions(config: EvalConfig) -> dict[str, bool]:
     """Returns the metrics with a threshold, and of each whether it is better the lower it is."""
     by_key = metric_specs.metric_thresholds_from_metrics_specs(config.metrics_specs, eval_config=config)
-    found = {}
+    known = {}
     for key, thresholds in by_key.items():
         asked = {part.direction for _, part in thresholds if hasattr(part, "direction")} - {MetricDirection.UNKNOWN}
         lower = MetricDirection.LOWER_IS_BETTER in asked if asked else metrics.lower_is_better(key.name)
-        found[verdict.qualified(key)] = lower
-    return found
+        known[verdict.qualified(key)] = lower
+    return known
 
 
 def _names(config: EvalConfig) -> Iterator[str]:

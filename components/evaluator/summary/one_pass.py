@@ -93,7 +93,7 @@ def _merge(total: Computed, part: Computed) -> Computed:
 
 
 @dataclass(frozen=True)
-class Found:
+class Observed:
     """What an evaluation has found beside TFMA's results.
 
     Args:
@@ -109,16 +109,16 @@ class Found:
     answers: Sequence[Answer]
 
 
-def found(computed: Computed, rows: int) -> Found:
+def observed(computed: Computed, rows: int) -> Observed:
     """Returns what was found in so many rows; the plots are those of the overall slice and of the largest others."""
     total = computed.total
     if total is None:
-        return Found(rows, {(): rows}, {}, computed.answers)
+        return Observed(rows, {(): rows}, {}, computed.answers)
     sizes = {_features(key): (int(total.sizes.of(total.codes.of(key))[0]), total.codes.of(key)) for key in total.codes}
     largest = sorted(sizes, key=lambda features: (len(features) > 0, -sizes[features][0], features))[: _PLOTS + 1]
     drawn = {features: total.plots.plot(sizes[features][1]) for features in largest} if total.plots else {}
     plots = {features: plot for features, plot in drawn.items() if plot is not None}
-    return Found(rows, {features: size for features, (size, _) in sizes.items()}, plots, computed.answers)
+    return Observed(rows, {features: size for features, (size, _) in sizes.items()}, plots, computed.answers)
 
 
 def _features(key: SliceKey) -> Features:

@@ -7,7 +7,7 @@ from tensorflow_model_analysis.proto.config_pb2 import EvalConfig
 
 from penstock.components.evaluator.summary import main_metric, measures, scores
 from penstock.components.evaluator.summary.measures import Features, SliceMeasures
-from penstock.components.evaluator.summary.one_pass import Found
+from penstock.components.evaluator.summary.one_pass import Observed
 from penstock.components.evaluator.summary.probe import Answer
 from penstock.components.evaluator.summary.scores import Scores
 from penstock.components.evaluator.summary.target import Target
@@ -24,12 +24,12 @@ def of_evaluation(
     trained_on: Sequence[str],
     evaluation: str,
     undefined: Undefined,
-    found: Found,
+    observed: Observed,
 ) -> EvaluationSummary:
     """Returns the summary of TFMA's results in the folder `evaluation`, which are over these splits together."""
-    slices = measures.read(config, evaluation, undefined, found.examples)
+    slices = measures.read(config, evaluation, undefined, observed.examples)
     computed = list(dict.fromkeys(name for part in slices for name in part.candidate))
-    matters = next((answer.matters for answer in found.answers if answer.matters), None)
+    matters = next((answer.matters for answer in observed.answers if answer.matters), None)
     return EvaluationSummary(
         problem=predicted.problem,
         label=predicted.label,
@@ -37,8 +37,8 @@ def of_evaluation(
         main_metric=main_metric.choose(config, predicted.problem, computed),
         lower_is_better=main_metric.lower_is_better(config, computed),
         splits=list(splits),
-        numbers=[*_evaluated(slices, splits), *_sampled(config, predicted, splits, trained_on, found.answers)],
-        slices=[_slice(each, found.plots) for each in slices],
+        numbers=[*_evaluated(slices, splits), *_sampled(config, predicted, splits, trained_on, observed.answers)],
+        slices=[_slice(each, observed.plots) for each in slices],
         importance=matters.importance if matters else [],
         effects=matters.effects if matters else [],
         sampled_rows=matters.rows if matters else 0,

@@ -20,7 +20,7 @@ _BINARY = re.compile(
 
 @dataclass(frozen=True)
 class Target:
-    """What is predicted. Of a binary problem the second class is the positive one; `classes` is empty of others."""
+    """What is predicted; of two classes the second is the positive one, and a regression has none."""
 
     problem: Problem
     label: str

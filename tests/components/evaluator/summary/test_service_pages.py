@@ -47,9 +47,11 @@ def test_a_roc_curve_of_few_points_and_the_matrix_at_one_half() -> None:
     labels = generator.integers(0, 2, ROWS)
     predictions = generator.beta(1 + labels, 2 - labels)
 
-    told = service_pages.classification(summary("binary", ["no", "yes"], drawn("binary", labels, predictions[:, None])))
+    written = service_pages.classification(
+        summary("binary", ["no", "yes"], drawn("binary", labels, predictions[:, None]))
+    )
 
-    points = told["confidenceMetrics"]
+    points = written["confidenceMetrics"]
     assert 50 < len(points) <= 100
     curve = [(point["falsePositiveRate"], point["recall"], point["confidenceThreshold"]) for point in points]
     assert curve[0] == (0, 0, 1)
@@ -60,26 +62,26 @@ def test_a_roc_curve_of_few_points_and_the_matrix_at_one_half() -> None:
     logged = ClassificationMetrics()
     logged.log_roc_curve(fpr, tpr, thresholds)
     logged.log_confusion_matrix(["no", "yes"], rows)
-    assert told == logged.metadata
-    json.dumps(told, allow_nan=False)
+    assert written == logged.metadata
+    json.dumps(written, allow_nan=False)
 
 
 def test_examples_of_one_class_have_no_roc_curve() -> None:
     plot = drawn("binary", np.ones(50, int), np.linspace(0, 1, 50)[:, None])
-    told = service_pages.classification(summary("binary", ["no", "yes"], plot))
-    assert list(told) == ["confusionMatrix"]
-    json.dumps(told, allow_nan=False)
+    written = service_pages.classification(summary("binary", ["no", "yes"], plot))
+    assert list(written) == ["confusionMatrix"]
+    json.dumps(written, allow_nan=False)
 
 
 def test_several_classes_have_a_matrix() -> None:
     generator = np.random.default_rng(2)
     labels, predictions = generator.integers(0, 3, ROWS), generator.dirichlet(np.ones(3), ROWS)
-    told = service_pages.classification(
+    written = service_pages.classification(
         summary("multiclass", ["a", "b", "c"], drawn("multiclass", labels, predictions))
     )
     logged = ClassificationMetrics()
     logged.log_confusion_matrix(["a", "b", "c"], confusion_matrix(labels, predictions.argmax(axis=1)).tolist())
-    assert told == logged.metadata
+    assert written == logged.metadata
 
 
 def test_a_regression_has_neither() -> None:

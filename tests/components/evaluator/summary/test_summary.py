@@ -24,10 +24,10 @@ BASELINE = "model_specs: [{name: ours, label_key: male}, {name: theirs, label_ke
 
 
 def summary(evaluated: Evaluated) -> dict[str, Any]:
-    told = artifacts.ModelEvaluation(evaluated.evaluation).read_summary()
-    for part in told["slices"]:
+    written = artifacts.ModelEvaluation(evaluated.evaluation).read_summary()
+    for part in written["slices"]:
         part["features"] = tuple(map(tuple, part["features"]))
-    return told
+    return written
 
 
 def by_slice(evaluated: Evaluated, model: str) -> dict[tuple[tuple[str, str], ...], dict[str, float]]:
@@ -46,24 +46,24 @@ def by_slice(evaluated: Evaluated, model: str) -> dict[tuple[tuple[str, str], ..
 def test_the_numbers_are_those_of_tfmas_files(evaluate: Evaluate) -> None:
     evaluated = evaluate(f"{BASELINE}\n{BINARY}\n{SLICES}", baseline="worse")
 
-    told = summary(evaluated)
+    written = summary(evaluated)
     for model, field in (("ours", "metrics"), ("theirs", "baseline")):
         expected = by_slice(evaluated, model)
-        assert len(told["slices"]) == len(expected) == 13
-        for part in told["slices"]:
+        assert len(written["slices"]) == len(expected) == 13
+        for part in written["slices"]:
             told_by_tfma = expected[part["features"]].items()
             numbers = {name: None if math.isnan(value) else value for name, value in told_by_tfma}
             assert {name: measure["value"] for name, measure in part[field].items()} == numbers
             assert part["examples"] == numbers["example_count"]
-    assert told["slices"][0]["features"] == ()
-    assert (told["problem"], told["label"], told["classes"]) == ("binary", "male", ["0", "1"])
-    assert (told["main_metric"], told["lower_is_better"]) == ("auc", ["binary_crossentropy"])
-    assert [(each["model"], each["split"], each["examples"]) for each in told["numbers"]] == [
+    assert written["slices"][0]["features"] == ()
+    assert (written["problem"], written["label"], written["classes"]) == ("binary", "male", ["0", "1"])
+    assert (written["main_metric"], written["lower_is_better"]) == ("auc", ["binary_crossentropy"])
+    assert [(each["model"], each["split"], each["examples"]) for each in written["numbers"]] == [
         ("candidate", "eval", 300),
         ("baseline", "eval", 300),
         ("candidate", "test", 42),
     ]
-    assert told["numbers"][1]["metrics"] == told["slices"][0]["baseline"]
+    assert written["numbers"][1]["metrics"] == written["slices"][0]["baseline"]
 
 
 @pytest.mark.parametrize(("model", "label", "kind"), [("sex", "male", "binary"), ("mass", "mass", "regression")])
@@ -72,9 +72,9 @@ def test_slices_have_plots_of_all_their_examples(evaluate: Evaluate, model: str,
     config = (
         f"model_specs: [{{label_key: {label}}}]\nmetrics_specs: [{{metrics: [{{class_name: {metric}}}]}}]\n{SLICES}"
     )
-    told = summary(evaluate(config, model=model))
-    assert sum(part["examples"] for part in told["slices"]) == 3 * 300
-    for part in told["slices"]:
+    written = summary(evaluate(config, model=model))
+    assert sum(part["examples"] for part in written["slices"]) == 3 * 300
+    for part in written["slices"]:
         plot = part["plot"]
         drawn = plot["positive"] + plot["negative"] if kind == "binary" else plot["residuals"]
         assert (plot["kind"], sum(drawn)) == (kind, pytest.approx(part["examples"]))
@@ -85,8 +85,8 @@ def test_other_splits_and_the_trivial_model_stand_beside(evaluate: Evaluate, pen
         "model_specs: [{label_key: mass}]\n"
         "metrics_specs: [{metrics: [{class_name: RootMeanSquaredError}, {class_name: MeanLabel}]}]"
     )
-    told = summary(evaluate(config, model="mass", train_splits=["test"]))
-    numbers = {(each["model"], each["split"]): each["metrics"] for each in told["numbers"]}
+    written = summary(evaluate(config, model="mass", train_splits=["test"]))
+    numbers = {(each["model"], each["split"]): each["metrics"] for each in written["numbers"]}
     assert list(numbers) == [
         ("candidate", "eval"),
         ("trivial", "eval"),
@@ -104,8 +104,8 @@ def test_other_splits_and_the_trivial_model_stand_beside(evaluate: Evaluate, pen
 
 
 def test_what_the_model_reads_matters(evaluate: Evaluate) -> None:
-    told = summary(evaluate(f"model_specs: [{{label_key: mass}}]\n{REGRESSION}", model="mass"))
-    by_column = {each["column"]: each["worse_by"] for each in told["importance"]}
+    written = summary(evaluate(f"model_specs: [{{label_key: mass}}]\n{REGRESSION}", model="mass"))
+    by_column = {each["column"]: each["worse_by"] for each in written["importance"]}
     assert next(iter(by_column)) == "flipper", "the only one that the model computes with"
     assert "mass" not in by_column
     assert len(by_column["flipper"]) == 5
@@ -113,9 +113,9 @@ def test_what_the_model_reads_matters(evaluate: Evaluate) -> None:
     assert {name: set(values) for name, values in by_column.items() if name != "flipper"} == {
         name: {0.0} for name in by_column if name != "flipper"
     }
-    (effect,) = (each for each in told["effects"] if each["column"] == "flipper")
+    (effect,) = (each for each in written["effects"] if each["column"] == "flipper")
     assert effect["predictions"] == pytest.approx([49.7 * value - 5780.0 for value in effect["values"]], rel=1e-5)
-    assert told["sampled_rows"] == 300
+    assert written["sampled_rows"] == 300
 
 
 def test_the_results_are_for_the_pages_of_services_as_well(evaluate: Evaluate, tmp_path: Path) -> None:
@@ -134,27 +134,29 @@ def test_the_results_are_for_the_pages_of_services_as_well(evaluate: Evaluate, t
 
 def test_one_output_of_several_is_asked(evaluate: Evaluate) -> None:
     config = f"model_specs: [{{label_key: male, prediction_key: sex}}]\n{BINARY}"
-    told = summary(evaluate(config, model="both"))
-    assert [each["split"] for each in told["numbers"]] == ["eval", "test"]
-    assert told["importance"][0]["column"] in ("mass", "species_id")
-    assert told["importance"][0]["worse_by"][0] > 0.01
+    written = summary(evaluate(config, model="both"))
+    assert [each["split"] for each in written["numbers"]] == ["eval", "test"]
+    assert written["importance"][0]["column"] in ("mass", "species_id")
+    assert written["importance"][0]["worse_by"][0] > 0.01
 
 
 def test_importance_can_be_left_out(evaluate: Evaluate) -> None:
-    told = summary(evaluate(f"model_specs: [{{label_key: mass}}]\n{REGRESSION}", model="mass", importance_rows=0))
-    assert (told["importance"], told["effects"], told["sampled_rows"]) == ([], [], 0)
+    written = summary(evaluate(f"model_specs: [{{label_key: mass}}]\n{REGRESSION}", model="mass", importance_rows=0))
+    assert (written["importance"], written["effects"], written["sampled_rows"]) == ([], [], 0)
     few = summary(evaluate(f"model_specs: [{{label_key: mass}}]\n{REGRESSION}", model="mass", importance_rows=50))
     assert few["sampled_rows"] == 50
 
 
 def test_a_metric_that_is_not_defined_has_no_value(evaluate: Evaluate) -> None:
-    told = summary(evaluate(f"model_specs: [{{label_key: male}}]\n{BINARY}\nslicing_specs: [{{feature_keys: [sex]}}]"))
+    written = summary(
+        evaluate(f"model_specs: [{{label_key: male}}]\n{BINARY}\nslicing_specs: [{{feature_keys: [sex]}}]")
+    )
 
-    males = next(part for part in told["slices"] if part["features"] == (("sex", "male"),))
+    males = next(part for part in written["slices"] if part["features"] == (("sex", "male"),))
     assert males["metrics"]["auc"] == {"value": None}  # TFMA says 0
     assert males["metrics"]["precision"] == {"value": 1.0}
-    assert [each["split"] for each in told["numbers"]] == ["test"], "the overall slice was not asked for"
-    assert told["main_metric"] == "auc"
+    assert [each["split"] for each in written["numbers"]] == ["test"], "the overall slice was not asked for"
+    assert written["main_metric"] == "auc"
 
 
 @pytest.mark.parametrize(
@@ -198,6 +200,6 @@ def test_a_metric_that_is_not_defined_has_no_value(evaluate: Evaluate) -> None:
 def test_the_problem_is_what_the_predictions_and_the_metrics_say(
     evaluate: Evaluate, model: str, config: str, problem: str, classes: list[str], main_metric: str
 ) -> None:
-    told = summary(evaluate(config, model=model))
-    assert (told["problem"], told["classes"], told["main_metric"]) == (problem, classes, main_metric)
-    assert told["slices"][0]["examples"] == 300
+    written = summary(evaluate(config, model=model))
+    assert (written["problem"], written["classes"], written["main_metric"]) == (problem, classes, main_metric)
+    assert written["slices"][0]["examples"] == 300
