@@ -1,10 +1,12 @@
 """The verdict as one HTML page that needs nothing else."""
 
+from datetime import datetime
 from html import escape
 from pathlib import Path
 
 from penstock.core import page
 from penstock.core.artifacts import Check, InfraVerdict
+from penstock.core.page import numbers
 
 
 def write(path: Path, verdict: InfraVerdict) -> Path:
@@ -16,11 +18,13 @@ def write(path: Path, verdict: InfraVerdict) -> Path:
     rows = "".join(map(_row, verdict["checks"]))
     header = '<th></th><th>check</th><th class="number">value</th><th class="number">limit</th><th>result</th>'
     log = "\n".join(verdict["log"])
+    checked = numbers.date(datetime.fromisoformat(verdict["created"]))
+    state = "" if verdict["blessed"] else " open"
     parts = [
         f"<h1>The model in a model server {mark}</h1>",
-        f'<p class="muted">{escape(verdict["server"])} · {escape(verdict["model"])} · {escape(verdict["created"])}</p>',
+        f'<p class="muted">{escape(verdict["server"])} · {escape(verdict["model"])} · {checked} UTC</p>',
         page.table(rows, header),
-        f"<h2>The server's last lines</h2><pre>{escape(log)}</pre>" if log else "",
+        f"<details{state}><summary>The server's last lines</summary><pre>{escape(log)}</pre></details>" if log else "",
     ]
     return page.write(path, "Model server", "\n".join(parts), "serving")
 
@@ -29,10 +33,7 @@ def _row(check: Check) -> str:
     good = check["passed"]
     return (
         f'<tr><td class="{"good" if good else "bad"}">{"✓" if good else "✗"}</td>'
-        f'<td class="name">{escape(check["name"])}</td><td class="number">{_number(check["value"])}</td>'
-        f'<td class="number">{_number(check["limit"])}</td><td class="long">{escape(check["sentence"])}</td></tr>'
+        f'<td class="name">{escape(check["name"])}</td><td class="number">{numbers.number(check["value"])}</td>'
+        f'<td class="number">{numbers.number(check["limit"])}</td>'
+        f'<td class="long">{escape(check["sentence"])}</td></tr>'
     )
-
-
-def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.6g}"

@@ -30,7 +30,7 @@ _NO_HISTORY = (
 
 def _training(history: Mapping[str, Any]) -> str:
     how = ", ".join(str(history[name]) for name in ("device", "precision", "backend") if history.get(name))
-    ended = f"; {history['finished']}" if history.get("finished") else ""
+    ended = f"; ended by {history['finished']}" if history.get("finished") else ""
     curves = "".join(page.chart(_curve(history, name), name.replace("_", " ")) for name in _measured(history))
     return (
         f'<p>{escape(epochs.best(history))}</p><p class="muted">{escape(how + ended)}</p>'
@@ -57,7 +57,7 @@ def _curve(history: Mapping[str, Any], measure: str) -> alt.LayerChart:
         .encode(
             x=alt.X("epoch:Q", axis=alt.Axis(tickMinStep=1, format="d", title="epoch", grid=False)),
             y=alt.Y("value:Q", scale=alt.Scale(zero=False), title=None),
-            color=alt.Color("split:N", title=None, sort=["train", "eval"]),
+            color=alt.Color("split:N", title=None, scale=alt.Scale(domain=["train", "eval"])),
             tooltip=["epoch:Q", "split:N", alt.Tooltip("value:Q", title=measure)],
         )
     )

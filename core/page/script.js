@@ -60,7 +60,7 @@
   figures.forEach((figure) => seen.observe(figure));
 
   // The others in spare time, for printing and for a search in the page. What is folded waits until it is opened.
-  const idle = window.requestIdleCallback ?? ((work) => setTimeout(work, 50));
+  const idle = (work) => (window.requestIdleCallback ? requestIdleCallback(work, { timeout: 500 }) : setTimeout(work, 50));
   let drawing = false;
   const drawNext = () => {
     const next = figures.find((figure) => !figure.dataset.drawn && visible(figure));

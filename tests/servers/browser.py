@@ -1,8 +1,13 @@
-"""Chromium without a window, by the DevTools protocol: what a person would see of a page, and what it asks for."""
+"""Chromium without a window, by the DevTools protocol: what a person would see of a page, and what it asks for.
+
+python -m tests.servers.browser PAGE PICTURE    the top of a page as a PNG, as the README shows a report
+"""
 
 import base64
 import json
 import subprocess
+import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -168,3 +173,12 @@ def _address(file: Path, process: subprocess.Popen[bytes]) -> tuple[str, str]:
             return lines[0], lines[1]
         time.sleep(0.05)
     raise AssertionError(f"Chromium did not start: {process.returncode}")
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as scratch, running(Path(scratch)) as own_browser:
+        tab_of_page = own_browser.open(Path(sys.argv[1]), width=1000)
+        tab_of_page.drawn()
+        tab_of_page.look(1000, height=1490)
+        time.sleep(1)  # until it is painted
+        tab_of_page.picture(Path(sys.argv[2]), whole=False)

@@ -123,7 +123,7 @@ def _choose_all(tab: Tab) -> int:
 def test_it_is_whole_quiet_and_fits(chromium: Browser, report: Path, tmp_path: Path) -> None:
     assert report.stat().st_size < MOST_BYTES
     tab = chromium.open(report)
-    assert tab.drawn() > 10
+    assert tab.drawn() > 6
     assert tab.too_wide() == []
     for width, dark in ((1280, True), (400, True), (400, False)):
         tab.look(width, dark)
