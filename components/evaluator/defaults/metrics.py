@@ -9,7 +9,7 @@ from penstock.components.evaluator.defaults.problem import Problem
 
 _BY_CLASS = 20  # classes of which each has a precision and a recall of its own
 _BINARY = ("AUC", "AUCPrecisionRecall", "BinaryAccuracy", "Precision", "Recall", "F1Score", "BinaryCrossentropy")
-_REGRESSION = ("RootMeanSquaredError", "MeanAbsoluteError", "SquaredPearsonCorrelation")
+_REGRESSION = ("RootMeanSquaredError", "MeanAbsoluteError", "R2Score")
 
 
 def are_asked_for(config: EvalConfig) -> bool:

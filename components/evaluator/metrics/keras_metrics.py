@@ -70,7 +70,7 @@ class KerasMetrics(Result):
         for output in self._compared:
             for place, metric in enumerate(self._combiner._metrics[output]):
                 sums = self._sums.get((output, place))
-                if not metric.weights and output in self._example:  # one that is only built when it is updated
+                if output in self._example and not _is_built(metric):
                     metric.update_state(*self._example[output])
                 if sums is None:
                     metric.reset_state()
@@ -97,6 +97,11 @@ class KerasMetrics(Result):
         combiner = _CompilableMetricsCombiner.__new__(_CompilableMetricsCombiner)
         combiner.__dict__.update({**self._combiner.__dict__, "_metrics": None})  # Keras's objects are not pickled
         return {**state, "_combiner": combiner}
+
+
+def _is_built(metric: tf_keras.metrics.Metric) -> bool:
+    """Whether a metric has all its weights: some make them, or the most of them, when they are first updated."""
+    return bool(metric.built and metric.weights) and getattr(metric, "_built", True)
 
 
 def _unpacked(state: np.ndarray, metric: tf_keras.metrics.Metric) -> list[np.ndarray]:

@@ -11,7 +11,9 @@ from penstock.core.artifacts.evaluation_summary import Problem
 
 # Metrics of TFMA and Keras by the problem that they are for. Others, such as Precision, are for several.
 _MULTICLASS = re.compile(r"^(Sparse|Categorical|MultiClass|TopK|KLDivergence)")
-_REGRESSION = re.compile(r"^(Mean.*Error|RootMeanSquaredError|.*Determination|SquaredPearson|LogCoshError|Poisson)")
+_REGRESSION = re.compile(
+    r"^(Mean.*Error|RootMeanSquaredError|R2Score|.*Determination|SquaredPearson|LogCoshError|Poisson)"
+)
 _BINARY = re.compile(
     r"^(AUC|Binary|True|False|Precision|Recall|Sensitivity|Specificity|ConfusionMatrix|BalancedAccuracy|F1Score|"
     r"MatthewsCorrelationCoefficient)"

@@ -13,7 +13,7 @@ MeanAbsoluteError MeanAbsolutePercentageError MeanLabel MeanPrediction MeanRelat
 MeanSquaredLogarithmicError MinLabelPosition MissRate MultiClassConfusionMatrixAtThresholds
 MultiClassConfusionMatrixPlot NDCG NPV NegativeLikelihoodRatio NegativePredictiveValue PPV Poisson
 PositiveLikelihoodRatio Precision PrecisionAtRecall PredictedPositiveRate Prevalence PrevalenceThreshold
-QueryStatistics Recall RecallAtFalsePositiveRate RecallAtPrecision RelativeCoefficientOfDiscrimination
+QueryStatistics R2Score Recall RecallAtFalsePositiveRate RecallAtPrecision RelativeCoefficientOfDiscrimination
 RootMeanSquaredError ScoreDistributionPlot SensitivityAtSpecificity SparseCategoricalAccuracy
 SparseCategoricalCrossentropy SparseTopKCategoricalAccuracy Specificity SpecificityAtSensitivity SquaredHinge
 SquaredPearsonCorrelation SymmetricPredictionDifference TN TNR TP TPR ThreatScore ThresholdAtRecall
@@ -24,6 +24,7 @@ SHORT = {
     "mape": "MeanAbsolutePercentageError",
     "mse": "MeanSquaredError",
     "msle": "MeanSquaredLogarithmicError",
+    "r2": "R2Score",
     "rmse": "RootMeanSquaredError",
 }
 _CLASSES = {name.lower(): name for name in METRICS} | SHORT

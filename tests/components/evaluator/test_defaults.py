@@ -91,6 +91,7 @@ def test_numbers_are_a_regression_told_in_the_labels_unit(evaluate: Evaluate, pe
     labels, scores = column(penguins, "mass"), predicted(penguins, PenguinModel("mass"))[:, 0]
     assert found["root_mean_squared_error"] == pytest.approx(oracle.root_mean_squared_error(labels, scores), rel=1e-5)
     assert found["mean_absolute_error"] == pytest.approx(oracle.mean_absolute_error(labels, scores), rel=1e-5)
+    assert found["r2_score"] == pytest.approx(oracle.r2_score(labels, scores), rel=1e-4)
     assert "mean_squared_error" not in found, "it is in the label's unit squared"
 
 

@@ -24,7 +24,7 @@ PRICE = Scale("regression", "price")
         (PRICE, "mean_squared_error", 240_631_451.0, "RMSE in price", "15,500"),
         (PRICE, "mean_absolute_percentage_error", 11.42, "MAPE", "11.4%"),
         (PRICE, "mean_label", 99123.0, "mean label in price", "99,100"),
-        (PRICE, "squared_pearson_correlation", 0.87, "R²", "0.87"),
+        (PRICE, "r2_score", 0.87, "R²", "0.87"),
         (PRICE, "auc", None, "AUC", ""),
     ],
 )
