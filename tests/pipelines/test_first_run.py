@@ -21,7 +21,7 @@ def test_mistakes_in_the_data_are_told_at_the_end(tmp_path: Path) -> None:
     rows = [(draw.random(), draw.randrange(100)) for _ in range(300)]
     lines = [f"{x:.4f};{str(y / 7).replace('.', ',')};{'low' if x < 0.5 else 'high'}" for x, y in rows]
     lines[3] = "inf" + lines[3][6:]
-    lines += [f"0.{number};1,5;NA" for number in range(40)] + ["0.7;2,5;rare"]
+    lines += [f"0.{number};1,5;none" for number in range(40)] + ["0.7;2,5;rare"]
     (tmp_path / "data.csv").write_text("\n".join(["x;y;kind", *lines, ""]))
     (tmp_path / "pipeline.yaml").write_text(CONFIG)
     command = [sys.executable, "-m", "penstock.pipelines.cli.main", "run"]
@@ -31,7 +31,7 @@ def test_mistakes_in_the_data_are_told_at_the_end(tmp_path: Path) -> None:
     for told in (
         "numbers that are read as text: y (",
         "column 'x': 1 number is infinite (inf, or beyond 32-bit floats)",
-        "label 'kind': 'NA' (40 rows) is a class like any other",
+        "label 'kind': 'none' (40 rows) is a class like any other",
         "has no row of class 'rare' (1 in all)",
     ):
         assert (
