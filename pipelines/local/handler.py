@@ -111,7 +111,7 @@ class Tasks:
         key = cache.key(task, self.root, self._origins, self.workers.image)
         row.key = key
         if not self.cacheable.get(task.folder.name, True):
-            row.reason = "never cached: it looks at the world outside"
+            row.reason = reasons.NEVER_CACHED
             self._execute(task, row)
             return
         why = self._reason(key, row)

@@ -29,6 +29,7 @@ from penstock.pipelines.local.records.record import RunRecord, TaskRecord
 from penstock.pipelines.local.report import run_page
 from penstock.pipelines.local.report.display import Display
 from penstock.pipelines.local.task_order import container_tasks
+from penstock.pipelines.local.tracking import mlflow_runs
 
 _ADDRESS_SPACE = 4 << 30  # bytes that TensorFlow reserves when it trains even a small model
 
@@ -106,6 +107,8 @@ def run(
             display.close()
             with contextlib.suppress(OSError):  # on a full disk the run still ends with its own sentence
                 _finish(run_record, names)
+    if run_record.tasks:
+        mlflow_runs.log(run_record)
     return _summary(run_record, sources)
 
 

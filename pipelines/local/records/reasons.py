@@ -9,6 +9,7 @@ from typing import Any
 from penstock.pipelines.local.records import environment
 from penstock.pipelines.local.records.cache import Key
 
+NEVER_CACHED = "never cached: it looks at the world outside"
 _GONE = "its earlier outputs are gone, or were not final"
 _SHOWN = 60
 _BEFORE = 12  # characters that are alike and shown before those that are not
