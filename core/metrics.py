@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections.abc import Sequence
 
 _SQUARED = "mean_squared_error"
 _LOWER_IS_BETTER = re.compile(
@@ -9,6 +10,7 @@ _LOWER_IS_BETTER = re.compile(
 )
 # What is told for its own sake and says nothing of how good a model is.
 _NO_QUALITY = re.compile(r"^(weighted)?examplecount|^mean(label|prediction)|^calibration|^prevalence", re.IGNORECASE)
+_CLASS = re.compile(r"class (\d+)")
 
 
 def lower_is_better(metric: str) -> bool:
@@ -26,6 +28,13 @@ def in_the_labels_unit(metric: str, value: float) -> tuple[str, float]:
     if metric.endswith(_SQUARED) and not metric.endswith(f"root_{_SQUARED}") and value >= 0:
         return f"{metric.removesuffix(_SQUARED)}root_{_SQUARED}", math.sqrt(value)
     return metric, value
+
+
+def named(metric: str, classes: Sequence[str]) -> str:
+    """Returns what a metric is called, with the class that it is of by its name: `recall for class oak`."""
+    return _CLASS.sub(
+        lambda number: f"class {classes[int(number[1])]}" if int(number[1]) < len(classes) else number[0], metric
+    )
 
 
 def _plain(metric: str) -> str:

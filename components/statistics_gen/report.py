@@ -58,8 +58,7 @@ def _row(name: str, by_split: Mapping[str, Feature], rows: Mapping[str, int], is
     feature = by_split.get(_TRAIN) or next(iter(by_split.values()))
     cells = ""
     for split, count in rows.items():
-        there = _common(by_split[split]).num_non_missing if split in by_split else 0
-        share = 1 - there / count if count else 0.0
+        share = 1 - _present(by_split[split]) / count if split in by_split and count else float(count > 0)
         cells += f'<td class="number" data-value="{share}">{numbers.percentage(share) if share else "none"}</td>'
     distinct = _distinct(feature)
     mark = ' <span class="mark good">label</span>' if is_label else ""
@@ -98,6 +97,12 @@ def _of_columns(columns: Mapping[str, Mapping[str, Feature]], rows: Groups) -> I
 def _common(feature: Feature) -> statistics_pb2.CommonStatistics:
     kind = feature.WhichOneof("stats")
     return getattr(feature, kind).common_stats if kind else statistics_pb2.CommonStatistics()
+
+
+def _present(feature: Feature) -> int:
+    """Returns how many rows have a value: to TFDV an example with an empty list is one that has the feature."""
+    common = _common(feature)
+    return int(common.tot_num_values if common.max_num_values <= 1 else common.num_non_missing)
 
 
 def _is_number(feature: Feature) -> bool:

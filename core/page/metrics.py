@@ -41,7 +41,6 @@ _SHARE = re.compile(
     r"|specificity|false_positive_rate)$|^mean_(label|prediction)$"
 )
 _COUNT = re.compile(r"^example_count$|^(true|false)_(positives|negatives)$|^(tp|fp|tn|fn)$")
-_CLASS = re.compile(r"class (\d+)")
 
 
 @dataclass(frozen=True)
@@ -99,10 +98,7 @@ class Scale:
 
     def _named(self, qualifier: str) -> str:
         """Returns a qualifier (`for class 2`) with the class by its name."""
-        return _CLASS.sub(
-            lambda number: f"class {self.classes[int(number[1])]}" if int(number[1]) < len(self.classes) else number[0],
-            qualifier,
-        )
+        return metrics.named(qualifier, self.classes)
 
     def _kind(self, metric: str) -> _Kind:
         name = metric.partition(" ")[0]

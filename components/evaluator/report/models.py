@@ -110,8 +110,8 @@ def _explained(columns: list[Numbers], summary: EvaluationSummary) -> str:
     if "baseline" in models:
         parts.append("The baseline is the newest model that was blessed before.")
     if "trivial" in models:
-        always = "the mean of the label" if summary["problem"] == "regression" else "the most frequent class"
-        parts.append(f"The trivial model always predicts {always}.")
+        always = "the mean of the label" if summary["problem"] == "regression" else "the shares of the classes"
+        parts.append(f"The trivial model always predicts {always} in training.")
     if any("low" in measured for one in columns for measured in one["metrics"].values()):
         parts.append("Below a value: its 95% confidence interval.")
     return " ".join(parts)

@@ -16,6 +16,8 @@ from penstock.components.evaluator.trivial import LabelTotals, TrivialModel
 from penstock.core.artifacts.evaluation_summary import EvaluatedModel as ModelName
 from penstock.core.artifacts.evaluation_summary import EvaluationSummary, Measure, Numbers, Plot, SliceSummary
 
+_THRESHOLDED = ("precision", "recall", "f1_score")
+
 
 def of_evaluation(
     config: EvalConfig,
@@ -74,6 +76,8 @@ def _sampled(
             predictions = (trivial.logits() if of_logits else trivial).predictions(count)
             everything: np.ndarray = np.zeros(count, np.int64)
             (measured,) = scored.of(answer.compared, predictions, everything, 1)
+            if predicted.problem == "multiclass":  # shares below one half predict no class, by TFMA's threshold
+                measured = {name: value for name, value in measured.items() if name.split()[0] not in _THRESHOLDED}
             yield Numbers(model="trivial", split=answer.split, examples=count, metrics=measured)
 
 

@@ -28,9 +28,11 @@ def _table(summary: EvaluationSummary) -> Iterator[str]:
     names.sort(key=lambda name: name != summary["main_metric"])
     if not columns or not names:
         return
-    unit = f" (errors in the unit of {summary['label']})" if summary["problem"] == "regression" else ""
-    rows = [[f"metrics{unit}", *map(_title, columns)]]
-    rows += [[name, *(_value(column["metrics"].get(name)) for column in columns)] for name in names[:_METRICS]]
+    rows = [[f"metrics{_of_what(summary)}", *map(_title, columns)]]
+    rows += [
+        [metrics.named(name, summary["classes"]), *(_value(column["metrics"].get(name)) for column in columns)]
+        for name in names[:_METRICS]
+    ]
     rows.append(["examples", *(numbers.count(column["examples"]) for column in columns)])
     widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
     for row in rows:
@@ -38,6 +40,14 @@ def _table(summary: EvaluationSummary) -> Iterator[str]:
         yield "  ".join([row[0].ljust(widths[0]), *cells])
     if len(names) > _METRICS:
         yield f"and {len(names) - _METRICS} more metrics, in the report"
+
+
+def _of_what(summary: EvaluationSummary) -> str:
+    """Returns what the metrics are measured in, or of which class they are, where that is not plain."""
+    if summary["problem"] == "regression":
+        return f" (errors in the unit of {summary['label']})"
+    is_named = summary["problem"] == "binary" and len(summary["classes"]) == 2 and summary["classes"] != ["0", "1"]
+    return f" (positive: {summary['classes'][1]})" if is_named else ""
 
 
 def _columns(summary: EvaluationSummary) -> list[Numbers]:

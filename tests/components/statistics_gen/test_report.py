@@ -82,6 +82,7 @@ def test_the_page(tmp_path: Path, write_examples: Any) -> None:
     columns = {
         "late": ["no", "yes"] * (ROWS // 2),
         "fare": [None if row % 4 == 0 else row / 7 for row in range(ROWS)],
+        "gaps": [[] if row % 5 == 0 else [row % 2] for row in range(ROWS)],  # as ExampleGen writes empty cells
         "hour": (numbers % 24).tolist(),
         "<b>": ["A", "A", "</script>", "C"] * (ROWS // 4),
         "one": [17031000000] * ROWS,
@@ -103,11 +104,12 @@ def test_the_page(tmp_path: Path, write_examples: Any) -> None:
     assert rows == [
         ["<b>", "text", "none", "none", "3", "A 50%, C 25%, </script> 25%"],
         ["fare", "number", "25%", "25%", "", "0.143 to 57, median 28.7, mean 28.6"],
+        ["gaps", "integer", "20%", "20%", "2", "0 to 1, median 1, mean 0.5"],
         ["hour", "integer", "none", "none", "24", "0 to 23, median 11, mean 11.3"],
         ["late label", "text", "none", "none", "2", "no 50%, yes 50%"],
         ["one", "integer", "none", "none", "1", "always 17,031,000,000"],
     ]
     assert re.findall(r"<option>(.*?)</option>", text) == ["split", "label (late)"]
-    assert len(re.findall(r'<script type="application/json">', text)) == 8, "four columns by split and by label"
+    assert len(re.findall(r'<script type="application/json">', text)) == 10, "five columns by split and by label"
     specs = [json.loads(spec) for spec in re.findall(r'<script type="application/json">(.*?)</script>', text)]
     assert {row["group"] for row in specs[-1]["data"]["values"]} == {"late = no", "late = yes"}

@@ -97,8 +97,10 @@ class CellNotes:
     def add(self, name: str, column: pa.StringArray, values: pa.Array, missing: Missing, place: Place) -> None:
         """Notes the cells of a column that became these values; `place` is that of the first row."""
         empty = pc.equal(pc.binary_length(column), 0)
-        is_text = not pa.types.is_null(values.type) and pa.types.is_large_binary(values.type.value_type)
-        if missing.auto and len(column) > len(values.flatten()) + pc.sum(empty).as_py():
+        is_empty = pa.types.is_null(values.type)  # no cell has a value
+        is_text = not is_empty and pa.types.is_large_binary(values.type.value_type)
+        present = 0 if is_empty else len(values.flatten())
+        if missing.auto and len(column) > present + (pc.sum(empty).as_py() or 0):
             _count(self.taken, name, column.filter(pc.invert(pc.or_(empty, missing.present(column, not is_text)))))
         if not is_text:
             return

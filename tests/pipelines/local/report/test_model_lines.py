@@ -52,10 +52,10 @@ def summary() -> EvaluationSummary:
 
 def test_the_metrics_stand_beside_those_of_other_models_and_splits(summary: EvaluationSummary) -> None:
     assert list(model_lines.lines(summary)) == [
-        "metrics      eval  baseline  trivial  train",
-        "auc         0.922       0.9      0.5  0.971",
-        "accuracy    0.876         -             0.9",
-        "examples  109,018   109,018    2,000  2,000",
+        "metrics (positive: yes)     eval  baseline  trivial  train",
+        "auc                        0.922       0.9      0.5  0.971",
+        "accuracy                   0.876         -             0.9",
+        "examples                 109,018   109,018    2,000  2,000",
         "worst slices by auc, of 3 with 20 examples or more",
         "  carrier=HA, month=5     0.7  30 examples",
         "  carrier=HA             0.81  3,000 examples",
@@ -77,7 +77,7 @@ def test_errors_are_in_the_unit_of_the_label(summary: EvaluationSummary) -> None
 
 def test_splits_that_were_evaluated_together_are_one_column(summary: EvaluationSummary) -> None:
     summary["splits"], summary["numbers"] = ["eval", "test"], []
-    assert next(model_lines.lines(summary)) == "metrics   eval+test"
+    assert next(model_lines.lines(summary)) == "metrics (positive: yes)  eval+test"
 
 
 def test_less_is_worse_unless_it_is_an_error(summary: EvaluationSummary) -> None:

@@ -43,6 +43,12 @@ def test_numbers_stay_numbers_and_categories_categories(
     )
 
 
+def test_a_column_without_any_value(generate: Generate, folder: Folder, warnings: Callable[[], list[str]]) -> None:
+    generated = generate(folder({"a.csv": "x,empty,words\n1,,NA\n2,,\n3,,n/a\n"}), options=AUTO)
+    assert [row.get("empty") for row in generated.rows()] == [None, None, None]
+    assert "taken for missing values: 'NA' in words (1 row); 'n/a' in words (1 row)" in warnings()[0]
+
+
 def test_slips_among_numbers_are_told_with_their_lines(
     generate: Generate, folder: Folder, warnings: Callable[[], list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
