@@ -29,6 +29,7 @@ from penstock.pipelines.local.records.cache import Key
 from penstock.pipelines.local.records.reasons import Reason
 from penstock.pipelines.local.records.record import Output, RunRecord, TaskRecord
 from penstock.pipelines.local.report.display import Display, read_counts
+from penstock.pipelines.local.tracking.lineage import Lineage
 
 _MODEL_RUN = "model_run"  # TFX's name of what a Trainer writes while it trains
 
@@ -66,7 +67,7 @@ class Tasks:
     """Runs the tasks of one run, and keeps its record. ParallelFor runs them from several threads.
 
     `cacheable` says, by the name of a task's folder, what the compiled pipeline says of caching; `before` has the keys
-    of earlier runs by the tasks' names.
+    of earlier runs by the tasks' names. `lineage` is told of each task.
     """
 
     root: Path
@@ -75,6 +76,7 @@ class Tasks:
     workers: Workers
     cacheable: Mapping[str, bool]
     before: Mapping[str, Key]
+    lineage: Lineage
     use_cache: bool = True
     _origins: dict[Path, str] = field(default_factory=dict)
     _made_again: set[Path] = field(default_factory=set)  # folders of tasks that ran although nothing had changed
@@ -91,6 +93,7 @@ class Tasks:
                 clear(task.folder)
                 (task.folder / FAILURE_FILE).unlink(missing_ok=True)
             self.record.tasks = [*(other for other in self.record.tasks if other.name != row.name), row]
+        self.lineage.task_started(row)
         started = time.monotonic()
         try:
             self._run(task, row)
@@ -104,6 +107,7 @@ class Tasks:
             with contextlib.suppress(OSError):
                 self._write()
         row.seconds = round(time.monotonic() - started - row.waited, 3)
+        self.lineage.task_ended(row)
         self.display.end(row)
         return row.status != "failed"
 

@@ -30,6 +30,7 @@ from penstock.pipelines.local.report import run_page
 from penstock.pipelines.local.report.display import Display
 from penstock.pipelines.local.task_order import container_tasks
 from penstock.pipelines.local.tracking import mlflow_runs
+from penstock.pipelines.local.tracking.lineage import Lineage
 
 _ADDRESS_SPACE = 4 << 30  # bytes that TensorFlow reserves when it trains even a small model
 
@@ -90,7 +91,8 @@ def run(
         containers or Workers(tasks_in_order, arguments, scratch, eager=no_cache or not before) as workers,
         _ended_by_interrupt(workers),
     ):
-        tasks = Tasks(root, run_record, display, workers, names, before, use_cache=not no_cache)
+        lineage = Lineage(run_record)
+        tasks = Tasks(root, run_record, display, workers, names, before, lineage, use_cache=not no_cache)
         try:
             with in_place_of_handlers(tasks, root), _quiet(verbose):
                 components.load_component_from_file(str(spec_path))(**arguments)
@@ -107,6 +109,7 @@ def run(
             display.close()
             with contextlib.suppress(OSError):  # on a full disk the run still ends with its own sentence
                 _finish(run_record, names)
+            lineage.close()
     if run_record.tasks:
         mlflow_runs.log(run_record)
     return _summary(run_record, sources)

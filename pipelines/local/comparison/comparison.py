@@ -132,7 +132,7 @@ def _values(path: str, first: Any, second: Any) -> Iterator[Value]:
 
 
 def _columns(first: RunRecord, second: RunRecord) -> Iterator[Column]:
-    before, after = _types(first), _types(second)
+    before, after = column_types(first), column_types(second)
     if before is None or after is None:
         return
     for name in sorted(before.keys() | after.keys()):
@@ -140,7 +140,7 @@ def _columns(first: RunRecord, second: RunRecord) -> Iterator[Column]:
             yield Column(column=name, first=before.get(name), second=after.get(name))
 
 
-def _types(run: RunRecord) -> dict[str, str] | None:
+def column_types(run: RunRecord) -> dict[str, str] | None:
     """Returns the columns' types by a run's schema; None where it has none, or one that cannot be read."""
     for artifact in run.made("schema"):
         try:
