@@ -48,6 +48,7 @@ class Events:
         self._namespace = os.environ.get("OPENLINEAGE_NAMESPACE") or "penstock"
         self._run_id = str(generate_new_uuid())
         self._task_ids: dict[str, str] = {}
+        self._columns: dict[str, str] = {}  # and their types
 
     def of_run(self) -> RunEvent:
         """Returns the event of the run's status: its start, or its end."""
@@ -102,10 +103,14 @@ class Events:
 
     def _schema(self, name: str) -> dict[str, facets.DatasetFacet]:
         """Returns the columns of Examples, once the run has a schema."""
-        types = column_types(self._run) if name == "examples" else None
-        if not types:
+        if name != "examples":
             return {}
-        fields = [facets.schema_dataset.SchemaDatasetFacetFields(column, kind) for column, kind in types.items()]
+        self._columns = self._columns or column_types(self._run) or {}
+        if not self._columns:
+            return {}
+        fields = [
+            facets.schema_dataset.SchemaDatasetFacetFields(column, kind) for column, kind in self._columns.items()
+        ]
         return {"schema": facets.schema_dataset.SchemaDatasetFacet(fields)}
 
 
