@@ -9,12 +9,9 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from mlflow import MlflowClient
-from mlflow.entities import Run
-from mlflow.models import Model
 
 from penstock.core import artifacts, page
 from penstock.pipelines import local
@@ -22,6 +19,10 @@ from penstock.pipelines.local.records.origin import Origin
 from penstock.pipelines.local.records.record import Output, RunRecord
 from penstock.pipelines.local.tracking import mlflow_runs
 from tests.servers import ports
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient  # which takes seconds to import, in every process that collects tests
+    from mlflow.entities import Run
 
 pytestmark = pytest.mark.usefixtures("forks")
 _INTERPRETER = sys.executable
@@ -61,13 +62,15 @@ def _is_ready(url: str) -> bool:
 
 
 @pytest.fixture
-def server(address: str, monkeypatch: pytest.MonkeyPatch) -> MlflowClient:
+def server(address: str, monkeypatch: pytest.MonkeyPatch) -> "MlflowClient":
     """The server, which runs are logged to."""
+    from mlflow import MlflowClient
+
     monkeypatch.setenv(mlflow_runs.VARIABLE, address)
     return MlflowClient(address)
 
 
-def logged(server: MlflowClient, experiment: str, name: str) -> Run:
+def logged(server: "MlflowClient", experiment: str, name: str) -> "Run":
     found = server.get_experiment_by_name(experiment)
     assert found is not None
     (run,) = [one for one in server.search_runs([found.experiment_id]) if one.info.run_name == name]
@@ -75,7 +78,7 @@ def logged(server: MlflowClient, experiment: str, name: str) -> Run:
 
 
 def test_a_run_is_logged_with_all_that_it_measured(
-    server: MlflowClient,
+    server: "MlflowClient",
     recorded: Callable[..., RunRecord],
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -117,6 +120,8 @@ def test_a_run_is_logged_with_all_that_it_measured(
     files = Path(server.download_artifacts(found.info.run_id, "", str(tmp_path)))
     assert (files / page.FILE).read_text() == "<p>the report</p>"
     assert "epochs: 3" in (files / "configuration.yaml").read_text()
+    from mlflow.models import Model
+
     described = Model.load(str(files / "model" / "MLmodel"))
     saved = files / "model" / described.flavors["tensorflow"]["saved_model_dir"]
     assert artifacts.SavedModel(saved).path.read_bytes() == b"graph"
@@ -124,7 +129,7 @@ def test_a_run_is_logged_with_all_that_it_measured(
 
 
 def test_a_run_from_the_cache_says_so_and_a_failed_one_too(
-    server: MlflowClient, address: str, run: Callable[..., local.RunSummary], monkeypatch: pytest.MonkeyPatch
+    server: "MlflowClient", address: str, run: Callable[..., local.RunSummary], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The third task is never cached."""
     password = "mysql://reader:geheim1234@db/flights"
