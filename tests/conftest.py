@@ -24,6 +24,9 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 os.environ.setdefault("TF_USE_LEGACY_KERAS", "0")  # as penstock.components does, which a test may import too late
 
+for variable in ("MLFLOW_TRACKING_URI", "OPENLINEAGE_URL"):  # a developer's servers are told of no test's runs
+    os.environ.pop(variable, None)
+
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job is started with it ignored
 
 
