@@ -80,11 +80,11 @@ def test_the_page(tmp_path: Path, write_examples: Any) -> None:
 
     numbers = np.arange(ROWS)
     columns = {
-        "late": ["no", "yes"] * (ROWS // 2),
+        "late": ["no", "yes", "no", "no"] * (ROWS // 4),
         "fare": [None if row % 4 == 0 else row / 7 for row in range(ROWS)],
         "gaps": [[] if row % 5 == 0 else [row % 2] for row in range(ROWS)],  # as ExampleGen writes empty cells
         "hour": (numbers % 24).tolist(),
-        "<b>": ["A", "A", "</script>", "C"] * (ROWS // 4),
+        "<b>": ["A", "A", "A", "A", "</script>", "</script>", "</script>", "C"] * (ROWS // 8),
         "one": [17031000000] * ROWS,
     }
     examples = write_examples({"train": pa.table(columns), "eval": pa.table(columns).slice(0, 40)})
@@ -102,11 +102,11 @@ def test_the_page(tmp_path: Path, write_examples: Any) -> None:
         for row in re.findall(r"<tr><td.*?</tr>", text)
     ]
     assert rows == [
-        ["<b>", "text", "none", "none", "3", "A 50%, C 25%, </script> 25%"],
+        ["<b>", "text", "none", "none", "3", "A 50%, </script> 37.5%, C 12.5%"],
         ["fare", "number", "25%", "25%", "", "0.143 to 57, median 28.7, mean 28.6"],
         ["gaps", "integer", "20%", "20%", "2", "0 to 1, median 1, mean 0.5"],
         ["hour", "integer", "none", "none", "24", "0 to 23, median 11, mean 11.3"],
-        ["late label", "text", "none", "none", "2", "no 50%, yes 50%"],
+        ["late label", "text", "none", "none", "2", "no 75%, yes 25%"],
         ["one", "integer", "none", "none", "1", "always 17,031,000,000"],
     ]
     assert re.findall(r"<option>(.*?)</option>", text) == ["split", "label (late)"]
