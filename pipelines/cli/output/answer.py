@@ -54,12 +54,13 @@ class Document(TypedDict):
 
 @dataclass(frozen=True)
 class Failure:
-    """Why a command failed, and its exit code. `type` is the name of an error."""
+    """Why a command failed, and its exit code. `type` is the name of an error; `indent` stands before the details."""
 
     type: str
     message: str
     details: Sequence[str] = ()
     exit_code: int = 1
+    indent: str = "  "
 
     @classmethod
     def of(cls, error: PenstockError) -> Self:
@@ -106,7 +107,7 @@ def render(answer: Answer, command: str, as_json: bool) -> int:
     if answer.failure:
         tell(f"penstock: {sentence(answer.failure.message)}", err=True)
         for line in answer.failure.details:
-            tell(f"  {line}", err=True)
+            tell(f"{answer.failure.indent}{line}", err=True)
     if as_json:
         tell_document(json.dumps(_plain(document(answer, command)), indent=1, allow_nan=False))
     return answer.exit_code

@@ -334,7 +334,7 @@ def _wait(
         return Answer(_remote_run(service, run_id, ended, folders), lambda: "\n".join(lines))
     ended = service.explained(run_id, ended)
     message, *details = watching.outcome(ended).splitlines()
-    failure = Failure(SystemFailure.__name__, message, details)
+    failure = Failure(SystemFailure.__name__, message, details, indent="")  # a line for each task that failed
     return Answer(_remote_run(service, run_id, ended), failure=failure)
 
 

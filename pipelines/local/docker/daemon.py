@@ -3,6 +3,7 @@
 import contextlib
 import importlib.util
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from penstock.core.errors import SystemFailure, UserError
 if TYPE_CHECKING:
     from docker import DockerClient
 
+_IS_GONE = re.compile("marked for removal|No such container")
 SOCKET = "unix:///var/run/docker.sock"
 
 
@@ -66,13 +68,15 @@ def find_image(client: "DockerClient", name: str) -> Image:
 
 @contextlib.contextmanager
 def one_sentence() -> Iterator[None]:
-    """Makes a SystemFailure of one sentence of what Docker's client raises."""
+    """Makes a SystemFailure of one sentence of what Docker's client raises; an end of the container is none."""
     import docker
     import requests
 
     try:
         yield
     except docker.errors.APIError as error:
+        if _IS_GONE.search(str(error.explanation)):  # it ended before kfp asked for its log, which nothing is lost by
+            return
         raise SystemFailure(f"Docker refused to run a container: {error.explanation or error}") from error
     except (docker.errors.DockerException, requests.RequestException) as error:
         raise SystemFailure(f"Docker went away during the run: {error}") from error

@@ -25,7 +25,7 @@ MISTAKES = (
 def cells(python: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """The page's cells and MISTAKES, run, by what they begin with, in a kernel that has done the imports."""
     folder = tmp_path_factory.mktemp("notebook")
-    init.write_project(folder / "birds")
+    init.write_project(str(folder / "birds"))
     config = folder / "birds" / "pipeline.yaml"
     config.write_text(config.read_text().replace("push:\n  directory: serving\n", ""))
     sources = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)

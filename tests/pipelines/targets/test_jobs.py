@@ -10,10 +10,10 @@ import yaml
 
 from penstock.components.jobs import launcher
 from penstock.core.errors import ConfigError
-from penstock.pipelines.cli import main
 from penstock.pipelines.compiling.compile import compile_config
 from penstock.pipelines.config.resources import Resources
 from penstock.pipelines.config.training_pipeline import Config
+from penstock.pipelines.local import launch
 from penstock.pipelines.targets import target as targets
 from penstock.pipelines.targets import vertex_machines
 
@@ -222,11 +222,8 @@ def test_how_many_accelerators_there_are(type_: str, count: int, counts: str) ->
         vertex_machines.machine_type(resources, "trainer")
 
 
-def test_a_run_here_says_that_one_machine_works(
-    load: Callable[..., Config], component: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    main._tell_of_workers(load(["training.workers=3", "tuning.workers=2"]))
+def test_a_run_here_says_that_one_machine_works(load: Callable[..., Config], component: str) -> None:
     verb, count = {"trainer": ("trains", 3), "tuner": ("searches", 2)}[component]
-    assert f"{KEYS[component]}: this machine {verb} alone, not {count} of them" in capsys.readouterr().err
-    main._tell_of_workers(load())
-    assert capsys.readouterr().err == ""
+    sentences = launch._lone_workers(load(["training.workers=3", "tuning.workers=2"]))
+    assert f"{KEYS[component]}: this machine {verb} alone, not {count} of them" in " ".join(sentences)
+    assert launch._lone_workers(load()) == []
