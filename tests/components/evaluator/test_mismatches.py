@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from unittest.mock import MagicMock
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import tensorflow as tf
 import tensorflow_model_analysis as tfma
 from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import schema_pb2
+from tensorflow_model_analysis.extractors import sql_slice_key_extractor
 
 from penstock.components.evaluator import eval_config as eval_configs
 from penstock.core import artifacts
@@ -339,3 +341,12 @@ def test_what_the_text_form_repeats_is_not_lost() -> None:
     assert [spec.metrics[0].class_name for spec in eval_configs.parse(text).metrics_specs] == ["AUC", "Recall"]
     with pytest.raises(ConfigError, match=r"expected a tfma\.EvalConfig"):
         eval_configs.parse("metrics_specs: [{metrics: [{class_name: AUC}]}]\nmetrics_specs: []")
+
+
+def test_the_mock_that_tfx_has_of_sql_is_no_sql(
+    evaluate: Callable[..., Evaluated], garbage: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`import tfx` puts a mock in the place of what this tfx-bsl lacks, which gives slices of nothing."""
+    monkeypatch.setattr(sql_slice_key_extractor, "sql_util", MagicMock())
+    with pytest.raises(ConfigError, match="this tfx-bsl has no SQL"):
+        evaluate(MALE + "slicing_specs: [{slice_keys_sql: 'SELECT STRUCT(island)'}]\n" + METRICS, examples=garbage)
