@@ -21,7 +21,7 @@ def _resident() -> int:
 @pytest.mark.skipif(sys.platform != "linux", reason="the memory is read from /proc")
 def test_a_model_that_is_closed_gives_its_memory_back(tmp_path: Path) -> None:
     module = tf.Module()
-    module.weights = tf.Variable(tf.ones([5_000_000]))  # 20 MB
+    module.weights = tf.Variable(tf.ones([20_000_000]))  # 80 MB, more than what else comes and goes in this process
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.float32, name="x")])
     def serve(x: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -31,10 +31,10 @@ def test_a_model_that_is_closed_gives_its_memory_back(tmp_path: Path) -> None:
     sizes = []
     for _ in range(6):
         model = loading.load(tmp_path)
-        assert model.calls["serving_default"]([np.array([1.0], np.float32)])[0] == pytest.approx(5_000_001)
+        assert model.calls["serving_default"]([np.array([1.0], np.float32)])[0] == pytest.approx(20_000_001)
         model.close()
         sizes.append(_resident())
-    assert sizes[-1] - sizes[1] < 30
+    assert sizes[-1] - sizes[1] < 160, sizes  # half of what four of them have
 
 
 def test_inputs_and_outputs_are_in_the_order_of_their_names(tmp_path: Path) -> None:
