@@ -4,7 +4,7 @@
     run.metrics["auc"]
 
 local_run.py has the functions and the Run; report.py shows a page in a notebook; opening.py opens artifacts with the
-libraries that own them; frames.py makes data frames of examples and predictions.
+libraries that own them; data frames are made by components/scoring/frames.py.
 """
 
 from penstock.pipelines.api.local_run import Run, run, runs

@@ -21,7 +21,7 @@ def write_project(name: str, data: str | None = None, label: str | None = None) 
     """Writes a project and returns its files: one for a data file and its label, or one that runs as it is.
 
     Without `data`, the one data file of a folder that exists is meant. Data stays where it is, and nothing is
-    overwritten: a UserError says what is there already.
+    overwritten but the JSON Schema of an earlier project: a UserError says what is there already.
     """
     folder = Path(name)
     if not name.strip() or not folder.absolute().name:

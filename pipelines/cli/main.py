@@ -281,14 +281,16 @@ def _command(arguments: Sequence[str] | None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     as_json = answers.wants_json(words)
     with answers.standard_output_for(as_json):
-        answer = _answer(words)
+        answer = _answer(words, as_json)
     return answer if isinstance(answer, int) else answers.render(answer, _named(words), as_json)
 
 
-def _answer(words: list[str]) -> Answer | int:
+def _answer(words: list[str], as_json: bool) -> Answer | int:
     """Returns what a command answers, also to what it cannot do; or its exit code alone."""
     try:
         answer: Any = cli.main(args=words, prog_name="penstock", standalone_mode=False)
+        if isinstance(answer, Answer) and not as_json:
+            return answer.read()
         return answer if isinstance(answer, Answer | int) else Answer()
     except (KeyboardInterrupt, click.Abort) as error:
         if isinstance(error.__cause__, EOFError):  # to click that is Ctrl-D, but no command asks for anything

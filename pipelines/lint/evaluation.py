@@ -19,8 +19,10 @@ def never_blessed(pipeline: Pipeline) -> Iterator[Broken]:
     """An Evaluator whose verdict something waits for, and whose eval_config has no threshold: it blesses no model."""
     for where, graph in pipeline.placed_graphs:
         for name, task in graph.items():
-            text, margins = (_parameter(task, key, pipeline) for key in ("eval_config", "better_than_trivial"))
-            if isinstance(text, str) and not margins and _is_waited_for(name, graph) and not _has_threshold(text):
+            text = _parameter(task, "eval_config", pipeline)
+            if not isinstance(text, str) or _has_threshold(text) or _may_have_margins(task, pipeline):
+                continue
+            if _is_waited_for(name, graph):
                 yield Broken(
                     name,
                     f"{name}: no metric in eval_config has a threshold, so no model is ever blessed: give one a "
@@ -35,6 +37,12 @@ def _parameter(task: Mapping[str, Any], key: str, pipeline: Pipeline) -> Any:
     if "componentInputParameter" in source:
         return pipeline.parameters.get(source["componentInputParameter"], {}).get("defaultValue")
     return source.get("runtimeValue", {}).get("constant")
+
+
+def _may_have_margins(task: Mapping[str, Any], pipeline: Pipeline) -> bool:
+    """Whether an Evaluator gets margins over the trivial model, or something that is not known before it runs."""
+    is_given = "better_than_trivial" in task.get("inputs", {}).get("parameters", {})
+    return is_given and _parameter(task, "better_than_trivial", pipeline) != ""
 
 
 def _is_waited_for(evaluator: str, graph: Mapping[str, Mapping[str, Any]]) -> bool:

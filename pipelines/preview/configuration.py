@@ -81,7 +81,7 @@ def text(data: DataFile, column: Column, folder: Path) -> str:
     return "\n".join(
         [
             "# yaml-language-server: $schema=pipeline.schema.json",
-            f"# Predicts {label} ({_problem(column, problem)}) by the other columns; written after a look at "
+            f"# Predicts {_comment(label)} ({_problem(column, problem)}) by the other columns; written after a look at "
             f"{'all' if data.first.whole else 'the first'} {data.first.rows:,} rows.",
             "# Every key: penstock validate --keys",
             *_data(data, folder),

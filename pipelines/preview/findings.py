@@ -90,7 +90,7 @@ def leaks_of(
 
     target = described[label]
     rows = [row for row, cell in enumerate(first.columns[list(first.names).index(label)]) if cell in target.counts]
-    rows = rows[:: max(1, len(rows) // _ROWS)]
+    rows = rows[:: max(1, -(-len(rows) // _ROWS))]
     of_values = target.label_values
     asked = problem or of_values.problem(target.counts.total())
     cells = dict(zip(first.names, first.columns, strict=True))

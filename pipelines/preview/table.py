@@ -76,6 +76,10 @@ def of_csv(files: Sequence[Path], options: Mapping[str, Any]) -> Table:
         try:
             header = options.get("column_names") or [name.removeprefix("\ufeff") for name in next(reader, [])]
             names = names or header
+            if header != names:
+                raise DataError(
+                    f"{file}: expected the columns of {files[0].name}, {','.join(names)}, found {','.join(header)}"
+                )
             before = reader.line_num
             for row in reader:
                 if row:
@@ -103,7 +107,7 @@ def of_parquet(files: Sequence[Path]) -> Table | None:
 
     try:
         file = pyarrow.parquet.ParquetFile(files[0])
-        batch = next(file.iter_batches(_ROWS), None)
+        batch = next(file.iter_batches(_most(file.schema_arrow.names)), None)
     except (pyarrow.ArrowException, OSError) as error:
         raise DataError(f"{files[0]}: expected a Parquet file: {error}") from None
     if batch is None or not batch.num_rows:
@@ -151,7 +155,7 @@ def _beginning(file: Path, encoding: str) -> tuple[str, bool]:
 
 @contextlib.contextmanager
 def opened(file: Path) -> Iterator[io.BufferedReader | gzip.GzipFile]:
-    """Opens a file, gzip or plain; a DataError for gzip data that is damaged."""
+    """Opens a file, gzip or plain; a DataError for gzip data that is damaged, and for bytes that are no text."""
     try:
         with open(file, "rb") as plain:
             is_gzip = plain.read(2) == _GZIP
@@ -161,6 +165,8 @@ def opened(file: Path) -> Iterator[io.BufferedReader | gzip.GzipFile]:
         raise DataError(f"data: {file}: the gzip data ends early: the file was cut off") from None
     except (gzip.BadGzipFile, zlib.error) as error:
         raise DataError(f"data: {file}: the gzip data is damaged: {error}") from None
+    except UnicodeDecodeError as error:
+        raise DataError(f"data: {file}: expected CSV text in {error.encoding}: {error.reason}") from None
     except OSError as error:
         raise DataError(f"data: {file}: expected a file that can be read: {error.strerror}") from None
 
@@ -169,10 +175,11 @@ def _check_text(file: Path, encoding: str, most: int) -> int:
     """Raises a DataError for a file that is empty, or has bytes that are no text, with the line; returns its size."""
     decoder, lines, size = codecs.getincrementaldecoder(encoding)(), 1, 0
     with opened(file) as content:
-        while size < most and (chunk := content.read(_CHUNK)):
+        while size < most:
+            chunk = content.read(_CHUNK)
             size += len(chunk)
             try:
-                text = decoder.decode(chunk)
+                text = decoder.decode(chunk, final=not chunk)  # the last character may be cut off
             except UnicodeDecodeError as error:
                 line = lines + error.object[: error.start].count(b"\n")
                 bad_bytes = error.object[error.start : error.start + 4]
@@ -189,6 +196,8 @@ def _check_text(file: Path, encoding: str, most: int) -> int:
                     f"{file}: expected rows that end with a line feed, found one of more than "
                     f"{_LONGEST_RECORD >> 20} MiB: is this CSV text?"
                 )
+            if not chunk:
+                break
     if not size:
         raise DataError(f"{file}: the file is empty: expected a header and rows")
     return size

@@ -16,7 +16,7 @@ import json
 import math
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Literal, Self, TypedDict
 
 import click
@@ -80,6 +80,11 @@ class Answer:
     result: Mapping[str, Any] | None = None
     text: Callable[[], str] = str
     failure: Failure | None = None
+
+    def read(self) -> "Answer":
+        """Returns the answer with its text, which may come of files, made now: that may fail as a command may."""
+        text = self.text()
+        return replace(self, text=lambda: text)
 
     @property
     def exit_code(self) -> int:

@@ -147,8 +147,9 @@ def column_types(run: RunRecord) -> dict[str, str] | None:
             schema = artifacts.Schema(artifact.path).read()
         except SchemaError:
             return None
-        kinds = type(schema.feature.add()).DESCRIPTOR.fields_by_name["type"].enum_type.values_by_number
-        return {feature.name: kinds[feature.type].name.lower() for feature in schema.feature if feature.name}
+        from tensorflow_metadata.proto.v0.schema_pb2 import FeatureType
+
+        return {feature.name: FeatureType.Name(feature.type).lower() for feature in schema.feature}
     return None
 
 
@@ -167,9 +168,11 @@ def _files(first: RunRecord, second: RunRecord) -> Iterator[FileDiff]:
     """Yields the changes of the user's files, which both runs have kept as copies."""
     before, after = _sources(first), _sources(second)
     for name in sorted(before.keys() | after.keys()):
-        texts = [_text(sources.get(name)) for sources in (before, after)]
-        if texts[0] != texts[1]:
-            diff = unified_diff(texts[0], texts[1], f"{name} ({first.folder.name})", f"{name} ({second.folder.name})")
+        old, new = (_text(sources.get(name)) for sources in (before, after))
+        if old is None or new is None:
+            yield FileDiff(file=name, diff=f"{name}: not compared, for it is larger than 1 MiB or cannot be read")
+        elif old != new:
+            diff = unified_diff(old, new, f"{name} ({first.folder.name})", f"{name} ({second.folder.name})")
             yield FileDiff(file=name, diff=masks.masked(diff))
 
 
@@ -183,11 +186,11 @@ def _sources(run: RunRecord) -> dict[str, Path]:
     return copies
 
 
-def _text(path: Path | None) -> str:
-    """Returns a file's text; "" where it is not there, or is no text to compare."""
-    try:
-        if path is None or path.stat().st_size > _LARGEST:
-            return ""
-        return path.read_text(encoding="utf-8", errors="replace")
-    except OSError:
+def _text(path: Path | None) -> str | None:
+    """Returns a file's text, "" where a run has none; None where it cannot be compared."""
+    if path is None:
         return ""
+    try:
+        return None if path.stat().st_size > _LARGEST else path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None

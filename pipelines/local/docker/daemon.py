@@ -68,7 +68,7 @@ def find_image(client: "DockerClient", name: str) -> Image:
 
 @contextlib.contextmanager
 def one_sentence() -> Iterator[None]:
-    """Makes a SystemFailure of one sentence of what Docker's client raises; an end of the container is none."""
+    """Makes a SystemFailure of one sentence of Docker's client's errors, but for a container that is gone already."""
     import docker
     import requests
 

@@ -87,7 +87,7 @@ def _log(run: RunRecord) -> str:
             client.log_batch(run_id, metrics=list(metrics))
         _log_files(client, run_id, run)
     finally:  # whatever was refused, the run does not go on
-        client.set_terminated(run_id, _STATUS.get(run.status, "KILLED"), ended)
+        client.set_terminated(run_id, _STATUS[run.status], ended)
     address = os.environ[VARIABLE].rstrip("/")
     if not address.startswith("http"):
         return f"run {run_id} in {address}"
@@ -153,8 +153,10 @@ def _metrics(run: RunRecord, ended: int) -> "Iterator[Metric]":
             yield Metric(_name(name), float(value), ended, 0)
     for artifact in run.artifacts():
         history = epochs.read(artifact.path) if artifact.name == "model_run" else None
-        for epoch in history["epochs"] if history else ():
-            for name in epochs.measures(history or {}):
+        if not history:
+            continue
+        for epoch in history["epochs"]:
+            for name in epochs.measures(history):
                 if epoch.get(name) is not None:
                     yield Metric(_name(f"{artifact.task.name}/{name}"), float(epoch[name]), ended, int(epoch["epoch"]))
 

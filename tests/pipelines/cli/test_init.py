@@ -139,6 +139,7 @@ def test_an_empty_folder_gets_the_example(init: Init, place: Path) -> None:
         (["new", "--data", "empty.csv", "--label", "x"], "empty.csv: the file is empty: expected a header and rows"),
         (["new", "--data", "gs://bucket/a.csv"], "--data gs://bucket/a.csv: expected a file on this machine"),
         (["new", "--data", "constant.csv", "--label", "x"], "the label 'x' is '1' in every row"),
+        (["new", "--data", "book.xlsx", "--label", "x"], "book.xlsx: expected CSV text in utf-16"),
         (["new", "--data", "index.csv", "--label", "x"], "index.csv, line 1: expected a name for every column"),
         (["new", "--label", "x"], "new holds no CSV or Parquet file: expected --data and one"),
         (["other"], "other exists already and holds no CSV or Parquet file"),
@@ -147,6 +148,7 @@ def test_an_empty_folder_gets_the_example(init: Init, place: Path) -> None:
 )
 def test_mistakes_leave_nothing(init: Init, place: Path, words: list[str], sentence: str) -> None:
     (place / "empty.csv").write_text("")
+    (place / "book.xlsx").write_bytes(b"PK\3\4\0" + bytes(range(256)) * 9 + b"\xd8")
     (place / "constant.csv").write_text("x,y\n" + "1,2\n" * 30)
     (place / "index.csv").write_text(",x\n" + "1,2\n" * 30)
     (place / "file").write_text("")

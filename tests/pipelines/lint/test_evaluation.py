@@ -61,6 +61,16 @@ def test_without_a_threshold_by_the_pipelines_parameter() -> None:
     assert found(by_parameter, LOCAL)[0].startswith(NEVER)
 
 
+def test_margins_that_are_given_when_it_runs() -> None:
+    def pipeline(margins: str) -> None:
+        model = dsl.importer(artifact_uri="gs://b/m", artifact_class=dsl.Model).output
+        examples = dsl.importer(artifact_uri="gs://b/e", artifact_class=dsl.Dataset).output
+        gate = evaluator(examples=examples, model=model, eval_config=WITHOUT, better_than_trivial=margins)
+        pusher(model=model, model_blessing=gate.outputs["blessing"], push_destination="{}")
+
+    assert found(pipeline, LOCAL) == []
+
+
 @pytest.mark.parametrize(
     "eval_config",
     [

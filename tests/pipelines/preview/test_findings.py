@@ -53,6 +53,7 @@ def validate(project: Path, capsys: pytest.CaptureFixture[str]) -> Look:
             b"x,label\n" + ROWS.encode() + b"caf\xe9,a\n",
             "data.csv, line 42: expected utf-8, found the bytes b'\\xe9",
         ),
+        (b"x,label\n" + ROWS.encode() + b"1,\xc3", "data.csv, line 42: expected utf-8, found the bytes b'\\xc3'"),
         (b"x,label\n" + ROWS.encode() + b"\0,a\n", "data.csv, line 42: expected text, found a NUL byte"),
         (
             "x,label\n" + ROWS + '"two\nlines",b,3\n',
@@ -77,6 +78,9 @@ def test_all_files_of_a_pattern_are_looked_at(validate: Look, project: Path) -> 
     (project / "more.csv").write_bytes(b"x,label\n1,a\n\xff,b\n")
     (told,) = validate("x,label\n" + ROWS, data='{path: "*.csv"}', code=2)
     assert "more.csv, line 3: expected utf-8" in told
+    (project / "more.csv").write_text("label,x\nc,1\n")
+    (told,) = validate("x,label\n" + ROWS, data='{path: "*.csv"}', code=2)
+    assert "more.csv: expected the columns of data.csv, x,label, found label,x" in told
     (project / "more.csv").write_text("x,label\n1,c\n")
     assert validate("x,label\n" + "1,a\n" * 20, data='{path: "*.csv"}') == []
 

@@ -65,6 +65,12 @@ def test_what_differs(two: tuple[RunRecord, RunRecord]) -> None:
     assert module["diff"].splitlines()[3:] == [" def run_fn(fn_args):", "-    pass", "+    train()"]
 
 
+def test_a_file_that_is_too_large_is_not_told_as_deleted(two: tuple[RunRecord, RunRecord], tmp_path: Path) -> None:
+    (tmp_path / "project" / "modules" / "2" / "module.py").write_text("# long\n" * 200_000)
+    (module,) = compare(*two)["files"]
+    assert module["diff"] == "/home/me/project/module.py: not compared, for it is larger than 1 MiB or cannot be read"
+
+
 def test_the_other_way_round_it_is_worse(two: tuple[RunRecord, RunRecord]) -> None:
     comparison = compare(two[1], two[0])
     assert comparison["metrics"][0]["better"] is False

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from penstock.core.errors import UserError
+from penstock.core.errors import SystemFailure, UserError
 from penstock.pipelines.cli import main
 from penstock.pipelines.local.docker import daemon
 
@@ -77,3 +77,11 @@ def test_gpus_are_what_the_daemon_says_of_itself() -> None:
         {"Runtimes": {"runc": {}}, "DiscoveredDevices": [{"Source": "cdi", "ID": "nvidia.com/gpu=0"}]}
     )
     assert not daemon.has_gpus({"Runtimes": {"runc": {}}, "DiscoveredDevices": None})
+
+
+def test_a_container_that_is_gone_before_its_log_is_read_is_no_refusal() -> None:
+    errors = pytest.importorskip("docker.errors")
+    with daemon.one_sentence():
+        raise errors.APIError("409", explanation="can not get logs from container which is dead or marked for removal")
+    with pytest.raises(SystemFailure, match="Docker refused to run a container: no space left"), daemon.one_sentence():
+        raise errors.APIError("500", explanation="no space left on device")
