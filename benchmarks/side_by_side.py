@@ -38,10 +38,15 @@ TASKS = {
 }
 
 
+def eval_config(settings: training_pipeline.Config) -> str:
+    """Returns the EvalConfig of both sides; it names the label, for TFX's Evaluator knows it from nowhere else."""
+    assert settings.evaluation is not None
+    return settings.evaluation.text(settings.label, settings.label)
+
+
 def run_tfx(name: str, folder: Path) -> Measurement:
     settings = training_pipeline.load(EXAMPLES[name] / "pipeline.yaml")
     assert settings.training is not None
-    assert settings.evaluation is not None
     assert settings.module_file is not None
     data, times = folder / "data", folder / "times.json"
     data.mkdir(parents=True)
@@ -49,8 +54,7 @@ def run_tfx(name: str, folder: Path) -> Measurement:
     for source in settings.data.base_here.glob("*.csv"):
         (data / source.name).symlink_to(source)
     command = [sys.executable, str(ROOT / "benchmarks" / "tfx_pipeline.py"), f"--data={data}", f"--root={folder}"]
-    eval_config = settings.evaluation.text(settings.label, settings.label)
-    command += [f"--module-file={settings.module_file}", f"--eval-config={eval_config}"]
+    command += [f"--module-file={settings.module_file}", f"--eval-config={eval_config(settings)}"]
     command += [f"--train-steps={settings.training.train_steps}", f"--eval-steps={settings.training.eval_steps}"]
     measured = measure([*command, f"--times={times}"], folder / "log.txt")
     measured.components = json.loads(times.read_text())
@@ -191,12 +195,11 @@ def evaluation(scratch: Path, rounds: int) -> dict[str, Any]:
     for name in EXAMPLES:
         folder = scratch / f"evaluation-{name}"
         settings = training_pipeline.load(EXAMPLES[name] / "pipeline.yaml")
-        assert settings.evaluation is not None
         overrides = [word for key in ("evaluation", "push") for word in ("--set", f"{key}=null")]
         run_penstock(name, folder, *overrides, "--set", "training.train_steps=200")
         (examples,) = folder.glob("*/csv-example-gen/examples")
         (model,) = folder.glob("*/trainer/model")
-        task = evaluators.Task(name, examples, model, settings.evaluation.text(settings.label), folder)
+        task = evaluators.Task(name, examples, model, eval_config(settings), folder)
         results[name] = evaluators.compare(task, rounds, ten_times=name == "flights")
     return results
 
