@@ -92,7 +92,8 @@ def run(
             return _result()
         data = Examples(Path(examples))
         data.require_splits(splits)
-        question = _question(Model(Path(model)), spec, columns, payloads.parse(payload_format))
+        records_are = payloads.parse(payload_format)
+        question = _question(Model(Path(model)), spec, columns, records_are)
         output = extended if columns else predictions
         shards = _shards(data, splits or data.splits(), question, output)
         unfinished = Unfinished(output)
@@ -101,7 +102,7 @@ def run(
         unfinished.end()
     if not columns:
         return _result()
-    names, records_are = sorted(splits or data.splits()), payloads.parse(payload_format)
+    names = sorted(splits or data.splits())
     return _result(artifacts.metadata(split_names=names, payload_format=records_are, file_format="tfrecords_gzip"))
 
 

@@ -18,7 +18,7 @@ from tensorflow_serving.apis.regression_pb2 import RegressionResult
 from penstock.components.bulk_inferrer.predict_log import PredictLogs
 from penstock.components.bulk_inferrer.specs import OutputColumns
 from penstock.core.errors import ConfigError, ModelError
-from penstock.core.suggestions import did_you_mean
+from penstock.core.suggestions import did_you_mean, listed
 
 type Outputs = Mapping[str, np.ndarray]  # of a signature by their names, with a row for each example
 
@@ -33,31 +33,26 @@ class Method(ABC):
     kind: str  # the message of TFX's OutputColumnsSpec that is for it
 
     def __init__(self, signature: str, input_name: str):
-        self.signature, self.input = signature, input_name
+        self.signature = signature
 
     @abstractmethod
     def logs(self, examples: Sequence[bytes], outputs: Outputs) -> list[bytes]:
         """Returns a serialized PredictionLog for each example."""
 
     @abstractmethod
-    def values(self, name: str, outputs: Outputs) -> np.ndarray | None:
-        """Returns an array of values for each example, [examples, values]; None where there is nothing of that name.
+    def values(self, name: str, outputs: Outputs) -> np.ndarray:
+        """Returns an array of values for each example, [examples, values]; `name` is one of the keys of OutputColumns.
 
-        `name` is one of the keys of OutputColumns.
+        Raises a PenstockError where there is nothing of that name.
         """
 
     def columns(self, wanted: OutputColumns, outputs: Outputs) -> dict[str, pa.Array]:
         """Returns list columns by their names."""
-        columns = {}
-        for name, column in wanted.columns.items():
-            values = self.values(name, outputs)
-            if values is None:
-                raise ConfigError(
-                    f"output_example_spec: signature {self.signature!r} has no output {name!r}; "
-                    + did_you_mean(name, outputs)
-                )
-            columns[column] = _lists(values)
-        return columns
+        return {column: _lists(self.values(name, outputs)) for name, column in wanted.columns.items()}
+
+    def _lacks(self, expected: str, outputs: Outputs) -> ModelError:
+        """Returns the error of a signature without an output that its method has."""
+        return ModelError(f"signature {self.signature!r}: expected {expected}, found {listed(sorted(outputs))}")
 
 
 class Predict(Method):
@@ -72,10 +67,13 @@ class Predict(Method):
     def logs(self, examples: Sequence[bytes], outputs: Outputs) -> list[bytes]:
         return self._logs.serialize(examples, outputs)
 
-    def values(self, name: str, outputs: Outputs) -> np.ndarray | None:
+    def values(self, name: str, outputs: Outputs) -> np.ndarray:
         output = outputs.get(name)
         if output is None:
-            return None
+            raise ConfigError(
+                f"output_example_spec: signature {self.signature!r} has no output {name!r}; "
+                + did_you_mean(name, outputs)
+            )
         if sum(size != 1 for size in output.shape[1:]) > 1:
             raise ConfigError(
                 f"output_example_spec: expected outputs of one dimension, received {name!r}, "
@@ -101,6 +99,8 @@ class Classify(Method):
     def results(self, outputs: Outputs) -> list[ClassificationResult]:
         """Returns the message of each example."""
         arrays = {name: self._checked(name, outputs) for name in ("classes", "scores") if name in outputs}
+        if not arrays:
+            raise self._lacks("an output classes or scores", outputs)
         results = []
         for row in zip(*arrays.values(), strict=True):
             result = ClassificationResult()
@@ -112,11 +112,12 @@ class Classify(Method):
             results.append(result)
         return results
 
-    def values(self, name: str, outputs: Outputs) -> np.ndarray | None:
-        output = "classes" if name == "label" else "scores"
-        return self._checked(output, outputs) if output in outputs else None
+    def values(self, name: str, outputs: Outputs) -> np.ndarray:
+        return self._checked("classes" if name == "label" else "scores", outputs)
 
     def _checked(self, name: str, outputs: Outputs) -> np.ndarray:
+        if name not in outputs:
+            raise self._lacks(f"an output {name}", outputs)
         output = outputs[name]
         dtype = np.dtype(object if name == "classes" else np.float32)
         if output.ndim != 2 or output.dtype != dtype:
@@ -151,11 +152,14 @@ class Regress(Method):
             results.append(result)
         return results
 
-    def values(self, name: str, outputs: Outputs) -> np.ndarray | None:
+    def values(self, name: str, outputs: Outputs) -> np.ndarray:
         return self._checked(outputs)
 
     def _checked(self, outputs: Outputs) -> np.ndarray:
-        output = outputs[tf.saved_model.REGRESS_OUTPUTS]
+        name = tf.saved_model.REGRESS_OUTPUTS
+        if name not in outputs:
+            raise self._lacks(f"an output {name}", outputs)
+        output = outputs[name]
         if output.dtype != np.float32 or output.size != len(output):
             raise ModelError(
                 f"signature {self.signature!r}: expected outputs of float32, one for each example, received "

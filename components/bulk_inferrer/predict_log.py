@@ -17,6 +17,7 @@ from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog, PredictLog
 
 from penstock.core.examples.encoder import varint
 
+_MOST_KNOWN = 4096  # pairs of lengths, of which the bytes around are kept
 _KEY, _VALUE = 1, 2  # the fields of a map's entry
 _LOG = PredictionLog.PREDICT_LOG_FIELD_NUMBER
 _REQUEST, _RESPONSE = PredictLog.REQUEST_FIELD_NUMBER, PredictLog.RESPONSE_FIELD_NUMBER
@@ -56,6 +57,8 @@ class PredictLogs:
         request = _head(_REQUEST, len(request) + example) + request
         response = _head(_RESPONSE, len(self._response_spec) + answer) + self._response_spec
         log = _head(_LOG, len(request) + example + len(response) + answer)
+        if len(self._around) == _MOST_KNOWN:
+            self._around.clear()
         self._around[example, answer] = around = log + request, response
         return around
 

@@ -6,10 +6,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import tensorflow as tf
+from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
 
-from penstock.components.bulk_inferrer import executor
+from penstock.components.bulk_inferrer import executor, predict_log
+from penstock.components.bulk_inferrer.methods import Classify, Method, Regress
+from penstock.components.bulk_inferrer.specs import OutputColumns
 from penstock.core import artifacts
 from penstock.core.artifacts import Examples, InferenceResult, Model, ModelBlessing, TaskResult, Unfinished
 from penstock.core.errors import ConfigError, DataError, ModelError, UserError
@@ -218,3 +222,39 @@ def test_a_model_that_is_no_saved_model_is_refused(tmp_path: Path, infer: Infer)
     (Model(tmp_path / "model").serving / "model.pkl").write_bytes(b"")
     with pytest.raises(ModelError, match=r"expected a SavedModel, found model.pkl"):
         infer(tmp_path / "model")
+
+
+@pytest.mark.parametrize(
+    ("method", "outputs", "sentence"),
+    [
+        (Classify, ["half", "other"], "signature 'head': expected an output classes or scores, found half, other"),
+        (Regress, ["half"], "signature 'head': expected an output outputs, found half"),
+    ],
+)
+def test_a_signature_without_the_outputs_of_its_method_is_told(
+    method: type[Method], outputs: list[str], sentence: str
+) -> None:
+    answers = {name: np.zeros((1, 1), np.float32) for name in outputs}
+    with pytest.raises(ModelError, match=sentence):
+        method("head", "inputs").logs([b""], answers)
+
+
+@pytest.mark.parametrize(("name", "sentence"), [("label", "expected an output classes, found scores"), ("score", "")])
+def test_a_signature_may_lack_the_classes_but_not_where_they_are_asked_for(name: str, sentence: str) -> None:
+    method, outputs = Classify("head", "inputs"), {"scores": np.zeros((1, 2), np.float32)}
+    wanted = OutputColumns("classify_output", {name: "column"})
+    if not sentence:
+        assert method.columns(wanted, outputs)["column"].to_pylist() == [[0, 0]]
+        return
+    with pytest.raises(ModelError, match=sentence):
+        method.columns(wanted, outputs)
+
+
+def test_what_is_kept_of_lengths_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(predict_log, "_MOST_KNOWN", 3)
+    examples, outputs = [b"x" * length for length in range(10)], {"y": np.zeros((10, 1), np.float32)}
+    logs = predict_log.PredictLogs("serving_default", "examples")
+    serialized = logs.serialize(examples, outputs)
+    assert len(logs._around) == 1  # after 3, 6 and 9 of the ten
+    parsed = [PredictionLog.FromString(log).predict_log.request.inputs["examples"] for log in serialized]
+    assert [tensor.string_val[0] for tensor in parsed] == examples
