@@ -66,10 +66,13 @@ class Odd:
 
     def merge(self, later: Self) -> None:
         """Adds the cells of later rows."""
-        self.numbers += later.numbers
-        self.words += later.words
-        self.places = later.places | self.places
-        self.is_text = self.is_text or later.is_text or len(self.words) > cell_words.MOST
+        if not (self.is_text or later.is_text):
+            self.numbers += later.numbers
+            self.words += later.words
+            self.places = later.places | self.places
+            if len(self.words) <= cell_words.MOST:
+                return
+        self.words, self.places, self.is_text = Counter(), {}, True
 
     def slips(self) -> list[Slip]:
         """Returns the words with their lines, of which only the first are looked up."""

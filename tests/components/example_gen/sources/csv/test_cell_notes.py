@@ -1,5 +1,6 @@
 """What is told of cells that mean missing values, or may mean them, or are slips among numbers."""
 
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,8 @@ import pytest
 
 from penstock.components.example_gen.sources import pieces
 from penstock.components.example_gen.sources.csv import source as csv_source
+from penstock.components.example_gen.sources.csv.cell_notes import Odd, Place
+from penstock.core.text import cell_words
 
 Generate = Callable[..., Any]
 Folder = Callable[[dict[str, str | bytes]], Path]
@@ -78,3 +81,21 @@ def test_text_is_no_column_of_numbers_with_slips(
     rows = "".join(f"{row},{row if row % 4 else f'room {row}'},{row % 3}a\n" for row in range(200))
     generate(folder({"a.csv": f"number,place,code\n{rows}"}), options=AUTO)
     assert warnings() == []
+
+
+def test_nothing_is_kept_of_a_column_that_has_turned_out_to_be_text() -> None:
+    def odd(*words: str) -> Odd:
+        places = {word: Place(Path("a.csv"), 0, row, ",", '"') for row, word in enumerate(words)}
+        return Odd(1000, Counter(words), places)
+
+    column = odd("abt 5")
+    column.merge(odd("abt 5", "twelve"))
+    assert (column.numbers, column.words, list(column.places)) == (2000, {"abt 5": 2, "twelve": 1}, ["abt 5", "twelve"])
+    assert column.few
+    column.merge(odd(*map(str, range(cell_words.MOST))))
+    for _ in range(2):
+        assert (column.is_text, column.few, column.words, column.places) == (True, False, {}, {})
+        column.merge(odd("later"))
+    column = odd("abt 5")
+    column.merge(Odd(is_text=True))
+    assert (column.is_text, column.words, column.places) == (True, {}, {})
