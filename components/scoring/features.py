@@ -53,6 +53,12 @@ class ModelInputs:
     signature: Signature
     label: Label | None = None
 
+    def require_features(self, model: Path, expected: str) -> None:
+        """Raises a ModelError if nobody knows what the model reads, so that it takes no rows but as tf.Examples."""
+        if not self.features:
+            unknown = "neither the model nor a schema beside it names the columns that it reads"
+            raise ModelError(f"{model}: {unknown}: expected {expected}")
+
     @classmethod
     def of(cls, folder: Path) -> "ModelInputs":
         """Reads them from a SavedModel's graph and the schema beside it.
@@ -92,8 +98,10 @@ class Match:
     notes: list[str] = field(default_factory=list)
 
 
-def match(inputs: ModelInputs, names: Sequence[str], where: str, hint: str = "") -> Match:
+def match(inputs: ModelInputs, names: Sequence[str], where: str, hint: str = "", has_more_names: bool = False) -> Match:
     """Compares a model's features with a file's columns; `hint` says what else may be wrong with the file.
+
+    Where later rows may have more columns than `names`, all features are read, and each row tells what it lacks.
 
     Raises a DataError if a column is missing that every row must have, or one that another is plainly meant to be.
     """
@@ -103,7 +111,7 @@ def match(inputs: ModelInputs, names: Sequence[str], where: str, hint: str = "")
     read = {feature.name for feature in inputs.features}
     unknown = [name for name in names if name not in read and name not in inputs.known]
     required = [feature.name for feature in missing if feature.required]
-    if required:
+    if required and not has_more_names:
         raise DataError(f"{where}: {_are_missing(required)}, which the model needs{_slips(required, unknown)}{hint}")
     slips = {feature.name: nearest(feature.name, unknown, _SLIP) for feature in missing}
     for name, slip in slips.items():
@@ -114,10 +122,11 @@ def match(inputs: ModelInputs, names: Sequence[str], where: str, hint: str = "")
             )
     notes = []
     if missing:
-        notes.append(f"{_are_missing(list(slips))}: missing in every row")
+        where_missing = " in the first rows" if has_more_names else ": missing in every row"
+        notes.append(_are_missing(list(slips)) + where_missing)
     if unknown:
         notes.append(f"columns that the model does not know, and ignores: {listed(unknown)}")
-    return Match(tuple(feature for feature in inputs.features if feature.name in names), notes)
+    return Match(tuple(one for one in inputs.features if has_more_names or one.name in names), notes)
 
 
 def _are_missing(names: Sequence[str]) -> str:

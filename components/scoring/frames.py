@@ -72,7 +72,9 @@ def predictions(model: Path, frame: pd.DataFrame) -> pd.DataFrame:
     """
     folder = predict.saved_model_folder(model)
     inputs = ModelInputs.of(folder)
-    matched = features.match(inputs, [str(name) for name in frame.columns], "the data frame")
+    inputs.require_features(folder, "tf.Examples, which a data frame does not have")
+    frame = frame.set_axis([str(name) for name in frame.columns], axis="columns")
+    matched = features.match(inputs, list(frame.columns), "the data frame")
     for note in matched.notes:
         warnings.warn(note, stacklevel=3)
     columns = {feature.name: _column(frame[feature.name], feature.kind) for feature in matched.features}

@@ -19,9 +19,9 @@ from penstock.components.scoring import features, writing
 from penstock.components.scoring.answers import Answers
 from penstock.components.scoring.features import ModelInputs
 from penstock.components.scoring.inputs import files
-from penstock.components.scoring.inputs.rows import Format, Input, Problem, Reading
+from penstock.components.scoring.inputs.rows import Format, Input, Problem, Reading, Style
 from penstock.components.scoring.writing import Encoded
-from penstock.core.errors import ConfigError, DataError, ModelError, PenstockError
+from penstock.core.errors import ConfigError, DataError, PenstockError
 from penstock.core.files import atomic
 from penstock.core.models import loaded, threads
 from penstock.core.models.loaded import ExamplesSignature
@@ -72,6 +72,7 @@ class _Work:
     model: Path
     input: Input
     reading: Reading
+    style: Style
     answers: Answers
     process: int  # the calling one, which keeps its threads
 
@@ -107,8 +108,7 @@ class Job:
         with contextlib.ExitStack() as stack:
             reject = self._rejects(stack)
             path = stack.enter_context(atomic.replacing(self.request.output))
-            style = self._work.input.style
-            write = stack.enter_context(writing.writer(path, self.request.format, self.header, style))
+            write = stack.enter_context(writing.writer(path, self.request.format, self.header, self._work.style))
             results = stack.enter_context(contextlib.closing(self._results()))
             for piece, line, scored in self._numbered(results):
                 for problem in scored.problems:
@@ -164,22 +164,21 @@ def opened(request: Request, engine: Engine, scratch: Path) -> Iterator[Job]:
     options = CsvOptions.from_json(request.csv_options)
     label = inputs.label.name if inputs.label else request.label
     with files.opened(request.data, options, label, scratch, engine) as source:
-        if not inputs.features and source.unit != "record":
-            raise ModelError(
-                f"{request.model}: neither the model nor a schema beside it names the columns that it reads: expected "
-                "TFRecord files of tf.Examples"
-            )
-        matched = features.match(inputs, source.names, source.first_file, source.hint())
+        if source.unit != "record":
+            inputs.require_features(request.model, "TFRecord files of tf.Examples")
+        matched = features.match(inputs, source.names, source.first_file, source.hint(), source.has_more_names)
         columns = _columns(request.columns, source.names)
         made = answers_.of_model(inputs.label, inputs.signature.outputs)
-        shown = columns if columns is not None else source.names
+        reading = Reading(matched.features, columns, request.format)
+        shown = reading.written(source.names)
         if clash := answers_.clashes(made, shown):
             raise ConfigError(
                 f"the data has a column {clash[0]!r} already, as the predictions have: leave it out: --columns with "
                 "the names of those to keep"
             )
-        reading = Reading(matched.features, columns, request.format)
-        work = _Work(request.model, replace(source, pieces=()), reading, made, os.getpid())  # it goes to every worker
+        style = replace(source.style, delimiter="\t") if request.output.suffix.lower() == ".tsv" else source.style
+        of_workers = replace(source, pieces=())  # the input goes to every worker
+        work = _Work(request.model, of_workers, reading, style, made, os.getpid())
         yield Job(request, matched.notes, [*shown, *made.schema.names], source.pieces, work, engine)
 
 
@@ -203,9 +202,7 @@ def _score(work: _Work, piece: FilePiece) -> _Scored:
         for examples in itertools.batched(part.examples, _BATCH):
             shown = part.shown.slice(start, len(examples))
             start += len(examples)
-            encoded.append(
-                writing.encode(_answered(work, piece, shown, examples), work.reading.format, work.input.style)
-            )
+            encoded.append(writing.encode(_answered(work, piece, shown, examples), work.reading.format, work.style))
     return _Scored(encoded, rows, problems, lines)
 
 

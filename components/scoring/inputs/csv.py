@@ -62,7 +62,7 @@ class CsvInput(Input):
                 FilePiece(path, file.name, begin, end, end - begin)
                 for begin, end in cuts.cut(path, file.name, start, _PIECE, options.delimiter, options.quote_char)
             ]
-        return cls(columns_of[files[0].name], pieces, first_lines, options, columns_of)
+        return cls(columns_of[files[0].name], pieces, first_lines, options=options, columns_of=columns_of)
 
     @property
     def first_file(self) -> str:
@@ -95,8 +95,9 @@ class CsvInput(Input):
             for row, reason in sorted(reasons.items()):
                 begin, end = content_lines[row]
                 problems.append(Problem(begin, reason, "".join(text[begin:end]).rstrip("\r\n")))
-        shown = [self._shown(name, cells, columns, keep, reading) for name in reading.columns or self.names]
-        batch = pa.RecordBatch.from_arrays(shown, list(reading.columns or self.names))
+        written = reading.written(self.names)
+        shown = [self._shown(name, cells, columns, keep, reading) for name in written]
+        batch = pa.RecordBatch.from_arrays(shown, list(written))
         yield Rows(batch, examples, sorted(problems, key=lambda one: one.line), piece_lines(piece))
 
     def _shown(
@@ -221,11 +222,11 @@ def _reason(cells: Sequence[str], raw: str, names: Sequence[str]) -> str:
 
 
 def _lines(piece: FilePiece) -> list[str]:
-    """Returns the lines of a piece; bytes that are no UTF-8 are surrogates."""
+    """Returns the lines of a piece, which also a lone carriage return ends; bytes that are no UTF-8 are surrogates."""
     with open(piece.path, "rb") as file:
         file.seek(piece.start)
         content = file.read(piece.end - piece.start)
-    return io.StringIO(content.decode("utf-8", "surrogateescape"), newline="\n").readlines()
+    return io.StringIO(content.decode("utf-8", "surrogateescape"), newline="").readlines()
 
 
 def _records(lines: Sequence[str], options: CsvOptions) -> Iterator[tuple[list[str], tuple[int, int]]]:
@@ -247,4 +248,6 @@ def piece_lines(piece: FilePiece) -> int:
     """Returns how many lines a piece has."""
     with open(piece.path, "rb") as file:
         file.seek(piece.start)
-        return file.read(piece.end - piece.start).count(b"\n")
+        content = file.read(piece.end - piece.start)
+    returns = content.count(b"\r") - content.count(b"\r\n") if b"\r" in content else 0
+    return content.count(b"\n") + returns

@@ -41,7 +41,7 @@ class JsonLinesInput(Input):
             names.update(dict.fromkeys(value if isinstance(value, dict) else ()))
         if not names:
             raise DataError(f"{files[0].name}: expected JSON lines, an object on each line, found none")
-        return cls(tuple(names), pieces)
+        return cls(tuple(names), pieces, has_more_names=len(pieces) > 1)
 
     def read(self, piece: FilePiece, reading: Reading) -> Iterator[Rows]:
         lines = _lines(piece)
@@ -92,9 +92,9 @@ def _lists(objects: Sequence[dict[str, Any]], feature: Feature, reasons: dict[in
     rows: list[list[Any] | None] = []
     for row, value in enumerate(objects):
         cell = value.get(feature.name)
-        values = cell if type(cell) is list else [cell]
+        values = cell if type(cell) is list else [] if cell is None else [cell]
         try:
-            rows.append([convert(one) for one in values if one is not None and one != ""] or None)
+            rows.append([convert(one) for one in values if one != ""] or None)
         except ValueError:
             rows.append(None)
             received = printable.value(cell)
@@ -132,7 +132,7 @@ def _shown(objects: Sequence[dict[str, Any]], names: Sequence[str], reading: Rea
     if as_json and reading.columns is None:
         names = list(dict.fromkeys(name for value in objects for name in value)) or names
     fields, arrays = [], []
-    for name in reading.columns or names:
+    for name in reading.written(names):
         if as_json:
             texts = [orjson.dumps(value[name]).decode() if name in value else None for value in objects]
         else:

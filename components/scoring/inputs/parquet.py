@@ -18,7 +18,6 @@ from penstock.core.errors import DataError
 from penstock.core.text import printable
 
 _BATCH = 8192
-_NUMBER = r"^[0-9.eE+\-]+$"
 
 
 @dataclass(frozen=True)
@@ -44,10 +43,15 @@ class ParquetInput(Input):
         return cls(names, pieces)
 
     def read(self, piece: FilePiece, reading: Reading) -> Iterator[Rows]:
-        wanted = list(dict.fromkeys([*(reading.columns or self.names), *(one.name for one in reading.features)]))
+        wanted = list(dict.fromkeys([*reading.written(self.names), *(one.name for one in reading.features)]))
         with pq.ParquetFile(piece.path) as file:
             for batch in file.iter_batches(_BATCH, range(piece.start, piece.end), columns=wanted, use_threads=False):
-                yield _rows(batch, reading, reading.columns or self.names)
+                try:
+                    rows = _rows(batch, reading, reading.written(self.names))
+                except DataError as error:
+                    error.message = f"{piece.name}: {error.message}"
+                    raise
+                yield rows
 
 
 def _metadata(file: File) -> pq.FileMetaData:
@@ -62,16 +66,29 @@ def _rows(batch: pa.RecordBatch, reading: Reading, shown: Sequence[str]) -> Rows
     for feature in reading.features:
         columns[feature.name] = lists(batch.column(feature.name), feature, reasons)
     examples, keep = features_.encode(columns, reading.features, reasons, batch.num_rows)
+    if reasons or reading.format == "jsonl":
+        _require_texts(batch)
     problems = [
         Problem(row, reason, str(batch.slice(row, 1).to_pylist()[0])) for row, reason in sorted(reasons.items())
     ]
-    return Rows(batch.select(shown).filter(keep), examples, problems, batch.num_rows)
+    kept = pa.RecordBatch.from_arrays([batch.column(name).filter(keep) for name in shown], list(shown))
+    return Rows(kept, examples, problems, batch.num_rows)
+
+
+def _require_texts(batch: pa.RecordBatch) -> None:
+    """Raises a DataError for a column of text that is no UTF-8: nothing can be told of its values."""
+    for name, column in zip(batch.schema.names, batch.columns, strict=True):
+        try:
+            column.validate(full=True)
+        except pa.ArrowInvalid as error:
+            raise DataError(f"column {name!r}: expected a column of {column.type}: {error}") from None
 
 
 def lists(column: pa.Array, feature: Feature, reasons: dict[int, str]) -> pa.Array:
     """Returns a column as lists of the feature's type; adds to `reasons` why rows have no such values.
 
-    Numbers written as text are numbers, whole numbers are text where the model reads text; 3.0 is a whole number.
+    Numbers written as text are numbers, whole numbers are text where the model reads text; 3.0 is a whole number. A
+    list has a value in each place. Raises a DataError for a column of a type that has no such values.
     """
     if pa.types.is_fixed_size_list(column.type):
         column = column.cast(pa.large_list(column.type.value_type))
@@ -81,7 +98,13 @@ def lists(column: pa.Array, feature: Feature, reasons: dict[int, str]) -> pa.Arr
     else:
         elements, lengths = column.drop_null(), column.is_valid()
     counts = lengths.cast(pa.int64()).to_numpy(zero_copy_only=False)
-    values, bad = _values(elements, feature)
+    try:
+        values, bad = _values(elements, feature)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        received = f"found a column of {column.type}: {error}"
+        raise DataError(f"column {feature.name!r}: expected a {feature.kind} in each row, {received}") from None
+    if is_list:
+        bad = bad | pc.is_null(elements).to_numpy(zero_copy_only=False)
     if bad.any():
         rows: np.ndarray = np.repeat(np.arange(len(column)), counts)
         for place in np.flatnonzero(bad).tolist():
@@ -103,17 +126,20 @@ def _values(elements: pa.Array, feature: Feature) -> tuple[pa.Array, np.ndarray]
     if feature.kind == "text":
         if pa.types.is_floating(kind) or pa.types.is_boolean(kind):
             return pa.array([b""] * len(elements), target), ~none
-        if not (pa.types.is_binary(kind) or pa.types.is_large_binary(kind)):
+        if not _is_bytes(kind):
             elements = elements.cast(pa.string())
         return pc.fill_null(elements.cast(pa.large_binary()), b""), none | pc.is_null(elements).to_numpy(False)
-    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_binary(kind):
-        numbers = [csv_format.number(str(value.as_py() or "")) for value in elements.cast(pa.string())]
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or _is_bytes(kind):
+        texts = elements.cast(pa.large_binary()).cast(pa.large_string()).to_pylist()  # which makes sure of UTF-8
+        numbers = [csv_format.number(text or "") for text in texts]
         doubles: np.ndarray = np.array([np.nan if number is None else number for number in numbers], float)
         none |= [number is None for number in numbers]
     elif pa.types.is_temporal(kind):
         return pa.array([0] * len(elements), target), ~none
     elif feature.kind == "whole number" and (pa.types.is_integer(kind) or pa.types.is_boolean(kind)):
-        return elements.cast(pa.int64()), none
+        if kind == pa.uint64():  # cast as they are, those beyond 64 bits with a sign would be negative
+            none |= pc.greater(elements, pa.scalar(2**63 - 1, kind)).fill_null(False).to_numpy(zero_copy_only=False)
+        return elements.cast(pa.int64(), safe=False), none
     else:
         doubles = elements.cast(pa.float64()).to_numpy(zero_copy_only=False)
     if feature.kind == "number":
@@ -121,3 +147,7 @@ def _values(elements: pa.Array, feature: Feature) -> tuple[pa.Array, np.ndarray]
             return pa.array(doubles.astype(np.float32)), none
     none |= ~np.isfinite(doubles) | (np.floor(doubles) != doubles) | (np.abs(doubles) >= 2.0**63)
     return pa.array(np.where(none, 0, doubles).astype(np.int64)), none
+
+
+def _is_bytes(kind: pa.DataType) -> bool:
+    return kind in (pa.binary(), pa.large_binary())

@@ -48,6 +48,10 @@ class Reading:
     columns: tuple[str, ...] | None
     format: Format
 
+    def written(self, names: Sequence[str]) -> Sequence[str]:
+        """Returns the columns that are written of these."""
+        return names if self.columns is None else self.columns
+
 
 @dataclass(frozen=True)
 class Style:
@@ -63,15 +67,17 @@ class Input(ABC):
     """Files of one kind. Picklable: it travels to the engine's workers.
 
     Args:
-        names: The columns of every file.
+        names: The columns of every file, or of the first rows where each row has its own.
         pieces: Parts of files that can be read apart, in order.
         first_lines: The number of the first row's line, by the name of the file; 1 where it has none.
+        has_more_names: Whether later rows may have other columns too.
     """
 
     unit: ClassVar[str] = "line"
     names: tuple[str, ...]
     pieces: Sequence[FilePiece] = field(repr=False)
     first_lines: Mapping[str, int] = field(default_factory=dict)
+    has_more_names: bool = False
 
     @abstractmethod
     def read(self, piece: FilePiece, reading: Reading) -> Iterator[Rows]:

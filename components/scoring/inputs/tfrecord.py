@@ -17,6 +17,7 @@ from penstock.core.errors import DataError
 from penstock.core.examples import records
 
 _TYPES = {"number": schema_pb2.FLOAT, "whole number": schema_pb2.INT, "text": schema_pb2.BYTES}
+_FIRST = 100  # records that are looked at
 _ERRORS = (RuntimeError, ValueError)  # of what does not decode
 
 
@@ -29,21 +30,22 @@ class TFRecordInput(Input):
     @classmethod
     def open(cls, files: Sequence[File]) -> "TFRecordInput":
         """Looks at the first records; a DataError for a file that is none of tf.Examples."""
-        pieces = []
+        pieces, has_more = [], False
         names: list[str] = []
         for file in files:
             size = file.path.stat().st_size
             pieces.append(FilePiece(file.path, file.name, 0, size, size))
-            first = next(records.read(file.path, 100), [])
+            first = next(records.read(file.path, _FIRST), [])
+            has_more = has_more or len(first) == _FIRST
             names += _names(first, file.name)
-        return cls(tuple(dict.fromkeys(names)), pieces)
+        return cls(tuple(dict.fromkeys(names)), pieces, has_more_names=has_more)
 
     def read(self, piece: FilePiece, reading: Reading) -> Iterator[Rows]:
         for serialized in records.read(piece.path):
             keep, problems = _checked(serialized, reading.features)
             kept = [record for record, is_kept in zip(serialized, keep.tolist(), strict=True) if is_kept]
             try:
-                shown = _shown(kept, reading.columns or self.names)
+                shown = _shown(kept, reading.written(self.names))
             except _ERRORS as error:
                 raise DataError(f"{piece.name}: expected tf.Examples with the same features: {error}") from None
             yield Rows(shown, kept, problems, len(serialized))

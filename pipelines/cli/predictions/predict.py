@@ -208,6 +208,8 @@ def _score(asked: _Asked) -> Answer:
     for written in filter(None, (asked.output, asked.rejects)):
         if any(written.resolve() == Path(place).resolve() for place in asked.data):
             raise ConfigError(f"{written}: it is a file of rows: expected another to write")
+    if asked.output and asked.rejects and asked.output.resolve() == asked.rejects.resolve():
+        raise ConfigError(f"--rejects {asked.rejects}: expected another file than -o, which has the predictions")
     local.require_runtime()
     keras_version.leave_out()
     started = time.monotonic()

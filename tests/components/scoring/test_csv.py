@@ -170,3 +170,15 @@ def test_lines_are_counted_over_pieces(score: Score, data: Data, regression: Pat
     rows = data("size,code", *lines[:150], "x,b", *lines[150:])
     with pytest.raises(DataError, match=r"new.csv, line 152: column 'size'"):
         score(regression, rows)
+
+
+def test_a_lone_carriage_return_ends_a_line(
+    score: Score, data: Data, regression: Path, tmp_path: Path, monkeypatch: Any
+) -> None:
+    """Also where rows are looked at one by one, and in the numbers of the lines of later pieces."""
+    monkeypatch.setattr("penstock.components.scoring.inputs.csv._PIECE", 20)
+    rows = data("size,code", "1,a\r2,b\r\n3,c,d", '4,"e\rf"', "x,g", "5,h")
+    scored = score(regression, rows, form="jsonl", rejects=tmp_path / "rejects.csv")
+    assert [row["prediction"] for row in scored.rows()] == [10, 20, 40, 50]
+    with open(tmp_path / "rejects.csv", encoding="utf-8", newline="") as file:
+        assert [(one["line"], one["row"]) for one in csv.DictReader(file)] == [("4", "3,c,d"), ("7", "x,g")]

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 import tensorflow as tf
 
+from penstock.components.scoring import frames
 from penstock.core.artifacts import SavedModel
 from penstock.core.errors import DataError, ModelError
 from penstock.core.examples import records
@@ -153,7 +154,7 @@ def test_a_record_that_does_not_fit_is_told(score: Score, tmp_path: Path, regres
 def test_a_model_that_names_no_columns_takes_records_alone(
     score: Score, data: Data, tmp_path: Path, monkeypatch: Any
 ) -> None:
-    """One without a schema beside it, whose graph parses the examples in a way of its own."""
+    """One without a schema beside it, whose graph parses the examples in a way of its own; so no data frame either."""
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
     def lengths(serialized: tf.Tensor) -> Any:
@@ -164,6 +165,8 @@ def test_a_model_that_names_no_columns_takes_records_alone(
     assert not SavedModel(folder).schema.exists()
     with pytest.raises(ModelError, match="neither the model nor a schema beside it names the columns"):
         score(folder, data("size", "1"))
+    with pytest.raises(ModelError, match="neither the model nor a schema beside it names the columns"):
+        frames.predictions(folder, pd.DataFrame({"size": [1.0]}))
     (row,) = examples({"size": 1.0})
     records.write(tmp_path / "new.tfrecord", [row])
     assert score(folder, tmp_path / "new.tfrecord").text == f"size,length\n1,{len(row)}\n"
@@ -189,3 +192,95 @@ def test_files_of_an_object_store_are_copied_first(
     scored = score(regression, f"{uri}/*.csv", rejects=tmp_path / "rejects.csv")
     assert scored.text.splitlines()[1:] == ["1,a,10", "2,b,20"]
     assert pd.read_csv(tmp_path / "rejects.csv")["file"].tolist() == [f"{uri}/b.csv"]
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet", "tfrecord"])
+def test_no_column_of_the_data_has_to_be_written(
+    score: Score, data: Data, regression: Path, tmp_path: Path, kind: str
+) -> None:
+    path = tmp_path / f"new.{kind}"
+    if kind == "csv":
+        path = data("size,code", "1,a", "2,b")
+    elif kind == "jsonl":
+        path = data('{"size": 1, "code": "a"}', '{"size": 2, "code": "b"}', name="new.jsonl")
+    elif kind == "parquet":
+        pq.write_table(pa.table({"size": [1, 2], "code": ["a", "b"]}), path)
+    else:
+        records.write(path, examples({"size": 1.0, "code": "a"}, {"size": 2.0, "code": "b"}))
+    assert score(regression, path, columns=()).text == "prediction\n10\n20\n"
+    assert score(regression, path, columns=(), form="jsonl").rows() == [{"prediction": 10}, {"prediction": 20}]
+    assert pq.read_table(score(regression, path, columns=(), form="parquet").path).to_pydict() == {
+        "prediction": [10, 20]
+    }
+
+
+def test_columns_that_come_later_are_read(
+    score: Score, data: Data, module: Path, tmp_path: Path, monkeypatch: Any
+) -> None:
+    """Of JSON lines and TFRecord files only the first rows are looked at before; count is not in these."""
+    monkeypatch.setattr("penstock.components.scoring.inputs.json_lines._PIECE", 20)
+    monkeypatch.setattr("penstock.components.scoring.inputs.tfrecord._FIRST", 1)
+    rows: list[dict[str, Any]] = [{"size": 1.0, "code": "a"}, {"size": 2.0, "code": "b", "count": 3}]
+    lines = data(*map(json.dumps, rows), name="new.jsonl")
+    records.write(tmp_path / "new.tfrecord", examples(*rows))
+    for path in (lines, tmp_path / "new.tfrecord"):
+        scored = score(module, path, form="jsonl")
+        assert [row["counted"] for row in scored.rows()] == [1, 4]
+        assert scored.notes == ["there is no column 'count' in the first rows"]
+    lines = data('{"code": "a"}', *map(json.dumps, rows), name="new.jsonl")
+    with pytest.raises(DataError, match=r"line 1: column 'size': expected a value, found none; --rejects FILE"):
+        score(module, lines)
+    assert [row["twice"] for row in score(module, lines, form="jsonl", rejects=tmp_path / "no.csv").rows()] == [2, 4]
+    lines = data(*map(json.dumps, rows), '{"size": 3, "code": "c", "count": 1.5}', name="new.jsonl")
+    with pytest.raises(DataError, match=r"line 3: column 'count': expected a whole number, found 1.5"):
+        score(module, lines)
+    monkeypatch.undo()
+    assert score(module, data('{"size": 1, "code": "a"}', name="new.jsonl")).notes == [
+        "there is no column 'count': missing in every row"
+    ]
+
+
+NOT_UTF_8 = pa.array([b"\xff", b"1"])
+
+
+@pytest.mark.parametrize(
+    ("name", "column", "sentence"),
+    [
+        ("size", pa.array([{"x": 1}, {"x": 2}]), "column 'size': expected a number in each row, found a column of str"),
+        (
+            "code",
+            pa.array([{"x": 1}, {"x": 2}]),
+            "column 'code': expected a text in each row, found a column of struct",
+        ),
+        ("size", pa.array([[[1.0]], [[2.0]]]), "column 'size': expected a number in each row, found a column of list<"),
+        ("size", NOT_UTF_8, "column 'size': expected a number in each row, found a column of binary: .*UTF8"),
+        ("size", NOT_UTF_8.view(pa.string()), "column 'size': expected a number in each row, found a column of string"),
+        ("code", NOT_UTF_8.view(pa.string()), "column 'code': expected a column of string: .*UTF8"),
+        (
+            "count",
+            pa.array([1, 2**63], pa.uint64()),
+            "row 2: column 'count': expected a whole number, found 92233720368",
+        ),
+        ("size", pa.array([[1.0], [None]]), "row 2: column 'size': expected a number, found None"),
+        ("count", pa.array([[None], [1]]), "row 1: column 'count': expected a whole number, found None"),
+    ],
+)
+def test_a_parquet_column_that_does_not_fit_is_told(
+    score: Score, tmp_path: Path, regression: Path, name: str, column: pa.Array, sentence: str
+) -> None:
+    columns = {"size": pa.array([1.0, 2.0]), "code": pa.array(["a", "b"]), "count": pa.array([1, 2]), name: column}
+    pq.write_table(pa.table(columns), tmp_path / "new.parquet")
+    with pytest.raises(DataError, match=rf"new.parquet(: |, ){sentence}"):
+        score(regression, tmp_path / "new.parquet", form="jsonl")
+
+
+def test_numbers_of_parquet_may_be_bytes(score: Score, tmp_path: Path, regression: Path) -> None:
+    table = pa.table({"size": pa.array([b"1", b"2"], pa.large_binary()), "code": ["a", "b"]})
+    pq.write_table(table, tmp_path / "new.parquet")
+    assert [row["prediction"] for row in score(regression, tmp_path / "new.parquet", form="jsonl").rows()] == [10, 20]
+
+
+def test_a_list_of_json_has_no_null(score: Score, data: Data, regression: Path) -> None:
+    rows = data('{"size": [1], "code": "a", "count": null}', '{"size": [null, 2], "code": "b"}', name="new.jsonl")
+    with pytest.raises(DataError, match=r"line 2: column 'size': expected a number, found \[None, 2\]"):
+        score(regression, rows)

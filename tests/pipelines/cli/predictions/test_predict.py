@@ -159,6 +159,10 @@ def test_csv_is_read_as_the_run_has_read_it(predict: Predict, folder: Path, save
         (["-o", "scores.csv"], "-o: expected a file of rows with it: penstock predict new.csv -o …"),
         (["new.csv", "-o", "scores"], "-o scores: expected a name that ends in .csv, .jsonl or .parquet, or --format"),
         (["new.csv", "-o", "new.csv"], "new.csv: it is a file of rows: expected another to write"),
+        (
+            ["new.csv", "-o", "a.csv", "--rejects", "./a.csv"],
+            "--rejects a.csv: expected another file than -o, which has the predictions",
+        ),
         (["missing.csv"], "missing.csv: does not exist: expected a file, a folder or a pattern"),
         (["new-*.csv"], "new-*.csv: no file matches: expected a file, a folder or a pattern"),
         (["new.csv", "--csv", "delimiter"], "--csv delimiter: expected KEY=VALUE, such as delimiter=';'"),
@@ -203,3 +207,13 @@ def test_workers_keep_the_order_of_rows(folder: Path, python: str) -> None:
     scores = pd.read_csv(folder / "scores.csv", keep_default_na=False)
     assert scores["id"].tolist() == texts
     assert (scores["prediction"] == 2.5 * pd.Series(range(100_000))).all()
+
+
+def test_a_tsv_file_has_tabs(predict: Predict, folder: Path) -> None:
+    assert predict("new.csv", "-o", "scores.tsv")[0] == 0
+    assert (folder / "scores.tsv").read_text() == SCORES.replace(",", "\t")
+
+
+@pytest.mark.parametrize("columns", ["", ","])
+def test_no_columns_are_none(predict: Predict, columns: str) -> None:
+    assert predict("new.csv", "--columns", columns)[:2] == (0, "prediction\n2.5\n10\n")
