@@ -4,6 +4,7 @@ It is drawn while the statistics are computed: each row gets a random number, an
 of shards merge to that of the split, and the same files give the same sample on any number of workers.
 """
 
+from collections import Counter
 from collections.abc import Iterator
 
 import numpy as np
@@ -11,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 ROWS = 10_000
-_WIDEST = 256  # bytes of a row on average; wider columns, such as images, are left out
+_WIDEST = 256  # bytes of a row on average; columns that ever were wider, such as images, are left out
 _SEED = 1860
 
 
@@ -22,6 +23,9 @@ class Sample:
         self._generator = np.random.default_rng([_SEED, seed])
         self._numbers: np.ndarray = np.empty(0)
         self._tables: list[pa.Table] = []
+        self._bytes: Counter[str] = Counter()  # of each column's texts, and rows, in all batches
+        self._rows: Counter[str] = Counter()
+        self._left_out: set[str] = set()  # for good: a part of the rows would be a biased sample
 
     def passing(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """Yields the batches, and adds each."""
@@ -33,6 +37,10 @@ class Sample:
         """Adds the rows of another sample, and returns this one."""
         self._numbers = np.concatenate([self._numbers, other._numbers])
         self._tables += other._tables
+        self._bytes += other._bytes
+        self._rows += other._rows
+        self._left_out |= other._left_out
+        self._leave_out()
         self._keep()
         return self
 
@@ -40,7 +48,8 @@ class Sample:
         """Returns the rows; columns that some of them lack are null there."""
         if not self._tables:
             return pa.table({})
-        return pa.concat_tables(self._tables, promote_options="permissive")
+        shown = [self._without_left_out(table) for table in self._tables]
+        return pa.concat_tables(shown, promote_options="permissive")
 
     def _add(self, batch: pa.RecordBatch) -> None:
         numbers = self._generator.random(batch.num_rows)
@@ -48,10 +57,23 @@ class Sample:
         chosen = np.flatnonzero(numbers < bound)
         if len(chosen) > ROWS:
             chosen = np.sort(chosen[np.argpartition(numbers[chosen], ROWS - 1)[:ROWS]])
-        names = [name for name, column in zip(batch.schema.names, batch.columns, strict=True) if _is_shown(column)]
+        for name, column in zip(batch.schema.names, batch.columns, strict=True):
+            if _is_shown(column.type):
+                self._bytes[name] += _text_bytes(column)
+                self._rows[name] += len(column)
+            else:
+                self._left_out.add(name)
+        self._leave_out()
+        names = [name for name in batch.schema.names if name not in self._left_out]
         self._numbers = np.concatenate([self._numbers, numbers[chosen]])
         self._tables.append(pa.Table.from_batches([batch.select(names).take(pa.array(chosen))]))
         self._keep()
+
+    def _leave_out(self) -> None:
+        self._left_out |= {name for name, size in self._bytes.items() if size > _WIDEST * max(self._rows[name], 1)}
+
+    def _without_left_out(self, table: pa.Table) -> pa.Table:
+        return table.select([name for name in table.column_names if name not in self._left_out])
 
     def _keep(self) -> None:
         if len(self._numbers) > ROWS:
@@ -60,17 +82,22 @@ class Sample:
             self._tables = [self.table().take(pa.array(least)).combine_chunks()]
 
 
-def _is_shown(column: pa.Array) -> bool:
-    """Whether a column holds lists of numbers or of short strings, or nothing yet."""
-    kind = column.type
+def _is_shown(kind: pa.DataType) -> bool:
+    """Whether a column holds lists of numbers or of strings, or nothing yet."""
     if pa.types.is_null(kind):
         return True
     if not (pa.types.is_list(kind) or pa.types.is_large_list(kind)):
         return False
     inner = kind.value_type
-    if pa.types.is_floating(inner) or pa.types.is_integer(inner) or pa.types.is_null(inner):
-        return True
-    if not (pa.types.is_binary(inner) or pa.types.is_large_binary(inner) or pa.types.is_string(inner)):
-        return False
-    lengths = pc.sum(pc.binary_length(column.flatten())).as_py() or 0
-    return bool(lengths <= _WIDEST * max(len(column), 1))
+    return _is_text(inner) or pa.types.is_floating(inner) or pa.types.is_integer(inner) or pa.types.is_null(inner)
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_string(kind))
+
+
+def _text_bytes(column: pa.Array) -> int:
+    """Returns how many bytes a column's strings have; those of numbers are none."""
+    if pa.types.is_null(column.type) or not _is_text(column.type.value_type):
+        return 0
+    return pc.sum(pc.binary_length(column.flatten())).as_py() or 0
