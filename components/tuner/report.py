@@ -80,7 +80,7 @@ def _failures(results: Results) -> str:
 
 
 def _row(trial: Trial, names: list[str], rank: int | None) -> str:
-    cells = "".join(f'<td class="number">{_value(trial.values.get(name))}</td>' for name in names)
+    cells = "".join(_cell(trial.values.get(name)) for name in names)
     note = '<span class="muted">stopped early</span>' if trial.stopped else ""
     note = page.mark("failed", good=False) if trial.score is None else note
     return (
@@ -96,6 +96,12 @@ def _score(trial: Trial) -> str:
     return numbers.number(trial.score, _DIGITS) + (
         f" ± {numbers.number(trial.deviation, 2)}" if trial.deviation is not None else ""
     )
+
+
+def _cell(value: Value | None) -> str:
+    """Returns a cell that is sorted by its value: text with commas would be no number."""
+    key = f' data-value="{value}"' if isinstance(value, float) else ""
+    return f'<td class="number"{key}>{_value(value)}</td>'
 
 
 def _value(value: Value | None) -> str:

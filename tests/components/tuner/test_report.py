@@ -14,7 +14,7 @@ TRIALS = [
     Trial("00", 1, 0.5, {"rate": 0.1, "opt's.kind": "sgd", "wide": True}),
     Trial("01", 2, None, {"rate": 0.01, "opt's.kind": "adam", "wide": True}, error="ValueError: <no>"),
     Trial("02", 3, 0.3, {"rate": 0.001, "opt's.kind": "adam", "wide": True}, deviation=0.1),
-    Trial("03", 4, 0.4, {"rate": 1.0, "opt's.kind": "adam", "wide": True}, stopped=True),
+    Trial("03", 4, 0.4, {"rate": 12300.0, "opt's.kind": "adam", "wide": True}, stopped=True),
 ]
 PARAMETERS = [Parameter("rate", log=True), Parameter("opt's.kind"), Parameter("wide")]
 
@@ -56,3 +56,4 @@ def test_the_trials_are_a_table_best_first(page: str) -> None:
         *(["3", "00", "0.5", ""], ["", "01", "", "failed"]),
     ]
     assert "ValueError: &lt;no&gt;" in page
+    assert '<td class="number" data-value="12300.0">12,300</td>' in rows[1], "a comma makes it no number to sort by"
