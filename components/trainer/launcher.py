@@ -22,7 +22,7 @@ def run(*, workers: int, report: str, **arguments: Any) -> TaskResult:
     report: HTML file to write about the training, of what is in model_run then.
     """
     result: TaskResult = launcher.run(WORK, workers, arguments)
-    from penstock.components.trainer import report as page
+    from penstock.components.trainer.report import write as write_report
 
-    page.write(Path(report), Path(arguments["model_run"]))
+    write_report(Path(report), Path(arguments["model_run"]))
     return result
