@@ -2,7 +2,7 @@
 
 import html
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
@@ -41,16 +41,19 @@ class Section:
 def sections(run: RunRecord) -> list[Section]:
     """Returns what the tasks' pages show: our parts in the order in which they are read, then the pages of others."""
     ours: list[tuple[Artifact, stitching.Written]] = []
+    firsts: dict[str, stitching.Written] = {}  # the part of a page that is at its anchor
     others: list[str] = []
     for artifact in run.artifacts():
         if is_page(artifact.path):
             content = artifact.path.read_text(encoding="utf-8", errors="replace")
             parts = stitching.read(content, anchor(artifact))
             ours += ((artifact, part) for part in parts)
-            if not parts:
+            if parts:
+                firsts[anchor(artifact)] = parts[0]
+            else:
                 others.append(_framed(artifact, content))
     shown = [
-        Section(f"part-{part}", _TITLES[part], _part(artifact, written.body, several=_alike(of_part) > 1))
+        Section(f"part-{part}", _TITLES[part], _part(artifact, written, firsts, several=_alike(of_part) > 1))
         for part in get_args(stitching.Part)
         for of_part in [[pair for pair in ours if pair[1].part == part]]
         for artifact, written in of_part
@@ -86,12 +89,16 @@ def _anchored(sections: list[Section]) -> Iterator[Section]:
         yield Section(section.anchor if count == 1 else f"{section.anchor}-{count}", section.title, section.body)
 
 
-def _part(artifact: Artifact, body: str, several: bool) -> str:
+def _part(
+    artifact: Artifact, written: stitching.Written, firsts: Mapping[str, stitching.Written], several: bool
+) -> str:
     """Returns a part as a section, with its task's name if there are several such; good news is folded."""
+    body, name = written.body, anchor(artifact)
     of = f'<p class="muted">{html.escape(artifact.task.name)}</p>' if several else ""
     if artifact.task.counts.get(_ANOMALIES) == 0:
         body = f"<details><summary>No {_ANOMALIES}</summary>{body}</details>"
-    return f'<section id="{anchor(artifact)}">{of}{body}</section>'
+    place = f' id="{name}"' if firsts[name] is written else ""
+    return f"<section{place}>{of}{body}</section>"
 
 
 def _framed(artifact: Artifact, content: str) -> str:

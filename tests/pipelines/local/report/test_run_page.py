@@ -82,6 +82,16 @@ def test_pages_of_ours_are_parts_in_the_order_of_a_persons_questions(tmp_path: P
     assert {link[1:] for link in shown.links if link[0] == "#"} <= set(shown.anchors)
 
 
+def test_the_anchor_of_a_page_of_two_parts_is_at_the_first(tmp_path: Path) -> None:
+    (tmp_path / "check").mkdir()
+    body = f"<h1>Training</h1>{page.next_part('data')}<h1>Columns</h1>"
+    page.write(tmp_path / "check" / "report", "Training", body, "training")
+    text = _report(tmp_path, {"report": tmp_path / "check" / "report"})
+    assert len(_Page(text).anchors) == len(set(_Page(text).anchors))
+    assert '<section id="page-check-report"><h2>Training</h2>' in text
+    assert "<section><h2>Columns</h2></section>" in text
+
+
 def test_every_link_leads_to_what_is_there(tmp_path: Path) -> None:
     artifact, outside = tmp_path / "run" / "check" / "50% #1?", tmp_path / "elsewhere" / "model"
     artifact.mkdir(parents=True)
