@@ -74,18 +74,6 @@ def date(moment: datetime) -> str:
     return f"{moment.day} {moment:%B %Y, %H:%M}"
 
 
-def size(size: int | None) -> str:
-    """Returns an amount of bytes: `512 bytes`, `1.2 MB`."""
-    if size is None:
-        return ""
-    amount, unit = float(size), "bytes"
-    for larger in ("KB", "MB", "GB", "TB"):
-        if amount < 999.5:
-            break
-        amount, unit = amount / 1000, larger
-    return "1 byte" if size == 1 else f"{number(amount)} {unit}"
-
-
 def _two(whole: int, large: int, large_name: str, small: int, small_name: str) -> str:
     first, rest = divmod(whole, large)
     return f"{first} {large_name}" + (f" {rest // small} {small_name}" if rest >= small else "")
