@@ -110,3 +110,8 @@ class EvaluationSummary(TypedDict):
     importance: list[Importance]  # most important first; empty if it was not computed
     effects: list[Effect]
     sampled_rows: int  # that importance and effects are of
+
+
+def overall(summary: EvaluationSummary) -> SliceSummary | None:
+    """Returns the slice of all examples; None if nobody asked for it."""
+    return next((part for part in summary["slices"] if not part["features"]), None)

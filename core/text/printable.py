@@ -6,11 +6,14 @@ a megabyte. Every PenstockError is made printable as it is made, and what comman
 
 import re
 import unicodedata
+from collections import Counter
+from collections.abc import Sequence
 
 LONGEST = 4000  # characters of a sentence
 _LONGEST_LINE = 10_000  # more than any path has
 _LONGEST_WORD = 500
 _LONGEST_VALUE = 80
+_LONGEST_NAME = 40
 _MOST_LINES = 100
 _JOINERS = "\u200c\u200d"  # of letters, in Persian and in emojis
 _HIDDEN = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")  # Unicode's categories: controls, formats, surrogates, line ends
@@ -30,6 +33,18 @@ def shortened(text: str, longest: int = LONGEST) -> str:
         return text
     end = longest // 4
     return f"{text[: longest - end - 3]} … {text[-end:]}"
+
+
+def names(texts: Sequence[str], longest: int = _LONGEST_NAME) -> list[str]:
+    """Returns names for axes and legends: printable, of a length that fits, and still all different."""
+    shown = [printable(shortened(text, longest)) or "(empty)" for text in texts]
+    twice = {name for name, count in Counter(shown).items() if count > 1}
+    return [f"{name} #{number}" if name in twice else name for number, name in enumerate(shown, 1)]
+
+
+def name(text: str) -> str:
+    """Returns one name, as `names` does."""
+    return names([text])[0]
 
 
 def sentence(text: str) -> str:

@@ -34,6 +34,15 @@ def test_a_long_text_keeps_its_beginning_and_its_end() -> None:
     assert printable.value(["a\x1b"]) == "['a\\x1b']"
 
 
+def test_names_are_short_and_all_different() -> None:
+    longs = [f"https://example.org/{number}/{'x' * 50}/page" for number in range(2)]
+    assert printable.names(["oak", "", *longs], 24) == [
+        *("oak", "(empty)"),
+        *("https://example … x/page #3", "https://example … x/page #4"),
+    ]
+    assert printable.name("a\n" + "x" * 100) == "a\\n" + "x" * 25 + " … " + "x" * 10
+
+
 def test_an_error_is_printable_whatever_it_was_made_of() -> None:
     name = "\x1b[2J\n" + "x" * 3_000_000
     error = ConfigError(f"label: the data has no column {name}; did you mean 'tips'?", "\n".join(["a\x1b"] * 3000))
