@@ -98,21 +98,22 @@ def _axis(edges: list[float]) -> alt.Axis:
 
 
 def _frequencies(values: Mapping[str, Sequence[Any]]) -> tuple[alt.Chart, str] | None:
-    counted = {name: Counter(map(groups.name, of_group)) for name, of_group in values.items()}
+    counted = {name: Counter(map(groups.text, of_group)) for name, of_group in values.items()}
     pooled = sum(counted.values(), Counter[str]())
     top = [value for value, _ in pooled.most_common(_TOP)]
     if not top or pooled[top[0]] < _LEAST_SHARE * pooled.total() or pooled[top[0]] == 1:
         return None
+    titles = groups.names(top)
     shown = [
-        {"value": value, "share": counts[value] / max(counts.total(), 1), "group": name}
+        {"value": title, "share": counts[value] / max(counts.total(), 1), "group": name}
         for name, counts in counted.items()
-        for value in top
+        for title, value in zip(titles, top, strict=True)
     ]
     drawn = (
         alt.Chart(alt.Data(values=shown))
         .mark_bar()
         .encode(
-            y=alt.Y("value:N", title=None, sort=top, axis=alt.Axis(labelLimit=130, ticks=False, labelOverlap=False)),
+            y=alt.Y("value:N", title=None, sort=titles, axis=alt.Axis(labelLimit=130, ticks=False, labelOverlap=False)),
             yOffset=alt.YOffset("group:N", sort=list(values)),
             x=alt.X("share:Q", title=None, axis=alt.Axis(format="%", tickCount=3)),
             color=_colour(list(values)),

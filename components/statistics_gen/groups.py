@@ -1,6 +1,6 @@
 """The rows of a sample by their label: one group per class, or thirds of a label that is a number."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -8,9 +8,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from penstock.core.page import numbers
+from penstock.core.text import printable
 
 _CLASSES = 5
-_LONGEST = 24  # characters of a class's name
+_LONGEST = 24  # characters of a value's name
+_DIGITS = 17  # tell any two numbers apart
 
 
 def by_label(table: pa.Table, label: str) -> Mapping[str, pa.Table]:
@@ -30,22 +32,40 @@ def by_label(table: pa.Table, label: str) -> Mapping[str, pa.Table]:
     is_number = pa.types.is_integer(values.type) or pa.types.is_floating(values.type)
     if is_number and len(counts) > _CLASSES:
         return _thirds(table, values.to_numpy(zero_copy_only=False))
-    frequent = [entry["values"] for entry in counts[:_CLASSES]]
-    return {f"{label} = {name(value)}": table.filter(pc.equal(values, value)) for value in sorted(frequent)}
+    frequent = sorted(entry["values"] for entry in counts[:_CLASSES])
+    titles = names([text(value) for value in frequent])
+    return {
+        f"{label} = {title}": table.filter(pc.equal(values, value))
+        for title, value in zip(titles, frequent, strict=True)
+    }
 
 
-def name(value: str | bytes | float) -> str:
-    """Returns a value as a person reads it, not too long."""
-    text = value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
-    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
+def text(value: str | bytes | float) -> str:
+    """Returns the whole of a value as text; different bytes are different texts."""
+    return value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else str(value)
+
+
+def names(values: Sequence[str]) -> list[str]:
+    """Returns values as a chart or a table shows them: not too long, and all different."""
+    return printable.names(values, _LONGEST)
 
 
 def _thirds(table: pa.Table, values: np.ndarray) -> Mapping[str, pa.Table]:
     """Returns the rows up to each of two bounds and above them, of which there is one if most labels are equal."""
     bounds = np.unique(np.nanquantile(values, [1 / 3, 2 / 3]))
-    lower = [-np.inf, *bounds]
+    titles = _titles(bounds)
     parts = {
-        **{f"up to {numbers.number(high)}": (values > low) & (values <= high) for low, high in pairwise(lower)},
-        f"above {numbers.number(bounds[-1])}": values > bounds[-1],
+        f"up to {title}": (values > low) & (values <= high)
+        for title, (low, high) in zip(titles, pairwise([-np.inf, *bounds]), strict=True)
     }
+    parts[f"above {titles[-1]}"] = values > bounds[-1]
     return {title: table.filter(pa.array(rows)) for title, rows in parts.items() if rows.any()}
+
+
+def _titles(bounds: np.ndarray) -> list[str]:
+    """Returns numbers with three digits, or with as many as tell them apart."""
+    for digits in range(3, _DIGITS):
+        titles = [numbers.number(bound, digits) for bound in bounds]
+        if len(set(titles)) == len(titles):
+            return titles
+    return [numbers.number(bound, _DIGITS) for bound in bounds]

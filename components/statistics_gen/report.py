@@ -13,6 +13,7 @@ from penstock.components.statistics_gen.sample import Sample
 from penstock.core import page
 from penstock.core.artifacts import ExampleStatistics
 from penstock.core.page import numbers
+from penstock.core.text import printable
 
 _MOST_CHARTS = 150  # of columns; further ones stand in the table alone
 _LONGEST = 60  # characters of a column's name
@@ -48,13 +49,16 @@ def write(path: Path, statistics: Mapping[str, Dataset], samples: Mapping[str, S
 
 
 def _table(columns: Mapping[str, Mapping[str, Feature]], rows: Mapping[str, int], label: str) -> str:
-    lines = "".join(_row(name, by_split, rows, name == label) for name, by_split in columns.items())
+    lines = "".join(
+        _row(title, by_split, rows, name == label)
+        for title, (name, by_split) in zip(_titles(columns), columns.items(), strict=True)
+    )
     missing = "".join(f'<th class="number">missing in {escape(split)}</th>' for split in rows)
     header = f'<th>column</th><th>type</th>{missing}<th class="number">distinct</th><th>values</th>'
     return page.table(lines, header, sort=True)
 
 
-def _row(name: str, by_split: Mapping[str, Feature], rows: Mapping[str, int], is_label: bool) -> str:
+def _row(title: str, by_split: Mapping[str, Feature], rows: Mapping[str, int], is_label: bool) -> str:
     feature = by_split.get(_TRAIN) or next(iter(by_split.values()))
     cells = ""
     for split, count in rows.items():
@@ -63,7 +67,7 @@ def _row(name: str, by_split: Mapping[str, Feature], rows: Mapping[str, int], is
     distinct = _distinct(feature)
     mark = ' <span class="mark good">label</span>' if is_label else ""
     return (
-        f'<tr><td class="name"><code>{escape(_short(name))}</code>{mark}</td><td>{_kind(feature)}</td>{cells}'
+        f'<tr><td class="name"><code>{escape(title)}</code>{mark}</td><td>{_kind(feature)}</td>{cells}'
         f'<td class="number" data-value="{"" if distinct is None else distinct}">{numbers.count(distinct)}</td>'
         f'<td class="long">{escape(_values(feature))}</td></tr>'
     )
@@ -87,11 +91,16 @@ def _figures(columns: Mapping[str, Mapping[str, Feature]], rows: Groups) -> str:
 
 
 def _of_columns(columns: Mapping[str, Mapping[str, Feature]], rows: Groups) -> Iterator[str]:
-    for name, by_split in list(columns.items())[:_MOST_CHARTS]:
-        drawn = distributions.chart(name, rows, _is_number(next(iter(by_split.values()))))
+    named = list(zip(_titles(columns), columns.items(), strict=True))
+    for title, (name, by_split) in named[:_MOST_CHARTS]:
+        drawn = distributions.chart(name, rows, all(map(_is_number, by_split.values())))
         if drawn:
             chart, left_out = drawn
-            yield page.chart(chart, _short(name) + (f" ({left_out})" if left_out else ""))
+            yield page.chart(chart, title + (f" ({left_out})" if left_out else ""))
+
+
+def _titles(columns: Mapping[str, Mapping[str, Feature]]) -> list[str]:
+    return printable.names(list(columns), _LONGEST)
 
 
 def _common(feature: Feature) -> statistics_pb2.CommonStatistics:
@@ -110,6 +119,8 @@ def _is_number(feature: Feature) -> bool:
 
 
 def _kind(feature: Feature) -> str:
+    if not _present(feature):  # TFDV takes a column without any value for one of whole numbers
+        return "empty"
     kind = "integer" if feature.type == _TYPE.INT else "number" if feature.type == _TYPE.FLOAT else "text"
     if feature.type == _TYPE.BYTES:
         kind = "bytes"
@@ -130,6 +141,8 @@ def _distinct(feature: Feature) -> int | None:
 
 def _values(feature: Feature) -> str:
     """Returns a few words of a column's values: the range and the middle of numbers, the most frequent of others."""
+    if not _present(feature):
+        return ""
     match feature.WhichOneof("stats"):
         case "num_stats":
             of = feature.num_stats
@@ -144,7 +157,8 @@ def _values(feature: Feature) -> str:
             total = max(total, common.tot_num_values, 1)
             top = feature.string_stats.rank_histogram.buckets[:_SHOWN]
             return ", ".join(
-                f"{groups.name(bucket.label)} {numbers.percentage(bucket.sample_count / total)}" for bucket in top
+                f"{title} {numbers.percentage(bucket.sample_count / total)}"
+                for title, bucket in zip(groups.names([bucket.label for bucket in top]), top, strict=True)
             )
         case _:
             return ""
@@ -156,7 +170,3 @@ def _digits(low: float, high: float) -> int:
     if not (math.isfinite(spread) and spread and largest):
         return _DIGITS
     return _DIGITS + max(math.floor(math.log10(largest / spread)), 0)
-
-
-def _short(name: str) -> str:
-    return name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…"

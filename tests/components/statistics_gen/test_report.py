@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+from tensorflow_metadata.proto.v0 import statistics_pb2
 
-from penstock.components.statistics_gen import distributions, groups
+from penstock.components.statistics_gen import distributions, groups, report
+from penstock.components.statistics_gen.sample import Sample
 
 ROWS = 400
 
@@ -52,6 +54,18 @@ def test_the_most_frequent_values_are_bars_and_the_rest_is_told() -> None:
     assert left_out == "3 more values are 15%"
 
 
+def test_values_with_the_same_beginning_are_counted_apart() -> None:
+    beginning = "https://example.org/a/very/long/path/"
+    urls = [f"{beginning}{index % 2}/page.html" for index in range(9)]
+    shown, left_out = _drawn("url", False, train=_table(url=urls))
+    assert [row["share"] for row in shown] == [pytest.approx(5 / 9), pytest.approx(4 / 9)]
+    assert len({row["value"] for row in shown}) == 2
+    assert all(len(row["value"]) < 30 for row in shown)
+    assert left_out == ""
+    every = [f"{beginning}{row}.html" for row in range(ROWS)]
+    assert distributions.chart("url", {"train": _table(url=every)}, False) is None
+
+
 @pytest.mark.parametrize(
     ("values", "is_number"),
     [([1.0] * 5, True), ([None] * 5, True), ([f"key {row}" for row in range(ROWS)], False), ([None], False)],
@@ -70,6 +84,11 @@ def test_rows_by_label() -> None:
     assert _sizes([0, 1, 1]) == {"label = 0": 1, "label = 1": 2}
     assert _sizes([float(row) for row in range(9)]) == {"up to 2.67": 3, "up to 5.33": 3, "above 5.33": 3}
     assert _sizes([0.0] * 7 + [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]) == {"up to 0": 7, "up to 2": 2, "above 2": 4}
+    years = [year for year in range(2001, 2021) for _ in range(3)]
+    assert _sizes(years) == {"up to 2,007": 21, "up to 2,014": 21, "above 2,014": 18}
+    close = [1 + row * 1e-9 for row in range(9)]
+    assert list(_sizes(close).values()) == [3, 3, 3]
+    assert list(_sizes(["a class with a long name: 1", "a class with a long name: 2"]).values()) == [1, 1]
     assert _sizes([None, None]) == {}
     assert groups.by_label(_table(other=[1]), "label") == {}
 
@@ -86,17 +105,18 @@ def test_the_page(tmp_path: Path, write_examples: Any) -> None:
         "hour": (numbers % 24).tolist(),
         "<b>": ["A", "A", "A", "A", "</script>", "</script>", "</script>", "C"] * (ROWS // 8),
         "one": [17031000000] * ROWS,
+        "no value": [[]] * ROWS,
     }
     examples = write_examples({"train": pa.table(columns), "eval": pa.table(columns).slice(0, 40)})
-    report = tmp_path / "page"
+    written = tmp_path / "page"
     executor.run(
         statistics=str(tmp_path / "statistics"),
         examples=str(examples),
-        report=str(report),
+        report=str(written),
         label="late",
         engine="local:1",
     )
-    text, _, _ = report.read_text().partition("</main>")
+    text, _, _ = written.read_text().partition("</main>")
     rows = [
         [unescape(re.sub("<[^>]*>", "", cell)).strip() for cell in re.findall(r"<td.*?</td>", row)]
         for row in re.findall(r"<tr><td.*?</tr>", text)
@@ -107,9 +127,39 @@ def test_the_page(tmp_path: Path, write_examples: Any) -> None:
         ["gaps", "integer", "20%", "20%", "2", "0 to 1, median 1, mean 0.5"],
         ["hour", "integer", "none", "none", "24", "0 to 23, median 11, mean 11.3"],
         ["late label", "text", "none", "none", "2", "no 75%, yes 25%"],
+        ["no value", "empty", "100%", "100%", "0", ""],
         ["one", "integer", "none", "none", "1", "always 17,031,000,000"],
     ]
     assert re.findall(r"<option>(.*?)</option>", text) == ["split", "label (late)"]
     assert len(re.findall(r'<script type="application/json">', text)) == 10, "five columns by split and by label"
     specs = [json.loads(spec) for spec in re.findall(r'<script type="application/json">(.*?)</script>', text)]
     assert {row["group"] for row in specs[-1]["data"]["values"]} == {"late = no", "late = yes"}
+
+
+def test_a_column_of_numbers_in_one_split_and_of_text_in_another(tmp_path: Path, write_examples: Any) -> None:
+    from penstock.components.statistics_gen import executor
+
+    examples = write_examples({"train": {"code": [1, 2, 2, 2]}, "eval": {"code": ["2", "x", "x", "x"]}})
+    executor.run(
+        statistics=str(tmp_path / "statistics"),
+        examples=str(examples),
+        report=str(tmp_path / "page"),
+        label="",
+        engine="local:1",
+    )
+    text, _, _ = (tmp_path / "page").read_text().partition("</main>")
+    (spec,) = re.findall(r'<script type="application/json">(.*?)</script>', text)
+    shares = {(row["group"], row["value"]): row["share"] for row in json.loads(spec)["data"]["values"]}
+    assert {key: share for key, share in shares.items() if share} == {
+        **{("train", "1"): 0.25, ("train", "2"): 0.75},
+        **{("eval", "2"): 0.25, ("eval", "x"): 0.75},
+    }
+
+
+def test_columns_with_long_names_are_told_apart(tmp_path: Path) -> None:
+    columns = [f"{'x' * 40}{number}{'y' * 40}" for number in range(2)]
+    dataset = statistics_pb2.DatasetFeatureStatistics(num_examples=0)
+    for column in columns:
+        dataset.features.add().path.step.append(column)
+    text = report.write(tmp_path / "page", {"train": dataset}, {"train": Sample()}, "").read_text()
+    assert len(set(re.findall("<code>(.*?)</code>", text))) == 2
