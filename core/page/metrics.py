@@ -87,7 +87,11 @@ class Scale:
     def difference(self, metric: str, value: float, other: float) -> str:
         """Returns how far a metric is from another value of it: `+0.012`; of percentages in points: `-1.3 points`."""
         same = math.isclose(value, other, rel_tol=1e-9)  # but for how computers add
-        difference, kind = 0.0 if same else self.number(metric, value) - self.number(metric, other), self._kind(metric)
+        return self.signed(metric, 0.0 if same else self.number(metric, value) - self.number(metric, other))
+
+    def signed(self, metric: str, difference: float) -> str:
+        """Returns a difference that was computed already, as it is: one of squares, say, has no root."""
+        kind = self._kind(metric)
         if kind in ("share", "percent"):
             return f"{numbers.difference(100 * difference if kind == 'share' else difference, 2)} points"
         return numbers.difference(difference, 2)

@@ -10,6 +10,7 @@ from penstock.components.evaluator.report.charts import Figure, Spec
 from penstock.components.evaluator.report.curves import THRESHOLDS, Curves, Point
 from penstock.core.artifacts.evaluation_summary import BinaryPlot
 from penstock.core.page import numbers
+from penstock.core.text import printable
 
 _UNIT = alt.Scale(domain=[0, 1])
 _PERCENT = alt.Axis(format=".0%", tickCount=5)
@@ -19,7 +20,7 @@ _GUESS = "The dashed line is guessing"
 def figures(plot: BinaryPlot, classes: list[str]) -> list[Figure]:
     """Returns the figures of a slice; where all rows are of one class, only that of the scores."""
     curves = Curves.of(plot)
-    negative, positive = charts.names(classes) if len(classes) == 2 else ("negative", "positive")
+    negative, positive = printable.names(classes) if len(classes) == 2 else ("negative", "positive")
     scores = _scores(curves, positive, negative)
     if not curves.has_both_classes:
         return [scores]

@@ -1,10 +1,9 @@
-"""What the charts of an evaluation share: a title that says what is seen, data apart from it, and names that fit.
+"""What the charts of an evaluation share: a title that says what is seen, and data apart from it.
 
 Altair takes some 20 ms to make a chart, and plots there are of every slice. So a chart is made once, of data that is
 only named (`ROWS`, `LINE`), and each slice adds its own.
 """
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -15,7 +14,6 @@ import altair as alt
 from penstock.core import page
 from penstock.core.page import numbers
 from penstock.core.page.charts import specification
-from penstock.core.text import printable
 
 HEIGHT = 250  # pixels, of a chart with two axes
 _ROW, _LINE_HEIGHT, _AXIS = 18, 13, 42  # pixels, of a chart with a row for each name
@@ -25,7 +23,6 @@ NUMBER, SHARE, COUNT = numbers.D3_NUMBER, numbers.D3_SHARE, numbers.D3_COUNT
 TOUCHED = alt.OverlayMarkDef(opacity=0, size=80)  # points of a line that the pointer finds, and nobody sees
 EVERY_NAME = alt.Axis(labelOverlap=False, labelLimit=160)
 _ROWS, _LINE = "rows", "line"
-_LONGEST_NAME = 40
 type Cell = float | str | None
 type Chart = alt.Chart | alt.LayerChart | alt.FacetChart  # what alt.layer returns
 type Spec = dict[str, Any]  # Vega-Lite's JSON
@@ -87,15 +84,3 @@ def rule() -> alt.Chart:
 def strength(column: str) -> alt.Opacity:
     """Shows a share from 0 to 1 by how strong a colour is, such that text on it can be read."""
     return alt.Opacity(f"{column}:Q", scale=alt.Scale(domain=[0, 1], range=[0.04, 0.6]), legend=None)
-
-
-def names(texts: Sequence[str], longest: int = _LONGEST_NAME) -> list[str]:
-    """Returns names for axes and legends: printable, of a length that fits, and still all different."""
-    shown = [printable.printable(printable.shortened(text, longest)) or "(empty)" for text in texts]
-    twice = {name for name, count in Counter(shown).items() if count > 1}
-    return [f"{name} #{number}" if name in twice else name for number, name in enumerate(shown, 1)]
-
-
-def name(text: str) -> str:
-    """Returns one name, as `names` does."""
-    return names([text])[0]

@@ -12,6 +12,7 @@ from penstock.core import page
 from penstock.core.artifacts.evaluation_summary import Effect, EvaluationSummary, Importance
 from penstock.core.page import numbers
 from penstock.core.page.metrics import Scale
+from penstock.core.text import printable
 
 _MOST_DRAWN = 15
 _MOST_VALUES = 12  # of a column of text
@@ -34,7 +35,7 @@ def section(summary: EvaluationSummary, scale: Scale) -> str:
 
 
 def _importance(summary: EvaluationSummary, scale: Scale) -> Figure:
-    shown = [one for one in summary["importance"] if one["worse_by"]][:_MOST_DRAWN]
+    shown = summary["importance"][:_MOST_DRAWN]
     metric, times = summary["main_metric"], max((len(one["worse_by"]) for one in shown), default=0)
     title = f"{scale.name_of_differences(metric)}: worse by" if metric else "worse by"
     return Figure(
@@ -47,7 +48,7 @@ def _importance(summary: EvaluationSummary, scale: Scale) -> Figure:
                 "least": min(one["worse_by"]),
                 "most": max(one["worse_by"]),
             }
-            for name, one in zip(charts.names([one["column"] for one in shown]), shown, strict=True)
+            for name, one in zip(printable.names([one["column"] for one in shown]), shown, strict=True)
         ],
         note="How much worse the model gets if the values of a column are shuffled, in "
         f"{numbers.count(summary['sampled_rows'])} rows. The lines go from the least to the most of {times} times.",
@@ -71,8 +72,8 @@ def _importance_spec(count: int, title: str, form: str) -> Spec:
 
 def _rest(others: list[Importance], summary: EvaluationSummary, scale: Scale) -> str:
     rows = "".join(
-        f'<tr><td class="long">{escape(charts.name(one["column"]))}</td><td class="number">'
-        f"{_worse_by(one, summary, scale)}</td></tr>"
+        f'<tr><td class="long">{escape(printable.name(one["column"]))}</td><td class="number">'
+        f"{scale.signed(summary['main_metric'], fmean(one['worse_by']))}</td></tr>"
         for one in others
     )
     header = '<th>column</th><th class="number">worse by</th>'
@@ -81,13 +82,8 @@ def _rest(others: list[Importance], summary: EvaluationSummary, scale: Scale) ->
     )
 
 
-def _worse_by(one: Importance, summary: EvaluationSummary, scale: Scale) -> str:
-    values = one["worse_by"]
-    return scale.difference(summary["main_metric"], fmean(values), 0.0) if values else ""
-
-
 def _explained(summary: EvaluationSummary) -> str:
-    whose = f"predicted {charts.name(summary['label'])}" if summary["problem"] == "regression" else "probability"
+    whose = f"predicted {printable.name(summary['label'])}" if summary["problem"] == "regression" else "probability"
     return (
         f"The mean {whose} if all sampled rows had this value, for the columns that matter most. How many rows really "
         "have it: the grey bars, on a scale of their own, and the percentages."
@@ -108,12 +104,12 @@ def _effects(summary: EvaluationSummary) -> list[Figure]:
 def _axis(effect: Effect, summary: EvaluationSummary) -> alt.Axis:
     """Returns the axis of the prediction: the label's, or the probability of a class."""
     if summary["problem"] == "regression":
-        title, form = f"mean predicted {charts.name(summary['label'])}", numbers.D3_NUMBER
+        title, form = f"mean predicted {printable.name(summary['label'])}", numbers.D3_NUMBER
     elif summary["problem"] == "other":
         title, form = "mean prediction", numbers.D3_NUMBER
     else:
         place = effect.get("predicted_class", 1)
-        names = charts.names(summary["classes"])
+        names = printable.names(summary["classes"])
         title = f"probability of {names[place]}" if place < len(names) else "probability"
         form = numbers.D3_SHARE
     return alt.Axis(title=title, format=form, tickCount=4)
@@ -121,18 +117,18 @@ def _axis(effect: Effect, summary: EvaluationSummary) -> alt.Axis:
 
 def _effect(effect: Effect, scale: alt.Scale, axis: alt.Axis) -> Figure:
     if isinstance(effect["values"][0], str):
-        names = charts.names([str(value) for value in effect["values"]])[:_MOST_VALUES]
+        names = printable.names([str(value) for value in effect["values"]])[:_MOST_VALUES]
         shares = map(numbers.percentage, effect["shares"])
         values: Sequence[Cell] = [f"{share} {name}" for share, name in zip(shares, names, strict=False)]
         spec = _texts_spec(len(values), scale, axis)
     else:
         values = [float(value) for value in effect["values"]]
-        spec = _numbers_spec(charts.name(effect["column"]), max(effect["shares"], default=1), scale, axis)
+        spec = _numbers_spec(printable.name(effect["column"]), max(effect["shares"], default=1), scale, axis)
     rows: list[dict[str, Cell]] = [
         {"value": value, "prediction": prediction, "share": share}
         for value, prediction, share in zip(values, effect["predictions"], effect["shares"], strict=False)
     ]
-    return Figure(charts.name(effect["column"]), spec, rows)
+    return Figure(printable.name(effect["column"]), spec, rows)
 
 
 def _numbers_spec(column: str, most: float, scale: alt.Scale, axis: alt.Axis) -> Spec:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from html import escape
 
 from penstock.core import page
-from penstock.core.artifacts.evaluation_summary import EvaluationSummary, Measure, Numbers
+from penstock.core.artifacts.evaluation_summary import EvaluationSummary, Measure, Numbers, overall
 from penstock.core.metrics import tells_quality
 from penstock.core.page import numbers
 from penstock.core.page.metrics import Scale
@@ -21,30 +21,28 @@ def section(summary: EvaluationSummary, scale: Scale) -> str:
     columns = _columns(summary)
     if not columns:
         return ""
-    every = told(dict.fromkeys(name for one in columns for name in one["metrics"]))
+    every = listed_metrics(dict.fromkeys(name for one in columns for name in one["metrics"]))
     every.sort(key=lambda name: name != summary["main_metric"])
     rows = [_row(name, columns, summary, scale) for name in every]
     counts = "".join(f'<td class="number">{numbers.count(one["examples"])}</td>' for one in columns)
     header = "<th>metric</th>" + "".join(
         f'<th class="number">{_MODELS[one["model"]]}<br>{escape(one["split"])}</th>' for one in columns
     )
-    shown = page.table(f'{"".join(rows[:_MOST_SHOWN])}<tr><td class="muted">rows</td>{counts}</tr>', header)
+    tables = page.table(f'{"".join(rows[:_MOST_SHOWN])}<tr><td class="muted">rows</td>{counts}</tr>', header)
     if more := rows[_MOST_SHOWN:]:
-        shown += f"<details><summary>{len(more)} more metrics</summary>{page.table(''.join(more), header)}</details>"
-    return f'<h2>The model in numbers</h2>{shown}<p class="muted">{_explained(columns, summary)}</p>'
+        tables += f"<details><summary>{len(more)} more metrics</summary>{page.table(''.join(more), header)}</details>"
+    return f'<h2>The model in numbers</h2>{tables}<p class="muted">{_explained(columns, summary)}</p>'
 
 
 def _columns(summary: EvaluationSummary) -> list[Numbers]:
     """Returns the model on each split, and the others on what was evaluated: this may be several splits together."""
     evaluated, together = set(summary["splits"]), "+".join(summary["splits"])
     columns = [one for one in summary["numbers"] if one["model"] == "candidate" or one["split"] in evaluated]
-    if not evaluated & {one["split"] for one in columns}:
-        for part in summary["slices"]:
-            if not part["features"]:
-                count, baseline = part["examples"], part["baseline"]
-                columns.append(Numbers(model="candidate", split=together, examples=count, metrics=part["metrics"]))
-                if baseline:
-                    columns.append(Numbers(model="baseline", split=together, examples=count, metrics=baseline))
+    if not evaluated & {one["split"] for one in columns} and (part := overall(summary)):
+        count, baseline = part["examples"], part["baseline"]
+        columns.append(Numbers(model="candidate", split=together, examples=count, metrics=part["metrics"]))
+        if baseline:
+            columns.append(Numbers(model="baseline", split=together, examples=count, metrics=baseline))
     order = list(_MODELS)
     return sorted(columns, key=lambda one: (order.index(one["model"]), _split_order(one["split"])))
 
@@ -56,8 +54,8 @@ def _row(name: str, columns: list[Numbers], summary: EvaluationSummary, scale: S
     return f"<tr><td>{f'<strong>{title}</strong>' if name == summary['main_metric'] else title}</td>{cells}</tr>"
 
 
-def told(names: Iterable[str]) -> list[str]:
-    """Returns the metrics to tell: neither the count of rows, which is told anyway, nor a square beside its root.
+def listed_metrics(names: Iterable[str]) -> list[str]:
+    """Returns the metrics to list: neither the count of rows, which has a row anyway, nor a square beside its root.
 
     First come those that are about all classes, and tell how good a model is.
     """
@@ -66,7 +64,7 @@ def told(names: Iterable[str]) -> list[str]:
     return sorted(every, key=lambda name: (not tells_quality(name), _OF_A_CLASS in name))
 
 
-def shown(measured: Measure | None, name: str, scale: Scale) -> str:
+def value_html(measured: Measure | None, name: str, scale: Scale) -> str:
     """Returns a value as HTML; nothing if it was not computed."""
     if measured is None:
         return ""
@@ -83,7 +81,7 @@ def bounds(measured: Measure | None, name: str, scale: Scale) -> str:
 
 
 def _cell(measured: Measure | None, name: str, scale: Scale, best: bool) -> str:
-    value, interval = shown(measured, name, scale), bounds(measured, name, scale)
+    value, interval = value_html(measured, name, scale), bounds(measured, name, scale)
     value = f'<strong class="good">{value}</strong>' if best else value
     return f'<td class="number">{value}{f"<br><small class=muted>{interval}</small>" if interval else ""}</td>'
 

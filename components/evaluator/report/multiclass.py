@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from penstock.components.evaluator.report import charts
 from penstock.components.evaluator.report.charts import MOST_NAMES, Cell, Figure, Spec
 from penstock.core.artifacts.evaluation_summary import MulticlassPlot
+from penstock.core.text import printable
 
 _MOST_COUNTED = 8  # classes for which each count has room
 _SMALLEST_SHARE = 0.0005
@@ -36,7 +37,7 @@ class ClassScore(NamedTuple):
 def figures(plot: MulticlassPlot, classes: list[str]) -> list[Figure]:
     """Returns the figures of a slice."""
     confusion = np.array(plot["confusion"], float)
-    names = charts.names(classes) if len(classes) == len(confusion) else [str(n) for n in range(len(confusion))]
+    names = printable.names(classes) if len(classes) == len(confusion) else [str(n) for n in range(len(confusion))]
     return [_matrix(*_largest(confusion, names)), _by_class(scores(confusion, names))]
 
 

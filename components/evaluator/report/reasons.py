@@ -6,7 +6,7 @@ from html import escape
 
 from penstock.core import page
 from penstock.core.artifacts import Reason, Verdict
-from penstock.core.artifacts.evaluation_summary import EvaluationSummary, Measure
+from penstock.core.artifacts.evaluation_summary import EvaluationSummary, Measure, overall
 
 _OVERALL = "overall"
 _MOST_SHOWN = 10
@@ -73,8 +73,8 @@ def _table(reasons: list[Reason]) -> str:
 def _no_threshold(summary: EvaluationSummary) -> str:
     """Says how to add a threshold; its value is one that this model just meets."""
     metric = summary["main_metric"]
-    overall = next((part for part in summary["slices"] if not part["features"]), None)
-    value = overall["metrics"].get(metric, Measure(value=None))["value"] if overall else None
+    part = overall(summary)
+    value = part["metrics"].get(metric, Measure(value=None))["value"] if part else None
     if value is None or " " in metric:  # such as of one class, which the short form cannot name
         return "<p>No threshold was given, so nothing is blessed.</p>"
     lower = metric in summary["lower_is_better"]

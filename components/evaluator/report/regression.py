@@ -9,13 +9,14 @@ from penstock.components.evaluator.report import charts
 from penstock.components.evaluator.report.charts import Figure, Spec
 from penstock.core.artifacts.evaluation_summary import RegressionPlot
 from penstock.core.page import numbers
+from penstock.core.text import printable
 
 _HEIGHT = charts.HEIGHT + 30
 
 
 def figures(plot: RegressionPlot, label: str) -> list[Figure]:
     """Returns the figures of a slice."""
-    return [_against(plot, charts.name(label)), _residuals(plot, charts.name(label))]
+    return [_against(plot, printable.name(label)), _residuals(plot, printable.name(label))]
 
 
 def _against(plot: RegressionPlot, label: str) -> Figure:

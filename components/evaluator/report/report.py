@@ -17,6 +17,7 @@ from penstock.core import page
 from penstock.core.artifacts import Verdict
 from penstock.core.artifacts.evaluation_summary import EvaluationSummary, SliceSummary
 from penstock.core.page.metrics import Scale
+from penstock.core.text import printable
 
 
 def write(path: Path, summary: EvaluationSummary | None, verdict: Verdict) -> Path:
@@ -32,7 +33,7 @@ def body(summary: EvaluationSummary | None, verdict: Verdict) -> str:
     """
     if summary is None:
         return reasons.section(None, verdict)
-    scale = Scale(summary["problem"], charts.name(summary["label"]), tuple(charts.names(summary["classes"])))
+    scale = Scale(summary["problem"], printable.name(summary["label"]), tuple(printable.names(summary["classes"])))
     parts = [
         reasons.section(summary, verdict),
         models.section(summary, scale),

@@ -8,12 +8,14 @@ import altair as alt
 
 from penstock.components.evaluator.report import charts
 from penstock.components.evaluator.report.charts import Figure, Spec
-from penstock.components.evaluator.report.models import bounds, shown, told
+from penstock.components.evaluator.report.models import bounds, listed_metrics, value_html
 from penstock.core import page
+from penstock.core.artifacts import evaluation_summary
 from penstock.core.artifacts.evaluation_summary import EvaluationSummary, Measure, SliceSummary
 from penstock.core.metrics import tells_quality
 from penstock.core.page import numbers
 from penstock.core.page.metrics import Scale
+from penstock.core.text import printable
 
 _MOST_DRAWN = 20
 _BETWEEN = ", "  # the features of a slice
@@ -32,12 +34,12 @@ class Judged(NamedTuple):
 
 def name(part: SliceSummary) -> str:
     """Returns the name of a slice, as verdicts have it, but of a length that fits."""
-    return _BETWEEN.join(charts.name(f"{feature}={value}") for feature, value in part["features"]) or "overall"
+    return _BETWEEN.join(printable.name(f"{feature}={value}") for feature, value in part["features"]) or "overall"
 
 
 def names(parts: Sequence[SliceSummary]) -> list[str]:
     """Returns the names of slices, which are all different."""
-    return charts.names([name(part) for part in parts], _LONGEST)
+    return printable.names([name(part) for part in parts], _LONGEST)
 
 
 def judged(summary: EvaluationSummary) -> list[Judged]:
@@ -57,8 +59,8 @@ def _judged(part: SliceSummary, metric: str, overall: float | None, sign: int) -
 
 def _overall(summary: EvaluationSummary) -> float | None:
     """Returns the main metric over all examples; None if it is not defined, or nobody asked for it."""
-    parts = [part for part in summary["slices"] if not part["features"]]
-    return parts[0]["metrics"].get(summary["main_metric"], Measure(value=None))["value"] if parts else None
+    part = evaluation_summary.overall(summary)
+    return part["metrics"].get(summary["main_metric"], Measure(value=None))["value"] if part else None
 
 
 def section(summary: EvaluationSummary, scale: Scale) -> str:
@@ -129,7 +131,7 @@ def _spec(drawn: list[Judged], title: str, form: str) -> Spec:
 
 def _table(every: list[Judged], summary: EvaluationSummary, scale: Scale) -> str:
     metric, overall = summary["main_metric"], _overall(summary)
-    others = [one for one in told(summary["slices"][0]["metrics"]) if one != metric and tells_quality(one)]
+    others = [one for one in listed_metrics(summary["slices"][0]["metrics"]) if one != metric and tells_quality(one)]
     others = others[:_MOST_METRICS]
     with_baseline = any(metric in part["baseline"] for part in summary["slices"])
     with_interval = any("low" in part["metrics"].get(metric, {}) for part in summary["slices"])
@@ -138,19 +140,19 @@ def _table(every: list[Judged], summary: EvaluationSummary, scale: Scale) -> str
     heads += ["vs. baseline"] if with_baseline else []
     heads += [scale.name(one) for one in others]
     header = "<th>slice</th>" + "".join(f'<th class="number">{escape(head)}</th>' for head in heads)
-    whole = [_judged(part, metric, None, 1) for part in summary["slices"] if not part["features"]]
+    whole = evaluation_summary.overall(summary)
     rows = ""
-    for each in [*whole, *every]:
+    for each in [*([_judged(whole, metric, None, 1)] if whole else []), *every]:
         part, value = each.part, each.measure["value"]
         cells = [_cell(part["examples"], numbers.count(part["examples"]))]
         if metric:
-            cells.append(_cell(value, shown(each.measure, metric, scale)))
+            cells.append(_cell(value, value_html(each.measure, metric, scale)))
             cells += [_cell(each.measure.get("low"), bounds(each.measure, metric, scale))] if with_interval else []
             cells.append(_difference(value, overall if part["features"] else None, metric, scale))
         if with_baseline:
             cells.append(_difference(value, part["baseline"].get(metric, {"value": None})["value"], metric, scale))
         cells += [
-            _cell(part["metrics"].get(one, {"value": None})["value"], shown(part["metrics"].get(one), one, scale))
+            _cell(part["metrics"].get(one, {"value": None})["value"], value_html(part["metrics"].get(one), one, scale))
             for one in others
         ]
         title = name(part)

@@ -10,7 +10,7 @@ from itertools import accumulate
 from typing import TypedDict
 
 from penstock.core.artifacts import GateResult, Metadata
-from penstock.core.artifacts.evaluation_summary import BinaryPlot, EvaluationSummary
+from penstock.core.artifacts.evaluation_summary import BinaryPlot, EvaluationSummary, overall
 
 _MOST_POINTS = 100  # of a curve: a page draws each
 _MOST_CLASSES = 50  # of a matrix
@@ -41,20 +41,20 @@ class EvaluationResult(GateResult):
 def metrics(summary: EvaluationSummary) -> Metadata:
     """Returns the metrics of the overall slice by name, those of the baseline with `baseline_` before it."""
     numbers: Metadata = {}
-    for part in summary["slices"][:1]:
-        if not part["features"]:
-            for prefix, measures in (("", part["metrics"]), ("baseline_", part["baseline"])):
-                numbers |= {
-                    f"{prefix}{name}": measure["value"]
-                    for name, measure in measures.items()
-                    if measure["value"] is not None
-                }
+    if part := overall(summary):
+        for prefix, measures in (("", part["metrics"]), ("baseline_", part["baseline"])):
+            numbers |= {
+                f"{prefix}{name}": measure["value"]
+                for name, measure in measures.items()
+                if measure["value"] is not None
+            }
     return numbers
 
 
 def classification(summary: EvaluationSummary) -> ClassificationMetadata:
     """Returns the curve and the matrix of the overall slice, as far as the problem has them."""
-    plot = next((part.get("plot") for part in summary["slices"] if not part["features"]), None)
+    part = overall(summary)
+    plot = part.get("plot") if part else None
     if plot is None or plot["kind"] == "regression":
         return {}
     if plot["kind"] == "multiclass":

@@ -40,4 +40,5 @@ def test_differences() -> None:
     assert PRICE.difference("root_mean_squared_error", 1000, 1401.2) == "-400"
     assert LATE.difference("auc", 0.1 + 0.2, 0.3) == "0"
     assert PRICE.difference("mean_squared_error", 9.0, 16.0) == "-1"
+    assert [PRICE.signed("mean_squared_error", value) for value in (100, 0, -100)] == ["+100", "0", "-100"]
     assert PRICE.name_of_differences("mean_squared_error") == "MSE in price²"

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import altair
+import numpy as np
 import pytest
 import vl_convert
 
@@ -73,7 +74,7 @@ def test_the_charts_of_a_binary_problem(late: EvaluationSummary) -> None:
 
 
 def test_a_slice_of_one_class_has_the_scores_alone() -> None:
-    plot = summaries.binary_plot(*map(summaries.np.array, ([1.0, 1.0], [0.2, 0.7])))
+    plot = summaries.binary_plot(*map(np.array, ([1.0, 1.0], [0.2, 0.7])))
     (figure,) = binary.figures(plot, ["no", "yes"])
     assert {"yes", "50%"} <= set(_texts(figure))
 
@@ -84,7 +85,7 @@ def test_the_charts_of_several_classes() -> None:
     assert plot["kind"] == "multiclass"
     matrix, by_class = multiclass.figures(plot, trees["classes"])
     assert {*trees["classes"], f"{plot['confusion'][0][0]:,.0f}"} <= set(_texts(matrix))
-    worst = multiclass.scores(summaries.np.array(plot["confusion"]), trees["classes"])[0]
+    worst = multiclass.scores(np.array(plot["confusion"]), trees["classes"])[0]
     drawn = _texts(by_class)
     assert min(trees["classes"], key=drawn.index) == worst.name
 
@@ -100,7 +101,7 @@ def test_a_class_that_is_never_predicted_has_its_place() -> None:
 
 def test_metrics_of_all_classes_come_before_those_of_one() -> None:
     names = ["accuracy", "recall for class 1", "mean_label", "recall as macro average", "example_count"]
-    assert models.told(names) == ["accuracy", "recall as macro average", "recall for class 1", "mean_label"]
+    assert models.listed_metrics(names) == ["accuracy", "recall as macro average", "recall for class 1", "mean_label"]
 
 
 def test_many_classes_with_long_names() -> None:
@@ -165,6 +166,15 @@ def test_errors_are_in_the_unit_of_the_label(houses: EvaluationSummary) -> None:
     assert f"{float(f'{value:.3g}'):,.0f}" in _row(body, "RMSE in price")
     assert "%" in _row(body, "MAPE")
     assert "always predicts the mean of the label" in body
+
+
+def test_the_importance_of_further_columns_is_in_the_unit_of_the_chart(houses: EvaluationSummary) -> None:
+    squared = copy.copy(houses)
+    squared["main_metric"] = "mean_squared_error"
+    squared["importance"] = [{"column": f"c{rank}", "worse_by": [100.0 - rank] * 2} for rank in range(17)]
+    body = importance.section(squared, Scale("regression", "price"))
+    assert "MSE in price²: worse by" in body
+    assert [_row(body, "c15"), _row(body, "c16")] == ["c15 +85", "c16 +84"]
 
 
 def test_without_a_threshold_the_page_says_how_one_is_added(houses: EvaluationSummary) -> None:
