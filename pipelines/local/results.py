@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import TypedDict
 
 from penstock.core import metrics
-from penstock.core.artifacts import PushedVersion
+from penstock.core.artifacts import PushedVersion, evaluation_summary
 from penstock.core.artifacts.evaluation_summary import EvaluationSummary
 from penstock.core.page import numbers
 from penstock.pipelines.local.records.record import RunRecord, Status
@@ -135,8 +135,8 @@ def _blessed(run: RunRecord) -> bool | None:
 
 
 def _overall(summary: EvaluationSummary) -> dict[str, float | None]:
-    slices = [one for one in summary["slices"] if not one["features"]]
-    return {name: measure["value"] for name, measure in slices[0]["metrics"].items()} if slices else {}
+    part = evaluation_summary.overall(summary)
+    return {name: measure["value"] for name, measure in part["metrics"].items()} if part else {}
 
 
 def _ordered(measured: Mapping[str, float | None], first: str) -> dict[str, float | None]:

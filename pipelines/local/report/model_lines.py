@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator, Sequence
 
 from penstock.core import metrics
+from penstock.core.artifacts import evaluation_summary
 from penstock.core.artifacts.evaluation_summary import EvaluationSummary, Measure, Numbers, SliceSummary
 from penstock.core.page import numbers
 from penstock.core.text.printable import printable
@@ -65,12 +66,11 @@ def _columns(summary: EvaluationSummary) -> list[Numbers]:
 
 def _together(summary: EvaluationSummary) -> Iterator[Numbers]:
     """Yields the numbers over several splits that were evaluated together."""
-    for part in summary["slices"]:
-        if not part["features"]:
-            split, count = "+".join(summary["splits"]), part["examples"]
-            yield Numbers(model="candidate", split=split, examples=count, metrics=part["metrics"])
-            if part["baseline"]:
-                yield Numbers(model="baseline", split=split, examples=count, metrics=part["baseline"])
+    if part := evaluation_summary.overall(summary):
+        split, count = "+".join(summary["splits"]), part["examples"]
+        yield Numbers(model="candidate", split=split, examples=count, metrics=part["metrics"])
+        if part["baseline"]:
+            yield Numbers(model="baseline", split=split, examples=count, metrics=part["baseline"])
 
 
 def _in_the_labels_unit(measured: dict[str, Measure]) -> dict[str, Measure]:
@@ -93,7 +93,8 @@ def _value(measure: Measure | None) -> str:
 def _worst(summary: EvaluationSummary) -> Iterator[str]:
     """Yields the slices in which the main metric is worse than over all examples, the worst first."""
     main = summary["main_metric"]
-    overall = next((_main(part, main) for part in summary["slices"] if not part["features"]), None)
+    whole = evaluation_summary.overall(summary)
+    overall = _main(whole, main) if whole else None
     sign = 1 if main in summary["lower_is_better"] else -1
     judged = [
         (sign * value, part)
@@ -101,17 +102,21 @@ def _worst(summary: EvaluationSummary) -> Iterator[str]:
         if part["features"] and part["examples"] >= _FEWEST and (value := _main(part, main)) is not None
     ]
     worse = [pair for pair in judged if overall is None or pair[0] > sign * overall]
-    worst = [part for _, part in sorted(worse, key=lambda pair: -pair[0])][:_SLICES]
+    worst = [(sign * badness, part) for badness, part in sorted(worse, key=lambda pair: -pair[0])][:_SLICES]
+    if summary["problem"] == "regression":  # as in the table
+        worst = [(metrics.in_the_labels_unit(main, value)[1], part) for value, part in worst]
+        main = metrics.in_the_labels_unit(main, 0)[0]
     if worst:
-        yield f"worst slices by {main}, of {len(judged):,} with {_FEWEST} examples or more"
-        yield from _slice_lines(worst, main)
+        name = metrics.named(main, summary["classes"])
+        yield f"worst slices by {name}, of {len(judged):,} with {_FEWEST} examples or more"
+        yield from _slice_lines(worst)
 
 
-def _slice_lines(parts: Sequence[SliceSummary], main: str) -> Iterator[str]:
-    names = [", ".join(f"{feature}={value}" for feature, value in part["features"]) for part in parts]
+def _slice_lines(worst: Sequence[tuple[float, SliceSummary]]) -> Iterator[str]:
+    names = [", ".join(f"{feature}={value}" for feature, value in part["features"]) for _, part in worst]
     width = max(map(len, names))
-    for name, part in zip(names, parts, strict=True):
-        yield f"  {name:{width}}  {numbers.number(_main(part, main)):>6}  {numbers.count(part['examples'])} examples"
+    for name, (value, part) in zip(names, worst, strict=True):
+        yield f"  {name:{width}}  {numbers.number(value):>6}  {numbers.count(part['examples'])} examples"
 
 
 def _main(part: SliceSummary, metric: str) -> float | None:

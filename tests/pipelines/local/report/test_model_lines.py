@@ -75,6 +75,29 @@ def test_errors_are_in_the_unit_of_the_label(summary: EvaluationSummary) -> None
     ]
 
 
+def test_the_worst_slices_are_in_the_unit_of_the_table(summary: EvaluationSummary) -> None:
+    summary["problem"], summary["label"], summary["main_metric"] = "regression", "price", "mean_squared_error"
+    summary["lower_is_better"] = ["mean_squared_error"]
+    slices = [(4.6e9, []), (6.4e9, [("town", "Ames")]), (8.1e9, [("town", "Boone")])]
+    summary["slices"] = [
+        {"features": features, "examples": 300, "metrics": measures(mean_squared_error=value), "baseline": {}}
+        for value, features in slices
+    ]
+    assert list(model_lines.lines(summary))[-3:] == [
+        "worst slices by root_mean_squared_error, of 2 with 20 examples or more",
+        "  town=Boone  90,000  300 examples",
+        "  town=Ames   80,000  300 examples",
+    ]
+
+
+def test_the_worst_slices_are_by_a_class_of_that_name(summary: EvaluationSummary) -> None:
+    summary["main_metric"] = "recall for class 1"
+    for part in summary["slices"]:
+        part["metrics"]["recall for class 1"] = part["metrics"]["auc"]
+    (title,) = [line for line in model_lines.lines(summary) if line.startswith("worst slices")]
+    assert title == "worst slices by recall for class yes, of 3 with 20 examples or more"
+
+
 def test_splits_that_were_evaluated_together_are_one_column(summary: EvaluationSummary) -> None:
     summary["splits"], summary["numbers"] = ["eval", "test"], []
     assert next(model_lines.lines(summary)) == "metrics (positive: yes)  eval+test"
