@@ -4,7 +4,7 @@ A mistake is told in one sentence that names the file, the line, the key and, fo
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,7 @@ _EXPECTED = {
     "string_type": "text",
     "too_short": "at least one",
 }
+_MISMATCHES = _EXPECTED.keys() - {"too_short"}  # a value of another type
 
 
 @dataclass
@@ -137,8 +138,9 @@ def validate[Model: BaseModel](document: Document, model: type[Model], folder: P
     try:
         return model.model_validate(document.values, context={"folder": folder})
     except ValidationError as error:
-        sentences = _sentences(error, document, model)
-        more = error.error_count() - _MOST_SENTENCES
+        mistakes = _mistakes(error, document)
+        sentences = _sentences(mistakes[:_MOST_SENTENCES], document, model)
+        more = len(mistakes) - _MOST_SENTENCES
     if len(sentences) == 1:
         raise ConfigError(sentences[0])
     if more > 0:
@@ -148,24 +150,60 @@ def validate[Model: BaseModel](document: Document, model: type[Model], folder: P
     raise ConfigError(f"{document.source} has {len(sentences)} mistakes", "\n".join(sentences))
 
 
-def _sentences(error: ValidationError, document: Document, model: type[BaseModel]) -> list[str]:
-    """Returns a sentence for each of the first mistakes: who has mended these sees the others."""
+@dataclass(frozen=True)
+class _Mistake:
+    """What pydantic tells of a place in the document. `missing` is the key that it lacks there."""
+
+    type: str
+    location: Location
+    expected: str
+    received: Any
+    sentence: str = ""
+    missing: Location = ()
+
+
+def _mistakes(error: ValidationError, document: Document) -> list[_Mistake]:
+    """Returns what is wrong, each place once: of a value that may be of several types, pydantic tells each of them.
+
+    What is wrong within a value says more than that it is none of another type.
+    """
+    mistakes = [_mistake(detail, document.values) for detail in error.errors(include_url=False)]
+    inside = {mistake.location[:end] for mistake in mistakes for end in range(len(mistake.location))}
+    inside |= {mistake.location for mistake in mistakes if mistake.type not in _MISMATCHES}
+    merged: dict[tuple[Location, int], _Mistake] = {}
+    for number, mistake in enumerate(mistakes):
+        if mistake.type not in _MISMATCHES:
+            merged[mistake.location, number] = mistake
+        elif mistake.location not in inside:
+            before = merged.get((mistake.location, -1))
+            words = dict.fromkeys([*([before.expected] if before else []), mistake.expected])
+            merged[mistake.location, -1] = replace(mistake, expected=" or ".join(words))
+    return list(merged.values())
+
+
+def _mistake(detail: Mapping[str, Any], values: Any) -> _Mistake:
+    location = _written(detail["loc"], values)
+    sentence = str(detail["ctx"]["error"]) if detail["type"] == "value_error" else ""
+    missing = detail["loc"][-1:] if detail["type"] == "missing" else ()
+    return _Mistake(detail["type"], location, _expected(detail), detail["input"], sentence, missing)
+
+
+def _sentences(mistakes: Iterable[_Mistake], document: Document, model: type[BaseModel]) -> list[str]:
+    """Returns a sentence for each mistake, none twice."""
     sentences: dict[str, None] = {}
-    for mistake in error.errors(include_url=False)[:_MOST_SENTENCES]:
-        location = _written(mistake["loc"], document.values)
-        place = document.place(location)
-        key = ".".join(str(part) for part in mistake["loc"][: len(location)])
-        if mistake["type"] == "extra_forbidden":
-            text = f"unknown key {printable.value(key)}; {_known_key(mistake['loc'], model)}"
-        elif mistake["type"] == "missing":
-            text = f"{_dotted(mistake['loc'])} is missing: expected {_description(mistake['loc'], model)}"
-        elif mistake["type"] == "value_error":
-            text = str(mistake["ctx"]["error"])
-            named = _named_in(location, text, document)
-            text = f"{key}{'.' if named else ': '}{text}" if key else text
-            place = document.place(named or location)
+    for mistake in mistakes:
+        place, key = document.place(mistake.location), _dotted(mistake.location)
+        if mistake.type == "extra_forbidden":
+            text = f"unknown key {printable.value(key)}; {_known_key(mistake.location, model)}"
+        elif mistake.type == "missing":
+            path = (*mistake.location, *mistake.missing)
+            text = f"{_dotted(path)} is missing: expected {_description(path, model)}"
+        elif mistake.type == "value_error":
+            named = _named_in(mistake.location, mistake.sentence, document)
+            text = f"{key}{'.' if named else ': '}{mistake.sentence}" if key else mistake.sentence
+            place = document.place(named or mistake.location)
         else:
-            text = f"{key}: expected {_expected(mistake)}, received {printable.value(mistake['input'])}"
+            text = f"{key}: expected {mistake.expected}, received {printable.value(mistake.received)}"
         sentences[f"{place}: {text.removeprefix(place.removeprefix('--set ') + ': ')}"] = None
     return list(sentences)
 
@@ -179,15 +217,13 @@ def _expected(mistake: Mapping[str, Any]) -> str:
 
 def _written(location: Location, values: Any) -> Location:
     """Returns the part of an error's location that the document holds; pydantic adds the names of a union's members."""
-    depth = 0
+    written: Location = ()
     for part in location:
         known = values if isinstance(values, Mapping) else range(len(values)) if isinstance(values, list) else ()
         if part in known:
             values = values[part]
-            depth += 1
-        else:
-            break
-    return location[:depth]
+            written = (*written, part)
+    return written
 
 
 def _named_in(location: Location, sentence: str, document: Document) -> Location:

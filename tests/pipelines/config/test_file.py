@@ -42,6 +42,30 @@ def test_no_yaml_is_without_end(load: Load, config: Path, value: str, sentence: 
         assert caught.value.message.startswith("--set label" if assignments else "pipeline.yaml:")
 
 
+@pytest.mark.parametrize(
+    ("key", "sentence"),
+    [
+        ("thresholds: {auc: {better_than_trivial: abc}}", "expected a number or keys with values, received 'abc'"),
+        ("thresholds: {auc: {better_than_trivial: -1}}", "expected greater than or equal to 0, received -1"),
+        (
+            "thresholds: {auc: {better_than_trivial: {relativ: 1}}}",
+            "unknown key '...relativ'; did you mean 'relative'?",
+        ),
+        ("thresholds: {auc: {better_than_trivial: {}}}", "expected `absolute` or `relative`, such as {relative: 0.1}"),
+        ("slices: [{company: 1.5}]", ".company: expected text or a whole number, received 1.5"),
+        ("slices: [3]", "expected text or a list or keys with values, received 3"),
+        ("metrics: [3]", "expected text or keys with values, received 3"),
+    ],
+)
+def test_a_value_that_may_be_of_several_types_is_one_mistake(load: Load, key: str, sentence: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load([], f"data: {{path: data.csv}}\nlabel: label\nevaluation: {{{key}}}\n")
+    before, _, after = sentence.partition("...")
+    assert caught.value.message.startswith("pipeline.yaml:3: ")
+    assert before in caught.value.message
+    assert caught.value.message.endswith(after)
+
+
 def test_a_thousand_mistakes_are_told_by_the_first_of_them(load: Load) -> None:
     started = time.monotonic()
     with pytest.raises(ConfigError) as caught:
