@@ -5,6 +5,8 @@ import csv
 import functools
 import itertools
 import os
+import pickle
+import tempfile
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,7 +21,7 @@ from penstock.components.scoring import features, writing
 from penstock.components.scoring.answers import Answers
 from penstock.components.scoring.features import ModelInputs
 from penstock.components.scoring.inputs import files
-from penstock.components.scoring.inputs.rows import Format, Input, Problem, Reading, Style
+from penstock.components.scoring.inputs.rows import Format, Input, Problem, Reading, Rows, Style
 from penstock.components.scoring.writing import Encoded
 from penstock.core.errors import ConfigError, DataError, PenstockError
 from penstock.core.files import atomic
@@ -67,19 +69,20 @@ class Summary:
 
 @dataclass(frozen=True)
 class _Work:
-    """What a worker needs, beside the piece."""
+    """What a worker needs, beside the piece. `scratch` is a folder for what is scored and not yet written."""
 
     model: Path
     input: Input
     reading: Reading
     style: Style
     answers: Answers
+    scratch: Path
     process: int  # the calling one, which keeps its threads
 
 
 @dataclass(frozen=True)
 class _Scored:
-    """What came of a piece."""
+    """What came of some rows of a piece, in their order."""
 
     encoded: Sequence[Encoded]
     rows: int
@@ -109,8 +112,8 @@ class Job:
             reject = self._rejects(stack)
             path = stack.enter_context(atomic.replacing(self.request.output))
             write = stack.enter_context(writing.writer(path, self.request.format, self.header, self._work.style))
-            results = stack.enter_context(contextlib.closing(self._results()))
-            for piece, line, scored in self._numbered(results):
+            files = stack.enter_context(contextlib.closing(self._files()))
+            for piece, line, scored in self._numbered(files):
                 for problem in scored.problems:
                     place = f"{piece.name}, {self._work.input.unit} {line + problem.line:,}: {problem.reason}"
                     first = first or place
@@ -122,21 +125,23 @@ class Job:
                 raise DataError(f"no row can be read; the first is {first}")
         return Summary(rows, rejected)
 
-    def _results(self) -> Generator[_Scored]:
-        """Yields what comes of each piece; few rows are scored here, since each worker has to load the model."""
+    def _files(self) -> Generator[Path]:
+        """Yields each piece's file of scored rows; few are scored here, since each worker has to load the model."""
         score = functools.partial(_score, self._work)
         if sum(piece.size for piece in self._pieces) < _WORTH_WORKERS:
             yield from map(score, self._pieces)
         else:
             yield from self._engine.results(score, self._pieces)
 
-    def _numbered(self, results: Iterable[_Scored]) -> Iterator[tuple[FilePiece, int, _Scored]]:
-        """Yields each piece, the number of its first line in its file, and what came of it."""
+    def _numbered(self, files: Iterable[Path]) -> Iterator[tuple[FilePiece, int, _Scored]]:
+        """Yields scored rows with their piece and the number of the first one's line in the file of data."""
         lines: dict[str, int] = {}
-        for piece, scored in zip(self._pieces, results, strict=True):
-            line = lines.setdefault(piece.name, self._work.input.first_lines.get(piece.name, 1))
-            yield piece, line, scored
-            lines[piece.name] = line + scored.lines
+        for piece, file in zip(self._pieces, files, strict=True):
+            line = lines.get(piece.name, self._work.input.first_lines.get(piece.name, 1))
+            for scored in _parts(file):
+                yield piece, line, scored
+                line += scored.lines
+            lines[piece.name] = line
 
     def _rejects(self, stack: contextlib.ExitStack) -> Callable[[str, tuple[str, ...]], None]:
         """Returns what is done with a row that cannot be read."""
@@ -178,7 +183,7 @@ def opened(request: Request, engine: Engine, scratch: Path) -> Iterator[Job]:
             )
         style = replace(source.style, delimiter="\t") if request.output.suffix.lower() == ".tsv" else source.style
         of_workers = replace(source, pieces=())  # the input goes to every worker
-        work = _Work(request.model, of_workers, reading, style, made, os.getpid())
+        work = _Work(request.model, of_workers, reading, style, made, scratch, os.getpid())
         yield Job(request, matched.notes, [*shown, *made.schema.names], source.pieces, work, engine)
 
 
@@ -189,21 +194,32 @@ def _columns(wanted: tuple[str, ...] | None, names: Sequence[str]) -> tuple[str,
     return wanted
 
 
-def _score(work: _Work, piece: FilePiece) -> _Scored:
-    """Returns a piece's rows with their predictions, as they are written."""
+def _score(work: _Work, piece: FilePiece) -> Path:
+    """Scores a piece; returns a file of what came of it, as a piece may be larger than memory."""
     if os.getpid() != work.process:
         threads.use_one()  # workers share the cores
-    encoded, problems, rows, lines = list[Encoded](), list[Problem](), 0, 0
-    for part in work.input.read(piece, work.reading):
-        problems += [Problem(lines + one.line, one.reason, one.row) for one in part.problems]
-        lines += part.lines
-        rows += len(part.examples)
-        start = 0
-        for examples in itertools.batched(part.examples, _BATCH):
-            shown = part.shown.slice(start, len(examples))
-            start += len(examples)
-            encoded.append(writing.encode(_answered(work, piece, shown, examples), work.reading.format, work.style))
-    return _Scored(encoded, rows, problems, lines)
+    with tempfile.NamedTemporaryFile(dir=work.scratch, delete=False) as file:
+        for rows in work.input.read(piece, work.reading):
+            pickle.dump(_scored(work, piece, rows), file, pickle.HIGHEST_PROTOCOL)
+    return Path(file.name)
+
+
+def _parts(path: Path) -> Iterator[_Scored]:
+    """Yields what is in a file of scored rows, and removes it."""
+    with open(path, "rb") as file:
+        while file.peek(1):
+            yield pickle.load(file)
+    path.unlink()
+
+
+def _scored(work: _Work, piece: FilePiece, rows: Rows) -> _Scored:
+    encoded: list[Encoded] = []
+    start = 0
+    for examples in itertools.batched(rows.examples, _BATCH):
+        shown = rows.shown.slice(start, len(examples))
+        start += len(examples)
+        encoded.append(writing.encode(_answered(work, piece, shown, examples), work.reading.format, work.style))
+    return _Scored(encoded, len(rows.examples), rows.problems, rows.lines)
 
 
 def _answered(work: _Work, piece: FilePiece, shown: pa.RecordBatch, examples: Sequence[bytes]) -> pa.RecordBatch:

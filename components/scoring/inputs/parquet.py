@@ -18,6 +18,7 @@ from penstock.core.errors import DataError
 from penstock.core.text import printable
 
 _BATCH = 8192
+_BUFFER = 1 << 20  # bytes of a column that are read at once; a row group may be larger than memory
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class ParquetInput(Input):
 
     def read(self, piece: FilePiece, reading: Reading) -> Iterator[Rows]:
         wanted = list(dict.fromkeys([*reading.written(self.names), *(one.name for one in reading.features)]))
-        with pq.ParquetFile(piece.path) as file:
+        with pq.ParquetFile(piece.path, buffer_size=_BUFFER) as file:
             for batch in file.iter_batches(_BATCH, range(piece.start, piece.end), columns=wanted, use_threads=False):
                 try:
                     rows = _rows(batch, reading, reading.written(self.names))

@@ -16,7 +16,7 @@ Format = Literal["csv", "jsonl", "parquet"]
 
 @dataclass(frozen=True)
 class Problem:
-    """A row that cannot be read: the number of its line (or row, or record) within the piece, from 0, and why."""
+    """A row that cannot be read: the number of its line (or row, or record) within these rows, from 0, and why."""
 
     line: int
     reason: str
@@ -25,7 +25,7 @@ class Problem:
 
 @dataclass(frozen=True)
 class Rows:
-    """Rows of a piece.
+    """Some rows of a piece.
 
     Args:
         shown: The columns that are written beside the predictions.
@@ -81,7 +81,7 @@ class Input(ABC):
 
     @abstractmethod
     def read(self, piece: FilePiece, reading: Reading) -> Iterator[Rows]:
-        """Yields the rows of a piece in order."""
+        """Yields the rows of a piece in order, so many at a time as memory holds whatever the piece's size."""
 
     def hint(self) -> str:
         """Says what may be wrong with all columns, for the sentence that one is missing."""

@@ -1,6 +1,8 @@
 """Parquet, JSON lines and TFRecord files scored, and what is written as each of them."""
 
 import json
+import secrets
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,8 @@ import pytest
 import tensorflow as tf
 
 from penstock.components.scoring import frames
+from penstock.components.scoring.inputs.parquet import ParquetInput
+from penstock.components.scoring.inputs.rows import File, Reading
 from penstock.core.artifacts import SavedModel
 from penstock.core.errors import DataError, ModelError
 from penstock.core.examples import records
@@ -284,3 +288,34 @@ def test_a_list_of_json_has_no_null(score: Score, data: Data, regression: Path) 
     rows = data('{"size": [1], "code": "a", "count": null}', '{"size": [null, 2], "code": "b"}', name="new.jsonl")
     with pytest.raises(DataError, match=r"line 2: column 'size': expected a number, found \[None, 2\]"):
         score(regression, rows)
+
+
+@pytest.mark.parametrize("kind", ["parquet", "tfrecord"])
+def test_memory_does_not_grow_with_a_piece(
+    score: Score, tmp_path: Path, regression: Path, monkeypatch: Any, kind: str
+) -> None:
+    """A TFRecord file is one, and so is a row group of a Parquet file."""
+    texts = [secrets.token_hex(20_000) for _ in range(400)]  # of which gzip makes half
+    size = sum(map(len, texts))
+    path = tmp_path / f"new.{kind}"
+    if kind == "parquet":
+        monkeypatch.setattr("penstock.components.scoring.inputs.parquet._BATCH", 20)
+        table = pa.table({"size": np.arange(len(texts)), "code": texts})
+        pq.write_table(table, path, write_batch_size=20, use_dictionary=False)  # pages of few rows
+        of_file = ParquetInput.open([File(path, "new.parquet")])
+        del table
+        before = pa.total_allocated_bytes()
+        parts = of_file.read(of_file.pieces[0], Reading((), ("code",), "csv"))
+        next(parts)
+        assert pa.total_allocated_bytes() - before < size / 2
+        parts.close()
+    else:
+        monkeypatch.setattr(records, "_BATCH_BYTES", 1 << 20)
+        records.write(path, examples(*({"size": float(row), "code": text} for row, text in enumerate(texts))))
+    del texts
+    tracemalloc.start()
+    try:
+        assert score(regression, path).path.stat().st_size > size
+        assert tracemalloc.get_traced_memory()[1] < 3 * size / 4
+    finally:
+        tracemalloc.stop()
