@@ -27,16 +27,21 @@ def _line(plan: dict[str, Any]) -> str:
     return f"{plan['label']['name']} ({_label(plan['label'])}) is learnt from columns: {counted}{left_out}"
 
 
+def label(folder: Path) -> str:
+    """Returns the name of the label; "" if there is no plan."""
+    return _rendered(folder, lambda plan: str(plan["label"]["name"]))
+
+
 def section(folder: Path) -> str:
     """Returns a table with a row for each column of the data; nothing if there is no plan."""
     return _rendered(folder, _section)
 
 
 def _section(plan: dict[str, Any]) -> str:
-    label, missing, notes = plan["label"]["name"], plan.get("missing", {}), plan["notes"]
+    target, missing, notes = plan["label"]["name"], plan.get("missing", {}), plan["notes"]
     classes = [_some(plan["label"]["classes"])] if plan["label"]["classes"] else []
-    sentences = [*classes, *_noted(notes, label)]
-    rows = [_row(label, f"label, {plan['label']['problem']}", sentences, missing.get(label))]
+    sentences = [*classes, *_noted(notes, target)]
+    rows = [_row(target, f"label, {plan['label']['problem']}", sentences, missing.get(target))]
     names = dict.fromkeys(feature["name"] for feature in plan["features"])
     for name in names:
         features = [feature for feature in plan["features"] if feature["name"] == name]

@@ -1,55 +1,88 @@
-"""The epochs of a training: of the history.json in its model_run, which the model without code writes."""
+"""The epochs of a training: of the history.json in its model_run."""
 
-import html
-import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
-from penstock.core import metrics, page
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from penstock.core import metrics
 from penstock.core.artifacts import ModelRun
 from penstock.core.page import numbers
+from penstock.core.page.metrics import Scale
 
-_OF_THE_MACHINE = ("batch_size", "examples_per_second", "seconds")
-_NO_MEASURE = ("epoch", "utilisation", *_OF_THE_MACHINE)
+VALIDATION = "val_"  # before the name of what was measured on the eval split
+_SQUARED_ERROR = "mean_squared_error"
 
 
-def read(folder: Path) -> dict[str, Any] | None:
+class Epoch(BaseModel):
+    """An epoch. What was measured after it are its further keys, such as `loss` and `val_loss`."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+    __pydantic_extra__: dict[str, float | None] = Field(init=False)
+    epoch: int
+    batch_size: int | None = None
+    examples_per_second: int | None = None
+    seconds: float | None = None
+    utilisation: Mapping[str, float] = {}
+
+    @property
+    def measured(self) -> Mapping[str, float | None]:
+        """What was measured, by its name."""
+        return self.__pydantic_extra__
+
+
+class History(BaseModel):
+    """A history.json. `best_epoch` is that of the exported weights, where this is known."""
+
+    model_config = ConfigDict(frozen=True)
+    epochs: Sequence[Epoch] = Field(min_length=1)
+    best_epoch: int | None = None
+    device: str = ""
+    precision: str = ""
+    backend: str = ""
+    finished: str = ""
+
+    @model_validator(mode="after")
+    def _has_its_best_epoch(self) -> "History":
+        if self.best_epoch is not None and self.best_epoch not in {epoch.epoch for epoch in self.epochs}:
+            raise ValueError(f"best_epoch: expected one of the epochs, received {self.best_epoch}")
+        return self
+
+    @property
+    def measures(self) -> list[str]:
+        """The names of what was measured after any epoch, such as `loss` and `val_loss`."""
+        return list(dict.fromkeys(name for epoch in self.epochs for name in epoch.measured))
+
+
+def read(folder: Path) -> History | None:
     """Returns what a history.json holds; None if there is none, or a damaged one, or a user's file of that name."""
     try:
-        history = json.loads(ModelRun(folder).history.read_text())
-        best(history), table(history)
-    except (OSError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError):
+        return History.model_validate_json(ModelRun(folder).history.read_bytes())
+    except (OSError, ValueError):
         return None
-    return dict(history)
 
 
-def best(history: Mapping[str, Any]) -> str:
-    """Returns the best epoch, and what was measured on the eval split after it, as one sentence."""
-    epoch = {epoch["epoch"]: epoch for epoch in history["epochs"]}[history["best_epoch"]]
-    in_units = (metrics.in_the_labels_unit(name, value) for name, value in epoch.items() if name.startswith("val_"))
-    measured = ", ".join(f"{name} {numbers.number(value, 4)}" for name, value in in_units)
-    return f"best epoch {history['best_epoch']} of {len(history['epochs'])}: {measured}"
-
-
-def measures(history: Mapping[str, Any]) -> list[str]:
-    """Returns the names of what was measured after each epoch, such as `loss` and `val_loss`."""
-    return [name for name in history["epochs"][0] if name not in _NO_MEASURE]
-
-
-def table(history: Mapping[str, Any]) -> str:
-    """Returns a table of the epochs, the best one marked."""
-    epochs, names = history["epochs"], measures(history)
-    shares = list(dict.fromkeys(name for epoch in epochs for name in epoch["utilisation"]))
-    header = "".join(
-        f'<th class="number">{html.escape(name.replace("_", " "))}</th>'
-        for name in ["epoch", *names, *_OF_THE_MACHINE, *shares]
+def summary(history: History) -> str:
+    """Returns the best epoch, or how many there were, and what was measured on the eval split then, in a sentence."""
+    last = history.epochs[-1]
+    epoch = next((epoch for epoch in history.epochs if epoch.epoch == history.best_epoch), last)
+    measured = (
+        f"{in_units} {numbers.number(value, 4)}"
+        for name, number in epoch.measured.items()
+        if name.startswith(VALIDATION) and number is not None
+        for in_units, value in [metrics.in_the_labels_unit(name, number)]
     )
-    rows = ""
-    for epoch in epochs:
-        cells = [str(epoch["epoch"]), *(numbers.number(epoch[name], digits=4) for name in names)]
-        cells += [f"{epoch['batch_size']:,}", f"{epoch['examples_per_second']:,}", f"{epoch['seconds']:.1f}"]
-        cells += [f"{epoch['utilisation'][name]:.0%}" if name in epoch["utilisation"] else "" for name in shares]
-        kind = "number good" if epoch["epoch"] == history["best_epoch"] else "number"
-        rows += "<tr>" + "".join(f'<td class="{kind}">{html.escape(cell)}</td>' for cell in cells) + "</tr>"
-    return page.table(rows, header)
+    best = history.best_epoch
+    which = count(history) if best is None else f"best epoch {best} of {len(history.epochs)}"
+    return f"{which}: {text}" if (text := ", ".join(measured)) else which
+
+
+def count(history: History) -> str:
+    """Returns how many epochs there were, in words."""
+    return f"{len(history.epochs)} epoch{'s' if len(history.epochs) > 1 else ''}"
+
+
+def scale(measures: Iterable[str], label: str = "") -> Scale:
+    """Returns what measures are measured in: where there are squared errors, `label` names their unit."""
+    names = {name.removeprefix(VALIDATION) for name in measures}
+    return Scale("regression" if _SQUARED_ERROR in names else "other", label)

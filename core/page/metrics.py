@@ -45,7 +45,7 @@ _COUNT = re.compile(r"^example_count$|^(true|false)_(positives|negatives)$|^(tp|
 
 @dataclass(frozen=True)
 class Scale:
-    """What the metrics of an evaluation are measured in."""
+    """What metrics are measured in: those of an evaluation, or of a training. `label` is "" where it is not known."""
 
     problem: Problem
     label: str
@@ -64,7 +64,8 @@ class Scale:
         plain = metrics.in_the_labels_unit(plain, 0)[0] if as_root and self._kind(metric) == "label²" else plain
         words = _NAMES.get(plain, plain.replace("_", " "))
         kind = self._kind(f"{plain} {rest}")
-        unit = f"in {self.label}{'²' if kind == 'label²' else ''}" if kind in ("label", "label²") else ""
+        has_unit = self.label and kind in ("label", "label²")
+        unit = f"in {self.label}{'²' if kind == 'label²' else ''}" if has_unit else ""
         return " ".join(filter(None, (words, self._named(rest), unit)))
 
     def number(self, metric: str, value: float) -> float:
@@ -112,6 +113,8 @@ class Scale:
             return "label²"
         if name == "mean_absolute_percentage_error":
             return "percent"
+        if name.startswith("auc"):  # areas: also that of a curve of precision and recall
+            return "number"
         if _COUNT.search(name):
             return "count"
         return "share" if _SHARE.search(name) else "number"

@@ -39,8 +39,8 @@ class RunResult(TypedDict):
     """A run.
 
     `started` is ISO 8601 with the machine's offset, `rows` how many were read. `metrics` are those over all examples
-    of the evaluation, None if not defined, by TFMA's names. `verdict` is "" where nothing was evaluated, and `blessed`
-    then None.
+    of the evaluation, None if not defined, by TFMA's names; where these have a class's number, it is its place in
+    `classes`. `verdict` is "" where nothing was evaluated, and `blessed` then None.
     """
 
     run: str
@@ -52,6 +52,7 @@ class RunResult(TypedDict):
     rows: int | None
     main_metric: str
     metrics: dict[str, float | None]
+    classes: list[str]
     blessed: bool | None
     verdict: str
     pushed: list[Pushed]
@@ -70,6 +71,7 @@ def result(run: RunRecord) -> RunResult:
         rows=rows(run),
         main_metric=main_metric,
         metrics=measured,
+        classes=next((summary["classes"] for summary in run.evaluations()), []),
         blessed=_blessed(run),
         verdict=verdict(run),
         pushed=[_pushed(one) for one in run.pushed()],
@@ -114,9 +116,17 @@ def evaluated(run: RunRecord) -> tuple[str, dict[str, float | None]]:
 
 def shown(result: RunResult) -> str:
     """Returns the first of a run's metrics in a line: `auc 0.912, accuracy 0.87`."""
-    told = [(name, value) for name, value in result["metrics"].items() if metrics.tells_quality(name)]
-    in_units = [metrics.in_the_labels_unit(name, value) if value is not None else (name, value) for name, value in told]
-    return ", ".join(f"{name} {numbers.number(value) or '-'}" for name, value in in_units[:_SHOWN])
+    every = [(name, value) for name, value in in_units(result).items() if metrics.tells_quality(name)]
+    named = [(metrics.named(name, result["classes"]), value) for name, value in every[:_SHOWN]]
+    return ", ".join(f"{name} {numbers.number(value) or '-'}" for name, value in named)
+
+
+def in_units(result: RunResult) -> dict[str, float | None]:
+    """Returns a run's metrics as a person reads them: mean squared errors as their roots, in the label's unit."""
+    return dict(
+        metrics.in_the_labels_unit(name, value) if value is not None else (name, value)
+        for name, value in result["metrics"].items()
+    )
 
 
 def verdict(run: RunRecord) -> str:

@@ -1,10 +1,11 @@
 """What differs between two runs of a pipeline: metrics, learning curves, configuration, columns, code and data."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypedDict
 
 from penstock.components.trainer import epochs
+from penstock.components.trainer.epochs import History
 from penstock.core import artifacts, metrics
 from penstock.core.credentials import masks
 from penstock.core.errors import SchemaError
@@ -28,12 +29,12 @@ class Metric(TypedDict):
 
 
 class Curve(TypedDict):
-    """What a training measured after each epoch: a list of values for each of the runs."""
+    """What a training measured: for each of the runs a value after each epoch, None where there is none."""
 
     task: str
     measure: str
-    first: list[float]
-    second: list[float]
+    first: list[float | None]
+    second: list[float | None]
 
 
 class Value(TypedDict):
@@ -108,12 +109,12 @@ def _curves(first: RunRecord, second: RunRecord) -> Iterator[Curve]:
     for task, history in after.items():
         other = before.get(task)
         if other:
-            for name in epochs.measures(history):
-                values = [[epoch[name] for epoch in one["epochs"] if name in epoch] for one in (other, history)]
+            for name in history.measures:
+                values = [[epoch.measured.get(name) for epoch in one.epochs] for one in (other, history)]
                 yield Curve(task=task, measure=name, first=values[0], second=values[1])
 
 
-def _histories(run: RunRecord) -> dict[str, Mapping[str, Any]]:
+def _histories(run: RunRecord) -> dict[str, History]:
     made = ((artifact.task.name, artifact.path) for artifact in run.artifacts() if artifact.name == "model_run")
     return {task: history for task, folder in made if (history := epochs.read(folder))}
 

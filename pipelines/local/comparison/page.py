@@ -4,8 +4,10 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from typing import Any
 
+from penstock.components.trainer import epochs
+from penstock.components.trainer.epochs import VALIDATION
 from penstock.core import page
-from penstock.core.page import numbers
+from penstock.core.page.metrics import Scale
 from penstock.pipelines.local.comparison import rows
 from penstock.pipelines.local.comparison.comparison import Change, Comparison, Curve
 from penstock.pipelines.local.comparison.rows import Row
@@ -58,32 +60,37 @@ def _curves(curves: Sequence[Curve]) -> str:
     tasks = list(dict.fromkeys(curve["task"] for curve in curves))
     for task in tasks:
         measures = {curve["measure"]: curve for curve in curves if curve["task"] == task}
-        for name in dict.fromkeys(measure.removeprefix("val_") for measure in measures):
-            both = [measures[measure] for measure in (name, f"val_{name}") if measure in measures]
-            charts.append(page.chart(_chart(both, name), f"{task}: {name}" if len(tasks) > 1 else name))
+        scale = epochs.scale(measures)
+        for name in dict.fromkeys(measure.removeprefix(VALIDATION) for measure in measures):
+            both = [measures[measure] for measure in (name, VALIDATION + name) if measure in measures]
+            title = f"{task}: {scale.name(name)}" if len(tasks) > 1 else scale.name(name)
+            charts.append(page.chart(_chart(both, name, scale), title))
     return f'<div class="plots">{"".join(charts)}</div>' if charts else ""
 
 
-def _chart(curves: Sequence[Curve], name: str) -> Any:
+def _chart(curves: Sequence[Curve], name: str, scale: Scale) -> Any:
     import altair
 
     points = [
-        {"epoch": epoch, "value": value, "run": run, "split": "eval" if curve["measure"] != name else "train"}
+        {"epoch": epoch, "value": scale.number(name, value), "run": run, "split": split}
         for curve in curves
+        for split in ["eval" if curve["measure"] != name else "train"]
         for run, values in (("first", curve["first"]), ("second", curve["second"]))
         for epoch, value in enumerate(values, 1)
+        if value is not None
     ]
     last = max(len(values) for curve in curves for values in (curve["first"], curve["second"]))
     ticks = list(range(1, last + 1, -(-last // _MOST_TICKS)))
+    form = scale.format(name)
     dashes = altair.Scale(domain=["eval", "train"], range=[[1, 0], [4, 3]])
     return (
         altair.Chart(altair.Data(values=points))
         .mark_line(point=True)
         .encode(
             x=altair.X("epoch:Q", title="epoch", axis=altair.Axis(values=ticks, format="d")),
-            y=altair.Y("value:Q", title=None, scale=altair.Scale(zero=False)),
+            y=altair.Y("value:Q", title=None, scale=altair.Scale(zero=False), axis=altair.Axis(format=form)),
             color=altair.Color("run:N", scale=altair.Scale(range=["var(--plot-1)", "var(--plot-2)"])),
             strokeDash=altair.StrokeDash("split:N", scale=dashes),
-            tooltip=["run:N", "split:N", "epoch:Q", altair.Tooltip("value:Q", format=numbers.D3_NUMBER)],
+            tooltip=["run:N", "split:N", "epoch:Q", altair.Tooltip("value:Q", format=form)],
         )
     )

@@ -1,9 +1,10 @@
 """The rows in which a person reads a comparison, on the terminal and on the page."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
+from penstock.core import metrics
 from penstock.core.page import numbers
 from penstock.pipelines.local.comparison.comparison import Comparison, Metric
 from penstock.pipelines.local.results import RunResult
@@ -25,7 +26,10 @@ def results(comparison: Comparison) -> Iterator[Row]:
     """Yields what came of the runs, then their metrics."""
     first, second = map(_ends, (comparison["first"], comparison["second"]))
     yield from (Row(name, first[name] or _NOTHING, second[name] or _NOTHING) for name in first)
-    yield from map(_metric, comparison["metrics"])
+    classes, metrics_of_both = comparison["second"]["classes"], {one["metric"] for one in comparison["metrics"]}
+    for one in comparison["metrics"]:
+        if metrics.in_the_labels_unit(one["metric"], 0)[0] not in metrics_of_both - {one["metric"]}:
+            yield _metric(one, classes)
 
 
 def configuration(comparison: Comparison) -> Iterator[Row]:
@@ -50,12 +54,17 @@ def _ends(run: RunResult) -> dict[str, str]:
     }
 
 
-def _metric(one: Metric) -> Row:
-    before, after = one["first"], one["second"]
+def _metric(one: Metric, classes: Sequence[str]) -> Row:
+    """Returns the row of a metric; of a mean squared error that of its root, which is in the label's unit."""
+    before, after = (
+        None if value is None else metrics.in_the_labels_unit(one["metric"], value)[1]
+        for value in (one["first"], one["second"])
+    )
     known = before is not None and after is not None and before != after
     change = numbers.difference((after or 0) - (before or 0)) if known else ""
     texts = [numbers.number(value, 4) or _NOTHING for value in (before, after)]
-    return Row(one["metric"], texts[0], texts[1], change, one["better"])
+    name = metrics.named(metrics.in_the_labels_unit(one["metric"], 0)[0], classes)
+    return Row(name, texts[0], texts[1], change, one["better"])
 
 
 def _written(value: Any) -> str:

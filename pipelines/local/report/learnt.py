@@ -1,4 +1,4 @@
-"""What models without code learnt, in a line or two at a run's end."""
+"""What models learnt, in a line or two at a run's end."""
 
 from collections.abc import Iterator
 
@@ -7,10 +7,10 @@ from penstock.pipelines.local.records.record import RunRecord
 
 
 def lines(run: RunRecord) -> Iterator[str]:
-    """Yields what each model without code learnt from, its best epoch, and what was measured on the eval split."""
+    """Yields what each model without code learnt from, the epochs, and what was measured on the eval split."""
     for artifact in run.artifacts():
         if artifact.name == "model_run":
             history = epochs.read(artifact.path)
-            for line in (columns.line(artifact.path), epochs.best(history) if history else ""):
+            for line in (columns.line(artifact.path), epochs.summary(history) if history else ""):
                 if line:
                     yield f"{artifact.task.name}: {line}"

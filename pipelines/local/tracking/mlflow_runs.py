@@ -155,10 +155,10 @@ def _metrics(run: RunRecord, ended: int) -> "Iterator[Metric]":
         history = epochs.read(artifact.path) if artifact.name == "model_run" else None
         if not history:
             continue
-        for epoch in history["epochs"]:
-            for name in epochs.measures(history):
-                if epoch.get(name) is not None:
-                    yield Metric(_name(f"{artifact.task.name}/{name}"), float(epoch[name]), ended, int(epoch["epoch"]))
+        for epoch in history.epochs:
+            for name, value in epoch.measured.items():
+                if value is not None:
+                    yield Metric(_name(f"{artifact.task.name}/{name}"), value, ended, epoch.epoch)
 
 
 def _name(name: str) -> str:

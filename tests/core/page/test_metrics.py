@@ -12,6 +12,8 @@ PRICE = Scale("regression", "price")
     ("scale", "metric", "value", "name", "text"),
     [
         (LATE, "auc", 0.79795, "AUC", "0.798"),
+        (LATE, "auc_precision_recall", 0.5512, "AUC-PR", "0.551"),
+        (LATE, "recall", 0.5512, "recall", "55.1%"),
         (LATE, "binary_accuracy", 0.7756, "accuracy", "77.6%"),
         (LATE, "binary_crossentropy", 0.4742, "log loss", "0.474"),
         (LATE, "mean_prediction", 0.2481, "mean prediction", "24.8%"),
@@ -22,6 +24,7 @@ PRICE = Scale("regression", "price")
         (LATE, "my_own_metric", 3.14159, "my own metric", "3.14"),
         (PRICE, "root_mean_squared_error", 15512.3, "RMSE in price", "15,500"),
         (PRICE, "mean_squared_error", 240_631_451.0, "RMSE in price", "15,500"),
+        (Scale("regression", ""), "mean_squared_error", 9.0, "RMSE", "3"),
         (PRICE, "mean_absolute_percentage_error", 11.42, "MAPE", "11.4%"),
         (PRICE, "mean_label", 99123.0, "mean label in price", "99,100"),
         (PRICE, "r2_score", 0.87, "R²", "0.87"),

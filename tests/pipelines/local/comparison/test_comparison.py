@@ -9,9 +9,11 @@ from typing import Any
 import jsonschema
 import pytest
 
+from penstock.core.artifacts import ModelEvaluation
 from penstock.pipelines.cli import main
 from penstock.pipelines.cli.output import schema
-from penstock.pipelines.local.comparison import page, text
+from penstock.pipelines.local import results
+from penstock.pipelines.local.comparison import page, rows, text
 from penstock.pipelines.local.comparison.comparison import compare
 from penstock.pipelines.local.records.cache import Key
 from penstock.pipelines.local.records.origin import Origin
@@ -75,6 +77,31 @@ def test_the_other_way_round_it_is_worse(two: tuple[RunRecord, RunRecord]) -> No
     comparison = compare(two[1], two[0])
     assert comparison["metrics"][0]["better"] is False
     assert comparison["columns"] == [{"column": "b", "first": "int", "second": None}]
+
+
+def test_metrics_are_in_the_labels_unit_and_by_the_classes_names(two: tuple[RunRecord, RunRecord]) -> None:
+    for run, error in zip(two, (16e8, 9e8), strict=True):
+        evaluation = ModelEvaluation(run.folder / "evaluator" / "evaluation")
+        summary = evaluation.read_summary()
+        summary["classes"] = ["oak", "ash"]
+        summary["slices"][0]["metrics"] |= {
+            "mean_squared_error": {"value": error},
+            "recall for class 1": {"value": 0.5},
+        }
+        evaluation.write_summary(summary)
+    comparison = compare(*two)
+    told = {row.name: row for row in rows.results(comparison)}
+    assert told["root_mean_squared_error"] == ("root_mean_squared_error", "40,000", "30,000", "-10,000", True)
+    assert told["recall for class ash"].second == "0.5"
+    summary = evaluation.read_summary()
+    summary["main_metric"] = "recall for class 1"
+    evaluation.write_summary(summary)
+    assert results.shown(results.result(two[1])).startswith("recall for class ash 0.5, ")
+    summary["slices"][0]["metrics"]["root_mean_squared_error"] = {"value": 3e4}
+    evaluation.write_summary(summary)
+    names = [row.name for row in rows.results(compare(two[1], two[1]))]
+    assert names.count("root_mean_squared_error") == 1
+    assert "mean_squared_error" not in names
 
 
 def test_a_run_against_itself(two: tuple[RunRecord, RunRecord]) -> None:
