@@ -5,11 +5,15 @@ import re
 from collections.abc import Sequence
 
 _SQUARED = "mean_squared_error"
+# In names in snake case.
 _LOWER_IS_BETTER = re.compile(
-    r"error|loss|crossentropy|hinge|divergence|poisson|false|miss|fallout|^f[np]r?(?![a-z])", re.IGNORECASE
+    "error|loss|crossentropy|log_?cosh|hinge|divergence|poisson|false|fall_?out"
+    "|(?<![a-z])(miss|f[np]r?|r?mse|mae|mape|msle)(?![a-z])"
 )
 # What is told for its own sake and says nothing of how good a model is.
-_NO_QUALITY = re.compile(r"^(weighted)?examplecount|^mean(label|prediction)|^calibration|^prevalence", re.IGNORECASE)
+_NO_QUALITY = re.compile("(weighted_)?example_count|mean_(label|prediction)|calibration|prevalence")
+_OF_WHAT = re.compile(r" (of|for|as|\(weighted\))( .*|$)")  # after its name: the output, class or average that it is of
+_HUMP = re.compile("(?<=[a-z0-9])(?=[A-Z])")
 _CLASS = re.compile(r"class (\d+)")
 
 
@@ -38,4 +42,5 @@ def named(metric: str, classes: Sequence[str]) -> str:
 
 
 def _plain(metric: str) -> str:
-    return metric.replace("_", "")
+    """Returns the name alone, in snake case."""
+    return _HUMP.sub("_", _OF_WHAT.sub("", metric)).lower()

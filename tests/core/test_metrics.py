@@ -4,8 +4,20 @@ import pytest
 
 from penstock.core import metrics
 
-LOWER = ("MeanSquaredError", "root_mean_squared_error", "binary_crossentropy", "KLDivergence", "FN", "fpr", "FallOut")
-HIGHER = ("AUC", "auc_precision_recall", "sparse_categorical_accuracy", "f1_score", "NPV", "precision for class 1")
+LOWER = (
+    *("MeanSquaredError", "root_mean_squared_error", "binary_crossentropy", "KLDivergence", "FN", "fpr", "FallOut"),
+    *("miss_rate", "MissRate", "LogCoshError", "logcosh", "rmse", "val_loss", "MAPE", "mae of price", "fall_out"),
+)
+HIGHER = (
+    *("AUC", "auc_precision_recall", "sparse_categorical_accuracy", "f1_score", "NPV", "precision for class 1"),
+    *(
+        "auc of loss_ratio",
+        "recall of false_alarm for class 2",
+        "emission_accuracy",
+        "dismissed_recall",
+        "auc (weighted)",
+    ),
+)
 
 
 @pytest.mark.parametrize("name", LOWER)
@@ -20,7 +32,12 @@ def test_of_others_more_is_better(name: str) -> None:
 
 def test_counts_and_means_tell_nothing_of_a_models_quality() -> None:
     asked = ["example_count", "WeightedExampleCount", "mean_label", "MeanPrediction", "auc", "mean_absolute_error"]
-    assert [name for name in asked if metrics.tells_quality(name)] == ["auc", "mean_absolute_error"]
+    asked += ["calibration", "weighted_example_count", "MeanLabel", "auc of calibration"]
+    assert [name for name in asked if metrics.tells_quality(name)] == [
+        "auc",
+        "mean_absolute_error",
+        "auc of calibration",
+    ]
 
 
 def test_a_squared_error_is_told_in_the_labels_unit() -> None:
