@@ -124,7 +124,8 @@ def _spread(values: pa.Array) -> tuple[pa.Array, list[float]]:
     chosen = np.unique(numbers)
     if len(chosen) > _VALUES:
         chosen = np.unique(np.quantile(numbers, np.linspace(*_QUANTILES, _VALUES), method="nearest"))
-    middles = (chosen[1:] + chosen[:-1]) / 2
+    wide = chosen.astype(np.longdouble)  # a sum of large integers would overflow, and a double would round them
+    middles = (wide[1:] + wide[:-1]) / 2
     counts = np.bincount(np.searchsorted(middles, numbers), minlength=len(chosen))
     return pa.array(chosen, values.type), counts.tolist()
 

@@ -9,6 +9,7 @@ from typing import Self
 import numpy as np
 from tensorflow_model_analysis.proto.config_pb2 import EvalConfig
 
+from penstock.components.evaluator.eval_config import candidate, candidate_name
 from penstock.components.evaluator.metrics.batch import Accumulator, Batch
 from penstock.components.evaluator.metrics.comparison import Block, Comparison, one_hot
 from penstock.components.evaluator.metrics.sums import BucketSums
@@ -35,8 +36,7 @@ class Histograms(Accumulator):
 
 def histograms(config: EvalConfig, target: Target) -> Histograms | None:
     """Returns what accumulates the plots of the candidate; None for a problem or a number of classes that has none."""
-    spec = next(spec for spec in config.model_specs if not spec.is_baseline)
-    name, weighted = spec.name if len(config.model_specs) > 1 else "", bool(spec.example_weight_key)
+    name, weighted = candidate_name(config), bool(candidate(config).example_weight_key)
     if target.problem == "binary":
         return BinaryHistograms(Comparison(name, weighted=weighted))
     if target.problem == "multiclass" and len(target.classes) <= MOST_CLASSES:
@@ -138,8 +138,10 @@ class RegressionHistograms(Histograms):
         self._predictions.merge(other._predictions, codes)
 
     def plot(self, code: int) -> RegressionPlot | None:
-        _, by_residual = self._residuals.of(code)
-        _, by_prediction = self._predictions.of(code)
+        # What weighs nothing has no mean.
+        by_residual, by_prediction = (
+            sums[sums[:, 0] != 0] for _, sums in (self._residuals.of(code), self._predictions.of(code))
+        )
         if not len(by_residual) or by_residual[:, 0].sum() <= 0:
             return None
         residuals = by_residual[:, 1] / by_residual[:, 0]

@@ -86,3 +86,12 @@ def test_a_column_of_one_value_or_of_lists_has_no_effect(rows: pa.RecordBatch) -
     constant = pa.RecordBatch.from_arrays([lists([1] * 5, pa.int64()), pa.nulls(5)], ["one", "none"])
     assert [permutation.grid(constant, name) for name in ("one", "none")] == [None, None]
     assert permutation.grid(rows, "words") is None
+
+
+def test_numbers_near_the_ends_of_their_type_have_shares() -> None:
+    largest = np.iinfo(np.int64).max
+    batch = pa.RecordBatch.from_arrays([lists([largest - 2, largest - 2, largest, -largest], pa.int64())], ["id"])
+    grid = permutation.grid(batch, "id")
+    assert grid is not None
+    assert grid.values.to_pylist() == [[-largest], [largest - 2], [largest]]
+    assert grid.shares == [0.25, 0.5, 0.25]

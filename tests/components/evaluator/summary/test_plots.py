@@ -116,6 +116,21 @@ def test_residuals_and_calibration_of_a_regression(generator: np.random.Generato
     assert np.all(np.diff(plot["mean_predictions"]) > 0)  # type: ignore[arg-type]
 
 
+@pytest.mark.filterwarnings("error")
+def test_examples_of_no_weight_are_in_no_plot(generator: np.random.Generator) -> None:
+    labels = generator.normal(size=ROWS)
+    predictions = labels + generator.normal(size=ROWS)
+    weights = (labels > 0).astype(float)
+    slices = np.where(labels > 0, 1, 2)
+    first = plots.histograms(WEIGHTED, REGRESSION)
+    assert first is not None
+    first.add(batch(labels, predictions[:, None], weights, slices))
+    plot: RegressionPlot = first.plot(0)  # type: ignore[assignment]
+    assert sum(plot["residuals"]) == sum(plot["examples"]) == weights.sum()
+    assert np.all(np.isfinite([*plot["edges"], *plot["residual_edges"]]))
+    assert first.plot(2) is None
+
+
 def test_a_slice_without_examples_has_no_plot() -> None:
     for target in (BINARY, classes(3), REGRESSION):
         created = plots.histograms(PLAIN, target)
