@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal
 
 from penstock.core import csv_format
@@ -52,6 +53,11 @@ class Column:
         return len(self.numbers if self.is_number else self.counts) == 1
 
     @property
+    def mixed_dates(self) -> dates.Mixed | None:
+        """The two formats of its dates; None if it holds dates of one, or none."""
+        return dates.mixed(list(self.counts)) if self.kind == "text" else None
+
+    @cached_property
     def dates(self) -> dates.Written | None:
         """How its dates are written; None if it holds none."""
         return dates.written(list(self.counts)) if self.kind == "text" else None
@@ -67,7 +73,7 @@ class Column:
             return Values("integer", len(distinct) == 2, min(whole), max(whole))
         return Values("float", len(distinct) == 2, min(distinct), max(distinct))
 
-    @property
+    @cached_property
     def numbers(self) -> set[float]:
         """The different numbers among its values."""
         return {number for number in map(self.number, self.counts) if number is not None}

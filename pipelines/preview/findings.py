@@ -12,7 +12,7 @@ from penstock.core.suggestions import listed
 from penstock.core.text import cell_words
 from penstock.pipelines.config.csv_columns import hint
 from penstock.pipelines.config.training_pipeline import Config
-from penstock.pipelines.preview import columns, table
+from penstock.pipelines.preview import columns, evaluation, table
 from penstock.pipelines.preview.columns import Column
 from penstock.pipelines.preview.table import Table
 
@@ -64,8 +64,12 @@ def look(config: Config) -> Findings:
             not_looked_at.append(f"columns that give the label away: not looked for, as it takes {_RUNTIME}")
         else:
             warnings += _on_leaks(leaks, config)
+        if config.without_code and config.evaluation:
+            warnings += evaluation.on_metrics(config.evaluation, label, first, problem)
     if config.without_code:
+        warnings += _on_dates(config, described, first)
         warnings += _on_keys(config, described)
+        warnings += evaluation.on_slices(config.evaluation, described, first) if config.evaluation else ()
     return Findings(warnings, not_looked_at)
 
 
@@ -162,6 +166,21 @@ def _on_leaks(leaks: Mapping[str, str], config: Config) -> Iterator[str]:
         yield (
             f"column {name} alone gives the label {config.label} away {phrase}: is it known when the model is asked?"
             + (f" if not, features: {{{name}: {{ignore: true}}}}" if config.without_code else "")
+        )
+
+
+def _on_dates(config: Config, described: Mapping[str, Column], first: Table) -> Iterator[str]:
+    for name, column in described.items():
+        mixed = column.mixed_dates if name != config.label else None
+        if mixed is None or (name in config.features and config.features[name].ignore):
+            continue
+        of_other = sum(column.counts[value] for value in mixed.others)
+        cells = first.columns[list(first.names).index(name)]
+        line = first.lines[cells.index(mixed.others[0])]
+        yield (
+            f"column {name} holds dates in two formats, {mixed.format} ({column.counts.total() - of_other:,} rows) and "
+            f"{mixed.other} ({of_other:,}, such as {mixed.others[0]!r} in line {line:,}): expected all in one, to be "
+            "read as dates"
         )
 
 

@@ -30,6 +30,8 @@ _RECOGNISED = (
     "iso", "%Y/%m/%d", "%Y.%m.%d", COMPACT, "%d.%m.%Y", "%m.%d.%Y", "%m/%d/%Y", "%d/%m/%Y", "%m-%d-%Y", "%d-%m-%Y",
     "%d %b %Y", "%d-%b-%Y", "%b %d, %Y", "%b %d %Y", "%d-%b-%y", "%d.%m.%y", "%m/%d/%y", "%d/%m/%y",
 )  # fmt: skip
+_OF_VERSIONS = ("%d.%m.%y",)  # 10.4.11 is none, or a date only beside others like it
+_SAMPLE = 200  # values
 _FEW = 3  # values such as NA that are no dates
 _PADDED = re.compile(r"\s*\d\d\.\d\d\.\d\d\b", re.ASCII)
 _LIKE = re.compile(r"\s*\d{1,4}([-/.])\d{1,2}\1\d{1,4}\b.*", re.ASCII | re.DOTALL)
@@ -108,6 +110,36 @@ def written(values: Sequence[str]) -> Written | None:
         return None
     also = [name for name in counts if name != form and counts[name] == counts[form] and "." not in name]
     return Written(form, also[0] if also else "", unread)
+
+
+@dataclass(frozen=True)
+class Mixed:
+    """Two formats of dates in a column: the one that reads most values, and one with the values that it alone reads."""
+
+    format: str
+    other: str
+    others: tuple[str, ...]
+
+
+def mixed(values: Sequence[str]) -> Mixed | None:
+    """Returns two formats that read these values together, all but a few; None if one does, or it takes more."""
+    texts = [value for value in values if value.strip()]
+    form, rest = _most_read(texts)
+    other, unread = _most_read(rest)
+    if not form or not other or len(unread) > _FEW or len(texts) < 10 * len(unread):
+        return None
+    return Mixed(form, other, tuple(text for text in rest if text not in set(unread)))
+
+
+def _most_read(texts: Sequence[str]) -> tuple[str, list[str]]:
+    """Returns the format that reads most texts, "" if none reads any, and the texts that it does not read."""
+    some = texts[:: max(1, len(texts) // _SAMPLE)]
+    counts = {form: sum(map(bool, map(reader(form), some))) for form in _RECOGNISED if form not in _OF_VERSIONS}
+    form = max(counts, key=lambda name: counts[name])
+    if not counts[form]:
+        return "", list(texts)
+    read_one = reader(form)
+    return form, [text for text in texts if read_one(text) is None]
 
 
 def alike(values: Sequence[str]) -> bool:

@@ -101,7 +101,7 @@ class Evaluation(Section):
                 class_name(metric)
             elif not metric.get("class_name") or not isinstance(metric["class_name"], str):
                 raise ValueError(f"expected the name of a metric, or a mapping with class_name, received {metric!r}")
-            elif not metric.get("module"):
+            elif not _is_of_module(metric):
                 class_name(metric["class_name"])
         return metrics
 
@@ -122,6 +122,16 @@ class Evaluation(Section):
             if _key(name) not in known:
                 class_name(name)
         return self
+
+    @property
+    def named_metrics(self) -> list[tuple[str, str]]:
+        """The metrics of Keras and TFMA that the short form names: the key that does, and the class."""
+        metrics = [metric for metric in self.metrics if not _is_of_module(metric)]
+        written = [metric if isinstance(metric, str) else str(metric["class_name"]) for metric in metrics]
+        known = {_key(metric) for metric in self.metrics}
+        more = [name for name in self.thresholds if _key(name) not in known]
+        keys = {"evaluation.metrics": written, "evaluation.thresholds": more}
+        return [(key, plain(name)) for key, names in keys.items() for name in names]
 
     @property
     def has_thresholds(self) -> bool:
@@ -199,6 +209,11 @@ class Evaluation(Section):
             elif spec:
                 config["per_slice_thresholds"] = [{"slicing_specs": [{}], "threshold": spec}]
         return list(configs.values())
+
+
+def _is_of_module(metric: str | dict[str, Any]) -> bool:
+    """Whether a metric is of the user's own module."""
+    return not isinstance(metric, str) and bool(metric.get("module"))
 
 
 def _key(metric: str | dict[str, Any]) -> str:

@@ -132,6 +132,56 @@ def test_leaks_and_keys(validate: Look) -> None:
     )
 
 
+def test_dates_in_two_formats(validate: Look) -> None:
+    days = [f"2024-01-{day:02}" for day in range(1, 29)] + [f"{day:02}/02/2024" for day in range(12, 20)]
+    rows = [f"{day},{day},{number % 2}" for number, day in enumerate([*days, *days])]
+    content = "\n".join(["day,again,label", *rows]) + "\n"
+    (told,) = validate(content, "features: {again: {ignore: true}}\n")
+    assert told == (
+        "warning: column day holds dates in two formats, iso (56 rows) and %d/%m/%Y (16, such as '12/02/2024' in line "
+        "30): expected all in one, to be read as dates"
+    )
+    assert validate("day,label\n" + "".join(f"{day},{number % 2}\n" for number, day in enumerate(days[:28]))) == []
+
+
+@pytest.mark.parametrize(
+    ("label", "key", "sentence"),
+    [
+        ("1.5 2.5 7", "metrics: [rmse, auc]", "metrics: AUC is for classes, and the label is a number: expected such"),
+        ("1.5 2.5 7", "thresholds: {auc: {min: 0.5}}", "thresholds: AUC is for classes, and the label is a number"),
+        ("a b c", "metrics: [rmse]", "metrics: RootMeanSquaredError is for numbers, and the label is one of several"),
+        ("a b", "metrics: [SparseCategoricalAccuracy]", "metrics: SparseCategoricalAccuracy is for several classes"),
+    ],
+)
+def test_metrics_that_do_not_suit_the_label(validate: Look, label: str, key: str, sentence: str) -> None:
+    values = label.split()
+    content = "x,label\n" + "".join(f"{row % 7},{values[row % len(values)]}\n" for row in range(60))
+    (told,) = validate(content, f"evaluation: {{{key}}}\n", code=2)
+    assert told.startswith(f"penstock: evaluation.{sentence}")
+
+
+def test_metrics_that_may_suit_the_label(validate: Look) -> None:
+    """Of integers that are classes only where there are rows enough, and of numbers that are from 0 to 1."""
+    content = "x,label\n" + "".join(f"{row % 7},{row % 5}\n" for row in range(60))
+    (told,) = validate(content, "evaluation: {metrics: [rmse]}\n")
+    assert told == (
+        "warning: evaluation.metrics: RootMeanSquaredError is for numbers, and the label is one of several classes: "
+        "expected such as sparse_categorical_accuracy; training.problem says what it is"
+    )
+    assert validate(content, "evaluation: {metrics: [rmse]}\ntraining: {problem: regression}\n") == []
+    content = "x,label\n" + "".join(f"{row % 7},{row % 13 / 13:.3f}\n" for row in range(60))
+    assert validate(content, "evaluation: {metrics: [auc, rmse]}\n") == []
+
+
+def test_values_to_slice_by_that_no_row_has(validate: Look) -> None:
+    content = "x,kind,label\n" + "".join(f"{row % 7},{['oak', 'elm'][row // 2 % 2]},{row % 2}\n" for row in range(60))
+    told = validate(content, "evaluation: {slices: [{kind: oak, x: 6}, {kind: oka}, {x: 7}, {x: '1.0'}, kind]}\n")
+    assert told == [
+        "warning: evaluation.slices: no row has 'oka' in the column kind; did you mean 'oak'?",
+        "warning: evaluation.slices: no row has 7 in the column x; its values are 0, 1, 2, 3, 4, 5, 6",
+    ]
+
+
 def test_of_parquet_too(validate: Look, project: Path) -> None:
     pd.DataFrame({"x": range(200), "y": [None, 1.5] * 100, "label": [0, 1] * 100}).to_parquet(project / "a.parquet")
     told = validate("", data="{path: a.parquet}")
