@@ -1,0 +1,122 @@
+"""Counts of a window's rows, or of training data, over a feature's bins. Shards are counted apart and merged."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from penstock.components.monitoring.measures.bins import GROUPS, FeatureBins, Indices
+
+MOST_VALUES = 16  # of a row, counted each; more count as so many
+_ROWS = 65_536  # whose groups are counted at once
+
+
+@dataclass
+class FeatureCounts:
+    """Counts of one feature. `values` are over its bins, `lengths` are rows by how many values they have.
+
+    A row that has no value, or only such as are none (NaN), is missing, with length 0.
+    """
+
+    values: Indices
+    lengths: Indices = field(default_factory=lambda: np.zeros(MOST_VALUES + 1, np.int64))
+
+    @property
+    def missing(self) -> int:
+        """Rows without a value."""
+        return int(self.lengths[0])
+
+    @property
+    def rows(self) -> int:
+        """All rows."""
+        return int(self.lengths.sum())
+
+    @property
+    def present(self) -> int:
+        """Rows with a value: as many independent ones as there are, for values of one row are alike."""
+        return self.rows - self.missing
+
+
+@dataclass
+class WindowCounts:
+    """Counts of rows over bins. Small, whatever the number of rows, and what an engine folds over shards.
+
+    joint: For each two of the features `paired`, how many rows are in which of their groups: a matrix with GROUPS rows
+        and columns for each feature.
+    """
+
+    bins: Mapping[str, FeatureBins]
+    paired: Sequence[str]
+    features: dict[str, FeatureCounts]
+    joint: Indices
+    rows: int = 0
+
+    @classmethod
+    def empty(cls, bins: Mapping[str, FeatureBins], paired: Sequence[str] = ()) -> "WindowCounts":
+        features = {name: FeatureCounts(np.zeros(one.size, np.int64)) for name, one in bins.items()}
+        size = GROUPS * len(paired)
+        return cls(bins, tuple(paired), features, np.zeros((size, size), np.int64))
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        """Counts a batch's rows, columns of lists. A feature that the batch lacks is missing in all of them.
+
+        Raises a DataError that names a feature whose values are of another type.
+        """
+        names = set(batch.schema.names)
+        groups = np.full((batch.num_rows, len(self.paired)), GROUPS - 1, np.int64)
+        places = {name: index for index, name in enumerate(self.paired)}
+        for name, bins in self.bins.items():
+            column = batch.column(name) if name in names else None
+            if column is None or pa.types.is_null(column.type):
+                self.features[name].lengths[0] += batch.num_rows
+                continue
+            of_rows = _add(self.features[name], bins, column)
+            if name in places:
+                groups[:, places[name]] = of_rows
+        for start in range(0, batch.num_rows, _ROWS):
+            self.joint += _joint(groups[start : start + _ROWS])
+        self.rows += batch.num_rows
+
+    def merge(self, other: "WindowCounts") -> None:
+        """Adds another shard's counts over the same bins."""
+        for name, counts in other.features.items():
+            self.features[name].values += counts.values
+            self.features[name].lengths += counts.lengths
+        self.joint += other.joint
+        self.rows += other.rows
+
+
+def _add(counts: FeatureCounts, bins: FeatureBins, column: pa.Array) -> Indices:
+    """Adds a column of lists, and returns the group of each row: that of its first value."""
+    lengths = pc.fill_null(pc.list_value_length(column), 0).to_numpy(zero_copy_only=False).astype(np.int64)
+    values = bins.place(pc.list_flatten(column))
+    if (values < 0).any():
+        rows = np.repeat(np.arange(len(lengths)), lengths)[values >= 0]
+        values, lengths = values[values >= 0], np.bincount(rows, minlength=len(lengths))
+    counts.values += np.bincount(values, minlength=bins.size)
+    counts.lengths += np.bincount(np.minimum(lengths, MOST_VALUES), minlength=MOST_VALUES + 1)
+    groups: npt.NDArray[np.int64] = np.full(len(lengths), GROUPS - 1)
+    present = lengths > 0
+    groups[present] = np.asarray(bins.groups)[values[(np.cumsum(lengths) - lengths)[present]]]
+    return groups
+
+
+def _joint(groups: Indices) -> Indices:
+    """Returns for each two columns how many rows are in which of their groups.
+
+    Each group is a mask of bits, a bit for each row; what two groups share is counted word by word.
+    """
+    rows, columns = groups.shape
+    if not columns:
+        return np.zeros((0, 0), np.int64)
+    masks = np.zeros((columns * GROUPS, 8 * -(-rows // 64)), np.uint8)
+    for group in range(GROUPS):
+        masks[group::GROUPS, : -(-rows // 8)] = np.packbits((groups == group).T, axis=1)
+    words = masks.view(np.uint64)
+    joint: Indices = np.zeros((len(words), len(words)), np.int64)
+    for index, word in enumerate(words):
+        joint[index, index:] = np.bitwise_count(word & words[index:]).sum(axis=1, dtype=np.int64)
+    return joint + np.triu(joint, 1).T
