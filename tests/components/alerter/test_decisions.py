@@ -1,0 +1,188 @@
+"""When alerts open, get worse and end: windows of findings, one after the other."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from penstock.components.alerter import decisions
+from penstock.components.alerter.decisions import ModelTracks, Policy
+from penstock.core.artifacts.alerts import AlertEvent, Finding, WindowFindings
+from penstock.core.errors import DataError
+
+POLICY = Policy()
+BEGIN = datetime(2026, 11, 30, tzinfo=UTC)
+
+
+def finding(value: float | None, threshold: float | None = 0.1, feature: str = "distance") -> Finding:
+    return Finding(feature=feature, measure="jensen_shannon", value=value, threshold=threshold, sample_size=1000)
+
+
+def window(hour: int, *findings: Finding, baseline: str = "first") -> WindowFindings:
+    begin = BEGIN + timedelta(hours=hour)
+    return WindowFindings(
+        model="flights",
+        begin=begin.isoformat(),
+        end=(begin + timedelta(hours=1)).isoformat(),
+        report=f"https://reports.example.com/{hour}",
+        findings=list(findings),
+        baseline=baseline,
+    )
+
+
+def follow(
+    windows: Sequence[WindowFindings], policy: Policy = POLICY, tracks: ModelTracks | None = None
+) -> tuple[ModelTracks, list[list[AlertEvent]]]:
+    """Returns the tracks after some windows, and each window's events."""
+    events = []
+    for one in windows:
+        tracks, own = decisions.decide(tracks, one, policy)
+        events.append(own)
+    assert tracks
+    return tracks, events
+
+
+def kinds(values: Sequence[float | None], policy: Policy = POLICY) -> list[str]:
+    """Returns what each of a feature's windows says; "" for nothing."""
+    _, events = follow([window(hour, finding(value)) for hour, value in enumerate(values)], policy)
+    return [" ".join(event["kind"] for event in own) for own in events]
+
+
+def test_an_alert_opens_once_and_ends_below_the_lower_bound() -> None:
+    assert kinds([0.05, 0.11, 0.12, 0.07, 0.07, 0.11]) == ["", "opened", "ongoing", "ongoing", "resolved", "opened"]
+
+
+def test_a_measure_beside_its_threshold_does_not_flap() -> None:
+    assert kinds([0.11, 0.09, 0.11, 0.09, 0.09, 0.09]) == ["opened", *["ongoing"] * 5]
+
+
+def test_a_calm_window_between_two_others_ends_nothing() -> None:
+    assert kinds([0.11, 0.01, 0.09, 0.01, 0.01]) == ["opened", "ongoing", "ongoing", "ongoing", "resolved"]
+
+
+def test_as_many_windows_in_a_row_open_it_as_the_policy_says() -> None:
+    assert kinds([0.2, 0.2, 0.05, 0.2, 0.2, 0.2], Policy(open_after=3)) == ["", "", "", "", "", "opened"]
+
+
+def test_what_was_not_measured_changes_nothing() -> None:
+    assert kinds([0.11, 0.01, None, float("nan"), 0.01]) == ["opened", "ongoing", "", "", "resolved"]
+    assert kinds([0.2, None, 0.2], Policy(open_after=2)) == ["", "", "opened"]
+
+
+def test_a_value_at_its_threshold_is_not_beyond_it() -> None:
+    """Else a measure that may be 0 and is would alert."""
+    _, events = follow([window(0, finding(0.0, threshold=0.0))])
+    assert events == [[]]
+
+
+def test_an_alert_keeps_its_id_and_says_what_its_newest_window_says() -> None:
+    _, events = follow(
+        [window(0, finding(0.11)), window(1, finding(0.15)), window(2, finding(0.0))], Policy(close_after=1)
+    )
+    alerts = [event["alert"] for own in events for event in own]
+    assert len({alert["id"] for alert in alerts}) == 1
+    assert [alert["value"] for alert in alerts] == [0.11, 0.15, 0.0]
+    assert [alert["report"][-1] for alert in alerts] == ["0", "1", "2"]
+    assert {alert["opened"] for alert in alerts} == {window(0)["end"]}
+    assert len({event["id"] for own in events for event in own}) == 3
+
+
+def test_another_opening_has_another_id_and_the_same_one_always_the_same() -> None:
+    windows = [window(hour, finding(value)) for hour, value in enumerate([0.2, 0.0, 0.2])]
+    _, events = follow(windows, Policy(close_after=1))
+    _, again = follow(windows, Policy(close_after=1))
+    assert events == again
+    assert events[0][0]["alert"]["id"] != events[2][0]["alert"]["id"]
+
+
+def test_a_window_counts_once() -> None:
+    policy = Policy(open_after=2)
+    tracks, _ = follow([window(0, finding(0.2))], policy)
+    same, events = follow([window(0, finding(0.2))] * 3, policy, tracks)
+    assert (same, events) == (tracks, [[], [], []])
+
+
+def test_a_late_window_counts_for_measures_that_have_no_newer_one() -> None:
+    """Labels come late: what they tell is of an older window than what the requests have told."""
+    accuracy = Finding(feature="", measure="accuracy", value=0.7, threshold=0.8, sample_size=500, alerts="below")
+    tracks, _ = follow([window(3, finding(0.05))])
+    _, events = follow([window(1, accuracy, finding(0.5))], tracks=tracks)
+    assert [event["alert"]["measure"] for event in events[0]] == ["accuracy"]
+
+
+def test_a_measure_that_has_to_be_high_alerts_below_its_threshold() -> None:
+    def accuracy(value: float) -> Finding:
+        finding = Finding(feature="", measure="accuracy", value=value, threshold=0.8, sample_size=500, alerts="below")
+        return finding | {"reference": 0.9}
+
+    values = [0.85, 0.79, 0.81, 0.83, 0.83, 0.5]  # the bound lies at 0.82: a fifth of the way back to 0.9
+    _, events = follow([window(hour, accuracy(value)) for hour, value in enumerate(values)])
+    kinds = [" ".join(event["kind"] for event in own) for own in events]
+    assert kinds == ["", "opened", "ongoing", "ongoing", "resolved", "opened"]
+    assert [events[1][0]["alert"]["severity"], events[5][0]["alert"]["severity"]] == ["warning", "critical"]
+
+
+@pytest.mark.parametrize(
+    ("value", "importance", "severity"),
+    [
+        (0.11, None, "warning"),
+        (0.21, None, "critical"),
+        (0.11, 0.4, "info"),
+        (0.21, 0.4, "warning"),
+        (0.51, 0.4, "critical"),
+        (99.0, 0.0, "info"),
+    ],
+)
+def test_severity_is_how_far_and_how_important(value: float, importance: float | None, severity: str) -> None:
+    _, events = follow([window(0, finding(value) | {"importance": importance})])
+    assert events[0][0]["alert"]["severity"] == severity
+
+
+def test_where_nothing_is_allowed_everything_is_far() -> None:
+    _, events = follow([window(0, finding(0.001, threshold=0.0))])
+    assert events[0][0]["alert"]["severity"] == "critical"
+
+
+def test_an_alert_that_gets_worse_says_so_once_and_keeps_its_highest_severity() -> None:
+    _, events = follow([window(hour, finding(value)) for hour, value in enumerate([0.11, 0.5, 0.6, 0.11, 0.0, 0.0])])
+    assert [own[0]["kind"] for own in events] == ["opened", "escalated", *["ongoing"] * 3, "resolved"]
+    assert [own[0]["alert"]["severity"] for own in events] == ["warning", *["critical"] * 5]
+
+
+def test_each_feature_and_measure_has_an_alert_of_its_own_the_most_severe_first() -> None:
+    second = finding(0.3) | {"measure": "l_infinity"}
+    _, events = follow([window(0, finding(0.11, feature="carrier"), finding(0.11), second)])
+    told = [(event["alert"]["feature"], event["alert"]["measure"]) for event in events[0]]
+    assert told == [("distance", "l_infinity"), ("carrier", "jensen_shannon"), ("distance", "jensen_shannon")]
+
+
+def test_a_new_baseline_ends_the_alerts_that_it_does_not_measure() -> None:
+    tracks, _ = follow([window(0, finding(0.2), finding(0.2, feature="carrier"))])
+    after, events = follow([window(1, finding(0.2), baseline="second")], tracks=tracks)
+    assert {(event["kind"], event["alert"]["feature"], event["reason"]) for event in events[0]} == {
+        ("ongoing", "distance", ""),
+        ("resolved", "carrier", decisions.REPLACED),
+    }
+    assert [alert["feature"] for alert in decisions.open_alerts(after)] == ["distance"]
+
+
+def test_a_new_baseline_begins_to_count_anew() -> None:
+    policy = Policy(open_after=2)
+    tracks, _ = follow([window(0, finding(0.2))], policy)
+    _, events = follow(
+        [window(1, finding(0.2), baseline="second"), window(2, finding(0.2), baseline="second")], policy, tracks
+    )
+    assert [len(own) for own in events] == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("begin", "end", "sentence"),
+    [
+        ("yesterday", "2026-11-30T01:00:00+00:00", "expected begin as a time with its zone"),
+        ("2026-11-30T00:00:00+00:00", "2026-11-30T01:00:00", "expected end as a time with its zone"),
+        ("2026-11-30T01:00:00+00:00", "2026-11-30T01:00:00+00:00", "expected it to end after it begins"),
+    ],
+)
+def test_a_window_without_times_is_refused(begin: str, end: str, sentence: str) -> None:
+    with pytest.raises(DataError, match=sentence):
+        decisions.decide(None, window(0) | {"begin": begin, "end": end}, Policy())
