@@ -97,6 +97,14 @@ class SavedModel(Artifact):
         return self.root / self.WARM_UP_REQUESTS
 
     @classmethod
+    def within(cls, folder: Path) -> "SavedModel | None":
+        """Returns the first of these that is one: the folder, its `Format-Serving`, its highest numbered folder."""
+        serving = Model(folder).serving_model()
+        versions = sorted((path for path in folder.glob("*") if path.name.isdecimal()), key=lambda path: int(path.name))
+        candidates = [folder, *([serving] if serving else []), *reversed(versions)]
+        return next((cls(path) for path in candidates if cls(path).exists), None)
+
+    @classmethod
     def computes(cls, name: str) -> bool:
         """Whether a file, by its path below the folder, is a part of what the model computes.
 

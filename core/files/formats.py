@@ -1,4 +1,7 @@
-"""The formats of data files that ExampleGen reads, and the suffixes they are known by. Standard library only."""
+"""The formats of data files and the suffixes they are known by. Standard library only.
+
+ExampleGen reads those of SUFFIXES, `penstock predict` those of ROWS.
+"""
 
 from collections.abc import Iterable
 from typing import Literal
@@ -9,6 +12,19 @@ SUFFIXES: dict[FileFormat, tuple[str, ...]] = {
     "parquet": (".parquet", ".pq"),
     "tfrecord": (".tfrecord", ".tfrecords", ".tfrecord.gz", ".tfrecords.gz"),
 }
+
+RowsFormat = Literal[FileFormat, "jsonl"]
+ROWS: dict[RowsFormat, tuple[str, ...]] = {
+    "csv": (*SUFFIXES["csv"], ".txt"),
+    "parquet": SUFFIXES["parquet"],
+    "tfrecord": SUFFIXES["tfrecord"],
+    "jsonl": (".jsonl", ".ndjson", ".jsonl.gz", ".ndjson.gz", ".json"),
+}
+
+
+def of_rows(name: str) -> RowsFormat | None:
+    """Returns the format of a file of rows by its name or pattern, None if that tells none."""
+    return next((form for form, suffixes in ROWS.items() if name.lower().endswith(suffixes)), None)
 
 
 def of_names(names: Iterable[str]) -> FileFormat | None:

@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from penstock.core.errors import ModelError
-from penstock.core.models.failures import cause
+from penstock.core.models.failures import cause, reason
 from penstock.core.suggestions import did_you_mean
 
 SIGNATURE = "serving_default"
@@ -58,13 +58,11 @@ class ExamplesSignature:
 def load(folder: Path, names: Sequence[str] = (SIGNATURE,), tags: Sequence[str] = ()) -> list[ExamplesSignature]:
     """Loads a SavedModel, of several graphs the one with these tags; returns its signatures of these names.
 
-    Raises a ModelError if there is no such graph or signature, or if a signature takes anything but serialized
+    Raises a ModelError if the model cannot be loaded, has no such signature, or one that takes anything but serialized
     tf.Examples.
     """
     try:
         model = tf.saved_model.load(str(folder), tags=list(tags) or None)
-    except (ValueError, RuntimeError) as error:
-        if not tags:
-            raise
-        raise ModelError(f"the model at {folder} has no graph with the tags {', '.join(tags)}: {error}") from None
+    except Exception as error:  # of whatever kind: the files and the operations in them are the model's
+        raise ModelError(f"the model at {folder} cannot be loaded: {reason(error)}") from None
     return [ExamplesSignature(folder, name, model) for name in names]

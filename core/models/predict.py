@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 from google.protobuf.message import DecodeError
 
-from penstock.core.artifacts import Model, SavedModel
+from penstock.core.artifacts import SavedModel
 from penstock.core.errors import DataError, ModelError
 from penstock.core.examples import records
 from penstock.core.models import loaded
@@ -68,12 +68,9 @@ def saved_model_folder(path: Path) -> Path:
 
     Raises a ModelError if there is none.
     """
-    versions = [folder for folder in path.glob("*") if folder.name.isdecimal()]
-    highest = sorted(versions, key=lambda folder: int(folder.name), reverse=True)
-    serving = Model(path).serving_model()
-    for folder in (path, *([serving] if serving else []), *highest):
-        if SavedModel(folder).exists:
-            return folder
+    model = SavedModel.within(path)
+    if model:
+        return model.root
     there = f" (there is {SavedModel(path).listed()})" if any(path.rglob("*")) else ""
     raise ModelError(
         f"no SavedModel at {path}{there}: expected {SavedModel.FILE}, there or in a folder named by a version"

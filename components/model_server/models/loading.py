@@ -18,7 +18,7 @@ from penstock.components.model_server.models import features
 from penstock.core.artifacts import SavedModel, read_schema
 from penstock.core.errors import ModelError, SchemaError
 from penstock.core.models import signatures
-from penstock.core.models.failures import cause
+from penstock.core.models.failures import reason
 
 if TYPE_CHECKING:
     from tensorflow_metadata.proto.v0 import schema_pb2
@@ -56,8 +56,7 @@ def load(folder: Path) -> LoadedModel:
     try:
         loaded = tf.saved_model.load(str(folder), tags=[tf.saved_model.SERVING])
     except Exception as error:  # of whatever kind: the files and the operations in them are the model's
-        reason = cause(error) if isinstance(error, tf.errors.OpError) else f"{type(error).__name__}: {error}"
-        raise ModelError(f"the model at {folder} cannot be loaded: {reason}") from None
+        raise ModelError(f"the model at {folder} cannot be loaded: {reason(error)}") from None
     served, calls = {}, {}
     for name, signature in sorted(described.items()):
         if not _is_dense(signature.definition):

@@ -15,14 +15,9 @@ from penstock.components.scoring.inputs.rows import File, Input
 from penstock.components.scoring.inputs.tfrecord import TFRecordInput
 from penstock.core.errors import DataError
 from penstock.core.examples import records
-from penstock.core.files import patterns
+from penstock.core.files import formats, patterns
+from penstock.core.files.formats import RowsFormat
 
-_SUFFIXES = {
-    "csv": (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".txt"),
-    "parquet": (".parquet", ".pq"),
-    "tfrecord": (".tfrecord", ".tfrecords", ".tfrecord.gz", ".tfrecords.gz"),
-    "jsonl": (".jsonl", ".ndjson", ".jsonl.gz", ".ndjson.gz", ".json"),
-}
 STANDARD_INPUT = "standard input"
 
 
@@ -67,17 +62,15 @@ def _files(place: str, stack: contextlib.ExitStack) -> Iterator[File]:
         what = "no file matches" if is_pattern else "does not exist"
         raise DataError(f"{place}: {what}: expected a file, a folder or a pattern") from error
     of_place = local["rows"]
-    known = [file for file in of_place if file.name.lower().endswith(sum(_SUFFIXES.values(), ()))]
+    known = [file for file in of_place if formats.of_rows(file.name)]
     for file in known or of_place:
         yield File(file, f"{base.rstrip('/')}/{file.relative_to(local.root)}" if base else str(file))
 
 
-def _kind(file: File) -> str:
+def _kind(file: File) -> RowsFormat:
     """Returns the kind of a file, by its name, else by how it begins."""
-    name = file.name.lower()
-    for kind, suffixes in _SUFFIXES.items():
-        if name.endswith(suffixes):
-            return kind
+    if kind := formats.of_rows(file.name):
+        return kind
     start = next(records.decompressed(file.path), b"")
     if records.begins(start):
         return "tfrecord"

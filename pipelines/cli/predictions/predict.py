@@ -13,24 +13,19 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from penstock.core import progress
-from penstock.core.artifacts import Model, SavedModel
 from penstock.core.errors import ConfigError, UserError
-from penstock.core.files import kinds, patterns, temporary
+from penstock.core.files import formats, kinds, temporary
 from penstock.core.legacy import keras_version
 from penstock.pipelines.cli.options import DEFAULT_CONFIG, is_config, load
 from penstock.pipelines.cli.output.answer import Answer, told_json_option
 from penstock.pipelines.cli.output.records import PredictedRow, Scored, ShownPredictions
+from penstock.pipelines.cli.predictions import subjects
 from penstock.pipelines.cli.terminal import note, output_stream, tell, warn
 
 if TYPE_CHECKING:
     from penstock.components.scoring.inputs.rows import Format
     from penstock.components.scoring.job import Summary
 
-_STANDARD = "-"  # standard input or output
-_SUFFIXES: dict[str, "Format"] = {
-    ".csv": "csv", ".tsv": "csv", ".txt": "csv", ".parquet": "parquet", ".pq": "parquet", ".jsonl": "jsonl",
-    ".ndjson": "jsonl", ".json": "jsonl",
-}  # fmt: skip
 _OF_RUN = "--rows, --split and --examples ask about rows of a run: expected no file of rows with them"
 
 
@@ -79,7 +74,7 @@ def predict(
     DATA are CSV, Parquet, JSON lines or TFRecord: files, folders, patterns, or - for standard input. The model is that
     of MODEL, else the newest of CONFIG.
     """
-    subject, data = _roles(places)
+    subject, data = subjects.roles(places)
     if chosen is not None:
         if subject is not None:
             raise ConfigError(f"--model: expected no configuration and no model beside it, received {subject}")
@@ -91,57 +86,21 @@ def predict(
         return _show(subject or Path(DEFAULT_CONFIG), rows or 3, split or "eval", examples, label)
     if rows or split or examples:
         raise ConfigError(_OF_RUN)
-    place = Path(output) if output and output != _STANDARD else None
+    place = Path(output) if output and output != subjects.STANDARD else None
     if as_json and place is None:
         raise ConfigError("--json: standard output is for its document: expected -o FILE for the predictions")
     return _score(
-        _Asked(_subject(subject), data, place, _format(place, form), _names(columns), rejects, csv_options, label)
-    )
-
-
-def _roles(places: Sequence[str]) -> tuple[Path | None, list[str]]:
-    """Tells the configuration or model from the data. A single name that is nothing is one of a model."""
-    subjects = [place for place in places if place != _STANDARD and (is_config(Path(place)) or _is_model(Path(place)))]
-    data = [place for place in places if place not in subjects]
-    if len(places) == 1 and data and not _may_be_data(data[0]):
-        return Path(data[0]), []
-    if len(subjects) > 1:
-        raise ConfigError(f"expected one configuration or model, received {subjects[0]} and {subjects[1]}")
-    return (Path(subjects[0]) if subjects else None), data
-
-
-def _may_be_data(place: str) -> bool:
-    path = Path(place)
-    named = path.is_file() or place == _STANDARD or "://" in place or patterns.is_wild(place)
-    return named or path.suffix.lower() in (*_SUFFIXES, ".gz", ".tfrecord", ".tfrecords") or _has_data(path)
-
-
-def _has_data(folder: Path) -> bool:
-    return folder.is_dir() and any(path.suffix.lower() in (*_SUFFIXES, ".gz", ".tfrecord") for path in folder.iterdir())
-
-
-def _is_model(folder: Path) -> bool:
-    if not folder.is_dir():
-        return False
-    versions = (path for path in folder.glob("*") if path.name.isdecimal() or path.name == Model.SERVING)
-    return any(SavedModel(path).exists for path in (folder, *versions)) or _is_run(folder)
-
-
-def _is_run(folder: Path) -> bool:
-    from penstock.pipelines.local.records import record
-
-    return (folder / record.FILE).is_file()
-
-
-def _subject(subject: Path | None) -> Path:
-    if subject is not None:
-        return subject
-    if not Path(DEFAULT_CONFIG).is_file():
-        raise ConfigError(
-            f"which model? There is no {DEFAULT_CONFIG} in this folder: expected --model, with a model's folder, a "
-            "run's folder or a configuration"
+        _Asked(
+            subjects.or_default(subject),
+            data,
+            place,
+            _format(place, form),
+            _names(columns),
+            rejects,
+            csv_options,
+            label,
         )
-    return Path(DEFAULT_CONFIG)
+    )
 
 
 def _names(columns: Sequence[str]) -> tuple[str, ...] | None:
@@ -155,9 +114,10 @@ def _format(output: Path | None, form: "Format | None") -> "Format":
         return form
     if output is None:
         return "csv"
-    if output.suffix.lower() not in _SUFFIXES:
+    named = formats.of_rows(output.name)
+    if named is None or named == "tfrecord" or output.suffix.lower() == ".gz":
         raise ConfigError(f"-o {output}: expected a name that ends in .csv, .jsonl or .parquet, or --format")
-    return _SUFFIXES[output.suffix.lower()]
+    return named
 
 
 def _show(subject: Path, rows: int, split: str, examples: Path | None, label: str) -> Answer:
@@ -171,8 +131,7 @@ def _show(subject: Path, rows: int, split: str, examples: Path | None, label: st
         examples = examples or show_predictions.newest_examples(config, split)
         label = label or config.label or ""
     else:
-        of_run = show_predictions.model_of_run(subject) if _is_run(subject) else None
-        model = of_run or show_predictions.require_model(subject)
+        model = subjects.model(subject)
         examples = examples or show_predictions.examples_beside(model, split)
     tell(f"model {model}\nrows  {examples}\n")
     answers, known = show_predictions.ask(model, examples, rows, label)
@@ -216,7 +175,7 @@ def _score(asked: _Asked) -> Answer:
     with contextlib.ExitStack() as stack:
         scratch = stack.enter_context(temporary.folder())
         path = asked.output or scratch / f"output.{asked.form}"
-        data = [_spooled(scratch) if place == _STANDARD else place for place in asked.data]
+        data = [_spooled(scratch) if place == subjects.STANDARD else place for place in asked.data]
         with show_predictions.silent():
             from penstock.components.engines import open_engine
             from penstock.components.scoring import job as jobs
@@ -266,8 +225,7 @@ def _model(asked: _Asked) -> tuple[Path, str, str]:
         options: dict[str, Any] = config.data.csv_options(config.without_code)
         model, label = show_predictions.newest_model(config), config.label or ""
     else:
-        of_run = show_predictions.model_of_run(asked.subject) if _is_run(asked.subject) else None
-        model, label = of_run or show_predictions.require_model(asked.subject), ""
+        model, label = subjects.model(asked.subject), ""
         beside = show_predictions.csv_options_beside(asked.subject)
         options = _csv_options_of_pusher(model) if beside is None else beside
     return model, json.dumps(options | _pairs(asked.csv_options)), asked.label or label

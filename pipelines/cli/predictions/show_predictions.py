@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from penstock.core.artifacts import Examples, Model, SavedModel
+from penstock.core.artifacts import Examples, Model
 from penstock.core.errors import UserError
 from penstock.core.text import printable
 from penstock.pipelines.config.training_pipeline import Config
@@ -36,25 +36,6 @@ def newest_model(config: Config) -> Path:
             if Model(model.path).serving_model() is not None:
                 return model.path
     raise UserError(f"no model of {config.name} yet: `penstock run` trains one")
-
-
-def require_model(folder: Path) -> Path:
-    """Returns a folder that holds a model; a UserError says what it is expected to be."""
-    if any(SavedModel(path).exists for path in (folder, *folder.glob("*"))) or Model(folder).serving_model():
-        return folder
-    what = "holds no model" if folder.exists() else "does not exist"
-    raise UserError(
-        f"{folder} {what}: expected a configuration (a YAML file, or a folder with pipeline.yaml in it) or a model's "
-        "folder (a pushed version, or a run's trainer/model)"
-    )
-
-
-def model_of_run(folder: Path) -> Path:
-    """Returns the model that a run has trained."""
-    for model in record.require(folder).made("model"):
-        if Model(model.path).serving_model() is not None:
-            return model.path
-    raise UserError(f"{folder}: this run has no model: expected one that has trained")
 
 
 def csv_options_beside(place: Path) -> dict[str, Any] | None:

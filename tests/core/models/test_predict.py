@@ -1,5 +1,6 @@
 """Predictions of a small model, trained here on the penguins, against the model itself."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from tfx_bsl.public.tfxio import TensorFlowDatasetOptions
 
 from penstock.core.errors import DataError, ModelError
 from penstock.core.examples import records
-from penstock.core.models import predict
+from penstock.core.models import loaded, predict
 from penstock.trainer.data import reader
 
 INPUTS = ("flipper_length_mm", "body_mass_g")
@@ -138,6 +139,24 @@ def test_a_model_that_cannot_predict_says_why(
     tf.saved_model.save(module, str(tmp_path), signatures={name: getattr(module, function)})
     with pytest.raises(ModelError, match=message):
         predict.predict(tmp_path, next(records.read(penguins.files[0], batch_size=3)))
+
+
+@pytest.mark.parametrize("is_cut", [True, False])
+def test_a_model_that_cannot_be_loaded_says_why(model: Path, tmp_path: Path, is_cut: bool) -> None:
+    """Of what a damaged model does to TensorFlow, few kinds of errors are TensorFlow's own."""
+    damaged = shutil.copytree(model, tmp_path / "damaged")
+    index = damaged / "variables" / "variables.index"
+    if is_cut:
+        index.write_bytes(index.read_bytes()[:2])
+    else:
+        index.unlink()
+    with pytest.raises(ModelError, match=r"the model at .*/damaged cannot be loaded: (file is too short|FileNotFound)"):
+        predict.predict(damaged, [b""])
+
+
+def test_a_graph_with_these_tags_must_be_there(model: Path) -> None:
+    with pytest.raises(ModelError, match=r"cannot be loaded: ValueError: .*\['gpu'\].*tags \['serve'\]"):
+        loaded.load(model, tags=("gpu",))
 
 
 def test_examples_that_cannot_be_read(model: Path, tmp_path: Path) -> None:
