@@ -59,7 +59,7 @@ def trainer(
     Returns:
         model: The model: `Format-Serving/`, a SavedModel or a model of another kind, and `Format-TFMA/` if run_fn
             wrote one.
-        model_run: What run_fn logs while it trains: TensorBoard's event files.
+        model_run: What run_fn logs while it trains: TensorBoard's event files, and the epochs as history.json.
         report: The training for a person to look at: learning curves, and what the columns were taken for.
     """
     from penstock.components.trainer import launcher

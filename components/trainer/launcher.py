@@ -22,7 +22,10 @@ def run(*, workers: int, report: str, **arguments: Any) -> TaskResult:
     report: HTML file to write about the training, of what is in model_run then.
     """
     result: TaskResult = launcher.run(WORK, workers, arguments)
+    from penstock.components.trainer import event_files
     from penstock.components.trainer.report import write as write_report
 
-    write_report(Path(report), Path(arguments["model_run"]))
+    model_run = Path(arguments["model_run"])
+    event_files.record(model_run)
+    write_report(Path(report), model_run)
     return result

@@ -33,13 +33,13 @@ _NO_HISTORY = (
 def _training(history: History, scale: Scale) -> str:
     how = ", ".join(filter(None, (history.device, history.precision, history.backend)))
     ended = f"; ended by {history.finished}" if history.finished else ""
+    start = f'<p>{escape(epochs.summary(history))}</p><p class="muted">{escape(how + ended)}</p>'
+    if len(history.epochs) == 1:  # there would be a point in each chart
+        return start + _table(history, scale)
     names = dict.fromkeys(name.removeprefix(VALIDATION) for name in history.measures)
     curves = "".join(page.chart(_curve(history, name, scale), scale.name(name)) for name in names)
-    return (
-        f'<p>{escape(epochs.summary(history))}</p><p class="muted">{escape(how + ended)}</p>'
-        f'<div class="plots">{curves}</div>'
-        f"<details><summary>{epochs.count(history)}</summary>{_table(history, scale)}</details>"
-    )
+    table = f"<details><summary>{epochs.count(history)}</summary>{_table(history, scale)}</details>"
+    return f'{start}<div class="plots">{curves}</div>{table}'
 
 
 def _curve(history: History, measure: str, scale: Scale) -> alt.LayerChart:

@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pandas as pd
 import pytest
 import tensorflow as tf
 
-from penstock.components.trainer import executor
+from penstock.components.trainer import launcher
 from penstock.core.artifacts import Examples, HyperParameters, Model
 from penstock.core.models import predict
 
@@ -37,7 +38,9 @@ def penguins(penguins_csv: Path, module_file: Path, upstream: Any, tmp_path_fact
 
 def train(penguins: Any, module_file: Path, outputs: dict[str, str], **arguments: Any) -> Model:
     steps = {"train_args": '{"num_steps": 100}', "eval_args": '{"num_steps": 5}'}
-    executor.run(**penguins.inputs(), **outputs, **steps, module_file=str(module_file), **arguments)
+    report = str(Path(outputs["model"]).with_name("report"))
+    files = {**penguins.inputs(), **outputs, "report": report, "module_file": str(module_file)}
+    launcher.run(workers=1, **files, **steps, **arguments)
     return Model(Path(outputs["model"]))
 
 
@@ -53,6 +56,8 @@ def test_it_learns_the_species(penguins: Any, module_file: Path, outputs: dict[s
     ]
     assert len(rows) == 111
     assert sum(right) / len(right) > 0.9
+    report = model.root.with_name("report").read_text()
+    assert re.search("<p>1 epoch: .*val_sparse_categorical_accuracy ", report), "of its TensorBoard callback"
 
 
 @pytest.mark.slow

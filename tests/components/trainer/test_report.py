@@ -84,11 +84,12 @@ def _without(*names: str) -> dict[str, object]:
 )
 def test_every_history_that_is_read_is_drawn(tmp_path: Path, history: list[dict[str, object]]) -> None:
     """A fault in drawing would fail a task whose training is done."""
+    history = [*history, {**history[-1], "epoch": len(history) + 1}]
     (tmp_path / "history.json").write_text(json.dumps({"best_epoch": 1, "epochs": history}))
     read = epochs.read(tmp_path)
     assert read
     text = report.write(tmp_path / "page", tmp_path).read_text()
-    assert f"<summary>{len(history)} epoch{'s' if len(history) > 1 else ''}</summary>" in text
+    assert f"<summary>{len(history)} epochs</summary>" in text
     specs = re.findall(r'<script type="application/json">(.*?)</script>', text)
     assert len(specs) == len({name.removeprefix("val_") for name in read.measures})
     for spec in specs:
@@ -96,18 +97,18 @@ def test_every_history_that_is_read_is_drawn(tmp_path: Path, history: list[dict[
 
 
 def test_squared_errors_are_shown_in_the_unit_of_the_label(tmp_path: Path) -> None:
-    history = [{"epoch": 1, "mean_squared_error": 4e8, "val_mean_squared_error": 9e8}]
+    history = [{"epoch": n, "mean_squared_error": n * 4e8, "val_mean_squared_error": n * 9e8} for n in (1, 4)]
     (tmp_path / "history.json").write_text(json.dumps({"best_epoch": 1, "epochs": history}))
     plan = {"label": {"name": "price", "problem": "regression", "classes": []}, "features": [], "ignored": {}}
     (tmp_path / "plan.json").write_text(json.dumps(plan | {"notes": {}}))
     text = report.write(tmp_path / "page", tmp_path).read_text()
     assert "<figcaption>RMSE in price</figcaption>" in text
     (spec,) = (json.loads(spec) for spec in re.findall(r'<script type="application/json">(.*?)</script>', text))
-    assert [row["value"] for row in spec["layer"][0]["data"]["values"]] == [20_000, 30_000]
+    assert [row["value"] for row in spec["layer"][0]["data"]["values"]] == [20_000, 30_000, 40_000, 60_000]
     assert '<td class="number good">20,000</td><td class="number good">30,000</td>' in text
     assert ">RMSE in price</th>" in text
     assert ">eval RMSE in price</th>" in text
-    assert "best epoch 1 of 1: val_root_mean_squared_error 30,000" in text
+    assert "best epoch 1 of 2: val_root_mean_squared_error 30,000" in text
 
 
 def test_without_a_best_epoch_the_last_one_is_told(tmp_path: Path) -> None:
@@ -117,3 +118,11 @@ def test_without_a_best_epoch_the_last_one_is_told(tmp_path: Path) -> None:
     assert "<p>2 epochs: val_accuracy 0.25</p>" in text
     assert text.count('<th class="number">') == 3, "no column of what is not known"
     assert "number good" not in text
+
+
+def test_one_epoch_is_no_curve(tmp_path: Path) -> None:
+    (tmp_path / "history.json").write_text(json.dumps({"epochs": [EPOCH]}))
+    text = report.write(tmp_path / "page", tmp_path).read_text()
+    assert "<p>1 epoch: val_loss 0.6</p>" in text
+    assert '<td class="number">1,000</td>' in text
+    assert "<script" not in text
