@@ -3,13 +3,14 @@
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 import altair as alt
 import numpy as np
 import pyarrow as pa
 
-from penstock.components.statistics_gen import groups
+from penstock.components.statistics_gen import groups, moments
 from penstock.core.page import numbers
 
 _BUCKETS = 24
@@ -20,7 +21,7 @@ _TOP = 7
 _LEAST_SHARE = 0.01  # of the most frequent value; below it there is nothing to see
 _HEIGHT = 110
 _BAR, _BETWEEN, _AXIS = 7, 5, 25  # pixels
-_YEARS = (1800, 2200)
+_DAY = 86400  # seconds
 
 Groups = Mapping[str, pa.Table]
 
@@ -34,8 +35,10 @@ def chart(column: str, rows: Groups, is_number: bool) -> tuple[alt.Chart, str] |
         is_number: Whether its values are amounts: a histogram shows them, and bars the most frequent values of others.
     """
     values = {name: _values(table, column) for name, table in rows.items()}
+    if dates := moments.of(column, values):
+        return _moments(dates, sum(map(len, values.values())))
     if is_number:
-        return _histogram({name: _numbers(of_group) for name, of_group in values.items()})
+        return _amounts({name: _numbers(of_group) for name, of_group in values.items()})
     return _frequencies({name: of_group.to_pylist() for name, of_group in values.items()})
 
 
@@ -52,30 +55,61 @@ def _numbers(values: pa.Array) -> np.ndarray:
     return np.extract(np.isfinite(array), array)
 
 
-def _histogram(values: Mapping[str, np.ndarray]) -> tuple[alt.Chart, str] | None:
+def _amounts(values: Mapping[str, np.ndarray]) -> tuple[alt.Chart, str] | None:
     pooled = np.concatenate(list(values.values()))
     if len(pooled) == 0 or pooled.min() == pooled.max():
         return None
     edges = _edges(pooled)
-    shown = []
-    for name, array in values.items():
-        shares = np.histogram(array, edges)[0] / max(len(array), 1)
-        for low, high, share in zip(edges, edges[1:], shares, strict=False):
-            shown.append({"from": low, "to": high, "share": share, "group": name})
-        shown.append({"from": edges[-1], "share": 0.0, "group": name})
+    place = alt.X("from:Q", title=None, scale=_scale(edges), axis=_axis(edges, pooled))
     outside = float(np.mean((pooled < edges[0]) | (pooled > edges[-1])))
-    drawn = (
-        alt.Chart(alt.Data(values=shown))
+    drawn = _histogram(_shares(values, edges), list(values), place, [alt.Tooltip("from:Q"), alt.Tooltip("to:Q")])
+    return drawn, f"{numbers.percentage(outside)} lie beyond" if outside else ""
+
+
+def _moments(values: Mapping[str, np.ndarray], count: int) -> tuple[alt.Chart, str] | None:
+    """Returns a chart of dates, in seconds since 1970; `count` is of all values, with those that are no dates."""
+    pooled = np.concatenate(list(values.values()))
+    if len(pooled) == 0 or pooled.min() == pooled.max():
+        return None
+    edges = _ends_of_days(pooled)
+    rows = [
+        row | {"from": 1000 * row["from"], "first": _date(row["from"]), "last": _date(row["to"])}
+        for row in _shares(values, edges)
+    ]
+    scale = _scale([1000 * edge for edge in edges], type="utc")  # of milliseconds
+    place = alt.X("from:T", title=None, scale=scale, axis=alt.Axis(grid=False, tickCount=4))
+    tooltips = [alt.Tooltip("first:N", title="from"), alt.Tooltip("last:N", title="to")]
+    drawn = _histogram(rows, list(values), place, tooltips)
+    return drawn, f"{count - len(pooled):,} are no dates" if count > len(pooled) else ""
+
+
+def _shares(values: Mapping[str, np.ndarray], edges: list[float]) -> list[dict[str, Any]]:
+    """Returns the share of each group's values in each bucket, and at the end of the last one none."""
+    rows: list[dict[str, Any]] = []
+    for name, array in values.items():
+        shares = [*(np.histogram(array, edges)[0] / max(len(array), 1)), 0.0]
+        for low, high, share in zip(edges, [*edges[1:], edges[-1]], shares, strict=True):
+            rows.append({"from": low, "to": high, "share": float(share), "group": name})
+    return rows
+
+
+def _histogram(rows: list[dict[str, Any]], names: list[str], place: alt.X, tooltips: list[alt.Tooltip]) -> alt.Chart:
+    chart: alt.Chart = (
+        alt.Chart(alt.Data(values=rows))
         .mark_area(interpolate="step-after", line={"strokeWidth": 1.5}, opacity=0.15)
         .encode(
-            x=alt.X("from:Q", title=None, scale=alt.Scale(domain=[edges[0], edges[-1]], nice=False), axis=_axis(edges)),
+            x=place,
             y=alt.Y("share:Q", title=None, stack=None, axis=alt.Axis(format="%", tickCount=3)),
-            color=_colour(list(values)),
-            tooltip=["group:N", "from:Q", "to:Q", alt.Tooltip("share:Q", format=".1%")],
+            color=_colour(names),
+            tooltip=["group:N", *tooltips, alt.Tooltip("share:Q", format=".1%")],
         )
         .properties(height=_HEIGHT)
     )
-    return drawn, f"{numbers.percentage(outside)} lie beyond" if outside else ""
+    return chart
+
+
+def _scale(edges: list[float], **more: Any) -> alt.Scale:
+    return alt.Scale(domain=[edges[0], edges[-1]], nice=False, **more)
 
 
 def _edges(values: np.ndarray) -> list[float]:
@@ -89,12 +123,27 @@ def _edges(values: np.ndarray) -> list[float]:
     return [float(edge) for edge in np.linspace(low, high, _BUCKETS + 1)]
 
 
-def _axis(edges: list[float]) -> alt.Axis:
+def _ends_of_days(seconds: np.ndarray) -> list[float]:
+    """Returns the bounds of the buckets: where no moment has a time of day, or they are of many days, of whole days."""
+    low, high = float(seconds.min()), float(seconds.max())
+    if (seconds % _DAY).any() and high - low < _BUCKETS * _DAY:
+        return [float(edge) for edge in np.linspace(low, high, _BUCKETS + 1)]
+    first, last = low // _DAY, high // _DAY + 1
+    days = math.ceil((last - first) / _BUCKETS)
+    return [_DAY * (first + days * place) for place in range(math.ceil((last - first) / days) + 1)]
+
+
+def _date(seconds: float) -> str:
+    moment = datetime(1970, 1, 1) + timedelta(seconds=seconds)
+    return numbers.date(moment) if seconds % _DAY else numbers.day(moment)
+
+
+def _axis(edges: list[float], values: np.ndarray) -> alt.Axis:
     """Returns the axis of a histogram: where whole numbers have a bucket each, it names no others."""
+    years = numbers.are_years(values.min(), values.max()) and bool((values == np.round(values)).all())
     if not (edges[0] + 0.5).is_integer() or edges[1] - edges[0] != 1:
-        return alt.Axis(grid=False)
-    years = _YEARS[0] <= edges[0] and edges[-1] <= _YEARS[1]
-    return alt.Axis(grid=False, tickMinStep=1, format="d" if years else numbers.D3_COUNT)
+        return alt.Axis(grid=False, tickMinStep=1, format=numbers.D3_UNGROUPED) if years else alt.Axis(grid=False)
+    return alt.Axis(grid=False, tickMinStep=1, format=numbers.D3_UNGROUPED if years else numbers.D3_COUNT)
 
 
 def _frequencies(values: Mapping[str, Sequence[Any]]) -> tuple[alt.Chart, str] | None:

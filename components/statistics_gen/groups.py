@@ -53,7 +53,7 @@ def names(values: Sequence[str]) -> list[str]:
 def _thirds(table: pa.Table, values: np.ndarray) -> Mapping[str, pa.Table]:
     """Returns the rows up to each of two bounds and above them, of which there is one if most labels are equal."""
     bounds = np.unique(np.nanquantile(values, [1 / 3, 2 / 3]))
-    titles = _titles(bounds)
+    titles = _titles(bounds, grouped=values.dtype.kind != "i" or not numbers.are_years(values.min(), values.max()))
     parts = {
         f"up to {title}": (values > low) & (values <= high)
         for title, (low, high) in zip(titles, pairwise([-np.inf, *bounds]), strict=True)
@@ -62,10 +62,10 @@ def _thirds(table: pa.Table, values: np.ndarray) -> Mapping[str, pa.Table]:
     return {title: table.filter(pa.array(rows)) for title, rows in parts.items() if rows.any()}
 
 
-def _titles(bounds: np.ndarray) -> list[str]:
+def _titles(bounds: np.ndarray, grouped: bool) -> list[str]:
     """Returns numbers with three digits, or with as many as tell them apart."""
     for digits in range(3, _DIGITS):
-        titles = [numbers.number(bound, digits) for bound in bounds]
+        titles = [numbers.number(bound, digits, grouped) for bound in bounds]
         if len(set(titles)) == len(titles):
             return titles
-    return [numbers.number(bound, _DIGITS) for bound in bounds]
+    return [numbers.number(bound, _DIGITS, grouped) for bound in bounds]

@@ -146,10 +146,11 @@ def _values(feature: Feature) -> str:
     match feature.WhichOneof("stats"):
         case "num_stats":
             of = feature.num_stats
+            grouped = feature.type != _TYPE.INT or not numbers.are_years(of.min, of.max)
             if of.min == of.max:
-                return f"always {of.min:,.15g}"
-            digits = _digits(of.min, of.max)
-            low, high, middle, mean = (numbers.number(value, digits) for value in (of.min, of.max, of.median, of.mean))
+                return f"always {of.min:{',' if grouped else ''}.15g}"
+            values, digits = (of.min, of.max, of.median, of.mean), _digits(of.min, of.max)
+            low, high, middle, mean = (numbers.number(value, digits, grouped) for value in values)
             return f"{low} to {high}, median {middle}, mean {mean}"
         case "string_stats":
             common = _common(feature)

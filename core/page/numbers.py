@@ -8,11 +8,13 @@ import math
 from datetime import datetime
 
 D3_COUNT = ",d"
+D3_UNGROUPED = "d"
 D3_NUMBER = ",.3~r"
 D3_SHARE = ".1~%"
 
 _SMALL, _LARGE = 1e-6, 1e15  # beyond them the exponent is told
 _NOT_A_NUMBER = "n/a"
+_YEARS = (1800, 2200)
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 
 
@@ -21,8 +23,11 @@ def count(number: int | None) -> str:
     return "" if number is None else f"{number:,}"
 
 
-def number(value: float | None, digits: int = 3) -> str:
-    """Returns a measured number with so many significant digits: `0.873`, `68,100`, `1.2e-09`."""
+def number(value: float | None, digits: int = 3, grouped: bool = True) -> str:
+    """Returns a measured number with so many significant digits: `0.873`, `68,100`, `1.2e-09`.
+
+    Without `grouped` there are no separators between thousands, as in years.
+    """
     if value is None:
         return ""
     if not math.isfinite(value):
@@ -31,8 +36,13 @@ def number(value: float | None, digits: int = 3) -> str:
         return f"{value:.{digits - 1}e}"
     rounded = float(f"{value:.{digits}g}")
     decimals = max(digits - 1 - math.floor(math.log10(abs(rounded))), 0) if rounded else 0
-    text = f"{rounded:,.{decimals}f}"
+    text = f"{rounded:{',' if grouped else ''}.{decimals}f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def are_years(least: float, greatest: float) -> bool:
+    """Whether whole numbers from `least` to `greatest` are taken for years, whose thousands nobody separates."""
+    return _YEARS[0] <= least <= greatest <= _YEARS[1]
 
 
 def difference(value: float | None, digits: int = 3) -> str:
@@ -71,7 +81,12 @@ def duration(seconds: float | None) -> str:
 
 def date(moment: datetime) -> str:
     """Returns a moment in words: `30 November 2026, 14:05`."""
-    return f"{moment.day} {moment:%B %Y, %H:%M}"
+    return f"{day(moment)}, {moment:%H:%M}"
+
+
+def day(moment: datetime) -> str:
+    """Returns a day in words: `30 November 2026`."""
+    return f"{moment.day} {moment:%B %Y}"
 
 
 def _two(whole: int, large: int, large_name: str, small: int, small_name: str) -> str:

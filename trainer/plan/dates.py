@@ -17,6 +17,7 @@ UNITS = {"unix": 1, "unix_ms": 10**3, "unix_us": 10**6, "unix_ns": 10**9}  # in 
 MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 COMPACT = "%Y%m%d"  # what whole numbers may be as well: 20130131
 PLAUSIBLE = (1990, 2100)  # years of numbers that are moments, the second excluded
+_OF_TIME = re.compile(r"(?i)time|date|(?:^|[_.\s-])(?:ts|at|on|when|epoch|day)$|(?<=[a-z])(?-i:At|On|Ts|Day|TS)$")
 _START = datetime.datetime(1970, 1, 1)
 
 _ZONE = r"\s*(?:Z|UTC|[+-]\d{2}:?\d{2}|[+-]\d{2})?"
@@ -145,6 +146,11 @@ def _most_read(texts: Sequence[str]) -> tuple[str, list[str]]:
 def alike(values: Sequence[str]) -> bool:
     """Whether all values look like dates, whatever their format."""
     return bool(values) and all(_LIKE.fullmatch(value) for value in values)
+
+
+def names_time(column: str) -> bool:
+    """Whether a column's name says that its numbers are moments: created_at, orderDate."""
+    return _OF_TIME.search(column) is not None
 
 
 def unit(least: float, greatest: float) -> str:

@@ -25,7 +25,6 @@ What the label decides: labels.py, core/labels.py.
 import dataclasses
 import datetime
 import logging
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, get_args
@@ -53,7 +52,6 @@ _WIDEST = 64  # ids in a row; more are cut off
 _CODES = 50  # integers in text that may be codes: as many as make an integer a category as well
 _MANY = 10  # numbers to a word in text that is read as numbers
 _EXACT = 1 << 24  # a float of 32 bits holds no larger integers exactly
-_OF_TIME = re.compile(r"(?i)time|date|(?:^|[_.\s-])(?:ts|at|on|when|epoch|day)$|(?<=[a-z])(?-i:At|On|Ts|Day|TS)$")
 _SHOWN = 10
 
 
@@ -297,7 +295,7 @@ def overrides(features: Mapping[str, Mapping[str, Any]]) -> dict[str, Override]:
 
 def _kind(column: Column) -> Kind:
     if not column.is_string:
-        return "date" if column.moments and column.is_one and _OF_TIME.search(column.name) else "numeric"
+        return "date" if column.moments and column.is_one and dates.names_time(column.name) else "numeric"
     if column.dates and column.is_one and not column.natural_language:
         return "date"  # before text: a day and a time are words as well
     if column.natural_language or column.wordy:

@@ -122,8 +122,9 @@ def _effect(effect: Effect, scale: alt.Scale, axis: alt.Axis) -> Figure:
         values: Sequence[Cell] = [f"{share} {name}" for share, name in zip(shares, names, strict=False)]
         spec = _texts_spec(len(values), scale, axis)
     else:
-        values = [float(value) for value in effect["values"]]
-        spec = _numbers_spec(printable.name(effect["column"]), max(effect["shares"], default=1), scale, axis)
+        values = amounts = [float(value) for value in effect["values"]]
+        place = _place(printable.name(effect["column"]), amounts)
+        spec = _numbers_spec(place, max(effect["shares"], default=1), scale, axis)
     rows: list[dict[str, Cell]] = [
         {"value": value, "prediction": prediction, "share": share}
         for value, prediction, share in zip(values, effect["predictions"], effect["shares"], strict=False)
@@ -131,9 +132,15 @@ def _effect(effect: Effect, scale: alt.Scale, axis: alt.Axis) -> Figure:
     return Figure(printable.name(effect["column"]), spec, rows)
 
 
-def _numbers_spec(column: str, most: float, scale: alt.Scale, axis: alt.Axis) -> Spec:
+def _place(column: str, values: Sequence[float]) -> alt.X:
+    are_years = all(value.is_integer() for value in values) and numbers.are_years(min(values), max(values))
+    axis = alt.Axis(tickMinStep=1, format=numbers.D3_UNGROUPED) if are_years else alt.Axis()
+    return alt.X("value:Q", title=column, scale=alt.Scale(zero=False, nice=False), axis=axis)
+
+
+def _numbers_spec(place: alt.X, most: float, scale: alt.Scale, axis: alt.Axis) -> Spec:
     """The shares stand at the foot of the plot: their scale leaves the rest of it free."""
-    base = _base(axis, "value:Q").encode(x=alt.X("value:Q", title=column, scale=alt.Scale(zero=False, nice=False)))
+    base = _base(axis, "value:Q").encode(x=place)
     foot = alt.Scale(domain=[0, 4 * most])
     shares = base.mark_bar(color=charts.MUTED, opacity=0.35, size=8).encode(y=alt.Y("share:Q", scale=foot, axis=None))
     line = base.mark_line(point=True).encode(y=alt.Y("prediction:Q", scale=scale, axis=axis))

@@ -2,6 +2,7 @@
 
 import json
 import re
+from datetime import UTC, date, datetime, timedelta
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -9,12 +10,14 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+import vl_convert
 from tensorflow_metadata.proto.v0 import statistics_pb2
 
 from penstock.components.statistics_gen import distributions, groups, report
 from penstock.components.statistics_gen.sample import Sample
 
 ROWS = 400
+VERSION = vl_convert.get_vegalite_versions()[-1]
 
 
 def _table(**columns: list[Any]) -> pa.Table:
@@ -66,6 +69,64 @@ def test_values_with_the_same_beginning_are_counted_apart() -> None:
     assert distributions.chart("url", {"train": _table(url=every)}, False) is None
 
 
+DAYS = [date(2013, 1, 1) + timedelta(days) for days in range(364)]
+
+
+@pytest.mark.parametrize(
+    ("column", "values"),
+    [
+        ("day", [f"{day:%Y-%m-%d}" for day in DAYS]),
+        ("day", [f"{day:%d.%m.%Y} 00:00".encode() for day in DAYS]),
+        ("created_at", [int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp() * 1000) for day in DAYS]),
+        ("order_date", [int(f"{day:%Y%m%d}") for day in DAYS]),
+    ],
+)
+def test_dates_are_on_an_axis_of_time(column: str, values: list[Any]) -> None:
+    train, is_number = _table(**{column: values}), isinstance(values[0], int)
+    drawn = distributions.chart(column, {"train": train, "eval": train.slice(0, 16)}, is_number)
+    assert drawn
+    spec = drawn[0].to_dict()
+    encoding, rows = spec["encoding"]["x"], spec["data"]["values"]
+    assert (encoding["type"], encoding["scale"]["type"]) == ("temporal", "utc")
+    first, *_ = (row for row in rows if row["group"] == "train")
+    assert (first["first"], first["last"]) == ("1 January 2013", "17 January 2013"), "buckets of whole days"
+    assert first["share"] == pytest.approx(16 / 364)
+    assert sum(row["share"] for row in rows if row["group"] == "train") == pytest.approx(1)
+    assert next(row["share"] for row in rows if row["group"] == "eval") == 1
+    texts = re.findall(">([^<>]+)</text>", vl_convert.vegalite_to_svg(spec, vl_version=VERSION))
+    assert {"2013", "April", "July", "October"} <= set(texts)
+
+
+def test_moments_of_one_day_and_values_that_are_no_dates() -> None:
+    minutes = [f"2013-01-01T{minute // 60:02}:{minute % 60:02}" for minute in range(0, 24 * 60, 10)]
+    shown, left_out = _drawn("at", False, train=_table(at=["soon", *minutes, "later"]))
+    assert [row["first"] for row in shown][:3] == ["1 January 2013", "1 January 2013, 00:59", "1 January 2013, 01:59"]
+    assert left_out == "2 are no dates"
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "is_number"),
+    [
+        ("amount", [20130101, 20131231], True),  # whose name says nothing of a time
+        ("code", ["10.4.11", "10.4.12"] * 20, False),
+        ("day", ["2013-01-01", *["soon", "late"] * 20], False),
+    ],
+)
+def test_what_is_no_date(column: str, values: list[Any], is_number: bool) -> None:
+    drawn = distributions.chart(column, {"train": _table(**{column: values})}, is_number)
+    assert drawn
+    assert "temporal" not in json.dumps(drawn[0].to_dict()["encoding"])
+
+
+def test_years_have_no_separators_of_thousands() -> None:
+    for years in ([1999, 2000, 2013], list(range(1850, 2013))):
+        drawn = distributions.chart("built", {"train": _table(built=years)}, True)
+        assert drawn
+        svg = vl_convert.vegalite_to_svg(drawn[0].to_dict(), vl_version=VERSION)
+        assert ">2000</text>" in svg
+        assert "2,000" not in svg
+
+
 @pytest.mark.parametrize(
     ("values", "is_number"),
     [([1.0] * 5, True), ([None] * 5, True), ([f"key {row}" for row in range(ROWS)], False), ([None], False)],
@@ -85,7 +146,7 @@ def test_rows_by_label() -> None:
     assert _sizes([float(row) for row in range(9)]) == {"up to 2.67": 3, "up to 5.33": 3, "above 5.33": 3}
     assert _sizes([0.0] * 7 + [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]) == {"up to 0": 7, "up to 2": 2, "above 2": 4}
     years = [year for year in range(2001, 2021) for _ in range(3)]
-    assert _sizes(years) == {"up to 2,007": 21, "up to 2,014": 21, "above 2,014": 18}
+    assert _sizes(years) == {"up to 2007": 21, "up to 2014": 21, "above 2014": 18}
     close = [1 + row * 1e-9 for row in range(9)]
     assert list(_sizes(close).values()) == [3, 3, 3]
     assert list(_sizes(["a class with a long name: 1", "a class with a long name: 2"]).values()) == [1, 1]
@@ -105,6 +166,7 @@ def test_the_page(tmp_path: Path, write_examples: Any) -> None:
         "hour": (numbers % 24).tolist(),
         "<b>": ["A", "A", "A", "A", "</script>", "</script>", "</script>", "C"] * (ROWS // 8),
         "one": [17031000000] * ROWS,
+        "year": (2010 + numbers % 4).tolist(),
         "no value": [[]] * ROWS,
     }
     examples = write_examples({"train": pa.table(columns), "eval": pa.table(columns).slice(0, 40)})
@@ -129,9 +191,10 @@ def test_the_page(tmp_path: Path, write_examples: Any) -> None:
         ["late label", "text", "none", "none", "2", "no 75%, yes 25%"],
         ["no value", "empty", "100%", "100%", "0", ""],
         ["one", "integer", "none", "none", "1", "always 17,031,000,000"],
+        ["year", "integer", "none", "none", "4", "2010 to 2013, median 2012, mean 2011.5"],
     ]
     assert re.findall(r"<option>(.*?)</option>", text) == ["split", "label (late)"]
-    assert len(re.findall(r'<script type="application/json">', text)) == 10, "five columns by split and by label"
+    assert len(re.findall(r'<script type="application/json">', text)) == 12, "six columns by split and by label"
     specs = [json.loads(spec) for spec in re.findall(r'<script type="application/json">(.*?)</script>', text)]
     assert {row["group"] for row in specs[-1]["data"]["values"]} == {"late = no", "late = yes"}
 

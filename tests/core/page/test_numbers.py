@@ -72,4 +72,11 @@ def test_durations(seconds: float, text: str) -> None:
 
 def test_counts_and_dates() -> None:
     assert [numbers.count(1234567), numbers.count(None)] == ["1,234,567", ""]
+    assert numbers.day(datetime(2026, 11, 3)) == "3 November 2026"
     assert numbers.date(datetime(2026, 11, 3, 9, 5)) == "3 November 2026, 09:05"
+
+
+def test_years() -> None:
+    assert numbers.number(2013.25, 5, grouped=False) == "2013.2"
+    assert numbers.number(1234567, 7, grouped=False) == "1234567"
+    assert [numbers.are_years(*bounds) for bounds in ((1850, 2026), (0, 2000), (1990, 3000))] == [True, False, False]

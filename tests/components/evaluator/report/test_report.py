@@ -17,7 +17,7 @@ from penstock.components.evaluator.report import binary, importance, models, mul
 from penstock.components.evaluator.report.charts import Figure
 from penstock.core import page
 from penstock.core.artifacts import Reason
-from penstock.core.artifacts.evaluation_summary import EvaluationSummary, MulticlassPlot
+from penstock.core.artifacts.evaluation_summary import Effect, EvaluationSummary, MulticlassPlot
 from penstock.core.page.metrics import Scale
 from tests.components.evaluator.report import summaries
 
@@ -175,6 +175,18 @@ def test_the_importance_of_further_columns_is_in_the_unit_of_the_chart(houses: E
     body = importance.section(squared, Scale("regression", "price"))
     assert "MSE in price²: worse by" in body
     assert [_row(body, "c15"), _row(body, "c16")] == ["c15 +85", "c16 +84"]
+
+
+def test_the_effect_of_a_year_has_years_on_its_axis(houses: EvaluationSummary) -> None:
+    effect: Effect = {"column": "built", "values": [1990, 2000, 2010], "predictions": [1, 2, 3], "shares": [0.2] * 3}
+    houses = copy.copy(houses)
+    houses["effects"] = [effect, {**effect, "values": [1990.5, 2000, 2010]}]
+    specs = re.findall(
+        '<script type="application/json">(.*?)</script>', importance.section(houses, Scale("regression", "price"))
+    )
+    years, amounts = (_svg(json.loads(spec)) for spec in specs[-2:])
+    assert ">2000</text>" in years
+    assert ">2,000</text>" in amounts
 
 
 def test_without_a_threshold_the_page_says_how_one_is_added(houses: EvaluationSummary) -> None:
