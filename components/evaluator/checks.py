@@ -1,6 +1,5 @@
 """Checks an EvalConfig against the models, the schema and TFMA, before any example is read."""
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import ModuleType
 
@@ -175,11 +174,7 @@ def _is_several_numbers(metric: MetricConfig) -> bool:
     """Whether the metric is an array, a table or a plot, which TFMA's validation cannot compare with a threshold."""
     if metric.class_name.endswith(("ConfusionMatrixAtThresholds", "Plot")):
         return True
-    try:
-        settings = json.loads(metric.config or "{}")
-    except ValueError:  # TFMA has a notation of its own
-        return False
-    thresholds = settings.get("thresholds") if isinstance(settings, dict) else None
+    thresholds = metric_specs._metric_config(metric.config).get("thresholds")
     return isinstance(thresholds, list) and len(thresholds) > 1
 
 

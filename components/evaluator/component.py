@@ -53,7 +53,8 @@ def evaluator(
             predicts the most frequent class of the train_splits, or the mean: `{"auc": 0.05}`, or
             `{"root_mean_squared_error": {"relative": 0.1, "every_slice": true}}`.
         importance_rows: Of how many examples to find out which columns matter: the model is asked about each of them
-            five times for each column. 0 for none; by default as many as take about a second.
+            five times for each column. 0 for none; by default as many as take about a second, but at least 100, which
+            takes longer for a wide table.
         module_file: A module with `custom_eval_shared_model` or `custom_extractors`, as in TFX.
         engine: The engine.
         keras: Which Keras `tf.keras` is for the module: 2 (tf_keras) or 3; 0 as the environment says

@@ -32,7 +32,12 @@ def failed_signature(config: EvalConfig, folders: Mapping[str, str], files: Sequ
     if not saved[False].exists:
         return None  # what a module loads has no signatures
     for model in models.read(config, folders):
-        loaded = tf.saved_model.load(model.folder)  # keeps the variables alive while its signatures are called
+        try:
+            loaded = tf.saved_model.load(model.folder)  # keeps the variables alive while its signatures are called
+        except tf.errors.ResourceExhaustedError:
+            raise
+        except (tf.errors.OpError, ValueError) as error:
+            return ModelError(f"{model.title} cannot be loaded: {_words(error)}{model.advice}")
         names = (*model.spec.preprocessing_function_names, model.spec.signature_name or CANDIDATE_SIGNATURE)
         for name in filter(loaded.signatures.__contains__, names):  # a module may load a model of another kind
             reason = _failure(loaded.signatures[name], files)
@@ -67,8 +72,13 @@ def _refusal(signature: tf.types.experimental.ConcreteFunction, argument: str, e
     try:
         outputs = signature(**{argument: tf.constant(examples, tf.string)})
     except tf.errors.OpError as error:
-        return _NOISE.sub("", error.message).strip().splitlines()[-1].rstrip(".")
+        return _words(error)
     for name, output in outputs.items():
         if output.shape.rank == 0 or output.shape[0] != len(examples):
             return f"output {name!r}: expected a value for each example, received the shape {tuple(output.shape)}"
     return ""
+
+
+def _words(error: Exception) -> str:
+    message = error.message if isinstance(error, tf.errors.OpError) else str(error)
+    return _NOISE.sub("", message).strip().splitlines()[-1].rstrip(".")

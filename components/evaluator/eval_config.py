@@ -5,7 +5,13 @@ from typing import Any
 
 from google.protobuf import json_format, text_format
 from tensorflow_model_analysis.metrics import metric_specs
-from tensorflow_model_analysis.proto.config_pb2 import CrossSlicingSpec, EvalConfig, MetricThreshold, SlicingSpec
+from tensorflow_model_analysis.proto.config_pb2 import (
+    CrossSlicingSpec,
+    EvalConfig,
+    MetricThreshold,
+    ModelSpec,
+    SlicingSpec,
+)
 from tensorflow_model_analysis.utils import config_util
 
 from penstock.core.errors import ConfigError
@@ -97,6 +103,16 @@ def _check_models(config: EvalConfig) -> None:
         if unknown and len(specs) > 1:  # TFMA accepts any name for the only model
             existing = ", ".join(sorted(names))
             raise ConfigError(f"eval_config: model_names: no model_spec is named {unknown[0]!r}: expected {existing}")
+
+
+def candidate(config: EvalConfig) -> ModelSpec:
+    """Returns the spec of the model to evaluate."""
+    return next(spec for spec in config.model_specs if not spec.is_baseline)
+
+
+def candidate_name(config: EvalConfig) -> str:
+    """Returns its name in TFMA's extracts and results, which name no model that is the only one."""
+    return candidate(config).name if len(config.model_specs) > 1 else ""
 
 
 def thresholds(config: EvalConfig) -> Iterator[tuple[SlicingSpec | CrossSlicingSpec | None, MetricThreshold]]:

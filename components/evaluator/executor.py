@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import apache_beam as beam
+import tensorflow as tf
 import tensorflow_model_analysis as tfma
 from tensorflow_model_analysis.api.types import EvalSharedModel, MaybeMultipleEvalSharedModels
 from tensorflow_model_analysis.proto.config_pb2 import EvalConfig
@@ -19,18 +20,20 @@ from penstock.components.evaluator import diagnosis, predictions, preparation, r
 from penstock.components.evaluator import eval_config as eval_configs
 from penstock.components.evaluator import verdict as verdicts
 from penstock.components.evaluator.defaults import metrics as default_metrics
-from penstock.components.evaluator.defaults import problem
-from penstock.components.evaluator.defaults.problem import Problem, Sample
+from penstock.components.evaluator.defaults import observation, problem, target
+from penstock.components.evaluator.defaults.observation import Sample
+from penstock.components.evaluator.defaults.problem import Problem
+from penstock.components.evaluator.defaults.target import Target
 from penstock.components.evaluator.metrics import shards
 from penstock.components.evaluator.preparation import Evaluation, Inputs
 from penstock.components.evaluator.report import report as report_page
-from penstock.components.evaluator.summary import one_pass, service_pages, target
+from penstock.components.evaluator.summary import one_pass, service_pages
 from penstock.components.evaluator.summary import summary as summaries
 from penstock.components.evaluator.summary.one_pass import Observed
 from penstock.components.evaluator.summary.service_pages import EvaluationResult
-from penstock.components.evaluator.summary.target import Target
 from penstock.components.evaluator.tfma import extraction
 from penstock.components.evaluator.tfma import undefined as undefined_metrics
+from penstock.components.evaluator.tfma.extracts import ModelFailure
 from penstock.components.evaluator.trivial import margins as trivial_margins
 from penstock.components.evaluator.trivial.evaluation import TrivialEvaluation
 from penstock.core import artifacts, progress, user_modules
@@ -78,51 +81,59 @@ def run(
     """
     keras_version.use(keras)
     with progress.task("Evaluator") as counts, open_engine(engine) as engine_:
-        config, baseline = eval_configs.parse(eval_config), _serving(baseline_model)
-        margins = trivial_margins.parse(better_than_trivial)
-        is_asked_for = default_metrics.are_asked_for(config) or bool(margins)
-        splits, trained_on = list(example_splits) or ["eval"], list(train_splits) or ["train"]
+        config = eval_configs.parse(eval_config)
         inputs = Inputs(
             artifacts.Examples(Path(examples)),
-            splits,
-            trained_on,
+            list(example_splits) or ["eval"],
+            list(train_splits) or ["train"],
             payloads.parse(payload_format),
             artifacts.Schema(Path(schema)).read() if schema else None,
             label,
-            margins,
+            trivial_margins.parse(better_than_trivial),
             artifacts.Model(Path(model)).require_serving(),
-            baseline,
+            _serving(baseline_model),
             user_modules.load(module_file) if module_file else None,
             None if importance_rows < 0 else importance_rows,
         )
-        try:
-            task = preparation.prepare(inputs, config, evaluation)
-            counts["rows"], blessed, reasons, summary = _judged(task, engine_)
-        except Exception as error:
-            if is_asked_for or not _is_of_the_model(error):
-                raise
-            logger.warning("the model is not evaluated: %s", error, exc_info=not isinstance(error, UserError))
-            blessed, reasons, summary = False, [_unevaluated(error)], None
+        rows, blessed, reasons, summary = _evaluated(inputs, config, evaluation, engine_)
+        if rows:
+            counts["rows"] = rows
     verdict = Verdict(
         blessed=blessed,
         model=model_uri or model,
-        baseline_model=(baseline_model_uri or baseline_model) if baseline else None,
+        baseline_model=(baseline_model_uri or baseline_model) if inputs.baseline else None,
         created=datetime.datetime.now(datetime.UTC).isoformat(),
         reasons=reasons,
-        notes=list(_notes(splits, trained_on, list(eval_splits) or ["eval"])),
+        notes=list(_notes(inputs.splits, inputs.trained_on, list(eval_splits) or ["eval"])),
     )
     report_page.write(Path(report), summary, verdict)
     metadata = _write(verdict, blessing, validation) | {"metrics": service_pages.metrics(summary) if summary else {}}
     return EvaluationResult(metadata, blessed, service_pages.classification(summary) if summary else {})
 
 
+def _evaluated(
+    inputs: Inputs, config: EvalConfig, output: str, engine: Engine
+) -> tuple[int, bool, list[Reason], EvaluationSummary | None]:
+    """Evaluates; a model that cannot be evaluated is an error only where something is asked for."""
+    is_asked_for = default_metrics.are_asked_for(config) or bool(inputs.margins)
+    try:
+        return _judged(preparation.prepare(inputs, config, output), engine)
+    except Exception as error:
+        if is_asked_for or not _is_of_the_model(error):
+            raise
+        logger.warning("the model is not evaluated: %s", error, exc_info=not isinstance(error, UserError))
+        return 0, False, [_unevaluated(error)], None
+
+
 def _judged(task: Evaluation, engine: Engine) -> tuple[int, bool, list[Reason], EvaluationSummary]:
     """Evaluates; returns the number of examples, the verdict with its reasons, and the summary."""
     with _explained(task.config, task.folders, task.files):
+        observed_problem = None
         if task.models and default_metrics.are_left_out(task.config):
-            default_metrics.fill(task.config, _problem(task, engine))
+            observed_problem = _problem(task, engine)
+            default_metrics.fill(task.config, observed_problem)
         trivial = _trivial(task) if task.margins else None
-        predicted = target.of_models(task.config, task.models)
+        predicted = target.of_models(task.config, task.models, observed_problem)
         observed = _evaluate(task, predicted, engine)
     undefined = undefined_metrics.observed(task.config)
     for sentence in undefined.sentences():
@@ -148,14 +159,13 @@ def _against_trivial(
     task: Evaluation, trivial: TrivialEvaluation, engine: Engine, undefined: undefined_metrics.Undefined
 ) -> Iterator[Reason]:
     """Yields how much better than the trivial model the candidate is."""
-    candidate = task.candidate.spec.name if len(task.config.model_specs) > 1 else ""
     with temporary.folder() as output:
         trivial.run(engine, task.train_files, task.files, str(output))
-        yield from trivial_margins.reasons(task.margins, candidate, task.output, str(output), undefined)
+        yield from trivial_margins.reasons(task.margins, task.config, task.output, str(output), undefined)
 
 
 def _problem(task: Evaluation, engine: Engine) -> Problem:
-    """Returns what the candidate predicts, by the first examples if it does not say so itself."""
+    """Returns what the candidate predicts, by some of the examples if it does not say so itself."""
     candidate = task.candidate
     if not candidate.spec.label_key and not candidate.spec.label_keys:
         raise ConfigError(
@@ -164,20 +174,20 @@ def _problem(task: Evaluation, engine: Engine) -> Problem:
     known = problem.known(candidate)
     if known is not None:
         return known
-    config, schema = task.config.SerializeToString(), task.schema.SerializeToString() if task.schema else None
-    sample = Sample(task.files[0], config, schema, task.folders, task.payload_format, tuple(task.labels))
-    (found,) = engine.map(problem.observed, [sample])
+    parts = shards.shards(task.files, task.config, task.schema, task.folders, task.payload_format, task.labels)
+    sample = Sample(tuple(task.files), parts[0])
+    (found,) = engine.map(observation.observed, [sample])
     logger.info("the model is evaluated as one of a %s problem", found.kind)
     return found
 
 
 def _is_of_the_model(error: Exception) -> bool:
-    """Whether the model cannot be evaluated; else the data or the machine is why an evaluation failed."""
-    return isinstance(error, ConfigError | ModelError) or not isinstance(error, PenstockError | OSError | MemoryError)
+    """Whether the model cannot be evaluated; else the data, the machine or a defect is why an evaluation failed."""
+    return isinstance(error, ConfigError | ModelError | ModelFailure)
 
 
 def _unevaluated(error: Exception) -> Reason:
-    reason = error.message if isinstance(error, PenstockError) else f"{type(error).__name__}: {error}"
+    reason = error.message if isinstance(error, PenstockError) else str(error)
     return verdicts.objection(f"the model is not evaluated: {reason}", slice_name="")
 
 
@@ -199,7 +209,7 @@ def _explained(config: EvalConfig, folders: dict[str, str], files: list[Path]) -
     """Names the model that cannot take the examples, if that is why an evaluation failed."""
     try:
         yield
-    except (PenstockError, OSError):
+    except (PenstockError, OSError, tf.errors.ResourceExhaustedError):
         raise
     except Exception as error:
         explanation = diagnosis.failed_signature(config, folders, files)

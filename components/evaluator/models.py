@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import tensorflow as tf
 from tensorflow_model_analysis import constants
 from tensorflow_model_analysis.proto.config_pb2 import EvalConfig, ModelSpec
 
 from penstock.components.evaluator.eval_config import CANDIDATE_SIGNATURE
+from penstock.components.evaluator.metrics.comparison import PREDICTIONS
 from penstock.core.artifacts import SavedModel
 from penstock.core.errors import ModelError
 from penstock.core.labels import Label
@@ -19,15 +19,6 @@ from penstock.core.models.signatures import Signature, Tensor
 WITHOUT_BASELINE = (
     "; for a different kind of data set another pipeline_root, where no model is blessed yet, or move that model away: "
     "without it the run has no baseline"
-)
-# The outputs that TFMA takes for the predictions, in this order, where there are several and no key is set.
-_PREDICTIONS = (
-    tf.saved_model.CLASSIFY_OUTPUT_SCORES,
-    tf.saved_model.REGRESS_OUTPUTS,
-    "predictions",
-    "logistic",
-    "probabilities",
-    "logits",
 )
 # Signatures that TFMA applies to the features if a model has them and the config names none.
 _APPLIED_BY_TFMA = ("transformed_features", "transformed_labels")
@@ -87,7 +78,7 @@ class EvaluatedModel:
             return {"": next(iter(outputs.values()))}
         if self.spec.prediction_keys:
             return {name: outputs[key] for name, key in self.spec.prediction_keys.items() if key in outputs}
-        for key in (self.spec.prediction_key,) if self.spec.prediction_key else _PREDICTIONS:
+        for key in (self.spec.prediction_key,) if self.spec.prediction_key else PREDICTIONS:
             if key in outputs:
                 return {"": outputs[key]}
         return dict(outputs)

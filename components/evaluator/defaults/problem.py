@@ -1,20 +1,11 @@
-"""What a model predicts: told by the model itself, if it is one without code, else by a batch of examples."""
+"""What a model predicts: as the model says itself, if it is one without code, else as labels and predictions show."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from tensorflow_metadata.proto.v0.schema_pb2 import Schema
-from tensorflow_model_analysis.proto.config_pb2 import EvalConfig
 
-from penstock.components.evaluator import predictions
-from penstock.components.evaluator.metrics.batch import Batch
-from penstock.components.evaluator.metrics.comparison import Comparison
 from penstock.components.evaluator.models import EvaluatedModel
-from penstock.components.evaluator.slices import Memberships
-from penstock.components.evaluator.tfma.extracts import Extractor
-from penstock.core.examples.payloads import PayloadFormat
 
 type Kind = Literal["binary", "multiclass", "regression", "other"]
 
@@ -36,18 +27,6 @@ class Problem:
     logits: bool = False
 
 
-@dataclass(frozen=True)
-class Sample:
-    """A file of examples, whose first batch tells what is predicted, and all that evaluating it needs."""
-
-    file: Path
-    config: bytes  # a serialized EvalConfig
-    schema: bytes | None  # a serialized Schema
-    models: dict[str, str]  # the folder of each model by its name
-    payload_format: PayloadFormat
-    only: tuple[str, ...]  # as in extraction.py
-
-
 def known(model: EvaluatedModel) -> Problem | None:
     """Returns what a model predicts as far as its files say so: None if examples have to be looked at."""
     if model.label is not None:
@@ -55,23 +34,6 @@ def known(model: EvaluatedModel) -> Problem | None:
     if "" not in model.predictions or model.predictions[""].dtype.name == "string":
         return Problem("other")
     return None
-
-
-def observed(sample: Sample) -> Problem:
-    """Returns what the candidate predicts, by its predictions of the first examples and by their labels."""
-    config = EvalConfig.FromString(sample.config)
-    schema = Schema.FromString(sample.schema) if sample.schema is not None else None
-    extractor = Extractor(config, sample.models, schema, sample.payload_format, sample.only)
-    batches = predictions.example_batches(sample.file, sample.schema, sample.payload_format)
-    extracts = next((part for batch in batches for part in extractor.extracts(batch)), None)
-    if extracts is None:
-        return Problem("other")
-    spec = next(spec for spec in config.model_specs if not spec.is_baseline)
-    name = spec.name if len(config.model_specs) > 1 else ""
-    rows = extractor.complete(extracts)
-    batch = Batch(config, extracts, rows, Memberships(np.zeros(len(rows) + 1, int), np.zeros(0, int)))
-    blocks = batch.blocks(Comparison(model=name, flat=False)) if len(rows) else []
-    return of(blocks[0].labels, blocks[0].predictions) if len(blocks) == 1 else Problem("other")
 
 
 def of(labels: np.ndarray, predicted: np.ndarray) -> Problem:

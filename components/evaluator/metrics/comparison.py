@@ -17,7 +17,7 @@ from tensorflow_model_analysis.metrics.metric_types import AggregationType, Stan
 from tensorflow_model_analysis.proto.config_pb2 import EvalConfig
 
 # The outputs that TFMA takes for the predictions, in this order, where no key is set.
-_PREDICTIONS = (
+PREDICTIONS = (
     tf.saved_model.CLASSIFY_OUTPUT_SCORES,
     tf.saved_model.REGRESS_OUTPUTS,
     "predictions",
@@ -118,7 +118,7 @@ def _inputs(
     labels = looked_up(arrays[constants.LABELS_KEY], spec.label_key if spec else "", *names)
     predictions = looked_up(arrays[constants.PREDICTIONS_KEY], *names)
     if isinstance(predictions, Mapping):
-        keys = (spec.prediction_key,) if spec and spec.prediction_key else _PREDICTIONS
+        keys = (spec.prediction_key,) if spec and spec.prediction_key else PREDICTIONS
         predictions = next((predictions[key] for key in keys if key in predictions), None)
     labels, predictions = _table(predictions if compared.scores else labels), _table(predictions)
     if labels is None or predictions is None:

@@ -4,6 +4,7 @@ The merged accumulators give the metrics with which TFMA's pipeline continues. S
 evaluation that cannot be added up in this way runs on Beam as a whole: see `reason_for_beam`.
 """
 
+import contextlib
 import functools
 import itertools
 import re
@@ -22,16 +23,16 @@ from tensorflow_model_analysis.proto.config_pb2 import EvalConfig
 from penstock.components.engines import fold
 from penstock.components.engines.fold import Stripe
 from penstock.components.evaluator import predictions, results
+from penstock.components.evaluator.defaults.target import UNKNOWN, Target
 from penstock.components.evaluator.metrics import coverage, replicates
 from penstock.components.evaluator.metrics.accumulators import Result
 from penstock.components.evaluator.metrics.batch import Batch
+from penstock.components.evaluator.metrics.plots import Histograms, histograms
 from penstock.components.evaluator.metrics.replicates import Replicates
 from penstock.components.evaluator.metrics.sums import Sums
 from penstock.components.evaluator.slices import Codes, SliceKey, Slicer
-from penstock.components.evaluator.summary.plots import Histograms, histograms
-from penstock.components.evaluator.summary.target import UNKNOWN, Target
 from penstock.components.evaluator.tfma.combiners import Combiners
-from penstock.components.evaluator.tfma.extracts import Extractor
+from penstock.components.evaluator.tfma.extracts import Extractor, Predictor
 from penstock.core.errors import ModelError, PenstockError
 from penstock.core.examples.payloads import PayloadFormat
 
@@ -70,7 +71,8 @@ class Accumulated:
             positions, codes = part.memberships.expand(every)
             sums.add(codes, np.ones((len(positions), 1)))
         for result in self.results:
-            result.add(drawn)
+            with fitting():
+                result.add(drawn)
         if self.plots:
             self.plots.add(batch)
 
@@ -133,13 +135,16 @@ def empty(config: EvalConfig, target: Target = UNKNOWN) -> Accumulated:
     return Accumulated([*accumulators, *([Combiners(others)] if others else [])], plots, Replicates(config))
 
 
-def accumulate(shard: Shard) -> Accumulated:
-    """Evaluates the examples of a shard; a ModelError if a metric does not fit the labels and predictions."""
+def accumulate(shard: Shard, predictor: Predictor | None = None) -> Accumulated:
+    """Evaluates the examples of a shard; a ModelError if a metric does not fit the labels and predictions.
+
+    A `predictor` stands for the models.
+    """
     config = EvalConfig.FromString(shard.config)
     total = empty(config, shard.target)
     slicer = Slicer(config, total.codes)
-    extracting = extractor(shard)
-    for number, extracts in enumerate(_extracts(shard, extracting)):
+    extracting = extractor(shard, predictor)
+    for number, extracts in enumerate(extracted(shard, extracting)):
         rows = extracting.complete(extracts)
         total.rows += len(rows)
         total.dropped += len(extracts[constants.INPUT_KEY]) - len(rows)
@@ -148,43 +153,47 @@ def accumulate(shard: Shard) -> Accumulated:
         members = slicer.memberships(extracts, rows)
         batch = Batch(config, extracts, rows, members)
         drawn = replace(batch, memberships=total.replicates.drawn(members, shard.number, number))
-        with fitting():
-            total.add(batch, drawn)
+        total.add(batch, drawn)
     return total
 
 
-def _extracts(shard: Shard, extractor: Extractor) -> Iterator[Extracts]:
+def extracted(shard: Shard, extractor: Extractor) -> Iterator[Extracts]:
+    """Yields the extracts of a shard's batches."""
     stripe = shard.stripe
     batches = stripe.of(predictions.example_batches(stripe.file, shard.schema, shard.payload_format))
     return itertools.chain.from_iterable(map(extractor.extracts, batches))
 
 
-def extractor(shard: Shard) -> Extractor:
+def extractor(shard: Shard, predictor: Predictor | None = None) -> Extractor:
     """Returns what makes the extracts of a shard's batches; its models are loaded, once in this process."""
-    return _extractor(shard.config, shard.schema, shard.models, shard.payload_format, shard.only)
+    specs = EvalConfig(model_specs=EvalConfig.FromString(shard.config).model_specs)  # all that it is asked with
+    return _extractor(
+        specs.SerializeToString(), shard.schema, shard.models, shard.payload_format, shard.only, predictor
+    )
 
 
-@functools.lru_cache(maxsize=1)  # a worker takes several shards, and a model is loaded in the time of many batches
+@functools.lru_cache(maxsize=1)  # a worker takes several shards, and loading a model takes the time of many batches
 def _extractor(
     config: bytes,
     schema: bytes | None,
     models: tuple[tuple[str, str], ...],
     payload_format: PayloadFormat,
     only: tuple[str, ...],
+    predictor: Predictor | None,
 ) -> Extractor:
     parsed = Schema.FromString(schema) if schema is not None else None
-    return Extractor(EvalConfig.FromString(config), dict(models), parsed, payload_format, only)
+    return Extractor(EvalConfig.FromString(config), dict(models), parsed, payload_format, only, predictor)
 
 
-class fitting:
+@contextlib.contextmanager
+def fitting() -> Iterator[None]:
     """Raises a ModelError in place of the errors of metrics that do not fit the labels and predictions."""
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: object) -> None:
-        if isinstance(error, Exception) and not isinstance(error, PenstockError | OSError):
-            raise _misfit(error) from error
+    try:
+        yield
+    except (PenstockError, OSError):
+        raise
+    except Exception as error:
+        raise _misfit(error) from error
 
 
 def _misfit(error: BaseException) -> ModelError:

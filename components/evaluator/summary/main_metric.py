@@ -4,7 +4,12 @@ from collections.abc import Collection, Iterator, Sequence
 
 from tensorflow_model_analysis.metrics import metric_specs
 from tensorflow_model_analysis.metrics.metric_types import PlotKey
-from tensorflow_model_analysis.proto.config_pb2 import EvalConfig, MetricDirection
+from tensorflow_model_analysis.proto.config_pb2 import (
+    EvalConfig,
+    GenericChangeThreshold,
+    GenericValueThreshold,
+    MetricDirection,
+)
 
 from penstock.components.evaluator import results, verdict
 from penstock.core import metrics
@@ -41,14 +46,25 @@ def lower_is_better(config: EvalConfig, names: Collection[str]) -> list[str]:
 
 
 def directions(config: EvalConfig) -> dict[str, bool]:
-    """Returns the metrics with a threshold, and of each whether it is better the lower it is."""
+    """Returns the metrics with a threshold, and of each whether it is better the lower it is.
+
+    Where the thresholds of a metric do not agree about it, its name decides.
+    """
     by_key = metric_specs.metric_thresholds_from_metrics_specs(config.metrics_specs, eval_config=config)
     known = {}
     for key, thresholds in by_key.items():
-        asked = {part.direction for _, part in thresholds if hasattr(part, "direction")} - {MetricDirection.UNKNOWN}
-        lower = MetricDirection.LOWER_IS_BETTER in asked if asked else metrics.lower_is_better(key.name)
-        known[verdict.qualified(key)] = lower
+        asked = {_lower_passes(threshold) for _, threshold in thresholds} - {None}
+        known[verdict.qualified(key)] = asked == {True} if len(asked) == 1 else metrics.lower_is_better(key.name)
     return known
+
+
+def _lower_passes(threshold: GenericValueThreshold | GenericChangeThreshold) -> bool | None:
+    """Whether a threshold is passed by what is lower, or by what is higher; None if it does not say."""
+    if isinstance(threshold, GenericChangeThreshold):
+        known = {MetricDirection.LOWER_IS_BETTER: True, MetricDirection.HIGHER_IS_BETTER: False}
+        return known.get(threshold.direction)
+    bounded_above = threshold.HasField("upper_bound")
+    return bounded_above if bounded_above != threshold.HasField("lower_bound") else None
 
 
 def _names(config: EvalConfig) -> Iterator[str]:

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-import tensorflow as tf
 from tensorflow_model_analysis.proto.config_pb2 import EvalConfig
 
 from penstock.components.evaluator.metrics import comparison
 from penstock.components.evaluator.summary import areas, permutation, scores
 from penstock.components.evaluator.summary.scores import Compared, Scores, Values
+from penstock.components.evaluator.tfma.extracts import ModelFailure
 from penstock.core.artifacts.evaluation_summary import Effect, Importance, Measure
 from penstock.core.examples import records
 
@@ -22,10 +22,11 @@ _FEWEST = 100  # rows in a copy, where there are many columns
 _NUMBERS = 20_000_000  # in the predictions for all copies
 _EFFECTS = 6  # columns
 _EFFECT_ROWS = 100
+_ASKED = "sampled rows, as they are or with another value in a column"
 
 
 class Refused(Exception):
-    """The model fails on rows that do not exist, though it takes those that do."""
+    """The model fails on sampled rows, most likely on copies with another value in a column."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class Question:
     """Which columns matter, by how much `metric` gets worse; it is the qualified name of one that is covered.
 
     Args:
-        rows: Of how many examples; None for as many as take about a second at most.
+        rows: Of how many examples; None for as many as take about a second, but at least 100.
         columns: The columns that the model reads; empty if nobody knows, so all are asked about.
         without: Columns that are not asked about: the label, the weight.
         output: The output of the model that is evaluated, where it has several; else "".
@@ -81,11 +82,14 @@ def ask(
     """
 
     def predicted(batch: pa.RecordBatch) -> np.ndarray:
+        serialized = records.encode(batch, skip_nulls=True)
         try:
-            values = comparison.looked_up(predict(records.encode(batch, skip_nulls=True)), question.output)
-        except (ValueError, tf.errors.OpError) as error:  # TFMA's, around TensorFlow's
-            raise Refused(f"the model fails on permuted rows: {str(error)[:300]}") from error
-        table: np.ndarray = np.asarray(values)
+            values = predict(serialized)
+        except ModelFailure as error:
+            raise Refused(f"the model fails on {_ASKED}: {str(error)[:300]}") from error
+        table: np.ndarray = np.asarray(comparison.looked_up(values, question.output))
+        if not np.isfinite(table).all():
+            raise Refused(f"the model predicts NaN or infinity for {_ASKED}")
         return table.reshape(len(table), -1)
 
     columns = _columns(question, rows.batch)

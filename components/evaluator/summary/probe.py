@@ -13,13 +13,14 @@ from tensorflow_model_analysis import constants
 from tensorflow_model_analysis.proto.config_pb2 import EvalConfig
 
 from penstock.components.evaluator import predictions
+from penstock.components.evaluator.eval_config import candidate_name
 from penstock.components.evaluator.metrics import comparison, shards
 from penstock.components.evaluator.metrics.shards import Shard
-from penstock.components.evaluator.summary import matters, sample, scores
+from penstock.components.evaluator.summary import matters, scores
 from penstock.components.evaluator.summary.matters import Matters, Question
 from penstock.components.evaluator.summary.scores import Compared, Scores, Values
 from penstock.core.artifacts.evaluation_summary import Measure
-from penstock.core.examples import records
+from penstock.core.examples import records, sample
 
 logger = logging.getLogger(__name__)
 
@@ -65,8 +66,7 @@ def answer(probe: Probe) -> Answer | None:
     batch = predictions.example_batch(serialized, schema, probe.shard.payload_format)
     extracts, *others = extractor.extracts(batch)
     rows = extractor.complete(extracts)
-    spec = next(spec for spec in config.model_specs if not spec.is_baseline)
-    name = spec.name if len(config.model_specs) > 1 else ""
+    name = candidate_name(config)
     labels, weights, predicted = (
         comparison.looked_up(extracts.get(key), name)
         for key in (constants.LABELS_KEY, constants.EXAMPLE_WEIGHTS_KEY, constants.PREDICTIONS_KEY)

@@ -15,6 +15,7 @@ from tensorflow_model_analysis.metrics.metric_types import MetricKey, MetricsDic
 from tensorflow_model_analysis.proto.config_pb2 import EvalConfig
 
 from penstock.components.evaluator import results, verdict
+from penstock.components.evaluator.eval_config import candidate
 from penstock.components.evaluator.metrics import comparison, coverage, shards
 from penstock.components.evaluator.metrics.accumulators import Result
 from penstock.components.evaluator.metrics.batch import Batch
@@ -43,8 +44,7 @@ def of_model(config: EvalConfig, metric: str = "") -> EvalConfig:
     With a `metric`, by its qualified name, only what computes it is left.
     """
     single = EvalConfig()
-    spec = next(spec for spec in config.model_specs if not spec.is_baseline)
-    single.model_specs.add().CopyFrom(spec)
+    single.model_specs.add().CopyFrom(candidate(config))
     single.model_specs[0].name = ""
     for specs in config.metrics_specs:
         copied = single.metrics_specs.add()

@@ -90,13 +90,12 @@ def _roc_curve(plot: BinaryPlot) -> Iterator[ConfidenceMetrics]:
 
 def _at_one_half(plot: BinaryPlot) -> list[list[float]]:
     """Returns the confusion matrix for the threshold 0.5."""
-    pairs = [(plot["negative"], plot["edges"]), (plot["positive"], plot["edges"])]
     return [
         [
-            sum(weight for weight, edge in zip(weights, edges, strict=False) if (edge >= 0.5) == predicted)
+            sum(weight for weight, edge in zip(weights, plot["edges"], strict=False) if (edge >= 0.5) == predicted)
             for predicted in (False, True)
         ]
-        for weights, edges in pairs
+        for weights in (plot["negative"], plot["positive"])
     ]
 
 

@@ -5,12 +5,12 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 from tensorflow_model_analysis.proto.config_pb2 import EvalConfig
 
+from penstock.components.evaluator.defaults.target import Target
 from penstock.components.evaluator.summary import main_metric, measures, scores
 from penstock.components.evaluator.summary.measures import Features, SliceMeasures
 from penstock.components.evaluator.summary.one_pass import Observed
 from penstock.components.evaluator.summary.probe import Answer
 from penstock.components.evaluator.summary.scores import Scores
-from penstock.components.evaluator.summary.target import Target
 from penstock.components.evaluator.tfma.undefined import Undefined
 from penstock.components.evaluator.trivial import LabelTotals, TrivialModel
 from penstock.core.artifacts.evaluation_summary import EvaluatedModel as ModelName

@@ -9,17 +9,16 @@ import numpy as np
 from tensorflow_metadata.proto.v0.schema_pb2 import Schema
 from tensorflow_model_analysis import constants
 from tensorflow_model_analysis.api.types import Extracts
+from tensorflow_model_analysis.metrics import metric_specs
 from tensorflow_model_analysis.proto.config_pb2 import EvalConfig
 from tensorflow_model_analysis.utils import config_util
 
 from penstock.components.engines import Engine
 from penstock.components.evaluator import predictions, results
+from penstock.components.evaluator.eval_config import candidate
 from penstock.components.evaluator.metrics import comparison, shards
-from penstock.components.evaluator.metrics.batch import Batch
 from penstock.components.evaluator.metrics.shards import Accumulated, Shard
 from penstock.components.evaluator.models import EvaluatedModel
-from penstock.components.evaluator.slices import Slicer
-from penstock.components.evaluator.tfma.extracts import Extractor
 from penstock.components.evaluator.trivial import LabelTotals, TrivialModel
 from penstock.components.evaluator.trivial.margins import Margin
 from penstock.core.errors import ConfigError, DataError
@@ -58,6 +57,9 @@ class TrivialEvaluation:
                 "better_than_trivial: expected a model with one output whose size is known, of shape [batch, values]"
             )
         reduced, logits = _reduced(config, margins), _are_logits(config)
+        reason = shards.reason_for_beam(reduced, (), None)
+        if reason:
+            raise ConfigError(f"better_than_trivial: expected metrics of single examples: {reason}")
         folders = {spec.name: model.folder for spec in reduced.model_specs}  # TFMA renames the only one
         return cls(reduced, schema, folders, labels, payload_format, width, logits)
 
@@ -86,34 +88,26 @@ class _Labels:
     width: int
     prediction: tuple[float, ...] = ()
 
-    def extracts(self, extractor: Extractor) -> Iterator[Extracts]:
-        stripe, schema = self.shard.stripe, self.shard.schema
-        for batch in stripe.of(predictions.example_batches(stripe.file, schema, self.shard.payload_format)):
-            yield from extractor.extracts(batch)
-
-    def extractor(self) -> Extractor:
-        shard = self.shard
-        schema = Schema.FromString(shard.schema) if shard.schema is not None else None
-        config = EvalConfig.FromString(shard.config)
-        extractor = Extractor(config, dict(shard.models), schema, shard.payload_format, shard.only)
-        extractor._predict = _Constant(TrivialModel(np.array(self.prediction or [0.0] * self.width)))
-        return extractor
+    @property
+    def predictor(self) -> "_Constant":
+        return _Constant(self.prediction or (0.0,) * self.width)
 
 
 @dataclass(frozen=True)
 class _Constant:
     """Stands for the function that asks a model."""
 
-    model: TrivialModel
+    prediction: tuple[float, ...]
 
     def process(self, extracts: Extracts) -> Iterator[Extracts]:
-        predicted: np.ndarray = self.model.predictions(len(extracts[constants.INPUT_KEY])).astype(np.float32)
+        model = TrivialModel(np.array(self.prediction))
+        predicted: np.ndarray = model.predictions(len(extracts[constants.INPUT_KEY])).astype(np.float32)
         yield {**extracts, constants.PREDICTIONS_KEY: predicted}
 
 
 def _learn(labels: _Labels) -> LabelTotals:
-    total, extractor = LabelTotals(labels.width), labels.extractor()
-    for extracts in labels.extracts(extractor):
+    total, extractor = LabelTotals(labels.width), shards.extractor(labels.shard, labels.predictor)
+    for extracts in shards.extracted(labels.shard, extractor):
         rows = extractor.complete(extracts)
         values, weights = (
             comparison.taken(extracts.get(key), rows) for key in (constants.LABELS_KEY, constants.EXAMPLE_WEIGHTS_KEY)
@@ -129,25 +123,16 @@ def _merged(total: LabelTotals, part: LabelTotals) -> LabelTotals:
 
 
 def _evaluate(labels: _Labels) -> Accumulated:
-    config, extractor = EvalConfig.FromString(labels.shard.config), labels.extractor()
-    total = shards.empty(config)
-    slicer = Slicer(config, total.codes)
-    for extracts in labels.extracts(extractor):
-        rows = extractor.complete(extracts)
-        if len(rows):
-            batch = Batch(config, extracts, rows, slicer.memberships(extracts, rows))
-            total.add(batch, batch)
-    return total
+    return shards.accumulate(labels.shard, labels.predictor)
 
 
 def _reduced(config: EvalConfig, margins: Sequence[Margin]) -> EvalConfig:
     """Returns a config of the candidate alone, without thresholds, and of what has a margin."""
     reduced = EvalConfig()
     reduced.CopyFrom(config)
-    candidate = [spec for spec in config.model_specs if not spec.is_baseline]
     del reduced.model_specs[:], reduced.metrics_specs[:], reduced.cross_slicing_specs[:]
     reduced.ClearField("options")
-    reduced.model_specs.extend(candidate)
+    reduced.model_specs.add().CopyFrom(candidate(config))
     if not any(margin.every_slice for margin in margins):
         del reduced.slicing_specs[:]
         reduced.slicing_specs.add()
@@ -167,4 +152,5 @@ def _reduced(config: EvalConfig, margins: Sequence[Margin]) -> EvalConfig:
 
 def _are_logits(config: EvalConfig) -> bool:
     """Whether a metric says that it takes logits, in the JSON of its settings."""
-    return any('"from_logits": true' in metric.config for spec in config.metrics_specs for metric in spec.metrics)
+    metrics = [metric for spec in config.metrics_specs for metric in spec.metrics]
+    return any(metric_specs._metric_config(metric.config).get("from_logits") for metric in metrics)

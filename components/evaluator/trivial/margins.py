@@ -1,6 +1,5 @@
 """By how much metrics must be better than the trivial model's: a threshold that EvalConfig has no place for."""
 
-import json
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -12,6 +11,8 @@ from tensorflow_model_analysis.proto.metrics_for_slice_pb2 import MetricsForSlic
 from tensorflow_model_analysis.writers import metrics_plots_and_validations_writer as writer
 
 from penstock.components.evaluator import verdict
+from penstock.components.evaluator.eval_config import candidate_name
+from penstock.components.evaluator.summary import main_metric
 from penstock.components.evaluator.tfma.undefined import Undefined
 from penstock.core import arguments, metrics
 from penstock.core.artifacts import Reason
@@ -38,7 +39,7 @@ class Margin:
 
     def names(self, metric: MetricConfig) -> bool:
         """Whether it is of a metric of this class or with this name of its own."""
-        own = json.loads(metric.config).get("name") if metric.config.startswith("{") else None
+        own = metric_specs._metric_config(metric.config).get("name")
         return _plain(self.metric) in (_plain(metric.class_name), own and _plain(own))
 
     def is_of(self, key: MetricKey) -> bool:
@@ -46,22 +47,24 @@ class Margin:
         return not key.is_diff and _plain(key.name) == _plain(self.metric)
 
     def reason(
-        self, key: MetricKey, slice_name: str, value: float | None, trivial: float | None, undefined: str
+        self, key: MetricKey, lower: bool, slice_name: str, value: float | None, trivial: float | None, undefined: str
     ) -> Reason:
-        """Returns whether the model is better by the margin than the trivial one, and why."""
+        """Returns whether the model is better by the margin than the trivial one, and why.
+
+        `lower` says whether the metric is better the lower it is.
+        """
         if trivial is None or not math.isfinite(trivial):
             sentence = f"{verdict.qualified(key)} of the trivial model is not defined: expected another metric"
             return {**verdict.objection(sentence, slice_name), "metric": key.name}
-        bound, words = self._bound(key, trivial)
+        bound, words = self._bound(lower, trivial)
         if value is None or not math.isfinite(value) or undefined:
             return verdict.reason_of(key, slice_name, value, words, False, undefined)
-        gain = bound - value if metrics.lower_is_better(key.name) else value - bound
+        gain = bound - value if lower else value - bound
         passed = gain > 0 or (gain == 0 and bound != trivial)
         return verdict.reason_of(key, slice_name, value, words, passed)
 
-    def _bound(self, key: MetricKey, trivial: float) -> tuple[float, str]:
+    def _bound(self, lower: bool, trivial: float) -> tuple[float, str]:
         """Returns the value to reach, and the threshold in words."""
-        lower = metrics.lower_is_better(key.name)
         sign = -1 if lower else 1
         distance = max(self.absolute or 0, (self.relative or 0) * abs(trivial))
         bound = trivial + sign * distance
@@ -92,7 +95,10 @@ def _margin(metric: str, value: object) -> Margin:
             raise ConfigError(f"{name}.{key}: expected a number, 0 or more, received {printable.value(amount)}")
     if not amounts:
         raise ConfigError(f'{name}: expected absolute or relative, such as {{"relative": 0.1}}')
-    return replace(Margin(metric, every_slice=settings.get("every_slice") is True), **amounts)
+    every_slice = settings.get("every_slice")
+    if not isinstance(every_slice, bool | None):
+        raise ConfigError(f"{name}.every_slice: expected true or false, received {printable.value(every_slice)}")
+    return replace(Margin(metric, every_slice=bool(every_slice)), **amounts)
 
 
 def check(margins: Sequence[Margin], config: EvalConfig) -> None:
@@ -107,12 +113,13 @@ def check(margins: Sequence[Margin], config: EvalConfig) -> None:
 
 
 def reasons(
-    margins: Sequence[Margin], candidate: str, evaluation: str, trivial: str, undefined: Undefined
+    margins: Sequence[Margin], config: EvalConfig, evaluation: str, trivial: str, undefined: Undefined
 ) -> Iterator[Reason]:
     """Yields a reason for each margin in each slice that it applies to.
 
-    The evaluations are TFMA's results in these folders; `candidate` is the name of the model in the first.
+    The evaluations are TFMA's results in these folders; `config` is that of the first.
     """
+    candidate, directions = candidate_name(config), main_metric.directions(config)
     of_trivial = {verdict.name_of(part): part for part in writer.load_and_deserialize_metrics(trivial)}
     found = set()
     for part in writer.load_and_deserialize_metrics(evaluation):
@@ -121,9 +128,10 @@ def reasons(
             continue
         for key, margin in _bounded(margins, part, candidate, name):
             theirs = verdict.value_of(of_trivial[name], key._replace(model_name="").to_proto())
+            lower = directions.get(verdict.qualified(key), metrics.lower_is_better(key.name))
             why = undefined.why(key, verdict.slice_keys(part))
             found.add(margin)
-            yield margin.reason(key, name, verdict.value_of(part, key.to_proto()), theirs, why)
+            yield margin.reason(key, lower, name, verdict.value_of(part, key.to_proto()), theirs, why)
     for margin in margins:
         if margin not in found:
             yield verdict.objection(f"{margin.metric} was not computed over all examples, and has a threshold")

@@ -1,6 +1,7 @@
 """What is evaluated where nobody says it: the metrics that suit the model, against the label that it predicts."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from tensorflow_model_analysis.writers import metrics_plots_and_validations_writ
 
 from penstock.components.evaluator.defaults import problem
 from penstock.components.evaluator.defaults.problem import Problem
+from penstock.components.evaluator.metrics.plots import BinaryHistograms
 from penstock.core import artifacts
 from penstock.core.artifacts import ModelBlessing, Verdict
 from penstock.core.errors import ConfigError, DataError
@@ -166,6 +168,64 @@ def test_what_cannot_be_evaluated_is_no_error_where_nothing_is_asked_for(
         evaluate("", label="male", examples=garbage)
     with pytest.raises(ConfigError, match="nothing says which feature the model predicts"):
         evaluate("slicing_specs: [{feature_keys: [island]}]")
+
+
+def saved(penguins: Penguins, folder: Path, model: tf.Module) -> str:
+    """Writes a model that has the signature `serve`; returns its name for `evaluate`."""
+    tf.saved_model.save(model, str(artifacts.Model(folder).serving), signatures={"serving_default": model.serve})
+    penguins.models[folder.name] = folder
+    return folder.name
+
+
+def test_examples_of_all_files_tell_what_is_predicted(evaluate: Evaluate, penguins: Penguins, tmp_path: Path) -> None:
+    sorted_examples = artifacts.Examples(tmp_path / "sorted")
+    rows = [row for path in artifacts.Examples(penguins.examples).files("eval") for row in next(records.read(path))]
+    order = np.argsort(column(penguins, "species_id"), kind="stable")
+    for index in range(2):
+        records.write(
+            sorted_examples.shard("eval", index, 2), [rows[place] for place in np.array_split(order, 2)[index]]
+        )
+    evaluated = evaluate("", "sex", label="species_id", examples=str(sorted_examples.root))
+    assert "root_mean_squared_error" in measured(evaluated), "in the first file are the species 0 and 1 only"
+
+
+class OnlySmall(PenguinModel):
+    """Refuses penguins of more than four kilograms."""
+
+    @tf.function(input_signature=EXAMPLES)
+    def serve(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
+        mass = tf.io.parse_example(examples, {"mass": tf.io.FixedLenFeature([], tf.float32, 0.0)})["mass"]
+        with tf.control_dependencies([tf.debugging.assert_less(mass, 4000.0, "too heavy")]):
+            return {"outputs": tf.identity(mass)[:, None] / 8000.0}
+
+
+def test_a_model_that_fails_is_no_error_where_nothing_is_asked_for(
+    evaluate: Evaluate, penguins: Penguins, tmp_path: Path
+) -> None:
+    name = saved(penguins, tmp_path / "only_small", OnlySmall("sex"))
+    (reason,) = verdict(evaluate("", name, label="male"))["reasons"]
+    assert reason["sentence"].startswith("the model is not evaluated: the model cannot take these examples: ")
+    assert "too heavy" in reason["sentence"]
+    shutil.copytree(penguins.models["sex"], tmp_path / "broken")
+    (variables,) = (tmp_path / "broken").rglob("variables.index")
+    variables.write_bytes(b"no variables")
+    penguins.models["broken"] = tmp_path / "broken"
+    (reason,) = verdict(evaluate("", "broken", label="male"))["reasons"]
+    assert reason["sentence"].startswith("the model is not evaluated: the model cannot be loaded: ")
+    (reason,) = verdict(evaluate("", "sex", label="sex", schema=None))["reasons"]
+    assert "feature 'sex' holds no numbers" in reason["sentence"]
+
+
+@pytest.mark.parametrize("fault", [KeyError("column"), ValueError("shape")])
+def test_a_fault_of_the_program_is_an_error_though_nothing_is_asked_for(
+    evaluate: Evaluate, fault: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> None:
+        raise fault
+
+    monkeypatch.setattr(BinaryHistograms, "add", fails)
+    with pytest.raises(type(fault), match=fault.args[0]):
+        evaluate("", label="male")
 
 
 ONE, UNIT = np.ones((4, 1)), np.array([[0.1], [0.9], [0.4], [0.2]])

@@ -8,10 +8,11 @@ from kfp.dsl import ClassificationMetrics
 from sklearn.metrics import auc, confusion_matrix, roc_auc_score
 from tensorflow_model_analysis.proto.config_pb2 import EvalConfig, ModelSpec
 
+from penstock.components.evaluator.defaults.target import Target
+from penstock.components.evaluator.metrics import plots
 from penstock.components.evaluator.metrics.batch import Batch
 from penstock.components.evaluator.slices import Memberships
-from penstock.components.evaluator.summary import plots, service_pages
-from penstock.components.evaluator.summary.target import Target
+from penstock.components.evaluator.summary import service_pages
 from penstock.core.artifacts.evaluation_summary import EvaluationSummary, Plot, Problem
 
 ROWS = 2000

@@ -11,6 +11,7 @@ import pytest
 import tensorflow as tf
 from sklearn import metrics as oracle
 from tensorflow_model_analysis.metrics.metric_types import MetricKey
+from tensorflow_model_analysis.proto.config_pb2 import MetricConfig
 
 from penstock.components.evaluator.trivial import margins
 from penstock.components.evaluator.trivial.margins import Margin
@@ -18,7 +19,7 @@ from penstock.core import artifacts
 from penstock.core.artifacts import Reason
 from penstock.core.errors import ConfigError, DataError
 from penstock.core.examples import records
-from tests.components.evaluator.conftest import Evaluated, Penguins
+from tests.components.evaluator.conftest import ON_BEAM, Evaluated, Penguins
 
 type Evaluate = Callable[..., Evaluated]
 SLICED = "slicing_specs: [{}, {feature_keys: [island]}]\n"
@@ -128,12 +129,43 @@ def test_beside_other_thresholds(evaluate: Evaluate, examples: Path, baseline: s
         ('{"auc": {}}', "better_than_trivial.auc: expected absolute or relative"),
         ('{"auc": {"absolut": 1}}', "better_than_trivial.auc: unknown key 'absolut'; did you mean 'absolute'?"),
         ("[1]", "better_than_trivial: expected an object such as"),
+        (
+            '{"auc": {"absolute": 0, "every_slice": "yes"}}',
+            "better_than_trivial.auc.every_slice: expected true or false, received 'yes'",
+        ),
     ],
 )
 def test_mistakes(asked: str, message: str, evaluate: Evaluate, examples: Path) -> None:
     config = "model_specs: [{label_key: male}]\nmetrics_specs: [{metrics: [{class_name: AUC}]}]"
     with pytest.raises(ConfigError, match=message):
         evaluate(config, examples=str(examples), better_than_trivial=asked)
+
+
+def test_the_metrics_of_a_margin_may_be_grouped_by_no_query(evaluate: Evaluate, examples: Path) -> None:
+    config = f"model_specs: [{{label_key: male}}]\nmetrics_specs: [{ON_BEAM}, {{metrics: [{{class_name: AUC}}]}}]"
+    with pytest.raises(ConfigError, match="expected metrics of single examples: metrics are grouped by a query key"):
+        evaluate(config, examples=str(examples), better_than_trivial='{"ndcg": 0}')
+
+
+@pytest.mark.slow
+def test_settings_are_read_in_tfmas_notations(evaluate: Evaluate, examples: Path) -> None:
+    assert Margin("mine").names(MetricConfig(class_name="AUC", config='"name": "mine"'))
+    metrics = """[{class_name: BinaryCrossentropy, config: '"from_logits":true, "name": "loss"'}]"""
+    config = f"model_specs: [{{label_key: male}}]\nmetrics_specs: [{{metrics: {metrics}}}]"
+    evaluated = evaluate(config, examples=str(examples), better_than_trivial='{"loss": 0}')
+    share, test = frame(examples, "train").male.mean(), frame(examples, "eval")
+    loss = oracle.log_loss(test.male, np.full(len(test), share), labels=[0, 1])
+    assert trivial_value(reasons(evaluated)["loss", "overall"]) == pytest.approx(loss, rel=1e-3)
+
+
+@pytest.mark.slow
+def test_a_threshold_says_whether_less_is_better(evaluate: Evaluate, examples: Path) -> None:
+    metric = """{class_name: AUC, config: '{"name": "error_free"}', threshold: {value_threshold: {lower_bound: 0.5}}}"""
+    config = f"model_specs: [{{label_key: male}}]\nmetrics_specs: [{{metrics: [{metric}]}}]"
+    evaluated = evaluate(config, examples=str(examples), better_than_trivial='{"error_free": 0.1}')
+    assert evaluated.result.blessed
+    sentences = [each["sentence"] for each in artifacts.ModelValidation(evaluated.validation).read()["reasons"]]
+    assert "at least 0.6 to be 0.1 better than the trivial model's 0.5" in sentences[1]
 
 
 def test_training_examples_are_needed(evaluate: Evaluate) -> None:
@@ -176,6 +208,6 @@ AUC, LOSS = MetricKey("auc"), MetricKey("root_mean_squared_error")
     ],
 )  # fmt: skip
 def test_a_reason(margin: Margin, key: MetricKey, value: float, trivial: float, passed: bool, sentence: str) -> None:
-    reason = margin.reason(key, "overall", value, trivial, "")
+    reason = margin.reason(key, key is LOSS, "overall", value, trivial, "")
     assert (reason["passed"], reason["sentence"]) == (passed, sentence)
     assert margins.parse("") == []

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from tensorflow_model_analysis.proto.config_pb2 import EvalConfig, ModelSpec
 
+from penstock.components.evaluator.defaults.problem import Problem as Observed
+from penstock.components.evaluator.eval_config import candidate
 from penstock.components.evaluator.models import EvaluatedModel
 from penstock.core.artifacts.evaluation_summary import Problem
 
@@ -32,19 +34,21 @@ class Target:
 UNKNOWN = Target("other", "")
 
 
-def of_models(config: EvalConfig, models: Sequence[EvaluatedModel]) -> Target:
+def of_models(config: EvalConfig, models: Sequence[EvaluatedModel], observed: Observed | None = None) -> Target:
     """Returns what the candidate predicts. `models` are empty where only a module can tell what they are.
 
-    A model without code says it itself. Of another it is what the shape of its predictions and the metrics say; of
-    several outputs, or where both say nothing, the problem is `other`.
+    A model without code says it itself. Of another it is what was `observed` in examples, or else what the shape of its
+    predictions and the metrics say; of several outputs, or where both say nothing, the problem is `other`.
     """
-    spec = next(spec for spec in config.model_specs if not spec.is_baseline)
+    spec = candidate(config)
     model = next((model for model in models if not model.spec.is_baseline), None)
     if model is None or spec.label_keys or not spec.label_key or len(model.predictions) != 1:
         return Target("other", spec.label_key)
     label = model.label
     if label is not None and spec.label_key in (label.name, label.output):
         return Target(label.problem, label.name, tuple(map(str, label.classes)))
+    if observed is not None:
+        return Target(observed.kind, spec.label_key, tuple(map(str, range(observed.classes))))
     (prediction,) = model.predictions.values()
     width = prediction.shape[-1] if prediction.shape is not None and len(prediction.shape) > 1 else 1
     return _by_metrics(config, spec, width)

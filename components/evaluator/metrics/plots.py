@@ -9,11 +9,11 @@ from typing import Self
 import numpy as np
 from tensorflow_model_analysis.proto.config_pb2 import EvalConfig
 
+from penstock.components.evaluator.defaults.target import Target
 from penstock.components.evaluator.eval_config import candidate, candidate_name
 from penstock.components.evaluator.metrics.batch import Accumulator, Batch
 from penstock.components.evaluator.metrics.comparison import Block, Comparison, one_hot
 from penstock.components.evaluator.metrics.sums import BucketSums
-from penstock.components.evaluator.summary.target import Target
 from penstock.core.artifacts.evaluation_summary import BinaryPlot, MulticlassPlot, Plot, RegressionPlot
 
 MOST_CLASSES = 100  # of a confusion matrix

@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from penstock.components.evaluator.summary import sample
-from penstock.core.examples import records
+from penstock.core.examples import records, sample
 
 
 @pytest.fixture
