@@ -12,7 +12,13 @@ from penstock.core.errors import ConfigError, PenstockError, SystemFailure, User
 from penstock.core.suggestions import did_you_mean
 from penstock.pipelines.cli.options import config_argument, config_file, load, set_option
 from penstock.pipelines.cli.output.answer import Answer, Failure, json_option
-from penstock.pipelines.cli.output.records import DeployedVersion, Destination, Endpoints
+from penstock.pipelines.cli.output.records import (
+    ChangedDestination,
+    ChangedDestinations,
+    DeployedVersion,
+    Destination,
+    Endpoints,
+)
 from penstock.pipelines.cli.terminal import tell, warn
 
 if TYPE_CHECKING:
@@ -52,9 +58,10 @@ def endpoints(config: Path, only: str | None, assignments: Sequence[str]) -> Ans
 
 @click.command()
 @config_argument
+@json_option
 @only_option
 @set_option
-def promote(config: Path, only: str | None, assignments: Sequence[str]) -> None:
+def promote(config: Path, only: str | None, assignments: Sequence[str]) -> Answer:
     """Gives the canary all requests, on every destination that has one."""
     from penstock.components.pusher import destinations
 
@@ -63,18 +70,19 @@ def promote(config: Path, only: str | None, assignments: Sequence[str]) -> None:
         places = [place for place in places if place.key != destinations.Folder.key]
     if not places:
         raise ConfigError(f"{config_file(config)}: a folder has no canary: expected a service in push")
-    _change(places, destinations.promote)
+    return _change(places, destinations.promote)
 
 
 @click.command()
 @config_argument
+@json_option
 @only_option
 @set_option
-def rollback(config: Path, only: str | None, assignments: Sequence[str]) -> None:
+def rollback(config: Path, only: str | None, assignments: Sequence[str]) -> Answer:
     """Takes the canary away; without one brings the previous version back, on every destination."""
     from penstock.components.pusher import destinations
 
-    _change(_places(config, assignments, only), destinations.rollback)
+    return _change(_places(config, assignments, only), destinations.rollback)
 
 
 def _places(config: Path, assignments: Sequence[str], only: str | None) -> "list[Folder | Service]":
@@ -90,8 +98,9 @@ def _places(config: Path, assignments: Sequence[str], only: str | None) -> "list
     return [place for place in places if only in (None, place.key)]
 
 
-def _change(places: "Sequence[Folder | Service]", change: "Callable[[Folder | Service], Pushed]") -> None:
-    """Changes one place after the other; where some fail, the others are changed."""
+def _change(places: "Sequence[Folder | Service]", change: "Callable[[Folder | Service], Pushed]") -> Answer:
+    """Changes one place after the other, and tells each at once; where some fail, the others are changed."""
+    done: list[ChangedDestination] = []
     failures: list[PenstockError] = []
     for place in places:
         try:
@@ -102,8 +111,17 @@ def _change(places: "Sequence[Folder | Service]", change: "Callable[[Folder | Se
         tell(f"{place.place}: version {changed.version} has {changed.percent} %")
         for note in changed.notes:
             warn(note)
-    if combined := _combined(failures):
-        raise combined
+        done.append(
+            ChangedDestination(
+                destination=place.key,
+                place=changed.place,
+                version=changed.version,
+                percent=changed.percent,
+                notes=list(changed.notes),
+            )
+        )
+    combined = _combined(failures)
+    return Answer(ChangedDestinations(destinations=done), failure=Failure.of(combined) if combined else None)
 
 
 def _combined(failures: Sequence[PenstockError]) -> PenstockError | None:

@@ -97,9 +97,10 @@ def run(
 @set_option
 @data_option
 @label_option
+@json_option
 def compile_command(
     config: Path, target: str, output: Path, assignments: Sequence[str], data: str | None, label: str | None
-) -> None:
+) -> Answer:
     """Compiles the pipeline to KFP's YAML."""
     from penstock.pipelines.targets import target as targets
 
@@ -110,29 +111,32 @@ def compile_command(
     from penstock.pipelines.compiling import compile
 
     compiled = compile.compile_config(loaded, chosen, output)
-    tell(f"{output}: {loaded.name} for target {chosen.name}")
-    warn(loaded.idle_settings)
-    warn(chosen.unused(loaded))
     from penstock.pipelines.lint import local_paths
     from penstock.pipelines.servers import submission
 
-    warn(compiled.published.left_out)
+    unreadable = local_paths.sentence(submission.read(output).documents, chosen.name)  # submitting refuses it
+    sentences = [loaded.idle_settings, chosen.unused(loaded), compiled.published.left_out, unreadable]
+    warnings = list(filter(None, sentences))
+    for sentence in warnings:
+        warn(sentence)
     note(compiled.published.keras_note)
-    warn(local_paths.sentence(submission.read(output).documents, chosen.name))  # submitting refuses them
+    result = {"file": str(output), "pipeline": loaded.name, "target": chosen.name, "warnings": warnings}
+    return Answer(result, lambda: f"{output}: {loaded.name} for target {chosen.name}")
 
 
 @cli.command()
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path, file_okay=False), help="The folder.")
 @click.option("--image", metavar="NAME", help="The image the components run in, by default this version's.")
-def components(output: Path, image: str | None) -> None:
+@json_option
+def components(output: Path, image: str | None) -> Answer:
     """Exports every component as component.yaml, for pipelines written without Penstock."""
     from penstock.pipelines.compiling import catalog
     from penstock.pipelines.lint import platforms
 
     if image is not None:
         platforms.require_version(image)
-    for path in catalog.export(output, image):
-        tell(path)
+    files = [str(path) for path in catalog.export(output, image)]
+    return Answer({"files": files}, lambda: "\n".join(files))
 
 
 @cli.command()
@@ -189,7 +193,8 @@ def eject(config: Path, output: Path, run: str | None, force: bool, assignments:
 @click.argument("name")
 @click.option("--data", metavar="FILE", help="The CSV or Parquet file to look at. By default the one in NAME.")
 @click.option("--label", metavar="COLUMN", help="The column to predict.")
-def init(name: str, data: str | None, label: str | None) -> None:
+@json_option
+def init(name: str, data: str | None, label: str | None) -> Answer:
     """Writes a project into the folder NAME: a pipeline.yaml for a data file, or an example that runs as it is.
 
     The data file is looked at, for its delimiter, encoding, decimal point, missing values and dates, and stays where it
@@ -197,10 +202,10 @@ def init(name: str, data: str | None, label: str | None) -> None:
     """
     from penstock.pipelines.cli.init import write_project
 
-    for path in write_project(name, data, label):
-        tell(path)
+    files = [str(path) for path in write_project(name, data, label)]
     here = "" if Path(name) == Path() else f"cd {shlex.quote(name)} && "
-    tell(f"\n{here}penstock validate && penstock run" if data or label else f"\n{here}penstock run")
+    go_on = f"{here}penstock validate && penstock run" if data or label else f"{here}penstock run"
+    return Answer({"files": files}, lambda: "\n".join([*files, "", go_on]))
 
 
 @cli.command()

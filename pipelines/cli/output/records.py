@@ -23,6 +23,21 @@ class Validated(TypedDict):
     keys: NotRequired[list[Key]]
 
 
+class Compiled(TypedDict):
+    """A compiled pipeline; `warnings` are sentences on the configuration and its module."""
+
+    file: str
+    pipeline: str
+    target: str
+    warnings: list[str]
+
+
+class WrittenFiles(TypedDict):
+    """The files that a command has written."""
+
+    files: list[str]
+
+
 class PredictedRow(TypedDict):
     """A row: its features, the model's outputs by their names, and what is true, null where the row does not say it."""
 
@@ -71,6 +86,13 @@ class RemoteRun(TypedDict):
     state: str | None
     tasks: list[RemoteTask]
     pushed: list[str]
+
+
+class CancelledRun(TypedDict):
+    """A run on a server that was asked to stop."""
+
+    run: str
+    link: str
 
 
 class CreatedSchedule(TypedDict):
@@ -125,6 +147,25 @@ class Destination(TypedDict):
     endpoint: str | None
     url: str | None
     deployments: list[DeployedVersion]
+
+
+class ChangedDestination(TypedDict):
+    """A place after a change: the version that it is about, and its percentage of the requests.
+
+    `notes` are sentences that a person should read, such as about what could not be cleaned up.
+    """
+
+    destination: str
+    place: str
+    version: str
+    percent: int
+    notes: list[str]
+
+
+class ChangedDestinations(TypedDict):
+    """Every destination that was changed; where others failed there is an error as well."""
+
+    destinations: list[ChangedDestination]
 
 
 class Endpoints(TypedDict):

@@ -19,17 +19,23 @@ RESULTS: dict[str, Any] = {
     "runs": of_runs.Runs,
     "diff": of_runs.Diff,
     "explain": of_runs.Run,
+    "compile": records.Compiled,
+    "components": records.WrittenFiles,
+    "init": records.WrittenFiles,
     "validate": records.Validated,
     "lint": LintReport,
     "predict": records.ShownPredictions | records.Scored,
     "submit": records.RemoteRun,
     "watch": records.RemoteRun,
+    "cancel": records.CancelledRun,
     "schedule create": records.CreatedSchedule,
     "schedule list": records.Schedules,
     "schedule pause": records.ChangedSchedules,
     "schedule resume": records.ChangedSchedules,
     "schedule delete": records.ChangedSchedules,
     "endpoints": records.Endpoints,
+    "promote": records.ChangedDestinations,
+    "rollback": records.ChangedDestinations,
 }
 
 

@@ -13,7 +13,7 @@ import click
 from penstock.core.errors import ConfigError, SystemFailure
 from penstock.pipelines.cli import options
 from penstock.pipelines.cli.output.answer import Answer, Failure, json_option
-from penstock.pipelines.cli.output.records import RemoteRun, RemoteTask
+from penstock.pipelines.cli.output.records import CancelledRun, RemoteRun, RemoteTask
 from penstock.pipelines.cli.terminal import note, tell, warn
 
 if TYPE_CHECKING:
@@ -280,13 +280,14 @@ def watch(remote: Remote, run: str, interval: float) -> Answer:
 @click.command()
 @run_argument
 @options.config_argument
+@json_option
 @server_options
-def cancel(remote: Remote, run: str) -> None:
+def cancel(remote: Remote, run: str) -> Answer:
     """Cancels a run on a server. RUN is its id or its name."""
     service = remote.service()
     run_id = service.find(run)
     service.cancel(run_id)
-    tell(f"{run_id}: asked to stop")
+    return Answer(CancelledRun(run=run_id, link=service.link(run_id)), lambda: f"{run_id}: asked to stop")
 
 
 def _run_text(service: "Service", run_id: str) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 import yaml
 
@@ -15,6 +16,7 @@ from penstock.components.pusher.destinations import waiting
 from penstock.core.artifacts import SavedModel
 from penstock.core.services import retries
 from penstock.pipelines.cli.main import main
+from penstock.pipelines.cli.output import schema
 from tests.servers.loopback import Status
 from tests.servers.mounts import as_mounted
 from tests.servers.sagemaker import REGION, SageMaker
@@ -155,10 +157,16 @@ def test_one_destination_that_fails_hides_nothing_of_the_others(
     out, err = capsys.readouterr()
     assert "serves" in out
     assert err.startswith(f"penstock: {server.url} failed (500: ")
-    assert main(["rollback", config]) == 1
+    assert main(["rollback", config, "--json"]) == 1
     out, err = capsys.readouterr()
-    assert "/serving: version" in out
+    assert "/serving: version" in err, "at once, while the others are asked"
     assert "failed (500" in err
+    document = json.loads(out)
+    jsonschema.Draft202012Validator(schema.schema()).validate(document)
+    (changed,) = document["result"]["destinations"]
+    assert (changed["destination"], changed["percent"], changed["notes"]) == ("filesystem", 100, [])
+    assert changed["version"] in err
+    assert "failed (500" in document["error"]["message"]
 
 
 @pytest.mark.parametrize(

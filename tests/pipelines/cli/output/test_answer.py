@@ -1,6 +1,7 @@
 """Documents of commands: real ones, each by the documented form."""
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -99,12 +100,28 @@ def test_runs_on_a_server(
     at = ("--host", server.url)
     started = call("submit", compiled, *at)["result"]
     assert (started["run"], started["state"], started["tasks"]) == (*server.stored["runs"], None, [])
+    assert call("cancel", started["run"], config, *at)["result"] == {"run": started["run"], "link": started["link"]}
     watched = call("watch", started["run"], config, *at, "--interval", "0.01")["result"]
     assert (watched["state"], watched["link"]) == ("SUCCEEDED", started["link"])
     server.states = [{"state": "FAILED", "error": {"message": "no quota"}}]
     failed = call("watch", started["run"], config, *at, "--interval", "0.01")
     assert (failed["exit_code"], failed["result"]["state"]) == (1, "FAILED")
     assert failed["error"]["message"] == "the run ended failed: no quota"
+
+
+def test_what_is_written(call: Callable[..., Document], config: Path, tmp_path: Path) -> None:
+    output = tmp_path / "ir.yaml"
+    idle = ("--set", "resources={tuner: {cpu: 1}}")
+    compiled = call("compile", config, "-o", output, "--target", "kubeflow", *idle)["result"]
+    (warning,) = compiled.pop("warnings")
+    assert warning.startswith("resources.tuner: the pipeline has no such task")
+    assert compiled == {"file": str(output), "pipeline": "small", "target": "kubeflow"}
+    assert call("compile", config, "-o", "ir.txt")["error"]["type"] == "ConfigError"
+    files = call("init", tmp_path / "new")["result"]["files"]
+    assert str(tmp_path / "new" / "pipeline.yaml") in files
+    assert all(map(os.path.isfile, files))
+    components = call("components", "-o", tmp_path / "components")["result"]["files"]
+    assert str(tmp_path / "components" / "trainer" / "component.yaml") in components
 
 
 def test_schedules(call: Callable[..., Document], compiled: Path, server: KubeflowPipelines, config: Path) -> None:

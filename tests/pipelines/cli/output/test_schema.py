@@ -7,7 +7,10 @@ import click
 from penstock.pipelines.cli.main import cli
 from penstock.pipelines.cli.output import schema
 
-PROMISED = {"run", "runs", "diff", "explain", "validate", "lint", "predict", "submit", "watch", "schedule", "endpoints"}
+PROMISED = {
+    "run", "runs", "diff", "explain", "init", "validate", "compile", "components", "lint", "predict", "submit", "watch",
+    "cancel", "schedule", "endpoints", "promote", "rollback",
+}  # fmt: skip
 
 
 def with_json(group: click.Group, above: str = "") -> Iterator[str]:
