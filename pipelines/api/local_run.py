@@ -4,14 +4,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from penstock.core import errors, page
+from penstock.core import page
 from penstock.core.artifacts import Examples
 from penstock.core.artifacts.evaluation_summary import EvaluationSummary
-from penstock.core.errors import PenstockError, SystemFailure, UserError
+from penstock.core.errors import UserError
 from penstock.core.suggestions import did_you_mean, listed
 from penstock.pipelines.api.report import Report
 from penstock.pipelines.local import results
-from penstock.pipelines.local.orchestrator import RunSummary
 from penstock.pipelines.local.records import record
 from penstock.pipelines.local.records.record import Artifact
 from penstock.pipelines.local.results import RunResult, TaskResult
@@ -133,8 +132,8 @@ def run(
 
     values = [(key, _written(value), key) for key, value in (overrides or {}).items()]
     summary = launch.launch(options.load(Path(config), values=values), terminal.warn, terminal.note, no_cache=no_cache)
-    if summary.status != "done":
-        raise _error(summary)
+    if summary.error:
+        raise summary.error
     return Run(summary.run_folder)
 
 
@@ -148,14 +147,3 @@ def runs(config: str | Path = "pipeline.yaml") -> list[Run]:
 
 def _written(value: Any) -> Any:
     return str(value) if isinstance(value, Path) else value
-
-
-def _error(summary: RunSummary) -> PenstockError:
-    """Returns the error of a failed run, of the kind that its task raised."""
-    kinds = [task.failure["type"] for task in summary.tasks if task.failure]
-    kind = getattr(errors, kinds[0], None) if kinds else None
-    if not (isinstance(kind, type) and issubclass(kind, PenstockError)):
-        kind = UserError if summary.exit_code == UserError.exit_code else SystemFailure
-    message, _, details = (summary.failure or "the run ended early").partition("\n")
-    error: PenstockError = kind(message, details)
-    return error

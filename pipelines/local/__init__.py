@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from penstock.pipelines.local.docker.containers import containers_for
-    from penstock.pipelines.local.orchestrator import RunSummary, require_runtime, run
+    from penstock.pipelines.local.orchestrator import require_runtime, run
+    from penstock.pipelines.local.summary import RunSummary
 
 __all__ = ["RunSummary", "containers_for", "require_runtime", "run"]
 

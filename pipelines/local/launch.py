@@ -7,8 +7,8 @@ from typing import Literal
 from penstock.pipelines import local, registry
 from penstock.pipelines.compiling import compile
 from penstock.pipelines.config.training_pipeline import Config
-from penstock.pipelines.local.orchestrator import RunSummary
 from penstock.pipelines.local.records import origin
+from penstock.pipelines.local.summary import RunSummary
 from penstock.pipelines.targets import jobs
 from penstock.pipelines.targets import target as targets
 

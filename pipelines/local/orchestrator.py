@@ -10,7 +10,6 @@ import threading
 import time
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -20,7 +19,6 @@ from kfp import components
 from penstock.core import errors
 from penstock.core.files import documents, temporary, yaml_documents
 from penstock.pipelines.local.docker.containers import Containers
-from penstock.pipelines.local.failure_text import failure_text
 from penstock.pipelines.local.handler import Tasks, in_place_of_handlers
 from penstock.pipelines.local.processes.warm_pool import Workers
 from penstock.pipelines.local.records import record
@@ -28,23 +26,12 @@ from penstock.pipelines.local.records.origin import Origin
 from penstock.pipelines.local.records.record import RunRecord, TaskRecord
 from penstock.pipelines.local.report import run_page
 from penstock.pipelines.local.report.display import Display
+from penstock.pipelines.local.summary import RunSummary
 from penstock.pipelines.local.task_order import container_tasks
 from penstock.pipelines.local.tracking import mlflow_runs
 from penstock.pipelines.local.tracking.lineage import Lineage
 
 _ADDRESS_SPACE = 4 << 30  # bytes that TensorFlow reserves when it trains even a small model
-
-
-@dataclass(frozen=True)
-class RunSummary:
-    """What came of a run. Its record, in the folder, says the rest."""
-
-    run_folder: Path
-    tasks: list[TaskRecord]
-    status: str
-    seconds: float
-    failure: str | None = None
-    exit_code: int = 0
 
 
 def run(
@@ -90,29 +77,35 @@ def run(
         temporary.folder() as scratch,
         containers or Workers(tasks_in_order, arguments, scratch, eager=no_cache or not before) as workers,
         _ended_by_interrupt(workers),
+        contextlib.closing(Lineage(run_record)) as lineage,
+        _recorded(run_record, names, display),
     ):
-        lineage = Lineage(run_record)
         tasks = Tasks(root, run_record, display, workers, names, before, lineage, use_cache=not no_cache)
-        try:
-            with in_place_of_handlers(tasks, root), _quiet(verbose):
-                components.load_component_from_file(str(spec_path))(**arguments)
-            run_record.status = "done"
-        except KeyboardInterrupt:
-            run_record.status = "interrupted"
-            raise
-        except Exception as error:
-            run_record.status = "failed"
-            if not any(task.status == "failed" for task in run_record.tasks):  # else this is how kfp tells of it
-                message = f"kfp.local could not run the pipeline {name!r}: {type(error).__name__}: {error}"
-                raise errors.SystemFailure(message) from error
-        finally:
-            display.close()
-            with contextlib.suppress(OSError):  # on a full disk the run still ends with its own sentence
-                _finish(run_record, names)
-            lineage.close()
+        with in_place_of_handlers(tasks, root), _quiet(verbose):
+            components.load_component_from_file(str(spec_path))(**arguments)
     if run_record.tasks:
         mlflow_runs.log(run_record)
-    return _summary(run_record, sources)
+    return RunSummary.of(run_record, sources)
+
+
+@contextlib.contextmanager
+def _recorded(run_record: RunRecord, names: dict[str, bool], display: Display) -> Iterator[None]:
+    """Has the record and the page of a run say how it ended. A task that failed is in them, and no error here."""
+    try:
+        yield
+        run_record.status = "done"
+    except KeyboardInterrupt:
+        run_record.status = "interrupted"
+        raise
+    except Exception as error:
+        run_record.status = "failed"
+        if not any(task.status == "failed" for task in run_record.tasks):  # else this is how kfp tells of it
+            message = f"kfp.local could not run the pipeline {run_record.name!r}: {type(error).__name__}: {error}"
+            raise errors.SystemFailure(message) from error
+    finally:
+        display.close()
+        with contextlib.suppress(OSError):  # on a full disk the run still ends with its own sentence
+            _finish(run_record, names)
 
 
 def _finish(run_record: RunRecord, names: dict[str, bool]) -> None:
@@ -129,18 +122,6 @@ def _finish(run_record: RunRecord, names: dict[str, bool]) -> None:
     run_record.tasks += [TaskRecord(task, "skipped", reason=why) for task in names if task not in ran]
     run_record.write()
     run_page.write(run_record)
-
-
-def _summary(run_record: RunRecord, sources: dict[str, str]) -> RunSummary:
-    failed = next((task for task in run_record.tasks if task.status == "failed"), None)
-    return RunSummary(
-        run_record.folder,
-        run_record.tasks,
-        run_record.status,
-        run_record.seconds or 0.0,
-        failure_text(failed, run_record.folder, sources) if failed else None,
-        failed.failure["exit_code"] if failed and failed.failure else 0,
-    )
 
 
 @contextlib.contextmanager

@@ -11,7 +11,6 @@ from penstock.core.suggestions import did_you_mean
 from penstock.core.text.printable import printable
 from penstock.pipelines.config.training_pipeline import Config
 from penstock.pipelines.local import results
-from penstock.pipelines.local.orchestrator import RunSummary
 from penstock.pipelines.local.records import record
 from penstock.pipelines.local.records.record import RunRecord
 from penstock.pipelines.local.report import display, learnt, model_lines, warnings
@@ -75,9 +74,8 @@ def explanation_text(tasks: Sequence[TaskResult]) -> str:
     return "\n".join(lines)
 
 
-def summary_text(summary: RunSummary) -> str:
+def summary_text(run: RunRecord) -> str:
     """Returns what is told at a run's end: its warnings, how good the model is, and where everything is."""
-    run = record.read(summary.run_folder)
     lines = [""]  # the tasks are above
     verdicts = [*map(display.verdict_lines, run.verdicts()), *map(display.infra_verdict_lines, run.infra_verdicts())]
     evaluations = map(model_lines.lines, run.evaluations())
@@ -86,11 +84,11 @@ def summary_text(summary: RunSummary) -> str:
         lines += [*paragraph, ""] if paragraph else []
     lines += [f"spans read {spans}" for _, spans in run.spans()]
     lines += [f"pushed to  {_place(one)}" for one in run.pushed()]
-    lines.append(f"run        {summary.run_folder}")
-    lines.append(f"report     {summary.run_folder / page.FILE}")
-    imports = sum(task.waited for task in summary.tasks)
+    lines.append(f"run        {run.folder}")
+    lines.append(f"report     {run.folder / page.FILE}")
+    imports = sum(task.waited for task in run.tasks)
     lines.append(
-        f"{summary.status} in {summary.seconds:.1f} s" + (f", {imports:.1f} of them imports" if imports >= 0.1 else "")
+        f"{run.status} in {run.seconds or 0:.1f} s" + (f", {imports:.1f} of them imports" if imports >= 0.1 else "")
     )
     return "\n".join(lines)
 

@@ -78,7 +78,7 @@ def _task(folder: Path, name: str, function: str, output: str, metadata: dict[st
 def test_a_run_is_asked_for_what_was_made_and_not_for_tasks(run: RunRecord) -> None:
     assert [verdict["blessed"] for verdict in run.verdicts()] == [True, False]
     assert list(run.pushed()) == [PushedVersion("/serving/7", "7")]
-    text = runs.summary_text(runs.RunSummary(run.folder, run.tasks, "done", 1.0))
+    text = runs.summary_text(run)
     assert text.index("model: BLESSED") < text.index("model: NOT BLESSED") < text.index("pushed to  /serving/7")
     run_page.write(run)
     html = (run.folder / page.FILE).read_text()

@@ -1,11 +1,9 @@
 """The answers about runs of this machine: a run's at its end, the list of all, why each task ran."""
 
-import textwrap
 from pathlib import Path
 from typing import TypedDict
 
 from penstock.core import page
-from penstock.core.errors import SystemFailure
 from penstock.core.files import atomic
 from penstock.pipelines.cli.output.answer import Answer, Failure
 from penstock.pipelines.config.training_pipeline import Config
@@ -13,10 +11,10 @@ from penstock.pipelines.local import results, runs
 from penstock.pipelines.local.comparison import page as comparison_page
 from penstock.pipelines.local.comparison import text
 from penstock.pipelines.local.comparison.comparison import Comparison, compare
-from penstock.pipelines.local.orchestrator import RunSummary
 from penstock.pipelines.local.records import record
 from penstock.pipelines.local.records.record import RunRecord
 from penstock.pipelines.local.results import RunResult, TaskResult
+from penstock.pipelines.local.summary import RunSummary
 
 
 class Run(TypedDict):
@@ -43,7 +41,9 @@ class Diff(Comparison):
 
 def ended(summary: RunSummary) -> Answer:
     """Returns the answer of a run that has just ended."""
-    return Answer(_run(record.read(summary.run_folder)), lambda: runs.summary_text(summary), _failure(summary))
+    run = record.read(summary.run_folder)
+    failure = Failure.of(summary.error) if summary.error else None
+    return Answer(_run(run), lambda: runs.summary_text(run), failure)
 
 
 def explained(run: RunRecord) -> Answer:
@@ -68,12 +68,3 @@ def compared(first: RunRecord, second: RunRecord, output: Path | None) -> Answer
 
 def _run(run: RunRecord) -> Run:
     return Run(run=results.result(run), tasks=results.tasks(run), report=str(run.folder / page.FILE))
-
-
-def _failure(summary: RunSummary) -> Failure | None:
-    if summary.status == "done":
-        return None
-    kinds = [task.failure["type"] for task in summary.tasks if task.failure]
-    message, _, details = (summary.failure or "the run ended early").partition("\n")
-    lines = textwrap.dedent(details).splitlines()
-    return Failure(kinds[0] if kinds else SystemFailure.__name__, message, lines, summary.exit_code or 1)

@@ -7,11 +7,8 @@ import pytest
 
 import penstock
 from penstock.core import artifacts
-from penstock.core.errors import DataError, SystemFailure, UserError
-from penstock.core.failures import Failure
-from penstock.pipelines.api import local_run
-from penstock.pipelines.local.orchestrator import RunSummary
-from penstock.pipelines.local.records.record import RunRecord, TaskRecord
+from penstock.core.errors import UserError
+from penstock.pipelines.local.records.record import RunRecord
 
 Recorded = Callable[..., RunRecord]
 
@@ -71,17 +68,3 @@ def test_what_is_no_run(tmp_path: Path, recorded: Recorded) -> None:
     with pytest.raises(UserError, match="small-2026-01-01 has evaluated no model"):
         penstock.Run(run.folder).evaluation  # noqa: B018
     assert penstock.Run(run.folder).metrics == {}
-
-
-@pytest.mark.parametrize(
-    ("kind", "code", "expected"),
-    [("DataError", 2, DataError), ("ValueError", 1, SystemFailure), ("MyError", 2, UserError)],
-)
-def test_a_failed_run_raises_the_error_of_its_task(
-    kind: str, code: int, expected: type[Exception], tmp_path: Path
-) -> None:
-    failure = Failure(type=kind, message="no rows", details="", exit_code=code)
-    tasks = [TaskRecord("trainer", "failed", failure=failure)]
-    error = local_run._error(RunSummary(tmp_path, tasks, "failed", 1.0, "trainer failed: no rows\n  log: x", code))
-    assert type(error) is expected
-    assert str(error) == "trainer failed: no rows\n  log: x"

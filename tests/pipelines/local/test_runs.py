@@ -10,7 +10,6 @@ from penstock.components.example_gen.inputs import spans
 from penstock.core import page
 from penstock.core.artifacts import Metadata
 from penstock.pipelines.local import results, runs
-from penstock.pipelines.local.orchestrator import RunSummary
 from penstock.pipelines.local.records import record
 from penstock.pipelines.local.records.cache import Key
 from penstock.pipelines.local.records.record import RunRecord, TaskRecord
@@ -38,7 +37,7 @@ def _told(folder: Path, metadata: Metadata) -> tuple[str, str, str]:
     run = RunRecord("flights", folder, {}, "done", tasks=[task, TaskRecord("trainer", "skipped", "the run ended")])
     run.write()
     run_page.write(run)
-    summary = runs.summary_text(RunSummary(folder, run.tasks, "done", 1.0))
+    summary = runs.summary_text(run)
     return runs.explanation_text(results.tasks(run)), summary, (folder / page.FILE).read_text()
 
 

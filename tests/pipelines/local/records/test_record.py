@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from penstock.core.errors import UserError
-from penstock.pipelines import local
 from penstock.pipelines.config.training_pipeline import Config
 from penstock.pipelines.local import runs
 from penstock.pipelines.local.records import reading, record
@@ -167,6 +166,5 @@ def test_a_users_own_file_of_a_trainings_name_ends_no_run(tmp_path: Path, name: 
     trained = record.TaskRecord("trainer", "done", outputs={"model_run": {"uri": str(folder), "metadata": {}}})
     run = record.RunRecord("small", tmp_path / "small-1", {}, "done", seconds=1.0, tasks=[trained])
     run.write()
-    summary = local.RunSummary(run.folder, run.tasks, run.status, 1.0)
-    assert "done in 1.0 s" in runs.summary_text(summary)
+    assert "done in 1.0 s" in runs.summary_text(run)
     run_page.write(run)
