@@ -20,7 +20,8 @@ type Indices = npt.NDArray[np.int64]
 
 GROUPS = 5  # of a feature's values in joint counts: four of about as many rows each, and the missing ones
 _NUMBERS = 128  # bins of numbers, if more of them differ
-_CATEGORIES = 1000  # bins of categories; the others share one
+_CATEGORIES = 1000  # up to which each has a bin
+_FREQUENT = 0.001  # of the values: of more categories, those with as many have a bin each
 _MOSTLY_DIFFERENT = 0.5  # of the values of text
 
 
@@ -34,7 +35,7 @@ class FeatureBins:
 
     unseen: The share of values beyond those of training that a like sample has. Of the 1/n that a new value is beyond
         the least of n, and as much beyond the greatest; of categories the share of those that are there once
-        (Good 1953).
+        (Good 1953), -1 if rare ones have no bin.
     groups: For each bin the group in joint counts, below GROUPS - 1.
     """
 
@@ -143,9 +144,11 @@ def _categories(name: str, values: pa.Array) -> FeatureBins:
     counts = counted.field("counts").to_numpy()
     strings = np.array(counted.field("values").to_pylist(), object)
     order = sorted(range(len(counts)), key=lambda index: (-counts[index], strings[index]))
-    listed = order[:_CATEGORIES]
-    unseen = np.count_nonzero(counts == 1) / len(values) if len(order) <= _CATEGORIES else -1.0
-    sizes: Indices = np.append(counts[listed], counts[order[_CATEGORIES:]].sum())
+    is_complete = len(order) <= _CATEGORIES
+    # A fixed number of the most frequent would be those that chance favours, and seem rarer in any other sample.
+    listed = order if is_complete else [index for index in order if counts[index] >= _FREQUENT * len(values)]
+    unseen = np.count_nonzero(counts == 1) / len(values) if is_complete else -1.0
+    sizes: Indices = np.append(counts[listed], len(values) - counts[listed].sum())
     return FeatureBins(name, "category", (), tuple(strings[listed]), float(unseen), _groups_of_frequent(sizes))
 
 

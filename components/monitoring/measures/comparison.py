@@ -94,3 +94,5 @@ def value(measure: Measure, bins: FeatureBins, reference: FeatureCounts, window:
             return float(shares[0] + shares[-1])
         case "value_count":
             return float(distances.jensen_shannon(window.lengths[1:], reference.lengths[1:]))
+        case "dependence":
+            raise ValueError("dependence is of two features")

@@ -13,11 +13,10 @@ import numpy.typing as npt
 import scipy.special  # type: ignore[import-untyped]
 import scipy.stats  # type: ignore[import-untyped]
 
-from penstock.components.monitoring.measures import distances
 from penstock.components.monitoring.measures.distances import Array
 
-_DRAWS = 1000
-_STEP = 1.2  # between the sizes of drawn windows
+_RANGE = (1e-4, 300.0)  # expected counts of a bin, between and beyond which the moments change no more
+_GRID: Array = np.linspace(math.log(_RANGE[0]), math.log(_RANGE[1]), 200)
 _HALVINGS = 40
 
 
@@ -60,34 +59,37 @@ def excess(expected: float, size: float, probability: float) -> float:
     return min(1.0, float(scipy.stats.binom.isf(probability, round(size), min(expected, 1.0))) / round(size))
 
 
-def jensen_shannon(shares: Array, window: int, reference: int, probability: float, seed: int) -> float:
-    """Returns the divergence of a window's counts from a reference's that chance exceeds at a probability.
+def jensen_shannon(shares: Array, size: Array | float, probability: float, fixed: Array | int = 1) -> Array:
+    """Returns the divergence of a window from these shares, along the last axis, that chance exceeds at a probability.
 
-    A gamma distribution with the mean and the variance of 1,000 drawn windows: the divergence of nearly equal shares
-    is one of squared differences, and so nearly that of chi-squared. Windows are drawn of few sizes, and what another
-    size has follows from its effective one.
+    A gamma distribution with the mean and the variance that Poisson counts in each bin give it: of bins with many rows
+    that is chi-squared's, since the divergence of nearly equal shares is a sum of squared differences.
+
+    fixed: How many sums of bins are the same in both, by which it varies less: the sum of all, and more where the
+        shares were made to fit the window.
     """
-    if not window or not reference or np.count_nonzero(shares) < 2:
-        return 1.0
-    drawn = round(_STEP ** round(math.log(window, _STEP)))
-    of_drawn = _drawn(np.asarray(shares, np.float64).tobytes(), drawn, reference, probability, seed)
-    return of_drawn * effective_size(drawn, reference) / effective_size(window, reference)
+    rows = np.asarray(size, np.float64)
+    expected = np.log(np.clip(shares * rows[..., None], *_RANGE))
+    means, variances = _moments()
+    filled = np.asarray(shares) > 0
+    mean = np.where(filled, np.interp(expected, _GRID, means), 0).sum(-1) - fixed * means[-1]
+    variance = np.where(filled, np.interp(expected, _GRID, variances), 0).sum(-1) - fixed * variances[-1]
+    mean, variance = np.maximum(mean, means[-1] / 2), np.maximum(variance, variances[-1] / 2)
+    limit = scipy.stats.gamma.isf(probability, mean * mean / variance, scale=variance / mean)
+    return np.asarray(np.minimum(1, limit / np.maximum(rows, 1e-9)))
 
 
-@functools.lru_cache(maxsize=10_000)
-def _drawn(shares: bytes, window: int, reference: int, probability: float, seed: int) -> float:
-    generator = np.random.default_rng(seed)
-    exact = np.frombuffer(shares)
-    counts = (generator.multinomial(rows, exact / exact.sum(), _DRAWS) for rows in (window, reference))
-    return gamma_tail(distances.jensen_shannon(*counts), probability)
-
-
-def gamma_tail(values: Array, probability: float) -> float:
-    """Returns what a gamma distribution with these values' mean and variance exceeds at a probability."""
-    mean, variance = float(values.mean()), float(values.var())
-    if not mean or not variance:
-        return float(values.max())
-    return float(scipy.stats.gamma.isf(probability, mean * mean / variance, scale=variance / mean))
+@functools.cache
+def _moments() -> tuple[Array, Array]:
+    """Returns the mean and the variance of a bin's part of the divergence times rows, for expected counts in _GRID."""
+    expected = np.exp(_GRID)[:, None]
+    counts = np.arange(int(_RANGE[1] + 12 * math.sqrt(_RANGE[1])))
+    both = counts + expected
+    logarithm = np.log2(2 * np.maximum(counts, 1e-300) / both)
+    parts = (np.where(counts > 0, counts * logarithm, 0) + expected * np.log2(2 * expected / both)) / 2
+    probabilities = scipy.stats.poisson.pmf(counts, expected)
+    mean = (parts * probabilities).sum(1)
+    return mean, ((parts - mean[:, None]) ** 2 * probabilities).sum(1)
 
 
 def _beyond(shares: Array, size: float, difference: float) -> npt.NDArray[np.float64]:

@@ -24,6 +24,7 @@ Measure = Literal[
     "new_values",  # share of values that training had not
     "out_of_range",  # share of numbers beyond the least and the greatest of training
     "value_count",  # Jensen-Shannon divergence of how many values rows have
+    "dependence",  # of two features: how far what they have to do with each other has changed (dependence.py)
 ]
 SMALLEST: Mapping[Measure, float] = {
     "jensen_shannon": 0.002,
@@ -33,10 +34,13 @@ SMALLEST: Mapping[Measure, float] = {
     "new_values": 0.005,
     "out_of_range": 0.005,
     "value_count": 0.002,
+    "dependence": 0.01,
 }
 FALSE_ALARM_RATE = 0.02
-_OF_FEATURES = 0.75  # of the rate; the rest is for dependence between features
+OF_FEATURES = 0.75  # of the rate; the rest is for dependence between features
 _BINS = 20  # in which numbers are compared by Jensen-Shannon
+_MOST_CATEGORIES = 60  # likewise
+_FEWEST = 20  # of a category's values in training, for it to be compared alone
 
 
 @dataclass(frozen=True)
@@ -51,7 +55,6 @@ class Sensitivity:
     false_alarm_rate: float = FALSE_ALARM_RATE
     smallest: Mapping[Measure, float] = field(default_factory=lambda: SMALLEST)
     fixed: Mapping[str, Mapping[Measure, float]] = field(default_factory=dict)
-    seed: int = 0
 
 
 @dataclass(frozen=True)
@@ -78,15 +81,15 @@ def for_window(
 ) -> Iterator[Threshold]:
     """Yields the thresholds of a window, of whose rows `present` have a feature."""
     names = [(name, measure) for name, bins in reference.bins.items() for measure in measures(bins)]
-    probability = sensitivity.false_alarm_rate * _OF_FEATURES / max(1, len(names))
-    for place, (name, measure) in enumerate(names):
+    probability = sensitivity.false_alarm_rate * OF_FEATURES / max(1, len(names))
+    for name, measure in names:
         fixed = sensitivity.fixed.get(name, {}).get(measure)
         size = rows if measure == "missing" else present[name]
         if fixed is not None:
             yield Threshold(name, measure, fixed, "fixed", size)
             continue
         counts = reference.counts.features[name]
-        chance = _by_chance(measure, reference.bins[name], counts, size, probability, sensitivity.seed + place)
+        chance = _by_chance(measure, reference.bins[name], counts, size, probability)
         smallest = sensitivity.smallest.get(measure, 0.0)
         yield Threshold(name, measure, max(chance, smallest), "chance" if chance >= smallest else "smallest", size)
 
@@ -94,7 +97,8 @@ def for_window(
 def measures(bins: FeatureBins) -> tuple[Measure, ...]:
     """Returns what is measured of a feature of a kind."""
     if bins.kind == "category":
-        return ("jensen_shannon", "l_infinity", "missing", "new_values", "value_count")
+        of_new: tuple[Measure, ...] = ("new_values",) if bins.is_complete else ()
+        return ("jensen_shannon", "l_infinity", "missing", *of_new, "value_count")
     return ("jensen_shannon", "kolmogorov_smirnov", "missing", "out_of_range", "value_count")
 
 
@@ -118,8 +122,9 @@ def coarse(bins: FeatureBins, reference: FeatureCounts) -> Indices:
     if bins.kind != "category":
         middle = (np.cumsum(counts) - counts / 2) / max(1, counts.sum())
         return np.asarray(np.minimum(middle * _BINS, _BINS - 1), np.int64)
-    places: Indices = np.full(len(counts), 3 * _BINS)
-    order = np.argsort(-counts, kind="stable")[: 3 * _BINS]
+    order = np.argsort(-counts[:-1], kind="stable")[:_MOST_CATEGORIES]
+    order = order[counts[order] >= _FEWEST]
+    places: Indices = np.full(len(counts), len(order))
     places[order] = np.arange(len(order))
     return places
 
@@ -129,15 +134,13 @@ def pooled(values: npt.NDArray[Any], places: Indices) -> npt.NDArray[Any]:
     return np.asarray(np.bincount(places, values, int(places.max()) + 1))
 
 
-def _by_chance(
-    measure: Measure, bins: FeatureBins, counts: FeatureCounts, rows: int, probability: float, seed: int
-) -> float:
+def _by_chance(measure: Measure, bins: FeatureBins, counts: FeatureCounts, rows: int, probability: float) -> float:
     size = null_distribution.effective_size(rows, counts.rows if measure == "missing" else counts.present)
     expected = expected_shares(bins, counts)
     match measure:
         case "jensen_shannon":
             shares = pooled(expected, coarse(bins, counts))
-            return null_distribution.jensen_shannon(shares, rows, counts.present, probability, seed)
+            return float(null_distribution.jensen_shannon(shares, size, probability))
         case "kolmogorov_smirnov":
             return null_distribution.kolmogorov_smirnov(size, probability)
         case "l_infinity":
@@ -151,4 +154,6 @@ def _by_chance(
             return null_distribution.excess(float(expected[0] + expected[-1]), size, probability)
         case "value_count":
             lengths = distances.shares(counts.lengths[1:])
-            return null_distribution.jensen_shannon(lengths, rows, counts.present, probability, seed)
+            return float(null_distribution.jensen_shannon(lengths, size, probability))
+        case "dependence":
+            raise ValueError("dependence is of two features")
