@@ -11,14 +11,14 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypedDict
+from typing import Literal, TypedDict
 
-from penstock.components.alerter import causes
-from penstock.core.artifacts.alerts import Alert, AlertEvent, EventKind, Finding, Severity, WindowFindings
+from penstock.core.artifacts.alerts import Alert, AlertEvent, EventKind, Severity
 from penstock.core.errors import DataError
 
 SEVERITIES: tuple[Severity, ...] = ("info", "warning", "critical")
-REPLACED = "the model is compared with a new baseline, which does not have this measure"
+BACK = "the measure is back within its lower bound"
+REPLACED = "the model has a new baseline, which does not have this measure"
 _FURTHEST = 100.0  # thresholds: where nothing is allowed, everything is as far
 _ID_DIGITS = 20
 
@@ -27,9 +27,9 @@ _ID_DIGITS = 20
 class Policy:
     """When alerts open and end, and how severe they are.
 
-    `close_at` is the lower bound: a share of the way from the measure's reference value to its threshold. A distance
-    from the reference in such ways, times the feature's importance, is the alert's urgency: from `warning_from` and
-    `critical_from` on it has that severity.
+    `close_at` is the lower bound, as a share of the threshold. Of what has to be high, the threshold is the bound. How
+    many thresholds a value is, times the feature's importance, is how urgent it is: from `warning_from` and
+    `critical_from` on an alert has that severity.
     """
 
     open_after: int = 1
@@ -37,6 +37,36 @@ class Policy:
     close_at: float = 0.8
     warning_from: float = 0.5
     critical_from: float = 2.0
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A measure of a feature in a window, beside its threshold.
+
+    `feature` is "" for the model as a whole. `value` and `threshold` are None where nothing was measured, or nothing
+    alerts. `importance` is the feature's, as a share of the most important one's, None where nobody knows.
+    """
+
+    feature: str
+    measure: str
+    value: float | None
+    threshold: float | None
+    is_beyond: bool
+    rows: int
+    importance: float | None = None
+    cause: str = ""
+    report: str = ""
+
+
+@dataclass(frozen=True)
+class Window:
+    """A window of a model's requests: its times (ISO 8601 with a zone), its baseline, what was measured."""
+
+    model: str
+    begin: str
+    end: str
+    baseline: str
+    measured: list[Measured]
 
 
 class Track(TypedDict):
@@ -53,38 +83,31 @@ class Track(TypedDict):
 
 
 class ModelTracks(TypedDict):
-    """The tracks of a model, by feature and measure, and the baseline of its newest window."""
+    """The tracks of a model, by feature and measure, and the baseline and the end of its newest window."""
 
     baseline: str
     end: str
     tracks: dict[str, dict[str, Track]]
 
 
-def decide(before: ModelTracks | None, window: WindowFindings, policy: Policy) -> tuple[ModelTracks, list[AlertEvent]]:
+def decide(before: ModelTracks | None, window: Window, policy: Policy) -> tuple[ModelTracks, list[AlertEvent]]:
     """Returns the model's tracks after a window, and the window's events, the most severe first.
 
     Nothing is changed in place. Raises a DataError for a window whose times are none.
     """
-    begin, end = _time(window["begin"], "begin"), _time(window["end"], "end")
+    begin, end = _time(window.begin, "begin"), _time(window.end, "end")
     if begin >= end:
-        raise DataError(f"window: expected it to end after it begins, received {window['begin']} to {window['end']}")
+        raise DataError(f"window: expected it to end after it begins, received {window.begin} to {window.end}")
     after = _begun(before, window)
     events = _replaced(before, after, window)
-    for finding in window["findings"]:
-        measures = after["tracks"].setdefault(finding["feature"], {})
-        track = measures.get(finding["measure"])
+    for measured in window.measured:
+        measures = after["tracks"].setdefault(measured.feature, {})
+        track = measures.get(measured.measure)
         if track is None or datetime.fromisoformat(track["end"]) < end:
-            measures[finding["measure"]], own = _next(track, finding, window, policy)
+            measures[measured.measure], own = _next(track, measured, window, policy)
             events += own
     events.sort(key=lambda one: (-SEVERITIES.index(one["alert"]["severity"]), -(one["alert"]["importance"] or 0.0)))
     return after, events
-
-
-def event(kind: EventKind, alert: Alert, reason: str = "") -> AlertEvent:
-    """Returns an event, whose id is the same whenever it is made anew."""
-    once = kind in ("opened", "resolved")
-    name = f"{alert['id']}-{kind}" if once else f"{alert['id']}-{kind}-{_digest(alert['end'])[:8]}"
-    return AlertEvent(id=name, kind=kind, alert=alert, reason=reason)
 
 
 def open_alerts(tracks: ModelTracks) -> Iterator[Alert]:
@@ -95,115 +118,101 @@ def open_alerts(tracks: ModelTracks) -> Iterator[Alert]:
                 yield track["alert"]
 
 
-def urgency(finding: Finding) -> float:
-    """Returns how far a value is from its reference, in thresholds, times the feature's importance; 0 where unknown.
+def severity(measured: Measured, policy: Policy) -> Severity:
+    """Returns how severe it is that a measure is beyond its threshold.
 
     A feature whose importance is not known is taken for an important one.
     """
-    if not _is_measured(finding):
-        return 0.0
-    reference = finding.get("reference", 0.0)
-    way, distance = _threshold(finding) - reference, _value(finding) - reference
-    distances = _FURTHEST if way == 0 else min(max(distance / way, 0.0), _FURTHEST)
-    importance = finding.get("importance")
-    return distances * (1.0 if importance is None else min(max(importance, 0.0), 1.0))
-
-
-def severity(finding: Finding, policy: Policy) -> Severity:
-    """Returns the severity of a finding that is beyond its threshold."""
-    urgent = urgency(finding)
-    if urgent >= policy.critical_from:
+    importance = 1.0 if measured.importance is None else min(max(measured.importance, 0.0), 1.0)
+    urgency = _thresholds(measured) * importance
+    if urgency >= policy.critical_from:
         return "critical"
-    return "warning" if urgent >= policy.warning_from else "info"
+    return "warning" if urgency >= policy.warning_from else "info"
 
 
-def _next(
-    track: Track | None, finding: Finding, window: WindowFindings, policy: Policy
-) -> tuple[Track, list[AlertEvent]]:
+def digest(*texts: str) -> str:
+    """Returns an id that is the same for the same texts."""
+    return hashlib.sha256("\0".join(texts).encode(errors="surrogatepass")).hexdigest()[:_ID_DIGITS]
+
+
+def _next(track: Track | None, measured: Measured, window: Window, policy: Policy) -> tuple[Track, list[AlertEvent]]:
     """Returns a track after a window, and what becomes of its alert."""
     after = Track(end="", beyond=0, within=0, alert=None) if track is None else track.copy()
-    after["end"] = window["end"]
-    if not _is_measured(finding):  # nothing is known, so nothing changes
-        return after, []
-    alert = after["alert"]
-    if alert is not None:
-        return _continued(after, alert, finding, window, policy)
-    after["beyond"] = after["beyond"] + 1 if _is_beyond(finding, _threshold(finding)) else 0
+    after["end"] = window.end
+    value, threshold = measured.value, measured.threshold
+    if value is None or threshold is None or not (math.isfinite(value) and math.isfinite(threshold)):
+        return after, []  # nothing is known, so nothing changes
+    if after["alert"] is not None:
+        return _continued(after, after["alert"], _alert(value, threshold, measured, window), measured, policy)
+    after["beyond"] = after["beyond"] + 1 if measured.is_beyond else 0
     if after["beyond"] < policy.open_after:
         return after, []
-    opened = _alert(_identity(window, finding), window["end"], severity(finding, policy), finding, window)
+    opened = _alert(value, threshold, measured, window)
+    opened["severity"] = severity(measured, policy)
     after.update({"beyond": 0, "within": 0, "alert": opened})
-    return after, [event("opened", opened)]
+    return after, [_event("opened", opened)]
 
 
 def _continued(
-    after: Track, alert: Alert, finding: Finding, window: WindowFindings, policy: Policy
+    after: Track, alert: Alert, newest: Alert, measured: Measured, policy: Policy
 ) -> tuple[Track, list[AlertEvent]]:
-    """Returns a track with an open alert after a window."""
-    reference = finding.get("reference", 0.0)
-    bound = reference + policy.close_at * (_threshold(finding) - reference)
-    now = severity(finding, policy) if _is_beyond(finding, _threshold(finding)) else alert["severity"]
-    is_worse = SEVERITIES.index(now) > SEVERITIES.index(alert["severity"])
-    newest = _alert(alert["id"], alert["opened"], now if is_worse else alert["severity"], finding, window)
-    after["within"] = 0 if _is_beyond(finding, bound) else after["within"] + 1
+    """Returns a track with an open alert after a window, in which the alert is the `newest`."""
+    before = alert["severity"]
+    newest.update({"id": alert["id"], "opened": alert["opened"], "side": alert["side"]})
+    newest["severity"] = max(before, severity(measured, policy) if measured.is_beyond else before, key=SEVERITIES.index)
+    after["within"] = after["within"] + 1 if not measured.is_beyond and _is_within(newest, policy) else 0
     if after["within"] >= policy.close_after:
         after.update({"within": 0, "alert": None})
-        return after, [event("resolved", newest)]
+        return after, [_event("resolved", newest, reason=BACK)]
     after["alert"] = newest
-    return after, [event("escalated" if is_worse else "ongoing", newest)]
+    if newest["severity"] == before:
+        return after, [_event("ongoing", newest)]
+    return after, [_event("escalated", newest, before=before)]
 
 
-def _is_measured(finding: Finding) -> bool:
-    value, threshold = finding["value"], finding["threshold"]
-    return value is not None and threshold is not None and math.isfinite(value) and math.isfinite(threshold)
+def _event(kind: EventKind, alert: Alert, before: Severity | Literal[""] = "", reason: str = "") -> AlertEvent:
+    """Returns an event, whose id is the same whenever it is made anew."""
+    once = kind in ("opened", "resolved")
+    name = f"{alert['id']}-{kind}" if once else f"{alert['id']}-{kind}-{digest(alert['end'])[:8]}"
+    return AlertEvent(id=name, kind=kind, alert=alert, severity_before=before, reason=reason)
 
 
-def _value(finding: Finding) -> float:
-    assert finding["value"] is not None
-    return finding["value"]
-
-
-def _threshold(finding: Finding) -> float:
-    assert finding["threshold"] is not None
-    return finding["threshold"]
-
-
-def _is_beyond(finding: Finding, bound: float) -> bool:
-    return _value(finding) < bound if finding.get("alerts") == "below" else _value(finding) > bound
-
-
-def _alert(identity: str, opened: str, severity: Severity, finding: Finding, window: WindowFindings) -> Alert:
+def _alert(value: float, threshold: float, measured: Measured, window: Window) -> Alert:
     return Alert(
-        id=identity,
-        model=window["model"],
-        feature=finding["feature"],
-        measure=finding["measure"],
-        severity=severity,
-        value=_value(finding),
-        threshold=_threshold(finding),
-        alerts=finding.get("alerts", "above"),
-        sample_size=finding["sample_size"],
-        importance=finding.get("importance"),
-        cause=causes.likely(finding),
-        opened=opened,
-        begin=window["begin"],
-        end=window["end"],
-        report=window["report"],
+        id=digest(window.model, measured.feature, measured.measure, window.end),
+        model=window.model,
+        feature=measured.feature,
+        measure=measured.measure,
+        severity="info",
+        value=value,
+        threshold=threshold,
+        side="below" if value < threshold else "above",
+        sample_size=measured.rows,
+        importance=measured.importance,
+        cause=measured.cause,
+        opened=window.end,
+        begin=window.begin,
+        end=window.end,
+        report=measured.report,
     )
 
 
-def _identity(window: WindowFindings, finding: Finding) -> str:
-    """Returns an alert's id: that of the model, the feature, the measure, and the window that opens it."""
-    return _digest("\0".join((window["model"], finding["feature"], finding["measure"], window["end"])))
+def _is_within(alert: Alert, policy: Policy) -> bool:
+    if alert["side"] == "below":
+        return alert["value"] >= alert["threshold"]
+    return alert["value"] <= alert["threshold"] * policy.close_at
 
 
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:_ID_DIGITS]
+def _thresholds(measured: Measured) -> float:
+    """Returns how many thresholds a value is, or for what has to be high, a threshold values; at most 100."""
+    value, threshold = measured.value or 0.0, measured.threshold or 0.0
+    value, threshold = (value, threshold) if value >= threshold else (threshold, value)
+    return min(value / threshold, _FURTHEST) if threshold > 0 else _FURTHEST
 
 
-def _begun(before: ModelTracks | None, window: WindowFindings) -> ModelTracks:
+def _begun(before: ModelTracks | None, window: Window) -> ModelTracks:
     """Returns a copy of the tracks for a window. With another baseline they forget what they counted."""
-    baseline, end = window.get("baseline", ""), window["end"]
+    baseline, end = window.baseline, window.end
     if before is None:
         return ModelTracks(baseline=baseline, end=end, tracks={})
     if datetime.fromisoformat(before["end"]) >= datetime.fromisoformat(end):  # late labels come for older windows
@@ -218,16 +227,16 @@ def _begun(before: ModelTracks | None, window: WindowFindings) -> ModelTracks:
     return ModelTracks(baseline=baseline, end=end, tracks=copy)
 
 
-def _replaced(before: ModelTracks | None, after: ModelTracks, window: WindowFindings) -> list[AlertEvent]:
+def _replaced(before: ModelTracks | None, after: ModelTracks, window: Window) -> list[AlertEvent]:
     """Ends the alerts of measures that a new baseline does not have: nothing else would ever end them."""
     if before is None or after["baseline"] == before["baseline"]:
         return []
-    measured = {(finding["feature"], finding["measure"]) for finding in window["findings"]}
+    present = {(measured.feature, measured.measure) for measured in window.measured}
     events = []
     for feature, measures in after["tracks"].items():
         for measure, track in measures.items():
-            if track["alert"] and (feature, measure) not in measured:
-                events.append(event("resolved", track["alert"], REPLACED))
+            if track["alert"] and (feature, measure) not in present:
+                events.append(_event("resolved", track["alert"], reason=REPLACED))
                 track["alert"] = None
     return events
 

@@ -1,37 +1,37 @@
 """When alerts open, get worse and end: windows of findings, one after the other."""
 
+import dataclasses
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from penstock.components.alerter import decisions
-from penstock.components.alerter.decisions import ModelTracks, Policy
-from penstock.core.artifacts.alerts import AlertEvent, Finding, WindowFindings
+from penstock.components.alerter.decisions import Measured, ModelTracks, Policy, Window
+from penstock.core.artifacts.alerts import AlertEvent
 from penstock.core.errors import DataError
 
 POLICY = Policy()
 BEGIN = datetime(2026, 11, 30, tzinfo=UTC)
 
 
-def finding(value: float | None, threshold: float | None = 0.1, feature: str = "distance") -> Finding:
-    return Finding(feature=feature, measure="jensen_shannon", value=value, threshold=threshold, sample_size=1000)
+def measured(value: float | None, threshold: float | None = 0.1, feature: str = "distance") -> Measured:
+    is_beyond = value is not None and threshold is not None and value > threshold
+    return Measured(feature, "jensen_shannon", value, threshold, is_beyond, rows=1000, report="https://reports.example")
 
 
-def window(hour: int, *findings: Finding, baseline: str = "first") -> WindowFindings:
+def window(hour: int, *findings: Measured, baseline: str = "first") -> Window:
     begin = BEGIN + timedelta(hours=hour)
-    return WindowFindings(
-        model="flights",
-        begin=begin.isoformat(),
-        end=(begin + timedelta(hours=1)).isoformat(),
-        report=f"https://reports.example.com/{hour}",
-        findings=list(findings),
-        baseline=baseline,
-    )
+    return Window("flights", begin.isoformat(), (begin + timedelta(hours=1)).isoformat(), baseline, list(findings))
+
+
+def accuracy(value: float) -> Measured:
+    """A measure that has to be high."""
+    return Measured("", "accuracy", value, 0.8, is_beyond=value < 0.8, rows=500)
 
 
 def follow(
-    windows: Sequence[WindowFindings], policy: Policy = POLICY, tracks: ModelTracks | None = None
+    windows: Sequence[Window], policy: Policy = POLICY, tracks: ModelTracks | None = None
 ) -> tuple[ModelTracks, list[list[AlertEvent]]]:
     """Returns the tracks after some windows, and each window's events."""
     events = []
@@ -44,7 +44,7 @@ def follow(
 
 def kinds(values: Sequence[float | None], policy: Policy = POLICY) -> list[str]:
     """Returns what each of a feature's windows says; "" for nothing."""
-    _, events = follow([window(hour, finding(value)) for hour, value in enumerate(values)], policy)
+    _, events = follow([window(hour, measured(value)) for hour, value in enumerate(values)], policy)
     return [" ".join(event["kind"] for event in own) for own in events]
 
 
@@ -69,26 +69,19 @@ def test_what_was_not_measured_changes_nothing() -> None:
     assert kinds([0.2, None, 0.2], Policy(open_after=2)) == ["", "", "opened"]
 
 
-def test_a_value_at_its_threshold_is_not_beyond_it() -> None:
-    """Else a measure that may be 0 and is would alert."""
-    _, events = follow([window(0, finding(0.0, threshold=0.0))])
-    assert events == [[]]
-
-
 def test_an_alert_keeps_its_id_and_says_what_its_newest_window_says() -> None:
-    _, events = follow(
-        [window(0, finding(0.11)), window(1, finding(0.15)), window(2, finding(0.0))], Policy(close_after=1)
-    )
+    windows = [window(hour, measured(value)) for hour, value in enumerate([0.11, 0.15, 0.0])]
+    _, events = follow(windows, Policy(close_after=1))
     alerts = [event["alert"] for own in events for event in own]
     assert len({alert["id"] for alert in alerts}) == 1
     assert [alert["value"] for alert in alerts] == [0.11, 0.15, 0.0]
-    assert [alert["report"][-1] for alert in alerts] == ["0", "1", "2"]
-    assert {alert["opened"] for alert in alerts} == {window(0)["end"]}
+    assert [alert["end"] for alert in alerts] == [one.end for one in windows]
+    assert {alert["opened"] for alert in alerts} == {windows[0].end}
     assert len({event["id"] for own in events for event in own}) == 3
 
 
 def test_another_opening_has_another_id_and_the_same_one_always_the_same() -> None:
-    windows = [window(hour, finding(value)) for hour, value in enumerate([0.2, 0.0, 0.2])]
+    windows = [window(hour, measured(value)) for hour, value in enumerate([0.2, 0.0, 0.2])]
     _, events = follow(windows, Policy(close_after=1))
     _, again = follow(windows, Policy(close_after=1))
     assert events == again
@@ -97,29 +90,29 @@ def test_another_opening_has_another_id_and_the_same_one_always_the_same() -> No
 
 def test_a_window_counts_once() -> None:
     policy = Policy(open_after=2)
-    tracks, _ = follow([window(0, finding(0.2))], policy)
-    same, events = follow([window(0, finding(0.2))] * 3, policy, tracks)
+    tracks, _ = follow([window(0, measured(0.2))], policy)
+    same, events = follow([window(0, measured(0.2))] * 3, policy, tracks)
     assert (same, events) == (tracks, [[], [], []])
 
 
 def test_a_late_window_counts_for_measures_that_have_no_newer_one() -> None:
     """Labels come late: what they tell is of an older window than what the requests have told."""
-    accuracy = Finding(feature="", measure="accuracy", value=0.7, threshold=0.8, sample_size=500, alerts="below")
-    tracks, _ = follow([window(3, finding(0.05))])
-    _, events = follow([window(1, accuracy, finding(0.5))], tracks=tracks)
+    tracks, _ = follow([window(3, measured(0.05))])
+    _, events = follow([window(1, accuracy(0.7), measured(0.5))], tracks=tracks)
     assert [event["alert"]["measure"] for event in events[0]] == ["accuracy"]
 
 
 def test_a_measure_that_has_to_be_high_alerts_below_its_threshold() -> None:
-    def accuracy(value: float) -> Finding:
-        finding = Finding(feature="", measure="accuracy", value=value, threshold=0.8, sample_size=500, alerts="below")
-        return finding | {"reference": 0.9}
-
-    values = [0.85, 0.79, 0.81, 0.83, 0.83, 0.5]  # the bound lies at 0.82: a fifth of the way back to 0.9
-    _, events = follow([window(hour, accuracy(value)) for hour, value in enumerate(values)])
-    kinds = [" ".join(event["kind"] for event in own) for own in events]
-    assert kinds == ["", "opened", "ongoing", "ongoing", "resolved", "opened"]
-    assert [events[1][0]["alert"]["severity"], events[5][0]["alert"]["severity"]] == ["warning", "critical"]
+    _, events = follow([window(hour, accuracy(value)) for hour, value in enumerate([0.85, 0.79, 0.8, 0.81, 0.39])])
+    assert [" ".join(event["kind"] for event in own) for own in events] == [
+        "",
+        "opened",
+        "ongoing",
+        "resolved",
+        "opened",
+    ]
+    assert [events[1][0]["alert"]["severity"], events[4][0]["alert"]["severity"]] == ["warning", "critical"]
+    assert {own[0]["alert"]["side"] for own in events[1:]} == {"below"}
 
 
 @pytest.mark.parametrize(
@@ -134,31 +127,32 @@ def test_a_measure_that_has_to_be_high_alerts_below_its_threshold() -> None:
     ],
 )
 def test_severity_is_how_far_and_how_important(value: float, importance: float | None, severity: str) -> None:
-    _, events = follow([window(0, finding(value) | {"importance": importance})])
+    _, events = follow([window(0, dataclasses.replace(measured(value), importance=importance))])
     assert events[0][0]["alert"]["severity"] == severity
 
 
 def test_where_nothing_is_allowed_everything_is_far() -> None:
-    _, events = follow([window(0, finding(0.001, threshold=0.0))])
+    _, events = follow([window(0, measured(0.001, threshold=0.0))])
     assert events[0][0]["alert"]["severity"] == "critical"
 
 
 def test_an_alert_that_gets_worse_says_so_once_and_keeps_its_highest_severity() -> None:
-    _, events = follow([window(hour, finding(value)) for hour, value in enumerate([0.11, 0.5, 0.6, 0.11, 0.0, 0.0])])
+    _, events = follow([window(hour, measured(value)) for hour, value in enumerate([0.11, 0.5, 0.6, 0.11, 0.0, 0.0])])
+    assert [own[0]["severity_before"] for own in events] == ["", "warning", "", "", "", ""]
     assert [own[0]["kind"] for own in events] == ["opened", "escalated", *["ongoing"] * 3, "resolved"]
     assert [own[0]["alert"]["severity"] for own in events] == ["warning", *["critical"] * 5]
 
 
 def test_each_feature_and_measure_has_an_alert_of_its_own_the_most_severe_first() -> None:
-    second = finding(0.3) | {"measure": "l_infinity"}
-    _, events = follow([window(0, finding(0.11, feature="carrier"), finding(0.11), second)])
+    second = dataclasses.replace(measured(0.3), measure="l_infinity")
+    _, events = follow([window(0, measured(0.11, feature="carrier"), measured(0.11), second)])
     told = [(event["alert"]["feature"], event["alert"]["measure"]) for event in events[0]]
     assert told == [("distance", "l_infinity"), ("carrier", "jensen_shannon"), ("distance", "jensen_shannon")]
 
 
 def test_a_new_baseline_ends_the_alerts_that_it_does_not_measure() -> None:
-    tracks, _ = follow([window(0, finding(0.2), finding(0.2, feature="carrier"))])
-    after, events = follow([window(1, finding(0.2), baseline="second")], tracks=tracks)
+    tracks, _ = follow([window(0, measured(0.2), measured(0.2, feature="carrier"))])
+    after, events = follow([window(1, measured(0.2), baseline="second")], tracks=tracks)
     assert {(event["kind"], event["alert"]["feature"], event["reason"]) for event in events[0]} == {
         ("ongoing", "distance", ""),
         ("resolved", "carrier", decisions.REPLACED),
@@ -168,9 +162,9 @@ def test_a_new_baseline_ends_the_alerts_that_it_does_not_measure() -> None:
 
 def test_a_new_baseline_begins_to_count_anew() -> None:
     policy = Policy(open_after=2)
-    tracks, _ = follow([window(0, finding(0.2))], policy)
+    tracks, _ = follow([window(0, measured(0.2))], policy)
     _, events = follow(
-        [window(1, finding(0.2), baseline="second"), window(2, finding(0.2), baseline="second")], policy, tracks
+        [window(1, measured(0.2), baseline="second"), window(2, measured(0.2), baseline="second")], policy, tracks
     )
     assert [len(own) for own in events] == [0, 1]
 
@@ -185,4 +179,4 @@ def test_a_new_baseline_begins_to_count_anew() -> None:
 )
 def test_a_window_without_times_is_refused(begin: str, end: str, sentence: str) -> None:
     with pytest.raises(DataError, match=sentence):
-        decisions.decide(None, window(0) | {"begin": begin, "end": end}, Policy())
+        decisions.decide(None, dataclasses.replace(window(0), begin=begin, end=end), Policy())

@@ -1,0 +1,94 @@
+"""Channels that are told over HTTP: the connection, and every failure as one sentence."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from urllib3 import exceptions
+
+from penstock.core.errors import ConfigError
+from penstock.core.services.transport import Advice, Answer, Refused, Transport, innermost
+
+TIMEOUT = 10.0
+_SUCCESS = range(200, 300)
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """How to sign in: with a bearer token, or with a user and a password; with neither by default."""
+
+    token: str = ""
+    user: str = ""
+    password: str = ""
+
+
+class Http(Transport):
+    """The server of a channel. `key` is the channel's place in the configuration.
+
+    A sentence names the server and no more of the address, whose path may be a secret. Redirects are not followed: they
+    lead to a page on which people sign in.
+    """
+
+    def __init__(self, key: str, url: str, ca_cert: str = "", credentials: Credentials = Credentials()) -> None:
+        import requests
+
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ConfigError(f"{key}: expected an address that begins with http:// or https://")
+        self.host = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+        self.timeout = TIMEOUT
+        self.advice = _advice(key)
+        self._url = url
+        self._session = requests.Session()
+        self._session.verify = ca_cert or True
+        if credentials.token:
+            self._session.headers["Authorization"] = f"Bearer {credentials.token}"
+        elif credentials.user:
+            self._session.auth = (credentials.user, credentials.password)
+
+    def post(self, document: object, path: str = "", headers: Mapping[str, str] | None = None) -> None:
+        """Sends JSON, again where no answer came: it has to have an id by which the receiver knows it."""
+        content = json.dumps(document, ensure_ascii=False, allow_nan=False).encode(errors="replace")
+        self.repeat(
+            self._session.post,
+            f"{self._url.rstrip('/') if path else self._url}{path}",
+            data=content,
+            headers={"Content-Type": "application/json; charset=utf-8", **(headers or {})},
+        )
+
+    def _send(self, operation: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+        import requests
+
+        try:
+            answer = operation(*arguments, **options, timeout=self.timeout, allow_redirects=False)
+        except requests.RequestException as error:
+            raise innermost(error) from None
+        except OSError as error:  # requests reads the file of certificates only now
+            raise exceptions.SSLError(str(error)) from None
+        if answer.status_code not in _SUCCESS:
+            text = answer.text if "html" not in answer.headers.get("Content-Type", "") else ""
+            refusal = Answer.of_json(answer.status_code, answer.headers, text)
+            raise Refused(refusal if refusal.message else _of_text(answer.status_code, answer.headers, text))
+        return answer
+
+
+def _of_text(status: int, headers: Mapping[str, str], text: str) -> Answer:
+    """Returns an answer whose body is the sentence itself, as Slack's are, or JSON that names it otherwise."""
+    from penstock.core.services.transport import short
+
+    return Answer(status, short(text).removesuffix("."), headers, text)
+
+
+def _advice(key: str) -> Advice:
+    return Advice(
+        sign_in=f"check the address and the credentials of {key}",
+        role=f"check the address and the credentials of {key}",
+        unknown=f"check the address of {key}",
+        address=f"check the address of {key}",
+        no_server=f"check the address of {key} and the network",
+        slow="try again",
+        certificate=f"name the certificates that it is checked against in {key}.ca_cert",
+        no_tls=f"write http:// in the address of {key}",
+    )

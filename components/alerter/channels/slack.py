@@ -1,0 +1,55 @@
+"""An incoming webhook of Slack, or of another chat that takes Slack's messages (Mattermost, Rocket.Chat).
+
+Attachments are what all of them show; of Slack's newer blocks only Slack knows.
+https://docs.slack.dev/legacy/legacy-messaging/legacy-secondary-message-attachments
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from penstock.components.alerter import messages
+from penstock.components.alerter.channels.channel import Channel, secret
+from penstock.components.alerter.channels.http import Http
+from penstock.components.alerter.settings import Slack
+from penstock.components.alerter.state import Message
+from penstock.core.artifacts.alerts import Severity
+
+_COLORS: dict[Severity, str] = {"info": "#439fe0", "warning": "warning", "critical": "danger"}
+_RESOLVED = "good"
+_LONG = 30  # characters of a fact that does not stand beside another
+
+
+@dataclass(frozen=True)
+class SlackChannel(Channel):
+    settings: Slack
+
+    def send(self, batch: Sequence[Message]) -> None:
+        key = f"{self.key}.slack"
+        url = secret(f"{key}.url", self.settings.url_env, self.settings.url_file)
+        http = Http(key, url, self.settings.ca_cert)
+        for message in batch:
+            http.post(payload(message), headers={"Idempotency-Key": message["id"]})
+
+
+def payload(message: Message) -> dict[str, object]:
+    """Returns a message as Slack takes it."""
+    title = _escaped(messages.title(message))
+    event = message["events"][0]
+    color = _RESOLVED if event["kind"] == "resolved" else _COLORS[message["severity"]]
+    attachment: dict[str, object] = {"color": color, "fallback": title, "footer": message["id"]}
+    if messages.is_summary(message):
+        attachment["text"] = _escaped(messages.text(message))
+    else:
+        facts = messages.facts(event)
+        report = facts.get("Report", "")
+        if report.startswith(("http://", "https://")):
+            attachment |= {"title": "Report", "title_link": facts.pop("Report")}
+        attachment["fields"] = [
+            {"title": name, "value": _escaped(value), "short": len(value) <= _LONG} for name, value in facts.items()
+        ]
+    return {"text": title, "attachments": [attachment]}
+
+
+def _escaped(text: str) -> str:
+    """Returns a text in which Slack reads no link and no mention."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

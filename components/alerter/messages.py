@@ -1,0 +1,118 @@
+"""What a message says, for every channel: its title, its facts line by line, and its text."""
+
+from datetime import UTC, datetime
+
+from penstock.components.alerter import decisions
+from penstock.components.alerter.state import Message
+from penstock.core.artifacts.alerts import Alert, AlertEvent, EventKind
+from penstock.core.page import numbers
+from penstock.core.text import printable
+
+_KINDS: dict[EventKind, str] = {
+    "opened": "alert",
+    "escalated": "alert has become more severe",
+    "ongoing": "alert is still open",
+    "resolved": "resolved",
+}
+_LISTED = 50  # alerts of a summary that are listed by name
+
+
+def of_event(event: AlertEvent, channels: list[str], now: datetime) -> Message:
+    """Returns the message of an event, which waits for some channels."""
+    severity = event["alert"]["severity"]
+    return Message(id=event["id"], severity=severity, events=[event], made=now.isoformat(), waits=channels)
+
+
+def summary(messages: list[Message], channel: str, now: datetime) -> Message:
+    """Returns one message in place of several, for a channel that has got as many as it may. Its id is theirs."""
+    events = [event for message in messages for event in message["events"]]
+    severity = max((message["severity"] for message in messages), key=decisions.SEVERITIES.index)
+    identity = f"{decisions.digest(channel, *(message['id'] for message in messages))}-summary"
+    return Message(id=identity, severity=severity, events=events, made=now.isoformat(), waits=[channel])
+
+
+def is_summary(message: Message) -> bool:
+    return len(message["events"]) > 1
+
+
+def title(message: Message) -> str:
+    """Returns a message in one line."""
+    if not is_summary(message):
+        return event_title(message["events"][0])
+    events = message["events"]
+    ended = sum(event["kind"] == "resolved" for event in events)
+    models = ", ".join(sorted({printable.name(event["alert"]["model"]) for event in events}))
+    resolved = f", {ended:,} of them resolved" if ended else ""
+    return f"[{message['severity']}] {models}: {len(events):,} more alerts in one message{resolved}"
+
+
+def event_title(event: AlertEvent) -> str:
+    """Returns an event in one line: `[critical] flights: alert: distance: jensen shannon is 0.31 (at most 0.1)`."""
+    alert = event["alert"]
+    return f"[{alert['severity']}] {printable.name(alert['model'])}: {_KINDS[event['kind']]}: {_measured(alert)}"
+
+
+def facts(event: AlertEvent) -> dict[str, str]:
+    """Returns what is known of an alert, by what a person calls it; what is not known is left out."""
+    alert = event["alert"]
+    importance = numbers.percentage(alert["importance"])
+    rows = {
+        "Resolved": event["reason"],
+        "Likely cause": alert["cause"],
+        "Feature": printable.name(alert["feature"]) if alert["feature"] else "",
+        "Measure": measure(alert),
+        "Value": numbers.number(alert["value"]),
+        "Threshold": _threshold(alert),
+        "Severity": alert["severity"],
+        "Importance": importance and f"{importance} of the highest",
+        "Window": f"{_time(alert['begin'])} to {_time(alert['end'])} UTC",
+        "Rows": numbers.count(alert["sample_size"]),
+        "Open since": "" if alert["opened"] == alert["end"] else f"{_time(alert['opened'])} UTC",
+        "Report": alert["report"],
+        "Alert": alert["id"],
+    }
+    return {name: printable.sentence(text) for name, text in rows.items() if text}
+
+
+def text(message: Message) -> str:
+    """Returns a message as plain text, without its title."""
+    if not is_summary(message):
+        return "\n".join(f"{name}: {value}" for name, value in facts(message["events"][0]).items())
+    lines = [event_title(event) for event in message["events"][:_LISTED]]
+    if len(message["events"]) > _LISTED:
+        lines.append(f"and {len(message['events']) - _LISTED:,} more")
+    reports = dict.fromkeys(event["alert"]["report"] for event in message["events"] if event["alert"]["report"])
+    return "\n".join([*lines, *(f"Report: {report}" for report in reports)])
+
+
+def record(message: Message) -> dict[str, object]:
+    """Returns a message as programs read it: JSON with the alerts, and what a person reads of them."""
+    kind = "summary" if is_summary(message) else message["events"][0]["kind"]
+    return {
+        "id": message["id"],
+        "kind": kind,
+        "severity": message["severity"],
+        "time": message["made"],
+        "title": title(message),
+        "text": text(message),
+        "events": message["events"],
+    }
+
+
+def measure(alert: Alert) -> str:
+    """Returns a measure's name in words."""
+    return printable.name(alert["measure"].replace("_", " "))
+
+
+def _measured(alert: Alert) -> str:
+    feature = f"{printable.name(alert['feature'])}: " if alert["feature"] else ""
+    return f"{feature}{measure(alert)} is {numbers.number(alert['value'])} ({_threshold(alert)})"
+
+
+def _threshold(alert: Alert) -> str:
+    least = "at least" if alert["side"] == "below" else "at most"
+    return f"{least} {numbers.number(alert['threshold'])}"
+
+
+def _time(text: str) -> str:
+    return numbers.date(datetime.fromisoformat(text).astimezone(UTC))

@@ -1,0 +1,136 @@
+"""The outbox: messages that are written down before they are sent, and struck off one by one as channels take them.
+
+A run that dies in between leaves what it owes, and the next one sends it. Where it dies after a channel has taken a
+message and before that is written down, the message is sent again, with the same id.
+"""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from penstock.components.alerter import decisions, messages, pacing
+from penstock.components.alerter.channels.channel import Channel
+from penstock.components.alerter.decisions import Window
+from penstock.components.alerter.settings import Settings
+from penstock.components.alerter.state import Message, NewestWindow, State
+from penstock.core.artifacts.alerts import AlertEvent
+from penstock.core.errors import NoServer, PenstockError, ServerError
+
+logger = logging.getLogger(__name__)
+
+
+class Writer(Protocol):
+    """Where the state is kept."""
+
+    def write(self, state: State) -> None: ...
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A channel that did not take a message, and why."""
+
+    channel: str
+    error: PenstockError
+
+
+def decide(
+    state: State, window: Window, settings: Settings, channels: Sequence[Channel], now: datetime
+) -> list[AlertEvent]:
+    """Decides on a window, and puts the messages into the outbox; returns the window's events, also a second time.
+
+    The state is to be written before anything is delivered.
+    """
+    model = window.model
+    tracks, events = decisions.decide(state["tracks"].get(model), window, settings.policy)
+    newest = state["newest"].get(model)
+    is_known = newest is not None and (newest["begin"], newest["end"]) == (window.begin, window.end)
+    told_before = newest["events"] if newest and is_known else []
+    state["tracks"][model] = tracks
+    state["newest"][model] = NewestWindow(begin=window.begin, end=window.end, events=[*told_before, *events])
+    _forget_others(state, {channel.name for channel in channels})
+    changed = {event["alert"]["id"] for event in events}
+    state["outbox"] = [message for message in state["outbox"] if not _is_outdated(message, changed)]
+    for event in events:
+        names = [channel.name for channel in channels if channel.takes(event)]
+        if names:
+            state["outbox"].append(messages.of_event(event, names, now))
+    return state["newest"][model]["events"]
+
+
+def deliver(
+    state: State, writer: Writer, settings: Settings, channels: Sequence[Channel], now: datetime
+) -> list[Failure]:
+    """Tells the channels what is due; returns which of them did not take it. What they did not take stays."""
+    failures = []
+    for channel in channels:
+        for batch in channel.batches(_due(state, writer, settings, channel, now)):
+            try:
+                channel.send(batch)
+            except PenstockError as error:
+                failures.append(Failure(channel.name, error))
+                if isinstance(error, ServerError) and not isinstance(error, NoServer):
+                    continue  # it refuses this message, and may take others
+                break
+            _strike_off(state, channel, batch, now)
+            writer.write(state)
+    return failures
+
+
+def waiting(state: State) -> dict[str, int]:
+    """Returns how many messages wait for each channel."""
+    counts: dict[str, int] = {}
+    for message in state["outbox"]:
+        for name in message["waits"]:
+            counts[name] = counts.get(name, 0) + 1
+    return counts
+
+
+def _is_outdated(message: Message, changed: set[str]) -> bool:
+    """Whether a message only says that an alert is still open, of which there is something newer to say."""
+    return all(event["kind"] == "ongoing" and event["alert"]["id"] in changed for event in message["events"])
+
+
+def _due(state: State, writer: Writer, settings: Settings, channel: Channel, now: datetime) -> list[Message]:
+    """Returns what a channel is told now. A summary takes the place of its messages before it is sent."""
+    waiting = [message for message in state["outbox"] if channel.name in message["waits"]]
+    if not channel.for_people:
+        return waiting
+    told = state["told"].get(channel.name, [])
+    due = pacing.due(waiting, told, settings.quiet_hours, settings.rate_limit, now)
+    if not due.summarized:
+        return due.single
+    summary = messages.summary(due.summarized, channel.name, now)
+    logger.info("%s: %d messages in one: its rate limit is reached", channel.name, len(due.summarized))
+    _strike_off_names(state, channel.name, due.summarized)
+    state["outbox"].append(summary)
+    writer.write(state)
+    return [*due.single, summary]
+
+
+def _strike_off(state: State, channel: Channel, batch: Sequence[Message], now: datetime) -> None:
+    _strike_off_names(state, channel.name, batch)
+    if channel.for_people:
+        recent = [
+            moment
+            for moment in state["told"].get(channel.name, [])
+            if now - datetime.fromisoformat(moment) < pacing.RATE
+        ]
+        state["told"][channel.name] = [*recent, *[now.isoformat()] * len(batch)]
+
+
+def _strike_off_names(state: State, name: str, batch: Sequence[Message]) -> None:
+    taken = {message["id"] for message in batch}
+    for message in state["outbox"]:
+        if message["id"] in taken:
+            message["waits"] = [other for other in message["waits"] if other != name]
+    state["outbox"] = [message for message in state["outbox"] if message["waits"]]
+
+
+def _forget_others(state: State, names: set[str]) -> None:
+    """Drops what waits for channels that are no longer configured."""
+    for name in sorted(waiting(state).keys() - names):
+        messages = [message for message in state["outbox"] if name in message["waits"]]
+        logger.warning("%d messages are dropped: there is no longer a channel %s", len(messages), name)
+        _strike_off_names(state, name, messages)

@@ -1,0 +1,82 @@
+"""Windows of a model that is monitored, and runs of the Alerter over them."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from penstock.components.alerter import executor
+from penstock.components.alerter.decisions import Measured, Window
+from penstock.core.artifacts.alerts import Alerts, AlertState, AlertSummary
+from penstock.core.services import retries
+from tests.servers.webhooks import Webhooks
+
+BEGIN = datetime(2026, 11, 30, tzinfo=UTC)
+
+
+def window(hour: int, values: Mapping[str, float], model: str = "flights") -> Window:
+    """Returns a window of an hour with a distance for each feature; 0.1 is the threshold of each."""
+    begin = BEGIN + timedelta(hours=hour)
+    measured = [
+        Measured(
+            feature,
+            "jensen_shannon",
+            value,
+            0.1,
+            value > 0.1,
+            rows=1000,
+            cause=f"{feature} is in another unit",
+            report=f"https://reports.example.com/{hour}#{feature}",
+        )
+        for feature, value in values.items()
+    ]
+    return Window(model, begin.isoformat(), (begin + timedelta(hours=1)).isoformat(), "baseline", measured)
+
+
+@dataclass
+class Alerter:
+    """A monitored model, with the state that its runs share."""
+
+    folder: Path
+    settings: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def state(self) -> Path:
+        return self.folder / "state"
+
+    def run(
+        self, hour: int, values: Mapping[str, float], now: datetime | None = None, model: str = "flights"
+    ) -> AlertSummary:
+        """Tells of a window, five minutes after its end unless `now` says otherwise."""
+        moment = now or BEGIN + timedelta(hours=hour + 1, minutes=5)
+        alerts = self.folder / f"alerts-{hour}"
+        executor.tell(alerts, window(hour, values, model), str(self.state), json.dumps(self.settings), moment)
+        return Alerts(alerts).read()
+
+    def waiting(self) -> dict[str, list[str]]:
+        """Returns the ids of the messages that wait, by channel."""
+        outbox = json.loads(AlertState(self.state).path.read_text())["outbox"]
+        names = sorted({name for message in outbox for name in message["waits"]})
+        return {name: [message["id"] for message in outbox if name in message["waits"]] for name in names}
+
+
+@pytest.fixture
+def alerter(tmp_path: Path) -> Callable[..., Alerter]:
+    """Returns a function that makes an Alerter of the settings."""
+
+    def make(**settings: Any) -> Alerter:
+        return Alerter(tmp_path, settings)
+
+    return make
+
+
+@pytest.fixture
+def webhooks(monkeypatch: pytest.MonkeyPatch) -> Iterator[Webhooks]:
+    """A server that takes alerts; tries follow one another at once."""
+    monkeypatch.setattr(retries, "PAUSE", 0.01)
+    with Webhooks() as server:
+        yield server
