@@ -1,1 +1,5 @@
-"""What model monitoring is made of, no component itself: components of monitoring use it."""
+"""What monitoring is made of: a library, and no component.
+
+measures/   how far a window is from the training data: arithmetic on arrays and counts
+windows/    the requests of a window, decoded with the schema
+"""

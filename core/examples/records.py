@@ -152,7 +152,8 @@ def begins(start: bytes) -> bool:
 def read(path: Path, batch_size: int = BATCH_SIZE) -> Iterator[list[bytes]]:
     """Yields the records of a TFRecord file, gzip or plain, in lists of up to `batch_size` records and about 32 MiB.
 
-    Every checksum is compared. If the file is damaged or ends early, a DataError names the file and the record.
+    Every checksum is compared. If the file is damaged or ends early, a DataError names the file and the record, after
+    what can be read before it (but for the list with a record that does not match its checksum).
     """
     headers = _Headers()
     batch: list[bytes] = []
@@ -160,41 +161,47 @@ def read(path: Path, batch_size: int = BATCH_SIZE) -> Iterator[list[bytes]]:
     count, size = 0, 0
     waiting: list[bytes] = []  # what was read of a record that is not whole yet, which needs so many bytes
     waiting_bytes, needed = 0, 0
-    for chunk in decompressed(path):
-        waiting.append(chunk)
-        waiting_bytes += len(chunk)
-        if waiting_bytes < needed:
-            continue
-        buffer = b"".join(waiting)
-        start, end, needed = 0, len(buffer), 0
-        while end - start >= 12:
-            (length,) = _LENGTH.unpack_from(buffer, start)
-            if buffer[start : start + 12] != headers[length]:
-                raise DataError(
-                    f"{path}: record {count + 1} is damaged (its length does not match its checksum)"
-                    + ("" if count else ", or this is no TFRecord file")
-                )
-            if length >= _LONGEST_RECORD:
-                raise DataError(f"{path}: record {count + 1} has {length:,} bytes: expected less than 2 GiB")
-            content, start_of_next = start + 12, start + length + 16
-            if end < start_of_next:
-                needed = start_of_next - start
-                break
-            batch.append(buffer[content : start_of_next - 4])
-            stored.append(buffer[start_of_next - 4 : start_of_next])
-            count += 1
-            size += length
-            start = start_of_next
-            if len(batch) == batch_size or size >= _BATCH_BYTES:
-                _check(path, batch, stored, count)
-                yield batch
-                batch, stored, size = [], [], 0
-        waiting, waiting_bytes = [buffer[start:]], end - start
-    if waiting_bytes:
-        raise DataError(f"{path}: the file ends in the middle of record {count + 1}")
+    damage: DataError | None = None
+    try:
+        for chunk in decompressed(path):
+            waiting.append(chunk)
+            waiting_bytes += len(chunk)
+            if waiting_bytes < needed:
+                continue
+            buffer = b"".join(waiting)
+            start, end, needed = 0, len(buffer), 0
+            while end - start >= 12:
+                (length,) = _LENGTH.unpack_from(buffer, start)
+                if buffer[start : start + 12] != headers[length]:
+                    raise DataError(
+                        f"{path}: record {count + 1} is damaged (its length does not match its checksum)"
+                        + ("" if count else ", or this is no TFRecord file")
+                    )
+                if length >= _LONGEST_RECORD:
+                    raise DataError(f"{path}: record {count + 1} has {length:,} bytes: expected less than 2 GiB")
+                content, start_of_next = start + 12, start + length + 16
+                if end < start_of_next:
+                    needed = start_of_next - start
+                    break
+                batch.append(buffer[content : start_of_next - 4])
+                stored.append(buffer[start_of_next - 4 : start_of_next])
+                count += 1
+                size += length
+                start = start_of_next
+                if len(batch) == batch_size or size >= _BATCH_BYTES:
+                    _check(path, batch, stored, count)
+                    yield batch
+                    batch, stored, size = [], [], 0
+            waiting, waiting_bytes = [buffer[start:]], end - start
+        if waiting_bytes:
+            raise DataError(f"{path}: the file ends in the middle of record {count + 1}")
+    except DataError as error:
+        damage = error
     if batch:
         _check(path, batch, stored, count)
         yield batch
+    if damage:
+        raise damage
 
 
 def _check(path: Path, records: list[bytes], stored: list[bytes], count: int) -> None:

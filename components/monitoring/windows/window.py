@@ -1,0 +1,61 @@
+"""A window of time: from its begin on, and before its end."""
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Self
+
+from penstock.core.errors import ConfigError
+
+_UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
+_DURATION = re.compile(r"([1-9][0-9]{0,5})([mhdw])")
+EXPECTED = "a number and a unit, such as 30m, 6h, 1d or 2w"
+_MOMENT = "a date or time, such as 2026-11-30 or 2026-11-30T06:00+01:00 (without an offset it is UTC)"
+
+
+@dataclass(frozen=True)
+class Window:
+    """The moments from `begin` on and before `end`, in UTC."""
+
+    begin: datetime
+    end: datetime
+
+    @classmethod
+    def of(cls, length: str, begin: str = "", end: str = "", now: datetime | None = None) -> Self:
+        """Returns the window of a length that begins or ends at a moment; without either it ends now.
+
+        With both, the length does not count. Raises a ConfigError for what is no length or moment, and for a window
+        that ends before it begins.
+        """
+        if begin and end:
+            window = cls(moment("begin", begin), moment("end", end))
+        elif begin:
+            first = moment("begin", begin)
+            window = cls(first, first + duration(length))
+        else:
+            last = moment("end", end) if end else (now or datetime.now(UTC)).replace(microsecond=0)
+            window = cls(last - duration(length), last)
+        if window.begin >= window.end:
+            raise ConfigError(f"window: expected an end after {window.begin.isoformat()}, received {end}")
+        return window
+
+    def before(self) -> "Window":
+        """Returns the window of the same length that ends where this one begins."""
+        return Window(self.begin - (self.end - self.begin), self.begin)
+
+
+def duration(text: str) -> timedelta:
+    """Returns how long `6h` or `1d` is; a ConfigError for anything else."""
+    match = _DURATION.fullmatch(text.strip())
+    if match is None:
+        raise ConfigError(f"window: expected {EXPECTED}, received {text!r}")
+    return int(match[1]) * _UNITS[match[2]]
+
+
+def moment(name: str, text: str) -> datetime:
+    """Returns the moment that a person has written; a ConfigError, with `name`, if it is none."""
+    try:
+        parsed = datetime.fromisoformat(text.strip())
+    except ValueError:
+        raise ConfigError(f"{name}: expected {_MOMENT}, received {text!r}") from None
+    return parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
