@@ -7,10 +7,14 @@ from penstock.pipelines.local.records.record import RunRecord
 
 
 def lines(run: RunRecord) -> Iterator[str]:
-    """Yields what each model without code learnt from, the epochs, and what was measured on the eval split."""
+    """Yields what each model without code learnt from, the epochs, and what was measured on the eval split.
+
+    Of a model with code, which chooses what it tells, the metrics of the Evaluator are enough.
+    """
     for artifact in run.artifacts():
-        if artifact.name == "model_run":
+        learnt_from = columns.line(artifact.path) if artifact.name == "model_run" else ""
+        if learnt_from:
             history = epochs.read(artifact.path)
-            for line in (columns.line(artifact.path), epochs.summary(history) if history else ""):
+            for line in (learnt_from, epochs.summary(history) if history else ""):
                 if line:
                     yield f"{artifact.task.name}: {line}"
