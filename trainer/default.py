@@ -41,7 +41,7 @@ from penstock.trainer.hardware import backends, distribution
 from penstock.trainer.loop import fitting
 from penstock.trainer.network import model
 from penstock.trainer.network.calibration import calibrate
-from penstock.trainer.plan import columns, leaks, plan_file
+from penstock.trainer.plan import columns, date_cells, leaks, plan_file
 from penstock.trainer.plan.plan import Categorical, Date, Numeric, Plan, Sparse, Text, planned
 
 logger = logging.getLogger(__name__)
@@ -148,6 +148,7 @@ def export(trained: keras.Model, plan: Plan, head: model.Head, fn_args: FnArgs) 
     arguments = {
         "columns": list(dict.fromkeys(feature.name for feature in plan.features)),
         "label": dataclasses.asdict(plan.label),
+        "dates": {name: dataclasses.asdict(cells) for name, cells in date_cells.of(plan.features).items()},
         "head": dataclasses.asdict(head),
         "transform_graph": fn_args.transform_graph_path,
         "folder": fn_args.serving_model_dir,

@@ -19,6 +19,9 @@ from penstock.core.models import signatures
 from penstock.core.models.loaded import SIGNATURE
 from penstock.core.models.signatures import Signature
 from penstock.core.suggestions import listed, nearest
+from penstock.core.text import printable
+from penstock.trainer.plan import date_cells
+from penstock.trainer.plan.date_cells import DateCells
 
 Kind = Literal["number", "whole number", "text"]
 _KINDS: dict[tf.DType, Kind] = {tf.float32: "number", tf.int64: "whole number", tf.string: "text"}
@@ -33,12 +36,16 @@ _SLIP = 0.8  # how like a name is to another that was plainly meant
 
 @dataclass(frozen=True)
 class Feature:
-    """A column that the model reads. `count` is how many values a row has; None: any number of them."""
+    """A column that the model reads. `count` is how many values a row has; None: any number of them.
+
+    `date` is how a date is written; None where the column holds none, or the model does not say it.
+    """
 
     name: str
     kind: Kind
     required: bool
     count: int | None = None
+    date: DateCells | None = None
 
 
 @dataclass(frozen=True)
@@ -65,25 +72,43 @@ class ModelInputs:
 
         Raises a ModelError if the model's signature takes no serialized tf.Examples.
         """
-        signature = signatures.read(folder).get(SIGNATURE)
-        if signature is None or [tensor.dtype for tensor in signature.inputs.values()] != [tf.string]:
-            raise ModelError(
-                f"the model at {folder}: expected a signature {SIGNATURE} that takes serialized tf.Examples, found "
-                + ("another" if signature else "none")
-            )
-        label, path = Label.read(folder), SavedModel(folder).schema
+        signature = _of_examples(folder, signatures.read(folder).get(SIGNATURE))
+        label, dates, path = Label.read(folder), date_cells.read(folder), SavedModel(folder).schema
         schema = read_schema(path) if path.is_file() else schema_pb2.Schema()
         features = [
-            Feature(name, _KINDS[parsed.dtype], parsed.required, _count(parsed.shape))
+            Feature(name, _KINDS[parsed.dtype], parsed.required, _count(parsed.shape), dates.get(name))
             for name, parsed in signature.features.items()
             if parsed.dtype in _KINDS
         ] or [
-            Feature(feature.name, _OF_SCHEMA[feature.type], required=False)
+            Feature(feature.name, _OF_SCHEMA[feature.type], required=False, date=dates.get(feature.name))
             for feature in schema.feature
             if feature.type in _OF_SCHEMA and not (label and feature.name == label.name)
         ]
         known = {feature.name for feature in schema.feature} | ({label.name} if label else set())
         return cls(tuple(features), frozenset(known), signature, label)
+
+
+def _of_examples(folder: Path, signature: Signature | None) -> Signature:
+    """Returns the signature if it takes serialized tf.Examples; else a ModelError says what it takes, and what to do.
+
+    One of a string for each row may parse it in a way of its own, so it is given tf.Examples.
+    """
+    expected = f"the model at {folder}: expected a signature {SIGNATURE} that takes serialized tf.Examples, found"
+    if signature is None:
+        raise ModelError(f"{expected} none: save the model with signatures={{{SIGNATURE!r}: …}}")
+    if [tensor.dtype for tensor in signature.inputs.values()] != [tf.string]:
+        tensors = listed([f"{name} ({tensor.dtype.name})" for name, tensor in sorted(signature.inputs.items())])
+        raise ModelError(
+            f"{expected} one of the tensors {tensors}: `penstock serve {folder}` takes such in JSON, or save the model "
+            "with a signature that parses tf.Examples by tf.io.parse_example"
+        )
+    if signature.parses_sequences:
+        raise ModelError(
+            f"{expected} one of tf.SequenceExamples, which files of rows do not hold: BulkInferrer asks it about the "
+            f"examples of a pipeline, and `penstock predict {folder} --examples FILE` shows what it says of a TFRecord "
+            "file's first ones"
+        )
+    return signature
 
 
 def _count(shape: tuple[int, ...] | None) -> int | None:
@@ -146,12 +171,10 @@ def encode(
 ) -> tuple[list[bytes], pa.BooleanArray]:
     """Returns rows as serialized tf.Examples, and which rows these are: those for which there is no reason against.
 
-    `columns` are lists of the features' types, `reasons` by the row's number; those of rows that lack a value are
-    added.
+    `columns` are lists of the features' types, `reasons` by the row's number; those of `check` are added.
     """
     for feature in features:
-        if feature.count is not None:
-            check_counts(feature, columns[feature.name], reasons)
+        check(feature, columns[feature.name], reasons)
     keep: np.ndarray = np.ones(rows, bool)
     keep[list(reasons)] = False
     mask = pa.array(keep)
@@ -161,8 +184,27 @@ def encode(
     return records.encode(pa.RecordBatch.from_arrays(arrays, list(columns)), skip_nulls=True), mask
 
 
-def check_counts(feature: Feature, column: pa.Array, reasons: dict[int, str]) -> None:
-    """Adds to `reasons` why rows do not have as many values as the model takes."""
+def check(feature: Feature, column: pa.Array, reasons: dict[int, str]) -> None:
+    """Adds to `reasons` why rows do not have as many values as the model takes, or a date that it does not read."""
+    if feature.count is not None:
+        _check_counts(feature, column, reasons)
+    if feature.date:
+        _check_dates(feature, feature.date, column, reasons)
+
+
+def _check_dates(feature: Feature, written: DateCells, column: pa.Array, reasons: dict[int, str]) -> None:
+    cells = pc.list_element(without_empty(column), 0).dictionary_encode()
+    known = cells.dictionary.to_pylist()
+    texts = [one.decode(errors="replace") if isinstance(one, bytes) else str(one) for one in known]
+    is_read = written.reader()
+    bad: np.ndarray = np.array([not is_read(text) for text in texts] + [False])  # the last where there is no value
+    places = pc.fill_null(cells.indices, len(texts)).to_numpy(zero_copy_only=False)
+    for row in np.flatnonzero(bad[places]).tolist():
+        expected = f"expected a date such as {written.example()}, found {printable.value(texts[places[row]])}"
+        reasons.setdefault(row, f"column {feature.name!r}: {expected}")
+
+
+def _check_counts(feature: Feature, column: pa.Array, reasons: dict[int, str]) -> None:
     lengths = pc.fill_null(pc.list_value_length(column), 0).to_numpy(zero_copy_only=False)
     wrong = lengths != feature.count
     if not feature.required:

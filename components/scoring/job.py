@@ -184,7 +184,7 @@ def opened(request: Request, engine: Engine, scratch: Path) -> Iterator[Job]:
         style = replace(source.style, delimiter="\t") if request.output.suffix.lower() == ".tsv" else source.style
         of_workers = replace(source, pieces=())  # the input goes to every worker
         work = _Work(request.model, of_workers, reading, style, made, scratch, os.getpid())
-        yield Job(request, matched.notes, [*shown, *made.schema.names], source.pieces, work, engine)
+        yield Job(request, [*source.notes, *matched.notes], [*shown, *made.schema.names], source.pieces, work, engine)
 
 
 def _columns(wanted: tuple[str, ...] | None, names: Sequence[str]) -> tuple[str, ...] | None:

@@ -64,6 +64,7 @@ class SavedModel(Artifact):
     assets.extra/             what TensorFlow ignores:
       schema.pbtxt                  the schema of the examples that it was trained on, by which a server encodes rows
       label.json                    what a model without code predicts
+      dates.json                    how it reads the columns of dates
       tf_serving_warmup_requests    a TFRecord of PredictionLogs: what model servers ask it before it is ready
     """
 
@@ -87,6 +88,10 @@ class SavedModel(Artifact):
     @property
     def label(self) -> Path:
         return self.root / self.EXTRA / "label.json"
+
+    @property
+    def dates(self) -> Path:
+        return self.root / self.EXTRA / "dates.json"
 
     @property
     def schema(self) -> Path:

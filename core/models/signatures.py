@@ -71,6 +71,11 @@ class Signature:
         """Whether it takes serialized tf.Examples, also where `features` cannot tell which it parses out of them."""
         return any(True for _ in _parsers(self._graph, self._sources))
 
+    @functools.cached_property
+    def parses_sequences(self) -> bool:
+        """Whether it takes serialized tf.SequenceExamples."""
+        return any("Sequence" in parser.op for parser, _ in _parsers(self._graph, self._sources))
+
 
 def read(folder: Path, tags: Collection[str] = ()) -> dict[str, Signature]:
     """Returns the signatures of the SavedModel in a folder by name, without those of TensorFlow's own.

@@ -19,6 +19,8 @@ from penstock.core.models import predict
 from penstock.trainer import default
 from penstock.trainer.data import memory
 from penstock.trainer.network import model
+from penstock.trainer.plan import date_cells
+from penstock.trainer.plan.date_cells import DateCells
 from tests.trainer.tables import Table
 
 Tables = Callable[..., Any]
@@ -90,8 +92,10 @@ def test_binary_and_regression(table: Tables, taxi_csv: Path) -> None:
     frame = pd.read_csv(taxi_csv, nrows=2000)
     frame["card"] = np.where(frame["payment_type"] == "Credit Card", "yes", "no")
     frame = frame[["card", "tips", "fare", "trip_miles", "trip_start_timestamp", "company"]]
-    data = table(frame, eval_rows=500)
+    days = pd.to_datetime(frame["trip_start_timestamp"], unit="s").dt.strftime("%d.%m.%Y")
+    data = table(frame.assign(day=days), eval_rows=500)
     folder = train(data, "card")
+    assert date_cells.read(folder / "Format-Serving") == {"day": DateCells("%d.%m.%Y")}
     assert Label.read(folder / "Format-Serving") == Label("card", "card_xf", "binary", ("no", "yes"))
     probabilities = predict.predict(folder, without(data.examples("eval"), "card"))["probabilities"]
     assert probabilities.shape == (500, 1)

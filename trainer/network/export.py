@@ -7,7 +7,8 @@ serving_default       serialized tf.Examples without the label -> predictions
 transform_features    serialized tf.Examples -> all transformed features and the label; the Evaluator takes its labels
                       from here
 
-assets.extra/label.json describes the label, with its classes in the order of their probabilities.
+assets.extra/label.json describes the label, with its classes in the order of their probabilities, dates.json how dates
+are written.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -21,6 +22,7 @@ import tensorflow_transform as tft
 from penstock.core.labels import Label
 from penstock.trainer.network import losses
 from penstock.trainer.network import model as _  # noqa: F401  (registers the layers of the model that is loaded here)
+from penstock.trainer.plan import date_cells
 
 type Outputs = dict[str, tf.Tensor]
 
@@ -30,6 +32,7 @@ def export(
     *,
     columns: Sequence[str],
     label: Mapping[str, Any],
+    dates: Mapping[str, Mapping[str, Any]],
     head: Mapping[str, Any],
     transform_graph: str,
     folder: str,
@@ -38,6 +41,7 @@ def export(
 
     columns: the raw columns of a request. Those that every row of the training data has are required.
     label, head: the fields of labels.Label and of losses.Head.
+    dates: the fields of DateCells, by column.
     transform_graph: the path of Transform's graph.
     """
     transform_output = tft.TFTransformOutput(transform_graph)
@@ -69,6 +73,7 @@ def export(
         for function in (serving_default, transform_features)
     }
     target.write(Path(folder))
+    date_cells.write(Path(folder), {name: date_cells.DateCells(**cells) for name, cells in dates.items()})
     tf.saved_model.save(module, folder, signatures=signatures)
 
 

@@ -33,7 +33,7 @@ _RECOGNISED = (
 )  # fmt: skip
 _OF_VERSIONS = ("%d.%m.%y",)  # 10.4.11 is none, or a date only beside others like it
 _SAMPLE = 200  # values
-_FEW = 3  # values such as NA that are no dates
+FEW = 3  # values such as NA that are no dates
 _PADDED = re.compile(r"\s*\d\d\.\d\d\.\d\d\b", re.ASCII)
 _LIKE = re.compile(r"\s*\d{1,4}([-/.])\d{1,2}\1\d{1,4}\b.*", re.ASCII | re.DOTALL)
 
@@ -107,7 +107,7 @@ def written(values: Sequence[str]) -> Written | None:
     if not form:
         return None
     unread = tuple(text for text, moment in candidates[form].items() if moment is None)
-    if len(unread) > _FEW or len(texts) < 10 * len(unread):
+    if len(unread) > FEW or len(texts) < 10 * len(unread):
         return None
     also = [name for name in counts if name != form and counts[name] == counts[form] and "." not in name]
     return Written(form, also[0] if also else "", unread)
@@ -127,7 +127,7 @@ def mixed(values: Sequence[str]) -> Mixed | None:
     texts = [value for value in values if value.strip()]
     form, rest = _most_read(texts)
     other, unread = _most_read(rest)
-    if not form or not other or len(unread) > _FEW or len(texts) < 10 * len(unread):
+    if not form or not other or len(unread) > FEW or len(texts) < 10 * len(unread):
         return None
     return Mixed(form, other, tuple(text for text in rest if text not in set(unread)))
 

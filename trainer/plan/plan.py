@@ -110,7 +110,8 @@ class Date:
     """A moment as numbers: `days` since `origin`, and the sine and cosine of where it stands in the year, week and day.
 
     dates.py tells what `format` may be. A zone is not converted: the clock that people read is what counts. Where `day`
-    is no part, neither is the time. `origin` is in seconds since 1970, near the training data's.
+    is no part, neither is the time. `origin` is in seconds since 1970, near the training data's. `missing` are the few
+    values there that are no dates.
     """
 
     kind: ClassVar[str] = "date"
@@ -120,6 +121,7 @@ class Date:
     parts: tuple[Part, ...] = ("days", "year", "week", "day")
     bins: int = 48
     origin: int = 0
+    missing: tuple[str, ...] = ()
 
     @property
     def outputs(self) -> tuple[str, ...]:
@@ -215,7 +217,7 @@ class Override:
         known = {field.name for field in dataclasses.fields(feature)}
         for key in options:
             if key not in known:
-                own = sorted(known - {"name", "output", "of", "origin", "parts", "size"})
+                own = sorted(known - {"missing", "name", "output", "of", "origin", "parts", "size"})
                 raise ConfigError(
                     f"{key}: the feature is {feature.kind}: expected some of {', '.join(own)}, or another kind"
                 )
@@ -378,6 +380,7 @@ def _date(column: Column, output: str, options: Mapping[str, Any]) -> Date:
     if not fits:
         what, expected = ("strings", "iso or one such as %d/%m/%Y") if column.is_string else ("numbers", "unix")
         raise ConfigError(f"format: expected {expected} for {what}, received {form!r}")
+    unread: list[str] = []
     if numbers:
         timed, middle = True, int(column.median) // dates.UNITS[form]
     else:
@@ -388,10 +391,13 @@ def _date(column: Column, output: str, options: Mapping[str, Any]) -> Date:
                 f"format: expected how dates are written here, such as {texts[0]!r}, received {form!r}, which reads "
                 "none of the most frequent values"
             )
+        unread = [text for text in column.texts_everywhere if text.strip() and not dates.read(text, form)]
         timed = any(moment.time() != datetime.time() for moment in there)
         middle = dates.seconds(there[len(there) // 2]) if there else 0
     parts: tuple[Part, ...] = ("days", "year", "week", "day") if timed else ("days", "year", "week")
-    return Date(column.name, output, **({"parts": parts} | dict(options) | {"format": form, "origin": middle}))
+    missing = tuple(unread) if len(unread) <= dates.FEW else ()
+    known = {"format": form, "origin": middle, "missing": missing}
+    return Date(column.name, output, **({"parts": parts} | dict(options) | known))
 
 
 def _reasons(ignored: Mapping[str, str], most: int = 3) -> str:

@@ -1,5 +1,6 @@
 """Rows of CSV files, written as the training data was."""
 
+import codecs
 import csv
 import io
 import sys
@@ -26,6 +27,7 @@ from penstock.components.scoring.features import Feature, Kind
 from penstock.components.scoring.inputs.rows import File, Input, Problem, Reading, Rows, Style
 from penstock.core import csv_format
 from penstock.core.errors import DataError
+from penstock.core.examples import records
 from penstock.core.text import printable
 
 _PIECE = 2 << 20
@@ -62,7 +64,14 @@ class CsvInput(Input):
                 FilePiece(path, file.name, begin, end, end - begin)
                 for begin, end in cuts.cut(path, file.name, start, _PIECE, options.delimiter, options.quote_char)
             ]
-        return cls(columns_of[files[0].name], pieces, first_lines, options=options, columns_of=columns_of)
+        return cls(
+            columns_of[files[0].name],
+            pieces,
+            first_lines,
+            notes=_notes(files, options.encoding),
+            options=options,
+            columns_of=columns_of,
+        )
 
     @property
     def first_file(self) -> str:
@@ -76,7 +85,9 @@ class CsvInput(Input):
         likely = [
             one for one in ",;\t|" if one != self.options.delimiter and len(self.names) == 1 and one in self.names[0]
         ]
-        return f"; it has one column: is the delimiter --csv 'delimiter={likely[0]}'?" if likely else ""
+        if likely:
+            return f"; it has one column: is the delimiter --csv 'delimiter={likely[0]}'?"
+        return "".join(f"; {note}" for note in self.notes)
 
     def read(self, piece: FilePiece, reading: Reading) -> Iterator[Rows]:
         names = self.columns_of[piece.name]
@@ -123,6 +134,26 @@ class CsvInput(Input):
             return CsvSource(self.options, names).cells(piece), None, []
         except DataError:
             return _one_by_one(piece, names, self.options)
+
+
+def _notes(files: Sequence[File], encoding: str) -> list[str]:
+    """Names a file that is read as another encoding, which hardly any bytes do not fit, and is UTF-8."""
+    odd = next((file for file in files if encoding != "utf-8" and _is_utf_8(file.path)), None)
+    return [f"{odd.name} is UTF-8, and read as {encoding}: --csv encoding=utf-8 reads it as it is"] if odd else []
+
+
+def _is_utf_8(path: Path) -> bool:
+    """Whether a file is UTF-8 with letters beyond ASCII, as text of another encoding is not by chance."""
+    decoder, is_ascii = codecs.getincrementaldecoder("utf-8")(), True
+    try:
+        for chunk in records.decompressed(path):
+            is_ascii = is_ascii and chunk.isascii()
+            if "\0" in decoder.decode(chunk):  # UTF-16 of ASCII
+                return False
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError:
+        return False
+    return not is_ascii
 
 
 def _columns(path: Path, name: str, options: CsvOptions, label: str) -> tuple[tuple[str, ...], int]:

@@ -71,6 +71,7 @@ class Input(ABC):
         pieces: Parts of files that can be read apart, in order.
         first_lines: The number of the first row's line, by the name of the file; 1 where it has none.
         has_more_names: Whether later rows may have other columns too.
+        notes: What a person is told of the files.
     """
 
     unit: ClassVar[str] = "line"
@@ -78,6 +79,7 @@ class Input(ABC):
     pieces: Sequence[FilePiece] = field(repr=False)
     first_lines: Mapping[str, int] = field(default_factory=dict)
     has_more_names: bool = False
+    notes: Sequence[str] = ()
 
     @abstractmethod
     def read(self, piece: FilePiece, reading: Reading) -> Iterator[Rows]:

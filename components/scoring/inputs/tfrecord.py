@@ -73,30 +73,29 @@ def _checked(serialized: list[bytes], features: Sequence[Feature]) -> tuple[np.n
     wanted = schema if features else None
     reasons: dict[int, str] = {}
     try:
-        _check_counts(serialized, wanted, features, reasons, range(len(serialized)))
+        _check(serialized, wanted, features, reasons, range(len(serialized)))
     except _ERRORS:
         for row, record in enumerate(serialized):
             try:
-                _check_counts([record], wanted, features, reasons, [row])
+                _check([record], wanted, features, reasons, [row])
             except _ERRORS as error:
                 reasons[row] = f"expected a tf.Example with the features that the model reads: {error}"
     keep: np.ndarray = np.array([row not in reasons for row in range(len(serialized))], bool)
     return keep, [Problem(row, reason, "") for row, reason in sorted(reasons.items())]
 
 
-def _check_counts(
+def _check(
     serialized: list[bytes],
     schema: schema_pb2.Schema | None,
     features: Sequence[Feature],
     reasons: dict[int, str],
     rows: Sequence[int],
 ) -> None:
-    """Adds to `reasons`, by the numbers in `rows`, why records lack values; raises what `records.decode` does."""
+    """Adds to `reasons`, by the numbers in `rows`, what `features.check` does; raises what `records.decode` does."""
     columns = records.decode(serialized, schema)
     wrong: dict[int, str] = {}
     for feature in features:
-        if feature.count is not None:
-            features_.check_counts(feature, columns.column(columns.schema.names.index(feature.name)), wrong)
+        features_.check(feature, columns.column(columns.schema.names.index(feature.name)), wrong)
     reasons.update({rows[row]: reason for row, reason in wrong.items()})
 
 

@@ -182,3 +182,30 @@ def test_a_lone_carriage_return_ends_a_line(
     assert [row["prediction"] for row in scored.rows()] == [10, 20, 40, 50]
     with open(tmp_path / "rejects.csv", encoding="utf-8", newline="") as file:
         assert [(one["line"], one["row"]) for one in csv.DictReader(file)] == [("4", "3,c,d"), ("7", "x,g")]
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "utf-16"])
+def test_utf_8_that_is_read_as_another_encoding_is_told(
+    score: Score, data: Data, regression: Path, encoding: str
+) -> None:
+    """Nearly all bytes are some text of a single-byte encoding; a file of that is seldom UTF-8 by chance."""
+    written = {"csv": {"encoding": encoding}}
+    rows = ["size,code", "1,é", "2,plain"]
+    assert not any("UTF-8" in note for note in score(regression, data(*rows, encoding=encoding), **written).notes)
+    if encoding == "utf-16":
+        return
+    told = f"{data(*rows)} is UTF-8, and read as cp1252: --csv encoding=utf-8 reads it as it is"
+    scored = score(regression, data(*rows), **written)
+    assert told in scored.notes
+    assert scored.text.splitlines()[1] == "1,Ã©,10"
+    assert not any("UTF-8" in note for note in score(regression, data("size,code", "1,plain"), **written).notes)
+    with pytest.raises(DataError, match=rf"there is no column 'code', which the model needs.*; {told}"):
+        score(regression, data("size,\ufeffcode", "1,a"), **written)
+
+
+@pytest.mark.parametrize("rows", [["size,code", "1,é"], ["size,codé", "1,e"]])
+def test_another_encoding_that_is_read_as_utf_8_is_told(
+    score: Score, data: Data, regression: Path, rows: list[str]
+) -> None:
+    with pytest.raises(DataError, match=r"new.csv, line [12]: expected UTF-8, found the bytes b'.xe9.*encoding"):
+        score(regression, data(*rows, encoding="latin-1"))

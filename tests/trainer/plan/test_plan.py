@@ -226,6 +226,7 @@ def test_dates_are_recognised_or_told(table: Tables, values: list[str], form: st
     made = plan(data, "y")
     (feature,) = made.features
     assert (feature.format if isinstance(feature, Date) else None) == form
+    assert (feature.missing if isinstance(feature, Date) else ()) == (("n/a",) if "n/a" in values else ())
     assert made.notes.get("when", "").startswith(note or "")
     assert ("when" in made.notes) == (note is not None)
     if note and form != "iso":
