@@ -32,6 +32,7 @@ from penstock.core.artifacts import Reason
 from penstock.core.page import numbers
 
 OVERALL = "overall"
+WEIGHTED = " (weighted)"  # after the name of a metric that is computed without weights as well
 type _Threshold = GenericValueThreshold | GenericChangeThreshold
 
 
@@ -134,6 +135,18 @@ def qualified(key: MetricKey) -> str:
         kinds = [name for name, is_set in key.aggregation_type._asdict().items() if is_set]
         parts.append(f"as {kinds[0].replace('_', ' ')}" if kinds else "")
     return " ".join([key.name, *filter(None, parts)])
+
+
+def names(keys: Iterable[MetricKey]) -> dict[MetricKey, str]:
+    """Returns the qualified name of each metric; of two that differ in weighing only, the weighted one's says so."""
+    listed = list(keys)
+    unweighted = {key._replace(example_weighted=None) for key in listed if not key.example_weighted}
+    return {
+        key: f"{qualified(key)}{WEIGHTED}"
+        if key.example_weighted and key._replace(example_weighted=None) in unweighted
+        else qualified(key)
+        for key in listed
+    }
 
 
 def _missing(verdict: ValidationResult) -> Iterator[Reason]:

@@ -14,7 +14,7 @@ _CURVES = {"AUC": "ROC", "AUCPrecisionRecall": "PR"}
 def curve(specs: MetricsSpec) -> str:
     """Returns the curve of which the only metric of a spec is the area: ROC or PR; "" if it is another metric."""
     (metric,) = specs.metrics
-    if metric.class_name not in _CURVES or specs.HasField("binarize") or specs.HasField("aggregate"):
+    if metric.class_name not in _CURVES or any(map(specs.HasField, ("binarize", "aggregate", "example_weights"))):
         return ""
     asked = metric_specs._metric_config(metric.config).get("curve")
     return str(asked or _CURVES[metric.class_name]).upper()

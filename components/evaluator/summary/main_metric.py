@@ -1,9 +1,9 @@
 """Which metric of an EvalConfig is looked at first, and for which less is better."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 
 from tensorflow_model_analysis.metrics import metric_specs
-from tensorflow_model_analysis.metrics.metric_types import PlotKey
+from tensorflow_model_analysis.metrics.metric_types import MetricKey
 from tensorflow_model_analysis.proto.config_pb2 import (
     EvalConfig,
     GenericChangeThreshold,
@@ -30,7 +30,7 @@ def choose(config: EvalConfig, problem: Problem, computed: Sequence[str] | None 
     One with a threshold comes before others, the usual ones of the problem before these. `computed` holds the qualified
     names to choose from, by default all of the config.
     """
-    names = list(dict.fromkeys(_names(config))) if computed is None else computed
+    names = list(dict.fromkeys(_names(config).values())) if computed is None else computed
     quality = [name for name in names if metrics.tells_quality(name)]
     for candidates in ([name for name in directions(config) if name in quality], quality):
         usual = [name for name in _USUAL[problem] if name in candidates]
@@ -51,10 +51,12 @@ def directions(config: EvalConfig) -> dict[str, bool]:
     Where the thresholds of a metric do not agree about it, its name decides.
     """
     by_key = metric_specs.metric_thresholds_from_metrics_specs(config.metrics_specs, eval_config=config)
-    known = {}
+    names, known = _names(config), {}
     for key, thresholds in by_key.items():
         asked = {_lower_passes(threshold) for _, threshold in thresholds} - {None}
-        known[verdict.qualified(key)] = asked == {True} if len(asked) == 1 else metrics.lower_is_better(key.name)
+        known[names.get(key, verdict.qualified(key))] = (
+            asked == {True} if len(asked) == 1 else metrics.lower_is_better(key.name)
+        )
     return known
 
 
@@ -67,9 +69,9 @@ def _lower_passes(threshold: GenericValueThreshold | GenericChangeThreshold) -> 
     return bounded_above if bounded_above != threshold.HasField("lower_bound") else None
 
 
-def _names(config: EvalConfig) -> Iterator[str]:
+def _names(config: EvalConfig) -> dict[MetricKey, str]:
+    """Returns the metrics of a config with their qualified names."""
     parts = results.computations(config)
-    for computation in (*parts.non_derived_computations, *parts.derived_computations):
-        for key in computation.keys:
-            if not isinstance(key, PlotKey) and not key.name.startswith("_"):
-                yield verdict.qualified(key)
+    computed = [*parts.non_derived_computations, *parts.derived_computations]
+    keys = (key for computation in computed for key in computation.keys)
+    return verdict.names(key for key in keys if isinstance(key, MetricKey) and not key.name.startswith("_"))

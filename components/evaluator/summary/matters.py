@@ -135,7 +135,7 @@ def _values(question: Question, compared: Compared, config: EvalConfig, predicti
     """Returns the metric on each of the copies of the rows, by the predictions for them: [copies, rows, values]."""
     copies, count, width = predictions.shape
     config = scores.of_model(config, question.metric)
-    curve = areas.curve(config.metrics_specs[0])
+    curve = areas.curve(config.metrics_specs[0]) if len(config.metrics_specs) == 1 else ""
     labels, weights = compared.labels, compared.weights
     if curve and width == 1 and isinstance(labels, np.ndarray) and labels.size == count:
         weighing = np.ones(count) if weights is None else np.asarray(weights, np.float64).reshape(count, -1).sum(axis=1)

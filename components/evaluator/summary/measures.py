@@ -57,18 +57,17 @@ def _slice(
     of_candidate: dict[str, Measure] = {}
     of_baseline: dict[str, Measure] = {}
     count = examples.get(features)
-    for entry in part.metric_keys_and_values:
-        key, value = MetricKey.from_proto(entry.key), _number(entry.value)
+    entries = {MetricKey.from_proto(entry.key): entry for entry in part.metric_keys_and_values}
+    names = verdict.names(entries)
+    for key, entry in entries.items():
+        value = _number(entry.value)
         if value is None or key.is_diff:
             continue
         if key.name == _COUNT:
             count = round(value)
         is_defined = math.isfinite(value) and not undefined.why(key, slice_keys)
         measures = of_baseline if key.model_name == baseline else of_candidate
-        name = verdict.qualified(key)
-        measures[f"{name} (weighted)" if name in measures else name] = (  # the unweighted one comes first
-            _measure(value, entry.confidence_interval) if is_defined else Measure(value=None)
-        )
+        measures[names[key]] = _measure(value, entry.confidence_interval) if is_defined else Measure(value=None)
     return SliceMeasures(features, count, of_candidate, of_baseline) if count is not None else None
 
 

@@ -41,7 +41,7 @@ class Compared:
 def of_model(config: EvalConfig, metric: str = "") -> EvalConfig:
     """Returns the config for the candidate alone, without slices and thresholds, with covered metrics only.
 
-    With a `metric`, by its qualified name, only what computes it is left.
+    With a `metric`, by its qualified name, only what computes it is left, with weights and without.
     """
     single = EvalConfig()
     single.model_specs.add().CopyFrom(candidate(config))
@@ -69,7 +69,8 @@ def _is_wanted(config: EvalConfig, metric: str) -> bool:
     parts = results.computations(last)
     computed = [*parts.non_derived_computations, *parts.derived_computations]
     names = {verdict.qualified(key) for computation in computed for key in computation.keys}
-    return all(map(coverage.result, parts.non_derived_computations)) and (not metric or metric in names)
+    is_asked_for = not metric or metric.removesuffix(verdict.WEIGHTED) in names
+    return is_asked_for and all(map(coverage.result, parts.non_derived_computations))
 
 
 class Scores:
@@ -98,14 +99,17 @@ class Scores:
         base: MetricsDict = {key: value for result in accumulated for key, value in result.result(code).items()}
         values = results.derived(base, self._parts)
         undefined = undefined_metrics.of_slice(self._config, values)
+        told = {key: float(value) for key, value in values.items() if _is_told(key) and _is_number(value)}
+        names = verdict.names(told)
         return {
-            verdict.qualified(key): Measure(
-                value=float(value) if math.isfinite(value) and not undefined.why(key, ((),)) else None
-            )
-            for key, value in values.items()
-            if _is_told(key) and np.ndim(value) == 0 and isinstance(value, float | int | np.number | np.ndarray)
+            names[key]: Measure(value=value if math.isfinite(value) and not undefined.why(key, ((),)) else None)
+            for key, value in told.items()
         }
 
 
 def _is_told(key: MetricKey) -> bool:
     return not isinstance(key, PlotKey) and not key.name.startswith("_")
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, float | int | np.number | np.ndarray) and np.ndim(value) == 0

@@ -203,3 +203,22 @@ def test_the_problem_is_what_the_predictions_and_the_metrics_say(
     written = summary(evaluate(config, model=model))
     assert (written["problem"], written["classes"], written["main_metric"]) == (problem, classes, main_metric)
     assert written["slices"][0]["examples"] == 300
+
+
+def test_a_metric_with_and_without_weights_has_two_names(evaluate: Evaluate) -> None:
+    metrics = "metrics: [{class_name: AUC, threshold: {value_threshold: {lower_bound: 0.5}}}]"
+    config = (
+        "model_specs: [{label_key: male, example_weight_key: weight}]\n"
+        f"metrics_specs: [{{example_weights: {{weighted: true, unweighted: true}}, {metrics}}}]"
+    )
+    written = summary(evaluate(config, train_splits=["test"]))
+    assert written["main_metric"] == "auc"
+    (overall, trivial, *others) = written["numbers"]
+    assert overall["metrics"].keys() == trivial["metrics"].keys() == {"auc", "auc (weighted)"}
+    test = next(each for each in others if each["model"] == "candidate")
+    alone = summary(evaluate(config, example_splits=["test"]))["numbers"][0]
+    assert test["metrics"] == {
+        name: {"value": pytest.approx(value["value"])} for name, value in alone["metrics"].items()
+    }
+    assert alone["metrics"]["auc"] != alone["metrics"]["auc (weighted)"]
+    assert written["importance"]
