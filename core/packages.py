@@ -1,9 +1,15 @@
-"""Files inside installed packages, written `package:NAME/path`. The packages are not imported."""
+"""Installed packages, none of which is imported: files inside them, written `package:NAME/path`, and the runtime."""
 
 import importlib.util
 from pathlib import Path
 
 _PREFIX = "package:"
+RUNTIME = "the runtime: pip install '.[runtime]'"  # what to install where it lacks
+
+
+def has_runtime() -> bool:
+    """Whether what tasks run on is installed here; without it, pipelines are compiled and submitted."""
+    return all(importlib.util.find_spec(package) for package in ("tensorflow", "tfx_bsl"))
 
 
 def is_inside(path: str) -> bool:

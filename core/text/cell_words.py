@@ -43,10 +43,7 @@ def sentences(taken: ByColumn, kept: ByColumn, slips: Mapping[str, Iterable[Slip
     by_column = {name: list(of_column) for name, of_column in slips.items()}
     of_taken, of_kept = _by_word(taken), _by_word(kept, without={label, *by_column})
     if of_taken:
-        yield (
-            f"taken for missing values: {'; '.join(of_taken.values())}; data.csv.null_values decides it: a list of "
-            "such cells, [] for none"
-        )
+        yield f"{taken_words(taken)}; data.csv.null_values decides it: a list of such cells, [] for none"
     if of_kept:
         yield (
             "values like any other, though they may mean missing ones: "
@@ -54,11 +51,17 @@ def sentences(taken: ByColumn, kept: ByColumn, slips: Mapping[str, Iterable[Slip
         )
     if by_column:
         words = [slip.word for of_column in by_column.values() for slip in of_column]
-        told = [f"{name}: {_shown(by_column[name])}" for name in sorted(by_column)]
+        in_columns = [f"{name}: {_shown(by_column[name])}" for name in sorted(by_column)]
         yield (
-            f"columns of numbers that are text for a few cells: {listed(told)}; mend these, or data.csv.null_values: "
-            f"{_json([*of_taken, *words])} takes them for missing"
+            f"columns of numbers that are text for a few cells: {listed(in_columns)}; mend these, or "
+            f"data.csv.null_values: {_json([*of_taken, *words])} takes them for missing"
         )
+
+
+def taken_words(taken: ByColumn) -> str:
+    """Returns which cells are taken for missing, and where; "" if none are."""
+    words = _by_word(taken)
+    return f"taken for missing values: {'; '.join(words.values())}" if words else ""
 
 
 def _json(words: Iterable[str]) -> str:

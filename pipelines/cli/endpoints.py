@@ -10,6 +10,7 @@ import click
 
 from penstock.core.errors import ConfigError, PenstockError, SystemFailure, UserError
 from penstock.core.suggestions import did_you_mean
+from penstock.core.text.aligned import aligned
 from penstock.pipelines.cli.options import config_argument, config_file, load, set_option
 from penstock.pipelines.cli.output.answer import Answer, Failure, json_option
 from penstock.pipelines.cli.output.records import (
@@ -139,9 +140,7 @@ def _text(place: "Folder | Service", endpoint: "Endpoint | None") -> str:
     if endpoint is None or not endpoint.deployments:
         return f"{place.place}: nothing serves there yet"
     rows = [_HEADER, *map(_row, endpoint.deployments)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADER))]
-    lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows)
-    return "\n".join([place.place, *(f"  {line}" for line in lines)])
+    return "\n".join([place.place, *(f"  {line}" for line in aligned(rows))])
 
 
 def _row(deployment: "Deployment") -> Row:

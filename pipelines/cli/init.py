@@ -1,6 +1,6 @@
 """Writes a project: one for a data file and its label, or one that runs as it is, with data and a README."""
 
-import shutil
+import contextlib
 from pathlib import Path
 
 from penstock.core import packages
@@ -37,14 +37,10 @@ def write_project(name: str, data: str | None = None, label: str | None = None) 
     files = {path.relative_to(TEMPLATE): path for path in TEMPLATE.rglob("*") if path.is_file()}
     files = {place: path for place, path in files.items() if "__pycache__" not in place.parts}
     files[Path(_SCHEMA)] = _SCHEMA_FILE
-    if folder.exists():  # it may be the current one, which is not to be replaced
+    # The folder may be the current one, which is not to be replaced.
+    with contextlib.nullcontext(folder) if folder.exists() else atomic.replacing(folder) as written:
         for place, path in files.items():
-            atomic.write_bytes(folder / place, path.read_bytes())
-    else:
-        with atomic.replacing(folder) as temporary:
-            for place, path in files.items():
-                (temporary / place).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(path, temporary / place)
+            atomic.write_bytes(written / place, path.read_bytes())
     return sorted(folder / place for place in files)
 
 

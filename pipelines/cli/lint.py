@@ -33,7 +33,8 @@ def lint(file: Path, target: str, allow: Sequence[str], form: str) -> Answer:
     What goes wrong on another target only is a warning, and does not fail.
     """
     from penstock.pipelines import lint as rules
-    from penstock.pipelines.lint import local_paths, report
+    from penstock.pipelines.cli.output import lint_report
+    from penstock.pipelines.lint import local_paths
     from penstock.pipelines.servers import submission
     from penstock.pipelines.targets import target as targets
 
@@ -44,12 +45,16 @@ def lint(file: Path, target: str, allow: Sequence[str], form: str) -> Answer:
     values = [document.value for document in documents]
     findings = rules.findings(values, chosen, allow)
     warn(local_paths.sentence(values, chosen.name))  # only submitting knows what a run is given, and refuses
-    told = report.report(file, chosen.name, findings, documents)
+    report = lint_report.report(file, chosen.name, findings, documents)
     errors = sum(finding.severity == "error" for finding in findings)
     failure = Failure.of(ConfigError(f"{file} breaks {_rules(errors)}")) if errors else None
     return Answer(
-        told,
-        lambda: json.dumps(report.sarif(told, rules.RULES), indent=1) if form == "sarif" else report.text(told),
+        report,
+        lambda: (
+            json.dumps(lint_report.sarif(report, rules.RULES), indent=1)
+            if form == "sarif"
+            else lint_report.text(report)
+        ),
         failure,
     )
 

@@ -159,20 +159,20 @@ def validate(config: Path, assignments: Sequence[str], data: str | None, label: 
     from penstock.pipelines.preview import findings
 
     checked = published.check(loaded)
-    found = findings.look(loaded)
+    preview = findings.look(loaded)
     values = loaded.model_dump(mode="json")
     if masks.masked_value(values) != values:  # else kfp's compiler, which takes a second to import, has nothing to say
         from penstock.pipelines.compiling import compile
 
         compile.check_secrets(loaded)
-    warnings = list(filter(None, [loaded.idle_settings, checked.left_out, checked.not_installed, *found.warnings]))
+    warnings = list(filter(None, [loaded.idle_settings, checked.left_out, checked.not_installed, *preview.warnings]))
     for sentence in warnings:
         warn(sentence)
     note(checked.keras_note)
-    for sentence in found.not_looked_at:
+    for sentence in preview.not_looked_at:
         note(sentence)
     result = {"file": str(config_file(config)), "pipeline": loaded.name, "valid": True}
-    more = {"warnings": warnings, "not_looked_at": list(found.not_looked_at)}
+    more = {"warnings": warnings, "not_looked_at": list(preview.not_looked_at)}
     return Answer(result | more, lambda: f"{result['file']}: valid")
 
 

@@ -8,8 +8,8 @@
 
 A rule (rule.py) has a stable id, one sentence and the targets that it holds for. Pipelines are meant to run unchanged
 everywhere, so what is silently wrong on one runner is told for all: as an error where it bites, elsewhere as a warning.
-report.py renders findings with their lines, as text, JSON and SARIF. Every finding ends with [ID:NAME]; either ID or
-ID:NAME allows it, for who knows better. docs/lint.md lists the rules: `python -m penstock.pipelines.lint` writes it.
+pipelines/cli/output/lint_report.py renders findings. Every one ends with [ID:NAME]; either ID or ID:NAME allows it, for
+who knows better. docs/lint.md lists the rules: `python -m penstock.pipelines.lint` writes it.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -65,13 +65,13 @@ def check(
     parameters: Mapping[str, Any] = MappingProxyType({}),
 ) -> list[Finding]:
     """Raises a ConfigError that says what goes wrong on the target, if anything; returns the warnings."""
-    found = findings(documents, target, allowed, parameters)
-    sentences = [str(finding) for finding in found if finding.severity == "error"]
+    broken = findings(documents, target, allowed, parameters)
+    sentences = [str(finding) for finding in broken if finding.severity == "error"]
     if len(sentences) == 1:
         raise ConfigError(sentences[0])
     if sentences:
         raise ConfigError(f"the pipeline breaks {len(sentences)} rules", "\n".join(sentences))
-    return found
+    return broken
 
 
 def _check_ids(allowed: Collection[str]) -> None:

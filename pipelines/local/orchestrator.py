@@ -1,7 +1,6 @@
 """A local run from its compiled pipeline to its summary."""
 
 import contextlib
-import importlib.util
 import logging
 import os
 import signal
@@ -16,7 +15,7 @@ from typing import Any
 
 from kfp import components
 
-from penstock.core import errors
+from penstock.core import errors, packages
 from penstock.core.files import documents, temporary, yaml_documents
 from penstock.pipelines.local.docker.containers import Containers
 from penstock.pipelines.local.handler import Tasks, in_place_of_handlers
@@ -169,7 +168,7 @@ def require_runtime() -> None:
             f"this shell gives a process {limit >> 20:,} MiB of address space, and TensorFlow takes "
             f"{_ADDRESS_SPACE >> 30} GiB or more: `ulimit -v unlimited` in this shell, and run again"
         )
-    if importlib.util.find_spec("tensorflow") is None or importlib.util.find_spec("tfx_bsl") is None:
+    if not packages.has_runtime():
         raise errors.UserError(
             "a local run needs the runtime: in Penstock's checkout `make environment`, or "
             f"{Path(sys.executable).name} -m pip install '.[runtime]'"

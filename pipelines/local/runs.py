@@ -8,6 +8,7 @@ from penstock.core import page
 from penstock.core.artifacts import PushedVersion
 from penstock.core.errors import UserError
 from penstock.core.suggestions import did_you_mean
+from penstock.core.text.aligned import aligned
 from penstock.core.text.printable import printable
 from penstock.pipelines.config.training_pipeline import Config
 from penstock.pipelines.local import results
@@ -51,10 +52,7 @@ def listing_text(config: Config, listed: Sequence[RunResult]) -> str:
     if not listed:
         return f"no run of {config.name} in {config.pipeline_root} yet"
     rows = [("run", "started", "status", "seconds", "rows", "metrics", "model"), *map(_row, listed)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
-    )
+    return "\n".join(aligned(rows))
 
 
 def _row(run: RunResult) -> tuple[str, ...]:
@@ -69,8 +67,8 @@ def explanation_text(tasks: Sequence[TaskResult]) -> str:
     width = max((len(task["task"]) for task in tasks), default=0)
     lines = []
     for task in tasks:
-        told = "" if task["spans"] in task["reason"] else f"; spans read: {task['spans']}"
-        lines.append(printable(f"{task['task']:{width}}  {task['status']:8} {task['reason']}{told}"))
+        spans = "" if task["spans"] in task["reason"] else f"; spans read: {task['spans']}"
+        lines.append(printable(f"{task['task']:{width}}  {task['status']:8} {task['reason']}{spans}"))
     return "\n".join(lines)
 
 

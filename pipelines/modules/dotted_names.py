@@ -43,8 +43,8 @@ class DottedNames:
         by_builtin = isinstance(call.func, ast.Name) and call.func.id == "__import__"
         if not by_builtin and (isinstance(call.func, ast.Call) or self.of(call.func) != "importlib.import_module"):
             return ""
-        given = [*call.args, *(keyword.value for keyword in call.keywords if keyword.arg == "name")]
-        name = given[0].value if given and isinstance(given[0], ast.Constant) else None
+        arguments = [*call.args, *(keyword.value for keyword in call.keywords if keyword.arg == "name")]
+        name = arguments[0].value if arguments and isinstance(arguments[0], ast.Constant) else None
         if not isinstance(name, str):
             return ""
         return name.partition(".")[0] if by_builtin else name  # `import a.b` binds a

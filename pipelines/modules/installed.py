@@ -39,7 +39,7 @@ def _imported(body: Iterable[ast.AST]) -> Iterator[tuple[str, int]]:
         elif isinstance(node, ast.ImportFrom):
             if node.module and not node.level:
                 yield node.module, node.lineno
-        elif not isinstance(node, ast.Try) and not _is_for_types(node):
+        elif not isinstance(node, ast.Try | ast.TryStar) and not _is_for_types(node):
             yield from _imported(ast.iter_child_nodes(node))
 
 

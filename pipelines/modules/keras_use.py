@@ -118,8 +118,8 @@ def of(paths: Iterable[Path]) -> KerasUse:
         tree = parsed.tree(path)
         names = DottedNames(tree)
         used = list(names.used())
-        found = [*_of_names(used, ONLY_2), *_of_packages(used), *_of_calls(tree, names), *_of_transform(tree)]
-        uses_2 += (Use(path, line, what) for line, what in sorted(found, key=_longest_first))
+        uses = [*_of_names(used, ONLY_2), *_of_packages(used), *_of_calls(tree, names), *_of_transform(tree)]
+        uses_2 += (Use(path, line, what) for line, what in sorted(uses, key=_longest_first))
         uses_3 += (Use(path, line, what) for line, what in sorted(_of_names(used, ONLY_3), key=_longest_first))
         plain += (Use(path, line, "import keras") for name, line in used if name.partition(".")[0] == "keras")
         through_tensorflow |= any(_within(name, ("tensorflow.keras", "tf_keras")) for name, _ in used)
@@ -216,9 +216,9 @@ def _of_transform(tree: ast.Module) -> Iterator[tuple[int, str]]:
         if not makers or not any(_last(call.func) in _MODELS for call in calls):
             continue
         for call in calls:
-            given = [node for argument in call.args for node in ast.walk(argument)]
+            nodes = [node for argument in call.args for node in ast.walk(argument)]
             in_sequence = _last(call.func) == "Sequential" and any(
-                id(node) in makers or dotted_text(node) in layers for node in given
+                id(node) in makers or dotted_text(node) in layers for node in nodes
             )
             if in_sequence or id(call.func) in makers or dotted_text(call.func) in layers:
                 yield call.lineno, "a TransformFeaturesLayer in a model"

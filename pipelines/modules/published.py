@@ -4,12 +4,11 @@ The copies' paths are what the pipeline is given. So a changed file is a changed
 edits made while it is under way. A pipeline root in an object store is written through the store, mounted here or not.
 """
 
-import importlib.util
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from penstock.core import artifacts, user_modules
+from penstock.core import artifacts, packages, user_modules
 from penstock.core.errors import ConfigError, ModuleError
 from penstock.core.files import atomic, documents, module_files, object_stores, patterns
 from penstock.core.legacy.advice import NO_ESTIMATORS
@@ -131,7 +130,7 @@ def check(config: Config) -> Published:
     return Published(
         keras=keras,
         keras_note=keras_note,
-        not_installed=installed.missing(own, folders) if importlib.util.find_spec("tensorflow") else "",
+        not_installed=installed.missing(own, folders) if packages.has_runtime() else "",
         left_out=_left_out(config, user),
     )
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from penstock.core import csv_format
+from penstock.core import csv_format, packages
 from penstock.core.errors import DataError, UserError
 from penstock.core.files import formats
 from penstock.core.labels import Problem
@@ -44,7 +44,7 @@ class DataFile:
         if form == "parquet":
             first = table.of_parquet([path])
             if first is None:
-                raise UserError(f"{path}: to look at Parquet files takes the runtime: pip install '.[runtime]'")
+                raise UserError(f"{path}: to look at Parquet files takes {packages.RUNTIME}")
             return cls(path, {}, first, findings.described_columns(first, {}))
         options: dict[str, Any] = dict(dialect.guess(path).options)
         first = table.of_csv([path], options)
@@ -76,7 +76,7 @@ class DataFile:
 def text(data: DataFile, column: Column, folder: Path) -> str:
     """Returns the configuration of a project in this folder that predicts a column; a DataError if nothing can."""
     label = column.name
-    list(findings.on_label(column, data.first, without_code=True))
+    findings.require_learnable(column, data.first, without_code=True)
     problem = column.label_values.problem(column.counts.total())
     return "\n".join(
         [
@@ -107,7 +107,7 @@ def _data(data: DataFile, folder: Path) -> Iterator[str]:
     yield "data:"
     yield f"  path: {_scalar(Path(os.path.relpath(data.path.absolute(), folder.absolute())).as_posix())}"
     taken = {name: column.taken for name, column in data.columns.items() if column.taken}
-    sentence = next(cell_words.sentences(taken, {}, {}, ""), "").partition("; data.csv")[0]
+    sentence = cell_words.taken_words(taken)
     if data.options:
         yield "  csv:"
     for key, value in data.options.items():

@@ -18,7 +18,6 @@ from penstock.pipelines.preview.table import Table
 
 _ROWS = 20_000  # by which columns are tried for leaks
 _TO_TRAIN = 10  # rows
-_RUNTIME = "the runtime: pip install '.[runtime]'"
 
 
 @dataclass(frozen=True)
@@ -49,7 +48,7 @@ def look(config: Config) -> Findings:
     else:
         first = table.of_parquet(files)
     if first is None:
-        return Findings((), [f"data.path: not looked at, for Parquet files take {_RUNTIME}"])
+        return Findings((), [f"data.path: not looked at, for Parquet files take {packages.RUNTIME}"])
     described = described_columns(first, options)
     warnings = list(_on_cells(config, described))
     not_looked_at = []
@@ -57,11 +56,12 @@ def look(config: Config) -> Findings:
         label = described.get(config.label)
         if label is None:
             raise DataError(f"label: the data has no column {config.label!r}; {hint(config.label, first.names)}")
-        warnings += on_label(label, first, config.without_code)
+        require_learnable(label, first, config.without_code)
+        warnings += _on_label(label, first)
         problem = config.training.problem if config.training else None
         leaks = leaks_of(first, described, config.label, problem)
         if leaks is None:
-            not_looked_at.append(f"columns that give the label away: not looked for, as it takes {_RUNTIME}")
+            not_looked_at.append(f"columns that give the label away: not looked for, as it takes {packages.RUNTIME}")
         else:
             warnings += _on_leaks(leaks, config)
         if config.without_code and config.evaluation:
@@ -140,23 +140,33 @@ def _on_cells(config: Config, described: Mapping[str, Column]) -> Iterator[str]:
     )
 
 
-def on_label(label: Column, first: Table, without_code: bool) -> Iterator[str]:
-    """Yields what may be wrong with a label; a DataError if no model can be learnt of it."""
-    where = "" if first.whole else f" of the first {first.rows:,}"
+def require_learnable(label: Column, first: Table, without_code: bool) -> None:
+    """Raises a DataError if no model can be learnt of a label."""
+    if not first.whole:
+        return
     labelled = label.counts.total()
-    if first.whole and first.rows == 1:
+    if first.rows == 1:
         raise DataError(f"{first.path}: there is one row: expected some for each split, to learn from and to evaluate")
     if not labelled or label.is_constant:
-        value = f"the label {label.name!r} is {next(iter(label.counts))!r} in" if labelled else "a label is in no"
-        what = f"{value} every row{where}" if labelled else f"label {label.name!r}: no row{where} has a value"
-        if first.whole:
-            raise DataError(f"{what}: expected two values or more to learn from")
-        yield f"{what}; if it is so in all rows, there is nothing to learn"
-    elif first.whole and without_code and labelled < _TO_TRAIN:
+        raise DataError(f"{_of_one_value(label, first)}: expected two values or more to learn from")
+    if without_code and labelled < _TO_TRAIN:
         raise DataError(f"expected at least {_TO_TRAIN} rows with a label to train on, found {labelled}")
+
+
+def _on_label(label: Column, first: Table) -> Iterator[str]:
+    labelled = label.counts.total()
+    if not labelled or label.is_constant:
+        yield f"{_of_one_value(label, first)}; if it is so in all rows, there is nothing to learn"
     if labelled and label.missing:
         of = f"{'' if first.whole else 'the first '}{first.rows:,}"
         yield f"{label.missing:,} of {of} rows have no value of the label {label.name!r}: they are left out"
+
+
+def _of_one_value(label: Column, first: Table) -> str:
+    where = "" if first.whole else f" of the first {first.rows:,}"
+    if not label.counts:
+        return f"label {label.name!r}: no row{where} has a value"
+    return f"the label {label.name!r} is {next(iter(label.counts))!r} in every row{where}"
 
 
 def _on_leaks(leaks: Mapping[str, str], config: Config) -> Iterator[str]:

@@ -31,7 +31,7 @@ _FLAG = "--json"
 _ABOUT = {"-h", "--help", "--version"}  # what is answered by click, in text
 _HELP = "Writes one JSON document to standard output: docs/scripts.md."
 json_option = click.option(_FLAG, is_flag=True, expose_value=False, help=_HELP)
-told_json_option = click.option(_FLAG, "as_json", is_flag=True, help=_HELP)  # of a command that has to know
+as_json_option = click.option(_FLAG, "as_json", is_flag=True, help=_HELP)  # of a command that has to know
 
 
 class Error(TypedDict):

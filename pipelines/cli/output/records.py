@@ -1,7 +1,7 @@
 """The records of commands that ask others: what a server says of runs and schedules, what serves models.
 
 Those of this machine's runs are in pipelines/local/results.py, a key's in pipelines/config/key.py, a lint finding's in
-pipelines/lint/report.py.
+lint_report.py.
 """
 
 from typing import Any, NotRequired, TypedDict

@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 
 from penstock.pipelines.cli.output import of_runs, records
 from penstock.pipelines.cli.output.answer import Document
-from penstock.pipelines.lint.report import LintReport
+from penstock.pipelines.cli.output.lint_report import LintReport
 
 FILE = Path(__file__).resolve().parents[3] / "docs" / "output.schema.json"
 RESULTS: dict[str, Any] = {

@@ -17,7 +17,7 @@ from penstock.core.errors import ConfigError, UserError
 from penstock.core.files import formats, kinds, temporary
 from penstock.core.legacy import keras_version
 from penstock.pipelines.cli.options import DEFAULT_CONFIG, is_config, load
-from penstock.pipelines.cli.output.answer import Answer, told_json_option
+from penstock.pipelines.cli.output.answer import Answer, as_json_option
 from penstock.pipelines.cli.output.records import PredictedRow, Scored, ShownPredictions
 from penstock.pipelines.cli.predictions import subjects
 from penstock.pipelines.cli.terminal import note, output_stream, tell, warn
@@ -54,7 +54,7 @@ _OF_RUN = "--rows, --split and --examples ask about rows of a run: expected no f
 @click.option("--split", help="Without DATA: the split that the rows are from, eval by default.")
 @click.option("--examples", type=click.Path(path_type=Path), help="A TFRecord file of tf.Examples to show instead.")
 @click.option("--label", default="", metavar="NAME", help="With MODEL: the feature to predict.")
-@told_json_option
+@as_json_option
 def predict(
     places: Sequence[str],
     output: str | None,

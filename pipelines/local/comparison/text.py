@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
+from penstock.core.text.aligned import aligned
 from penstock.core.text.printable import printable
 from penstock.pipelines.local.comparison import rows
 from penstock.pipelines.local.comparison.comparison import Comparison
@@ -34,10 +35,8 @@ def _table(title: str, lines: Iterable[Sequence[str]]) -> str:
     cells = [[printable(cell) for cell in line] for line in lines]
     if not cells:
         return ""
-    widths = [max(len(line[column]) for line in cells) for column in range(len(cells[0]))]
     indent = "  " if title else ""
-    table = (indent + "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in cells)
-    return "\n".join([*([title] if title else []), *(line.rstrip() for line in table)])
+    return "\n".join([*([title] if title else []), *(indent + line for line in aligned(cells))])
 
 
 def _shortened(diff: str) -> str:

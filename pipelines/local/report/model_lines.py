@@ -7,6 +7,7 @@ from penstock.core import metrics
 from penstock.core.artifacts import evaluation_summary
 from penstock.core.artifacts.evaluation_summary import EvaluationSummary, Measure, Numbers, SliceSummary
 from penstock.core.page import numbers
+from penstock.core.text.aligned import aligned
 from penstock.core.text.printable import printable
 
 _METRICS = 8
@@ -35,10 +36,7 @@ def _table(summary: EvaluationSummary) -> Iterator[str]:
         for name in names[:_METRICS]
     ]
     rows.append(["examples", *(numbers.count(column["examples"]) for column in columns)])
-    widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
-    for row in rows:
-        cells = (cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))
-        yield "  ".join([row[0].ljust(widths[0]), *cells])
+    yield from aligned(rows, right=True)
     if len(names) > _METRICS:
         yield f"and {len(names) - _METRICS} more metrics, in the report"
 

@@ -70,10 +70,10 @@ def warnings(run: RunRecord) -> Iterator[tuple[str, str]]:
         for earlier in record.earlier(run.folder.parent, run.name):
             if earlier.folder.name >= run.folder.name:
                 continue
-            found = (
+            divisions = (
                 Division.of(before) for before in earlier.made("examples") if before.task.name == artifact.task.name
             )
-            before = next(found, None)
+            before = next(divisions, None)
             if before is not None:
                 yield from ((artifact.task.name, sentence) for sentence in compare(before, now, earlier.folder.name))
                 break

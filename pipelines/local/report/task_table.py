@@ -20,12 +20,12 @@ def html(run: RunRecord) -> str:
     whole = run.seconds or max((_end(task, run) for task in run.tasks), default=0.0) or 1.0
     rows = "".join(_row(task, run, whole) for task in run.tasks)
     cached = sum(task.status == "cached" for task in run.tasks)
-    told = f"{cached:,} of {len(run.tasks):,} tasks came from the cache. " if cached else ""
+    sentences = f"{cached:,} of {len(run.tasks):,} tasks came from the cache. " if cached else ""
     waited = sum(task.waited for task in run.tasks)
-    told += f"Libraries took {numbers.duration(waited)} to import (the light bars)." if waited >= 1 else ""
+    sentences += f"Libraries took {numbers.duration(waited)} to import (the light bars)." if waited >= 1 else ""
     header = '<th>task</th><th>status</th><th class="number">time</th><th class="roomy">when</th>'
     header += "<th>counts</th><th>why</th><th></th>"
-    return f'<p class="muted">{told}</p>{page.table(rows, header)}'
+    return f'<p class="muted">{sentences}</p>{page.table(rows, header)}'
 
 
 def _row(task: TaskRecord, run: RunRecord, whole: float) -> str:

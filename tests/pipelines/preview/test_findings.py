@@ -211,10 +211,11 @@ def test_what_is_not_installed_here(validate: Look, project: Path) -> None:
     (project / "beside.py").write_text("import importlib\n")
     (project / "module.py").write_text(
         "import os, tensorflow as tf\nimport beside\nimport nowhere.more\ntry:\n    import optional\n"
-        "except ImportError:\n    optional = None\n\n\ndef run_fn(fn_args):\n    from nothere import this\n"
+        "except ImportError:\n    optional = None\ntry:\n    import other\nexcept* ImportError:\n    pass\n\n\n"
+        "def run_fn(fn_args):\n    from nothere import this\n"
     )
     (told,) = validate("x,label\n" + ROWS, "module_file: module.py\ntraining: {train_steps: 1}\n")
     assert told == (
         "warning: modules that are imported and not installed here: nowhere (module.py, line 3), nothere (module.py, "
-        "line 11): a local run needs them, such as by `pip install nowhere`, and so does the image of other runs"
+        "line 15): a local run needs them, such as by `pip install nowhere`, and so does the image of other runs"
     )

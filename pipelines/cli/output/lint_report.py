@@ -13,7 +13,7 @@ from penstock.pipelines.lint.rule import Finding, Rule, Severity
 _SARIF = "https://json.schemastore.org/sarif-2.1.0.json"
 
 
-class Told(TypedDict):
+class LintFinding(TypedDict):
     """A finding. `allow` is what lets it pass, for --allow; `line` is the nearest one in the file, from 1."""
 
     rule: str
@@ -29,14 +29,14 @@ class LintReport(TypedDict):
 
     file: str
     target: str
-    findings: list[Told]
+    findings: list[LintFinding]
 
 
 def report(file: Path, target: str, findings: Sequence[Finding], documents: Sequence[Yaml]) -> LintReport:
     """Returns the record; `documents` are those of the file, with their lines."""
     lines = [{_spelled(location): line for location, line in document.lines.items()} for document in documents]
-    told = [
-        Told(
+    records = [
+        LintFinding(
             rule=finding.rule,
             name=finding.name,
             severity=finding.severity,
@@ -46,7 +46,7 @@ def report(file: Path, target: str, findings: Sequence[Finding], documents: Sequ
         )
         for finding in findings
     ]
-    return LintReport(file=str(file), target=target, findings=told)
+    return LintReport(file=str(file), target=target, findings=records)
 
 
 def text(report: LintReport) -> str:
