@@ -21,7 +21,7 @@ from typing import Any, TypedDict
 
 from penstock.core import errors, user_modules
 from penstock.core.credentials import masks
-from penstock.core.files import atomic, object_stores
+from penstock.core.files import atomic, documents, object_stores
 from penstock.core.text import printable
 
 FAILURE_FILE = "failure.json"
@@ -116,7 +116,7 @@ def tell(error: Exception) -> int:
     with contextlib.suppress(OSError):  # not in a pod, or it may not write there
         if _TERMINATION_LOG.exists():
             _TERMINATION_LOG.write_bytes(failure["message"].encode()[:_TERMINATION_BYTES])
-    _write_beside_outputs(json.dumps(failure).encode())
+    _write_beside_outputs(documents.json_text(failure).encode())
     return failure["exit_code"]
 
 

@@ -1,6 +1,5 @@
 """TFX's Input, Output and RangeConfig messages as JSON, read without protobuf so that the resolver stays light."""
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any, get_args
@@ -9,6 +8,7 @@ from penstock.core import span_numbers
 from penstock.core.arguments import check_list, check_object, check_string, check_whole_number, parse_object
 from penstock.core.artifacts import MOST_BUCKETS, By, check_split_name
 from penstock.core.errors import ConfigError, UserError
+from penstock.core.files import documents
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def input_splits(text: str) -> tuple[InputSplit, ...]:
 def resolved_input(splits: Iterable[InputSplit], spans: str) -> str:
     """Returns the Input message of what there is to read. `spans` says in words of which spans and versions that is."""
     listed = [{"name": split.name, "pattern": split.pattern} for split in splits]
-    return json.dumps({"splits": listed} | ({"spans": spans} if spans else {}))
+    return documents.json_text({"splits": listed} | ({"spans": spans} if spans else {}))
 
 
 def resolved_splits(text: str) -> tuple[tuple[InputSplit, ...], str]:

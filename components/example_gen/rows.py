@@ -4,7 +4,6 @@ A row's split by content is the hash of all of its values, types included. Rows 
 a column whose type changes moves most rows to another split.
 """
 
-import json
 import logging
 from collections import Counter
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ import pyarrow as pa
 from penstock.components.example_gen.configs import OutputSplits
 from penstock.components.example_gen.splits import Assigned
 from penstock.core.artifacts import Examples
+from penstock.core.files import documents
 from penstock.core.statistics.distinct_count import DistinctCount
 
 logger = logging.getLogger(__name__)
@@ -91,9 +91,9 @@ class Rows:
             "seed": output.seed,
             "stratify": output.stratify,
         }
-        types = json.dumps({name: self.types[name] for name in sorted(self.types)})
+        types = documents.json_text({name: self.types[name] for name in sorted(self.types)})
         kept = {Examples.COLUMN_TYPES: types} if len(types) <= _MOST_CHARACTERS else {}
-        return ({Examples.DIVISION: json.dumps(division)} if output.names else {}) | kept
+        return ({Examples.DIVISION: documents.json_text(division)} if output.names else {}) | kept
 
     def warn(self, output: OutputSplits, total: int) -> None:
         """Tells what a person may want to mend about how the rows are divided."""

@@ -1,6 +1,5 @@
 """The artifacts of gates: what came of an evaluation, and whether a model is blessed."""
 
-import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,7 @@ from penstock.core.artifacts.artifact import Artifact
 from penstock.core.artifacts.evaluation_summary import EvaluationSummary
 from penstock.core.artifacts.models import SavedModel
 from penstock.core.errors import ModelError
-from penstock.core.files import atomic
+from penstock.core.files import atomic, documents
 
 
 @dataclass(frozen=True)
@@ -53,7 +52,7 @@ class ModelEvaluation(Artifact):
 
     def write_summary(self, summary: EvaluationSummary) -> None:
         """Writes the summary; a ValueError if a value is not finite, because JSON has no such numbers."""
-        atomic.write_text(self.summary, json.dumps(summary, allow_nan=False))
+        atomic.write_text(self.summary, documents.json_text(summary, allow_nan=False))
 
 
 class Reason(TypedDict):
@@ -103,7 +102,7 @@ class ModelValidation(Artifact):
 
     def write(self, verdict: Verdict) -> None:
         """Writes the verdict; a ValueError if a value is not finite, because JSON has no such numbers."""
-        atomic.write_text(self.path, json.dumps(verdict, indent=1, allow_nan=False))
+        atomic.write_text(self.path, documents.json_text(verdict, indent=1, allow_nan=False))
 
 
 @dataclass(frozen=True)
@@ -200,7 +199,7 @@ class InfraValidation(Artifact):
 
     def write(self, verdict: InfraVerdict) -> None:
         """Writes the verdict; a ValueError if a value is not finite, because JSON has no such numbers."""
-        atomic.write_text(self.path, json.dumps(verdict, indent=1, allow_nan=False))
+        atomic.write_text(self.path, documents.json_text(verdict, indent=1, allow_nan=False))
 
 
 def _read_mark(folder: Path, blessed: str, not_blessed: str) -> bool:

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from penstock.core.artifacts.artifact import Artifact, Metadata, Property, metadata
 from penstock.core.errors import ModelError
-from penstock.core.files import atomic
+from penstock.core.files import atomic, documents
 
 _LISTED = 3
 
@@ -26,11 +26,11 @@ class HyperParameters(Artifact):
 
     def read(self) -> Any:
         """Returns what the JSON holds; a ValueError if the file is not JSON."""
-        return json.loads(self.path.read_text())
+        return json.loads(self.path.read_text(encoding="utf-8"))
 
     def write(self, hyperparameters: Mapping[str, object]) -> None:
         """Writes the values, which must be JSON's."""
-        atomic.write_text(self.path, json.dumps(hyperparameters))
+        atomic.write_text(self.path, documents.json_text(hyperparameters))
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class TunerResults(Artifact):
 
     def write(self, rows: Iterable[Mapping[str, object]]) -> None:
         """Writes a row for each trial, in the given order."""
-        atomic.write_text(self.path, json.dumps(list(rows)))
+        atomic.write_text(self.path, documents.json_text(list(rows)))
 
 
 @dataclass(frozen=True)
@@ -246,7 +246,7 @@ def pushed_metadata(pushed: Sequence[PushedVersion]) -> Metadata:
     if any(one.percent < 100 for one in pushed):
         properties["pushed_percent"] = [one.percent for one in pushed]
     single = len(pushed) == 1
-    lists = {name: values[0] if single else json.dumps(values) for name, values in properties.items()}
+    lists = {name: values[0] if single else documents.json_text(values) for name, values in properties.items()}
     return metadata(pushed=1) | lists
 
 

@@ -54,6 +54,15 @@ def read_text(path: Path) -> str:
         raise DocumentError(f"{path}: expected UTF-8 text: {error.reason} at byte {error.start}") from None
 
 
+def json_text(value: object, indent: int | None = None, allow_nan: bool = True, sort_keys: bool = False) -> str:
+    """Returns JSON in which people read every character as it is, whatever its language.
+
+    What is no character, as in a path that is not UTF-8, is escaped.
+    """
+    text = json.dumps(value, ensure_ascii=False, indent=indent, allow_nan=allow_nan, sort_keys=sort_keys)
+    return text.encode(errors="backslashreplace").decode()
+
+
 def parse_json(text: str) -> Any:
     """Returns the value of a JSON text; of DocumentError's sentence the caller knows the place."""
     try:

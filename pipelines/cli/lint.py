@@ -1,6 +1,5 @@
 """`penstock lint`: what runners and servers get wrong in a compiled pipeline."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -8,6 +7,7 @@ import click
 
 from penstock.core.errors import ConfigError
 from penstock.core.files import kinds
+from penstock.core.files.documents import json_text
 from penstock.pipelines.cli.output.answer import Answer, Failure, json_option
 from penstock.pipelines.cli.terminal import warn
 
@@ -51,9 +51,7 @@ def lint(file: Path, target: str, allow: Sequence[str], form: str) -> Answer:
     return Answer(
         report,
         lambda: (
-            json.dumps(lint_report.sarif(report, rules.RULES), indent=1)
-            if form == "sarif"
-            else lint_report.text(report)
+            json_text(lint_report.sarif(report, rules.RULES), indent=1) if form == "sarif" else lint_report.text(report)
         ),
         failure,
     )

@@ -1,7 +1,6 @@
 """The commands that talk to a server about runs: submit, watch, cancel. They import what they need."""
 
 import functools
-import json
 import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 import click
 
 from penstock.core.errors import ConfigError, SystemFailure
+from penstock.core.files import documents
 from penstock.pipelines.cli import options
 from penstock.pipelines.cli.output.answer import Answer, Failure, json_option
 from penstock.pipelines.cli.output.records import CancelledRun, RemoteRun, RemoteTask
@@ -102,9 +102,9 @@ class Remote:
         elif str(self.config) != options.DEFAULT_CONFIG:
             place = [str(self.config)]
         if self.data is not None:
-            assignments.append(f"data.path={json.dumps(section.from_here(self.data))}")
+            assignments.append(f"data.path={documents.json_text(section.from_here(self.data))}")
         if self.label is not None:
-            assignments.append(f"label={json.dumps(self.label)}")
+            assignments.append(f"label={documents.json_text(self.label)}")
         sets = [word for assignment in assignments for word in ("--set", assignment)]
         return shlex.join(["penstock", *words, *place, *service.options(), *sets])
 

@@ -24,7 +24,7 @@ from kfp.local import config
 
 from penstock.core.errors import PenstockError, SystemFailure, WorkerLost
 from penstock.core.failures import FAILURE_FILE, describe
-from penstock.core.files import atomic
+from penstock.core.files import atomic, documents
 from penstock.pipelines.config.training_pipeline import Config
 from penstock.pipelines.local.docker import daemon, mounts
 from penstock.pipelines.local.docker.entrypoint import EXIT_CODE_FILE, TASK_FILE
@@ -154,7 +154,7 @@ class Containers:
     def _failed(self, task: Task, failure: PenstockError) -> int:
         if self._closed:
             return -signal.SIGKILL
-        atomic.write_text(task.folder / FAILURE_FILE, json.dumps(describe(failure)))
+        atomic.write_text(task.folder / FAILURE_FILE, documents.json_text(describe(failure)))
         return failure.exit_code
 
 

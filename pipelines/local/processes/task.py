@@ -1,6 +1,5 @@
 """What the process of one task does: the component's function, as kfp's executor runs it, and word of a failure."""
 
-import json
 import linecache
 import logging
 import os
@@ -15,7 +14,7 @@ from typing import Any
 from penstock.core import progress
 from penstock.core.credentials import masks
 from penstock.core.failures import FAILURE_FILE, describe, is_full
-from penstock.core.files import atomic
+from penstock.core.files import atomic, documents
 from penstock.core.text.printable import printable
 
 LOG_FILE = "log.txt"
@@ -90,7 +89,7 @@ def _failed(task: Task, error: BaseException) -> int:
         clear(task.folder)
     logger.error("the task failed", exc_info=error)
     try:
-        atomic.write_text(task.folder / FAILURE_FILE, json.dumps(failure))
+        atomic.write_text(task.folder / FAILURE_FILE, documents.json_text(failure))
     except OSError:
         return DISK_FULL if full else int(failure["exit_code"])
     return int(failure["exit_code"])

@@ -34,7 +34,7 @@ from typing import NoReturn
 from penstock.core import processes
 from penstock.core.errors import ModuleError
 from penstock.core.failures import FAILURE_FILE, describe
-from penstock.core.files import atomic
+from penstock.core.files import atomic, documents
 from penstock.pipelines.local.processes.task import LOG_FILE, PROGRESS_FILE, Task, execute
 
 __all__ = ["FAILURE_FILE", "LOG_FILE", "PROGRESS_FILE", "Task", "Worker"]
@@ -117,7 +117,7 @@ class Worker:
                         f"importing what the task needs ended the process with exit code {code}: one of its modules "
                         f"({modules}) calls os._exit: raise an error there instead"
                     )
-                    atomic.write_text(task.folder / FAILURE_FILE, json.dumps(describe(error)))
+                    atomic.write_text(task.folder / FAILURE_FILE, documents.json_text(describe(error)))
                     return error.exit_code
         return -signal.SIGKILL
 

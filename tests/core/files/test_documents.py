@@ -1,5 +1,6 @@
 """Texts that anybody may have written: files that are none, and JSON that says something twice or without end."""
 
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -75,3 +76,10 @@ def test_an_error_while_reading_names_the_file(tmp_path: Path) -> None:
         unreadable.read_bytes()
     with pytest.raises(FileNotFoundError, match=r"No such file"), documents.reading(tmp_path / "nix"):
         (tmp_path / "nix").read_bytes()
+
+
+def test_json_that_people_read() -> None:
+    value = {"slice": "城市=北京", "path": "caf\udce9", "sum": [1, None]}
+    text = documents.json_text(value)
+    assert text == '{"slice": "城市=北京", "path": "caf\\udce9", "sum": [1, null]}'
+    assert json.loads(text.encode()) == value
