@@ -93,9 +93,10 @@ class Run:
         return opening.open_artifact(name, self.path(name, task))
 
     def path(self, name: str, task: str = "") -> Path:
-        """Returns where an output is; `task` tells two of a name apart."""
+        """Returns where an output is; `task` tells two of a name apart. `model` alone is the one that was trained."""
         every = [artifact for artifact in self._record.artifacts() if artifact.path.exists()]
         named = [artifact for artifact in every if artifact.name == name and task in ("", artifact.task.name)]
+        named = [artifact for artifact in named if artifact.is_listed] or named
         tasks = sorted({artifact.task.name for artifact in named})
         if len(tasks) > 1:
             raise UserError(f"{self.name} has several outputs {name!r}: expected the task, one of {listed(tasks)}")

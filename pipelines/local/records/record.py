@@ -65,6 +65,12 @@ class Artifact:
     path: Path
     metadata: dict[str, Any]
 
+    @property
+    def is_listed(self) -> bool:
+        """Whether the registry lists the output for the component: LatestBlessedModel's model is another run's."""
+        component = registry.component(self.task.key.component) if self.task.key else None
+        return component is not None and self.name in component.outputs
+
 
 @dataclass
 class TaskRecord:
@@ -129,10 +135,8 @@ class RunRecord:
         KFP may have called their tasks anything, and there may be several. What is there no longer is left out.
         """
         for artifact in self.artifacts():
-            if artifact.name == output and artifact.task.finished and artifact.path.exists():
-                component = registry.component(artifact.task.key.component) if artifact.task.key else None
-                if component and output in component.outputs:
-                    yield artifact
+            if artifact.name == output and artifact.is_listed and artifact.task.finished and artifact.path.exists():
+                yield artifact
 
     def verdicts(self) -> Iterator[Verdict]:
         """Yields what was said of the models that were evaluated."""

@@ -8,7 +8,8 @@ import pytest
 import penstock
 from penstock.core import artifacts
 from penstock.core.errors import UserError
-from penstock.pipelines.local.records.record import RunRecord
+from penstock.pipelines.local.records.cache import Key
+from penstock.pipelines.local.records.record import Output, RunRecord, TaskRecord
 
 Recorded = Callable[..., RunRecord]
 
@@ -43,10 +44,26 @@ def test_artifacts(recorded: Recorded) -> None:
 
 def test_two_outputs_of_a_name(recorded: Recorded) -> None:
     record = recorded(1)
-    record.tasks[2].outputs["schema"] = record.tasks[1].outputs["schema"]
+    for task in record.tasks[1:3]:
+        task.outputs["report"] = record.tasks[1].outputs["schema"]
     record.write()
     with pytest.raises(UserError, match="expected the task, one of schema-gen, trainer"):
-        penstock.Run(record.folder).path("schema")
+        penstock.Run(record.folder).path("report")
+
+
+def test_the_model_is_the_trained_one_beside_a_baseline(recorded: Recorded) -> None:
+    record = recorded(1)
+    trained, baseline = record.tasks[2], TaskRecord("latest-blessed-model", "done")
+    baseline.key = Key("latest_blessed_model", "", "", {}, {})
+    record.tasks.append(baseline)
+    for task in (trained, baseline):
+        place = record.folder / task.name / "model"
+        place.mkdir(parents=True)
+        task.outputs["model"] = Output(uri=str(place), metadata={})
+    record.write()
+    run = penstock.Run(record.folder)
+    assert run.path("model") == record.folder / "trainer" / "model"
+    assert run.path("model", "latest-blessed-model") == record.folder / "latest-blessed-model" / "model"
 
 
 def test_the_report_is_in_a_frame_of_its_own(recorded: Recorded, monkeypatch: pytest.MonkeyPatch) -> None:
