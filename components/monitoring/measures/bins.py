@@ -21,7 +21,7 @@ type Indices = npt.NDArray[np.int64]
 GROUPS = 5  # of a feature's values in joint counts: four of about as many rows each, and the missing ones
 _NUMBERS = 128  # bins of numbers, if more of them differ
 _CATEGORIES = 1000  # up to which each has a bin
-_FREQUENT = 0.001  # of the values: of more categories, those with as many have a bin each
+_FREQUENT = 0.01  # of the values: of more categories, those with as many have a bin each
 _MOSTLY_DIFFERENT = 0.5  # of the values of text
 
 

@@ -17,7 +17,7 @@ from penstock.components.monitoring.measures.distances import Array
 
 _RANGE = (1e-4, 300.0)  # expected counts of a bin, between and beyond which the moments change no more
 _GRID: Array = np.linspace(math.log(_RANGE[0]), math.log(_RANGE[1]), 200)
-_HALVINGS = 40
+_HALVINGS = 24
 
 
 def effective_size(window: int, reference: int) -> float:
