@@ -130,6 +130,11 @@ def severity(measured: Measured, policy: Policy) -> Severity:
     return "warning" if urgency >= policy.warning_from else "info"
 
 
+def opening(alert: Alert) -> str:
+    """Returns the id of the event that opened an alert."""
+    return f"{alert['id']}-opened"
+
+
 def digest(*texts: str) -> str:
     """Returns an id that is the same for the same texts."""
     return hashlib.sha256("\0".join(texts).encode(errors="surrogatepass")).hexdigest()[:_ID_DIGITS]

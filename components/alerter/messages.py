@@ -74,15 +74,20 @@ def facts(event: AlertEvent) -> dict[str, str]:
     return {name: printable.sentence(text) for name, text in rows.items() if text}
 
 
+def lines(event: AlertEvent) -> list[str]:
+    """Returns the facts of an alert as lines of text."""
+    return [f"{name}: {value}" for name, value in facts(event).items()]
+
+
 def text(message: Message) -> str:
     """Returns a message as plain text, without its title."""
     if not is_summary(message):
-        return "\n".join(f"{name}: {value}" for name, value in facts(message["events"][0]).items())
-    lines = [event_title(event) for event in message["events"][:_LISTED]]
+        return "\n".join(lines(message["events"][0]))
+    titles = [event_title(event) for event in message["events"][:_LISTED]]
     if len(message["events"]) > _LISTED:
-        lines.append(f"and {len(message['events']) - _LISTED:,} more")
+        titles.append(f"and {len(message['events']) - _LISTED:,} more")
     reports = dict.fromkeys(event["alert"]["report"] for event in message["events"] if event["alert"]["report"])
-    return "\n".join([*lines, *(f"Report: {report}" for report in reports)])
+    return "\n".join([*titles, *(f"Report: {report}" for report in reports)])
 
 
 def record(message: Message) -> dict[str, object]:
@@ -97,6 +102,11 @@ def record(message: Message) -> dict[str, object]:
         "text": text(message),
         "events": message["events"],
     }
+
+
+def is_link(report: str) -> bool:
+    """Whether a report can be opened from anywhere, which a file of this machine cannot."""
+    return report.startswith(("http://", "https://"))
 
 
 def measure(alert: Alert) -> str:

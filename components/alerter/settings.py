@@ -8,6 +8,7 @@ A secret is named by where it is, never written: NAME_env is a variable of the t
 
 import dataclasses
 import functools
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import time
@@ -25,6 +26,7 @@ from penstock.core.suggestions import did_you_mean
 from penstock.core.text import printable
 
 PAGERDUTY = "https://events.pagerduty.com"
+_LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")  # as Prometheus has them
 _HTTP = ("http://", "https://")
 
 
@@ -228,6 +230,9 @@ def _check_channel(key: str, channel: Channel) -> None:
         case PagerDuty():
             _one_of(key, receiver, ("routing_key_env", "routing_key_file"), required=True)
         case Alertmanager():
+            for label in receiver.labels:
+                if not _LABEL.fullmatch(label):
+                    raise ConfigError(f"{key}.labels: expected names of letters, digits and _, received {label!r}")
             _one_of(key, receiver, ("token_env", "token_file", "password_env", "password_file"))
             if bool(receiver.user) != bool(receiver.password_env or receiver.password_file):
                 raise ConfigError(f"{key}: expected both user and password_env (or password_file), or neither")

@@ -3,8 +3,11 @@
 from collections.abc import Callable, Mapping
 
 from penstock.components.alerter import settings
+from penstock.components.alerter.channels.alertmanager import AlertmanagerChannel
 from penstock.components.alerter.channels.channel import Channel
+from penstock.components.alerter.channels.email import EmailChannel
 from penstock.components.alerter.channels.log import LogChannel
+from penstock.components.alerter.channels.pagerduty import PagerDutyChannel
 from penstock.components.alerter.channels.slack import SlackChannel
 from penstock.components.alerter.channels.webhook import WebhookChannel
 
@@ -12,6 +15,9 @@ _KINDS: Mapping[str, Callable[..., Channel]] = {
     "log": LogChannel,
     "webhook": WebhookChannel,
     "slack": SlackChannel,
+    "email": EmailChannel,
+    "pagerduty": PagerDutyChannel,
+    "alertmanager": AlertmanagerChannel,
 }
 
 

@@ -41,8 +41,7 @@ def payload(message: Message) -> dict[str, object]:
         attachment["text"] = _escaped(messages.text(message))
     else:
         facts = messages.facts(event)
-        report = facts.get("Report", "")
-        if report.startswith(("http://", "https://")):
+        if messages.is_link(facts.get("Report", "")):
             attachment |= {"title": "Report", "title_link": facts.pop("Report")}
         attachment["fields"] = [
             {"title": name, "value": _escaped(value), "short": len(value) <= _LONG} for name, value in facts.items()

@@ -15,7 +15,7 @@ from penstock.core.artifacts.alerts import Alerts, AlertState, AlertSummary
 from penstock.core.services import retries
 from tests.servers.webhooks import Webhooks
 
-BEGIN = datetime(2026, 11, 30, tzinfo=UTC)
+BEGIN = datetime(2025, 6, 2, tzinfo=UTC)
 
 
 def window(hour: int, values: Mapping[str, float], model: str = "flights") -> Window:

@@ -29,7 +29,7 @@ def test_the_log_says_what_a_person_needs(alerter: Callable[..., Alerter], caplo
         "Value: 0.15",
         "Threshold: at most 0.1",
         "Severity: warning",
-        "Window: 30 November 2026, 00:00 to 30 November 2026, 01:00 UTC",
+        "Window: 2 June 2025, 00:00 to 2 June 2025, 01:00 UTC",
         "Rows: 1,000",
         "Report: https://reports.example.com/0#distance",
     ]
