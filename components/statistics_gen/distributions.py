@@ -60,7 +60,8 @@ def _amounts(values: Mapping[str, np.ndarray]) -> tuple[alt.Chart, str] | None:
     if len(pooled) == 0 or pooled.min() == pooled.max():
         return None
     edges = _edges(pooled)
-    place = alt.X("from:Q", title=None, scale=_scale(edges), axis=_axis(edges, pooled))
+    scale = alt.Scale(domain=[edges[0], edges[-1]], nice=False)
+    place = alt.X("from:Q", title=None, scale=scale, axis=_axis(edges, pooled))
     outside = float(np.mean((pooled < edges[0]) | (pooled > edges[-1])))
     drawn = _histogram(_shares(values, edges), list(values), place, [alt.Tooltip("from:Q"), alt.Tooltip("to:Q")])
     return drawn, f"{numbers.percentage(outside)} lie beyond" if outside else ""
@@ -76,7 +77,7 @@ def _moments(values: Mapping[str, np.ndarray], count: int) -> tuple[alt.Chart, s
         row | {"from": 1000 * row["from"], "first": _date(row["from"]), "last": _date(row["to"])}
         for row in _shares(values, edges)
     ]
-    scale = _scale([1000 * edge for edge in edges], type="utc")  # of milliseconds
+    scale = alt.Scale(type="utc", nice=False)  # from the first edge to the last: a domain of numbers is not understood
     place = alt.X("from:T", title=None, scale=scale, axis=alt.Axis(grid=False, tickCount=4))
     tooltips = [alt.Tooltip("first:N", title="from"), alt.Tooltip("last:N", title="to")]
     drawn = _histogram(rows, list(values), place, tooltips)
@@ -106,10 +107,6 @@ def _histogram(rows: list[dict[str, Any]], names: list[str], place: alt.X, toolt
         .properties(height=_HEIGHT)
     )
     return chart
-
-
-def _scale(edges: list[float], **more: Any) -> alt.Scale:
-    return alt.Scale(domain=[edges[0], edges[-1]], nice=False, **more)
 
 
 def _edges(values: np.ndarray) -> list[float]:

@@ -11,7 +11,7 @@ from penstock.core.page import numbers
 from penstock.core.text import printable
 
 _CLASSES = 5
-_LONGEST = 24  # characters of a value's name
+_LONGEST = 20  # characters of a value's name, which a chart has room for
 _DIGITS = 17  # tell any two numbers apart
 
 

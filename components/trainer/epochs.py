@@ -62,19 +62,24 @@ def read(folder: Path) -> History | None:
         return None
 
 
+def that_counts(history: History) -> tuple[Epoch, str]:
+    """Returns the best epoch, or the last where it is not known, and in words which it is."""
+    for epoch in history.epochs:
+        if epoch.epoch == history.best_epoch:
+            return epoch, f"best epoch {epoch.epoch} of {len(history.epochs)}"
+    return history.epochs[-1], count(history)
+
+
 def summary(history: History) -> str:
-    """Returns the best epoch, or how many there were, and what was measured on the eval split then, in a sentence."""
-    last = history.epochs[-1]
-    epoch = next((epoch for epoch in history.epochs if epoch.epoch == history.best_epoch), last)
-    measured = (
+    """Returns what was measured on the eval split after the epoch that counts, as one sentence."""
+    epoch, which = that_counts(history)
+    measured = ", ".join(
         f"{in_units} {numbers.number(value, 4)}"
         for name, number in epoch.measured.items()
         if name.startswith(VALIDATION) and number is not None
         for in_units, value in [metrics.in_the_labels_unit(name, number)]
     )
-    best = history.best_epoch
-    which = count(history) if best is None else f"best epoch {best} of {len(history.epochs)}"
-    return f"{which}: {text}" if (text := ", ".join(measured)) else which
+    return f"{which}: {measured}" if measured else which
 
 
 def count(history: History) -> str:

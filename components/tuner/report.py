@@ -65,7 +65,7 @@ def _table(results: Results) -> str:
     failed = [trial for trial in results.trials if trial.score is None]
     rows = [_row(trial, names, rank) for rank, trial in enumerate(results.best, 1)]
     rows += [_row(trial, names, None) for trial in failed]
-    header = f'<th class="number">Rank</th><th>Trial</th><th class="number">Score</th><th></th>{header}'
+    header = f'<th class="number">rank</th><th>trial</th><th class="number">score</th><th></th>{header}'
     return page.table("".join(rows), header, sort=True)
 
 
@@ -76,7 +76,7 @@ def _failures(results: Results) -> str:
         if trial.score is None:
             alike.setdefault(trial.error, []).append(escape(trial.trial_id))
     rows = "".join(f"<tr><td>{', '.join(names)}</td><td>{escape(error)}</td></tr>" for error, names in alike.items())
-    return f"<h2>Failed trials</h2>{page.table(rows, '<th>Trial</th><th>Failed of</th>')}" if rows else ""
+    return f"<h2>Failed trials</h2>{page.table(rows, '<th>trial</th><th>failed of</th>')}" if rows else ""
 
 
 def _row(trial: Trial, names: list[str], rank: int | None) -> str:

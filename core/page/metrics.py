@@ -30,6 +30,7 @@ _NAMES = {
     "mean_absolute_percentage_error": "MAPE",
     "mean_squared_logarithmic_error": "MSLE",
     "r2_score": "R²",
+    "r2": "R²",
     "squared_pearson_correlation": "squared correlation",
     "example_count": "rows",
     "weighted_example_count": "weighted rows",

@@ -33,7 +33,8 @@ def number(value: float | None, digits: int = 3, grouped: bool = True) -> str:
     if not math.isfinite(value):
         return _NOT_A_NUMBER if math.isnan(value) else "∞" if value > 0 else "-∞"
     if value and not _SMALL <= abs(value) < _LARGE:
-        return f"{value:.{digits - 1}e}"
+        mantissa, _, exponent = f"{value:.{digits - 1}e}".partition("e")
+        return f"{mantissa.rstrip('0').rstrip('.') if '.' in mantissa else mantissa}e{exponent}"
     rounded = float(f"{value:.{digits}g}")
     decimals = max(digits - 1 - math.floor(math.log10(abs(rounded))), 0) if rounded else 0
     text = f"{rounded:{',' if grouped else ''}.{decimals}f}"

@@ -8,7 +8,7 @@
     axis: {
       labelColor: "var(--muted)", titleColor: "var(--muted)", titleFontWeight: "normal", titleFontSize: 11,
       labelFontSize: 11, domainColor: "var(--line)", tickColor: "var(--line)", gridColor: "var(--line)",
-      gridOpacity: 0.7, labelLimit: 120, labelOverlap: true, tickCount: 5,
+      gridOpacity: 0.7, labelLimit: 120, labelOverlap: true, labelSeparation: 6, tickCount: 5,
     },
     axisY: { titleLimit: 170 }, // a long name would take all of a small chart's height
     legend: {

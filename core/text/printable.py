@@ -42,9 +42,9 @@ def names(texts: Sequence[str], longest: int = _LONGEST_NAME) -> list[str]:
     return [f"{name} #{number}" if name in twice else name for number, name in enumerate(shown, 1)]
 
 
-def name(text: str) -> str:
+def name(text: str, longest: int = _LONGEST_NAME) -> str:
     """Returns one name, as `names` does."""
-    return names([text])[0]
+    return names([text], longest)[0]
 
 
 def sentence(text: str) -> str:

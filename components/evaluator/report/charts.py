@@ -21,7 +21,9 @@ MOST_NAMES = 30
 MUTED = "var(--muted)"
 NUMBER, SHARE, COUNT = numbers.D3_NUMBER, numbers.D3_SHARE, numbers.D3_COUNT
 TOUCHED = alt.OverlayMarkDef(opacity=0, size=80)  # points of a line that the pointer finds, and nobody sees
-EVERY_NAME = alt.Axis(labelOverlap=False, labelLimit=160)
+LONGEST_NAME = 26  # characters, for which an axis of names has room
+NAMES_WIDTH = 180  # pixels, of such an axis
+EVERY_NAME = alt.Axis(labelOverlap=False, labelLimit=NAMES_WIDTH)
 _ROWS, _LINE = "rows", "line"
 type Cell = float | str | None
 type Chart = alt.Chart | alt.LayerChart | alt.FacetChart  # what alt.layer returns

@@ -1,6 +1,7 @@
 """What matters: how much worse the model gets without a column, and how its prediction changes with a value."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from html import escape
 from statistics import fmean
 
@@ -13,10 +14,12 @@ from penstock.core.artifacts.evaluation_summary import Effect, EvaluationSummary
 from penstock.core.page import numbers
 from penstock.core.page.metrics import Scale
 from penstock.core.text import printable
+from penstock.trainer.plan import dates
 
 _MOST_DRAWN = 15
 _MOST_VALUES = 12  # of a column of text
 _HEIGHT = 180
+_DIGITS = 6  # of a value that the pointer is at
 
 
 def section(summary: EvaluationSummary, scale: Scale) -> str:
@@ -48,11 +51,15 @@ def _importance(summary: EvaluationSummary, scale: Scale) -> Figure:
                 "least": min(one["worse_by"]),
                 "most": max(one["worse_by"]),
             }
-            for name, one in zip(printable.names([one["column"] for one in shown]), shown, strict=True)
+            for name, one in zip(_axis_names([one["column"] for one in shown]), shown, strict=True)
         ],
         note="How much worse the model gets if the values of a column are shuffled, in "
         f"{numbers.count(summary['sampled_rows'])} rows. The lines go from the least to the most of {times} times.",
     )
+
+
+def _axis_names(texts: Sequence[str]) -> list[str]:
+    return printable.names(texts, charts.LONGEST_NAME)
 
 
 def _importance_spec(count: int, title: str, form: str) -> Spec:
@@ -116,31 +123,41 @@ def _axis(effect: Effect, summary: EvaluationSummary) -> alt.Axis:
 
 
 def _effect(effect: Effect, scale: alt.Scale, axis: alt.Axis) -> Figure:
-    if isinstance(effect["values"][0], str):
-        names = printable.names([str(value) for value in effect["values"]])[:_MOST_VALUES]
+    column, most = printable.name(effect["column"]), max(effect["shares"], default=1)
+    texts = [str(value) for value in effect["values"]] if isinstance(effect["values"][0], str) else []
+    values: Sequence[Cell]
+    if moments := _moments(texts):
+        values, names = [1000 * dates.seconds(moment) for moment in moments], texts
+        spec = _numbers_spec(alt.X("value:T", title=column, scale=alt.Scale(type="utc", nice=False)), most, scale, axis)
+    elif texts:
         shares = map(numbers.percentage, effect["shares"])
-        values: Sequence[Cell] = [f"{share} {name}" for share, name in zip(shares, names, strict=False)]
-        spec = _texts_spec(len(values), scale, axis)
+        names = [f"{share} {name}" for share, name in zip(shares, _axis_names(texts)[:_MOST_VALUES], strict=False)]
+        values, spec = names, _texts_spec(len(names), scale, axis)
     else:
         values = amounts = [float(value) for value in effect["values"]]
-        place = _place(printable.name(effect["column"]), amounts)
-        spec = _numbers_spec(place, max(effect["shares"], default=1), scale, axis)
+        are_years = all(value.is_integer() for value in amounts) and numbers.are_years(min(amounts), max(amounts))
+        names = [numbers.number(value, _DIGITS, grouped=not are_years) for value in amounts]
+        ticks = alt.Axis(tickMinStep=1, format=numbers.D3_UNGROUPED) if are_years else alt.Axis()
+        place = alt.X("value:Q", title=column, scale=alt.Scale(zero=False, nice=False), axis=ticks)
+        spec = _numbers_spec(place, most, scale, axis)
     rows: list[dict[str, Cell]] = [
-        {"value": value, "prediction": prediction, "share": share}
-        for value, prediction, share in zip(values, effect["predictions"], effect["shares"], strict=False)
+        {"value": value, "name": name, "prediction": prediction, "share": share}
+        for value, name, prediction, share in zip(values, names, effect["predictions"], effect["shares"], strict=False)
     ]
-    return Figure(printable.name(effect["column"]), spec, rows)
+    return Figure(column, spec, rows)
 
 
-def _place(column: str, values: Sequence[float]) -> alt.X:
-    are_years = all(value.is_integer() for value in values) and numbers.are_years(min(values), max(values))
-    axis = alt.Axis(tickMinStep=1, format=numbers.D3_UNGROUPED) if are_years else alt.Axis()
-    return alt.X("value:Q", title=column, scale=alt.Scale(zero=False, nice=False), axis=axis)
+def _moments(texts: Sequence[str]) -> list[datetime]:
+    """Returns the moments that all texts are; nothing if some are none."""
+    written = dates.written(texts)
+    read = map(dates.reader(written.format), texts) if written else []
+    moments = [moment for moment in read if moment]
+    return moments if len(moments) == len(texts) else []
 
 
 def _numbers_spec(place: alt.X, most: float, scale: alt.Scale, axis: alt.Axis) -> Spec:
     """The shares stand at the foot of the plot: their scale leaves the rest of it free."""
-    base = _base(axis, "value:Q").encode(x=place)
+    base = _base(axis).encode(x=place)
     foot = alt.Scale(domain=[0, 4 * most])
     shares = base.mark_bar(color=charts.MUTED, opacity=0.35, size=8).encode(y=alt.Y("share:Q", scale=foot, axis=None))
     line = base.mark_line(point=True).encode(y=alt.Y("prediction:Q", scale=scale, axis=axis))
@@ -148,16 +165,16 @@ def _numbers_spec(place: alt.X, most: float, scale: alt.Scale, axis: alt.Axis) -
 
 
 def _texts_spec(count: int, scale: alt.Scale, axis: alt.Axis) -> Spec:
-    base = _base(axis, "value:N").encode(y=alt.Y("value:N", title=None, sort=None, axis=charts.EVERY_NAME))
+    base = _base(axis).encode(y=alt.Y("value:N", title=None, sort=None, axis=charts.EVERY_NAME))
     stems = base.mark_bar(color="var(--line)", height=3, clip=True).encode(x="prediction:Q")
     dots = base.mark_point(size=70, filled=True, opacity=1).encode(x=alt.X("prediction:Q", scale=scale, axis=axis))
     return charts.spec(alt.layer(stems, dots), charts.height(count))
 
 
-def _base(axis: alt.Axis, value: str) -> alt.Chart:
-    return charts.chart("value", "prediction", "share").encode(
+def _base(axis: alt.Axis) -> alt.Chart:
+    return charts.chart("value", "name", "prediction", "share").encode(
         tooltip=[
-            alt.Tooltip(value),
+            alt.Tooltip("name:N", title="value"),
             alt.Tooltip("prediction:Q", title="mean prediction", format=axis.format),
             alt.Tooltip("share:Q", title="share of rows", format=charts.SHARE),
         ]

@@ -37,7 +37,8 @@ class ClassScore(NamedTuple):
 def figures(plot: MulticlassPlot, classes: list[str]) -> list[Figure]:
     """Returns the figures of a slice."""
     confusion = np.array(plot["confusion"], float)
-    names = printable.names(classes) if len(classes) == len(confusion) else [str(n) for n in range(len(confusion))]
+    numbered = [str(number) for number in range(len(confusion))]
+    names = printable.names(classes, charts.LONGEST_NAME) if len(classes) == len(confusion) else numbered
     return [_matrix(*_largest(confusion, names)), _by_class(scores(confusion, names))]
 
 

@@ -19,7 +19,7 @@ from penstock.core.text import printable
 
 _MOST_DRAWN = 20
 _BETWEEN = ", "  # the features of a slice
-_LONGEST = 400
+_LONGEST, _LONGEST_VALUE = 400, 40  # characters of a slice's name, and of each value in it
 _MOST_METRICS = 4  # in the table, beside the main one
 
 
@@ -32,14 +32,15 @@ class Judged(NamedTuple):
     surely: bool  # worse than overall: its whole interval is on the worse side
 
 
-def name(part: SliceSummary) -> str:
-    """Returns the name of a slice, as verdicts have it, but of a length that fits."""
-    return _BETWEEN.join(printable.name(f"{feature}={value}") for feature, value in part["features"]) or "overall"
+def name(part: SliceSummary, longest: int = _LONGEST_VALUE) -> str:
+    """Returns the name of a slice, as verdicts have it, but with each value of a length that fits."""
+    values = (printable.name(f"{feature}={value}", longest) for feature, value in part["features"])
+    return _BETWEEN.join(values) or "overall"
 
 
-def names(parts: Sequence[SliceSummary]) -> list[str]:
+def names(parts: Sequence[SliceSummary], longest: int = _LONGEST_VALUE) -> list[str]:
     """Returns the names of slices, which are all different."""
-    return printable.names([name(part) for part in parts], _LONGEST)
+    return printable.names([name(part, longest) for part in parts], _LONGEST)
 
 
 def judged(summary: EvaluationSummary) -> list[Judged]:
@@ -88,6 +89,7 @@ def _judgement(every: list[Judged], overall: float | None) -> str:
 
 def _chart(drawn: list[Judged], summary: EvaluationSummary, scale: Scale) -> Figure:
     metric, overall, worst = summary["main_metric"], _overall(summary), drawn[:_MOST_DRAWN]
+    of_axis = names([each.part for each in worst], charts.LONGEST_NAME)
     return Figure(
         f"The {len(worst)} worst slices" if len(drawn) > len(worst) else "The slices, worst first",
         _spec(worst, scale.name(metric), scale.format(metric)),
@@ -99,7 +101,7 @@ def _chart(drawn: list[Judged], summary: EvaluationSummary, scale: Scale) -> Fig
                 "high": _number(each.measure.get("high"), metric, scale),
                 "rows": each.part["examples"],
             }
-            for slice_name, each in zip(names([each.part for each in worst]), worst, strict=True)
+            for slice_name, each in zip(of_axis, worst, strict=True)
         ],
         [] if overall is None else [(scale.number(metric, overall), 0)],
         "" if overall is None else f"The dashed line is overall: {scale.value(metric, overall)}.",
@@ -110,7 +112,7 @@ def _spec(drawn: list[Judged], title: str, form: str) -> Spec:
     """A name has a line for each feature of its slice."""
     has_intervals = any("low" in each.measure for each in drawn)
     lines = max(len(each.part["features"]) for each in drawn)
-    axis = alt.Axis(labelOverlap=False, labelLimit=160, labelExpr=f"split(datum.label, '{_BETWEEN}')")
+    axis = alt.Axis(labelOverlap=False, labelLimit=charts.NAMES_WIDTH, labelExpr=f"split(datum.label, '{_BETWEEN}')")
     bounds = [("low", "from"), ("high", "to")] if has_intervals else []
     base = charts.chart("slice", "value", "low", "high", "rows").encode(
         y=alt.Y("slice:N", title=None, sort=None, axis=axis),

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from penstock.components.trainer import epochs, event_files, report
 from penstock.core.artifacts import ModelRun
+from penstock.core.page import numbers
 
 
 def _write(folder: Path, tag: str, values: Sequence[float], first: int = 0) -> Path:
@@ -36,7 +37,7 @@ def test_what_fit_has_logged_are_the_epochs(tmp_path: Path, name: str) -> None:
     keras = pytest.importorskip(name)
     keras.utils.set_random_seed(1)
     model = keras.Sequential([keras.layers.Dense(1)])
-    model.compile("sgd", "mse", metrics=[keras.metrics.MeanAbsoluteError(name="mae")])
+    model.compile("sgd", "mse", metrics=[keras.metrics.MeanAbsoluteError(name="mean_absolute_error")])
     rows, labels = tf.random.uniform((32, 2)), tf.random.uniform((32, 1))
     fitted = model.fit(
         *(rows, labels),
@@ -51,7 +52,7 @@ def test_what_fit_has_logged_are_the_epochs(tmp_path: Path, name: str) -> None:
         assert [of_epoch[name] for _, of_epoch in measured] == pytest.approx(values), name
     text = report.write(tmp_path / "page", tmp_path).read_text()
     assert "<figcaption>loss</figcaption>" in text
-    assert f"<p>3 epochs: val_loss {measured[-1][1]['val_loss']:.4g}" in text
+    assert f"<p>3 epochs, on the eval split: loss {numbers.number(measured[-1][1]['val_loss'])}, MAE " in text
 
 
 def test_a_training_that_goes_on_replaces_what_was_after_its_step(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ def test_learning_curves_and_epochs(tmp_path: Path, penguins_csv: Path) -> None:
     fitted = fitting.fit(penguin_training.build, *data, settings, tmp_path, device=device)
     text = report.write(tmp_path / "page", tmp_path).read_text()
     assert "the &lt;processor&gt;, float32, tensorflow" in text
-    assert f"best epoch 2 of 2: val_loss {fitted.history[1]['val_loss']:.4g}" in text
+    assert f"best epoch 2 of 2, on the eval split: loss {numbers.number(fitted.history[1]['val_loss'])}" in text
     specs = [json.loads(spec) for spec in re.findall(r'<script type="application/json">(.*?)</script>', text)]
     loss = {(row["epoch"], row["split"]): row["value"] for row in specs[0]["layer"][0]["data"]["values"]}
     assert loss == pytest.approx(
@@ -108,14 +108,14 @@ def test_squared_errors_are_shown_in_the_unit_of_the_label(tmp_path: Path) -> No
     assert '<td class="number good">20,000</td><td class="number good">30,000</td>' in text
     assert ">RMSE in price</th>" in text
     assert ">eval RMSE in price</th>" in text
-    assert "best epoch 1 of 2: val_root_mean_squared_error 30,000" in text
+    assert "best epoch 1 of 2, on the eval split: RMSE in price 30,000</p>" in text
 
 
 def test_without_a_best_epoch_the_last_one_is_told(tmp_path: Path) -> None:
     history = {"epochs": [{"epoch": epoch, "accuracy": 1 / epoch, "val_accuracy": 0.5 / epoch} for epoch in (1, 2)]}
     (tmp_path / "history.json").write_text(json.dumps(history))
     text = report.write(tmp_path / "page", tmp_path).read_text()
-    assert "<p>2 epochs: val_accuracy 0.25</p>" in text
+    assert "<p>2 epochs, on the eval split: accuracy 25%</p>" in text
     assert text.count('<th class="number">') == 3, "no column of what is not known"
     assert "number good" not in text
 
@@ -123,6 +123,6 @@ def test_without_a_best_epoch_the_last_one_is_told(tmp_path: Path) -> None:
 def test_one_epoch_is_no_curve(tmp_path: Path) -> None:
     (tmp_path / "history.json").write_text(json.dumps({"epochs": [EPOCH]}))
     text = report.write(tmp_path / "page", tmp_path).read_text()
-    assert "<p>1 epoch: val_loss 0.6</p>" in text
+    assert "<p>1 epoch, on the eval split: loss 0.6</p>" in text
     assert '<td class="number">1,000</td>' in text
     assert "<script" not in text

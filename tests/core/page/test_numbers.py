@@ -22,7 +22,8 @@ from penstock.core.page import numbers
         (-1234567, "-1,230,000"),
         (0.0000123, "0.0000123"),
         (1.234e-9, "1.23e-09"),
-        (4.6e19, "4.60e+19"),
+        (4.6e19, "4.6e+19"),
+        (1e-8, "1e-08"),
     ],
 )
 def test_numbers(value: float | None, text: str) -> None:

@@ -21,6 +21,7 @@ from penstock.core.artifacts.evaluation_summary import Effect, EvaluationSummary
 from penstock.core.page.metrics import Scale
 from tests.components.evaluator.report import summaries
 
+PRICE = Scale("regression", "price")
 _MOST_BYTES = 2_000_000
 _VERSION = vl_convert.get_vegalite_versions()[-1]
 
@@ -172,7 +173,7 @@ def test_the_importance_of_further_columns_is_in_the_unit_of_the_chart(houses: E
     squared = copy.copy(houses)
     squared["main_metric"] = "mean_squared_error"
     squared["importance"] = [{"column": f"c{rank}", "worse_by": [100.0 - rank] * 2} for rank in range(17)]
-    body = importance.section(squared, Scale("regression", "price"))
+    body = importance.section(squared, PRICE)
     assert "MSE in price²: worse by" in body
     assert [_row(body, "c15"), _row(body, "c16")] == ["c15 +85", "c16 +84"]
 
@@ -187,6 +188,18 @@ def test_the_effect_of_a_year_has_years_on_its_axis(houses: EvaluationSummary) -
     years, amounts = (_svg(json.loads(spec)) for spec in specs[-2:])
     assert ">2000</text>" in years
     assert ">2,000</text>" in amounts
+
+
+def test_the_effect_of_a_date_is_drawn_over_time(houses: EvaluationSummary) -> None:
+    days = ["2019-02-01", "2023-03-01", "2021-01-01"]
+    effect: Effect = {"column": "sold", "values": days, "predictions": [1, 2, 3], "shares": [0.2] * 3}
+    houses = copy.copy(houses)
+    houses["effects"] = [effect, {**effect, "values": [*days[:2], "soon"]}]
+    specs = re.findall('<script type="application/json">(.*?)</script>', importance.section(houses, PRICE))
+    over_time, names = (_svg(json.loads(spec)) for spec in specs[-2:])
+    assert ">2020</text>" in over_time, "which is between them"
+    assert "2019-02-01</text>" not in over_time
+    assert "20% soon</text>" in names
 
 
 def test_without_a_threshold_the_page_says_how_one_is_added(houses: EvaluationSummary) -> None:

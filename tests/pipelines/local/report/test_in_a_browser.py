@@ -26,6 +26,10 @@ pytestmark = pytest.mark.slow
 
 COLUMNS, ROWS = 50, 3000
 MOST_BYTES = 2_000_000
+DATES = (  # what the axes of the dates' first chart say
+    "[...document.querySelectorAll('figure.chart')].filter((one) => one.querySelector('figcaption')?.textContent == "
+    "'day').slice(0, 1).map((one) => [...one.querySelectorAll('svg text')].map((text) => text.textContent))"
+)
 OF_OTHERS = "<!DOCTYPE html><html><body><h1>A page of a user's component</h1></body></html>"
 SUMMARIES: dict[str, Callable[[], EvaluationSummary]] = {
     "binary": summaries.binary,
@@ -40,7 +44,10 @@ def data_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from penstock.components.statistics_gen import executor
 
     folder, random = tmp_path_factory.mktemp("data"), np.random.default_rng(1)
-    columns: dict[str, object] = {"label": random.choice(["no", "yes"], ROWS)}
+    columns: dict[str, object] = {
+        "label": random.choice(["no", "yes"], ROWS),
+        "day": np.datetime_as_string(np.datetime64("2019-01-01") + random.integers(0, 1800, ROWS)),
+    }
     for number in range(COLUMNS // 2):
         columns[f"amount_of_{number}"] = random.lognormal(number / 9, 1, ROWS)
         columns[f"<kind>_{number}"] = random.choice([f"value {value} of a longer name" for value in range(12)], ROWS)
@@ -138,6 +145,9 @@ def test_it_is_whole_quiet_and_fits(chromium: Browser, report: Path, tmp_path: P
         == []
     )
     assert tab.too_wide() == []
+    if tab.evaluate("document.body.textContent.includes('Distributions')"):
+        (shown,) = tab.evaluate(DATES)
+        assert {"2020", "2021", "2022", "2023"} <= set(shown)
     tab.print(tmp_path / "printed.pdf")
     assert (tmp_path / "printed.pdf").read_bytes().startswith(b"%PDF")
     assert tab.errors == []
