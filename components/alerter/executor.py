@@ -1,36 +1,44 @@
 """The work of Alerter: decides on a window, writes down what is to be told, and tells it."""
 
-from datetime import datetime
+import json
+import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 from penstock.components.alerter import channels as channels_
-from penstock.components.alerter import decisions, outbox
+from penstock.components.alerter import decisions, findings, outbox, remote
 from penstock.components.alerter import settings as settings_
 from penstock.components.alerter.decisions import Window
 from penstock.components.alerter.outbox import Failure
-from penstock.components.alerter.state import Folder
+from penstock.components.alerter.settings import Settings
+from penstock.components.alerter.state import Folder, LocalFolder
 from penstock.core import artifacts, progress
 from penstock.core.artifacts import TaskResult
 from penstock.core.artifacts.alerts import Alerts, AlertState, AlertSummary
 from penstock.core.errors import PenstockError, ServerError, SystemFailure, UserError
-from penstock.core.files import atomic
+from penstock.core.files import atomic, object_stores
 
 
-def tell(alerts: Path, window: Window, state: str, settings: str, now: datetime) -> TaskResult:
-    """Tells the channels what comes of a window, at a moment.
+def run(*, alerts: str, window: str, state: str, settings: str = "", report_uri: str = "") -> TaskResult:
+    """Tells the channels what comes of a window; component.py describes the arguments.
 
-    Raises a PenstockError if a channel did not take a message, after the other channels have been told and the artifact
-    is written: the message is kept for the next run.
+    Raises a ConfigError for wrong settings, a DataError for what is no window, and a PenstockError if a channel did not
+    take a message: after the others have been told and the artifact is written, with the message kept for the next run.
     """
     parsed = settings_.read(settings)
-    channels = channels_.make(parsed.channels)
-    folder = Folder(AlertState(atomic.local_path(state)))
+    report = findings.address(report_uri, parsed.links)
+    return tell(Path(alerts), findings.read(Path(window), report), state, parsed, datetime.now(UTC))
+
+
+def tell(alerts: Path, window: Window, state: str, settings: Settings, now: datetime) -> TaskResult:
+    """Does the work for a window that is read already, at a moment."""
+    channels, folder = channels_.make(settings.channels), _folder(state)
     with progress.task("Alerter") as counts, folder.held():
         memory = folder.read()
-        events = outbox.decide(memory, window, parsed, channels, now)
+        events = outbox.decide(memory, window, settings, channels, now)
         folder.write(memory)
+        failures = outbox.deliver(memory, folder, settings, channels, now)
         is_open = list(decisions.open_alerts(memory["tracks"][window.model]))
-        failures = outbox.deliver(memory, folder, parsed, channels, now)
         summary = AlertSummary(
             model=window.model,
             begin=window.begin,
@@ -46,6 +54,12 @@ def tell(alerts: Path, window: Window, state: str, settings: str, now: datetime)
     return TaskResult({"alerts": artifacts.metadata(open=len(is_open), events=len(events))})
 
 
+def _folder(state: str) -> Folder:
+    if object_stores.is_remote(state):
+        return remote.StoreFolder(state)
+    return LocalFolder(AlertState(atomic.local_path(state)))
+
+
 def _failed(failures: list[Failure], summary: AlertSummary) -> PenstockError:
     """Returns one error of all channels that did not take a message; the first sentence of each is told."""
     reasons: dict[str, PenstockError] = {}
@@ -55,3 +69,7 @@ def _failed(failures: list[Failure], summary: AlertSummary) -> PenstockError:
     message = f"messages that were not taken are kept for the next run: {told}"
     is_users = all(isinstance(error, UserError) for error in reasons.values())
     return ServerError(message) if is_users else SystemFailure(message)
+
+
+if __name__ == "__main__":
+    run(**json.loads(sys.argv[1]))

@@ -8,23 +8,16 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
 
 from penstock.components.alerter import decisions, messages, pacing
 from penstock.components.alerter.channels.channel import Channel
 from penstock.components.alerter.decisions import Window
 from penstock.components.alerter.settings import Settings
-from penstock.components.alerter.state import Message, NewestWindow, State
+from penstock.components.alerter.state import Folder, Message, NewestWindow, State
 from penstock.core.artifacts.alerts import AlertEvent
 from penstock.core.errors import NoServer, PenstockError, ServerError
 
 logger = logging.getLogger(__name__)
-
-
-class Writer(Protocol):
-    """Where the state is kept."""
-
-    def write(self, state: State) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -60,12 +53,12 @@ def decide(
 
 
 def deliver(
-    state: State, writer: Writer, settings: Settings, channels: Sequence[Channel], now: datetime
+    state: State, folder: Folder, settings: Settings, channels: Sequence[Channel], now: datetime
 ) -> list[Failure]:
     """Tells the channels what is due; returns which of them did not take it. What they did not take stays."""
     failures = []
     for channel in channels:
-        for batch in channel.batches(_due(state, writer, settings, channel, now)):
+        for batch in channel.batches(_due(state, folder, settings, channel, now)):
             try:
                 channel.send(batch)
             except PenstockError as error:
@@ -74,7 +67,7 @@ def deliver(
                     continue  # it refuses this message, and may take others
                 break
             _strike_off(state, channel, batch, now)
-            writer.write(state)
+            folder.write(state)
     return failures
 
 
@@ -92,7 +85,7 @@ def _is_outdated(message: Message, changed: set[str]) -> bool:
     return all(event["kind"] == "ongoing" and event["alert"]["id"] in changed for event in message["events"])
 
 
-def _due(state: State, writer: Writer, settings: Settings, channel: Channel, now: datetime) -> list[Message]:
+def _due(state: State, folder: Folder, settings: Settings, channel: Channel, now: datetime) -> list[Message]:
     """Returns what a channel is told now. A summary takes the place of its messages before it is sent."""
     waiting = [message for message in state["outbox"] if channel.name in message["waits"]]
     if not channel.for_people:
@@ -105,7 +98,7 @@ def _due(state: State, writer: Writer, settings: Settings, channel: Channel, now
     logger.info("%s: %d messages in one: its rate limit is reached", channel.name, len(due.summarized))
     _strike_off_names(state, channel.name, due.summarized)
     state["outbox"].append(summary)
-    writer.write(state)
+    folder.write(state)
     return [*due.single, summary]
 
 

@@ -143,7 +143,11 @@ class QuietHours(_Strict):
 
 @dataclass(frozen=True)
 class Settings(_Strict):
-    """All that the Alerter is told. `rate_limit` is how many messages each channel's people get in an hour."""
+    """All that the Alerter is told.
+
+    `rate_limit` is how many messages each channel's people get in an hour. `links` are the addresses at which reports
+    are opened, by the beginnings of their URIs.
+    """
 
     open_after: int = 1
     close_after: int = 2
@@ -152,6 +156,7 @@ class Settings(_Strict):
     critical_from: float = 2.0
     quiet_hours: QuietHours | None = None
     rate_limit: int = 20
+    links: dict[str, str] = field(default_factory=dict)
     channels: dict[str, Channel] = field(default_factory=lambda: {"log": Channel(log=Log())})
 
     @property
@@ -264,7 +269,9 @@ def _check_url(key: str, url: str) -> None:
         raise ConfigError(f"{key}.url: expected an address that begins with http:// or https://, received {url!r}")
     credential = next(shapes.credentials(url), None)
     if credential:
-        raise ConfigError(f"{key}.url: {credential.kind} in it is there for all who see the pipeline: use url_env")
+        raise ConfigError(
+            f"{key}.url: who sees the pipeline sees {credential.kind} in it: expected url_env or url_file"
+        )
 
 
 def _one_of(key: str, receiver: Receiver, names: tuple[str, ...], required: bool = False) -> None:

@@ -10,7 +10,9 @@ import functools
 import json
 import logging
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypedDict
@@ -57,15 +59,30 @@ class State(TypedDict):
     told: dict[str, list[str]]
 
 
+class Folder(ABC):
+    """Where the state is kept."""
+
+    @abstractmethod
+    def held(self) -> AbstractContextManager[None]:
+        """Waits until no other run works with the state, and keeps others waiting."""
+
+    @abstractmethod
+    def read(self) -> State:
+        """Returns the state; an empty one where there is none yet."""
+
+    @abstractmethod
+    def write(self, state: State) -> None:
+        """Writes the state; it is safe once this returns."""
+
+
 @dataclass(frozen=True)
-class Folder:
+class LocalFolder(Folder):
     """The state in a folder of this machine, or of a volume or bucket that is mounted."""
 
     files: AlertState
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
-        """Waits until no other run works with the state, and keeps others waiting."""
         import fcntl  # Windows, where the commands run too, has none
 
         try:
@@ -88,7 +105,6 @@ class Folder:
         return parse(path.read_bytes(), str(path)) if path.is_file() else empty()
 
     def write(self, state: State) -> None:
-        """Writes the state; it is on the disk once this returns."""
         with atomic.replacing(self.files.path) as temporary, temporary.open("wb") as file:
             file.write(serialized(state))
             file.flush()
@@ -106,8 +122,13 @@ def serialized(state: State) -> bytes:
 
 def parse(content: bytes, place: str) -> State:
     """Returns the state that a file holds; a DataError for what is none."""
+    return parsed(_adapter(), content, place)
+
+
+def parsed[Content](adapter: TypeAdapter[Content], content: bytes, place: str) -> Content:
+    """Returns what the adapter makes of a file with a state; a DataError if it is none."""
     try:
-        return _adapter().validate_json(content)
+        return adapter.validate_json(content)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(map(str, first["loc"]))

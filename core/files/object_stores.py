@@ -157,6 +157,26 @@ class Store:
                 self._require_bucket(uri)
                 raise
 
+    def create(self, uri: str, content: bytes) -> bool:
+        """Writes an object unless there is one of its name: of several who try at once, one does. Whether it is this.
+
+        Stores that know no conditional requests write it in any case.
+        """
+        with _explained(uri):
+            try:
+                self._filesystem.pipe_file(_path(uri), content, mode="create")
+            except FileExistsError:  # perhaps of this call, whose answer was lost, so that the client tried again
+                return self.read(uri) == content
+            except FileNotFoundError:
+                self._require_bucket(uri)
+                raise
+        return True
+
+    def remove(self, uri: str) -> None:
+        """Removes an object; nothing happens if there is none."""
+        with _explained(uri), contextlib.suppress(FileNotFoundError):
+            self._filesystem.rm_file(_path(uri))
+
     def upload(self, path: Path, uri: str) -> None:
         """Writes a local file of any size as an object: readers see all of it or nothing."""
         with _explained(uri):

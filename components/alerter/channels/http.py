@@ -1,6 +1,5 @@
 """Channels that are told over HTTP: the connection, and every failure as one sentence."""
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +8,8 @@ from urllib.parse import urlsplit
 from urllib3 import exceptions
 
 from penstock.core.errors import ConfigError
-from penstock.core.services.transport import Advice, Answer, Refused, Transport, innermost
+from penstock.core.files import documents
+from penstock.core.services.transport import Advice, Answer, Refused, Transport, innermost, short
 
 TIMEOUT = 10.0
 _SUCCESS = range(200, 300)
@@ -50,7 +50,7 @@ class Http(Transport):
 
     def post(self, document: object, path: str = "", headers: Mapping[str, str] | None = None) -> None:
         """Sends JSON, again where no answer came: it has to have an id by which the receiver knows it."""
-        content = json.dumps(document, ensure_ascii=False, allow_nan=False).encode(errors="replace")
+        content = documents.json_text(document, allow_nan=False).encode()
         self.repeat(
             self._session.post,
             f"{self._url.rstrip('/') if path else self._url}{path}",
@@ -76,8 +76,6 @@ class Http(Transport):
 
 def _of_text(status: int, headers: Mapping[str, str], text: str) -> Answer:
     """Returns an answer whose body is the sentence itself, as Slack's are, or JSON that names it otherwise."""
-    from penstock.core.services.transport import short
-
     return Answer(status, short(text).removesuffix("."), headers, text)
 
 

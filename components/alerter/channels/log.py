@@ -1,6 +1,5 @@
 """The task's log, and a file of JSON lines that other programs read."""
 
-import json
 import logging
 import os
 from collections.abc import Sequence
@@ -13,6 +12,7 @@ from penstock.components.alerter.channels.channel import Channel
 from penstock.components.alerter.settings import Log
 from penstock.components.alerter.state import Message
 from penstock.core.errors import UserError, explain_os_error
+from penstock.core.files import documents
 
 logger = logging.getLogger(__name__)
 _LEVELS = {"info": logging.INFO, "warning": logging.WARNING, "critical": logging.ERROR}
@@ -34,7 +34,7 @@ class LogChannel(Channel):
             self._append(Path(self.settings.path), batch)
 
     def _append(self, path: Path, batch: Sequence[Message]) -> None:
-        lines = [json.dumps(messages.record(message)).encode() + b"\n" for message in batch]
+        lines = [documents.json_text(messages.record(message)).encode() + b"\n" for message in batch]
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             with path.open("a+b") as file:

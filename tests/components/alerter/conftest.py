@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from penstock.components.alerter import executor
+from penstock.components.alerter import executor, settings
 from penstock.components.alerter.decisions import Measured, Window
 from penstock.core.artifacts.alerts import Alerts, AlertState, AlertSummary
 from penstock.core.services import retries
@@ -43,6 +43,7 @@ class Alerter:
 
     folder: Path
     settings: dict[str, Any] = field(default_factory=dict)
+    uri: str = ""  # of a state that is in no folder
 
     @property
     def state(self) -> Path:
@@ -54,7 +55,8 @@ class Alerter:
         """Tells of a window, five minutes after its end unless `now` says otherwise."""
         moment = now or BEGIN + timedelta(hours=hour + 1, minutes=5)
         alerts = self.folder / f"alerts-{hour}"
-        executor.tell(alerts, window(hour, values, model), str(self.state), json.dumps(self.settings), moment)
+        parsed = settings.read(json.dumps(self.settings))
+        executor.tell(alerts, window(hour, values, model), self.uri or str(self.state), parsed, moment)
         return Alerts(alerts).read()
 
     def waiting(self) -> dict[str, list[str]]:

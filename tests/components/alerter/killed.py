@@ -58,7 +58,12 @@ def run(order: dict[str, Any]) -> None:
     channels.make = stepped
     window = order["window"]
     measured = [Measured(**one) for one in window.pop("measured")]
-    arguments = Path(order["alerts"]), Window(**window, measured=measured), order["state"], order["settings"]
+    arguments = (
+        Path(order["alerts"]),
+        Window(**window, measured=measured),
+        order["state"],
+        settings.read(order["settings"]),
+    )
     executor.tell(*arguments, datetime.fromisoformat(order["now"]))
 
 

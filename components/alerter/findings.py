@@ -1,0 +1,54 @@
+"""The findings of a monitored window, as alerts are decided from them, and the address of its page."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import quote
+
+from penstock.components.alerter.decisions import Measured, Window
+from penstock.core.artifacts.monitoring import Finding, MonitoredWindow
+from penstock.core.errors import DataError
+from penstock.core.files import atomic, object_stores
+
+_GOOGLE = "https://storage.cloud.google.com/"  # opens an object in the browser of who may read it
+
+
+def read(folder: Path, report: str = "") -> Window:
+    """Reads a MonitoredWindow; `report` is the address of its page. Raises a DataError if it is none."""
+    window = MonitoredWindow(folder)
+    try:
+        record = window.read()
+    except FileNotFoundError:
+        raise DataError(f"{window.path} does not exist: expected a window from WindowMonitor") from None
+    except ValueError as error:
+        reason = " ".join(str(error).split())
+        raise DataError(f"{window.path}: expected a window from WindowMonitor: {reason}") from None
+    highest = max((finding.get("importance", 0.0) for finding in record["findings"]), default=0.0)
+    measured = [_measured(finding, report, highest) for finding in record["findings"]]
+    return Window(record["model"], record["begin"], record["end"], record["baseline"], measured)
+
+
+def address(uri: str, links: Mapping[str, str]) -> str:
+    """Returns the address at which people open what is at a URI. `links` are addresses by the beginnings of URIs."""
+    for beginning in sorted(links, key=len, reverse=True):
+        if uri.startswith(beginning):
+            return f"{links[beginning]}{quote(uri.removeprefix(beginning))}"
+    if uri.startswith("gs://"):
+        return _GOOGLE + quote(uri.removeprefix("gs://"))
+    if not uri or object_stores.is_remote(uri):
+        return uri
+    return atomic.local_path(uri).absolute().as_uri()
+
+
+def _measured(finding: Finding, report: str, highest: float) -> Measured:
+    importance = finding.get("importance")
+    return Measured(
+        feature=finding["name"],
+        measure=finding["measure"],
+        value=finding["value"],
+        threshold=finding["threshold"],
+        is_beyond=finding["alerts"],
+        rows=finding["rows"],
+        importance=importance / highest if importance is not None and highest > 0 else None,
+        cause=finding["sentence"],
+        report=f"{report}#{finding['figure']}" if report and finding["figure"] else report,
+    )

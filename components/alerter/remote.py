@@ -1,0 +1,144 @@
+"""The state in an object store, where there are no locks: every write is an object of the next number.
+
+A store makes an object only if there is none of its name, at once for all who look (S3's If-None-Match, Google's
+ifGenerationMatch). So of two runs that write the next number one does, and the other is told. A run says in its first
+write that it holds the state, and until when; another one waits until it has let go or that time is over. A store that
+knows no conditions lets both write: then let no two runs overlap (docs/alerts.md).
+"""
+
+import contextlib
+import functools
+import json
+import logging
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TypedDict
+
+from pydantic import TypeAdapter
+
+from penstock.components.alerter import state as states
+from penstock.components.alerter.state import Folder, State
+from penstock.core import processes
+from penstock.core.artifacts.alerts import AlertState
+from penstock.core.errors import ConfigError, PenstockError, SystemFailure
+from penstock.core.files import object_stores
+from penstock.core.files.object_stores import Store
+
+LEASE = timedelta(minutes=5)  # longer than a channel is tried for
+KEPT = 100  # objects, a run writes some dozens
+PAUSE = 2.0  # seconds between two looks at a state that another run holds
+logger = logging.getLogger(__name__)
+
+
+class Holder(TypedDict):
+    """The run that holds the state: its process, and until when (ISO 8601) if it does not write again."""
+
+    process: str
+    until: str
+
+
+class Record(TypedDict):
+    """What an object holds: the state after a write, and who holds it."""
+
+    holder: Holder | None
+    state: State
+
+
+@dataclass
+class StoreFolder(Folder):
+    """The state below a URI."""
+
+    uri: str
+    _store: Store | None = field(default=None, repr=False)
+    _number: int = 0
+    _written: float = 0.0
+    _state: State = field(default_factory=states.empty, repr=False)
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        with object_stores.open_store(self.uri) as self._store:
+            self._take(self._store)
+            try:
+                yield
+            finally:
+                with contextlib.suppress(PenstockError):  # the body's error counts; the lease ends by itself
+                    self._put(self._store, holder=None)
+
+    def read(self) -> State:
+        return self._state
+
+    def write(self, state: State) -> None:
+        assert self._store
+        self._state = state
+        is_held = time.monotonic() - self._written < LEASE.total_seconds()
+        if not is_held or not self._put(self._store, holder=_holder()):
+            raise SystemFailure(
+                f"{self.uri}: another run has taken over, since this one did not go on for "
+                f"{LEASE.total_seconds() / 60:g} minutes: that run tells what this one owes"
+            )
+
+    def _take(self, store: Store) -> None:
+        """Waits until nobody holds the state, and holds it."""
+        is_told = False
+        while True:
+            self._number, record = self._newest(store)
+            holder, self._state = record["holder"], record["state"]
+            if holder is None or _has_ended(holder):
+                if self._put(store, holder=_holder()):
+                    self._clean(store)
+                    return
+                continue
+            if not is_told:
+                logger.info("waiting for another run that tells of alerts in %s", self.uri)
+                is_told = True
+            time.sleep(PAUSE)
+
+    def _newest(self, store: Store) -> tuple[int, Record]:
+        names = store.children(self.uri)[0]
+        numbers = [number for number in map(AlertState.number, names) if number is not None]
+        if not numbers:
+            return 0, Record(holder=None, state=states.empty())
+        place = self._place(max(numbers))
+        try:
+            return max(numbers), _parse(store.read(place), place)
+        except ConfigError:  # the run that holds it has written others, and removed this one
+            return self._newest(store)
+
+    def _put(self, store: Store, holder: Holder | None) -> bool:
+        """Writes the state as the next object; whether no other run has."""
+        content = json.dumps(Record(holder=holder, state=self._state), separators=(",", ":"), allow_nan=False).encode()
+        if not store.create(self._place(self._number + 1), content):
+            return False
+        self._number += 1
+        self._written = time.monotonic()
+        return True
+
+    def _clean(self, store: Store) -> None:
+        """Removes old objects, but not those of the last run: one that hangs must see that its next number is taken."""
+        numbers = sorted(number for number in map(AlertState.number, store.children(self.uri)[0]) if number is not None)
+        for number in numbers:
+            if number <= self._number - KEPT:
+                store.remove(self._place(number))
+
+    def _place(self, number: int) -> str:
+        return object_stores.join(self.uri, AlertState.numbered(number))
+
+
+def _holder() -> Holder:
+    return Holder(process=processes.name(), until=(datetime.now(UTC) + LEASE).isoformat())
+
+
+def _has_ended(holder: Holder) -> bool:
+    """Whether a run no longer holds the state, though it has not said so: it was killed, or hangs."""
+    return bool(processes.has_ended(holder["process"])) or datetime.fromisoformat(holder["until"]) < datetime.now(UTC)
+
+
+def _parse(content: bytes, place: str) -> Record:
+    return states.parsed(_adapter(), content, place)
+
+
+@functools.cache
+def _adapter() -> TypeAdapter[Record]:
+    return TypeAdapter(Record)

@@ -1,0 +1,1 @@
+"""The monitoring section. alerts.py is who is told what it shows."""

@@ -1,0 +1,156 @@
+"""The state in object stores, each a real server on loopback: of runs that overlap one waits, or one is told."""
+
+import dataclasses
+import json
+import threading
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from penstock.components.alerter import remote, state
+from penstock.components.alerter.remote import StoreFolder
+from penstock.core import processes
+from penstock.core.artifacts.alerts import AlertState
+from penstock.core.errors import DataError, SystemFailure
+from penstock.core.files import object_stores
+from tests.components.alerter.conftest import Alerter
+from tests.servers import object_stores as stores
+from tests.servers.object_stores import ObjectStore
+from tests.servers.webhooks import Webhooks
+
+LOUD, CALM = {"distance": 0.15}, {"distance": 0.0}
+OTHER = "00000000-1"  # a process of another machine
+ENDED = f"{processes.name().partition('-')[0]}-4194305"  # above the highest number that Linux gives
+
+
+@pytest.fixture(scope="module")
+def s3_server() -> Iterator[ObjectStore]:
+    """A store whose server knows conditions, as Google's does and its emulator does not."""
+    with stores.s3() as store:
+        yield store
+
+
+@pytest.fixture
+def s3(s3_server: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> ObjectStore:
+    for name, value in s3_server.environment.items():
+        monkeypatch.setenv(name, value)
+    s3_server.remove_everything()
+    return s3_server
+
+
+@pytest.fixture(autouse=True)
+def _pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(remote, "PAUSE", 0.01)
+
+
+def names(uri: str) -> list[str]:
+    with object_stores.open_store(uri) as store:
+        return store.children(uri)[0]
+
+
+def put(uri: str, number: int, process: str = "", minutes: int = 5) -> None:
+    """Writes what a run has written that holds the state for some minutes, or for no process one that is done."""
+    until = datetime.now(UTC) + timedelta(minutes=minutes)
+    holder = {"process": process, "until": until.isoformat()} if process else None
+    content = json.dumps({"holder": holder, "state": state.empty()}).encode()
+    with object_stores.open_store(uri) as store:
+        assert store.create(object_stores.join(uri, AlertState.numbered(number)), content)
+
+
+def test_each_event_is_told_once_over_the_windows(
+    object_store: ObjectStore, alerter: Callable[..., Alerter], webhooks: Webhooks
+) -> None:
+    one = alerter(close_after=1, channels={"hook": {"webhook": {"url": f"{webhooks.url}/alerts"}}})
+    one.uri = object_store.uri("team", "alerts")
+    for hour, values in [(0, LOUD), (0, LOUD), (1, CALM)]:
+        one.run(hour, values)
+    assert [body["kind"] for body in webhooks.taken] == ["opened", "resolved"]
+
+
+def test_old_objects_are_removed(
+    s3: ObjectStore, alerter: Callable[..., Alerter], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(remote, "KEPT", 2)
+    one = alerter()
+    one.uri = s3.uri("alerts")
+    for hour in range(2):
+        one.run(hour, CALM)
+    assert [AlertState.number(name) for name in names(one.uri)] == [3, 4, 5, 6]  # two of before the run, and its own
+
+
+def test_a_run_waits_for_the_one_that_holds_the_state(s3: ObjectStore) -> None:
+    uri = s3.uri("alerts")
+    order = []
+    first, second = StoreFolder(uri), StoreFolder(uri)
+
+    def wait() -> None:
+        with second.held():
+            order.append("second")
+            assert second.read()["told"] == {"hook": ["now"]}
+
+    with first.held():
+        thread = threading.Thread(target=wait)
+        thread.start()
+        thread.join(0.3)
+        order.append("first")
+        first.write(state.empty() | {"told": {"hook": ["now"]}})
+    thread.join()
+    assert order == ["first", "second"]
+
+
+@pytest.mark.parametrize(
+    ("process", "minutes", "is_free"),
+    [(OTHER, -1, True), (OTHER, 4, False), (processes.name(), 4, False), (ENDED, 4, True)],
+    ids=["its time is over", "of another machine", "of this machine", "of this machine, ended"],
+)
+def test_a_run_that_was_killed_holds_the_state_for_a_while(
+    process: str, minutes: int, is_free: bool, s3: ObjectStore
+) -> None:
+    uri, done = s3.uri("alerts"), threading.Event()
+    put(uri, 1, process, minutes)
+
+    def wait() -> None:
+        with StoreFolder(uri).held():
+            done.set()
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    assert done.wait(20.0 if is_free else 0.5) is is_free
+    if not is_free:
+        put(uri, 2)
+    thread.join()
+    assert done.is_set()
+
+
+def test_a_run_that_hung_finds_its_state_taken_over(s3: ObjectStore) -> None:
+    slow = StoreFolder(s3.uri("alerts"))
+    with slow.held():
+        put(slow.uri, 2, OTHER)
+        with pytest.raises(SystemFailure, match="another run has taken over"):
+            slow.write(state.empty())
+    assert len(names(slow.uri)) == 2  # it has written nothing over
+
+
+def test_a_run_that_went_on_too_late_writes_nothing(s3: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    slow = StoreFolder(s3.uri("alerts"))
+    with slow.held():
+        monkeypatch.setattr(remote, "LEASE", timedelta(0))
+        with pytest.raises(SystemFailure, match="did not go on for 0 minutes"):
+            slow.write(state.empty())
+
+
+def test_of_two_that_write_the_same_number_one_does(s3: ObjectStore) -> None:
+    with object_stores.open_store(s3.uri()) as store:
+        assert store.create(s3.uri("one"), b"first")
+        assert not store.create(s3.uri("one"), b"second")
+        assert store.create(s3.uri("one"), b"first")  # as a client does whose answer was lost
+        store.remove(s3.uri("one"))
+        store.remove(s3.uri("one"))
+        assert not store.is_file(s3.uri("one"))
+
+
+def test_a_damaged_state_is_told(s3: ObjectStore, alerter: Callable[..., Alerter]) -> None:
+    one = dataclasses.replace(alerter(), uri=s3.write({AlertState.numbered(7): "{}"}, "alerts"))
+    with pytest.raises(DataError, match=r"alert_state-000000000007\.json is no state of alerts"):
+        one.run(0, LOUD)
