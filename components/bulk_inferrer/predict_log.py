@@ -6,6 +6,7 @@ bytes of the outputs, which NumPy cuts into rows. The wire format: a field with 
 content; the protos are TensorFlow Serving's prediction_log.proto and predict.proto, and TensorFlow's tensor.proto.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -76,8 +77,8 @@ def _entries(name: str, output: np.ndarray) -> list[bytes]:
         return [entry + content for content in contents]
     known: dict[object, bytes] = {}  # of strings and integers few rows differ: classes
     entries = []
-    for row in output:
-        content = tuple(row.ravel().tolist()) if output.dtype == object else row.tobytes()
+    for row in output.reshape(rows, math.prod(shape)):
+        content = tuple(row.tolist()) if output.dtype == object else row.tobytes()
         entry = known.get(content, b"")
         if not entry:
             value = tf.make_tensor_proto(row, tf.as_dtype(output.dtype).as_datatype_enum, shape).SerializeToString()

@@ -258,3 +258,17 @@ def test_what_is_kept_of_lengths_has_an_end(monkeypatch: pytest.MonkeyPatch) -> 
     assert len(logs._around) == 1  # after 3, 6 and 9 of the ten
     parsed = [PredictionLog.FromString(log).predict_log.request.inputs["examples"] for log in serialized]
     assert [tensor.string_val[0] for tensor in parsed] == examples
+
+
+@pytest.mark.parametrize("shape", [(3,), (3, 1), (3, 2), (3, 2, 2), (3, 0)])
+@pytest.mark.parametrize("dtype", [np.float32, np.int64, object])
+def test_outputs_of_any_shape_and_type_are_logged(shape: tuple[int, ...], dtype: Any) -> None:
+    """Of one value for each example as well, whose array has no second dimension."""
+    values: np.ndarray = np.arange(np.prod(shape)).reshape(shape).astype(dtype)
+    if dtype is object:
+        values = np.vectorize(lambda value: b"%d\0" % value, otypes=[object])(values)
+    logs = predict_log.PredictLogs("serving_default", "examples").serialize([b"a", b"bc", b""], {"y": values})
+    outputs = [PredictionLog.FromString(log).predict_log.response.outputs["y"] for log in logs]
+    assert [tf.make_ndarray(output).tolist() for output in outputs] == [
+        values[row : row + 1].tolist() for row in range(3)
+    ]
