@@ -14,7 +14,7 @@ custom_config holds, as the configuration file does:
 
     label       the column to predict
     problem     "binary", "multiclass" or "regression"; without it, the label's values decide
-    features    overrides by column (penstock.trainer.plan.plan.Override)
+    features    overrides by column (penstock.trainer.plan.features.Override)
     split       the split whose statistics are used; default "train"
     training    hyperparameters (penstock.trainer.network.hyperparameters) and `seed`
 """
@@ -42,7 +42,8 @@ from penstock.trainer.loop import fitting
 from penstock.trainer.network import model
 from penstock.trainer.network.calibration import calibrate
 from penstock.trainer.plan import columns, date_cells, leaks, plan_file
-from penstock.trainer.plan.plan import Categorical, Date, Numeric, Plan, Sparse, Text, planned
+from penstock.trainer.plan.features import Categorical, Date, Numeric, Sparse, Text
+from penstock.trainer.plan.plan import Plan, planned
 
 logger = logging.getLogger(__name__)
 _MIN_ROWS = 10  # to train on

@@ -14,7 +14,8 @@ import tensorflow_transform as tft
 from penstock.core import csv_format
 from penstock.core.labels import Label
 from penstock.trainer.plan import dates, numbers
-from penstock.trainer.plan.plan import Categorical, Date, Feature, Numeric, Plan, Sparse, Text
+from penstock.trainer.plan.features import Categorical, Date, Feature, Numeric, Sparse, Text
+from penstock.trainer.plan.plan import Plan
 
 type Column = tf.Tensor | tf.SparseTensor | tf.RaggedTensor
 type Tensors = Mapping[str, Column]

@@ -38,7 +38,7 @@ def launch(
         local.require_runtime()
     compiled = compile.compile_for_run(config, target)
     warn(config.idle_settings)
-    for sentence in _lone_workers(config):
+    for sentence in lone_workers(config):
         note(sentence)
     warn(compiled.published.left_out)
     note(compiled.published.keras_note)
@@ -55,7 +55,7 @@ def launch(
     )
 
 
-def _lone_workers(config: Config) -> list[str]:
+def lone_workers(config: Config) -> list[str]:
     """Says which components several machines would work on, elsewhere."""
     return [
         f"{component.section}.workers: this machine {component.workers.verb} alone, not {count} of them"

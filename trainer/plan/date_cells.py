@@ -8,7 +8,7 @@ from pathlib import Path
 from penstock.core.artifacts import SavedModel
 from penstock.core.files import atomic
 from penstock.trainer.plan import dates
-from penstock.trainer.plan.plan import Date, Feature
+from penstock.trainer.plan.features import Date, Feature
 
 _EXAMPLE = "2013-01-31"
 

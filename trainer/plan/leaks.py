@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from penstock.core.statistics import leaks
-from penstock.trainer.plan.plan import Date, Plan, Sparse
+from penstock.trainer.plan.features import Date, Sparse
+from penstock.trainer.plan.plan import Plan
 
 logger = logging.getLogger(__name__)
 _ROWS = 20_000  # that are looked at

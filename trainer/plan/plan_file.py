@@ -12,7 +12,8 @@ from penstock.core import artifacts
 from penstock.core.files import atomic
 from penstock.trainer.fn_args import FnArgs
 from penstock.trainer.plan import columns
-from penstock.trainer.plan.plan import Categorical, Numeric, Plan
+from penstock.trainer.plan.features import Categorical, Numeric
+from penstock.trainer.plan.plan import Plan
 
 logger = logging.getLogger(__name__)
 _NO_VALUE = [b"49d0cd50-04bb-48c0-bc6f-5b575dce351a"]  # what TFT writes for a vocabulary that would be empty

@@ -26,7 +26,8 @@ from penstock.trainer.loop import fitting
 from penstock.trainer.network import model
 from penstock.trainer.network.hyperparameters import Hyperparameters
 from penstock.trainer.network.losses import metrics
-from penstock.trainer.plan.plan import Date, Plan, planned
+from penstock.trainer.plan.features import Date
+from penstock.trainer.plan.plan import Plan, planned
 from penstock.trainer.tuning import folds, oracles, row_order, space
 from penstock.trainer.tuning.results import Values
 from penstock.trainer.tuning.settings import CUSTOM_CONFIG, CrossValidation, Search

@@ -15,7 +15,7 @@ from penstock.pipelines.config.features import KINDS, OPTIONS, Feature
 from penstock.pipelines.config.training_pipeline import Config
 from penstock.pipelines.modules import default_trainer
 from penstock.pipelines.targets import target
-from penstock.trainer.plan import dates, plan
+from penstock.trainer.plan import dates, features
 
 Load = Callable[..., Config]
 BASE = "name: small\ndata:\n  path: data.csv\nlabel: label\n"
@@ -79,10 +79,10 @@ def test_training_null_trains_nothing(load: Load, tmp_path: Path) -> None:
 
 
 def test_the_section_is_the_trainers_own() -> None:
-    assert set(Feature.model_fields) == {field.name for field in dataclasses.fields(plan.Override)}
-    assert KINDS == plan.KINDS
+    assert set(Feature.model_fields) == {field.name for field in dataclasses.fields(features.Override)}
+    assert KINDS == features.KINDS
     for kind, options in OPTIONS.items():
-        (trained,) = [known for known in get_args(plan.Feature) if known.kind == kind]
+        (trained,) = [known for known in get_args(features.Feature) if known.kind == kind]
         known = {field.name for field in dataclasses.fields(trained)} & set(Feature.model_fields)
         assert set(options) == known
     for form in ("iso", *dates.UNITS, "%m/%d/%y %I:%M %p"):

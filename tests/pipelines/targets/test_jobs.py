@@ -224,6 +224,6 @@ def test_how_many_accelerators_there_are(type_: str, count: int, counts: str) ->
 
 def test_a_run_here_says_that_one_machine_works(load: Callable[..., Config], component: str) -> None:
     verb, count = {"trainer": ("trains", 3), "tuner": ("searches", 2)}[component]
-    sentences = launch._lone_workers(load(["training.workers=3", "tuning.workers=2"]))
+    sentences = launch.lone_workers(load(["training.workers=3", "tuning.workers=2"]))
     assert f"{KEYS[component]}: this machine {verb} alone, not {count} of them" in " ".join(sentences)
-    assert launch._lone_workers(load()) == []
+    assert launch.lone_workers(load()) == []

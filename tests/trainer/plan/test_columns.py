@@ -9,7 +9,8 @@ import pytest
 
 from penstock.core.errors import DataError
 from penstock.core.labels import Label
-from penstock.trainer.plan.plan import Categorical, Date, Numeric, Plan
+from penstock.trainer.plan.features import Categorical, Date, Numeric
+from penstock.trainer.plan.plan import Plan
 from tests.trainer.plan.test_plan import by_output, plan
 
 Tables = Callable[..., Any]

@@ -6,7 +6,7 @@ import pytest
 
 from penstock.trainer.plan import date_cells
 from penstock.trainer.plan.date_cells import DateCells
-from penstock.trainer.plan.plan import Categorical, Date
+from penstock.trainer.plan.features import Categorical, Date
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from penstock.trainer import preprocessing
 from penstock.trainer.plan import numbers
-from penstock.trainer.plan.plan import Categorical, Numeric
+from penstock.trainer.plan.features import Categorical, Numeric
 from tests.trainer.plan.test_plan import by_output, plan
 
 Tables = Callable[..., Any]

@@ -16,7 +16,7 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 from penstock.core.errors import ConfigError, DataError
 from penstock.core.labels import Label
 from penstock.trainer.plan import plan as features
-from penstock.trainer.plan.plan import Categorical, Date, Numeric, Sparse, Text
+from penstock.trainer.plan.features import KINDS, Categorical, Date, Feature, Numeric, Sparse, Text
 
 Tables = Callable[..., Any]
 
@@ -29,7 +29,7 @@ def plan_with(table: Any, label: str, overrides: dict[str, Any], problem: str | 
     return features.plan(table.schema, table.statistics, label, features.overrides(overrides), problem)
 
 
-def by_output(made: features.Plan) -> dict[str, features.Feature]:
+def by_output(made: features.Plan) -> dict[str, Feature]:
     return {feature.output: feature for feature in made.features}
 
 
@@ -47,7 +47,7 @@ def test_penguins(table: Tables, penguins_csv: Path) -> None:
         "year_xf_ids": Categorical("year", "year_xf_ids"),
     }
     assert not made.ignored
-    assert json.loads(json.dumps(made.to_json()))["features"][0]["kind"] in features.KINDS
+    assert json.loads(json.dumps(made.to_json()))["features"][0]["kind"] in KINDS
 
 
 def test_what_tells_nothing_is_ignored(table: Tables, caplog: pytest.LogCaptureFixture) -> None:
