@@ -25,6 +25,7 @@ from penstock.core import artifacts, progress
 from penstock.core.artifacts import Property, TaskResult
 from penstock.core.errors import ConfigError, DataError, SchemaError
 from penstock.core.examples import payloads
+from penstock.core.examples.payloads import PayloadFormat
 from penstock.core.statistics import partials
 from penstock.core.statistics.integers import IntegerStatistics
 from penstock.core.statistics.partials import Partial
@@ -76,17 +77,12 @@ def run(
         splits, payload_format = source.included(properties, exclude_splits, strict=True), payloads.of(properties)
         with progress.task("StatisticsGen") as counts:
             counts.show(rows=0)
-            shards = [
-                Shard(split, number, files, payload_format)
-                for split in splits
-                for number, files in enumerate(fold.groups(source.files(split)))
-            ]
-            totals = _totals(engine_, shards, options)
+            shards = {split: _shards(source, split, payload_format) for split in splits}
+            totals = _totals(engine_, [shard for of_split in shards.values() for shard in of_split], options)
             results: dict[str, statistics_pb2.DatasetFeatureStatisticsList] = {}
             for split in splits:
                 results[split], rows = _statistics(split, totals.get(split), options)
-                of_split = [shard for shard in shards if shard.split == split]
-                target.write(split, lift.add(results[split], of_split, options))
+                target.write(split, lift.add(results[split], shards[split], options))
                 counts.show(rows=counts["rows"] + rows)
             if report:
                 samples = {split: totals[split].sample for split in splits}
@@ -95,6 +91,11 @@ def run(
     rates = json.dumps(dict.fromkeys(splits, options.sample_rate or 1.0))
     span = {"span": int(properties["span"])} if "span" in properties else {}
     return TaskResult({"statistics": artifacts.metadata(split_names=splits, sample_rate_by_split=rates, **span)})
+
+
+def _shards(source: artifacts.Examples, split: str, payload_format: PayloadFormat) -> list[Shard]:
+    groups = enumerate(fold.groups(source.files(split)))
+    return [Shard(split, number, files, payload_format) for number, files in groups]
 
 
 def _totals(engine: Engine, shards: Sequence[Shard], options: StatsOptions) -> dict[str, _Total]:

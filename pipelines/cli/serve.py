@@ -34,7 +34,7 @@ _UNNAMED = {"serving_model", "serving", "models", "model", "pushed_model", "push
 
 
 @dataclass(frozen=True)
-class _Contract:
+class Contract:
     """What a container's environment asks for: the model's place, the address, and the model's name."""
 
     path: str
@@ -75,11 +75,11 @@ def serve(
 
     if models_file and (path_or_config or name or pinned):
         raise UserError("--models names the models, their paths and versions: expected no PATH, --name or --version")
-    contract = None if models_file else _contract(path_or_config, os.environ)
+    contract = None if models_file else contract_of(path_or_config, os.environ)
     if models_file:
         settings = ServerSettings(read_models(models_file), models_file)
     else:
-        model = _model(contract, path_or_config, name)
+        model = model_of(contract, path_or_config, name)
         if pinned:
             model = replace(model, versions=Versions(pinned=frozenset({pinned})))
         settings = ServerSettings((model,))
@@ -112,14 +112,14 @@ def _run(settings: "ServerSettings") -> None:
     server.serve(settings)
 
 
-def _contract(argument: str, environment: Mapping[str, str]) -> _Contract | None:
+def contract_of(argument: str, environment: Mapping[str, str]) -> Contract | None:
     """Returns what the container's platform asks for; None for a command that a person gives."""
     if environment.get("AIP_STORAGE_URI"):
-        return _Contract(environment["AIP_STORAGE_URI"], _port("AIP_HTTP_PORT", environment))
+        return Contract(environment["AIP_STORAGE_URI"], _port("AIP_HTTP_PORT", environment))
     if argument == "serve" and not Path(argument).exists():
-        return _Contract(_SAGEMAKER, _port("SAGEMAKER_BIND_TO_PORT", environment))
+        return Contract(_SAGEMAKER, _port("SAGEMAKER_BIND_TO_PORT", environment))
     if not argument and not Path(DEFAULT_CONFIG).exists() and Path(_KSERVE).is_dir():
-        return _Contract(_KSERVE, _port("PORT", environment))
+        return Contract(_KSERVE, _port("PORT", environment))
     return None
 
 
@@ -130,7 +130,8 @@ def _port(name: str, environment: Mapping[str, str]) -> int:
     return int(text)
 
 
-def _model(contract: _Contract | None, argument: str, name: str | None) -> "ModelSettings":
+def model_of(contract: Contract | None, argument: str, name: str | None) -> "ModelSettings":
+    """Returns the model that the platform, or else the command line, names; a UserError if there is none."""
     from penstock.components.model_server.settings import ModelSettings
 
     if contract:

@@ -21,7 +21,7 @@ def write_model(folder: Path) -> Path:
 
 
 def served(argument: str, name: str | None = None) -> tuple[str, str]:
-    model = serve._model(None, argument, name)
+    model = serve.model_of(None, argument, name)
     return model.name, model.path
 
 
@@ -31,7 +31,7 @@ def test_a_models_name_is_its_folders(tmp_path: Path) -> None:
         assert served(str(folder)) == ("taxi", str(folder))
     assert served(str(tmp_path / "taxi" / "serving"), "fares")[0] == "fares"
     assert served("gs://bucket/models/taxi/") == ("taxi", "gs://bucket/models/taxi/")
-    assert serve._named("/models/") == "model"
+    assert served("gs://models/")[0] == "model"
 
 
 def test_what_a_configuration_has_pushed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -75,17 +75,17 @@ def test_no_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, argument: str
 
 def test_the_contracts_of_containers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    vertex = serve._contract("", {"AIP_STORAGE_URI": "gs://bucket/model", "AIP_HTTP_PORT": "8085"})
-    assert vertex == serve._Contract("gs://bucket/model", 8085)
-    assert serve._contract("serve", {}) == serve._Contract("/opt/ml/model", 8080)
-    assert serve._contract("serve", {"SAGEMAKER_BIND_TO_PORT": "8081"}) == serve._Contract("/opt/ml/model", 8081)
-    assert serve._contract("model", {}) is None
-    assert serve._contract("", {}) is None  # there is no /mnt/models
+    vertex = serve.contract_of("", {"AIP_STORAGE_URI": "gs://bucket/model", "AIP_HTTP_PORT": "8085"})
+    assert vertex == serve.Contract("gs://bucket/model", 8085)
+    assert serve.contract_of("serve", {}) == serve.Contract("/opt/ml/model", 8080)
+    assert serve.contract_of("serve", {"SAGEMAKER_BIND_TO_PORT": "8081"}) == serve.Contract("/opt/ml/model", 8081)
+    assert serve.contract_of("model", {}) is None
+    assert serve.contract_of("", {}) is None  # there is no /mnt/models
     monkeypatch.setattr(serve, "_KSERVE", str(tmp_path))
-    assert serve._contract("", {}) == serve._Contract(str(tmp_path), 8080)
-    assert serve._model(serve._contract("", {}), "", None).name == "model"
+    assert serve.contract_of("", {}) == serve.Contract(str(tmp_path), 8080)
+    assert serve.model_of(serve.contract_of("", {}), "", None).name == "model"
     with pytest.raises(ConfigError, match="AIP_HTTP_PORT: expected a port, received 'x'"):
-        serve._contract("", {"AIP_STORAGE_URI": "gs://bucket/model", "AIP_HTTP_PORT": "x"})
+        serve.contract_of("", {"AIP_STORAGE_URI": "gs://bucket/model", "AIP_HTTP_PORT": "x"})
 
 
 def test_a_server_from_its_start_to_its_end(python: str, tmp_path: Path) -> None:
