@@ -20,11 +20,13 @@ def on_metrics(evaluation: Evaluation, label: Column, first: Table, asked: Probl
     is_share = values.kind != "string" and values.least >= 0 and values.greatest <= 1
     # Integers are classes where there are rows enough for each, and which of them are trained on is not known here.
     certain = bool(asked) or (first.whole and values.problem(rows // 2) == problem)
+    way_out = "" if asked or values.kind == "string" else "; training.problem says it if the label is something else"
     for key, metric in evaluation.named_metrics:
-        if sentence := suiting.misfit(metric, problem, is_share):
+        if misfit := suiting.misfit(metric, problem, is_share):
+            sentence = f"{key}: {misfit}{way_out}"
             if certain:
-                raise ConfigError(f"{key}: {sentence}")
-            yield f"{key}: {sentence}; training.problem says what it is"
+                raise ConfigError(sentence)
+            yield sentence
 
 
 def on_slices(evaluation: Evaluation, columns: Mapping[str, Column], first: Table) -> Iterator[str]:

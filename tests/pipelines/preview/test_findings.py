@@ -166,7 +166,7 @@ def test_metrics_that_may_suit_the_label(validate: Look) -> None:
     (told,) = validate(content, "evaluation: {metrics: [rmse]}\n")
     assert told == (
         "warning: evaluation.metrics: RootMeanSquaredError is for numbers, and the label is one of several classes: "
-        "expected such as sparse_categorical_accuracy; training.problem says what it is"
+        "expected such as sparse_categorical_accuracy; training.problem says it if the label is something else"
     )
     assert validate(content, "evaluation: {metrics: [rmse]}\ntraining: {problem: regression}\n") == []
     content = "x,label\n" + "".join(f"{row % 7},{row % 13 / 13:.3f}\n" for row in range(60))
