@@ -55,7 +55,7 @@ def tell(alerts: Path, window: Window, state: str, settings: Settings, now: date
 
 
 def _folder(state: str) -> Folder:
-    if object_stores.is_remote(state):
+    if object_stores.is_remote(state) or atomic.is_mounted(state):  # a mounted bucket has no locks
         return remote.StoreFolder(state)
     return LocalFolder(AlertState(atomic.local_path(state)))
 

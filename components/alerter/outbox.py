@@ -13,9 +13,9 @@ from penstock.components.alerter import decisions, messages, pacing
 from penstock.components.alerter.channels.channel import Channel
 from penstock.components.alerter.decisions import Window
 from penstock.components.alerter.settings import Settings
-from penstock.components.alerter.state import Folder, Message, NewestWindow, State
+from penstock.components.alerter.state import DecidedWindow, Folder, Message, State
 from penstock.core.artifacts.alerts import AlertEvent
-from penstock.core.errors import NoServer, PenstockError, ServerError
+from penstock.core.errors import NoServer, PenstockError, ServerError, SystemFailure
 
 logger = logging.getLogger(__name__)
 
@@ -37,11 +37,11 @@ def decide(
     """
     model = window.model
     tracks, events = decisions.decide(state["tracks"].get(model), window, settings.policy)
-    newest = state["newest"].get(model)
-    is_known = newest is not None and (newest["begin"], newest["end"]) == (window.begin, window.end)
-    told_before = newest["events"] if newest and is_known else []
+    last = state["decided"].get(model)
+    is_again = last is not None and (last["begin"], last["end"]) == (window.begin, window.end)
+    known = last["events"] if last and is_again else []
     state["tracks"][model] = tracks
-    state["newest"][model] = NewestWindow(begin=window.begin, end=window.end, events=[*told_before, *events])
+    state["decided"][model] = DecidedWindow(begin=window.begin, end=window.end, events=[*known, *events])
     _forget_others(state, {channel.name for channel in channels})
     changed = {event["alert"]["id"] for event in events}
     state["outbox"] = [message for message in state["outbox"] if not _is_outdated(message, changed)]
@@ -49,7 +49,7 @@ def decide(
         names = [channel.name for channel in channels if channel.takes(event)]
         if names:
             state["outbox"].append(messages.of_event(event, names, now))
-    return state["newest"][model]["events"]
+    return state["decided"][model]["events"]
 
 
 def deliver(
@@ -65,6 +65,10 @@ def deliver(
                 failures.append(Failure(channel.name, error))
                 if isinstance(error, ServerError) and not isinstance(error, NoServer):
                     continue  # it refuses this message, and may take others
+                break
+            except Exception as error:  # a fault in one channel costs the others nothing
+                logger.exception("%s", channel.name)
+                failures.append(Failure(channel.name, SystemFailure(f"{type(error).__name__}: {error}")))
                 break
             _strike_off(state, channel, batch, now)
             folder.write(state)

@@ -53,8 +53,8 @@ class StoreFolder(Folder):
     uri: str
     _store: Store | None = field(default=None, repr=False)
     _number: int = 0
-    _written: float = 0.0
-    _state: State = field(default_factory=states.empty, repr=False)
+    _moment: float = 0.0
+    _written: bytes = field(default=b"", repr=False)  # the state, as the newest object has it
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
@@ -67,12 +67,12 @@ class StoreFolder(Folder):
                     self._put(self._store, holder=None)
 
     def read(self) -> State:
-        return self._state
+        return states.parse(self._written, self.uri)
 
     def write(self, state: State) -> None:
         assert self._store
-        self._state = state
-        is_held = time.monotonic() - self._written < LEASE.total_seconds()
+        self._written = states.serialized(state)
+        is_held = time.monotonic() - self._moment < LEASE.total_seconds()
         if not is_held or not self._put(self._store, holder=_holder()):
             raise SystemFailure(
                 f"{self.uri}: another run has taken over, since this one did not go on for "
@@ -84,7 +84,7 @@ class StoreFolder(Folder):
         is_told = False
         while True:
             self._number, record = self._newest(store)
-            holder, self._state = record["holder"], record["state"]
+            holder, self._written = record["holder"], states.serialized(record["state"])
             if holder is None or _has_ended(holder):
                 if self._put(store, holder=_holder()):
                     self._clean(store)
@@ -108,11 +108,11 @@ class StoreFolder(Folder):
 
     def _put(self, store: Store, holder: Holder | None) -> bool:
         """Writes the state as the next object; whether no other run has."""
-        content = json.dumps(Record(holder=holder, state=self._state), separators=(",", ":"), allow_nan=False).encode()
+        content = b'{"holder":%s,"state":%s}' % (json.dumps(holder).encode(), self._written)
         if not store.create(self._place(self._number + 1), content):
             return False
         self._number += 1
-        self._written = time.monotonic()
+        self._moment = time.monotonic()
         return True
 
     def _clean(self, store: Store) -> None:

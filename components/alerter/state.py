@@ -41,8 +41,8 @@ class Message(TypedDict):
     waits: list[str]
 
 
-class NewestWindow(TypedDict):
-    """A model's newest window and its events, so that a task that is run again tells the same."""
+class DecidedWindow(TypedDict):
+    """The window of a model that was decided on last, and its events: a task that is run again says the same."""
 
     begin: str
     end: str
@@ -50,11 +50,11 @@ class NewestWindow(TypedDict):
 
 
 class State(TypedDict):
-    """What is remembered: by model, its tracks and newest window; by channel, when its people were told (ISO 8601)."""
+    """What is remembered: by model, its tracks and last window; by channel, when its people were told (ISO 8601)."""
 
     version: Literal[1]
     tracks: dict[str, ModelTracks]
-    newest: dict[str, NewestWindow]
+    decided: dict[str, DecidedWindow]
     outbox: list[Message]
     told: dict[str, list[str]]
 
@@ -113,7 +113,7 @@ class LocalFolder(Folder):
 
 
 def empty() -> State:
-    return State(version=1, tracks={}, newest={}, outbox=[], told={})
+    return State(version=1, tracks={}, decided={}, outbox=[], told={})
 
 
 def serialized(state: State) -> bytes:

@@ -1,6 +1,7 @@
 """What every channel is: who is told of what, and that a message is taken or an error raised."""
 
 import os
+import ssl
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -65,3 +66,12 @@ def secret(key: str, variable: str, file: str) -> str:
     if not value:
         raise ConfigError(f"{key}_file: {file} is empty")
     return value
+
+
+def tls_context(key: str, ca_cert: str) -> ssl.SSLContext:
+    """Returns what a server's certificate is checked with: the certificates of a file, or the public ones."""
+    try:
+        return ssl.create_default_context(cafile=ca_cert or None)
+    except OSError as error:
+        reason = "expected PEM certificates" if isinstance(error, ssl.SSLError) else error.strerror
+        raise ConfigError(f"{key}.ca_cert: {ca_cert}: {reason}") from None

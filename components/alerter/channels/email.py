@@ -14,10 +14,9 @@ from urllib3 import exceptions
 from urllib3.connection import HTTPConnection
 
 from penstock.components.alerter import decisions, messages
-from penstock.components.alerter.channels.channel import Channel, secret
+from penstock.components.alerter.channels.channel import Channel, secret, tls_context
 from penstock.components.alerter.settings import Email
 from penstock.components.alerter.state import Message
-from penstock.core.errors import ConfigError
 from penstock.core.services.transport import Advice, Answer, Refused, Transport, short
 
 TIMEOUT = 30.0
@@ -47,11 +46,12 @@ class _Server(Transport):
         self.host = f"{settings.host}:{self._port}"
         self.timeout = TIMEOUT
         self.advice = _advice(key)
+        self._context = tls_context(key, settings.ca_cert)
 
     def deliver(self, mail: EmailMessage) -> None:
         with self._connected() as client:
             if self._settings.security == "starttls":
-                client.starttls(context=self._context())
+                client.starttls(context=self._context)
             if self._settings.user:
                 client.login(self._settings.user, self._password)
             client.send_message(mail)
@@ -59,15 +59,8 @@ class _Server(Transport):
     def _connected(self) -> smtplib.SMTP:
         settings = self._settings
         if settings.security == "tls":
-            return smtplib.SMTP_SSL(settings.host, self._port, timeout=TIMEOUT, context=self._context())
+            return smtplib.SMTP_SSL(settings.host, self._port, timeout=TIMEOUT, context=self._context)
         return smtplib.SMTP(settings.host, self._port, timeout=TIMEOUT)
-
-    def _context(self) -> ssl.SSLContext:
-        try:
-            return ssl.create_default_context(cafile=self._settings.ca_cert or None)
-        except OSError as error:
-            reason = "expected PEM certificates" if isinstance(error, ssl.SSLError) else error.strerror
-            raise ConfigError(f"{self._key}.ca_cert: {self._settings.ca_cert}: {reason}") from None
 
     def _send(self, operation: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
         try:

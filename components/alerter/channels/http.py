@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from urllib3 import exceptions
-
+from penstock.components.alerter.channels.channel import tls_context
 from penstock.core.errors import ConfigError
 from penstock.core.files import documents
 from penstock.core.services.transport import Advice, Answer, Refused, Transport, innermost, short
@@ -42,7 +41,9 @@ class Http(Transport):
         self.advice = _advice(key)
         self._url = url
         self._session = requests.Session()
-        self._session.verify = ca_cert or True
+        if ca_cert:
+            tls_context(key, ca_cert)  # reads the file, which requests does later and with worse words
+            self._session.verify = ca_cert
         if credentials.token:
             self._session.headers["Authorization"] = f"Bearer {credentials.token}"
         elif credentials.user:
@@ -65,8 +66,6 @@ class Http(Transport):
             answer = operation(*arguments, **options, timeout=self.timeout, allow_redirects=False)
         except requests.RequestException as error:
             raise innermost(error) from None
-        except OSError as error:  # requests reads the file of certificates only now
-            raise exceptions.SSLError(str(error)) from None
         if answer.status_code not in _SUCCESS:
             text = answer.text if "html" not in answer.headers.get("Content-Type", "") else ""
             refusal = Answer.of_json(answer.status_code, answer.headers, text)

@@ -1,11 +1,13 @@
 """A process that runs the Alerter in children, each of which is killed at a step.
 
-There is a step before and after every file that is renamed to its place, and before and after every message.
+There is a step before and after every file that is renamed to its place or object that is made, and before and after
+every message.
 
 It reads a line of JSON for each child, {"step": 3, "arguments": {…}}, and answers with its exit status and the kind of
 the step; -9 is a kill. With "together" it starts several children, which are not killed, and waits for all.
 """
 
+import importlib
 import json
 import os
 import signal
@@ -18,6 +20,7 @@ from typing import Any
 from penstock.components.alerter import channels, executor, settings, state
 from penstock.components.alerter.channels.channel import Channel
 from penstock.components.alerter.decisions import Measured, Window
+from penstock.core.files.object_stores import Store
 from penstock.core.services import retries
 
 
@@ -47,6 +50,7 @@ class Steps:
 def run(order: dict[str, Any]) -> None:
     steps = Steps(order.get("step", 0))
     os.replace = steps.around(os.replace, "write")
+    Store.create = steps.around(Store.create, "write")  # type: ignore[method-assign]
     make = channels.make
 
     def stepped(settings_of_channels: Any) -> list[Channel]:
@@ -80,7 +84,8 @@ def child(order: dict[str, Any]) -> int:
 
 
 def main() -> None:
-    import requests  # noqa: F401 - once for all children
+    for module in ("requests", *sys.argv[1:]):  # once for all children
+        importlib.import_module(module)
 
     retries.PAUSE = 0.01
     settings.read("")

@@ -1,5 +1,6 @@
 """A process that dies at any step, and two at once: nothing is lost, and what comes twice has the same id."""
 
+import contextlib
 import dataclasses
 import json
 import subprocess
@@ -14,6 +15,7 @@ from typing import IO, Any
 import pytest
 
 from tests.components.alerter.conftest import BEGIN, window
+from tests.servers import object_stores
 from tests.servers.webhooks import SLACK_PATH, Webhooks
 
 LOUD = {"distance": 0.15, "carrier": 0.3}
@@ -27,13 +29,15 @@ class Children:
     stdin: IO[str]
     stdout: IO[str]
 
-    def run(self, folder: Path, settings: dict[str, Any], hour: int = 0, **order: int) -> tuple[list[int], str]:
+    def run(
+        self, folder: Path, settings: dict[str, Any], hour: int = 0, state: str = "", **order: int
+    ) -> tuple[list[int], str]:
         """Runs children over a window; returns how they ended, and the step at which one was killed."""
-        values = LOUD if hour == 0 else {"distance": 0.0, "carrier": 0.3}
+        values = {"distance": 0.15} if state else LOUD if hour == 0 else {"distance": 0.0, "carrier": 0.3}
         order_ = {
             **order,
             "alerts": str(folder / "alerts"),
-            "state": str(folder / "state"),
+            "state": state or str(folder / "state"),
             "settings": json.dumps(settings),
             "window": dataclasses.asdict(window(hour, values)),
             "now": (BEGIN + timedelta(hours=hour + 1)).isoformat(),
@@ -46,15 +50,22 @@ class Children:
         return json.loads(line), "".join(lines)
 
 
-@pytest.fixture(scope="module")
-def children() -> Iterator[Children]:
-    command = [sys.executable, "-m", "tests.components.alerter.killed"]
+@contextlib.contextmanager
+def running_children(*modules: str) -> Iterator[Children]:
+    """Starts the process, which imports modules that all children need."""
+    command = [sys.executable, "-m", "tests.components.alerter.killed", *modules]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdin
         assert process.stdout
         yield Children(process.stdin, process.stdout)
         process.stdin.close()
         assert process.wait(30) == 0
+
+
+@pytest.fixture(scope="module")
+def children() -> Iterator[Children]:
+    with running_children() as running:
+        yield running
 
 
 @dataclass
@@ -114,6 +125,28 @@ def test_what_dies_at_any_step_loses_nothing(children: Children, receivers: Rece
             assert children.run(folder, settings) == ([0], "")
             assert receivers.got() == got
     assert steps == {"before send": 4, "after send": 4, "before write": 6, "after write": 6}
+
+
+@pytest.mark.slow
+def test_what_dies_with_its_state_in_an_object_store_loses_nothing(
+    receivers: Receivers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After it has taken the state, has decided, has told, and has written down that it has told."""
+    settings = receivers.settings
+    settings["channels"] = {"hook": settings["channels"]["hook"]}
+    with contextlib.ExitStack() as stack:
+        store = stack.enter_context(object_stores.s3())
+        for name, value in store.environment.items():
+            monkeypatch.setenv(name, value)
+        store.remove_everything()  # makes the bucket
+        children = stack.enter_context(running_children("s3fs", "aiobotocore.session"))
+        for step, kind in ((2, "after write"), (4, "after write"), (6, "after send"), (8, "after write")):
+            uri = store.uri("alerts", str(step))
+            receivers.server.requests.clear()
+            assert children.run(tmp_path, settings, state=uri, step=step) == ([KILLED], kind)
+            assert children.run(tmp_path, settings, state=uri) == ([0], "")
+            counts = list(receivers.got()["/alerts"].values())
+            assert counts == [2 if kind == "after send" else 1], step
 
 
 @pytest.mark.slow

@@ -128,3 +128,14 @@ def test_a_damaged_state_is_told_and_kept(content: str, alerter: Callable[..., A
     with pytest.raises(DataError, match=r"is no state of alerts .*: restore it from a copy"):
         one.run(0, LOUD)
     assert path.read_text() == content
+
+
+def test_a_fault_in_a_channel_holds_no_other_up(
+    alerter: Callable[..., Alerter], webhooks: Webhooks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TOKEN", "Zk3vQ9\u20ac")
+    broken = {"webhook": {"url": f"{webhooks.url}/broken", "token_env": "TOKEN"}}
+    one = alerter(channels={"broken": broken, "hook": webhook(webhooks)})
+    with pytest.raises(SystemFailure, match=r"broken \(1\): UnicodeEncodeError"):
+        one.run(0, LOUD)
+    assert len(webhooks.taken) == 1

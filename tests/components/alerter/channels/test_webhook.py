@@ -48,6 +48,10 @@ def test_the_address_and_the_token_may_be_secrets(
 @pytest.mark.parametrize(
     ("settings", "sentence"),
     [
+        (
+            {"url": "https://127.0.0.1:{open}/x", "ca_cert": "/nowhere/ca"},
+            "ca_cert: /nowhere/ca: No such file or directory",
+        ),
         ({"url_env": "NOT_SET"}, "url_env: the environment variable NOT_SET is not set"),
         ({"url_file": "/nowhere/url"}, "url_file: /nowhere/url: No such file or directory"),
         ({"url": "http://127.0.0.1:{closed}/secret-path"}, "no server answers at http://127.0.0.1:{closed}: check"),
