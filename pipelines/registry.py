@@ -92,6 +92,8 @@ COMPONENTS = (
     Component("infra_validator", "the InfraValidator", section="infra_validation", outputs=("infra_validation",)),
     Component("pusher", "the Pusher", section="push", outputs=("pushed_model",)),
     Component("bulk_inferrer", "the BulkInferrer"),
+    Component("model_monitor", "the ModelMonitor"),
+    Component("window_monitor", "the WindowMonitor"),
     Component("alerter", "the Alerter"),
 )
 

@@ -3,18 +3,25 @@
 Nobody needs TensorFlow to read them.
 """
 
+import contextlib
 import json
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar, Literal, NotRequired, TypedDict
+from urllib.parse import quote
 
 from penstock.core.artifacts.artifact import Artifact
 from penstock.core.artifacts.data import Schema
+from penstock.core.errors import DataError
 from penstock.core.files import atomic
 
 # What a finding is about: a feature, what the model has answered, several features together, how good the model is, or
 # the requests themselves.
 type Subject = Literal["feature", "prediction", "dependence", "performance", "requests"]
+
+
+_BOUNDS: tuple[Literal["begin"], Literal["end"]] = ("begin", "end")
 
 
 class LeftOut(TypedDict):
@@ -37,9 +44,11 @@ class Finding(TypedDict):
         threshold: From which value on it alerts; None where it never does.
         alerts: Whether it does.
         rows: How many rows of the window it is of.
-        sentence: The same in words, with what is likely behind it.
+        sentence: The same in words.
+        cause: What is likely behind it, in words; "" where nobody knows, and where it does not alert.
         figure: The fragment of its figure's address in the window's page, without `#`; "" where there is none.
-        importance: How much the model depends on the feature, as a share of all; left out where nobody knows.
+        importance: How much the model depends on the feature, as a share of the most important one's; left out where
+            nobody knows.
     """
 
     subject: Subject
@@ -50,8 +59,52 @@ class Finding(TypedDict):
     alerts: bool
     rows: int
     sentence: str
+    cause: str
     figure: str
     importance: NotRequired[float]
+
+
+class ThresholdRecord(TypedDict):
+    """From which value on a measure alerts, in windows of the baseline's `window_rows`; None: never. And why."""
+
+    name: str
+    measure: str
+    value: float | None
+    reason: str
+
+
+class BaselineRecord(TypedDict):
+    """What a model's data looks like in training, and from when on a window is another.
+
+    Args:
+        model: The URI of the model; "" without one.
+        label: Of a model without code its label, as core/labels.py has it; else None.
+        label_name: The label's name, "" if it has none.
+        rows: The rows of the training split, and of the one that predictions are of.
+        features: Bins and counts of the features, as `Reference.document` of components/monitoring/measures has them.
+        predictions: The same of what the model answers; None without a model.
+        false_alarm_rate: The share of windows that alert although nothing has changed.
+        fixed: Thresholds that are not derived, by name and measure; None: never.
+        sources: Where each of these comes from, likewise.
+        window_rows: For windows of how many rows `thresholds` are; those of other sizes are derived for them.
+        thresholds: All of them, with their reasons.
+        importance: How much the model depends on each feature, as a share of the most important one's.
+        notes: Sentences to bear in mind.
+    """
+
+    model: str
+    label: dict[str, Any] | None
+    label_name: str
+    rows: dict[str, int]
+    features: dict[str, Any]
+    predictions: dict[str, Any] | None
+    false_alarm_rate: float
+    fixed: dict[str, dict[str, float | None]]
+    sources: dict[str, dict[str, str]]
+    window_rows: int
+    thresholds: list[ThresholdRecord]
+    importance: dict[str, float]
+    notes: list[str]
 
 
 class WindowRecord(TypedDict):
@@ -69,7 +122,6 @@ class WindowRecord(TypedDict):
         left_out: What is in no measure, and why.
         notes: Sentences to bear in mind.
         findings: What was measured, what alerts first.
-        details: What the page draws: counts over the baseline's bins, by feature and by output.
     """
 
     model: str
@@ -83,7 +135,6 @@ class WindowRecord(TypedDict):
     left_out: list[LeftOut]
     notes: list[str]
     findings: list[Finding]
-    details: NotRequired[dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -97,9 +148,30 @@ class MonitoringBaseline(Artifact):
     report.html          the thresholds for a person to look at
     """
 
+    LABEL: ClassVar[str] = "label"  # the column of evaluation.parquet
+
     @property
     def path(self) -> Path:
         return self.root / "baseline.json"
+
+    @property
+    def report(self) -> Path:
+        return self.root / "report.html"
+
+    def read(self) -> BaselineRecord:
+        """Returns the record; a DataError if there is none, or what is there is another."""
+        from pydantic import TypeAdapter
+
+        try:
+            return TypeAdapter(BaselineRecord).validate_json(self.path.read_bytes())
+        except FileNotFoundError:
+            raise DataError(f"{self.root}: expected a baseline, with {self.path.name} in it") from None
+        except ValueError as error:
+            raise DataError(f"{self.path}: expected a baseline of ModelMonitor: {error}") from None
+
+    def write(self, baseline: BaselineRecord) -> None:
+        """Writes the record; a ValueError if a value is not finite, because JSON has no such numbers."""
+        atomic.write_text(self.path, json.dumps(baseline, indent=1, allow_nan=False))
 
     @property
     def sample(self) -> Path:
@@ -128,6 +200,10 @@ class MonitoredWindow(Artifact):
     def path(self) -> Path:
         return self.root / self.FILE
 
+    @property
+    def report(self) -> Path:
+        return self.root / "report.html"
+
     def read(self) -> WindowRecord:
         """Returns the record; an OSError if there is no file, a ValueError if its content is no WindowRecord."""
         from pydantic import TypeAdapter
@@ -137,3 +213,35 @@ class MonitoredWindow(Artifact):
     def write(self, window: WindowRecord) -> None:
         """Writes the record; a ValueError if a value is not finite, because JSON has no such numbers."""
         atomic.write_text(self.path, json.dumps(window, indent=1, allow_nan=False))
+
+
+@dataclass(frozen=True)
+class WindowHistory(Artifact):
+    """The records of the windows of models, which later windows are shown beside.
+
+    <model>/20261129T000000Z_20261130T000000Z.json    a WindowRecord, by its window's begin and end
+    """
+
+    _TIME: ClassVar[str] = "%Y%m%dT%H%M%SZ"
+
+    def add(self, window: WindowRecord) -> None:
+        """Writes a window's record, in the place of an earlier one of the same window."""
+        times = (datetime.fromisoformat(window[bound]).astimezone(UTC).strftime(self._TIME) for bound in _BOUNDS)
+        atomic.write_text(
+            self._folder(window["model"]) / f"{'_'.join(times)}.json", json.dumps(window, allow_nan=False)
+        )
+
+    def before(self, model: str, begin: datetime, most: int) -> list[WindowRecord]:
+        """Returns the newest windows that begin before a moment, the oldest first; files that are none are skipped."""
+        from pydantic import TypeAdapter
+
+        read = TypeAdapter(WindowRecord)
+        named = (path for path in self._folder(model).glob("*.json") if path.name < begin.strftime(self._TIME))
+        records = []
+        for path in sorted(named)[-most:]:
+            with contextlib.suppress(OSError, ValueError):
+                records.append(read.validate_json(path.read_bytes()))
+        return records
+
+    def _folder(self, model: str) -> Path:
+        return self.root / quote(model, safe=" @=+,")

@@ -1,0 +1,95 @@
+"""What a model has answered, as columns that are measured like features. It needs no TensorFlow."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from penstock.components.monitoring.windows import columns
+from penstock.core.labels import Label
+
+PREDICTION, PROBABILITY = "prediction", "probability"
+_NUMBERS = pa.float32()
+_TEXTS = pa.large_binary()
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """How the outputs of a model become columns of lists, by their names.
+
+    Of classes these are `prediction`, the most probable one, and `probability`, of the second class of two, else of the
+    predicted one; of a regression `prediction`. Of a model of somebody's own there is a column for each output; of one
+    with several numbers in each row, as of scores, their greatest and its place.
+    """
+
+    label: Label | None = None
+
+    def columns(self, outputs: Mapping[str, pa.Array]) -> pa.RecordBatch:
+        """Returns the predictions of some rows; columns whose outputs are missing are missing."""
+        if self.label is None:
+            made = {name: array for output in sorted(outputs) for name, array in _of_output(output, outputs[output])}
+        elif self.label.problem == "regression":
+            made = _numbers(outputs, "predictions", PREDICTION)
+        elif self.label.problem == "binary":
+            made = self._of_two(_numbers(outputs, "probabilities", PROBABILITY))
+        else:
+            made = self._of_scores(outputs)
+        return pa.RecordBatch.from_arrays(list(made.values()), list(made))
+
+    def _of_two(self, made: dict[str, pa.Array]) -> dict[str, pa.Array]:
+        if PROBABILITY not in made:
+            return made
+        chosen = pc.cast(pc.greater(pc.list_flatten(made[PROBABILITY]), 0.5), pa.int64())
+        counts = pc.fill_null(pc.list_value_length(made[PROBABILITY]), 0).to_numpy(zero_copy_only=False)
+        return {PREDICTION: columns.of_counts(counts, self._classes().take(chosen)), **made}
+
+    def _of_scores(self, outputs: Mapping[str, pa.Array]) -> dict[str, pa.Array]:
+        scores = _matrix(outputs.get("scores"))
+        if scores is None:
+            return {}
+        best = scores.argmax(axis=1)
+        return {
+            PREDICTION: _ones(self._classes().take(pa.array(best))),
+            PROBABILITY: _ones(pa.array(scores.max(axis=1), _NUMBERS)),
+        }
+
+    def _classes(self) -> pa.Array:
+        assert self.label is not None
+        return pa.array([str(value).encode() for value in self.label.classes], _TEXTS)
+
+
+def _numbers(outputs: Mapping[str, pa.Array], output: str, name: str) -> dict[str, pa.Array]:
+    return {name: columns.to_lists(outputs[output], _NUMBERS).column} if output in outputs else {}
+
+
+def _of_output(name: str, output: pa.Array) -> list[tuple[str, pa.Array]]:
+    numbers = _matrix(output)
+    if numbers is None:
+        return [(name, columns.to_lists(output, _TEXTS).column)]
+    if numbers.shape[1] == 1:
+        return [(name, _ones(pa.array(numbers[:, 0], _NUMBERS)))]
+    places = pa.array([str(place).encode() for place in numbers.argmax(axis=1).tolist()], _TEXTS)
+    return [
+        (f"{name}: place of the greatest", _ones(places)),
+        (f"{name}: the greatest", _ones(pa.array(numbers.max(axis=1), _NUMBERS))),
+    ]
+
+
+def _matrix(output: pa.Array | None) -> npt.NDArray[np.float32] | None:
+    """Returns numbers with a row for each row, if all rows have as many, and at least one."""
+    if output is None:
+        return None
+    lists = columns.to_lists(output, _NUMBERS)
+    counts = pc.fill_null(pc.list_value_length(lists.column), 0).to_numpy(zero_copy_only=False)
+    if lists.unfit or not len(counts) or not counts[0] or (counts != counts[0]).any():
+        return None
+    flat: npt.NDArray[np.float32] = lists.column.flatten().to_numpy(zero_copy_only=False)
+    return flat.reshape(len(counts), int(counts[0]))
+
+
+def _ones(values: pa.Array) -> pa.LargeListArray:
+    """Returns lists of one value each."""
+    return columns.of_counts(np.ones(len(values), np.int64), values)

@@ -1,0 +1,56 @@
+"""WindowMonitor as a pipeline component."""
+
+from kfp.dsl import HTML, Artifact, Input, Output
+
+from penstock.components.wrapper import component
+
+
+@component(imports=["penstock.components.window_monitor.executor"])
+def window_monitor(
+    window: Output[Artifact],
+    report: Output[HTML],
+    baseline: Input[Artifact],
+    requests: str,
+    window_length: str = "1d",
+    begin: str = "",
+    end: str = "",
+    model: str = "",
+    version: int = 0,
+    history: str = "",
+    engine: str = "local",
+) -> bool:
+    """Compares a window of a model's requests with the baseline, and says what moved.
+
+    Returns whether nothing alerts. Requests that cannot be read are left out and counted, with the reason.
+
+    Args:
+        baseline: What requests are compared with, from ModelMonitor.
+        requests: The folder of the model server's request log, a path or a URI of a mounted bucket.
+        window_length: How long the window is: a number and m, h, d or w (minutes, hours, days, weeks).
+        begin: Its first moment, such as 2026-11-30; by default it ends at `end`.
+        end: The first moment after it; by default the task's own time.
+        model: The model's name on its server; "" where the log has only one.
+        version: The version whose requests are meant; 0: all of them.
+        history: A folder of earlier windows' records, which the page shows beside this one; this one is added.
+        engine: Where pieces of the log are read: `local` for a worker per core, `local:N` for N workers.
+        window: What was measured: `window.json`; metadata `alerts`, the number of features that alert, and `rows`.
+        report: What moved for a person to look at.
+    """
+    from penstock.components.window_monitor import executor
+
+    result = executor.run(
+        window=window.path,
+        report=report.path,
+        baseline=baseline.path,
+        requests=requests,
+        window_length=window_length,
+        begin=begin,
+        end=end,
+        model=model,
+        version=version,
+        history=history,
+        engine=engine,
+        baseline_uri=baseline.uri,
+    )
+    window.metadata.update(result.metadata["window"])
+    return result.blessed

@@ -1,0 +1,129 @@
+"""What is told of a window: each measure beside its threshold, ordered by how much it matters."""
+
+import math
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from penstock.components.monitoring import words
+from penstock.components.monitoring.measures import comparison, dependence
+from penstock.components.monitoring.measures.bins import FeatureBins
+from penstock.components.monitoring.measures.comparison import Measured, Shift
+from penstock.components.monitoring.measures.counts import WindowCounts
+from penstock.components.monitoring.measures.dependence import DependenceShift
+from penstock.components.monitoring.measures.reference import Reference
+from penstock.components.monitoring.measures.thresholds import Sensitivity
+from penstock.components.window_monitor import causes
+from penstock.core.artifacts.monitoring import Finding, Subject
+from penstock.core.page import numbers
+
+_AND = ", "  # between the names of a pair
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A part of a window, features or predictions, and what it is compared with.
+
+    `before` and `after` are rows of training and of the window, for the words.
+    """
+
+    subject: Subject
+    reference: Reference
+    sensitivity: Sensitivity
+    counts: WindowCounts
+    before: pa.Table
+    after: pa.Table
+
+
+def of_window(parts: Sequence[Compared], importance: Mapping[str, float]) -> list[Finding]:
+    """Returns the findings: those that alert first, then by importance times shift.
+
+    A pair of features of which one has moved by itself comes after all that alert: it most likely follows from that.
+    """
+    found: list[Finding] = []
+    for part in parts:
+        for shift in comparison.compare(part.reference, part.counts, part.sensitivity):
+            found += _of_shift(part, shift, importance)
+        if part.subject == "feature":
+            moved = {one["name"] for one in found if one["alerts"]}
+            pairs = dependence.compare(part.reference, part.counts, part.sensitivity)
+            found += [_of_pair(part, pair, moved, importance) for pair in pairs]
+    moved = {one["name"] for one in found if one["alerts"] and one["subject"] == "feature"}
+
+    def order(one: Finding) -> tuple[bool, bool, float, str]:
+        follows = one["subject"] == "dependence" and not moved.isdisjoint(one["name"].split(_AND))
+        return not one["alerts"], follows, -urgency(one, bool(importance)), one["name"]
+
+    return sorted(found, key=order)
+
+
+def urgency(finding: Finding, known: bool) -> float:
+    """Returns importance times shift, in thresholds. Where importance is `known`, of a feature without one it is 0."""
+    value, threshold = finding["value"], finding["threshold"]
+    if value is None or threshold is None:
+        return 0.0
+    excess = value / threshold if threshold else float(value > 0)
+    if known and finding["subject"] != "prediction":
+        return excess * finding.get("importance", 0.0)
+    return excess
+
+
+def figure(subject: Subject, reference: Reference, name: str) -> str:
+    """Returns the fragment of the address of a feature's or a prediction's figure."""
+    return f"{subject}-{list(reference.bins).index(name) + 1}"
+
+
+def _of_shift(part: Compared, shift: Shift, importance: Mapping[str, float]) -> list[Finding]:
+    bins = part.reference.bins[shift.feature]
+    cause = causes.likely(bins, part.before, part.after) if shift.alerts else ""
+    found = [_finding(part, bins, measured, cause) for measured in shift.measures]
+    if part.subject == "feature" and shift.feature in importance:
+        for one in found:
+            one["importance"] = importance[shift.feature]
+    return found
+
+
+def _finding(part: Compared, bins: FeatureBins, measured: Measured, cause: str) -> Finding:
+    threshold = measured.threshold if math.isfinite(measured.threshold) else None
+    return Finding(
+        subject=part.subject,
+        name=bins.name,
+        measure=measured.measure,
+        value=measured.value,
+        threshold=threshold,
+        alerts=measured.alerts,
+        rows=measured.rows,
+        sentence=_sentence(measured.measure, measured.value, threshold, measured.rows),
+        cause=cause if measured.alerts else "",
+        figure=figure(part.subject, part.reference, bins.name),
+    )
+
+
+def _of_pair(part: Compared, pair: DependenceShift, moved: Collection[str], importance: Mapping[str, float]) -> Finding:
+    first, second = pair.features
+    alone = [name for name in pair.features if name in moved]
+    cause = f"{first!r} and {second!r} go together otherwise than in training"
+    cause += f", most likely as {alone[0]!r} has moved." if alone else ", although each alone is as it was."
+    finding = Finding(
+        subject="dependence",
+        name=_AND.join(pair.features),
+        measure="dependence",
+        value=pair.value,
+        threshold=pair.threshold,
+        alerts=pair.alerts,
+        rows=pair.rows,
+        sentence=_sentence("dependence", pair.value, pair.threshold, pair.rows),
+        cause=cause if pair.alerts else "",
+        figure=figure(part.subject, part.reference, first),
+    )
+    if known := [importance[name] for name in pair.features if name in importance]:
+        finding["importance"] = max(known)
+    return finding
+
+
+def _sentence(measure: str, value: float, threshold: float | None, rows: int) -> str:
+    limit = "it never alerts" if threshold is None else f"it alerts above {numbers.number(threshold)}"
+    what = words.MEASURES[measure]
+    shown = f"{what[0].upper()}{what[1:]} {numbers.number(value)}"
+    return f"{shown}; {limit}, in windows of {numbers.count(rows)} rows."

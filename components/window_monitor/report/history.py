@@ -1,0 +1,101 @@
+"""Measures from window to window, each beside the threshold that it had."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import altair as alt
+
+from penstock.components.monitoring import words
+from penstock.core import page
+from penstock.core.artifacts.monitoring import Finding, WindowRecord
+from penstock.core.page import numbers
+
+_MOST = 12
+_HEIGHT = 120
+
+type _Series = tuple[str, str, str]  # subject, name, measure
+
+
+def html(window: WindowRecord, before: Sequence[WindowRecord]) -> str:
+    """Returns a chart for each measure that alerts, and for the nearest to it; "" if there is no window before."""
+    if not before:
+        return ""
+    windows = [*before, window]
+    chosen = _chosen(window["findings"])
+    charts = "".join(_chart(series, windows) for series in chosen)
+    rows = page.chart(_rows(windows), "Rows in a window")
+    return (
+        f'<h2 id="history">Windows before</h2><p class="muted">{len(before):,} of them. '
+        "The line is the measure, the dashed one its threshold, which is higher in smaller windows.</p>"
+        f'<div class="plots">{charts}{rows}</div>'
+    )
+
+
+def _chosen(findings: Sequence[Finding]) -> list[_Series]:
+    """Returns of each feature the first of its findings, which are ordered."""
+    first: dict[tuple[str, str], _Series] = {}
+    for one in findings:
+        if one["value"] is not None and one["threshold"] is not None:
+            first.setdefault((one["subject"], one["name"]), (one["subject"], one["name"], one["measure"]))
+    return list(first.values())[:_MOST]
+
+
+def _chart(series: _Series, windows: Sequence[WindowRecord]) -> str:
+    shown = []
+    for window in windows:
+        for one in window["findings"]:
+            if (one["subject"], one["name"], one["measure"]) == series:
+                shown.append(
+                    {
+                        "end": _milliseconds(window["end"]),
+                        "value": one["value"],
+                        "threshold": one["threshold"],
+                        "alerts": "alert" if one["alerts"] else "",
+                        "rows": one["rows"],
+                    }
+                )
+    subject, name, measure = series
+    base = alt.Chart(alt.Data(values=shown)).encode(x=alt.X("end:T", title=None, axis=_AXIS))
+    tooltip = [
+        alt.Tooltip("end:T", title="window to", format="%d %b %Y, %H:%M"),
+        alt.Tooltip("value:Q", format=numbers.D3_NUMBER),
+        alt.Tooltip("threshold:Q", format=numbers.D3_NUMBER),
+        alt.Tooltip("rows:Q", format=numbers.D3_COUNT),
+    ]
+    value = alt.Y("value:Q", title=None, axis=alt.Axis(tickCount=3))
+    layers = alt.layer(
+        base.mark_line(interpolate="linear").encode(y=value),
+        base.mark_line(strokeDash=[4, 3], strokeWidth=1, color="var(--muted)").encode(y="threshold:Q"),
+        base.mark_point(tooltip=True).encode(
+            y=value,
+            color=alt.condition("datum.alerts", alt.value("var(--bad)"), alt.value("var(--plot)")),
+            tooltip=tooltip,
+        ),
+    ).properties(height=_HEIGHT)
+    what = "prediction: " if subject == "prediction" else ""
+    return page.chart(layers, f"{what}{words.short(name)}: {words.MEASURES.get(measure, measure)}")
+
+
+def _rows(windows: Sequence[WindowRecord]) -> alt.Chart:
+    shown = [{"end": _milliseconds(window["end"]), "rows": window["rows"]} for window in windows]
+    chart: alt.Chart = (
+        alt.Chart(alt.Data(values=shown))
+        .mark_line(point=True)
+        .encode(
+            x=alt.X("end:T", title=None, axis=_AXIS),
+            y=alt.Y("rows:Q", title=None, axis=alt.Axis(tickCount=3)),
+            tooltip=[
+                alt.Tooltip("end:T", title="window to", format="%d %b %Y, %H:%M"),
+                alt.Tooltip("rows:Q", format=numbers.D3_COUNT),
+            ],
+        )
+        .properties(height=_HEIGHT)
+    )
+    return chart
+
+
+_AXIS = alt.Axis(grid=False, tickCount=4)
+
+
+def _milliseconds(moment: str) -> float:
+    return datetime.fromisoformat(moment).timestamp() * 1000

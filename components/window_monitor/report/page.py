@@ -1,0 +1,133 @@
+"""The page of a window."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from html import escape
+from pathlib import Path
+
+from penstock.components.monitoring import words
+from penstock.components.window_monitor.findings import Compared
+from penstock.components.window_monitor.report import figures, history
+from penstock.core import page
+from penstock.core.artifacts.monitoring import BaselineRecord, Finding, LeftOut, WindowRecord
+from penstock.core.page import numbers
+
+_NEAREST = 5  # that are shown where nothing alerts
+
+
+@dataclass(frozen=True)
+class Page:
+    """What the page shows: the window, those before it, and the rows that distributions are drawn of."""
+
+    window: WindowRecord
+    before: Sequence[WindowRecord]
+    parts: Sequence[Compared]
+    baseline: BaselineRecord
+
+
+def write(path: Path, shown: Page) -> Path:
+    """Writes the page; returns where. A folder at `path` gets it as report.html."""
+    window = shown.window
+    title = f"{window['model'] or 'Requests'}, {_time(window['begin'])} to {_time(window['end'])}"
+    body = "".join(
+        [
+            f"<h1>{escape(title)}</h1>",
+            _lead(window),
+            _moved(window["findings"], bool(shown.baseline["importance"])),
+            figures.html(shown.parts, window["findings"]),
+            history.html(window, shown.before),
+            _left_out(window["left_out"]),
+            _measures(window["findings"]),
+        ]
+    )
+    return page.write(path, title, body)
+
+
+def _lead(window: WindowRecord) -> str:
+    moved = len({(one["subject"], one["name"]) for one in window["findings"] if one["alerts"]})
+    if not window["rows"]:
+        verdict = page.mark("no requests", good=False)
+    elif moved:
+        verdict = page.mark(f"{numbers.count(moved)} moved", good=False)
+    else:
+        verdict = page.mark("nothing moved", good=True)
+    versions = ", ".join(map(str, window["versions"]))
+    sampled = "" if window["sampled"] >= 1 else f", {numbers.percentage(window['sampled'])} of all that were asked"
+    counted = f"{numbers.count(window['rows'])} rows in {numbers.count(window['requests'])} requests{sampled}"
+    answered = f"; answered by version {versions}" if versions else ""
+    notes = "".join(f"<li>{escape(note)}</li>" for note in window["notes"])
+    return f'<p>{verdict} <span class="muted">{counted}{answered}. Times are UTC.</span></p>' + (
+        f"<ul>{notes}</ul>" if notes else ""
+    )
+
+
+def _moved(findings: Sequence[Finding], importance: bool) -> str:
+    """Returns a row for each feature that alerts, with its strongest measure; where none does, those nearest to it."""
+    alerting = [one for one in findings if one["alerts"]]
+    first: dict[tuple[str, str], Finding] = {}
+    for one in alerting or findings:
+        first.setdefault((one["subject"], one["name"]), one)
+    chosen = list(first.values())[: None if alerting else _NEAREST]
+    if not chosen:
+        return ""
+    lines = "".join(_row(one, importance) for one in chosen)
+    weight = '<th class="number">importance</th>' if importance else ""
+    header = (
+        f'<th>feature</th>{weight}<th>measure</th><th class="number">value</th><th class="number">alerts above</th>'
+        "<th>what is likely behind it</th>"
+    )
+    title = "What moved" if alerting else "Nearest to a threshold"
+    return f"<h2>{title}</h2>{page.table(lines, header, sort=True)}"
+
+
+def _row(one: Finding, importance: bool) -> str:
+    share = one.get("importance")
+    weight = f'<td class="number" data-value="{share or 0}">{numbers.percentage(share)}</td>' if importance else ""
+    mark = ' <span class="mark">prediction</span>' if one["subject"] == "prediction" else ""
+    link = f'<a href="#{one["figure"]}"><code>{escape(words.short(one["name"]))}</code></a>'
+    return (
+        f'<tr><td class="name">{link}{mark}</td>'
+        f"{weight}<td>{escape(words.MEASURES.get(one['measure'], one['measure']))}</td>{_numbers(one)}"
+        f'<td class="long">{escape(one["cause"])}</td></tr>'
+    )
+
+
+def _numbers(one: Finding) -> str:
+    value, threshold = one["value"], one["threshold"]
+    style = " bad" if one["alerts"] else ""
+    return (
+        f'<td class="number{style}" data-value="{value}">{numbers.number(value)}</td>'
+        f'<td class="number">{"never" if threshold is None else numbers.number(threshold)}</td>'
+    )
+
+
+def _left_out(left_out: Sequence[LeftOut]) -> str:
+    if not left_out:
+        return ""
+    lines = "".join(
+        f'<tr><td class="number">{numbers.count(one["count"])} {one["unit"]}</td><td>{escape(one["reason"])}</td>'
+        f'<td class="long"><code>{escape(one["example"])}</code></td></tr>'
+        for one in left_out
+    )
+    return f"<h2>What was left out</h2>{page.table(lines, '<th>how many</th><th>why</th><th>the first</th>')}"
+
+
+def _measures(findings: Sequence[Finding]) -> str:
+    if not findings:
+        return ""
+    lines = "".join(
+        f'<tr><td class="name"><a href="#{one["figure"]}"><code>{escape(words.short(one["name"]))}</code></a></td>'
+        f"<td>{escape(words.MEASURES.get(one['measure'], one['measure']))}</td>{_numbers(one)}"
+        f'<td class="number">{numbers.count(one["rows"])}</td></tr>'
+        for one in findings
+    )
+    header = (
+        '<th>feature</th><th>measure</th><th class="number">value</th><th class="number">alerts above</th>'
+        '<th class="number">rows</th>'
+    )
+    return f"<h2>Every measure</h2>{page.table(lines, header, sort=True, fold=True)}"
+
+
+def _time(moment: str) -> str:
+    return numbers.date(datetime.fromisoformat(moment))
