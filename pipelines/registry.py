@@ -13,7 +13,15 @@ _FUNCTION = "--function_to_execute"  # KFP's executor is told by it which functi
 
 # The outputs of components that a run is asked for later, by KFP's names of them.
 type Output = Literal[
-    "examples", "statistics", "schema", "model", "evaluation", "validation", "infra_validation", "pushed_model"
+    "examples",
+    "statistics",
+    "schema",
+    "model",
+    "evaluation",
+    "validation",
+    "infra_validation",
+    "pushed_model",
+    "baseline",
 ]
 
 
@@ -92,7 +100,7 @@ COMPONENTS = (
     Component("infra_validator", "the InfraValidator", section="infra_validation", outputs=("infra_validation",)),
     Component("pusher", "the Pusher", section="push", outputs=("pushed_model",)),
     Component("bulk_inferrer", "the BulkInferrer"),
-    Component("model_monitor", "the ModelMonitor"),
+    Component("model_monitor", "the ModelMonitor", section="monitoring", outputs=("baseline",)),
     Component("window_monitor", "the WindowMonitor"),
     Component("alerter", "the Alerter"),
 )

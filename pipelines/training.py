@@ -24,6 +24,7 @@ from penstock.components.example_gen.component import (
 from penstock.components.example_validator.component import example_validator
 from penstock.components.infra_validator.component import infra_validator
 from penstock.components.latest_blessed_model.component import latest_blessed_model
+from penstock.components.model_monitor.component import model_monitor
 from penstock.components.pusher.component import pusher
 from penstock.components.schema_gen.component import import_schema_gen, schema_gen
 from penstock.components.statistics_gen.component import statistics_gen
@@ -32,6 +33,7 @@ from penstock.components.transform.component import transform
 from penstock.components.tuner.component import tuner
 from penstock.pipelines.config.components import InfraValidation, Training, Transform
 from penstock.pipelines.config.data import Splits
+from penstock.pipelines.config.monitoring import Monitoring
 from penstock.pipelines.config.section import json_text
 from penstock.pipelines.config.training_pipeline import Config
 from penstock.pipelines.config.tuning import Tuning
@@ -85,6 +87,8 @@ def training_pipeline(config: Config, published: Published) -> base_component.Ba
         if config.training:
             graph.train(module_file, train_steps, eval_steps)
             graph.evaluate(module_file, pipeline_root)
+        if config.monitoring:
+            graph.monitor()
         if config.push or config.tries_servers:
             graph.push(push_destination)
 
@@ -100,6 +104,7 @@ class _Graph:
         self.transformed: dsl.PipelineTask | None = None
         self.gate: dsl.PipelineTask | None = None
         self.hyperparameters: dict[str, Any] = {}
+        self.evaluated: dict[str, Any] = {}
 
     def read(self, input_base: _Channel, input_config: _Channel, range_config: _Channel) -> None:
         data, splits = self.config.data, self.config.splits or Splits()
@@ -275,8 +280,27 @@ class _Graph:
             **(self._keras() if evaluator_ else {}),
             engine=config.engine,
         )
+        self.evaluated = {"evaluation": task.outputs["evaluation"]}
         if config.gates:
             self.gate = task
+
+    def monitor(self) -> None:
+        """What requests are compared with later. It needs no blessing: the model may be pushed by hand."""
+        config = self.config
+        settings, training = config.monitoring or Monitoring(), config.training or Training()
+        model_monitor(
+            examples=self.examples,
+            schema=self.schema,
+            model=self.model,
+            **self.evaluated,
+            label=config.label or "",
+            train_splits=training.train_splits,
+            eval_splits=config.evaluated_splits,
+            thresholds=settings.thresholds_json,
+            false_alarm_rate=settings.false_alarm_rate,
+            window_rows=settings.window_rows,
+            engine=config.engine,
+        )
 
     def push(self, push_destination: _Channel) -> None:
         """A model is pushed if each gate that the pipeline has blesses it: the Evaluator, then a model server."""

@@ -49,6 +49,6 @@ def _measured(finding: Finding, report: str, highest: float) -> Measured:
         is_beyond=finding["alerts"],
         rows=finding["rows"],
         importance=importance / highest if importance is not None and highest > 0 else None,
-        cause=finding["sentence"],
+        cause=" ".join(filter(None, (finding["sentence"], finding["cause"]))),
         report=f"{report}#{finding['figure']}" if report and finding["figure"] else report,
     )

@@ -88,6 +88,7 @@ def run(
             features=reference.document(),
             predictions=of_predictions.document() if of_predictions else None,
             false_alarm_rate=false_alarm_rate,
+            configured=read,
             fixed=_finite(limits),
             sources=limits.sources,
             window_rows=window_rows,

@@ -33,7 +33,7 @@ def write(path: Path, baseline: BaselineRecord) -> Path:
         f'<h1>Monitoring</h1><p class="muted">{lead}</p>{f"<ul>{notes}</ul>" if notes else ""}'
         f"{page.table(lines, header, sort=True, fold=True)}"
     )
-    return page.write(path, "Monitoring", body)
+    return page.write(path, "Monitoring", body, "monitoring")
 
 
 def _row(limit: ThresholdRecord, kinds: dict[str, str], importance: dict[str, float]) -> str:

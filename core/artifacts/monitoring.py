@@ -84,6 +84,7 @@ class BaselineRecord(TypedDict):
         features: Bins and counts of the features, as `Reference.document` of components/monitoring/measures has them.
         predictions: The same of what the model answers; None without a model.
         false_alarm_rate: The share of windows that alert although nothing has changed.
+        configured: Thresholds as the configuration has them.
         fixed: Thresholds that are not derived, by name and measure; None: never.
         sources: Where each of these comes from, likewise.
         window_rows: For windows of how many rows `thresholds` are; those of other sizes are derived for them.
@@ -99,6 +100,7 @@ class BaselineRecord(TypedDict):
     features: dict[str, Any]
     predictions: dict[str, Any] | None
     false_alarm_rate: float
+    configured: dict[str, Any]
     fixed: dict[str, dict[str, float | None]]
     sources: dict[str, dict[str, str]]
     window_rows: int

@@ -13,6 +13,7 @@ from penstock.core.credentials import masks
 from penstock.core.errors import ConfigError, PenstockError, UserError, explain_memory, explain_os_error
 from penstock.pipelines.cli.endpoints import commands as endpoint_commands
 from penstock.pipelines.cli.lint import lint
+from penstock.pipelines.cli.monitor import monitor
 from penstock.pipelines.cli.options import (
     DEFAULT_CONFIG,
     config_argument,
@@ -257,7 +258,7 @@ def diff(chosen: Sequence[str], config: Path, output: Path | None) -> Answer:
     return of_runs.compared(first, second, output)
 
 
-for command in (lint, predict, serve, schedule, *endpoint_commands, *remote_commands):
+for command in (lint, monitor, predict, serve, schedule, *endpoint_commands, *remote_commands):
     cli.add_command(command)
 
 

@@ -21,6 +21,7 @@ from penstock.pipelines.config.data import Data, Splits
 from penstock.pipelines.config.evaluation import Evaluation
 from penstock.pipelines.config.features import Feature
 from penstock.pipelines.config.kubernetes import Kubernetes
+from penstock.pipelines.config.monitoring import Monitoring
 from penstock.pipelines.config.push import Push, vertex_ai
 from penstock.pipelines.config.resources import ByComponent, Resources, Task
 from penstock.pipelines.config.section import ExistingFile, FolderPath, Section, hidden_models, matching
@@ -123,6 +124,11 @@ class Config(Section):
         description="How the model is tried in a model server before it is pushed; null leaves InfraValidator out.",
     )
     push: Push | None = Field(default=None, description="Where a blessed model goes.")
+    monitoring: Monitoring | None = Field(
+        default=None,
+        description="How the requests of the model that serves are monitored: a run makes the baseline for `penstock "
+        "monitor`, which makes one itself where this is left out.",
+    )
     engine: _Engine = Field(
         default="local",
         description="What maps the heavy steps over their shards: local, a worker for each core, or local:N.",
@@ -175,7 +181,7 @@ class Config(Section):
         if self.keras == 2 and self.without_code:
             raise ValueError("keras: 2 is for a module: the model without code is one of Keras 3")
         _check_without_code(self)
-        for name in ("tuning", "evaluation", "push"):
+        for name in ("tuning", "evaluation", "push", "monitoring"):
             if name in self.model_fields_set and getattr(self, name) and not self.training:
                 raise ValueError(f"{name}: there is no model: expected a training section")
         if self.tuning and self.training:

@@ -9,7 +9,7 @@ from pathlib import Path
 from penstock.components.monitoring import words
 from penstock.components.window_monitor.findings import Compared
 from penstock.components.window_monitor.report import figures, history
-from penstock.core import page
+from penstock.core import page, progress
 from penstock.core.artifacts.monitoring import BaselineRecord, Finding, LeftOut, WindowRecord
 from penstock.core.page import numbers
 
@@ -54,7 +54,8 @@ def _lead(window: WindowRecord) -> str:
         verdict = page.mark("nothing moved", good=True)
     versions = ", ".join(map(str, window["versions"]))
     sampled = "" if window["sampled"] >= 1 else f", {numbers.percentage(window['sampled'])} of all that were asked"
-    counted = f"{numbers.count(window['rows'])} rows in {numbers.count(window['requests'])} requests{sampled}"
+    rows, requests = progress.text({"rows": window["rows"]}), progress.text({"requests": window["requests"]})
+    counted = f"{rows} in {requests}{sampled}"
     answered = f"; answered by version {versions}" if versions else ""
     notes = "".join(f"<li>{escape(note)}</li>" for note in window["notes"])
     return f'<p>{verdict} <span class="muted">{counted}{answered}. Times are UTC.</span></p>' + (

@@ -6,6 +6,7 @@ lint_report.py.
 
 from typing import Any, NotRequired, TypedDict
 
+from penstock.core.artifacts.monitoring import WindowRecord
 from penstock.pipelines.config.key import Key
 
 
@@ -64,6 +65,16 @@ class Scored(TypedDict):
     rows: int
     rejected: int
     seconds: float
+
+
+class MonitoredRequests(TypedDict):
+    """A window of requests, what it was compared with, and what was measured; `alerts` counts what moved."""
+
+    folder: str
+    report: str
+    baseline: str
+    alerts: int
+    window: WindowRecord
 
 
 class RemoteTask(TypedDict):

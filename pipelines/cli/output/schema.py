@@ -25,6 +25,7 @@ RESULTS: dict[str, Any] = {
     "validate": records.Validated,
     "lint": LintReport,
     "predict": records.ShownPredictions | records.Scored,
+    "monitor": records.MonitoredRequests,
     "submit": records.RemoteRun,
     "watch": records.RemoteRun,
     "cancel": records.CancelledRun,

@@ -26,6 +26,7 @@ _TITLES: dict[stitching.Part, str] = {
     "data": "Data",
     "anomalies": "Anomalies",
     "search": "Search",
+    "monitoring": "Monitoring",
 }
 
 

@@ -20,7 +20,7 @@ def finding(name: str, value: float | None, importance: float | None = None, **c
     sentence = f"the values of {name} have moved"
     figure = f"figure-{name}"
     plain: dict[str, Any] = {"subject": "feature", "name": name, "measure": "jensen_shannon", "value": value}
-    plain |= {"threshold": 0.1, "alerts": alerts, "rows": 500, "sentence": sentence, "figure": figure}
+    plain |= {"threshold": 0.1, "alerts": alerts, "rows": 500, "sentence": sentence, "cause": "", "figure": figure}
     return Finding(**{**plain, **known, **changes})
 
 

@@ -31,7 +31,7 @@ def baseline(tmp_path_factory: pytest.TempPathFactory, model: Path) -> Path:
     folder = tmp_path_factory.mktemp("baseline")
     for split, seed, rows in (("train", 1, 4000), ("eval", 2, 1000)):
         path = artifacts.Examples(folder / "examples").shard(split, 0, 1)
-        records.write(path, records.encode(_lists(columns(seed, rows)), skip_nulls=True))
+        records.write(path, records.encode(lists(columns(seed, rows)), skip_nulls=True))
     Schema(folder / "schema").write(schema())
     model_monitor.run(
         baseline=str(folder / "baseline"),
@@ -44,7 +44,7 @@ def baseline(tmp_path_factory: pytest.TempPathFactory, model: Path) -> Path:
     return folder / "baseline"
 
 
-def _lists(values: Mapping[str, Any]) -> pa.RecordBatch:
+def lists(values: Mapping[str, Any]) -> pa.RecordBatch:
     arrays = {}
     for name, column in values.items():
         array = column if isinstance(column, pa.Array) else pa.array(column)
@@ -63,7 +63,7 @@ def monitor(tmp_path: Path, baseline: Path, write_log: Callable[..., Path]) -> C
     def run(rows: Mapping[str, Any] | None, form: str = "parquet", hours: int = 0, **more: Any) -> WindowRecord:
         if rows is not None:
             features = {name: column for name, column in rows.items() if name != "late"}
-            examples = np.array(records.encode(_lists(features), skip_nulls=True), object)
+            examples = np.array(records.encode(lists(features), skip_nulls=True), object)
             miles = np.array([one or 0.0 for one in pa.array(rows["miles"]).to_pylist()], np.float32)
             request = prediction({"examples": examples}, 3600 * hours + 60)
             request.outputs["probabilities"] = 1 - np.exp(-miles[:, None] / 10)  # type: ignore[index]

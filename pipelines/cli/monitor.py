@@ -1,0 +1,135 @@
+"""`penstock monitor`: what moved in a window of the requests that a model server has logged."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from penstock.core import progress
+from penstock.core.page import numbers
+from penstock.pipelines.cli.options import config_argument, load, set_option
+from penstock.pipelines.cli.output.answer import Answer, Failure, json_option
+from penstock.pipelines.cli.output.records import MonitoredRequests
+from penstock.pipelines.cli.terminal import note, warn
+
+if TYPE_CHECKING:
+    from penstock.core.artifacts.monitoring import Finding, WindowRecord
+    from penstock.pipelines.local.monitoring import Monitored
+
+_SHOWN = 20  # features that moved, and sentences on what was left out
+
+
+@click.command()
+@config_argument
+@click.option("--window", default="", metavar="LENGTH", help="How long the window is: 30m, 6h, 1d, 2w; 1d by default.")
+@click.option("--begin", default="", metavar="TIME", help="Its first moment, such as 2026-11-30 or 2026-11-30T06:00.")
+@click.option("--end", default="", metavar="TIME", help="The first moment after it; by default now.")
+@click.option("--requests", default="", metavar="FOLDER", help="The server's --request-log; by default requests.")
+@click.option("--model", default="", metavar="NAME", help="The model's name on its server; by default the pipeline's.")
+@click.option("--version", type=click.IntRange(min=1), help="The version whose requests are meant; by default all.")
+@click.option("--run", default="", metavar="RUN", help="The run to compare with; by default the one that serves.")
+@click.option("--baseline", default="", metavar="FOLDER", help="A baseline of ModelMonitor's to compare with.")
+@click.option("-o", "--output", default="", metavar="FOLDER", help="Where window.json and report.html are written.")
+@set_option
+@json_option
+def monitor(
+    config: Path,
+    window: str,
+    begin: str,
+    end: str,
+    requests: str,
+    model: str,
+    version: int | None,
+    run: str,
+    baseline: str,
+    output: str,
+    assignments: Sequence[str],
+) -> Answer:
+    """Compares the requests of a window with the training data, and says what moved and why.
+
+    The requests are those that `penstock serve --request-log` has written. The exit code is 0 if nothing alerts, 1 if
+    something does, 2 if what was asked cannot be.
+    """
+    loaded = load(config, assignments)
+    from penstock.pipelines import local
+    from penstock.pipelines.cli.predictions import show_predictions
+    from penstock.pipelines.config.section import from_here
+
+    local.require_runtime()
+    places = {name: from_here(path) if path else "" for name, path in (("requests", requests), ("output", output))}
+    with show_predictions.silent():
+        from penstock.pipelines.local import monitoring
+
+        asked = monitoring.Asked(
+            model=model, version=version, window=window, begin=begin, end=end, run=run, baseline=baseline, **places
+        )
+        monitored = monitoring.monitor(loaded, asked)
+    return _answer(monitored)
+
+
+def _answer(monitored: "Monitored") -> Answer:
+    window = monitored.record
+    moved = _moved(window["findings"])
+    for one in window["left_out"][:_SHOWN]:
+        warn(f"left out: {numbers.count(one['count'])} {one['unit']}: {one['reason']} ({one['example']})")
+    for sentence in window["notes"][:_SHOWN]:
+        note(sentence)
+    result = MonitoredRequests(
+        folder=str(monitored.folder.root),
+        report=str(monitored.folder.report),
+        baseline=str(monitored.baseline),
+        alerts=len(moved),
+        window=window,
+    )
+    failure = Failure("Alert", _counted(moved), [], 1) if moved else None
+    return Answer(result, lambda: "\n".join(_lines(monitored, moved)), failure)
+
+
+def _moved(findings: "Sequence[Finding]") -> "list[Finding]":
+    """Returns the first finding of each feature that alerts: they are ordered."""
+    first: dict[tuple[str, str], Finding] = {}
+    for one in findings:
+        if one["alerts"]:
+            first.setdefault((one["subject"], one["name"]), one)
+    return list(first.values())
+
+
+def _counted(moved: "Sequence[Finding]") -> str:
+    kinds = {"feature": "feature", "prediction": "prediction", "dependence": "dependence between two features"}
+    return "; ".join(
+        f"{count} {kinds.get(subject, subject)}{'s' if count > 1 and subject != 'dependence' else ''} moved"
+        for subject in dict.fromkeys(one["subject"] for one in moved)
+        for count in [sum(one["subject"] == subject for one in moved)]
+    )
+
+
+def _lines(monitored: "Monitored", moved: "Sequence[Finding]") -> Iterator[str]:
+    yield _summary(monitored.record)
+    yield ""
+    for one in moved[:_SHOWN]:
+        subject = "" if one["subject"] != "prediction" else "prediction: "
+        share = f" (importance {numbers.percentage(one['importance'])})" if "importance" in one else ""
+        yield f"{subject}{one['name']}{share}"
+        yield f"  {one['sentence']}"
+        if one["cause"]:
+            yield f"  {one['cause']}"
+    if len(moved) > _SHOWN:
+        yield f"and {len(moved) - _SHOWN} more"
+    if not moved and monitored.record["rows"]:
+        yield "nothing moved"
+    yield ""
+    yield f"baseline   {monitored.baseline}"
+    yield f"window     {monitored.folder.path}"
+    yield f"report     {monitored.folder.report}"
+
+
+def _summary(window: "WindowRecord") -> str:
+    from datetime import datetime
+
+    begin, end = (numbers.date(datetime.fromisoformat(window[bound])) for bound in ("begin", "end"))  # type: ignore[literal-required]
+    sampled = f", {numbers.percentage(window['sampled'])} of all" if window["sampled"] < 1 else ""
+    rows, requests = progress.text({"rows": window["rows"]}), progress.text({"requests": window["requests"]})
+    counted = f"{rows} in {requests}{sampled}"
+    versions = f", version {', '.join(map(str, window['versions']))}" if window["versions"] else ""
+    return f"{window['model'] or 'requests'}: {begin} to {end} (UTC): {counted}{versions}"

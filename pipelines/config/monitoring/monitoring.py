@@ -1,0 +1,51 @@
+"""Which requests are monitored, in which windows, and from when on they alert."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from penstock.pipelines.config.monitoring.alerts import Alerts
+from penstock.pipelines.config.section import NO_BOOL, FolderPath, PositiveWhole, Section, json_text, matching
+
+_Length = Annotated[
+    str,
+    matching(r"^[1-9][0-9]{0,5}[mhdw]$", "a number and m, h, d or w (minutes, hours, days, weeks), such as 6h or 1d"),
+]
+_Share = Annotated[float, Field(gt=0, lt=1), NO_BOOL]
+_Distance = Annotated[float, Field(gt=0, le=1), NO_BOOL]
+
+
+class Monitoring(Section):
+    """What is compared with the training data: the requests that a model server has logged."""
+
+    requests: FolderPath = Field(
+        default="requests",
+        validate_default=True,
+        description="The folder of the server's request log: its --request-log.",
+    )
+    model: str = Field(
+        default="",
+        description="The model's name on its server; by default the pipeline's, or the only one in the log.",
+    )
+    version: PositiveWhole | None = Field(
+        default=None, description="The version whose requests are monitored, by default all."
+    )
+    window: _Length = Field(default="1d", description="How long a window is: 30m, 6h, 1d, 1w.")
+    false_alarm_rate: _Share = Field(
+        default=0.02,
+        description="The share of windows that may alert, by any feature and measure, although nothing has changed.",
+    )
+    thresholds: dict[str, _Distance | dict[str, _Distance | None] | None] = Field(
+        default={},
+        description="Thresholds by feature, in place of derived ones: a number (Jensen-Shannon divergence of numbers, "
+        "L-infinity distance of categories), a number for each measure, or null for a feature that never alerts.",
+    )
+    window_rows: PositiveWhole = Field(
+        default=1000, description="The size of the windows that the baseline's page shows thresholds for."
+    )
+    alerts: Alerts = Field(default=Alerts(), description="Who is told what moved, and when an alert opens and ends.")
+
+    @property
+    def thresholds_json(self) -> str:
+        """The thresholds as the component takes them."""
+        return json_text(self.thresholds or None)

@@ -1,0 +1,155 @@
+"""A window of a model's requests on this machine: the baseline of a run, and WindowMonitor beside it."""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from penstock.core.artifacts import Model, RequestLog
+from penstock.core.artifacts.monitoring import MonitoredWindow, MonitoringBaseline, WindowRecord
+from penstock.core.errors import ConfigError, UserError
+from penstock.core.files import atomic
+from penstock.pipelines import registry
+from penstock.pipelines.config.monitoring import Monitoring
+from penstock.pipelines.config.section import json_text
+from penstock.pipelines.config.training_pipeline import Config
+from penstock.pipelines.local import runs
+from penstock.pipelines.local.records import record
+from penstock.pipelines.local.records.record import RunRecord
+
+_FOLDER = "monitoring"  # below the pipeline root
+_TIME = "%Y%m%dT%H%M%SZ"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a command line says of the window; "" and None leave it to the configuration.
+
+    `run` and `baseline` are a run (a folder or a name) or a baseline's folder to compare with.
+    """
+
+    requests: str = ""
+    model: str = ""
+    version: int | None = None
+    window: str = ""
+    begin: str = ""
+    end: str = ""
+    run: str = ""
+    baseline: str = ""
+    output: str = ""
+
+
+@dataclass(frozen=True)
+class Monitored:
+    """A window that was compared: where it is, and what was measured."""
+
+    folder: MonitoredWindow
+    record: WindowRecord
+    baseline: Path
+
+
+def monitor(config: Config, asked: Asked) -> Monitored:
+    """Compares a window; makes the baseline where the run has none.
+
+    Raises a UserError if there is no run with a model, and what WindowMonitor raises.
+    """
+    from penstock.components.monitoring.windows.window import Window
+    from penstock.components.window_monitor import executor
+
+    settings = config.monitoring or Monitoring.model_validate({}, context={"folder": config.folder})
+    requests, root = asked.requests or settings.requests, Path(config.pipeline_root) / _FOLDER
+    times = Window.of(asked.window or settings.window, asked.begin, asked.end)
+    model = asked.model or settings.model or _name(config, requests)
+    baseline = _baseline(config, settings, asked, model, requests)
+    name = f"{times.begin.strftime(_TIME)}_{times.end.strftime(_TIME)}"
+    folder = MonitoredWindow(Path(asked.output) if asked.output else root / "windows" / name)
+    executor.run(
+        window=str(folder.root),
+        baseline=str(baseline),
+        requests=requests,
+        begin=times.begin.isoformat(),
+        end=times.end.isoformat(),
+        model=model,
+        version=asked.version or settings.version or 0,
+        history=str(root / "history"),
+        engine=config.engine,
+    )
+    return Monitored(folder, folder.read(), baseline)
+
+
+def _name(config: Config, requests: str) -> str:
+    """Returns the model's name: the pipeline's, if the log has it; else "", for the only one that it has."""
+    log = RequestLog(atomic.local_path(requests))
+    return config.name if any(model == config.name for model, _, _ in log.signatures()) else ""
+
+
+def _baseline(config: Config, settings: Monitoring, asked: Asked, model: str, requests: str) -> Path:
+    if asked.baseline and asked.run:
+        raise ConfigError("expected either --run or --baseline, received both")
+    if asked.baseline:
+        return Path(asked.baseline)
+    run = runs.named(Path(config.pipeline_root), asked.run) if asked.run else _served(config, model, requests)
+    for made in run.made("baseline"):
+        if _fits(MonitoringBaseline(made.path), settings):
+            return made.path
+    return _made(config, settings, run)
+
+
+def _served(config: Config, model: str, requests: str) -> RunRecord:
+    """Returns the run that has pushed the newest version that answers, else the newest run with a model."""
+    with_model = [run for run in record.earlier(Path(config.pipeline_root), config.name) if any(_models(run))]
+    if not with_model:
+        raise UserError(f"no model of {config.name} yet: `penstock run` trains one, and makes what is compared with")
+    log = RequestLog(atomic.local_path(requests))
+    versions = sorted({version for name, version, _ in log.signatures() if name == model}, reverse=True)
+    for version in map(str, versions):
+        for run in with_model:
+            if any(one.version == version for one in run.pushed()):
+                return run
+    return with_model[0]
+
+
+def _models(run: RunRecord) -> Iterator[Path]:
+    return (made.path for made in run.made("model") if Model(made.path).serving_model() is not None)
+
+
+def _fits(baseline: MonitoringBaseline, settings: Monitoring) -> bool:
+    """Whether a run's baseline has the rate of false alarms and the thresholds that the configuration has now."""
+    made = baseline.read()
+    return made["false_alarm_rate"] == settings.false_alarm_rate and made["configured"] == settings.thresholds
+
+
+def _made(config: Config, settings: Monitoring, run: RunRecord) -> Path:
+    """Returns the baseline of a run's artifacts, made once for each run and each setting."""
+    from penstock.components.model_monitor import executor
+
+    training, label = config.training, config.label or ""
+    arguments = {
+        "label": label,
+        "train_splits": training.train_splits if training else ["train"],
+        "eval_splits": config.evaluated_splits,
+        "thresholds": settings.thresholds_json,
+        "false_alarm_rate": settings.false_alarm_rate,
+        "window_rows": settings.window_rows,
+    }
+    digest = hashlib.sha256(json_text(arguments).encode()).hexdigest()[:8]
+    target = MonitoringBaseline(Path(config.pipeline_root) / _FOLDER / "baselines" / f"{run.folder.name}-{digest}")
+    if not target.path.is_file():
+        evaluations = [made.path for made in run.made("evaluation")]
+        executor.run(
+            baseline=str(target.root),
+            examples=str(_only(run, "examples")),
+            schema=str(_only(run, "schema")),
+            model=str(next(_models(run))),
+            evaluation=str(evaluations[0]) if evaluations else None,
+            engine=config.engine,
+            model_uri=str(next(_models(run))),
+            **arguments,  # type: ignore[arg-type]
+        )
+    return target.root
+
+
+def _only(run: RunRecord, output: registry.Output) -> Path:
+    for made in run.made(output):
+        return made.path
+    raise UserError(f"{run.folder}: expected {output} in the run, which a baseline is made of: name another by --run")

@@ -1,0 +1,143 @@
+"""`penstock monitor`: which run is compared with, what is told, and what exit codes and JSON say."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from penstock.core import artifacts
+from penstock.core.artifacts import Schema
+from penstock.core.artifacts.monitoring import MonitoredWindow
+from penstock.core.examples import records
+from penstock.pipelines.cli import main
+from penstock.pipelines.local.records.cache import Key
+from penstock.pipelines.local.records.record import Output, RunRecord, TaskRecord
+from tests.components.model_monitor.test_executor import columns, model, schema
+from tests.components.monitoring.conftest import prediction, write_log
+from tests.components.window_monitor.test_executor import lists
+
+__all__ = ["model", "write_log"]
+DAY = ("--end", "2026-12-01")
+Monitor = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def project(
+    tmp_path: Path, model: Path, write_log: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Path]:
+    """Returns a function that makes the current folder a project, with a run and with rows in its request log."""
+
+    def make(rows: dict[str, Any], **configuration: Any) -> Path:
+        values = {"name": "taxi", "data": {"path": "data"}, "label": "late", **configuration}
+        (tmp_path / "pipeline.yaml").write_text(json.dumps(values))
+        (tmp_path / "data").mkdir()
+        run = tmp_path / "runs" / "taxi" / "taxi-2026-11-01-00-00-00"
+        for split, seed, count in (("train", 1, 4000), ("eval", 2, 1000)):
+            path = artifacts.Examples(run / "csv-example-gen" / "examples").shard(split, 0, 1)
+            records.write(path, records.encode(lists(columns(seed, count)), skip_nulls=True))
+        Schema(run / "schema-gen" / "schema").write(schema())
+        (run / "trainer").mkdir()
+        (run / "trainer" / "model").symlink_to(model)
+        made = {"csv_example_gen": "examples", "schema_gen": "schema", "trainer": "model"}
+        tasks = []
+        for function, output in made.items():
+            task = function.replace("_", "-")
+            outputs = {output: Output(uri=str(run / task / output), metadata={})}
+            tasks.append(TaskRecord(task, "done", key=Key(function, "", "", {}, {}), outputs=outputs))
+        RunRecord("taxi", run, {}, "done", tasks=tasks).write()
+        features = {name: column for name, column in rows.items() if name != "late"}
+        serialized = np.array(records.encode(lists(features), skip_nulls=True), object)
+        write_log("parquet", [prediction({"examples": serialized}, 60)])
+        (tmp_path / "log").rename(tmp_path / "requests")
+        monkeypatch.chdir(tmp_path)
+        return tmp_path
+
+    return make
+
+
+@pytest.fixture
+def monitor(capfd: pytest.CaptureFixture[str]) -> Monitor:
+    """Returns a function that runs the command in this process: its exit code, and what it wrote."""
+
+    def call(*arguments: str) -> tuple[int, str, str]:
+        code = main.main(["monitor", "--set", "engine=local:1", *arguments])
+        captured = capfd.readouterr()
+        return code, captured.out, captured.err
+
+    return call
+
+
+def test_a_quiet_window_is_zero_and_the_baseline_is_made_once(project: Callable[..., Path], monitor: Monitor) -> None:
+    folder = project(columns(5, 1500))
+    code, out, err = monitor(*DAY)
+    assert code == 0, err
+    assert out.startswith(
+        "taxi: 30 November 2026, 00:00 to 1 December 2026, 00:00 (UTC): 1,500 rows in 1 request, version 3"
+    )
+    assert "\nnothing moved\n" in out
+    (baseline,) = (folder / "runs" / "taxi" / "monitoring" / "baselines").iterdir()
+    before = (baseline / "baseline.json").stat().st_mtime_ns
+    assert monitor(*DAY)[0] == 0
+    assert (baseline / "baseline.json").stat().st_mtime_ns == before
+    window = MonitoredWindow(folder / "runs/taxi/monitoring/windows/20261130T000000Z_20261201T000000Z")
+    assert window.read()["rows"] == 1500
+    assert window.report.is_file()
+
+
+def test_what_moved_is_one_in_text_and_in_json(project: Callable[..., Path], monitor: Monitor) -> None:
+    rows = columns(6, 1500)
+    rows["company"] = np.char.upper(rows["company"])
+    folder = project(rows)
+    code, out, err = monitor(*DAY, "--requests", "requests", "-o", "here")
+    assert code == 1
+    assert "Known values are written in another way" in out
+    assert err.splitlines()[-1] == "penstock: 1 feature moved"
+    code, out, _ = monitor(*DAY, "--json")
+    document = json.loads(out)
+    assert (code, document["exit_code"], document["error"]["type"]) == (1, 1, "Alert")
+    result = document["result"]
+    assert result["alerts"] == 1
+    assert result["window"]["findings"][0]["name"] == "company"
+    assert (folder / "here" / "window.json").is_file()
+
+
+def test_thresholds_of_the_configuration_count(project: Callable[..., Path], monitor: Monitor) -> None:
+    rows = columns(6, 1500)
+    rows["company"] = np.char.upper(rows["company"])
+    project(rows, monitoring={"thresholds": {"company": None}, "window": "2d"})
+    code, out, _ = monitor(*DAY)
+    assert code == 0, out
+    assert "29 November 2026, 00:00 to 1 December 2026" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--window", "soon"], "window: expected a number and a unit, such as 30m, 6h, 1d or 2w, received 'soon'"),
+        (["--requests", "nowhere"], "requests: there is no folder"),
+        (["--model", "taxy"], "model 'taxy' is not in"),
+        (["--run", "taxi-1"], "taxi-1: no such run"),
+        (["--baseline", "data"], "expected a baseline, with baseline.json in it"),
+        (["--baseline", "data", "--run", "x"], "expected either --run or --baseline, received both"),
+    ],
+)
+def test_what_cannot_be_is_two(
+    project: Callable[..., Path], monitor: Monitor, arguments: list[str], words: str
+) -> None:
+    project(columns(5, 100))
+    code, _, err = monitor(*DAY, *arguments)
+    assert code == 2, err
+    assert words in err
+
+
+def test_without_a_run_it_is_said(project: Callable[..., Path], monitor: Monitor) -> None:
+    folder = project(columns(5, 100))
+    (folder / "runs" / "taxi" / "taxi-2026-11-01-00-00-00" / "run.json").unlink()
+    code, _, err = monitor(*DAY)
+    assert (code, err.strip()) == (
+        2,
+        "penstock: no model of taxi yet: `penstock run` trains one, and makes what is compared with",
+    )
