@@ -99,7 +99,7 @@ COMPONENTS = (
     Component("evaluator", "the Evaluator", section="evaluation", outputs=("evaluation", "validation")),
     Component("infra_validator", "the InfraValidator", section="infra_validation", outputs=("infra_validation",)),
     Component("pusher", "the Pusher", section="push", outputs=("pushed_model",)),
-    Component("bulk_inferrer", "the BulkInferrer"),
+    Component("bulk_inferrer", "the BulkInferrer", section="bulk_inference"),
     Component("model_monitor", "the ModelMonitor", section="monitoring", outputs=("baseline",)),
     Component("window_monitor", "the WindowMonitor"),
     Component("alerter", "the Alerter"),

@@ -2,10 +2,11 @@
 
     input_resolver -> example_gen -> statistics_gen -> schema_gen -> example_validator -> transform -> tuner -> trainer
       -> latest_blessed_model -> evaluator -> if blessed: infra_validator -> if blessed: pusher
+                                           -> bulk_inferrer
 
 Components whose section the configuration leaves out are left out, and so is latest_blessed_model where no evaluation
-is asked for. The evaluator decides what is pushed if it has a threshold. What looks at the world or changes it, the
-input_resolver, latest_blessed_model and pusher, is never cached.
+is asked for. The evaluator decides whether the model is pushed, and asked by the bulk_inferrer, if it has a threshold.
+What looks at the world or changes it, the input_resolver, latest_blessed_model and pusher, is never cached.
 """
 
 import contextlib
@@ -14,6 +15,7 @@ from typing import Any
 from kfp import dsl
 from kfp.dsl import base_component
 
+from penstock.components.bulk_inferrer.component import bulk_inferrer
 from penstock.components.evaluator.component import evaluator
 from penstock.components.example_gen.component import (
     csv_example_gen,
@@ -31,7 +33,7 @@ from penstock.components.statistics_gen.component import statistics_gen
 from penstock.components.trainer.component import trainer
 from penstock.components.transform.component import transform
 from penstock.components.tuner.component import tuner
-from penstock.pipelines.config.components import InfraValidation, Training, Transform
+from penstock.pipelines.config.components import BulkInference, InfraValidation, Training, Transform
 from penstock.pipelines.config.data import Splits
 from penstock.pipelines.config.monitoring import Monitoring
 from penstock.pipelines.config.section import json_text
@@ -87,6 +89,8 @@ def training_pipeline(config: Config, published: Published) -> base_component.Ba
         if config.training:
             graph.train(module_file, train_steps, eval_steps)
             graph.evaluate(module_file, pipeline_root)
+        if config.bulk_inference:
+            graph.infer(config.bulk_inference)
         if config.monitoring:
             graph.monitor()
         if config.push or config.tries_servers:
@@ -283,6 +287,13 @@ class _Graph:
         self.evaluated = {"evaluation": task.outputs["evaluation"]}
         if config.gates:
             self.gate = task
+
+    def infer(self, settings: BulkInference) -> None:
+        """The BulkInferrer needs no condition: of a model that is not blessed it writes nothing, which is no error."""
+        blessing = {"model_blessing": self.gate.outputs["blessing"]} if self.gate else {}
+        bulk_inferrer(
+            examples=self.examples, model=self.model, engine=self.config.engine, **settings.arguments(), **blessing
+        )
 
     def monitor(self) -> None:
         """What requests are compared with later. It needs no blessing: the model may be pushed by hand."""

@@ -47,9 +47,14 @@ def test_a_configuration_of_the_pages_compiles(block: str, tmp_path: Path, capsy
 
 
 @pytest.mark.parametrize(
-    "block", re.findall(r"^```yaml\n(.*?)^```$", (DOCS / "evaluation.md").read_text(), re.M | re.S)
+    "block",
+    [
+        block
+        for page in ("evaluation", "scoring")
+        for block in re.findall(r"^```yaml\n(.*?)^```$", (DOCS / f"{page}.md").read_text(), re.M | re.S)
+    ],
 )
-def test_a_configuration_of_the_page_about_evaluation_is_one_of_the_penguins(
+def test_a_configuration_of_the_pages_about_evaluation_and_scoring_is_one_of_the_penguins(
     block: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shutil.copytree(init.TEMPLATE / "data", tmp_path / "data")

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from penstock.core.arguments import check_list, check_object, check_string, check_strings, parse_object
+from penstock.core.artifacts import SavedModel
 from penstock.core.errors import ConfigError
-from penstock.core.models.loaded import SIGNATURE
 
+_SIGNATURE = SavedModel.SIGNATURE
 _KINDS = ("predict_output", "classify_output", "regress_output")
 
 
@@ -15,7 +16,7 @@ _KINDS = ("predict_output", "classify_output", "regress_output")
 class ModelSpec:
     """The signatures to ask, and the tags of the graph that has them; no tags: that of serving."""
 
-    signatures: tuple[str, ...] = (SIGNATURE,)
+    signatures: tuple[str, ...] = (_SIGNATURE,)
     tags: tuple[str, ...] = ()
 
 
@@ -41,7 +42,7 @@ def read_model_spec(model_spec: str) -> ModelSpec:
     """Reads a ModelSpec."""
     message = parse_object("model_spec", model_spec, ("model_signature_name", "tag"))
     names = check_strings("model_spec.model_signature_name", message.get("model_signature_name", []))
-    return ModelSpec(tuple(names) or (SIGNATURE,), tuple(check_strings("model_spec.tag", message.get("tag", []))))
+    return ModelSpec(tuple(names) or (_SIGNATURE,), tuple(check_strings("model_spec.tag", message.get("tag", []))))
 
 
 def output_columns(output_example_spec: str, signatures: Sequence[str]) -> list[OutputColumns]:
@@ -56,7 +57,7 @@ def output_columns(output_example_spec: str, signatures: Sequence[str]) -> list[
     by_signature: dict[str, OutputColumns] = {}
     for index, item in enumerate(check_list(where, message.get("output_columns_spec", []))):
         entry = check_object(f"{where}[{index}]", item, ("signature_name", *_KINDS))
-        name = entry.pop("signature_name", "") or (signatures[0] if len(signatures) == 1 else SIGNATURE)
+        name = entry.pop("signature_name", "") or (signatures[0] if len(signatures) == 1 else _SIGNATURE)
         if name in by_signature or name not in signatures:
             twice = " once" if name in by_signature else ""
             raise ConfigError(

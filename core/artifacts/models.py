@@ -69,6 +69,7 @@ class SavedModel(Artifact):
     """
 
     FILE: ClassVar[str] = "saved_model.pb"
+    SIGNATURE: ClassVar[str] = "serving_default"  # which is asked where none is named
     FINGERPRINT: ClassVar[str] = "fingerprint.pb"
     EXTRA: ClassVar[str] = "assets.extra"
     WARM_UP_REQUESTS: ClassVar[str] = f"{EXTRA}/tf_serving_warmup_requests"

@@ -6,11 +6,12 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
+from penstock.core.artifacts import SavedModel
 from penstock.core.errors import ModelError
 from penstock.core.models.failures import cause, reason
 from penstock.core.suggestions import did_you_mean
 
-SIGNATURE = "serving_default"
+SIGNATURE = SavedModel.SIGNATURE
 
 
 class ExamplesSignature:

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from penstock.core.errors import ConfigError
 from penstock.core.labels import Problem
 from penstock.pipelines.config.data import SplitName
 from penstock.pipelines.config.section import (
@@ -150,6 +151,54 @@ class Training(Section):
     seed: Seed | None = Field(
         default=None, description="Without a module: of the weights and the order of the rows, by default 1."
     )
+
+
+class DataSpec(Section):
+    """Which of the examples the model is asked about."""
+
+    example_splits: list[SplitName] = Field(default=[], description="Their splits, by default all of them.")
+
+
+class ModelSpec(Section):
+    """What of the model is asked."""
+
+    model_signature_name: list[str] = Field(
+        default=[],
+        description="Signatures, by default serving_default; several must be of the methods classify or regress.",
+    )
+    tag: list[str] = Field(default=[], description="The tags of the model's graph, by default serve.")
+
+
+class BulkInference(Section):
+    """What the model is asked about once it is trained and, where there are thresholds, blessed; as TFX's messages."""
+
+    data_spec: DataSpec = Field(default=DataSpec(), description="Which of the examples it is asked about.")
+    model_spec: ModelSpec = Field(default=ModelSpec(), description="What of the model is asked.")
+    output_example_spec: dict[str, Any] | None = Field(
+        default=None,
+        description="For examples with its answers in columns, in place of PredictionLogs: for each signature the "
+        "columns that its outputs become, as in TFX's OutputExampleSpec.",
+    )
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        from penstock.components.bulk_inferrer import specs
+
+        arguments = self.arguments()
+        try:
+            signatures = specs.read_model_spec(arguments["model_spec"]).signatures
+            specs.output_columns(arguments["output_example_spec"], signatures)
+        except ConfigError as error:
+            raise ValueError(error.message) from None
+        return self
+
+    def arguments(self) -> dict[str, str]:
+        """Returns the component's arguments."""
+        return {
+            "data_spec": json_text(self.data_spec.model_dump()),
+            "model_spec": json_text(self.model_spec.model_dump()),
+            "output_example_spec": json_text(self.output_example_spec),
+        }
 
 
 class InfraValidation(Section):

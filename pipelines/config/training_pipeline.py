@@ -16,7 +16,15 @@ from penstock.components import engines
 from penstock.core.examples.payloads import TF_SEQUENCE_EXAMPLE
 from penstock.pipelines import registry
 from penstock.pipelines.config import file as config_file
-from penstock.pipelines.config.components import InfraValidation, Schema, Statistics, Training, Transform, Validation
+from penstock.pipelines.config.components import (
+    BulkInference,
+    InfraValidation,
+    Schema,
+    Statistics,
+    Training,
+    Transform,
+    Validation,
+)
 from penstock.pipelines.config.data import Data, Splits
 from penstock.pipelines.config.evaluation import Evaluation
 from penstock.pipelines.config.features import Feature
@@ -129,6 +137,9 @@ class Config(Section):
         description="How the requests of the model that serves are monitored: a run makes the baseline for `penstock "
         "monitor`, which makes one itself where this is left out.",
     )
+    bulk_inference: BulkInference | None = Field(
+        default=None, description="What a blessed model is asked about in the same run; left out, nothing."
+    )
     engine: _Engine = Field(
         default="local",
         description="What maps the heavy steps over their shards: local, a worker for each core, or local:N.",
@@ -181,7 +192,7 @@ class Config(Section):
         if self.keras == 2 and self.without_code:
             raise ValueError("keras: 2 is for a module: the model without code is one of Keras 3")
         _check_without_code(self)
-        for name in ("tuning", "evaluation", "push", "monitoring"):
+        for name in ("tuning", "evaluation", "push", "bulk_inference", "monitoring"):
             if name in self.model_fields_set and getattr(self, name) and not self.training:
                 raise ValueError(f"{name}: there is no model: expected a training section")
         if self.tuning and self.training:
@@ -278,6 +289,8 @@ class Config(Section):
             used.append(("evaluation.splits", self.evaluated_splits))
         if self.infra_validation and self.infra_validation.split_name:
             used.append(("infra_validation.split_name", [self.infra_validation.split_name]))
+        if self.bulk_inference:
+            used.append(("bulk_inference.data_spec.example_splits", self.bulk_inference.data_spec.example_splits))
         for key, names in used:
             for name in names:
                 if name not in self.split_names:

@@ -1,5 +1,6 @@
 """A new project, run whole on this machine: each branch of every condition, the cache, and what is told of failures."""
 
+import itertools
 import json
 import re
 import shutil
@@ -10,6 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from penstock.core.artifacts import InferenceResult
+from penstock.core.examples import records
 
 pytestmark = pytest.mark.slow
 
@@ -24,6 +28,7 @@ CACHED = {
     "evaluator",
     "infra-validator",
 }
+BULK = ("--set", "bulk_inference.data_spec.example_splits=[eval]")
 QUICK = ("--set", "training.train_steps=60", "--set", "evaluation.thresholds.sparse_categorical_accuracy.min=0.7")
 
 
@@ -158,12 +163,14 @@ def test_changed_module_reruns_what_calls_it(penstock: Command, project: Path) -
 
 def test_model_below_the_threshold_is_not_pushed(penstock: Command, project: Path) -> None:
     before = versions(project / "serving")
-    done = penstock(project, "run", *QUICK, "--set", "evaluation.thresholds.sparse_categorical_accuracy.min=1.5")
+    threshold = ("--set", "evaluation.thresholds.sparse_categorical_accuracy.min=1.5")
+    done = penstock(project, "run", *QUICK, *BULK, *threshold)
     assert done.returncode == 0, done.stderr
     assert "model: NOT BLESSED" in done.stdout
-    _, tasks = newest(project)
-    assert tasks["pusher"] == "skipped"
+    run, tasks = newest(project)
+    assert (tasks["pusher"], tasks["bulk-inferrer"]) == ("skipped", "done")
     assert versions(project / "serving") == before
+    assert InferenceResult(run / "bulk-inferrer" / "inference_result").files() == []
 
 
 def test_model_that_its_server_is_too_slow_with_is_not_pushed(penstock: Command, project: Path) -> None:
@@ -184,9 +191,13 @@ def test_model_that_its_server_is_too_slow_with_is_not_pushed(penstock: Command,
 
 
 def test_model_that_is_not_evaluated_is_pushed(penstock: Command, project: Path) -> None:
-    done = penstock(project, "run", *QUICK, "--set", "evaluation=null", "--set", "push.directory=always")
+    done = penstock(project, "run", *QUICK, *BULK, "--set", "evaluation=null", "--set", "push.directory=always")
     assert done.returncode == 0, done.stderr
     assert len(versions(project / "always")) == 1
+    run, _ = newest(project)
+    logs = InferenceResult(run / "bulk-inferrer" / "inference_result").files()
+    examples = next(project.glob("runs/birds/birds-*/csv-example-gen/examples/Split-eval/*.gz"))
+    assert sum(map(len, itertools.chain(*map(records.read, logs)))) == sum(map(len, records.read(examples)))
 
 
 def test_pipeline_without_a_module_ends_with_validation(penstock: Command, project: Path) -> None:

@@ -187,6 +187,31 @@ def test_what_the_infra_validator_is_told(tasks: Callable[..., Tasks]) -> None:
     assert constants(tasks(["infra_validation={num_examples: 0}"])["infra-validator"])["request_spec"] == ""
 
 
+SCORE = "{output_columns_spec: [{predict_output: {output_columns: [{output_key: scores, output_column: score}]}}]}"
+
+
+@pytest.mark.parametrize("name", sorted(target.TARGETS))
+def test_a_blessed_model_is_asked_in_the_same_run(load: Load, tmp_path: Path, name: str) -> None:
+    """By the blessing alone, in no condition: without thresholds any model is asked."""
+    assignments = ["bulk_inference.data_spec.example_splits=[eval]", f"bulk_inference.output_example_spec={SCORE}"]
+    assignments.append("resources.bulk_inferrer.memory=4G")
+
+    def task(*more: str) -> dict[str, Any]:
+        compiled = compile_config(load([*assignments, *more]), target.TARGETS[name], tmp_path / "ir.yaml")
+        tasks = yaml.safe_load(compiled.path.read_text())["root"]["dag"]["tasks"]
+        found: dict[str, Any] = tasks["bulk-inferrer"]
+        return found
+
+    inferrer = task()
+    assert producer(inferrer, "examples") == "csv-example-gen.examples"
+    assert producer(inferrer, "model") == "trainer.model"
+    assert producer(inferrer, "model_blessing") == "evaluator.blessing"
+    given = constants(inferrer)
+    assert json.loads(given["data_spec"]) == {"example_splits": ["eval"]}
+    assert json.loads(given["output_example_spec"]) == yaml.safe_load(SCORE)
+    assert "model_blessing" not in task("evaluation=null")["inputs"]["artifacts"]
+
+
 def test_a_server_that_runs_already_is_asked_in_each_run(tasks: Callable[..., Tasks]) -> None:
     url = "http://localhost:8501/v1/models/taxi"
     task = tasks([f"infra_validation.server_url={url}"])["infra-validator"]

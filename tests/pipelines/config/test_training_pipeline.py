@@ -181,6 +181,18 @@ BASE = "name: small\ndata:\n  path: data.csv\nlabel: label\n"
             " with % stands in quotes",
         ),
         (
+            "bulk_inference:\n  data_spec: {example_splits: [test]}\n",
+            "bulk_inference.data_spec.example_splits: no split 'test': expected one of train, eval",
+        ),
+        (
+            "bulk_inference:\n  output_example_spec: {output_columns_spec: [{regress_output: {}}]}\n",
+            "output_columns_spec[0].regress_output: expected the name of a column in value_column",
+        ),
+        (
+            "bulk_inference: {}\ntraining: null\nevaluation: null\npush: null\n",
+            "bulk_inference: there is no model: expected a training section",
+        ),
+        (
             "statistics:\n  exclude_splits: [test]\n",
             "pipeline.yaml:6: statistics.exclude_splits: no split 'test': expected one of train, eval",
         ),
@@ -312,5 +324,7 @@ def test_settings_of_a_task_that_is_not_there_are_told(load: Callable[..., Confi
         "resources.tuner, tasks.pusher: the pipeline has no such task; sections that are left out: tuning, push"
     )
     assert load(settings[:1]).idle_settings == ""
-    alone = load(["resources.bulk_inferrer={cpu: 2}"]).idle_settings
-    assert alone == "resources.bulk_inferrer: the pipeline has no such task"
+    inferrer = ["resources.bulk_inferrer={cpu: 2}"]
+    idle = "resources.bulk_inferrer: the pipeline has no such task; sections that are left out: bulk_inference"
+    assert load(inferrer).idle_settings == idle
+    assert load([*inferrer, "bulk_inference={}"]).idle_settings == ""
