@@ -33,7 +33,7 @@ def _row(check: Check) -> str:
     good = check["passed"]
     return (
         f'<tr><td class="{"good" if good else "bad"}">{"✓" if good else "✗"}</td>'
-        f'<td class="name">{escape(check["name"])}</td><td class="number">{numbers.number(check["value"])}</td>'
+        f'<td class="name">{page.breakable(check["name"])}</td><td class="number">{numbers.number(check["value"])}</td>'
         f'<td class="number">{numbers.number(check["limit"])}</td>'
         f'<td class="long">{escape(check["sentence"])}</td></tr>'
     )

@@ -67,9 +67,9 @@ def _row(title: str, by_split: Mapping[str, Feature], rows: Mapping[str, int], i
     distinct = _distinct(feature)
     mark = ' <span class="mark good">label</span>' if is_label else ""
     return (
-        f'<tr><td class="name"><code>{escape(title)}</code>{mark}</td><td>{_kind(feature)}</td>{cells}'
+        f'<tr><td class="name"><code>{page.breakable(title)}</code>{mark}</td><td>{_kind(feature)}</td>{cells}'
         f'<td class="number" data-value="{"" if distinct is None else distinct}">{numbers.count(distinct)}</td>'
-        f'<td class="long">{escape(_values(feature))}</td></tr>'
+        f'<td class="long wide">{escape(_values(feature))}</td></tr>'
     )
 
 

@@ -69,7 +69,7 @@ def _row(name: str, kind: str, sentences: list[str], missing: float | None) -> s
     muted = " muted" if kind == "left out" else ""
     share = "" if missing is None else numbers.percentage(missing) if missing else "none"
     return (
-        f'<tr><td class="name">{html.escape(name)}</td><td class="name{muted}">{html.escape(kind)}</td>'
+        f'<tr><td class="name">{page.breakable(name)}</td><td class="name{muted}">{html.escape(kind)}</td>'
         f'<td class="number" data-value="{"" if missing is None else missing}">{share}</td>'
         f'<td class="long{muted}">{html.escape("; ".join(sentences))}</td></tr>'
     )

@@ -4,6 +4,7 @@
 scripts only where a part needs them: script.js for tables that are sorted and for choices, Vega's bundle for charts.
 """
 
+import re
 from collections.abc import Sequence
 from functools import cache
 from html import escape
@@ -14,7 +15,7 @@ from penstock.core.files import atomic
 from penstock.core.page.charts import CHART, COLOURS, chart
 from penstock.core.page.stitching import Part, marked, next_part
 
-__all__ = ["FILE", "Part", "chart", "choice", "html", "legend", "mark", "next_part", "table", "write"]
+__all__ = ["FILE", "Part", "breakable", "chart", "choice", "html", "legend", "mark", "next_part", "table", "write"]
 
 FILE = "report.html"
 _SORTED = "sorted-by-click"  # the classes that script.js looks for
@@ -83,6 +84,11 @@ def legend(names: Sequence[str]) -> str:
         for index, name in enumerate(names)
     )
     return f'<p class="legend">{"".join(keys)}</p>'
+
+
+def breakable(name: str) -> str:
+    """Returns a name as HTML that is broken after its signs, where there is no room for it in a line."""
+    return re.sub(r"[_./=,-](?=[^\W\d])", r"\g<0><wbr>", escape(name))
 
 
 def mark(text: str, good: bool) -> str:

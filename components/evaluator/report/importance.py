@@ -19,6 +19,7 @@ from penstock.trainer.plan import dates
 _MOST_DRAWN = 15
 _MOST_VALUES = 12  # of a column of text
 _HEIGHT = 180
+_LONGEST_SHARE = 6  # characters, as in "5.26% "
 _DIGITS = 6  # of a value that the pointer is at
 
 
@@ -41,6 +42,7 @@ def _importance(summary: EvaluationSummary, scale: Scale) -> Figure:
     shown = summary["importance"][:_MOST_DRAWN]
     metric, times = summary["main_metric"], max((len(one["worse_by"]) for one in shown), default=0)
     title = f"{scale.name_of_differences(metric)}: worse by" if metric else "worse by"
+    columns = printable.names([one["column"] for one in shown], charts.LONGEST_NAME)
     return Figure(
         "Permutation importance",
         _importance_spec(len(shown), title, scale.format(metric)),
@@ -51,15 +53,11 @@ def _importance(summary: EvaluationSummary, scale: Scale) -> Figure:
                 "least": min(one["worse_by"]),
                 "most": max(one["worse_by"]),
             }
-            for name, one in zip(_axis_names([one["column"] for one in shown]), shown, strict=True)
+            for name, one in zip(columns, shown, strict=True)
         ],
         note="How much worse the model gets if the values of a column are shuffled, in "
         f"{numbers.count(summary['sampled_rows'])} rows. The lines go from the least to the most of {times} times.",
     )
-
-
-def _axis_names(texts: Sequence[str]) -> list[str]:
-    return printable.names(texts, charts.LONGEST_NAME)
 
 
 def _importance_spec(count: int, title: str, form: str) -> Spec:
@@ -131,13 +129,15 @@ def _effect(effect: Effect, scale: alt.Scale, axis: alt.Axis) -> Figure:
         spec = _numbers_spec(alt.X("value:T", title=column, scale=alt.Scale(type="utc", nice=False)), most, scale, axis)
     elif texts:
         shares = map(numbers.percentage, effect["shares"])
-        names = [f"{share} {name}" for share, name in zip(shares, _axis_names(texts)[:_MOST_VALUES], strict=False)]
+        short = printable.names(texts, charts.LONGEST_NAME - _LONGEST_SHARE)[:_MOST_VALUES]
+        names = [f"{share} {name}" for share, name in zip(shares, short, strict=False)]
         values, spec = names, _texts_spec(len(names), scale, axis)
     else:
         values = amounts = [float(value) for value in effect["values"]]
-        are_years = all(value.is_integer() for value in amounts) and numbers.are_years(min(amounts), max(amounts))
+        are_whole = all(value.is_integer() for value in amounts)
+        are_years = are_whole and numbers.are_years(min(amounts), max(amounts))
         names = [numbers.number(value, _DIGITS, grouped=not are_years) for value in amounts]
-        ticks = alt.Axis(tickMinStep=1, format=numbers.D3_UNGROUPED) if are_years else alt.Axis()
+        ticks = alt.Axis(tickMinStep=int(are_whole), format=numbers.D3_UNGROUPED if are_years else alt.Undefined)
         place = alt.X("value:Q", title=column, scale=alt.Scale(zero=False, nice=False), axis=ticks)
         spec = _numbers_spec(place, most, scale, axis)
     rows: list[dict[str, Cell]] = [

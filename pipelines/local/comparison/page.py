@@ -38,8 +38,9 @@ def _table(name: str, lines: Iterable[Row]) -> str:
 
 def _row(row: Row) -> str:
     mark = "" if row.better is None else page.mark("better" if row.better else "worse", row.better)
-    values = (f'<td class="long">{escape(value)}</td>' for value in (row.first, row.second))
-    return f'<tr><td class="name">{escape(row.name)}</td>{"".join(values)}<td>{escape(row.change)} {mark}</td></tr>'
+    values = "".join(f'<td class="value">{page.breakable(value)}</td>' for value in (row.first, row.second))
+    name = f'<td class="name">{page.breakable(row.name)}</td>'
+    return f"<tr>{name}{values}<td>{escape(row.change)} {mark}</td></tr>"
 
 
 def _section(title: str, content: str) -> str:

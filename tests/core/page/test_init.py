@@ -57,3 +57,9 @@ def test_a_long_table_is_folded_after_as_many_rows_as_the_stylesheet_says() -> N
     folded = page.table(1031 * rows, fold=True)
     assert '<label class="more"><input type="checkbox"> show all 1,031 rows</label>' in folded
     assert "nth-child(n + 31)" in page.html("A", folded)
+
+
+def test_a_name_is_broken_after_its_signs_and_a_number_is_not() -> None:
+    assert page.breakable("mean_<squared>.error") == "mean_&lt;squared&gt;.<wbr>error"
+    assert page.breakable("a_b=c") == "a_<wbr>b=<wbr>c"
+    assert page.breakable("0.8585 of 36,660") == "0.8585 of 36,660"
