@@ -38,6 +38,7 @@ def by_tfx(examples: Path, model: Path, eval_config: str, output: Path) -> Calla
 
 
 def by_penstock(examples: Path, model: Path, eval_config: str, output: Path) -> Callable[[], object]:
+    os.environ["_KFP_RUNTIME"] = "true"  # as in the process of every task: KFP's compiler and client stay unloaded
     from penstock.components.evaluator import executor
 
     outputs = {name: str(output / name) for name in ("evaluation", "blessing", "validation", "report")}

@@ -1,6 +1,7 @@
 """What the histograms of a binary problem's predictions tell: curves, calibration, and matrices at thresholds."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -81,7 +82,7 @@ class Curves:
         if not self.has_both_classes:
             return []
         buckets = np.arange(len(self.edges) - 1, -1, -1)
-        hits, alarms = self._at_least(self.positive), self._at_least(self.negative)
+        hits, alarms = self._above
         path = np.abs(np.diff(hits[buckets])) / hits[0] + np.abs(np.diff(alarms[buckets])) / alarms[0]
         walked = np.concatenate([[0.0], np.cumsum(path)])
         picked = np.unique(np.searchsorted(walked, np.linspace(0, walked[-1], _MOST_POINTS) - 1e-12))
@@ -101,7 +102,7 @@ class Curves:
         """Returns the area under the ROC curve, of all its points."""
         if not self.has_both_classes:
             return None
-        hits, alarms = self._at_least(self.positive), self._at_least(self.negative)
+        hits, alarms = self._above
         return float(-np.trapezoid(hits / hits[0], alarms / alarms[0]))
 
     def groups(self) -> list[Group]:
@@ -132,18 +133,22 @@ class Curves:
             )
         ]
 
-    def _at_least(self, counts: Floats) -> Floats:
-        """Returns how much of the counts is at or above each edge: all at the first, nothing at the last."""
-        return np.concatenate([np.cumsum(counts[::-1])[::-1], [0.0]])
+    @cached_property
+    def _above(self) -> tuple[Floats, Floats]:
+        """How much of the positive and of the negative is at or above each edge: all at the first, none at the last."""
+        positive, negative = (
+            np.concatenate([np.cumsum(counts[::-1])[::-1], [0.0]]) for counts in (self.positive, self.negative)
+        )
+        return positive, negative
 
     def _point(self, edge: int) -> Point:
-        hits, alarms = float(self.positive[edge:].sum()), float(self.negative[edge:].sum())
+        hits, alarms = self._above
         return Point(
             threshold=float(self.edges[edge]),
-            true_positives=hits,
-            false_positives=alarms,
-            false_negatives=float(self.positive.sum()) - hits,
-            true_negatives=float(self.negative.sum()) - alarms,
+            true_positives=float(hits[edge]),
+            false_positives=float(alarms[edge]),
+            false_negatives=float(hits[0] - hits[edge]),
+            true_negatives=float(alarms[0] - alarms[edge]),
         )
 
 

@@ -16,7 +16,7 @@ from penstock.core.examples import records
 
 _SEED = 2001  # of the permutations
 _REPETITIONS = 5
-_MOST = 1000  # rows in a copy, unless a person asks for more
+MOST = 1000  # rows in a copy, unless a person asks for more
 _COPIED = 20_000  # rows in all permuted copies together: a model may take 20 microseconds for each
 _FEWEST = 100  # rows in a copy, where there are many columns
 _NUMBERS = 20_000_000  # in the predictions for all copies
@@ -96,7 +96,7 @@ def ask(
     if not columns:
         return None
     copies = len(columns) * _REPETITIONS
-    rows = rows.spread(question.rows or min(max(_COPIED // copies, _FEWEST), _MOST))
+    rows = rows.spread(question.rows or min(max(_COPIED // copies, _FEWEST), MOST))
     rows = rows.spread(_NUMBERS // (copies * predicted(rows.batch[:1]).shape[1]) + 1)
     plain = predicted(rows.batch)
     permuted = permutation.predict_permuted(predicted, rows.batch, columns, _REPETITIONS, _SEED)

@@ -1,7 +1,7 @@
 """One pass over the data for an evaluation and its summary: the shards of the former, and samples for the latter."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tensorflow_model_analysis.proto.config_pb2 import EvalConfig
@@ -13,10 +13,10 @@ from penstock.components.evaluator.metrics import shards
 from penstock.components.evaluator.metrics.shards import Accumulated, Shard
 from penstock.components.evaluator.models import EvaluatedModel
 from penstock.components.evaluator.slices import SliceKey
-from penstock.components.evaluator.summary import main_metric, probe, scores
-from penstock.components.evaluator.summary.matters import Question
+from penstock.components.evaluator.summary import main_metric, matters, probe, scores
+from penstock.components.evaluator.summary.matters import Matters, Question
 from penstock.components.evaluator.summary.measures import Features
-from penstock.components.evaluator.summary.probe import Answer, Probe
+from penstock.components.evaluator.summary.probe import Answer, Inquiry, Probe
 from penstock.core.artifacts.evaluation_summary import Plot
 from penstock.core.examples import payloads
 
@@ -31,18 +31,20 @@ def probes(
     models: Sequence[EvaluatedModel],
     files: Mapping[str, Sequence[Path]],
     importance_rows: int | None,
-) -> list[Probe]:
+) -> list[Probe | Inquiry]:
     """Returns what to ask about samples of the splits, whose `files` come with the evaluated ones first.
 
-    Which columns matter is asked about the first split; not at all with 0 `importance_rows`.
+    Which columns matter is asked about the first split; not at all with 0 `importance_rows`. It takes longest, so it
+    comes first.
     """
     candidate = next((model for model in models if not model.spec.is_baseline), None)
     if candidate is None:
         return []
+    asked = [Probe(split, tuple(of), _ROWS, shard) for split, of in list(files.items())[:_SPLITS]]
     question = _question(config, candidate, shard, importance_rows) if importance_rows != 0 else None
-    asked = list(files.items())[:_SPLITS]
-    first = [Probe(split, tuple(of), max(_ROWS, importance_rows or 0), shard, question) for split, of in asked[:1]]
-    return first + [Probe(split, tuple(of), _ROWS, shard) for split, of in asked[1:]]
+    if question is None:
+        return [*asked]
+    return [Inquiry(replace(asked[0], rows=importance_rows or matters.MOST), question), *asked]
 
 
 def _question(config: EvalConfig, candidate: EvaluatedModel, shard: Shard, rows: int | None) -> Question | None:
@@ -68,25 +70,31 @@ def _question(config: EvalConfig, candidate: EvaluatedModel, shard: Shard, rows:
 class Computed:
     """What shards have accumulated, None before the first, and what was found on samples."""
 
-    total: Accumulated | None
+    total: Accumulated | None = None
     answers: list[Answer] = field(default_factory=list)
+    matters: Matters | None = None
 
 
-def run(engine: Engine, parts: Sequence[Shard], probes: Sequence[Probe]) -> Computed:
+def run(engine: Engine, parts: Sequence[Shard], probes: Sequence[Probe | Inquiry]) -> Computed:
     """Computes everything; samples come first, as the shards are many and small beside them."""
-    everything: list[Shard | Probe] = [*probes, *parts]
-    return engine.fold(_compute, _merge, everything) or Computed(None)
+    everything: list[Shard | Probe | Inquiry] = [*probes, *parts]
+    return engine.fold(_compute, _merge, everything) or Computed()
 
 
-def _compute(part: Shard | Probe) -> Computed:
-    if isinstance(part, Shard):
-        return Computed(shards.accumulate(part))
-    answer = probe.answer(part)
-    return Computed(None, [answer] if answer is not None else [])
+def _compute(part: Shard | Probe | Inquiry) -> Computed:
+    match part:
+        case Shard():
+            return Computed(shards.accumulate(part))
+        case Inquiry():
+            return Computed(matters=probe.matters_to(part))
+        case Probe():
+            answer = probe.answer(part)
+            return Computed(answers=[answer] if answer is not None else [])
 
 
 def _merge(total: Computed, part: Computed) -> Computed:
     total.answers += part.answers
+    total.matters = total.matters or part.matters
     if part.total is not None:
         total.total = part.total if total.total is None else shards.merge(total.total, part.total)
     return total
@@ -101,24 +109,27 @@ class Observed:
         examples: How many are in each slice.
         plots: Those of the largest slices.
         answers: About samples of splits.
+        matters: Which columns matter, if anybody knows.
     """
 
     rows: int
     examples: Mapping[Features, int]
     plots: Mapping[Features, Plot]
     answers: Sequence[Answer]
+    matters: Matters | None
 
 
 def observed(computed: Computed, rows: int) -> Observed:
     """Returns what was found in so many rows; the plots are those of the overall slice and of the largest others."""
     total = computed.total
     if total is None:
-        return Observed(rows, {(): rows}, {}, computed.answers)
+        return Observed(rows, {(): rows}, {}, computed.answers, computed.matters)
     sizes = {_features(key): (int(total.sizes.of(total.codes.of(key))[0]), total.codes.of(key)) for key in total.codes}
     largest = sorted(sizes, key=lambda features: (len(features) > 0, -sizes[features][0], features))[: _PLOTS + 1]
     drawn = {features: total.plots.plot(sizes[features][1]) for features in largest} if total.plots else {}
     plots = {features: plot for features, plot in drawn.items() if plot is not None}
-    return Observed(rows, {features: size for features, (size, _) in sizes.items()}, plots, computed.answers)
+    examples = {features: size for features, (size, _) in sizes.items()}
+    return Observed(rows, examples, plots, computed.answers, computed.matters)
 
 
 def _features(key: SliceKey) -> Features:

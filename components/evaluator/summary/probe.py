@@ -33,12 +33,19 @@ class Probe:
     files: tuple[Path, ...]
     rows: int
     shard: Shard
-    question: Question | None = None
+
+
+@dataclass(frozen=True)
+class Inquiry:
+    """What to ask of the columns, and the sample to ask it of."""
+
+    probe: Probe
+    question: Question
 
 
 @dataclass
 class Answer:
-    """What was found on a sample: the metrics of the candidate, and what matters to it.
+    """What was found on a sample: the metrics of the candidate.
 
     `compared` has the labels and weights, for other models of the same examples. `probable` says whether all
     predictions are between 0 and 1.
@@ -49,7 +56,6 @@ class Answer:
     metrics: dict[str, Measure]
     compared: Compared
     probable: bool
-    matters: Matters | None = None
 
 
 def answer(probe: Probe) -> Answer | None:
@@ -58,6 +64,41 @@ def answer(probe: Probe) -> Answer | None:
     Returns None if no row is complete, if labels or predictions are no numbers, or if a model does not take several
     examples at once.
     """
+    sampled = _sampled(probe)
+    if sampled is None:
+        return None
+    count, predicted = len(sampled.serialized), sampled.predicted
+    everything: np.ndarray = np.zeros(count, np.int64)
+    config = EvalConfig.FromString(probe.shard.config)
+    (metrics,) = Scores(scores.of_model(config)).of(sampled.compared, predicted, everything, 1)
+    return Answer(probe.split, count, metrics, sampled.compared, _are_probable(predicted))
+
+
+def matters_to(inquiry: Inquiry) -> Matters | None:
+    """Asks which columns matter; None where `answer` is, or if the model cannot be asked this."""
+    probe = inquiry.probe
+    sampled = _sampled(probe)
+    if sampled is None:
+        return None
+    rows = matters.Rows(records.decode(sampled.serialized, None, probe.shard.payload_format), sampled.compared)
+    config, predict = EvalConfig.FromString(probe.shard.config), shards.extractor(probe.shard).predictions
+    try:
+        return matters.ask(inquiry.question, rows, config, predict)
+    except matters.Refused as error:
+        logger.warning("which columns matter is not told: %s", error)
+        return None
+
+
+@dataclass(frozen=True)
+class _Sampled:
+    """The complete rows of a sample, and the candidate's predictions for them."""
+
+    serialized: list[bytes]
+    compared: Compared
+    predicted: Values
+
+
+def _sampled(probe: Probe) -> _Sampled | None:
     config, extractor = EvalConfig.FromString(probe.shard.config), shards.extractor(probe.shard)
     schema = Schema.FromString(probe.shard.schema) if probe.shard.schema is not None else None
     serialized = sample.rows(probe.files, probe.rows)
@@ -74,17 +115,7 @@ def answer(probe: Probe) -> Answer | None:
     compared, predicted = Compared(labels, weights).taken(rows), _numbers(comparison.taken(predicted, rows))
     if others or not len(rows) or not _are_numbers(compared.labels) or not _are_numbers(predicted):
         return None
-    everything: np.ndarray = np.zeros(len(rows), np.int64)
-    (metrics,) = Scores(scores.of_model(config)).of(compared, predicted, everything, 1)
-    answered = Answer(probe.split, len(rows), metrics, compared, _are_probable(predicted))
-    if probe.question is not None:
-        features = records.decode([serialized[row] for row in rows], None, probe.shard.payload_format)
-        asked = matters.Rows(features, compared)
-        try:
-            answered.matters = matters.ask(probe.question, asked, config, extractor.predictions)
-        except matters.Refused as error:
-            logger.warning("which columns matter is not told: %s", error)
-    return answered
+    return _Sampled([serialized[row] for row in rows], compared, predicted)
 
 
 def _numbers(predictions: Values) -> Values:

@@ -31,7 +31,7 @@ def of_evaluation(
     """Returns the summary of TFMA's results in the folder `evaluation`, which are over these splits together."""
     slices = measures.read(config, evaluation, undefined, observed.examples)
     computed = list(dict.fromkeys(name for part in slices for name in part.candidate))
-    matters = next((answer.matters for answer in observed.answers if answer.matters), None)
+    matters = observed.matters
     return EvaluationSummary(
         problem=predicted.problem,
         label=predicted.label,
