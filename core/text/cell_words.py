@@ -50,11 +50,12 @@ def sentences(taken: ByColumn, kept: ByColumn, slips: Mapping[str, Iterable[Slip
             f"{'; '.join(of_kept.values())}; data.csv.null_values: {_json([*of_taken, *of_kept])} says that they do"
         )
     if by_column:
+        among_numbers = [word for name in by_column for word in kept.get(name, ())]  # a list needs these, too
         words = [slip.word for of_column in by_column.values() for slip in of_column]
         in_columns = [f"{name}: {_shown(by_column[name])}" for name in sorted(by_column)]
         yield (
             f"columns of numbers that are text for a few cells: {listed(in_columns)}; mend these, or "
-            f"data.csv.null_values: {_json([*of_taken, *words])} takes them for missing"
+            f"data.csv.null_values: {_json([*of_taken, *among_numbers, *words])} takes them for missing"
         )
 
 

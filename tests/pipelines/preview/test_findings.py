@@ -102,6 +102,15 @@ def test_words_for_a_missing_value_and_slips(validate: Look) -> None:
     assert told == ["warning: 1 of 60 rows have no value of the label 'label': they are left out"]
 
 
+def test_what_takes_slips_for_missing_names_all_that_is_missing_in_their_column(validate: Look) -> None:
+    rows = [f"{row},{'ab'[row % 2]}" for row in range(60)]
+    rows[10], rows[20], rows[30] = "-,a", "NA,b", "abt 5,a"
+    text = "\n".join(["x,label", *rows]) + "\n"
+    _, told = validate(text)
+    assert told.endswith('data.csv.null_values: ["NA", "-", "abt 5"] takes them for missing')
+    assert validate(text, data='{path: data.csv, csv: {null_values: ["NA", "-", "abt 5"]}}') == []
+
+
 def test_leaks_and_keys(validate: Look) -> None:
     rng = np.random.default_rng(0)
     price = np.round(rng.lognormal(3, 1, 400), 2)
