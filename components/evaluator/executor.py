@@ -2,21 +2,17 @@
 
 import contextlib
 import datetime
-import functools
 import json
 import logging
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import apache_beam as beam
 import tensorflow as tf
-import tensorflow_model_analysis as tfma
-from tensorflow_model_analysis.api.types import EvalSharedModel, MaybeMultipleEvalSharedModels
 from tensorflow_model_analysis.proto.config_pb2 import EvalConfig
 
 from penstock.components.engines import Engine, open_engine
-from penstock.components.evaluator import diagnosis, predictions, preparation, results
+from penstock.components.evaluator import diagnosis, preparation, results
 from penstock.components.evaluator import eval_config as eval_configs
 from penstock.components.evaluator import verdict as verdicts
 from penstock.components.evaluator.defaults import metrics as default_metrics
@@ -31,7 +27,7 @@ from penstock.components.evaluator.summary import one_pass, service_pages
 from penstock.components.evaluator.summary import summary as summaries
 from penstock.components.evaluator.summary.one_pass import Observed
 from penstock.components.evaluator.summary.service_pages import EvaluationResult
-from penstock.components.evaluator.tfma import extraction
+from penstock.components.evaluator.tfma import on_beam
 from penstock.components.evaluator.tfma import undefined as undefined_metrics
 from penstock.components.evaluator.tfma.extracts import ModelFailure
 from penstock.components.evaluator.trivial import margins as trivial_margins
@@ -40,7 +36,7 @@ from penstock.core import artifacts, progress, user_modules
 from penstock.core.artifacts import Metadata, Reason, Verdict
 from penstock.core.artifacts.evaluation_summary import EvaluationSummary
 from penstock.core.errors import ConfigError, DataError, ModelError, PenstockError, UserError
-from penstock.core.examples import payloads, records
+from penstock.core.examples import payloads
 from penstock.core.files import temporary
 from penstock.core.legacy import keras_version
 
@@ -254,7 +250,7 @@ def _verdict(
 def _evaluate(task: Evaluation, predicted: Target, engine: Engine) -> Observed:
     """Writes TFMA's results; returns what else is found."""
     undefined_metrics.observe()
-    models = _models(task)
+    models = on_beam.models(task)
     reason = shards.reason_for_beam(task.config, models, task.module)
     shared = models[0] if len(models) == 1 else models
     parts = shards.shards(
@@ -263,7 +259,8 @@ def _evaluate(task: Evaluation, predicted: Target, engine: Engine) -> Observed:
     probes = one_pass.probes(parts[0], task.config, task.models, task.sampled, task.importance_rows)
     if reason:
         logger.info("evaluated by Beam in one process: %s", reason)
-        rows = _evaluate_with_beam(task, shared)
+        rows, dropped = on_beam.evaluate(task, shared)
+        _tell_dropped(dropped, rows)
         return one_pass.observed(one_pass.run(engine, [], probes), rows)
     computed = one_pass.run(engine, parts, probes)
     total = computed.total or shards.empty(task.config)
@@ -283,50 +280,6 @@ def _tell_dropped(dropped: int, rows: int) -> None:
         logger.warning(
             "%s examples have no label that the model knows, or no weight: they are left out", f"{dropped:,}"
         )
-
-
-def _models(task: Evaluation) -> list[EvalSharedModel]:
-    load = user_modules.optional_function(task.module, "custom_eval_shared_model") if task.module else None
-    if load is None:
-        return predictions.shared_models(task.config, task.folders)
-    return [
-        user_modules.call(
-            "custom_eval_shared_model",
-            load,
-            eval_saved_model_path=task.folders[spec.name],
-            model_name=spec.name,
-            eval_config=task.config,
-            add_metrics_callbacks=None,
-        )
-        for spec in task.config.model_specs
-    ]
-
-
-def _evaluate_with_beam(task: Evaluation, shared: MaybeMultipleEvalSharedModels) -> int:
-    adapter = predictions.adapter_config(task.schema, task.payload_format)
-    extract = user_modules.optional_function(task.module, "custom_extractors") if task.module else None
-    if extract:
-        arguments = {"eval_shared_model": shared, "eval_config": task.config, "tensor_adapter_config": adapter}
-        extractors = user_modules.call("custom_extractors", extract, **arguments)
-    else:
-        extractors = extraction.extractors(task.config, shared, task.schema, task.payload_format, task.labels)
-        extractors.insert(-1, extraction.complete(task.config))
-    # Beam pickles and compresses created values, so the data is read inside the pipeline.
-    schema = task.schema.SerializeToString() if task.schema is not None else None
-    read = functools.partial(predictions.example_batches, schema=schema, payload_format=task.payload_format)
-    with results.beam_pipeline() as pipeline:
-        evaluate = tfma.ExtractEvaluateAndWriteResults(
-            eval_shared_model=shared,
-            eval_config=task.config,
-            extractors=extractors,
-            output_path=task.output,
-            tensor_adapter_config=adapter,
-        )
-        _ = pipeline | "Files" >> beam.Create(task.files) | "Examples" >> beam.FlatMap(read) | "Evaluate" >> evaluate
-    dropped = extraction.dropped(pipeline.result)
-    rows = sum(len(serialized) for path in task.files for serialized in records.read(path)) - dropped
-    _tell_dropped(dropped, rows)
-    return rows
 
 
 if __name__ == "__main__":
