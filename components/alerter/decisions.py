@@ -43,8 +43,9 @@ class Policy:
 class Measured:
     """A measure of a feature in a window, beside its threshold.
 
-    `feature` is "" for the model as a whole. `value` and `threshold` are None where nothing was measured, or nothing
-    alerts. `importance` is the feature's, as a share of the most important one's, None where nobody knows.
+    `feature` may be another subject, such as a prediction. `value` and `threshold` are None where nothing was measured,
+    or nothing alerts. `importance` is the feature's, as a share of the most important one's, None where nobody knows.
+    `sentence` says what was measured, and `cause` what is likely behind it.
     """
 
     feature: str
@@ -54,6 +55,7 @@ class Measured:
     is_beyond: bool
     rows: int
     importance: float | None = None
+    sentence: str = ""
     cause: str = ""
     report: str = ""
 
@@ -194,6 +196,7 @@ def _alert(value: float, threshold: float, measured: Measured, window: Window) -
         side="below" if value < threshold else "above",
         sample_size=measured.rows,
         importance=measured.importance,
+        sentence=measured.sentence,
         cause=measured.cause,
         opened=window.end,
         begin=window.begin,

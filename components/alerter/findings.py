@@ -10,6 +10,7 @@ from penstock.core.errors import DataError
 from penstock.core.files import atomic, object_stores
 
 _GOOGLE = "https://storage.cloud.google.com/"  # opens an object in the browser of who may read it
+_UNNAMED = "model"  # the only one in a log
 
 
 def read(folder: Path, report: str = "") -> Window:
@@ -22,9 +23,8 @@ def read(folder: Path, report: str = "") -> Window:
     except ValueError as error:
         reason = " ".join(str(error).split())
         raise DataError(f"{window.path}: expected a window from WindowMonitor: {reason}") from None
-    highest = max((finding.get("importance", 0.0) for finding in record["findings"]), default=0.0)
-    measured = [_measured(finding, report, highest) for finding in record["findings"]]
-    return Window(record["model"], record["begin"], record["end"], record["baseline"], measured)
+    measured = [_measured(finding, report) for finding in record["findings"]]
+    return Window(record["model"] or _UNNAMED, record["begin"], record["end"], record["baseline"], measured)
 
 
 def address(uri: str, links: Mapping[str, str]) -> str:
@@ -39,16 +39,17 @@ def address(uri: str, links: Mapping[str, str]) -> str:
     return atomic.local_path(uri).absolute().as_uri()
 
 
-def _measured(finding: Finding, report: str, highest: float) -> Measured:
-    importance = finding.get("importance")
+def _measured(finding: Finding, report: str) -> Measured:
+    is_feature = finding["subject"] == "feature"  # a prediction may have a feature's name
     return Measured(
-        feature=finding["name"],
+        feature=finding["name"] if is_feature else f"{finding['subject']} {finding['name']}".strip(),
         measure=finding["measure"],
         value=finding["value"],
         threshold=finding["threshold"],
         is_beyond=finding["alerts"],
         rows=finding["rows"],
-        importance=importance / highest if importance is not None and highest > 0 else None,
-        cause=" ".join(filter(None, (finding["sentence"], finding["cause"]))),
+        importance=finding.get("importance"),
+        sentence=finding["sentence"],
+        cause=finding["cause"],
         report=f"{report}#{finding['figure']}" if report and finding["figure"] else report,
     )

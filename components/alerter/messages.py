@@ -58,6 +58,7 @@ def facts(event: AlertEvent) -> dict[str, str]:
     importance = numbers.percentage(alert["importance"])
     rows = {
         "Resolved": event["reason"],
+        "Finding": alert["sentence"],
         "Likely cause": alert["cause"],
         "Feature": printable.name(alert["feature"]) if alert["feature"] else "",
         "Measure": measure(alert),

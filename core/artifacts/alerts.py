@@ -17,9 +17,10 @@ type EventKind = Literal["opened", "escalated", "ongoing", "resolved"]
 class Alert(TypedDict):
     """One measure of one feature of a model that is beyond its threshold.
 
-    `feature` is "" for the model as a whole. `id` is the same in every run, message and channel, from the alert's
-    opening to its end. `severity` is the highest that it has had, `side` the wrong one of the threshold. `opened` is
-    the end of the window that opened it; all else is of its newest window. `report` is the address of its figure.
+    `feature` may be another subject, such as a prediction. `id` is the same in every run, message and channel, from the
+    alert's opening to its end. `severity` is the highest that it has had, `side` the wrong one of the threshold.
+    `opened` is the end of the window that opened it; all else is of its newest window. `report` is the address of its
+    figure.
     """
 
     id: str
@@ -32,6 +33,7 @@ class Alert(TypedDict):
     side: Literal["above", "below"]
     sample_size: int
     importance: float | None
+    sentence: str
     cause: str
     opened: str
     begin: str

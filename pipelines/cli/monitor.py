@@ -1,12 +1,15 @@
 """`penstock monitor`: what moved in a window of the requests that a model server has logged."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from penstock.core import progress
+from penstock.core.errors import PenstockError
 from penstock.core.page import numbers
 from penstock.pipelines.cli.options import config_argument, load, set_option
 from penstock.pipelines.cli.output.answer import Answer, Failure, json_option
@@ -14,6 +17,7 @@ from penstock.pipelines.cli.output.records import MonitoredRequests
 from penstock.pipelines.cli.terminal import note, warn
 
 if TYPE_CHECKING:
+    from penstock.core.artifacts.alerts import AlertSummary
     from penstock.core.artifacts.monitoring import Finding, WindowRecord
     from penstock.pipelines.local.monitoring import Monitored
 
@@ -31,6 +35,7 @@ _SHOWN = 20  # features that moved, and sentences on what was left out
 @click.option("--run", default="", metavar="RUN", help="The run to compare with; by default the one that serves.")
 @click.option("--baseline", default="", metavar="FOLDER", help="A baseline of ModelMonitor's to compare with.")
 @click.option("-o", "--output", default="", metavar="FOLDER", help="Where window.json and report.html are written.")
+@click.option("--no-alerts", is_flag=True, help="Tells no channel of the configuration's alerts.")
 @set_option
 @json_option
 def monitor(
@@ -44,12 +49,13 @@ def monitor(
     run: str,
     baseline: str,
     output: str,
+    no_alerts: bool,
     assignments: Sequence[str],
 ) -> Answer:
     """Compares the requests of a window with the training data, and says what moved and why.
 
     The requests are those that `penstock serve --request-log` has written. The exit code is 0 if nothing alerts, 1 if
-    something does, 2 if what was asked cannot be.
+    something does, 2 if what was asked cannot be. Where the configuration has monitoring.alerts, its channels are told.
     """
     loaded = load(config, assignments)
     from penstock.pipelines import local
@@ -65,10 +71,15 @@ def monitor(
             model=model, version=version, window=window, begin=begin, end=end, run=run, baseline=baseline, **places
         )
         monitored = monitoring.monitor(loaded, asked)
-    return _answer(monitored)
+    if no_alerts:
+        return _answer(monitored, None)
+    try:
+        return _answer(monitored, monitoring.tell(loaded, monitored))
+    except PenstockError as error:
+        return replace(_answer(monitored, None), failure=Failure.of(error))
 
 
-def _answer(monitored: "Monitored") -> Answer:
+def _answer(monitored: "Monitored", told: "AlertSummary | None") -> Answer:
     window = monitored.record
     moved = _moved(window["findings"])
     for one in window["left_out"][:_SHOWN]:
@@ -81,9 +92,10 @@ def _answer(monitored: "Monitored") -> Answer:
         baseline=str(monitored.baseline),
         alerts=len(moved),
         window=window,
+        told=told,
     )
     failure = Failure("Alert", _counted(moved), [], 1) if moved else None
-    return Answer(result, lambda: "\n".join(_lines(monitored, moved)), failure)
+    return Answer(result, lambda: "\n".join(_lines(monitored, moved, told)), failure)
 
 
 def _moved(findings: "Sequence[Finding]") -> "list[Finding]":
@@ -104,7 +116,7 @@ def _counted(moved: "Sequence[Finding]") -> str:
     )
 
 
-def _lines(monitored: "Monitored", moved: "Sequence[Finding]") -> Iterator[str]:
+def _lines(monitored: "Monitored", moved: "Sequence[Finding]", told: "AlertSummary | None") -> Iterator[str]:
     yield _summary(monitored.record)
     yield ""
     for one in moved[:_SHOWN]:
@@ -122,6 +134,16 @@ def _lines(monitored: "Monitored", moved: "Sequence[Finding]") -> Iterator[str]:
     yield f"baseline   {monitored.baseline}"
     yield f"window     {monitored.folder.path}"
     yield f"report     {monitored.folder.report}"
+    if told:
+        yield f"alerts     {_told(told)}"
+
+
+def _told(told: "AlertSummary") -> str:
+    """Returns what the channels were told: `2 opened, 1 resolved; 3 are open`."""
+    kinds = Counter(event["kind"] for event in told["events"] if event["kind"] != "ongoing")
+    changes = ", ".join(f"{count:,} {kind}" for kind, count in kinds.items()) or "nothing new"
+    waiting = sum(told["waiting"].values())
+    return f"{changes}; {len(told['open']):,} open" + (f"; {waiting:,} messages wait" if waiting else "")
 
 
 def _summary(window: "WindowRecord") -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from penstock.core.artifacts import Model, RequestLog
+from penstock.core.artifacts.alerts import Alerts, AlertSummary
 from penstock.core.artifacts.monitoring import MonitoredWindow, MonitoringBaseline, WindowRecord
 from penstock.core.errors import ConfigError, UserError
 from penstock.core.files import atomic
@@ -75,6 +76,25 @@ def monitor(config: Config, asked: Asked) -> Monitored:
         engine=config.engine,
     )
     return Monitored(folder, folder.read(), baseline)
+
+
+def tell(config: Config, monitored: Monitored) -> AlertSummary | None:
+    """Tells the channels of the configuration what comes of a window; None where it has no alerts.
+
+    Raises what Alerter raises: an error for the channels that did not take a message, which is kept for the next time.
+    """
+    from penstock.components.alerter import executor
+
+    if config.monitoring is None or "alerts" not in config.monitoring.model_fields_set:
+        return None
+    executor.run(
+        alerts=str(monitored.folder.root),
+        window=str(monitored.folder.root),
+        state=str(Path(config.pipeline_root) / _FOLDER / "alerts"),
+        settings=config.monitoring.alerts.settings,
+        report_uri=str(monitored.folder.report),
+    )
+    return Alerts(monitored.folder.root).read()
 
 
 def _name(config: Config, requests: str) -> str:

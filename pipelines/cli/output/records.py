@@ -6,6 +6,7 @@ lint_report.py.
 
 from typing import Any, NotRequired, TypedDict
 
+from penstock.core.artifacts.alerts import AlertSummary
 from penstock.core.artifacts.monitoring import WindowRecord
 from penstock.pipelines.config.key import Key
 
@@ -68,13 +69,17 @@ class Scored(TypedDict):
 
 
 class MonitoredRequests(TypedDict):
-    """A window of requests, what it was compared with, and what was measured; `alerts` counts what moved."""
+    """A window of requests, what it was compared with, and what was measured; `alerts` counts what moved.
+
+    `told` is what came of the configuration's alerts; null where it has none, or where a channel did not take one.
+    """
 
     folder: str
     report: str
     baseline: str
     alerts: int
     window: WindowRecord
+    told: AlertSummary | None
 
 
 class RemoteTask(TypedDict):

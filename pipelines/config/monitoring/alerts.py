@@ -25,8 +25,8 @@ _Time = Annotated[str, matching(r"^([01][0-9]|2[0-3]):[0-5][0-9]$", "a time of d
 _Name = Annotated[str, matching(r"^[A-Za-z][A-Za-z0-9_-]*$", "letters, digits, _ and -, a letter first")]
 _Port = Annotated[PositiveWhole, Field(le=65535)]
 _CA_CERT = "The certificates that the server's is checked against, by default the public ones."
-_TOKEN_ENV = "The environment variable of the task that holds a bearer token."
-_TOKEN_FILE = "The file that holds a bearer token."
+_TOKEN_ENV = "The environment variable of the task that holds the token to sign in with."
+_TOKEN_FILE = "The file that holds the token to sign in with."
 _PASSWORD_ENV = "The environment variable of the task that holds the password."
 _PASSWORD_FILE = "The file that holds the password."
 
@@ -150,7 +150,7 @@ class Alerts(Section):
         description="At which address reports are opened, by the beginning of their URI: s3://team/: https://…",
     )
     channels: dict[_Name, Channel] = Field(
-        default={"log": Channel(log=Log())}, description="Who is told, by a name of yours; by default the log."
+        default={}, description="Who is told, by a name of yours; without any, the log of the task."
     )
 
     @model_validator(mode="after")

@@ -29,6 +29,7 @@ def window(hour: int, values: Mapping[str, float], model: str = "flights") -> Wi
             0.1,
             value > 0.1,
             rows=1000,
+            sentence=f"The values of {feature} have moved.",
             cause=f"{feature} is in another unit",
             report=f"https://reports.example.com/{hour}#{feature}",
         )

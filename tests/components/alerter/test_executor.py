@@ -53,11 +53,12 @@ def test_a_window_is_told_with_its_figure_and_its_importance(
     write: Callable[..., Path], webhooks: Webhooks, tmp_path: Path
 ) -> None:
     window = write(
-        finding("distance", 0.15, importance=0.6),
-        finding("carrier", 0.15, importance=0.06),
+        finding("distance", 0.15, importance=1.0, cause="The unit has changed."),
+        finding("distance", 0.01, subject="prediction"),
+        finding("carrier", 0.15, importance=0.1),
         finding("origin", 0.01),
         finding("tailnum", None),
-        finding("", 0.7, measure="accuracy", threshold=0.8, alerts=True, figure=""),
+        finding("", 0.7, subject="performance", measure="accuracy", threshold=0.8, alerts=True, figure=""),
     )
     settings = {
         "channels": {"hook": {"webhook": {"url": f"{webhooks.url}/alerts"}}},
@@ -75,10 +76,13 @@ def test_a_window_is_told_with_its_figure_and_its_importance(
     told = [(one["severity"], one["feature"], one["side"], one["report"]) for one in _alerts(webhooks)]
     assert told == [
         ("warning", "distance", "above", f"{page}#figure-distance"),
-        ("warning", "", "below", page),
+        ("warning", "performance", "below", page),
         ("info", "carrier", "above", f"{page}#figure-carrier"),
     ]
-    assert _alerts(webhooks)[0]["cause"] == "the values of distance have moved"
+    assert [_alerts(webhooks)[0][key] for key in ("sentence", "cause")] == [
+        "the values of distance have moved",
+        "The unit has changed.",
+    ]
     assert len(Alerts(tmp_path / "alerts").read()["open"]) == 3
 
 

@@ -12,12 +12,15 @@ from penstock.core import artifacts
 from penstock.core.artifacts import Schema
 from penstock.core.artifacts.monitoring import MonitoredWindow
 from penstock.core.examples import records
+from penstock.core.services import retries
 from penstock.pipelines.cli import main
 from penstock.pipelines.local.records.cache import Key
 from penstock.pipelines.local.records.record import Output, RunRecord, TaskRecord
 from tests.components.model_monitor.test_executor import columns, model, schema
 from tests.components.monitoring.conftest import prediction, write_log
 from tests.components.window_monitor.test_executor import lists
+from tests.servers.loopback import Status
+from tests.servers.webhooks import Webhooks
 
 __all__ = ["model", "write_log"]
 DAY = ("--end", "2026-12-01")
@@ -111,6 +114,35 @@ def test_thresholds_of_the_configuration_count(project: Callable[..., Path], mon
     code, out, _ = monitor(*DAY)
     assert code == 0, out
     assert "29 November 2026, 00:00 to 1 December 2026" in out
+
+
+def test_the_channels_of_the_configuration_are_told_once(
+    project: Callable[..., Path], monitor: Monitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retries, "PAUSE", 0.01)
+    rows = columns(6, 1500)
+    rows["company"] = np.char.upper(rows["company"])
+    with Webhooks() as server:
+        channels = {"hook": {"webhook": {"url": f"{server.url}/alerts"}}}
+        folder = project(rows, monitoring={"alerts": {"channels": channels}})
+        assert monitor(*DAY, "--no-alerts")[0] == 1
+        assert server.requests == []
+        server.fail("POST", "/alerts", *[Status(503, "maintenance")] * 3)
+        code, out, err = monitor(*DAY)
+        assert code == 1
+        assert "Known values are written in another way" in out  # what was found is told nevertheless
+        assert err.splitlines()[-1].startswith(
+            "penstock: messages that were not taken are kept for the next run: hook ("
+        )
+        code, out, err = monitor(*DAY, "--json")
+        told = json.loads(out)["result"]["told"]
+        assert (code, told["waiting"]) == (1, {})
+        assert {event["alert"]["feature"] for event in told["events"]} == {"company"}
+        assert len(server.taken) == len(told["open"])
+        assert server.taken[0]["events"][0]["alert"]["report"].startswith(f"file://{folder}/runs/taxi/monitoring/")
+        code, out, err = monitor(*DAY)
+        assert f"alerts     {len(told['open'])} opened; {len(told['open'])} open" in out
+        assert len(server.taken) == len(told["open"])
 
 
 @pytest.mark.parametrize(

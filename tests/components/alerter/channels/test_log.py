@@ -23,6 +23,7 @@ def test_the_log_says_what_a_person_needs(alerter: Callable[..., Alerter], caplo
     text = records[0].getMessage().splitlines()
     assert text[0] == "[warning] flights: alert: distance: jensen shannon is 0.15 (at most 0.1)"
     assert [line.strip() for line in text[1:-1]] == [
+        "Finding: The values of distance have moved.",
         "Likely cause: distance is in another unit",
         "Feature: distance",
         "Measure: jensen shannon",

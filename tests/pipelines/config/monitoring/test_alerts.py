@@ -24,7 +24,9 @@ def test_the_sections_have_what_the_component_takes(name: str) -> None:
 
 def test_defaults_are_the_components() -> None:
     assert Alerts().settings == ""
-    assert settings.read(json.dumps(Alerts().model_dump(exclude_none=True))) == settings.Settings()
+    assert (
+        settings.read(json.dumps(Alerts().model_dump(exclude_none=True, exclude={"channels"}))) == settings.Settings()
+    )
 
 
 def test_a_configuration_reaches_the_component() -> None:
