@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -65,17 +64,14 @@ class WindowCounts:
 
         Raises a DataError that names a feature whose values are of another type.
         """
-        names = set(batch.schema.names)
         groups = np.full((batch.num_rows, len(self.paired)), GROUPS - 1, np.int64)
         places = {name: index for index, name in enumerate(self.paired)}
         for name, bins in self.bins.items():
-            column = batch.column(name) if name in names else None
-            if column is None or pa.types.is_null(column.type):
-                self.features[name].lengths[0] += batch.num_rows
-                continue
-            of_rows = _add(self.features[name], bins, column)
+            values, lengths = _placed(bins, batch)
+            self.features[name].values += np.bincount(values, minlength=bins.size)
+            self.features[name].lengths += np.bincount(np.minimum(lengths, MOST_VALUES), minlength=MOST_VALUES + 1)
             if name in places:
-                groups[:, places[name]] = of_rows
+                groups[:, places[name]] = _groups(bins, values, lengths)
         for start in range(0, batch.num_rows, _ROWS):
             self.joint += _joint(groups[start : start + _ROWS])
         self.rows += batch.num_rows
@@ -89,16 +85,26 @@ class WindowCounts:
         self.rows += other.rows
 
 
-def _add(counts: FeatureCounts, bins: FeatureBins, column: pa.Array) -> Indices:
-    """Adds a column of lists, and returns the group of each row: that of its first value."""
+def row_groups(bins: Mapping[str, FeatureBins], batch: pa.RecordBatch) -> Indices:
+    """Returns for each row and feature the group of its first value, GROUPS - 1 if it has none."""
+    return np.stack([_groups(one, *_placed(one, batch)) for one in bins.values()], axis=1)
+
+
+def _placed(bins: FeatureBins, batch: pa.RecordBatch) -> tuple[Indices, Indices]:
+    """Returns the bins of a feature's values, and how many of them each row has: none if the batch lacks it."""
+    column = batch.column(bins.name) if bins.name in batch.schema.names else None
+    if column is None or pa.types.is_null(column.type):
+        return np.zeros(0, np.int64), np.zeros(batch.num_rows, np.int64)
     lengths = pc.fill_null(pc.list_value_length(column), 0).to_numpy(zero_copy_only=False).astype(np.int64)
     values = bins.place(pc.list_flatten(column))
     if (values < 0).any():
         rows = np.repeat(np.arange(len(lengths)), lengths)[values >= 0]
         values, lengths = values[values >= 0], np.bincount(rows, minlength=len(lengths))
-    counts.values += np.bincount(values, minlength=bins.size)
-    counts.lengths += np.bincount(np.minimum(lengths, MOST_VALUES), minlength=MOST_VALUES + 1)
-    groups: npt.NDArray[np.int64] = np.full(len(lengths), GROUPS - 1)
+    return values, lengths
+
+
+def _groups(bins: FeatureBins, values: Indices, lengths: Indices) -> Indices:
+    groups: Indices = np.full(len(lengths), GROUPS - 1)
     present = lengths > 0
     groups[present] = np.asarray(bins.groups)[values[(np.cumsum(lengths) - lengths)[present]]]
     return groups
