@@ -43,7 +43,13 @@ def _word(key: Key) -> str:
 def _default(info: FieldInfo) -> Any:
     if info.is_required() or info.default in ("", [], {}) or isinstance(info.default, BaseModel):
         return None  # what is not there by default
+    if isinstance(info.default, dict):  # of sections by a person's names, as the channels of alerts
+        return {name: _plain(value) for name, value in info.default.items()}
     return info.default
+
+
+def _plain(value: Any) -> Any:
+    return value.model_dump(mode="json", exclude_defaults=True) if isinstance(value, BaseModel) else value
 
 
 def _kind(annotation: Any) -> str:
