@@ -1,5 +1,6 @@
 """The work of WindowMonitor: reads a window's requests, compares them with the baseline, and writes what moved."""
 
+import contextlib
 import json
 import sys
 from datetime import datetime
@@ -16,7 +17,7 @@ from penstock.components.monitoring.windows.files import Selection
 from penstock.components.monitoring.windows.inputs import Features
 from penstock.components.monitoring.windows.requests import Requests
 from penstock.components.monitoring.windows.window import Window
-from penstock.components.window_monitor import counting, findings
+from penstock.components.window_monitor import counting, findings, places
 from penstock.components.window_monitor.counting import Baseline, Counted, Part
 from penstock.components.window_monitor.findings import Compared
 from penstock.components.window_monitor.report import page as window_page
@@ -27,7 +28,6 @@ from penstock.core.artifacts.monitoring import (
     MonitoredWindow,
     MonitoringBaseline,
     Subject,
-    WindowHistory,
     WindowRecord,
 )
 from penstock.core.files import atomic
@@ -66,21 +66,22 @@ def run(
     selection = Selection(model, version or None)
     with open_engine(engine) as opened, progress.task("WindowMonitor") as counts:
         counts.show(rows=0)
-        log = Requests.open(atomic.local_path(requests), selection, times, asked)
         compared_with = _baseline(record)
-        counted = counting.count(opened, log, compared_with)
+        with places.request_log(requests, times) as folder:
+            log = Requests.open(folder, selection, times, asked)
+            counted = counting.count(opened, log, compared_with)
         counts.show(rows=counted.account.rows)
         parts = _parts(compared_with, counted, source, record)
         result = _record(record, log, counted, parts, baseline_uri or str(source.root))
-        kept = WindowHistory(atomic.local_path(history)) if history else None
-        before = kept.before(result["model"], times.begin, _HISTORY) if kept else []
-        page = window_page.Page(result, before, parts, record)
         target = MonitoredWindow(Path(window))
-        for path in [target.report, *([Path(report)] if report else [])]:
-            window_page.write(path, page)
-        target.write(result)
-        if kept:
-            kept.add(result)
+        with places.history(history) if history else contextlib.nullcontext() as kept:
+            before = kept.before(result["model"], times.begin, _HISTORY) if kept else []
+            page = window_page.Page(result, before, parts, record)
+            for path in [target.report, *([Path(report)] if report else [])]:
+                window_page.write(path, page)
+            target.write(result)
+            if kept:
+                kept.add(result)
         alerting = {one["name"] for one in result["findings"] if one["alerts"]}
         counts.update({"alerting features": len(alerting)})
     properties = artifacts.metadata(alerts=len(alerting), rows=result["rows"], begin=result["begin"], end=result["end"])

@@ -162,14 +162,18 @@ class MonitoringBaseline(Artifact):
 
     def read(self) -> BaselineRecord:
         """Returns the record; a DataError if there is none, or what is there is another."""
-        from pydantic import TypeAdapter
+        from pydantic import TypeAdapter, ValidationError
 
         try:
             return TypeAdapter(BaselineRecord).validate_json(self.path.read_bytes())
         except FileNotFoundError:
             raise DataError(f"{self.root}: expected a baseline, with {self.path.name} in it") from None
-        except ValueError as error:
-            raise DataError(f"{self.path}: expected a baseline of ModelMonitor: {error}") from None
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            reason = ": ".join(filter(None, (".".join(map(str, first["loc"])), first["msg"])))
+            raise DataError(
+                f"{self.path}: expected a baseline that this version's ModelMonitor wrote: {reason}"
+            ) from None
 
     def write(self, baseline: BaselineRecord) -> None:
         """Writes the record; a ValueError if a value is not finite, because JSON has no such numbers."""

@@ -95,12 +95,25 @@ def run(
 @config_argument
 @click.option("--target", default="local", show_default=True, help="Where the pipeline is to run.")
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path, dir_okay=False), help="The YAML file.")
+@click.option(
+    "--pipeline",
+    type=click.Choice(["training", "monitoring"]),
+    default="training",
+    show_default=True,
+    help="Which one: that of `penstock run`, or the one that monitors a window of requests.",
+)
 @set_option
 @data_option
 @label_option
 @json_option
 def compile_command(
-    config: Path, target: str, output: Path, assignments: Sequence[str], data: str | None, label: str | None
+    config: Path,
+    target: str,
+    output: Path,
+    pipeline: str,
+    assignments: Sequence[str],
+    data: str | None,
+    label: str | None,
 ) -> Answer:
     """Compiles the pipeline to KFP's YAML."""
     from penstock.pipelines.targets import target as targets
@@ -111,18 +124,23 @@ def compile_command(
     loaded = load(config, assignments, data, label)
     from penstock.pipelines.compiling import compile
 
-    compiled = compile.compile_config(loaded, chosen, output)
+    if pipeline == "monitoring":
+        name, keras_note = compile.compile_monitoring(loaded, chosen, output), ""
+        sentences = [chosen.unused(loaded)]
+    else:
+        published = compile.compile_config(loaded, chosen, output).published
+        name, keras_note = loaded.name, published.keras_note
+        sentences = [loaded.idle_settings, chosen.unused(loaded), published.left_out]
     from penstock.pipelines.lint import local_paths
     from penstock.pipelines.servers import submission
 
-    unreadable = local_paths.sentence(submission.read(output).documents, chosen.name)  # submitting refuses it
-    sentences = [loaded.idle_settings, chosen.unused(loaded), compiled.published.left_out, unreadable]
+    sentences.append(local_paths.sentence(submission.read(output).documents, chosen.name))  # submitting refuses it
     warnings = list(filter(None, sentences))
     for sentence in warnings:
         warn(sentence)
-    note(compiled.published.keras_note)
-    result = {"file": str(output), "pipeline": loaded.name, "target": chosen.name, "warnings": warnings}
-    return Answer(result, lambda: f"{output}: {loaded.name} for target {chosen.name}")
+    note(keras_note)
+    result = {"file": str(output), "pipeline": name, "target": chosen.name, "warnings": warnings}
+    return Answer(result, lambda: f"{output}: {name} for target {chosen.name}")
 
 
 @cli.command()

@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 from kfp import compiler
+from kfp.dsl import base_component
 
 from penstock.core.errors import ConfigError
 from penstock.core.files import atomic, temporary, yaml_documents
@@ -17,6 +18,7 @@ from penstock.pipelines.config.section import is_remote
 from penstock.pipelines.config.training_pipeline import Config
 from penstock.pipelines.modules import published as publishing
 from penstock.pipelines.modules.published import Published
+from penstock.pipelines.monitoring import monitoring_pipeline
 from penstock.pipelines.servers.submission import TARGET_COMMENT
 from penstock.pipelines.targets.target import KUBEFLOW, LOCAL, Target
 from penstock.pipelines.training import parameters, training_pipeline
@@ -67,6 +69,13 @@ def compile_unpublished(config: Config, target: Target, path: Path) -> Compiled:
     return Compiled(path, parameters(config, published), published)
 
 
+def compile_monitoring(config: Config, target: Target, path: Path) -> str:
+    """Writes the IR of the monitoring pipeline for a target, which needs no files of the user's; returns its name."""
+    pipeline = monitoring_pipeline(config)
+    atomic.write_text(path, _targeted(_of_kfp(pipeline), target, config))
+    return str(pipeline.name)
+
+
 def check_secrets(config: Config) -> None:
     """Raises a ConfigError that says which secrets in plain text compiling would refuse, and writes nothing."""
     [spec] = yaml_documents.parse_compiled(_text(config, publishing.plan(config)), "what KFP compiled")
@@ -77,9 +86,13 @@ def check_secrets(config: Config) -> None:
 
 def _text(config: Config, published: Published) -> str:
     """Returns the pipeline's IR as kfp writes it."""
+    return _of_kfp(training_pipeline(config, published))
+
+
+def _of_kfp(pipeline: base_component.BaseComponent) -> str:
     with temporary.folder() as folder:
         package = folder / "pipeline.yaml"
-        compiler.Compiler().compile(training_pipeline(config, published), str(package))
+        compiler.Compiler().compile(pipeline, str(package))
         return package.read_text(encoding="utf-8")
 
 

@@ -9,7 +9,7 @@ from penstock.core.artifacts import Model, RequestLog
 from penstock.core.artifacts.alerts import Alerts, AlertSummary
 from penstock.core.artifacts.monitoring import MonitoredWindow, MonitoringBaseline, WindowRecord
 from penstock.core.errors import ConfigError, UserError
-from penstock.core.files import atomic
+from penstock.core.files import atomic, object_stores
 from penstock.pipelines import registry
 from penstock.pipelines.config.monitoring import Monitoring
 from penstock.pipelines.config.section import json_text
@@ -99,8 +99,14 @@ def tell(config: Config, monitored: Monitored) -> AlertSummary | None:
 
 def _name(config: Config, requests: str) -> str:
     """Returns the model's name: the pipeline's, if the log has it; else "", for the only one that it has."""
-    log = RequestLog(atomic.local_path(requests))
-    return config.name if any(model == config.name for model, _, _ in log.signatures()) else ""
+    return config.name if any(model == config.name for model, _ in _versions(requests)) else ""
+
+
+def _versions(requests: str) -> list[tuple[str, int]]:
+    """Returns the models and versions in a request log of this machine."""
+    if object_stores.is_remote(requests):
+        return []
+    return [(model, version) for model, version, _ in RequestLog(atomic.local_path(requests)).signatures()]
 
 
 def _baseline(config: Config, settings: Monitoring, asked: Asked, model: str, requests: str) -> Path:
@@ -108,6 +114,8 @@ def _baseline(config: Config, settings: Monitoring, asked: Asked, model: str, re
         raise ConfigError("expected either --run or --baseline, received both")
     if asked.baseline:
         return Path(asked.baseline)
+    if settings.baseline and not asked.run:
+        return atomic.local_path(settings.baseline)
     run = runs.named(Path(config.pipeline_root), asked.run) if asked.run else _served(config, model, requests)
     for made in run.made("baseline"):
         if _fits(MonitoringBaseline(made.path), settings):
@@ -120,8 +128,7 @@ def _served(config: Config, model: str, requests: str) -> RunRecord:
     with_model = [run for run in record.earlier(Path(config.pipeline_root), config.name) if any(_models(run))]
     if not with_model:
         raise UserError(f"no model of {config.name} yet: `penstock run` trains one, and makes what is compared with")
-    log = RequestLog(atomic.local_path(requests))
-    versions = sorted({version for name, version, _ in log.signatures() if name == model}, reverse=True)
+    versions = sorted({version for name, version in _versions(requests) if name == model}, reverse=True)
     for version in map(str, versions):
         for run in with_model:
             if any(one.version == version for one in run.pushed()):

@@ -29,7 +29,7 @@ from penstock.components.trainer.launcher import WORK as TRAINER
 from penstock.components.tuner.launcher import SERVICE
 from penstock.components.tuner.launcher import WORK as TUNER
 from penstock.pipelines.cli import init
-from penstock.pipelines.compiling.compile import compile_config
+from penstock.pipelines.compiling.compile import compile_config, compile_monitoring
 from penstock.pipelines.config import training_pipeline as configs
 from penstock.pipelines.targets import target as targets
 from penstock.trainer.network.hyperparameters import Hyperparameters
@@ -47,6 +47,8 @@ CONFIGS = {
     "kserve": Path(__file__).with_name("kserve.yaml"),
     "sagemaker": Path(__file__).with_name("sagemaker.yaml"),
     "vertex_ai": Path(__file__).with_name("vertex_ai.yaml"),
+    "monitored": Path(__file__).with_name("monitored.yaml"),
+    "monitoring": Path(__file__).with_name("monitored.yaml"),  # the pipeline that monitors
 }
 
 
@@ -82,15 +84,20 @@ def compiled(name: str, target: targets.Target, folder: Path, *assignments: str)
     data = folder / "flights.csv"  # the flights are written by prepare.py, only their path matters here
     data.touch()
     assignments = (f"pipeline_root={folder}", *([f"data.path={data}"] if name == "flights" else []), *assignments)
-    result = compile_config(configs.load(CONFIGS[name], assignments), target, folder / "ir.yaml")
-    return list(yaml.safe_load_all(result.path.read_text()))
+    config, path = configs.load(CONFIGS[name], assignments), folder / "ir.yaml"
+    if name == "monitoring":
+        compile_monitoring(config, target, path)
+    else:
+        compile_config(config, target, path)
+    return list(yaml.safe_load_all(path.read_text()))
 
 
 def masked(name: str, target: targets.Target, folder: Path, *assignments: str) -> str:
     """Returns the IR of a configuration without what differs between targets, machines and versions."""
     spec, *_ = compiled(name, target, folder, *assignments)
     for label, executor in spec["deploymentSpec"]["executors"].items():
-        executor["container"] = {"args": executor["container"]["args"], "command": [f"{{source of {label}}}"]}
+        if "container" in executor:  # an importer has none
+            executor["container"] = {"args": executor["container"]["args"], "command": [f"{{source of {label}}}"]}
     _drop_descriptions(spec["components"])
     text = yaml.safe_dump(spec, sort_keys=True, width=1000)
     tfx = importlib.util.find_spec("tfx")

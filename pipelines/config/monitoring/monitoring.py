@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from penstock.pipelines.config.monitoring.alerts import Alerts
-from penstock.pipelines.config.section import NO_BOOL, FolderPath, PositiveWhole, Section, json_text, matching
+from penstock.pipelines.config.section import NO_BOOL, AnyPath, FolderPath, PositiveWhole, Section, json_text, matching
 
 _Length = Annotated[
     str,
@@ -22,6 +22,11 @@ class Monitoring(Section):
         default="requests",
         validate_default=True,
         description="The folder of the server's request log: its --request-log.",
+    )
+    baseline: AnyPath | None = Field(
+        default=None,
+        description="The baseline that the monitoring pipeline compares with: the output of a run's ModelMonitor. By "
+        "default that of the run that serves, which only `penstock monitor` knows.",
     )
     model: str = Field(
         default="",

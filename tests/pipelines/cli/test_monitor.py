@@ -173,3 +173,9 @@ def test_without_a_run_it_is_said(project: Callable[..., Path], monitor: Monitor
         2,
         "penstock: no model of taxi yet: `penstock run` trains one, and makes what is compared with",
     )
+
+
+def test_the_monitoring_pipeline_compiles(project: Callable[..., Path], capfd: pytest.CaptureFixture[str]) -> None:
+    project(columns(6, 10))
+    assert main.main(["compile", "--pipeline", "monitoring", "-o", "monitoring.yaml"]) == 0
+    assert capfd.readouterr().out == "monitoring.yaml: taxi-monitoring for target local\n"

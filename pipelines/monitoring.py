@@ -1,0 +1,76 @@
+"""The monitoring pipeline: a window of a model's requests beside its baseline, and who is told what moved.
+
+It is the same on every target, and is run again for each window: by a schedule, or by hand for one that is over.
+"""
+
+from typing import Any
+
+from kfp import dsl
+from kfp.dsl import base_component
+
+from penstock.components.alerter.component import alerter
+from penstock.components.window_monitor.component import window_monitor
+from penstock.core.files import object_stores
+from penstock.pipelines.config.monitoring import Monitoring
+from penstock.pipelines.config.training_pipeline import Config
+
+SUFFIX = "-monitoring"  # of the pipeline's name
+
+
+def parameters(config: Config) -> dict[str, Any]:
+    """Returns the pipeline's parameters as the configuration sets them; "" and 0 stand for none."""
+    settings = config.monitoring or Monitoring.model_validate({}, context={"folder": config.folder})
+    folder = object_stores.join(config.pipeline_root, "monitoring")
+    return {
+        "baseline": settings.baseline or "",
+        "requests": settings.requests,
+        "window_length": settings.window,
+        "begin": "",
+        "end": "",
+        "model": settings.model,
+        "version": settings.version or 0,
+        "history": f"{folder}/history",
+        "alert_state": f"{folder}/alerts",
+        "alert_settings": settings.alerts.settings,
+    }
+
+
+def monitoring_pipeline(config: Config) -> base_component.BaseComponent:
+    """Returns the pipeline of a configuration. Which window it looks at is its parameters'."""
+    default = parameters(config)
+
+    def pipeline(
+        baseline: str = default["baseline"],
+        requests: str = default["requests"],
+        window_length: str = default["window_length"],
+        begin: str = default["begin"],
+        end: str = default["end"],
+        model: str = default["model"],
+        version: int = default["version"],
+        history: str = default["history"],
+        alert_state: str = default["alert_state"],
+        alert_settings: str = default["alert_settings"],
+    ) -> None:
+        source = dsl.importer(artifact_uri=baseline, artifact_class=dsl.Artifact, reimport=False)
+        window = window_monitor(
+            baseline=source.output,
+            requests=requests,
+            window_length=window_length,
+            begin=begin,
+            end=end,
+            model=model,
+            version=version,
+            history=history,
+            engine=config.engine,
+        )
+        window.set_caching_options(False)  # requests come in all the time
+        told = alerter(
+            window=window.outputs["window"],
+            report=window.outputs["report"],
+            state=alert_state,
+            settings=alert_settings,
+        )
+        told.set_caching_options(False)
+
+    description = "Compares a window of requests with the training data, and tells what moved."
+    return dsl.pipeline(name=f"{config.name}{SUFFIX}", description=description)(pipeline)
