@@ -40,9 +40,10 @@ def address(uri: str, links: Mapping[str, str]) -> str:
 
 
 def _measured(finding: Finding, report: str) -> Measured:
-    is_feature = finding["subject"] == "feature"  # a prediction may have a feature's name
+    subject, name = finding["subject"], finding["name"]
+    is_clear = subject in ("feature", name)  # else the name may be a feature's as well
     return Measured(
-        feature=finding["name"] if is_feature else f"{finding['subject']} {finding['name']}".strip(),
+        feature=name if is_clear else f"{subject} {name}".strip(),
         measure=finding["measure"],
         value=finding["value"],
         threshold=finding["threshold"],

@@ -1,10 +1,11 @@
 """What a message says, for every channel: its title, its facts line by line, and its text."""
 
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
 from penstock.components.alerter import decisions
 from penstock.components.alerter.state import Message
-from penstock.core.artifacts.alerts import Alert, AlertEvent, EventKind
+from penstock.core.artifacts.alerts import Alert, AlertEvent, EventKind, Severity
 from penstock.core.page import numbers
 from penstock.core.text import printable
 
@@ -17,28 +18,48 @@ _KINDS: dict[EventKind, str] = {
 _LISTED = 50  # alerts of a summary that are listed by name
 
 
-def of_event(event: AlertEvent, channels: list[str], now: datetime) -> Message:
-    """Returns the message of an event, which waits for some channels."""
-    severity = event["alert"]["severity"]
-    return Message(id=event["id"], severity=severity, events=[event], made=now.isoformat(), waits=channels)
+def of_events(events: list[AlertEvent], channels: list[str], now: datetime) -> Message:
+    """Returns the message of an event, or of several that are alike, which waits for some channels."""
+    return Message(
+        id=events[0]["id"],
+        severity=_highest(event["alert"]["severity"] for event in events),
+        events=events,
+        is_summary=False,
+        made=now.isoformat(),
+        waits=channels,
+    )
+
+
+def by_feature(events: Sequence[AlertEvent]) -> list[list[AlertEvent]]:
+    """Returns a window's events in groups that are told in one message: what has become of a feature's measures."""
+    groups: dict[tuple[str, str], list[AlertEvent]] = {}
+    for event in events:
+        groups.setdefault((event["alert"]["feature"], event["kind"]), []).append(event)
+    return list(groups.values())
 
 
 def summary(messages: list[Message], channel: str, now: datetime) -> Message:
     """Returns one message in place of several, for a channel that has got as many as it may. Its id is theirs."""
-    events = [event for message in messages for event in message["events"]]
-    severity = max((message["severity"] for message in messages), key=decisions.SEVERITIES.index)
-    identity = f"{decisions.digest(channel, *(message['id'] for message in messages))}-summary"
-    return Message(id=identity, severity=severity, events=events, made=now.isoformat(), waits=[channel])
+    return Message(
+        id=f"{decisions.digest(channel, *(message['id'] for message in messages))}-summary",
+        severity=_highest(message["severity"] for message in messages),
+        events=[event for message in messages for event in message["events"]],
+        is_summary=True,
+        made=now.isoformat(),
+        waits=[channel],
+    )
 
 
-def is_summary(message: Message) -> bool:
-    return len(message["events"]) > 1
+def _highest(severities: Iterable[Severity]) -> Severity:
+    return max(severities, key=decisions.SEVERITIES.index)
 
 
 def title(message: Message) -> str:
     """Returns a message in one line."""
-    if not is_summary(message):
-        return event_title(message["events"][0])
+    if not message["is_summary"]:
+        others = len(message["events"]) - 1
+        more = f", and {others} more measure{'s' if others > 1 else ''}" if others else ""
+        return event_title(message["events"][0]) + more
     events = message["events"]
     ended = sum(event["kind"] == "resolved" for event in events)
     models = ", ".join(sorted({printable.name(event["alert"]["model"]) for event in events}))
@@ -49,10 +70,20 @@ def title(message: Message) -> str:
 def event_title(event: AlertEvent) -> str:
     """Returns an event in one line: `[critical] flights: alert: distance: jensen shannon is 0.31 (at most 0.1)`."""
     alert = event["alert"]
-    return f"[{alert['severity']}] {printable.name(alert['model'])}: {_KINDS[event['kind']]}: {_measured(alert)}"
+    feature = f"{printable.name(alert['feature'])}: " if alert["feature"] else ""
+    return (
+        f"[{alert['severity']}] {printable.name(alert['model'])}: {_KINDS[event['kind']]}: {feature}{_measured(alert)}"
+    )
 
 
-def facts(event: AlertEvent) -> dict[str, str]:
+def facts(message: Message) -> dict[str, str]:
+    """Returns what is known of a message's alerts, by what a person calls it; what is not known is left out."""
+    first, *others = message["events"]
+    rows = {**event_facts(first), "Also": "; ".join(_measured(event["alert"]) for event in others)}
+    return {name: text for name, text in rows.items() if text}
+
+
+def event_facts(event: AlertEvent) -> dict[str, str]:
     """Returns what is known of an alert, by what a person calls it; what is not known is left out."""
     alert = event["alert"]
     importance = numbers.percentage(alert["importance"])
@@ -75,15 +106,10 @@ def facts(event: AlertEvent) -> dict[str, str]:
     return {name: printable.sentence(text) for name, text in rows.items() if text}
 
 
-def lines(event: AlertEvent) -> list[str]:
-    """Returns the facts of an alert as lines of text."""
-    return [f"{name}: {value}" for name, value in facts(event).items()]
-
-
 def text(message: Message) -> str:
     """Returns a message as plain text, without its title."""
-    if not is_summary(message):
-        return "\n".join(lines(message["events"][0]))
+    if not message["is_summary"]:
+        return "\n".join(f"{name}: {value}" for name, value in facts(message).items())
     titles = [event_title(event) for event in message["events"][:_LISTED]]
     if len(message["events"]) > _LISTED:
         titles.append(f"and {len(message['events']) - _LISTED:,} more")
@@ -93,7 +119,7 @@ def text(message: Message) -> str:
 
 def record(message: Message) -> dict[str, object]:
     """Returns a message as programs read it: JSON with the alerts, and what a person reads of them."""
-    kind = "summary" if is_summary(message) else message["events"][0]["kind"]
+    kind = "summary" if message["is_summary"] else message["events"][0]["kind"]
     return {
         "id": message["id"],
         "kind": kind,
@@ -116,8 +142,7 @@ def measure(alert: Alert) -> str:
 
 
 def _measured(alert: Alert) -> str:
-    feature = f"{printable.name(alert['feature'])}: " if alert["feature"] else ""
-    return f"{feature}{measure(alert)} is {numbers.number(alert['value'])} ({_threshold(alert)})"
+    return f"{measure(alert)} is {numbers.number(alert['value'])} ({_threshold(alert)})"
 
 
 def _threshold(alert: Alert) -> str:

@@ -45,10 +45,7 @@ def decide(
     _forget_others(state, {channel.name for channel in channels})
     changed = {event["alert"]["id"] for event in events}
     state["outbox"] = [message for message in state["outbox"] if not _is_outdated(message, changed)]
-    for event in events:
-        names = [channel.name for channel in channels if channel.takes(event)]
-        if names:
-            state["outbox"].append(messages.of_event(event, names, now))
+    state["outbox"] += _messages(events, channels, now)
     return state["decided"][model]["events"]
 
 
@@ -82,6 +79,19 @@ def waiting(state: State) -> dict[str, int]:
         for name in message["waits"]:
             counts[name] = counts.get(name, 0) + 1
     return counts
+
+
+def _messages(events: Sequence[AlertEvent], channels: Sequence[Channel], now: datetime) -> list[Message]:
+    """Returns the messages of a window's events: each with the channels that are told just these events in one."""
+    names: dict[tuple[str, ...], list[str]] = {}
+    groups: dict[tuple[str, ...], list[AlertEvent]] = {}
+    for channel in channels:
+        taken = [event for event in events if channel.takes(event)]
+        for group in messages.by_feature(taken) if channel.by_feature else [[event] for event in taken]:
+            key = tuple(event["id"] for event in group)
+            groups[key] = group
+            names.setdefault(key, []).append(channel.name)
+    return [messages.of_events(group, names[key], now) for key, group in groups.items()]
 
 
 def _is_outdated(message: Message, changed: set[str]) -> bool:

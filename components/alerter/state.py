@@ -28,15 +28,17 @@ logger = logging.getLogger(__name__)
 
 
 class Message(TypedDict):
-    """What channels are told. `id` is its deduplication key, the event's or the summary's own.
+    """What channels are told. `id` is its deduplication key: that of its first event, or the summary's own.
 
-    A summary has the events of several messages, of which a channel may get only so many. `made` is when, ISO 8601, and
-    `waits` the names of the channels that have not taken it.
+    It is of an event, or of several that are alike: measures of a feature, in a window. A summary has the events of
+    several messages, where a channel may get only so many. `made` is when (ISO 8601), and `waits` the names of the
+    channels that have not taken it.
     """
 
     id: str
     severity: Severity
     events: list[AlertEvent]
+    is_summary: bool
     made: str
     waits: list[str]
 

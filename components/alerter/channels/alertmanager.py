@@ -70,7 +70,8 @@ class AlertmanagerChannel(Channel):
             "severity": alert["severity"],
             "alert": alert["id"],
         }
-        text = {"summary": messages.event_title(event), "description": "\n".join(messages.lines(event))}
+        lines = [f"{name}: {value}" for name, value in messages.event_facts(event).items()]
+        text = {"summary": messages.event_title(event), "description": "\n".join(lines)}
         link = {"generatorURL": alert["report"]} if messages.is_link(alert["report"]) else {}
         annotations = {**text, "report": alert["report"], "cause": alert["cause"]}
         return {

@@ -19,13 +19,15 @@ from penstock.core.files import documents
 class Channel(ABC):
     """A receiver of messages by its name in the configuration, for alerts of a severity or higher.
 
-    `for_people` says that quiet hours and the rate limit hold, `takes_ongoing` that it wants to know in each window
-    that an alert is still open. A message may come a second time, with the same id.
+    `for_people` says that quiet hours and the rate limit hold, `by_feature` that measures of a feature are told in one
+    message, and `takes_ongoing` that it wants to know in each window that an alert is still open. A message may come a
+    second time, with the same id.
     """
 
     name: str
     severity: Severity
     for_people: ClassVar[bool] = True
+    by_feature: ClassVar[bool] = False
     takes_ongoing: ClassVar[bool] = False
 
     @property

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from email.message import EmailMessage
 from email.utils import format_datetime
-from typing import Any
+from typing import Any, ClassVar
 
 from urllib3 import exceptions
 from urllib3.connection import HTTPConnection
@@ -28,6 +28,7 @@ _PASSING = range(400, 500)
 @dataclass(frozen=True)
 class EmailChannel(Channel):
     settings: Email
+    by_feature: ClassVar[bool] = True
 
     def send(self, batch: Sequence[Message]) -> None:
         key = f"{self.key}.email"
@@ -86,8 +87,9 @@ def mail(message: Message, settings: Email) -> EmailMessage:
     one["Subject"] = messages.title(message)
     one["Date"] = format_datetime(datetime.fromisoformat(message["made"]))
     one["Message-ID"] = f"<{message['id']}@{domain}>"
-    if event["kind"] != "opened" and not messages.is_summary(message):
-        one["References"] = one["In-Reply-To"] = f"<{decisions.opening(event['alert'])}@{domain}>"
+    if event["kind"] != "opened" and not message["is_summary"]:
+        openings = [f"<{decisions.opening(event['alert'])}@{domain}>" for event in message["events"]]
+        one["In-Reply-To"], one["References"] = openings[0], " ".join(openings)
     one["Auto-Submitted"] = "auto-generated"  # RFC 3834: no answer by a machine
     one.set_content(messages.text(message) + "\n")
     return one

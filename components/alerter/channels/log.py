@@ -25,6 +25,7 @@ class LogChannel(Channel):
 
     settings: Log
     for_people: ClassVar[bool] = False
+    by_feature: ClassVar[bool] = True
 
     def send(self, batch: Sequence[Message]) -> None:
         for message in batch:

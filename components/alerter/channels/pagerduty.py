@@ -37,11 +37,11 @@ def event(message: Message) -> dict[str, object]:
     """Returns a message as PagerDuty takes it, but for the key of the service."""
     newest = message["events"][0]
     alert = newest["alert"]
-    is_summary = messages.is_summary(message)
+    is_summary = message["is_summary"]
     key = message["id"] if is_summary else alert["id"]
     if newest["kind"] == "resolved" and not is_summary:
         return {"event_action": "resolve", "dedup_key": key}
-    details = {"alerts": messages.text(message)} if is_summary else messages.facts(newest)
+    details = {"alerts": messages.text(message)} if is_summary else messages.event_facts(newest)
     reports = dict.fromkeys(event["alert"]["report"] for event in message["events"])
     return {
         "event_action": "trigger",

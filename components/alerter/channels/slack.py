@@ -6,6 +6,7 @@ https://docs.slack.dev/legacy/legacy-messaging/legacy-secondary-message-attachme
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from penstock.components.alerter import messages
 from penstock.components.alerter.channels.channel import Channel, secret
@@ -22,6 +23,7 @@ _LONG = 30  # characters of a fact that does not stand beside another
 @dataclass(frozen=True)
 class SlackChannel(Channel):
     settings: Slack
+    by_feature: ClassVar[bool] = True
 
     def send(self, batch: Sequence[Message]) -> None:
         key = f"{self.key}.slack"
@@ -37,10 +39,10 @@ def payload(message: Message) -> dict[str, object]:
     event = message["events"][0]
     color = _RESOLVED if event["kind"] == "resolved" else _COLORS[message["severity"]]
     attachment: dict[str, object] = {"color": color, "fallback": title, "footer": message["id"]}
-    if messages.is_summary(message):
+    if message["is_summary"]:
         attachment["text"] = _escaped(messages.text(message))
     else:
-        facts = messages.facts(event)
+        facts = messages.facts(message)
         if messages.is_link(facts.get("Report", "")):
             attachment |= {"title": "Report", "title_link": facts.pop("Report")}
         attachment["fields"] = [
