@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
+from kfp import compiler
 
 from penstock.pipelines.cli import init, main
 from tests.servers import object_stores
@@ -50,11 +51,11 @@ def test_a_configuration_of_the_pages_compiles(block: str, tmp_path: Path, capsy
     "block",
     [
         block
-        for page in ("evaluation", "scoring")
+        for page in ("evaluation", "scoring", "alerts")
         for block in re.findall(r"^```yaml\n(.*?)^```$", (DOCS / f"{page}.md").read_text(), re.M | re.S)
     ],
 )
-def test_a_configuration_of_the_pages_about_evaluation_and_scoring_is_one_of_the_penguins(
+def test_a_configuration_of_a_page_about_a_section_is_one_of_the_penguins(
     block: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shutil.copytree(init.TEMPLATE / "data", tmp_path / "data")
@@ -67,6 +68,17 @@ def test_a_configuration_of_the_pages_about_evaluation_and_scoring_is_one_of_the
     file = tmp_path / "pipeline.yaml"
     file.write_text(yaml.safe_dump(penguins | yaml.safe_load(block)))
     assert main.main(["compile", str(file), "-o", str(tmp_path / "compiled.yaml")]) == 0, capsys.readouterr().err
+
+
+def test_the_pipeline_of_the_page_about_alerts_compiles_and_passes_lint(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (source,) = re.findall(r"^```python\n(.*?)^```$", (DOCS / "alerts.md").read_text(), re.M | re.S)
+    names: dict[str, Any] = {}
+    exec(source, names)
+    package = tmp_path / "monitor.yaml"
+    compiler.Compiler().compile(names["monitor_birds"], str(package))
+    assert main.main(["lint", str(package), "--target", "local"]) == 0, capsys.readouterr().err
 
 
 def test_the_configurations_of_vertex_ais_page_compile(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

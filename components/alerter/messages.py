@@ -15,6 +15,7 @@ _KINDS: dict[EventKind, str] = {
     "ongoing": "alert is still open",
     "resolved": "resolved",
 }
+_LONGEST_NAME = 120  # characters
 _LISTED = 50  # alerts of a summary that are listed by name
 
 
@@ -62,7 +63,7 @@ def title(message: Message) -> str:
         return event_title(message["events"][0]) + more
     events = message["events"]
     ended = sum(event["kind"] == "resolved" for event in events)
-    models = ", ".join(sorted({printable.name(event["alert"]["model"]) for event in events}))
+    models = ", ".join(sorted({_name(event["alert"]["model"]) for event in events}))
     resolved = f", {ended:,} of them resolved" if ended else ""
     return f"[{message['severity']}] {models}: {len(events):,} more alerts in one message{resolved}"
 
@@ -70,10 +71,8 @@ def title(message: Message) -> str:
 def event_title(event: AlertEvent) -> str:
     """Returns an event in one line: `[critical] flights: alert: distance: jensen shannon is 0.31 (at most 0.1)`."""
     alert = event["alert"]
-    feature = f"{printable.name(alert['feature'])}: " if alert["feature"] else ""
-    return (
-        f"[{alert['severity']}] {printable.name(alert['model'])}: {_KINDS[event['kind']]}: {feature}{_measured(alert)}"
-    )
+    feature = f"{_name(alert['feature'])}: " if alert["feature"] else ""
+    return f"[{alert['severity']}] {_name(alert['model'])}: {_KINDS[event['kind']]}: {feature}{_measured(alert)}"
 
 
 def facts(message: Message) -> dict[str, str]:
@@ -91,12 +90,12 @@ def event_facts(event: AlertEvent) -> dict[str, str]:
         "Resolved": event["reason"],
         "Finding": alert["sentence"],
         "Likely cause": alert["cause"],
-        "Feature": printable.name(alert["feature"]) if alert["feature"] else "",
+        "Feature": _name(alert["feature"]) if alert["feature"] else "",
         "Measure": measure(alert),
         "Value": numbers.number(alert["value"]),
         "Threshold": _threshold(alert),
         "Severity": alert["severity"],
-        "Importance": importance and f"{importance} of the highest",
+        "Importance": importance and f"{importance} of the most important feature's",
         "Window": f"{_time(alert['begin'])} to {_time(alert['end'])} UTC",
         "Rows": numbers.count(alert["sample_size"]),
         "Open since": "" if alert["opened"] == alert["end"] else f"{_time(alert['opened'])} UTC",
@@ -138,11 +137,16 @@ def is_link(report: str) -> bool:
 
 def measure(alert: Alert) -> str:
     """Returns a measure's name in words."""
-    return printable.name(alert["measure"].replace("_", " "))
+    return _name(alert["measure"].replace("_", " "))
 
 
 def _measured(alert: Alert) -> str:
     return f"{measure(alert)} is {numbers.number(alert['value'])} ({_threshold(alert)})"
+
+
+def _name(text: str) -> str:
+    """Returns a name that is printable; two features in one are long."""
+    return printable.names([text], _LONGEST_NAME)[0]
 
 
 def _threshold(alert: Alert) -> str:
