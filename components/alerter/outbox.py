@@ -56,19 +56,14 @@ def deliver(
     failures = []
     for channel in channels:
         for batch in channel.batches(_due(state, folder, settings, channel, now)):
-            try:
-                channel.send(batch)
-            except PenstockError as error:
+            error = _send(channel, batch)
+            if error:
                 failures.append(Failure(channel.name, error))
-                if isinstance(error, ServerError) and not isinstance(error, NoServer):
-                    continue  # it refuses this message, and may take others
+            else:
+                _strike_off(state, channel, batch, now)
+            folder.write(state)  # after a failure, too: others see that this run goes on
+            if error and not _may_take_another(error):
                 break
-            except Exception as error:  # a fault in one channel costs the others nothing
-                logger.exception("%s", channel.name)
-                failures.append(Failure(channel.name, SystemFailure(f"{type(error).__name__}: {error}")))
-                break
-            _strike_off(state, channel, batch, now)
-            folder.write(state)
     return failures
 
 
@@ -79,6 +74,23 @@ def waiting(state: State) -> dict[str, int]:
         for name in message["waits"]:
             counts[name] = counts.get(name, 0) + 1
     return counts
+
+
+def _send(channel: Channel, batch: Sequence[Message]) -> PenstockError | None:
+    """Tells a channel; returns why it did not take the batch. A fault in one channel costs the others nothing."""
+    try:
+        channel.send(batch)
+    except PenstockError as error:
+        return error
+    except Exception as error:
+        logger.exception("%s", channel.name)
+        return SystemFailure(f"{type(error).__name__}: {error}")
+    return None
+
+
+def _may_take_another(error: PenstockError) -> bool:
+    """Whether a channel that did not take a message may take another: it is there, and refused this one."""
+    return isinstance(error, ServerError) and not isinstance(error, NoServer)
 
 
 def _messages(events: Sequence[AlertEvent], channels: Sequence[Channel], now: datetime) -> list[Message]:

@@ -26,7 +26,7 @@ from penstock.core.errors import ConfigError, PenstockError, SystemFailure
 from penstock.core.files import object_stores
 from penstock.core.files.object_stores import Store
 
-LEASE = timedelta(minutes=5)  # longer than a channel is tried for
+LEASE = timedelta(minutes=5)  # longer than a channel is tried for with one message
 KEPT = 100  # objects, a run writes some dozens
 PAUSE = 2.0  # seconds between two looks at a state that another run holds
 logger = logging.getLogger(__name__)

@@ -27,6 +27,7 @@ from penstock.core.text import printable
 
 PAGERDUTY = "https://events.pagerduty.com"
 _LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")  # as Prometheus has them
+_OWN_LABELS = ("model", "feature", "measure", "severity", "alert")
 _HTTP = ("http://", "https://")
 
 
@@ -238,6 +239,8 @@ def _check_channel(key: str, channel: Channel) -> None:
             for label in receiver.labels:
                 if not _LABEL.fullmatch(label):
                     raise ConfigError(f"{key}.labels: expected names of letters, digits and _, received {label!r}")
+                if label in _OWN_LABELS:
+                    raise ConfigError(f"{key}.labels: {label} is the alert's own: expected another name")
             _one_of(key, receiver, ("token_env", "token_file", "password_env", "password_file"))
             if bool(receiver.user) != bool(receiver.password_env or receiver.password_file):
                 raise ConfigError(f"{key}: expected both user and password_env (or password_file), or neither")

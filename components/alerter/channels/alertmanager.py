@@ -53,7 +53,7 @@ class AlertmanagerChannel(Channel):
         newest: dict[tuple[str, str], dict[str, object]] = {}
         for event in (event for message in batch for event in message["events"]):
             alert = event["alert"]
-            if event["severity_before"]:
+            if event["severity_before"] and self.is_severe(event["severity_before"]):
                 before = Alert(**alert | {"severity": event["severity_before"]})
                 newest[alert["id"], before["severity"]] = self._alert(event, before, ends=now)
             is_over = event["kind"] == "resolved"

@@ -37,8 +37,11 @@ class Channel(ABC):
 
     def takes(self, event: AlertEvent) -> bool:
         """Whether the channel is told of an event."""
-        is_severe = decisions.SEVERITIES.index(event["alert"]["severity"]) >= decisions.SEVERITIES.index(self.severity)
-        return is_severe and (event["kind"] != "ongoing" or self.takes_ongoing)
+        return self.is_severe(event["alert"]["severity"]) and (event["kind"] != "ongoing" or self.takes_ongoing)
+
+    def is_severe(self, severity: Severity) -> bool:
+        """Whether the channel is told of alerts of a severity."""
+        return decisions.SEVERITIES.index(severity) >= decisions.SEVERITIES.index(self.severity)
 
     def batches(self, messages: Sequence[Message]) -> Iterator[Sequence[Message]]:
         """Yields the messages as `send` takes them: one by one."""

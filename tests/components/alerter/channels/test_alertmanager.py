@@ -136,7 +136,25 @@ def test_hundreds_of_alerts_are_a_request(server: Alertmanager, alerter: Callabl
     assert len(of(server, "many")) == 600
 
 
-def test_a_label_that_prometheus_cannot_have_is_refused(alerter: Callable[..., Alerter]) -> None:
-    settings = {"prometheus": {"alertmanager": {"url": "http://127.0.0.1:9093", "labels": {"my team": "a"}}}}
-    with pytest.raises(ConfigError, match="labels: expected names of letters, digits and _, received 'my team'"):
+def test_of_what_was_not_severe_enough_no_end_is_told(
+    server: Alertmanager, receiver: Receiver, alerter: Callable[..., Alerter]
+) -> None:
+    settings = {"prometheus": {**channel(server)["prometheus"], "severity": "critical"}}
+    follow(alerter(channels=settings), [0.15, 0.3], "severe")
+    alertmanager.wait(lambda: bool(receiver.statuses("severe")), "it was told of nothing")
+    assert receiver.statuses("severe") == [("firing", "critical")]
+
+
+@pytest.mark.parametrize(
+    ("label", "sentence"),
+    [
+        ("my team", "labels: expected names of letters, digits and _, received 'my team'"),
+        ("alert", "labels: alert is the alert's own: expected another name"),
+    ],
+)
+def test_a_label_that_an_alert_cannot_have_is_refused(
+    label: str, sentence: str, alerter: Callable[..., Alerter]
+) -> None:
+    settings = {"prometheus": {"alertmanager": {"url": "http://127.0.0.1:9093", "labels": {label: "a"}}}}
+    with pytest.raises(ConfigError, match=sentence):
         alerter(channels=settings).run(0, {"distance": 0.3})
