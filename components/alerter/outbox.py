@@ -17,6 +17,7 @@ from penstock.components.alerter.state import DecidedWindow, Folder, Message, St
 from penstock.core.artifacts.alerts import AlertEvent
 from penstock.core.errors import NoServer, PenstockError, ServerError, SystemFailure
 
+_MOST_REFUSALS = 10  # of messages by a channel in a run: then its address is wrong, not the messages
 logger = logging.getLogger(__name__)
 
 
@@ -55,14 +56,16 @@ def deliver(
     """Tells the channels what is due; returns which of them did not take it. What they did not take stays."""
     failures = []
     for channel in channels:
+        refusals = 0
         for batch in channel.batches(_due(state, folder, settings, channel, now)):
             error = _send(channel, batch)
             if error:
+                refusals += 1
                 failures.append(Failure(channel.name, error))
             else:
                 _strike_off(state, channel, batch, now)
             folder.write(state)  # after a failure, too: others see that this run goes on
-            if error and not _may_take_another(error):
+            if error and (refusals == _MOST_REFUSALS or not _may_take_another(error)):
                 break
     return failures
 
@@ -103,7 +106,9 @@ def _messages(events: Sequence[AlertEvent], channels: Sequence[Channel], now: da
             key = tuple(event["id"] for event in group)
             groups[key] = group
             names.setdefault(key, []).append(channel.name)
-    return [messages.of_events(group, names[key], now) for key, group in groups.items()]
+    places = {event["id"]: place for place, event in enumerate(events)}
+    keys = sorted(groups, key=lambda key: places[key[0]])
+    return [messages.of_events(groups[key], names[key], now) for key in keys]
 
 
 def _is_outdated(message: Message, changed: set[str]) -> bool:

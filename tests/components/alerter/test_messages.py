@@ -44,6 +44,14 @@ def tell(
     return tell
 
 
+MIXED = [
+    ("dest", "jensen_shannon", 0.15),
+    ("origin", "jensen_shannon", 0.15),
+    ("carrier", "jensen_shannon", 0.3),
+    ("origin", "out_of_range", 0.3),
+]
+
+
 def measured(feature: str, measure: str, value: float) -> Measured:
     return Measured(feature, measure, value, 0.1, value > 0.1, rows=10)
 
@@ -78,6 +86,18 @@ def test_features_and_events_are_told_apart(
         "resolved: distance: jensen shannon is 0 (at most 0.1)",
         "alert: distance: out of range is 0.15 (at most 0.1)",
     ]
+
+
+def test_what_is_most_severe_is_told_first_by_every_channel(
+    tell: Callable[[int, list[Measured]], None], webhooks: Webhooks, mail: Smtp
+) -> None:
+    tell(0, [measured(name, measure, value) for name, measure, value in MIXED])
+    for told in (webhooks.sent("POST", SLACK_PATH)[:3], [{"text": taken.mail["Subject"]} for taken in mail.taken]):
+        assert [one["text"].partition(": alert: ")[2].partition(":")[0] for one in told] == [
+            "carrier",
+            "origin",
+            "dest",
+        ]
 
 
 def test_what_is_not_known_is_left_out(tell: Callable[[int, list[Measured]], None], mail: Smtp) -> None:

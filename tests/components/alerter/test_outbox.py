@@ -89,6 +89,17 @@ def test_a_message_that_is_refused_holds_no_other_up(alerter: Callable[..., Aler
     assert len(one.waiting()["hook"]) == 1
 
 
+def test_a_channel_that_refuses_everything_is_not_asked_for_ever(
+    alerter: Callable[..., Alerter], webhooks: Webhooks
+) -> None:
+    webhooks.fail("POST", "/alerts", *[Status(404, "gone")] * 30)
+    one = alerter(rate_limit=100, channels={"hook": webhook(webhooks)})
+    with pytest.raises(ServerError, match=r"hook \(15\): .* does not know that \(404: gone\): check the address of"):
+        one.run(0, {f"f{number}": 0.15 for number in range(15)})
+    assert len(webhooks.requests) == 10
+    assert len(one.waiting()["hook"]) == 15
+
+
 def test_a_channel_gets_what_is_severe_enough_for_it(alerter: Callable[..., Alerter], webhooks: Webhooks) -> None:
     one = alerter(channels={"pager": {**webhook(webhooks, "/pager"), "severity": "critical"}, "all": webhook(webhooks)})
     for hour, value in enumerate([0.15, 0.3, 0.0, 0.0]):
