@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help environment demo test test-fast lint format bench bench-quality bench-serving generate image lock
+.PHONY: help environment demo test test-fast lint format bench bench-quality bench-serving bench-monitoring generate image lock
 LOCK := PATH="$$PATH:.toolchain/tools/bin" uv pip compile --universal --python-version 3.12 --generate-hashes --no-emit-index-url --quiet
 CPU := --override cpu.override.txt
 IMAGE := pyproject.toml --extra runtime --extra gcs --extra s3 --extra vertex --extra kserve --extra sagemaker
@@ -38,6 +38,9 @@ bench-quality: environment  ## compare the default model with scikit-learn's His
 
 bench-serving: environment  ## load our model server, KServe's and MLServer in turn (about twelve minutes; needs wrk)
 	@.venv/bin/python benchmarks/serving
+
+bench-monitoring: environment  ## hold drift and estimated metrics against Evidently, NannyML and Vertex AI on the same windows (about an hour)
+	@.venv/bin/python benchmarks/monitoring
 
 generate: environment  ## write what is generated and committed: READMEs, JSON Schema, lint rules, protos, golden pipelines, the script of charts
 	@.venv/bin/python -m penstock.pipelines.compiling.component_docs && .venv/bin/python -m penstock.pipelines.cli.output.schema

@@ -1,0 +1,159 @@
+"""Our monitoring beside Evidently's, NannyML's and Vertex AI's thresholds, on the same windows of real tables.
+
+    python benchmarks/monitoring [--splits 4] [--unshifted 50] [--shifted 5] [--tables flights …] [--only drift …]
+
+`drift`: of windows as they are, how many alert; of shifted ones, how many are detected. `estimates`: metrics without
+labels, beside what came true. `speed`: a window of a million rows. Evidently and NannyML run in an environment of their
+own, which uv makes of requirements.txt. Prints tables, and ends with one line of JSON that holds the same figures.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import estimates
+import numpy as np
+import ours
+import pandas as pd
+import windows
+
+HERE = Path(__file__).resolve().parent
+TOOLS = HERE.parent.parent / ".toolchain" / "tools" / "bin"  # where bootstrap.py puts uv
+PARTS = ("drift", "estimates", "speed")
+FALSE_ALARMS = 0.05
+MILLION = 1_000_000
+
+
+def main() -> None:
+    arguments = _arguments()
+    figures: dict[str, Any] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for part in arguments.only:
+            home = Path(folder) / part
+            home.mkdir()
+            figures[part] = {"drift": _drift, "estimates": _estimates, "speed": _speed}[part](home, arguments)
+    print(json.dumps(figures))
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--splits", type=int, default=4, help="into training data and rows for windows")
+    parser.add_argument("--unshifted", type=int, default=50, help="windows of a split, as they are")
+    parser.add_argument("--shifted", type=int, default=5, help="windows of a split, of each shift")
+    parser.add_argument("--tables", nargs="+", choices=list(windows.SUBJECTS), default=list(windows.SUBJECTS))
+    parser.add_argument("--orders", type=int, default=8, help="of tables without time, in which metrics are estimated")
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS))
+    return parser.parse_args()
+
+
+def _beside(script: str, *values: str) -> str:
+    """Runs a script in the environment of the other tools, and returns what it prints."""
+    uv = shutil.which("uv", path=f"{os.environ['PATH']}{os.pathsep}{TOOLS}") or "uv"
+    python = ["run", "--quiet", "--no-project", "--python", ">=3.10,<3.13"]
+    command = [
+        uv,
+        *python,
+        "--with-requirements",
+        str(HERE / "requirements.txt"),
+        "python",
+        str(HERE / script),
+        *values,
+    ]
+    environment = {**os.environ, "PYTHONPATH": "", "DO_NOT_TRACK": "1", "NML_DISABLE_USAGE_LOGGING": "1"}
+    return subprocess.run(command, env=environment, stdout=subprocess.PIPE, check=True, text=True).stdout
+
+
+def _told(script: str, asked: Path) -> dict[str, Any]:
+    result = asked.with_name(f"{script}.json")
+    _beside(script, str(asked), str(result))
+    told: dict[str, Any] = json.loads(result.read_text())
+    return told
+
+
+def _drift(folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
+    cases = windows.write(folder, arguments.tables, arguments.splits, arguments.unshifted, arguments.shifted)
+    told = [ours.judge(cases)]
+    told += [_told(script, folder / "cases.json") for script in ("evidently_side.py", "nannyml_side.py")]
+    scores: dict[tuple[str, int, str, str], list[float]] = {}
+    for case in cases:
+        for tool, values in (item for one in told for item in one[case.key].items()):
+            scores.setdefault((case.table, case.rows, case.shift, tool), []).extend(values)
+    print("\n".join(_drift_tables(scores)))
+    return {"|".join(map(str, key)): [round(value, 4) for value in values] for key, values in scores.items()}
+
+
+def _drift_tables(scores: Mapping[tuple[str, int, str, str], list[float]]) -> Iterator[str]:
+    """Yields for each table and size the percentages of windows that alert.
+
+    Ours and Vertex AI's are at their defaults. Evidently's and NannyML's are at the thresholds with which one in twenty
+    of the unshifted windows alerts, and at their defaults in brackets.
+    """
+    tools = ("ours", "evidently", "nannyml", "vertex")
+    for table, rows in dict.fromkeys(key[:2] for key in scores):
+        unshifted = len(scores[table, rows, windows.UNSHIFTED, "ours"])
+        yield f"\n{table}, windows of {rows:,} rows ({unshifted} unshifted)\n"
+        yield f"| shift | {' | '.join(tools)} | evidently, data |\n| --- |{' ---: |' * (len(tools) + 1)}"
+        for shift in (windows.UNSHIFTED, *windows.SHIFTS):
+            cells = []
+            for tool in (*tools, "evidently, data"):
+                values = np.array(scores[table, rows, shift, tool])
+                default = f"{np.mean(values > 1):.0%}"
+                fair = np.quantile(scores[table, rows, windows.UNSHIFTED, tool], 1 - FALSE_ALARMS)
+                own = tool in ("ours", "vertex", "evidently, data")
+                cells.append(default if own else f"{np.mean(values > fair):.0%} ({default})")
+            yield f"| {shift} | {' | '.join(cells)} |"
+
+
+def _estimates(folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
+    streams = estimates.write(folder, arguments.orders)
+    told = _told("nannyml_estimates.py", folder / "streams.json")
+    pooled: dict[tuple[str, str], dict[str, list[float]]] = {}
+    for stream in streams:
+        own, realised = estimates.estimated(stream), estimates.realised(stream)
+        for metric, values in realised.items():
+            one = pooled.setdefault((stream.table, metric), {})
+            one.setdefault("realised", []).extend(values)
+            for tool, what in (("ours", own), ("nannyml", told[stream.key])):
+                for part in ("value", "low", "high"):
+                    one.setdefault(f"{tool} {part}", []).extend(what[metric][part])
+    print("\n| table | metric | windows | ours: mean absolute error | NannyML's | ours: in the interval | NannyML's |")
+    print("| --- | --- | ---: | ---: | ---: | ---: | ---: |")
+    for (table, metric), one in pooled.items():
+        array = {name: np.array(values) for name, values in one.items()}
+        cells = [f"{np.abs(array[f'{tool} value'] - array['realised']).mean():.4f}" for tool in ("ours", "nannyml")]
+        for tool in ("ours", "nannyml"):
+            within = (array[f"{tool} low"] <= array["realised"]) & (array["realised"] <= array[f"{tool} high"])
+            cells.append(f"{within.mean():.0%}")
+        print(f"| {table} | {metric} | {len(array['realised'])} | {' | '.join(cells)} |")
+    return {"|".join(key): one for key, one in pooled.items()}
+
+
+def _speed(folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
+    """A window of a million taxi trips: rows are there many times."""
+    rows, categories = windows.frame("taxi")
+    files = [folder / "reference.parquet", folder / "window.parquet"]
+    rows.iloc[::2].to_parquet(files[0], index=False)
+    pd.concat([rows.iloc[1::2]] * (2 * MILLION // len(rows) + 1))[:MILLION].to_parquet(files[1], index=False)
+    values = [*map(str, files), ",".join(categories)]
+    own = subprocess.run(
+        [sys.executable, str(HERE / "speed.py"), *values], stdout=subprocess.PIPE, check=True, text=True
+    )
+    result = {"ours": json.loads(own.stdout), "evidently": json.loads(_beside("evidently_speed.py", *values))}
+    print("\n| a million rows | seconds | processor s, with imports | peak MB |\n| --- | ---: | ---: | ---: |")
+    for tool, one in result.items():
+        print(f"| {tool} | {one['seconds']:.1f} | {one['cpu']:.1f} | {one['mb']:,.0f} |")
+    print(
+        f"ours to evidently's seconds: {result['ours']['seconds'] / result['evidently']['seconds']:.3f} (at most 0.1)"
+    )
+    return result
+
+
+if __name__ == "__main__":
+    main()
