@@ -4,7 +4,7 @@ Numbers fall between quantiles, categories are counted each, and of text the len
 says what a feature looks like, and counts of shards add up.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -98,10 +98,10 @@ def texts(values: pa.Array) -> pa.Array:
     return values.cast(pa.large_binary())
 
 
-def feature_bins(sample: pa.Table, kinds: Mapping[str, Kind], names: Iterable[str] = ()) -> dict[str, FeatureBins]:
-    """Makes the bins of features from a sample of rows, columns of lists; of those that are never missing only."""
+def feature_bins(sample: pa.Table, kinds: Mapping[str, Kind]) -> dict[str, FeatureBins]:
+    """Makes the bins of features from a sample of rows, columns of lists; a feature without any value has none."""
     result = {}
-    for name in names or sample.column_names:
+    for name in sample.column_names:
         values = pc.list_flatten(sample.column(name)).combine_chunks().drop_null()
         if not pa.types.is_null(values.type) and len(values):
             result[name] = FeatureBins.of(name, values, kinds.get(name))

@@ -56,7 +56,8 @@ def excess(expected: float, size: float, probability: float) -> float:
     """Returns the share of rows that is exceeded at most at a probability, where `expected` is expected."""
     if not size:
         return 1.0
-    return min(1.0, float(scipy.stats.binom.isf(probability, round(size), min(expected, 1.0))) / round(size))
+    rows = max(1, round(size))
+    return min(1.0, float(scipy.stats.binom.isf(probability, rows, min(expected, 1.0))) / rows)
 
 
 def jensen_shannon(shares: Array, size: Array | float, probability: float, fixed: Array | int = 1) -> Array:
@@ -94,7 +95,7 @@ def _moments() -> tuple[Array, Array]:
 
 def _beyond(shares: Array, size: float, difference: float) -> npt.NDArray[np.float64]:
     """Returns for each bin the probability that its share in a window differs by more."""
-    rows = round(size)
+    rows = max(1, round(size))
     above = scipy.special.bdtrc(np.floor(np.minimum((shares + difference) * rows, rows)), rows, shares)
     least = np.ceil((shares - difference) * rows) - 1
     below = np.where(least >= 0, scipy.special.bdtr(np.maximum(least, 0), rows, shares), 0)

@@ -115,3 +115,7 @@ def test_bytes_that_are_no_text_are_kept() -> None:
     reference = Reference.of([pa.RecordBatch.from_arrays([column], ["x"])])
     read = Reference.of_document(json.loads(json.dumps(reference.document())))
     assert read.bins["x"].values == (b"\xff\x00", b"\xc3\xa4")
+
+
+def test_a_single_row_alerts_by_nothing_that_chance_makes(flights: pd.DataFrame, reference: Reference) -> None:
+    assert alerts(shifts(reference, flights.iloc[:1])) == {}
