@@ -117,9 +117,8 @@ def _stream(folder: Path, problem: str, table: str, source: Source, order: int) 
     split = evaluated - learnt
     told.iloc[:split].to_parquet(paths[0], index=False)
     told.iloc[split : split + count * source.rows].to_parquet(paths[1], index=False)
-    return Stream(
-        table, problem, source.rows, count, *paths, features, [name for name in categories if name in features]
-    )
+    names = [name for name in categories if name in features]
+    return Stream(table, problem, order, source.rows, count, *paths, features, names)
 
 
 def _codes(names: pd.Series) -> np.ndarray:
