@@ -1,7 +1,8 @@
 """WindowMonitor: a window of a model's requests beside its baseline.
 
 counting.py  the window's rows, shard by shard    causes.py  what is likely behind a shift
-findings.py  what is told of them                 report/    the page
+findings.py  what is told of them                 places.py  where requests and earlier windows are
+metrics.py   the numbers for Prometheus           report/    the page
 """
 
 from penstock.components.window_monitor.component import window_monitor

@@ -21,6 +21,7 @@ _FEW = 30  # values: less say nothing
 _SHOWN = 3
 # Factors between units that people mix up, and the words for it.
 _UNITS = (
+    (10.0, "millimetres in place of centimetres"),
     (1.609344, "kilometres in place of miles"),
     (3.28084, "feet in place of metres"),
     (2.54, "centimetres in place of inches"),
@@ -93,7 +94,7 @@ def _scaled(before: _Doubles, after: _Doubles) -> str:
     if np.quantile(deviations, 0.8) > _SAME or abs(np.log(factor)) < _LEAST_FACTOR + 2 * np.median(deviations):
         return ""
     told = numbers.number(factor if factor > 1 else 1 / factor)
-    return f"Values are {told} times {'larger' if factor > 1 else 'smaller'}{_unit(factor)}."
+    return f"Values are {told} times {'larger' if factor > 1 else 'smaller'}{_unit(factor)}"
 
 
 def _unit(factor: float) -> str:
@@ -102,7 +103,7 @@ def _unit(factor: float) -> str:
             return f": {words}?"
         if abs(factor * size - 1) < _UNIT_PRECISION:
             return f": {words}, or the other way round?"
-    return ": another unit?" if factor > 5 or factor < 0.2 else ""
+    return ": another unit?" if factor > 5 or factor < 0.2 else "."
 
 
 def _moved(before: _Doubles, after: _Doubles, what: str) -> str:

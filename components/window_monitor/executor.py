@@ -17,7 +17,7 @@ from penstock.components.monitoring.windows.files import Selection
 from penstock.components.monitoring.windows.inputs import Features
 from penstock.components.monitoring.windows.requests import Requests
 from penstock.components.monitoring.windows.window import Window
-from penstock.components.window_monitor import counting, findings, places
+from penstock.components.window_monitor import counting, findings, metrics, places
 from penstock.components.window_monitor.counting import Baseline, Counted, Part
 from penstock.components.window_monitor.findings import Compared
 from penstock.components.window_monitor.report import page as window_page
@@ -79,6 +79,7 @@ def run(
             page = window_page.Page(result, before, parts, record)
             for path in [target.report, *([Path(report)] if report else [])]:
                 window_page.write(path, page)
+            metrics.write(target.metrics, result)
             target.write(result)
             if kept:
                 kept.add(result)

@@ -196,8 +196,9 @@ class MonitoringBaseline(Artifact):
 class MonitoredWindow(Artifact):
     """A window of requests.
 
-    window.json    a WindowRecord
-    report.html    the same for a person to look at
+    window.json     a WindowRecord
+    report.html     the same for a person to look at
+    metrics.prom    its numbers for Prometheus
     """
 
     FILE: ClassVar[str] = "window.json"
@@ -209,6 +210,10 @@ class MonitoredWindow(Artifact):
     @property
     def report(self) -> Path:
         return self.root / "report.html"
+
+    @property
+    def metrics(self) -> Path:
+        return self.root / "metrics.prom"
 
     def read(self) -> WindowRecord:
         """Returns the record; an OSError if there is no file, a ValueError if its content is no WindowRecord."""

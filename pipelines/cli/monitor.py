@@ -10,6 +10,7 @@ import click
 
 from penstock.core import progress
 from penstock.core.errors import PenstockError
+from penstock.core.files import atomic
 from penstock.core.page import numbers
 from penstock.pipelines.cli.options import config_argument, load, set_option
 from penstock.pipelines.cli.output.answer import Answer, Failure, json_option
@@ -35,6 +36,7 @@ _SHOWN = 20  # features that moved, and sentences on what was left out
 @click.option("--run", default="", metavar="RUN", help="The run to compare with; by default the one that serves.")
 @click.option("--baseline", default="", metavar="FOLDER", help="A baseline of ModelMonitor's to compare with.")
 @click.option("-o", "--output", default="", metavar="FOLDER", help="Where window.json and report.html are written.")
+@click.option("--metrics", default="", metavar="FILE", help="Where the numbers for Prometheus are written as well.")
 @click.option("--no-alerts", is_flag=True, help="Tells no channel of the configuration's alerts.")
 @set_option
 @json_option
@@ -49,6 +51,7 @@ def monitor(
     run: str,
     baseline: str,
     output: str,
+    metrics: str,
     no_alerts: bool,
     assignments: Sequence[str],
 ) -> Answer:
@@ -71,6 +74,8 @@ def monitor(
             model=model, version=version, window=window, begin=begin, end=end, run=run, baseline=baseline, **places
         )
         monitored = monitoring.monitor(loaded, asked)
+    if metrics:
+        atomic.write_bytes(Path(metrics), monitored.folder.metrics.read_bytes())
     if no_alerts:
         return _answer(monitored, None)
     try:
@@ -108,12 +113,11 @@ def _moved(findings: "Sequence[Finding]") -> "list[Finding]":
 
 
 def _counted(moved: "Sequence[Finding]") -> str:
-    kinds = {"feature": "feature", "prediction": "prediction", "dependence": "dependence between two features"}
-    return "; ".join(
-        f"{count} {kinds.get(subject, subject)}{'s' if count > 1 and subject != 'dependence' else ''} moved"
-        for subject in dict.fromkeys(one["subject"] for one in moved)
-        for count in [sum(one["subject"] == subject for one in moved)]
-    )
+    """Returns what moved, counted: `2 features and 1 prediction moved`."""
+    kinds = {"dependence": ("pair of features", "pairs of features")}
+    counts = Counter(one["subject"] for one in moved)
+    told = [f"{count} {kinds.get(subject, (subject, f'{subject}s'))[count > 1]}" for subject, count in counts.items()]
+    return f"{' and '.join(filter(None, (', '.join(told[:-1]), told[-1])))} moved"
 
 
 def _lines(monitored: "Monitored", moved: "Sequence[Finding]", told: "AlertSummary | None") -> Iterator[str]:

@@ -148,8 +148,6 @@ def _fits(baseline: MonitoringBaseline, settings: Monitoring) -> bool:
 
 def _made(config: Config, settings: Monitoring, run: RunRecord) -> Path:
     """Returns the baseline of a run's artifacts, made once for each run and each setting."""
-    from penstock.components.model_monitor import executor
-
     training, label = config.training, config.label or ""
     arguments = {
         "label": label,
@@ -162,6 +160,8 @@ def _made(config: Config, settings: Monitoring, run: RunRecord) -> Path:
     digest = hashlib.sha256(json_text(arguments).encode()).hexdigest()[:8]
     target = MonitoringBaseline(Path(config.pipeline_root) / _FOLDER / "baselines" / f"{run.folder.name}-{digest}")
     if not target.path.is_file():
+        from penstock.components.model_monitor import executor  # with TensorFlow
+
         evaluations = [made.path for made in run.made("evaluation")]
         executor.run(
             baseline=str(target.root),
