@@ -97,7 +97,9 @@ def run(
             notes=notes,
         )
         _write(target, record, parsed, rows.slice(0, _SAMPLE_ROWS))
-        _write_evaluation(target, predicted, answered.labels(unseen.records, record["label_name"]))
+        if predicted is not None:
+            _write_evaluation(target, predicted, answered.labels(unseen.records, record["label_name"]))
+            _write_table(target.evaluation_rows, training_rows.decoded(unseen.records, features))
         if report_file:
             report.write(Path(report_file), record)
         report.write(target.report, record)
@@ -193,9 +195,7 @@ def _write(target: MonitoringBaseline, record: BaselineRecord, schema: schema_pb
     target.write(record)
 
 
-def _write_evaluation(target: MonitoringBaseline, predicted: pa.RecordBatch | None, labels: pa.Array | None) -> None:
-    if predicted is None:
-        return
+def _write_evaluation(target: MonitoringBaseline, predicted: pa.RecordBatch, labels: pa.Array | None) -> None:
     names, arrays = list(predicted.schema.names), list(predicted.columns)
     if labels is not None:
         names.append(target.LABEL)

@@ -13,6 +13,8 @@ MEASURES = {
     "value_count": "divergence of how many values rows have",
     "dependence": "change of the dependence between two features",
 }
+# By TFMA's names.
+METRICS = {"auc": "AUC", "accuracy": "accuracy", "mean_absolute_error": "mean absolute error"}
 _LONGEST = 60  # characters of a feature's name
 
 

@@ -17,14 +17,16 @@ from penstock.components.monitoring.windows.files import Selection
 from penstock.components.monitoring.windows.inputs import Features
 from penstock.components.monitoring.windows.requests import Requests
 from penstock.components.monitoring.windows.window import Window
-from penstock.components.window_monitor import counting, findings, metrics, places
+from penstock.components.window_monitor import counting, findings, metrics, performance, places
 from penstock.components.window_monitor.counting import Baseline, Counted, Part
 from penstock.components.window_monitor.findings import Compared
+from penstock.components.window_monitor.performance import Rows
 from penstock.components.window_monitor.report import page as window_page
 from penstock.core import artifacts, progress
 from penstock.core.artifacts.artifact import GateResult
 from penstock.core.artifacts.monitoring import (
     BaselineRecord,
+    EstimatedMetric,
     MonitoredWindow,
     MonitoringBaseline,
     Subject,
@@ -73,6 +75,8 @@ def run(
         counts.show(rows=counted.account.rows)
         parts = _parts(compared_with, counted, source, record)
         result = _record(record, log, counted, parts, baseline_uri or str(source.root))
+        if found := _performance(compared_with, counted, source):
+            result["performance"] = found
         target = MonitoredWindow(Path(window))
         with places.history(history) if history else contextlib.nullcontext() as kept:
             before = kept.before(result["model"], times.begin, _HISTORY) if kept else []
@@ -118,6 +122,17 @@ def _parts(baseline: Baseline, counted: Counted, source: MonitoringBaseline, rec
         for subject, reference, part, rows in parts
         if reference and part
     ]
+
+
+def _performance(baseline: Baseline, counted: Counted, source: MonitoringBaseline) -> list[EstimatedMetric]:
+    if counted.predictions is None:
+        return []
+    return performance.estimated(
+        baseline.outputs.label,
+        Rows(_table(source.evaluation_rows), _table(source.evaluation)),
+        Rows(counted.features.sample.table(), counted.predictions.sample.table()),
+        baseline.features.bins,
+    )
 
 
 def _table(path: Path) -> pa.Table:

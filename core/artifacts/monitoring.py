@@ -64,6 +64,16 @@ class Finding(TypedDict):
     importance: NotRequired[float]
 
 
+class EstimatedMetric(TypedDict):
+    """A metric of a window without labels, its 95 % interval, and what it was for the evaluation split."""
+
+    metric: str
+    value: float
+    low: float
+    high: float
+    evaluation: float
+
+
 class ThresholdRecord(TypedDict):
     """From which value on a measure alerts, in windows of the baseline's `window_rows`; None: never. And why."""
 
@@ -124,6 +134,7 @@ class WindowRecord(TypedDict):
         left_out: What is in no measure, and why.
         notes: Sentences to bear in mind.
         findings: What was measured, what alerts first.
+        performance: How good the model most likely is; left out where nothing can be estimated.
     """
 
     model: str
@@ -137,17 +148,19 @@ class WindowRecord(TypedDict):
     left_out: list[LeftOut]
     notes: list[str]
     findings: list[Finding]
+    performance: NotRequired[list[EstimatedMetric]]
 
 
 @dataclass(frozen=True)
 class MonitoringBaseline(Artifact):
     """What windows of requests are compared with.
 
-    baseline.json        the distribution of each feature and each prediction, thresholds, and the reason of each
-    sample.parquet       some of the training rows, with predictions, and labels where there are any
-    evaluation.parquet   predictions for the evaluation split, and its labels
-    schema.pbtxt         by which requests are read
-    report.html          the thresholds for a person to look at
+    baseline.json             the distribution of each feature and each prediction, thresholds, the reason of each
+    sample.parquet            some of the training rows
+    evaluation.parquet        predictions for rows of the evaluation split, and their labels
+    evaluation_rows.parquet   the features of these rows
+    schema.pbtxt              by which requests are read
+    report.html               the thresholds for a person to look at
     """
 
     LABEL: ClassVar[str] = "label"  # the column of evaluation.parquet
@@ -186,6 +199,10 @@ class MonitoringBaseline(Artifact):
     @property
     def evaluation(self) -> Path:
         return self.root / "evaluation.parquet"
+
+    @property
+    def evaluation_rows(self) -> Path:
+        return self.root / "evaluation_rows.parquet"
 
     @property
     def schema(self) -> Path:

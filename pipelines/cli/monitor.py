@@ -134,6 +134,10 @@ def _lines(monitored: "Monitored", moved: "Sequence[Finding]", told: "AlertSumma
         yield f"and {len(moved) - _SHOWN} more"
     if not moved and monitored.record["rows"]:
         yield "nothing moved"
+    for metric in monitored.record.get("performance", []):
+        value, low = numbers.number(metric["value"]), numbers.number(metric["low"])
+        high, before = numbers.number(metric["high"]), numbers.number(metric["evaluation"])
+        yield f"{metric['metric']} most likely {value} ({low} to {high}); in the evaluation {before}"
     yield ""
     yield f"baseline   {monitored.baseline}"
     yield f"window     {monitored.folder.path}"

@@ -10,7 +10,7 @@ from penstock.components.monitoring import words
 from penstock.components.window_monitor.findings import Compared
 from penstock.components.window_monitor.report import figures, history
 from penstock.core import page, progress
-from penstock.core.artifacts.monitoring import BaselineRecord, Finding, LeftOut, WindowRecord
+from penstock.core.artifacts.monitoring import BaselineRecord, EstimatedMetric, Finding, LeftOut, WindowRecord
 from penstock.core.page import numbers
 
 _NEAREST = 5  # that are shown where nothing alerts
@@ -35,6 +35,7 @@ def write(path: Path, shown: Page) -> Path:
             f"<h1>{escape(title)}</h1>",
             _lead(window),
             _moved(window["findings"], bool(shown.baseline["importance"])),
+            _performance(window.get("performance", [])),
             figures.html(shown.parts, window["findings"]),
             history.html(window, shown.before),
             _left_out(window["left_out"]),
@@ -101,6 +102,27 @@ def _numbers(one: Finding) -> str:
         f'<td class="number{style}" data-value="{value}">{numbers.number(value)}</td>'
         f'<td class="number">{"never" if threshold is None else numbers.number(threshold)}</td>'
     )
+
+
+def _performance(estimated: Sequence[EstimatedMetric]) -> str:
+    if not estimated:
+        return ""
+    lines = "".join(
+        f"<tr><td>{escape(words.METRICS[one['metric']])}</td>"
+        f'<td class="number">{numbers.number(one["value"])}</td>'
+        f'<td class="number">{numbers.number(one["low"])} to {numbers.number(one["high"])}</td>'
+        f'<td class="number">{numbers.number(one["evaluation"])}</td></tr>'
+        for one in estimated
+    )
+    header = (
+        '<th>metric</th><th class="number">estimate</th><th class="number">95 % interval</th>'
+        '<th class="number">in the evaluation</th>'
+    )
+    lead = (
+        "Estimated without labels, from the model's own answers: right as long as the label depends on the features as "
+        "it did in the evaluation split."
+    )
+    return f'<h2>How good the model most likely is</h2><p class="muted">{lead}</p>{page.table(lines, header)}'
 
 
 def _left_out(left_out: Sequence[LeftOut]) -> str:

@@ -107,6 +107,10 @@ def test_a_window_like_training_is_quiet(form: str, monitor: Callable[..., Windo
     assert {one["subject"] for one in window["findings"]} == {"feature", "prediction", "dependence"}
     assert window["left_out"] == []
     assert window["notes"] == []
+    accuracy = next(one for one in window["performance"] if one["metric"] == "accuracy")
+    truth = np.array(columns(7, ROWS)["late"]) == "yes"
+    miles = np.array([one or 0.0 for one in columns(7, ROWS)["miles"].to_pylist()])
+    assert accuracy["low"] < float(((1 - np.exp(-miles / 10) >= 0.5) == truth).mean()) < accuracy["high"]
 
 
 def test_what_moved_is_told_with_its_likely_cause(monitor: Callable[..., WindowRecord], tmp_path: Path) -> None:
