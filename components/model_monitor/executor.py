@@ -36,7 +36,7 @@ logger = logging.getLogger(__name__)
 _EXAMPLE = '{"trip_miles": 0.1}'
 _SAMPLE_ROWS = 10_000  # in sample.parquet
 _REASONS = {
-    "chance": "derived: chance alone exceeds it in too few windows",
+    "chance": "derived: rarely reached by chance",
     "smallest": "derived: a smaller shift is not worth telling",
 }
 

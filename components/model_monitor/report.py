@@ -23,8 +23,10 @@ def write(path: Path, baseline: BaselineRecord) -> Path:
         for part in (baseline["features"], baseline["predictions"])
         for one in (part or {}).get("features", [])
     }
-    lines = "".join(_row(one, kinds, baseline["importance"]) for one in baseline["thresholds"])
-    importance = '<th class="number">importance</th>' if baseline["importance"] else ""
+    importances = baseline["importance"]
+    ordered = sorted(baseline["thresholds"], key=lambda one: -importances.get(one["name"], 0.0))
+    lines = "".join(_row(one, kinds, importances) for one in ordered)
+    importance = '<th class="number">importance</th>' if importances else ""
     header = (
         f'<th>feature</th><th>kind</th>{importance}<th>measure</th><th class="number">alerts above</th><th>why</th>'
     )

@@ -124,7 +124,7 @@ def _lines(monitored: "Monitored", moved: "Sequence[Finding]", told: "AlertSumma
     yield _summary(monitored.record)
     yield ""
     for one in moved[:_SHOWN]:
-        subject = "" if one["subject"] != "prediction" else "prediction: "
+        subject = "prediction: " if one["subject"] == "prediction" and one["name"] != "prediction" else ""
         share = f" (importance {numbers.percentage(one['importance'])})" if "importance" in one else ""
         yield f"{subject}{one['name']}{share}"
         yield f"  {one['sentence']}"

@@ -42,7 +42,7 @@ def _of_part(part: Compared, ordered: Sequence[Finding]) -> Iterator[tuple[str, 
         )
         drawn = distributions.chart(name, groups, bins.kind != "category")
         title = words.short(name) + (" (length)" if bins.kind == "text" else "")
-        if part.subject == "prediction":
+        if part.subject == "prediction" and name != part.subject:
             title = f"prediction: {title}"
         if figure in alerting:
             title += " · moved"

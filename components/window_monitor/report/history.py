@@ -72,7 +72,7 @@ def _chart(series: _Series, windows: Sequence[WindowRecord]) -> str:
             tooltip=tooltip,
         ),
     ).properties(height=_HEIGHT)
-    what = "prediction: " if subject == "prediction" else ""
+    what = "prediction: " if subject == "prediction" and name != subject else ""
     return page.chart(layers, f"{what}{words.short(name)}: {words.MEASURES.get(measure, measure)}")
 
 

@@ -73,25 +73,28 @@ def _moved(findings: Sequence[Finding], importance: bool) -> str:
     chosen = list(first.values())[: None if alerting else _NEAREST]
     if not chosen:
         return ""
-    lines = "".join(_row(one, importance) for one in chosen)
+    causes = any(one["cause"] for one in chosen)
+    lines = "".join(_row(one, importance, causes) for one in chosen)
+    behind = "<th>what is likely behind it</th>" if causes else ""
     weight = '<th class="number">importance</th>' if importance else ""
     header = (
-        f'<th>feature</th>{weight}<th>measure</th><th class="number">value</th><th class="number">alerts above</th>'
-        "<th>what is likely behind it</th>"
+        f"<th>feature</th>{weight}{behind}<th>measure</th>"
+        '<th class="number">value</th><th class="number">alerts above</th>'
     )
     title = "What moved" if alerting else "Nearest to a threshold"
     return f"<h2>{title}</h2>{page.table(lines, header, sort=True)}"
 
 
-def _row(one: Finding, importance: bool) -> str:
+def _row(one: Finding, importance: bool, causes: bool) -> str:
     share = one.get("importance")
     weight = f'<td class="number" data-value="{share or 0}">{numbers.percentage(share)}</td>' if importance else ""
-    mark = ' <span class="mark">prediction</span>' if one["subject"] == "prediction" else ""
+    is_named_so = one["name"] == one["subject"]
+    mark = "" if one["subject"] != "prediction" or is_named_so else ' <span class="mark">prediction</span>'
     link = f'<a href="#{one["figure"]}"><code>{escape(words.short(one["name"]))}</code></a>'
+    behind = f'<td class="long">{escape(one["cause"])}</td>' if causes else ""
     return (
-        f'<tr><td class="name">{link}{mark}</td>'
-        f"{weight}<td>{escape(words.MEASURES.get(one['measure'], one['measure']))}</td>{_numbers(one)}"
-        f'<td class="long">{escape(one["cause"])}</td></tr>'
+        f'<tr><td class="name">{link}{mark}</td>{weight}{behind}'
+        f"<td>{escape(words.MEASURES.get(one['measure'], one['measure']))}</td>{_numbers(one)}</tr>"
     )
 
 
