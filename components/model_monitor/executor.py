@@ -6,7 +6,7 @@ import math
 import statistics
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import pyarrow as pa
@@ -18,7 +18,7 @@ from penstock.components.model_monitor import answered, fixed, report, training_
 from penstock.components.model_monitor.fixed import Fixed
 from penstock.components.monitoring import sensitivity
 from penstock.components.monitoring.measures import thresholds as deriving
-from penstock.components.monitoring.measures.bins import Kind
+from penstock.components.monitoring.measures.bins import FeatureBins, Kind
 from penstock.components.monitoring.measures.reference import Reference
 from penstock.components.monitoring.measures.thresholds import Threshold
 from penstock.components.monitoring.predictions import Predictions
@@ -27,7 +27,7 @@ from penstock.core import artifacts, progress
 from penstock.core.arguments import parse_object
 from penstock.core.artifacts import Examples, Model, ModelEvaluation, SavedModel, TaskResult
 from penstock.core.artifacts.monitoring import BaselineRecord, MonitoringBaseline, Subject, ThresholdRecord
-from penstock.core.errors import ConfigError
+from penstock.core.errors import ConfigError, ModelError
 from penstock.core.files import atomic
 from penstock.core.labels import Label
 from penstock.core.suggestions import listed
@@ -65,46 +65,85 @@ def run(
     """
     if not 0 < false_alarm_rate < 1:
         raise ConfigError(f"false_alarm_rate: expected a share above 0 and below 1, received {false_alarm_rate}")
-    parsed, read = artifacts.Schema(Path(schema)).read(), parse_object("thresholds", thresholds, example=_EXAMPLE)
+    parsed, configured = artifacts.Schema(Path(schema)).read(), parse_object("thresholds", thresholds, example=_EXAMPLE)
     target, source = MonitoringBaseline(Path(baseline)), Examples(Path(examples))
     features, notes = Features.of(parsed, label), list[str]()
     with open_engine(engine) as opened, progress.task("ModelMonitor") as counts:
         sampled = training_rows.sample(opened, source, train_splits)
         rows = training_rows.decoded(sampled.records, features)
         reference = _reference(opened, source, train_splits, rows, parsed, features)
-        unseen = training_rows.sample(opened, source, [name for name in eval_splits if name in source.splits()])
         counts.show(rows=sampled.rows)
-        folder = _serving(model, notes)
-        made = Predictions(Label.read(folder) if folder else None)
-        predicted = answered.predictions(folder, unseen.records, made) if folder else None
-        of_predictions = Reference.of([predicted]) if predicted else None
-        limits = fixed.read(read, parsed, [*reference.bins.values(), *(of_predictions or reference).bins.values()])
+        unseen = [name for name in eval_splits if name in source.splits()] or list(train_splits)
+        answers = _answers(opened, source, unseen, model, label, features, notes)
+        predictions = answers.reference if answers else None
+        limits = fixed.read(configured, parsed, [*reference.bins.values(), *_bins(predictions)])
         notes += _unmeasured(features, reference)
+        known = answers.label if answers else None
         record = BaselineRecord(
             model=model_uri,
-            label=asdict(made.label) if made.label else None,
-            label_name=made.label.name if made.label else label,
-            rows={"train": sampled.rows, "eval": unseen.rows},
+            label=asdict(known) if known else None,
+            label_name=known.name if known else label,
+            rows={"train": sampled.rows, "eval": answers.rows if answers else 0},
             features=reference.document(),
-            predictions=of_predictions.document() if of_predictions else None,
+            predictions=predictions.document() if predictions else None,
             false_alarm_rate=false_alarm_rate,
-            configured=read,
+            configured=configured,
             fixed=_finite(limits),
             sources=limits.sources,
             window_rows=window_rows,
-            thresholds=_table(reference, of_predictions, window_rows, false_alarm_rate, limits),
+            thresholds=_table(reference, predictions, window_rows, false_alarm_rate, limits),
             importance=_importance(evaluation),
             notes=notes,
         )
-        _write(target, record, parsed, rows.slice(0, _SAMPLE_ROWS))
-        if predicted is not None:
-            _write_evaluation(target, predicted, answered.labels(unseen.records, record["label_name"]))
-            _write_table(target.evaluation_rows, training_rows.decoded(unseen.records, features))
-        if report_file:
-            report.write(Path(report_file), record)
-        report.write(target.report, record)
+        _write(target, record, parsed, rows.slice(0, _SAMPLE_ROWS), answers)
+        for path in [target.report, *([Path(report_file)] if report_file else [])]:
+            report.write(path, record)
         counts.update({"features": len(reference.bins)})
     return TaskResult({"baseline": artifacts.metadata(features=len(reference.bins), label=record["label_name"])})
+
+
+@dataclass(frozen=True)
+class _Answers:
+    """What the model says of some rows of the evaluation split, of `rows`; its own label, where it names one."""
+
+    label: Label | None
+    rows: int
+    predictions: pa.RecordBatch
+    features: pa.RecordBatch
+    labels: pa.Array | None
+    reference: Reference
+
+
+def _answers(
+    engine: Engine,
+    examples: Examples,
+    splits: Sequence[str],
+    model: str | None,
+    label: str,
+    features: Features,
+    notes: list[str],
+) -> _Answers | None:
+    """Asks the model; None, with a note, of one that takes no tf.Examples."""
+    if not model:
+        return None
+    folder = Model(Path(model)).require_serving()
+    if not SavedModel(folder).exists:
+        files = SavedModel(folder).listed()
+        notes.append(f"predictions are not monitored: the model is no SavedModel (there is {files})")
+        return None
+    known, sampled = Label.read(folder), training_rows.sample(engine, examples, splits)
+    try:
+        predicted = answered.predictions(folder, sampled.records, Predictions(known))
+    except ModelError as error:
+        notes.append(f"predictions are not monitored: {error.message}")
+        return None
+    labels = answered.labels(sampled.records, known.name if known else label)
+    decoded = training_rows.decoded(sampled.records, features)
+    return _Answers(known, sampled.rows, predicted, decoded, labels, Reference.of([predicted]))
+
+
+def _bins(reference: Reference | None) -> list[FeatureBins]:
+    return list(reference.bins.values()) if reference else []
 
 
 def _reference(
@@ -131,17 +170,6 @@ def _kinds(schema: schema_pb2.Schema) -> dict[str, Kind]:
     return kinds
 
 
-def _serving(model: str | None, notes: list[str]) -> Path | None:
-    """Returns the folder of the SavedModel; None, with a note, for a model of another kind."""
-    if not model:
-        return None
-    folder = Model(Path(model)).require_serving()
-    if SavedModel(folder).exists:
-        return folder
-    notes.append(f"predictions are not monitored: the model is no SavedModel (there is {SavedModel(folder).listed()})")
-    return None
-
-
 def _unmeasured(features: Features, reference: Reference) -> list[str]:
     missing = [name for name in features.types if name not in reference.bins]
     return [f"features without a value in the training data are not monitored: {listed(missing)}"] if missing else []
@@ -159,10 +187,10 @@ def _table(
             reference, rows, sensitivity.of(subject, rate, limits.values, predictions is not None)
         )
     ]
-    return [_record(limit, limits) for limit in derived]
+    return [_threshold(limit, limits) for limit in derived]
 
 
-def _record(limit: Threshold, limits: Fixed) -> ThresholdRecord:
+def _threshold(limit: Threshold, limits: Fixed) -> ThresholdRecord:
     reason = _REASONS.get(limit.reason) or limits.sources[limit.feature][limit.measure]
     value = limit.value if math.isfinite(limit.value) else None
     return ThresholdRecord(name=limit.feature, measure=limit.measure, value=value, reason=reason)
@@ -189,18 +217,24 @@ def _importance(evaluation: str | None) -> dict[str, float]:
     return {name: value / most for name, value in worse.items()} if most else {}
 
 
-def _write(target: MonitoringBaseline, record: BaselineRecord, schema: schema_pb2.Schema, rows: pa.RecordBatch) -> None:
+def _write(
+    target: MonitoringBaseline,
+    record: BaselineRecord,
+    schema: schema_pb2.Schema,
+    rows: pa.RecordBatch,
+    answers: _Answers | None,
+) -> None:
+    """Writes the baseline, its record last."""
     artifacts.Schema(target.root).write(schema)
     _write_table(target.sample, rows)
+    if answers:
+        names, arrays = list(answers.predictions.schema.names), list(answers.predictions.columns)
+        if answers.labels is not None:
+            names.append(target.LABEL)
+            arrays.append(answers.labels)
+        _write_table(target.evaluation, pa.RecordBatch.from_arrays(arrays, names))
+        _write_table(target.evaluation_rows, answers.features)
     target.write(record)
-
-
-def _write_evaluation(target: MonitoringBaseline, predicted: pa.RecordBatch, labels: pa.Array | None) -> None:
-    names, arrays = list(predicted.schema.names), list(predicted.columns)
-    if labels is not None:
-        names.append(target.LABEL)
-        arrays.append(labels)
-    _write_table(target.evaluation, pa.RecordBatch.from_arrays(arrays, names))
 
 
 def _write_table(path: Path, rows: pa.RecordBatch) -> None:

@@ -151,6 +151,24 @@ def test_a_model_of_another_kind_has_no_predictions(make: Callable[..., Monitori
     assert record["notes"] == ["predictions are not monitored: the model is no SavedModel (there is model.pkl)"]
 
 
+def test_a_model_of_tensors_has_no_predictions(make: Callable[..., MonitoringBaseline], tmp_path: Path) -> None:
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.float32, name="miles")])
+    def serving_default(miles: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"late": miles}
+
+    folder = tmp_path / "tensors" / "Format-Serving"
+    tf.saved_model.save(tf.Module(), str(folder), signatures={"serving_default": serving_default})
+    record = make(model=str(tmp_path / "tensors"), eval_splits=["test"]).read()
+    assert record["predictions"] is None
+    assert "expected one input, serialized tf.Examples" in record["notes"][0]
+
+
+def test_without_an_evaluation_split_predictions_are_those_for_training(
+    make: Callable[..., MonitoringBaseline], model: Path
+) -> None:
+    assert make(model=str(model), eval_splits=["test"]).read()["rows"] == {"train": ROWS, "eval": ROWS}
+
+
 @pytest.mark.parametrize(
     ("more", "error", "words"),
     [
