@@ -195,6 +195,11 @@ class Config(Section):
         for name in ("tuning", "evaluation", "push", "bulk_inference", "monitoring"):
             if name in self.model_fields_set and getattr(self, name) and not self.training:
                 raise ValueError(f"{name}: there is no model: expected a training section")
+        if self.push and self.evaluation and self.evaluation.blesses_none:
+            raise ValueError(
+                "evaluation.eval_config: no metric has a threshold, so no model is ever blessed, and none is pushed: "
+                "give one a threshold, or leave out push"
+            )
         if self.tuning and self.training:
             self.tuning.check(bool(self.module), bool(self.training.hyperparameters), self.training.problem)
             if self.vertex.tuning_service:

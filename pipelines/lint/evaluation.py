@@ -1,17 +1,11 @@
 """Gates that never open: an Evaluator without a threshold blesses no model, as in TFX."""
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from penstock.core.files import documents, yaml_documents
+from penstock.pipelines.config.evaluation import eval_config
 from penstock.pipelines.lint.pipeline import Pipeline
 from penstock.pipelines.lint.rule import Broken, rule
-
-# Fields of TFMA's MetricConfig and MetricsSpec.
-_THRESHOLDS = ("threshold", "thresholds", "per_slice_thresholds", "cross_slice_thresholds")
-_FIELD = re.compile(rf"\b({'|'.join(_THRESHOLDS)})\s*[:{{<\[]")
-_QUOTED = re.compile(r"#[^\n]*|\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*'")
 
 
 @rule("never-blessed")
@@ -20,7 +14,7 @@ def never_blessed(pipeline: Pipeline) -> Iterator[Broken]:
     for where, graph in pipeline.placed_graphs:
         for name, task in graph.items():
             text = _parameter(task, "eval_config", pipeline)
-            if not isinstance(text, str) or _has_threshold(text) or _may_have_margins(task, pipeline):
+            if not isinstance(text, str) or eval_config.has_threshold(text) or _may_have_margins(task, pipeline):
                 continue
             if _is_waited_for(name, graph):
                 yield Broken(
@@ -56,31 +50,6 @@ def _is_waited_for(evaluator: str, graph: Mapping[str, Mapping[str, Any]]) -> bo
             if source.get("producerTask") == evaluator and output in ("Output", "blessing"):
                 return True
     return False
-
-
-def _has_threshold(text: str) -> bool:
-    """Whether a metric of an EvalConfig, in JSON, YAML or protobuf's text form, has a threshold."""
-    try:
-        is_json = text.lstrip().startswith("{")
-        document = documents.parse_json(text) if is_json else yaml_documents.parse_compiled(text, "eval_config")[0]
-    except (ValueError, IndexError):
-        document = None
-    specs = document.get("metrics_specs", document.get("metricsSpecs")) if isinstance(document, dict) else None
-    if isinstance(document, dict) and not isinstance(specs, dict):  # text form may look like YAML of a mapping
-        return any(map(_holds_threshold, specs or []))
-    return bool(_FIELD.search(_QUOTED.sub("", text)))  # names of features and metrics stand in quotes there
-
-
-def _holds_threshold(spec: Any) -> bool:
-    """Whether a MetricsSpec has a threshold, of its own or in one of its metrics."""
-    if not isinstance(spec, dict):
-        return False
-    own = any(value for key, value in spec.items() if _snake(key) in _THRESHOLDS)
-    return own or any(map(_holds_threshold, spec.get("metrics") or []))
-
-
-def _snake(name: str) -> str:
-    return re.sub(r"(?<=[a-z])([A-Z])", lambda match: f"_{match[1].lower()}", name)
 
 
 RULES = (never_blessed,)

@@ -10,21 +10,15 @@ Without metrics, the Evaluator adds those that suit the model: it stands for a M
 the short form is for all examples together; `every_slice: true` asks the same of every slice.
 """
 
-import importlib.util
-import sys
-from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from penstock.core.errors import ConfigError
-from penstock.core.files import documents
-from penstock.pipelines.config import file
+from penstock.pipelines.config.evaluation.eval_config import check, has_threshold, text_of
 from penstock.pipelines.config.evaluation.metric_names import class_name, plain
 from penstock.pipelines.config.evaluation.thresholds import Threshold
 from penstock.pipelines.config.section import NO_BOOL, ExistingFile, PositiveWhole, Section, is_remote, json_text
 
-_TEXT_FORM = (".pbtxt", ".textproto", ".txt")
 _TRANSFORMED = "transform_features"
 _SHORT_FORM = ("metrics", "slices", "thresholds", "confidence_intervals", "min_slice_size")
 _INTERVALS = {"jackknife": "JACKKNIFE", "bootstrap": "POISSON_BOOTSTRAP"}
@@ -109,7 +103,7 @@ class Evaluation(Section):
     @classmethod
     def _parsed(cls, eval_config: str | dict[str, Any] | None, info: ValidationInfo) -> str | dict[str, Any] | None:
         if eval_config is not None and not (isinstance(eval_config, str) and is_remote(eval_config)):
-            _check(_text(eval_config))
+            check(text_of(eval_config))
         return eval_config
 
     @model_validator(mode="after")
@@ -135,8 +129,15 @@ class Evaluation(Section):
 
     @property
     def has_thresholds(self) -> bool:
-        """Whether any model can be blessed."""
+        """Whether models are blessed, or are not."""
         return bool(self.thresholds) or self.eval_config is not None
+
+    @property
+    def blesses_none(self) -> bool:
+        """Whether there is an EvalConfig without a threshold, so that no model is ever blessed, as in TFX."""
+        if self.eval_config is None or (isinstance(self.eval_config, str) and is_remote(self.eval_config)):
+            return False
+        return not has_threshold(text_of(self.eval_config))
 
     def text(self, label: str | None, default_label: str | None = None) -> str:
         """Returns the EvalConfig as the Evaluator takes it: JSON, or the text of the file.
@@ -145,7 +146,7 @@ class Evaluation(Section):
         of the label.
         """
         if self.eval_config is not None:
-            return _text(self.eval_config)
+            return text_of(self.eval_config)
         return json_text(self._expanded(label, default_label))
 
     @property
@@ -228,50 +229,3 @@ def _slicing_spec(part: str | list[str] | dict[str, str | int]) -> dict[str, Any
     if isinstance(part, dict):
         return {"feature_values": {feature: str(value) for feature, value in part.items()}}
     return {"feature_keys": [part] if isinstance(part, str) else part}
-
-
-def _text(eval_config: str | dict[str, Any]) -> str:
-    """Returns an EvalConfig as JSON, or in protobuf's text form where it was written so."""
-    if isinstance(eval_config, dict):
-        return json_text(eval_config)
-    path = Path(eval_config)
-    try:
-        text = documents.read_text(path)
-    except documents.DocumentError as error:
-        raise ConfigError(f"evaluation.eval_config: {error}") from None
-    return text if path.suffix in _TEXT_FORM else json_text(file.parse(text, path.name))
-
-
-def _check(text: str) -> None:
-    """Raises a ValueError if the text is no EvalConfig. Without the runtime installed that is left to the Evaluator."""
-    message = _eval_config()
-    if message is None:
-        return
-    from google.protobuf import json_format, text_format
-
-    try:
-        if text.startswith("{"):
-            json_format.Parse(text, message)
-        else:
-            text_format.Parse(text, message)
-    except (json_format.ParseError, text_format.ParseError) as error:
-        raise ValueError(f"expected a tfma.EvalConfig: {str(error).splitlines()[0]}") from None
-
-
-def _eval_config() -> Any:
-    """Returns an empty EvalConfig from TFMA's generated module, loaded alone: the package would import TensorFlow."""
-    from google.protobuf import wrappers_pb2  # noqa: F401  (the module needs it in the descriptor pool)
-
-    name = "penstock.pipelines.tfma_config_pb2"
-    if name not in sys.modules:
-        package = importlib.util.find_spec("tensorflow_model_analysis")
-        if package is None or package.origin is None:
-            return None
-        path = Path(package.origin).parent / "proto" / "config_pb2.py"
-        spec = importlib.util.spec_from_file_location(name, path)
-        if spec is None or spec.loader is None or not path.is_file():
-            return None
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        sys.modules[name] = module
-    return sys.modules[name].EvalConfig()

@@ -49,6 +49,20 @@ def test_two_files_in_a_folder_are_two_pipelines(load: Load, values: dict[str, A
     assert (config.name, config.pipeline_root) == ("other-one", str(project / "runs" / "other-one"))
 
 
+def test_what_is_never_blessed_cannot_be_pushed(load: Load, values: dict[str, Any]) -> None:
+    def evaluation(threshold: dict[str, Any]) -> dict[str, Any]:
+        metric = {"class_name": "AUC", **threshold}
+        return {"eval_config": {"model_specs": [{"label_key": "y"}], "metrics_specs": [{"metrics": [metric]}]}}
+
+    values.update(training={}, push={"directory": "serving"}, evaluation=evaluation({}))
+    with pytest.raises(ConfigError, match="eval_config: no metric has a threshold, so no model is ever blessed, and"):
+        load()
+    values["evaluation"] = evaluation({"threshold": {"value_threshold": {"lower_bound": {"value": 0.6}}}})
+    assert load().gates
+    values.update(evaluation=evaluation({}), push=None)
+    assert load().push is None
+
+
 def test_path_inside_a_package(load: Load, taxi_csv: Path) -> None:
     """Tasks find it where they run, so it stays as it is; on this machine it is looked at all the same."""
     folder = "package:tfx/examples/chicago_taxi_pipeline/data/simple"
