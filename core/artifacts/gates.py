@@ -1,6 +1,8 @@
 """The artifacts of gates: what came of an evaluation, and whether a model is blessed."""
 
+import re
 import shutil
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, NotRequired, TypedDict
@@ -10,6 +12,9 @@ from penstock.core.artifacts.evaluation_summary import EvaluationSummary
 from penstock.core.artifacts.models import SavedModel
 from penstock.core.errors import ModelError
 from penstock.core.files import atomic, documents
+
+_OVERALL = "overall"  # the slice of all examples
+_AT_LEAST, _AT_MOST = (re.compile(rf"at {word} (-?[\d,]+(?:\.\d+)?(?:e[+-]\d+)?)") for word in ("least", "most"))
 
 
 @dataclass(frozen=True)
@@ -208,3 +213,19 @@ def _read_mark(folder: Path, blessed: str, not_blessed: str) -> bool:
         present = " and ".join(sorted(marks)) or "neither"
         raise ModelError(f"blessing at {folder}: expected one of {blessed} and {not_blessed}, found {present}")
     return marks == {blessed}
+
+
+def not_met(reasons: Iterable[Reason]) -> list[Reason]:
+    """Returns those that do not pass, worst first, those of all examples before those of slices."""
+    return sorted((reason for reason in reasons if not reason["passed"]), key=_how_bad)
+
+
+def _how_bad(reason: Reason) -> tuple[bool, bool, float]:
+    """Sorts reasons: what has no value before what has, then by the distance as a share of the threshold."""
+    value, share = reason["value"], 0.0
+    if value is not None:
+        for pattern, sign in ((_AT_LEAST, 1), (_AT_MOST, -1)):
+            if words := pattern.search(reason["threshold"]):
+                bound = float(words[1].replace(",", ""))
+                share = max(share, sign * (bound - value) / (abs(bound) or 1))
+    return reason["slice"] != _OVERALL, value is not None, -share

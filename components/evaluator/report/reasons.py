@@ -1,16 +1,15 @@
 """Whether the model is blessed, and why: what is not met first, and of many slices only the worst."""
 
 import math
-import re
 from html import escape
 
 from penstock.core import page
 from penstock.core.artifacts import Reason, Verdict
 from penstock.core.artifacts.evaluation_summary import EvaluationSummary, Measure, overall
+from penstock.core.artifacts.gates import not_met
 
 _OVERALL = "overall"
 _MOST_SHOWN = 10
-_AT_LEAST, _AT_MOST = (re.compile(rf"at {word} (-?[\d,]+(?:\.\d+)?(?:e[+-]\d+)?)") for word in ("least", "most"))
 
 
 def section(summary: EvaluationSummary | None, verdict: Verdict) -> str:
@@ -20,7 +19,7 @@ def section(summary: EvaluationSummary | None, verdict: Verdict) -> str:
         summary: None if the model could not be evaluated.
     """
     mark = page.mark("blessed" if verdict["blessed"] else "not blessed", good=verdict["blessed"])
-    missed = sorted((reason for reason in verdict["reasons"] if not reason["passed"]), key=_how_bad)
+    missed = not_met(verdict["reasons"])
     met = [reason for reason in verdict["reasons"] if reason["passed"]]
     parts = [f"<h1>The model is {mark}</h1>"]
     if summary is not None and not any(reason["slice"] for reason in verdict["reasons"]):
@@ -40,17 +39,6 @@ def _counted(missed: int, every: int) -> str:
     if missed == every:
         return "The one threshold is" if every == 1 else f"All {every:,} thresholds are"
     return f"{missed:,} of {every:,} thresholds {'is' if missed == 1 else 'are'}"
-
-
-def _how_bad(reason: Reason) -> tuple[bool, bool, float]:
-    """Sorts reasons: those of all examples before those of slices, what has no value before what has, worst first."""
-    value, share = reason["value"], 0.0
-    if value is not None:
-        for pattern, sign in ((_AT_LEAST, 1), (_AT_MOST, -1)):
-            if words := pattern.search(reason["threshold"]):
-                bound = float(words[1].replace(",", ""))
-                share = max(share, sign * (bound - value) / (abs(bound) or 1))
-    return reason["slice"] != _OVERALL, value is not None, -share
 
 
 def _shown(reasons: list[Reason], rest: str) -> str:

@@ -1,6 +1,8 @@
 """`penstock predict`: what a model says of rows of its run, or of files of new rows."""
 
 import contextlib
+import csv
+import itertools
 import json
 import shutil
 import sys
@@ -106,7 +108,8 @@ def predict(
 def _names(columns: Sequence[str]) -> tuple[str, ...] | None:
     if not columns:
         return None
-    return tuple(dict.fromkeys(name.strip() for one in columns for name in one.split(",") if name.strip()))
+    names = itertools.chain.from_iterable(csv.reader(columns, skipinitialspace=True))  # quotes hold a name with a comma
+    return tuple(dict.fromkeys(name.strip() for name in names if name.strip()))
 
 
 def _format(output: Path | None, form: "Format | None") -> "Format":

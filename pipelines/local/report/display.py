@@ -12,6 +12,7 @@ from typing import Any
 
 from penstock.core import progress
 from penstock.core.artifacts import InfraVerdict, Verdict
+from penstock.core.artifacts.gates import not_met
 from penstock.core.text.printable import printable
 from penstock.pipelines.local.processes.task import PROGRESS_FILE
 from penstock.pipelines.local.records.record import RunRecord, TaskRecord
@@ -148,10 +149,14 @@ def skipped_lines(run: RunRecord) -> Iterator[str]:
 
 
 def verdict_lines(verdict: Verdict) -> Iterator[str]:
-    """Yields the verdict on the model and a line for each threshold that was not met or is over all examples."""
+    """Yields the verdict on the model, and lines for thresholds: what is not met, worst first, then the others.
+
+    Those over all examples are all there; those that slices meet are counted.
+    """
     yield "model: " + ("BLESSED" if verdict["blessed"] else "NOT BLESSED")
     reasons = verdict["reasons"]
-    shown = [reason for reason in reasons if not reason["passed"] or reason["slice"] == "overall"][:_SHOWN_REASONS]
+    of_all = [reason for reason in reasons if reason["passed"] and reason["slice"] == "overall"]
+    shown = not_met(reasons)[:_SHOWN_REASONS] + of_all
     for reason in shown:
         yield printable(f"  {'✓' if reason['passed'] else '✗'} {reason['sentence']}")
     rest = [reason for reason in reasons if reason not in shown]

@@ -57,7 +57,7 @@ def test_what_is_never_blessed_cannot_be_pushed(load: Load, values: dict[str, An
     values.update(training={}, push={"directory": "serving"}, evaluation=evaluation({}))
     with pytest.raises(ConfigError, match="eval_config: no metric has a threshold, so no model is ever blessed, and"):
         load()
-    values["evaluation"] = evaluation({"threshold": {"value_threshold": {"lower_bound": {"value": 0.6}}}})
+    values["evaluation"] = evaluation({"threshold": {"value_threshold": {"lower_bound": 0.6}}})
     assert load().gates
     values.update(evaluation=evaluation({}), push=None)
     assert load().push is None

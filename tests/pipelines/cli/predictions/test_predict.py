@@ -217,3 +217,9 @@ def test_a_tsv_file_has_tabs(predict: Predict, folder: Path) -> None:
 @pytest.mark.parametrize("columns", ["", ","])
 def test_no_columns_are_none(predict: Predict, columns: str) -> None:
     assert predict("new.csv", "--columns", columns)[:2] == (0, "prediction\n2.5\n10\n")
+
+
+def test_a_column_with_a_comma_stands_in_quotes(predict: Predict, folder: Path) -> None:
+    (folder / "new.csv").write_text('"id, here",x\na,1\n')
+    expected = (0, '"id, here",prediction\na,10\n')
+    assert predict("new.csv", "--columns", '"id, here"')[:2] == expected

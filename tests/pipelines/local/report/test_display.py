@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from penstock.core import progress
+from penstock.core.artifacts import Reason, Verdict
 from penstock.pipelines.local.processes.task import PROGRESS_FILE
 from penstock.pipelines.local.records.record import TaskRecord
 from penstock.pipelines.local.report import display as display_module
-from penstock.pipelines.local.report.display import Display
+from penstock.pipelines.local.report.display import Display, verdict_lines
 
 
 @pytest.fixture
@@ -74,3 +75,22 @@ def test_a_task_that_waits_for_imports_says_so(tmp_path: Path, until: Callable[[
 
 def test_every_half_minute_there_is_a_line() -> None:
     assert display_module._EVERY * display_module._SILENCE == 30
+
+
+def _reason(slice_name: str, value: float, passed: bool) -> Reason:
+    sentence = f"auc of {slice_name} is {value:.2f}"
+    return Reason(
+        metric="auc", slice=slice_name, value=value, threshold="at least 0.9", passed=passed, sentence=sentence
+    )
+
+
+def test_of_a_verdict_the_worst_is_told_first_and_many_slices_are_counted() -> None:
+    slices = [_reason(f"hour={hour}", 0.8 - hour / 100, passed=False) for hour in range(20)]
+    met = [_reason("day=1", 0.95, passed=True), _reason("overall", 0.91, passed=True)]
+    reasons = [*slices, *met, _reason("overall", 0.89, passed=False)]
+    verdict = Verdict(blessed=False, model="m", baseline_model=None, created="2026-11-30T08:00:00", reasons=reasons)
+    first, *lines, last = verdict_lines(verdict)
+    assert first == "model: NOT BLESSED"
+    assert lines[:3] == ["  ✗ auc of overall is 0.89", "  ✗ auc of hour=19 is 0.61", "  ✗ auc of hour=18 is 0.62"]
+    assert lines[-1] == "  ✓ auc of overall is 0.91"
+    assert last == f"    and {len(reasons) - len(lines)} more in other slices, 9 of them not met"
