@@ -87,8 +87,11 @@ def _counted(numbered: tuple[int, Piece], requests: Requests, baseline: Baseline
         if result.predictions is None or not rows.about.num_rows:
             continue
         outputs = dict(zip(rows.outputs.schema.names, rows.outputs.columns, strict=True))
+        batch = baseline.outputs.columns(outputs)
         try:
-            result.predictions.add(baseline.outputs.columns(outputs))
+            if not batch.num_columns:
+                raise DataError(f"there are {', '.join(outputs) or 'none'}")
+            result.predictions.add(batch)
         except DataError as error:
             result.account.odd.add("rows", _OTHER_OUTPUTS, f"{piece.name}: {error.message}", rows.about.num_rows)
     return result

@@ -183,6 +183,16 @@ def test_requests_that_do_not_parse_are_in_the_window(monitor: Callable[..., Win
     assert window["rows"] == ROWS
 
 
+def test_answers_with_other_outputs_are_told(monitor: Callable[..., WindowRecord], write_log: Any) -> None:
+    miles = np.array(records.encode(lists({"miles": np.ones(3)})), object)
+    write_log("parquet", [prediction({"examples": miles}, 30, 1)])  # scores in place of probabilities
+    window = monitor(columns(11, ROWS))
+    assert window["rows"] == ROWS + 3
+    (note,) = window["notes"]
+    assert note.startswith("3 rows: an answer of other outputs than those of the baseline's model (taxi/3/")
+    assert note.endswith("there are scores)")
+
+
 def test_without_a_baseline_it_is_said(monitor: Callable[..., WindowRecord], tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"expected a baseline, with baseline.json in it"):
         monitor(columns(1, 10), baseline=str(tmp_path))
