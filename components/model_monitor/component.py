@@ -15,6 +15,7 @@ def model_monitor(
     schema: Input[Artifact],
     model: Input[Model] = None,
     evaluation: Input[Artifact] = None,
+    pushed_model: Input[Model] = None,
     label: str = "",
     train_splits: List[str] = ["train"],
     eval_splits: List[str] = ["eval"],
@@ -22,6 +23,7 @@ def model_monitor(
     false_alarm_rate: float = 0.02,
     window_rows: int = 1000,
     engine: str = "local",
+    service: str = "",
 ) -> None:
     """Makes the baseline that windows of a model's requests are compared with.
 
@@ -29,11 +31,15 @@ def model_monitor(
     window alerts. Thresholds are those that are set, else those of the schema's comparators, else derived: so that
     chance alone makes at most `false_alarm_rate` of the windows alert, by any feature and measure.
 
+    With `service` it acts on the world as well, and must not be cached: the endpoint's own service is told to compare
+    requests with the baseline. What is as it should be there is left alone.
+
     Args:
         examples: Examples that the model was trained on, before Transform: what requests look like.
         schema: Their schema, by which requests are read.
         model: The model, a SavedModel: its predictions are monitored as well.
         evaluation: Its evaluation, which says how much the model depends on each feature.
+        pushed_model: The model as the Pusher has pushed it: where it serves, for `service`.
         label: Name of the label, which requests lack.
         train_splits: The splits that features are compared with.
         eval_splits: Those that predictions are compared with, which the model was not trained on.
@@ -42,6 +48,8 @@ def model_monitor(
         false_alarm_rate: The share of windows that may alert although nothing has changed.
         window_rows: The size of the windows that the table of thresholds is for.
         engine: Where shards are computed: `local` for a worker per core, `local:N` for N workers.
+        service: JSON `{"vertex_ai": {"storage": "gs://..."}}`, for a ModelDeploymentMonitoringJob of the endpoint, with
+            the keys of the section `monitoring.vertex_ai` in a configuration.
         baseline: The baseline: `baseline.json`, a sample of the rows, predictions with labels, and the schema.
         report: The thresholds, with the reason for each, for a person to look at.
     """
@@ -61,6 +69,8 @@ def model_monitor(
         false_alarm_rate=false_alarm_rate,
         window_rows=window_rows,
         engine=engine,
+        service=service,
+        pushed=pushed_model.metadata if pushed_model else None,
         model_uri=model.uri if model else "",
     )
     baseline.metadata.update(result.metadata["baseline"])

@@ -5,9 +5,10 @@ import logging
 import math
 import statistics
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -16,6 +17,7 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 from penstock.components.engines import Engine, open_engine
 from penstock.components.model_monitor import answered, fixed, report, training_rows
 from penstock.components.model_monitor.fixed import Fixed
+from penstock.components.model_monitor.watching import Watching
 from penstock.components.monitoring import sensitivity
 from penstock.components.monitoring.measures import thresholds as deriving
 from penstock.components.monitoring.measures.bins import FeatureBins, Kind
@@ -56,16 +58,21 @@ def run(
     false_alarm_rate: float = deriving.FALSE_ALARM_RATE,
     window_rows: int = 1000,
     engine: str = "local",
+    service: str = "",
+    pushed: Mapping[str, Any] | None = None,
     model_uri: str = "",
 ) -> TaskResult:
-    """Writes the baseline and its page; component.py describes the arguments.
+    """Writes the baseline and its page, and has a service monitor the model; component.py describes the arguments.
+
+    pushed: The metadata of the pushed model; None without one.
 
     Raises a ConfigError for thresholds that cannot be, and a DataError if a split has no examples. A model that takes
-    no tf.Examples has no predictions in the baseline, which a note says.
+    no tf.Examples has no predictions in the baseline, which a note says. services/service.py says what services raise.
     """
     if not 0 < false_alarm_rate < 1:
         raise ConfigError(f"false_alarm_rate: expected a share above 0 and below 1, received {false_alarm_rate}")
     parsed, configured = artifacts.Schema(Path(schema)).read(), parse_object("thresholds", thresholds, example=_EXAMPLE)
+    watching = Watching.of(service, pushed)
     target, source = MonitoringBaseline(Path(baseline)), Examples(Path(examples))
     features, notes = Features.of(parsed, label), list[str]()
     with open_engine(engine) as opened, progress.task("ModelMonitor") as counts:
@@ -95,11 +102,14 @@ def run(
             importance=_importance(evaluation),
             notes=notes,
         )
+        compared = watching and watching.baseline(record, parsed, rows, sampled.records)
         _write(target, record, parsed, rows.slice(0, _SAMPLE_ROWS), answers)
         for path in [target.report, *([Path(report_file)] if report_file else [])]:
             report.write(path, record)
         counts.update({"features": len(reference.bins)})
-    return TaskResult({"baseline": artifacts.metadata(features=len(reference.bins), label=record["label_name"])})
+        monitors = watching.configure(compared) if watching and compared else []
+    about = artifacts.metadata(features=len(reference.bins), label=record["label_name"])
+    return TaskResult({"baseline": about | ({"monitors": json.dumps(monitors)} if monitors else {})})
 
 
 @dataclass(frozen=True)

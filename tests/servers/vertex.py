@@ -5,7 +5,8 @@
 
 Bodies are parsed with the package's own messages, so that an unknown field is 400, and pipeline specs with KFP's. Ids
 that exist are 409. Routes are written "/pipelineJobs", "/pipelineJobs/{id}", "/pipelineJobs/{id}:cancel".
-Models, endpoints and operations have modules of their own: vertex_models.py, vertex_endpoints.py, vertex_operations.py.
+Models, endpoints, monitoring jobs and operations have modules of their own: vertex_models.py, vertex_endpoints.py,
+vertex_monitoring.py, vertex_operations.py.
 """
 
 import re
@@ -20,7 +21,8 @@ from tests.servers import vertex_studies
 from tests.servers.cluster.vertex_pipelines import VertexPipelines
 from tests.servers.loopback import Loopback, Refusal, Request, Status
 from tests.servers.vertex_endpoints import Endpoints
-from tests.servers.vertex_models import PROJECT_NUMBER
+from tests.servers.vertex_models import PROJECT_NUMBER, Models
+from tests.servers.vertex_monitoring import MonitoringJobs
 from tests.servers.vertex_operations import Operations
 
 _MESSAGES = {
@@ -39,6 +41,9 @@ _PERMISSIONS = {  # as the methods' own pages name them
     "POST /endpoints/{id}:deployModel": "aiplatform.endpoints.deploy",
     "POST /endpoints/{id}:undeployModel": "aiplatform.endpoints.undeploy",
     "POST /endpoints/{id}:predict": "aiplatform.endpoints.predict",
+    "GET /modelDeploymentMonitoringJobs": "aiplatform.modelDeploymentMonitoringJobs.list",
+    "POST /modelDeploymentMonitoringJobs": "aiplatform.modelDeploymentMonitoringJobs.create",
+    "PATCH /modelDeploymentMonitoringJobs/{id}": "aiplatform.modelDeploymentMonitoringJobs.update",
 }
 _CANCELLED = {
     "pipelineJobs": "PIPELINE_STATE_CANCELLED",
@@ -61,15 +66,20 @@ class VertexAI(Loopback):
         self.operations = Operations()
         self.endpoints = Endpoints(self.operations)
         self.models = self.endpoints.models
+        self.monitoring = MonitoringJobs(self.operations, self.endpoints.endpoints.get)
         self.denied: set[str] = set()
 
     def route(self, path: str) -> str:
         match = _PATH.match(path)
         if not match:
-            routes = (part.route(path) for part in (self.operations, self.endpoints, self.models))
+            routes = (part.route(path) for part in (self.operations, *self._parts))
             return next(filter(None, routes), path)
         _, kind, one, action = match.groups()
         return f"/{kind}" + ("/{id}" if one else "") + (f":{action}" if action else "")
+
+    @property
+    def _parts(self) -> tuple[Endpoints, Models, MonitoringJobs]:
+        return self.endpoints, self.models, self.monitoring
 
     def error(self, failure: Status) -> Any:
         return {"error": {"code": failure.code, "message": failure.message, "status": "ERROR"}}
@@ -112,7 +122,7 @@ class VertexAI(Loopback):
         self.operations.step()
         if self.operations.route(request.path):
             return self.operations.answer(request, _numbered)
-        for part in (self.endpoints, self.models):
+        for part in self._parts:
             if part.route(request.path):
                 return part.answer(request)
         raise Refusal(404, f"no route {request.path}")

@@ -20,7 +20,7 @@ _EMPTY = {"@type": "type.googleapis.com/google.protobuf.Empty"}
 _CANCELLED, _FAILED_PRECONDITION = 1, 9  # google.rpc.Code
 _TIME = "2026-11-29T12:00:00Z"
 _PATH = re.compile(  # the clients take the first of the service's paths, which begins with /ui
-    r"^/(?:v1|ui)/(projects/[^/]+/locations/[^/]+/(?:models|endpoints)/[^/]+)/operations(?:/(\d+))?(:cancel)?$"
+    r"^/(?:v1|ui)/(projects/[^/]+/locations/[^/]+/(?:models|endpoints|modelDeploymentMonitoringJobs)/[^/]+)/operations(?:/(\d+))?(:cancel)?$"
 )
 
 

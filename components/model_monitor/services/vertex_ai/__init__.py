@@ -1,0 +1,16 @@
+"""Vertex AI: a ModelDeploymentMonitoringJob of the endpoint that the model was pushed to.
+
+settings.py    what it is told                      features.py   what it can monitor, and from which distance on
+files.py       instance schemas and training data   job.py        the job as it should be
+jobs.py        the job as it is: found, created, updated in place, replaced
+"""
+
+from penstock.components.model_monitor.services.vertex_ai.service import VertexAI
+from penstock.components.model_monitor.services.vertex_ai.settings import EXAMPLE, Settings
+
+__all__ = ["EXAMPLE", "service"]
+
+
+def service(name: str, settings: object) -> VertexAI:
+    """Returns the service with its settings, which messages call `name`; a ConfigError if they do not fit."""
+    return VertexAI(Settings.of(name, settings))

@@ -1,0 +1,147 @@
+"""The monitoring job of an endpoint as it is: found, made, changed in place, or made anew where the service must.
+
+An endpoint's job is known by a label. A job that somebody else has made is left alone.
+"""
+
+import functools
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from google.protobuf import field_mask_pb2
+
+from penstock.components.model_monitor.services.vertex_ai import job as jobs
+from penstock.components.pusher.destinations.vertex_ai import names
+from penstock.components.pusher.destinations.vertex_ai.operations import Operations
+from penstock.core.errors import ServerError
+from penstock.core.services.retries import NotFound, make_once
+from penstock.core.services.vertex import Server
+
+if TYPE_CHECKING:
+    from google.cloud.aiplatform_v1.types import ModelDeploymentMonitoringJob
+
+_ENDED = ("JOB_STATE_FAILED", "JOB_STATE_CANCELLED", "JOB_STATE_EXPIRED")
+_PAUSED = "JOB_STATE_PAUSED"
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Jobs:
+    """The monitoring job of an endpoint, by its whole name. A change of it may take `timeout` seconds."""
+
+    server: Server
+    endpoint: str
+    timeout: int
+
+    def find(self) -> "ModelDeploymentMonitoringJob | None":
+        """Asks for the job; None if there is none. A ServerError if there are several, or somebody else's."""
+        listing = self.server.job_service.list_model_deployment_monitoring_jobs
+        request = {"parent": self.server.parent}
+        there = self.server.listed(listing, "model_deployment_monitoring_jobs", request)
+        of_endpoint = [one for one in there if _id(one.endpoint) == _id(self.endpoint)]
+        own: list[ModelDeploymentMonitoringJob] = [
+            one for one in of_endpoint if one.labels.get(jobs.MADE_BY) == jobs.MONITOR
+        ]
+        if of_endpoint and len(own) != 1:
+            ids = ", ".join(_id(one.name) for one in of_endpoint)
+            delete = names.command(self.server, f"model-monitoring-jobs delete {_id(of_endpoint[-1].name)}")
+            said = f"{len(own)} of them from ModelMonitor" if own else "none of them from ModelMonitor"
+            raise ServerError(
+                f"the endpoint {_id(self.endpoint)} has monitoring jobs ({ids}), {said}: expected one or none; delete "
+                f"what is not needed with {delete}"
+            )
+        return own[0] if own else None
+
+    def apply(self, wanted: "ModelDeploymentMonitoringJob") -> str:
+        """Makes the endpoint's job what it should be; returns its name. Nothing is changed that is so already.
+
+        A paused job stays paused. One that has failed is made anew, and so is one whose schema files are others, which
+        the service cannot change.
+        """
+        there = self.find()
+        if there is None:
+            return self._create(wanted)
+        wanted.name = there.name
+        wanted.labels = {**there.labels, **wanted.labels}
+        if there.state.name in _ENDED or any(getattr(there, key) != getattr(wanted, key) for key in jobs.FINAL):
+            return self._replace(there, wanted)
+        changed = [key for key in jobs.CHANGEABLE if getattr(there, key) != getattr(wanted, key)]
+        if changed:
+            self._update(wanted, changed)
+        said = f"changed: {', '.join(changed)}" if changed else "already as it should be"
+        logger.info("monitoring job %s of the endpoint %s: %s", _id(there.name), _id(self.endpoint), said)
+        if there.state.name == _PAUSED:
+            self._tell_paused(there.name)
+        return str(there.name)
+
+    def _create(self, wanted: "ModelDeploymentMonitoringJob") -> str:
+        create = self.server.job_service.create_model_deployment_monitoring_job
+
+        def make() -> str:
+            request = {"parent": self.server.parent, "model_deployment_monitoring_job": wanted}
+            return str(self.server.request(create, request=request).name)
+
+        def made() -> str | None:
+            there = self.find()
+            return there.name if there else None
+
+        unknown = f"it is not known whether the endpoint {_id(self.endpoint)} has a monitoring job: run again"
+        name = make_once(make, made, unknown)
+        logger.info("monitoring job %s of the endpoint %s: created", _id(name), _id(self.endpoint))
+        return name
+
+    def _update(self, wanted: "ModelDeploymentMonitoringJob", changed: list[str]) -> None:
+        self._operations.settle(wanted.name)  # what a killed run has left
+        update = self.server.job_service.update_model_deployment_monitoring_job
+
+        def is_done() -> bool:
+            there = self._get(wanted.name)
+            return there is not None and all(getattr(there, key) == getattr(wanted, key) for key in changed)
+
+        self._operations.run(
+            f"changing the monitoring job {_id(wanted.name)}",
+            functools.partial(
+                update,
+                model_deployment_monitoring_job=wanted,
+                update_mask=field_mask_pb2.FieldMask(paths=changed),
+            ),
+            wanted.name,
+            is_done,
+        )
+
+    def _replace(self, there: "ModelDeploymentMonitoringJob", wanted: "ModelDeploymentMonitoringJob") -> str:
+        """Deletes the job, and makes another. The requests that it has logged stay in BigQuery."""
+        logger.info("monitoring job %s: made anew, for the service cannot change it", _id(there.name))
+        self._operations.run(
+            f"deleting the monitoring job {_id(there.name)}",
+            functools.partial(self.server.job_service.delete_model_deployment_monitoring_job, name=there.name),
+            there.name,
+            lambda: self._get(there.name) is None,
+        )
+        wanted.name = ""
+        name = self._create(wanted)
+        if there.state.name == _PAUSED:
+            self.server.repeat(self.server.job_service.pause_model_deployment_monitoring_job, name=name)
+            self._tell_paused(name)
+        return name
+
+    def _get(self, name: str) -> "ModelDeploymentMonitoringJob | None":
+        try:
+            there: ModelDeploymentMonitoringJob = self.server.repeat(
+                self.server.job_service.get_model_deployment_monitoring_job, name=name
+            )
+        except NotFound:
+            return None
+        return there
+
+    def _tell_paused(self, name: str) -> None:
+        resume = names.command(self.server, f"model-monitoring-jobs resume {_id(name)}")
+        logger.warning("monitoring job %s is paused, and stays so: resume it with %s", _id(name), resume)
+
+    @property
+    def _operations(self) -> Operations:
+        return Operations(self.server, self.timeout)
+
+
+def _id(name: Any) -> str:
+    return str(name).rpartition("/")[2]

@@ -1,0 +1,164 @@
+"""What monitoring on Vertex AI is told: the settings below `vertex_ai` in `service`, checked."""
+
+import logging
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+from penstock.core.arguments import check_object, check_string, check_strings, check_whole_number
+from penstock.core.errors import ConfigError
+
+EXAMPLE = '{"storage": "gs://<bucket>/<folder>", "user_emails": ["<address>"]}'
+_KEYS = (
+    "storage",
+    "display_name",
+    "skew",
+    "drift",
+    "interval",
+    "sample_rate",
+    "user_emails",
+    "notification_channels",
+    "enable_logging",
+    "enable_monitoring_pipeline_logs",
+    "log_ttl",
+    "labels",
+    "encryption_spec_key_name",
+    "project",
+    "api_endpoint",
+    "credentials_file",
+    "request_timeout",
+    "timeout",
+)
+_TEXTS = ("display_name", "encryption_spec_key_name", "project", "api_endpoint", "credentials_file")
+_HOURS = {"h": 1, "d": 24, "w": 7 * 24}
+_LENGTH = re.compile(r"^([1-9][0-9]{0,4})([hdw])$")
+_CHANNEL = re.compile(r"^projects/[^/]+/notificationChannels/[^/]+$")
+_EMAIL = re.compile(r"^[^@\s]+@[^@\s]+$")
+_LABEL = re.compile(r"^[a-z0-9_-]{0,63}$")
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How requests are monitored, and who is told.
+
+    storage: The folder, gs://…, of the files that the service reads.
+    display_name: The job's name, by default that of its endpoint.
+    interval_hours: How often requests are compared, and how long a window of them is.
+    sample_rate: The share of the requests that is logged and compared.
+    log_ttl_days: How long requests stay in BigQuery; 0: for ever.
+    timeout: How many seconds the service may take to change a job.
+    """
+
+    storage: str
+    display_name: str = ""
+    skew: bool = True
+    drift: bool = True
+    interval_hours: int = 24
+    sample_rate: float = 1.0
+    user_emails: Sequence[str] = ()
+    notification_channels: Sequence[str] = ()
+    enable_logging: bool = True
+    enable_monitoring_pipeline_logs: bool = False
+    log_ttl_days: int = 0
+    labels: Mapping[str, str] = field(default_factory=dict)
+    encryption_spec_key_name: str = ""
+    project: str = ""
+    api_endpoint: str | None = None
+    credentials_file: str | None = None
+    request_timeout: int = 60
+    timeout: int = 600
+
+    @classmethod
+    def of(cls, name: str, settings: object) -> Self:
+        """Reads the settings, which messages call `name`. Raises a ConfigError for what does not fit."""
+        values = {
+            key: value for key, value in check_object(name, settings, _KEYS, EXAMPLE).items() if value is not None
+        }
+        texts = {key: check_string(f"{name}.{key}", values[key], "a text") for key in _TEXTS if key in values}
+        read = cls(
+            storage=_storage(name, values.get("storage")),
+            display_name=texts.get("display_name", ""),
+            skew=_flag(name, values, "skew", default=True),
+            drift=_flag(name, values, "drift", default=True),
+            interval_hours=hours(f"{name}.interval", values.get("interval", "1d")),
+            sample_rate=_share(f"{name}.sample_rate", values.get("sample_rate", 1.0)),
+            user_emails=_matching(name, values, "user_emails", _EMAIL, "addresses"),
+            notification_channels=_matching(
+                name, values, "notification_channels", _CHANNEL, "names, projects/PROJECT/notificationChannels/ID"
+            ),
+            enable_logging=_flag(name, values, "enable_logging", default=True),
+            enable_monitoring_pipeline_logs=_flag(name, values, "enable_monitoring_pipeline_logs", default=False),
+            log_ttl_days=hours(f"{name}.log_ttl", values["log_ttl"], days=True) // 24 if "log_ttl" in values else 0,
+            labels=_labels(name, values),
+            encryption_spec_key_name=texts.get("encryption_spec_key_name", ""),
+            project=texts.get("project", ""),
+            api_endpoint=texts.get("api_endpoint"),
+            credentials_file=_credentials(name, texts.get("credentials_file")),
+            request_timeout=check_whole_number(
+                f"{name}.request_timeout", values.get("request_timeout", 60), 1, "seconds"
+            ),
+            timeout=check_whole_number(f"{name}.timeout", values.get("timeout", 600), 1, "seconds"),
+        )
+        if not read.skew and not read.drift:
+            raise ConfigError(f"{name}: expected skew, drift or both, received neither: leave out what is false")
+        return read
+
+
+def hours(name: str, value: object, *, days: bool = False) -> int:
+    """Returns the hours of a length such as 6h, 1d or 1w; a ConfigError for another, and for no whole `days`."""
+    match = _LENGTH.match(value) if isinstance(value, str) else None
+    if match is None or (days and match[2] == "h"):
+        units = (
+            "d or w (whole days, weeks), such as 30d" if days else "h, d or w (whole hours, days, weeks), such as 6h"
+        )
+        raise ConfigError(f"{name}: expected a number and {units}, received {value!r}")
+    return int(match[1]) * _HOURS[match[2]]
+
+
+def _storage(name: str, value: object) -> str:
+    storage = check_string(f"{name}.storage", value, "a folder that Vertex AI reads from, gs://BUCKET/FOLDER")
+    if not storage.startswith("gs://"):
+        raise ConfigError(f"{name}.storage: Vertex AI reads from gs://BUCKET/FOLDER, not {storage}")
+    return storage.rstrip("/")
+
+
+def _share(name: str, value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 1:
+        raise ConfigError(f"{name}: expected a share above 0, up to 1, received {value!r}")
+    return float(value)
+
+
+def _matching(name: str, values: Mapping[str, Any], key: str, pattern: re.Pattern[str], what: str) -> tuple[str, ...]:
+    texts = check_strings(f"{name}.{key}", values.get(key, []), what)
+    for text in texts:
+        if not pattern.match(text):
+            raise ConfigError(f"{name}.{key}: expected {what}, received {text!r}")
+    return tuple(texts)
+
+
+def _labels(name: str, values: Mapping[str, Any]) -> dict[str, str]:
+    labels = check_object(f"{name}.labels", values.get("labels", {}))
+    for key, value in labels.items():
+        if not isinstance(value, str) or not all(_LABEL.match(text) for text in (key, value)):
+            raise ConfigError(
+                f"{name}.labels.{key}: expected small letters, digits, _ and -, 63 at most, received {value!r}"
+            )
+    return labels
+
+
+def _flag(name: str, values: Mapping[str, Any], key: str, default: bool) -> bool:
+    value = values.get(key, default)
+    if not isinstance(value, bool):
+        raise ConfigError(f"{name}.{key}: expected true or false, received {value!r}")
+    return value
+
+
+def _credentials(name: str, path: str | None) -> str | None:
+    """Returns the credentials' file where it is; a task on a cluster does not have that of the user's machine."""
+    if path is None or Path(path).is_file():
+        return path
+    logger.info("%s.credentials_file: %s is not here: Google's application default credentials are used", name, path)
+    return None

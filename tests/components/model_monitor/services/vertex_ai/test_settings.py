@@ -1,0 +1,47 @@
+"""The settings of monitoring on Vertex AI: what does not fit is one sentence."""
+
+import json
+from typing import Any
+
+import pytest
+
+from penstock.components.model_monitor import services
+from penstock.components.model_monitor.services.vertex_ai.settings import Settings
+from penstock.core.errors import ConfigError
+
+STORAGE = {"storage": "gs://bucket/monitoring"}
+
+
+def test_defaults() -> None:
+    assert Settings.of("vertex_ai", STORAGE) == Settings("gs://bucket/monitoring")
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"storage": None}, "storage: expected a folder that Vertex AI reads from, gs://BUCKET/FOLDER, received None"),
+        ({"storage": "s3://bucket"}, "storage: Vertex AI reads from gs://BUCKET/FOLDER, not s3://bucket"),
+        ({"sampel_rate": 0.5}, "did you mean 'sample_rate'"),
+        ({"sample_rate": 0}, "sample_rate: expected a share above 0, up to 1, received 0"),
+        ({"sample_rate": True}, "sample_rate: expected a share above 0, up to 1, received True"),
+        ({"interval": "30m"}, "interval: expected a number and h, d or w (whole hours, days, weeks), such as 6h, rec"),
+        ({"log_ttl": "12h"}, "log_ttl: expected a number and d or w (whole days, weeks), such as 30d, received '12h'"),
+        ({"user_emails": "a@b.c"}, "user_emails: expected a list of addresses"),
+        ({"user_emails": ["team"]}, "user_emails: expected addresses, received 'team'"),
+        ({"notification_channels": ["7"]}, "expected names, projects/PROJECT/notificationChannels/ID, received '7'"),
+        ({"labels": {"Team": "rides"}}, "labels.Team: expected small letters, digits"),
+        ({"skew": False, "drift": False}, "expected skew, drift or both, received neither"),
+        ({"drift": "no"}, "drift: expected true or false, received 'no'"),
+    ],
+)
+def test_what_does_not_fit(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError) as raised:
+        services.read(json.dumps({"vertex_ai": STORAGE | settings}))
+    assert message in raised.value.message
+    assert raised.value.message.startswith("service.vertex_ai")
+
+
+def test_one_service() -> None:
+    assert services.read("") is None
+    with pytest.raises(ConfigError, match="vertex"):
+        services.read('{"vertex": {}}')
