@@ -1,11 +1,13 @@
 """The training pipeline, from the data to a pushed model: the graph, and nothing else.
 
     input_resolver -> example_gen -> statistics_gen -> schema_gen -> example_validator -> transform -> tuner -> trainer
-      -> latest_blessed_model -> evaluator -> if blessed: infra_validator -> if blessed: pusher
+      -> latest_blessed_model -> evaluator -> if blessed: infra_validator -> if blessed: pusher -> model_monitor
                                            -> bulk_inferrer
 
 Components whose section the configuration leaves out are left out, and so is latest_blessed_model where no evaluation
 is asked for. The evaluator decides whether the model is pushed, and asked by the bulk_inferrer, if it has a threshold.
+The model_monitor needs no push, unless the endpoint's own service is to
+watch it.
 What looks at the world or changes it, the input_resolver, latest_blessed_model and pusher, is never cached.
 """
 
@@ -91,7 +93,7 @@ def training_pipeline(config: Config, published: Published) -> base_component.Ba
             graph.evaluate(module_file, pipeline_root)
         if config.bulk_inference:
             graph.infer(config.bulk_inference)
-        if config.monitoring:
+        if config.monitoring and not config.monitoring_service:
             graph.monitor()
         if config.push or config.tries_servers:
             graph.push(push_destination)
@@ -295,11 +297,16 @@ class _Graph:
             examples=self.examples, model=self.model, engine=self.config.engine, **settings.arguments(), **blessing
         )
 
-    def monitor(self) -> None:
-        """What requests are compared with later. It needs no blessing: the model may be pushed by hand."""
-        config = self.config
+    def monitor(self, pushed_model: Any = None) -> None:
+        """What requests are compared with later. It needs no blessing: the model may be pushed by hand.
+
+        With the pushed model it tells the service that serves it to compare requests, and is never cached.
+        """
+        config, watching = self.config, {}
+        if pushed_model is not None:
+            watching = {"pushed_model": pushed_model, "service": json_text(config.monitoring_service)}
         settings, training = config.monitoring or Monitoring(), config.training or Training()
-        model_monitor(
+        task = model_monitor(
             examples=self.examples,
             schema=self.schema,
             model=self.model,
@@ -311,7 +318,10 @@ class _Graph:
             false_alarm_rate=settings.false_alarm_rate,
             window_rows=settings.window_rows,
             engine=config.engine,
+            **watching,
         )
+        if watching:
+            task.set_caching_options(False)
 
     def push(self, push_destination: _Channel) -> None:
         """A model is pushed if each gate that the pipeline has blesses it: the Evaluator, then a model server."""
@@ -328,6 +338,8 @@ class _Graph:
                 blessings["infra_blessing"] = served.outputs["blessing"]
             pushed = pusher(model=self.model, push_destination=push_destination, **blessings)
             pushed.set_caching_options(False)
+            if self.config.monitoring_service:
+                self.monitor(pushed.outputs["pushed_model"])
 
     def _try_server(self) -> dsl.PipelineTask:
         settings = self.config.infra_validation or InfraValidation()

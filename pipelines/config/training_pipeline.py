@@ -204,12 +204,24 @@ class Config(Section):
             self.tuning.check(bool(self.module), bool(self.training.hyperparameters), self.training.problem)
             if self.vertex.tuning_service:
                 self.tuning.check_service()
+        self._check_monitoring()
         if self.data.splits and self.splits:
             raise ValueError("splits: expected either data.splits or splits: data that comes in splits keeps them")
         if self.splits and self.splits.stratify and not self.label:
             raise ValueError("splits.stratify: expected a label, by whose classes the rows are divided")
         self._check_splits()
         return self
+
+    @property
+    def monitoring_service(self) -> dict[str, Any] | None:
+        """The service that watches the pushed model's endpoint by itself, as ModelMonitor takes it; None without."""
+        service = self.monitoring and self.monitoring.vertex_ai
+        push = self.push and self.push.vertex_ai
+        return service.service(push, self.monitoring.window) if self.monitoring and service and push else None
+
+    def _check_monitoring(self) -> None:
+        if self.monitoring and self.monitoring.vertex_ai and not (self.push and self.push.vertex_ai):
+            raise ValueError("monitoring.vertex_ai: there is no endpoint to monitor: expected push.vertex_ai")
 
     @property
     def folder(self) -> Path:

@@ -19,7 +19,7 @@ _KEYS = {
     "input_base": "data.path",
     "schema_file": "schema.file",
     "push_destination": "push.directory",
-    **{name: name.replace("push_destination", "push") for name in places.STORAGES},
+    **{name: name.replace("push_destination", "push").replace("service", "monitoring") for name in places.STORAGES},
 }
 _PUBLISHED = ("module_file", "schema_file")  # compiling copies them below pipeline_root
 _WHY = {

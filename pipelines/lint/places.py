@@ -13,7 +13,7 @@ from penstock.pipelines.lint.pipeline import Pipeline
 
 _PUSH = "push_destination"
 SERVICES = ("vertex_ai", "kserve", "sagemaker")  # what a model may be pushed to beside a folder; each has a storage
-STORAGES = tuple(f"{_PUSH}.{service}.storage" for service in SERVICES)
+STORAGES = (*(f"{_PUSH}.{service}.storage" for service in SERVICES), "service.vertex_ai.storage")
 PARAMETERS = ("input_base", "module_file", "schema_file", _PUSH, *STORAGES, "pipeline_root", "working_dir")
 _OURS = "from penstock.components."  # what the source of each of our components imports when it runs
 _PLACEHOLDER = re.compile(r"\{\{\$\.inputs\.parameters\['([^']+)'\]\}\}")
@@ -23,7 +23,8 @@ _PLACEHOLDER = re.compile(r"\{\{\$\.inputs\.parameters\['([^']+)'\]\}\}")
 class Place:
     """A path or URI, the parameter that names it, and the label of the executor that is given it.
 
-    push_destination names a folder, and a storage for each service: these are parameters of their own here.
+    push_destination names a folder, and like ModelMonitor's service a storage for each service: these are parameters of
+    their own here.
     """
 
     executor: str
@@ -52,7 +53,8 @@ def _of_graph(pipeline: Pipeline, graph: Mapping[str, Any], arguments: Mapping[s
         if _is_ours(pipeline.container(label)):
             for parameter in PARAMETERS:
                 value = values.get(parameter.partition(".")[0])
-                place = _pushed_to(parameter, value) if parameter.startswith(_PUSH) else value
+                nested = parameter == _PUSH or "." in parameter
+                place = _in_json(parameter, value) if nested else value
                 if isinstance(place, str) and place:
                     yield Place(label, parameter, place)
 
@@ -81,13 +83,13 @@ def _is_ours(container: Mapping[str, Any]) -> bool:
     return any(_OURS in part for part in (*container.get("command", []), *container.get("args", [])))
 
 
-def _pushed_to(parameter: str, push_destination: Any) -> str:
-    """Returns the path or URI in TFX's push_destination, which is JSON: the folder's, or a storage's."""
+def _in_json(parameter: str, value: Any) -> str:
+    """Returns the path or URI of TFX's push_destination, which is JSON: the folder's, a storage's; or of `service`."""
     _, *keys = parameter.split(".")
     try:
-        place = json.loads(push_destination)
+        place = json.loads(value)
         for key in keys or ("filesystem", "base_directory"):
             place = place[key]
     except (ValueError, TypeError, KeyError):
-        return ""  # a placeholder whose value is not known, or what the Pusher refuses
+        return ""  # a placeholder whose value is not known, or what the component refuses
     return str(place)

@@ -1,10 +1,11 @@
 """Which requests are monitored, in which windows, and from when on they alert."""
 
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from penstock.pipelines.config.monitoring.alerts import Alerts
+from penstock.pipelines.config.monitoring.vertex_ai import VertexAI
 from penstock.pipelines.config.section import NO_BOOL, AnyPath, FolderPath, PositiveWhole, Section, json_text, matching
 
 _Length = Annotated[
@@ -49,6 +50,19 @@ class Monitoring(Section):
         default=1000, description="The size of the windows that the baseline's page shows thresholds for."
     )
     alerts: Alerts = Field(default=Alerts(), description="Who is told what moved, and when an alert opens and ends.")
+    vertex_ai: VertexAI | None = Field(
+        default=None,
+        description="Monitoring by Vertex AI itself, of the endpoint that push.vertex_ai pushes to.",
+    )
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.vertex_ai and not self.vertex_ai.interval and self.window.endswith("m"):
+            raise ValueError(
+                f"vertex_ai.interval: Vertex AI compares windows of whole hours, and window is {self.window}: expected "
+                "an interval, such as 1h"
+            )
+        return self
 
     @property
     def thresholds_json(self) -> str:

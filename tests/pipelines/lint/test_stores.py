@@ -9,6 +9,7 @@ from kfp import dsl, kubernetes
 
 from penstock.components.example_gen.component import input_resolver
 from penstock.components.latest_blessed_model.component import latest_blessed_model
+from penstock.components.model_monitor.component import model_monitor
 from penstock.components.pusher.component import pusher
 from penstock.components.trainer.component import trainer
 from penstock.components.tuner.component import tuner
@@ -50,6 +51,18 @@ def test_one_sentence_for_each_kind_of_store() -> None:
     assert "(input-resolver): set kubernetes.default.object_store to kfp (KFP's own Secret and store)" in of_minio
     assert of_minio.endswith("[store-credentials:minio]")
     assert told(pipeline, targets.VERTEX) == told(pipeline, targets.LOCAL) == []
+
+
+def test_what_a_service_that_monitors_reads() -> None:
+    def pipeline() -> None:
+        examples = dsl.importer(artifact_uri="s3://elsewhere/examples", artifact_class=dsl.Dataset)
+        schema = dsl.importer(artifact_uri="s3://elsewhere/schema", artifact_class=dsl.Artifact)
+        service = '{"vertex_ai": {"storage": "gs://monitoring/taxi"}}'
+        model_monitor(examples=examples.output, schema=schema.output, service=service)
+
+    (sentence,) = told(pipeline)
+    assert sentence.startswith("gs://monitoring: nothing gives credentials to the pods that read or write there them")
+    assert "(model-monitor)" in sentence
 
 
 def test_the_runs_own_parameters_decide() -> None:

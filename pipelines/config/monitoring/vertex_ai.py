@@ -1,0 +1,69 @@
+"""Monitoring by Vertex AI itself, of the endpoint that push.vertex_ai pushes to.
+
+monitoring:
+  vertex_ai: {user_emails: [team@example.org], sample_rate: 0.2, log_ttl: 30d}
+"""
+
+from typing import Annotated, Any, Self
+
+from pydantic import Field, model_validator
+
+from penstock.pipelines.config.push.vertex_ai import VertexAI as Push
+from penstock.pipelines.config.section import NO_BOOL, PositiveWhole, Section, matching
+from penstock.pipelines.config.servers import Bucket
+
+_FROM_PUSH = ("project", "api_endpoint", "credentials_file", "request_timeout", "encryption_spec_key_name", "labels")
+_Hours = Annotated[
+    str, matching(r"^[1-9][0-9]{0,4}[hdw]$", "a number and h, d or w (whole hours, days, weeks), such as 6h or 1d")
+]
+_Days = Annotated[str, matching(r"^[1-9][0-9]{0,4}[dw]$", "a number and d or w (whole days, weeks), such as 30d")]
+_Email = Annotated[str, matching(r"^[^@\s]+@[^@\s]+$", "an address, such as team@example.org")]
+_Channel = Annotated[
+    str, matching(r"^projects/[^/]+/notificationChannels/[^/]+$", "projects/PROJECT/notificationChannels/ID")
+]
+
+
+class VertexAI(Section):
+    """A monitoring job of the endpoint. Project, sign-in, key and labels are those of `push.vertex_ai`."""
+
+    storage: Bucket | None = Field(
+        default=None,
+        description="The folder, gs://BUCKET/FOLDER, of what the service reads: training data and instance schemas. By "
+        "default monitoring/ below push.vertex_ai.storage.",
+    )
+    display_name: str | None = Field(
+        default=None, min_length=1, max_length=128, description="The job's name, by default the endpoint's."
+    )
+    skew: bool = Field(default=True, description="Whether requests are compared with the training data.")
+    drift: bool = Field(default=True, description="Whether requests are compared with those of the window before.")
+    interval: _Hours | None = Field(
+        default=None,
+        description="How often requests are compared, and how long a window is, by default monitoring.window.",
+    )
+    sample_rate: Annotated[float, Field(gt=0, le=1), NO_BOOL] = Field(
+        default=1.0, description="The share of the requests that is logged in BigQuery and compared."
+    )
+    user_emails: list[_Email] = Field(default=[], description="Who gets mails of anomalies.")
+    notification_channels: list[_Channel] = Field(
+        default=[], description="The channels of Cloud Monitoring that are told of anomalies."
+    )
+    enable_logging: bool = Field(default=True, description="Whether anomalies are written to Cloud Logging.")
+    enable_monitoring_pipeline_logs: bool = Field(
+        default=False, description="Whether the service's own runs are logged there as well, which costs."
+    )
+    log_ttl: _Days | None = Field(
+        default=None, description="How long requests stay in BigQuery, by default until somebody deletes them."
+    )
+    timeout: PositiveWhole = Field(default=600, description="How many seconds the service may take to change a job.")
+
+    @model_validator(mode="after")
+    def _compares(self) -> Self:
+        if not self.skew and not self.drift:
+            raise ValueError("expected skew, drift or both, received neither")
+        return self
+
+    def service(self, push: Push, window: str) -> dict[str, Any]:
+        """Returns ModelMonitor's parameter `service`, for the endpoint that a section pushes to."""
+        own = self.model_dump(exclude_none=True)
+        defaults = {"storage": f"{push.storage.rstrip('/')}/monitoring", "interval": window}
+        return {"vertex_ai": defaults | push.model_dump(include=set(_FROM_PUSH), exclude_none=True) | own}

@@ -1,0 +1,106 @@
+"""The section monitoring.vertex_ai: what it leaves out is that of the push; what does not fit is one sentence."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from penstock.components.model_monitor.services.vertex_ai.settings import Settings
+from penstock.core.errors import ConfigError
+from penstock.pipelines.config import training_pipeline
+from penstock.pipelines.config.training_pipeline import Config
+
+type Load = Callable[..., Config]
+IMAGE = "europe-west4-docker.pkg.dev/my-project/penstock/penstock-serving:1"
+PUSH = {"vertex_ai": {"storage": "gs://bucket/models/", "image": IMAGE}}
+
+
+@pytest.fixture
+def load(tmp_path: Path) -> Load:
+    """Returns a function that reads a pipeline whose requests are monitored."""
+
+    def read(monitoring: dict[str, Any], **more: Any) -> Config:
+        (tmp_path / "data").mkdir(exist_ok=True)
+        (tmp_path / "data" / "data.csv").write_text("fare,tips\n1,2\n")
+        path = tmp_path / "taxi.yaml"
+        own = {"data": {"path": "data"}, "label": "tips", "push": PUSH, "monitoring": monitoring}
+        path.write_text(yaml.safe_dump(own | more))
+        return training_pipeline.load(path)
+
+    return read
+
+
+def settings(config: Config) -> Settings:
+    """Reads what the section says as ModelMonitor does."""
+    service = config.monitoring_service
+    assert service
+    return Settings.of("service.vertex_ai", json.loads(json.dumps(service))["vertex_ai"])
+
+
+def test_an_empty_section_is_enough(load: Load) -> None:
+    assert settings(load({"vertex_ai": {}})) == Settings("gs://bucket/models/monitoring")
+    assert load({}).monitoring_service is None
+
+
+def test_what_is_left_out_is_that_of_the_push(load: Load) -> None:
+    vertex = {
+        "project": "my-project",
+        "api_endpoint": "https://vertex.example.com",
+        "labels": {"team": "rides"},
+        "encryption_spec_key_name": "projects/p/locations/l/keyRings/r/cryptoKeys/k",
+    }
+    own = settings(load({"window": "6h", "vertex_ai": {}}, vertex=vertex))
+    assert (own.project, own.api_endpoint, own.labels) == ("my-project", vertex["api_endpoint"], {"team": "rides"})
+    assert own.encryption_spec_key_name == vertex["encryption_spec_key_name"]
+    assert own.interval_hours == 6
+
+
+def test_everything(load: Load) -> None:
+    section = {
+        "storage": "gs://other/monitoring",
+        "display_name": "Taxi fares",
+        "drift": False,
+        "interval": "1w",
+        "sample_rate": 0.2,
+        "user_emails": ["team@example.org"],
+        "notification_channels": ["projects/my-project/notificationChannels/77"],
+        "enable_logging": False,
+        "enable_monitoring_pipeline_logs": True,
+        "log_ttl": "30d",
+        "timeout": 60,
+    }
+    assert settings(load({"vertex_ai": section})) == Settings(
+        storage="gs://other/monitoring",
+        display_name="Taxi fares",
+        drift=False,
+        interval_hours=168,
+        sample_rate=0.2,
+        user_emails=("team@example.org",),
+        notification_channels=("projects/my-project/notificationChannels/77",),
+        enable_logging=False,
+        enable_monitoring_pipeline_logs=True,
+        log_ttl_days=30,
+        timeout=60,
+    )
+
+
+@pytest.mark.parametrize(
+    ("monitoring", "more", "message"),
+    [
+        ({"vertex_ai": {}}, {"push": None}, "monitoring.vertex_ai: there is no endpoint to monitor: expected push.ver"),
+        ({"vertex_ai": {}, "window": "30m"}, {}, "vertex_ai.interval: Vertex AI compares windows of whole hours, and"),
+        ({"vertex_ai": {"interval": "30m"}}, {}, "monitoring.vertex_ai.interval: expected a number and h, d or w"),
+        ({"vertex_ai": {"log_ttl": "12h"}}, {}, "monitoring.vertex_ai.log_ttl: expected a number and d or w"),
+        ({"vertex_ai": {"sample_rate": 0}}, {}, "monitoring.vertex_ai.sample_rate: expected"),
+        ({"vertex_ai": {"skew": False, "drift": False}}, {}, "monitoring.vertex_ai: expected skew, drift or both"),
+        ({"vertex_ai": {"user_emails": ["team"]}}, {}, "user_emails.0: expected an address, such as team@example.org"),
+        ({"vertex_ai": {"storage": "s3://bucket/x"}}, {}, "monitoring.vertex_ai.storage: expected gs://BUCKET/FOLDER"),
+    ],
+)
+def test_what_does_not_fit(load: Load, monitoring: dict[str, Any], more: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError) as raised:
+        load(monitoring, **more)
+    assert message in str(raised.value)
