@@ -2,6 +2,7 @@
 
 settings.py    what it is told                      features.py   what it can monitor, and from which distance on
 files.py       instance schemas and training data   job.py        the job as it should be
+divergence.py  how far numbers are apart as the service has it, by chance
 jobs.py        the job as it is: found, created, updated in place, replaced
 """
 

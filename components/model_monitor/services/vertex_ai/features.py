@@ -3,15 +3,15 @@
 A feature may have several values, whose distribution is compared; text has no distribution that the service measures.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import numpy as np
 from tensorflow_metadata.proto.v0 import schema_pb2
 
 from penstock.components.model_monitor.fixed import CONFIGURED
 from penstock.components.model_monitor.services.service import Baseline
+from penstock.components.model_monitor.services.vertex_ai import divergence
 from penstock.components.monitoring import sensitivity
 from penstock.components.monitoring.measures import thresholds as deriving
 from penstock.components.monitoring.measures.reference import Reference
@@ -40,19 +40,18 @@ class MonitoredFeature:
 def monitored(baseline: Baseline) -> list[MonitoredFeature]:
     """Returns the features that the service can monitor, in the baseline's order.
 
-    Raises a ConfigError if a threshold was asked for that it cannot hold, or nothing is left to monitor.
+    Raises a ConfigError if there is none.
     """
     record = baseline.record
-    for name, value in record["configured"].items():
-        _check_configured(name, value, _kinds(baseline))
-    skew, drift = _skew(baseline), _drift(baseline)
+    limits = _limits(baseline)
+    several = with_several(baseline)
     features = [
         MonitoredFeature(
             name=one["name"],
             kind=one["kind"],
-            several=_has_several(one),
-            skew=skew.get(one["name"]),
-            drift=drift.get(one["name"]),
+            several=one["name"] in several,
+            skew=limits[one["name"]][0],
+            drift=limits[one["name"]][1],
         )
         for one in record["features"]["features"]
         if one["kind"] in _MEASURES
@@ -63,7 +62,12 @@ def monitored(baseline: Baseline) -> list[MonitoredFeature]:
 
 
 def left_out(baseline: Baseline) -> list[str]:
-    """Returns a sentence about features that the service cannot monitor, and one about thresholds of other measures."""
+    """Returns a sentence about features that the service cannot monitor, and one about thresholds of other measures.
+
+    Raises a ConfigError if a threshold was asked for that it cannot hold.
+    """
+    for name, value in baseline.record["configured"].items():
+        _check_configured(name, value, _kinds(baseline))
     sentences = []
     names = [name for name, kind in _kinds(baseline).items() if kind not in _MEASURES]
     if names:
@@ -93,42 +97,63 @@ def _check_configured(name: str, value: Any, kinds: Mapping[str, str]) -> None:
         )
 
 
-def _has_several(feature: Mapping[str, Any]) -> bool:
-    """Whether a row of the training data has two values or more."""
-    return bool(np.any(np.asarray(feature["lengths"])[2:]))
+def with_several(baseline: Baseline) -> set[str]:
+    """Returns the features of which a row of the training data has two values or more."""
+    return {one["name"] for one in baseline.record["features"]["features"] if any(one["lengths"][2:])}
 
 
-def _skew(baseline: Baseline) -> dict[str, float | None]:
-    """Returns the baseline's thresholds, and where these come from the schema those of its skew_comparator."""
-    return dict(_of_table(baseline)) | _of_schema(baseline, "skew_comparator")
-
-
-def _drift(baseline: Baseline) -> dict[str, float | None]:
-    """Returns thresholds between two windows: those that are set, else derived for windows that both vary.
-
-    Two windows of n rows are as far from one another as one of n/2 rows is from the distribution of both.
-    """
-    record = baseline.record
-    rate, predicts = record["false_alarm_rate"], record["predictions"] is not None
-    reference, rows = Reference.of_document(record["features"]), max(1, record["window_rows"] // 2)
-    derived = {
-        (one.feature, one.measure): min(1.0, one.value)
-        for one in deriving.thresholds(reference, rows, sensitivity.of("feature", rate, {}, predicts))
-    }
-    fixed, kinds = record["fixed"], _kinds(baseline)
-    limits: dict[str, float | None] = {}
+def _limits(baseline: Baseline) -> dict[str, tuple[float | None, float | None]]:
+    """Returns the thresholds of skew and drift, by feature: those that are set, else derived."""
+    kinds, fixed = _kinds(baseline), baseline.record["fixed"]
+    skew, drift = _of_schema(baseline, "skew_comparator"), _of_schema(baseline, "drift_comparator")
+    derived = _Derived.of(baseline)
+    limits: dict[str, tuple[float | None, float | None]] = {}
     for name, kind in kinds.items():
         measure = _MEASURES.get(kind)
-        if measure:
-            limits[name] = fixed[name][measure] if measure in fixed.get(name, {}) else derived[name, measure]
-    return limits | _of_schema(baseline, "drift_comparator")
+        if measure is None:
+            continue
+        own = fixed.get(name, {})
+        either = (own[measure], own[measure]) if measure in own else derived.limits(name, kind)
+        limits[name] = skew.get(name, either[0]), drift.get(name, either[1])
+    return limits
 
 
-def _of_table(baseline: Baseline) -> Iterator[tuple[str, float | None]]:
-    kinds = _kinds(baseline)
-    for limit in baseline.record["thresholds"]:
-        if limit["name"] in kinds and limit["measure"] == _MEASURES.get(kinds[limit["name"]]):
-            yield limit["name"], limit["value"]
+@dataclass(frozen=True)
+class _Derived:
+    """Thresholds that chance exceeds in few windows, by any feature and in either comparison.
+
+    categories: Those of skew and of drift, by feature.
+    """
+
+    baseline: Baseline
+    categories: tuple[Mapping[str, float], Mapping[str, float]]
+
+    @classmethod
+    def of(cls, baseline: Baseline) -> "_Derived":
+        """Two windows of n rows are as far from one another as one of n/2 rows is from the distribution of both."""
+        record = baseline.record
+        rate, predicts = record["false_alarm_rate"], record["predictions"] is not None
+        reference, rows = Reference.of_document(record["features"]), record["window_rows"]
+        sensitive = sensitivity.of("feature", rate, {}, predicts)
+        skew, drift = (
+            {
+                one.feature: min(1.0, one.value)
+                for one in deriving.thresholds(reference, size, sensitive)
+                if one.measure == "l_infinity"
+            }
+            for size in (rows, max(1, rows // 2))
+        )
+        return cls(baseline, (skew, drift))
+
+    def limits(self, name: str, kind: str) -> tuple[float, float]:
+        """Returns those of skew and of drift."""
+        if kind == "category":
+            return self.categories[0][name], self.categories[1][name]
+        record = self.baseline.record
+        probability = record["false_alarm_rate"] / (2 * len(record["features"]["features"]))
+        skew, drift = divergence.chance(self.baseline.rows.column(name), record["window_rows"], probability)
+        smallest = deriving.SMALLEST["jensen_shannon"]
+        return max(smallest, skew), max(smallest, drift)
 
 
 def _of_schema(baseline: Baseline, comparator: Literal["skew_comparator", "drift_comparator"]) -> dict[str, float]:

@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 import yaml
 
 from penstock.components.model_monitor.services.service import Baseline
-from penstock.components.model_monitor.services.vertex_ai.features import MonitoredFeature
+from penstock.components.model_monitor.services.vertex_ai.features import MonitoredFeature, with_several
 from penstock.components.monitoring.measures import bins
 from penstock.components.monitoring.windows import columns as columns_of_lists
 from penstock.core.examples import records
@@ -54,7 +54,7 @@ def store(folder: str, baseline: Baseline, features: Sequence[MonitoredFeature],
 
 def _instance(baseline: Baseline) -> dict[str, dict[str, Any]]:
     """Returns the type of each value of a request, as JSON has it."""
-    several = {one["name"] for one in baseline.record["features"]["features"] if any(one["lengths"][2:])}
+    several = with_several(baseline)
     return {name: _property(_json_type(kind.value_type), name in several) for name, kind in _columns(baseline.rows)}
 
 

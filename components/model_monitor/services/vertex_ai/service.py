@@ -28,7 +28,6 @@ class VertexAI(Service):
         self._settings = settings
 
     def left_out(self, baseline: Baseline) -> list[str]:
-        features.monitored(baseline)
         return features.left_out(baseline)
 
     def configure(self, baseline: Baseline, pushed: Sequence[PushedVersion]) -> list[str]:

@@ -13,6 +13,7 @@ import pytest
 from tensorflow_metadata.proto.v0 import schema_pb2
 
 from penstock.components.model_monitor import executor, services
+from penstock.components.model_monitor.services.vertex_ai import divergence
 from penstock.components.pusher.destinations import Pushed
 from penstock.core.artifacts import Examples, PushedVersion, Schema
 from penstock.core.artifacts.monitoring import MonitoringBaseline
@@ -66,6 +67,12 @@ def schema() -> schema_pb2.Schema:
         if name == "zone":
             feature.int_domain.is_categorical = True
     return result
+
+
+@pytest.fixture(autouse=True)
+def few_samples(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Derives thresholds of numbers from few samples: most tests are about other things."""
+    monkeypatch.setattr(divergence, "SAMPLES", 5)
 
 
 @pytest.fixture(scope="session")
