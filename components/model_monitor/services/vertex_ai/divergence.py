@@ -15,7 +15,6 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import scipy.stats  # type: ignore[import-untyped]
-from tensorflow_data_validation.utils import quantiles_util
 from tfx_bsl import sketches
 
 from penstock.components.monitoring.measures import distances
@@ -36,6 +35,9 @@ class _Histogram:
     @classmethod
     def of(cls, values: Numbers) -> "_Histogram":
         """Counts as TFDV does: its sketch of quantiles, and the buckets that it makes of that."""
+        # It takes seconds to import, and most runs of ModelMonitor have no service.
+        from tensorflow_data_validation.utils import quantiles_util
+
         sketch = sketches.QuantilesSketch(eps=_EPSILON, max_num_elements=1 << 32, num_streams=1)
         sketch.AddValues(pa.array(values))
         quantiles, cumulative = (

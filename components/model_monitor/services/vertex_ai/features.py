@@ -42,9 +42,7 @@ def monitored(baseline: Baseline) -> list[MonitoredFeature]:
 
     Raises a ConfigError if there is none.
     """
-    record = baseline.record
-    limits = _limits(baseline)
-    several = with_several(baseline)
+    limits, several = _limits(baseline), with_several(baseline)
     features = [
         MonitoredFeature(
             name=one["name"],
@@ -53,7 +51,7 @@ def monitored(baseline: Baseline) -> list[MonitoredFeature]:
             skew=limits[one["name"]][0],
             drift=limits[one["name"]][1],
         )
-        for one in record["features"]["features"]
+        for one in baseline.record["features"]["features"]
         if one["kind"] in _MEASURES
     ]
     if not any(one.skew or one.drift for one in features):
@@ -66,14 +64,11 @@ def left_out(baseline: Baseline) -> list[str]:
 
     Raises a ConfigError if a threshold was asked for that it cannot hold.
     """
-    for name, value in baseline.record["configured"].items():
-        _check_configured(name, value, _kinds(baseline))
-    sentences = []
-    names = [name for name, kind in _kinds(baseline).items() if kind not in _MEASURES]
-    if names:
+    kinds, sentences, only_ours = _kinds(baseline), list[str](), list[str]()
+    if names := [name for name, kind in kinds.items() if kind not in _MEASURES]:
         sentences.append(f"text is not monitored by Vertex AI, but by `penstock monitor`: {listed(names)}")
-    kinds, only_ours = _kinds(baseline), []
     for name, value in baseline.record["configured"].items():
+        _check_configured(name, value, kinds)
         measures = set(value) if isinstance(value, dict) else set()
         if name not in kinds or measures - {_MEASURES.get(kinds[name])}:
             only_ours.append(name)

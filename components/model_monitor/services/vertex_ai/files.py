@@ -54,8 +54,8 @@ def store(folder: str, baseline: Baseline, features: Sequence[MonitoredFeature],
 
 def _instance(baseline: Baseline) -> dict[str, dict[str, Any]]:
     """Returns the type of each value of a request, as JSON has it."""
-    several = with_several(baseline)
-    return {name: _property(_json_type(kind.value_type), name in several) for name, kind in _columns(baseline.rows)}
+    several, columns = with_several(baseline), [(one.name, one.type) for one in baseline.rows.schema]
+    return {name: _property(_json_type(kind.value_type), name in several) for name, kind in columns}
 
 
 def _analysed(features: Sequence[MonitoredFeature]) -> dict[str, dict[str, Any]]:
@@ -100,10 +100,6 @@ def _as_analysed(column: pa.Array, feature: MonitoredFeature) -> pa.Array:
         return column
     counts = pc.fill_null(pc.list_value_length(column), 0).to_numpy(zero_copy_only=False)
     return columns_of_lists.of_counts(counts, bins.texts(values))
-
-
-def _columns(rows: pa.RecordBatch) -> list[tuple[str, pa.DataType]]:
-    return [(field.name, field.type) for field in rows.schema]
 
 
 def _named(stem: str, content: bytes, suffix: str) -> str:

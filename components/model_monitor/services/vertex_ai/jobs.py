@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from google.protobuf import field_mask_pb2
 
-from penstock.components.model_monitor.services.vertex_ai import job as jobs
+from penstock.components.model_monitor.services.vertex_ai.job import CHANGEABLE, FINAL, MADE_BY, MONITOR
 from penstock.components.pusher.destinations.vertex_ai import names
 from penstock.components.pusher.destinations.vertex_ai.operations import Operations
 from penstock.core.errors import ServerError
@@ -39,9 +39,7 @@ class Jobs:
         request = {"parent": self.server.parent}
         there = self.server.listed(listing, "model_deployment_monitoring_jobs", request)
         of_endpoint = [one for one in there if _id(one.endpoint) == _id(self.endpoint)]
-        own: list[ModelDeploymentMonitoringJob] = [
-            one for one in of_endpoint if one.labels.get(jobs.MADE_BY) == jobs.MONITOR
-        ]
+        own: list[ModelDeploymentMonitoringJob] = [one for one in of_endpoint if one.labels.get(MADE_BY) == MONITOR]
         if of_endpoint and len(own) != 1:
             ids = ", ".join(_id(one.name) for one in of_endpoint)
             delete = names.command(self.server, f"model-monitoring-jobs delete {_id(of_endpoint[-1].name)}")
@@ -63,9 +61,9 @@ class Jobs:
             return self._create(wanted)
         wanted.name = there.name
         wanted.labels = {**there.labels, **wanted.labels}
-        if there.state.name in _ENDED or any(getattr(there, key) != getattr(wanted, key) for key in jobs.FINAL):
+        if there.state.name in _ENDED or any(getattr(there, key) != getattr(wanted, key) for key in FINAL):
             return self._replace(there, wanted)
-        changed = [key for key in jobs.CHANGEABLE if getattr(there, key) != getattr(wanted, key)]
+        changed = [key for key in CHANGEABLE if getattr(there, key) != getattr(wanted, key)]
         if changed:
             self._update(wanted, changed)
         said = f"changed: {', '.join(changed)}" if changed else "already as it should be"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from penstock.components.model_monitor.services.service import Baseline, Service
 from penstock.components.model_monitor.services.vertex_ai import features, files
-from penstock.components.model_monitor.services.vertex_ai import job as jobs
+from penstock.components.model_monitor.services.vertex_ai.job import job, objective
 from penstock.components.model_monitor.services.vertex_ai.jobs import Jobs
 from penstock.components.model_monitor.services.vertex_ai.settings import Settings
 from penstock.components.pusher.destinations.vertex_ai import names
@@ -53,9 +53,9 @@ class VertexAI(Service):
         endpoint_jobs = Jobs(server, endpoint.name, settings.timeout)
         label = baseline.record["label_name"]
         objectives = _others(endpoint_jobs, endpoint) | dict.fromkeys(
-            own, jobs.objective(server, settings, monitored, stored, label)
+            own, objective(server, settings, monitored, stored, label)
         )
-        return endpoint_jobs.apply(jobs.job(server, settings, endpoint, objectives, stored))
+        return endpoint_jobs.apply(job(server, settings, endpoint, objectives, stored))
 
     def _server(self, endpoint: str) -> Server:
         match, settings = _ENDPOINT.match(endpoint), self._settings

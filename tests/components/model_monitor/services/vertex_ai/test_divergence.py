@@ -38,6 +38,7 @@ def test_it_is_tfdvs(name: str) -> None:
     assert divergence.divergence(first, second) == pytest.approx(measured, abs=1e-6)
 
 
+@pytest.mark.slow
 def test_unchanged_windows_seldom_exceed_the_thresholds_and_shifted_ones_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(divergence, "SAMPLES", 40)
     generator = np.random.default_rng(11)

@@ -7,7 +7,7 @@ import pytest
 
 from penstock.components.model_monitor.services import Baseline, Service
 from penstock.core.artifacts import PushedVersion
-from penstock.core.errors import PenstockError, ServerError, SystemFailure
+from penstock.core.errors import ConfigError, PenstockError, ServerError, SystemFailure
 from penstock.core.services.retries import Interrupted
 from tests.servers.loopback import CtrlC, Cut, Hang, Status
 from tests.servers.vertex import VertexAI
@@ -114,6 +114,12 @@ def test_permissions_that_are_missing(vertex: VertexAI, monitored: Callable[...,
         monitored()
     assert "Permission 'aiplatform.modelDeploymentMonitoringJobs.create' denied" in raised.value.message
     assert "give it the role Vertex AI User in my-project" in raised.value.message
+
+
+def test_a_bucket_that_is_not_there(vertex: VertexAI, monitored: Callable[..., list[str]]) -> None:
+    with pytest.raises(ConfigError, match="gs://nowhere"):
+        monitored(storage="gs://nowhere/monitoring")
+    assert not vertex.monitoring.jobs
 
 
 def test_an_endpoint_or_a_version_that_is_gone(
