@@ -41,6 +41,7 @@ from penstock.core.files import temporary
 from penstock.core.legacy import keras_version
 
 logger = logging.getLogger(__name__)
+_FEW_ROWS = 50  # of which an accuracy has an interval of 14 points on either side
 
 
 def run(
@@ -100,7 +101,7 @@ def run(
         baseline_model=(baseline_model_uri or baseline_model) if inputs.baseline else None,
         created=datetime.datetime.now(datetime.UTC).isoformat(),
         reasons=reasons,
-        notes=list(_notes(inputs.splits, inputs.trained_on, list(eval_splits) or ["eval"])),
+        notes=list(_notes(rows, inputs.splits, inputs.trained_on, list(eval_splits) or ["eval"])),
     )
     report_page.write(Path(report), summary, verdict)
     metadata = _write(verdict, blessing, validation) | {"metrics": service_pages.metrics(summary) if summary else {}}
@@ -187,8 +188,13 @@ def _unevaluated(error: Exception) -> Reason:
     return verdicts.objection(f"the model is not evaluated: {reason}", slice_name="")
 
 
-def _notes(splits: list[str], learnt_from: list[str], stopped_by: list[str]) -> Iterator[str]:
-    """Yields what to bear in mind of evaluated splits that training has seen."""
+def _notes(rows: int, splits: list[str], learnt_from: list[str], stopped_by: list[str]) -> Iterator[str]:
+    """Yields what to bear in mind of so few rows, and of evaluated splits that training has seen."""
+    if 0 < rows < _FEW_ROWS:
+        yield (
+            f"evaluated on {rows} example{'s' if rows > 1 else ''} only, so chance alone moves each figure far: "
+            f"expected {_FEW_ROWS} or more; give more data, or the split a larger share"
+        )
     learnt = [split for split in splits if split in learnt_from]
     seen = [split for split in splits if split in stopped_by and split not in learnt]
     if learnt:

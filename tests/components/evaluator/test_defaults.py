@@ -74,6 +74,12 @@ def test_a_probability_and_a_label_of_two_values_are_binary(evaluate: Evaluate, 
 
 
 @pytest.mark.slow
+def test_few_examples_are_told(evaluate: Evaluate) -> None:
+    (note,) = verdict(evaluate("", label="male", example_splits=["test"]))["notes"]
+    assert note.startswith("evaluated on 42 examples only, so chance alone moves each figure far: expected 50 or more")
+
+
+@pytest.mark.slow
 def test_shares_and_an_index_are_multiclass(evaluate: Evaluate, penguins: Penguins) -> None:
     found = measured(evaluate("", "species", label="species_id", example_splits=["eval"]))
     labels, scores = column(penguins, "species_id"), predicted(penguins, PenguinModel("species"))
