@@ -82,7 +82,7 @@ def _charts(columns: Mapping[str, Mapping[str, Feature]], samples: Mapping[str, 
     shown = page.choice("Each column by", drawn) if len(drawn) > 1 else drawn["split"]
     rows = max(table.num_rows for table in tables.values())
     more = f" The first {_MOST_CHARTS} columns are drawn." if len(columns) > _MOST_CHARTS else ""
-    return f'<h2>Distributions</h2><p class="muted">Of {numbers.count(rows)} rows at most.{more}</p>{shown}'
+    return f'<h2>Distributions</h2><p class="muted">Drawn from {numbers.count(rows)} rows or fewer.{more}</p>{shown}'
 
 
 def _figures(columns: Mapping[str, Mapping[str, Feature]], rows: Groups) -> str:
