@@ -9,6 +9,7 @@ import pytest
 
 from penstock.components.evaluator import executor
 from penstock.core import artifacts
+from penstock.core.metrics import lower_is_better
 from penstock.core.models import predict
 from penstock.pipelines.config.evaluation import Evaluation
 from tests.trainer.tables import ENGINE, Table
@@ -22,7 +23,8 @@ X = np.random.default_rng(0).normal(size=ROWS)
 def evaluated(table: Table, label: str, **metrics: float) -> tuple[dict[str, float], dict[str, np.ndarray]]:
     """Trains and evaluates; returns the metrics that are asked for with a threshold, and the predictions."""
     model = train(table, label)
-    settings = Evaluation.model_validate({"thresholds": {name: {"min": least} for name, least in metrics.items()}})
+    bounds = {name: {"max" if lower_is_better(name) else "min": bound} for name, bound in metrics.items()}
+    settings = Evaluation.model_validate({"thresholds": bounds})
     folders = {name: table.root / name for name in ("evaluation", "blessing", "validation", "report")}
     for folder in folders.values():
         folder.mkdir()
@@ -69,7 +71,7 @@ def test_multiclass(table: Tables, classes: list[Any]) -> None:
 @pytest.mark.slow
 def test_regression(table: Tables) -> None:
     label = 3 * X + 100.5
-    found, served = evaluated(table({"x": X, "label": label}, eval_rows=EVAL), "label", mean_squared_error=0)
+    found, served = evaluated(table({"x": X, "label": label}, eval_rows=EVAL), "label", mean_squared_error=1e6)
     error = (served["predictions"][:, 0] - label[-EVAL:].astype(np.float32)) ** 2
     assert found["mean_squared_error"] == pytest.approx(error.mean(), rel=1e-4)
     assert error.mean() < label.var()
