@@ -1,5 +1,6 @@
 """docs/notebook.md in a real kernel: its cells in one notebook, in the project that `penstock init` writes."""
 
+import asyncio
 import re
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,10 @@ def cells(python: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, An
     for channel in ("shell", "iopub", "stdin", "hb", "control"):
         setattr(manager, f"{channel}_port", ports.reserve())
     there = {"metadata": {"path": str(folder / "birds")}}
-    NotebookClient(notebook, km=manager, timeout=400, startup_timeout=200, resources=there).execute()
+    try:
+        NotebookClient(notebook, km=manager, timeout=400, startup_timeout=200, resources=there).execute()
+    finally:  # the client ends no kernel of somebody else's manager
+        asyncio.run(manager.shutdown_kernel())
     return {cell.source.splitlines()[0]: cell for cell in notebook.cells}
 
 
