@@ -7,19 +7,21 @@ from collections.abc import Sequence
 _SQUARED = "mean_squared_error"
 # In names in snake case.
 _LOWER_IS_BETTER = re.compile(
-    "error|loss|crossentropy|log_?cosh|hinge|divergence|poisson|false|fall_?out"
-    "|(?<![a-z])(miss|f[np]r?|r?mse|mae|mape|msle)(?![a-z])"
+    "error|loss|cross_?entropy|log_?cosh|huber|hinge|divergence|poisson|false|fall_?out"
+    "|negative_likelihood|flip_rate|prediction_difference|label_position"
+    "|(?<![a-z])(miss|f[np]r?|r?mse|mae|mape|msle|kld|ctc)(?![a-z])"
 )
 # What is told for its own sake and says nothing of how good a model is.
 _NO_QUALITY = re.compile("(weighted_)?example_count|mean_(label|prediction)|calibration|prevalence")
 _OF_WHAT = re.compile(r" (of|for|as|\(weighted\))( .*|$)")  # after its name: the output, class or average that it is of
+_WHERE = re.compile("_at_.*")  # of recall_at_false_positive_rate: what is held fixed, not what is measured
 _HUMP = re.compile("(?<=[a-z0-9])(?=[A-Z])")
 _CLASS = re.compile(r"class (\d+)")
 
 
 def lower_is_better(metric: str) -> bool:
     """Whether a model is the better the lower this metric is: MeanSquaredError, root_mean_squared_error."""
-    return _LOWER_IS_BETTER.search(_plain(metric)) is not None
+    return _LOWER_IS_BETTER.search(_WHERE.sub("", _plain(metric))) is not None
 
 
 def tells_quality(metric: str) -> bool:

@@ -7,6 +7,9 @@ from penstock.core import metrics
 LOWER = (
     *("MeanSquaredError", "root_mean_squared_error", "binary_crossentropy", "KLDivergence", "FN", "fpr", "FallOut"),
     *("miss_rate", "MissRate", "LogCoshError", "logcosh", "rmse", "val_loss", "MAPE", "mae of price", "fall_out"),
+    *("BinaryCrossEntropy", "CategoricalCrossEntropy", "SparseCategoricalCrossentropy", "BinaryFocalCrossentropy"),
+    *("Huber", "KLD", "NegativeLikelihoodRatio", "SymmetricFlipRate", "SymmetricPredictionDifference"),
+    *("MinLabelPosition", "FalsePositives", "false_positive_rate", "SemanticSegmentationFalsePositive"),
 )
 HIGHER = (
     *("AUC", "auc_precision_recall", "sparse_categorical_accuracy", "f1_score", "NPV", "precision for class 1"),
@@ -16,6 +19,8 @@ HIGHER = (
         "emission_accuracy",
         "dismissed_recall",
         "auc (weighted)",
+        "RecallAtFalsePositiveRate",
+        "recall_at_false_positive_rate",
     ),
 )
 
