@@ -22,6 +22,8 @@ _LEAST_SHARE = 0.01  # of the most frequent value; below it there is nothing to 
 _HEIGHT = 110
 _BAR, _BETWEEN, _AXIS = 7, 5, 25  # pixels
 _DAY = 86400  # seconds
+_START = datetime(1970, 1, 1)
+_LAST_DAY = (datetime.max - _START).days * _DAY  # 31 December 9999, which stands for "never" in many tables
 
 Groups = Mapping[str, pa.Table]
 
@@ -131,7 +133,10 @@ def _ends_of_days(seconds: np.ndarray) -> list[float]:
 
 
 def _date(seconds: float) -> str:
-    moment = datetime(1970, 1, 1) + timedelta(seconds=seconds)
+    """Returns a moment in words; the last day that datetime knows for what is later, as the end of a bucket may be."""
+    if seconds >= _LAST_DAY + _DAY:
+        seconds = _LAST_DAY
+    moment = _START + timedelta(seconds=seconds)
     return numbers.date(moment) if seconds % _DAY else numbers.day(moment)
 
 

@@ -104,6 +104,14 @@ def test_moments_of_one_day_and_values_that_are_no_dates() -> None:
     assert left_out == "2 are no dates"
 
 
+def test_the_last_day_of_all_is_drawn_too() -> None:
+    """It stands for "never", and the day after it, where its bucket would end, is none."""
+    days = [f"2024-01-{day:02}" for day in range(1, 29)]
+    shown, _ = _drawn("valid_to", False, train=_table(valid_to=[*days, "9999-12-31"]))
+    assert sum(row["share"] for row in shown) == pytest.approx(1)
+    assert (shown[0]["first"], shown[-1]["last"]) == ("1 January 2024", "31 December 9999")
+
+
 @pytest.mark.parametrize(
     ("column", "values", "is_number"),
     [
