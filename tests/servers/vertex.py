@@ -43,7 +43,10 @@ _PERMISSIONS = {  # as the methods' own pages name them
     "POST /endpoints/{id}:predict": "aiplatform.endpoints.predict",
     "GET /modelDeploymentMonitoringJobs": "aiplatform.modelDeploymentMonitoringJobs.list",
     "POST /modelDeploymentMonitoringJobs": "aiplatform.modelDeploymentMonitoringJobs.create",
+    "GET /modelDeploymentMonitoringJobs/{id}": "aiplatform.modelDeploymentMonitoringJobs.get",
     "PATCH /modelDeploymentMonitoringJobs/{id}": "aiplatform.modelDeploymentMonitoringJobs.update",
+    "DELETE /modelDeploymentMonitoringJobs/{id}": "aiplatform.modelDeploymentMonitoringJobs.delete",
+    "POST /modelDeploymentMonitoringJobs/{id}:pause": "aiplatform.modelDeploymentMonitoringJobs.pause",
 }
 _CANCELLED = {
     "pipelineJobs": "PIPELINE_STATE_CANCELLED",

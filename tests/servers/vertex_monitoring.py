@@ -30,6 +30,7 @@ _CHANGEABLE = {
 _FORMATS = ("tf-record", "csv", "jsonl")
 _HOUR, _DAY = 3600, 86400
 _STATES = {"pause": "JOB_STATE_PAUSED", "resume": "JOB_STATE_RUNNING"}
+_TIME, _NEXT = "2026-11-29T12:00:00Z", "2026-11-29T13:00:00Z"
 
 
 class MonitoringJobs:
@@ -61,6 +62,7 @@ class MonitoringJobs:
             raise Refusal(404, f"ModelDeploymentMonitoringJob {name} is not found.")
         job = self.jobs[name]
         if action:
+            require(action in _STATES, f"no method {action}", 404)
             job.state = _STATES[action]
             return {}
         if request.method == "DELETE":
@@ -74,10 +76,28 @@ class MonitoringJobs:
         self._check(job)
         number = next(self._numbers)
         job.name = f"{parent}/modelDeploymentMonitoringJobs/{number}"
-        job.state = "JOB_STATE_RUNNING"
-        job.create_time = "2026-11-29T12:00:00Z"  # type: ignore[assignment]
+        job.state = "JOB_STATE_PENDING"
+        job.create_time = _TIME  # type: ignore[assignment]
+        self._fill_in(job)
         self.jobs[job.name] = job
+        self._operations.later(lambda: self._run(job.name))
         return as_json(job)
+
+    def _run(self, name: str) -> None:
+        job = self.jobs.get(name)
+        if job and job.state.name == "JOB_STATE_PENDING":
+            job.state = "JOB_STATE_RUNNING"
+
+    def _fill_in(self, job: Any) -> None:
+        """Sets what the service says of a job, and what it takes where nothing was said."""
+        schedule = job.model_deployment_monitoring_schedule_config
+        if "monitor_window" not in schedule:
+            schedule.monitor_window = schedule.monitor_interval
+        job.update_time, job.next_schedule_time = _TIME, _NEXT
+        dataset = f"{PROJECT_NUMBER}.model_deployment_monitoring_{job.endpoint.rpartition('/')[2]}"
+        job.bigquery_tables = [
+            {"log_source": "SERVING", "log_type": "PREDICT", "bigquery_table_path": f"bq://{dataset}.serving_predict"}
+        ]
 
     def _patch(self, job: Any, request: Request) -> Any:
         change = parsed(aiplatform_v1.ModelDeploymentMonitoringJob, request.body)
@@ -89,9 +109,14 @@ class MonitoringJobs:
             attribute = re.sub("([A-Z])", lambda capital: f"_{capital[1].lower()}", field)
             setattr(changed, attribute, getattr(change, attribute))
         self._check(changed)
-        return self._operations.start(
-            job.name, "UpdateModelDeploymentMonitoringJob", lambda: self.jobs.__setitem__(job.name, changed) or changed
-        )
+        self._fill_in(changed)
+
+        def effect() -> Any:
+            changed.state = self.jobs[job.name].state
+            self.jobs[job.name] = changed
+            return changed
+
+        return self._operations.start(job.name, "UpdateModelDeploymentMonitoringJob", effect)
 
     def _check(self, job: Any) -> None:
         require(0 < len(job.display_name) <= 128, "display_name is required")

@@ -20,7 +20,8 @@ _EMPTY = {"@type": "type.googleapis.com/google.protobuf.Empty"}
 _CANCELLED, _FAILED_PRECONDITION = 1, 9  # google.rpc.Code
 _TIME = "2026-11-29T12:00:00Z"
 _PATH = re.compile(  # the clients take the first of the service's paths, which begins with /ui
-    r"^/(?:v1|ui)/(projects/[^/]+/locations/[^/]+/(?:models|endpoints|modelDeploymentMonitoringJobs)/[^/]+)/operations(?:/(\d+))?(:cancel)?$"
+    r"^/(?:v1|ui)/(projects/[^/]+/locations/[^/]+/(?:models|endpoints|modelDeploymentMonitoringJobs)/[^/]+)"
+    r"/operations(?:/(\d+))?(:cancel)?$"
 )
 
 
@@ -53,6 +54,7 @@ class Operations:
         self.steps = 1
         self._ends: dict[str, list[Failed | Endless]] = defaultdict(list)
         self._operations: dict[str, _Operation] = {}
+        self._later: list[tuple[int, Callable[[], None]]] = []
         self._numbers = itertools.count(7001)
 
     def end(self, method: str, *ends: Failed | Endless) -> None:
@@ -70,8 +72,18 @@ class Operations:
         self._operations[name] = _Operation(name, body, effect, end, self.steps)
         return dict(body)
 
+    def later(self, effect: Callable[[], None]) -> None:
+        """Has an effect come after `steps` requests, without an operation that clients see."""
+        self._later.append((self.steps, effect))
+
     def step(self) -> None:
         """Lets the time of a request pass."""
+        waiting, self._later = self._later, []
+        for steps, effect in waiting:
+            if steps > 1:
+                self._later.append((steps - 1, effect))
+            else:
+                effect()
         for operation in self._operations.values():
             if "done" not in operation.body and not isinstance(operation.end, Endless):
                 operation.steps -= 1

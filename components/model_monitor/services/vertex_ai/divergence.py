@@ -66,9 +66,11 @@ def chance(column: pa.Array, size: int, probability: float) -> tuple[float, floa
 
     The first is that of a window from the training data, the second that of two windows from one another; `column` has
     a list of numbers for each row of the training data. A gamma distribution with the samples' mean and variance gives
-    the tail beyond the greatest of them.
+    the tail beyond the greatest of them. Without any finite number nothing is exceeded.
     """
     values, counts = _finite(column)
+    if not len(values):
+        return 1.0, 1.0
     training, windows = _Histogram.of(values), list(_windows(values, counts, size))
     skew = [_between(one, training) for one in windows]
     drift = [_between(one, other) for one, other in itertools.pairwise(windows)]

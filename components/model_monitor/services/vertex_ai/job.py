@@ -1,7 +1,8 @@
 """The ModelDeploymentMonitoringJob of an endpoint as it should be."""
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
 
 from google.protobuf import duration_pb2
 
@@ -29,7 +30,7 @@ CHANGEABLE = (  # in place, as UpdateModelDeploymentMonitoringJobRequest lists t
     "log_ttl",
     "enable_monitoring_pipeline_logs",
 )
-FINAL = ("endpoint", "predict_instance_schema_uri", "analysis_instance_schema_uri", "encryption_spec")
+FINAL = ("predict_instance_schema_uri", "analysis_instance_schema_uri", "encryption_spec")
 _HOUR, _DAY = 3600, 86400
 _TFRECORD = "tf-record"
 
@@ -87,6 +88,46 @@ def job(
         enable_monitoring_pipeline_logs=settings.enable_monitoring_pipeline_logs,
         labels={**settings.labels, MADE_BY: MONITOR},
         encryption_spec=types.EncryptionSpec(kms_key_name=key) if key else None,
+    )
+
+
+def comparable(made: "ModelDeploymentMonitoringJob") -> dict[str, Any]:
+    """Returns what this module sets of a job, by field, in a form to compare two jobs by.
+
+    Whole messages are not equal: the service fills in what was left out, such as the length of a window.
+    """
+    alerts, schedule = made.model_monitoring_alert_config, made.model_deployment_monitoring_schedule_config
+    return {
+        "display_name": made.display_name,
+        "model_deployment_monitoring_objective_configs": {
+            one.deployed_model_id: _comparable_objective(one.objective_config)
+            for one in made.model_deployment_monitoring_objective_configs
+        },
+        "model_deployment_monitoring_schedule_config": schedule.monitor_interval,
+        "logging_sampling_strategy": made.logging_sampling_strategy.random_sample_config.sample_rate,
+        "model_monitoring_alert_config": (
+            set(alerts.email_alert_config.user_emails),
+            set(alerts.notification_channels),
+            alerts.enable_logging,
+        ),
+        "labels": dict(made.labels),
+        "log_ttl": made.log_ttl or timedelta(),
+        "enable_monitoring_pipeline_logs": made.enable_monitoring_pipeline_logs,
+        "predict_instance_schema_uri": made.predict_instance_schema_uri,
+        "analysis_instance_schema_uri": made.analysis_instance_schema_uri,
+        "encryption_spec": made.encryption_spec.kms_key_name,
+    }
+
+
+def _comparable_objective(config: "ModelMonitoringObjectiveConfig") -> tuple[Any, ...]:
+    data = config.training_dataset
+    skew = config.training_prediction_skew_detection_config.skew_thresholds
+    drift = config.prediction_drift_detection_config.drift_thresholds
+    return (
+        list(data.gcs_source.uris),
+        data.data_format,
+        data.target_field,
+        *({name: limit.value for name, limit in limits.items()} for limits in (skew, drift)),
     )
 
 

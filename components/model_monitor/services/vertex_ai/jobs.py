@@ -5,23 +5,27 @@ An endpoint's job is known by a label. A job that somebody else has made is left
 
 import functools
 import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from google.protobuf import field_mask_pb2
 
-from penstock.components.model_monitor.services.vertex_ai.job import CHANGEABLE, FINAL, MADE_BY, MONITOR
+from penstock.components.model_monitor.services.vertex_ai.job import CHANGEABLE, FINAL, MADE_BY, MONITOR, comparable
 from penstock.components.pusher.destinations.vertex_ai import names
 from penstock.components.pusher.destinations.vertex_ai.operations import Operations
-from penstock.core.errors import ServerError
+from penstock.core.errors import PenstockError, ServerError
 from penstock.core.services.retries import NotFound, make_once
 from penstock.core.services.vertex import Server
+from penstock.core.text import printable
 
 if TYPE_CHECKING:
     from google.cloud.aiplatform_v1.types import ModelDeploymentMonitoringJob
 
 _ENDED = ("JOB_STATE_FAILED", "JOB_STATE_CANCELLED", "JOB_STATE_EXPIRED")
 _PAUSED = "JOB_STATE_PAUSED"
+_TO_PAUSE = "penstock-to-pause"  # the label of a job that was made in place of a paused one, until it is paused too
 logger = logging.getLogger(__name__)
 
 
@@ -50,25 +54,32 @@ class Jobs:
             )
         return own[0] if own else None
 
-    def apply(self, wanted: "ModelDeploymentMonitoringJob") -> str:
+    def apply(self, wanted: "ModelDeploymentMonitoringJob", kept: Sequence[str] = ()) -> str:
         """Makes the endpoint's job what it should be; returns its name. Nothing is changed that is so already.
 
         A paused job stays paused. One that has failed is made anew, and so is one whose schema files are others, which
-        the service cannot change.
+        the service cannot change. `kept` are the deployed models whose monitoring is known from the job alone.
         """
         there = self.find()
         if there is None:
             return self._create(wanted)
+        others_labels = {key: value for key, value in there.labels.items() if key not in wanted.labels}
+        is_paused, to_pause = there.state.name == _PAUSED, others_labels.pop(_TO_PAUSE, None) is not None
         wanted.name = there.name
-        wanted.labels = {**there.labels, **wanted.labels}
-        if there.state.name in _ENDED or any(getattr(there, key) != getattr(wanted, key) for key in FINAL):
-            return self._replace(there, wanted)
-        changed = [key for key in CHANGEABLE if getattr(there, key) != getattr(wanted, key)]
+        wanted.labels = {**others_labels, **wanted.labels}
+        if there.state.name in _ENDED or _differing(there, wanted, FINAL):
+            lost = ["that it was paused"] if is_paused or to_pause else []
+            lost += [f"the label {key}={value}" for key, value in sorted(others_labels.items())]
+            lost += [f"how the deployed model {one} was monitored" for one in kept]
+            return self._replace(there, wanted, is_paused or to_pause, lost)
+        if to_pause and not is_paused:
+            self._pause(there.name)
+        changed = _differing(there, wanted, CHANGEABLE)
         if changed:
             self._update(wanted, changed)
         said = f"changed: {', '.join(changed)}" if changed else "already as it should be"
         logger.info("monitoring job %s of the endpoint %s: %s", _id(there.name), _id(self.endpoint), said)
-        if there.state.name == _PAUSED:
+        if is_paused or to_pause:
             self._tell_paused(there.name)
         return str(there.name)
 
@@ -94,7 +105,7 @@ class Jobs:
 
         def is_done() -> bool:
             there = self._get(wanted.name)
-            return there is not None and all(getattr(there, key) == getattr(wanted, key) for key in changed)
+            return there is not None and not _differing(there, wanted, changed)
 
         self._operations.run(
             f"changing the monitoring job {_id(wanted.name)}",
@@ -107,8 +118,17 @@ class Jobs:
             is_done,
         )
 
-    def _replace(self, there: "ModelDeploymentMonitoringJob", wanted: "ModelDeploymentMonitoringJob") -> str:
-        """Deletes the job, and makes another. The requests that it has logged stay in BigQuery."""
+    def _replace(
+        self,
+        there: "ModelDeploymentMonitoringJob",
+        wanted: "ModelDeploymentMonitoringJob",
+        pauses: bool,
+        lost: Sequence[str],
+    ) -> str:
+        """Deletes the job, and makes another. The requests that it has logged stay in BigQuery.
+
+        `lost` is what no later run knows if the other cannot be made.
+        """
         logger.info("monitoring job %s: made anew, for the service cannot change it", _id(there.name))
         self._operations.run(
             f"deleting the monitoring job {_id(there.name)}",
@@ -117,11 +137,20 @@ class Jobs:
             lambda: self._get(there.name) is None,
         )
         wanted.name = ""
-        name = self._create(wanted)
-        if there.state.name == _PAUSED:
-            self.server.repeat(self.server.job_service.pause_model_deployment_monitoring_job, name=name)
+        if pauses:
+            wanted.labels[_TO_PAUSE] = "true"
+        with _telling_what_is_lost(there.name, lost):
+            name = self._create(wanted)
+        if pauses:
+            self._pause(name)
+            del wanted.labels[_TO_PAUSE]
+            wanted.name = name
+            self._update(wanted, ["labels"])
             self._tell_paused(name)
         return name
+
+    def _pause(self, name: str) -> None:
+        self.server.repeat(self.server.job_service.pause_model_deployment_monitoring_job, name=name)
 
     def _get(self, name: str) -> "ModelDeploymentMonitoringJob | None":
         try:
@@ -139,6 +168,24 @@ class Jobs:
     @property
     def _operations(self) -> Operations:
         return Operations(self.server, self.timeout)
+
+
+@contextmanager
+def _telling_what_is_lost(name: str, lost: Sequence[str]) -> Iterator[None]:
+    try:
+        yield
+    except PenstockError as error:
+        if lost:
+            said = f"the monitoring job {_id(name)} is deleted, and a rerun does not know {', '.join(lost)}"
+            error.details = printable.paragraph("\n".join([*error.details.splitlines(), said]))
+        raise
+
+
+def _differing(
+    there: "ModelDeploymentMonitoringJob", wanted: "ModelDeploymentMonitoringJob", fields: Sequence[str]
+) -> list[str]:
+    first, second = comparable(there), comparable(wanted)
+    return [key for key in fields if first[key] != second[key]]
 
 
 def _id(name: Any) -> str:

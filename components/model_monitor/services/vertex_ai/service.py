@@ -52,10 +52,11 @@ class VertexAI(Service):
         stored = files.store(settings.storage, baseline, monitored, training=settings.skew)
         endpoint_jobs = Jobs(server, endpoint.name, settings.timeout)
         label = baseline.record["label_name"]
-        objectives = _others(endpoint_jobs, endpoint) | dict.fromkeys(
-            own, objective(server, settings, monitored, stored, label)
+        others = _others(endpoint_jobs, endpoint)
+        objectives = others | dict.fromkeys(own, objective(server, settings, monitored, stored, label))
+        return endpoint_jobs.apply(
+            job(server, settings, endpoint, objectives, stored), kept=sorted(others.keys() - set(own))
         )
-        return endpoint_jobs.apply(job(server, settings, endpoint, objectives, stored))
 
     def _server(self, endpoint: str) -> Server:
         match, settings = _ENDPOINT.match(endpoint), self._settings

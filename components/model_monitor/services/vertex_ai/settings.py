@@ -36,7 +36,7 @@ _HOURS = {"h": 1, "d": 24, "w": 7 * 24}
 _LENGTH = re.compile(r"^([1-9][0-9]{0,4})([hdw])$")
 _CHANNEL = re.compile(r"^projects/[^/]+/notificationChannels/[^/]+$")
 _EMAIL = re.compile(r"^[^@\s]+@[^@\s]+$")
-_LABEL = re.compile(r"^[a-z0-9_-]{0,63}$")
+_LABEL, _LABEL_KEY = re.compile(r"^[a-z0-9_-]{0,63}$"), re.compile(r"^[a-z][a-z0-9_-]{0,62}$")
 logger = logging.getLogger(__name__)
 
 
@@ -142,7 +142,11 @@ def _matching(name: str, values: Mapping[str, Any], key: str, pattern: re.Patter
 def _labels(name: str, values: Mapping[str, Any]) -> dict[str, str]:
     labels = check_object(f"{name}.labels", values.get("labels", {}))
     for key, value in labels.items():
-        if not isinstance(value, str) or not all(_LABEL.match(text) for text in (key, value)):
+        if not _LABEL_KEY.match(key):
+            raise ConfigError(
+                f"{name}.labels.{key}: expected a key of small letters, digits, _ and -, 63 at most, a letter first"
+            )
+        if not isinstance(value, str) or not _LABEL.match(value):
             raise ConfigError(
                 f"{name}.labels.{key}: expected small letters, digits, _ and -, 63 at most, received {value!r}"
             )

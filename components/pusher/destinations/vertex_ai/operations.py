@@ -71,7 +71,7 @@ class Operations:
             lost = 0
             return ended
 
-        late = f"{what} took longer than {self.timeout} s: raise the push's timeout, or look into the service's log"
+        late = f"{what} took longer than {self.timeout} s: raise its timeout, or look into the service's log"
         try:
             waiting.until(look, self.timeout, late)
         except ServerError:  # it has ended

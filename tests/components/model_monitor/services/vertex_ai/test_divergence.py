@@ -38,6 +38,11 @@ def test_it_is_tfdvs(name: str) -> None:
     assert divergence.divergence(first, second) == pytest.approx(measured, abs=1e-6)
 
 
+def test_without_a_finite_number_nothing_alerts() -> None:
+    column = pa.array([None, [float("nan")], [float("inf")]], pa.large_list(pa.float64()))
+    assert divergence.chance(column, 1000, 0.01) == (1.0, 1.0)
+
+
 @pytest.mark.slow
 def test_unchanged_windows_seldom_exceed_the_thresholds_and_shifted_ones_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(divergence, "SAMPLES", 40)

@@ -6,9 +6,11 @@ from collections.abc import Callable
 import pytest
 
 from penstock.components.model_monitor.services import Baseline, Service
+from penstock.components.pusher.destinations import Pushed
 from penstock.core.artifacts import PushedVersion
 from penstock.core.errors import ConfigError, PenstockError, ServerError, SystemFailure
 from penstock.core.services.retries import Interrupted
+from tests.components.model_monitor.services.vertex_ai.conftest import version
 from tests.servers.loopback import CtrlC, Cut, Hang, Status
 from tests.servers.vertex import VertexAI
 from tests.servers.vertex_operations import Failed
@@ -106,6 +108,41 @@ def test_a_creation_fails_after_the_deletion(vertex: VertexAI, monitored: Callab
         monitored()
     assert not vertex.monitoring.jobs
     assert monitored() == list(vertex.monitoring.jobs)
+
+
+def test_what_is_lost_where_no_job_is_made_after_the_deletion_is_told(
+    vertex: VertexAI, watch: Watch, baseline: Baseline, push: Callable[..., Pushed]
+) -> None:
+    first, canary = version(push(0)), version(push(1, canary=10))
+    watch().configure(baseline, [first])
+    (job,) = vertex.monitoring.jobs.values()
+    (kept,) = (one.deployed_model_id for one in job.model_deployment_monitoring_objective_configs)
+    job.labels["cost-centre"], job.state = "7", "JOB_STATE_PAUSED"
+    job.analysis_instance_schema_uri = "gs://taxi/others.yaml"
+    vertex.fail(*CREATE, Status(403, "not yours"))
+    with pytest.raises(ServerError, match="not yours") as raised:
+        watch().configure(baseline, [canary])
+    assert raised.value.details.endswith(
+        "is deleted, and a rerun does not know that it was paused, the label cost-centre=7, how the deployed model "
+        f"{kept} was monitored"
+    )
+
+
+@pytest.mark.parametrize("step", [("POST", f"{JOB}:pause"), UPDATE])
+def test_a_rerun_pauses_what_was_made_in_place_of_a_paused_job(
+    vertex: VertexAI, monitored: Callable[..., list[str]], step: tuple[str, str]
+) -> None:
+    (name,) = monitored()
+    vertex.monitoring.jobs[name].state = "JOB_STATE_PAUSED"
+    vertex.monitoring.jobs[name].analysis_instance_schema_uri = "gs://taxi/others.yaml"
+    vertex.fail(*step, Status(403, "not yours"))
+    with pytest.raises(ServerError, match="not yours"):
+        monitored()
+    (second,) = monitored()
+    (job,) = vertex.monitoring.jobs.values()
+    assert job.name == second != name
+    assert job.state.name == "JOB_STATE_PAUSED"
+    assert dict(job.labels) == {"penstock-component": "model-monitor"}
 
 
 def test_permissions_that_are_missing(vertex: VertexAI, monitored: Callable[..., list[str]]) -> None:

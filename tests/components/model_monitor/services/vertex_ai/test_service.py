@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
+from google.protobuf import duration_pb2
 
 from penstock.components.model_monitor.services import Baseline, Service
 from penstock.components.pusher.destinations import Pushed, rollout
@@ -118,6 +119,13 @@ def test_a_rerun_changes_nothing(vertex: VertexAI, watch: Watch, baseline: Basel
     made = changes(vertex)
     assert watch(log_ttl="30d").configure(baseline, [pushed]) == first
     assert changes(vertex) == made == 1
+    job = only_job(vertex)
+    assert job.model_deployment_monitoring_schedule_config.monitor_window, "the service has filled in what was left out"
+    schedule = job.model_deployment_monitoring_schedule_config
+    schedule.monitor_window = schedule.monitor_interval * 2
+    job.log_ttl = duration_pb2.Duration()
+    assert watch().configure(baseline, [pushed]) == first
+    assert changes(vertex) == made
 
 
 def test_settings_are_changed_in_place(
@@ -168,7 +176,8 @@ def test_a_job_with_another_schema_is_made_anew(
     second = watch().configure(baseline_of(other), [pushed])
     assert second != first
     job = only_job(vertex)
-    assert ([job.name], job.state.name) == (second, state)
+    assert ([job.name], job.state.name) == (second, state if paused else "JOB_STATE_PENDING")
+    assert "penstock-to-pause" not in job.labels
     assert "stops" not in yaml.safe_load(read(job.analysis_instance_schema_uri))["properties"]
 
 
@@ -178,7 +187,7 @@ def test_a_job_that_has_failed_is_made_anew(
     first = watch().configure(baseline, [pushed])
     only_job(vertex).state = "JOB_STATE_FAILED"
     assert watch().configure(baseline, [pushed]) != first
-    assert only_job(vertex).state.name == "JOB_STATE_RUNNING"
+    assert only_job(vertex).state.name == "JOB_STATE_PENDING"
 
 
 def test_beside_a_canary_the_version_before_is_monitored_as_it_was(
