@@ -37,7 +37,7 @@ def tell(alerts: Path, window: Window, state: str, settings: Settings, now: date
         memory = folder.read()
         events = outbox.decide(memory, window, settings, channels, now)
         folder.write(memory)
-        failures = outbox.deliver(memory, folder, settings, channels, now)
+        failures = outbox.deliver(memory, window.model, folder, settings, channels, now)
         is_open = list(decisions.open_alerts(memory["tracks"][window.model]))
         summary = AlertSummary(
             model=window.model,
@@ -45,7 +45,7 @@ def tell(alerts: Path, window: Window, state: str, settings: Settings, now: date
             end=window.end,
             events=events,
             open=is_open,
-            waiting=outbox.waiting(memory),
+            waiting=outbox.waiting(memory, window.model),
         )
         Alerts(alerts).write(summary)
         counts.update({"open alerts": len(is_open), "events": len(events)})

@@ -5,7 +5,7 @@ message and before that is written down, the message is sent again, with the sam
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -17,7 +17,7 @@ from penstock.components.alerter.state import DecidedWindow, Folder, Message, St
 from penstock.core.artifacts.alerts import AlertEvent
 from penstock.core.errors import NoServer, PenstockError, ServerError, SystemFailure
 
-_MOST_REFUSALS = 10  # of messages by a channel in a run: then its address is wrong, not the messages
+_MOST_REFUSALS = 10  # by a channel that takes nothing in a run: then its address is wrong, not the messages
 logger = logging.getLogger(__name__)
 
 
@@ -43,7 +43,7 @@ def decide(
     known = last["events"] if last and is_again else []
     state["tracks"][model] = tracks
     state["decided"][model] = DecidedWindow(begin=window.begin, end=window.end, events=[*known, *events])
-    _forget_others(state, {channel.name for channel in channels})
+    _forget_others(state, model, {channel.name for channel in channels})
     changed = {event["alert"]["id"] for event in events}
     state["outbox"] = [message for message in state["outbox"] if not _is_outdated(message, changed)]
     state["outbox"] += _messages(events, channels, now)
@@ -51,29 +51,40 @@ def decide(
 
 
 def deliver(
-    state: State, folder: Folder, settings: Settings, channels: Sequence[Channel], now: datetime
+    state: State, model: str, folder: Folder, settings: Settings, channels: Sequence[Channel], now: datetime
 ) -> list[Failure]:
-    """Tells the channels what is due; returns which of them did not take it. What they did not take stays."""
+    """Tells the channels what is due of a model; returns which of them did not take it. What they did not take stays.
+
+    After a message that is refused, no later one of its alerts is sent: its end is not to be told before its beginning.
+    """
     failures = []
     for channel in channels:
-        refusals = 0
-        for batch in channel.batches(_due(state, folder, settings, channel, now)):
+        refusals, is_taking = 0, False
+        refused: set[str] = set()
+        for batch in channel.batches(_due(state, model, folder, settings, channel, now)):
+            if refused & _alerts(batch):
+                continue
             error = _send(channel, batch)
+            is_refusal = error is not None and _may_take_another(error)
             if error:
-                refusals += 1
                 failures.append(Failure(channel.name, error))
             else:
+                is_taking = True
                 _strike_off(state, channel, batch, now)
+            if is_refusal:
+                refusals += 1
+                refused |= _alerts(batch)
+                _put_last(state, batch)
             folder.write(state)  # after a failure, too: others see that this run goes on
-            if error and (refusals == _MOST_REFUSALS or not _may_take_another(error)):
+            if (error and not is_refusal) or (refusals >= _MOST_REFUSALS and not is_taking):
                 break
     return failures
 
 
-def waiting(state: State) -> dict[str, int]:
-    """Returns how many messages wait for each channel."""
+def waiting(state: State, model: str) -> dict[str, int]:
+    """Returns how many messages of a model wait for each channel."""
     counts: dict[str, int] = {}
-    for message in state["outbox"]:
+    for message in _of_model(state, model):
         for name in message["waits"]:
             counts[name] = counts.get(name, 0) + 1
     return counts
@@ -116,9 +127,36 @@ def _is_outdated(message: Message, changed: set[str]) -> bool:
     return all(event["kind"] == "ongoing" and event["alert"]["id"] in changed for event in message["events"])
 
 
-def _due(state: State, folder: Folder, settings: Settings, channel: Channel, now: datetime) -> list[Message]:
+def _alerts(batch: Iterable[Message]) -> set[str]:
+    """Returns the ids of the alerts that messages tell of."""
+    return {event["alert"]["id"] for message in batch for event in message["events"]}
+
+
+def _of_model(state: State, model: str) -> list[Message]:
+    """Returns the messages of a model. Others have channels of their own, which may have the same names."""
+    return [message for message in state["outbox"] if message["events"][0]["alert"]["model"] == model]
+
+
+def _put_last(state: State, batch: Sequence[Message]) -> None:
+    """Puts what was refused behind the others, so that it does not keep them from being tried.
+
+    What is to come after it, since it has an alert in common with it, goes along.
+    """
+    alerts, stay, go = _alerts(batch), [], []
+    for message in state["outbox"]:
+        if alerts & _alerts([message]):
+            alerts |= _alerts([message])
+            go.append(message)
+        else:
+            stay.append(message)
+    state["outbox"] = stay + go
+
+
+def _due(
+    state: State, model: str, folder: Folder, settings: Settings, channel: Channel, now: datetime
+) -> list[Message]:
     """Returns what a channel is told now. A summary takes the place of its messages before it is sent."""
-    waiting = [message for message in state["outbox"] if channel.name in message["waits"]]
+    waiting = [message for message in _of_model(state, model) if channel.name in message["waits"]]
     if not channel.for_people:
         return waiting
     told = state["told"].get(channel.name, [])
@@ -152,9 +190,9 @@ def _strike_off_names(state: State, name: str, batch: Sequence[Message]) -> None
     state["outbox"] = [message for message in state["outbox"] if message["waits"]]
 
 
-def _forget_others(state: State, names: set[str]) -> None:
-    """Drops what waits for channels that are no longer configured."""
-    for name in sorted(waiting(state).keys() - names):
-        messages = [message for message in state["outbox"] if name in message["waits"]]
+def _forget_others(state: State, model: str, names: set[str]) -> None:
+    """Drops what waits for channels that a model no longer has."""
+    for name in sorted(waiting(state, model).keys() - names):
+        messages = [message for message in _of_model(state, model) if name in message["waits"]]
         logger.warning("%d messages are dropped: there is no longer a channel %s", len(messages), name)
         _strike_off_names(state, name, messages)

@@ -89,6 +89,33 @@ def test_a_message_that_is_refused_holds_no_other_up(alerter: Callable[..., Aler
     assert len(one.waiting()["hook"]) == 1
 
 
+def test_an_end_is_not_told_before_its_beginning(alerter: Callable[..., Alerter], webhooks: Webhooks) -> None:
+    webhooks.fail("POST", "/alerts", Status(400), Status(400))
+    one = alerter(close_after=1, channels={"hook": webhook(webhooks)})
+    for hour, value in enumerate([0.15, 0.0]):
+        with pytest.raises(ServerError):
+            one.run(hour, {"distance": value})
+    assert (len(webhooks.requests), len(webhooks.taken)) == (2, 0)  # the beginning, twice
+    one.run(2, CALM)
+    assert [body["kind"] for body in webhooks.taken] == ["opened", "resolved"]
+
+
+def test_messages_that_are_refused_for_ever_keep_none_from_being_told(
+    alerter: Callable[..., Alerter], webhooks: Webhooks
+) -> None:
+    webhooks.fail("POST", "/alerts", *[Status(400)] * 20)
+    one = alerter(rate_limit=100, channels={"hook": webhook(webhooks)})
+    many = {f"f{number}": 0.15 for number in range(10)}
+    for hour, values in enumerate([many, many | LOUD]):
+        with pytest.raises(ServerError):
+            one.run(hour, values)
+    webhooks.fail("POST", "/alerts", None, *[Status(400)] * 10)
+    with pytest.raises(ServerError, match=r"hook \(10\)"):
+        one.run(2, many | LOUD)
+    assert [body["events"][0]["alert"]["feature"] for body in webhooks.taken] == ["distance"]
+    assert len(webhooks.requests) == 20 + 11
+
+
 def test_a_channel_that_refuses_everything_is_not_asked_for_ever(
     alerter: Callable[..., Alerter], webhooks: Webhooks
 ) -> None:
@@ -128,6 +155,27 @@ def test_models_share_a_state_and_have_their_own_alerts(alerter: Callable[..., A
         ["flights"],
     ]
     assert [body["events"][0]["alert"]["model"] for body in webhooks.taken] == ["flights", "taxi"]
+
+
+def test_models_that_share_a_state_have_channels_of_their_own(
+    alerter: Callable[..., Alerter], webhooks: Webhooks
+) -> None:
+    """One channel is the first model's alone; another has the name of one of the second's, at another address."""
+    webhooks.fail("POST", "/only", *[Status(503)] * 3)
+    webhooks.fail("POST", "/first", *[Status(503)] * 3)
+    one = alerter()
+    first = {"channels": {"only": webhook(webhooks, "/only"), "team": webhook(webhooks, "/first")}}
+    one.settings = first
+    with pytest.raises(SystemFailure, match=r"only \(1\): .*; team \(1\): "):
+        one.run(0, LOUD)
+    one.settings = {"channels": {"team": webhook(webhooks, "/second")}}
+    assert one.run(0, LOUD, model="taxi")["waiting"] == {}
+    one.settings = first
+    one.run(1, LOUD)
+    assert one.waiting() == {}
+    told = {path: webhooks.sent("POST", path)[-1]["events"][0]["alert"]["model"] for path in ("/only", "/first")}
+    assert told == {"/only": "flights", "/first": "flights"}
+    assert [body["events"][0]["alert"]["model"] for body in webhooks.sent("POST", "/second")] == ["taxi"]
 
 
 @pytest.mark.parametrize("content", ["", "{", '{"version": 2}', '{"version": 1, "outbox": [{}]}', "[]"])
