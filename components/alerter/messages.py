@@ -23,7 +23,7 @@ def of_events(events: list[AlertEvent], channels: list[str], now: datetime) -> M
     """Returns the message of an event, or of several that are alike, which waits for some channels."""
     return Message(
         id=events[0]["id"],
-        severity=_highest(event["alert"]["severity"] for event in events),
+        severity=highest(event["alert"]["severity"] for event in events),
         events=events,
         is_summary=False,
         made=now.isoformat(),
@@ -43,7 +43,7 @@ def summary(messages: list[Message], channel: str, now: datetime) -> Message:
     """Returns one message in place of several, for a channel that has got as many as it may. Its id is theirs."""
     return Message(
         id=f"{decisions.digest(channel, *(message['id'] for message in messages))}-summary",
-        severity=_highest(message["severity"] for message in messages),
+        severity=highest(message["severity"] for message in messages),
         events=[event for message in messages for event in message["events"]],
         is_summary=True,
         made=now.isoformat(),
@@ -51,7 +51,8 @@ def summary(messages: list[Message], channel: str, now: datetime) -> Message:
     )
 
 
-def _highest(severities: Iterable[Severity]) -> Severity:
+def highest(severities: Iterable[Severity]) -> Severity:
+    """Returns the highest of some severities."""
     return max(severities, key=decisions.SEVERITIES.index)
 
 
@@ -62,10 +63,10 @@ def title(message: Message) -> str:
         more = f", and {others} more measure{'s' if others > 1 else ''}" if others else ""
         return event_title(message["events"][0]) + more
     events = message["events"]
+    model = _name(events[0]["alert"]["model"])
     ended = sum(event["kind"] == "resolved" for event in events)
-    models = ", ".join(sorted({_name(event["alert"]["model"]) for event in events}))
     resolved = f", {ended:,} of them resolved" if ended else ""
-    return f"[{message['severity']}] {models}: {len(events):,} more alerts in one message{resolved}"
+    return f"[{message['severity']}] {model}: {len(events):,} more alerts in one message{resolved}"
 
 
 def event_title(event: AlertEvent) -> str:
@@ -112,8 +113,17 @@ def text(message: Message) -> str:
     titles = [event_title(event) for event in message["events"][:_LISTED]]
     if len(message["events"]) > _LISTED:
         titles.append(f"and {len(message['events']) - _LISTED:,} more")
-    reports = dict.fromkeys(event["alert"]["report"] for event in message["events"] if event["alert"]["report"])
-    return "\n".join([*titles, *(f"Report: {report}" for report in reports)])
+    return "\n".join([*titles, *(f"Report: {report}" for report in reports(message))])
+
+
+def reports(message: Message) -> list[str]:
+    """Returns where the alerts of a message are shown. A summary names whole pages, so that it does not grow too long
+    for a channel.
+    """
+    links = [event["alert"]["report"] for event in message["events"] if event["alert"]["report"]]
+    if message["is_summary"]:
+        links = [link.partition("#")[0] for link in links]
+    return list(dict.fromkeys(links))[:_LISTED]
 
 
 def record(message: Message) -> dict[str, object]:

@@ -48,10 +48,16 @@ class Smtp:
     """A server. `accounts` are passwords by user: with any, mail is taken only of those who signed in."""
 
     def __init__(
-        self, context: ssl.SSLContext | None = None, accounts: dict[str, str] | None = None, implicit: bool = False
+        self,
+        context: ssl.SSLContext | None = None,
+        accounts: dict[str, str] | None = None,
+        implicit: bool = False,
+        mechanisms: str = "PLAIN LOGIN",
     ) -> None:
         self.taken: list[Taken] = []
+        self.refuses: dict[str, str] = {}  # the replies to recipients that get no mail
         self.cut_after_data = 0  # how many connections are cut after a mail was taken, before the reply
+        self._mechanisms = mechanisms
         self._context, self._accounts, self._implicit = context, accounts or {}, implicit
         self._failures: dict[str, list[str]] = defaultdict(list)
         self._loop = asyncio.new_event_loop()
@@ -97,7 +103,7 @@ class Smtp:
             case "EHLO" | "HELO":
                 offers = ["mail.example.com", "8BITMIME", "SMTPUTF8"]
                 offers += ["STARTTLS"] if self._context and not session.tls else []
-                offers += ["AUTH PLAIN LOGIN"] if self._accounts and (session.tls or not self._context) else []
+                offers += [f"AUTH {self._mechanisms}"] if self._accounts and (session.tls or not self._context) else []
                 for offer in offers[:-1]:
                     await session.reply(f"250-{offer}")
                 await session.reply(f"250 {offers[-1]}")
@@ -112,6 +118,8 @@ class Smtp:
             case "MAIL":
                 session.sender, session.recipients = _address(rest), []
                 await session.reply("250 2.1.0 Ok")
+            case "RCPT" if _address(rest) in self.refuses:
+                await session.reply(self.refuses[_address(rest)])
             case "RCPT" if session.recipients is not None:
                 session.recipients.append(_address(rest))
                 await session.reply("250 2.1.5 Ok")

@@ -3,6 +3,7 @@
 It refuses what the real ones refuse. What came is in `requests`, each with its headers.
 """
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,7 +12,8 @@ from tests.servers.loopback import Loopback, Refusal, Request, Status
 SLACK_PATH = "/services/T00000000/B00000000/XXXXXXXXXXXXXXXXXXXXXXXX"
 ROUTING_KEY = "R0123456789ABCDEF0123456789ABCDE"
 _SEVERITIES = ("critical", "error", "warning", "info")
-_LONGEST_SUMMARY, _LONGEST_KEY = 1024, 255
+_LONGEST_SUMMARY, _LONGEST_KEY, _LARGEST_EVENT = 1024, 255, 512 << 10
+_LONGEST_TEXT = 40_000  # characters of a message in Slack, which cuts off what is more
 
 
 class Webhooks(Loopback):
@@ -50,12 +52,16 @@ def _slack(body: Mapping[str, Any]) -> str:
         raise Refusal(400, "no_text")
     if any(not {"fallback", "color"} <= attachment.keys() for attachment in body["attachments"]):
         raise Refusal(400, "invalid_attachments")
+    if len(body["text"]) + sum(len(attachment.get("text", "")) for attachment in body["attachments"]) > _LONGEST_TEXT:
+        raise Refusal(400, "msg_too_long")
     return "ok"
 
 
 def _pagerduty(body: Mapping[str, Any]) -> Any:
     """https://developer.pagerduty.com/docs/events-api-v2-overview"""
     errors = []
+    if len(json.dumps(body)) > _LARGEST_EVENT:
+        raise Refusal(413, "Event object is too large")
     if body.get("routing_key") != ROUTING_KEY:
         errors.append("'routing_key' is invalid (must be a 32-character string)")
     if body.get("event_action") not in ("trigger", "acknowledge", "resolve"):

@@ -1,5 +1,11 @@
-"""Mail, by SMTP. The mails of an alert are a thread, and a mail that comes twice has the same Message-ID."""
+"""Mail, by SMTP. A mail that comes twice has the same Message-ID.
 
+A mail refers to those that opened its alerts, so that mailboxes show them as a thread. One that opened several alerts
+has the id of the first, and a summary one of its own: what refers to others of theirs is not put into their thread.
+"""
+
+import contextlib
+import logging
 import smtplib
 import socket
 import ssl
@@ -19,6 +25,7 @@ from penstock.components.alerter.settings import Email
 from penstock.components.alerter.state import Message
 from penstock.core.services.transport import Advice, Answer, Refused, Transport, short
 
+logger = logging.getLogger(__name__)
 TIMEOUT = 30.0
 # What SMTP's replies mean in the terms of HTTP, which Transport knows: RFC 5321, RFC 4954.
 _SIGN_IN = (530, 534, 535, 538)
@@ -35,7 +42,8 @@ class EmailChannel(Channel):
         password = secret(f"{key}.password", self.settings.password_env, self.settings.password_file)
         server = _Server(key, self.settings, password)
         for message in batch:
-            server.repeat(server.deliver, mail(message, self.settings))
+            recipients = list(dict.fromkeys(self.settings.to))
+            server.repeat(server.deliver, mail(message, self.settings), recipients)
 
 
 class _Server(Transport):
@@ -49,13 +57,31 @@ class _Server(Transport):
         self.advice = _advice(key)
         self._context = tls_context(key, settings.ca_cert)
 
-    def deliver(self, mail: EmailMessage) -> None:
-        with self._connected() as client:
+    def deliver(self, mail: EmailMessage, recipients: list[str]) -> None:
+        """Sends a mail, and takes those who get it off the `recipients`: another try is for the rest.
+
+        Who is refused for good is only named in the log where another gets the mail, who would get it in each run.
+        """
+        client = self._connected()
+        try:
             if self._settings.security == "starttls":
                 client.starttls(context=self._context)
             if self._settings.user:
                 client.login(self._settings.user, self._password)
-            client.send_message(mail)
+            try:
+                refused = client.send_message(mail, to_addrs=recipients)
+                recipients[:] = refused
+            except smtplib.SMTPRecipientsRefused as error:
+                refused = error.recipients
+        finally:
+            with contextlib.suppress(OSError):  # whatever is answered now, the mail is taken or not
+                client.quit()
+            client.close()
+        passing = {address: reply for address, reply in refused.items() if reply[0] in _PASSING}
+        if passing or set(recipients) == set(self._settings.to):
+            raise smtplib.SMTPRecipientsRefused(passing or refused)
+        for address, (code, reply) in refused.items():
+            logger.warning("%s takes no mail for %s (%s)", self.host, address, _answer(code, reply).message)
 
     def _connected(self) -> smtplib.SMTP:
         settings = self._settings
@@ -66,12 +92,14 @@ class _Server(Transport):
     def _send(self, operation: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
         try:
             return operation(*arguments, **options)
-        except smtplib.SMTPRecipientsRefused as error:  # of several, those that are taken get the mail
+        except smtplib.SMTPRecipientsRefused as error:
             code, reply = next(iter(error.recipients.values()))
             raise Refused(_answer(code, reply)) from None
         except smtplib.SMTPResponseException as error:
             raise Refused(_answer(error.smtp_code, error.smtp_error)) from None
-        except smtplib.SMTPNotSupportedError as error:
+        except smtplib.SMTPServerDisconnected as error:
+            raise exceptions.ProtocolError(str(error)) from None
+        except smtplib.SMTPException as error:  # what is asked for, such as STARTTLS, the server does not offer
             raise Refused(
                 Answer(400, f"{short(str(error)).removesuffix('.')}: see {self._key}.security and user")
             ) from None
@@ -105,8 +133,6 @@ def _answer(code: int, reply: bytes | str) -> Answer:
 def _unanswered(error: OSError, host: str, port: int) -> exceptions.HTTPError:
     """Returns what urllib3 would raise for an error of a socket."""
     connection = HTTPConnection(host, port)
-    if isinstance(error, smtplib.SMTPServerDisconnected):
-        return exceptions.ProtocolError(str(error))
     if isinstance(error, socket.gaierror):
         return exceptions.NameResolutionError(host, connection, error)
     if isinstance(error, ssl.SSLError):

@@ -3,7 +3,7 @@
 https://developer.pagerduty.com/docs/send-alert-event
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from penstock.components.alerter import messages
@@ -20,7 +20,7 @@ _LONGEST_SUMMARY = 1024
 class PagerDutyChannel(Channel):
     """An alert triggers an incident, or updates it, and resolves it at its end.
 
-    A summary triggers one incident for all of its alerts, which a person resolves.
+    A summary resolves the incidents of alerts that have ended, and triggers one for all else, which a person resolves.
     """
 
     settings: PagerDuty
@@ -30,24 +30,31 @@ class PagerDutyChannel(Channel):
         routing_key = secret(f"{key}.routing_key", settings.routing_key_env, settings.routing_key_file)
         http = Http(key, settings.url, settings.ca_cert)
         for message in batch:
-            http.post({"routing_key": routing_key, **event(message)}, _PATH)
+            for event in events(message):
+                http.post({"routing_key": routing_key, **event}, _PATH)
 
 
-def event(message: Message) -> dict[str, object]:
-    """Returns a message as PagerDuty takes it, but for the key of the service."""
+def events(message: Message) -> Iterator[dict[str, object]]:
+    """Yields a message as PagerDuty takes it, but for the key of the service: what ended, then all else in one."""
+    others = [event for event in message["events"] if event["kind"] != "resolved"]
+    for event in message["events"]:
+        if event["kind"] == "resolved":
+            yield {"event_action": "resolve", "dedup_key": event["alert"]["id"]}
+    if others:
+        severity = messages.highest(event["alert"]["severity"] for event in others)
+        yield _trigger(Message(**message | {"events": others, "severity": severity}))
+
+
+def _trigger(message: Message) -> dict[str, object]:
     newest = message["events"][0]
     alert = newest["alert"]
     is_summary = message["is_summary"]
-    key = message["id"] if is_summary else alert["id"]
-    if newest["kind"] == "resolved" and not is_summary:
-        return {"event_action": "resolve", "dedup_key": key}
     details = {"alerts": messages.text(message)} if is_summary else messages.event_facts(newest)
-    reports = dict.fromkeys(event["alert"]["report"] for event in message["events"])
     return {
         "event_action": "trigger",
-        "dedup_key": key,
+        "dedup_key": message["id"] if is_summary else alert["id"],
         "client": "Penstock",
-        "links": [{"href": report, "text": "Report"} for report in reports if messages.is_link(report)],
+        "links": [{"href": link, "text": "Report"} for link in messages.reports(message) if messages.is_link(link)],
         "payload": {
             "summary": messages.title(message)[:_LONGEST_SUMMARY],
             "source": alert["model"],

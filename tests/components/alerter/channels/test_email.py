@@ -153,6 +153,49 @@ def test_what_the_server_refuses_is_told_in_its_words(alerter: Callable[..., Ale
     assert len(one.waiting()["team"]) == 1
 
 
+def test_who_is_refused_is_named_where_another_gets_the_mail(
+    alerter: Callable[..., Alerter], plain: Smtp, caplog: pytest.LogCaptureFixture
+) -> None:
+    plain.refuses["team@example.com"] = "550 5.1.1 No such user here"
+    one = alerter(channels=email(plain))
+    one.run(0, {"distance": 0.3})
+    assert [taken.recipients for taken in plain.taken] == [["boss@example.com"]]
+    assert caplog.messages[-1].endswith("takes no mail for team@example.com (550 5.1.1 No such user here)")
+    assert one.waiting() == {}
+
+
+def test_who_is_refused_for_a_while_gets_the_mail_with_the_next_try(
+    alerter: Callable[..., Alerter], plain: Smtp
+) -> None:
+    plain.fail("RCPT", "451 4.7.1 Greylisted, try again")
+    one = alerter(channels=email(plain))
+    one.run(0, {"distance": 0.3})
+    assert [taken.recipients for taken in plain.taken] == [["boss@example.com"], ["team@example.com"]]
+    plain.refuses["boss@example.com"] = "452 4.2.2 Mailbox full"
+    with pytest.raises(SystemFailure, match=r"452 4\.2\.2 Mailbox full"):
+        one.run(1, {"carrier": 0.3})
+    assert len(one.waiting()["team"]) == 1
+    assert [taken.recipients for taken in plain.taken[2:]] == [["team@example.com"]]  # in three tries
+
+
+def test_a_mail_that_is_taken_is_told_whatever_becomes_of_the_connection(
+    alerter: Callable[..., Alerter], plain: Smtp
+) -> None:
+    plain.fail("QUIT", "421 4.3.2 Service shutting down")
+    one = alerter(channels=email(plain))
+    one.run(0, {"distance": 0.3})
+    assert (len(plain.taken), one.waiting()) == (1, {})
+
+
+def test_a_server_with_other_ways_to_sign_in_is_told(
+    context: ssl.SSLContext, certificate: Path, alerter: Callable[..., Alerter]
+) -> None:
+    with Smtp(context, {"monitor": PASSWORD}, mechanisms="GSSAPI") as server:
+        one = alerter(channels=email(server, security="starttls", ca_cert=str(certificate), **ACCOUNT))
+        with pytest.raises(ServerError, match=r"No suitable authentication method found: see .*security and user"):
+            one.run(0, {"distance": 0.3})
+
+
 def test_nobody_at_the_address(alerter: Callable[..., Alerter]) -> None:
     closed = Smtp()
     closed.port = ports.reserve()

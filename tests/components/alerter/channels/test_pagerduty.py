@@ -33,7 +33,31 @@ def test_of_more_than_a_person_reads_there_is_one_incident(pager: Alerter, webho
     assert len(webhooks.taken) == 2
     summary = webhooks.taken[1]["payload"]
     assert summary["summary"] == "[warning] flights: 29 more alerts in one message"
-    assert len(summary["custom_details"]["alerts"].splitlines()) == 29 + 29  # a line and a link for each
+    assert len(summary["custom_details"]["alerts"].splitlines()) == 29 + 1  # a line for each, and the page
+
+
+def test_a_summary_resolves_the_incidents_of_alerts_that_ended(pager: Alerter, webhooks: Webhooks) -> None:
+    summary = pager.run(0, {"distance": 0.15, "carrier": 0.3})
+    incidents = [alert["id"] for alert in summary["open"]]
+    pager.settings["rate_limit"] = 1
+    pager.run(1, {"distance": 0.0, "carrier": 0.0, "origin": 0.15, "dest": 0.15})
+    actions = [(event["event_action"], event["dedup_key"]) for event in webhooks.taken[2:]]
+    assert sorted(actions[:2]) == sorted(("resolve", incident) for incident in incidents)
+    assert [action for action, _ in actions[2:]] == ["trigger"]
+    payload = webhooks.taken[-1]["payload"]
+    assert payload["summary"] == "[warning] flights: 2 more alerts in one message"
+    assert payload["severity"] == "warning"  # the critical one has ended
+
+
+def test_a_summary_of_many_windows_is_not_too_large(pager: Alerter, webhooks: Webhooks) -> None:
+    pager.settings["rate_limit"] = 1
+    pager.settings["channels"]["pager"]["pagerduty"]["url"] = "http://127.0.0.1:1"
+    for hour in range(4):
+        with pytest.raises(ServerError, match="no server answers"):
+            pager.run(hour, {f"{hour}-{number}-{'x' * 1000}": 0.15 for number in range(80)})
+    pager.settings["channels"]["pager"]["pagerduty"]["url"] = webhooks.url
+    pager.run(4, {})
+    assert [len(event["links"]) for event in webhooks.taken] == [4]
 
 
 def test_a_wrong_key_is_told_in_pagerdutys_words_and_not_shown(pager: Alerter, monkeypatch: pytest.MonkeyPatch) -> None:
