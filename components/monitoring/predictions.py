@@ -42,18 +42,21 @@ class Predictions:
     def _of_two(self, made: dict[str, pa.Array]) -> dict[str, pa.Array]:
         if PROBABILITY not in made:
             return made
-        chosen = pc.cast(pc.greater(pc.list_flatten(made[PROBABILITY]), 0.5), pa.int64())
+        values = pc.list_flatten(made[PROBABILITY]).to_numpy(zero_copy_only=False)
         counts = pc.fill_null(pc.list_value_length(made[PROBABILITY]), 0).to_numpy(zero_copy_only=False)
-        return {PREDICTION: columns.of_counts(counts, self._classes().take(chosen)), **made}
+        known = ~np.isnan(values)  # NaN is the probability of no class
+        rows: npt.NDArray[np.int64] = np.repeat(np.arange(len(counts)), counts)
+        chosen = self._classes().take(pa.array((values[known] > 0.5).astype(np.int64)))
+        return {PREDICTION: columns.of_counts(np.bincount(rows[known], minlength=len(counts)), chosen), **made}
 
     def _of_scores(self, outputs: Mapping[str, pa.Array]) -> dict[str, pa.Array]:
         scores = _matrix(outputs.get("scores"))
-        if scores is None:
+        if scores is None or scores.shape[1] != len(self._classes()):
             return {}
-        best = scores.argmax(axis=1)
+        kept, best, greatest = _greatest(scores)
         return {
-            PREDICTION: _ones(self._classes().take(pa.array(best))),
-            PROBABILITY: _ones(pa.array(scores.max(axis=1), _NUMBERS)),
+            PREDICTION: columns.of_counts(kept, self._classes().take(pa.array(best))),
+            PROBABILITY: columns.of_counts(kept, greatest),
         }
 
     def _classes(self) -> pa.Array:
@@ -71,16 +74,29 @@ def _of_output(name: str, output: pa.Array) -> list[tuple[str, pa.Array]]:
         return [(name, columns.to_lists(output, _TEXTS).column)]
     if numbers.shape[1] == 1:
         return [(name, _ones(pa.array(numbers[:, 0], _NUMBERS)))]
-    places = pa.array([str(place).encode() for place in numbers.argmax(axis=1).tolist()], _TEXTS)
+    kept, best, greatest = _greatest(numbers)
+    places = pa.array([str(place).encode() for place in best.tolist()], _TEXTS)
     return [
-        (f"{name}: place of the greatest", _ones(places)),
-        (f"{name}: the greatest", _ones(pa.array(numbers.max(axis=1), _NUMBERS))),
+        (f"{name}: place of the greatest", columns.of_counts(kept, places)),
+        (f"{name}: the greatest", columns.of_counts(kept, greatest)),
     ]
 
 
+def _greatest(numbers: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], pa.Array]:
+    """Returns how many values each row has, 1 or, with NaN in it, 0; and of the others the place of the greatest.
+
+    The third is these numbers themselves.
+    """
+    kept = ~np.isnan(numbers).any(axis=1)
+    return kept.astype(np.int64), numbers[kept].argmax(axis=1), pa.array(numbers[kept].max(axis=1), _NUMBERS)
+
+
 def _matrix(output: pa.Array | None) -> npt.NDArray[np.float32] | None:
-    """Returns numbers with a row for each row, if all rows have as many, and at least one."""
-    if output is None:
+    """Returns numbers with a row for each row, if all rows have as many, and at least one.
+
+    Text is none, whatever it says: what a column is must not depend on the rows that come together.
+    """
+    if output is None or columns.is_text(output.type):
         return None
     lists = columns.to_lists(output, _NUMBERS)
     counts = pc.fill_null(pc.list_value_length(lists.column), 0).to_numpy(zero_copy_only=False)

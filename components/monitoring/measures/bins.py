@@ -99,13 +99,22 @@ def texts(values: pa.Array) -> pa.Array:
 
 
 def feature_bins(sample: pa.Table, kinds: Mapping[str, Kind]) -> dict[str, FeatureBins]:
-    """Makes the bins of features from a sample of rows, columns of lists; a feature without any value has none."""
+    """Makes the bins of features from a sample of rows, columns of lists; a feature without any value has none.
+
+    NaN is no value, nor is infinity where there is nothing else.
+    """
     result = {}
     for name in sample.column_names:
         values = pc.list_flatten(sample.column(name)).combine_chunks().drop_null()
-        if not pa.types.is_null(values.type) and len(values):
+        if _any(values):
             result[name] = FeatureBins.of(name, values, kinds.get(name))
     return result
+
+
+def _any(values: pa.Array) -> bool:
+    if pa.types.is_floating(values.type):
+        return bool(pc.any(pc.is_finite(values)).as_py())
+    return not pa.types.is_null(values.type) and len(values) > 0
 
 
 def _kind(values: pa.Array) -> Kind:
@@ -123,7 +132,7 @@ def _between(edges: tuple[float, ...], numbers: npt.NDArray[np.float64]) -> Indi
 
 def _quantiles(numbers: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.float64], Indices]:
     """Returns edges between which there are about as many numbers each, frequent ones alone, and the counts."""
-    numbers = numbers[~np.isnan(numbers)]
+    numbers = numbers[np.isfinite(numbers)]  # infinity is out of any range, and no edge that JSON knows
     if not len(numbers):
         return np.zeros(1), np.zeros(2, np.int64)
     different, counts = np.unique(numbers, return_counts=True)

@@ -62,12 +62,13 @@ class WindowCounts:
     def add(self, batch: pa.RecordBatch) -> None:
         """Counts a batch's rows, columns of lists. A feature that the batch lacks is missing in all of them.
 
-        Raises a DataError that names a feature whose values are of another type.
+        Raises a DataError that names a feature whose values are of another type; then nothing is counted.
         """
+        placed = {name: _placed(bins, batch) for name, bins in self.bins.items()}  # all, before any is counted
         groups = np.full((batch.num_rows, len(self.paired)), GROUPS - 1, np.int64)
         places = {name: index for index, name in enumerate(self.paired)}
         for name, bins in self.bins.items():
-            values, lengths = _placed(bins, batch)
+            values, lengths = placed[name]
             self.features[name].values += np.bincount(values, minlength=bins.size)
             self.features[name].lengths += np.bincount(np.minimum(lengths, MOST_VALUES), minlength=MOST_VALUES + 1)
             if name in places:

@@ -56,6 +56,14 @@ def _is_list(kind: pa.DataType) -> bool:
     return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind))
 
 
+def is_text(kind: pa.DataType) -> bool:
+    """Whether values are text or bytes, alone or in lists."""
+    if pa.types.is_dictionary(kind) or _is_list(kind):
+        return is_text(kind.value_type)
+    text = pa.types.is_string(kind) or pa.types.is_large_string(kind)
+    return bool(text or pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
+
+
 def _flat(column: pa.Array) -> tuple[_Counts, pa.Array]:
     """Returns how many values each row has, and all values."""
     if pa.types.is_dictionary(column.type):
@@ -78,8 +86,7 @@ def _convert(values: pa.Array, kind: pa.DataType) -> tuple[pa.Array, _Bools]:
     source = values.type
     if source.equals(kind):
         return values, every
-    text = pa.types.is_string(source) or pa.types.is_large_string(source)
-    text = text or pa.types.is_binary(source) or pa.types.is_large_binary(source)
+    text = is_text(source)
     if kind.equals(pa.large_binary()):
         if text:
             return values.cast(kind), every

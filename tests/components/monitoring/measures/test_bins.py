@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from penstock.components.monitoring.measures.bins import GROUPS, FeatureBins
+from penstock.components.monitoring.measures.bins import GROUPS, FeatureBins, feature_bins
 from penstock.core.errors import DataError
 
 
@@ -17,6 +17,17 @@ def test_numbers_fall_between_quantiles_and_beyond_the_range() -> None:
     assert counts[1:-1].max() < 1.5 * len(numbers) / 128
     placed = bins.place(pa.array([numbers.min() - 1, numbers.min(), numbers.max(), numbers.max() + 1, math.nan]))
     assert placed.tolist() == [0, 1, bins.size - 2, bins.size - 1, -1]
+
+
+def test_infinity_is_out_of_range_and_no_edge() -> None:
+    bins = FeatureBins.of("x", pa.array([1.0, 2.0, math.inf, -math.inf, math.nan]))
+    assert all(map(math.isfinite, bins.edges))
+    assert bins.place(pa.array([-math.inf, 1.0, 2.0, math.inf])).tolist() == [0, 1, 2, 3]
+
+
+def test_a_column_without_a_finite_number_has_no_bins() -> None:
+    rows = pa.table({"x": [[math.nan], [math.inf]], "y": [[1.0], [math.inf]], "z": [[], None]})
+    assert list(feature_bins(rows, {})) == ["y"]
 
 
 def test_a_frequent_number_has_a_bin_of_its_own() -> None:

@@ -3,10 +3,12 @@ import pickle
 
 import numpy as np
 import pyarrow as pa
+import pytest
 
 from penstock.components.monitoring.measures.bins import GROUPS
 from penstock.components.monitoring.measures.counts import MOST_VALUES
 from penstock.components.monitoring.measures.reference import Reference
+from penstock.core.errors import DataError
 
 ROWS = 300
 
@@ -66,6 +68,14 @@ def test_a_column_that_is_not_there_is_missing_in_every_row() -> None:
     assert counts.features["number"].missing == ROWS + 5
     assert counts.features["names"].rows == ROWS + 5
     assert counts.rows == ROWS + 5
+
+
+def test_a_batch_of_another_type_counts_in_no_column() -> None:
+    counts = Reference.of([batch(1).select(["names", "number"])]).window()
+    names = batch(2).column("names")
+    with pytest.raises(DataError, match="feature 'number'"):
+        counts.add(pa.RecordBatch.from_arrays([names, names], ["names", "number"]))
+    assert counts.rows == sum(one.rows for one in counts.features.values()) == 0
 
 
 def test_joint_counts_are_a_cross_table_of_groups() -> None:
