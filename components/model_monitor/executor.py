@@ -1,7 +1,6 @@
 """The work of ModelMonitor: what the data of a model looks like in training, and from when on a window is another."""
 
 import json
-import logging
 import math
 import statistics
 import sys
@@ -34,7 +33,6 @@ from penstock.core.files import atomic
 from penstock.core.labels import Label
 from penstock.core.suggestions import listed
 
-logger = logging.getLogger(__name__)
 _EXAMPLE = '{"trip_miles": 0.1}'
 _SAMPLE_ROWS = 10_000  # in sample.parquet
 _REASONS = {
@@ -74,32 +72,35 @@ def run(
     parsed, configured = artifacts.Schema(Path(schema)).read(), parse_object("thresholds", thresholds, example=_EXAMPLE)
     watching = Watching.of(service, pushed)
     target, source = MonitoringBaseline(Path(baseline)), Examples(Path(examples))
-    features, notes = Features.of(parsed, label), list[str]()
+    known, notes = _label(model), list[str]()
+    label = known.name if known else label
+    features = Features.of(parsed, label)
     with open_engine(engine) as opened, progress.task("ModelMonitor") as counts:
         sampled = training_rows.sample(opened, source, train_splits)
         rows = training_rows.decoded(sampled.records, features)
         reference = _reference(opened, source, train_splits, rows, parsed, features)
         counts.show(rows=sampled.rows)
         unseen = [name for name in eval_splits if name in source.splits()] or list(train_splits)
-        answers = _answers(opened, source, unseen, model, label, features, notes)
+        answers = (
+            _answers(opened, source, unseen, _Model(Path(model), known, label), features, notes) if model else None
+        )
         predictions = answers.reference if answers else None
         limits = fixed.read(configured, parsed, [*reference.bins.values(), *_bins(predictions)])
         notes += _unmeasured(features, reference)
-        known = answers.label if answers else None
         record = BaselineRecord(
             model=model_uri,
             label=asdict(known) if known else None,
-            label_name=known.name if known else label,
+            label_name=label,
             rows={"train": sampled.rows, "eval": answers.rows if answers else 0},
             features=reference.document(),
             predictions=predictions.document() if predictions else None,
             false_alarm_rate=false_alarm_rate,
             configured=configured,
-            fixed=_finite(limits),
+            fixed=limits.values,
             sources=limits.sources,
             window_rows=window_rows,
             thresholds=_table(reference, predictions, window_rows, false_alarm_rate, limits),
-            importance=_importance(evaluation),
+            importance=_importance(evaluation, notes),
             notes=notes,
         )
         compared = watching and watching.baseline(record, parsed, rows, sampled.records)
@@ -114,9 +115,8 @@ def run(
 
 @dataclass(frozen=True)
 class _Answers:
-    """What the model says of some rows of the evaluation split, of `rows`; its own label, where it names one."""
+    """What the model says of some rows of the evaluation split, of `rows`."""
 
-    label: Label | None
     rows: int
     predictions: pa.RecordBatch
     features: pa.RecordBatch
@@ -124,32 +124,42 @@ class _Answers:
     reference: Reference
 
 
+@dataclass(frozen=True)
+class _Model:
+    """The model: its own label, where it names one, and the label's name."""
+
+    path: Path
+    label: Label | None
+    label_name: str
+
+
+def _label(model: str | None) -> Label | None:
+    return Label.read(Model(Path(model)).require_serving()) if model else None
+
+
 def _answers(
     engine: Engine,
     examples: Examples,
     splits: Sequence[str],
-    model: str | None,
-    label: str,
+    model: _Model,
     features: Features,
     notes: list[str],
 ) -> _Answers | None:
     """Asks the model; None, with a note, of one that takes no tf.Examples."""
-    if not model:
-        return None
-    folder = Model(Path(model)).require_serving()
+    folder = Model(model.path).require_serving()
     if not SavedModel(folder).exists:
         files = SavedModel(folder).listed()
         notes.append(f"predictions are not monitored: the model is no SavedModel (there is {files})")
         return None
-    known, sampled = Label.read(folder), training_rows.sample(engine, examples, splits)
+    sampled = training_rows.sample(engine, examples, splits)
     try:
-        predicted = answered.predictions(folder, sampled.records, Predictions(known))
+        predicted = answered.predictions(folder, sampled.records, Predictions(model.label))
     except ModelError as error:
         notes.append(f"predictions are not monitored: {error.message}")
         return None
-    labels = answered.labels(sampled.records, known.name if known else label)
+    labels = answered.labels(sampled.records, model.label_name)
     decoded = training_rows.decoded(sampled.records, features)
-    return _Answers(known, sampled.rows, predicted, decoded, labels, Reference.of([predicted]))
+    return _Answers(sampled.rows, predicted, decoded, labels, Reference.of([predicted]))
 
 
 def _bins(reference: Reference | None) -> list[FeatureBins]:
@@ -206,21 +216,14 @@ def _threshold(limit: Threshold, limits: Fixed) -> ThresholdRecord:
     return ThresholdRecord(name=limit.feature, measure=limit.measure, value=value, reason=reason)
 
 
-def _finite(limits: Fixed) -> dict[str, dict[str, float | None]]:
-    return {
-        name: {measure: limit if math.isfinite(limit) else None for measure, limit in values.items()}
-        for name, values in limits.values.items()
-    }
-
-
-def _importance(evaluation: str | None) -> dict[str, float]:
+def _importance(evaluation: str | None, notes: list[str]) -> dict[str, float]:
     """Returns how much the model depends on each column, as the Evaluator has measured it; none if it has not."""
     if not evaluation:
         return {}
     try:
         summary = ModelEvaluation(Path(evaluation)).read_summary()
     except (OSError, ValueError) as error:
-        logger.warning("no importance of features: %s", error)
+        notes.append(f"how much the model depends on each feature is not known: the evaluation cannot be read: {error}")
         return {}
     worse = {one["column"]: max(0.0, statistics.fmean(one["worse_by"])) for one in summary["importance"]}
     most = max(worse.values(), default=0.0)

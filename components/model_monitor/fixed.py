@@ -4,7 +4,6 @@ A number alone is of what TFDV and Vertex AI measure: Jensen-Shannon divergence 
 The other distance of such a feature's values then never alerts.
 """
 
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -23,12 +22,12 @@ type Configured = Mapping[str, float | Mapping[str, float | None] | None]  # by 
 
 @dataclass
 class Fixed:
-    """Thresholds by feature and measure, infinite where one never alerts, and where each comes from."""
+    """Thresholds by feature and measure, None where one never alerts, and where each comes from."""
 
-    values: dict[str, dict[str, float]] = field(default_factory=dict)
+    values: dict[str, dict[str, float | None]] = field(default_factory=dict)
     sources: dict[str, dict[str, str]] = field(default_factory=dict)
 
-    def put(self, feature: str, values: Mapping[str, float], source: str) -> None:
+    def put(self, feature: str, values: Mapping[str, float | None], source: str) -> None:
         self.values.setdefault(feature, {}).update(values)
         self.sources.setdefault(feature, {}).update(dict.fromkeys(values, source))
 
@@ -66,10 +65,10 @@ def _of_schema(feature: schema_pb2.Feature, bins: FeatureBins, result: Fixed) ->
 
 def _of_configuration(
     name: str, value: float | Mapping[str, float | None] | None, bins: FeatureBins
-) -> dict[str, float]:
+) -> dict[str, float | None]:
     there = thresholds.measures(bins)
     if value is None:
-        return dict.fromkeys(there, math.inf)
+        return dict.fromkeys(there)
     if not isinstance(value, Mapping):
         measure = "l_infinity" if bins.kind == "category" else "jensen_shannon"
         return _alone(bins, measure, _checked(name, value))
@@ -79,7 +78,7 @@ def _of_configuration(
                 f"thresholds.{name}: {measure!r} is not measured of a {bins.kind}; {did_you_mean(measure, there)}"
             )
     return {
-        measure: math.inf if limit is None else _checked(f"{name}.{measure}", limit) for measure, limit in value.items()
+        measure: None if limit is None else _checked(f"{name}.{measure}", limit) for measure, limit in value.items()
     }
 
 
@@ -89,6 +88,6 @@ def _checked(name: str, value: float) -> float:
     return float(value)
 
 
-def _alone(bins: FeatureBins, measure: str, limit: float) -> dict[str, float]:
+def _alone(bins: FeatureBins, measure: str, limit: float) -> dict[str, float | None]:
     others = (one for one in thresholds.measures(bins) if one in _DISTANCES)
-    return {**dict.fromkeys(others, math.inf), measure: limit}
+    return {**dict.fromkeys(others), measure: limit}

@@ -38,10 +38,15 @@ class DependenceShift:
 def compare(
     reference: Reference, counts: WindowCounts, sensitivity: Sensitivity | None = None
 ) -> list[DependenceShift]:
-    """Returns the change of every two of the features that are counted together, the largest first."""
+    """Returns the change of every two of the features that are counted together, the largest first.
+
+    Features that never alert are in no pair.
+    """
     sensitivity = sensitivity or Sensitivity()
     names = counts.paired
+    may_alert = np.array([not sensitivity.is_silent(reference.bins[name]) for name in names], bool)
     first, second = np.triu_indices(len(names), 1)
+    first, second = (indices[may_alert[first] & may_alert[second]] for indices in (first, second))
     if not len(first) or not counts.rows or not reference.counts.rows:
         return []
     window, training = (_pairs(one)[first, second] for one in (counts, reference.counts))

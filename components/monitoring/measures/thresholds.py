@@ -4,6 +4,7 @@ All features and measures of a model share one rate of false alarms: that of win
 any of them exceeds its threshold (Bonferroni's inequality).
 """
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -49,12 +50,16 @@ class Sensitivity:
 
     false_alarm_rate: The share of windows from an unchanged source that alert, at most, by any feature and measure.
     smallest: Of each measure, up to which value a shift is not worth telling, however many rows show it.
-    fixed: By feature and measure, thresholds that somebody has set, in place of derived ones.
+    fixed: By feature and measure, thresholds that somebody has set, in place of derived ones; infinite: never.
     """
 
     false_alarm_rate: float = FALSE_ALARM_RATE
     smallest: Mapping[Measure, float] = field(default_factory=lambda: SMALLEST)
     fixed: Mapping[str, Mapping[Measure, float]] = field(default_factory=dict)
+
+    def is_silent(self, bins: FeatureBins) -> bool:
+        """Whether a feature never alerts, by any measure."""
+        return all(math.isinf(self.fixed.get(bins.name, {}).get(measure, 0.0)) for measure in measures(bins))
 
 
 @dataclass(frozen=True)

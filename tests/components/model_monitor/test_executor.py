@@ -142,6 +142,18 @@ def test_importance_is_the_evaluations(make: Callable[..., MonitoringBaseline], 
     assert make(evaluation=str(evaluation.root)).read()["importance"] == {"miles": 1.0, "hour": pytest.approx(0.25)}
 
 
+def test_an_evaluation_that_cannot_be_read_is_noted(make: Callable[..., MonitoringBaseline], tmp_path: Path) -> None:
+    record = make(evaluation=str(tmp_path / "nowhere")).read()
+    assert record["importance"] == {}
+    assert record["notes"][0].startswith("how much the model depends on each feature is not known: the evaluation")
+
+
+def test_the_label_that_the_model_names_is_no_feature(make: Callable[..., MonitoringBaseline], model: Path) -> None:
+    record = make(model=str(model), label="").read()
+    assert record["label_name"] == "late"
+    assert {one["name"] for one in record["features"]["features"]} == {"miles", "hour", "company"}
+
+
 def test_a_model_of_another_kind_has_no_predictions(make: Callable[..., MonitoringBaseline], tmp_path: Path) -> None:
     pickled = tmp_path / "other" / "Format-Serving" / "model.pkl"
     pickled.parent.mkdir(parents=True)

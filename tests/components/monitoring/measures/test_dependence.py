@@ -1,11 +1,14 @@
 """What no feature shows alone: see also benchmarks/monitoring."""
 
+import math
+
 import numpy as np
 import pyarrow as pa
 import pytest
 
-from penstock.components.monitoring.measures import comparison, dependence
+from penstock.components.monitoring.measures import comparison, dependence, thresholds
 from penstock.components.monitoring.measures.reference import Reference
+from penstock.components.monitoring.measures.thresholds import Sensitivity
 
 
 def batch(rows: int, seed: int, correlation: float) -> pa.RecordBatch:
@@ -46,6 +49,16 @@ def test_a_broken_correlation_is_named_where_both_features_are_as_before(referen
     assert largest.alerts
     assert largest.rows == 1000
     assert not any(other.alerts for other in others if other.features == ("second", "other"))
+
+
+def test_a_feature_that_never_alerts_is_in_no_pair(reference: Reference) -> None:
+    silent = dict.fromkeys(thresholds.measures(reference.bins["second"]), math.inf)
+    counts = reference.window()
+    counts.add(batch(1000, 2, 0.0))
+    pairs = dependence.compare(reference, counts, Sensitivity(fixed={"second": silent}))
+    assert {pair.features for pair in pairs} == {("first", "name"), ("first", "other"), ("name", "other")}
+    some = dict(list(silent.items())[:1])
+    assert len(dependence.compare(reference, counts, Sensitivity(fixed={"second": some}))) == 6
 
 
 def test_a_category_that_a_number_no_longer_tells_is_named(reference: Reference) -> None:
