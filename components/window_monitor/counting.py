@@ -52,6 +52,11 @@ class Counted:
     predictions: Part | None
     account: Account = field(default_factory=Account)
 
+    @property
+    def is_paired(self) -> bool:
+        """Whether each row has predictions, so that both samples are of the same rows."""
+        return self.predictions is not None and self.predictions.counts.rows == self.features.counts.rows
+
     @classmethod
     def empty(cls, baseline: Baseline, seed: int = 0) -> "Counted":
         """Returns counts over the baseline's bins, of no rows yet."""

@@ -1,6 +1,5 @@
 """The work of WindowMonitor: reads a window's requests, compares them with the baseline, and writes what moved."""
 
-import contextlib
 import json
 import sys
 from datetime import datetime
@@ -21,6 +20,7 @@ from penstock.components.window_monitor import counting, findings, metrics, perf
 from penstock.components.window_monitor.counting import Baseline, Counted, Part
 from penstock.components.window_monitor.findings import Compared
 from penstock.components.window_monitor.performance import Rows
+from penstock.components.window_monitor.places import History
 from penstock.components.window_monitor.report import page as window_page
 from penstock.core import artifacts, progress
 from penstock.core.artifacts.artifact import GateResult
@@ -31,6 +31,7 @@ from penstock.core.artifacts.monitoring import (
     MonitoringBaseline,
     Subject,
     WindowRecord,
+    moved,
 )
 from penstock.core.files import atomic
 from penstock.core.labels import Label
@@ -69,28 +70,32 @@ def run(
     with open_engine(engine) as opened, progress.task("WindowMonitor") as counts:
         counts.show(rows=0)
         compared_with = _baseline(record)
-        with places.request_log(requests, times) as folder:
+        with places.request_log(requests, selection, times) as folder:
             log = Requests.open(folder, selection, times, asked)
             counted = counting.count(opened, log, compared_with)
         counts.show(rows=counted.account.rows)
         parts = _parts(compared_with, counted, source, record)
         result = _record(record, log, counted, parts, baseline_uri or str(source.root))
-        if found := _performance(compared_with, counted, source):
-            result["performance"] = found
-        target = MonitoredWindow(Path(window))
-        with places.history(history) if history else contextlib.nullcontext() as kept:
-            before = kept.before(result["model"], times.begin, _HISTORY) if kept else []
-            page = window_page.Page(result, before, parts, record)
-            for path in [target.report, *([Path(report)] if report else [])]:
-                window_page.write(path, page)
-            metrics.write(target.metrics, result)
-            target.write(result)
-            if kept:
-                kept.add(result)
-        alerting = {one["name"] for one in result["findings"] if one["alerts"]}
-        counts.update({"alerting features": len(alerting)})
-    properties = artifacts.metadata(alerts=len(alerting), rows=result["rows"], begin=result["begin"], end=result["end"])
-    return GateResult({"window": properties}, blessed=not alerting)
+        if estimated := _performance(compared_with, counted, source):
+            result["performance"] = estimated
+        kept = History(history, selection.version) if history else None
+        before = kept.before(result["model"], times.begin, _HISTORY) if kept else []
+        page = window_page.Page(result, before, parts, record)
+        _write(MonitoredWindow(Path(window)), page, report)
+        if kept:
+            kept.add(result)
+        alerts = len(moved(result["findings"]))
+        counts.update({"alerting features": alerts})
+    properties = artifacts.metadata(alerts=alerts, rows=result["rows"], begin=result["begin"], end=result["end"])
+    return GateResult({"window": properties}, blessed=not alerts)
+
+
+def _write(target: MonitoredWindow, page: window_page.Page, report: str) -> None:
+    """Writes the window, its record last; the page to `report` as well."""
+    for path in [target.report, *([Path(report)] if report else [])]:
+        window_page.write(path, page)
+    metrics.write(target.metrics, page.window)
+    target.write(page.window)
 
 
 def _baseline(record: BaselineRecord) -> Baseline:
@@ -127,10 +132,11 @@ def _parts(baseline: Baseline, counted: Counted, source: MonitoringBaseline, rec
 def _performance(baseline: Baseline, counted: Counted, source: MonitoringBaseline) -> list[EstimatedMetric]:
     if counted.predictions is None:
         return []
+    features = counted.features.sample.table() if counted.is_paired else pa.table({})
     return performance.estimated(
         baseline.outputs.label,
         Rows(_table(source.evaluation_rows), _table(source.evaluation)),
-        Rows(counted.features.sample.table(), counted.predictions.sample.table()),
+        Rows(features, counted.predictions.sample.table()),
         baseline.features.bins,
     )
 
@@ -165,7 +171,8 @@ def _notes(record: BaselineRecord, counted: Counted) -> list[str]:
         names = [f"{name!r} ({count:,} rows)" for name, count in account.unknown.most_common()]
         notes.append(f"features that the schema does not know, which are not measured: {listed(names)}")
     if not account.rows:
-        notes.append("there is no request in the window: nothing was measured")
+        there = "no request in the window can be read" if account.requests else "there is no request in the window"
+        notes.append(f"{there}: nothing was measured")
     elif account.rows < _FEW_ROWS:
         notes.append(f"so few rows ({account.rows}) show only large shifts: choose a longer window")
     return notes + record["notes"]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
 
-from penstock.core.artifacts.monitoring import WindowRecord
+from penstock.core.artifacts.monitoring import WindowRecord, moved
 from penstock.core.files import atomic
 
 _PREFIX = "penstock_monitoring"
@@ -30,16 +30,15 @@ def write(path: Path, window: WindowRecord) -> None:
     }
     for name, (words, value) in of_window.items():
         gauge(name, words).labels(model).set(value)
-    moved = gauge("moved", "Features, predictions and pairs of features that moved", "subject")
+    count = gauge("moved", "Features, predictions and pairs of features that moved", "subject")
     for subject in ("feature", "prediction", "dependence"):
-        names = {one["name"] for one in window["findings"] if one["alerts"] and one["subject"] == subject}
-        moved.labels(model, subject).set(len(names))
+        count.labels(model, subject).set(sum(one["subject"] == subject for one in moved(window["findings"])))
     left_out = gauge("left_out", "What is in no measure", "unit", "reason")
     for entry in window["left_out"]:
         left_out.labels(model, entry["unit"], entry["reason"]).set(entry["count"])
     labels = ("subject", "name", "measure")
     values = gauge("value", "A measure of the distance from the training data", *labels)
-    thresholds = gauge("threshold", "From which value on a measure alerts", *labels)
+    thresholds = gauge("threshold", "Above which value a measure alerts", *labels)
     importance = gauge("importance_ratio", "How much the model depends on a feature, of the most important one", "name")
     for one in window["findings"]:
         if one["subject"] == "dependence" or one["value"] is None:

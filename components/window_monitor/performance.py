@@ -40,14 +40,16 @@ def estimated(
     known, asked = evaluation.predictions, window.predictions
     if label is None or MonitoringBaseline.LABEL not in known.column_names or not asked.num_rows:
         return []
-    kept = _complete(known, [MonitoringBaseline.LABEL])
-    if kept.sum() < _FEWEST or evaluation.features.num_rows != known.num_rows:
+    columns = [PREDICTION] if label.problem == "regression" else [PREDICTION, PROBABILITY]
+    if any(name not in table.column_names for name in columns for table in (known, asked)):
+        return []
+    kept, asked_rows = _complete(known, [*columns, MonitoringBaseline.LABEL]), _complete(asked, columns)
+    if kept.sum() < _FEWEST or not asked_rows.any() or evaluation.features.num_rows != known.num_rows:
         return []
     known, features = known.filter(pa.array(kept)), evaluation.features.filter(pa.array(kept))
-    asked_rows = _complete(asked, [])
     asked, asked_features = asked.filter(pa.array(asked_rows)), window.features
     if label.problem == "regression":
-        if asked_features.num_rows != len(asked_rows):  # some answers had other outputs
+        if asked_features.num_rows != len(asked_rows):  # nobody knows which features a prediction is of
             return []
         return _of_regression(known, features, asked, asked_features.filter(pa.array(asked_rows)), bins)
     truth = _texts(known[MonitoringBaseline.LABEL])
@@ -81,12 +83,15 @@ def _metric(name: str, estimate: Estimate, evaluation: float) -> EstimatedMetric
     )
 
 
-def _complete(table: pa.Table, more: list[str]) -> npt.NDArray[np.bool_]:
-    """Returns which rows have one value in each column of predictions, and of `more`."""
+def _complete(table: pa.Table, names: list[str]) -> npt.NDArray[np.bool_]:
+    """Returns which rows have one value in each of these columns, and a finite one where it is a number."""
     result: npt.NDArray[np.bool_] = np.ones(table.num_rows, bool)
-    for name in [*(name for name in (PREDICTION, PROBABILITY) if name in table.column_names), *more]:
+    for name in names:
         lengths = pc.fill_null(pc.list_value_length(table[name]), 0)
-        result &= np.asarray(lengths.combine_chunks().to_numpy(zero_copy_only=False)) == 1
+        single = np.asarray(lengths.combine_chunks().to_numpy(zero_copy_only=False)) == 1
+        if pa.types.is_floating(table.schema.field(name).type.value_type):
+            single[single] = np.isfinite(_numbers(table[name].filter(pa.array(single))))
+        result &= single
     return result
 
 

@@ -3,45 +3,76 @@
 import contextlib
 import tempfile
 from collections.abc import Iterator
-from datetime import timedelta
-from pathlib import Path
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path, PurePosixPath
 
+from penstock.components.monitoring.windows.files import MARGIN, Selection
 from penstock.components.monitoring.windows.window import Window
-from penstock.core.artifacts import LoggedFile
-from penstock.core.artifacts.monitoring import WindowHistory
+from penstock.core.artifacts import LoggedFile, RequestLog
+from penstock.core.artifacts.monitoring import WindowHistory, WindowRecord
 from penstock.core.files import atomic, object_stores
 
-_MARGIN = timedelta(hours=1)  # as far as windows are looked for in files that are named for other times
+_PARTS = 5  # of a logged file's name: model, version, signature, day, file
 
 
 @contextlib.contextmanager
-def request_log(uri: str, window: Window) -> Iterator[Path]:
-    """Yields the folder of a request log; of one in an object store a copy of the files that the window may need."""
+def request_log(uri: str, selection: Selection, window: Window) -> Iterator[Path]:
+    """Yields the folder of a request log; of one in an object store a copy of the files that the window may need.
+
+    The copy has the folders of all models and versions of the log, whether they were asked in the window or not.
+    Raises a ConfigError if the model or the version is not in the object store.
+    """
     if not object_stores.is_remote(uri):
         yield atomic.local_path(uri)
         return
     with tempfile.TemporaryDirectory(prefix="penstock-") as folder, object_stores.open_store(uri) as store:
-        needed = [name for name in store.files(uri) if _may_be_needed(Path(name), window)]
-        store.fetch({object_stores.join(uri, name): Path(folder) / name for name in needed})
-        yield Path(folder)
+        log = RequestLog(Path(folder))
+        names = [name for name in store.files(uri) if len(PurePosixPath(name).parts) == _PARTS]
+        for signature in {PurePosixPath(name).parents[1] for name in names}:
+            (log.root / signature).mkdir(parents=True)
+        resolved = selection.resolved(log, uri)
+        folders = {log.folder(*one) for one in log.signatures() if resolved.includes(*one[:2])}
+        paths = {name: log.root / name for name in names}
+        store.fetch(
+            {
+                object_stores.join(uri, name): path
+                for name, path in paths.items()
+                if path.parents[1] in folders and _may_be_needed(path, window)
+            }
+        )
+        yield log.root
 
 
 def _may_be_needed(path: Path, window: Window) -> bool:
     file = LoggedFile.of(path)
-    return file is not None and file.end >= window.begin - _MARGIN and file.begin < window.end + _MARGIN
+    return file is not None and file.end >= window.begin - MARGIN and file.begin < window.end + MARGIN
 
 
-@contextlib.contextmanager
-def history(uri: str) -> Iterator[WindowHistory]:
-    """Yields the records of windows; what the body adds to those in an object store is written there at its end."""
-    if not object_stores.is_remote(uri):
-        yield WindowHistory(atomic.local_path(uri))
-        return
-    with tempfile.TemporaryDirectory(prefix="penstock-") as folder, object_stores.open_store(uri) as store:
-        root = Path(folder)
-        store.fetch({object_stores.join(uri, name): root / name for name in store.files(uri)})
-        before = {path: path.read_bytes() for path in root.rglob("*") if path.is_file()}
-        yield WindowHistory(root)
-        for path in sorted(root.rglob("*")):
-            if path.is_file() and before.get(path) != (content := path.read_bytes()):
-                store.write(object_stores.join(uri, path.relative_to(root).as_posix()), content)
+@dataclass(frozen=True)
+class History:
+    """The records of the windows of a model, or of one of its versions alone, in a folder or an object store."""
+
+    uri: str
+    version: int | None = None
+
+    def before(self, model: str, begin: datetime, most: int) -> list[WindowRecord]:
+        """Returns the newest windows that begin before a moment, the oldest first."""
+        if not object_stores.is_remote(self.uri):
+            return WindowHistory(atomic.local_path(self.uri)).before(model, begin, most, self.version)
+        with tempfile.TemporaryDirectory(prefix="penstock-") as root, object_stores.open_store(self.uri) as store:
+            copy = WindowHistory(Path(root))
+            folder = copy.folder(model, self.version)
+            uri = object_stores.join(self.uri, folder.relative_to(copy.root).as_posix())
+            names = copy.newest(store.children(uri)[0], begin, most)
+            store.fetch({object_stores.join(uri, name): folder / name for name in names})
+            return copy.before(model, begin, most, self.version)
+
+    def add(self, window: WindowRecord) -> None:
+        """Writes a window's record, in the place of an earlier one of the same window."""
+        if not object_stores.is_remote(self.uri):
+            WindowHistory(atomic.local_path(self.uri)).add(window, self.version)
+            return
+        with tempfile.TemporaryDirectory(prefix="penstock-") as root, object_stores.open_store(self.uri) as store:
+            path = WindowHistory(Path(root)).add(window, self.version)
+            store.write(object_stores.join(self.uri, path.relative_to(root).as_posix()), path.read_bytes())

@@ -5,6 +5,7 @@ Nobody needs TensorFlow to read them.
 
 import contextlib
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -41,7 +42,7 @@ class Finding(TypedDict):
         name: The feature, or the output; of several features "first, second"; "" where it is none.
         measure: Such as "jensen_shannon".
         value: None where it could not be measured.
-        threshold: From which value on it alerts; None where it never does.
+        threshold: Above which value it alerts; None where it never does.
         alerts: Whether it does.
         rows: How many rows of the window it is of.
         sentence: The same in words.
@@ -64,6 +65,28 @@ class Finding(TypedDict):
     importance: NotRequired[float]
 
 
+def first_of_each(findings: Iterable[Finding]) -> list[Finding]:
+    """Returns the first finding of each feature, prediction or pair, which is the strongest as findings are ordered.
+
+    A feature and a prediction may have the same name.
+    """
+    first: dict[tuple[Subject, str], Finding] = {}
+    for finding in findings:
+        first.setdefault((finding["subject"], finding["name"]), finding)
+    return list(first.values())
+
+
+def moved(findings: Iterable[Finding]) -> list[Finding]:
+    """Returns, of each feature, prediction or pair that alerts, the first finding that does."""
+    return first_of_each(finding for finding in findings if finding["alerts"])
+
+
+def titled(subject: Subject, name: str, shown: str = "") -> str:
+    """Returns what people call a finding's feature, by default by its name; of a model's outputs it says so."""
+    is_output = subject == "prediction" and name != subject
+    return f"prediction: {shown or name}" if is_output else shown or name
+
+
 class EstimatedMetric(TypedDict):
     """A metric of a window without labels, its 95 % interval, and what it was for the evaluation split."""
 
@@ -75,7 +98,7 @@ class EstimatedMetric(TypedDict):
 
 
 class ThresholdRecord(TypedDict):
-    """From which value on a measure alerts, in windows of the baseline's `window_rows`; None: never. And why."""
+    """Above which value a measure alerts, in windows of the baseline's `window_rows`; None: never. And why."""
 
     name: str
     measure: str
@@ -247,29 +270,36 @@ class MonitoredWindow(Artifact):
 class WindowHistory(Artifact):
     """The records of the windows of models, which later windows are shown beside.
 
-    <model>/20261129T000000Z_20261130T000000Z.json    a WindowRecord, by its window's begin and end
+    <model>/20261129T000000Z_20261130T000000Z.json      a WindowRecord, by its window's begin and end
+    <model>/2/20261129T000000Z_20261130T000000Z.json    one of the requests of version 2 alone
     """
 
     _TIME: ClassVar[str] = "%Y%m%dT%H%M%SZ"
 
-    def add(self, window: WindowRecord) -> None:
-        """Writes a window's record, in the place of an earlier one of the same window."""
+    def add(self, window: WindowRecord, version: int | None = None) -> Path:
+        """Writes a window's record, in the place of an earlier one of the same window; returns where."""
         times = (datetime.fromisoformat(window[bound]).astimezone(UTC).strftime(self._TIME) for bound in _BOUNDS)
-        atomic.write_text(
-            self._folder(window["model"]) / f"{'_'.join(times)}.json", json.dumps(window, allow_nan=False)
-        )
+        path = self.folder(window["model"], version) / f"{'_'.join(times)}.json"
+        atomic.write_text(path, json.dumps(window, allow_nan=False))
+        return path
 
-    def before(self, model: str, begin: datetime, most: int) -> list[WindowRecord]:
+    def before(self, model: str, begin: datetime, most: int, version: int | None = None) -> list[WindowRecord]:
         """Returns the newest windows that begin before a moment, the oldest first; files that are none are skipped."""
         from pydantic import TypeAdapter
 
-        read = TypeAdapter(WindowRecord)
-        named = (path for path in self._folder(model).glob("*.json") if path.name < begin.strftime(self._TIME))
+        read, folder = TypeAdapter(WindowRecord), self.folder(model, version)
         records = []
-        for path in sorted(named)[-most:]:
+        for name in self.newest((path.name for path in folder.glob("*.json")), begin, most):
             with contextlib.suppress(OSError, ValueError):
-                records.append(read.validate_json(path.read_bytes()))
+                records.append(read.validate_json((folder / name).read_bytes()))
         return records
 
-    def _folder(self, model: str) -> Path:
-        return self.root / quote(model, safe=" @=+,")
+    def newest(self, names: Iterable[str], begin: datetime, most: int) -> list[str]:
+        """Returns which of a folder's files are those of the newest windows that begin before a moment."""
+        earlier = (name for name in names if name.endswith(".json") and name < begin.strftime(self._TIME))
+        return sorted(earlier)[-most:]
+
+    def folder(self, model: str, version: int | None = None) -> Path:
+        """Returns the folder of the windows of a model, or of one of its versions alone, whether it exists or not."""
+        folder = self.root / quote(model, safe=" @=+,")
+        return folder if version is None else folder / str(version)

@@ -50,8 +50,12 @@ class Estimator:
 
     @classmethod
     def binary(cls, scores: Array, labels: Array, threshold: float = 0.5, seed: int = 0) -> "Estimator":
-        """Learns from the scores of the positive class and the labels (0 or 1). It estimates `auc` and `accuracy`."""
-        return cls._of(scores, labels, threshold, seed, {"auc": auc(scores, labels)})
+        """Learns from the scores of the positive class and the labels (0 or 1).
+
+        It estimates `accuracy`, and `auc` if there are labels of both classes.
+        """
+        realised = auc(scores, labels)
+        return cls._of(scores, labels, threshold, seed, {"auc": realised} if np.isfinite(realised) else {})
 
     @classmethod
     def multiclass(cls, confidence: Array, correct: Array, seed: int = 0) -> "Estimator":

@@ -1,5 +1,6 @@
 """Which files of a request log a window needs, and the pieces that they are read in."""
 
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -17,7 +18,7 @@ from penstock.core.suggestions import did_you_mean, listed
 SIGNATURE = "serving_default"
 _PIECE_ROWS = 1 << 17  # of Parquet
 # A file's name says its times. One that was renamed, or whose clock was set back, may hold others: so far is looked.
-_MARGIN = timedelta(hours=1)
+MARGIN = timedelta(hours=1)
 _CLOCK = timedelta(minutes=2)  # that a server's clock may be ahead of the storage's without a word
 
 NOT_WHOLE = "a file that is damaged or cut off; what comes before the damage is measured"
@@ -46,33 +47,36 @@ class Selection:
     Args:
         model: The model's name on its server; "" where the log has only one.
         version: The version that has answered.
-        signature: The signature that was asked.
     """
 
     model: str = ""
     version: int | None = None
-    signature: str = SIGNATURE
 
-    def resolved(self, log: RequestLog) -> "Selection":
-        """Returns the selection with the model's name.
+    def includes(self, model: str, version: int) -> bool:
+        """Whether requests of a model's version are meant. The selection has to be resolved."""
+        return model == self.model and self.version in (None, version)
+
+    def resolved(self, log: RequestLog, name: str = "") -> "Selection":
+        """Returns the selection with the model's name; `name` is what people call the log, by default its folder.
 
         Raises a ConfigError if there is no such folder, model or version in the log, or several models and no name.
         """
+        name = name or str(log.root)
         if not log.root.is_dir():
-            raise ConfigError(f"requests: there is no folder {log.root}: expected what --request-log has written")
+            raise ConfigError(f"requests: there is no folder {name}: expected what --request-log has written")
         models = sorted({model for model, _, _ in log.signatures()})
         if not models:
             return self
         if not self.model:
             if len(models) > 1:
-                raise ConfigError(f"model: expected one of those in {log.root}: {listed(models)}")
-            return Selection(models[0], self.version, self.signature).resolved(log)
+                raise ConfigError(f"model: expected one of those in {name}: {listed(models)}")
+            return Selection(models[0], self.version).resolved(log, name)
         if self.model not in models:
-            raise ConfigError(f"model {self.model!r} is not in {log.root}; {did_you_mean(self.model, models)}")
+            raise ConfigError(f"model {self.model!r} is not in {name}; {did_you_mean(self.model, models)}")
         versions = sorted({version for model, version, _ in log.signatures() if model == self.model})
         if self.version is not None and self.version not in versions:
             there = ", ".join(map(str, versions))
-            raise ConfigError(f"version {self.version} of {self.model} is not in {log.root}: expected one of {there}")
+            raise ConfigError(f"version {self.version} of {self.model} is not in {name}: expected one of {there}")
         return self
 
 
@@ -83,29 +87,31 @@ def pieces(log: RequestLog, selection: Selection, window: Window, account: Accou
     """
     result: list[Piece] = []
     for model, version, signature in log.signatures():
-        if model != selection.model or selection.version not in (None, version):
+        if not selection.includes(model, version):
             continue
-        files = log.files(model, version, signature, window.begin - _MARGIN, window.end + _MARGIN)
-        if signature != selection.signature:
-            reason = f"a file of another signature than {selection.signature}"
+        files = log.files(model, version, signature, window.begin - MARGIN, window.end + MARGIN)
+        if signature != SIGNATURE:
+            reason = f"a file of another signature than {SIGNATURE}"
             account.left_out.add("files", reason, signature, len(files))
             continue
         for path in sorted(log.folder(model, version, signature).glob("*/*")):
             _note_unfinished(path, log, window, account)
         for file in files:
             result += _cut(file, _name(file.path, log), version, account)
-            if file.end - _written(file.path) > _CLOCK:
+            written = _written(file.path)
+            if written and file.end - written > _CLOCK:
                 account.odd.add("files", AHEAD, f"{file.process}: {_name(file.path, log)}")
     return result
 
 
 def _note_unfinished(path: Path, log: RequestLog, window: Window, account: Account) -> None:
     """Counts what is no file of the log, and files that are still being written: their rows are in no window yet."""
-    if LoggedFile.of(path) is not None or not path.is_file():
+    written = None if LoggedFile.of(path) else _written(path)
+    if written is None:
         return
     if not path.name.startswith("."):
         account.left_out.add("files", NO_LOG, _name(path, log))
-    elif _written(path) >= window.begin:
+    elif written >= window.begin:
         account.left_out.add("files", UNFINISHED, _name(path, log))
 
 
@@ -128,8 +134,13 @@ def _cut(file: LoggedFile, name: str, version: int, account: Account) -> Iterato
         account.left_out.add("files", NO_LOG, name)
 
 
-def _written(path: Path) -> datetime:
-    return datetime.fromtimestamp(path.stat().st_mtime, UTC)
+def _written(path: Path) -> datetime | None:
+    """Returns when a file was written; None of a folder, and of one that the server has renamed meanwhile."""
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return None
+    return datetime.fromtimestamp(status.st_mtime, UTC) if stat.S_ISREG(status.st_mode) else None
 
 
 def _name(path: Path, log: RequestLog) -> str:

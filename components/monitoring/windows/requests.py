@@ -1,6 +1,6 @@
 """The requests of a window, as the features of the schema and what the model has answered.
 
-    requests = Requests.open(RequestLog(folder), Selection("taxi"), window, Features.of(schema, label))
+    requests = Requests.open(folder, Selection("taxi"), window, Features.of(schema, label))
     for piece in requests.pieces:
         for rows in requests.read(piece, account):
             print(rows.features.num_rows, rows.outputs.schema.names)
@@ -78,10 +78,12 @@ class Requests:
             count = rows.about.num_rows
             if not count:
                 continue
+            _count_requests(account, rows.about)  # also those of which nothing can be decoded
             decoded = self.features.decode(rows.inputs, count, account, piece.name)
             rows = rows.filter(decoded.kept)
             outputs = pa.RecordBatch.from_arrays(list(rows.outputs.values()), list(rows.outputs))
-            _add(account, rows.about, piece.version)
+            account.rows += rows.about.num_rows
+            account.versions[piece.version] += rows.about.num_rows
             yield WindowRows(decoded.features, outputs, rows.about, piece.version)
 
     def _within(self, rows: LoggedRows, piece: Piece, account: Account) -> LoggedRows:
@@ -107,11 +109,9 @@ def _reader(piece: Piece, account: Account) -> Iterator[LoggedRows]:
     return tfrecord.read(piece, account)
 
 
-def _add(account: Account, about: pa.RecordBatch, version: int) -> None:
-    """Counts rows, and of each request the first one: it stands for others where only a sample is logged."""
+def _count_requests(account: Account, about: pa.RecordBatch) -> None:
+    """Counts the first row of each request, which stands for others where only a sample is logged."""
     first = about.column("row").to_numpy() == 0
     shares = about.column("sample").to_numpy(zero_copy_only=False)[first]
-    account.rows += about.num_rows
-    account.versions[version] += about.num_rows
     account.requests += int(first.sum())
     account.stands_for += float((1 / np.where((shares > 0) & (shares <= 1), shares, 1)).sum())

@@ -9,6 +9,7 @@ from penstock.core.errors import ConfigError
 
 _UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
 _DURATION = re.compile(r"([1-9][0-9]{0,5})([mhdw])")
+_EARLIEST, _LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
 EXPECTED = "a number and a unit, such as 30m, 6h, 1d or 2w"
 _MOMENT = "a date or time, such as 2026-11-30 or 2026-11-30T06:00+01:00 (without an offset it is UTC)"
 
@@ -24,24 +25,31 @@ class Window:
     def of(cls, length: str, begin: str = "", end: str = "", now: datetime | None = None) -> Self:
         """Returns the window of a length that begins or ends at a moment; without either it ends now.
 
-        With both, the length does not count. Raises a ConfigError for what is no length or moment, and for a window
-        that ends before it begins.
+        With both, the length does not count. Raises a ConfigError for what is no length or moment, for a window that
+        ends before it begins, and for one of years in which no server has logged a request.
         """
-        if begin and end:
-            window = cls(moment("begin", begin), moment("end", end))
-        elif begin:
-            first = moment("begin", begin)
-            window = cls(first, first + duration(length))
-        else:
-            last = moment("end", end) if end else (now or datetime.now(UTC)).replace(microsecond=0)
-            window = cls(last - duration(length), last)
+        try:
+            window = cls._of(length, begin, end, now)
+        except OverflowError:  # there is no such year
+            window = None
+        if window is None or window.begin < _EARLIEST or window.end > _LATEST:
+            asked = " ".join(f"{name} {text!r}" for name, text in (("begin", begin), ("end", end)) if text)
+            raise ConfigError(
+                f"window: expected times from {_EARLIEST.year} to {_LATEST.year}, received {length!r} {asked}".rstrip()
+            )
         if window.begin >= window.end:
             raise ConfigError(f"window: expected an end after {window.begin.isoformat()}, received {end}")
         return window
 
-    def before(self) -> "Window":
-        """Returns the window of the same length that ends where this one begins."""
-        return Window(self.begin - (self.end - self.begin), self.begin)
+    @classmethod
+    def _of(cls, length: str, begin: str, end: str, now: datetime | None) -> Self:
+        if begin and end:
+            return cls(moment("begin", begin), moment("end", end))
+        if begin:
+            first = moment("begin", begin)
+            return cls(first, first + duration(length))
+        last = moment("end", end) if end else (now or datetime.now(UTC)).replace(microsecond=0)
+        return cls(last - duration(length), last)
 
 
 def duration(text: str) -> timedelta:

@@ -1,6 +1,6 @@
 """How features and predictions are distributed, in training and in the window, side by side."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from html import escape
 
 import pyarrow as pa
@@ -11,7 +11,7 @@ from penstock.components.statistics_gen import distributions
 from penstock.components.window_monitor import findings
 from penstock.components.window_monitor.findings import Compared
 from penstock.core import page
-from penstock.core.artifacts.monitoring import Finding
+from penstock.core.artifacts.monitoring import Finding, titled
 
 GROUPS = ("training", "window")
 _NOTHING = '<p class="muted">the same value everywhere, or none</p>'
@@ -20,38 +20,39 @@ _MOST = 100  # further figures stand in the table alone
 
 def html(parts: Sequence[Compared], ordered: Sequence[Finding]) -> str:
     """Returns the figures, of what alerts first and then by importance times shift; each has its finding's id."""
-    by_figure = dict.fromkeys(one["figure"] for one in ordered)
-    drawn = {figure: text for part in parts for figure, text in _of_part(part, ordered)}
-    shown = [drawn[figure] for figure in by_figure if figure in drawn][:_MOST]
+    alerting = {one["figure"] for one in ordered if one["alerts"]}
+    there = {
+        findings.figure(part.subject, part.reference, name): (part, name)
+        for part in parts
+        for name in part.reference.bins
+    }
+    figures = [figure for figure in dict.fromkeys(one["figure"] for one in ordered) if figure in there]
+    shown = [_figure(figure, *there[figure], figure in alerting) for figure in figures[:_MOST]]
     if not shown:
         return ""
     rows = max((part.after.num_rows for part in parts), default=0)
-    more = f" The first {_MOST} are drawn." if len(drawn) > _MOST else ""
+    more = f" The first {_MOST} are drawn." if len(figures) > _MOST else ""
     return (
         f'<h2>Distributions</h2><p class="muted">Of {rows:,} rows of the window at most.{more}</p>'
         f'{page.legend(GROUPS)}<div class="plots">{"".join(shown)}</div>'
     )
 
 
-def _of_part(part: Compared, ordered: Sequence[Finding]) -> Iterator[tuple[str, str]]:
-    alerting = {one["figure"] for one in ordered if one["alerts"]}
-    for name, bins in part.reference.bins.items():
-        figure = findings.figure(part.subject, part.reference, name)
-        groups = dict(
-            zip(GROUPS, (_amounts(part.before, name, bins.kind), _amounts(part.after, name, bins.kind)), strict=True)
-        )
-        drawn = distributions.chart(name, groups, bins.kind != "category")
-        title = words.short(name) + (" (length)" if bins.kind == "text" else "")
-        if part.subject == "prediction" and name != part.subject:
-            title = f"prediction: {title}"
-        if figure in alerting:
-            title += " · moved"
-        if drawn:
-            chart, left_out = drawn
-            text = page.chart(chart, title + (f" ({left_out})" if left_out else ""))
-        else:
-            text = f"<figure><figcaption>{escape(title)}</figcaption>{_NOTHING}</figure>"
-        yield figure, f'<div id="{figure}">{text}</div>'
+def _figure(figure: str, part: Compared, name: str, alerts: bool) -> str:
+    bins = part.reference.bins[name]
+    groups = {
+        group: _amounts(rows, name, bins.kind) for group, rows in zip(GROUPS, (part.before, part.after), strict=True)
+    }
+    drawn = distributions.chart(name, groups, bins.kind != "category")
+    title = titled(part.subject, name, words.short(name)) + (" (length)" if bins.kind == "text" else "")
+    if alerts:
+        title += " · moved"
+    if drawn:
+        chart, left_out = drawn
+        text = page.chart(chart, title + (f" ({left_out})" if left_out else ""))
+    else:
+        text = f"<figure><figcaption>{escape(title)}</figcaption>{_NOTHING}</figure>"
+    return f'<div id="{figure}">{text}</div>'
 
 
 def _amounts(rows: pa.Table, name: str, kind: str) -> pa.Table:

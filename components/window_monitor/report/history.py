@@ -7,13 +7,13 @@ import altair as alt
 
 from penstock.components.monitoring import words
 from penstock.core import page
-from penstock.core.artifacts.monitoring import Finding, WindowRecord
+from penstock.core.artifacts.monitoring import Finding, Subject, WindowRecord, first_of_each, titled
 from penstock.core.page import numbers
 
 _MOST = 12
 _HEIGHT = 120
 
-type _Series = tuple[str, str, str]  # subject, name, measure
+type _Series = tuple[Subject, str, str]  # subject, name, measure
 
 
 def html(window: WindowRecord, before: Sequence[WindowRecord]) -> str:
@@ -33,11 +33,8 @@ def html(window: WindowRecord, before: Sequence[WindowRecord]) -> str:
 
 def _chosen(findings: Sequence[Finding]) -> list[_Series]:
     """Returns of each feature the first of its findings, which are ordered."""
-    first: dict[tuple[str, str], _Series] = {}
-    for one in findings:
-        if one["value"] is not None and one["threshold"] is not None:
-            first.setdefault((one["subject"], one["name"]), (one["subject"], one["name"], one["measure"]))
-    return list(first.values())[:_MOST]
+    first = first_of_each(one for one in findings if one["value"] is not None and one["threshold"] is not None)
+    return [(one["subject"], one["name"], one["measure"]) for one in first[:_MOST]]
 
 
 def _chart(series: _Series, windows: Sequence[WindowRecord]) -> str:
@@ -72,8 +69,8 @@ def _chart(series: _Series, windows: Sequence[WindowRecord]) -> str:
             tooltip=tooltip,
         ),
     ).properties(height=_HEIGHT)
-    what = "prediction: " if subject == "prediction" and name != subject else ""
-    return page.chart(layers, f"{what}{words.short(name)}: {words.MEASURES.get(measure, measure)}")
+    title = titled(subject, name, words.short(name))
+    return page.chart(layers, f"{title}: {words.MEASURES.get(measure, measure)}")
 
 
 def _rows(windows: Sequence[WindowRecord]) -> alt.Chart:

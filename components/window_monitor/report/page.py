@@ -10,7 +10,15 @@ from penstock.components.monitoring import words
 from penstock.components.window_monitor.findings import Compared
 from penstock.components.window_monitor.report import figures, history
 from penstock.core import page, progress
-from penstock.core.artifacts.monitoring import BaselineRecord, EstimatedMetric, Finding, LeftOut, WindowRecord
+from penstock.core.artifacts.monitoring import (
+    BaselineRecord,
+    EstimatedMetric,
+    Finding,
+    LeftOut,
+    WindowRecord,
+    first_of_each,
+    moved,
+)
 from penstock.core.page import numbers
 
 _NEAREST = 5  # that are shown where nothing alerts
@@ -46,11 +54,11 @@ def write(path: Path, shown: Page) -> Path:
 
 
 def _lead(window: WindowRecord) -> str:
-    moved = len({(one["subject"], one["name"]) for one in window["findings"] if one["alerts"]})
+    count = len(moved(window["findings"]))
     if not window["rows"]:
-        verdict = page.mark("no requests", good=False)
-    elif moved:
-        verdict = page.mark(f"{numbers.count(moved)} moved", good=False)
+        verdict = page.mark("nothing measured" if window["requests"] else "no requests", good=False)
+    elif count:
+        verdict = page.mark(f"{numbers.count(count)} moved", good=False)
     else:
         verdict = page.mark("nothing moved", good=True)
     versions = ", ".join(map(str, window["versions"]))
@@ -66,11 +74,8 @@ def _lead(window: WindowRecord) -> str:
 
 def _moved(findings: Sequence[Finding], importance: bool) -> str:
     """Returns a row for each feature that alerts, with its strongest measure; where none does, those nearest to it."""
-    alerting = [one for one in findings if one["alerts"]]
-    first: dict[tuple[str, str], Finding] = {}
-    for one in alerting or findings:
-        first.setdefault((one["subject"], one["name"]), one)
-    chosen = list(first.values())[: None if alerting else _NEAREST]
+    alerting = moved(findings)
+    chosen = alerting or first_of_each(findings)[:_NEAREST]
     if not chosen:
         return ""
     causes = any(one["cause"] for one in chosen)

@@ -1,5 +1,7 @@
 """Estimated metrics beside those that the labels of the window tell, which the estimate has not seen."""
 
+import math
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -64,6 +66,45 @@ def test_the_loss_of_a_window_is_estimated_from_its_features() -> None:
     assert (one["metric"], one["evaluation"]) == ("mean_absolute_error", pytest.approx(before))
     assert abs(one["value"] - realised) < 0.1 < realised - before
     assert one["low"] < realised < one["high"]
+
+
+@pytest.mark.parametrize("label", [BINARY, MULTI])
+def test_an_answer_that_is_no_number_is_left_out(label: Label) -> None:
+    evaluation, _ = classified(1, 0.0, label)
+    window, _ = classified(2, 0.4, label, with_labels=False)
+    expected = performance.estimated(label, evaluation, window, {})
+    odd = pa.table({"prediction": [[b"yes"]] * 2, "probability": [[math.nan], [math.inf]]})
+    both = Rows(
+        pa.concat_tables([window.features, window.features.slice(0, 2)]), pa.concat_tables([window.predictions, odd])
+    )
+    assert performance.estimated(label, evaluation, both, {}) == expected
+    assert performance.estimated(label, evaluation, Rows(window.features.slice(0, 2), odd), {}) == []
+
+
+def test_a_loss_is_of_rows_whose_prediction_and_label_are_numbers() -> None:
+    numbers = np.arange(200.0)
+    features = pa.table({"x": _lists(numbers)})
+    evaluation = Rows(features, pa.table({"prediction": _lists(numbers), "label": _lists(numbers + 1)}))
+    truth = np.where(numbers == 7, math.nan, numbers + 1)
+    predicted = np.where(numbers == 9, math.inf, numbers)
+    damaged = Rows(features, pa.table({"prediction": _lists(predicted), "label": _lists(truth)}))
+    window = Rows(features, pa.table({"prediction": _lists(predicted)}))
+    for known in (evaluation, damaged):
+        (one,) = performance.estimated(REGRESSION, known, window, {})
+        assert one["evaluation"] == pytest.approx(1.0)
+        assert one["value"] == pytest.approx(1.0)
+    unpaired = Rows(pa.table({}), window.predictions)  # some answers were of other outputs
+    assert performance.estimated(REGRESSION, evaluation, unpaired, {}) == []
+
+
+def test_an_evaluation_of_one_class_tells_no_auc() -> None:
+    evaluation, _ = classified(1, 0.0, BINARY)
+    labels = pa.array([[b"yes"]] * 4000)
+    one_class = Rows(evaluation.features, evaluation.predictions.set_column(2, "label", labels))
+    window, _ = classified(2, 0.4, BINARY, with_labels=False)
+    (one,) = performance.estimated(BINARY, one_class, window, {})
+    assert one["metric"] == "accuracy"
+    assert all(math.isfinite(one[key]) for key in ("value", "low", "high", "evaluation"))  # type: ignore[literal-required]
 
 
 def test_nothing_is_estimated_where_nothing_is_known() -> None:

@@ -124,6 +124,15 @@ def test_inputs_that_are_no_examples_are_left_out_and_counted(form: str, write_l
 
 
 @FORMS
+def test_a_request_whose_first_row_cannot_be_read_is_a_request(form: str, write_log: WriteLog, tmp_path: Path) -> None:
+    serialized = examples([ROW, ROW])
+    serialized[0] = b"\xffno example"
+    write_log(form, [prediction({"examples": serialized}, sample=0.5)])
+    rows, account = read(tmp_path / "log")
+    assert (len(rows), account.requests, account.sampled) == (1, 1, 0.5)
+
+
+@FORMS
 def test_a_file_that_is_cut_gives_what_can_be_read_of_it(form: str, write_log: WriteLog, tmp_path: Path) -> None:
     rows = [
         prediction({"examples": examples([{"hour": [n], "company": [os.urandom(9_000)]}])}, n, n) for n in range(100)
@@ -201,9 +210,34 @@ def test_files_that_are_not_the_logs_are_told(write_log: WriteLog, tmp_path: Pat
     }
 
 
+def test_a_file_that_the_server_finishes_meanwhile_is_no_error(
+    write_log: WriteLog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_log("parquet", [prediction({"examples": examples([ROW])})])
+    unfinished = path.parent / f".{path.name}.x.tmp"
+    unfinished.write_bytes(path.read_bytes())
+    os.utime(unfinished, (NOON.timestamp(), NOON.timestamp()))
+    finished = path.with_name(path.name.replace("_000000", "_000009"))
+
+    def then_finished(look: Callable[..., Any]) -> Callable[..., Any]:
+        def looked(self: Path, **more: Any) -> Any:
+            try:
+                return look(self, **more)
+            finally:
+                if self == unfinished and unfinished in unfinished.parent.iterdir():
+                    os.rename(unfinished, finished)
+
+        return looked
+
+    for name in ("is_file", "stat"):
+        monkeypatch.setattr(Path, name, then_finished(getattr(Path, name)))
+    _, account = read(tmp_path / "log")
+    assert left_out(account) == {"files: a file that is still being written": 1}
+
+
 def test_an_empty_window_has_no_rows(write_log: WriteLog, tmp_path: Path) -> None:
     write_log("parquet", [prediction({"examples": examples([ROW])})])
-    assert read(tmp_path / "log", HOUR.before())[0] == []
+    assert read(tmp_path / "log", Window(HOUR.begin - timedelta(hours=1), HOUR.begin))[0] == []
     (tmp_path / "empty").mkdir()
     rows, account = read(tmp_path / "empty")
     assert (rows, account.requests, account.sampled, account.left_out.listed()) == ([], 0, 1.0, [])
