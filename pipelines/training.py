@@ -6,9 +6,8 @@
 
 Components whose section the configuration leaves out are left out, and so is latest_blessed_model where no evaluation
 is asked for. The evaluator decides whether the model is pushed, and asked by the bulk_inferrer, if it has a threshold.
-The model_monitor needs no push, unless the endpoint's own service is to
-watch it.
-What looks at the world or changes it, the input_resolver, latest_blessed_model and pusher, is never cached.
+The model_monitor needs no push, unless the endpoint's own service is to watch it. What looks at the world or changes it
+is never cached: the input_resolver, latest_blessed_model, pusher, and the model_monitor with a service.
 """
 
 import contextlib
@@ -37,7 +36,6 @@ from penstock.components.transform.component import transform
 from penstock.components.tuner.component import tuner
 from penstock.pipelines.config.components import BulkInference, InfraValidation, Training, Transform
 from penstock.pipelines.config.data import Splits
-from penstock.pipelines.config.monitoring import Monitoring
 from penstock.pipelines.config.section import json_text
 from penstock.pipelines.config.training_pipeline import Config
 from penstock.pipelines.config.tuning import Tuning
@@ -305,18 +303,12 @@ class _Graph:
         config, watching = self.config, {}
         if pushed_model is not None:
             watching = {"pushed_model": pushed_model, "service": json_text(config.monitoring_service)}
-        settings, training = config.monitoring or Monitoring(), config.training or Training()
         task = model_monitor(
             examples=self.examples,
             schema=self.schema,
             model=self.model,
             **self.evaluated,
-            label=config.label or "",
-            train_splits=training.train_splits,
-            eval_splits=config.evaluated_splits,
-            thresholds=settings.thresholds_json,
-            false_alarm_rate=settings.false_alarm_rate,
-            window_rows=settings.window_rows,
+            **config.baseline_arguments,
             engine=config.engine,
             **watching,
         )

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -75,16 +76,16 @@ def monitor(
         )
         monitored = monitoring.monitor(loaded, asked)
     if metrics:
-        atomic.write_bytes(Path(metrics), monitored.folder.metrics.read_bytes())
+        atomic.write_bytes(atomic.local_path(metrics), monitored.folder.metrics.read_bytes())
     if no_alerts:
         return _answer(monitored, None)
     try:
-        return _answer(monitored, monitoring.tell(loaded, monitored))
+        return _answer(monitored, monitoring.send_alerts(loaded, monitored))
     except PenstockError as error:
         return replace(_answer(monitored, None), failure=Failure.of(error))
 
 
-def _answer(monitored: "Monitored", told: "AlertSummary | None") -> Answer:
+def _answer(monitored: "Monitored", alerts: "AlertSummary | None") -> Answer:
     window = monitored.record
     moved = _moved(window["findings"])
     for one in window["left_out"][:_SHOWN]:
@@ -95,12 +96,12 @@ def _answer(monitored: "Monitored", told: "AlertSummary | None") -> Answer:
         folder=str(monitored.folder.root),
         report=str(monitored.folder.report),
         baseline=str(monitored.baseline),
-        alerts=len(moved),
+        moved=len(moved),
         window=window,
-        told=told,
+        alerts=alerts,
     )
     failure = Failure("Alert", _counted(moved), [], 1) if moved else None
-    return Answer(result, lambda: "\n".join(_lines(monitored, moved, told)), failure)
+    return Answer(result, lambda: "\n".join(_lines(monitored, moved, alerts)), failure)
 
 
 def _moved(findings: "Sequence[Finding]") -> "list[Finding]":
@@ -116,11 +117,12 @@ def _counted(moved: "Sequence[Finding]") -> str:
     """Returns what moved, counted: `2 features and 1 prediction moved`."""
     kinds = {"dependence": ("pair of features", "pairs of features")}
     counts = Counter(one["subject"] for one in moved)
-    told = [f"{count} {kinds.get(subject, (subject, f'{subject}s'))[count > 1]}" for subject, count in counts.items()]
-    return f"{' and '.join(filter(None, (', '.join(told[:-1]), told[-1])))} moved"
+    words = [f"{count} {kinds.get(subject, (subject, f'{subject}s'))[count > 1]}" for subject, count in counts.items()]
+    first = f"{', '.join(words[:-1])} and " if words[:-1] else ""
+    return f"{first}{words[-1]} moved"
 
 
-def _lines(monitored: "Monitored", moved: "Sequence[Finding]", told: "AlertSummary | None") -> Iterator[str]:
+def _lines(monitored: "Monitored", moved: "Sequence[Finding]", alerts: "AlertSummary | None") -> Iterator[str]:
     yield _summary(monitored.record)
     yield ""
     for one in moved[:_SHOWN]:
@@ -142,22 +144,20 @@ def _lines(monitored: "Monitored", moved: "Sequence[Finding]", told: "AlertSumma
     yield f"baseline   {monitored.baseline}"
     yield f"window     {monitored.folder.path}"
     yield f"report     {monitored.folder.report}"
-    if told:
-        yield f"alerts     {_told(told)}"
+    if alerts:
+        yield f"alerts     {_changes(alerts)}"
 
 
-def _told(told: "AlertSummary") -> str:
+def _changes(alerts: "AlertSummary") -> str:
     """Returns what the channels were told: `2 opened, 1 resolved; 3 are open`."""
-    kinds = Counter(event["kind"] for event in told["events"] if event["kind"] != "ongoing")
+    kinds = Counter(event["kind"] for event in alerts["events"] if event["kind"] != "ongoing")
     changes = ", ".join(f"{count:,} {kind}" for kind, count in kinds.items()) or "nothing new"
-    waiting = sum(told["waiting"].values())
-    return f"{changes}; {len(told['open']):,} open" + (f"; {waiting:,} messages wait" if waiting else "")
+    waiting = sum(alerts["waiting"].values())
+    return f"{changes}; {len(alerts['open']):,} open" + (f"; {waiting:,} messages wait" if waiting else "")
 
 
 def _summary(window: "WindowRecord") -> str:
-    from datetime import datetime
-
-    begin, end = (numbers.date(datetime.fromisoformat(window[bound])) for bound in ("begin", "end"))  # type: ignore[literal-required]
+    begin, end = (numbers.date(datetime.fromisoformat(bound)) for bound in (window["begin"], window["end"]))
     sampled = f", {numbers.percentage(window['sampled'])} of all" if window["sampled"] < 1 else ""
     rows, requests = progress.text({"rows": window["rows"]}), progress.text({"requests": window["requests"]})
     counted = f"{rows} in {requests}{sampled}"

@@ -262,6 +262,19 @@ class Config(Section):
         return ["test"] if "test" in unseen else unseen[:1] or training.eval_splits
 
     @property
+    def baseline_arguments(self) -> dict[str, Any]:
+        """What ModelMonitor is told beside artifacts, in a pipeline and by `penstock monitor`."""
+        settings, training = self.monitoring or Monitoring(), self.training or Training()
+        return {
+            "label": self.label or "",
+            "train_splits": training.train_splits,
+            "eval_splits": self.evaluated_splits,
+            "thresholds": settings.thresholds_json,
+            "false_alarm_rate": settings.false_alarm_rate,
+            "window_rows": settings.window_rows,
+        }
+
+    @property
     def compares_models(self) -> bool:
         """Whether the model is compared with the newest blessed one: without an evaluation section none is blessed."""
         return bool(self.training and self.evaluation and "evaluation" in self.model_fields_set)

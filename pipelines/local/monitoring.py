@@ -58,12 +58,12 @@ def monitor(config: Config, asked: Asked) -> Monitored:
     from penstock.components.window_monitor import executor
 
     settings = config.monitoring or Monitoring.model_validate({}, context={"folder": config.folder})
-    requests, root = asked.requests or settings.requests, Path(config.pipeline_root) / _FOLDER
+    requests, root = asked.requests or settings.requests, _root(config)
     times = Window.of(asked.window or settings.window, asked.begin, asked.end)
-    model = asked.model or settings.model or _name(config, requests)
-    baseline = _baseline(config, settings, asked, model, requests)
+    model, version = asked.model or settings.model or _name(config, requests), asked.version or settings.version
+    baseline = _baseline(config, settings, asked, _Served(requests, model, version))
     name = f"{times.begin.strftime(_TIME)}_{times.end.strftime(_TIME)}"
-    folder = MonitoredWindow(Path(asked.output) if asked.output else root / "windows" / name)
+    folder = MonitoredWindow(atomic.local_path(asked.output) if asked.output else root / "windows" / name)
     executor.run(
         window=str(folder.root),
         baseline=str(baseline),
@@ -71,14 +71,14 @@ def monitor(config: Config, asked: Asked) -> Monitored:
         begin=times.begin.isoformat(),
         end=times.end.isoformat(),
         model=model,
-        version=asked.version or settings.version or 0,
+        version=version or 0,
         history=str(root / "history"),
         engine=config.engine,
     )
     return Monitored(folder, folder.read(), baseline)
 
 
-def tell(config: Config, monitored: Monitored) -> AlertSummary | None:
+def send_alerts(config: Config, monitored: Monitored) -> AlertSummary | None:
     """Tells the channels of the configuration what comes of a window; None where it has no alerts.
 
     Raises what Alerter raises: an error for the channels that did not take a message, which is kept for the next time.
@@ -90,11 +90,33 @@ def tell(config: Config, monitored: Monitored) -> AlertSummary | None:
     executor.run(
         alerts=str(monitored.folder.root),
         window=str(monitored.folder.root),
-        state=str(Path(config.pipeline_root) / _FOLDER / "alerts"),
+        state=str(_root(config) / "alerts"),
         settings=config.monitoring.alerts.settings,
         report_uri=str(monitored.folder.report),
     )
     return Alerts(monitored.folder.root).read()
+
+
+@dataclass(frozen=True)
+class _Served:
+    """Whose requests are looked at: a model's in a log, of a version or of all; "" for the only model there is."""
+
+    requests: str
+    model: str
+    version: int | None
+
+    @property
+    def versions(self) -> list[int]:
+        """The versions that answer, the newest first."""
+        if self.version is not None:
+            return [self.version]
+        found = {version for model, version in _versions(self.requests) if self.model in ("", model)}
+        return sorted(found, reverse=True)
+
+
+def _root(config: Config) -> Path:
+    """Returns the folder of windows, baselines and alerts; a ConfigError for a bucket that is not mounted here."""
+    return atomic.local_path(config.pipeline_root) / _FOLDER
 
 
 def _name(config: Config, requests: str) -> str:
@@ -109,27 +131,26 @@ def _versions(requests: str) -> list[tuple[str, int]]:
     return [(model, version) for model, version, _ in RequestLog(atomic.local_path(requests)).signatures()]
 
 
-def _baseline(config: Config, settings: Monitoring, asked: Asked, model: str, requests: str) -> Path:
+def _baseline(config: Config, settings: Monitoring, asked: Asked, served: _Served) -> Path:
     if asked.baseline and asked.run:
         raise ConfigError("expected either --run or --baseline, received both")
     if asked.baseline:
-        return Path(asked.baseline)
+        return atomic.local_path(asked.baseline)
     if settings.baseline and not asked.run:
         return atomic.local_path(settings.baseline)
-    run = runs.named(Path(config.pipeline_root), asked.run) if asked.run else _served(config, model, requests)
+    run = runs.named(Path(config.pipeline_root), asked.run) if asked.run else _serving_run(config, served)
     for made in run.made("baseline"):
         if _fits(MonitoringBaseline(made.path), settings):
             return made.path
     return _made(config, settings, run)
 
 
-def _served(config: Config, model: str, requests: str) -> RunRecord:
+def _serving_run(config: Config, served: _Served) -> RunRecord:
     """Returns the run that has pushed the newest version that answers, else the newest run with a model."""
     with_model = [run for run in record.earlier(Path(config.pipeline_root), config.name) if any(_models(run))]
     if not with_model:
         raise UserError(f"no model of {config.name} yet: `penstock run` trains one, and makes what is compared with")
-    versions = sorted({version for name, version in _versions(requests) if name == model}, reverse=True)
-    for version in map(str, versions):
+    for version in map(str, served.versions):
         for run in with_model:
             if any(one.version == version for one in run.pushed()):
                 return run
@@ -148,17 +169,9 @@ def _fits(baseline: MonitoringBaseline, settings: Monitoring) -> bool:
 
 def _made(config: Config, settings: Monitoring, run: RunRecord) -> Path:
     """Returns the baseline of a run's artifacts, made once for each run and each setting."""
-    training, label = config.training, config.label or ""
-    arguments = {
-        "label": label,
-        "train_splits": training.train_splits if training else ["train"],
-        "eval_splits": config.evaluated_splits,
-        "thresholds": settings.thresholds_json,
-        "false_alarm_rate": settings.false_alarm_rate,
-        "window_rows": settings.window_rows,
-    }
+    arguments = config.baseline_arguments
     digest = hashlib.sha256(json_text(arguments).encode()).hexdigest()[:8]
-    target = MonitoringBaseline(Path(config.pipeline_root) / _FOLDER / "baselines" / f"{run.folder.name}-{digest}")
+    target = MonitoringBaseline(_root(config) / "baselines" / f"{run.folder.name}-{digest}")
     if not target.path.is_file():
         from penstock.components.model_monitor import executor  # with TensorFlow
 
@@ -171,7 +184,7 @@ def _made(config: Config, settings: Monitoring, run: RunRecord) -> Path:
             evaluation=str(evaluations[0]) if evaluations else None,
             engine=config.engine,
             model_uri=str(next(_models(run))),
-            **arguments,  # type: ignore[arg-type]
+            **arguments,
         )
     return target.root
 

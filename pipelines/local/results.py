@@ -60,7 +60,7 @@ class RunResult(TypedDict):
 
 def result(run: RunRecord) -> RunResult:
     """Returns what came of a run, also of one that goes on."""
-    main_metric, measured = evaluated(run)
+    main_metric, measured, classes = evaluated(run)
     return RunResult(
         run=run.folder.name,
         folder=str(run.folder),
@@ -71,7 +71,7 @@ def result(run: RunRecord) -> RunResult:
         rows=rows(run),
         main_metric=main_metric,
         metrics=measured,
-        classes=next((summary["classes"] for summary in run.evaluations()), []),
+        classes=classes,
         blessed=_blessed(run),
         verdict=verdict(run),
         pushed=[_pushed(one) for one in run.pushed()],
@@ -101,27 +101,27 @@ def rows(run: RunRecord) -> int | None:
     return int(sum(counts)) if counts else None
 
 
-def evaluated(run: RunRecord) -> tuple[str, dict[str, float | None]]:
-    """Returns a run's main metric, "" for none, and what was measured over all examples, the main metric first."""
+def evaluated(run: RunRecord) -> tuple[str, dict[str, float | None], list[str]]:
+    """Returns a run's main metric, "" for none, what was measured over all examples, it first, and the classes."""
     for summary in run.evaluations():
-        return summary["main_metric"], _ordered(_overall(summary), summary["main_metric"])
+        return summary["main_metric"], _ordered(_overall(summary), summary["main_metric"]), summary["classes"]
     values = {
         reason["metric"]: reason["value"]
         for one in run.verdicts()
         for reason in one["reasons"]
         if reason["slice"] == _OVERALL
     }
-    return next(iter(values), ""), values
+    return next(iter(values), ""), values, []
 
 
 def shown(result: RunResult) -> str:
     """Returns the first of a run's metrics in a line: `auc 0.912, accuracy 0.87`."""
-    every = [(name, value) for name, value in in_units(result).items() if metrics.tells_quality(name)]
+    every = [(name, value) for name, value in _in_units(result).items() if metrics.tells_quality(name)]
     named = [(metrics.named(name, result["classes"]), value) for name, value in every[:_SHOWN]]
     return ", ".join(f"{name} {numbers.number(value) or '-'}" for name, value in named)
 
 
-def in_units(result: RunResult) -> dict[str, float | None]:
+def _in_units(result: RunResult) -> dict[str, float | None]:
     """Returns a run's metrics as a person reads them: mean squared errors as their roots, in the label's unit."""
     return dict(
         metrics.in_the_labels_unit(name, value) if value is not None else (name, value)

@@ -1,6 +1,7 @@
 """What came of a run, for who started it."""
 
 import textwrap
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +25,7 @@ class RunSummary:
     @classmethod
     def of(cls, run: RunRecord, sources: dict[str, str]) -> "RunSummary":
         """Returns what came of a run that has ended; `sources` are as in the orchestrator's `run`."""
-        failed = next((task for task in run.tasks if task.status == "failed"), None)
+        failed = _failed(run.tasks)
         return cls(
             run.folder,
             run.tasks,
@@ -39,10 +40,14 @@ class RunSummary:
         """The error of the task that failed, of its kind if that is one of ours; None of a run that is done."""
         if self.status == "done":
             return None
-        raised = next((task.failure["type"] for task in self.tasks if task.failure), "")
-        kind = getattr(errors, raised, None)
+        failed = _failed(self.tasks)
+        kind = getattr(errors, failed.failure["type"], None) if failed and failed.failure else None
         if not (isinstance(kind, type) and issubclass(kind, PenstockError)):
             kind = UserError if self.exit_code == UserError.exit_code else SystemFailure
         message, _, details = (self.failure or "the run ended early").partition("\n")
         error: PenstockError = kind(message, textwrap.dedent(details))
         return error
+
+
+def _failed(tasks: Sequence[TaskRecord]) -> TaskRecord | None:
+    return next((task for task in tasks if task.status == "failed"), None)

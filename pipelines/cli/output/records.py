@@ -69,17 +69,17 @@ class Scored(TypedDict):
 
 
 class MonitoredRequests(TypedDict):
-    """A window of requests, what it was compared with, and what was measured; `alerts` counts what moved.
+    """A window of requests, what it was compared with, and what was measured; `moved` counts features and the like.
 
-    `told` is what came of the configuration's alerts; null where it has none, or where a channel did not take one.
+    `alerts` is what came of the configuration's alerts; null where it has none, or where a channel did not take one.
     """
 
     folder: str
     report: str
     baseline: str
-    alerts: int
+    moved: int
     window: WindowRecord
-    told: AlertSummary | None
+    alerts: AlertSummary | None
 
 
 class RemoteTask(TypedDict):

@@ -2,7 +2,6 @@
 
 import contextlib
 import csv
-import itertools
 import json
 import shutil
 import sys
@@ -108,8 +107,11 @@ def predict(
 def _names(columns: Sequence[str]) -> tuple[str, ...] | None:
     if not columns:
         return None
-    names = itertools.chain.from_iterable(csv.reader(columns, skipinitialspace=True))  # quotes hold a name with a comma
-    return tuple(dict.fromkeys(name.strip() for name in names if name.strip()))
+    try:  # a name with a comma stands in quotes
+        read = [next(csv.reader([option], skipinitialspace=True, strict=True), []) for option in columns]
+    except csv.Error as error:
+        raise ConfigError(f"--columns: expected names with commas between them: {error}") from None
+    return tuple(dict.fromkeys(name.strip() for names in read for name in names if name.strip()))
 
 
 def _format(output: Path | None, form: "Format | None") -> "Format":

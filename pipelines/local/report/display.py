@@ -12,7 +12,7 @@ from typing import Any
 
 from penstock.core import progress
 from penstock.core.artifacts import InfraVerdict, Verdict
-from penstock.core.artifacts.gates import not_met
+from penstock.core.artifacts.gates import OVERALL, not_met
 from penstock.core.text.printable import printable
 from penstock.pipelines.local.processes.task import PROGRESS_FILE
 from penstock.pipelines.local.records.record import RunRecord, TaskRecord
@@ -155,7 +155,7 @@ def verdict_lines(verdict: Verdict) -> Iterator[str]:
     """
     yield "model: " + ("BLESSED" if verdict["blessed"] else "NOT BLESSED")
     reasons = verdict["reasons"]
-    of_all = [reason for reason in reasons if reason["passed"] and reason["slice"] == "overall"]
+    of_all = [reason for reason in reasons if reason["passed"] and reason["slice"] == OVERALL]
     shown = not_met(reasons)[:_SHOWN_REASONS] + of_all
     for reason in shown:
         yield printable(f"  {'✓' if reason['passed'] else '✗'} {reason['sentence']}")

@@ -1,6 +1,7 @@
 """`penstock monitor`: which run is compared with, what is told, and what exit codes and JSON say."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from penstock.core.artifacts.monitoring import MonitoredWindow
 from penstock.core.examples import records
 from penstock.core.services import retries
 from penstock.pipelines.cli import main
+from penstock.pipelines.local.records import record
 from penstock.pipelines.local.records.cache import Key
 from penstock.pipelines.local.records.record import Output, RunRecord, TaskRecord
 from tests.components.model_monitor.test_executor import columns, model, schema
@@ -102,7 +104,7 @@ def test_what_moved_is_one_in_text_and_in_json(project: Callable[..., Path], mon
     document = json.loads(out)
     assert (code, document["exit_code"], document["error"]["type"]) == (1, 1, "Alert")
     result = document["result"]
-    assert result["alerts"] == 1
+    assert result["moved"] == 1
     assert result["window"]["findings"][0]["name"] == "company"
     assert (folder / "here" / "window.json").is_file()
 
@@ -135,14 +137,14 @@ def test_the_channels_of_the_configuration_are_told_once(
             "penstock: messages that were not taken are kept for the next run: hook ("
         )
         code, out, err = monitor(*DAY, "--json")
-        told = json.loads(out)["result"]["told"]
-        assert (code, told["waiting"]) == (1, {})
-        assert {event["alert"]["feature"] for event in told["events"]} == {"company"}
-        assert len(server.taken) == len(told["open"])
+        alerts = json.loads(out)["result"]["alerts"]
+        assert (code, alerts["waiting"]) == (1, {})
+        assert {event["alert"]["feature"] for event in alerts["events"]} == {"company"}
+        assert len(server.taken) == len(alerts["open"])
         assert server.taken[0]["events"][0]["alert"]["report"].startswith(f"file://{folder}/runs/taxi/monitoring/")
         code, out, err = monitor(*DAY)
-        assert f"alerts     {len(told['open'])} opened; {len(told['open'])} open" in out
-        assert len(server.taken) == len(told["open"])
+        assert f"alerts     {len(alerts['open'])} opened; {len(alerts['open'])} open" in out
+        assert len(server.taken) == len(alerts["open"])
 
 
 @pytest.mark.parametrize(
@@ -179,3 +181,41 @@ def test_the_monitoring_pipeline_compiles(project: Callable[..., Path], capfd: p
     project(columns(6, 10))
     assert main.main(["compile", "--pipeline", "monitoring", "-o", "monitoring.yaml"]) == 0
     assert capfd.readouterr().out == "monitoring.yaml: taxi-monitoring for target local\n"
+
+
+def push(run: Path, version: str) -> None:
+    """Adds to a run's record that it has pushed its model."""
+    known = record.read(run)
+    (run / "pusher" / "pushed_model").mkdir(parents=True)
+    metadata = {"pushed": 1, "pushed_version": version, "pushed_destination": "filesystem"}
+    outputs = {"pushed_model": Output(uri=str(run / "pusher" / "pushed_model"), metadata=metadata)}
+    known.tasks.append(TaskRecord("pusher", "done", key=Key("pusher", "", "", {}, {}), outputs=outputs))
+    known.write()
+
+
+def test_the_run_that_serves_is_compared_with(project: Callable[..., Path], monitor: Monitor) -> None:
+    """Not the newest one: what answers is version 3, which an earlier run has pushed."""
+    folder = project(columns(5, 1500))
+    runs = folder / "runs" / "taxi"
+    older, newer = runs / "taxi-2026-11-01-00-00-00", runs / "taxi-2026-11-02-00-00-00"
+    shutil.copytree(older, newer, symlinks=True)
+    push(older, "3")
+    push(newer, "4")
+    assert f"{runs}/monitoring/baselines/{older.name}-" in monitor(*DAY)[1]
+    for arguments in (["--model", "taxi"], ["--version", "3"]):
+        assert f"{runs}/monitoring/baselines/{older.name}-" in monitor(*DAY, *arguments)[1]
+    (folder / "requests" / "taxi").rename(folder / "requests" / "cabs")  # the only model, by another name
+    assert f"{runs}/monitoring/baselines/{older.name}-" in monitor(*DAY)[1]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["-o", "gs://bucket/window"], ["--baseline", "gs://bucket/baseline"], ["--metrics", "gs://bucket/m.prom"]],
+)
+def test_a_bucket_that_is_not_mounted_is_no_folder(
+    project: Callable[..., Path], monitor: Monitor, arguments: list[str]
+) -> None:
+    folder = project(columns(5, 100))
+    code, _, err = monitor(*DAY, *arguments)
+    assert (code, "expected a local folder, or a bucket that is mounted, received 'gs://" in err) == (2, True)
+    assert not (folder / "gs:").exists()
