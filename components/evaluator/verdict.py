@@ -29,9 +29,9 @@ from penstock.components.evaluator.slices import SliceKey
 from penstock.components.evaluator.tfma.undefined import Undefined
 from penstock.core import metrics
 from penstock.core.artifacts import Reason
+from penstock.core.artifacts.gates import OVERALL
 from penstock.core.page import numbers
 
-OVERALL = "overall"
 WEIGHTED = " (weighted)"  # after the name of a metric that is computed without weights as well
 type _Threshold = GenericValueThreshold | GenericChangeThreshold
 
@@ -71,11 +71,12 @@ def _reasons(config: EvalConfig, evaluation: str, verdict: ValidationResult, und
         proto = key.to_proto()
         for part in slices:
             name = name_of(part)
-            applying = {_bound(threshold) for spec, threshold in pairs if _applies(spec, part)}
-            for bound in sorted(applying):
+            value, why = value_of(part, proto), undefined.why(key, slice_keys(part))
+            before = value_of(part, key.make_baseline_key(baseline.name).to_proto()) if baseline is not None else None
+            applying = {_bound(threshold): threshold for spec, threshold in pairs if _applies(spec, part)}
+            for bound, threshold in sorted(applying.items(), key=lambda item: item[0]):
                 passed = (name, _identity(proto), bound) not in failures
-                why = undefined.why(key, slice_keys(part))
-                yield reason_of(key, name, value_of(part, proto), bound, passed, why)
+                yield reason_of(key, name, value, bound, passed, why, _missed_by(threshold, value, before))
 
 
 def _identity(key: metrics_for_slice_pb2.MetricKey) -> bytes:
@@ -88,7 +89,13 @@ def _threshold(failure: ValidationFailure) -> _Threshold:
 
 
 def reason_of(
-    key: MetricKey, slice_name: str, value: float | None, bound: str, passed: bool, undefined: str = ""
+    key: MetricKey,
+    slice_name: str,
+    value: float | None,
+    bound: str,
+    passed: bool,
+    undefined: str = "",
+    missed_by: float = 0.0,
 ) -> Reason:
     """Returns what a metric is in a slice, and whether it passes its bound; `undefined` says why it is not defined."""
     metric = f"{qualified(key)} minus the baseline's" if key.is_diff else qualified(key)
@@ -100,15 +107,45 @@ def reason_of(
         measured = "is not defined (a division by zero)" if math.isnan(value) else _told(key, value, bound)
     where = "over all examples" if slice_name == OVERALL else f"for {slice_name}"
     verdict = f" (required: {bound})" if passed else f", but it must be {bound}"
-    finite = value is not None and math.isfinite(value)  # JSON has no other numbers
-    return Reason(
+    is_known = value is not None and math.isfinite(value) and not undefined  # JSON has no other numbers
+    reason = Reason(
         metric=key.name,
         slice=slice_name,
-        value=value if finite and not undefined else None,
+        value=value if is_known else None,
         threshold=bound,
         passed=passed,
         sentence=f"{metric} {where} {measured}{verdict}",
     )
+    if is_known and not passed and math.isfinite(missed_by):
+        reason["missed_by"] = missed_by
+    return reason
+
+
+def shortfall(value: float, bound: float, *, lower: bool) -> float:
+    """Returns how far a value is from a bound, as a share of that, and less than 0 if it is on the good side.
+
+    `lower` says whether that is the lower side.
+    """
+    return (value - bound if lower else bound - value) / (abs(bound) or 1)
+
+
+def _missed_by(threshold: _Threshold, value: float | None, before: float | None) -> float:
+    """Returns the shortfall of a value, which is a change if the threshold is of one; `before` is the baseline's."""
+    if value is None:
+        return 0.0
+    parts = []
+    if isinstance(threshold, GenericValueThreshold):
+        if threshold.HasField("lower_bound"):
+            parts.append(shortfall(value, threshold.lower_bound.value, lower=False))
+        if threshold.HasField("upper_bound"):
+            parts.append(shortfall(value, threshold.upper_bound.value, lower=True))
+    else:
+        lower = threshold.direction == MetricDirection.LOWER_IS_BETTER
+        if threshold.HasField("absolute"):
+            parts.append(shortfall(value, threshold.absolute.value, lower=lower))
+        if threshold.HasField("relative") and before:
+            parts.append(shortfall(value / before, threshold.relative.value, lower=lower))
+    return max(parts, default=0.0)
 
 
 def _told(key: MetricKey, value: float, bound: str) -> str:

@@ -1,6 +1,5 @@
 """The artifacts of gates: what came of an evaluation, and whether a model is blessed."""
 
-import re
 import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -13,8 +12,7 @@ from penstock.core.artifacts.models import SavedModel
 from penstock.core.errors import ModelError
 from penstock.core.files import atomic, documents
 
-_OVERALL = "overall"  # the slice of all examples
-_AT_LEAST, _AT_MOST = (re.compile(rf"at {word} (-?[\d,]+(?:\.\d+)?(?:e[+-]\d+)?)") for word in ("least", "most"))
+OVERALL = "overall"  # the slice of all examples
 
 
 @dataclass(frozen=True)
@@ -64,7 +62,8 @@ class Reason(TypedDict):
     """One threshold of an evaluation in one slice: the value that was measured, and whether it passes.
 
     `value` is None if the metric was not computed, is not defined or not finite. `metric` is TFMA's name of the metric;
-    only `sentence` says which output or class it is about. `threshold` is in words, such as "at least 0.8".
+    only `sentence` says which output or class it is about. `threshold` is in words, such as "at least 0.8". `missed_by`
+    is how far the value is from a threshold that it does not reach, as a share of that threshold.
     """
 
     metric: str
@@ -73,6 +72,19 @@ class Reason(TypedDict):
     threshold: str
     passed: bool
     sentence: str
+    missed_by: NotRequired[float]
+
+
+def not_met(reasons: Iterable[Reason]) -> list[Reason]:
+    """Returns those that do not pass, worst first, those of all examples before those of slices.
+
+    What has no value is worse than what has. Verdicts of earlier versions do not say by how much a threshold is missed:
+    they are in the order that they were.
+    """
+    return sorted(
+        (reason for reason in reasons if not reason["passed"]),
+        key=lambda reason: (reason["slice"] != OVERALL, reason["value"] is not None, -reason.get("missed_by", 0.0)),
+    )
 
 
 class Verdict(TypedDict):
@@ -213,19 +225,3 @@ def _read_mark(folder: Path, blessed: str, not_blessed: str) -> bool:
         present = " and ".join(sorted(marks)) or "neither"
         raise ModelError(f"blessing at {folder}: expected one of {blessed} and {not_blessed}, found {present}")
     return marks == {blessed}
-
-
-def not_met(reasons: Iterable[Reason]) -> list[Reason]:
-    """Returns those that do not pass, worst first, those of all examples before those of slices."""
-    return sorted((reason for reason in reasons if not reason["passed"]), key=_how_bad)
-
-
-def _how_bad(reason: Reason) -> tuple[bool, bool, float]:
-    """Sorts reasons: what has no value before what has, then by the distance as a share of the threshold."""
-    value, share = reason["value"], 0.0
-    if value is not None:
-        for pattern, sign in ((_AT_LEAST, 1), (_AT_MOST, -1)):
-            if words := pattern.search(reason["threshold"]):
-                bound = float(words[1].replace(",", ""))
-                share = max(share, sign * (bound - value) / (abs(bound) or 1))
-    return reason["slice"] != _OVERALL, value is not None, -share

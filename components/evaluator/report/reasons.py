@@ -6,9 +6,8 @@ from html import escape
 from penstock.core import page
 from penstock.core.artifacts import Reason, Verdict
 from penstock.core.artifacts.evaluation_summary import EvaluationSummary, Measure, overall
-from penstock.core.artifacts.gates import not_met
+from penstock.core.artifacts.gates import OVERALL, not_met
 
-_OVERALL = "overall"
 _MOST_SHOWN = 10
 
 
@@ -28,8 +27,8 @@ def section(summary: EvaluationSummary | None, verdict: Verdict) -> str:
     elif missed and summary is not None:
         parts.append(f"<p>{_counted(len(missed), len(missed) + len(met))} not met.</p>")
     parts.append(_shown(missed, "more that are not met"))
-    of_all = [reason for reason in met if reason["slice"] == _OVERALL]
-    of_slices = [reason for reason in met if reason["slice"] != _OVERALL]
+    of_all = [reason for reason in met if reason["slice"] == OVERALL]
+    of_slices = [reason for reason in met if reason["slice"] != OVERALL]
     parts += [_table(of_all), _folded(of_slices, "met in slices")]
     parts += [f'<p class="muted">{escape(note)}</p>' for note in verdict.get("notes", [])]
     return "".join(parts)

@@ -12,6 +12,7 @@ from penstock.components.evaluator.report.models import bounds, listed_metrics, 
 from penstock.core import page
 from penstock.core.artifacts import evaluation_summary
 from penstock.core.artifacts.evaluation_summary import EvaluationSummary, Measure, SliceSummary
+from penstock.core.artifacts.gates import OVERALL
 from penstock.core.metrics import tells_quality
 from penstock.core.page import numbers
 from penstock.core.page.metrics import Scale
@@ -35,7 +36,7 @@ class Judged(NamedTuple):
 def name(part: SliceSummary, longest: int = _LONGEST_VALUE) -> str:
     """Returns the name of a slice, as verdicts have it, but with each value of a length that fits."""
     values = (printable.name(f"{feature}={value}", longest) for feature, value in part["features"])
-    return _BETWEEN.join(values) or "overall"
+    return _BETWEEN.join(values) or OVERALL
 
 
 def names(parts: Sequence[SliceSummary], longest: int = _LONGEST_VALUE) -> list[str]:

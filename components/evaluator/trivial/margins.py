@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from tensorflow_model_analysis.metrics import metric_specs
 from tensorflow_model_analysis.metrics.metric_types import MetricKey
 from tensorflow_model_analysis.proto.config_pb2 import EvalConfig, MetricConfig
-from tensorflow_model_analysis.proto.metrics_for_slice_pb2 import MetricsForSlice
 from tensorflow_model_analysis.writers import metrics_plots_and_validations_writer as writer
 
 from penstock.components.evaluator import verdict
@@ -16,6 +15,7 @@ from penstock.components.evaluator.summary import main_metric
 from penstock.components.evaluator.tfma.undefined import Undefined
 from penstock.core import arguments, metrics
 from penstock.core.artifacts import Reason
+from penstock.core.artifacts.gates import OVERALL
 from penstock.core.errors import ConfigError
 from penstock.core.page import numbers
 from penstock.core.suggestions import did_you_mean
@@ -61,7 +61,8 @@ class Margin:
             return verdict.reason_of(key, slice_name, value, words, False, undefined)
         gain = bound - value if lower else value - bound
         passed = gain > 0 or (gain == 0 and bound != trivial)
-        return verdict.reason_of(key, slice_name, value, words, passed)
+        missed_by = verdict.shortfall(value, bound, lower=lower)
+        return verdict.reason_of(key, slice_name, value, words, passed, missed_by=missed_by)
 
     def _bound(self, lower: bool, trivial: float) -> tuple[float, str]:
         """Returns the value to reach, and the threshold in words."""
@@ -126,9 +127,11 @@ def reasons(
         name = verdict.name_of(part)
         if part.HasField("cross_slice_key") or name not in of_trivial:
             continue
-        for key, margin in _bounded(margins, part, candidate, name):
+        keys = [MetricKey.from_proto(entry.key) for entry in part.metric_keys_and_values]
+        names = verdict.names(keys)
+        for key, margin in _bounded(margins, keys, candidate, name):
             theirs = verdict.value_of(of_trivial[name], key._replace(model_name="").to_proto())
-            lower = directions.get(verdict.qualified(key), metrics.lower_is_better(key.name))
+            lower = directions.get(names[key], metrics.lower_is_better(key.name))
             why = undefined.why(key, verdict.slice_keys(part))
             found.add(margin)
             yield margin.reason(key, lower, name, verdict.value_of(part, key.to_proto()), theirs, why)
@@ -138,12 +141,11 @@ def reasons(
 
 
 def _bounded(
-    margins: Sequence[Margin], part: MetricsForSlice, candidate: str, slice_name: str
+    margins: Sequence[Margin], keys: Sequence[MetricKey], candidate: str, slice_name: str
 ) -> Iterator[tuple[MetricKey, Margin]]:
-    """Yields the metrics of a slice that have a margin there."""
-    keys = [MetricKey.from_proto(entry.key) for entry in part.metric_keys_and_values]
+    """Yields those of a slice's metrics that have a margin there."""
     for margin in margins:
-        if margin.every_slice or slice_name == verdict.OVERALL:
+        if margin.every_slice or slice_name == OVERALL:
             yield from ((key, margin) for key in keys if key.model_name == candidate and margin.is_of(key))
 
 

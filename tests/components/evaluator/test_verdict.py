@@ -7,8 +7,11 @@ from typing import Any
 
 import pytest
 import tensorflow_model_analysis as tfma
+from google.protobuf import text_format
 from kfp import dsl, local
+from tensorflow_model_analysis.proto.config_pb2 import MetricThreshold
 
+from penstock.components.evaluator import verdict as verdicts
 from penstock.components.evaluator.component import evaluator
 from penstock.core.artifacts import ModelBlessing
 from penstock.core.errors import ModuleError
@@ -221,6 +224,7 @@ def test_the_verdict_and_its_reasons(case: str, evaluate: Callable[..., Evaluate
         assert {reason["sentence"]: reason["passed"] for reason in found} == expected
         assert len(found) == len(expected), "none twice"
         assert [reason["passed"] for reason in found] == sorted(expected.values()), "those not met come first"
+        assert all((reason.get("missed_by", 0) > 0) == (not reason["passed"]) for reason in found if reason["value"])
         assert evaluated.result.blessed == all(expected.values())
         verdict = tfma.load_validation_result(str(evaluated.evaluation))
         assert evaluated.result.blessed == verdict.validation_ok
@@ -233,6 +237,24 @@ def test_the_verdict_and_its_reasons(case: str, evaluate: Callable[..., Evaluate
         assert not evaluated.result.blessed
         assert [reason["sentence"] for reason in found] == ["no threshold was given, so nothing is blessed"]
     assert ModelBlessing(evaluated.blessing).read() == evaluated.result.blessed
+
+
+@pytest.mark.parametrize(
+    ("threshold", "value", "missed_by"),
+    [
+        ("value_threshold { lower_bound { value: 0.5 } }", 0.4, 0.2),
+        ("value_threshold { lower_bound { value: 0.5 } upper_bound { value: 2 } }", 3, 0.5),
+        ("value_threshold { upper_bound {} }", 0.25, 0.25),
+        ("change_threshold { direction: HIGHER_IS_BETTER absolute { value: -0.01 } }", -0.03, 2),
+        ("change_threshold { direction: LOWER_IS_BETTER absolute { value: 0.01 } }", 0.03, 2),
+        ("change_threshold { direction: LOWER_IS_BETTER relative { value: 0.1 } }", 1, 1.5),  # 1 of 4 is 0.25
+        ("change_threshold { direction: HIGHER_IS_BETTER absolute {} relative { value: 0.5 } }", 0.4, 0.8),
+    ],
+)
+def test_by_how_much_a_threshold_is_missed(threshold: str, value: float, missed_by: float) -> None:
+    parsed = text_format.Parse(threshold, MetricThreshold())
+    kind = parsed.change_threshold if parsed.HasField("change_threshold") else parsed.value_threshold
+    assert verdicts._missed_by(kind, value, before=4) == pytest.approx(missed_by)
 
 
 @pytest.mark.slow

@@ -216,12 +216,25 @@ def verdict(blessed: bool, reasons: Sequence[Reason] = ()) -> Verdict:
 
 
 def reason(
-    slice_name: str, value: float | None, passed: bool, metric: str = "auc", bound: str = "at least 0.7"
+    slice_name: str,
+    value: float | None,
+    passed: bool,
+    metric: str = "auc",
+    bound: str = "at least 0.7",
+    missed_by: float = 0.0,
 ) -> Reason:
     where = "over all examples" if slice_name == "overall" else f"for {slice_name}"
     end = f" (required: {bound})" if passed else f", but it must be {bound}"
     sentence = f"{metric} {where} is {value}{end}"
-    return Reason(metric=metric, slice=slice_name, value=value, threshold=bound, passed=passed, sentence=sentence)
+    return Reason(
+        metric=metric,
+        slice=slice_name,
+        value=value,
+        threshold=bound,
+        passed=passed,
+        sentence=sentence,
+        missed_by=missed_by,
+    )
 
 
 def area(labels: Floats, scores: Floats) -> float | None:

@@ -211,7 +211,10 @@ def test_without_a_threshold_the_page_says_how_one_is_added(houses: EvaluationSu
 
 
 def test_what_is_not_met_comes_first_and_the_worst_of_it(late: EvaluationSummary) -> None:
-    slices_missed = [summaries.reason(f"dest={number}", 0.4 + number / 100, False) for number in range(25)]
+    slices_missed = [
+        summaries.reason(f"dest={number}", 0.4 + number / 100, False, missed_by=(30 - number) / 70)
+        for number in range(25)
+    ]
     reasons: list[Reason] = [
         summaries.reason("overall", 0.8, True),
         *reversed(slices_missed),
@@ -238,7 +241,8 @@ def test_what_is_not_met_comes_first_and_the_worst_of_it(late: EvaluationSummary
 def test_large_thresholds_are_compared_by_their_value(houses: EvaluationSummary) -> None:
     errors = [(f"town={name}", 1e9 * rank) for rank, name in ((5, "a"), (9, "b"), (7, "c"))]
     reasons = [
-        summaries.reason(name, value, False, "mean_squared_error", "at most 4,600,000,000") for name, value in errors
+        summaries.reason(name, value, False, "mean_squared_error", "at most 4,600,000,000", missed_by=value / 4.6e9 - 1)
+        for name, value in errors
     ]
     body = report.body(houses, summaries.verdict(False, reasons))
     assert re.findall(r"for (town=.) is", body) == ["town=b", "town=c", "town=a"]

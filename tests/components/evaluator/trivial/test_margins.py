@@ -159,13 +159,19 @@ def test_settings_are_read_in_tfmas_notations(evaluate: Evaluate, examples: Path
 
 
 @pytest.mark.slow
-def test_a_threshold_says_whether_less_is_better(evaluate: Evaluate, examples: Path) -> None:
+@pytest.mark.parametrize("both", [False, True], ids=["", "with and without weights"])
+def test_a_threshold_says_whether_less_is_better(evaluate: Evaluate, examples: Path, both: bool) -> None:
     metric = """{class_name: AUC, config: '{"name": "error_free"}', threshold: {value_threshold: {lower_bound: 0.5}}}"""
-    config = f"model_specs: [{{label_key: male}}]\nmetrics_specs: [{{metrics: [{metric}]}}]"
+    weights = "example_weights: {weighted: true, unweighted: true}, " if both else ""
+    config = (
+        "model_specs: [{label_key: male, example_weight_key: weight}]\n"
+        f"metrics_specs: [{{{weights}metrics: [{metric}]}}]"
+    )
     evaluated = evaluate(config, examples=str(examples), better_than_trivial='{"error_free": 0.1}')
     assert evaluated.result.blessed
-    sentences = [each["sentence"] for each in artifacts.ModelValidation(evaluated.validation).read()["reasons"]]
-    assert "at least 0.6 to be 0.1 better than the trivial model's 0.5" in sentences[1]
+    told = [each["threshold"] for each in artifacts.ModelValidation(evaluated.validation).read()["reasons"]]
+    margin = "at least 0.6 to be 0.1 better than the trivial model's 0.5"
+    assert sorted(told) == ["at least 0.5", margin] if not both else told.count(margin) == 2
 
 
 def test_training_examples_are_needed(evaluate: Evaluate) -> None:
@@ -211,3 +217,13 @@ def test_a_reason(margin: Margin, key: MetricKey, value: float, trivial: float, 
     reason = margin.reason(key, key is LOSS, "overall", value, trivial, "")
     assert (reason["passed"], reason["sentence"]) == (passed, sentence)
     assert margins.parse("") == []
+
+
+def test_by_how_much_a_margin_is_missed() -> None:
+    """The value to reach counts, whichever way it is told; with no margin it is the trivial model's own."""
+    missed = [
+        Margin("rmse", relative=0.1).reason(LOSS, True, "overall", 64_260, 68_000, ""),
+        Margin("auc", absolute=0).reason(AUC, False, "overall", 0.4, 0.5, ""),
+    ]
+    assert [reason["missed_by"] for reason in missed] == [pytest.approx(0.05), pytest.approx(0.2)]
+    assert "missed_by" not in Margin("auc", absolute=0).reason(AUC, False, "overall", 0.6, 0.5, "")

@@ -80,7 +80,13 @@ def test_every_half_minute_there_is_a_line() -> None:
 def _reason(slice_name: str, value: float, passed: bool) -> Reason:
     sentence = f"auc of {slice_name} is {value:.2f}"
     return Reason(
-        metric="auc", slice=slice_name, value=value, threshold="at least 0.9", passed=passed, sentence=sentence
+        metric="auc",
+        slice=slice_name,
+        value=value,
+        threshold="at least 0.9",
+        passed=passed,
+        sentence=sentence,
+        missed_by=max(0.9 - value, 0) / 0.9,
     )
 
 
