@@ -10,8 +10,11 @@ from tensorflow_model_analysis.proto.config_pb2 import EvalConfig
 from penstock.components.evaluator import models
 from penstock.components.evaluator.eval_config import CANDIDATE_SIGNATURE
 from penstock.core.artifacts import SavedModel
-from penstock.core.errors import ModelError
+from penstock.core.errors import ModelError, PenstockError
 from penstock.core.examples import records
+
+# Errors that say themselves why: of the user's doing, or of the machine's.
+EXPLAINED = (PenstockError, OSError, MemoryError, tf.errors.ResourceExhaustedError)
 
 _BATCH = 1024  # examples
 # Places in the graph and names of examples, which mean nothing to the user.
@@ -80,5 +83,7 @@ def _refusal(signature: tf.types.experimental.ConcreteFunction, argument: str, e
 
 
 def _words(error: Exception) -> str:
+    """Returns the last line of what an error says, or its name where it says nothing."""
     message = error.message if isinstance(error, tf.errors.OpError) else str(error)
-    return _NOISE.sub("", message).strip().splitlines()[-1].rstrip(".")
+    lines = _NOISE.sub("", message or "").strip().splitlines()
+    return lines[-1].rstrip(".") if lines else type(error).__name__

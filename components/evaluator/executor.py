@@ -8,7 +8,6 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import tensorflow as tf
 from tensorflow_model_analysis.proto.config_pb2 import EvalConfig
 
 from penstock.components.engines import Engine, open_engine
@@ -35,7 +34,7 @@ from penstock.components.evaluator.trivial.evaluation import TrivialEvaluation
 from penstock.core import artifacts, progress, user_modules
 from penstock.core.artifacts import Metadata, Reason, Verdict
 from penstock.core.artifacts.evaluation_summary import EvaluationSummary
-from penstock.core.errors import ConfigError, DataError, ModelError, PenstockError, UserError
+from penstock.core.errors import ConfigError, DataError, ModelError
 from penstock.core.examples import payloads
 from penstock.core.files import temporary
 from penstock.core.legacy import keras_version
@@ -111,15 +110,18 @@ def run(
 def _evaluated(
     inputs: Inputs, config: EvalConfig, output: str, engine: Engine
 ) -> tuple[int, bool, list[Reason], EvaluationSummary | None]:
-    """Evaluates; a model that cannot be evaluated is an error only where something is asked for."""
+    """Evaluates; a model that cannot be evaluated is an error only where something is asked for.
+
+    Where it is the data, the machine or a defect that fails an evaluation, it is one always.
+    """
     is_asked_for = default_metrics.are_asked_for(config) or bool(inputs.margins)
     try:
         return _judged(preparation.prepare(inputs, config, output), engine)
-    except Exception as error:
-        if is_asked_for or not _is_of_the_model(error):
+    except (ConfigError, ModelError) as error:
+        if is_asked_for:
             raise
-        logger.warning("the model is not evaluated: %s", error, exc_info=not isinstance(error, UserError))
-        return 0, False, [_unevaluated(error)], None
+        logger.warning("the model is not evaluated: %s", error)
+        return 0, False, [verdicts.objection(f"the model is not evaluated: {error.message}", slice_name="")], None
 
 
 def _judged(task: Evaluation, engine: Engine) -> tuple[int, bool, list[Reason], EvaluationSummary]:
@@ -178,16 +180,6 @@ def _problem(task: Evaluation, engine: Engine) -> Problem:
     return found
 
 
-def _is_of_the_model(error: Exception) -> bool:
-    """Whether the model cannot be evaluated; else the data, the machine or a defect is why an evaluation failed."""
-    return isinstance(error, ConfigError | ModelError | ModelFailure)
-
-
-def _unevaluated(error: Exception) -> Reason:
-    reason = error.message if isinstance(error, PenstockError) else str(error)
-    return verdicts.objection(f"the model is not evaluated: {reason}", slice_name="")
-
-
 def _notes(rows: int, splits: list[str], learnt_from: list[str], stopped_by: list[str]) -> Iterator[str]:
     """Yields what to bear in mind of so few rows, and of evaluated splits that training has seen."""
     if 0 < rows < _FEW_ROWS:
@@ -211,10 +203,12 @@ def _explained(config: EvalConfig, folders: dict[str, str], files: list[Path]) -
     """Names the model that cannot take the examples, if that is why an evaluation failed."""
     try:
         yield
-    except (PenstockError, OSError, tf.errors.ResourceExhaustedError):
+    except diagnosis.EXPLAINED:
         raise
     except Exception as error:
         explanation = diagnosis.failed_signature(config, folders, files)
+        if explanation is None and isinstance(error, ModelFailure):
+            explanation = ModelError(f"the model cannot be evaluated: {error}")
         if explanation is None:
             raise
         raise explanation from error

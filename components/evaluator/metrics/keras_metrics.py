@@ -10,6 +10,7 @@ from tensorflow_model_analysis.metrics.tf_metric_wrapper import _CompilableMetri
 from tensorflow_model_analysis.utils.keras_lib import tf_keras
 from tf_keras.src.utils import losses_utils  # type: ignore[import-untyped]
 
+from penstock.components.evaluator.diagnosis import EXPLAINED
 from penstock.components.evaluator.metrics.accumulators import Result
 from penstock.components.evaluator.metrics.batch import Batch
 from penstock.components.evaluator.metrics.comparison import Block, Comparison
@@ -41,6 +42,8 @@ class KerasMetrics(Result):
                             places, states = _states(metric, inputs, positions, codes)
                         else:
                             places, states = codes, _mean_states(values, inputs[2])[positions]
+                    except EXPLAINED:
+                        raise
                     except Exception as error:
                         raise ValueError(f"TF Metric {metric.name} fails to update: {error}") from error
                     if len(places):

@@ -33,7 +33,7 @@ from penstock.components.evaluator.metrics.sums import Sums
 from penstock.components.evaluator.slices import Codes, SliceKey, Slicer
 from penstock.components.evaluator.tfma.combiners import Combiners
 from penstock.components.evaluator.tfma.extracts import Extractor, Predictor
-from penstock.core.errors import ModelError, PenstockError
+from penstock.core.errors import ModelError
 from penstock.core.examples.payloads import PayloadFormat
 
 
@@ -187,12 +187,13 @@ def _extractor(
 
 @contextlib.contextmanager
 def fitting() -> Iterator[None]:
-    """Raises a ModelError in place of the errors of metrics that do not fit the labels and predictions."""
+    """Raises a ModelError in place of the errors of metrics that do not fit the labels and predictions.
+
+    TFMA and NumPy raise these two for a misfit; any other error is a defect, or the machine's.
+    """
     try:
         yield
-    except (PenstockError, OSError):
-        raise
-    except Exception as error:
+    except (ValueError, TypeError) as error:
         raise _misfit(error) from error
 
 

@@ -16,6 +16,7 @@ from tensorflow_model_analysis.metrics.metric_types import (
 )
 from tensorflow_model_analysis.utils import util
 
+from penstock.components.evaluator.diagnosis import EXPLAINED
 from penstock.components.evaluator.metrics.accumulators import Result
 from penstock.components.evaluator.metrics.batch import Batch
 from penstock.components.evaluator.tfma import defects
@@ -47,6 +48,15 @@ class Combiners(Result):
         self._preprocess.start_bundle()
 
     def add(self, batch: Batch) -> None:
+        """Adds a batch; a ValueError in place of whatever a metric raises, which may be a user's."""
+        try:
+            self._add_examples(batch)
+        except EXPLAINED:
+            raise
+        except Exception as error:
+            raise ValueError(str(error)) from error
+
+    def _add_examples(self, batch: Batch) -> None:
         examples = util.split_extracts(_needed(batch.extracts, self._computations))
         members = batch.memberships
         for index, row in enumerate(batch.rows):

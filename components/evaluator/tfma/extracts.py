@@ -7,7 +7,6 @@ from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
-import tensorflow as tf
 from tensorflow_metadata.proto.v0 import schema_pb2
 from tensorflow_model_analysis import constants
 from tensorflow_model_analysis.api.types import (
@@ -21,9 +20,9 @@ from tensorflow_model_analysis.proto.config_pb2 import EvalConfig, ModelSpec
 from tensorflow_model_analysis.utils import model_util, util
 
 from penstock.components.evaluator import predictions
+from penstock.components.evaluator.diagnosis import EXPLAINED
 from penstock.components.evaluator.eval_config import candidate, candidate_name
 from penstock.components.evaluator.tfma import extraction
-from penstock.core.errors import PenstockError
 from penstock.core.examples.payloads import PayloadFormat
 
 
@@ -36,7 +35,7 @@ def asking() -> Iterator[None]:
     """Raises a ModelFailure in place of whatever a model raises, unless the machine is why."""
     try:
         yield
-    except (PenstockError, OSError, MemoryError, tf.errors.ResourceExhaustedError):
+    except EXPLAINED:
         raise
     except Exception as error:
         cause = error.__cause__ or error  # TFMA tells all inputs, TensorFlow within it what is wrong with them

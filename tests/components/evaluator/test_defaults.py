@@ -18,7 +18,7 @@ from penstock.components.evaluator.defaults.problem import Problem
 from penstock.components.evaluator.metrics.plots import BinaryHistograms
 from penstock.core import artifacts
 from penstock.core.artifacts import ModelBlessing, Verdict
-from penstock.core.errors import ConfigError, DataError
+from penstock.core.errors import ConfigError, DataError, ModelError
 from penstock.core.examples import records
 from tests.components.evaluator.conftest import Evaluated, PenguinModel, Penguins
 
@@ -220,6 +220,26 @@ def test_a_model_that_fails_is_no_error_where_nothing_is_asked_for(
     assert reason["sentence"].startswith("the model is not evaluated: the model cannot be loaded: ")
     (reason,) = verdict(evaluate("", "sex", label="sex", schema=None))["reasons"]
     assert "feature 'sex' holds no numbers" in reason["sentence"]
+
+
+class OnlySmallMasses(PenguinModel):
+    """The same of a number, not of examples, with which nobody asks again why it was refused."""
+
+    @tf.function(input_signature=[tf.TensorSpec([None, 1], tf.float32, name="mass")])
+    def serve(self, mass: tf.Tensor) -> dict[str, tf.Tensor]:
+        with tf.control_dependencies([tf.debugging.assert_less(mass, 4000.0, "too heavy")]):
+            return {"outputs": mass / 8000.0}
+
+
+def test_a_failure_that_nobody_explains_is_a_sentence_too(
+    evaluate: Evaluate, penguins: Penguins, tmp_path: Path
+) -> None:
+    name = saved(penguins, tmp_path / "only_small_masses", OnlySmallMasses("sex"))
+    (reason,) = verdict(evaluate("", name, label="male"))["reasons"]
+    assert reason["sentence"].startswith("the model is not evaluated: the model cannot be evaluated: ")
+    assert "too heavy" in reason["sentence"]
+    with pytest.raises(ModelError, match=r"the model cannot be evaluated: .*too heavy"):
+        evaluate("model_specs: [{label_key: male}]\nmetrics_specs: [{metrics: [{class_name: AUC}]}]", name)
 
 
 @pytest.mark.parametrize("fault", [KeyError("column"), ValueError("shape")])
