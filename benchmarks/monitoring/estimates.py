@@ -22,7 +22,6 @@ from penstock.components.monitoring.measures.loss import LossEstimator
 from penstock.components.monitoring.measures.performance import Estimate, Estimator
 
 _LEARNT, _EVALUATED = 0.3, 0.2  # of the rows
-_ORDERS = 8  # random ones
 
 
 @dataclass(frozen=True)

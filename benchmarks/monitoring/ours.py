@@ -1,14 +1,14 @@
-"""What our measures say of windows."""
+"""What our measures say of windows, and what Vertex AI's do, as we compute them."""
 
 import functools
-from collections.abc import Iterable, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 from windows import Case
 
+from penstock.components.model_monitor.services.vertex_ai.divergence import divergence
 from penstock.components.monitoring.measures import comparison, dependence
 from penstock.components.monitoring.measures.reference import Reference
 
@@ -43,7 +43,8 @@ def reference(file: str, categories: tuple[str, ...]) -> Reference:
 
 def _judge(case: Case) -> dict[str, list[float]]:
     training = reference(case.reference, tuple(case.categories))
-    rows = batch(pd.read_parquet(case.file))
+    windows = pd.read_parquet(case.file)
+    rows, numbers = batch(windows), _numbers(case)
     scores: dict[str, list[float]] = {
         "ours": [],
         "ours, features": [],
@@ -61,21 +62,39 @@ def _judge(case: Case) -> dict[str, list[float]]:
         scores["ours"].append(max(of_features, of_pairs))
         scores["ours, features"].append(of_features)
         scores["ours, dependence"].append(of_pairs)
-        scores["vertex"].append(_vertex(shifts))
+        window = windows.iloc[index * case.rows : (index + 1) * case.rows]
+        scores["vertex"].append(_vertex(shifts, window, numbers))
         scores["named"].append(float(set(about) <= set(case.subject.split(" "))))
     return scores
 
 
-def _vertex(shifts: Sequence[comparison.Shift]) -> float:
-    """Returns the greatest of the distances that Vertex AI looks at, in units of its default threshold."""
-    measure = {"category": "l_infinity"}
-    return max(
-        one.value / VERTEX
+@functools.lru_cache(maxsize=1)
+def _training(file: str) -> pd.DataFrame:
+    return pd.read_parquet(file)
+
+
+def _numbers(case: Case) -> dict[str, np.ndarray]:
+    """Returns the numbers of the training data, by column."""
+    rows = _training(case.reference)
+    return {name: _finite(rows[name]) for name in rows if name not in case.categories}
+
+
+def _finite(column: pd.Series) -> np.ndarray:
+    values = column.to_numpy(np.float64, na_value=np.nan)
+    return values[np.isfinite(values)]
+
+
+def _vertex(shifts: Sequence[comparison.Shift], window: pd.DataFrame, numbers: Mapping[str, np.ndarray]) -> float:
+    """Returns the greatest of the distances that Vertex AI looks at, in units of its default threshold.
+
+    These are L-infinity of categories, and of numbers Jensen-Shannon over buckets of equal width, as TFDV has them.
+    """
+    categories = [
+        one.value
         for shift in shifts
         for one in shift.measures
-        if one.measure == measure.get(shift.kind, "jensen_shannon")
-    )
-
-
-def read_cases(folder: Path) -> list[Case]:
-    return [Case(**one) for one in pd.read_json(folder / "cases.json").to_dict("records")]
+        if shift.kind == "category" and one.measure == "l_infinity"
+    ]
+    compared = [(training, _finite(window[name])) for name, training in numbers.items()]
+    of_numbers = [divergence(values, training) for training, values in compared if len(values) and len(training)]
+    return max([*categories, *of_numbers], default=0.0) / VERTEX
