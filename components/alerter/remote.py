@@ -26,9 +26,10 @@ from penstock.core.errors import ConfigError, PenstockError, SystemFailure
 from penstock.core.files import object_stores
 from penstock.core.files.object_stores import Store
 
-LEASE = timedelta(minutes=5)  # longer than a channel is tried for with one message
+LEASE = timedelta(minutes=5)  # longer than a channel takes for a message, unless its server answers every step late
 KEPT = 100  # objects, a run writes some dozens
 PAUSE = 2.0  # seconds between two looks at a state that another run holds
+_LOOKS = 3  # for an object that is listed and cannot be read
 logger = logging.getLogger(__name__)
 
 
@@ -63,21 +64,28 @@ class StoreFolder(Folder):
             try:
                 yield
             finally:
-                with contextlib.suppress(PenstockError):  # the body's error counts; the lease ends by itself
-                    self._put(self._store, holder=None)
+                if self._is_mine:
+                    with contextlib.suppress(PenstockError):  # the body's error counts; the lease ends by itself
+                        self._put(self._store, holder=None)
 
     def read(self) -> State:
         return states.parse(self._written, self.uri)
 
     def write(self, state: State) -> None:
         assert self._store
-        self._written = states.serialized(state)
-        is_held = time.monotonic() - self._moment < LEASE.total_seconds()
-        if not is_held or not self._put(self._store, holder=_holder()):
-            raise SystemFailure(
-                f"{self.uri}: another run has taken over, since this one did not go on for "
-                f"{LEASE.total_seconds() / 60:g} minutes: that run tells what this one owes"
-            )
+        if self._is_mine:
+            self._written = states.serialized(state)
+            if self._put(self._store, holder=_holder()):
+                return
+        raise SystemFailure(
+            f"{self.uri}: another run has taken over, since this one did not go on for "
+            f"{LEASE.total_seconds() / 60:g} minutes: that run tells what this one owes"
+        )
+
+    @property
+    def _is_mine(self) -> bool:
+        """Whether no other run may have taken over."""
+        return time.monotonic() - self._moment < LEASE.total_seconds()
 
     def _take(self, store: Store) -> None:
         """Waits until nobody holds the state, and holds it."""
@@ -96,15 +104,20 @@ class StoreFolder(Folder):
             time.sleep(PAUSE)
 
     def _newest(self, store: Store) -> tuple[int, Record]:
-        names = store.children(self.uri)[0]
-        numbers = [number for number in map(AlertState.number, names) if number is not None]
-        if not numbers:
-            return 0, Record(holder=None, state=states.empty())
-        place = self._place(max(numbers))
-        try:
-            return max(numbers), _parse(store.read(place), place)
-        except ConfigError:  # the run that holds it has written others, and removed this one
-            return self._newest(store)
+        looks = 0
+        while True:
+            names = store.children(self.uri)[0]
+            numbers = [number for number in map(AlertState.number, names) if number is not None]
+            if not numbers:
+                return 0, Record(holder=None, state=states.empty())
+            place = self._place(max(numbers))
+            try:
+                return max(numbers), _parse(store.read(place), place)
+            except ConfigError:  # the run that holds it has written others, and removed this one
+                looks += 1
+                if looks == _LOOKS:
+                    raise
+                time.sleep(PAUSE)
 
     def _put(self, store: Store, holder: Holder | None) -> bool:
         """Writes the state as the next object; whether no other run has."""

@@ -28,6 +28,7 @@ from penstock.core.text import printable
 PAGERDUTY = "https://events.pagerduty.com"
 _LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")  # as Prometheus has them
 _OWN_LABELS = ("model", "feature", "measure", "severity", "alert")
+_LAST_PORT = 65535
 _HTTP = ("http://", "https://")
 
 
@@ -150,11 +151,11 @@ class Settings(_Strict):
     are opened, by the beginnings of their URIs.
     """
 
-    open_after: int = 1
-    close_after: int = 2
-    close_at: float = 0.8
-    warning_from: float = 0.5
-    critical_from: float = 2.0
+    open_after: int = Policy.open_after
+    close_after: int = Policy.close_after
+    close_at: float = Policy.close_at
+    warning_from: float = Policy.warning_from
+    critical_from: float = Policy.critical_from
     quiet_hours: QuietHours | None = None
     rate_limit: int = 20
     links: dict[str, str] = field(default_factory=dict)
@@ -226,6 +227,12 @@ def _check_channel(key: str, channel: Channel) -> None:
     kind, receiver = next(iter(receivers.items()))
     key = f"{key}.{kind}"
     match receiver:
+        case Log():
+            if "://" in receiver.path:
+                raise ConfigError(
+                    f"{key}.path: expected the path of a file, received {printable.value(receiver.path)}: an object in "
+                    "a store cannot be appended to"
+                )
         case Webhook():
             _one_of(key, receiver, ("url", "url_env", "url_file"), required=True)
             _one_of(key, receiver, ("token_env", "token_file"))
@@ -250,6 +257,8 @@ def _check_channel(key: str, channel: Channel) -> None:
 def _check_email(key: str, email: Email) -> None:
     if email.security not in Email.PORTS:
         raise ConfigError(f"{key}.security: expected {', '.join(Email.PORTS)}, received {email.security!r}")
+    if not 0 <= email.port <= _LAST_PORT:
+        raise ConfigError(f"{key}.port: expected a port up to {_LAST_PORT}, received {email.port}")
     if not email.to:
         raise ConfigError(f"{key}.to: expected at least one address")
     for address in (email.sender, *email.to):

@@ -79,7 +79,7 @@ class Folder(ABC):
 
 @dataclass(frozen=True)
 class LocalFolder(Folder):
-    """The state in a folder of this machine, or of a volume or bucket that is mounted."""
+    """The state in a folder of this machine, or of a volume that is mounted."""
 
     files: AlertState
 

@@ -9,6 +9,7 @@ process forks.
 """
 
 import contextlib
+import errno
 import os
 import re
 import tempfile
@@ -36,6 +37,8 @@ _CREDENTIALS = {
 _NO_CREDENTIALS = {"NoCredentialsError", "PartialCredentialsError", "DefaultCredentialsError", "ProfileNotFound"}
 _REFUSED_CREDENTIALS = {"RefreshError", "TokenRetrievalError", "UnauthorizedSSOTokenError", "CredentialRetrievalError"}
 _UNREACHABLE = {"EndpointConnectionError", "ConnectTimeoutError", "TransportError", "FSTimeoutError"}
+# What fsspec's libraries make of an answer that another wrote the object at the same time.
+_CONFLICTS = (errno.EBUSY, errno.EIO, errno.EINVAL)
 
 
 @dataclass(frozen=True)
@@ -170,6 +173,10 @@ class Store:
             except FileNotFoundError:
                 self._require_bucket(uri)
                 raise
+            except OSError as error:
+                if error.errno not in _CONFLICTS or not self.is_file(uri):
+                    raise
+                return self.read(uri) == content
         return True
 
     def remove(self, uri: str) -> None:

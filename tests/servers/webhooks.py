@@ -4,6 +4,7 @@ It refuses what the real ones refuse. What came is in `requests`, each with its 
 """
 
 import json
+import ssl
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,8 +18,10 @@ _LONGEST_TEXT = 40_000  # characters of a message in Slack, which cuts off what 
 
 
 class Webhooks(Loopback):
-    def __init__(self, token: str = "") -> None:
+    def __init__(self, token: str = "", context: ssl.SSLContext | None = None) -> None:
         super().__init__()
+        if context:
+            self._http.socket = context.wrap_socket(self._http.socket, server_side=True)
         self._token = token
         self.taken: list[Any] = []  # the bodies that had their effect, also where the answer was lost
 

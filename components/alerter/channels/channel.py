@@ -60,7 +60,7 @@ def secret(key: str, variable: str, file: str) -> str:
         value = os.environ.get(variable, "").strip()
         if not value:
             raise ConfigError(f"{key}_env: the environment variable {variable} is not set")
-        return value
+        return _plain(value, f"{key}_env: the environment variable {variable}")
     if not file:
         return ""
     try:
@@ -70,6 +70,13 @@ def secret(key: str, variable: str, file: str) -> str:
         raise ConfigError(f"{key}_file: {file}: {reason}") from None
     if not value:
         raise ConfigError(f"{key}_file: {file} is empty")
+    return _plain(value, f"{key}_file: {file}")
+
+
+def _plain(value: str, place: str) -> str:
+    """Returns a secret that a header and a sign-in can hold."""
+    if not (value.isascii() and value.isprintable()):
+        raise ConfigError(f"{place}: expected one line of ASCII characters; perhaps more than the secret was copied")
     return value
 
 

@@ -1,15 +1,21 @@
 """Channels that are told over HTTP: the connection, and every failure as one sentence."""
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from penstock.components.alerter.channels.channel import tls_context
 from penstock.core.errors import ConfigError
 from penstock.core.files import documents
+from penstock.core.services.retries import AlreadyExists
 from penstock.core.services.transport import Advice, Answer, Refused, Transport, innermost, short
 
+if TYPE_CHECKING:
+    import requests
+
+logger = logging.getLogger(__name__)
 TIMEOUT = 10.0
 _SUCCESS = range(200, 300)
 
@@ -33,31 +39,56 @@ class Http(Transport):
     def __init__(self, key: str, url: str, ca_cert: str = "", credentials: Credentials = Credentials()) -> None:
         import requests
 
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ConfigError(f"{key}: expected an address that begins with http:// or https://")
+        try:
+            parts = urlsplit(url)
+            is_address = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        except ValueError:  # a port above 65535, or half of an IPv6 address
+            is_address = False
+        if not is_address:
+            raise ConfigError(
+                f"{key}: expected an address that begins with http:// or https://, and a port below 65536"
+            )
         self.host = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
         self.timeout = TIMEOUT
         self.advice = _advice(key)
         self._url = url
         self._session = requests.Session()
+        self._ca_cert = ca_cert
         if ca_cert:
             tls_context(key, ca_cert)  # reads the file, which requests does later and with worse words
-            self._session.verify = ca_cert
-        if credentials.token:
-            self._session.headers["Authorization"] = f"Bearer {credentials.token}"
-        elif credentials.user:
-            self._session.auth = (credentials.user, credentials.password)
+        user, password = requests.utils.get_auth_from_url(url)
+        self._credentials = credentials if credentials != Credentials() else Credentials("", user, password)
+        self._session.auth = self._sign_in  # without one, ~/.netrc counts for more than a header
 
-    def post(self, document: object, path: str = "", headers: Mapping[str, str] | None = None) -> None:
-        """Sends JSON, again where no answer came: it has to have an id by which the receiver knows it."""
+    def post(self, document: object, path: str = "", key: str = "") -> None:
+        """Sends JSON, again where no answer came: it has an id in it by which the receiver knows it, or a `key`.
+
+        With a key, a receiver that has it already (409) has taken it.
+        """
         content = documents.json_text(document, allow_nan=False).encode()
-        self.repeat(
-            self._session.post,
-            f"{self._url.rstrip('/') if path else self._url}{path}",
-            data=content,
-            headers={"Content-Type": "application/json; charset=utf-8", **(headers or {})},
-        )
+        headers = {"Content-Type": "application/json; charset=utf-8"}
+        try:
+            self.repeat(
+                self._session.post,
+                f"{self._url.rstrip('/') if path else self._url}{path}",
+                data=content,
+                headers=headers | ({"Idempotency-Key": key} if key else {}),
+                verify=self._ca_cert or None,  # here, or REQUESTS_CA_BUNDLE counts for more
+            )
+        except AlreadyExists:
+            if not key:
+                raise
+            logger.info("%s has taken %s before", self.host, key)
+
+    def _sign_in(self, request: "requests.PreparedRequest") -> "requests.PreparedRequest":
+        from requests.auth import HTTPBasicAuth
+
+        credentials = self._credentials
+        if credentials.token:
+            request.headers["Authorization"] = f"Bearer {credentials.token}"
+        elif credentials.user:
+            HTTPBasicAuth(credentials.user, credentials.password)(request)
+        return request
 
     def _send(self, operation: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
         import requests

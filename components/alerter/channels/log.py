@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, ClassVar
@@ -17,6 +17,7 @@ from penstock.core.files import documents
 logger = logging.getLogger(__name__)
 _LEVELS = {"info": logging.INFO, "warning": logging.WARNING, "critical": logging.ERROR}
 _NEWEST = 1 << 20  # bytes of the file in which a message that may have been written is looked for
+_BEGINNING = b'{"id": '  # of each line
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,10 @@ class LogChannel(Channel):
     settings: Log
     for_people: ClassVar[bool] = False
     by_feature: ClassVar[bool] = True
+
+    def batches(self, messages: Sequence[Message]) -> Iterator[Sequence[Message]]:
+        if messages:
+            yield messages
 
     def send(self, batch: Sequence[Message]) -> None:
         for message in batch:
@@ -40,6 +45,8 @@ class LogChannel(Channel):
             path.parent.mkdir(parents=True, exist_ok=True)
             with path.open("a+b") as file:
                 newest = _newest(file)
+                if newest and not newest.endswith(b"\n"):
+                    file.write(b"\n")
                 file.write(b"".join(line for line in lines if line not in newest))
                 file.flush()
                 os.fsync(file.fileno())
@@ -53,11 +60,17 @@ def _level(message: Message) -> int:
 
 
 def _newest(file: BinaryIO) -> bytes:
-    """Returns the last lines of a file, and removes the beginning of a line that a killed process has left."""
+    """Returns the last lines of a file, and removes the beginning of a line that a killed process has left.
+
+    Another beginning is somebody else's: it stays.
+    """
     size = file.seek(0, os.SEEK_END)
     start = file.seek(max(size - _NEWEST, 0))
     newest = file.read()
     whole = newest[: newest.rfind(b"\n") + 1]
-    if whole or not start:
-        file.truncate(start + len(whole))
+    rest = newest.removeprefix(whole)
+    is_own = rest.startswith(_BEGINNING) or _BEGINNING.startswith(rest)
+    if not is_own or (start and not whole):
+        return newest
+    file.truncate(start + len(whole))
     return whole

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
+from penstock.components.alerter.channels.slack import SlackChannel
 from penstock.core.artifacts.alerts import AlertState
 from penstock.core.errors import DataError, ServerError, SystemFailure
 from tests.components.alerter.conftest import Alerter
@@ -192,9 +193,11 @@ def test_a_damaged_state_is_told_and_kept(content: str, alerter: Callable[..., A
 def test_a_fault_in_a_channel_holds_no_other_up(
     alerter: Callable[..., Alerter], webhooks: Webhooks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("TOKEN", "Zk3vQ9\u20ac")
-    broken = {"webhook": {"url": f"{webhooks.url}/broken", "token_env": "TOKEN"}}
-    one = alerter(channels={"broken": broken, "hook": webhook(webhooks)})
-    with pytest.raises(SystemFailure, match=r"broken \(1\): UnicodeEncodeError"):
+    def fault(*_: object) -> None:
+        raise UnicodeError("no such letter")
+
+    monkeypatch.setattr(SlackChannel, "send", fault)
+    one = alerter(channels={"broken": {"slack": {"url_env": "CHAT"}}, "hook": webhook(webhooks)})
+    with pytest.raises(SystemFailure, match=r"broken \(1\): UnicodeError: no such letter"):
         one.run(0, LOUD)
     assert len(webhooks.taken) == 1

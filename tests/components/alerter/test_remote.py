@@ -7,13 +7,16 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from botocore.exceptions import ClientError
+from s3fs.errors import translate_boto_error
 
 from penstock.components.alerter import remote, state
 from penstock.components.alerter.remote import StoreFolder
 from penstock.core import processes
 from penstock.core.artifacts.alerts import AlertState
-from penstock.core.errors import DataError, SystemFailure
+from penstock.core.errors import ConfigError, DataError, SystemFailure
 from penstock.core.files import object_stores
+from penstock.core.files.object_stores import Store
 from tests.components.alerter.conftest import Alerter
 from tests.servers import object_stores as stores
 from tests.servers.object_stores import ObjectStore
@@ -138,6 +141,7 @@ def test_a_run_that_went_on_too_late_writes_nothing(s3: ObjectStore, monkeypatch
         monkeypatch.setattr(remote, "LEASE", timedelta(0))
         with pytest.raises(SystemFailure, match="did not go on for 0 minutes"):
             slow.write(state.empty())
+    assert len(names(slow.uri)) == 1  # nor afterwards
 
 
 def test_of_two_that_write_the_same_number_one_does(s3: ObjectStore) -> None:
@@ -148,6 +152,41 @@ def test_of_two_that_write_the_same_number_one_does(s3: ObjectStore) -> None:
         store.remove(s3.uri("one"))
         store.remove(s3.uri("one"))
         assert not store.is_file(s3.uri("one"))
+
+
+@pytest.mark.parametrize("code", ["ConditionalRequestConflict", "OperationAborted", "PreconditionFailed"])
+def test_a_store_that_says_otherwise_that_another_was_first(
+    code: str, s3: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """S3 answers some of these where two write at the same moment, which no test can time."""
+    answer = ClientError({"Error": {"Code": code, "Message": "try again"}}, "PutObject")
+
+    def conflict(*_: object, **__: object) -> None:
+        raise translate_boto_error(answer)
+
+    with object_stores.open_store(s3.uri()) as store:
+        store.write(s3.uri("one"), b"first")
+        monkeypatch.setattr(store._filesystem, "pipe_file", conflict)
+        assert not store.create(s3.uri("one"), b"second")
+        assert store.create(s3.uri("one"), b"first")
+        with pytest.raises(SystemFailure, match="the object store failed"):
+            store.create(s3.uri("none"), b"first")
+
+
+def test_an_object_that_cannot_be_read_is_told(s3: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is listed, as by a store that lists late, and is not there."""
+    uri = s3.uri("alerts")
+    put(uri, 1)
+    read, places = Store.read, []
+
+    def gone(store: Store, place: str) -> bytes:
+        places.append(place)
+        return read(store, f"{place}.gone")
+
+    monkeypatch.setattr(Store, "read", gone)
+    with pytest.raises(ConfigError, match="does not exist"), StoreFolder(uri).held():
+        pass
+    assert len(places) == 3
 
 
 def test_a_damaged_state_is_told(s3: ObjectStore, alerter: Callable[..., Alerter]) -> None:

@@ -81,6 +81,8 @@ def test_a_wrong_value_is_named(values: dict[str, Any], sentence: str) -> None:
             "email.security: expected starttls or tls: ",
         ),
         ({"email": {"host": "a"}}, "email.sender is missing"),
+        ({"email": EMAIL | {"port": 70000}}, "email.port: expected a port up to 65535, received 70000"),
+        ({"log": {"path": "gs://bucket/alerts.jsonl"}}, "log.path: expected the path of a file, received 'gs://bucket"),
         ({"alertmanager": {"url": "http://a", "user": "b"}}, "alertmanager: expected both user and password_env"),
         ({"alertmanager": {}}, "alertmanager.url is missing"),
     ],

@@ -57,6 +57,15 @@ def test_a_line_is_not_written_twice_and_half_a_line_is_mended(alerter: Callable
         assert path.read_text() == ('{"id": "older"}\n' if "older" in left else "") + whole
 
 
+@pytest.mark.parametrize("content", ["mine", "first\nmine", '{"other": 1}'])
+def test_what_others_have_written_stays(content: str, alerter: Callable[..., Alerter], tmp_path: Path) -> None:
+    path = tmp_path / "alerts.jsonl"
+    path.write_text(content)
+    alerter(channels={"log": {"log": {"path": str(path)}}}).run(0, {"distance": 0.15, "carrier": 0.15})
+    assert path.read_text().startswith(f"{content}\n")
+    assert [json.loads(line)["kind"] for line in path.read_text().splitlines()[-2:]] == ["opened", "opened"]
+
+
 def test_a_file_that_cannot_be_written_is_told(alerter: Callable[..., Alerter], tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     one = alerter(channels={"log": {"log": {"path": str(tmp_path / "file" / "alerts.jsonl")}}})

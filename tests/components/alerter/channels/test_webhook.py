@@ -1,5 +1,6 @@
 """What a webhook gets, how it is signed in to, and what its failures say."""
 
+import ssl
 from collections.abc import Callable
 from pathlib import Path
 
@@ -45,6 +46,54 @@ def test_the_address_and_the_token_may_be_secrets(
         assert len(server.taken) == 1
 
 
+def test_a_token_counts_for_more_than_netrc(
+    alerter: Callable[..., Alerter], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login someone password other\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    monkeypatch.setenv("TOKEN", "Zk3vQ9xT7bLm2RwY")
+    with Webhooks(token="Zk3vQ9xT7bLm2RwY") as server:
+        one = alerter(channels={"hook": {"webhook": {"url": f"{server.url}/alerts", "token_env": "TOKEN"}}})
+        one.run(0, {"distance": 0.3})
+        assert len(server.taken) == 1
+        monkeypatch.setenv("HOOK_URL", server.url.replace("//", "//me:own@"))
+        one.settings["channels"] = {"hook": {"webhook": {"url_env": "HOOK_URL"}}}
+        with pytest.raises(ServerError):
+            one.run(1, {"carrier": 0.3})
+        assert server.requests[-1].headers["Authorization"] == "Basic bWU6b3du"
+
+
+def test_a_certificate_of_the_channel_counts_for_more_than_the_environments(
+    alerter: Callable[..., Alerter], certificate: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "other.pem").write_text("")
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "other.pem"))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    with Webhooks(context=context) as server:
+        url = f"https://localhost:{server.url.rpartition(':')[2]}/alerts"
+        alerter(channels={"hook": {"webhook": {"url": url, "ca_cert": str(certificate)}}}).run(0, {"distance": 0.3})
+        assert len(server.taken) == 1
+
+
+def test_what_a_receiver_has_already_is_taken(alerter: Callable[..., Alerter], webhooks: Webhooks) -> None:
+    webhooks.fail("POST", "/alerts", Status(409, "duplicate key"))
+    one = alerter(channels={"hook": {"webhook": {"url": f"{webhooks.url}/alerts"}}})
+    one.run(0, {"distance": 0.3})
+    assert (len(webhooks.requests), one.waiting()) == (1, {})
+
+
+@pytest.mark.parametrize("token", ["Zk3vQ9\u20ac", "Zk3vQ9\nX-Header: x"])
+def test_a_token_that_no_header_holds_is_told_and_not_shown(
+    token: str, alerter: Callable[..., Alerter], webhooks: Webhooks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TOKEN", token)
+    one = alerter(channels={"hook": {"webhook": {"url": f"{webhooks.url}/alerts", "token_env": "TOKEN"}}})
+    with pytest.raises(ServerError, match=r"token_env: the environment variable TOKEN: expected one line") as error:
+        one.run(0, {"distance": 0.3})
+    assert "Zk3vQ9" not in str(error.value)
+
+
 @pytest.mark.parametrize(
     ("settings", "sentence"),
     [
@@ -52,6 +101,7 @@ def test_the_address_and_the_token_may_be_secrets(
             {"url": "https://127.0.0.1:{open}/x", "ca_cert": "/nowhere/ca"},
             "ca_cert: /nowhere/ca: No such file or directory",
         ),
+        ({"url": "http://127.0.0.1:70000/secret-path"}, "expected an address that begins with .* a port below 65536"),
         ({"url_env": "NOT_SET"}, "url_env: the environment variable NOT_SET is not set"),
         ({"url_file": "/nowhere/url"}, "url_file: /nowhere/url: No such file or directory"),
         ({"url": "http://127.0.0.1:{closed}/secret-path"}, "no server answers at http://127.0.0.1:{closed}: check"),
