@@ -1,4 +1,4 @@
-"""The baseline as a page: from which value on each measure of each feature alerts, and why."""
+"""The baseline as a page: above which value each measure of each feature alerts, and why."""
 
 from html import escape
 from pathlib import Path

@@ -1,7 +1,7 @@
 """WindowMonitor: a window of a model's requests beside its baseline.
 
 counting.py  the window's rows, shard by shard    causes.py  what is likely behind a shift
-findings.py  what is told of them                 places.py  where requests and earlier windows are
+findings.py  what moved, in order of urgency      places.py  where requests and earlier windows are
 metrics.py   the numbers for Prometheus           report/    the page
 """
 

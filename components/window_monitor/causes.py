@@ -93,8 +93,8 @@ def _scaled(before: _Doubles, after: _Doubles) -> str:
     deviations = np.abs(np.log(after[nonzero] / before[nonzero] / factor))
     if np.quantile(deviations, 0.8) > _SAME or abs(np.log(factor)) < _LEAST_FACTOR + 2 * np.median(deviations):
         return ""
-    told = numbers.number(factor if factor > 1 else 1 / factor)
-    return f"Values are {told} times {'larger' if factor > 1 else 'smaller'}{_unit(factor)}"
+    times = numbers.number(factor if factor > 1 else 1 / factor)
+    return f"Values are {times} times {'larger' if factor > 1 else 'smaller'}{_unit(factor)}"
 
 
 def _unit(factor: float) -> str:

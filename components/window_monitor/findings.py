@@ -1,4 +1,4 @@
-"""What is told of a window: each measure beside its threshold, ordered by how much it matters."""
+"""The findings of a window: each measure beside its threshold, ordered by how much it matters."""
 
 import math
 from collections.abc import Collection, Mapping, Sequence

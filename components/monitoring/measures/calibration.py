@@ -55,9 +55,9 @@ def _logistic(scores: Array, labels: Array) -> Array:
     unchanged = np.array([0.0, 1.0])
     parameters = unchanged
     for _ in range(_STEPS):
-        told = _sigmoid(parameters @ columns)
-        slope = columns @ (positive - rows * told) - _PRIOR * (parameters - unchanged)
-        curvature = (columns * (rows * told * (1 - told))) @ columns.T + _PRIOR * np.eye(2)
+        fitted = _sigmoid(parameters @ columns)
+        slope = columns @ (positive - rows * fitted) - _PRIOR * (parameters - unchanged)
+        curvature = (columns * (rows * fitted * (1 - fitted))) @ columns.T + _PRIOR * np.eye(2)
         parameters = parameters + np.linalg.solve(curvature, slope)
     return np.asarray(parameters)
 

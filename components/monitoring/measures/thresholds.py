@@ -1,4 +1,4 @@
-"""From which distance on a window differs from the training data by more than chance, and by enough to be told.
+"""From which distance on a window differs from the training data by more than chance, and by enough to matter.
 
 All features and measures of a model share one rate of false alarms: that of windows from an unchanged source in which
 any of them exceeds its threshold (Bonferroni's inequality).
@@ -22,8 +22,8 @@ Measure = Literal[
     "kolmogorov_smirnov",  # of numbers: the greatest difference of shares below any value
     "l_infinity",  # of categories: the greatest difference of any value's share
     "missing",  # difference of the share of rows without a value
-    "new_values",  # share of values that training had not
-    "out_of_range",  # share of numbers beyond the least and the greatest of training
+    "new_values",  # share of values that the sample of training has not
+    "out_of_range",  # share of numbers beyond the least and the greatest of that sample
     "value_count",  # Jensen-Shannon divergence of how many values rows have
     "dependence",  # of two features: how far what they have to do with each other has changed (dependence.py)
 ]

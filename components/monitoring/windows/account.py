@@ -49,7 +49,7 @@ class Account:
         versions: How many rows each of the model's versions has answered.
         unknown: In how many rows there is a feature that the schema does not know.
         left_out: What is in no measure.
-        odd: What is measured although something about it is odd.
+        odd: What is odd about requests that are measured, such as answers of other outputs, which are not.
     """
 
     requests: int = 0

@@ -1,6 +1,6 @@
 """The page of a window."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from html import escape
@@ -76,10 +76,7 @@ def _moved(findings: Sequence[Finding], importance: bool) -> str:
     """Returns a row for each feature that alerts, with its strongest measure; where none does, those nearest to it."""
     alerting = moved(findings)
     chosen = alerting or first_of_each(findings)[:_NEAREST]
-    if not chosen:
-        return ""
     causes = any(one["cause"] for one in chosen)
-    lines = "".join(_row(one, importance, causes) for one in chosen)
     behind = "<th>what is likely behind it</th>" if causes else ""
     weight = '<th class="number">importance</th>' if importance else ""
     header = (
@@ -87,7 +84,7 @@ def _moved(findings: Sequence[Finding], importance: bool) -> str:
         '<th class="number">value</th><th class="number">alerts above</th>'
     )
     title = "What moved" if alerting else "Nearest to a threshold"
-    return f"<h2>{title}</h2>{page.table(lines, header, sort=True)}"
+    return _section(title, header, (_row(one, importance, causes) for one in chosen), sort=True)
 
 
 def _row(one: Finding, importance: bool, causes: bool) -> str:
@@ -95,27 +92,27 @@ def _row(one: Finding, importance: bool, causes: bool) -> str:
     weight = f'<td class="number" data-value="{share or 0}">{numbers.percentage(share)}</td>' if importance else ""
     is_named_so = one["name"] == one["subject"]
     mark = "" if one["subject"] != "prediction" or is_named_so else ' <span class="mark">prediction</span>'
-    link = f'<a href="#{one["figure"]}"><code>{escape(words.short(one["name"]))}</code></a>'
     behind = f'<td class="long">{escape(one["cause"])}</td>' if causes else ""
-    return (
-        f'<tr><td class="name">{link}{mark}</td>{weight}{behind}'
-        f"<td>{escape(words.MEASURES.get(one['measure'], one['measure']))}</td>{_numbers(one)}</tr>"
-    )
+    return f'<tr><td class="name">{_link(one)}{mark}</td>{weight}{behind}{_measured(one)}</tr>'
 
 
-def _numbers(one: Finding) -> str:
+def _link(one: Finding) -> str:
+    return f'<a href="#{one["figure"]}"><code>{escape(words.short(one["name"]))}</code></a>'
+
+
+def _measured(one: Finding) -> str:
+    """Returns cells: the measure, its value and its threshold."""
     value, threshold = one["value"], one["threshold"]
     style = " bad" if one["alerts"] else ""
     return (
+        f"<td>{escape(words.MEASURES.get(one['measure'], one['measure']))}</td>"
         f'<td class="number{style}" data-value="{value}">{numbers.number(value)}</td>'
         f'<td class="number">{"never" if threshold is None else numbers.number(threshold)}</td>'
     )
 
 
 def _performance(estimated: Sequence[EstimatedMetric]) -> str:
-    if not estimated:
-        return ""
-    lines = "".join(
+    lines = (
         f"<tr><td>{escape(words.METRICS[one['metric']])}</td>"
         f'<td class="number">{numbers.number(one["value"])}</td>'
         f'<td class="number">{numbers.number(one["low"])} to {numbers.number(one["high"])}</td>'
@@ -130,26 +127,21 @@ def _performance(estimated: Sequence[EstimatedMetric]) -> str:
         "Estimated without labels, from the model's own answers: right as long as the label depends on the features as "
         "it did in the evaluation split."
     )
-    return f'<h2>How good the model most likely is</h2><p class="muted">{lead}</p>{page.table(lines, header)}'
+    return _section("How good the model most likely is", header, lines, lead)
 
 
 def _left_out(left_out: Sequence[LeftOut]) -> str:
-    if not left_out:
-        return ""
-    lines = "".join(
+    lines = (
         f'<tr><td class="number">{numbers.count(one["count"])} {one["unit"]}</td><td>{escape(one["reason"])}</td>'
         f'<td class="long"><code>{escape(one["example"])}</code></td></tr>'
         for one in left_out
     )
-    return f"<h2>What was left out</h2>{page.table(lines, '<th>how many</th><th>why</th><th>the first</th>')}"
+    return _section("What was left out", "<th>how many</th><th>why</th><th>the first</th>", lines)
 
 
 def _measures(findings: Sequence[Finding]) -> str:
-    if not findings:
-        return ""
-    lines = "".join(
-        f'<tr><td class="name"><a href="#{one["figure"]}"><code>{escape(words.short(one["name"]))}</code></a></td>'
-        f"<td>{escape(words.MEASURES.get(one['measure'], one['measure']))}</td>{_numbers(one)}"
+    lines = (
+        f'<tr><td class="name">{_link(one)}</td>{_measured(one)}'
         f'<td class="number">{numbers.count(one["rows"])}</td></tr>'
         for one in findings
     )
@@ -157,7 +149,16 @@ def _measures(findings: Sequence[Finding]) -> str:
         '<th>feature</th><th>measure</th><th class="number">value</th><th class="number">alerts above</th>'
         '<th class="number">rows</th>'
     )
-    return f"<h2>Every measure</h2>{page.table(lines, header, sort=True, fold=True)}"
+    return _section("Every measure", header, lines, sort=True, fold=True)
+
+
+def _section(
+    title: str, header: str, lines: Iterable[str], lead: str = "", sort: bool = False, fold: bool = False
+) -> str:
+    """Returns a table below its title; "" without lines."""
+    rows = "".join(lines)
+    above = f'<p class="muted">{lead}</p>' if lead else ""
+    return f"<h2>{title}</h2>{above}{page.table(rows, header, sort=sort, fold=fold)}" if rows else ""
 
 
 def _time(moment: str) -> str:

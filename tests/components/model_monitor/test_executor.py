@@ -116,14 +116,14 @@ def test_thresholds_are_those_of_the_configuration_then_of_the_schema_then_deriv
     compared.feature[1].drift_comparator.jensen_shannon_divergence.threshold = 0.2
     compared.feature[2].skew_comparator.infinity_norm.threshold = 0.1
     configured = {"miles": 0.4, "company": {"missing": 0.25, "new_values": None}}
-    told = limits(make(compared, thresholds=json.dumps(configured)).read())
-    assert told["miles"]["jensen_shannon"] == (0.4, "set in the configuration")
-    assert told["miles"]["kolmogorov_smirnov"] == (None, "set in the configuration")
-    assert told["hour"]["jensen_shannon"] == (0.2, "the schema's drift_comparator")
-    assert told["company"]["l_infinity"] == (0.1, "the schema's skew_comparator")
-    assert told["company"]["missing"] == (0.25, "set in the configuration")
-    assert told["company"]["new_values"] == (None, "set in the configuration")
-    value, reason = told["hour"]["out_of_range"]
+    by_name = limits(make(compared, thresholds=json.dumps(configured)).read())
+    assert by_name["miles"]["jensen_shannon"] == (0.4, "set in the configuration")
+    assert by_name["miles"]["kolmogorov_smirnov"] == (None, "set in the configuration")
+    assert by_name["hour"]["jensen_shannon"] == (0.2, "the schema's drift_comparator")
+    assert by_name["company"]["l_infinity"] == (0.1, "the schema's skew_comparator")
+    assert by_name["company"]["missing"] == (0.25, "set in the configuration")
+    assert by_name["company"]["new_values"] == (None, "set in the configuration")
+    value, reason = by_name["hour"]["out_of_range"]
     assert value is not None
     assert 0 < value < 0.1
     assert reason.startswith("derived: ")

@@ -42,18 +42,18 @@ def test_numbers_are_those_of_the_window(tmp_path: Path) -> None:
         finding("dependence", "miles, hour", 0.9, 0.1),
     ]
     metrics.write(tmp_path / "metrics.prom", window)
-    told = read(tmp_path / "metrics.prom")
-    assert told["penstock_monitoring_window_rows"] == {(): 1.0}
-    assert told["penstock_monitoring_window_end_timestamp_seconds"] == {(): 1796043600.0}
+    written = read(tmp_path / "metrics.prom")
+    assert written["penstock_monitoring_window_rows"] == {(): 1.0}
+    assert written["penstock_monitoring_window_end_timestamp_seconds"] == {(): 1796043600.0}
     moved = {("feature",): 1.0, ("prediction",): 0.0, ("dependence",): 1.0}
-    assert told["penstock_monitoring_moved"] == moved
-    assert told["penstock_monitoring_left_out"] == {('no "example"\\', "rows"): 3.0}
-    assert set(told["penstock_monitoring_value"]) == {
+    assert written["penstock_monitoring_moved"] == moved
+    assert written["penstock_monitoring_left_out"] == {('no "example"\\', "rows"): 3.0}
+    assert set(written["penstock_monitoring_value"]) == {
         ("missing", "miles", "feature"), ("missing", "hour", "feature"), ("missing", "miles", "prediction"),
     }  # fmt: skip
-    assert told["penstock_monitoring_threshold"][("missing", "miles", "feature")] == 0.1
-    assert ("missing", "hour", "feature") not in told["penstock_monitoring_threshold"]
-    assert told["penstock_monitoring_importance_ratio"] == {("miles",): 0.25}
+    assert written["penstock_monitoring_threshold"][("missing", "miles", "feature")] == 0.1
+    assert ("missing", "hour", "feature") not in written["penstock_monitoring_threshold"]
+    assert written["penstock_monitoring_importance_ratio"] == {("miles",): 0.25}
 
 
 def test_the_dashboard_asks_for_what_there_is(tmp_path: Path) -> None:

@@ -39,9 +39,9 @@ def classified(seed: int, low: float, label: Label, with_labels: bool = True) ->
 def test_the_accuracy_of_a_window_is_estimated_without_its_labels(label: Label) -> None:
     evaluation, accuracy_before = classified(1, 0.0, label)
     window, realised = classified(2, 0.4, label, with_labels=False)
-    told = {one["metric"]: one for one in performance.estimated(label, evaluation, window, {})}
-    assert set(told) == ({"auc", "accuracy"} if label is BINARY else {"accuracy"})
-    one = told["accuracy"]
+    estimates = {one["metric"]: one for one in performance.estimated(label, evaluation, window, {})}
+    assert set(estimates) == ({"auc", "accuracy"} if label is BINARY else {"accuracy"})
+    one = estimates["accuracy"]
     assert one["evaluation"] == pytest.approx(accuracy_before)
     assert abs(one["value"] - realised) < 0.03 < abs(accuracy_before - realised)
     assert one["low"] < realised < one["high"]

@@ -22,8 +22,8 @@ def test_the_loss_follows_what_it_depends_on() -> None:
     estimator = LossEstimator.of(feature_bins(pa.Table.from_batches([rows]), {}), rows, predictions, losses)
     within = 0
     for seed, high in enumerate([1.0, 0.5, 0.25] * 20, 2):
-        window, told, realised = drawn(1000, seed, high)
-        estimate = estimator.estimate(window, told)
+        window, predicted, realised = drawn(1000, seed, high)
+        estimate = estimator.estimate(window, predicted)
         assert estimate.value == pytest.approx(realised.mean(), abs=0.12)
         within += estimate.low <= realised.mean() <= estimate.high
     assert 52 <= within <= 60
