@@ -191,7 +191,9 @@ def check(settings: Settings) -> None:
         raise ConfigError(
             f"alerts.close_at: expected a share of the threshold, above 0 and at most 1, received {settings.close_at}"
         )
-    if not 0 <= settings.warning_from <= settings.critical_from:
+    if not settings.warning_from > 0:
+        raise ConfigError(f"alerts.warning_from: expected a number above 0, received {settings.warning_from:g}")
+    if not settings.warning_from <= settings.critical_from:
         raise ConfigError(
             f"alerts.critical_from: expected warning_from ({settings.warning_from:g}) or more, "
             f"received {settings.critical_from:g}"

@@ -60,10 +60,10 @@ class Http(Transport):
         self._credentials = credentials if credentials != Credentials() else Credentials("", user, password)
         self._session.auth = self._sign_in  # without one, ~/.netrc counts for more than a header
 
-    def post(self, document: object, path: str = "", key: str = "") -> None:
-        """Sends JSON, again where no answer came: it has an id in it by which the receiver knows it, or a `key`.
+    def post(self, document: object, path: str = "", idempotency_key: str = "") -> None:
+        """Sends JSON, again where no answer came: it has an id by which the receiver knows it.
 
-        With a key, a receiver that has it already (409) has taken it.
+        Where that is the `idempotency_key`, a receiver that has it already (409) has taken the message.
         """
         content = documents.json_text(document, allow_nan=False).encode()
         headers = {"Content-Type": "application/json; charset=utf-8"}
@@ -72,13 +72,13 @@ class Http(Transport):
                 self._session.post,
                 f"{self._url.rstrip('/') if path else self._url}{path}",
                 data=content,
-                headers=headers | ({"Idempotency-Key": key} if key else {}),
+                headers=headers | ({"Idempotency-Key": idempotency_key} if idempotency_key else {}),
                 verify=self._ca_cert or None,  # here, or REQUESTS_CA_BUNDLE counts for more
             )
         except AlreadyExists:
-            if not key:
+            if not idempotency_key:
                 raise
-            logger.info("%s has taken %s before", self.host, key)
+            logger.info("%s has taken %s before", self.host, idempotency_key)
 
     def _sign_in(self, request: "requests.PreparedRequest") -> "requests.PreparedRequest":
         from requests.auth import HTTPBasicAuth

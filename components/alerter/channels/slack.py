@@ -30,7 +30,7 @@ class SlackChannel(Channel):
         url = secret(f"{key}.url", self.settings.url_env, self.settings.url_file)
         http = Http(key, url, self.settings.ca_cert)
         for message in batch:
-            http.post(payload(message), key=message["id"])
+            http.post(payload(message), idempotency_key=message["id"])
 
 
 def payload(message: Message) -> dict[str, object]:

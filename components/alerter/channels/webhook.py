@@ -20,4 +20,4 @@ class WebhookChannel(Channel):
         token = secret(f"{key}.token", settings.token_env, settings.token_file)
         http = Http(key, url, settings.ca_cert, Credentials(token=token))
         for message in batch:
-            http.post(messages.record(message), key=message["id"])
+            http.post(messages.record(message), idempotency_key=message["id"])

@@ -25,6 +25,7 @@ def test_without_settings_the_log_is_told() -> None:
         ({"open_after": "soon"}, "alerts.open_after: Input should be a valid integer"),
         ({"rate_limit": 0}, "alerts.rate_limit: expected 1 or more, received 0"),
         ({"close_at": 1.5}, "alerts.close_at: expected a share of the threshold, above 0 and at most 1, received 1.5"),
+        ({"warning_from": 0}, "alerts.warning_from: expected a number above 0, received 0"),
         ({"warning_from": 3}, "alerts.critical_from: expected warning_from (3) or more, received 2"),
         (
             {"quiet_hours": {"begin": "25:00", "end": "07:00"}},
