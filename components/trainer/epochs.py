@@ -5,9 +5,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from penstock.core import metrics
 from penstock.core.artifacts import ModelRun
-from penstock.core.page import numbers
 from penstock.core.page.metrics import Scale
 
 VALIDATION = "val_"  # before the name of what was measured on the eval split
@@ -62,7 +60,7 @@ def read(folder: Path) -> History | None:
         return None
 
 
-def that_counts(history: History) -> tuple[Epoch, str]:
+def _that_counts(history: History) -> tuple[Epoch, str]:
     """Returns the best epoch, or the last where it is not known, and in words which it is."""
     for epoch in history.epochs:
         if epoch.epoch == history.best_epoch:
@@ -70,16 +68,16 @@ def that_counts(history: History) -> tuple[Epoch, str]:
     return history.epochs[-1], count(history)
 
 
-def summary(history: History) -> str:
-    """Returns what was measured on the eval split after the epoch that counts, as one sentence."""
-    epoch, which = that_counts(history)
+def summary(history: History, scale: Scale) -> str:
+    """Returns what was measured on the eval split after the epoch that counts, by the names that people know."""
+    epoch, which = _that_counts(history)
     measured = ", ".join(
-        f"{in_units} {numbers.number(value, 4)}"
-        for name, number in epoch.measured.items()
-        if name.startswith(VALIDATION) and number is not None
-        for in_units, value in [metrics.in_the_labels_unit(name, number)]
+        f"{scale.name(measure)} {scale.value(measure, value)}"
+        for name, value in epoch.measured.items()
+        if name.startswith(VALIDATION) and value is not None
+        for measure in [name.removeprefix(VALIDATION)]
     )
-    return f"{which}: {measured}" if measured else which
+    return f"{which}, on the eval split: {measured}" if measured else which
 
 
 def count(history: History) -> str:

@@ -17,9 +17,10 @@ _TAG = "epoch_"
 
 
 def record(model_run: Path) -> None:
-    """Writes history.json of the event files below a model_run, unless the module has written a file of that name.
+    """Writes history.json of the event files below a model_run, unless there is a file of that name.
 
-    Of several log_dirs the one that was written last counts. Where there are no epochs nothing is written.
+    Such a file is the module's, or of an earlier attempt at the task that ended after this: they are not told apart. Of
+    several log_dirs the one that was written last counts. Where there are no epochs nothing is written.
     """
     target = ModelRun(model_run).history
     if target.exists():

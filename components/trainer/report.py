@@ -33,25 +33,13 @@ _NO_HISTORY = (
 def _training(history: History, scale: Scale) -> str:
     how = ", ".join(filter(None, (history.device, history.precision, history.backend)))
     ended = f"; ended by {history.finished}" if history.finished else ""
-    start = f'<p>{escape(_summary(history, scale))}</p><p class="muted">{escape(how + ended)}</p>'
+    start = f'<p>{escape(epochs.summary(history, scale))}</p><p class="muted">{escape(how + ended)}</p>'
     if len(history.epochs) == 1:  # there would be a point in each chart
         return start + _table(history, scale)
     names = dict.fromkeys(name.removeprefix(VALIDATION) for name in history.measures)
     curves = "".join(page.chart(_curve(history, name, scale), scale.name(name)) for name in names)
     table = f"<details><summary>{epochs.count(history)}</summary>{_table(history, scale)}</details>"
     return f'{start}<div class="plots">{curves}</div>{table}'
-
-
-def _summary(history: History, scale: Scale) -> str:
-    """Returns what was measured on the eval split after the epoch that counts, by the names that people know."""
-    epoch, which = epochs.that_counts(history)
-    measured = ", ".join(
-        f"{scale.name(measure)} {scale.value(measure, value)}"
-        for name, value in epoch.measured.items()
-        if name.startswith(VALIDATION) and value is not None
-        for measure in [name.removeprefix(VALIDATION)]
-    )
-    return f"{which}, on the eval split: {measured}" if measured else which
 
 
 def _curve(history: History, measure: str, scale: Scale) -> alt.LayerChart:

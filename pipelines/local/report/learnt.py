@@ -14,7 +14,7 @@ def lines(run: RunRecord) -> Iterator[str]:
     for artifact in run.artifacts():
         learnt_from = columns.line(artifact.path) if artifact.name == "model_run" else ""
         if learnt_from:
-            history = epochs.read(artifact.path)
-            for line in (learnt_from, epochs.summary(history) if history else ""):
-                if line:
-                    yield f"{artifact.task.name}: {line}"
+            yield f"{artifact.task.name}: {learnt_from}"
+            if history := epochs.read(artifact.path):
+                scale = epochs.scale(history.measures, columns.label(artifact.path))
+                yield f"{artifact.task.name}: {epochs.summary(history, scale)}"
