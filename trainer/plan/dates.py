@@ -98,8 +98,8 @@ def written(values: Sequence[str]) -> Written | None:
     for form in _RECOGNISED:
         expression, places = pattern(form)
         compiled = re.compile(expression, re.ASCII)
-        if form == "%d.%m.%y" and not all(map(_PADDED.match, texts)):
-            continue  # 10.4.11 is a version
+        if form in _OF_VERSIONS and not all(map(_PADDED.match, texts)):
+            continue
         if 2 * sum(compiled.fullmatch(text) is not None for text in texts[:20]) > len(texts[:20]):
             candidates[form] = {text: _moment(compiled.fullmatch(text), places) for text in texts}
     counts = {form: sum(moment is not None for moment in moments.values()) for form, moments in candidates.items()}

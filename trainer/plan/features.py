@@ -66,8 +66,8 @@ class Date:
     """A moment as numbers: `days` since `origin`, and the sine and cosine of where it stands in the year, week and day.
 
     dates.py tells what `format` may be. A zone is not converted: the clock that people read is what counts. Where `day`
-    is no part, neither is the time. `origin` is in seconds since 1970, near the training data's. `missing` are the few
-    values there that are no dates.
+    is no part, neither is the time. `origin` is in seconds since 1970, near the training data's. `missing` are
+    values there that are no dates, as far as the statistics list them.
     """
 
     kind: ClassVar[str] = "date"

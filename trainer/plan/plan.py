@@ -272,7 +272,8 @@ def _date(column: Column, output: str, options: Mapping[str, Any]) -> Date:
         timed = any(moment.time() != datetime.time() for moment in there)
         middle = dates.seconds(there[len(there) // 2]) if there else 0
     parts: tuple[Part, ...] = ("days", "year", "week", "day") if timed else ("days", "year", "week")
-    missing = tuple(unread) if len(unread) <= dates.FEW else ()
+    # Of many, those that look like dates are of another format, which is told: they were rather not meant as missing.
+    missing = tuple(text for text in unread if len(unread) <= dates.FEW or not dates.alike([text]))
     known = {"format": form, "origin": middle, "missing": missing}
     return Date(column.name, output, **({"parts": parts} | dict(options) | known))
 

@@ -11,7 +11,7 @@ from penstock.core.errors import DataError
 from penstock.core.labels import Label
 from penstock.trainer.plan.features import Categorical, Date, Numeric
 from penstock.trainer.plan.plan import Plan
-from tests.trainer.plan.test_plan import by_output, plan
+from tests.trainer.plan.plans import by_output, plan
 
 Tables = Callable[..., Any]
 BIG = 2**53

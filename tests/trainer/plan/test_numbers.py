@@ -1,4 +1,4 @@
-"""Columns of text that hold numbers: what a number is, and that no such column is left out as a key."""
+"""Columns of numbers, as text as well: what a number is, what is told of it, and which are no keys."""
 
 import random
 from collections.abc import Callable
@@ -11,7 +11,7 @@ import tensorflow as tf
 from penstock.trainer import preprocessing
 from penstock.trainer.plan import numbers
 from penstock.trainer.plan.features import Categorical, Numeric
-from tests.trainer.plan.test_plan import by_output, plan
+from tests.trainer.plan.plans import by_output, plan
 
 Tables = Callable[..., Any]
 ROWS = 300
@@ -101,6 +101,41 @@ def test_numbers_as_people_write_them_are_no_key(table: Tables, form: str) -> No
     cells = [form.format(row * 7 % 300 + row / 1000) for row in range(ROWS)]
     made = plan(table({"x": cells, "y": [row % 2 for row in range(ROWS)]}), "y")
     assert not made.ignored
+
+
+@pytest.mark.parametrize(
+    ("values", "noted"),
+    [
+        (["$12.50", "$1,200.00", "- $3.00"], True),
+        (["1.234,56 €", "7,20 €", "n/a"], False),  # a third of them says otherwise
+        ([f"{price} €" for price in range(20)] + ["n/a"], True),
+        (["45%", "3.5 %"], True),
+        (["1,234", "12"], False),  # which ExampleGen tells
+        (["$1.2.3", "$4"], False),
+        (["A4", "12b"], False),
+    ],
+)
+def test_numbers_that_are_written_for_people_are_noted(table: Tables, values: list[str], noted: bool) -> None:
+    columns = {"x": [values[row % len(values)] for row in range(63)], "y": [row // 3 % 2 for row in range(63)]}
+    data = table(columns)
+    assert ("look like numbers and are taken for strings" in plan(data, "y").notes.get("x", "")) == noted
+    assert not plan(data, "y", x={"kind": "categorical"}).notes
+
+
+def test_floats_that_lose_their_digits_are_noted(table: Tables) -> None:
+    columns = {
+        "time": [1362683700.5 + row for row in range(200)],
+        "amount": [1e6 + row * 1.5 for row in range(200)],
+        "y": [row % 2 for row in range(200)],
+    }
+    assert plan(table(columns), "y").notes == {
+        "time": "it holds numbers from 1.36268365e+09 to 1.3626839e+09, of which examples keep 32 bits: steps of 128 "
+        "and more; whole numbers keep all digits, and numbers less a constant more of them"
+    }
+    assert plan(table(columns), "time").notes == {
+        "time": "it holds numbers from 1.36268365e+09 to 1.3626839e+09, of which a model learns 32 bits: steps of 128 "
+        "and more; numbers less a constant keep more of their digits",
+    }
 
 
 def test_a_person_decides(table: Tables) -> None:

@@ -15,22 +15,10 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 
 from penstock.core.errors import ConfigError, DataError
 from penstock.core.labels import Label
-from penstock.trainer.plan import plan as features
-from penstock.trainer.plan.features import KINDS, Categorical, Date, Feature, Numeric, Sparse, Text
+from penstock.trainer.plan.features import KINDS, Categorical, Date, Numeric, Sparse, Text
+from tests.trainer.plan.plans import by_output, plan, plan_with
 
 Tables = Callable[..., Any]
-
-
-def plan(table: Any, label: str, problem: str | None = None, **overrides: dict[str, Any]) -> features.Plan:
-    return plan_with(table, label, overrides, problem)
-
-
-def plan_with(table: Any, label: str, overrides: dict[str, Any], problem: str | None = None) -> features.Plan:
-    return features.plan(table.schema, table.statistics, label, features.overrides(overrides), problem)
-
-
-def by_output(made: features.Plan) -> dict[str, Feature]:
-    return {feature.output: feature for feature in made.features}
 
 
 def test_penguins(table: Tables, penguins_csv: Path) -> None:
@@ -198,100 +186,6 @@ def test_text_dates_and_several_values(table: Tables) -> None:
     assert found["tags_xf"] == Categorical("tags", "tags_xf", width=3)
     assert [found[f"pair_xf_{i}"] for i in (0, 1)] == [Numeric("pair", f"pair_xf_{i}", of=i) for i in (0, 1)]
     assert [f.of for f in made.features if f.name == "some"] == ["mean", "min", "max", "count"]  # type: ignore[union-attr]
-
-
-@pytest.mark.parametrize(
-    ("values", "form", "note"),
-    [
-        (["17.03.2024", "01.04.2024"], "%d.%m.%Y", None),
-        (["3.4.2024", "1.4.2024 8:05"], "%d.%m.%Y", None),  # dots: the day is first
-        (["03/17/2024", "04/01/2024"], "%m/%d/%Y", None),  # one day above 12 decides
-        (["17/03/2024", "04/01/2024"], "%d/%m/%Y", None),
-        (["3/4/2024 8:05 PM", "4/1/2024 12:00 AM"], "%m/%d/%Y",
-            "its dates, such as '4/1/2024 12:00 AM', are read as '%m/%d/%Y', and none shows that they are not "
-            "'%d/%m/%Y': features: {when: {kind: date, format: ...}} decides"),
-        (["5-Jan-2024", "6-FEB-2024"], "%d-%b-%Y", None),
-        ([f"1/{day}/2024 8:{minute:02} PM" for day in range(1, 31) for minute in range(5)], "%m/%d/%Y", None),
-        ([f"2024-01-{day:02}" for day in range(1, 21)] + ["n/a"], "iso",
-            "it holds dates beside 'n/a': those are taken for missing"),
-        (["17/03/2024", "03/17/2024"], None, "its values, such as '17/03/2024', look like dates, but no one format"),
-        (["10.4.11", "10.4.12"], None, "its values, such as '10.4.12', look like dates"),  # versions
-        (["2013-02-30", "2013-02-31"], None, "its values, such as '2013-02-31', look like dates"),
-    ],
-)  # fmt: skip
-def test_dates_are_recognised_or_told(table: Tables, values: list[str], form: str | None, note: str | None) -> None:
-    rows = 20 * len(values)
-    columns = {"when": [values[row % len(values)] for row in range(rows)], "y": [row // 3 % 2 for row in range(rows)]}
-    data = table(columns)
-    made = plan(data, "y")
-    (feature,) = made.features
-    assert (feature.format if isinstance(feature, Date) else None) == form
-    assert (feature.missing if isinstance(feature, Date) else ()) == (("n/a",) if "n/a" in values else ())
-    assert made.notes.get("when", "").startswith(note or "")
-    assert ("when" in made.notes) == (note is not None)
-    if note and form != "iso":
-        assert not plan(
-            data, "y", when={"kind": "date", "format": "%d/%m/%Y"} if "/" in note else {"kind": "text"}
-        ).notes
-
-
-@pytest.mark.parametrize(
-    ("step", "form"), [(1, "unix"), (10**3, "unix_ms"), (10**6, "unix_us"), (10**9, "unix_ns"), (0, "%Y%m%d")]
-)
-def test_integers_that_are_moments(table: Tables, step: int, form: str) -> None:
-    """In a column whose name says so they are dates; in another one a note says how to make them so."""
-    start = 1362683700
-    values = [(start + 40_007 * row) * step if step else 20130101 + row % 12 * 100 + row % 28 for row in range(200)]
-    columns = dict.fromkeys(("created_at", "pickupTime", "amount", "flat", "birthdate"), values)
-    made = plan(table({**columns, "y": [row % 2 for row in range(200)]}), "y", birthdate={"kind": "numeric"})
-    kinds = {feature.name: feature for feature in made.features}
-    for name in ("created_at", "pickupTime"):
-        date = kinds[name]
-        assert isinstance(date, Date)
-        assert date.format == form
-        assert ("day" in date.parts) == bool(step)
-    assert all(isinstance(kinds[name], Numeric) for name in ("amount", "flat", "birthdate"))
-    assert list(made.notes) == ["amount", "flat"]
-    assert made.notes["amount"] == (
-        f"its integers may be moments of 2013: if they are, features: {{amount: {{kind: date, format: {form!r}}}}}"
-    )
-    said = plan(table({**columns, "y": [row % 2 for row in range(200)]}), "y", amount={"kind": "date"})
-    assert [feature.format for feature in said.features if feature.name == "amount"] == [form]  # type: ignore[union-attr]
-
-
-@pytest.mark.parametrize(
-    ("values", "noted"),
-    [
-        (["$12.50", "$1,200.00", "- $3.00"], True),
-        (["1.234,56 €", "7,20 €", "n/a"], False),  # a third of them says otherwise
-        ([f"{price} €" for price in range(20)] + ["n/a"], True),
-        (["45%", "3.5 %"], True),
-        (["1,234", "12"], False),  # which ExampleGen tells
-        (["$1.2.3", "$4"], False),
-        (["A4", "12b"], False),
-    ],
-)
-def test_numbers_that_are_written_for_people_are_noted(table: Tables, values: list[str], noted: bool) -> None:
-    columns = {"x": [values[row % len(values)] for row in range(63)], "y": [row // 3 % 2 for row in range(63)]}
-    data = table(columns)
-    assert ("look like numbers and are taken for strings" in plan(data, "y").notes.get("x", "")) == noted
-    assert not plan(data, "y", x={"kind": "categorical"}).notes
-
-
-def test_floats_that_lose_their_digits_are_noted(table: Tables) -> None:
-    columns = {
-        "time": [1362683700.5 + row for row in range(200)],
-        "amount": [1e6 + row * 1.5 for row in range(200)],
-        "y": [row % 2 for row in range(200)],
-    }
-    assert plan(table(columns), "y").notes == {
-        "time": "it holds numbers from 1.36268365e+09 to 1.3626839e+09, of which examples keep 32 bits: steps of 128 "
-        "and more; whole numbers keep all digits, and numbers less a constant more of them"
-    }
-    assert plan(table(columns), "time").notes == {
-        "time": "it holds numbers from 1.36268365e+09 to 1.3626839e+09, of which a model learns 32 bits: steps of 128 "
-        "and more; numbers less a constant keep more of their digits",
-    }
 
 
 def test_sparse_features_and_what_the_schema_declares(table: Tables) -> None:

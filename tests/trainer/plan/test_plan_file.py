@@ -5,7 +5,7 @@ from typing import Any
 
 from penstock.trainer.fn_args import FnArgs
 from penstock.trainer.plan import plan_file
-from tests.trainer.plan.test_plan import plan
+from tests.trainer.plan.plans import plan
 
 Tables = Callable[..., Any]
 
