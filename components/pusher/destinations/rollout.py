@@ -14,7 +14,6 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from penstock.components.pusher.destinations import waiting
 from penstock.components.pusher.destinations.changes import Changes
 from penstock.components.pusher.destinations.destination import (
     Candidate,
@@ -26,6 +25,7 @@ from penstock.components.pusher.destinations.destination import (
 from penstock.components.pusher.destinations.storage import Version, open_storage
 from penstock.core.artifacts import SavedModel
 from penstock.core.errors import ModelError, PenstockError, UserError
+from penstock.core.services import waiting
 from penstock.core.services.retries import AlreadyExists
 from penstock.core.text import printable
 

@@ -12,9 +12,8 @@ import pytest
 import yaml
 
 from penstock.components.pusher import destinations
-from penstock.components.pusher.destinations import waiting
 from penstock.core.artifacts import SavedModel
-from penstock.core.services import retries
+from penstock.core.services import retries, waiting
 from penstock.pipelines.cli.main import main
 from penstock.pipelines.cli.output import schema
 from tests.servers.loopback import Status

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 from google.protobuf import field_mask_pb2
 
 from penstock.components.model_monitor.services.vertex_ai.job import CHANGEABLE, FINAL, MADE_BY, MONITOR, comparable
-from penstock.components.pusher.destinations.vertex_ai import names
-from penstock.components.pusher.destinations.vertex_ai.operations import Operations
 from penstock.core.errors import PenstockError, ServerError
+from penstock.core.services import vertex_resources
 from penstock.core.services.retries import NotFound, make_once
 from penstock.core.services.vertex import Server
+from penstock.core.services.vertex_operations import Operations
 from penstock.core.text import printable
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class Jobs:
         own: list[ModelDeploymentMonitoringJob] = [one for one in of_endpoint if one.labels.get(MADE_BY) == MONITOR]
         if of_endpoint and len(own) != 1:
             ids = ", ".join(_id(one.name) for one in of_endpoint)
-            delete = names.command(self.server, f"model-monitoring-jobs delete {_id(of_endpoint[-1].name)}")
+            delete = vertex_resources.command(self.server, f"model-monitoring-jobs delete {_id(of_endpoint[-1].name)}")
             said = f"{len(own)} of them from ModelMonitor" if own else "none of them from ModelMonitor"
             raise ServerError(
                 f"the endpoint {_id(self.endpoint)} has monitoring jobs ({ids}), {said}: expected one or none; delete "
@@ -162,7 +162,7 @@ class Jobs:
         return there
 
     def _tell_paused(self, name: str) -> None:
-        resume = names.command(self.server, f"model-monitoring-jobs resume {_id(name)}")
+        resume = vertex_resources.command(self.server, f"model-monitoring-jobs resume {_id(name)}")
         logger.warning("monitoring job %s is paused, and stays so: resume it with %s", _id(name), resume)
 
     @property

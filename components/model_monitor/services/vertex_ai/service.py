@@ -9,9 +9,9 @@ from penstock.components.model_monitor.services.vertex_ai import features, files
 from penstock.components.model_monitor.services.vertex_ai.job import job, objective
 from penstock.components.model_monitor.services.vertex_ai.jobs import Jobs
 from penstock.components.model_monitor.services.vertex_ai.settings import Settings
-from penstock.components.pusher.destinations.vertex_ai import names
 from penstock.core.artifacts import PushedVersion
 from penstock.core.errors import ConfigError, ServerError
+from penstock.core.services import vertex_resources
 from penstock.core.services.retries import NotFound
 from penstock.core.services.vertex import Connection, Server
 
@@ -82,11 +82,8 @@ def _endpoint(server: Server, name: str) -> "Endpoint":
 
 def _version(server: Server, deployed: "DeployedModel") -> str:
     """Returns the version that a push has given a deployed model; "" if it was no push, or the registry forgot it."""
-    name = f"{deployed.model.partition('@')[0]}@{deployed.model_version_id}"
-    try:
-        return str(server.repeat(server.models.get_model, name=name).labels.get(names.VERSION, ""))
-    except NotFound:
-        return ""
+    model = vertex_resources.registered(server, vertex_resources.version_name(deployed))
+    return str(model.labels.get(vertex_resources.VERSION, "")) if model else ""
 
 
 def _others(endpoint_jobs: Jobs, endpoint: "Endpoint") -> "dict[str, ModelMonitoringObjectiveConfig]":

@@ -1,14 +1,13 @@
 """What monitoring on Vertex AI is told: the settings below `vertex_ai` in `service`, checked."""
 
-import logging
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Self
 
 from penstock.core.arguments import check_object, check_string, check_strings, check_whole_number
 from penstock.core.errors import ConfigError
+from penstock.core.services.vertex_resources import check_labels, present_credentials
 
 EXAMPLE = '{"storage": "gs://<bucket>/<folder>", "user_emails": ["<address>"]}'
 _KEYS = (
@@ -36,8 +35,6 @@ _HOURS = {"h": 1, "d": 24, "w": 7 * 24}
 _LENGTH = re.compile(r"^([1-9][0-9]{0,4})([hdw])$")
 _CHANNEL = re.compile(r"^projects/[^/]+/notificationChannels/[^/]+$")
 _EMAIL = re.compile(r"^[^@\s]+@[^@\s]+$")
-_LABEL, _LABEL_KEY = re.compile(r"^[a-z0-9_-]{0,63}$"), re.compile(r"^[a-z][a-z0-9_-]{0,62}$")
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -92,11 +89,11 @@ class Settings:
             enable_logging=_flag(name, values, "enable_logging", default=True),
             enable_monitoring_pipeline_logs=_flag(name, values, "enable_monitoring_pipeline_logs", default=False),
             log_ttl_days=hours(f"{name}.log_ttl", values["log_ttl"], days=True) // 24 if "log_ttl" in values else 0,
-            labels=_labels(name, values),
+            labels=check_labels(f"{name}.labels", values.get("labels", {})),
             encryption_spec_key_name=texts.get("encryption_spec_key_name", ""),
             project=texts.get("project", ""),
             api_endpoint=texts.get("api_endpoint"),
-            credentials_file=_credentials(name, texts.get("credentials_file")),
+            credentials_file=present_credentials(name, texts.get("credentials_file")),
             request_timeout=check_whole_number(
                 f"{name}.request_timeout", values.get("request_timeout", 60), 1, "seconds"
             ),
@@ -139,30 +136,8 @@ def _matching(name: str, values: Mapping[str, Any], key: str, pattern: re.Patter
     return tuple(texts)
 
 
-def _labels(name: str, values: Mapping[str, Any]) -> dict[str, str]:
-    labels = check_object(f"{name}.labels", values.get("labels", {}))
-    for key, value in labels.items():
-        if not _LABEL_KEY.match(key):
-            raise ConfigError(
-                f"{name}.labels.{key}: expected a key of small letters, digits, _ and -, 63 at most, a letter first"
-            )
-        if not isinstance(value, str) or not _LABEL.match(value):
-            raise ConfigError(
-                f"{name}.labels.{key}: expected small letters, digits, _ and -, 63 at most, received {value!r}"
-            )
-    return labels
-
-
 def _flag(name: str, values: Mapping[str, Any], key: str, default: bool) -> bool:
     value = values.get(key, default)
     if not isinstance(value, bool):
         raise ConfigError(f"{name}.{key}: expected true or false, received {value!r}")
     return value
-
-
-def _credentials(name: str, path: str | None) -> str | None:
-    """Returns the credentials' file where it is; a task on a cluster does not have that of the user's machine."""
-    if path is None or Path(path).is_file():
-        return path
-    logger.info("%s.credentials_file: %s is not here: Google's application default credentials are used", name, path)
-    return None

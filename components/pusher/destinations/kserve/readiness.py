@@ -3,12 +3,12 @@
 import time
 from collections.abc import Callable
 
-from penstock.components.pusher.destinations import waiting
 from penstock.components.pusher.destinations.kserve import pods
 from penstock.components.pusher.destinations.kserve.client import Client
 from penstock.components.pusher.destinations.kserve.pods import Complaint
 from penstock.components.pusher.destinations.kserve.status import State
 from penstock.core.errors import ServerError, SystemFailure
+from penstock.core.services import waiting
 
 PATIENCE = 60.0  # seconds for which a failure that Kubernetes may still overcome is waited for
 

@@ -4,13 +4,12 @@ import shlex
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from penstock.components.pusher.destinations import waiting
 from penstock.components.pusher.destinations.sagemaker import resources
 from penstock.components.pusher.destinations.sagemaker.resources import ENDPOINT, PUSH, Request
 from penstock.components.pusher.destinations.sagemaker.settings import Settings
 from penstock.components.pusher.destinations.sagemaker.state import IN_PROGRESS, Description, Reader, State
 from penstock.core.errors import ServerError
-from penstock.core.services import retries
+from penstock.core.services import retries, waiting
 from penstock.core.services.sagemaker import Server
 
 

@@ -12,12 +12,12 @@ from google.protobuf import field_mask_pb2
 
 from penstock.components.pusher.destinations.changes import Changes
 from penstock.components.pusher.destinations.destination import Candidate
-from penstock.components.pusher.destinations.vertex_ai import names
 from penstock.components.pusher.destinations.vertex_ai.endpoints import Endpoints
-from penstock.components.pusher.destinations.vertex_ai.operations import Operations
 from penstock.components.pusher.destinations.vertex_ai.settings import Settings
 from penstock.core.errors import ConfigError, ServerError, SystemFailure
+from penstock.core.services import vertex_resources
 from penstock.core.services.vertex import Server
+from penstock.core.services.vertex_operations import Operations
 
 if TYPE_CHECKING:
     from google.cloud.aiplatform_v1.types import DeployedModel, Endpoint, Model
@@ -75,7 +75,7 @@ class Deployments:
     def removal(self, endpoint: "Endpoint", one: str) -> str:
         """Returns the command that undeploys a model."""
         words = f"endpoints undeploy-model {endpoint.name.rpartition('/')[2]} --deployed-model-id={one}"
-        return names.command(self._server, words)
+        return vertex_resources.command(self._server, words)
 
     def _deploy(self, endpoint: "Endpoint", version: "Model", candidate: Candidate) -> None:
         types, settings = self._server.types, self._settings
@@ -174,7 +174,7 @@ class Deployments:
 
 def is_of(deployed: "DeployedModel", version: str) -> bool:
     """Whether this is a deployment of a version, `projects/…/models/ID@VERSION`."""
-    return f"{deployed.model.partition('@')[0]}@{deployed.model_version_id}" == version
+    return vertex_resources.version_name(deployed) == version
 
 
 def _gpus(deployed: "DeployedModel") -> tuple[str, int]:

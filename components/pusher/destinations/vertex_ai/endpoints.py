@@ -13,11 +13,12 @@ from google.protobuf import field_mask_pb2
 from penstock.components.pusher.destinations.changes import Changes
 from penstock.components.pusher.destinations.destination import Candidate
 from penstock.components.pusher.destinations.vertex_ai import names
-from penstock.components.pusher.destinations.vertex_ai.operations import Operations
 from penstock.components.pusher.destinations.vertex_ai.settings import Settings
 from penstock.core.errors import ConfigError, ServerError, SystemFailure
+from penstock.core.services import vertex_resources
 from penstock.core.services.retries import AlreadyExists, make_once
 from penstock.core.services.vertex import Server
+from penstock.core.services.vertex_operations import Operations
 
 if TYPE_CHECKING:
     from google.cloud.aiplatform_v1.types import Endpoint
@@ -52,7 +53,7 @@ class Endpoints:
         """Returns the endpoint, which is made if there is none. A ConfigError if it is of another kind than asked."""
         endpoint = self.find()
         if endpoint is None:
-            delete = names.command(self._server, f"endpoints delete {self._id}")
+            delete = vertex_resources.command(self._server, f"endpoints delete {self._id}")
             changes.make(
                 f"creating the endpoint {self._settings.endpoint}",
                 functools.partial(self._create, candidate),
@@ -82,7 +83,11 @@ class Endpoints:
         said = ", ".join(f"{one}={share}" for one, share in split.items())
         words = f"endpoints update {before.name.rpartition('/')[2]} --traffic-split="
         given = ",".join(f"{one}={share}" for one, share in _split(before).items())
-        command = names.command(self._server, words + given) if given else names.command(self._server, f"{words}...")
+        command = (
+            vertex_resources.command(self._server, words + given)
+            if given
+            else vertex_resources.command(self._server, f"{words}...")
+        )
         changes.make(
             f"dividing the traffic of the endpoint {self._settings.endpoint}: {said}",
             lambda: self._patch(before, split, after),

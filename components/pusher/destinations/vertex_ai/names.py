@@ -8,7 +8,6 @@ from penstock.core.errors import ServerError
 from penstock.core.services.vertex import Server
 
 DIGEST, DIGEST_END = "penstock-digest", "penstock-digest-end"  # halves: a label has 63 characters
-VERSION = "penstock-version"
 CONTAINER = "penstock-container"
 PUSH = "penstock-push"
 PREVIOUS = "penstock-previous"  # of an endpoint: the deployed model that a rollback brings back
@@ -49,8 +48,3 @@ def find(server: Server, kind: str, name: str, listing: Callable[..., Any], get:
             f"id of the one that is meant as push.vertex_ai.{kind}"
         )
     return matching[0] if matching else None
-
-
-def command(server: Server, words: str) -> str:
-    """Returns a command that a person can run: `gcloud ai WORDS` in the project and the region."""
-    return f"`gcloud ai {words} --project={server.project} --region={server.location}`"

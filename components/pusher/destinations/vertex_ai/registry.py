@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 from penstock.components.pusher.destinations.changes import Changes
 from penstock.components.pusher.destinations.destination import Candidate
 from penstock.components.pusher.destinations.vertex_ai import names
-from penstock.components.pusher.destinations.vertex_ai.operations import Operations
 from penstock.components.pusher.destinations.vertex_ai.settings import Settings
 from penstock.core.errors import ServerError
-from penstock.core.services.retries import NotFound
+from penstock.core.services import vertex_resources
 from penstock.core.services.vertex import Server
+from penstock.core.services.vertex_operations import Operations
 
 if TYPE_CHECKING:
     from google.cloud.aiplatform_v1.types import Model
@@ -45,12 +45,7 @@ class Registry:
 
     def find(self, name: str) -> "Model | None":
         """Returns a version by its name, `projects/…/models/ID@VERSION`, which it bears; None if there is none."""
-        try:
-            version: Model = self._server.repeat(self._server.models.get_model, name=name)
-        except NotFound:
-            return None
-        version.name = f"{version.name.partition('@')[0]}@{version.version_id}"
-        return version
+        return vertex_resources.registered(self._server, name)
 
     def name_of(self, version_id: str) -> str | None:
         """Returns the whole name of a version of the model; None if there is no model."""
@@ -60,7 +55,9 @@ class Registry:
     def register(self, candidate: Candidate, changes: Changes) -> None:
         """Uploads the candidate as a new version of the model, or as the first of a new one."""
         name, model = self._settings.model, self._model()
-        list_versions = names.command(self._server, f"models list-version {self._resource(model).rpartition('/')[2]}")
+        list_versions = vertex_resources.command(
+            self._server, f"models list-version {self._resource(model).rpartition('/')[2]}"
+        )
         changes.make(
             f"registering version {candidate.version} of the model {name}",
             functools.partial(self._upload, candidate, model),
@@ -120,7 +117,11 @@ class Registry:
 
     def _upload(self, candidate: Candidate, model: Any) -> None:
         types, settings = self._server.types, self._settings
-        own = {names.VERSION: candidate.version, names.PUSH: candidate.push, names.CONTAINER: self._container_label}
+        own = {
+            vertex_resources.VERSION: candidate.version,
+            names.PUSH: candidate.push,
+            names.CONTAINER: self._container_label,
+        }
         key = settings.encryption_spec_key_name
         request = types.UploadModelRequest(
             parent=self._server.parent,

@@ -9,11 +9,12 @@ from penstock.components.pusher.destinations.destination import Candidate, Deplo
 from penstock.components.pusher.destinations.vertex_ai import names
 from penstock.components.pusher.destinations.vertex_ai.deployments import Deployments, is_of
 from penstock.components.pusher.destinations.vertex_ai.endpoints import Endpoints, divided
-from penstock.components.pusher.destinations.vertex_ai.operations import Operations
 from penstock.components.pusher.destinations.vertex_ai.registry import Registry
 from penstock.components.pusher.destinations.vertex_ai.settings import Settings
 from penstock.core.errors import PenstockError, ServerError
+from penstock.core.services import vertex_resources
 from penstock.core.services.vertex import Server
+from penstock.core.services.vertex_operations import Operations
 
 if TYPE_CHECKING:
     from google.cloud.aiplatform_v1 import types
@@ -154,7 +155,7 @@ class VertexAI(Service):
         return self._registry.find(candidate.reference) if candidate.reference else self._registry.version(candidate)
 
     def _described(self, deployed: "types.DeployedModel", percent: int) -> Deployment:
-        name = f"{deployed.model.partition('@')[0]}@{deployed.model_version_id}"
+        name = vertex_resources.version_name(deployed)
         created = deployed.create_time.isoformat() if deployed.create_time else ""
         other = Deployment(f"{deployed.display_name}@{deployed.model_version_id}", percent, reference=name)
         described = replace(self._of_version(name, percent) or other, created=created)
@@ -168,13 +169,13 @@ class VertexAI(Service):
         model = self._registry.find(name)
         if model is None:
             return None
-        version = model.labels.get(names.VERSION) or f"{model.display_name}@{model.version_id}"
+        version = model.labels.get(vertex_resources.VERSION) or f"{model.display_name}@{model.version_id}"
         digest = names.digest_of(model.labels) if self._registry.is_as_asked(model) else ""
         return Deployment(version, percent, digest, model.artifact_uri, reference=name)
 
     def _is_pushed(self, deployed: "types.DeployedModel") -> bool:
         """Whether a push has made this: what a person has deployed by hand is left alone."""
-        model = self._registry.find(f"{deployed.model.partition('@')[0]}@{deployed.model_version_id}")
+        model = self._registry.find(vertex_resources.version_name(deployed))
         return model is not None and bool(names.digest_of(model.labels))
 
     def _url(self, endpoint: "types.Endpoint") -> str:

@@ -1,16 +1,15 @@
 """What a push to Vertex AI is told: the settings below `vertex_ai` in push_destination, checked."""
 
-import logging
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Self
 
 from penstock.components.pusher.destinations.destination import COMMON_KEYS, Rollout
 from penstock.core.arguments import check_object, check_string, check_strings, check_whole_number
 from penstock.core.errors import ConfigError
 from penstock.core.services.vertex import ACCELERATORS, Connection
+from penstock.core.services.vertex_resources import check_labels, present_credentials
 from penstock.core.suggestions import did_you_mean
 
 EXAMPLE = '{"storage": "gs://<bucket>/<folder>", "endpoint": "<name>", "image": "<image of the model server>"}'
@@ -32,10 +31,8 @@ _OWN_KEYS = (
 )
 _TEXTS = ("machine_type", "service_account", "network", "encryption_spec_key_name")
 _ALIAS = re.compile(r"^[a-z][a-zA-Z0-9-]{0,126}[a-z0-9]$")
-_LABEL = re.compile(r"^[a-z0-9_-]{0,63}$")
 _PREBUILT = re.compile(r"(docker\.pkg\.dev/vertex-ai/|gcr\.io/cloud-aiplatform/)prediction/")
 _SERVING_IMAGE = re.compile(r"(^|/)penstock-serving(:[^/]*)?$")
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -85,7 +82,7 @@ class Settings:
                 f"{name}.max_replica_count", values.get("max_replica_count", least), least, "replicas"
             ),
             aliases=_aliases(name, values),
-            labels=_labels(name, values),
+            labels=check_labels(f"{name}.labels", values.get("labels", {})),
             dedicated_endpoint=_flag(name, values, "dedicated_endpoint", default=False),
             keep_previous=_flag(name, values, "keep_previous", default=True),
             service_account=texts.get("service_account", ""),
@@ -112,16 +109,8 @@ def _connection(name: str, values: Mapping[str, Any]) -> Connection:
         location=read.get("location", "us-central1"),
         timeout=check_whole_number(f"{name}.request_timeout", values.get("request_timeout", 60), 1, "seconds"),
         api_endpoint=read.get("api_endpoint"),
-        credentials_file=_credentials(name, read.get("credentials_file")),
+        credentials_file=present_credentials(name, read.get("credentials_file")),
     )
-
-
-def _credentials(name: str, path: str | None) -> str | None:
-    """Returns the credentials' file where it is; a task on a cluster does not have that of the user's machine."""
-    if path is None or Path(path).is_file():
-        return path
-    logger.info("%s.credentials_file: %s is not here: Google's application default credentials are used", name, path)
-    return None
 
 
 def _aliases(name: str, values: Mapping[str, Any]) -> tuple[str, ...]:
@@ -132,21 +121,6 @@ def _aliases(name: str, values: Mapping[str, Any]) -> tuple[str, ...]:
                 f"{name}.aliases: expected letters, digits and dashes, a small letter first, received {alias!r}"
             )
     return tuple(aliases)
-
-
-def _labels(name: str, values: Mapping[str, Any]) -> dict[str, str]:
-    labels = check_object(f"{name}.labels", values.get("labels", {}))
-    for key, value in labels.items():
-        if (
-            not isinstance(value, str)
-            or not _LABEL.match(value)
-            or not re.match("^[a-z]", key)
-            or not _LABEL.match(key)
-        ):
-            raise ConfigError(
-                f"{name}.labels.{key}: expected small letters, digits, _ and -, 63 at most, received {value!r}"
-            )
-    return labels
 
 
 def _flag(name: str, values: Mapping[str, Any], key: str, default: bool) -> bool:

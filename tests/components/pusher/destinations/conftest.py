@@ -7,11 +7,10 @@ from typing import Any
 
 import pytest
 
-from penstock.components.pusher.destinations import waiting
 from penstock.components.pusher.destinations.sagemaker import destination
 from penstock.components.pusher.destinations.sagemaker.service import SageMaker as Destination
 from penstock.core.artifacts import SavedModel
-from penstock.core.services import retries
+from penstock.core.services import retries, waiting
 from tests.servers import object_stores
 from tests.servers.mounts import as_mounted
 from tests.servers.object_stores import ObjectStore

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from penstock.components.pusher.destinations import kserve, waiting
+from penstock.components.pusher.destinations import kserve
 from penstock.components.pusher.destinations.changes import Changes
 from penstock.components.pusher.destinations.destination import Candidate
 from penstock.components.pusher.destinations.kserve import readiness
 from penstock.components.pusher.destinations.kserve.service import KServe
-from penstock.core.services import retries
+from penstock.core.services import retries, waiting
 from tests.servers import kubernetes_server, real_inference_services
 from tests.servers.inference_services import InferenceServicesAPI
 from tests.servers.kubernetes_server import KubernetesServer

@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from penstock.components.pusher.destinations import rollout, waiting
+from penstock.components.pusher.destinations import rollout
 from penstock.components.pusher.destinations.destination import Pushed
 from penstock.components.pusher.destinations.vertex_ai import destination
 from penstock.components.pusher.destinations.vertex_ai.service import VertexAI as Service
 from penstock.core.artifacts import SavedModel
 from penstock.core.files import atomic
-from penstock.core.services import retries
+from penstock.core.services import retries, waiting
 from tests.servers import object_stores
 from tests.servers.object_stores import ObjectStore
 from tests.servers.vertex import VertexAI

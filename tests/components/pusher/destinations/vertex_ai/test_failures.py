@@ -9,11 +9,11 @@ import pytest
 from penstock.components.pusher.destinations import rollout
 from penstock.components.pusher.destinations.changes import Changes
 from penstock.components.pusher.destinations.destination import Pushed
-from penstock.components.pusher.destinations.vertex_ai import operations
-from penstock.components.pusher.destinations.vertex_ai.operations import Operations
 from penstock.core.errors import PenstockError, ServerError, SystemFailure
 from penstock.core.services import retries
+from penstock.core.services import vertex_operations as operations
 from penstock.core.services.retries import Interrupted
+from penstock.core.services.vertex_operations import Operations
 from tests.servers.loopback import CtrlC, Cut, Hang, Status
 from tests.servers.vertex import VertexAI
 from tests.servers.vertex_operations import Endless, Failed

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from penstock.components.pusher.destinations import waiting
 from penstock.core.errors import PenstockError, ServerError, SystemFailure
+from penstock.core.services import waiting
 from penstock.core.services.retries import Unanswered, make_once
 from penstock.core.services.vertex import Server
 
