@@ -183,6 +183,16 @@ def test_requests_that_do_not_parse_are_in_the_window(monitor: Callable[..., Win
     assert window["rows"] == ROWS
 
 
+def test_a_window_of_requests_that_do_not_parse_says_so(
+    monitor: Callable[..., WindowRecord], write_log: Any, tmp_path: Path
+) -> None:
+    write_log("parquet", [prediction({"examples": np.array([b"\xff"] * 3, object)}, 30, 1)])
+    window = monitor(None)
+    assert (window["requests"], window["rows"]) == (1, 0)
+    assert "no request in the window can be read: nothing was measured" in window["notes"]
+    assert "nothing measured" in (tmp_path / "window-0" / "report.html").read_text()
+
+
 def test_answers_with_other_outputs_are_told(monitor: Callable[..., WindowRecord], write_log: Any) -> None:
     miles = np.array(records.encode(lists({"miles": np.ones(3)})), object)
     write_log("parquet", [prediction({"examples": miles}, 30, 1)])  # scores in place of probabilities
