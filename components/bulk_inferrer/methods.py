@@ -33,6 +33,7 @@ class Method(ABC):
     kind: str  # the message of TFX's OutputColumnsSpec that is for it
 
     def __init__(self, signature: str, input_name: str):
+        """`input_name` is what the signature calls its examples, which only the logs of `predict` tell."""
         self.signature = signature
 
     @abstractmethod
