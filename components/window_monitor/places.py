@@ -10,7 +10,8 @@ from pathlib import Path, PurePosixPath
 from penstock.components.monitoring.windows.files import MARGIN, Selection
 from penstock.components.monitoring.windows.window import Window
 from penstock.core.artifacts import LoggedFile, RequestLog
-from penstock.core.artifacts.monitoring import WindowHistory, WindowRecord
+from penstock.core.artifacts.monitoring import WindowRecord
+from penstock.core.artifacts.window_history import WindowHistory
 from penstock.core.files import atomic, object_stores
 
 _PARTS = 5  # of a logged file's name: model, version, signature, day, file

@@ -3,14 +3,11 @@
 Nobody needs TensorFlow to read them.
 """
 
-import contextlib
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar, Literal, NotRequired, TypedDict
-from urllib.parse import quote
 
 from penstock.core.artifacts.artifact import Artifact
 from penstock.core.artifacts.data import Schema
@@ -22,13 +19,10 @@ from penstock.core.files import atomic
 type Subject = Literal["feature", "prediction", "dependence", "performance", "requests"]
 
 
-_BOUNDS: tuple[Literal["begin"], Literal["end"]] = ("begin", "end")
-
-
 class LeftOut(TypedDict):
-    """What was left out of a window: so many `rows`, `files` or `values`, the reason, and the first place of them."""
+    """What was left out of a window: so many rows, files, values or labels, why, and the first place of them."""
 
-    unit: Literal["rows", "files", "values"]
+    unit: Literal["rows", "files", "values", "labels"]
     reason: str
     count: int
     example: str
@@ -97,6 +91,42 @@ class EstimatedMetric(TypedDict):
     evaluation: float
 
 
+class RealisedMetric(TypedDict):
+    """A metric of the rows of a window that have a label.
+
+    Args:
+        metric: Its name in the evaluation, such as "auc".
+        slice: The slice's name in the evaluation, such as "company=blue"; of all rows gates.OVERALL.
+        value: None if it is not defined of these rows.
+        low: The bounds of its 95 % interval; None where the rows are too few for one.
+        high: Likewise.
+        evaluation: What it was in the evaluation; None if that had no such slice.
+        rows: How many rows of the slice have a label.
+    """
+
+    metric: str
+    slice: str
+    value: float | None
+    low: float | None
+    high: float | None
+    evaluation: float | None
+    rows: int
+
+
+class JoinedLabels(TypedDict):
+    """The labels that have come for a window's rows.
+
+    Args:
+        rows: How many rows have one.
+        left_out: Labels of these rows that do not count, and rows without one, with the reasons.
+        notes: Sentences to bear in mind.
+    """
+
+    rows: int
+    left_out: list[LeftOut]
+    notes: list[str]
+
+
 class ThresholdRecord(TypedDict):
     """Above which value a measure alerts, in windows of the baseline's `window_rows`; None: never. And why."""
 
@@ -158,6 +188,8 @@ class WindowRecord(TypedDict):
         notes: Sentences to bear in mind.
         findings: What was measured, what alerts first.
         performance: How good the model most likely is; left out where nothing can be estimated.
+        labels: The labels that have come; left out where nobody looked for any.
+        realised: How good the model was, by slices; left out without labels.
     """
 
     model: str
@@ -172,6 +204,8 @@ class WindowRecord(TypedDict):
     notes: list[str]
     findings: list[Finding]
     performance: NotRequired[list[EstimatedMetric]]
+    labels: NotRequired[JoinedLabels]
+    realised: NotRequired[list[RealisedMetric]]
 
 
 @dataclass(frozen=True)
@@ -264,42 +298,3 @@ class MonitoredWindow(Artifact):
     def write(self, window: WindowRecord) -> None:
         """Writes the record; a ValueError if a value is not finite, because JSON has no such numbers."""
         atomic.write_text(self.path, json.dumps(window, indent=1, allow_nan=False))
-
-
-@dataclass(frozen=True)
-class WindowHistory(Artifact):
-    """The records of the windows of models, which later windows are shown beside.
-
-    <model>/20261129T000000Z_20261130T000000Z.json      a WindowRecord, by its window's begin and end
-    <model>/2/20261129T000000Z_20261130T000000Z.json    one of the requests of version 2 alone
-    """
-
-    _TIME: ClassVar[str] = "%Y%m%dT%H%M%SZ"
-
-    def add(self, window: WindowRecord, version: int | None = None) -> Path:
-        """Writes a window's record, in the place of an earlier one of the same window; returns where."""
-        times = (datetime.fromisoformat(window[bound]).astimezone(UTC).strftime(self._TIME) for bound in _BOUNDS)
-        path = self.folder(window["model"], version) / f"{'_'.join(times)}.json"
-        atomic.write_text(path, json.dumps(window, allow_nan=False))
-        return path
-
-    def before(self, model: str, begin: datetime, most: int, version: int | None = None) -> list[WindowRecord]:
-        """Returns the newest windows that begin before a moment, the oldest first; files that are none are skipped."""
-        from pydantic import TypeAdapter
-
-        read, folder = TypeAdapter(WindowRecord), self.folder(model, version)
-        records = []
-        for name in self.newest((path.name for path in folder.glob("*.json")), begin, most):
-            with contextlib.suppress(OSError, ValueError):
-                records.append(read.validate_json((folder / name).read_bytes()))
-        return records
-
-    def newest(self, names: Iterable[str], begin: datetime, most: int) -> list[str]:
-        """Returns which of a folder's files are those of the newest windows that begin before a moment."""
-        earlier = (name for name in names if name.endswith(".json") and name < begin.strftime(self._TIME))
-        return sorted(earlier)[-most:]
-
-    def folder(self, model: str, version: int | None = None) -> Path:
-        """Returns the folder of the windows of a model, or of one of its versions alone, whether it exists or not."""
-        folder = self.root / quote(model, safe=" @=+,")
-        return folder if version is None else folder / str(version)

@@ -7,7 +7,7 @@ from typing import Literal
 from penstock.core.artifacts.monitoring import LeftOut
 from penstock.core.text import printable
 
-type Unit = Literal["rows", "files", "values"]
+type Unit = Literal["rows", "files", "values", "labels"]
 
 
 @dataclass

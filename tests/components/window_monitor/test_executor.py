@@ -12,7 +12,8 @@ import pytest
 from penstock.components.model_monitor import executor as model_monitor
 from penstock.components.window_monitor import executor
 from penstock.core.artifacts import Schema
-from penstock.core.artifacts.monitoring import Finding, MonitoredWindow, MonitoringBaseline, WindowHistory, WindowRecord
+from penstock.core.artifacts.monitoring import Finding, MonitoredWindow, MonitoringBaseline, WindowRecord
+from penstock.core.artifacts.window_history import WindowHistory
 from penstock.core.errors import ConfigError, DataError
 from penstock.core.examples import records
 from tests.components.model_monitor.test_executor import columns, model, schema
