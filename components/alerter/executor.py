@@ -6,17 +6,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from penstock.components.alerter import channels as channels_
-from penstock.components.alerter import decisions, findings, outbox, remote
+from penstock.components.alerter import decisions, findings, outbox
 from penstock.components.alerter import settings as settings_
 from penstock.components.alerter.decisions import Window
 from penstock.components.alerter.outbox import Failure
 from penstock.components.alerter.settings import Settings
-from penstock.components.alerter.state import Folder, LocalFolder
+from penstock.components.alerter.state import ALERTS
 from penstock.core import artifacts, progress
 from penstock.core.artifacts import TaskResult
-from penstock.core.artifacts.alerts import Alerts, AlertState, AlertSummary
+from penstock.core.artifacts.alerts import Alerts, AlertSummary
 from penstock.core.errors import PenstockError, ServerError, SystemFailure, UserError
-from penstock.core.files import atomic, object_stores
+from penstock.core.state import open_folder
 
 
 def run(*, alerts: str, window: str, state: str, settings: str = "", report_uri: str = "") -> TaskResult:
@@ -32,7 +32,7 @@ def run(*, alerts: str, window: str, state: str, settings: str = "", report_uri:
 
 def tell(alerts: Path, window: Window, state: str, settings: Settings, now: datetime) -> TaskResult:
     """Does the work for a window that is read already, at a moment."""
-    channels, folder = channels_.make(settings.channels), _folder(state)
+    channels, folder = channels_.make(settings.channels), open_folder(state, ALERTS)
     with progress.task("Alerter") as counts, folder.held():
         memory = folder.read()
         events = outbox.decide(memory, window, settings, channels, now)
@@ -52,12 +52,6 @@ def tell(alerts: Path, window: Window, state: str, settings: Settings, now: date
     if failures:
         raise _failed(failures, summary)
     return TaskResult({"alerts": artifacts.metadata(open=len(is_open), events=len(events))})
-
-
-def _folder(state: str) -> Folder:
-    if object_stores.is_remote(state) or atomic.is_mounted(state):  # a mounted bucket has no locks
-        return remote.StoreFolder(state)
-    return LocalFolder(AlertState(atomic.local_path(state)))
 
 
 def _failed(failures: list[Failure], summary: AlertSummary) -> PenstockError:

@@ -13,9 +13,10 @@ from penstock.components.alerter import decisions, messages, pacing
 from penstock.components.alerter.channels.channel import Channel
 from penstock.components.alerter.decisions import Window
 from penstock.components.alerter.settings import Settings
-from penstock.components.alerter.state import DecidedWindow, Folder, Message, State
+from penstock.components.alerter.state import DecidedWindow, Message, State
 from penstock.core.artifacts.alerts import AlertEvent
 from penstock.core.errors import NoServer, PenstockError, ServerError, SystemFailure
+from penstock.core.state.folder import Folder
 
 _MOST_REFUSALS = 10  # by a channel that takes nothing in a run: then its address is wrong, not the messages
 logger = logging.getLogger(__name__)
@@ -51,7 +52,7 @@ def decide(
 
 
 def deliver(
-    state: State, model: str, folder: Folder, settings: Settings, channels: Sequence[Channel], now: datetime
+    state: State, model: str, folder: Folder[State], settings: Settings, channels: Sequence[Channel], now: datetime
 ) -> list[Failure]:
     """Tells the channels what is due of a model; returns which of them did not take it. What they did not take stays.
 
@@ -153,7 +154,7 @@ def _put_last(state: State, batch: Sequence[Message]) -> None:
 
 
 def _due(
-    state: State, model: str, folder: Folder, settings: Settings, channel: Channel, now: datetime
+    state: State, model: str, folder: Folder[State], settings: Settings, channel: Channel, now: datetime
 ) -> list[Message]:
     """Returns what a channel is told now. A summary takes the place of its messages before it is sent."""
     waiting = [message for message in _of_model(state, model) if channel.name in message["waits"]]

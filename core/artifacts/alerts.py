@@ -1,11 +1,11 @@
 """Alerts that come of monitored windows, and what is kept of them from run to run."""
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal, TypedDict
 
 from penstock.core.artifacts.artifact import Artifact
+from penstock.core.artifacts.state import StateFiles
 from penstock.core.files import atomic, documents
 
 type Severity = Literal["info", "warning", "critical"]
@@ -86,33 +86,7 @@ class Alerts(Artifact):
         atomic.write_text(self.path, documents.json_text(summary, indent=1, allow_nan=False))
 
 
-@dataclass(frozen=True)
-class AlertState(Artifact):
-    """What the Alerter keeps from run to run.
+class AlertState(StateFiles):
+    """What the Alerter keeps from run to run: alert_state.json, in an object store alert_state-000000000042.json."""
 
-    alert_state.json                the state, and the lock that a run holds: in a folder
-    alert_state-000000000042.json   the state after so many writes, of which the last ones are kept: in an object store
-    """
-
-    FILE: ClassVar[str] = "alert_state.json"
-    LOCK: ClassVar[str] = ".lock"
-    _NUMBERED: ClassVar[re.Pattern[str]] = re.compile(r"alert_state-(\d{12})\.json")
-
-    @property
-    def path(self) -> Path:
-        return self.root / self.FILE
-
-    @property
-    def lock(self) -> Path:
-        return self.root / self.LOCK
-
-    @classmethod
-    def numbered(cls, number: int) -> str:
-        """Returns the name of an object."""
-        return f"alert_state-{number:012d}.json"
-
-    @classmethod
-    def number(cls, name: str) -> int | None:
-        """Returns the number of an object; None for another's name."""
-        match = cls._NUMBERED.fullmatch(name)
-        return int(match[1]) if match else None
+    NAME: ClassVar[str] = "alert_state"

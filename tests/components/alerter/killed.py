@@ -89,7 +89,7 @@ def main() -> None:
 
     retries.PAUSE = 0.01
     settings.read("")
-    state.parse(state.serialized(state.empty()), "")
+    state.ALERTS.parse(state.ALERTS.serialized(state.empty()), "")
     for line in sys.stdin:
         order = json.loads(line)
         numbers = [child(order) for _ in range(order.get("together", 1))]

@@ -10,13 +10,15 @@ import pytest
 from botocore.exceptions import ClientError
 from s3fs.errors import translate_boto_error
 
-from penstock.components.alerter import remote, state
-from penstock.components.alerter.remote import StoreFolder
+from penstock.components.alerter import state
+from penstock.components.alerter.state import ALERTS, State
 from penstock.core import processes
 from penstock.core.artifacts.alerts import AlertState
 from penstock.core.errors import ConfigError, DataError, SystemFailure
 from penstock.core.files import object_stores
 from penstock.core.files.object_stores import Store
+from penstock.core.state import store as stores_of_states
+from penstock.core.state.store import StoreFolder
 from tests.components.alerter.conftest import Alerter
 from tests.servers import object_stores as stores
 from tests.servers.object_stores import ObjectStore
@@ -44,7 +46,11 @@ def s3(s3_server: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> ObjectStore:
 
 @pytest.fixture(autouse=True)
 def _pause(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(remote, "PAUSE", 0.01)
+    monkeypatch.setattr(stores_of_states, "PAUSE", 0.01)
+
+
+def opened(uri: str) -> StoreFolder[State]:
+    return StoreFolder(uri, ALERTS)
 
 
 def names(uri: str) -> list[str]:
@@ -74,7 +80,7 @@ def test_each_event_is_told_once_over_the_windows(
 def test_old_objects_are_removed(
     s3: ObjectStore, alerter: Callable[..., Alerter], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(remote, "KEPT", 2)
+    monkeypatch.setattr(stores_of_states, "KEPT", 2)
     one = alerter()
     one.uri = s3.uri("alerts")
     for hour in range(2):
@@ -85,7 +91,7 @@ def test_old_objects_are_removed(
 def test_a_run_waits_for_the_one_that_holds_the_state(s3: ObjectStore) -> None:
     uri = s3.uri("alerts")
     order = []
-    first, second = StoreFolder(uri), StoreFolder(uri)
+    first, second = opened(uri), opened(uri)
 
     def wait() -> None:
         with second.held():
@@ -114,7 +120,7 @@ def test_a_run_that_was_killed_holds_the_state_for_a_while(
     put(uri, 1, process, minutes)
 
     def wait() -> None:
-        with StoreFolder(uri).held():
+        with opened(uri).held():
             done.set()
 
     thread = threading.Thread(target=wait)
@@ -127,7 +133,7 @@ def test_a_run_that_was_killed_holds_the_state_for_a_while(
 
 
 def test_a_run_that_hung_finds_its_state_taken_over(s3: ObjectStore) -> None:
-    slow = StoreFolder(s3.uri("alerts"))
+    slow = opened(s3.uri("alerts"))
     with slow.held():
         put(slow.uri, 2, OTHER)
         with pytest.raises(SystemFailure, match="another run has taken over"):
@@ -136,9 +142,9 @@ def test_a_run_that_hung_finds_its_state_taken_over(s3: ObjectStore) -> None:
 
 
 def test_a_run_that_went_on_too_late_writes_nothing(s3: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    slow = StoreFolder(s3.uri("alerts"))
+    slow = opened(s3.uri("alerts"))
     with slow.held():
-        monkeypatch.setattr(remote, "LEASE", timedelta(0))
+        monkeypatch.setattr(stores_of_states, "LEASE", timedelta(0))
         with pytest.raises(SystemFailure, match="did not go on for 0 minutes"):
             slow.write(state.empty())
     assert len(names(slow.uri)) == 1  # nor afterwards
@@ -184,7 +190,7 @@ def test_an_object_that_cannot_be_read_is_told(s3: ObjectStore, monkeypatch: pyt
         return read(store, f"{place}.gone")
 
     monkeypatch.setattr(Store, "read", gone)
-    with pytest.raises(ConfigError, match="does not exist"), StoreFolder(uri).held():
+    with pytest.raises(ConfigError, match="does not exist"), opened(uri).held():
         pass
     assert len(places) == 3
 

@@ -7,26 +7,23 @@ knows no conditions lets both write: then let no two runs overlap (docs/alerts.m
 """
 
 import contextlib
-import functools
 import json
 import logging
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import TypedDict
+from typing import Any, TypedDict
 
 from pydantic import TypeAdapter
 
-from penstock.components.alerter import state as states
-from penstock.components.alerter.state import Folder, State
 from penstock.core import processes
-from penstock.core.artifacts.alerts import AlertState
 from penstock.core.errors import ConfigError, PenstockError, SystemFailure
 from penstock.core.files import object_stores
 from penstock.core.files.object_stores import Store
+from penstock.core.state.folder import Folder, Kind
 
-LEASE = timedelta(minutes=5)  # longer than a channel takes for a message, unless its server answers every step late
+LEASE = timedelta(minutes=5)  # longer than a server takes for a request, unless it answers every step late
 KEPT = 100  # objects, a run writes some dozens
 PAUSE = 2.0  # seconds between two looks at a state that another run holds
 _LOOKS = 3  # for an object that is listed and cannot be read
@@ -40,7 +37,7 @@ class Holder(TypedDict):
     until: str
 
 
-class Record(TypedDict):
+class Record[State](TypedDict):
     """What an object holds: the state after a write, and who holds it."""
 
     holder: Holder | None
@@ -48,10 +45,11 @@ class Record(TypedDict):
 
 
 @dataclass
-class StoreFolder(Folder):
+class StoreFolder[State](Folder[State]):
     """The state below a URI."""
 
     uri: str
+    kind: Kind[State]
     _store: Store | None = field(default=None, repr=False)
     _number: int = 0
     _moment: float = 0.0
@@ -69,17 +67,17 @@ class StoreFolder(Folder):
                         self._put(self._store, holder=None)
 
     def read(self) -> State:
-        return states.parse(self._written, self.uri)
+        return self.kind.parse(self._written, self.uri)
 
     def write(self, state: State) -> None:
         assert self._store
         if self._is_mine:
-            self._written = states.serialized(state)
+            self._written = self.kind.serialized(state)
             if self._put(self._store, holder=_holder()):
                 return
         raise SystemFailure(
             f"{self.uri}: another run has taken over, since this one did not go on for "
-            f"{LEASE.total_seconds() / 60:g} minutes: that run tells what this one owes"
+            f"{LEASE.total_seconds() / 60:g} minutes: that run does what this one owes"
         )
 
     @property
@@ -92,27 +90,27 @@ class StoreFolder(Folder):
         is_told = False
         while True:
             self._number, record = self._newest(store)
-            holder, self._written = record["holder"], states.serialized(record["state"])
+            holder, self._written = record["holder"], self.kind.serialized(record["state"])
             if holder is None or _has_ended(holder):
                 if self._put(store, holder=_holder()):
                     self._clean(store)
                     return
                 continue
             if not is_told:
-                logger.info("waiting for another run that tells of alerts in %s", self.uri)
+                logger.info("waiting for another run that works with the %s in %s", self.kind.of, self.uri)
                 is_told = True
             time.sleep(PAUSE)
 
-    def _newest(self, store: Store) -> tuple[int, Record]:
+    def _newest(self, store: Store) -> tuple[int, Record[State]]:
         looks = 0
         while True:
             names = store.children(self.uri)[0]
-            numbers = [number for number in map(AlertState.number, names) if number is not None]
+            numbers = [number for number in map(self.kind.files.number, names) if number is not None]
             if not numbers:
-                return 0, Record(holder=None, state=states.empty())
+                return 0, Record(holder=None, state=self.kind.empty())
             place = self._place(max(numbers))
             try:
-                return max(numbers), _parse(store.read(place), place)
+                return max(numbers), self._parse(store.read(place), place)
             except ConfigError:  # the run that holds it has written others, and removed this one
                 looks += 1
                 if looks == _LOOKS:
@@ -130,13 +128,20 @@ class StoreFolder(Folder):
 
     def _clean(self, store: Store) -> None:
         """Removes old objects, but not those of the last run: one that hangs must see that its next number is taken."""
-        numbers = sorted(number for number in map(AlertState.number, store.children(self.uri)[0]) if number is not None)
+        numbers = sorted(
+            number for number in map(self.kind.files.number, store.children(self.uri)[0]) if number is not None
+        )
         for number in numbers:
             if number <= self._number - KEPT:
                 store.remove(self._place(number))
 
+    def _parse(self, content: bytes, place: str) -> Record[State]:
+        parsed = self.kind.parsed(TypeAdapter(Record[Any]), content, place)
+        state = self.kind.parsed(self.kind.form(), json.dumps(parsed["state"]).encode(), place)
+        return Record(holder=parsed["holder"], state=state)
+
     def _place(self, number: int) -> str:
-        return object_stores.join(self.uri, AlertState.numbered(number))
+        return object_stores.join(self.uri, self.kind.files.numbered(number))
 
 
 def _holder() -> Holder:
@@ -146,12 +151,3 @@ def _holder() -> Holder:
 def _has_ended(holder: Holder) -> bool:
     """Whether a run no longer holds the state, though it has not said so: it was killed, or hangs."""
     return bool(processes.has_ended(holder["process"])) or datetime.fromisoformat(holder["until"]) < datetime.now(UTC)
-
-
-def _parse(content: bytes, place: str) -> Record:
-    return states.parsed(_adapter(), content, place)
-
-
-@functools.cache
-def _adapter() -> TypeAdapter[Record]:
-    return TypeAdapter(Record)
