@@ -1,19 +1,64 @@
 """What a model says of rows, in the columns by which its predictions are monitored, with their labels."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
+from penstock.components.engines import Engine
+from penstock.components.model_monitor import training_rows
+from penstock.components.model_monitor.training_rows import DecodedRows, RowColumns
+from penstock.components.monitoring.measures.reference import Reference
 from penstock.components.monitoring.predictions import Predictions
-from penstock.core.examples import records
+from penstock.core.artifacts import Examples, Model, SavedModel
+from penstock.core.errors import ModelError
+from penstock.core.labels import Label
 from penstock.core.models import loaded
 
 _BATCH = 4096
 
 
-def predictions(model: Path, serialized: Sequence[bytes], wanted: Predictions) -> pa.RecordBatch:
+@dataclass(frozen=True)
+class Answers:
+    """What a model says of a sample of rows, of `rows` in all."""
+
+    rows: int
+    predictions: pa.RecordBatch
+    decoded: DecodedRows
+    reference: Reference
+
+
+def ask(
+    engine: Engine,
+    examples: Examples,
+    splits: Sequence[str],
+    model: Path,
+    label: Label | None,
+    columns: RowColumns,
+    notes: list[str],
+) -> Answers | None:
+    """Asks a model about rows of splits; None, with a note, of one that takes no tf.Examples, or fails on them.
+
+    label: The model's own, where it names one.
+    """
+    folder = Model(model).require_serving()
+    if not SavedModel(folder).exists:
+        files = SavedModel(folder).listed()
+        notes.append(f"predictions are not monitored: the model is no SavedModel (there is {files})")
+        return None
+    sampled = training_rows.sample(engine, examples, splits)
+    try:
+        predicted = _predictions(folder, sampled.records, Predictions(label))
+    except ModelError as error:
+        notes.append(f"predictions are not monitored: {error.message}")
+        return None
+    decoded = training_rows.decoded(sampled.records, columns)
+    return Answers(sampled.rows, predicted, decoded, Reference.of([predicted]))
+
+
+def _predictions(model: Path, serialized: Sequence[bytes], wanted: Predictions) -> pa.RecordBatch:
     """Returns the predictions for rows; a ModelError if the model takes no tf.Examples, or fails on them."""
     (signature,) = loaded.load(model)
     batches = [
@@ -21,13 +66,6 @@ def predictions(model: Path, serialized: Sequence[bytes], wanted: Predictions) -
         for part in (serialized[start : start + _BATCH] for start in range(0, len(serialized), _BATCH))
     ]
     return pa.Table.from_batches(batches).combine_chunks().to_batches()[0]
-
-
-def labels(serialized: Sequence[bytes], label: str) -> pa.Array | None:
-    """Returns the label of each row, a list; None if no row has one."""
-    batch = records.decode(serialized)
-    place = batch.schema.get_field_index(label)
-    return batch.column(place) if place >= 0 and not pa.types.is_null(batch.column(place).type) else None
 
 
 def _column(output: np.ndarray) -> pa.Array:

@@ -15,20 +15,21 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 
 from penstock.components.engines import Engine, open_engine
 from penstock.components.model_monitor import answered, fixed, report, training_rows
+from penstock.components.model_monitor.answered import Answers
 from penstock.components.model_monitor.fixed import Fixed
+from penstock.components.model_monitor.training_rows import DecodedRows, RowColumns
 from penstock.components.model_monitor.watching import Watching
 from penstock.components.monitoring import sensitivity
 from penstock.components.monitoring.measures import thresholds as deriving
 from penstock.components.monitoring.measures.bins import FeatureBins, Kind
 from penstock.components.monitoring.measures.reference import Reference
 from penstock.components.monitoring.measures.thresholds import Threshold
-from penstock.components.monitoring.predictions import Predictions
 from penstock.components.monitoring.windows.inputs import Features
 from penstock.core import artifacts, progress
 from penstock.core.arguments import parse_object
-from penstock.core.artifacts import Examples, Model, ModelEvaluation, SavedModel, TaskResult
+from penstock.core.artifacts import Examples, Model, ModelEvaluation, TaskResult
 from penstock.core.artifacts.monitoring import BaselineRecord, MonitoringBaseline, Subject, ThresholdRecord
-from penstock.core.errors import ConfigError, ModelError
+from penstock.core.errors import ConfigError
 from penstock.core.files import atomic
 from penstock.core.labels import Label
 from penstock.core.suggestions import listed
@@ -70,113 +71,65 @@ def run(
     if not 0 < false_alarm_rate < 1:
         raise ConfigError(f"false_alarm_rate: expected a share above 0 and below 1, received {false_alarm_rate}")
     parsed, configured = artifacts.Schema(Path(schema)).read(), parse_object("thresholds", thresholds, example=_EXAMPLE)
-    watching = Watching.of(service, pushed)
-    target, source = MonitoringBaseline(Path(baseline)), Examples(Path(examples))
-    known, notes = _label(model), list[str]()
-    label = known.name if known else label
-    features = Features.of(parsed, label)
+    watching, known = Watching.of(service, pushed), _label(model)
+    label, source = known.name if known else label, Examples(Path(examples))
+    columns, notes = RowColumns.of(parsed, label), list[str]()
     with open_engine(engine) as opened, progress.task("ModelMonitor") as counts:
-        sampled = training_rows.sample(opened, source, train_splits)
-        rows = training_rows.decoded(sampled.records, features)
-        reference = _reference(opened, source, train_splits, rows, parsed, features)
-        counts.show(rows=sampled.rows)
+        training = _training(opened, source, train_splits, parsed, columns)
+        counts.show(rows=training.rows)
         unseen = [name for name in eval_splits if name in source.splits()] or list(train_splits)
-        answers = (
-            _answers(opened, source, unseen, _Model(Path(model), known, label), features, notes) if model else None
-        )
+        answers = answered.ask(opened, source, unseen, Path(model), known, columns, notes) if model else None
         predictions = answers.reference if answers else None
-        limits = fixed.read(configured, parsed, [*reference.bins.values(), *_bins(predictions)])
-        notes += _unmeasured(features, reference)
+        limits = fixed.read(configured, parsed, [*training.reference.bins.values(), *_bins(predictions)])
         record = BaselineRecord(
             model=model_uri,
             label=asdict(known) if known else None,
             label_name=label,
-            rows={"train": sampled.rows, "eval": answers.rows if answers else 0},
-            features=reference.document(),
+            rows={"train": training.rows, "eval": answers.rows if answers else 0},
+            features=training.reference.document(),
             predictions=predictions.document() if predictions else None,
             false_alarm_rate=false_alarm_rate,
             configured=configured,
             fixed=limits.values,
             sources=limits.sources,
             window_rows=window_rows,
-            thresholds=_table(reference, predictions, window_rows, false_alarm_rate, limits),
+            thresholds=_table(training.reference, predictions, window_rows, false_alarm_rate, limits),
             importance=_importance(evaluation, notes),
-            notes=notes,
+            notes=[*notes, *_unmeasured(columns.features, training.reference)],
         )
-        compared = watching and watching.baseline(record, parsed, rows, sampled.records)
-        _write(target, record, parsed, rows.slice(0, _SAMPLE_ROWS), answers)
-        for path in [target.report, *([Path(report_file)] if report_file else [])]:
-            report.write(path, record)
-        counts.update({"features": len(reference.bins)})
+        compared = watching and watching.baseline(record, parsed, training.decoded)
+        _write(MonitoringBaseline(Path(baseline)), record, parsed, training.decoded, answers, report_file)
+        counts.update({"features": len(training.reference.bins)})
         monitors = watching.configure(compared) if watching and compared else []
-    about = artifacts.metadata(features=len(reference.bins), label=record["label_name"])
+    about = artifacts.metadata(features=len(training.reference.bins), label=label)
     return TaskResult({"baseline": about | ({"monitors": json.dumps(monitors)} if monitors else {})})
 
 
 @dataclass(frozen=True)
-class _Answers:
-    """What the model says of some rows of the evaluation split, of `rows`."""
+class _Training:
+    """The training data: how many rows, a sample of them decoded, and the counts of all."""
 
     rows: int
-    predictions: pa.RecordBatch
-    features: pa.RecordBatch
-    labels: pa.Array | None
+    decoded: DecodedRows
     reference: Reference
 
 
-@dataclass(frozen=True)
-class _Model:
-    """The model: its own label, where it names one, and the label's name."""
-
-    path: Path
-    label: Label | None
-    label_name: str
+def _training(
+    engine: Engine, examples: Examples, splits: Sequence[str], schema: schema_pb2.Schema, columns: RowColumns
+) -> _Training:
+    sampled = training_rows.sample(engine, examples, splits)
+    rows = training_rows.decoded(sampled.records, columns)
+    empty = Reference.empty(pa.Table.from_batches([rows.features]), _kinds(schema))
+    training_rows.count(engine, examples, splits, empty, columns)
+    return _Training(sampled.rows, rows, Reference(empty))
 
 
 def _label(model: str | None) -> Label | None:
     return Label.read(Model(Path(model)).require_serving()) if model else None
 
 
-def _answers(
-    engine: Engine,
-    examples: Examples,
-    splits: Sequence[str],
-    model: _Model,
-    features: Features,
-    notes: list[str],
-) -> _Answers | None:
-    """Asks the model; None, with a note, of one that takes no tf.Examples."""
-    folder = Model(model.path).require_serving()
-    if not SavedModel(folder).exists:
-        files = SavedModel(folder).listed()
-        notes.append(f"predictions are not monitored: the model is no SavedModel (there is {files})")
-        return None
-    sampled = training_rows.sample(engine, examples, splits)
-    try:
-        predicted = answered.predictions(folder, sampled.records, Predictions(model.label))
-    except ModelError as error:
-        notes.append(f"predictions are not monitored: {error.message}")
-        return None
-    labels = answered.labels(sampled.records, model.label_name)
-    decoded = training_rows.decoded(sampled.records, features)
-    return _Answers(sampled.rows, predicted, decoded, labels, Reference.of([predicted]))
-
-
 def _bins(reference: Reference | None) -> list[FeatureBins]:
     return list(reference.bins.values()) if reference else []
-
-
-def _reference(
-    engine: Engine,
-    examples: Examples,
-    splits: Sequence[str],
-    sample: pa.RecordBatch,
-    schema: schema_pb2.Schema,
-    features: Features,
-) -> Reference:
-    empty = Reference.empty(pa.Table.from_batches([sample]), _kinds(schema))
-    training_rows.count(engine, examples, splits, empty, features)
-    return Reference(empty)
 
 
 def _kinds(schema: schema_pb2.Schema) -> dict[str, Kind]:
@@ -234,20 +187,23 @@ def _write(
     target: MonitoringBaseline,
     record: BaselineRecord,
     schema: schema_pb2.Schema,
-    rows: pa.RecordBatch,
-    answers: _Answers | None,
+    rows: DecodedRows,
+    answers: Answers | None,
+    report_file: str,
 ) -> None:
-    """Writes the baseline, its record last."""
+    """Writes the baseline, its record last but for the pages."""
     artifacts.Schema(target.root).write(schema)
-    _write_table(target.sample, rows)
+    _write_table(target.sample, rows.features.slice(0, _SAMPLE_ROWS))
     if answers:
         names, arrays = list(answers.predictions.schema.names), list(answers.predictions.columns)
-        if answers.labels is not None:
+        if answers.decoded.labels is not None:
             names.append(target.LABEL)
-            arrays.append(answers.labels)
+            arrays.append(answers.decoded.labels)
         _write_table(target.evaluation, pa.RecordBatch.from_arrays(arrays, names))
-        _write_table(target.evaluation_rows, answers.features)
+        _write_table(target.evaluation_rows, answers.decoded.features)
     target.write(record)
+    for path in [target.report, *([Path(report_file)] if report_file else [])]:
+        report.write(path, record)
 
 
 def _write_table(path: Path, rows: pa.RecordBatch) -> None:

@@ -1,16 +1,19 @@
 """Rows of a split: a sample of them, and the counts of all, shard by shard over an engine."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import pyarrow as pa
+from tensorflow_metadata.proto.v0 import schema_pb2
 
 from penstock.components.engines import Engine, fold
 from penstock.components.monitoring.measures.counts import WindowCounts
 from penstock.components.monitoring.windows.account import Account
+from penstock.components.monitoring.windows.columns import TYPES
 from penstock.components.monitoring.windows.inputs import Features
 from penstock.core.artifacts import Examples
 from penstock.core.errors import DataError
@@ -55,6 +58,31 @@ class RowSample:
 
 
 @dataclass(frozen=True)
+class RowColumns:
+    """The columns that are read of rows: the features of requests, and the label where the schema has it."""
+
+    features: Features
+    label: str
+    read: Features
+
+    @classmethod
+    def of(cls, schema: schema_pb2.Schema, label: str) -> Self:
+        """Returns those of a schema, for a label's name, "" for none."""
+        features = Features.of(schema, label)
+        kinds = {one.name: TYPES[one.type] for one in schema.feature if one.type in TYPES}
+        own = {label: kinds[label]} if label in kinds else {}
+        return cls(features, label, replace(features, types={**features.types, **own}))
+
+
+@dataclass(frozen=True)
+class DecodedRows:
+    """Rows with a column of lists for each feature of requests, and their labels likewise; None if no row has one."""
+
+    features: pa.RecordBatch
+    labels: pa.Array | None
+
+
+@dataclass(frozen=True)
 class _Shard:
     number: int
     files: tuple[Path, ...]
@@ -68,22 +96,24 @@ def sample(engine: Engine, examples: Examples, splits: Sequence[str]) -> RowSamp
     return result
 
 
-def count(engine: Engine, examples: Examples, splits: Sequence[str], empty: WindowCounts, features: Features) -> None:
+def count(engine: Engine, examples: Examples, splits: Sequence[str], empty: WindowCounts, columns: RowColumns) -> None:
     """Adds all rows of splits to counts."""
-    counted = engine.fold(partial(_counted, empty=empty, features=features), _merged, _shards(examples, splits))
+    counted = engine.fold(partial(_counted, empty=empty, columns=columns), _merged, _shards(examples, splits))
     if counted is not None:
         empty.merge(counted)
 
 
-def decoded(serialized: Sequence[bytes], features: Features) -> pa.RecordBatch:
+def decoded(serialized: Sequence[bytes], columns: RowColumns) -> DecodedRows:
     """Returns rows as requests are decoded; a DataError for one that is no tf.Example."""
     account = Account()
     column = pa.array(serialized, pa.large_binary())
-    result = features.decode({"": column}, len(serialized), account, "examples")
+    batch = columns.read.decode({"": column}, len(serialized), account, "examples").features
     for unreadable in account.left_out.listed():
         if unreadable["unit"] == "rows":
             raise DataError(f"examples: expected tf.Examples, found {unreadable['reason']}: {unreadable['example']}")
-    return result.features
+    labels = batch.column(columns.label) if columns.label in columns.read.types else None
+    known = labels is not None and labels.null_count < len(labels)
+    return DecodedRows(batch.select(list(columns.features.types)), labels if known else None)
 
 
 def _shards(examples: Examples, splits: Sequence[str]) -> Iterator[_Shard]:
@@ -99,11 +129,11 @@ def _sampled(shard: _Shard) -> RowSample:
     return result
 
 
-def _counted(shard: _Shard, empty: WindowCounts, features: Features) -> WindowCounts:
+def _counted(shard: _Shard, empty: WindowCounts, columns: RowColumns) -> WindowCounts:
     counts = WindowCounts.empty(empty.bins, empty.paired)
     for path in shard.files:
         for serialized in records.read(path):
-            counts.add(decoded(serialized, features))
+            counts.add(decoded(serialized, columns).features)
     return counts
 
 

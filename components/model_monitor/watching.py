@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
-import pyarrow as pa
 from tensorflow_metadata.proto.v0 import schema_pb2
 
-from penstock.components.model_monitor import answered, services
+from penstock.components.model_monitor import services
+from penstock.components.model_monitor.training_rows import DecodedRows
 from penstock.core.artifacts import PushedVersion, pushed_versions
 from penstock.core.artifacts.monitoring import BaselineRecord
 from penstock.core.errors import ConfigError
@@ -33,11 +33,9 @@ class Watching:
             raise ConfigError("service: expected a pushed_model, which says where the model serves")
         return cls(read, pushed_versions(pushed))
 
-    def baseline(
-        self, record: BaselineRecord, schema: schema_pb2.Schema, rows: pa.RecordBatch, serialized: Sequence[bytes]
-    ) -> services.Baseline:
+    def baseline(self, record: BaselineRecord, schema: schema_pb2.Schema, rows: DecodedRows) -> services.Baseline:
         """Returns what requests are compared with; adds to the record's notes what the service leaves out."""
-        result = services.Baseline(record, schema, rows, answered.labels(serialized, record["label_name"]))
+        result = services.Baseline(record, schema, rows.features, rows.labels)
         record["notes"] += self.service.left_out(result)
         return result
 

@@ -17,10 +17,11 @@ _DONE = "done"  # in place of an operation's name
 
 @dataclass(frozen=True)
 class Operations:
-    """Operations of a server, each of which has `timeout` seconds."""
+    """Operations of a server, each of which has `timeout` seconds, which the setting `timeout_key` says."""
 
     server: Server
     timeout: int
+    timeout_key: str
 
     def run(self, what: str, start: Callable[[], Any], resource: str, is_done: Callable[[], bool]) -> None:
         """Starts an operation, and returns when it has ended well.
@@ -71,7 +72,7 @@ class Operations:
             lost = 0
             return ended
 
-        late = f"{what} took longer than {self.timeout} s: raise its timeout, or look into the service's log"
+        late = f"{what} took longer than {self.timeout} s: raise {self.timeout_key}, or look into the service's log"
         try:
             waiting.until(look, self.timeout, late)
         except ServerError:  # it has ended

@@ -159,3 +159,34 @@ def test_a_prediction_needs_traffic(client: Server, endpoint: str) -> None:
     ).predict
     with pytest.raises(BadRequest, match="doesn't have traffic_split"):
         predict(endpoint=endpoint, instances=[1])
+
+
+def test_a_monitoring_job_that_is_being_made_cannot_be_touched(vertex: VertexAI, client: Server, endpoint: str) -> None:
+    one = deploy(client, endpoint, upload(client), {"0": 100})
+    job = monitoring_job(endpoint, one)
+    vertex.operations.steps = 2
+    made = client.job_service.create_model_deployment_monitoring_job(
+        parent=client.parent, model_deployment_monitoring_job=job
+    )
+    with pytest.raises(BadRequest, match="is in state JOB_STATE_PENDING"):
+        client.job_service.pause_model_deployment_monitoring_job(name=made.name)
+    client.job_service.get_model_deployment_monitoring_job(name=made.name)
+    client.job_service.pause_model_deployment_monitoring_job(name=made.name)
+
+
+def monitoring_job(endpoint: str, deployed: str) -> v1.ModelDeploymentMonitoringJob:
+    config = v1.ModelMonitoringObjectiveConfig()
+    config.prediction_drift_detection_config.drift_thresholds = {"miles": v1.ThresholdConfig(value=0.1)}
+    return v1.ModelDeploymentMonitoringJob(
+        display_name="taxi",
+        endpoint=endpoint,
+        model_deployment_monitoring_objective_configs=[{"deployed_model_id": deployed, "objective_config": config}],
+        model_deployment_monitoring_schedule_config={"monitor_interval": {"seconds": 3600}},
+        logging_sampling_strategy={"random_sample_config": {"sample_rate": 1.0}},
+    )
+
+
+def test_a_permission_that_no_method_needs_is_a_mistake_of_the_test(vertex: VertexAI, client: Server) -> None:
+    vertex.denied = {"aiplatform.endpoint.list"}
+    with pytest.raises(BadRequest, match="no method needs the permissions"):
+        client.endpoints.list_endpoints(parent=client.parent)

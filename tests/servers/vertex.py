@@ -23,7 +23,7 @@ from tests.servers.loopback import Loopback, Refusal, Request, Status
 from tests.servers.vertex_endpoints import Endpoints
 from tests.servers.vertex_models import PROJECT_NUMBER, Models
 from tests.servers.vertex_monitoring import MonitoringJobs
-from tests.servers.vertex_operations import Operations
+from tests.servers.vertex_operations import Operations, require
 
 _MESSAGES = {
     "pipelineJobs": aiplatform_v1.PipelineJob,
@@ -35,11 +35,18 @@ _PATH = re.compile(rf"^/v1/(projects/[^/]+/locations/[^/]+)/({'|'.join(_MESSAGES
 _PERMISSIONS = {  # as the methods' own pages name them
     "POST /models:upload": "aiplatform.models.upload",
     "GET /models": "aiplatform.models.list",
+    "GET /models/{id}": "aiplatform.models.get",
+    "DELETE /models/{id}": "aiplatform.models.delete",
+    "GET /models/{id}:listVersions": "aiplatform.models.list",
+    "POST /models/{id}:mergeVersionAliases": "aiplatform.models.update",
     "GET /endpoints": "aiplatform.endpoints.list",
     "POST /endpoints": "aiplatform.endpoints.create",
+    "GET /endpoints/{id}": "aiplatform.endpoints.get",
     "PATCH /endpoints/{id}": "aiplatform.endpoints.update",
+    "DELETE /endpoints/{id}": "aiplatform.endpoints.delete",
     "POST /endpoints/{id}:deployModel": "aiplatform.endpoints.deploy",
     "POST /endpoints/{id}:undeployModel": "aiplatform.endpoints.undeploy",
+    "POST /endpoints/{id}:mutateDeployedModel": "aiplatform.endpoints.update",
     "POST /endpoints/{id}:predict": "aiplatform.endpoints.predict",
     "GET /modelDeploymentMonitoringJobs": "aiplatform.modelDeploymentMonitoringJobs.list",
     "POST /modelDeploymentMonitoringJobs": "aiplatform.modelDeploymentMonitoringJobs.create",
@@ -47,6 +54,7 @@ _PERMISSIONS = {  # as the methods' own pages name them
     "PATCH /modelDeploymentMonitoringJobs/{id}": "aiplatform.modelDeploymentMonitoringJobs.update",
     "DELETE /modelDeploymentMonitoringJobs/{id}": "aiplatform.modelDeploymentMonitoringJobs.delete",
     "POST /modelDeploymentMonitoringJobs/{id}:pause": "aiplatform.modelDeploymentMonitoringJobs.pause",
+    "POST /modelDeploymentMonitoringJobs/{id}:resume": "aiplatform.modelDeploymentMonitoringJobs.resume",
 }
 _CANCELLED = {
     "pipelineJobs": "PIPELINE_STATE_CANCELLED",
@@ -117,6 +125,8 @@ class VertexAI(Loopback):
         return _json(stored)
 
     def _answer_serving(self, request: Request) -> Any:
+        unknown = self.denied - set(_PERMISSIONS.values())
+        require(not unknown, f"no method needs the permissions {unknown}")
         permission = _PERMISSIONS.get(f"{request.method} {request.route}")
         if permission in self.denied:
             resource = request.path.removeprefix("/v1/").partition(":")[0]
@@ -133,7 +143,7 @@ class VertexAI(Loopback):
     def _change(self, stored: Any, change: dict[str, Any]) -> None:
         message = type(stored).pb(stored)
         for key in change:
-            message.ClearField(re.sub("([A-Z])", lambda found: f"_{found[1].lower()}", key))
+            message.ClearField(re.sub("([A-Z])", lambda capital: f"_{capital[1].lower()}", key))
         json_format.ParseDict(change, message)
 
     def _create(self, parent: str, kind: str, request: Request) -> Any:
@@ -170,17 +180,17 @@ class VertexAI(Loopback):
         return _json(made)
 
     def _list(self, parent: str, kind: str, request: Request) -> Any:
-        found = [one for name, one in self.stored[kind].items() if name.startswith(f"{parent}/")]
+        listed = [one for name, one in self.stored[kind].items() if name.startswith(f"{parent}/")]
         for condition in filter(None, request.query.get("filter", "").split(" AND ")):
             if condition == "create_pipeline_job_request:*":
                 continue
             named = re.fullmatch('display_name="(.*)"', condition)
             if not named:
                 raise Refusal(400, f"filter: {condition}")
-            found = [one for one in found if one.display_name == named[1]]
+            listed = [one for one in listed if one.display_name == named[1]]
         start = int(request.query.get("pageToken") or 0)
-        following = {"nextPageToken": str(start + 2)} if len(found) > start + 2 else {}  # pages of two
-        return {kind: [_json(one) for one in found[start : start + 2]], **following}
+        following = {"nextPageToken": str(start + 2)} if len(listed) > start + 2 else {}  # pages of two
+        return {kind: [_json(one) for one in listed[start : start + 2]], **following}
 
 
 class TuningVertexAI(VertexAI):

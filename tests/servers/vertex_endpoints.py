@@ -75,6 +75,7 @@ class Endpoints:
             "mutateDeployedModel": self._mutate,
             "predict": self._predict,
         }
+        require(not action or action in actions, f"no method {action}", 404)
         return actions[action](endpoint, request) if action else as_json(endpoint)
 
     def shares(self, name: str) -> list[int]:

@@ -61,8 +61,12 @@ class MonitoringJobs:
         if name not in self.jobs:
             raise Refusal(404, f"ModelDeploymentMonitoringJob {name} is not found.")
         job = self.jobs[name]
+        require(not action or action in _STATES, f"no method {action}", 404)
+        require(
+            request.method == "GET" or job.state.name != "JOB_STATE_PENDING",
+            f"The ModelDeploymentMonitoringJob {name} is in state JOB_STATE_PENDING: it is being created.",
+        )
         if action:
-            require(action in _STATES, f"no method {action}", 404)
             job.state = _STATES[action]
             return {}
         if request.method == "DELETE":

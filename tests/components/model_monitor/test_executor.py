@@ -196,3 +196,11 @@ def test_what_cannot_be_meant_is_said(
 ) -> None:
     with pytest.raises(error, match=words):
         make(**more)
+
+
+def test_a_label_that_the_schema_lacks_is_not_kept(make: Callable[..., MonitoringBaseline], model: Path) -> None:
+    without = schema()
+    del without.feature[3]
+    baseline = make(without, model=str(model))
+    assert baseline.read()["label_name"] == "late"
+    assert pq.read_table(baseline.evaluation).column_names == ["prediction", "probability"]

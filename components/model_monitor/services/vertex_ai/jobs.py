@@ -14,7 +14,7 @@ from google.protobuf import field_mask_pb2
 
 from penstock.components.model_monitor.services.vertex_ai.job import CHANGEABLE, FINAL, MADE_BY, MONITOR, comparable
 from penstock.core.errors import PenstockError, ServerError
-from penstock.core.services import vertex_resources
+from penstock.core.services import vertex_resources, waiting
 from penstock.core.services.retries import NotFound, make_once
 from penstock.core.services.vertex import Server
 from penstock.core.services.vertex_operations import Operations
@@ -24,14 +24,18 @@ if TYPE_CHECKING:
     from google.cloud.aiplatform_v1.types import ModelDeploymentMonitoringJob
 
 _ENDED = ("JOB_STATE_FAILED", "JOB_STATE_CANCELLED", "JOB_STATE_EXPIRED")
-_PAUSED = "JOB_STATE_PAUSED"
+_PAUSED, _PENDING = "JOB_STATE_PAUSED", "JOB_STATE_PENDING"
+_TIMEOUT_KEY = "monitoring.vertex_ai.timeout"
 _TO_PAUSE = "penstock-to-pause"  # the label of a job that was made in place of a paused one, until it is paused too
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Jobs:
-    """The monitoring job of an endpoint, by its whole name. A change of it may take `timeout` seconds."""
+    """The monitoring job of an endpoint, by its whole name. A change of it may take `timeout` seconds.
+
+    While the service is still making a job, it can be neither changed nor paused nor deleted: that is waited for.
+    """
 
     server: Server
     endpoint: str
@@ -100,6 +104,7 @@ class Jobs:
         return name
 
     def _update(self, wanted: "ModelDeploymentMonitoringJob", changed: list[str]) -> None:
+        self._wait_until_made(wanted.name)
         self._operations.settle(wanted.name)  # what a killed run has left
         update = self.server.job_service.update_model_deployment_monitoring_job
 
@@ -130,6 +135,7 @@ class Jobs:
         `lost` is what no later run knows if the other cannot be made.
         """
         logger.info("monitoring job %s: made anew, for the service cannot change it", _id(there.name))
+        self._wait_until_made(there.name)
         self._operations.run(
             f"deleting the monitoring job {_id(there.name)}",
             functools.partial(self.server.job_service.delete_model_deployment_monitoring_job, name=there.name),
@@ -149,7 +155,16 @@ class Jobs:
             self._tell_paused(name)
         return name
 
+    def _wait_until_made(self, name: str) -> None:
+        def look() -> bool | None:
+            there = self._get(name)
+            return None if there and there.state.name == _PENDING else True
+
+        late = f"monitoring job {_id(name)} is still being made after {self.timeout} s: raise {_TIMEOUT_KEY}"
+        waiting.until(look, self.timeout, late)
+
     def _pause(self, name: str) -> None:
+        self._wait_until_made(name)
         self.server.repeat(self.server.job_service.pause_model_deployment_monitoring_job, name=name)
 
     def _get(self, name: str) -> "ModelDeploymentMonitoringJob | None":
@@ -167,7 +182,7 @@ class Jobs:
 
     @property
     def _operations(self) -> Operations:
-        return Operations(self.server, self.timeout)
+        return Operations(self.server, self.timeout, _TIMEOUT_KEY)
 
 
 @contextmanager

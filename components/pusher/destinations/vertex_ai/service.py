@@ -107,7 +107,7 @@ class VertexAI(Service):
 
     @functools.cached_property
     def _operations(self) -> Operations:
-        return Operations(self._server, self.rollout.timeout)
+        return Operations(self._server, self.rollout.timeout, "push.vertex_ai.timeout")
 
     @functools.cached_property
     def _registry(self) -> Registry:

@@ -168,3 +168,14 @@ def test_an_endpoint_or_a_version_that_is_gone(
     with pytest.raises(ServerError, match=r"the endpoint projects/.*/endpoints/taxi is gone: push the model again"):
         watch().configure(baseline, [pushed])
     assert not vertex.monitoring.jobs
+
+
+def test_a_job_that_is_still_being_made_is_waited_for(vertex: VertexAI, monitored: Callable[..., list[str]]) -> None:
+    vertex.operations.steps = 6
+    names = monitored(sample_rate=0.5)
+    assert monitored() == names
+    job = vertex.monitoring.jobs[names[0]]
+    assert job.logging_sampling_strategy.random_sample_config.sample_rate == 1.0
+    job.state = "JOB_STATE_PENDING"
+    with pytest.raises(SystemFailure, match=r"still being made after 1 s: raise monitoring\.vertex_ai\.timeout"):
+        monitored(sample_rate=0.5, timeout=1)
