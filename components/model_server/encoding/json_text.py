@@ -4,7 +4,7 @@ import re
 
 import orjson
 
-from penstock.components.model_server.inference import Kind, RequestError
+from penstock.components.model_server.failures import Kind, RequestError
 from penstock.core.files import documents
 
 _NOT_FINITE = re.compile(rb"\b(NaN|Infinity)\b")

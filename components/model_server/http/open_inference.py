@@ -9,10 +9,10 @@ from penstock.components.model_server.encoding.json_text import dumps
 from penstock.components.model_server.http.app import Request, Response, Route
 from penstock.components.model_server.http.tensorflow_serving import render
 from penstock.components.model_server.inference import Models, Target
-from penstock.components.model_server.open_inference import requests, rest
+from penstock.components.model_server.open_inference import parts, requests, rest
 
 _PLACES = ("/v2/models/{model}", "/v2/models/{model}/versions/{version}")
-_JSON_LENGTH = rest.JSON_LENGTH.lower().encode()
+_JSON_LENGTH = parts.JSON_LENGTH.lower().encode()
 
 
 def routes(models: Models) -> Iterator[Route]:

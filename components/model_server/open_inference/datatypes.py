@@ -1,7 +1,12 @@
 """The protocol's datatypes and the arrays that hold them."""
 
+from typing import TYPE_CHECKING
+
+import ml_dtypes
 import numpy as np
-import tensorflow as tf
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 BYTES = "BYTES"
 _DTYPES: dict[str, np.dtype] = {
@@ -15,7 +20,7 @@ _DTYPES: dict[str, np.dtype] = {
     "INT32": np.dtype(np.int32),
     "INT64": np.dtype(np.int64),
     "FP16": np.dtype(np.float16),
-    "BF16": np.dtype(tf.bfloat16.as_numpy_dtype),
+    "BF16": np.dtype(ml_dtypes.bfloat16),
     "FP32": np.dtype(np.float32),
     "FP64": np.dtype(np.float64),
     BYTES: np.dtype(object),  # each element is of the type bytes
@@ -34,8 +39,6 @@ def name(dtype: np.dtype) -> str | None:
     return _NAMES.get(dtype)
 
 
-def of_tensor(dtype: tf.DType) -> str:
+def of_tensor(dtype: "tf.DType") -> str:
     """Returns the datatype of a TensorFlow type; TensorFlow's own name where the protocol has none."""
-    if dtype == tf.string:
-        return BYTES
     return _NAMES.get(np.dtype(dtype.as_numpy_dtype), str(dtype.name).upper())

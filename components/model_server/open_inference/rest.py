@@ -10,13 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from penstock.components.model_server.encoding import json_text
-from penstock.components.model_server.inference import Kind, RequestError, Servable, ServedSignature
-from penstock.components.model_server.open_inference import datatypes, requests, tensors
+from penstock.components.model_server.inference import Servable, ServedSignature
+from penstock.components.model_server.open_inference import parts, requests, tensors
 from penstock.components.model_server.open_inference.tensors import InferTensor
-from penstock.core.text import printable
-
-JSON_LENGTH = "Inference-Header-Content-Length"
-_SIZE = "binary_data_size"
 
 
 @dataclass(frozen=True)
@@ -33,22 +29,26 @@ class InferRequest:
 
 def parse(body: bytes, json_length: str | None) -> InferRequest:
     """Reads the body of a request; `json_length` is the value of the header. Raises a RequestError (INVALID)."""
-    text, raw = _parts(body, json_length)
-    content = _object("the body", json_text.loads(text))
-    parameters = _object("parameters", content.get("parameters"))
-    outputs = [_object(f"outputs[{index}]", one) for index, one in enumerate(_list("outputs", content.get("outputs")))]
-    sent = _list("inputs", content.get("inputs"))
+    text, raw = parts.split(body, json_length)
+    content = parts.as_object("the body", json_text.loads(text))
+    parameters = parts.as_object("parameters", content.get("parameters"))
+    listed = enumerate(parts.as_list("outputs", content.get("outputs")))
+    outputs = [parts.as_object(f"outputs[{index}]", one) for index, one in listed]
+    sent = parts.as_list("inputs", content.get("inputs"))
     if not sent:
-        raise _invalid(
+        raise parts.invalid(
             'inputs: expected a list of tensors, such as [{"name": …, "shape": …, "datatype": …, "data": …}]'
         )
-    binary = {_text("outputs.name", one.get("name")): _object("parameters", one.get("parameters")) for one in outputs}
+    wishes = {
+        parts.as_text("outputs.name", one.get("name")): parts.as_object("parameters", one.get("parameters"))
+        for one in outputs
+    }
     return InferRequest(
-        _text("id", content.get("id", "")),
-        _text(f"parameters.{requests.SIGNATURE}", parameters.get(requests.SIGNATURE, "")),
-        _Tensors(raw).parse(sent),
-        list(binary),
-        frozenset(name for name, chosen in binary.items() if chosen.get("binary_data") is True),
+        parts.as_text("id", content.get("id", "")),
+        parts.as_text(f"parameters.{requests.SIGNATURE}", parameters.get(requests.SIGNATURE, "")),
+        parts.read_tensors("inputs", sent, raw),
+        list(wishes),
+        frozenset(name for name, wish in wishes.items() if wish.get("binary_data") is True),
         parameters.get("binary_data_output") is True,
     )
 
@@ -90,62 +90,11 @@ def server_metadata() -> dict[str, object]:
     return {"name": requests.SERVER, "version": requests.VERSION, "extensions": list(requests.EXTENSIONS)}
 
 
-class _Tensors:
-    """Reads the inputs of a request; those without data take theirs from the bytes after the JSON, in turn."""
-
-    def __init__(self, raw: bytes):
-        self._raw = raw
-        self._start = 0
-
-    def parse(self, sent: Sequence[object]) -> list[InferTensor]:
-        parsed = [self._tensor(index, one) for index, one in enumerate(sent)]
-        if self._start != len(self._raw):
-            raise _invalid(f"the body: expected {self._start} bytes after the JSON, received {len(self._raw)} bytes")
-        return parsed
-
-    def _tensor(self, index: int, sent: object) -> InferTensor:
-        where = f"inputs[{index}]"
-        fields = _object(where, sent)
-        name = _text(f"{where}.name", fields.get("name"))
-        datatype = _text(f"{where}.datatype", fields.get("datatype"))
-        if "shape" not in fields:
-            raise _invalid(f"{where}.shape is missing: expected a list of sizes")
-        shape = _list(f"{where}.shape", fields["shape"])
-        parameters = _object(f"{where}.parameters", fields.get("parameters"))
-        if "data" in fields:
-            tensor = tensors.from_values(name, datatype, shape, _list(f"{where}.data", fields["data"]))
-        else:
-            tensor = tensors.from_raw(name, datatype, shape, self._bytes(where, parameters.get(_SIZE)))
-        is_base64 = datatype == datatypes.BYTES and parameters.get("content_type") == "base64"
-        return tensors.from_base64(tensor) if is_base64 else tensor
-
-    def _bytes(self, where: str, size: object) -> bytes:
-        if type(size) is not int or size < 0:
-            raise _invalid(f"{where}: expected data, or parameters.{_SIZE} and the bytes after the JSON")
-        end = self._start + size
-        if end > len(self._raw):
-            there = len(self._raw) - self._start
-            raise _invalid(f"{where}.parameters.{_SIZE}: expected at most the {there} bytes there are, received {size}")
-        taken = self._raw[self._start : end]
-        self._start = end
-        return taken
-
-
-def _parts(body: bytes, json_length: str | None) -> tuple[bytes, bytes]:
-    if json_length is None:
-        return body, b""
-    is_number = json_length.isascii() and json_length.isdecimal() and len(json_length) < 19
-    if not is_number or int(json_length) > len(body):
-        received = printable.value(json_length)
-        raise _invalid(f"{JSON_LENGTH}: expected at most the {len(body)} bytes of the body, received {received}")
-    return body[: int(json_length)], body[int(json_length) :]
-
-
 def _output(name: str, array: np.ndarray, raw: list[bytes] | None) -> dict[str, object]:
     described = {"name": name, "datatype": requests.datatype(name, array), "shape": list(array.shape)}
     if raw is not None:
         raw.append(tensors.to_raw(array))
-        return {**described, "parameters": {_SIZE: len(raw[-1])}}
+        return {**described, "parameters": {parts.SIZE: len(raw[-1])}}
     if array.dtype != object:
         is_plain = array.dtype.kind in "biuf"
         return {**described, "data": np.ascontiguousarray(array if is_plain else array.astype(np.float32)).reshape(-1)}
@@ -159,29 +108,3 @@ def _output(name: str, array: np.ndarray, raw: list[bytes] | None) -> dict[str, 
 
 def _tensor_metadata(tensor: requests.TensorMetadata) -> dict[str, object]:
     return {"name": tensor.name, "datatype": tensor.datatype, "shape": list(tensor.shape)}
-
-
-def _object(where: str, value: object) -> dict[str, object]:
-    if value is None:
-        return {}
-    if not isinstance(value, dict):
-        raise _invalid(f"{where}: expected an object, received {printable.value(value)}")
-    return value
-
-
-def _list(where: str, value: object) -> list[object]:
-    if value is None:
-        return []
-    if not isinstance(value, list):
-        raise _invalid(f"{where}: expected a list, received {printable.value(value)}")
-    return value
-
-
-def _text(where: str, value: object) -> str:
-    if not isinstance(value, str):
-        raise _invalid(f"{where}: expected a text, received {printable.value(value)}")
-    return value
-
-
-def _invalid(sentence: str) -> RequestError:
-    return RequestError(Kind.INVALID, sentence)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from penstock.components.model_server.encoding import objects
-from penstock.components.model_server.inference import Kind, RequestError
+from penstock.components.model_server.failures import Kind, RequestError
 from penstock.components.model_server.open_inference import datatypes
 from penstock.core.suggestions import listed
 from penstock.core.text import printable
