@@ -48,19 +48,26 @@ _EXAMPLE_GENS = {"csv": csv_example_gen, "parquet": parquet_example_gen, "tfreco
 
 def parameters(config: Config, published: Published) -> dict[str, Any]:
     """Returns the pipeline's parameters as the configuration sets them, by TFX's names; "" stands for none."""
-    patterns = [{"name": name, "pattern": pattern} for name, pattern in config.data.patterns.items()]
-    ranges = config.data.range_config
     training, push = config.training, config.push
     return {
-        "input_base": config.data.input_base,
-        "input_config": json_text({"splits": patterns} if patterns else None),
-        "range_config": json_text(ranges.model_dump(exclude_none=True) if ranges else None),
+        **data_parameters(config),
         "schema_file": published.schema_file,
         "module_file": published.module_file,
         "train_steps": training.train_steps if training else 0,
         "eval_steps": training.eval_steps if training else 0,
         "push_destination": json_text(push.destination if push else None),
         "pipeline_root": config.pipeline_root,
+    }
+
+
+def data_parameters(config: Config) -> dict[str, str]:
+    """Returns those that say where the data is."""
+    patterns = [{"name": name, "pattern": pattern} for name, pattern in config.data.patterns.items()]
+    ranges = config.data.range_config
+    return {
+        "input_base": config.data.input_base,
+        "input_config": json_text({"splits": patterns} if patterns else None),
+        "range_config": json_text(ranges.model_dump(exclude_none=True) if ranges else None),
     }
 
 

@@ -72,5 +72,6 @@ def model_monitor(
         service=service,
         pushed=pushed_model.metadata if pushed_model else None,
         model_uri=model.uri if model else "",
+        examples_metadata=examples.metadata,
     )
     baseline.metadata.update(result.metadata["baseline"])

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -28,7 +28,7 @@ from penstock.components.monitoring.windows.inputs import Features
 from penstock.core import artifacts, progress
 from penstock.core.arguments import parse_object
 from penstock.core.artifacts import Examples, Model, ModelEvaluation, TaskResult
-from penstock.core.artifacts.monitoring import BaselineRecord, MonitoringBaseline, Subject, ThresholdRecord
+from penstock.core.artifacts.monitoring import BaselineRecord, MonitoringBaseline, Subject, ThresholdRecord, TrainedOn
 from penstock.core.errors import ConfigError
 from penstock.core.files import atomic
 from penstock.core.labels import Label
@@ -60,10 +60,12 @@ def run(
     service: str = "",
     pushed: Mapping[str, Any] | None = None,
     model_uri: str = "",
+    examples_metadata: Mapping[str, Any] | None = None,
 ) -> TaskResult:
     """Writes the baseline and its page, and has a service monitor the model; component.py describes the arguments.
 
     pushed: The metadata of the pushed model; None without one.
+    examples_metadata: Those of the examples, which say what data they are of.
 
     Raises a ConfigError for thresholds that cannot be, and a DataError if a split has no examples. A model that takes
     no tf.Examples has no predictions in the baseline, which a note says. services/service.py says what services raise.
@@ -96,6 +98,7 @@ def run(
             thresholds=_table(training.reference, predictions, window_rows, false_alarm_rate, limits),
             importance=_importance(evaluation, notes),
             notes=[*notes, *_unmeasured(columns.features, training.reference)],
+            **_trained_on(examples_metadata or {}),
         )
         compared = watching and watching.baseline(record, parsed, training.decoded)
         _write(MonitoringBaseline(Path(baseline)), record, parsed, training.decoded, answers, report_file)
@@ -103,6 +106,25 @@ def run(
         monitors = watching.configure(compared) if watching and compared else []
     about = artifacts.metadata(features=len(training.reference.bins), label=label)
     return TaskResult({"baseline": about | ({"monitors": json.dumps(monitors)} if monitors else {})})
+
+
+class _Trained(TypedDict):
+    """The part of a baseline that says what the model was trained on; nothing where the examples do not say it."""
+
+    trained_on: NotRequired[TrainedOn]
+
+
+def _trained_on(examples: Mapping[str, Any]) -> _Trained:
+    if not examples.get("input_fingerprint"):
+        return {}
+    rows = parse_object("num_examples", str(examples.get("num_examples", "")))
+    trained = TrainedOn(
+        fingerprint=str(examples["input_fingerprint"]),
+        span=int(examples.get("span", 0)),
+        spans=str(examples.get("spans", "")),
+        rows=sum(map(int, rows.values())),
+    )
+    return {"trained_on": trained}
 
 
 @dataclass(frozen=True)

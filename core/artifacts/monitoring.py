@@ -136,6 +136,15 @@ class ThresholdRecord(TypedDict):
     reason: str
 
 
+class TrainedOn(TypedDict):
+    """The data that a model was trained on: its files' fingerprint, the newest span, all spans in words, its rows."""
+
+    fingerprint: str
+    span: int
+    spans: str
+    rows: int
+
+
 class BaselineRecord(TypedDict):
     """What a model's data looks like in training, and from when on a window is another.
 
@@ -154,6 +163,7 @@ class BaselineRecord(TypedDict):
         thresholds: All of them, with their reasons.
         importance: How much the model depends on each feature, as a share of the most important one's.
         notes: Sentences to bear in mind.
+        trained_on: The data of the training; left out where its examples do not say so.
     """
 
     model: str
@@ -170,6 +180,7 @@ class BaselineRecord(TypedDict):
     thresholds: list[ThresholdRecord]
     importance: dict[str, float]
     notes: list[str]
+    trained_on: NotRequired[TrainedOn]
 
 
 class WindowRecord(TypedDict):

@@ -26,6 +26,7 @@ from penstock.pipelines.cli.options import (
 from penstock.pipelines.cli.output import answer as answers
 from penstock.pipelines.cli.output.answer import Answer, Failure, json_option
 from penstock.pipelines.cli.predictions.predict import predict
+from penstock.pipelines.cli.retrain import retrain
 from penstock.pipelines.cli.serve import serve
 from penstock.pipelines.cli.servers.remote import commands as remote_commands
 from penstock.pipelines.cli.servers.schedule import schedule
@@ -276,7 +277,7 @@ def diff(chosen: Sequence[str], config: Path, output: Path | None) -> Answer:
     return of_runs.compared(first, second, output)
 
 
-for command in (lint, monitor, predict, serve, schedule, *endpoint_commands, *remote_commands):
+for command in (lint, monitor, predict, retrain, serve, schedule, *endpoint_commands, *remote_commands):
     cli.add_command(command)
 
 

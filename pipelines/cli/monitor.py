@@ -13,6 +13,7 @@ from penstock.core import progress
 from penstock.core.errors import PenstockError
 from penstock.core.files import atomic
 from penstock.core.page import numbers
+from penstock.pipelines.cli import retrain
 from penstock.pipelines.cli.options import config_argument, load, set_option
 from penstock.pipelines.cli.output.answer import Answer, Failure, json_option
 from penstock.pipelines.cli.output.records import MonitoredRequests
@@ -21,7 +22,9 @@ from penstock.pipelines.cli.terminal import note, warn
 if TYPE_CHECKING:
     from penstock.core.artifacts.alerts import AlertSummary
     from penstock.core.artifacts.monitoring import Finding, WindowRecord
+    from penstock.core.artifacts.retraining import RetrainingDecision
     from penstock.pipelines.local.monitoring import Monitored
+    from penstock.pipelines.local.retraining import Ended
 
 _SHOWN = 20  # features that moved, and sentences on what was left out
 
@@ -39,6 +42,7 @@ _SHOWN = 20  # features that moved, and sentences on what was left out
 @click.option("-o", "--output", default="", metavar="FOLDER", help="Where window.json and report.html are written.")
 @click.option("--metrics", default="", metavar="FILE", help="Where the numbers for Prometheus are written as well.")
 @click.option("--no-alerts", is_flag=True, help="Tells no channel of the configuration's alerts.")
+@click.option("--no-retraining", is_flag=True, help="Decides nothing on a retraining, whatever the window shows.")
 @set_option
 @json_option
 def monitor(
@@ -54,12 +58,14 @@ def monitor(
     output: str,
     metrics: str,
     no_alerts: bool,
+    no_retraining: bool,
     assignments: Sequence[str],
 ) -> Answer:
     """Compares the requests of a window with the training data, and says what moved and why.
 
     The requests are those that `penstock serve --request-log` has written. The exit code is 0 if nothing alerts, 1 if
-    something does, 2 if what was asked cannot be. Where the configuration has monitoring.alerts, its channels are told.
+    something does, 2 if what was asked cannot be. Where the configuration has monitoring.alerts, its channels are told;
+    where it has monitoring.retraining, the model is trained anew if its policy says so.
     """
     loaded = load(config, assignments)
     from penstock.pipelines import local
@@ -77,15 +83,29 @@ def monitor(
         monitored = monitoring.monitor(loaded, asked)
     if metrics:
         atomic.write_bytes(atomic.local_path(metrics), monitored.folder.metrics.read_bytes())
-    if no_alerts:
-        return _answer(monitored, None)
-    try:
-        return _answer(monitored, monitoring.send_alerts(loaded, monitored))
-    except PenstockError as error:
-        return replace(_answer(monitored, None), failure=Failure.of(error))
+    failures: list[PenstockError] = []
+    alerts, decision = None, None
+    ended: list[Ended] = []
+    if not no_alerts:
+        try:
+            alerts = monitoring.send_alerts(loaded, monitored)
+        except PenstockError as error:
+            failures.append(error)
+    if loaded.monitoring and loaded.monitoring.retraining and not no_retraining:
+        from penstock.pipelines.local import retraining
+
+        decision, ended = retraining.after_window(loaded, monitored, warn, note)
+        failures += [one.error for one in ended if one.error]
+    answer = _answer(monitored, alerts, decision, ended)
+    return replace(answer, failure=Failure.of(failures[0])) if failures else answer
 
 
-def _answer(monitored: "Monitored", alerts: "AlertSummary | None") -> Answer:
+def _answer(
+    monitored: "Monitored",
+    alerts: "AlertSummary | None",
+    decision: "RetrainingDecision | None",
+    ended: "Sequence[Ended]",
+) -> Answer:
     window = monitored.record
     moved = _moved(window["findings"])
     for one in window["left_out"][:_SHOWN]:
@@ -99,9 +119,11 @@ def _answer(monitored: "Monitored", alerts: "AlertSummary | None") -> Answer:
         moved=len(moved),
         window=window,
         alerts=alerts,
+        retraining=decision,
     )
     failure = Failure("Alert", _counted(moved), [], 1) if moved else None
-    return Answer(result, lambda: "\n".join(_lines(monitored, moved, alerts)), failure)
+    lines = retrain.decision_lines(decision, ended) if decision else []
+    return Answer(result, lambda: "\n".join([*_lines(monitored, moved, alerts), *lines]), failure)
 
 
 def _moved(findings: "Sequence[Finding]") -> "list[Finding]":

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
+from penstock.core.artifacts.retraining import Retraining
 from penstock.pipelines import local, registry
 from penstock.pipelines.compiling import compile
 from penstock.pipelines.config.training_pipeline import Config
@@ -24,9 +25,11 @@ def launch(
     runner: Runner = "subprocess",
     no_cache: bool = False,
     verbose: bool = False,
+    retraining: Retraining | None = None,
 ) -> RunSummary:
     """Runs a configuration, and shows its progress on standard error; returns what came of it, also if it failed.
 
+    The run's record has the `retraining` that it is of.
     `warn` and `note` are given sentences, or "" for none, before the first task. Raises what compiling raises, a
     UserError without the runtime, and what `local.run` raises.
     """
@@ -51,7 +54,7 @@ def launch(
         no_cache=no_cache,
         verbose=verbose,
         containers=containers,
-        origin=origin.of(config, compiled.published.sources),
+        origin=origin.of(config, compiled.published.sources, retraining),
     )
 
 

@@ -16,7 +16,7 @@ from penstock.pipelines.config.section import json_text
 from penstock.pipelines.config.training_pipeline import Config
 from penstock.pipelines.local import runs
 from penstock.pipelines.local.records import record
-from penstock.pipelines.local.records.record import RunRecord
+from penstock.pipelines.local.records.record import Artifact, RunRecord
 
 _FOLDER = "monitoring"  # below the pipeline root
 _TIME = "%Y%m%dT%H%M%SZ"
@@ -176,20 +176,22 @@ def _made(config: Config, settings: Monitoring, run: RunRecord) -> Path:
         from penstock.components.model_monitor import executor  # with TensorFlow
 
         evaluations = [made.path for made in run.made("evaluation")]
+        examples = _only(run, "examples")
         executor.run(
             baseline=str(target.root),
-            examples=str(_only(run, "examples")),
-            schema=str(_only(run, "schema")),
+            examples=str(examples.path),
+            schema=str(_only(run, "schema").path),
             model=str(next(_models(run))),
             evaluation=str(evaluations[0]) if evaluations else None,
             engine=config.engine,
             model_uri=str(next(_models(run))),
+            examples_metadata=examples.metadata,
             **arguments,
         )
     return target.root
 
 
-def _only(run: RunRecord, output: registry.Output) -> Path:
+def _only(run: RunRecord, output: registry.Output) -> Artifact:
     for made in run.made(output):
-        return made.path
+        return made
     raise UserError(f"{run.folder}: expected {output} in the run, which a baseline is made of: name another by --run")

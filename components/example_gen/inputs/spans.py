@@ -77,6 +77,38 @@ def resolve(*, input_base: str, input_config: str = "", range_config: str = "") 
     return ResolvedInput(resolved, fingerprint, selected.span, selected.versions.get(selected.span, 0))
 
 
+class Newer(NamedTuple):
+    """Spans after another one, and the bytes of their files."""
+
+    spans: list[int]
+    size: int
+
+
+def newer(input_base: str, input_config: str, span: int) -> Newer:
+    """Finds the spans that the data has after one, of each its newest version, whatever a range says."""
+    splits = configs.input_splits(input_config)
+    with folders.opened(input_base) as root:
+        numbers: set[int] = set()
+        size = 0
+        for split in splits:
+            for number, versions in _patterns(root, split).items():
+                if number > span:
+                    numbers.add(number)
+                    names = sorted({name for pattern in versions[max(versions)] for name in root.glob(pattern)})
+                    size += total_bytes(root.fingerprint(names))
+    return Newer(sorted(numbers), size)
+
+
+def total_bytes(fingerprint: str) -> int:
+    """Returns how many bytes the files have that a fingerprint is of."""
+    return sum(map(int, re.findall(r"total_bytes:(\d+)", fingerprint)))
+
+
+def in_words(resolved: ResolvedInput) -> str:
+    """Returns which spans and versions are read, in words; "" without {SPAN}."""
+    return configs.resolved_splits(resolved.resolved_input)[1]
+
+
 @contextlib.contextmanager
 def local_files(input_base: str, splits: Iterable[InputSplit]) -> Iterator[Files]:
     """Gives the files of each input split, sorted: from an object store that is not mounted, temporary copies.

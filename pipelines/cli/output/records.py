@@ -8,6 +8,7 @@ from typing import Any, NotRequired, TypedDict
 
 from penstock.core.artifacts.alerts import AlertSummary
 from penstock.core.artifacts.monitoring import WindowRecord
+from penstock.core.artifacts.retraining import Retraining, RetrainingDecision
 from penstock.pipelines.config.key import Key
 
 
@@ -72,6 +73,7 @@ class MonitoredRequests(TypedDict):
     """A window of requests, what it was compared with, and what was measured; `moved` counts features and the like.
 
     `alerts` is what came of the configuration's alerts; null where it has none, or where a channel did not take one.
+    `retraining` is what was decided on one; null where the configuration has no policy.
     """
 
     folder: str
@@ -80,6 +82,15 @@ class MonitoredRequests(TypedDict):
     moved: int
     window: WindowRecord
     alerts: AlertSummary | None
+    retraining: RetrainingDecision | None
+
+
+class Retrainings(TypedDict):
+    """The retrainings of a pipeline, the newest first, and the id of the one that the command was about, or ""."""
+
+    pipeline: str
+    retrainings: list[Retraining]
+    retraining: str
 
 
 class RemoteTask(TypedDict):

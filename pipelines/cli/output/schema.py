@@ -26,6 +26,7 @@ RESULTS: dict[str, Any] = {
     "lint": LintReport,
     "predict": records.ShownPredictions | records.Scored,
     "monitor": records.MonitoredRequests,
+    "retrain": records.Retrainings,
     "submit": records.RemoteRun,
     "watch": records.RemoteRun,
     "cancel": records.CancelledRun,

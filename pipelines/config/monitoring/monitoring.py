@@ -5,13 +5,10 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from penstock.pipelines.config.monitoring.alerts import Alerts
+from penstock.pipelines.config.monitoring.retraining import Length, Retraining
 from penstock.pipelines.config.monitoring.vertex_ai import VertexAI
-from penstock.pipelines.config.section import NO_BOOL, AnyPath, FolderPath, PositiveWhole, Section, json_text, matching
+from penstock.pipelines.config.section import NO_BOOL, AnyPath, FolderPath, PositiveWhole, Section, json_text
 
-_Length = Annotated[
-    str,
-    matching(r"^[1-9][0-9]{0,5}[mhdw]$", "a number and m, h, d or w (minutes, hours, days, weeks), such as 6h or 1d"),
-]
 _Share = Annotated[float, Field(gt=0, lt=1), NO_BOOL]
 _Distance = Annotated[float, Field(gt=0, le=1), NO_BOOL]
 
@@ -36,7 +33,7 @@ class Monitoring(Section):
     version: PositiveWhole | None = Field(
         default=None, description="The version whose requests are monitored, by default all."
     )
-    window: _Length = Field(default="1d", description="How long a window is: 30m, 6h, 1d, 1w.")
+    window: Length = Field(default="1d", description="How long a window is: 30m, 6h, 1d, 1w.")
     false_alarm_rate: _Share = Field(
         default=0.02,
         description="The share of windows that may alert, by any feature and measure, although nothing has changed.",
@@ -50,6 +47,9 @@ class Monitoring(Section):
         default=1000, description="The size of the windows that the baseline's page shows thresholds for."
     )
     alerts: Alerts = Field(default=Alerts(), description="Who is told what moved, and when an alert opens and ends.")
+    retraining: Retraining | None = Field(
+        default=None, description="When the model is trained anew; left out, only a person decides on that."
+    )
     vertex_ai: VertexAI | None = Field(
         default=None,
         description="Monitoring by Vertex AI itself, of the endpoint that push.vertex_ai pushes to.",

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from penstock.core.artifacts.retraining import Retraining
 from penstock.pipelines.config.training_pipeline import Config
 from penstock.pipelines.local.records import environment
 
@@ -23,6 +24,7 @@ class Origin:
         versions: Of Python and of the packages that Penstock requires.
         commit: The Git commit of the project; "" where it is in no repository.
         edited: Whether a file of the repository differed from the commit.
+        retraining: Why the run was started, where that was a retraining; None of a run by hand.
     """
 
     configuration: dict[str, Any] = field(default_factory=dict)
@@ -30,14 +32,15 @@ class Origin:
     versions: dict[str, str] = field(default_factory=dict)
     commit: str = ""
     edited: bool = False
+    retraining: Retraining | None = None
 
 
-def of(config: Config, sources: Mapping[str, str]) -> Origin:
+def of(config: Config, sources: Mapping[str, str], retraining: Retraining | None = None) -> Origin:
     """Returns what a run of a configuration is made of; `sources` are whose copies it runs, by their paths."""
     values = config.model_dump(mode="json", by_alias=True, exclude_defaults=True)
     commit = _git(config.folder, "rev-parse", "HEAD")
     edited = bool(commit and _git(config.folder, "status", "--porcelain", "--untracked-files=no"))
-    return Origin(values, dict(sources), environment.versions(), commit, edited)
+    return Origin(values, dict(sources), environment.versions(), commit, edited, retraining)
 
 
 def _git(folder: Path, *words: str) -> str:

@@ -12,6 +12,7 @@ import pytest
 from penstock.core import artifacts
 from penstock.core.artifacts import Schema
 from penstock.core.artifacts.monitoring import MonitoredWindow
+from penstock.core.artifacts.retraining import RetrainingRecord
 from penstock.core.examples import records
 from penstock.core.services import retries
 from penstock.pipelines.cli import main
@@ -219,3 +220,31 @@ def test_a_bucket_that_is_not_mounted_is_no_folder(
     code, _, err = monitor(*DAY, *arguments)
     assert (code, "expected a local folder, or a bucket that is mounted, received 'gs://" in err) == (2, True)
     assert not (folder / "gs:").exists()
+
+
+def test_a_policy_decides_on_a_retraining(
+    project: Callable[..., Path], monitor: Monitor, capfd: pytest.CaptureFixture[str]
+) -> None:
+    rows = columns(6, 1500)
+    rows["company"] = np.char.upper(rows["company"])
+    folder = project(rows, monitoring={"retraining": {"approval": True}})
+    (folder / "data" / "rows.csv").write_text("late\n1\n")
+    code, out, _ = monitor(*DAY, "--no-retraining")
+    assert "retraining" not in out
+    code, out, _ = monitor(*DAY)
+    assert code == 1
+    assert "retraining waits for approval\n  because: drift of " in out
+    code, out, _ = monitor(*DAY, "--json")
+    decision = json.loads(out)["result"]["retraining"]
+    assert decision["outcome"] == "waiting"
+    name = decision["retraining"]["id"]
+    assert RetrainingRecord(Path(json.loads(out)["result"]["folder"])).read() == decision
+
+    assert main.main(["retrain"]) == 0
+    assert f"{name}  waiting  " in capfd.readouterr().out
+    assert main.main(["retrain", "--reject", name, "--json"]) == 0
+    result = json.loads(capfd.readouterr().out)["result"]
+    assert (result["retraining"], [one["status"] for one in result["retrainings"]]) == (name, ["rejected"])
+    assert main.main(["retrain", "--approve", name]) == 2
+    assert f"{name}: expected a retraining that waits for approval; it is rejected" in capfd.readouterr().err
+    assert "retraining held back\n" in monitor(*DAY)[1]

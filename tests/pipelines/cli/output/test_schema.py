@@ -9,7 +9,7 @@ from penstock.pipelines.cli.output import schema
 
 PROMISED = {
     "run", "runs", "diff", "explain", "init", "validate", "compile", "components", "lint", "predict", "submit", "watch",
-    "cancel", "schedule", "endpoints", "promote", "rollback", "monitor",
+    "cancel", "schedule", "endpoints", "promote", "rollback", "monitor", "retrain",
 }  # fmt: skip
 
 

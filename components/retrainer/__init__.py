@@ -1,0 +1,1 @@
+"""Retrainer: decides whether a monitored model is trained anew, and starts the run."""

@@ -1,0 +1,69 @@
+"""Runs of retrainings: how one is started, and what has become of it, on whatever runs pipelines."""
+
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from penstock.core.artifacts.retraining import Retraining
+from penstock.core.errors import PenstockError
+
+MOST_ATTEMPTS = 3
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run of a retraining. `status` "lost" is that of one that has ended early since its process was killed."""
+
+    id: str
+    link: str
+    status: Literal["running", "done", "failed", "lost"]
+    seconds: float = 0.0
+    error: str = ""
+
+
+class Runs(ABC):
+    """What runs the training pipeline."""
+
+    @abstractmethod
+    def find(self, retraining: Retraining) -> Run | None:
+        """Returns the run of a retraining, by its name; None if there is none."""
+
+    @abstractmethod
+    def start(self, retraining: Retraining) -> Run:
+        """Starts the run of a retraining, or says that this process is about to; a PenstockError if it cannot be."""
+
+
+def settle(retrainings: Iterable[Retraining], runs: Runs) -> None:
+    """Writes into retrainings what has become of their runs. Where nobody knows they stay as they are."""
+    for one in retrainings:
+        if one["status"] != "running":
+            continue
+        try:
+            run = runs.find(one)
+        except PenstockError as error:
+            logger.warning("%s: nobody knows how its run stands: %s", one["id"], error.message)
+            continue
+        if run is not None and run.status != "lost":
+            _write(one, run)
+        elif one["attempts"] < MOST_ATTEMPTS:
+            one["status"] = "due"
+        else:
+            one.update({"status": "failed", "error": f"its run was lost {MOST_ATTEMPTS} times"})
+
+
+def start(retraining: Retraining, runs: Runs) -> None:
+    """Starts the run of a retraining that is due, unless there is one already."""
+    run = runs.find(retraining)
+    if run is None or run.status == "lost":
+        retraining["attempts"] += 1
+        run = runs.start(retraining)
+        logger.info("retraining %s started: %s", retraining["id"], run.link or run.id)
+    _write(retraining, run)
+
+
+def _write(retraining: Retraining, run: Run) -> None:
+    retraining.update({"run": run.id, "link": run.link, "seconds": run.seconds, "error": run.error})
+    retraining["status"] = "due" if run.status == "lost" else run.status

@@ -1,0 +1,107 @@
+"""What speaks for a retraining: drift that matters, a model that has become worse, its age, new data."""
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from penstock.components.retrainer.new_data import Data
+from penstock.components.retrainer.policy import Policy, length
+from penstock.core import metrics
+from penstock.core.artifacts.monitoring import EstimatedMetric, Finding, WindowRecord, moved
+from penstock.core.artifacts.retraining import Signal
+from penstock.core.page import numbers
+
+_FURTHEST = 100.0  # thresholds: where nothing is allowed, everything is as far
+_NAMED = 3  # features that a sentence names
+
+
+def of_window(window: WindowRecord, policy: Policy) -> Iterator[Signal]:
+    """Yields what the findings and the performance of a window say."""
+    if policy.drift is not None:
+        yield from _drift(window, policy.drift)
+    yield from _performance(window, policy)
+
+
+def of_age(trained: datetime, now: datetime, policy: Policy) -> Iterator[Signal]:
+    """Yields that a model is too old."""
+    age, limit = now - trained, length(policy.max_age)
+    if limit and age > limit:
+        days, most = age.total_seconds() / 86_400, limit.total_seconds() / 86_400
+        sentence = f"the model is {numbers.number(days)} days old (at most {numbers.number(most)})"
+        yield Signal(kind="age", name="", value=days, limit=most, sentence=sentence)
+
+
+def of_data(data: Data, policy: Policy) -> Iterator[Signal]:
+    """Yields that there is enough new data."""
+    new, limit = data.newer_spans, policy.new_spans
+    if limit and new is not None and new >= limit:
+        sentence = f"{new:,} new spans (from {limit:,} on)"
+        yield Signal(kind="new_spans", name="", value=new, limit=limit, sentence=sentence)
+    new, limit = data.newer_rows, policy.new_rows
+    if limit and new is not None and new >= limit:
+        sentence = f"about {new:,} new rows (from {limit:,} on)"
+        yield Signal(kind="new_rows", name="", value=new, limit=limit, sentence=sentence)
+
+
+def of_person(reason: str) -> Signal:
+    return Signal(kind="person", name="", value=None, limit=None, sentence=reason)
+
+
+def _drift(window: WindowRecord, limit: float) -> Iterator[Signal]:
+    """Importance times shift, summed over the features that alert, each by its strongest measure."""
+    features = [finding for finding in moved(window["findings"]) if finding["subject"] == "feature"]
+    weighed = sorted(((_importance(one) * _shift(one), one) for one in features), key=lambda pair: -pair[0])
+    total = sum(matters for matters, _ in weighed)
+    if total <= limit:
+        return
+    named = [
+        f"{one['name']} is {numbers.number(_shift(one))} times its threshold away (importance "
+        f"{numbers.percentage(_importance(one))})"
+        for _, one in weighed[:_NAMED]
+    ]
+    more = f", and {len(weighed) - _NAMED} more" if len(weighed) > _NAMED else ""
+    sentence = f"drift of {numbers.number(total)} (at most {numbers.number(limit)}): {', '.join(named)}{more}"
+    yield Signal(kind="drift", name=weighed[0][1]["name"], value=total, limit=limit, sentence=sentence)
+
+
+def _performance(window: WindowRecord, policy: Policy) -> Iterator[Signal]:
+    for finding in window["findings"]:
+        if finding["subject"] == "performance" and finding["alerts"]:
+            yield Signal(
+                kind="performance",
+                name=finding["measure"],
+                value=finding["value"],
+                limit=finding["threshold"],
+                sentence=finding["sentence"],
+            )
+    for metric in window.get("performance", []):
+        limit = _limit(metric, policy)
+        lower = metrics.lower_is_better(metric["metric"])
+        if limit is None or not (metric["low"] > limit if lower else metric["high"] < limit):
+            continue
+        sentence = (
+            f"{metric['metric']} is most likely {numbers.number(metric['value'])} ({numbers.number(metric['low'])} to "
+            f"{numbers.number(metric['high'])}; {'at most' if lower else 'at least'} {numbers.number(limit)}), in the "
+            f"evaluation {numbers.number(metric['evaluation'])}"
+        )
+        yield Signal(kind="performance", name=metric["metric"], value=metric["value"], limit=limit, sentence=sentence)
+
+
+def _limit(metric: EstimatedMetric, policy: Policy) -> float | None:
+    """Returns what a metric is not to be on the bad side of: the limit that is set, else one of the evaluation's."""
+    if metric["metric"] in policy.performance_limits:
+        return policy.performance_limits[metric["metric"]]
+    if policy.performance_loss is None:
+        return None
+    worse = policy.performance_loss * abs(metric["evaluation"])
+    return metric["evaluation"] + (worse if metrics.lower_is_better(metric["metric"]) else -worse)
+
+
+def _importance(finding: Finding) -> float:
+    """Returns how much the model depends on a feature; one of which nobody knows counts as an important one."""
+    return min(max(finding.get("importance", 1.0), 0.0), 1.0)
+
+
+def _shift(finding: Finding) -> float:
+    """Returns how many thresholds a feature is away."""
+    value, threshold = finding["value"] or 0.0, finding["threshold"] or 0.0
+    return min(value / threshold, _FURTHEST) if threshold > 0 else _FURTHEST

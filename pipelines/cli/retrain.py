@@ -1,0 +1,113 @@
+"""`penstock retrain`: the retrainings of a pipeline, what waits for a person, and one that a person asks for."""
+
+import getpass
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from penstock.core.errors import UserError
+from penstock.core.page import numbers
+from penstock.core.text.aligned import aligned
+from penstock.pipelines.cli.options import config_argument, load, set_option
+from penstock.pipelines.cli.output.answer import Answer, Failure, json_option
+from penstock.pipelines.cli.output.records import Retrainings
+from penstock.pipelines.cli.terminal import note, warn
+
+if TYPE_CHECKING:
+    from penstock.core.artifacts.retraining import Retraining, RetrainingDecision
+    from penstock.pipelines.config.training_pipeline import Config
+    from penstock.pipelines.local.retraining import Ended
+
+_HEADER = ("RETRAINING", "STATUS", "DECIDED (UTC)", "WHY")
+_OUTCOMES = {"not_needed": "not needed", "held_back": "held back", "waiting": "waits for approval"}
+
+
+@click.command()
+@config_argument
+@click.option("--approve", default="", metavar="ID", help="Starts a retraining that waits for approval.")
+@click.option(
+    "--reject", default="", metavar="ID", help="Drops one that waits; there is none in the cool-down after it."
+)
+@click.option(
+    "--reason", default="", metavar="TEXT", help="Trains anew now, whatever the policy says, because of this."
+)
+@set_option
+@json_option
+def retrain(config: Path, approve: str, reject: str, reason: str, assignments: Sequence[str]) -> Answer:
+    """Lists the retrainings of the pipeline, the newest first; approves or rejects one, or starts one.
+
+    What monitored windows lead to is decided by `penstock monitor`, by the policy in monitoring.retraining.
+    """
+    if sum(map(bool, (approve, reject, reason.strip()))) > 1:
+        raise UserError("retrain: expected one of --approve, --reject and --reason, received several")
+    loaded = load(config, assignments)
+    from penstock.pipelines import local
+
+    local.require_runtime()
+    from penstock.components.retrainer import decisions
+    from penstock.pipelines.local import retraining
+
+    name = approve or reject
+    ended: list[Ended] = []
+    if name:
+        who, now = getpass.getuser(), datetime.now(UTC)
+        _, ended = retraining.change(
+            loaded,
+            lambda state: decisions.answer(state, loaded.name, name, who, now, approved=bool(approve)),
+            warn,
+            note,
+        )
+    elif reason.strip():
+        ended = retraining.ask(loaded, reason.strip(), warn, note)
+        name = ended[0].retraining["id"] if ended else ""
+    return _answer(loaded, retraining.listed(loaded), name, ended)
+
+
+def decision_lines(decision: "RetrainingDecision", ended: "Sequence[Ended]") -> Iterator[str]:
+    """Yields what was decided on a window, and what came of the runs."""
+    outcome = _OUTCOMES.get(decision["outcome"], "")
+    if outcome:
+        yield f"retraining {outcome}"
+    for signal in decision["signals"]:
+        yield f"  because: {signal['sentence']}"
+    for hold in decision["holds"]:
+        yield f"  held back: {hold['sentence']}"
+    if decision["outcome"] == "waiting" and decision["retraining"]:
+        yield f"  `penstock retrain --approve {decision['retraining']['id']}` starts it, --reject drops it"
+    yield from _run_lines(ended)
+
+
+def _answer(config: "Config", listed: "list[Retraining]", name: str, ended: "Sequence[Ended]") -> Answer:
+    result = Retrainings(pipeline=config.name, retrainings=listed, retraining=name)
+    error = next((one.error for one in ended if one.error), None)
+    return Answer(result, lambda: "\n".join(_lines(config, listed, name, ended)), Failure.of(error) if error else None)
+
+
+def _lines(config: "Config", listed: "list[Retraining]", name: str, ended: "Sequence[Ended]") -> Iterator[str]:
+    if ended:
+        yield from _run_lines(ended)
+    elif name:
+        yield next(f"{one['id']}: {one['status']}" for one in listed if one["id"] == name)
+    elif listed:
+        yield from aligned([_HEADER, *map(_row, listed)])
+    else:
+        yield f"no retraining of {config.name} yet"
+
+
+def _row(one: "Retraining") -> tuple[str, ...]:
+    from penstock.core.artifacts.retraining import sentence
+
+    decided = datetime.fromisoformat(one["decided"]).astimezone(UTC)
+    return one["id"], one["status"], f"{decided:%Y-%m-%d %H:%M}", sentence(one["signals"])
+
+
+def _run_lines(ended: "Sequence[Ended]") -> Iterator[str]:
+    for one in ended:
+        retraining = one.retraining
+        took = f" in {numbers.number(retraining['seconds'])} s" if retraining["seconds"] else ""
+        yield f"retraining {retraining['id']}: {retraining['status']}{took}"
+        if retraining["run"]:
+            yield f"  run       {retraining['run']}"

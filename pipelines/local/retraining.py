@@ -1,0 +1,181 @@
+"""Retrainings on this machine: what the Retrainer decides, and the run that it leads to, as `penstock run` does it."""
+
+import contextlib
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from penstock.components.retrainer import decisions, executor, new_data, policy
+from penstock.components.retrainer.decisions import Observed
+from penstock.components.retrainer.new_data import Source
+from penstock.components.retrainer.runs import Run, Runs
+from penstock.components.retrainer.state import RETRAININGS, State, of_pipeline
+from penstock.core.artifacts.monitoring import MonitoringBaseline
+from penstock.core.artifacts.retraining import Retraining, RetrainingDecision, RetrainingRecord, RetrainingState
+from penstock.core.errors import PenstockError
+from penstock.core.files import atomic, object_stores
+from penstock.core.state import open_folder
+from penstock.pipelines.config.training_pipeline import Config
+from penstock.pipelines.local import launch
+from penstock.pipelines.local.records import record
+from penstock.pipelines.local.records.record import RunRecord
+from penstock.pipelines.local.summary import RunSummary
+from penstock.pipelines.training import data_parameters
+
+if TYPE_CHECKING:
+    from penstock.pipelines.local.monitoring import Monitored
+
+type Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A retraining whose run has ended: why it failed, and where it ran the summary of the run."""
+
+    retraining: Retraining
+    summary: RunSummary | None
+    error: PenstockError | None
+
+
+def after_window(
+    config: Config, monitored: "Monitored", warn: Say, note: Say
+) -> tuple[RetrainingDecision, list[Ended]]:
+    """Decides on a window by the policy of the configuration, and runs the training pipeline if it is to.
+
+    The decision is beside the window. Raises what the InputResolver raises of the data; what a run comes to is no
+    error here.
+    """
+    assert config.monitoring
+    assert config.monitoring.retraining
+    trained = MonitoringBaseline(monitored.baseline).read().get("trained_on")
+    observed = Observed(
+        pipeline=config.name,
+        window=monitored.record,
+        data=new_data.look(Source(**data_parameters(config)), trained),
+        baseline=monitored.record["baseline"],
+        report=monitored.folder.report.absolute().as_uri(),
+        fingerprint=trained["fingerprint"] if trained else "",
+    )
+    parsed, now = policy.read(config.monitoring.retraining.policy), datetime.now(UTC)
+
+    file = RetrainingRecord(monitored.folder.root)
+
+    def decide(state: State) -> RetrainingDecision:
+        decision = decisions.decide(state, observed, parsed, now)
+        file.write(decision)
+        return decision
+
+    decision, ended = change(config, decide, warn, note)
+    for one in ended:
+        if decision["retraining"] and decision["retraining"]["id"] == one.retraining["id"]:
+            decision["retraining"] = one.retraining
+            file.write(decision)
+    return decision, ended
+
+
+def ask(config: Config, reason: str, warn: Say, note: Say) -> list[Ended]:
+    """Runs the training pipeline because a person asks for it."""
+    data, now = new_data.look(Source(**data_parameters(config)), None), datetime.now(UTC)
+    return change(config, lambda state: decisions.ask(state, config.name, reason, data, now), warn, note)[1]
+
+
+def change[Result](config: Config, edit: Callable[[State], Result], warn: Say, note: Say) -> tuple[Result, list[Ended]]:
+    """Changes what is kept of the pipeline's retrainings, and runs what is due then, one after the other.
+
+    No lock on the state is held while a run goes on.
+    """
+    folder, ended = _folder(config), list[Ended]()
+    with LocalRuns(config) as server:
+        changed = executor.change(folder, config.name, server, edit)
+        due = changed.started
+        while due:
+            ran = [_run(config, one, warn, note) for one in due]
+            after = executor.change(folder, config.name, server, functools.partial(_write_down, ran))
+            ended += after.result
+            for one in ran:
+                server.release(one.retraining["id"])
+            due = after.started
+    return changed.result, ended
+
+
+def listed(config: Config) -> list[Retraining]:
+    """Returns the retrainings of a pipeline, the newest first."""
+    return of_pipeline(open_folder(_folder(config), RETRAININGS).read(), config.name)[::-1]
+
+
+class LocalRuns(Runs):
+    """Runs of this machine. A process that runs a retraining, or is about to, holds a lock until it ends."""
+
+    def __init__(self, config: Config) -> None:
+        self._root, self._name = Path(config.pipeline_root), config.name
+        self._files = RetrainingState(atomic.local_path(_folder(config)))
+        self._locks: dict[str, contextlib.ExitStack] = {}
+
+    def __enter__(self) -> "LocalRuns":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for name in list(self._locks):
+            self.release(name)
+
+    def find(self, retraining: Retraining) -> Run | None:
+        run = next((one for one in record.earlier(self._root, self._name) if _is_of(one, retraining)), None)
+        folder = str(run.folder) if run else ""
+        if run and run.status in ("done", "failed"):
+            error = RunSummary.of(run, {}).failure or ""
+            return Run(folder, "", "done" if run.status == "done" else "failed", run.seconds or 0.0, error)
+        if retraining["id"] not in self._locks and (lock := self._lock(retraining["id"])):
+            lock.close()  # nobody runs it
+            return Run(folder, "", "lost") if run else None
+        return Run(folder, "", "running")
+
+    def start(self, retraining: Retraining) -> Run:
+        lock = self._lock(retraining["id"])
+        if lock:
+            self._locks[retraining["id"]] = lock
+        return Run("", "", "running")
+
+    def release(self, name: str) -> None:
+        """Lets go of the lock of a retraining that this process has run."""
+        self._files.held_by_run(name).unlink(missing_ok=True)
+        self._locks.pop(name).close()
+
+    def _lock(self, name: str) -> contextlib.ExitStack | None:
+        """Returns the lock of a retraining; None if another process has it."""
+        import fcntl  # Windows, where the commands run too, has none
+
+        with contextlib.ExitStack() as opened:
+            file = opened.enter_context(open(self._files.held_by_run(name), "a"))
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return None
+            return opened.pop_all()
+
+
+def _run(config: Config, retraining: Retraining, warn: Say, note: Say) -> Ended:
+    try:
+        summary = launch.launch(config, warn, note, retraining=retraining)
+    except PenstockError as error:
+        return Ended(retraining, None, error)
+    return Ended(retraining, summary, summary.error)
+
+
+def _write_down(ran: Sequence[Ended], state: State) -> list[Ended]:
+    """Writes down which runs have failed before they began; what the others came to is known by their records."""
+    of_state = {one["id"]: one for one in state["retrainings"]}
+    for one in ran:
+        if one.summary is None and one.error:
+            of_state[one.retraining["id"]].update({"status": "failed", "error": one.error.message})
+    return [replace(one, retraining=of_state[one.retraining["id"]]) for one in ran]
+
+
+def _is_of(run: RunRecord, retraining: Retraining) -> bool:
+    return run.origin.retraining is not None and run.origin.retraining["id"] == retraining["id"]
+
+
+def _folder(config: Config) -> str:
+    return object_stores.join(config.pipeline_root, "monitoring/retraining")

@@ -1,0 +1,74 @@
+"""What speaks for a retraining: drift by importance times shift, a model that has become worse, age, new data."""
+
+from penstock.components.retrainer import signals
+from penstock.components.retrainer.new_data import Data
+from penstock.components.retrainer.policy import Policy
+from tests.components.retrainer.conftest import at, estimated, finding, window
+
+
+def test_drift_is_importance_times_shift_over_the_features_that_alert() -> None:
+    seen = window(
+        0,
+        finding("miles", 0.3, importance=0.5),  # 3 thresholds
+        finding("miles", 0.2, importance=0.5),  # the same feature counts once
+        finding("company", 0.2, importance=None),  # 2 thresholds, as important as any
+        finding("fare", 0.09),  # does not alert
+        finding("prediction", 0.9, subject="prediction"),
+    )
+    (drift,) = signals.of_window(seen, Policy(drift=3.4))
+    assert (drift["kind"], drift["name"], drift["limit"]) == ("drift", "company", 3.4)
+    assert abs((drift["value"] or 0.0) - 3.5) < 1e-9
+    assert drift["sentence"] == (
+        "drift of 3.5 (at most 3.4): company is 2 times its threshold away (importance 100%), miles is 3 times its "
+        "threshold away (importance 50%)"
+    )
+    assert not list(signals.of_window(seen, Policy(drift=3.6)))
+    assert not list(signals.of_window(seen, Policy(drift=None)))
+
+
+def test_a_threshold_of_zero_is_far_away_and_no_more() -> None:
+    (drift,) = signals.of_window(window(0, finding("new", 0.5, threshold=0.0)), Policy())
+    assert drift["value"] == 100.0
+
+
+def test_performance_is_on_the_bad_side_with_all_of_its_interval() -> None:
+    seen = window(
+        0,
+        performance=[
+            estimated("accuracy", 0.70, 0.66, 0.74, evaluation=0.9),  # worse than 0.81
+            estimated("auc", 0.80, 0.75, 0.85, evaluation=0.9),  # it may be better than 0.81
+            estimated("mean_absolute_error", 0.5, 0.45, 0.55, evaluation=0.4),  # worse than 0.44
+        ],
+    )
+    found = list(signals.of_window(seen, Policy()))
+    assert [(one["kind"], one["name"]) for one in found] == [
+        ("performance", "accuracy"),
+        ("performance", "mean_absolute_error"),
+    ]
+    assert found[0]["sentence"] == ("accuracy is most likely 0.7 (0.66 to 0.74; at least 0.81), in the evaluation 0.9")
+    limited = Policy(performance_loss=None, performance_limits={"auc": 0.9})
+    assert [one["name"] for one in signals.of_window(seen, limited)] == ["auc"]
+
+
+def test_performance_that_alerts_is_a_signal() -> None:
+    seen = window(0, finding("accuracy", 0.3, subject="performance"))
+    (one,) = signals.of_window(seen, Policy(drift=None, performance_loss=None))
+    assert (one["kind"], one["sentence"]) == ("performance", "accuracy has moved.")
+
+
+def test_a_model_gets_too_old() -> None:
+    assert not list(signals.of_age(at(0), at(24), Policy(max_age="1d")))
+    assert not list(signals.of_age(at(0), at(1000), Policy()))
+    (old,) = signals.of_age(at(0), at(36), Policy(max_age="1d"))
+    assert old["sentence"] == "the model is 1.5 days old (at most 1)"
+
+
+def test_new_data_is_enough_from_its_limit_on() -> None:
+    data = Data("new", newer_spans=2, newer_rows=12_000)
+    assert [one["kind"] for one in signals.of_data(data, Policy(new_spans=2, new_rows=12_000))] == [
+        "new_spans",
+        "new_rows",
+    ]
+    assert not list(signals.of_data(data, Policy(new_spans=3, new_rows=12_001)))
+    assert not list(signals.of_data(data, Policy()))
+    assert not list(signals.of_data(Data("new"), Policy(new_spans=1, new_rows=1)))  # nobody knows what is new
