@@ -32,6 +32,9 @@ _UNITS = (
     (100.0, "percent in place of a share, or cents in place of dollars"),
 )
 _UNIT_PRECISION = 0.04
+_KNOWN = 0.9  # of the values, from which on they are those of training in another unit
+_BY_CHANCE = 0.5  # of them, at most, that a factor close by may turn into known ones
+_DECIMALS = (0, 1, 2)  # that converted numbers may be rounded to
 
 type _Doubles = npt.NDArray[np.float64]
 
@@ -78,8 +81,35 @@ def _of_numbers(bins: FeatureBins, old: pa.Array, new: pa.Array) -> str:
     if min(len(before), len(after)) < _FEW:
         return ""
     quantiles = np.quantile(before, _QUANTILES), np.quantile(after, _QUANTILES)
-    what = "Texts are" if bins.kind == "text" else "Values are"
-    return _scaled(*quantiles) or _moved(*quantiles, what)
+    if bins.kind == "text":
+        return _scaled(*quantiles) or _moved(*quantiles, "Texts are")
+    return _converted(before, after) or _scaled(*quantiles) or _moved(*quantiles, "Values are")
+
+
+def _converted(before: _Doubles, after: _Doubles) -> str:
+    """Says which unit the values are in, if a unit's factor makes known ones of them.
+
+    Quantiles tell a factor only if nothing else has changed; values that repeat, such as distances between places, tell
+    it whichever of them are frequent.
+    """
+    known = np.unique(before)
+    rounded_to = (0.5 * 0.1**places for places in _DECIMALS if np.allclose(after, after.round(places), 0, 1e-9))
+    tolerance = next(rounded_to, 0.0)
+    for factor in (factor for size, _ in _UNITS for factor in (size, 1 / size)):
+        if _known_share(after / factor, known, tolerance / factor) < _KNOWN:
+            continue
+        others = (1.0, factor * (1 - _UNIT_PRECISION), factor * (1 + _UNIT_PRECISION))
+        if max(_known_share(after / other, known, tolerance / other) for other in others) <= _BY_CHANCE:
+            times = numbers.number(max(factor, 1 / factor))
+            return f"Values are {times} times {'larger' if factor > 1 else 'smaller'}{_unit(factor)}"
+    return ""
+
+
+def _known_share(values: _Doubles, known: _Doubles, tolerance: float) -> float:
+    """Returns the share of the values beside which there is a known one, of which there are some, in their order."""
+    above = np.searchsorted(known, values).clip(0, len(known) - 1)
+    nearest = np.minimum(np.abs(known[above] - values), np.abs(values - known[np.maximum(above - 1, 0)]))
+    return float((nearest <= tolerance + 1e-6 * np.abs(values)).mean())
 
 
 def _scaled(before: _Doubles, after: _Doubles) -> str:
@@ -90,6 +120,9 @@ def _scaled(before: _Doubles, after: _Doubles) -> str:
     if (after[nonzero] * before[nonzero] <= 0).any():
         return ""
     factor = float(after[nonzero].sum() / before[nonzero].sum())
+    offset = np.median(after - before)
+    if np.abs(after - before - offset).mean() < np.abs(after - factor * before).mean():
+        return ""  # all are higher, or lower, by the same amount, such as temperatures in summer
     deviations = np.abs(np.log(after[nonzero] / before[nonzero] / factor))
     if np.quantile(deviations, 0.8) > _SAME or abs(np.log(factor)) < _LEAST_FACTOR + 2 * np.median(deviations):
         return ""
