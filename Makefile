@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help environment demo test test-fast lint format bench bench-quality bench-serving bench-monitoring generate image lock
+.PHONY: help environment demo drill test test-fast lint format bench bench-quality bench-serving bench-monitoring generate image lock
 LOCK := PATH="$$PATH:.toolchain/tools/bin" uv pip compile --universal --python-version 3.12 --generate-hashes --no-emit-index-url --quiet
 CPU := --override cpu.override.txt
 IMAGE := pyproject.toml --extra runtime --extra gcs --extra s3 --extra vertex --extra kserve --extra sagemaker
@@ -16,6 +16,9 @@ demo: environment  ## run the Chicago taxi pipeline on real data, then ask the p
 	@.venv/bin/penstock run examples/taxi/pipeline.yaml
 	@.venv/bin/penstock predict examples/taxi/pipeline.yaml --rows 3
 	@.venv/bin/python examples/taxi/ask.py
+
+drill: environment  ## train, serve, monitor, alert and train anew on real flights (three minutes on two cores)
+	@.venv/bin/python examples/flights_drill/drill.py
 
 test: environment  ## run all tests, in a process for each core
 	@.venv/bin/python -m pytest $(PROCESSES)

@@ -1,0 +1,179 @@
+"""Goes through the life of a model on this machine: trained, served, monitored, trained anew.
+
+    python examples/flights_drill/drill.py [FOLDER]        (default: project/ beside this file)
+
+Each step is a command that a person would type in FOLDER, which holds everything afterwards. What an earlier drill has
+left there is removed. An expectation that is not met ends the drill with a sentence and exit code 1.
+"""
+
+import argparse
+import shutil
+import sys
+import time
+from collections import Counter
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import Any
+
+from commands import DrillFailure, Server, Window, penstock
+from months import LABEL, Year, change, in_kilometres, instances
+
+HERE = Path(__file__).resolve().parent
+FILES = ("pipeline.yaml", "operation.yaml")
+LEFT = ("data", "requests", "runs", "serving", "alerts.jsonl")  # by an earlier drill
+WINTER, SPRING, SUMMER = (1, 2, 3), (4, 5), (6, 7, 8)
+ROWS = 3_000  # of a window
+MIX = {"B6": 3.0}  # a carrier that flies three times as often
+REAL = 2.0  # times as far as two halves of winter are from each other, a change is a real one
+
+
+class Drill:
+    """The steps, in their order. Each ends with a DrillFailure where it does not come out as expected."""
+
+    def __init__(self, folder: Path, share: float):
+        self._folder = folder
+        self._share = share
+        self._started = time.monotonic()
+        self._year = Year.read()
+        self.pages: dict[str, str] = {}
+
+    def run(self) -> None:
+        self._prepare()
+        self._train("train on January to March", WINTER)
+        self._say("serve it, and keep what is asked and answered")
+        with Server(self._folder) as server:
+            self._say(f"{ROWS:,} other flights of January to March, as they are: quiet")
+            self._quiet(self._window(server, WINTER, 1))
+            self._say(f"{ROWS:,} flights of June to August: summer, and nothing else")
+            season = self._season(self._window(server, SUMMER, 2))
+            self._say("JetBlue (B6) flies three times as often, and a client sends kilometres in place of miles")
+            self._incident(server, season)
+            version = self._train("train anew, on the newest three months", (*SPRING, *SUMMER))
+            server.wait_for(version)
+            self._say(f"{ROWS:,} flights of June to August, for the new model: quiet")
+            self._quiet(self._window(server, SUMMER, 4))
+        print(f"\ndone in {time.monotonic() - self._started:.0f} s. Pages to open:")
+        for name, page in self.pages.items():
+            print(f"   {name:<26} {page}")
+
+    def _prepare(self) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        for name in LEFT:
+            path = self._folder / name
+            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+        for name in FILES:
+            shutil.copy(HERE / name, self._folder)
+        print(f"in {self._folder}, with the configuration {HERE / 'pipeline.yaml'}")
+
+    def _say(self, title: str) -> None:
+        print(f"\n[{time.monotonic() - self._started:3.0f} s] {title}", flush=True)
+
+    def _train(self, title: str, months: Sequence[int]) -> str:
+        """Adds months to the data and runs the pipeline; returns the version that was pushed."""
+        self._say(title)
+        self._year.write(self._folder / "data", months, self._share)
+        done = penstock(self._folder, "run")
+        run = done["run"]
+        _expect(
+            bool(run["pushed"]), f"expected a blessed model that is pushed, received {run['verdict']}: {done['report']}"
+        )
+        (pushed,) = run["pushed"]
+        print(f"     {run['rows']:,} flights, AUC {run['metrics']['auc']:.3f}: version {pushed['version']} is pushed")
+        self.pages[f"run of version {pushed['version']}"] = done["report"]
+        return str(pushed["version"])
+
+    def _window(self, server: Server, months: Sequence[int], seed: int) -> Window:
+        return server.ask(instances(self._year.draw(months, ROWS, seed)))
+
+    def _monitor(self, name: str, window: Window, known: Collection[str] = ()) -> dict[str, Any]:
+        """Monitors a window, and prints what moved that is not known to move."""
+        monitored = penstock(self._folder, "monitor", *window.options, codes=(0, 1))
+        record = monitored["window"]
+        _expect(record["rows"] > 0, f"expected requests in the window, received none: {monitored['report']}")
+        self.pages[name] = monitored["report"]
+        moved = [finding for finding in _moved(record) if finding["name"] not in known]
+        for finding in moved:
+            if finding["subject"] != "dependence":
+                print(f"     {finding['name']}: {finding['cause'] or finding['sentence']}")
+        pairs = [finding["name"] for finding in moved if finding["subject"] == "dependence"]
+        if pairs:
+            print(f"     go together in another way: {'; '.join(pairs)}")
+        for metric in record.get("performance", []):
+            value, low, high, before = (f"{metric[key]:.3f}" for key in ("value", "low", "high", "evaluation"))
+            print(f"     {metric['metric']} most likely {value} ({low} to {high}); in the evaluation {before}")
+        if "alerts" in monitored:
+            print(f"     alerts: {_told(monitored['alerts'])}")
+        return monitored
+
+    def _quiet(self, window: Window) -> None:
+        monitored = self._monitor(f"quiet, from {window.begin:%H:%M:%S} on", window)
+        moved = [finding["name"] for finding in _moved(monitored["window"])]
+        _expect(not moved, f"expected no alert, received some of {', '.join(moved)}: {monitored['report']}")
+        print("     nothing moved")
+
+    def _season(self, window: Window) -> set[str]:
+        """Expects that the temperature alerts, and nothing that is in summer as it is in winter."""
+        monitored = self._monitor("summer", window)
+        moved = {finding["name"]: finding["subject"] for finding in _moved(monitored["window"])}
+        _expect(
+            "temp" in moved, f"expected an alert of temp, received {', '.join(moved) or 'none'}: {monitored['report']}"
+        )
+        winter, summer = self._year.of(WINTER), self._year.of(SUMMER)
+        print("     all flights of these months say so too: from winter to summer (and between two halves of winter)")
+        for name, subject in moved.items():
+            columns = [LABEL] if subject == "prediction" else name.split(", ")
+            distance, by_chance = change(columns, winter, summer)
+            print(f"       {name:<27} {distance:.3f} ({by_chance:.3f})")
+            sentence = (
+                f"expected alerts of what summer has changed alone, received one of {name}: {monitored['report']}"
+            )
+            _expect(distance >= REAL * by_chance, sentence)
+        return set(moved)
+
+    def _incident(self, server: Server, season: set[str]) -> None:
+        """Expects alerts of the carrier and of the distance, with the likely cause of each."""
+        flights = in_kilometres(self._year.draw(SUMMER, ROWS, 3, MIX))
+        print("     beside what summer has changed:")
+        monitored = self._monitor("another mix, another unit", server.ask(instances(flights)), season - {"distance"})
+        causes = {finding["name"]: finding["cause"] for finding in _moved(monitored["window"])}
+        for name, words in (("carrier", "'B6' is"), ("distance", "kilometres in place of miles")):
+            _expect(
+                words in causes.get(name, ""),
+                f"expected an alert of {name} that says {words!r}, received {causes.get(name, 'none')!r}: "
+                f"{monitored['report']}",
+            )
+
+
+def _moved(record: dict[str, Any]) -> list[dict[str, Any]]:
+    """Returns the strongest finding of each feature, prediction or pair that alerts."""
+    strongest: dict[tuple[str, str], dict[str, Any]] = {}
+    for finding in record["findings"]:
+        if finding["alerts"]:
+            strongest.setdefault((finding["subject"], finding["name"]), finding)
+    return list(strongest.values())
+
+
+def _told(alerts: dict[str, Any]) -> str:
+    """Returns what the channel was told: `15 opened; 15 are open`."""
+    kinds = Counter(event["kind"] for event in alerts["events"] if event["kind"] != "ongoing")
+    return "; ".join([*(f"{count} {kind}" for kind, count in kinds.items()), f"{len(alerts['open'])} are open"])
+
+
+def _expect(is_so: bool, sentence: str) -> None:
+    if not is_so:
+        raise DrillFailure(sentence)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", nargs="?", type=Path, default=HERE / "project", metavar="FOLDER")
+    parser.add_argument("--share", type=float, default=1.0, help="of the flights to train on, by default all: 1.0")
+    arguments = parser.parse_args()
+    try:
+        Drill(arguments.folder.absolute(), arguments.share).run()
+    except DrillFailure as failure:
+        sys.exit(f"drill: {failure}")
+
+
+if __name__ == "__main__":
+    main()
