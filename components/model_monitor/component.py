@@ -20,7 +20,7 @@ def model_monitor(
     train_splits: List[str] = ["train"],
     eval_splits: List[str] = ["eval"],
     thresholds: str = "",
-    false_alarm_rate: float = 0.02,
+    false_alarm_rate: float = 0.05,
     window_rows: int = 1000,
     engine: str = "local",
     service: str = "",

@@ -37,8 +37,10 @@ SMALLEST: Mapping[Measure, float] = {
     "value_count": 0.002,
     "dependence": 0.01,
 }
-FALSE_ALARM_RATE = 0.02
+FALSE_ALARM_RATE = 0.05
 OF_FEATURES = 0.75  # of the rate; the rest is for dependence between features
+# Parts of a feature's rate, 1 by default: distances of values show most shifts, and only large ones need no more.
+_PARTS: Mapping[Measure, int] = {"jensen_shannon": 4, "kolmogorov_smirnov": 4, "l_infinity": 4}
 _BINS = 20  # in which numbers are compared by Jensen-Shannon
 _MOST_CATEGORIES = 60  # likewise
 _FEWEST = 20  # of a category's values in training, for it to be compared alone
@@ -86,7 +88,8 @@ def for_window(
 ) -> Iterator[Threshold]:
     """Yields the thresholds of a window, of whose rows `present` have a feature."""
     names = [(name, measure) for name, bins in reference.bins.items() for measure in measures(bins)]
-    probability = sensitivity.false_alarm_rate * OF_FEATURES / max(1, len(names))
+    derived = [measure for name, measure in names if measure not in sensitivity.fixed.get(name, {})]
+    part = sensitivity.false_alarm_rate * OF_FEATURES / max(1, sum(_PARTS.get(measure, 1) for measure in derived))
     for name, measure in names:
         fixed = sensitivity.fixed.get(name, {}).get(measure)
         size = rows if measure == "missing" else present[name]
@@ -94,7 +97,7 @@ def for_window(
             yield Threshold(name, measure, fixed, "fixed", size)
             continue
         counts = reference.counts.features[name]
-        chance = _by_chance(measure, reference.bins[name], counts, size, probability)
+        chance = _by_chance(measure, reference.bins[name], counts, size, part * _PARTS.get(measure, 1))
         smallest = sensitivity.smallest.get(measure, 0.0)
         yield Threshold(name, measure, max(chance, smallest), "chance" if chance >= smallest else "smallest", size)
 

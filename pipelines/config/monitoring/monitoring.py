@@ -35,7 +35,7 @@ class Monitoring(Section):
     )
     window: Length = Field(default="1d", description="How long a window is: 30m, 6h, 1d, 1w.")
     false_alarm_rate: _Share = Field(
-        default=0.02,
+        default=0.05,
         description="The share of windows that may alert, by any feature and measure, although nothing has changed.",
     )
     thresholds: dict[str, _Distance | dict[str, _Distance | None] | None] = Field(

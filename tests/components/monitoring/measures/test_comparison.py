@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import math
 from pathlib import Path
 
 import numpy as np
@@ -97,6 +98,24 @@ def test_thresholds_shrink_with_more_rows_down_to_what_is_worth_telling(referenc
 def test_a_threshold_that_somebody_set_holds(flights: pd.DataFrame, reference: Reference) -> None:
     sensitivity = Sensitivity(fixed={"hour": {"jensen_shannon": 0.0}})
     assert alerts(shifts(reference, flights.iloc[:ROWS], sensitivity)) == {"hour": "jensen_shannon"}
+
+
+def test_a_measure_with_a_threshold_of_its_own_leaves_its_part_of_the_rate_to_the_others(reference: Reference) -> None:
+    others = {name: {"jensen_shannon": math.inf, "kolmogorov_smirnov": 0.5} for name in ("air_time", "distance")}
+    key = ("hour", "kolmogorov_smirnov")
+    all_derived, few_derived = (
+        {(one.feature, one.measure): one.value for one in thresholds(reference, 500, Sensitivity(fixed=fixed))}
+        for fixed in ({}, others)
+    )
+    assert few_derived[key] < all_derived[key]
+    assert few_derived["distance", "kolmogorov_smirnov"] == 0.5
+
+
+def test_the_rate_is_that_of_all_features_and_measures_together(flights: pd.DataFrame, reference: Reference) -> None:
+    """Bonferroni's bound: far fewer than a fifth of such small windows may alert, at a rate of a fifth."""
+    sensitivity = Sensitivity(false_alarm_rate=0.2, smallest={})
+    windows = (flights.iloc[start : start + 100] for start in range(0, ROWS, 100))
+    assert sum(bool(alerts(shifts(reference, window, sensitivity))) for window in windows) <= 6
 
 
 def test_an_empty_window_has_no_shifts(reference: Reference) -> None:
