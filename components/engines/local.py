@@ -1,5 +1,6 @@
 """The local engine: processes forked from this one, on this machine's cores."""
 
+import gc
 import multiprocessing
 import os
 import pickle
@@ -31,14 +32,21 @@ class LocalEngine(Engine):
     TensorFlow does not survive a fork once it has run something. So the engine forks one process when it is opened,
     which never runs TensorFlow and from which all workers are forked later. The caller is free to run TensorFlow. A
     single shard is computed in the calling process, and so are all shards if there is only one worker.
+
+    While it is open, the garbage collector leaves alone what was there before, in the caller and in the workers: to
+    look through all that imports have made takes half the time of loading a model, and copies memory that forks share.
     """
 
     def __init__(self, workers: int | None = None):
         self._workers = workers or _cores()
         self._connection: Connection | None = None
         self._source: BaseProcess | None = None
+        self._freezes = False
 
     def __enter__(self) -> Self:
+        self._freezes = gc.get_freeze_count() == 0  # else whoever has frozen it also ends that
+        if self._freezes:
+            gc.freeze()
         if self._workers > 1:
             self._folder = tempfile.mkdtemp(prefix="penstock-engine-")
             self._connection, far_end = _FORK.Pipe()
@@ -56,6 +64,8 @@ class LocalEngine(Engine):
             if self._source.is_alive():
                 self._source.terminate()
             shutil.rmtree(self._folder, ignore_errors=True)
+        if self._freezes:
+            gc.unfreeze()
 
     def results(self, function: Callable[[Shard], Result], shards: Iterable[Shard]) -> Generator[Result]:
         shards = list(shards)

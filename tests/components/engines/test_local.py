@@ -1,5 +1,6 @@
 """The local engine: order, errors, lost workers, memory of what ran before."""
 
+import gc
 import os
 import signal
 from functools import partial
@@ -17,6 +18,10 @@ def square(number: int) -> int:
 
 def process_of(_: int) -> int:
     return os.getpid()
+
+
+def frozen_objects(_: int) -> int:
+    return gc.get_freeze_count()
 
 
 def fail_on_odd(number: int) -> int:
@@ -73,6 +78,22 @@ def test_a_shard_that_kills_its_worker_twice_ends_in_one_sentence() -> None:
 def test_an_unknown_engine_is_named(spec: str) -> None:
     with pytest.raises(ConfigError, match="expected local or, with N workers, local:N"):
         open_engine(spec)
+
+
+@pytest.mark.parametrize("spec", ["local:1", "local:2"])
+def test_the_garbage_collector_leaves_alone_what_was_there_while_an_engine_is_open(spec: str) -> None:
+    gc.unfreeze()
+    with open_engine(spec) as engine:
+        assert min(engine.map(frozen_objects, range(2))) > 10_000, "modules, in the workers"
+        assert gc.get_freeze_count() > 10_000, "modules, in the caller"
+    assert gc.get_freeze_count() == 0, "the engine ends what it began"
+    gc.freeze()
+    try:
+        with open_engine(spec):
+            pass
+        assert gc.get_freeze_count() > 10_000, "what a warm process has frozen stays so"
+    finally:
+        gc.unfreeze()
 
 
 def test_closing_ends_the_engines_process() -> None:
