@@ -1,6 +1,7 @@
 """What a model has answered, as columns that are measured like features. It needs no TensorFlow."""
 
-from collections.abc import Mapping
+import functools
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,9 +10,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from penstock.components.monitoring.windows import columns
+from penstock.components.monitoring.windows.payloads.bodies import UNNAMED
 from penstock.core.labels import Label
 
 PREDICTION, PROBABILITY = "prediction", "probability"
+_ONLY = {"regression": "predictions", "binary": "probabilities"}
+_OF_SCORES = (": place of the greatest", ": the greatest")
 _NUMBERS = pa.float32()
 _TEXTS = pa.large_binary()
 
@@ -38,6 +42,15 @@ class Predictions:
         else:
             made = self._of_scores(outputs)
         return pa.RecordBatch.from_arrays(list(made.values()), list(made))
+
+    def named(self, outputs: Mapping[str, pa.Array], columns: Iterable[str]) -> Mapping[str, pa.Array]:
+        """Returns outputs with a name for the only one, where a response has none: `columns` are the baseline's."""
+        if [*outputs] != [UNNAMED]:
+            return outputs
+        if self.label:
+            return {_ONLY.get(self.label.problem, "scores"): outputs[UNNAMED]}
+        names = {functools.reduce(str.removesuffix, _OF_SCORES, column) for column in columns}
+        return {names.pop(): outputs[UNNAMED]} if len(names) == 1 else outputs
 
     def _of_two(self, made: dict[str, pa.Array]) -> dict[str, pa.Array]:
         if PROBABILITY not in made:

@@ -92,7 +92,9 @@ def _counted(numbered: tuple[int, Piece], requests: Requests, baseline: Baseline
         if result.predictions is None or not rows.about.num_rows:
             continue
         outputs = dict(zip(rows.outputs.schema.names, rows.outputs.columns, strict=True))
-        batch = baseline.outputs.columns(outputs)
+        if not outputs:  # the request's reader has said why
+            continue
+        batch = baseline.outputs.columns(baseline.outputs.named(outputs, result.predictions.counts.bins))
         try:
             if not batch.num_columns:
                 raise DataError(f"there are {', '.join(outputs) or 'none'}")

@@ -2,19 +2,17 @@
 
 import contextlib
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path, PurePosixPath
 
 from penstock.components.monitoring.windows.files import MARGIN, Selection
 from penstock.components.monitoring.windows.window import Window
-from penstock.core.artifacts import LoggedFile, RequestLog
+from penstock.core.artifacts import CapturedData, RequestLog, open_log
 from penstock.core.artifacts.monitoring import WindowRecord
 from penstock.core.artifacts.window_history import WindowHistory
 from penstock.core.files import atomic, object_stores
-
-_PARTS = 5  # of a logged file's name: model, version, signature, day, file
 
 
 @contextlib.contextmanager
@@ -28,26 +26,30 @@ def request_log(uri: str, selection: Selection, window: Window) -> Iterator[Path
         yield atomic.local_path(uri)
         return
     with tempfile.TemporaryDirectory(prefix="penstock-") as folder, object_stores.open_store(uri) as store:
-        log = RequestLog(Path(folder))
-        names = [name for name in store.files(uri) if len(PurePosixPath(name).parts) == _PARTS]
-        for signature in {PurePosixPath(name).parents[1] for name in names}:
-            (log.root / signature).mkdir(parents=True)
-        resolved = selection.resolved(log, uri)
-        folders = {log.folder(*one) for one in log.signatures() if resolved.includes(*one[:2])}
+        names = [PurePosixPath(name) for name in store.files(uri)]
+        for name in {name.parent for name in names if len(name.parts) in (RequestLog.PARTS, CapturedData.PARTS)}:
+            Path(folder, name).mkdir(parents=True, exist_ok=True)
+        log = open_log(Path(folder))
+        needed = _needed(log, selection.resolved(log, uri), window)
         paths = {name: log.root / name for name in names}
-        store.fetch(
-            {
-                object_stores.join(uri, name): path
-                for name, path in paths.items()
-                if path.parents[1] in folders and _may_be_needed(path, window)
-            }
-        )
+        store.fetch({object_stores.join(uri, str(name)): path for name, path in paths.items() if needed(path)})
         yield log.root
 
 
-def _may_be_needed(path: Path, window: Window) -> bool:
-    file = LoggedFile.of(path)
-    return file is not None and file.end >= window.begin - MARGIN and file.begin < window.end + MARGIN
+def _needed(log: RequestLog | CapturedData, selection: Selection, window: Window) -> Callable[[Path], bool]:
+    """Returns whether the window may need a file, by its path. The selection has to be resolved."""
+    if isinstance(log, CapturedData):
+        folders = {log.folder(*one) for one in log.variants() if selection.includes_variant(*one)}
+    else:
+        folders = {log.folder(*one) for one in log.signatures() if selection.includes(*one[:2])}
+
+    def needed(path: Path) -> bool:
+        if len(path.relative_to(log.root).parts) != log.PARTS or not folders & {*path.parents}:
+            return False
+        file = log.file(path)
+        return file is not None and file.end >= window.begin - MARGIN and file.begin < window.end + MARGIN
+
+    return needed
 
 
 @dataclass(frozen=True)

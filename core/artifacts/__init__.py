@@ -50,13 +50,14 @@ from penstock.core.artifacts.models import (
     pushed_metadata,
     pushed_versions,
 )
-from penstock.core.artifacts.serving import LoggedFile, RequestLog
+from penstock.core.artifacts.serving import CapturedData, LoggedFile, RequestLog, open_log
 
 __all__ = [
     "MOST_BUCKETS",
     "TFX_VERSION",
     "Artifact",
     "By",
+    "CapturedData",
     "Check",
     "ExampleAnomalies",
     "ExampleStatistics",
@@ -89,6 +90,7 @@ __all__ = [
     "check_split_name",
     "metadata",
     "no_model",
+    "open_log",
     "pushed_metadata",
     "pushed_versions",
     "read_schema",

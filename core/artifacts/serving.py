@@ -1,9 +1,13 @@
-"""What a model server leaves on disk: a record of what it was asked and what it answered."""
+"""What a model server leaves on disk: a record of what it was asked and what it answered.
+
+RequestLog      of our server, and of the collector of KServe's events
+CapturedData    of a SageMaker endpoint
+"""
 
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import ClassVar, Self
 from urllib.parse import quote, unquote
@@ -11,6 +15,7 @@ from urllib.parse import quote, unquote
 from penstock.core.artifacts.artifact import Artifact
 
 _TIME = "%Y%m%dT%H%M%S.%fZ"
+_YEAR, _HOUR = re.compile(r"[0-9]{4}"), re.compile(r"[0-9]{4}/[0-9]{2}/[0-9]{2}/[0-9]{2}")
 _EARLIEST, _LATEST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 _NAME = re.compile(r"(?P<begin>\d{8}T\d{6}\.\d{6}Z)_(?P<end>\d{8}T\d{6}\.\d{6}Z)_(?P<process>.+)_(?P<number>\d{6})\..+")
 
@@ -44,12 +49,17 @@ class RequestLog(Artifact):
     first prediction's. The process is the host's name (in Kubernetes the pod's) and a number. Characters that a name of
     a model or a signature has, and a file's may not, are percent-encoded.
 
-    .tfrecord.gz   PredictionLog of TensorFlow Serving (core/models/prediction_logs.py)
-    .parquet       a row for each row of the inputs: time, request_id, row, …, inputs.<name>, outputs.<name>
+    .tfrecord.gz      PredictionLog of TensorFlow Serving (core/models/prediction_logs.py)
+    .parquet          a row for each row of the inputs: time, request_id, row, …, inputs.<name>, outputs.<name>
+    .bodies.parquet   a row for each request: time, request_id, …, and the bodies of request and response as they came
+
+    The version is 0 where nobody has said which one answered.
     """
 
+    PARTS: ClassVar[int] = 5  # of a file's path
     TFRECORD: ClassVar[str] = ".tfrecord.gz"
     PARQUET: ClassVar[str] = ".parquet"
+    BODIES: ClassVar[str] = ".bodies.parquet"
 
     def folder(self, model: str, version: int, signature: str) -> Path:
         """Returns the folder of a signature's predictions, whether it exists or not."""
@@ -62,12 +72,20 @@ class RequestLog(Artifact):
         times = f"{begin.strftime(_TIME)}_{end.strftime(_TIME)}"
         return folder / f"{begin:%Y-%m-%d}" / f"{times}_{process}_{number:06d}{suffix}"
 
+    def file(self, path: Path) -> LoggedFile | None:
+        """Returns a file with the times that its name has; None for another file's path."""
+        return LoggedFile.of(path)
+
     def signatures(self) -> Iterator[tuple[str, int, str]]:
         """Yields the models, versions and signatures of which there are predictions, sorted."""
         for folder in sorted(path for path in self.root.glob("*/*/*") if path.is_dir()):
             version = folder.parent.name
             if version.isdecimal():
                 yield unquote(folder.parent.parent.name), int(version), unquote(folder.name)
+
+    def models(self) -> list[tuple[str, int]]:
+        """Returns the models of which there are predictions, with their versions, sorted."""
+        return sorted({(model, version) for model, version, _ in self.signatures()})
 
     def files(
         self,
@@ -85,6 +103,58 @@ class RequestLog(Artifact):
             LoggedFile.of, sorted(self.folder(model, version, signature).glob("*/*"), key=lambda path: path.name)
         )
         return [file for file in files if file and file.end >= begin and file.begin < end]
+
+
+@dataclass(frozen=True)
+class CapturedData(Artifact):
+    """What a SageMaker endpoint's data capture writes.
+
+    <endpoint>/<variant>/2026/11/29/23/24-08-123-<id>.jsonl
+
+    The folders are the hours of the requests, in UTC. A line is a request with its response; it says neither the model
+    nor its version.
+    """
+
+    PARTS: ClassVar[int] = 7  # of a file's path
+    SUFFIX: ClassVar[str] = ".jsonl"
+
+    def folder(self, endpoint: str, variant: str) -> Path:
+        """Returns the folder of a variant's requests, whether it exists or not."""
+        return self.root / endpoint / variant
+
+    def variants(self) -> Iterator[tuple[str, str]]:
+        """Yields the endpoints and variants of which there are requests, sorted."""
+        folders = {path.parent for path in self.root.glob("*/*/*") if _YEAR.fullmatch(path.name) and path.is_dir()}
+        for folder in sorted(folders):
+            yield folder.parent.name, folder.name
+
+    def models(self) -> list[tuple[str, int]]:
+        """Returns the endpoints; which version has answered is not known, which is 0."""
+        return sorted({(endpoint, 0) for endpoint, _ in self.variants()})
+
+    def file(self, path: Path) -> LoggedFile | None:
+        """Returns a file with the hour that its folders name; None for another file's path."""
+        hour = "/".join(path.parts[-5:-1])
+        if path.name.startswith(".") or not path.name.endswith(self.SUFFIX) or not _HOUR.fullmatch(hour):
+            return None
+        try:
+            begin = datetime.strptime(hour, "%Y/%m/%d/%H").replace(tzinfo=UTC)
+        except ValueError:  # no such day
+            return None
+        return LoggedFile(path, begin, begin + timedelta(hours=1, microseconds=-1), path.parts[-6])
+
+    def files(
+        self, endpoint: str, variant: str, begin: datetime = _EARLIEST, end: datetime = _LATEST
+    ) -> list[LoggedFile]:
+        """Returns the files of hours that may have requests of `begin` or later, and before `end`, sorted by time."""
+        files = map(self.file, sorted(self.folder(endpoint, variant).glob("*/*/*/*/*")))
+        return [file for file in files if file and file.end >= begin and file.begin < end]
+
+
+def open_log(root: Path) -> RequestLog | CapturedData:
+    """Returns what there is in a folder: what SageMaker has captured, else a request log, also of nothing yet."""
+    log, captured = RequestLog(root), CapturedData(root)
+    return captured if not log.models() and captured.models() else log
 
 
 def _part(name: str) -> str:

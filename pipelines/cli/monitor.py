@@ -34,7 +34,12 @@ _SHOWN = 20  # features that moved, and sentences on what was left out
 @click.option("--window", default="", metavar="LENGTH", help="How long the window is: 30m, 6h, 1d, 2w; 1d by default.")
 @click.option("--begin", default="", metavar="TIME", help="Its first moment, such as 2026-11-30 or 2026-11-30T06:00.")
 @click.option("--end", default="", metavar="TIME", help="The first moment after it; by default now.")
-@click.option("--requests", default="", metavar="FOLDER", help="The server's --request-log; by default requests.")
+@click.option(
+    "--requests",
+    default="",
+    metavar="FOLDER",
+    help="The server's --request-log, or what SageMaker has captured; by default requests.",
+)
 @click.option("--model", default="", metavar="NAME", help="The model's name on its server; by default the pipeline's.")
 @click.option("--version", type=click.IntRange(min=1), help="The version whose requests are meant; by default all.")
 @click.option("--run", default="", metavar="RUN", help="The run to compare with; by default the one that serves.")

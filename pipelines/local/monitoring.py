@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from penstock.core.artifacts import Model, RequestLog
+from penstock.core.artifacts import Model, open_log
 from penstock.core.artifacts.alerts import Alerts, AlertSummary
 from penstock.core.artifacts.monitoring import MonitoredWindow, MonitoringBaseline, WindowRecord
 from penstock.core.errors import ConfigError, UserError
@@ -128,7 +128,7 @@ def _versions(requests: str) -> list[tuple[str, int]]:
     """Returns the models and versions in a request log of this machine."""
     if object_stores.is_remote(requests):
         return []
-    return [(model, version) for model, version, _ in RequestLog(atomic.local_path(requests)).signatures()]
+    return open_log(atomic.local_path(requests)).models()
 
 
 def _baseline(config: Config, settings: Monitoring, asked: Asked, served: _Served) -> Path:

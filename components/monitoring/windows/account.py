@@ -60,6 +60,11 @@ class Account:
     left_out: Reasons = field(default_factory=Reasons)
     odd: Reasons = field(default_factory=Reasons)
 
+    def count_request(self, sample: float) -> None:
+        """Adds a request of which nothing can be read; `sample` is the share of all requests that is logged."""
+        self.requests += 1
+        self.stands_for += 1 / sample if 0 < sample <= 1 else 1
+
     def merge(self, other: "Account") -> "Account":
         """Adds an account of later pieces to this one, and returns it."""
         self.requests += other.requests

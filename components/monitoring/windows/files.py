@@ -2,7 +2,7 @@
 
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from penstock.components.monitoring.windows.account import Account
 from penstock.components.monitoring.windows.window import Window
-from penstock.core.artifacts import LoggedFile, RequestLog
+from penstock.core.artifacts import CapturedData, LoggedFile, RequestLog
 from penstock.core.errors import ConfigError
 from penstock.core.suggestions import did_you_mean, listed
 
@@ -38,6 +38,7 @@ class Piece:
     end: datetime
     start: int = 0
     stop: int = 0
+    variant: str = ""  # of SageMaker's endpoint
 
 
 @dataclass(frozen=True)
@@ -45,18 +46,25 @@ class Selection:
     """Which requests are meant. Without a version all of the model's.
 
     Args:
-        model: The model's name on its server; "" where the log has only one.
+        model: The model's name on its server; "" where the log has only one. Of SageMaker it is the endpoint's name,
+            or ENDPOINT/VARIANT.
         version: The version that has answered.
+        variant: Of SageMaker the variant that has answered, "" for all of the endpoint's.
     """
 
     model: str = ""
     version: int | None = None
+    variant: str = ""
 
     def includes(self, model: str, version: int) -> bool:
         """Whether requests of a model's version are meant. The selection has to be resolved."""
         return model == self.model and self.version in (None, version)
 
-    def resolved(self, log: RequestLog, name: str = "") -> "Selection":
+    def includes_variant(self, endpoint: str, variant: str) -> bool:
+        """Whether requests that a variant of an endpoint has answered are meant."""
+        return endpoint == self.model and self.variant in ("", variant)
+
+    def resolved(self, log: RequestLog | CapturedData, name: str = "") -> "Selection":
         """Returns the selection with the model's name; `name` is what people call the log, by default its folder.
 
         Raises a ConfigError if there is no such folder, model or version in the log, or several models and no name.
@@ -64,20 +72,35 @@ class Selection:
         name = name or str(log.root)
         if not log.root.is_dir():
             raise ConfigError(f"requests: there is no folder {name}: expected what --request-log has written")
-        models = sorted({model for model, _, _ in log.signatures()})
+        models = sorted({model for model, _ in log.models()})
         if not models:
             return self
         if not self.model:
             if len(models) > 1:
                 raise ConfigError(f"model: expected one of those in {name}: {listed(models)}")
-            return Selection(models[0], self.version).resolved(log, name)
+            return replace(self, model=models[0]).resolved(log, name)
+        if isinstance(log, CapturedData):
+            return self._of_variant(log, name)
         if self.model not in models:
             raise ConfigError(f"model {self.model!r} is not in {name}; {did_you_mean(self.model, models)}")
-        versions = sorted({version for model, version, _ in log.signatures() if model == self.model})
+        versions = sorted({version for model, version in log.models() if model == self.model})
         if self.version is not None and self.version not in versions:
             there = ", ".join(map(str, versions))
             raise ConfigError(f"version {self.version} of {self.model} is not in {name}: expected one of {there}")
         return self
+
+    def _of_variant(self, data: CapturedData, name: str) -> "Selection":
+        endpoint, _, variant = self.model.partition("/")
+        there = [*data.variants()]
+        names = sorted({one for one, _ in there}) + [f"{one}/{of_one}" for one, of_one in there]
+        if self.model not in names:
+            raise ConfigError(f"model {self.model!r} is not in {name}; {did_you_mean(self.model, names)}")
+        if self.version is not None:
+            raise ConfigError(
+                f"version {self.version}: SageMaker does not write which version has answered: leave it out, or name "
+                f"a variant as the model, such as {endpoint}/{next(of_one for one, of_one in there if one == endpoint)}"
+            )
+        return replace(self, model=endpoint, variant=variant)
 
 
 def pieces(log: RequestLog, selection: Selection, window: Window, account: Account) -> list[Piece]:

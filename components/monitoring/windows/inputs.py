@@ -10,6 +10,7 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 
 from penstock.components.monitoring.windows import columns
 from penstock.components.monitoring.windows.account import Account
+from penstock.components.monitoring.windows.payloads.instances import Instances
 from penstock.core.examples import records
 
 _SERVING = "SERVING"  # the schema's environment of what a model is asked about
@@ -26,6 +27,11 @@ class Features:
 
     types: Mapping[str, pa.DataType]
     ignored: frozenset[str]
+
+    @property
+    def instances(self) -> Instances:
+        """How they are read from the bodies of requests."""
+        return Instances(self.ignored | self.types.keys(), [*self.types])
 
     @classmethod
     def of(cls, schema: schema_pb2.Schema, label: str = "") -> "Features":

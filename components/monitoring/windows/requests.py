@@ -19,16 +19,20 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from penstock.components.monitoring.windows import files, parquet
+from penstock.components.monitoring.windows import captured, collected, files, parquet
 from penstock.components.monitoring.windows.account import Account
 from penstock.components.monitoring.windows.files import Piece, Selection
 from penstock.components.monitoring.windows.inputs import Features
 from penstock.components.monitoring.windows.logged import LoggedRows
+from penstock.components.monitoring.windows.payloads import decoding
+from penstock.components.monitoring.windows.payloads.exchange import Exchange
 from penstock.components.monitoring.windows.window import Window
-from penstock.core.artifacts import RequestLog
+from penstock.core.artifacts import CapturedData, RequestLog, open_log
 
 _OTHER_TIMES = "a row of a time that its file's name does not have: it counts by its own time"
+_VARIANTS = "a row that one of several variants has answered: --model ENDPOINT/VARIANT chooses one"
 _TICK = timedelta(microseconds=1)
+_MICROSECONDS = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -63,17 +67,26 @@ class Requests:
 
     @classmethod
     def open(cls, folder: Path, selection: Selection, window: Window, features: Features) -> Self:
-        """Looks which files of a request log there are.
+        """Looks which files there are: of a request log, or of what SageMaker has captured.
 
         Raises a ConfigError if there is no such folder, model or version.
         """
-        log, account = RequestLog(folder), Account()
+        log, account = open_log(folder), Account()
         selection = selection.resolved(log)
-        return cls(window, selection, features, files.pieces(log, selection, window, account), account)
+        if isinstance(log, CapturedData):
+            pieces = captured.pieces(log, selection, window, account)
+        else:
+            pieces = files.pieces(log, selection, window, account)
+        return cls(window, selection, features, pieces, account)
+
+    @property
+    def is_mixed(self) -> bool:
+        """Whether several variants of an endpoint have answered, which are different models."""
+        return len({piece.variant for piece in self.pieces}) > 1
 
     def read(self, piece: Piece, account: Account) -> Iterator[WindowRows]:
         """Yields the rows of a piece that are in the window; adds to the account what is, and what is left out."""
-        for logged in _reader(piece, account):
+        for logged in self._logged(piece, account):
             rows = self._within(logged, piece, account)
             count = rows.about.num_rows
             if not count:
@@ -83,8 +96,28 @@ class Requests:
             rows = rows.filter(decoded.kept)
             outputs = pa.RecordBatch.from_arrays(list(rows.outputs.values()), list(rows.outputs))
             account.rows += rows.about.num_rows
-            account.versions[piece.version] += rows.about.num_rows
+            if piece.version:
+                account.versions[piece.version] += rows.about.num_rows
+            if piece.variant and self.is_mixed:
+                account.odd.add("rows", _VARIANTS, piece.variant, rows.about.num_rows)
             yield WindowRows(decoded.features, outputs, rows.about, piece.version)
+
+    def _logged(self, piece: Piece, account: Account) -> Iterator[LoggedRows]:
+        """Yields the rows of a piece; of bodies, which take time to decode, those of the window alone."""
+        if piece.path.name.endswith(CapturedData.SUFFIX):
+            return self._decoded(captured.read(piece, account), piece, account)
+        if piece.path.name.endswith(RequestLog.BODIES):
+            return self._decoded(collected.read(piece, account), piece, account)
+        if piece.path.name.endswith(RequestLog.PARQUET):
+            return parquet.read(piece, account)
+        from penstock.components.monitoring.windows import tfrecord  # which needs TensorFlow
+
+        return tfrecord.read(piece, account)
+
+    def _decoded(self, exchanges: Iterator[Exchange], piece: Piece, account: Account) -> Iterator[LoggedRows]:
+        begin, end = (round(moment.timestamp() * _MICROSECONDS) for moment in (self.window.begin, self.window.end))
+        inside = (exchange for exchange in exchanges if begin <= exchange.time < end)
+        return decoding.rows(inside, self.features.instances, account, piece.name)
 
     def _within(self, rows: LoggedRows, piece: Piece, account: Account) -> LoggedRows:
         times = rows.about.column(0)
@@ -99,14 +132,6 @@ def _between(times: pa.Array, begin: datetime, end: datetime) -> npt.NDArray[np.
     inside = pc.and_(pc.greater_equal(times, first), pc.less(times, after))
     result: npt.NDArray[np.bool_] = pc.fill_null(inside, False).to_numpy(zero_copy_only=False)
     return result
-
-
-def _reader(piece: Piece, account: Account) -> Iterator[LoggedRows]:
-    if piece.path.name.endswith(RequestLog.PARQUET):
-        return parquet.read(piece, account)
-    from penstock.components.monitoring.windows import tfrecord  # which needs TensorFlow
-
-    return tfrecord.read(piece, account)
 
 
 def _count_requests(account: Account, about: pa.RecordBatch) -> None:
