@@ -6,6 +6,7 @@ from datetime import datetime
 from penstock.components.retrainer.new_data import Data
 from penstock.components.retrainer.policy import Policy, length
 from penstock.core import metrics
+from penstock.core.artifacts.gates import OVERALL
 from penstock.core.artifacts.monitoring import EstimatedMetric, Finding, WindowRecord, moved
 from penstock.core.artifacts.retraining import Signal
 from penstock.core.page import numbers
@@ -73,17 +74,32 @@ def _performance(window: WindowRecord, policy: Policy) -> Iterator[Signal]:
                 limit=finding["threshold"],
                 sentence=finding["sentence"],
             )
-    for metric in window.get("performance", []):
+    for metric, is_realised in _measured(window):
         limit = _limit(metric, policy)
         lower = metrics.lower_is_better(metric["metric"])
         if limit is None or not (metric["low"] > limit if lower else metric["high"] < limit):
             continue
         sentence = (
-            f"{metric['metric']} is most likely {numbers.number(metric['value'])} ({numbers.number(metric['low'])} to "
-            f"{numbers.number(metric['high'])}; {'at most' if lower else 'at least'} {numbers.number(limit)}), in the "
-            f"evaluation {numbers.number(metric['evaluation'])}"
+            f"{metric['metric']} {'is' if is_realised else 'is most likely'} {numbers.number(metric['value'])} "
+            f"({numbers.number(metric['low'])} to {numbers.number(metric['high'])}; "
+            f"{'at most' if lower else 'at least'} {numbers.number(limit)}), in the evaluation "
+            f"{numbers.number(metric['evaluation'])}"
         )
         yield Signal(kind="performance", name=metric["metric"], value=metric["value"], limit=limit, sentence=sentence)
+
+
+def _measured(window: WindowRecord) -> Iterator[tuple[EstimatedMetric, bool]]:
+    """Yields metrics over all rows with their intervals, and whether labels have come; else what is estimated."""
+    realised = set()
+    for one in window.get("realised", []):
+        value, low, high, evaluation = one["value"], one["low"], one["high"], one["evaluation"]
+        if one["slice"] != OVERALL or value is None or low is None or high is None or evaluation is None:
+            continue  # without an interval nobody knows that it is not chance
+        realised.add(one["metric"])
+        yield EstimatedMetric(metric=one["metric"], value=value, low=low, high=high, evaluation=evaluation), True
+    for metric in window.get("performance", []):
+        if metric["metric"] not in realised:
+            yield metric, False
 
 
 def _limit(metric: EstimatedMetric, policy: Policy) -> float | None:

@@ -3,6 +3,8 @@
 from penstock.components.retrainer import signals
 from penstock.components.retrainer.new_data import Data
 from penstock.components.retrainer.policy import Policy
+from penstock.core.artifacts.gates import OVERALL
+from penstock.core.artifacts.monitoring import RealisedMetric
 from tests.components.retrainer.conftest import at, estimated, finding, window
 
 
@@ -48,6 +50,22 @@ def test_performance_is_on_the_bad_side_with_all_of_its_interval() -> None:
     assert found[0]["sentence"] == ("accuracy is most likely 0.7 (0.66 to 0.74; at least 0.81), in the evaluation 0.9")
     limited = Policy(performance_loss=None, performance_limits={"auc": 0.9})
     assert [one["name"] for one in signals.of_window(seen, limited)] == ["auc"]
+
+
+def realised(metric: str, value: float, slice_: str = OVERALL, half: float | None = 0.02) -> RealisedMetric:
+    low, high = (None, None) if half is None else (value - half, value + half)
+    return RealisedMetric(metric=metric, slice=slice_, value=value, low=low, high=high, evaluation=0.9, rows=500)
+
+
+def test_labels_that_have_come_count_more_than_an_estimate() -> None:
+    seen = window(0, performance=[estimated("accuracy", 0.5, 0.4, 0.6, evaluation=0.9)])
+    assert list(signals.of_window(seen, Policy()))
+    good = {**seen, "realised": [realised("accuracy", 0.9), realised("accuracy", 0.1, "company=blue")]}
+    assert not list(signals.of_window(good, Policy()))
+    bad = {**seen, "realised": [realised("accuracy", 0.7), realised("auc", 0.6, half=None)]}
+    assert [one["sentence"] for one in signals.of_window(bad, Policy())] == [
+        "accuracy is 0.7 (0.68 to 0.72; at least 0.81), in the evaluation 0.9",
+    ]
 
 
 def test_performance_that_alerts_is_a_signal() -> None:
