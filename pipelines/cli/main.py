@@ -11,6 +11,7 @@ import click
 
 from penstock.core.credentials import masks
 from penstock.core.errors import ConfigError, PenstockError, UserError, explain_memory, explain_os_error
+from penstock.pipelines.cli.collect import collect
 from penstock.pipelines.cli.endpoints import commands as endpoint_commands
 from penstock.pipelines.cli.lint import lint
 from penstock.pipelines.cli.monitor import monitor
@@ -277,7 +278,7 @@ def diff(chosen: Sequence[str], config: Path, output: Path | None) -> Answer:
     return of_runs.compared(first, second, output)
 
 
-for command in (lint, monitor, predict, retrain, serve, schedule, *endpoint_commands, *remote_commands):
+for command in (collect, lint, monitor, predict, retrain, serve, schedule, *endpoint_commands, *remote_commands):
     cli.add_command(command)
 
 

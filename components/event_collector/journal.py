@@ -1,0 +1,142 @@
+"""Journals: events on the disk in the order in which they came, in files that are only added to.
+
+    000007.3f2a9c1e4711.journal     the number, and a name that no other collector's journal has
+
+A journal is a sequence of frames: a letter (what it is), the lengths of attributes and body, a checksum, and both. It
+begins with what the journal before it has left: the events that wait for their other half, and which are finished, by
+which an event is known that is delivered once more. Where a process was killed while it added a frame, that one is not
+whole: nobody was told that it is there.
+"""
+
+import os
+import re
+import struct
+import uuid
+import zlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Self
+
+import orjson
+
+from penstock.components.event_collector.events import Event, Half
+from penstock.core.files import temporary
+
+_NAME = re.compile(r"(?P<number>\d{6,})\.(?P<name>[0-9a-f]{12})\.journal")
+_HEADER = struct.Struct("<cIII")  # a letter, the lengths of the attributes and of the body, and a checksum of both
+_EVENT, _CARRIED, _FINISHED = b"e", b"c", b"f"
+_ATTRIBUTES = [one.name for one in fields(Event) if one.name != "body"]
+
+
+@dataclass(frozen=True)
+class Content:
+    """What is in a journal: events, those of them that the journal before has left, and what was finished there."""
+
+    events: list[Event] = field(default_factory=list)
+    carried: set[Half] = field(default_factory=set)
+    finished: set[Half] = field(default_factory=set)
+
+
+@dataclass(frozen=True)
+class JournalFile:
+    """A journal on the disk."""
+
+    path: Path
+    number: int
+    name: str
+
+    @classmethod
+    def all(cls, folder: Path) -> list[Self]:
+        """Returns the journals of a folder, the oldest first."""
+        matches = ((path, _NAME.fullmatch(path.name)) for path in folder.glob("*.journal"))
+        return sorted(
+            (cls(path, int(match["number"]), match["name"]) for path, match in matches if match),
+            key=lambda one: one.number,
+        )
+
+    @classmethod
+    def create(cls, folder: Path, number: int, carried: Iterable[Event], finished: Iterable[Half]) -> Self:
+        """Makes a journal that begins with what the one before has left; it appears whole."""
+        name = uuid.uuid4().hex[:12]
+        path = folder / f"{number:06d}.{name}.journal"
+        made = temporary.beside(path)
+        with open(made, "wb") as file:
+            file.writelines(_frame(_CARRIED, event) for event in carried)
+            file.write(_framed(_FINISHED, orjson.dumps([*finished]), b""))
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(made, path)
+        sync_folder(folder)
+        return cls(path, number, name)
+
+    @property
+    def bytes(self) -> int:
+        return self.path.stat().st_size
+
+    def read(self) -> Content:
+        """Returns what is in the journal, up to a frame that is not whole."""
+        content = Content()
+        for letter, attributes, body in _frames(self.path.read_bytes()):
+            if letter == _FINISHED:
+                content.finished.update(((model, id), kind) for (model, id), kind in orjson.loads(attributes))
+                continue
+            event = Event(**orjson.loads(attributes), body=body)
+            content.events.append(event)
+            if letter == _CARRIED:
+                content.carried.add(event.half)
+        return content
+
+
+class JournalWriter:
+    """Adds events to a journal. What could not be written whole is written over by what comes next."""
+
+    def __init__(self, journal: JournalFile) -> None:
+        self.journal = journal
+        frames = _frames(journal.path.read_bytes())
+        self.bytes = sum(_HEADER.size + len(attributes) + len(body) for _, attributes, body in frames)
+        self._descriptor = os.open(journal.path, os.O_WRONLY)
+        os.ftruncate(self._descriptor, self.bytes)
+
+    def append(self, events: Iterable[Event]) -> None:
+        """Adds events; they are on the disk then. An OSError if they are not: none of them is in the journal then."""
+        frames = memoryview(b"".join(_frame(_EVENT, event) for event in events))
+        written = 0
+        while written < len(frames):
+            written += os.pwrite(self._descriptor, frames[written:], self.bytes + written)
+        os.fsync(self._descriptor)
+        self.bytes += len(frames)
+
+    def close(self) -> None:
+        os.close(self._descriptor)
+
+
+def sync_folder(folder: Path) -> None:
+    """Has the names in a folder on the disk."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _frame(letter: bytes, event: Event) -> bytes:
+    attributes = {name: getattr(event, name) for name in _ATTRIBUTES}
+    return _framed(letter, orjson.dumps(attributes), event.body)
+
+
+def _framed(letter: bytes, attributes: bytes, body: bytes) -> bytes:
+    checksum = zlib.crc32(body, zlib.crc32(attributes))
+    return b"".join((_HEADER.pack(letter, len(attributes), len(body), checksum), attributes, body))
+
+
+def _frames(content: bytes) -> Iterator[tuple[bytes, bytes, bytes]]:
+    start = 0
+    while start + _HEADER.size <= len(content):
+        letter, first, second, checksum = _HEADER.unpack_from(content, start)
+        begin = start + _HEADER.size
+        start = begin + first + second
+        attributes, body = content[begin : begin + first], content[begin + first : start]
+        if start > len(content) or zlib.crc32(body, zlib.crc32(attributes)) != checksum:
+            return
+        yield letter, attributes, body

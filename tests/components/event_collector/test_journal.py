@@ -1,0 +1,67 @@
+"""Journals: what is added is there, and what was cut off at any byte is not, nor anything after it."""
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from penstock.components.event_collector.journal import JournalFile, JournalWriter
+from tests.components.event_collector.conftest import event
+
+
+def test_what_was_left_by_the_one_before_is_known_apart(tmp_path: Path) -> None:
+    carried = event("request", 1)
+    JournalFile.create(tmp_path, 1, [], [])
+    journal = JournalFile.create(tmp_path, 2, [carried], [event("request", 0).half])
+    writer = JournalWriter(journal)
+    writer.append([event("response", 1), event("request", 2)])
+    writer.append([event("response", 2, body=bytes(range(256)))])
+    writer.close()
+    content = journal.read()
+    assert content.events == [
+        carried,
+        event("response", 1),
+        event("request", 2),
+        event("response", 2, body=bytes(range(256))),
+    ]
+    assert (content.carried, content.finished) == ({carried.half}, {event("request", 0).half})
+    assert [one.number for one in JournalFile.all(tmp_path)] == [1, 2]
+    assert JournalWriter(journal).bytes == journal.bytes
+
+
+def test_a_journal_that_is_cut_at_any_byte_has_what_is_whole(tmp_path: Path) -> None:
+    journal = JournalFile.create(tmp_path, 1, [], [])
+    writer = JournalWriter(journal)
+    ends = []
+    for number in (1, 2):
+        writer.append([event("request", number)])
+        ends.append(writer.bytes)
+    whole = journal.path.read_bytes()
+    for size in range(ends[0] - 3, ends[1]):
+        journal.path.write_bytes(whole[:size])
+        kept = [event("request", 1)] if size >= ends[0] else []
+        assert journal.read().events == kept
+        again = JournalWriter(journal)
+        again.append([event("request", 3)])
+        again.close()
+        assert journal.read().events == [*kept, event("request", 3)], size
+
+
+def test_a_disk_that_is_full_keeps_what_is_there_and_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    journal = JournalFile.create(tmp_path, 1, [], [])
+    writer = JournalWriter(journal)
+    writer.append([event("request", 1)])
+    write = os.pwrite
+
+    def full(descriptor: int, content: bytes, offset: int) -> int:
+        write(descriptor, content[: len(content) // 2], offset)
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "pwrite", full)
+    with pytest.raises(OSError, match="No space left"):
+        writer.append([event("request", 2), event("request", 3)])
+    assert journal.read().events[0] == event("request", 1)
+    monkeypatch.setattr(os, "pwrite", write)
+    writer.append([event("request", 4)])
+    assert [one.id for one in journal.read().events] == ["id-1", "id-4"]
