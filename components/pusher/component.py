@@ -31,8 +31,9 @@ def pusher(
         model_blessing: The Evaluator's blessing of the model.
         infra_blessing: The InfraValidator's blessing of the model. With warm-up requests it holds the model, and then
             that one is pushed.
-        push_destination: JSON `{"filesystem": {"base_directory": "..."}}`; `vertex_ai`, `kserve` and `sagemaker` have
-            the keys of the section `push` in a configuration. Several may be named.
+        push_destination: JSON `{"filesystem": {"base_directory": "..."}}`, with `canary` the percentage of the requests
+            that a new version gets from our model server at first; `vertex_ai`, `kserve` and `sagemaker` have the keys
+            of the section `push` in a configuration. Several may be named.
         custom_config: JSON with TFX's keys of a push to Vertex AI, `ai_platform_enable_vertex` and others; the same as
             `vertex_ai` in push_destination.
 

@@ -50,7 +50,7 @@ from penstock.core.artifacts.models import (
     pushed_metadata,
     pushed_versions,
 )
-from penstock.core.artifacts.serving import CapturedData, LoggedFile, RequestLog, open_log
+from penstock.core.artifacts.serving import CapturedData, LoggedFile, RequestLog, Traffic, open_log
 
 __all__ = [
     "MOST_BUCKETS",
@@ -83,6 +83,7 @@ __all__ = [
     "Schema",
     "SplitArtifact",
     "TaskResult",
+    "Traffic",
     "TransformGraph",
     "TunerResults",
     "Unfinished",

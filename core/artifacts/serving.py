@@ -1,9 +1,11 @@
-"""What a model server leaves on disk: a record of what it was asked and what it answered.
+"""What a model server finds beside the versions of a model, and its record of what it was asked and what it answered.
 
+Traffic         which versions serve what share of the requests
 RequestLog      of our server, and of the collector of KServe's events
 CapturedData    of a SageMaker endpoint
 """
 
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,12 +14,52 @@ from pathlib import Path
 from typing import ClassVar, Self
 from urllib.parse import quote, unquote
 
+from penstock.core.arguments import check_whole_number, parse_object
 from penstock.core.artifacts.artifact import Artifact
 
 _TIME = "%Y%m%dT%H%M%S.%fZ"
 _YEAR, _HOUR = re.compile(r"[0-9]{4}"), re.compile(r"[0-9]{4}/[0-9]{2}/[0-9]{2}/[0-9]{2}")
 _EARLIEST, _LATEST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 _NAME = re.compile(r"(?P<begin>\d{8}T\d{6}\.\d{6}Z)_(?P<end>\d{8}T\d{6}\.\d{6}Z)_(?P<process>.+)_(?P<number>\d{6})\..+")
+
+
+@dataclass(frozen=True)
+class Traffic:
+    """Which versions in a folder serve what share of the requests: `<base>/traffic.json`, beside the versions.
+
+    Without this file the highest version serves them all.
+
+    Args:
+        stable: The version that serves what the canary does not.
+        canary: The version that is on trial; None if there is none.
+        percent: The canary's share of the requests.
+        previous: The version that served before, which a rollback brings back; None if there is none.
+    """
+
+    FILE: ClassVar[str] = "traffic.json"
+
+    stable: int
+    canary: int | None = None
+    percent: int = 0
+    previous: int | None = None
+
+    @property
+    def labels(self) -> dict[str, int]:
+        """The versions by the labels under which they are asked."""
+        return {"stable": self.stable} | ({} if self.canary is None else {"canary": self.canary})
+
+    @classmethod
+    def parse(cls, content: bytes) -> Self:
+        """Reads the file's content; raises a ConfigError if it is another."""
+        keys = ("stable", "canary", "percent", "previous")
+        values = parse_object(cls.FILE, content.decode(errors="replace"), keys, '{"stable": 17}')
+        stable = check_whole_number(f"{cls.FILE}: stable", values.pop("stable", None), least=1)
+        others = {key: value for key, value in values.items() if value is not None}
+        return cls(stable, **{key: check_whole_number(f"{cls.FILE}: {key}", value) for key, value in others.items()})
+
+    def content(self) -> bytes:
+        """Returns the file's content."""
+        return json.dumps(vars(self)).encode()
 
 
 @dataclass(frozen=True)

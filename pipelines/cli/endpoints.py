@@ -68,9 +68,12 @@ def promote(config: Path, only: str | None, assignments: Sequence[str]) -> Answe
 
     places = _places(config, assignments, only)
     if not only:
-        places = [place for place in places if place.key != destinations.Folder.key]
+        places = [place for place in places if not isinstance(place, destinations.Folder) or place.canary]
     if not places:
-        raise ConfigError(f"{config_file(config)}: a folder has no canary: expected a service in push")
+        raise ConfigError(
+            f"{config_file(config)}: the folder has no canary: expected push.canary, the percentage of a new version's "
+            "requests, or a service in push"
+        )
     return _change(places, destinations.promote)
 
 

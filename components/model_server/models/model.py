@@ -5,6 +5,7 @@ import concurrent.futures
 import contextlib
 import gc
 import logging
+import random
 import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,7 +15,8 @@ from penstock.components.model_server.models import loading, places
 from penstock.components.model_server.models.version import ServedVersion
 from penstock.components.model_server.models.warm_up import warm_up
 from penstock.components.model_server.operation.metrics import Metrics
-from penstock.components.model_server.settings import ModelSettings, ServerSettings
+from penstock.components.model_server.settings import ModelSettings, ServerSettings, Versions
+from penstock.core.artifacts import Traffic
 from penstock.core.errors import PenstockError
 from penstock.core.suggestions import did_you_mean, listed
 
@@ -50,6 +52,7 @@ class ServedModel:
         self._place = places.place(settings.path)
         self._versions: dict[int, _Version] = {}
         self._newest: ServedVersion | None = None
+        self._traffic: Traffic | None = None  # what serves what share, if the folder says so
         self._closing: set[asyncio.Task[None]] = set()
         self._problem = ""
         self._updating = asyncio.Lock()
@@ -77,7 +80,7 @@ class ServedModel:
     def find(self, target: Target) -> ServedVersion:
         """Returns the version that a request is for; a RequestError as Models.lease says."""
         if target.label:
-            version = self.labels.get(target.label, self.settings.labels.get(target.label))
+            version = self.labels.get(target.label, self._wanted_labels.get(target.label))
             if version is None:
                 raise RequestError(
                     Kind.NOT_FOUND,
@@ -86,9 +89,25 @@ class ServedModel:
             return self._loaded(version)
         if target.version is not None:
             return self._loaded(target.version)
-        if self._newest is None:
+        served = self._drawn() or self._newest
+        if served is None:
             raise RequestError(Kind.NOT_READY, f"model {self.name!r} is not loaded: {self.error or 'it is loading'}")
-        return self._newest
+        return served
+
+    def _drawn(self) -> ServedVersion | None:
+        """Returns the canary for its share of the requests, else the version beside it; None where nobody splits."""
+        if self._traffic is None:
+            return None
+        on_trial = self._traffic.canary is not None and random.random() * 100 < self._traffic.percent
+        for version in (self._traffic.canary if on_trial else None, self._traffic.stable):
+            entry = self._versions.get(version) if version is not None else None
+            if entry and entry.served:
+                return entry.served
+        return None
+
+    @property
+    def _wanted_labels(self) -> Mapping[str, int]:
+        return {**(self._traffic.labels if self._traffic else {}), **self.settings.labels}
 
     def _loaded(self, version: int) -> ServedVersion:
         entry = self._versions.get(version)
@@ -139,13 +158,16 @@ class ServedModel:
     async def _update(self) -> None:
         loop = asyncio.get_running_loop()
         try:
-            existing = await loop.run_in_executor(None, self._place.versions)
+            traffic = await loop.run_in_executor(None, self._place.traffic)
+            existing = await loop.run_in_executor(None, self._place.versions)  # later: it has what traffic names
         except (OSError, PenstockError) as error:
             self._complain(f"{self.settings.path} cannot be read: {error}")
             self.is_settled = True
             return
-        labelled = {*self.settings.labels.values()}
-        wanted = self.settings.versions.chosen(existing) | labelled & existing.keys()
+        self._traffic = traffic if self.settings.versions == Versions() else None
+        labelled = {*self._wanted_labels.values()}
+        chosen = set() if self._traffic else self.settings.versions.chosen(existing)
+        wanted = chosen | labelled & existing.keys()
         absent = self._absent(existing)
         if not wanted:
             self._complain(absent or f"{self.settings.path} holds no version to serve")
@@ -167,7 +189,7 @@ class ServedModel:
     def _absent(self, existing: Collection[int]) -> str:
         """Returns a sentence on the versions that the settings name and that are not there; "" if all are."""
         absent = [str(version) for version in sorted(self.settings.versions.pinned - {*existing})]
-        labels = self.settings.labels.items()
+        labels = self._wanted_labels.items()
         absent += [f"{version} (label {label})" for label, version in labels if version not in existing]
         there_are = listed([str(version) for version in sorted(existing, reverse=True)]) or "none"
         return f"{self.settings.path} holds no version {listed(absent)}: there are {there_are}" if absent else ""
@@ -183,7 +205,7 @@ class ServedModel:
         before = self.labels
         self.labels = {
             label: version if self._is_served(version) else before.get(label, version)
-            for label, version in self.settings.labels.items()
+            for label, version in self._wanted_labels.items()
         }
         for label, version in self.labels.items():
             if self._is_served(version) and before.get(label) != version:

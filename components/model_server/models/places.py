@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Protocol
 
-from penstock.core.artifacts import Model, SavedModel
+from penstock.core.artifacts import Model, SavedModel, Traffic
 from penstock.core.files import atomic, object_stores, temporary
 
 _HIGHEST = 2**63 - 1  # TensorFlow Serving's versions are int64
@@ -16,6 +16,9 @@ class Place(Protocol):
 
     def versions(self) -> Mapping[int, str]:
         """Returns the versions that are complete, and a tag of each that changes with its files."""
+
+    def traffic(self) -> Traffic | None:
+        """Returns which versions serve what share, where that is written down; a ConfigError if that is damaged."""
 
     def fetched(self, version: int) -> contextlib.AbstractContextManager[Path]:
         """Yields a version's folder, which stays until the context ends."""
@@ -34,6 +37,12 @@ class _Folder:
 
     def versions(self) -> Mapping[int, str]:
         return {version: _tag(folder) for version, folder in self._folders().items()}
+
+    def traffic(self) -> Traffic | None:
+        try:
+            return Traffic.parse((self._root / Traffic.FILE).read_bytes())
+        except FileNotFoundError:
+            return None
 
     @contextlib.contextmanager
     def fetched(self, version: int) -> Iterator[Path]:
@@ -65,6 +74,11 @@ class _Bucket:
                 if SavedModel.FILE in files:
                     tags[int(name)] = files[SavedModel.FILE].tag
             return tags
+
+    def traffic(self) -> Traffic | None:
+        uri = object_stores.join(self._uri, Traffic.FILE)
+        with object_stores.open_store(self._uri) as store:
+            return Traffic.parse(store.read(uri)) if store.is_file(uri) else None
 
     @contextlib.contextmanager
     def fetched(self, version: int) -> Iterator[Path]:

@@ -1,7 +1,7 @@
 """What every destination offers to the Pusher and to the commands: what serves what share, pushing and rolling back.
 
-A `Folder` (filesystem.py) only holds versions. A `Service` serves them: Vertex AI, KServe, SageMaker. Its methods each
-make one change, and rollout.py says in which order, for all services alike:
+A `Folder` (folder.py) only holds versions, and what share each has. A `Service` serves them: Vertex AI, KServe,
+SageMaker. Its methods each make one change, and rollout.py says in which order, for all services alike:
 
     push      endpoint, store, register, deploy, then promote when the canary is healthy, then clean_up
     promote   promote, clean_up
@@ -21,6 +21,14 @@ from penstock.core.arguments import check_string, check_whole_number
 from penstock.core.errors import ConfigError
 
 COMMON_KEYS = ("storage", "image", "canary", "promote_after", "max_error_rate", "timeout")
+
+
+def check_canary(name: str, value: Any) -> int:
+    """Returns a canary's share of the requests, in percent; raises a ConfigError if it can be none."""
+    percent = check_whole_number(name, value, 1, "percent")
+    if percent > 99:
+        raise ConfigError(f"{name}: expected a percentage from 1 to 99, received {percent}")
+    return percent
 
 
 @dataclass(frozen=True)
@@ -48,10 +56,7 @@ class Rollout:
         if settings.get("image"):
             rollout = replace(rollout, image=check_string(f"{name}.image", settings["image"], "an image's name"))
         if settings.get("canary") is not None:
-            canary = check_whole_number(f"{name}.canary", settings["canary"], 1, "percent")
-            if canary > 99:
-                raise ConfigError(f"{name}.canary: expected a percentage from 1 to 99, received {canary}")
-            rollout = replace(rollout, canary=canary)
+            rollout = replace(rollout, canary=check_canary(f"{name}.canary", settings["canary"]))
         if settings.get("promote_after") is not None:
             seconds = check_whole_number(f"{name}.promote_after", settings["promote_after"], 0, "seconds")
             if rollout.canary is None:

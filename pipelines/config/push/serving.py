@@ -6,6 +6,8 @@ from pydantic import Field, model_validator
 
 from penstock.pipelines.config.section import NO_BOOL, ModelFolder, PositiveWhole, Section, Whole
 
+Canary = Annotated[int, Field(ge=1, le=99), NO_BOOL]  # in percent
+
 
 class Serving(Section):
     """A service that serves the model: where its versions are stored, and how a new one takes over."""
@@ -15,7 +17,7 @@ class Serving(Section):
         "reads the model from there."
     )
     image: str | None = Field(default=None, description="The model server's image, by default this version's.")
-    canary: Annotated[int, Field(ge=1, le=99), NO_BOOL] | None = Field(
+    canary: Canary | None = Field(
         default=None,
         description="The percentage of the requests that a new version gets at first; left out, it gets all at once.",
     )

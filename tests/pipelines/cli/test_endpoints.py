@@ -15,6 +15,7 @@ from penstock.components.pusher import destinations
 from penstock.core.artifacts import SavedModel
 from penstock.core.services import retries, waiting
 from penstock.pipelines.cli.main import main
+from penstock.pipelines.cli.options import load
 from penstock.pipelines.cli.output import schema
 from tests.servers.loopback import Status
 from tests.servers.mounts import as_mounted
@@ -34,6 +35,14 @@ PUSH = {
 }
 
 
+def model(folder: Path) -> Path:
+    """Makes a model, whatever it holds."""
+    made = SavedModel(folder)
+    made.root.mkdir(parents=True)
+    made.path.write_text(folder.name)
+    return folder
+
+
 @pytest.fixture
 def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SageMaker]:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
@@ -51,12 +60,10 @@ def push(tmp_path: Path) -> Callable[[str], list[str]]:
     """Returns a function that pushes a model, whatever it holds, to every destination; returns its versions."""
 
     def push(name: str, *keys: str) -> list[str]:
-        model = SavedModel(tmp_path / "models" / name)
-        model.root.mkdir(parents=True)
-        model.path.write_text(name)
+        made = model(tmp_path / "models" / name)
         there = {"filesystem": {"base_directory": str(tmp_path / "serving")}, "sagemaker": PUSH["sagemaker"]}
         chosen = {key: value for key, value in there.items() if not keys or key in keys}
-        return [destinations.push(one, model.root).version for one in destinations.read(json.dumps(chosen))]
+        return [destinations.push(one, made).version for one in destinations.read(json.dumps(chosen))]
 
     return push
 
@@ -125,6 +132,21 @@ def test_from_the_first_push_to_a_rollback(
     assert out[1] == f"SageMaker endpoint taxi: version {new[1]} has 100 %"
 
 
+def test_a_canary_in_a_folder(
+    pipeline: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = pipeline({"directory": "serving", "canary": 10})
+    (place,) = destinations.read(json.dumps(load(config).push.destination))  # type: ignore[union-attr]
+    old, new = (destinations.push(place, model(tmp_path / name)).version for name in ("old", "new"))
+    assert main(["endpoints", str(config)]) == 0
+    rows = [row[:4] for row in lines(capsys.readouterr().out)[2:]]
+    assert rows == [[old, "90", "%", "serves"], [new, "10", "%", "canary"]]
+    assert main(["promote", str(config)]) == 0
+    assert capsys.readouterr().out == f"{tmp_path}/serving: version {new} has 100 %\n"
+    assert main(["rollback", str(config)]) == 0
+    assert capsys.readouterr().out == f"{tmp_path}/serving: version {old} has 100 %\n"
+
+
 def test_the_commands_of_the_page_run(
     server: SageMaker,
     push: Callable[..., list[str]],
@@ -172,7 +194,7 @@ def test_one_destination_that_fails_hides_nothing_of_the_others(
     ("push_section", "arguments", "sentence"),
     [
         (None, ["endpoints"], "expected a push section, which says where models are served"),
-        ({"directory": "serving"}, ["promote"], "a folder has no canary: expected a service in push"),
+        ({"directory": "serving"}, ["promote"], "the folder has no canary: expected push.canary"),
         ({"directory": "serving"}, ["rollback"], "serving: it holds no version: there is none to roll back to"),
         ({"directory": "serving"}, ["rollback", "--only", "folder"], "--only folder: the configuration pushes to no"),
         ({"directory": "serving"}, ["promote", "--only", "filesystem"], "a folder has no canary: its newest version"),

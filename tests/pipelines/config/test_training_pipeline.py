@@ -171,7 +171,7 @@ BASE = "name: small\ndata:\n  path: data.csv\nlabel: label\n"
         ("eval_steps: 3\n", "pipeline.yaml:5: unknown key 'eval_steps'; did you mean 'training.eval_steps'?"),
         (
             "push:\n  bucket: 3\n  directory: x\n",
-            "pipeline.yaml:6: unknown key 'push.bucket'; expected one of directory",
+            "pipeline.yaml:6: unknown key 'push.bucket'; expected one of canary, directory",
         ),
         ("push: {}\n", "pipeline.yaml:5: push: expected a place to push to: directory, vertex_ai, kserve, sagemaker"),
         (

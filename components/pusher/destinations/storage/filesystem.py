@@ -25,6 +25,7 @@ from penstock.core.files import atomic
 
 _TEMPORARY = ".pushing-"
 _LOCK = ".push.lock"
+_CHANGE_LOCK = ".traffic.lock"
 _HIGHEST = 2**63 - 1  # TensorFlow Serving's versions are int64
 logger = logging.getLogger(__name__)
 
@@ -54,6 +55,21 @@ class LocalFolder(Storage):
     def reading(self, version: Version) -> Iterator[Path]:
         yield Path(version.place)
 
+    def read(self, name: str) -> bytes | None:
+        path = self.folder / name
+        return path.read_bytes() if path.is_file() else None
+
+    def write(self, name: str, content: bytes) -> None:
+        try:
+            atomic.write_bytes(self.folder / name, content)
+        except OSError as error:
+            raise explain_os_error(error) or UserError(f"cannot write to {self.folder}: {error}") from error
+
+    @contextlib.contextmanager
+    def exclusive(self) -> Iterator[None]:
+        with _writable(self.folder), _lock(self.folder, _CHANGE_LOCK):
+            yield
+
     def removal(self, version: Version) -> str:
         return shlex.join(["rm", "-r", version.place])
 
@@ -64,12 +80,18 @@ def push(serving: Path, base: Path) -> Version:
     Raises a ConfigError if `base` is not a folder, and a UserError if it cannot be written or the disk is full. Then
     nothing is left behind.
     """
+    with _writable(base), _lock(base, _LOCK) as locked:
+        if locked:
+            _remove_leftovers(base)
+        return _push(serving, base)
+
+
+@contextlib.contextmanager
+def _writable(base: Path) -> Iterator[None]:
+    """Makes the folder; says in a sentence why it, or what the block does there, cannot be written."""
     try:
         base.mkdir(parents=True, exist_ok=True)
-        with _lock(base) as locked:
-            if locked:
-                _remove_leftovers(base)
-            return _push(serving, base)
+        yield
     except (FileExistsError, NotADirectoryError):
         raise ConfigError(f"{base}: expected a folder to push to, but it or a folder above it is a file") from None
     except OSError as error:
@@ -117,11 +139,11 @@ def _same(model: SavedModel, other: SavedModel) -> bool:
 
 
 @contextlib.contextmanager
-def _lock(base: Path) -> Iterator[bool]:
-    """Waits until no other process pushes to `base`; yields False on a file system without locks."""
+def _lock(base: Path, name: str) -> Iterator[bool]:
+    """Waits until no other process holds the lock of that name; yields False on a file system without locks."""
     import fcntl  # Windows, where the commands run too, has none
 
-    with open(base / _LOCK, "a") as file:
+    with open(base / name, "a") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

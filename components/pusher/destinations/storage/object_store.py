@@ -48,6 +48,18 @@ class Bucket(Storage):
     def reading(self, version: Version) -> contextlib.AbstractContextManager[Path]:
         return object_stores.fetched(version.place)
 
+    def read(self, name: str) -> bytes | None:
+        with object_stores.open_store(self.uri) as store:
+            uri = object_stores.join(self.uri, name)
+            return store.read(uri) if store.is_file(uri) else None
+
+    def write(self, name: str, content: bytes) -> None:
+        with object_stores.open_store(self.uri) as store:
+            store.write(object_stores.join(self.uri, name), content)
+
+    def exclusive(self) -> contextlib.AbstractContextManager[None]:
+        return contextlib.nullcontext()
+
     def removal(self, version: Version) -> str:
         scheme, _, rest = version.place.partition("://")
         return f"{_TOOLS[scheme]} {shlex.quote(f'gs://{rest}' if scheme == 'gs' else f's3://{rest}')}"

@@ -36,5 +36,17 @@ class Storage(ABC):
         """Gives a folder with the version's files."""
 
     @abstractmethod
+    def read(self, name: str) -> bytes | None:
+        """Returns the content of a file beside the versions; None if it is not there."""
+
+    @abstractmethod
+    def write(self, name: str, content: bytes) -> None:
+        """Writes a file beside the versions, whole. Raises a UserError if it cannot be written."""
+
+    @abstractmethod
+    def exclusive(self) -> contextlib.AbstractContextManager[None]:
+        """Keeps others from changing what serves, as far as the storage can: those who ask for the same wait."""
+
+    @abstractmethod
     def removal(self, version: Version) -> str:
         """Returns the command by which a person removes a version."""

@@ -14,7 +14,7 @@ from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
 
 from penstock.components.model_server.models import loading, warm_up
 from penstock.components.model_server.settings import ModelSettings, ServerSettings, Versions, read_models
-from penstock.core.artifacts import SavedModel
+from penstock.core.artifacts import SavedModel, Traffic
 from penstock.core.errors import ModelError
 from tests.components.model_server.conftest import save_linear
 from tests.servers.model_server import Client, serving, starting
@@ -257,3 +257,44 @@ def test_an_artifact_is_served(two_versions: Path, tmp_path: Path) -> None:
     shutil.copytree(two_versions / "1", tmp_path / "model" / "Format-Serving")
     with serving(ModelSettings("m", str(tmp_path / "model"))) as client:
         assert (states(client), weight(client)) == ({1: "AVAILABLE"}, 1.0)
+
+
+def test_a_canary_has_its_share_until_it_is_promoted(
+    base: Path, publish: Callable[[int], Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    traffic = base / Traffic.FILE
+    traffic.write_bytes(Traffic(stable=1).content())
+    publish(2)
+    with serving(ModelSettings("m", str(base)), poll=POLL) as client:
+        assert states(client) == {1: "AVAILABLE"}, "a version that nobody has given a share is not loaded"
+        traffic.write_bytes(Traffic(stable=1, canary=2, percent=30).content())
+        until(lambda: states(client) == {1: "AVAILABLE", 2: "AVAILABLE"})
+        answers = [weight(client) for _ in range(200)]
+        assert 20 <= answers.count(2.0) <= 100, "30 % of 200 requests"
+        assert answers.count(1.0) + answers.count(2.0) == 200
+        assert weight(client, "/v1/models/m/labels/stable") == 1.0
+        assert weight(client, "/v1/models/m/labels/canary") == 2.0
+        traffic.write_text("{")
+        until(lambda: any("cannot be read: traffic.json: expected JSON" in line for line in caplog.messages))
+        assert {weight(client) for _ in range(50)} == {1.0, 2.0}, "what was served goes on"
+        traffic.write_bytes(Traffic(stable=2, previous=1).content())
+        until(lambda: states(client).get(1) != "AVAILABLE")
+        assert {weight(client) for _ in range(50)} == {2.0}
+        traffic.write_bytes(Traffic(stable=1, previous=2).content())
+        until(lambda: weight(client) == 1.0)
+
+
+def test_a_canary_that_cannot_be_loaded_gets_no_request(base: Path, publish: Callable[[int], Path]) -> None:
+    (publish(2) / SavedModel.FILE).write_bytes(b"no model")
+    (base / Traffic.FILE).write_bytes(Traffic(stable=1, canary=2, percent=99).content())
+    with serving(ModelSettings("m", str(base)), poll=POLL) as client:
+        assert {weight(client) for _ in range(20)} == {1.0}
+
+
+def test_versions_that_are_chosen_go_before_the_shares_in_the_folder(
+    base: Path, publish: Callable[[int], Path]
+) -> None:
+    publish(2)
+    (base / Traffic.FILE).write_bytes(Traffic(stable=1).content())
+    with serving(ModelSettings("m", str(base), Versions(pinned=frozenset({2}))), poll=POLL) as client:
+        assert weight(client) == 2.0
