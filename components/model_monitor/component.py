@@ -48,8 +48,9 @@ def model_monitor(
         false_alarm_rate: The share of windows that may alert although nothing has changed.
         window_rows: The size of the windows that the table of thresholds is for.
         engine: Where shards are computed: `local` for a worker per core, `local:N` for N workers.
-        service: JSON `{"vertex_ai": {"storage": "gs://..."}}`, for a ModelDeploymentMonitoringJob of the endpoint, with
-            the keys of the section `monitoring.vertex_ai` in a configuration.
+        service: JSON `{"vertex_ai": {"storage": "gs://..."}}`, for a ModelDeploymentMonitoringJob of the endpoint, or a
+            ModelMonitor of the version with `"version": 2`; with the keys of the section `monitoring.vertex_ai` in a
+            configuration.
         baseline: The baseline: `baseline.json`, a sample of the rows, predictions with labels, and the schema.
         report: The thresholds, with the reason for each, for a person to look at.
     """

@@ -107,6 +107,21 @@ class Server(Transport):
         """EndpointServiceClient: endpoints, and what is deployed there."""
         return self._client(_services().EndpointServiceClient)
 
+    @functools.cached_property
+    def model_monitors(self) -> Any:
+        """ModelMonitoringServiceClient of v1beta1: monitors of models' versions."""
+        return self._client(_beta().ModelMonitoringServiceClient)
+
+    @functools.cached_property
+    def monitoring_schedules(self) -> Any:
+        """ScheduleServiceClient of v1beta1, which alone knows schedules of monitors."""
+        return self._client(_beta().ScheduleServiceClient)
+
+    @functools.cached_property
+    def beta_types(self) -> Any:
+        """The messages of v1beta1."""
+        return _beta().types
+
     def listed(self, operation: Callable[..., Any], field: str, request: Mapping[str, Any]) -> Iterator[Any]:
         """Yields what a list has, page by page; `field` of each answer holds it."""
         token = ""
@@ -201,6 +216,13 @@ def _services() -> Any:
             "target vertex needs google-cloud-aiplatform: pip install 'google-cloud-aiplatform>=1.165'"
         ) from None
     return aiplatform_v1
+
+
+def _beta() -> Any:
+    """Returns aiplatform_v1beta1, which takes seconds to import; only monitoring by version 2 needs it."""
+    from google.cloud import aiplatform_v1beta1
+
+    return aiplatform_v1beta1
 
 
 def _credentials(settings: Settings, host: str) -> Any:

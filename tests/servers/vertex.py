@@ -6,7 +6,7 @@
 Bodies are parsed with the package's own messages, so that an unknown field is 400, and pipeline specs with KFP's. Ids
 that exist are 409. Routes are written "/pipelineJobs", "/pipelineJobs/{id}", "/pipelineJobs/{id}:cancel".
 Models, endpoints, monitoring jobs and operations have modules of their own: vertex_models.py, vertex_endpoints.py,
-vertex_monitoring.py, vertex_operations.py.
+vertex_monitoring.py, vertex_model_monitors.py, vertex_operations.py.
 """
 
 import re
@@ -21,6 +21,7 @@ from tests.servers import vertex_studies
 from tests.servers.cluster.vertex_pipelines import VertexPipelines
 from tests.servers.loopback import Loopback, Refusal, Request, Status
 from tests.servers.vertex_endpoints import Endpoints
+from tests.servers.vertex_model_monitors import ModelMonitors
 from tests.servers.vertex_models import PROJECT_NUMBER, Models
 from tests.servers.vertex_monitoring import MonitoringJobs
 from tests.servers.vertex_operations import Operations, require
@@ -55,6 +56,14 @@ _PERMISSIONS = {  # as the methods' own pages name them
     "DELETE /modelDeploymentMonitoringJobs/{id}": "aiplatform.modelDeploymentMonitoringJobs.delete",
     "POST /modelDeploymentMonitoringJobs/{id}:pause": "aiplatform.modelDeploymentMonitoringJobs.pause",
     "POST /modelDeploymentMonitoringJobs/{id}:resume": "aiplatform.modelDeploymentMonitoringJobs.resume",
+    "GET /modelMonitors/{id}": "aiplatform.modelMonitors.get",
+    "POST /modelMonitors": "aiplatform.modelMonitors.create",
+    "PATCH /modelMonitors/{id}": "aiplatform.modelMonitors.update",
+    "GET /schedules": "aiplatform.schedules.list",
+    "GET /schedules/{id}": "aiplatform.schedules.get",
+    "POST /schedules": "aiplatform.schedules.create",
+    "PATCH /schedules/{id}": "aiplatform.schedules.update",
+    "DELETE /schedules/{id}": "aiplatform.schedules.delete",
 }
 _CANCELLED = {
     "pipelineJobs": "PIPELINE_STATE_CANCELLED",
@@ -78,6 +87,7 @@ class VertexAI(Loopback):
         self.endpoints = Endpoints(self.operations)
         self.models = self.endpoints.models
         self.monitoring = MonitoringJobs(self.operations, self.endpoints.endpoints.get)
+        self.model_monitors = ModelMonitors(self.operations, self.endpoints)
         self.denied: set[str] = set()
 
     def route(self, path: str) -> str:
@@ -89,8 +99,8 @@ class VertexAI(Loopback):
         return f"/{kind}" + ("/{id}" if one else "") + (f":{action}" if action else "")
 
     @property
-    def _parts(self) -> tuple[Endpoints, Models, MonitoringJobs]:
-        return self.endpoints, self.models, self.monitoring
+    def _parts(self) -> tuple[Endpoints, Models, MonitoringJobs, ModelMonitors]:
+        return self.endpoints, self.models, self.monitoring, self.model_monitors
 
     def error(self, failure: Status) -> Any:
         return {"error": {"code": failure.code, "message": failure.message, "status": "ERROR"}}

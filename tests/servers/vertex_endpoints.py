@@ -22,7 +22,7 @@ from tests.servers.vertex_operations import Operations, as_json, check_labels, f
 _PATH = re.compile(r"^/v1/projects/[^/]+/locations/([^/]+)/endpoints(?:/([^/:]+))?(?::(\w+))?$")
 _ID = re.compile(r"^([a-z][a-z0-9-]{0,61}[a-z0-9]|[1-9][0-9]{0,8})$")
 _DEPLOYED_ID = re.compile(r"^[0-9]{1,10}$")
-_CHANGEABLE = {"displayName", "description", "labels", "trafficSplit"}
+_CHANGEABLE = {"displayName", "description", "labels", "trafficSplit", "predictRequestResponseLoggingConfig"}
 _MUTABLE = {"dedicatedResources.minReplicaCount", "dedicatedResources.maxReplicaCount", "disableContainerLogging"}
 _NEW = "0"  # the key in a traffic split of the model that is being deployed
 
@@ -122,6 +122,7 @@ class Endpoints:
         for field in fields:
             attribute = re.sub("([A-Z])", lambda capital: f"_{capital[1].lower()}", field)
             setattr(endpoint, attribute, getattr(change, attribute))
+        _check_logging(endpoint)
         endpoint.etag = self._etag()
         return as_json(endpoint)
 
@@ -236,6 +237,19 @@ class Endpoints:
 
     def _etag(self) -> str:
         return f"etag-{next(self._numbers)}"
+
+
+def _check_logging(endpoint: Any) -> None:
+    """Checks the request-response log, and gives its dataset and its table the names that were left out."""
+    logging = endpoint.predict_request_response_logging_config
+    if not logging.enabled:
+        return
+    require(0 < logging.sampling_rate <= 1, "sampling_rate is not in (0, 1]")
+    place, _, parts = logging.bigquery_destination.output_uri.partition("://")
+    require(place == "bq" and parts.count(".") <= 2, f"Invalid output_uri: {logging.bigquery_destination.output_uri}")
+    name = re.sub(r"\W", "_", f"logging_{endpoint.display_name}_{endpoint.name.rpartition('/')[2]}")
+    missing = [name, "request_response_logging"][parts.count(".") :]
+    logging.bigquery_destination.output_uri = f"bq://{'.'.join([parts, *missing])}"
 
 
 def _charged(resources: Any, metric: str) -> int:

@@ -15,12 +15,13 @@ from google.protobuf import json_format
 
 from tests.servers.loopback import Refusal, Request
 
-_TYPE = "type.googleapis.com/google.cloud.aiplatform.v1."
+_TYPE = "type.googleapis.com/google.cloud.aiplatform."
 _EMPTY = {"@type": "type.googleapis.com/google.protobuf.Empty"}
 _CANCELLED, _FAILED_PRECONDITION = 1, 9  # google.rpc.Code
 _TIME = "2026-11-29T12:00:00Z"
 _PATH = re.compile(  # the clients take the first of the service's paths, which begins with /ui
-    r"^/(?:v1|ui)/(projects/[^/]+/locations/[^/]+/(?:models|endpoints|modelDeploymentMonitoringJobs)/[^/]+)"
+    r"^/(?:v1|v1beta1|ui)/(projects/[^/]+/locations/[^/]+/"
+    r"(?:models|endpoints|modelDeploymentMonitoringJobs|modelMonitors|schedules)/[^/]+)"
     r"/operations(?:/(\d+))?(:cancel)?$"
 )
 
@@ -61,12 +62,17 @@ class Operations:
         """Says how the next operations of a method, such as DeployModel, end."""
         self._ends[method].extend(ends)
 
-    def start(self, resource: str, method: str, effect: Callable[[], Any]) -> dict[str, Any]:
-        """Returns the operation of a method, whose `effect` comes later; it returns the response, None for Empty."""
+    def start(self, resource: str, method: str, effect: Callable[[], Any], *, beta: bool = False) -> dict[str, Any]:
+        """Returns the operation of a method, whose `effect` comes later; it returns the response, None for Empty.
+
+        With `beta` the method is one of v1beta1.
+        """
         name = f"{resource}/operations/{next(self._numbers)}"
-        kind = "Delete" if method.startswith("Delete") else method
+        deletes = method.startswith("Delete")
+        kind = "Delete" if deletes else method
+        version = "v1beta1" if beta and not deletes else "v1"
         times = {"createTime": _TIME, "updateTime": _TIME}
-        metadata = {"@type": f"{_TYPE}{kind}OperationMetadata", "genericMetadata": times}
+        metadata = {"@type": f"{_TYPE}{version}.{kind}OperationMetadata", "genericMetadata": times}
         end = self._ends[method].pop(0) if self._ends[method] else None
         body = {"name": name, "metadata": metadata}
         self._operations[name] = _Operation(name, body, effect, end, self.steps)
@@ -127,8 +133,8 @@ def _finish(operation: _Operation) -> None:
 
 
 def typed(message: Any) -> dict[str, Any]:
-    """Returns a message of aiplatform_v1 as the JSON of google.protobuf.Any."""
-    return {"@type": f"{_TYPE}{type(message).__name__}", **as_json(message)}
+    """Returns a message of aiplatform_v1 or v1beta1 as the JSON of google.protobuf.Any."""
+    return {"@type": f"type.googleapis.com/{type(message).pb(message).DESCRIPTOR.full_name}", **as_json(message)}
 
 
 def as_json(message: Any) -> dict[str, Any]:

@@ -62,6 +62,8 @@ class Monitoring(Section):
                 f"vertex_ai.interval: Vertex AI compares windows of whole hours, and window is {self.window}: expected "
                 "an interval, such as 1h"
             )
+        if self.vertex_ai and not self.vertex_ai.interval and (misfit := self.vertex_ai.misfit(self.window)):
+            raise ValueError(f"vertex_ai.{misfit}")
         return self
 
     @property

@@ -4,10 +4,11 @@ monitoring:
   vertex_ai: {user_emails: [team@example.org], sample_rate: 0.2, log_ttl: 30d}
 """
 
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from penstock.core.suggestions import listed
 from penstock.pipelines.config.push.vertex_ai import VertexAI as Push
 from penstock.pipelines.config.section import NO_BOOL, PositiveWhole, Section, matching
 from penstock.pipelines.config.servers import Bucket
@@ -17,6 +18,15 @@ _Hours = Annotated[
     str, matching(r"^[1-9][0-9]{0,4}[hdw]$", "a number and h, d or w (whole hours, days, weeks), such as 6h or 1d")
 ]
 _Days = Annotated[str, matching(r"^[1-9][0-9]{0,4}[dw]$", "a number and d or w (whole days, weeks), such as 30d")]
+_SCHEDULED = ("1h", "2h", "3h", "4h", "6h", "8h", "12h", "24h", "1d", "7d", "1w")
+_OF_VERSION_2 = ("request_log", "dataset", "timestamp_field")
+_RequestLog = Annotated[
+    str,
+    matching(
+        r"^bq://[a-z0-9:.-]+(\.\w+(\.[\w-]+)?)?$", "bq://PROJECT, bq://PROJECT.DATASET or bq://PROJECT.DATASET.TABLE"
+    ),
+]
+_Table = Annotated[str, matching(r"^bq://[a-z0-9:.-]+\.\w+\.[\w-]+$", "bq://PROJECT.DATASET.TABLE")]
 _Email = Annotated[str, matching(r"^[^@\s]+@[^@\s]+$", "an address, such as team@example.org")]
 _Channel = Annotated[
     str, matching(r"^projects/[^/]+/notificationChannels/[^/]+$", "projects/PROJECT/notificationChannels/ID")
@@ -26,6 +36,11 @@ _Channel = Annotated[
 class VertexAI(Section):
     """A monitoring job of the endpoint. Project, sign-in, key and labels are those of `push.vertex_ai`."""
 
+    version: Annotated[Literal[1, 2], NO_BOOL] = Field(
+        default=1,
+        description="Of Vertex AI Model Monitoring: 1, a job of the endpoint, or 2, a monitor of each version of the "
+        "model with schedules (preview).",
+    )
     storage: Bucket | None = Field(
         default=None,
         description="The folder, gs://BUCKET/FOLDER, of what the service reads: training data and instance schemas. By "
@@ -52,7 +67,21 @@ class VertexAI(Section):
         default=False, description="Whether the service's own runs are logged there as well, which costs."
     )
     log_ttl: _Days | None = Field(
-        default=None, description="How long requests stay in BigQuery, by default until somebody deletes them."
+        default=None,
+        description="How long requests stay in BigQuery, by default until somebody deletes them. Of version 1.",
+    )
+    request_log: _RequestLog | None = Field(
+        default=None,
+        description="Where version 2 has the endpoint log its requests, bq://PROJECT, bq://PROJECT.DATASET or "
+        "bq://PROJECT.DATASET.TABLE, by default in push.vertex_ai.project.",
+    )
+    dataset: _Table | None = Field(
+        default=None,
+        description="A table in BigQuery, bq://PROJECT.DATASET.TABLE with a column for each feature, that version 2 "
+        "reads in place of the endpoint's request log.",
+    )
+    timestamp_field: str | None = Field(
+        default=None, min_length=1, description="The column of `dataset` with the time of a row."
     )
     timeout: PositiveWhole = Field(default=600, description="How many seconds the service may take to change a job.")
 
@@ -61,6 +90,27 @@ class VertexAI(Section):
         if not self.skew and not self.drift:
             raise ValueError("expected skew, drift or both, received neither")
         return self
+
+    @model_validator(mode="after")
+    def _fits_its_version(self) -> Self:
+        for key in _OF_VERSION_2:
+            if self.version == 1 and getattr(self, key):
+                raise ValueError(f"{key}: version 1 logs requests itself: leave it out, or set version: 2")
+        if self.version == 2 and self.log_ttl:
+            raise ValueError("log_ttl: the request log of version 2 is your own table: set its expiration there")
+        if self.version == 2 and self.enable_monitoring_pipeline_logs:
+            raise ValueError("enable_monitoring_pipeline_logs: version 2 has no such logs: leave it out")
+        if bool(self.dataset) != bool(self.timestamp_field):
+            raise ValueError("expected dataset and timestamp_field together, received only one of them")
+        if self.interval and (misfit := self.misfit(self.interval)):
+            raise ValueError(misfit)
+        return self
+
+    def misfit(self, interval: str) -> str:
+        """Returns a sentence about an interval that the version has no schedule for, else ""."""
+        if self.version == 1 or interval in _SCHEDULED:
+            return ""
+        return f"interval: version 2 has a schedule: expected {listed(_SCHEDULED)}, received {interval}"
 
     def service(self, push: Push, window: str) -> dict[str, Any]:
         """Returns ModelMonitor's parameter `service`, for the endpoint that a section pushes to."""

@@ -52,6 +52,14 @@ def store(folder: str, baseline: Baseline, features: Sequence[MonitoredFeature],
     return Files(uris[0], uris[1], uris[2] if training else "")
 
 
+def store_training(folder: str, baseline: Baseline, features: Sequence[MonitoredFeature]) -> str:
+    """Writes the training rows as version 2 compares them, with values as requests have them; returns their URI."""
+    rows = _training_rows(baseline, features, names_as_text=False)
+    uri = object_stores.join(folder, _named("training", rows, "tfrecord"))
+    _write({uri: rows})
+    return uri
+
+
 def _instance(baseline: Baseline) -> dict[str, dict[str, Any]]:
     """Returns the type of each value of a request, as JSON has it."""
     several, columns = with_several(baseline), [(one.name, one.type) for one in baseline.rows.schema]
@@ -81,9 +89,14 @@ def _yaml(properties: Mapping[str, dict[str, Any]], baseline: Baseline) -> bytes
     return yaml.safe_dump(document, sort_keys=False, allow_unicode=True).encode()
 
 
-def _training_rows(baseline: Baseline, features: Sequence[MonitoredFeature]) -> bytes:
-    """Returns the rows as an uncompressed TFRecord file of tf.Examples, with values as they are analysed."""
-    columns = {one.name: _as_analysed(baseline.rows.column(one.name), one) for one in features}
+def _training_rows(baseline: Baseline, features: Sequence[MonitoredFeature], *, names_as_text: bool = True) -> bytes:
+    """Returns the rows as an uncompressed TFRecord file of tf.Examples.
+
+    Values are as they are analysed: whole numbers that are names become text, unless the service has a type for them.
+    """
+    columns = {one.name: baseline.rows.column(one.name) for one in features}
+    if names_as_text:
+        columns = {one.name: _as_analysed(columns[one.name], one) for one in features}
     name = baseline.record["label_name"]
     if baseline.labels is not None and name not in columns:
         columns[name] = baseline.labels

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from google.protobuf import field_mask_pb2
 
 from penstock.components.model_monitor.services.vertex_ai.job import CHANGEABLE, FINAL, MADE_BY, MONITOR, comparable
+from penstock.components.model_monitor.services.vertex_ai.settings import TIMEOUT_KEY
 from penstock.core.errors import PenstockError, ServerError
 from penstock.core.services import vertex_resources, waiting
 from penstock.core.services.retries import NotFound, make_once
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
 _ENDED = ("JOB_STATE_FAILED", "JOB_STATE_CANCELLED", "JOB_STATE_EXPIRED")
 _PAUSED, _PENDING = "JOB_STATE_PAUSED", "JOB_STATE_PENDING"
-_TIMEOUT_KEY = "monitoring.vertex_ai.timeout"
 _TO_PAUSE = "penstock-to-pause"  # the label of a job that was made in place of a paused one, until it is paused too
 logger = logging.getLogger(__name__)
 
@@ -43,20 +43,26 @@ class Jobs:
 
     def find(self) -> "ModelDeploymentMonitoringJob | None":
         """Asks for the job; None if there is none. A ServerError if there are several, or somebody else's."""
-        listing = self.server.job_service.list_model_deployment_monitoring_jobs
-        request = {"parent": self.server.parent}
-        there = self.server.listed(listing, "model_deployment_monitoring_jobs", request)
-        of_endpoint = [one for one in there if _id(one.endpoint) == _id(self.endpoint)]
-        own: list[ModelDeploymentMonitoringJob] = [one for one in of_endpoint if one.labels.get(MADE_BY) == MONITOR]
+        of_endpoint = self._listed()
+        own = [one for one in of_endpoint if one.labels.get(MADE_BY) == MONITOR]
         if of_endpoint and len(own) != 1:
-            ids = ", ".join(_id(one.name) for one in of_endpoint)
-            delete = vertex_resources.command(self.server, f"model-monitoring-jobs delete {_id(of_endpoint[-1].name)}")
+            ids, delete = ", ".join(_id(one.name) for one in of_endpoint), self._deletion(of_endpoint[-1])
             said = f"{len(own)} of them from ModelMonitor" if own else "none of them from ModelMonitor"
             raise ServerError(
                 f"the endpoint {_id(self.endpoint)} has monitoring jobs ({ids}), {said}: expected one or none; delete "
                 f"what is not needed with {delete}"
             )
         return own[0] if own else None
+
+    def tell_of_own(self) -> None:
+        """Says how to delete a job that an earlier run has made, for an endpoint that version 2 monitors now."""
+        for one in self._listed():
+            if one.labels.get(MADE_BY) == MONITOR:
+                logger.warning(
+                    "version 1 still monitors the endpoint %s as well, since an earlier run: delete its job with %s",
+                    _id(self.endpoint),
+                    self._deletion(one),
+                )
 
     def apply(self, wanted: "ModelDeploymentMonitoringJob", kept: Sequence[str] = ()) -> str:
         """Makes the endpoint's job what it should be; returns its name. Nothing is changed that is so already.
@@ -86,6 +92,14 @@ class Jobs:
         if is_paused or to_pause:
             self._tell_paused(there.name)
         return str(there.name)
+
+    def _listed(self) -> "list[ModelDeploymentMonitoringJob]":
+        listing = self.server.job_service.list_model_deployment_monitoring_jobs
+        there = self.server.listed(listing, "model_deployment_monitoring_jobs", {"parent": self.server.parent})
+        return [one for one in there if _id(one.endpoint) == _id(self.endpoint)]
+
+    def _deletion(self, one: "ModelDeploymentMonitoringJob") -> str:
+        return vertex_resources.command(self.server, f"model-monitoring-jobs delete {_id(one.name)}")
 
     def _create(self, wanted: "ModelDeploymentMonitoringJob") -> str:
         create = self.server.job_service.create_model_deployment_monitoring_job
@@ -160,7 +174,7 @@ class Jobs:
             there = self._get(name)
             return None if there and there.state.name == _PENDING else True
 
-        late = f"monitoring job {_id(name)} is still being made after {self.timeout} s: raise {_TIMEOUT_KEY}"
+        late = f"monitoring job {_id(name)} is still being made after {self.timeout} s: raise {TIMEOUT_KEY}"
         waiting.until(look, self.timeout, late)
 
     def _pause(self, name: str) -> None:
@@ -182,7 +196,7 @@ class Jobs:
 
     @property
     def _operations(self) -> Operations:
-        return Operations(self.server, self.timeout, _TIMEOUT_KEY)
+        return Operations(self.server, self.timeout, TIMEOUT_KEY)
 
 
 @contextmanager

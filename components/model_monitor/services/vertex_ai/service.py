@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from penstock.components.model_monitor.services.service import Baseline, Service
-from penstock.components.model_monitor.services.vertex_ai import features, files
+from penstock.components.model_monitor.services.vertex_ai import features, files, version_2
 from penstock.components.model_monitor.services.vertex_ai.job import job, objective
 from penstock.components.model_monitor.services.vertex_ai.jobs import Jobs
 from penstock.components.model_monitor.services.vertex_ai.settings import Settings
@@ -22,7 +22,7 @@ _ENDPOINT = re.compile(r"^projects/(?P<project>[^/]+)/locations/(?P<location>[^/
 
 
 class VertexAI(Service):
-    """The job of the endpoint that the model was pushed to. It connects when a model is to be monitored."""
+    """Monitoring of the endpoint that the model was pushed to. It connects when a model is to be monitored."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -43,12 +43,21 @@ class VertexAI(Service):
         """Has the deployed model of this version monitored; others of the endpoint as they were before."""
         settings, server = self._settings, self._server(pushed.place)
         endpoint = _endpoint(server, pushed.place)
-        own = [one.id for one in endpoint.deployed_models if _version(server, one) == pushed.version]
+        own = [one for one in endpoint.deployed_models if _version(server, one) == pushed.version]
         if not own:
             raise ServerError(
                 f"the endpoint {endpoint.display_name} does not have version {pushed.version} any more: push it again"
             )
-        monitored = features.monitored(baseline)
+        if settings.version == 2:
+            watched = version_2.Watched(endpoint, own[0], pushed.version)
+            name = version_2.apply(server, settings, baseline, watched)
+            Jobs(server, endpoint.name, settings.timeout).tell_of_own()
+            return name
+        return self._job(server, baseline, endpoint, [one.id for one in own])
+
+    def _job(self, server: Server, baseline: Baseline, endpoint: "Endpoint", own: list[str]) -> str:
+        """Has the job of the endpoint compare the requests to its own deployed models with the baseline."""
+        settings, monitored = self._settings, features.monitored(baseline)
         stored = files.store(settings.storage, baseline, monitored, training=settings.skew)
         endpoint_jobs = Jobs(server, endpoint.name, settings.timeout)
         label = baseline.record["label_name"]

@@ -10,7 +10,9 @@ from penstock.core.errors import ConfigError
 from penstock.core.services.vertex_resources import check_labels, present_credentials
 
 EXAMPLE = '{"storage": "gs://<bucket>/<folder>", "user_emails": ["<address>"]}'
+TIMEOUT_KEY = "monitoring.vertex_ai.timeout"  # which advice names
 _KEYS = (
+    "version",
     "storage",
     "display_name",
     "skew",
@@ -22,6 +24,9 @@ _KEYS = (
     "enable_logging",
     "enable_monitoring_pipeline_logs",
     "log_ttl",
+    "request_log",
+    "dataset",
+    "timestamp_field",
     "labels",
     "encryption_spec_key_name",
     "project",
@@ -30,10 +35,25 @@ _KEYS = (
     "request_timeout",
     "timeout",
 )
-_TEXTS = ("display_name", "encryption_spec_key_name", "project", "api_endpoint", "credentials_file")
+_TEXTS = (
+    "display_name",
+    "timestamp_field",
+    "encryption_spec_key_name",
+    "project",
+    "api_endpoint",
+    "credentials_file",
+)
+_OF_VERSION_2 = ("request_log", "dataset", "timestamp_field")
+_OF_VERSION_1 = {
+    "log_ttl": "its request log is a table of yours, whose expiration is set in BigQuery",
+    "enable_monitoring_pipeline_logs": "it has no such logs",
+}
+_CRONS = {1: "0 * * * *", 24: "0 0 * * *", 7 * 24: "0 0 * * 1"}  # by hours
 _HOURS = {"h": 1, "d": 24, "w": 7 * 24}
 _LENGTH = re.compile(r"^([1-9][0-9]{0,4})([hdw])$")
 _CHANNEL = re.compile(r"^projects/[^/]+/notificationChannels/[^/]+$")
+_REQUEST_LOG = re.compile(r"^bq://[a-z0-9:.-]+(\.\w+(\.[\w-]+)?)?$")
+_TABLE = re.compile(r"^bq://[a-z0-9:.-]+\.\w+\.[\w-]+$")
 _EMAIL = re.compile(r"^[^@\s]+@[^@\s]+$")
 
 
@@ -41,15 +61,20 @@ _EMAIL = re.compile(r"^[^@\s]+@[^@\s]+$")
 class Settings:
     """How requests are monitored, and who is told.
 
+    version: Of the service: 1, a job of the endpoint, or 2, a monitor of each of its model's versions.
     storage: The folder, gs://…, of the files that the service reads.
     display_name: The job's name, by default that of its endpoint.
     interval_hours: How often requests are compared, and how long a window of them is.
     sample_rate: The share of the requests that is logged and compared.
-    log_ttl_days: How long requests stay in BigQuery; 0: for ever.
+    log_ttl_days: How long requests stay in BigQuery; 0: for ever. Of version 1.
+    request_log: Where version 2 has the endpoint log its requests, bq://PROJECT[.DATASET[.TABLE]]; "": the project.
+    dataset: A table, bq://PROJECT.DATASET.TABLE, that version 2 reads in place of the endpoint's log, with
+        `timestamp_field` for the time of a row; "" for none.
     timeout: How many seconds the service may take to change a job.
     """
 
     storage: str
+    version: int = 1
     display_name: str = ""
     skew: bool = True
     drift: bool = True
@@ -60,6 +85,9 @@ class Settings:
     enable_logging: bool = True
     enable_monitoring_pipeline_logs: bool = False
     log_ttl_days: int = 0
+    request_log: str = ""
+    dataset: str = ""
+    timestamp_field: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
     encryption_spec_key_name: str = ""
     project: str = ""
@@ -77,6 +105,7 @@ class Settings:
         texts = {key: check_string(f"{name}.{key}", values[key], "a text") for key in _TEXTS if key in values}
         read = cls(
             storage=_storage(name, values.get("storage")),
+            version=_version(name, values),
             display_name=texts.get("display_name", ""),
             skew=_flag(name, values, "skew", default=True),
             drift=_flag(name, values, "drift", default=True),
@@ -89,6 +118,9 @@ class Settings:
             enable_logging=_flag(name, values, "enable_logging", default=True),
             enable_monitoring_pipeline_logs=_flag(name, values, "enable_monitoring_pipeline_logs", default=False),
             log_ttl_days=hours(f"{name}.log_ttl", values["log_ttl"], days=True) // 24 if "log_ttl" in values else 0,
+            request_log=_matched(name, values, "request_log", _REQUEST_LOG, "bq://PROJECT[.DATASET[.TABLE]]"),
+            dataset=_matched(name, values, "dataset", _TABLE, "a table, bq://PROJECT.DATASET.TABLE"),
+            timestamp_field=texts.get("timestamp_field", ""),
             labels=check_labels(f"{name}.labels", values.get("labels", {})),
             encryption_spec_key_name=texts.get("encryption_spec_key_name", ""),
             project=texts.get("project", ""),
@@ -101,7 +133,21 @@ class Settings:
         )
         if not read.skew and not read.drift:
             raise ConfigError(f"{name}: expected skew, drift or both, received neither: leave out what is false")
+        if bool(read.dataset) != bool(read.timestamp_field):
+            raise ConfigError(f"{name}: expected dataset and timestamp_field together, received only one of them")
+        if read.version == 2 and not read.cron:
+            raise ConfigError(
+                f"{name}.interval: version 2 has a schedule: expected 1h, 2h, 3h, 4h, 6h, 8h, 12h, 1d or 1w, received "
+                f"{values.get('interval')!r}"
+            )
         return read
+
+    @property
+    def cron(self) -> str:
+        """When version 2 compares requests, in UTC; "" for an interval that such a schedule cannot say."""
+        if self.interval_hours in _CRONS:
+            return _CRONS[self.interval_hours]
+        return f"0 */{self.interval_hours} * * *" if self.interval_hours < 24 and 24 % self.interval_hours == 0 else ""
 
 
 def hours(name: str, value: object, *, days: bool = False) -> int:
@@ -120,6 +166,26 @@ def _storage(name: str, value: object) -> str:
     if not storage.startswith("gs://"):
         raise ConfigError(f"{name}.storage: Vertex AI reads from gs://BUCKET/FOLDER, not {storage}")
     return storage.rstrip("/")
+
+
+def _version(name: str, values: Mapping[str, Any]) -> int:
+    version = values.get("version", 1)
+    if isinstance(version, bool) or version not in (1, 2):
+        raise ConfigError(f"{name}.version: expected 1 or 2, received {version!r}")
+    for key in _OF_VERSION_2:
+        if version == 1 and key in values:
+            raise ConfigError(f"{name}.{key}: version 1 logs requests itself: leave out {key}, or set version: 2")
+    for key, why in _OF_VERSION_1.items():
+        if version == 2 and values.get(key):
+            raise ConfigError(f"{name}.{key}: version 2 does not take it, for {why}: leave out {key}")
+    return int(version)
+
+
+def _matched(name: str, values: Mapping[str, Any], key: str, pattern: re.Pattern[str], what: str) -> str:
+    value = values.get(key, "")
+    if value and not (isinstance(value, str) and pattern.match(value)):
+        raise ConfigError(f"{name}.{key}: expected {what}, received {value!r}")
+    return str(value)
 
 
 def _share(name: str, value: object) -> float:

@@ -87,6 +87,24 @@ def test_everything(load: Load) -> None:
     )
 
 
+def test_version_2(load: Load) -> None:
+    section = {
+        "version": 2,
+        "interval": "12h",
+        "request_log": "bq://my-project.rides",
+        "dataset": "bq://my-project.rides.asked-2026",
+        "timestamp_field": "asked_at",
+    }
+    assert settings(load({"vertex_ai": section})) == Settings(
+        storage="gs://bucket/models/monitoring",
+        version=2,
+        interval_hours=12,
+        request_log="bq://my-project.rides",
+        dataset="bq://my-project.rides.asked-2026",
+        timestamp_field="asked_at",
+    )
+
+
 @pytest.mark.parametrize(
     ("monitoring", "more", "message"),
     [
@@ -98,6 +116,18 @@ def test_everything(load: Load) -> None:
         ({"vertex_ai": {"skew": False, "drift": False}}, {}, "monitoring.vertex_ai: expected skew, drift or both"),
         ({"vertex_ai": {"user_emails": ["team"]}}, {}, "user_emails.0: expected an address, such as team@example.org"),
         ({"vertex_ai": {"storage": "s3://bucket/x"}}, {}, "monitoring.vertex_ai.storage: expected gs://BUCKET/FOLDER"),
+        ({"vertex_ai": {"version": 3}}, {}, "monitoring.vertex_ai.version: expected 1 or 2"),
+        ({"vertex_ai": {"request_log": "bq://p"}}, {}, "request_log: version 1 logs requests itself"),
+        (
+            {"vertex_ai": {"version": 2, "log_ttl": "30d"}},
+            {},
+            "log_ttl: the request log of version 2 is your own table",
+        ),
+        ({"vertex_ai": {"version": 2, "enable_monitoring_pipeline_logs": True}}, {}, "version 2 has no such logs"),
+        ({"vertex_ai": {"version": 2, "dataset": "bq://p.d"}}, {}, "dataset: expected bq://PROJECT.DATASET.TABLE"),
+        ({"vertex_ai": {"version": 2, "dataset": "bq://p.d.t"}}, {}, "expected dataset and timestamp_field together"),
+        ({"vertex_ai": {"version": 2, "interval": "5h"}}, {}, "interval: version 2 has a schedule: expected 1h, 2h"),
+        ({"vertex_ai": {"version": 2}, "window": "3d"}, {}, "vertex_ai.interval: version 2 has a schedule"),
     ],
 )
 def test_what_does_not_fit(load: Load, monitoring: dict[str, Any], more: dict[str, Any], message: str) -> None:

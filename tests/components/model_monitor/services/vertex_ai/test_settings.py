@@ -34,6 +34,18 @@ def test_defaults() -> None:
         ({"labels": {"team": "Rides"}}, "labels.team: expected small letters, digits, _ and -, 63 at most, received"),
         ({"skew": False, "drift": False}, "expected skew, drift or both, received neither"),
         ({"drift": "no"}, "drift: expected true or false, received 'no'"),
+        ({"version": 3}, "version: expected 1 or 2, received 3"),
+        ({"version": True}, "version: expected 1 or 2, received True"),
+        ({"request_log": "bq://p"}, "request_log: version 1 logs requests itself: leave out request_log, or set vers"),
+        ({"version": 2, "log_ttl": "30d"}, "log_ttl: version 2 does not take it, for its request log is a table of yo"),
+        (
+            {"version": 2, "enable_monitoring_pipeline_logs": True},
+            "version 2 does not take it, for it has no such logs",
+        ),
+        ({"version": 2, "request_log": "p.d.t"}, "expected bq://PROJECT[.DATASET[.TABLE]], received 'p.d.t'"),
+        ({"version": 2, "dataset": "bq://p.d"}, "dataset: expected a table, bq://PROJECT.DATASET.TABLE, received"),
+        ({"version": 2, "dataset": "bq://p.d.t"}, "expected dataset and timestamp_field together, received only one"),
+        ({"version": 2, "interval": "5h"}, "interval: version 2 has a schedule: expected 1h, 2h, 3h, 4h, 6h, 8h, 12h"),
     ],
 )
 def test_what_does_not_fit(settings: dict[str, Any], message: str) -> None:
@@ -41,6 +53,13 @@ def test_what_does_not_fit(settings: dict[str, Any], message: str) -> None:
         services.read(json.dumps({"vertex_ai": STORAGE | settings}))
     assert message in raised.value.message
     assert raised.value.message.startswith("service.vertex_ai")
+
+
+@pytest.mark.parametrize(
+    ("interval", "cron"), [("1h", "0 * * * *"), ("8h", "0 */8 * * *"), ("24h", "0 0 * * *"), ("1w", "0 0 * * 1")]
+)
+def test_an_interval_as_a_schedule(interval: str, cron: str) -> None:
+    assert Settings.of("vertex_ai", STORAGE | {"version": 2, "interval": interval}).cron == cron
 
 
 def test_one_service() -> None:
