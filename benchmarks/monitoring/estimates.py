@@ -42,12 +42,17 @@ CLASSIFICATION = {
     "taxi": Source("big_tipper", 500, ["trip_start_timestamp"]),
     "churn": Source("churn", 500),
     "crashes": Source("dead", 1000),
+    "insurance": Source("insurance", 500),
+    "loans": Source("Class", 500),
 }
 REGRESSION = {
     "diamonds": Source("price", 1000),
     "taxi": Source("fare", 500, ["trip_start_timestamp"], ["big_tipper"]),
     "hotel rates": Source("avg_price_per_room", 500),
     "flights": Source("dep_delay", 1000, ["month"], ["late"]),
+    "earnings": Source("earnings", 1000),
+    "deliveries": Source("time_to_delivery", 500),
+    "food": Source("wfood", 1000),
 }
 
 

@@ -86,9 +86,9 @@ class WindowCounts:
         self.rows += other.rows
 
 
-def row_groups(bins: Mapping[str, FeatureBins], batch: pa.RecordBatch) -> Indices:
-    """Returns for each row and feature the group of its first value, GROUPS - 1 if it has none."""
-    return np.stack([_groups(one, *_placed(one, batch)) for one in bins.values()], axis=1)
+def row_bins(bins: Mapping[str, FeatureBins], batch: pa.RecordBatch) -> Indices:
+    """Returns for each row and feature the bin of its first value, -1 if it has none."""
+    return np.stack([_first(*_placed(one, batch)) for one in bins.values()], axis=1)
 
 
 def _placed(bins: FeatureBins, batch: pa.RecordBatch) -> tuple[Indices, Indices]:
@@ -105,10 +105,16 @@ def _placed(bins: FeatureBins, batch: pa.RecordBatch) -> tuple[Indices, Indices]
 
 
 def _groups(bins: FeatureBins, values: Indices, lengths: Indices) -> Indices:
-    groups: Indices = np.full(len(lengths), GROUPS - 1)
+    first = _first(values, lengths)
+    return np.where(first >= 0, np.asarray(bins.groups, np.int64)[first], GROUPS - 1)
+
+
+def _first(values: Indices, lengths: Indices) -> Indices:
+    """Returns each row's first value, -1 of a row that has none."""
+    first: Indices = np.full(len(lengths), -1)
     present = lengths > 0
-    groups[present] = np.asarray(bins.groups)[values[(np.cumsum(lengths) - lengths)[present]]]
-    return groups
+    first[present] = values[(np.cumsum(lengths) - lengths)[present]]
+    return first
 
 
 def _joint(groups: Indices) -> Indices:

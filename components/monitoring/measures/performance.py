@@ -14,12 +14,9 @@ from penstock.components.monitoring.measures.calibration import Calibration
 from penstock.components.monitoring.measures.distances import Array
 
 _DRAWS = 200  # of labels
-_RESAMPLES = 20  # of the evaluation split
+_FOLDS = 10  # of the evaluation split
 _BINS = 1000  # of scores, when labels are drawn
-_TWO_SIDED = 1.96  # standard deviations, of a 95 % interval
-# How much of `excess` is taken off. Of an AUC it is what the calibration has learnt by heart; of an accuracy, half of
-# it is chance (benchmarks/monitoring).
-_CORRECTED = {"auc": 1.0, "accuracy": 0.5}
+TWO_SIDED = 1.96  # standard deviations, of a 95 % interval
 
 
 @dataclass(frozen=True)
@@ -36,14 +33,13 @@ class Estimator:
     """Estimates the metrics of windows. Made once, from rows whose labels are known: the evaluation split.
 
     Args:
-        learnt: What probability a score has.
-        resampled: The same from other rows of the same source, as the bootstrap draws them.
-        excess: By how much each metric of the evaluation split itself is estimated too high.
+        learnt: What probability a score has: learnt of all rows but those of a fold, for each fold.
+        excess: By how much each metric is estimated too high of rows that were not learnt from; of the accuracy as far
+            as that is more than chance.
         threshold: From which score on a binary classifier says that a row is positive.
     """
 
-    learnt: Calibration
-    resampled: Sequence[Calibration]
+    learnt: Sequence[Calibration]
     excess: Mapping[str, float]
     threshold: float
     seed: int
@@ -67,31 +63,52 @@ class Estimator:
         cls, scores: Array, labels: Array, threshold: float, seed: int, realised: Mapping[str, float]
     ) -> "Estimator":
         scores, labels = np.asarray(scores, np.float64), np.asarray(labels, np.float64)
-        generator, learnt = np.random.default_rng(seed), calibration.fit(scores, labels)
-        drawn = (generator.integers(0, len(scores), len(scores)) for _ in range(_RESAMPLES))
-        resampled = [calibration.fit(scores[rows], labels[rows]) for rows in drawn]
-        known = {**realised, "accuracy": float(((scores >= threshold) == (labels > 0)).mean())}
-        estimated = _metrics(scores, learnt.of(scores), threshold)
-        excess = {name: estimated[name] - value for name, value in known.items()}
-        return cls(learnt, resampled, excess, threshold, seed)
+        folds = _folds(labels, np.random.default_rng(seed))
+        learnt = [calibration.fit(scores[folds != fold], labels[folds != fold]) for fold in range(_FOLDS)]
+        unseen: Array = np.empty(len(scores))
+        for fold, one in enumerate(learnt):
+            unseen[folds == fold] = one.of(scores[folds == fold])
+        estimated = _metrics(scores, unseen, threshold)
+        excess = {name: estimated[name] - value for name, value in realised.items()}
+        too_much = np.where(scores >= threshold, unseen - labels, labels - unseen)
+        excess["accuracy"] = _beyond_chance(too_much)
+        return cls(learnt, excess, threshold, seed)
 
     def estimate(self, scores: Array) -> dict[str, Estimate]:
         """Returns the metrics of rows with these scores, of which there is one at least.
 
-        The interval adds up how labels fall by chance, and how the calibration would differ with other rows.
+        The interval adds up how labels fall by chance, and how the calibration would differ with other rows (of which
+        the folds are the jackknife). There is no AUC of rows that most likely are of one class.
         """
         scores = np.asarray(scores, np.float64)
-        probabilities = self.learnt.of(scores)
+        each = [one.of(scores) for one in self.learnt]
+        probabilities: Array = np.mean(each, axis=0)
         values = _metrics(scores, probabilities, self.threshold)
-        others = [_metrics(scores, one.of(scores), self.threshold) for one in self.resampled]
+        others = [_metrics(scores, one, self.threshold) for one in each]
         drawn = _drawn(scores, probabilities, self.threshold, np.random.default_rng(self.seed))
         result = {}
         for name, excess in self.excess.items():
-            value = min(1.0, values[name] - _CORRECTED[name] * excess)
-            variance = np.nanvar(drawn[name]) + np.nanvar([one[name] for one in others])
-            width = _TWO_SIDED * float(np.sqrt(variance))
+            known = drawn[name][np.isfinite(drawn[name])]
+            if 2 * len(known) < _DRAWS:
+                continue
+            value = min(1.0, max(0.0, values[name] - excess))
+            variance = known.var() + (_FOLDS - 1) * np.var([one[name] for one in others])
+            width = TWO_SIDED * float(np.sqrt(variance))
             result[name] = Estimate(value, max(0.0, value - width), min(1.0, value + width))
         return result
+
+
+def _beyond_chance(values: Array) -> float:
+    """Returns the mean, held to 0 as far as its own variance may have made it (empirical Bayes)."""
+    mean, variance = float(values.mean()), float(values.var()) / len(values)
+    return mean * mean**2 / (mean**2 + variance) if mean else 0.0
+
+
+def _folds(labels: Array, generator: np.random.Generator) -> npt.NDArray[np.int64]:
+    """Returns a fold of each row, with as many rows of either label in each."""
+    folds: npt.NDArray[np.int64] = np.empty(len(labels), np.int64)
+    folds[np.lexsort((generator.random(len(labels)), labels))] = np.arange(len(labels)) % _FOLDS
+    return folds
 
 
 def _metrics(scores: Array, probabilities: Array, threshold: float) -> dict[str, float]:

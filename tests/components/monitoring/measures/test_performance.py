@@ -64,3 +64,21 @@ def test_the_same_window_has_the_same_estimate() -> None:
     scores, _ = drawn(300, 2)
     first, second = (Estimator.binary(*drawn(1000, 1)).estimate(scores) for _ in range(2))
     assert first == second
+
+
+def test_what_was_learnt_by_heart_is_not_told_of_a_window() -> None:
+    """Labels that no score tells: isotonic regression finds an AUC above a half in the rows that it has learnt from."""
+    generator = np.random.default_rng(1)
+    estimates = Estimator.binary(generator.random(400), (generator.random(400) < 0.5).astype(float)).estimate(
+        generator.random(400)
+    )
+    assert estimates["auc"].low < 0.5 < estimates["auc"].high
+    assert estimates["auc"].value < 0.54
+
+
+def test_rows_of_one_class_have_no_area() -> None:
+    scores, labels = drawn(5000, 1)
+    assert set(Estimator.binary(scores, np.zeros(5000)).estimate(scores)) == {"accuracy"}
+    estimates = Estimator.binary(scores, labels).estimate(np.full(3, scores.min()))
+    assert set(estimates) == {"accuracy"}
+    assert 0 <= estimates["accuracy"].low <= estimates["accuracy"].value <= 1
