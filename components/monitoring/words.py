@@ -10,6 +10,8 @@ MEASURES = {
     "missing": "change of the share of missing values",
     "new_values": "share of values that training had not",
     "out_of_range": "share of numbers beyond those of training",
+    "words": "greatest change of the share of texts with any one word",
+    "new_words": "share of texts with a word that training had not",
     "value_count": "divergence of how many values rows have",
     "dependence": "change of the dependence between two features",
 }

@@ -8,7 +8,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from penstock.components.monitoring.measures import bins as binning
 from penstock.components.monitoring.measures.bins import FeatureBins
+from penstock.components.monitoring.measures.vocabulary import Vocabulary
 from penstock.core.page import numbers
 from penstock.core.text import printable
 
@@ -17,6 +19,7 @@ _SAME = 0.12  # that most ratios of quantiles differ by, at most, if numbers are
 _LEAST_FACTOR = 0.04  # from which on numbers are scaled at all
 _LEAST_OFFSET = 0.25  # of the spread between quartiles
 _LEAST_MISSING = 0.01
+_LEAST_WORDS = 0.02
 _FEW = 30  # values: less say nothing
 _SHOWN = 3
 # Factors between units that people mix up, and the words for it.
@@ -47,6 +50,8 @@ def likely(bins: FeatureBins, before: pa.Table, after: pa.Table) -> str:
     sentences = [_missing(old, new)]
     values = [_values(one) for one in (old, new)]
     if min(map(len, values)) >= _FEW:
+        if bins.vocabulary:
+            sentences += _of_words(bins.vocabulary, *(binning.texts(one) for one in values))
         sentences.append(_of_categories(*values) if bins.kind == "category" else _of_numbers(bins, *values))
     return " ".join(filter(None, sentences))
 
@@ -154,6 +159,22 @@ def _moved(before: _Doubles, after: _Doubles, what: str) -> str:
     if wider > 1.25 or wider < 0.8:
         return f"{what} spread {'wider' if wider > 1 else 'less'}; {medians}."
     return ""
+
+
+def _of_words(vocabulary: Vocabulary, old: pa.Array, new: pa.Array) -> list[str]:
+    """Names words that many texts have and training's had not, and the one of training's that has moved the most."""
+    frequent = pa.array(Vocabulary.of(new).frequent, pa.large_string())
+    unknown = frequent.filter(pa.array(vocabulary.is_new(frequent))).to_pylist()
+    sentences = [f"New words in it: {', '.join(_quoted(word) for word in unknown[:_SHOWN])}."] if unknown else []
+    before, after = (vocabulary.count(one, np.arange(len(one)))[:-1] / len(one) for one in (old, new))
+    if not len(before) or np.abs(after - before).max() < _LEAST_WORDS:
+        return sentences
+    moved = int(np.abs(after - before).argmax())
+    shares = [numbers.percentage(float(one[moved])) for one in (after, before)]
+    return [
+        *sentences,
+        f"{_quoted(vocabulary.frequent[moved])} is in {shares[0]} of the texts, in training {shares[1]}.",
+    ]
 
 
 def _of_categories(old: pa.Array, new: pa.Array) -> str:

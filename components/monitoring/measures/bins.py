@@ -1,7 +1,7 @@
 """The bins in which the values of a feature are counted, made once from training data.
 
-Numbers fall between quantiles, categories are counted each, and of text the length in bytes is. So one array of counts
-says what a feature looks like, and counts of shards add up.
+Numbers fall between quantiles, categories are counted each, and of text the length in bytes is (and its words, see
+vocabulary.py). So one array of counts says what a feature looks like, and counts of shards add up.
 """
 
 from collections.abc import Mapping
@@ -13,10 +13,11 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from penstock.components.monitoring.measures.distances import Indices
+from penstock.components.monitoring.measures.vocabulary import Vocabulary
 from penstock.core.errors import DataError
 
 Kind = Literal["number", "category", "text"]
-type Indices = npt.NDArray[np.int64]
 
 GROUPS = 5  # of a feature's values in joint counts: four of about as many rows each, and the missing ones
 _NUMBERS = 128  # bins of numbers, if more of them differ
@@ -37,6 +38,7 @@ class FeatureBins:
         the least of n, and as much beyond the greatest; of categories the share of those that are there once
         (Good 1953), -1 if rare ones have no bin.
     groups: For each bin the group in joint counts, below GROUPS - 1.
+    vocabulary: The words, of text.
     """
 
     name: str
@@ -45,6 +47,7 @@ class FeatureBins:
     values: tuple[bytes, ...]
     unseen: float
     groups: tuple[int, ...]
+    vocabulary: Vocabulary | None = None
 
     @property
     def size(self) -> int:
@@ -75,7 +78,8 @@ class FeatureBins:
             return _categories(name, values)
         edges, counts = _quantiles(measured(values, cls(name, kind, (), (), 0, ())))
         unseen = 1 / max(1, int(counts.sum()))
-        return cls(name, kind, tuple(edges.tolist()), (), unseen, _groups_of_neighbours(counts))
+        vocabulary = Vocabulary.of(texts(values)) if kind == "text" else None
+        return cls(name, kind, tuple(edges.tolist()), (), unseen, _groups_of_neighbours(counts), vocabulary)
 
 
 def measured(values: pa.Array, bins: FeatureBins) -> npt.NDArray[np.float64]:

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from penstock.components.monitoring.measures import distances
 from penstock.components.monitoring.measures import thresholds as deriving
 from penstock.components.monitoring.measures.bins import FeatureBins, Kind
@@ -92,6 +94,11 @@ def value(measure: Measure, bins: FeatureBins, reference: FeatureCounts, window:
             return float(shares[-1])
         case "out_of_range":
             return float(shares[0] + shares[-1])
+        case "words":
+            differences = window.words[:-1] / window.present - reference.words[:-1] / reference.present
+            return float(np.abs(differences).max(initial=0.0))
+        case "new_words":
+            return float(window.words[-1] / window.present)
         case "value_count":
             return float(distances.jensen_shannon(window.lengths[1:], reference.lengths[1:]))
         case "dependence":

@@ -7,7 +7,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from penstock.components.monitoring.measures.bins import GROUPS, FeatureBins, Indices
+from penstock.components.monitoring.measures.bins import GROUPS, FeatureBins, texts
+from penstock.components.monitoring.measures.distances import Indices
 
 MOST_VALUES = 16  # of a row, counted each; more count as so many
 _ROWS = 65_536  # whose groups are counted at once
@@ -17,11 +18,24 @@ _ROWS = 65_536  # whose groups are counted at once
 class FeatureCounts:
     """Counts of one feature. `values` are over its bins, `lengths` are rows by how many values they have.
 
+    Of text, `words` are rows by the words that they have, over its vocabulary.
     A row that has no value, or only such as are none (NaN), is missing, with length 0.
     """
 
     values: Indices
     lengths: Indices = field(default_factory=lambda: np.zeros(MOST_VALUES + 1, np.int64))
+    words: Indices = field(default_factory=lambda: np.zeros(0, np.int64))
+
+    @classmethod
+    def empty(cls, bins: FeatureBins) -> "FeatureCounts":
+        words = bins.vocabulary.size if bins.vocabulary else 0
+        return cls(np.zeros(bins.size, np.int64), words=np.zeros(words, np.int64))
+
+    def merge(self, other: "FeatureCounts") -> None:
+        """Adds counts over the same bins."""
+        self.values += other.values
+        self.lengths += other.lengths
+        self.words += other.words
 
     @property
     def missing(self) -> int:
@@ -55,7 +69,7 @@ class WindowCounts:
 
     @classmethod
     def empty(cls, bins: Mapping[str, FeatureBins], paired: Sequence[str] = ()) -> "WindowCounts":
-        features = {name: FeatureCounts(np.zeros(one.size, np.int64)) for name, one in bins.items()}
+        features = {name: FeatureCounts.empty(one) for name, one in bins.items()}
         size = GROUPS * len(paired)
         return cls(bins, tuple(paired), features, np.zeros((size, size), np.int64))
 
@@ -65,12 +79,13 @@ class WindowCounts:
         Raises a DataError that names a feature whose values are of another type; then nothing is counted.
         """
         placed = {name: _placed(bins, batch) for name, bins in self.bins.items()}  # all, before any is counted
+        words = {name: _words(bins, batch) for name, bins in self.bins.items()}
         groups = np.full((batch.num_rows, len(self.paired)), GROUPS - 1, np.int64)
         places = {name: index for index, name in enumerate(self.paired)}
         for name, bins in self.bins.items():
             values, lengths = placed[name]
-            self.features[name].values += np.bincount(values, minlength=bins.size)
-            self.features[name].lengths += np.bincount(np.minimum(lengths, MOST_VALUES), minlength=MOST_VALUES + 1)
+            rows = np.bincount(np.minimum(lengths, MOST_VALUES), minlength=MOST_VALUES + 1)
+            self.features[name].merge(FeatureCounts(np.bincount(values, minlength=bins.size), rows, words[name]))
             if name in places:
                 groups[:, places[name]] = _groups(bins, values, lengths)
         for start in range(0, batch.num_rows, _ROWS):
@@ -80,8 +95,7 @@ class WindowCounts:
     def merge(self, other: "WindowCounts") -> None:
         """Adds another shard's counts over the same bins."""
         for name, counts in other.features.items():
-            self.features[name].values += counts.values
-            self.features[name].lengths += counts.lengths
+            self.features[name].merge(counts)
         self.joint += other.joint
         self.rows += other.rows
 
@@ -93,15 +107,34 @@ def row_bins(bins: Mapping[str, FeatureBins], batch: pa.RecordBatch) -> Indices:
 
 def _placed(bins: FeatureBins, batch: pa.RecordBatch) -> tuple[Indices, Indices]:
     """Returns the bins of a feature's values, and how many of them each row has: none if the batch lacks it."""
-    column = batch.column(bins.name) if bins.name in batch.schema.names else None
-    if column is None or pa.types.is_null(column.type):
+    column = _column(bins, batch)
+    if column is None:
         return np.zeros(0, np.int64), np.zeros(batch.num_rows, np.int64)
-    lengths = pc.fill_null(pc.list_value_length(column), 0).to_numpy(zero_copy_only=False).astype(np.int64)
+    lengths = _lengths(column)
     values = bins.place(pc.list_flatten(column))
     if (values < 0).any():
         rows = np.repeat(np.arange(len(lengths)), lengths)[values >= 0]
         values, lengths = values[values >= 0], np.bincount(rows, minlength=len(lengths))
     return values, lengths
+
+
+def _words(bins: FeatureBins, batch: pa.RecordBatch) -> Indices:
+    """Returns in how many rows each word is."""
+    column = _column(bins, batch)
+    if bins.vocabulary is None or column is None:
+        return np.zeros(bins.vocabulary.size if bins.vocabulary else 0, np.int64)
+    rows: Indices = np.repeat(np.arange(batch.num_rows), _lengths(column))
+    return bins.vocabulary.count(texts(pc.list_flatten(column)), rows)
+
+
+def _column(bins: FeatureBins, batch: pa.RecordBatch) -> pa.Array | None:
+    """Returns a feature's lists, None if the batch has no value of it."""
+    column = batch.column(bins.name) if bins.name in batch.schema.names else None
+    return None if column is None or pa.types.is_null(column.type) else column
+
+
+def _lengths(column: pa.Array) -> Indices:
+    return np.asarray(pc.fill_null(pc.list_value_length(column), 0).to_numpy(zero_copy_only=False), np.int64)
 
 
 def _groups(bins: FeatureBins, values: Indices, lengths: Indices) -> Indices:

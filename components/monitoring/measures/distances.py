@@ -4,6 +4,7 @@ import numpy as np
 import numpy.typing as npt
 
 type Array = npt.NDArray[np.float64]
+type Indices = npt.NDArray[np.int64]
 
 
 def shares(counts: npt.ArrayLike) -> Array:

@@ -10,6 +10,7 @@ import pyarrow as pa
 from penstock.components.monitoring.measures import bins as binning
 from penstock.components.monitoring.measures.bins import FeatureBins, Kind
 from penstock.components.monitoring.measures.counts import FeatureCounts, WindowCounts
+from penstock.components.monitoring.measures.vocabulary import Vocabulary
 
 MOST_PAIRED = 64  # features, between which dependence is looked at
 
@@ -68,11 +69,11 @@ class Reference:
         for one in document["features"]:
             name = one["name"]
             values = tuple(value.encode("utf-8", "surrogateescape") for value in one["values"])
-            made[name] = FeatureBins(
-                name, one["kind"], tuple(one["edges"]), values, one["unseen"], tuple(one["groups"])
-            )
-            counts, lengths = (np.asarray(one[key], np.int64) for key in ("counts", "lengths"))
-            features[name] = FeatureCounts(counts, lengths)
+            vocabulary = Vocabulary.of_document(one["vocabulary"]) if "vocabulary" in one else None
+            edges, groups = tuple(one["edges"]), tuple(one["groups"])
+            made[name] = FeatureBins(name, one["kind"], edges, values, one["unseen"], groups, vocabulary)
+            counts, lengths, words = (np.asarray(one.get(key, []), np.int64) for key in ("counts", "lengths", "words"))
+            features[name] = FeatureCounts(counts, lengths, words)
         joint = document["joint"]
         size = len(joint["features"]) * binning.GROUPS
         matrix = np.asarray(joint["counts"], np.int64).reshape(size, size)
@@ -80,7 +81,7 @@ class Reference:
 
 
 def _document(bins: FeatureBins, counts: FeatureCounts) -> dict[str, Any]:
-    return {
+    document = {
         "name": bins.name,
         "kind": bins.kind,
         "edges": list(bins.edges),
@@ -90,3 +91,6 @@ def _document(bins: FeatureBins, counts: FeatureCounts) -> dict[str, Any]:
         "counts": counts.values.tolist(),
         "lengths": counts.lengths.tolist(),
     }
+    if bins.vocabulary:
+        document |= {"vocabulary": bins.vocabulary.document(), "words": counts.words.tolist()}
+    return document

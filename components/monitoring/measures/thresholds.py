@@ -13,8 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from penstock.components.monitoring.measures import distances, null_distribution
-from penstock.components.monitoring.measures.bins import FeatureBins, Indices
+from penstock.components.monitoring.measures.bins import FeatureBins
 from penstock.components.monitoring.measures.counts import FeatureCounts
+from penstock.components.monitoring.measures.distances import Indices
 from penstock.components.monitoring.measures.reference import Reference
 
 Measure = Literal[
@@ -24,6 +25,8 @@ Measure = Literal[
     "missing",  # difference of the share of rows without a value
     "new_values",  # share of values that the sample of training has not
     "out_of_range",  # share of numbers beyond the least and the greatest of that sample
+    "words",  # of text: the greatest difference of the share of rows that have any one word
+    "new_words",  # of text: share of rows with a word that the sample of training has not
     "value_count",  # Jensen-Shannon divergence of how many values rows have
     "dependence",  # of two features: how far what they have to do with each other has changed (dependence.py)
 ]
@@ -34,13 +37,15 @@ SMALLEST: Mapping[Measure, float] = {
     "missing": 0.01,
     "new_values": 0.005,
     "out_of_range": 0.005,
+    "words": 0.02,
+    "new_words": 0.02,
     "value_count": 0.002,
     "dependence": 0.01,
 }
 FALSE_ALARM_RATE = 0.05
 OF_FEATURES = 0.75  # of the rate; the rest is for dependence between features
 # Parts of a feature's rate, 1 by default: distances of values show most shifts, and only large ones need no more.
-_PARTS: Mapping[Measure, int] = {"jensen_shannon": 4, "kolmogorov_smirnov": 4, "l_infinity": 4}
+_PARTS: Mapping[Measure, int] = {"jensen_shannon": 4, "kolmogorov_smirnov": 4, "l_infinity": 4, "words": 4}
 _BINS = 20  # in which numbers are compared by Jensen-Shannon
 _MOST_CATEGORIES = 60  # likewise
 _FEWEST = 20  # of a category's values in training, for it to be compared alone
@@ -107,7 +112,8 @@ def measures(bins: FeatureBins) -> tuple[Measure, ...]:
     if bins.kind == "category":
         of_new: tuple[Measure, ...] = ("new_values",) if bins.is_complete else ()
         return ("jensen_shannon", "l_infinity", "missing", *of_new, "value_count")
-    return ("jensen_shannon", "kolmogorov_smirnov", "missing", "out_of_range", "value_count")
+    of_words: tuple[Measure, ...] = ("words", "new_words") if bins.vocabulary else ()
+    return ("jensen_shannon", "kolmogorov_smirnov", "missing", "out_of_range", *of_words, "value_count")
 
 
 def expected_shares(bins: FeatureBins, counts: FeatureCounts) -> distances.Array:
@@ -160,6 +166,12 @@ def _by_chance(measure: Measure, bins: FeatureBins, counts: FeatureCounts, rows:
             return null_distribution.excess(float(expected[-1]), size, probability)
         case "out_of_range":
             return null_distribution.excess(float(expected[0] + expected[-1]), size, probability)
+        case "words":
+            return null_distribution.l_infinity(counts.words[:-1] / max(1, counts.present), size, probability)
+        case "new_words":
+            assert bins.vocabulary is not None
+            unseen = max(bins.vocabulary.unseen, 0.5 / max(1, counts.present))
+            return null_distribution.excess(unseen, size, probability)
         case "value_count":
             lengths = distances.shares(counts.lengths[1:])
             return float(null_distribution.jensen_shannon(lengths, size, probability))
