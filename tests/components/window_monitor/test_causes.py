@@ -1,4 +1,4 @@
-"""What is likely behind a shift of numbers."""
+"""What is likely behind a shift of numbers and of texts."""
 
 import numpy as np
 import numpy.typing as npt
@@ -47,3 +47,12 @@ def test_values_that_fill_their_range_tell_another_unit_by_their_quantiles() -> 
 def test_temperatures_in_summer_are_higher_and_not_so_many_times_larger() -> None:
     assert likely(WINTER, GENERATOR.normal(77, 8, 3000)).startswith("Values are about 3")
     assert likely(WINTER, GENERATOR.normal(77, 8, 3000)).split(":")[0].endswith(" higher")
+
+
+def test_words_that_came_and_went_are_named() -> None:
+    """Half of the texts no longer have a word that all had, and a quarter have one that training did not know."""
+    before = [f"nice place {number}" for number in range(400)]
+    after = [f"{'nice' if number % 2 else 'good'} {'Refund' if number % 4 == 0 else 'place'}" for number in range(400)]
+    tables = [pa.table({"x": [[text.encode()] for text in texts]}) for texts in (before, after)]
+    told = causes.likely(FeatureBins.of("x", pa.array(before), "text"), *tables)
+    assert told.startswith("New words in it: 'good', 'refund'. 'nice' is in 50% of the texts, in training 100%.")
