@@ -43,6 +43,11 @@ def named(metric: str, classes: Sequence[str]) -> str:
     )
 
 
+def in_snake_case(class_name: str) -> str:
+    """Returns what Keras calls a metric of this class, unless it has a name of its own."""
+    return _HUMP.sub("_", class_name).lower()
+
+
 def _plain(metric: str) -> str:
     """Returns the name alone, in snake case."""
-    return _HUMP.sub("_", _OF_WHAT.sub("", metric)).lower()
+    return in_snake_case(_OF_WHAT.sub("", metric))

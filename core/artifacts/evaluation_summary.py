@@ -10,11 +10,15 @@ type EvaluatedModel = Literal["candidate", "baseline", "trivial"]
 
 
 class Measure(TypedDict):
-    """A metric's value, None if it is not defined, and the bounds of its 95 % interval where these were computed."""
+    """A metric's value, None if it is not defined, and the bounds of its 95 % interval where these are known.
+
+    They are `approximate` if a formula gives them: they hold for examples that are independent of each other.
+    """
 
     value: float | None
     low: NotRequired[float]
     high: NotRequired[float]
+    approximate: NotRequired[bool]
 
 
 class Numbers(TypedDict):

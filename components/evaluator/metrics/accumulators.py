@@ -1,6 +1,7 @@
 """Accumulators that give what TFMA's combiners give, so that what TFMA derives from them goes on from there."""
 
 from abc import abstractmethod
+from collections.abc import Iterable
 from typing import Self
 
 import numpy as np
@@ -8,6 +9,7 @@ from tensorflow_model_analysis.metrics.metric_types import MetricKey, MetricsDic
 
 from penstock.components.evaluator.metrics.batch import Accumulator, Batch
 from penstock.components.evaluator.metrics.comparison import Block, Comparison
+from penstock.components.evaluator.metrics.evidence import Spread
 from penstock.components.evaluator.metrics.sums import BucketSums, Sums
 
 
@@ -17,6 +19,15 @@ class Result(Accumulator):
     @abstractmethod
     def result(self, code: int) -> MetricsDict:
         """Returns what the combiner would give for the slice with this code."""
+
+    def spreads(self, code: int) -> dict[MetricKey, Spread]:
+        """Returns how far those metrics that are means are off by chance; others are left out."""
+        return {}
+
+
+def spreads_of(results: Iterable[Result], code: int) -> dict[MetricKey, Spread]:
+    """Returns the spreads of all metrics of a slice."""
+    return {key: spread for result in results for key, spread in result.spreads(code).items()}
 
 
 class Summed(Result):

@@ -1,5 +1,6 @@
 """Metrics of Keras, updated with the examples of a batch that are in a slice, not with one after the other."""
 
+import math
 from typing import Self
 
 import numpy as np
@@ -11,9 +12,11 @@ from tensorflow_model_analysis.utils.keras_lib import tf_keras
 from tf_keras.src.utils import losses_utils  # type: ignore[import-untyped]
 
 from penstock.components.evaluator.diagnosis import EXPLAINED
+from penstock.components.evaluator.metrics import evidence
 from penstock.components.evaluator.metrics.accumulators import Result
 from penstock.components.evaluator.metrics.batch import Batch
 from penstock.components.evaluator.metrics.comparison import Block, Comparison
+from penstock.components.evaluator.metrics.evidence import Spread
 from penstock.components.evaluator.metrics.sums import Sums, beside
 
 
@@ -26,6 +29,7 @@ class KerasMetrics(Result):
     def __init__(self, combiner: _CompilableMetricsCombiner, compared: dict[str, Comparison]):
         self._combiner, self._compared = combiner, compared  # by the name of the output
         self._sums: dict[tuple[str, int], Sums] = {}  # the states of a metric, by its output and place
+        self._moments: dict[tuple[str, int], Sums] = {}  # of those metrics that are means
         self._example: dict[str, tuple[np.ndarray, ...]] = {}  # by which a metric knows its shapes, by the output
 
     def add(self, batch: Batch) -> None:
@@ -41,13 +45,19 @@ class KerasMetrics(Result):
                         if values is None:
                             places, states = _states(metric, inputs, positions, codes)
                         else:
-                            places, states = codes, _mean_states(values, inputs[2])[positions]
+                            states = _mean_states(values, inputs[2])
+                            self._add_moments((output, place), codes, states[positions])
+                            places, states = codes, states[positions]
                     except EXPLAINED:
                         raise
                     except Exception as error:
                         raise ValueError(f"TF Metric {metric.name} fails to update: {error}") from error
                     if len(places):
                         self._sums.setdefault((output, place), Sums(states.shape[1])).add(places, states)
+
+    def _add_moments(self, key: tuple[str, int], codes: np.ndarray, states: np.ndarray) -> None:
+        moments = beside(*evidence.moments(*states.T))
+        self._moments.setdefault(key, Sums(evidence.MOMENTS)).add(codes, moments)
 
     def _inputs(self, block: Block) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         labels, weights = block.labels, block.weights
@@ -65,6 +75,8 @@ class KerasMetrics(Result):
     def merge(self, other: Self, codes: np.ndarray) -> None:
         for key, sums in other._sums.items():
             self._sums.setdefault(key, Sums(sums.totals.shape[1])).merge(sums, codes)
+        for key, moments in other._moments.items():
+            self._moments.setdefault(key, Sums(evidence.MOMENTS)).merge(moments, codes)
         self._example = other._example | self._example
 
     def result(self, code: int) -> MetricsDict:
@@ -84,6 +96,19 @@ class KerasMetrics(Result):
                 for name, number in values.items():
                     results[self._key(f"{metric.name}/{name}" if name else metric.name, output)] = number.numpy()
         return results
+
+    def spreads(self, code: int) -> dict[MetricKey, Spread]:
+        self._combiner.setup()
+        spreads = {}
+        for (output, place), moments in self._moments.items():
+            metric = self._combiner._metrics[output][place]
+            total, weight = self._sums[output, place].of(code).tolist()
+            spread = evidence.spread(total, weight, moments.of(code).tolist())
+            if spread is not None and type(metric) is tf_keras.metrics.RootMeanSquaredError:
+                spread = spread.of_root(math.sqrt(total / weight))
+            if spread is not None:
+                spreads[self._key(metric.name, output)] = spread
+        return spreads
 
     def _key(self, name: str, output: str) -> MetricKey:
         combiner = self._combiner

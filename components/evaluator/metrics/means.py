@@ -1,5 +1,6 @@
 """Metrics that are means over examples: labels and predictions, errors of a regression, cross entropies."""
 
+from abc import abstractmethod
 from collections.abc import Callable
 
 import numpy as np
@@ -10,8 +11,10 @@ from tensorflow_model_analysis.metrics.squared_pearson_correlation import (
     _SquaredPearsonCorrelationCombiner,
 )
 
+from penstock.components.evaluator.metrics import evidence
 from penstock.components.evaluator.metrics.accumulators import Summed
 from penstock.components.evaluator.metrics.comparison import Block, Comparison
+from penstock.components.evaluator.metrics.evidence import Spread
 from penstock.components.evaluator.metrics.sums import beside
 
 type Error = Callable[[np.ndarray, np.ndarray], np.ndarray]  # of labels and predictions, for each entry
@@ -35,23 +38,43 @@ class LabelsAndPredictions(Summed):
         return {self.keys[0]: total}
 
 
-class MeanError(Summed):
+class Mean(Summed):
+    """The weighted mean of a value of each example."""
+
+    def __init__(self, key: MetricKey, compared: Comparison):
+        super().__init__([key], compared, 2 + evidence.MOMENTS)
+
+    @abstractmethod
+    def weighted(self, block: Block) -> tuple[np.ndarray, np.ndarray]:
+        """Returns the weighted value of each entry, and its weight."""
+
+    def quantities(self, block: Block) -> np.ndarray:
+        values, weights = self.weighted(block)
+        return beside(values, weights, *evidence.moments(values, weights))
+
+    def spreads(self, code: int) -> dict[MetricKey, Spread]:
+        value, weight, *moments = self._sums.of(code).tolist()
+        spread = evidence.spread(value, weight, moments)
+        return {self.keys[0]: spread} if spread else {}
+
+
+class MeanError(Mean):
     """The weighted mean of the error of each pair of a label and a prediction; of which it is NaN, that does not count.
 
     The errors are computed in the type of the data, as TFMA does.
     """
 
     def __init__(self, key: MetricKey, compared: Comparison, error: Error):
-        super().__init__([key], compared, 2)
+        super().__init__(key, compared)
         self._error = error
 
-    def quantities(self, block: Block) -> np.ndarray:
+    def weighted(self, block: Block) -> tuple[np.ndarray, np.ndarray]:
         errors = np.asarray(self._error(block.labels, block.predictions), np.float64)
         counted = ~np.isnan(errors)
-        return beside(np.where(counted, errors * block.weights, 0), np.where(counted, block.weights, 0))
+        return np.where(counted, errors * block.weights, 0), np.where(counted, block.weights, 0)
 
     def result(self, code: int) -> MetricsDict:
-        error, weight = self._sums.of(code).tolist()
+        error, weight = self._sums.of(code)[:2].tolist()
         return {self.keys[0]: error / weight if weight else float("nan")}
 
 
@@ -123,22 +146,22 @@ class ClassShares(Summed):
         return {self.keys[0]: dict(zip(self._classes, shares, strict=True))}
 
 
-class CrossEntropy(Summed):
+class CrossEntropy(Mean):
     """The weighted mean of the cross entropy of each example's labels and predictions."""
 
     def __init__(self, key: MetricKey, compared: Comparison, entropy: Error):
-        super().__init__([key], compared, 2)
+        super().__init__(key, compared)
         self._entropy = entropy
 
-    def quantities(self, block: Block) -> np.ndarray:
+    def weighted(self, block: Block) -> tuple[np.ndarray, np.ndarray]:
         if block.weights.ndim > 1:
             raise ValueError("expected one weight for each example")
         with np.errstate(divide="ignore", invalid="ignore"):
             entropies = self._entropy(block.labels, block.predictions)
-        return beside(entropies * block.weights, block.weights)
+        return entropies * block.weights, block.weights
 
     def result(self, code: int) -> MetricsDict:
-        entropy, weight = self._sums.of(code)
+        entropy, weight = self._sums.of(code)[:2]
         with np.errstate(divide="ignore", invalid="ignore"):
             return {self.keys[0]: np.divide(entropy, weight)}
 

@@ -24,9 +24,11 @@ from penstock.components.engines import fold
 from penstock.components.engines.fold import Stripe
 from penstock.components.evaluator import predictions, results
 from penstock.components.evaluator.defaults.target import UNKNOWN, Target
+from penstock.components.evaluator.eval_config import candidate_name
 from penstock.components.evaluator.metrics import coverage, replicates
-from penstock.components.evaluator.metrics.accumulators import Result
+from penstock.components.evaluator.metrics.accumulators import Result, spreads_of
 from penstock.components.evaluator.metrics.batch import Batch
+from penstock.components.evaluator.metrics.evidence import BinaryCounts, Evidence
 from penstock.components.evaluator.metrics.plots import Histograms, histograms
 from penstock.components.evaluator.metrics.replicates import Replicates
 from penstock.components.evaluator.metrics.sums import Sums
@@ -57,6 +59,7 @@ class Accumulated:
 
     results: list[Result]  # of each slice and its replicates
     plots: Histograms | None  # of each slice
+    classes: BinaryCounts | None  # of each slice
     replicates: Replicates
     codes: Codes = field(default_factory=Codes)
     sizes: Sums = field(default_factory=lambda: Sums(1))  # the number of examples of each slice
@@ -73,8 +76,9 @@ class Accumulated:
         for result in self.results:
             with fitting():
                 result.add(drawn)
-        if self.plots:
-            self.plots.add(batch)
+        for beside in (self.plots, self.classes):
+            if beside:
+                beside.add(batch)
 
 
 def reason_for_beam(config: EvalConfig, models: Sequence[EvalSharedModel], module: ModuleType | None) -> str | None:
@@ -131,8 +135,9 @@ def empty(config: EvalConfig, target: Target = UNKNOWN) -> Accumulated:
     covered = [(computation, coverage.result(computation)) for computation in computations]
     accumulators = [result for _, result in covered if result is not None]
     others = [computation for computation, result in covered if result is None]
-    plots = histograms(config, target)
-    return Accumulated([*accumulators, *([Combiners(others)] if others else [])], plots, Replicates(config))
+    accumulated = [*accumulators, *([Combiners(others)] if others else [])]
+    classes = BinaryCounts(candidate_name(config)) if target.problem == "binary" else None
+    return Accumulated(accumulated, histograms(config, target), classes, Replicates(config))
 
 
 def accumulate(shard: Shard, predictor: Predictor | None = None) -> Accumulated:
@@ -216,6 +221,8 @@ def merge(total: Accumulated, part: Accumulated) -> Accumulated:
         result.merge(other, codes)
     if total.plots and part.plots:
         total.plots.merge(part.plots, slices)
+    if total.classes and part.classes:
+        total.classes.merge(part.classes, slices)
     return total
 
 
@@ -237,6 +244,17 @@ def sampled(total: Accumulated) -> Iterator[dict[SliceKey, MetricsDict]]:
     """Yields the metrics of each replicate."""
     for replicate in range(1, total.replicates.size):
         yield metrics(total, replicate)
+
+
+def evidence(total: Accumulated) -> dict[SliceKey, Evidence]:
+    """Returns what tells how sure the metrics of each slice are."""
+    return {
+        key: Evidence(
+            spreads_of(total.results, total.codes.of(key) * total.replicates.size),
+            total.classes.of(total.codes.of(key)) if total.classes else None,
+        )
+        for key in total.codes
+    }
 
 
 def sizes(total: Accumulated) -> dict[SliceKey, int]:

@@ -13,6 +13,7 @@ _MODELS = {"candidate": "this model", "baseline": "the baseline", "trivial": "th
 _SPLITS = ("train", "eval", "test")
 _MOST_SHOWN = 12  # metrics
 _OF_A_CLASS = " for class "
+_APPROXIMATE = "It is approximate: a formula gives it, for rows that are independent of each other."
 _SQUARED, _ROOT = "mean_squared_error", "root_mean_squared_error"
 
 
@@ -43,8 +44,15 @@ def _columns(summary: EvaluationSummary) -> list[Numbers]:
         columns.append(Numbers(model="candidate", split=together, examples=count, metrics=part["metrics"]))
         if baseline:
             columns.append(Numbers(model="baseline", split=together, examples=count, metrics=baseline))
-    order = list(_MODELS)
-    return sorted(columns, key=lambda one: (order.index(one["model"]), _split_order(one["split"])))
+    order = list(_MODELS)  # what was judged comes first: on a narrow screen one has to scroll to the last columns
+    return sorted(
+        columns,
+        key=lambda one: (
+            order.index(one["model"]),
+            one["split"] not in (*evaluated, together),
+            _split_order(one["split"]),
+        ),
+    )
 
 
 def _row(name: str, columns: list[Numbers], summary: EvaluationSummary, scale: Scale) -> str:
@@ -80,6 +88,11 @@ def bounds(measured: Measure | None, name: str, scale: Scale) -> str:
     return f"{scale.value(name, measured['low'])} to {scale.value(name, measured['high'])}"
 
 
+def approximation(measures: Iterable[Measure]) -> str:
+    """Returns what to know of the intervals if some are approximate; else nothing."""
+    return _APPROXIMATE if any(measured.get("approximate") for measured in measures) else ""
+
+
 def _cell(measured: Measure | None, name: str, scale: Scale, best: bool) -> str:
     value, interval = value_html(measured, name, scale), bounds(measured, name, scale)
     value = f'<strong class="good">{value}</strong>' if best else value
@@ -110,9 +123,10 @@ def _explained(columns: list[Numbers], summary: EvaluationSummary) -> str:
     if "trivial" in models:
         always = "the mean of the label" if summary["problem"] == "regression" else "the shares of the classes"
         parts.append(f"The trivial model always predicts {always} in training.")
-    if any("low" in measured for one in columns for measured in one["metrics"].values()):
-        parts.append("Below a value: its 95% confidence interval.")
-    return " ".join(parts)
+    measures = [measured for one in columns for measured in one["metrics"].values()]
+    if any("low" in measured for measured in measures):
+        parts += ["Below a value: its 95% confidence interval.", approximation(measures)]
+    return " ".join(filter(None, parts))
 
 
 def _split_order(split: str) -> tuple[int, str]:

@@ -8,7 +8,7 @@ import altair as alt
 
 from penstock.components.evaluator.report import charts
 from penstock.components.evaluator.report.charts import Figure, Spec
-from penstock.components.evaluator.report.models import bounds, listed_metrics, value_html
+from penstock.components.evaluator.report.models import approximation, bounds, listed_metrics, value_html
 from penstock.core import page
 from penstock.core.artifacts import evaluation_summary
 from penstock.core.artifacts.evaluation_summary import EvaluationSummary, Measure, SliceSummary
@@ -21,6 +21,7 @@ from penstock.core.text import printable
 _MOST_DRAWN = 20
 _BETWEEN = ", "  # the features of a slice
 _LONGEST, _LONGEST_VALUE = 400, 40  # characters of a slice's name, and of each value in it
+_MANY, _BY_CHANCE = 20, 1 / 40  # slices, and the share whose 95% interval is wholly on the worse side by chance
 _MOST_METRICS = 4  # in the table, beside the main one
 
 
@@ -80,12 +81,14 @@ def _judgement(every: list[Judged], overall: float | None) -> str:
     if overall is None or not any("low" in each.measure for each in every):
         return "The worst slice comes first."
     surely = sum(each.surely for each in every)
-    if not surely:
-        return "No slice is worse than overall beyond chance: no 95% interval lies wholly on its worse side."
-    return (
-        f"{surely:,} of {len(every):,} slices {'is' if surely == 1 else 'are'} worse than overall beyond chance: the "
-        "95% interval lies wholly on its worse side. In the table they are bold."
-    )
+    parts = ["No slice is worse than overall beyond chance: no 95% interval lies wholly on its worse side."]
+    if surely:
+        are = "is" if surely == 1 else "are"
+        parts = [f"{surely:,} of {len(every):,} slices {are} worse than overall beyond chance, and bold in the table:"]
+        parts.append("the 95% interval lies wholly on the worse side.")
+        if len(every) >= _MANY:
+            parts.append(f"Of so many, about {round(_BY_CHANCE * len(every)) or 1:,} would be so by chance alone.")
+    return " ".join(filter(None, [*parts, approximation(each.measure for each in every)]))
 
 
 def _chart(drawn: list[Judged], summary: EvaluationSummary, scale: Scale) -> Figure:

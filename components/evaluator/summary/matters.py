@@ -143,5 +143,5 @@ def _values(question: Question, compared: Compared, config: EvalConfig, predicti
         return [areas.area(curve, flat, copy[:, 0], weighing) for copy in predictions]
     tiled = compared.taken(np.tile(np.arange(count), copies))
     codes: np.ndarray = np.repeat(np.arange(copies), count)
-    scored = Scores(config).of(tiled, predictions.reshape(-1, width), codes, copies)
+    scored = Scores(config, "other").of(tiled, predictions.reshape(-1, width), codes, copies)
     return [measures.get(question.metric, Measure(value=None))["value"] for measures in scored]

@@ -11,6 +11,8 @@ from tensorflow_model_analysis.utils import model_util
 from tensorflow_model_analysis.writers import metrics_plots_and_validations_writer as writer
 
 from penstock.components.evaluator import verdict
+from penstock.components.evaluator.metrics.evidence import Evidence
+from penstock.components.evaluator.summary.intervals import Intervals
 from penstock.components.evaluator.tfma.undefined import Undefined
 from penstock.core.artifacts.evaluation_summary import Measure
 
@@ -32,18 +34,22 @@ class SliceMeasures:
 
 
 def read(
-    config: EvalConfig, evaluation: str, undefined: Undefined, examples: Mapping[Features, int]
+    config: EvalConfig,
+    evaluation: str,
+    undefined: Undefined,
+    examples: Mapping[Features, int],
+    evidence: Mapping[Features, Evidence],
 ) -> list[SliceMeasures]:
     """Returns the slices in the results of that folder, the overall slice first; pairs of slices are left out.
 
     A metric that is no single number, such as a confusion matrix, is left out as well. One that is not defined has no
     value, where TFMA counts it as 0. `examples` says how many examples slices have; a slice of which neither it nor
-    the metrics say so is left out.
+    the metrics say so is left out. Where TFMA has computed no interval, `evidence` gives an approximate one.
     """
-    spec = model_util.get_baseline_model_spec(config)
+    spec, intervals = model_util.get_baseline_model_spec(config), Intervals(config)
     parts = writer.load_and_deserialize_metrics(evaluation)
     slices = [
-        _slice(part, spec.name if spec is not None else None, undefined, examples)
+        _slice(part, spec.name if spec is not None else None, undefined, examples, evidence, intervals)
         for part in parts
         if not part.HasField("cross_slice_key")
     ]
@@ -51,7 +57,12 @@ def read(
 
 
 def _slice(
-    part: MetricsForSlice, baseline: str | None, undefined: Undefined, examples: Mapping[Features, int]
+    part: MetricsForSlice,
+    baseline: str | None,
+    undefined: Undefined,
+    examples: Mapping[Features, int],
+    evidence: Mapping[Features, Evidence],
+    intervals: Intervals,
 ) -> SliceMeasures | None:
     slice_keys, features = verdict.slice_keys(part), tuple(verdict.features(part.slice_key))
     of_candidate: dict[str, Measure] = {}
@@ -67,15 +78,18 @@ def _slice(
             count = round(value)
         is_defined = math.isfinite(value) and not undefined.why(key, slice_keys)
         measures = of_baseline if key.model_name == baseline else of_candidate
-        measures[names[key]] = _measure(value, entry.confidence_interval) if is_defined else Measure(value=None)
+        measures[names[key]] = Measure(value=None)
+        if is_defined:
+            by_tfma = _bounded(value, entry.confidence_interval)
+            measures[names[key]] = by_tfma or intervals.measure(key, value, evidence.get(features, Evidence()))
     return SliceMeasures(features, count, of_candidate, of_baseline) if count is not None else None
 
 
-def _measure(value: float, interval: ConfidenceInterval) -> Measure:
-    """Returns a value with its bounds, if these were computed and are finite."""
+def _bounded(value: float, interval: ConfidenceInterval) -> Measure | None:
+    """Returns a value with TFMA's bounds; None if these were not computed, or are not finite."""
     low, high = _number(interval.lower_bound), _number(interval.upper_bound)
     if low is None or high is None or not (math.isfinite(low) and math.isfinite(high)):
-        return Measure(value=value)
+        return None
     return Measure(value=value, low=low, high=high)
 
 

@@ -10,6 +10,7 @@ from tensorflow_model_analysis.slicer import slicer_lib
 from penstock.components.engines import Engine
 from penstock.components.evaluator import verdict
 from penstock.components.evaluator.metrics import shards
+from penstock.components.evaluator.metrics.evidence import Evidence
 from penstock.components.evaluator.metrics.shards import Accumulated, Shard
 from penstock.components.evaluator.models import EvaluatedModel
 from penstock.components.evaluator.slices import SliceKey
@@ -110,6 +111,7 @@ class Observed:
         plots: Those of the largest slices.
         answers: About samples of splits.
         matters: Which columns matter, if anybody knows.
+        evidence: What tells how sure the metrics of each slice are; empty if nothing does.
     """
 
     rows: int
@@ -117,6 +119,7 @@ class Observed:
     plots: Mapping[Features, Plot]
     answers: Sequence[Answer]
     matters: Matters | None
+    evidence: Mapping[Features, Evidence] = field(default_factory=dict)
 
 
 def observed(computed: Computed, rows: int) -> Observed:
@@ -129,7 +132,8 @@ def observed(computed: Computed, rows: int) -> Observed:
     drawn = {features: total.plots.plot(sizes[features][1]) for features in largest} if total.plots else {}
     plots = {features: plot for features, plot in drawn.items() if plot is not None}
     examples = {features: size for features, (size, _) in sizes.items()}
-    return Observed(rows, examples, plots, computed.answers, computed.matters)
+    evidence = {_features(key): of_slice for key, of_slice in shards.evidence(total).items()}
+    return Observed(rows, examples, plots, computed.answers, computed.matters, evidence)
 
 
 def _features(key: SliceKey) -> Features:

@@ -70,7 +70,9 @@ def answer(probe: Probe) -> Answer | None:
     count, predicted = len(sampled.serialized), sampled.predicted
     everything: np.ndarray = np.zeros(count, np.int64)
     config = EvalConfig.FromString(probe.shard.config)
-    (metrics,) = Scores(scores.of_model(config)).of(sampled.compared, predicted, everything, 1)
+    (metrics,) = Scores(scores.of_model(config), probe.shard.target.problem).of(
+        sampled.compared, predicted, everything, 1
+    )
     return Answer(probe.split, count, metrics, sampled.compared, _are_probable(predicted))
 
 

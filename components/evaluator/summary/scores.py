@@ -17,11 +17,13 @@ from tensorflow_model_analysis.proto.config_pb2 import EvalConfig
 from penstock.components.evaluator import results, verdict
 from penstock.components.evaluator.eval_config import candidate
 from penstock.components.evaluator.metrics import comparison, coverage, shards
-from penstock.components.evaluator.metrics.accumulators import Result
+from penstock.components.evaluator.metrics.accumulators import Result, spreads_of
 from penstock.components.evaluator.metrics.batch import Batch
+from penstock.components.evaluator.metrics.evidence import BinaryCounts, Evidence
 from penstock.components.evaluator.slices import Memberships
+from penstock.components.evaluator.summary.intervals import Intervals
 from penstock.components.evaluator.tfma import undefined as undefined_metrics
-from penstock.core.artifacts.evaluation_summary import Measure
+from penstock.core.artifacts.evaluation_summary import Measure, Problem
 
 type Values = TensorValueMaybeMultiLevelDict | None
 
@@ -76,8 +78,9 @@ def _is_wanted(config: EvalConfig, metric: str) -> bool:
 class Scores:
     """Computes the metrics of a config that `of_model` has made."""
 
-    def __init__(self, config: EvalConfig):
-        self._config, self._parts = config, results.computations(config)
+    def __init__(self, config: EvalConfig, problem: Problem):
+        self._config, self._parts, self._problem = config, results.computations(config), problem
+        self._intervals = Intervals(config)
 
     def of(self, compared: Compared, predictions: Values, codes: np.ndarray, count: int) -> list[dict[str, Measure]]:
         """Returns the metrics of each of `count` parts by their qualified names; `codes` says which each example is in.
@@ -93,16 +96,22 @@ class Scores:
         for result in accumulated:
             with shards.fitting():
                 result.add(batch)
-        return [self._measures(accumulated, code) for code in range(count)]
+        classes = BinaryCounts("") if self._problem == "binary" else None
+        if classes:
+            classes.add(batch)
+        return [self._measures(accumulated, classes, code) for code in range(count)]
 
-    def _measures(self, accumulated: Sequence[Result], code: int) -> dict[str, Measure]:
+    def _measures(self, accumulated: Sequence[Result], classes: BinaryCounts | None, code: int) -> dict[str, Measure]:
         base: MetricsDict = {key: value for result in accumulated for key, value in result.result(code).items()}
         values = results.derived(base, self._parts)
         undefined = undefined_metrics.of_slice(self._config, values)
         told = {key: float(value) for key, value in values.items() if _is_told(key) and _is_number(value)}
         names = verdict.names(told)
+        evidence = Evidence(spreads_of(accumulated, code), classes.of(code) if classes else None)
         return {
-            names[key]: Measure(value=value if math.isfinite(value) and not undefined.why(key, ((),)) else None)
+            names[key]: self._intervals.measure(key, value, evidence)
+            if math.isfinite(value) and not undefined.why(key, ((),))
+            else Measure(value=None)
             for key, value in told.items()
         }
 

@@ -29,7 +29,7 @@ def of_evaluation(
     observed: Observed,
 ) -> EvaluationSummary:
     """Returns the summary of TFMA's results in the folder `evaluation`, which are over these splits together."""
-    slices = measures.read(config, evaluation, undefined, observed.examples)
+    slices = measures.read(config, evaluation, undefined, observed.examples, observed.evidence)
     computed = list(dict.fromkeys(name for part in slices for name in part.candidate))
     matters = observed.matters
     return EvaluationSummary(
@@ -66,7 +66,7 @@ def _sampled(
 ) -> Iterator[Numbers]:
     """Yields the numbers of the other splits, and those of the trivial model, both on samples."""
     trivial = _trivial(predicted, [answer for answer in answers if answer.split in trained_on])
-    scored = Scores(scores.of_model(config))
+    scored = Scores(scores.of_model(config), predicted.problem)
     for answer in answers:
         count = answer.examples
         if answer.split not in splits or len(splits) > 1:
@@ -78,7 +78,8 @@ def _sampled(
             (measured,) = scored.of(answer.compared, predictions, everything, 1)
             if predicted.problem == "multiclass":  # shares below one half predict no class, by TFMA's threshold
                 measured = {name: value for name, value in measured.items() if name.split()[0] not in _THRESHOLDED}
-            yield Numbers(model="trivial", split=answer.split, examples=count, metrics=measured)
+            values = {name: Measure(value=one["value"]) for name, one in measured.items()}  # no formula fits a constant
+            yield Numbers(model="trivial", split=answer.split, examples=count, metrics=values)
 
 
 def _trivial(predicted: Target, answers: Sequence[Answer]) -> TrivialModel | None:

@@ -14,6 +14,7 @@ from tensorflow_model_analysis.proto.config_pb2 import EvalConfig, MetricConfig
 from tensorflow_model_analysis.slicer import slicer_lib
 
 from penstock.components.evaluator.slices import SliceKey
+from penstock.core.metrics import in_snake_case
 
 _SHOWN = 5  # slices
 _POSITIVE, _NEGATIVE = "positive", "negative"
@@ -117,7 +118,7 @@ def of_slice(config: EvalConfig, metrics: MetricsDict) -> Undefined:
 def _needed_by_name(config: EvalConfig) -> dict[str, tuple[str, ...]]:
     metrics = [metric for spec in config.metrics_specs for metric in spec.metrics]
     metrics = [metric for metric in metrics if metric.class_name in _NEEDED and not metric.module]
-    return {_name(metric): _needed(metric) for metric in metrics}
+    return {name_of(metric): _needed(metric) for metric in metrics}
 
 
 def _averages(key: MetricKey, identity: _Identity) -> bool:
@@ -126,16 +127,18 @@ def _averages(key: MetricKey, identity: _Identity) -> bool:
     return key.aggregation_type is not None and of_class
 
 
-def _settings(metric: MetricConfig) -> dict[str, object]:
-    settings: dict[str, object] = metric_specs._metric_config(metric.config)
-    return settings
+def settings(metric: MetricConfig) -> dict[str, object]:
+    """Returns the arguments that a config has for a metric."""
+    parsed: dict[str, object] = metric_specs._metric_config(metric.config)
+    return parsed
 
 
-def _name(metric: MetricConfig) -> str:
-    settings = _settings(metric)
-    return str(settings.get("name") or metric_types.registered_metrics()[metric.class_name](**settings).name)
+def name_of(metric: MetricConfig) -> str:
+    """Returns the name of a metric of TFMA or Keras in the results."""
+    arguments, kind = settings(metric), metric_types.registered_metrics().get(metric.class_name)
+    return str(arguments.get("name") or (kind(**arguments).name if kind else in_snake_case(metric.class_name)))
 
 
 def _needed(metric: MetricConfig) -> tuple[str, ...]:
-    curve = str(_settings(metric).get("curve", "")).upper()
+    curve = str(settings(metric).get("curve", "")).upper()
     return (_POSITIVE,) if curve == "PR" else _NEEDED[metric.class_name]

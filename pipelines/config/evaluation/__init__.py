@@ -66,7 +66,8 @@ class Evaluation(Section):
         union_mode="left_to_right",
     )
     confidence_intervals: Literal["jackknife", "bootstrap"] | None = Field(
-        default=None, description="How 95 % confidence intervals of the metrics are computed; left out, they are not."
+        default=None,
+        description="How 95 % confidence intervals of the metrics are resampled; left out, formulas give them.",
     )
     min_slice_size: PositiveWhole | None = Field(
         default=None, description="The fewest examples of which a slice is told; smaller ones are left out."

@@ -55,7 +55,13 @@ def test_the_numbers_are_those_of_tfmas_files(evaluate: Evaluate) -> None:
             numbers = {name: None if math.isnan(value) else value for name, value in told_by_tfma}
             assert {name: measure["value"] for name, measure in part[field].items()} == numbers
             assert part["examples"] == numbers["example_count"]
-    assert written["slices"][0]["features"] == ()
+        for measure in (part[field][name] for name in ("auc", "precision", "binary_crossentropy")):
+            is_known = measure["value"] is not None and "low" in measure
+            assert not is_known or (measure["low"] <= measure["value"] <= measure["high"] and measure["approximate"])
+    overall = written["slices"][0]
+    assert overall["features"] == ()
+    assert all("low" in overall["metrics"][name] for name in ("auc", "precision", "binary_crossentropy"))
+    assert all("low" in overall["baseline"][name] for name in ("auc", "binary_crossentropy"))
     assert (written["problem"], written["label"], written["classes"]) == ("binary", "male", ["0", "1"])
     assert (written["main_metric"], written["lower_is_better"]) == ("auc", ["binary_crossentropy"])
     assert [(each["model"], each["split"], each["examples"]) for each in written["numbers"]] == [
@@ -94,9 +100,7 @@ def test_other_splits_and_the_trivial_model_stand_beside(evaluate: Evaluate, pen
         ("trivial", "test"),
     ]
     other = summary(evaluate(config, model="mass", example_splits=["test"]))["numbers"][0]
-    assert numbers["candidate", "test"] == {
-        name: {"value": pytest.approx(measure["value"])} for name, measure in other["metrics"].items()
-    }
+    assert numbers["candidate", "test"] == {name: pytest.approx(value) for name, value in other["metrics"].items()}
     # What always predicts the mean of its own labels is off by their standard deviation.
     files = artifacts.Examples(penguins.examples).files("test")
     masses = records.decode(next(records.read(files[0]))).column("mass").flatten().to_numpy()
@@ -154,7 +158,7 @@ def test_a_metric_that_is_not_defined_has_no_value(evaluate: Evaluate) -> None:
 
     males = next(part for part in written["slices"] if part["features"] == (("sex", "male"),))
     assert males["metrics"]["auc"] == {"value": None}  # TFMA says 0
-    assert males["metrics"]["precision"] == {"value": 1.0}
+    assert males["metrics"]["precision"]["value"] == 1.0
     assert [each["split"] for each in written["numbers"]] == ["test"], "the overall slice was not asked for"
     assert written["main_metric"] == "auc"
 
@@ -217,8 +221,6 @@ def test_a_metric_with_and_without_weights_has_two_names(evaluate: Evaluate) -> 
     assert overall["metrics"].keys() == trivial["metrics"].keys() == {"auc", "auc (weighted)"}
     test = next(each for each in others if each["model"] == "candidate")
     alone = summary(evaluate(config, example_splits=["test"]))["numbers"][0]
-    assert test["metrics"] == {
-        name: {"value": pytest.approx(value["value"])} for name, value in alone["metrics"].items()
-    }
+    assert test["metrics"] == {name: pytest.approx(value) for name, value in alone["metrics"].items()}
     assert alone["metrics"]["auc"] != alone["metrics"]["auc (weighted)"]
     assert written["importance"]
