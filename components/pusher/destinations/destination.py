@@ -198,6 +198,12 @@ class Service(Destination):
         serves everything. After it with 100 percent what served before is the previous version.
         """
 
+    def configure(self, changes: Changes) -> None:
+        """Gives what serves the settings that are no version's, such as what is kept of its requests.
+
+        It is called where the pushed version serves already. What others have set stays where nothing is configured.
+        """
+
     @abstractmethod
     def promote(self, canary: Deployment, changes: Changes) -> None:
         """Gives the canary all requests. What served before becomes the previous version."""

@@ -4,7 +4,8 @@ A push stores the version, registers it, and deploys it beside what serves: with
 requests at once. A canary that stays healthy for `promote_after` seconds is promoted; one that does not is taken away.
 Whatever fails, what was changed is undone: what served before serves everything, and the error says what is left.
 
-A model that serves already, by its digest, is not pushed again. So a retry goes on where an earlier try ended: a canary
+A model that serves already, by its digest, is not pushed again: what is kept of its requests is set as it is configured
+now. So a retry goes on where an earlier try ended: a canary
 that a killed push has left is looked after to its end. While a canary of another model is on trial nothing is pushed.
 """
 
@@ -43,7 +44,7 @@ def push(service: Service, serving: Path) -> Pushed:
     deployed = endpoint.with_digest(digest) if endpoint else None
     if endpoint and deployed and not deployed.canary:
         logger.info("the model serves already: version %s at %s", deployed.version, service.place)
-        return Pushed(endpoint.name, deployed.version, deployed.percent, new=False)
+        return _configured(service, endpoint, deployed)
     if endpoint and endpoint.canary and not deployed:
         raise UserError(
             f"{service.place}: version {endpoint.canary.version} is on trial there with {endpoint.canary.percent} %: "
@@ -54,6 +55,16 @@ def push(service: Service, serving: Path) -> Pushed:
             percent = service.rollout.canary if endpoint and endpoint.current and service.rollout.canary else 100
             _deploy(service, _candidate(service, serving, digest, endpoint, changes), percent, changes)
         return _settle(service, digest, changes, found=deployed)
+
+
+def _configured(service: Service, endpoint: Endpoint, deployed: Deployment) -> Pushed:
+    """Has a version that serves already served by the settings that there are now."""
+    notes: tuple[str, ...] = ()
+    if not endpoint.canary:
+        with _undoing(service) as changes:
+            service.configure(changes)
+        notes = _done(service, endpoint.name, deployed.version).notes if changes else ()
+    return Pushed(endpoint.name, deployed.version, deployed.percent, new=False, notes=notes)
 
 
 def promote(service: Service) -> Pushed:

@@ -28,7 +28,10 @@ class Logger(Section):
     """What KServe's logger sends of requests and answers, as CloudEvents."""
 
     mode: Literal["all", "request", "response"] = Field(default="all", description="What is sent.")
-    url: _Sink = Field(description="Where it is sent to.")
+    url: _Sink = Field(description="Where it is sent to, such as the collector that `penstock collect` is.")
+    metadata_headers: list[Annotated[str, Field(min_length=1)]] = Field(
+        default=[], description="Headers of requests that are sent along, as KServe's `metadataHeaders`."
+    )
 
 
 class KServe(Serving):

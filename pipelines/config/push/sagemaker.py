@@ -8,7 +8,7 @@ sagemaker:
   canary: 10
 """
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -30,8 +30,14 @@ class DataCapture(Section):
     """Requests and answers that SageMaker writes to a bucket, such as for monitoring."""
 
     destination: _Bucket = Field(description="Where they are written, s3://BUCKET/FOLDER.")
-    percent: Annotated[int, Field(ge=1, le=100), NO_BOOL] = Field(
-        default=100, description="The percentage of the requests that is written."
+    percent: Annotated[int, Field(ge=0, le=100), NO_BOOL] = Field(
+        default=100, description="The percentage of the requests that is written; 0 turns it off."
+    )
+    capture: Annotated[list[Literal["input", "output"]], Field(min_length=1)] = Field(
+        default=["input", "output"], description="What is written: requests, answers, or both."
+    )
+    kms_key: str | None = Field(
+        default=None, min_length=1, description="The key that SageMaker encrypts the files with: its id, alias or ARN."
     )
 
 
@@ -53,7 +59,8 @@ class SageMaker(Serving):
         default=1, description="How many machines a version has at least; a canary has as many, to take over."
     )
     data_capture: DataCapture | None = Field(
-        default=None, description="What SageMaker writes of requests and answers; left out, nothing."
+        default=None,
+        description="What SageMaker writes of requests and answers; left out, what the endpoint has is left as it is.",
     )
     alarms: list[str] = Field(
         default=[],

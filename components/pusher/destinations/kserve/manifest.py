@@ -101,7 +101,7 @@ def with_version(
     annotations = {**(settings.annotations or {}), **_annotations(candidate), PREVIOUS: before}
     return {
         "metadata": {"annotations": annotations | _mode(service)},
-        "spec": {"predictor": _predictor(settings) | {"containers": containers}},
+        "spec": {"predictor": _predictor(settings, service) | {"containers": containers}},
     }
 
 
@@ -110,6 +110,25 @@ def traffic(service: Json, percent: int | None) -> Json:
     mode = _mode(service)
     metadata = {"metadata": {"annotations": mode}} if mode else {}
     return metadata | {"spec": {"predictor": {"canaryTrafficPercent": percent}}}
+
+
+def with_logger(settings: Settings, service: Json) -> Json | None:
+    """Returns the patch that sets what is sent of requests; None where that is as configured, or nothing is."""
+    wanted, there = _logger(settings, service), logger(service)
+    if wanted is None or all(there.get(key) == value for key, value in wanted.items()):
+        return None
+    return _of_logger(service, wanted)
+
+
+def restored_logger(earlier: Json, service: Json) -> Json | None:
+    """Returns the patch that puts the logger of an earlier InferenceService back; None where it is there."""
+    was, now = logger(earlier), logger(service)
+    return None if was == now else _of_logger(service, _replaced(now, was))
+
+
+def logger(service: Json) -> Json:
+    """Returns what an InferenceService says of the logger."""
+    return service["spec"]["predictor"].get("logger") or {}
 
 
 def share(service: Json) -> int | None:
@@ -130,9 +149,10 @@ def restored(earlier: Json, service: Json) -> Json:
     annotations = earlier["metadata"].get("annotations") or {}
     containers = now["containers"].copy()
     containers[_place(containers)] = was["containers"][_place(was["containers"])]
+    predictor = {key: was.get(key) for key in _PREDICTOR} | {"logger": _replaced(logger(service), logger(earlier))}
     return {
         "metadata": {"annotations": {key: annotations.get(key) for key in _OURS} | _mode(service)},
-        "spec": {"predictor": {key: was.get(key) for key in _PREDICTOR} | {"containers": containers}},
+        "spec": {"predictor": predictor | {"containers": containers}},
     }
 
 
@@ -147,7 +167,7 @@ def _mode(service: Json) -> dict[str, str]:
     return {MODE: running} if written and running and written != running else {}
 
 
-def _predictor(settings: Settings) -> Json:
+def _predictor(settings: Settings, service: Json | None = None) -> Json:
     values: tuple[Any, ...] = (
         settings.min_replicas,
         settings.max_replicas,
@@ -155,9 +175,28 @@ def _predictor(settings: Settings) -> Json:
         settings.service_account or None,
         [{"name": name} for name in settings.image_pull_secrets] or None,
         dict(settings.node_selector or {}) or None,
-        dict(settings.logger or {}) or None,
+        _logger(settings, service),
     )
     return {key: value for key, value in zip(_PREDICTOR, values, strict=True) if value is not None}
+
+
+def _logger(settings: Settings, service: Json | None) -> Json | None:
+    """Returns the logger as configured; it sends the annotation that says which version answers along."""
+    if not settings.logger:
+        return None
+    others = (logger(service).get("metadataAnnotations") or []) if service else []
+    return {**settings.logger, "metadataAnnotations": [*others, *({VERSION} - {*others})]}
+
+
+def _replaced(now: Json, value: Json) -> Json | None:
+    """Returns what a merge patch says of an object that is to be another one."""
+    return dict.fromkeys(now) | value if value else None
+
+
+def _of_logger(service: Json, value: Json | None) -> Json:
+    mode = _mode(service)
+    metadata = {"metadata": {"annotations": mode}} if mode else {}
+    return metadata | {"spec": {"predictor": {"logger": value}}}
 
 
 def _server(settings: Settings, container: Json, uri: str, image: str) -> Json:

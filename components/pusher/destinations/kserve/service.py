@@ -79,6 +79,24 @@ class KServe(Service):
         if state.splits:
             self._shift(candidate.version, percent, changes)
 
+    def configure(self, changes: Changes) -> None:
+        service = self._client.require()
+        newest = Version.of(service)
+        if not newest.push or manifest.with_logger(self._settings, service) is None:
+            return
+
+        def undo() -> None:
+            self._client.patch(lambda now: manifest.restored_logger(service, now))
+
+        logged = changes.make(
+            f"setting what {self.place} sends of its requests",
+            lambda: self._client.patch(lambda now: manifest.with_logger(self._settings, now)),
+            undo,
+            f"the logger of {self.place}: `{self._client.command('edit')}`",
+        )
+        if manifest.logger(logged) != manifest.logger(service):  # an older KServe leaves out fields that it lacks
+            readiness.of_version(self._client, newest.digest, newest.number, self.rollout.timeout, State.of(service))
+
     def promote(self, canary: Deployment, changes: Changes) -> None:
         self._require_canary(canary)
         self._shift(canary.version, 100, changes)
@@ -161,7 +179,7 @@ class KServe(Service):
 
         def put(now: Json) -> Json | None:
             if Version.of(now).is_of(candidate, uri, image):
-                return None
+                return manifest.with_logger(self._settings, now)
             earlier[:] = [now]
             change = manifest.with_version(self._settings, candidate, uri, image, now, served)
             return manifest.with_share(change, 0 if State.of(now).splits else None)

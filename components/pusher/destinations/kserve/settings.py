@@ -49,7 +49,7 @@ class Settings:
     """An InferenceService. What is "", None or empty is left as it is, or as KServe has it by default.
 
     `claim` is the PersistentVolumeClaim that `Rollout.storage` lies on, which the Pusher has at `claim_mount`.
-    `request_timeout` is in seconds.
+    `request_timeout` is in seconds, `logger` by KServe's own names.
     """
 
     name: str
@@ -64,7 +64,7 @@ class Settings:
     resources: Resources = Resources()
     node_selector: Mapping[str, str] | None = None
     request_timeout: int | None = None
-    logger: Mapping[str, str] | None = None
+    logger: Mapping[str, Any] | None = None
     annotations: Mapping[str, str] | None = None
 
     @staticmethod
@@ -189,9 +189,11 @@ def _resources(name: str, value: object) -> Resources:
     )
 
 
-def _logger(name: str, value: object) -> dict[str, str]:
-    logger = check_object(name, value, ("mode", "url"), '{"mode": "all", "url": "http://<host>"}')
+def _logger(name: str, value: object) -> dict[str, Any]:
+    logger = check_object(name, value, ("mode", "url", "metadata_headers"), '{"mode": "all", "url": "http://<host>"}')
     mode = logger.get("mode", LOGGED[0])
     if mode not in LOGGED:
         raise ConfigError(f"{name}.mode: expected one of {', '.join(LOGGED)}, received {printable.value(mode)}")
-    return {"mode": mode, "url": check_string(f"{name}.url", logger.get("url"), "where the events are sent to")}
+    url = check_string(f"{name}.url", logger.get("url"), "where the events are sent to")
+    headers = check_strings(f"{name}.metadata_headers", logger.get("metadata_headers", []))
+    return {"mode": mode, "url": url} | ({"metadataHeaders": headers} if headers else {})

@@ -51,21 +51,36 @@ def variant(settings: Settings, name: str, model: str, count: int, weight: int) 
 
 
 def endpoint_config(
-    settings: Settings, model: str, variants: Sequence[Request], links: Mapping[str, str], push: str
+    settings: Settings,
+    model: str,
+    variants: Sequence[Request],
+    links: Mapping[str, str],
+    push: str,
+    capture: Request | None,
 ) -> Request:
     """Returns the request that makes a configuration, named by `model` and by its content."""
     content: Request = {"ProductionVariants": list(variants)}
-    capture = settings.data_capture
     if capture:
-        content["DataCaptureConfig"] = {
-            "EnableCapture": True,
-            "InitialSamplingPercentage": capture.percent,
-            "DestinationS3Uri": capture.destination,
-            "CaptureOptions": [{"CaptureMode": "Input"}, {"CaptureMode": "Output"}],
-        }
+        content["DataCaptureConfig"] = capture
     digest = hashlib.sha256(json.dumps([content, dict(links)], sort_keys=True).encode()).hexdigest()[:_DIGITS]
     name = f"{model[: 62 - _DIGITS]}-{digest}"
     return {"EndpointConfigName": name, **content, "Tags": tags(settings, push, links)}
+
+
+def data_capture(settings: Settings) -> Request | None:
+    """Returns what is kept of requests, as far as it is configured. Bodies of these types are text in the files."""
+    capture = settings.data_capture
+    if capture is None:
+        return None
+    key = {"KmsKeyId": capture.kms_key} if capture.kms_key else {}
+    return {
+        "EnableCapture": capture.percent > 0,
+        "InitialSamplingPercentage": capture.percent,
+        "DestinationS3Uri": capture.destination,
+        "CaptureOptions": [{"CaptureMode": one.capitalize()} for one in capture.capture],
+        "CaptureContentTypeHeader": {"CsvContentTypes": ["text/csv"], "JsonContentTypes": ["application/json"]},
+        **key,
+    }
 
 
 def deployment(settings: Settings) -> Request:

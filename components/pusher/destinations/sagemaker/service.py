@@ -76,6 +76,13 @@ class SageMaker(Service):
                 return
         raise UserError(f"{self.place}: other pushes change it all the time: try again later")
 
+    def configure(self, changes: Changes) -> None:
+        for _ in range(_TRIES):
+            with contextlib.suppress(AlreadyExists):  # another push was quicker
+                self._capture(changes)
+                return
+        raise UserError(f"{self.place}: other pushes change it all the time: try again later")
+
     def promote(self, canary: Deployment, changes: Changes) -> None:
         state, trial, current = self._trial(canary)
         changes.make(
@@ -138,6 +145,15 @@ class SageMaker(Service):
         variants = [self._variant(name, model, count, 100)]
         self._update(state, self._config(state, model, variants, changes, previous), changes)
 
+    def _capture(self, changes: Changes) -> None:
+        """Has the endpoint keep its requests as it is configured: by another configuration of the same variants."""
+        wanted, state = resources.data_capture(self.settings), self._settled()
+        current = state.current if state else None
+        if not wanted or not state or not current or state.canary or wanted == state.capture:
+            return
+        config = self._config(state, current.model, [_again(current, 100)], changes)
+        self._update(state, config, changes)
+
     def _settled(self) -> State | None:
         """Waits until nothing is under way at the endpoint; returns what it is then."""
         description = self._calls.settled()
@@ -184,7 +200,8 @@ class SageMaker(Service):
             if state
             else {}
         )
-        request = resources.endpoint_config(self.settings, model, variants, links, changes.push)
+        capture = resources.data_capture(self.settings) or (state.capture if state else None)
+        request = resources.endpoint_config(self.settings, model, variants, links, changes.push, capture)
         name = str(request["EndpointConfigName"])
         if self._reader.config(name):
             return name

@@ -8,6 +8,7 @@ from penstock.components.pusher.destinations.destination import COMMON_KEYS, Rol
 from penstock.core.arguments import check_object, check_string, check_strings, check_whole_number
 from penstock.core.errors import ConfigError
 
+CAPTURED = ("input", "output")
 _OWN_KEYS = ("endpoint", "role", "region", "instance_type", "instance_count", "data_capture", "alarms", "tags")
 _NAME = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}")
 _EXAMPLE = '{"endpoint": "<name>", "storage": "s3://<bucket>/<folder>", "role": "<ARN>", "image": "<ECR image>"}'
@@ -15,10 +16,19 @@ _EXAMPLE = '{"endpoint": "<name>", "storage": "s3://<bucket>/<folder>", "role": 
 
 @dataclass(frozen=True)
 class DataCapture:
-    """Requests and answers that SageMaker writes to a bucket: `percent` of them."""
+    """Requests and answers that SageMaker writes to a bucket.
+
+    Args:
+        destination: The folder, s3://BUCKET/FOLDER.
+        percent: The percentage of the requests that is written; 0 turns it off.
+        capture: What is written, of CAPTURED.
+        kms_key: The key that SageMaker encrypts it with, by its id, alias or ARN.
+    """
 
     destination: str
     percent: int = 100
+    capture: tuple[str, ...] = CAPTURED
+    kms_key: str = ""
 
 
 @dataclass(frozen=True)
@@ -72,11 +82,16 @@ class Settings:
 def _data_capture(name: str, settings: object) -> DataCapture | None:
     if settings is None:
         return None
-    items = check_object(name, settings, ("destination", "percent"), '{"destination": "s3://<bucket>/<folder>"}')
-    percent = check_whole_number(f"{name}.percent", items.get("percent", DataCapture.percent), 1, "percent")
+    keys = ("destination", "percent", "capture", "kms_key")
+    items = check_object(name, settings, keys, '{"destination": "s3://<bucket>/<folder>"}')
+    percent = check_whole_number(f"{name}.percent", items.get("percent", DataCapture.percent), 0, "percent")
     if percent > 100:
-        raise ConfigError(f"{name}.percent: expected a percentage from 1 to 100, received {percent}")
-    return DataCapture(check_string(f"{name}.destination", items.get("destination"), "s3://BUCKET/FOLDER"), percent)
+        raise ConfigError(f"{name}.percent: expected a percentage from 0 to 100, received {percent}")
+    capture = check_strings(f"{name}.capture", items.get("capture", list(CAPTURED)))
+    if not capture or not {*capture} <= {*CAPTURED}:
+        raise ConfigError(f"{name}.capture: expected some of {', '.join(CAPTURED)}, received {capture}")
+    destination = check_string(f"{name}.destination", items.get("destination"), "s3://BUCKET/FOLDER")
+    return DataCapture(destination, percent, tuple(dict.fromkeys(capture)), str(items.get("kms_key") or ""))
 
 
 def _tags(name: str, settings: object) -> dict[str, str]:

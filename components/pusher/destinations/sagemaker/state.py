@@ -75,11 +75,12 @@ class Description:
 
 @dataclass(frozen=True)
 class State:
-    """An endpoint, with the tags and the variants of the configuration that it serves by."""
+    """An endpoint, with the tags, the variants and the data capture of the configuration that it serves by."""
 
     endpoint: Description
     tags: Mapping[str, str]
     variants: tuple[Variant, ...]
+    capture: dict[str, Any] | None = None
 
     @property
     def canary(self) -> Variant | None:
@@ -130,7 +131,8 @@ class Reader:
             return None
         config = self.config(description.config) or {}
         variants = (_variant(one, description.variants) for one in config.get("ProductionVariants", ()))
-        return State(description, self.tags(config.get("EndpointConfigArn", "")), tuple(variants))
+        tags = self.tags(config.get("EndpointConfigArn", ""))
+        return State(description, tags, tuple(variants), config.get("DataCaptureConfig"))
 
     def endpoint(self) -> Endpoint | None:
         """Returns what serves what share."""

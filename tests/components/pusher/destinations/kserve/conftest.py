@@ -24,6 +24,7 @@ SETTINGS = {
     "storage": "s3://models/taxi",
     "image": "registry.example.com/serving:1",
 }
+LOGGER = {"mode": "all", "url": "http://sink.team", "metadataAnnotations": ["penstock.dev/model-version"]}
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ from penstock.components.model_server import settings as model_server
 from penstock.components.pusher.destinations.changes import Changes
 from penstock.components.pusher.destinations.kserve.client import Client
 from penstock.core.errors import ConfigError, PenstockError, ServerError, SystemFailure
-from tests.components.pusher.destinations.kserve.conftest import candidate, changing, service, shares
+from tests.components.pusher.destinations.kserve.conftest import LOGGER, candidate, changing, service, shares
 from tests.servers import kserve_controller as faults
 from tests.servers.inference_services import InferenceServicesAPI
 from tests.servers.kserve_controller import Fault
@@ -68,7 +68,7 @@ def test_the_first_version(cluster: InferenceServicesAPI, push: Push) -> None:
         "serviceAccountName": "reads-buckets",
         "imagePullSecrets": [{"name": "registry"}],
         "nodeSelector": {"pool": "gpu"},
-        "logger": {"mode": "all", "url": "http://sink.team"},
+        "logger": LOGGER,
     }
     amounts = {"cpu": "0.5", "memory": "4Gi", "nvidia.com/gpu": "1"}
     assert container["resources"] == {"requests": amounts, "limits": amounts}
@@ -421,7 +421,7 @@ def test_what_others_have_changed_stays(cluster: InferenceServicesAPI, push: Pus
         {"name": "STORAGE_URI", "value": "s3://models/taxi/2"},
     ]
     assert (changed["priorityClassName"], changed["maxReplicas"]) == ("high", 7)
-    assert changed["logger"] == {"mode": "all", "url": "http://sink.team"}, "what is left out stays"
+    assert changed["logger"] == LOGGER, "what is left out stays"
     assert cluster.stored["taxi"]["metadata"]["labels"] == {"team": "taxi"}
     cluster.faults.append(faults.CRASH)
     with pytest.raises(ServerError):

@@ -88,6 +88,7 @@ def test_the_first_push_makes_the_endpoint(
         "InitialSamplingPercentage": 20,
         "DestinationS3Uri": "s3://captured/taxi",
         "CaptureOptions": [{"CaptureMode": "Input"}, {"CaptureMode": "Output"}],
+        "CaptureContentTypeHeader": {"CsvContentTypes": ["text/csv"], "JsonContentTypes": ["application/json"]},
     }
     assert changes(server) == ["CreateModel", "CreateEndpointConfig", "CreateEndpoint"]
 
@@ -467,6 +468,8 @@ def test_names_of_endpoints_of_any_length(make_destination: MakeDestination, mak
         ({"timeout": 0}, r"\.timeout: expected a whole number of seconds, 1 or more, received 0"),
         ({"instance_count": 0}, r"\.instance_count: expected a whole number of instances, 1 or more"),
         ({"data_capture": {"percent": 5}}, r"data_capture\.destination: expected s3://BUCKET/FOLDER, received None"),
+        ({"data_capture": {"destination": "s3://c", "percent": 101}}, r"percent: expected a percentage from 0 to 100"),
+        ({"data_capture": {"destination": "s3://c", "capture": ["all"]}}, r"capture: expected some of input, output"),
         ({"tags": {"team": 1}}, r"tags\.team: expected a text, received 1"),
         ({"alarms": "taxi"}, r"alarms: expected a list of names, received 'taxi'"),
         ({"instance": "ml.m5.large"}, "unknown key 'instance'; did you mean 'instance_type'"),
