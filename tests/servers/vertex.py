@@ -86,7 +86,7 @@ class VertexAI(Loopback):
         self.operations = Operations()
         self.endpoints = Endpoints(self.operations)
         self.models = self.endpoints.models
-        self.monitoring = MonitoringJobs(self.operations, self.endpoints.endpoints.get)
+        self.monitoring = MonitoringJobs(self.operations, self.endpoints)
         self.model_monitors = ModelMonitors(self.operations, self.endpoints)
         self.denied: set[str] = set()
 

@@ -198,6 +198,8 @@ def _changed(there: Any, request: Request, changeable: set[str]) -> Any:
 
 def _check_drift(drift: Any, known: set[str]) -> None:
     require(set(drift.features) <= known, f"Features {set(drift.features) - known} are not in the monitoring schema.")
+    if not drift.features:
+        return
     require(drift.categorical_metric_type in _CATEGORICAL, f"Invalid metric: {drift.categorical_metric_type}")
     require(drift.numeric_metric_type in _NUMERIC, f"Invalid metric: {drift.numeric_metric_type}")
     _check_conditions(drift.feature_alert_conditions, known)

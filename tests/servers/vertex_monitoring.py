@@ -13,6 +13,7 @@ from google.cloud import aiplatform_v1
 from google.protobuf import duration_pb2
 
 from tests.servers.loopback import Refusal, Request
+from tests.servers.vertex_endpoints import Endpoints
 from tests.servers.vertex_models import PROJECT_NUMBER
 from tests.servers.vertex_operations import Operations, as_json, check_labels, page, parsed, require
 
@@ -34,12 +35,12 @@ _TIME, _NEXT = "2026-11-29T12:00:00Z", "2026-11-29T13:00:00Z"
 
 
 class MonitoringJobs:
-    """`jobs` are those that there are, by name; `endpoint` asks for an endpoint by its name, None if there is none."""
+    """`jobs` are those that there are, by name."""
 
-    def __init__(self, operations: Operations, endpoint: Callable[[str], Any]) -> None:
+    def __init__(self, operations: Operations, endpoints: Endpoints) -> None:
         self.jobs: dict[str, Any] = {}
         self._operations = operations
-        self._endpoint = endpoint
+        self._endpoints = endpoints
         self._numbers = itertools.count(6111111111111111111)
 
     def route(self, path: str) -> str | None:
@@ -92,6 +93,12 @@ class MonitoringJobs:
         if job and job.state.name == "JOB_STATE_PENDING":
             job.state = "JOB_STATE_RUNNING"
 
+    def _has_explanations(self, deployed: Any) -> bool:
+        if deployed.disable_explanations:
+            return False
+        model = self._endpoints.models.find(f"{deployed.model}@{deployed.model_version_id}")
+        return bool(deployed.explanation_spec.parameters or model.explanation_spec.parameters)
+
     def _fill_in(self, job: Any) -> None:
         """Sets what the service says of a job, and what it takes where nothing was said."""
         schedule = job.model_deployment_monitoring_schedule_config
@@ -124,14 +131,19 @@ class MonitoringJobs:
 
     def _check(self, job: Any) -> None:
         require(0 < len(job.display_name) <= 128, "display_name is required")
-        endpoint = self._endpoint(job.endpoint)
+        endpoint = self._endpoints.endpoints.get(job.endpoint)
         require(endpoint, f"Endpoint {job.endpoint} is not found.", 404)
         configs = job.model_deployment_monitoring_objective_configs
         require(configs, "model_deployment_monitoring_objective_configs is empty in ModelDeploymentMonitoringJob.")
-        deployed = {one.id for one in endpoint.deployed_models}
+        deployed = {one.id: one for one in endpoint.deployed_models}
         for one in configs:
             require(one.deployed_model_id in deployed, f"DeployedModel {one.deployed_model_id} is not in the Endpoint.")
             _check_objective(one.objective_config)
+            explains = one.objective_config.explanation_config.enable_feature_attributes
+            require(
+                not explains or self._has_explanations(deployed[one.deployed_model_id]),
+                f"DeployedModel {one.deployed_model_id} does not have explanation_spec populated.",
+            )
         schedule = job.model_deployment_monitoring_schedule_config
         require("monitor_interval" in schedule, "monitor_interval is required")
         _round(schedule.monitor_interval, _HOUR, lambda seconds: setattr(schedule, "monitor_interval", seconds))
@@ -147,8 +159,12 @@ class MonitoringJobs:
 
 
 def _check_objective(config: Any) -> None:
-    skew = config.training_prediction_skew_detection_config.skew_thresholds
-    drift = config.prediction_drift_detection_config.drift_thresholds
+    of_skew, of_drift = config.training_prediction_skew_detection_config, config.prediction_drift_detection_config
+    skew = {**of_skew.skew_thresholds, **of_skew.attribution_score_skew_thresholds}
+    drift = {**of_drift.drift_thresholds, **of_drift.attribution_score_drift_thresholds}
+    attributed = of_skew.attribution_score_skew_thresholds or of_drift.attribution_score_drift_thresholds
+    explains = config.explanation_config.enable_feature_attributes
+    require(explains or not attributed, "attribution thresholds need enable_feature_attributes.")
     require(skew or drift, "An objective config needs thresholds.")
     if skew:
         dataset = config.training_dataset

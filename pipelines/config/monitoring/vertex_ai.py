@@ -51,6 +51,16 @@ class VertexAI(Section):
     )
     skew: bool = Field(default=True, description="Whether requests are compared with the training data.")
     drift: bool = Field(default=True, description="Whether requests are compared with those of the window before.")
+    attributions: bool | dict[str, Annotated[float, Field(gt=0, le=1), NO_BOOL] | None] = Field(
+        default=False,
+        description="Whether feature attributions are compared as well, which needs a model with explanations: true "
+        "for thresholds of 0.3, or thresholds by feature in place of that, null for a feature that never alerts.",
+    )
+    explanation_baseline: Bucket | None = Field(
+        default=None,
+        description="A folder, gs://BUCKET/FOLDER, with a batch explanation of the training data in JSON lines, which "
+        "attributions are compared with. By default Vertex AI explains the training data. Of version 1.",
+    )
     interval: _Hours | None = Field(
         default=None,
         description="How often requests are compared, and how long a window is, by default monitoring.window.",
@@ -100,6 +110,10 @@ class VertexAI(Section):
             raise ValueError("log_ttl: the request log of version 2 is your own table: set its expiration there")
         if self.version == 2 and self.enable_monitoring_pipeline_logs:
             raise ValueError("enable_monitoring_pipeline_logs: version 2 has no such logs: leave it out")
+        if self.version == 2 and self.explanation_baseline:
+            raise ValueError("explanation_baseline: version 2 explains the training data itself: leave it out")
+        if self.explanation_baseline and (self.attributions is False or not self.skew):
+            raise ValueError("explanation_baseline: it is for attributions and skew, which are left out here")
         if bool(self.dataset) != bool(self.timestamp_field):
             raise ValueError("expected dataset and timestamp_field together, received only one of them")
         if self.interval and (misfit := self.misfit(self.interval)):

@@ -1,11 +1,12 @@
 """The ModelDeploymentMonitoringJob of an endpoint as it should be."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from google.protobuf import duration_pb2
 
+from penstock.components.model_monitor.services.vertex_ai.attributions import Attributions
 from penstock.components.model_monitor.services.vertex_ai.features import MonitoredFeature
 from penstock.components.model_monitor.services.vertex_ai.files import Files
 from penstock.components.model_monitor.services.vertex_ai.settings import Settings
@@ -36,7 +37,12 @@ _TFRECORD = "tf-record"
 
 
 def objective(
-    server: Server, settings: Settings, features: Sequence[MonitoredFeature], files: Files, label: str
+    server: Server,
+    settings: Settings,
+    features: Sequence[MonitoredFeature],
+    files: Files,
+    label: str,
+    attributions: Attributions | None,
 ) -> "ModelMonitoringObjectiveConfig":
     """Returns what is compared with what, and from which distance on it alerts."""
     types = server.types
@@ -52,7 +58,27 @@ def objective(
         config.prediction_drift_detection_config.drift_thresholds = _limits(
             server, ((one.name, one.drift) for one in features)
         )
+    if attributions:
+        _add_attributions(server, settings, config, attributions.limits)
     return config
+
+
+def _add_attributions(
+    server: Server, settings: Settings, config: "ModelMonitoringObjectiveConfig", limits: Mapping[str, float]
+) -> None:
+    explanation = server.types.ModelMonitoringObjectiveConfig.ExplanationConfig
+    config.explanation_config.enable_feature_attributes = True
+    if settings.explanation_baseline:
+        config.explanation_config.explanation_baseline = explanation.ExplanationBaseline(
+            gcs=server.types.GcsDestination(output_uri_prefix=settings.explanation_baseline),
+            prediction_format=explanation.ExplanationBaseline.PredictionFormat.JSONL,
+        )
+    if settings.skew:
+        config.training_prediction_skew_detection_config.attribution_score_skew_thresholds = _limits(
+            server, limits.items()
+        )
+    if settings.drift:
+        config.prediction_drift_detection_config.attribution_score_drift_thresholds = _limits(server, limits.items())
 
 
 def job(
@@ -120,14 +146,21 @@ def comparable(made: "ModelDeploymentMonitoringJob") -> dict[str, Any]:
 
 
 def _comparable_objective(config: "ModelMonitoringObjectiveConfig") -> tuple[Any, ...]:
-    data = config.training_dataset
-    skew = config.training_prediction_skew_detection_config.skew_thresholds
-    drift = config.prediction_drift_detection_config.drift_thresholds
+    data, explained = config.training_dataset, config.explanation_config
+    skew, drift = config.training_prediction_skew_detection_config, config.prediction_drift_detection_config
+    thresholds = (
+        skew.skew_thresholds,
+        skew.attribution_score_skew_thresholds,
+        drift.drift_thresholds,
+        drift.attribution_score_drift_thresholds,
+    )
     return (
         list(data.gcs_source.uris),
         data.data_format,
         data.target_field,
-        *({name: limit.value for name, limit in limits.items()} for limits in (skew, drift)),
+        explained.enable_feature_attributes,
+        explained.explanation_baseline.gcs.output_uri_prefix,
+        *({name: limit.value for name, limit in limits.items()} for limits in thresholds),
     )
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from penstock.components.model_monitor.services.service import Baseline, Service
-from penstock.components.model_monitor.services.vertex_ai import features, files, version_2
+from penstock.components.model_monitor.services.vertex_ai import attributions, features, files, version_2
 from penstock.components.model_monitor.services.vertex_ai.job import job, objective
 from penstock.components.model_monitor.services.vertex_ai.jobs import Jobs
 from penstock.components.model_monitor.services.vertex_ai.settings import Settings
@@ -53,19 +53,19 @@ class VertexAI(Service):
             name = version_2.apply(server, settings, baseline, watched)
             Jobs(server, endpoint.name, settings.timeout).tell_of_own()
             return name
-        return self._job(server, baseline, endpoint, [one.id for one in own])
+        return self._job(server, baseline, endpoint, own)
 
-    def _job(self, server: Server, baseline: Baseline, endpoint: "Endpoint", own: list[str]) -> str:
+    def _job(self, server: Server, baseline: Baseline, endpoint: "Endpoint", own: "Sequence[DeployedModel]") -> str:
         """Has the job of the endpoint compare the requests to its own deployed models with the baseline."""
         settings, monitored = self._settings, features.monitored(baseline)
+        explained = attributions.of(server, settings, own[0], baseline.rows.schema.names)
         stored = files.store(settings.storage, baseline, monitored, training=settings.skew)
         endpoint_jobs = Jobs(server, endpoint.name, settings.timeout)
         label = baseline.record["label_name"]
         others = _others(endpoint_jobs, endpoint)
-        objectives = others | dict.fromkeys(own, objective(server, settings, monitored, stored, label))
-        return endpoint_jobs.apply(
-            job(server, settings, endpoint, objectives, stored), kept=sorted(others.keys() - set(own))
-        )
+        config = objective(server, settings, monitored, stored, label, explained)
+        wanted = job(server, settings, endpoint, others | {one.id: config for one in own}, stored)
+        return endpoint_jobs.apply(wanted, kept=sorted(others.keys() - {one.id for one in own}))
 
     def _server(self, endpoint: str) -> Server:
         match, settings = _ENDPOINT.match(endpoint), self._settings

@@ -17,6 +17,8 @@ _KEYS = (
     "display_name",
     "skew",
     "drift",
+    "attributions",
+    "explanation_baseline",
     "interval",
     "sample_rate",
     "user_emails",
@@ -47,11 +49,13 @@ _OF_VERSION_2 = ("request_log", "dataset", "timestamp_field")
 _OF_VERSION_1 = {
     "log_ttl": "its request log is a table of yours, whose expiration is set in BigQuery",
     "enable_monitoring_pipeline_logs": "it has no such logs",
+    "explanation_baseline": "it explains the training data itself",
 }
 _CRONS = {1: "0 * * * *", 24: "0 0 * * *", 7 * 24: "0 0 * * 1"}  # by hours
 _HOURS = {"h": 1, "d": 24, "w": 7 * 24}
 _LENGTH = re.compile(r"^([1-9][0-9]{0,4})([hdw])$")
 _CHANNEL = re.compile(r"^projects/[^/]+/notificationChannels/[^/]+$")
+_FOLDER = re.compile(r"^gs://[^/]+/.+$")
 _REQUEST_LOG = re.compile(r"^bq://[a-z0-9:.-]+(\.\w+(\.[\w-]+)?)?$")
 _TABLE = re.compile(r"^bq://[a-z0-9:.-]+\.\w+\.[\w-]+$")
 _EMAIL = re.compile(r"^[^@\s]+@[^@\s]+$")
@@ -63,6 +67,10 @@ class Settings:
 
     version: Of the service: 1, a job of the endpoint, or 2, a monitor of each of its model's versions.
     storage: The folder, gs://…, of the files that the service reads.
+    attributions: Thresholds of feature attributions by feature, in place of the default, None for one that never
+        alerts; None where attributions are not compared.
+    explanation_baseline: A folder, gs://…, with a batch explanation of the training data, in JSON lines; "" where the
+        service makes one. Of version 1.
     display_name: The job's name, by default that of its endpoint.
     interval_hours: How often requests are compared, and how long a window of them is.
     sample_rate: The share of the requests that is logged and compared.
@@ -78,6 +86,8 @@ class Settings:
     display_name: str = ""
     skew: bool = True
     drift: bool = True
+    attributions: Mapping[str, float | None] | None = None
+    explanation_baseline: str = ""
     interval_hours: int = 24
     sample_rate: float = 1.0
     user_emails: Sequence[str] = ()
@@ -109,6 +119,8 @@ class Settings:
             display_name=texts.get("display_name", ""),
             skew=_flag(name, values, "skew", default=True),
             drift=_flag(name, values, "drift", default=True),
+            attributions=_attributions(name, values.get("attributions", False)),
+            explanation_baseline=_matched(name, values, "explanation_baseline", _FOLDER, "gs://BUCKET/FOLDER"),
             interval_hours=hours(f"{name}.interval", values.get("interval", "1d")),
             sample_rate=_share(f"{name}.sample_rate", values.get("sample_rate", 1.0)),
             user_emails=_matching(name, values, "user_emails", _EMAIL, "addresses"),
@@ -133,6 +145,8 @@ class Settings:
         )
         if not read.skew and not read.drift:
             raise ConfigError(f"{name}: expected skew, drift or both, received neither: leave out what is false")
+        if read.explanation_baseline and (read.attributions is None or not read.skew):
+            raise ConfigError(f"{name}.explanation_baseline: it is for attributions and skew, which are left out here")
         if bool(read.dataset) != bool(read.timestamp_field):
             raise ConfigError(f"{name}: expected dataset and timestamp_field together, received only one of them")
         if read.version == 2 and not read.cron:
@@ -186,6 +200,17 @@ def _matched(name: str, values: Mapping[str, Any], key: str, pattern: re.Pattern
     if value and not (isinstance(value, str) and pattern.match(value)):
         raise ConfigError(f"{name}.{key}: expected {what}, received {value!r}")
     return str(value)
+
+
+def _attributions(name: str, value: object) -> dict[str, float | None] | None:
+    if isinstance(value, bool):
+        return {} if value else None
+    if not isinstance(value, dict):
+        raise ConfigError(
+            f"{name}.attributions: expected true, false or an object with a threshold for each feature, received "
+            f"{value!r}"
+        )
+    return {key: None if limit is None else _share(f"{name}.attributions.{key}", limit) for key, limit in value.items()}
 
 
 def _share(name: str, value: object) -> float:

@@ -4,12 +4,13 @@ A monitor has the training data and the schema. A schedule has one comparison: o
 data (skew), or with the window before (drift).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import pyarrow as pa
 
 from penstock.components.model_monitor.services.service import Baseline
+from penstock.components.model_monitor.services.vertex_ai.attributions import Attributions
 from penstock.components.model_monitor.services.vertex_ai.features import MonitoredFeature
 from penstock.components.model_monitor.services.vertex_ai.settings import Settings
 from penstock.components.model_monitor.services.vertex_ai.version_2.watched import Watched
@@ -17,8 +18,11 @@ from penstock.core.files import object_stores
 from penstock.core.services.vertex import Server
 
 if TYPE_CHECKING:
+    from google.cloud.aiplatform_v1 import types as v1
     from google.cloud.aiplatform_v1beta1.types import (
+        ExplanationSpec,
         ModelMonitor,
+        ModelMonitoringAlertCondition,
         ModelMonitoringInput,
         ModelMonitoringNotificationSpec,
         ModelMonitoringObjectiveSpec,
@@ -70,16 +74,18 @@ def schedule(
     watched: Watched,
     monitor: "ModelMonitor",
     features: Sequence[MonitoredFeature],
+    attributions: Attributions | None,
     comparison: Comparison,
 ) -> "Schedule | None":
     """Returns a monitor's schedule of a comparison; None where no feature has a threshold for it."""
     limits = {one.name: one.skew if comparison == "skew" else one.drift for one in features}
     conditions = {name: limit for name, limit in limits.items() if limit}
-    if not getattr(settings, comparison) or not conditions:
+    if not getattr(settings, comparison) or not (conditions or (attributions and attributions.limits)):
         return None
     types, window = server.beta_types, f"{settings.interval_hours}h"
     objective = types.ModelMonitoringObjectiveSpec(
-        tabular_objective=_objective(server, conditions),
+        tabular_objective=_objective(server, conditions, attributions.limits if attributions else {}),
+        explanation_spec=_as_beta(server, attributions.explanation) if attributions else None,
         target_dataset=_requests(server, settings, watched, types.ModelMonitoringInput.TimeOffset(window=window)),
         baseline_dataset=monitor.training_dataset
         if comparison == "skew"
@@ -125,13 +131,17 @@ def comparable_schedule(made: "Schedule") -> dict[str, Any]:
     """Returns what this module sets of a schedule, by field, in a form to compare two schedules by."""
     job = made.create_model_monitoring_job_request.model_monitoring_job
     spec = job.model_monitoring_spec
-    drift = spec.objective_spec.tabular_objective.feature_drift_spec
+    objective = spec.objective_spec.tabular_objective
+    drift, attribution = objective.feature_drift_spec, objective.feature_attribution_spec
     return {
         "cron": made.cron,
         "create_model_monitoring_job_request": (
             job.display_name,
-            set(drift.features),
-            {name: condition.threshold for name, condition in drift.feature_alert_conditions.items()},
+            *(
+                (set(part.features), {name: one.threshold for name, one in part.feature_alert_conditions.items()})
+                for part in (drift, attribution)
+            ),
+            type(spec.objective_spec.explanation_spec).to_dict(spec.objective_spec.explanation_spec),
             (drift.categorical_metric_type, drift.numeric_metric_type),
             _comparable_input(spec.objective_spec.baseline_dataset),
             _comparable_input(spec.objective_spec.target_dataset),
@@ -179,15 +189,34 @@ def _data_type(feature: MonitoredFeature, kind: pa.DataType) -> str:
     return "integer" if pa.types.is_integer(kind) else "float"
 
 
-def _objective(server: Server, limits: dict[str, float]) -> "ModelMonitoringObjectiveSpec.TabularObjective":
-    spec, condition = server.beta_types.ModelMonitoringObjectiveSpec, server.beta_types.ModelMonitoringAlertCondition
-    drift = spec.DataDriftSpec(
-        features=list(limits),
-        categorical_metric_type=_CATEGORIES,
-        numeric_metric_type=_NUMBERS,
-        feature_alert_conditions={name: condition(threshold=limit) for name, limit in limits.items()},
-    )
-    return spec.TabularObjective(feature_drift_spec=drift)
+def _objective(
+    server: Server, limits: Mapping[str, float], attributions: Mapping[str, float]
+) -> "ModelMonitoringObjectiveSpec.TabularObjective":
+    """Returns what is compared. An empty list of features would mean all of them, so such a part is left out."""
+    spec, objective = server.beta_types.ModelMonitoringObjectiveSpec, {}
+    if limits:
+        objective["feature_drift_spec"] = spec.DataDriftSpec(
+            features=list(limits),
+            categorical_metric_type=_CATEGORIES,
+            numeric_metric_type=_NUMBERS,
+            feature_alert_conditions=_conditions(server, limits),
+        )
+    if attributions:
+        objective["feature_attribution_spec"] = spec.FeatureAttributionSpec(
+            features=list(attributions), feature_alert_conditions=_conditions(server, attributions)
+        )
+    return spec.TabularObjective(**objective)
+
+
+def _conditions(server: Server, limits: Mapping[str, float]) -> "dict[str, ModelMonitoringAlertCondition]":
+    condition = server.beta_types.ModelMonitoringAlertCondition
+    return {name: condition(threshold=limit) for name, limit in limits.items()}
+
+
+def _as_beta(server: Server, explanation: "v1.ExplanationSpec") -> "ExplanationSpec":
+    """Returns the same specification as a message of v1beta1."""
+    same: ExplanationSpec = server.beta_types.ExplanationSpec.deserialize(type(explanation).serialize(explanation))
+    return same
 
 
 def _notification(server: Server, settings: Settings) -> "ModelMonitoringNotificationSpec":

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from google.protobuf import field_mask_pb2
 
 from penstock.components.model_monitor.services.service import Baseline
+from penstock.components.model_monitor.services.vertex_ai import attributions, files
 from penstock.components.model_monitor.services.vertex_ai import features as monitorable
-from penstock.components.model_monitor.services.vertex_ai import files
 from penstock.components.model_monitor.services.vertex_ai.settings import TIMEOUT_KEY, Settings
 from penstock.components.model_monitor.services.vertex_ai.version_2 import messages, request_log
 from penstock.components.model_monitor.services.vertex_ai.version_2.schedules import Schedules
@@ -31,6 +31,8 @@ def apply(server: Server, settings: Settings, baseline: Baseline, watched: Watch
     What is as it should be is left alone. Nothing is changed before it is known what can be monitored.
     """
     features = monitorable.monitored(baseline)
+    names = [one.name for one in features]
+    explained = attributions.of(server, settings, watched.deployed, names)
     training = files.store_training(settings.storage, baseline, features)
     if not settings.dataset:
         request_log.switch_on(server, settings, watched.endpoint)
@@ -40,7 +42,7 @@ def apply(server: Server, settings: Settings, baseline: Baseline, watched: Watch
     )
     schedules = Schedules(server, watched, operations)
     for comparison in messages.COMPARISONS:
-        wanted = messages.schedule(server, settings, watched, made, features, comparison)
+        wanted = messages.schedule(server, settings, watched, made, features, explained, comparison)
         schedules.apply(made, comparison, wanted)
     schedules.delete_of_undeployed()
     return str(made.name)
