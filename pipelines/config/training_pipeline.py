@@ -220,8 +220,14 @@ class Config(Section):
         return service.service(push, self.monitoring.window) if self.monitoring and service and push else None
 
     def _check_monitoring(self) -> None:
-        if self.monitoring and self.monitoring.vertex_ai and not (self.push and self.push.vertex_ai):
+        service, push = self.monitoring and self.monitoring.vertex_ai, self.push and self.push.vertex_ai
+        if service and not push:
             raise ValueError("monitoring.vertex_ai: there is no endpoint to monitor: expected push.vertex_ai")
+        if service and service.attributions is not False and push and not push.explanation:
+            raise ValueError(
+                "monitoring.vertex_ai.attributions: a version that is pushed has no explanations: expected "
+                "push.vertex_ai.explanation"
+            )
 
     @property
     def folder(self) -> Path:

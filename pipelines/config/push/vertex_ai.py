@@ -14,7 +14,7 @@ from pydantic import Field, model_validator
 from penstock.pipelines.config.kubernetes import Region
 from penstock.pipelines.config.push.serving import Serving
 from penstock.pipelines.config.resources import Accelerator
-from penstock.pipelines.config.section import AnyPath, PositiveWhole, matching
+from penstock.pipelines.config.section import NO_BOOL, AnyPath, Number, PositiveWhole, Section, matching
 from penstock.pipelines.config.servers import Address, Bucket, KmsKey, LabelKey, LabelValue, Network
 
 _Alias = Annotated[
@@ -30,6 +30,24 @@ _Image = Annotated[
     ),
 ]
 _FROM_VERTEX = ("project", "location", "api_endpoint", "credentials_file", "encryption_spec_key_name", "labels")
+
+
+class Explanation(Section):
+    """Explanations of predictions by sampled Shapley values: Vertex AI asks the server about changed instances."""
+
+    inputs: dict[str, str | Number | None] = Field(
+        min_length=1,
+        description="The features that are explained, as instances name them, each with the value that stands for its "
+        "absence; null leaves that to Vertex AI.",
+    )
+    output: str = Field(
+        default="predictions",
+        min_length=1,
+        description="What is explained: the name of an output, or any name where an answer has only one.",
+    )
+    path_count: Annotated[int, Field(ge=1, le=50), NO_BOOL] = Field(
+        default=25, description="How many permutations of the features are tried: more are more exact and slower."
+    )
 
 
 class VertexAI(Serving):
@@ -72,6 +90,10 @@ class VertexAI(Serving):
     )
     dedicated_endpoint: bool = Field(
         default=False, description="Whether the endpoint has an address, and traffic, of its own."
+    )
+    explanation: Explanation | None = Field(
+        default=None,
+        description="How Vertex AI explains predictions of the version, which monitoring.vertex_ai.attributions needs.",
     )
     keep_previous: bool = Field(
         default=True,

@@ -7,6 +7,7 @@ version serves what it did whatever becomes of the bucket.
 import functools
 import hashlib
 import json
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from penstock.components.pusher.destinations.changes import Changes
@@ -132,6 +133,7 @@ class Registry:
                 description="" if model else f"Pushed by Penstock to the endpoint {settings.endpoint}.",
                 artifact_uri=candidate.uri,
                 container_spec=self._container,
+                explanation_spec=settings.explanation.message(self._server) if settings.explanation else None,
                 labels={**settings.labels, **names.digest_labels(candidate.digest), **own},
                 encryption_spec=types.EncryptionSpec(kms_key_name=key) if key else None,
             ),
@@ -183,6 +185,8 @@ class Registry:
 
     @property
     def _container_label(self) -> str:
-        """The container of a version, in a label: what it is cannot be changed, nor asked."""
-        container = [self._settings.rollout.image, PREDICT_ROUTE, HEALTH_ROUTE, PORT]
+        """The container of a version and its explanations, in a label: what they are cannot be changed, nor asked."""
+        container: list[Any] = [self._settings.rollout.image, PREDICT_ROUTE, HEALTH_ROUTE, PORT]
+        if self._settings.explanation:
+            container.append(asdict(self._settings.explanation))
         return hashlib.sha256(json.dumps(container).encode()).hexdigest()[:32]

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 from penstock.components.pusher.destinations.destination import COMMON_KEYS, Rollout
+from penstock.components.pusher.destinations.vertex_ai.explanation import Explanation
 from penstock.core.arguments import check_object, check_string, check_strings, check_whole_number
 from penstock.core.errors import ConfigError
 from penstock.core.services.vertex import ACCELERATORS, Connection
@@ -27,6 +28,7 @@ _OWN_KEYS = (
     "network",
     "dedicated_endpoint",
     "encryption_spec_key_name",
+    "explanation",
     "keep_previous",
 )
 _TEXTS = ("machine_type", "service_account", "network", "encryption_spec_key_name")
@@ -55,6 +57,7 @@ class Settings:
     service_account: str = ""
     network: str = ""
     encryption_spec_key_name: str = ""
+    explanation: Explanation | None = None
     aliases: tuple[str, ...] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
     dedicated_endpoint: bool = False
@@ -88,6 +91,9 @@ class Settings:
             service_account=texts.get("service_account", ""),
             network=texts.get("network", ""),
             encryption_spec_key_name=texts.get("encryption_spec_key_name", ""),
+            explanation=Explanation.of(f"{name}.explanation", values["explanation"])
+            if "explanation" in values
+            else None,
             machine_type=texts.get("machine_type", cls.machine_type),
             accelerator_type=accelerator_type,
             accelerator_count=accelerator_count,

@@ -74,7 +74,8 @@ def test_everything(load: Load) -> None:
         "log_ttl": "30d",
         "timeout": 60,
     }
-    assert settings(load({"vertex_ai": section})) == Settings(
+    explained = {"vertex_ai": PUSH["vertex_ai"] | {"explanation": {"inputs": {"fare": 0.0, "comment": None}}}}
+    assert settings(load({"vertex_ai": section}, push=explained)) == Settings(
         storage="gs://other/monitoring",
         display_name="Taxi fares",
         drift=False,
@@ -121,6 +122,7 @@ def test_version_2(load: Load) -> None:
         ({"vertex_ai": {"user_emails": ["team"]}}, {}, "user_emails.0: expected an address, such as team@example.org"),
         ({"vertex_ai": {"storage": "s3://bucket/x"}}, {}, "monitoring.vertex_ai.storage: expected gs://BUCKET/FOLDER"),
         ({"vertex_ai": {"attributions": {"fare": 2}}}, {}, "monitoring.vertex_ai.attributions"),
+        ({"vertex_ai": {"attributions": True}}, {}, "attributions: a version that is pushed has no explanations: exp"),
         (
             {"vertex_ai": {"explanation_baseline": "gs://b/x"}},
             {},

@@ -101,6 +101,8 @@ def test_everything(load: Load) -> None:
     ("push", "message"),
     [
         ({"storage": "models"}, r"push\.vertex_ai\.storage: expected gs://BUCKET/FOLDER, received 'models'"),
+        ({"explanation": {}}, r"push\.vertex_ai\.explanation"),
+        ({"explanation": {"inputs": {"fare": None}, "path_count": 51}}, r"push\.vertex_ai\.explanation\.path_count"),
         ({"image": "penstock-serving:1"}, r"push\.vertex_ai\.image: expected an image with its registry, from which"),
         (
             {"aliases": ["1st"]},

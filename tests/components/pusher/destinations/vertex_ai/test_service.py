@@ -167,6 +167,23 @@ def test_another_image_or_machine_is_deployed_anew(vertex: VertexAI, push: Push,
     assert not push(0, image=image, machine_type="n2-standard-8").new
 
 
+def test_a_version_is_registered_with_explanations(vertex: VertexAI, push: Push) -> None:
+    explanation = {"inputs": {"fare": 0.5, "company": "", "zone": None}, "output": "probabilities", "path_count": 10}
+    push(0)
+    push(0, explanation=explanation)
+    push(0, explanation=explanation)
+    plain, explained = versions(vertex)
+    assert not plain.explanation_spec, "what explains is another version, and is not pushed again"
+    spec = explained.explanation_spec
+    assert spec.parameters.sampled_shapley_attribution.path_count == 10
+    assert {name: list(one.input_baselines) for name, one in spec.metadata.inputs.items()} == {
+        "fare": [0.5],
+        "company": [""],
+        "zone": [],
+    }
+    assert list(spec.metadata.outputs) == ["probabilities"]
+
+
 def test_a_rollback_brings_back_the_old_image_and_machines(vertex: VertexAI, push: Push, service: Read) -> None:
     push(0)
     image = "europe-west4-docker.pkg.dev/my-project/penstock/penstock-serving:2"

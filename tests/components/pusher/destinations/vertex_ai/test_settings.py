@@ -59,6 +59,12 @@ def test_a_file_of_credentials_that_only_the_users_machine_has(
             r"v\.aliases: expected letters, digits and dashes, a small letter first, received '1st'",
         ),
         ({"labels": {"team": "A"}}, r"v\.labels\.team: expected small letters, digits, _ and -, 63 at most"),
+        ({"explanation": {}}, r"v\.explanation\.inputs: expected the features that are explained, received none"),
+        (
+            {"explanation": {"inputs": {"fare": True}}},
+            r"inputs\.fare: expected a text, a number or null",
+        ),
+        ({"explanation": {"inputs": {"fare": 0}, "path_count": 51}}, r"path_count: expected 50 permutations at most"),
         ({"keep_previous": "no"}, r"v\.keep_previous: expected true or false, received 'no'"),
         ({"network": "projects/1/global/networks/n", "canary": 5}, r"v\.canary: an endpoint in a network has one"),
         ({"canary": 100}, r"v\.canary: expected a percentage from 1 to 99, received 100"),
