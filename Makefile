@@ -43,7 +43,7 @@ bench-serving: environment  ## load our model server, KServe's and MLServer in t
 	@.venv/bin/python benchmarks/serving
 
 bench-monitoring: environment  ## hold drift and estimated metrics against Evidently, NannyML and Vertex AI on the same windows (about an hour)
-	@.venv/bin/python benchmarks/monitoring
+	@OMP_NUM_THREADS=1 .venv/bin/python benchmarks/monitoring
 
 generate: environment  ## write what is generated and committed: READMEs, JSON Schema, lint rules, protos, golden pipelines, the script of charts
 	@.venv/bin/python -m penstock.pipelines.compiling.component_docs && .venv/bin/python -m penstock.pipelines.cli.output.schema

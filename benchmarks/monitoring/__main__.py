@@ -1,6 +1,6 @@
 """Our monitoring beside Evidently's, NannyML's and Vertex AI's thresholds, on the same windows of real tables.
 
-    python benchmarks/monitoring [--splits 4] [--unshifted 50] [--shifted 5] [--tables flights …] [--only drift …]
+    python benchmarks/monitoring [--quick] [--tables flights …] [--only drift …] [--splits 4] [--unshifted 50] …
 
 `drift`: of windows as they are, how many alert; of shifted ones, how many are detected. `estimates`: metrics without
 labels, beside what came true. `speed`: a window of a million rows. Evidently and NannyML run in an environment of their
@@ -15,9 +15,11 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import classifier
 import estimates
 import numpy as np
 import ours
@@ -27,6 +29,7 @@ import windows
 HERE = Path(__file__).resolve().parent
 TOOLS = HERE.parent.parent / ".toolchain" / "tools" / "bin"  # where bootstrap.py puts uv
 PARTS = ("drift", "estimates", "speed")
+DRIFT = ("evidently_side.py", "nannyml_side.py")
 FALSE_ALARMS = 0.05
 MILLION = 1_000_000
 
@@ -44,13 +47,22 @@ def main() -> None:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--splits", type=int, default=4, help="into training data and rows for windows")
-    parser.add_argument("--unshifted", type=int, default=50, help="windows of a split, as they are")
-    parser.add_argument("--shifted", type=int, default=5, help="windows of a split, of each shift")
+    parser.add_argument("--quick", action="store_true", help="a tenth of the windows: figures are rough")
+    parser.add_argument("--splits", type=int, help="into training data and rows for windows (4)")
+    parser.add_argument("--unshifted", type=int, help="windows of a split, as they are (50)")
+    parser.add_argument("--shifted", type=int, help="windows of a split, of each shift (5)")
     parser.add_argument("--tables", nargs="+", choices=list(windows.SUBJECTS), default=list(windows.SUBJECTS))
-    parser.add_argument("--orders", type=int, default=8, help="of tables without time, in which metrics are estimated")
+    parser.add_argument("--orders", type=int, help="of tables without time, in which metrics are estimated (8)")
     parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS))
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    full, quick = (
+        {"splits": 4, "unshifted": 50, "shifted": 5, "orders": 8},
+        {"splits": 1, "unshifted": 20, "shifted": 5, "orders": 1},
+    )
+    for name, value in (quick if arguments.quick else full).items():
+        if getattr(arguments, name) is None:
+            setattr(arguments, name, value)
+    return arguments
 
 
 def _beside(script: str, *values: str) -> str:
@@ -79,13 +91,14 @@ def _told(script: str, asked: Path) -> dict[str, Any]:
 
 def _drift(folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
     cases = windows.write(folder, arguments.tables, arguments.splits, arguments.unshifted, arguments.shifted)
-    told = [ours.judge(cases)]
-    told += [_told(script, folder / "cases.json") for script in ("evidently_side.py", "nannyml_side.py")]
+    with ThreadPoolExecutor() as threads:  # of waiting for the other tools' processes
+        others = [threads.submit(_told, script, folder / "cases.json") for script in DRIFT]
+        told = [ours.judge(cases), classifier.judge(cases), *(other.result() for other in others)]
     scores: dict[tuple[str, int, str, str], list[float]] = {}
     for case in cases:
         for tool, values in (item for one in told for item in one[case.key].items()):
             scores.setdefault((case.table, case.rows, case.shift, tool), []).extend(values)
-    print("\n".join(_drift_tables(scores)))
+    print("\n".join([*_drift_tables(scores), *_multivariate_table(scores)]))
     return {"|".join(map(str, key)): [round(value, 4) for value in values] for key, values in scores.items()}
 
 
@@ -114,6 +127,21 @@ def _drift_tables(scores: Mapping[tuple[str, int, str, str], list[float]]) -> It
                 fair = np.quantile(calm, 1 - FALSE_ALARMS, axis=1)[:, None]
                 cells.append(f"{(values > 1).any(0).mean():.0%} ({(values > fair).any(0).mean():.0%})")
             yield f"| {shift} | {' | '.join(cells)} |"
+
+
+def _multivariate_table(scores: Mapping[tuple[str, int, str, str], list[float]]) -> Iterator[str]:
+    """Yields how often each way finds broken correlations, at thresholds as in the brackets of the other tables."""
+    tools = {"pairs": "ours, dependence", "PCA": "nannyml, PCA", "classifier": "classifier"}
+    shifts = [shift for shift in windows.SHIFTS if shift.startswith("correlation")]
+    yield "\n| table, rows of a window | " + " | ".join(f"{tool}: {shift}" for shift in shifts for tool in tools) + " |"
+    yield "| --- |" + " ---: |" * len(tools) * len(shifts)
+    for table, rows in dict.fromkeys(key[:2] for key in scores):
+        cells = []
+        for shift in shifts:
+            for tool in tools.values():
+                fair = np.quantile(scores[table, rows, windows.UNSHIFTED, tool], 1 - FALSE_ALARMS)
+                cells.append(f"{(np.array(scores[table, rows, shift, tool]) > fair).mean():.0%}")
+        yield f"| {table}, {rows:,} | {' | '.join(cells)} |"
 
 
 def _estimates(folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
