@@ -4,7 +4,7 @@ import json
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from penstock.pipelines.local.records import environment
 from penstock.pipelines.local.records.cache import Key
@@ -12,6 +12,7 @@ from penstock.pipelines.local.records.cache import Key
 NEVER_CACHED = "never cached: it looks at the world outside"
 _GONE = "its earlier outputs are gone, or were not final"
 _SHOWN = 60
+_LEAVES = 3  # parts of a parameter
 _BEFORE = 12  # characters that are alike and shown before those that are not
 _CHANNEL = "pipelinechannel--"
 _RESOLVED = ("resolved_input", "fingerprint", "span", "version")
@@ -101,23 +102,49 @@ def _parameter(name: str, old: str | None, new: str | None) -> str:
         return f"the contents of {shown} changed"  # the paths are our copies', which nobody knows
     if name == "fingerprint":
         return "the data changed"
-    path, before, after = _innermost(shown, _parsed(before), _parsed(after))
-    texts = [_text(before), _text(after)]
+    leaves = list(_differing(shown, _parsed(before), _parsed(after)))
+    more = f" and {len(leaves) - _LEAVES} more keys of it" if len(leaves) > _LEAVES else ""
+    return f"parameter {', '.join(map(_change, leaves[:_LEAVES]))}{more}"
+
+
+class _Leaf(NamedTuple):
+    """A part of a parameter in which two values of it differ: `train_args.num_steps`; None where there is no such."""
+
+    path: str
+    before: Any
+    after: Any
+
+
+def _differing(path: str, before: Any, after: Any) -> Iterator[_Leaf]:
+    """Follows two objects to the keys in which they differ."""
+    if isinstance(before, dict) and isinstance(after, dict):
+        for name in sorted(before.keys() | after.keys()):
+            if before.get(name) != after.get(name):
+                yield from _differing(f"{path}.{name}", before.get(name), after.get(name))
+    elif _are_of_objects(before, after):
+        for place, (old, new) in enumerate(zip(before, after, strict=True)):
+            if old != new:
+                yield from _differing(f"{path}[{place}]", old, new)
+    else:
+        yield _Leaf(path, before, after)
+
+
+def _are_of_objects(before: Any, after: Any) -> bool:
+    """Whether both are lists of objects, which may correspond."""
+    lists = isinstance(before, list) and isinstance(after, list) and len(before) == len(after)
+    return lists and all(isinstance(item, dict) for item in [*before, *after])
+
+
+def _change(leaf: _Leaf) -> str:
+    sides = (leaf.before, leaf.after)
+    texts = [_text(value) for value in sides]
+    if any(isinstance(value, dict | list) for value in sides) and (None in sides or max(map(len, texts)) > _SHOWN):
+        return f"{leaf.path} {'is new' if leaf.before is None else 'is gone' if leaf.after is None else 'changed'}"
     if len(texts[0]) > _SHOWN and len(texts[1]) > _SHOWN:  # where they are alike says nothing
         alike = next((place for place, pair in enumerate(zip(*texts, strict=False)) if len(set(pair)) > 1), 0)
         start = max(0, alike - _BEFORE)
         texts = ["…" * (start > 0) + text[start:] for text in texts]
-    return f"parameter {path} {_short(texts[0])} -> {_short(texts[1])}"
-
-
-def _innermost(path: str, before: Any, after: Any) -> tuple[str, Any, Any]:
-    """Follows two objects to the one key in which they differ: `train_args.num_steps`."""
-    if isinstance(before, dict) and isinstance(after, dict):
-        differing = [name for name in before.keys() | after.keys() if before.get(name) != after.get(name)]
-        if len(differing) == 1:
-            name = differing[0]
-            return _innermost(f"{path}.{name}", before.get(name), after.get(name))
-    return path, before, after
+    return f"{leaf.path} {_short(texts[0])} -> {_short(texts[1])}"
 
 
 def _parsed(value: Any) -> Any:

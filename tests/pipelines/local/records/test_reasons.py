@@ -8,6 +8,8 @@ import pytest
 from penstock.pipelines.local.records.cache import Key
 from penstock.pipelines.local.records.reasons import reason
 
+LONG = {"feature_values": {name: name * 10 for name in "abcdef"}}
+
 
 def key(code: str = "a", source: str = "s", version: str = "1", **parameters: object) -> Key:
     given = {name: json.dumps(value) for name, value in parameters.items()}
@@ -22,6 +24,17 @@ def key(code: str = "a", source: str = "s", version: str = "1", **parameters: ob
             {"args": '{"num_steps": 200.0, "splits": ["train"]}', "pipelinechannel--steps": 200.0},
             {"args": '{"num_steps": 100.0, "splits": ["train"]}', "pipelinechannel--steps": 100.0},
             "parameter args.num_steps 200 -> 100",
+        ),
+        (
+            {"eval_config": json.dumps({"metrics_specs": [{"metrics": [{"class_name": "AUC"}]}], "options": {"a": 1}})},
+            {"eval_config": json.dumps({"metrics_specs": [{"metrics": [{"class_name": "AUC", "threshold": LONG}]}],
+                                        "slicing_specs": [LONG]})},
+            "parameter eval_config.metrics_specs[0].metrics[0].threshold is new, eval_config.options is gone, "
+            "eval_config.slicing_specs is new",
+        ),
+        (
+            {"args": json.dumps(dict.fromkeys("abcde", 1))}, {"args": json.dumps({name: [2, 3] for name in "abcde"})},
+            "parameter args.a 1 -> [2, 3], args.b 1 -> [2, 3], args.c 1 -> [2, 3] and 2 more keys of it",
         ),
         ({"pipelinechannel--steps": 2.0}, {"pipelinechannel--steps": 1.0}, "parameter steps 2 -> 1"),
         ({"note": "{"}, {"note": "{}"}, 'parameter note "{" -> {}'),
