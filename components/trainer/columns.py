@@ -21,8 +21,11 @@ def line(folder: Path) -> str:
 
 
 def _line(plan: dict[str, Any]) -> str:
-    kinds = Counter(kind for _, kind in dict.fromkeys((made["name"], made["kind"]) for made in plan["features"]))
-    counted = ", ".join(f"{count:,} {kind}" for kind, count in kinds.items())
+    kinds: dict[str, dict[str, None]] = {}
+    for made in plan["features"]:
+        kinds.setdefault(made["name"], {})[made["kind"]] = None
+    counts = Counter(" and ".join(of_column) for of_column in kinds.values())
+    counted = ", ".join(f"{count:,} {kind}" for kind, count in counts.items())
     left_out = f"; left out: {_some(list(plan['ignored']))}" if plan["ignored"] else ""
     return f"{plan['label']['name']} ({_label(plan['label'])}) is learnt from columns: {counted}{left_out}"
 

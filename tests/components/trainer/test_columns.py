@@ -97,11 +97,12 @@ def test_a_category_of_which_no_value_is_known_is_warned_of(tmp_path: Path, capl
     ]
 
 
-def test_the_end_of_a_run_tells_them_in_a_line(model_run: Path, tmp_path: Path) -> None:
+def test_the_end_of_a_run_counts_each_column_once_in_a_line(model_run: Path, tmp_path: Path) -> None:
     outputs = {"model_run": {"uri": str(model_run), "metadata": {}}}
     run = RunRecord("taxi", tmp_path, {}, "done", tasks=[TaskRecord("trainer", "done", outputs=outputs)])
     assert list(learnt.lines(run)) == [
-        "trainer: late (binary of no, yes) is learnt from columns: 4 categorical, 3 numeric, 1 text, 1 date; "
+        "trainer: late (binary of no, yes) is learnt from columns: 3 categorical, 2 numeric, "
+        "1 numeric and categorical, 1 text, 1 date; "
         "left out: key"
     ]
     training = report.write(tmp_path / "page", model_run)
