@@ -31,7 +31,9 @@ class Slip:
         return f"{self.word!r} (line {self.line:,}{f' and {self.count - 1:,} more' if self.count > 1 else ''})"
 
 
-def sentences(taken: ByColumn, kept: ByColumn, slips: Mapping[str, Iterable[Slip]], label: str) -> Iterator[str]:
+def sentences(
+    taken: ByColumn, kept: ByColumn, slips: Mapping[str, Iterable[Slip]], label: str, named: Sequence[str] = ()
+) -> Iterator[str]:
     """Yields a sentence of each kind that there is.
 
     Args:
@@ -39,23 +41,25 @@ def sentences(taken: ByColumn, kept: ByColumn, slips: Mapping[str, Iterable[Slip
         kept: Of those that are values like any other though they may mean a missing one; not told of the label.
         slips: Of the columns of numbers that are text for a few cells.
         label: The label, "" for none.
+        named: The cells that data.csv.null_values names already: a longer list has them as well.
     """
     by_column = {name: list(of_column) for name, of_column in slips.items()}
     of_taken, of_kept = _by_word(taken), _by_word(kept, without={label, *by_column})
     if of_taken:
         yield f"{taken_words(taken)}; data.csv.null_values decides it: a list of such cells, [] for none"
     if of_kept:
+        words = _json([*named, *of_taken, *of_kept])
         yield (
             "values like any other, though they may mean missing ones: "
-            f"{'; '.join(of_kept.values())}; data.csv.null_values: {_json([*of_taken, *of_kept])} says that they do"
+            f"{'; '.join(of_kept.values())}; data.csv.null_values: {words} says that they do"
         )
     if by_column:
         among_numbers = [word for name in by_column for word in kept.get(name, ())]  # a list needs these, too
-        words = [slip.word for of_column in by_column.values() for slip in of_column]
+        odd = [slip.word for of_column in by_column.values() for slip in of_column]
         in_columns = [f"{name}: {_shown(by_column[name])}" for name in sorted(by_column)]
         yield (
             f"columns of numbers that are text for a few cells: {listed(in_columns)}; mend these, or "
-            f"data.csv.null_values: {_json([*of_taken, *among_numbers, *words])} takes them for missing"
+            f"data.csv.null_values: {_json([*named, *of_taken, *among_numbers, *odd])} takes them for missing"
         )
 
 

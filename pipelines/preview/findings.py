@@ -131,12 +131,13 @@ def _as_numbers(label: Column, cells: Sequence[str], problem: Problem) -> list[f
 
 
 def _on_cells(config: Config, described: Mapping[str, Column]) -> Iterator[str]:
-    explicit = config.data.csv and config.data.csv.null_values is not None
+    null_values = config.data.csv.null_values if config.data.csv else None
     yield from cell_words.sentences(
         {name: column.taken for name, column in described.items() if column.taken},
-        {} if explicit else {name: column.kept for name, column in described.items() if column.kept},
+        {} if null_values is not None else {name: column.kept for name, column in described.items() if column.kept},
         {name: column.slips for name, column in described.items() if column.slips},
         config.label or "",
+        null_values if isinstance(null_values, list) else (),
     )
 
 

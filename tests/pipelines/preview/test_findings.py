@@ -109,6 +109,8 @@ def test_what_takes_slips_for_missing_names_all_that_is_missing_in_their_column(
     _, told = validate(text)
     assert told.endswith('data.csv.null_values: ["NA", "-", "abt 5"] takes them for missing')
     assert validate(text, data='{path: data.csv, csv: {null_values: ["NA", "-", "abt 5"]}}') == []
+    (told,) = validate(text, data='{path: data.csv, csv: {null_values: ["?", "NA", "-"]}}')
+    assert told.endswith('data.csv.null_values: ["?", "NA", "-", "abt 5"] takes them for missing'), "none is lost"
 
 
 def test_leaks_and_keys(validate: Look) -> None:

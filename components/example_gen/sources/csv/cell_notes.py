@@ -96,9 +96,11 @@ class CellNotes:
     taken: dict[str, Counter[str]] = field(default_factory=dict)
     kept: dict[str, Counter[str]] = field(default_factory=dict)
     odd: dict[str, Odd] = field(default_factory=dict)
+    named: tuple[str, ...] = ()  # the cells that mean a missing value by name
 
     def add(self, name: str, column: pa.StringArray, values: pa.Array, missing: Missing, place: Place) -> None:
         """Notes the cells of a column that became these values; `place` is that of the first row."""
+        self.named = missing.cells
         empty = pc.equal(pc.binary_length(column), 0)
         is_empty = pa.types.is_null(values.type)  # no cell has a value
         is_text = not is_empty and pa.types.is_large_binary(values.type.value_type)
@@ -116,6 +118,7 @@ class CellNotes:
 
     def merge(self, later: Self) -> None:
         """Adds the notes of later rows."""
+        self.named = self.named or later.named
         for mine, others in ((self.taken, later.taken), (self.kept, later.kept)):
             for name, counts in others.items():
                 mine.setdefault(name, Counter()).update(counts)
@@ -125,7 +128,7 @@ class CellNotes:
     def warn(self, label: str) -> None:
         """Tells what a person may want to mend; labels.py tells of the label's own words."""
         slips = {name: odd.slips() for name, odd in self.odd.items() if odd.few}
-        for sentence in cell_words.sentences(self.taken, self.kept, slips, label):
+        for sentence in cell_words.sentences(self.taken, self.kept, slips, label, self.named):
             logger.warning("%s", sentence)
 
 
