@@ -30,6 +30,7 @@ def parameters(config: Config) -> dict[str, Any]:
         "model": settings.model,
         "version": settings.version or 0,
         "history": f"{folder}/history",
+        **config.window_arguments(),
         "alert_state": f"{folder}/alerts",
         "alert_settings": settings.alerts.settings,
     }
@@ -48,6 +49,8 @@ def monitoring_pipeline(config: Config) -> base_component.BaseComponent:
         model: str = default["model"],
         version: int = default["version"],
         history: str = default["history"],
+        labels: str = default["labels"],
+        performance: str = default["performance"],
         alert_state: str = default["alert_state"],
         alert_settings: str = default["alert_settings"],
     ) -> None:
@@ -61,6 +64,8 @@ def monitoring_pipeline(config: Config) -> base_component.BaseComponent:
             model=model,
             version=version,
             history=history,
+            labels=labels,
+            performance=performance,
             engine=config.engine,
         )
         window.set_caching_options(False)  # requests come in all the time

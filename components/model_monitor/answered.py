@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from penstock.components.engines import Engine
 from penstock.components.model_monitor import training_rows
+from penstock.components.model_monitor.evaluated import Evaluation
 from penstock.components.model_monitor.training_rows import DecodedRows, RowColumns
 from penstock.components.monitoring.measures.reference import Reference
 from penstock.components.monitoring.predictions import Predictions
@@ -22,12 +23,16 @@ _BATCH = 4096
 
 @dataclass(frozen=True)
 class Answers:
-    """What a model says of a sample of rows, of `rows` in all."""
+    """What a model says of a sample of rows, of `rows` in all.
+
+    `evaluated_labels` are the labels as the model makes them for its evaluation; None if that compares the rows' own.
+    """
 
     rows: int
     predictions: pa.RecordBatch
     decoded: DecodedRows
     reference: Reference
+    evaluated_labels: pa.Array | None
 
 
 def ask(
@@ -37,6 +42,7 @@ def ask(
     model: Path,
     label: Label | None,
     columns: RowColumns,
+    evaluation: Evaluation | None,
     notes: list[str],
 ) -> Answers | None:
     """Asks a model about rows of splits; None, with a note, of one that takes no tf.Examples, or fails on them.
@@ -55,7 +61,22 @@ def ask(
         notes.append(f"predictions are not monitored: {error.message}")
         return None
     decoded = training_rows.decoded(sampled.records, columns)
-    return Answers(sampled.rows, predicted, decoded, Reference.of([predicted]))
+    made = _evaluated_labels(folder, sampled.records, evaluation, notes) if evaluation else None
+    return Answers(sampled.rows, predicted, decoded, Reference.of([predicted]), made)
+
+
+def _evaluated_labels(
+    model: Path, serialized: Sequence[bytes], evaluation: Evaluation, notes: list[str]
+) -> pa.Array | None:
+    try:
+        if not (name := evaluation.signature(model)):
+            return None
+        (signature,) = loaded.load(model, [name])
+        parts = (serialized[start : start + _BATCH] for start in range(0, len(serialized), _BATCH))
+        return pa.concat_arrays([_column(signature.predict(part)[evaluation.label]) for part in parts])
+    except ModelError as error:
+        notes.append(f"labels that come later cannot be compared with predictions: {error.message}")
+        return None
 
 
 def _predictions(model: Path, serialized: Sequence[bytes], wanted: Predictions) -> pa.RecordBatch:

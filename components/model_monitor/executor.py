@@ -16,6 +16,7 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 from penstock.components.engines import Engine, open_engine
 from penstock.components.model_monitor import answered, fixed, report, training_rows
 from penstock.components.model_monitor.answered import Answers
+from penstock.components.model_monitor.evaluated import Evaluation
 from penstock.components.model_monitor.fixed import Fixed
 from penstock.components.model_monitor.training_rows import DecodedRows, RowColumns
 from penstock.components.model_monitor.watching import Watching
@@ -27,7 +28,8 @@ from penstock.components.monitoring.measures.thresholds import Threshold
 from penstock.components.monitoring.windows.inputs import Features
 from penstock.core import artifacts, progress
 from penstock.core.arguments import parse_object
-from penstock.core.artifacts import Examples, Model, ModelEvaluation, TaskResult
+from penstock.core.artifacts import Examples, Model, TaskResult
+from penstock.core.artifacts.judged import Judged
 from penstock.core.artifacts.monitoring import BaselineRecord, MonitoringBaseline, Subject, ThresholdRecord, TrainedOn
 from penstock.core.errors import ConfigError
 from penstock.core.files import atomic
@@ -76,11 +78,12 @@ def run(
     watching, known = Watching.of(service, pushed), _label(model)
     label, source = known.name if known else label, Examples(Path(examples))
     columns, notes = RowColumns.of(parsed, label), list[str]()
+    evaluated = Evaluation.read(evaluation, notes)
     with open_engine(engine) as opened, progress.task("ModelMonitor") as counts:
         training = _training(opened, source, train_splits, parsed, columns)
         counts.show(rows=training.rows)
         unseen = [name for name in eval_splits if name in source.splits()] or list(train_splits)
-        answers = answered.ask(opened, source, unseen, Path(model), known, columns, notes) if model else None
+        answers = answered.ask(opened, source, unseen, Path(model), known, columns, evaluated, notes) if model else None
         predictions = answers.reference if answers else None
         limits = fixed.read(configured, parsed, [*training.reference.bins.values(), *_bins(predictions)])
         record = BaselineRecord(
@@ -96,35 +99,38 @@ def run(
             sources=limits.sources,
             window_rows=window_rows,
             thresholds=_table(training.reference, predictions, window_rows, false_alarm_rate, limits),
-            importance=_importance(evaluation, notes),
+            importance=_importance(evaluated),
             notes=[*notes, *_unmeasured(columns.features, training.reference)],
-            **_trained_on(examples_metadata or {}),
+            **_of_run(examples_metadata or {}, evaluated),
         )
         compared = watching and watching.baseline(record, parsed, training.decoded)
-        _write(MonitoringBaseline(Path(baseline)), record, parsed, training.decoded, answers, report_file)
+        _write(MonitoringBaseline(Path(baseline)), record, parsed, training.decoded, answers, evaluated, report_file)
         counts.update({"features": len(training.reference.bins)})
         monitors = watching.configure(compared) if watching and compared else []
     about = artifacts.metadata(features=len(training.reference.bins), label=label)
     return TaskResult({"baseline": about | ({"monitors": json.dumps(monitors)} if monitors else {})})
 
 
-class _Trained(TypedDict):
-    """The part of a baseline that says what the model was trained on; nothing where the examples do not say it."""
+class _OfRun(TypedDict):
+    """What only some runs know: the data of the training, and the model's evaluation."""
 
     trained_on: NotRequired[TrainedOn]
+    judged: NotRequired[Judged]
 
 
-def _trained_on(examples: Mapping[str, Any]) -> _Trained:
-    if not examples.get("input_fingerprint"):
-        return {}
-    rows = parse_object("num_examples", str(examples.get("num_examples", "")))
-    trained = TrainedOn(
-        fingerprint=str(examples["input_fingerprint"]),
-        span=int(examples.get("span", 0)),
-        spans=str(examples.get("spans", "")),
-        rows=sum(map(int, rows.values())),
-    )
-    return {"trained_on": trained}
+def _of_run(examples: Mapping[str, Any], evaluated: Evaluation | None) -> _OfRun:
+    known = _OfRun()
+    if evaluated and (judged := evaluated.judged):
+        known["judged"] = judged
+    if examples.get("input_fingerprint"):
+        rows = parse_object("num_examples", str(examples.get("num_examples", "")))
+        known["trained_on"] = TrainedOn(
+            fingerprint=str(examples["input_fingerprint"]),
+            span=int(examples.get("span", 0)),
+            spans=str(examples.get("spans", "")),
+            rows=sum(map(int, rows.values())),
+        )
+    return known
 
 
 @dataclass(frozen=True)
@@ -191,16 +197,11 @@ def _threshold(limit: Threshold, limits: Fixed) -> ThresholdRecord:
     return ThresholdRecord(name=limit.feature, measure=limit.measure, value=value, reason=reason)
 
 
-def _importance(evaluation: str | None, notes: list[str]) -> dict[str, float]:
+def _importance(evaluated: Evaluation | None) -> dict[str, float]:
     """Returns how much the model depends on each column, as the Evaluator has measured it; none if it has not."""
-    if not evaluation:
+    if evaluated is None:
         return {}
-    try:
-        summary = ModelEvaluation(Path(evaluation)).read_summary()
-    except (OSError, ValueError) as error:
-        notes.append(f"how much the model depends on each feature is not known: the evaluation cannot be read: {error}")
-        return {}
-    worse = {one["column"]: max(0.0, statistics.fmean(one["worse_by"])) for one in summary["importance"]}
+    worse = {one["column"]: max(0.0, statistics.fmean(one["worse_by"])) for one in evaluated.summary["importance"]}
     most = max(worse.values(), default=0.0)
     return {name: value / most for name, value in worse.items()} if most else {}
 
@@ -211,16 +212,21 @@ def _write(
     schema: schema_pb2.Schema,
     rows: DecodedRows,
     answers: Answers | None,
+    evaluated: Evaluation | None,
     report_file: str,
 ) -> None:
     """Writes the baseline, its record last but for the pages."""
     artifacts.Schema(target.root).write(schema)
     _write_table(target.sample, rows.features.slice(0, _SAMPLE_ROWS))
+    if evaluated and evaluated.config:
+        atomic.write_bytes(target.eval_config, evaluated.artifact.config.read_bytes())
     if answers:
         names, arrays = list(answers.predictions.schema.names), list(answers.predictions.columns)
-        if answers.decoded.labels is not None:
-            names.append(target.LABEL)
-            arrays.append(answers.decoded.labels)
+        labels = {target.LABEL: answers.decoded.labels, target.EVALUATED_LABEL: answers.evaluated_labels}
+        for name, column in labels.items():
+            if column is not None:
+                names.append(name)
+                arrays.append(column)
         _write_table(target.evaluation, pa.RecordBatch.from_arrays(arrays, names))
         _write_table(target.evaluation_rows, answers.decoded.features)
     target.write(record)

@@ -14,6 +14,8 @@ MEASURES = {
     "new_words": "share of texts with a word that training had not",
     "value_count": "divergence of how many values rows have",
     "dependence": "change of the dependence between two features",
+    "realised": "realised, from labels",
+    "estimated": "estimated, without labels",
 }
 # By TFMA's names.
 METRICS = {"auc": "AUC", "accuracy": "accuracy", "mean_absolute_error": "mean absolute error"}

@@ -17,9 +17,14 @@ def window_monitor(
     model: str = "",
     version: int = 0,
     history: str = "",
+    labels: str = "",
+    performance: str = "",
     engine: str = "local",
 ) -> bool:
     """Compares a window of a model's requests with the baseline, and says what moved.
+
+    With labels it also says how good the model was, by the metrics and slices of its evaluation: in this window, and in
+    those earlier windows of `history` whose labels have come since.
 
     Returns whether nothing alerts. Requests that cannot be read are left out and counted, with the reason.
 
@@ -32,6 +37,11 @@ def window_monitor(
         model: The model's name on its server; "" where the log has only one.
         version: The version whose requests are meant; 0: all of them.
         history: A folder of earlier windows' records, which the page shows beside this one; this one is added.
+        labels: JSON `{"files": "gs://.../labels/*.csv", "key": ["trip_id"], "column": "tips", "wait": "30d"}`: CSV or
+            Parquet files, the features that a label and its rows have in common (by default the log's request_id, and
+            row if the files have it), the label's column (by default the pipeline's label), and how long labels take.
+        performance: JSON `{"limits": {"auc": 0.8}, "estimates_alert": false}`: what metrics are to be, beside the
+            thresholds of the evaluation, and whether metrics that are estimated without labels alert as well.
         engine: Where pieces of the log are read: `local` for a worker per core, `local:N` for N workers.
         window: What was measured: `window.json`; metadata `alerts`, the number of features that alert, and `rows`.
         report: What moved for a person to look at.
@@ -49,6 +59,8 @@ def window_monitor(
         model=model,
         version=version,
         history=history,
+        labels=labels,
+        performance=performance,
         engine=engine,
         baseline_uri=baseline.uri,
     )

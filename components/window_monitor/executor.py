@@ -6,19 +6,19 @@ from datetime import datetime
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from penstock.components.engines import open_engine
 from penstock.components.monitoring import sensitivity
+from penstock.components.monitoring.labels.source import LabelSource
 from penstock.components.monitoring.measures.reference import Reference
-from penstock.components.monitoring.predictions import Predictions
 from penstock.components.monitoring.windows.files import Selection
-from penstock.components.monitoring.windows.inputs import Features
 from penstock.components.monitoring.windows.requests import Requests
 from penstock.components.monitoring.windows.window import Window
-from penstock.components.window_monitor import counting, findings, metrics, performance, places
-from penstock.components.window_monitor.counting import Baseline, Counted, Part
+from penstock.components.window_monitor import counting, findings, metrics, performance
+from penstock.components.window_monitor.asked import Asked, Known, table
+from penstock.components.window_monitor.counting import Counted, Part
 from penstock.components.window_monitor.findings import Compared
+from penstock.components.window_monitor.judging import Limits
 from penstock.components.window_monitor.performance import Rows
 from penstock.components.window_monitor.places import History
 from penstock.components.window_monitor.report import page as window_page
@@ -28,13 +28,11 @@ from penstock.core.artifacts.monitoring import (
     BaselineRecord,
     EstimatedMetric,
     MonitoredWindow,
-    MonitoringBaseline,
     Subject,
     WindowRecord,
     moved,
 )
 from penstock.core.files import atomic
-from penstock.core.labels import Label
 from penstock.core.suggestions import listed
 
 _HISTORY = 60  # windows before, on the page
@@ -53,75 +51,78 @@ def run(
     model: str = "",
     version: int = 0,
     history: str = "",
+    labels: str = "",
+    performance: str = "",
     engine: str = "local",
     baseline_uri: str = "",
     now: datetime | None = None,
 ) -> GateResult:
     """Writes the window and its page; component.py describes the arguments. `now` is for tests.
 
-    Returns whether nothing alerts. Raises a ConfigError for a window, a model or a folder that there is not, and a
-    DataError if there is no baseline; what is wrong with requests is in the window, and no error.
+    Returns whether nothing alerts, in the window and in those that labels have come for. Raises a ConfigError for a
+    window, a model or a folder that there is not, and a DataError if there is no baseline; what is wrong with requests
+    or labels is in the window, and no error.
     """
-    times = Window.of(window_length, begin, end, now)
-    source = MonitoringBaseline(atomic.local_path(baseline))
-    record = source.read()
-    asked = Features.of(artifacts.read_schema(source.schema), record["label_name"])
+    times, known = Window.of(window_length, begin, end, now), Known.read(atomic.local_path(baseline), baseline_uri)
+    limits, source = Limits.read(performance, known.record.get("judged")), LabelSource.from_json(labels)
+    if source:
+        from penstock.components.window_monitor.realised import join  # with TensorFlow, before workers are forked
     selection = Selection(model, version or None)
     with open_engine(engine) as opened, progress.task("WindowMonitor") as counts:
         counts.show(rows=0)
-        compared_with = _baseline(record)
-        with places.request_log(requests, selection, times) as folder:
-            log = Requests.open(folder, selection, times, asked)
-            counted = counting.count(opened, log, compared_with)
-        counts.show(rows=counted.account.rows)
-        parts = _parts(compared_with, counted, source, record)
-        result = _record(record, log, counted, parts, baseline_uri or str(source.root))
-        if estimated := _performance(compared_with, counted, source):
-            result["performance"] = estimated
+        asked = Asked(opened, known, requests, selection)
+        result, parts = _compared(asked, times, limits)
+        counts.show(rows=result["rows"])
         kept = History(history, selection.version) if history else None
         before = kept.before(result["model"], times.begin, _HISTORY) if kept else []
-        page = window_page.Page(result, before, parts, record)
-        _write(MonitoredWindow(Path(window)), page, report)
-        if kept:
-            kept.add(result)
-        alerts = len(moved(result["findings"]))
+        again = join.join(asked, source, limits, result, before, now) if source else []
+        target = MonitoredWindow(Path(window))
+        _write(target, window_page.Page(result, before, parts, known.record), again, report)
+        for one in [*again, result] if kept else ():
+            kept.add(one)  # type: ignore[union-attr]
+        alerts = len(moved(result["findings"])) + sum(len(one["alerts"]) for one in result.get("measured_again", []))
         counts.update({"alerting features": alerts})
     properties = artifacts.metadata(alerts=alerts, rows=result["rows"], begin=result["begin"], end=result["end"])
     return GateResult({"window": properties}, blessed=not alerts)
 
 
-def _write(target: MonitoredWindow, page: window_page.Page, report: str) -> None:
+def _compared(asked: Asked, times: Window, limits: Limits) -> tuple[WindowRecord, list[Compared]]:
+    """Returns the record of a window beside the baseline, and what its page draws."""
+    known = asked.known
+    with asked.within(times) as log:
+        counted = counting.count(asked.engine, log, known.compared)
+    parts = _parts(known, counted)
+    result = _record(known, log, counted, parts)
+    if estimated := _performance(known, counted):
+        result["performance"] = estimated
+        judged = [limits.estimated(metric, result["rows"]) for metric in estimated]
+        result["findings"] = findings.with_performance(result["findings"], filter(None, judged))
+    return result, parts
+
+
+def _write(target: MonitoredWindow, page: window_page.Page, again: list[WindowRecord], report: str) -> None:
     """Writes the window, its record last; the page to `report` as well."""
     for path in [target.report, *([Path(report)] if report else [])]:
         window_page.write(path, page)
     metrics.write(target.metrics, page.window)
+    target.write_again(again)
     target.write(page.window)
 
 
-def _baseline(record: BaselineRecord) -> Baseline:
-    label = record["label"]
-    known = Label(**{**label, "classes": tuple(label["classes"])}) if label else None
-    predictions = record["predictions"]
-    return Baseline(
-        Reference.of_document(record["features"]),
-        Reference.of_document(predictions) if predictions else None,
-        Predictions(known),
-    )
-
-
-def _parts(baseline: Baseline, counted: Counted, source: MonitoringBaseline, record: BaselineRecord) -> list[Compared]:
+def _parts(known: Known, counted: Counted) -> list[Compared]:
+    compared, source, record = known.compared, known.source, known.record
     parts: list[tuple[Subject, Reference | None, Part | None, Path]] = [
-        ("feature", baseline.features, counted.features, source.sample),
-        ("prediction", baseline.predictions, counted.predictions, source.evaluation),
+        ("feature", compared.features, counted.features, source.sample),
+        ("prediction", compared.predictions, counted.predictions, source.evaluation),
     ]
     rate, fixed = record["false_alarm_rate"], record["fixed"]
     return [
         Compared(
             subject,
             reference,
-            sensitivity.of(subject, rate, fixed, baseline.predictions is not None),
+            sensitivity.of(subject, rate, fixed, compared.predictions is not None),
             part.counts,
-            _table(rows),
+            table(rows),
             part.sample.table(),
         )
         for subject, reference, part, rows in parts
@@ -129,25 +130,19 @@ def _parts(baseline: Baseline, counted: Counted, source: MonitoringBaseline, rec
     ]
 
 
-def _performance(baseline: Baseline, counted: Counted, source: MonitoringBaseline) -> list[EstimatedMetric]:
+def _performance(known: Known, counted: Counted) -> list[EstimatedMetric]:
     if counted.predictions is None:
         return []
     features = counted.features.sample.table() if counted.is_paired else pa.table({})
     return performance.estimated(
-        baseline.outputs.label,
-        Rows(_table(source.evaluation_rows), _table(source.evaluation)),
+        known.compared.outputs.label,
+        Rows(table(known.source.evaluation_rows), table(known.source.evaluation)),
         Rows(features, counted.predictions.sample.table()),
-        baseline.features.bins,
+        known.compared.features.bins,
     )
 
 
-def _table(path: Path) -> pa.Table:
-    return pq.read_table(path) if path.is_file() else pa.table({})
-
-
-def _record(
-    record: BaselineRecord, log: Requests, counted: Counted, parts: list[Compared], baseline: str
-) -> WindowRecord:
+def _record(known: Known, log: Requests, counted: Counted, parts: list[Compared]) -> WindowRecord:
     account = counted.account
     return WindowRecord(
         model=log.selection.model,
@@ -157,10 +152,10 @@ def _record(
         requests=account.requests,
         rows=account.rows,
         sampled=account.sampled,
-        baseline=baseline,
+        baseline=known.uri,
         left_out=account.left_out.listed(),
-        notes=_notes(record, counted),
-        findings=findings.of_window(parts, record["importance"]),
+        notes=_notes(known.record, counted),
+        findings=findings.of_window(parts, known.record["importance"]),
     )
 
 

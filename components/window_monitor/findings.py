@@ -1,7 +1,7 @@
 """The findings of a window: each measure beside its threshold, ordered by how much it matters."""
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -56,6 +56,11 @@ def of_window(parts: Sequence[Compared], importance: Mapping[str, float]) -> lis
         return not one["alerts"], follows, -urgency(one, bool(importance)), one["name"]
 
     return sorted(found, key=order)
+
+
+def with_performance(others: Iterable[Finding], judged: Iterable[Finding]) -> list[Finding]:
+    """Returns a window's findings with those of how good the model is, which come first of those that alert."""
+    return sorted([*judged, *others], key=lambda one: not one["alerts"])
 
 
 def urgency(finding: Finding, known: bool) -> float:

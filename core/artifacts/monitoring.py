@@ -11,6 +11,8 @@ from typing import Any, ClassVar, Literal, NotRequired, TypedDict
 
 from penstock.core.artifacts.artifact import Artifact
 from penstock.core.artifacts.data import Schema
+from penstock.core.artifacts.gates import ModelEvaluation
+from penstock.core.artifacts.judged import Judged
 from penstock.core.errors import DataError
 from penstock.core.files import atomic
 
@@ -36,9 +38,12 @@ class Finding(TypedDict):
         name: The feature, or the output; of several features "first, second"; "" where it is none.
         measure: Such as "jensen_shannon".
         value: None where it could not be measured.
-        threshold: Above which value it alerts; None where it never does.
+        threshold: Beyond which value it alerts; None where it never does.
         alerts: Whether it does.
         rows: How many rows of the window it is of.
+        side: On which side of the threshold it alerts; left out where that is above.
+        low: The value's 95 % interval; left out of what has none.
+        high: Likewise.
         sentence: The same in words.
         cause: What is likely behind it, in words; "" where nobody knows, and where it does not alert.
         figure: The fragment of its figure's address in the window's page, without `#`; "" where there is none.
@@ -57,6 +62,9 @@ class Finding(TypedDict):
     cause: str
     figure: str
     importance: NotRequired[float]
+    side: NotRequired[Literal["below"]]
+    low: NotRequired[float]
+    high: NotRequired[float]
 
 
 def first_of_each(findings: Iterable[Finding]) -> list[Finding]:
@@ -117,14 +125,27 @@ class JoinedLabels(TypedDict):
     """The labels that have come for a window's rows.
 
     Args:
-        rows: How many rows have one.
-        left_out: Labels of these rows that do not count, and rows without one, with the reasons.
+        rows: How many rows have one that counts.
+        files: What the files were whose labels are joined: a digest.
+        left_out: Labels and labelled rows that do not count, with the reasons.
         notes: Sentences to bear in mind.
     """
 
     rows: int
+    files: str
     left_out: list[LeftOut]
     notes: list[str]
+
+
+class MeasuredAgain(TypedDict):
+    """An earlier window for which labels have come: how many of its rows have one now, and before; and what alerts."""
+
+    begin: str
+    end: str
+    rows: int
+    labelled: int
+    labelled_before: int
+    alerts: list[str]
 
 
 class ThresholdRecord(TypedDict):
@@ -164,6 +185,7 @@ class BaselineRecord(TypedDict):
         importance: How much the model depends on each feature, as a share of the most important one's.
         notes: Sentences to bear in mind.
         trained_on: The data of the training; left out where its examples do not say so.
+        judged: The model's evaluation; left out where nobody knows it.
     """
 
     model: str
@@ -181,6 +203,7 @@ class BaselineRecord(TypedDict):
     importance: dict[str, float]
     notes: list[str]
     trained_on: NotRequired[TrainedOn]
+    judged: NotRequired[Judged]
 
 
 class WindowRecord(TypedDict):
@@ -201,6 +224,7 @@ class WindowRecord(TypedDict):
         performance: How good the model most likely is; left out where nothing can be estimated.
         labels: The labels that have come; left out where nobody looked for any.
         realised: How good the model was, by slices; left out without labels.
+        measured_again: Earlier windows whose records have changed with this one; left out where nobody looked.
     """
 
     model: str
@@ -217,6 +241,7 @@ class WindowRecord(TypedDict):
     performance: NotRequired[list[EstimatedMetric]]
     labels: NotRequired[JoinedLabels]
     realised: NotRequired[list[RealisedMetric]]
+    measured_again: NotRequired[list[MeasuredAgain]]
 
 
 @dataclass(frozen=True)
@@ -227,11 +252,14 @@ class MonitoringBaseline(Artifact):
     sample.parquet            some of the training rows
     evaluation.parquet        predictions for rows of the evaluation split, and their labels
     evaluation_rows.parquet   the features of these rows
+    eval_config.json          by what the model was evaluated: TFMA's EvalRun
     schema.pbtxt              by which requests are read
     report.html               the thresholds for a person to look at
     """
 
-    LABEL: ClassVar[str] = "label"  # the column of evaluation.parquet
+    # Columns of evaluation.parquet: the label, and what the evaluation compares in its place if that is another.
+    LABEL: ClassVar[str] = "label"
+    EVALUATED_LABEL: ClassVar[str] = "evaluated label"
 
     @property
     def path(self) -> Path:
@@ -273,6 +301,10 @@ class MonitoringBaseline(Artifact):
         return self.root / "evaluation_rows.parquet"
 
     @property
+    def eval_config(self) -> Path:
+        return ModelEvaluation(self.root).config
+
+    @property
     def schema(self) -> Path:
         return Schema(self.root).path
 
@@ -284,6 +316,7 @@ class MonitoredWindow(Artifact):
     window.json     a WindowRecord
     report.html     the same for a person to look at
     metrics.prom    its numbers for Prometheus
+    again.json      the WindowRecords of earlier windows that were measured again, the oldest first
     """
 
     FILE: ClassVar[str] = "window.json"
@@ -299,6 +332,20 @@ class MonitoredWindow(Artifact):
     @property
     def metrics(self) -> Path:
         return self.root / "metrics.prom"
+
+    @property
+    def again(self) -> Path:
+        return self.root / "again.json"
+
+    def read_again(self) -> list[WindowRecord]:
+        """Returns the records of earlier windows, none if there are none; a ValueError if the content is no such."""
+        from pydantic import TypeAdapter
+
+        return TypeAdapter(list[WindowRecord]).validate_json(self.again.read_bytes()) if self.again.is_file() else []
+
+    def write_again(self, windows: list[WindowRecord]) -> None:
+        """Writes the records of earlier windows."""
+        atomic.write_text(self.again, json.dumps(windows, allow_nan=False))
 
     def read(self) -> WindowRecord:
         """Returns the record; an OSError if there is no file, a ValueError if its content is no WindowRecord."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from penstock.core import progress
+from penstock.core.artifacts.gates import OVERALL
 from penstock.core.errors import PenstockError
 from penstock.core.files import atomic
 from penstock.core.page import numbers
@@ -40,6 +41,7 @@ _SHOWN = 20  # features that moved, and sentences on what was left out
     metavar="FOLDER",
     help="The server's --request-log, or what SageMaker has captured; by default requests.",
 )
+@click.option("--labels", default="", metavar="FILES", help="Labels that have come: CSV or Parquet, also a pattern.")
 @click.option("--model", default="", metavar="NAME", help="The model's name on its server; by default the pipeline's.")
 @click.option("--version", type=click.IntRange(min=1), help="The version whose requests are meant; by default all.")
 @click.option("--run", default="", metavar="RUN", help="The run to compare with; by default the one that serves.")
@@ -56,6 +58,7 @@ def monitor(
     begin: str,
     end: str,
     requests: str,
+    labels: str,
     model: str,
     version: int | None,
     run: str,
@@ -78,7 +81,8 @@ def monitor(
     from penstock.pipelines.config.section import from_here
 
     local.require_runtime()
-    places = {name: from_here(path) if path else "" for name, path in (("requests", requests), ("output", output))}
+    given = {"requests": requests, "labels": labels, "output": output}
+    places = {name: from_here(path) if path else "" for name, path in given.items()}
     with show_predictions.silent():
         from penstock.pipelines.local import monitoring
 
@@ -111,11 +115,14 @@ def _answer(
     decision: "RetrainingDecision | None",
     ended: "Sequence[Ended]",
 ) -> Answer:
+    from penstock.core.artifacts import monitoring
+
     window = monitored.record
-    moved = _moved(window["findings"])
-    for one in window["left_out"][:_SHOWN]:
+    moved = monitoring.moved(window["findings"])
+    labels = window.get("labels")
+    for one in [*window["left_out"], *(labels["left_out"] if labels else [])][:_SHOWN]:
         warn(f"left out: {numbers.count(one['count'])} {one['unit']}: {one['reason']} ({one['example']})")
-    for sentence in window["notes"][:_SHOWN]:
+    for sentence in [*window["notes"], *(labels["notes"] if labels else [])][:_SHOWN]:
         note(sentence)
     result = MonitoredRequests(
         folder=str(monitored.folder.root),
@@ -126,27 +133,28 @@ def _answer(
         alerts=alerts,
         retraining=decision,
     )
-    failure = Failure("Alert", _counted(moved), [], 1) if moved else None
+    later = [sentence for one in window.get("measured_again", []) for sentence in one["alerts"]]
+    failure = Failure("Alert", _counted(moved, len(later)), [], 1) if moved or later else None
     lines = retrain.decision_lines(decision, ended) if decision else []
     return Answer(result, lambda: "\n".join([*_lines(monitored, moved, alerts), *lines]), failure)
 
 
-def _moved(findings: "Sequence[Finding]") -> "list[Finding]":
-    """Returns the first finding of each feature that alerts: they are ordered."""
-    first: dict[tuple[str, str], Finding] = {}
-    for one in findings:
-        if one["alerts"]:
-            first.setdefault((one["subject"], one["name"]), one)
-    return list(first.values())
+def _counted(moved: "Sequence[Finding]", later: int) -> str:
+    """Returns what alerts, counted: `2 features and 1 prediction moved, 1 metric is beyond its limit`.
 
-
-def _counted(moved: "Sequence[Finding]") -> str:
-    """Returns what moved, counted: `2 features and 1 prediction moved`."""
+    `later` are the metrics of earlier windows, of which labels have come.
+    """
     kinds = {"dependence": ("pair of features", "pairs of features")}
     counts = Counter(one["subject"] for one in moved)
+    metrics = counts.pop("performance", 0) + later
     words = [f"{count} {kinds.get(subject, (subject, f'{subject}s'))[count > 1]}" for subject, count in counts.items()]
     first = f"{', '.join(words[:-1])} and " if words[:-1] else ""
-    return f"{first}{words[-1]} moved"
+    parts = [f"{first}{words[-1]} moved"] if words else []
+    if metrics:
+        parts.append(
+            f"{metrics} metric{'s are' if metrics > 1 else ' is'} beyond {'their' if metrics > 1 else 'its'} limit"
+        )
+    return ", ".join(parts)
 
 
 def _lines(monitored: "Monitored", moved: "Sequence[Finding]", alerts: "AlertSummary | None") -> Iterator[str]:
@@ -163,6 +171,7 @@ def _lines(monitored: "Monitored", moved: "Sequence[Finding]", alerts: "AlertSum
         yield f"and {len(moved) - _SHOWN} more"
     if not moved and monitored.record["rows"]:
         yield "nothing moved"
+    yield from _realised(monitored.record)
     for metric in monitored.record.get("performance", []):
         value, low = numbers.number(metric["value"]), numbers.number(metric["low"])
         high, before = numbers.number(metric["high"]), numbers.number(metric["evaluation"])
@@ -173,6 +182,23 @@ def _lines(monitored: "Monitored", moved: "Sequence[Finding]", alerts: "AlertSum
     yield f"report     {monitored.folder.report}"
     if alerts:
         yield f"alerts     {_changes(alerts)}"
+
+
+def _realised(window: "WindowRecord") -> Iterator[str]:
+    """Yields the metrics of all labelled rows, and the earlier windows of which labels have come."""
+    metrics = [one for one in window.get("realised", []) if one["slice"] == OVERALL and one["value"] is not None]
+    for one in metrics:
+        interval = ""
+        if one["low"] is not None and one["high"] is not None:
+            interval = f" ({numbers.number(one['low'])} to {numbers.number(one['high'])})"
+        before = "" if one["evaluation"] is None else f"; in the evaluation {numbers.number(one['evaluation'])}"
+        counted = f"of {numbers.count(one['rows'])} labelled rows ({numbers.percentage(one['rows'] / window['rows'])})"
+        yield f"{one['metric']} {numbers.number(one['value'])}{interval} {counted}{before}"
+    for earlier in window.get("measured_again", []):
+        begin, end = (numbers.date(datetime.fromisoformat(earlier[bound])) for bound in ("begin", "end"))
+        labelled, rows, before = (numbers.count(earlier[key]) for key in ("labelled", "rows", "labelled_before"))
+        yield f"measured again: {begin} to {end}: {labelled} of {rows} rows have a label, before {before}"
+        yield from (f"  {sentence}" for sentence in earlier["alerts"])
 
 
 def _changes(alerts: "AlertSummary") -> str:

@@ -30,6 +30,7 @@ from penstock.pipelines.config.evaluation import Evaluation
 from penstock.pipelines.config.features import Feature
 from penstock.pipelines.config.kubernetes import Kubernetes
 from penstock.pipelines.config.monitoring import Monitoring
+from penstock.pipelines.config.monitoring.labels import Labels
 from penstock.pipelines.config.push import Push, vertex_ai
 from penstock.pipelines.config.resources import ByComponent, Resources, Task
 from penstock.pipelines.config.section import ExistingFile, FolderPath, Section, hidden_models, matching
@@ -279,6 +280,18 @@ class Config(Section):
             "false_alarm_rate": settings.false_alarm_rate,
             "window_rows": settings.window_rows,
         }
+
+    def window_arguments(self, labels: str = "") -> dict[str, Any]:
+        """What WindowMonitor is told beside the window, in a pipeline and by `penstock monitor`.
+
+        labels: Files with labels, in place of the configuration's.
+        """
+        settings = self.monitoring or Monitoring()
+        known = settings.labels
+        if labels:
+            known = known.model_copy(update={"files": labels}) if known else Labels(files=labels)
+        csv = self.data.csv_options(self.without_code)
+        return {"labels": known.source(csv) if known else "", "performance": settings.performance_json}
 
     @property
     def compares_models(self) -> bool:

@@ -26,10 +26,11 @@ _TIME = "%Y%m%dT%H%M%SZ"
 class Asked:
     """What a command line says of the window; "" and None leave it to the configuration.
 
-    `run` and `baseline` are a run (a folder or a name) or a baseline's folder to compare with.
+    `run` and `baseline` are a run (a folder or a name) or a baseline's folder to compare with. `labels` are files.
     """
 
     requests: str = ""
+    labels: str = ""
     model: str = ""
     version: int | None = None
     window: str = ""
@@ -73,6 +74,7 @@ def monitor(config: Config, asked: Asked) -> Monitored:
         model=model,
         version=version or 0,
         history=str(root / "history"),
+        **config.window_arguments(asked.labels),
         engine=config.engine,
     )
     return Monitored(folder, folder.read(), baseline)

@@ -24,11 +24,11 @@ class Sums:
             self.totals[:, quantity] += np.bincount(codes, weights=values[:, quantity], minlength=size)
 
     def merge(self, other: Self, codes: np.ndarray) -> None:
-        """Adds the sums of another, whose slices have these codes here."""
+        """Adds the sums of another, whose slices have these codes here; several may have the same."""
         places = codes[: len(other.totals)]
         if len(places):
             self._reserve(int(places.max()) + 1)
-            self.totals[places] += other.totals
+            np.add.at(self.totals, places, other.totals)
 
     def of(self, code: int) -> np.ndarray:
         """Returns the sums of a slice; zeros if nothing was added to it."""

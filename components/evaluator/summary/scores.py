@@ -5,8 +5,8 @@ much longer for it.
 """
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 from tensorflow_model_analysis import constants
@@ -75,6 +75,29 @@ def _is_wanted(config: EvalConfig, metric: str) -> bool:
     return is_asked_for and all(map(coverage.result, parts.non_derived_computations))
 
 
+@dataclass
+class Accumulated:
+    """What metrics of parts of the examples are computed from."""
+
+    results: list[Result]
+    classes: BinaryCounts | None
+
+    def add(self, batch: Batch) -> None:
+        """Adds examples; a ModelError for a metric that does not fit."""
+        for result in self.results:
+            with shards.fitting():
+                result.add(batch)
+        if self.classes:
+            self.classes.add(batch)
+
+    def merge(self, other: Self, codes: np.ndarray) -> None:
+        """Adds what others accumulate; `codes` holds, by each code of theirs, the code here."""
+        for result, later in zip(self.results, other.results, strict=True):
+            result.merge(later, codes)
+        if self.classes and other.classes:
+            self.classes.merge(other.classes, codes)
+
+
 class Scores:
     """Computes the metrics of a config that `of_model` has made."""
 
@@ -92,22 +115,24 @@ class Scores:
             extracts[constants.EXAMPLE_WEIGHTS_KEY] = compared.weights
         rows = np.arange(len(codes))
         batch = Batch(self._config, extracts, rows, Memberships(np.arange(len(codes) + 1), codes))
-        accumulated = list(filter(None, map(coverage.result, self._parts.non_derived_computations)))
-        for result in accumulated:
-            with shards.fitting():
-                result.add(batch)
-        classes = BinaryCounts("") if self._problem == "binary" else None
-        if classes:
-            classes.add(batch)
-        return [self._measures(accumulated, classes, code) for code in range(count)]
+        accumulated = self.accumulated()
+        accumulated.add(batch)
+        return [self.measures(accumulated, code) for code in range(count)]
 
-    def _measures(self, accumulated: Sequence[Result], classes: BinaryCounts | None, code: int) -> dict[str, Measure]:
-        base: MetricsDict = {key: value for result in accumulated for key, value in result.result(code).items()}
+    def accumulated(self) -> Accumulated:
+        """Returns what no example accumulates."""
+        results_ = list(filter(None, map(coverage.result, self._parts.non_derived_computations)))
+        return Accumulated(results_, BinaryCounts("") if self._problem == "binary" else None)
+
+    def measures(self, accumulated: Accumulated, code: int) -> dict[str, Measure]:
+        """Returns the metrics of a part by their qualified names."""
+        base: MetricsDict = {key: value for result in accumulated.results for key, value in result.result(code).items()}
         values = results.derived(base, self._parts)
         undefined = undefined_metrics.of_slice(self._config, values)
         told = {key: float(value) for key, value in values.items() if _is_told(key) and _is_number(value)}
         names = verdict.names(told)
-        evidence = Evidence(spreads_of(accumulated, code), classes.of(code) if classes else None)
+        classes = accumulated.classes
+        evidence = Evidence(spreads_of(accumulated.results, code), classes.of(code) if classes else None)
         return {
             names[key]: self._intervals.measure(key, value, evidence)
             if math.isfinite(value) and not undefined.why(key, ((),))

@@ -95,7 +95,7 @@ class CsvInput(Input):
         columns, reasons = {}, dict[int, str]()
         for feature in reading.features:
             column = cells.column(names.index(feature.name))
-            columns[feature.name], why = _lists(column, feature, self.options)
+            columns[feature.name], why = lists(column, feature, self.options)
             for row, reason in why.items():
                 reasons.setdefault(row, reason)
         examples, keep = features_.encode(columns, reading.features, reasons, cells.num_rows)
@@ -180,7 +180,7 @@ def _require_same(first: str, expected: tuple[str, ...], name: str, names: tuple
         raise DataError(f"{name}: expected the columns of {first}: {odd!r} is in {where[0]} and not in {where[1]}")
 
 
-def _lists(column: pa.StringArray, feature: Feature, options: CsvOptions) -> tuple[pa.Array, dict[int, str]]:
+def lists(column: pa.StringArray, feature: Feature, options: CsvOptions) -> tuple[pa.Array, dict[int, str]]:
     """Returns cells as a list column of the feature's type, and why rows are none of it."""
     kind = _TYPES[feature.kind]
     try:

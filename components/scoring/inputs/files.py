@@ -28,8 +28,8 @@ def opened(data: Sequence[str], options: CsvOptions, label: str, scratch: Path, 
     Raises a DataError if there are none, or if they are of several kinds.
     """
     with contextlib.ExitStack() as stack:
-        files = [file for place in data for file in _files(place, stack)]
-        kinds = {_kind(file): file for file in files}
+        files = [file for place in data for file in listed(place, stack)]
+        kinds = {kind_of(file): file for file in files}
         if len(kinds) > 1:
             (one, first), (other, second), *_ = kinds.items()
             raise DataError(f"expected files of one kind, found {first.name} ({one}) and {second.name} ({other})")
@@ -44,7 +44,7 @@ def opened(data: Sequence[str], options: CsvOptions, label: str, scratch: Path, 
             yield JsonLinesInput.open(files, scratch)
 
 
-def _files(place: str, stack: contextlib.ExitStack) -> Iterator[File]:
+def listed(place: str, stack: contextlib.ExitStack) -> Iterator[File]:
     """Yields the files that a name means, sorted."""
     path = Path(place)
     if path.is_file():
@@ -67,7 +67,7 @@ def _files(place: str, stack: contextlib.ExitStack) -> Iterator[File]:
         yield File(file, f"{base.rstrip('/')}/{file.relative_to(local.root)}" if base else str(file))
 
 
-def _kind(file: File) -> RowsFormat:
+def kind_of(file: File) -> RowsFormat:
     """Returns the kind of a file, by its name, else by how it begins."""
     if kind := formats.of_rows(file.name):
         return kind

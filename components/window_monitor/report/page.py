@@ -1,6 +1,6 @@
 """The page of a window."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from html import escape
@@ -8,11 +8,10 @@ from pathlib import Path
 
 from penstock.components.monitoring import words
 from penstock.components.window_monitor.findings import Compared
-from penstock.components.window_monitor.report import figures, history
+from penstock.components.window_monitor.report import figures, history, performance, sections
 from penstock.core import page, progress
 from penstock.core.artifacts.monitoring import (
     BaselineRecord,
-    EstimatedMetric,
     Finding,
     LeftOut,
     WindowRecord,
@@ -43,10 +42,10 @@ def write(path: Path, shown: Page) -> Path:
             f"<h1>{escape(title)}</h1>",
             _lead(window),
             _moved(window["findings"], bool(shown.baseline["importance"])),
-            _performance(window.get("performance", [])),
+            performance.html(window, shown.before),
             figures.html(shown.parts, window["findings"]),
             history.html(window, shown.before),
-            _left_out(window["left_out"]),
+            _left_out([*window["left_out"], *(window["labels"]["left_out"] if "labels" in window else [])]),
             _measures(window["findings"]),
         ]
     )
@@ -66,9 +65,8 @@ def _lead(window: WindowRecord) -> str:
     rows, requests = progress.text({"rows": window["rows"]}), progress.text({"requests": window["requests"]})
     counted = f"{rows} in {requests}{sampled}"
     answered = f"; answered by version {versions}" if versions else ""
-    notes = "".join(f"<li>{escape(note)}</li>" for note in window["notes"])
-    return f'<p>{verdict} <span class="muted">{counted}{answered}. Times are UTC.</span></p>' + (
-        f"<ul>{notes}</ul>" if notes else ""
+    return f'<p>{verdict} <span class="muted">{counted}{answered}. Times are UTC.</span></p>' + sections.bullets(
+        window["notes"]
     )
 
 
@@ -80,11 +78,10 @@ def _moved(findings: Sequence[Finding], importance: bool) -> str:
     behind = "<th>what is likely behind it</th>" if causes else ""
     weight = '<th class="number">importance</th>' if importance else ""
     header = (
-        f"<th>feature</th>{weight}{behind}<th>measure</th>"
-        '<th class="number">value</th><th class="number">alerts above</th>'
+        f'<th>feature</th>{weight}{behind}<th>measure</th><th class="number">value</th><th class="number">alerts</th>'
     )
     title = "What moved" if alerting else "Nearest to a threshold"
-    return _section(title, header, (_row(one, importance, causes) for one in chosen), sort=True)
+    return sections.section(title, header, (_row(one, importance, causes) for one in chosen), sort=True)
 
 
 def _row(one: Finding, importance: bool, causes: bool) -> str:
@@ -102,32 +99,13 @@ def _link(one: Finding) -> str:
 
 def _measured(one: Finding) -> str:
     """Returns cells: the measure, its value and its threshold."""
-    value, threshold = one["value"], one["threshold"]
+    value = one["value"]
     style = " bad" if one["alerts"] else ""
     return (
         f"<td>{escape(words.MEASURES.get(one['measure'], one['measure']))}</td>"
         f'<td class="number{style}" data-value="{value}">{numbers.number(value)}</td>'
-        f'<td class="number">{"never" if threshold is None else numbers.number(threshold)}</td>'
+        f'<td class="number">{sections.limit(one)}</td>'
     )
-
-
-def _performance(estimated: Sequence[EstimatedMetric]) -> str:
-    lines = (
-        f"<tr><td>{escape(words.METRICS[one['metric']])}</td>"
-        f'<td class="number">{numbers.number(one["value"])}</td>'
-        f'<td class="number">{numbers.number(one["low"])} to {numbers.number(one["high"])}</td>'
-        f'<td class="number">{numbers.number(one["evaluation"])}</td></tr>'
-        for one in estimated
-    )
-    header = (
-        '<th>metric</th><th class="number">estimate</th><th class="number">95 % interval</th>'
-        '<th class="number">in the evaluation</th>'
-    )
-    lead = (
-        "Estimated without labels, from the model's own answers: right as long as the label depends on the features as "
-        "it did in the evaluation split."
-    )
-    return _section("How good the model most likely is", header, lines, lead)
 
 
 def _left_out(left_out: Sequence[LeftOut]) -> str:
@@ -136,7 +114,7 @@ def _left_out(left_out: Sequence[LeftOut]) -> str:
         f'<td class="long"><code>{escape(one["example"])}</code></td></tr>'
         for one in left_out
     )
-    return _section("What was left out", "<th>how many</th><th>why</th><th>the first</th>", lines)
+    return sections.section("What was left out", "<th>how many</th><th>why</th><th>the first</th>", lines)
 
 
 def _measures(findings: Sequence[Finding]) -> str:
@@ -146,19 +124,10 @@ def _measures(findings: Sequence[Finding]) -> str:
         for one in findings
     )
     header = (
-        '<th>feature</th><th>measure</th><th class="number">value</th><th class="number">alerts above</th>'
+        '<th>feature</th><th>measure</th><th class="number">value</th><th class="number">alerts</th>'
         '<th class="number">rows</th>'
     )
-    return _section("Every measure", header, lines, sort=True, fold=True)
-
-
-def _section(
-    title: str, header: str, lines: Iterable[str], lead: str = "", sort: bool = False, fold: bool = False
-) -> str:
-    """Returns a table below its title; "" without lines."""
-    rows = "".join(lines)
-    above = f'<p class="muted">{lead}</p>' if lead else ""
-    return f"<h2>{title}</h2>{above}{page.table(rows, header, sort=sort, fold=fold)}" if rows else ""
+    return sections.section("Every measure", header, lines, sort=True, fold=True)
 
 
 def _time(moment: str) -> str:

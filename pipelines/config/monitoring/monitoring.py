@@ -5,9 +5,10 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from penstock.pipelines.config.monitoring.alerts import Alerts
+from penstock.pipelines.config.monitoring.labels import Labels
 from penstock.pipelines.config.monitoring.retraining import Length, Retraining
 from penstock.pipelines.config.monitoring.vertex_ai import VertexAI
-from penstock.pipelines.config.section import NO_BOOL, AnyPath, FolderPath, PositiveWhole, Section, json_text
+from penstock.pipelines.config.section import NO_BOOL, AnyPath, FolderPath, Number, PositiveWhole, Section, json_text
 
 _Share = Annotated[float, Field(gt=0, lt=1), NO_BOOL]
 _Distance = Annotated[float, Field(gt=0, le=1), NO_BOOL]
@@ -43,6 +44,18 @@ class Monitoring(Section):
         description="Thresholds by feature, in place of derived ones: a number (Jensen-Shannon divergence of numbers, "
         "L-infinity distance of categories), a number for each measure, or null for a feature that never alerts.",
     )
+    labels: Labels | None = Field(
+        default=None, description="Labels that come later, of which it is computed how good the model was."
+    )
+    performance: dict[str, Number | None] = Field(
+        default={},
+        description="Limits of metrics, by their names in the evaluation, such as {auc: 0.8}: the least, or of metrics "
+        "that are better when lower, the greatest; null for one that never alerts. By default the evaluation's "
+        "thresholds.",
+    )
+    estimates_alert: bool = Field(
+        default=False, description="Whether metrics that are estimated, as long as there are no labels, alert as well."
+    )
     window_rows: PositiveWhole = Field(
         default=1000, description="The size of the windows that the baseline's page shows thresholds for."
     )
@@ -70,3 +83,9 @@ class Monitoring(Section):
     def thresholds_json(self) -> str:
         """The thresholds as the component takes them."""
         return json_text(self.thresholds or None)
+
+    @property
+    def performance_json(self) -> str:
+        """The limits of metrics as the component takes them."""
+        values = {"limits": self.performance, "estimates_alert": self.estimates_alert}
+        return json_text({name: value for name, value in values.items() if value} or None)

@@ -142,10 +142,16 @@ def test_importance_is_the_evaluations(make: Callable[..., MonitoringBaseline], 
     assert make(evaluation=str(evaluation.root)).read()["importance"] == {"miles": 1.0, "hour": pytest.approx(0.25)}
 
 
-def test_an_evaluation_that_cannot_be_read_is_noted(make: Callable[..., MonitoringBaseline], tmp_path: Path) -> None:
+def test_a_model_that_was_not_evaluated_is_noted(make: Callable[..., MonitoringBaseline], tmp_path: Path) -> None:
     record = make(evaluation=str(tmp_path / "nowhere")).read()
-    assert record["importance"] == {}
-    assert record["notes"][0].startswith("how much the model depends on each feature is not known: the evaluation")
+    assert (record["importance"], "judged" in record) == ({}, False)
+    assert record["notes"][0].startswith("the model was not evaluated: ")
+
+
+def test_an_evaluation_that_is_damaged_is_an_error(make: Callable[..., MonitoringBaseline], tmp_path: Path) -> None:
+    ModelEvaluation(tmp_path).summary.write_text("{")
+    with pytest.raises(DataError, match="expected what this version's Evaluator wrote"):
+        make(evaluation=str(tmp_path))
 
 
 def test_the_label_that_the_model_names_is_no_feature(make: Callable[..., MonitoringBaseline], model: Path) -> None:

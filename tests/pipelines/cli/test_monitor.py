@@ -16,6 +16,7 @@ from penstock.core.artifacts.retraining import RetrainingRecord
 from penstock.core.examples import records
 from penstock.core.services import retries
 from penstock.pipelines.cli import main
+from penstock.pipelines.cli import monitor as monitor_command
 from penstock.pipelines.local.records import record
 from penstock.pipelines.local.records.cache import Key
 from penstock.pipelines.local.records.record import Output, RunRecord, TaskRecord
@@ -248,3 +249,26 @@ def test_a_policy_decides_on_a_retraining(
     assert main.main(["retrain", "--approve", name]) == 2
     assert f"{name}: expected a retraining that waits for approval; it is rejected" in capfd.readouterr().err
     assert "retraining held back\n" in monitor(*DAY)[1]
+
+
+def test_labels_that_have_come_are_told(project: Callable[..., Path], monitor: Monitor) -> None:
+    """The run of this project was not evaluated, which is said; what is told of metrics is looked at by itself."""
+    folder = project(columns(5, 300))
+    (folder / "labels.csv").write_text("request_id,row,late\nid-0,0,yes\n")
+    code, _, err = monitor(*DAY, "--labels", "labels.csv")
+    assert code == 0
+    assert "the baseline knows no evaluation of the model" in err
+    window = MonitoredWindow(next((folder / "runs/taxi/monitoring/windows").iterdir())).read()
+    metric = {"metric": "auc", "slice": "overall", "value": 0.5, "low": 0.4, "high": 0.6, "evaluation": 0.8, "rows": 30}
+    again = {"begin": window["begin"], "end": window["end"], "rows": 9, "labelled": 7, "labelled_before": 2}
+    window.update(realised=[metric, metric | {"slice": "company=red"}], measured_again=[again | {"alerts": ["bad."]}])  # type: ignore[typeddict-item]
+    lines = list(monitor_command._realised(window))
+    assert lines == [
+        "auc 0.5 (0.4 to 0.6) of 30 labelled rows (10%); in the evaluation 0.8",
+        "measured again: 30 November 2026, 00:00 to 1 December 2026, 00:00: 7 of 9 rows have a label, before 2",
+        "  bad.",
+    ]
+    performance = {"subject": "performance", "name": "auc", "alerts": True}
+    feature = {"subject": "feature", "name": "miles", "alerts": True}
+    counted = monitor_command._counted([performance, feature], 1)  # type: ignore[list-item]
+    assert counted == "1 feature moved, 2 metrics are beyond their limit"

@@ -1,0 +1,140 @@
+"""Labels as they come: joined with a window's rows, and with those of earlier windows that may still get some."""
+
+import contextlib
+import hashlib
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from penstock.components.engines import Engine
+from penstock.components.monitoring.labels import files
+from penstock.components.monitoring.labels.files import LABEL, LabelFiles
+from penstock.components.monitoring.labels.source import REQUEST_ID, ROW, LabelSource
+from penstock.components.monitoring.labels.table import LabelTable
+from penstock.components.monitoring.windows.account import Reasons
+from penstock.components.monitoring.windows.requests import Requests
+from penstock.components.window_monitor import findings
+from penstock.components.window_monitor.judging import REALISED, Limits
+from penstock.components.window_monitor.realised import measuring
+from penstock.components.window_monitor.realised.question import Question
+from penstock.core.artifacts.monitoring import JoinedLabels, WindowRecord
+from penstock.core.errors import ConfigError, ModelError
+from penstock.core.suggestions import did_you_mean
+
+MOST = 60  # earlier windows that are looked at in one run
+_ELSEWHERE = "a label whose key no row has in the windows that were looked at"
+_LOG_TYPES = {REQUEST_ID: pa.large_binary(), ROW: pa.int64()}
+
+
+@dataclass(frozen=True)
+class Labels:
+    """The labels that are there now, and how windows are measured by them.
+
+    Args:
+        digest: Of their files, and of how these are read.
+        left_out: What of the files does not count.
+        notes: Sentences to bear in mind.
+        matched: Which labels a window has had so far.
+    """
+
+    engine: Engine
+    source: LabelSource
+    table: LabelTable
+    question: Question
+    limits: Limits
+    digest: str
+    left_out: Reasons
+    notes: list[str]
+    matched: npt.NDArray[np.bool_]
+
+    def measure(self, window: WindowRecord, requests: Requests) -> bool:
+        """Puts into a window's record what labels say of it, and returns whether there still are its requests."""
+        joined = JoinedLabels(rows=0, files=self.digest, left_out=[], notes=[])
+        try:
+            realised = measuring.measure(self.engine, requests, self.table, self.question, self.limits)
+        except ModelError as error:
+            joined["notes"] = [error.message]
+            window["labels"] = joined
+            return True
+        total = realised.total
+        if not total.rows and window["rows"]:
+            return False
+        places = np.unique(np.concatenate([np.zeros(0, np.int64), *total.matched]))
+        self.matched[places] = True
+        joined.update({"rows": total.labelled, "left_out": total.left_out.listed()})
+        if total.joined > len(places):
+            shared = total.joined - len(places)
+            joined["notes"].append(f"{shared:,} rows have the key of another row: its label counts for each of them")
+        if total.rows and not total.joined:
+            joined["notes"].append("no row of the window has a label yet")
+        window["labels"], window["realised"] = joined, realised.metrics
+        others = [one for one in window["findings"] if one["measure"] != REALISED]
+        window["findings"] = findings.with_performance(others, realised.findings)
+        return True
+
+    def awaited(self, before: Sequence[WindowRecord], now: datetime) -> list[WindowRecord]:
+        """Returns the earlier windows whose labels may have come since, MOST of them at most, the oldest first.
+
+        They ended not too long ago, have rows without a label, and were last measured by other files than these.
+        """
+        return [one for one in before if self._may_change(one, now)][-MOST:]
+
+    def _may_change(self, window: WindowRecord, now: datetime) -> bool:
+        known = window.get("labels")
+        if not window["rows"] or datetime.fromisoformat(window["end"]) + self.source.wait < now:
+            return False
+        return known is None or (known["rows"] < window["rows"] and known["files"] != self.digest)
+
+    def account(self, window: WindowRecord) -> None:
+        """Adds to a window's record what is not of one window: labels that were read in vain."""
+        joined = window.get("labels")
+        if joined is not None:
+            unmatched = Reasons()
+            unmatched.add("labels", _ELSEWHERE, self.source.files, int((~self.matched).sum()))
+            joined["left_out"] += [*self.left_out.listed(), *unmatched.listed()]
+            joined["notes"] += self.notes
+
+
+@contextlib.contextmanager
+def read(
+    engine: Engine,
+    source: LabelSource,
+    types: Mapping[str, pa.DataType],
+    question: Question,
+    limits: Limits,
+    notes: list[str],
+) -> Iterator[Labels]:
+    """Gives the labels that are there now; `types` are those of the features that requests have.
+
+    Raises a ConfigError for a key that is none, and for files without the columns.
+    """
+    with tempfile.TemporaryDirectory(prefix="penstock-") as folder, files.opened(source.files) as there:
+        scratch, left_out = Path(folder), Reasons()
+        if not there.listed:
+            notes.append(f"there are no labels yet: {source.files}")
+        schema = _schema(files.key_columns(there.listed, source, scratch, engine), types, question.label)
+        columns = dict(zip(schema.names, schema.types, strict=True))
+        tables = files.read(there.listed, source, columns, scratch, engine, left_out)
+        table = LabelTable.write(tables, schema, scratch / "labels.arrow", left_out)
+        matched: npt.NDArray[np.bool_] = np.zeros(table.rows, bool)
+        yield Labels(engine, source, table, question, limits, _digest(there, source), left_out, notes, matched)
+
+
+def _schema(key: Sequence[str], types: Mapping[str, pa.DataType], label: pa.DataType) -> pa.Schema:
+    """Returns the columns that are read, with their types; a feature goes before what the log itself calls so."""
+    known = {**_LOG_TYPES, **types}
+    for name in key:
+        if name not in known:
+            raise ConfigError(f"labels.key: no request has a feature {name!r}; {did_you_mean(name, sorted(known))}")
+    return pa.schema([*((name, known[name]) for name in key), (LABEL, label)])
+
+
+def _digest(there: LabelFiles, source: LabelSource) -> str:
+    parts = (there.fingerprint, *source.key, source.column, source.csv)
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:20]
