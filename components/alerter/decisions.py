@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, TypedDict
+from typing import Literal, NotRequired, TypedDict
 
 from penstock.core.artifacts.alerts import Alert, AlertEvent, EventKind, Severity
 from penstock.core.errors import DataError
@@ -45,7 +45,9 @@ class Measured:
 
     `feature` may be another subject, such as a prediction. `value` and `threshold` are None where nothing was measured,
     or nothing alerts. `importance` is the feature's, as a share of the most important one's, None where nobody knows.
-    `sentence` says what was measured, and `cause` what is likely behind it.
+    `sentence` says what was measured, and `cause` what is likely behind it. `is_metric` says that it tells how good the
+    model is: of a metric only what is certain is measured, so it needs no lower bound to end an alert, and there may be
+    more rows of the same window later, as labels come.
     """
 
     feature: str
@@ -58,6 +60,7 @@ class Measured:
     sentence: str = ""
     cause: str = ""
     report: str = ""
+    is_metric: bool = False
 
 
 @dataclass(frozen=True)
@@ -75,13 +78,15 @@ class Track(TypedDict):
     """One measure of one feature: the end of its newest window, and what of the windows before is to be known.
 
     `beyond` counts windows in a row beyond the threshold while no alert is open, `within` those within the lower bound
-    while one is.
+    while one is. Of a metric it is known of how many `rows` of that window it was, and both counts `before` it.
     """
 
     end: str
     beyond: int
     within: int
     alert: Alert | None
+    rows: NotRequired[int]
+    before: NotRequired[tuple[int, int]]
 
 
 class ModelTracks(TypedDict):
@@ -106,8 +111,16 @@ def decide(before: ModelTracks | None, window: Window, policy: Policy) -> tuple[
         measures = after["tracks"].setdefault(measured.feature, {})
         track = measures.get(measured.measure)
         if track is None or datetime.fromisoformat(track["end"]) < end:
-            measures[measured.measure], own = _next(track, measured, window, policy)
-            events += own
+            before_it = (track["beyond"], track["within"]) if track else (0, 0)
+        elif datetime.fromisoformat(track["end"]) == end and measured.rows > track.get("rows", measured.rows):
+            before_it = track["before"]  # labels have come: the window counts anew
+            track = Track({**track, "beyond": before_it[0], "within": before_it[1]})
+        else:
+            continue
+        measures[measured.measure], own = _next(track, measured, window, policy)
+        events += own
+        if measured.is_metric:
+            measures[measured.measure].update({"rows": measured.rows, "before": before_it})
     events.sort(key=lambda one: (-SEVERITIES.index(one["alert"]["severity"]), -(one["alert"]["importance"] or 0.0)))
     return after, events
 
@@ -167,7 +180,8 @@ def _continued(
     before = alert["severity"]
     newest.update({"id": alert["id"], "opened": alert["opened"], "side": alert["side"]})
     newest["severity"] = max(before, severity(measured, policy) if measured.is_beyond else before, key=SEVERITIES.index)
-    after["within"] = after["within"] + 1 if not measured.is_beyond and _is_within(newest, policy) else 0
+    is_within = measured.is_metric or _is_within(newest, policy)
+    after["within"] = after["within"] + 1 if not measured.is_beyond and is_within else 0
     if after["within"] >= policy.close_after:
         after.update({"within": 0, "alert": None})
         return after, [_event("resolved", newest, reason=BACK)]

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -30,22 +31,23 @@ def run(*, alerts: str, window: str, state: str, settings: str = "", report_uri:
     return tell(Path(alerts), findings.read(Path(window), report), state, parsed, datetime.now(UTC))
 
 
-def tell(alerts: Path, window: Window, state: str, settings: Settings, now: datetime) -> TaskResult:
-    """Does the work for a window that is read already, at a moment."""
+def tell(alerts: Path, windows: Sequence[Window], state: str, settings: Settings, now: datetime) -> TaskResult:
+    """Does the work for windows of a model that are read already, the newest last, at a moment."""
+    newest = windows[-1]
     channels, folder = channels_.make(settings.channels), open_folder(state, ALERTS)
     with progress.task("Alerter") as counts, folder.held():
         memory = folder.read()
-        events = outbox.decide(memory, window, settings, channels, now)
+        events = outbox.decide(memory, windows, settings, channels, now)
         folder.write(memory)
-        failures = outbox.deliver(memory, window.model, folder, settings, channels, now)
-        is_open = list(decisions.open_alerts(memory["tracks"][window.model]))
+        failures = outbox.deliver(memory, newest.model, folder, settings, channels, now)
+        is_open = list(decisions.open_alerts(memory["tracks"][newest.model]))
         summary = AlertSummary(
-            model=window.model,
-            begin=window.begin,
-            end=window.end,
+            model=newest.model,
+            begin=newest.begin,
+            end=newest.end,
             events=events,
             open=is_open,
-            waiting=outbox.waiting(memory, window.model),
+            waiting=outbox.waiting(memory, newest.model),
         )
         Alerts(alerts).write(summary)
         counts.update({"open alerts": len(is_open), "events": len(events)})

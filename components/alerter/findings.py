@@ -1,11 +1,11 @@
 """The findings of a monitored window, as alerts are decided from them, and the address of its page."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from urllib.parse import quote
 
 from penstock.components.alerter.decisions import Measured, Window
-from penstock.core.artifacts.monitoring import Finding, MonitoredWindow
+from penstock.core.artifacts.monitoring import Finding, MonitoredWindow, WindowRecord
 from penstock.core.errors import DataError
 from penstock.core.files import atomic, object_stores
 
@@ -13,18 +13,41 @@ _GOOGLE = "https://storage.cloud.google.com/"  # opens an object in the browser 
 _UNNAMED = "model"  # the only one in a log
 
 
-def read(folder: Path, report: str = "") -> Window:
-    """Reads a MonitoredWindow; `report` is the address of its page. Raises a DataError if it is none."""
+def read(folder: Path, report: str = "") -> list[Window]:
+    """Reads a MonitoredWindow, after the earlier windows that were measured again with it, the oldest first.
+
+    Of these only counts how good the model was: all else was known before. `report` is the address of the page. Raises
+    a DataError for what is no MonitoredWindow.
+    """
     window = MonitoredWindow(folder)
     try:
-        record = window.read()
+        record, again = window.read(), window.read_again()
     except FileNotFoundError:
         raise DataError(f"{window.path} does not exist: expected a window from WindowMonitor") from None
     except ValueError as error:
         reason = " ".join(str(error).split())
         raise DataError(f"{window.path}: expected a window from WindowMonitor: {reason}") from None
-    measured = [_measured(finding, report) for finding in record["findings"]]
+    earlier = [_window(one, filter(_is_performance, one["findings"]), report) for one in again]
+    return [*earlier, _window(record, record["findings"], report)]
+
+
+def _window(record: WindowRecord, findings: Iterable[Finding], report: str) -> Window:
+    measured = [_measured(finding, report) for finding in findings if _is_certain(finding)]
     return Window(record["model"] or _UNNAMED, record["begin"], record["end"], record["baseline"], measured)
+
+
+def _is_performance(finding: Finding) -> bool:
+    return finding["subject"] == "performance"
+
+
+def _is_certain(finding: Finding) -> bool:
+    """Whether a finding says anything: a metric whose interval is on both sides of its limit does not."""
+    if not _is_performance(finding) or finding["alerts"] or finding["threshold"] is None:
+        return True
+    if "low" not in finding or "high" not in finding:
+        return False
+    below = finding.get("side") == "below"
+    return finding["low"] >= finding["threshold"] if below else finding["high"] <= finding["threshold"]
 
 
 def address(uri: str, links: Mapping[str, str]) -> str:
@@ -52,5 +75,6 @@ def _measured(finding: Finding, report: str) -> Measured:
         importance=finding.get("importance"),
         sentence=finding["sentence"],
         cause=finding["cause"],
+        is_metric=_is_performance(finding),
         report=f"{report}#{finding['figure']}" if report and finding["figure"] else report,
     )

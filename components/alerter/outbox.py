@@ -31,14 +31,19 @@ class Failure:
 
 
 def decide(
-    state: State, window: Window, settings: Settings, channels: Sequence[Channel], now: datetime
+    state: State, windows: Sequence[Window], settings: Settings, channels: Sequence[Channel], now: datetime
 ) -> list[AlertEvent]:
-    """Decides on a window, and puts the messages into the outbox; returns the window's events, also a second time.
+    """Decides on windows of a model, and puts the messages into the outbox; returns their events, also a second time.
 
-    The state is to be written before anything is delivered.
+    The last is the newest, by which a second time is known. The state is to be written before anything is delivered.
     """
-    model = window.model
-    tracks, events = decisions.decide(state["tracks"].get(model), window, settings.policy)
+    window = windows[-1]
+    model, events = window.model, list[AlertEvent]()
+    tracks = state["tracks"].get(model)
+    for one in windows:
+        tracks, own = decisions.decide(tracks, one, settings.policy)
+        events += own
+    assert tracks is not None
     last = state["decided"].get(model)
     is_again = last is not None and (last["begin"], last["end"]) == (window.begin, window.end)
     known = last["events"] if last and is_again else []

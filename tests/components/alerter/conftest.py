@@ -61,7 +61,7 @@ class Alerter:
         moment = now or BEGIN + timedelta(hours=hour + 1, minutes=5)
         alerts = self.folder / f"alerts-{hour}"
         parsed = settings.read(json.dumps(self.settings))
-        executor.tell(alerts, window(hour, values, model), self.uri or str(self.state), parsed, moment)
+        executor.tell(alerts, [window(hour, values, model)], self.uri or str(self.state), parsed, moment)
         return Alerts(alerts).read()
 
     def waiting(self) -> dict[str, list[str]]:

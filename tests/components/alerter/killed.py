@@ -64,7 +64,7 @@ def run(order: dict[str, Any]) -> None:
     measured = [Measured(**one) for one in window.pop("measured")]
     arguments = (
         Path(order["alerts"]),
-        Window(**window, measured=measured),
+        [Window(**window, measured=measured)],
         order["state"],
         settings.read(order["settings"]),
     )

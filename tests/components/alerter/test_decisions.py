@@ -180,3 +180,28 @@ def test_a_new_baseline_begins_to_count_anew() -> None:
 def test_a_window_without_times_is_refused(begin: str, end: str, sentence: str) -> None:
     with pytest.raises(DataError, match=sentence):
         decisions.decide(None, dataclasses.replace(window(0), begin=begin, end=end), Policy())
+
+
+def auc(value: float, rows: int) -> Measured:
+    """A metric of labelled rows, of which the interval is on one side of the limit."""
+    return Measured("performance auc", "realised", value, 0.8, value < 0.8, rows, is_metric=True)
+
+
+def test_a_window_counts_anew_when_more_labels_have_come() -> None:
+    policy = Policy(open_after=2)
+    tracks, _ = follow([window(0, auc(0.7, 10)), window(1, auc(0.9, 10))], policy)
+    tracks, (again, same, fewer) = follow(
+        [window(1, auc(0.7, 100)), window(1, auc(0.7, 100)), window(1, auc(0.9, 50))], policy, tracks
+    )
+    assert ([event["kind"] for event in again], same, fewer) == (["opened"], [], [])
+    assert (again[0]["alert"]["side"], again[0]["alert"]["sample_size"]) == ("below", 100)
+    _, (older,) = follow([window(0, auc(0.7, 500))], policy, tracks)
+    assert older == []
+
+
+def test_an_alert_of_a_metric_ends_within_its_limit() -> None:
+    def loss(value: float) -> Measured:
+        return Measured("performance log loss", "realised", value, 0.5, value > 0.5, 100, is_metric=True)
+
+    _, events = follow([window(hour, loss(value)) for hour, value in enumerate([0.6, 0.49, 0.48])])
+    assert [[event["kind"] for event in own] for own in events] == [["opened"], ["ongoing"], ["resolved"]]

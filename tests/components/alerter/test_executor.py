@@ -86,6 +86,19 @@ def test_a_window_is_told_with_its_figure_and_its_importance(
     assert len(Alerts(tmp_path / "alerts").read()["open"]) == 3
 
 
+def test_earlier_windows_count_for_what_is_certain_of_a_metric(write: Callable[..., Path], tmp_path: Path) -> None:
+    """Of the window itself too few labels are known, of the one before it all."""
+    metric: dict[str, Any] = {"subject": "performance", "measure": "realised", "threshold": 0.8, "side": "below"}
+    window = write(finding("auc", 0.75, alerts=False, **{**metric, "low": 0.6, "high": 0.9}))
+    record = MonitoredWindow(window).read()
+    before = record | {"begin": "2025-06-01T00:00:00+00:00", "end": "2025-06-02T00:00:00+00:00"}
+    before["findings"] = [finding("auc", 0.7, alerts=True, low=0.65, high=0.75, **metric), finding("distance", 0.5)]
+    MonitoredWindow(window).write_again([WindowRecord(**before)])  # type: ignore[typeddict-item]
+    executor.run(alerts=str(tmp_path / "alerts"), window=str(window), state=str(tmp_path / "state"))
+    (alert,) = Alerts(tmp_path / "alerts").read()["open"]
+    assert (alert["feature"], alert["side"], alert["end"]) == ("performance auc", "below", before["end"])
+
+
 def _alerts(webhooks: Webhooks) -> list[dict[str, Any]]:
     return [body["events"][0]["alert"] for body in webhooks.taken]
 

@@ -38,7 +38,7 @@ def tell(
 
     def tell(hour: int, measured: list[Measured]) -> None:
         executor.tell(
-            one.folder / "alerts", replace(window(hour, {}), measured=measured), str(one.state), parsed, BEGIN
+            one.folder / "alerts", [replace(window(hour, {}), measured=measured)], str(one.state), parsed, BEGIN
         )
 
     return tell
