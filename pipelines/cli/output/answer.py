@@ -28,7 +28,8 @@ from penstock.pipelines.cli.terminal import tell, tell_document
 
 VERSION: Final = 1
 _FLAG = "--json"
-_ABOUT = {"-h", "--help", "--version"}  # what is answered by click, in text
+_HELP_FLAGS = {"-h", "--help"}  # what is answered by click, in text
+_VERSION = "--version"  # likewise before a command; of a command it is an option of its own
 _HELP = "Writes one JSON document to standard output: docs/scripts.md."
 json_option = click.option(_FLAG, is_flag=True, expose_value=False, help=_HELP)
 as_json_option = click.option(_FLAG, "as_json", is_flag=True, help=_HELP)  # of a command that has to know
@@ -95,7 +96,8 @@ def wants_json(words: Sequence[str]) -> bool:
     """Whether a command line asks for JSON, also one that cannot be read further."""
     options = list(itertools.takewhile(lambda word: word != "--", words))
     by_format = "--format=json" in options or ("--format", "json") in itertools.pairwise(options)
-    return (_FLAG in options or by_format) and not _ABOUT & set(options)
+    before_command = itertools.takewhile(lambda word: word.startswith("-"), options)
+    return (_FLAG in options or by_format) and not _HELP_FLAGS & set(options) and _VERSION not in before_command
 
 
 @contextlib.contextmanager

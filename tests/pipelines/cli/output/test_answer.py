@@ -159,3 +159,20 @@ def test_a_result_that_is_a_failure_as_well(capsys: Told) -> None:
     assert answer.render(failed, "run", True) == 2
     document = json.loads(capsys.readouterr().out)
     assert (document["result"], document["error"]["details"]) == ({"tasks": 1}, ["give some"])
+
+
+@pytest.mark.parametrize(
+    ("words", "as_json"),
+    [
+        ("monitor --version 17 --json", True),
+        ("monitor --json --version 17", True),
+        ("lint compiled.yaml --format json", True),
+        ("monitor --version 17", False),
+        ("monitor --json --help", False),
+        ("--version --json", False),
+        ("--json --version", False),
+        ("monitor -- --json", False),
+    ],
+)
+def test_which_command_lines_ask_for_json(words: str, as_json: bool) -> None:
+    assert answer.wants_json(words.split()) is as_json
