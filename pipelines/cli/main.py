@@ -177,9 +177,10 @@ def validate(config: Path, assignments: Sequence[str], data: str | None, label: 
         return Answer({"keys": entries}, lambda: config_keys.listing(entries))
     loaded = load(config, assignments, data, label)
     from penstock.pipelines.modules import published
-    from penstock.pipelines.preview import findings
+    from penstock.pipelines.preview import findings, monitoring
 
     checked = published.check(loaded)
+    monitoring.check_thresholds(loaded)
     preview = findings.look(loaded)
     values = loaded.model_dump(mode="json")
     if masks.masked_value(values) != values:  # else kfp's compiler, which takes a second to import, has nothing to say

@@ -19,6 +19,7 @@ from penstock.pipelines.config.training_pipeline import Config
 from penstock.pipelines.modules import published as publishing
 from penstock.pipelines.modules.published import Published
 from penstock.pipelines.monitoring import monitoring_pipeline
+from penstock.pipelines.preview.monitoring import check_thresholds
 from penstock.pipelines.servers.submission import TARGET_COMMENT
 from penstock.pipelines.targets.target import KUBEFLOW, LOCAL, Target
 from penstock.pipelines.training import parameters, training_pipeline
@@ -64,6 +65,7 @@ def compile_config(config: Config, target: Target, path: Path) -> Compiled:
 
 def compile_unpublished(config: Config, target: Target, path: Path) -> Compiled:
     """As `compile_config`, but the user's files are still to be published."""
+    check_thresholds(config)
     published = publishing.plan(config)
     atomic.write_text(path, _targeted(_text(config, published), target, config))
     return Compiled(path, parameters(config, published), published)

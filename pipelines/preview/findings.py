@@ -12,7 +12,7 @@ from penstock.core.suggestions import listed
 from penstock.core.text import cell_words
 from penstock.pipelines.config.csv_columns import hint
 from penstock.pipelines.config.training_pipeline import Config
-from penstock.pipelines.preview import columns, evaluation, table
+from penstock.pipelines.preview import columns, evaluation, monitoring, table
 from penstock.pipelines.preview.columns import Column
 from penstock.pipelines.preview.table import Table
 
@@ -66,6 +66,7 @@ def look(config: Config) -> Findings:
             warnings += _on_leaks(leaks, config)
         if config.without_code and config.evaluation:
             warnings += evaluation.on_metrics(config.evaluation, label, first, problem)
+    warnings += monitoring.on_thresholds(config, described, first)
     if config.without_code:
         warnings += _on_dates(config, described, first)
         warnings += _on_keys(config, described)

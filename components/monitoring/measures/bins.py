@@ -124,8 +124,12 @@ def _any(values: pa.Array) -> bool:
 def _kind(values: pa.Array) -> Kind:
     if pa.types.is_integer(values.type) or pa.types.is_floating(values.type):
         return "number"
-    different = pc.count_distinct(values).as_py()
-    return "text" if different > max(_CATEGORIES, _MOSTLY_DIFFERENT * len(values)) else "category"
+    return "text" if is_text(pc.count_distinct(values).as_py(), len(values)) else "category"
+
+
+def is_text(different: int, values: int) -> bool:
+    """Whether strings are text, and no names of categories: by how many of how many values are different."""
+    return different > max(_CATEGORIES, _MOSTLY_DIFFERENT * values)
 
 
 def _between(edges: tuple[float, ...], numbers: npt.NDArray[np.float64]) -> Indices:
