@@ -2,9 +2,10 @@
 
     python benchmarks/monitoring [--quick] [--tables flights …] [--only drift …] [--splits 4] [--unshifted 50] …
 
-`drift`: of windows as they are, how many alert; of shifted ones, how many are detected. `estimates`: metrics without
-labels, beside what came true. `speed`: a window of a million rows. Evidently and NannyML run in an environment of their
-own, which uv makes of requirements.txt. Prints tables, and ends with one line of JSON that holds the same figures.
+`drift`: of windows as they are, how many alert; of shifted ones, how many are detected. `texts` and `months`: ours
+alone, of film titles and of real change. `estimates`: metrics without labels, beside what came true. `speed`: a window
+of a million rows. Evidently and NannyML run in an environment of their own, which uv makes of requirements.txt. Prints
+tables, and ends with one line of JSON that holds the same figures.
 """
 
 import argparse
@@ -14,21 +15,23 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import classifier
 import estimates
+import months
 import numpy as np
 import ours
 import pandas as pd
+import texts
 import windows
 
 HERE = Path(__file__).resolve().parent
 TOOLS = HERE.parent.parent / ".toolchain" / "tools" / "bin"  # where bootstrap.py puts uv
-PARTS = ("drift", "estimates", "speed")
+PARTS = ("drift", "texts", "months", "estimates", "speed")
 DRIFT = ("evidently_side.py", "nannyml_side.py")
 FALSE_ALARMS = 0.05
 MILLION = 1_000_000
@@ -37,11 +40,18 @@ MILLION = 1_000_000
 def main() -> None:
     arguments = _arguments()
     figures: dict[str, Any] = {}
+    ways: dict[str, Callable[[Path, argparse.Namespace], Any]] = {
+        "drift": _drift,
+        "texts": lambda *_: texts.main(),
+        "months": lambda *_: months.main(),
+        "estimates": _estimates,
+        "speed": _speed,
+    }
     with tempfile.TemporaryDirectory() as folder:
         for part in arguments.only:
             home = Path(folder) / part
             home.mkdir()
-            figures[part] = {"drift": _drift, "estimates": _estimates, "speed": _speed}[part](home, arguments)
+            figures[part] = ways[part](home, arguments)
     print(json.dumps(figures))
 
 
@@ -106,7 +116,8 @@ def _drift_tables(scores: Mapping[tuple[str, int, str, str], list[float]]) -> It
     """Yields for each table and size the percentages of windows that alert, at thresholds as they are by default.
 
     In brackets those at thresholds by which one in twenty of the unshifted windows alerts; of NannyML, by any of its
-    three calculators, each at such thresholds.
+    three calculators, each at such thresholds. Last, in how many of its alerts ours names the column that was shifted
+    first.
     """
     tools = {
         "ours": ("ours",),
@@ -118,7 +129,7 @@ def _drift_tables(scores: Mapping[tuple[str, int, str, str], list[float]]) -> It
     for table, rows in dict.fromkeys(key[:2] for key in scores):
         unshifted = len(scores[table, rows, windows.UNSHIFTED, "ours"])
         yield f"\n{table}, windows of {rows:,} rows ({unshifted} unshifted)\n"
-        yield f"| shift | {' | '.join(tools)} |\n| --- |{' ---: |' * len(tools)}"
+        yield f"| shift | {' | '.join(tools)} | ours names it |\n| --- |{' ---: |' * (len(tools) + 1)}"
         for shift in (windows.UNSHIFTED, *windows.SHIFTS):
             cells = []
             for parts in tools.values():
@@ -126,6 +137,9 @@ def _drift_tables(scores: Mapping[tuple[str, int, str, str], list[float]]) -> It
                 calm = np.array([scores[table, rows, windows.UNSHIFTED, part] for part in parts])
                 fair = np.quantile(calm, 1 - FALSE_ALARMS, axis=1)[:, None]
                 cells.append(f"{(values > 1).any(0).mean():.0%} ({(values > fair).any(0).mean():.0%})")
+            alerting = np.array(scores[table, rows, shift, "ours"]) > 1
+            named = np.array(scores[table, rows, shift, "named"])[alerting]
+            cells.append(f"{named.mean():.0%}" if shift != windows.UNSHIFTED and len(named) else "")
             yield f"| {shift} | {' | '.join(cells)} |"
 
 
