@@ -21,7 +21,7 @@ def on_metrics(evaluation: Evaluation, label: Column, first: Table, asked: Probl
     # Integers are classes where there are rows enough for each, and which of them are trained on is not known here.
     certain = bool(asked) or (first.whole and values.problem(rows // 2) == problem)
     way_out = "" if asked or values.kind == "string" else "; training.problem says it if the label is something else"
-    for key, metric in evaluation.named_metrics:
+    for key, metric in evaluation.named_metrics(label.name):
         if misfit := suiting.misfit(metric, problem, is_share):
             sentence = f"{key}: {misfit}{way_out}"
             if certain:

@@ -10,11 +10,13 @@ Without metrics, the Evaluator adds those that suit the model: it stands for a M
 the short form is for all examples together; `every_slice: true` asks the same of every slice.
 """
 
+from functools import cached_property
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from penstock.pipelines.config.evaluation.eval_config import check, has_threshold, text_of
+from penstock.pipelines.config.evaluation import eval_config as eval_configs
+from penstock.pipelines.config.evaluation.eval_config import text_of
 from penstock.pipelines.config.evaluation.metric_names import class_name, plain
 from penstock.pipelines.config.evaluation.thresholds import Threshold
 from penstock.pipelines.config.section import NO_BOOL, ExistingFile, PositiveWhole, Section, is_remote, json_text
@@ -104,7 +106,7 @@ class Evaluation(Section):
     @classmethod
     def _parsed(cls, eval_config: str | dict[str, Any] | None, info: ValidationInfo) -> str | dict[str, Any] | None:
         if eval_config is not None and not (isinstance(eval_config, str) and is_remote(eval_config)):
-            check(text_of(eval_config))
+            eval_configs.check(text_of(eval_config))
         return eval_config
 
     @model_validator(mode="after")
@@ -118,9 +120,22 @@ class Evaluation(Section):
                 class_name(name)
         return self
 
-    @property
-    def named_metrics(self) -> list[tuple[str, str]]:
-        """The metrics of Keras and TFMA that the short form names: the key that does, and the class."""
+    @cached_property
+    def _eval_config_text(self) -> str | None:
+        """The EvalConfig that is written here; None without one, or if only the pipeline will read it."""
+        if self.eval_config is None or (isinstance(self.eval_config, str) and is_remote(self.eval_config)):
+            return None
+        return text_of(self.eval_config)
+
+    def named_metrics(self, label: str) -> list[tuple[str, str]]:
+        """Returns the metrics of Keras and TFMA that compare with this label: the key that names each, and its class.
+
+        Of an EvalConfig none if it is about anything else.
+        """
+        if self._eval_config_text is not None:
+            others = set(eval_configs.label_keys(self._eval_config_text)) - {label}
+            named = [] if others else eval_configs.metrics(self._eval_config_text)
+            return [("evaluation.eval_config", metric) for metric in named]
         metrics = [metric for metric in self.metrics if not _is_of_module(metric)]
         written = [metric if isinstance(metric, str) else str(metric["class_name"]) for metric in metrics]
         known = {_key(metric) for metric in self.metrics}
@@ -136,9 +151,7 @@ class Evaluation(Section):
     @property
     def blesses_none(self) -> bool:
         """Whether there is an EvalConfig without a threshold, so that no model is ever blessed, as in TFX."""
-        if self.eval_config is None or (isinstance(self.eval_config, str) and is_remote(self.eval_config)):
-            return False
-        return not has_threshold(text_of(self.eval_config))
+        return self._eval_config_text is not None and not eval_configs.has_threshold(self._eval_config_text)
 
     def text(self, label: str | None, default_label: str | None = None) -> str:
         """Returns the EvalConfig as the Evaluator takes it: JSON, or the text of the file.

@@ -32,18 +32,34 @@ def text_of(eval_config: str | dict[str, Any]) -> str:
 
 def check(text: str) -> None:
     """Raises a ValueError if the text is no EvalConfig. Without the runtime installed that is left to the Evaluator."""
+    _parsed(text)
+
+
+def _parsed(text: str) -> Any:
+    """Returns the EvalConfig as `check` reads it; None without the runtime."""
     message = _message()
     if message is None:
-        return
+        return None
     from google.protobuf import json_format, text_format
 
     try:
-        if text.startswith("{"):
-            json_format.Parse(text, message)
-        else:
-            text_format.Parse(text, message)
+        return (json_format if text.startswith("{") else text_format).Parse(text, message)
     except (json_format.ParseError, text_format.ParseError) as error:
         raise ValueError(f"expected a tfma.EvalConfig: {str(error).splitlines()[0]}") from None
+
+
+def metrics(text: str) -> list[str]:
+    """Returns the classes of the metrics of Keras and TFMA that an EvalConfig names, as far as `check` can read it."""
+    message = _parsed(text)
+    if message is None:
+        return []
+    return [metric.class_name for spec in message.metrics_specs for metric in spec.metrics if not metric.module]
+
+
+def label_keys(text: str) -> list[str]:
+    """Returns what the models of an EvalConfig are evaluated against, where it says so."""
+    message = _parsed(text)
+    return [spec.label_key for spec in message.model_specs if spec.label_key] if message is not None else []
 
 
 def has_threshold(text: str) -> bool:

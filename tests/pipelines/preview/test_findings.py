@@ -12,6 +12,9 @@ from penstock.pipelines.cli import main
 
 Look = Callable[..., list[str]]
 ROWS = "".join(f"{row % 7},{'ab'[row % 2]}\n" for row in range(40))
+EVAL_CONFIG = (
+    "eval_config: {model_specs: [{label_key: %s}], metrics_specs: [{metrics: [{class_name: MeanAbsoluteError}]}]}"
+)
 
 
 @pytest.fixture
@@ -162,6 +165,7 @@ def test_dates_in_two_formats(validate: Look) -> None:
         ("1.5 2.5 7", "thresholds: {auc: {min: 0.5}}", "thresholds: AUC is for classes, and the label is a number"),
         ("a b c", "metrics: [rmse]", "metrics: RootMeanSquaredError is for numbers, and the label is one of several"),
         ("a b", "metrics: [SparseCategoricalAccuracy]", "metrics: SparseCategoricalAccuracy is for several classes"),
+        ("a b c", EVAL_CONFIG % "label", "eval_config: MeanAbsoluteError is for numbers, and the label is one of"),
     ],
 )
 def test_metrics_that_do_not_suit_the_label(validate: Look, label: str, key: str, sentence: str) -> None:
@@ -182,6 +186,8 @@ def test_metrics_that_may_suit_the_label(validate: Look) -> None:
     assert validate(content, "evaluation: {metrics: [rmse]}\ntraining: {problem: regression}\n") == []
     content = "x,label\n" + "".join(f"{row % 7},{row % 13 / 13:.3f}\n" for row in range(60))
     assert validate(content, "evaluation: {metrics: [auc, rmse]}\n") == []
+    content = "x,label\n" + "".join(f"{row % 7},{'abc'[row % 3]}\n" for row in range(60))
+    assert validate(content, f"evaluation: {{{EVAL_CONFIG % 'label_length'}}}\n") == [], "another label"
 
 
 def test_values_to_slice_by_that_no_row_has(validate: Look) -> None:
