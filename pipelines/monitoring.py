@@ -1,6 +1,7 @@
-"""The monitoring pipeline: a window of a model's requests beside its baseline, and who is told what moved.
+"""The monitoring pipeline: a window of a model's requests beside its baseline, who is told what moved, and retraining.
 
 It is the same on every target, and is run again for each window: by a schedule, or by hand for one that is over.
+Without a policy on retraining there is no Retrainer.
 """
 
 from typing import Any
@@ -9,16 +10,21 @@ from kfp import dsl
 from kfp.dsl import base_component
 
 from penstock.components.alerter.component import alerter
+from penstock.components.retrainer.component import retrainer
 from penstock.components.window_monitor.component import window_monitor
 from penstock.core.files import object_stores
 from penstock.pipelines.config.monitoring import Monitoring
 from penstock.pipelines.config.training_pipeline import Config
+from penstock.pipelines.training import data_parameters
 
 SUFFIX = "-monitoring"  # of the pipeline's name
 
 
-def parameters(config: Config) -> dict[str, Any]:
-    """Returns the pipeline's parameters as the configuration sets them; "" and 0 stand for none."""
+def parameters(config: Config, training_pipeline: str = "") -> dict[str, Any]:
+    """Returns the pipeline's parameters as the configuration sets them; "" and 0 stand for none.
+
+    `training_pipeline` is the URI of the compiled one, which a Retrainer starts.
+    """
     settings = config.monitoring or Monitoring.model_validate({}, context={"folder": config.folder})
     folder = object_stores.join(config.pipeline_root, "monitoring")
     return {
@@ -33,12 +39,21 @@ def parameters(config: Config) -> dict[str, Any]:
         **config.window_arguments(),
         "alert_state": f"{folder}/alerts",
         "alert_settings": settings.alerts.settings,
+        "training_pipeline": training_pipeline,
+        "retraining_state": retraining_state(config),
+        "retraining_policy": settings.retraining.policy if settings.retraining else "",
+        **data_parameters(config),
     }
 
 
-def monitoring_pipeline(config: Config) -> base_component.BaseComponent:
+def retraining_state(config: Config) -> str:
+    """Returns the folder that remembers the pipeline's retrainings."""
+    return object_stores.join(config.pipeline_root, "monitoring/retraining")
+
+
+def monitoring_pipeline(config: Config, training_pipeline: str = "") -> base_component.BaseComponent:
     """Returns the pipeline of a configuration. Which window it looks at is its parameters'."""
-    default = parameters(config)
+    default = parameters(config, training_pipeline)
 
     def pipeline(
         baseline: str = default["baseline"],
@@ -53,6 +68,12 @@ def monitoring_pipeline(config: Config) -> base_component.BaseComponent:
         performance: str = default["performance"],
         alert_state: str = default["alert_state"],
         alert_settings: str = default["alert_settings"],
+        training_pipeline: str = default["training_pipeline"],
+        retraining_state: str = default["retraining_state"],
+        retraining_policy: str = default["retraining_policy"],
+        input_base: str = default["input_base"],
+        input_config: str = default["input_config"],
+        range_config: str = default["range_config"],
     ) -> None:
         source = dsl.importer(artifact_uri=baseline, artifact_class=dsl.Artifact, reimport=False)
         window = window_monitor(
@@ -76,6 +97,19 @@ def monitoring_pipeline(config: Config) -> base_component.BaseComponent:
             settings=alert_settings,
         )
         told.set_caching_options(False)
+        if config.monitoring and config.monitoring.retraining:
+            decided = retrainer(
+                window=window.outputs["window"],
+                report=window.outputs["report"],
+                baseline=source.output,
+                state=retraining_state,
+                pipeline=training_pipeline,
+                policy=retraining_policy,
+                input_base=input_base,
+                input_config=input_config,
+                range_config=range_config,
+            )
+            decided.set_caching_options(False)
 
-    description = "Compares a window of requests with the training data, and tells what moved."
+    description = "Compares a window of requests with the training data, tells what moved, and has the model retrained."
     return dsl.pipeline(name=f"{config.name}{SUFFIX}", description=description)(pipeline)

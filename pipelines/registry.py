@@ -103,6 +103,7 @@ COMPONENTS = (
     Component("model_monitor", "the ModelMonitor", section="monitoring", outputs=("baseline",)),
     Component("window_monitor", "the WindowMonitor"),
     Component("alerter", "the Alerter"),
+    Component("retrainer", "the Retrainer"),
 )
 
 

@@ -1,16 +1,24 @@
 """The work of Retrainer: decides on a window, writes the decision down, and starts the run that it leads to."""
 
+import json
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 
-from penstock.components.retrainer import decisions, runs
+from penstock.components.retrainer import decisions, new_data, runs, servers
+from penstock.components.retrainer import package as packages
+from penstock.components.retrainer import policy as policies
 from penstock.components.retrainer.decisions import Observed
-from penstock.components.retrainer.policy import Policy
+from penstock.components.retrainer.new_data import Source
 from penstock.components.retrainer.runs import Runs
 from penstock.components.retrainer.state import RETRAININGS, State, of_pipeline
-from penstock.core.artifacts.retraining import Retraining, RetrainingDecision
-from penstock.core.errors import PenstockError
+from penstock.core import artifacts, progress
+from penstock.core.artifacts import TaskResult
+from penstock.core.artifacts.monitoring import MonitoredWindow, MonitoringBaseline
+from penstock.core.artifacts.retraining import Retraining, RetrainingRecord
+from penstock.core.errors import DataError, PenstockError
 from penstock.core.state import open_folder
 
 
@@ -23,15 +31,62 @@ class Changed[Result]:
     error: PenstockError | None = None
 
 
-def decide(
-    folder: str, observed: Observed, policy: Policy, server: Runs, now: datetime | None = None
-) -> Changed[RetrainingDecision]:
-    """Decides on a window, and starts what is due."""
-    moment = now or datetime.now(UTC)
-    return change(folder, observed.pipeline, server, lambda state: decisions.decide(state, observed, policy, moment))
+def run(
+    *,
+    retraining: str,
+    window: str,
+    baseline: str,
+    state: str,
+    pipeline: str,
+    input_base: str,
+    input_config: str = "",
+    range_config: str = "",
+    policy: str = "",
+    server: str = "",
+    report_uri: str = "",
+) -> TaskResult:
+    """Decides on a window, and starts what is due; component.py describes the arguments.
+
+    Raises a ConfigError for a wrong policy, server or pipeline, a DataError for what is no window or baseline, and what
+    kept a run from being started: after the artifact is written, with the retraining kept for the next time.
+    """
+    parsed, package = policies.read(policy), packages.read(pipeline)
+    source, moment = Source(input_base, input_config, range_config), datetime.now(UTC)
+    with progress.task("Retrainer") as counts:
+        observed = observe(package.name, Path(window), Path(baseline), source, report_uri)
+        runs_ = servers.open_runs(server, package)
+        changed = change(state, package.name, runs_, lambda memory: decisions.decide(memory, observed, parsed, moment))
+        decision = changed.result
+        RetrainingRecord(Path(retraining)).write(decision)
+        counts.update({"signals": len(decision["signals"]), "started": len(changed.started)})
+    if changed.error:
+        raise changed.error
+    name = decision["retraining"]["id"] if decision["retraining"] else ""
+    return TaskResult({"retraining": artifacts.metadata(outcome=decision["outcome"], retraining=name)})
 
 
-def change[Result](folder: str, pipeline: str, server: Runs, edit: Callable[[State], Result]) -> Changed[Result]:
+def observe(
+    pipeline: str, window: Path, baseline: Path, source: Source, report: str = "", trained: datetime | None = None
+) -> Observed:
+    """Returns what is known of a window and of the pipeline's data; a DataError for what is no window or baseline."""
+    file = MonitoredWindow(window)
+    try:
+        record = file.read()
+    except (OSError, ValueError) as error:
+        raise DataError(f"{file.path}: expected a window from WindowMonitor: {' '.join(str(error).split())}") from None
+    trained_on = MonitoringBaseline(baseline).read().get("trained_on")
+    return Observed(
+        pipeline=pipeline,
+        window=record,
+        data=new_data.look(source, trained_on),
+        baseline=record["baseline"],
+        report=report,
+        trained=trained,
+        fingerprint=trained_on["fingerprint"] if trained_on else "",
+    )
+
+
+def change[Result](folder: str, pipeline: str, server: Runs | None, edit: Callable[[State], Result]) -> Changed[Result]:
     """Changes the state of a pipeline's retrainings, and starts what is due: also what an earlier run could not start.
 
     The state is written before anything is started. What cannot be started stays due, and its error is returned.
@@ -40,9 +95,12 @@ def change[Result](folder: str, pipeline: str, server: Runs, edit: Callable[[Sta
     started: list[Retraining] = []
     with opened.held():
         state = opened.read()
-        runs.settle(of_pipeline(state, pipeline), server)
+        if server:
+            runs.settle(of_pipeline(state, pipeline), server)
         result = edit(state)
         opened.write(state)
+        if not server:
+            return Changed(result, started)
         for one in of_pipeline(state, pipeline):
             if one["status"] != "due":
                 continue
@@ -53,3 +111,7 @@ def change[Result](folder: str, pipeline: str, server: Runs, edit: Callable[[Sta
             started.append(one)
             opened.write(state)
     return Changed(result, started)
+
+
+if __name__ == "__main__":
+    run(**json.loads(sys.argv[1]))

@@ -12,7 +12,7 @@ from kfp import compiler
 from kfp.dsl import base_component
 
 from penstock.core.errors import ConfigError
-from penstock.core.files import atomic, temporary, yaml_documents
+from penstock.core.files import atomic, object_stores, temporary, yaml_documents
 from penstock.pipelines import lint
 from penstock.pipelines.config.section import is_remote
 from penstock.pipelines.config.training_pipeline import Config
@@ -72,10 +72,25 @@ def compile_unpublished(config: Config, target: Target, path: Path) -> Compiled:
 
 
 def compile_monitoring(config: Config, target: Target, path: Path) -> str:
-    """Writes the IR of the monitoring pipeline for a target, which needs no files of the user's; returns its name."""
-    pipeline = monitoring_pipeline(config)
+    """Writes the IR of the monitoring pipeline for a target; returns its name.
+
+    Where it may start retrainings the training pipeline is published with it, compiled for the same target.
+    """
+    retrains = config.monitoring and config.monitoring.retraining
+    pipeline = monitoring_pipeline(config, _published_training(config, target) if retrains else "")
     atomic.write_text(path, _targeted(_of_kfp(pipeline), target, config))
     return str(pipeline.name)
+
+
+def _published_training(config: Config, target: Target) -> str:
+    """Publishes the compiled training pipeline below the pipeline root, by its content; returns its path or URI."""
+    with temporary.folder() as folder:
+        compiled = compile_config(config, target, folder / "pipeline.yaml")
+        content = compiled.path.read_bytes()
+    name = f"compiled/{hashlib.sha256(content).hexdigest()[:16]}.yaml"
+    path = object_stores.join(config.pipeline_root, name)
+    publishing.write_file(path, content)
+    return path
 
 
 def check_secrets(config: Config) -> None:

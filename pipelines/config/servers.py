@@ -4,7 +4,7 @@ kubeflow: {host: https://kubeflow.example.com/pipeline, namespace: team, token_e
 vertex: {project: my-project, location: europe-west4, service_account: runs@my-project.iam.gserviceaccount.com}
 """
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -63,6 +63,11 @@ class Kubeflow(Section):
     )
     verify_ssl: bool = Field(default=True, description="Whether the server's certificate is checked.")
     timeout: PositiveWhole = Field(default=30, description="How many seconds the server has to answer a request.")
+    cluster_host: _Host | None = Field(
+        default=None,
+        description="The address by which tasks reach the server, to start a retraining: by default KFP's own in its "
+        "cluster, with the token that Kubernetes mounts into the pod.",
+    )
 
     @model_validator(mode="after")
     def _one_way_in(self) -> Self:
@@ -71,6 +76,15 @@ class Kubeflow(Section):
         if len(chosen) > 1:
             raise ValueError(f"expected one way to sign in, received {', '.join(chosen)}")
         return self
+
+    @property
+    def in_cluster(self) -> dict[str, Any]:
+        """The Retrainer's `server`: how a task reaches it. What only this machine has to sign in is left out."""
+        kept = self.model_dump(include={"namespace", "experiment", "service_account", "timeout"}, exclude_defaults=True)
+        if self.cluster_host is None:
+            return kept
+        ways = self.model_dump(include={"token_env", "ssl_ca_cert", "verify_ssl"}, exclude_defaults=True)
+        return {"host": self.cluster_host, **ways, **kept}
 
 
 class Vertex(Section):
@@ -118,3 +132,8 @@ class Vertex(Section):
         description="Whether Vertex AI's own tuning service searches where tuning.parameters says what. Elsewhere the "
         "same search is KerasTuner's.",
     )
+
+    @property
+    def in_task(self) -> dict[str, Any]:
+        """The Retrainer's `server`: how a task reaches it, with the credentials of its own account."""
+        return self.model_dump(exclude={"shared_folders", "credentials_file", "tuning_service"}, exclude_defaults=True)

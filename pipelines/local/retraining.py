@@ -9,20 +9,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from penstock.components.retrainer import decisions, executor, new_data, policy
-from penstock.components.retrainer.decisions import Observed
 from penstock.components.retrainer.new_data import Source
 from penstock.components.retrainer.runs import Run, Runs
 from penstock.components.retrainer.state import RETRAININGS, State, of_pipeline
-from penstock.core.artifacts.monitoring import MonitoringBaseline
 from penstock.core.artifacts.retraining import Retraining, RetrainingDecision, RetrainingRecord, RetrainingState
 from penstock.core.errors import PenstockError
-from penstock.core.files import atomic, object_stores
+from penstock.core.files import atomic
 from penstock.core.state import open_folder
 from penstock.pipelines.config.training_pipeline import Config
 from penstock.pipelines.local import launch
 from penstock.pipelines.local.records import record
 from penstock.pipelines.local.records.record import RunRecord
 from penstock.pipelines.local.summary import RunSummary
+from penstock.pipelines.monitoring import retraining_state
 from penstock.pipelines.training import data_parameters
 
 if TYPE_CHECKING:
@@ -50,15 +49,8 @@ def after_window(
     """
     assert config.monitoring
     assert config.monitoring.retraining
-    trained = MonitoringBaseline(monitored.baseline).read().get("trained_on")
-    observed = Observed(
-        pipeline=config.name,
-        window=monitored.record,
-        data=new_data.look(Source(**data_parameters(config)), trained),
-        baseline=monitored.record["baseline"],
-        report=monitored.folder.report.absolute().as_uri(),
-        fingerprint=trained["fingerprint"] if trained else "",
-    )
+    source, report = Source(**data_parameters(config)), monitored.folder.report.absolute().as_uri()
+    observed = executor.observe(config.name, monitored.folder.root, monitored.baseline, source, report)
     parsed, now = policy.read(config.monitoring.retraining.policy), datetime.now(UTC)
 
     file = RetrainingRecord(monitored.folder.root)
@@ -87,7 +79,7 @@ def change[Result](config: Config, edit: Callable[[State], Result], warn: Say, n
 
     No lock on the state is held while a run goes on.
     """
-    folder, ended = _folder(config), list[Ended]()
+    folder, ended = retraining_state(config), list[Ended]()
     with LocalRuns(config) as server:
         changed = executor.change(folder, config.name, server, edit)
         due = changed.started
@@ -103,7 +95,7 @@ def change[Result](config: Config, edit: Callable[[State], Result], warn: Say, n
 
 def listed(config: Config) -> list[Retraining]:
     """Returns the retrainings of a pipeline, the newest first."""
-    return of_pipeline(open_folder(_folder(config), RETRAININGS).read(), config.name)[::-1]
+    return of_pipeline(open_folder(retraining_state(config), RETRAININGS).read(), config.name)[::-1]
 
 
 class LocalRuns(Runs):
@@ -111,7 +103,7 @@ class LocalRuns(Runs):
 
     def __init__(self, config: Config) -> None:
         self._root, self._name = Path(config.pipeline_root), config.name
-        self._files = RetrainingState(atomic.local_path(_folder(config)))
+        self._files = RetrainingState(atomic.local_path(retraining_state(config)))
         self._locks: dict[str, contextlib.ExitStack] = {}
 
     def __enter__(self) -> "LocalRuns":
@@ -175,7 +167,3 @@ def _write_down(ran: Sequence[Ended], state: State) -> list[Ended]:
 
 def _is_of(run: RunRecord, retraining: Retraining) -> bool:
     return run.origin.retraining is not None and run.origin.retraining["id"] == retraining["id"]
-
-
-def _folder(config: Config) -> str:
-    return object_stores.join(config.pipeline_root, "monitoring/retraining")

@@ -116,7 +116,7 @@ def write(published: Published) -> None:
         if copy.content is None:
             _write_module(copy)
         else:
-            _write_file(copy.path, copy.content)
+            write_file(copy.path, copy.content)
 
 
 def check(config: Config) -> Published:
@@ -219,7 +219,8 @@ def _copy(source: Path, root: str, name: str) -> Copy:
         return Copy(source, f"{root.rstrip('/')}/files/{digest}/{name}", source.read_bytes())
 
 
-def _write_file(path: str, content: bytes) -> None:
+def write_file(path: str, content: bytes) -> None:
+    """Writes a file that is named by its content, on this machine or in an object store, unless it is there."""
     if is_remote(path):
         with object_stores.open_store(path) as store:
             if not store.is_file(path):

@@ -14,6 +14,7 @@ from kfp.compiler import compiler_utils
 
 from penstock.components import wrapper
 from penstock.components.jobs import launcher
+from penstock.components.retrainer import servers as retraining_servers
 from penstock.components.tuner import launcher as tuner_launcher
 from penstock.core.errors import ConfigError
 from penstock.core.services.vertex import ACCELERATORS
@@ -28,6 +29,7 @@ from penstock.pipelines.registry import Component
 from penstock.pipelines.targets import jobs
 from penstock.pipelines.targets.jobs import Json
 
+_RETRAINER = "retrainer"
 type _Job = Callable[[Config, Component, str, str], Json]  # of a component, its image and its kind of accelerator
 
 
@@ -42,6 +44,7 @@ class Target:
         containers: Whether tasks run in an image.
         workers: Makes the job of several workers that a component's task starts; None where it works alone.
         tuning: Makes the job of the target's own tuning service; None where it has none.
+        retrainings: Returns the server that a Retrainer's task submits to; None where it starts no runs.
     """
 
     name: str
@@ -50,6 +53,7 @@ class Target:
     containers: bool = True
     workers: _Job | None = None
     tuning: _Job | None = None
+    retrainings: Callable[[Config], Json] | None = None
 
     def apply(self, spec: Mapping[str, Any], config: Config) -> list[Json]:
         """Returns the documents of the target's IR: a copy of the pipeline's with the image and resources in it, and
@@ -108,6 +112,8 @@ class Target:
         """Returns the environment variables of a component's container that the deployment asks for."""
         section = getattr(config, self.name, None)  # of the server that runs are sent to, if there is one
         shared = {SHARED_VARIABLE: ":".join(section.shared_folders)} if section and section.shared_folders else {}
+        if function == _RETRAINER and self.retrainings:
+            shared[retraining_servers.VARIABLE] = json_text({self.name: self.retrainings(config)})
         if not self.kubernetes:
             return shared
         settings = config.kubernetes.of(function) if config.kubernetes else None
@@ -170,8 +176,15 @@ KUBEFLOW = Target(
     dict.fromkeys(ACCELERATORS, "nvidia.com/gpu"),
     kubernetes=True,
     workers=jobs.kubeflow,
+    retrainings=lambda config: config.kubeflow.in_cluster,
 )
-VERTEX = Target("vertex", ACCELERATORS, workers=jobs.vertex, tuning=jobs.vertex_tuning)
+VERTEX = Target(
+    "vertex",
+    ACCELERATORS,
+    workers=jobs.vertex,
+    tuning=jobs.vertex_tuning,
+    retrainings=lambda config: config.vertex.in_task,
+)
 TARGETS = {target.name: target for target in (LOCAL, KUBEFLOW, VERTEX)}
 
 

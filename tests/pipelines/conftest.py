@@ -10,13 +10,13 @@ import yaml
 
 from penstock.core import artifacts
 from penstock.core.artifacts.evaluation_summary import EvaluationSummary, Measure
+from penstock.core.services import kubeflow as client
 from penstock.core.services import retries
 from penstock.pipelines.cli import main
 from penstock.pipelines.config import training_pipeline as configs
 from penstock.pipelines.config.training_pipeline import Config
 from penstock.pipelines.local.records.cache import Key
 from penstock.pipelines.local.records.record import Output, RunRecord, TaskRecord
-from penstock.pipelines.servers.kubeflow import client
 from tests.servers.kubeflow_pipelines import KubeflowPipelines
 
 MODULE = "def preprocessing_fn(inputs):\n    return inputs\n\n\ndef run_fn(fn_args):\n    pass\n"

@@ -10,6 +10,7 @@ and tuning-service.yaml, the one of Vertex AI's own tuning service.
 
 import importlib.util
 import json
+import re
 import sys
 import tempfile
 from collections.abc import Callable
@@ -110,7 +111,7 @@ def masked(name: str, target: targets.Target, folder: Path, *assignments: str) -
     }
     for place, mask in places.items():
         text = text.replace(place, mask)
-    return text
+    return re.sub("compiled/[0-9a-f]{16}", "compiled/{digest}", text)  # of what a target decides as well
 
 
 def deployment(target: targets.Target, folder: Path) -> str:

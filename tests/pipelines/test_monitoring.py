@@ -9,6 +9,7 @@ import pytest
 
 from penstock.core.artifacts.alerts import Alerts
 from penstock.core.artifacts.monitoring import MonitoredWindow
+from penstock.core.artifacts.retraining import RetrainingRecord
 from penstock.core.examples import records
 from penstock.pipelines import local
 from penstock.pipelines.compiling.compile import compile_monitoring
@@ -31,16 +32,18 @@ def test_a_window_runs_as_a_pipeline_and_tells_who_is_to_be_told(
     rows.pop("late")
     write_log("parquet", [prediction({"examples": np.array(records.encode(lists(rows), skip_nulls=True), object)})])
     told = tmp_path / "told.jsonl"
+    (tmp_path / "data.csv").write_text("miles,late\n1.5,yes\n")
     (tmp_path / "pipeline.yaml").write_text(
         json.dumps(
             {
                 "name": "taxi",
-                "data": {"path": str(tmp_path)},
+                "data": {"path": "data.csv"},
                 "label": "late",
                 "monitoring": {
                     "requests": "log",
                     "baseline": str(baseline),
                     "alerts": {"channels": {"file": {"log": {"path": str(told)}}}},
+                    "retraining": {"approval": True, "drift": 1},
                 },
             }
         )
@@ -55,9 +58,13 @@ def test_a_window_runs_as_a_pipeline_and_tells_who_is_to_be_told(
         arguments={"end": "2026-12-01"},
         sources={},
     )
-    assert {task.name: task.status for task in summary.tasks} == {"window-monitor": "done", "alerter": "done"}
+    assert {task.name: task.status for task in summary.tasks} == dict.fromkeys(
+        ("window-monitor", "alerter", "retrainer"), "done"
+    )
     window = MonitoredWindow(summary.run_folder / "window-monitor" / "window").read()
     assert {one["name"] for one in window["findings"] if one["alerts"]} == {"company"}
     alerts = Alerts(summary.run_folder / "alerter" / "alerts").read()
     assert {alert["feature"] for alert in alerts["open"]} == {"company"}
     assert "Known values are written in another way" in told.read_text()
+    decision = RetrainingRecord(summary.run_folder / "retrainer" / "retraining").read()
+    assert (decision["outcome"], decision["signals"][0]["name"]) == ("waiting", "company")

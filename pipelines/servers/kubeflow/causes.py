@@ -19,10 +19,10 @@ from typing import Any
 from penstock.core.errors import PenstockError
 from penstock.core.failures import FAILURE_FILE
 from penstock.core.files import object_stores
+from penstock.core.services.kubeflow import Server
 from penstock.pipelines.config.servers import Kubeflow
 from penstock.pipelines.servers.causes import LIMIT, Cause, collected, in_file, short, with_causes
 from penstock.pipelines.servers.kubeflow import nodes
-from penstock.pipelines.servers.kubeflow.client import Server
 from penstock.pipelines.servers.watch import Snapshot, Task
 
 _SENTENCE = "penstock: "

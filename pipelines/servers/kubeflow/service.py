@@ -1,34 +1,24 @@
-"""Runs and recurring runs on a Kubeflow Pipelines server.
+"""Runs and recurring runs on a Kubeflow Pipelines server, of which nothing is made twice (core/services)."""
 
-Nothing is made twice. The server gives the same request made twice two runs, so whatever is made has a name of its
-own, and where the answer to a request is lost it is looked up by that name before the request is made again.
-"""
-
-import json
 import re
 import shlex
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import kfp_server_api
-from google.protobuf import json_format
-from kfp.pipeline_spec import pipeline_spec_pb2
 
 from penstock.core.errors import ConfigError, ServerError, UserError
-from penstock.core.services.retries import AlreadyExists, NotFound, make_once
+from penstock.core.services.kubeflow import Server
+from penstock.core.services.kubeflow_runs import STORES, Runs, run_fields
+from penstock.core.services.retries import NotFound
 from penstock.pipelines.config.servers import Kubeflow
 from penstock.pipelines.servers import cron
 from penstock.pipelines.servers.kubeflow import causes, nodes
-from penstock.pipelines.servers.kubeflow.client import Server
 from penstock.pipelines.servers.service import Change, Schedule, Service, Trigger
 from penstock.pipelines.servers.submission import Submission, pipeline_roots, unique_name
 from penstock.pipelines.servers.watch import ENDED, Snapshot
 from penstock.pipelines.targets.target import images_without_registry
 
-_EQUALS = 1  # V2beta1PredicateOperation, by its number as KFP's own client sends it
-_PAGE = 100
-# Where KFP's launcher can put outputs.
-_STORES = ("gs://", "s3://", "minio://")
 # What the server's database holds: its columns are of MySQL's utf8, with three bytes a character at most.
 _LONGEST_NAME = 128
 _LAST_CHARACTER = "\uffff"
@@ -41,7 +31,7 @@ class KubeflowService(Service):
     def __init__(self, settings: Kubeflow) -> None:
         self._settings = settings
         self._server = Server(settings)
-        self._namespace = {"namespace": settings.namespace} if settings.namespace else {}
+        self._runs = Runs(self._server, settings.namespace)
         self.place = self._server.host
 
     @staticmethod
@@ -74,16 +64,15 @@ class KubeflowService(Service):
         if name:
             self._require_new(name, experiment)
         name = name or unique_name(submission.pipeline)
-        experiment_id = self.ensure_experiment(experiment)
-        body = kfp_server_api.V2beta1Run(display_name=name, experiment_id=experiment_id, **self._run_fields(submission))
+        experiment_id, fields = self._runs.ensure_experiment(experiment), self._run_fields(submission)
         submission.publish()
-        run = make_once(
-            lambda: self._server.request(self._server.runs.run_service_create_run, run=body),
-            lambda: self._run_named(name, experiment_id),
+        return self._runs.make(
+            name,
+            experiment_id,
             f"{self.place}: it is not known whether the run {name} was started: look for it there, or submit again "
             f"with --name {shlex.quote(name)}, which starts no second one",
+            **fields,
         )
-        return self._require_id(run.run_id)
 
     def id_of_name(self, name: str) -> str | None:
         return None
@@ -99,14 +88,14 @@ class KubeflowService(Service):
         """Returns the id of a run that is given by its id, a UUID, or by a name that no other run has."""
         if _ID.match(run):
             return run
-        ids = sorted(one.run_id for one in self._runs_named(run, **self._namespace))
+        ids = sorted(one.run_id for one in self._runs.all_named(run, **self._runs.namespace))
         if not ids:
             raise UserError(f"{self.place} has no run {run!r}: expected its id, or its whole name")
         if len(ids) > 1:
             raise UserError(
                 f"{self.place} has {len(ids)} runs {run!r}: expected the id of one of them: {', '.join(ids)}"
             )
-        return self._require_id(ids[0])
+        return self._runs.require_id(ids[0])
 
     def snapshot(self, run_id: str) -> Snapshot:
         run = self._server.request(self._server.runs.run_service_get_run, run_id)
@@ -137,7 +126,7 @@ class KubeflowService(Service):
         operation = self._server.recurring_runs.recurring_run_service_list_recurring_runs
         listed = (
             Schedule(run.recurring_run_id, run.display_name, (run.status or "").lower(), _trigger_of(run.trigger))
-            for run in self._listed(operation, "recurring_runs", name, **self._namespace)
+            for run in self._runs.listed(operation, "recurring_runs", name, **self._runs.namespace)
             if name in (None, run.display_name)
         )
         return sorted(listed, key=lambda schedule: (schedule.name, schedule.id))
@@ -145,7 +134,7 @@ class KubeflowService(Service):
     def _schedule_maker(self, submission: Submission, name: str, trigger: Trigger) -> Callable[[], str]:
         body = kfp_server_api.V2beta1RecurringRun(
             display_name=name,
-            experiment_id=self.ensure_experiment(self._experiment_name(submission)),
+            experiment_id=self._runs.ensure_experiment(self._experiment_name(submission)),
             mode=kfp_server_api.RecurringRunMode.ENABLE,
             max_concurrency="1",
             no_catchup=True,
@@ -153,7 +142,7 @@ class KubeflowService(Service):
             **self._run_fields(submission),
         )
         create = self._server.recurring_runs.recurring_run_service_create_recurring_run
-        return lambda: self._require_id(self._server.request(create, recurring_run=body).recurring_run_id)
+        return lambda: self._runs.require_id(self._server.request(create, recurring_run=body).recurring_run_id)
 
     def _change_schedule(self, schedule_id: str, change: Change) -> None:
         service = self._server.recurring_runs
@@ -164,94 +153,25 @@ class KubeflowService(Service):
         }
         self._server.repeat(operations[change], schedule_id)
 
-    def ensure_experiment(self, name: str) -> str:
-        """Returns the id of an experiment, which is made if there is none of that name."""
-        experiment = self._experiment_named(name)
-        if not experiment:
-            experiment = make_once(
-                lambda: self._make_experiment(name),
-                lambda: self._experiment_named(name),
-                f"{self.place}: it is not known whether the experiment {name} was made: submit again",
-            )
-        return self._require_id(experiment.experiment_id)
-
-    def _make_experiment(self, name: str) -> Any:
-        body = kfp_server_api.V2beta1Experiment(display_name=name, namespace=self._settings.namespace)
-        try:
-            return self._server.request(self._server.experiments.experiment_service_create_experiment, experiment=body)
-        except AlreadyExists:  # somebody made it just now: the server keeps their names unique
-            if made := self._experiment_named(name):
-                return made
-            self._refuse_alike(name, self._experiments())
-            raise
-
     def _experiment_name(self, submission: Submission) -> str:
         return self._settings.experiment or submission.pipeline
 
-    def _experiment_named(self, name: str) -> Any:
-        """Returns an experiment. One whose name the server takes for the same is a UserError: there can be no
-        second."""
-        alike = list(self._experiments(name))
-        exact = next((experiment for experiment in alike if experiment.display_name == name), None)
-        if exact is None:
-            self._refuse_alike(name, alike)
-        return exact
-
-    def _experiments(self, name: str | None = None) -> Iterator[Any]:
-        operation = self._server.experiments.experiment_service_list_experiments
-        return self._listed(operation, "experiments", name, **self._namespace)
-
-    def _refuse_alike(self, name: str, experiments: Iterable[Any]) -> None:
-        """Names are unique whatever their case."""
-        for experiment in experiments:
-            if experiment.display_name.casefold() == name.casefold():
-                raise UserError(
-                    f"{self.place} has an experiment whose name differs in case only: {experiment.display_name!r}: "
-                    "choose that one, or another name (--experiment)"
-                )
-
     def _require_new(self, name: str, experiment: str) -> None:
         """Refuses the name of a run that the experiment has, so that a repeated command starts no second run."""
-        existing = self._experiment_named(experiment)
-        run = existing and self._run_named(name, existing.experiment_id)
+        existing = self._runs.experiment(experiment)
+        run = existing and self._runs.named(name, experiment_id=existing.experiment_id)
         if run:
             raise UserError(f"{self.place} has a run {name!r} already, {run.run_id}: choose another --name")
 
-    def _run_named(self, name: str, experiment_id: str) -> Any:
-        return next(self._runs_named(name, experiment_id=experiment_id), None)
-
-    def _runs_named(self, name: str, **options: str) -> Iterator[Any]:
-        runs = self._listed(self._server.runs.run_service_list_runs, "runs", name, **options)
-        return (run for run in runs if run.display_name == name)
-
-    def _listed(self, operation: Callable[..., Any], key: str, name: str | None, **options: str) -> Iterator[Any]:
-        """Yields what the server lists, page after page: all, or what its database takes for one name, whatever its
-        case."""
-        if name is not None:
-            predicate = {"operation": _EQUALS, "key": "display_name", "stringValue": name}
-            options["filter"] = _twice_decoded(json.dumps({"predicates": [predicate]}))
-        token = ""
-        while True:
-            page = self._server.repeat(operation, page_token=token, page_size=_PAGE, **options)
-            yield from getattr(page, key) or []
-            token = page.next_page_token
-            if not token:
-                return
-
     def _run_fields(self, submission: Submission) -> dict[str, Any]:
         """Returns what the requests for a run and for a recurring run have in common."""
-        return {
-            "pipeline_spec": _pipeline_spec(submission),
-            "runtime_config": kfp_server_api.V2beta1RuntimeConfig(
-                parameters=dict(submission.parameters), pipeline_root=_output_root(submission)
-            ),
-            "service_account": self._settings.service_account,
-        }
-
-    def _require_id(self, answered: str | None) -> str:
-        if not answered:  # JSON, but not KFP's
-            raise ServerError(f"{self.place} does not answer as a KFP API does: check kubeflow.host")
-        return answered
+        return run_fields(
+            submission.pipeline,
+            submission.documents,
+            submission.parameters,
+            _output_root(submission),
+            self._settings.service_account,
+        )
 
 
 def _check_names(**names: str | None) -> None:
@@ -306,29 +226,7 @@ def _trigger_of(message: kfp_server_api.V2beta1Trigger | None) -> Trigger:
 
 def _output_root(submission: Submission) -> str | None:
     """Returns where a run's outputs go, if that is a place where KFP can put them; else the server has its own."""
-    return next((root for root in pipeline_roots(submission) if root.startswith(_STORES)), None)
-
-
-def _pipeline_spec(submission: Submission) -> Mapping[str, Any]:
-    """Returns the spec as KFP's client sends it: checked against the protocol's messages, the platform beside it."""
-    documents: list[Mapping[str, Any]] = []
-    messages = (pipeline_spec_pb2.PipelineSpec, pipeline_spec_pb2.PlatformSpec)
-    for document, message in zip(submission.documents, messages, strict=False):
-        try:
-            documents.append(json_format.MessageToDict(json_format.ParseDict(dict(document), message())))
-        except json_format.ParseError as error:
-            raise ConfigError(f"{submission.pipeline}: this is no compiled pipeline of KFP v2: {error}") from None
-    if len(documents) == 1:
-        return documents[0]
-    return {"pipeline_spec": documents[0], "platform_spec": documents[1]}
-
-
-def _twice_decoded(text: str) -> str:
-    """Returns JSON that a URL's decoding does not change: a KFP server decodes a filter once more than it was encoded.
-
-    Without it a name with a plus sign would not be found, and a run of that name be started twice.
-    """
-    return text.replace("%", r"\u0025").replace("+", r"\u002b")
+    return next((root for root in pipeline_roots(submission) if root.startswith(STORES)), None)
 
 
 def _run_state(run: Any) -> str:

@@ -19,8 +19,10 @@ from kfp.pipeline_spec import pipeline_spec_pb2
 from penstock.core.errors import ConfigError, UserError
 from penstock.core.failures import FAILURE_FILE
 from penstock.core.files import object_stores
-from penstock.core.services.retries import AlreadyExists, NotFound, make_once
+from penstock.core.services import vertex_runs
+from penstock.core.services.retries import AlreadyExists
 from penstock.core.services.vertex import Server
+from penstock.core.services.vertex_runs import RunSettings
 from penstock.pipelines.config.servers import Vertex
 from penstock.pipelines.servers import causes
 from penstock.pipelines.servers import cron as cron_fields
@@ -29,7 +31,6 @@ from penstock.pipelines.servers.submission import Submission, pipeline_roots, un
 from penstock.pipelines.servers.watch import Snapshot, Task
 from penstock.pipelines.targets.target import images_without_registry
 
-_LABEL = "penstock-submission"
 _LONGEST_ID = 128
 _LONGEST_NAME = 128  # of a display name
 _ID = re.compile(r"^(projects/|[a-z0-9][a-z0-9-]*$)")
@@ -88,22 +89,13 @@ class VertexService(Service):
     def submit(self, submission: Submission, name: str | None) -> str:
         run_id = self.id_of_name(name) if name else _identifier(unique_name(submission.pipeline))
         token = secrets.token_hex(16)
-        body = self._body(submission) | {
-            "displayName": name or run_id,
-            "labels": {**self._settings.labels, _LABEL: token},
-        }
-        job = self._message(self._server.types.PipelineJob, body)
-        request = self._server.types.CreatePipelineJobRequest(
-            parent=self._server.parent, pipeline_job=job, pipeline_job_id=run_id
+        values = self._body(submission) | {"displayName": name or run_id, "labels": dict(self._settings.labels)}
+        unknown = (
+            f"{self.place}: it is not known whether the run {run_id} was started: look for it there, or submit again "
+            f"with --name {run_id}, which starts no second one"
         )
-        submission.publish()
         try:
-            make_once(
-                lambda: self._server.request(self._server.jobs.create_pipeline_job, request=request),
-                lambda: self._own(run_id, token),
-                f"{self.place}: it is not known whether the run {run_id} was started: look for it there, or submit "
-                f"again with --name {run_id}, which starts no second one",
-            )
+            vertex_runs.make(self._server, run_id, token, values, unknown, submission.publish)
         except AlreadyExists:
             raise UserError(f"{self.place} has a run {run_id!r} already: choose another --name") from None
         return run_id
@@ -114,9 +106,7 @@ class VertexService(Service):
         return _identifier(name)
 
     def link(self, run_id: str) -> str:
-        server, run = self._server, run_id.rpartition("/")[2]
-        place = f"https://console.cloud.google.com/vertex-ai/locations/{server.location}/pipelines/runs"
-        return f"{place}/{run}?project={server.project}"
+        return vertex_runs.link(self._server, run_id)
 
     def options(self) -> list[str]:
         return ["--target", "vertex", "--project", self._server.project, "--location", self._server.location]
@@ -173,7 +163,10 @@ class VertexService(Service):
             "maxConcurrentRunCount": "1",
             "createPipelineJobRequest": {"parent": self._server.parent, "pipelineJob": job},
         }
-        schedule, create = self._message(self._server.types.Schedule, body), self._server.schedules.create_schedule
+        schedule, create = (
+            vertex_runs.message(self._server.types.Schedule, body),
+            self._server.schedules.create_schedule,
+        )
         return lambda: _schedule_of(self._server.request(create, parent=self._server.parent, schedule=schedule)).id
 
     def _change_schedule(self, schedule_id: str, change: Change) -> None:
@@ -195,38 +188,13 @@ class VertexService(Service):
     def _body(self, submission: Submission) -> dict[str, Any]:
         """Returns a PipelineJob as aiplatform.PipelineJob builds it, as JSON."""
         settings = self._settings
-        optional = {
-            "serviceAccount": settings.service_account,
-            "network": settings.network,
-            "encryptionSpec": settings.encryption_spec_key_name and {"kmsKeyName": settings.encryption_spec_key_name},
-        }
-        return {
-            "pipelineSpec": dict(submission.spec),
-            "runtimeConfig": {
-                "gcsOutputDirectory": self._root(submission),
-                "parameterValues": dict(submission.parameters),
-                "failurePolicy": f"PIPELINE_FAILURE_POLICY_FAIL_{settings.failure_policy.upper()}",
-            },
-            **{key: value for key, value in optional.items() if value},
-        }
-
-    def _message(self, kind: Any, body: dict[str, Any]) -> Any:
-        message = kind()
-        json_format.ParseDict(body, kind.pb(message))
-        return message
+        of_run = RunSettings(
+            settings.service_account, settings.network, settings.encryption_spec_key_name, settings.failure_policy
+        )
+        return vertex_runs.body(submission.spec, submission.parameters, self._root(submission), of_run)
 
     def _job(self, run_id: str) -> str:
-        return run_id if run_id.startswith("projects/") else f"{self._server.parent}/pipelineJobs/{run_id}"
-
-    def _own(self, run_id: str, token: str) -> Any:
-        """Returns the run of that id if it is the one of this token; None if there is none."""
-        try:
-            job = self._server.repeat(self._server.jobs.get_pipeline_job, name=self._job(run_id))
-        except NotFound:
-            return None
-        if job.labels.get(_LABEL) != token:
-            raise AlreadyExists(f"{self.place} has a run {run_id!r} already")
-        return job
+        return vertex_runs.full_name(self._server, run_id)
 
 
 def _identifier(name: str) -> str:

@@ -1,5 +1,6 @@
 """A target changes the image, the resources and the platform of a compiled pipeline, and nothing else."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,9 @@ from google.protobuf import json_format
 from kfp import dsl, kubernetes
 from kfp.kubernetes import kubernetes_executor_config_pb2
 
+from penstock.components.retrainer import servers
 from penstock.core.errors import ConfigError
-from penstock.pipelines.compiling.compile import compile_config, compile_for_run
+from penstock.pipelines.compiling.compile import compile_config, compile_for_run, compile_monitoring
 from penstock.pipelines.config.resources import Resources
 from penstock.pipelines.config.training_pipeline import Config
 from penstock.pipelines.targets import target as targets
@@ -389,3 +391,36 @@ def test_an_executor_that_kfp_counts_has_its_components_resources(load: Callable
     (applied,) = targets.KUBEFLOW.apply(spec, config)
     made = applied["deploymentSpec"]["executors"]["exec-trainer-2"]["container"]
     assert made["resources"] == {"cpuLimit": 3, "resourceCpuLimit": "3"}
+
+
+@pytest.mark.parametrize(
+    ("target", "settings", "server"),
+    [
+        (targets.KUBEFLOW, [], {"kubeflow": {}}),
+        (
+            targets.KUBEFLOW,
+            [
+                "kubeflow={host: 'https://kfp.example.com', namespace: team, token_env: KFP_TOKEN, "
+                "cluster_host: 'http://ml-pipeline.kfp:8888'}"
+            ],
+            {"kubeflow": {"host": "http://ml-pipeline.kfp:8888", "namespace": "team", "token_env": "KFP_TOKEN"}},
+        ),
+        (
+            targets.VERTEX,
+            ["vertex={project: p, location: europe-west4, credentials_file: key.json, labels: {team: taxi}}"],
+            {"vertex": {"project": "p", "location": "europe-west4", "labels": {"team": "taxi"}}},
+        ),
+        (targets.LOCAL, [], None),
+    ],
+)
+def test_the_retrainer_is_told_its_server_and_gets_the_pipeline_of_its_target(
+    target: Target, settings: list[str], server: Any, load: Callable[..., Config], tmp_path: Path
+) -> None:
+    config = load(["monitoring={baseline: 's3://runs/baseline', retraining: {drift: 3}}", *settings])
+    compile_monitoring(config, target, tmp_path / "ir.yaml")
+    spec = yaml.safe_load((tmp_path / "ir.yaml").read_text())
+    container = spec["deploymentSpec"]["executors"]["exec-retrainer"]["container"]
+    variables = {one["name"]: json.loads(one["value"]) for one in container.get("env", []) if "SERVER" in one["name"]}
+    assert variables == ({servers.VARIABLE: server} if server else {})
+    package = spec["root"]["inputDefinitions"]["parameters"]["training_pipeline"]["defaultValue"]
+    assert Path(package).read_text() == compile_config(config, target, tmp_path / "training.yaml").path.read_text()

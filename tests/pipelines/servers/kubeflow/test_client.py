@@ -14,8 +14,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from penstock.core.services import kubeflow as client
 from penstock.pipelines.cli import main
-from penstock.pipelines.servers.kubeflow import client
 from tests.servers.kubeflow_pipelines import Cut, Hang, KubeflowPipelines, Status
 
 NOWHERE = "http://127.0.0.1:9"

@@ -21,9 +21,9 @@ from kfp import dsl
 from kfp.pipeline_spec import pipeline_spec_pb2
 
 from penstock.core.errors import PenstockError, ServerError
+from penstock.core.services import kubeflow as client
 from penstock.pipelines.cli import main
 from penstock.pipelines.config.servers import Kubeflow
-from penstock.pipelines.servers.kubeflow import client
 from penstock.pipelines.servers.kubeflow.service import KubeflowService
 from tests.servers.kubeflow_pipelines import KubeflowPipelines
 
@@ -151,7 +151,7 @@ def test_a_name_that_the_server_cannot_store(name: str, place: Place, compiled: 
     """Penstock refuses it before that; where it does not, the answer is known."""
     run = kfp_server_api.V2beta1Run(
         display_name=name,
-        experiment_id=place.service.ensure_experiment(EXPERIMENT),
+        experiment_id=place.service._runs.ensure_experiment(EXPERIMENT),
         pipeline_spec=json_format.MessageToDict(message(yaml.safe_load(compiled.read_text()))),
     )
     with pytest.raises(ServerError, match="cannot store this name"):
@@ -181,7 +181,7 @@ def test_what_is_not_there(place: Place, capsys: pytest.CaptureFixture[str]) -> 
 
 
 def test_a_pipeline_that_cannot_be_read_is_refused(place: Place) -> None:
-    experiment = place.service.ensure_experiment(EXPERIMENT)
+    experiment = place.service._runs.ensure_experiment(EXPERIMENT)
     run = kfp_server_api.V2beta1Run(
         display_name=f"unreadable {secrets.token_hex(4)}",
         experiment_id=experiment,

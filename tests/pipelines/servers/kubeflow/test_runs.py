@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from penstock.core.services import kubeflow_runs
 from penstock.pipelines.cli import main
-from penstock.pipelines.servers.kubeflow import service
 from tests.servers import argo_nodes
 from tests.servers.argo_nodes import task
 from tests.servers.kubeflow_pipelines import CtrlC, Cut, KubeflowPipelines, Status
@@ -301,7 +301,7 @@ def test_wrong_trigger(arguments: list[str], told: str, config: Path, capsys: py
 def test_more_schedules_than_a_page(
     config: Path, server: KubeflowPipelines, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(service, "_PAGE", 2)
+    monkeypatch.setattr(kubeflow_runs, "_PAGE", 2)
     for name in "abc":
         server.stored["recurringruns"][name] = {"recurring_run_id": name, "display_name": name}
     assert main.main(["schedule", "list", str(config), "--host", server.url]) == 0

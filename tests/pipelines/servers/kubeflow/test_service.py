@@ -445,7 +445,7 @@ def test_what_the_database_refuses_is_told_so(name: str, server: KubeflowPipelin
     with pytest.raises(
         ServerError, match=r"cannot store this name \(500: Failed .*\): its database takes at most 128 ch"
     ):
-        service.ensure_experiment(name)
+        service._runs.ensure_experiment(name)
     assert len(server.sent("POST", "/experiments")) == 1
 
 

@@ -12,7 +12,7 @@ import re
 import ssl
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import kfp_server_api
 import urllib3
@@ -21,7 +21,6 @@ from urllib3 import exceptions
 from penstock.core.errors import ConfigError, ServerError
 from penstock.core.services.retries import Unanswered
 from penstock.core.services.transport import Advice, Answer, Transport, openapi_error, short
-from penstock.pipelines.config.servers import Kubeflow
 
 HOST_VARIABLE = "PENSTOCK_KFP_HOST"
 # A KFP server answers 500 to a pipeline that it cannot read, as to a failure of its own; its words tell them apart.
@@ -31,6 +30,29 @@ _UNSTORABLE = re.compile("Incorrect string value|Data too long for column")
 _NO_ROUTE = "Not Found"  # what it says of a path that is not in its API
 _LOG_PART, _LOG_END = 2**16, 2**18  # bytes: how a log is read, and how much of it is looked at
 _WAYS_IN = "kubeflow.token_env, token_file, cookies_env, iap_client_id or service_account_token"
+
+
+class Settings(Protocol):
+    """What a connection needs to know; the section `kubeflow` of a configuration says so. Secrets are named."""
+
+    @property
+    def host(self) -> str | None: ...
+    @property
+    def token_env(self) -> str | None: ...
+    @property
+    def token_file(self) -> str | None: ...
+    @property
+    def cookies_env(self) -> str | None: ...
+    @property
+    def iap_client_id(self) -> str | None: ...
+    @property
+    def service_account_token(self) -> bool: ...
+    @property
+    def ssl_ca_cert(self) -> str | None: ...
+    @property
+    def verify_ssl(self) -> bool: ...
+    @property
+    def timeout(self) -> int: ...
 
 
 class Server(Transport):
@@ -52,7 +74,7 @@ class Server(Transport):
         failed="try again, and look into the server's log if it stays so",
     )
 
-    def __init__(self, settings: Kubeflow) -> None:
+    def __init__(self, settings: Settings) -> None:
         self.host = address(settings)
         self.timeout = settings.timeout
         self._client = kfp_server_api.ApiClient(_configuration(settings, self.host), cookie=_cookies(settings))
@@ -131,7 +153,7 @@ def _end(answer: urllib3.BaseHTTPResponse) -> str:
     return end.decode(errors="replace")
 
 
-def address(settings: Kubeflow) -> str:
+def address(settings: Settings) -> str:
     """Returns the server's address without a slash at its end."""
     host = settings.host or os.environ.get(HOST_VARIABLE, "")
     if not host:
@@ -143,7 +165,7 @@ def address(settings: Kubeflow) -> str:
     return host.rstrip("/")
 
 
-def _configuration(settings: Kubeflow, host: str) -> kfp_server_api.Configuration:
+def _configuration(settings: Settings, host: str) -> kfp_server_api.Configuration:
     configuration = kfp_server_api.Configuration(host=host)
     # urllib3's own retries are off: it would send what connects badly again, follow a redirect to a sign-in page, and
     # turn a POST into a GET on the way there. What may be repeated is decided here.
@@ -173,7 +195,7 @@ def _require_certificates(path: str) -> None:
         raise ConfigError(f"kubeflow.ssl_ca_cert: {path}: {reason}") from None
 
 
-def _token(settings: Kubeflow) -> str:
+def _token(settings: Settings) -> str:
     if settings.token_env:
         return _bare(_variable(settings.token_env, "kubeflow.token_env"), "Bearer ")
     if settings.token_file:
@@ -212,7 +234,7 @@ def _read_mounted(credentials: Any, configuration: kfp_server_api.Configuration)
         logging.disable(logging.NOTSET)
 
 
-def _cookies(settings: Kubeflow) -> str | None:
+def _cookies(settings: Settings) -> str | None:
     return _bare(_variable(settings.cookies_env, "kubeflow.cookies_env"), "Cookie:") if settings.cookies_env else None
 
 
