@@ -97,7 +97,7 @@ def monitoring_pipeline(config: Config, training_pipeline: str = "") -> base_com
             settings=alert_settings,
         )
         told.set_caching_options(False)
-        if config.monitoring and config.monitoring.retraining:
+        if config.retrains:
             decided = retrainer(
                 window=window.outputs["window"],
                 report=window.outputs["report"],

@@ -95,7 +95,7 @@ def training_pipeline(config: Config, published: Published) -> base_component.Ba
             graph.tune(module_file, train_steps, eval_steps, pipeline_root)
         if config.training:
             graph.train(module_file, train_steps, eval_steps)
-            graph.evaluate(module_file, pipeline_root)
+            graph.evaluate(module_file, pipeline_root, push_destination)
         if config.bulk_inference:
             graph.infer(config.bulk_inference)
         if config.monitoring and not config.monitoring_service:
@@ -265,14 +265,15 @@ class _Graph:
             "transform_graph": self.transformed.outputs["transform_graph"],
         }
 
-    def evaluate(self, module_file: _Channel, pipeline_root: _Channel) -> None:
+    def evaluate(self, module_file: _Channel, pipeline_root: _Channel, push_destination: _Channel) -> None:
         config, evaluator_ = self.config, self.published.evaluator
         settings, training = config.evaluation, config.training or Training()
         if settings is None:
             return
         baseline: dict[str, Any] = {}
         if config.compares_models:
-            task = latest_blessed_model(candidate=self.model, pipeline_root=pipeline_root)
+            serves = {"push_destination": push_destination} if config.retrains and config.push else {}
+            task = latest_blessed_model(candidate=self.model, pipeline_root=pipeline_root, **serves)
             task.set_caching_options(False)
             baseline = {"baseline_model": task.outputs["model"]}
         task = evaluator(

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from penstock.components.latest_blessed_model import remote, validations
+from penstock.components.latest_blessed_model import remote, serving, validations
 from penstock.components.latest_blessed_model.validations import Blessed
 from penstock.core import artifacts, progress
 from penstock.core.artifacts import Model, ModelBlessing, ModelValidation, SavedModel, TaskResult
@@ -25,8 +25,10 @@ class Baseline(TaskResult):
     uri: str | None
 
 
-def run(*, candidate: str, pipeline_root: str, model: str, model_uri: str = "") -> Baseline:
+def run(*, candidate: str, pipeline_root: str, model: str, model_uri: str = "", push_destination: str = "") -> Baseline:
     """Finds the newest blessed model under `pipeline_root` whose serving files differ from the candidate's.
+
+    Of those the one that serves at `push_destination` goes before newer ones.
 
     The output normally gets that model's URI. But if `model_uri`, the output's own URI, is in a bucket that is not
     mounted, the model is copied to `model`. That is so on Kubeflow, where KFP's launcher uploads that folder, and fails
@@ -39,7 +41,10 @@ def run(*, candidate: str, pipeline_root: str, model: str, model_uri: str = "") 
     with progress.task("LatestBlessedModel") as counts:
         blessed = sorted(_search(pipeline_root), reverse=True)
         counts.show(blessings=len(blessed))
-        baseline = _newest_other(blessed, Model(Path(candidate)))
+        folder = Model(Path(candidate)).require_serving()
+        digest = SavedModel(folder).digest()
+        baseline = serving.newest(blessed, push_destination, digest) if push_destination else None
+        baseline = baseline or _newest_other(blessed, folder, digest)
     if baseline is None:
         logger.info("no other blessed model under %s: the candidate has no baseline", pipeline_root)
         return Baseline({"model": artifacts.metadata(found=0)}, None)
@@ -71,16 +76,14 @@ def _search(pipeline_root: str) -> list[Blessed]:
     return blessed
 
 
-def _newest_other(blessed: list[Blessed], candidate: Model) -> Blessed | None:
-    serving = candidate.require_serving()
-    digest = SavedModel(serving).digest()
+def _newest_other(blessed: list[Blessed], candidate: Path, digest: str) -> Blessed | None:
     seen = set()
     for entry in blessed:
         if entry.uri in seen:
             continue
         seen.add(entry.uri)
         try:
-            if _differs(entry.uri, serving, digest):
+            if _differs(entry.uri, candidate, digest):
                 return entry
         except (ConfigError, ModelError) as error:
             logger.warning("passed over a model blessed at %s: %s", entry.created.isoformat(), error.message)

@@ -100,7 +100,7 @@ def monitor(
             alerts = monitoring.send_alerts(loaded, monitored)
         except PenstockError as error:
             failures.append(error)
-    if loaded.monitoring and loaded.monitoring.retraining and not no_retraining:
+    if loaded.retrains and not no_retraining:
         from penstock.pipelines.local import retraining
 
         decision, ended = retraining.after_window(loaded, monitored, warn, note)

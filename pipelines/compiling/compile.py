@@ -76,8 +76,7 @@ def compile_monitoring(config: Config, target: Target, path: Path) -> str:
 
     Where it may start retrainings the training pipeline is published with it, compiled for the same target.
     """
-    retrains = config.monitoring and config.monitoring.retraining
-    pipeline = monitoring_pipeline(config, _published_training(config, target) if retrains else "")
+    pipeline = monitoring_pipeline(config, _published_training(config, target) if config.retrains else "")
     atomic.write_text(path, _targeted(_of_kfp(pipeline), target, config))
     return str(pipeline.name)
 

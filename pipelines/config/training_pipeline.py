@@ -299,6 +299,11 @@ class Config(Section):
         return bool(self.training and self.evaluation and "evaluation" in self.model_fields_set)
 
     @property
+    def retrains(self) -> bool:
+        """Whether monitored windows lead to retrainings: then the model is compared with the one that serves."""
+        return bool(self.monitoring and self.monitoring.retraining)
+
+    @property
     def gates(self) -> bool:
         """Whether the Evaluator decides what is pushed."""
         return bool(self.training and self.evaluation and self.evaluation.has_thresholds)
