@@ -44,6 +44,16 @@ class WindowHistory(Artifact):
                 records.append(read.validate_json((folder / name).read_bytes()))
         return records
 
+    def all(self) -> list[WindowRecord]:
+        """Returns the windows of all models, the oldest first; files that are none are skipped."""
+        from pydantic import TypeAdapter
+
+        read, records = TypeAdapter(WindowRecord), []
+        for path in self.root.glob("*/*.json"):
+            with contextlib.suppress(OSError, ValueError):
+                records.append(read.validate_json(path.read_bytes()))
+        return sorted(records, key=lambda record: (record["end"], record["begin"], record["model"]))
+
     def newest(self, names: Iterable[str], begin: datetime, most: int) -> list[str]:
         """Returns which of a folder's files are those of the newest windows that begin before a moment."""
         earlier = (name for name in names if name.endswith(".json") and name < begin.strftime(self._TIME))

@@ -234,7 +234,11 @@ def init(name: str, data: str | None, label: str | None) -> Answer:
 @click.argument("run", default=DEFAULT_CONFIG, metavar="[RUN]", type=click.Path(path_type=Path))
 @json_option
 def explain(run: Path) -> Answer:
-    """Says why each task of a run ran, or did not. RUN is a run's folder, or a configuration for its newest run."""
+    """Says why each task of a run ran, or did not, and the story of its model: why it was trained and on what, why it
+    was blessed, who serves it, what its monitor says.
+
+    RUN is a run's folder, or a configuration for its newest run.
+    """
     from penstock.pipelines.cli.output import of_runs
     from penstock.pipelines.local import runs
     from penstock.pipelines.local.records import record

@@ -1,6 +1,7 @@
 """A window of a model's requests on this machine: the baseline of a run, and WindowMonitor beside it."""
 
 import hashlib
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -175,6 +176,7 @@ def _made(config: Config, settings: Monitoring, run: RunRecord) -> Path:
     digest = hashlib.sha256(json_text(arguments).encode()).hexdigest()[:8]
     target = MonitoringBaseline(_root(config) / "baselines" / f"{run.folder.name}-{digest}")
     if not target.path.is_file():
+        environment = dict(os.environ)
         from penstock.components.model_monitor import executor  # with TensorFlow
 
         evaluations = [made.path for made in run.made("evaluation")]
@@ -190,6 +192,8 @@ def _made(config: Config, settings: Monitoring, run: RunRecord) -> Path:
             examples_metadata=examples.metadata,
             **arguments,
         )
+        os.environ.clear()  # TensorFlow adds to it, and a retraining of this process would find another environment
+        os.environ.update(environment)
     return target.root
 
 

@@ -14,6 +14,9 @@ from penstock.pipelines.local.comparison.comparison import Comparison, compare
 from penstock.pipelines.local.records import record
 from penstock.pipelines.local.records.record import RunRecord
 from penstock.pipelines.local.results import RunResult, TaskResult
+from penstock.pipelines.local.story import story
+from penstock.pipelines.local.story import text as story_text
+from penstock.pipelines.local.story.story import Story
 from penstock.pipelines.local.summary import RunSummary
 
 
@@ -23,6 +26,12 @@ class Run(TypedDict):
     run: RunResult
     tasks: list[TaskResult]
     report: str
+
+
+class Explained(Run):
+    """A run, and the whole story of its model."""
+
+    story: Story
 
 
 class Runs(TypedDict):
@@ -47,8 +56,10 @@ def ended(summary: RunSummary) -> Answer:
 
 
 def explained(run: RunRecord) -> Answer:
-    """Returns why each task of a run ran, or did not."""
-    return Answer(_run(run), lambda: runs.explanation_text(results.tasks(run)))
+    """Returns why each task of a run ran, or did not, and the story of its model."""
+    told = story.of(run)
+    lines = [runs.explanation_text(results.tasks(run)), "", *story_text.lines(told)]
+    return Answer(Explained(**_run(run), story=told), lambda: "\n".join(lines))
 
 
 def listed(config: Config) -> Answer:

@@ -18,7 +18,7 @@ RESULTS: dict[str, Any] = {
     "run": of_runs.Run,
     "runs": of_runs.Runs,
     "diff": of_runs.Diff,
-    "explain": of_runs.Run,
+    "explain": of_runs.Explained,
     "compile": records.Compiled,
     "components": records.WrittenFiles,
     "init": records.WrittenFiles,
