@@ -180,8 +180,8 @@ def _score(asked: _Asked) -> Answer:
     with contextlib.ExitStack() as stack:
         scratch = stack.enter_context(temporary.folder())
         path = asked.output or scratch / f"output.{asked.form}"
-        data = [_spooled(scratch) if place == subjects.STANDARD else place for place in asked.data]
         with show_predictions.silent():
+            data = [_spooled(scratch) if place == subjects.STANDARD else place for place in asked.data]
             from penstock.components.engines import open_engine
             from penstock.components.scoring import job as jobs
             from penstock.core.models import predict as models

@@ -2,6 +2,8 @@
 
 import io
 import json
+import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -105,13 +107,24 @@ def test_a_file_is_written_whole_or_not_at_all(predict: Predict, folder: Path) -
     assert len((folder / "out" / "scores.jsonl").read_text().splitlines()) == 2
 
 
+class Loading(io.BytesIO):
+    """Standard input, during whose reading libraries load and write what they write then."""
+
+    def read(self, size: int | None = -1) -> bytes:
+        os.write(2, b"I0000 cpu_feature_guard.cc:227] This TensorFlow binary is optimized\n")
+        return super().read(size)
+
+
 def test_standard_input_and_output(predict: Predict, monkeypatch: pytest.MonkeyPatch) -> None:
     for text, form, expected in [
         (ROWS, "csv", SCORES),
         ('{"x": 1, "id": 7}', "jsonl", '{"x":1,"id":7,"prediction":10}\n'),
     ]:
-        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
-        assert predict("-", "--format", form)[:2] == (0, expected)
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(Loading(text.encode())))
+        code, out, err = predict("-", "--format", form)
+        assert (code, out) == (0, expected)
+        assert re.match(r"^\d rows? in ", err)
+        assert len(err.splitlines()) == 1, "and nothing of what loads"
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"x\ny\n")))
     code, out, err = predict("-")
     assert (code, out) == (2, "")
