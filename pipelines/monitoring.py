@@ -66,6 +66,7 @@ def monitoring_pipeline(config: Config, training_pipeline: str = "") -> base_com
         history: str = default["history"],
         labels: str = default["labels"],
         performance: str = default["performance"],
+        drift: str = default["drift"],
         alert_state: str = default["alert_state"],
         alert_settings: str = default["alert_settings"],
         training_pipeline: str = default["training_pipeline"],
@@ -87,6 +88,7 @@ def monitoring_pipeline(config: Config, training_pipeline: str = "") -> base_com
             history=history,
             labels=labels,
             performance=performance,
+            drift=drift,
             engine=config.engine,
         )
         window.set_caching_options(False)  # requests come in all the time

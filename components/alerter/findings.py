@@ -10,6 +10,7 @@ from penstock.core.errors import DataError
 from penstock.core.files import atomic, object_stores
 
 _GOOGLE = "https://storage.cloud.google.com/"  # opens an object in the browser of who may read it
+_DRIFT = "_drift"  # of a measure of two windows: beside the same of the training data it is another alert
 _UNNAMED = "model"  # the only one in a log
 
 
@@ -67,7 +68,7 @@ def _measured(finding: Finding, report: str) -> Measured:
     is_clear = subject in ("feature", name)  # else the name may be a feature's as well
     return Measured(
         feature=name if is_clear else f"{subject} {name}".strip(),
-        measure=finding["measure"],
+        measure=f"{finding['measure']}{_DRIFT if finding.get('compared_with') == 'window' else ''}",
         value=finding["value"],
         threshold=finding["threshold"],
         is_beyond=finding["alerts"],

@@ -48,8 +48,9 @@ def of_person(reason: str) -> Signal:
 
 
 def _drift(window: WindowRecord, limit: float) -> Iterator[Signal]:
-    """Importance times shift, summed over the features that alert, each by its strongest measure."""
-    features = [finding for finding in moved(window["findings"]) if finding["subject"] == "feature"]
+    """Importance times shift from the training data, summed over the features that alert, each by its strongest."""
+    from_training = [one for one in window["findings"] if one.get("compared_with", "training") == "training"]
+    features = [finding for finding in moved(from_training) if finding["subject"] == "feature"]
     weighed = sorted(((_importance(one) * _shift(one), one) for one in features), key=lambda pair: -pair[0])
     total = sum(matters for matters, _ in weighed)
     if total <= limit:

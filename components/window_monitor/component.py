@@ -19,6 +19,7 @@ def window_monitor(
     history: str = "",
     labels: str = "",
     performance: str = "",
+    drift: str = "",
     engine: str = "local",
 ) -> bool:
     """Compares a window of a model's requests with the baseline, and says what moved.
@@ -42,6 +43,8 @@ def window_monitor(
             row if the files have it), the label's column (by default the pipeline's label), and how long labels take.
         performance: JSON `{"limits": {"auc": 0.8}, "estimates_alert": false}`: what metrics are to be, beside the
             thresholds of the evaluation, and whether metrics that are estimated without labels alert as well.
+        drift: Compares with another window of `history` too: `before` for the newest one before it, or the moment at
+            which one begins.
         engine: Where pieces of the log are read: `local` for a worker per core, `local:N` for N workers.
         window: What was measured: `window.json`; metadata `alerts`, the number of features that alert, and `rows`.
         report: What moved for a person to look at.
@@ -61,6 +64,7 @@ def window_monitor(
         history=history,
         labels=labels,
         performance=performance,
+        drift=drift,
         engine=engine,
         baseline_uri=baseline.uri,
     )

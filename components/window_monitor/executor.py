@@ -15,8 +15,10 @@ from penstock.components.monitoring.windows.files import Selection
 from penstock.components.monitoring.windows.requests import Requests
 from penstock.components.monitoring.windows.window import Window
 from penstock.components.window_monitor import counting, findings, metrics, performance
+from penstock.components.window_monitor import drift as comparing
 from penstock.components.window_monitor.asked import Asked, Known, table
 from penstock.components.window_monitor.counting import Counted, Part
+from penstock.components.window_monitor.drift import Drift
 from penstock.components.window_monitor.findings import Compared
 from penstock.components.window_monitor.judging import Limits
 from penstock.components.window_monitor.performance import Rows
@@ -53,6 +55,7 @@ def run(
     history: str = "",
     labels: str = "",
     performance: str = "",
+    drift: str = "",
     engine: str = "local",
     baseline_uri: str = "",
     now: datetime | None = None,
@@ -65,46 +68,59 @@ def run(
     """
     times, known = Window.of(window_length, begin, end, now), Known.read(atomic.local_path(baseline), baseline_uri)
     limits, source = Limits.read(performance, known.record.get("judged")), LabelSource.from_json(labels)
+    wanted = Drift.read(drift)
     if source:
         from penstock.components.window_monitor.realised import join  # with TensorFlow, before workers are forked
     selection = Selection(model, version or None)
     with open_engine(engine) as opened, progress.task("WindowMonitor") as counts:
         counts.show(rows=0)
         asked = Asked(opened, known, requests, selection)
-        result, parts = _compared(asked, times, limits)
-        counts.show(rows=result["rows"])
         kept = History(history, selection.version) if history else None
-        before = kept.before(result["model"], times.begin, _HISTORY) if kept else []
+        result, parts, before = _compared(asked, times, limits, kept, wanted)
+        counts.show(rows=result["rows"])
         again = join.join(asked, source, limits, result, before, now) if source else []
         target = MonitoredWindow(Path(window))
         _write(target, window_page.Page(result, before, parts, known.record), again, report)
-        for one in [*again, result] if kept else ():
-            kept.add(one)  # type: ignore[union-attr]
+        if kept:
+            for earlier in again:
+                kept.add(earlier)
+            kept.add(result, comparing.counts(parts))
         alerts = len(moved(result["findings"])) + sum(len(one["alerts"]) for one in result.get("measured_again", []))
         counts.update({"alerting features": alerts})
     properties = artifacts.metadata(alerts=alerts, rows=result["rows"], begin=result["begin"], end=result["end"])
     return GateResult({"window": properties}, blessed=not alerts)
 
 
-def _compared(asked: Asked, times: Window, limits: Limits) -> tuple[WindowRecord, list[Compared]]:
-    """Returns the record of a window beside the baseline, and what its page draws."""
+def _compared(
+    asked: Asked, times: Window, limits: Limits, kept: History | None, wanted: Drift | None
+) -> tuple[WindowRecord, list[Compared], list[WindowRecord]]:
+    """Returns the record of a window beside the baseline and a window before, what its page draws, and those before."""
     known = asked.known
     with asked.within(times) as log:
         counted = counting.count(asked.engine, log, known.compared)
-    parts = _parts(known, counted)
-    result = _record(known, log, counted, parts)
+    parts, result = _parts(known, counted), _record(known, log, counted)
+    before = kept.before(result["model"], times.begin, _HISTORY) if kept else []
+    reference = wanted.reference(kept, before, result) if kept and wanted else None
+    then = kept.counts(reference) if kept and reference else None
+    earlier = comparing.compared(parts, then) if then else []
+    with_training = comparing.shared(parts) if earlier else parts
+    result["findings"] = findings.of_window([*with_training, *earlier], known.record["importance"])
+    if earlier and reference:
+        result["compared_with"] = reference["begin"]
+    elif wanted and result["rows"]:
+        result["notes"].append("the history has no window of the same baseline that this one can be compared with")
     if estimated := _performance(known, counted):
         result["performance"] = estimated
         judged = [limits.estimated(metric, result["rows"]) for metric in estimated]
         result["findings"] = findings.with_performance(result["findings"], filter(None, judged))
-    return result, parts
+    return result, parts, before
 
 
 def _write(target: MonitoredWindow, page: window_page.Page, again: list[WindowRecord], report: str) -> None:
     """Writes the window, its record last; the page to `report` as well."""
     for path in [target.report, *([Path(report)] if report else [])]:
         window_page.write(path, page)
-    metrics.write(target.metrics, page.window)
+    metrics.write(target.metrics, page.window, page.before)
     target.write_again(again)
     target.write(page.window)
 
@@ -142,7 +158,7 @@ def _performance(known: Known, counted: Counted) -> list[EstimatedMetric]:
     )
 
 
-def _record(known: Known, log: Requests, counted: Counted, parts: list[Compared]) -> WindowRecord:
+def _record(known: Known, log: Requests, counted: Counted) -> WindowRecord:
     account = counted.account
     return WindowRecord(
         model=log.selection.model,
@@ -155,7 +171,7 @@ def _record(known: Known, log: Requests, counted: Counted, parts: list[Compared]
         baseline=known.uri,
         left_out=account.left_out.listed(),
         notes=_notes(known.record, counted),
-        findings=findings.of_window(parts, known.record["importance"]),
+        findings=[],
     )
 
 

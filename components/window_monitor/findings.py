@@ -13,11 +13,12 @@ from penstock.components.monitoring.measures.comparison import Measured, Shift
 from penstock.components.monitoring.measures.counts import WindowCounts
 from penstock.components.monitoring.measures.dependence import DependenceShift
 from penstock.components.monitoring.measures.reference import Reference
-from penstock.components.monitoring.measures.thresholds import Sensitivity
+from penstock.components.monitoring.measures.thresholds import Measure, Sensitivity
 from penstock.components.window_monitor import causes
-from penstock.core.artifacts.monitoring import Finding, Subject
+from penstock.core.artifacts.monitoring import ComparedWith, Finding, Subject
 from penstock.core.page import numbers
 
+OF_TRAINING: tuple[Measure, ...] = ("new_values", "out_of_range", "new_words")  # measures that windows do not have
 _AND = ", "  # between the names of a pair
 
 
@@ -25,7 +26,8 @@ _AND = ", "  # between the names of a pair
 class Compared:
     """A part of a window, features or predictions, and what it is compared with.
 
-    `before` and `after` are rows of training and of the window, for the words.
+    `before` and `after` are rows of training and of the window, for the words. With another window only counts are
+    compared.
     """
 
     subject: Subject
@@ -34,6 +36,7 @@ class Compared:
     counts: WindowCounts
     before: pa.Table
     after: pa.Table
+    compared_with: ComparedWith = "training"
 
 
 def of_window(parts: Sequence[Compared], importance: Mapping[str, float]) -> list[Finding]:
@@ -45,7 +48,7 @@ def of_window(parts: Sequence[Compared], importance: Mapping[str, float]) -> lis
     for part in parts:
         for shift in comparison.compare(part.reference, part.counts, part.sensitivity):
             found += _of_shift(part, shift, importance)
-        if part.subject == "feature":
+        if part.subject == "feature" and part.compared_with == "training":
             moved = {one["name"] for one in found if one["alerts"]}
             pairs = dependence.compare(part.reference, part.counts, part.sensitivity)
             found += [_of_pair(part, pair, moved, importance) for pair in pairs]
@@ -81,8 +84,10 @@ def figure(subject: Subject, reference: Reference, name: str) -> str:
 
 def _of_shift(part: Compared, shift: Shift, importance: Mapping[str, float]) -> list[Finding]:
     bins = part.reference.bins[shift.feature]
-    cause = causes.likely(bins, part.before, part.after) if shift.alerts else ""
-    found = [_finding(part, bins, measured, cause) for measured in shift.measures]
+    is_drift = part.compared_with == "window"
+    cause = causes.likely(bins, part.before, part.after) if shift.alerts and not is_drift else ""
+    measures = [one for one in shift.measures if not (is_drift and one.measure in OF_TRAINING)]
+    found = [_finding(part, bins, measured, cause) for measured in measures]
     if part.subject == "feature" and shift.feature in importance:
         for one in found:
             one["importance"] = importance[shift.feature]
@@ -91,7 +96,7 @@ def _of_shift(part: Compared, shift: Shift, importance: Mapping[str, float]) -> 
 
 def _finding(part: Compared, bins: FeatureBins, measured: Measured, cause: str) -> Finding:
     threshold = measured.threshold if math.isfinite(measured.threshold) else None
-    return Finding(
+    finding = Finding(
         subject=part.subject,
         name=bins.name,
         measure=measured.measure,
@@ -99,10 +104,13 @@ def _finding(part: Compared, bins: FeatureBins, measured: Measured, cause: str) 
         threshold=threshold,
         alerts=measured.alerts,
         rows=measured.rows,
-        sentence=_sentence(measured.measure, measured.value, threshold, measured.rows),
+        sentence=_sentence(measured.measure, measured.value, threshold, measured.rows, part.compared_with),
         cause=cause if measured.alerts else "",
         figure=figure(part.subject, part.reference, bins.name),
     )
+    if part.compared_with == "window":
+        finding["compared_with"] = "window"
+    return finding
 
 
 def _of_pair(part: Compared, pair: DependenceShift, moved: Collection[str], importance: Mapping[str, float]) -> Finding:
@@ -127,8 +135,11 @@ def _of_pair(part: Compared, pair: DependenceShift, moved: Collection[str], impo
     return finding
 
 
-def _sentence(measure: str, value: float, threshold: float | None, rows: int) -> str:
+def _sentence(
+    measure: str, value: float, threshold: float | None, rows: int, compared_with: ComparedWith = "training"
+) -> str:
     limit = "it never alerts" if threshold is None else f"it alerts above {numbers.number(threshold)}"
     what = words.MEASURES[measure]
     shown = f"{what[0].upper()}{what[1:]} {numbers.number(value)}"
-    return f"{shown}; {limit}, in windows of {numbers.count(rows)} rows."
+    beside = " to the window before" if compared_with == "window" else ""
+    return f"{shown}{beside}; {limit}, in windows of {numbers.count(rows)} rows."

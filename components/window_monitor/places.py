@@ -11,7 +11,7 @@ from penstock.components.monitoring.windows.files import MARGIN, Selection
 from penstock.components.monitoring.windows.window import Window
 from penstock.core.artifacts import CapturedData, RequestLog, open_log
 from penstock.core.artifacts.monitoring import WindowRecord
-from penstock.core.artifacts.window_history import WindowHistory
+from penstock.core.artifacts.window_history import KeptCounts, WindowHistory
 from penstock.core.files import atomic, object_stores
 
 
@@ -61,21 +61,39 @@ class History:
 
     def before(self, model: str, begin: datetime, most: int) -> list[WindowRecord]:
         """Returns the newest windows that begin before a moment, the oldest first."""
+        with self._copy(model, lambda history, names: history.newest(names, begin, most)) as history:
+            return history.before(model, begin, most, self.version)
+
+    def named(self, model: str, begin: datetime) -> WindowRecord | None:
+        """Returns the window that begins at a moment, the longest of several; None if there is none."""
+        with self._copy(model, lambda history, names: history.named(names, begin)) as history:
+            return next(reversed(history.at(model, begin, self.version)), None)
+
+    def counts(self, window: WindowRecord) -> KeptCounts | None:
+        """Returns the counts of a window; None if there are none."""
+        wanted = WindowHistory(Path()).counts_path(window, self.version).name
+        with self._copy(window["model"], lambda _, names: [name for name in names if name == wanted]) as history:
+            return history.counts(window, self.version)
+
+    @contextlib.contextmanager
+    def _copy(self, model: str, chosen: Callable[[WindowHistory, list[str]], list[str]]) -> Iterator[WindowHistory]:
+        """Gives the history; of one in an object store a copy of those files of the model that are chosen."""
         if not object_stores.is_remote(self.uri):
-            return WindowHistory(atomic.local_path(self.uri)).before(model, begin, most, self.version)
+            yield WindowHistory(atomic.local_path(self.uri))
+            return
         with tempfile.TemporaryDirectory(prefix="penstock-") as root, object_stores.open_store(self.uri) as store:
             copy = WindowHistory(Path(root))
             folder = copy.folder(model, self.version)
             uri = object_stores.join(self.uri, folder.relative_to(copy.root).as_posix())
-            names = copy.newest(store.children(uri)[0], begin, most)
+            names = chosen(copy, store.children(uri)[0])
             store.fetch({object_stores.join(uri, name): folder / name for name in names})
-            return copy.before(model, begin, most, self.version)
+            yield copy
 
-    def add(self, window: WindowRecord) -> None:
-        """Writes a window's record, in the place of an earlier one of the same window."""
+    def add(self, window: WindowRecord, counts: KeptCounts | None = None) -> None:
+        """Writes a window's record and its counts, in the place of earlier ones of the same window."""
         if not object_stores.is_remote(self.uri):
-            WindowHistory(atomic.local_path(self.uri)).add(window, self.version)
+            WindowHistory(atomic.local_path(self.uri)).add(window, self.version, counts)
             return
         with tempfile.TemporaryDirectory(prefix="penstock-") as root, object_stores.open_store(self.uri) as store:
-            path = WindowHistory(Path(root)).add(window, self.version)
-            store.write(object_stores.join(self.uri, path.relative_to(root).as_posix()), path.read_bytes())
+            for path in WindowHistory(Path(root)).add(window, self.version, counts):
+                store.write(object_stores.join(self.uri, path.relative_to(root).as_posix()), path.read_bytes())

@@ -21,6 +21,9 @@ from penstock.core.files import atomic
 type Subject = Literal["feature", "prediction", "dependence", "performance", "requests"]
 
 
+type ComparedWith = Literal["training", "window"]
+
+
 class LeftOut(TypedDict):
     """What was left out of a window: so many rows, files, values or labels, why, and the first place of them."""
 
@@ -42,6 +45,7 @@ class Finding(TypedDict):
         alerts: Whether it does.
         rows: How many rows of the window it is of.
         side: On which side of the threshold it alerts; left out where that is above.
+        compared_with: The training data, or another window; left out where it is the training data.
         low: The value's 95 % interval; left out of what has none.
         high: Likewise.
         sentence: The same in words.
@@ -63,6 +67,7 @@ class Finding(TypedDict):
     figure: str
     importance: NotRequired[float]
     side: NotRequired[Literal["below"]]
+    compared_with: NotRequired[ComparedWith]
     low: NotRequired[float]
     high: NotRequired[float]
 
@@ -224,6 +229,7 @@ class WindowRecord(TypedDict):
         performance: How good the model most likely is; left out where nothing can be estimated.
         labels: The labels that have come; left out where nobody looked for any.
         realised: How good the model was, by slices; left out without labels.
+        compared_with: The begin of the window that it was compared with; left out where there was none.
         measured_again: Earlier windows whose records have changed with this one; left out where nobody looked.
     """
 
@@ -241,6 +247,7 @@ class WindowRecord(TypedDict):
     performance: NotRequired[list[EstimatedMetric]]
     labels: NotRequired[JoinedLabels]
     realised: NotRequired[list[RealisedMetric]]
+    compared_with: NotRequired[str]
     measured_again: NotRequired[list[MeasuredAgain]]
 
 

@@ -291,7 +291,11 @@ class Config(Section):
         if labels:
             known = known.model_copy(update={"files": labels}) if known else Labels(files=labels)
         csv = self.data.csv_options(self.without_code)
-        return {"labels": known.source(csv) if known else "", "performance": settings.performance_json}
+        return {
+            "labels": known.source(csv) if known else "",
+            "performance": settings.performance_json,
+            "drift": settings.drift_window,
+        }
 
     @property
     def compares_models(self) -> bool:

@@ -7,13 +7,13 @@ import altair as alt
 
 from penstock.components.monitoring import words
 from penstock.core import page
-from penstock.core.artifacts.monitoring import Finding, Subject, WindowRecord, first_of_each, titled
+from penstock.core.artifacts.monitoring import ComparedWith, Finding, Subject, WindowRecord, first_of_each, titled
 from penstock.core.page import numbers
 
 _MOST = 12
 _HEIGHT = 120
 
-type _Series = tuple[Subject, str, str]  # subject, name, measure
+type _Series = tuple[Subject, str, str, ComparedWith]  # subject, name, measure
 
 
 def html(window: WindowRecord, before: Sequence[WindowRecord]) -> str:
@@ -33,15 +33,20 @@ def html(window: WindowRecord, before: Sequence[WindowRecord]) -> str:
 
 def _chosen(findings: Sequence[Finding]) -> list[_Series]:
     """Returns of each feature the first of its findings, which are ordered."""
-    first = first_of_each(one for one in findings if one["value"] is not None and one["threshold"] is not None)
-    return [(one["subject"], one["name"], one["measure"]) for one in first[:_MOST]]
+    shifts = (one for one in findings if one["subject"] != "performance")  # which has charts of its own
+    first = first_of_each(one for one in shifts if one["value"] is not None and one["threshold"] is not None)
+    return [_series(one) for one in first[:_MOST]]
+
+
+def _series(one: Finding) -> _Series:
+    return one["subject"], one["name"], one["measure"], one.get("compared_with", "training")
 
 
 def _chart(series: _Series, windows: Sequence[WindowRecord]) -> str:
     shown = []
     for window in windows:
         for one in window["findings"]:
-            if (one["subject"], one["name"], one["measure"]) == series:
+            if _series(one) == series:
                 shown.append(
                     {
                         "end": _milliseconds(window["end"]),
@@ -51,7 +56,7 @@ def _chart(series: _Series, windows: Sequence[WindowRecord]) -> str:
                         "rows": one["rows"],
                     }
                 )
-    subject, name, measure = series
+    subject, name, measure, compared_with = series
     base = alt.Chart(alt.Data(values=shown)).encode(x=alt.X("end:T", title=None, axis=_AXIS))
     tooltip = [
         alt.Tooltip("end:T", title="window to", format="%d %b %Y, %H:%M"),
@@ -70,7 +75,8 @@ def _chart(series: _Series, windows: Sequence[WindowRecord]) -> str:
         ),
     ).properties(height=_HEIGHT)
     title = titled(subject, name, words.short(name))
-    return page.chart(layers, f"{title}: {words.MEASURES.get(measure, measure)}")
+    beside = ", from the window before" if compared_with == "window" else ""
+    return page.chart(layers, f"{title}: {words.MEASURES.get(measure, measure)}{beside}")
 
 
 def _rows(windows: Sequence[WindowRecord]) -> alt.Chart:

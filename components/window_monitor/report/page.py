@@ -102,7 +102,7 @@ def _measured(one: Finding) -> str:
     value = one["value"]
     style = " bad" if one["alerts"] else ""
     return (
-        f"<td>{escape(words.MEASURES.get(one['measure'], one['measure']))}</td>"
+        f"<td>{escape(sections.measure(one))}</td>"
         f'<td class="number{style}" data-value="{value}">{numbers.number(value)}</td>'
         f'<td class="number">{sections.limit(one)}</td>'
     )

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from html import escape
 
+from penstock.components.monitoring import words
 from penstock.core import page
 from penstock.core.artifacts.monitoring import Finding
 from penstock.core.page import metrics, numbers
@@ -19,6 +20,12 @@ def table(title: str, header: str, lines: Iterable[str], lead: str) -> str:
     rows = "".join(lines)
     above = f'<h3>{title}</h3><p class="muted">{lead}</p>'
     return above + page.table(rows, header, sort=True, fold=True) if rows else ""
+
+
+def measure(one: Finding) -> str:
+    """Returns what a finding's measure is called."""
+    plain = words.MEASURES.get(one["measure"], one["measure"])
+    return f"{plain}, from the window before" if one.get("compared_with") == "window" else plain
 
 
 def limit(one: Finding) -> str:

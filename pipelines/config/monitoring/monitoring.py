@@ -56,6 +56,11 @@ class Monitoring(Section):
     estimates_alert: bool = Field(
         default=False, description="Whether metrics that are estimated, as long as there are no labels, alert as well."
     )
+    drift: bool | str = Field(
+        default=False,
+        description="Whether windows are compared with the one before as well, or with the one of the history that "
+        "begins at a moment, such as 2026-11-30: with the same rate of false alarms in all.",
+    )
     window_rows: PositiveWhole = Field(
         default=1000, description="The size of the windows that the baseline's page shows thresholds for."
     )
@@ -83,6 +88,11 @@ class Monitoring(Section):
     def thresholds_json(self) -> str:
         """The thresholds as the component takes them."""
         return json_text(self.thresholds or None)
+
+    @property
+    def drift_window(self) -> str:
+        """Which window is compared with, as the component takes it; "" for none."""
+        return self.drift if isinstance(self.drift, str) else "before" if self.drift else ""
 
     @property
     def performance_json(self) -> str:

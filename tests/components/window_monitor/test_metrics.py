@@ -45,7 +45,7 @@ def test_numbers_are_those_of_the_window(tmp_path: Path) -> None:
     written = read(tmp_path / "metrics.prom")
     assert written["penstock_monitoring_window_rows"] == {(): 1.0}
     assert written["penstock_monitoring_window_end_timestamp_seconds"] == {(): 1796043600.0}
-    moved = {("feature",): 1.0, ("prediction",): 0.0, ("dependence",): 1.0}
+    moved = {("feature",): 1.0, ("prediction",): 0.0, ("dependence",): 1.0, ("performance",): 0.0}
     assert written["penstock_monitoring_moved"] == moved
     assert written["penstock_monitoring_left_out"] == {('no "example"\\', "rows"): 3.0}
     assert set(written["penstock_monitoring_value"]) == {
@@ -69,4 +69,25 @@ def test_the_dashboard_asks_for_what_there_is(tmp_path: Path) -> None:
         "penstock_monitoring_window_requests",
         "penstock_monitoring_window_sampled_ratio",
         "penstock_monitoring_window_begin_timestamp_seconds",
+        "penstock_monitoring_labelled_rows",
     }
+
+
+def test_metrics_are_those_of_the_newest_window_with_labels(tmp_path: Path) -> None:
+    before, window = record(0), record(1)
+    auc = {"metric": "auc", "slice": "overall", "value": 0.7, "low": 0.6, "high": None, "evaluation": 0.8, "rows": 5}
+    before.update(rows=10, labels={"rows": 5, "files": "", "left_out": [], "notes": []}, realised=[auc])  # type: ignore[typeddict-item]
+    before["findings"] = [finding("performance", "auc", 0.7, 0.75) | {"side": "below", "measure": "realised"}]
+    window["performance"] = [{"metric": "auc", "value": 0.9, "low": 0.8, "high": 0.95, "evaluation": 0.8}]
+    window["findings"] = [finding("feature", "miles", 0.5, 0.1) | {"compared_with": "window"}]
+    metrics.write(tmp_path / "metrics.prom", window, [before])
+    written = read(tmp_path / "metrics.prom")
+    assert written["penstock_monitoring_realised"] == {("auc", "overall"): 0.7}
+    assert written["penstock_monitoring_realised_low"] == {("auc", "overall"): 0.6}
+    assert written["penstock_monitoring_realised_high"] == {}
+    assert written["penstock_monitoring_evaluation"] == {("auc", "overall"): 0.8}
+    assert written["penstock_monitoring_limit"] == {("realised", "auc", "below"): 0.75}
+    assert written["penstock_monitoring_labelled_ratio"] == {(): 0.5}
+    assert written["penstock_monitoring_estimated_high"] == {("auc",): 0.95}
+    assert written["penstock_monitoring_drift_value"] == {("missing", "miles", "feature"): 0.5}
+    assert written["penstock_monitoring_value"] == {}
