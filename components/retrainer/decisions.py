@@ -65,9 +65,15 @@ def decide(state: State, observed: Observed, policy: Policy, now: datetime) -> R
 
 
 def ask(state: State, pipeline: str, reason: str, data: Data, now: datetime) -> Retraining:
-    """Adds the retraining that a person asks for, whatever the policy says; a UserError if one is under way already."""
+    """Adds the retraining that a person asks for, whatever the policy says; a UserError if one is under way already.
+
+    One that is due, since no server has taken it yet, is the person's as well.
+    """
     for one in states.of_pipeline(state, pipeline):
-        if one["status"] in ("due", "running"):
+        if one["status"] == "due":
+            one["signals"].append(signals_.of_person(reason))
+            return one
+        if one["status"] == "running":
             raise UserError(f"{one['id']} is under way already: wait for its end")
         if one["status"] == "waiting":
             raise UserError(f"{one['id']} waits for approval: `penstock retrain --approve {one['id']}`, or --reject it")

@@ -1,7 +1,8 @@
 """`penstock retrain`: the retrainings of a pipeline, what waits for a person, and one that a person asks for."""
 
 import getpass
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ from penstock.pipelines.cli.output.records import Retrainings
 from penstock.pipelines.cli.terminal import note, warn
 
 if TYPE_CHECKING:
+    from penstock.components.retrainer.state import State
     from penstock.core.artifacts.retraining import Retraining, RetrainingDecision
     from penstock.pipelines.config.training_pipeline import Config
     from penstock.pipelines.local.retraining import Ended
@@ -28,42 +30,52 @@ _OUTCOMES = {"not_needed": "not needed", "held_back": "held back", "waiting": "w
 @click.command()
 @config_argument
 @click.option("--approve", default="", metavar="ID", help="Starts a retraining that waits for approval.")
-@click.option(
-    "--reject", default="", metavar="ID", help="Drops one that waits; there is none in the cool-down after it."
-)
-@click.option(
-    "--reason", default="", metavar="TEXT", help="Trains anew now, whatever the policy says, because of this."
-)
+@click.option("--reject", default="", metavar="ID", help="Drops one that waits.")
+@click.option("--reason", default="", metavar="TEXT", help="Trains anew now, whatever the policy says.")
+@click.option("--target", default="local", show_default=True, help="Where the run is started: local, kubeflow, vertex.")
 @set_option
 @json_option
-def retrain(config: Path, approve: str, reject: str, reason: str, assignments: Sequence[str]) -> Answer:
+def retrain(config: Path, approve: str, reject: str, reason: str, target: str, assignments: Sequence[str]) -> Answer:
     """Lists the retrainings of the pipeline, the newest first; approves or rejects one, or starts one.
 
-    What monitored windows lead to is decided by `penstock monitor`, by the policy in monitoring.retraining.
+    What monitored windows lead to is decided by `penstock monitor` and the monitoring pipeline, by the policy in
+    monitoring.retraining.
     """
-    if sum(map(bool, (approve, reject, reason.strip()))) > 1:
+    reason = reason.strip()
+    if sum(map(bool, (approve, reject, reason))) > 1:
         raise UserError("retrain: expected one of --approve, --reject and --reason, received several")
     loaded = load(config, assignments)
+    from penstock.pipelines.local import retraining
+
+    if not (approve or reject or reason):
+        return _answer(loaded, retraining.listed(loaded), "", [])
+    if reject:
+        retraining.change_only(loaded, _edit(loaded, approve, reject, reason))
+        return _answer(loaded, retraining.listed(loaded), reject, [])
+    if target != "local":
+        from penstock.pipelines.servers import retraining as remote
+
+        changed = remote.change(loaded, target, _edit(loaded, approve, reject, reason))
+        answer = _answer(loaded, retraining.listed(loaded), changed.result["id"], [])
+        return replace(answer, failure=Failure.of(changed.error)) if changed.error else answer
     from penstock.pipelines import local
 
     local.require_runtime()
+    one, ended = retraining.change(loaded, _edit(loaded, approve, reject, reason), warn, note)
+    return _answer(loaded, retraining.listed(loaded), one["id"], ended)
+
+
+def _edit(config: "Config", approve: str, reject: str, reason: str) -> "Callable[[State], Retraining]":
+    """Returns what a person wants to be changed."""
     from penstock.components.retrainer import decisions
     from penstock.pipelines.local import retraining
 
-    name = approve or reject
-    ended: list[Ended] = []
-    if name:
-        who, now = getpass.getuser(), datetime.now(UTC)
-        _, ended = retraining.change(
-            loaded,
-            lambda state: decisions.answer(state, loaded.name, name, who, now, approved=bool(approve)),
-            warn,
-            note,
-        )
-    elif reason.strip():
-        ended = retraining.ask(loaded, reason.strip(), warn, note)
-        name = ended[0].retraining["id"] if ended else ""
-    return _answer(loaded, retraining.listed(loaded), name, ended)
+    now = datetime.now(UTC)
+    if reason:
+        data = retraining.data(config)
+        return lambda state: decisions.ask(state, config.name, reason, data, now)
+    name, who = approve or reject, getpass.getuser()
+    return lambda state: decisions.answer(state, config.name, name, who, now, approved=bool(approve))
 
 
 def decision_lines(decision: "RetrainingDecision", ended: "Sequence[Ended]") -> Iterator[str]:
@@ -90,7 +102,10 @@ def _lines(config: "Config", listed: "list[Retraining]", name: str, ended: "Sequ
     if ended:
         yield from _run_lines(ended)
     elif name:
-        yield next(f"{one['id']}: {one['status']}" for one in listed if one["id"] == name)
+        one = next(one for one in listed if one["id"] == name)
+        yield f"retraining {name}: {one['status']}"
+        if one["link"]:
+            yield f"  run       {one['link']}"
     elif listed:
         yield from aligned([_HEADER, *map(_row, listed)])
     else:

@@ -1,5 +1,6 @@
 """A window of a model's requests on this machine: the baseline of a run, and WindowMonitor beside it."""
 
+import contextlib
 import hashlib
 import os
 from collections.abc import Iterator
@@ -51,6 +52,22 @@ class Monitored:
     baseline: Path
 
 
+@contextlib.contextmanager
+def _environment_kept() -> Iterator[None]:
+    """Takes out again what libraries put into the environment as they are imported.
+
+    A retraining of this process would find another environment than the run before, and nothing in the cache.
+    """
+    before = dict(os.environ)
+    try:
+        yield
+    finally:
+        for name in os.environ.keys() - before.keys():
+            del os.environ[name]
+        os.environ.update(before)
+
+
+@_environment_kept()
 def monitor(config: Config, asked: Asked) -> Monitored:
     """Compares a window; makes the baseline where the run has none.
 
@@ -176,7 +193,6 @@ def _made(config: Config, settings: Monitoring, run: RunRecord) -> Path:
     digest = hashlib.sha256(json_text(arguments).encode()).hexdigest()[:8]
     target = MonitoringBaseline(_root(config) / "baselines" / f"{run.folder.name}-{digest}")
     if not target.path.is_file():
-        environment = dict(os.environ)
         from penstock.components.model_monitor import executor  # with TensorFlow
 
         evaluations = [made.path for made in run.made("evaluation")]
@@ -192,8 +208,6 @@ def _made(config: Config, settings: Monitoring, run: RunRecord) -> Path:
             examples_metadata=examples.metadata,
             **arguments,
         )
-        os.environ.clear()  # TensorFlow adds to it, and a retraining of this process would find another environment
-        os.environ.update(environment)
     return target.root
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from penstock.components.retrainer import decisions, executor, new_data, policy
-from penstock.components.retrainer.new_data import Source
+from penstock.components.retrainer.new_data import Data, Source
 from penstock.components.retrainer.runs import Run, Runs
 from penstock.components.retrainer.state import RETRAININGS, State, of_pipeline
 from penstock.core.artifacts.retraining import Retraining, RetrainingDecision, RetrainingRecord, RetrainingState
@@ -68,10 +68,14 @@ def after_window(
     return decision, ended
 
 
-def ask(config: Config, reason: str, warn: Say, note: Say) -> list[Ended]:
-    """Runs the training pipeline because a person asks for it."""
-    data, now = new_data.look(Source(**data_parameters(config)), None), datetime.now(UTC)
-    return change(config, lambda state: decisions.ask(state, config.name, reason, data, now), warn, note)[1]
+def data(config: Config) -> Data:
+    """Looks at the pipeline's data."""
+    return new_data.look(Source(**data_parameters(config)), None)
+
+
+def change_only[Result](config: Config, edit: Callable[[State], Result]) -> Result:
+    """Changes what is kept of the pipeline's retrainings, and runs nothing."""
+    return executor.change(retraining_state(config), config.name, None, edit).result
 
 
 def change[Result](config: Config, edit: Callable[[State], Result], warn: Say, note: Say) -> tuple[Result, list[Ended]]:

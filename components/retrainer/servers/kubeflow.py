@@ -4,14 +4,14 @@ import os
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from pydantic import ConfigDict
 
 from penstock.components.retrainer.package import Package
 from penstock.components.retrainer.runs import Run, Runs
 from penstock.core.artifacts.retraining import Retraining, sentence
-from penstock.core.services import kubeflow_runs
+from penstock.core.services import kubeflow, kubeflow_runs
 from penstock.core.services.kubeflow import Server
 from penstock.core.services.retries import NotFound
 
@@ -48,10 +48,21 @@ class KubeflowServer:
         return not named and Path(os.environ.get(_TOKEN_VARIABLE, _TOKEN)).is_file()
 
 
+class Settings(kubeflow.Settings, Protocol):
+    """What is to be known of a server and of the runs there: a KubeflowServer, or the section of a configuration."""
+
+    @property
+    def namespace(self) -> str | None: ...
+    @property
+    def experiment(self) -> str | None: ...
+    @property
+    def service_account(self) -> str | None: ...
+
+
 class KubeflowRuns(Runs):
     """Runs of a pipeline on a server."""
 
-    def __init__(self, settings: KubeflowServer, package: Package) -> None:
+    def __init__(self, settings: Settings, package: Package) -> None:
         self._settings, self._package = settings, package
         self._runs = kubeflow_runs.Runs(Server(settings), settings.namespace)
         self._experiment = settings.experiment or package.name

@@ -1,9 +1,10 @@
 """Retrainings on Vertex AI Pipelines: runs whose ids are those of the retrainings."""
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Protocol
 
 from pydantic import ConfigDict
 
@@ -11,7 +12,7 @@ from penstock.components.retrainer.package import Package
 from penstock.components.retrainer.runs import Run, Runs
 from penstock.core.artifacts.retraining import Retraining
 from penstock.core.errors import ConfigError
-from penstock.core.services import vertex_runs
+from penstock.core.services import vertex, vertex_runs
 from penstock.core.services.retries import AlreadyExists
 from penstock.core.services.vertex import Server
 from penstock.core.services.vertex_runs import RunSettings
@@ -40,10 +41,27 @@ class VertexServer:
     timeout: int = 60
 
 
+class Settings(vertex.Settings, Protocol):
+    """What is to be known of a project and of the runs there: a VertexServer, or the section of a configuration."""
+
+    @property
+    def pipeline_root(self) -> str | None: ...
+    @property
+    def service_account(self) -> str | None: ...
+    @property
+    def network(self) -> str | None: ...
+    @property
+    def encryption_spec_key_name(self) -> str | None: ...
+    @property
+    def labels(self) -> Mapping[str, str]: ...
+    @property
+    def failure_policy(self) -> str: ...
+
+
 class VertexRuns(Runs):
     """Runs of a pipeline in a project."""
 
-    def __init__(self, settings: VertexServer, package: Package) -> None:
+    def __init__(self, settings: Settings, package: Package) -> None:
         self._settings, self._package = settings, package
         self._server = Server(settings)
 

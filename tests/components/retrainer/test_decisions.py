@@ -132,7 +132,10 @@ def test_what_was_rejected_is_not_asked_again_for_a_while() -> None:
 
 def test_a_person_asks_whatever_the_policy_says() -> None:
     state = empty()
-    decide(state, 0)
+    due = decide(state, 0)["retraining"]
+    assert decisions.ask(state, "taxi", "me, too", NEW, at(1)) is due  # which no server has taken yet
+    assert due["signals"][-1]["sentence"] == "me, too"
+    end(state, "running")
     with pytest.raises(UserError, match="is under way already"):
         decisions.ask(state, "taxi", "a new column", NEW, at(1))
     end(state)

@@ -1,6 +1,7 @@
 """`penstock monitor`: which run is compared with, what is told, and what exit codes and JSON say."""
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -79,8 +80,10 @@ def monitor(capfd: pytest.CaptureFixture[str]) -> Monitor:
 
 def test_a_quiet_window_is_zero_and_the_baseline_is_made_once(project: Callable[..., Path], monitor: Monitor) -> None:
     folder = project(columns(5, 1500))
+    environment = dict(os.environ)
     code, out, err = monitor(*DAY)
     assert code == 0, err
+    assert dict(os.environ) == environment  # a retraining of this process finds in the cache what a run has left there
     assert out.startswith(
         "taxi: 30 November 2026, 00:00 to 1 December 2026, 00:00 (UTC): 1,500 rows in 1 request, version 3"
     )

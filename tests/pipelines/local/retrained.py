@@ -36,9 +36,8 @@ def silent(sentence: str) -> None: ...
 def launch(config: Config, *_: object, retraining: Retraining) -> RunSummary:
     """Writes what a run writes: a record when it begins, and one when it has ended."""
     root = Path(config.pipeline_root)
-    run = RunRecord(
-        "taxi", root / f"taxi-{len(list(root.glob('taxi-*'))):06d}", {}, origin=Origin(retraining=retraining)
-    )
+    name = f"{config.name}-{len(list(root.glob(f'{config.name}-*'))):06d}"
+    run = RunRecord(config.name, root / name, {}, origin=Origin(retraining=retraining))
     run.write()
     run.status, run.seconds = "done", 1.0
     run.write()

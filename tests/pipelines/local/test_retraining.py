@@ -23,6 +23,7 @@ from penstock.pipelines.local import retraining
 from penstock.pipelines.local.records import record
 from penstock.pipelines.local.records.record import RunRecord
 from penstock.pipelines.local.summary import RunSummary
+from tests.components.retrainer.conftest import NEW
 from tests.pipelines.local.retrained import decide, launch, silent
 
 ROWS = "x,y\n" + "".join(f"{row},{'ab'[row % 2]}\n" for row in range(30))
@@ -41,6 +42,10 @@ def config(tmp_path: Path) -> Config:
 def _records_only(monkeypatch: pytest.MonkeyPatch) -> None:
     """Runs are records: what tasks do is not what is tested."""
     monkeypatch.setattr(retraining.launch, "launch", launch)
+
+
+def ask(reason: str, data: Data = NEW) -> Callable[[State], Retraining]:
+    return lambda state: decisions.ask(state, "taxi", reason, data, datetime.now(UTC))
 
 
 def runs_of(config: Config, one: Retraining) -> list[RunRecord]:
@@ -87,7 +92,7 @@ def test_one_that_cannot_begin_has_failed(config: Config, monkeypatch: pytest.Mo
 
 @pytest.mark.usefixtures("_records_only")
 def test_a_person_asks_and_the_run_says_so(config: Config) -> None:
-    (ended,) = retraining.ask(config, "a new column", silent, silent)
+    (ended,) = quiet(config, ask("a new column", retraining.data(config)))
     (run,) = runs_of(config, ended.retraining)
     assert (ended.retraining["status"], run.status) == ("done", "done")
     assert ended.retraining["fingerprint"].startswith("split:")
@@ -108,7 +113,7 @@ def test_one_at_a_time_without_a_lock_on_the_state(config: Config, monkeypatch: 
         (one,) = retraining.listed(config)
         assert one["status"] == "running"
         with pytest.raises(UserError, match=f"{one['id']} is under way already"):
-            retraining.ask(config, "me, too", silent, silent)
+            quiet(config, ask("me, too"))
         assert quiet(config) == []
         may_end.set()
     assert [one.retraining["status"] for one in ended[0]] == ["done"]
