@@ -107,8 +107,21 @@ def _holds(before: list[Retraining], observed: Observed, policy: Policy, now: da
     last = started[-1] if started else None
     if last and datetime.fromisoformat(observed.window["end"]) <= datetime.fromisoformat(last["decided"]):
         yield _hold("older_window", f"the window is of before {last['id']}")
+    if last and last["status"] == "done" and _is_outlived(observed, last):
+        yield _hold(
+            "old_baseline",
+            f"a model that was pushed after {last['id']} answers, and the window is compared with the baseline of "
+            "before: name the new run's in monitoring.baseline",
+        )
     yield from _same_data(started, observed)
     yield from _too_often(before, started, policy, now)
+
+
+def _is_outlived(observed: Observed, last: Retraining) -> bool:
+    """Whether a window is compared with a baseline that a newer model than its own answers beside."""
+    pushed = max((version for version in observed.window["versions"] if version in _TIMES), default=0)
+    decided = datetime.fromisoformat(last["decided"]).timestamp()
+    return bool(last["baseline"]) and last["baseline"] == observed.baseline and pushed > decided
 
 
 def _same_data(started: Iterable[Retraining], observed: Observed) -> Iterator[Hold]:

@@ -11,7 +11,15 @@ from penstock.core.files import atomic, documents
 # What speaks for a retraining, and what holds it back.
 type SignalKind = Literal["drift", "performance", "age", "new_spans", "new_rows", "person"]
 type HoldKind = Literal[
-    "under_way", "waiting", "same_data", "older_window", "cool_down", "max_per_week", "budget", "rejected"
+    "under_way",
+    "waiting",
+    "same_data",
+    "older_window",
+    "old_baseline",
+    "cool_down",
+    "max_per_week",
+    "budget",
+    "rejected",
 ]
 # It waits for a person; it is to be submitted; it runs; it has ended; a person does not want it.
 type Status = Literal["waiting", "due", "running", "done", "failed", "rejected"]

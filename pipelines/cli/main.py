@@ -128,7 +128,7 @@ def compile_command(
 
     if pipeline == "monitoring":
         name, keras_note = compile.compile_monitoring(loaded, chosen, output), ""
-        sentences = [chosen.unused(loaded)]
+        sentences = [chosen.unused(loaded), loaded.pushes_any]
     else:
         published = compile.compile_config(loaded, chosen, output).published
         name, keras_note = loaded.name, published.keras_note
@@ -187,7 +187,11 @@ def validate(config: Path, assignments: Sequence[str], data: str | None, label: 
         from penstock.pipelines.compiling import compile
 
         compile.check_secrets(loaded)
-    warnings = list(filter(None, [loaded.idle_settings, checked.left_out, checked.not_installed, *preview.warnings]))
+    warnings = list(
+        filter(
+            None, [loaded.idle_settings, loaded.pushes_any, checked.left_out, checked.not_installed, *preview.warnings]
+        )
+    )
     for sentence in warnings:
         warn(sentence)
     note(checked.keras_note)

@@ -308,6 +308,16 @@ class Config(Section):
         return bool(self.monitoring and self.monitoring.retraining)
 
     @property
+    def pushes_any(self) -> str:
+        """A sentence if a retrained model is pushed however good it is; else ""."""
+        if not self.retrains or not self.push or self.gates:
+            return ""
+        return (
+            "monitoring.retraining: evaluation has no threshold, so a retrained model is pushed however good it is: "
+            "give it one, such as {min: 0.8, change: {absolute: -0.01}}"
+        )
+
+    @property
     def gates(self) -> bool:
         """Whether the Evaluator decides what is pushed."""
         return bool(self.training and self.evaluation and self.evaluation.has_thresholds)

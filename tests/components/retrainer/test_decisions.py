@@ -86,6 +86,18 @@ def test_a_window_of_before_the_last_retraining_is_old() -> None:
     assert held(decisions.decide(state, late, POLICY, at(100))) == ["older_window"]
 
 
+def test_a_baseline_that_its_model_has_outlived_tells_nothing() -> None:
+    """On a server the monitoring pipeline is told its baseline, and nobody may have named the new one yet."""
+    state = empty()
+    decide(state, 0)
+    end(state)
+    later = observed(20, data=Data("newer"))
+    later.window["versions"] = [3, int(at(5).timestamp())]
+    assert held(decisions.decide(state, later, POLICY, at(22))) == ["old_baseline"]
+    later.window["versions"] = [3]  # the new model was not blessed
+    assert decisions.decide(state, later, POLICY, at(22))["outcome"] == "retrains"
+
+
 def test_at_most_so_many_a_week() -> None:
     state, policy = empty(), Policy(cool_down="1h", max_per_week=2)
     for hour in (0, 24):

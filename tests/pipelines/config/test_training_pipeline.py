@@ -342,3 +342,11 @@ def test_settings_of_a_task_that_is_not_there_are_told(load: Callable[..., Confi
     idle = "resources.bulk_inferrer: the pipeline has no such task; sections that are left out: bulk_inference"
     assert load(inferrer).idle_settings == idle
     assert load([*inferrer, "bulk_inference={}"]).idle_settings == ""
+
+
+def test_a_retrained_model_that_nothing_keeps_from_being_pushed_is_warned_of(load: Callable[..., Config]) -> None:
+    retrains = "monitoring={retraining: {}}"
+    assert load([retrains]).pushes_any == ""
+    assert load([retrains, "push=null", "evaluation={}"]).pushes_any == ""
+    assert "pushed however good it is" in load([retrains, "evaluation={}"]).pushes_any
+    assert load(["evaluation={}"]).pushes_any == ""
