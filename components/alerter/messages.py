@@ -97,7 +97,7 @@ def event_facts(event: AlertEvent) -> dict[str, str]:
         "Threshold": _threshold(alert),
         "Severity": alert["severity"],
         "Importance": importance and f"{importance} of the most important feature's",
-        "Window": f"{_time(alert['begin'])} to {_time(alert['end'])} UTC",
+        "Window": f"{numbers.period(_utc(alert['begin']), _utc(alert['end']))} UTC",
         "Rows": numbers.count(alert["sample_size"]),
         "Open since": "" if alert["opened"] == alert["end"] else f"{_time(alert['opened'])} UTC",
         "Report": alert["report"],
@@ -165,4 +165,8 @@ def _threshold(alert: Alert) -> str:
 
 
 def _time(text: str) -> str:
-    return numbers.date(datetime.fromisoformat(text).astimezone(UTC))
+    return numbers.date(_utc(text))
+
+
+def _utc(text: str) -> datetime:
+    return datetime.fromisoformat(text).astimezone(UTC)

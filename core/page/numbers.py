@@ -5,7 +5,7 @@ Three significant digits, thousands separated; shares as percentages; durations 
 """
 
 import math
-from datetime import datetime
+from datetime import datetime, timedelta
 
 D3_COUNT = ",d"
 D3_UNGROUPED = "d"
@@ -16,6 +16,7 @@ _SMALL, _LARGE = 1e-6, 1e15  # beyond them the exponent is told
 _NOT_A_NUMBER = "n/a"
 _YEARS = (1800, 2200)
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
+_FEW = timedelta(minutes=10)
 
 
 def count(number: int | None) -> str:
@@ -83,6 +84,13 @@ def duration(seconds: float | None) -> str:
 def date(moment: datetime) -> str:
     """Returns a moment in words: `30 November 2026, 14:05`."""
     return f"{day(moment)}, {moment:%H:%M}"
+
+
+def period(begin: datetime, end: datetime) -> str:
+    """Returns `30 November 2026, 14:05 to 1 December 2026, 14:05`; with seconds, if less than ten minutes pass."""
+    if end - begin >= _FEW:
+        return f"{date(begin)} to {date(end)}"
+    return f"{date(begin)}:{begin:%S} to {date(end)}:{end:%S}"
 
 
 def day(moment: datetime) -> str:

@@ -210,9 +210,9 @@ def _changes(alerts: "AlertSummary") -> str:
 
 
 def _summary(window: "WindowRecord") -> str:
-    begin, end = (numbers.date(datetime.fromisoformat(bound)) for bound in (window["begin"], window["end"]))
+    period = numbers.period(datetime.fromisoformat(window["begin"]), datetime.fromisoformat(window["end"]))
     sampled = f", {numbers.percentage(window['sampled'])} of all" if window["sampled"] < 1 else ""
     rows, requests = progress.text({"rows": window["rows"]}), progress.text({"requests": window["requests"]})
     counted = f"{rows} in {requests}{sampled}"
     versions = f", version {', '.join(map(str, window['versions']))}" if window["versions"] else ""
-    return f"{window['model'] or 'requests'}: {begin} to {end} (UTC): {counted}{versions}"
+    return f"{window['model'] or 'requests'}: {period} (UTC): {counted}{versions}"

@@ -100,5 +100,6 @@ def _rows(windows: Sequence[WindowRecord]) -> alt.Chart:
 _AXIS = alt.Axis(grid=False, tickCount=4)
 
 
-def _milliseconds(moment: str) -> float:
-    return datetime.fromisoformat(moment).timestamp() * 1000
+def _milliseconds(moment: str) -> int:
+    """Returns a moment as charts take it: whole, since of fractions they keep a few digits alone."""
+    return round(datetime.fromisoformat(moment).timestamp() * 1000)

@@ -36,7 +36,8 @@ class Page:
 def write(path: Path, shown: Page) -> Path:
     """Writes the page; returns where. A folder at `path` gets it as report.html."""
     window = shown.window
-    title = f"{window['model'] or 'Requests'}, {_time(window['begin'])} to {_time(window['end'])}"
+    period = numbers.period(datetime.fromisoformat(window["begin"]), datetime.fromisoformat(window["end"]))
+    title = f"{window['model'] or 'Requests'}, {period}"
     body = "".join(
         [
             f"<h1>{escape(title)}</h1>",
@@ -128,7 +129,3 @@ def _measures(findings: Sequence[Finding]) -> str:
         '<th class="number">rows</th>'
     )
     return sections.section("Every measure", header, lines, sort=True, fold=True)
-
-
-def _time(moment: str) -> str:
-    return numbers.date(datetime.fromisoformat(moment))

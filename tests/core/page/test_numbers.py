@@ -75,6 +75,11 @@ def test_counts_and_dates() -> None:
     assert [numbers.count(1234567), numbers.count(None)] == ["1,234,567", ""]
     assert numbers.day(datetime(2026, 11, 3)) == "3 November 2026"
     assert numbers.date(datetime(2026, 11, 3, 9, 5)) == "3 November 2026, 09:05"
+    begin = datetime(2026, 11, 3, 9, 5, 7)
+    day = numbers.period(begin, datetime(2026, 11, 4, 9, 5, 7))
+    assert day == "3 November 2026, 09:05 to 4 November 2026, 09:05"
+    seconds = numbers.period(begin, datetime(2026, 11, 3, 9, 5, 9))
+    assert seconds == "3 November 2026, 09:05:07 to 3 November 2026, 09:05:09"
 
 
 def test_years() -> None:
