@@ -190,3 +190,69 @@ def test_a_permission_that_no_method_needs_is_a_mistake_of_the_test(vertex: Vert
     vertex.denied = {"aiplatform.endpoint.list"}
     with pytest.raises(BadRequest, match="no method needs the permissions"):
         client.endpoints.list_endpoints(parent=client.parent)
+
+
+def beta_schedule(monitor: str, endpoint: str, **changes: Any) -> Any:
+    """Returns a schedule of one feature's drift between two windows of an endpoint's log, with changes."""
+    condition = {"threshold": 0.1}
+    drift = {
+        "features": ["miles"],
+        "categorical_metric_type": "l_infinity",
+        "numeric_metric_type": "jensen_shannon_divergence",
+        "feature_alert_conditions": {"miles": condition},
+    }
+    window = {"window": "6h"}
+    logs = {"vertex_endpoint_logs": {"endpoints": [endpoint]}, "time_offset": window}
+    objective = {
+        "tabular_objective": {"feature_drift_spec": drift | changes.pop("drift", {})},
+        "baseline_dataset": logs,
+        "target_dataset": logs | changes.pop("target", {}),
+    }
+    job = {"model_monitoring_spec": {"objective_spec": objective}}
+    request = {"parent": monitor, "model_monitoring_job": job}
+    own = {"display_name": "drift", "cron": "0 * * * *", "max_concurrent_run_count": 1}
+    return {**own, "create_model_monitoring_job_request": request, **changes}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"cron": "hourly"}, "Invalid cron: hourly"),
+        ({"max_concurrent_run_count": 0}, "max_concurrent_run_count is required"),
+        ({"display_name": ""}, "display_name is required"),
+        ({"drift": {"features": ["fare"]}}, "Features .*fare.* are not in the monitoring schema"),
+        ({"drift": {"numeric_metric_type": "l_infinity"}}, "Invalid metric: l_infinity"),
+        ({"drift": {"feature_alert_conditions": {"miles": {"threshold": 2}}}}, "threshold of miles is not in"),
+        ({"target": {"time_offset": {"window": "90m"}}}, "Invalid time_offset: 90m"),
+    ],
+)
+def test_schedules_of_model_monitors(client: Server, endpoint: str, changes: dict[str, Any], message: str) -> None:
+    model = upload(client)
+    deploy(client, endpoint, model, {"0": 100})
+    wanted = {
+        "display_name": "taxi",
+        "model_monitoring_target": {"vertex_model": {"model": model, "model_version_id": "1"}},
+        "model_monitoring_schema": {"feature_fields": [{"name": "miles", "data_type": "float"}]},
+    }
+    create = client.model_monitors.create_model_monitor
+    request = {"parent": client.parent, "model_monitor": wanted, "model_monitor_id": "taxi"}
+    with pytest.raises(BadRequest, match="Invalid model_monitor_id: Taxi"):
+        create(request={**request, "model_monitor_id": "Taxi"})
+    monitor = create(request=request).result().name
+    schedule = client.monitoring_schedules.create_schedule
+    with pytest.raises(BadRequest, match="does not enable request response logging"):
+        schedule(parent=client.parent, schedule=beta_schedule(monitor, endpoint))
+    log = {"enabled": True, "sampling_rate": 1.0, "bigquery_destination": {"output_uri": "bq://p"}}
+    client.endpoints.update_endpoint(
+        endpoint=v1.Endpoint(name=endpoint, predict_request_response_logging_config=log),
+        update_mask=field_mask_pb2.FieldMask(paths=["predict_request_response_logging_config"]),
+    )
+    with pytest.raises(BadRequest, match=message):
+        schedule(parent=client.parent, schedule=beta_schedule(monitor, endpoint, **changes))
+    made = schedule(parent=client.parent, schedule=beta_schedule(monitor, endpoint))
+    with pytest.raises(BadRequest, match="Invalid update_mask: state"):
+        client.monitoring_schedules.update_schedule(
+            schedule=made, update_mask=field_mask_pb2.FieldMask(paths=["state"])
+        )
+    with pytest.raises(BadRequest, match="has schedules"):
+        client.model_monitors.delete_model_monitor(name=monitor)

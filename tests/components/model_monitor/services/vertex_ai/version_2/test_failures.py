@@ -122,10 +122,11 @@ def test_an_operation_ends_badly(
 
 
 def test_a_monitor_that_an_earlier_run_has_begun_is_waited_for(vertex: VertexAI, monitored: Monitored) -> None:
+    vertex.operations.steps = 12
     vertex.fail(*STEPS["create"], CtrlC())
     with pytest.raises(Interrupted):
         monitored()
-    vertex.operations.steps = 5
+    assert not vertex.model_monitors.monitors
     monitored()
     is_as_it_should_be(vertex, "create")
     assert len(vertex.sent(*STEPS["create"])) == 1
