@@ -101,7 +101,8 @@ def _decoded(values: pa.Array) -> pa.Array:
     try:
         return values.cast(pa.large_string())
     except pa.ArrowInvalid:  # bytes that are no UTF-8
-        return pa.array([value.decode(errors="replace") for value in values.to_pylist()], pa.large_string())
+        texts = [None if value is None else value.decode(errors="replace") for value in values.to_pylist()]
+        return pa.array(texts, pa.large_string())
 
 
 def _hashes(words: pa.Array) -> Indices:

@@ -67,9 +67,11 @@ def test_texts_as_before_are_quiet_and_others_alert_by_their_words(reference: Re
 def test_rows_without_text_have_no_words(reference: Reference) -> None:
     counts = reference.window()
     counts.add(column([None, [], [""]]))
+    counts.add(pa.RecordBatch.from_arrays([pa.array([[None, b"\xff"]], pa.large_list(pa.large_binary()))], ["review"]))
     counts.add(pa.RecordBatch.from_arrays([pa.array([1.0])], ["other"]))
     assert counts.features["review"].words.sum() == 0
     assert counts.features["review"].missing == 3
+    assert counts.rows == 5
 
 
 def test_shards_of_texts_add_up_and_are_read_as_written(reference: Reference) -> None:
