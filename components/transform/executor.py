@@ -81,31 +81,32 @@ def run(
     with open_engine(engine) as engine_, progress.task("Transform") as counts:
         threads.use_one()  # a single shard is computed in this process
         function = user_modules.find(module_file, preprocessing_fn, "preprocessing_fn")
-        updater = user_modules.find_optional(module_file, stats_options_updater_fn, "stats_options_updater_fn")
         input_statistics = _read_statistics(statistics, splits_)
         function = user_function.bind(function, custom_config, schema=raw_schema, statistics=input_statistics)
-        updater = user_function.bind(updater, custom_config) if updater else None
+        updater = _options_updater(module_file, stats_options_updater_fn, custom_config)
         with atomic.scratch(graph.root) as folder:  # beside the result, so that moving is renaming
             traced, reader = _trace(
                 user_function.Checked(function), raw_schema, splits_, folder, payloads.parse(payload_format)
             )
-            cache = None
-            if not disable_analyzer_cache:
-                previous = Path(analyzer_cache) if analyzer_cache else None
-                cache = AnalyzerCache(previous, Path(updated_analyzer_cache), splits_.analyzed_files, reader)
+            cache = None if disable_analyzer_cache else _cache(analyzer_cache, updated_analyzer_cache, splits_, reader)
             source = analysis.Source(tuple(splits_.analyzed_files), reader)
             _publish(_analyze(traced, source, engine_, cache), traced, reader, graph)
-        statistics_ = None
-        if not disable_statistics:
-            statistics_ = _Statistics(
-                stats.options(updater, StatsType.PRE_TRANSFORM, raw_schema),
-                stats.Outputs(Path(pre_transform_stats), Path(pre_transform_schema)),
-                _options_after(updater, graph, traced.asset_map),
-                stats.Outputs(Path(post_transform_stats), Path(post_transform_schema), Path(post_transform_anomalies)),
-            )
+        before = stats.Outputs(Path(pre_transform_stats), Path(pre_transform_schema))
+        after = stats.Outputs(Path(post_transform_stats), Path(post_transform_schema), Path(post_transform_anomalies))
+        taken = None if disable_statistics else _statistics(updater, raw_schema, before, graph, traced, after)
         target = artifacts.Examples(Path(transformed_examples)) if materialize else None
-        counts.show(rows=_transform(_Work(splits_, reader, graph, target, statistics_), engine_))
+        counts.show(rows=_transform(_Work(splits_, reader, graph, target, taken), engine_))
     return _result(splits_, materialize)
+
+
+def _options_updater(module_file: str, name: str, custom_config: str) -> Callable[..., Any] | None:
+    """Returns the user's function that changes the options of the statistics; None if there is none."""
+    updater = user_modules.find_optional(module_file, name, "stats_options_updater_fn")
+    return user_function.bind(updater, custom_config) if updater else None
+
+
+def _cache(earlier: str | None, updated: str, splits: Splits, reader: Reader) -> AnalyzerCache:
+    return AnalyzerCache(Path(earlier) if earlier else None, Path(updated), splits.analyzed_files, reader)
 
 
 def _read_statistics(artifact: str | None, splits: Splits) -> statistics_pb2.DatasetFeatureStatisticsList | None:
@@ -123,6 +124,18 @@ class _Statistics:
     before: stats.Outputs
     options_after: StatsOptions
     after: stats.Outputs
+
+
+def _statistics(
+    updater: Callable[..., Any] | None,
+    raw_schema: schema_pb2.Schema,
+    before: stats.Outputs,
+    graph: artifacts.TransformGraph,
+    traced: Traced,
+    after: stats.Outputs,
+) -> _Statistics:
+    options = stats.options(updater, StatsType.PRE_TRANSFORM, raw_schema)
+    return _Statistics(options, before, _options_after(updater, graph, traced.asset_map), after)
 
 
 @dataclass(frozen=True)
