@@ -1,6 +1,7 @@
 """The figures of a binary problem: the confusion matrix at any threshold, the curves, calibration, and the scores."""
 
 import json
+from collections.abc import Mapping
 from functools import cache
 
 import altair as alt
@@ -8,17 +9,18 @@ import altair as alt
 from penstock.components.evaluator.report import charts
 from penstock.components.evaluator.report.charts import Figure, Spec
 from penstock.components.evaluator.report.curves import THRESHOLDS, Curves, Point
-from penstock.core.artifacts.evaluation_summary import BinaryPlot
+from penstock.core.artifacts.evaluation_summary import BinaryPlot, Measure
 from penstock.core.page import numbers
 from penstock.core.text import printable
 
 _UNIT = alt.Scale(domain=[0, 1])
 _PERCENT = alt.Axis(format=".0%", tickCount=5)
+_OFF = 0.005  # at most, is the area of the drawn curve: else the metric is of something else
 _GUESS = "The dashed line is guessing"
 
 
-def figures(plot: BinaryPlot, classes: list[str]) -> list[Figure]:
-    """Returns the figures of a slice; where all rows are of one class, only that of the scores."""
+def figures(plot: BinaryPlot, classes: list[str], metrics: Mapping[str, Measure]) -> list[Figure]:
+    """Returns the figures of a slice, of which `metrics` tell; where all rows are of one class, only the scores."""
     curves = Curves.of(plot)
     negative, positive = printable.names(classes) if len(classes) == 2 else ("negative", "positive")
     scores = _scores(curves, positive, negative)
@@ -27,7 +29,7 @@ def figures(plot: BinaryPlot, classes: list[str]) -> list[Figure]:
     return [
         _matrix(curves, positive, negative),
         _by_threshold(curves, positive),
-        _roc(curves, positive, negative),
+        _roc(curves, positive, negative, metrics),
         _precision_recall(curves, positive),
         _calibration(curves, positive),
         scores,
@@ -130,15 +132,22 @@ def _by_threshold_spec() -> Spec:
     )
 
 
-def _roc(curves: Curves, positive: str, negative: str) -> Figure:
+def _roc(curves: Curves, positive: str, negative: str, metrics: Mapping[str, Measure]) -> Figure:
     return Figure(
-        f"ROC curve (area {numbers.number(curves.area())})",
+        f"ROC curve (area {numbers.number(_area(curves, metrics))})",
         _curve_spec("false positive rate", "true positive rate"),
         [_row(point, point.false_positive_rate, point.recall) for point in curves.points()],
         [(0, 0), (1, 1)],
         f"Across: of the rows that are {negative}, those that are called {positive}. Up: of those that are {positive}, "
         f"those that are called so. {_GUESS}.",
     )
+
+
+def _area(curves: Curves, metrics: Mapping[str, Measure]) -> float | None:
+    """Returns the metric that is the area, as tables tell it: the drawn curve has fewer points, and is a little off."""
+    drawn = curves.area()
+    measured = (metrics.get(name, Measure(value=None))["value"] for name in ("auc (weighted)", "auc"))
+    return next((area for area in measured if area is not None and abs(area - (drawn or 0)) < _OFF), drawn)
 
 
 def _precision_recall(curves: Curves, positive: str) -> Figure:

@@ -59,7 +59,7 @@ def _figures(part: SliceSummary, summary: EvaluationSummary) -> list[Figure]:
     plot = part["plot"]
     match plot["kind"]:
         case "binary":
-            return binary.figures(plot, summary["classes"])
+            return binary.figures(plot, summary["classes"], part["metrics"])
         case "multiclass":
             return multiclass.figures(plot, summary["classes"])
         case "regression":

@@ -15,6 +15,7 @@ import vl_convert
 
 from penstock.components.evaluator.report import binary, importance, models, multiclass, regression, report, slices
 from penstock.components.evaluator.report.charts import Figure
+from penstock.components.evaluator.report.curves import Curves
 from penstock.core import page
 from penstock.core.artifacts import Reason
 from penstock.core.artifacts.evaluation_summary import Effect, EvaluationSummary, MulticlassPlot
@@ -59,7 +60,7 @@ def houses() -> EvaluationSummary:
 def test_the_charts_of_a_binary_problem(late: EvaluationSummary) -> None:
     plot = late["slices"][0]["plot"]
     assert plot["kind"] == "binary"
-    figures = {figure.title: figure for figure in binary.figures(plot, late["classes"])}
+    figures = {figure.title: figure for figure in binary.figures(plot, late["classes"], {})}
     auc = late["slices"][0]["metrics"]["auc"]["value"]
     assert list(figures) == [
         "Confusion matrix",
@@ -76,8 +77,18 @@ def test_the_charts_of_a_binary_problem(late: EvaluationSummary) -> None:
 
 def test_a_slice_of_one_class_has_the_scores_alone() -> None:
     plot = summaries.binary_plot(*map(np.array, ([1.0, 1.0], [0.2, 0.7])))
-    (figure,) = binary.figures(plot, ["no", "yes"])
+    (figure,) = binary.figures(plot, ["no", "yes"], {})
     assert {"yes", "50%"} <= set(_texts(figure))
+
+
+@pytest.mark.parametrize(("off", "is_told"), [(0.002, True), (0.1, False)])
+def test_the_area_of_the_curve_is_the_metric_of_the_tables(late: EvaluationSummary, off: float, is_told: bool) -> None:
+    """But for another metric of that name, such as that of a curve of precision and recall."""
+    plot = late["slices"][0]["plot"]
+    assert plot["kind"] == "binary"
+    drawn = Curves.of(plot).area() or 0
+    titles = {figure.title for figure in binary.figures(plot, late["classes"], {"auc": {"value": drawn - off}})}
+    assert f"ROC curve (area {drawn - off if is_told else drawn:.3f})" in titles
 
 
 def test_the_charts_of_several_classes() -> None:
