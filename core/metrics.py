@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 _SQUARED = "mean_squared_error"
 # In names in snake case.
@@ -34,6 +34,16 @@ def in_the_labels_unit(metric: str, value: float) -> tuple[str, float]:
     if metric.endswith(_SQUARED) and not metric.endswith(f"root_{_SQUARED}") and value >= 0:
         return f"{metric.removesuffix(_SQUARED)}root_{_SQUARED}", math.sqrt(value)
     return metric, value
+
+
+def in_the_labels_units(values: Mapping[str, float | None]) -> dict[str, float | None]:
+    """Returns metrics as they are told to people, by their names: a mean squared error as its root, and that once."""
+    told: dict[str, float | None] = {}
+    for metric, value in values.items():
+        name, root = in_the_labels_unit(metric, value or 0)
+        if name == metric or name not in values:
+            told[name] = None if value is None else root
+    return told
 
 
 def named(metric: str, classes: Sequence[str]) -> str:

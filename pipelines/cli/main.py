@@ -133,6 +133,7 @@ def compile_command(
         published = compile.compile_config(loaded, chosen, output).published
         name, keras_note = loaded.name, published.keras_note
         sentences = [loaded.idle_settings, chosen.unused(loaded), published.left_out]
+    from penstock.pipelines.cli.output.records import Compiled
     from penstock.pipelines.lint import local_paths
     from penstock.pipelines.servers import submission
 
@@ -141,7 +142,7 @@ def compile_command(
     for sentence in warnings:
         warn(sentence)
     note(keras_note)
-    result = {"file": str(output), "pipeline": name, "target": chosen.name, "warnings": warnings}
+    result = Compiled(file=str(output), pipeline=name, target=chosen.name, warnings=warnings)
     return Answer(result, lambda: f"{output}: {name} for target {chosen.name}")
 
 
@@ -151,13 +152,14 @@ def compile_command(
 @json_option
 def components(output: Path, image: str | None) -> Answer:
     """Exports every component as component.yaml, for pipelines written without Penstock."""
+    from penstock.pipelines.cli.output.records import WrittenFiles
     from penstock.pipelines.compiling import catalog
     from penstock.pipelines.lint import platforms
 
     if image is not None:
         platforms.require_version(image)
     files = [str(path) for path in catalog.export(output, image)]
-    return Answer({"files": files}, lambda: "\n".join(files))
+    return Answer(WrittenFiles(files=files), lambda: "\n".join(files))
 
 
 @cli.command()
@@ -227,11 +229,12 @@ def init(name: str, data: str | None, label: str | None) -> Answer:
     is. NAME may be the folder of the data, such as . for the current one.
     """
     from penstock.pipelines.cli.init import write_project
+    from penstock.pipelines.cli.output.records import WrittenFiles
 
     files = [str(path) for path in write_project(name, data, label)]
     here = "" if Path(name) == Path() else f"cd {shlex.quote(name)} && "
     go_on = f"{here}penstock validate && penstock run" if data or label else f"{here}penstock run"
-    return Answer({"files": files}, lambda: "\n".join([*files, "", go_on]))
+    return Answer(WrittenFiles(files=files), lambda: "\n".join([*files, "", go_on]))
 
 
 @cli.command()
@@ -325,7 +328,7 @@ def _answer(words: list[str], as_json: bool) -> Answer | int:
     try:
         answer: Any = cli.main(args=words, prog_name="penstock", standalone_mode=False)
         if isinstance(answer, Answer) and not as_json:
-            return answer.read()
+            return answer.with_text()
         return answer if isinstance(answer, Answer | int) else Answer()
     except (KeyboardInterrupt, click.Abort) as error:
         if isinstance(error.__cause__, EOFError):  # to click that is Ctrl-D, but no command asks for anything

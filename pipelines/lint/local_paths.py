@@ -19,7 +19,8 @@ _KEYS = {
     "input_base": "data.path",
     "schema_file": "schema.file",
     "push_destination": "push.directory",
-    **{name: name.replace("push_destination", "push").replace("service", "monitoring") for name in places.STORAGES},
+    **{f"push_destination.{service}.storage": f"push.{service}.storage" for service in places.SERVICES},
+    "service.vertex_ai.storage": "monitoring.vertex_ai.storage",
 }
 _PUBLISHED = ("module_file", "schema_file")  # compiling copies them below pipeline_root
 _WHY = {

@@ -7,11 +7,11 @@ from typing import TypedDict
 from penstock.core import metrics
 from penstock.core.artifacts import PushedVersion, evaluation_summary
 from penstock.core.artifacts.evaluation_summary import EvaluationSummary
+from penstock.core.artifacts.gates import OVERALL
 from penstock.core.page import numbers
 from penstock.pipelines.local.records.record import RunRecord, Status
 
 _ROWS = "rows"  # as ExampleGen counts them
-_OVERALL = "overall"  # the slice of all examples, as verdicts call it
 _SHOWN = 3  # metrics in a line
 
 
@@ -109,24 +109,17 @@ def evaluated(run: RunRecord) -> tuple[str, dict[str, float | None], list[str]]:
         reason["metric"]: reason["value"]
         for one in run.verdicts()
         for reason in one["reasons"]
-        if reason["slice"] == _OVERALL
+        if reason["slice"] == OVERALL
     }
     return next(iter(values), ""), values, []
 
 
 def shown(result: RunResult) -> str:
     """Returns the first of a run's metrics in a line: `auc 0.912, accuracy 0.87`."""
-    every = [(name, value) for name, value in _in_units(result).items() if metrics.tells_quality(name)]
+    told = metrics.in_the_labels_units(result["metrics"])
+    every = [(name, value) for name, value in told.items() if metrics.tells_quality(name)]
     named = [(metrics.named(name, result["classes"]), value) for name, value in every[:_SHOWN]]
     return ", ".join(f"{name} {numbers.number(value) or '-'}" for name, value in named)
-
-
-def _in_units(result: RunResult) -> dict[str, float | None]:
-    """Returns a run's metrics as a person reads them: mean squared errors as their roots, in the label's unit."""
-    return dict(
-        metrics.in_the_labels_unit(name, value) if value is not None else (name, value)
-        for name, value in result["metrics"].items()
-    )
 
 
 def verdict(run: RunRecord) -> str:

@@ -49,3 +49,14 @@ def test_a_squared_error_is_told_in_the_labels_unit() -> None:
     assert metrics.in_the_labels_unit("val_mean_squared_error", 4.624e9) == ("val_root_mean_squared_error", 68_000)
     for name in ("root_mean_squared_error", "mean_absolute_error", "auc"):
         assert metrics.in_the_labels_unit(name, 4.0) == (name, 4.0)
+
+
+def test_a_mean_squared_error_is_told_once_as_its_root() -> None:
+    squared = {"mean_squared_error": 9.0, "mean_absolute_error": 2.0}
+    assert list(metrics.in_the_labels_units(squared).items()) == [
+        ("root_mean_squared_error", 3.0),
+        ("mean_absolute_error", 2.0),
+    ]
+    both = {"mean_squared_error": 9.0, "root_mean_squared_error": 3.0, "auc": None}
+    assert metrics.in_the_labels_units(both) == {"root_mean_squared_error": 3.0, "auc": None}
+    assert metrics.in_the_labels_units({"mean_squared_error": None}) == {"root_mean_squared_error": None}

@@ -82,7 +82,7 @@ class Answer:
     text: Callable[[], str] = str
     failure: Failure | None = None
 
-    def read(self) -> "Answer":
+    def with_text(self) -> "Answer":
         """Returns the answer with its text, which may come of files, made now: that may fail as a command may."""
         text = self.text()
         return replace(self, text=lambda: text)

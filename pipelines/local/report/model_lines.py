@@ -1,6 +1,5 @@
 """How good a run's model is, in lines for a terminal: its metrics beside those of others, and its worst slices."""
 
-import math
 from collections.abc import Iterator, Sequence
 
 from penstock.core import metrics
@@ -13,7 +12,6 @@ from penstock.core.text.printable import printable
 _METRICS = 8
 _SLICES = 3
 _FEWEST = 20  # examples of a slice that is told of: the worst of tiny ones are so by chance
-_SQUARED, _ROOT = "mean_squared_error", "root_mean_squared_error"
 _ORDER = {"candidate": 0, "baseline": 1, "trivial": 2}
 
 
@@ -27,7 +25,8 @@ def _table(summary: EvaluationSummary) -> Iterator[str]:
     columns = _columns(summary)
     names = list(dict.fromkeys(name for column in columns for name in column["metrics"]))
     names = [name for name in names if metrics.tells_quality(name)]
-    names.sort(key=lambda name: name != summary["main_metric"])
+    main = summary["main_metric"]
+    names.sort(key=lambda name: name not in (main, metrics.in_the_labels_unit(main, 0)[0]))
     if not columns or not names:
         return
     rows = [[f"metrics{_of_what(summary)}", *map(_title, columns)]]
@@ -72,12 +71,9 @@ def _together(summary: EvaluationSummary) -> Iterator[Numbers]:
 
 
 def _in_the_labels_unit(measured: dict[str, Measure]) -> dict[str, Measure]:
-    """Returns the metrics with the root of the mean squared error in its place: nobody thinks in squared dollars."""
-    square = measured.get(_SQUARED, Measure(value=None))["value"]
-    if square is None:
-        return measured
-    others = {name: measure for name, measure in measured.items() if name != _SQUARED}
-    return {_ROOT: Measure(value=math.sqrt(square))} | others
+    """Returns the values of metrics with the root of a mean squared error in its place: nobody thinks in its square."""
+    values = metrics.in_the_labels_units({name: measure["value"] for name, measure in measured.items()})
+    return {name: Measure(value=value) for name, value in values.items()}
 
 
 def _title(column: Numbers) -> str:
