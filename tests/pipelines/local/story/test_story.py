@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from penstock.components.alerter.decisions import Policy as AlertPolicy
-from penstock.components.alerter.decisions import Window, decide
-from penstock.components.alerter.findings import read as read_window
+from penstock.components.alerter.decisions import decide
+from penstock.components.alerter.findings import read as read_windows
 from penstock.components.alerter.state import ALERTS
 from penstock.components.alerter.state import empty as no_alerts
 from penstock.components.pusher import destinations
@@ -87,8 +87,8 @@ def monitored(run: RunRecord) -> None:
     newest = of_run(run, 11, 0.5)
     MonitoredWindow(root / "windows" / "newest").write(newest)
     alerts, retrainings = no_alerts(), no_retrainings()
-    seen: Window = read_window(root / "windows" / "newest")
-    alerts["tracks"]["taxi"] = decide(None, seen, AlertPolicy())[0]
+    newest_window, *_ = read_windows(root / "windows" / "newest")
+    alerts["tracks"]["taxi"] = decide(None, newest_window, AlertPolicy())[0]
     observed_ = decisions.Observed("taxi", newest, observed().data, baseline=newest["baseline"])
     decisions.decide(retrainings, observed_, Policy(approval=True), at(13))
     for name, kind, state in (("alerts", ALERTS, alerts), ("retraining", RETRAININGS, retrainings)):
