@@ -22,7 +22,7 @@ STORE = {"kubernetes": {"default": {"object_store": "kfp"}}}
 
 def blocks() -> list[Any]:
     found = []
-    for page in ("kubeflow", "object_stores", "pushing", "monitoring_vertex"):
+    for page in ("kubeflow", "object_stores", "pushing", "monitoring_vertex", "monitoring_servers"):
         for number, block in enumerate(
             re.findall(r"^```yaml\n(.*?)^```$", (DOCS / f"{page}.md").read_text(), re.M | re.S)
         ):

@@ -25,17 +25,18 @@ from penstock.core.labels import Label
 
 @dataclass(frozen=True)
 class Known:
-    """A baseline as it was read; `uri` is what records call it."""
+    """A baseline as it was read; `uri` is what records call it. `instances` is how features are read from bodies."""
 
     source: MonitoringBaseline
     uri: str
     record: BaselineRecord
     compared: Baseline
     features: Features
+    instances: str
 
     @classmethod
-    def read(cls, folder: Path, uri: str = "") -> Self:
-        """Reads a baseline; a DataError if there is none."""
+    def read(cls, folder: Path, uri: str = "", instances: str = "") -> Self:
+        """Reads a baseline; a DataError if there is none, a ConfigError if the instances do not fit its schema."""
         source = MonitoringBaseline(folder)
         record = source.read()
         label, predictions = record["label"], record["predictions"]
@@ -44,8 +45,8 @@ class Known:
             Reference.of_document(predictions) if predictions else None,
             Predictions(Label(**{**label, "classes": tuple(label["classes"])}) if label else None),
         )
-        features = Features.of(artifacts.read_schema(source.schema), record["label_name"])
-        return cls(source, uri or str(folder), record, compared, features)
+        features = Features.of(artifacts.read_schema(source.schema), record["label_name"], instances)
+        return cls(source, uri or str(folder), record, compared, features, instances)
 
 
 @dataclass(frozen=True)

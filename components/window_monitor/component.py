@@ -16,6 +16,7 @@ def window_monitor(
     end: str = "",
     model: str = "",
     version: int = 0,
+    instances: str = "",
     history: str = "",
     labels: str = "",
     performance: str = "",
@@ -31,12 +32,15 @@ def window_monitor(
 
     Args:
         baseline: What requests are compared with, from ModelMonitor.
-        requests: The folder of the model server's request log, a path or a URI of a mounted bucket.
+        requests: The folder of the model server's request log, of what `penstock collect` has kept, or of what
+            SageMaker has captured: a path or a URI.
         window_length: How long the window is: a number and m, h, d or w (minutes, hours, days, weeks).
         begin: Its first moment, such as 2026-11-30; by default it ends at `end`.
         end: The first moment after it; by default the task's own time.
         model: The model's name on its server; "" where the log has only one.
         version: The version whose requests are meant; 0: all of them.
+        instances: What an instance looks like in the requests of other servers, as JSON: `columns`, the features of one
+            that is a list; `path`, the keys that lead to them; `names`, the schema's names by those of requests.
         history: A folder of earlier windows' records, which the page shows beside this one; this one is added.
         labels: JSON `{"files": "gs://.../labels/*.csv", "key": ["trip_id"], "column": "tips", "wait": "30d"}`: CSV or
             Parquet files, the features that a label and its rows have in common (by default the log's request_id, and
@@ -61,6 +65,7 @@ def window_monitor(
         end=end,
         model=model,
         version=version,
+        instances=instances,
         history=history,
         labels=labels,
         performance=performance,

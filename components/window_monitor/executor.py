@@ -52,6 +52,7 @@ def run(
     end: str = "",
     model: str = "",
     version: int = 0,
+    instances: str = "",
     history: str = "",
     labels: str = "",
     performance: str = "",
@@ -66,7 +67,8 @@ def run(
     window, a model or a folder that there is not, and a DataError if there is no baseline; what is wrong with requests
     or labels is in the window, and no error.
     """
-    times, known = Window.of(window_length, begin, end, now), Known.read(atomic.local_path(baseline), baseline_uri)
+    times = Window.of(window_length, begin, end, now)
+    known = Known.read(atomic.local_path(baseline), baseline_uri, instances)
     limits, source = Limits.read(performance, known.record.get("judged")), LabelSource.from_json(labels)
     wanted = Drift.read(drift)
     if source:

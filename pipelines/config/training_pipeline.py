@@ -292,6 +292,7 @@ class Config(Section):
             known = known.model_copy(update={"files": labels}) if known else Labels(files=labels)
         csv = self.data.csv_options(self.without_code)
         return {
+            "instances": settings.instances.settings,
             "labels": known.source(csv) if known else "",
             "performance": settings.performance_json,
             "drift": settings.drift_window,

@@ -23,19 +23,21 @@ type _Kept = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Features:
-    """The features that requests may have, with their Arrow types, and those that are no news in them, as the label."""
+    """The features that requests may have, with their Arrow types, and those that are no news in them, as the label.
+
+    `instances` is how they are read from bodies that were kept as they came.
+    """
 
     types: Mapping[str, pa.DataType]
     ignored: frozenset[str]
-
-    @property
-    def instances(self) -> Instances:
-        """How they are read from the bodies of requests."""
-        return Instances(self.ignored | self.types.keys(), [*self.types])
+    instances: Instances
 
     @classmethod
-    def of(cls, schema: schema_pb2.Schema, label: str = "") -> "Features":
-        """Returns those of a schema, without the label and what only training data has."""
+    def of(cls, schema: schema_pb2.Schema, label: str = "", instances: str = "") -> "Features":
+        """Returns those of a schema, without the label and what only training data has.
+
+        `instances` are settings in JSON; a ConfigError if they do not fit the schema.
+        """
         asked, ignored = dict[str, pa.DataType](), {label}
         for feature in schema.feature:
             absent = _SERVING in feature.not_in_environment or feature.lifecycle_stage not in _LIVE
@@ -43,7 +45,7 @@ class Features:
                 ignored.add(feature.name)
             else:
                 asked[feature.name] = columns.TYPES[feature.type]
-        return cls(asked, frozenset(ignored))
+        return cls(asked, frozenset(ignored), Instances.of(instances, [*asked], frozenset(ignored)))
 
     def decode(self, inputs: Mapping[str, pa.Array], rows: int, account: Account, where: str) -> "Decoded":
         """Returns the features of so many rows, from the inputs by their names."""

@@ -52,7 +52,7 @@ def _again(
     for window in labels.awaited(before, now):
         uri = window["baseline"]
         if uri not in baselines:
-            baselines[uri] = _beside(uri, labels)
+            baselines[uri] = _beside(uri, asked.known.instances, labels)
         if (pair := baselines[uri]) is None:
             continue
         known, of_baseline = pair
@@ -62,10 +62,10 @@ def _again(
                 yield window, labelled
 
 
-def _beside(uri: str, labels: Labels) -> tuple[Known, Labels] | None:
+def _beside(uri: str, instances: str, labels: Labels) -> tuple[Known, Labels] | None:
     """Returns another baseline and the labels as its evaluation compares them; None if that cannot be."""
     try:
-        known = Known.read(atomic.local_path(uri), uri)
+        known = Known.read(atomic.local_path(uri), uri, instances)
         question = Question.of(known, labels.source.column, [])
     except (NotAsked, ConfigError, DataError):
         return None

@@ -5,6 +5,7 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from penstock.pipelines.config.monitoring.alerts import Alerts
+from penstock.pipelines.config.monitoring.instances import Instances
 from penstock.pipelines.config.monitoring.labels import Labels
 from penstock.pipelines.config.monitoring.retraining import Length, Retraining
 from penstock.pipelines.config.monitoring.vertex_ai import VertexAI
@@ -20,7 +21,8 @@ class Monitoring(Section):
     requests: FolderPath = Field(
         default="requests",
         validate_default=True,
-        description="The folder of the server's request log: its --request-log.",
+        description="The folder of the server's request log: its --request-log, what `penstock collect` has kept, or "
+        "what SageMaker has captured.",
     )
     baseline: AnyPath | None = Field(
         default=None,
@@ -33,6 +35,9 @@ class Monitoring(Section):
     )
     version: PositiveWhole | None = Field(
         default=None, description="The version whose requests are monitored, by default all."
+    )
+    instances: Instances = Field(
+        default=Instances(), description="What an instance looks like in requests that other servers have kept."
     )
     window: Length = Field(default="1d", description="How long a window is: 30m, 6h, 1d, 1w.")
     false_alarm_rate: _Share = Field(

@@ -1,5 +1,7 @@
 """A window beside its baseline: quiet where nothing moved, and where something did it says what, why and how much."""
 
+import json
+import math
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from pathlib import Path
@@ -112,6 +114,30 @@ def test_a_window_like_training_is_quiet(form: str, monitor: Callable[..., Windo
     truth = np.array(columns(7, ROWS)["late"]) == "yes"
     miles = np.array([one or 0.0 for one in columns(7, ROWS)["miles"].to_pylist()])
     assert accuracy["low"] < float(((1 - np.exp(-miles / 10) >= 0.5) == truth).mean()) < accuracy["high"]
+
+
+def test_what_another_server_has_kept_is_measured_as_our_own_log(
+    monitor: Callable[..., WindowRecord], tmp_path: Path
+) -> None:
+    """In instances that are lists, below a key, with answers of an only output that has no name."""
+    rows = columns(8, ROWS)
+    own = monitor(rows)
+    values = {name: pa.array(rows[name]).to_pylist() for name in ("company", "hour", "miles")}
+    instances = [{"features": list(row)} for row in zip(*values.values(), strict=True)]
+    scores = [[1 - math.exp(-(miles or 0.0) / 10)] for miles in values["miles"]]
+    body = {name: {"observedContentType": "application/json", "encoding": "JSON"} for name in ("in", "out")}
+    body["in"]["data"], body["out"]["data"] = json.dumps({"instances": instances}), json.dumps({"predictions": scores})
+    about = {"eventId": "1", "inferenceTime": (NOON + timedelta(seconds=60)).strftime("%Y-%m-%dT%H:%M:%SZ")}
+    record = {"captureData": {"endpointInput": body["in"], "endpointOutput": body["out"]}, "eventMetadata": about}
+    path = tmp_path / "captured" / "taxi" / "current" / NOON.strftime("%Y/%m/%d/%H") / "00-00-1.jsonl"
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps(record) + "\n")
+    settings = json.dumps({"columns": [*values], "path": "features"})
+    window = monitor(None, requests=str(tmp_path / "captured"), instances=settings)
+    assert (window["rows"], window["versions"], window["left_out"], window["notes"]) == (ROWS, [], [], [])
+    assert window["findings"] == own["findings"]
+    with pytest.raises(ConfigError, match=r"instances\.columns: 'mile' is not in the schema; did you mean 'miles'"):
+        monitor(None, requests=str(tmp_path / "captured"), instances='{"columns": ["mile"]}')
 
 
 def test_what_moved_is_told_with_its_likely_cause(monitor: Callable[..., WindowRecord], tmp_path: Path) -> None:

@@ -7,9 +7,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from penstock.components.monitoring.windows.payloads.exchange import Unreadable
+from penstock.core.arguments import check_object, check_string, check_strings, parse_object
+from penstock.core.errors import ConfigError
+from penstock.core.suggestions import did_you_mean
 from penstock.core.text import printable
 
 B64 = "b64"
+_EXAMPLE = '{"columns": ["miles", "hour"], "path": "data.features", "names": {"Trip Miles": "miles"}}'
 SERIALIZED = "examples"  # what an input of serialized tf.Examples is called here
 _WITHOUT = "a request of none of the schema's features"
 _NESTED = "an instance without the object that `instances.path` names"
@@ -32,6 +36,26 @@ class Instances:
     columns: Sequence[str]
     path: Sequence[str] = ()
     names: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, settings: str, features: Sequence[str], others: frozenset[str] = frozenset()) -> "Instances":
+        """Returns what instances look like by settings in JSON, "" for none: `columns`, `path` and `names`.
+
+        `features` are the schema's in its order, which is that of columns by default; `others` are names of what is no
+        news in requests. Raises a ConfigError for settings that do not fit.
+        """
+        items = parse_object("instances", settings, ("columns", "path", "names"), _EXAMPLE)
+        columns = check_strings("instances.columns", items.get("columns") or [*features], "features")
+        names = {
+            sent: check_string(f"instances.names.{sent}", name, "a feature")
+            for sent, name in check_object("instances.names", items.get("names") or {}).items()
+        }
+        known = others | {*features}
+        for where, name in [*(("columns", one) for one in columns), *(("names", one) for one in names.values())]:
+            if names.get(name, name) not in known:
+                raise ConfigError(f"instances.{where}: {name!r} is not in the schema; {did_you_mean(name, features)}")
+        path = items.get("path") or ""
+        return cls(known, columns, check_string("instances.path", path, "keys").split(".") if path else (), names)
 
     def name(self, sent: str) -> str:
         """Returns the schema's name of a feature."""

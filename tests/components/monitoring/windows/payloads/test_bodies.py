@@ -11,6 +11,7 @@ import pytest
 from penstock.components.monitoring.windows.payloads import bodies
 from penstock.components.monitoring.windows.payloads.exchange import Body, Unreadable
 from penstock.components.monitoring.windows.payloads.instances import Instances
+from penstock.core.errors import ConfigError
 
 TAXI = Instances(frozenset({"miles", "hour", "company", "tips"}), ["miles", "hour", "company"])
 TWO = {"miles": [1.5, 2.5], "hour": [9, 10], "company": ["blue", "red"]}
@@ -112,7 +113,8 @@ def test_json_lines_have_a_row_each() -> None:
 
 
 def test_one_configuration_says_what_an_instance_looks_like() -> None:
-    nested = Instances(TAXI.known, ["hour", "miles"], ("data", "features"), {"Trip Miles": "miles"})
+    settings = {"columns": ["hour", "Trip Miles"], "path": "data.features", "names": {"Trip Miles": "miles"}}
+    nested = Instances.of(json.dumps(settings), TAXI.columns)
     sent = [{"data": {"features": {"Trip Miles": 1.5, "hour": 9}}}, {"data": {"features": [10, 2.5]}}]
     rows = bodies.request(Body(json.dumps({"instances": sent[:1]}).encode()), nested)
     assert rows.columns == {"miles": [1.5], "hour": [9]}
@@ -120,6 +122,23 @@ def test_one_configuration_says_what_an_instance_looks_like() -> None:
     assert rows.columns == {"miles": [2.5], "hour": [10]}
     with pytest.raises(Unreadable, match=r"an instance without the object that `instances.path` names: .*'miles': 1.5"):
         bodies.request(Body(b'{"instances": [{"miles": 1.5}]}'), nested)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ("{", "instances: expected JSON such as"),
+        ('{"column": []}', "instances: unknown key 'column'; did you mean 'columns'"),
+        ('{"columns": ["mile"]}', r"instances\.columns: 'mile' is not in the schema; did you mean 'miles'"),
+        ('{"columns": "miles"}', r"instances\.columns: expected a list of features, received 'miles'"),
+        ('{"names": {"Trip Miles": "mile"}}', r"instances\.names: 'mile' is not in the schema; did you mean 'miles'"),
+        ('{"names": {"Trip Miles": 1}}', r"instances\.names\.Trip Miles: expected a feature, received 1"),
+        ('{"path": 1}', r"instances\.path: expected keys, received 1"),
+    ],
+)
+def test_settings_that_do_not_fit_are_said(settings: str, words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        Instances.of(settings, TAXI.columns)
 
 
 @pytest.mark.parametrize(
