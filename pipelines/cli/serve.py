@@ -8,7 +8,7 @@ other model, the image itself names the port (PENSTOCK_PORT).
 import logging
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +23,7 @@ from penstock.pipelines.cli.options import DEFAULT_CONFIG, is_config, load
 from penstock.pipelines.cli.serve_operation import operation, operation_options
 
 if TYPE_CHECKING:
+    from penstock.components.model_server.operation.settings import Operation
     from penstock.components.model_server.settings import ModelSettings, ServerSettings
 
 _CONTAINERS_PORT = 8080
@@ -95,9 +96,17 @@ def serve(
             grpc=grpc_port is not None,
             grpc_port=settings.grpc_port if grpc_port is None else grpc_port,
             timeout=timeout or settings.timeout,
-            operation=operation(**operation_values),
+            operation=_with_service(operation(**operation_values), settings.models),
         )
     )
+
+
+def _with_service(operation: "Operation", models: "Sequence[ModelSettings]") -> "Operation":
+    """Returns how the server is operated, with a name in its events: the only model's, unless it has one."""
+    events = operation.events
+    if events is None or events.service or len(models) != 1:
+        return operation
+    return replace(operation, events=replace(events, service=models[0].name))
 
 
 def _run(settings: "ServerSettings") -> None:

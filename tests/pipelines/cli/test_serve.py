@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from penstock.components.model_server.operation.settings import Events
+from penstock.components.model_server.settings import ServerSettings
 from penstock.core.errors import ConfigError, PenstockError, UserError
 from penstock.pipelines.cli import serve
 from tests.components.model_server.conftest import save_linear
@@ -120,3 +122,20 @@ def _is_ready(url: str) -> bool:
             return bool(answer.status == 200)
     except urllib.error.HTTPError:
         return False
+
+
+@pytest.mark.parametrize(
+    ("written", "options", "service"),
+    [("", [], "taxi"), ("", ["--name", "cabs"], "cabs"), ("events: {url: 'http://x/', service: own}", [], "own")],
+)
+def test_events_have_the_name_of_the_only_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, written: str, options: list[str], service: str
+) -> None:
+    asked: list[ServerSettings] = []
+    monkeypatch.setattr(serve, "_run", asked.append)
+    (tmp_path / "operation.yaml").write_text(written)
+    write_model(tmp_path / "taxi" / "1")
+    arguments = [str(tmp_path / "taxi"), "--events", "http://sink/", *options]
+    arguments += ["--operation", str(tmp_path / "operation.yaml")] if written else []
+    serve.serve.main(arguments, standalone_mode=False)
+    assert asked[0].operation.events == Events("http://sink/", service=service)
