@@ -172,13 +172,9 @@ def read(path: Path, batch_size: int = BATCH_SIZE) -> Iterator[list[bytes]]:
             start, end, needed = 0, len(buffer), 0
             while end - start >= 12:
                 (length,) = _LENGTH.unpack_from(buffer, start)
-                if buffer[start : start + 12] != headers[length]:
-                    raise DataError(
-                        f"{path}: record {count + 1} is damaged (its length does not match its checksum)"
-                        + ("" if count else ", or this is no TFRecord file")
-                    )
-                if length >= _LONGEST_RECORD:
-                    raise DataError(f"{path}: record {count + 1} has {length:,} bytes: expected less than 2 GiB")
+                is_whole = buffer[start : start + 12] == headers[length]
+                if not is_whole or length >= _LONGEST_RECORD:
+                    raise DataError(f"{path}: record {count + 1} {_wrong_length(length, is_whole, is_first=not count)}")
                 content, start_of_next = start + 12, start + length + 16
                 if end < start_of_next:
                     needed = start_of_next - start
@@ -202,6 +198,13 @@ def read(path: Path, batch_size: int = BATCH_SIZE) -> Iterator[list[bytes]]:
         yield batch
     if damage:
         raise damage
+
+
+def _wrong_length(length: int, is_whole: bool, is_first: bool) -> str:
+    """Says what is wrong with the length field of a record."""
+    if is_whole:
+        return f"has {length:,} bytes: expected less than 2 GiB"
+    return "is damaged (its length does not match its checksum)" + (", or this is no TFRecord file" if is_first else "")
 
 
 def _check(path: Path, records: list[bytes], stored: list[bytes], count: int) -> None:
