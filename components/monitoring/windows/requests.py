@@ -8,6 +8,7 @@
 Nothing in a log is an error: what cannot be read is left out and counted, with its reason.
 """
 
+import functools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -79,7 +80,7 @@ class Requests:
             pieces = files.pieces(log, selection, window, account)
         return cls(window, selection, features, pieces, account)
 
-    @property
+    @functools.cached_property
     def is_mixed(self) -> bool:
         """Whether several variants of an endpoint have answered, which are different models."""
         return len({piece.variant for piece in self.pieces}) > 1
