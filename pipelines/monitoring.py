@@ -94,13 +94,13 @@ def monitoring_pipeline(config: Config, training_pipeline: str = "") -> base_com
             engine=config.engine,
         )
         window.set_caching_options(False)  # requests come in all the time
-        told = alerter(
+        alerts = alerter(
             window=window.outputs["window"],
             report=window.outputs["report"],
             state=alert_state,
             settings=alert_settings,
         )
-        told.set_caching_options(False)
+        alerts.set_caching_options(False)
         if config.retrains:
             decided = retrainer(
                 window=window.outputs["window"],

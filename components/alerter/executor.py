@@ -61,8 +61,8 @@ def _failed(failures: list[Failure], summary: AlertSummary) -> PenstockError:
     reasons: dict[str, PenstockError] = {}
     for failure in failures:
         reasons.setdefault(failure.channel, failure.error)
-    told = "; ".join(f"{name} ({summary['waiting'].get(name, 0)}): {one.message}" for name, one in reasons.items())
-    message = f"messages that were not taken are kept for the next run: {told}"
+    kept = "; ".join(f"{name} ({summary['waiting'].get(name, 0)}): {one.message}" for name, one in reasons.items())
+    message = f"messages that were not taken are kept for the next run: {kept}"
     is_users = all(isinstance(error, UserError) for error in reasons.values())
     return ServerError(message) if is_users else SystemFailure(message)
 

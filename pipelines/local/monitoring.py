@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 from penstock.core.artifacts import Model, open_log
 from penstock.core.artifacts.alerts import Alerts, AlertSummary
@@ -82,6 +83,10 @@ def monitor(config: Config, asked: Asked) -> Monitored:
     model, version = asked.model or settings.model or _name(config, requests), asked.version or settings.version
     baseline = _baseline(config, settings, asked, _Served(requests, model, version))
     name = f"{times.begin.strftime(_TIME)}_{times.end.strftime(_TIME)}"
+    if model not in ("", config.name):
+        name += f"_{quote(model, safe='')}"
+    if version is not None:
+        name += f"_version_{version}"
     folder = MonitoredWindow(atomic.local_path(asked.output) if asked.output else root / "windows" / name)
     executor.run(
         window=str(folder.root),

@@ -18,20 +18,27 @@ _NOTHING = '<p class="muted">the same value everywhere, or none</p>'
 _MOST = 100  # further figures stand in the table alone
 
 
-def html(parts: Sequence[Compared], ordered: Sequence[Finding]) -> str:
-    """Returns the figures, of what alerts first and then by importance times shift; each has its finding's id."""
-    alerting = {one["figure"] for one in ordered if one["alerts"]}
+def drawn(parts: Sequence[Compared], ordered: Sequence[Finding]) -> dict[str, tuple[Compared, str]]:
+    """Returns the parts and features that are drawn, by their figures: what alerts first, the first _MOST."""
     there = {
         findings.figure(part.subject, part.reference, name): (part, name)
         for part in parts
         for name in part.reference.bins
     }
     figures = [figure for figure in dict.fromkeys(one["figure"] for one in ordered) if figure in there]
-    shown = [_figure(figure, *there[figure], figure in alerting) for figure in figures[:_MOST]]
+    return {figure: there[figure] for figure in figures[:_MOST]}
+
+
+def html(parts: Sequence[Compared], ordered: Sequence[Finding]) -> str:
+    """Returns the figures, of what alerts first and then by importance times shift; each has its finding's id."""
+    alerting = {one["figure"] for one in ordered if one["alerts"]}
+    figures = drawn(parts, ordered)
+    shown = [_figure(figure, part, name, figure in alerting) for figure, (part, name) in figures.items()]
     if not shown:
         return ""
     rows = max((part.after.num_rows for part in parts), default=0)
-    more = f" The first {_MOST} are drawn." if len(figures) > _MOST else ""
+    features = sum(len(part.reference.bins) for part in parts)
+    more = f" The first {len(figures)} are drawn." if features > len(figures) else ""
     return (
         f'<h2>Distributions</h2><p class="muted">Of {rows:,} rows of the window at most.{more}</p>'
         f'{page.legend(GROUPS)}<div class="plots">{"".join(shown)}</div>'

@@ -1,6 +1,6 @@
 """The page of a window."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from html import escape
@@ -38,16 +38,17 @@ def write(path: Path, shown: Page) -> Path:
     window = shown.window
     period = numbers.period(datetime.fromisoformat(window["begin"]), datetime.fromisoformat(window["end"]))
     title = f"{window['model'] or 'Requests'}, {period}"
+    drawn = {performance.FIGURE, *figures.drawn(shown.parts, window["findings"])}
     body = "".join(
         [
             f"<h1>{escape(title)}</h1>",
             _lead(window),
-            _moved(window["findings"], bool(shown.baseline["importance"])),
+            _moved(window["findings"], bool(shown.baseline["importance"]), drawn),
             performance.html(window, shown.before),
             figures.html(shown.parts, window["findings"]),
             history.html(window, shown.before),
             _left_out([*window["left_out"], *(window["labels"]["left_out"] if "labels" in window else [])]),
-            _measures(window["findings"]),
+            _measures(window["findings"], drawn),
         ]
     )
     return page.write(path, title, body)
@@ -71,7 +72,7 @@ def _lead(window: WindowRecord) -> str:
     )
 
 
-def _moved(findings: Sequence[Finding], importance: bool) -> str:
+def _moved(findings: Sequence[Finding], importance: bool, drawn: Collection[str]) -> str:
     """Returns a row for each feature that alerts, with its strongest measure; where none does, those nearest to it."""
     alerting = moved(findings)
     chosen = alerting or first_of_each(findings)[:_NEAREST]
@@ -82,20 +83,21 @@ def _moved(findings: Sequence[Finding], importance: bool) -> str:
         f'<th>feature</th>{weight}{behind}<th>measure</th><th class="number">value</th><th class="number">alerts</th>'
     )
     title = "What moved" if alerting else "Nearest to a threshold"
-    return sections.section(title, header, (_row(one, importance, causes) for one in chosen), sort=True)
+    return sections.section(title, header, (_row(one, importance, causes, drawn) for one in chosen), sort=True)
 
 
-def _row(one: Finding, importance: bool, causes: bool) -> str:
+def _row(one: Finding, importance: bool, causes: bool, drawn: Collection[str]) -> str:
     share = one.get("importance")
     weight = f'<td class="number" data-value="{share or 0}">{numbers.percentage(share)}</td>' if importance else ""
     is_named_so = one["name"] == one["subject"]
     mark = "" if one["subject"] != "prediction" or is_named_so else ' <span class="mark">prediction</span>'
     behind = f'<td class="long">{escape(one["cause"])}</td>' if causes else ""
-    return f'<tr><td class="name">{_link(one)}{mark}</td>{weight}{behind}{_measured(one)}</tr>'
+    return f'<tr><td class="name">{_link(one, drawn)}{mark}</td>{weight}{behind}{_measured(one)}</tr>'
 
 
-def _link(one: Finding) -> str:
-    return f'<a href="#{one["figure"]}"><code>{escape(words.short(one["name"]))}</code></a>'
+def _link(one: Finding, drawn: Collection[str]) -> str:
+    name = f"<code>{escape(words.short(one['name']))}</code>"
+    return f'<a href="#{one["figure"]}">{name}</a>' if one["figure"] in drawn else name
 
 
 def _measured(one: Finding) -> str:
@@ -118,9 +120,9 @@ def _left_out(left_out: Sequence[LeftOut]) -> str:
     return sections.section("What was left out", "<th>how many</th><th>why</th><th>the first</th>", lines)
 
 
-def _measures(findings: Sequence[Finding]) -> str:
+def _measures(findings: Sequence[Finding], drawn: Collection[str]) -> str:
     lines = (
-        f'<tr><td class="name">{_link(one)}</td>{_measured(one)}'
+        f'<tr><td class="name">{_link(one, drawn)}</td>{_measured(one)}'
         f'<td class="number">{numbers.count(one["rows"])}</td></tr>'
         for one in findings
     )

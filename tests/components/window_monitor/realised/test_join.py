@@ -18,6 +18,7 @@ from penstock.core.artifacts.monitoring import WindowRecord
 from penstock.core.errors import ConfigError
 from tests.components.model_monitor.test_executor import columns
 from tests.components.window_monitor.realised.conftest import Serving
+from tests.servers.browser import Browser
 
 type LabelRow = tuple[str, int, str]
 
@@ -200,3 +201,24 @@ def test_a_baseline_without_an_evaluation_says_so(serving: Serving, tmp_path: Pa
     (tmp_path / "older" / "baseline.json").write_text(json.dumps(record))
     window = serving.monitor(labels=labels_of(tmp_path), baseline=str(tmp_path / "older"))
     assert window["labels"]["notes"] == ["the baseline knows no evaluation of the model: make it of a run that has one"]
+
+
+@pytest.mark.slow
+def test_the_page_shows_metrics_over_windows(serving: Serving, tmp_path: Path, chromium: Browser) -> None:
+    labels = []
+    for hours in range(3):
+        rows = columns(40 + hours, 150)
+        if hours == 2:
+            rows["late"] = np.where(rows["late"] == "yes", "no", "yes")
+        serving.asked(rows, hours)
+        labels += serving.labels(rows, hours)
+        write_csv(tmp_path / "labels.csv", labels)
+        serving.monitor(hours, labels=labels_of(tmp_path / "labels.csv"))
+    for width in (1280, 400):
+        tab = chromium.open(tmp_path / "window-2" / "report.html", width=width)
+        assert tab.drawn() >= 6
+        assert (tab.too_wide(), tab.errors) == ([], [])
+    assert tab.evaluate("[...document.querySelectorAll('a[href^=\"#\"]')].every(a => document.querySelector(a.hash))")
+    text = tab.evaluate("document.querySelector('#performance').parentElement.innerText")
+    assert "150 of 150 rows have a label (100%)." in text
+    assert tab.evaluate("document.querySelector('a[href=\"#performance\"] code').textContent") == "auc"
