@@ -34,7 +34,7 @@ _Channel = Annotated[
 
 
 class VertexAI(Section):
-    """A monitoring job of the endpoint. Project, sign-in, key and labels are those of `push.vertex_ai`."""
+    """Monitoring of the endpoint. Project, sign-in, key and labels are those of `push.vertex_ai`."""
 
     version: Annotated[Literal[1, 2], NO_BOOL] = Field(
         default=1,
@@ -43,11 +43,14 @@ class VertexAI(Section):
     )
     storage: Bucket | None = Field(
         default=None,
-        description="The folder, gs://BUCKET/FOLDER, of what the service reads: training data and instance schemas. By "
-        "default monitoring/ below push.vertex_ai.storage.",
+        description="The folder, gs://BUCKET/FOLDER, of what the service reads (training data, instance schemas) and "
+        "of version 2's results. By default monitoring/ below push.vertex_ai.storage.",
     )
     display_name: str | None = Field(
-        default=None, min_length=1, max_length=128, description="The job's name, by default the endpoint's."
+        default=None,
+        min_length=1,
+        max_length=128,
+        description="The name of the job, by default the endpoint's, or of the monitor, with the version's.",
     )
     skew: bool = Field(default=True, description="Whether requests are compared with the training data.")
     drift: bool = Field(default=True, description="Whether requests are compared with those of the window before.")
@@ -93,7 +96,9 @@ class VertexAI(Section):
     timestamp_field: str | None = Field(
         default=None, min_length=1, description="The column of `dataset` with the time of a row."
     )
-    timeout: PositiveWhole = Field(default=600, description="How many seconds the service may take to change a job.")
+    timeout: PositiveWhole = Field(
+        default=600, description="How many seconds the service may take to change a job or a monitor."
+    )
 
     @model_validator(mode="after")
     def _compares(self) -> Self:

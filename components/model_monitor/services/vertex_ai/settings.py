@@ -71,14 +71,14 @@ class Settings:
         alerts; None where attributions are not compared.
     explanation_baseline: A folder, gs://…, with a batch explanation of the training data, in JSON lines; "" where the
         service makes one. Of version 1.
-    display_name: The job's name, by default that of its endpoint.
+    display_name: The name of the job or the monitor, by default that of the endpoint, with the version's for a monitor.
     interval_hours: How often requests are compared, and how long a window of them is.
     sample_rate: The share of the requests that is logged and compared.
     log_ttl_days: How long requests stay in BigQuery; 0: for ever. Of version 1.
     request_log: Where version 2 has the endpoint log its requests, bq://PROJECT[.DATASET[.TABLE]]; "": the project.
     dataset: A table, bq://PROJECT.DATASET.TABLE, that version 2 reads in place of the endpoint's log, with
         `timestamp_field` for the time of a row; "" for none.
-    timeout: How many seconds the service may take to change a job.
+    timeout: How many seconds the service may take to change a job or a monitor.
     """
 
     storage: str
