@@ -224,11 +224,8 @@ class Config(Section):
         service, push = self.monitoring and self.monitoring.vertex_ai, self.push and self.push.vertex_ai
         if service and not push:
             raise ValueError("monitoring.vertex_ai: there is no endpoint to monitor: expected push.vertex_ai")
-        if service and service.attributions is not False and push and not push.explanation:
-            raise ValueError(
-                "monitoring.vertex_ai.attributions: a version that is pushed has no explanations: expected "
-                "push.vertex_ai.explanation"
-            )
+        if service and push:
+            service.check_attributions(push)
 
     @property
     def folder(self) -> Path:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from penstock.core.suggestions import listed
+from penstock.core.suggestions import did_you_mean, listed
 from penstock.pipelines.config.push.vertex_ai import VertexAI as Push
 from penstock.pipelines.config.section import NO_BOOL, PositiveWhole, Section, matching
 from penstock.pipelines.config.servers import Bucket
@@ -130,6 +130,22 @@ class VertexAI(Section):
         if self.version == 1 or interval in _SCHEDULED:
             return ""
         return f"interval: version 2 has a schedule: expected {listed(_SCHEDULED)}, received {interval}"
+
+    def check_attributions(self, push: Push) -> None:
+        """Raises a ValueError for attributions of what the pushed version does not explain."""
+        if self.attributions is False:
+            return
+        key = "monitoring.vertex_ai.attributions"
+        if not push.explanation:
+            raise ValueError(
+                f"{key}: a version that is pushed has no explanations: expected push.vertex_ai.explanation"
+            )
+        explained = sorted(push.explanation.inputs)
+        for name in self.attributions if isinstance(self.attributions, dict) else ():
+            if name not in explained:
+                raise ValueError(
+                    f"{key}.{name}: push.vertex_ai.explanation has no {name!r}; {did_you_mean(name, explained)}"
+                )
 
     def service(self, push: Push, window: str) -> dict[str, Any]:
         """Returns ModelMonitor's parameter `service`, for the endpoint that a section pushes to."""

@@ -16,6 +16,7 @@ from penstock.pipelines.config.training_pipeline import Config
 type Load = Callable[..., Config]
 IMAGE = "europe-west4-docker.pkg.dev/my-project/penstock/penstock-serving:1"
 PUSH = {"vertex_ai": {"storage": "gs://bucket/models/", "image": IMAGE}}
+EXPLAINED = {"vertex_ai": PUSH["vertex_ai"] | {"explanation": {"inputs": {"fare": 0.0, "comment": None}}}}
 
 
 @pytest.fixture
@@ -74,8 +75,7 @@ def test_everything(load: Load) -> None:
         "log_ttl": "30d",
         "timeout": 60,
     }
-    explained = {"vertex_ai": PUSH["vertex_ai"] | {"explanation": {"inputs": {"fare": 0.0, "comment": None}}}}
-    assert settings(load({"vertex_ai": section}, push=explained)) == Settings(
+    assert settings(load({"vertex_ai": section}, push=EXPLAINED)) == Settings(
         storage="gs://other/monitoring",
         display_name="Taxi fares",
         drift=False,
@@ -122,6 +122,11 @@ def test_version_2(load: Load) -> None:
         ({"vertex_ai": {"user_emails": ["team"]}}, {}, "user_emails.0: expected an address, such as team@example.org"),
         ({"vertex_ai": {"storage": "s3://bucket/x"}}, {}, "monitoring.vertex_ai.storage: expected gs://BUCKET/FOLDER"),
         ({"vertex_ai": {"attributions": {"fare": 2}}}, {}, "monitoring.vertex_ai.attributions"),
+        (
+            {"vertex_ai": {"attributions": {"fares": 0.1}}},
+            {"push": EXPLAINED},
+            "attributions.fares: push.vertex_ai.explanation has no 'fares'; did you mean 'fare'",
+        ),
         ({"vertex_ai": {"attributions": True}}, {}, "attributions: a version that is pushed has no explanations: exp"),
         (
             {"vertex_ai": {"explanation_baseline": "gs://b/x"}},
