@@ -36,11 +36,13 @@ class Estimator:
         learnt: What probability a score has: learnt of all rows but those of a fold, for each fold.
         excess: By how much each metric is estimated too high of rows that were not learnt from; of the accuracy as far
             as that is more than chance.
+        chance: The variance of each metric of as many rows as were learnt from, by how their labels fall.
         threshold: From which score on a binary classifier says that a row is positive.
     """
 
     learnt: Sequence[Calibration]
     excess: Mapping[str, float]
+    chance: Mapping[str, float]
     threshold: float
     seed: int
 
@@ -72,13 +74,16 @@ class Estimator:
         excess = {name: estimated[name] - value for name, value in realised.items()}
         too_much = np.where(scores >= threshold, unseen - labels, labels - unseen)
         excess["accuracy"] = _beyond_chance(too_much)
-        return cls(learnt, excess, threshold, seed)
+        drawn = _drawn(scores, unseen, threshold, np.random.default_rng(seed))
+        chance = {name: float(np.nanvar(drawn[name])) for name in excess}
+        return cls(learnt, excess, chance, threshold, seed)
 
     def estimate(self, scores: Array) -> dict[str, Estimate]:
         """Returns the metrics of rows with these scores, of which there is one at least.
 
-        The interval adds up how labels fall by chance, and how the calibration would differ with other rows (of which
-        the folds are the jackknife). There is no AUC of rows that most likely are of one class.
+        The interval adds up how labels fall by chance, here and in the rows that were learnt from, and how the
+        calibration would differ with other ones (of which the folds are the jackknife). There is no AUC of rows that
+        most likely are of one class.
         """
         scores = np.asarray(scores, np.float64)
         each = [one.of(scores) for one in self.learnt]
@@ -92,7 +97,7 @@ class Estimator:
             if 2 * len(known) < _DRAWS:
                 continue
             value = min(1.0, max(0.0, values[name] - excess))
-            variance = known.var() + (_FOLDS - 1) * np.var([one[name] for one in others])
+            variance = known.var() + self.chance[name] + (_FOLDS - 1) * np.var([one[name] for one in others])
             width = TWO_SIDED * float(np.sqrt(variance))
             result[name] = Estimate(value, max(0.0, value - width), min(1.0, value + width))
         return result
