@@ -64,7 +64,7 @@ def _judge(case: Case) -> dict[str, list[float]]:
         scores["ours, dependence"].append(of_pairs)
         window = windows.iloc[index * case.rows : (index + 1) * case.rows]
         scores["vertex"].append(_vertex(shifts, window, numbers))
-        scores["named"].append(float(set(about) <= set(case.subject.split(" "))))
+        scores["named"].append(float(not set(about).isdisjoint(case.subject.split(" "))))
     return scores
 
 
