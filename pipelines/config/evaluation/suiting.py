@@ -5,7 +5,6 @@ nothing can: the CategoricalAccuracy of numbers is 1.
 """
 
 from penstock.core.labels import Problem
-from penstock.pipelines.config.evaluation.metric_names import METRICS
 
 _OF_ANY = {
     "BooleanFlipRates", "Calibration", "CosineSimilarity", "ExactMatch", "ExampleCount", "KLDivergence", "MeanLabel",
@@ -24,7 +23,18 @@ _OF_ONE_HOT = {
     "CategoricalAccuracy", "CategoricalCrossEntropy", "CategoricalCrossentropy", "CategoricalHinge",
     "TopKCategoricalAccuracy",
 }  # fmt: skip
-_OF_CLASSES = set(METRICS) - _OF_ANY - _OF_NUMBERS - _OF_SEVERAL - _OF_ONE_HOT
+_OF_CLASSES = {
+    "AUC", "AUCPrecisionRecall", "BalancedAccuracy", "BinaryAccuracy", "BinaryCrossEntropy", "BinaryCrossentropy",
+    "CalibrationPlot", "CoefficientOfDiscrimination", "ConfusionMatrixAtThresholds", "ConfusionMatrixPlot",
+    "DiagnosticOddsRatio", "F1Score", "FN", "FNR", "FP", "FPR", "FallOut", "FalseDiscoveryRate", "FalseNegatives",
+    "FalseOmissionRate", "FalsePositives", "FowlkesMallowsIndex", "Hinge", "Informedness", "Markedness",
+    "MatthewsCorrelationCoefficient", "MaxRecall", "MissRate", "NPV", "NegativeLikelihoodRatio",
+    "NegativePredictiveValue", "PPV", "PositiveLikelihoodRatio", "Precision", "PrecisionAtRecall",
+    "PredictedPositiveRate", "Prevalence", "PrevalenceThreshold", "Recall", "RecallAtFalsePositiveRate",
+    "RecallAtPrecision", "RelativeCoefficientOfDiscrimination", "ScoreDistributionPlot", "SensitivityAtSpecificity",
+    "Specificity", "SpecificityAtSensitivity", "SquaredHinge", "TN", "TNR", "TP", "TPR", "ThreatScore",
+    "ThresholdAtRecall", "TrueNegatives", "TruePositives",
+}  # fmt: skip
 _COMPARED = {
     "classes": _OF_CLASSES,
     "numbers": _OF_NUMBERS,

@@ -79,3 +79,9 @@ def test_a_share_is_compared_as_a_probability_is() -> None:
     assert suiting.misfit("AUC", "regression", is_share=True) == ""
     assert suiting.misfit("SparseCategoricalAccuracy", "regression", is_share=True)
     assert suiting.misfit("MyMetric", "regression") == ""
+
+
+def test_of_each_metric_it_is_known_what_it_is_for() -> None:
+    kinds = [suiting._OF_ANY, *suiting._COMPARED.values()]
+    assert set().union(*kinds) == set(METRICS)
+    assert sum(map(len, kinds)) == len(set(METRICS)), "and of each once"
