@@ -74,7 +74,7 @@ def wilson(share: float, examples: float) -> Bounds | None:
     middle = (share + square / (2 * examples)) / (1 + square / examples)
     spread = math.sqrt(share * (1 - share) / examples + square / (4 * examples * examples))
     reach = _NORMAL * spread / (1 + square / examples)
-    return max(0.0, middle - reach), min(1.0, middle + reach)
+    return (middle - reach if share > 0 else 0.0), (middle + reach if share < 1 else 1.0)  # exactly, but for rounding
 
 
 def roc_area(area: float, positive: float, negative: float) -> Bounds | None:

@@ -89,7 +89,8 @@ def test_weights_count_by_their_effective_number() -> None:
 
 def test_bounds_are_published_ones() -> None:
     assert intervals.wilson(81 / 263, 263) == pytest.approx((0.2553, 0.3662), abs=5e-5)  # Newcombe 1998, table I
-    assert intervals.wilson(0.0, 20) == pytest.approx((0.0, 0.1611), abs=5e-5)
+    assert intervals.wilson(0.0, 20) == (0.0, pytest.approx(0.1611, abs=5e-5))
+    assert intervals.wilson(1.0, 35) == (pytest.approx(0.9011, abs=5e-5), 1.0)
     assert intervals.mean(10.0, Spread(1.0, 11)) == pytest.approx((10 - 2.2281, 10 + 2.2281), abs=1e-4)  # Student's t
 
 
