@@ -62,7 +62,7 @@ def categorical(feature: Categorical, column: Column) -> dict[str, tf.Tensor]:
     if values.dtype.is_floating:
         values = tf.strings.as_string(values, shortest=True)
     ids = 1 + tft.compute_and_apply_vocabulary(
-        values,
+        _in_one_line(values) if values.dtype == tf.string else values,
         top_k=feature.vocabulary_size,
         frequency_threshold=feature.frequency_threshold,
         num_oov_buckets=feature.oov_buckets,
@@ -71,6 +71,11 @@ def categorical(feature: Categorical, column: Column) -> dict[str, tf.Tensor]:
     if values.dtype == tf.string:
         ids = tf.where(values == "", tf.zeros_like(ids), ids)
     return {feature.output: _padded(rows.with_flat_values(ids), feature.width)}
+
+
+def _in_one_line(values: tf.Tensor) -> tf.Tensor:
+    """Puts a space in place of line ends: a vocabulary has a line for each value, and TFT leaves out what has more."""
+    return tf.strings.regex_replace(values, r"[\r\n]+", " ")
 
 
 @apply.register

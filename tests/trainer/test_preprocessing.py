@@ -110,6 +110,16 @@ def test_vocabularies(table: Tables) -> None:
 
 
 @pytest.mark.slow
+def test_a_value_of_several_lines_is_a_category_like_any_other(table: Tables) -> None:
+    values = ["a\nb", "a\r\nc", "\xff\xfe", "d"]
+    rows = transformed(table, {"word": [values[row % 4] for row in range(ROWS)]})
+    ids = rows["word_xf"].reshape(-1)
+    assert len(set(ids[:4].tolist())) == 4
+    assert ids.min() >= 1
+    assert ids.max() <= 4, "none of them is among the others"
+
+
+@pytest.mark.slow
 def test_several_values_and_text(table: Tables) -> None:
     tags = [["a", "b", "c"][: row % 4] or None for row in range(ROWS)]
     text = [f"The {'dog' if row % 2 else 'CAT'} sat, here." if row % 5 else None for row in range(ROWS)]
