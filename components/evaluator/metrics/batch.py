@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Self
 
@@ -38,6 +38,8 @@ class Batch:
 
         They are computed once for all metrics that compare the same. Raises TFMA's errors if they do not fit.
         """
+        if compared.weighted and self.extracts.get(constants.EXAMPLE_WEIGHTS_KEY) is None:
+            compared = replace(compared, weighted=False)  # all count the same, and no example is looked at by itself
         if compared not in self._blocks:
             block = comparison.block(self._arrays, self.config, compared)
             self._blocks[compared] = [block] if block else comparison.slow_blocks(self.examples, self.config, compared)
