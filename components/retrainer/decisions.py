@@ -4,7 +4,7 @@ A window leads to one retraining at most, however often it is decided on: the re
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -28,7 +28,8 @@ class Observed:
     """A window of a model, and the data of its pipeline.
 
     `pipeline` is the training pipeline's name, `baseline` the URI of what the window was compared with, `report` the
-    address of its page, `trained` when the model was trained, None where nobody knows.
+    address of its page, `fingerprint` that of the data that the model was trained on, "" where nobody knows. `again`
+    are earlier windows whose labels have come since, the oldest first.
     """
 
     pipeline: str
@@ -36,17 +37,17 @@ class Observed:
     data: Data
     baseline: str = ""
     report: str = ""
-    trained: datetime | None = None
-    fingerprint: str = ""  # of the data that the model was trained on
+    fingerprint: str = ""
+    again: Sequence[WindowRecord] = ()
 
 
 def decide(state: State, observed: Observed, policy: Policy, now: datetime) -> RetrainingDecision:
     """Decides on a window, and adds the retraining that comes of it to the state."""
     window, before = observed.window, states.of_pipeline(state, observed.pipeline)
-    trained = observed.trained or _since(state, observed, now)
     found = [
         *signals_.of_window(window, policy),
-        *signals_.of_age(trained, now, policy),
+        *_labelled(observed, before, policy),
+        *signals_.of_age(_since(state, observed, now), now, policy),
         *signals_.of_data(observed.data, policy),
     ]
     name = _id(observed)
@@ -95,6 +96,21 @@ def answer(state: State, pipeline: str, name: str, who: str, now: datetime, *, a
     word = "approved" if approved else "rejected"
     chosen.update({"status": "due" if approved else "rejected", "answered": f"{word} by {who}, {now.isoformat()}"})
     return chosen
+
+
+def _labelled(observed: Observed, before: list[Retraining], policy: Policy) -> Iterator[Signal]:
+    """Yields how bad the model was in earlier windows, each metric once: in the newest, and none of before the last
+    retraining."""
+    last = max((one["decided"] for one in before if one["status"] not in ("waiting", "rejected")), default="")
+    told = set()
+    for record in reversed(observed.again):
+        if last and datetime.fromisoformat(record["end"]) <= datetime.fromisoformat(last):
+            return
+        for signal in signals_.of_performance(record, policy):
+            if signal["name"] not in told:
+                told.add(signal["name"])
+                end = numbers.date(datetime.fromisoformat(record["end"]).astimezone(UTC))
+                yield {**signal, "sentence": f"in the window to {end} (UTC): {signal['sentence']}"}
 
 
 def _holds(before: list[Retraining], observed: Observed, policy: Policy, now: datetime) -> Iterator[Hold]:

@@ -65,13 +65,11 @@ def run(
     return TaskResult({"retraining": artifacts.metadata(outcome=decision["outcome"], retraining=name)})
 
 
-def observe(
-    pipeline: str, window: Path, baseline: Path, source: Source, report: str = "", trained: datetime | None = None
-) -> Observed:
+def observe(pipeline: str, window: Path, baseline: Path, source: Source, report: str) -> Observed:
     """Returns what is known of a window and of the pipeline's data; a DataError for what is no window or baseline."""
     file = MonitoredWindow(window)
     try:
-        record = file.read()
+        record, again = file.read(), file.read_again()
     except (OSError, ValueError) as error:
         raise DataError(f"{file.path}: expected a window from WindowMonitor: {' '.join(str(error).split())}") from None
     trained_on = MonitoringBaseline(baseline).read().get("trained_on")
@@ -81,7 +79,7 @@ def observe(
         data=new_data.look(source, trained_on),
         baseline=record["baseline"],
         report=report,
-        trained=trained,
+        again=again,
         fingerprint=trained_on["fingerprint"] if trained_on else "",
     )
 

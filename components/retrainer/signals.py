@@ -19,7 +19,7 @@ def of_window(window: WindowRecord, policy: Policy) -> Iterator[Signal]:
     """Yields what the findings and the performance of a window say."""
     if policy.drift is not None:
         yield from _drift(window, policy.drift)
-    yield from _performance(window, policy)
+    yield from of_performance(window, policy)
 
 
 def of_age(trained: datetime, now: datetime, policy: Policy) -> Iterator[Signal]:
@@ -65,7 +65,8 @@ def _drift(window: WindowRecord, limit: float) -> Iterator[Signal]:
     yield Signal(kind="drift", name=weighed[0][1]["name"], value=total, limit=limit, sentence=sentence)
 
 
-def _performance(window: WindowRecord, policy: Policy) -> Iterator[Signal]:
+def of_performance(window: WindowRecord, policy: Policy) -> Iterator[Signal]:
+    """Yields which metrics of a window are worse than they may be."""
     for finding in window["findings"]:
         if finding["subject"] == "performance" and finding["alerts"]:
             yield Signal(

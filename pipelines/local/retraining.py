@@ -86,14 +86,14 @@ def change[Result](config: Config, edit: Callable[[State], Result], warn: Say, n
     folder, ended = retraining_state(config), list[Ended]()
     with LocalRuns(config) as server:
         changed = executor.change(folder, config.name, server, edit)
-        due = changed.started
+        due = server.held(changed.started)
         while due:
             ran = [_run(config, one, warn, note) for one in due]
             after = executor.change(folder, config.name, server, functools.partial(_write_down, ran))
             ended += after.result
             for one in ran:
                 server.release(one.retraining["id"])
-            due = after.started
+            due = server.held(after.started)
     return changed.result, ended
 
 
@@ -133,6 +133,10 @@ class LocalRuns(Runs):
         if lock:
             self._locks[retraining["id"]] = lock
         return Run("", "", "running")
+
+    def held(self, retrainings: Sequence[Retraining]) -> list[Retraining]:
+        """Returns those that this process has to run."""
+        return [one for one in retrainings if one["id"] in self._locks]
 
     def release(self, name: str) -> None:
         """Lets go of the lock of a retraining that this process has run."""

@@ -11,7 +11,7 @@ from penstock.components.retrainer.policy import Policy
 from penstock.components.retrainer.state import State, empty
 from penstock.core.artifacts.retraining import RetrainingDecision, Status
 from penstock.core.errors import UserError
-from tests.components.retrainer.conftest import NEW, OLD, at, observed
+from tests.components.retrainer.conftest import NEW, OLD, at, estimated, observed, window
 
 POLICY = Policy(cool_down="6h", max_per_week=3)
 
@@ -96,6 +96,22 @@ def test_a_baseline_that_its_model_has_outlived_tells_nothing() -> None:
     assert held(decisions.decide(state, later, POLICY, at(22))) == ["old_baseline"]
     later.window["versions"] = [3]  # the new model was not blessed
     assert decisions.decide(state, later, POLICY, at(22))["outcome"] == "retrains"
+
+
+def test_labels_that_come_late_tell_of_the_windows_since_the_last_retraining() -> None:
+    state = empty()
+    decide(state, 0)
+    end(state)
+    bad = [estimated("accuracy", 0.5, 0.4, 0.6, evaluation=0.9)]
+    again = [window(hour, performance=bad) for hour in (-5, 20, 21)]
+    late = observed(30, value=0.05, data=Data("newer"), again=again)
+    decision = decisions.decide(state, late, POLICY, at(32))
+    assert [signal["sentence"][:45] for signal in decision["signals"]] == [
+        "in the window to 1 June 2026, 22:00 (UTC): ac"
+    ]
+    assert decision["outcome"] == "retrains"
+    old = observed(40, value=0.05, data=Data("newest"), again=again[:1])
+    assert decisions.decide(state, old, POLICY, at(42))["signals"] == []
 
 
 def test_at_most_so_many_a_week() -> None:
