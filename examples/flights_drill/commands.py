@@ -7,7 +7,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from penstock.core.artifacts import RequestLog
 
 MODEL = "flights"
-ROWS = 25  # of a request
+REQUEST_ROWS = 25  # of a request
 _PENSTOCK = (sys.executable, "-m", "penstock.pipelines.cli.main")
 _LONGEST = 120.0  # seconds for the server to start, to load a version, or to write its log
 _SHOWN = 3000  # characters at the end of a log
@@ -88,22 +88,29 @@ class Server:
         """Waits until a version answers."""
         self._until(lambda: version in self.versions(), f"version {version} to be served")
 
+    def wait_until_only(self, version: str) -> None:
+        """Waits until a version answers, and no other."""
+        self._until(lambda: self.versions() == {version}, f"version {version} alone to be served")
+
     def versions(self) -> set[str]:
         """Returns the versions that answer."""
         status = self._get(f"/v1/models/{MODEL}")["model_version_status"]
         return {one["version"] for one in status if one["state"] == "AVAILABLE"}
 
-    def ask(self, rows: Sequence[dict[str, Any]]) -> Window:
-        """Sends rows, some to a request, and waits until the log holds them."""
-        before, begin = self._logged(), datetime.now(UTC)
-        for start in range(0, len(rows), ROWS):
-            self._get(f"/v1/models/{MODEL}:predict", {"instances": rows[start : start + ROWS]})
+    def ask(self, rows: Sequence[dict[str, Any]], name: str) -> Window:
+        """Sends rows, some to a request, and waits until the log holds them. The requests' ids are `<name>-0`, …"""
+        before, begin = self.rows(), datetime.now(UTC)
+        for number, start in enumerate(range(0, len(rows), REQUEST_ROWS)):
+            body = {"instances": rows[start : start + REQUEST_ROWS]}
+            self._get(f"/v1/models/{MODEL}:predict", body, {"X-Request-Id": f"{name}-{number}"})
         window = Window(begin, datetime.now(UTC))
-        self._until(lambda: self._logged() - before >= len(rows), f"the request log to hold {len(rows):,} rows more")
+        self._until(lambda: self.rows() - before >= len(rows), f"the request log to hold {len(rows):,} rows more")
         return window
 
-    def _logged(self) -> int:
-        return sum(pq.read_metadata(path).num_rows for path in self._requests.root.rglob("*.parquet"))
+    def rows(self, version: str = "*") -> int:
+        """Returns how many rows are logged, of a version or of all."""
+        files = self._requests.root.glob(f"{MODEL}/{version}/**/*.parquet")
+        return sum(pq.read_metadata(path).num_rows for path in files)
 
     def _is_ready(self) -> bool:
         try:
@@ -112,10 +119,13 @@ class Server:
             return False
         return True
 
-    def _get(self, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+    def _get(
+        self, path: str, body: dict[str, Any] | None = None, headers: Mapping[str, str] | None = None
+    ) -> dict[str, Any]:
         content = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(self.address + path, content, {**(headers or {})})
         try:
-            with urllib.request.urlopen(self.address + path, content) as answer:
+            with urllib.request.urlopen(request) as answer:
                 parsed: dict[str, Any] = json.load(answer)
                 return parsed
         except urllib.error.HTTPError as error:

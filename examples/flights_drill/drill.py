@@ -7,20 +7,26 @@ left there is removed. An expectation that is not met ends the drill with a sent
 """
 
 import argparse
+import json
 import shutil
 import sys
 import time
 from collections import Counter
 from collections.abc import Collection, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from commands import DrillFailure, Server, Window, penstock
+import numpy as np
+import pandas as pd
+from commands import REQUEST_ROWS, DrillFailure, Server, Window, penstock
 from months import LABEL, Year, change, in_kilometres, instances
+
+from penstock.core.artifacts.gates import OVERALL
 
 HERE = Path(__file__).resolve().parent
 FILES = ("pipeline.yaml", "operation.yaml")
-LEFT = ("data", "requests", "runs", "serving", "alerts.jsonl")  # by an earlier drill
+LEFT = ("data", "requests", "runs", "serving", "landed", "alerts.jsonl", "serve.log")  # by an earlier drill
 WINTER, SPRING, SUMMER = (1, 2, 3), (4, 5), (6, 7, 8)
 ROWS = 3_000  # of a window
 MIX = {"B6": 3.0}  # a carrier that flies three times as often
@@ -35,11 +41,12 @@ class Drill:
         self._share = share
         self._started = time.monotonic()
         self._year = Year.read()
+        self._landed: list[pd.DataFrame] = []  # of each window the labels, which are not known yet
         self.pages: dict[str, str] = {}
 
     def run(self) -> None:
         self._prepare()
-        self._train("train on January to March", WINTER)
+        self._train("train on January to March")
         self._say("serve it, and keep what is asked and answered")
         with Server(self._folder) as server:
             self._say(f"{ROWS:,} other flights of January to March, as they are: quiet")
@@ -48,13 +55,16 @@ class Drill:
             season = self._season(self._window(server, SUMMER, 2))
             self._say("JetBlue (B6) flies three times as often, and a client sends kilometres in place of miles")
             self._incident(server, season)
-            version = self._train("train anew, on the newest three months", (*SPRING, *SUMMER))
-            server.wait_for(version)
-            self._say(f"{ROWS:,} flights of June to August, for the new model: quiet")
-            self._quiet(self._window(server, SUMMER, 4))
-        print(f"\ndone in {time.monotonic() - self._started:.0f} s. Pages to open:")
-        for name, page in self.pages.items():
-            print(f"   {name:<26} {page}")
+            self._say("the client is mended, and the flights of April to August are in the data: train anew")
+            self._year.write(self._folder / "data", (*SPRING, *SUMMER), self._share)
+            canary = self._retrain(self._window(server, SUMMER, 4))
+            self._say("the new version gets a tenth of the requests")
+            self._try_out(server, canary)
+            self._say("it gets all of them")
+            newest = self._promote(server, canary)
+        self._say("the flights have landed: which were late is known, and how good the answers were")
+        self._judge(newest)
+        self._end()
 
     def _prepare(self) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
@@ -68,26 +78,36 @@ class Drill:
     def _say(self, title: str) -> None:
         print(f"\n[{time.monotonic() - self._started:3.0f} s] {title}", flush=True)
 
-    def _train(self, title: str, months: Sequence[int]) -> str:
-        """Adds months to the data and runs the pipeline; returns the version that was pushed."""
+    def _train(self, title: str) -> None:
+        """Runs the pipeline on the first months."""
         self._say(title)
-        self._year.write(self._folder / "data", months, self._share)
-        done = penstock(self._folder, "run")
-        run = done["run"]
-        _expect(
-            bool(run["pushed"]), f"expected a blessed model that is pushed, received {run['verdict']}: {done['report']}"
-        )
+        self._year.write(self._folder / "data", WINTER, self._share)
+        self._pushed(penstock(self._folder, "run")["run"])
+
+    def _pushed(self, run: dict[str, Any]) -> str:
+        """Expects that a run has pushed its model; returns the version."""
+        report = f"{run['folder']}/report.html"
+        _expect(bool(run["pushed"]), f"expected a model that is pushed, received {run['verdict']}: {report}")
         (pushed,) = run["pushed"]
-        print(f"     {run['rows']:,} flights, AUC {run['metrics']['auc']:.3f}: version {pushed['version']} is pushed")
-        self.pages[f"run of version {pushed['version']}"] = done["report"]
+        trained = f"{run['rows']:,} flights, AUC {run['metrics']['auc']:.3f}"
+        print(f"     {trained}: version {pushed['version']} is pushed, with {pushed['percent']} % of the requests")
+        self.pages[f"run of version {pushed['version']}"] = report
         return str(pushed["version"])
 
     def _window(self, server: Server, months: Sequence[int], seed: int) -> Window:
-        return server.ask(instances(self._year.draw(months, ROWS, seed)))
+        return self._ask(server, self._year.draw(months, ROWS, seed))
 
-    def _monitor(self, name: str, window: Window, known: Collection[str] = ()) -> dict[str, Any]:
+    def _ask(self, server: Server, flights: pd.DataFrame) -> Window:
+        """Asks about flights, and keeps in mind which of them will turn out to be late."""
+        name = f"window{len(self._landed)}"
+        requests, rows = divmod(np.arange(len(flights)), REQUEST_ROWS)
+        ids = [f"{name}-{number}" for number in requests]
+        self._landed.append(pd.DataFrame({"request_id": ids, "row": rows, LABEL: flights[LABEL].to_numpy()}))
+        return server.ask(instances(flights), name)
+
+    def _monitor(self, name: str, window: Window, *options: str, known: Collection[str] = ()) -> dict[str, Any]:
         """Monitors a window, and prints what moved that is not known to move."""
-        monitored = penstock(self._folder, "monitor", *window.options, codes=(0, 1))
+        monitored = penstock(self._folder, "monitor", *window.options, *options, codes=(0, 1))
         record = monitored["window"]
         _expect(record["rows"] > 0, f"expected requests in the window, received none: {monitored['report']}")
         self.pages[name] = monitored["report"]
@@ -101,12 +121,13 @@ class Drill:
         for metric in record.get("performance", []):
             value, low, high, before = (f"{metric[key]:.3f}" for key in ("value", "low", "high", "evaluation"))
             print(f"     {metric['metric']} most likely {value} ({low} to {high}); in the evaluation {before}")
-        if "alerts" in monitored:
-            print(f"     alerts: {_told(monitored['alerts'])}")
+        print(f"     alerts: {_told(monitored['alerts'])}")
+        if monitored["retraining"]["signals"]:
+            print(f"     retraining: {_decided(monitored['retraining'])}")
         return monitored
 
-    def _quiet(self, window: Window) -> None:
-        monitored = self._monitor(f"quiet, from {window.begin:%H:%M:%S} on", window)
+    def _quiet(self, window: Window, *options: str) -> None:
+        monitored = self._monitor(f"quiet, from {window.begin:%H:%M:%S} on", window, *options)
         moved = [finding["name"] for finding in _moved(monitored["window"])]
         _expect(not moved, f"expected no alert, received some of {', '.join(moved)}: {monitored['report']}")
         print("     nothing moved")
@@ -134,7 +155,7 @@ class Drill:
         """Expects alerts of the carrier and of the distance, with the likely cause of each."""
         flights = in_kilometres(self._year.draw(SUMMER, ROWS, 3, MIX))
         print("     beside what summer has changed:")
-        monitored = self._monitor("another mix, another unit", server.ask(instances(flights)), season - {"distance"})
+        monitored = self._monitor("another mix, another unit", self._ask(server, flights), known=season - {"distance"})
         causes = {finding["name"]: finding["cause"] for finding in _moved(monitored["window"])}
         for name, words in (("carrier", "'B6' is"), ("distance", "kilometres in place of miles")):
             _expect(
@@ -142,6 +163,63 @@ class Drill:
                 f"expected an alert of {name} that says {words!r}, received {causes.get(name, 'none')!r}: "
                 f"{monitored['report']}",
             )
+
+    def _retrain(self, window: Window) -> str:
+        """Expects that the window leads to a retraining, approves it, and returns the version that it has pushed."""
+        monitored = self._monitor("summer again", window)
+        decision = monitored["retraining"]
+        waits = f"expected a retraining that waits for approval, received {decision['outcome']}: {monitored['report']}"
+        _expect(decision["outcome"] == "waiting", waits)
+        penstock(self._folder, "retrain", "--approve", decision["retraining"]["id"])
+        newest = penstock(self._folder, "runs")["runs"][0]
+        return self._pushed(newest)
+
+    def _try_out(self, server: Server, canary: str) -> None:
+        """Expects that the canary gets its share, and that nothing has moved since it was trained."""
+        server.wait_for(canary)
+        window = self._window(server, SUMMER, 5)
+        (destination,) = penstock(self._folder, "endpoints")["destinations"]
+        for one in destination["deployments"]:
+            print(f"     version {one['version']} has {one['percent']} %{', on trial' if one['canary'] else ''}")
+        share = server.rows(canary) / ROWS
+        print(f"     the canary has answered {share:.1%} of the flights")
+        _expect(0 < share < 0.25, f"expected that the canary answers a tenth of the requests, received {share:.1%}")
+        self._quiet(window, "--version", canary)
+
+    def _promote(self, server: Server, canary: str) -> Window:
+        """Expects that the canary answers everything, and that it is quiet; returns the window."""
+        penstock(self._folder, "promote")
+        server.wait_until_only(canary)
+        before = server.rows(canary)
+        window = self._window(server, SUMMER, 6)
+        answered = server.rows(canary) - before
+        _expect(answered == ROWS, f"expected that version {canary} answers all {ROWS:,} flights, received {answered:,}")
+        self._quiet(window)
+        return window
+
+    def _judge(self, newest: Window) -> None:
+        """Expects that the labels of all windows find their rows; the newest window's page then has them."""
+        path = self._folder / "landed" / "flights.csv"
+        path.parent.mkdir()
+        pd.concat(self._landed).to_csv(path, index=False)
+        penstock(self._folder, "monitor", *newest.options, codes=(0, 1))
+        for record in self._history():
+            begin = datetime.fromisoformat(record["begin"])
+            realised, estimated = (_auc(record.get(key, [])) for key in ("realised", "performance"))
+            labelled = realised["rows"] if realised else 0
+            _expect(
+                labelled == ROWS, f"expected labels of all {ROWS:,} flights of {begin:%H:%M:%S}, found {labelled:,}"
+            )
+            print(f"     window of {begin:%H:%M:%S}: {_interval(realised)}, estimated {_interval(estimated)}")
+
+    def _history(self) -> list[dict[str, Any]]:
+        files = sorted((self._folder / "runs" / "flights" / "monitoring" / "history" / "flights").glob("*.json"))
+        return [json.loads(file.read_text()) for file in files]
+
+    def _end(self) -> None:
+        print(f"\ndone in {time.monotonic() - self._started:.0f} s. Pages to open:")
+        for name, page in self.pages.items():
+            print(f"   {name:<26} {page}")
 
 
 def _moved(record: dict[str, Any]) -> list[dict[str, Any]]:
@@ -153,10 +231,26 @@ def _moved(record: dict[str, Any]) -> list[dict[str, Any]]:
     return list(strongest.values())
 
 
+def _auc(metrics: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
+    """Returns the AUC of all rows."""
+    return next((one for one in metrics if one["metric"] == "auc" and one.get("slice", OVERALL) == OVERALL), None)
+
+
+def _interval(metric: dict[str, Any] | None) -> str:
+    return "AUC {value:.3f} ({low:.3f} to {high:.3f})".format(**metric) if metric else "nothing"
+
+
 def _told(alerts: dict[str, Any]) -> str:
     """Returns what the channel was told: `15 opened; 15 are open`."""
     kinds = Counter(event["kind"] for event in alerts["events"] if event["kind"] != "ongoing")
     return "; ".join([*(f"{count} {kind}" for kind, count in kinds.items()), f"{len(alerts['open'])} are open"])
+
+
+def _decided(decision: dict[str, Any]) -> str:
+    """Returns what was decided, because of what, and what holds it back."""
+    because = "; ".join(signal["sentence"] for signal in decision["signals"])
+    holds = "".join(f"; {hold['sentence']}" for hold in decision["holds"])
+    return f"{decision['outcome'].replace('_', ' ')}: {because}{holds}"
 
 
 def _expect(is_so: bool, sentence: str) -> None:

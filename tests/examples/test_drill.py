@@ -22,9 +22,13 @@ def test_it_comes_out_as_expected_and_leaves_its_pages(tmp_path: Path) -> None:
     story, _, pages = done.stdout.partition("Pages to open:")
     assert "distance: Values are 1.61 times larger: kilometres in place of miles?" in story
     assert "carrier: 'B6' is 35.8% of the values" in story
-    assert story.count("nothing moved") == 2
+    assert story.count("nothing moved") == 3
+    assert "retraining: waiting: " in story
+    assert "has 10 %, on trial" in story
+    assert " resolved; 0 are open" in story
+    assert story.count(", estimated AUC 0.") == 5, "the windows of all versions; the canary's alone are apart"
     paths = [Path(line.split()[-1]) for line in pages.splitlines() if line]
-    assert len(paths) == 6
+    assert len(paths) == 8
     assert all("<html" in path.read_text() for path in paths)
 
 
