@@ -195,9 +195,9 @@ def _realised(window: "WindowRecord") -> Iterator[str]:
         counted = f"of {numbers.count(one['rows'])} labelled rows ({numbers.percentage(one['rows'] / window['rows'])})"
         yield f"{one['metric']} {numbers.number(one['value'])}{interval} {counted}{before}"
     for earlier in window.get("measured_again", []):
-        begin, end = (numbers.date(datetime.fromisoformat(earlier[bound])) for bound in ("begin", "end"))
+        period = numbers.period(*(datetime.fromisoformat(earlier[bound]) for bound in ("begin", "end")))
         labelled, rows, before = (numbers.count(earlier[key]) for key in ("labelled", "rows", "labelled_before"))
-        yield f"measured again: {begin} to {end}: {labelled} of {rows} rows have a label, before {before}"
+        yield f"measured again: {period}: {labelled} of {rows} rows have a label, before {before}"
         yield from (f"  {sentence}" for sentence in earlier["alerts"])
 
 

@@ -34,9 +34,9 @@ def _again(window: WindowRecord) -> list[str]:
     """Says for which earlier windows labels have come."""
     sentences = []
     for one in window.get("measured_again", []):
-        begin, end = (numbers.date(datetime.fromisoformat(one[bound])) for bound in ("begin", "end"))
+        period = numbers.period(*(datetime.fromisoformat(one[bound]) for bound in ("begin", "end")))
         labelled, rows = numbers.count(one["labelled"]), numbers.count(one["rows"])
-        sentences.append(f"measured again, as labels have come: {begin} to {end}, {labelled} of {rows} rows")
+        sentences.append(f"measured again, as labels have come: {period}, {labelled} of {rows} rows")
     return sentences
 
 
@@ -108,7 +108,7 @@ def _chart(metric: str, windows: Sequence[WindowRecord], limit: float | None) ->
     for window in windows:
         for one in window.get("realised", []):
             if (one["metric"], one["slice"]) == (metric, OVERALL) and one["value"] is not None:
-                end = datetime.fromisoformat(window["end"]).timestamp() * 1000
+                end = round(datetime.fromisoformat(window["end"]).timestamp() * 1000)  # whole: charts round fractions
                 shown.append({"end": end, **{key: one[key] for key in ("value", "low", "high", "rows")}})  # type: ignore[literal-required]
                 evaluation = one["evaluation"]
     base = alt.Chart(alt.Data(values=shown)).encode(x=alt.X("end:T", title=None, axis=_AXIS))
