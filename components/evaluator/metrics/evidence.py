@@ -73,10 +73,13 @@ class Evidence:
 
 
 class BinaryCounts(Accumulator):
-    """The sizes of the classes, as a model's labels and predictions have them: one number of each example."""
+    """The sizes of the classes, as a model's labels and predictions have them: one number of each example.
 
-    def __init__(self, model: str):
-        self._compared, self._sums = Comparison(model, weighted=True), Sums(3 * _GROUPS)
+    `weighted` says whether examples have weights; to ask for those that there are not takes a look at each example.
+    """
+
+    def __init__(self, model: str, *, weighted: bool):
+        self._compared, self._sums = Comparison(model, weighted=weighted), Sums(3 * _GROUPS)
 
     def add(self, batch: Batch) -> None:
         for block in batch.blocks(self._compared):

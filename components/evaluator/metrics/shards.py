@@ -24,7 +24,7 @@ from penstock.components.engines import fold
 from penstock.components.engines.fold import Stripe
 from penstock.components.evaluator import predictions, results
 from penstock.components.evaluator.defaults.target import UNKNOWN, Target
-from penstock.components.evaluator.eval_config import candidate_name
+from penstock.components.evaluator.eval_config import candidate, candidate_name
 from penstock.components.evaluator.metrics import coverage, replicates
 from penstock.components.evaluator.metrics.accumulators import Result, spreads_of
 from penstock.components.evaluator.metrics.batch import Batch
@@ -136,7 +136,8 @@ def empty(config: EvalConfig, target: Target = UNKNOWN) -> Accumulated:
     accumulators = [result for _, result in covered if result is not None]
     others = [computation for computation, result in covered if result is None]
     accumulated = [*accumulators, *([Combiners(others)] if others else [])]
-    classes = BinaryCounts(candidate_name(config)) if target.problem == "binary" else None
+    weighted = bool(candidate(config).example_weight_key)
+    classes = BinaryCounts(candidate_name(config), weighted=weighted) if target.problem == "binary" else None
     return Accumulated(accumulated, histograms(config, target), classes, Replicates(config))
 
 

@@ -122,7 +122,8 @@ class Scores:
     def accumulated(self) -> Accumulated:
         """Returns what no example accumulates."""
         results_ = list(filter(None, map(coverage.result, self._parts.non_derived_computations)))
-        return Accumulated(results_, BinaryCounts("") if self._problem == "binary" else None)
+        weighted = bool(candidate(self._config).example_weight_key)
+        return Accumulated(results_, BinaryCounts("", weighted=weighted) if self._problem == "binary" else None)
 
     def measures(self, accumulated: Accumulated, code: int) -> dict[str, Measure]:
         """Returns the metrics of a part by their qualified names."""
