@@ -3,7 +3,7 @@
 A store makes an object only if there is none of its name, at once for all who look (S3's If-None-Match, Google's
 ifGenerationMatch). So of two runs that write the next number one does, and the other is told. A run says in its first
 write that it holds the state, and until when; another one waits until it has let go or that time is over. A store that
-knows no conditions lets both write: then let no two runs overlap (docs/alerts.md).
+knows no conditions lets both write: then let no two runs of the component overlap (docs/alerts.md, docs/retraining.md).
 """
 
 import contextlib
@@ -57,17 +57,22 @@ class StoreFolder[State](Folder[State]):
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
-        with object_stores.open_store(self.uri) as self._store:
-            self._take(self._store)
+        with object_stores.open_store(self.uri) as store:
+            self._take(store)
+            self._store = store
             try:
                 yield
             finally:
+                self._store = None
                 if self._is_mine:
                     with contextlib.suppress(PenstockError):  # the body's error counts; the lease ends by itself
-                        self._put(self._store, holder=None)
+                        self._put(store, holder=None)
 
     def read(self) -> State:
-        return self.kind.parse(self._written, self.uri)
+        if self._store:
+            return self.kind.parse(self._written, self.uri)
+        with object_stores.open_store(self.uri) as store:  # a look, which needs no turn
+            return self._newest(store)[1]["state"]
 
     def write(self, state: State) -> None:
         assert self._store

@@ -108,6 +108,19 @@ def test_a_run_waits_for_the_one_that_holds_the_state(s3: ObjectStore) -> None:
     assert order == ["first", "second"]
 
 
+def test_a_state_is_read_by_who_does_not_hold_it(s3: ObjectStore) -> None:
+    one = opened(s3.uri("alerts"))
+    assert one.read() == state.empty()
+    told = state.empty() | {"told": {"hook": ["now"]}}
+    with one.held():
+        one.write(told)
+        assert opened(one.uri).read() == told  # another, meanwhile
+    with opened(one.uri).held():
+        pass
+    assert one.read() == told
+    assert len(names(one.uri)) == 5  # a look writes nothing
+
+
 @pytest.mark.parametrize(
     ("process", "minutes", "is_free"),
     [(OTHER, -1, True), (OTHER, 4, False), (processes.name(), 4, False), (ENDED, 4, True)],
