@@ -38,6 +38,19 @@ def moments(values: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, ...]:
     return values * values, values * weights, weights * weights
 
 
+def moments_of_examples(rows: np.ndarray, values: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Returns the moments of entries that are of these examples: entries of one example are not independent.
+
+    They are those of an example's sums, at its first entry, and 0 at its others.
+    """
+    if np.all(rows[1:] > rows[:-1]):  # one entry an example
+        return moments(values, weights)
+    _, first, places = np.unique(rows, return_index=True, return_inverse=True)
+    of_first: np.ndarray = np.zeros((MOMENTS, len(rows)))
+    of_first[:, first] = moments(*(np.bincount(places, weights=part) for part in (values, weights)))
+    return tuple(of_first)
+
+
 def spread(value: float, weight: float, moments: Sequence[float]) -> Spread | None:
     """Returns the spread of the mean that is the ratio of two sums; None of fewer than two examples.
 

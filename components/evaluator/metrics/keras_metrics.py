@@ -46,7 +46,6 @@ class KerasMetrics(Result):
                             places, states = _states(metric, inputs, positions, codes)
                         else:
                             states = _mean_states(values, inputs[2])
-                            self._add_moments((output, place), codes, states[positions])
                             places, states = codes, states[positions]
                     except EXPLAINED:
                         raise
@@ -54,6 +53,8 @@ class KerasMetrics(Result):
                         raise ValueError(f"TF Metric {metric.name} fails to update: {error}") from error
                     if len(places):
                         self._sums.setdefault((output, place), Sums(states.shape[1])).add(places, states)
+                        if values is not None and not self._is_micro:  # whose entries are not independent
+                            self._add_moments((output, place), places, states)
 
     def _add_moments(self, key: tuple[str, int], codes: np.ndarray, states: np.ndarray) -> None:
         moments = beside(*evidence.moments(*states.T))
@@ -105,7 +106,7 @@ class KerasMetrics(Result):
             total, weight = self._sums[output, place].of(code).tolist()
             spread = evidence.spread(total, weight, moments.of(code).tolist())
             if spread is not None and type(metric) is tf_keras.metrics.RootMeanSquaredError:
-                spread = spread.of_root(math.sqrt(total / weight))
+                spread = spread.of_root(math.sqrt(max(total / weight, 0.0)))
             if spread is not None:
                 spreads[self._key(metric.name, output)] = spread
         return spreads

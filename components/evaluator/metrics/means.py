@@ -50,9 +50,11 @@ class Mean(Summed):
 
     def quantities(self, block: Block) -> np.ndarray:
         values, weights = self.weighted(block)
-        return beside(values, weights, *evidence.moments(values, weights))
+        return beside(values, weights, *evidence.moments_of_examples(block.rows, values, weights))
 
     def spreads(self, code: int) -> dict[MetricKey, Spread]:
+        if self._compared.aggregation is not None:  # which TFMA's key of such a mean does not say
+            return {}
         value, weight, *moments = self._sums.of(code).tolist()
         spread = evidence.spread(value, weight, moments)
         return {self.keys[0]: spread} if spread else {}

@@ -1,13 +1,17 @@
 """Approximate intervals against a bootstrap of generated examples, with weights and without."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from google.protobuf import text_format
+from tensorflow_model_analysis import constants
 from tensorflow_model_analysis.proto.config_pb2 import EvalConfig
 
+from penstock.components.evaluator.metrics.batch import Batch
 from penstock.components.evaluator.metrics.evidence import Spread
+from penstock.components.evaluator.slices import Memberships
 from penstock.components.evaluator.summary import areas, intervals
 from penstock.components.evaluator.summary.scores import Compared, Scores
 from penstock.core.artifacts.evaluation_summary import Measure, Problem
@@ -51,16 +55,29 @@ def generated(problem: Problem) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return labels, 1 / (1 + np.exp(-random.normal(2 * labels - 1, 1.2))), weights
 
 
-def measured(problem: Problem, *, weighted: bool) -> dict[str, Measure]:
-    labels, predictions, weights = generated(problem)
-    classes = " ".join(
-        f"metrics {{ class_name: '{name}' }}" for name in (BINARY if problem == "binary" else REGRESSION)
-    )
+def configured(metrics: Sequence[str], *, weighted: bool = False, how: str = "") -> EvalConfig:
+    classes = " ".join(f"metrics {{ class_name: '{name}' }}" for name in metrics)
     key = "example_weight_key: 'w'" if weighted else ""
-    config = text_format.Parse(f"model_specs {{ label_key: 'y' {key} }} metrics_specs {{ {classes} }}", EvalConfig())
-    compared = Compared(labels[:, None], weights[:, None] if weighted else None)
-    (measures,) = Scores(config, problem).of(compared, predictions[:, None], np.zeros(ROWS, np.int64), 1)
+    specs = f"model_specs {{ label_key: 'y' {key} }} metrics_specs {{ {classes} {how} }}"
+    return text_format.Parse(specs, EvalConfig())
+
+
+def measured(problem: Problem, *, weighted: bool, outputs: int = 1) -> dict[str, Measure]:
+    """The metrics of the generated examples, each of which has the same label and prediction for each output."""
+    labels, predictions, weights = generated(problem)
+    config = configured(BINARY if problem == "binary" else REGRESSION, weighted=weighted)
+    compared = Compared(np.tile(labels[:, None], outputs), weights[:, None] if weighted else None)
+    predicted = np.tile(predictions[:, None], outputs)
+    (measures,) = Scores(config, problem).of(compared, predicted, np.zeros(ROWS, np.int64), 1)
     return measures
+
+
+def batch(scores: Scores, labels: np.ndarray, predictions: np.ndarray) -> Batch:
+    """A batch of examples that are all in one slice."""
+    count = len(labels)
+    extracts = {constants.LABELS_KEY: labels[:, None], constants.PREDICTIONS_KEY: predictions[:, None]}
+    members = Memberships(np.arange(count + 1), np.zeros(count, np.int64))
+    return Batch(scores._config, extracts, np.arange(count), members)
 
 
 @pytest.mark.parametrize("weighted", [False, True])
@@ -79,6 +96,52 @@ def test_intervals_are_those_of_a_bootstrap(problem: Problem, weighted: bool) ->
         assert measure["approximate"], name
         assert measure["high"] - measure["low"] == pytest.approx(high - low, rel=0.2), name
         assert (measure["low"], measure["high"]) == pytest.approx((low, high), abs=0.2 * (high - low)), name
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_outputs_of_an_example_are_not_independent(weighted: bool) -> None:
+    single, double = (measured("regression", weighted=weighted, outputs=outputs) for outputs in (1, 2))
+    for name, measure in single.items():
+        bounds = (double[name]["low"], double[name]["high"])
+        assert bounds == pytest.approx((measure["low"], measure["high"]), rel=1e-5), name
+
+
+def test_averages_over_classes_have_no_interval() -> None:
+    random = np.random.default_rng(3)
+    labels, predictions = np.eye(3)[random.integers(3, size=50)], random.dirichlet(np.ones(3), 50)
+    config = configured(["CategoricalAccuracy", "MeanSquaredError"], how="aggregate { micro_average: true }")
+    (measures,) = Scores(config, "multiclass").of(Compared(labels, None), predictions, np.zeros(50, np.int64), 1)
+    assert len(measures) == 2
+    for name, measure in measures.items():
+        assert measure.keys() == {"value"}, name
+
+
+@pytest.mark.parametrize("problem", ["binary", "regression"])
+def test_halves_that_are_merged_have_the_interval_of_the_whole(problem: Problem) -> None:
+    labels, predictions, _ = generated(problem)
+    scores = Scores(configured(BINARY if problem == "binary" else REGRESSION), problem)
+    halves = [scores.accumulated(), scores.accumulated()]
+    for half, rows in zip(halves, np.split(np.arange(ROWS), 2), strict=True):
+        half.add(batch(scores, labels[rows], predictions[rows]))
+    halves[0].merge(halves[1], np.zeros(1, np.int64))
+    whole = measured(problem, weighted=False)
+    for name, measure in scores.measures(halves[0], 0).items():
+        assert dict(measure) == pytest.approx(dict(whole[name]), rel=1e-5), name
+
+
+def test_a_batch_without_a_slice_tells_nothing() -> None:
+    scores = Scores(configured(["RootMeanSquaredError"]), "regression")
+    accumulated, none = scores.accumulated(), Memberships(np.zeros(3, np.int64), np.zeros(0, np.int64))
+    accumulated.add(replace(batch(scores, np.ones(2), np.zeros(2)), memberships=none))
+    assert scores.measures(accumulated, 0)["root_mean_squared_error"].keys() == {"value"}
+
+
+def test_a_mean_below_zero_has_a_root_of_zero() -> None:
+    """Weights may be negative: here that of the only example that is off."""
+    compared = Compared(np.array([[0.0]] * 4 + [[1.0]]), np.array([[3.0]] * 4 + [[-0.5]]))
+    config = configured(["RootMeanSquaredError"], weighted=True)
+    (measures,) = Scores(config, "regression").of(compared, np.zeros((5, 1)), np.zeros(5, np.int64), 1)
+    assert measures == {"root_mean_squared_error": {"value": None}}
 
 
 def test_weights_count_by_their_effective_number() -> None:
