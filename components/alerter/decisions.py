@@ -3,12 +3,14 @@
 There is at most one open alert for each model, feature and measure. It opens when the measure has been beyond its
 threshold in `open_after` windows in a row. It ends when the measure has been within a lower bound in `close_after`
 windows in a row: between the threshold and the bound nothing changes, so that a measure beside its threshold does not
-flap. A window counts once, however often it is decided on, and so does one that is older than the newest.
+flap. A window counts once, however often it is decided on. For a measure only those count that are newer than all that
+have counted for it: the labels of an older window may come too late to open an alert, or to end one. Of the newest
+window a metric counts anew when more of its rows have a label.
 """
 
 import hashlib
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, NotRequired, TypedDict
@@ -19,6 +21,7 @@ from penstock.core.errors import DataError
 SEVERITIES: tuple[Severity, ...] = ("info", "warning", "critical")
 BACK = "the measure is back within its lower bound"
 REPLACED = "the model has a new baseline, which does not have this measure"
+DRIFT = "_drift"  # of a measure of two windows: beside the same of the training data it is another alert
 _FURTHEST = 100.0  # thresholds: where nothing is allowed, everything is as far
 _ID_DIGITS = 20
 
@@ -65,26 +68,32 @@ class Measured:
 
 @dataclass(frozen=True)
 class Window:
-    """A window of a model's requests: its times (ISO 8601 with a zone), its baseline, what was measured."""
+    """A window of a model's requests: its times (ISO 8601 with a zone), its baseline, what was measured.
+
+    What is `uncertain` counts for nothing, but its measures are there.
+    """
 
     model: str
     begin: str
     end: str
     baseline: str
     measured: list[Measured]
+    uncertain: Sequence[Measured] = ()
 
 
 class Track(TypedDict):
     """One measure of one feature: the end of its newest window, and what of the windows before is to be known.
 
     `beyond` counts windows in a row beyond the threshold while no alert is open, `within` those within the lower bound
-    while one is. Of a metric it is known of how many `rows` of that window it was, and both counts `before` it.
+    while one is. `baseline` is that window's. Of a metric it is known of how many `rows` of that window it was, and
+    both counts `before` it.
     """
 
     end: str
     beyond: int
     within: int
     alert: Alert | None
+    baseline: NotRequired[str]
     rows: NotRequired[int]
     before: NotRequired[tuple[int, int]]
 
@@ -106,7 +115,7 @@ def decide(before: ModelTracks | None, window: Window, policy: Policy) -> tuple[
     if begin >= end:
         raise DataError(f"window: expected it to end after it begins, received {window.begin} to {window.end}")
     after = _begun(before, window)
-    events = _replaced(before, after, window)
+    events = _replaced(before, after, window, end)
     for measured in window.measured:
         measures = after["tracks"].setdefault(measured.feature, {})
         track = measures.get(measured.measure)
@@ -158,7 +167,7 @@ def digest(*texts: str) -> str:
 def _next(track: Track | None, measured: Measured, window: Window, policy: Policy) -> tuple[Track, list[AlertEvent]]:
     """Returns a track after a window, and what becomes of its alert."""
     after = Track(end="", beyond=0, within=0, alert=None) if track is None else track.copy()
-    after["end"] = window.end
+    after["end"], after["baseline"] = window.end, window.baseline
     value, threshold = measured.value, measured.threshold
     if value is None or threshold is None or not (math.isfinite(value) and math.isfinite(threshold)):
         return after, []  # nothing is known, so nothing changes
@@ -249,18 +258,34 @@ def _begun(before: ModelTracks | None, window: Window) -> ModelTracks:
     return ModelTracks(baseline=baseline, end=end, tracks=copy)
 
 
-def _replaced(before: ModelTracks | None, after: ModelTracks, window: Window) -> list[AlertEvent]:
-    """Ends the alerts of measures that a new baseline does not have: nothing else would ever end them."""
-    if before is None or after["baseline"] == before["baseline"]:
+def _replaced(before: ModelTracks | None, after: ModelTracks, window: Window, end: datetime) -> list[AlertEvent]:
+    """Ends the alerts of measures that a new baseline does not have: nothing else would ever end them.
+
+    Its first window with any measure of the kind shows that: labels come later, and before a baseline's first window
+    there is none that it could be compared with.
+    """
+    if before is None:
         return []
-    present = {(measured.feature, measured.measure) for measured in window.measured}
+    there = [*window.measured, *window.uncertain]
+    present = {(one.feature, one.measure) for one in there}
+    kinds = {_kind(one.measure, one.is_metric) for one in there}
     events = []
     for feature, measures in after["tracks"].items():
         for measure, track in measures.items():
-            if track["alert"] and (feature, measure) not in present:
+            is_others = track.get("baseline", before["baseline"]) != window.baseline
+            is_new = is_others and datetime.fromisoformat(track["end"]) < end
+            is_missing = (feature, measure) not in present and _kind(measure, "rows" in track) in kinds
+            if track["alert"] and is_new and is_missing:
                 events.append(_event("resolved", track["alert"], reason=REPLACED))
                 track["alert"] = None
     return events
+
+
+def _kind(measure: str, is_metric: bool) -> str:
+    """Returns the kind of a measure: a window has all measures of a kind that its baseline has, or none."""
+    if is_metric:
+        return measure
+    return DRIFT if measure.endswith(DRIFT) else ""
 
 
 def _time(text: str, name: str) -> datetime:

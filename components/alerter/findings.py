@@ -4,13 +4,12 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from urllib.parse import quote
 
-from penstock.components.alerter.decisions import Measured, Window
+from penstock.components.alerter.decisions import DRIFT, Measured, Window
 from penstock.core.artifacts.monitoring import Finding, MonitoredWindow, WindowRecord
 from penstock.core.errors import DataError
 from penstock.core.files import atomic, object_stores
 
 _GOOGLE = "https://storage.cloud.google.com/"  # opens an object in the browser of who may read it
-_DRIFT = "_drift"  # of a measure of two windows: beside the same of the training data it is another alert
 _UNNAMED = "model"  # the only one in a log
 
 
@@ -33,8 +32,12 @@ def read(folder: Path, report: str = "") -> list[Window]:
 
 
 def _window(record: WindowRecord, findings: Iterable[Finding], report: str) -> Window:
-    measured = [_measured(finding, report) for finding in findings if _is_certain(finding)]
-    return Window(record["model"] or _UNNAMED, record["begin"], record["end"], record["baseline"], measured)
+    measured: list[Measured] = []
+    uncertain: list[Measured] = []
+    for finding in findings:
+        (measured if _is_certain(finding) else uncertain).append(_measured(finding, report))
+    model = record["model"] or _UNNAMED
+    return Window(model, record["begin"], record["end"], record["baseline"], measured, uncertain)
 
 
 def _is_performance(finding: Finding) -> bool:
@@ -68,7 +71,7 @@ def _measured(finding: Finding, report: str) -> Measured:
     is_clear = subject in ("feature", name)  # else the name may be a feature's as well
     return Measured(
         feature=name if is_clear else f"{subject} {name}".strip(),
-        measure=f"{finding['measure']}{_DRIFT if finding.get('compared_with') == 'window' else ''}",
+        measure=f"{finding['measure']}{DRIFT if finding.get('compared_with') == 'window' else ''}",
         value=finding["value"],
         threshold=finding["threshold"],
         is_beyond=finding["alerts"],

@@ -32,10 +32,11 @@ def of_events(events: list[AlertEvent], channels: list[str], now: datetime) -> M
 
 
 def by_feature(events: Sequence[AlertEvent]) -> list[list[AlertEvent]]:
-    """Returns a window's events in groups that are told in one message: what has become of a feature's measures."""
-    groups: dict[tuple[str, str], list[AlertEvent]] = {}
+    """Returns events in groups that are told in one message: what has become of a feature's measures in a window."""
+    groups: dict[tuple[str, str, str], list[AlertEvent]] = {}
     for event in events:
-        groups.setdefault((event["alert"]["feature"], event["kind"]), []).append(event)
+        alert = event["alert"]
+        groups.setdefault((alert["end"], alert["feature"], event["kind"]), []).append(event)
     return list(groups.values())
 
 

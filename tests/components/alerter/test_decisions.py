@@ -160,6 +160,23 @@ def test_a_new_baseline_ends_the_alerts_that_it_does_not_measure() -> None:
     assert [alert["feature"] for alert in decisions.open_alerts(after)] == ["distance"]
 
 
+def test_a_new_baseline_ends_no_alert_of_what_cannot_be_known_yet() -> None:
+    """Labels come late, and its first window has none before it to be compared with."""
+    drift = dataclasses.replace(measured(0.2), measure="jensen_shannon_drift")
+    tracks, _ = follow([window(0, auc(0.7, 100), drift, measured(0.2))])
+    first = window(1, measured(0.2), baseline="second")
+    tracks, events = follow([first, dataclasses.replace(first, uncertain=[auc(0.79, 5)])], tracks=tracks)
+    assert [event["kind"] for own in events for event in own] == ["ongoing"]
+    assert len([*decisions.open_alerts(tracks)]) == 3
+    other = dataclasses.replace(auc(0.9, 50), feature="performance accuracy")
+    drift = dataclasses.replace(drift, feature="carrier")
+    _, events = follow(
+        [dataclasses.replace(first, measured=[other]), window(2, drift, baseline="second")], tracks=tracks
+    )
+    ended = [[event["alert"]["measure"] for event in own if event["reason"] == decisions.REPLACED] for own in events]
+    assert ended == [["realised"], ["jensen_shannon_drift"]]
+
+
 def test_a_new_baseline_begins_to_count_anew() -> None:
     policy = Policy(open_after=2)
     tracks, _ = follow([window(0, measured(0.2))], policy)

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from penstock.components.alerter import executor, settings
-from penstock.components.alerter.decisions import Measured
+from penstock.components.alerter import decisions, executor, messages, settings
+from penstock.components.alerter.decisions import Measured, Policy
 from tests.components.alerter.conftest import BEGIN, Alerter, window
 from tests.servers.smtp import Smtp
 from tests.servers.webhooks import SLACK_PATH, Webhooks
@@ -104,3 +104,12 @@ def test_what_is_not_known_is_left_out(tell: Callable[[int, list[Measured]], Non
     tell(0, [measured("", "accuracy", 0.3)])
     names = [line.partition(":")[0] for line in mail.taken[0].mail.get_content().splitlines()]
     assert names == ["Measure", "Value", "Threshold", "Severity", "Window", "Rows", "Alert"]
+
+
+def test_what_became_of_a_feature_in_several_windows_is_told_in_their_order() -> None:
+    tracks, events = None, []
+    for hour, value in enumerate([0.3, 0.0, 0.3]):
+        one = replace(window(hour, {}), measured=[measured("origin", "jensen_shannon", value)])
+        tracks, own = decisions.decide(tracks, one, Policy(close_after=1))
+        events += own
+    assert [group[0]["kind"] for group in messages.by_feature(events)] == ["opened", "resolved", "opened"]
