@@ -21,6 +21,7 @@ from penstock.core.errors import UserError
 _TICK = 0.5  # seconds between two looks at what is due
 _MOST_EVENTS = 256  # that are written to the disk at once
 _PAUSE = 10.0  # seconds after the log has taken no file
+_MOST_FAILURES = 3  # of journals after each other, then it is the log that takes no files
 _CARRIED_SHARE = 4  # of a journal's size, at most so great a part of it waits on in the next one: a quarter
 _MICROSECONDS = 1_000_000
 logger = logging.getLogger(__name__)
@@ -56,6 +57,7 @@ class Collector:
         self._sealed_bytes = sum(one.bytes for one in journals[:-1])
         self._sealed = threading.Event()
         self._sealed.set()  # perhaps by an earlier process
+        self._written: set[JournalFile] = set()  # of those that are there
         self._disk = threading.Thread(target=self._keep, name="journal", daemon=True)
         self._log = threading.Thread(target=self._deliver, name="log", daemon=True)
 
@@ -63,12 +65,17 @@ class Collector:
         self._disk.start()
         self._log.start()
 
+    @property
+    def is_alive(self) -> bool:
+        """Whether events are kept and written into the log."""
+        return self._disk.is_alive() and self._log.is_alive()
+
     def add(self, event: Event) -> "Future[bool]":
         """Has an event kept. The future is done when it is on the disk, with whether it had not been there before.
 
         Raises Full if too much waits already. An OSError is the future's if the disk does not take it.
         """
-        size = len(event.body)
+        size = event.size
         with self._lock:
             if self._queued_bytes + size > self._settings.queue_bytes:
                 raise Full("too many events wait for the disk")
@@ -85,8 +92,10 @@ class Collector:
         self._disk.join()
         self._sealed.set()
         self._log.join()
+        left = JournalFile.all(self._settings.journals)
+        last_is_empty = bool(left) and not left[-1].read().events
         self._resources.close()
-        return len(JournalFile.all(self._settings.journals)) - 1
+        return len(left) - last_is_empty
 
     def _keep(self) -> None:
         """Takes events from the queue to the disk, until the end."""
@@ -99,9 +108,9 @@ class Collector:
             if ending or (self._is_due() and time.monotonic() >= resumes):
                 try:
                     self._rotate(ending)
-                except OSError as error:
+                except Exception as error:  # whatever it is, events are taken
                     resumes = time.monotonic() + _PAUSE
-                    logger.error("a journal could not be ended: %s", error)
+                    logger.error("a journal could not be ended: %s", error, exc_info=not isinstance(error, OSError))
         self._writer.close()
 
     def _taken(self) -> list[_Waiting | None]:
@@ -132,7 +141,7 @@ class Collector:
             self._seen |= new.keys()
             self._is_empty = self._is_empty and not new
         with self._lock:
-            self._queued_bytes -= sum(len(waiting.event.body) for waiting in batch)
+            self._queued_bytes -= sum(waiting.event.size for waiting in batch)
         for waiting, is_new in zip(batch, are_new, strict=True):
             if not waiting.answer.set_running_or_notify_cancel():
                 continue
@@ -158,14 +167,21 @@ class Collector:
         most = 0 if ending else self._settings.rotate_bytes // _CARRIED_SHARE
         carried = [] if ending else pairing.waiting(events, since, most)
         finished = {event.half for event in events} - {event.half for event in carried}
+        size = journal.bytes
         following = JournalFile.create(self._settings.journals, journal.number + 1, carried, sorted(finished))
-        self._writer.close()
+        try:
+            writer = JournalWriter(following)
+        except OSError:
+            following.path.unlink()
+            raise
+        ended = self._writer
         with self._lock:
-            self._sealed_bytes += journal.bytes
-            self._writer = JournalWriter(following)
+            self._sealed_bytes += size
+            self._writer = writer
         self._seen, self._finished = {event.half for event in carried}, finished
         self._is_empty, self._began = not carried, time.monotonic()
         self._sealed.set()
+        ended.close()
 
     def _deliver(self) -> None:
         """Writes journals that have ended into the log, the oldest first, until the end."""
@@ -174,21 +190,37 @@ class Collector:
             self._sealed.wait(_PAUSE)
             self._sealed.clear()
             ending = not self._disk.is_alive()
-            try:
-                for journal, following in itertools.pairwise(JournalFile.all(self._settings.journals)):
-                    self._write(journal, following)
-            except Exception as error:  # of the system, pyarrow or the store: the journals stay
-                self._metrics.failed_writes.inc()
-                logger.warning("%s takes no file, and will be tried again: %s", self._settings.log, error)
+            with self._lock:
+                current = self._writer.journal.number  # the next one may be there before it is written to
+            journals = [one for one in JournalFile.all(self._settings.journals) if one.number <= current]
+            failures = 0
+            for journal, following in itertools.pairwise(journals):
+                try:
+                    if journal not in self._written:
+                        self._write(journal, following)
+                        self._written.add(journal)
+                    if not failures:  # else the one before needs it, which says what was carried into it
+                        self._remove(journal)
+                except Exception as error:  # of the system, pyarrow or the store: the journals stay
+                    self._metrics.failed_writes.inc()
+                    logger.warning("%s takes no file, and will be tried again: %s", self._settings.log, error)
+                    failures += 1
+                    if failures == _MOST_FAILURES:
+                        break
+
+    def _remove(self, journal: JournalFile) -> None:
+        """Removes a journal that the log has."""
+        size = journal.bytes
+        journal.keep_rest()
+        journal.path.unlink()
+        self._written.discard(journal)
+        with self._lock:
+            self._sealed_bytes -= size
 
     def _write(self, journal: JournalFile, following: JournalFile) -> None:
         carried = following.read().carried
         pairs = pairing.pairs(event for event in journal.read().events if event.half not in carried)
         files = log_files.write(self._settings.log, pairs, journal)
-        size = journal.bytes
-        journal.path.unlink()
-        with self._lock:
-            self._sealed_bytes -= size
         unanswered = sum(pair.response is None for pair in pairs)
         unasked = sum(pair.request is None for pair in pairs)
         self._metrics.written.labels("paired").inc(len(pairs) - unanswered - unasked)

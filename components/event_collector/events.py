@@ -7,10 +7,13 @@ version has answered is said by an annotation of the InferenceService that the l
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Literal, Self
 from urllib.parse import unquote
 
+import orjson
+
+from penstock.core.artifacts import RequestLog
 from penstock.core.files import documents
 from penstock.core.text import printable
 
@@ -20,7 +23,8 @@ _TYPES: dict[str, Literal["request", "response"]] = {
     "org.kubeflow.serving.inference.response": "response",
 }
 _COMPONENTS = ("", "predictor")  # a transformer's requests are no model's
-_MICROSECONDS = 1_000_000
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_FRAME = 160  # bytes of an event in a journal beside its body and texts, at most
 
 type Key = tuple[str, str]  # the model and the id that a request and its response have in common
 type Half = tuple[Key, str]  # one of the two
@@ -55,6 +59,11 @@ class Event:
     def half(self) -> Half:
         return self.key, self.type
 
+    @property
+    def size(self) -> int:
+        """The bytes that it takes in a journal, a few more than less."""
+        return _FRAME + len(orjson.dumps((self.id, self.model, self.content_type))) + len(self.body)
+
     @classmethod
     def of(cls, headers: Iterable[tuple[bytes, bytes]], body: bytes, received: int, namespace: str) -> Self:
         """Reads an event of its headers, whose names are in small letters.
@@ -69,10 +78,15 @@ class Event:
         if component not in _COMPONENTS:
             raise Ignored(f"an event of the component {printable.value(component)}")
         service, place = _required(sent, "ce-inferenceservicename"), sent.get("ce-namespace", "")
+        model = service if place in ("", namespace) else f"{service}.{place}"
+        if not RequestLog.can_hold(model):
+            raise NoEvent(
+                f"expected a shorter name of a model, received {printable.value(model)}: no folder can have it"
+            )
         return cls(
             type=_TYPES[kind],
             id=_required(sent, "ce-id"),
-            model=service if place in ("", namespace) else f"{service}.{place}",
+            model=model,
             version=_version(sent.get("ce-annotations", "")),
             time=_time(sent.get("ce-time", ""), received),
             received=received,
@@ -98,7 +112,8 @@ def _version(annotations: str) -> int:
 
 def _time(text: str, received: int) -> int:
     try:
-        time = datetime.fromisoformat(text)
-    except ValueError:
+        said = datetime.fromisoformat(text)
+        time = said.astimezone(UTC)  # of the last hours of the year 9999 there is none in each zone
+    except (ValueError, OverflowError):
         return received
-    return round(time.timestamp() * _MICROSECONDS) if time.tzinfo and time.year >= 1970 else received
+    return (time - _EPOCH) // timedelta(microseconds=1) if said.tzinfo and time >= _EPOCH else received

@@ -5,9 +5,11 @@
 A journal is a sequence of frames: a letter (what it is), the lengths of attributes and body, a checksum, and both. It
 begins with what the journal before it has left: the events that wait for their other half, and which are finished, by
 which an event is known that is delivered once more. Where a process was killed while it added a frame, that one is not
-whole: nobody was told that it is there.
+whole: nobody was told that it is there. A disk may also damage a frame, and then those after it cannot be told from
+it. So what follows the whole frames is kept, in a file `….journal.damaged`, before it is removed.
 """
 
+import logging
 import os
 import re
 import struct
@@ -21,12 +23,13 @@ from typing import Self
 import orjson
 
 from penstock.components.event_collector.events import Event, Half
-from penstock.core.files import temporary
+from penstock.core.files import atomic
 
 _NAME = re.compile(r"(?P<number>\d{6,})\.(?P<name>[0-9a-f]{12})\.journal")
 _HEADER = struct.Struct("<cIII")  # a letter, the lengths of the attributes and of the body, and a checksum of both
 _EVENT, _CARRIED, _FINISHED = b"e", b"c", b"f"
 _ATTRIBUTES = [one.name for one in fields(Event) if one.name != "body"]
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -57,17 +60,19 @@ class JournalFile:
 
     @classmethod
     def create(cls, folder: Path, number: int, carried: Iterable[Event], finished: Iterable[Half]) -> Self:
-        """Makes a journal that begins with what the one before has left; it appears whole."""
+        """Makes a journal that begins with what the one before has left; it appears whole, or an OSError not at all."""
         name = uuid.uuid4().hex[:12]
         path = folder / f"{number:06d}.{name}.journal"
-        made = temporary.beside(path)
-        with open(made, "wb") as file:
-            file.writelines(_frame(_CARRIED, event) for event in carried)
-            file.write(_framed(_FINISHED, orjson.dumps([*finished]), b""))
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(made, path)
-        sync_folder(folder)
+        try:
+            with atomic.replacing(path) as made, open(made, "wb") as file:
+                file.writelines(_frame(_CARRIED, event) for event in carried)
+                file.write(_framed(_FINISHED, orjson.dumps([*finished]), b""))
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError:
+            path.unlink(missing_ok=True)  # another one gets its number
+            raise
+        atomic.sync_folder(folder)
         return cls(path, number, name)
 
     @property
@@ -87,19 +92,41 @@ class JournalFile:
                 content.carried.add(event.half)
         return content
 
+    def whole_bytes(self) -> int:
+        """Returns how many bytes are whole frames."""
+        frames = _frames(self.path.read_bytes())
+        return sum(_HEADER.size + len(attributes) + len(body) for _, attributes, body in frames)
+
+    def keep_rest(self) -> None:
+        """Copies what follows the whole frames to a file beside the journal, and says so; an OSError if it cannot."""
+        whole = self.whole_bytes()
+        if rest := self.path.read_bytes()[whole:]:
+            kept = self.path.with_name(f"{self.path.name}.damaged")
+            logger.warning(
+                "%s: from byte %d on, %d bytes cannot be read; %s has them", self.path, whole, len(rest), kept
+            )
+            atomic.write_bytes(kept, rest)
+
 
 class JournalWriter:
     """Adds events to a journal. What could not be written whole is written over by what comes next."""
 
     def __init__(self, journal: JournalFile) -> None:
         self.journal = journal
-        frames = _frames(journal.path.read_bytes())
-        self.bytes = sum(_HEADER.size + len(attributes) + len(body) for _, attributes, body in frames)
+        self.bytes = journal.whole_bytes()
+        try:
+            journal.keep_rest()
+        except OSError as error:  # a full disk, as a rule, where only a new start has files written and removed
+            logger.error("%s: what cannot be read is not kept: %s", journal.path, error)
         self._descriptor = os.open(journal.path, os.O_WRONLY)
-        os.ftruncate(self._descriptor, self.bytes)
+        try:
+            os.ftruncate(self._descriptor, self.bytes)
+        except OSError:
+            os.close(self._descriptor)
+            raise
 
     def append(self, events: Iterable[Event]) -> None:
-        """Adds events; they are on the disk then. An OSError if they are not: none of them is in the journal then."""
+        """Adds events; they are on the disk then. An OSError if that is not sure: the next ones take their place."""
         frames = memoryview(b"".join(_frame(_EVENT, event) for event in events))
         written = 0
         while written < len(frames):
@@ -109,15 +136,6 @@ class JournalWriter:
 
     def close(self) -> None:
         os.close(self._descriptor)
-
-
-def sync_folder(folder: Path) -> None:
-    """Has the names in a folder on the disk."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _frame(letter: bytes, event: Event) -> bytes:

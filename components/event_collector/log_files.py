@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from penstock.components.event_collector.journal import JournalFile, sync_folder
+from penstock.components.event_collector.journal import JournalFile
 from penstock.components.event_collector.pairing import Pair
 from penstock.components.monitoring.windows.collected import SCHEMA
 from penstock.core.artifacts import RequestLog
@@ -40,11 +40,9 @@ def _write(log: str, model: str, version: int, pairs: Sequence[Pair], journal: J
     folder = root.folder(model, version, _SIGNATURE)
     path = root.path(folder, min(times), max(times), journal.name, journal.number, RequestLog.BODIES)
     if not remote:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        made = temporary.beside(path)
-        _write_table(made, model, version, pairs)
-        os.replace(made, path)
-        sync_folder(path.parent)
+        with atomic.replacing(path) as made:
+            _write_table(made, model, version, pairs)
+        atomic.sync_folder(path.parent)
         return
     made = temporary.beside(journal.path)
     try:

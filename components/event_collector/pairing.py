@@ -55,7 +55,7 @@ def waiting(events: Iterable[Event], since: int, most_bytes: int) -> list[Event]
     alone = [pair.first for pair in pairs(events) if pair.request is None or pair.response is None]
     kept, size = [], 0
     for event in sorted(alone, key=lambda one: one.received, reverse=True):
-        size += len(event.body)
+        size += event.size
         if event.received < since or size > most_bytes:
             break
         kept.append(event)

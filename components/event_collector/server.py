@@ -43,8 +43,10 @@ def collect(settings: Settings) -> None:
     with _listening(settings) as listener:
         collector = Collector(settings, metrics)
         collector.start()
-        asyncio.run(_serve(settings, App(settings, collector, metrics), listener))
-        left = collector.close()
+        try:
+            asyncio.run(_serve(settings, App(settings, collector, metrics), listener))
+        finally:
+            left = collector.close()
     if left > 0:
         raise SystemFailure(f"{settings.log} takes no files: {settings.journals} has the events for the next start")
 
@@ -69,7 +71,9 @@ class App:
         if scope["method"] in ("GET", "HEAD"):
             if scope["path"] == "/metrics":
                 return 200, self._metrics.text()
-            return (200, b"ok\n") if scope["path"] in _HEALTH else (404, b"events are sent here with POST\n")
+            if scope["path"] not in _HEALTH:
+                return 404, b"events are sent here with POST\n"
+            return (200, b"ok\n") if self._collector.is_alive else (503, b"no events are kept: start again\n")
         if scope["method"] != "POST":
             return 405, b"events are sent here with POST\n"
         status, text = await self._take(scope, receive)
@@ -130,11 +134,14 @@ async def _serve(settings: Settings, app: App, listener: socket.socket) -> None:
     address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
     sys.stdout.write(json.dumps({"http": address}) + "\n")
     sys.stdout.flush()
-    serving = asyncio.create_task(server.serve([listener]))
-    await stopping.wait()
+    serving, stopped = asyncio.create_task(server.serve([listener])), asyncio.create_task(stopping.wait())
+    await asyncio.wait((serving, stopped), return_when=asyncio.FIRST_COMPLETED)
+    stopped.cancel()
     logger.info("stopping")
     server.should_exit = True
     await serving
+    if not stopping.is_set():
+        raise SystemFailure("the HTTP server has ended by itself: start again")
 
 
 class _Server(uvicorn.Server):

@@ -17,6 +17,7 @@ from urllib.parse import quote, unquote
 from penstock.core.arguments import check_whole_number, parse_object
 from penstock.core.artifacts.artifact import Artifact
 
+_MOST_BYTES = 255  # of a folder's name
 _TIME = "%Y%m%dT%H%M%S.%fZ"
 _YEAR, _HOUR = re.compile(r"[0-9]{4}"), re.compile(r"[0-9]{4}/[0-9]{2}/[0-9]{2}/[0-9]{2}")
 _EARLIEST, _LATEST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
@@ -102,6 +103,11 @@ class RequestLog(Artifact):
     TFRECORD: ClassVar[str] = ".tfrecord.gz"
     PARQUET: ClassVar[str] = ".parquet"
     BODIES: ClassVar[str] = ".bodies.parquet"
+
+    @staticmethod
+    def can_hold(model: str) -> bool:
+        """Whether a folder can have a model's name: not one that is too long for file systems."""
+        return len(_part(model)) <= _MOST_BYTES
 
     def folder(self, model: str, version: int, signature: str) -> Path:
         """Returns the folder of a signature's predictions, whether it exists or not."""

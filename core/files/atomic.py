@@ -84,6 +84,16 @@ def write_text(path: Path, content: str) -> None:
     write_bytes(path, content.encode())
 
 
+def sync_folder(folder: Path) -> None:
+    """Has a folder's new names written to the disk, where the file system can."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
 def copy_tree(source: Path, target: Path, last: Sequence[str] = (), link: bool = False) -> None:
     """Copies a folder file by file, each whole or not at all.
 

@@ -117,14 +117,4 @@ class LocalFolder[State](Folder[State]):
             file.write(self.kind.serialized(state))
             file.flush()
             os.fsync(file.fileno())
-        _sync(self.root)
-
-
-def _sync(folder: Path) -> None:
-    """Has a folder's new names written to the disk, where the file system can."""
-    with contextlib.suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        atomic.sync_folder(self.root)

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from penstock.core.errors import UserError
-from penstock.core.files import object_stores
+from penstock.core.files import atomic, object_stores
 
 
 @click.command()
@@ -60,7 +60,7 @@ def collect(
     server.collect(
         Settings(
             log=log,
-            journals=journals or Path(log) / ".journals",
+            journals=journals or atomic.local_path(log) / ".journals",
             namespace=namespace,
             host=host,
             port=port,

@@ -1,6 +1,6 @@
 """What a SageMaker endpoint has captured: its files, and the exchanges in their lines."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -32,18 +32,25 @@ def pieces(data: CapturedData, selection: Selection, window: Window, account: Ac
 
 def read(piece: Piece, account: Account) -> Iterator[Exchange]:
     """Yields the exchanges of a file; counts lines that are no records, and the last one if it is cut off."""
-    with open(piece.path, "rb") as file:
-        for number, line in enumerate(file, 1):
-            if not line.strip():
-                continue
-            where = f"{piece.name}, line {number}"
-            try:
-                yield _exchange(json_text.loads(line))
-            except (RequestError, KeyError, TypeError, ValueError, AttributeError, ConfigError) as error:
-                if line.endswith(b"\n"):
-                    account.left_out.add("rows", _NO_RECORD, f"{where}: {error}")
-                else:
-                    account.left_out.add("files", NOT_WHOLE, f"{where}: {error}")
+    try:
+        with open(piece.path, "rb") as file:
+            yield from _exchanges(file, piece, account)
+    except OSError as error:
+        account.left_out.add("files", NOT_WHOLE, f"{piece.name}: {error}")
+
+
+def _exchanges(lines: Iterable[bytes], piece: Piece, account: Account) -> Iterator[Exchange]:
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        where = f"{piece.name}, line {number}"
+        try:
+            yield _exchange(json_text.loads(line))
+        except (RequestError, KeyError, TypeError, ValueError, AttributeError, ConfigError) as error:
+            if line.endswith(b"\n"):
+                account.left_out.add("rows", _NO_RECORD, f"{where}: {error}")
+            else:
+                account.left_out.add("files", NOT_WHOLE, f"{where}: {error}")
 
 
 def _exchange(record: Any) -> Exchange:

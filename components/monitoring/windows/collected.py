@@ -28,7 +28,7 @@ _BATCH_ROWS = 512  # whose bodies are in memory at once
 
 
 def read(piece: Piece, account: Account) -> Iterator[Exchange]:
-    """Yields the exchanges of a piece that have a request; counts the others, and a file that is damaged."""
+    """Yields the exchanges of a piece, also those without a request; counts a file that is damaged."""
     try:
         with pq.ParquetFile(piece.path) as file:
             if missing := next((name for name in _READ if name not in file.schema_arrow.names), None):

@@ -1,13 +1,17 @@
 """The collector's threads: when journals end, what waits, what comes twice, and a log that takes no files."""
 
+import errno
+import os
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from penstock.components.event_collector import collector as module
+from penstock.components.event_collector import log_files, pairing
 from penstock.components.event_collector.collector import Collector, Full
 from penstock.components.event_collector.journal import JournalFile
 from penstock.components.event_collector.metrics import Metrics
@@ -111,7 +115,7 @@ def test_a_log_that_takes_no_files_is_waited_for(start: Start, tmp_path: Path) -
     (tmp_path / "log").write_text("no folder")
     collector = start(rotate_bytes=1, patience=0, journal_bytes=1500)
     kept = 0
-    while sum(one.bytes for one in JournalFile.all(tmp_path / "journals")) < 1400:
+    while sum(one.bytes for one in JournalFile.all(tmp_path / "journals")) < 1200:
         kept += collector.add(event("request", kept)).result()
     with pytest.raises(Full, match=r"the journals are full, for .*log takes no files"):
         collector.add(event("request", kept, body=b"x" * 200))
@@ -153,3 +157,117 @@ def test_two_models_and_versions_have_a_folder_each(start: Start, tmp_path: Path
     collector.add(event("request", 3, inferenceservicename="birds", namespace="other")).result()
     collector.close()
     assert RequestLog(tmp_path / "log").models() == [("birds.other", 3), ("taxi", 0), ("taxi", 3)]
+
+
+def _broken(*_: object) -> Any:
+    raise OSError(errno.EIO, "Input/output error")
+
+
+@pytest.mark.parametrize("broken", ["replace", "ftruncate"])
+def test_a_next_journal_that_cannot_be_made_loses_nothing(
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: str
+) -> None:
+    """Neither before it is there, nor after: the log thread takes no journal that is still written to."""
+    collector, rename = start(rotate_seconds=0.05, patience=0), os.replace
+
+    def renamed(source: Path, target: Path) -> None:
+        rename(source, target)
+        if str(target).endswith(".journal"):
+            _broken()  # as a file system may say after it has renamed
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, broken, renamed if broken == "replace" else _broken)
+        for number in range(10):
+            assert collector.add(event("request", number)).result() is True
+            time.sleep(0.03)
+        until(lambda: len(os.listdir(tmp_path / "journals")) == 2)  # the lock, and the journal that is written to
+    collector.add(event("request", 10)).result()
+    assert collector.close() == 0
+    assert sorted(halves(tmp_path / "log")) == sorted(f"id-{one}" for one in range(11))
+
+
+def test_a_journal_that_is_there_before_it_is_written_to_ends_none(
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    collector = start()
+    collector.add(event("request", 1)).result()
+    JournalFile.create(tmp_path / "journals", 2, [], [])
+    collector._sealed.set()
+    until(lambda: not collector._sealed.is_set())
+    time.sleep(0.1)
+    assert len(JournalFile.all(tmp_path / "journals")) == 2
+
+
+def test_a_disk_that_is_full_at_the_end_is_told(start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    collector = start()
+    collector.add(event("request", 1)).result()
+    with monkeypatch.context() as patched:
+        patched.setattr(JournalFile, "create", _broken)
+        assert collector.close() == 1
+    assert logged(tmp_path / "log") == []
+    assert start().close() == 0
+    assert [*halves(tmp_path / "log")] == ["id-1"]
+
+
+def test_a_journal_that_cannot_be_written_holds_up_no_other(
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor is what it has left to the next one there twice when it can be."""
+    write = log_files.write
+
+    def first_fails(log: str, pairs: Any, journal: JournalFile) -> int:
+        if journal.number == 1:
+            raise ValueError("no file for this one")
+        return write(log, pairs, journal)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(log_files, "write", first_fails)
+        collector = start(rotate_bytes=1, rotate_seconds=1000, patience=30)
+        patched.setattr(module, "_CARRIED_SHARE", 1e-4)
+        for number in range(3):
+            for kind in ("request", "response"):
+                collector.add(late(event(kind, number), now())).result()
+        until(lambda: len(logged(tmp_path / "log")) >= 2)
+    until(lambda: len(JournalFile.all(tmp_path / "journals")) == 1)
+    collector.close()
+    assert set(halves(tmp_path / "log")) == {"id-0", "id-1", "id-2"}
+
+
+def test_what_a_disk_has_damaged_is_kept_and_told(
+    start: Start, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    collector = start()
+    for number in range(3):
+        collector.add(event("request", number)).result()
+    (journal,) = JournalFile.all(tmp_path / "journals")
+    content = bytearray(journal.path.read_bytes())
+    content[content.index(b"id-1")] ^= 1
+    journal.path.write_bytes(content)
+    assert collector.close() == 0
+    assert [*halves(tmp_path / "log")] == ["id-0"]
+    kept = journal.path.with_name(f"{journal.path.name}.damaged")
+    assert (b"hd-1" in kept.read_bytes(), kept.read_bytes()[-60:]) == (True, content[-60:])
+    assert f"bytes cannot be read; {kept} has them" in caplog.text
+
+
+def test_another_failure_ends_no_thread(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(*_: object) -> Any:
+        raise RuntimeError("a mistake of ours")
+
+    collector, tries = start(rotate_seconds=0.01), []
+    with monkeypatch.context() as patched:
+        patched.setattr(pairing, "waiting", lambda *_: (tries.append(1), failing()))
+        collector.add(event("request", 1)).result()
+        until(lambda: bool(tries))
+        time.sleep(0.05)
+        assert collector.add(event("request", 2)).result(10) is True
+    assert collector.is_alive
+
+
+def test_long_texts_count_in_what_waits(start: Start, tmp_path: Path) -> None:
+    """Else a journal would be as large as it gets by what was left to it alone, and end at once, again and again."""
+    collector = start(rotate_bytes=20_000, rotate_seconds=1000, patience=1000)
+    for number in range(8):
+        collector.add(late(replace(event("request", number), id=f"{number}{'x' * 6000}"), now())).result()
+    time.sleep(0.2)
+    assert JournalFile.all(tmp_path / "journals")[-1].number <= 4

@@ -38,6 +38,10 @@ def test_what_the_sdk_of_cloudevents_sends_is_read() -> None:
         ({"time": "2026-11-01T13:00:00+01:00"}, "taxi", 3, MOMENT),
         ({"time": "noon"}, "taxi", 3, MOMENT),
         ({"time": "2026-11-01T11:00:00"}, "taxi", 3, MOMENT),
+        ({"time": "9999-12-31T23:59:59-12:00"}, "taxi", 3, MOMENT),
+        ({"time": "9999-12-31T23:59:59.999999Z"}, "taxi", 3, 253_402_300_799_999_999),
+        ({"time": "1970-01-01T00:00:00+01:00"}, "taxi", 3, MOMENT),
+        ({"inferenceservicename": "x" * 255}, "x" * 255, 3, MOMENT),
     ],
 )
 def test_what_is_left_out_or_odd(attributes: dict[str, str], model: str, version: int, time: int) -> None:
@@ -60,3 +64,9 @@ def test_what_is_no_event_is_said(missing: str) -> None:
 def test_events_of_other_things_are_none_of_a_models(attributes: dict[str, str]) -> None:
     with pytest.raises(Ignored):
         of(headers("request", "1f", **attributes), b"")
+
+
+@pytest.mark.parametrize("name", ["x" * 256, "%C3%A4" * 50])
+def test_a_model_whose_name_no_folder_can_have_is_told(name: str) -> None:
+    with pytest.raises(NoEvent, match="expected a shorter name of a model, received"):
+        of(headers("request", "1f", inferenceservicename=name), b"")

@@ -2,6 +2,7 @@
 
 import errno
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -65,3 +66,47 @@ def test_a_disk_that_is_full_keeps_what_is_there_and_goes_on(tmp_path: Path, mon
     monkeypatch.setattr(os, "pwrite", write)
     writer.append([event("request", 4)])
     assert [one.id for one in journal.read().events] == ["id-1", "id-4"]
+
+
+def test_damage_in_the_middle_is_kept_before_it_is_cut_off(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    journal = JournalFile.create(tmp_path, 1, [], [])
+    writer = JournalWriter(journal)
+    writer.append([event("request", 1)])
+    whole = writer.bytes
+    writer.append([event("request", 2), event("request", 3)])
+    writer.close()
+    content = bytearray(journal.path.read_bytes())
+    content[whole + 20] ^= 1
+    journal.path.write_bytes(content)
+    again = JournalWriter(journal)
+    again.append([event("request", 4)])
+    again.close()
+    assert [one.id for one in journal.read().events] == ["id-1", "id-4"]
+    kept = tmp_path / f"{journal.path.name}.damaged"
+    assert kept.read_bytes() == content[whole:]
+    assert f"{journal.path}: from byte {whole} on, {len(content) - whole} bytes cannot be read" in caplog.text
+
+
+@pytest.mark.parametrize("broken", ["fsync", "replace"])
+def test_a_journal_that_cannot_be_made_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: str
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, broken, full)
+    with pytest.raises(OSError, match="No space left"):
+        JournalFile.create(tmp_path, 1, [event("request", 1)], [])
+    assert os.listdir(tmp_path) == []
+
+
+def test_an_events_size_is_what_it_takes(tmp_path: Path) -> None:
+    writer = JournalWriter(JournalFile.create(tmp_path, 1, [], []))
+    for one in (
+        event("request", 1),
+        replace(event("response", 2), id='\1"ä' * 900, content_type="x" * 900),
+    ):
+        before = writer.bytes
+        writer.append([one])
+        assert writer.bytes - before <= one.size <= writer.bytes - before + 60
+    writer.close()

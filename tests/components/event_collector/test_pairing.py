@@ -56,5 +56,6 @@ def test_what_waits_is_young_and_alone_and_within_bounds() -> None:
         *(late(event(kind, 5), 8) for kind in ("request", "response")),
     ]
     assert [one.id for one in pairing.waiting(events, MOMENT + 5_000_000, 1 << 20)] == ["id-2", "id-3", "id-4"]
-    size = len(event("response", 4).body) + len(event("request", 3).body)
+    size = event("response", 4).size + event("request", 3).size
     assert [one.id for one in pairing.waiting(events, 0, size)] == ["id-3", "id-4"]
+    assert [one.id for one in pairing.waiting(events, 0, size - 1)] == ["id-4"]

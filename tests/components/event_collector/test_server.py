@@ -1,5 +1,6 @@
 """`penstock collect` as a process: it takes events over HTTP as KServe's logger sends them, and may be killed."""
 
+import asyncio
 import contextlib
 import json
 import os
@@ -16,11 +17,16 @@ import urllib3
 from cloudevents.conversion import to_binary
 from cloudevents.http import CloudEvent
 
+from penstock.components.event_collector import server
+from penstock.components.event_collector.collector import Collector
+from penstock.components.event_collector.metrics import Metrics
+from penstock.components.event_collector.settings import Settings
 from penstock.components.monitoring.windows.account import Account
 from penstock.components.monitoring.windows.files import Selection
 from penstock.components.monitoring.windows.inputs import Features
 from penstock.components.monitoring.windows.requests import Requests
 from penstock.components.monitoring.windows.window import Window
+from penstock.core.errors import SystemFailure
 from tests.components.event_collector.conftest import NOON, halves, headers, request, response
 from tests.components.monitoring.conftest import schema
 
@@ -105,6 +111,46 @@ def test_a_large_event_is_refused(python: str, tmp_path: Path) -> None:
     with running(python, tmp_path) as (url, _):
         assert send(url, "request", 1, b"x" * (33 << 20)) == (413, "expected an event of at most 33,554,432 bytes")
         assert send(url, "request", 1, b"x" * (31 << 20)) == (200, "kept")
+
+
+def test_a_server_whose_threads_do_not_run_is_not_healthy(tmp_path: Path) -> None:
+    settings = Settings(str(tmp_path / "log"), tmp_path / "journals", port=0)
+    collector = Collector(settings, Metrics())
+    scope = {"type": "http", "method": "GET", "path": "/healthz", "headers": []}
+
+    def asked() -> int:
+        sent: list[Any] = []
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        asyncio.run(server.App(settings, collector, Metrics())(scope, None, send))  # type: ignore[arg-type]
+        status: int = sent[0]["status"]
+        return status
+
+    assert asked() == 503
+    collector.start()
+    assert asked() == 200
+    collector.close()
+    assert asked() == 503
+
+
+def test_a_server_that_ends_by_itself_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def ended(*_: object) -> None: ...
+
+    monkeypatch.setattr(server._Server, "serve", ended)
+    with pytest.raises(SystemFailure, match="the HTTP server has ended by itself"):
+        server.collect(Settings(str(tmp_path / "log"), tmp_path / "journals", port=0))
+
+
+def test_journals_are_below_a_log_that_is_named_by_its_uri(python: str, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    command = [python, "-m", "penstock.pipelines.cli.main", "collect", log.as_uri(), "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=tmp_path) as process:
+        assert process.stdout
+        process.stdout.readline()
+        process.send_signal(signal.SIGTERM)
+    assert ([*tmp_path.iterdir()], (log / ".journals").is_dir()) == ([log], True)
 
 
 @pytest.mark.slow
