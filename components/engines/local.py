@@ -47,23 +47,35 @@ class LocalEngine(Engine):
         self._freezes = gc.get_freeze_count() == 0  # else whoever has frozen it also ends that
         if self._freezes:
             gc.freeze()
-        if self._workers > 1:
-            self._folder = tempfile.mkdtemp(prefix="penstock-engine-")
-            self._connection, far_end = _FORK.Pipe()
-            self._source = _FORK.Process(
-                target=_serve, args=(far_end, self._connection, self._workers, Path(self._folder)), name="engine"
-            )
-            self._source.start()
-            far_end.close()
+        try:
+            if self._workers > 1:
+                self._fork()
+        except BaseException:
+            self._unfreeze()
+            raise
         return self
 
+    def _fork(self) -> None:
+        self._folder = tempfile.mkdtemp(prefix="penstock-engine-")
+        self._connection, far_end = _FORK.Pipe()
+        self._source = _FORK.Process(
+            target=_serve, args=(far_end, self._connection, self._workers, Path(self._folder)), name="engine"
+        )
+        self._source.start()
+        far_end.close()
+
     def __exit__(self, *exception: object) -> None:
-        if self._connection and self._source:
-            self._connection.close()
-            self._source.join(timeout=5)
-            if self._source.is_alive():
-                self._source.terminate()
-            shutil.rmtree(self._folder, ignore_errors=True)
+        try:
+            if self._connection and self._source:
+                self._connection.close()
+                self._source.join(timeout=5)
+                if self._source.is_alive():
+                    self._source.terminate()
+                shutil.rmtree(self._folder, ignore_errors=True)
+        finally:
+            self._unfreeze()
+
+    def _unfreeze(self) -> None:
         if self._freezes:
             gc.unfreeze()
 

@@ -4,6 +4,8 @@ import ctypes
 import gc
 import logging
 import sys
+import threading
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from tensorflow_metadata.proto.v0 import schema_pb2
 
 logger = logging.getLogger(__name__)
+_closing = threading.Lock()
 
 type Call = Callable[[Sequence[np.ndarray]], Sequence[np.ndarray]]
 
@@ -38,15 +41,28 @@ class LoadedModel:
         self._loaded: object | None = loaded  # which keeps the variables
         self.signatures = served
         self.calls = dict(calls)
+        _open.add(self)
 
     def close(self) -> None:
-        """Gives the memory back; no function may be called any more."""
+        """Gives the memory back; no function may be called any more. The last open model ends what `freeze` does."""
         self._loaded = None
         self.calls.clear()
-        gc.unfreeze()
-        gc.collect()
-        _trim()
-        gc.freeze()
+        with _closing:
+            _open.discard(self)
+            gc.unfreeze()
+            gc.collect()
+            _trim()
+            if _open:
+                gc.freeze()
+
+
+_open = weakref.WeakSet[LoadedModel]()
+
+
+def freeze() -> None:
+    """Has the garbage collector leave alone what is in memory: it would stop requests to look through the models."""
+    gc.collect()  # or garbage would stay with it
+    gc.freeze()
 
 
 def load(folder: Path) -> LoadedModel:

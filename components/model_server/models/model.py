@@ -3,7 +3,6 @@
 import asyncio
 import concurrent.futures
 import contextlib
-import gc
 import logging
 import random
 import time
@@ -259,7 +258,7 @@ class ServedModel:
             except Exception:
                 loaded.close()
                 raise
-            gc.freeze()  # the collector would stop requests to look through the models; LoadedModel.close ends it
+            loading.freeze()
             self._metrics.loaded(self.name, version, loaded_at - started, time.monotonic() - loaded_at)
             return loaded, stack.pop_all(), requests
 

@@ -2,7 +2,9 @@
 
 import gc
 import os
+import shutil
 import signal
+import tempfile
 from functools import partial
 from pathlib import Path
 
@@ -94,6 +96,25 @@ def test_the_garbage_collector_leaves_alone_what_was_there_while_an_engine_is_op
         assert gc.get_freeze_count() > 10_000, "what a warm process has frozen stays so"
     finally:
         gc.unfreeze()
+
+
+def interrupted(*_: object, **__: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_an_engine_that_cannot_be_opened_leaves_nothing_frozen(monkeypatch: pytest.MonkeyPatch) -> None:
+    gc.unfreeze()
+    monkeypatch.setattr(tempfile, "mkdtemp", interrupted)
+    with pytest.raises(KeyboardInterrupt), open_engine("local:2"):
+        pass
+    assert gc.get_freeze_count() == 0
+
+
+def test_an_engine_whose_end_is_interrupted_leaves_nothing_frozen(monkeypatch: pytest.MonkeyPatch) -> None:
+    gc.unfreeze()
+    with pytest.raises(KeyboardInterrupt), open_engine("local:2"):
+        monkeypatch.setattr(shutil, "rmtree", interrupted)
+    assert gc.get_freeze_count() == 0
 
 
 def test_closing_ends_the_engines_process() -> None:

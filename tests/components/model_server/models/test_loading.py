@@ -1,5 +1,6 @@
 """How models are loaded and called."""
 
+import gc
 import os
 import sys
 from pathlib import Path
@@ -35,6 +36,22 @@ def test_a_model_that_is_closed_gives_its_memory_back(tmp_path: Path) -> None:
         model.close()
         sizes.append(_resident())
     assert sizes[-1] - sizes[1] < 160, sizes  # half of what four of them have
+
+
+def test_the_last_model_that_is_closed_ends_the_freeze(tmp_path: Path) -> None:
+    module = tf.Module()
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.float32, name="x")])
+    def serve(x: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"y": x}
+
+    tf.saved_model.save(module, str(tmp_path), signatures={"serving_default": serve})
+    first, second = loading.load(tmp_path), loading.load(tmp_path)
+    loading.freeze()
+    first.close()
+    assert gc.get_freeze_count() > 10_000
+    second.close()
+    assert gc.get_freeze_count() == 0
 
 
 def test_inputs_and_outputs_are_in_the_order_of_their_names(tmp_path: Path) -> None:
