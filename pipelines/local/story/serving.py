@@ -30,8 +30,9 @@ def of(run: RunRecord) -> Iterator[ServedVersion]:
     """Yields what the run has pushed; asks its destinations, of which one that does not answer is no error."""
     pushed = list(run.pushed())
     endpoints = _endpoints(str(run.arguments.get("push_destination", ""))) if pushed else []
-    for one in pushed:
-        yield ServedVersion(place=one.place, version=one.version, **_now(one.version, endpoints))
+    for number, one in enumerate(pushed):
+        own = [endpoints[number]] if len(endpoints) == len(pushed) else endpoints  # versions may be alike
+        yield ServedVersion(place=one.place, version=one.version, **_now(one.version, own))
 
 
 class _Now(TypedDict):

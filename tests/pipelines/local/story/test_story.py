@@ -141,6 +141,22 @@ def test_a_destination_that_does_not_answer_is_told(run: RunRecord, monkeypatch:
     assert served["state"].startswith("not known: ")
 
 
+def test_each_destination_says_itself_what_it_serves(run: RunRecord, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both were given the same version; of one nobody knows what became of it."""
+    monkeypatch.setattr(retries, "PAUSE", 0.01)
+    settings = {"project": "p", "api_endpoint": "http://127.0.0.1:9", "storage": "gs://models", "endpoint": "taxi"}
+    places = json.loads(run.arguments["push_destination"])
+    places["vertex_ai"] = {**settings, "image": "europe-docker.pkg.dev/p/s:1"}
+    run.arguments["push_destination"] = json.dumps(places)
+    (first,) = run.pushed()
+    metadata = run.tasks[-1].outputs["pushed_model"]["metadata"]
+    metadata["pushed_destination"] = json.dumps([first.place, "projects/p/locations/l/endpoints/1"])
+    metadata["pushed_version"] = json.dumps([first.version] * 2)
+    served, unknown = story.of(run)["serving"]
+    assert (served["state"], served["percent"], unknown["percent"]) == ("serves", 100, None)
+    assert unknown["state"].startswith("not known: ")
+
+
 def test_a_run_by_hand_without_anything_else(tmp_path: Path) -> None:
     run = RunRecord("taxi", tmp_path / "taxi-1", {}, "done")
     assert list(text.lines(story.of(run))) == ["why        `penstock run`: a person or a program has called it"]
