@@ -103,7 +103,10 @@ def monitor(
     if loaded.retrains and not no_retraining:
         from penstock.pipelines.local import retraining
 
-        decision, ended = retraining.after_window(loaded, monitored, warn, note)
+        try:
+            decision, ended = retraining.after_window(loaded, monitored, warn, note)
+        except PenstockError as error:
+            failures.append(error)
         failures += [one.error for one in ended if one.error]
     answer = _answer(monitored, alerts, decision, ended)
     return replace(answer, failure=Failure.of(failures[0])) if failures else answer

@@ -254,6 +254,18 @@ def test_a_policy_decides_on_a_retraining(
     assert "retraining held back\n" in monitor(*DAY)[1]
 
 
+def test_a_decision_that_cannot_be_made_loses_no_answer(project: Callable[..., Path], monitor: Monitor) -> None:
+    folder = project(columns(5, 300), monitoring={"retraining": {}})
+    state = folder / "runs/taxi/monitoring/retraining/retraining_state.json"
+    state.parent.mkdir(parents=True)
+    state.write_text("{}")
+    (folder / "data" / "rows.csv").write_text("late\n1\n")
+    code, out, err = monitor(*DAY)
+    assert code == 2
+    assert "\nnothing moved\n" in out
+    assert "is no state of retrainings" in err
+
+
 def test_labels_that_have_come_are_told(project: Callable[..., Path], monitor: Monitor) -> None:
     """The run of this project was not evaluated, which is said; what is told of metrics is looked at by itself."""
     folder = project(columns(5, 300))
