@@ -33,8 +33,8 @@ class Lists:
 def to_lists(column: pa.Array, kind: pa.DataType) -> Lists:
     """Returns the values of each row as a list of `kind`: float32, int64 or large_binary. Nested lists are flattened.
 
-    Numbers in text are numbers, whole numbers are text where the schema has text, and 3.0 is a whole number. Values
-    that do not fit are left out.
+    Numbers in text are numbers, numbers are text where the schema has text, 3.0 is a whole number, and booleans are 1
+    and 0. Values that do not fit are left out.
     """
     counts, values = _flat(column)
     converted, fits = _convert(values, kind)
@@ -50,6 +50,12 @@ def of_counts(counts: _Counts, values: pa.Array) -> pa.LargeListArray:
     offsets: _Counts = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
     empty: _Bools = np.append(counts == 0, False)
     return pa.LargeListArray.from_arrays(pa.array(offsets, mask=empty if empty.any() else None), values)
+
+
+def number_text(value: float) -> bytes:
+    """Returns a number as text; 3.0, which may come as 3 in another batch, is 3."""
+    is_whole = isinstance(value, int) or (value.is_integer() and abs(value) < 2.0**63)
+    return (str(int(value)) if is_whole else repr(value)).encode()
 
 
 def _is_list(kind: pa.DataType) -> bool:
@@ -92,6 +98,8 @@ def _convert(values: pa.Array, kind: pa.DataType) -> tuple[pa.Array, _Bools]:
             return values.cast(kind), every
         if pa.types.is_integer(source):
             return values.cast(pa.large_string()).cast(kind), every
+        if pa.types.is_floating(source) or pa.types.is_boolean(source):
+            return pa.array([number_text(value) for value in values.to_pylist()], kind), every
         return pa.array([b""] * len(values), kind), ~every
     if text:
         numbers = [csv_format.number(value.decode(errors="replace")) for value in values.cast(pa.binary()).to_pylist()]

@@ -74,6 +74,7 @@ def _request(body: Body, instances: Instances) -> Mapping[str, list[Any]]:
     if (tensors := _tensors("inputs", content, raw)) is not None:
         _require_default(parts.as_object("parameters", content.get("parameters")))
         return instances.of_columns(tensors)
+    _require_end(raw)
     _require_default(content)
     if isinstance(content.get("instances"), list):
         return instances.of_rows(content["instances"])
@@ -97,8 +98,9 @@ def _of_inputs(sent: object, instances: Instances) -> Mapping[str, list[Any]]:
 def _response(body: Body) -> Mapping[str, list[Any]]:
     first = body.content.lstrip()[:1]
     if first not in (b"{", b"["):
-        return {UNNAMED: [values[0] if len(values) == 1 else values for values in map(_typed, _csv(body.content))]}
-    if body.media_type in _LINES and first == b"{":
+        rows = _typed(_csv(body.content))
+        return {UNNAMED: [values[0] if len(values) == 1 else values for values in rows]}
+    if body.media_type in _LINES and first == b"{" and len(_lines_of(body.content)) > 1:
         return _of_outputs(_lines(body.content))
     content, raw = _json(body.content)
     if isinstance(content, list):
@@ -106,6 +108,7 @@ def _response(body: Body) -> Mapping[str, list[Any]]:
     assert isinstance(content, dict)
     if (tensors := _tensors("outputs", content, raw)) is not None:
         return tensors
+    _require_end(raw)
     if isinstance(content.get("predictions"), list):
         return _of_outputs(content["predictions"])
     if isinstance(outputs := content.get("outputs"), dict):
@@ -121,6 +124,11 @@ def _of_outputs(rows: Sequence[object]) -> Mapping[str, list[Any]]:
         names = dict.fromkeys(name for row in rows for name in row)  # type: ignore[attr-defined]
         return {name: [row.get(name) for row in rows] for name in names}  # type: ignore[attr-defined]
     return {UNNAMED: list(rows)}
+
+
+def _require_end(raw: bytes) -> None:
+    if raw.strip():
+        raise Unreadable(_NO_JSON, f"after its JSON comes {printable.value(raw[:80].decode(errors='replace'))}")
 
 
 def _require_default(said: Mapping[str, object]) -> None:
@@ -158,7 +166,11 @@ def _json(content: bytes) -> tuple[object, bytes]:
 
 
 def _lines(content: bytes) -> list[object]:
-    return [json_text.loads(line) for line in content.splitlines() if line.strip()]
+    return [json_text.loads(line) for line in _lines_of(content)]
+
+
+def _lines_of(content: bytes) -> list[bytes]:
+    return [line for line in content.splitlines() if line.strip()]
 
 
 def _csv(content: bytes) -> list[list[str]]:
@@ -182,9 +194,16 @@ def _of_csv(lines: Sequence[Sequence[str]], instances: Instances) -> Mapping[str
     return instances.of_rows([dict(zip(names, row, strict=True)) for row in rows])
 
 
-def _typed(cells: Sequence[str]) -> list[object]:
-    """Returns the cells of a response's line: numbers, if all of them are."""
+def _typed(lines: Sequence[Sequence[str]]) -> Sequence[Sequence[object]]:
+    """Returns the cells of a response's lines: numbers, if all of the response are, and None where one is empty."""
     try:
-        return [float(cell) for cell in cells]
+        return [[_number(cell) if cell else None for cell in line] for line in lines]
     except ValueError:
-        return list(cells)
+        return lines
+
+
+def _number(cell: str) -> float:
+    """Returns the number of a cell; a ValueError for text, also for what only Python reads as a number."""
+    if "_" in cell:
+        raise ValueError(cell)
+    return float(cell)

@@ -20,6 +20,7 @@ def column(cells: Sequence[Any]) -> pa.Array:
     """Returns a column of values, of lists of them, or of None.
 
     Where numbers and text come together all are text, as in a column of a CSV file; objects are the text of their JSON.
+    So what a value is in the schema's type does not depend on those that come with it.
     """
     try:
         made = pa.array(cells)
@@ -71,4 +72,6 @@ def _bytes(value: object) -> bytes:
         return value.encode(errors="replace")
     if is_b64(value):
         return bytes_of(value)
+    if isinstance(value, int | float):
+        return columns.number_text(value if isinstance(value, int) and value in _INT64 else _number(value))
     return documents.json_text(value).encode(errors="replace")

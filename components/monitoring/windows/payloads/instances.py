@@ -17,6 +17,7 @@ _EXAMPLE = '{"columns": ["miles", "hour"], "path": "data.features", "names": {"T
 SERIALIZED = "examples"  # what an input of serialized tf.Examples is called here
 _WITHOUT = "a request of none of the schema's features"
 _NESTED = "an instance without the object that `instances.path` names"
+_TWICE = "a request that has a feature under two names"
 _VALUES = "an instance of another number of values than there are columns"
 
 
@@ -50,7 +51,7 @@ class Instances:
             sent: check_string(f"instances.names.{sent}", name, "a feature")
             for sent, name in check_object("instances.names", items.get("names") or {}).items()
         }
-        known = others | {*features}
+        known = (others | {*features}) - {""}  # which would be the name of an empty cell
         for where, name in [*(("columns", one) for one in columns), *(("names", one) for one in names.values())]:
             if names.get(name, name) not in known:
                 raise ConfigError(f"instances.{where}: {name!r} is not in the schema; {did_you_mean(name, features)}")
@@ -70,7 +71,7 @@ class Instances:
         if inner and all(map(self._is_serialized, inner)):
             return {SERIALIZED: [bytes_of(_only(row)) for row in inner]}
         objects = [self._object(row) for row in inner]
-        return {self.name(sent): [row.get(sent) for row in objects] for sent in dict.fromkeys(_keys(objects))}
+        return {name: [row.get(name) for row in objects] for name in dict.fromkeys(_keys(objects))}
 
     def of_columns(self, columns: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
         """Returns columns with the schema's names; the only one may be of serialized tf.Examples. Raises Unreadable."""
@@ -79,7 +80,7 @@ class Instances:
             if self.name(name) not in self.known:
                 return self.of_rows(values)
         self._require_known(columns)
-        return {self.name(name): values for name, values in columns.items()}
+        return self._renamed(columns)
 
     def _inner(self, row: object) -> object:
         for key in self.path:
@@ -99,11 +100,18 @@ class Instances:
     def _object(self, row: object) -> Mapping[str, Any]:
         if isinstance(row, dict):
             self._require_known(row)
-            return row
+            return self._renamed(row)
         values = row if isinstance(row, list) else [row]
         if len(values) != len(self.columns):
             raise Unreadable(_VALUES, f"{len(values)} for {len(self.columns)}")
-        return dict(zip(self.columns, values, strict=True))
+        return self._renamed(dict(zip(self.columns, values, strict=True)))
+
+    def _renamed[Value](self, sent: Mapping[str, Value]) -> dict[str, Value]:
+        """Returns values by the schema's names."""
+        renamed = {self.name(name): value for name, value in sent.items()}
+        if len(renamed) < len(sent):
+            raise Unreadable(_TWICE, printable.value([*sent]))
+        return renamed
 
     def _require_known(self, sent: Mapping[str, Any]) -> None:
         if not any(self.name(name) in self.known for name in sent):

@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from penstock.components.monitoring.windows import captured, files
 from penstock.components.monitoring.windows.account import Account
 from penstock.components.monitoring.windows.files import Selection
 from penstock.components.monitoring.windows.inputs import Features
@@ -177,3 +178,10 @@ def test_only_the_hours_of_a_window_are_fetched(capture: Capture, tmp_path: Path
     assert names == [f"taxi/{hour}/00-00-1.jsonl" for hour in hours]
     with places.request_log(uri, Selection("taxi/current"), HOUR) as folder:
         assert {path.parts[-6] for path in folder.rglob("*.jsonl")} == {"current"}
+
+
+def test_a_file_that_cannot_be_opened_is_counted(tmp_path: Path) -> None:
+    account = Account()
+    piece = files.Piece(tmp_path, "taxi/1.jsonl", 0, NOON, NOON)
+    assert [*captured.read(piece, account)] == []
+    assert [one["reason"] for one in account.left_out.listed()] == [files.NOT_WHOLE]

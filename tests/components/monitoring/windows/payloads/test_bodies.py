@@ -157,6 +157,8 @@ def test_settings_that_do_not_fit_are_said(settings: str, words: str) -> None:
         (b'{"signature_name": "other", "instances": [1]}', "", "a request of another signature than serving_default"),
         (b'{"inputs": [{"name": "miles", "datatype": "FP32", "shape": [2], "data": [1]}]}', "", "expected 2 values"),
         (b"hour,miles\n1\n", "text/csv", "a line has another number of values than the header, 2"),
+        (b'{"miles": 1}\n{"miles": 2}', "application/json", "after its JSON comes .*miles"),
+        (b'{"instances": [{"miles": 1}]}garbage', "", "after its JSON comes 'garbage'"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_read_says_why(content: bytes, content_type: str, words: str) -> None:
@@ -177,8 +179,33 @@ def test_what_cannot_be_read_says_why(content: bytes, content_type: str, words: 
         (b"0.5\n0.25\n", "text/csv; charset=utf-8", {"": [0.5, 0.25]}),
         (b"0.5,0.5\n1,0", "application/json", {"": [[0.5, 0.5], [1.0, 0.0]]}),
         (b"cat\ndog\n", "text/csv", {"": ["cat", "dog"]}),
+        (b"7\nx\n", "text/csv", {"": ["7", "x"]}),
+        (b"1_000\n2\n", "text/csv", {"": ["1_000", "2"]}),
+        (b"0.5,1\n0.25,\n", "text/csv", {"": [[0.5, 1.0], [0.25, None]]}),
+        (b'{"predictions": [0.5]}\n', "application/jsonlines", {"": [0.5]}),
     ],
 )
 def test_responses_are_rows_by_output(content: bytes, content_type: str, expected: dict[str, list[Any]]) -> None:
     """The type may be that of the request, as KServe's logger has it."""
     assert bodies.response(Body(content, content_type)).columns == expected
+
+
+def test_a_response_with_anything_after_its_json_is_none() -> None:
+    with pytest.raises(Unreadable, match="after its JSON comes ' garbage'"):
+        bodies.response(Body(b'{"predictions": [1]} garbage'))
+
+
+def test_two_names_of_a_feature_are_one_column() -> None:
+    both = Instances.of('{"names": {"Trip Miles": "miles"}}', TAXI.columns)
+    rows = bodies.request(Body(b'[{"miles": 1}, {"Trip Miles": 2, "hour": 9}]'), both)
+    assert rows.columns == {"miles": [1, 2], "hour": [None, 9]}
+    for content in (b'[{"miles": 1, "Trip Miles": 2}]', b'{"inputs": {"miles": [1], "Trip Miles": [2]}}'):
+        with pytest.raises(Unreadable, match=r"a request that has a feature under two names: .*Trip Miles"):
+            bodies.request(Body(content), both)
+
+
+def test_a_first_line_of_empty_cells_is_no_header() -> None:
+    """Also without a label, whose name is no news in requests."""
+    taxi = Instances.of("", TAXI.columns, frozenset({""}))
+    rows = bodies.request(Body(b",,\n1,2,3\n", "text/csv"), taxi)
+    assert rows.columns == {"miles": [None, "1"], "hour": [None, "2"], "company": [None, "3"]}

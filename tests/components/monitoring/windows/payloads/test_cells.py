@@ -32,3 +32,11 @@ FLOAT, INT, BYTES = (TYPES[kind] for kind in (schema_pb2.FLOAT, schema_pb2.INT, 
 def test_any_values_are_a_column(values: list[Any], kind: Any, expected: list[Any], unfit: int) -> None:
     lists = columns.to_lists(cells.column(values), kind)
     assert (lists.column.to_pylist(), lists.unfit) == (expected, unfit)
+
+
+@pytest.mark.parametrize("kind", [FLOAT, INT, BYTES], ids=["float", "int", "text"])
+@pytest.mark.parametrize("value", [True, 3, 3.0, 1.5, -2, float("inf"), 1 << 70, 1e300, "4", "x"])
+def test_what_a_value_is_does_not_depend_on_those_beside_it(value: Any, kind: Any) -> None:
+    alone = columns.to_lists(cells.column([value]), kind).column.to_pylist()[0]
+    for other in (False, 7, 0.5, "y", "8", [1, "z"], {"a": 1}, None):
+        assert columns.to_lists(cells.column([value, other]), kind).column.to_pylist()[0] == alone, other
