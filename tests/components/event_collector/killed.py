@@ -15,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from penstock.components.event_collector import collector as collecting
 from penstock.components.event_collector.collector import Collector
 from penstock.components.event_collector.metrics import Metrics
 from penstock.components.event_collector.settings import Settings
@@ -49,10 +50,12 @@ def say(value: object) -> None:
 def run(order: dict[str, Any]) -> None:
     steps = Steps(order.get("step", 0))
     os.fsync = lambda _: None  # what is killed has written: it is the machine that must not lose power
-    for name in ("pwrite", "fsync", "replace", "unlink"):
+    for name in ("pwrite", "fsync", "replace"):
         setattr(os, name, steps.before(getattr(os, name), name))
-    Path.unlink = steps.before(Path.unlink, "unlink")  # type: ignore[method-assign]
+    unlink, unlink_journal = Path.unlink, steps.before(Path.unlink, "unlink")  # of a temporary file there may be none
+    Path.unlink = lambda path, **more: (unlink_journal if path.suffix == ".journal" else unlink)(path, **more)  # type: ignore[method-assign,assignment]
     Store.upload = steps.before(Store.upload, "upload")  # type: ignore[method-assign]
+    collecting._CARRIED_SHARE = 2  # of so small a journal that one event is as much
     settings = Settings(order["log"], Path(order["journals"]), "team", rotate_bytes=700)
     collector = Collector(settings, Metrics())
     collector.start()
