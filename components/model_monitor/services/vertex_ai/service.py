@@ -5,14 +5,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from penstock.components.model_monitor.services.service import Baseline, Service
-from penstock.components.model_monitor.services.vertex_ai import attributions, features, files, version_2
+from penstock.components.model_monitor.services.vertex_ai import attributions, endpoints, features, files, version_2
 from penstock.components.model_monitor.services.vertex_ai.job import job, objective
 from penstock.components.model_monitor.services.vertex_ai.jobs import Jobs
 from penstock.components.model_monitor.services.vertex_ai.settings import Settings
 from penstock.core.artifacts import PushedVersion
 from penstock.core.errors import ConfigError, ServerError
 from penstock.core.services import vertex_resources
-from penstock.core.services.retries import NotFound
 from penstock.core.services.vertex import Connection, Server
 
 if TYPE_CHECKING:
@@ -42,17 +41,15 @@ class VertexAI(Service):
     def _monitor(self, baseline: Baseline, pushed: PushedVersion) -> str:
         """Has the deployed model of this version monitored; others of the endpoint as they were before."""
         settings, server = self._settings, self._server(pushed.place)
-        endpoint = _endpoint(server, pushed.place)
+        endpoint = endpoints.read(server, pushed.place)
         own = [one for one in endpoint.deployed_models if _version(server, one) == pushed.version]
         if not own:
             raise ServerError(
                 f"the endpoint {endpoint.display_name} does not have version {pushed.version} any more: push it again"
             )
         if settings.version == 2:
-            watched = version_2.Watched(endpoint, own[0], pushed.version)
-            name = version_2.apply(server, settings, baseline, watched)
             Jobs(server, endpoint.name, settings.timeout).tell_of_own()
-            return name
+            return version_2.apply(server, settings, baseline, version_2.Watched(endpoint, own[0], pushed.version))
         return self._job(server, baseline, endpoint, own)
 
     def _job(self, server: Server, baseline: Baseline, endpoint: "Endpoint", own: "Sequence[DeployedModel]") -> str:
@@ -79,14 +76,6 @@ class VertexAI(Service):
                 credentials_file=settings.credentials_file,
             )
         )
-
-
-def _endpoint(server: Server, name: str) -> "Endpoint":
-    try:
-        endpoint: Endpoint = server.repeat(server.endpoints.get_endpoint, name=name)
-    except NotFound:
-        raise ServerError(f"the endpoint {name} is gone: push the model again") from None
-    return endpoint
 
 
 def _version(server: Server, deployed: "DeployedModel") -> str:

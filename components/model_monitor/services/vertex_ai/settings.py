@@ -197,9 +197,9 @@ def _version(name: str, values: Mapping[str, Any]) -> int:
 
 def _matched(name: str, values: Mapping[str, Any], key: str, pattern: re.Pattern[str], what: str) -> str:
     value = values.get(key, "")
-    if value and not (isinstance(value, str) and pattern.match(value)):
+    if not isinstance(value, str) or (value and not pattern.match(value)):
         raise ConfigError(f"{name}.{key}: expected {what}, received {value!r}")
-    return str(value)
+    return value
 
 
 def _attributions(name: str, value: object) -> dict[str, float | None] | None:

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 from google.protobuf import field_mask_pb2
 
 from penstock.components.model_monitor.services.service import Baseline
-from penstock.components.model_monitor.services.vertex_ai import attributions, files
+from penstock.components.model_monitor.services.vertex_ai import attributions, endpoints, files
 from penstock.components.model_monitor.services.vertex_ai import features as monitorable
 from penstock.components.model_monitor.services.vertex_ai.settings import TIMEOUT_KEY, Settings
 from penstock.components.model_monitor.services.vertex_ai.version_2 import messages, request_log
 from penstock.components.model_monitor.services.vertex_ai.version_2.schedules import Schedules
 from penstock.components.model_monitor.services.vertex_ai.version_2.watched import Watched
-from penstock.core.errors import ServerError
+from penstock.core.errors import ConfigError, ServerError
 from penstock.core.services.retries import NotFound
 from penstock.core.services.vertex import Server
 from penstock.core.services.vertex_operations import Operations
@@ -34,12 +34,12 @@ def apply(server: Server, settings: Settings, baseline: Baseline, watched: Watch
     names = [one.name for one in features]
     explained = attributions.of(server, settings, watched.deployed, names)
     training = files.store_training(settings.storage, baseline, features)
-    if not settings.dataset:
-        request_log.switch_on(server, settings, watched.endpoint)
     operations = Operations(server, settings.timeout, TIMEOUT_KEY)
     made = Monitors(server, operations).apply(
         watched.monitor_id, messages.monitor(server, settings, watched, baseline, features, training)
     )
+    if not settings.dataset:  # last, as it costs, but before the schedules, which need it
+        request_log.switch_on(server, settings, endpoints.read(server, watched.endpoint.name))
     schedules = Schedules(server, watched, operations)
     for comparison in messages.COMPARISONS:
         wanted = messages.schedule(server, settings, watched, made, features, explained, comparison)
@@ -60,6 +60,7 @@ class Monitors:
         there = self._find(monitor_id)
         if there is None:
             return self._create(monitor_id, wanted)
+        _check_encryption(monitor_id, there, wanted)
         wanted.name = there.name
         changed = _differing(there, wanted)
         if not changed:
@@ -115,6 +116,17 @@ class Monitors:
 
     def _name(self, monitor_id: str) -> str:
         return f"{self._server.parent}/modelMonitors/{monitor_id}"
+
+
+def _check_encryption(monitor_id: str, there: "ModelMonitor", wanted: "ModelMonitor") -> None:
+    """Raises a ConfigError for another key than a monitor was created with, which the service cannot change."""
+    before, key = there.encryption_spec.kms_key_name, wanted.encryption_spec.kms_key_name
+    if key and key != before:
+        raise ConfigError(
+            f"monitoring.vertex_ai.encryption_spec_key_name: the model monitor {monitor_id} is encrypted with "
+            f"{before or 'a key of Google'}, which cannot be changed to {key}: leave the key as it was, or delete the "
+            f"monitor, with what it has found, in the console of Vertex AI, and run again"
+        )
 
 
 def _differing(there: "ModelMonitor", wanted: "ModelMonitor") -> list[str]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from google.protobuf import field_mask_pb2
 
+from penstock.components.model_monitor.services.vertex_ai import endpoints
 from penstock.components.model_monitor.services.vertex_ai.version_2 import messages
 from penstock.components.model_monitor.services.vertex_ai.version_2.messages import Comparison
 from penstock.components.model_monitor.services.vertex_ai.version_2.watched import Watched, monitor_id, prefix
@@ -66,9 +67,10 @@ class Schedules:
 
     def delete_of_undeployed(self) -> None:
         """Deletes the schedules of versions that are deployed no more; their monitors keep what was found."""
-        endpoint = self._watched.endpoint
+        there = self._listed()  # before the endpoint, or those of a version that is deployed in between would go
+        endpoint = endpoints.read(self._server, self._watched.endpoint.name)
         deployed = {monitor_id(endpoint, one) for one in endpoint.deployed_models}
-        for one in self._listed():
+        for one in there:
             owner = _monitor_of(one)
             if owner.startswith(prefix(endpoint)) and owner not in deployed and one.display_name.startswith(owner):
                 self._delete(one)

@@ -52,6 +52,7 @@ def test_defaults() -> None:
         ),
         ({"version": 2, "request_log": "p.d.t"}, "expected bq://PROJECT[.DATASET[.TABLE]], received 'p.d.t'"),
         ({"version": 2, "dataset": "bq://p.d"}, "dataset: expected a table, bq://PROJECT.DATASET.TABLE, received"),
+        ({"version": 2, "dataset": False}, "dataset: expected a table, bq://PROJECT.DATASET.TABLE, received False"),
         ({"version": 2, "dataset": "bq://p.d.t"}, "expected dataset and timestamp_field together, received only one"),
         ({"version": 2, "interval": "5h"}, "interval: version 2 has a schedule: expected 1h, 2h, 3h, 4h, 6h, 8h, 12h"),
     ],

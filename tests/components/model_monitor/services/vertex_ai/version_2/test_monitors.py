@@ -1,5 +1,6 @@
 """ModelMonitors and their schedules through Google's generated client: created, changed in place, left alone."""
 
+import copy
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -7,13 +8,19 @@ from typing import Any
 import pytest
 
 from penstock.components.model_monitor.services import Baseline, Service
+from penstock.components.model_monitor.services.vertex_ai.service import VertexAI as VertexAIService
+from penstock.components.model_monitor.services.vertex_ai.settings import Settings
+from penstock.components.model_monitor.services.vertex_ai.version_2 import Watched
+from penstock.components.model_monitor.services.vertex_ai.version_2.schedules import Schedules
 from penstock.components.pusher.destinations import Pushed, rollout
 from penstock.components.pusher.destinations import Service as Pusher
 from penstock.core.artifacts import PushedVersion
-from penstock.core.errors import ConfigError
+from penstock.core.errors import ConfigError, ServerError
 from penstock.core.examples import records
+from penstock.core.services.vertex_operations import Operations
 from tests.components.model_monitor.services.vertex_ai.conftest import schema, version
 from tests.components.model_monitor.services.vertex_ai.test_service import read
+from tests.servers.loopback import Status
 from tests.servers.object_stores import ObjectStore
 from tests.servers.vertex import VertexAI
 
@@ -198,6 +205,33 @@ def test_the_version_beside_a_canary_keeps_its_monitor_and_one_that_is_undeploye
     owners = [one.create_model_monitoring_job_request.parent for one in vertex.model_monitors.schedules.values()]
     assert sorted(owners) == sorted([*names[1:], *names[1:]])
     assert set(vertex.model_monitors.monitors) == set(names), "what was found of it stays"
+
+
+def test_the_version_that_another_run_has_pushed_meanwhile_keeps_its_schedules(
+    vertex: VertexAI, watch: Watch, baseline: Baseline, push: Callable[..., Pushed]
+) -> None:
+    first = version(push(0))
+    watched = Watched(copy.deepcopy(only_endpoint(vertex)), only_endpoint(vertex).deployed_models[0], first.version)
+    for pushed in (first, version(push(1, canary=10))):
+        watch(version=2).configure(baseline, [pushed])
+    server = VertexAIService(Settings("gs://b/f", project="my-project", api_endpoint=vertex.url))._server(first.place)
+    Schedules(server, watched, Operations(server, 10, "timeout")).delete_of_undeployed()
+    assert len(vertex.model_monitors.schedules) == 4
+
+
+def test_another_encryption_key_is_refused(vertex: VertexAI, monitored: Monitored) -> None:
+    monitored()
+    key = "projects/p/locations/us-central1/keyRings/r/cryptoKeys/k"
+    with pytest.raises(ConfigError, match=f"encrypted with a key of Google, which cannot be changed to {key}: leave"):
+        monitored(encryption_spec_key_name=key, display_name="Fares")
+    assert only_monitor(vertex).display_name != "Fares"
+
+
+def test_jobs_of_version_1_are_looked_for_before_anything_is_made(vertex: VertexAI, monitored: Monitored) -> None:
+    vertex.fail("GET", "/modelDeploymentMonitoringJobs", Status(403, "not yours"))
+    with pytest.raises(ServerError, match="not yours"):
+        monitored()
+    assert not vertex.model_monitors.monitors
 
 
 def test_a_table_in_place_of_the_log(vertex: VertexAI, monitored: Monitored) -> None:

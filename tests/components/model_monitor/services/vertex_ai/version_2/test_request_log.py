@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from penstock.core.errors import SystemFailure
+from penstock.core.errors import ServerError, SystemFailure
 from tests.components.model_monitor.services.vertex_ai.version_2.test_monitors import only_endpoint
 from tests.servers.loopback import Status
 from tests.servers.vertex import VertexAI
@@ -46,6 +46,14 @@ def test_an_endpoint_that_changes_meanwhile(vertex: VertexAI, monitored: Monitor
     vertex.fail("PATCH", "/endpoints/{id}", Status(409, "The etag is out of date"))
     with pytest.raises(SystemFailure, match="the endpoint was changed by somebody else meanwhile: run again"):
         monitored()
-    assert not vertex.model_monitors.monitors
+    assert not vertex.model_monitors.schedules
     monitored()
     assert len(vertex.model_monitors.schedules) == 2
+
+
+def test_it_stays_off_where_there_can_be_no_monitor(vertex: VertexAI, monitored: Monitored) -> None:
+    """A log costs, and nobody would read it."""
+    vertex.denied = {"aiplatform.modelMonitors.create"}
+    with pytest.raises(ServerError, match="denied"):
+        monitored()
+    assert not only_endpoint(vertex).predict_request_response_logging_config.enabled
