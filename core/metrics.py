@@ -15,7 +15,12 @@ _LOWER_IS_BETTER = re.compile(
 _NO_QUALITY = re.compile("(weighted_)?example_count|mean_(label|prediction)|calibration|prevalence")
 _OF_WHAT = re.compile(r" (of|for|as|\(weighted\))( .*|$)")  # after its name: the output, class or average that it is of
 _WHERE = re.compile("_at_.*")  # of recall_at_false_positive_rate: what is held fixed, not what is measured
-_HUMP = re.compile("(?<=[a-z0-9])(?=[A-Z])")
+_HUMP = re.compile("(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+_NAMED_OTHERWISE = {  # by Keras
+    "FBetaScore": "fbeta_score",
+    "KLDivergence": "kullback_leibler_divergence",
+    "LogCoshError": "logcosh",
+}
 _CLASS = re.compile(r"class (\d+)")
 
 
@@ -55,7 +60,7 @@ def named(metric: str, classes: Sequence[str]) -> str:
 
 def in_snake_case(class_name: str) -> str:
     """Returns what Keras calls a metric of this class, unless it has a name of its own."""
-    return _HUMP.sub("_", class_name).lower()
+    return _NAMED_OTHERWISE.get(class_name) or _HUMP.sub("_", class_name).lower()
 
 
 def _plain(metric: str) -> str:

@@ -35,6 +35,21 @@ def test_of_others_more_is_better(name: str) -> None:
     assert not metrics.lower_is_better(name)
 
 
+@pytest.mark.parametrize(
+    ("class_name", "name"),
+    [
+        ("SparseTopKCategoricalAccuracy", "sparse_top_k_categorical_accuracy"),
+        ("KLDivergence", "kullback_leibler_divergence"),
+        ("LogCoshError", "logcosh"),
+        ("FBetaScore", "fbeta_score"),
+        ("R2Score", "r2_score"),
+        ("RootMeanSquaredError", "root_mean_squared_error"),
+    ],
+)
+def test_a_metric_is_called_as_keras_calls_it(class_name: str, name: str) -> None:
+    assert metrics.in_snake_case(class_name) == name
+
+
 def test_counts_and_means_tell_nothing_of_a_models_quality() -> None:
     asked = ["example_count", "WeightedExampleCount", "mean_label", "MeanPrediction", "auc", "mean_absolute_error"]
     asked += ["calibration", "weighted_example_count", "MeanLabel", "auc of calibration"]

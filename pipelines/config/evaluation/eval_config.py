@@ -49,17 +49,23 @@ def _parsed(text: str) -> Any:
 
 
 def metrics(text: str) -> list[str]:
-    """Returns the classes of the metrics of Keras and TFMA that an EvalConfig names, as far as `check` can read it."""
+    """Returns the classes of the metrics of Keras and TFMA that an EvalConfig names, as far as `check` can read it.
+
+    Not of those that compare each class for itself, or an average over classes: they suit other labels as well.
+    """
     message = _parsed(text)
     if message is None:
         return []
-    return [metric.class_name for spec in message.metrics_specs for metric in spec.metrics if not metric.module]
+    specs = [spec for spec in message.metrics_specs if not any(map(spec.HasField, ("binarize", "aggregate")))]
+    return [metric.class_name for spec in specs for metric in spec.metrics if not metric.module]
 
 
 def label_keys(text: str) -> list[str]:
     """Returns what the models of an EvalConfig are evaluated against, where it says so."""
     message = _parsed(text)
-    return [spec.label_key for spec in message.model_specs if spec.label_key] if message is not None else []
+    if message is None:
+        return []
+    return [key for spec in message.model_specs for key in (spec.label_key, *spec.label_keys.values()) if key]
 
 
 def has_threshold(text: str) -> bool:

@@ -188,6 +188,12 @@ def test_metrics_that_may_suit_the_label(validate: Look) -> None:
     assert validate(content, "evaluation: {metrics: [auc, rmse]}\n") == []
     content = "x,label\n" + "".join(f"{row % 7},{'abc'[row % 3]}\n" for row in range(60))
     assert validate(content, f"evaluation: {{{EVAL_CONFIG % 'label_length'}}}\n") == [], "another label"
+    config = EVAL_CONFIG % "label"
+    of_an_output = config.replace("label_key: label", "label_keys: {fare: label_length}")
+    assert validate(content, f"evaluation: {{{of_an_output}}}\n") == [], "another label, of an output"
+    for each in ("binarize: {class_ids: {values: [1]}}", "aggregate: {micro_average: true}"):
+        of_classes = config.replace("metrics_specs: [{", f"metrics_specs: [{{{each}, ")
+        assert validate(content, f"evaluation: {{{of_classes}}}\n") == [], "what is compared is a class, yes or no"
 
 
 def test_values_to_slice_by_that_no_row_has(validate: Look) -> None:
