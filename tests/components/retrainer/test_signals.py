@@ -1,10 +1,12 @@
 """What speaks for a retraining: drift by importance times shift, a model that has become worse, age, new data."""
 
+import pytest
+
 from penstock.components.retrainer import signals
 from penstock.components.retrainer.new_data import Data
 from penstock.components.retrainer.policy import Policy
 from penstock.core.artifacts.gates import OVERALL
-from penstock.core.artifacts.monitoring import RealisedMetric
+from penstock.core.artifacts.monitoring import RealisedMetric, WindowRecord
 from tests.components.retrainer.conftest import at, estimated, finding, window
 
 
@@ -13,7 +15,8 @@ def test_drift_is_importance_times_shift_over_the_features_that_alert() -> None:
         0,
         finding("miles", 0.3, importance=0.5),  # 3 thresholds
         finding("miles", 0.2, importance=0.5),  # the same feature counts once
-        finding("company", 0.2, importance=None),  # 2 thresholds, as important as any
+        finding("company", 0.2),  # 2 thresholds
+        finding("unused", 0.9, importance=None),  # the model does not depend on it
         finding("fare", 0.09),  # does not alert
         finding("prediction", 0.9, subject="prediction"),
     )
@@ -26,6 +29,12 @@ def test_drift_is_importance_times_shift_over_the_features_that_alert() -> None:
     )
     assert not list(signals.of_window(seen, Policy(drift=3.6)))
     assert not list(signals.of_window(seen, Policy(drift=None)))
+
+
+def test_where_nobody_knows_what_matters_all_does() -> None:
+    seen = window(0, finding("company", 0.25, importance=None), finding("miles", 0.1, importance=None))
+    (drift,) = signals.of_window(seen, Policy())
+    assert drift["sentence"].endswith("company is 2.5 times its threshold away (importance 100%)")
 
 
 def test_a_threshold_of_zero_is_far_away_and_no_more() -> None:
@@ -69,9 +78,25 @@ def test_labels_that_have_come_count_more_than_an_estimate() -> None:
 
 
 def test_performance_that_alerts_is_a_signal() -> None:
-    seen = window(0, finding("accuracy", 0.3, subject="performance"))
-    (one,) = signals.of_window(seen, Policy(drift=None, performance_loss=None))
-    assert (one["kind"], one["sentence"]) == ("performance", "accuracy has moved.")
+    seen = window(0, *(finding(metric, 0.3, subject="performance") for metric in ("accuracy", "auc")))
+    found = list(signals.of_window(seen, Policy(drift=None, performance_loss=None)))
+    assert [(one["kind"], one["name"], one["sentence"]) for one in found] == [
+        ("performance", "accuracy", "accuracy has moved."),
+        ("performance", "auc", "auc has moved."),
+    ]
+
+
+def test_a_limit_needs_no_evaluation_and_a_metric_of_its_name(caplog: pytest.LogCaptureFixture) -> None:
+    bad: RealisedMetric = {**realised("auc", 0.6), "evaluation": None}
+    seen: WindowRecord = {**window(0), "realised": [bad]}
+    (one,) = signals.of_window(seen, Policy(performance_limits={"auc": 0.8, "acu": 0.8}))
+    assert one["sentence"] == "auc is 0.6 (0.58 to 0.62; at least 0.8)"
+    assert [record.getMessage() for record in caplog.records] == [
+        "performance_limits: the window has no metric 'acu'; it has auc"
+    ]
+    caplog.clear()
+    assert not list(signals.of_window(window(0), Policy(performance_limits={"auc": 0.8})))  # no labels yet
+    assert not caplog.records
 
 
 def test_a_model_gets_too_old() -> None:
