@@ -47,7 +47,7 @@ def decide(state: State, observed: Observed, policy: Policy, now: datetime) -> R
     found = [
         *signals_.of_window(window, policy),
         *_labelled(observed, before, policy),
-        *signals_.of_age(_since(state, observed, now), now, policy),
+        *signals_.of_age(_since(state, before, observed, now), now, policy),
         *signals_.of_data(observed.data, policy),
     ]
     name = _id(observed)
@@ -57,7 +57,7 @@ def decide(state: State, observed: Observed, policy: Policy, now: datetime) -> R
     if not found:
         return _decision(window, [], [], None)
     open_ = next((one for one in before if one["status"] in ("waiting", "due", "running")), None)
-    holds = list(_holds(before, observed, policy, now))
+    holds = list(_holds(state, before, observed, policy, now))
     if holds:
         return _decision(window, found, holds, open_)
     made = _of_window(name, observed, found, "waiting" if policy.approval else "due", now)
@@ -85,14 +85,18 @@ def ask(state: State, pipeline: str, reason: str, data: Data, now: datetime) -> 
 
 
 def answer(state: State, pipeline: str, name: str, who: str, now: datetime, *, approved: bool) -> Retraining:
-    """Approves or rejects a retraining that waits; a UserError if it does not."""
+    """Approves or rejects a retraining that waits; a UserError if it does not.
+
+    One that is due may be rejected as well: the server that it is for may refuse it for ever.
+    """
     known = states.of_pipeline(state, pipeline)
     chosen = next((one for one in known if one["id"] == name), None)
     if chosen is None:
         waiting = ", ".join(one["id"] for one in known if one["status"] == "waiting")
         raise UserError(f"{name}: no such retraining; {'expected ' + waiting if waiting else 'none waits'}")
-    if chosen["status"] != "waiting":
-        raise UserError(f"{name}: expected a retraining that waits for approval; it is {chosen['status']}")
+    if chosen["status"] != "waiting" and (approved or chosen["status"] != "due"):
+        expected = "waits for approval" if approved else "waits for approval or is due"
+        raise UserError(f"{name}: expected a retraining that {expected}; it is {chosen['status']}")
     word = "approved" if approved else "rejected"
     chosen.update({"status": "due" if approved else "rejected", "answered": f"{word} by {who}, {now.isoformat()}"})
     return chosen
@@ -101,10 +105,10 @@ def answer(state: State, pipeline: str, name: str, who: str, now: datetime, *, a
 def _labelled(observed: Observed, before: list[Retraining], policy: Policy) -> Iterator[Signal]:
     """Yields how bad the model was in earlier windows, each metric once: in the newest, and none of before the last
     retraining."""
-    last = max((one["decided"] for one in before if one["status"] not in ("waiting", "rejected")), default="")
+    last = max((_begun(one) for one in _started(before)), default=None)
     told = set()
     for record in reversed(observed.again):
-        if last and datetime.fromisoformat(record["end"]) <= datetime.fromisoformat(last):
+        if last and datetime.fromisoformat(record["end"]) <= last:
             return
         for signal in signals_.of_performance(record, policy):
             if signal["name"] not in told:
@@ -113,31 +117,33 @@ def _labelled(observed: Observed, before: list[Retraining], policy: Policy) -> I
                 yield {**signal, "sentence": f"in the window to {end} (UTC): {signal['sentence']}"}
 
 
-def _holds(before: list[Retraining], observed: Observed, policy: Policy, now: datetime) -> Iterator[Hold]:
+def _holds(state: State, before: list[Retraining], observed: Observed, policy: Policy, now: datetime) -> Iterator[Hold]:
     for one in before:
         if one["status"] in ("due", "running"):
             yield _hold("under_way", f"{one['id']} is under way")
         if one["status"] == "waiting":
             yield _hold("waiting", f"{one['id']} waits for approval")
-    started = [one for one in before if one["status"] not in ("waiting", "rejected")]
+    started = _started(before)
     last = started[-1] if started else None
-    if last and datetime.fromisoformat(observed.window["end"]) <= datetime.fromisoformat(last["decided"]):
+    if last and datetime.fromisoformat(observed.window["end"]) <= _begun(last):
         yield _hold("older_window", f"the window is of before {last['id']}")
-    if last and last["status"] == "done" and _is_outlived(observed, last):
+    outliving = next((one for one in reversed(_done(before)) if _is_outlived(state, observed, one)), None)
+    if outliving:
         yield _hold(
             "old_baseline",
-            f"a model that was pushed after {last['id']} answers, and the window is compared with the baseline of "
+            f"a model that was pushed after {outliving['id']} answers, and the window is compared with the baseline of "
             "before: name the new run's in monitoring.baseline",
         )
     yield from _same_data(started, observed)
     yield from _too_often(before, started, policy, now)
 
 
-def _is_outlived(observed: Observed, last: Retraining) -> bool:
-    """Whether a window is compared with a baseline that a newer model than its own answers beside."""
+def _is_outlived(state: State, observed: Observed, one: Retraining) -> bool:
+    """Whether a window is compared with a baseline of before a retraining, and a model of after it answers."""
     pushed = max((version for version in observed.window["versions"] if version in _TIMES), default=0)
-    decided = datetime.fromisoformat(last["decided"]).timestamp()
-    return bool(last["baseline"]) and last["baseline"] == observed.baseline and pushed > decided
+    first = datetime.fromisoformat(state["since"][observed.baseline])
+    is_older = one["baseline"] == observed.baseline or first <= _begun(one)
+    return is_older and pushed > _begun(one).timestamp()
 
 
 def _same_data(started: Iterable[Retraining], observed: Observed) -> Iterator[Hold]:
@@ -157,30 +163,44 @@ def _too_often(
 ) -> Iterator[Hold]:
     cool_down = length(policy.cool_down)
     for one in before:
-        last = _answered(one) if one["status"] == "rejected" else datetime.fromisoformat(one["decided"])
+        last = _begun(one)
         if one["status"] != "waiting" and now - last < cool_down:
             kind: HoldKind = "rejected" if one["status"] == "rejected" else "cool_down"
             word, end = "rejected" if kind == "rejected" else "started", numbers.date(last + cool_down)
             yield _hold(kind, f"{one['id']} was {word} less than {policy.cool_down} ago: not before {end} (UTC)")
-    week = [one for one in started if now - datetime.fromisoformat(one["decided"]) < WEEK]
+    week = [one for one in started if now - _begun(one) < WEEK]
     if policy.max_per_week is not None and len(week) >= policy.max_per_week:
         yield _hold("max_per_week", f"{len(week)} in the last seven days (at most {policy.max_per_week})")
-    hours = sum(one["seconds"] for one in started if now - datetime.fromisoformat(one["decided"]) < BUDGET) / _HOUR
+    hours = sum(one["seconds"] for one in started if now - _begun(one) < BUDGET) / _HOUR
     if policy.budget_hours is not None and hours >= policy.budget_hours:
         used, most = numbers.number(hours), numbers.number(policy.budget_hours)
         yield _hold("budget", f"{used} hours of training in the last thirty days (at most {most})")
 
 
-def _since(state: State, observed: Observed, now: datetime) -> datetime:
-    """Returns when the model was pushed, as its version says, else when it was first monitored."""
+def _since(state: State, before: list[Retraining], observed: Observed, now: datetime) -> datetime:
+    """Returns when the model was pushed, as its version says, else when it was first monitored.
+
+    On a server the baseline may stay that of the first model, so the last retraining counts as well.
+    """
+    if observed.baseline not in state["since"]:
+        state["since"] = dict([*state["since"].items(), (observed.baseline, now.isoformat())][-states.KEPT :])
     versions = observed.window["versions"]
     if versions and max(versions) in _TIMES:
         return datetime.fromtimestamp(max(versions), UTC)
-    return datetime.fromisoformat(state["since"].setdefault(observed.baseline, now.isoformat()))
+    return max([datetime.fromisoformat(state["since"][observed.baseline]), *map(_begun, _done(before))])
 
 
-def _answered(one: Retraining) -> datetime:
-    return datetime.fromisoformat(one["answered"].rpartition(", ")[2])
+def _begun(one: Retraining) -> datetime:
+    """Returns when a person has answered, else when it was decided: from then on it may run, or is rejected."""
+    return datetime.fromisoformat(one["answered"].rpartition(", ")[2] or one["decided"])
+
+
+def _started(before: Iterable[Retraining]) -> list[Retraining]:
+    return [one for one in before if one["status"] not in ("waiting", "rejected")]
+
+
+def _done(before: Iterable[Retraining]) -> list[Retraining]:
+    return [one for one in before if one["status"] == "done"]
 
 
 def _id(observed: Observed) -> str:
@@ -218,6 +238,7 @@ def _new(name: str, pipeline: str, found: list[Signal], data: Data, status: Stat
         status=status,
         decided=now.isoformat(),
         answered="",
+        server="",
         run="",
         link="",
         attempts=0,
@@ -227,7 +248,11 @@ def _new(name: str, pipeline: str, found: list[Signal], data: Data, status: Stat
 
 
 def _add(state: State, made: Retraining) -> None:
-    state["retrainings"] = [*state["retrainings"], made][-states.KEPT :]
+    """Adds a retraining, and forgets the oldest ones that have ended, of any pipeline."""
+    known = state["retrainings"]
+    ended = [one["id"] for one in known if one["status"] in ("done", "failed", "rejected")]
+    forgotten = set(ended[: max(0, len(known) + 1 - states.KEPT)])
+    state["retrainings"] = [*(one for one in known if one["id"] not in forgotten), made]
 
 
 def _decision(

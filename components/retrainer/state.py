@@ -13,11 +13,14 @@ from pydantic import TypeAdapter
 from penstock.core.artifacts.retraining import Retraining, RetrainingState
 from penstock.core.state.folder import Kind
 
-KEPT = 200  # retrainings
+KEPT = 200  # retrainings, and baselines
 
 
 class State(TypedDict):
-    """The retrainings, the oldest first; and by a baseline's URI when its model was first monitored (ISO 8601)."""
+    """The retrainings, the oldest first; and by a baseline's URI when its model was first monitored (ISO 8601).
+
+    The newest of both are kept, and each retraining that has not ended.
+    """
 
     version: Literal[1]
     retrainings: list[Retraining]

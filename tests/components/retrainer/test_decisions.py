@@ -1,11 +1,13 @@
 """Whether a model is trained anew: what holds it back, once for a window, and what a person says."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from penstock.components.retrainer import decisions
+from penstock.components.retrainer import state as states
 from penstock.components.retrainer.new_data import Data
 from penstock.components.retrainer.policy import Policy
 from penstock.components.retrainer.state import State, empty
@@ -98,6 +100,26 @@ def test_a_baseline_that_its_model_has_outlived_tells_nothing() -> None:
     assert decisions.decide(state, later, POLICY, at(22))["outcome"] == "retrains"
 
 
+@pytest.mark.parametrize("next_", ["failed", "a person's"])
+def test_a_baseline_is_outlived_whatever_came_after(next_: str) -> None:
+    state = empty()
+    decide(state, 0)
+    if next_ == "failed":
+        end(state)
+        decide(state, 20, data=Data("newer"))
+        end(state, "failed")
+    else:
+        end(state, "failed")
+        decisions.ask(state, "taxi", "a new column", NEW, at(4))
+        end(state)
+    later = observed(60, data=Data("newest"))
+    later.window["versions"] = [3, int(at(5).timestamp())]
+    assert held(decisions.decide(state, later, POLICY, at(62))) == ["old_baseline"]
+    named = observed(60, data=Data("newest"))
+    renamed = replace(named, baseline="new", window={**later.window, "baseline": "new"})
+    assert decisions.decide(state, renamed, POLICY, at(62))["outcome"] == "retrains"
+
+
 def test_labels_that_come_late_tell_of_the_windows_since_the_last_retraining() -> None:
     state = empty()
     decide(state, 0)
@@ -145,7 +167,28 @@ def test_a_person_is_asked_once() -> None:
     approved = decisions.answer(state, "taxi", name, "ada", at(3), approved=True)
     assert (approved["status"], approved["answered"]) == ("due", f"approved by ada, {at(3).isoformat()}")
     with pytest.raises(UserError, match="expected a retraining that waits for approval; it is due"):
-        decisions.answer(state, "taxi", name, "ada", at(3), approved=False)
+        decisions.answer(state, "taxi", name, "ada", at(3), approved=True)
+    rejected = decisions.answer(state, "taxi", name, "ada", at(4), approved=False)  # which no server takes
+    assert rejected["status"] == "rejected"
+    with pytest.raises(UserError, match="expected a retraining that waits for approval or is due; it is rejected"):
+        decisions.answer(state, "taxi", name, "ada", at(4), approved=False)
+
+
+def test_what_is_approved_late_counts_from_then_on() -> None:
+    state, policy = empty(), Policy(cool_down="6h", max_per_week=1, budget_hours=1.0, approval=True)
+    name = decide(state, 0, policy)["retraining"]["id"]  # type: ignore[index]
+    decisions.answer(state, "taxi", name, "ada", at(8 * 24), approved=True)
+    end(state, hours=1)
+    late = decide(state, 8 * 24 + 2, policy, data=Data("newer"))
+    assert held(late) == ["cool_down", "max_per_week", "budget"]
+    bad = [estimated("accuracy", 0.5, 0.4, 0.6, evaluation=0.9)]
+    again = observed(7 * 24, data=Data("newer"), again=[window(7 * 24, performance=bad)])  # of before the answer
+    again.window["versions"] = [int(at(7 * 24).timestamp())]
+    decision = decisions.decide(state, again, policy, at(8 * 24 + 10))
+    assert held(decision) == ["older_window", "max_per_week", "budget"]
+    assert [signal["kind"] for signal in decision["signals"]] == ["drift"]
+    month = decide(state, 33 * 24, policy, data=Data("newer"))  # 25 days after the answer
+    assert held(month) == ["budget"]
 
 
 def test_what_was_rejected_is_not_asked_again_for_a_while() -> None:
@@ -186,3 +229,20 @@ def test_the_age_is_that_of_the_version_or_of_the_first_look() -> None:
     young.window["versions"] = [int(at(48).timestamp())]
     assert decisions.decide(empty(), young, policy, at(50))["outcome"] == "not_needed"
     assert datetime.fromisoformat(state["since"]["baseline"]).tzinfo == UTC
+    end(state)
+    assert decide(state, 90, policy)["signals"] == []  # a younger model, although the baseline is not renamed
+    assert decide(state, 98, policy)["signals"][0]["kind"] == "age"
+
+
+def test_what_is_kept_never_forgets_one_that_has_not_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(states, "KEPT", 3)
+    state = empty()
+    waiting = decide(state, 0, Policy(approval=True))["retraining"]
+    for number in range(4):
+        decisions.ask(state, "other", f"{number}", OLD, at(number))
+        end(state)
+        seen = replace(observed(number, value=0.0), baseline=f"baseline {number}")
+        decisions.decide(state, seen, POLICY, at(number + 2))
+    assert state["retrainings"][0] is waiting
+    assert [one["signals"][0]["sentence"] for one in state["retrainings"][1:]] == ["2", "3"]
+    assert list(state["since"]) == [f"baseline {number}" for number in (1, 2, 3)]
