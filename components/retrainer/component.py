@@ -35,8 +35,9 @@ def retrainer(
         range_config: TFX's RangeConfig message as JSON, likewise.
         policy: JSON with `drift`, `performance_loss`, `performance_limits`, `max_age`, `new_spans`, `new_rows`,
             `cool_down`, `max_per_week`, `budget_hours` and `approval`; "" has sensible defaults.
-        server: JSON `{"kubeflow": {...}}` or `{"vertex": {...}}`, with the keys of the section of that name in a
-            configuration. Left out, the target says it; without either nothing is started, but by `penstock retrain`.
+        server: JSON `{"kubeflow": {...}}` or `{"vertex": {...}}`, with keys of the section of that name in a
+            configuration, as far as they are of the server and its runs; `host` is the address that the task reaches.
+            Left out, the target says it; without either nothing is started, but by `penstock retrain`.
         report: The window's page, which the retraining links.
 
     Returns:

@@ -87,7 +87,8 @@ def observe(pipeline: str, window: Path, baseline: Path, source: Source, report:
 def change[Result](folder: str, pipeline: str, server: Runs | None, edit: Callable[[State], Result]) -> Changed[Result]:
     """Changes the state of a pipeline's retrainings, and starts what is due: also what an earlier run could not start.
 
-    The state is written before anything is started. What cannot be started stays due, and its error is returned.
+    The state is written before anything is started, and says which server is asked: so no other starts the same. What
+    cannot be started stays due, and its error is returned.
     """
     opened = open_folder(folder, RETRAININGS)
     started: list[Retraining] = []
@@ -96,15 +97,18 @@ def change[Result](folder: str, pipeline: str, server: Runs | None, edit: Callab
         if server:
             runs.settle(of_pipeline(state, pipeline), server)
         result = edit(state)
-        opened.write(state)
         if not server:
+            opened.write(state)
             return Changed(result, started)
-        for one in of_pipeline(state, pipeline):
-            if one["status"] != "due":
-                continue
+        due = [one for one in of_pipeline(state, pipeline) if one["status"] == "due" and runs.may_start(server, one)]
+        for one in due:
+            one["server"] = server.name
+        opened.write(state)
+        for one in due:
             try:
                 runs.start(one, server)
             except PenstockError as error:
+                opened.write(state)
                 return Changed(result, started, error)
             started.append(one)
             opened.write(state)

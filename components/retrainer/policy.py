@@ -21,12 +21,12 @@ class Policy:
     """When a model is trained anew.
 
     Args:
-        drift: From which sum of importance times shift on, over the features that alert: a shift is how many thresholds
+        drift: Above which sum of importance times shift, over the features that alert: a shift is how many thresholds
             the measure is, and importance is a share of the most important feature's. None: drift is no signal.
-        performance_loss: By which share of the evaluation's value the estimated or realised performance is worse, with
-            the whole of its interval. None: it is no signal.
+        performance_loss: By more than which share of the evaluation's value the estimated or realised performance is
+            worse, with the whole of its interval. None: only performance that alerts is a signal.
         performance_limits: Values that metrics are not to be on the bad side of, by their names.
-        max_age: How old a model gets, such as 30d; "" for any age.
+        max_age: How old a model may get, such as 30d; "" for any age.
         new_spans: From how many spans on that the model was not trained on; 0: they are no signal.
         new_rows: From how many rows on, counted by the size of the files; 0: they are no signal.
         cool_down: How long after a retraining there is no other; "" for no time.

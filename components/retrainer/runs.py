@@ -4,10 +4,10 @@ import logging
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
-from penstock.core.artifacts.retraining import Retraining
-from penstock.core.errors import PenstockError
+from penstock.core.artifacts.retraining import Retraining, Server
+from penstock.core.errors import PenstockError, UserError
 
 MOST_ATTEMPTS = 3
 logger = logging.getLogger(__name__)
@@ -27,6 +27,8 @@ class Run:
 class Runs(ABC):
     """What runs the training pipeline."""
 
+    name: ClassVar[Server]
+
     @abstractmethod
     def find(self, retraining: Retraining) -> Run | None:
         """Returns the run of a retraining, by its name; None if there is none."""
@@ -36,10 +38,15 @@ class Runs(ABC):
         """Starts the run of a retraining, or says that this process is about to; a PenstockError if it cannot be."""
 
 
+def may_start(runs: Runs, retraining: Retraining) -> bool:
+    """Whether no other server was asked for a retraining, which may run there."""
+    return retraining.get("server", "") in ("", runs.name)
+
+
 def settle(retrainings: Iterable[Retraining], runs: Runs) -> None:
     """Writes into retrainings what has become of their runs. Where nobody knows they stay as they are."""
     for one in retrainings:
-        if one["status"] != "running":
+        if one["status"] != "running" or not may_start(runs, one):
             continue
         try:
             run = runs.find(one)
@@ -55,12 +62,23 @@ def settle(retrainings: Iterable[Retraining], runs: Runs) -> None:
 
 
 def start(retraining: Retraining, runs: Runs) -> None:
-    """Starts the run of a retraining that is due, unless there is one already."""
-    run = runs.find(retraining)
-    if run is None or run.status == "lost":
-        retraining["attempts"] += 1
-        run = runs.start(retraining)
-        logger.info("retraining %s started: %s", retraining["id"], run.link or run.id)
+    """Starts the run of a retraining that is due, unless there is one already.
+
+    Raises why it cannot be started. It stays due; but one that is refused as often as may be has failed.
+    """
+    try:
+        run = runs.find(retraining)
+        if run is None or run.status == "lost":
+            run = runs.start(retraining)
+            retraining["attempts"] += 1
+            logger.info("retraining %s started: %s", retraining["id"], run.link or run.id)
+    except PenstockError as error:
+        retraining["error"] = error.message
+        if isinstance(error, UserError):  # which waiting does not mend
+            retraining["attempts"] += 1
+            if retraining["attempts"] >= MOST_ATTEMPTS:
+                retraining["status"] = "failed"
+        raise
     _write(retraining, run)
 
 

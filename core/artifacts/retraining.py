@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Literal, TypedDict
+from typing import ClassVar, Literal, NotRequired, TypedDict
 
 from penstock.core.artifacts.artifact import Artifact
 from penstock.core.artifacts.state import StateFiles
@@ -23,6 +23,8 @@ type HoldKind = Literal[
 ]
 # It waits for a person; it is to be submitted; it runs; it has ended; a person does not want it.
 type Status = Literal["waiting", "due", "running", "done", "failed", "rejected"]
+# What runs it, or is asked to; "" before any was.
+type Server = Literal["", "local", "kubeflow", "vertex"]
 # What was decided on a window: nothing speaks for a retraining; something does and is held back; a retraining waits for
 # a person; there is one.
 type Outcome = Literal["not_needed", "held_back", "waiting", "retrains"]
@@ -62,11 +64,12 @@ class Retraining(TypedDict):
         status: What has become of it.
         decided: When it was decided on.
         answered: Who approved or rejected it, and when; "" where nobody was asked, or nobody has answered.
+        server: What runs it, or has been asked to: no other starts it. Records of before there was this have none.
         run: The id of its run on a server, or the run's folder; "" before it was submitted.
         link: The address of the page that shows the run.
-        attempts: How often it was started: more than once where the process that ran it was killed.
+        attempts: How often it was started, or refused: more than once where the process that ran it was killed.
         seconds: How long its run took, or has run so far.
-        error: Why it failed.
+        error: Why it failed, or could not be started.
     """
 
     id: str
@@ -82,6 +85,7 @@ class Retraining(TypedDict):
     status: Status
     decided: str
     answered: str
+    server: NotRequired[Server]
     run: str
     link: str
     attempts: int
@@ -132,7 +136,7 @@ class RetrainingRecord(Artifact):
 
 
 class RetrainingState(StateFiles):
-    """The retrainings of a pipeline: retraining_state.json, in an object store retraining_state-000000000042.json."""
+    """The retrainings of pipelines: retraining_state.json, in an object store retraining_state-000000000042.json."""
 
     NAME: ClassVar[str] = "retraining_state"
 

@@ -2,19 +2,20 @@
 
 import contextlib
 import functools
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from penstock.components.retrainer import decisions, executor, new_data, policy
+from penstock.components.retrainer import decisions, executor, new_data, policy, runs
 from penstock.components.retrainer.new_data import Data, Source
 from penstock.components.retrainer.runs import Run, Runs
 from penstock.components.retrainer.state import RETRAININGS, State, of_pipeline
 from penstock.core.artifacts.retraining import Retraining, RetrainingDecision, RetrainingRecord, RetrainingState
 from penstock.core.errors import PenstockError
-from penstock.core.files import atomic
+from penstock.core.files import atomic, object_stores
 from penstock.core.state import open_folder
 from penstock.pipelines.config.training_pipeline import Config
 from penstock.pipelines.local import launch
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from penstock.pipelines.local.monitoring import Monitored
 
 type Say = Callable[[str], None]
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -98,17 +100,30 @@ def change[Result](config: Config, edit: Callable[[State], Result], warn: Say, n
 
 
 def listed(config: Config) -> list[Retraining]:
-    """Returns the retrainings of a pipeline, the newest first."""
-    return of_pipeline(open_folder(retraining_state(config), RETRAININGS).read(), config.name)[::-1]
+    """Returns the retrainings of a pipeline, the newest first: those that run here as they stand now.
+
+    Nothing is written; others look through the same locks, so a look takes its turn.
+    """
+    folder = retraining_state(config)
+    opened = open_folder(folder, RETRAININGS)
+    retrainings = of_pipeline(opened.read(), config.name)
+    if any(one["status"] == "running" for one in retrainings) and not object_stores.is_remote(folder):
+        with opened.held(), LocalRuns(config) as server:
+            retrainings = of_pipeline(opened.read(), config.name)
+            runs.settle(retrainings, server)
+    return retrainings[::-1]
 
 
 class LocalRuns(Runs):
     """Runs of this machine. A process that runs a retraining, or is about to, holds a lock until it ends."""
 
+    name = "local"
+
     def __init__(self, config: Config) -> None:
-        self._root, self._name = Path(config.pipeline_root), config.name
+        self._root, self._pipeline = Path(config.pipeline_root), config.name
         self._files = RetrainingState(atomic.local_path(retraining_state(config)))
         self._locks: dict[str, contextlib.ExitStack] = {}
+        self._has_locks = True
 
     def __enter__(self) -> "LocalRuns":
         return self
@@ -118,14 +133,15 @@ class LocalRuns(Runs):
             self.release(name)
 
     def find(self, retraining: Retraining) -> Run | None:
-        run = next((one for one in record.earlier(self._root, self._name) if _is_of(one, retraining)), None)
+        run = next((one for one in record.earlier(self._root, self._pipeline) if _is_of(one, retraining)), None)
         folder = str(run.folder) if run else ""
         if run and run.status in ("done", "failed"):
             error = RunSummary.of(run, {}).failure or ""
             return Run(folder, "", "done" if run.status == "done" else "failed", run.seconds or 0.0, error)
         if retraining["id"] not in self._locks and (lock := self._lock(retraining["id"])):
-            lock.close()  # nobody runs it
-            return Run(folder, "", "lost") if run else None
+            lock.close()
+            if self._has_locks or not (run and run.status == "running"):  # nobody runs it
+                return Run(folder, "", "lost") if run else None
         return Run(folder, "", "running")
 
     def start(self, retraining: Retraining) -> Run:
@@ -144,7 +160,8 @@ class LocalRuns(Runs):
         self._locks.pop(name).close()
 
     def _lock(self, name: str) -> contextlib.ExitStack | None:
-        """Returns the lock of a retraining; None if another process has it."""
+        """Returns the lock of a retraining; None if another process has it. Where there are no locks, what it runs is
+        known by its record."""
         import fcntl  # Windows, where the commands run too, has none
 
         with contextlib.ExitStack() as opened:
@@ -153,6 +170,9 @@ class LocalRuns(Runs):
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 return None
+            except OSError as error:
+                logger.warning("going on without a lock on %s: %s", file.name, error)
+                self._has_locks = False
             return opened.pop_all()
 
 

@@ -35,4 +35,4 @@ def open_runs(server: str, package: Package) -> Runs | None:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         key = ".".join(map(str, first["loc"]))
-        raise ConfigError(f"server.{name}: {key}: {first['msg']}") from None
+        raise ConfigError(f"server.{name}: {key + ': ' if key else ''}{first['msg']}") from None

@@ -24,7 +24,7 @@ _FAILED = ("FAILED", "CANCELED", "SKIPPED")
 class KubeflowServer:
     """A server as a task reaches it: by default the one of its own cluster, with the token that its pod may have.
 
-    The keys are those of the section `kubeflow` of a configuration.
+    The keys are those of the section `kubeflow` of a configuration, as far as they are of the server and its runs.
     """
 
     __pydantic_config__ = ConfigDict(extra="forbid")
@@ -61,6 +61,8 @@ class Settings(kubeflow.Settings, Protocol):
 
 class KubeflowRuns(Runs):
     """Runs of a pipeline on a server."""
+
+    name = "kubeflow"
 
     def __init__(self, settings: Settings, package: Package) -> None:
         self._settings, self._package = settings, package

@@ -24,7 +24,10 @@ _FAILED = ("FAILED", "CANCELLED")
 
 @dataclass(frozen=True)
 class VertexServer:
-    """A project and a region, with the keys of the section `vertex` of a configuration; credentials are the task's."""
+    """A project and a region; credentials are the task's.
+
+    The keys are those of the section `vertex` of a configuration, as far as they are of the server and its runs.
+    """
 
     __pydantic_config__ = ConfigDict(extra="forbid")
 
@@ -60,6 +63,8 @@ class Settings(vertex.Settings, Protocol):
 
 class VertexRuns(Runs):
     """Runs of a pipeline in a project."""
+
+    name = "vertex"
 
     def __init__(self, settings: Settings, package: Package) -> None:
         self._settings, self._package = settings, package

@@ -1,6 +1,7 @@
 """`penstock retrain`: what is listed, approved, rejected and started by hand, here and on a server."""
 
 import json
+import os
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,9 +11,13 @@ import pytest
 
 from penstock.components.retrainer import decisions
 from penstock.components.retrainer.policy import Policy
+from penstock.components.retrainer.state import RETRAININGS, State
+from penstock.core.artifacts.retraining import Retraining
 from penstock.core.services import retries
+from penstock.core.state import open_folder
 from penstock.pipelines.cli import main
 from penstock.pipelines.config import training_pipeline
+from penstock.pipelines.config.training_pipeline import Config
 from penstock.pipelines.local import retraining
 from tests.components.retrainer.conftest import NEW, observed
 from tests.pipelines.local.retrained import launch
@@ -63,6 +68,34 @@ def test_what_waits_is_listed_and_rejected(retrain: Retrain, waiting: str) -> No
     assert retrain("--approve", waiting)["exit_code"] == 2
 
 
+def test_a_run_that_has_ended_is_listed_as_such(retrain: Retrain, config: Path) -> None:
+    """The process that ran it was killed before it could write that down."""
+    loaded = training_pipeline.load(config)
+
+    def begin(state: State) -> Retraining:
+        made = decisions.ask(state, "small", "a new column", NEW, datetime.now(UTC))
+        made["status"] = "running"
+        return made
+
+    made = retraining.change_only(loaded, begin)
+    launch(loaded, retraining=made)
+    assert statuses(retrain()) == ["done"]
+    assert retraining_state(loaded)["retrainings"][0]["status"] == "running"  # a look changes nothing
+
+
+def retraining_state(config: Config) -> State:
+    return open_folder(str(Path(config.pipeline_root) / "monitoring" / "retraining"), RETRAININGS).read()
+
+
+def test_a_number_without_a_name_may_answer(retrain: Retrain, waiting: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unnamed() -> str:
+        raise OSError("No username set in the environment")
+
+    monkeypatch.setattr("getpass.getuser", unnamed)
+    document = retrain("--reject", waiting)
+    assert document["result"]["retrainings"][0]["answered"].startswith(f"rejected by user {os.getuid()}, ")
+
+
 def test_what_is_approved_runs_here(retrain: Retrain, waiting: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retraining.launch, "launch", launch)
     document = retrain("--approve", waiting)
@@ -82,6 +115,19 @@ def test_a_person_starts_one_on_kubeflow(retrain: Retrain, server: KubeflowPipel
     assert (one["status"], server.names("runs")) == ("running", [one["id"]])
     assert [signal["sentence"] for signal in one["signals"]] == ["a new column", "again"]
     assert "is under way already" in retrain("--reason", "and again", *at)["error"]["message"]
+    assert statuses(retrain()) == ["running"]  # which this machine does not take for lost
+    (run,) = server.stored["runs"].values()
+    run["state"] = "SUCCEEDED"
+    assert statuses(retrain(*at)) == ["done"]
+
+
+def test_what_a_server_did_not_take_is_not_started_elsewhere(retrain: Retrain, server: KubeflowPipelines) -> None:
+    server.fail("POST", "/runs", *[Status(503, "later")] * 3)
+    document = retrain("--reason", "a new column", "--target", "kubeflow", "--set", f"kubeflow.host={server.url}")
+    name = document["result"]["retrainings"][0]["id"]
+    assert f"{name} is to be started on kubeflow: " in retrain("--reason", "here, then")["error"]["message"]
+    (one,) = retrain("--reject", name)["result"]["retrainings"]
+    assert (one["status"], len(one["signals"])) == ("rejected", 1)
 
 
 def test_what_is_approved_starts_on_vertex(retrain: Retrain, waiting: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -98,6 +144,8 @@ def test_what_is_approved_starts_on_vertex(retrain: Retrain, waiting: str, monke
     ("arguments", "words"),
     [
         (["--approve", "x", "--reason", "y"], "expected one of --approve, --reject and --reason"),
+        (["--reason", " "], "--reason: expected a sentence that says why"),
+        (["--target", "kubflow"], "--target kubflow: "),
         (["--approve", "nope"], "nope: no such retraining; none waits"),
         (["--reason", "x", "--target", "kubflow"], "--target kubflow: "),
     ],

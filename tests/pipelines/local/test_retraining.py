@@ -1,5 +1,6 @@
 """Retrainings on this machine: each is run once, whoever asks for it, and whatever was killed in between."""
 
+import errno
 import json
 import signal
 import subprocess
@@ -21,6 +22,7 @@ from penstock.pipelines.config import training_pipeline
 from penstock.pipelines.config.training_pipeline import Config
 from penstock.pipelines.local import retraining
 from penstock.pipelines.local.records import record
+from penstock.pipelines.local.records.origin import Origin
 from penstock.pipelines.local.records.record import RunRecord
 from penstock.pipelines.local.summary import RunSummary
 from tests.components.retrainer.conftest import NEW
@@ -117,6 +119,30 @@ def test_one_at_a_time_without_a_lock_on_the_state(config: Config, monkeypatch: 
         assert quiet(config) == []
         may_end.set()
     assert [one.retraining["status"] for one in ended[0]] == ["done"]
+
+
+@pytest.mark.usefixtures("_records_only")
+def test_a_file_system_without_locks_is_told_and_no_error(
+    config: Config, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def without(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", without)
+    (ended,) = quiet(config)
+    assert ended.retraining["status"] == "done"
+    assert "going on without a lock on" in caplog.text
+    run = RunRecord("taxi", Path(config.pipeline_root) / "taxi-2", {}, origin=Origin(retraining=ended.retraining))
+    run.write()  # another process has run it, and goes on
+    with retraining.LocalRuns(config) as server:
+        found = server.find(ended.retraining)
+        assert found
+        assert found.status == "running"
+        run.status = "interrupted"
+        run.write()
+        found = server.find(ended.retraining)
+        assert found
+        assert found.status == "lost"
 
 
 @contextmanager

@@ -13,7 +13,9 @@ import pytest
 from penstock.components.retrainer import package, servers
 from penstock.core.errors import ConfigError
 from tests.components.retrainer.servers.conftest import Place
+from tests.servers.kubeflow_pipelines import KubeflowPipelines
 from tests.servers.loopback import Cut, Status
+from tests.servers.vertex import VertexAI
 
 
 def test_a_retraining_has_a_run_that_says_why(place: Place) -> None:
@@ -65,6 +67,35 @@ def test_what_a_server_does_not_take_is_kept_and_started_by_the_next(place: Plac
     changed = place.decide(1)
     assert ([started["id"] for started in changed.started], changed.error) == ([one["id"]], None)
     assert place.started() == [one["id"]]
+
+
+def test_what_a_server_refuses_each_time_has_failed(place: Place) -> None:
+    """It would block those to come: an image, a role or the pipeline itself is refused however long one waits."""
+    for attempts, status in enumerate(("due", "due", "failed"), 1):
+        place.server.fail("POST", place.route, Status(400, "no such image"))
+        assert place.decide().error is not None
+        (one,) = place.retrainings()
+        assert (one["status"], one["attempts"]) == (status, attempts)
+        assert "no such image" in one["error"]
+    assert place.started() == []
+
+
+def test_what_runs_on_another_server_is_left_to_that(place: Place, compiled: Path, tmp_path: Path) -> None:
+    """A server that does not know a run takes it for one that has gone."""
+    place.decide()
+    (one,) = place.retrainings()
+    assert one.get("server") == place.name
+    other = "vertex" if place.name == "kubeflow" else "kubeflow"
+    with VertexAI() if other == "vertex" else KubeflowPipelines() as server:
+        elsewhere = Place(other, server, compiled, tmp_path / "state")
+        assert elsewhere.decide(1).started == []
+        assert (elsewhere.started(), elsewhere.retrainings()[0]["status"]) == ([], "running")
+        stored: Any = place.server
+        for kind in stored.stored.values():
+            kind.clear()
+        place.server.fail("POST", place.route, *[Status(503, "later")] * 3)
+        place.decide(1)
+        assert (elsewhere.decide(1).started, elsewhere.retrainings()[0]["status"]) == ([], "due")
 
 
 @pytest.mark.parametrize("after", [True, False])
@@ -132,6 +163,8 @@ def test_what_is_no_server_is_told(compiled: Path, monkeypatch: pytest.MonkeyPat
         servers.open_runs('{"kubflow": {}}', training)
     with pytest.raises(ConfigError, match=r"server\.kubeflow: hots: Unexpected keyword argument"):
         servers.open_runs('{"kubeflow": {"hots": "x"}}', training)
+    with pytest.raises(ConfigError, match=r"server\.kubeflow: Input should be"):
+        servers.open_runs('{"kubeflow": null}', training)
     monkeypatch.setenv(servers.VARIABLE, '{"kubeflow": {}}')
     assert servers.open_runs("", training)
 
