@@ -25,7 +25,16 @@ from penstock.core.labels import Label
 
 @dataclass(frozen=True)
 class Known:
-    """A baseline as it was read; `uri` is what records call it. `instances` is how features are read from bodies."""
+    """A baseline as it was read: what requests are compared with.
+
+    Args:
+        source: Its files.
+        uri: What records call it.
+        record: What it says.
+        compared: What is counted of a window, and how the model's outputs become columns.
+        features: The features that requests have.
+        instances: How these are read from bodies, as JSON.
+    """
 
     source: MonitoringBaseline
     uri: str
@@ -51,7 +60,14 @@ class Known:
 
 @dataclass(frozen=True)
 class Asked:
-    """The requests of a model, and the baseline that they are compared with. `requests` is their log's URI."""
+    """The requests of a model, and the baseline that they are compared with.
+
+    Args:
+        engine: Where pieces of the log are read.
+        known: The baseline.
+        requests: The URI of the log.
+        selection: Whose requests are meant: a model's, of a version or of all.
+    """
 
     engine: Engine
     known: Known

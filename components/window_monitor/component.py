@@ -50,7 +50,8 @@ def window_monitor(
         drift: Compares with another window of `history` too: `before` for the newest one before it, or the moment at
             which one begins.
         engine: Where pieces of the log are read: `local` for a worker per core, `local:N` for N workers.
-        window: What was measured: `window.json`; metadata `alerts`, the number of features that alert, and `rows`.
+        window: What was measured: `window.json`; metadata `rows`, and `alerts`: how many features,
+            pairs, predictions and metrics alert, and metrics of earlier windows that did not before.
         report: What moved for a person to look at.
     """
     from penstock.components.window_monitor import executor

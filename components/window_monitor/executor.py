@@ -2,7 +2,7 @@
 
 import json
 import sys
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow as pa
@@ -14,8 +14,9 @@ from penstock.components.monitoring.measures.reference import Reference
 from penstock.components.monitoring.windows.files import Selection
 from penstock.components.monitoring.windows.requests import Requests
 from penstock.components.monitoring.windows.window import Window
-from penstock.components.window_monitor import counting, findings, metrics, performance
+from penstock.components.window_monitor import counting, findings, metrics
 from penstock.components.window_monitor import drift as comparing
+from penstock.components.window_monitor import performance as estimating
 from penstock.components.window_monitor.asked import Asked, Known, table
 from penstock.components.window_monitor.counting import Counted, Part
 from penstock.components.window_monitor.drift import Drift
@@ -67,6 +68,7 @@ def run(
     window, a model or a folder that there is not, and a DataError if there is no baseline; what is wrong with requests
     or labels is in the window, and no error.
     """
+    now = now or datetime.now(UTC)
     times = Window.of(window_length, begin, end, now)
     known = Known.read(atomic.local_path(baseline), baseline_uri, instances)
     limits, source = Limits.read(performance, known.record.get("judged")), LabelSource.from_json(labels)
@@ -78,11 +80,11 @@ def run(
         counts.show(rows=0)
         asked = Asked(opened, known, requests, selection)
         kept = History(history, selection.version) if history else None
-        result, parts, before = _compared(asked, times, limits, kept, wanted)
+        result, parts, before = _compared(asked, times, limits, kept, wanted, source.earliest(now) if source else None)
         counts.show(rows=result["rows"])
         again = join.join(asked, source, limits, result, before, now) if source else []
         target = MonitoredWindow(Path(window))
-        _write(target, window_page.Page(result, before, parts, known.record), again, report)
+        _write(target, window_page.Page(result, before[-_HISTORY:], parts, known.record), again, report)
         if kept:
             for earlier in again:
                 kept.add(earlier)
@@ -94,14 +96,22 @@ def run(
 
 
 def _compared(
-    asked: Asked, times: Window, limits: Limits, kept: History | None, wanted: Drift | None
+    asked: Asked,
+    times: Window,
+    limits: Limits,
+    kept: History | None,
+    wanted: Drift | None,
+    since: datetime | None,
 ) -> tuple[WindowRecord, list[Compared], list[WindowRecord]]:
-    """Returns the record of a window beside the baseline and a window before, what its page draws, and those before."""
+    """Returns the record of a window beside the baseline and a window before, what its page draws, and those before.
+
+    Those before are the newest, and all that end at `since` or later.
+    """
     known = asked.known
     with asked.within(times) as log:
         counted = counting.count(asked.engine, log, known.compared)
     parts, result = _parts(known, counted), _record(known, log, counted)
-    before = kept.before(result["model"], times.begin, _HISTORY) if kept else []
+    before = kept.before(result["model"], times.begin, _HISTORY, since) if kept else []
     reference = wanted.reference(kept, before, result) if kept and wanted else None
     then = kept.counts(reference) if kept and reference else None
     earlier = comparing.compared(parts, then) if then else []
@@ -152,7 +162,7 @@ def _performance(known: Known, counted: Counted) -> list[EstimatedMetric]:
     if counted.predictions is None:
         return []
     features = counted.features.sample.table() if counted.is_paired else pa.table({})
-    return performance.estimated(
+    return estimating.estimated(
         known.compared.outputs.label,
         Rows(table(known.source.evaluation_rows), table(known.source.evaluation)),
         Rows(features, counted.predictions.sample.table()),

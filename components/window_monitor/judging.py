@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from penstock.components.monitoring import words
-from penstock.core.arguments import parse_object
+from penstock.core.arguments import check_object, parse_object
 from penstock.core.artifacts.gates import OVERALL
 from penstock.core.artifacts.judged import Judged, MetricLimit
 from penstock.core.artifacts.monitoring import EstimatedMetric, Finding, RealisedMetric
@@ -44,7 +44,11 @@ class Limits:
     def read(cls, text: str, judged: Judged | None) -> "Limits":
         """Reads the component's parameter; a ConfigError for a metric that neither is estimated nor was evaluated."""
         values = parse_object(_NAME, text, _KEYS, _EXAMPLE)
-        configured = values.get("limits") or {}
+        configured = check_object(f"{_NAME}.limits", values["limits"]) if values.get("limits") else {}
+        estimates_alert = values.get("estimates_alert") or False
+        if not isinstance(estimates_alert, bool):
+            received = printable.value(estimates_alert)
+            raise ConfigError(f"{_NAME}.estimates_alert: expected true or false, received {received}")
         slices = judged["slices"] if judged else []
         known = {name for part in slices for name in part["metrics"]} | set(words.METRICS)
         for name, limit in configured.items():
@@ -52,7 +56,7 @@ class Limits:
                 raise ConfigError(f"{_NAME}: there is no metric {name!r}; {did_you_mean(name, sorted(known))}")
             if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int | float)):
                 raise ConfigError(f"{_NAME}.{name}: expected a number or null, received {printable.value(limit)}")
-        return cls(configured, judged, bool(values.get("estimates_alert")))
+        return cls(configured, judged, estimates_alert)
 
     def of(self, metric: str, features: Sequence[tuple[str, str]]) -> tuple[float | None, float | None]:
         """Returns the least and the greatest that a metric is to be in a slice, None where there is no bound."""

@@ -59,10 +59,10 @@ class History:
     uri: str
     version: int | None = None
 
-    def before(self, model: str, begin: datetime, most: int) -> list[WindowRecord]:
-        """Returns the newest windows that begin before a moment, the oldest first."""
-        with self._copy(model, lambda history, names: history.newest(names, begin, most)) as history:
-            return history.before(model, begin, most, self.version)
+    def before(self, model: str, begin: datetime, most: int, since: datetime | None = None) -> list[WindowRecord]:
+        """Returns the newest windows that begin before a moment, and those that end at `since` or later."""
+        with self._copy(model, lambda history, names: history.newest(names, begin, most, since)) as history:
+            return history.before(model, begin, most, self.version, since)
 
     def named(self, model: str, begin: datetime) -> WindowRecord | None:
         """Returns the window that begins at a moment, the longest of several; None if there is none."""

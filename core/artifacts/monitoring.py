@@ -126,6 +126,22 @@ class RealisedMetric(TypedDict):
     rows: int
 
 
+class MeasuredIn(TypedDict):
+    """The newer window, by its begin and end, with which a window was measured again, and what this was before that.
+
+    Args:
+        begin: The newer window's first moment.
+        end: The first moment after it.
+        labelled: How many rows had a label.
+        alerting: The realised metrics that alerted.
+    """
+
+    begin: str
+    end: str
+    labelled: int
+    alerting: list[str]
+
+
 class JoinedLabels(TypedDict):
     """The labels that have come for a window's rows.
 
@@ -134,16 +150,21 @@ class JoinedLabels(TypedDict):
         files: What the files were whose labels are joined: a digest.
         left_out: Labels and labelled rows that do not count, with the reasons.
         notes: Sentences to bear in mind.
+        measured_in: With which newer window this was; left out where it was with this one itself.
     """
 
     rows: int
     files: str
     left_out: list[LeftOut]
     notes: list[str]
+    measured_in: NotRequired[MeasuredIn]
 
 
 class MeasuredAgain(TypedDict):
-    """An earlier window for which labels have come: how many of its rows have one now, and before; and what alerts."""
+    """An earlier window for which labels have come: how many of its rows have one now, and before.
+
+    `alerts` are the findings, in words, that did not alert before.
+    """
 
     begin: str
     end: str

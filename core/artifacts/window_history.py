@@ -59,10 +59,15 @@ class WindowHistory(Artifact):
             return counts
         return None
 
-    def before(self, model: str, begin: datetime, most: int, version: int | None = None) -> list[WindowRecord]:
-        """Returns the newest windows that begin before a moment, the oldest first; files that are none are skipped."""
+    def before(
+        self, model: str, begin: datetime, most: int, version: int | None = None, since: datetime | None = None
+    ) -> list[WindowRecord]:
+        """Returns the newest windows that begin before a moment, the oldest first; files that are none are skipped.
+
+        They are `most` at most, but for those that end at `since` or later, which are all there.
+        """
         folder = self.folder(model, version)
-        return self._read(folder, self.newest((path.name for path in folder.glob("*.json")), begin, most))
+        return self._read(folder, self.newest((path.name for path in folder.glob("*.json")), begin, most, since))
 
     def at(self, model: str, begin: datetime, version: int | None = None) -> list[WindowRecord]:
         """Returns the windows that begin at a moment, the shortest first."""
@@ -90,10 +95,15 @@ class WindowHistory(Artifact):
         start = begin.astimezone(UTC).strftime(self._TIME)
         return sorted(name for name in names if name.startswith(start) and name.endswith(".json"))
 
-    def newest(self, names: Iterable[str], begin: datetime, most: int) -> list[str]:
-        """Returns which of a folder's files are those of the newest windows that begin before a moment."""
-        earlier = (name for name in names if name.endswith(".json") and name < begin.strftime(self._TIME))
-        return sorted(earlier)[-most:]
+    def newest(self, names: Iterable[str], begin: datetime, most: int, since: datetime | None = None) -> list[str]:
+        """Returns which of a folder's files are those that `before` reads."""
+        first = begin.astimezone(UTC).strftime(self._TIME)
+        earlier = sorted(name for name in names if name.endswith(".json") and name < first)
+        older, newest = earlier[:-most], earlier[-most:]
+        if since is not None:
+            bound = since.astimezone(UTC).strftime(self._TIME)
+            newest = [*(name for name in older if name.partition("_")[2] >= bound), *newest]
+        return newest
 
     def folder(self, model: str, version: int | None = None) -> Path:
         """Returns the folder of the windows of a model, or of one of its versions alone, whether it exists or not."""

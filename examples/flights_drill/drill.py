@@ -237,7 +237,10 @@ def _auc(metrics: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
 
 
 def _interval(metric: dict[str, Any] | None) -> str:
-    return "AUC {value:.3f} ({low:.3f} to {high:.3f})".format(**metric) if metric else "nothing"
+    if metric is None or metric["value"] is None:
+        return "nothing"
+    bounds = "" if metric["low"] is None else " ({low:.3f} to {high:.3f})".format(**metric)
+    return f"AUC {metric['value']:.3f}{bounds}"
 
 
 def _told(alerts: dict[str, Any]) -> str:

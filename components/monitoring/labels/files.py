@@ -48,8 +48,16 @@ def opened(place: str) -> Iterator[LabelFiles]:
             listed = list(files.listed(place, stack))
         except DataError:
             listed = []
-        lines = (f"{file.name}\0{atomic.digest([file.path], file.path.parent)}\n" for file in listed)
+        lines = (f"{file.name}\0{_digest(file)}\n" for file in listed)
         yield LabelFiles(listed, hashlib.sha256("".join(lines).encode()).hexdigest())
+
+
+def _digest(file: File) -> str:
+    """Returns the digest of a file; "" of one that cannot be read, which `read` counts."""
+    try:
+        return atomic.digest([file.path], file.path.parent)
+    except OSError:
+        return ""
 
 
 def read(
@@ -87,6 +95,8 @@ def read(
             yield from _tables(opened_file, file, features, options, reasons)
         except DataError as error:
             reasons.add("files", _UNREADABLE, error.message)
+        except OSError as error:
+            reasons.add("files", _UNREADABLE, f"{file.name}: {error.strerror or error}")
     if odd and not usable:
         raise ConfigError(f"labels: {odd}")
 
@@ -99,7 +109,7 @@ def key_columns(there: Sequence[File], source: LabelSource, scratch: Path, engin
     for number, file in enumerate(there):
         folder = scratch / f"columns-{number}"
         folder.mkdir()
-        with contextlib.suppress(DataError):
+        with contextlib.suppress(DataError, OSError):
             if opened_file := _open(file, options, folder, engine):
                 return (REQUEST_ID, ROW) if ROW in opened_file.names else source.key
     return source.key

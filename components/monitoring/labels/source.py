@@ -2,15 +2,18 @@
 
 import json
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Self
 
 from penstock.components.monitoring.windows import window
 from penstock.core.arguments import check_string, check_strings, parse_object
+from penstock.core.errors import ConfigError
+from penstock.core.text import printable
 
 REQUEST_ID, ROW = "request_id", "row"  # what a request log knows its rows by
 _NAME = "labels"  # of the parameter
 _KEYS = ("files", "key", "column", "wait", "csv")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EXAMPLE = '{"files": "labels/*.csv", "key": ["trip_id"]}'
 
 
@@ -32,6 +35,10 @@ class LabelSource:
     wait: timedelta = timedelta(days=30)
     csv: str = ""
 
+    def earliest(self, now: datetime) -> datetime:
+        """Returns the earliest end of windows whose labels may still come."""
+        return now - min(self.wait, now - _EPOCH)
+
     @classmethod
     def from_json(cls, text: str) -> Self | None:
         """Reads the parameter of a component; None of an empty one. A ConfigError says what is wrong with it."""
@@ -42,7 +49,15 @@ class LabelSource:
         return cls(
             files=check_string(f"{_NAME}.files", values.get("files"), "a file, a folder or a pattern"),
             key=tuple(dict.fromkeys(check_strings(f"{_NAME}.key", [key] if isinstance(key, str) else key, "columns"))),
-            column=values.get("column") or "",
-            wait=window.duration(values["wait"]) if values.get("wait") else cls.wait,
+            column=check_string(f"{_NAME}.column", values["column"], "a column") if values.get("column") else "",
+            wait=_wait(values["wait"]) if values.get("wait") else cls.wait,
             csv=json.dumps(values["csv"]) if values.get("csv") else "",
         )
+
+
+def _wait(value: object) -> timedelta:
+    try:
+        return window.duration(value if isinstance(value, str) else "")
+    except ConfigError:
+        received = printable.value(value)
+        raise ConfigError(f"{_NAME}.wait: expected {window.EXPECTED}, received {received}") from None

@@ -14,8 +14,8 @@ from penstock.components.monitoring.labels.files import LABEL
 from penstock.components.monitoring.windows.account import Reasons
 from penstock.core.text import printable
 
-REPEATED = "a label that is there more than once: it counts once"
-CONTRADICTING = "labels of the same key that contradict one another: none of them counts"
+_REPEATED = "a label that is there more than once: it counts once"
+_CONTRADICTING = "labels of the same key that contradict one another: none of them counts"
 _PLACE = "place of the label"  # columns of joins: no feature is named so
 _ROW = "place of the row"
 _NONE = -1
@@ -73,8 +73,8 @@ def _one_each(labels: pa.Table, key: Sequence[str], reasons: Reasons) -> pa.Tabl
     least, most, counts = (grouped[f"{LABEL}_{name}"].to_numpy() for name in ("min", "max", "count"))
     same = least == most
     odd, again = ~same, same & (counts > 1)
-    reasons.add("labels", CONTRADICTING, _shown(grouped, key, odd), int(counts[odd].sum()))
-    reasons.add("labels", REPEATED, _shown(grouped, key, again), int((counts[again] - 1).sum()))
+    reasons.add("labels", _CONTRADICTING, _shown(grouped, key, odd), int(counts[odd].sum()))
+    reasons.add("labels", _REPEATED, _shown(grouped, key, again), int((counts[again] - 1).sum()))
     kept = grouped.filter(pa.array(same)).select(list(key))
     return kept.append_column(LABEL, encoded.dictionary.take(pa.array(least[same])))
 

@@ -30,7 +30,9 @@ from penstock.components.window_monitor.realised.extracts import of_labelled
 from penstock.components.window_monitor.realised.question import Question
 from penstock.components.window_monitor.realised.rows import Chunk
 from penstock.core.artifacts.evaluation_summary import Measure
+from penstock.core.errors import ModelError
 
+_NO_FIT = "a labelled row whose answer is none that the evaluation's metrics are of"
 _GROUPS = 20  # as TFMA has buckets in its jackknife
 _FEWEST = 40  # rows of an interval
 _MOST_SLICES, _MOST_RESAMPLED = 200, 50
@@ -107,7 +109,18 @@ class Accumulator:
         return Labelled(self._scores.accumulated())
 
     def add(self, total: Labelled, chunk: Chunk, labels: LabelTable, generator: np.random.Generator) -> None:
-        """Adds rows; a ModelError if a metric does not fit the labels and predictions."""
+        """Adds rows. Those whose predictions a metric does not fit are left out: another version may have answered."""
+        part = self.empty()
+        try:
+            self._add(part, chunk, labels, generator)
+        except ModelError as error:
+            added, part = part, self.empty()  # some metrics have the rows already
+            part.rows, part.joined, part.matched = added.rows, added.joined, added.matched
+            part.left_out.merge(added.left_out)
+            part.left_out.add("rows", _NO_FIT, f"{chunk.name}: {error.message}", added.labelled)
+        total.merge(part)
+
+    def _add(self, total: Labelled, chunk: Chunk, labels: LabelTable, generator: np.random.Generator) -> None:
         total.rows += len(chunk.places)
         joined = chunk.places[chunk.places >= 0]
         total.joined += len(joined)

@@ -17,6 +17,7 @@ from penstock.components.window_monitor.realised import rows as outputs
 from penstock.components.window_monitor.realised.question import Question
 from penstock.components.window_monitor.realised.rows import Chunk
 
+_UNANSWERED = "a labelled row without an answer"
 _OTHER_OUTPUTS = "a labelled row whose answer has other outputs than most rows"
 _NO_NUMBER = "a labelled row whose answer is no number"
 _UNKNOWN_LABEL = "a labelled row whose label the model does not know"
@@ -48,6 +49,9 @@ def of_labelled(chunk: Chunk, labels: LabelTable, question: Question, left_out: 
     """Returns how many rows have a label that counts, and their extracts; counts the others that have one."""
     rows = np.flatnonzero(chunk.places >= 0)
     answers = {name: chunk.outputs[name].combine_chunks() for name in chunk.outputs.column_names}
+    if not answers:
+        left_out.add("rows", _UNANSWERED, chunk.name, len(rows))
+        return 0, {}
     for column in answers.values():
         regular = outputs.regular(column)[rows]
         left_out.add("rows", _OTHER_OUTPUTS, chunk.name, int((~regular).sum()))

@@ -23,12 +23,10 @@ from penstock.components.window_monitor import findings
 from penstock.components.window_monitor.judging import REALISED, Limits
 from penstock.components.window_monitor.realised import measuring
 from penstock.components.window_monitor.realised.question import Question
-from penstock.core.artifacts.monitoring import JoinedLabels, WindowRecord
-from penstock.core.errors import ConfigError, ModelError
+from penstock.core.artifacts.monitoring import Finding, JoinedLabels, MeasuredIn, WindowRecord
+from penstock.core.errors import ConfigError
 from penstock.core.suggestions import did_you_mean
 
-MOST = 60  # earlier windows that are looked at in one run
-_ELSEWHERE = "a label whose key no row has in the windows that were looked at"
 _LOG_TYPES = {REQUEST_ID: pa.large_binary(), ROW: pa.int64()}
 
 
@@ -56,12 +54,7 @@ class Labels:
     def measure(self, window: WindowRecord, requests: Requests) -> bool:
         """Puts into a window's record what labels say of it, and returns whether there still are its requests."""
         joined = JoinedLabels(rows=0, files=self.digest, left_out=[], notes=[])
-        try:
-            realised = measuring.measure(self.engine, requests, self.table, self.question, self.limits)
-        except ModelError as error:
-            joined["notes"] = [error.message]
-            window["labels"] = joined
-            return True
+        realised = measuring.measure(self.engine, requests, self.table, self.question, self.limits)
         total = realised.total
         if not total.rows and window["rows"]:
             return False
@@ -78,27 +71,43 @@ class Labels:
         window["findings"] = findings.with_performance(others, realised.findings)
         return True
 
-    def awaited(self, before: Sequence[WindowRecord], now: datetime) -> list[WindowRecord]:
-        """Returns the earlier windows whose labels may have come since, MOST of them at most, the oldest first.
+    def awaited(self, before: Sequence[WindowRecord], window: WindowRecord, now: datetime) -> list[WindowRecord]:
+        """Returns the earlier windows whose labels may have come since, the oldest first.
 
-        They ended not too long ago, have rows without a label, and were last measured by other files than these.
+        They ended not too long ago, have rows without a label, and were last measured by other files than these. And
+        those that this window's run has measured before: it may have ended before anybody was told.
         """
-        return [one for one in before if self._may_change(one, now)][-MOST:]
+        return [one for one in before if self._was_measured(one, window) or self._may_change(one, now)]
 
     def _may_change(self, window: WindowRecord, now: datetime) -> bool:
         known = window.get("labels")
-        if not window["rows"] or datetime.fromisoformat(window["end"]) + self.source.wait < now:
+        if not window["rows"] or datetime.fromisoformat(window["end"]) < self.source.earliest(now):
             return False
         return known is None or (known["rows"] < window["rows"] and known["files"] != self.digest)
 
+    @staticmethod
+    def _was_measured(window: WindowRecord, by: WindowRecord) -> bool:
+        return bool(window["rows"]) and measured_by(window, by) is not None
+
     def account(self, window: WindowRecord) -> None:
-        """Adds to a window's record what is not of one window: labels that were read in vain."""
+        """Adds to a window's record what is not of one window: what the files have in vain."""
         joined = window.get("labels")
         if joined is not None:
-            unmatched = Reasons()
-            unmatched.add("labels", _ELSEWHERE, self.source.files, int((~self.matched).sum()))
-            joined["left_out"] += [*self.left_out.listed(), *unmatched.listed()]
+            joined["left_out"] += self.left_out.listed()
             joined["notes"] += self.notes
+            if unmatched := int((~self.matched).sum()):
+                joined["notes"].append(f"labels of no row in the windows that were looked at: {unmatched:,}")
+
+
+def of_metrics(window: WindowRecord) -> list[Finding]:
+    """Returns a window's findings of realised metrics."""
+    return [one for one in window["findings"] if one["measure"] == REALISED]
+
+
+def measured_by(window: WindowRecord, by: WindowRecord) -> MeasuredIn | None:
+    """Returns what a window was before another window's run measured it again; None if it did not."""
+    before = window["labels"].get("measured_in") if "labels" in window else None
+    return before if before and (before["begin"], before["end"]) == (by["begin"], by["end"]) else None
 
 
 @contextlib.contextmanager
@@ -118,7 +127,7 @@ def read(
         scratch, left_out = Path(folder), Reasons()
         if not there.listed:
             notes.append(f"there are no labels yet: {source.files}")
-        schema = _schema(files.key_columns(there.listed, source, scratch, engine), types, question.label)
+        schema = columns_of(files.key_columns(there.listed, source, scratch, engine), types, question.label)
         columns = dict(zip(schema.names, schema.types, strict=True))
         tables = files.read(there.listed, source, columns, scratch, engine, left_out)
         table = LabelTable.write(tables, schema, scratch / "labels.arrow", left_out)
@@ -126,7 +135,7 @@ def read(
         yield Labels(engine, source, table, question, limits, _digest(there, source), left_out, notes, matched)
 
 
-def _schema(key: Sequence[str], types: Mapping[str, pa.DataType], label: pa.DataType) -> pa.Schema:
+def columns_of(key: Sequence[str], types: Mapping[str, pa.DataType], label: pa.DataType) -> pa.Schema:
     """Returns the columns that are read, with their types; a feature goes before what the log itself calls so."""
     known = {**_LOG_TYPES, **types}
     for name in key:

@@ -30,7 +30,7 @@ class Realised:
 
 
 def measure(engine: Engine, requests: Requests, labels: LabelTable, question: Question, limits: Limits) -> Realised:
-    """Returns the metrics of the rows with a label. Raises a ModelError for a metric that does not fit them."""
+    """Returns the metrics of the rows with a label."""
     accumulator = Accumulator(question)
     accumulate = partial(_accumulated, requests=requests, labels=labels, question=question)
     numbered = list(enumerate(requests.pieces))

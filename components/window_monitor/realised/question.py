@@ -14,6 +14,7 @@ from penstock.components.monitoring.windows import columns
 from penstock.components.window_monitor.asked import Known, table
 from penstock.components.window_monitor.realised.label_codes import LabelCodes
 from penstock.core import artifacts
+from penstock.core.artifacts.evaluation_summary import Problem
 from penstock.core.artifacts.judged import Judged
 from penstock.core.artifacts.monitoring import MonitoringBaseline
 from penstock.core.errors import DataError
@@ -67,16 +68,20 @@ class Question:
         if not metrics.metrics_specs:
             raise NotAsked("the evaluation has no metric that is computed without the model")
         types = {one.name: columns.TYPES[one.type] for one in schema.feature if one.type in columns.TYPES}
-        slicing = _slicing(config, spec, set(types) - {record["label_name"]}, notes)
-        wanted = {*Slicer(slicing, Codes()).features, *filter(None, [spec.example_weight_key])}
-        kind, codes = _label(known, column, spec, types)
+        asked = known.features.types  # of training alone are others, which no request has
+        weight = spec.example_weight_key
+        if weight and weight not in asked:
+            raise NotAsked(f"the evaluation weighs its rows by {weight!r}, which no request has")
+        slicing = _slicing(config, spec, set(asked), notes)
+        wanted = {*Slicer(slicing, Codes()).features, *filter(None, [weight])}
+        kind, codes = _label(known, column, spec, types, judged["problem"])
         return cls(
             metrics.SerializeToString(),
             slicing.SerializeToString(),
-            {name: types[name] for name in sorted(wanted & set(types))},
+            {name: asked[name] for name in sorted(wanted)},
             kind,
             codes,
-            spec.example_weight_key,
+            weight,
             judged,
         )
 
@@ -107,7 +112,7 @@ def _slicing(config: EvalConfig, spec: ModelSpec, known: set[str], notes: list[s
 
 
 def _label(
-    known: Known, column: str, spec: ModelSpec, types: Mapping[str, pa.DataType]
+    known: Known, column: str, spec: ModelSpec, types: Mapping[str, pa.DataType], problem: Problem
 ) -> tuple[pa.DataType, LabelCodes]:
     """Returns the label's type in files and what stands for it; a NotAsked where only the model knows."""
     name, label, source = known.record["label_name"], known.compared.outputs.label, known.source
@@ -126,7 +131,7 @@ def _label(
         return kind, LabelCodes(None)
     own, others = (files.first_values(evaluation[one].combine_chunks()) for one in (before, made))
     try:
-        return kind, LabelCodes.learnt(own, others)
+        return kind, LabelCodes.learnt(own, others, problem)
     except DataError as error:
         raise NotAsked(
             f"{error.message}: expected a column {spec.label_key!r} in the labels, as the model makes it "

@@ -87,7 +87,8 @@ def regular(column: pa.Array) -> npt.NDArray[np.bool_]:
         valid: npt.NDArray[np.bool_] = column.is_valid().to_numpy(zero_copy_only=False)
         return valid
     lengths = column.value_lengths().fill_null(0).to_numpy(zero_copy_only=False)
-    counts = np.bincount(lengths)
+    counts = np.bincount(lengths, minlength=1)
+    counts[0] = 0  # most rows may have none
     return np.asarray((lengths == counts.argmax()) & (lengths > 0))
 
 

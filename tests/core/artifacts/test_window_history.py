@@ -1,6 +1,6 @@
 """Where the windows of models are kept: no two in one place, and what is damaged is none."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 from penstock.core.artifacts.window_history import WindowHistory
@@ -25,6 +25,17 @@ def test_models_and_versions_have_folders_of_their_own(tmp_path: Path) -> None:
     folders = [history.folder(model, version) for model, version in places]
     assert len(set(folders)) == len(places)
     assert all(folder.resolve().is_relative_to(tmp_path) and folder != tmp_path for folder in folders)
+
+
+def test_windows_before_are_the_newest_and_those_that_end_late_enough(tmp_path: Path) -> None:
+    history, hours = WindowHistory(tmp_path), [record(hour) for hour in range(6)]
+    for one in hours:
+        history.add(one)
+    begin = datetime.fromisoformat(hours[5]["begin"])
+    assert history.before("taxi", begin, 2) == hours[3:5]
+    assert history.before("taxi", begin, 2, since=datetime.fromisoformat(hours[1]["end"])) == hours[1:5]
+    east = begin.astimezone(timezone(timedelta(hours=9)))
+    assert history.before("taxi", east, 2) == hours[3:5]
 
 
 def test_counts_stand_beside_their_window(tmp_path: Path) -> None:

@@ -13,10 +13,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from penstock.components.evaluator.summary.limits import slice_name
-from penstock.core.artifacts import ModelEvaluation
-from penstock.core.artifacts.monitoring import WindowRecord
+from penstock.components.window_monitor.asked import Known
+from penstock.components.window_monitor.realised.question import NotAsked, Question
+from penstock.core.artifacts import ModelEvaluation, Schema
+from penstock.core.artifacts.monitoring import MonitoringBaseline, WindowRecord
 from penstock.core.errors import ConfigError
 from tests.components.model_monitor.test_executor import columns
+from tests.components.monitoring.conftest import prediction
 from tests.components.window_monitor.realised.conftest import Serving
 from tests.servers.browser import Browser
 
@@ -88,13 +91,15 @@ def test_a_window_is_measured_again_when_its_labels_come(serving: Serving, tmp_p
     assert (again["begin"], again["alerts"]) == (serving.history()[0]["begin"], [])
     assert [one["labels"]["rows"] for one in serving.history()] == [200, 0]
     assert serving.again(1) == [serving.history()[0]]
-    assert serving.monitor(1, labels=places[2])["measured_again"] == []  # the same files
+    assert serving.monitor(1, labels=places[2])["measured_again"] == [again]  # nobody may have been told
+    assert serving.again(1) == [serving.history()[0]]
+    assert serving.monitor(2, labels=places[2])["measured_again"] == []  # the same files
     late = [*serving.labels(first)[200:], *serving.labels(second, 1)]
     write_csv(tmp_path / "labels" / "b.csv", late)
     assert [one["labelled"] for one in serving.monitor(1, labels=places[3])["measured_again"]] == [300]
-    assert [one["labels"]["rows"] for one in serving.history()] == [300, 300]
+    assert [one["labels"]["rows"] for one in serving.history()] == [300, 300, 0]
     write_csv(tmp_path / "labels" / "c.csv", [("id-9-9", 0, "yes")])
-    assert serving.monitor(1, labels=places[3])["measured_again"] == []  # all its labels are there
+    assert serving.monitor(2, labels=places[3])["measured_again"] == []  # all their labels are there
 
 
 def test_labels_may_come_so_long_and_not_longer(serving: Serving, tmp_path: Path) -> None:
@@ -132,7 +137,6 @@ def test_odd_labels_are_counted_and_no_error(serving: Serving, tmp_path: Path) -
     assert reasons(window) == {
         "a label that is there more than once: it counts once": 1,
         "labels of the same key that contradict one another: none of them counts": 2,
-        "a label whose key no row has in the windows that were looked at": 1,
         "a labelled row whose label the model does not know": 1,
         "a label without a key": 1,
         "a key without a label": 1,
@@ -141,6 +145,7 @@ def test_odd_labels_are_counted_and_no_error(serving: Serving, tmp_path: Path) -
         "a file without the column 'late'": 1,
         "a file that is neither CSV nor Parquet": 1,
     }
+    assert window["labels"]["notes"] == ["labels of no row in the windows that were looked at: 1"]
     with pytest.raises(ConfigError, match=r"labels: .*d\.csv: there is no column 'late'; it has"):
         serving.monitor(labels=labels_of(folder / "d.csv"))
     with pytest.raises(ConfigError, match=r"labels\.key: no request has a feature 'trip'"):
@@ -201,6 +206,84 @@ def test_a_baseline_without_an_evaluation_says_so(serving: Serving, tmp_path: Pa
     (tmp_path / "older" / "baseline.json").write_text(json.dumps(record))
     window = serving.monitor(labels=labels_of(tmp_path), baseline=str(tmp_path / "older"))
     assert window["labels"]["notes"] == ["the baseline knows no evaluation of the model: make it of a run that has one"]
+
+
+def test_an_earlier_window_alerts_once_and_again_only_where_its_run_is_repeated(
+    serving: Serving, tmp_path: Path
+) -> None:
+    rows = columns(8, 300)
+    rows["late"] = np.where(rows["late"] == "yes", "no", "yes")
+    serving.asked(rows)
+    serving.monitor()
+    path = write_csv(tmp_path / "labels.csv", serving.labels(rows)[:250])
+    (again,) = serving.monitor(1, labels=labels_of(path))["measured_again"]
+    assert [sentence.partition(" rows")[0] for sentence in again["alerts"]][:1] == ["AUC of 250"]
+    assert serving.monitor(1, labels=labels_of(path))["measured_again"] == [again]
+    write_csv(path, serving.labels(rows))
+    (later,) = serving.monitor(2, labels=labels_of(path))["measured_again"]
+    assert (later["labelled"], later["labelled_before"], later["alerts"]) == (300, 250, [])
+    assert any(one["alerts"] for one in serving.again(2)[0]["findings"])
+
+
+def test_answers_that_cannot_be_measured_do_not_end_a_window(
+    serving: Serving, tmp_path: Path, write_log: Callable[..., Path]
+) -> None:
+    rows = columns(8, 100)
+    serving.asked(rows)
+    odd = {"none": {}, "two": {"first": np.ones((3, 1), np.float32), "second": np.ones((3, 1), np.float32)}}
+    for name, outputs in odd.items():
+        one = prediction({"miles": np.ones(3, np.float32)}, 30, name)
+        one.outputs.clear()  # type: ignore[attr-defined]
+        one.outputs.update(outputs)  # type: ignore[attr-defined]
+        write_log("parquet", [one])
+    labels = [*serving.labels(rows), *((f"id-{name}", row, "no") for name in odd for row in range(3))]
+    window = serving.monitor(labels=labels_of(write_csv(tmp_path / "labels.csv", labels)))
+    assert window["labels"]["rows"] == 100
+    assert reasons(window) == {
+        "a labelled row without an answer": 3,
+        "a labelled row whose answer is none that the evaluation's metrics are of": 3,
+    }
+    assert {one["rows"] for one in window["realised"] if one["slice"] == "overall"} == {100}
+
+
+def test_windows_beside_a_baseline_that_cannot_be_read_as_this_one_are_told(
+    serving: Serving, tmp_path: Path, baseline: Path
+) -> None:
+    rows = columns(8, 50)
+    serving.asked(rows)
+    older = shutil.copytree(baseline, tmp_path / "older")
+    serving.monitor(baseline=str(older))
+    path = write_csv(tmp_path / "labels.csv", [(1, "yes")], ("hour", "late"))
+    text = Schema(older).path.read_text()
+    begins = f"windows beside {older} are not measured again: "
+    odd = [
+        (text.replace("type: INT", "type: BYTES"), "its schema has other types of the key or the label"),
+        (text.replace('"hour"', '"o_clock"'), "labels.key: no request has a feature 'hour'"),
+    ]
+    for schema, why in odd:
+        Schema(older).path.write_text(schema)
+        window = serving.monitor(1, labels=labels_of(path, key="hour"))
+        assert [note[: len(begins + why)] for note in window["labels"]["notes"][:1]] == [begins + why]
+    (older / "baseline.json").write_text("{}")
+    window = serving.monitor(1, labels=labels_of(path, key="hour"))
+    assert f"{begins}{older}/baseline.json: expected" in window["labels"]["notes"][0]
+
+
+def test_what_no_request_has_is_not_asked(baseline: Path, tmp_path: Path) -> None:
+    changed = shutil.copytree(baseline, tmp_path / "changed")
+    schema, notes = Schema(changed).read(), list[str]()
+    for feature in schema.feature:
+        if feature.name == "company":
+            feature.not_in_environment.append("SERVING")
+    Schema(changed).write(schema)
+    question = Question.of(Known.read(changed), "late", notes)
+    assert (dict(question.features), notes) == ({}, ["slices of what no request has are left out: company"])
+    config = MonitoringBaseline(changed).eval_config
+    spec = '"signatureName"'
+    assert spec in config.read_text()
+    config.write_text(config.read_text().replace(spec, f'"exampleWeightKey": "company", {spec}'))
+    with pytest.raises(NotAsked, match="weighs its rows by 'company', which no request has"):
+        Question.of(Known.read(changed), "late", notes)
 
 
 @pytest.mark.slow
