@@ -16,6 +16,7 @@ from urllib.parse import quote, unquote
 
 from penstock.core.arguments import check_whole_number, parse_object
 from penstock.core.artifacts.artifact import Artifact
+from penstock.core.errors import ConfigError
 
 _MOST_BYTES = 255  # of a folder's name
 _TIME = "%Y%m%dT%H%M%S.%fZ"
@@ -55,8 +56,12 @@ class Traffic:
         keys = ("stable", "canary", "percent", "previous")
         values = parse_object(cls.FILE, content.decode(errors="replace"), keys, '{"stable": 17}')
         stable = check_whole_number(f"{cls.FILE}: stable", values.pop("stable", None), least=1)
-        others = {key: value for key, value in values.items() if value is not None}
-        return cls(stable, **{key: check_whole_number(f"{cls.FILE}: {key}", value) for key, value in others.items()})
+        others = {
+            key: check_whole_number(f"{cls.FILE}: {key}", value) for key, value in values.items() if value is not None
+        }
+        if others.get("percent", 0) > 100:
+            raise ConfigError(f"{cls.FILE}: percent: expected 100 at most, received {others['percent']}")
+        return cls(stable, **others)
 
     def content(self) -> bytes:
         """Returns the file's content."""

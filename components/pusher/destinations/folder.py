@@ -87,8 +87,9 @@ class Folder(Destination):
             traffic = Traffic(newest[0].number)
             self._write(traffic)
         digest = SavedModel(serving).digest()
-        if self._digest(traffic.stable) == digest and traffic.canary is None:
-            return Pushed(self._version(traffic.stable).place, str(traffic.stable), new=False)
+        if self._digest(traffic.stable) == digest:
+            place = self._version(traffic.stable).place
+            return Pushed(place, str(traffic.stable), 100 - traffic.percent, new=False)
         if traffic.canary is not None:
             if self._digest(traffic.canary) != digest:
                 raise UserError(
@@ -104,8 +105,11 @@ class Folder(Destination):
         return self._on_trial(trial, new=True)
 
     def _served(self, traffic: Traffic) -> Pushed:
+        stable = self._version(traffic.stable)
+        if not self.storage.holds(stable):
+            raise UserError(f"{self.place}: version {stable.number} is not there any more, so what serves stays")
         self._write(traffic)
-        return Pushed(self._version(traffic.stable).place, str(traffic.stable))
+        return Pushed(stable.place, str(stable.number))
 
     def _on_trial(self, traffic: Traffic, new: bool) -> Pushed:
         how = "`penstock promote` gives it all requests, `penstock rollback` takes it away"

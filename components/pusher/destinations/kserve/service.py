@@ -82,7 +82,8 @@ class KServe(Service):
     def configure(self, changes: Changes) -> None:
         service = self._client.require()
         newest = Version.of(service)
-        if not newest.push or manifest.with_logger(self._settings, service) is None:
+        is_withdrawn = manifest.share(service) == 0  # and the version before could not be put in its place
+        if not newest.push or is_withdrawn or manifest.with_logger(self._settings, service) is None:
             return
 
         def undo() -> None:
@@ -176,10 +177,14 @@ class KServe(Service):
         served = status.served(service, self._client.revision)
         image = self._image_of(candidate, service)
         earlier: list[Json] = []
+        logged: list[Json] = []  # from before, where the version was there and only its logger is set
 
         def put(now: Json) -> Json | None:
             if Version.of(now).is_of(candidate, uri, image):
-                return manifest.with_logger(self._settings, now)
+                change = manifest.with_logger(self._settings, now)
+                if change and not earlier:
+                    logged[:] = [now]
+                return change
             earlier[:] = [now]
             change = manifest.with_version(self._settings, candidate, uri, image, now, served)
             return manifest.with_share(change, 0 if State.of(now).splits else None)
@@ -190,15 +195,18 @@ class KServe(Service):
                 was, share = earlier[0], manifest.share(earlier[0])
                 seconds = min(UNDOING, self.rollout.timeout)
                 self._restore(lambda now: manifest.restored(was, now), Version.of(was).number, seconds, share)
+            elif logged and now:
+                self._client.patch(lambda now: manifest.restored_logger(logged[0], now))
 
         last = "without requests" if before.splits else "where it takes over if it becomes ready"
-        changes.make(
+        made = changes.make(
             f"putting version {candidate.version} into {self.place}",
             lambda: self._client.patch(put),
             undo,
             f"version {candidate.version} in {self.place}, {last}: the next push takes its place",
         )
-        late = before if earlier else None
+        is_new = earlier or (logged and manifest.logger(made) != manifest.logger(logged[0]))
+        late = before if is_new else None
         readiness.of_version(self._client, candidate.digest, candidate.version, self.rollout.timeout, late)
 
     def _restore(self, patch: Patch, version: str, seconds: float, share: int | None) -> None:

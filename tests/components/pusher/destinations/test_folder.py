@@ -1,6 +1,7 @@
 """Folders that a model server watches: what it serves, and how the version before it comes back."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -134,7 +135,30 @@ def test_a_push_that_is_killed_leaves_what_served(make_model: MakeModel, tmp_pat
     assert len(taxi.storage.newest(9)) == 2
 
 
-@pytest.mark.parametrize("content", ["", "{", '{"stable": "old"}', '{"stable": 1, "share": 10}'])
+def test_a_version_that_is_gone_is_not_said_to_serve(make_model: MakeModel, tmp_path: Path) -> None:
+    taxi = folder(str(tmp_path), canary=10)
+    old, new = (destinations.push(taxi, make_model(name)).version for name in ("old", "new"))
+    before = (tmp_path / "traffic.json").read_bytes()
+    for version, change in ((new, destinations.promote), (old, destinations.rollback)):
+        shutil.move(tmp_path / version, tmp_path / "away")
+        with pytest.raises(UserError, match=f"version {version} is not there any more, so what serves stays"):
+            change(taxi)
+        assert (tmp_path / "traffic.json").read_bytes() == before
+        shutil.move(tmp_path / "away", tmp_path / version)
+
+
+def test_what_serves_is_pushed_again_while_another_is_on_trial(make_model: MakeModel, tmp_path: Path) -> None:
+    taxi = folder(str(tmp_path), canary=10)
+    old, new = (destinations.push(taxi, make_model(name)).version for name in ("old", "new"))
+    again = destinations.push(taxi, make_model("old"))
+    assert (again.version, again.percent, again.new) == (old, 90, False)
+    assert shares(taxi) == {old: "90 %", new: "10 % canary"}
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["", "{", '{"stable": "old"}', '{"stable": 1, "share": 10}', '{"stable": 1, "canary": 2, "percent": 101}'],
+)
 def test_shares_that_are_damaged_are_told(content: str, tmp_path: Path) -> None:
     (tmp_path / "traffic.json").write_text(content)
     with pytest.raises(ConfigError, match=r"traffic\.json"):

@@ -10,7 +10,13 @@ from penstock.components.pusher import destinations
 from penstock.components.pusher.destinations import kserve
 from penstock.components.pusher.destinations.kserve.service import KServe
 from penstock.core.errors import PenstockError
-from tests.components.pusher.destinations.kserve.conftest import LOGGER, SETTINGS
+from tests.components.pusher.destinations.kserve.conftest import (
+    LOGGER,
+    SETTINGS,
+    candidate,
+    changing,
+    service,
+)
 from tests.servers import kserve_controller as faults
 from tests.servers.inference_services import InferenceServicesAPI
 from tests.servers.loopback import Cut, Request, Status
@@ -118,3 +124,29 @@ def test_a_kserve_without_annotations_of_events_leaves_them_out(
         push(logger=SINK)
     assert logger(cluster) == {"mode": "all", "url": "http://sink.team"}
     assert len(cluster.controllers["taxi"].revisions) == 2
+
+
+def test_the_logger_of_a_version_that_is_there_is_put_back(cluster: InferenceServicesAPI) -> None:
+    """What a person has set is not lost where the version is there already, and fails with another logger."""
+
+    def deploy(**settings: Any) -> None:
+        changing(lambda changes: service(**settings).deploy(candidate(1), 100, changes))
+
+    deploy()
+    own = {"mode": "response", "url": "http://own"}
+    cluster.edit("taxi", {"spec": {"predictor": {"logger": own}}})
+    cluster.faults += [faults.CRASH, faults.CRASH]
+    with pytest.raises(PenstockError):
+        deploy(logger=SINK)
+    assert logger(cluster) == own
+
+
+def test_a_logger_is_not_waited_for_where_a_version_was_withdrawn(cluster: InferenceServicesAPI, push: Pushes) -> None:
+    """The spec has the version that was taken away as long as the one before could not be put there."""
+    first = push()
+    push("second", canary=10)
+    cluster.rollout = 10**6
+    place: KServe = kserve.destination("push_destination.kserve", SETTINGS | {"timeout": 1})
+    assert destinations.rollback(place).version == first.version
+    again = push(logger=SINK, timeout=1)
+    assert (again.version, again.new, logger(cluster)) == (first.version, False, None)
