@@ -94,7 +94,11 @@ class ServedModel:
         return served
 
     def _drawn(self) -> ServedVersion | None:
-        """Returns the canary for its share of the requests, else the version beside it; None where nobody splits."""
+        """Returns the canary for its share of the requests, else the version beside it, as far as they are loaded.
+
+        None where nobody splits, or where the drawn version and the stable one are not loaded: then the newest that is
+        loaded answers, which may be the canary, beyond its share.
+        """
         if self._traffic is None:
             return None
         on_trial = self._traffic.canary is not None and random.random() * 100 < self._traffic.percent
