@@ -20,9 +20,9 @@ from penstock.components.model_monitor.evaluated import Evaluation
 from penstock.components.model_monitor.fixed import Fixed
 from penstock.components.model_monitor.training_rows import DecodedRows, RowColumns
 from penstock.components.model_monitor.watching import Watching
-from penstock.components.monitoring import sensitivity
+from penstock.components.monitoring import kinds, sensitivity
 from penstock.components.monitoring.measures import thresholds as deriving
-from penstock.components.monitoring.measures.bins import FeatureBins, Kind
+from penstock.components.monitoring.measures.bins import FeatureBins
 from penstock.components.monitoring.measures.reference import Reference
 from penstock.components.monitoring.measures.thresholds import Threshold
 from penstock.components.monitoring.windows.inputs import Features
@@ -147,7 +147,7 @@ def _training(
 ) -> _Training:
     sampled = training_rows.sample(engine, examples, splits)
     rows = training_rows.decoded(sampled.records, columns)
-    empty = Reference.empty(pa.Table.from_batches([rows.features]), _kinds(schema))
+    empty = Reference.empty(pa.Table.from_batches([rows.features]), kinds.kinds(schema))
     training_rows.count(engine, examples, splits, empty, columns)
     return _Training(sampled.rows, rows, Reference(empty))
 
@@ -158,17 +158,6 @@ def _label(model: str | None) -> Label | None:
 
 def _bins(reference: Reference | None) -> list[FeatureBins]:
     return list(reference.bins.values()) if reference else []
-
-
-def _kinds(schema: schema_pb2.Schema) -> dict[str, Kind]:
-    """Returns what features are by what the schema says of them."""
-    kinds: dict[str, Kind] = {}
-    for feature in schema.feature:
-        if feature.int_domain.is_categorical or feature.HasField("string_domain") or feature.domain:
-            kinds[feature.name] = "category"
-        elif feature.HasField("natural_language_domain"):
-            kinds[feature.name] = "text"
-    return kinds
 
 
 def _unmeasured(features: Features, reference: Reference) -> list[str]:

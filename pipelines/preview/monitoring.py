@@ -8,14 +8,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from penstock.components.monitoring import kinds
 from penstock.core.artifacts.data import read_schema
 from penstock.core.errors import ConfigError
 from penstock.pipelines.config.section import is_remote
 from penstock.pipelines.config.training_pipeline import Config
 
 if TYPE_CHECKING:
-    from tensorflow_metadata.proto.v0.schema_pb2 import Feature
-
     from penstock.pipelines.preview.columns import Column
     from penstock.pipelines.preview.table import Table
 
@@ -31,7 +30,7 @@ def check_thresholds(config: Config) -> None:
     if not asked or not file or is_remote(file) or not importlib.util.find_spec("tensorflow_metadata"):
         return
     for feature in read_schema(Path(file)).feature:
-        if feature.name in asked and _is_text(feature):
+        if feature.name in asked and kinds.kind(feature) == "text":
             raise ConfigError(
                 f"monitoring.thresholds.{feature.name}: {file} says that it is text, which Vertex AI does not measure: "
                 f"{_ADVICE}"
@@ -65,9 +64,3 @@ def _asked(config: Config) -> set[str]:
         for name, value in monitoring.thresholds.items()
         if (any(limit is not None for limit in value.values()) if isinstance(value, dict) else value is not None)
     }
-
-
-def _is_text(feature: "Feature") -> bool:
-    """Whether a feature is monitored as text, whatever its values are."""
-    names = feature.int_domain.is_categorical or feature.HasField("string_domain") or feature.domain
-    return feature.HasField("natural_language_domain") and not names

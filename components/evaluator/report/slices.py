@@ -78,16 +78,19 @@ def section(summary: EvaluationSummary, scale: Scale) -> str:
 
 
 def _judgement(every: list[Judged], overall: float | None) -> str:
-    if overall is None or not any("low" in each.measure for each in every):
+    known = [each for each in every if "low" in each.measure]
+    if overall is None or not known:
         return "The worst slice comes first."
     surely = sum(each.surely for each in every)
     parts = ["No slice is worse than overall beyond chance: no 95% interval lies wholly on its worse side."]
     if surely:
-        are = "is" if surely == 1 else "are"
-        parts = [f"{surely:,} of {len(every):,} slices {are} worse than overall beyond chance, and bold in the table:"]
+        are, which = "is" if surely == 1 else "are", " with an interval" if len(known) < len(every) else ""
+        parts = [
+            f"{surely:,} of {len(known):,} slices{which} {are} worse than overall beyond chance, and bold in the table:"
+        ]
         parts.append("the 95% interval lies wholly on the worse side.")
-        if len(every) >= _MANY:
-            parts.append(f"Of so many, about {round(_BY_CHANCE * len(every)) or 1:,} would be so by chance alone.")
+        if len(known) >= _MANY:
+            parts.append(f"Of so many, about {round(_BY_CHANCE * len(known)) or 1:,} would be so by chance alone.")
     return " ".join(filter(None, [*parts, approximation(each.measure for each in every)]))
 
 

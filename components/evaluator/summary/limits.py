@@ -26,7 +26,10 @@ def read_config(path: Path) -> EvalConfig:
 
 
 def judged(config: EvalConfig, summary: EvaluationSummary) -> Judged:
-    """Returns the limits of values, and the candidate's metrics; limits of changes are of two models, and left out."""
+    """Returns the limits of values, and the candidate's metrics: overall, and of its largest slices.
+
+    Limits of changes are of two models, and left out.
+    """
     largest = sorted(summary["slices"], key=lambda part: (len(part["features"]) > 0, -part["examples"]))
     return Judged(
         problem=summary["problem"],

@@ -304,6 +304,21 @@ def test_slices_without_intervals(late: EvaluationSummary) -> None:
     assert len(json.loads(spec)["layer"]) == 2
 
 
+def test_slices_without_an_interval_are_not_counted_among_those_with_one() -> None:
+    many = summaries.many_slices()
+    every = slices.judged(many)
+    (worse, *_), surely = [each for each in every if each.surely], [each.surely for each in every].count(True)
+    assert f"{surely:,} of {len(every):,} slices are worse" in slices.section(
+        many, Scale(many["problem"], many["label"])
+    )
+    for each in every:
+        if each.part is not worse.part:
+            each.part["metrics"][many["main_metric"]] = {"value": each.measure["value"]}
+    section = slices.section(many, Scale(many["problem"], many["label"]))
+    assert "1 of 1 slices with an interval is worse than overall" in section
+    assert "by chance alone" not in section
+
+
 def test_hundreds_of_slices_are_folded() -> None:
     many = summaries.many_slices()
     body = page.html("Evaluation", report.body(many, summaries.verdict(True)))
