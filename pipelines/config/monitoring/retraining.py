@@ -33,8 +33,8 @@ class Retraining(Section):
     )
     performance_loss: PositiveNumber | None = Field(
         default=0.1,
-        description="By which share of the evaluation's value the estimated performance is worse, with all of its "
-        "interval. null: only performance that alerts is a signal.",
+        description="By more than which share of the evaluation's value the estimated or realised performance is "
+        "worse, with all of its interval. null: only performance that alerts is a signal.",
     )
     performance_limits: dict[str, Number] = Field(
         default={}, description="Values that metrics of the window are not to be on the bad side of, by their names."
