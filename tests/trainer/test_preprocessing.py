@@ -94,29 +94,24 @@ def test_z_score(table: Tables) -> None:
 @pytest.mark.slow
 def test_vocabularies(table: Tables) -> None:
     words = ["a"] * 30 + ["b"] * 20 + ["once", "twice", "twice", "", None] + ["a"] * 5
-    made = table({"word": words, "hour": [row % 24 for row in range(ROWS)], "label": LABEL}).transform(
-        {"label": "label"}
-    )
+    columns = {
+        "word": words,
+        "hour": [row % 24 for row in range(ROWS)],
+        "lines": [("a\nb", "a\r\nc", "\xff\xfe", "d")[row % 4] for row in range(ROWS)],
+        "label": LABEL,
+    }
+    made = table(columns).transform({"label": "label"})
     rows = made.transformed()
     assert made.transform_output.vocabulary_by_name("word_xf") == [b"a", b"b", b"twice"]
     assert rows["word_xf"][:, 0].tolist() == [1] * 30 + [2] * 20 + [4, 3, 3, 0, 0] + [1] * 5
     assert len(set(rows["hour_xf_ids"][:24, 0].tolist())) == 24
+    assert sorted(rows["lines_xf"][:4, 0].tolist()) == [1, 2, 3, 4], "none of several lines is among the others"
     rows = transformed(
         table, {"word": words}, features={"word": {"vocabulary_size": 1, "oov_buckets": 3, "frequency_threshold": 1}}
     )
     assert set(rows["word_xf"][:, 0].tolist()) <= {0, 1, 2, 3, 4}
     assert rows["word_xf"][0, 0] == 1
     assert len(set(rows["word_xf"][30:53, 0].tolist())) > 1
-
-
-@pytest.mark.slow
-def test_a_value_of_several_lines_is_a_category_like_any_other(table: Tables) -> None:
-    values = ["a\nb", "a\r\nc", "\xff\xfe", "d"]
-    rows = transformed(table, {"word": [values[row % 4] for row in range(ROWS)]})
-    ids = rows["word_xf"].reshape(-1)
-    assert len(set(ids[:4].tolist())) == 4
-    assert ids.min() >= 1
-    assert ids.max() <= 4, "none of them is among the others"
 
 
 @pytest.mark.slow
