@@ -94,6 +94,8 @@ def answer(state: State, pipeline: str, name: str, who: str, now: datetime, *, a
     if chosen is None:
         waiting = ", ".join(one["id"] for one in known if one["status"] == "waiting")
         raise UserError(f"{name}: no such retraining; {'expected ' + waiting if waiting else 'none waits'}")
+    if approved and chosen["status"] in ("due", "running"):  # by an answer before, whose process may have been killed
+        return chosen
     if chosen["status"] != "waiting" and (approved or chosen["status"] != "due"):
         expected = "waits for approval" if approved else "waits for approval or is due"
         raise UserError(f"{name}: expected a retraining that {expected}; it is {chosen['status']}")

@@ -34,7 +34,9 @@ _SHOWN = 20  # features that moved, and sentences on what was left out
 @config_argument
 @click.option("--window", default="", metavar="LENGTH", help="How long the window is: 30m, 6h, 1d, 2w; 1d by default.")
 @click.option("--begin", default="", metavar="TIME", help="Its first moment, such as 2026-11-30 or 2026-11-30T06:00.")
-@click.option("--end", default="", metavar="TIME", help="The first moment after it; by default now.")
+@click.option(
+    "--end", default="", metavar="TIME", help="The first moment after it; by default now, or once LENGTH is over."
+)
 @click.option(
     "--requests",
     default="",

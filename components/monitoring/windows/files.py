@@ -23,7 +23,7 @@ _CLOCK = timedelta(minutes=2)  # that a server's clock may be ahead of the stora
 
 NOT_WHOLE = "a file that is damaged or cut off; what comes before the damage is measured"
 NO_LOG = "a file that is none of a request log"
-UNFINISHED = "a file that is still being written"
+UNFINISHED = "a file that the server is still writing: it ends it every few minutes (rotate_seconds), or when it ends"
 AHEAD = "a file of a server whose clock is ahead of the storage's: its rows count by their own times"
 
 

@@ -25,7 +25,8 @@ class Window:
     def of(cls, length: str, begin: str = "", end: str = "", now: datetime | None = None) -> Self:
         """Returns the window of a length that begins or ends at a moment; without either it ends now.
 
-        With both, the length does not count. Raises a ConfigError for what is no length or moment, for a window that
+        One that begins ends now at the latest: alerts of a later end would hold up those of the windows before it. With
+        both moments the length does not count. Raises a ConfigError for what is no length or moment, for a window that
         ends before it begins, and for one of years in which no server has logged a request.
         """
         try:
@@ -43,12 +44,13 @@ class Window:
 
     @classmethod
     def _of(cls, length: str, begin: str, end: str, now: datetime | None) -> Self:
+        current = (now or datetime.now(UTC)).replace(microsecond=0)
         if begin and end:
             return cls(moment("begin", begin), moment("end", end))
         if begin:
-            first = moment("begin", begin)
-            return cls(first, first + duration(length))
-        last = moment("end", end) if end else (now or datetime.now(UTC)).replace(microsecond=0)
+            first, last = moment("begin", begin), moment("begin", begin) + duration(length)
+            return cls(first, min(last, current) if first < current else last)
+        last = moment("end", end) if end else current
         return cls(last - duration(length), last)
 
 

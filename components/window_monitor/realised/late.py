@@ -58,6 +58,13 @@ class Labels:
         total = realised.total
         if not total.rows and window["rows"]:
             return False
+        known = window.get("labels")
+        if known and total.labelled < known["rows"]:  # files that are gone, or others than those of before
+            self.notes.append(
+                f"the window from {window['begin']} keeps its metrics of {known['rows']:,} labelled rows: these files "
+                f"label {total.labelled:,} of them"
+            )
+            return False
         places = np.unique(np.concatenate([np.zeros(0, np.int64), *total.matched]))
         self.matched[places] = True
         joined.update({"rows": total.labelled, "left_out": total.left_out.listed()})

@@ -14,6 +14,7 @@ def test_a_window_ends_now_or_where_it_is_said() -> None:
     assert Window.of("1d", now=NOW) == Window(datetime(2026, 11, 29, 12, tzinfo=UTC), NOW.replace(microsecond=0))
     midnight = datetime(2026, 11, 30, tzinfo=UTC)
     assert Window.of("6h", begin="2026-11-30") == Window(midnight, midnight + timedelta(hours=6))
+    assert Window.of("1w", begin="2026-11-30", now=NOW) == Window(midnight, NOW.replace(microsecond=0))
     assert Window.of("2w", end="2026-11-30T01:00+01:00") == Window(midnight - timedelta(weeks=2), midnight)
     both = Window.of("1d", begin="2026-11-29", end="2026-11-30T12:30")
     assert (both.begin, both.end) == (midnight - timedelta(days=1), midnight + timedelta(hours=12.5))

@@ -95,6 +95,12 @@ def test_a_window_is_measured_again_when_its_labels_come(serving: Serving, tmp_p
     assert serving.monitor(1, labels=places[2])["measured_again"] == [again]  # nobody may have been told
     assert serving.again(1) == [serving.history()[0]]
     assert serving.monitor(2, labels=places[2])["measured_again"] == []  # the same files
+    write_csv(tmp_path / "others" / "a.csv", serving.labels(first)[:1])
+    window = serving.monitor(2, labels=labels_of(tmp_path / "others" / "*.csv"))
+    assert [one["labels"]["rows"] for one in serving.history()] == [200, 0, 0]  # what was measured stays
+    assert any(
+        "keeps its metrics of 200 labelled rows: these files label 1 of" in one for one in window["labels"]["notes"]
+    )
     late = [*serving.labels(first)[200:], *serving.labels(second, 1)]
     write_csv(tmp_path / "labels" / "b.csv", late)
     assert [one["labelled"] for one in serving.monitor(1, labels=places[3])["measured_again"]] == [300]
