@@ -4,10 +4,11 @@ from typing import get_args
 
 from penstock.components.monitoring import words
 from penstock.components.monitoring.measures.thresholds import Measure
+from penstock.components.window_monitor.judging import ESTIMATED, REALISED
 
 
 def test_every_measure_is_called_something() -> None:
-    assert set(words.MEASURES) == set(get_args(Measure))
+    assert set(words.MEASURES) == {*get_args(Measure), REALISED, ESTIMATED}
 
 
 def test_a_feature_of_any_name_fits_a_table() -> None:
