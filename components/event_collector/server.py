@@ -1,14 +1,13 @@
 """Takes events over HTTP until SIGTERM, then writes all of them into the log."""
 
 import asyncio
-import contextlib
 import json
 import logging
 import signal
 import socket
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterator, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 import uvicorn
@@ -17,9 +16,10 @@ from penstock.components.event_collector.collector import Collector, Full
 from penstock.components.event_collector.events import Event, Ignored, NoEvent
 from penstock.components.event_collector.metrics import Metrics
 from penstock.components.event_collector.settings import Settings
+from penstock.components.model_server.listening import Server, address, listening
 from penstock.components.model_server.operation.connections import limited
 from penstock.components.model_server.operation.settings import Limits
-from penstock.core.errors import SystemFailure, UserError
+from penstock.core.errors import SystemFailure
 
 _TEXT = b"text/plain; charset=utf-8"
 _HEALTH = ("/", "/healthz")
@@ -40,7 +40,7 @@ def collect(settings: Settings) -> None:
     """
     logging.getLogger("uvicorn").setLevel(logging.ERROR)
     metrics = Metrics()
-    with _listening(settings) as listener:
+    with listening(settings.host, settings.port) as listener:
         collector = Collector(settings, metrics)
         collector.start()
         try:
@@ -129,10 +129,8 @@ async def _serve(settings: Settings, app: App, listener: socket.socket) -> None:
         server_header=False,
         timeout_graceful_shutdown=_GRACE,
     )
-    server = _Server(config)
-    host, port = listener.getsockname()[:2]
-    address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-    sys.stdout.write(json.dumps({"http": address}) + "\n")
+    server = Server(config)
+    sys.stdout.write(json.dumps({"http": address(listener)}) + "\n")
     sys.stdout.flush()
     serving, stopped = asyncio.create_task(server.serve([listener])), asyncio.create_task(stopping.wait())
     await asyncio.wait((serving, stopped), return_when=asyncio.FIRST_COMPLETED)
@@ -142,24 +140,3 @@ async def _serve(settings: Settings, app: App, listener: socket.socket) -> None:
     await serving
     if not stopping.is_set():
         raise SystemFailure("the HTTP server has ended by itself: start again")
-
-
-class _Server(uvicorn.Server):
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Signals are ours: uvicorn would end the process by them once more, after it has ended well."""
-        yield
-
-
-@contextlib.contextmanager
-def _listening(settings: Settings) -> Iterator[socket.socket]:
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    try:
-        listener = socket.create_server((settings.host, settings.port), family=family, backlog=2048)
-    except OSError as error:
-        place = f"{settings.host}:{settings.port}"
-        raise UserError(
-            f"cannot listen at {place}: {error.strerror}: choose another port, or 0 for a free one"
-        ) from None
-    with listener:
-        yield listener

@@ -1,7 +1,6 @@
 """Puts the server together: the models, the application and uvicorn; and ends it without losing a request."""
 
 import asyncio
-import contextlib
 import json
 import logging
 import os
@@ -9,13 +8,14 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 
 import uvicorn
 
 from penstock.components.model_server.grpc import server as grpc_server
 from penstock.components.model_server.http import routes, tensorflow_serving, vertex
 from penstock.components.model_server.http.app import App
+from penstock.components.model_server.listening import BACKLOG, Server, address, listening
 from penstock.components.model_server.models.served import ServedModels
 from penstock.components.model_server.operation import grpc_gate
 from penstock.components.model_server.operation.certificates import Certificate
@@ -25,9 +25,7 @@ from penstock.components.model_server.operation.grpc_gate import GrpcGate
 from penstock.components.model_server.operation.metrics import Metrics
 from penstock.components.model_server.operation.observers import Observers
 from penstock.components.model_server.settings import ServerSettings
-from penstock.core.errors import UserError
 
-_BACKLOG = 2048  # connections that wait to be accepted
 _KEEP_ALIVE = 75  # seconds; longer than load balancers keep an idle connection, so that they close it
 logger = logging.getLogger(__name__)
 
@@ -41,7 +39,7 @@ def serve(settings: ServerSettings) -> None:
     """
     for library in ("tensorflow", "uvicorn"):
         logging.getLogger(library).setLevel(logging.ERROR)
-    with listening(settings) as listener, asyncio.Runner(loop_factory=_new_event_loop) as runner:
+    with listening(settings.host, settings.port) as listener, asyncio.Runner(loop_factory=_new_event_loop) as runner:
         runner.run(_serve_until_signal(settings, listener))
 
 
@@ -83,8 +81,9 @@ async def run(
     metrics.gauge("penstock_queue_requests", "Requests that wait to be computed", lambda: models.waiting)
     app = App(routes.every(models, os.environ), tensorflow_serving.render)
     gate = Gate(app, operation, observers, vertex.health_paths(os.environ), vertex.predict_paths(os.environ))
-    server = _Server(_uvicorn(gate, settings, certificate))
-    addresses = {"http": address(listener, settings)}
+    server = Server(_uvicorn(gate, settings, certificate))
+    url = address(listener, "https" if operation.tls else "http")
+    addresses = {"http": url}
     rpc = None
     if settings.grpc:
         rpc = grpc_server.make(models, grpc_gate.options(operation.limits), [GrpcGate(operation, observers)])
@@ -102,7 +101,7 @@ async def run(
         await asyncio.wait((starting, stop, serving), return_when=asyncio.FIRST_COMPLETED)
         if starting.done():
             starting.result()
-            where = f"ready at {address(listener, settings)} after {time.monotonic() - started:.2f} s"
+            where = f"ready at {url} after {time.monotonic() - started:.2f} s"
             logger.info("%s: %s", where, ", ".join(models.names))
             await asyncio.wait((stop, serving), return_when=asyncio.FIRST_COMPLETED)
         logger.info("stopping")
@@ -128,36 +127,7 @@ def _uvicorn(app: Gate, settings: ServerSettings, certificate: Certificate | Non
         log_config=None,
         access_log=False,
         server_header=False,
-        backlog=_BACKLOG,
+        backlog=BACKLOG,
         timeout_keep_alive=_KEEP_ALIVE,
         timeout_graceful_shutdown=int(settings.timeout) + 1,
     )
-
-
-class _Server(uvicorn.Server):
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Signals are ours: uvicorn would end the process by them once more, after it has ended well."""
-        yield
-
-
-@contextlib.contextmanager
-def listening(settings: ServerSettings) -> Iterator[socket.socket]:
-    """Yields a socket that listens where the settings say; a UserError if it cannot."""
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    try:
-        listener = socket.create_server((settings.host, settings.port), family=family, backlog=_BACKLOG)
-    except OSError as error:
-        place = f"{settings.host}:{settings.port}"
-        raise UserError(
-            f"cannot listen at {place}: {error.strerror}: choose another port, or 0 for a free one"
-        ) from None
-    with listener:
-        yield listener
-
-
-def address(listener: socket.socket, settings: ServerSettings) -> str:
-    """Returns the URL of the server at a socket."""
-    host, port = listener.getsockname()[:2]
-    scheme = "https" if settings.operation.tls else "http"
-    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"

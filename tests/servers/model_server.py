@@ -7,11 +7,12 @@ import json
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
 from penstock.components.model_server import server
+from penstock.components.model_server.listening import address, listening
 from penstock.components.model_server.settings import ModelSettings, ServerSettings
 
 
@@ -74,7 +75,7 @@ def starting(settings: ServerSettings) -> Iterator[Client]:
     refused: list[BaseException] = []
     running: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = []
     addresses: dict[str, str] = {}
-    with server.listening(replace(settings, port=0)) as listener:
+    with listening(settings.host, 0) as listener:
 
         async def run() -> None:
             running.append((asyncio.get_running_loop(), asyncio.Event()))
@@ -88,7 +89,7 @@ def starting(settings: ServerSettings) -> Iterator[Client]:
         while not addresses and not failures:
             time.sleep(0.001)
         try:
-            yield Client(server.address(listener, settings), addresses.get("grpc", ""))
+            yield Client(address(listener, "https" if settings.operation.tls else "http"), addresses.get("grpc", ""))
         except OSError as error:  # it may have ended, for the reason that comes first
             refused.append(error)
         finally:

@@ -138,7 +138,7 @@ def test_a_server_whose_threads_do_not_run_is_not_healthy(tmp_path: Path) -> Non
 def test_a_server_that_ends_by_itself_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async def ended(*_: object) -> None: ...
 
-    monkeypatch.setattr(server._Server, "serve", ended)
+    monkeypatch.setattr(server.Server, "serve", ended)
     with pytest.raises(SystemFailure, match="the HTTP server has ended by itself"):
         server.collect(Settings(str(tmp_path / "log"), tmp_path / "journals", port=0))
 
