@@ -134,7 +134,8 @@ def test_details_that_are_long_arrive(stub: Any) -> None:
 
 def test_a_deadline(stub: Any) -> None:
     request = PredictRequest(model_spec=_spec("double"))
-    request.inputs["x"].CopyFrom(tf.make_tensor_proto([[1.0, 2.0]]))
+    rows = np.zeros([1_000_000, 2], np.float32)  # megabytes, or the answer may come within gRPC's millisecond
+    request.inputs["x"].CopyFrom(tf.make_tensor_proto(rows))
     with pytest.raises(grpc.RpcError) as raised:
         stub.Predict(request, timeout=1e-6)
     assert raised.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
