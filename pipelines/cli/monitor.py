@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from penstock.core.artifacts.alerts import AlertSummary
     from penstock.core.artifacts.monitoring import Finding, WindowRecord
     from penstock.core.artifacts.retraining import RetrainingDecision
+    from penstock.pipelines.config.training_pipeline import Config
     from penstock.pipelines.local.monitoring import Monitored
     from penstock.pipelines.local.retraining import Ended
 
@@ -94,23 +95,31 @@ def monitor(
         monitored = monitoring.monitor(loaded, asked)
     if metrics:
         atomic.write_bytes(atomic.local_path(metrics), monitored.folder.metrics.read_bytes())
+    return _after(loaded, monitored, alerts=not no_alerts, retraining=not no_retraining)
+
+
+def _after(config: "Config", monitored: "Monitored", *, alerts: bool, retraining: bool) -> Answer:
+    """Tells the channels what comes of a window, and trains anew; a failure of one takes neither the other nor the
+    answer away."""
+    from penstock.pipelines.local import monitoring
+
     failures: list[PenstockError] = []
-    alerts, decision = None, None
+    summary, decision = None, None
     ended: list[Ended] = []
-    if not no_alerts:
+    if alerts:
         try:
-            alerts = monitoring.send_alerts(loaded, monitored)
+            summary = monitoring.send_alerts(config, monitored)
         except PenstockError as error:
             failures.append(error)
-    if loaded.retrains and not no_retraining:
-        from penstock.pipelines.local import retraining
+    if config.retrains and retraining:
+        from penstock.pipelines.local.retraining import after_window
 
         try:
-            decision, ended = retraining.after_window(loaded, monitored, warn, note)
+            decision, ended = after_window(config, monitored, warn, note)
         except PenstockError as error:
             failures.append(error)
         failures += [one.error for one in ended if one.error]
-    answer = _answer(monitored, alerts, decision, ended)
+    answer = _answer(monitored, summary, decision, ended)
     return replace(answer, failure=Failure.of(failures[0])) if failures else answer
 
 
