@@ -21,6 +21,10 @@ _KEYS = {
     "push_destination": "push.directory",
     **{f"push_destination.{service}.storage": f"push.{service}.storage" for service in places.SERVICES},
     "service.vertex_ai.storage": "monitoring.vertex_ai.storage",
+    "requests": "monitoring.requests",
+    "labels.files": "monitoring.labels.files",
+    "history": "below pipeline_root",
+    "state": "below pipeline_root",
 }
 _PUBLISHED = ("module_file", "schema_file")  # compiling copies them below pipeline_root
 _WHY = {

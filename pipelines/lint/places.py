@@ -14,7 +14,13 @@ from penstock.pipelines.lint.pipeline import Pipeline
 _PUSH = "push_destination"
 SERVICES = ("vertex_ai", "kserve", "sagemaker")  # what a model may be pushed to beside a folder; each has a storage
 STORAGES = (*(f"{_PUSH}.{service}.storage" for service in SERVICES), "service.vertex_ai.storage")
-PARAMETERS = ("input_base", "module_file", "schema_file", _PUSH, *STORAGES, "pipeline_root", "working_dir")
+# Of the monitoring pipeline: what a window is read from, and what is remembered from one window to the next.
+_MONITORING = ("requests", "labels.files", "history", "state")
+PARAMETERS = (
+    *("input_base", "module_file", "schema_file", _PUSH),
+    *(*STORAGES, *_MONITORING),
+    *("pipeline_root", "working_dir"),
+)
 _OURS = "from penstock.components."  # what the source of each of our components imports when it runs
 _PLACEHOLDER = re.compile(r"\{\{\$\.inputs\.parameters\['([^']+)'\]\}\}")
 
@@ -23,8 +29,8 @@ _PLACEHOLDER = re.compile(r"\{\{\$\.inputs\.parameters\['([^']+)'\]\}\}")
 class Place:
     """A path or URI, the parameter that names it, and the label of the executor that is given it.
 
-    push_destination names a folder, and like ModelMonitor's service a storage for each service: these are parameters of
-    their own here.
+    push_destination names a folder, and like ModelMonitor's service a storage for each service, and labels name files:
+    these are parameters of their own here.
     """
 
     executor: str
@@ -84,7 +90,7 @@ def _is_ours(container: Mapping[str, Any]) -> bool:
 
 
 def _in_json(parameter: str, value: Any) -> str:
-    """Returns the path or URI of TFX's push_destination, which is JSON: the folder's, a storage's; or of `service`."""
+    """Returns a path or URI in JSON: where the dots of the name lead, of TFX's push_destination the folder."""
     _, *keys = parameter.split(".")
     try:
         place = json.loads(value)

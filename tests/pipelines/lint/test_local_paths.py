@@ -62,3 +62,32 @@ def test_what_is_written_to_a_folder_of_the_task_is_lost(remote: Path, capsys: p
     assert lost in told(capsys, "compile", str(remote), "--target", "vertex", "-o", output, *image)
     shared = ["--set", f"kubeflow.shared_folders=[{remote.parent}]"]
     assert told(capsys, "compile", str(remote), "--target", "kubeflow", "-o", output, *shared) == ""
+
+
+def test_what_monitoring_reads_and_remembers_on_this_machine_is_told(
+    remote: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = str(remote.parent / "monitoring.yaml")
+    section = (
+        "monitoring={baseline: 's3://b/baseline', requests: requests, labels: {files: late/*.csv, key: request_id}}"
+    )
+    compiling = [
+        "compile",
+        str(remote),
+        "--pipeline",
+        "monitoring",
+        "--target",
+        "kubeflow",
+        "-o",
+        output,
+        "--set",
+        section,
+    ]
+    folder = remote.parent
+    assert told(capsys, *compiling).startswith(
+        f"warning: requests (monitoring.requests) is {folder}/requests and "
+        f"labels.files (monitoring.labels.files) is {folder}/late/*.csv: "
+    )
+    ours = told(capsys, *compiling, "--set", "pipeline_root=runs")
+    assert f"history (below pipeline_root) is {folder}/runs" in ours
+    assert f"state (below pipeline_root) is {folder}/runs" in ours
