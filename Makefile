@@ -17,7 +17,7 @@ demo: environment  ## run the Chicago taxi pipeline on real data, then ask the p
 	@.venv/bin/penstock predict examples/taxi/pipeline.yaml --rows 3
 	@.venv/bin/python examples/taxi/ask.py
 
-drill: environment  ## train, serve, monitor, alert and train anew on real flights (under three minutes of processor time)
+drill: environment  ## train, serve, monitor, alert and train anew on real flights (about three minutes)
 	@.venv/bin/python examples/flights_drill/drill.py
 
 test: environment  ## run all tests, in a process for each core
