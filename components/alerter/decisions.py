@@ -10,12 +10,13 @@ window a metric counts anew when more of its rows have a label.
 
 import hashlib
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, NotRequired, TypedDict
 
 from penstock.core.artifacts.alerts import Alert, AlertEvent, EventKind, Severity
+from penstock.core.artifacts.monitoring import Subject
 from penstock.core.errors import DataError
 
 SEVERITIES: tuple[Severity, ...] = ("info", "warning", "critical")
@@ -46,11 +47,9 @@ class Policy:
 class Measured:
     """A measure of a feature in a window, beside its threshold.
 
-    `feature` may be another subject, such as a prediction. `value` and `threshold` are None where nothing was measured,
-    or nothing alerts. `importance` is the feature's, as a share of the most important one's, None where nobody knows.
-    `sentence` says what was measured, and `cause` what is likely behind it. `is_metric` says that it tells how good the
-    model is: of a metric only what is certain is measured, so it needs no lower bound to end an alert, and there may be
-    more rows of the same window later, as labels come.
+    `feature` is the name of the `subject`, which may be another one, such as a prediction. `value` and `threshold` are
+    None where nothing was measured, or nothing alerts. `importance` is the feature's, as a share of the most important
+    one's, None where nobody knows. `sentence` says what was measured, and `cause` what is likely behind it.
     """
 
     feature: str
@@ -63,30 +62,35 @@ class Measured:
     sentence: str = ""
     cause: str = ""
     report: str = ""
-    is_metric: bool = False
+    subject: Subject = "feature"
+
+    @property
+    def is_metric(self) -> bool:
+        """Whether it tells how good the model is.
+
+        Of a metric only what is certain is measured, so it needs no lower bound to end an alert, and there may be more
+        rows of the same window later, as labels come.
+        """
+        return self.subject == "performance"
 
 
 @dataclass(frozen=True)
 class Window:
-    """A window of a model's requests: its times (ISO 8601 with a zone), its baseline, what was measured.
-
-    What is `uncertain` counts for nothing, but its measures are there.
-    """
+    """A window of a model's requests: its times (ISO 8601 with a zone), its baseline, what was measured."""
 
     model: str
     begin: str
     end: str
     baseline: str
     measured: list[Measured]
-    uncertain: Sequence[Measured] = ()
 
 
 class Track(TypedDict):
     """One measure of one feature: the end of its newest window, and what of the windows before is to be known.
 
     `beyond` counts windows in a row beyond the threshold while no alert is open, `within` those within the lower bound
-    while one is. `baseline` is that window's. Of a metric it is known of how many `rows` of that window it was, and
-    both counts `before` it.
+    while one is. `baseline` is that window's, `subject` the measure's. Of a metric it is known of how many `rows` of
+    that window it was, and both counts `before` it.
     """
 
     end: str
@@ -94,6 +98,7 @@ class Track(TypedDict):
     within: int
     alert: Alert | None
     baseline: NotRequired[str]
+    subject: NotRequired[Subject]
     rows: NotRequired[int]
     before: NotRequired[tuple[int, int]]
 
@@ -167,7 +172,7 @@ def digest(*texts: str) -> str:
 def _next(track: Track | None, measured: Measured, window: Window, policy: Policy) -> tuple[Track, list[AlertEvent]]:
     """Returns a track after a window, and what becomes of its alert."""
     after = Track(end="", beyond=0, within=0, alert=None) if track is None else track.copy()
-    after["end"], after["baseline"] = window.end, window.baseline
+    after.update({"end": window.end, "baseline": window.baseline, "subject": measured.subject})
     value, threshold = measured.value, measured.threshold
     if value is None or threshold is None or not (math.isfinite(value) and math.isfinite(threshold)):
         return after, []  # nothing is known, so nothing changes
@@ -261,31 +266,31 @@ def _begun(before: ModelTracks | None, window: Window) -> ModelTracks:
 def _replaced(before: ModelTracks | None, after: ModelTracks, window: Window, end: datetime) -> list[AlertEvent]:
     """Ends the alerts of measures that a new baseline does not have: nothing else would ever end them.
 
-    Its first window with any measure of the kind shows that: labels come later, and before a baseline's first window
-    there is none that it could be compared with.
+    Its first window with any measure of the kind shows that: a window may have no predictions, and before a baseline's
+    first window there is none that it could be compared with. Of metrics nothing shows it, for one is there only when
+    labelled rows of its slice have come: their alerts end by their own values.
     """
     if before is None:
         return []
-    there = [*window.measured, *window.uncertain]
-    present = {(one.feature, one.measure) for one in there}
-    kinds = {_kind(one.measure, one.is_metric) for one in there}
+    present = {(one.feature, one.measure) for one in window.measured}
+    kinds = {_kind(one.measure, one.subject) for one in window.measured if not one.is_metric}
     events = []
     for feature, measures in after["tracks"].items():
         for measure, track in measures.items():
             is_others = track.get("baseline", before["baseline"]) != window.baseline
             is_new = is_others and datetime.fromisoformat(track["end"]) < end
-            is_missing = (feature, measure) not in present and _kind(measure, "rows" in track) in kinds
+            kind = _kind(measure, track["subject"]) if "subject" in track else None  # as an earlier Penstock wrote it
+            is_missing = (feature, measure) not in present and kind in kinds
             if track["alert"] and is_new and is_missing:
                 events.append(_event("resolved", track["alert"], reason=REPLACED))
                 track["alert"] = None
     return events
 
 
-def _kind(measure: str, is_metric: bool) -> str:
-    """Returns the kind of a measure: a window has all measures of a kind that its baseline has, or none."""
-    if is_metric:
-        return measure
-    return DRIFT if measure.endswith(DRIFT) else ""
+def _kind(measure: str, subject: Subject) -> tuple[str, bool]:
+    """Returns the kind of a measure that is no metric's: a window has all of a kind that its baseline has, or none."""
+    # Pairs of features are measured where features are.
+    return "feature" if subject == "dependence" else subject, measure.endswith(DRIFT)
 
 
 def _time(text: str, name: str) -> datetime:

@@ -32,12 +32,8 @@ def read(folder: Path, report: str = "") -> list[Window]:
 
 
 def _window(record: WindowRecord, findings: Iterable[Finding], report: str) -> Window:
-    measured: list[Measured] = []
-    uncertain: list[Measured] = []
-    for finding in findings:
-        (measured if _is_certain(finding) else uncertain).append(_measured(finding, report))
-    model = record["model"] or _UNNAMED
-    return Window(model, record["begin"], record["end"], record["baseline"], measured, uncertain)
+    measured = [_measured(finding, report) for finding in filter(_is_certain, findings)]
+    return Window(record["model"] or _UNNAMED, record["begin"], record["end"], record["baseline"], measured)
 
 
 def _is_performance(finding: Finding) -> bool:
@@ -79,6 +75,6 @@ def _measured(finding: Finding, report: str) -> Measured:
         importance=finding.get("importance"),
         sentence=finding["sentence"],
         cause=finding["cause"],
-        is_metric=_is_performance(finding),
+        subject=subject,
         report=f"{report}#{finding['figure']}" if report and finding["figure"] else report,
     )

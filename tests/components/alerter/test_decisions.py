@@ -161,20 +161,38 @@ def test_a_new_baseline_ends_the_alerts_that_it_does_not_measure() -> None:
 
 
 def test_a_new_baseline_ends_no_alert_of_what_cannot_be_known_yet() -> None:
-    """Labels come late, and its first window has none before it to be compared with."""
+    """Its first window may have no predictions, and has none before it to be compared with."""
     drift = dataclasses.replace(measured(0.2), measure="jensen_shannon_drift")
-    tracks, _ = follow([window(0, auc(0.7, 100), drift, measured(0.2))])
-    first = window(1, measured(0.2), baseline="second")
-    tracks, events = follow([first, dataclasses.replace(first, uncertain=[auc(0.79, 5)])], tracks=tracks)
+    of_prediction = dataclasses.replace(measured(0.2, feature="prediction species"), subject="prediction")
+    tracks, _ = follow([window(0, drift, of_prediction, measured(0.2))])
+    tracks, events = follow([window(1, measured(0.2), baseline="second")], tracks=tracks)
     assert [event["kind"] for own in events for event in own] == ["ongoing"]
     assert len([*decisions.open_alerts(tracks)]) == 3
-    other = dataclasses.replace(auc(0.9, 50), feature="performance accuracy")
     drift = dataclasses.replace(drift, feature="carrier")
-    _, events = follow(
-        [dataclasses.replace(first, measured=[other]), window(2, drift, baseline="second")], tracks=tracks
-    )
-    ended = [[event["alert"]["measure"] for event in own if event["reason"] == decisions.REPLACED] for own in events]
-    assert ended == [["realised"], ["jensen_shannon_drift"]]
+    of_prediction = dataclasses.replace(of_prediction, feature="prediction island")
+    later = [window(2, of_prediction, baseline="second"), window(3, drift, baseline="second")]
+    _, events = follow(later, tracks=tracks)
+    ended = [[event["alert"]["feature"] for event in own if event["reason"] == decisions.REPLACED] for own in events]
+    assert ended == [["prediction species"], ["distance"]]
+
+
+def test_a_new_baseline_ends_no_alert_of_a_metric() -> None:
+    """A slice is measured only when labelled rows of it come: so it ends by its own values."""
+    of_slice = dataclasses.replace(auc(0.7, 100), feature="performance auc for island=Dream")
+    tracks, _ = follow([window(0, of_slice)])
+    later = [window(1, measured(0.05), baseline="second"), window(2, auc(0.9, 50), baseline="second")]
+    tracks, events = follow(later, tracks=tracks)
+    assert events == [[], []]
+    good = dataclasses.replace(of_slice, value=0.9, is_beyond=False)
+    _, events = follow([window(hour, good, baseline="second") for hour in (3, 4)], tracks=tracks)
+    assert [event["reason"] for own in events for event in own] == ["", decisions.BACK]
+
+
+def test_a_new_baseline_without_pairs_ends_their_alerts() -> None:
+    pair = dataclasses.replace(measured(0.2, feature="dependence carrier, distance"), subject="dependence")
+    tracks, _ = follow([window(0, pair)])
+    _, events = follow([window(1, measured(0.05), baseline="second")], tracks=tracks)
+    assert [event["reason"] for event in events[0]] == [decisions.REPLACED]
 
 
 def test_a_new_baseline_begins_to_count_anew() -> None:
@@ -201,7 +219,7 @@ def test_a_window_without_times_is_refused(begin: str, end: str, sentence: str) 
 
 def auc(value: float, rows: int) -> Measured:
     """A metric of labelled rows, of which the interval is on one side of the limit."""
-    return Measured("performance auc", "realised", value, 0.8, value < 0.8, rows, is_metric=True)
+    return Measured("performance auc", "realised", value, 0.8, value < 0.8, rows, subject="performance")
 
 
 def test_a_window_counts_anew_when_more_labels_have_come() -> None:
@@ -218,7 +236,7 @@ def test_a_window_counts_anew_when_more_labels_have_come() -> None:
 
 def test_an_alert_of_a_metric_ends_within_its_limit() -> None:
     def loss(value: float) -> Measured:
-        return Measured("performance log loss", "realised", value, 0.5, value > 0.5, 100, is_metric=True)
+        return Measured("performance log loss", "realised", value, 0.5, value > 0.5, 100, subject="performance")
 
     _, events = follow([window(hour, loss(value)) for hour, value in enumerate([0.6, 0.49, 0.48])])
     assert [[event["kind"] for event in own] for own in events] == [["opened"], ["ongoing"], ["resolved"]]
