@@ -8,8 +8,10 @@ from typing import ClassVar, Literal
 
 from penstock.core.artifacts.retraining import Retraining, Server
 from penstock.core.errors import PenstockError, UserError
+from penstock.core.services.transport import Refused
 
 MOST_ATTEMPTS = 3
+_OF_WHO_ASKS = (401, 403, 404)  # Vertex AI answers 404 for a project and for a run that are not there
 logger = logging.getLogger(__name__)
 
 
@@ -64,22 +66,36 @@ def settle(retrainings: Iterable[Retraining], runs: Runs) -> None:
 def start(retraining: Retraining, runs: Runs) -> None:
     """Starts the run of a retraining that is due, unless there is one already.
 
-    Raises why it cannot be started. It stays due; but one that is refused as often as may be has failed.
+    Raises why it cannot be started. It stays due; but one whose run is refused as often as may be has failed.
     """
     try:
         run = runs.find(retraining)
         if run is None or run.status == "lost":
-            run = runs.start(retraining)
-            retraining["attempts"] += 1
-            logger.info("retraining %s started: %s", retraining["id"], run.link or run.id)
+            run = _started(retraining, runs)
     except PenstockError as error:
         retraining["error"] = error.message
-        if isinstance(error, UserError):  # which waiting does not mend
+        raise
+    _write(retraining, run)
+
+
+def _started(retraining: Retraining, runs: Runs) -> Run:
+    try:
+        run = runs.start(retraining)
+    except UserError as error:
+        if not _is_of_who_asks(error):
             retraining["attempts"] += 1
             if retraining["attempts"] >= MOST_ATTEMPTS:
                 retraining["status"] = "failed"
         raise
-    _write(retraining, run)
+    retraining["attempts"] += 1
+    logger.info("retraining %s started: %s", retraining["id"], run.link or run.id)
+    return run
+
+
+def _is_of_who_asks(error: UserError) -> bool:
+    """Whether a server would take the same run from who is signed in, has the role, or asks at the right address."""
+    refused = error.__context__  # a ServerError has no status of its own
+    return isinstance(refused, Refused) and refused.answer.status in _OF_WHO_ASKS
 
 
 def _write(retraining: Retraining, run: Run) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from penstock.components.retrainer import package, servers
+from penstock.components.retrainer.runs import MOST_ATTEMPTS
 from penstock.core.errors import ConfigError
 from tests.components.retrainer.servers.conftest import Place
 from tests.servers.kubeflow_pipelines import KubeflowPipelines
@@ -70,7 +71,7 @@ def test_what_a_server_does_not_take_is_kept_and_started_by_the_next(place: Plac
 
 
 def test_what_a_server_refuses_each_time_has_failed(place: Place) -> None:
-    """It would block those to come: an image, a role or the pipeline itself is refused however long one waits."""
+    """It would block those to come: an image or the pipeline itself is refused however long one waits."""
     for attempts, status in enumerate(("due", "due", "failed"), 1):
         place.server.fail("POST", place.route, Status(400, "no such image"))
         assert place.decide().error is not None
@@ -78,6 +79,19 @@ def test_what_a_server_refuses_each_time_has_failed(place: Place) -> None:
         assert (one["status"], one["attempts"]) == (status, attempts)
         assert "no such image" in one["error"]
     assert place.started() == []
+
+
+@pytest.mark.parametrize(("method", "code"), [("GET", 401), ("GET", 403), ("POST", 403), ("POST", 404)])
+def test_what_is_refused_to_who_asks_stays_due(place: Place, method: str, code: int) -> None:
+    """Sign-in, role and address are mended without another run; and while nobody can look there may be one."""
+    looked_at = "/experiments" if place.name == "kubeflow" else f"{place.route}/{{id}}"
+    for _ in range(MOST_ATTEMPTS):
+        place.server.fail(method, looked_at if method == "GET" else place.route, Status(code, "not you"))
+        assert place.decide().error is not None
+        (one,) = place.retrainings()
+        assert (one["status"], one["attempts"], str(code) in one["error"]) == ("due", 0, True)
+    assert place.decide().error is None
+    assert place.started() == [one["id"]]
 
 
 def test_what_runs_on_another_server_is_left_to_that(place: Place, compiled: Path, tmp_path: Path) -> None:
