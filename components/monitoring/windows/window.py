@@ -25,9 +25,9 @@ class Window:
     def of(cls, length: str, begin: str = "", end: str = "", now: datetime | None = None) -> Self:
         """Returns the window of a length that begins or ends at a moment; without either it ends now.
 
-        One that begins ends now at the latest: alerts of a later end would hold up those of the windows before it. With
-        both moments the length does not count. Raises a ConfigError for what is no length or moment, for a window that
-        ends before it begins, and for one of years in which no server has logged a request.
+        One that begins ends now at the latest, unless it begins later: alerts of a later end would hold up those of the
+        windows before it. With both moments the length does not count. Raises a ConfigError for what is no length or
+        moment, for a window that ends before it begins, and for one of years in which no server has logged a request.
         """
         try:
             window = cls._of(length, begin, end, now)
