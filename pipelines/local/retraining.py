@@ -14,7 +14,7 @@ from penstock.components.retrainer.new_data import Data, Source
 from penstock.components.retrainer.runs import Run, Runs
 from penstock.components.retrainer.state import RETRAININGS, State, of_pipeline
 from penstock.core.artifacts.retraining import Retraining, RetrainingDecision, RetrainingRecord, RetrainingState
-from penstock.core.errors import PenstockError
+from penstock.core.errors import PenstockError, UserError
 from penstock.core.files import atomic, object_stores
 from penstock.core.state import open_folder
 from penstock.pipelines.config.training_pipeline import Config
@@ -102,15 +102,21 @@ def change[Result](config: Config, edit: Callable[[State], Result], warn: Say, n
 def listed(config: Config) -> list[Retraining]:
     """Returns the retrainings of a pipeline, the newest first: those that run here as they stand now.
 
-    Nothing is written; others look through the same locks, so a look takes its turn.
+    No state is written. Others look through the same locks, so a look takes its turn; where it cannot, as on a
+    read-only disk, the state says what ran when it was written.
     """
     folder = retraining_state(config)
     opened = open_folder(folder, RETRAININGS)
     retrainings = of_pipeline(opened.read(), config.name)
     if any(one["status"] == "running" for one in retrainings) and not object_stores.is_remote(folder):
-        with opened.held(), LocalRuns(config) as server:
-            retrainings = of_pipeline(opened.read(), config.name)
-            runs.settle(retrainings, server)
+        try:
+            with opened.held(), LocalRuns(config) as server:
+                now = of_pipeline(opened.read(), config.name)
+                runs.settle(now, server)
+        except (UserError, OSError) as error:
+            logger.warning("nobody knows how the runs of retrainings stand: %s", error)
+        else:
+            retrainings = now
     return retrainings[::-1]
 
 

@@ -16,7 +16,7 @@ import pytest
 from penstock.components.retrainer import decisions
 from penstock.components.retrainer.new_data import Data
 from penstock.components.retrainer.state import State
-from penstock.core.artifacts.retraining import Retraining
+from penstock.core.artifacts.retraining import Retraining, RetrainingState
 from penstock.core.errors import ConfigError, UserError
 from penstock.pipelines.config import training_pipeline
 from penstock.pipelines.config.training_pipeline import Config
@@ -25,6 +25,7 @@ from penstock.pipelines.local.records import record
 from penstock.pipelines.local.records.origin import Origin
 from penstock.pipelines.local.records.record import RunRecord
 from penstock.pipelines.local.summary import RunSummary
+from penstock.pipelines.monitoring import retraining_state
 from tests.components.retrainer.conftest import NEW
 from tests.pipelines.local.retrained import decide, launch, silent
 
@@ -143,6 +144,25 @@ def test_a_file_system_without_locks_is_told_and_no_error(
         found = server.find(ended.retraining)
         assert found
         assert found.status == "lost"
+
+
+@pytest.mark.parametrize("is_of_state", [True, False])
+def test_where_no_lock_can_be_made_they_are_listed_as_they_were_written(
+    config: Config, is_of_state: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    def run(state: State) -> str:
+        made = decisions.ask(state, "taxi", "drift", Data("new"), datetime.now(UTC))
+        made.update({"status": "running", "server": "local"})
+        return made["id"]
+
+    name = retraining.change_only(config, run)
+    files = RetrainingState(Path(retraining_state(config)))
+    lock = files.lock if is_of_state else files.held_by_run(name)
+    lock.unlink(missing_ok=True)
+    lock.mkdir()  # as on a read-only disk, it cannot be opened
+    (one,) = retraining.listed(config)
+    assert (one["id"], one["status"]) == (name, "running")
+    assert "nobody knows how the runs of retrainings stand" in caplog.text
 
 
 @contextmanager
