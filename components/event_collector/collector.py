@@ -171,8 +171,8 @@ class Collector:
         following = JournalFile.create(self._settings.journals, journal.number + 1, carried, sorted(finished))
         try:
             writer = JournalWriter(following)
-        except OSError:
-            following.path.unlink()
+        except BaseException:
+            following.path.unlink(missing_ok=True)  # another one gets its number
             raise
         ended = self._writer
         with self._lock:

@@ -6,9 +6,12 @@ A journal is a sequence of frames: a letter (what it is), the lengths of attribu
 begins with what the journal before it has left: the events that wait for their other half, and which are finished, by
 which an event is known that is delivered once more. Where a process was killed while it added a frame, that one is not
 whole: nobody was told that it is there. A disk may also damage a frame, and then those after it cannot be told from
-it. So what follows the whole frames is kept, in a file `….journal.damaged`, before it is removed.
+it. So what follows the whole frames is kept, in a file `….journal.BYTE.damaged`, before it is removed; as long as that
+fails the journal takes no events. Nobody removes these files.
 """
 
+import contextlib
+import itertools
 import logging
 import os
 import re
@@ -60,7 +63,7 @@ class JournalFile:
 
     @classmethod
     def create(cls, folder: Path, number: int, carried: Iterable[Event], finished: Iterable[Half]) -> Self:
-        """Makes a journal that begins with what the one before has left; it appears whole, or an OSError not at all."""
+        """Makes a journal that begins with what the one before has left; it is whole, or after an error not there."""
         name = uuid.uuid4().hex[:12]
         path = folder / f"{number:06d}.{name}.journal"
         try:
@@ -69,10 +72,10 @@ class JournalFile:
                 file.write(_framed(_FINISHED, orjson.dumps([*finished]), b""))
                 file.flush()
                 os.fsync(file.fileno())
-        except OSError:
+            atomic.sync_folder(folder)
+        except BaseException:
             path.unlink(missing_ok=True)  # another one gets its number
             raise
-        atomic.sync_folder(folder)
         return cls(path, number, name)
 
     @property
@@ -98,41 +101,67 @@ class JournalFile:
         return sum(_HEADER.size + len(attributes) + len(body) for _, attributes, body in frames)
 
     def keep_rest(self) -> None:
-        """Copies what follows the whole frames to a file beside the journal, and says so; an OSError if it cannot."""
+        """Copies what follows the whole frames to a file beside the journal, and says so; an OSError if it cannot.
+
+        A place may be damaged again: no file takes another one's name.
+        """
         whole = self.whole_bytes()
-        if rest := self.path.read_bytes()[whole:]:
-            kept = self.path.with_name(f"{self.path.name}.damaged")
-            logger.warning(
-                "%s: from byte %d on, %d bytes cannot be read; %s has them", self.path, whole, len(rest), kept
-            )
-            atomic.write_bytes(kept, rest)
+        rest = self.path.read_bytes()[whole:]
+        if not rest:
+            return
+        for number in itertools.count(1):
+            kept = self.path.with_name(f"{self.path.name}.{whole}{f'-{number}' if number > 1 else ''}.damaged")
+            if not kept.exists():
+                break
+            if kept.read_bytes() == rest:  # by somebody who could not remove it afterwards
+                return
+        with atomic.replacing(kept) as made, open(made, "wb") as file:
+            file.write(rest)
+            file.flush()
+            os.fsync(file.fileno())
+        atomic.sync_folder(kept.parent)
+        logger.warning("%s: from byte %d on, %d bytes cannot be read; %s has them", self.path, whole, len(rest), kept)
 
 
 class JournalWriter:
-    """Adds events to a journal. What could not be written whole is written over by what comes next."""
+    """Adds events to a journal, in place of what could not be written whole."""
 
     def __init__(self, journal: JournalFile) -> None:
         self.journal = journal
         self.bytes = journal.whole_bytes()
+        self._is_cut = False
+        self._descriptor = os.open(journal.path, os.O_WRONLY)
         try:
             journal.keep_rest()
         except OSError as error:  # a full disk, as a rule, where only a new start has files written and removed
-            logger.error("%s: what cannot be read is not kept: %s", journal.path, error)
-        self._descriptor = os.open(journal.path, os.O_WRONLY)
+            logger.error("%s takes no events until what cannot be read there is kept: %s", journal.path, error)
+            return
         try:
-            os.ftruncate(self._descriptor, self.bytes)
-        except OSError:
+            self._cut()
+        except BaseException:
             os.close(self._descriptor)
             raise
 
     def append(self, events: Iterable[Event]) -> None:
         """Adds events; they are on the disk then. An OSError if that is not sure: the next ones take their place."""
+        if not self._is_cut:
+            self.journal.keep_rest()
+            self._cut()
         frames = memoryview(b"".join(_frame(_EVENT, event) for event in events))
         written = 0
-        while written < len(frames):
-            written += os.pwrite(self._descriptor, frames[written:], self.bytes + written)
-        os.fsync(self._descriptor)
+        try:
+            while written < len(frames):
+                written += os.pwrite(self._descriptor, frames[written:], self.bytes + written)
+            os.fsync(self._descriptor)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                self._cut()  # else what nobody was told is kept would look like damage
+            raise
         self.bytes += len(frames)
+
+    def _cut(self) -> None:
+        os.ftruncate(self._descriptor, self.bytes)
+        self._is_cut = True
 
     def close(self) -> None:
         os.close(self._descriptor)

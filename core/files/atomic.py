@@ -18,6 +18,8 @@ from penstock.core.files.temporary import beside
 _MOUNTS = {"gs": Path("/gcs"), "s3": Path("/s3"), "minio": Path("/minio")}
 # The errors of file systems that cannot rename a folder unless it is empty.
 _NO_FOLDER_RENAME = (errno.EMFILE, errno.ENOTSUP, errno.ENOSYS)
+# The errors of systems and file systems that cannot open a folder, or cannot sync one.
+_NO_FOLDER_SYNC = (errno.EACCES, errno.EISDIR, errno.EINVAL, errno.EBADF, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
 _MOUNT_TABLE = Path("/proc/self/mountinfo")
 
 
@@ -85,13 +87,16 @@ def write_text(path: Path, content: str) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Has a folder's new names written to the disk, where the file system can."""
-    with contextlib.suppress(OSError):
+    """Has a folder's new names written to the disk, where the file system can; an OSError if the disk fails."""
+    try:
         descriptor = os.open(folder, os.O_RDONLY)
         try:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+    except OSError as error:
+        if error.errno not in _NO_FOLDER_SYNC:
+            raise
 
 
 def copy_tree(source: Path, target: Path, last: Sequence[str] = (), link: bool = False) -> None:

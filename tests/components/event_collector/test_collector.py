@@ -13,7 +13,7 @@ import pytest
 from penstock.components.event_collector import collector as module
 from penstock.components.event_collector import log_files, pairing
 from penstock.components.event_collector.collector import Collector, Full
-from penstock.components.event_collector.journal import JournalFile
+from penstock.components.event_collector.journal import JournalFile, JournalWriter
 from penstock.components.event_collector.metrics import Metrics
 from penstock.components.event_collector.settings import Settings
 from penstock.core.artifacts import RequestLog
@@ -163,9 +163,15 @@ def _broken(*_: object) -> Any:
     raise OSError(errno.EIO, "Input/output error")
 
 
-@pytest.mark.parametrize("broken", ["replace", "ftruncate"])
+def _exhausted(*_: object) -> Any:
+    raise MemoryError
+
+
+@pytest.mark.parametrize(
+    ("broken", "failing"), [("replace", _broken), ("ftruncate", _broken), ("ftruncate", _exhausted)]
+)
 def test_a_next_journal_that_cannot_be_made_loses_nothing(
-    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: str
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: str, failing: Callable[..., Any]
 ) -> None:
     """Neither before it is there, nor after: the log thread takes no journal that is still written to."""
     collector, rename = start(rotate_seconds=0.05, patience=0), os.replace
@@ -173,10 +179,10 @@ def test_a_next_journal_that_cannot_be_made_loses_nothing(
     def renamed(source: Path, target: Path) -> None:
         rename(source, target)
         if str(target).endswith(".journal"):
-            _broken()  # as a file system may say after it has renamed
+            failing()  # as a file system may say after it has renamed
 
     with monkeypatch.context() as patched:
-        patched.setattr(os, broken, renamed if broken == "replace" else _broken)
+        patched.setattr(os, broken, renamed if broken == "replace" else failing)
         for number in range(10):
             assert collector.add(event("request", number)).result() is True
             time.sleep(0.03)
@@ -233,6 +239,45 @@ def test_a_journal_that_cannot_be_written_holds_up_no_other(
     assert set(halves(tmp_path / "log")) == {"id-0", "id-1", "id-2"}
 
 
+def test_many_journals_that_cannot_be_written_end_a_round(
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is the log that takes no files then: the others are not tried before a pause."""
+    for number in range(1, 7):
+        JournalFile.create(tmp_path / "journals", number, [event("request", number)], [])
+    tried: list[int] = []
+
+    def fails(_: str, __: Any, journal: JournalFile) -> int:
+        tried.append(journal.number)
+        raise ValueError("no file")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(log_files, "write", fails)
+        start(rotate_seconds=1000)
+        until(lambda: len(tried) >= 6)
+    assert tried[:6] == [1, 2, 3] * 2
+
+
+def test_damage_that_cannot_be_kept_leaves_an_ended_journal(
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = JournalFile.create(tmp_path / "journals", 1, [], [])
+    JournalWriter(journal).append([event("request", 1)])
+    JournalFile.create(tmp_path / "journals", 2, [], [])
+    with open(journal.path, "ab") as file:
+        file.write(b"damaged")
+    with monkeypatch.context() as patched:
+        patched.setattr(JournalFile, "keep_rest", _broken)
+        start()
+        until(lambda: bool(logged(tmp_path / "log")))
+        time.sleep(0.1)
+        assert journal.path.read_bytes().endswith(b"damaged")
+    until(lambda: not journal.path.exists())
+    (kept,) = (tmp_path / "journals").glob("*.damaged")
+    assert kept.read_bytes() == b"damaged"
+    assert [*halves(tmp_path / "log")] == ["id-1"]
+
+
 def test_what_a_disk_has_damaged_is_kept_and_told(
     start: Start, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -245,7 +290,7 @@ def test_what_a_disk_has_damaged_is_kept_and_told(
     journal.path.write_bytes(content)
     assert collector.close() == 0
     assert [*halves(tmp_path / "log")] == ["id-0"]
-    kept = journal.path.with_name(f"{journal.path.name}.damaged")
+    (kept,) = journal.path.parent.glob("*.damaged")
     assert (b"hd-1" in kept.read_bytes(), kept.read_bytes()[-60:]) == (True, content[-60:])
     assert f"bytes cannot be read; {kept} has them" in caplog.text
 

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import stat
 from dataclasses import replace
 from pathlib import Path
 
@@ -66,6 +67,10 @@ def test_a_disk_that_is_full_keeps_what_is_there_and_goes_on(tmp_path: Path, mon
     monkeypatch.setattr(os, "pwrite", write)
     writer.append([event("request", 4)])
     assert [one.id for one in journal.read().events] == ["id-1", "id-4"]
+    monkeypatch.setattr(os, "pwrite", full)
+    with pytest.raises(OSError, match="No space left"):
+        writer.append([event("request", 5)])
+    assert journal.bytes == writer.bytes  # what was refused is no damage
 
 
 def test_damage_in_the_middle_is_kept_before_it_is_cut_off(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -82,21 +87,73 @@ def test_damage_in_the_middle_is_kept_before_it_is_cut_off(tmp_path: Path, caplo
     again.append([event("request", 4)])
     again.close()
     assert [one.id for one in journal.read().events] == ["id-1", "id-4"]
-    kept = tmp_path / f"{journal.path.name}.damaged"
+    kept = tmp_path / f"{journal.path.name}.{whole}.damaged"
     assert kept.read_bytes() == content[whole:]
     assert f"{journal.path}: from byte {whole} on, {len(content) - whole} bytes cannot be read" in caplog.text
 
 
-@pytest.mark.parametrize("broken", ["fsync", "replace"])
-def test_a_journal_that_cannot_be_made_leaves_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: str
-) -> None:
+def test_a_second_damage_takes_nothing_from_the_first(tmp_path: Path) -> None:
+    journal = JournalFile.create(tmp_path, 1, [], [])
+    whole = journal.bytes
+    for rest in (b"first", b"second", b"second", b"third"):
+        with open(journal.path, "ab") as file:
+            file.write(rest)
+        JournalWriter(journal).close()
+    names = [f"{journal.path.name}.{whole}{number}.damaged" for number in ("", "-2", "-3")]
+    assert [(tmp_path / name).read_bytes() for name in names] == [b"first", b"second", b"third"]
+    assert len(os.listdir(tmp_path)) == 1 + len(names)
+
+
+def test_damage_that_cannot_be_kept_stays_in_the_journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    journal = JournalFile.create(tmp_path, 1, [], [])
+    whole = journal.bytes
+    with open(journal.path, "ab") as file:
+        file.write(b"damaged")
+
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(os, broken, full)
-    with pytest.raises(OSError, match="No space left"):
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "replace", full)
+        writer = JournalWriter(journal)
+        with pytest.raises(OSError, match="No space left"):
+            writer.append([event("request", 1)])
+        assert journal.path.read_bytes().endswith(b"damaged")
+    writer.append([event("request", 1)])
+    writer.close()
+    assert journal.read().events == [event("request", 1)]
+    assert (tmp_path / f"{journal.path.name}.{whole}.damaged").read_bytes() == b"damaged"
+
+
+@pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "No space left on device"), MemoryError()])
+@pytest.mark.parametrize("broken", ["fsync", "replace"])
+def test_a_journal_that_cannot_be_made_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: str, error: Exception
+) -> None:
+    rename = os.replace
+
+    def failing(*arguments: Path) -> None:
+        if broken == "replace":
+            rename(*arguments)
+        raise error
+
+    monkeypatch.setattr(os, broken, failing)
+    with pytest.raises(type(error)):
         JournalFile.create(tmp_path, 1, [event("request", 1)], [])
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_journal_whose_name_may_not_be_on_the_disk_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sync = os.fsync
+
+    def failing(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EIO, "Input/output error")
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", failing)
+    with pytest.raises(OSError, match="Input/output error"):
+        JournalFile.create(tmp_path, 1, [], [])
     assert os.listdir(tmp_path) == []
 
 

@@ -1,5 +1,6 @@
 """Nothing half-written is ever taken for finished."""
 
+import contextlib
 import errno
 import os
 import subprocess
@@ -172,3 +173,16 @@ def test_a_name_as_long_as_file_systems_allow(name: str, tmp_path: Path) -> None
     atomic.write_text(tmp_path / name, "content")
     assert os.listdir(tmp_path) == [name]
     assert (tmp_path / name).read_text() == "content"
+
+
+@pytest.mark.parametrize("function", ["open", "fsync"])
+@pytest.mark.parametrize(("code", "is_told"), [(errno.EINVAL, False), (errno.EIO, True), (errno.ENOSPC, True)])
+def test_a_disk_that_fails_is_no_file_system_without_sync_of_folders(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, function: str, code: int, is_told: bool
+) -> None:
+    def failing(*_: object) -> None:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(os, function, failing)
+    with pytest.raises(OSError, match=os.strerror(code)) if is_told else contextlib.nullcontext():
+        atomic.sync_folder(tmp_path)
