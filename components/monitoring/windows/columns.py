@@ -58,6 +58,15 @@ def number_text(value: float) -> bytes:
     return (str(int(value)) if is_whole else repr(value)).encode()
 
 
+def shortest(value: np.float32) -> float:
+    """Returns the number that the shortest text of a float32 is, 0.1 for the one next to it; whole numbers as they are.
+
+    The float32 of the result is the same.
+    """
+    number = float(value)
+    return number if number.is_integer() and abs(number) < 2.0**63 else float(str(value))
+
+
 def _is_list(kind: pa.DataType) -> bool:
     return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind))
 
@@ -99,6 +108,8 @@ def _convert(values: pa.Array, kind: pa.DataType) -> tuple[pa.Array, _Bools]:
         if pa.types.is_integer(source):
             return values.cast(pa.large_string()).cast(kind), every
         if pa.types.is_floating(source) or pa.types.is_boolean(source):
+            if source.equals(pa.float32()):  # the text of the double that is next to 0.1 would be another one
+                return pa.array([number_text(shortest(value)) for value in values.to_numpy()], kind), every
             return pa.array([number_text(value) for value in values.to_pylist()], kind), every
         return pa.array([b""] * len(values), kind), ~every
     if text:

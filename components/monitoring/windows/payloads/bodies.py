@@ -12,6 +12,7 @@ import numpy as np
 from penstock.components.model_server.encoding import json_text
 from penstock.components.model_server.failures import RequestError
 from penstock.components.model_server.open_inference import parts
+from penstock.components.monitoring.windows.columns import shortest
 from penstock.components.monitoring.windows.payloads.exchange import Body, Unreadable
 from penstock.components.monitoring.windows.payloads.instances import Instances
 from penstock.core.text import printable
@@ -71,7 +72,7 @@ def _request(body: Body, instances: Instances) -> Mapping[str, list[Any]]:
         return instances.of_rows(content)
     if not isinstance(content, dict):
         raise Unreadable(_NO_JSON, printable.value(content))
-    if (tensors := _tensors("inputs", content, raw)) is not None:
+    if (tensors := _tensors("inputs", content, raw, len(instances.columns))) is not None:
         _require_default(parts.as_object("parameters", content.get("parameters")))
         return instances.of_columns(tensors)
     _require_end(raw)
@@ -137,8 +138,13 @@ def _require_default(said: Mapping[str, object]) -> None:
         raise Unreadable(_SIGNATURE, printable.value(signature))
 
 
-def _tensors(key: str, content: Mapping[str, Any], raw: bytes) -> Mapping[str, list[Any]] | None:
-    """Returns the tensors of the Open Inference Protocol, as lists; None for a body of another protocol."""
+def _tensors(key: str, content: Mapping[str, Any], raw: bytes, features: int = 0) -> Mapping[str, list[Any]] | None:
+    """Returns the tensors of the Open Inference Protocol, as lists; None for a body of another protocol.
+
+    Where a request has a value of so many features in each row, or of one, a float32 is the number that its shortest
+    text says, for the schema may have text there. Outputs are never text of a schema, and what is larger is an image or
+    an embedding.
+    """
     sent = content.get(key)
     if not isinstance(sent, list) or not sent or not all(isinstance(one, dict) and "datatype" in one for one in sent):
         return None
@@ -146,7 +152,10 @@ def _tensors(key: str, content: Mapping[str, Any], raw: bytes) -> Mapping[str, l
     for tensor in parts.read_tensors(key, sent, raw):
         array = tensor.values.astype(np.float32) if tensor.values.dtype.kind == "V" else tensor.values  # bfloat16
         is_column = array.ndim == 2 and array.shape[-1] == 1
-        named[tensor.name] = array.reshape(-1).tolist() if is_column or not array.ndim else array.tolist()
+        array = array.reshape(-1) if is_column or not array.ndim else array
+        if array.dtype == np.float32 and features and (array.ndim == 1 or array.shape[1:] == (features,)):
+            array = np.array([shortest(value) for value in array.reshape(-1)], float).reshape(array.shape)
+        named[tensor.name] = array.tolist()
     return named
 
 

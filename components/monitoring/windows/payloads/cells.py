@@ -1,6 +1,5 @@
 """Values of JSON as Arrow columns, whatever they are: what does not fit the schema is seen later, with its feature."""
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,6 +11,7 @@ from penstock.components.monitoring.windows import columns
 from penstock.components.monitoring.windows.payloads.instances import bytes_of, is_b64
 from penstock.core.files import documents
 
+_EXACT = 1 << 53  # up to here each whole number is a double
 _INT64 = range(-(1 << 63), 1 << 63)
 _MISFITS = (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError, UnicodeEncodeError)
 
@@ -19,8 +19,9 @@ _MISFITS = (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, Ove
 def column(cells: Sequence[Any]) -> pa.Array:
     """Returns a column of values, of lists of them, or of None.
 
-    Where numbers and text come together all are text, as in a column of a CSV file; objects are the text of their JSON.
-    So what a value is in the schema's type does not depend on those that come with it.
+    Where numbers and text come together all are text, as in a column of a CSV file. So are numbers of which one is
+    whole and too large for an int64 or, beside fractions, for a double. Objects are the text of their JSON. So what a
+    value is in the schema's type does not depend on those that come with it.
     """
     try:
         made = pa.array(cells)
@@ -42,7 +43,8 @@ def _flattened(cells: Sequence[Any]) -> pa.Array:
     if len(numbers) == len(values):
         if all(isinstance(value, int) and value in _INT64 for value in numbers):
             return columns.of_counts(counts, pa.array([int(value) for value in numbers], pa.int64()))
-        return columns.of_counts(counts, pa.array([_number(value) for value in numbers], pa.float64()))
+        if all(_is_double(value) for value in numbers):
+            return columns.of_counts(counts, pa.array([float(value) for value in numbers], pa.float64()))
     return columns.of_counts(counts, pa.array([_bytes(value) for value in values], pa.large_binary()))
 
 
@@ -58,11 +60,9 @@ def _values(cell: object) -> list[object]:
     return values
 
 
-def _number(value: int | float) -> float:
-    try:
-        return float(value)
-    except OverflowError:
-        return math.copysign(math.inf, value)
+def _is_double(value: int | float) -> bool:
+    """Whether a double is the same number: else a whole one is only as text what it is, such as an id."""
+    return isinstance(value, float) or abs(value) <= _EXACT
 
 
 def _bytes(value: object) -> bytes:
@@ -73,5 +73,5 @@ def _bytes(value: object) -> bytes:
     if is_b64(value):
         return bytes_of(value)
     if isinstance(value, int | float):
-        return columns.number_text(value if isinstance(value, int) and value in _INT64 else _number(value))
+        return columns.number_text(value)
     return documents.json_text(value).encode(errors="replace")

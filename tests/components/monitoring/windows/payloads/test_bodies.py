@@ -80,6 +80,14 @@ def test_binary_tensors_follow_the_json_with_its_header_or_without() -> None:
         bodies.response(Body(outputs[:-1], "application/octet-stream"))
 
 
+@pytest.mark.parametrize("shape", [[3], [1, 3]], ids=["column", "row"])
+def test_a_float32_is_the_number_that_its_shortest_text_is(shape: list[int]) -> None:
+    sent = tensor("company" if shape == [3] else "input-0", "FP32", shape, [0.1, 16777216, 123456792])
+    rows = bodies.request(Body(json.dumps({"inputs": [sent]}).encode()), TAXI)
+    values = rows.columns["company"] if shape == [3] else [rows.columns[name][0] for name in TAXI.columns]
+    assert values == [0.1, 16777216, 123456792]
+
+
 def test_bfloat16_is_read_as_numbers() -> None:
     sent = {"name": "miles", "datatype": "BF16", "shape": [1], "parameters": {"binary_data_size": 2}}
     rows = bodies.request(Body(json.dumps({"inputs": [sent]}).encode() + b"\xc0\x3f"), TAXI)
