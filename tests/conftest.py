@@ -52,6 +52,14 @@ def print_as_it_was() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
+def log_level_as_it_was() -> Iterator[None]:
+    """A command that runs in this process sets the level of all logs, and a later test would see lines of progress."""
+    before = logging.root.level
+    yield
+    logging.root.setLevel(before)
+
+
+@pytest.fixture(autouse=True)
 def no_log_is_closed() -> None:
     """A handler made in an earlier test may log to that one's captured stream: it would complain of it in this one."""
     loggers = [one for one in logging.root.manager.loggerDict.values() if isinstance(one, logging.Logger)]

@@ -126,7 +126,7 @@ def test_without_the_gate_the_features_are_named_all_the_same(
     caplog.clear()
     with pytest.raises(DataError):
         data.validate(broken, fail_on_anomalies=True)
-    assert not caplog.records, "the error has them"
+    assert [record for record in caplog.records if record.levelname == "WARNING"] == [], "the error has them"
 
 
 def test_excluded_split(data: Data, broken: Path) -> None:
