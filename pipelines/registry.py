@@ -72,7 +72,7 @@ COMPONENTS = (
         "example_gen",
         "ExampleGen",
         section="data",
-        functions=("csv_example_gen", "import_example_gen", "parquet_example_gen"),
+        functions=("csv_example_gen", "import_example_gen", "parquet_example_gen", "source_example_gen"),
         outputs=("examples",),
     ),
     Component("statistics_gen", "StatisticsGen", section="statistics", outputs=("statistics",)),

@@ -23,6 +23,7 @@ from penstock.components.example_gen.component import (
     import_example_gen,
     input_resolver,
     parquet_example_gen,
+    source_example_gen,
 )
 from penstock.components.example_validator.component import example_validator
 from penstock.components.infra_validator.component import infra_validator
@@ -65,7 +66,7 @@ def data_parameters(config: Config) -> dict[str, str]:
     patterns = [{"name": name, "pattern": pattern} for name, pattern in config.data.patterns.items()]
     ranges = config.data.range_config
     return {
-        "input_base": config.data.input_base,
+        "input_base": config.data.input_base_text(config.without_code),
         "input_config": json_text({"splits": patterns} if patterns else None),
         "range_config": json_text(ranges.model_dump(exclude_none=True) if ranges else None),
     }
@@ -87,7 +88,7 @@ def training_pipeline(config: Config, published: Published) -> base_component.Ba
         pipeline_root: str = default["pipeline_root"],
     ) -> None:
         graph = _Graph(config, published)
-        graph.read(input_base, input_config, range_config)
+        graph.read(input_base, input_config, range_config, pipeline_root)
         graph.validate(schema_file)
         if config.transform and (config.without_code or published.preprocessing_fn):
             graph.transform(module_file)
@@ -117,9 +118,12 @@ class _Graph:
         self.hyperparameters: dict[str, Any] = {}
         self.evaluated: dict[str, Any] = {}
 
-    def read(self, input_base: _Channel, input_config: _Channel, range_config: _Channel) -> None:
+    def read(
+        self, input_base: _Channel, input_config: _Channel, range_config: _Channel, pipeline_root: _Channel
+    ) -> None:
         data, splits = self.config.data, self.config.splits or Splits()
-        resolved = input_resolver(input_base=input_base, input_config=input_config, range_config=range_config)
+        state = {} if data.of_files else {"state": f"{pipeline_root}/sources"}
+        resolved = input_resolver(input_base=input_base, input_config=input_config, range_config=range_config, **state)
         resolved.set_caching_options(False)
         output = splits.output_config("auto" if self.config.without_code else "content")
         arguments: dict[str, Any] = {}
@@ -129,7 +133,8 @@ class _Graph:
             arguments["payload_format"] = data.payload_format
         if len(data.splits) < 2:  # data that comes in splits keeps them
             arguments["output_config"] = json_text({"split_config": output})
-        self.examples = _EXAMPLE_GENS[data.file_format](
+        example_gen = _EXAMPLE_GENS[data.file_format] if data.file_format else source_example_gen
+        self.examples = example_gen(
             input_base=input_base,
             resolved_input=resolved.outputs["resolved_input"],
             fingerprint=resolved.outputs["fingerprint"],

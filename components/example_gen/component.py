@@ -31,7 +31,8 @@ Returns:
     examples: `Split-<name>/data_tfrecord-*.gz`, gzip TFRecords; metadata `split_names`, `span`, `version`,
         `input_fingerprint`, `payload_format` (what the records are), `file_format`, `num_examples` (JSON, rows by
         split), `division` (JSON, how the rows were divided) and `column_types` (JSON); of data in spans also `spans`,
-        which were read, in words: `2026-01-29 to 2026-01-31 (version 2)`.
+        which were read, in words: `2026-01-29 to 2026-01-31 (version 2)`, and of data that is no file `origin` (JSON,
+        where the rows are from: a query, offsets, a snapshot).
 """
 _CSV_OPTIONS = """
     csv_options: JSON with any of `delimiter`, `quote_char`, `encoding`, `decimal_point` ("," where numbers are
@@ -57,17 +58,17 @@ def _documented(options: str = "") -> Callable[[Callable[..., None]], Callable[.
 
 
 @component(imports=[])
-def input_resolver(input_base: str, input_config: str = "", range_config: str = "") -> NamedTuple(  # type: ignore[valid-type]
+def input_resolver(input_base: str, input_config: str = "", range_config: str = "", state: str = "") -> NamedTuple(  # type: ignore[valid-type]
     "ResolvedInput", [("resolved_input", str), ("fingerprint", str), ("span", int), ("version", int)]
 ):
-    """Finds the files to read: the spans and versions that patterns stand for now, and the files' fingerprint.
+    """Finds what there is to read: the spans and versions that patterns stand for now, and the data's fingerprint.
 
     It looks at the world, so it is never cached; the reader behind it is, by the fingerprint of names and contents. Of
     every span the newest version is read. All splits must agree on spans and versions.
 
     Args:
         input_base: The folder of the data, or one file; gs:// and s3:// need no mount, package:NAME/path is inside a
-            package of the image.
+            package of the image. Or a source of another kind: a JSON object of its name and options.
         input_config: TFX's Input message as JSON, `{"splits": [{"name": ..., "pattern": ...}]}`. Patterns are globs
             below `input_base`, with `{SPAN}` or `{YYYY}`, `{MM}`, `{DD}`, and `{VERSION}`; by default `*`. What exists
             under the pattern's own name, such as a file `data[1].csv`, is meant by it.
@@ -75,6 +76,7 @@ def input_resolver(input_base: str, input_config: str = "", range_config: str = 
             2 numbers up to the newest, whether or not each of these exists, or `{"static_range": {"start_span_number":
             1, "end_span_number": 3}}`; by default the newest span. Where the pattern has dates, a span may be one:
             `"2026-01-31"`.
+        state: A folder that lasts from run to run, where a source keeps what it must remember; files need none.
 
     Returns:
         resolved_input: The Input message with patterns that hold numbers in place of `{SPAN}` and the like, and
@@ -84,9 +86,9 @@ def input_resolver(input_base: str, input_config: str = "", range_config: str = 
         span: The newest span, 0 without `{SPAN}`. A date counts the days from 1970-01-01.
         version: The version of that span, 0 without `{VERSION}`.
     """
-    from penstock.components.example_gen.inputs import spans
+    from penstock.components.example_gen.inputs import resolving
 
-    return spans.resolve(input_base=input_base, input_config=input_config, range_config=range_config)
+    return resolving.resolve(input_base=input_base, input_config=input_config, range_config=range_config, state=state)
 
 
 @component(imports=[])
@@ -197,6 +199,43 @@ def import_example_gen(
         version=version,
         output_config=output_config,
         payload_format=payload_format,
+        label=label,
+        engine=engine,
+    )
+    examples.metadata.update(result.metadata["examples"])
+
+
+@component(imports=[])
+@_documented()
+def source_example_gen(
+    examples: Output[Dataset],
+    input_base: str,
+    resolved_input: str,
+    fingerprint: str,
+    span: int = 0,
+    version: int = 0,
+    output_config: str = "",
+    label: str = "",
+    engine: str = "local",
+) -> None:
+    """Reads data that is no file, or joins data of several kinds as splits, and writes tf.Examples in splits.
+
+    `input_base` is a JSON object of a source's name and options: a database, a topic, a catalogue, a service, or by its
+    dotted path a source of one's own. Integers, booleans and decimals without places become int64, floats and other
+    decimals float32, text and bytes bytes, dates and times text; a struct's fields become columns of their own. A null
+    is a feature without values. By default, a row's split is the hash of the row, or of one feature, so it stays when
+    data is added. Files are the same bytes whatever the number of workers.
+    """
+    from penstock.components.example_gen import executor
+
+    result = executor.run(
+        examples=examples.path,
+        input_base=input_base,
+        resolved_input=resolved_input,
+        fingerprint=fingerprint,
+        span=span,
+        version=version,
+        output_config=output_config,
         label=label,
         engine=engine,
     )

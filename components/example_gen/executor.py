@@ -17,6 +17,7 @@ import pyarrow as pa
 from penstock.components.engines import open_engine
 from penstock.components.example_gen import configs, labels, positions, sources
 from penstock.components.example_gen.configs import OutputSplits
+from penstock.components.example_gen.inputs import references
 from penstock.components.example_gen.kinds import FeatureKinds
 from penstock.components.example_gen.labels import LabelValues
 from penstock.components.example_gen.rows import Rows
@@ -87,20 +88,26 @@ def run(
 ) -> TaskResult:
     """Writes `Split-<name>/data_tfrecord-*.gz`, the same bytes whatever the engine and its number of workers.
 
-    `source` is one of `sources.NAMES`, `options` are its own as JSON; the other arguments are the components'.
+    `source` is one of `sources.NAMES`, `options` are its own as JSON, unless `input_base` names both. The others are
+    the components'.
 
     Raises a ConfigError for parameters that do not fit, a DataError for data that cannot be read as it should, a
     split without rows, or a label that does not exist or cannot be learnt.
     """
+    reference = references.parse(input_base)
+    if reference:
+        source, options = reference.name, json.dumps(dict(reference.options))
     kind = sources.named(source)
     inputs, spans = configs.resolved_splits(resolved_input)
     output = configs.output_splits(output_config, list(dict.fromkeys(split.name for split in inputs)), label)
     records_are, root = payloads.parse(payload_format), Path(examples)
     with progress.task("ExampleGen") as counts, open_engine(engine) as opened_engine, atomic.scratch(root) as scratch:
         request = Request(input_base, inputs, options, label, scratch, opened_engine, records_are)
-        progress.say("looking at the files")
+        progress.say("looking at the data")
         with kind.open(request) as opened:
             written, output = _write(root, opened, request, output)
+            if opened.done:
+                opened.done()
         rows = written.rows
         counts.show(rows=rows.total(), **opened.extent)
         if written.unlabelled:
@@ -118,6 +125,7 @@ def run(
                 num_examples=json.dumps(dict(rows)),
                 **written.facts.metadata(output),
                 **({"spans": spans} if spans else {}),
+                **({"origin": json.dumps(dict(opened.origin), sort_keys=True)} if opened.origin else {}),
             )
         }
     )
@@ -269,7 +277,7 @@ def _warn_of_infinities(infinite: Counter[str], label: str) -> None:
 
 def _check_rows(rows: Counter[str], output: OutputSplits) -> None:
     if not rows.total():
-        raise DataError("the files hold no row: expected at least one")
+        raise DataError("the data holds no row: expected at least one")
     empty = [name for name, count in rows.items() if not count]
     if empty:
         chance = (

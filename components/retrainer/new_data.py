@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from penstock.components.example_gen.inputs import spans
+from penstock.components.example_gen.inputs import references, resolving, spans
 from penstock.core.artifacts.monitoring import TrainedOn
 
 
@@ -31,11 +31,11 @@ class Data:
 
 def look(source: Source, trained: TrainedOn | None) -> Data:
     """Looks at the data. Raises what the InputResolver raises, a DataError or a ConfigError."""
-    resolved = spans.resolve(
+    resolved = resolving.resolve(
         input_base=source.input_base, input_config=source.input_config, range_config=source.range_config
     )
     words = spans.in_words(resolved)
-    if trained is None:
+    if trained is None or references.is_reference(source.input_base):  # only of files it is known how many rows are new
         return Data(resolved.fingerprint, words)
     size, known = spans.total_bytes(resolved.fingerprint), spans.total_bytes(trained["fingerprint"])
     if trained["spans"]:

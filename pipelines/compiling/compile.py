@@ -46,7 +46,8 @@ def compile_for_run(config: Config, target: Target) -> Compiled:
             f"pipeline_root: expected a local folder to run on this machine, received {config.pipeline_root!r}"
         )
     if not target.containers:  # else the image has it, or does not
-        config.data.require_package()
+        for place in config.data.places:
+            place.require_package()
     root = Path(config.pipeline_root)
     with temporary.folder() as folder:
         compiled = compile_config(config, target, folder / "pipeline.yaml")

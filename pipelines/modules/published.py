@@ -177,12 +177,13 @@ def _not_the_modules(config: Config, source: Path) -> tuple[Path, ...]:
     """Returns what may be beside the module and is none of it: the data, where models are pushed to, all runs."""
     folder = module_files.root(source.resolve(), config.folder)
     places = [Path(folder) for folder in config.push.folders.values()] if config.push else []
-    here, base = config.data.here, config.data.base_here
-    if here and here.exists():
-        places.append(here)
-    elif base:
-        for pattern in config.data.patterns.values():
-            places += base.glob(patterns.of_every_span(pattern))
+    for place in config.data.places:
+        here, base = place.here, place.base_here
+        if here and here.exists():
+            places.append(here)
+        elif base:
+            for pattern in place.patterns.values():
+                places += base.glob(patterns.of_every_span(pattern))
     root = Path(config.pipeline_root).resolve()
     if root.is_relative_to(folder) and root != folder:
         places.append(folder / root.relative_to(folder).parts[0])  # other pipelines' runs are beside this one's

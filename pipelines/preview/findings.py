@@ -32,10 +32,12 @@ def look(config: Config) -> Findings:
     """Looks at the data of this machine; a DataError for what no run could read or learn from."""
     data = config.data
     base = data.base_here
+    if not data.of_files:
+        return Findings((), ["data: not looked at, for a run alone reads it"])
     if base is None:
         why = (
             f"{packages.name(data.path)!r} is not installed here"
-            if packages.is_inside(data.path)
+            if data.path and packages.is_inside(data.path)
             else "it is elsewhere"
         )
         return Findings((), [f"data.path: not looked at, for {why}"])

@@ -1,16 +1,16 @@
 """The interface of a source: what ExampleGen asks of a kind of data, and no more."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import pyarrow as pa
 
 from penstock.components.engines import Engine
-from penstock.components.example_gen.configs import InputSplit
+from penstock.components.example_gen.configs import InputSplit, SpanRange
 from penstock.components.example_gen.sources.csv.cell_notes import CellNotes
 from penstock.components.example_gen.sources.pieces import Piece, Shard
 from penstock.core.examples import payloads
@@ -18,12 +18,50 @@ from penstock.core.examples.payloads import PayloadFormat
 
 
 @dataclass(frozen=True)
+class Asked:
+    """What a person asks for, before it is known what there is.
+
+    Args:
+        options: The source's own options, as JSON has them.
+        splits: The input splits; what their patterns mean is the source's own, such as a query. Without any it is
+            `configs.DEFAULT_INPUT`.
+        spans: The spans to read; None where nothing is said of them.
+        state: A folder, local or in an object store, that lasts from run to run; "" where there is none.
+    """
+
+    options: Mapping[str, Any]
+    splits: Sequence[InputSplit]
+    spans: SpanRange | None = None
+    state: str = ""
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """What there is to read now.
+
+    Args:
+        splits: The input splits, whose patterns say all that it takes to read the same rows again: a query with its
+            dates, a snapshot, the first and the last offsets.
+        fingerprint: Changes when the rows do: with an equal one ExampleGen is answered from the cache.
+        span: The newest span, 0 without spans.
+        version: Its version, 0 without versions.
+        spans: Which spans and versions these are, in words; "" without spans.
+    """
+
+    splits: Sequence[InputSplit]
+    fingerprint: str
+    span: int = 0
+    version: int = 0
+    spans: str = ""
+
+
+@dataclass(frozen=True)
 class Request:
     """What a source is opened with.
 
     Args:
-        input_base: Where the data is, as the person wrote it.
-        splits: The input splits, with what `input_resolver` fixed: the same request stands for the same rows.
+        input_base: The folder or file of the data; for data of another kind, `references.parse` reads it.
+        splits: The input splits, with what `resolve` fixed: the same request stands for the same rows.
         options: The source's own options as JSON, "" for none.
         label: The label, "" for none. A source that knows its columns checks it before any row is read
             (`labels.require_column`).
@@ -94,6 +132,13 @@ class Source[P: Piece](ABC):
     typed_by_record: ClassVar[bool] = False
 
     @classmethod
+    def resolve(cls, asked: Asked) -> Resolved:
+        """Finds what there is to read; of files inputs/spans.py does. Quick: it looks at the world on every run,
+        and it reads no rows.
+        """
+        raise NotImplementedError(f"{cls.__name__} reads files")
+
+    @classmethod
     @abstractmethod
     def open(cls, request: Request) -> AbstractContextManager["Opened[P]"]:
         """Connects, checks what can be checked without reading every row, and cuts the data into shards.
@@ -129,9 +174,13 @@ class Opened[P: Piece]:
             another, in the order of the data. They depend on the data alone, never on the engine.
         extent: What was opened, for the log, such as {"files": 3}.
         root: The folder that files are below, whose place says nothing of the data; None where there are no files.
+        origin: Where the rows are from, for the lineage: a query, offsets, a snapshot, a commit. No credentials.
+        done: Called once the Examples are in their place: what the source does when its rows are safe.
     """
 
     source: Source[P]
     shards: list[Shard[P]]
     extent: Mapping[str, int]
     root: Path | None = None
+    origin: Mapping[str, str] = field(default_factory=dict)
+    done: Callable[[], None] | None = None

@@ -44,8 +44,8 @@ def needed(config: Config) -> list[Mount]:
 def _read(config: Config) -> Iterator[Path]:
     """Yields what tasks read. Module files, schemas and hyperparameters were copied into the pipeline root, and data
     inside a package is the image's."""
-    if not packages.is_inside(config.data.path):
-        yield _local("data.path", config.data.input_base)
+    for key, path in config.data.local_paths().items():
+        yield _local(f"data.{key}", path)
     if config.validation and config.validation.previous_statistics:
         yield _local("validation.previous_statistics", config.validation.previous_statistics)
     if config.validation and config.validation.serving_statistics:

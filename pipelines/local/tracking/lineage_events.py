@@ -10,9 +10,11 @@ from openlineage.client.event_v2 import InputDataset, Job, OutputDataset, Run, R
 from openlineage.client.transport.http import HttpConfig, HttpTransport
 from openlineage.client.uuid import generate_new_uuid
 
+from penstock.components.example_gen.inputs import references
 from penstock.core import packages
 from penstock.core.artifacts import pushed_versions
 from penstock.core.credentials import masks
+from penstock.core.files import documents
 from penstock.pipelines import registry
 from penstock.pipelines.local import results
 from penstock.pipelines.local.comparison.comparison import column_types
@@ -139,7 +141,12 @@ def _error(task: TaskRecord | None) -> dict[str, facets.RunFacet]:
 
 
 def _place(uri: str) -> tuple[str, str]:
-    """Returns a dataset's namespace and name, as OpenLineage writes those of files and object stores."""
+    """Returns a dataset's namespace and name, as OpenLineage writes those of files and object stores.
+
+    A source's are its name and its options.
+    """
+    if reference := references.parse(uri):
+        return reference.name, masks.masked(documents.json_text(dict(reference.options)))
     if packages.is_inside(uri):
         return "package", uri.partition(":")[2]
     scheme, separator, rest = masks.masked(uri).partition("://")

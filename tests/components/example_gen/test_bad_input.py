@@ -38,7 +38,7 @@ def fails(generate: Generate, root: Path, message: str, error: type[Exception] =
         ({"a.csv": ROWS, "b.csv": ""}, "b.csv: the file is empty"),
         ({"a.csv": "x,y\n"}, "a.csv: there is a header and no row"),
         ({"a.csv": "x,y"}, "a.csv: there is a header and no row"),
-        ({"a.csv": "x,y\n\n\n"}, "the files hold no row: expected at least one"),
+        ({"a.csv": "x,y\n\n\n"}, "the data holds no row: expected at least one"),
         ({"a.csv": "\nx,y\n1,2\n"}, "a.csv, line 1: expected the names of the columns, found an empty line"),
         ({"a.csv": ROWS, "b.csv": "y,x\n1,2\n"}, "b.csv, line 1: expected the header of .*a.csv, .* in another order"),
         ({"a.csv": ROWS, "b.csv": "x,yy\n1,2\n"}, r"found another: no 'y' and 'yy' \(for 'y'\?\)$"),
@@ -189,7 +189,7 @@ def test_a_label_of_numbers_may_lack_values_in_a_split(generate: Generate, folde
             "hash_buckets: expected a whole number, 1 or more, received None",
         ),
         ({"engine": "lokal"}, "engine: expected local"),
-        ({"source": "excel"}, "source: expected csv, parquet or tfrecord, received 'excel'"),
+        ({"source": "excel"}, "source: expected csv, parquet, tfrecord, splits, .* received 'excel'"),
     ],
 )
 def test_parameters(generate: Generate, folder: Folder, parameters: dict[str, str], message: str) -> None:

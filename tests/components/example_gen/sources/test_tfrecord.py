@@ -89,7 +89,7 @@ def test_the_bytes_do_not_depend_on_the_workers(
         ([*EXAMPLES, b"\x0a\xff"], "", "a, record 301: expected a serialized tf.Example"),
         (EXAMPLES, "why", r"examples: label 'why' does not exist; the features are|label 'why' does not exist"),
         ([example(x=1, y=2)] * 5, "", "split '(train|eval)' got none of the 5 rows"),
-        ([], "", "the files hold no row"),
+        ([], "", "the data holds no row"),
         ([example(x=row, y=1) for row in range(50)], "y", "label 'y': every row has the value 1"),
     ],
 )
@@ -107,7 +107,7 @@ def test_writers_leave_empty_shards(generate: Generate, tmp_path: Path, compress
     assert generate(folder, source="tfrecord", engine="local:2").content() == expected
     (folder / "c").touch()
     assert generate(folder, source="tfrecord").content() == expected
-    with pytest.raises(DataError, match=r"(/b: the file is empty: expected TFRecord data|the files hold no row)"):
+    with pytest.raises(DataError, match=r"(/b: the file is empty: expected TFRecord data|the data holds no row)"):
         generate(folder, json.dumps({"splits": [{"name": "all", "pattern": "b"}]}), source="tfrecord")
 
 

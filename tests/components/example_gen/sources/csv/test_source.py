@@ -329,4 +329,4 @@ def test_a_long_read_says_how_far_it_is(
     generate(folder({"a.csv": "x,y\n" + "".join(f"{row},{'7' * 20}\n" for row in range(100))}))
     facts = map(json.loads, (tmp_path / "told").read_text().splitlines())
     said = [fact["said"] for fact in facts if "said" in fact]
-    assert said == ["looking at the files", "reading 3 parts", "2 of 3 parts read", "3 of 3 parts read"]
+    assert said == ["looking at the data", "reading 3 parts", "2 of 3 parts read", "3 of 3 parts read"]

@@ -1,0 +1,99 @@
+"""What the configuration says of the data: where it is, which spans are read, which splits it comes in."""
+
+from collections.abc import Mapping
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from penstock.core.files import patterns
+from penstock.pipelines.config.data.place import Place
+from penstock.pipelines.config.data.spans import RangeConfig
+from penstock.pipelines.config.data.splits import SplitName
+from penstock.pipelines.config.section import json_text
+
+
+class Data(Place):
+    """Where the data is and how it is written."""
+
+    splits: dict[SplitName, str | Place] = Field(
+        default={},
+        description="Splits that the data comes in: name to pattern, relative to path; of a source, to what it takes "
+        "for one, such as a query. Without a path each may be a place of its own: files or a source.",
+    )
+    range_config: RangeConfig | None = Field(
+        default=None, description="Which spans are read, by default the newest one."
+    )
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        parts = self.parts
+        if parts and (self.path or self.section):
+            raise ValueError(
+                f"splits.{next(iter(parts))}: expected no place of its own beside {self.source_key or 'path'}"
+            )
+        if parts and len(parts) < len(self.splits):
+            pattern = next(name for name in self.splits if name not in parts)
+            raise ValueError(
+                f"splits.{pattern}: expected a place of its own, as of the others: {{path: …}} or a source"
+            )
+        if not (self.path or self.section or parts):
+            raise ValueError("path: it is missing: expected a file, a folder or a pattern, or a source in its place")
+        if parts and self.range_config:
+            raise ValueError("range_config: expected none beside splits that are places of their own")
+        self._check_patterns()
+        return self
+
+    def _check_patterns(self) -> None:
+        if self.path is None:
+            return
+        here = self.here
+        is_pattern = patterns.is_wild(self.path) and not (here and here.exists())
+        if self.splits and (is_pattern or (here and here.is_file())):
+            raise ValueError("splits: expected path to be the folder that the splits' patterns are relative to")
+        dates = self.range_config.dates if self.range_config else []
+        if dates and not any("{YYYY}" in pattern for pattern in self.patterns.values()):
+            raise ValueError(
+                f"range_config: {dates[0]}: expected numbers of spans: no pattern has {{YYYY}}, {{MM}} and {{DD}}"
+            )
+
+    @property
+    def parts(self) -> Mapping[str, Place]:
+        """The splits that are places of their own."""
+        return {name: part for name, part in self.splits.items() if isinstance(part, Place)}
+
+    @property
+    def places(self) -> list[Place]:
+        """Every place that data is read from."""
+        return list(self.parts.values()) or [self]
+
+    @property
+    def patterns(self) -> dict[str, str]:
+        """The patterns of the input splits, relative to `input_base`; empty for TFX's default, all files there."""
+        given = {name: pattern for name, pattern in self.splits.items() if isinstance(pattern, str)}
+        return given or super().patterns
+
+    @property
+    def lists_folder(self) -> bool:
+        return not self.splits
+
+    @property
+    def of_files(self) -> bool:
+        """Whether the data is files in one place, which the readers of files read."""
+        return self.path is not None
+
+    def input_base_text(self, without_code: bool) -> str:
+        """Returns what the pipeline is told of the place: the folder of files, or a source and its options as JSON."""
+        if self.of_files:
+            return self.input_base
+        if self.parts:
+            return json_text({"splits": {name: part.reference(without_code) for name, part in self.parts.items()}})
+        return json_text(self.reference(without_code))
+
+    def local_paths(self) -> dict[str, str]:
+        """Returns the paths of this machine that tasks read, by their keys in the section."""
+        own = {
+            f"splits.{name}.{key}": path
+            for name, part in self.parts.items()
+            for key, path in part.local_paths().items()
+        }
+        return own or super().local_paths()

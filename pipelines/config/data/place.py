@@ -1,0 +1,188 @@
+"""Where data is, as the configuration says it: files by their path, or a source of another kind."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from penstock.core import csv_format, packages
+from penstock.core.errors import ConfigError
+from penstock.core.examples.payloads import TF_EXAMPLE, PayloadFormat
+from penstock.core.files import formats, kinds, paths, patterns
+from penstock.core.files.formats import FileFormat
+from penstock.pipelines.config.data.csv import Csv
+from penstock.pipelines.config.data.sources import Custom, SourceSection
+from penstock.pipelines.config.section import DataPath, Section, is_remote
+
+
+class Place(Section):
+    """Files, or a source of another kind: one of the two."""
+
+    path: DataPath | None = Field(
+        default=None,
+        description="A file, a folder, or, where neither has that name, a pattern with *, {SPAN}, {VERSION} or "
+        "{YYYY}{MM}{DD}; relative to this file, or package:NAME/path inside a package that is installed where the "
+        "tasks run.",
+    )
+    format: FileFormat | None = Field(
+        default=None,
+        description="csv, parquet or tfrecord; by default as the files' suffix says, else csv. Files "
+        "that are not on this machine are not looked at: there the suffix in path or splits decides.",
+    )
+    payload_format: PayloadFormat | None = Field(
+        default=None,
+        description="What the records of TFRecord files are: FORMAT_TF_EXAMPLE, which is the default, or "
+        "FORMAT_TF_SEQUENCE_EXAMPLE. Files of the other kind are refused.",
+    )
+    csv: Csv | None = Field(default=None, description="How CSV files are written.")
+    custom: Custom | None = Field(default=None, description="A source of one's own.")
+
+    def csv_options(self, without_code: bool) -> dict[str, Any]:
+        """Returns the options of csv_example_gen; `without_code` is whether the model is that without a module."""
+        options = (self.csv or Csv()).model_dump(exclude_none=True)
+        automatic = {"null_values": csv_format.AUTO} if without_code and self.file_format == "csv" else {}
+        return automatic | options
+
+    @field_validator("csv")
+    @classmethod
+    def _none_if_empty(cls, csv: Csv | None) -> Csv | None:
+        return csv if csv != Csv() else None  # no options are none given, whatever the format
+
+    @model_validator(mode="after")
+    def _there(self) -> Self:
+        here = self.here
+        if self.path and here and not patterns.is_wild(self.path):
+            try:
+                paths.require(here)
+            except ValueError as error:
+                raise ValueError(
+                    f"path: {error}: expected a file, a folder or a pattern; of data that only a cluster has, name a "
+                    f"sample on this machine, and submit with --param input_base={self.path}"
+                ) from None
+        if here and (special := kinds.special(here)):
+            raise ValueError(f"path: {here} is {special}: expected a file, a folder or a pattern")
+        self._check_source()
+        if self.path is None:
+            return self
+        if self.csv is not None and self.file_format != "csv":
+            raise ValueError(f"csv: expected no CSV options for {self.file_format} data")
+        if self.payload_format is not None and self.file_format != "tfrecord":
+            raise ValueError(f"payload_format: expected none for {self.file_format} data: it is of TFRecord files")
+        return self
+
+    def _check_source(self) -> None:
+        """Raises a ValueError for more than one place of data, and for what is said of files where there are none."""
+        given = dict(self._sources())
+        if len(given) > 1 or (given and self.path is not None):
+            both = ["path"] * (self.path is not None) + list(given)
+            raise ValueError(f"{both[-1]}: expected one place of the data, received {' and '.join(both)}")
+        if self.path is None:
+            for key in ("format", "payload_format", "csv"):
+                if getattr(self, key) is not None:
+                    raise ValueError(f"{key}: it is of files: expected a path")
+
+    @property
+    def section(self) -> SourceSection | None:
+        """The section of the source, None for files."""
+        return next((section for _, section in self._sources()), None)
+
+    @property
+    def source_key(self) -> str:
+        """The key of the source's section, "" for files."""
+        return next((name for name, _ in self._sources()), "")
+
+    def _sources(self) -> Iterator[tuple[str, SourceSection]]:
+        for name in type(self).model_fields:
+            if isinstance(section := getattr(self, name), SourceSection):
+                yield name, section
+
+    def reference(self, without_code: bool) -> dict[str, Any]:
+        """Returns the place as a split of several is told it: the source's name and its options."""
+        if self.section is not None:
+            return {self.section.source: self.section.options()}
+        base, pattern = self._parts()
+        options = self.csv_options(without_code) if self.file_format == "csv" else {}
+        files = {"input_base": base, "pattern": pattern, "format": self.file_format, "options": options}
+        if self.payload_format not in (None, TF_EXAMPLE):
+            files["payload_format"] = self.payload_format
+        return {"files": {key: value for key, value in files.items() if value}}
+
+    def local_paths(self) -> dict[str, str]:
+        """Returns the paths of this machine that tasks read, by their keys in the section."""
+        if self.section is not None:
+            return {f"{self.source_key}.{key}": path for key, path in self.section.local_paths().items()}
+        return {} if self.path is None or packages.is_inside(self.path) else {"path": self.input_base}
+
+    @property
+    def here(self) -> Path | None:
+        """Where `path` is on this machine; None in a bucket, and in a package that this environment lacks."""
+        return _here(self.path) if self.path else None
+
+    @property
+    def base_here(self) -> Path | None:
+        """Where `input_base` is on this machine, as `here`."""
+        return _here(self.input_base) if self.path else None
+
+    def require_package(self) -> None:
+        """Raises a ConfigError if the data is in a package that this environment lacks."""
+        if self.path and packages.is_inside(self.path):
+            try:
+                packages.resolve(self.path)
+            except ValueError as error:
+                raise ConfigError(f"data.path: {error}") from None
+
+    @property
+    def input_base(self) -> str:
+        """The folder that patterns are relative to, or one file; "" where there are no files."""
+        base, _ = self._parts()
+        return base
+
+    @property
+    def patterns(self) -> dict[str, str]:
+        """The patterns of the input splits, relative to `input_base`; empty for TFX's default, all files there."""
+        _, pattern = self._parts()
+        return {"single_split": pattern} if pattern else {}
+
+    @property
+    def file_format(self) -> FileFormat | None:
+        """The format, as `format` or a file's suffix says, else csv; None where there are no files."""
+        if self.path is None or self.format is not None:
+            return self.format
+        names = [self.path, *self.patterns.values()]
+        here = self.here
+        if here and here.is_dir() and self.lists_folder:
+            names = sorted(entry.name for entry in here.iterdir())
+        return formats.of_names(names) or "csv"
+
+    @property
+    def lists_folder(self) -> bool:
+        """Whether all files of a folder are the data."""
+        return True
+
+    def _parts(self) -> tuple[str, str]:
+        if self.path is None:
+            return "", ""
+        elsewhere = is_remote(self.path) or packages.is_inside(self.path)  # the same whether it is here as well or not
+        if elsewhere:
+            base = Path()
+        else:  # a folder that exists is no pattern, whatever its name
+            base = next(folder for folder in (Path(self.path), *Path(self.path).parents) if folder.is_dir())
+        start = len(str(base)) + 1 if base != Path() else 0
+        rest = self.path[start:]
+        if rest and not elsewhere and Path(self.path).is_file():
+            return str(Path(self.path).parent), patterns.escape(Path(self.path).name)
+        wild = patterns.first_wild(rest)
+        if wild >= 0:
+            start += rest[:wild].rfind("/") + 1
+            return self.path[: start - 1], self.path[start:]
+        return self.path, ""
+
+
+def _here(path: str) -> Path | None:
+    if is_remote(path):
+        return None
+    try:
+        return packages.resolve(path) if packages.is_inside(path) else Path(path)
+    except ValueError:
+        return None
