@@ -11,9 +11,11 @@ from kfp.dsl import base_component
 
 from penstock.components.alerter.component import alerter
 from penstock.components.retrainer.component import retrainer
+from penstock.components.serving_baseline.component import serving_baseline
 from penstock.components.window_monitor.component import window_monitor
 from penstock.core.files import object_stores
 from penstock.pipelines.config.monitoring import Monitoring
+from penstock.pipelines.config.section import json_text
 from penstock.pipelines.config.training_pipeline import Config
 from penstock.pipelines.training import data_parameters
 
@@ -43,6 +45,8 @@ def parameters(config: Config, training_pipeline: str = "") -> dict[str, Any]:
         "retraining_state": retraining_state(config),
         "retraining_policy": settings.retraining.policy if settings.retraining else "",
         **data_parameters(config),
+        "push_destination": json_text(config.push.destination if config.push else None),
+        "pipeline_root": config.pipeline_root,
     }
 
 
@@ -76,10 +80,13 @@ def monitoring_pipeline(config: Config, training_pipeline: str = "") -> base_com
         input_base: str = default["input_base"],
         input_config: str = default["input_config"],
         range_config: str = default["range_config"],
+        push_destination: str = default["push_destination"],
+        pipeline_root: str = default["pipeline_root"],
     ) -> None:
-        source = dsl.importer(artifact_uri=baseline, artifact_class=dsl.Artifact, reimport=False)
+        serves = serving_baseline(pipeline_root=pipeline_root, push_destination=push_destination, baseline=baseline)
+        serves.set_caching_options(False)  # another model may serve by now
         window = window_monitor(
-            baseline=source.output,
+            baseline=serves.outputs["current"],
             requests=requests,
             window_length=window_length,
             begin=begin,
@@ -105,7 +112,7 @@ def monitoring_pipeline(config: Config, training_pipeline: str = "") -> base_com
             decided = retrainer(
                 window=window.outputs["window"],
                 report=window.outputs["report"],
-                baseline=source.output,
+                baseline=serves.outputs["current"],
                 state=retraining_state,
                 pipeline=training_pipeline,
                 policy=retraining_policy,

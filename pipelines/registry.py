@@ -101,6 +101,7 @@ COMPONENTS = (
     Component("pusher", "the Pusher", section="push", outputs=("pushed_model",)),
     Component("bulk_inferrer", "the BulkInferrer", section="bulk_inference"),
     Component("model_monitor", "the ModelMonitor", section="monitoring", outputs=("baseline",)),
+    Component("serving_baseline", "ServingBaseline"),
     Component("window_monitor", "the WindowMonitor"),
     Component("alerter", "the Alerter"),
     Component("retrainer", "the Retrainer"),

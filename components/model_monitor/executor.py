@@ -6,6 +6,7 @@ import statistics
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NotRequired, TypedDict
 
@@ -101,6 +102,7 @@ def run(
             thresholds=_table(training.reference, predictions, window_rows, false_alarm_rate, limits),
             importance=_importance(evaluated),
             notes=[*notes, *_unmeasured(columns.features, training.reference)],
+            created=datetime.now(UTC).isoformat(),
             **_of_run(examples_metadata or {}, evaluated),
         )
         compared = watching and watching.baseline(record, parsed, training.decoded)

@@ -72,7 +72,7 @@ def window_monitor(
         performance=performance,
         drift=drift,
         engine=engine,
-        baseline_uri=baseline.uri,
+        baseline_uri=baseline.metadata.get("baseline", baseline.uri),  # of a copy, the original's
     )
     window.metadata.update(result.metadata["window"])
     return result.blessed

@@ -210,6 +210,7 @@ class BaselineRecord(TypedDict):
         thresholds: All of them, with their reasons.
         importance: How much the model depends on each feature, as a share of the most important one's.
         notes: Sentences to bear in mind.
+        created: When it was made (ISO 8601, UTC).
         trained_on: The data of the training; left out where its examples do not say so.
         judged: The model's evaluation; left out where nobody knows it.
     """
@@ -228,6 +229,7 @@ class BaselineRecord(TypedDict):
     thresholds: list[ThresholdRecord]
     importance: dict[str, float]
     notes: list[str]
+    created: NotRequired[str]  # baselines of earlier versions have none
     trained_on: NotRequired[TrainedOn]
     judged: NotRequired[Judged]
 
@@ -285,13 +287,14 @@ class MonitoringBaseline(Artifact):
     report.html               the thresholds for a person to look at
     """
 
+    FILE: ClassVar[str] = "baseline.json"
     # Columns of evaluation.parquet: the label, and what the evaluation compares in its place if that is another.
     LABEL: ClassVar[str] = "label"
     EVALUATED_LABEL: ClassVar[str] = "evaluated label"
 
     @property
     def path(self) -> Path:
-        return self.root / "baseline.json"
+        return self.root / self.FILE
 
     @property
     def report(self) -> Path:

@@ -22,6 +22,7 @@ _KEYS = {
     "push_destination": "push.directory",
     **{f"push_destination.{service}.storage": f"push.{service}.storage" for service in places.SERVICES},
     "service.vertex_ai.storage": "monitoring.vertex_ai.storage",
+    "baseline": "monitoring.baseline",
     "requests": "monitoring.requests",
     "labels.files": "monitoring.labels.files",
     "history": "below pipeline_root",

@@ -15,7 +15,7 @@ _PUSH = "push_destination"
 SERVICES = ("vertex_ai", "kserve", "sagemaker")  # what a model may be pushed to beside a folder; each has a storage
 STORAGES = (*(f"{_PUSH}.{service}.storage" for service in SERVICES), "service.vertex_ai.storage")
 # Of the monitoring pipeline: what a window is read from, and what is remembered from one window to the next.
-_MONITORING = ("requests", "labels.files", "history", "state")
+_MONITORING = ("baseline", "requests", "labels.files", "history", "state")
 PARAMETERS = (
     *("input_base", "module_file", "schema_file", _PUSH),
     *(*STORAGES, *_MONITORING),

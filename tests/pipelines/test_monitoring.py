@@ -59,7 +59,7 @@ def test_a_window_runs_as_a_pipeline_and_tells_who_is_to_be_told(
         sources={},
     )
     assert {task.name: task.status for task in summary.tasks} == dict.fromkeys(
-        ("window-monitor", "alerter", "retrainer"), "done"
+        ("serving-baseline", "window-monitor", "alerter", "retrainer"), "done"
     )
     window = MonitoredWindow(summary.run_folder / "window-monitor" / "window").read()
     assert {one["name"] for one in window["findings"] if one["alerts"]} == {"company"}

@@ -27,7 +27,7 @@ class Monitoring(Section):
     baseline: AnyPath | None = Field(
         default=None,
         description="The baseline that the monitoring pipeline compares with: the output of a run's ModelMonitor. By "
-        "default that of the run that serves, which only `penstock monitor` knows.",
+        "default that of the run whose model serves.",
     )
     model: str = Field(
         default="",

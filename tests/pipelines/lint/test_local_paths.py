@@ -85,7 +85,8 @@ def test_what_monitoring_reads_and_remembers_on_this_machine_is_told(
     ]
     folder = remote.parent
     assert told(capsys, *compiling).startswith(
-        f"warning: requests (monitoring.requests) is {folder}/requests and "
+        f"warning: push_destination (push.directory) is {folder}/serving, "
+        f"requests (monitoring.requests) is {folder}/requests and "
         f"labels.files (monitoring.labels.files) is {folder}/late/*.csv: "
     )
     ours = told(capsys, *compiling, "--set", "pipeline_root=runs")
