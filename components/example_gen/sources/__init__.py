@@ -16,6 +16,7 @@ _FILES = {
     "tfrecord": "tfrecord:TFRecordSource",
 }
 _OTHERS = {
+    "iceberg": "iceberg.source:IcebergSource",
     "splits": "joined:JoinedSource",
 }
 _SOURCES = {**_FILES, **_OTHERS}

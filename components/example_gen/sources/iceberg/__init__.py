@@ -1,0 +1,1 @@
+"""Tables of Apache Iceberg: a snapshot of one, whose data files are read apart."""
