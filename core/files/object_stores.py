@@ -17,7 +17,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from penstock.core.errors import ConfigError, PenstockError, SystemFailure, UserError
 from penstock.core.files import atomic
@@ -142,6 +142,19 @@ class Store:
         with _explained(uri):
             return bytes(self._filesystem.cat_file(_path(uri)))
 
+    def open(self, uri: str) -> BinaryIO:
+        """Returns an object as a file, of which only what is asked for is fetched.
+
+        A FileNotFoundError if there is none. What fails later, while it is read, is raised as the client has it.
+        """
+        with _explained(uri):
+            found = self._filesystem.exists(_path(uri))
+        if not found:
+            raise FileNotFoundError(errno.ENOENT, "there is no such object", uri)
+        with _explained(uri):
+            file: BinaryIO = self._filesystem.open(_path(uri), "rb")
+            return file
+
     def fetch(self, files: Mapping[str, Path]) -> None:
         """Downloads objects, several at a time: each URI to its local path, whose folder is created."""
         if not files:
@@ -254,6 +267,25 @@ def fetched(uri: str) -> Iterator[Path]:
         with open_store(uri) as store:
             store.fetch({join(uri, name): Path(folder) / name for name in store.files(uri)})
         yield Path(folder)
+
+
+@contextlib.contextmanager
+def opened(uri: str) -> Iterator[BinaryIO]:
+    """Yields a file, or an object as one, of which only what is asked for is fetched.
+
+    A FileNotFoundError if there is none. A failure of the store in the body is a PenstockError.
+    """
+    if not is_remote(uri):
+        with open(atomic.local_path(uri), "rb") as file:
+            yield file
+        return
+    with open_store(uri) as store, store.open(uri) as file:
+        try:
+            yield file
+        except (PenstockError, FileNotFoundError):
+            raise
+        except OSError as error:
+            raise _explanation(uri, error) from error
 
 
 @contextlib.contextmanager

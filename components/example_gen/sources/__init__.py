@@ -16,6 +16,7 @@ _FILES = {
     "tfrecord": "tfrecord:TFRecordSource",
 }
 _OTHERS = {
+    "delta": "delta.source:DeltaSource",
     "iceberg": "iceberg.source:IcebergSource",
     "splits": "joined:JoinedSource",
 }

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
+from penstock.components.example_gen.sources import parquet_ranges
 from penstock.core.examples import records
 
 if TYPE_CHECKING:
@@ -98,18 +99,8 @@ def _part(fragment: ds.Fragment, part: Part) -> tuple[ds.Fragment, int]:
     """Returns the part of a file, and how many rows of the file are before it."""
     if part.end is None:
         return fragment, 0
-    metadata = fragment.metadata
-    starts = [_start(metadata.row_group(index).column(0)) for index in range(metadata.num_row_groups)]
-    inside = [index for index, start in enumerate(starts) if part.start <= start < part.end]
-    before = sum(metadata.row_group(index).num_rows for index, start in enumerate(starts) if start < part.start)
-    return fragment.subset(row_group_ids=inside), before
-
-
-def _start(column: "pa.parquet.ColumnChunkMetaData") -> int:
-    """Returns where the first of a row group's columns begins: what a manifest has of it."""
-    if column.has_dictionary_page:
-        return int(min(column.dictionary_page_offset, column.data_page_offset))
-    return int(column.data_page_offset)
+    groups, before = parquet_ranges.row_groups(fragment.metadata, part.start, part.end)
+    return fragment.subset(row_group_ids=groups), before
 
 
 def _left(deleted: list[pa.ChunkedArray], row: int, count: int) -> pa.Array:

@@ -1,7 +1,8 @@
 """The sections of data that is no file, one for each source."""
 
 from penstock.pipelines.config.data.sources.custom import Custom
+from penstock.pipelines.config.data.sources.delta import Delta
 from penstock.pipelines.config.data.sources.iceberg import Iceberg
 from penstock.pipelines.config.data.sources.source_section import SourceSection
 
-__all__ = ["Custom", "Iceberg", "SourceSection"]
+__all__ = ["Custom", "Delta", "Iceberg", "SourceSection"]

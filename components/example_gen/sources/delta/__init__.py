@@ -1,0 +1,1 @@
+"""Delta Lake tables: a version of one, whose data files are read apart."""
