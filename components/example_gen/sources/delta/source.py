@@ -4,7 +4,6 @@ import contextlib
 import functools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -48,12 +47,10 @@ class DeltaPiece:
 
 @dataclass(frozen=True)
 class DeltaSource(TableSource[DeltaPiece]):
-    """Reads data files, which are Parquet, with the columns that the table's schema says: `read` are those to read,
-    `needed` these and what filters look at.
-    """
+    """Reads data files, which are Parquet, with the columns of the table's schema, and yields those of `names`."""
 
     schema: pa.Schema
-    read_columns: tuple[str, ...]
+    names: tuple[str, ...]
 
     @classmethod
     def resolve(cls, asked: Asked) -> Resolved:
@@ -110,8 +107,8 @@ class DeltaSource(TableSource[DeltaPiece]):
             raise DataError(f"{piece.name}: the Parquet data is damaged or of another type: {error}") from None
 
     def _rows(self, piece: DeltaPiece) -> Iterator[pa.RecordBatch]:
-        names = {*self.read_columns, *(column for column, _, _ in piece.filters)}
-        schema = pa.schema([field for field in self.schema if field.name in names])
+        needed = {*self.names, *(column for column, _, _ in piece.filters)}
+        schema = pa.schema([field for field in self.schema if field.name in needed])
         stored = [delta_columns.stored_name(field) for field in schema]
         for row, batch in parquet_ranges.batches(piece.file.uri, piece.start, piece.end, stored):
             rows = delta_columns.logical(batch, schema, piece.file.partition)
@@ -122,7 +119,7 @@ class DeltaSource(TableSource[DeltaPiece]):
                 fits = pa.Table.from_batches([rows]).filter(_expression(piece.filters, schema))
                 rows = next(iter(fits.combine_chunks().to_batches()), rows.slice(0, 0))
             if rows.num_rows:
-                yield rows.select(list(self.read_columns))
+                yield rows.select(list(self.names))
 
 
 def _own_filters(split: InputSplit) -> tuple[Filter, ...]:
@@ -158,12 +155,10 @@ def _passing(where: str, error: Exception) -> Unanswered | None:
 
 
 def _origin(table: "DeltaTable", options: DeltaOptions) -> dict[str, str]:
-    time = datetime.fromtimestamp(table.history(1)[0]["timestamp"] / 1000, UTC)
     found = {
         "table": options.path,
         "table_id": str(table.metadata().id),
         "version": str(table.version()),
-        "version_time": time.isoformat(timespec="milliseconds"),
         "filters": documents.json_text(list(map(list, options.filters))) if options.filters else "",
     }
     return {key: text for key, text in found.items() if text}
