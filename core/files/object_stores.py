@@ -147,13 +147,13 @@ class Store:
 
         A FileNotFoundError if there is none. What fails later, while it is read, is raised as the client has it.
         """
-        with _explained(uri):
-            found = self._filesystem.exists(_path(uri))
-        if not found:
-            raise FileNotFoundError(errno.ENOENT, "there is no such object", uri)
-        with _explained(uri):
+        try:
             file: BinaryIO = self._filesystem.open(_path(uri), "rb")
-            return file
+        except FileNotFoundError:
+            raise
+        except Exception as error:
+            raise _explanation(uri, error) from error
+        return file
 
     def fetch(self, files: Mapping[str, Path]) -> None:
         """Downloads objects, several at a time: each URI to its local path, whose folder is created."""

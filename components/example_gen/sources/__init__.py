@@ -17,6 +17,7 @@ _FILES = {
 }
 _OTHERS = {
     "delta": "delta.source:DeltaSource",
+    "glue": "glue.source:GlueSource",
     "iceberg": "iceberg.source:IcebergSource",
     "splits": "joined:JoinedSource",
 }

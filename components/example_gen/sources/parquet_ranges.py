@@ -3,7 +3,7 @@
 So large files are cut without looking into them, as Hadoop and Spark cut them.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -26,18 +26,18 @@ def row_groups(metadata: pq.FileMetaData, start: int, end: int) -> tuple[list[in
     return [index for index, begin in enumerate(begins) if start <= begin < end], before
 
 
-def batches(uri: str, start: int, end: int, names: Sequence[str] | None) -> Iterator[tuple[int, pa.RecordBatch]]:
+def batches(uri: str, start: int, end: int, names: Collection[str]) -> Iterator[tuple[int, pa.RecordBatch]]:
     """Yields the rows of a range, each batch with the number of its first row in the file.
 
-    Of `names`, columns that the file lacks are left out. Raises a FileNotFoundError, an ArrowInvalid for what is no
-    Parquet data, a PenstockError where the store fails.
+    Only the columns of `names`, in small letters, are read; those that the file lacks are left out. Raises a
+    FileNotFoundError, an ArrowInvalid for what is no Parquet data, a PenstockError where the store fails.
     """
     with object_stores.opened(uri) as file, pq.ParquetFile(file) as parquet:
         groups, row = row_groups(parquet.metadata, start, end)
         if not groups:
             return
         stored = parquet.schema_arrow.names
-        columns = [name for name in stored if names is None or name in names]
+        columns = [name for name in stored if name.lower() in names]
         for batch in parquet.iter_batches(records.BATCH_SIZE, groups, columns=columns, use_threads=False):
             yield row, batch
             row += batch.num_rows

@@ -12,7 +12,7 @@ from penstock.core.examples.payloads import TF_EXAMPLE, PayloadFormat
 from penstock.core.files import formats, kinds, paths, patterns
 from penstock.core.files.formats import FileFormat
 from penstock.pipelines.config.data.csv import Csv
-from penstock.pipelines.config.data.sources import Custom, Delta, Iceberg, SourceSection
+from penstock.pipelines.config.data.sources import Custom, Delta, Glue, Iceberg, SourceSection
 from penstock.pipelines.config.section import DataPath, Section, is_remote
 
 
@@ -38,6 +38,7 @@ class Place(Section):
     csv: Csv | None = Field(default=None, description="How CSV files are written.")
     custom: Custom | None = Field(default=None, description="A source of one's own.")
     delta: Delta | None = Field(default=None, description="A Delta Lake table.")
+    glue: Glue | None = Field(default=None, description="A table of AWS Glue's Data Catalog.")
     iceberg: Iceberg | None = Field(default=None, description="A table of Apache Iceberg.")
 
     def csv_options(self, without_code: bool) -> dict[str, Any]:

@@ -12,8 +12,7 @@ import pyarrow.parquet as pq
 
 from penstock.components.example_gen import labels
 from penstock.components.example_gen.configs import DEFAULT_INPUT, InputSplit
-from penstock.components.example_gen.sources import columns, parquet_ranges, pieces
-from penstock.components.example_gen.sources.delta import columns as delta_columns
+from penstock.components.example_gen.sources import columns, declared, parquet_ranges, pieces
 from penstock.components.example_gen.sources.delta import log
 from penstock.components.example_gen.sources.delta.log import DataFile
 from penstock.components.example_gen.sources.delta.options import DeltaOptions, Filter, Pinned, filters
@@ -109,9 +108,9 @@ class DeltaSource(TableSource[DeltaPiece]):
     def _rows(self, piece: DeltaPiece) -> Iterator[pa.RecordBatch]:
         needed = {*self.names, *(column for column, _, _ in piece.filters)}
         schema = pa.schema([field for field in self.schema if field.name in needed])
-        stored = [delta_columns.stored_name(field) for field in schema]
+        stored = {declared.stored_name(field).lower() for field in schema}
         for row, batch in parquet_ranges.batches(piece.file.uri, piece.start, piece.end, stored):
-            rows = delta_columns.logical(batch, schema, piece.file.partition)
+            rows = declared.as_declared(batch, schema, piece.file.partition, piece.name)
             if piece.file.deleted is not None:
                 keeps = ~np.isin(np.arange(row, row + batch.num_rows), piece.file.deleted)
                 rows = rows.filter(pa.array(keeps))

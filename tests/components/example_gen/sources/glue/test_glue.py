@@ -1,0 +1,400 @@
+"""Glue's tables, as moto's server keeps them: the catalogue, its predicates, jobs, and the files in S3."""
+
+import bz2
+import datetime
+import decimal
+import gzip
+import io
+import json
+import signal
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import fastavro
+import pyarrow as pa
+import pyarrow.orc
+import pyarrow.parquet as pq
+import pytest
+from pyiceberg.catalog import load_catalog
+
+from penstock.components.example_gen import executor
+from penstock.components.example_gen.inputs import resolving
+from penstock.components.example_gen.sources import columns
+from penstock.components.example_gen.sources.glue import hive_types, job
+from penstock.components.example_gen.sources.glue.source import GluePiece, GlueSource
+from penstock.core.artifacts import Examples
+from penstock.core.errors import ConfigError, DataError, NoServer, ServerError
+from penstock.core.examples import records
+from penstock.core.services import retries, waiting
+from penstock.core.services.retries import Interrupted
+from tests.servers import ports
+from tests.servers.object_stores import BUCKET, ObjectStore, s3
+
+SERDES = {
+    "parquet": "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe",
+    "orc": "org.apache.hadoop.hive.ql.io.orc.OrcSerde",
+    "avro": "org.apache.hadoop.hive.serde2.avro.AvroSerDe",
+    "text": "org.apache.hadoop.hive.serde2.lazy.LazySimpleSerDe",
+    "csv": "org.apache.hadoop.hive.serde2.OpenCSVSerde",
+    "json": "org.openx.data.jsonserde.JsonSerDe",
+}
+TYPES = {
+    "id": "bigint",
+    "city": "string",
+    "fare": "double",
+    "price": "decimal(12,2)",
+    "at": "timestamp",
+    "day": "date",
+    "paid": "boolean",
+}
+NESTED = {"tags": "array<string>", "stop": "struct<zip:int,name:string>"}
+
+
+def trips(first: int = 0, count: int = 60) -> pa.Table:
+    """Rows of many types, as a table of these types has them."""
+    start = datetime.datetime(2026, 1, 1)
+    rows = [
+        {
+            "id": row,
+            "city": None if row % 7 == 0 else f"city {row % 3}",
+            "fare": row / 2,
+            "price": decimal.Decimal(row).scaleb(-2),
+            "at": start + datetime.timedelta(hours=row),
+            "day": start.date() + datetime.timedelta(days=row),
+            "paid": None if row % 5 == 0 else row % 2 == 0,
+            "tags": ["x"] * (row % 3),
+            "stop": {"zip": row, "name": "a"},
+        }
+        for row in range(first, first + count)
+    ]
+    types = {**TYPES, **NESTED}
+    return pa.Table.from_pylist(rows, pa.schema([(name, hive_types.arrow(kind, name)) for name, kind in types.items()]))
+
+
+def parquet(table: pa.Table) -> bytes:
+    stream = io.BytesIO()
+    pq.write_table(table, stream)
+    return stream.getvalue()
+
+
+def orc(table: pa.Table) -> bytes:
+    stream = io.BytesIO()
+    pa.orc.write_table(table, stream)
+    return stream.getvalue()
+
+
+def avro(table: pa.Table) -> bytes:
+    stop = [{"name": "zip", "type": "int"}, {"name": "name", "type": "string"}]
+    logical = {
+        "id": "long",
+        "city": "string",
+        "fare": "double",
+        "price": {"type": "bytes", "logicalType": "decimal", "precision": 12, "scale": 2},
+        "at": {"type": "long", "logicalType": "local-timestamp-micros"},
+        "day": {"type": "int", "logicalType": "date"},
+        "paid": "boolean",
+        "tags": {"type": "array", "items": "string"},
+        "stop": {"type": "record", "name": "stop", "fields": stop},
+    }
+    fields = [{"name": name, "type": ["null", kind]} for name, kind in logical.items()]
+    stream = io.BytesIO()
+    fastavro.writer(stream, {"type": "record", "name": "trip", "fields": fields}, table.to_pylist())
+    return stream.getvalue()
+
+
+def lines(table: pa.Table, delimiter: str, null: str, quote: str = "") -> bytes:
+    def cell(value: Any) -> str:
+        text = str(value).lower() if isinstance(value, bool) else str(value)
+        return null if value is None else f"{quote}{text}{quote}"
+
+    rows = table.select(list(TYPES)).to_pylist()
+    return "".join(delimiter.join(map(cell, row.values())) + "\n" for row in rows).encode()
+
+
+def json_lines(table: pa.Table) -> bytes:
+    return "".join(json.dumps({**row, "More": 1}, default=str) + "\n" for row in table.to_pylist()).encode()
+
+
+class Lake:
+    """moto's Glue and S3, with a database of the name sales."""
+
+    def __init__(self, store: ObjectStore):
+        self.store = store
+        self.glue = boto3.client("glue")
+        self.iam = boto3.client("iam")
+
+    def table(
+        self,
+        name: str,
+        serde: str,
+        files: dict[str, bytes],
+        types: dict[str, str] | None = None,
+        keys: dict[str, str] | None = None,
+        partitions: dict[str, list[str]] | None = None,
+        parameters: dict[str, str] | None = None,
+    ) -> None:
+        location = self.store.write(dict(files), name)
+        storage = {
+            "Columns": [{"Name": column, "Type": kind} for column, kind in (types or {**TYPES, **NESTED}).items()],
+            "Location": location,
+            "SerdeInfo": {"SerializationLibrary": SERDES[serde], "Parameters": parameters or {}},
+        }
+        own = [{"Name": key, "Type": kind} for key, kind in (keys or {}).items()]
+        self.glue.create_table(
+            DatabaseName="sales", TableInput={"Name": name, "StorageDescriptor": storage, "PartitionKeys": own}
+        )
+        for folder, values in (partitions or {}).items():
+            part = {"Values": values, "StorageDescriptor": {**storage, "Location": f"{location}/{folder}"}}
+            self.glue.create_partition(DatabaseName="sales", TableName=name, PartitionInput=part)
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[ObjectStore]:
+    with s3() as store:
+        yield store
+
+
+@pytest.fixture
+def lake(running: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> Lake:
+    monkeypatch.setattr(retries, "PAUSE", 0.0)
+    monkeypatch.setattr(waiting, "PAUSE", 0.0)
+    for name, value in running.environment.items():
+        monkeypatch.setenv(name, value)
+    for service in ("GLUE", "IAM"):
+        monkeypatch.setenv(f"AWS_ENDPOINT_URL_{service}", running.environment["AWS_ENDPOINT_URL_S3"])
+    running.remove_everything()
+    lake = Lake(running)
+    for database in lake.glue.get_databases()["DatabaseList"]:
+        lake.glue.delete_database(Name=database["Name"])
+    lake.glue.create_database(DatabaseInput={"Name": "sales"})
+    return lake
+
+
+class Read:
+    """Resolves and runs ExampleGen, and gives the rows in the order of their ids."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self.state = str(folder / "state")
+        self.metadata: dict[str, Any] = {}
+
+    def __call__(self, table: str, input_config: str = "", **options: Any) -> list[dict[str, Any]]:
+        out = self.folder / f"examples-{len(list(self.folder.iterdir()))}"
+        run = {key: options.pop(key) for key in ("engine", "label") if key in options}
+        base = json.dumps({"glue": {"database": "sales", "table": table, **options}})
+        found = resolving.resolve(input_base=base, input_config=input_config, state=self.state)
+        run = {"engine": "local:1", **run, **found._asdict()}
+        self.metadata = executor.run(examples=str(out), input_base=base, **run).metadata["examples"]
+        files = [file for split in Examples(out).splits() for file in Examples(out).files(split)]
+        return in_order(row for batch in records.read_batches(files) for row in batch.to_pylist())
+
+
+@pytest.fixture
+def read(tmp_path: Path) -> Read:
+    return Read(tmp_path)
+
+
+def in_order(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Returns rows in the order of their ids, without what has no value."""
+    return sorted(({name: value for name, value in row.items() if value} for row in rows), key=lambda row: row["id"])
+
+
+def expected(table: pa.Table) -> list[dict[str, Any]]:
+    return in_order(row for batch in table.to_batches() for row in columns.features(batch, "oracle").to_pylist())
+
+
+def test_every_format_gives_the_same_rows(lake: Lake, read: Read) -> None:
+    """With the types of the catalogue; nested columns but for CSV. Hive's hidden files are left alone."""
+    flat = trips().select(list(TYPES))
+    header = ",".join(TYPES).encode() + b"\n"
+    for serde, content, parameters in (
+        ("parquet", parquet(trips()), {}),
+        ("orc", orc(trips()), {}),
+        ("avro", avro(trips()), {}),
+        ("json", json_lines(trips()), {}),
+    ):
+        lake.table(serde, serde, {"part-0": content, "_SUCCESS": b"x", "empty": b""}, parameters=parameters)
+        assert read(serde, engine="local:2") == expected(trips()), serde
+    bars = {"field.delim": "|", "serialization.null.format": "none"}
+    quoted = {"separatorChar": ";", "quoteChar": "'", "skip.header.line.count": "1"}
+    for name, serde, files, parameters in (
+        ("bars", "text", {"a.gz": gzip.compress(lines(flat, "|", "none"))}, bars),
+        ("csv", "csv", {"a.csv.bz2": bz2.compress(header + lines(flat, ";", "", "'"))}, quoted),
+    ):
+        lake.table(name, serde, files, types=TYPES, parameters=parameters)
+        assert read(name) == expected(flat), name
+    assert json.loads(read.metadata["origin"])["table"] == "sales.csv"
+
+
+def test_the_catalogue_chooses_partitions_and_these_are_columns(lake: Lake, read: Read) -> None:
+    files = {f"year={year}/part": parquet(trips(year * 100, 20)) for year in (1, 2, 3)}
+    parts = {f"year={year}": [str(year)] for year in (1, 2, 3)}
+    lake.table("trips", "parquet", files, keys={"year": "int"}, partitions=parts)
+    rows = read("trips", push_down_predicate="year >= 2", columns=["id", "year"])
+    assert rows == [{"id": [row], "year": [row // 100]} for row in (*range(200, 220), *range(300, 320))]
+    assert json.loads(read.metadata["origin"])["push_down_predicate"] == "year >= 2"
+    splits = [{"name": "train", "pattern": "year < 3"}, {"name": "eval", "pattern": "year = 3"}]
+    assert len(read("trips", json.dumps({"splits": splits}))) == 60
+    assert json.loads(read.metadata["num_examples"]) == {"train": 40, "eval": 20}
+    with pytest.raises(ConfigError, match=r"glue\.push_down_predicate: expected an expression of the partitions'"):
+        read("trips", push_down_predicate="yaer >>= 2")
+    with pytest.raises(DataError, match=r"sales\.trips has no file in the partitions of 'year = 9'"):
+        read("trips", push_down_predicate="year = 9")
+
+
+def test_the_files_of_a_run_are_fixed_before_they_are_read(lake: Lake, read: Read) -> None:
+    """What is added later is read by the next run; what is written anew or removed is told."""
+    lake.table("trips", "parquet", {"a": parquet(trips()), "b": parquet(trips(60, 10))})
+    base = json.dumps({"glue": {"database": "sales", "table": "trips"}})
+    found = resolving.resolve(input_base=base, state=read.state)
+    assert found.resolved_input == resolving.resolve(input_base=base, state=read.state).resolved_input
+    assert resolving.resolve(input_base=base).fingerprint == found.fingerprint  # a run without a state
+
+    def run(out: str) -> Any:
+        return executor.run(examples=str(read.folder / out), input_base=base, **found._asdict(), engine="local:1")
+
+    lake.store.write({"c": parquet(trips(70, 10))}, "trips")
+    assert sum(json.loads(run("first").metadata["examples"]["num_examples"]).values()) == 70
+    assert resolving.resolve(input_base=base, state=read.state).fingerprint != found.fingerprint
+    lake.store.write({"a": parquet(trips(5, 60))}, "trips")
+    with pytest.raises(DataError, match=r"trips/a was written anew since the run looked at the table: run again"):
+        run("second")
+    boto3.resource("s3").Object(BUCKET, "trips/b").delete()
+    lake.store.write({"a": parquet(trips())}, "trips")
+    with pytest.raises(DataError, match=r"trips/b is gone since"):
+        run("third")
+    assert not [path for out in ("second", "third") for path in (read.folder / out).rglob("*")]
+
+
+def test_what_does_not_fit_is_one_sentence(lake: Lake, read: Read) -> None:
+    lake.table("trips", "parquet", {"part-0": parquet(trips())})
+    for table, options, message in (
+        ("trip", {}, r"Glue table sales\.trip does not exist; did you mean 'trips'\?"),
+        ("trips", {"database": "sale"}, r"Glue in us-east-1 has no database 'sale'; did you mean 'sales'\?"),
+        ("trips", {"columns": ["fair"]}, r"there is no column 'fair'; did you mean 'fare'\?"),
+        ("trips", {"label": "tip"}, r"tip"),
+        ("trips", {"tabel": "x"}, r"glue: unknown key 'tabel'; did you mean 'table'\?"),
+    ):
+        with pytest.raises((ConfigError, DataError), match=message):
+            read(table, **options)
+
+
+@pytest.mark.parametrize(
+    ("form", "content", "kind", "message"),
+    [
+        ("parquet", b"none", "int", r"rows: expected parquet data as the catalogue describes it: .*Parquet"),
+        ("orc", b"none", "int", r"rows: expected orc data as the catalogue describes it"),
+        ("avro", b"none", "int", r"rows: expected avro data as the catalogue describes it"),
+        ("text", b"1\n" * 5000 + b"twelve\n", "int", r"rows: expected text data as the .*: .*'twelve'"),
+        ("json", b'{"id": 1}\n{"id": \n', "int", r"rows: expected json data as the catalogue describes it"),
+        ("text", b"1\n", "array<int>", r"column 'id': expected single values in CSV"),
+        ("parquet", parquet(pa.table({"id": ["x"]})), "bigint", r"column 'id': the table declares int64, the file has"),
+    ],
+)
+def test_a_file_that_does_not_fit_its_table_is_one_sentence(
+    form: str, content: bytes, kind: str, message: str, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_bytes(content)
+    schema = pa.schema([("id", hive_types.arrow(kind, "id"))])
+    piece = GluePiece("rows", str(tmp_path / "file"), form, {}, {}, 0, len(content))
+    with pytest.raises(DataError, match=message):
+        list(GlueSource(schema, schema).read(piece))
+
+
+def test_a_table_of_iceberg_is_read_by_its_snapshot(lake: Lake, read: Read) -> None:
+    address = lake.store.environment["AWS_ENDPOINT_URL_S3"]
+    catalog = load_catalog(
+        "glue",
+        **{"type": "glue", "glue.region": "us-east-1", "warehouse": f"s3://{BUCKET}/ice", "s3.endpoint": address},
+        **{"py-io-impl": "pyiceberg.io.fsspec.FsspecFileIO"},
+    )
+    catalog.create_table("sales.ice", trips().schema).append(trips())
+    rows = read("ice", push_down_predicate="id >= 10", columns=["id", "fare"])
+    assert rows == expected(trips().select(["id", "fare"]))[10:]
+    assert json.loads(read.metadata["origin"])["table"] == "sales.ice"
+
+
+def test_hives_types_are_arrows() -> None:
+    assert hive_types.arrow("struct<a:array<decimal(10, 2)>,b:map<string,timestamp>>", "x") == pa.struct(
+        [("a", pa.list_(pa.decimal128(10, 2))), ("b", pa.map_(pa.string(), pa.timestamp("us")))]
+    )
+    assert hive_types.arrow("varchar(20)", "x") == pa.string()
+    assert hive_types.arrow("decimal", "x") == pa.decimal128(10, 0)
+    for wrong in ("uniontype<int,string>", "array<int", "int)", "struct<a>", "", "decimal(x)"):
+        with pytest.raises(DataError, match="x: expected a type of Hive's, found"):
+            hive_types.arrow(wrong, "x")
+
+
+@pytest.fixture
+def glue_job(lake: Lake) -> Iterator[str]:
+    lake.glue.create_job(Name="nightly", Role="glue", Command={"Name": "glueetl"}, DefaultArguments={"--x": "y"})
+    yield "nightly"
+    lake.glue.delete_job(JobName="nightly")
+
+
+def runs(lake: Lake) -> list[dict[str, Any]]:
+    return list(lake.glue.get_job_runs(JobName="nightly")["JobRuns"])
+
+
+def test_a_job_is_run_once_for_each_run(lake: Lake, read: Read, glue_job: str) -> None:
+    """A try that failed after the job has ended takes what it has done; the next run starts it anew."""
+    own = {"name": glue_job, "arguments": {"--day": "2026-01-01"}, "timeout": 10}
+    with pytest.raises(DataError, match=r"sales\.trips does not exist"):
+        read("trips", job=own)
+    lake.table("trips", "parquet", {"part-0": parquet(trips())})
+    assert len(read("trips", job=own)) == 60
+    assert len(runs(lake)) == 1
+    assert runs(lake)[0]["Arguments"] == {"--x": "y", "--day": "2026-01-01"}
+    read("trips", job=own)
+    assert len(runs(lake)) == 2
+    with pytest.raises(DataError, match=r"Glue in us-east-1 has no job 'nighty': correct"):
+        read("trips", job={"name": "nighty"})
+
+
+def test_a_job_that_fails_says_why_and_is_started_anew(
+    lake: Lake, read: Read, glue_job: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from moto.glue.models import FakeJobRun
+
+    lake.table("trips", "parquet", {"part-0": parquet(trips())})
+    told = FakeJobRun.as_dict
+    failed = {"JobRunState": "FAILED", "ErrorMessage": "AnalysisException: no such path"}
+    with monkeypatch.context() as patch:
+        patch.setattr(FakeJobRun, "as_dict", lambda run: {**told(run), **failed})
+        with pytest.raises(DataError, match=r"job nightly: run jr_\w+ ended as FAILED: AnalysisException: no"):
+            read("trips", job={"name": glue_job})
+    assert len(read("trips", job={"name": glue_job})) == 60
+    assert len(runs(lake)) == 2
+
+
+def test_ctrl_c_says_what_goes_on_and_the_next_run_waits_for_it(
+    lake: Lake, read: Read, glue_job: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lake.table("trips", "parquet", {"part-0": parquet(trips())})
+    ended: Callable[..., Any] = job._ended
+    with monkeypatch.context() as patch:
+        patch.setattr(job, "_ended", lambda *_: signal.raise_signal(signal.SIGINT))
+        with pytest.raises(Interrupted, match=r"run jr_\w+ of the Glue job nightly goes on, .* batch-stop-job-run"):
+            read("trips", job={"name": glue_job})
+    assert job._ended is ended
+    assert len(read("trips", job={"name": glue_job})) == 60
+    assert len(runs(lake)) == 1
+
+
+def test_no_answer_and_no_leave(lake: Lake, read: Read, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL_GLUE", f"http://127.0.0.1:{ports.reserve()}")
+    with pytest.raises(NoServer, match=r"check data\.glue\.region and the network"):
+        read("trips")
+    monkeypatch.delenv("AWS_ENDPOINT_URL_GLUE")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nowhere")
+    from penstock.core.services import aws
+
+    aws._session.cache_clear()
+    with pytest.raises(ServerError, match=r"wants a sign-in: .*: run `aws sso login`"):
+        read("trips")
+    aws._session.cache_clear()
