@@ -10,6 +10,7 @@ process forks.
 
 import contextlib
 import errno
+import functools
 import os
 import re
 import tempfile
@@ -252,12 +253,24 @@ def _gcs(loop: "asyncio.AbstractEventLoop") -> Store:
 
 
 def _s3(loop: "asyncio.AbstractEventLoop", uri: str) -> Store:
+    from aiobotocore.session import AioSession
     from s3fs import S3FileSystem
 
     endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or None
     if endpoint is None and uri.startswith("minio://"):  # or Amazon would be asked for a bucket of that name
         raise ConfigError(f"{uri}: expected the MinIO server's address in AWS_ENDPOINT_URL, such as http://minio:9000")
-    return _S3(S3FileSystem(loop=loop, skip_instance_cache=True, use_listings_cache=False, endpoint_url=endpoint))
+    session = AioSession()
+    session.register_component("data_loader", _descriptions())
+    options = {"skip_instance_cache": True, "use_listings_cache": False, "endpoint_url": endpoint}
+    return _S3(S3FileSystem(loop=loop, session=session, **options))
+
+
+@functools.cache
+def _descriptions() -> Any:
+    """Returns the descriptions of Amazon's services: to read them takes most of the time in which a store is opened."""
+    from botocore.loaders import Loader
+
+    return Loader()
 
 
 @contextlib.contextmanager

@@ -120,6 +120,7 @@ def _text(
         if parameters.get(key, "0") not in ("0", ""):
             raise DataError(f"{where}: expected a table of CSV files without {key}, which is not read")
     own = [field for field in schema if field.name.lower() in needed]
+    places = {f"f{schema.get_field_index(field.name)}": field for field in own}
     nested = next((field.name for field in own if pa.types.is_nested(field.type)), None)
     if nested:
         raise DataError(f"{where}: column {nested!r}: expected single values in CSV, the table declares nested ones")
@@ -134,15 +135,17 @@ def _text(
         file,
         pa.csv.ReadOptions(
             use_threads=False,
-            column_names=schema.names,
+            autogenerate_column_names=True,  # f0, f1, …: as many as the first line has cells
             skip_rows=int(parameters.get("skip.header.line.count", "0")),
         ),
         pa.csv.ParseOptions(delimiter=delimiter, quote_char=quote or False, escape_char=escape or False),
         pa.csv.ConvertOptions(
-            column_types={field.name: field.type for field in own},
-            include_columns=[field.name for field in own],
+            column_types={place: field.type for place, field in places.items()},
+            include_columns=list(places),
+            include_missing_columns=True,  # files that are older than their table's last columns
             null_values=[null, ""],
             strings_can_be_null=True,
         ),
     )
-    yield from reader
+    for batch in reader:
+        yield batch.rename_columns([field.name for field in own])
