@@ -253,7 +253,7 @@ def _gcs(loop: "asyncio.AbstractEventLoop") -> Store:
 
 
 def _s3(loop: "asyncio.AbstractEventLoop", uri: str) -> Store:
-    from aiobotocore.session import AioSession
+    from aiobotocore.session import AioSession  # type: ignore[import-untyped]
     from s3fs import S3FileSystem
 
     endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or None

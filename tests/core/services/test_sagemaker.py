@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 
 from penstock.core.errors import ConfigError, NoServer, PenstockError, ServerError
-from penstock.core.services import retries
-from penstock.core.services import sagemaker as connection
+from penstock.core.services import aws, retries
 from penstock.core.services.retries import AlreadyExists, NotFound, Unanswered
 from penstock.core.services.sagemaker import Server
 from tests.servers import ports
@@ -27,11 +26,11 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SageMake
         monkeypatch.setenv(name, str(tmp_path / name))
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setattr(retries, "PAUSE", 0.0)
-    connection._session.cache_clear()
+    aws._session.cache_clear()
     with SageMaker() as server:
         monkeypatch.setenv("AWS_ENDPOINT_URL_SAGEMAKER", server.url)
         yield server
-    connection._session.cache_clear()
+    aws._session.cache_clear()
 
 
 def ask(region: str = "us-east-1") -> None:
@@ -71,7 +70,7 @@ def test_no_answer(server: SageMaker, monkeypatch: pytest.MonkeyPatch) -> None:
     server.fail("POST", "DescribeEndpoint", *[Cut(after=False)] * 3)
     with pytest.raises(Unanswered, match=r"the connection to .* was cut"):
         ask()
-    monkeypatch.setattr(connection, "TIMEOUT", 0.5)
+    monkeypatch.setattr(aws, "TIMEOUT", 0.5)
     server.fail("POST", "DescribeEndpoint", *[Hang(1.0)] * 3)
     with pytest.raises(Unanswered, match=r"did not answer in 0\.5 s") as raised:
         ask()
@@ -95,7 +94,7 @@ def test_no_region_and_no_credentials(server: SageMaker, monkeypatch: pytest.Mon
         ask()
     for name in ("AWS_PROFILE", *KEYS):
         monkeypatch.delenv(name)
-    connection._session.cache_clear()
+    aws._session.cache_clear()
     with pytest.raises(ServerError, match="wants a sign-in: Unable to locate credentials: run `aws sso login`"):
         ask()
     monkeypatch.setenv("AWS_REGION", "eu-west-1")

@@ -102,8 +102,8 @@ class DeltaSource(TableSource[DeltaPiece]):
             raise DataError(
                 f"{piece.name} is gone: it was removed since (VACUUM): read a newer version, or keep files for longer"
             ) from None
-        except pa.ArrowInvalid as error:
-            raise DataError(f"{piece.name}: the Parquet data is damaged or of another type: {error}") from None
+        except (pa.ArrowInvalid, OSError) as error:
+            raise DataError(f"{piece.name}: the Parquet data is damaged: {error}") from None
 
     def _rows(self, piece: DeltaPiece) -> Iterator[pa.RecordBatch]:
         needed = {*self.names, *(column for column, _, _ in piece.filters)}

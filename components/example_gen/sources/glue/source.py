@@ -2,7 +2,6 @@
 
 import contextlib
 import functools
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -24,6 +23,8 @@ from penstock.core.arguments import parse_object
 from penstock.core.errors import ConfigError, DataError, SystemFailure
 from penstock.core.files import documents
 from penstock.core.services.retries import Unanswered
+
+_TOLD = 20  # locations of partitions that the lineage names
 
 
 @dataclass(frozen=True)
@@ -77,45 +78,43 @@ class GlueSource(TableSource[GluePiece]):
     def open(cls, request: Request) -> Iterator[Opened[Any]]:
         """Gives shards of files; a DataError for files that changed since, unknown columns, or no file with rows."""
         options = GlueOptions.of(parse_object("glue", request.options))
-        pinned = {split.name: json.loads(split.pattern) for split in request.splits}
-        origin = {"table": options.name}
+        pinned = {split.name: parse_object("resolved_input", split.pattern) for split in request.splits}
         if any("iceberg" in one for one in pinned.values()):
             splits = [InputSplit(name, one["iceberg"]) for name, one in pinned.items()]
             own = replace(request, splits=splits, options=documents.json_text(_iceberg_options(options)))
             with IcebergSource.open(own) as opened:
-                yield replace(opened, origin={**opened.origin, **origin})
-            return
+                yield opened
+        else:
+            yield cls._opened({name: _recalled(one, options) for name, one in pinned.items()}, options, request.label)
+
+    @classmethod
+    def _opened(cls, listings: Mapping[str, Listing], options: GlueOptions, label: str) -> Opened[GluePiece]:
         where = f"Glue table {options.name}"
-        listings = {name: _recalled(one, where) for name, one in pinned.items()}
         for one in listings.values():
             listing.check_unchanged(one, where)
-        first = next(iter(listings.values()))
-        names = [name for name, _ in (*first.columns, *first.keys)]
-        selected = columns.selected(pa.schema([(name, pa.null()) for name in names]), options.columns or None, where)
+        first = next(iter(listings.values()))  # all are of one table
+        names = pa.schema([(name, pa.null()) for name, _ in (*first.columns, *first.keys)])
+        selected = columns.selected(names, options.columns or None, where)
+        if not {name for name, _ in first.columns} & set(selected):
+            raise ConfigError(f"glue.columns: expected a column of the files too, received {', '.join(selected)} alone")
         wanted = first.schema(where, selected)
         kinds = columns.kinds(wanted, where)
-        if request.label:
-            labels.require_column(request.label, kinds, where)
+        if label:
+            labels.require_column(label, kinds, where)
         planned = {
             split: [piece for file in one.files for piece in _pieces(one, file, wanted, where)]
             for split, one in listings.items()
         }
-        shards = pieces.shards(planned)
-        if not shards:
-            raise DataError(f"{where} has no file in {_words(options)}: expected at least one row")
         extent = {
             "files": sum(len(one.files) for one in listings.values()),
             "partitions": sum(len(one.folders) for one in listings.values()),
         }
+        locations = dict.fromkeys(folder.location for folder in first.folders[:_TOLD])
+        origin = {"table": options.name, "locations": ", ".join(locations)}
         if options.push_down_predicate:
             origin["push_down_predicate"] = options.push_down_predicate
-        origin["locations"] = ", ".join(dict.fromkeys(folder.location for folder in first.folders[:20]))
-        yield Opened(
-            cls(_stored(first, wanted), pa.schema([wanted.field(name) for name in selected])),
-            shards,
-            extent,
-            origin=origin,
-        )
+        source = cls(_stored(first, wanted), pa.schema([wanted.field(name) for name in selected]))
+        return Opened(source, pieces.shards(planned), extent, origin=origin)
 
     def batches(self, piece: GluePiece) -> Iterator[pa.RecordBatch]:
         """Yields the rows of a file with the columns that the catalogue declares."""
@@ -160,12 +159,12 @@ def _listed(
     return Resolved(splits, "\n".join(fingerprints))
 
 
-def _recalled(pinned: Mapping[str, Any], where: str) -> Listing:
+def _recalled(pinned: Mapping[str, Any], options: GlueOptions) -> Listing:
     if "files" in pinned:
         return Listing.parse(pinned["files"])
     content = memory.read(pinned["listing"])
     if content is None:
-        raise DataError(f"{where}: the list of its files, {pinned['listing']}, is gone: run again")
+        raise DataError(f"Glue table {options.name}: the list of its files, {pinned['listing']}, is gone: run again")
     return Listing.parse(content)
 
 

@@ -33,7 +33,7 @@ class Part:
 def parts(file: "DataFile") -> list[tuple[Part, int]]:
     """Returns the parts of a file that can be read apart, and how many bytes each has; its manifest says where."""
     starts = sorted(file.split_offsets or [])
-    if len(starts) < 2:
+    if len(starts) < 2 or file.file_format != "PARQUET":
         return [(Part(), file.file_size_in_bytes)]
     ends = [*starts[1:], file.file_size_in_bytes]
     return [(Part(start, end), end - start) for start, end in zip(starts, ends, strict=True)]
