@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from penstock.components.example_gen.sources.iceberg.options import IcebergOptions
+from penstock.components.example_gen.sources.iceberg.options import IcebergOptions, Pinned
 from penstock.core.errors import ConfigError, DataError, PenstockError, ServerError, SystemFailure
 from penstock.core.services import retries
 from penstock.core.services.retries import Unanswered
@@ -81,13 +81,13 @@ def _loaded(catalog: "Catalog", name: str) -> "Table":
         raise DataError(f"Iceberg table {name} does not exist; {did_you_mean(name, tables)}") from None
 
 
-def kept(options: str) -> "Table":
-    """Returns the table of options, which are JSON, as this process has found it first: a worker asks once."""
-    return _kept(os.getpid(), options)
+def kept(options: str, scan: Pinned) -> "Table":
+    """Returns the table of options, which are JSON, as this process has found it first for a scan: it asks once."""
+    return _kept(os.getpid(), options, scan)
 
 
 @functools.lru_cache(maxsize=8)
-def _kept(process: int, options: str) -> "Table":
+def _kept(process: int, options: str, scan: Pinned) -> "Table":
     return table(IcebergOptions.parse(options))
 
 

@@ -87,7 +87,7 @@ class IcebergSource(TableSource[IcebergPiece]):
         """Yields the rows of a data file, or of a part of one, that are not deleted and fit the filter."""
         options = IcebergOptions.parse(self.options)
         with catalogue.explained(piece.name):
-            table = _at(catalogue.kept(self.options), piece.scan)
+            table = _at(catalogue.kept(self.options, piece.scan), piece.scan)
             read = functools.partial(
                 files.rows,
                 table,
