@@ -16,6 +16,8 @@ _FILES = {
     "tfrecord": "tfrecord:TFRecordSource",
 }
 _OTHERS = {
+    "http": "http.source:HttpSource",
+    "nifi": "nifi.source:NifiSource",
     "splits": "joined:JoinedSource",
 }
 _SOURCES = {**_FILES, **_OTHERS}
