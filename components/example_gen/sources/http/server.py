@@ -96,7 +96,7 @@ class ApiServer(HttpServer):
             if not received.unchanged:
                 check(received)
             return received
-        raise ServerError(f"{origin_of(url)}: more than {_REDIRECTS} redirects for one page: check http.url")
+        raise ServerError(f"{origin_of(url)}: more than {_REDIRECTS} redirects for a page: check http.url")
 
     def _write(self, chunks: Any, path: Path, url: str) -> None:
         size, largest = 0, self._options.max_page_bytes
@@ -105,8 +105,8 @@ class ApiServer(HttpServer):
                 size += len(chunk)
                 if size > largest:
                     raise DataError(
-                        f"{masks.masked(url)}: expected at most {largest >> 20:,} MiB in one answer, received more: ask "
-                        "for fewer rows at once, or raise http.max_page_mb"
+                        f"{masks.masked(url)}: expected at most {largest >> 20:,} MiB in one answer, received more: "
+                        "ask for fewer rows at once, or raise http.max_page_mb"
                     )
                 file.write(chunk)
 

@@ -16,7 +16,7 @@ _MIB = 1 << 20
 _KEYS = ("landing", "site_to_site", "format", "records", "columns")
 _PORT_KEYS = (
     *("url", "port", "client_cert", "client_key", "token_env", "token_file", "ca_cert"),
-    *("batch_count", "batch_mb", "max_mb", "timeout", "keep"),
+    *("batch_count", "batch_mb", "max_mb", "timeout", "keep", "skip"),
 )
 
 
@@ -31,6 +31,7 @@ class SiteToSite:
         max_bytes: About how many bytes one run pulls.
         timeout: The seconds that NiFi may say nothing for.
         keep: How many spans are kept after they were read.
+        skip: FlowFiles by their ids that are left out: their content is not of the format.
     """
 
     url: str
@@ -45,6 +46,7 @@ class SiteToSite:
     max_bytes: int = 10_240 * _MIB
     timeout: int = 60
     keep: int = 30
+    skip: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, value: Any) -> "SiteToSite":
@@ -63,6 +65,7 @@ class SiteToSite:
             max_bytes=check_whole_number(f"{where}.max_mb", given.get("max_mb", 10_240), least=1) * _MIB,
             timeout=check_whole_number(f"{where}.timeout", given.get("timeout", 60), least=1, of="seconds"),
             keep=check_whole_number(f"{where}.keep", given.get("keep", 30), least=1),
+            skip=tuple(check_strings(f"{where}.skip", given.get("skip", []), of="ids")),
         )
         try:
             http.origin(found.url)

@@ -11,7 +11,7 @@ from penstock.components.example_gen.sources.nifi import packets
 from penstock.components.example_gen.sources.nifi.options import NifiOptions
 from penstock.components.example_gen.sources.nifi.packets import FlowFile
 from penstock.components.example_gen.sources.spooled.opening import Fetched
-from penstock.components.example_gen.sources.spooled.row_files import documents_rows
+from penstock.components.example_gen.sources.spooled.row_files import documents_rows, write_parts
 from penstock.components.example_gen.sources.spooled.spool import Kept
 from penstock.core.errors import DataError
 from penstock.core.files import documents
@@ -42,8 +42,9 @@ class Staging:
 
         Rows of JSON become one file, and tables of CSV with the same header, too; others a file each.
         """
-        passed = set(kept.without)
+        passed = {*kept.without, *(self.options.site_to_site.skip if self.options.site_to_site else ())}
         tables: dict[bytes, Path] = {}
+        parts: dict[Path, list[tuple[int, str]]] = {}
         with path.open("rb") as file:
             for flow_file in packets.flow_files(path, kept.name):
                 if flow_file.id in passed or not flow_file.size:
@@ -52,17 +53,19 @@ class Staging:
                     continue
                 file.seek(flow_file.start)
                 if self.options.format in ("json", "json_lines", "csv"):
-                    self._add(file, flow_file, tables)
+                    table, start = self._add(file, flow_file, tables)
+                    parts.setdefault(table, []).append((start, flow_file.name))
                     continue
                 target = self._new()
                 with target.open("wb") as single:
                     _copy(file, single, flow_file.size)
                 yield Fetched(target, flow_file.name)
         for table in tables.values():
+            write_parts(table, parts.get(table, []))
             yield Fetched(table, kept.name)
 
-    def _add(self, file: BinaryIO, flow_file: FlowFile, tables: dict[bytes, Path]) -> None:
-        """Adds a FlowFile to the file with what it begins with: a table's header, or nothing."""
+    def _add(self, file: BinaryIO, flow_file: FlowFile, tables: dict[bytes, Path]) -> tuple[Path, int]:
+        """Adds a FlowFile to the file with what it begins with, a table's header or nothing; returns where it is."""
         left, header = flow_file.size, b""
         if self.options.format == "csv":
             header = file.readline(min(left, _LONGEST_HEADER))
@@ -70,17 +73,19 @@ class Staging:
         is_new = header.strip() not in tables
         target = tables.setdefault(header.strip(), self._new() if is_new else Path())
         with target.open("ab") as table:
+            start = table.tell()
             if self.options.format == "json":
                 if left > documents.LARGEST:
                     raise DataError(
                         f"{flow_file.name}: expected at most {documents.LARGEST >> 20} MiB of JSON, found more"
                     )
                 table.writelines(self._rows(file.read(left), flow_file.name))
-                return
+                return target, start
             if is_new:
                 table.write(header)
             if _copy(file, table, left) not in (b"\n", b""):
                 table.write(b"\n")
+        return target, start
 
     def _rows(self, content: bytes, name: str) -> Iterator[bytes]:
         try:

@@ -92,12 +92,27 @@ def _shown(line: bytes) -> str:
 
 def _place(piece: RowPiece, end: int) -> str:
     """Returns the name of the record that ends at a byte of the file."""
+    start, name = 0, piece.name
+    for part_start, part_name in _parts(piece.path):
+        if part_start < end:
+            start, name = part_start, part_name
     number = 0
     with piece.path.open("rb") as file:
+        file.seek(start)
         while file.tell() < end:
             number += 1
             file.readline()
-    return f"{piece.name}, record {number}"
+    return f"{name}, record {number}"
+
+
+def write_parts(path: Path, parts: Sequence[tuple[int, str]]) -> None:
+    """Writes beside a file what its parts are: the byte that each begins at, and what a person knows it by."""
+    path.with_suffix(".parts").write_text(json.dumps(parts), encoding="utf-8")
+
+
+def _parts(path: Path) -> list[tuple[int, str]]:
+    names = path.with_suffix(".parts")
+    return json.loads(names.read_text(encoding="utf-8")) if names.is_file() else []
 
 
 def _avro(piece: RowPiece) -> Iterator[dict[str, Any]]:

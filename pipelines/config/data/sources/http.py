@@ -78,7 +78,7 @@ class Http(SourceSection):
 
     url: Url = Field(
         description="The first page's address; {YYYY}, {MM} and {DD} stand for a span's day in UTC, TFX's macros "
-        "@span_begin_timestamp and @span_end_timestamp for its seconds. A split's pattern is relative to it: ?year=2025."
+        "@span_begin_timestamp and @span_end_timestamp for its seconds. A split's pattern is relative to it: ?x=1."
     )
     format: Literal["json", "json_lines", "csv"] | None = Field(
         default=None, description="How the answers are written, by default json."
@@ -113,7 +113,7 @@ class Http(SourceSection):
             if self.records:
                 raise ValueError(f"records: expected none for {self.format}, whose lines are the rows")
             if self.paging and self.paging.by in ("next_url", "cursor"):
-                raise ValueError(f"paging.by: expected link, offset or page for {self.format}, received another")
+                raise ValueError(f"paging.by: expected link, offset or page for {self.format}")
         if self.format == "csv" and self.columns:
             raise ValueError("columns: expected none for csv, of which all columns are read")
         return self

@@ -42,6 +42,9 @@ class SiteToSite(Section):
     keep: PositiveWhole | None = Field(
         default=None, description="How many spans are kept below the pipeline's root, by default 30."
     )
+    skip: list[str] | None = Field(
+        default=None, description="FlowFiles that are left out, by their ids: those that an error says are no rows."
+    )
 
 
 class Nifi(SourceSection):
