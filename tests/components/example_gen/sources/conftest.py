@@ -14,6 +14,9 @@ from penstock.components.example_gen.inputs.spans import ResolvedInput
 from penstock.core import artifacts
 from penstock.core.examples import records
 
+# All rows in one split.
+ALL = json.dumps({"split_config": {"splits": [{"name": "all", "hash_buckets": 1}]}})
+
 
 @dataclass(frozen=True)
 class SourceRun:
@@ -51,13 +54,10 @@ def run_source(tmp_path: Path) -> Callable[..., SourceRun]:
         asked = {key: parameters.pop(key, "") for key in ("input_config", "range_config")}
         state = parameters.pop("state", str(tmp_path / "state"))
         found = resolving.resolve(input_base=base, state=state, **asked)
-        parameters = {"engine": "local:1", "output_config": _ALL, **parameters}
+        parameters = {"engine": "local:1", "output_config": ALL, **parameters}
         if asked["input_config"]:
             parameters.pop("output_config")
         result = executor.run(examples=str(out), input_base=base, **found._asdict(), **parameters)
         return SourceRun(found, artifacts.Examples(out), result.metadata["examples"])
 
     return run
-
-
-_ALL = json.dumps({"split_config": {"splits": [{"name": "all", "hash_buckets": 1}]}})
