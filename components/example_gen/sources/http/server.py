@@ -1,10 +1,13 @@
 """The API's server: one page at a time to a file, in bounds; credentials go to the API's own origin alone."""
 
-from collections.abc import Callable, Mapping
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin
+
+from urllib3 import exceptions
 
 from penstock.components.example_gen.sources.http import signing_in
 from penstock.components.example_gen.sources.http.options import HttpOptions
@@ -15,9 +18,13 @@ from penstock.core.services.http import HttpServer
 from penstock.core.services.retries import Unanswered
 from penstock.core.services.transport import Answer
 
+if TYPE_CHECKING:
+    import requests
+
 _REDIRECTS = 5
 _WAITS = 10  # for an API that has too many requests, each as long as it asks for and at most a minute
 _CHUNK = 1 << 16
+_GZIP = 16 + zlib.MAX_WBITS
 _ACCEPT = {
     "json": "application/json",
     "json_lines": "application/x-ndjson, application/jsonl, */*",
@@ -78,7 +85,7 @@ class ApiServer(HttpServer):
         address = url
         for _ in range(_REDIRECTS + 1):
             is_own = origin_of(address) == self.host
-            headers = {"Accept": _ACCEPT[self._options.format], **known}
+            headers = {"Accept": _ACCEPT[self._options.format], "Accept-Encoding": "gzip", **known}
             if is_own:
                 headers |= {**self._options.headers, **self._sign_in.headers()}
             success = (200, 204, 304, *http.REDIRECTS) if known else (200, 204, *http.REDIRECTS)
@@ -92,13 +99,13 @@ class ApiServer(HttpServer):
                     continue
                 received = Received(response.headers, address, response.status_code == 304)
                 if not received.unchanged:
-                    self._write(response.raw.stream(_CHUNK, decode_content=True), path, address)
+                    self._write(_decoded(response), path, address)
             if not received.unchanged:
                 check(received)
             return received
         raise ServerError(f"{origin_of(url)}: more than {_REDIRECTS} redirects for a page: check http.url")
 
-    def _write(self, chunks: Any, path: Path, url: str) -> None:
+    def _write(self, chunks: Iterable[bytes], path: Path, url: str) -> None:
         size, largest = 0, self._options.max_page_bytes
         with path.open("wb") as file:
             for chunk in chunks:
@@ -115,6 +122,25 @@ class ApiServer(HttpServer):
         if isinstance(found, Unanswered) and (answer.status == 429 or found.retry_after):
             return _Busy(found.what, "try again later, or ask for larger pages", found.retry_after)
         return found
+
+
+def _decoded(response: "requests.Response") -> Iterator[bytes]:
+    """Yields the bytes of an answer. Of gzip that ends early urllib3 does not tell; here it is a connection cut."""
+    if response.headers.get("Content-Encoding", "").strip().lower() not in ("gzip", "x-gzip"):
+        yield from response.raw.stream(_CHUNK, decode_content=True)
+        return
+    decoder = zlib.decompressobj(_GZIP)
+    try:
+        for chunk in response.raw.stream(_CHUNK, decode_content=False):
+            while chunk:
+                if decoder.eof:  # another one follows
+                    decoder = zlib.decompressobj(_GZIP)
+                yield decoder.decompress(chunk, _CHUNK)
+                chunk = decoder.unused_data or decoder.unconsumed_tail
+    except zlib.error as error:
+        raise exceptions.DecodeError(str(error)) from None
+    if not decoder.eof:
+        raise exceptions.ProtocolError("the gzip ends early")
 
 
 def origin_of(url: str) -> str:

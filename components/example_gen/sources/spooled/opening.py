@@ -70,7 +70,8 @@ def _opened_rows(files: Mapping[str, Sequence[Fetched]], source: RowFiles, reque
     found = _columns(looked)
     for name in source.columns:
         if name not in found:
-            raise DataError(f"{_name(files)}: there is no column {name!r}; {did_you_mean(name, sorted(found))}")
+            names = source.names(shards[0].pieces[0])
+            raise DataError(f"{_name(files)}: there is no column {name!r}; {did_you_mean(name, names)}")
     if request.label:
         labels.require_column(request.label, looked.kinds, _name(files))
     return Opened(looked, shards, {"files": sum(map(len, files.values()))})

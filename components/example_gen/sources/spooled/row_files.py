@@ -48,6 +48,11 @@ class RowFiles(InferredSource[RowPiece]):
         while some := list(itertools.islice(rows, records.BATCH_SIZE)):
             yield record_batch(some, self.columns, piece.name)
 
+    def names(self, piece: RowPiece) -> list[str]:
+        """Returns the names of the columns that the first rows of a piece have."""
+        read = _lines if self.format == "json_lines" else _avro
+        return list(dict.fromkeys(name for row in itertools.islice(read(piece), records.BATCH_SIZE) for name in row))
+
     def cut(self, path: Path, name: str) -> list[RowPiece]:
         """Returns the pieces of a file, none of an empty one."""
         size = path.stat().st_size
