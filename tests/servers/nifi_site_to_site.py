@@ -1,6 +1,6 @@
 """NiFi's site-to-site protocol on HTTP, version 1, on loopback: one input port and one output port.
 
-NiFi's own client pushes to it and pulls from it (test_nifi_client.py of the source's tests), so what it speaks is the
+NiFi's own client pushes to it and pulls from it (test_nifi_itself.py of the source's tests), so what it speaks is the
 real format. Like NiFi it gives FlowFiles out in transactions, forgets those that are confirmed with the right checksum,
 and takes back those of a transaction that is not confirmed in time.
 """
