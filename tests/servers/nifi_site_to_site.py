@@ -6,6 +6,7 @@ and takes back those of a transaction that is not confirmed in time.
 """
 
 import json
+import ssl
 import tempfile
 import threading
 import time
@@ -48,8 +49,10 @@ class NifiSiteToSite:
     a number a status.
     """
 
-    def __init__(self, ttl: float = 30.0, token: str = "") -> None:
-        self.ttl, self.token = ttl, token
+    def __init__(self, ttl: float = 30.0, token: str = "", context: ssl.SSLContext | None = None) -> None:
+        self.ttl, self.token, self.is_secure = ttl, token, bool(context)
+        self.others: list[NifiSiteToSite] = []  # of its cluster
+        self.pause = 0.0  # seconds between two parts of what is sent
         self.queue: deque[FlowFile] = deque()
         self.received: list[FlowFile] = []
         self.requests: list[str] = []
@@ -59,6 +62,8 @@ class NifiSiteToSite:
         self._transactions: dict[str, _Transaction] = {}
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"owner": self}))
         self._http.daemon_threads = True
+        if context:
+            self._http.socket = context.wrap_socket(self._http.socket, server_side=True)
         self._thread = threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
 
     @property
@@ -67,7 +72,7 @@ class NifiSiteToSite:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}/nifi"
+        return f"https://localhost:{self.port}/nifi" if self.is_secure else f"http://127.0.0.1:{self.port}/nifi"
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -77,6 +82,10 @@ class NifiSiteToSite:
         self._http.shutdown()
         self._http.server_close()
         self._thread.join()
+
+    def peer(self) -> dict[str, Any]:
+        host = "localhost" if self.is_secure else "127.0.0.1"
+        return {"hostname": host, "port": self.port, "secure": self.is_secure, "flowFileCount": len(self.queue)}
 
     def offer(self, content: bytes, **attributes: str) -> None:
         """Puts a FlowFile into the queue."""
@@ -162,8 +171,7 @@ class _Handler(BaseHTTPRequestHandler):
             return None
         if self.owner.token and self.headers.get("Authorization") != f"Bearer {self.owner.token}":
             return self._json(401, {"message": "unknown user"})
-        with self.owner.lock:
-            return self._answer(path, body, fault)
+        return self._answer(path, body, fault)
 
     do_POST = do_PUT = do_DELETE = do_GET
 
@@ -178,6 +186,7 @@ class _Handler(BaseHTTPRequestHandler):
         return b"".join(parts)
 
     def _answer(self, path: str, body: bytes, fault: str | None) -> None:
+        """Answers a request. No lock is held while FlowFiles are sent: meanwhile NiFi is told to wait for longer."""
         owner, parts = self.owner, path.strip("/").split("/")
         if parts == ["site-to-site"]:
             ports = (
@@ -187,8 +196,7 @@ class _Handler(BaseHTTPRequestHandler):
             document = {"inputPorts": ports[0], "outputPorts": ports[1], "siteToSiteSecure": False}
             return self._json(200, {"controller": {"remoteSiteHttpListeningPort": owner.port, **document}})
         if parts == ["site-to-site", "peers"]:
-            peer = {"hostname": "127.0.0.1", "port": owner.port, "secure": False, "flowFileCount": len(owner.queue)}
-            return self._json(200, {"peers": [peer]})
+            return self._json(200, {"peers": [one.peer() for one in (owner, *owner.others)]})
         if parts[0] != "data-transfer" or parts[2] not in (INPUT, OUTPUT):
             return self._json(404, {"responseCode": _UNKNOWN_PORT, "message": "unknown port"})
         if len(parts) == 4:
@@ -204,7 +212,9 @@ class _Handler(BaseHTTPRequestHandler):
         if self.command == "GET":
             count = int(self.headers.get("x-nifi-site-to-site-batch-count") or 100)
             size = int(self.headers.get("x-nifi-site-to-site-batch-size") or 1 << 20)
-            return self._packets(owner.give(name, count, size), fault)
+            with owner.lock:
+                content = owner.give(name, count, size)
+            return self._packets(content, fault)
         if self.command == "POST":
             return self._send(202, str(owner.push(name, body)).encode(), "text/plain")
         if self.command == "PUT":
@@ -219,6 +229,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _packets(self, content: bytes, fault: str | None) -> None:
         """Sends FlowFiles in chunks, as NiFi does, which does not know how many bytes they are."""
+        owner = self.owner
         if not content:
             return self._send(200, b"", "application/octet-stream")
         if fault == "damaged":
@@ -230,6 +241,7 @@ class _Handler(BaseHTTPRequestHandler):
         for start in range(0, len(sent), 1 << 16):
             part = sent[start : start + (1 << 16)]
             self.wfile.write(b"%x\r\n%s\r\n" % (len(part), part))
+            time.sleep(owner.pause)
         if fault == "half":
             self.close_connection = True
         else:

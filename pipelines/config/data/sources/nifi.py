@@ -4,7 +4,7 @@ data: {nifi: {landing: "s3://bucket/trips", format: json_lines}}
 data: {nifi: {site_to_site: {url: "https://nifi.example.com:8443/nifi", port: trips}, format: json_lines}}
 """
 
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -50,9 +50,7 @@ class SiteToSite(Section):
 class Nifi(SourceSection):
     """Data of an Apache NiFi flow: files that it lands with a manifest, or FlowFiles that it offers at a port."""
 
-    landing: Annotated[AnyPath, Field(description="The folder that the flow lands files and manifests in.")] | None = (
-        None
-    )
+    landing: AnyPath | None = Field(default=None, description="The folder that the flow lands files and manifests in.")
     site_to_site: SiteToSite | None = Field(default=None, description="The output port that FlowFiles are pulled from.")
     format: Literal["json_lines", "json", "csv", "avro", "parquet", "tfrecord"] | None = Field(
         default=None, description="How files and FlowFiles are written, by default json_lines."

@@ -3,13 +3,18 @@
 import datetime
 import io
 import json
+import ssl
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
-from penstock.core.errors import ConfigError, DataError, ServerError, ServerUnavailable
+from penstock.core.errors import ConfigError, DataError, PenstockError, ServerError, ServerUnavailable
 from penstock.core.services import retries
 from tests.components.example_gen.sources.conftest import SourceRun
 from tests.servers import ports
@@ -194,3 +199,55 @@ def test_old_spans_are_removed(nifi: NifiSiteToSite, run_source: Run, tmp_path: 
     (state,) = tmp_path.glob("state/nifi-*")
     assert [span["number"] for span in json.loads((state / "state.json").read_text())["spans"]] == [3, 4]
     assert len(list((state / "content").iterdir())) == 2
+
+
+def test_every_node_of_a_cluster_is_pulled_from(nifi: NifiSiteToSite, run_source: Run) -> None:
+    with NifiSiteToSite() as second:
+        nifi.others.append(second)
+        nifi.offer(lines(1))
+        second.offer(lines(2))
+        second.offer(lines(3))
+        assert numbers(run_source("nifi", of(nifi))) == [1, 2, 3]
+        assert not second.queue
+
+
+def test_nifi_is_told_to_wait_while_flow_files_come(run_source: Run) -> None:
+    with NifiSiteToSite(ttl=1.0) as nifi:
+        nifi.pause = 0.4
+        nifi.offer(json.dumps({"x": 1, "long": "x" * 300_000}).encode())
+        assert numbers(run_source("nifi", of(nifi, columns=["x"]))) == [1]
+        assert [one.split()[0] for one in nifi.requests].count("PUT") >= 2
+        (state,) = run_source("nifi", of(nifi, columns=["x"])).examples.root.parent.glob("state/*/state.json")
+        assert json.loads(state.read_text())["doubts"] == []
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A PEM file with a key and a certificate for localhost, which the server and the client sign in with."""
+    key, now = ec.generate_private_key(ec.SECP256R1()), datetime.datetime.now(datetime.UTC)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
+    builder = builder.serial_number(1).not_valid_before(now).not_valid_after(now + datetime.timedelta(days=1))
+    builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+    pem = serialization.Encoding.PEM
+    private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    path = tmp_path_factory.mktemp("certificate") / "localhost.pem"
+    path.write_bytes(private + builder.sign(key, hashes.SHA256()).public_bytes(pem))
+    return str(path)
+
+
+def test_a_certificate_signs_in(certificate: str, run_source: Run) -> None:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=certificate)
+    context.load_cert_chain(certificate)
+    context.verify_mode = ssl.CERT_REQUIRED
+    with NifiSiteToSite(context=context) as nifi:
+        nifi.offer(lines(1))
+        port = {"url": nifi.url, "port": PORT}
+        with pytest.raises(ServerError, match=r"its certificate is not trusted: name the certificates .* in ca_cert"):
+            run_source("nifi", {"site_to_site": port})
+        with pytest.raises(PenstockError, match="https://localhost"):
+            run_source("nifi", {"site_to_site": {**port, "ca_cert": certificate}})
+        secure = {**port, "ca_cert": certificate, "client_cert": certificate}
+        assert numbers(run_source("nifi", {"site_to_site": secure})) == [1]
+        with pytest.raises(ConfigError, match=r"client_cert: /none.pem: No such file or directory"):
+            run_source("nifi", {"site_to_site": {**secure, "client_cert": "/none.pem"}})
