@@ -19,6 +19,7 @@ _KEYS = (
     "format",
     "records",
     "columns",
+    "csv",
     "headers",
     "paging",
     "auth",
@@ -130,6 +131,7 @@ class HttpOptions:
         url: The first page's address; {YYYY}, {MM} and {DD} stand for a span's day in UTC.
         records: The keys down to the rows in the answer, where it is JSON.
         columns: Those to read; without any, all.
+        csv: How tables are written, as CsvOptions has it.
         headers: More headers of each request; no secrets.
         max_page_bytes: More in one answer is an error.
         timeout: The seconds that the server may say nothing for.
@@ -140,6 +142,7 @@ class HttpOptions:
     format: Format = "json"
     records: tuple[str, ...] = ()
     columns: tuple[str, ...] = ()
+    csv: Mapping[str, Any] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
     paging: Paging | None = None
     auth: Auth | None = None
@@ -164,6 +167,9 @@ class HttpOptions:
         paging = Paging.of(given["paging"]) if given.get("paging") else None
         if paging and paging.at and format != "json":
             raise ConfigError(f"http.paging.by: expected link, offset or page for {format}, received {paging.by}")
+        csv = check_object("http.csv", given.get("csv") or {})
+        if csv and format != "csv":
+            raise ConfigError(f"http.csv: expected none for {format}")
         headers = check_object("http.headers", given.get("headers", {}))
         largest = 64 if format == "json" else 16_384
         return cls(
@@ -171,6 +177,7 @@ class HttpOptions:
             format,
             _path("http.records", given.get("records", "")),
             tuple(check_strings("http.columns", given.get("columns", []))),
+            csv,
             {name: check_string(f"http.headers.{name}", value, "a text") for name, value in headers.items()},
             paging,
             Auth.of(given["auth"]) if given.get("auth") else None,

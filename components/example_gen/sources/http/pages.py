@@ -42,8 +42,9 @@ def rows(body: Path, received: Received, options: HttpOptions, to: Path) -> Page
         raise DataError(f"{where}: expected {options.format}, received a page of HTML: check http.url and http.auth")
     if options.format == "json":
         return _of_json(body, options, to, where)
-    _to_utf8(body, _charset(kind, where), to, where)
-    return Page(_lines(to, where) if options.format == "json_lines" else _csv_rows(to))
+    encoding = str(options.csv.get("encoding", ""))
+    _to_utf8(body, _codec(encoding, where) if encoding else _charset(kind, where), to, where)
+    return Page(_lines(to, where) if options.format == "json_lines" else _csv_rows(to, options.csv))
 
 
 def _of_json(body: Path, options: HttpOptions, to: Path, where: str) -> Page:
@@ -83,10 +84,14 @@ def _charset(kind: str, where: str) -> str:
     match = _CHARSET.search(kind)
     if not match or match[1].lower() in ("utf-8", "utf8", "us-ascii"):
         return "utf-8-sig"
+    return _codec(match[1], where)
+
+
+def _codec(name: str, where: str) -> str:
     try:
-        return codecs.lookup(match[1]).name
+        return codecs.lookup(name).name
     except LookupError:
-        raise DataError(f"{where}: expected text in UTF-8 or another known encoding, received {match[1]!r}") from None
+        raise DataError(f"{where}: expected text in UTF-8 or another known encoding, received {name!r}") from None
 
 
 def _to_utf8(body: Path, charset: str, to: Path, where: str) -> None:
@@ -115,15 +120,17 @@ def _lines(path: Path, where: str) -> int:
     return count
 
 
-def _csv_rows(path: Path) -> int:
-    """Returns how many rows follow the header."""
+def _csv_rows(path: Path, options: Mapping[str, Any]) -> int:
+    """Returns how many rows there are beside the header."""
     csv.field_size_limit(sys.maxsize)
     with path.open(encoding="utf-8", newline="") as file:
-        return max(0, sum(1 for row in _records(file) if row) - 1)
+        records = sum(1 for row in _records(file, options) if row)
+    return records if options.get("column_names") else max(0, records - 1)
 
 
-def _records(file: Any) -> Iterator[list[str]]:
+def _records(file: Any, options: Mapping[str, Any]) -> Iterator[list[str]]:
+    delimiter, quote = options.get("delimiter") or ",", options.get("quote_char") or '"'
     try:
-        yield from csv.reader(file)
+        yield from csv.reader(file, delimiter=delimiter, quotechar=quote)
     except csv.Error:  # what is wrong is said where the file is read
         return

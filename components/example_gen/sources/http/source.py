@@ -100,7 +100,8 @@ class HttpSource(RowFiles):
             origin[f"{split.name}.snapshot"] = snapshot.digest
         origin["pages"] = str(sum(map(len, files.values())))
         source = None if options.format == "csv" else cls(columns=options.columns)
-        with opening.opened(files, source or "csv", request) as opened:
+        table = {key: value for key, value in options.csv.items() if key != "encoding"}  # what is kept is in UTF-8
+        with opening.opened(files, source or "csv", request, table) as opened:
             yield replace(opened, extent={"pages": opened.extent["files"]}, origin=origin)
 
 

@@ -1,7 +1,7 @@
 """The options of the source `nifi`, as a pipeline gives them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 from urllib.parse import urlsplit, urlunsplit
 
@@ -13,7 +13,7 @@ from penstock.core.services import http
 type Format = Literal["json_lines", "json", "csv", "avro", "parquet", "tfrecord"]
 FORMATS: tuple[Format, ...] = get_args(Format.__value__)
 _MIB = 1 << 20
-_KEYS = ("landing", "site_to_site", "format", "records", "columns")
+_KEYS = ("landing", "site_to_site", "format", "records", "columns", "csv")
 _PORT_KEYS = (
     *("url", "port", "client_cert", "client_key", "token_env", "token_file", "ca_cert"),
     *("batch_count", "batch_mb", "max_mb", "timeout", "keep", "skip"),
@@ -96,6 +96,7 @@ class NifiOptions:
         site_to_site: The port that they are pulled from.
         records: The keys down to the rows in a document of JSON.
         columns: Those to read; without any, all.
+        csv: How tables are written, as CsvOptions has it.
     """
 
     landing: str = ""
@@ -103,6 +104,7 @@ class NifiOptions:
     format: Format = "json_lines"
     records: tuple[str, ...] = ()
     columns: tuple[str, ...] = ()
+    csv: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def of(cls, options: Mapping[str, Any]) -> "NifiOptions":
@@ -118,6 +120,9 @@ class NifiOptions:
             raise ConfigError(f"nifi.records: expected none for {format}: they are of json")
         if given.get("columns") and format in ("csv", "parquet", "tfrecord"):
             raise ConfigError(f"nifi.columns: expected none for {format}, of which all columns are read")
+        csv = check_object("nifi.csv", given.get("csv") or {})
+        if csv and format != "csv":
+            raise ConfigError(f"nifi.csv: expected none for {format}")
         keys = records.split(".") if isinstance(records, str) and records else records or []
         return cls(
             check_string("nifi.landing", given["landing"], "a folder") if "landing" in given else "",
@@ -125,4 +130,5 @@ class NifiOptions:
             format,
             tuple(check_strings("nifi.records", keys, of="keys")),
             tuple(check_strings("nifi.columns", given.get("columns", []))),
+            csv,
         )

@@ -76,7 +76,7 @@ class NifiSource(RowFiles):
                 raise DataError(f"split {name!r}: no file has a row: expected at least one")
         row_format = _ROWS.get(options.format)
         source = cls(format=row_format, columns=options.columns) if row_format else options.format
-        with opening.opened(files, source, request) as opened:
+        with opening.opened(files, source, request, options.csv) as opened:
             yield replace(opened, origin=origin, done=lambda: _done(states))
 
 

@@ -67,7 +67,7 @@ class Staging:
     def _add(self, file: BinaryIO, flow_file: FlowFile, tables: dict[bytes, Path]) -> tuple[Path, int]:
         """Adds a FlowFile to the file with what it begins with, a table's header or nothing; returns where it is."""
         left, header = flow_file.size, b""
-        if self.options.format == "csv":
+        if self.options.format == "csv" and not self.options.csv.get("column_names"):
             header = file.readline(min(left, _LONGEST_HEADER))
             left -= len(header)
         is_new = header.strip() not in tables

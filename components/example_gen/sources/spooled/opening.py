@@ -13,6 +13,7 @@ from penstock.components.example_gen.sources.pieces import Shard
 from penstock.components.example_gen.sources.source import Opened, Request
 from penstock.components.example_gen.sources.spooled.row_files import RowFiles
 from penstock.core.errors import DataError, PenstockError
+from penstock.core.files import documents
 from penstock.core.suggestions import did_you_mean
 
 
@@ -25,8 +26,12 @@ class Fetched:
 
 
 @contextlib.contextmanager
-def opened(files: Mapping[str, Sequence[Fetched]], source: RowFiles | str, request: Request) -> Iterator[Opened[Any]]:
+def opened(
+    files: Mapping[str, Sequence[Fetched]], source: RowFiles | str, request: Request, csv: Mapping[str, Any]
+) -> Iterator[Opened[Any]]:
     """Gives the rows of each input split's files, in their order, as a source reads them: of tables by its name.
+
+    `csv` are the options of CSV.
 
     Errors name the files as a person knows them. Raises a DataError where there is no row, for a column or a label
     that no row has.
@@ -43,7 +48,7 @@ def opened(files: Mapping[str, Sequence[Fetched]], source: RowFiles | str, reque
             file.path.rename(place)
             names[str(place)] = file.name
     splits = [InputSplit(split, f"{split}/*") for split in files]
-    asked = replace(request, input_base=str(folder), splits=splits, options="")
+    asked = replace(request, input_base=str(folder), splits=splits, options=documents.json_text(csv) if csv else "")
     try:
         with sources.named(source).open(asked) as found:
             yield replace(found, root=None)

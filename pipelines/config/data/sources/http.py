@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from penstock.pipelines.config.data.csv import Csv
 from penstock.pipelines.config.data.sources.source_section import SourceSection
 from penstock.pipelines.config.section import AnyPath, PositiveWhole, Section, Variable, Whole, matching
 
@@ -89,6 +90,7 @@ class Http(SourceSection):
         "the list of rows.",
     )
     columns: list[str] | None = Field(default=None, min_length=1, description="The columns to read, by default all.")
+    csv: Csv | None = Field(default=None, description="How tables of CSV are written.")
     headers: dict[str, str] | None = Field(default=None, description="More headers of each request; no secrets.")
     paging: Paging | None = Field(
         default=None, description="How a page leads to the next one; by default there is one."
@@ -114,6 +116,8 @@ class Http(SourceSection):
                 raise ValueError(f"records: expected none for {self.format}, whose lines are the rows")
             if self.paging and self.paging.by in ("next_url", "cursor"):
                 raise ValueError(f"paging.by: expected link, offset or page for {self.format}")
+        if self.csv and self.format != "csv":
+            raise ValueError("csv: expected format: csv with it")
         if self.format == "csv" and self.columns:
             raise ValueError("columns: expected none for csv, of which all columns are read")
         return self

@@ -8,6 +8,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
+from penstock.pipelines.config.data.csv import Csv
 from penstock.pipelines.config.data.sources.http import Url
 from penstock.pipelines.config.data.sources.source_section import SourceSection
 from penstock.pipelines.config.section import AnyPath, PositiveWhole, Section, Variable
@@ -59,11 +60,14 @@ class Nifi(SourceSection):
         default=None, description="The keys down to the rows in a document of JSON; by default it is the list of rows."
     )
     columns: list[str] | None = Field(default=None, min_length=1, description="The columns to read, by default all.")
+    csv: Csv | None = Field(default=None, description="How tables of CSV are written.")
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
         if (self.landing is None) == (self.site_to_site is None):
             raise ValueError("expected either landing or site_to_site")
+        if self.csv and self.format != "csv":
+            raise ValueError("csv: expected format: csv with it")
         if self.records and self.format != "json":
             raise ValueError(f"records: expected none for {self.format or 'json_lines'}: they are of json")
         if self.columns and self.format in ("csv", "parquet", "tfrecord"):

@@ -66,6 +66,17 @@ def test_json_lines_and_csv(api: Api, run_source: Run) -> None:
     assert found.rows() == [{"x": 1, "ä": "é"}, {"x": 2, "ä": "ü"}]
 
 
+def test_tables_are_written_in_many_ways(api: Api, run_source: Run) -> None:
+    pages = {"0": b"1;2,5\n-;3,5\n", "2": b"7;0,5\n", "3": b""}
+    api.answer = lambda asked: Reply(pages[asked.query["offset"]])
+    csv = {"delimiter": ";", "decimal_point": ",", "column_names": ["x", "y"], "null_values": ["-"]}
+    options = {"url": api.url, "format": "csv", "csv": csv, "paging": {"by": "offset"}}
+    assert run_source("http", options).rows() == [{"x": 1, "y": 2.5}, {"x": 7, "y": 0.5}, {"y": 3.5}]
+    pages = {number: page.decode().encode("utf-16") for number, page in pages.items()}
+    options["csv"] = {**csv, "encoding": "utf-16"}
+    assert run_source("http", options).rows() == [{"x": 1, "y": 2.5}, {"x": 7, "y": 0.5}, {"y": 3.5}]
+
+
 def test_splits_are_addresses_and_columns_are_chosen(api: Api, run_source: Run) -> None:
     api.answer = lambda asked: document([{"x": int(asked.query["year"]), "y": "a"}, {"x": 1, "y": "a"}])
     splits = [{"name": name, "pattern": f"?year={year}"} for name, year in (("train", 2024), ("eval", 2025))]

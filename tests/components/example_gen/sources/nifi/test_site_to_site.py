@@ -76,6 +76,10 @@ def test_tables_with_one_header_are_one_table(nifi: NifiSiteToSite, run_source: 
         nifi.offer(content)
     found = run_source("nifi", of(nifi, format="csv"))
     assert found.rows() == [{"x": 1, "y": "a"}, {"x": 2, "y": "b"}, {"x": 3, "y": "c"}]
+    nifi.offer(b"4;d\n")
+    nifi.offer(b"4;d\n")
+    written = {"delimiter": ";", "column_names": ["x", "y"]}
+    assert run_source("nifi", of(nifi, format="csv", csv=written)).rows() == [{"x": 4, "y": "d"}] * 2
 
 
 def test_avro_has_its_own_types(nifi: NifiSiteToSite, run_source: Run) -> None:
