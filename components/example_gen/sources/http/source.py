@@ -13,11 +13,10 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 from urllib.parse import urljoin
 
 from pydantic import TypeAdapter
-from typing_extensions import TypedDict
 
 from penstock.components.example_gen import configs
 from penstock.components.example_gen.configs import InputSplit, SpanRange
@@ -71,6 +70,7 @@ class HttpSource(RowFiles):
         what Transport raises for an API that does not answer.
         """
         options = HttpOptions.of(asked.options)
+        configs.check_distinct_inputs(tuple(asked.splits))
         if not asked.state:
             raise ConfigError("state: expected a folder that lasts from run to run, where the API's pages are kept")
         addresses = {split.name: _address(options.url, split) for split in asked.splits}
@@ -175,8 +175,8 @@ def _address(url: str, split: InputSplit) -> str:
 
 
 def _urls(url: str, days: Sequence[int]) -> list[str]:
-    """Returns the address of the first page of each day."""
-    return [_dated(url, day) for day in days] or [url]
+    """Returns the address of the first page of each day; one where it has no dates."""
+    return list(dict.fromkeys(_dated(url, day) for day in days)) or [url]
 
 
 def _days(urls: Sequence[str], spans: SpanRange | None) -> list[int]:

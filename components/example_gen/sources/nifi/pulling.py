@@ -6,14 +6,15 @@ whether NiFi has forgotten them: they are kept and in doubt, and those that come
 marked as read once the Examples are in their place; until then a run reads them again, with what has come since.
 """
 
+import contextlib
 import logging
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypedDict
 
 from pydantic import TypeAdapter
-from typing_extensions import TypedDict
 
 from penstock.components.example_gen.sources.nifi import packets
 from penstock.components.example_gen.sources.nifi.options import SiteToSite
@@ -21,7 +22,7 @@ from penstock.components.example_gen.sources.nifi.site_to_site import BadChecksu
 from penstock.components.example_gen.sources.spooled.spool import Kept, Spool
 from penstock.core import progress
 from penstock.core.artifacts.state import StateFiles
-from penstock.core.errors import DataError, PenstockError
+from penstock.core.errors import DataError, NoServer
 from penstock.core.services import retries
 from penstock.core.services.retries import Unanswered
 from penstock.core.state.folder import Folder, Kind
@@ -108,8 +109,9 @@ class Pull:
         """Confirms what a run before was killed over, where NiFi still knows it."""
         for doubt in list(self.state["doubts"]):
             for node in nodes:
-                if doubt["url"].startswith(f"{node.host}/") and self._settled(node, doubt):
-                    self.state["doubts"].remove(doubt)
+                if doubt["url"].startswith(f"{node.host}/"):
+                    with contextlib.suppress(BadChecksum):  # what came of it was damaged, and comes again
+                        self._confirm(node, doubt)
 
     def _drain(self, node: Node, port: str) -> bool:
         """Pulls from a node, transaction by transaction; whether its queue is empty now."""
@@ -144,7 +146,7 @@ class Pull:
             node.cancel(transaction)
             raise
         known = {one for doubt in self.state["doubts"] for one in doubt["ids"]}
-        kept = self.spool.add(path, f"transaction {transaction.id}")
+        kept = self.spool.add(path, _name(transaction.url))
         doubt = Doubt(url=transaction.url, checksum=checksum, since=time.time(), ids=ids)
         self._write_down(kept, [one for one in ids if one in known], doubt)
         self._confirm(node, doubt)
@@ -169,18 +171,22 @@ class Pull:
         try:
             is_settled = self._settled(node, doubt)
         except BadChecksum:
-            self.state["doubts"].remove(doubt)
-            spans = self.state["spans"]
-            spans[-1]["parts"].pop()
-            if not spans[-1]["parts"]:
-                spans.pop()
-                self._grown = False
-            self.write()
+            self._forget(doubt)
             raise
         if is_settled:
             gone = set(doubt["ids"])
             rest = [other | {"ids": [one for one in other["ids"] if one not in gone]} for other in self.state["doubts"]]
             self.state["doubts"] = [Doubt(**other) for other in rest if other["ids"]]  # type: ignore[typeddict-item]
+
+    def _forget(self, doubt: Doubt) -> None:
+        """Removes what came of a transaction, which NiFi gives out again."""
+        self.state["doubts"].remove(doubt)
+        for span in self.state["spans"]:
+            span["parts"] = [part for part in span["parts"] if part["name"] != _name(doubt["url"])]
+        if not self.state["spans"][-1]["parts"]:
+            self.state["spans"].pop()
+            self._grown = False
+        self.write()
 
     def _settled(self, node: Node, doubt: Doubt) -> bool:
         """Whether NiFi has confirmed a transaction, and so has forgotten its FlowFiles; if not, they stay in doubt."""
@@ -188,16 +194,21 @@ class Pull:
             node.confirm(doubt["url"], doubt["checksum"])
         except Unknown:
             return False
-        except PenstockError as error:
+        except (Unanswered, NoServer) as error:
             logger.warning("%s: whether NiFi has forgotten it is in doubt: %s", doubt["url"], error.message)
             return False
         return True
 
 
+def _name(url: str) -> str:
+    """Returns what a person knows a transaction by."""
+    return f"transaction {url.rpartition('/')[2]}"
+
+
 def _ids(path: Path, transaction: Transaction) -> list[str]:
     """Returns the ids of the FlowFiles of a transaction; an Unanswered where they were cut."""
     try:
-        return [flow_file.id for flow_file in packets.flow_files(path, f"transaction {transaction.id}")]
+        return [flow_file.id for flow_file in packets.flow_files(path, _name(transaction.url))]
     except DataError as error:
         raise Unanswered(error.message.removesuffix("."), "try again") from None
 

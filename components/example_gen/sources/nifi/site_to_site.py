@@ -42,10 +42,6 @@ class Transaction:
     url: str
     ttl: float
 
-    @property
-    def id(self) -> str:
-        return self.url.rpartition("/")[2]
-
 
 class Nifi:
     """A NiFi, or a cluster of them, and one of its output ports."""

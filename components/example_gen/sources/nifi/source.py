@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from penstock.components.example_gen import configs
 from penstock.components.example_gen.configs import InputSplit, SpanRange
 from penstock.components.example_gen.sources.nifi import landing, pulling
 from penstock.components.example_gen.sources.nifi.options import NifiOptions, SiteToSite
@@ -43,6 +44,7 @@ class NifiSource(RowFiles):
         NiFi that does not answer.
         """
         options = NifiOptions.of(asked.options)
+        configs.check_distinct_inputs(tuple(asked.splits))
         if options.site_to_site is None:
             return _landed(options, asked)
         if not asked.state:
@@ -54,13 +56,14 @@ class NifiSource(RowFiles):
     def open(cls, request: Request) -> Iterator[Opened[Any]]:
         """Gives the rows of the manifests or of what was pulled; nothing is asked of NiFi."""
         options = NifiOptions.of(parse_object("nifi", request.options))
-        staging = Staging(options, request.scratch / "staged")
+        root = Path(tempfile.mkdtemp(prefix="nifi-", dir=request.scratch))  # a flow may be several splits' source
+        staging = Staging(options, root / "staged")
         files: dict[str, list[Fetched]] = {}
         origin = {"landing": options.landing} if options.landing else {}
         states: set[tuple[str, tuple[tuple[int, int], ...]]] = set()
         for number, split in enumerate(request.splits):
             pattern = check_object("resolved_input", parse_object("resolved_input", split.pattern), _PATTERN_KEYS)
-            scratch = request.scratch / f"fetched-{number}"
+            scratch = root / f"fetched-{number}"
             if "manifest" in pattern:
                 found = list(_of_manifest(options, pattern, scratch, staging))
                 origin[pattern["manifest"]] = pattern["sha256"]
@@ -148,6 +151,8 @@ def _wanted(spans: Sequence[Span], wanted: SpanRange | None, options: SiteToSite
     if not spans:
         raise DataError(f"{options.url}: no FlowFile has come to the output port {options.port!r} yet: start the flow")
     asked = wanted or SpanRange()
+    if asked.count > options.keep:
+        raise ConfigError(f"nifi.site_to_site.keep: expected as many spans as are read, {asked.count}, or more")
     last = spans[-1]["number"] if asked.last is None else asked.last
     first = max(last - asked.count + 1, asked.first or 0)
     found = [span for span in spans if first <= span["number"] <= last]

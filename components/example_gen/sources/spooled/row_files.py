@@ -5,7 +5,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import pyarrow as pa
 
@@ -39,7 +39,6 @@ class RowFiles(InferredSource[RowPiece]):
 
     format: RowFormat = "json_lines"
     columns: tuple[str, ...] = ()
-    EXTRA: ClassVar[str] = "avro"
 
     def batches(self, piece: RowPiece) -> Iterator[pa.RecordBatch]:
         """Yields the rows of a piece; a DataError names the record that is none."""
@@ -124,9 +123,7 @@ def _avro(piece: RowPiece) -> Iterator[dict[str, Any]]:
     try:
         import fastavro
     except ImportError:
-        raise UserError(
-            f"{piece.name}: reading Avro needs another package: pip install 'penstock[{RowFiles.EXTRA}]'"
-        ) from None
+        raise UserError(f"{piece.name}: reading Avro needs another package: pip install 'penstock[avro]'") from None
     with piece.path.open("rb") as file:
         number = 0
         try:

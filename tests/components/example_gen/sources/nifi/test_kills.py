@@ -4,7 +4,7 @@ import itertools
 import json
 import os
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +17,14 @@ from penstock.components.example_gen.sources.nifi.site_to_site import Node
 from penstock.components.example_gen.sources.nifi.source import NifiSource
 from penstock.components.example_gen.sources.source import Asked, Request
 from penstock.components.example_gen.sources.spooled.spool import Spool
+from penstock.core.errors import ServerError
 from penstock.core.services import retries
 from penstock.core.state.folder import LocalFolder
 from tests.servers.nifi_site_to_site import PORT, NifiSiteToSite
 
 KILLED = 9
-STEPS = [(Node, name) for name in ("open", "receive", "confirm", "cancel")]
-STEPS += [(Spool, "add"), (Spool, "add_snapshot"), (LocalFolder, "write")]  # type: ignore[list-item]
+STEPS: list[tuple[type, str]] = [(Node, name) for name in ("open", "receive", "confirm", "cancel")]
+STEPS += [(Spool, "add"), (Spool, "add_snapshot"), (LocalFolder, "write")]
 FILES = 2
 
 
@@ -54,7 +55,7 @@ def read(nifi: NifiSiteToSite, folder: Path, number: int = 0) -> list[int]:
     return [row["x"][0] for batch in batches for row in batch.to_pylist()]
 
 
-def killed_at(step: int, run: Callable[[], Any]) -> bool:
+def killed_at(step: int, run: Callable[[], Any], steps: Sequence[tuple[type, str]] = STEPS) -> bool:
     """Runs a function in another process, which is killed before a step; whether there was one."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # threads of the server, which the child does not need
@@ -62,7 +63,7 @@ def killed_at(step: int, run: Callable[[], Any]) -> bool:
     if child == 0:
         try:
             points = itertools.count()
-            for owner, name in STEPS:
+            for owner, name in steps:
                 setattr(owner, name, _killing(getattr(owner, name), points, step))
             run()
         finally:
@@ -111,6 +112,25 @@ def _is_marked(folder: Path) -> bool:
     states = list(folder.glob("state/*/state.json"))
     spans = json.loads(states[0].read_text())["spans"] if states else []
     return bool(spans) and all(span["read"] for span in spans)
+
+
+def test_what_was_damaged_and_never_confirmed_comes_again(nifi: NifiSiteToSite, tmp_path: Path) -> None:
+    nifi.offer(b'{"x": 1}')
+    nifi.offer(b'{"x": 2}')
+    faults = iter(["damaged"])
+    nifi.fault = lambda method, path: next(faults, None) if path.endswith("/flow-files") else None
+    assert killed_at(0, lambda: read(nifi, tmp_path), [(Node, "confirm")])
+    assert read(nifi, tmp_path, 1) == [1, 2]
+
+
+def test_a_confirmation_that_nifi_refuses_ends_the_run(nifi: NifiSiteToSite, tmp_path: Path) -> None:
+    nifi.offer(b'{"x": 1}')
+    nifi.fault = lambda method, path: 403 if method == "DELETE" else None
+    with pytest.raises(ServerError, match="does not let this account do that"):
+        read(nifi, tmp_path)
+    nifi.fault = lambda method, path: None
+    nifi.take_back()
+    assert read(nifi, tmp_path, 1) == [1]
 
 
 def test_what_is_in_doubt_for_long_is_settled_once_the_queue_is_empty(

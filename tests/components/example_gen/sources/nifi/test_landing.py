@@ -103,6 +103,19 @@ def test_a_bucket_is_a_landing_folder_and_keeps_flow_files(object_store: ObjectS
         assert len([name for name in store.files(object_store.uri("state")) if "/content/" in name]) == 1
 
 
+def test_splits_may_be_flows_of_their_own(landing: Path, run_source: Run, tmp_path: Path) -> None:
+    (other := tmp_path / "other").mkdir()
+    land(landing, 1, a__jsonl=lines(1, 2))
+    land(other, 1, a__jsonl=lines(3))
+    with NifiSiteToSite() as nifi:
+        nifi.offer(lines(4))
+        parts = {"train": {"landing": str(landing)}, "eval": {"landing": str(other)}}
+        parts["test"] = {"site_to_site": {"url": nifi.url, "port": PORT}}  # type: ignore[dict-item]
+        found = run_source("splits", {name: {"nifi": part} for name, part in parts.items()}, output_config="")
+    rows = {name: [row["x"] for row in found.rows(name)] for name in parts}
+    assert rows == {"train": [1, 2], "eval": [3], "test": [4]}
+
+
 @pytest.mark.parametrize(
     ("text", "error"),
     [
