@@ -81,8 +81,8 @@ class Staging:
                     )
                 table.writelines(self._rows(file.read(left), flow_file.name))
                 return target, start
-            if is_new:
-                table.write(header)
+            if is_new and header:
+                table.write(header.rstrip(b"\r\n") + b"\n")
             if _copy(file, table, left) not in (b"\n", b""):
                 table.write(b"\n")
         return target, start

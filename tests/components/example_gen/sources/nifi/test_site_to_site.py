@@ -72,7 +72,7 @@ def test_flow_files_of_every_format(nifi: NifiSiteToSite, run_source: Run) -> No
 
 
 def test_tables_with_one_header_are_one_table(nifi: NifiSiteToSite, run_source: Run) -> None:
-    for content in (b"x,y\n1,a\n", b"x,y\r\n2,b", b"x,y\n3,c\n"):
+    for content in (b"x,y", b"x,y\n1,a\n", b"x,y\r\n2,b", b"x,y\n3,c\n"):
         nifi.offer(content)
     found = run_source("nifi", of(nifi, format="csv"))
     assert found.rows() == [{"x": 1, "y": "a"}, {"x": 2, "y": "b"}, {"x": 3, "y": "c"}]
