@@ -10,11 +10,12 @@ from datetime import UTC, datetime, timedelta
 from typing import ClassVar
 
 from penstock.components.alerter import messages
-from penstock.components.alerter.channels.channel import Channel, secret
+from penstock.components.alerter.channels.channel import Channel
 from penstock.components.alerter.channels.http import Credentials, Http
 from penstock.components.alerter.settings import Alertmanager
 from penstock.components.alerter.state import Message
 from penstock.core.artifacts.alerts import Alert, AlertEvent
+from penstock.core.credentials.secrets import secret
 
 NAME = "PenstockModelMonitoring"
 _PATH = "/api/v2/alerts"

@@ -1,18 +1,15 @@
 """What every channel is: who is told of what, and that a message is taken or an error raised."""
 
-import os
 import ssl
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import ClassVar
 
 from penstock.components.alerter import decisions
 from penstock.components.alerter.state import Message
 from penstock.core.artifacts.alerts import AlertEvent, Severity
 from penstock.core.errors import ConfigError
-from penstock.core.files import documents
 
 
 @dataclass(frozen=True)
@@ -50,34 +47,6 @@ class Channel(ABC):
     @abstractmethod
     def send(self, batch: Sequence[Message]) -> None:
         """Tells a batch; a PenstockError if it was not taken, a ServerError if another batch still may be."""
-
-
-def secret(key: str, variable: str, file: str) -> str:
-    """Returns the secret that a variable or a file holds; "" where neither is named. `key` is what names it, without
-    its ending.
-    """
-    if variable:
-        value = os.environ.get(variable, "").strip()
-        if not value:
-            raise ConfigError(f"{key}_env: the environment variable {variable} is not set")
-        return _plain(value, f"{key}_env: the environment variable {variable}")
-    if not file:
-        return ""
-    try:
-        value = documents.read_text(Path(file)).strip()
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise ConfigError(f"{key}_file: {file}: {reason}") from None
-    if not value:
-        raise ConfigError(f"{key}_file: {file} is empty")
-    return _plain(value, f"{key}_file: {file}")
-
-
-def _plain(value: str, place: str) -> str:
-    """Returns a secret that a header and a sign-in can hold."""
-    if not (value.isascii() and value.isprintable()):
-        raise ConfigError(f"{place}: expected one line of ASCII characters; perhaps more than the secret was copied")
-    return value
 
 
 def tls_context(key: str, ca_cert: str) -> ssl.SSLContext:

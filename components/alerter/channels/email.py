@@ -20,9 +20,10 @@ from urllib3 import exceptions
 from urllib3.connection import HTTPConnection
 
 from penstock.components.alerter import decisions, messages
-from penstock.components.alerter.channels.channel import Channel, secret, tls_context
+from penstock.components.alerter.channels.channel import Channel, tls_context
 from penstock.components.alerter.settings import Email
 from penstock.components.alerter.state import Message
+from penstock.core.credentials.secrets import secret
 from penstock.core.services.transport import Advice, Answer, Refused, Transport, short
 
 logger = logging.getLogger(__name__)

@@ -7,10 +7,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from penstock.components.alerter import messages
-from penstock.components.alerter.channels.channel import Channel, secret
+from penstock.components.alerter.channels.channel import Channel
 from penstock.components.alerter.channels.http import Http
 from penstock.components.alerter.settings import PagerDuty
 from penstock.components.alerter.state import Message
+from penstock.core.credentials.secrets import secret
 
 _PATH = "/v2/enqueue"
 _LONGEST_SUMMARY = 1024

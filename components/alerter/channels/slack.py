@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from penstock.components.alerter import messages
-from penstock.components.alerter.channels.channel import Channel, secret
+from penstock.components.alerter.channels.channel import Channel
 from penstock.components.alerter.channels.http import Http
 from penstock.components.alerter.settings import Slack
 from penstock.components.alerter.state import Message
 from penstock.core.artifacts.alerts import Severity
+from penstock.core.credentials.secrets import secret
 
 _COLORS: dict[Severity, str] = {"info": "#439fe0", "warning": "warning", "critical": "danger"}
 _RESOLVED = "good"

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from penstock.components.alerter import messages
-from penstock.components.alerter.channels.channel import Channel, secret
+from penstock.components.alerter.channels.channel import Channel
 from penstock.components.alerter.channels.http import Credentials, Http
 from penstock.components.alerter.settings import Webhook
 from penstock.components.alerter.state import Message
+from penstock.core.credentials.secrets import secret
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,9 @@ _FILES = {
 _OTHERS = {
     "delta": "delta.source:DeltaSource",
     "glue": "glue.source:GlueSource",
+    "http": "http.source:HttpSource",
     "iceberg": "iceberg.source:IcebergSource",
+    "nifi": "nifi.source:NifiSource",
     "splits": "joined:JoinedSource",
 }
 _SOURCES = {**_FILES, **_OTHERS}
