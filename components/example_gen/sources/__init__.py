@@ -16,6 +16,7 @@ _FILES = {
     "tfrecord": "tfrecord:TFRecordSource",
 }
 _OTHERS = {
+    "kafka": "kafka.source:KafkaSource",
     "splits": "joined:JoinedSource",
 }
 _SOURCES = {**_FILES, **_OTHERS}
