@@ -57,7 +57,9 @@ class KafkaSource(Source[OffsetsPiece]):
                 found, place = windows.days(look, asked.spans), ""
             else:
                 place = asked.state
-                found = windows.chosen(_newest(look, place), asked.spans, options.topic)
+                is_fixed = asked.spans is not None and asked.spans.last is not None
+                there = _kept(place, options) if is_fixed else _newest(look, place)
+                found = windows.chosen(there, asked.spans, options.topic)
         if not place:  # nothing tells two runs' windows of the same offsets apart
             found = [Window({**window, "id": ""}) for window in found]
         numbers = [window["number"] for window in found]
@@ -185,6 +187,10 @@ class _Pattern:
         spanned = windows.spanned(window["begin"], window["end"])
         offsets = " ".join(f"{number}:{begin}-{end}" for number, (begin, end) in spanned.items())
         return f"topic:{topic},window:{window['number']},id:{window['id']},schema:{window['schema']},offsets:{offsets}"
+
+
+def _kept(place: str, options: KafkaOptions) -> list[Window]:
+    return state.opened(place, options.topic).read()["windows"] if place else []
 
 
 def _newest(look: Look, place: str) -> list[Window]:
