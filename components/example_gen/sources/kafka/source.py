@@ -5,8 +5,8 @@ import functools
 import hashlib
 import json
 import logging
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import ClassVar, Self
 
 import pyarrow as pa
@@ -22,6 +22,7 @@ from penstock.components.example_gen.sources.kafka.options import KafkaOptions
 from penstock.components.example_gen.sources.kafka.quarantine import Quarantine
 from penstock.components.example_gen.sources.kafka.reading import Reader, registry_of
 from penstock.components.example_gen.sources.kafka.windows import Look, Window
+from penstock.components.example_gen.sources.pieces import Shard
 from penstock.components.example_gen.sources.source import Asked, Block, Opened, Request, Resolved, Source
 from penstock.components.example_gen.sources.table import TableSource
 from penstock.core.arguments import parse_object
@@ -93,10 +94,7 @@ class KafkaSource(Source[OffsetsPiece]):
                 for split, of_split in patterns.items()
             }
             origin = _origin(options, brokers, every)
-        most = (
-            options.records_per_shard or pieces.shard_bytes(one.size for of in offsets.values() for one in of) // RECORD
-        )
-        shards = pieces.shards({split: [cut for one in of for cut in _cut(one, most)] for split, of in offsets.items()})
+        shards = _shards(offsets, options.records_per_shard)
         if not shards:
             raise DataError(f"topic {options.topic}: the window has no record any more: expected at least one")
         yield Opened(
@@ -275,10 +273,19 @@ def _offsets(options: KafkaOptions, brokers: Brokers, window: Window) -> Iterato
             yield OffsetsPiece(options.topic, number, begin, end, window["number"])
 
 
-def _cut(offsets: OffsetsPiece, most: int) -> Iterator[OffsetsPiece]:
-    for begin in range(offsets.begin, offsets.end, most):
-        end = min(begin + most, offsets.end)
-        yield OffsetsPiece(offsets.topic, offsets.partition, begin, end, offsets.window)
+def _shards(offsets: Mapping[str, Sequence[OffsetsPiece]], most: int) -> list[Shard[OffsetsPiece]]:
+    """Cuts the offsets of each split, into shards of at most so many, or, for 0, by how many there are."""
+    if not most:
+        longest = pieces.shard_bytes(one.size for of_split in offsets.values() for one in of_split) // RECORD
+        return pieces.shards({split: list(_cut(of_split, longest)) for split, of_split in offsets.items()})
+    cut = {split: list(_cut(of_split, most)) for split, of_split in offsets.items()}
+    return [Shard(split, index, len(of), (piece,)) for split, of in cut.items() for index, piece in enumerate(of)]
+
+
+def _cut(offsets: Iterable[OffsetsPiece], most: int) -> Iterator[OffsetsPiece]:
+    for one in offsets:
+        for begin in range(one.begin, one.end, most):
+            yield replace(one, begin=begin, end=min(begin + most, one.end))
 
 
 def _origin(options: KafkaOptions, brokers: Brokers, patterns: Sequence[_Pattern]) -> dict[str, str]:

@@ -51,7 +51,7 @@ class Topic:
 
     def send(self, values: Sequence[Any], partition: int = 0, **more: Any) -> None:
         """Sends values, JSON unless they are bytes."""
-        producer = Producer({"bootstrap.servers": self.broker.address, "linger.ms": 0})
+        producer = Producer({"bootstrap.servers": self.broker.address, "linger.ms": 0, "log_level": 0})
         self._produce(producer, values, partition, more)
         assert producer.flush(30) == 0
 
@@ -113,7 +113,7 @@ class Topic:
 def make_topic(broker: Broker, tmp_path: Path) -> Callable[..., Topic]:
     def make(partitions: int = 1, config: Mapping[str, str] | None = None, **options: Any) -> Topic:
         number = next(_NUMBERS)
-        admin = AdminClient({"bootstrap.servers": broker.address})
+        admin = AdminClient({"bootstrap.servers": broker.address, "log_level": 0})
         topic = Topic(broker, admin, f"trips-{number}", tmp_path / str(number), options)
         topic.create(partitions, **(config or {}))
         return topic

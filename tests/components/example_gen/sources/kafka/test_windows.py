@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from penstock.components.example_gen.inputs import resolving
 from penstock.core.errors import ConfigError, DataError
 from tests.components.example_gen.sources.kafka.conftest import Topic, xs
 
@@ -105,7 +106,7 @@ def test_the_first_window_begins_where_it_is_said(
 def test_a_topic_that_is_read_from_its_latest_record_on(make_topic: MakeTopic) -> None:
     topic = make_topic(start="latest")
     topic.send(xs([1, 2]))
-    with pytest.raises(DataError, match="expected at least one committed record from kafka.start on, found none yet"):
+    with pytest.raises(DataError, match="expected at least one committed record from"):
         topic.resolve()
     topic.send(xs([3]))
     assert topic.numbers() == [3]
@@ -120,10 +121,8 @@ def test_a_topic_without_records_and_offsets_of_no_partition(make_topic: MakeTop
         topic.resolve()
     with pytest.raises(ConfigError, match=r"kafka.start: expected partitions of the topic \(0\), received 7"):
         topic.resolve(start={"7": 1})
-    with pytest.raises(ConfigError, match="data.splits"):
-        from penstock.components.example_gen.inputs import resolving
-
-        config = '{"splits": [{"name": "train", "pattern": "0"}]}'
+    config = '{"splits": [{"name": "train", "pattern": "0"}]}'
+    with pytest.raises(ConfigError, match=r"data\.splits"):
         resolving.resolve(input_base=topic.input_base(), input_config=config)
 
 
@@ -140,7 +139,7 @@ def test_windows_of_whole_days_are_spans_by_their_dates(make_topic: MakeTopic) -
     assert topic.numbers(_static(today - 3, today - 3)) == [0, 10]
     with pytest.raises(DataError, match="is not over: expected one that is"):
         topic.resolve(_static(today, today))
-    with pytest.raises(DataError, match="expected at least one record of .* found none"):
+    with pytest.raises(DataError, match=r"expected at least one record of .* found none"):
         topic.resolve(_static("2020-01-01", "2020-01-03"))
 
 
