@@ -6,8 +6,6 @@ import signal
 import socket
 import subprocess
 import time
-import uuid
-from base64 import urlsafe_b64encode
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -49,6 +47,7 @@ auto.create.topics.enable=false
 log.cleaner.backoff.ms=200
 log.retention.check.interval.ms=1000
 """
+_CLUSTER = "cGVuc3RvY2stYS1jbHVzdA"  # 16 bytes in base64
 PASSWORD = "not-a-real-password"
 
 
@@ -116,9 +115,9 @@ def running(folder: Path) -> Iterator[Broker]:
             port=broker.port, sasl=broker.sasl_port, controller=ports.reserve(), folder=folder, password=PASSWORD
         )
     )
-    cluster = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-    tool = [*_java(lib), "kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(properties)]
-    subprocess.run(tool, check=True, capture_output=True, env=_environment(folder))
+    tool = [*_java(lib), "kafka.tools.StorageTool", "format", "-t", _CLUSTER, "-c", str(properties)]
+    formatted = subprocess.run(tool, capture_output=True, text=True, env=_environment(folder), check=False)
+    assert not formatted.returncode, formatted.stdout + formatted.stderr
     try:
         broker.start()
         yield broker

@@ -93,7 +93,8 @@ class Registry(Transport):
             headers["Authorization"] = f"Bearer {variable(where, self.options.token_env)}"
         elif self.options.user:
             password = variable(where, self.options.password_env) if self.options.password_env else ""
-            headers |= urllib3.make_headers(basic_auth=f"{self.options.user}:{password}")
+            basic = urllib3.make_headers(basic_auth=f"{self.options.user}:{password}")
+            headers["Authorization"] = basic["authorization"]
         self._pool = urllib3.PoolManager(
             headers=headers, retries=False, timeout=self.timeout, ca_certs=self.options.ca_cert or None
         )

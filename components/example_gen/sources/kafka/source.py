@@ -29,6 +29,7 @@ from penstock.core.arguments import parse_object
 from penstock.core.errors import ConfigError, DataError
 from penstock.core.examples import records
 from penstock.core.files import atomic, documents, object_stores
+from penstock.core.suggestions import did_you_mean
 
 logger = logging.getLogger(__name__)
 
@@ -239,7 +240,9 @@ def _reader(options: KafkaOptions, patterns: Sequence[_Pattern], label: str) -> 
     )
     if decoder := reader.typed_decoder():
         where = f"topic {options.topic}"
-        columns.selected(decoder.names, options.columns, where)
+        for name in options.columns:
+            if name not in decoder.names:
+                raise DataError(f"{where}: there is no column {name!r}; {did_you_mean(name, decoder.names)}")
         kinds = columns.kinds(decoder.schema, where)
         if label:
             labels.require_column(label, [*kinds, *(f"kafka_{kind}" for kind in options.metadata)], where)

@@ -6,13 +6,15 @@ writes.
 """
 
 import base64
+import contextlib
+import importlib
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from typing import Any
 
 import pyarrow as pa
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
-from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.descriptor import Descriptor, FieldDescriptor, FileDescriptor
 from google.protobuf.message import DecodeError, Message
 
 from penstock.components.example_gen.sources.kafka.registry import Registry, Schema, framed, is_base64, message_indexes
@@ -106,15 +108,13 @@ class ProtobufDecoder(TypedDecoder):
             file = pool.FindFileByName(
                 self._added(pool, self.registry.schema(schema_id, serialized=True), "values.proto")
             )
-            found = list(file.message_types_by_name.values())[indexes[0]]
-            for index in indexes[1:]:
-                found = found.nested_types[index]
         except NotFound:
             raise Unreadable(f"the registry has no schema {schema_id}") from None
-        except IndexError:
-            raise Unreadable(f"schema {schema_id} has no message at {indexes}") from None
-        if found.full_name != self._descriptor.full_name:
-            raise Unreadable(f"it is a {found.full_name}, expected {self._descriptor.full_name} (kafka.message_type)")
+        found = _at(file, indexes)
+        if not found:
+            raise Unreadable(f"schema {schema_id} has no message at {indexes}")
+        if self._descriptor.full_name not in found:
+            raise Unreadable(f"it is a {found[0]}, expected {self._descriptor.full_name} (kafka.message_type)")
         self._known.add(key)
 
     def _added(self, pool: descriptor_pool.DescriptorPool, schema: Schema, name: str) -> str:
@@ -131,9 +131,27 @@ class ProtobufDecoder(TypedDecoder):
             self._added(pool, self.registry.referenced(reference, serialized=True), str(reference["name"]))
         file = descriptor_pb2.FileDescriptorProto.FromString(base64.b64decode(schema.text))
         file.name = name
-        _add_known(pool, file)
-        pool.Add(file)
+        try:
+            _add_known(pool, file)
+            pool.Add(file)
+        except TypeError as error:
+            raise DataError(f"{self.registry.host}: Protobuf schema {schema.id} cannot be read: {error}") from None
         return name
+
+
+def _at(file: FileDescriptor, indexes: Sequence[int]) -> list[str]:
+    """Returns the names of messages that indexes may mean: some clients count the entries of maps, as protoc makes a
+    message of each, and others do not."""
+    found = []
+    for counts_maps in (False, True):
+        messages: Sequence[Descriptor] = list(file.message_types_by_name.values())
+        with contextlib.suppress(IndexError):
+            for index in indexes:
+                message = messages[index]
+                nested = message.nested_types
+                messages = [one for one in nested if counts_maps or not one.GetOptions().map_entry]
+            found.append(message.full_name)
+    return found
 
 
 def _of_set(pool: descriptor_pool.DescriptorPool, content: bytes, message: str) -> Descriptor:
@@ -164,19 +182,16 @@ def _messages(descriptors: Any) -> Iterator[str]:
         yield from _messages(descriptor.nested_types)
 
 
-def _add_known(pool: descriptor_pool.DescriptorPool, file: Any) -> None:
-    """Adds those of Protobuf's own files that a file imports: a registry does not list them."""
-    from google.protobuf import any_pb2, duration_pb2, struct_pb2, timestamp_pb2, wrappers_pb2
-
-    own = {
-        known.DESCRIPTOR.name: known.DESCRIPTOR
-        for known in (any_pb2, duration_pb2, struct_pb2, timestamp_pb2, wrappers_pb2)
-    }
+def _add_known(pool: descriptor_pool.DescriptorPool, file: descriptor_pb2.FileDescriptorProto) -> None:
+    """Adds those of Google's own files that a file imports: a registry does not list them."""
     for name in file.dependency:
-        if name in own:
-            proto = descriptor_pb2.FileDescriptorProto()
-            own[name].CopyToProto(proto)
-            pool.Add(proto)
+        if name.startswith("google/"):
+            with contextlib.suppress(ImportError):
+                module = importlib.import_module(name.removesuffix(".proto").replace("/", ".") + "_pb2")
+                proto = descriptor_pb2.FileDescriptorProto()
+                module.DESCRIPTOR.CopyToProto(proto)
+                _add_known(pool, proto)
+                pool.Add(proto)
 
 
 def _type(field: FieldDescriptor, within: tuple[str, ...]) -> pa.DataType:
