@@ -12,7 +12,6 @@ from typing import Any
 
 from penstock.components.example_gen.sources.kafka.options import KafkaOptions
 from penstock.core.errors import ConfigError, DataError, PenstockError, ServerError
-from penstock.core.services import retries
 from penstock.core.services.retries import Unanswered
 
 _LOOK = 2.0  # seconds after which it is looked whether the brokers' refusal makes waiting useless
@@ -71,6 +70,11 @@ def _refusal(error: Any, options: KafkaOptions) -> PenstockError | None:
     if code in (kafka.TOPIC_AUTHORIZATION_FAILED, kafka.GROUP_AUTHORIZATION_FAILED, kafka.CLUSTER_AUTHORIZATION_FAILED):
         return ServerError(
             f"topic {options.topic}: this account may not do that: {text}: have it permitted on the brokers"
+        )
+    if code in (kafka.UNKNOWN_MEMBER_ID, kafka.NON_EMPTY_GROUP):
+        return ServerError(
+            f"consumer group {options.group_id}: it has members, which commit by themselves: name another one with "
+            "kafka.group_id"
         )
     if code in (kafka.UNKNOWN_TOPIC_OR_PART, kafka._UNKNOWN_TOPIC, kafka._UNKNOWN_PARTITION):
         return DataError(f"topic {options.topic}: the Kafka brokers {servers} know no such topic: check kafka.topic")
@@ -145,6 +149,23 @@ class Brokers:
 
         return self._waiting(ask)
 
+    def commit(self, offsets: Mapping[int, int]) -> None:
+        """Tells the consumer group of the options that all before these offsets is read.
+
+        A ServerError while the group has members, which commit by themselves.
+        """
+        kafka = library()
+        at = [kafka.TopicPartition(self.options.topic, number, offset) for number, offset in sorted(offsets.items())]
+        group = kafka.ConsumerGroupTopicPartitions(self.options.group_id, at)
+
+        def ask() -> None:
+            told = self._admin.alter_consumer_group_offsets([group], request_timeout=_LOOK)
+            for partition in told[self.options.group_id].result().topic_partitions:
+                if partition.error is not None:
+                    raise kafka.KafkaException(partition.error)
+
+        self._waiting(ask)
+
     def _waiting[Answer](self, ask: Callable[[], Answer]) -> Answer:
         """Returns an answer, asked for until the time is over or the brokers have refused."""
         end = time.monotonic() + self.options.timeout
@@ -153,6 +174,7 @@ class Brokers:
                 return ask()
             except library().KafkaException as error:
                 cause = error.args[0]
+                self._admin.poll(0)  # hears complaints
                 refused = self._complaints.refusal(self.options) or _refusal(cause, self.options)
                 if refused:
                     raise refused from None
@@ -179,24 +201,3 @@ def connected(options: KafkaOptions) -> Iterator[Brokers]:
         yield brokers
     finally:
         brokers._admin = None
-
-
-def commit(options: KafkaOptions, offsets: Mapping[int, int]) -> None:
-    """Tells a consumer group that all before these offsets is read; the group must have no members now."""
-    kafka = library()
-    complaints = Complaints()
-    settings: dict[str, Any] = options.client() | {"group.id": options.group_id, "error_cb": complaints, "log_level": 0}
-    consumer = kafka.Consumer(settings)
-    try:
-        committed = [kafka.TopicPartition(options.topic, number, offset) for number, offset in sorted(offsets.items())]
-        for number in range(1, retries.TRIES + 1):
-            try:
-                consumer.commit(offsets=committed, asynchronous=False)
-                return
-            except kafka.KafkaException as error:
-                failure = _refusal(error.args[0], options) or complaints.failure(options, error.args[0])
-                if number == retries.TRIES or not isinstance(failure, Unanswered):
-                    raise failure from None
-            retries.pause(number, failure)
-    finally:
-        consumer.close()

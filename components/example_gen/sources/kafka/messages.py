@@ -102,7 +102,9 @@ class _Reading:
         self._eof, self._complaints = kafka.KafkaError._PARTITION_EOF, Complaints()
         settings = {
             "queued.max.messages.kbytes": 32 << 10,  # of a process; each core has one
+            "fetch.queue.backoff.ms": 20,  # until it is looked whether there is room again
             "fetch.wait.max.ms": 100,
+            "reconnect.backoff.max.ms": 1000,
             **options.client(),
             "group.id": "penstock",  # wanted, and never used: nothing is committed
             "enable.auto.commit": False,

@@ -21,7 +21,7 @@ from penstock.components.example_gen.sources.kafka.messages import RECORD, Offse
 from penstock.components.example_gen.sources.kafka.options import KafkaOptions
 from penstock.components.example_gen.sources.kafka.quarantine import Quarantine
 from penstock.components.example_gen.sources.kafka.reading import Reader, registry_of
-from penstock.components.example_gen.sources.kafka.windows import Look, Window
+from penstock.components.example_gen.sources.kafka.windows import Look, Offsets, Window
 from penstock.components.example_gen.sources.pieces import Shard
 from penstock.components.example_gen.sources.source import Asked, Block, Opened, Request, Resolved, Source
 from penstock.components.example_gen.sources.table import TableSource
@@ -321,5 +321,10 @@ def _done(options: KafkaOptions, patterns: Sequence[_Pattern], quarantine: Quara
                 quarantine.folder,
             )
         if pattern.state:
-            tell = functools.partial(client.commit, options) if options.group_id else None
+            tell = functools.partial(_commit, options) if options.group_id else None
             state.done(pattern.state, options.topic, window["id"], tell)
+
+
+def _commit(options: KafkaOptions, offsets: Offsets) -> None:
+    with client.connected(options) as brokers:
+        brokers.commit(offsets)

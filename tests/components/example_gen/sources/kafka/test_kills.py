@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from penstock.components.example_gen import executor
-from penstock.components.example_gen.sources.kafka import client, state
+from penstock.components.example_gen.sources.kafka import source, state
 from penstock.core.state.folder import LocalFolder
 from tests.components.example_gen.sources.kafka.conftest import Topic, xs
 
@@ -18,7 +18,7 @@ STEPS = [
     ("the window is fixed", LocalFolder, "write", False),
     ("the topic is open", executor, "_write", False),
     ("the Examples are in place", executor, "_write", False),
-    ("the consumer group is told", client, "commit", False),
+    ("the consumer group is told", source, "_commit", False),
     ("the window is noted as done", state, "done", True),
 ]
 
