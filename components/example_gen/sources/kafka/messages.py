@@ -121,8 +121,11 @@ class _Reading:
 
     def next(self, count: int) -> list[Any]:
         """Returns the next messages before the end, of at most `count`, and moves the position behind them."""
-        records = []
         came = self._consumer.consume(min(count, self.piece.end - self.position), timeout=_WAIT)
+        if came and came[-1].offset() < self.piece.end and not any(message.error() for message in came):
+            self.position, self._last = came[-1].offset() + 1, time.monotonic()
+            return list(came)
+        records = []
         for message in came:
             error = message.error()
             if error is None:
