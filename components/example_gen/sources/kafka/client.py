@@ -129,18 +129,22 @@ class Brokers:
         is open is not one of them."""
         return self._offsets("latest")
 
+    def ends(self) -> dict[int, int]:
+        """Returns the offset after the last record of each partition, whoever sees it: it never becomes less."""
+        return self._offsets("latest", "read_uncommitted")
+
     def at(self, timestamp: int) -> dict[int, int]:
         """Returns the first offset of each partition whose record is not before a time in milliseconds, or `latest`."""
         ends = self.latest()
         found = self._offsets(timestamp)
         return {number: min(found[number], end) if found[number] >= 0 else end for number, end in ends.items()}
 
-    def _offsets(self, of: str | int) -> dict[int, int]:
+    def _offsets(self, of: str | int, isolation_level: str = "") -> dict[int, int]:
         kafka = library()
         from confluent_kafka.admin import OffsetSpec  # type: ignore[attr-defined]
 
         spec = OffsetSpec.for_timestamp(of) if isinstance(of, int) else getattr(OffsetSpec, of)()
-        level = getattr(kafka.IsolationLevel, self.options.isolation_level.upper())
+        level = getattr(kafka.IsolationLevel, (isolation_level or self.options.isolation_level).upper())
         asked = {kafka.TopicPartition(self.options.topic, number): spec for number in self.topic.partitions}
 
         def ask() -> dict[int, int]:

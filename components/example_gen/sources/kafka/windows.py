@@ -166,14 +166,14 @@ def _continued(look: Look, kept: list[Window]) -> tuple[list[Window], dict[int, 
 
 def _made_anew(last: Window, brokers: Brokers) -> str:
     """Returns why the topic is not the one of a window, "" if it is."""
-    topic, latest = brokers.topic, brokers.latest()
+    topic, ends = brokers.topic, brokers.ends()
     if last["topic_id"] and topic.id and last["topic_id"] != topic.id:
         return f"its id is {topic.id}, not {last['topic_id']}"
     for number, end in sorted(last["end"].items()):
-        if number not in latest:
+        if number not in ends:
             return f"there is no partition {number} any more"
-        if latest[number] < end:
-            return f"partition {number} ends at {latest[number]}, before {end}"
+        if ends[number] < end:
+            return f"partition {number} ends at {ends[number]}, before {end}"
     return ""
 
 

@@ -2,11 +2,18 @@
 
 import base64
 import json
+import pickle
 from collections.abc import Callable
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
 
+from penstock.components.engines import open_engine
+from penstock.components.example_gen import configs, executor
+from penstock.components.example_gen.inputs import resolving
+from penstock.components.example_gen.sources.kafka.source import KafkaSource
+from penstock.components.example_gen.sources.source import Request
 from penstock.core.errors import ConfigError, DataError
 from penstock.core.examples import records
 from tests.components.example_gen.sources.kafka.conftest import Topic
@@ -80,6 +87,56 @@ def test_what_messages_have_beside_their_values(make_topic: MakeTopic) -> None:
     topic.send([{"x": 1, "kafka_key": 2}])
     with pytest.raises(DataError, match="values have a column 'kafka_key' too"):
         topic.run()
+
+
+def test_the_same_rows_again_and_elsewhere(make_topic: MakeTopic, tmp_path: Path) -> None:
+    topic = make_topic(2, records_per_shard=40, metadata=["key"])
+    for partition in range(2):
+        topic.send([{"x": number, "y": [f"{number % 7}"]} for number in range(100)], partition=partition, key="k")
+    resolved = topic.resolve()
+    options = json.dumps(json.loads(topic.input_base())["kafka"])
+    splits, _ = configs.resolved_splits(resolved.resolved_input)
+    with open_engine("local:1") as engine:
+        request = Request(topic.input_base(), splits, options, "x", tmp_path, engine)
+        with KafkaSource.open(request) as opened, KafkaSource.open(request) as again:
+            assert again.shards == opened.shards
+            assert [len(shard.pieces) for shard in opened.shards] == [1] * 6
+            source, shards = pickle.loads(pickle.dumps((opened.source, opened.shards)))
+            rows = [
+                [block.columns.to_pylist() for shard in of for piece in shard.pieces for block in reader.read(piece)]
+                for reader, of in ((opened.source, opened.shards), (source, shards))
+            ]
+    assert rows[0] == rows[1]
+    assert [row["x"] for block in rows[0] for row in block] == [[number] for _ in range(2) for number in range(100)]
+    files = []
+    for engine_name in ("local:1", "local:2"):
+        root = tmp_path / engine_name
+        executor.run(
+            examples=str(root),
+            input_base=topic.input_base(),
+            resolved_input=resolved.resolved_input,
+            engine=engine_name,
+        )
+        files.append({path.name: path.read_bytes() for path in sorted(root.rglob("*.gz"))})
+    assert files[0] == files[1]
+
+
+def test_topics_as_splits(make_topic: MakeTopic) -> None:
+    topics = {"train": make_topic(), "eval": make_topic()}
+    for number, topic in enumerate(topics.values()):
+        topic.send([{"x": number}, {"x": number + 2}])
+    base = json.dumps({"splits": {name: json.loads(topic.input_base()) for name, topic in topics.items()}})
+    folder = topics["train"].folder
+    for _ in range(2):
+        resolved = resolving.resolve(input_base=base, state=str(folder / "sources"))
+        assert json.loads(resolved.resolved_input)["spans"] == "train window 1; eval window 1"
+        result = executor.run(
+            examples=str(folder / "examples"), input_base=base, resolved_input=resolved.resolved_input, engine="local:1"
+        )
+        assert json.loads(result.metadata["examples"]["num_examples"]) == {"train": 2, "eval": 2}
+    for name, topic in topics.items():
+        state = json.loads((folder / "sources" / name / "kafka" / topic.name / "kafka_state.json").read_bytes())
+        assert [window["is_done"] for window in state["windows"]] == [True]
 
 
 def test_csv_has_numbers_where_all_cells_are(make_topic: MakeTopic) -> None:
