@@ -1,4 +1,4 @@
-"""A million records of seven columns in four partitions of a topic, on a broker that this starts: 100 bytes of JSON each.
+"""A million records of seven columns in four partitions of a topic, on a broker that this starts: JSON of 100 bytes.
 
 - confluent-kafka alone: the client library's own floor, one consumer that takes all messages and looks at none.
 - The source: the same records as Arrow record batches, one piece after the other, in one process.

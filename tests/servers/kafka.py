@@ -45,7 +45,7 @@ transaction.state.log.min.isr=1
 group.initial.rebalance.delay.ms=0
 auto.create.topics.enable=false
 log.cleaner.backoff.ms=200
-log.retention.check.interval.ms=1000
+log.retention.ms=-1
 """
 _CLUSTER = "cGVuc3RvY2stYS1jbHVzdA"  # 16 bytes in base64
 PASSWORD = "not-a-real-password"

@@ -18,6 +18,7 @@ from penstock.core.services.retries import Unanswered
 
 BATCH = 8192  # records that are decoded together, unless they are large
 _MOST_BYTES = 16 << 20
+_FEW = 100
 _WAIT = 0.05  # seconds that what has come waits for more
 
 
@@ -64,14 +65,12 @@ def batches(options: KafkaOptions, piece: OffsetsPiece) -> Iterator[list[Any]]:
         yield waiting
 
 
-def has_record(options: KafkaOptions, offsets: Mapping[int, tuple[int, int]]) -> bool:
-    """Whether a record that has a value lies in any of these offsets, by partition."""
-    return any(
-        message.value() is not None
-        for partition, (begin, end) in sorted(offsets.items())
-        for messages in _read(options, OffsetsPiece(options.topic, partition, begin, end, 0), at_once=1)
-        for message in messages
-    )
+def valued(options: KafkaOptions, offsets: Mapping[int, tuple[int, int]]) -> Iterator[list[Any]]:
+    """Yields messages that have a value out of offsets, by partition: a few at a time, for a look at the first ones."""
+    for partition, (begin, end) in sorted(offsets.items()):
+        for messages in _read(options, OffsetsPiece(options.topic, partition, begin, end, 0), at_once=_FEW):
+            if found := [message for message in messages if message.value() is not None]:
+                yield found
 
 
 def _read(options: KafkaOptions, piece: OffsetsPiece, at_once: int = BATCH) -> Iterator[Sequence[Any]]:

@@ -1,6 +1,6 @@
 """Reads the pieces of a window, in the workers: decoded messages, and what is known of them beside their values."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -74,6 +74,23 @@ class Reader:
             if decoded.messages:
                 yield decoded
         account.close()
+
+    def has_row(self, offsets: Mapping[int, tuple[int, int]]) -> bool:
+        """Whether offsets, by partition, hold a value that can be read; or more bad ones than may be, which is told by
+        the run that reads them."""
+        bad, decoder = 0, None
+        for batch in messages.valued(self.options, offsets):
+            if bad >= self.options.max_bad_messages:
+                return True
+            try:
+                decoder = decoder or self.decoder()
+                decoded = decoder.decode(batch)
+            except DataError:
+                return True
+            bad += len(decoded.bad)
+            if decoded.messages or bad > self.options.max_bad_messages:
+                return True
+        return False
 
     def batches(self, piece: OffsetsPiece) -> Iterator[pa.RecordBatch]:
         """Yields the columns of a piece: those of the values that are wanted, then those of the messages."""

@@ -15,7 +15,7 @@ from penstock.components.example_gen import configs, labels
 from penstock.components.example_gen.configs import InputSplit
 from penstock.components.example_gen.sources import columns, inferred, pieces
 from penstock.components.example_gen.sources.inferred import InferredSource
-from penstock.components.example_gen.sources.kafka import client, messages, state, windows
+from penstock.components.example_gen.sources.kafka import client, state, windows
 from penstock.components.example_gen.sources.kafka.client import Brokers
 from penstock.components.example_gen.sources.kafka.messages import RECORD, OffsetsPiece
 from penstock.components.example_gen.sources.kafka.options import KafkaOptions
@@ -52,8 +52,8 @@ class KafkaSource(Source[OffsetsPiece]):
             look = Look(
                 options,
                 brokers,
-                functools.partial(messages.has_record, options),
-                functools.partial(_latest_schema, options),
+                lambda offsets: Reader(options, _latest_schema(options), _schema_file(options)).has_row(offsets),
+                lambda: _latest_schema(options),
             )
             if options.window and asked.spans:
                 found, place = windows.days(look, asked.spans), ""

@@ -44,13 +44,13 @@ class Look:
     """What there is of a topic now, and what is asked of it.
 
     Args:
-        has_record: Whether any record that has a value lies in offsets.
+        has_row: Whether a record lies in offsets that has a value, and one that can be read.
         schema: Returns the id of the schema that values are to be read as, 0 without a registry.
     """
 
     options: KafkaOptions
     brokers: Brokers
-    has_record: Callable[[Mapping[int, tuple[int, int]]], bool]
+    has_row: Callable[[Mapping[int, tuple[int, int]]], bool]
     schema: Callable[[], int]
 
     def window(self, number: int, begin: Offsets, end: Offsets) -> Window:
@@ -78,7 +78,7 @@ def newest(look: Look, kept: list[Window]) -> list[Window]:
     end = _ends(look, begin)
     if look.options.window:
         number = max(_complete(look.options) - 1, number)
-    if any(end[partition] > begin[partition] for partition in begin) and look.has_record(spanned(begin, end)):
+    if any(end[partition] > begin[partition] for partition in begin) and look.has_row(spanned(begin, end)):
         return [*kept, look.window(number, begin, end)]
     if look.options.start == "latest" and not kept:
         return [Window({**look.window(0, begin, begin), "is_done": True})]

@@ -186,6 +186,21 @@ def test_bad_messages_go_into_quarantine(make_topic: MakeTopic, caplog: pytest.L
     assert lines[1]["error"] == "it is no JSON object"
 
 
+def test_no_window_is_made_of_bad_messages_alone(make_topic: MakeTopic) -> None:
+    topic = make_topic(max_bad_messages=2)
+    topic.send([{"x": 0}])
+    assert topic.run() == [{"x": [0]}]
+    topic.send([b"no", b"no"])
+    assert topic.resolve().span == 1
+    topic.send([{"x": 1}])
+    assert topic.run() == [{"x": [1]}]
+    topic.send([b"no"] * 3)
+    assert topic.resolve().span == 3
+    with pytest.raises(DataError, match="more than 2 in all"):
+        topic.run()
+
+
+@pytest.mark.parametrize("running_store", ["s3"], indirect=True)
 def test_a_quarantine_of_ones_own_in_an_object_store(make_topic: MakeTopic, object_store: ObjectStore) -> None:
     s3 = object_store.uri()
     topic = make_topic(max_bad_messages=1, quarantine=f"{s3}/quarantine")
