@@ -57,6 +57,7 @@ def test_what_differs_from_the_defaults_is_told(tmp_path: Path) -> None:
         ({"value_format": "tf_example", "metadata": ["key"]}, "columns, metadata: expected none for tf.Examples"),
         ({"config": {"sasl.password": "hunter2hunter2"}}, "config.sasl.password: expected no secret"),
         ({"topic": "no spaces"}, "data.kafka.topic: expected letters, digits, ., _ and -"),
+        ({"max_records": 5, "window": "day"}, "max_records: expected none with window"),
         ({"max_records": 0}, "data.kafka.max_records"),
     ],
 )

@@ -102,8 +102,7 @@ class CsvOptions:
 
 @dataclass(frozen=True)
 class KafkaOptions:
-    """What is read of a topic, and how. `start` and `end` bound the first window and the last one; the pages of
-    pipelines/config/data/sources/kafka.py say what each means."""
+    """What is read of a topic, and how; pipelines/config/data/sources/kafka.py says what each option means."""
 
     bootstrap_servers: str
     topic: str
@@ -168,6 +167,8 @@ class KafkaOptions:
             raise ConfigError(f"kafka: expected either schema_registry or schema_file for {kind} values")
         if kind == "protobuf" and self.schema_file and not self.message_type:
             raise ConfigError("kafka.message_type: it is missing: expected the name of the message in schema_file")
+        if self.window and self.max_records:
+            raise ConfigError("kafka.max_records: expected none with kafka.window, which says where windows end")
         if kind == "tf_example" and (self.columns or self.metadata):
             raise ConfigError("kafka.columns, kafka.metadata: expected none for tf.Examples, which stay as they are")
 

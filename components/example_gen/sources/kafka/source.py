@@ -55,18 +55,18 @@ class KafkaSource(Source[OffsetsPiece]):
                 lambda offsets: Reader(options, _latest_schema(options), _schema_file(options)).has_row(offsets),
                 lambda: _latest_schema(options),
             )
-            if options.window and asked.spans:
-                found, place = windows.days(look, asked.spans), ""
+            are_days = bool(options.window and asked.spans)
+            if are_days and asked.spans:
+                found = windows.days(look, asked.spans)
             else:
-                place = asked.state
                 is_fixed = asked.spans is not None and asked.spans.last is not None
-                there = _kept(place, options) if is_fixed else _newest(look, place)
+                there = _kept(asked.state, options) if is_fixed else _newest(look, asked.state)
                 found = windows.chosen(there, asked.spans, options.topic)
-        if not place:  # nothing tells two runs' windows of the same offsets apart
+        if are_days or not asked.state:  # no state knows them, so the same offsets are the same window
             found = [Window({**window, "id": ""}) for window in found]
         numbers = [window["number"] for window in found]
         name = configs.DEFAULT_INPUT[0].name
-        patterns = [_Pattern(window, place) for window in found]
+        patterns = [_Pattern(window, asked.state) for window in found]
         schema = f",schema:{hashlib.sha256(_schema_file(options)).hexdigest()}" if options.schema_file else ""
         return Resolved(
             [InputSplit(name, pattern.text()) for pattern in patterns],
@@ -152,7 +152,7 @@ class ExampleValues(KafkaSource):
 
 @dataclass(frozen=True)
 class _Pattern:
-    """What is read: a window, and the folder of the state in which it is noted once it is done ("" for nowhere)."""
+    """What is read: a window, and the folder of the state, where it is noted once it is done ("" for nowhere)."""
 
     window: Window
     state: str
@@ -238,14 +238,14 @@ def _reader(options: KafkaOptions, patterns: Sequence[_Pattern], label: str) -> 
         _schema_file(options),
         Quarantine(place) if place else None,
     )
-    if decoder := reader.typed_decoder():
-        where = f"topic {options.topic}"
-        for name in options.columns:
-            if name not in decoder.names:
-                raise DataError(f"{where}: there is no column {name!r}; {did_you_mean(name, decoder.names)}")
-        kinds = columns.kinds(decoder.schema, where)
-        if label:
-            labels.require_column(label, [*kinds, *(f"kafka_{kind}" for kind in options.metadata)], where)
+    where, decoder = f"topic {options.topic}", reader.typed_decoder()
+    known = decoder.names if decoder else options.csv.column_names if options.csv else ()
+    for name in options.columns:
+        if known and name not in known:
+            raise DataError(f"{where}: there is no column {name!r}; {did_you_mean(name, known)}")
+    kinds = columns.kinds(decoder.schema, where) if decoder else known
+    if label and known:
+        labels.require_column(label, [*kinds, *(f"kafka_{kind}" for kind in options.metadata)], where)
     return reader
 
 

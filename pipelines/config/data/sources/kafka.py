@@ -158,6 +158,8 @@ class Kafka(SourceSection):
             raise ValueError(f"schema_registry: expected either that or schema_file for {kind} values")
         if kind == "protobuf" and self.schema_file and not self.message_type:
             raise ValueError("message_type: it is missing: expected the name of the message in schema_file")
+        if self.window and self.max_records:
+            raise ValueError("max_records: expected none with window, which says where windows end")
         if kind == "tf_example" and (self.columns or self.metadata):
             raise ValueError("columns, metadata: expected none for tf.Examples, which stay as they are")
         for key, value in self.config.items():

@@ -152,6 +152,8 @@ def test_csv_has_numbers_where_all_cells_are(make_topic: MakeTopic) -> None:
         DataError, match=r"offset 3: the value cannot be read as csv: expected one row of 4 cells, found"
     ):
         topic.run(max_bad_messages=0)
+    with pytest.raises(DataError, match="there is no column 'fair'; did you mean 'fare'"):
+        topic.run(columns=["fair"])
 
 
 def test_tf_examples_stay_as_they_are(make_topic: MakeTopic) -> None:
@@ -228,6 +230,7 @@ def test_options_that_do_not_fit_are_refused(make_topic: MakeTopic) -> None:
         ({"config": {"no.such": "x"}}, "the client refuses its options: No such configuration property"),
         ({"sasl_password_env": "NO_SUCH_VARIABLE"}, "the environment variable NO_SUCH_VARIABLE is not set"),
         ({"metadata": ["kye"]}, "expected key, timestamp, partition, offset, headers, received 'kye'"),
+        ({"window": "day", "max_records": 1}, r"kafka\.max_records: expected none with kafka\.window"),
         ({"start": "soon"}, "kafka.start: expected earliest, latest, a time such as"),
     ]:
         with pytest.raises(ConfigError, match=message):

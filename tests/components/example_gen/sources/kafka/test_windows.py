@@ -136,7 +136,11 @@ def test_windows_of_whole_days_are_spans_by_their_dates(make_topic: MakeTopic) -
     assert json.loads(resolved.resolved_input)["spans"] == time.strftime("%Y-%m-%d", time.gmtime((today - 1) * 86400))
     assert sorted(row["x"][0] for row in topic.generate(resolved)) == [0, 1, 2, 10, 11, 12]
     assert topic.numbers(_rolling(2)) == [1, 2, 11, 12]
+    before = topic.state.read_bytes()
     assert topic.numbers(_static(today - 3, today - 3)) == [0, 10]
+    topic.send([b"no"], timestamp=(today - 3) * DAY + 6)  # late: it has its place behind those of today
+    assert topic.resolve(_static(today - 3, today - 3)) == topic.resolve(_static(today - 3, today - 3))
+    assert topic.state.read_bytes() == before
     with pytest.raises(DataError, match="is not over: expected one that is"):
         topic.resolve(_static(today, today))
     with pytest.raises(DataError, match=r"expected at least one record of .* found none"):
