@@ -26,6 +26,7 @@ _GROUPS = {
         "tests/trainer/hardware/test_distribution.py",
     ],
     "evaluator": ["tests/components/evaluator/"],
+    "kafka": ["tests/components/example_gen/sources/kafka/"],
 }
 _FIRST = [
     "clusters",

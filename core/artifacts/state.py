@@ -37,3 +37,9 @@ class StateFiles(Artifact):
         """Returns the number of an object; None for another's name."""
         match = re.fullmatch(rf"{cls.NAME}-(\d{{12}})\.json", name)
         return int(match[1]) if match else None
+
+
+class KafkaState(StateFiles):
+    """What ExampleGen keeps of a topic: kafka_state.json, in an object store kafka_state-000000000042.json."""
+
+    NAME: ClassVar[str] = "kafka_state"

@@ -20,6 +20,7 @@ _OTHERS = {
     "glue": "glue.source:GlueSource",
     "http": "http.source:HttpSource",
     "iceberg": "iceberg.source:IcebergSource",
+    "kafka": "kafka.source:KafkaSource",
     "nifi": "nifi.source:NifiSource",
     "splits": "joined:JoinedSource",
 }

@@ -12,7 +12,7 @@ from penstock.core.examples.payloads import TF_EXAMPLE, PayloadFormat
 from penstock.core.files import formats, kinds, paths, patterns
 from penstock.core.files.formats import FileFormat
 from penstock.pipelines.config.data.csv import Csv
-from penstock.pipelines.config.data.sources import Custom, Delta, Glue, Http, Iceberg, Nifi, SourceSection
+from penstock.pipelines.config.data.sources import Custom, Delta, Glue, Http, Iceberg, Kafka, Nifi, SourceSection
 from penstock.pipelines.config.section import DataPath, Section, is_remote
 
 
@@ -42,6 +42,7 @@ class Place(Section):
     http: Http | None = Field(default=None, description="An HTTP API.")
     iceberg: Iceberg | None = Field(default=None, description="A table of Apache Iceberg.")
     nifi: Nifi | None = Field(default=None, description="What a flow of Apache NiFi lands or offers.")
+    kafka: Kafka | None = Field(default=None, description="A topic of Apache Kafka.")
 
     def csv_options(self, without_code: bool) -> dict[str, Any]:
         """Returns the options of csv_example_gen; `without_code` is whether the model is that without a module."""

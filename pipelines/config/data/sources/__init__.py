@@ -5,7 +5,8 @@ from penstock.pipelines.config.data.sources.delta import Delta
 from penstock.pipelines.config.data.sources.glue import Glue
 from penstock.pipelines.config.data.sources.http import Http
 from penstock.pipelines.config.data.sources.iceberg import Iceberg
+from penstock.pipelines.config.data.sources.kafka import Kafka
 from penstock.pipelines.config.data.sources.nifi import Nifi
 from penstock.pipelines.config.data.sources.source_section import SourceSection
 
-__all__ = ["Custom", "Delta", "Glue", "Http", "Iceberg", "Nifi", "SourceSection"]
+__all__ = ["Custom", "Delta", "Glue", "Http", "Iceberg", "Kafka", "Nifi", "SourceSection"]
