@@ -156,6 +156,11 @@ class Store:
             raise _explanation(uri, error) from error
         return file
 
+    def read_range(self, uri: str, start: int, end: int) -> bytes:
+        """Returns the bytes of an object from `start` to `end`, fewer where it ends before; a ConfigError of none."""
+        with _explained(uri):
+            return bytes(self._filesystem.cat_file(_path(uri), start=start, end=end))
+
     def fetch(self, files: Mapping[str, Path]) -> None:
         """Downloads objects, several at a time: each URI to its local path, whose folder is created."""
         if not files:

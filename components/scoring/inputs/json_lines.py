@@ -15,7 +15,7 @@ from penstock.components.scoring.inputs.rows import File, Input, Problem, Readin
 from penstock.core import csv_format
 from penstock.core.errors import DataError
 from penstock.core.examples import records
-from penstock.core.files import atomic
+from penstock.core.files import atomic, data_files
 from penstock.core.text import printable
 
 _PIECE = 2 << 20
@@ -171,6 +171,4 @@ def _cut(path: Path, name: str) -> Iterator[tuple[int, int]]:
 
 
 def _lines(piece: FilePiece) -> list[bytes]:
-    with open(piece.path, "rb") as file:
-        file.seek(piece.start)
-        return file.read(piece.end - piece.start).splitlines(keepends=True)
+    return data_files.content(piece.path, piece.start, piece.end).splitlines(keepends=True)

@@ -1,7 +1,7 @@
 """How CSV files are written: the options a person may give, and the plain UTF-8 form in which they are read."""
 
 import codecs
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -13,9 +13,9 @@ from penstock.core import csv_format
 from penstock.core.arguments import check_strings, parse_object
 from penstock.core.errors import ConfigError, DataError
 from penstock.core.examples import records
-from penstock.core.files import atomic
+from penstock.core.files import atomic, compression, data_files
+from penstock.core.files.data_files import DataFile
 
-_GZIP = b"\x1f\x8b"
 _PARQUET = b"PAR1"
 _KEYS = ("delimiter", "quote_char", "encoding", "decimal_point", "null_values", "column_names")
 _OPTIONS = "csv_options (data.csv)"  # the component's argument, and its place in a configuration
@@ -27,8 +27,6 @@ _BYTE_ORDER_MARKS = {
 }
 _FOREIGN = {
     b"PK\x03\x04": "a zip archive",
-    b"BZh": "bzip2 data",
-    b"\x28\xb5\x2f\xfd": "zstd data",
 }
 
 
@@ -71,7 +69,7 @@ class CsvOptions:
         return replace(options, encoding=codec)
 
 
-def plain(files: list[Path], options: CsvOptions, scratch: Path, engine: Engine) -> list[Path]:
+def plain(files: Sequence[DataFile], options: CsvOptions, scratch: Path, engine: Engine) -> list[DataFile]:
     """Returns paths of the same contents as plain UTF-8: the files themselves, or copies of those that are not.
 
     A DataError names the file, and the line where it does not fit the encoding, or says that gzip data is damaged, or
@@ -80,16 +78,15 @@ def plain(files: list[Path], options: CsvOptions, scratch: Path, engine: Engine)
     return engine.map(partial(_plain, options, scratch), list(enumerate(files)))
 
 
-def _plain(options: CsvOptions, scratch: Path, numbered: tuple[int, Path]) -> Path:
+def _plain(options: CsvOptions, scratch: Path, numbered: tuple[int, DataFile]) -> DataFile:
     index, path = numbered
     encoding = options.encoding
-    with open(path, "rb") as file:
-        start = file.read(4)
+    start = data_files.content(path, 0, 6)
     if not start:
         _check_empty(path, options)
         return path
     _check_format(path, next(records.decompressed(path), b""))
-    if encoding == "utf-8" and not start.startswith(_GZIP):
+    if encoding == "utf-8" and not compression.kind(start):
         check_beginning(path, start)
         return path
     copy = scratch / f"{index:05d}.csv"
@@ -103,13 +100,13 @@ def _plain(options: CsvOptions, scratch: Path, numbered: tuple[int, Path]) -> Pa
     return copy
 
 
-def _check_empty(path: Path, options: CsvOptions) -> None:
+def _check_empty(path: DataFile, options: CsvOptions) -> None:
     """Raises a DataError for an empty file, unless it is what a writer of files without a header leaves of no row."""
     if not options.column_names:
         raise DataError(f"{path}: the file is empty: expected a header and rows")
 
 
-def check_beginning(path: Path, start: bytes) -> None:
+def check_beginning(path: DataFile, start: bytes) -> None:
     """Raises a DataError if a file begins as UTF-16 or UTF-32 text, or as no text at all."""
     for mark, encoding in _BYTE_ORDER_MARKS.items():
         if start.startswith(mark):
@@ -121,7 +118,7 @@ def check_beginning(path: Path, start: bytes) -> None:
             raise DataError(f"{path}: expected CSV text, found {kind}")
 
 
-def _check_format(path: Path, start: bytes) -> None:
+def _check_format(path: DataFile, start: bytes) -> None:
     """Raises a DataError that names the reader to take if a file begins as one of our other formats."""
     if records.begins(start):
         raise DataError(
@@ -133,7 +130,7 @@ def _check_format(path: Path, start: bytes) -> None:
         )
 
 
-def _in_lines(path: Path, parts: Iterator[bytes]) -> Iterator[bytes]:
+def _in_lines(path: DataFile, parts: Iterator[bytes]) -> Iterator[bytes]:
     """Passes a file's contents on while they have lines, so that what has none does not fill the disk first."""
     since = 0  # bytes after the last line feed
     for part in parts:
@@ -144,7 +141,7 @@ def _in_lines(path: Path, parts: Iterator[bytes]) -> Iterator[bytes]:
         yield part
 
 
-def _decoded(path: Path, encoding: str) -> Iterator[bytes]:
+def _decoded(path: DataFile, encoding: str) -> Iterator[bytes]:
     """Yields the contents as UTF-8. What is UTF-8 already is passed on unchecked: the reader of shards checks it."""
     if encoding == "utf-8":
         yield from records.decompressed(path)

@@ -12,7 +12,6 @@ import logging
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import NoReturn, Self
 
 import pyarrow as pa
@@ -33,6 +32,8 @@ from penstock.components.example_gen.sources.source import Block, Opened, Reques
 from penstock.core import csv_format
 from penstock.core.errors import DataError
 from penstock.core.examples import records
+from penstock.core.files import data_files
+from penstock.core.files.data_files import DataFile
 from penstock.core.suggestions import listed, nearest
 
 logger = logging.getLogger(__name__)
@@ -60,8 +61,8 @@ class CsvSource(Source[FilePiece]):
         Raises a DataError for a file without a header, headers that differ, and rows that are none of the table.
         """
         options = CsvOptions.from_json(request.options)
-        with spans.local_files(request.input_base, request.splits) as files:
-            paths = [path for of_split in files.values() for path in of_split]
+        with spans.data_files(request.input_base, request.splits) as files:
+            paths = files.all()
             copies = csv_options.plain(paths, options, request.scratch, request.engine)
             tables = {path: _table(path, copy, options) for path, copy in zip(paths, copies, strict=True)}
             first = tables[paths[0]]
@@ -69,7 +70,7 @@ class CsvSource(Source[FilePiece]):
                 _check_same_header(first, table)
             if request.label:
                 labels.require_column(request.label, first.names, str(first.path) + _other_delimiter(first.names))
-            size = min(_PIECE, pieces.shard_bytes(table.plain.stat().st_size for table in tables.values()))
+            size = min(_PIECE, pieces.shard_bytes(data_files.size(table.plain) for table in tables.values()))
             if len(first.names) > _MANY_COLUMNS:
                 size = max(size, _BYTES_OF_COLUMN * len(first.names))
             shards = pieces.shards(
@@ -127,9 +128,7 @@ class CsvSource(Source[FilePiece]):
 
     def cells(self, piece: FilePiece) -> pa.RecordBatch:
         """Returns the cells of a piece as text; a DataError names the line that is no row of the table."""
-        with open(piece.path, "rb") as file:
-            file.seek(piece.start)
-            content = file.read(piece.end - piece.start)
+        content = data_files.content(piece.path, piece.start, piece.end)
         self._check_text(piece, content)
         if not content.strip(b"\r\n"):
             return pa.RecordBatch.from_pylist([], pa.schema([(name, pa.string()) for name in self.names]))
@@ -188,8 +187,8 @@ class CsvSource(Source[FilePiece]):
 class _Table:
     """A file, what it is read from (a plain copy if it is not plain UTF-8), its columns, and where its rows begin."""
 
-    path: Path
-    plain: Path
+    path: DataFile
+    plain: DataFile
     names: tuple[str, ...]
     start: int
 
@@ -200,7 +199,7 @@ class _Table:
             yield FilePiece(self.plain, name, start, end, end - start)
 
 
-def _table(path: Path, plain: Path, options: CsvOptions) -> _Table:
+def _table(path: DataFile, plain: DataFile, options: CsvOptions) -> _Table:
     names, start = header(plain, str(path), options)
     return _Table(path, plain, names, start)
 
@@ -228,17 +227,14 @@ def _warn_of_separators(source: CsvSource, piece: FilePiece) -> None:
             logger.warning("numbers that are read as text: %s: %s", columns, way)
 
 
-def header(path: Path, name: str, options: CsvOptions) -> tuple[tuple[str, ...], int]:
+def header(path: DataFile, name: str, options: CsvOptions) -> tuple[tuple[str, ...], int]:
     """Returns the columns' names and the offset of the first row; a DataError if the names are none."""
-    with open(path, "rb") as file:
-        start = len(_BYTE_ORDER_MARK) if file.read(3) == _BYTE_ORDER_MARK else 0
+    start = len(_BYTE_ORDER_MARK) if data_files.content(path, 0, 3) == _BYTE_ORDER_MARK else 0
     if options.column_names:
         _check_names(options.column_names, "column_names (data.csv.column_names)")
         return options.column_names, start
     end = cuts.first_record(path, name, start, options.delimiter, options.quote_char)
-    with open(path, "rb") as file:
-        file.seek(start)
-        line = file.read(end - start)
+    line = data_files.content(path, start, end)
     if b"\r" in line.replace(b"\r\n", b"\n"):
         raise DataError(
             f"{name}: expected lines that end with a line feed, found carriage returns alone: convert the file"

@@ -1,0 +1,154 @@
+"""Files that data is read from: on this machine, or objects of a store, of which ranges are read as they are needed.
+
+Both have `open("rb")`, and their `str` is what a person knows them by. No object is copied to this machine. A process
+connects to a store when it first reads one of its objects: so what is passed to another process is a name and a size.
+
+    with data_files.connections():
+        with file.open("rb") as content:
+            first = content.read(4)
+"""
+
+import contextlib
+import io
+import os
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Literal
+
+from penstock.core.errors import SystemFailure
+from penstock.core.files import object_stores
+from penstock.core.files.object_stores import Store
+from penstock.core.services import retries
+from penstock.core.services.retries import Unanswered
+
+_BUFFER = 4 << 20  # bytes that are asked for at a time, where a file is read from its beginning to its end
+
+
+@dataclass(frozen=True, order=True)
+class ObjectFile:
+    """An object of a store whose bucket is not mounted, as it was when it was listed. Picklable."""
+
+    uri: str
+    size: int
+
+    def __str__(self) -> str:
+        return self.uri
+
+    @property
+    def name(self) -> str:
+        """The last part of its name."""
+        return self.uri.rpartition("/")[2]
+
+    def open(self, mode: Literal["rb"]) -> BinaryIO:
+        """Returns a file that asks the store for a few megabytes at a time."""
+        return io.BufferedReader(_Ranges(self), _BUFFER)
+
+    def content(self, start: int, end: int) -> bytes:
+        """Returns the bytes from `start` to `end`, which may lie behind the object's.
+
+        What may pass is tried again, three times in all, a little later each time: a connection that is cut, an answer
+        that ends early, a store that does not answer. Raises what `object_stores.open_store` says, and a SystemFailure
+        at last.
+        """
+        end = min(end, self.size)
+        for number in range(1, retries.TRIES + 1):
+            try:
+                content = _connected(self.uri).read_range(self.uri, start, end) if start < end else b""
+                if len(content) == max(end - start, 0):
+                    return content
+                what = f"{self.uri}: expected {end - start:,} bytes of it, received {len(content):,}"
+                failure = Unanswered(what, "the connection was cut, or the object was changed: run it again")
+            except SystemFailure as error:
+                failure = Unanswered(error.message)
+            if number < retries.TRIES:
+                retries.pause(number, failure)
+        raise SystemFailure(failure.message) from None
+
+
+DataFile = Path | ObjectFile
+
+
+def size(file: DataFile) -> int:
+    """Returns how many bytes a file has."""
+    return file.size if isinstance(file, ObjectFile) else file.stat().st_size
+
+
+def content(file: DataFile, start: int, end: int) -> bytes:
+    """Returns the bytes of a file from `start` to `end`."""
+    if isinstance(file, ObjectFile):
+        return file.content(start, end)
+    with file.open("rb") as opened:
+        opened.seek(start)
+        return opened.read(end - start)
+
+
+class _Ranges(io.RawIOBase):
+    """An object as a file without a buffer: each read is a request."""
+
+    def __init__(self, file: ObjectFile):
+        super().__init__()
+        self._file, self._position = file, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._position
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._file.size}[whence]
+        self._position = max(0, base + offset)
+        return self._position
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # what BufferedReader passes
+        content = self._file.content(self._position, self._position + len(buffer))
+        buffer[: len(content)] = content
+        self._position += len(content)
+        return len(content)
+
+
+class _Connections(threading.local):
+    """The stores that this process has opened, by their schemes. A process that is forked has to open its own."""
+
+    def __init__(self) -> None:
+        self.process = 0
+        self.users = 0
+        self.stores: dict[str, Store] = {}
+        self.stack = contextlib.ExitStack()
+        self.of_others: list[contextlib.ExitStack] = []  # kept: to end them would wait for threads that are not here
+
+
+_connections = _Connections()
+
+
+def _connected(uri: str) -> Store:
+    if _connections.process != os.getpid():  # what a fork has copied are connections of another process
+        _connections.process, _connections.users = os.getpid(), 0
+        _connections.of_others.append(_connections.stack)
+        _connections.stores, _connections.stack = {}, contextlib.ExitStack()
+    scheme = uri.partition("://")[0]
+    if scheme not in _connections.stores:
+        _connections.stores[scheme] = _connections.stack.enter_context(object_stores.open_store(uri))
+    return _connections.stores[scheme]
+
+
+@contextlib.contextmanager
+def connections() -> Iterator[None]:
+    """Ends what was connected in the body, in this process and thread, once the outermost one of these ends.
+
+    A worker, which ends with its connections, needs none.
+    """
+    _connections.users += 1
+    try:
+        yield
+    finally:
+        _connections.users -= 1
+        if not _connections.users:
+            _connections.stores.clear()
+            stack, _connections.stack = _connections.stack, contextlib.ExitStack()
+            stack.close()
