@@ -15,9 +15,7 @@ from typing import BinaryIO, cast
 from penstock.core.errors import DataError, UserError
 from penstock.core.files.data_files import DataFile
 
-SUFFIXES = (".gz", ".bz2", ".xz", ".zst")
-GZIP = b"\x1f\x8b"
-_KINDS = {GZIP: "gzip", b"BZh": "bzip2", b"\xfd7zXZ\x00": "xz", b"\x28\xb5\x2f\xfd": "Zstandard"}
+_KINDS = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ\x00": "xz", b"\x28\xb5\x2f\xfd": "Zstandard"}
 _LONGEST = max(map(len, _KINDS))
 
 

@@ -6,19 +6,29 @@ ExampleGen reads those of SUFFIXES, `penstock predict` those of ROWS.
 from collections.abc import Iterable
 from typing import Literal
 
-FileFormat = Literal["csv", "parquet", "tfrecord"]
+FileFormat = Literal["avro", "csv", "json", "orc", "parquet", "tfrecord"]
+_COMPRESSED = ("", ".gz", ".bz2", ".xz", ".zst")
+
+
+def _compressed(*suffixes: str) -> tuple[str, ...]:
+    return tuple(suffix + compressed for suffix in suffixes for compressed in _COMPRESSED)
+
+
 SUFFIXES: dict[FileFormat, tuple[str, ...]] = {
-    "csv": (".csv", ".csv.gz", ".tsv", ".tsv.gz"),
+    "csv": _compressed(".csv", ".tsv"),
     "parquet": (".parquet", ".pq"),
-    "tfrecord": (".tfrecord", ".tfrecords", ".tfrecord.gz", ".tfrecords.gz"),
+    "tfrecord": _compressed(".tfrecord", ".tfrecords"),
+    "avro": (".avro",),
+    "orc": (".orc",),
+    "json": _compressed(".jsonl", ".ndjson", ".json"),
 }
 
-RowsFormat = Literal[FileFormat, "jsonl"]
+RowsFormat = Literal["csv", "parquet", "tfrecord", "jsonl"]
 ROWS: dict[RowsFormat, tuple[str, ...]] = {
     "csv": (*SUFFIXES["csv"], ".txt"),
     "parquet": SUFFIXES["parquet"],
     "tfrecord": SUFFIXES["tfrecord"],
-    "jsonl": (".jsonl", ".ndjson", ".jsonl.gz", ".ndjson.gz", ".json"),
+    "jsonl": SUFFIXES["json"],
 }
 
 

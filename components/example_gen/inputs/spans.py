@@ -62,7 +62,6 @@ def resolve(*, input_base: str, input_config: str = "", range_config: str = "") 
       DataError: no file matches, or the splits differ in spans or versions.
     """
     splits = configs.input_splits(input_config)
-    configs.check_distinct_inputs(splits)
     with folders.opened(input_base) as root:
         if not root.only and splits is not configs.DEFAULT_INPUT:
             splits = tuple(InputSplit(split.name, root.literal(split.pattern)) for split in splits)

@@ -15,6 +15,7 @@ import pyarrow as pa
 from penstock.components.example_gen.inputs import spans
 from penstock.components.example_gen.kinds import FeatureKinds
 from penstock.components.example_gen.sources import pieces
+from penstock.components.example_gen.sources.files import options
 from penstock.components.example_gen.sources.pieces import FilePiece
 from penstock.components.example_gen.sources.source import Block, Opened, Request, Source
 from penstock.core.errors import DataError
@@ -38,6 +39,7 @@ class TFRecordSource(Source[FilePiece]):
 
         A writer that had no record leaves an empty file; a DataError if all are empty.
         """
+        options.refuse(request.options, "TFRecord")
         with spans.data_files(request.input_base, request.splits) as files:
             shards = pieces.shards({split: list(map(_piece, _filled(paths))) for split, paths in files.items()})
             if not shards:

@@ -25,14 +25,14 @@ TFX = {"splits": [{"name": "train", "hash_buckets": 2}, {"name": "eval", "hash_b
 @pytest.mark.parametrize("name", ["rows[1].csv", "{SPAN}.csv", "what?.csv", "a*.csv"])
 def test_a_file_that_exists_is_no_pattern(name: str, load: Load, project: Path) -> None:
     data = load([f"data.path={json.dumps(name)}"]).data
-    assert data.patterns == {"single_split": name}
+    assert data.patterns == [("single_split", name)]
     (project / name).write_text("x,y\n1,2\n")
     data = load([f"data.path={json.dumps(name)}"]).data
-    assert (data.input_base, data.patterns) == (str(project), {"single_split": patterns.escape(name)})
+    assert (data.input_base, data.patterns) == (str(project), [("single_split", patterns.escape(name))])
     assert data.file_format == "csv"
     (project / "parts[1]").mkdir()
     splits = load(["data={path: 'parts[1]', splits: {train: 'a*', eval: 'b*'}}", "splits=null"]).data
-    assert (splits.input_base, splits.patterns) == (str(project / "parts[1]"), {"train": "a*", "eval": "b*"})
+    assert (splits.input_base, splits.patterns) == (str(project / "parts[1]"), [("train", "a*"), ("eval", "b*")])
 
 
 DATED = "data.path='{YYYY}-{MM}-{DD}.csv'"

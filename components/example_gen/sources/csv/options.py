@@ -2,13 +2,15 @@
 
 import codecs
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
 from penstock.components.engines import Engine
 from penstock.components.example_gen.sources.csv import cuts
 from penstock.components.example_gen.sources.csv.missing import ONLY_EMPTY, Missing
+from penstock.components.example_gen.sources.files import options as file_options
+from penstock.components.example_gen.sources.files.options import FileOptions
 from penstock.core import csv_format
 from penstock.core.arguments import check_strings, parse_object
 from penstock.core.errors import ConfigError, DataError
@@ -16,8 +18,8 @@ from penstock.core.examples import records
 from penstock.core.files import atomic, compression, data_files
 from penstock.core.files.data_files import DataFile
 
-_PARQUET = b"PAR1"
-_KEYS = ("delimiter", "quote_char", "encoding", "decimal_point", "null_values", "column_names")
+_READERS = {"parquet": "parquet_example_gen", "tfrecord": "import_example_gen"}
+_KEYS = ("delimiter", "quote_char", "encoding", "decimal_point", "null_values", "column_names", *file_options.KEYS)
 _OPTIONS = "csv_options (data.csv)"  # the component's argument, and its place in a configuration
 _BYTE_ORDER_MARKS = {
     codecs.BOM_UTF32_LE: "utf-32",
@@ -41,6 +43,7 @@ class CsvOptions:
         decimal_point: What stands before the decimals of a number, a point or a comma.
         missing: Cells that mean a missing value, beside the empty one: the option null_values.
         column_names: For files without a header.
+        files: Which columns are read, and whether folders are columns.
     """
 
     delimiter: str = ","
@@ -49,11 +52,14 @@ class CsvOptions:
     decimal_point: str = "."
     missing: Missing = ONLY_EMPTY
     column_names: tuple[str, ...] = ()
+    files: FileOptions = field(default_factory=FileOptions)
 
     @classmethod
     def from_json(cls, text: str) -> "CsvOptions":
         """Reads the options; a ConfigError names an unknown one or a value that cannot be."""
         values = parse_object(_OPTIONS, text, _KEYS)
+        values["files"] = FileOptions.of(_OPTIONS, values)
+        values = {key: value for key, value in values.items() if key not in file_options.KEYS}
         names = values.get("column_names") or []
         values["column_names"] = tuple(check_strings(f"{_OPTIONS}: column_names", names, "strings"))
         null_values = values.pop("null_values", None) or []
@@ -120,14 +126,13 @@ def check_beginning(path: DataFile, start: bytes) -> None:
 
 def _check_format(path: DataFile, start: bytes) -> None:
     """Raises a DataError that names the reader to take if a file begins as one of our other formats."""
+    known = {b"PAR1": ("Parquet", "parquet"), b"ORC": ("ORC", "orc"), b"Obj\x01": ("Avro", "avro")}
+    name, format_ = next((one for mark, one in known.items() if start.startswith(mark)), ("", ""))
     if records.begins(start):
-        raise DataError(
-            f"{path} is a TFRecord file, no CSV: set data.format: tfrecord (the component is import_example_gen)"
-        )
-    if start.startswith(_PARQUET):
-        raise DataError(
-            f"{path} is a Parquet file, no CSV: set data.format: parquet (the component is parquet_example_gen)"
-        )
+        name, format_ = "TFRecord", "tfrecord"
+    if name:
+        component = _READERS.get(format_, "file_example_gen")
+        raise DataError(f"{path} is a {name} file, no CSV: set data.format: {format_} (the component is {component})")
 
 
 def _in_lines(path: DataFile, parts: Iterator[bytes]) -> Iterator[bytes]:

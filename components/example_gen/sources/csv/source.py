@@ -11,7 +11,7 @@ import json
 import logging
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import NoReturn, Self
 
 import pyarrow as pa
@@ -20,13 +20,16 @@ import pyarrow.csv
 from penstock.components.engines import Engine
 from penstock.components.example_gen import labels
 from penstock.components.example_gen.inputs import spans
-from penstock.components.example_gen.sources import pieces
+from penstock.components.example_gen.sources import columns, pieces
 from penstock.components.example_gen.sources.csv import cuts
 from penstock.components.example_gen.sources.csv import options as csv_options
 from penstock.components.example_gen.sources.csv import types as csv_types
 from penstock.components.example_gen.sources.csv.cell_notes import CellNotes, Place
 from penstock.components.example_gen.sources.csv.options import CsvOptions
 from penstock.components.example_gen.sources.csv.types import ColumnType
+from penstock.components.example_gen.sources.files.options import chosen
+from penstock.components.example_gen.sources.files.partitions import Partitions
+from penstock.components.example_gen.sources.files.tables import with_columns
 from penstock.components.example_gen.sources.pieces import FilePiece, Shard
 from penstock.components.example_gen.sources.source import Block, Opened, Request, Source
 from penstock.core import csv_format
@@ -50,6 +53,7 @@ class CsvSource(Source[FilePiece]):
     options: CsvOptions
     names: tuple[str, ...]
     types: tuple[ColumnType, ...] = ()
+    partitions: Partitions = field(default_factory=Partitions)
 
     @classmethod
     @contextlib.contextmanager
@@ -68,8 +72,11 @@ class CsvSource(Source[FilePiece]):
             first = tables[paths[0]]
             for table in tables.values():
                 _check_same_header(first, table)
+            partitions = Partitions.of(paths, files.root) if options.files.partitions else Partitions()
+            partitions.check_beside(first.names, first.path)
+            wanted = columns.selected_names([*first.names, *partitions.kinds], options.files.columns, str(first.path))
             if request.label:
-                labels.require_column(request.label, first.names, str(first.path) + _other_delimiter(first.names))
+                labels.require_column(request.label, wanted, str(first.path) + _other_delimiter(first.names))
             size = min(_PIECE, pieces.shard_bytes(data_files.size(table.plain) for table in tables.values()))
             if len(first.names) > _MANY_COLUMNS:
                 size = max(size, _BYTES_OF_COLUMN * len(first.names))
@@ -83,7 +90,7 @@ class CsvSource(Source[FilePiece]):
                 what = "the file is empty" if options.column_names else "there is a header and no row"
                 raise DataError(f"{first.path}: {what}: expected at least one row")
             ends = dict.fromkeys((shards[0].pieces[0], shards[-1].pieces[-1]))
-            source = cls(options, first.names)
+            source = cls(options, first.names, partitions=partitions.only(wanted))
             source = replace(source, types=source.infer(Shard("", 0, 1, tuple(ends))))
             _warn_of_separators(source, shards[0].pieces[0])
             yield Opened(source, shards, spans.extent(files), files.root)
@@ -101,15 +108,24 @@ class CsvSource(Source[FilePiece]):
         """
         cells = self.cells(piece)
         if cells.num_rows:
-            options, notes = self.options, CellNotes()
+            options, notes, names = self.options, CellNotes(), self.read_names
             first = Place(piece.path, piece.start, 0, options.delimiter, options.quote_char)
-            columns = []
-            for name, column, kind in zip(self.names, cells.columns, self.types, strict=True):
-                columns.append(csv_types.convert(column, kind, options.missing, options.decimal_point))
-                notes.add(name, column, columns[-1], options.missing, first)
-            batch = pa.RecordBatch.from_arrays(columns, list(self.names))
+            values = []
+            for name, column, kind in zip(names, cells.columns, self.types, strict=True):
+                values.append(csv_types.convert(column, kind, options.missing, options.decimal_point))
+                notes.add(name, column, values[-1], options.missing, first)
+            batch = pa.RecordBatch.from_arrays(values, names)
+            if self.partitions.kinds:
+                folders = pa.RecordBatch.from_pydict(self.partitions.columns(piece.name, cells.num_rows))
+                features = columns.features(folders, piece.name)
+                batch = with_columns(batch, dict(zip(features.schema.names, features.columns, strict=True)))
             examples = records.encode(batch)
             yield Block(batch, examples, examples, notes)
+
+    @property
+    def read_names(self) -> list[str]:
+        """The columns that are read."""
+        return chosen(self.names, self.options.files)
 
     def rows(self, piece: FilePiece) -> int:
         """Returns how many rows a piece has, without converting their cells."""
@@ -128,11 +144,13 @@ class CsvSource(Source[FilePiece]):
 
     def cells(self, piece: FilePiece) -> pa.RecordBatch:
         """Returns the cells of a piece as text; a DataError names the line that is no row of the table."""
+        names = self.read_names
         content = data_files.content(piece.path, piece.start, piece.end)
         self._check_text(piece, content)
         if not content.strip(b"\r\n"):
-            return pa.RecordBatch.from_pylist([], pa.schema([(name, pa.string()) for name in self.names]))
+            return pa.RecordBatch.from_pylist([], pa.schema([(name, pa.string()) for name in names]))
         numbered = [str(index) for index in range(len(self.names))]
+        read = [str(self.names.index(name)) for name in names]
         try:
             table = pyarrow.csv.read_csv(
                 pa.BufferReader(content),
@@ -141,12 +159,15 @@ class CsvSource(Source[FilePiece]):
                     delimiter=self.options.delimiter, quote_char=self.options.quote_char, newlines_in_values=True
                 ),
                 pyarrow.csv.ConvertOptions(
-                    check_utf8=False, column_types=dict.fromkeys(numbered, pa.string()), strings_can_be_null=False
+                    check_utf8=False,
+                    column_types=dict.fromkeys(numbered, pa.string()),
+                    strings_can_be_null=False,
+                    include_columns=read,
                 ),
             )
         except pa.ArrowInvalid as error:
             self._raise_ragged(piece, content, error)
-        return pa.RecordBatch.from_arrays([column.combine_chunks() for column in table.columns], list(self.names))
+        return pa.RecordBatch.from_arrays([column.combine_chunks() for column in table.columns], names)
 
     def _check_text(self, piece: FilePiece, content: bytes) -> None:
         nul = content.find(b"\0")
@@ -211,7 +232,7 @@ def _warn_of_separators(source: CsvSource, piece: FilePiece) -> None:
     examples: dict[str, dict[str, str]] = {}  # by what keeps columns from being numbers: a cell of each
     options = source.options
     cells = source.cells(piece)
-    for name, column, kind in zip(source.names, cells.columns, source.types, strict=True):
+    for name, column, kind in zip(source.read_names, cells.columns, source.types, strict=True):
         if kind == ColumnType.BYTES:
             what, cell = csv_types.separators(column, options.missing, options.decimal_point)
             examples.setdefault(what, {})[name] = cell

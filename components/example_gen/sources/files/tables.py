@@ -62,7 +62,7 @@ class TableFiles(TableSource[FilePiece]):
             tables = dict(zip(paths, cls._tables(paths, request.engine), strict=True))
             first = paths[0]
             every = [*tables[first].schema.names, *partitions.kinds]
-            wanted = columns.selected(pa.schema([(name, pa.null()) for name in every]), options.columns, str(first))
+            wanted = columns.selected_names(every, options.columns, str(first))
             own = [name for name in wanted if name not in partitions.kinds]
             expected: Mapping[str, Kind] = {}
             for path, table in tables.items():
