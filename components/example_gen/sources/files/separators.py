@@ -14,9 +14,9 @@ _LONGEST_RECORD = 64 << 20
 _MORE = 1 << 16  # bytes that are read at a time of a record that goes on behind its piece
 
 
-def pieces(file: DataFile, name: str, start: int = 0, size: int = PIECE) -> list[FilePiece]:
-    """Cuts a file from its first record's `start` on into ranges of `size` bytes."""
-    end = data_files.size(file)
+def pieces(file: DataFile, name: str, start: int = 0, size: int = 0) -> list[FilePiece]:
+    """Cuts a file from its first record's `start` on into ranges of `size` bytes, by default PIECE."""
+    end, size = data_files.size(file), size or PIECE
     return [
         FilePiece(file, name, begin, min(begin + size, end), min(size, end - begin))
         for begin in range(start, end, size)
