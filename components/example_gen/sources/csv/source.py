@@ -73,6 +73,7 @@ class CsvSource(Source[FilePiece]):
             for table in tables.values():
                 _check_same_header(first, table)
             partitions = Partitions.of(paths, files.root) if options.files.partitions else Partitions()
+            partitions.check_columns(options.files.columns)
             partitions.check_beside(first.names, first.path)
             wanted = columns.selected_names([*first.names, *partitions.kinds], options.files.columns, str(first.path))
             if request.label:

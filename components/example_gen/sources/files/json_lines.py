@@ -54,6 +54,7 @@ class JsonSource(InferredSource[FilePiece]):
         with spans.data_files(request.input_base, request.splits) as files:
             paths = files.all()
             partitions = Partitions.of(paths, files.root) if options.partitions else Partitions()
+            partitions.check_columns(options.columns)
             if options.columns:
                 partitions = partitions.only(options.columns)
             copies = dict(zip(paths, unpacked.unpacked(paths, request.scratch, request.engine), strict=True))

@@ -9,7 +9,7 @@ from urllib.parse import unquote
 import pyarrow as pa
 
 from penstock.components.example_gen.sources.columns import Kind
-from penstock.core.errors import DataError
+from penstock.core.errors import ConfigError, DataError
 from penstock.core.files.data_files import DataFile
 
 _NULL = "__HIVE_DEFAULT_PARTITION__"
@@ -56,6 +56,13 @@ class Partitions:
             else:
                 columns[key] = pa.repeat(pa.scalar(value, pa.string()), rows)
         return columns
+
+    def check_columns(self, names: Sequence[str]) -> None:
+        """Raises a ConfigError if all columns that are asked for are partitions, which have no rows."""
+        if names and all(name in self.kinds for name in names):
+            raise ConfigError(
+                f"columns (data.columns): expected one of the files' own beside the partitions, received {names[0]!r}"
+            )
 
     def check_beside(self, names: Sequence[str], file: DataFile) -> None:
         """Raises a DataError if a file has a column of a partition's name."""

@@ -61,6 +61,7 @@ class TableFiles(TableSource[FilePiece]):
             partitions = Partitions.of(paths, files.root) if options.partitions else Partitions()
             tables = dict(zip(paths, cls._tables(paths, request.engine), strict=True))
             first = paths[0]
+            partitions.check_columns(options.columns)
             every = [*tables[first].schema.names, *partitions.kinds]
             wanted = columns.selected_names(every, options.columns, str(first))
             own = [name for name in wanted if name not in partitions.kinds]
