@@ -48,23 +48,21 @@ class ObjectFile:
     def content(self, start: int, end: int) -> bytes:
         """Returns the bytes from `start` to `end`, which may lie behind the object's.
 
-        What may pass is tried again, three times in all, a little later each time: a connection that is cut, an answer
-        that ends early, a store that does not answer. Raises what `object_stores.open_store` says, and a SystemFailure
-        at last.
+        The stores' libraries ask again where a connection is cut or refused, some times and later each time; of an
+        answer that ends early this does so. Raises what `object_stores.open_store` says, and a SystemFailure for an
+        object that has become smaller.
         """
         end = min(end, self.size)
+        content = b""
         for number in range(1, retries.TRIES + 1):
-            try:
-                content = _connected(self.uri).read_range(self.uri, start, end) if start < end else b""
-                if len(content) == max(end - start, 0):
-                    return content
-                what = f"{self.uri}: expected {end - start:,} bytes of it, received {len(content):,}"
-                failure = Unanswered(what, "the connection was cut, or the object was changed: run it again")
-            except SystemFailure as error:
-                failure = Unanswered(error.message)
-            if number < retries.TRIES:
-                retries.pause(number, failure)
-        raise SystemFailure(failure.message) from None
+            content = _connected(self.uri).read_range(self.uri, start, end) if start < end else b""
+            if len(content) == max(end - start, 0):
+                break
+            what = f"{self.uri}: expected {end - start:,} bytes of it, received {len(content):,}"
+            if number == retries.TRIES:
+                raise SystemFailure(f"{what}: it was changed while it was read: run it again")
+            retries.pause(number, Unanswered(what))
+        return content
 
 
 DataFile = Path | ObjectFile
@@ -126,15 +124,20 @@ class _Connections(threading.local):
 _connections = _Connections()
 
 
-def _connected(uri: str) -> Store:
-    if _connections.process != os.getpid():  # what a fork has copied are connections of another process
+def _own() -> _Connections:
+    """Returns the connections of this process: what a fork has copied are another's."""
+    if _connections.process != os.getpid():
         _connections.process, _connections.users = os.getpid(), 0
         _connections.of_others.append(_connections.stack)
         _connections.stores, _connections.stack = {}, contextlib.ExitStack()
-    scheme = uri.partition("://")[0]
-    if scheme not in _connections.stores:
-        _connections.stores[scheme] = _connections.stack.enter_context(object_stores.open_store(uri))
-    return _connections.stores[scheme]
+    return _connections
+
+
+def _connected(uri: str) -> Store:
+    own, scheme = _own(), uri.partition("://")[0]
+    if scheme not in own.stores:
+        own.stores[scheme] = own.stack.enter_context(object_stores.open_store(uri))
+    return own.stores[scheme]
 
 
 @contextlib.contextmanager
@@ -143,12 +146,13 @@ def connections() -> Iterator[None]:
 
     A worker, which ends with its connections, needs none.
     """
-    _connections.users += 1
+    _own().users += 1
     try:
         yield
     finally:
-        _connections.users -= 1
-        if not _connections.users:
-            _connections.stores.clear()
-            stack, _connections.stack = _connections.stack, contextlib.ExitStack()
+        own = _own()
+        own.users -= 1
+        if own.users <= 0:
+            own.stores.clear()
+            stack, own.stack = own.stack, contextlib.ExitStack()
             stack.close()
