@@ -34,9 +34,13 @@ _PAUSE = 0.25  # seconds
 
 @dataclass(frozen=True)
 class Sample:
-    """What there was at a time: the largest process and all of them, in bytes, and bytes of temporary files."""
+    """What there was at a time: the largest process and all of them, in bytes, and bytes of temporary files.
+
+    `processor` are the seconds of processors so far, of all processes that there are or were.
+    """
 
     time: float
+    processor: float
     largest: int
     total: int
     disk: int
@@ -44,9 +48,10 @@ class Sample:
 
 @dataclass(frozen=True)
 class Figures:
-    """Of a task: its seconds, and the most that was sampled while it ran, in MB."""
+    """Of a task: its seconds, those of processors, and the most that was sampled while it ran, in MB."""
 
     seconds: float
+    processor: float
     largest: float
     total: float
     disk: float
@@ -64,10 +69,12 @@ class Sampler(threading.Thread):
         while not self._stopped.wait(_PAUSE):
             try:
                 root = psutil.Process(self._process)
-                sizes = [size for one in (root, *root.children(recursive=True)) if (size := _rss(one))]
+                used = [_used(one) for one in (root, *root.children(recursive=True))]
             except psutil.NoSuchProcess:
                 return
-            self.samples.append(Sample(time.time(), max(sizes, default=0), sum(sizes), sum(map(_bytes, self._folders))))
+            sizes, seconds = zip(*used, strict=True)
+            disk = sum(map(_bytes, self._folders))
+            self.samples.append(Sample(time.time(), sum(seconds), max(sizes), sum(sizes), disk))
 
     def stop(self) -> None:
         self._stopped.set()
@@ -79,11 +86,12 @@ class Sampler(threading.Thread):
         return inside or [min(self.samples, key=lambda sample: abs(sample.time - started))]
 
 
-def _rss(process: psutil.Process) -> int:
+def _used(process: psutil.Process) -> tuple[int, float]:
+    """Returns the RSS of a process, and the processor seconds of it and of its children that have ended."""
     try:
-        return int(process.memory_info().rss)
+        return int(process.memory_info().rss), float(sum(process.cpu_times()[:4]))
     except (psutil.NoSuchProcess, psutil.AccessDenied):
-        return 0
+        return 0, 0.0
 
 
 def _bytes(folder: Path) -> int:
@@ -147,17 +155,21 @@ def _figures(record: dict[str, list[dict[str, object]]], sampler: Sampler) -> It
         started, seconds = float(str(task["started"])) + float(str(task["waited"])), float(str(task["seconds"]))
         samples = sampler.between(started, started + seconds)
         most = [max(getattr(one, key) for one in samples) / 1e6 for key in ("largest", "total", "disk")]
-        yield TASKS[str(task["name"])], Figures(seconds, *most)
+        yield TASKS[str(task["name"])], Figures(seconds, samples[-1].processor - samples[0].processor, *most)
 
 
 def show(times: int, figures: dict[str, Figures], before: tuple[int, dict[str, Figures]] | None) -> None:
     """Prints a size's table, and how much longer it took than the size before."""
     grown = f" (rows: {times / before[0]:.0f} times)" if before else ""
     print(f"\n{times * ROWS:,} rows{grown}")
-    print(f"  {'':16}{'seconds':>10}{'times':>8}{'RSS MB, largest':>18}{'RSS MB, sum':>14}{'temporary MB':>15}")
+    print(
+        f"  {'':16}{'seconds':>10}{'times':>8}{'processor s':>13}{'RSS MB, largest':>18}{'RSS MB, sum':>14}{'temporary MB':>15}"
+    )
     for name, one in figures.items():
         times_longer = f"{one.seconds / before[1][name].seconds:.1f}" if before else ""
-        print(f"  {name:16}{one.seconds:10.1f}{times_longer:>8}{one.largest:18,.0f}{one.total:14,.0f}{one.disk:15,.0f}")
+        print(
+            f"  {name:16}{one.seconds:10.1f}{times_longer:>8}{one.processor:13.1f}{one.largest:18,.0f}{one.total:14,.0f}{one.disk:15,.0f}"
+        )
 
 
 def main() -> None:

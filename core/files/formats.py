@@ -23,6 +23,8 @@ SUFFIXES: dict[FileFormat, tuple[str, ...]] = {
     "json": _compressed(".jsonl", ".ndjson", ".json"),
 }
 
+_BEGINNINGS: dict[bytes, FileFormat] = {b"PAR1": "parquet", b"ORC": "orc", b"Obj\x01": "avro", b'{"': "json"}
+
 RowsFormat = Literal["csv", "parquet", "tfrecord", "jsonl"]
 ROWS: dict[RowsFormat, tuple[str, ...]] = {
     "csv": (*SUFFIXES["csv"], ".txt"),
@@ -35,6 +37,11 @@ ROWS: dict[RowsFormat, tuple[str, ...]] = {
 def of_rows(name: str) -> RowsFormat | None:
     """Returns the format of a file of rows by its name or pattern, None if that tells none."""
     return next((form for form, suffixes in ROWS.items() if name.lower().endswith(suffixes)), None)
+
+
+def of_beginning(start: bytes) -> FileFormat | None:
+    """Returns the format of a file that begins like that; None of text that may be CSV, and of TFRecords."""
+    return next((form for mark, form in _BEGINNINGS.items() if start.startswith(mark)), None)
 
 
 def of_names(names: Iterable[str]) -> FileFormat | None:

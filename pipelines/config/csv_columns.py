@@ -74,6 +74,9 @@ def read(config: Config) -> Beginning:
         return Beginning(options.column_names or ())
     try:
         text, whole = _start(file, options.encoding or "utf-8")
+        said, text = csv_format.without_separator_line(text)
+        if said and said != (options.delimiter or ","):
+            return Beginning(options.column_names or ())
         reader = csv.reader(
             io.StringIO(text, ""), delimiter=options.delimiter or ",", quotechar=options.quote_char or '"'
         )

@@ -17,6 +17,7 @@ from penstock.pipelines.preview.columns import Column
 from penstock.pipelines.preview.table import Table
 
 _ROWS = 20_000  # by which columns are tried for leaks
+_NAMES = {"avro": "Avro", "json": "JSON", "orc": "ORC", "parquet": "Parquet"}
 _TO_TRAIN = 10  # rows
 
 
@@ -56,7 +57,9 @@ def look(config: Config) -> Findings:
     else:
         first = None
     if first is None:
-        what = "some columns of files, and partitions," if in_part else f"{(data.file_format or '').upper()} files"
+        what = (
+            "some columns of files, and partitions," if in_part else f"{_NAMES.get(data.file_format or '', '')} files"
+        )
         return Findings((), [f"data.path: not looked at, for {what} take {packages.RUNTIME}"])
     described = described_columns(first, options)
     warnings = list(_on_cells(config, described))

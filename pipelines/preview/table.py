@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from penstock.core import csv_format
 from penstock.core.errors import DataError
 from penstock.core.files import compression, patterns
 
@@ -67,8 +68,11 @@ def of_csv(files: Sequence[Path], options: Mapping[str, Any]) -> Table:
             whole = False
             break
         text, is_all = _beginning(file, options.get("encoding") or "utf-8")
+        said, text = csv_format.without_separator_line(text)
         whole = whole and is_all
         delimiter, quote = options.get("delimiter") or ",", options.get("quote_char") or '"'
+        if said and said != delimiter:
+            raise DataError(f"{file}: its first line names {said!r} as the delimiter, expected {delimiter!r}")
         reader = csv.reader(io.StringIO(text, ""), delimiter=delimiter, quotechar=quote)
         try:
             header = options.get("column_names") or [name.removeprefix("\ufeff") for name in next(reader, [])]
@@ -80,9 +84,9 @@ def of_csv(files: Sequence[Path], options: Mapping[str, Any]) -> Table:
             before = reader.line_num
             for row in reader:
                 if row:
-                    _check_row(file, before + 1, row, names)
+                    _check_row(file, before + 1 + bool(said), row, names)
                     rows.append(row)
-                    lines.append(before + 1)
+                    lines.append(before + 1 + bool(said))
                 before = reader.line_num
                 if len(rows) >= _most(names):
                     whole = whole and next(reader, None) is None

@@ -15,10 +15,16 @@ from penstock.core import csv_format
 from penstock.core.arguments import check_strings, parse_object
 from penstock.core.errors import ConfigError, DataError
 from penstock.core.examples import records
-from penstock.core.files import atomic, compression, data_files
+from penstock.core.files import atomic, compression, data_files, formats
 from penstock.core.files.data_files import DataFile
 
-_READERS = {"parquet": "parquet_example_gen", "tfrecord": "import_example_gen"}
+_READERS = {
+    "avro": ("an Avro", "file_example_gen"),
+    "json": ("a JSON lines", "file_example_gen"),
+    "orc": ("an ORC", "file_example_gen"),
+    "parquet": ("a Parquet", "parquet_example_gen"),
+    "tfrecord": ("a TFRecord", "import_example_gen"),
+}
 _KEYS = ("delimiter", "quote_char", "encoding", "decimal_point", "null_values", "column_names", *file_options.KEYS)
 _OPTIONS = "csv_options (data.csv)"  # the component's argument, and its place in a configuration
 _BYTE_ORDER_MARKS = {
@@ -126,13 +132,10 @@ def check_beginning(path: DataFile, start: bytes) -> None:
 
 def _check_format(path: DataFile, start: bytes) -> None:
     """Raises a DataError that names the reader to take if a file begins as one of our other formats."""
-    known = {b"PAR1": ("Parquet", "parquet"), b"ORC": ("ORC", "orc"), b"Obj\x01": ("Avro", "avro")}
-    name, format_ = next((one for mark, one in known.items() if start.startswith(mark)), ("", ""))
-    if records.begins(start):
-        name, format_ = "TFRecord", "tfrecord"
-    if name:
-        component = _READERS.get(format_, "file_example_gen")
-        raise DataError(f"{path} is a {name} file, no CSV: set data.format: {format_} (the component is {component})")
+    found = "tfrecord" if records.begins(start) else formats.of_beginning(start)
+    if found:
+        name, component = _READERS[found]
+        raise DataError(f"{path} is {name} file, no CSV: set data.format: {found} (the component is {component})")
 
 
 def _in_lines(path: DataFile, parts: Iterator[bytes]) -> Iterator[bytes]:

@@ -43,6 +43,7 @@ logger = logging.getLogger(__name__)
 _PIECE = 2 << 20  # of a shard that is parsed at a time: rows in columns take many times their bytes
 _MANY_COLUMNS = 1000
 _BYTES_OF_COLUMN = 200  # at least, of many: a column of a piece costs the same time for one row as for a hundred
+_BEGINNING = 16  # bytes: a byte order mark, and the line that names the delimiter for Excel, sep=;
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
@@ -251,7 +252,15 @@ def _warn_of_separators(source: CsvSource, piece: FilePiece) -> None:
 
 def header(path: DataFile, name: str, options: CsvOptions) -> tuple[tuple[str, ...], int]:
     """Returns the columns' names and the offset of the first row; a DataError if the names are none."""
-    start = len(_BYTE_ORDER_MARK) if data_files.content(path, 0, 3) == _BYTE_ORDER_MARK else 0
+    beginning = data_files.content(path, 0, _BEGINNING)
+    start = len(_BYTE_ORDER_MARK) if beginning.startswith(_BYTE_ORDER_MARK) else 0
+    said, rest = csv_format.without_separator_line(beginning[start:].decode("latin-1"))
+    if said and said != options.delimiter:
+        raise DataError(
+            f"{name}: its first line names {said!r} as the delimiter, expected {options.delimiter!r}: set delimiter "
+            f"(data.csv.delimiter) to {json.dumps(said)}"
+        )
+    start = len(beginning) - len(rest)
     if options.column_names:
         _check_names(options.column_names, "column_names (data.csv.column_names)")
         return options.column_names, start
