@@ -162,14 +162,12 @@ def show(times: int, figures: dict[str, Figures], before: tuple[int, dict[str, F
     """Prints a size's table, and how much longer it took than the size before."""
     grown = f" (rows: {times / before[0]:.0f} times)" if before else ""
     print(f"\n{times * ROWS:,} rows{grown}")
-    print(
-        f"  {'':16}{'seconds':>10}{'times':>8}{'processor s':>13}{'RSS MB, largest':>18}{'RSS MB, sum':>14}{'temporary MB':>15}"
-    )
+    heads = ("seconds", "times", "processor s", "RSS MB, largest", "RSS MB, sum", "temporary MB")
+    print(f"  {'':16}" + "".join(f"{head:>17}" for head in heads))
     for name, one in figures.items():
-        times_longer = f"{one.seconds / before[1][name].seconds:.1f}" if before else ""
-        print(
-            f"  {name:16}{one.seconds:10.1f}{times_longer:>8}{one.processor:13.1f}{one.largest:18,.0f}{one.total:14,.0f}{one.disk:15,.0f}"
-        )
+        longer = f"{one.seconds / before[1][name].seconds:.1f}" if before else ""
+        print(f"  {name:16}{one.seconds:17.1f}{longer:>17}{one.processor:17.1f}", end="")
+        print(f"{one.largest:17,.0f}{one.total:17,.0f}{one.disk:17,.0f}")
 
 
 def main() -> None:
