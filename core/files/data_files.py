@@ -12,6 +12,7 @@ import contextlib
 import io
 import os
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,9 +27,12 @@ from penstock.core.services.retries import Unanswered
 _BUFFER = 4 << 20  # bytes that are asked for at a time, where a file is read from its beginning to its end
 
 
-@dataclass(frozen=True, order=True)
-class ObjectFile:
-    """An object of a store whose bucket is not mounted, as it was when it was listed. Picklable."""
+@dataclass(frozen=True)
+class RangedFile(ABC):
+    """A file that is none of this machine's, and of which ranges can be read. Picklable.
+
+    `uri` is what a person knows it by, `size` its bytes.
+    """
 
     uri: str
     size: int
@@ -42,8 +46,17 @@ class ObjectFile:
         return self.uri.rpartition("/")[2]
 
     def open(self, mode: Literal["rb"]) -> BinaryIO:
-        """Returns a file that asks the store for a few megabytes at a time."""
+        """Returns a file of which a few megabytes are read at a time."""
         return io.BufferedReader(_Ranges(self), _BUFFER)
+
+    @abstractmethod
+    def content(self, start: int, end: int) -> bytes:
+        """Returns the bytes from `start` to `end`, which may lie behind the file's."""
+
+
+@dataclass(frozen=True)
+class ObjectFile(RangedFile):
+    """An object of a store whose bucket is not mounted, as it was when it was listed."""
 
     def content(self, start: int, end: int) -> bytes:
         """Returns the bytes from `start` to `end`, which may lie behind the object's.
@@ -65,17 +78,17 @@ class ObjectFile:
         return content
 
 
-DataFile = Path | ObjectFile
+DataFile = Path | RangedFile
 
 
 def size(file: DataFile) -> int:
     """Returns how many bytes a file has."""
-    return file.size if isinstance(file, ObjectFile) else file.stat().st_size
+    return file.size if isinstance(file, RangedFile) else file.stat().st_size
 
 
 def content(file: DataFile, start: int, end: int) -> bytes:
     """Returns the bytes of a file from `start` to `end`."""
-    if isinstance(file, ObjectFile):
+    if isinstance(file, RangedFile):
         return file.content(start, end)
     with file.open("rb") as opened:
         opened.seek(start)
@@ -83,9 +96,9 @@ def content(file: DataFile, start: int, end: int) -> bytes:
 
 
 class _Ranges(io.RawIOBase):
-    """An object as a file without a buffer: each read is a request."""
+    """It as a file without a buffer: each read is a request."""
 
-    def __init__(self, file: ObjectFile):
+    def __init__(self, file: RangedFile):
         super().__init__()
         self._file, self._position = file, 0
 

@@ -12,7 +12,7 @@ from penstock.components.example_gen.sources.files.tables import Table, TableFil
 from penstock.components.example_gen.sources.pieces import FilePiece
 from penstock.core.errors import DataError
 from penstock.core.examples import records
-from penstock.core.files.data_files import DataFile, ObjectFile
+from penstock.core.files.data_files import DataFile, RangedFile
 
 _BUFFER = 1 << 20  # bytes of a column that are read at once: a row group may be larger than memory
 
@@ -54,7 +54,7 @@ class ParquetSource(TableFiles):
 
 @contextlib.contextmanager
 def _opened(file: DataFile) -> Iterator[pq.ParquetFile]:
-    if isinstance(file, ObjectFile):
+    if isinstance(file, RangedFile):
         with file.open("rb") as opened, pq.ParquetFile(opened) as parquet:
             yield parquet
     else:

@@ -10,12 +10,13 @@ from penstock.components.engines import Engine
 from penstock.components.example_gen.sources.csv import cuts
 from penstock.components.example_gen.sources.csv.missing import ONLY_EMPTY, Missing
 from penstock.components.example_gen.sources.files import options as file_options
+from penstock.components.example_gen.sources.files import packed
 from penstock.components.example_gen.sources.files.options import FileOptions
 from penstock.core import csv_format
 from penstock.core.arguments import check_strings, parse_object
 from penstock.core.errors import ConfigError, DataError
 from penstock.core.examples import records
-from penstock.core.files import atomic, compression, data_files, formats
+from penstock.core.files import compression, data_files, formats
 from penstock.core.files.data_files import DataFile
 
 _READERS = {
@@ -101,15 +102,17 @@ def _plain(options: CsvOptions, scratch: Path, numbered: tuple[int, DataFile]) -
     if encoding == "utf-8" and not compression.kind(start):
         check_beginning(path, start)
         return path
-    copy = scratch / f"{index:05d}.csv"
-    with atomic.replacing(copy) as temporary, open(temporary, "wb") as file:
-        for number, part in enumerate(_in_lines(path, _decoded(path, encoding))):
-            if number == 0:
-                check_beginning(path, part[:4])
-            file.write(part)
-    if not copy.stat().st_size:
+    copy = packed.write(scratch / f"{index:05d}.csv", path, _checked(path, _in_lines(path, _decoded(path, encoding))))
+    if not copy.size:
         _check_empty(path, options)
     return copy
+
+
+def _checked(path: DataFile, parts: Iterator[bytes]) -> Iterator[bytes]:
+    for number, part in enumerate(parts):
+        if number == 0:
+            check_beginning(path, part[:4])
+        yield part
 
 
 def _check_empty(path: DataFile, options: CsvOptions) -> None:

@@ -95,7 +95,7 @@ class JsonSource(InferredSource[FilePiece]):
             return
         for batch in self._parsed(piece, content).combine_chunks().to_batches():
             names = [name for name in self.columns or batch.schema.names if name in batch.schema.names]
-            self.partitions.check_beside(names, piece.name)
+            self.partitions.check_beside(names, piece.path)
             yield with_columns(batch.select(names), self.partitions.columns(piece.name, batch.num_rows))
 
     def _parsed(self, piece: FilePiece, content: bytes) -> pa.Table:
@@ -189,4 +189,6 @@ def _kind(value: object) -> str:
         return "true or false"
     if isinstance(value, int | float):
         return "a number"
-    return {str: "text", list: "a list", dict: "an object"}.get(type(value), "")
+    if isinstance(value, str):
+        return "text"
+    return "a list" if isinstance(value, list) else "an object" if isinstance(value, dict) else ""
