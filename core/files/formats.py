@@ -39,6 +39,11 @@ def of_rows(name: str) -> RowsFormat | None:
     return next((form for form, suffixes in ROWS.items() if name.lower().endswith(suffixes)), None)
 
 
+def is_compressed(name: str) -> bool:
+    """Whether a file's name says that it is compressed as a whole."""
+    return name.lower().endswith(_COMPRESSED[1:])
+
+
 def of_beginning(start: bytes) -> FileFormat | None:
     """Returns the format of a file that begins like that; None of text that may be CSV, and of TFRecords."""
     return next((form for mark, form in _BEGINNINGS.items() if start.startswith(mark)), None)
