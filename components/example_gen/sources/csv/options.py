@@ -19,6 +19,7 @@ from penstock.core.examples import records
 from penstock.core.files import compression, data_files, formats
 from penstock.core.files.data_files import DataFile
 
+_BEGINNING = 64  # bytes that tell a file's format
 _READERS = {
     "avro": ("an Avro", "file_example_gen"),
     "json": ("a JSON lines", "file_example_gen"),
@@ -94,11 +95,11 @@ def plain(files: Sequence[DataFile], options: CsvOptions, scratch: Path, engine:
 def _plain(options: CsvOptions, scratch: Path, numbered: tuple[int, DataFile]) -> DataFile:
     index, path = numbered
     encoding = options.encoding
-    start = data_files.content(path, 0, 6)
+    start = data_files.content(path, 0, _BEGINNING)
     if not start:
         _check_empty(path, options)
         return path
-    _check_format(path, next(records.decompressed(path), b""))
+    _check_format(path, next(records.decompressed(path), b"") if compression.kind(start) else start)
     if encoding == "utf-8" and not compression.kind(start):
         check_beginning(path, start)
         return path

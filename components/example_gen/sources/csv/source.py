@@ -12,6 +12,7 @@ import logging
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import NoReturn, Self
 
 import pyarrow as pa
@@ -29,7 +30,7 @@ from penstock.components.example_gen.sources.csv.options import CsvOptions
 from penstock.components.example_gen.sources.csv.types import ColumnType
 from penstock.components.example_gen.sources.files.options import chosen
 from penstock.components.example_gen.sources.files.partitions import Partitions
-from penstock.components.example_gen.sources.files.tables import with_columns
+from penstock.components.example_gen.sources.files.tables import of_each, with_columns
 from penstock.components.example_gen.sources.pieces import FilePiece, Shard
 from penstock.components.example_gen.sources.source import Block, Opened, Request, Source
 from penstock.core import csv_format
@@ -69,9 +70,9 @@ class CsvSource(Source[FilePiece]):
         with spans.data_files(request.input_base, request.splits) as files:
             paths = files.all()
             copies = csv_options.plain(paths, options, request.scratch, request.engine)
-            tables = {path: _table(path, copy, options) for path, copy in zip(paths, copies, strict=True)}
-            first = tables[paths[0]]
-            for table in tables.values():
+            tables = of_each(partial(_table, options), list(zip(paths, copies, strict=True)), request.engine)
+            first = tables[0]
+            for table in tables:
                 _check_same_header(first, table)
             partitions = Partitions.of(paths, files.root) if options.files.partitions else Partitions()
             partitions.check_columns(options.files.columns)
@@ -79,14 +80,12 @@ class CsvSource(Source[FilePiece]):
             wanted = columns.selected_names([*first.names, *partitions.kinds], options.files.columns, str(first.path))
             if request.label:
                 labels.require_column(request.label, wanted, str(first.path) + _other_delimiter(first.names))
-            size = min(_PIECE, pieces.shard_bytes(data_files.size(table.plain) for table in tables.values()))
+            size = min(_PIECE, pieces.shard_bytes(data_files.size(table.plain) for table in tables))
             if len(first.names) > _MANY_COLUMNS:
                 size = max(size, _BYTES_OF_COLUMN * len(first.names))
+            cut = dict(zip(paths, of_each(partial(_cut, options, size), tables, request.engine), strict=True))
             shards = pieces.shards(
-                {
-                    split: [piece for path in of_split for piece in tables[path].cut(size, options)]
-                    for split, of_split in files.items()
-                }
+                {split: [piece for path in of_split for piece in cut[path]] for split, of_split in files.items()}
             )
             if not shards:
                 what = "the file is empty" if options.column_names else "there is a header and no row"
@@ -215,14 +214,18 @@ class _Table:
     names: tuple[str, ...]
     start: int
 
-    def cut(self, size: int, options: CsvOptions) -> Iterator[FilePiece]:
-        """Yields pieces of whole records, of about `size` bytes."""
-        name = str(self.path)
-        for start, end in cuts.cut(self.plain, name, self.start, size, options.delimiter, options.quote_char):
-            yield FilePiece(self.plain, name, start, end, end - start)
+
+def _cut(options: CsvOptions, size: int, table: _Table) -> list[FilePiece]:
+    """Returns pieces of whole records, of about `size` bytes."""
+    name = str(table.path)
+    return [
+        FilePiece(table.plain, name, start, end, end - start)
+        for start, end in cuts.cut(table.plain, name, table.start, size, options.delimiter, options.quote_char)
+    ]
 
 
-def _table(path: DataFile, plain: DataFile, options: CsvOptions) -> _Table:
+def _table(options: CsvOptions, file: tuple[DataFile, DataFile]) -> _Table:
+    path, plain = file
     names, start = header(plain, str(path), options)
     return _Table(path, plain, names, start)
 

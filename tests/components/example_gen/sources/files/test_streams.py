@@ -2,20 +2,27 @@
 
 import gzip
 import json
+import random
 import re
 import socket
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
+from penstock.components.example_gen import executor
+from penstock.components.example_gen.inputs import resolving
 from penstock.components.example_gen.sources.files import separators
+from penstock.components.example_gen.sources.parquet import ParquetSource
 from penstock.core.errors import SystemFailure
 from penstock.core.examples import records
 from penstock.core.files import data_files
-from penstock.core.files.data_files import ObjectFile
+from penstock.core.files.data_files import ObjectFile, RangedFile
 from penstock.core.files.object_stores import Store
 from penstock.core.services import retries
 from tests.components.example_gen.conftest import Generated
@@ -26,8 +33,6 @@ from tests.servers.object_stores import BUCKET, ObjectStore
 from .test_formats import ALL, ROWS, avro, json_lines, orc_file, parquet  # noqa: F401  fixtures
 
 Folder = Callable[[dict[str, str | bytes]], Path]
-HIVE = '{"partitions": "hive"}'
-EVERY = '{"splits": [{"name": "all", "pattern": "*/*"}]}'
 
 
 @pytest.fixture
@@ -43,7 +48,7 @@ def nothing_is_copied(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("nothing_is_copied")
 def test_every_format_is_read_from_its_store(
     folder: Folder,
-    generate: Callable[..., Generated],
+    tmp_path: Path,
     object_store: ObjectStore,
     parquet: bytes,  # noqa: F811
     orc_file: bytes,  # noqa: F811
@@ -60,12 +65,29 @@ def test_every_format_is_read_from_its_store(
         "csv": {"part=1/a.csv": csv, "part=2/b.csv.gz": gzip.compress(csv.encode())},
         "tfrecord": {"part=1/a.tfrecord": tfrecord.read_bytes()},
     }
-    for source, of_source in files.items():
-        options = "" if source == "tfrecord" else HIVE
-        asked = {"source": source, "options": options, "output_config": ALL, "engine": "local:2"}
-        local = generate(folder(of_source), EVERY, **asked)
-        there = generate(object_store.write(of_source, "data", source), EVERY, **asked)
-        assert there.content() == local.content()
+    local = {source: str(folder(of_source)) for source, of_source in files.items()}
+    there = {source: object_store.write(of_source, "data", source) for source, of_source in files.items()}
+    assert joined(there, tmp_path / "there") == joined(local, tmp_path / "local")
+
+
+def joined(bases: Mapping[str, str], out: Path) -> dict[str, bytes]:
+    """Returns the files of Examples that a run writes of data in several formats, each of which is a split."""
+    parts = {
+        source: {
+            "files": {
+                "input_base": base,
+                "pattern": "*/*",
+                "format": source,
+                "options": {} if source == "tfrecord" else {"partitions": "hive"},
+            }
+        }
+        for source, base in bases.items()
+    }
+    reference = json.dumps({"splits": parts})
+    found = resolving.resolve(input_base=reference)
+    executor.run(examples=str(out), input_base=reference, engine="local:2", **found._asdict())
+    assert {path.parent.name for path in out.rglob("*.gz")} == {f"Split-{source}" for source in bases}
+    return {path.relative_to(out).as_posix(): path.read_bytes() for path in out.rglob("*.gz")}
 
 
 @pytest.fixture
@@ -114,3 +136,27 @@ def test_a_store_that_is_away_is_told_after_some_tries(
             monkeypatch.setenv(name, f"http://127.0.0.1:{port}")
     with data_files.connections(), pytest.raises(SystemFailure, match=r"a\.csv: the object store"):
         file.content(0, 9)
+
+
+@dataclass(frozen=True)
+class Counted(RangedFile):
+    """A file of this machine that is read in ranges, whose bytes are counted."""
+
+    read: Counter[str] = field(default_factory=Counter)
+
+    def content(self, start: int, end: int) -> bytes:
+        content = Path(self.uri).read_bytes()[start:end]
+        self.read[self.name] += len(content)
+        return content
+
+
+def test_columns_that_are_not_read_do_not_travel(tmp_path: Path) -> None:
+    noise = random.Random(1)
+    table = pa.table({"x": range(900), "blob": [noise.randbytes(40_000) for _ in range(900)], "y": range(900)})
+    pq.write_table(table, tmp_path / "a.parquet", compression="none", use_dictionary=False)
+    file = Counted(str(tmp_path / "a.parquet"), (tmp_path / "a.parquet").stat().st_size)
+    (piece,) = ParquetSource.table(file).pieces
+    rows = [row for batch in ParquetSource(("x", "y")).batches(piece) for row in batch.to_pylist()]
+    assert rows == [{"x": number, "y": number} for number in range(900)]
+    assert file.size > 36_000_000
+    assert file.read.total() < file.size / 2
