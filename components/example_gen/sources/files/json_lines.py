@@ -17,7 +17,7 @@ from penstock.components.example_gen.sources.csv import cuts
 from penstock.components.example_gen.sources.files import separators, unpacked
 from penstock.components.example_gen.sources.files.options import FileOptions
 from penstock.components.example_gen.sources.files.partitions import Partitions
-from penstock.components.example_gen.sources.files.tables import with_columns
+from penstock.components.example_gen.sources.files.tables import of_each, with_columns
 from penstock.components.example_gen.sources.inferred import InferredSource, merged
 from penstock.components.example_gen.sources.pieces import FilePiece
 from penstock.components.example_gen.sources.source import Block, Opened, Request
@@ -48,7 +48,7 @@ class JsonSource(InferredSource[FilePiece]):
     def open(cls, request: Request) -> Iterator[Opened[FilePiece]]:
         """Gives shards of lines, and a source that knows the columns at both ends of the data.
 
-        Compressed files are copied to `scratch` as plain text first. Raises a DataError for what is no JSON in lines.
+        Compressed files are copied to `scratch` first. Raises a DataError for what is no JSON in lines.
         """
         options = FileOptions.from_json(request.options)
         with spans.data_files(request.input_base, request.splits) as files:
@@ -58,8 +58,7 @@ class JsonSource(InferredSource[FilePiece]):
             if options.columns:
                 partitions = partitions.only(options.columns)
             copies = dict(zip(paths, unpacked.unpacked(paths, request.scratch, request.engine), strict=True))
-            for path, copy in copies.items():
-                _check_beginning(path, copy)
+            of_each(_check_beginning, list(copies.items()), request.engine)
             shards = pieces.shards(
                 {
                     split: [piece for path in of_split for piece in separators.pieces(copies[path], str(path))]
@@ -93,6 +92,7 @@ class JsonSource(InferredSource[FilePiece]):
             content = content.removeprefix(_BYTE_ORDER_MARK)
         if not content.strip():
             return
+        _check_text(piece, content)
         for batch in self._parsed(piece, content).combine_chunks().to_batches():
             names = [name for name in self.columns or batch.schema.names if name in batch.schema.names]
             self.partitions.check_beside(names, piece.path)
@@ -131,7 +131,8 @@ def _as_text(arrow: pa.DataType) -> pa.DataType:
     return arrow
 
 
-def _check_beginning(file: DataFile, copy: DataFile) -> None:
+def _check_beginning(files: tuple[DataFile, DataFile]) -> None:
+    file, copy = files
     start = data_files.content(copy, 0, 1 << 12).removeprefix(_BYTE_ORDER_MARK).lstrip()
     if start.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in start:
         raise DataError(f"{file}: expected JSON in UTF-8, found another encoding, or no text: convert the file")
@@ -139,6 +140,20 @@ def _check_beginning(file: DataFile, copy: DataFile) -> None:
         raise DataError(
             f"{file}: expected an object in JSON on each line, found a list: jq -c '.[]' writes its elements so"
         )
+
+
+def _check_text(piece: FilePiece, content: bytes) -> None:
+    if content.isascii():
+        return
+    try:
+        content.decode()
+    except UnicodeDecodeError as error:
+        before = separators.first_record(piece, _LINE)
+        line = cuts.line_number(piece.path, before) + content[: error.start].count(_LINE)
+        bad_bytes = content[error.start : error.start + 4]
+        raise DataError(
+            f"{piece.name}, line {line}: expected JSON in UTF-8, found the bytes {bad_bytes!r}: convert the file"
+        ) from None
 
 
 def _explain(piece: FilePiece, content: bytes, error: pa.ArrowInvalid) -> NoReturn:

@@ -209,6 +209,11 @@ def test_types_of_json_grow_and_are_found_in_all_rows(folder: Folder, generate: 
         ("json", '\n[{"a": 1}]', r"a\.json: expected an object in JSON on each line, found a list: jq -c"),
         ("json", '{"a": {"b": 1}}\n{"a": {"b": [1]}}\n', r"line 2: column 'a\.b': expected a number, .* found a list"),
         ("json", "", "the file is empty: expected an object in JSON on each line"),
+        (
+            "json",
+            b'{"a": "x"}\n\n{"a": "caf\xe9"}\n',
+            r"a\.json, line 3: expected JSON in UTF-8, found the bytes b'\\xe9",
+        ),
         ("json", '{"a": 1}\n'.encode("utf-16"), "expected JSON in UTF-8, found another encoding"),
         ("json", gzip.compress(json_lines().encode())[:-9], "a.json: the gzip data ends early: the file was cut off"),
         ("json", lzma.compress(json_lines().encode())[:-9], "a.json: the xz data ends early: the file was cut off"),
