@@ -260,7 +260,10 @@ def test_all_mistakes_are_told(load: Load) -> None:
         ("transform.analyze=[]", "transform.analyze: expected at least one, received []"),
         ("transform.analyze=train", "transform.analyze: expected a list, received 'train'"),
         ("transform.materialize=3", "transform.materialize: expected true or false, received 3"),
-        ("data.format=excel", "data.format: expected 'csv', 'parquet' or 'tfrecord', received 'excel'"),
+        (
+            "data.format=excel",
+            "data.format: expected 'avro', 'csv', 'json', 'orc', 'parquet' or 'tfrecord', received 'excel'",
+        ),
         ("trainin.train_steps=3", "--set trainin.train_steps: unknown key 'trainin'; did you mean 'training'?"),
         ("train_steps=3", "--set train_steps: unknown key 'train_steps'; did you mean 'training.train_steps'?"),
         ("label", "--set label: expected key=value, such as training.train_steps=100"),
