@@ -1,6 +1,7 @@
 """Checks of ExampleGen's CSV options. Standard library only, because configurations are checked here as well."""
 
 import codecs
+import re
 from collections.abc import Sequence
 
 from penstock.core.suggestions import nearest
@@ -21,6 +22,7 @@ MISSING_AMONG_NUMBERS = frozenset(word.lower() for word in MISSING_ANYWHERE) | S
 BLANKS = " \t\n\v\f\r"  # around such a word
 # A number as Python, Arrow and TensorFlow all read it.
 NUMBER = r"\s*[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?\s*"
+_SEPARATOR_LINE = re.compile(r"\ufeff?sep=(?P<delimiter>[^\r\n])\r?\n")
 _SWAPPED = str.maketrans(",.", ".,")
 
 
@@ -48,6 +50,15 @@ def is_missing(cell: str, null_values: Sequence[str], among_numbers: bool = Fals
         return not cell or cell in null_values
     word = cell.strip(BLANKS)
     return word in MISSING_ANYWHERE or (among_numbers and word.lower() in MISSING_AMONG_NUMBERS)
+
+
+def without_separator_line(text: str) -> tuple[str, str]:
+    """Returns the delimiter that a file's first line names for Excel, `sep=;`, and the text behind that line.
+
+    The delimiter is "" where there is no such line.
+    """
+    said = _SEPARATOR_LINE.match(text)
+    return (said["delimiter"], text[said.end() :]) if said else ("", text)
 
 
 def number(cell: str, decimal_point: str = ".") -> float | None:

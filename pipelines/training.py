@@ -20,6 +20,7 @@ from penstock.components.bulk_inferrer.component import bulk_inferrer
 from penstock.components.evaluator.component import evaluator
 from penstock.components.example_gen.component import (
     csv_example_gen,
+    file_example_gen,
     import_example_gen,
     input_resolver,
     parquet_example_gen,
@@ -63,7 +64,7 @@ def parameters(config: Config, published: Published) -> dict[str, Any]:
 
 def data_parameters(config: Config) -> dict[str, str]:
     """Returns those that say where the data is."""
-    patterns = [{"name": name, "pattern": pattern} for name, pattern in config.data.patterns.items()]
+    patterns = [{"name": name, "pattern": pattern} for name, pattern in config.data.patterns]
     ranges = config.data.range_config
     return {
         "input_base": config.data.input_base_text(config.without_code),
@@ -127,14 +128,17 @@ class _Graph:
         resolved.set_caching_options(False)
         output = splits.output_config("auto" if self.config.without_code else "content")
         arguments: dict[str, Any] = {}
-        if options := data.csv_options(self.config.without_code):
-            arguments["csv_options"] = json_text(options)
+        reader = _EXAMPLE_GENS.get(data.file_format or "", file_example_gen if data.of_files else source_example_gen)
+        options = data.file_options(self.config.without_code)
+        if data.columns or data.partitions or reader is file_example_gen:
+            reader, arguments["file_format"] = file_example_gen, data.file_format
+        if options:
+            arguments["file_options" if reader is file_example_gen else "csv_options"] = json_text(options)
         if data.payload_format:
             arguments["payload_format"] = data.payload_format
         if len(data.splits) < 2:  # data that comes in splits keeps them
             arguments["output_config"] = json_text({"split_config": output})
-        example_gen = _EXAMPLE_GENS[data.file_format] if data.file_format else source_example_gen
-        self.examples = example_gen(
+        self.examples = reader(
             input_base=input_base,
             resolved_input=resolved.outputs["resolved_input"],
             fingerprint=resolved.outputs["fingerprint"],

@@ -43,6 +43,11 @@ _PAYLOAD_FORMAT = """
     payload_format: What the records are, by TFX's name: `FORMAT_TF_EXAMPLE`, which is the default, or
         `FORMAT_TF_SEQUENCE_EXAMPLE`. Files of the other kind are refused."""
 
+_FILE_OPTIONS = """
+    file_format: What the files are: `avro`, `csv`, `json` (an object on each line), `orc`, `parquet` or `tfrecord`.
+    file_options: JSON with any of `columns` (those to read) and `partitions` (`"hive"` where the folders `key=value`
+        that files are in are columns); of CSV also what `csv_options` of csv_example_gen has."""
+
 
 def _documented(options: str = "") -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Adds to a reader's docstring what all readers take and return, and what this one says of `options`.
@@ -199,6 +204,47 @@ def import_example_gen(
         version=version,
         output_config=output_config,
         payload_format=payload_format,
+        label=label,
+        engine=engine,
+    )
+    examples.metadata.update(result.metadata["examples"])
+
+
+@component(imports=[])
+@_documented(_FILE_OPTIONS)
+def file_example_gen(
+    examples: Output[Dataset],
+    input_base: str,
+    resolved_input: str,
+    fingerprint: str,
+    file_format: str,
+    span: int = 0,
+    version: int = 0,
+    output_config: str = "",
+    file_options: str = "",
+    label: str = "",
+    engine: str = "local",
+) -> None:
+    """Reads Avro, ORC and JSON lines, and of these, CSV and Parquet some columns or partitioned folders.
+
+    Types are those of the files' own schema, as parquet_example_gen has them; those of JSON and CSV are found in all
+    rows. A struct's fields become columns of their own, `address.city`, those of a list of structs lists,
+    `items.price`. A null is a feature without values; of JSON, which need not have it, it is none. By default, a row's
+    split is the hash of the row, or of one feature, so it stays when data is added. Files are the same bytes whatever
+    the number of workers.
+    """
+    from penstock.components.example_gen import executor
+
+    result = executor.run(
+        source=file_format,
+        examples=examples.path,
+        input_base=input_base,
+        resolved_input=resolved_input,
+        fingerprint=fingerprint,
+        span=span,
+        version=version,
+        output_config=output_config,
+        options=file_options,
         label=label,
         engine=engine,
     )

@@ -56,7 +56,7 @@ DEFAULT_OUTPUT = OutputSplits(("train", "eval"), (2, 1))
 
 
 def input_splits(text: str) -> tuple[InputSplit, ...]:
-    """Reads TFX's Input message."""
+    """Reads TFX's Input message. A split of several patterns is there several times."""
     return _splits(parse_object("input_config", text, ("splits",)))
 
 
@@ -67,7 +67,7 @@ def resolved_input(splits: Iterable[InputSplit], spans: str) -> str:
 
 
 def resolved_splits(text: str) -> tuple[tuple[InputSplit, ...], str]:
-    """Reads what `resolved_input` returns. It may name a split several times, once for each span's pattern."""
+    """Reads what `resolved_input` returns."""
     message = parse_object("resolved_input", text, ("splits", "spans"))
     return _splits(message), str(message.get("spans", ""))
 
@@ -186,11 +186,6 @@ def _span(where: str, value: Any, dated: bool) -> int:
     of = "days since 1970-01-01, or a date such as 2026-01-31" if dated else ""
     number = check_whole_number(where, value, of=of)
     return (span_numbers.of_digits(number) if dated else None) or number
-
-
-def check_distinct_inputs(splits: tuple[InputSplit, ...]) -> None:
-    """Raises a ConfigError if a name is there twice, as it may only be in a resolved message."""
-    _check_distinct([split.name for split in splits], "input_config.splits")
 
 
 def _split_name(name: str, where: str) -> str:

@@ -29,7 +29,7 @@ from penstock.core import artifacts, progress
 from penstock.core.artifacts import TaskResult
 from penstock.core.errors import DataError
 from penstock.core.examples import payloads, records
-from penstock.core.files import atomic
+from penstock.core.files import atomic, object_stores
 
 logger = logging.getLogger(__name__)
 _NAMED = 20  # columns that are warned of
@@ -101,6 +101,7 @@ def run(
     inputs, spans = configs.resolved_splits(resolved_input)
     output = configs.output_splits(output_config, list(dict.fromkeys(split.name for split in inputs)), label)
     records_are, root = payloads.parse(payload_format), Path(examples)
+    object_stores.import_for(input_base)
     with progress.task("ExampleGen") as counts, open_engine(engine) as opened_engine, atomic.scratch(root) as scratch:
         request = Request(input_base, inputs, options, label, scratch, opened_engine, records_are)
         progress.say("looking at the data")

@@ -11,7 +11,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
-from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
@@ -138,10 +137,9 @@ def places[P: Piece](
     return found
 
 
-def _below(name: str, root: Path | None) -> str:
+def _below(name: str, root: str) -> str:
     """Returns a piece's name below the folder of the data, which is the same wherever that folder is."""
-    path = Path(name)
-    return path.relative_to(root).as_posix() if root and path.is_relative_to(root) else name
+    return name.removeprefix(f"{root.rstrip('/')}/") if root else name
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import itertools
 import struct
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import google_crc32c
 import numpy as np
@@ -25,7 +25,8 @@ from penstock.core.errors import DataError, SchemaError
 from penstock.core.examples import decoder as example_decoder
 from penstock.core.examples import encoder, payloads, sequences
 from penstock.core.examples.payloads import PayloadFormat
-from penstock.core.files import atomic
+from penstock.core.files import atomic, compression
+from penstock.core.files.data_files import DataFile
 
 if TYPE_CHECKING:  # ExampleGen needs no schema, and importing it takes a tenth of a second
     from tensorflow_metadata.proto.v0 import schema_pb2
@@ -149,8 +150,8 @@ def begins(start: bytes) -> bool:
     return len(start) >= 12 and start[:12] == _Headers()[_LENGTH.unpack_from(start)[0]]
 
 
-def read(path: Path, batch_size: int = BATCH_SIZE) -> Iterator[list[bytes]]:
-    """Yields the records of a TFRecord file, gzip or plain, in lists of up to `batch_size` records and about 32 MiB.
+def read(path: DataFile, batch_size: int = BATCH_SIZE) -> Iterator[list[bytes]]:
+    """Yields the records of a TFRecord file, compressed or plain, in lists of up to `batch_size`, about 32 MiB.
 
     Every checksum is compared. If the file is damaged or ends early, a DataError names the file and the record, after
     what can be read before it (but for the list with a record that does not match its checksum).
@@ -207,7 +208,7 @@ def _wrong_length(length: int, is_whole: bool, is_first: bool) -> str:
     return "is damaged (its length does not match its checksum)" + (", or this is no TFRecord file" if is_first else "")
 
 
-def _check(path: Path, records: list[bytes], stored: list[bytes], count: int) -> None:
+def _check(path: DataFile, records: list[bytes], stored: list[bytes], count: int) -> None:
     """Compares the checksums of the last of `count` records."""
     computed = _mask(np.fromiter(map(google_crc32c.value, records), np.uint64, len(records))).astype("<u4")
     damaged = np.flatnonzero(computed != np.frombuffer(b"".join(stored), "<u4"))
@@ -254,26 +255,36 @@ def read_batches(
                 raise DataError(f"{path}: expected serialized {message}s{fitting}: {reason}") from None
 
 
-def decompressed(path: Path) -> Iterator[bytes]:
-    """Yields the content of a file, gzip or plain, in pieces; a DataError if the gzip data is damaged or cut off."""
-    with open(path, "rb") as file:
+def decompressed(path: DataFile) -> Iterator[bytes]:
+    """Yields the content of a file, compressed or plain, in pieces; a DataError for what is damaged or cut off."""
+    with path.open("rb") as file:
         chunk = file.read(_READ_BYTES)
-        if not chunk.startswith(b"\x1f\x8b"):
+        how = compression.kind(chunk)
+        if not how:
             while chunk:
                 yield chunk
                 chunk = file.read(_READ_BYTES)
             return
-        inflate = zlib_ng.decompressobj(wbits=31)
-        while chunk:
-            try:
-                yield inflate.decompress(chunk, _INFLATED_BYTES)
-            except zlib_ng.error as error:  # type: ignore[misc]  # its stubs do not declare it as an exception
-                raise DataError(f"{path}: the gzip data is damaged: {error}") from None
-            chunk = inflate.unconsumed_tail or inflate.unused_data or file.read(_READ_BYTES)
-            if inflate.eof and chunk:  # several gzip members make one file
-                inflate = zlib_ng.decompressobj(wbits=31)
-        if not inflate.eof:
-            raise DataError(f"{path}: the gzip data ends early: the file was cut off")
+        if how == "gzip":
+            yield from _inflated(path, chunk, file)
+            return
+    with compression.opened(path) as content:
+        while chunk := content.read(_READ_BYTES):
+            yield chunk
+
+
+def _inflated(path: DataFile, chunk: bytes, file: BinaryIO) -> Iterator[bytes]:
+    inflate = zlib_ng.decompressobj(wbits=31)
+    while chunk:
+        try:
+            yield inflate.decompress(chunk, _INFLATED_BYTES)
+        except zlib_ng.error as error:  # type: ignore[misc]  # its stubs do not declare it as an exception
+            raise DataError(f"{path}: the gzip data is damaged: {error}") from None
+        chunk = inflate.unconsumed_tail or inflate.unused_data or file.read(_READ_BYTES)
+        if inflate.eof and chunk:  # several gzip members make one file
+            inflate = zlib_ng.decompressobj(wbits=31)
+    if not inflate.eof:
+        raise DataError(f"{path}: the gzip data ends early: the file was cut off")
 
 
 def _mask[Checksum: (int, npt.NDArray[np.uint64])](checksum: Checksum) -> Checksum:

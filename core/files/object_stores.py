@@ -11,6 +11,7 @@ process forks.
 import contextlib
 import errno
 import functools
+import importlib
 import os
 import re
 import tempfile
@@ -58,6 +59,16 @@ def is_remote(uri: str) -> bool:
 def join(uri: str, name: str) -> str:
     """Returns the URI of `name` below a folder's URI, whether that ends in a slash or not."""
     return f"{uri.rstrip('/')}/{name}"
+
+
+def import_for(text: str) -> None:
+    """Imports what reads the stores that a text names, so that each of the processes that are forked need not.
+
+    A library that is missing is told of where it is used.
+    """
+    for library in {library for scheme, library in _LIBRARIES.items() if f"{scheme}://" in text}:
+        with contextlib.suppress(ImportError):
+            importlib.import_module(library)
 
 
 @contextlib.contextmanager
@@ -155,6 +166,11 @@ class Store:
         except Exception as error:
             raise _explanation(uri, error) from error
         return file
+
+    def read_range(self, uri: str, start: int, end: int) -> bytes:
+        """Returns the bytes of an object from `start` to `end`, fewer where it ends before; a ConfigError of none."""
+        with _explained(uri):
+            return bytes(self._filesystem.cat_file(_path(uri), start=start, end=end))
 
     def fetch(self, files: Mapping[str, Path]) -> None:
         """Downloads objects, several at a time: each URI to its local path, whose folder is created."""

@@ -61,7 +61,7 @@ def _data_file(folder: Path, data: str | None, label: str | None) -> Path | None
         folder = file
     files = []
     if folder.is_dir():
-        files = sorted(path for path in folder.iterdir() if path.is_file() and formats.of_names([path.name]))
+        files = sorted(path for path in folder.iterdir() if path.is_file() and _holds_rows(path.name))
     if len(files) > 1:
         raise UserError(
             f"{folder} holds several data files: expected --data and one of {listed([f.name for f in files])}"
@@ -69,6 +69,11 @@ def _data_file(folder: Path, data: str | None, label: str | None) -> Path | None
     if not files and (data is not None or label is not None):
         raise UserError(f"{folder} holds no CSV or Parquet file: expected --data and one")
     return files[0] if files else None
+
+
+def _holds_rows(name: str) -> bool:
+    """Whether a file's name says that it holds data; .json may be anything, and has to be named."""
+    return formats.of_names([name]) is not None and not name.lower().endswith(".json")
 
 
 def _write_for(file: Path, label: str | None, folder: Path) -> list[Path]:

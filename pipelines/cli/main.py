@@ -179,11 +179,12 @@ def validate(config: Path, assignments: Sequence[str], data: str | None, label: 
         return Answer({"keys": entries}, lambda: config_keys.listing(entries))
     loaded = load(config, assignments, data, label)
     from penstock.pipelines.modules import published
-    from penstock.pipelines.preview import findings, monitoring
+    from penstock.pipelines.preview import findings, monitoring, proposal
 
-    checked = published.check(loaded)
-    monitoring.check_thresholds(loaded)
-    preview = findings.look(loaded)
+    with proposal.proposing(loaded):
+        checked = published.check(loaded)
+        monitoring.check_thresholds(loaded)
+        preview = findings.look(loaded)
     values = loaded.model_dump(mode="json")
     if masks.masked_value(values) != values:  # else kfp's compiler, which takes a second to import, has nothing to say
         from penstock.pipelines.compiling import compile

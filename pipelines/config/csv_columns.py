@@ -4,18 +4,16 @@ What those lines hold decides for all of them in one way only: a cell that is no
 """
 
 import csv
-import gzip
 import io
 import itertools
 import json
-import zlib
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from penstock.core import csv_format
 from penstock.core.errors import ConfigError, DataError
-from penstock.core.files import patterns
+from penstock.core.files import compression, patterns
 from penstock.core.files.formats import SUFFIXES
 from penstock.core.suggestions import listed, nearest
 from penstock.pipelines.config.data import Csv as Options
@@ -46,7 +44,7 @@ def check(config: Config) -> None:
 
     So does a column without a name of its own.
 
-    Data that is elsewhere, in another format, or not to be read as the options say is left to ExampleGen.
+    Data that is elsewhere, in another format, read in part, or not to be read as the options say is left to ExampleGen.
     """
     beginning = read(config)
     if not beginning.names:
@@ -65,17 +63,20 @@ def check(config: Config) -> None:
 def read(config: Config) -> Beginning:
     """Returns the beginning of the first file, an empty one if it cannot be told.
 
-    Raises a DataError for gzip data that is damaged or cut off, and for a special file in the data's folder.
+    Raises a DataError for compressed data that is damaged or cut off, and for a special file in the data's folder.
     """
     data = config.data
     base = data.base_here
-    if data.file_format != "csv" or base is None:
+    if data.file_format != "csv" or base is None or data.columns or data.partitions:
         return Beginning()
-    options, file = data.csv or Options(), _first_file(base, data.patterns.values())
+    options, file = data.csv or Options(), _first_file(base, [pattern for _, pattern in data.patterns])
     if file is None:
         return Beginning(options.column_names or ())
     try:
         text, whole = _start(file, options.encoding or "utf-8")
+        said, text = csv_format.without_separator_line(text)
+        if said and said != (options.delimiter or ","):
+            return Beginning(options.column_names or ())
         reader = csv.reader(
             io.StringIO(text, ""), delimiter=options.delimiter or ",", quotechar=options.quote_char or '"'
         )
@@ -90,16 +91,13 @@ def read(config: Config) -> Beginning:
 
 
 def _start(file: Path, encoding: str) -> tuple[str, bool]:
-    """Returns the first characters of a file, gzip or plain, and whether these are all: a line may have no end."""
-    with open(file, "rb") as plain:
-        opened = gzip.open if plain.read(2) == b"\x1f\x8b" else open
+    """Returns the first characters of a file, compressed or plain, and whether they are all: a line may have no end."""
     try:
-        with opened(file, "rt", encoding=encoding, newline="") as text:
+        with compression.opened(file) as content, io.TextIOWrapper(content, encoding, newline="") as text:
             return text.read(_CHARACTERS), not text.read(1)
-    except EOFError:
-        raise DataError(f"data: {file}: the gzip data ends early: the file was cut off") from None
-    except (gzip.BadGzipFile, zlib.error) as error:
-        raise DataError(f"data: {file}: the gzip data is damaged: {error}") from None
+    except DataError as error:
+        error.message = f"data: {error.message}"
+        raise
 
 
 def _first_file(base: Path, of_splits: Collection[str]) -> Path | None:

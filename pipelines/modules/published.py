@@ -182,7 +182,7 @@ def _not_the_modules(config: Config, source: Path) -> tuple[Path, ...]:
         if here and here.exists():
             places.append(here)
         elif base:
-            for pattern in place.patterns.values():
+            for _, pattern in place.patterns:
                 places += base.glob(patterns.of_every_span(pattern))
     root = Path(config.pipeline_root).resolve()
     if root.is_relative_to(folder) and root != folder:

@@ -1,5 +1,6 @@
 """The configuration for a data file and its label, with comments that say why it is so."""
 
+import importlib.util
 import json
 import os
 import re
@@ -16,7 +17,7 @@ from penstock.core.page import numbers
 from penstock.core.suggestions import listed
 from penstock.core.text import cell_words
 from penstock.pipelines.config.csv_columns import hint
-from penstock.pipelines.preview import dialect, findings, table
+from penstock.pipelines.preview import dialect, findings, source_table, table
 from penstock.pipelines.preview.columns import Column
 from penstock.pipelines.preview.table import Table
 
@@ -40,11 +41,16 @@ class DataFile:
         """Looks at a file; a UserError for one that cannot be looked at here, or has nothing to learn from."""
         form = formats.of_names([path.name]) or "csv"
         if form == "tfrecord":
-            raise UserError(f"{path}: expected CSV or Parquet: TFRecord files take a pipeline.yaml written by hand")
+            raise UserError(f"{path}: expected rows with columns: TFRecord files take a pipeline.yaml written by hand")
         if form == "parquet":
             first = table.of_parquet([path])
             if first is None:
                 raise UserError(f"{path}: to look at Parquet files takes {packages.RUNTIME}")
+            return cls(path, {}, first, findings.described_columns(first, {}))
+        if form != "csv":
+            if importlib.util.find_spec("pyarrow") is None:
+                raise UserError(f"{path}: to look at {form.upper()} files takes {packages.RUNTIME}")
+            first = source_table.read(path, [path], form, {})
             return cls(path, {}, first, findings.described_columns(first, {}))
         options: dict[str, Any] = dict(dialect.guess(path).options)
         first = table.of_csv([path], options)

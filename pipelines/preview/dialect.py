@@ -37,12 +37,15 @@ class Dialect:
     delimiter: str = ","
     encoding: str = "utf-8"
     decimal_point: str = "."
+    has_header: bool = True
+    columns: tuple[str, ...] = ()  # names to begin with, where there is no header
 
     @property
     def options(self) -> dict[str, str]:
         """The options of `data.csv` that say it."""
         default = Dialect()
-        return {key: value for key, value in vars(self).items() if value != getattr(default, key)}
+        keys = ("delimiter", "encoding", "decimal_point")
+        return {key: getattr(self, key) for key in keys if getattr(self, key) != getattr(default, key)}
 
 
 def guess(file: Path) -> Dialect:
@@ -54,9 +57,13 @@ def guess(file: Path) -> Dialect:
             beginning = beginning[: beginning.rfind("\n") + 1] or beginning
     if not beginning.strip():
         raise DataError(f"{file}: the file is empty: expected a header and rows")
-    delimiter = max(_DELIMITERS, key=lambda delimiter: _fit(_rows(beginning, delimiter)))
+    said, beginning = csv_format.without_separator_line(beginning)
+    delimiter = said or max(_DELIMITERS, key=lambda delimiter: _fit(_rows(beginning, delimiter)))
     rows = _rows(beginning, delimiter)
-    return Dialect(delimiter, encoding, _decimal_point(rows[1:], delimiter))
+    point = _decimal_point(rows[1:], delimiter)
+    if _has_header(rows, point):
+        return Dialect(delimiter, encoding, point)
+    return Dialect(delimiter, encoding, point, False, tuple(f"column_{place + 1}" for place in range(len(rows[0]))))
 
 
 def _encoding(file: Path) -> str:
@@ -108,6 +115,18 @@ def _fit(rows: Sequence[Sequence[str]]) -> tuple[float, int]:
     if not rows or len(rows[0]) < 2:
         return 0.0, 1
     return sum(len(row) == len(rows[0]) for row in rows) / len(rows), len(rows[0])
+
+
+def _has_header(rows: Sequence[Sequence[str]], point: str) -> bool:
+    """Whether the first row is none of the others: not where it has numbers in a column of numbers."""
+    if len(rows) < 2:
+        return True
+    columns = [[cell for cell in column if cell.strip()] for column in zip(*rows[1:], strict=False)]
+    return not any(
+        csv_format.number(name, point) is not None and all(csv_format.number(cell, point) is not None for cell in cells)
+        for name, cells in zip(rows[0], columns, strict=False)
+        if cells
+    )
 
 
 def _decimal_point(rows: Sequence[Sequence[str]], delimiter: str) -> str:

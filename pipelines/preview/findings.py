@@ -12,11 +12,12 @@ from penstock.core.suggestions import listed
 from penstock.core.text import cell_words
 from penstock.pipelines.config.csv_columns import hint
 from penstock.pipelines.config.training_pipeline import Config
-from penstock.pipelines.preview import columns, evaluation, monitoring, table
+from penstock.pipelines.preview import columns, evaluation, monitoring, source_table, table
 from penstock.pipelines.preview.columns import Column
 from penstock.pipelines.preview.table import Table
 
 _ROWS = 20_000  # by which columns are tried for leaks
+_NAMES = {"avro": "Avro", "json": "JSON", "orc": "ORC", "parquet": "Parquet"}
 _TO_TRAIN = 10  # rows
 
 
@@ -41,16 +42,25 @@ def look(config: Config) -> Findings:
             else "it is elsewhere"
         )
         return Findings((), [f"data.path: not looked at, for {why}"])
-    files = table.files_of(base, list(data.patterns.values()))
+    files = table.files_of(base, [pattern for _, pattern in data.patterns])
     if data.file_format == "tfrecord":
         return Findings((), ["data.path: not looked at, for it has TFRecord files, which a run alone reads"])
     options = data.csv_options(config.without_code)
-    if data.file_format == "csv":
-        first: Table | None = table.of_csv(files, options)
-    else:
+    in_part = data.columns or data.partitions
+    first: Table | None
+    if data.file_format == "csv" and not in_part:
+        first = table.of_csv(files, options)
+    elif data.file_format == "parquet" and not in_part:
         first = table.of_parquet(files)
+    elif importlib.util.find_spec("pyarrow"):
+        first = source_table.read(base, files, data.file_format or "", data.file_options(config.without_code))
+    else:
+        first = None
     if first is None:
-        return Findings((), [f"data.path: not looked at, for Parquet files take {packages.RUNTIME}"])
+        what = (
+            "some columns of files, and partitions," if in_part else f"{_NAMES.get(data.file_format or '', '')} files"
+        )
+        return Findings((), [f"data.path: not looked at, for {what} take {packages.RUNTIME}"])
     described = described_columns(first, options)
     warnings = list(_on_cells(config, described))
     not_looked_at = []

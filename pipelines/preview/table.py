@@ -6,18 +6,17 @@ Files are looked at as ExampleGen reads them, with its sentences: what is refuse
 import codecs
 import contextlib
 import csv
-import gzip
 import importlib.util
 import io
 import sys
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
+from penstock.core import csv_format
 from penstock.core.errors import DataError
-from penstock.core.files import patterns
+from penstock.core.files import compression, patterns
 
 _ROWS = 50_000
 _CELLS = 5_000_000
@@ -26,7 +25,6 @@ _CHARACTERS = 32 << 20  # of a file, of which rows are made
 _BYTES = 256 << 20  # that are looked at for what is no text
 _LONGEST_RECORD = 64 << 20  # bytes, as ExampleGen reads them
 _CHUNK = 4 << 20
-_GZIP = b"\x1f\x8b"
 
 
 @dataclass(frozen=True)
@@ -70,8 +68,11 @@ def of_csv(files: Sequence[Path], options: Mapping[str, Any]) -> Table:
             whole = False
             break
         text, is_all = _beginning(file, options.get("encoding") or "utf-8")
+        said, text = csv_format.without_separator_line(text)
         whole = whole and is_all
         delimiter, quote = options.get("delimiter") or ",", options.get("quote_char") or '"'
+        if said and said != delimiter:
+            raise DataError(f"{file}: its first line names {said!r} as the delimiter, expected {delimiter!r}")
         reader = csv.reader(io.StringIO(text, ""), delimiter=delimiter, quotechar=quote)
         try:
             header = options.get("column_names") or [name.removeprefix("\ufeff") for name in next(reader, [])]
@@ -83,9 +84,9 @@ def of_csv(files: Sequence[Path], options: Mapping[str, Any]) -> Table:
             before = reader.line_num
             for row in reader:
                 if row:
-                    _check_row(file, before + 1, row, names)
+                    _check_row(file, before + 1 + bool(said), row, names)
                     rows.append(row)
-                    lines.append(before + 1)
+                    lines.append(before + 1 + bool(said))
                 before = reader.line_num
                 if len(rows) >= _most(names):
                     whole = whole and next(reader, None) is None
@@ -154,17 +155,14 @@ def _beginning(file: Path, encoding: str) -> tuple[str, bool]:
 
 
 @contextlib.contextmanager
-def opened(file: Path) -> Iterator[io.BufferedReader | gzip.GzipFile]:
-    """Opens a file, gzip or plain; a DataError for gzip data that is damaged, and for bytes that are no text."""
+def opened(file: Path) -> Iterator[BinaryIO]:
+    """Opens a file, compressed or plain; a DataError for data that is damaged, and for bytes that are no text."""
     try:
-        with open(file, "rb") as plain:
-            is_gzip = plain.read(2) == _GZIP
-        with gzip.open(file, "rb") if is_gzip else open(file, "rb") as content:
+        with compression.opened(file) as content:
             yield content
-    except EOFError:
-        raise DataError(f"data: {file}: the gzip data ends early: the file was cut off") from None
-    except (gzip.BadGzipFile, zlib.error) as error:
-        raise DataError(f"data: {file}: the gzip data is damaged: {error}") from None
+    except DataError as error:
+        error.message = f"data: {error.message.removeprefix('data: ')}"
+        raise
     except UnicodeDecodeError as error:
         raise DataError(f"data: {file}: expected CSV text in {error.encoding}: {error.reason}") from None
     except OSError as error:

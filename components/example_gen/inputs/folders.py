@@ -11,6 +11,7 @@ from typing import Protocol
 from penstock.core import packages
 from penstock.core.errors import ConfigError, DataError
 from penstock.core.files import atomic, kinds, object_stores, patterns
+from penstock.core.files.data_files import DataFile, ObjectFile
 from penstock.core.files.object_stores import Entry, Store
 from penstock.core.files.patterns import Kind
 
@@ -31,6 +32,9 @@ class Folder(Protocol):
     def held(self) -> list[str]:
         """Returns the names of what is right in the folder, sorted: with a slash after those of folders, and with what
         it is after those of pipes and the like."""
+
+    def files(self, names: Sequence[str]) -> list[DataFile]:
+        """Returns files that `glob` has found."""
 
     def fingerprint(self, names: Sequence[str]) -> str:
         """Returns a line of the files' number and size, and a digest that changes with their names and contents."""
@@ -53,6 +57,9 @@ class LocalFolder:
         special = {path: kinds.special(path) for path in self.path.iterdir()}
         marks = {path: "/" if path.is_dir() else f" ({what})" if what else "" for path, what in special.items()}
         return sorted(path.name + mark for path, mark in marks.items())
+
+    def files(self, names: Sequence[str]) -> list[DataFile]:
+        return [self.path / name for name in names]
 
     def fingerprint(self, names: Sequence[str]) -> str:
         """Where TFX takes times of change, this takes names and contents: a copy is the same."""
@@ -90,6 +97,9 @@ class RemoteFolder:
     def held(self) -> list[str]:
         files, folders = self.store.children(self.name)
         return sorted([*files, *(f"{name}/" for name in folders)])
+
+    def files(self, names: Sequence[str]) -> list[DataFile]:
+        return [ObjectFile(object_stores.join(self.name, name), self._entries[name].size) for name in names]
 
     def fingerprint(self, names: Sequence[str]) -> str:
         """Contents are known by the checksums that the store keeps, so none is read."""

@@ -19,19 +19,25 @@ from penstock.components.example_gen.inputs import folders
 from penstock.components.example_gen.inputs.folders import Folder, LocalFolder, RemoteFolder
 from penstock.core import span_numbers
 from penstock.core.errors import ConfigError, DataError, PenstockError
+from penstock.core.files import data_files as data_files_
 from penstock.core.files import patterns
+from penstock.core.files.data_files import DataFile
 
 logger = logging.getLogger(__name__)
 _SPECS = re.compile(r"\{(?P<spec>SPAN|VERSION|YYYY|MM|DD)(?::(?P<width>[^}]*))?\}")
 _DATE_WIDTHS = {"YYYY": 4, "MM": 2, "DD": 2}
 
 
-class Files(dict[str, list[Path]]):
-    """The files of each input split, sorted; all of them are below the folder `root`."""
+class Files[File: DataFile](dict[str, list[File]]):
+    """The files of each input split, sorted; all of them are below the folder `root`, whose name begins theirs."""
 
-    def __init__(self, root: Path, of_splits: dict[str, list[Path]]) -> None:
+    def __init__(self, root: str, of_splits: dict[str, list[File]]) -> None:
         super().__init__(of_splits)
         self.root = root
+
+    def all(self) -> list[File]:
+        """Returns the files of all splits, in their order."""
+        return [file for of_split in self.values() for file in of_split]
 
 
 class ResolvedInput(NamedTuple):
@@ -56,7 +62,6 @@ def resolve(*, input_base: str, input_config: str = "", range_config: str = "") 
       DataError: no file matches, or the splits differ in spans or versions.
     """
     splits = configs.input_splits(input_config)
-    configs.check_distinct_inputs(splits)
     with folders.opened(input_base) as root:
         if not root.only and splits is not configs.DEFAULT_INPUT:
             splits = tuple(InputSplit(split.name, root.literal(split.pattern)) for split in splits)
@@ -110,7 +115,20 @@ def in_words(resolved: ResolvedInput) -> str:
 
 
 @contextlib.contextmanager
-def local_files(input_base: str, splits: Iterable[InputSplit]) -> Iterator[Files]:
+def data_files(input_base: str, splits: Iterable[InputSplit]) -> Iterator[Files[DataFile]]:
+    """Gives the files of each input split, sorted: those of an object store that is not mounted are read from there.
+
+    Names that begin with a dot or an underscore are not data.
+    """
+    with data_files_.connections():
+        with folders.opened(input_base) as root:
+            names = _names(root, splits)
+            files = {split: root.files(of_split) for split, of_split in names.items()}
+        yield Files(root.name, files)
+
+
+@contextlib.contextmanager
+def local_files(input_base: str, splits: Iterable[InputSplit]) -> Iterator[Files[Path]]:
     """Gives the files of each input split, sorted: from an object store that is not mounted, temporary copies.
 
     Names that begin with a dot or an underscore are not data. What is raised of a copy names the object.
@@ -119,19 +137,19 @@ def local_files(input_base: str, splits: Iterable[InputSplit]) -> Iterator[Files
         root = opened.enter_context(folders.opened(input_base))
         files = _names(root, splits)
         if isinstance(root, LocalFolder):
-            yield Files(root.path, {split: [root.path / name for name in names] for split, names in files.items()})
+            yield Files(root.name, {split: [root.path / name for name in names] for split, names in files.items()})
             return
         assert isinstance(root, RemoteFolder)
         scratch = Path(opened.enter_context(tempfile.TemporaryDirectory(prefix="penstock-data-")))
         copies = folders.fetch(root, files, scratch)
         try:
-            yield Files(scratch, copies)
+            yield Files(str(scratch), copies)
         except PenstockError as error:
             error.message = error.message.replace(str(scratch), root.name)
             raise
 
 
-def extent(files: Files) -> dict[str, int]:
+def extent(files: Files[DataFile]) -> dict[str, int]:
     """Returns what a source of these files says of its extent."""
     return {"files": sum(map(len, files.values()))}
 

@@ -11,7 +11,10 @@ from penstock.core.errors import ConfigError
 
 # Imported when it is asked for: reading files needs no client of a database.
 _FILES = {
+    "avro": "files.avro:AvroSource",
     "csv": "csv.source:CsvSource",
+    "json": "files.json_lines:JsonSource",
+    "orc": "files.orc:OrcSource",
     "parquet": "parquet:ParquetSource",
     "tfrecord": "tfrecord:TFRecordSource",
 }

@@ -51,10 +51,15 @@ def features(rows: pa.RecordBatch, where: str) -> pa.RecordBatch:
 
 def selected(schema: pa.Schema, names: Sequence[str] | None, where: str) -> list[str]:
     """Returns the columns to read, all of them where none are named; a DataError for one that does not exist."""
+    return selected_names(schema.names, names, where)
+
+
+def selected_names(there: Sequence[str], names: Sequence[str] | None, where: str) -> list[str]:
+    """Returns the columns to read, as `selected` does."""
     for name in names or ():
-        if name not in schema.names:
-            raise DataError(f"{where}: there is no column {name!r}; {did_you_mean(name, schema.names)}")
-    return list(names or schema.names)
+        if name not in there:
+            raise DataError(f"{where}: there is no column {name!r}; {did_you_mean(name, there)}")
+    return list(names or there)
 
 
 def _fields(name: str, arrow: pa.DataType) -> Iterator[tuple[str, pa.DataType]]:

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
+
+from penstock.core.files.data_files import DataFile
 
 # Between these a shard takes a sixteenth of the data: little data too is spread over cores, and what later reads one
 # file at a time needs little memory. It depends on the data only, so the files do not depend on the workers.
@@ -29,7 +30,7 @@ class FilePiece:
     `path` is read; `name` is what the person knows the file by (`path` may be a plain copy of a compressed file).
     """
 
-    path: Path
+    path: DataFile
     name: str
     start: int
     end: int

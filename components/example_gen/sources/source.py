@@ -173,7 +173,7 @@ class Opened[P: Piece]:
         shards: The shards, at least one, as `pieces.shards` cuts them: those of one input split after those of
             another, in the order of the data. They depend on the data alone, never on the engine.
         extent: What was opened, for the log, such as {"files": 3}.
-        root: The folder that files are below, whose place says nothing of the data; None where there are no files.
+        root: The folder that files are below, whose place says nothing of the data; "" where there are no files.
         origin: Where the rows are from, for the lineage: a query, offsets, a snapshot, a commit. No credentials.
         done: Called once the Examples are in their place: what the source does when its rows are safe.
     """
@@ -181,6 +181,6 @@ class Opened[P: Piece]:
     source: Source[P]
     shards: list[Shard[P]]
     extent: Mapping[str, int]
-    root: Path | None = None
+    root: str = ""
     origin: Mapping[str, str] = field(default_factory=dict)
     done: Callable[[], None] | None = None

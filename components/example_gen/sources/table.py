@@ -3,6 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import ClassVar
 
 import pyarrow as pa
 
@@ -16,8 +17,11 @@ from penstock.core.examples import records
 class TableSource[P: Piece](Source[P]):
     """A source whose columns have types of their own: a file format, a database, a catalogue.
 
-    A null is a feature without values, as in TFX; zeros stay (TFX drops them). columns.py says what types become.
+    A null is a feature without values, as in TFX; zeros stay (TFX drops them). columns.py says what types become. With
+    `skips_nulls` it is none of the row's features, where the rows beside a row decide which columns it has.
     """
+
+    skips_nulls: ClassVar[bool] = False
 
     @abstractmethod
     def batches(self, piece: P) -> Iterator[pa.RecordBatch]:
@@ -32,5 +36,5 @@ class TableSource[P: Piece](Source[P]):
 
     def block(self, features: pa.RecordBatch, piece: P) -> Block:
         """Returns features with their Examples."""
-        examples = records.encode(features)
+        examples = records.encode(features, self.skips_nulls)
         return Block(features, examples, examples)

@@ -8,7 +8,6 @@ import bisect
 import contextlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import ClassVar
 
 import pyarrow as pa
@@ -16,11 +15,14 @@ import pyarrow as pa
 from penstock.components.example_gen.inputs import spans
 from penstock.components.example_gen.kinds import FeatureKinds
 from penstock.components.example_gen.sources import pieces
+from penstock.components.example_gen.sources.files import options
 from penstock.components.example_gen.sources.pieces import FilePiece
 from penstock.components.example_gen.sources.source import Block, Opened, Request, Source
 from penstock.core.errors import DataError
 from penstock.core.examples import payloads, records, sequences
 from penstock.core.examples.payloads import PayloadFormat
+from penstock.core.files import data_files
+from penstock.core.files.data_files import DataFile
 
 
 @dataclass(frozen=True)
@@ -37,10 +39,11 @@ class TFRecordSource(Source[FilePiece]):
 
         A writer that had no record leaves an empty file; a DataError if all are empty.
         """
-        with spans.local_files(request.input_base, request.splits) as files:
+        options.refuse(request.options, "TFRecord")
+        with spans.data_files(request.input_base, request.splits) as files:
             shards = pieces.shards({split: list(map(_piece, _filled(paths))) for split, paths in files.items()})
             if not shards:
-                first = next(path for paths in files.values() for path in paths)
+                first = files.all()[0]
                 raise DataError(f"{first}: the file is empty: expected TFRecord data")
             yield Opened(cls(request.payload_format), shards, spans.extent(files), files.root)
 
@@ -105,12 +108,12 @@ class TFRecordSource(Source[FilePiece]):
         return sum(map(len, records.read(piece.path)))
 
 
-def _filled(paths: Iterable[Path]) -> Iterator[Path]:
-    return (path for path in paths if path.stat().st_size)
+def _filled(paths: Iterable[DataFile]) -> Iterator[DataFile]:
+    return filter(data_files.size, paths)
 
 
-def _piece(path: Path) -> FilePiece:
-    size = path.stat().st_size
+def _piece(path: DataFile) -> FilePiece:
+    size = data_files.size(path)
     return FilePiece(path, str(path), 0, size, size)
 
 

@@ -28,6 +28,8 @@ from penstock.components.scoring.inputs.rows import File, Input, Problem, Readin
 from penstock.core import csv_format
 from penstock.core.errors import DataError
 from penstock.core.examples import records
+from penstock.core.files import data_files
+from penstock.core.files.data_files import DataFile
 from penstock.core.text import printable
 
 _PIECE = 2 << 20
@@ -156,15 +158,13 @@ def _is_utf_8(path: Path) -> bool:
     return not is_ascii
 
 
-def _columns(path: Path, name: str, options: CsvOptions, label: str) -> tuple[tuple[str, ...], int]:
+def _columns(path: DataFile, name: str, options: CsvOptions, label: str) -> tuple[tuple[str, ...], int]:
     """Returns a file's columns and where its rows begin; files without a header may lack the label's column."""
     names, start = csv_source.header(path, name, options)
     if not options.column_names or label not in names:
         return names, start
     end = cuts.first_record(path, name, start, options.delimiter, options.quote_char)
-    with open(path, "rb") as file:
-        file.seek(start)
-        first = file.read(end - start).decode(errors="replace")
+    first = data_files.content(path, start, end).decode(errors="replace")
     cells = next(csv.reader([first], delimiter=options.delimiter, quotechar=options.quote_char), [])
     if len(cells) == len(names) - 1:
         return tuple(one for one in names if one != label), start
@@ -254,9 +254,7 @@ def _reason(cells: Sequence[str], raw: str, names: Sequence[str]) -> str:
 
 def _lines(piece: FilePiece) -> list[str]:
     """Returns the lines of a piece, which also a lone carriage return ends; bytes that are no UTF-8 are surrogates."""
-    with open(piece.path, "rb") as file:
-        file.seek(piece.start)
-        content = file.read(piece.end - piece.start)
+    content = data_files.content(piece.path, piece.start, piece.end)
     return io.StringIO(content.decode("utf-8", "surrogateescape"), newline="").readlines()
 
 
@@ -277,8 +275,6 @@ def _numbered(lines: Sequence[str], options: CsvOptions) -> Iterator[tuple[int, 
 
 def piece_lines(piece: FilePiece) -> int:
     """Returns how many lines a piece has."""
-    with open(piece.path, "rb") as file:
-        file.seek(piece.start)
-        content = file.read(piece.end - piece.start)
+    content = data_files.content(piece.path, piece.start, piece.end)
     returns = content.count(b"\r") - content.count(b"\r\n") if b"\r" in content else 0
     return content.count(b"\n") + returns

@@ -15,7 +15,7 @@ from penstock.components.scoring.inputs.rows import File, Input, Problem, Readin
 from penstock.core import csv_format
 from penstock.core.errors import DataError
 from penstock.core.examples import records
-from penstock.core.files import atomic
+from penstock.core.files import atomic, compression, data_files
 from penstock.core.text import printable
 
 _PIECE = 2 << 20
@@ -147,9 +147,8 @@ def _cell(value: object) -> str | None:
 
 
 def _plain(file: File, copy: Path) -> Path:
-    with open(file.path, "rb") as opened:
-        if opened.read(2) != b"\x1f\x8b":
-            return file.path
+    if not compression.kind(data_files.content(file.path, 0, 6)):
+        return file.path
     with atomic.replacing(copy) as temporary, open(temporary, "wb") as target:
         for part in records.decompressed(file.path):
             target.write(part)
@@ -171,6 +170,4 @@ def _cut(path: Path, name: str) -> Iterator[tuple[int, int]]:
 
 
 def _lines(piece: FilePiece) -> list[bytes]:
-    with open(piece.path, "rb") as file:
-        file.seek(piece.start)
-        return file.read(piece.end - piece.start).splitlines(keepends=True)
+    return data_files.content(piece.path, piece.start, piece.end).splitlines(keepends=True)

@@ -120,7 +120,7 @@ def _format(output: Path | None, form: "Format | None") -> "Format":
     if output is None:
         return "csv"
     named = formats.of_rows(output.name)
-    if named is None or named == "tfrecord" or output.suffix.lower() == ".gz":
+    if named is None or named == "tfrecord" or formats.is_compressed(output.name):
         raise ConfigError(f"-o {output}: expected a name that ends in .csv, .jsonl or .parquet, or --format")
     return named
 

@@ -73,4 +73,4 @@ def _may_be_data(place: str) -> bool:
 
 
 def _has_suffix(path: Path) -> bool:
-    return path.suffix.lower() == ".gz" or formats.of_rows(path.name) is not None
+    return formats.is_compressed(path.name) or formats.of_rows(path.name) is not None

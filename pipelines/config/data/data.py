@@ -1,7 +1,7 @@
 """What the configuration says of the data: where it is, which spans are read, which splits it comes in."""
 
 from collections.abc import Mapping
-from typing import Self
+from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
@@ -11,14 +11,16 @@ from penstock.pipelines.config.data.spans import RangeConfig
 from penstock.pipelines.config.data.splits import SplitName
 from penstock.pipelines.config.section import json_text
 
+_Patterns = Annotated[list[str], Field(min_length=1)]
+
 
 class Data(Place):
     """Where the data is and how it is written."""
 
-    splits: dict[SplitName, str | Place] = Field(
+    splits: dict[SplitName, str | _Patterns | Place] = Field(
         default={},
-        description="Splits that the data comes in: name to pattern, relative to path; of a source, to what it takes "
-        "for one, such as a query. Without a path each may be a place of its own: files or a source.",
+        description="Splits that the data comes in: name to pattern, or to several, relative to path; of a source, "
+        "to what it takes for one, such as a query. Without a path each may be a place of its own: files or a source.",
     )
     range_config: RangeConfig | None = Field(
         default=None, description="Which spans are read, by default the newest one."
@@ -51,7 +53,7 @@ class Data(Place):
         if self.splits and (is_pattern or (here and here.is_file())):
             raise ValueError("splits: expected path to be the folder that the splits' patterns are relative to")
         dates = self.range_config.dates if self.range_config else []
-        if dates and not any("{YYYY}" in pattern for pattern in self.patterns.values()):
+        if dates and not any("{YYYY}" in pattern for _, pattern in self.patterns):
             raise ValueError(
                 f"range_config: {dates[0]}: expected numbers of spans: no pattern has {{YYYY}}, {{MM}} and {{DD}}"
             )
@@ -67,9 +69,12 @@ class Data(Place):
         return list(self.parts.values()) or [self]
 
     @property
-    def patterns(self) -> dict[str, str]:
-        """The patterns of the input splits, relative to `input_base`; empty for TFX's default, all files there."""
-        given = {name: pattern for name, pattern in self.splits.items() if isinstance(pattern, str)}
+    def patterns(self) -> list[tuple[str, str]]:
+        """The input splits and their patterns, relative to `input_base`; empty for TFX's default, all files there."""
+        given = []
+        for name, one in self.splits.items():
+            if not isinstance(one, Place):
+                given += [(name, pattern) for pattern in ([one] if isinstance(one, str) else one)]
         return given or super().patterns
 
     @property

@@ -1,8 +1,9 @@
 """Where data is, as the configuration says it: files by their path, or a source of another kind."""
 
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -14,6 +15,9 @@ from penstock.core.files.formats import FileFormat
 from penstock.pipelines.config.data.csv import Csv
 from penstock.pipelines.config.data.sources import Custom, Delta, Glue, Http, Iceberg, Kafka, Nifi, SourceSection
 from penstock.pipelines.config.section import DataPath, Section, is_remote
+
+_ANY_DEPTH = "**/*"
+_LOOKED_AT = 10_000  # files of a folder, by whose suffixes the format is known
 
 
 class Place(Section):
@@ -27,8 +31,9 @@ class Place(Section):
     )
     format: FileFormat | None = Field(
         default=None,
-        description="csv, parquet or tfrecord; by default as the files' suffix says, else csv. Files "
-        "that are not on this machine are not looked at: there the suffix in path or splits decides.",
+        description="avro, csv, json (an object on each line), orc, parquet or tfrecord; by default as the files' "
+        "suffix says, else csv. Files that are not on this machine are not looked at: there the suffix in path or "
+        "splits decides.",
     )
     payload_format: PayloadFormat | None = Field(
         default=None,
@@ -36,6 +41,14 @@ class Place(Section):
         "FORMAT_TF_SEQUENCE_EXAMPLE. Files of the other kind are refused.",
     )
     csv: Csv | None = Field(default=None, description="How CSV files are written.")
+    columns: list[str] | None = Field(
+        default=None, min_length=1, description="The columns of files to read, by default all; not of TFRecord files."
+    )
+    partitions: Literal["hive"] | None = Field(
+        default=None,
+        description="hive: the folders KEY=VALUE that files are in are columns, of integers where all values are such, "
+        "else of text, and a folder as path means the files at any depth; by default folders are no columns.",
+    )
     custom: Custom | None = Field(default=None, description="A source of one's own.")
     delta: Delta | None = Field(default=None, description="A Delta Lake table.")
     glue: Glue | None = Field(default=None, description="A table of AWS Glue's Data Catalog.")
@@ -49,6 +62,12 @@ class Place(Section):
         options = (self.csv or Csv()).model_dump(exclude_none=True)
         automatic = {"null_values": csv_format.AUTO} if without_code and self.file_format == "csv" else {}
         return automatic | options
+
+    def file_options(self, without_code: bool) -> dict[str, Any]:
+        """Returns what the reader of the files is told of them; `without_code` as above."""
+        options = self.csv_options(without_code) if self.file_format == "csv" else {}
+        own = {"columns": self.columns, "partitions": self.partitions}
+        return options | {key: value for key, value in own.items() if value}
 
     @field_validator("csv")
     @classmethod
@@ -73,6 +92,9 @@ class Place(Section):
             return self
         if self.csv is not None and self.file_format != "csv":
             raise ValueError(f"csv: expected no CSV options for {self.file_format} data")
+        if (self.columns or self.partitions) and self.file_format == "tfrecord":
+            key = "columns" if self.columns else "partitions"
+            raise ValueError(f"{key}: expected none for TFRecord files, whose records are taken as they are")
         if self.payload_format is not None and self.file_format != "tfrecord":
             raise ValueError(f"payload_format: expected none for {self.file_format} data: it is of TFRecord files")
         return self
@@ -84,7 +106,7 @@ class Place(Section):
             both = ["path"] * (self.path is not None) + list(given)
             raise ValueError(f"{both[-1]}: expected one place of the data, received {' and '.join(both)}")
         if self.path is None:
-            for key in ("format", "payload_format", "csv"):
+            for key in ("format", "payload_format", "csv", "columns", "partitions"):
                 if getattr(self, key) is not None:
                     raise ValueError(f"{key}: it is of files: expected a path")
 
@@ -108,7 +130,7 @@ class Place(Section):
         if self.section is not None:
             return {self.section.source: self.section.options()}
         base, pattern = self._parts()
-        options = self.csv_options(without_code) if self.file_format == "csv" else {}
+        options = self.file_options(without_code)
         files = {"input_base": base, "pattern": pattern, "format": self.file_format, "options": options}
         if self.payload_format not in (None, TF_EXAMPLE):
             files["payload_format"] = self.payload_format
@@ -145,20 +167,21 @@ class Place(Section):
         return base
 
     @property
-    def patterns(self) -> dict[str, str]:
-        """The patterns of the input splits, relative to `input_base`; empty for TFX's default, all files there."""
+    def patterns(self) -> list[tuple[str, str]]:
+        """The input splits and their patterns, relative to `input_base`; empty for TFX's default, all files there."""
         _, pattern = self._parts()
-        return {"single_split": pattern} if pattern else {}
+        return [("single_split", pattern)] if pattern else []
 
     @property
     def file_format(self) -> FileFormat | None:
         """The format, as `format` or a file's suffix says, else csv; None where there are no files."""
         if self.path is None or self.format is not None:
             return self.format
-        names = [self.path, *self.patterns.values()]
+        names = [self.path, *(pattern for _, pattern in self.patterns)]
         here = self.here
         if here and here.is_dir() and self.lists_folder:
-            names = sorted(entry.name for entry in here.iterdir())
+            below = here.rglob("*") if self.partitions else here.iterdir()
+            names = sorted(entry.name for entry in itertools.islice(below, _LOOKED_AT))
         return formats.of_names(names) or "csv"
 
     @property
@@ -182,7 +205,8 @@ class Place(Section):
         if wild >= 0:
             start += rest[:wild].rfind("/") + 1
             return self.path[: start - 1], self.path[start:]
-        return self.path, ""
+        is_folder = not formats.of_names([self.path]) if elsewhere else Path(self.path).is_dir()
+        return self.path, _ANY_DEPTH if self.partitions and is_folder else ""
 
 
 def _here(path: str) -> Path | None:

@@ -130,6 +130,7 @@ def test_another_delimiter_is_guessed(project: Path, capsys: pytest.CaptureFixtu
     assert main.main(["validate", str(project)]) == 2
     assert capsys.readouterr().err == (
         "penstock: label: the data has no column 'label'; there is one, 'a;b;label': is data.csv.delimiter \";\"?\n"
+        '  the first file looks as if this were right:\n    data: {csv: {delimiter: ";"}}\n'
     )
     (project / "pipeline.yaml").write_text(BASE.replace("csv\n", 'csv\n  csv: {delimiter: ";"}\n'))
     assert main.main(["validate", str(project)]) == 0

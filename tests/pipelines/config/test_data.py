@@ -25,14 +25,14 @@ TFX = {"splits": [{"name": "train", "hash_buckets": 2}, {"name": "eval", "hash_b
 @pytest.mark.parametrize("name", ["rows[1].csv", "{SPAN}.csv", "what?.csv", "a*.csv"])
 def test_a_file_that_exists_is_no_pattern(name: str, load: Load, project: Path) -> None:
     data = load([f"data.path={json.dumps(name)}"]).data
-    assert data.patterns == {"single_split": name}
+    assert data.patterns == [("single_split", name)]
     (project / name).write_text("x,y\n1,2\n")
     data = load([f"data.path={json.dumps(name)}"]).data
-    assert (data.input_base, data.patterns) == (str(project), {"single_split": patterns.escape(name)})
+    assert (data.input_base, data.patterns) == (str(project), [("single_split", patterns.escape(name))])
     assert data.file_format == "csv"
     (project / "parts[1]").mkdir()
     splits = load(["data={path: 'parts[1]', splits: {train: 'a*', eval: 'b*'}}", "splits=null"]).data
-    assert (splits.input_base, splits.patterns) == (str(project / "parts[1]"), {"train": "a*", "eval": "b*"})
+    assert (splits.input_base, splits.patterns) == (str(project / "parts[1]"), [("train", "a*"), ("eval", "b*")])
 
 
 DATED = "data.path='{YYYY}-{MM}-{DD}.csv'"
@@ -146,3 +146,34 @@ def test_mistakes(load: Load, assignment: str, sentence: str) -> None:
 def test_stratify_needs_a_label(load: Load) -> None:
     with pytest.raises(ConfigError, match=r"splits.stratify: expected a label"):
         load(["splits={by: random, stratify: true}", "label=null"])
+
+
+def test_files_in_part_and_in_folders_are_read_by_a_reader_of_their_own(load: Load, project: Path) -> None:
+    (project / "trips" / "year=2026").mkdir(parents=True)
+    (project / "trips" / "year=2026" / "part.orc").touch()
+    data = load(["data={path: trips, partitions: hive, columns: [x, year]}"]).data
+    assert (data.file_format, data.patterns) == ("orc", [("single_split", "**/*")])
+    assert data.file_options(without_code=True) == {"columns": ["x", "year"], "partitions": "hive"}
+    one = load(["data={path: trips, splits: {all: ['year=2025/*.orc', 'year=2026/*.orc']}}"])
+    given = training.parameters(one, Published())
+    patterns_given = [split["pattern"] for split in json.loads(given["input_config"])["splits"]]
+    assert patterns_given == ["year=2025/*.orc", "year=2026/*.orc"]
+    for name, reader in (("x.csv", "csv"), ("x.jsonl", "json"), ("x.json.gz", "json"), ("x.avro", "avro")):
+        (project / name).touch()
+        assert load([f"data={{path: {name}}}"]).data.file_format == reader
+
+
+@pytest.mark.parametrize(
+    ("data", "sentence"),
+    [
+        ("{path: a.tfrecord, columns: [x]}", "columns: expected none for TFRecord files, whose records are taken as"),
+        ("{path: a.tfrecord, partitions: hive}", "partitions: expected none for TFRecord files"),
+        ("{path: a.csv, splits: {train: []}}", "splits"),
+        ("{custom: {class: a.B}, columns: [x]}", "columns: it is of files: expected a path"),
+    ],
+)
+def test_what_is_said_of_files_that_have_no_such(data: str, sentence: str, load: Load, project: Path) -> None:
+    for name in ("a.tfrecord", "a.csv"):
+        (project / name).touch()
+    with pytest.raises(ConfigError, match=sentence):
+        load([f"data={data}"])

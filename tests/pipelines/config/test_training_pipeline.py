@@ -30,7 +30,7 @@ def test_paths_are_relative_to_the_file(load: Load, project: Path) -> None:
     config = load()
     assert config.module_file == str(project / "module.py")
     assert config.pipeline_root == str(project / "runs" / "small")
-    assert (config.data.input_base, config.data.patterns) == (str(project), {"single_split": "data.csv"})
+    assert (config.data.input_base, config.data.patterns) == (str(project), [("single_split", "data.csv")])
 
 
 def test_name_is_the_folders(load: Load, values: dict[str, Any], project: Path) -> None:
@@ -67,20 +67,20 @@ def test_path_inside_a_package(load: Load, taxi_csv: Path) -> None:
     """Tasks find it where they run, so it stays as it is; on this machine it is looked at all the same."""
     folder = "package:tfx/examples/chicago_taxi_pipeline/data/simple"
     data = load([f"data.path={folder}"]).data
-    assert (data.input_base, data.patterns) == (folder, {})
+    assert (data.input_base, data.patterns) == (folder, [])
     assert data.base_here == taxi_csv.parent
     data = load([f"data.path={folder}/data.csv"]).data
-    assert (data.input_base, data.patterns) == (f"{folder}/data.csv", {})
+    assert (data.input_base, data.patterns) == (f"{folder}/data.csv", [])
     data = load([f"data.path={folder}/*.csv"]).data
-    assert (data.input_base, data.patterns) == (folder, {"single_split": "*.csv"})
+    assert (data.input_base, data.patterns) == (folder, [("single_split", "*.csv")])
     data = load([f"data.path={folder}", "data.splits={train: 'd*.csv', eval: 'e*.csv'}", "splits=null"]).data
-    assert (data.input_base, data.patterns) == (folder, {"train": "d*.csv", "eval": "e*.csv"})
+    assert (data.input_base, data.patterns) == (folder, [("train", "d*.csv"), ("eval", "e*.csv")])
 
 
 def test_path_inside_a_package_that_this_environment_lacks(load: Load) -> None:
     """A pipeline is compiled for a cluster without it: of the files, only what `path` says is known."""
     data = load(["data.path=package:no_such/trips.parquet"]).data
-    assert (data.input_base, data.patterns, data.file_format) == ("package:no_such/trips.parquet", {}, "parquet")
+    assert (data.input_base, data.patterns, data.file_format) == ("package:no_such/trips.parquet", [], "parquet")
     assert load(["data.path=package:no_such/trips"]).data.file_format == "csv"
     assert data.here is None
     with pytest.raises(ConfigError, match=r"data.path: no package 'no_such' in this environment: .* `pip install no_s"):
@@ -98,7 +98,7 @@ def test_path_inside_a_package_that_this_environment_lacks(load: Load) -> None:
 def test_patterns(load: Load, project: Path, path: str, base: str, pattern: str) -> None:
     data = load([f"data.path='{path}'"]).data
     assert Path(data.input_base) == project / base
-    assert data.patterns == {"single_split": pattern}
+    assert data.patterns == [("single_split", pattern)]
 
 
 @pytest.mark.parametrize(
@@ -260,7 +260,10 @@ def test_all_mistakes_are_told(load: Load) -> None:
         ("transform.analyze=[]", "transform.analyze: expected at least one, received []"),
         ("transform.analyze=train", "transform.analyze: expected a list, received 'train'"),
         ("transform.materialize=3", "transform.materialize: expected true or false, received 3"),
-        ("data.format=excel", "data.format: expected 'csv', 'parquet' or 'tfrecord', received 'excel'"),
+        (
+            "data.format=excel",
+            "data.format: expected 'avro', 'csv', 'json', 'orc', 'parquet' or 'tfrecord', received 'excel'",
+        ),
         ("trainin.train_steps=3", "--set trainin.train_steps: unknown key 'trainin'; did you mean 'training'?"),
         ("train_steps=3", "--set train_steps: unknown key 'train_steps'; did you mean 'training.train_steps'?"),
         ("label", "--set label: expected key=value, such as training.train_steps=100"),
@@ -326,9 +329,9 @@ def test_a_folder_that_exists_is_no_pattern(name: str, load: Callable[..., Confi
     folder.mkdir()
     (folder / "rows.csv").write_text("x,y\n1,2\n")
     file = load([f"data.path={json.dumps(f'{name}/rows.csv')}"]).data
-    assert (file.input_base, file.patterns) == (str(folder), {"single_split": "rows.csv"})
+    assert (file.input_base, file.patterns) == (str(folder), [("single_split", "rows.csv")])
     below = load([f"data.path={json.dumps(f'{name}/span-{{SPAN}}/*.csv')}"]).data
-    assert (below.input_base, below.patterns) == (str(folder), {"single_split": "span-{SPAN}/*.csv"})
+    assert (below.input_base, below.patterns) == (str(folder), [("single_split", "span-{SPAN}/*.csv")])
     assert load([f"data.path={json.dumps(name)}"]).data.input_base == str(folder)
 
 

@@ -9,7 +9,6 @@ import logging
 import sys
 from collections import Counter
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Self
 
 import numpy as np
@@ -19,6 +18,7 @@ import pyarrow.compute as pc
 from penstock.components.example_gen.sources.csv import cuts
 from penstock.components.example_gen.sources.csv.missing import Missing
 from penstock.core import csv_format
+from penstock.core.files.data_files import DataFile
 from penstock.core.text import cell_words
 from penstock.core.text.cell_words import Slip
 
@@ -31,7 +31,7 @@ _LOOKED_AT = 100  # different cells of a piece, which tell most columns of text 
 class Place:
     """A row of a file: the number `row`, from 0, of those from the offset `start` on."""
 
-    path: Path
+    path: DataFile
     start: int
     row: int
     delimiter: str
@@ -40,7 +40,7 @@ class Place:
     def line(self) -> int:
         """Returns the number of its first line, from 1."""
         csv.field_size_limit(sys.maxsize)
-        with open(self.path, "rb") as file:
+        with self.path.open("rb") as file:
             file.seek(self.start)
             text = io.TextIOWrapper(file, encoding="utf-8", errors="replace", newline="")
             reader, rows, before = csv.reader(text, delimiter=self.delimiter, quotechar=self.quote_char), 0, 0

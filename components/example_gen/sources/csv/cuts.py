@@ -7,11 +7,11 @@ block holds a stray quote.
 """
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 
 from penstock.core.errors import DataError
+from penstock.core.files.data_files import DataFile
 
 LONGEST_RECORD = 64 << 20  # bytes: a row must fit into memory, and what has none this long is no table
 TOO_LONG = (
@@ -21,14 +21,14 @@ _BLOCK = 4 << 20
 _LINE_FEED = 0x0A
 
 
-def cut(path: Path, name: str, start: int, size: int, delimiter: str, quote: str) -> Iterator[tuple[int, int]]:
+def cut(path: DataFile, name: str, start: int, size: int, delimiter: str, quote: str) -> Iterator[tuple[int, int]]:
     """Yields the offsets (start, end) of consecutive parts of at least `size` bytes, the last one excepted.
 
     A DataError names the line of a quoted cell that does not end, and of a record that is too long for a row.
     """
     quotes = _Quotes(ord(delimiter), ord(quote))
     part, position = start, start
-    with open(path, "rb") as file:
+    with path.open("rb") as file:
         file.seek(start)
         while block := file.read(_BLOCK):
             toggles = quotes.toggles(block, position)
@@ -50,15 +50,15 @@ def cut(path: Path, name: str, start: int, size: int, delimiter: str, quote: str
         yield part, position
 
 
-def first_record(path: Path, name: str, start: int, delimiter: str, quote: str) -> int:
+def first_record(path: DataFile, name: str, start: int, delimiter: str, quote: str) -> int:
     """Returns the offset of the end of the record that begins at `start`."""
     return next((end for _, end in cut(path, name, start, 1, delimiter, quote)), start)
 
 
-def line_number(path: Path, offset: int) -> int:
+def line_number(path: DataFile, offset: int) -> int:
     """Returns the number, from 1, of the line that the offset is in."""
     lines, left = 1, offset
-    with open(path, "rb") as file:
+    with path.open("rb") as file:
         while left > 0 and (block := file.read(min(_BLOCK, left))):
             lines += block.count(b"\n")
             left -= len(block)

@@ -1,23 +1,33 @@
 """How CSV files are written: the options a person may give, and the plain UTF-8 form in which they are read."""
 
 import codecs
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
 from penstock.components.engines import Engine
 from penstock.components.example_gen.sources.csv import cuts
 from penstock.components.example_gen.sources.csv.missing import ONLY_EMPTY, Missing
+from penstock.components.example_gen.sources.files import options as file_options
+from penstock.components.example_gen.sources.files import packed
+from penstock.components.example_gen.sources.files.options import FileOptions
 from penstock.core import csv_format
 from penstock.core.arguments import check_strings, parse_object
 from penstock.core.errors import ConfigError, DataError
 from penstock.core.examples import records
-from penstock.core.files import atomic
+from penstock.core.files import compression, data_files, formats
+from penstock.core.files.data_files import DataFile
 
-_GZIP = b"\x1f\x8b"
-_PARQUET = b"PAR1"
-_KEYS = ("delimiter", "quote_char", "encoding", "decimal_point", "null_values", "column_names")
+_BEGINNING = 64  # bytes that tell a file's format
+_READERS = {
+    "avro": ("an Avro", "file_example_gen"),
+    "json": ("a JSON lines", "file_example_gen"),
+    "orc": ("an ORC", "file_example_gen"),
+    "parquet": ("a Parquet", "parquet_example_gen"),
+    "tfrecord": ("a TFRecord", "import_example_gen"),
+}
+_KEYS = ("delimiter", "quote_char", "encoding", "decimal_point", "null_values", "column_names", *file_options.KEYS)
 _OPTIONS = "csv_options (data.csv)"  # the component's argument, and its place in a configuration
 _BYTE_ORDER_MARKS = {
     codecs.BOM_UTF32_LE: "utf-32",
@@ -27,8 +37,6 @@ _BYTE_ORDER_MARKS = {
 }
 _FOREIGN = {
     b"PK\x03\x04": "a zip archive",
-    b"BZh": "bzip2 data",
-    b"\x28\xb5\x2f\xfd": "zstd data",
 }
 
 
@@ -43,6 +51,7 @@ class CsvOptions:
         decimal_point: What stands before the decimals of a number, a point or a comma.
         missing: Cells that mean a missing value, beside the empty one: the option null_values.
         column_names: For files without a header.
+        files: Which columns are read, and whether folders are columns.
     """
 
     delimiter: str = ","
@@ -51,11 +60,14 @@ class CsvOptions:
     decimal_point: str = "."
     missing: Missing = ONLY_EMPTY
     column_names: tuple[str, ...] = ()
+    files: FileOptions = field(default_factory=FileOptions)
 
     @classmethod
     def from_json(cls, text: str) -> "CsvOptions":
         """Reads the options; a ConfigError names an unknown one or a value that cannot be."""
         values = parse_object(_OPTIONS, text, _KEYS)
+        values["files"] = FileOptions.of(_OPTIONS, values)
+        values = {key: value for key, value in values.items() if key not in file_options.KEYS}
         names = values.get("column_names") or []
         values["column_names"] = tuple(check_strings(f"{_OPTIONS}: column_names", names, "strings"))
         null_values = values.pop("null_values", None) or []
@@ -71,7 +83,7 @@ class CsvOptions:
         return replace(options, encoding=codec)
 
 
-def plain(files: list[Path], options: CsvOptions, scratch: Path, engine: Engine) -> list[Path]:
+def plain(files: Sequence[DataFile], options: CsvOptions, scratch: Path, engine: Engine) -> list[DataFile]:
     """Returns paths of the same contents as plain UTF-8: the files themselves, or copies of those that are not.
 
     A DataError names the file, and the line where it does not fit the encoding, or says that gzip data is damaged, or
@@ -80,36 +92,37 @@ def plain(files: list[Path], options: CsvOptions, scratch: Path, engine: Engine)
     return engine.map(partial(_plain, options, scratch), list(enumerate(files)))
 
 
-def _plain(options: CsvOptions, scratch: Path, numbered: tuple[int, Path]) -> Path:
+def _plain(options: CsvOptions, scratch: Path, numbered: tuple[int, DataFile]) -> DataFile:
     index, path = numbered
     encoding = options.encoding
-    with open(path, "rb") as file:
-        start = file.read(4)
+    start = data_files.content(path, 0, _BEGINNING)
     if not start:
         _check_empty(path, options)
         return path
-    _check_format(path, next(records.decompressed(path), b""))
-    if encoding == "utf-8" and not start.startswith(_GZIP):
+    _check_format(path, next(records.decompressed(path), b"") if compression.kind(start) else start)
+    if encoding == "utf-8" and not compression.kind(start):
         check_beginning(path, start)
         return path
-    copy = scratch / f"{index:05d}.csv"
-    with atomic.replacing(copy) as temporary, open(temporary, "wb") as file:
-        for number, part in enumerate(_in_lines(path, _decoded(path, encoding))):
-            if number == 0:
-                check_beginning(path, part[:4])
-            file.write(part)
-    if not copy.stat().st_size:
+    copy = packed.write(scratch / f"{index:05d}.csv", path, _checked(path, _in_lines(path, _decoded(path, encoding))))
+    if not copy.size:
         _check_empty(path, options)
     return copy
 
 
-def _check_empty(path: Path, options: CsvOptions) -> None:
+def _checked(path: DataFile, parts: Iterator[bytes]) -> Iterator[bytes]:
+    for number, part in enumerate(parts):
+        if number == 0:
+            check_beginning(path, part[:4])
+        yield part
+
+
+def _check_empty(path: DataFile, options: CsvOptions) -> None:
     """Raises a DataError for an empty file, unless it is what a writer of files without a header leaves of no row."""
     if not options.column_names:
         raise DataError(f"{path}: the file is empty: expected a header and rows")
 
 
-def check_beginning(path: Path, start: bytes) -> None:
+def check_beginning(path: DataFile, start: bytes) -> None:
     """Raises a DataError if a file begins as UTF-16 or UTF-32 text, or as no text at all."""
     for mark, encoding in _BYTE_ORDER_MARKS.items():
         if start.startswith(mark):
@@ -121,19 +134,15 @@ def check_beginning(path: Path, start: bytes) -> None:
             raise DataError(f"{path}: expected CSV text, found {kind}")
 
 
-def _check_format(path: Path, start: bytes) -> None:
+def _check_format(path: DataFile, start: bytes) -> None:
     """Raises a DataError that names the reader to take if a file begins as one of our other formats."""
-    if records.begins(start):
-        raise DataError(
-            f"{path} is a TFRecord file, no CSV: set data.format: tfrecord (the component is import_example_gen)"
-        )
-    if start.startswith(_PARQUET):
-        raise DataError(
-            f"{path} is a Parquet file, no CSV: set data.format: parquet (the component is parquet_example_gen)"
-        )
+    found = "tfrecord" if records.begins(start) else formats.of_beginning(start)
+    if found:
+        name, component = _READERS[found]
+        raise DataError(f"{path} is {name} file, no CSV: set data.format: {found} (the component is {component})")
 
 
-def _in_lines(path: Path, parts: Iterator[bytes]) -> Iterator[bytes]:
+def _in_lines(path: DataFile, parts: Iterator[bytes]) -> Iterator[bytes]:
     """Passes a file's contents on while they have lines, so that what has none does not fill the disk first."""
     since = 0  # bytes after the last line feed
     for part in parts:
@@ -144,7 +153,7 @@ def _in_lines(path: Path, parts: Iterator[bytes]) -> Iterator[bytes]:
         yield part
 
 
-def _decoded(path: Path, encoding: str) -> Iterator[bytes]:
+def _decoded(path: DataFile, encoding: str) -> Iterator[bytes]:
     """Yields the contents as UTF-8. What is UTF-8 already is passed on unchecked: the reader of shards checks it."""
     if encoding == "utf-8":
         yield from records.decompressed(path)

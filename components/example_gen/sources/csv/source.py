@@ -11,8 +11,8 @@ import json
 import logging
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import NoReturn, Self
 
 import pyarrow as pa
@@ -21,24 +21,30 @@ import pyarrow.csv
 from penstock.components.engines import Engine
 from penstock.components.example_gen import labels
 from penstock.components.example_gen.inputs import spans
-from penstock.components.example_gen.sources import pieces
+from penstock.components.example_gen.sources import columns, pieces
 from penstock.components.example_gen.sources.csv import cuts
 from penstock.components.example_gen.sources.csv import options as csv_options
 from penstock.components.example_gen.sources.csv import types as csv_types
 from penstock.components.example_gen.sources.csv.cell_notes import CellNotes, Place
 from penstock.components.example_gen.sources.csv.options import CsvOptions
 from penstock.components.example_gen.sources.csv.types import ColumnType
+from penstock.components.example_gen.sources.files.options import chosen
+from penstock.components.example_gen.sources.files.partitions import Partitions
+from penstock.components.example_gen.sources.files.tables import of_each, with_columns
 from penstock.components.example_gen.sources.pieces import FilePiece, Shard
 from penstock.components.example_gen.sources.source import Block, Opened, Request, Source
 from penstock.core import csv_format
 from penstock.core.errors import DataError
 from penstock.core.examples import records
+from penstock.core.files import data_files
+from penstock.core.files.data_files import DataFile
 from penstock.core.suggestions import listed, nearest
 
 logger = logging.getLogger(__name__)
 _PIECE = 2 << 20  # of a shard that is parsed at a time: rows in columns take many times their bytes
 _MANY_COLUMNS = 1000
 _BYTES_OF_COLUMN = 200  # at least, of many: a column of a piece costs the same time for one row as for a hundred
+_BEGINNING = 16  # bytes: a byte order mark, and the line that names the delimiter for Excel, sep=;
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
@@ -49,6 +55,7 @@ class CsvSource(Source[FilePiece]):
     options: CsvOptions
     names: tuple[str, ...]
     types: tuple[ColumnType, ...] = ()
+    partitions: Partitions = field(default_factory=Partitions)
 
     @classmethod
     @contextlib.contextmanager
@@ -60,29 +67,31 @@ class CsvSource(Source[FilePiece]):
         Raises a DataError for a file without a header, headers that differ, and rows that are none of the table.
         """
         options = CsvOptions.from_json(request.options)
-        with spans.local_files(request.input_base, request.splits) as files:
-            paths = [path for of_split in files.values() for path in of_split]
+        with spans.data_files(request.input_base, request.splits) as files:
+            paths = files.all()
             copies = csv_options.plain(paths, options, request.scratch, request.engine)
-            tables = {path: _table(path, copy, options) for path, copy in zip(paths, copies, strict=True)}
-            first = tables[paths[0]]
-            for table in tables.values():
+            tables = of_each(partial(_table, options), list(zip(paths, copies, strict=True)), request.engine)
+            first = tables[0]
+            for table in tables:
                 _check_same_header(first, table)
+            partitions = Partitions.of(paths, files.root) if options.files.partitions else Partitions()
+            partitions.check_columns(options.files.columns)
+            partitions.check_beside(first.names, first.path)
+            wanted = columns.selected_names([*first.names, *partitions.kinds], options.files.columns, str(first.path))
             if request.label:
-                labels.require_column(request.label, first.names, str(first.path) + _other_delimiter(first.names))
-            size = min(_PIECE, pieces.shard_bytes(table.plain.stat().st_size for table in tables.values()))
+                labels.require_column(request.label, wanted, str(first.path) + _other_delimiter(first.names))
+            size = min(_PIECE, pieces.shard_bytes(data_files.size(table.plain) for table in tables))
             if len(first.names) > _MANY_COLUMNS:
                 size = max(size, _BYTES_OF_COLUMN * len(first.names))
+            cut = dict(zip(paths, of_each(partial(_cut, options, size), tables, request.engine), strict=True))
             shards = pieces.shards(
-                {
-                    split: [piece for path in of_split for piece in tables[path].cut(size, options)]
-                    for split, of_split in files.items()
-                }
+                {split: [piece for path in of_split for piece in cut[path]] for split, of_split in files.items()}
             )
             if not shards:
                 what = "the file is empty" if options.column_names else "there is a header and no row"
                 raise DataError(f"{first.path}: {what}: expected at least one row")
             ends = dict.fromkeys((shards[0].pieces[0], shards[-1].pieces[-1]))
-            source = cls(options, first.names)
+            source = cls(options, first.names, partitions=partitions.only(wanted))
             source = replace(source, types=source.infer(Shard("", 0, 1, tuple(ends))))
             _warn_of_separators(source, shards[0].pieces[0])
             yield Opened(source, shards, spans.extent(files), files.root)
@@ -100,15 +109,24 @@ class CsvSource(Source[FilePiece]):
         """
         cells = self.cells(piece)
         if cells.num_rows:
-            options, notes = self.options, CellNotes()
+            options, notes, names = self.options, CellNotes(), self.read_names
             first = Place(piece.path, piece.start, 0, options.delimiter, options.quote_char)
-            columns = []
-            for name, column, kind in zip(self.names, cells.columns, self.types, strict=True):
-                columns.append(csv_types.convert(column, kind, options.missing, options.decimal_point))
-                notes.add(name, column, columns[-1], options.missing, first)
-            batch = pa.RecordBatch.from_arrays(columns, list(self.names))
+            values = []
+            for name, column, kind in zip(names, cells.columns, self.types, strict=True):
+                values.append(csv_types.convert(column, kind, options.missing, options.decimal_point))
+                notes.add(name, column, values[-1], options.missing, first)
+            batch = pa.RecordBatch.from_arrays(values, names)
+            if self.partitions.kinds:
+                folders = pa.RecordBatch.from_pydict(self.partitions.columns(piece.name, cells.num_rows))
+                features = columns.features(folders, piece.name)
+                batch = with_columns(batch, dict(zip(features.schema.names, features.columns, strict=True)))
             examples = records.encode(batch)
             yield Block(batch, examples, examples, notes)
+
+    @property
+    def read_names(self) -> list[str]:
+        """The columns that are read."""
+        return chosen(self.names, self.options.files)
 
     def rows(self, piece: FilePiece) -> int:
         """Returns how many rows a piece has, without converting their cells."""
@@ -127,13 +145,13 @@ class CsvSource(Source[FilePiece]):
 
     def cells(self, piece: FilePiece) -> pa.RecordBatch:
         """Returns the cells of a piece as text; a DataError names the line that is no row of the table."""
-        with open(piece.path, "rb") as file:
-            file.seek(piece.start)
-            content = file.read(piece.end - piece.start)
+        names = self.read_names
+        content = data_files.content(piece.path, piece.start, piece.end)
         self._check_text(piece, content)
         if not content.strip(b"\r\n"):
-            return pa.RecordBatch.from_pylist([], pa.schema([(name, pa.string()) for name in self.names]))
+            return pa.RecordBatch.from_pylist([], pa.schema([(name, pa.string()) for name in names]))
         numbered = [str(index) for index in range(len(self.names))]
+        read = [str(self.names.index(name)) for name in names]
         try:
             table = pyarrow.csv.read_csv(
                 pa.BufferReader(content),
@@ -142,12 +160,15 @@ class CsvSource(Source[FilePiece]):
                     delimiter=self.options.delimiter, quote_char=self.options.quote_char, newlines_in_values=True
                 ),
                 pyarrow.csv.ConvertOptions(
-                    check_utf8=False, column_types=dict.fromkeys(numbered, pa.string()), strings_can_be_null=False
+                    check_utf8=False,
+                    column_types=dict.fromkeys(numbered, pa.string()),
+                    strings_can_be_null=False,
+                    include_columns=read,
                 ),
             )
         except pa.ArrowInvalid as error:
             self._raise_ragged(piece, content, error)
-        return pa.RecordBatch.from_arrays([column.combine_chunks() for column in table.columns], list(self.names))
+        return pa.RecordBatch.from_arrays([column.combine_chunks() for column in table.columns], names)
 
     def _check_text(self, piece: FilePiece, content: bytes) -> None:
         nul = content.find(b"\0")
@@ -188,19 +209,23 @@ class CsvSource(Source[FilePiece]):
 class _Table:
     """A file, what it is read from (a plain copy if it is not plain UTF-8), its columns, and where its rows begin."""
 
-    path: Path
-    plain: Path
+    path: DataFile
+    plain: DataFile
     names: tuple[str, ...]
     start: int
 
-    def cut(self, size: int, options: CsvOptions) -> Iterator[FilePiece]:
-        """Yields pieces of whole records, of about `size` bytes."""
-        name = str(self.path)
-        for start, end in cuts.cut(self.plain, name, self.start, size, options.delimiter, options.quote_char):
-            yield FilePiece(self.plain, name, start, end, end - start)
+
+def _cut(options: CsvOptions, size: int, table: _Table) -> list[FilePiece]:
+    """Returns pieces of whole records, of about `size` bytes."""
+    name = str(table.path)
+    return [
+        FilePiece(table.plain, name, start, end, end - start)
+        for start, end in cuts.cut(table.plain, name, table.start, size, options.delimiter, options.quote_char)
+    ]
 
 
-def _table(path: Path, plain: Path, options: CsvOptions) -> _Table:
+def _table(options: CsvOptions, file: tuple[DataFile, DataFile]) -> _Table:
+    path, plain = file
     names, start = header(plain, str(path), options)
     return _Table(path, plain, names, start)
 
@@ -212,7 +237,7 @@ def _warn_of_separators(source: CsvSource, piece: FilePiece) -> None:
     examples: dict[str, dict[str, str]] = {}  # by what keeps columns from being numbers: a cell of each
     options = source.options
     cells = source.cells(piece)
-    for name, column, kind in zip(source.names, cells.columns, source.types, strict=True):
+    for name, column, kind in zip(source.read_names, cells.columns, source.types, strict=True):
         if kind == ColumnType.BYTES:
             what, cell = csv_types.separators(column, options.missing, options.decimal_point)
             examples.setdefault(what, {})[name] = cell
@@ -228,17 +253,22 @@ def _warn_of_separators(source: CsvSource, piece: FilePiece) -> None:
             logger.warning("numbers that are read as text: %s: %s", columns, way)
 
 
-def header(path: Path, name: str, options: CsvOptions) -> tuple[tuple[str, ...], int]:
+def header(path: DataFile, name: str, options: CsvOptions) -> tuple[tuple[str, ...], int]:
     """Returns the columns' names and the offset of the first row; a DataError if the names are none."""
-    with open(path, "rb") as file:
-        start = len(_BYTE_ORDER_MARK) if file.read(3) == _BYTE_ORDER_MARK else 0
+    beginning = data_files.content(path, 0, _BEGINNING)
+    start = len(_BYTE_ORDER_MARK) if beginning.startswith(_BYTE_ORDER_MARK) else 0
+    said, rest = csv_format.without_separator_line(beginning[start:].decode("latin-1"))
+    if said and said != options.delimiter:
+        raise DataError(
+            f"{name}: its first line names {said!r} as the delimiter, expected {options.delimiter!r}: set delimiter "
+            f"(data.csv.delimiter) to {json.dumps(said)}"
+        )
+    start = len(beginning) - len(rest)
     if options.column_names:
         _check_names(options.column_names, "column_names (data.csv.column_names)")
         return options.column_names, start
     end = cuts.first_record(path, name, start, options.delimiter, options.quote_char)
-    with open(path, "rb") as file:
-        file.seek(start)
-        line = file.read(end - start)
+    line = data_files.content(path, start, end)
     if b"\r" in line.replace(b"\r\n", b"\n"):
         raise DataError(
             f"{name}: expected lines that end with a line feed, found carriage returns alone: convert the file"

@@ -11,14 +11,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import fastavro
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from pyarrow import orc
 
 from penstock.components.engines import open_engine
 from penstock.components.example_gen import executor, sources
 from penstock.components.example_gen.configs import InputSplit
 from penstock.components.example_gen.sources import pieces
+from penstock.components.example_gen.sources.files import separators
 from penstock.components.example_gen.sources.source import Block, Opened, Request, Source, TypesGrew
 from penstock.core import artifacts
 from penstock.core.errors import ConfigError
@@ -33,11 +36,18 @@ ROWS = 3000
 def data(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The same rows in every format, in more than one shard, in two splits."""
     monkeypatch.setattr(pieces, "_SMALLEST", 4000)
+    monkeypatch.setattr(separators, "PIECE", 2000)
     table = pa.table({"x": range(ROWS), "y": [f"text {row % 7}" for row in range(ROWS)]})
     text = "x,y\n" + "".join(f"{row},text {row % 7}\n" for row in range(ROWS))
     root = folder({f"{split}.csv": text for split in ("a", "b")})
     for split in ("a", "b"):
         pq.write_table(table, root / f"{split}.parquet", row_group_size=500)
+        orc.write_table(table, str(root / f"{split}.orc"), stripe_size=1000, batch_size=500)
+        (root / f"{split}.json").write_text("".join(json.dumps(row) + "\n" for row in table.to_pylist()))
+        fields = [{"name": "x", "type": "long"}, {"name": "y", "type": "string"}]
+        with open(root / f"{split}.avro", "wb") as file:
+            schema = {"type": "record", "name": "Row", "fields": fields}
+            fastavro.writer(file, schema, table.to_pylist(), sync_interval=2000)
         for part in range(4):
             rows = [{"x": [row], "y": [f"text {row % 7}"]} for row in range(part * ROWS // 4, (part + 1) * ROWS // 4)]
             records.write(root / f"{split}-{part}.tfrecord", records.encode(pa.RecordBatch.from_pylist(rows)))
@@ -49,7 +59,9 @@ def test_every_format_of_files_has_a_source() -> None:
 
 
 def test_an_unknown_source_names_those_there_are() -> None:
-    with pytest.raises(ConfigError, match=r"source: expected csv, parquet, tfrecord, .* received 'excel'"):
+    with pytest.raises(
+        ConfigError, match=r"source: expected avro, csv, json, orc, parquet, tfrecord, .* received 'excel'"
+    ):
         sources.named("excel")
 
 

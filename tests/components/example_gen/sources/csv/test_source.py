@@ -330,3 +330,19 @@ def test_a_long_read_says_how_far_it_is(
     facts = map(json.loads, (tmp_path / "told").read_text().splitlines())
     said = [fact["said"] for fact in facts if "said" in fact]
     assert said == ["looking at the data", "reading 3 parts", "2 of 3 parts read", "3 of 3 parts read"]
+
+
+def test_the_line_that_names_the_delimiter_for_excel_is_no_row(generate: Generate, folder: Folder) -> None:
+    rows = "x;y\r\n1;a\r\n2;b\r\n"
+    for start, encoding in (("", "utf-8"), ("\ufeff", "utf-8"), ("", "utf-16")):
+        root = folder({"a.csv": f"{start}sep=;\r\n{rows}".encode(encoding)})
+        options = json.dumps({"delimiter": ";", "encoding": encoding})
+        assert generate(root, options=options, output_config=by_hash(all=1)).rows() == [
+            {"x": [1], "y": [b"a"]},
+            {"x": [2], "y": [b"b"]},
+        ]
+    with pytest.raises(DataError, match=r"its first line names ';' as the delimiter, expected ',': set delimiter"):
+        generate(folder({"a.csv": f"sep=;\r\n{rows}"}))
+    root = folder({"a.csv": f"sep=;\r\n{rows}3\r\n"})
+    with pytest.raises(DataError, match=r"a\.csv, line 5: expected 2 cells as in the header, found 1: 3"):
+        generate(root, options='{"delimiter": ";"}')
