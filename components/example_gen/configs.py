@@ -188,6 +188,11 @@ def _span(where: str, value: Any, dated: bool) -> int:
     return (span_numbers.of_digits(number) if dated else None) or number
 
 
+def check_distinct_inputs(splits: Iterable[InputSplit]) -> None:
+    """Raises a ConfigError if a split is there several times, which sources without patterns of files refuse."""
+    _check_distinct([split.name for split in splits], "input_config.splits")
+
+
 def _split_name(name: str, where: str) -> str:
     try:
         return check_split_name(name)

@@ -70,7 +70,7 @@ class HttpSource(RowFiles):
         what Transport raises for an API that does not answer.
         """
         options = HttpOptions.of(asked.options)
-        configs.check_distinct_inputs(tuple(asked.splits))
+        configs.check_distinct_inputs(asked.splits)
         if not asked.state:
             raise ConfigError("state: expected a folder that lasts from run to run, where the API's pages are kept")
         addresses = {split.name: _address(options.url, split) for split in asked.splits}

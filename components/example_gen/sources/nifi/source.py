@@ -44,7 +44,7 @@ class NifiSource(RowFiles):
         NiFi that does not answer.
         """
         options = NifiOptions.of(asked.options)
-        configs.check_distinct_inputs(tuple(asked.splits))
+        configs.check_distinct_inputs(asked.splits)
         if options.site_to_site is None:
             return _landed(options, asked)
         if not asked.state:

@@ -51,7 +51,7 @@ def opened(
     asked = replace(request, input_base=str(folder), splits=splits, options=documents.json_text(csv) if csv else "")
     try:
         with sources.named(source).open(asked) as found:
-            yield replace(found, root=None)
+            yield replace(found, root="")
     except PenstockError as error:
         for path, name in names.items():
             error.message = error.message.replace(path, name)
