@@ -1,4 +1,4 @@
-"""ExampleCleaner: rules that mend examples, drop those that cannot be mended, and keep what was changed in quarantine."""
+"""ExampleCleaner: rules that mend examples or drop them, and a quarantine of what was changed."""
 
 from penstock.components.example_cleaner.component import example_cleaner
 

@@ -5,10 +5,12 @@ import json
 import logging
 import sys
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 
+import pandas  # noqa: F401  Arrow imports it on first use: here once, else in every worker that is forked
 
 from penstock.components.engines import Engine, open_engine
 from penstock.components.example_cleaner import limits, references
@@ -21,6 +23,7 @@ from penstock.core import artifacts, progress
 from penstock.core.artifacts import DataCleaning, Examples, Property, Quarantine, TaskResult
 from penstock.core.cleaning import cleaning as cleaning_
 from penstock.core.cleaning import fitting, parsing
+from penstock.core.cleaning.rules import Rule
 from penstock.core.errors import ConfigError, DataError
 from penstock.core.examples import payloads
 from penstock.core.files import atomic
@@ -67,7 +70,8 @@ def run(
         types = {name: kind for name, kind in sorted(known.types.items()) if kind is not None}
         plan = Plan(cleaning_.of(read, types), references=references.fetch(read, scratch))
         plan = passes.learn(plan, shards, train, opened, scratch)
-        counted, problem = _write(opened, plan, shards, target, Quarantine(Path(quarantine)), max_quarantined, max_changed)
+        limit = partial(limits.check, max_quarantined=max_quarantined, max_changed=max_changed)
+        counted, problem = _write(opened, plan, shards, target, Quarantine(Path(quarantine)), limit)
         if report:
             report_page.write(Path(report), plan.cleaning, counted, problem)
         if problem:
@@ -97,8 +101,7 @@ def _write(
     shards: Sequence[Shard],
     target: Path,
     quarantine: Quarantine,
-    max_quarantined: float,
-    max_changed: float,
+    limit: Callable[[Counted, tuple[Rule, ...]], None],
 ) -> tuple[Counted, limits.TooMuch | None]:
     """Writes the splits' folders, all or none of them, and the quarantine, also where too much was dropped."""
     progress.say("writing the rows")
@@ -113,7 +116,7 @@ def _write(
                     folder.mkdir()
                 writer = Writer(plan, folders, Quarantine(changes), len(shards))
                 counted = engine.fold(writer, Counted.merge, shards) or Counted()
-                limits.check(counted, plan.cleaning.rules, max_quarantined, max_changed)
+                limit(counted, plan.cleaning.rules)
         except limits.TooMuch as too_much:
             problem = too_much
     return counted, problem

@@ -5,6 +5,7 @@ all files and looked at by itself. So memory holds one partition of the keys and
 of rows, and what is found is exact: keys are compared by SHA-256, or as they are.
 """
 
+import itertools
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -28,11 +29,14 @@ def count(files: Sequence[Path]) -> int:
 def write(path: Path, table: pa.RecordBatch, ids: Ids, partitions: int) -> Path:
     """Writes rows by their partitions, `ids`; the order of rows in a partition stays."""
     order = np.argsort(ids, kind="stable")
-    bounds = np.searchsorted(ids[order], np.arange(partitions + 1))
-    with atomic.replacing(path) as temporary, pa.OSFile(str(temporary), "wb") as file:
-        with pa.ipc.new_file(file, table.schema) as writer:
-            for first, last in zip(bounds[:-1], bounds[1:], strict=True):
-                writer.write_batch(table.take(pa.array(order[first:last])))
+    bounds: Ids = np.searchsorted(ids[order], np.arange(partitions + 1)).astype(np.int64)
+    with (
+        atomic.replacing(path) as temporary,
+        pa.OSFile(str(temporary), "wb") as file,
+        pa.ipc.new_file(file, table.schema) as writer,
+    ):
+        for first, last in itertools.pairwise(bounds.tolist()):
+            writer.write_batch(table.take(pa.array(order[first:last])))
     return path
 
 
@@ -45,7 +49,7 @@ def read(files: Sequence[Path], partition: int) -> Iterator[pa.RecordBatch]:
 
 def write_rows(path: Path, shards: Ids, rows: Ids) -> Path:
     """Writes rows of shards, so that those of a shard are found without reading the others."""
-    pairs = np.empty(len(rows), _PAIR)
+    pairs: npt.NDArray[np.void] = np.empty(len(rows), _PAIR)
     pairs["shard"], pairs["row"] = shards, rows
     with atomic.replacing(path) as temporary, open(temporary, "wb") as file:
         np.save(file, np.sort(pairs, order=("shard", "row")))
@@ -57,6 +61,7 @@ def of_shard(files: Sequence[Path], shard: int) -> Ids:
     found = []
     for path in files:
         pairs = np.load(path, mmap_mode="r")
-        first, last = np.searchsorted(pairs["shard"], [shard, shard + 1])
+        shards = pairs["shard"]
+        first, last = int(np.searchsorted(shards, shard)), int(np.searchsorted(shards, shard + 1))
         found.append(np.array(pairs["row"][first:last]))
     return np.sort(np.concatenate(found)) if found else np.empty(0, np.int64)

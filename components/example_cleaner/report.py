@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from html import escape
 from pathlib import Path
+from typing import Any
 
 import altair as alt
 
@@ -160,7 +161,8 @@ def _details(cleaning: Cleaning, counted: Counted) -> Iterator[str]:
         serving = escape(step.rule.not_at_serving) or "applied"
         yield (
             f'<article id="rule-{index}"><h3>{page.breakable(name)}</h3>'
-            f'<p class="muted">{escape(step.rule.KIND)} · {columns} · at serving: {serving}</p>{learned}{examples}</article>'
+            f'<p class="muted">{escape(step.rule.KIND)} · {columns} · at serving: {serving}</p>'
+            f"{learned}{examples}</article>"
         )
 
 
@@ -169,7 +171,7 @@ def learned_words(step: Step) -> str:
     return ", ".join(f"{column} {_learned(value)}" for column, value in step.learned.items())
 
 
-def _learned(value: object) -> str:
+def _learned(value: Any) -> str:
     match value:
         case [low, high]:
             return f"{numbers.number(float(low), 4)} to {numbers.number(float(high), 4)}"
@@ -197,8 +199,10 @@ def _value(value: str | None) -> str:
     if value is None:
         return '<span class="muted">none</span>'
     shortened = value if len(value) <= _LONGEST else value[: _LONGEST - 1] + "…"
-    return f"<code>{escape(printable.printable(shortened))}</code>" if shortened.strip() == shortened else (
-        f"<code>{escape(repr(shortened))}</code>"
+    return (
+        f"<code>{escape(printable.printable(shortened))}</code>"
+        if shortened.strip() == shortened
+        else (f"<code>{escape(repr(shortened))}</code>")
     )
 
 

@@ -8,6 +8,7 @@ import functools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -62,7 +63,7 @@ class Plan:
     previous: Mapping[int, Sequence[Mapping[str, pa.Scalar]]] = field(default_factory=dict)
     references: Mapping[int, Path] = field(default_factory=dict)
 
-    def known(self, learned: Mapping[int, object]) -> "Plan":
+    def known(self, learned: Mapping[int, Any]) -> "Plan":
         """Returns the plan with what a pass has learned, by the places of the rules."""
         duplicates, previous, values = dict(self.duplicates), dict(self.previous), {}
         for index, result in learned.items():
@@ -73,8 +74,8 @@ class Plan:
                 previous[index] = result
             else:
                 values[index] = result
-        cleaning = self.cleaning.with_learned(values)  # type: ignore[arg-type]
-        return replace(self, cleaning=cleaning, duplicates=duplicates, previous=previous)  # type: ignore[arg-type]
+        cleaning = self.cleaning.with_learned(values)
+        return replace(self, cleaning=cleaning, duplicates=duplicates, previous=previous)
 
 
 class Application:

@@ -20,7 +20,7 @@ class Survey:
         known = self.types.get(name)
         if known and kind and known != kind:
             raise DataError(
-                f"column {name!r} holds {_WORDS[known]} in some examples and {_WORDS[kind]} in others: expected one type"
+                f"column {name!r} holds {_WORDS[known]} in some examples, {_WORDS[kind]} in others: expected one type"
             )
         self.types[name] = known or kind
 

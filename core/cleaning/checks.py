@@ -35,7 +35,9 @@ def fails(expression: Expression, rows: Rows) -> Mask:
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError) as error:
         kinds = ", ".join(f"{name} ({rows.type(name) or 'no value'})" for name in expression.columns)
         reason = str(error).partition("\n")[0]
-        raise DataError(f"expression {expression.text!r} does not fit the types of its columns, {kinds}: {reason}") from None
+        raise DataError(
+            f"expression {expression.text!r} does not fit the types of its columns, {kinds}: {reason}"
+        ) from None
     if isinstance(holds, pa.Scalar):
         return np.full(rows.count, holds.is_valid and not holds.as_py())
     mask: Mask = ~pc.fill_null(holds, True).to_numpy(zero_copy_only=False).astype(bool)
@@ -49,11 +51,11 @@ def _value(node: ast.expr, rows: Rows) -> Any:
     match node:
         case ast.Constant(value=value):
             return pa.scalar(float(value) if isinstance(value, int) and abs(value) >= 2**63 else value)
-        case ast.BoolOp(op=op, values=values):
+        case ast.BoolOp(op=op, values=operands):
             joined = pc.and_kleene if isinstance(op, ast.And) else pc.or_kleene
-            total = _value(values[0], rows)
-            for value in values[1:]:
-                total = joined(total, _value(value, rows))
+            total = _value(operands[0], rows)
+            for part in operands[1:]:
+                total = joined(total, _value(part, rows))
             return total
         case ast.UnaryOp(op=ast.Not(), operand=operand):
             return pc.invert(_value(operand, rows))
@@ -82,7 +84,9 @@ def _column(name: str, rows: Rows) -> pa.Array:
     try:
         return values.cast(pa.string())
     except pa.ArrowInvalid:
-        raise DataError(f"column {name!r} holds bytes that are no text in UTF-8, and an expression takes text") from None
+        raise DataError(
+            f"column {name!r} holds bytes that are no text in UTF-8, and an expression takes text"
+        ) from None
 
 
 def _arithmetic(function: str, left: Any, right: Any) -> Any:

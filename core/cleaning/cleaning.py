@@ -11,7 +11,7 @@ import pyarrow as pa
 from penstock.core.arguments import check_list, check_object
 from penstock.core.cleaning import fitting, parsing, steps
 from penstock.core.cleaning.rows import Rows
-from penstock.core.cleaning.rules import Missing, Rule, Type
+from penstock.core.cleaning.rules import Convert, Missing, Rule, Type
 from penstock.core.cleaning.steps import Step
 from penstock.core.errors import ConfigError, DataError
 from penstock.core.files import atomic, documents
@@ -38,9 +38,7 @@ class Cleaning:
     def with_learned(self, learned: Mapping[int, Mapping[str, Any]]) -> "Cleaning":
         """Returns the rules with what was learned for some of them, by their places."""
         known = enumerate(self.steps)
-        return replace(
-            self, steps=tuple(Step(step.rule, learned.get(index, step.learned)) for index, step in known)
-        )
+        return replace(self, steps=tuple(Step(step.rule, learned.get(index, step.learned)) for index, step in known))
 
     def apply(self, index: int, rows: Rows, serving: bool = False) -> None:
         """Applies one rule to rows, which change."""
@@ -62,16 +60,33 @@ class Cleaning:
         return rows.batch()
 
     @property
-    def reads(self) -> set[str]:
-        """The columns that rules look at when they serve, which a request may have beside those of the model."""
-        return {name for index in self.served for name in self.rules[index].reads}
+    def reads(self) -> dict[str, Type]:
+        """The columns that rules need when they serve, with their types: a request may have them beside the model's."""
+        needed = [rule for rule in self._served_rules if not _leaves_out(rule)]
+        names = dict.fromkeys(name for rule in needed for name in rule.reads)
+        return {name: self.types[name] for name in names if name in self.types}
 
     @property
-    def optional(self) -> set[str]:
-        """The columns that a request may lack: those that are filled, and those that are made."""
-        serving = [self.rules[index] for index in self.served]
-        filled = {name for rule in serving if isinstance(rule, Missing) and rule.fills for name in rule.columns}
-        return filled | {name for rule in serving for name in rule.flags}
+    def filled(self) -> set[str]:
+        """The columns that a server fills, so that a request may lack them."""
+        return {
+            name for rule in self._served_rules if isinstance(rule, Missing) and rule.fills for name in rule.columns
+        }
+
+    @property
+    def made(self) -> set[str]:
+        """The columns that rules add, so that a request has none of them."""
+        return {name for rule in self._served_rules for name in rule.flags}
+
+    @property
+    def converted(self) -> set[str]:
+        """The columns of which a request may hold texts where the model takes numbers."""
+        convert = [rule for rule in self._served_rules if isinstance(rule, Convert) and rule.to != "text"]
+        return {name for rule in convert for name in rule.columns if self.types.get(name) == "text"}
+
+    @property
+    def _served_rules(self) -> list[Rule]:
+        return [self.rules[index] for index in self.served]
 
     def write(self, path: Path) -> None:
         """Writes the rules as JSON, the same for the same rules; beside each what a server does with it."""
@@ -98,6 +113,10 @@ class Cleaning:
             return cls(tuple(Step(rule, item.get("learned", {})) for rule, item in pairs), values["types"])
         except (ValueError, KeyError, TypeError, ConfigError, UnicodeDecodeError) as error:
             raise DataError(f"{path}: expected rules that ExampleCleaner has written: {error}") from None
+
+
+def _leaves_out(rule: Rule) -> bool:
+    return isinstance(rule, Missing) and rule.action == "drop_column"
 
 
 def _rule(item: Mapping[str, Any]) -> dict[str, Any]:

@@ -119,7 +119,7 @@ def _inner(node: ast.expr, text: str) -> Iterator[ast.expr]:
             yield operand
         case ast.UnaryOp(op=ast.USub() | ast.UAdd(), operand=operand):
             yield operand
-        case ast.BinOp(left=left, op=op, right=right) if type(op) in ARITHMETIC:
+        case ast.BinOp(left=left, op=operator, right=right) if type(operator) in ARITHMETIC:
             yield from (left, right)
         case ast.Compare(left=left, ops=ops, comparators=comparators):
             yield left

@@ -45,8 +45,8 @@ def _bounded(rows: Rows, column: str, bounds: Bounds, otherwise: Otherwise) -> N
     rows.put(column, values, pa.array(clipped, values.flat.type), below | above, _CLIPPED)
 
 
-def _bound(bound: float | None, dtype: np.dtype, place: int) -> np.generic | None:
-    """Returns a bound as the column's type holds it, so that what is clipped to it is within: a whole number inwards."""
+def _bound(bound: float | None, dtype: np.dtype, place: int) -> np.int64 | np.float32 | None:
+    """Returns a bound as the column's type holds it: the next one inwards, so that what is clipped to it is within."""
     if bound is None:
         return None
     if dtype.kind == "i":
@@ -54,8 +54,8 @@ def _bound(bound: float | None, dtype: np.dtype, place: int) -> np.generic | Non
         return np.int64(min(max(whole, _INT64.min), _INT64.max))
     nearest = np.float32(bound)
     if place == 0 and nearest < bound:
-        return np.nextafter(nearest, np.float32(np.inf))
-    return np.nextafter(nearest, np.float32(-np.inf)) if place == 1 and nearest > bound else nearest
+        return np.float32(np.nextafter(nearest, np.float32(np.inf)))
+    return np.float32(np.nextafter(nearest, np.float32(-np.inf))) if place == 1 and nearest > bound else nearest
 
 
 def unit(rule: Unit, rows: Rows) -> None:

@@ -131,9 +131,9 @@ def _field(cls: type[Rule], key: str, hint: Any, where: str, value: Any) -> Any:
         return tuple(_scalar(f"{where}[{index}]", item) for index, item in enumerate(check_list(where, value)))
     if key in ("columns", "values"):
         return _strings(where, value)
-    if choices := get_args(getattr(hint, "__value__", hint)):
-        if all(isinstance(choice, str) for choice in choices):
-            return _one_of(where, value, [choice for choice in choices if choice])
+    choices = get_args(getattr(hint, "__value__", hint))
+    if choices and all(isinstance(choice, str) for choice in choices):
+        return _one_of(where, value, [choice for choice in choices if choice])
     return _READERS[key](where, value)
 
 
@@ -141,7 +141,9 @@ def _strings(where: str, value: Any) -> tuple[str, ...]:
     given = check_strings(where, value, "texts" if where.endswith("values") else "names of columns")
     twice = next((name for index, name in enumerate(given) if name in given[:index]), None)
     if not given or twice is not None:
-        raise ConfigError(f"{where}: expected each once, {'received none' if not given else f'received {twice!r} twice'}")
+        raise ConfigError(
+            f"{where}: expected each once, {'received none' if not given else f'received {twice!r} twice'}"
+        )
     return tuple(given)
 
 
@@ -271,8 +273,12 @@ def _of_duplicates(rule: Duplicates) -> list[str]:
 
 def _of_check(rule: Check) -> list[str]:
     return [
-        "expected columns, whose values are taken for missing" if rule.otherwise == "missing" and not rule.columns else "",
-        "expected a name, of which the column <name>_flagged is made" if rule.otherwise == "flag" and not rule.name else "",
+        "expected columns, whose values are taken for missing"
+        if rule.otherwise == "missing" and not rule.columns
+        else "",
+        "expected a name, of which the column <name>_flagged is made"
+        if rule.otherwise == "flag" and not rule.name
+        else "",
         ".columns: they are for otherwise: missing" if rule.otherwise != "missing" and rule.columns else "",
     ]
 

@@ -111,7 +111,9 @@ class Rows:
         """Returns the value of each row, null where it has none; a DataError if a row has several."""
         values = self.values(column)
         if len(values.rows) > 1 and (np.diff(values.rows) == 0).any():
-            raise DataError(f"column {column!r} has several values in a row: a rule of several columns takes one of each")
+            raise DataError(
+                f"column {column!r} has several values in a row: a rule of several columns takes one of each"
+            )
         if len(values.rows) == self.count:
             return values.flat
         places: Numbers = np.full(self.count, -1, np.int64)
@@ -229,7 +231,7 @@ def lists(flat: pa.Array, rows: Numbers, count: int) -> pa.Array:
     """Returns `count` lists of values, of which `rows` are the ascending rows; null for a row without one."""
     lengths = np.bincount(rows, minlength=count)
     offsets: Numbers = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-    nothing = np.append(lengths == 0, False)
+    nothing: Mask = np.append(lengths == 0, False)
     return pa.LargeListArray.from_arrays(pa.array(offsets, mask=nothing if nothing.any() else None), flat)
 
 

@@ -75,7 +75,7 @@ class Duplicates(Rule):
 
     @property
     def reads(self) -> tuple[str, ...]:
-        return (*self.columns, *([self.by] if self.by and self.columns else []))
+        return (*self.columns, *([self.by] if self.by else []))
 
     @property
     def learns(self) -> bool:

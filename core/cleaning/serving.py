@@ -38,9 +38,7 @@ class Cleaner:
         if cleaned is not None or len(examples) < 2:
             return list(examples) if cleaned is None else cleaned
         each = (self._cleaned([example]) for example in examples)  # they differ in their features, or one is none
-        return [
-            example if single is None else single[0] for example, single in zip(examples, each, strict=True)
-        ]
+        return [example if single is None else single[0] for example, single in zip(examples, each, strict=True)]
 
     def _cleaned(self, examples: Sequence[bytes]) -> list[bytes] | None:
         """Returns cleaned examples; None if they cannot be cleaned together."""

@@ -33,7 +33,7 @@ FILLED = "filled"
 
 @dataclass(frozen=True)
 class Step:
-    """A rule, and what was learned for it, by column: what is filled in, the bounds of outliers, the dropped columns."""
+    """A rule, and what was learned for it, by column: what is filled in, bounds, which columns are dropped."""
 
     rule: Rule
     learned: Mapping[str, Any] = field(default_factory=dict, hash=False)

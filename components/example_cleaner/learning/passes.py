@@ -80,9 +80,7 @@ def _next(rules: Sequence[Rule], left: Sequence[int]) -> Pass:
     return Pass(tuple(learning), tuple(index for index in applied if index < learning[-1]))
 
 
-def _collect(
-    shard: Shard, plan: Plan, one: Pass, train: Sequence[str], scratch: Path, count: int
-) -> dict[int, Any]:
+def _collect(shard: Shard, plan: Plan, one: Pass, train: Sequence[str], scratch: Path, count: int) -> dict[int, Any]:
     """Returns what rules collect of a shard, by their places."""
     rules = plan.cleaning.rules
     collecting = {
@@ -191,6 +189,6 @@ class _Finishing:
 
     def _nothing(self, column: str) -> DataError:
         return DataError(
-            f"rule {self.rule.name!r}: column {column!r} has no value in the train splits, so nothing can be learned of "
-            "it: expected one at least, or another rule, such as the action drop_column or constant"
+            f"rule {self.rule.name!r}: column {column!r} has no value in the train splits, so nothing can be learned "
+            "of it: expected one at least, or another rule, such as the action drop_column or constant"
         )
