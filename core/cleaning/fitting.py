@@ -11,6 +11,7 @@ from penstock.core.cleaning.rules import (
     Range,
     Reference,
     Rule,
+    Scalar,
     Text,
     Type,
     Unit,
@@ -64,12 +65,21 @@ def _check_type(rule: Rule, column: str, kind: Type | None) -> None:
         wrong = f"a rule of numbers{_TO_NUMBERS}"
     elif isinstance(rule, Missing) and rule.action == "median" and kind == "text":
         wrong = f"a median is one of numbers{_TO_NUMBERS}, and the action mode fills text"
+    elif isinstance(rule, Missing) and not _fits(rule.value, kind):
+        raise DataError(f"rule {rule.name!r}: column {column!r} holds {_WORDS[kind]}, and {rule.value!r} is none")
     elif isinstance(rule, Values) and kind == "float":
         wrong = f"a rule of text or of whole numbers{_TO_TEXT}"
     elif isinstance(rule, Reference) and kind == "float":
         wrong = "references are text or whole numbers"
     if wrong:
         raise DataError(f"rule {rule.name!r}: column {column!r} holds {_WORDS[kind]}, and this is {wrong}")
+
+
+def _fits(value: Scalar | None, kind: Type) -> bool:
+    """Whether a constant can be filled in."""
+    if value is None or kind == "text":
+        return True
+    return not isinstance(value, str) and (kind == "float" or value == int(value))
 
 
 def _after(rule: Rule, known: dict[str, Type | None]) -> None:

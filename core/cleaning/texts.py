@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from penstock.core.cleaning.rows import Mask, Rows, Values
+from penstock.core.cleaning.rows import ARROW, Mask, Rows, Values, lists
 from penstock.core.cleaning.rules import Convert, MissingValues, Pattern, Text
 from penstock.core.cleaning.rules import Values as ValuesRule
 from penstock.core.errors import DataError
@@ -24,14 +24,11 @@ class NotText(DataError):
 
 
 def missing_values(rule: MissingValues, rows: Rows) -> None:
-    wanted = pa.array(rule.values, pa.large_string())
+    wanted = pa.array([value.encode() for value in rule.values], pa.large_binary())
     for column in rule.columns or [name for name in rows.columns if rows.type(name) == "text"]:
-        if rows.type(column) != "text":
-            continue
-        distinct, values, indices = _distinct(rows, column, rule.name, skips=not rule.columns)
-        if distinct is not None:
-            bad = _mask(pc.is_in(distinct, value_set=wanted))
-            rows.refuse(column, values, bad[indices], "missing")
+        if rows.type(column) == "text":
+            values = rows.values(column)
+            rows.refuse(column, values, _mask(pc.is_in(values.flat, value_set=wanted)), "missing")
 
 
 def text(rule: Text, rows: Rows) -> None:
@@ -102,6 +99,10 @@ def convert(rule: Convert, rows: Rows, drops: bool = True) -> None:
         kind = rows.type(column)
         if kind is None or kind == rule.to:
             continue
+        if not len(rows.values(column).rows):
+            rows.columns[column] = lists(pa.array([], ARROW[rule.to]), rows.values(column).rows, rows.count)
+            rows.has_other_columns = True
+            continue
         if rule.to == "text" or kind != "text":
             _convert_numbers(rule, rows, column)
             continue
@@ -117,7 +118,7 @@ def parsed(texts: Texts, rule: Convert) -> pa.Array:
     texts = pc.utf8_trim_whitespace(texts)
     if rule.decimal_point != ".":
         texts = pc.replace_substring(texts, rule.decimal_point, ".")
-    return pa.array([_parsed(one, rule.to == "integer") for one in texts.to_pylist()], _ARROW[rule.to])
+    return pa.array([_parsed(one, rule.to == "integer") for one in texts.to_pylist()], ARROW[rule.to])
 
 
 def _parsed(one: str, whole: bool) -> int | float | None:
@@ -134,7 +135,6 @@ def _parsed(one: str, whole: bool) -> int | float | None:
 
 
 _LARGEST_FLOAT = float(np.finfo(np.float32).max)
-_ARROW = {"integer": pa.int64(), "float": pa.float32()}
 
 
 def _convert_numbers(rule: Convert, rows: Rows, column: str) -> None:
@@ -155,7 +155,7 @@ def _none(found: Values) -> Mask:
     return np.zeros(len(found.rows), bool)
 
 
-def _distinct(rows: Rows, column: str, rule: str, skips: bool = False) -> tuple[Texts | None, Values, np.ndarray]:
+def _distinct(rows: Rows, column: str, rule: str) -> tuple[Texts | None, Values, np.ndarray]:
     """Returns a column's distinct texts, its values, and which text each is; None for the texts if there are none."""
     found = rows.values(column)
     if not len(found.rows) or rows.type(column) != "text":
@@ -164,7 +164,7 @@ def _distinct(rows: Rows, column: str, rule: str, skips: bool = False) -> tuple[
         distinct, indices = _encoded(found.flat)
         return distinct.cast(pa.large_string()), found, indices
     except pa.ArrowInvalid:
-        if skips or not rows.records:
+        if not rows.records:
             return None, found, np.empty(0, np.int64)
         raise NotText(column, rule) from None
 

@@ -4,6 +4,7 @@ A rule learns from rows to which the rules before it were applied. Rules that do
 same pass.
 """
 
+import functools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -146,7 +147,7 @@ class _Finishing:
         files = [path for part in parts for path in part[column]]
         if not files:
             raise self._nothing(column)
-        found = self.engine.fold(modes.Most(files), modes.better, range(self.partitions))
+        found = functools.reduce(modes.better, self.engine.map(modes.Most(files), range(self.partitions)))
         assert found is not None
         value = found[1]
         if isinstance(value, bytes):
