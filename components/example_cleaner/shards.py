@@ -125,10 +125,12 @@ class Application:
         (column,) = rule.columns
         values = rows.values(column)
         if not len(values.rows):
+            rows.complete(rule.flags)
             return
         texts = values.flat if rows.type(column) == "text" else values.flat.cast(pa.large_string())
         bad: Mask = ~pc.is_in(texts.cast(pa.large_binary()), value_set=known).to_numpy(zero_copy_only=False)
         rows.refuse(column, values, bad, rule.otherwise)
+        rows.complete(rule.flags)
 
 
 def last_values(rows: Rows, column: str, nothing: Mask, before: pa.Scalar | None) -> pa.Array | None:

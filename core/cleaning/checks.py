@@ -89,9 +89,22 @@ def _column(name: str, rows: Rows) -> pa.Array:
         ) from None
 
 
+def _alike(left: Any, right: Any) -> tuple[Any, Any]:
+    """Returns whole numbers as floats where they are compared with floats; Arrow refuses those beyond 2**53."""
+    if pa.types.is_floating(left.type) and pa.types.is_integer(right.type):
+        return left, _as_float(right)
+    if pa.types.is_integer(left.type) and pa.types.is_floating(right.type):
+        return _as_float(left), right
+    return left, right
+
+
+def _as_float(values: Any) -> Any:
+    return pc.cast(values, pa.float64(), safe=False)
+
+
 def _arithmetic(function: str, left: Any, right: Any) -> Any:
     """Whole numbers become floats, which do not overflow, and whose division by zero is infinite or NaN."""
-    numbers = [value.cast(pa.float64()) if pa.types.is_integer(value.type) else value for value in (left, right)]
+    numbers = [_as_float(value) if pa.types.is_integer(value.type) else value for value in (left, right)]
     return pc.call_function(function, numbers)
 
 
@@ -104,7 +117,7 @@ def _comparison(left: ast.expr, ops: list[ast.cmpop], comparators: list[ast.expr
             value = before
         else:
             value = _value(node, rows)
-            held = pc.call_function(COMPARISONS[type(op)], [before, value])
+            held = pc.call_function(COMPARISONS[type(op)], list(_alike(before, value)))
         total = held if total is None else pc.and_kleene(total, held)
         before = value
     return total

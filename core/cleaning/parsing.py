@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, get_args, get_type_hints
 
@@ -271,6 +272,14 @@ def _of_duplicates(rule: Duplicates) -> list[str]:
     ]
 
 
+def _of_pattern(rule: Pattern) -> list[str]:
+    try:
+        re.compile(rule.regex)
+    except re.error as error:
+        return [f".regex: expected a regular expression, received {rule.regex!r}: {error}"]
+    return ["expected a regex, which the whole text fits" if not rule.regex else ""]
+
+
 def _of_check(rule: Check) -> list[str]:
     return [
         "expected columns, whose values are taken for missing"
@@ -289,7 +298,7 @@ _PROBLEMS: dict[type[Rule], Callable[[Any], list[str]]] = {
     Missing: _of_missing,
     Text: lambda rule: ["expected case, spaces or both" if not rule.case and not rule.spaces else ""],
     Values: _of_values,
-    Pattern: lambda rule: ["expected a regex, which the whole text fits" if not rule.regex else ""],
+    Pattern: _of_pattern,
     Unit: _of_unit,
     Range: _of_bounds,
     Outliers: _of_outliers,

@@ -151,8 +151,6 @@ class Rows:
     def refuse(self, column: str, values: Values, bad: Mask, otherwise: Otherwise) -> None:
         """Does with the values in `bad` what the rule says: all but `clip`."""
         if not bad.any():
-            if otherwise == "flag":
-                self._flag(column + FLAG, np.zeros(self.count, bool))
             return
         if otherwise == "drop":
             first = np.unique(values.rows[bad], return_index=True)[1]
@@ -176,6 +174,12 @@ class Rows:
             nothing = pa.nulls(int(rows.sum()), pa.string())
             self.changes.append(Change(self.step, name + FLAG, FLAGGED, self.numbers[rows], nothing, nothing))
         self._flag(name + FLAG, rows)
+
+    def complete(self, flags: Iterable[str]) -> None:
+        """Adds those of the columns that mark rows which are not there: no value was looked at."""
+        for name in flags:
+            if name not in self.columns:
+                self._flag(name, np.zeros(self.count, bool))
 
     def drop(self, rows: Mask, column: str = "", old: pa.Array | None = None) -> None:
         """Drops rows; `old` are the values for which they are dropped."""

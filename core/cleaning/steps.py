@@ -67,6 +67,7 @@ def apply(step: Step, rows: Rows, types: Mapping[str, Type | None], serving: boo
             checks.check(rule, rows)
         case Duplicates() | Reference():
             raise AssertionError(f"{step.rule.KIND} takes more than the rows")
+    rows.complete(step.rule.flags)
 
 
 def _missing(rule: Missing, learned: Mapping[str, Any], rows: Rows, types: Mapping[str, Type | None]) -> None:

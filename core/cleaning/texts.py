@@ -88,7 +88,10 @@ def pattern(rule: Pattern, rows: Rows) -> None:
     for column in rule.columns:
         distinct, found, indices = _distinct(rows, column, rule.name)
         if distinct is not None:
-            bad = ~_mask(pc.match_substring_regex(distinct, f"^(?:{rule.regex})$"))
+            try:
+                bad = ~_mask(pc.match_substring_regex(distinct, f"^(?:{rule.regex})$"))
+            except pa.ArrowInvalid as error:  # what Python's expressions have and RE2's have not
+                raise DataError(f"rule {rule.name!r}: {error}") from None
             rows.refuse(column, found, bad[indices], rule.otherwise)
 
 

@@ -1,4 +1,4 @@
-"""What a run leaves: the same on every engine, all that was changed, and nothing that looks finished of a failed one."""
+"""What a run leaves: the same on every engine, all that was changed, and nothing half-done of one that failed."""
 
 import os
 import resource
