@@ -13,7 +13,7 @@ from penstock.components.example_cleaner.writing import Counted, Shown
 from penstock.core import page
 from penstock.core.cleaning.cleaning import Cleaning
 from penstock.core.cleaning.rows import DROPPED
-from penstock.core.cleaning.rules import Rule
+from penstock.core.cleaning.rules import Missing, Rule
 from penstock.core.cleaning.steps import Step
 from penstock.core.page import numbers
 from penstock.core.text import printable
@@ -23,6 +23,7 @@ _LONGEST_NAME = 60
 _BAR = 22  # pixels
 _MOST_COLUMNS = 40  # with missing values, in the chart
 _ALL = "all columns"
+_WIDTH = alt.AutoSizeParams(type="fit-x", contains="padding")  # the height is that of the bars
 
 
 def write(path: Path, cleaning: Cleaning, counted: Counted, problem: TooMuch | None = None) -> Path:
@@ -76,7 +77,7 @@ def _rules(cleaning: Cleaning, counted: Counted) -> str:
     if done:
         splits, names = list(counted.rows), list(dict.fromkeys(str(one["rule"]) for one in done))
         bars = (
-            alt.Chart(alt.Data(values=done), height=alt.Step(_BAR / len(splits) + 4))
+            alt.Chart(alt.Data(values=done), height=alt.Step(_BAR / len(splits) + 4), autosize=_WIDTH)
             .mark_bar()
             .encode(
                 y=alt.Y("rule:N", sort=names, title=None, axis=alt.Axis(labelLimit=220)),
@@ -95,7 +96,7 @@ def _table(cleaning: Cleaning, counted: Counted) -> str:
     names = _names(cleaning.rules)
     rows = "".join(
         f'<tr><td><a href="#rule-{index}">{page.breakable(names[index])}</a></td>'
-        + "".join(f'<td class="number">{_done(_of_rule(counted, index, split))}</td>' for split in splits)
+        + "".join(f'<td class="number">{_done(step, _of_rule(counted, index, split))}</td>' for split in splits)
         + f"<td>{escape(step.rule.not_at_serving) or 'applied'}</td></tr>"
         for index, step in enumerate(cleaning.steps)
     )
@@ -111,7 +112,10 @@ def _of_rule(counted: Counted, index: int, split: str) -> Counter[str]:
     return actions
 
 
-def _done(actions: Counter[str]) -> str:
+def _done(step: Step, actions: Counter[str]) -> str:
+    columns = left_out(step)
+    if columns:
+        return f"{len(columns)} column{'s' if len(columns) > 1 else ''} left out"
     return ", ".join(f"{numbers.count(count)} {escape(action)}" for action, count in actions.items()) or "nothing"
 
 
@@ -136,7 +140,7 @@ def _missing(counted: Counted) -> str:
         if share is not None
     ]
     chart = (
-        alt.Chart(alt.Data(values=points), height=alt.Step(_BAR / 2 + 2))
+        alt.Chart(alt.Data(values=points), height=alt.Step(_BAR / 2 + 2), autosize=_WIDTH)
         .mark_bar()
         .encode(
             y=alt.Y("column:N", sort=None, title=None, axis=alt.Axis(labelLimit=220)),
@@ -155,15 +159,22 @@ def _details(cleaning: Cleaning, counted: Counted) -> Iterator[str]:
     """Yields what each rule is, what was learned for it, and the first of what it did."""
     for index, (step, name) in enumerate(zip(cleaning.steps, _names(cleaning.rules), strict=True)):
         shown = counted.shown.get(index, [])
-        examples = _examples(shown) if shown else '<p class="muted">It found nothing.</p>'
+        nothing = f"Left out: {escape(', '.join(left_out(step)))}." if left_out(step) else "It found nothing."
+        examples = _examples(shown) if shown else f'<p class="muted">{nothing}</p>'
         learned = f"<p>Learned: {escape(learned_words(step))}</p>" if step.learned else ""
-        columns = escape(", ".join(step.rule.columns) or _ALL)
+        columns = escape(", ".join(step.rule.reads) or _ALL)
         serving = escape(step.rule.not_at_serving) or "applied"
         yield (
             f'<article id="rule-{index}"><h3>{page.breakable(name)}</h3>'
             f'<p class="muted">{escape(step.rule.KIND)} · {columns} · at serving: {serving}</p>'
             f"{learned}{examples}</article>"
         )
+
+
+def left_out(step: Step) -> list[str]:
+    """Returns the columns that a rule leaves out."""
+    dropped = isinstance(step.rule, Missing) and step.rule.action == "drop_column"
+    return [column for column, value in step.learned.items() if value[DROPPED]] if dropped else []
 
 
 def learned_words(step: Step) -> str:
