@@ -178,7 +178,7 @@ class Rows:
     def complete(self, flags: Iterable[str]) -> None:
         """Adds those of the columns that mark rows which are not there: no value was looked at."""
         for name in flags:
-            if name not in self.columns:
+            if name not in self.columns or self.without_value(name).any():
                 self._flag(name, np.zeros(self.count, bool))
 
     def drop(self, rows: Mask, column: str = "", old: pa.Array | None = None) -> None:
