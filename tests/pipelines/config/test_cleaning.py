@@ -14,6 +14,8 @@ from penstock.pipelines.compiling.compile import compile_config
 from penstock.pipelines.config import csv_columns
 from penstock.pipelines.config import training_pipeline as configs
 from penstock.pipelines.config.cleaning.rule import CleaningRule
+from penstock.pipelines.lint import local_paths, places
+from penstock.pipelines.lint.pipeline import Pipeline
 from penstock.pipelines.targets import target as targets
 
 type Load = Callable[..., configs.Config]
@@ -124,3 +126,15 @@ def test_sequences_are_refused(tmp_path: Path) -> None:
     path.write_text(f"{data}\ncleaning: {{rules: [{{rule: duplicates}}]}}\n")
     with pytest.raises(ConfigError, match="cleaning: rules clean the columns"):
         configs.load(path)
+
+
+def test_a_file_of_references_that_a_cluster_does_not_see_is_told(load: Load, tmp_path: Path) -> None:
+    for name in ("first", "second"):
+        (tmp_path / f"{name}.csv").write_text("island\nBiscoe\n")
+    rules = [f"{{rule: reference, columns: [island], file: {name}.csv, name: {name}}}" for name in ("first", "second")]
+    config = load("{rule: duplicates}", *rules)
+    path = compile_config(config, targets.LOCAL, tmp_path / "ir.yaml").path
+    documents = list(yaml.safe_load_all(path.read_text()))
+    found = [place.value for place in places.named(Pipeline.of(documents, {})) if place.parameter == "rules.file"]
+    assert found == [str(tmp_path / "first.csv"), str(tmp_path / "second.csv")]
+    assert f"rules.file (cleaning.rules.file) is {tmp_path}" in local_paths.sentence(documents, "kubeflow")
