@@ -17,12 +17,17 @@ import pyarrow.compute as pc
 from penstock.components.example_cleaner import partitions
 from penstock.core.cleaning.cleaning import Cleaning
 from penstock.core.cleaning.rows import Mask, Numbers, Rows
-from penstock.core.cleaning.rules import Duplicates, Missing, Reference
+from penstock.core.cleaning.rules import Duplicates, Missing, Reference, Type
 from penstock.core.cleaning.steps import FILLED
 from penstock.core.errors import DataError
-from penstock.core.examples import payloads, records
+from penstock.core.examples import decoder, payloads, records
 
 _BATCH_ROWS = 1 << 14
+_LISTS: dict[Type, int] = {
+    "integer": decoder.INT64_LIST,
+    "float": decoder.FLOAT_LIST,
+    "text": decoder.BYTES_LIST,
+}
 
 
 @dataclass(frozen=True)
@@ -33,12 +38,17 @@ class Shard:
     number: int
     file: Path
 
-    def batches(self) -> Iterator[tuple[list[bytes], Rows]]:
-        """Yields the records of the file, and the same as rows, which are numbered from 0 on."""
+    def batches(self, columns: Mapping[str, Type] | None = None) -> Iterator[tuple[list[bytes], Rows]]:
+        """Yields the records of the file, and the same as rows, which are numbered from 0 on.
+
+        With `columns`, of these types, the rows may lack all others: most of the time is that of decoding.
+        """
+        kinds = {name: _LISTS[kind] for name, kind in columns.items()} if columns else None
         first = 0
         for examples in records.read(self.file, _BATCH_ROWS):
             try:
-                batch = records.decode(examples)
+                batch = decoder.decode(examples, kinds) if kinds else None
+                batch = records.decode(examples) if batch is None else batch
             except (RuntimeError, ValueError) as error:
                 message = payloads.MESSAGES[payloads.TF_EXAMPLE]
                 reason = str(error).partition(": ")[2] or str(error)

@@ -70,8 +70,7 @@ def _next(rules: Sequence[Rule], left: Sequence[int]) -> Pass:
     learning, applied = list[int](), list[int]()
     unknown: set[str] = set()  # columns that depend on it
     for index, rule in enumerate(rules):
-        reads_all = isinstance(rule, Duplicates | MissingValues) and not rule.columns
-        depends = bool(unknown) and (reads_all or bool(unknown & {*rule.reads, *rule.flags}))
+        depends = bool(unknown) and (_reads_all(rule) or bool(unknown & {*rule.reads, *rule.flags}))
         if not depends:
             (learning if index in left else applied).append(index)
         if index in left or depends:
@@ -90,7 +89,7 @@ def _collect(shard: Shard, plan: Plan, one: Pass, train: Sequence[str], scratch:
         if shard.split in train or learners.learns_of_all_splits(rules[index])
     }
     application = Application(plan, shard)
-    for _, rows in shard.batches():
+    for _, rows in shard.batches(_needed(plan, one)):
         rows.records = False
         for index in sorted({*one.applied, *collecting}):
             if index in collecting:
@@ -98,6 +97,19 @@ def _collect(shard: Shard, plan: Plan, one: Pass, train: Sequence[str], scratch:
             else:
                 application.apply(index, rows)
     return {index: learner.result() for index, learner in collecting.items()}
+
+
+def _needed(plan: Plan, one: Pass) -> dict[str, Type] | None:
+    """Returns the columns that a pass looks at, with their types; None of one that looks at all."""
+    rules = [plan.cleaning.rules[index] for index in (*one.learning, *one.applied)]
+    if any(map(_reads_all, rules)):
+        return None
+    types = plan.cleaning.types
+    return {name: types[name] for rule in rules for name in (*rule.reads, *rule.columns) if name in types}
+
+
+def _reads_all(rule: Rule) -> bool:
+    return isinstance(rule, Duplicates | MissingValues) and not rule.columns
 
 
 @dataclass(frozen=True)
