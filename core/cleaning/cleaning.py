@@ -52,12 +52,14 @@ class Cleaning:
     def serve(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """Returns rows as a server cleans them: as many, in their order. Rules that drop rows do nothing to them.
 
+        The batch itself if there is nothing to clean.
+
         Raises a DataError if the rows do not have the types that an expression takes.
         """
         rows = Rows.of(batch, records=False)
         for index in self.served:
             self.apply(index, rows, serving=True)
-        return rows.batch()
+        return rows.batch() if rows.is_touched else batch
 
     @property
     def reads(self) -> dict[str, Type]:

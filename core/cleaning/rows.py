@@ -64,6 +64,8 @@ class Rows:
         self.changes: list[Change] = []
         self.records = records
         self.step = 0
+        self.is_touched = False  # whether any column is another one
+        self._values: dict[str, Values] = {}  # of columns as they are now
         self.has_other_columns = False  # so that every row is another one
 
     @classmethod
@@ -92,6 +94,11 @@ class Rows:
 
     def values(self, column: str) -> Values:
         """Returns a column's values; without the column, or any value of it, none."""
+        if column not in self._values:
+            self._values[column] = self._found(column)
+        return self._values[column]
+
+    def _found(self, column: str) -> Values:
         lists = self.columns.get(column)
         if lists is None or pa.types.is_null(lists.type):
             return Values(pa.nulls(0), np.empty(0, np.int64))
@@ -99,6 +106,12 @@ class Rows:
         flat = lists.flatten()
         rows = np.arange(len(lists)) if (lengths == 1).all() else np.repeat(np.arange(len(lists)), lengths)
         return Values(flat, rows.astype(np.int64, copy=False))
+
+    def set(self, column: str, lists_: pa.Array) -> None:
+        """Gives a column other lists, or adds it."""
+        self.columns[column] = lists_
+        self._values.pop(column, None)
+        self.is_touched = True
 
     def without_value(self, column: str) -> Mask:
         """Returns which rows have no value of a column, or NaN alone."""
@@ -124,7 +137,7 @@ class Rows:
         """Gives values their new ones, `flat`, of which those in `changed` differ."""
         if changed.any():
             self._record(column, action, values, changed, flat)
-            self.columns[column] = lists(flat, values.rows, self.count)
+            self.set(column, lists(flat, values.rows, self.count))
 
     def fill(self, column: str, rows: Mask, value: pa.Scalar, action: str) -> None:
         """Gives rows without a value this one; what they have of NaN goes."""
@@ -146,7 +159,7 @@ class Rows:
         at = np.concatenate([values.rows[kept], chosen])
         order = np.argsort(at, kind="stable")
         joined = pa.concat_arrays([flat, new]).take(pa.array(order))
-        self.columns[column] = lists(joined, at[order], self.count)
+        self.set(column, lists(joined, at[order], self.count))
 
     def refuse(self, column: str, values: Values, bad: Mask, otherwise: Otherwise) -> None:
         """Does with the values in `bad` what the rule says: all but `clip`."""
@@ -162,7 +175,7 @@ class Rows:
         self._record(column, _ACTIONS[otherwise], values, bad, None if otherwise == "missing" else values.flat)
         if otherwise == "missing":
             kept = pa.array(~bad)
-            self.columns[column] = lists(values.flat.filter(kept), values.rows[~bad], self.count)
+            self.set(column, lists(values.flat.filter(kept), values.rows[~bad], self.count))
         else:
             rows = np.zeros(self.count, bool)
             rows[values.rows[bad]] = True
@@ -192,6 +205,8 @@ class Rows:
         kept = pa.array(~rows)
         self.columns = {name: lists_.filter(kept) for name, lists_ in self.columns.items()}
         self.numbers = self.numbers[~rows]
+        self._values.clear()
+        self.is_touched = True
 
     def convert(self, column: str, values: Values, flat: pa.Array, bad: Mask, otherwise: Otherwise) -> None:
         """Gives a column another type; `flat` is null where a value cannot be converted, which is in `bad`."""
@@ -200,7 +215,7 @@ class Rows:
         rows[values.rows[bad]] = True
         if bad.any() and otherwise != "drop":
             self._record(column, MISSING, values, bad, None)
-        self.columns[column] = lists(flat.filter(pa.array(kept)), values.rows[kept], self.count)
+        self.set(column, lists(flat.filter(pa.array(kept)), values.rows[kept], self.count))
         self.has_other_columns = True
         if bad.any() and otherwise == "drop":
             places = np.flatnonzero(bad)[np.unique(values.rows[bad], return_index=True)[1]]
@@ -210,7 +225,8 @@ class Rows:
         """Leaves out columns, those that are there."""
         for column in columns:
             if self.columns.pop(column, None) is not None:
-                self.has_other_columns = True
+                self._values.pop(column, None)
+                self.has_other_columns = self.is_touched = True
 
     def changed(self) -> Numbers:
         """Returns the numbers of rows that were changed or dropped, each once, ascending."""
@@ -220,7 +236,7 @@ class Rows:
         flags = rows.astype(np.int64)
         if name in self.columns:  # of an earlier rule
             flags |= pc.fill_null(self.single(name), 0).to_numpy(zero_copy_only=False).astype(np.int64)
-        self.columns[name] = lists(pa.array(flags), np.arange(self.count), self.count)
+        self.set(name, lists(pa.array(flags), np.arange(self.count), self.count))
         self.has_other_columns = True
 
     def _record(self, column: str, action: str, values: Values, changed: Mask, flat: pa.Array | None) -> None:

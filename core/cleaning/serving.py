@@ -47,6 +47,8 @@ class Cleaner:
             return None
         try:
             cleaned = self._cleaning.serve(batch)
+            if cleaned is batch:
+                return list(examples)
             rows: list[bytes] = encoder.encode(cleaned, skip_nulls=True).to_numpy(zero_copy_only=False).tolist()
         except (DataError, pa.ArrowException):
             return None

@@ -103,7 +103,7 @@ def convert(rule: Convert, rows: Rows, drops: bool = True) -> None:
         if kind is None or kind == rule.to:
             continue
         if not len(rows.values(column).rows):
-            rows.columns[column] = lists(pa.array([], ARROW[rule.to]), rows.values(column).rows, rows.count)
+            rows.set(column, lists(pa.array([], ARROW[rule.to]), rows.values(column).rows, rows.count))
             rows.has_other_columns = True
             continue
         if rule.to == "text" or kind != "text":
