@@ -2,12 +2,14 @@
 
 import dataclasses
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import yaml
 
+from penstock.core.cleaning import parsing
 from penstock.core.cleaning.rules import KINDS
 from penstock.core.errors import ConfigError
 from penstock.pipelines.compiling.compile import compile_config
@@ -138,3 +140,14 @@ def test_a_file_of_references_that_a_cluster_does_not_see_is_told(load: Load, tm
     found = [place.value for place in places.named(Pipeline.of(documents, {})) if place.parameter == "rules.file"]
     assert found == [str(tmp_path / "first.csv"), str(tmp_path / "second.csv")]
     assert f"rules.file (cleaning.rules.file) is {tmp_path}" in local_paths.sentence(documents, "kubeflow")
+
+
+PAGE = Path(__file__).resolve().parents[3] / "docs" / "cleaning.md"
+
+
+@pytest.mark.parametrize("block", re.findall(r"^```yaml\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), re.M | re.S))
+def test_the_rules_of_the_page_are_rules(block: str) -> None:
+    values = yaml.safe_load(block)
+    rules = values if isinstance(values, list) else values["cleaning"]["rules"]
+    read = parsing.rules([CleaningRule.model_validate(rule).model_dump(exclude_none=True) for rule in rules])
+    assert len(read) == len(rules)
