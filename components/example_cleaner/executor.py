@@ -71,7 +71,7 @@ def run(
         plan = Plan(cleaning_.of(read, types), references=references.fetch(read, scratch))
         plan = passes.learn(plan, shards, train, opened, scratch)
         limit = partial(limits.check, max_quarantined=max_quarantined, max_changed=max_changed)
-        counted, problem = _write(opened, plan, shards, target, Quarantine(Path(quarantine)), limit)
+        counted, problem = _write(opened, plan, shards, splits, target, Quarantine(Path(quarantine)), limit)
         if report:
             report_page.write(Path(report), plan.cleaning, counted, problem)
         if problem:
@@ -99,6 +99,7 @@ def _write(
     engine: Engine,
     plan: Plan,
     shards: Sequence[Shard],
+    splits: Sequence[str],
     target: Path,
     quarantine: Quarantine,
     limit: Callable[[Counted, tuple[Rule, ...]], None],
@@ -110,8 +111,7 @@ def _write(
         changes.mkdir()
         try:
             with contextlib.ExitStack() as stack:
-                names = dict.fromkeys(shard.split for shard in shards)
-                folders = {name: stack.enter_context(atomic.replacing(Examples(target).split(name))) for name in names}
+                folders = {name: stack.enter_context(atomic.replacing(Examples(target).split(name))) for name in splits}
                 for folder in folders.values():
                     folder.mkdir()
                 writer = Writer(plan, folders, Quarantine(changes), len(shards))

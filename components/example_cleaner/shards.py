@@ -95,13 +95,16 @@ class Application:
         self._plan = plan
         self._shard = shard
         self._carried: dict[int, dict[str, pa.Scalar]] = {}
+        self._duplicates: dict[int, Numbers] = {}
 
     def apply(self, index: int, rows: Rows) -> None:
         """Applies one rule."""
         rows.step = index
         match self._plan.cleaning.rules[index]:
             case Duplicates():
-                rows.drop(np.isin(rows.numbers, self._duplicates(index)))
+                if index not in self._duplicates:
+                    self._duplicates[index] = partitions.of_shard(self._plan.duplicates[index], self._shard.number)
+                rows.drop(np.isin(rows.numbers, self._duplicates[index]))
             case Missing(action="previous") as rule:
                 self._fill_from_before(index, rule, rows)
             case Reference() as rule:
@@ -112,10 +115,6 @@ class Application:
     def apply_all(self, indices: Iterable[int], rows: Rows) -> None:
         for index in indices:
             self.apply(index, rows)
-
-    @functools.cache  # noqa: B019  an application lives as long as the pass over its shard
-    def _duplicates(self, index: int) -> Numbers:
-        return partitions.of_shard(self._plan.duplicates[index], self._shard.number)
 
     def _fill_from_before(self, index: int, rule: Missing, rows: Rows) -> None:
         if index not in self._carried:

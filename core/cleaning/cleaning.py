@@ -111,7 +111,11 @@ class Cleaning:
                 raise ConfigError(f"expected version {_VERSION}, received {values.get('version')!r}")
             listed = [check_object("rule", item) for item in check_list("rules", values["rules"])]
             rules = parsing.rules([_rule(item) for item in listed])
-            pairs = zip(rules, listed, strict=True)
+            pairs = list(zip(rules, listed, strict=True))
+            learning = [(rule, item) for rule, item in pairs if rule.learns and rule.at_serving]
+            without = next((rule for rule, item in learning if "learned" not in item), None)
+            if without:
+                raise ConfigError(f"expected what was learned for {without.name!r}")
             return cls(tuple(Step(rule, item.get("learned", {})) for rule, item in pairs), values["types"])
         except (ValueError, KeyError, TypeError, ConfigError, UnicodeDecodeError) as error:
             raise DataError(f"{path}: expected rules that ExampleCleaner has written: {error}") from None

@@ -67,6 +67,8 @@ def _check_type(rule: Rule, column: str, kind: Type | None) -> None:
         wrong = f"a median is one of numbers{_TO_NUMBERS}, and the action mode fills text"
     elif isinstance(rule, Missing) and not _fits(rule.value, kind):
         raise DataError(f"rule {rule.name!r}: column {column!r} holds {_WORDS[kind]}, and {rule.value!r} is none")
+    elif isinstance(rule, Values) and kind == "integer" and (stray := _no_whole_number(rule)) is not None:
+        raise DataError(f"rule {rule.name!r}: column {column!r} holds whole numbers, and {stray!r} is none")
     elif isinstance(rule, Values) and kind == "float":
         wrong = f"a rule of text or of whole numbers{_TO_TEXT}"
     elif isinstance(rule, Reference) and kind == "float":
@@ -80,6 +82,17 @@ def _fits(value: Scalar | None, kind: Type) -> bool:
     if value is None or kind == "text":
         return True
     return not isinstance(value, str) and (kind == "float" or value == int(value))
+
+
+def _no_whole_number(rule: Values) -> Scalar | None:
+    """Returns the first of a rule's values that is no whole number; None if all are."""
+    for value in (*rule.allowed, *rule.mapping, *rule.mapping.values()):
+        try:
+            if int(value) != float(value) or isinstance(value, float):
+                return value
+        except (ValueError, OverflowError):
+            return value
+    return None
 
 
 def _after(rule: Rule, known: dict[str, Type | None]) -> None:

@@ -104,7 +104,8 @@ def _name_unit(rule: Unit, rows: Rows) -> None:
 def _of_type(new: Floats, chosen: Mask, values: Values) -> pa.Array:
     """Returns converted numbers in the column's type: of whole numbers the nearest whole ones."""
     if not pa.types.is_integer(values.flat.type):
-        return pa.array(new.astype(np.float32), values.flat.type)
+        with np.errstate(over="ignore"):  # what is beyond 32-bit floats is infinite
+            return pa.array(new.astype(np.float32), values.flat.type)
     old = values.flat.to_numpy(zero_copy_only=False)
     rounded = np.clip(np.rint(new), -(2.0**63), 2.0**63 - 1024).astype(np.int64)
     return pa.array(np.where(chosen, rounded, old), values.flat.type)

@@ -29,6 +29,7 @@ from penstock.core.cleaning.rules import (
 from penstock.core.errors import DataError
 
 FILLED = "filled"
+_LARGEST = float(np.finfo(np.float32).max)
 
 
 @dataclass(frozen=True)
@@ -93,6 +94,8 @@ def scalar(value: Scalar, kind: Type, column: str, rule: str) -> pa.Scalar:
         if isinstance(value, str):
             raise ValueError(value)
         if kind == "float":
+            if abs(value) > _LARGEST:
+                raise ValueError(value)
             return pa.scalar(float(np.float32(value)), ARROW[kind])
         if value != int(value):
             raise ValueError(value)

@@ -85,6 +85,8 @@ def load(folder: Path) -> LoadedModel:
         calls[name] = _call(loaded.signatures[name])
         if cleaner and _takes_examples(signature):
             calls[name] = _cleaned(calls[name], cleaner)
+        elif cleaner:
+            logger.warning("%s: signature %r takes no tf.Examples, so its inputs are not cleaned", folder, name)
     if not served:
         raise ModelError(f"the model at {folder} has no signature that can be served: save it with signatures=…")
     return LoadedModel(loaded, served, calls)

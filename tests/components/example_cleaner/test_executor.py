@@ -140,6 +140,8 @@ def test_too_many_changed_rows_end_the_run(clean: Clean, taxi: Frames) -> None:
         ({"rule": "missing", "columns": ["company"], "action": "median"}, "a median is one of numbers"),
         ({"rule": "missing", "columns": ["pickup_census_tract"], "action": "mode"}, "has no value in the train splits"),
         ({"rule": "missing", "columns": ["fare"], "action": "constant", "value": "a"}, "'a' is none"),
+        ({"rule": "values", "columns": ["trip_seconds"], "allowed": [1, "b"]}, "holds whole numbers, and 'b' is none"),
+        ({"rule": "values", "columns": ["trip_seconds"], "mapping": {"1": 1.5}}, "whole numbers, and 1.5 is none"),
         ({"rule": "check", "expression": "company > 1"}, "does not fit the types of its columns, company (text)"),
         ({"rule": "range", "columns": ["fare"], "max": -1, "otherwise": "drop"}, "split 'train': all 2,000 rows were"),
         ({"rule": "reference", "columns": ["company"], "file": "/no/such.csv"}, "/no/such.csv: expected a CSV or"),

@@ -105,7 +105,12 @@ def test_without_a_rule_for_servers_there_is_no_cleaner(tmp_path: Path) -> None:
     assert Cleaner.beside(tmp_path / "dropping.json") is None
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{}", '{"version": 2}', '{"version": 1, "rules": [{"rule": "x"}]}'])
+UNLEARNED = '{"version": 1, "types": {}, "rules": [{"rule": "missing", "columns": ["a"], "action": "median"}]}'
+
+
+@pytest.mark.parametrize(
+    "content", ["", "[]", "{}", '{"version": 2}', '{"version": 1, "rules": [{"rule": "x"}]}', UNLEARNED]
+)
 def test_damaged_files(tmp_path: Path, content: str) -> None:
     path = tmp_path / "rules.json"
     path.write_text(content)
