@@ -35,7 +35,7 @@ class Baseline:
         """Returns the features of requests as the model sees them; as they came if the rules do not fit their types."""
         try:
             return self.cleaning.serve(features) if self.cleaning else features
-        except DataError:
+        except (DataError, pa.ArrowException):
             return features
 
 

@@ -104,6 +104,8 @@ class Rows:
             return Values(pa.nulls(0), np.empty(0, np.int64))
         lengths = _lengths(lists)
         flat = lists.flatten()
+        if not (pa.types.is_integer(flat.type) or pa.types.is_floating(flat.type)):
+            flat = flat.cast(ARROW["text"])
         rows = np.arange(len(lists)) if (lengths == 1).all() else np.repeat(np.arange(len(lists)), lengths)
         return Values(flat, rows.astype(np.int64, copy=False))
 

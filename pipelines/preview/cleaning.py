@@ -1,5 +1,5 @@
 """Rules of cleaning that the first rows of the data ask for: rows that are there twice, one value in several spellings,
-numbers that stand for a missing value. Standard library only.
+numbers that stand for a missing value. And those of the configuration that do not fit these rows.
 """
 
 import json
@@ -9,13 +9,19 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from penstock.core import csv_format
-from penstock.pipelines.preview.columns import Column
+from penstock.core.cleaning import fitting
+from penstock.core.cleaning.rules import Type
+from penstock.core.errors import DataError
+from penstock.pipelines.config.cleaning import Cleaning
+from penstock.pipelines.config.csv_columns import hint
+from penstock.pipelines.preview.columns import Column, Kind
 from penstock.pipelines.preview.table import Table
 
 _MOST_TWICE = 0.2  # of the rows: where more are, the data has few different ones
 _MOST_VALUES = 1000  # of a column whose spellings are compared
 _MOST_SPELLINGS = 8  # in a mapping
 _SHOWN = 3
+_TYPES: dict[Kind, Type | None] = {"integers": "integer", "numbers": "float", "text": "text", "empty": None}
 _SENTINELS = frozenset({-1.0, 999.0, 9999.0, 99999.0, -99.0, -999.0, -9999.0, -99999.0})
 _FAR = 3.0  # times the span of all other numbers
 _LEAST_TIMES = 2
@@ -41,6 +47,18 @@ def proposals(first: Table, described: Mapping[str, Column], label: str, missing
             if words and column.kind == "text":
                 rule = {"rule": "missing_values", "columns": [name], "values": words}
                 yield _sentence(f"{_listed(words)} in column {name} may mean a missing value", rule)
+
+
+def misfits(cleaning: Cleaning, first: Table, described: Mapping[str, Column]) -> list[str]:
+    """Returns which rule does not fit the first rows' types; a DataError for a column that there is not."""
+    for key, name in cleaning.columns:
+        if name not in first.names:
+            raise DataError(f"{key}: the data has no column {name!r}; {hint(name, first.names)}")
+    try:
+        fitting.check(cleaning.read(), {name: _TYPES[column.kind] for name, column in described.items()})
+    except DataError as error:
+        return [f"cleaning: {error.message}; so it is in the rows that were looked at"]
+    return []
 
 
 def _spellings(column: Column) -> Iterator[str]:

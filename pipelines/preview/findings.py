@@ -74,6 +74,8 @@ def look(config: Config) -> Findings:
         warnings += _on_dates(config, described, first)
         warnings += _on_keys(config, described)
         warnings += evaluation.on_slices(config.evaluation, described, first) if config.evaluation else ()
+    if config.cleaning:
+        warnings += cleaning.misfits(config.cleaning, first, described)
     without_options = data.file_format != "csv"
     proposals = () if config.cleaning else cleaning.proposals(first, described, config.label or "", without_options)
     return Findings(warnings, not_looked_at, list(proposals))

@@ -39,11 +39,12 @@ class Cleaning(Section):
             if rule.file and not is_remote(rule.file) and not is_inside(rule.file):
                 paths.require(Path(rule.file))
         try:
-            self._read(label)
+            self.read(label)
         except ConfigError as error:
             raise ValueError(error.message) from None
 
-    def _read(self, label: str = "") -> tuple[Rule, ...]:
+    def read(self, label: str = "") -> tuple[Rule, ...]:
+        """Returns the rules as they are applied; a ConfigError for one that is wrong in itself."""
         return parsing.rules([rule.model_dump(exclude_none=True) for rule in self.rules], label)
 
     @property
@@ -51,7 +52,7 @@ class Cleaning(Section):
         """Every column that a rule names and none before it has made, with the key that does."""
         named: list[tuple[str, str]] = []
         made: set[str] = set()
-        for index, rule in enumerate(self._read()):
+        for index, rule in enumerate(self.read()):
             named += [(f"cleaning.rules[{index}]", name) for name in rule.reads if name not in made]
             made |= set(rule.flags)
         return named

@@ -26,6 +26,7 @@ def test_requests_are_compared_as_the_model_sees_them() -> None:
     rules = parsing.rules(
         [
             {"rule": "text", "columns": ["place"], "case": "lower"},
+            {"rule": "missing_values", "values": ["?"]},
             {"rule": "range", "columns": ["x"], "min": 0, "otherwise": "flag"},
             {"rule": "missing", "columns": ["x"], "action": "constant", "value": 3},
         ]
@@ -34,7 +35,7 @@ def test_requests_are_compared_as_the_model_sees_them() -> None:
     reference = Reference.of([pa.RecordBatch.from_pydict({"x": [[1.0]]})])
     requests = pa.RecordBatch.from_pydict(
         {
-            "place": pa.array([[b"Here"], None], pa.large_list(pa.large_binary())),
+            "place": pa.array([[b"Here"], [b"?"]], pa.list_(pa.binary())),
             "x": pa.array([[-1.0], None], pa.large_list(pa.float32())),
             "x_flagged": pa.nulls(2, pa.large_list(pa.int64())),
         }

@@ -77,3 +77,16 @@ def test_texts_for_missing_values_are_proposed_where_no_option_names_them(
     assert main.main(["validate", str(tmp_path / "pipeline.yaml")]) == 0
     told = capsys.readouterr().err
     assert 'cleaning.rules may have {rule: missing_values, columns: [place], values: ["N/A"]}' in told
+
+
+def test_rules_that_do_not_fit_the_first_rows(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rule = "{rule: text, columns: [fare], case: lower}"
+    proposed(tmp_path, capsys, ROWS)
+    file = tmp_path / "pipeline.yaml"
+    file.write_text(f"data: {{path: data.csv}}\nlabel: label\ncleaning: {{rules: [{rule}]}}\n")
+    assert main.main(["validate", str(file)]) == 0
+    assert "column 'fare' holds numbers, and this is a rule of text" in capsys.readouterr().err
+    pd.read_csv(tmp_path / "data.csv").to_parquet(tmp_path / "data.parquet")
+    file.write_text("data: {path: data.parquet}\nlabel: label\ncleaning: {rules: [{rule: missing, columns: [far]}]}\n")
+    assert main.main(["validate", str(file)]) == 2
+    assert "cleaning.rules[0]: the data has no column 'far'; did you mean 'fare'?" in capsys.readouterr().err
