@@ -31,10 +31,11 @@ RULES: list[dict[str, Any]] = [
 ]
 
 
+@pytest.mark.slow
 def test_every_engine_writes_the_same_bytes(clean: Clean, taxi: Frames, monkeypatch: pytest.MonkeyPatch) -> None:
     one, two, three = (clean(taxi, *RULES, name=f"w{n}", engine=f"local:{n}").files for n in (1, 2, 3))
     assert one == two == three
-    monkeypatch.setattr(partitions, "_PARTITION_BYTES", 10_000)
+    monkeypatch.setattr(partitions, "_PARTITION_BYTES", 30_000)
     monkeypatch.setattr(learners, "_MOST_ROWS", 100)
     assert clean(taxi, *RULES, name="small").files == one  # many partitions, and many files of each shard
 
