@@ -15,6 +15,8 @@ import tensorflow as tf
 
 from penstock.components.bulk_inferrer import executor as bulk_inferrer
 from penstock.components.engines import open_engine
+from penstock.components.infra_validator.answers import Direct
+from penstock.components.infra_validator.requests import Request
 from penstock.components.model_server.settings import ModelSettings
 from penstock.components.schema_gen import executor as schema_gen
 from penstock.components.scoring import frames
@@ -183,6 +185,12 @@ def test_by_penstock_predict(model: Path, tmp_path: Path, answers: list[dict[str
             job.run()
         lines = [json.loads(line) for line in (tmp_path / "scores.jsonl").read_text().splitlines()]
         assert [line["score"] for line in lines] == pytest.approx([one["score"] for one in answers]), name
+
+
+def test_the_infra_validator_expects_what_a_server_answers(model: Path, answers: list[dict[str, Any]]) -> None:
+    rows: np.ndarray = np.array(encoded(pd.DataFrame([DIRTY, SPARSE]))[:1], object)
+    expected = Direct(Model(model).serving).predict(Request("serving_default", 1, {"examples": rows}))
+    assert expected["score"].tolist() == pytest.approx([answers[0]["score"]])
 
 
 def test_by_data_frame(model: Path, answers: list[dict[str, Any]]) -> None:
