@@ -14,6 +14,7 @@ _FUNCTION = "--function_to_execute"  # KFP's executor is told by it which functi
 # The outputs of components that a run is asked for later, by KFP's names of them.
 type Output = Literal[
     "examples",
+    "cleaned_examples",
     "statistics",
     "schema",
     "model",
@@ -81,6 +82,7 @@ COMPONENTS = (
         ),
         outputs=("examples",),
     ),
+    Component("example_cleaner", "the ExampleCleaner", section="cleaning", outputs=("cleaned_examples",)),
     Component("statistics_gen", "StatisticsGen", section="statistics", outputs=("statistics",)),
     Component(
         "schema_gen",

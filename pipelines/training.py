@@ -1,6 +1,7 @@
 """The training pipeline, from the data to a pushed model: the graph, and nothing else.
 
-    input_resolver -> example_gen -> statistics_gen -> schema_gen -> example_validator -> transform -> tuner -> trainer
+    input_resolver -> example_gen -> example_cleaner -> statistics_gen -> schema_gen -> example_validator
+      -> transform -> tuner -> trainer
       -> latest_blessed_model -> evaluator -> if blessed: infra_validator -> if blessed: pusher -> model_monitor
                                            -> bulk_inferrer
 
@@ -18,6 +19,7 @@ from kfp.dsl import base_component
 
 from penstock.components.bulk_inferrer.component import bulk_inferrer
 from penstock.components.evaluator.component import evaluator
+from penstock.components.example_cleaner.component import example_cleaner
 from penstock.components.example_gen.component import (
     csv_example_gen,
     file_example_gen,
@@ -36,6 +38,7 @@ from penstock.components.statistics_gen.component import statistics_gen
 from penstock.components.trainer.component import trainer
 from penstock.components.transform.component import transform
 from penstock.components.tuner.component import tuner
+from penstock.pipelines.config.cleaning import Cleaning
 from penstock.pipelines.config.components import BulkInference, InfraValidation, Training, Transform
 from penstock.pipelines.config.data import Splits
 from penstock.pipelines.config.section import json_text
@@ -90,6 +93,8 @@ def training_pipeline(config: Config, published: Published) -> base_component.Ba
     ) -> None:
         graph = _Graph(config, published)
         graph.read(input_base, input_config, range_config, pipeline_root)
+        if config.cleaning:
+            graph.clean(config.cleaning)
         graph.validate(schema_file)
         if config.transform and (config.without_code or published.preprocessing_fn):
             graph.transform(module_file)
@@ -117,6 +122,7 @@ class _Graph:
         self.transformed: dsl.PipelineTask | None = None
         self.gate: dsl.PipelineTask | None = None
         self.hyperparameters: dict[str, Any] = {}
+        self.cleaning: dict[str, Any] = {}
         self.evaluated: dict[str, Any] = {}
 
     def read(
@@ -148,6 +154,18 @@ class _Graph:
             engine=self.config.engine,
             **arguments,
         ).outputs["examples"]
+
+    def clean(self, settings: Cleaning) -> None:
+        """What comes after has the cleaned examples; the model carries the rules to those who ask it."""
+        config = self.config
+        training = config.training or Training()
+        task = example_cleaner(
+            examples=self.examples,
+            **settings.arguments(config.label or "", training.train_splits),
+            engine=config.engine,
+        )
+        self.examples = task.outputs["cleaned_examples"]
+        self.cleaning = {"cleaning": task.outputs["cleaning"]}
 
     def validate(self, schema_file: _Channel) -> None:
         config, curated = self.config, {}
@@ -244,6 +262,7 @@ class _Graph:
             accelerator=settings.accelerator,
             precision=settings.precision,
             workers=settings.workers,
+            **self.cleaning,
             **self._keras(),
             **self._trained_on(),
             **(self.hyperparameters or _imported(hyperparameters=self.published.hyperparameters)),

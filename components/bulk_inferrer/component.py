@@ -22,7 +22,8 @@ def bulk_inferrer(
     A model that is not blessed is not asked: that is no error, and nothing is written. Without a blessing the model is
     asked. The files are the same bytes whatever the number of workers. There is one for each file of examples, with its
     rows in their order; a file of more than a megabyte becomes up to four, among which its batches go round. A task
-    that is killed and tried again in the same folder goes on after the files that it has written.
+    that is killed and tried again in the same folder goes on after the files that it has written. Rules of cleaning
+    that go with the model are applied to examples that are not ExampleCleaner's; they are written as they came.
 
     Args:
         examples: The examples to ask about.
@@ -56,6 +57,7 @@ def bulk_inferrer(
         output_example_spec=output_example_spec,
         engine=engine,
         payload_format=examples.metadata.get("payload_format", ""),
+        cleaned=bool(examples.metadata.get("cleaning")),
     )
     inference_result.metadata.update(result.metadata["inference_result"])
     output_examples.metadata.update(result.metadata["output_examples"])

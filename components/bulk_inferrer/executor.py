@@ -42,12 +42,14 @@ _EXAMPLE_ONLY = "classify and regress take tf.Examples"
 class Question:
     """The signatures that are asked, of which model, and the columns that answers become; without any: PredictionLogs.
 
-    `methods` are the signatures' methods, by TensorFlow Serving's names.
+    `methods` are the signatures' methods, by TensorFlow Serving's names. With `cleans`, examples are cleaned first, by
+    the rules that go with the model.
     """
 
     model: Path
     spec: ModelSpec
     methods: tuple[str, ...]
+    cleans: bool
     columns: tuple[OutputColumns, ...] = field(hash=False)
 
 
@@ -73,9 +75,11 @@ def run(
     output_example_spec: str = "",
     engine: str = "local",
     payload_format: str = "",
+    cleaned: bool = False,
 ) -> TaskResult:
     """Asks the serving model of `model` about the examples, of this payload_format; component.py describes the rest.
 
+    Examples that ExampleCleaner has `cleaned` are not cleaned again; others are, by the rules that go with the model.
     `blessed` is the blessing's property of that name, 1 or 0; None: the mark in the folder decides.
 
     Raises a ConfigError for a wrong parameter, a ModelError if there is no SavedModel, or it lacks a signature that is
@@ -93,7 +97,7 @@ def run(
         data = Examples(Path(examples))
         data.require_splits(splits)
         records_are = payloads.parse(payload_format)
-        question = _question(Model(Path(model)), spec, columns, records_are)
+        question = _question(Model(Path(model)), spec, columns, records_are, cleans=not cleaned)
         output = extended if columns else predictions
         shards = _shards(data, splits or data.splits(), question, output)
         unfinished = Unfinished(output)
@@ -135,7 +139,7 @@ def _answers(question: Question, examples: list[bytes]) -> list[bytes]:
 @functools.lru_cache(maxsize=1)
 def _loaded(question: Question) -> list[tuple[ExamplesSignature, Method]]:
     """Returns the signatures and their methods; a process loads a model once for all shards."""
-    functions = loaded.load(question.model, question.spec.signatures, question.spec.tags)
+    functions = loaded.load(question.model, question.spec.signatures, question.spec.tags, question.cleans)
     return [
         (function, methods_.METHODS[method](name, function.input))
         for function, name, method in zip(functions, question.spec.signatures, question.methods, strict=True)
@@ -161,7 +165,9 @@ def _is_blessed(folder: str | None, blessed: object) -> bool:
     return str(blessed) in ("1", "1.0", "True")
 
 
-def _question(model: Model, spec: ModelSpec, columns: Sequence[OutputColumns], payload_format: str) -> Question:
+def _question(
+    model: Model, spec: ModelSpec, columns: Sequence[OutputColumns], payload_format: str, cleans: bool
+) -> Question:
     """Checks what can be known without loading the model."""
     serving = SavedModel(model.require_serving())
     if not serving.exists:
@@ -184,7 +190,7 @@ def _question(model: Model, spec: ModelSpec, columns: Sequence[OutputColumns], p
         kind = methods_.METHODS[method].kind
         if wanted.kind != kind:
             raise ConfigError(f"output_example_spec: expected {kind} for the method {method}, received {wanted.kind}")
-    return Question(serving.root, spec, tuple(methods), tuple(columns))
+    return Question(serving.root, spec, tuple(methods), cleans, tuple(columns))
 
 
 def _shards(data: Examples, splits: Sequence[str], question: Question, output: Path) -> list[Shard]:
@@ -208,6 +214,7 @@ def _described(question: Question, shards: Sequence[Shard]) -> Mapping[str, obje
         "model": SavedModel(question.model).digest(),
         "signatures": question.spec.signatures,
         "tags": question.spec.tags,
+        "cleans": question.cleans,
         "columns": [asdict(one) for one in question.columns],
         "examples": [[str(path), path.stat().st_size, path.stat().st_mtime_ns] for path in files],
     }

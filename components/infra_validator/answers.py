@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from penstock.components.infra_validator.client import Answer
 from penstock.components.infra_validator.requests import Request
+from penstock.core.models import cleaned
 from penstock.core.models.failures import cause
 from penstock.core.models.loaded import SIGNATURE
 from penstock.core.text import printable
@@ -32,17 +33,26 @@ class Direct:
         with contextlib.suppress(RuntimeError):  # TensorFlow has run something already
             tf.config.set_visible_devices([], "GPU")  # as the server, which runs on the processor
         self._model = tf.saved_model.load(str(folder))
+        self._cleaner = cleaned.cleaner(folder)
 
     def predict(self, request: Request) -> Outputs:
         """Returns the outputs of one row; Refused if the model cannot take it."""
         signature = self._model.signatures[request.signature]
         specs = signature.structured_input_signature[1]
-        inputs = {name: tf.constant(value, specs[name].dtype) for name, value in request.inputs.items()}
+        inputs = {
+            name: tf.constant(self._cleaned(value, len(specs)), specs[name].dtype)
+            for name, value in request.inputs.items()
+        }
         try:
             return {name: value.numpy() for name, value in sorted(signature(**inputs).items())}
         except (tf.errors.OpError, TypeError, ValueError) as error:
             reason = cause(error) if isinstance(error, tf.errors.OpError) else str(error)
             raise Refused(f"{_where(request)}: the model refuses it: {reason}") from None
+
+    def _cleaned(self, value: np.ndarray, inputs: int) -> Any:
+        """Returns serialized tf.Examples as a server gives them to the model; other values as they are."""
+        takes_examples = inputs == 1 and value.dtype == object and value.ndim == 1
+        return self._cleaner.clean(value.tolist()) if self._cleaner and takes_examples else value
 
     def is_steady(self, request: Request, before: Outputs) -> bool:
         """Whether the model answers a request once more as it did before."""

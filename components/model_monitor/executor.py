@@ -29,7 +29,7 @@ from penstock.components.monitoring.measures.thresholds import Threshold
 from penstock.components.monitoring.windows.inputs import Features
 from penstock.core import artifacts, progress
 from penstock.core.arguments import parse_object
-from penstock.core.artifacts import Examples, Model, TaskResult
+from penstock.core.artifacts import Examples, Model, SavedModel, TaskResult
 from penstock.core.artifacts.judged import Judged
 from penstock.core.artifacts.monitoring import BaselineRecord, MonitoringBaseline, Subject, ThresholdRecord, TrainedOn
 from penstock.core.errors import ConfigError
@@ -106,11 +106,20 @@ def run(
             **_of_run(examples_metadata or {}, evaluated),
         )
         compared = watching and watching.baseline(record, parsed, training.decoded)
+        if model and (beside := _rules_beside(Path(model))):
+            atomic.write_bytes(MonitoringBaseline(Path(baseline)).cleaning, beside.read_bytes())
         _write(MonitoringBaseline(Path(baseline)), record, parsed, training.decoded, answers, evaluated, report_file)
         counts.update({"features": len(training.reference.bins)})
         monitors = watching.configure(compared) if watching and compared else []
     about = artifacts.metadata(features=len(training.reference.bins), label=label)
     return TaskResult({"baseline": about | ({"monitors": json.dumps(monitors)} if monitors else {})})
+
+
+def _rules_beside(model: Path) -> Path | None:
+    """Returns the rules of cleaning that go with a model, if there are some."""
+    folder = Model(model).serving_model()
+    path = SavedModel(folder).cleaning if folder else None
+    return path if path and path.is_file() else None
 
 
 class _OfRun(TypedDict):

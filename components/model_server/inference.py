@@ -47,7 +47,8 @@ class ServedFeature:
     """A feature that a signature parses out of tf.Examples, as the model's schema, or else its graph, describes it.
 
     `shape` is that of one row: () for one value, (3,) for three, None for any number of values. `values` are all that
-    a string may be, as far as the schema lists them; `minimum` and `maximum` are the schema's.
+    a string may be, as far as the schema lists them; `minimum` and `maximum` are the schema's. With `also_text` a row
+    may have a text in place of a number: the rules of cleaning that go with the model make one of it.
     """
 
     name: str
@@ -57,6 +58,7 @@ class ServedFeature:
     values: tuple[str, ...] = ()
     minimum: float | None = None
     maximum: float | None = None
+    also_text: bool = False
 
 
 class JsonCodec(Protocol):

@@ -1,9 +1,9 @@
 """What a model reads of a row, and which of it a file of rows has."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -12,16 +12,20 @@ import tensorflow as tf
 from tensorflow_metadata.proto.v0 import schema_pb2
 
 from penstock.core.artifacts import SavedModel, read_schema
+from penstock.core.cleaning.rules import Type
 from penstock.core.errors import DataError, ModelError
 from penstock.core.examples import records
 from penstock.core.labels import Label
-from penstock.core.models import signatures
+from penstock.core.models import cleaned, signatures
 from penstock.core.models.loaded import SIGNATURE
 from penstock.core.models.signatures import Signature
 from penstock.core.suggestions import listed, nearest
 from penstock.core.text import printable
 from penstock.trainer.plan import date_cells
 from penstock.trainer.plan.date_cells import DateCells
+
+if TYPE_CHECKING:
+    from penstock.core.cleaning.cleaning import Cleaning
 
 Kind = Literal["number", "whole number", "text"]
 _KINDS: dict[tf.DType, Kind] = {tf.float32: "number", tf.int64: "whole number", tf.string: "text"}
@@ -30,6 +34,7 @@ _OF_SCHEMA: dict[int, Kind] = {
     schema_pb2.INT: "whole number",
     schema_pb2.BYTES: "text",
 }
+_OF_RULES: dict[Type, Kind] = {"float": "number", "integer": "whole number", "text": "text"}
 TYPES: dict[Kind, pa.DataType] = {"number": pa.float32(), "whole number": pa.int64(), "text": pa.large_binary()}
 _SLIP = 0.8  # how like a name is to another that was plainly meant
 
@@ -85,7 +90,26 @@ class ModelInputs:
             if feature.type in _OF_SCHEMA and not (label and feature.name == label.name)
         ]
         known = {feature.name for feature in schema.feature} | ({label.name} if label else set())
+        cleaner = cleaned.cleaner(folder)
+        if cleaner and features:
+            features = _before_cleaning(features, cleaner.cleaning, label.name if label else "")
         return cls(tuple(features), frozenset(known), signature, label)
+
+
+def _before_cleaning(features: Sequence[Feature], cleaning: "Cleaning", label: str) -> list[Feature]:
+    """Returns the columns of rows that are cleaned before the model is asked."""
+    before = [
+        replace(
+            feature,
+            required=feature.required and feature.name not in cleaning.filled,
+            kind="text" if feature.name in cleaning.converted else feature.kind,
+        )
+        for feature in features
+        if feature.name not in cleaning.made
+    ]
+    there = {feature.name for feature in features} | {label}
+    kinds = {name: kind for name, kind in cleaning.reads.items() if name not in there}
+    return before + [Feature(name, _OF_RULES[kind], required=False) for name, kind in kinds.items()]
 
 
 def _of_examples(folder: Path, signature: Signature | None) -> Signature:

@@ -83,7 +83,7 @@ def predictions(model: Path, frame: pd.DataFrame) -> pd.DataFrame:
     if reasons:
         row = min(reasons)
         raise DataError(f"row {frame.index[row]!r} of the data frame: {reasons[row]}")
-    (signature,) = loaded.load(folder)
+    (signature,) = loaded.load(folder, cleans=True)
     answers = of_model(inputs.label, inputs.signature.outputs)
     asked = (serialized[start : start + _BATCH] for start in range(0, len(serialized), _BATCH))
     batches = [

@@ -236,5 +236,5 @@ def _answered(work: _Work, piece: FilePiece, shown: pa.RecordBatch, examples: Se
 @functools.lru_cache(maxsize=1)
 def _signature(model: Path) -> ExamplesSignature:
     """Returns the model's signature; a process loads it once."""
-    (signature,) = loaded.load(model)
+    (signature,) = loaded.load(model, cleans=True)
     return signature

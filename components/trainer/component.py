@@ -16,6 +16,7 @@ def trainer(
     statistics: Input[Artifact] = None,
     base_model: Input[Model] = None,
     hyperparameters: Input[Artifact] = None,
+    cleaning: Input[Artifact] = None,
     module_file: str = "",
     run_fn: str = "",
     train_args: str = "",
@@ -38,6 +39,7 @@ def trainer(
         statistics: Statistics of the examples; they set `fn_args.num_examples`, the rows of each split.
         base_model: A model to start from; `fn_args.base_model` is its serving model.
         hyperparameters: Hyperparameters as JSON, such as the Tuner's best; `fn_args.hyperparameters`.
+        cleaning: What ExampleCleaner did to the examples: it goes with the model, so that servers do the same to rows.
         module_file: The user's module: a path that ends in `.py`, or a dotted path. One of `module_file` and `run_fn`
             is needed.
         run_fn: With `module_file`, the name of the function in it (default `run_fn`); without, the function's dotted
@@ -75,6 +77,7 @@ def trainer(
         statistics=statistics.path if statistics else None,
         base_model=base_model.path if base_model else None,
         hyperparameters=hyperparameters.path if hyperparameters else None,
+        cleaning=cleaning.path if cleaning else None,
         module_file=module_file,
         run_fn=run_fn,
         train_args=train_args,

@@ -8,7 +8,7 @@ from pathlib import Path
 from penstock.components.trainer import inputs
 from penstock.components.trainer.arguments import parse_custom_config, parse_step_args
 from penstock.core import artifacts, progress, user_modules
-from penstock.core.artifacts import Examples, ExampleStatistics, Model, SavedModel, Schema, TaskResult
+from penstock.core.artifacts import DataCleaning, Examples, ExampleStatistics, Model, SavedModel, Schema, TaskResult
 from penstock.core.files import atomic
 from penstock.core.legacy import keras_version
 from penstock.trainer import autograph
@@ -27,6 +27,7 @@ def run(
     statistics: str | None = None,
     base_model: str | None = None,
     hyperparameters: str | None = None,
+    cleaning: str | None = None,
     module_file: str = "",
     run_fn: str = "",
     train_args: str = "",
@@ -67,6 +68,8 @@ def run(
         training.train(user_modules.find(module_file, run_fn, "run_fn"), fn_args, writes=worker.is_chief)
         if schema is not None and worker.is_chief:
             _put_schema_beside(Model(Path(model)), Schema(Path(schema)))
+        if cleaning is not None and worker.is_chief:
+            _put_cleaning_beside(Model(Path(model)), DataCleaning(Path(cleaning)))
     return TaskResult({"model": artifacts.metadata(), "model_run": artifacts.metadata()})
 
 
@@ -75,6 +78,13 @@ def _put_schema_beside(model: Model, schema: Schema) -> None:
     folder = model.serving_model()
     if folder and SavedModel(folder).exists and not SavedModel(folder).schema.exists():
         atomic.write_bytes(SavedModel(folder).schema, schema.path.read_bytes())
+
+
+def _put_cleaning_beside(model: Model, cleaning: DataCleaning) -> None:
+    """Lets the rules of cleaning travel with a SavedModel: servers apply them to rows before they ask it."""
+    folder = model.serving_model()
+    if folder and SavedModel(folder).exists:
+        atomic.write_bytes(SavedModel(folder).cleaning, cleaning.path.read_bytes())
 
 
 def _set_outputs(fn_args: FnArgs, model: Model, model_run: Path) -> None:

@@ -10,7 +10,7 @@ WORK = launcher.Work(
     component="trainer",
     title="Trainer",
     verb="trains",
-    inputs=("examples", "transform_graph", "schema", "statistics", "base_model", "hyperparameters"),
+    inputs=("examples", "transform_graph", "schema", "statistics", "base_model", "hyperparameters", "cleaning"),
     outputs=("model", "model_run"),
     last=(SavedModel.FILE,),
 )

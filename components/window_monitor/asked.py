@@ -20,6 +20,7 @@ from penstock.components.window_monitor import places
 from penstock.components.window_monitor.counting import Baseline
 from penstock.core import artifacts
 from penstock.core.artifacts.monitoring import BaselineRecord, MonitoringBaseline
+from penstock.core.cleaning.cleaning import Cleaning
 from penstock.core.labels import Label
 
 
@@ -53,6 +54,7 @@ class Known:
             Reference.of_document(record["features"]),
             Reference.of_document(predictions) if predictions else None,
             Predictions(Label(**{**label, "classes": tuple(label["classes"])}) if label else None),
+            Cleaning.read(source.cleaning) if source.cleaning.is_file() else None,
         )
         features = Features.of(artifacts.read_schema(source.schema), record["label_name"], instances)
         return cls(source, uri or str(folder), record, compared, features, instances)

@@ -13,6 +13,7 @@ from penstock.components.monitoring.windows.account import Account
 from penstock.components.monitoring.windows.files import Piece
 from penstock.components.monitoring.windows.requests import Requests
 from penstock.components.statistics_gen.sample import Sample
+from penstock.core.cleaning.cleaning import Cleaning
 from penstock.core.errors import DataError
 
 _OTHER_OUTPUTS = "an answer of other outputs than those of the baseline's model"
@@ -20,11 +21,22 @@ _OTHER_OUTPUTS = "an answer of other outputs than those of the baseline's model"
 
 @dataclass(frozen=True)
 class Baseline:
-    """What windows are compared with, and how a model's outputs become columns. Without a model no predictions are."""
+    """What windows are compared with, and how a model's outputs become columns. Without a model no predictions are.
+
+    `cleaning` are the rules that the model's server cleans requests by: what is compared is what the model sees.
+    """
 
     features: Reference
     predictions: Reference | None
     outputs: Predictions
+    cleaning: Cleaning | None = None
+
+    def cleaned(self, features: pa.RecordBatch) -> pa.RecordBatch:
+        """Returns the features of requests as the model sees them; as they came if the rules do not fit their types."""
+        try:
+            return self.cleaning.serve(features) if self.cleaning else features
+        except (DataError, pa.ArrowException):
+            return features
 
 
 @dataclass
@@ -88,7 +100,7 @@ def _counted(numbered: tuple[int, Piece], requests: Requests, baseline: Baseline
     number, piece = numbered
     result = Counted.empty(baseline, seed=number)
     for rows in requests.read(piece, result.account):
-        result.features.add(rows.features)
+        result.features.add(baseline.cleaned(rows.features))
         if result.predictions is None or not rows.about.num_rows:
             continue
         outputs = dict(zip(rows.outputs.schema.names, rows.outputs.columns, strict=True))

@@ -33,6 +33,9 @@ class Examples(SplitArtifact):
     # Keys of ExampleGen's metadata: how rows were divided into splits, and the columns' types, both JSON.
     DIVISION: ClassVar[str] = "division"
     COLUMN_TYPES: ClassVar[str] = "column_types"
+    # Of ExampleCleaner: which rules were applied, by the digest of their file; and the rows that each split lost, JSON.
+    CLEANED: ClassVar[str] = "cleaning"
+    DROPPED: ClassVar[str] = "dropped_rows"
 
     def files(self, split: str) -> list[Path]:
         """Returns the files of a split, sorted, which is the order of its records; a DataError without the split."""
@@ -51,6 +54,40 @@ class Examples(SplitArtifact):
     def file_name(index: int, count: int, prefix: str = DATA) -> str:
         """Returns the name of such a file: `file_name(0, 8)` is `data_tfrecord-00000-of-00008.gz`."""
         return f"{prefix}-{index:05d}-of-{count:05d}.gz"
+
+
+@dataclass(frozen=True)
+class DataCleaning(Artifact):
+    """`cleaning.json`, the only file in the folder: rules of cleaning, with all that was learned for them."""
+
+    FILE: ClassVar[str] = "cleaning.json"
+
+    @property
+    def path(self) -> Path:
+        return self.root / self.FILE
+
+
+@dataclass(frozen=True)
+class Quarantine(Artifact):
+    """What cleaning changed and dropped: Parquet files, a row for each value, in the order of the examples.
+
+    changes-00000-of-00012.parquet
+
+    split, file, record            where it was: the file of the examples, and the record's number in it, from 1 on
+    rule, column, action           the rule's name; dropped, missing, clipped, flagged, filled, mapped, …
+    old_value, new_value           as text, null for none
+    example                        the whole row as a tf.Example, as it was; null unless it was dropped
+    """
+
+    CHANGES: ClassVar[str] = "changes"
+
+    def shard(self, index: int, count: int) -> Path:
+        """Returns the path of file `index` (from 0) of `count`; those without a row are left out, but for the first."""
+        return self.root / f"{self.CHANGES}-{index:05d}-of-{count:05d}.parquet"
+
+    def files(self) -> list[Path]:
+        """Returns the files, sorted."""
+        return sorted(self.root.glob(f"{self.CHANGES}-*.parquet"))
 
 
 @dataclass(frozen=True)

@@ -65,6 +65,7 @@ class SavedModel(Artifact):
       schema.pbtxt                  the schema of the examples that it was trained on, by which a server encodes rows
       label.json                    what a model without code predicts
       dates.json                    how it reads the columns of dates
+      cleaning.json                 the rules by which a server cleans rows before it is asked
       tf_serving_warmup_requests    a TFRecord of PredictionLogs: what model servers ask it before it is ready
     """
 
@@ -97,6 +98,10 @@ class SavedModel(Artifact):
     @property
     def schema(self) -> Path:
         return self.root / self.EXTRA / "schema.pbtxt"
+
+    @property
+    def cleaning(self) -> Path:
+        return self.root / self.EXTRA / "cleaning.json"
 
     @property
     def warm_up_requests(self) -> Path:

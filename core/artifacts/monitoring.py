@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal, NotRequired, TypedDict
 
 from penstock.core.artifacts.artifact import Artifact
-from penstock.core.artifacts.data import Schema
+from penstock.core.artifacts.data import DataCleaning, Schema
 from penstock.core.artifacts.gates import ModelEvaluation
 from penstock.core.artifacts.judged import Judged
 from penstock.core.errors import DataError
@@ -284,6 +284,7 @@ class MonitoringBaseline(Artifact):
     evaluation_rows.parquet   the features of these rows
     eval_config.json          by what the model was evaluated: TFMA's EvalRun
     schema.pbtxt              by which requests are read
+    cleaning.json             the rules that the model's server cleans them by; only where there are some
     report.html               the thresholds for a person to look at
     """
 
@@ -299,6 +300,10 @@ class MonitoringBaseline(Artifact):
     @property
     def report(self) -> Path:
         return self.root / "report.html"
+
+    @property
+    def cleaning(self) -> Path:
+        return self.root / DataCleaning.FILE
 
     def read(self) -> BaselineRecord:
         """Returns the record; a DataError if there is none, or what is there is another."""

@@ -2,14 +2,19 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import tensorflow as tf
 
 from penstock.core.artifacts import SavedModel
 from penstock.core.errors import ModelError
+from penstock.core.models import cleaned
 from penstock.core.models.failures import cause, reason
 from penstock.core.suggestions import did_you_mean
+
+if TYPE_CHECKING:
+    from penstock.core.cleaning.serving import Cleaner
 
 SIGNATURE = SavedModel.SIGNATURE
 
@@ -17,7 +22,7 @@ SIGNATURE = SavedModel.SIGNATURE
 class ExamplesSignature:
     """A signature with one input, a batch of serialized tf.Examples, and outputs with a value for each of them."""
 
-    def __init__(self, folder: Path, name: str, model: tf.Module):
+    def __init__(self, folder: Path, name: str, model: tf.Module, cleaner: "Cleaner | None" = None):
         signature = model.signatures.get(name)
         if signature is None:
             raise ModelError(
@@ -33,6 +38,7 @@ class ExamplesSignature:
         (self.input,) = inputs
         self._where = f"{name} of the model at {folder}"
         self._signature = signature
+        self._cleaner = cleaner
         self._model = model  # keeps the variables alive while the signature is called
 
     def predict(self, serialized_examples: Sequence[bytes]) -> dict[str, np.ndarray]:
@@ -41,7 +47,8 @@ class ExamplesSignature:
         Raises a ModelError if the signature fails on these examples, or has an output without a value for each.
         """
         count = len(serialized_examples)
-        examples = tf.constant(list(serialized_examples), tf.string, shape=[count])
+        rows = list(serialized_examples) if self._cleaner is None else self._cleaner.clean(serialized_examples)
+        examples = tf.constant(rows, tf.string, shape=[count])
         try:
             outputs = self._signature(**{self.input: examples})
         except tf.errors.OpError as error:
@@ -56,8 +63,13 @@ class ExamplesSignature:
         return {name: tensor.numpy() for name, tensor in sorted(outputs.items())}
 
 
-def load(folder: Path, names: Sequence[str] = (SIGNATURE,), tags: Sequence[str] = ()) -> list[ExamplesSignature]:
+def load(
+    folder: Path, names: Sequence[str] = (SIGNATURE,), tags: Sequence[str] = (), cleans: bool = False
+) -> list[ExamplesSignature]:
     """Loads a SavedModel, of several graphs the one with these tags; returns its signatures of these names.
+
+    With `cleans`, examples go through the rules of cleaning that the model was trained with: for rows as they come,
+    not for the examples of a pipeline, which are clean.
 
     Raises a ModelError if the model cannot be loaded, has no such signature, or one that takes anything but serialized
     tf.Examples.
@@ -66,4 +78,5 @@ def load(folder: Path, names: Sequence[str] = (SIGNATURE,), tags: Sequence[str] 
         model = tf.saved_model.load(str(folder), tags=list(tags) or None)
     except Exception as error:  # of whatever kind: the files and the operations in them are the model's
         raise ModelError(f"the model at {folder} cannot be loaded: {reason(error)}") from None
-    return [ExamplesSignature(folder, name, model) for name in names]
+    cleaner = cleaned.cleaner(folder) if cleans else None
+    return [ExamplesSignature(folder, name, model, cleaner) for name in names]

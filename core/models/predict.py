@@ -29,14 +29,14 @@ class Row(TypedDict):
 
 
 def predict(model_dir: Path, serialized_examples: Sequence[bytes]) -> dict[str, np.ndarray]:
-    """Calls the model's `serving_default` on serialized tf.Examples.
+    """Calls the model's `serving_default` on serialized tf.Examples, which are cleaned as the model's data was.
 
     Returns the outputs of the signature by name, in arrays of shape [examples, …].
 
     Raises a ModelError if there is no SavedModel in the folder, or no such signature in the model. The same if the
     signature does not take a batch of serialized tf.Examples, or fails on these.
     """
-    (signature,) = loaded.load(saved_model_folder(model_dir))
+    (signature,) = loaded.load(saved_model_folder(model_dir), cleans=True)
     return signature.predict(serialized_examples)
 
 

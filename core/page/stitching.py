@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-Part = Literal["evaluation", "serving", "training", "data", "anomalies", "search", "monitoring"]
+Part = Literal["evaluation", "serving", "training", "data", "cleaning", "anomalies", "search", "monitoring"]
 
 _HEAD = 4096  # characters in which a page says that it is a part
 _MARKED = re.compile('<meta name="penstock-part" content="([a-z]+)">')

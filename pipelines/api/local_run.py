@@ -64,7 +64,10 @@ class Run:
         return Report(self.folder / page.FILE)
 
     def examples(self, split: str = "eval", rows: int | None = None) -> "pd.DataFrame":
-        """Returns the examples of a split, or the first of them, as a data frame with a column for each feature."""
+        """Returns the examples of a split, or the first of them, as a data frame with a column for each feature.
+
+        These are the examples as they were read; `artifact("cleaned_examples")` are those that ExampleCleaner has left.
+        """
         folder = self.path("examples")
         splits = Examples(folder).splits()
         if split not in splits:

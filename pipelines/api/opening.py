@@ -62,11 +62,19 @@ def _examples(folder: Path) -> Any:
     return {split: tf.data.TFRecordDataset(paths, compression_type="GZIP") for split, paths in files.items()}
 
 
+def _quarantine(folder: Path) -> Any:
+    import pandas as pd
+
+    return pd.concat(map(pd.read_parquet, artifacts.Quarantine(folder).files()), ignore_index=True)
+
+
 _OPENERS: Mapping[str, Callable[[Path], Any]] = {
     "schema": _schema,
     "statistics": _statistics,
     "anomalies": _anomalies,
     "examples": _examples,
+    "cleaned_examples": _examples,
+    "quarantine": _quarantine,
     "transformed_examples": _examples,
     "transform_graph": _transform_graph,
     "model": _model,

@@ -200,8 +200,14 @@ def validate(config: Path, assignments: Sequence[str], data: str | None, label: 
     note(checked.keras_note)
     for sentence in preview.not_looked_at:
         note(sentence)
+    for sentence in preview.proposals:
+        note(sentence)
     result = {"file": str(config_file(config)), "pipeline": loaded.name, "valid": True}
-    more = {"warnings": warnings, "not_looked_at": list(preview.not_looked_at)}
+    more = {
+        "warnings": warnings,
+        "not_looked_at": list(preview.not_looked_at),
+        "proposals": list(preview.proposals),
+    }
     return Answer(result | more, lambda: f"{result['file']}: valid")
 
 

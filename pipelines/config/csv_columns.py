@@ -118,6 +118,8 @@ def _named(config: Config) -> Iterator[tuple[str, str]]:
         yield f"features.{name}", name
     if config.splits and config.splits.partition_feature:
         yield "splits.partition_feature", config.splits.partition_feature
+    if config.cleaning:
+        yield from config.cleaning.columns
     if config.tuning and config.tuning.cross_validation and config.tuning.cross_validation.feature:
         yield "tuning.cross_validation.feature", config.tuning.cross_validation.feature
     if config.evaluation and config.without_code:  # a module may evaluate by what it has made of the columns

@@ -16,6 +16,7 @@ from penstock.components import engines
 from penstock.core.examples.payloads import TF_SEQUENCE_EXAMPLE
 from penstock.pipelines import registry
 from penstock.pipelines.config import file as config_file
+from penstock.pipelines.config.cleaning import Cleaning
 from penstock.pipelines.config.components import (
     BulkInference,
     InfraValidation,
@@ -107,6 +108,11 @@ class Config(Section):
         "module means, by what only one of them has, and else 3.",
     )
     splits: Splits | None = Field(default=None, description="Output splits, by default train 2 : eval 1.")
+    cleaning: Cleaning | None = Field(
+        default=None,
+        description="Rules that mend the examples, or drop them, before anything is learned from them; left out, the "
+        "examples stay as they are.",
+    )
     schema_: Schema = Field(default=Schema(), alias="schema", description="The schema: inferred, or a curated file.")
     statistics: Statistics = Field(default=Statistics(), description="How statistics are computed.")
     validation: Validation | None = Field(
@@ -206,6 +212,8 @@ class Config(Section):
             if self.vertex.tuning_service:
                 self.tuning.check_service()
         self._check_monitoring()
+        if self.cleaning:
+            self._check_cleaning(self.cleaning)
         if self.data.splits and self.splits:
             raise ValueError("splits: expected either data.splits or splits: data that comes in splits keeps them")
         if self.splits and self.splits.stratify and not self.label:
@@ -219,6 +227,14 @@ class Config(Section):
         service = self.monitoring and self.monitoring.vertex_ai
         push = self.push and self.push.vertex_ai
         return service.service(push, self.monitoring.window) if self.monitoring and service and push else None
+
+    def _check_cleaning(self, cleaning: Cleaning) -> None:
+        try:
+            cleaning.check(self.label or "")
+        except ValueError as error:
+            raise ValueError(f"cleaning.{error}") from None
+        if self.data.payload_format == TF_SEQUENCE_EXAMPLE:
+            raise ValueError("cleaning: rules clean the columns of tf.Examples, which tf.SequenceExamples have not")
 
     def _check_monitoring(self) -> None:
         service, push = self.monitoring and self.monitoring.vertex_ai, self.push and self.push.vertex_ai

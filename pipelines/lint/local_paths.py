@@ -23,6 +23,7 @@ _KEYS = {
     **{f"push_destination.{service}.storage": f"push.{service}.storage" for service in places.SERVICES},
     "service.vertex_ai.storage": "monitoring.vertex_ai.storage",
     "baseline": "monitoring.baseline",
+    "rules.file": "cleaning.rules.file",
     "requests": "monitoring.requests",
     "labels.files": "monitoring.labels.files",
     "history": "below pipeline_root",

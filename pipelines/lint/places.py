@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from penstock.pipelines.lint.pipeline import Pipeline
@@ -18,7 +19,7 @@ STORAGES = (*(f"{_PUSH}.{service}.storage" for service in SERVICES), "service.ve
 _MONITORING = ("baseline", "requests", "labels.files", "history", "state")
 PARAMETERS = (
     *("input_base", "module_file", "schema_file", _PUSH),
-    *(*STORAGES, *_MONITORING),
+    *(*STORAGES, *_MONITORING, "rules.file"),
     *("pipeline_root", "working_dir"),
 )
 _OURS = "from penstock.components."  # what the source of each of our components imports when it runs
@@ -29,8 +30,8 @@ _PLACEHOLDER = re.compile(r"\{\{\$\.inputs\.parameters\['([^']+)'\]\}\}")
 class Place:
     """A path or URI, the parameter that names it, and the label of the executor that is given it.
 
-    push_destination names a folder, and like ModelMonitor's service a storage for each service, and labels name files:
-    these are parameters of their own here.
+    push_destination names a folder, and like ModelMonitor's service a storage for each service, and labels and rules of
+    cleaning name files: these are parameters of their own here.
     """
 
     executor: str
@@ -60,9 +61,9 @@ def _of_graph(pipeline: Pipeline, graph: Mapping[str, Any], arguments: Mapping[s
             for parameter in PARAMETERS:
                 value = values.get(parameter.partition(".")[0])
                 nested = parameter == _PUSH or "." in parameter
-                place = _in_json(parameter, value) if nested else value
-                if isinstance(place, str) and place:
-                    yield Place(label, parameter, place)
+                for place in _in_json(parameter, value) if nested else [value]:
+                    if isinstance(place, str) and place:
+                        yield Place(label, parameter, place)
 
 
 def _values(component: Mapping[str, Any], task: Mapping[str, Any], arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -89,13 +90,17 @@ def _is_ours(container: Mapping[str, Any]) -> bool:
     return any(_OURS in part for part in (*container.get("command", []), *container.get("args", [])))
 
 
-def _in_json(parameter: str, value: Any) -> str:
-    """Returns a path or URI in JSON: where the dots of the name lead, of TFX's push_destination the folder."""
+def _in_json(parameter: str, value: Any) -> list[str]:
+    """Returns the paths or URIs in JSON: where the dots of the name lead, of TFX's push_destination the folder.
+
+    Of a list every item is looked into.
+    """
     _, *keys = parameter.split(".")
     try:
-        place = json.loads(value)
+        places = [json.loads(value)]
         for key in keys or ("filesystem", "base_directory"):
-            place = place[key]
+            items = chain.from_iterable(place if isinstance(place, list) else [place] for place in places)
+            places = [item[key] for item in items if key in item]
     except (ValueError, TypeError, KeyError):
-        return ""  # a placeholder whose value is not known, or what the component refuses
-    return str(place)
+        return []  # a placeholder whose value is not known, or what the component refuses
+    return [str(place) for place in places]

@@ -201,7 +201,7 @@ def _made(config: Config, settings: Monitoring, run: RunRecord) -> Path:
         from penstock.components.model_monitor import executor  # with TensorFlow
 
         evaluations = [made.path for made in run.made("evaluation")]
-        examples = _only(run, "examples")
+        examples = next(iter(run.made("cleaned_examples")), None) or _only(run, "examples")
         executor.run(
             baseline=str(target.root),
             examples=str(examples.path),

@@ -12,7 +12,7 @@ from penstock.core.suggestions import listed
 from penstock.core.text import cell_words
 from penstock.pipelines.config.csv_columns import hint
 from penstock.pipelines.config.training_pipeline import Config
-from penstock.pipelines.preview import columns, evaluation, monitoring, source_table, table
+from penstock.pipelines.preview import cleaning, columns, evaluation, monitoring, source_table, table
 from penstock.pipelines.preview.columns import Column
 from penstock.pipelines.preview.table import Table
 
@@ -23,10 +23,11 @@ _TO_TRAIN = 10  # rows
 
 @dataclass(frozen=True)
 class Findings:
-    """What a person may want to mend, and what was not looked at, both in sentences."""
+    """What a person may want to mend, what was not looked at, and rules that clean the data, all in sentences."""
 
     warnings: Sequence[str] = ()
     not_looked_at: Sequence[str] = ()
+    proposals: Sequence[str] = ()
 
 
 def look(config: Config) -> Findings:
@@ -83,7 +84,11 @@ def look(config: Config) -> Findings:
         warnings += _on_dates(config, described, first)
         warnings += _on_keys(config, described)
         warnings += evaluation.on_slices(config.evaluation, described, first) if config.evaluation else ()
-    return Findings(warnings, not_looked_at)
+    if config.cleaning:
+        warnings += cleaning.misfits(config.cleaning, first, described)
+    without_options = data.file_format != "csv"
+    proposals = () if config.cleaning else cleaning.proposals(first, described, config.label or "", without_options)
+    return Findings(warnings, not_looked_at, list(proposals))
 
 
 def described_columns(first: Table, options: Mapping[str, Any]) -> dict[str, Column]:

@@ -45,6 +45,7 @@ CONFIGS = {
     "template": init.TEMPLATE / "pipeline.yaml",
     "tuned": Path(__file__).with_name("tuned.yaml"),
     "searched": Path(__file__).with_name("searched.yaml"),
+    "cleaned": Path(__file__).with_name("cleaned.yaml"),
     "kserve": Path(__file__).with_name("kserve.yaml"),
     "sagemaker": Path(__file__).with_name("sagemaker.yaml"),
     "vertex_ai": Path(__file__).with_name("vertex_ai.yaml"),

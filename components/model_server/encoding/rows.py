@@ -3,6 +3,7 @@
 import base64
 import binascii
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from itertools import chain
 
 import tensorflow as tf
@@ -69,6 +70,11 @@ def decode_b64(text: object) -> bytes:
 
 
 def _entry(feature: ServedFeature) -> Entry:
+    if feature.also_text:
+        of_text, of_number = (
+            _entry(replace(feature, dtype=dtype, also_text=False)) for dtype in (tf.string, feature.dtype)
+        )
+        return lambda value: of_text(value) if isinstance(value, str) else of_number(value)
     if feature.dtype == tf.float32:
         return _checked(feature, wire.float_entry(feature.name), _numbers)
     if feature.dtype == tf.int64:

@@ -2,25 +2,57 @@
 
 import math
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import tensorflow as tf
 
 from penstock.components.model_server.inference import ServedFeature
+from penstock.core.cleaning.rules import Type
 from penstock.core.models.signatures import ParsedFeature
 
 if TYPE_CHECKING:
     from tensorflow_metadata.proto.v0 import schema_pb2
 
+    from penstock.core.cleaning.cleaning import Cleaning
+
 _TYPES = {1: tf.string, 2: tf.int64, 3: tf.float32}  # schema_pb2's BYTES, INT and FLOAT
+_OF_RULES: dict[Type, tf.DType] = {"text": tf.string, "integer": tf.int64, "float": tf.float32}
 _SERVING = "SERVING"  # TFX's name of the environment in which there is no label
 
 
-def served(parsed: Mapping[str, ParsedFeature], schema: "schema_pb2.Schema | None") -> dict[str, ServedFeature]:
+def served(
+    parsed: Mapping[str, ParsedFeature], schema: "schema_pb2.Schema | None", cleaning: "Cleaning | None" = None
+) -> dict[str, ServedFeature]:
     """Returns the features that rows have: those that the graph parses, in the schema's order; all without a graph.
+
+    Rows that are cleaned first may also have what rules look at, and need not have what they fill.
 
     A feature is required if the graph cannot do without it, or if the schema says that every example has a value of it.
     """
+    features = _of_model(parsed, schema)
+    return _before_cleaning(features, cleaning) if cleaning and features else features
+
+
+def _before_cleaning(features: Mapping[str, ServedFeature], cleaning: "Cleaning") -> dict[str, ServedFeature]:
+    before = {
+        name: replace(
+            feature,
+            required=feature.required and name not in cleaning.filled,
+            also_text=name in cleaning.converted,
+        )
+        for name, feature in features.items()
+        if name not in cleaning.made
+    }
+    read = {
+        name: ServedFeature(name, _OF_RULES[kind], required=False)
+        for name, kind in cleaning.reads.items()
+        if name not in features
+    }
+    return before | read
+
+
+def _of_model(parsed: Mapping[str, ParsedFeature], schema: "schema_pb2.Schema | None") -> dict[str, ServedFeature]:
     described = {feature.name: feature for feature in schema.feature} if schema else {}
     if not parsed:
         return {

@@ -19,11 +19,13 @@ from penstock.components.model_server.inference import ServedSignature
 from penstock.components.model_server.models import features
 from penstock.core.artifacts import SavedModel, read_schema
 from penstock.core.errors import ModelError, SchemaError
-from penstock.core.models import signatures
+from penstock.core.models import cleaned, signatures
 from penstock.core.models.failures import reason
 
 if TYPE_CHECKING:
     from tensorflow_metadata.proto.v0 import schema_pb2
+
+    from penstock.core.cleaning.serving import Cleaner
 
 logger = logging.getLogger(__name__)
 _closing = threading.Lock()
@@ -73,13 +75,18 @@ def load(folder: Path) -> LoadedModel:
         loaded = tf.saved_model.load(str(folder), tags=[tf.saved_model.SERVING])
     except Exception as error:  # of whatever kind: the files and the operations in them are the model's
         raise ModelError(f"the model at {folder} cannot be loaded: {reason(error)}") from None
+    cleaner = cleaned.cleaner(folder)
     served, calls = {}, {}
     for name, signature in sorted(described.items()):
         if not _is_dense(signature.definition):
             logger.warning("%s: signature %r is not served: it has sparse or ragged tensors", folder, name)
             continue
-        served[name] = _served(name, signature, schema)
+        served[name] = _served(name, signature, schema, cleaner)
         calls[name] = _call(loaded.signatures[name])
+        if cleaner and _takes_examples(signature):
+            calls[name] = _cleaned(calls[name], cleaner)
+        elif cleaner:
+            logger.warning("%s: signature %r takes no tf.Examples, so its inputs are not cleaned", folder, name)
     if not served:
         raise ModelError(f"the model at {folder} has no signature that can be served: save it with signatures=…")
     return LoadedModel(loaded, served, calls)
@@ -101,10 +108,31 @@ def _is_dense(definition: SignatureDef) -> bool:
     return all(info.WhichOneof("encoding") == "name" for info in tensors)
 
 
-def _served(name: str, signature: signatures.Signature, schema: "schema_pb2.Schema | None") -> ServedSignature:
+def _takes_examples(signature: signatures.Signature) -> bool:
+    return len(signature.inputs) == 1 and signature.parses_examples
+
+
+def _cleaned(call: Call, cleaner: "Cleaner") -> Call:
+    """Returns a call of serialized tf.Examples that cleans them first."""
+
+    def clean(inputs: Sequence[np.ndarray]) -> Sequence[np.ndarray]:
+        (examples,) = inputs
+        if examples.ndim != 1:
+            return call(inputs)
+        rows: np.ndarray = np.empty(len(examples), object)
+        rows[:] = cleaner.clean(examples.tolist())
+        return call([rows])
+
+    return clean
+
+
+def _served(
+    name: str, signature: signatures.Signature, schema: "schema_pb2.Schema | None", cleaner: "Cleaner | None"
+) -> ServedSignature:
     inputs = dict(sorted(signature.inputs.items()))
-    parses = len(inputs) == 1 and signature.parses_examples
-    served = features.served(signature.features, schema) if parses else {}
+    parses = _takes_examples(signature)
+    cleaning = cleaner.cleaning if cleaner else None
+    served = features.served(signature.features, schema, cleaning) if parses else {}
     known = [feature.name for feature in schema.feature] if schema else []
     return ServedSignature(
         name,

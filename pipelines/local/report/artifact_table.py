@@ -15,6 +15,8 @@ _PROPERTY = 160  # characters of a property of an artifact
 # How the libraries that own an artifact open it, by KFP's name of the output; {path} is its folder.
 _OPENED = {
     "examples": "tf.data.TFRecordDataset(tf.io.gfile.glob('{path}/Split-train/*'), 'GZIP')",
+    "cleaned_examples": "tf.data.TFRecordDataset(tf.io.gfile.glob('{path}/Split-train/*'), 'GZIP')",
+    "quarantine": "pandas.read_parquet('{path}')",
     "transformed_examples": "tf.data.TFRecordDataset(tf.io.gfile.glob('{path}/Split-train/*'), 'GZIP')",
     "statistics": "tfdv.load_stats_binary('{path}/Split-train/FeatureStats.pb')",
     "schema": "tfdv.load_schema_text('{path}/schema.pbtxt')",

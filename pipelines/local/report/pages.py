@@ -24,6 +24,7 @@ _TITLES: dict[stitching.Part, str] = {
     "serving": "Model server",
     "training": "Training",
     "data": "Data",
+    "cleaning": "Cleaning",
     "anomalies": "Anomalies",
     "search": "Search",
     "monitoring": "Monitoring",

@@ -1,6 +1,7 @@
 """The baseline: what the training data looks like, what the model answers, and the thresholds with their reasons."""
 
 import json
+import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,9 @@ import tensorflow as tf
 from tensorflow_metadata.proto.v0 import schema_pb2
 
 from penstock.components.model_monitor import executor
-from penstock.core.artifacts import ModelEvaluation, Schema
+from penstock.core.artifacts import Model, ModelEvaluation, SavedModel, Schema
 from penstock.core.artifacts.monitoring import BaselineRecord, MonitoringBaseline
+from penstock.core.cleaning import cleaning, parsing
 from penstock.core.errors import ConfigError, DataError
 from penstock.core.labels import Label
 
@@ -106,6 +108,18 @@ def test_a_baseline_holds_all_that_windows_are_compared_with(
     assert {"Jensen-Shannon divergence", "share of values that training had not"} <= set(
         baseline.report.read_text().replace("</td>", "<td>").split("<td>")
     )
+
+
+def test_the_rules_by_which_requests_are_cleaned_come_from_the_model(
+    make: Callable[..., MonitoringBaseline], model: Path, tmp_path: Path
+) -> None:
+    assert not make(model=str(model)).cleaning.exists()
+    copy = Path(shutil.copytree(model, tmp_path / "cleaning-model"))
+    folder = Model(copy).serving_model()
+    assert folder
+    rules = cleaning.of(parsing.rules([{"rule": "range", "columns": ["miles"], "min": 0}]), {"miles": "float"})
+    rules.write(SavedModel(folder).cleaning)
+    assert cleaning.Cleaning.read(make(model=str(copy)).cleaning) == rules
 
 
 def test_thresholds_are_those_of_the_configuration_then_of_the_schema_then_derived(

@@ -5,6 +5,8 @@ import pyarrow as pa
 from penstock.components.monitoring.measures.reference import Reference
 from penstock.components.monitoring.predictions import Predictions
 from penstock.components.window_monitor.counting import Baseline, Counted
+from penstock.core.cleaning import cleaning as cleaning_
+from penstock.core.cleaning import parsing
 
 
 def test_rows_are_paired_until_an_answer_is_missing() -> None:
@@ -18,3 +20,26 @@ def test_rows_are_paired_until_an_answer_is_missing() -> None:
     counted.features.add(rows)
     assert not counted.is_paired
     assert not Counted.empty(Baseline(reference, None, Predictions())).is_paired
+
+
+def test_requests_are_compared_as_the_model_sees_them() -> None:
+    rules = parsing.rules(
+        [
+            {"rule": "text", "columns": ["place"], "case": "lower"},
+            {"rule": "missing_values", "values": ["?"]},
+            {"rule": "range", "columns": ["x"], "min": 0, "otherwise": "flag"},
+            {"rule": "missing", "columns": ["x"], "action": "constant", "value": 3},
+        ]
+    )
+    cleaning = cleaning_.of(rules, {"place": "text", "x": "float"})
+    reference = Reference.of([pa.RecordBatch.from_pydict({"x": [[1.0]]})])
+    requests = pa.RecordBatch.from_pydict(
+        {
+            "place": pa.array([[b"Here"], [b"?"]], pa.list_(pa.binary())),
+            "x": pa.array([[-1.0], None], pa.large_list(pa.float32())),
+            "x_flagged": pa.nulls(2, pa.large_list(pa.int64())),
+        }
+    )
+    seen = Baseline(reference, None, Predictions(), cleaning).cleaned(requests)
+    assert seen.to_pydict() == {"place": [[b"here"], None], "x": [[-1.0], [3.0]], "x_flagged": [[1], [0]]}
+    assert Baseline(reference, None, Predictions()).cleaned(requests) is requests

@@ -45,6 +45,7 @@ def test_a_configuration(call: Callable[..., Document], config: Path) -> None:
             "valid": True,
             "warnings": [],
             "not_looked_at": [],
+            "proposals": [],
         },
         "error": None,
     }

@@ -1,0 +1,115 @@
+"""Rules as JSON: what is read, what is written again, and one sentence for each mistake."""
+
+import json
+from typing import Any
+
+import pytest
+
+from penstock.core.cleaning import parsing
+from penstock.core.errors import ConfigError
+
+FARE = {"columns": ["fare"]}
+GOOD: list[dict[str, Any]] = [
+    {"rule": "duplicates", "columns": ["id"], "keep": "newest", "by": "time"},
+    {"rule": "missing_values", "values": ["?", ""]},
+    {"rule": "missing", **FARE, "action": "constant", "value": 0},
+    {"rule": "text", "columns": ["company"], "case": "title", "spaces": "collapse"},
+    {"rule": "values", "columns": ["company"], "allowed": ["a"], "mapping": {"A": "a"}, "otherwise": "drop"},
+    {"rule": "pattern", "columns": ["company"], "regex": "[a-z]+", "otherwise": "flag"},
+    {"rule": "type", **FARE, "to": "integer", "decimal_point": ","},
+    {"rule": "unit", **FARE, "by": "unit", "to": "km", "units": {"mi": {"factor": 1.6, "offset": 0.5}}},
+    {"rule": "unit", **FARE, "name": "kelvin", "min": 200, "offset": -273.15},
+    {"rule": "range", **FARE, "min": 0, "max": 100, "otherwise": "clip"},
+    {"rule": "outliers", **FARE, "method": "mad", "deviations": 5},
+    {"rule": "check", "expression": "fare > 0", "name": "positive", "otherwise": "flag"},
+    {"rule": "reference", "columns": ["area"], "file": "areas.csv", "key": "id"},
+]
+
+
+def test_rules_are_read_and_written_again() -> None:
+    rules = parsing.parse(json.dumps(GOOD))
+    written = [parsing.to_json(rule) for rule in rules]
+    assert [{key: one[key] for key in given} for one, given in zip(written, GOOD, strict=True)] == GOOD
+    assert parsing.rules(written) == rules
+    assert len({rule.name for rule in rules}) == len(rules)
+
+
+def test_rules_without_a_name_get_one_of_their_own() -> None:
+    rules = parsing.rules([{"rule": "range", **FARE, "min": 0}, {"rule": "range", **FARE, "max": 9}])
+    assert [rule.name for rule in rules] == ["range fare", "range fare 2"]
+
+
+@pytest.mark.parametrize(
+    ("rule", "sentence"),
+    [
+        ("range", "rules[0]: expected an object such as {rule: range}, received 'range'"),
+        ({"columns": ["a"]}, "rules[0]: expected the key `rule`, one of duplicates,"),
+        ({"rule": "rang"}, "rules[0]: unknown rule 'rang'; did you mean 'range'?"),
+        ({"rule": "range"}, "rules[0] (range): expected columns, a list of names"),
+        ({"rule": "range", **FARE}, "rules[0] (range): expected min, max or both"),
+        ({"rule": "range", **FARE, "mini": 3}, "rules[0] (range): unknown key 'mini'; did you mean 'min'?"),
+        ({"rule": "range", **FARE, "min": 3, "max": 2}, "rules[0] (range).min: expected max, 2, or less, received 3"),
+        ({"rule": "range", **FARE, "min": "3"}, "rules[0] (range).min: expected a number, received '3'"),
+        ({"rule": "range", **FARE, "min": float("nan")}, "rules[0] (range).min: expected a number, received nan"),
+        (
+            {"rule": "range", **FARE, "min": 0, "otherwise": "mend"},
+            "expected missing, clip, drop, flag, received 'mend'",
+        ),
+        (
+            {"rule": "pattern", **FARE, "regex": "a", "otherwise": "clip"},
+            "expected missing, drop, flag, received 'clip'",
+        ),
+        ({"rule": "range", "columns": ["a", "a"], "min": 0}, "columns: expected each once, received 'a' twice"),
+        ({"rule": "range", "columns": "fare", "min": 0}, "columns: expected a list of names of columns"),
+        ({"rule": "values", **FARE}, "rules[0] (values): expected allowed, mapping or both"),
+        (
+            {"rule": "values", **FARE, "allowed": ["a"], "mapping": {"b": "c"}},
+            "rules[0] (values).mapping: 'c' is not allowed: expected one of a",
+        ),
+        ({"rule": "missing", **FARE, "action": "constant"}, "rules[0] (missing): expected a value to fill in"),
+        ({"rule": "missing", **FARE, "action": "mean"}, "action: expected drop_row, drop_column, constant, median"),
+        ({"rule": "missing", **FARE, "value": 3}, "value: it is for the action constant, and action is drop_row"),
+        ({"rule": "missing", **FARE, "above": 2}, "above: expected a share from 0 to 1, received 2"),
+        ({"rule": "duplicates", "keep": "newest"}, "expected `by`, the column whose greatest value is the newest"),
+        ({"rule": "duplicates", "by": "a"}, "by: it is for keep: newest, and keep is first"),
+        ({"rule": "unit", **FARE, "by": "u", "min": 0}, "expected either by and units, or min and max with a factor"),
+        ({"rule": "unit", **FARE, "min": 0}, "expected a factor or an offset"),
+        ({"rule": "unit", **FARE, "by": "u", "units": {"a": {}}}, "expected `to`, the unit that the others become"),
+        ({"rule": "outliers", **FARE, "low": 0.9, "high": 0.1}, "low: expected 0 <= low < high <= 1"),
+        ({"rule": "outliers", **FARE, "deviations": 0}, "deviations: expected a number above 0"),
+        ({"rule": "text", **FARE}, "expected case, spaces or both"),
+        ({"rule": "pattern", **FARE}, "expected a regex, which the whole text fits"),
+        ({"rule": "pattern", **FARE, "regex": "a("}, "regex: "),
+        ({"rule": "missing_values"}, "expected values, the texts that mean a missing one"),
+        ({"rule": "check"}, "expected an expression, such as trip_seconds > 0"),
+        ({"rule": "check", "expression": "a > 0", "otherwise": "flag"}, "expected a name, of which the column"),
+        ({"rule": "check", "expression": "a > 0", "otherwise": "missing"}, "expected columns, whose values are taken"),
+        ({"rule": "check", "expression": "a >"}, "rules[0] (check): expression 'a >': invalid syntax"),
+        ({"rule": "reference", "columns": ["a", "b"], "file": "f"}, "columns: expected one column"),
+        ({"rule": "missing", "columns": ["y"], "action": "mode"}, "'y' is the label, which is not filled"),
+        ({"rule": "missing", "columns": ["y"], "action": "drop_column"}, "'y' is the label, which is not dropped"),
+    ],
+)
+def test_mistakes_are_told_in_a_sentence(rule: Any, sentence: str) -> None:
+    with pytest.raises(ConfigError) as raised:
+        parsing.rules([rule], label="y")
+    assert sentence in raised.value.message
+    assert "\n" not in raised.value.message
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("[]", "rules: expected at least one rule"),
+        ("{}", "rules: expected a list, received {}"),
+        ("[", "rules: expected JSON, received '['"),
+        (
+            '[{"rule": "duplicates", "name": "a"}, {"rule": "duplicates", "name": "a"}]',
+            "rules[1].name: 'a' is another rule's",
+        ),
+    ],
+)
+def test_texts_that_hold_no_rules(text: str, sentence: str) -> None:
+    with pytest.raises(ConfigError) as raised:
+        parsing.parse(text)
+    assert sentence in raised.value.message
