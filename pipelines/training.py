@@ -41,7 +41,7 @@ from penstock.pipelines.config.section import json_text
 from penstock.pipelines.config.training_pipeline import Config
 from penstock.pipelines.config.tuning import Tuning
 from penstock.pipelines.modules import default_trainer
-from penstock.pipelines.modules.published import Function, Published
+from penstock.pipelines.modules.published import Function, Published, source_classes
 
 type _Channel = Any  # a parameter of the pipeline: KFP's placeholder for a value
 _EXAMPLE_GENS = {"csv": csv_example_gen, "parquet": parquet_example_gen, "tfrecord": import_example_gen}
@@ -66,7 +66,7 @@ def data_parameters(config: Config) -> dict[str, str]:
     patterns = [{"name": name, "pattern": pattern} for name, pattern in config.data.patterns.items()]
     ranges = config.data.range_config
     return {
-        "input_base": config.data.input_base_text(config.without_code),
+        "input_base": config.data.input_base_text(config.without_code, source_classes(config)),
         "input_config": json_text({"splits": patterns} if patterns else None),
         "range_config": json_text(ranges.model_dump(exclude_none=True) if ranges else None),
     }

@@ -125,11 +125,11 @@ def _feature(column: pa.Array, name: str, where: str) -> pa.Array:
     """Returns a column as lists of int64, float32 or binary."""
     is_list = _is_list(column.type)
     kind = _kind(column.type, name, where)
-    if kind == "no type":
-        return column
     elements = column.flatten() if is_list else column.drop_null()
     if is_list and elements.null_count:
         raise DataError(f"{where}: column {name!r}: expected no null within a list, found one")
+    if kind == "no type":
+        return pa.nulls(len(column))
     values = _values(elements, kind, name, where)
     if is_list:
         lengths = pc.fill_null(pc.list_value_length(column), 0)

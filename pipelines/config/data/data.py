@@ -81,13 +81,18 @@ class Data(Place):
         """Whether the data is files in one place, which the readers of files read."""
         return self.path is not None
 
-    def input_base_text(self, without_code: bool) -> str:
-        """Returns what the pipeline is told of the place: the folder of files, or a source and its options as JSON."""
+    def input_base_text(self, without_code: bool, classes: Mapping[str, str] | None = None) -> str:
+        """Returns what the pipeline is told of the place: the folder of files, or a source and its options as JSON.
+
+        `classes` are what tasks know a person's own sources by, of their dotted paths.
+        """
         if self.of_files:
             return self.input_base
         if self.parts:
-            return json_text({"splits": {name: part.reference(without_code) for name, part in self.parts.items()}})
-        return json_text(self.reference(without_code))
+            return json_text(
+                {"splits": {name: part.reference(without_code, classes) for name, part in self.parts.items()}}
+            )
+        return json_text(self.reference(without_code, classes))
 
     def local_paths(self) -> dict[str, str]:
         """Returns the paths of this machine that tasks read, by their keys in the section."""

@@ -1,6 +1,6 @@
 """Where data is, as the configuration says it: files by their path, or a source of another kind."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -97,10 +97,14 @@ class Place(Section):
             if isinstance(section := getattr(self, name), SourceSection):
                 yield name, section
 
-    def reference(self, without_code: bool) -> dict[str, Any]:
-        """Returns the place as a split of several is told it: the source's name and its options."""
+    def reference(self, without_code: bool, classes: Mapping[str, str] | None = None) -> dict[str, Any]:
+        """Returns the place as a split of several is told it: the source's name and its options.
+
+        `classes` are what tasks know a person's own sources by, of their dotted paths.
+        """
         if self.section is not None:
-            return {self.section.source: self.section.options()}
+            name = self.section.source
+            return {(classes or {}).get(name, name): self.section.options()}
         base, pattern = self._parts()
         options = self.csv_options(without_code) if self.file_format == "csv" else {}
         files = {"input_base": base, "pattern": pattern, "format": self.file_format, "options": options}
