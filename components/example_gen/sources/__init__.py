@@ -16,6 +16,7 @@ _FILES = {
     "tfrecord": "tfrecord:TFRecordSource",
 }
 _OTHERS = {
+    "bigquery": "bigquery.source:BigQuerySource",
     "splits": "joined:JoinedSource",
 }
 _SOURCES = {**_FILES, **_OTHERS}

@@ -12,7 +12,7 @@ from penstock.core.examples.payloads import TF_EXAMPLE, PayloadFormat
 from penstock.core.files import formats, kinds, paths, patterns
 from penstock.core.files.formats import FileFormat
 from penstock.pipelines.config.data.csv import Csv
-from penstock.pipelines.config.data.sources import Custom, SourceSection
+from penstock.pipelines.config.data.sources import BigQuery, Custom, SourceSection
 from penstock.pipelines.config.section import DataPath, Section, is_remote
 
 
@@ -36,6 +36,7 @@ class Place(Section):
         "FORMAT_TF_SEQUENCE_EXAMPLE. Files of the other kind are refused.",
     )
     csv: Csv | None = Field(default=None, description="How CSV files are written.")
+    bigquery: BigQuery | None = Field(default=None, description="A table or a query of BigQuery.")
     custom: Custom | None = Field(default=None, description="A source of one's own.")
 
     def csv_options(self, without_code: bool) -> dict[str, Any]:
