@@ -6,13 +6,11 @@ table. Rows come by the Storage Read API, in streams; where the account may not 
 """
 
 import contextlib
-import hashlib
 import logging
 import math
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pyarrow as pa
@@ -21,25 +19,20 @@ from penstock.components.example_gen import configs, labels
 from penstock.components.example_gen.configs import InputSplit
 from penstock.components.example_gen.inputs import span_macros
 from penstock.components.example_gen.sources import columns, pieces
-from penstock.components.example_gen.sources.bigquery import faults, session
+from penstock.components.example_gen.sources.bigquery import pages, session, state
 from penstock.components.example_gen.sources.bigquery.options import BigQueryOptions, is_table
+from penstock.components.example_gen.sources.bigquery.pages import PagePiece
 from penstock.components.example_gen.sources.bigquery.service import BigQuery, DryRun
 from penstock.components.example_gen.sources.bigquery.session import NoSessions
 from penstock.components.example_gen.sources.source import Asked, Opened, Request, Resolved
 from penstock.components.example_gen.sources.table import TableSource
 from penstock.core.arguments import parse_object
-from penstock.core.errors import ConfigError, DataError, PenstockError
+from penstock.core.errors import ConfigError, DataError
 from penstock.core.files import documents
-from penstock.core.services import retries
-from penstock.core.services.retries import Unanswered
 from penstock.core.suggestions import did_you_mean
 
 logger = logging.getLogger(__name__)
-_STORED = ("TABLE", "SNAPSHOT")  # kinds of tables that sessions read; a view is a query
-_CHANGING = re.compile(r"\b(CURRENT_\w+|RAND|GENERATE_UUID|SESSION_USER|@@\w+)\b", re.IGNORECASE)
 _MOST_STREAMS = 1000
-_ROW = 100  # bytes, where BigQuery does not say how many a table has
-_PAGE = 10_000  # rows
 _PRICE = 6.25  # US$ for a TiB that queries read on demand, in the US and the EU (November 2026)
 
 
@@ -50,19 +43,6 @@ class StreamPiece:
     name: str
     stream: str
     schema: bytes
-    size: int
-
-
-@dataclass(frozen=True)
-class PagePiece:
-    """Rows of a table, or of what a query's job gave, from `start` on."""
-
-    name: str
-    table: str
-    job: str
-    location: str
-    start: int
-    count: int
     size: int
 
 
@@ -115,7 +95,7 @@ class BigQuerySource(TableSource[BigQueryPiece]):
     def batches(self, piece: BigQueryPiece) -> Iterator[pa.RecordBatch]:
         if isinstance(piece, StreamPiece):
             return session.batches(piece.stream, piece.schema, piece.name)
-        return _of_pages(BigQuery(self.options), piece, self.options.columns)
+        return pages.batches(BigQuery(self.options), piece, self.options.columns)
 
 
 @dataclass(frozen=True)
@@ -138,37 +118,12 @@ def _asked(splits: Sequence[InputSplit], options: BigQueryOptions) -> Sequence[I
 def _looked(service: BigQuery, split: InputSplit) -> tuple[str, str]:
     """Returns the pattern that stands for a split's rows from now on, and what changes when they do."""
     if not is_table(split.pattern):
-        return split.pattern, _fingerprint(service, split.pattern)
+        return split.pattern, state.of_query(service, split.pattern)
     table = service.table(split.pattern)
-    if table.table_type not in _STORED:
-        return split.pattern, _fingerprint(service, f"SELECT * FROM `{split.pattern}`")
+    if not state.is_stored(table):
+        return split.pattern, state.of_query(service, f"SELECT * FROM `{split.pattern}`")
     fixed = {"table": split.pattern, "modified": table.modified.isoformat()}
-    return documents.json_text(fixed), f"table:{split.pattern},{_state(table)}"
-
-
-def _state(table: Any) -> str:
-    schema = hashlib.sha256(documents.json_text([field.to_api_repr() for field in table.schema]).encode()).hexdigest()
-    return f"modified:{table.modified.isoformat()},rows:{table.num_rows},bytes:{table.num_bytes},schema:{schema[:16]}"
-
-
-def _fingerprint(service: BigQuery, query: str) -> str:
-    dry_run = service.dry_run(query, "query")
-    digest = hashlib.sha256(query.encode()).hexdigest()[:16]
-    states = [_of_table(service, name) for name in dry_run.tables]
-    if _CHANGING.search(query) or not all(states):
-        states.append(f"read:{datetime.now(UTC).isoformat()}")
-    return f"query:{digest},{','.join(states)}"
-
-
-def _of_table(service: BigQuery, name: str) -> str:
-    """Returns the state of a query's table; "" if it cannot be looked at."""
-    try:
-        table = service.table(name)
-    except Unanswered:
-        raise
-    except PenstockError:
-        return ""
-    return f"{name}:{_state(table)}" if table.table_type in _STORED else ""
+    return documents.json_text(fixed), f"table:{split.pattern},{state.of_table(table)}"
 
 
 def _opened(service: BigQuery, options: BigQueryOptions, split: InputSplit, label: str) -> _Found:
@@ -196,7 +151,7 @@ def _opened(service: BigQuery, options: BigQueryOptions, split: InputSplit, labe
     if options.row_restriction:
         query = f"SELECT {_listed(options.columns)} FROM `{name}` WHERE {options.row_restriction}"
         return _of_query(service, options, query, label)
-    return _Found(_pages(service, table, name, "", ""), origin)
+    return _Found(pages.cut(service, table, name), origin)
 
 
 def _of_query(service: BigQuery, options: BigQueryOptions, query: str, label: str) -> _Found:
@@ -210,7 +165,7 @@ def _of_query(service: BigQuery, options: BigQueryOptions, query: str, label: st
         return _Found(_streams(service, options, answered.table, where, "", None), origin)
     except NoSessions as reason:
         _warn(reason)
-    return _Found(_pages(service, answered.table, where, answered.job, answered.location), origin)
+    return _Found(pages.cut(service, answered.table, where, answered.job, answered.location), origin)
 
 
 def _tell(dry_run: DryRun, options: BigQueryOptions, where: str) -> None:
@@ -260,40 +215,6 @@ def _streams(
         StreamPiece(f"{name}, stream {number}", stream, made.schema, each)
         for number, stream in enumerate(made.streams, 1)
     ]
-
-
-def _pages(service: BigQuery, table: Any, name: str, job: str, location: str) -> list[BigQueryPiece]:
-    identifier = f"{table.project}.{table.dataset_id}.{table.table_id}"
-    rows = table.num_rows or service.total_rows(identifier, job, location)
-    row = max(1, table.num_bytes // max(1, rows)) if table.num_bytes else _ROW
-    count = max(1, pieces.shard_bytes([rows * row]) // row)
-    return [
-        PagePiece(f"{name}, row {start}", identifier, job, location, start, min(count, rows - start), count * row)
-        for start in range(0, rows, count)
-    ]
-
-
-def _of_pages(service: BigQuery, piece: PagePiece, chosen: Sequence[str]) -> Iterator[pa.RecordBatch]:
-    """Yields the rows of a piece; after a failure, those after the last one."""
-    given = failures = 0
-    while given < piece.count:
-        try:
-            start, left = piece.start + given, piece.count - given
-            rows = service.pages(piece.table, piece.job, piece.location, start, left, _PAGE)
-            for batch in rows.to_arrow_iterable():
-                yield batch.select(list(chosen)) if chosen else batch
-                given, failures = given + batch.num_rows, 0
-            if not given < piece.count:
-                return
-            raise DataError(f"{piece.name}: expected {piece.count} rows, received {given}: it was changed while read")
-        except Exception as error:
-            failure = faults.meaning(error, piece.name)
-            if not isinstance(failure, Unanswered):
-                raise (failure or error) from None
-        failures += 1
-        if failures == retries.TRIES:
-            raise failure
-        retries.pause(failures, failure)
 
 
 def _listed(chosen: Sequence[str]) -> str:

@@ -149,3 +149,13 @@ def test_what_is_wrong_is_one_sentence(
 def test_a_label_that_is_not_there_is_told_before_any_row_is_read(generate: Callable[..., Any]) -> None:
     with pytest.raises(DataError, match=r"team.shop.trips: label 'tips' does not exist; did you mean 'tip'\?"):
         generate({"table": "team.shop.trips"}, label="tips")
+
+
+def test_workers_read_the_streams(generate: Callable[..., Any]) -> None:
+    """Forked ones, in which gRPC begins anew; whatever their number, the bytes are the same."""
+    splits = {"train": "team.shop.trips", "eval": "team.shop.types"}
+    alone, together = (generate({}, splits, engine=engine) for engine in ("local:1", "local:2"))
+    assert json.loads(together.metadata["num_examples"]) == {"train": 400, "eval": 2}
+    for split in splits:
+        first, second = ([file.read_bytes() for file in each.examples.files(split)] for each in (alone, together))
+        assert first == second
