@@ -17,6 +17,7 @@ _FILES = {
 }
 _OTHERS = {
     "bigquery": "bigquery.source:BigQuerySource",
+    "dvc": "dvc.source:DvcSource",
     "splits": "joined:JoinedSource",
 }
 _SOURCES = {**_FILES, **_OTHERS}

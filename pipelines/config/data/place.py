@@ -12,8 +12,10 @@ from penstock.core.examples.payloads import TF_EXAMPLE, PayloadFormat
 from penstock.core.files import formats, kinds, paths, patterns
 from penstock.core.files.formats import FileFormat
 from penstock.pipelines.config.data.csv import Csv
-from penstock.pipelines.config.data.sources import BigQuery, Custom, SourceSection
+from penstock.pipelines.config.data.sources import BigQuery, Custom, Dvc, SourceSection, dvc
 from penstock.pipelines.config.section import DataPath, Section, is_remote
+
+_OF_FILES = ("format", "payload_format", "csv")
 
 
 class Place(Section):
@@ -38,6 +40,18 @@ class Place(Section):
     csv: Csv | None = Field(default=None, description="How CSV files are written.")
     bigquery: BigQuery | None = Field(default=None, description="A table or a query of BigQuery.")
     custom: Custom | None = Field(default=None, description="A source of one's own.")
+    dvc: Dvc | None = Field(default=None, description="Files that DVC tracks in a Git repository, by revision.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_dvc(cls, values: Any) -> Any:
+        """Reads path: dvc://... as the section that it stands for."""
+        path = values.get("path") if isinstance(values, dict) else None
+        if not (isinstance(path, str) and path.startswith(dvc.SCHEME)):
+            return values
+        files = {key: values[key] for key in _OF_FILES if key in values}
+        rest = {key: value for key, value in values.items() if key not in ("path", *_OF_FILES)}
+        return rest | {"dvc": dvc.of_url(path) | files}
 
     def csv_options(self, without_code: bool) -> dict[str, Any]:
         """Returns the options of csv_example_gen; `without_code` is whether the model is that without a module."""
@@ -79,7 +93,7 @@ class Place(Section):
             both = ["path"] * (self.path is not None) + list(given)
             raise ValueError(f"{both[-1]}: expected one place of the data, received {' and '.join(both)}")
         if self.path is None:
-            for key in ("format", "payload_format", "csv"):
+            for key in _OF_FILES:
                 if getattr(self, key) is not None:
                     raise ValueError(f"{key}: it is of files: expected a path")
 
@@ -105,7 +119,10 @@ class Place(Section):
         """
         if self.section is not None:
             name = self.section.source
-            return {(classes or {}).get(name, name): self.section.options()}
+            options = self.section.options()
+            if isinstance(self.section, Dvc) and without_code:
+                options["csv"] = {"null_values": csv_format.AUTO} | options.get("csv", {})
+            return {(classes or {}).get(name, name): options}
         base, pattern = self._parts()
         options = self.csv_options(without_code) if self.file_format == "csv" else {}
         files = {"input_base": base, "pattern": pattern, "format": self.file_format, "options": options}

@@ -169,7 +169,7 @@ def test_bytes_and_their_price_are_told_and_limited(
         (
             [Status(403, "accessDenied|Access Denied: Permission bigquery.tables.get denied on table shop.trips")],
             ServerError,
-            r"BigQuery refuses this account .*: it needs the permission bigquery.tables.get, which roles/bigquery.dataV",
+            r"BigQuery refuses this account .*: it needs the permission bigquery.tables.get, which roles/bigquery.data",
         ),
         (
             [Status(401, "authError|Invalid Credentials")],
