@@ -55,7 +55,7 @@ def test_dvc_as_a_url_and_as_a_section(told: Callable[..., dict[str, Any]], proj
             {"bigquery": {"query": "SELECT 1", "row_restriction": "a"}},
             r"row_restriction: it is of tables: expected a W",
         ),
-        ({"bigquery": {"tabel": "a.b.c"}}, r"data.bigquery: unknown key 'tabel'; did you mean 'table'"),
+        ({"bigquery": {"tabel": "a.b.c"}}, r"unknown key 'data.bigquery.tabel'; did you mean 'table'"),
         (
             {"bigquery": {"table": "a.b.c"}, "path": "data.csv"},
             r"expected one place of the data, received path and big",
@@ -67,7 +67,7 @@ def test_dvc_as_a_url_and_as_a_section(told: Callable[..., dict[str, Any]], proj
             r"data.dvc.repo: .*nowhere does not exist: expected a Git repository",
         ),
         ({"dvc": {"path": "a", "repo": "https://me:secret@git.example.com/a"}}, r"data.dvc.repo: expected no password"),
-        ({"dvc": {}}, r"data.dvc.path: it is missing"),
+        ({"dvc": {}}, r"data.dvc.path is missing: expected a file or a folder"),
     ],
 )
 def test_what_does_not_fit_is_told_by_its_key(

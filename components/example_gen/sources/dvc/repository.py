@@ -133,6 +133,9 @@ def _file_system(options: DvcOptions, rev: str) -> Any:
         from dvc.api import DVCFileSystem  # type: ignore[import-untyped]
     except ImportError:
         raise ConfigError("data: dvc: expected DVC: pip install 'penstock[dvc]'") from None
+    from penstock.components.example_gen.sources.dvc import stores  # of which DVC is the base
+
+    stores.register()
     return DVCFileSystem(options.repo, rev=rev or None, remote=options.remote or None)
 
 

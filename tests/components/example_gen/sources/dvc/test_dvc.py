@@ -18,6 +18,7 @@ from penstock.core import artifacts
 from penstock.core.errors import ConfigError, DataError, PenstockError
 from penstock.core.examples import records
 from penstock.core.services import retries
+from tests.servers.object_stores import ObjectStore
 
 pytestmark = pytest.mark.slow
 WHO = ["-c", "user.name=A", "-c", "user.email=a@example.com", "-c", "init.defaultBranch=main"]
@@ -144,6 +145,19 @@ def test_a_clone_reads_the_same(project: Project, generate: Callable[..., Any]) 
     url = project.folder.as_uri()
     assert _x(generate("trips", repo=url)[0]) == [3, 4, 5, 70, 71, 72]
     assert generate("trips", repo=url, rev="main")[1]["input_fingerprint"] == generate("trips")[1]["input_fingerprint"]
+
+
+def test_a_bucket_is_a_remote(object_store: ObjectStore, project: Project, generate: Callable[..., Any]) -> None:
+    """Read by s3fs and gcsfs, without DVC's plug-ins: its files are the local remote's, as DVC wrote them."""
+    remote = project.folder.parent / "remote"
+    files = {path.relative_to(remote).as_posix(): path.read_bytes() for path in remote.rglob("*") if path.is_file()}
+    (project.folder / ".dvc" / "config").write_text(REMOTE.format(object_store.write(files, "dvc", "store")))
+    project.git("commit", "-qam", "a bucket")
+    shutil.rmtree(remote)
+    assert _x(generate("trips", rev="HEAD")[0]) == [3, 4, 5, 70, 71, 72]
+    object_store.remove_everything()
+    with pytest.raises(DataError, match=r"its remote lacks its data: run `dvc push`"):
+        generate("rows.parquet", rev="HEAD")
 
 
 def test_the_hash_is_the_fingerprint(project: Project, generate: Callable[..., Any]) -> None:
