@@ -63,12 +63,10 @@ def parameters(config: Config, published: Published) -> dict[str, Any]:
 
 def data_parameters(config: Config) -> dict[str, str]:
     """Returns those that say where the data is."""
-    patterns = [{"name": name, "pattern": pattern} for name, pattern in config.data.patterns.items()]
-    ranges = config.data.range_config
     return {
         "input_base": config.data.input_base_text(config.without_code, source_classes(config)),
-        "input_config": json_text({"splits": patterns} if patterns else None),
-        "range_config": json_text(ranges.model_dump(exclude_none=True) if ranges else None),
+        "input_config": config.data.input_config_text,
+        "range_config": config.data.range_config_text,
     }
 
 

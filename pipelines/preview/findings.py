@@ -12,7 +12,7 @@ from penstock.core.suggestions import listed
 from penstock.core.text import cell_words
 from penstock.pipelines.config.csv_columns import hint
 from penstock.pipelines.config.training_pipeline import Config
-from penstock.pipelines.preview import columns, evaluation, monitoring, table
+from penstock.pipelines.preview import columns, evaluation, monitoring, sources, table
 from penstock.pipelines.preview.columns import Column
 from penstock.pipelines.preview.table import Table
 
@@ -33,7 +33,10 @@ def look(config: Config) -> Findings:
     data = config.data
     base = data.base_here
     if not data.of_files:
-        return Findings((), ["data: not looked at, for a run alone reads it"])
+        rows = sources.first_rows(config)
+        if isinstance(rows, str):
+            return Findings((), [f"data: not looked at, for {rows}"])
+        return _of_table(config, rows, {})
     if base is None:
         why = (
             f"{packages.name(data.path)!r} is not installed here"
@@ -51,6 +54,11 @@ def look(config: Config) -> Findings:
         first = table.of_parquet(files)
     if first is None:
         return Findings((), [f"data.path: not looked at, for Parquet files take {packages.RUNTIME}"])
+    return _of_table(config, first, options)
+
+
+def _of_table(config: Config, first: Table, options: Mapping[str, Any]) -> Findings:
+    """Returns what the first rows tell; `options` are those of csv_example_gen that they were read with."""
     described = described_columns(first, options)
     warnings = list(_on_cells(config, described))
     not_looked_at = []
@@ -61,7 +69,7 @@ def look(config: Config) -> Findings:
         require_learnable(label, first, config.without_code)
         warnings += _on_label(label, first)
         problem = config.training.problem if config.training else None
-        leaks = leaks_of(first, described, config.label, problem)
+        leaks = {} if label.is_constant else leaks_of(first, described, config.label, problem)
         if leaks is None:
             not_looked_at.append(f"columns that give the label away: not looked for, as it takes {packages.RUNTIME}")
         else:

@@ -75,6 +75,11 @@ class OwnSource(Source[OwnPiece]):
         return resolved
 
     @classmethod
+    def may_be_looked_at(cls, asked: Asked) -> bool:
+        with _guarded(f"{cls.reference}: may_be_looked_at"):
+            return cls.kind.may_be_looked_at(asked)
+
+    @classmethod
     @contextlib.contextmanager
     def open(cls, request: Request) -> Iterator[Opened[OwnPiece]]:
         module = cls.reference.rpartition(":")[0]

@@ -94,6 +94,17 @@ class Data(Place):
             )
         return json_text(self.reference(without_code, classes))
 
+    @property
+    def input_config_text(self) -> str:
+        """TFX's Input message as JSON; "" for its default."""
+        patterns = [{"name": name, "pattern": pattern} for name, pattern in self.patterns.items()]
+        return json_text({"splits": patterns} if patterns else None)
+
+    @property
+    def range_config_text(self) -> str:
+        """TFX's RangeConfig message as JSON; "" for its default."""
+        return json_text(self.range_config.model_dump(exclude_none=True) if self.range_config else None)
+
     def local_paths(self) -> dict[str, str]:
         """Returns the paths of this machine that tasks read, by their keys in the section."""
         own = {

@@ -75,6 +75,11 @@ class BigQuerySource(TableSource[BigQueryPiece]):
         )
 
     @classmethod
+    def may_be_looked_at(cls, asked: Asked) -> bool:
+        """Tables may: what their first rows take is nothing. A query would be run, and billed."""
+        return all(is_table(split.pattern) for split in _asked(asked.splits, BigQueryOptions.parse(asked.options)))
+
+    @classmethod
     @contextlib.contextmanager
     def open(cls, request: Request) -> Iterator[Opened[BigQueryPiece]]:
         """Runs the queries, and fixes the rows of all tables in read sessions."""
