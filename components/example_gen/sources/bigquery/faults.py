@@ -84,12 +84,12 @@ def meaning(error: Exception, where: str, query: str = "") -> PenstockError | No
 def answered(status: int, reason: str, message: str, where: str, query: str = "") -> PenstockError:
     """Returns what BigQuery's answer means: its status, 0 for none, its `reason` and its message."""
     said = short(message).removesuffix(".")
-    if reason in _TRANSIENT or status == 429 or status >= 500:
-        if reason == "quotaExceeded" or "exceeded your free query bytes" in message:
-            return _quota(where, said)
-        return Unanswered(f"{where}: BigQuery cannot answer now ({said})", "try again later")
     if reason == "quotaExceeded":
-        return _quota(where, said)
+        return ServerError(
+            f"{where}: a quota of the project is used up ({said}): wait for the next day, or have it raised"
+        )
+    if reason in _TRANSIENT or status == 429 or status >= 500:
+        return Unanswered(f"{where}: BigQuery cannot answer now ({said})", "try again later")
     if "bytesBilledLimitExceeded" in (reason, message) or "bytes billed" in message:
         return ServerError(f"{where}: {said}: raise maximum_bytes_billed, or read fewer columns or days")
     if reason in ("billingNotEnabled", "billingTierLimitExceeded"):
@@ -116,10 +116,6 @@ def ended(where: str) -> SystemFailure:
 def missing() -> ConfigError:
     """Returns what is raised where Google's client is not installed."""
     return ConfigError(MISSING)
-
-
-def _quota(where: str, said: str) -> ServerError:
-    return ServerError(f"{where}: a quota of the project is used up ({said}): wait for the next day, or have it raised")
 
 
 def _role(message: str) -> str:

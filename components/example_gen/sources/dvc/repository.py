@@ -128,6 +128,18 @@ class Repository:
             return [*scm.list_tags(), *scm.list_branches()]
 
 
+@contextlib.contextmanager
+def opened(options: DvcOptions, rev: str) -> Iterator[Repository]:
+    """Gives a repository at a revision; what was cloned for it is removed at the end."""
+    try:
+        yield Repository(options, rev)
+    finally:
+        with contextlib.suppress(ImportError):
+            from dvc.repo.open_repo import clean_repos  # type: ignore[import-untyped]
+
+            clean_repos()
+
+
 def _file_system(options: DvcOptions, rev: str) -> Any:
     try:
         from dvc.api import DVCFileSystem  # type: ignore[import-untyped]

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from penstock.components.example_gen import sources
 from penstock.components.example_gen.configs import InputSplit
+from penstock.components.example_gen.sources.dvc import repository
 from penstock.components.example_gen.sources.dvc.options import DvcOptions
-from penstock.components.example_gen.sources.dvc.repository import Repository, Tracked
+from penstock.components.example_gen.sources.dvc.repository import Tracked
 from penstock.components.example_gen.sources.pieces import FilePiece
 from penstock.components.example_gen.sources.source import Asked, Block, Opened, Request, Resolved, Source
 from penstock.core.arguments import parse_object
@@ -31,10 +32,10 @@ class DvcSource(Source[FilePiece]):
             raise ConfigError(
                 "range_config (data.range_config): expected none for data of DVC: a rev says what is read"
             )
-        repository = Repository(options, options.rev)
-        if not options.rev:
-            repository.check_committed()
-        tracked = repository.tracked()
+        with repository.opened(options, options.rev) as found:
+            if not options.rev:
+                found.check_committed()
+            tracked = found.tracked()
         lines = []
         for split in asked.splits:
             chosen = _chosen(tracked, split, options)
@@ -56,12 +57,12 @@ class DvcSource(Source[FilePiece]):
         options = DvcOptions.parse(parse_object("dvc", request.options))
         fixed = [parse_object("dvc", split.pattern, ("commit", "hash", "pattern")) for split in request.splits]
         splits = [InputSplit(split.name, str(one["pattern"])) for split, one in zip(request.splits, fixed, strict=True)]
-        repository = Repository(options, str(fixed[0]["commit"]))
-        tracked = repository.tracked()
-        names = sorted({name for split in splits for name in _chosen(tracked, split, options)})
-        kind = sources.named(options.format or formats.of_names([name or options.path for name in names]) or "csv")
         folder = request.scratch / "dvc" / options.path
-        repository.fetch(names, folder if names != [""] else folder.parent)
+        with repository.opened(options, str(fixed[0]["commit"])) as found:
+            tracked = found.tracked()
+            names = sorted({name for split in splits for name in _chosen(tracked, split, options)})
+            found.fetch(names, folder if names != [""] else folder.parent)
+        kind = sources.named(options.format or formats.of_names([name or options.path for name in names]) or "csv")
         asked = replace(
             request,
             input_base=str(folder),

@@ -3,6 +3,7 @@
 import json
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,9 +53,16 @@ class Project:
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the repository and its remote; tests change copies of it."""
+    root = tmp_path_factory.mktemp("dvc")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DVC_SITE_CACHE_DIR", str(root / "site"))
+        _make(root)
+    return root
+
+
+def _make(root: Path) -> None:
     from dvc.repo import Repo
 
-    root = tmp_path_factory.mktemp("dvc")
     project = Project(root / "repo")
     (project.folder / "trips").mkdir(parents=True)
     project.git("init", "-q")
@@ -69,13 +77,12 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (project.folder / "trips" / "a.csv").write_text("x,y\n70,0\n71,1\n72,0\n")
     project.commit("two", "trips")
     shutil.rmtree(project.folder / ".dvc" / "cache")
-    return root
 
 
 @pytest.fixture
 def project(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     monkeypatch.setattr(retries, "PAUSE", 0.0)
-    monkeypatch.setenv("DVC_NO_ANALYTICS", "1")
+    monkeypatch.setenv("DVC_SITE_CACHE_DIR", str(tmp_path / "site"))
     for name in ("repo", "remote"):
         shutil.copytree(made / name, tmp_path / name)
     return Project(tmp_path / "repo")
@@ -138,12 +145,18 @@ def test_splits_are_patterns(generate: Callable[..., Any]) -> None:
     assert json.loads(metadata["num_examples"]) == {"train": 3, "eval": 3}
 
 
-def test_a_clone_reads_the_same(project: Project, generate: Callable[..., Any]) -> None:
+def test_a_clone_reads_the_same(
+    project: Project, generate: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     project.git("config", "uploadpack.allowAnySHA1InWant", "true")
     (project.folder / ".dvc" / "config").write_text(REMOTE.format(project.folder.parent / "remote"))
     project.git("commit", "-qam", "remote by its whole path")
     url = project.folder.as_uri()
+    temporary = project.folder.parent / "temporary"
+    temporary.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
     assert _x(generate("trips", repo=url)[0]) == [3, 4, 5, 70, 71, 72]
+    assert not list(temporary.iterdir())
     assert generate("trips", repo=url, rev="main")[1]["input_fingerprint"] == generate("trips")[1]["input_fingerprint"]
 
 
