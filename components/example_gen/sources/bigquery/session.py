@@ -1,5 +1,6 @@
 """The Storage Read API: a session fixes a table's rows and cuts them into streams, which are read apart as Arrow."""
 
+import contextlib
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -47,25 +48,25 @@ def create(
 
     if os.environ.get(EMULATOR) and not os.environ.get(EMULATOR_OF_STORAGE):
         raise NoSessions("the emulator has no Storage Read API")
-    client, types = _client()
-    request = types.CreateReadSessionRequest(
-        parent=f"projects/{project}",
-        read_session=types.ReadSession(
-            table=f"projects/{table.project}/datasets/{table.dataset_id}/tables/{table.table_id}",
-            data_format=types.DataFormat.ARROW,
-            read_options=types.ReadSession.TableReadOptions(selected_fields=columns, row_restriction=restriction),
-            table_modifiers=types.ReadSession.TableModifiers(snapshot_time=snapshot) if snapshot else None,
-        ),
-        max_stream_count=most,
-    )
+    with _client() as (client, types):
+        request = types.CreateReadSessionRequest(
+            parent=f"projects/{project}",
+            read_session=types.ReadSession(
+                table=f"projects/{table.project}/datasets/{table.dataset_id}/tables/{table.table_id}",
+                data_format=types.DataFormat.ARROW,
+                read_options=types.ReadSession.TableReadOptions(selected_fields=columns, row_restriction=restriction),
+                table_modifiers=types.ReadSession.TableModifiers(snapshot_time=snapshot) if snapshot else None,
+            ),
+            max_stream_count=most,
+        )
 
-    def created() -> Any:
-        try:
-            return client.create_read_session(request, retry=None, timeout=_TIMEOUT)
-        except (exceptions.PermissionDenied, exceptions.MethodNotImplemented, exceptions.NotFound) as error:
-            raise NoSessions(short(error.message)) from None
+        def created() -> Any:
+            try:
+                return client.create_read_session(request, retry=None, timeout=_TIMEOUT)
+            except (exceptions.PermissionDenied, exceptions.MethodNotImplemented, exceptions.NotFound) as error:
+                raise NoSessions(short(error.message)) from None
 
-    made = faults.ask(created, where, restriction)
+        made = faults.ask(created, where, restriction)
     names = [stream.name for stream in made.streams]
     return Session(made.name, names, made.arrow_schema.serialized_schema, made.estimated_total_bytes_scanned)
 
@@ -75,23 +76,23 @@ def batches(stream: str, schema: bytes, where: str) -> Iterator[pa.RecordBatch]:
 
     Raises an Unanswered after three failures without a row in between, a SystemFailure if the session has ended.
     """
-    client, types = _client()
     arrow = pa.ipc.read_schema(pa.py_buffer(schema))
     given = failures = 0
-    while True:
-        try:
-            request = types.ReadRowsRequest(read_stream=stream, offset=given)
-            for answer in client.read_rows(request, retry=None):
-                batch = pa.ipc.read_record_batch(pa.py_buffer(answer.arrow_record_batch.serialized_record_batch), arrow)
-                yield batch
-                given, failures = given + batch.num_rows, 0
-            return
-        except Exception as error:
-            failure = _passing(error, where)
-        failures += 1
-        if failures == retries.TRIES:
-            raise failure
-        retries.pause(failures, failure)
+    with _client() as (client, types):
+        while True:
+            try:
+                for answer in client.read_rows(types.ReadRowsRequest(read_stream=stream, offset=given), retry=None):
+                    rows = answer.arrow_record_batch.serialized_record_batch
+                    batch = pa.ipc.read_record_batch(pa.py_buffer(rows), arrow)
+                    yield batch
+                    given, failures = given + batch.num_rows, 0
+                return
+            except Exception as error:
+                failure = _passing(error, where)
+            failures += 1
+            if failures == retries.TRIES:
+                raise failure
+            retries.pause(failures, failure)
 
 
 def _passing(error: Exception, where: str) -> Unanswered:
@@ -104,8 +105,9 @@ def _passing(error: Exception, where: str) -> Unanswered:
     raise meant or error
 
 
-def _client() -> tuple[Any, Any]:
-    """Returns a client of its own, for a process that is forked cannot use the channel of another, and the messages."""
+@contextlib.contextmanager
+def _client() -> Iterator[tuple[Any, Any]]:
+    """Gives a client, and the messages. A forked process cannot use the channel of another one: each has its own."""
     try:
         from google.cloud.bigquery_storage_v1 import types
         from google.cloud.bigquery_storage_v1.services.big_query_read import BigQueryReadClient
@@ -120,4 +122,5 @@ def _client() -> tuple[Any, Any]:
     else:
         found, _ = faults.ask(credentials, "bigquery")
         channel = BigQueryReadGrpcTransport.create_channel(credentials=found, options=options)
-    return BigQueryReadClient(transport=BigQueryReadGrpcTransport(channel=channel)), types
+    with channel:
+        yield BigQueryReadClient(transport=BigQueryReadGrpcTransport(channel=channel)), types
