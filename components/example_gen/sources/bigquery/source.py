@@ -94,7 +94,8 @@ class BigQuerySource(TableSource[BigQueryPiece]):
             origin |= {f"{key}.{name}": text for name, text in found.origin.items()}
         shards = pieces.shards(parts)
         if not shards:
-            raise DataError(f"{request.splits[0].pattern}: BigQuery has no row of it: expected at least one")
+            names = [text for key, text in origin.items() if key.endswith((".table", ".query"))]
+            raise DataError(f"data.bigquery: {names[0]}: there is no row: expected at least one")
         yield Opened(cls(options), shards, {"streams": sum(map(len, parts.values()))}, origin=origin)
 
     def batches(self, piece: BigQueryPiece) -> Iterator[pa.RecordBatch]:

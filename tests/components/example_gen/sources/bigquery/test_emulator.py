@@ -126,8 +126,8 @@ def test_an_unchanged_table_has_the_same_fingerprint_and_pattern(generate: Calla
         ({"table": "team.shp.trips"}, DataError, r"team has no dataset 'shp'; did you mean 'shop'\?"),
         ({"table": "team.empty.trips"}, DataError, r"team.empty has no table 'trips'; there is none"),
         ({"table": "team.shop.trips", "columns": ["mile"]}, DataError, r"no column 'mile'; did you mean 'miles'\?"),
-        ({"table": "team.shop.nothing"}, DataError, r"BigQuery has no row of it: expected at least one"),
-        ({"query": "SELECT miles FROM shop.trips WHERE tip = 7"}, DataError, "BigQuery has no row of it"),
+        ({"table": "team.shop.nothing"}, DataError, r"data.bigquery: team.shop.nothing: there is no row: expected"),
+        ({"query": "SELECT miles FROM shop.trips WHERE tip = 7"}, DataError, "WHERE tip = 7: there is no row"),
         (
             {"query": "SELECT 1\nFRM shop.trips"},
             DataError,
