@@ -45,7 +45,7 @@ from penstock.pipelines.config.section import json_text
 from penstock.pipelines.config.training_pipeline import Config
 from penstock.pipelines.config.tuning import Tuning
 from penstock.pipelines.modules import default_trainer
-from penstock.pipelines.modules.published import Function, Published
+from penstock.pipelines.modules.published import Function, Published, source_classes
 
 type _Channel = Any  # a parameter of the pipeline: KFP's placeholder for a value
 _EXAMPLE_GENS = {"csv": csv_example_gen, "parquet": parquet_example_gen, "tfrecord": import_example_gen}
@@ -67,12 +67,10 @@ def parameters(config: Config, published: Published) -> dict[str, Any]:
 
 def data_parameters(config: Config) -> dict[str, str]:
     """Returns those that say where the data is."""
-    patterns = [{"name": name, "pattern": pattern} for name, pattern in config.data.patterns]
-    ranges = config.data.range_config
     return {
-        "input_base": config.data.input_base_text(config.without_code),
-        "input_config": json_text({"splits": patterns} if patterns else None),
-        "range_config": json_text(ranges.model_dump(exclude_none=True) if ranges else None),
+        "input_base": config.data.input_base_text(config.without_code, source_classes(config)),
+        "input_config": config.data.input_config_text,
+        "range_config": config.data.range_config_text,
     }
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from penstock.components.example_gen.inputs import references
 from penstock.core import packages
 from penstock.pipelines.config.section import is_remote
 from penstock.pipelines.config.servers import SHARED_VARIABLE
@@ -147,12 +146,7 @@ def _local(value: Any, parameter: str = "") -> str:
     if not isinstance(value, str) or not value or "{{$" in value:  # known only while the pipeline runs
         return ""
     path = value.removeprefix("file://")
-    if (
-        references.is_reference(value)
-        or is_remote(path)
-        or packages.is_inside(path)
-        or (parameter == "module_file" and not path.endswith(".py"))
-    ):
+    if is_remote(path) or packages.is_inside(path) or (parameter == "module_file" and not path.endswith(".py")):
         return ""
     return os.path.normpath(path)
 

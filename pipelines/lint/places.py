@@ -3,6 +3,7 @@
 Artifacts are not among them: KFP moves those, with credentials and mounts of its own.
 """
 
+import contextlib
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
+from penstock.components.example_gen.inputs import references
 from penstock.pipelines.lint.pipeline import Pipeline
 
 _PUSH = "push_destination"
@@ -23,6 +25,7 @@ PARAMETERS = (
     *("pipeline_root", "working_dir"),
 )
 _OURS = "from penstock.components."  # what the source of each of our components imports when it runs
+_PLACE = re.compile(r"^(/|(gs|s3|minio)://)[^/]")
 _PLACEHOLDER = re.compile(r"\{\{\$\.inputs\.parameters\['([^']+)'\]\}\}")
 
 
@@ -63,7 +66,22 @@ def _of_graph(pipeline: Pipeline, graph: Mapping[str, Any], arguments: Mapping[s
                 nested = parameter == _PUSH or "." in parameter
                 for place in _in_json(parameter, value) if nested else [value]:
                     if isinstance(place, str) and place:
-                        yield Place(label, parameter, place)
+                        inside = _of_source(place) if references.is_reference(place) else [place]
+                        yield from (Place(label, parameter, each) for each in inside)
+
+
+def _of_source(reference: str) -> Iterator[str]:
+    """Yields the paths and the buckets that a source's options name, and the module of a source of one's own."""
+    with contextlib.suppress(ValueError):
+        waiting: list[Any] = [json.loads(reference)]
+        while waiting:
+            value = waiting.pop(0)
+            if isinstance(value, dict):
+                waiting += [*value.values(), *(name.rpartition(":")[0] for name in value if ".py:" in name)]
+            elif isinstance(value, list):
+                waiting += value
+            elif isinstance(value, str) and _PLACE.match(value):
+                yield value
 
 
 def _values(component: Mapping[str, Any], task: Mapping[str, Any], arguments: Mapping[str, Any]) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from penstock.pipelines.local import launch
 from penstock.pipelines.local.records import record
 from penstock.pipelines.local.records.record import RunRecord
 from penstock.pipelines.local.summary import RunSummary
+from penstock.pipelines.modules import own_sources, published
 from penstock.pipelines.monitoring import retraining_state
 from penstock.pipelines.training import data_parameters
 
@@ -51,7 +52,7 @@ def after_window(
     """
     assert config.monitoring
     assert config.monitoring.retraining
-    source, report = Source(**data_parameters(config)), monitored.folder.report.absolute().as_uri()
+    source, report = _source(config), monitored.folder.report.absolute().as_uri()
     observed = executor.observe(config.name, monitored.folder.root, monitored.baseline, source, report)
     parsed, now = policy.read(config.monitoring.retraining.policy), datetime.now(UTC)
 
@@ -72,7 +73,14 @@ def after_window(
 
 def data(config: Config) -> Data:
     """Looks at the pipeline's data."""
-    return new_data.look(Source(**data_parameters(config)), None)
+    return new_data.look(_source(config), None)
+
+
+def _source(config: Config) -> Source:
+    """Returns where the data is; a module that reads it is published as it is now, for it reads it from there."""
+    if own_sources.of(config):
+        published.publish(config)
+    return Source(**data_parameters(config))
 
 
 def change_only[Result](config: Config, edit: Callable[[State], Result]) -> Result:

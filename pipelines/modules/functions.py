@@ -90,7 +90,7 @@ def _shared(config: Config) -> UserModule | None:
     """Returns the module that is for all functions."""
     if config.module_file:
         return _file("module_file", config.module_file)
-    return _dotted(config, "module_path", config.module_path) if config.module_path else None
+    return dotted_module(config, "module_path", config.module_path) if config.module_path else None
 
 
 def _file(key: str, path: str) -> UserModule:
@@ -101,7 +101,7 @@ def _file(key: str, path: str) -> UserModule:
     return UserModule(key, Path(path))
 
 
-def _dotted(config: Config, key: str, path: str) -> UserModule:
+def dotted_module(config: Config, key: str, path: str) -> UserModule:
     """Returns the module at a dotted path: one of the project, else of a package in this environment."""
     own = parsed.beside(config.folder, path)
     if own:
@@ -132,7 +132,7 @@ def _function(config: Config, section: str, key: str, other: UserModule | None) 
     if path and parsed.beside(config.folder, f"{path}.{name}"):
         raise ConfigError(f"{section}.{key}: {path}.{name} is a module: expected its function, {path}.{name}.{key}")
     if path:
-        return UserFunction(_dotted(config, f"{section}.{key}", path), name)
+        return UserFunction(dotted_module(config, f"{section}.{key}", path), name)
     module = _file(f"{section}.module_file", own) if own else other
     return UserFunction(module, name) if module else None
 
@@ -153,7 +153,7 @@ def _require(function: UserFunction) -> None:
 def _updater(config: Config, preprocessing_fn: UserFunction | None) -> str:
     key = "transform.stats_options_updater_fn"
     path, _, name = ((config.transform and config.transform.stats_options_updater_fn) or "").rpartition(".")
-    if path and preprocessing_fn and _dotted(config, key, path).source != preprocessing_fn.module.source:
+    if path and preprocessing_fn and dotted_module(config, key, path).source != preprocessing_fn.module.source:
         raise ConfigError(
             f"{key}: expected a function in the module of the preprocessing_fn, "
             f"{preprocessing_fn.module.source}, received {path}.{name}"

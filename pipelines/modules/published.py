@@ -4,7 +4,7 @@ The copies' paths are what the pipeline is given. So a changed file is a changed
 edits made while it is under way. A pipeline root in an object store is written through the store, mounted here or not.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from penstock.core.suggestions import listed
 from penstock.pipelines.config import csv_columns
 from penstock.pipelines.config.section import is_remote
 from penstock.pipelines.config.training_pipeline import Config
-from penstock.pipelines.modules import estimators, functions, installed, keras_use, parsed
+from penstock.pipelines.modules import estimators, functions, installed, keras_use, own_sources, parsed
 from penstock.pipelines.modules.functions import UserFunction, UserFunctions, UserModule
 from penstock.pipelines.modules.keras_use import KerasUse
 
@@ -80,7 +80,7 @@ def plan(config: Config) -> Published:
     user = _read(config)
     copies: list[Copy] = []
     sources: dict[str, str] = {}
-    references = {module.source: _reference(config, module, copies, sources) for module in user.modules()}
+    references = {module.source: _reference(config, module, copies, sources) for module in _travelling(config, user)}
     schema_file = config.schema_.file or ""
     if schema_file and not is_remote(schema_file):
         copies.append(_copy(Path(schema_file), root, artifacts.Schema.FILE))
@@ -93,7 +93,7 @@ def plan(config: Config) -> Published:
         hyperparameters = copies[-1].path.rpartition("/")[0]
     keras, keras_note = keras_use.decide(config.keras, _uses(config, user), bool(user.tuner_fn))
     return Published(
-        next(iter(references.values()), ""),
+        next((references[module.source] for module in user.modules()), ""),
         preprocessing_fn=_function(user.preprocessing_fn, references),
         run_fn=_function(user.run_fn, references),
         tuner_fn=_function(user.tuner_fn, references),
@@ -104,10 +104,20 @@ def plan(config: Config) -> Published:
         keras_note=keras_note,
         schema_file=schema_file,
         hyperparameters=hyperparameters,
-        left_out=_left_out(config, user),
+        left_out=_left_out(config, _travelling(config, user)),
         copies=tuple(copies),
         sources=sources,
     )
+
+
+def source_classes(config: Config) -> dict[str, str]:
+    """Returns what tasks know the data's own sources by, of their dotted paths: the module where it is published, and
+    the class. It writes nothing.
+    """
+    return {
+        source.path: f"{_reference(config, source.module, [], {})}:{source.class_name}"
+        for source in own_sources.of(config)
+    }
 
 
 def write(published: Published) -> None:
@@ -126,35 +136,44 @@ def check(config: Config) -> Published:
     if config.training and config.training.hyperparameters and not is_remote(config.training.hyperparameters):
         _require_json(Path(config.training.hyperparameters))
     keras, keras_note = keras_use.decide(config.keras, _uses(config, user), bool(user.tuner_fn))
-    own, folders = _own_files(config, user), [config.folder, *(module.source.parent for module in user.modules())]
+    modules = _travelling(config, user)
+    own, folders = _own_files(config, modules), [config.folder, *(module.source.parent for module in modules)]
     return Published(
         keras=keras,
         keras_note=keras_note,
         not_installed=installed.missing(own, folders) if packages.has_runtime() else "",
-        left_out=_left_out(config, user),
+        left_out=_left_out(config, _travelling(config, user)),
     )
 
 
 def _read(config: Config) -> UserFunctions:
     """Returns the user's functions; an error if one is missing, or if they need what TensorFlow no longer has."""
     user = functions.of(config)
-    use = estimators.used(_own_files(config, user), (function.name for function in user.all()))
+    use = estimators.used(_own_files(config, user.modules()), (function.name for function in user.all()))
     if use:
         raise ModuleError(f"{use}: {NO_ESTIMATORS}")
     return user
 
 
-def _own_files(config: Config, user: UserFunctions) -> list[Path]:
-    """Returns the modules, and the user's files that they import."""
+def _travelling(config: Config, user: UserFunctions) -> list[UserModule]:
+    """Returns the modules that tasks import: those of the functions, then those of the data's own sources."""
+    modules = {module.source: module for module in user.modules()}
+    for source in own_sources.of(config):
+        modules.setdefault(source.module.source, source.module)
+    return list(modules.values())
+
+
+def _own_files(config: Config, modules: Iterable[UserModule]) -> list[Path]:
+    """Returns modules, and the user's files that they import."""
     files: dict[Path, None] = {}
-    for module in user.modules():
+    for module in modules:
         source = module.source.resolve()
         files |= dict.fromkeys(module_files.own_files(source, module_files.root(source, config.folder)))
     return list(files)
 
 
 def _uses(config: Config, user: UserFunctions) -> KerasUse:
-    return keras_use.of(_own_files(config, user))
+    return keras_use.of(_own_files(config, user.modules()))
 
 
 def _reference(config: Config, module: UserModule, copies: list[Copy], sources: dict[str, str]) -> str:
@@ -179,6 +198,8 @@ def _not_the_modules(config: Config, source: Path) -> tuple[Path, ...]:
     places = [Path(folder) for folder in config.push.folders.values()] if config.push else []
     for place in config.data.places:
         here, base = place.here, place.base_here
+        if place.section:
+            places += map(Path, place.section.local_paths().values())
         if here and here.exists():
             places.append(here)
         elif base:
@@ -192,10 +213,10 @@ def _not_the_modules(config: Config, source: Path) -> tuple[Path, ...]:
     return tuple(places)
 
 
-def _left_out(config: Config, user: UserFunctions) -> str:
+def _left_out(config: Config, modules: Iterable[UserModule]) -> str:
     files = [
         module_files.of(module.source, _not_the_modules(config, module.source), config.folder)
-        for module in user.modules()
+        for module in modules
         if not module.module_path
     ]
     left_out = list(dict.fromkeys(path.name for each in files for path in each.left_out))

@@ -12,7 +12,7 @@ from penstock.core.suggestions import listed
 from penstock.core.text import cell_words
 from penstock.pipelines.config.csv_columns import hint
 from penstock.pipelines.config.training_pipeline import Config
-from penstock.pipelines.preview import cleaning, columns, evaluation, monitoring, source_table, table
+from penstock.pipelines.preview import cleaning, columns, evaluation, monitoring, source_table, sources, table
 from penstock.pipelines.preview.columns import Column
 from penstock.pipelines.preview.table import Table
 
@@ -35,7 +35,10 @@ def look(config: Config) -> Findings:
     data = config.data
     base = data.base_here
     if not data.of_files:
-        return Findings((), ["data: not looked at, for a run alone reads it"])
+        rows = sources.first_rows(config)
+        if isinstance(rows, str):
+            return Findings((), [f"data: not looked at, for {rows}"])
+        return _of_table(config, rows, {})
     if base is None:
         why = (
             f"{packages.name(data.path)!r} is not installed here"
@@ -62,6 +65,11 @@ def look(config: Config) -> Findings:
             "some columns of files, and partitions," if in_part else f"{_NAMES.get(data.file_format or '', '')} files"
         )
         return Findings((), [f"data.path: not looked at, for {what} take {packages.RUNTIME}"])
+    return _of_table(config, first, options)
+
+
+def _of_table(config: Config, first: Table, options: Mapping[str, Any]) -> Findings:
+    """Returns what the first rows tell; `options` are those of csv_example_gen that they were read with."""
     described = described_columns(first, options)
     warnings = list(_on_cells(config, described))
     not_looked_at = []
@@ -72,7 +80,7 @@ def look(config: Config) -> Findings:
         require_learnable(label, first, config.without_code)
         warnings += _on_label(label, first)
         problem = config.training.problem if config.training else None
-        leaks = leaks_of(first, described, config.label, problem)
+        leaks = {} if label.is_constant else leaks_of(first, described, config.label, problem)
         if leaks is None:
             not_looked_at.append(f"columns that give the label away: not looked for, as it takes {packages.RUNTIME}")
         else:
@@ -86,7 +94,7 @@ def look(config: Config) -> Findings:
         warnings += evaluation.on_slices(config.evaluation, described, first) if config.evaluation else ()
     if config.cleaning:
         warnings += cleaning.misfits(config.cleaning, first, described)
-    without_options = data.file_format != "csv"
+    without_options = config.data.file_format != "csv"
     proposals = () if config.cleaning else cleaning.proposals(first, described, config.label or "", without_options)
     return Findings(warnings, not_looked_at, list(proposals))
 

@@ -113,7 +113,7 @@ def of_parquet(files: Sequence[Path]) -> Table | None:
         raise DataError(f"{files[0]}: expected a Parquet file: {error}") from None
     if batch is None or not batch.num_rows:
         raise DataError(f"{files[0]}: there is no row: expected at least one")
-    columns = tuple(tuple(_cell(value) for value in column.to_pylist()) for column in batch.columns)
+    columns = tuple(tuple(cell(value) for value in column.to_pylist()) for column in batch.columns)
     whole = len(files) == 1 and batch.num_rows == file.metadata.num_rows
     return Table(files[0], batch.schema.names, columns, range(1, batch.num_rows + 1), whole)
 
@@ -201,7 +201,8 @@ def _check_text(file: Path, encoding: str, most: int) -> int:
     return size
 
 
-def _cell(value: Any) -> str:
+def cell(value: Any) -> str:
+    """Returns a value as a cell of text, "" for none and for lists."""
     if isinstance(value, bytes):
         return value.decode(errors="replace")
     return "" if value is None or isinstance(value, list | dict) else str(value)

@@ -42,6 +42,7 @@ GOLDEN = ROOT / "tests" / "golden"
 CONFIGS = {
     "taxi": ROOT / "examples" / "taxi" / "pipeline.yaml",
     "flights": ROOT / "examples" / "flights" / "pipeline.yaml",
+    "own_source": ROOT / "examples" / "own_source" / "pipeline.yaml",
     "template": init.TEMPLATE / "pipeline.yaml",
     "tuned": Path(__file__).with_name("tuned.yaml"),
     "searched": Path(__file__).with_name("searched.yaml"),

@@ -117,7 +117,7 @@ def _kind(arrow: pa.DataType, name: str, where: str) -> Kind:
         return "integers"
     if pa.types.is_floating(kind) or pa.types.is_decimal(kind):
         return "floats"
-    is_time = pa.types.is_temporal(kind) and not pa.types.is_duration(kind)
+    is_time = pa.types.is_temporal(kind) and not (pa.types.is_duration(kind) or pa.types.is_interval(kind))
     if is_time or any(is_kind(kind) for is_kind in (*_BINARY, *_TEXT)):
         return "bytes"
     raise DataError(
@@ -130,11 +130,11 @@ def _feature(column: pa.Array, name: str, where: str) -> pa.Array:
     """Returns a column as lists of int64, float32 or binary."""
     is_list = _is_list(column.type)
     kind = _kind(column.type, name, where)
-    if kind == "no type":
-        return column
     elements = column.flatten() if is_list else column.drop_null()
     if is_list and elements.null_count:
         raise DataError(f"{where}: column {name!r}: expected no null within a list, found one")
+    if kind == "no type":
+        return pa.nulls(len(column))
     values = _values(elements, kind, name, where)
     if is_list:
         lengths = pc.fill_null(pc.list_value_length(column), 0)

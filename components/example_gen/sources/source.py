@@ -139,6 +139,11 @@ class Source[P: Piece](ABC):
         raise NotImplementedError(f"{cls.__name__} reads files")
 
     @classmethod
+    def may_be_looked_at(cls, asked: Asked) -> bool:
+        """Whether its first rows may be read without a bill and without a trace: `penstock validate` then does it."""
+        return False
+
+    @classmethod
     @abstractmethod
     def open(cls, request: Request) -> AbstractContextManager["Opened[P]"]:
         """Connects, checks what can be checked without reading every row, and cuts the data into shards.

@@ -86,13 +86,29 @@ class Data(Place):
         """Whether the data is files in one place, which the readers of files read."""
         return self.path is not None
 
-    def input_base_text(self, without_code: bool) -> str:
-        """Returns what the pipeline is told of the place: the folder of files, or a source and its options as JSON."""
+    def input_base_text(self, without_code: bool, classes: Mapping[str, str] | None = None) -> str:
+        """Returns what the pipeline is told of the place: the folder of files, or a source and its options as JSON.
+
+        `classes` are what tasks know a person's own sources by, of their dotted paths.
+        """
         if self.of_files:
             return self.input_base
         if self.parts:
-            return json_text({"splits": {name: part.reference(without_code) for name, part in self.parts.items()}})
-        return json_text(self.reference(without_code))
+            return json_text(
+                {"splits": {name: part.reference(without_code, classes) for name, part in self.parts.items()}}
+            )
+        return json_text(self.reference(without_code, classes))
+
+    @property
+    def input_config_text(self) -> str:
+        """TFX's Input message as JSON; "" for its default."""
+        patterns = [{"name": name, "pattern": pattern} for name, pattern in self.patterns]
+        return json_text({"splits": patterns} if patterns else None)
+
+    @property
+    def range_config_text(self) -> str:
+        """TFX's RangeConfig message as JSON; "" for its default."""
+        return json_text(self.range_config.model_dump(exclude_none=True) if self.range_config else None)
 
     def local_paths(self) -> dict[str, str]:
         """Returns the paths of this machine that tasks read, by their keys in the section."""

@@ -1,7 +1,7 @@
 """Where data is, as the configuration says it: files by their path, or a source of another kind."""
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -13,11 +13,24 @@ from penstock.core.examples.payloads import TF_EXAMPLE, PayloadFormat
 from penstock.core.files import formats, kinds, paths, patterns
 from penstock.core.files.formats import FileFormat
 from penstock.pipelines.config.data.csv import Csv
-from penstock.pipelines.config.data.sources import Custom, Delta, Glue, Http, Iceberg, Kafka, Nifi, SourceSection
+from penstock.pipelines.config.data.sources import (
+    BigQuery,
+    Custom,
+    Delta,
+    Dvc,
+    Glue,
+    Http,
+    Iceberg,
+    Kafka,
+    Nifi,
+    SourceSection,
+    dvc,
+)
 from penstock.pipelines.config.section import DataPath, Section, is_remote
 
 _ANY_DEPTH = "**/*"
 _LOOKED_AT = 10_000  # files of a folder, by whose suffixes the format is known
+_OF_FILES = ("format", "payload_format", "csv")
 
 
 class Place(Section):
@@ -56,6 +69,19 @@ class Place(Section):
     iceberg: Iceberg | None = Field(default=None, description="A table of Apache Iceberg.")
     nifi: Nifi | None = Field(default=None, description="What a flow of Apache NiFi lands or offers.")
     kafka: Kafka | None = Field(default=None, description="A topic of Apache Kafka.")
+    bigquery: BigQuery | None = Field(default=None, description="A table or a query of BigQuery.")
+    dvc: Dvc | None = Field(default=None, description="Files that DVC tracks in a Git repository, by revision.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_dvc(cls, values: Any) -> Any:
+        """Reads path: dvc://... as the section that it stands for."""
+        path = values.get("path") if isinstance(values, dict) else None
+        if not (isinstance(path, str) and path.startswith(dvc.SCHEME)):
+            return values
+        files = {key: values[key] for key in _OF_FILES if key in values}
+        rest = {key: value for key, value in values.items() if key not in ("path", *_OF_FILES)}
+        return rest | {"dvc": dvc.of_url(path) | files}
 
     def csv_options(self, without_code: bool) -> dict[str, Any]:
         """Returns the options of csv_example_gen; `without_code` is whether the model is that without a module."""
@@ -106,7 +132,7 @@ class Place(Section):
             both = ["path"] * (self.path is not None) + list(given)
             raise ValueError(f"{both[-1]}: expected one place of the data, received {' and '.join(both)}")
         if self.path is None:
-            for key in ("format", "payload_format", "csv", "columns", "partitions"):
+            for key in (*_OF_FILES, "columns", "partitions"):
                 if getattr(self, key) is not None:
                     raise ValueError(f"{key}: it is of files: expected a path")
 
@@ -125,10 +151,17 @@ class Place(Section):
             if isinstance(section := getattr(self, name), SourceSection):
                 yield name, section
 
-    def reference(self, without_code: bool) -> dict[str, Any]:
-        """Returns the place as a split of several is told it: the source's name and its options."""
+    def reference(self, without_code: bool, classes: Mapping[str, str] | None = None) -> dict[str, Any]:
+        """Returns the place as a split of several is told it: the source's name and its options.
+
+        `classes` are what tasks know a person's own sources by, of their dotted paths.
+        """
         if self.section is not None:
-            return {self.section.source: self.section.options()}
+            name = self.section.source
+            options = self.section.options()
+            if isinstance(self.section, Dvc) and without_code:
+                options["csv"] = {"null_values": csv_format.AUTO} | options.get("csv", {})
+            return {(classes or {}).get(name, name): options}
         base, pattern = self._parts()
         options = self.file_options(without_code)
         files = {"input_base": base, "pattern": pattern, "format": self.file_format, "options": options}

@@ -8,7 +8,7 @@ from penstock.core import packages
 from penstock.core.errors import ConfigError
 from penstock.core.files import atomic, object_stores
 from penstock.pipelines.config.training_pipeline import Config
-from penstock.pipelines.modules import functions
+from penstock.pipelines.modules import functions, own_sources
 
 # The folder of the container that the package of a module_path is put into.
 PACKAGES = "/opt/penstock-modules"
@@ -36,7 +36,8 @@ def needed(config: Config) -> list[Mount]:
         if not _within(pushed, root):
             pushed.mkdir(parents=True, exist_ok=True)
             mounts.append(Mount(str(pushed), str(pushed), writable=True))
-    for name in sorted({module.module_path.partition(".")[0] for module in functions.of(config).modules()} - {""}):
+    modules = [*functions.of(config).modules(), *(source.module for source in own_sources.of(config))]
+    for name in sorted({module.module_path.partition(".")[0] for module in modules} - {""}):
         mounts.append(Mount(str(packages.folder(name)), f"{PACKAGES}/{name}"))
     return list({mount.target: mount for mount in mounts}.values())
 

@@ -189,7 +189,10 @@ def test_a_label_of_numbers_may_lack_values_in_a_split(generate: Generate, folde
             "hash_buckets: expected a whole number, 1 or more, received None",
         ),
         ({"engine": "lokal"}, "engine: expected local"),
-        ({"source": "excel"}, "source: expected avro, csv, json, orc, parquet, tfrecord, splits, .* received 'excel'"),
+        (
+            {"source": "excel"},
+            "source: expected avro, csv, json, orc, parquet, tfrecord, .*splits, .* received 'excel'",
+        ),
     ],
 )
 def test_parameters(generate: Generate, folder: Folder, parameters: dict[str, str], message: str) -> None:

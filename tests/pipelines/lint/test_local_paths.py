@@ -42,6 +42,17 @@ def test_a_local_push_directory_is_told_by_compile_and_lint(
     assert told(capsys, "compile", str(remote), "--target", target, "-o", output, *settings, *bucket) == ""
 
 
+def test_a_local_path_of_a_source_is_told(remote: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Also where it is one of several splits; what is in a bucket is not."""
+    (remote.parent / ".dvc").mkdir()
+    output = str(remote.parent / "compiled.yaml")
+    data = "data={splits: {train: {path: s3://bucket/data.csv}, eval: {path: dvc://eval.csv}}}"
+    command = ["compile", str(remote), "--target", "kubeflow", "-o", output, "--set", "push=null", "--set", data]
+    assert f"input_base (data.path) is {remote.parent}: the cluster's pods do not see" in told(capsys, *command)
+    elsewhere = data.replace("eval.csv", "eval.csv?repo=https://git.example.com/team/data.git")
+    assert told(capsys, *command[:-1], elsewhere) == ""
+
+
 def test_a_local_storage_of_a_service_is_told_by_its_key(remote: Path, capsys: pytest.CaptureFixture[str]) -> None:
     claim = f"claim: files, claim_mount: {remote.parent}"
     section = f"push={{kserve: {{name: birds, {claim}, storage: {remote.parent}/serving}}}}"

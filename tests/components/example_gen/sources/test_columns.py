@@ -71,6 +71,7 @@ def test_maps_zones_and_types_of_extensions() -> None:
         ([{"a": {"b": 1}, "a.b": 2}], "here: expected different names of columns, found 'a.b' twice"),
         ([{"a": [{"b": 1}, {"b": None}]}], "here: column 'a.b': expected no null within a list"),
         ([{"a": datetime.timedelta(1)}], "here: column 'a': expected numbers, .* found duration"),
+        ([{"a": pa.MonthDayNano([1, 2, 3])}], "here: column 'a': expected numbers, .* found month_day_nano_interval"),
     ],
 )
 def test_what_is_no_feature(rows: list[dict[str, Any]], message: str) -> None:

@@ -1,0 +1,1 @@
+"""BigQuery: tables by the Storage Read API, and what queries give."""

@@ -1,0 +1,57 @@
+"""`penstock validate` reads the first rows of a source, where that costs nothing."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from penstock.pipelines.cli import main
+
+Validate = Callable[..., str]
+EXAMPLE = Path(__file__).resolve().parents[3] / "examples" / "own_source"
+
+
+@pytest.fixture
+def validate(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Validate:
+    """Returns a function that validates the example, with its module or configuration changed, and what is told."""
+    runs = iter(range(10))
+
+    def run(code: int, *assignments: str, module: tuple[str, str] = ("", "")) -> str:
+        folder = tmp_path / str(next(runs))
+        shutil.copytree(EXAMPLE, folder)
+        name = f"source_{folder.parent.name}_{folder.name}"  # which no other test has imported
+        (folder / f"{name}.py").write_text((folder / "my_source.py").read_text().replace(*module))
+        monkeypatch.chdir(folder)
+        values = [f"data.custom.class={name}.Trips", *assignments]
+        assert main.main(["validate", *(word for value in values for word in ("--set", value))]) == code
+        return capsys.readouterr().err
+
+    return run
+
+
+def test_the_first_rows_are_looked_at(validate: Validate) -> None:
+    assert validate(0) == ""
+    assert "label: the data has no column 'paymen'; did you mean 'payment'?" in validate(2, "label=paymen")
+    constant = ("line[39:] for line in lines", '"Cash" for line in lines')
+    told = validate(0, module=constant)
+    assert told.startswith("warning: the label 'payment' is 'Cash' in every row of the first 207; if it is so in all")
+    assert "gives the label" not in told
+    leak = ('"fare": [', '"code": [1.0 if "Cash" in line else 0.0 for line in lines], "fare": [')
+    assert "column code alone gives the label payment away" in validate(0, module=leak)
+
+
+def test_what_a_run_would_fail_with_is_told(validate: Validate) -> None:
+    assert "Trips: read raised ValueError: could not convert string to float" in validate(
+        2, module=("[31:38]", "[31:43]")
+    )
+    assert "resolve raised KeyError: 'folders'" in validate(
+        2, module=('asked.options["folder"]', 'asked.options["folders"]')
+    )
+    assert "data: it holds no row: expected at least one" in validate(2, module=("cab-*", "bus-*"))
+
+
+def test_what_may_cost_is_not_looked_at(validate: Validate) -> None:
+    assert validate(0, module=("return True", "return False")) == "data: not looked at, for a run alone reads it\n"
+    query = 'data={bigquery: {query: "SELECT 1 AS payment"}}'
+    assert validate(0, query) == "data: not looked at, for a run alone reads it\n"
