@@ -3,7 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Self
+from typing import ClassVar, Self
 
 import pyarrow as pa
 
@@ -23,9 +23,11 @@ class InferredSource[P: Piece](TableSource[P]):
     """A source that finds its types in the rows: integers are floats where one row has a float, and no row is text
     where others are numbers.
 
-    `kinds` are those of the rows that were looked at so far; of none, where `open` looks at no row.
+    A row has the features that it has values of, whatever the rows beside it have. So its bytes, and its split with
+    them, are its own. `kinds` are those of the rows that were looked at so far; of none, where `open` looks at no row.
     """
 
+    skips_nulls: ClassVar[bool] = True
     kinds: Mapping[str, Kind] = field(default_factory=dict)
 
     @abstractmethod
@@ -33,7 +35,12 @@ class InferredSource[P: Piece](TableSource[P]):
         """Yields the rows of a piece in order, with the types that those of the batch have."""
 
     def block(self, features: pa.RecordBatch, piece: P) -> Block:
-        """Returns features with the types of all rows; raises TypesGrew where these rows have more than were known."""
+        """Returns features with the types of all rows, without those that no row here has, unless none has any.
+
+        Raises TypesGrew where these rows have more than were known.
+        """
+        filled = [field.name for field in features.schema if not pa.types.is_null(field.type)]
+        features = features.select(filled) if filled else features
         seen = merged(self.kinds, of_features(features), piece.name)
         if seen != self.kinds:
             raise TypesGrew

@@ -6,7 +6,7 @@ import logging
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import ClassVar, NoReturn
+from typing import NoReturn
 
 import pyarrow as pa
 import pyarrow.json
@@ -20,7 +20,7 @@ from penstock.components.example_gen.sources.files.partitions import Partitions
 from penstock.components.example_gen.sources.files.tables import of_each, with_columns
 from penstock.components.example_gen.sources.inferred import InferredSource, merged
 from penstock.components.example_gen.sources.pieces import FilePiece
-from penstock.components.example_gen.sources.source import Block, Opened, Request
+from penstock.components.example_gen.sources.source import Opened, Request
 from penstock.core.errors import DataError
 from penstock.core.files import data_files
 from penstock.core.files.data_files import DataFile
@@ -39,7 +39,6 @@ class JsonSource(InferredSource[FilePiece]):
     So the bytes of a row do not depend on the rows beside it. Text is text, also where it looks like a moment.
     """
 
-    skips_nulls: ClassVar[bool] = True
     columns: tuple[str, ...] = ()  # those that are read; none for all
     partitions: Partitions = field(default_factory=Partitions)
 
@@ -80,11 +79,6 @@ class JsonSource(InferredSource[FilePiece]):
         ]
         if absent:
             logger.warning("columns: no row at the beginning or the end of the data has %s", ", ".join(absent))
-
-    def block(self, features: pa.RecordBatch, piece: FilePiece) -> Block:
-        """Returns features with their Examples, without those that are null in all rows here, unless all are."""
-        filled = [field.name for field in features.schema if not pa.types.is_null(field.type)]
-        return super().block(features.select(filled) if filled else features, piece)
 
     def batches(self, piece: FilePiece) -> Iterator[pa.RecordBatch]:
         content = separators.content(piece, _LINE)

@@ -66,6 +66,19 @@ def test_types_are_those_of_all_rows(
             assert pa.types.is_null(column.type) or column.type.value_type == arrow[kinds[name]]
 
 
+def test_a_rows_bytes_are_its_own_whatever_stands_beside_it() -> None:
+    class Together(Rows):
+        def batches(self, piece: Part) -> Iterator[pa.RecordBatch]:
+            yield pa.RecordBatch.from_pylist(list(piece.rows), pa.schema({"x": pa.int64(), "y": pa.string()}))
+
+    rows: tuple[dict[str, Any], ...] = ({"x": 1, "y": "a"}, {"x": 2, "y": None}, {"x": None, "y": None})
+    with open_engine("local:1") as engine:
+        source = Together().with_all_types(_shards(rows), engine)
+    (together,) = source.read(Part("all", rows))
+    alone = [next(source.read(Part("one", (row,)))).canonical[0] for row in rows]
+    assert list(together.canonical) == alone
+
+
 def test_a_row_with_more_types_than_are_known_says_so() -> None:
     (shard,) = _shards(({"x": 1}, {"x": 2.5}))
     blocks = Rows(kinds={"x": "integers"}).read(shard.pieces[0])
