@@ -17,6 +17,7 @@ _FILES = {
 }
 _OTHERS = {
     "splits": "joined:JoinedSource",
+    "sql": "sql.source:SqlSource",
 }
 _SOURCES = {**_FILES, **_OTHERS}
 OF_FILES = tuple(_FILES)

@@ -112,7 +112,7 @@ def _kind(arrow: pa.DataType, name: str, where: str) -> Kind:
         return "integers"
     if pa.types.is_floating(kind) or pa.types.is_decimal(kind):
         return "floats"
-    is_time = pa.types.is_temporal(kind) and not pa.types.is_duration(kind)
+    is_time = pa.types.is_temporal(kind) and not (pa.types.is_duration(kind) or pa.types.is_interval(kind))
     if is_time or any(is_kind(kind) for is_kind in (*_BINARY, *_TEXT)):
         return "bytes"
     raise DataError(
