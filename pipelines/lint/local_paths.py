@@ -18,6 +18,8 @@ from penstock.pipelines.lint.pipeline import Pipeline
 # What the configuration calls a parameter, where that is another name.
 _KEYS = {
     "input_base": "data.path",
+    **{name: f"data.{name.partition('.')[2]}" for name in places.REFERENCES},
+    "input_base.files.input_base": "data.splits",
     "schema_file": "schema.file",
     "push_destination": "push.directory",
     **{f"push_destination.{service}.storage": f"push.{service}.storage" for service in places.SERVICES},

@@ -9,15 +9,20 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from penstock.components.example_gen.inputs import references
+from penstock.core.errors import ConfigError
 from penstock.pipelines.lint.pipeline import Pipeline
 
+# Of a source that is no folder of files: what its options name, as `references.paths` has it.
+REFERENCES = tuple(f"input_base.{source}.{key}" for source, keys in references.PATHS.items() for key in keys)
 _PUSH = "push_destination"
 SERVICES = ("vertex_ai", "kserve", "sagemaker")  # what a model may be pushed to beside a folder; each has a storage
 STORAGES = (*(f"{_PUSH}.{service}.storage" for service in SERVICES), "service.vertex_ai.storage")
 # Of the monitoring pipeline: what a window is read from, and what is remembered from one window to the next.
 _MONITORING = ("requests", "labels.files", "history", "state")
 PARAMETERS = (
-    *("input_base", "module_file", "schema_file", _PUSH),
+    *("input_base", *REFERENCES),
+    *("module_file", "schema_file", _PUSH),
     *(*STORAGES, *_MONITORING),
     *("pipeline_root", "working_dir"),
 )
@@ -29,8 +34,8 @@ _PLACEHOLDER = re.compile(r"\{\{\$\.inputs\.parameters\['([^']+)'\]\}\}")
 class Place:
     """A path or URI, the parameter that names it, and the label of the executor that is given it.
 
-    push_destination names a folder, and like ModelMonitor's service a storage for each service, and labels name files:
-    these are parameters of their own here.
+    push_destination names a folder, and like ModelMonitor's service a storage for each service, labels name files, and
+    so may input_base as JSON: these are parameters of their own here.
     """
 
     executor: str
@@ -57,12 +62,14 @@ def _of_graph(pipeline: Pipeline, graph: Mapping[str, Any], arguments: Mapping[s
             continue
         label = component.get("executorLabel", "")
         if _is_ours(pipeline.container(label)):
-            for parameter in PARAMETERS:
+            for parameter in (name for name in PARAMETERS if name not in REFERENCES):
                 value = values.get(parameter.partition(".")[0])
                 nested = parameter == _PUSH or "." in parameter
                 place = _in_json(parameter, value) if nested else value
                 if isinstance(place, str) and place:
                     yield Place(label, parameter, place)
+            for name, path in _referenced(values.get("input_base")):
+                yield Place(label, f"input_base.{name}", path)
 
 
 def _values(component: Mapping[str, Any], task: Mapping[str, Any], arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -87,6 +94,15 @@ def _filled(value: Any, values: Mapping[str, Any]) -> Any:
 
 def _is_ours(container: Mapping[str, Any]) -> bool:
     return any(_OURS in part for part in (*container.get("command", []), *container.get("args", [])))
+
+
+def _referenced(input_base: Any) -> list[tuple[str, str]]:
+    """Returns the files and folders that a source of another kind than files is told of."""
+    try:
+        reference = references.parse(input_base) if isinstance(input_base, str) else None
+        return list(references.paths(reference)) if reference else []
+    except ConfigError:
+        return []  # which the component refuses
 
 
 def _in_json(parameter: str, value: Any) -> str:

@@ -6,13 +6,17 @@
 Standard library only: this runs on every run of a pipeline, before anything is answered from a cache.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from penstock.core.arguments import check_object, parse_object
 from penstock.core.errors import ConfigError
 from penstock.core.files import documents
+
+# The options that name a file or a folder of the machine that a task runs on, by their sources.
+PATHS = {"files": ("input_base",), "sql": ("url", "password_file")}
+_DATABASE_FILES = ("sqlite:///", "duckdb:///")
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,19 @@ def parse(input_base: str) -> Reference | None:
     if not is_reference(input_base):
         return None
     return named("input_base", parse_object("input_base", input_base))
+
+
+def paths(reference: Reference) -> Iterator[tuple[str, str]]:
+    """Yields the files and folders that a source's options name, of all splits: `("sql.url", "/data/trips.db")`."""
+    if reference.name == "splits":
+        for split, part in reference.options.items():
+            yield from paths(named(f"splits.{split}", part))
+    for key in PATHS.get(reference.name, ()):
+        value = str(reference.options.get(key, ""))
+        if key == "url":
+            value = next((value.removeprefix(kind) for kind in _DATABASE_FILES if value.startswith(kind)), "")
+        if value:
+            yield f"{reference.name}.{key}", value
 
 
 def named(where: str, value: Any) -> Reference:

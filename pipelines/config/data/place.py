@@ -12,7 +12,7 @@ from penstock.core.examples.payloads import TF_EXAMPLE, PayloadFormat
 from penstock.core.files import formats, kinds, paths, patterns
 from penstock.core.files.formats import FileFormat
 from penstock.pipelines.config.data.csv import Csv
-from penstock.pipelines.config.data.sources import Custom, SourceSection
+from penstock.pipelines.config.data.sources import Custom, SourceSection, Sql
 from penstock.pipelines.config.section import DataPath, Section, is_remote
 
 
@@ -37,6 +37,7 @@ class Place(Section):
     )
     csv: Csv | None = Field(default=None, description="How CSV files are written.")
     custom: Custom | None = Field(default=None, description="A source of one's own.")
+    sql: Sql | None = Field(default=None, description="A table or a query of a database.")
 
     def csv_options(self, without_code: bool) -> dict[str, Any]:
         """Returns the options of csv_example_gen; `without_code` is whether the model is that without a module."""

@@ -2,5 +2,6 @@
 
 from penstock.pipelines.config.data.sources.custom import Custom
 from penstock.pipelines.config.data.sources.source_section import SourceSection
+from penstock.pipelines.config.data.sources.sql import Sql
 
-__all__ = ["Custom", "SourceSection"]
+__all__ = ["Custom", "SourceSection", "Sql"]

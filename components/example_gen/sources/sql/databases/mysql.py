@@ -10,10 +10,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pyarrow as pa
-import pymysql
+import pymysql  # type: ignore[import-untyped]
 from pymysql import converters
-from pymysql.constants import FIELD_TYPE
-from pymysql.cursors import SSCursor
+from pymysql.constants import FIELD_TYPE  # type: ignore[import-untyped]
+from pymysql.cursors import SSCursor  # type: ignore[import-untyped]
 from sqlalchemy.dialects.mysql.base import MySQLDialect
 
 from penstock.components.example_gen.sources.sql import statements

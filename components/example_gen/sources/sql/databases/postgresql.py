@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import adbc_driver_manager.dbapi
-import adbc_driver_postgresql.dbapi
+import adbc_driver_postgresql.dbapi  # type: ignore[import-untyped]
 import pyarrow as pa
 from sqlalchemy.dialects.postgresql.base import PGDialect
 
@@ -124,11 +124,11 @@ class PostgreSQL(Database):
 
     @contextlib.contextmanager
     def connected(self, moment: str = "") -> Iterator[PostgresConnection]:
-        query = {**{key: str(value) for key, value in _KEEPALIVE.items()}, **self.url.query}
-        uri = self.url.set(drivername="postgresql", query=query).render_as_string(hide_password=False)
         with contextlib.ExitStack() as opened:
             with self.explaining():
-                connection = opened.enter_context(adbc_driver_postgresql.dbapi.connect(uri, autocommit=True))
+                connection = opened.enter_context(
+                    adbc_driver_postgresql.dbapi.connect(self._connection_string(), autocommit=True)
+                )
                 cursor = opened.enter_context(connection.cursor())
                 for setting in (*_SETTINGS, f"SET lock_timeout = '{LOCK_SECONDS}s'", _BEGIN):
                     cursor.execute(setting)
@@ -136,6 +136,13 @@ class PostgreSQL(Database):
                     assert _SNAPSHOT.fullmatch(moment)
                     cursor.execute(f"SET TRANSACTION SNAPSHOT '{moment}'")
             yield PostgresConnection(self, cursor)
+
+    def _connection_string(self) -> str:
+        """Returns what libpq connects by. (URLs that SQLAlchemy writes hold spaces, which libpq refuses.)"""
+        place = {"host": self.url.host, "port": self.url.port, "user": self.url.username, "dbname": self.url.database}
+        settings = {**_KEEPALIVE, **place, "password": self.url.password, **self.url.query}
+        escaped = {key: re.sub(r"(['\\])", r"\\\1", str(value)) for key, value in settings.items() if value is not None}
+        return " ".join(f"{key}='{value}'" for key, value in escaped.items())
 
     def explained(self, error: Exception) -> PenstockError | None:
         if not isinstance(error, adbc_driver_manager.dbapi.Error | OSError):
@@ -182,15 +189,17 @@ class PostgreSQL(Database):
         return text
 
 
-def _type_name(field: pa.Field) -> bytes:
-    return dict(field.metadata or {}).get(b"POSTGRESQL:type", b"")
+def _told(field: pa.Field, key: str) -> str:
+    """Returns what the driver tells of a column, "" for nothing."""
+    metadata: dict[bytes, bytes] = field.metadata or {}
+    return metadata.get(f"POSTGRESQL:{key}".encode(), b"").decode()
 
 
 def _asked_as(field: pa.Field) -> str:
     """Returns the type that a column is asked for as; "" for its own."""
-    name = _type_name(field)
-    if name.decode() in _AS:
-        return _AS[name.decode()]
+    name = _told(field, "type")
+    if name in _AS:
+        return _AS[name]
     element = field.type.value_type if pa.types.is_list(field.type) else field.type
     if isinstance(element, pa.UuidType):
         return "text[]"
@@ -203,7 +212,7 @@ def _held_as(field: pa.Field) -> pa.DataType:
     """Returns the type that a column has here: numerics are numbers, whole ones where they have no places."""
     element = field.type.value_type if pa.types.is_list(field.type) else field.type
     if isinstance(element, pa.OpaqueType) and element.type_name == "numeric":
-        modifier = int(dict(field.metadata or {}).get(b"POSTGRESQL:typmod", b"-1"))
+        modifier = int(_told(field, "typmod") or -1)
         whole = modifier >= 4 and not (modifier - 4) & 0x7FF
         element = pa.decimal128(38, 0) if whole else pa.float64()
     elif isinstance(element, pa.BaseExtensionType):
