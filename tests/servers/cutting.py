@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 @dataclass
 class Proxy:
-    """A running proxy: of the next `cuts` connections that carry more than `after` bytes to the client, none lives on."""
+    """A running proxy. It cuts the next `cuts` connections that carry more than `after` bytes to the client."""
 
     port: int
     after: int = 0

@@ -1,7 +1,7 @@
 """MariaDB itself, on loopback; tests that need it are skipped where it is not installed."""
 
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from shutil import which
@@ -32,13 +32,22 @@ class MariaDB:
 
     def execute(self, *statements: str, database: str | None = DATABASE) -> list[tuple[Any, ...]]:
         """Runs statements as root, each on its own, and returns the rows of the last one."""
+        with self.session(database) as execute:
+            return [execute(statement) for statement in statements][-1]
+
+    @contextmanager
+    def session(self, database: str | None = DATABASE) -> Iterator[Callable[[str], list[tuple[Any, ...]]]]:
+        """Opens a connection of root's, and gives what runs a statement on it and returns its rows."""
         import pymysql
 
         connection = pymysql.connect(unix_socket=self.socket, user="root", database=database, autocommit=True)
         with connection, connection.cursor() as cursor:
-            for statement in statements:
+
+            def execute(statement: str) -> list[tuple[Any, ...]]:
                 cursor.execute(statement)
-            return list(cursor.fetchall())
+                return list(cursor.fetchall())
+
+            yield execute
 
 
 @contextmanager

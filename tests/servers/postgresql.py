@@ -3,7 +3,7 @@
 import os
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,13 +33,22 @@ class PostgreSQL:
 
     def execute(self, *statements: str) -> list[tuple[Any, ...]]:
         """Runs statements, each on its own, and returns the rows of the last one."""
+        with self.session() as execute:
+            return [execute(statement) for statement in statements][-1]
+
+    @contextmanager
+    def session(self) -> Iterator[Callable[[str], list[tuple[Any, ...]]]]:
+        """Opens a connection, and gives what runs a statement on it and returns its rows."""
         import adbc_driver_postgresql.dbapi
 
         uri = self.url.replace(USER, f"{USER}:{quote(PASSWORD, safe='')}", 1)
         with adbc_driver_postgresql.dbapi.connect(uri, autocommit=True) as connection, connection.cursor() as cursor:
-            for statement in statements:
+
+            def execute(statement: str) -> list[tuple[Any, ...]]:
                 cursor.execute(statement)
-            return list(cursor.fetchall()) if cursor.description else []
+                return list(cursor.fetchall()) if cursor.description else []
+
+            yield execute
 
 
 @contextmanager

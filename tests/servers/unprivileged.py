@@ -47,6 +47,6 @@ def wait(process: "subprocess.Popen[bytes]", log: Path, ask: Callable[[], object
             ask()
             return
         except Exception as error:
-            assert process.poll() is None, log.read_text()
-            assert time.monotonic() < end, f"{error}\n{log.read_text()}"
+            if process.poll() is not None or time.monotonic() > end:
+                raise AssertionError(log.read_text()) from error
             time.sleep(0.05)

@@ -146,6 +146,7 @@ class _Bound(NamedTuple):
 def _bound(split: InputSplit, options: SqlOptions, database: Database, connection: Connection) -> _Bound:
     """Returns the query of the rows that there are now, and what changes when they do."""
     if not options.changed_by:
+        connection.names(split.pattern)  # which the database refuses here rather than after it was waited for
         found = database.fingerprint() or f"read:{datetime.datetime.now(datetime.UTC).isoformat()}"
         return _Bound(split.name, split.pattern, found)
     changed = database.quote(options.changed_by)

@@ -50,6 +50,19 @@ _TOO_MANY = {1040, 1203, 1226}
 _TIMEOUTS = {1969, 3024}
 
 
+class _Unbuffered(SSCursor):  # type: ignore[misc]
+    """Rows as they come. Of a connection that is gone PyMySQL's own cursor would read the rest, and fail anew."""
+
+    def close(self) -> None:
+        if self.connection is not None and not self.connection.open:
+            if self._result is not None:
+                self._result.unbuffered_active = False
+            self.connection = None
+        super().close()
+
+    __del__ = close
+
+
 class MySQLConnection(Connection):
     def __init__(self, database: "MySQL", connection: "pymysql.Connection[Any]") -> None:
         self._database = database
@@ -66,7 +79,7 @@ class MySQLConnection(Connection):
         return pa.schema([(column[0], _type(column, where)) for column in self._described(query)])
 
     def batches(self, query: str, schema: pa.Schema, where: str) -> Iterator[pa.RecordBatch]:
-        with self._database.explaining(), self._connection.cursor(SSCursor) as cursor:
+        with self._database.explaining(), self._giving_up(), self._connection.cursor(_Unbuffered) as cursor:
             cursor.execute(query)
             while rows := cursor.fetchmany(BATCH_ROWS):
                 columns = [
@@ -84,6 +97,16 @@ class MySQLConnection(Connection):
             "SELECT table_name FROM information_schema.tables WHERE table_schema = DATABASE() ORDER BY 1"
         )
         return [str(name) for (name,) in found]
+
+    @contextlib.contextmanager
+    def _giving_up(self) -> Iterator[None]:
+        """Closes the connection on an error: else all rows that the server still sends would have to be read first."""
+        try:
+            yield
+        except BaseException:
+            with contextlib.suppress(pymysql.Error):  # it is closed already
+                self._connection.close()
+            raise
 
     def _described(self, query: str) -> Sequence[Sequence[Any]]:
         with self._database.explaining(), self._connection.cursor() as cursor:

@@ -7,6 +7,7 @@ from penstock.core.errors import DataError
 
 # 0001-01-01 to 9999-12-31: what people, and other programs that read the data, have dates of.
 _FIRST_DAY, _LAST_DAY = -719_162, 2_932_896
+_WORDS = "integers of 64 bits"
 _PER_DAY = {"s": 86_400, "ms": 86_400_000, "us": 86_400_000_000}  # nanoseconds are within these years anyhow
 
 
@@ -16,7 +17,8 @@ def converted(column: pa.Array, to: pa.DataType, name: str, where: str) -> pa.Ar
         values = column if column.type == to else column.cast(to)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         said = str(error).partition("\n")[0]
-        raise DataError(f"{where}: column {name!r}: expected {to}, found what is none ({said})") from None
+        words = "whole numbers" if pa.types.is_decimal(to) else "numbers" if pa.types.is_floating(to) else _WORDS
+        raise DataError(f"{where}: column {name!r}: expected {words}, found another value ({said})") from None
     _check_times(values, name, where)
     return values
 

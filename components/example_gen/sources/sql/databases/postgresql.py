@@ -27,16 +27,16 @@ if TYPE_CHECKING:
     from adbc_driver_manager.dbapi import Cursor
 
 # Rows come in the same order whenever a table is read: alone, from its beginning. Times are UTC, the keys' texts too.
-_SETTINGS = (
-    "SET application_name = 'penstock'",
-    "SET TimeZone = 'UTC'",
-    "SET DateStyle = 'ISO'",
-    "SET IntervalStyle = 'iso_8601'",
-    "SET standard_conforming_strings = on",
-    "SET synchronize_seqscans = off",
-    "SET max_parallel_workers_per_gather = 0",
-    "SET idle_in_transaction_session_timeout = 0",
-)
+_SETTINGS = {
+    "application_name": "penstock",
+    "TimeZone": "UTC",
+    "DateStyle": "ISO",
+    "IntervalStyle": "iso_8601",
+    "standard_conforming_strings": "on",
+    "synchronize_seqscans": "off",
+    "max_parallel_workers_per_gather": "0",
+    "idle_in_transaction_session_timeout": "0",
+}
 _BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _SNAPSHOT = re.compile(r"[0-9A-F-]+")
 _KEEPALIVE = {"connect_timeout": CONNECT_SECONDS, "keepalives_idle": 30, "keepalives_interval": 10}
@@ -130,8 +130,10 @@ class PostgreSQL(Database):
                     adbc_driver_postgresql.dbapi.connect(self._connection_string(), autocommit=True)
                 )
                 cursor = opened.enter_context(connection.cursor())
-                for setting in (*_SETTINGS, f"SET lock_timeout = '{LOCK_SECONDS}s'", _BEGIN):
-                    cursor.execute(setting)
+                settings = {**_SETTINGS, "lock_timeout": f"{LOCK_SECONDS}s"}
+                changed = ", ".join(f"set_config('{name}', '{value}', false)" for name, value in settings.items())
+                cursor.execute(f"SELECT {changed}")
+                cursor.execute(_BEGIN)
                 if moment:
                     assert _SNAPSHOT.fullmatch(moment)
                     cursor.execute(f"SET TRANSACTION SNAPSHOT '{moment}'")

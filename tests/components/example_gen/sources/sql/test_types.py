@@ -18,7 +18,7 @@ _POSTGRES = {
     "true": [1],
     "2.5::real": [2.5],
     "12.25::numeric(10,2)": [12.25],
-    "1e20::numeric": [1e20],
+    "73786976294838206464::numeric": [2.0**66],
     "'Infinity'::numeric": [float("inf")],
     "12::numeric(12,0)": [12],
     "'12.5'::money": [12.5],
@@ -37,7 +37,7 @@ _POSTGRES = {
     "'{\"a\":1}'::jsonb": [b'{"a": 1}'],
     "'0ad9ae30-44cb-4e2f-9c05-e7bc2b7d798d'::uuid": [b"0ad9ae30-44cb-4e2f-9c05-e7bc2b7d798d"],
     "array['0ad9ae30-44cb-4e2f-9c05-e7bc2b7d798d'::uuid]": [b"0ad9ae30-44cb-4e2f-9c05-e7bc2b7d798d"],
-    "'1.2.3.4'::inet": [b"1.2.3.4"],
+    "'1.2.3.4'::inet": [b"1.2.3.4/32"],
     "int4range(1, 3)": [b"[1,3)"],
     "row(1, 'a')": [b"(1,a)"],
     "null::int": None,
@@ -60,9 +60,9 @@ def test_types_of_postgresql(ingest: Ingest, postgres: PostgreSQL, of_postgres: 
         ("date '4713-01-01 BC'", r"expected times between the years 1 and 9999"),
         ("1e18::numeric(30,0) * 100 + 0::numeric(30,0)", None),
         ("'100000000000000000000'::numeric(30,0)", r"column 'x': expected integers of 64 bits, found a greater one"),
-        ("'NaN'::numeric(30,0)", r"the query: column 'x': expected decimal128\(38, 0\), found what is none"),
+        ("'NaN'::numeric(30,0)", r"the query: column 'x': expected whole numbers, found"),
         ("'{1,null}'::int[]", "column 'x': expected no null within a list"),
-        ("1/(n-3) AS x, 1", "division by zero"),
+        ("1/(n-3)", "division by zero"),
     ],
 )
 def test_values_of_postgresql_that_are_no_features(
@@ -109,7 +109,7 @@ def test_types_of_mariadb(ingest: Ingest, maria: MariaDB, of_maria: Options) -> 
         name: found for name, (_, found) in _MARIA.items()
     }
     maria.execute("CREATE OR REPLACE TABLE places (p POINT, n DECIMAL(40,0))")
-    with pytest.raises(DataError, match="table places: column 'p': .* found a geometry"):
+    with pytest.raises(DataError, match=r"table places: column 'p': .* found a geometry"):
         ingest(of_maria(table="places"))
     with pytest.raises(DataError, match="the query: column 'x': expected integers of 64 bits"):
         ingest(of_maria(query="SELECT 18446744073709551615 AS x"))
@@ -144,13 +144,13 @@ def test_types_of_duckdb(ingest: Ingest, tmp_path: Path) -> None:
 def test_types_of_sqlite_are_those_of_the_values(ingest: Ingest, tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "s.db") as connection:
         connection.execute(
-            "CREATE TABLE t (i INTEGER, r INTEGER, t TEXT, b BLOB, at TIMESTAMP, nothing INTEGER, mixed)"
+            "CREATE TABLE t (i INTEGER, r INTEGER, t TEXT, b BLOB, at TIMESTAMP, missing INTEGER, mixed)"
         )
         rows = [(n, n if n else 0.5, f"é{n}", b"\xff", f"2026-01-0{n + 1}", None, n) for n in range(3)]
         connection.executemany("INSERT INTO t VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
     connection.close()
     options = {"url": f"sqlite:///{tmp_path / 's.db'}", "table": "t", "partition_by": "i"}
-    found = ingest({**options, "columns": ["i", "r", "t", "b", "at", "nothing"]}).rows()
+    found = ingest({**options, "columns": ["i", "r", "t", "b", "at", "missing"]}).rows()
     assert found[0] == {"i": [0], "r": [0.5], "t": ["é0".encode()], "b": [b"\xff"], "at": [b"2026-01-01"]}
     assert [row["r"] for row in found] == [[0.5], [1.0], [2.0]]
     with sqlite3.connect(tmp_path / "s.db") as connection:
