@@ -172,9 +172,7 @@ class MySQL(Database):
         if code == 1049:
             return ServerError(f"{said}: name another one at the end of the URL")
         if code in _TIMEOUTS:
-            return DataError(
-                f"{said}: the server ends queries after max_statement_time: ask for fewer rows, or raise it"
-            )
+            return DataError(f"{said}: the server ends queries after max_statement_time: read fewer rows, or raise it")
         if code in _TOO_MANY:
             return Unanswered(said, "allow more connections, or run fewer tasks at once")
         if code == 1205:

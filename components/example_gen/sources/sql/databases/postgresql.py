@@ -184,11 +184,11 @@ class PostgreSQL(Database):
         return DataError(said)
 
     def said(self, error: BaseException) -> str:
-        """Returns the server's own sentence, without what the driver writes around it."""
-        text = super().said(error)
+        """Returns the server's own sentence, without what the driver writes around it, such as the query."""
+        text = str(error)
         for words in ("ERROR:  ", "FATAL:  ", "Failed to connect: "):
             text = text.rpartition(words)[2]
-        return text
+        return super().said(Exception("the connection was lost" if "[libpq]" in text else text))
 
 
 def _told(field: pa.Field, key: str) -> str:
