@@ -23,7 +23,7 @@ from tests.servers.postgresql import PostgreSQL
 
 ROWS = 3000
 ONE = "of-one-connection"
-CUT = 250_000  # bytes: what a connection begins with is less, and a range or a table more
+CUT = 250_000  # bytes: less than a range, and more than the types, which ADBC asks for by a connection of its own
 
 
 @pytest.fixture(autouse=True)
@@ -33,8 +33,8 @@ def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def trips(postgres: PostgreSQL, maria: MariaDB) -> None:
-    """A table of 600 KB."""
-    text = "x" * 200
+    """A table of 1.2 MB."""
+    text = "x" * 400
     postgres.execute(
         "DROP TABLE IF EXISTS trips",
         f"CREATE TABLE trips AS SELECT n AS id, '{text}'::text AS text FROM generate_series(1, {ROWS}) n",
@@ -74,7 +74,8 @@ def test_one_that_is_always_cut_ends_in_a_sentence(
     proxy.after, proxy.cuts, proxy.connections = CUT, 100, 0
     with pytest.raises(ServerUnavailable, match=r"is the server running, and reachable from here\?"):
         ingest.execute(options, resolved, engine="local:1")
-    assert proxy.connections == retries.TRIES + ("partition_by" in options)
+    opened = proxy.connections if options["url"].startswith("mariadb") else proxy.connections / 2
+    assert opened == retries.TRIES + ("partition_by" in options)
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 

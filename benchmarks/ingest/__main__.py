@@ -1,0 +1,30 @@
+"""Reading data from where it lives, against what the client libraries take for it alone.
+
+    python benchmarks/ingest [--rounds 3] [--only postgresql …]
+
+A part is a module of this folder with `measured(rounds)`, which starts what it needs by itself and returns seconds by
+what is timed; its docstring says what that is. Prints a table for each part, and ends with one line of JSON that holds
+the same figures.
+"""
+
+import argparse
+import importlib
+import json
+
+PARTS = ("postgresql",)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS)
+    arguments = parser.parse_args()
+    figures = {}
+    for part in arguments.only:
+        figures[part] = importlib.import_module(part).measured(arguments.rounds)
+        print(f"{part}\n" + "\n".join(f"  {what:55} {seconds:8.2f}" for what, seconds in figures[part].items()))
+    print(json.dumps(figures))
+
+
+if __name__ == "__main__":
+    main()
