@@ -26,6 +26,7 @@ _GROUPS = {
         "tests/trainer/hardware/test_distribution.py",
     ],
     "evaluator": ["tests/components/evaluator/"],
+    "sql": ["tests/components/example_gen/sources/sql/"],
 }
 _FIRST = [
     "clusters",
@@ -46,7 +47,13 @@ _FIRST = [
     "tests/components/trainer/test_taxi.py",
     "tests/trainer/test_eject.py",
 ]
-_SLOW = {"docker", "python", "oracle"}  # fixtures that start processes; with `forks`, which has `python`, any may
+_SLOW = {
+    "docker",
+    "python",
+    "oracle",
+    "postgres",
+    "maria",
+}  # fixtures that start processes; with `forks`, which has `python`, any may
 
 
 def group(nodeid: str) -> str:

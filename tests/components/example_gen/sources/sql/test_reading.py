@@ -20,7 +20,7 @@ from tests.components.example_gen.sources.sql.conftest import ONE_SPLIT, PASSWOR
 from tests.servers.mariadb import MariaDB
 from tests.servers.postgresql import PostgreSQL
 
-ROWS = 2000
+ROWS = 1600
 # Values of `day` repeat, and some rows have none; `odd name` has to be quoted everywhere.
 _ROWS = [(n, None if n % 50 == 7 else f"2026-01-{n % 28 + 1:02}", n / 4, f"it's \\ {n}") for n in range(ROWS)]
 
@@ -69,11 +69,11 @@ def database(request: pytest.FixtureRequest) -> Iterator[dict[str, str]]:
 
 
 def test_every_row_is_read_once_whatever_the_workers(ingest: Ingest, database: dict[str, str]) -> None:
-    options = {**database, "table": "trips", "partition_by": "id", "rows_per_shard": 300}
+    options = {**database, "table": "trips", "partition_by": "id", "rows_per_shard": 600}
     one, two = (ingest(options, engine=engine) for engine in ("local:1", "local:2"))
     assert [row["id"] for row in one.rows()] == [[n] for n in range(ROWS)]
     assert one.rows()[8] == {"id": [8], "day": [b"2026-01-09"], "fare": [2.0], 'odd "name': [b"it's \\ 8"]}
-    assert [len(shard) for shard in one.shards("all")] == [300] * 6 + [200]
+    assert [len(shard) for shard in one.shards("all")] == [600, 600, 400]
     assert [file.read_bytes() for file in one.examples.files("all")] == [
         file.read_bytes() for file in two.examples.files("all")
     ]
@@ -84,7 +84,7 @@ def test_every_row_is_read_once_whatever_the_workers(ingest: Ingest, database: d
 
 
 def test_keys_that_repeat_and_that_are_missing(ingest: Ingest, database: dict[str, str]) -> None:
-    options = {**database, "table": "trips", "partition_by": "day", "rows_per_shard": 300, "columns": ["id", "fare"]}
+    options = {**database, "table": "trips", "partition_by": "day", "rows_per_shard": 700, "columns": ["id", "fare"]}
     found = ingest(options)
     assert sorted(found.column("id")) == list(range(ROWS))
     assert set(found.rows()[0]) == {"id", "fare"}  # the key is read, and left out
@@ -105,10 +105,10 @@ def test_which_columns_and_rows(ingest: Ingest, database: dict[str, str]) -> Non
 
 
 def test_splits_are_queries(ingest: Ingest, database: dict[str, str]) -> None:
-    splits = {"train": "SELECT id FROM trips WHERE id < 1500", "eval": "SELECT id FROM trips WHERE id >= 1500"}
+    splits = {"train": "SELECT id FROM trips WHERE id < 1200", "eval": "SELECT id FROM trips WHERE id >= 1200"}
     found = ingest({**database, "partition_by": "id"}, splits)
-    assert [row["id"][0] for row in found.rows("eval")] == list(range(1500, ROWS))
-    assert json.loads(found.metadata["num_examples"]) == {"train": 1500, "eval": 500}
+    assert [row["id"][0] for row in found.rows("eval")] == list(range(1200, ROWS))
+    assert json.loads(found.metadata["num_examples"]) == {"train": 1200, "eval": 400}
     with pytest.raises(ConfigError, match="expected no table or query beside splits"):
         ingest.resolve({**database, "table": "trips"}, splits)
     with pytest.raises(ConfigError, match="expected a table or a query"):
@@ -163,7 +163,7 @@ def test_a_query_can_only_read(ingest: Ingest, database: dict[str, str]) -> None
 
 
 def test_a_shard_is_the_same_again_and_elsewhere(database: dict[str, str], tmp_path: Path, ingest: Ingest) -> None:
-    options: dict[str, Any] = {**database, "table": "trips", "partition_by": "id", "rows_per_shard": 700}
+    options: dict[str, Any] = {**database, "table": "trips", "partition_by": "id", "rows_per_shard": 1000}
     resolved = ingest.resolve(options)
     splits, _ = configs.resolved_splits(resolved.resolved_input)
     with open_engine("local:1") as engine:
@@ -178,7 +178,7 @@ def test_a_shard_is_the_same_again_and_elsewhere(database: dict[str, str], tmp_p
                     for reader, part in ((opened.source, piece), (opened.source, piece), (source, travelled.pieces[0]))
                 )
                 assert first == second == there
-                assert opened.source.rows(piece) == sum(map(len, first)) == (700 if own.index < 2 else 600)
+                assert opened.source.rows(piece) == sum(map(len, first)) == (600 if own.index else 1000)
     assert PASSWORD not in database or PASSWORDS["postgresql"].encode() not in pickle.dumps((source, shards))
 
 
