@@ -53,6 +53,8 @@ _TIMEOUTS = {1969, 3024}
 class _Unbuffered(SSCursor):  # type: ignore[misc]
     """Rows as they come. Of a connection that is gone PyMySQL's own cursor would read the rest, and fail anew."""
 
+    connection: Any
+
     def close(self) -> None:
         if self.connection is not None and not self.connection.open:
             if self._result is not None:

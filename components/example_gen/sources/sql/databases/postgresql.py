@@ -3,12 +3,14 @@ and the only one whose connections can share a snapshot.
 """
 
 import contextlib
+import functools
 import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+import adbc_driver_manager
 import adbc_driver_manager.dbapi
-import adbc_driver_postgresql.dbapi  # type: ignore[import-untyped]
+import adbc_driver_postgresql  # type: ignore[import-untyped]
 import pyarrow as pa
 from sqlalchemy.dialects.postgresql.base import PGDialect
 
@@ -62,6 +64,27 @@ _GONE = (
     *("Failed to prepare query: \n", "Connection refused", "timeout expired", "could not receive", "could not send"),
     *("SSL SYSCALL", "Connection reset", "could not translate host name", "No route to host"),
 )
+
+
+class _Kept:
+    """Stands for the driver's database where a connection, which it outlives, closes it."""
+
+    def close(self) -> None:
+        pass
+
+
+@functools.lru_cache(maxsize=4)
+def _driver(connection_string: str) -> adbc_driver_manager.AdbcDatabase:
+    """Returns the driver's database. It asks for the server's types (190 KB) as it is made, so one is enough for a
+    process and those that it forks. It holds no connection.
+    """
+    made: adbc_driver_manager.AdbcDatabase = adbc_driver_postgresql.connect(connection_string)
+    return made
+
+
+def _connect(connection_string: str) -> adbc_driver_manager.dbapi.Connection:
+    connection = adbc_driver_manager.AdbcConnection(_driver(connection_string))
+    return adbc_driver_manager.dbapi.Connection(_Kept(), connection, autocommit=True)  # type: ignore[arg-type]
 
 
 class PostgresConnection(Connection):
@@ -126,9 +149,7 @@ class PostgreSQL(Database):
     def connected(self, moment: str = "") -> Iterator[PostgresConnection]:
         with contextlib.ExitStack() as opened:
             with self.explaining():
-                connection = opened.enter_context(
-                    adbc_driver_postgresql.dbapi.connect(self._connection_string(), autocommit=True)
-                )
+                connection = opened.enter_context(_connect(self._connection_string()))
                 cursor = opened.enter_context(connection.cursor())
                 settings = {**_SETTINGS, "lock_timeout": f"{LOCK_SECONDS}s"}
                 changed = ", ".join(f"set_config('{name}', '{value}', false)" for name, value in settings.items())
