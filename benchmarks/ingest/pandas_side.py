@@ -8,6 +8,6 @@ import sqlalchemy
 
 engine = sqlalchemy.create_engine(os.environ["PENSTOCK_BENCH_URL"].replace("postgresql:", "postgresql+psycopg2:", 1))
 with engine.connect() as connection:
-    started = time.perf_counter()
+    before, started = time.process_time(), time.perf_counter()
     rows = pd.read_sql(os.environ["PENSTOCK_BENCH_QUERY"], connection)
-    print(len(rows), time.perf_counter() - started)
+    print(len(rows), time.perf_counter() - started, time.process_time() - before)

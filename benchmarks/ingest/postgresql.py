@@ -5,11 +5,13 @@
 - pandas.read_sql: through SQLAlchemy and psycopg2, in an environment of its own that uv makes of requirements.txt.
 - ExampleGen: all of its work, to gzip TFRecords of tf.Examples, on all cores.
 
-Each side in a fresh process with its imports done, in turn; medians of the rounds, seconds.
+Each side in a fresh process with its imports done, in turn; medians of the rounds. Processor seconds are the client's,
+of all its processes; the server has some of its own.
 """
 
 import json
 import os
+import resource
 import statistics
 import subprocess
 import sys
@@ -30,7 +32,8 @@ _MAKE = f"""CREATE TABLE trips AS SELECT n::bigint AS id, (n::bigint * 7919 % 10
     FROM generate_series(1, {ROWS}) AS s(n)"""
 
 
-def measured(rounds: int) -> dict[str, float]:
+def measured(rounds: int) -> dict[str, list[float]]:
+    """Returns wall and processor seconds of each side."""
     sys.path.insert(0, str(ROOT))
     from tests.servers import postgresql
 
@@ -42,7 +45,7 @@ def measured(rounds: int) -> dict[str, float]:
         "ExampleGen, copied, all cores": [sys.executable, __file__, "examples"],
         "ExampleGen, by ranges, all cores": [sys.executable, __file__, "examples by ranges"],
     }
-    seconds: dict[str, list[float]] = {side: [] for side in sides}
+    seconds: dict[str, list[list[float]]] = {side: [] for side in sides}
     with postgresql.running() as server:
         server.execute(_MAKE, "ALTER TABLE trips ADD PRIMARY KEY (id)", "VACUUM ANALYZE trips")
         url = server.url.replace("@", f":{quote(postgresql.PASSWORD, safe='')}@", 1)
@@ -50,10 +53,10 @@ def measured(rounds: int) -> dict[str, float]:
         for _ in range(rounds):
             for side, command in sides.items():
                 done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-                rows, taken = done.stdout.split()[-2:]
+                rows, *taken = done.stdout.split()[-3:]
                 assert int(rows) == ROWS, done.stdout
-                seconds[side].append(float(taken))
-    return {side: statistics.median(taken) for side, taken in seconds.items()}
+                seconds[side].append([float(one) for one in taken])
+    return {side: [statistics.median(one) for one in zip(*taken, strict=True)] for side, taken in seconds.items()}
 
 
 def _with_pandas() -> list[str]:
@@ -61,15 +64,13 @@ def _with_pandas() -> list[str]:
     return [*uv, "--with-requirements", str(HERE / "requirements.txt"), "python", str(HERE / "pandas_side.py")]
 
 
-def _floor() -> tuple[int, float]:
+def _floor() -> int:
     import adbc_driver_postgresql.dbapi  # type: ignore[import-untyped]
 
-    started = time.perf_counter()
     uri = os.environ["PENSTOCK_BENCH_URL"]
     with adbc_driver_postgresql.dbapi.connect(uri) as connection, connection.cursor() as cursor:
         cursor.execute(QUERY)
-        rows = sum(batch.num_rows for batch in cursor.fetch_record_batch())
-    return rows, time.perf_counter() - started
+        return sum(batch.num_rows for batch in cursor.fetch_record_batch())
 
 
 def _options(ranges: bool) -> dict[str, object]:
@@ -77,32 +78,37 @@ def _options(ranges: bool) -> dict[str, object]:
     return {"url_env": "PENSTOCK_BENCH_URL", "query": QUERY, **more}
 
 
-def _source(ranges: bool) -> tuple[int, float]:
+def _source(ranges: bool) -> int:
     from penstock.components.engines import open_engine
     from penstock.components.example_gen.configs import InputSplit
     from penstock.components.example_gen.sources.source import Request
     from penstock.components.example_gen.sources.sql.source import SqlSource
 
     options, splits = json.dumps(_options(ranges)), [InputSplit("all", QUERY)]
-    with tempfile.TemporaryDirectory() as folder, open_engine("local:1") as engine:
-        started = time.perf_counter()
-        with SqlSource.open(Request("", splits, options, "", Path(folder), engine)) as opened:
-            pieces = [piece for shard in opened.shards for piece in shard.pieces]
-            rows = sum(batch.num_rows for piece in pieces for batch in opened.source.batches(piece))
-        return rows, time.perf_counter() - started
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        open_engine("local:1") as engine,
+        SqlSource.open(Request("", splits, options, "", Path(folder), engine)) as opened,
+    ):
+        pieces = [piece for shard in opened.shards for piece in shard.pieces]
+        return sum(batch.num_rows for piece in pieces for batch in opened.source.batches(piece))
 
 
-def _examples(ranges: bool) -> tuple[int, float]:
+def _examples(ranges: bool) -> int:
     from penstock.components.example_gen import executor
     from penstock.components.example_gen.inputs import resolving
 
     base = json.dumps({"sql": _options(ranges)})
     with tempfile.TemporaryDirectory() as folder:
-        started = time.perf_counter()
         found = resolving.resolve(input_base=base)
         written = executor.run(examples=folder, input_base=base, **found._asdict())
-        rows = sum(json.loads(written.metadata["examples"]["num_examples"]).values())
-        return rows, time.perf_counter() - started
+        return sum(json.loads(written.metadata["examples"]["num_examples"]).values())
+
+
+def _processor() -> float:
+    """Returns the processor seconds of this process and of those that it has waited for."""
+    usages = map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return sum(usage.ru_utime + usage.ru_stime for usage in usages)
 
 
 if __name__ == "__main__":
@@ -119,4 +125,6 @@ if __name__ == "__main__":
     from penstock.components.example_gen import executor  # noqa: F401
     from penstock.components.example_gen.sources.sql import source  # noqa: F401
 
-    print(*_SIDES[sys.argv[1]]())
+    before, started = _processor(), time.perf_counter()
+    rows = _SIDES[sys.argv[1]]()
+    print(rows, time.perf_counter() - started, _processor() - before)
