@@ -41,7 +41,7 @@ def rows(relation: Relation, options: SqlOptions, quote: Quote) -> str:
     keys = [key for key in (options.partition_by, options.changed_by) if key and options.columns]
     names = dict.fromkeys([*options.columns, *keys])
     query = f"SELECT {listed(list(names), quote)} FROM {relation.after_from(quote)}"
-    return f"{query} WHERE ({options.where})" if options.where else query
+    return f"{query} WHERE (\n{options.where}\n)" if options.where else query
 
 
 def of(query: str, what: str, quote: Quote, condition: str = "", order: str = "") -> str:

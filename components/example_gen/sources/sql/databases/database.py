@@ -67,7 +67,8 @@ class Database(ABC):
     def __init__(self, url: "URL") -> None:
         self.url = url
         self.shown = address.shown(url)
-        self._preparer = self.dialect().identifier_preparer
+        # Some drivers, none of ours, want each % of a name twice.
+        self._preparer = self.dialect(paramstyle="named").identifier_preparer
 
     @abstractmethod
     def connected(self, moment: str = "") -> AbstractContextManager[Connection]:

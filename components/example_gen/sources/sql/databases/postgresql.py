@@ -22,13 +22,14 @@ from penstock.components.example_gen.sources.sql.databases.database import (
     Database,
     NoTable,
 )
-from penstock.core.errors import ConfigError, DataError, PenstockError, ServerError
+from penstock.core.errors import DataError, PenstockError, ServerError, ServerUnavailable
 from penstock.core.services.retries import Unanswered
 
 if TYPE_CHECKING:
     from adbc_driver_manager.dbapi import Cursor
 
 # Rows come in the same order whenever a table is read: alone, from its beginning. Times are UTC, the keys' texts too.
+# All of it ends with the transaction: a pooler may give the connection to others.
 _SETTINGS = {
     "application_name": "penstock",
     "TimeZone": "UTC",
@@ -151,13 +152,13 @@ class PostgreSQL(Database):
             with self.explaining():
                 connection = opened.enter_context(_connect(self._connection_string()))
                 cursor = opened.enter_context(connection.cursor())
-                settings = {**_SETTINGS, "lock_timeout": f"{LOCK_SECONDS}s"}
-                changed = ", ".join(f"set_config('{name}', '{value}', false)" for name, value in settings.items())
-                cursor.execute(f"SELECT {changed}")
                 cursor.execute(_BEGIN)
                 if moment:
                     assert _SNAPSHOT.fullmatch(moment)
                     cursor.execute(f"SET TRANSACTION SNAPSHOT '{moment}'")
+                settings = {**_SETTINGS, "lock_timeout": f"{LOCK_SECONDS}s"}
+                changed = ", ".join(f"set_config('{name}', '{value}', true)" for name, value in settings.items())
+                cursor.execute(f"SELECT {changed}")
             yield PostgresConnection(self, cursor)
 
     def _connection_string(self) -> str:
@@ -178,10 +179,9 @@ class PostgreSQL(Database):
         if state == "42P01":
             return NoTable(f"{said}: expected a table that exists")
         if state == "22023" and "snapshot" in text:
-            return Unanswered(
+            return ServerUnavailable(
                 f"{self.shown}: the connection that held the snapshot is gone, and rows of another moment would not "
-                "fit those that are read",
-                "run again",
+                "fit those that are read: run again"
             )
         if state == "53300":
             return Unanswered(
@@ -200,8 +200,8 @@ class PostgreSQL(Database):
             return ServerError(f"{said}: name another one at the end of the URL")
         if state[:2] in ("08", "40", "57") or (not state and any(words in text for words in _GONE)):
             return Unanswered(said, "is the server running, and reachable from here?")
-        if not state and "could not" in text:
-            return ConfigError(said)
+        if not state and "Failed to connect" in text:
+            return ServerError(said)
         return DataError(said)
 
     def said(self, error: BaseException) -> str:

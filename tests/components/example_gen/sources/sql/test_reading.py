@@ -15,7 +15,7 @@ from penstock.components.engines import open_engine
 from penstock.components.example_gen import configs
 from penstock.components.example_gen.sources.source import Request
 from penstock.components.example_gen.sources.sql.source import SqlSource
-from penstock.core.errors import ConfigError, DataError, UserError
+from penstock.core.errors import ConfigError, DataError, ServerUnavailable, UserError
 from tests.components.example_gen.sources.sql.conftest import ONE_SPLIT, PASSWORD, PASSWORDS, Ingest, Options
 from tests.servers.mariadb import MariaDB
 from tests.servers.postgresql import PostgreSQL
@@ -31,7 +31,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     folder = tmp_path_factory.mktemp("databases")
     sqlite, duck = sqlite3.connect(folder / "t.db"), duckdb.connect(str(folder / "t.duckdb"))
     for connection in (sqlite, duck):
-        for statement in _statements('"odd ""name"'):
+        for statement in _statements('"odd% ""name"'):
             connection.execute(statement)
         connection.commit()
         connection.close()
@@ -50,9 +50,9 @@ def _statements(odd: str) -> list[str]:
 
 def _fill(server: PostgreSQL | MariaDB) -> None:
     if isinstance(server, PostgreSQL):
-        server.execute(*_statements('"odd ""name"'))
+        server.execute(*_statements('"odd% ""name"'))
     else:
-        server.execute("SET sql_mode = 'NO_BACKSLASH_ESCAPES'", *_statements('`odd "name`'))
+        server.execute("SET sql_mode = 'NO_BACKSLASH_ESCAPES'", *_statements('`odd% "name`'))
 
 
 @pytest.fixture(scope="module", params=["postgresql", "mariadb", "sqlite", "duckdb"])
@@ -72,7 +72,7 @@ def test_every_row_is_read_once_whatever_the_workers(ingest: Ingest, database: d
     options = {**database, "table": "trips", "partition_by": "id", "rows_per_shard": 600}
     one, two = (ingest(options, engine=engine) for engine in ("local:1", "local:2"))
     assert [row["id"] for row in one.rows()] == [[n] for n in range(ROWS)]
-    assert one.rows()[8] == {"id": [8], "day": [b"2026-01-09"], "fare": [2.0], 'odd "name': [b"it's \\ 8"]}
+    assert one.rows()[8] == {"id": [8], "day": [b"2026-01-09"], "fare": [2.0], 'odd% "name': [b"it's \\ 8"]}
     assert [len(shard) for shard in one.shards("all")] == [600, 600, 400]
     assert [file.read_bytes() for file in one.examples.files("all")] == [
         file.read_bytes() for file in two.examples.files("all")
@@ -95,9 +95,9 @@ def test_keys_that_repeat_and_that_are_missing(ingest: Ingest, database: dict[st
 
 
 def test_which_columns_and_rows(ingest: Ingest, database: dict[str, str]) -> None:
-    quote = '`odd "name`' if database["url"].startswith("mariadb") else '"odd ""name"'
-    options = {**database, "columns": ['odd "name'], "where": f"id < 3 AND {quote} IS NOT NULL"}
-    expected = [{'odd "name': [f"it's \\ {n}".encode()]} for n in range(3)]
+    quote = '`odd% "name`' if database["url"].startswith("mariadb") else '"odd% ""name"'
+    options = {**database, "columns": ['odd% "name'], "where": f"id < 3 AND {quote} IS NOT NULL -- all"}
+    expected = [{'odd% "name': [f"it's \\ {n}".encode()]} for n in range(3)]
     assert ingest({**options, "table": "trips", "partition_by": "id"}).rows() == expected
     assert ingest({**options, "query": "SELECT * FROM trips -- all\n", "partition_by": "id"}).rows() == expected
     ordered = ingest({**database, "query": "WITH t AS (SELECT * FROM trips) SELECT id FROM t ORDER BY id DESC;"})
@@ -241,6 +241,18 @@ def test_all_shards_are_of_one_moment(
                 found += [row["id"][0] for row in block.columns.to_pylist()]
             postgres.execute("UPDATE moving SET id = id + 899 WHERE id = 2", "DELETE FROM moving WHERE id > 400")
     assert sorted(found) == list(range(1, 901))
+
+
+def test_a_moment_whose_connection_is_gone(
+    ingest: Ingest, postgres: PostgreSQL, of_postgres: Options, tmp_path: Path
+) -> None:
+    options = of_postgres(query="SELECT generate_series(1, 9) AS id", partition_by="id")
+    splits, _ = configs.resolved_splits(ingest.resolve(options).resolved_input)
+    request = Request("", splits, json.dumps(options), "", tmp_path, open_engine("local:1"))
+    with request.engine, SqlSource.open(request) as opened:
+        postgres.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'penstock'")
+        with pytest.raises(ServerUnavailable, match=r"the connection that held the snapshot is gone, .*: run again"):
+            list(opened.source.read(opened.shards[0].pieces[0]))
 
 
 def test_all_splits_of_mariadb_are_of_one_moment(
