@@ -2,6 +2,7 @@
 
 import contextlib
 import datetime
+import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -172,6 +173,7 @@ def _look(options: SqlOptions, request: Request, stack: contextlib.ExitStack) ->
         database = databases.named(options.address)
         connection = trying.enter_context(database.connected())
         shared = connection.share() if options.partition_by else None
+        folder = Path(tempfile.mkdtemp(prefix="sql-", dir=request.scratch))  # other splits may be other sources
         pieces: dict[str, list[SqlPiece]] = {}
         for number, split in enumerate(request.splits):
             where = _where(Relation(options.table, options.query), split.name)
@@ -179,7 +181,7 @@ def _look(options: SqlOptions, request: Request, stack: contextlib.ExitStack) ->
             if shared:
                 found: Sequence[SqlPiece] = query.ranges(shared["moment"])
             else:
-                found = query.copies(request.scratch / f"sql-{number}.arrow")
+                found = query.copies(folder / f"{number}.arrow")
             pieces.setdefault(split.name, []).extend(found)
         if shared:
             stack.enter_context(trying.pop_all())

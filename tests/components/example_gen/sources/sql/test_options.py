@@ -2,12 +2,14 @@
 
 import json
 import sqlite3
+import sys
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pytest
 
+from penstock.components.example_gen.sources.sql import databases
 from penstock.components.example_gen.sources.sql.options import SqlOptions
 from penstock.core.errors import ConfigError, DataError, PenstockError
 from tests.components.example_gen.sources.sql.conftest import Ingest
@@ -48,6 +50,21 @@ def test_options_hold_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
     options = SqlOptions.parse({"url_env": "TRIPS_URL", "table": "t"})
     assert "hunter2" not in repr(options)
     assert options.address.resolve().password == "hunter2"
+
+
+@pytest.mark.parametrize(
+    ("url", "library"), [("mysql://h/d", "pymysql"), ("postgresql://h/d", "adbc_driver_postgresql"), ("", "sqlalchemy")]
+)
+def test_a_library_that_is_not_installed(
+    ingest: Ingest, url: str, library: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [name for name in sys.modules if name.partition(".")[0] == library]:
+        monkeypatch.setitem(sys.modules, name, None)
+    monkeypatch.setitem(sys.modules, library, None)
+    for module in ("mysql", "postgresql"):
+        monkeypatch.delitem(sys.modules, f"{databases.__name__}.{module}", raising=False)
+    with pytest.raises(ConfigError, match=r"is not installed: pip install 'penstock\[sql\]'"):
+        ingest.resolve({"url": url or "sqlite:////nowhere", "table": "t"})
 
 
 def test_files_that_are_no_database(ingest: Ingest, tmp_path: Path) -> None:

@@ -12,7 +12,8 @@ import duckdb
 import pytest
 
 from penstock.components.engines import open_engine
-from penstock.components.example_gen import configs
+from penstock.components.example_gen import configs, executor
+from penstock.components.example_gen.inputs import resolving
 from penstock.components.example_gen.sources.source import Request
 from penstock.components.example_gen.sources.sql.source import SqlSource
 from penstock.core.errors import ConfigError, DataError, ServerUnavailable, UserError
@@ -113,6 +114,17 @@ def test_splits_are_queries(ingest: Ingest, database: dict[str, str]) -> None:
         ingest.resolve({**database, "table": "trips"}, splits)
     with pytest.raises(ConfigError, match="expected a table or a query"):
         ingest.resolve(database)
+
+
+def test_splits_are_databases_of_their_own(ingest: Ingest, files: dict[str, str]) -> None:
+    parts = {
+        "train": {"sql": {"url": files["sqlite"], "query": "SELECT id FROM trips WHERE id < 1200"}},
+        "eval": {"sql": {"url": files["duckdb"], "table": "trips", "where": "id >= 1200", "columns": ["id"]}},
+    }
+    base = json.dumps({"splits": parts})
+    resolved = resolving.resolve(input_base=base)
+    written = executor.run(examples=str(ingest.folder), input_base=base, **resolved._asdict())
+    assert json.loads(written.metadata["examples"]["num_examples"]) == {"train": 1200, "eval": 400}
 
 
 def test_spans_are_days(ingest: Ingest, database: dict[str, str]) -> None:
