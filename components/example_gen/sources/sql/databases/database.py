@@ -13,7 +13,8 @@ from penstock.core.credentials import masks
 from penstock.core.errors import DataError, PenstockError
 
 if TYPE_CHECKING:
-    from sqlalchemy.engine import URL, Dialect
+    from sqlalchemy.engine import URL
+    from sqlalchemy.engine.default import DefaultDialect
 
 LOCK_SECONDS = 60  # how long a reader waits for what others have locked
 CONNECT_SECONDS = 10
@@ -62,7 +63,7 @@ class Connection(ABC):
 class Database(ABC):
     """A database by its URL. It is not sent to workers, as it holds the password: its address is."""
 
-    dialect: "type[Dialect]"
+    dialect: "type[DefaultDialect]"
 
     def __init__(self, url: "URL") -> None:
         self.url = url
