@@ -10,6 +10,7 @@ of all its processes; the server has some of its own.
 """
 
 import json
+import operator
 import os
 import resource
 import statistics
@@ -18,6 +19,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 HERE = Path(__file__).resolve().parent
@@ -40,7 +42,7 @@ def measured(rounds: int) -> dict[str, list[float]]:
     sides = {
         "ADBC alone, into Arrow": [sys.executable, __file__, "floor"],
         "the source, copied": [sys.executable, __file__, "copied"],
-        "the source, by ranges, one after the other": [sys.executable, __file__, "ranges"],
+        "the source, by ranges, all cores": [sys.executable, __file__, "ranges"],
         "pandas.read_sql (SQLAlchemy, psycopg2)": _with_pandas(),
         "ExampleGen, copied, all cores": [sys.executable, __file__, "examples"],
         "ExampleGen, by ranges, all cores": [sys.executable, __file__, "examples by ranges"],
@@ -87,11 +89,14 @@ def _source(ranges: bool) -> int:
     options, splits = json.dumps(_options(ranges)), [InputSplit("all", QUERY)]
     with (
         tempfile.TemporaryDirectory() as folder,
-        open_engine("local:1") as engine,
+        open_engine("local" if ranges else "local:1") as engine,
         SqlSource.open(Request("", splits, options, "", Path(folder), engine)) as opened,
     ):
-        pieces = [piece for shard in opened.shards for piece in shard.pieces]
-        return sum(batch.num_rows for piece in pieces for batch in opened.source.batches(piece))
+
+        def count(shard: Any) -> int:
+            return sum(batch.num_rows for piece in shard.pieces for batch in opened.source.batches(piece))
+
+        return engine.fold(count, operator.add, opened.shards) or 0
 
 
 def _examples(ranges: bool) -> int:

@@ -65,7 +65,7 @@ class SqlSource(TableSource[SqlPiece]):
             looked = _answered(lambda: _look(options, request, stack))
             queries = {f"query.{number}": split.pattern for number, split in enumerate(request.splits)}
             yield Opened(
-                cls(options), _shards(looked.pieces), {"queries": len(queries)}, origin={**queries, **looked.origin}
+                cls(options), _shards(looked.pieces), {"statements": len(queries)}, origin={**queries, **looked.origin}
             )
 
     def batches(self, piece: SqlPiece) -> Iterator[pa.RecordBatch]:
