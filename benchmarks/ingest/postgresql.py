@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -54,7 +55,7 @@ def measured(rounds: int) -> dict[str, list[float]]:
         environment = {**os.environ, "PENSTOCK_BENCH_URL": url, "PENSTOCK_BENCH_QUERY": QUERY}
         for _ in range(rounds):
             for side, command in sides.items():
-                done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+                done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
                 rows, *taken = done.stdout.split()[-3:]
                 assert int(rows) == ROWS, done.stdout
                 seconds[side].append([float(one) for one in taken])
@@ -92,11 +93,17 @@ def _source(ranges: bool) -> int:
         open_engine("local" if ranges else "local:1") as engine,
         SqlSource.open(Request("", splits, options, "", Path(folder), engine)) as opened,
     ):
+        return engine.fold(_Count(opened.source), operator.add, opened.shards) or 0
 
-        def count(shard: Any) -> int:
-            return sum(batch.num_rows for piece in shard.pieces for batch in opened.source.batches(piece))
 
-        return engine.fold(count, operator.add, opened.shards) or 0
+@dataclass(frozen=True)
+class _Count:
+    """Counts the rows of a shard as it reads them. Picklable: it travels to the engine's workers."""
+
+    source: Any
+
+    def __call__(self, shard: Any) -> int:
+        return sum(batch.num_rows for piece in shard.pieces for batch in self.source.batches(piece))
 
 
 def _examples(ranges: bool) -> int:
