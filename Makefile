@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help environment demo drill test test-fast lint format bench bench-quality bench-serving bench-monitoring generate image lock
+.PHONY: help environment demo drill test test-fast lint format bench bench-quality bench-serving bench-monitoring bench-ingest generate image lock
 LOCK := PATH="$$PATH:.toolchain/tools/bin" uv pip compile --universal --python-version 3.12 --generate-hashes --no-emit-index-url --quiet
 CPU := --override cpu.override.txt
 IMAGE := pyproject.toml --extra runtime --extra gcs --extra s3 --extra vertex --extra kserve --extra sagemaker
@@ -44,6 +44,9 @@ bench-serving: environment  ## load our model server, KServe's and MLServer in t
 
 bench-monitoring: environment  ## hold drift and estimated metrics against Evidently, NannyML and Vertex AI on the same windows (about an hour)
 	@OMP_NUM_THREADS=1 .venv/bin/python benchmarks/monitoring
+
+bench-ingest: environment  ## read a million rows from PostgreSQL, against its client library alone and pandas (about five minutes)
+	@.venv/bin/python benchmarks/ingest
 
 generate: environment  ## write what is generated and committed: READMEs, JSON Schema, lint rules, protos, golden pipelines, the script of charts
 	@.venv/bin/python -m penstock.pipelines.compiling.component_docs && .venv/bin/python -m penstock.pipelines.cli.output.schema

@@ -27,6 +27,7 @@ _GROUPS = {
     ],
     "evaluator": ["tests/components/evaluator/"],
     "kafka": ["tests/components/example_gen/sources/kafka/"],
+    "sql": ["tests/components/example_gen/sources/sql/"],
 }
 _FIRST = [
     "clusters",
@@ -47,7 +48,13 @@ _FIRST = [
     "tests/components/trainer/test_taxi.py",
     "tests/trainer/test_eject.py",
 ]
-_SLOW = {"docker", "python", "oracle"}  # fixtures that start processes; with `forks`, which has `python`, any may
+_SLOW = {
+    "docker",
+    "python",
+    "oracle",
+    "postgres",
+    "maria",
+}  # fixtures that start processes; with `forks`, which has `python`, any may
 
 
 def group(nodeid: str) -> str:

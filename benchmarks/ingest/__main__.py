@@ -2,16 +2,16 @@
 
     python benchmarks/ingest [--rounds 3] [--only kafka …]
 
-A part is a module of this folder with `measured(rounds)`, which starts what it needs by itself and returns seconds by
-what is timed; its docstring says what that is. Prints a table for each part, and ends with one line of JSON that holds
-the same figures.
+A part is a module of this folder with `measured(rounds)`, which starts what it needs by itself and returns the wall and
+the processor seconds by what is timed; its docstring says what that is. Prints a table for each part, and ends with one
+line of JSON that holds the same figures.
 """
 
 import argparse
 import importlib
 import json
 
-PARTS = ("kafka",)
+PARTS = ("kafka", "postgresql")
 
 
 def main() -> None:
@@ -22,7 +22,9 @@ def main() -> None:
     figures = {}
     for part in arguments.only:
         figures[part] = importlib.import_module(part).measured(arguments.rounds)
-        print(f"{part}\n" + "\n".join(f"  {what:55} {seconds:8.2f}" for what, seconds in figures[part].items()))
+        print(f"{part:57}  wall s   cpu s")
+        for what, (wall, processor) in figures[part].items():
+            print(f"  {what:55}{wall:8.2f}{processor:8.2f}", flush=True)
     print(json.dumps(figures))
 
 

@@ -32,11 +32,12 @@ SIDES = {
 }
 
 
-def measured(rounds: int) -> dict[str, float]:
+def measured(rounds: int) -> dict[str, list[float]]:
+    """Returns wall and processor seconds of each side."""
     sys.path.insert(0, str(ROOT))
     from tests.servers import kafka
 
-    seconds: dict[str, list[float]] = {side: [] for side in SIDES}
+    seconds: dict[str, list[list[float]]] = {side: [] for side in SIDES}
     with tempfile.TemporaryDirectory() as folder, kafka.running(Path(folder)) as broker:
         _produce(broker.address)
         environment = {**os.environ, ADDRESS: broker.address}
@@ -44,10 +45,10 @@ def measured(rounds: int) -> dict[str, float]:
             for side, name in SIDES.items():
                 command = [sys.executable, __file__, name]
                 done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-                rows, taken = done.stdout.split()[-2:]
+                rows, *taken = done.stdout.split()[-3:]
                 assert int(rows) == RECORDS, done.stdout
-                seconds[side].append(float(taken))
-    return {side: statistics.median(taken) for side, taken in seconds.items()}
+                seconds[side].append([float(one) for one in taken])
+    return {side: [statistics.median(one) for one in zip(*taken, strict=True)] for side, taken in seconds.items()}
 
 
 def _produce(address: str) -> None:
@@ -153,9 +154,14 @@ def main() -> None:
         "examples on one core": lambda: _examples("local:1"),
         "examples": lambda: _examples("local"),
     }
-    started = time.monotonic()
+    started, before = time.perf_counter(), _processor()
     rows = sides[sys.argv[1]]()
-    print(rows, time.monotonic() - started)
+    print(rows, time.perf_counter() - started, _processor() - before)
+
+
+def _processor() -> float:
+    """Returns the processor seconds of this process and of those that it has awaited."""
+    return sum(os.times()[:4])
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ PARAMETERS = (
     *("pipeline_root", "working_dir"),
 )
 _OURS = "from penstock.components."  # what the source of each of our components imports when it runs
-_PLACE = re.compile(r"^(/|(gs|s3|minio)://)[^/]")
+_PLACE = re.compile(r"^(?:(?:sqlite|duckdb):///)?((?:/|(?:gs|s3|minio)://)[^/].*)", re.DOTALL)
 _PLACEHOLDER = re.compile(r"\{\{\$\.inputs\.parameters\['([^']+)'\]\}\}")
 
 
@@ -80,8 +80,8 @@ def _of_source(reference: str) -> Iterator[str]:
                 waiting += [*value.values(), *(name.rpartition(":")[0] for name in value if ".py:" in name)]
             elif isinstance(value, list):
                 waiting += value
-            elif isinstance(value, str) and _PLACE.match(value):
-                yield value
+            elif isinstance(value, str) and (found := _PLACE.match(value)):
+                yield found[1]  # of a database's URL the file
 
 
 def _values(component: Mapping[str, Any], task: Mapping[str, Any], arguments: Mapping[str, Any]) -> dict[str, Any]:

@@ -28,6 +28,7 @@ _OTHERS = {
     "kafka": "kafka.source:KafkaSource",
     "nifi": "nifi.source:NifiSource",
     "splits": "joined:JoinedSource",
+    "sql": "sql.source:SqlSource",
 }
 _SOURCES = {**_FILES, **_OTHERS}
 OF_FILES = tuple(_FILES)

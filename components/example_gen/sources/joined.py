@@ -150,6 +150,9 @@ def _resolved(split: str, part: Reference, state: str) -> Resolved:
 @contextlib.contextmanager
 def _opened(split: str, part: Reference, request: Request) -> Iterator[Opened[Any]]:
     own = [one for one in request.splits if one.name == split]
+    scratch = request.scratch / split  # sources name their temporary files by themselves
+    scratch.mkdir()
+    request = replace(request, scratch=scratch)
     if part.name != _FILES:
         kind, asked = sources.named(part.name), replace(request, options=documents.json_text(dict(part.options)))
         asked = replace(asked, input_base=part.text())

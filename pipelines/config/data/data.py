@@ -42,6 +42,12 @@ class Data(Place):
             raise ValueError("path: it is missing: expected a file, a folder or a pattern, or a source in its place")
         if parts and self.range_config:
             raise ValueError("range_config: expected none beside splits that are places of their own")
+        for place in self.places:
+            if place.section:
+                try:
+                    place.section.check_splits(given=place is self and bool(self.splits))
+                except ValueError as error:
+                    raise ValueError(f"{place.source_key}.{error}") from None
         self._check_patterns()
         return self
 

@@ -24,6 +24,7 @@ from penstock.pipelines.config.data.sources import (
     Kafka,
     Nifi,
     SourceSection,
+    Sql,
     dvc,
 )
 from penstock.pipelines.config.section import DataPath, Section, is_remote
@@ -62,15 +63,16 @@ class Place(Section):
         description="hive: the folders KEY=VALUE that files are in are columns, of integers where all values are such, "
         "else of text, and a folder as path means the files at any depth; by default folders are no columns.",
     )
+    bigquery: BigQuery | None = Field(default=None, description="A table or a query of BigQuery.")
     custom: Custom | None = Field(default=None, description="A source of one's own.")
     delta: Delta | None = Field(default=None, description="A Delta Lake table.")
+    dvc: Dvc | None = Field(default=None, description="Files that DVC tracks in a Git repository, by revision.")
     glue: Glue | None = Field(default=None, description="A table of AWS Glue's Data Catalog.")
     http: Http | None = Field(default=None, description="An HTTP API.")
     iceberg: Iceberg | None = Field(default=None, description="A table of Apache Iceberg.")
-    nifi: Nifi | None = Field(default=None, description="What a flow of Apache NiFi lands or offers.")
     kafka: Kafka | None = Field(default=None, description="A topic of Apache Kafka.")
-    bigquery: BigQuery | None = Field(default=None, description="A table or a query of BigQuery.")
-    dvc: Dvc | None = Field(default=None, description="Files that DVC tracks in a Git repository, by revision.")
+    nifi: Nifi | None = Field(default=None, description="What a flow of Apache NiFi lands or offers.")
+    sql: Sql | None = Field(default=None, description="A table or a query of a database.")
 
     @model_validator(mode="before")
     @classmethod

@@ -103,3 +103,18 @@ def test_what_monitoring_reads_and_remembers_on_this_machine_is_told(
     ours = told(capsys, *compiling, "--set", "pipeline_root=runs")
     assert f"history (below pipeline_root) is {folder}/runs" in ours
     assert f"state (below pipeline_root) is {folder}/runs" in ours
+
+
+def test_the_file_of_a_database_is_told_by_its_key(remote: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    output = str(remote.parent / "compiled.yaml")
+    settings = ["--set", "push=null", "--set", "data.path=null"]
+    key = "data.path"
+    for data in (
+        "data.sql={url: 'sqlite:///trips.db', table: trips}",
+        "data.splits={train: {sql: {url: 'duckdb:///trips.db', table: a}}, eval: {path: 's3://b/c.csv'}}",
+    ):
+        assert f"({key}) is {remote.parent}/trips.db: the cluster's pods do not see" in told(
+            capsys, "compile", str(remote), "--target", "kubeflow", "-o", output, *settings, "--set", data
+        )
+    server = "data.sql={url: 'postgresql://ada@db/trips', table: trips}"
+    assert told(capsys, "compile", str(remote), "--target", "kubeflow", "-o", output, *settings, "--set", server) == ""

@@ -10,5 +10,6 @@ from penstock.pipelines.config.data.sources.iceberg import Iceberg
 from penstock.pipelines.config.data.sources.kafka import Kafka
 from penstock.pipelines.config.data.sources.nifi import Nifi
 from penstock.pipelines.config.data.sources.source_section import SourceSection
+from penstock.pipelines.config.data.sources.sql import Sql
 
-__all__ = ["BigQuery", "Custom", "Delta", "Dvc", "Glue", "Http", "Iceberg", "Kafka", "Nifi", "SourceSection"]
+__all__ = ["BigQuery", "Custom", "Delta", "Dvc", "Glue", "Http", "Iceberg", "Kafka", "Nifi", "SourceSection", "Sql"]

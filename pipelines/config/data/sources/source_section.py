@@ -20,6 +20,9 @@ class SourceSection(Section):
         """Returns the source's options as JSON has them; what is left out has the source's own default."""
         return self.model_dump(mode="json", by_alias=True, exclude_none=True)
 
+    def check_splits(self, given: bool) -> None:
+        """Raises a ValueError where what the section says does not fit to whether there are input splits beside it."""
+
     def local_paths(self) -> Mapping[str, str]:
         """Returns the paths of this machine that tasks read, by their keys in the section."""
         return {}
