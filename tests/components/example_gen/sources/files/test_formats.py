@@ -224,6 +224,7 @@ def test_types_of_json_grow_and_are_found_in_all_rows(folder: Folder, generate: 
         ("avro", avro()[:-20], "a.avro: the Avro data is damaged: a block does not end where it should"),
         ("avro", avro(schema="long", rows=[1, 2]), "a.avro: expected Avro records, found long"),
     ],
+    ids=map(str, range(16)),  # some of the contents differ from process to process
 )
 def test_what_cannot_be_read_is_told_in_a_sentence(
     name: str, content: str | bytes, reason: str, folder: Folder, generate: Callable[..., Generated]
