@@ -8,13 +8,12 @@ again, some do not.
 """
 
 import contextlib
-import pickle
 import re
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from threading import Thread
-from typing import Any, Self
+from typing import Any
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
@@ -22,8 +21,7 @@ from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from apache_beam.runners.runner import PipelineState
 
 from penstock.components.engines import settings
-from penstock.components.engines.fold import Engine, Result, Shard
-from penstock.components.engines.handover import UNSEEN, Handover, Work
+from penstock.components.engines.handover import UNSEEN, HandoverEngine, Work
 from penstock.core.errors import ConfigError, NoServer, PenstockError, SystemFailure, WorkerLost
 from penstock.core.text import printable
 
@@ -33,32 +31,16 @@ _AWAY = ("StatusCode.UNAVAILABLE", "failed to connect to all addresses", "Future
 _LOST = ("worker died", "Worker exited", "Socket closed", "SDK harness", "Connection reset", "process exited")
 
 
-class BeamEngine(Engine):
-    """Runs a pipeline for each call. `place` is an artifact's folder. A single shard is computed in this process."""
+class BeamEngine(HandoverEngine):
+    """Runs a pipeline for each call."""
 
     def __init__(self, asked: settings.Beam, place: Path):
+        super().__init__(place)
         name = "engine.beam.beam_pipeline_args"
         self._arguments = [settings.from_environment(name, argument) for argument in asked.beam_pipeline_args]
-        self._handover = Handover(place)
-
-    def __enter__(self) -> Self:
-        self._handover.__enter__()
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._handover.__exit__(*exception)
-
-    def results(self, function: Callable[[Shard], Result], shards: Iterable[Shard]) -> Generator[Result]:
-        pickled = [pickle.dumps(shard, pickle.HIGHEST_PROTOCOL) for shard in shards]
-        if len(pickled) < 2:
-            yield from (function(pickle.loads(shard)) for shard in pickled)
-            return
-        with self._handover.call(function) as call, self._job(call.work, pickled) as job:
-            yield from call.results(len(pickled), job)
 
     @contextlib.contextmanager
-    def _job(self, work: Work, shards: Sequence[bytes]) -> Iterator[Future[str]]:
-        """Runs a pipeline beside this thread; it is cancelled at the end of the body."""
+    def job(self, work: Work, shards: Sequence[bytes]) -> Iterator[Future[str]]:
         job = Future[str]()
         running: list[Any] = []
 

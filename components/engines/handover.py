@@ -7,29 +7,32 @@
         └── writing/       what workers write, until it is whole and renamed into its place
 
 Data goes through storage anyway, so an engine needs nothing else to carry results of any size, and the caller has one
-of them in memory. A call ends by renaming its folder, which is one step: from then on nothing of it becomes a file, so a
-worker that is lost, duplicated or late, and ends after the call, changes nothing.
+of them in memory. A call ends by renaming its folder, which is one step: from then on nothing of it becomes a file. So
+a worker that is lost, duplicated or late, and ends after the call, changes nothing.
 """
 
 import contextlib
 import os
 import pickle
+import re
 import shutil
 import socket
 import sys
 import time
 import uuid
-from collections.abc import Callable, Generator, Iterator
+from abc import abstractmethod
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import cloudpickle
 
-from penstock.components.engines.fold import Result, Shard
-from penstock.core.errors import ConfigError, SystemFailure, WorkerLost
+from penstock.components.engines.fold import Engine, Result, Shard
+from penstock.core.errors import ConfigError, WorkerLost
 from penstock.core.files import atomic, temporary
 
 # Variables that change what TensorFlow computes, or what it prints: workers take over the caller's.
@@ -38,6 +41,8 @@ _MARK = "mark"
 _WRITING = "writing"
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.005, 0.25  # seconds between two looks for a file
 _LATE = 90.0  # seconds that a file may be there before a mounted file system shows it; NFS remembers names for 60
+_EXPECTED = "expected storage that all workers and this task have at the same path, such as a mounted bucket or volume"
+_INTERPRETER = (sys.prefix, sys.base_prefix)
 UNSEEN = "engine: the worker on "  # how the sentences begin that a worker says, for engines that pass on errors as text
 
 
@@ -73,10 +78,7 @@ class Work:
     def _problem(self) -> str:
         where = f"{UNSEEN}{socket.gethostname()}"
         if not self._sees():
-            return (
-                f"{where} does not see {self.folder.parent.parent}: expected a folder of storage that all workers and "
-                "this task have at the same path, such as a mounted bucket or volume: set pipeline_root to one"
-            )
+            return f"{where} does not see {self.folder.parent.parent}: {_EXPECTED}, and set pipeline_root to it"
         version = metadata.version("penstock")
         if version != self.version:
             return f"{where} has penstock {version}: expected {self.version}, as this task has: use one image for both"
@@ -90,8 +92,7 @@ class Work:
 
     def _outcome(self, shard: bytes) -> bytes:
         """Returns the pickled pair of the result and None, or of None and the error."""
-        for name, value in self.environment.items():
-            os.environ.setdefault(name, value)
+        os.environ.update(self.environment)
         for folder in self.search_path:
             if folder not in sys.path:
                 sys.path.append(folder)
@@ -112,17 +113,18 @@ def _pickled(error: BaseException) -> bytes:
     return content
 
 
-@dataclass
-class Handover:
-    """The folder below that of an artifact. A context manager: leaving it removes the folder."""
+class HandoverEngine(Engine):
+    """An engine whose workers hand results over as files, in a folder below `place`, the folder of an artifact.
 
-    folder: Path  # of the artifact
-    _own: Path = field(init=False)
-    _token: str = field(init=False)
-    _calls: int = field(default=0, init=False)
+    Leaving it removes that folder. A single shard is computed in this process.
+    """
 
-    def __enter__(self) -> "Handover":
-        self._own = temporary.beside(self.folder.absolute() / "engine")
+    def __init__(self, place: Path):
+        self._place = place.absolute()
+        self._calls = 0
+
+    def __enter__(self) -> Self:
+        self._own = temporary.beside(self._place / "engine")
         shutil.rmtree(self._own, ignore_errors=True)
         self._own.mkdir(parents=True)
         self._token = uuid.uuid4().hex
@@ -132,18 +134,39 @@ class Handover:
     def __exit__(self, *exception: object) -> None:
         shutil.rmtree(self._own, ignore_errors=True)
 
+    @abstractmethod
+    def job(self, work: "Work", shards: Sequence[bytes]) -> AbstractContextManager[Future[str]]:
+        """Has workers call `work` with each of `enumerate(shards)`, beside this thread; leaving it cancels the rest.
+
+        The result is "", or what a worker returned instead.
+        """
+
+    def folder(self) -> AbstractContextManager[Path]:
+        return temporary.folder(self._own)
+
+    def results(self, function: Callable[[Shard], Result], shards: Iterable[Shard]) -> Generator[Result]:
+        pickled = [pickle.dumps(shard, pickle.HIGHEST_PROTOCOL) for shard in shards]
+        if len(pickled) < 2:
+            yield from (function(pickle.loads(shard)) for shard in pickled)
+            return
+        with self._call(function) as work, self.job(work, pickled) as job:
+            yield from _results(work, len(pickled), job)
+
     @contextlib.contextmanager
-    def call(self, function: Callable[[Shard], Result]) -> Iterator["Call"]:
-        """Yields a call of a function over shards. Once it has ended, no worker changes a file any more."""
+    def _call(self, function: Callable[[Shard], Result]) -> Iterator["Work"]:
+        """Yields what the workers do. Once the call has ended, none of them changes a file any more."""
         self._calls += 1
         folder = self._own / str(self._calls)
         (folder / _WRITING).mkdir(parents=True)
-        environment = {name: os.environ[name] for name in _VARIABLES if name in os.environ}
-        pickled = cloudpickle.dumps(function)
-        search_path = tuple(os.path.abspath(part) for part in sys.path if part and "site-packages" not in part)
-        work = Work(folder, self._token, pickled, metadata.version("penstock"), environment, search_path)
         try:
-            yield Call(work)
+            yield Work(
+                folder,
+                self._token,
+                cloudpickle.dumps(function),
+                metadata.version("penstock"),
+                {name: os.environ[name] for name in _VARIABLES if name in os.environ},
+                tuple(os.path.abspath(part) for part in sys.path if part and not part.startswith(_INTERPRETER)),
+            )
         finally:
             _end(folder)
 
@@ -157,39 +180,42 @@ def _end(folder: Path) -> None:
         shutil.rmtree(left, ignore_errors=True)
 
 
-@dataclass(frozen=True)
-class Call:
-    """A call of `results`: what the workers do, and what came of it."""
+def _results(work: Work, count: int, job: Future[str]) -> Generator[Any]:
+    """Yields the results of `count` shards in order, each as soon as it is there.
 
-    work: Work
+    Raises a shard's error when it is the shard's turn, what the job raised, a ConfigError for what a worker said, or
+    WorkerLost for a result that nobody has written.
+    """
+    for number in range(count):
+        path = work.folder / str(number)
+        _await(path, job)
+        with open(path, "rb") as file:
+            result, error = pickle.load(file)
+        path.unlink()
+        if error is not None:
+            raise _of_other_machine(error)
+        yield result
+        del result
 
-    def results(self, count: int, job: Future[str]) -> Generator[Any]:
-        """Yields the results of `count` shards in order, each as soon as it is there. `job` is what computes them.
 
-        Its own result is "", or what a worker had to say. Raises a shard's error when it is the shard's turn, what the
-        job raised, a ConfigError for what a worker said, or WorkerLost for a result that nobody has written.
-        """
-        for number in range(count):
-            path = self.work.folder / str(number)
-            self._await(path, job)
-            with open(path, "rb") as file:
-                result, error = pickle.load(file)
-            path.unlink()
-            if error is not None:
-                raise error
-            yield result
-            del result
+def _await(path: Path, job: Future[str]) -> None:
+    pause, late = _FIRST_PAUSE, 0.0
+    while not path.exists():
+        if job.done():
+            if problem := job.result():
+                raise ConfigError(problem)
+            if late > _LATE:
+                raise WorkerLost(f"engine: {path} is missing, though its worker has written it: run again")
+            late += pause
+        time.sleep(pause)
+        pause = min(2 * pause, _LONGEST_PAUSE)
 
-    def _await(self, path: Path, job: Future[str]) -> None:
-        pause, late = _FIRST_PAUSE, 0.0
-        while not path.exists():
-            if job.done():
-                if job.cancelled():
-                    raise SystemFailure("engine: the computation was cancelled")
-                if problem := job.result():
-                    raise ConfigError(problem)
-                if late > _LATE:
-                    raise WorkerLost(f"engine: {path} is missing, though its worker has written it: run again")
-                late += pause
-            time.sleep(pause)
-            pause = min(2 * pause, _LONGEST_PAUSE)
+
+def _of_other_machine(error: BaseException) -> BaseException:
+    """Returns a ConfigError for a file that only workers do not find, else the error itself."""
+    if isinstance(error, FileNotFoundError):
+        named = [error.filename] if error.filename else re.findall(r"/[^\s'\":]+", str(error))
+        here = next((name for name in named if os.path.exists(name)), None)
+        if here:
+            return ConfigError(f"engine: the workers do not see {here}, which this task sees: {_EXPECTED}")
+    return error

@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 from penstock.core.arguments import check_object, check_string, check_strings, parse_object
 from penstock.core.credentials import masks, names
 from penstock.core.errors import ConfigError
-from penstock.core.suggestions import did_you_mean
 from penstock.core.text import printable
 
 PATTERN = r"^(local(:[1-9][0-9]*)?|spark|beam)$"
@@ -50,7 +49,9 @@ def parse(engine: str) -> Local | Spark | Beam:
     """Returns what the parameter says; a ConfigError for what cannot be, or holds a secret."""
     if re.fullmatch(PATTERN, engine):
         name, _, workers = engine.partition(":")
-        return {"spark": Spark(), "beam": Beam()}.get(name) or Local(int(workers) if workers else None)
+        if name == "local":
+            return Local(int(workers) if workers else None)
+        return Spark() if name == "spark" else Beam()
     if not engine.lstrip().startswith("{"):
         raise ConfigError(f"engine: expected {EXPECTED}, received {printable.value(engine)}")
     sections = check_object("engine", parse_object("engine", engine), _NAMES)
@@ -82,8 +83,7 @@ def check_conf(conf: Mapping[str, str]) -> None:
     """Raises a ConfigError for a key that is no property of Spark's, and for a value that is a secret."""
     for key, value in conf.items():
         if not key.startswith("spark."):
-            hint = did_you_mean(f"spark.{key}", [f"spark.{key}"])
-            raise ConfigError(f"engine.spark.conf: expected a property that begins with spark., received {key!r}; {hint}")
+            raise ConfigError(f"engine.spark.conf: expected properties that begin with spark., received {key!r}")
         _refuse_secret(f"engine.spark.conf.{key}", key, value)
 
 

@@ -7,19 +7,16 @@ through Spark. Spark tries a task again whose worker or executor was lost, `spar
 
 import contextlib
 import os
-import pickle
 import re
 import socket
 import sys
-import threading
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, Self
 
 from penstock.components.engines import settings
-from penstock.components.engines.fold import Engine, Result, Shard
-from penstock.components.engines.handover import UNSEEN, Handover, Work
+from penstock.components.engines.handover import UNSEEN, HandoverEngine, Work
 from penstock.core.errors import ConfigError, NoServer, PenstockError, ServerUnavailable, SystemFailure, WorkerLost
 from penstock.core.text import printable
 
@@ -34,44 +31,40 @@ _DEFAULTS = {
     "spark.log.level": "ERROR",
 }
 _LOST = ("ExecutorLostFailure", "Python worker exited unexpectedly", "crashed", "Lost executor", "OutOfMemory")
-_STOPPED = ("SparkContext was shut down", "All masters are unresponsive", "stopped SparkContext", "was cancelled because")
+_STOPPED = (
+    "SparkContext was shut down",
+    "All masters are unresponsive",
+    "stopped SparkContext",
+    "was cancelled because",
+)
 
 
-class SparkEngine(Engine):
-    """Runs a Spark application while it is open, which needs a cluster's executors; `place` is an artifact's folder.
+class SparkEngine(HandoverEngine):
+    """Runs a Spark application while it is open, which needs executors of the cluster's.
 
-    In a process that has a SparkContext already it uses that one, and leaves it open. A single shard is computed in
-    this process.
+    In a process that has a SparkContext already it uses that one, and leaves it open.
     """
 
     def __init__(self, asked: settings.Spark, place: Path):
+        super().__init__(place)
         self._asked = asked
-        self._handover = Handover(place)
-        self._context: Any = None
-        self._exits = contextlib.ExitStack()
         self._jobs = 0
 
     def __enter__(self) -> Self:
         with contextlib.ExitStack() as exits:
-            exits.enter_context(self._handover)
             self._context = exits.enter_context(_context(self._asked))
+            super().__enter__()
             self._exits = exits.pop_all()
         return self
 
     def __exit__(self, *exception: object) -> None:
+        super().__exit__(*exception)
         self._exits.close()
 
-    def results(self, function: Callable[[Shard], Result], shards: Iterable[Shard]) -> Generator[Result]:
-        pickled = [pickle.dumps(shard, pickle.HIGHEST_PROTOCOL) for shard in shards]
-        if len(pickled) < 2:
-            yield from (function(pickle.loads(shard)) for shard in pickled)
-            return
-        with self._handover.call(function) as call, self._job(call.work, pickled) as job:
-            yield from call.results(len(pickled), job)
-
     @contextlib.contextmanager
-    def _job(self, work: Work, shards: Sequence[bytes]) -> Iterator[Future[str]]:
-        """Runs a job with a task for each shard, beside this thread; it is cancelled at the end of the body."""
+    def job(self, work: Work, shards: Sequence[bytes]) -> Iterator[Future[str]]:
+        from pyspark import InheritableThread  # each thread of Python's has one of the JVM's: a group is a thread's own
+
         self._jobs += 1
         group, job = f"penstock-{os.getpid()}-{self._jobs}", Future[str]()
 
@@ -82,8 +75,6 @@ class SparkEngine(Engine):
                 job.set_result(next(filter(None, said), ""))
             except BaseException as error:
                 job.set_exception(_explained(error))
-
-        from pyspark import InheritableThread  # each thread of Python's has one of the JVM's: a group is a thread's own
 
         thread = InheritableThread(target=run, name=group, daemon=True)
         thread.start()
@@ -143,7 +134,7 @@ def _reach(master: str) -> None:
                 return
         except (OSError, ValueError) as error:
             problems.append(f"{address}: {error}")
-    raise NoServer(f"engine: spark: no master answers ({'; '.join(problems)}): start it, or correct engine.spark.master")
+    raise NoServer(f"engine: spark: no master answers ({'; '.join(problems)}): start one, or mend engine.spark.master")
 
 
 def _explained(error: BaseException) -> PenstockError:
@@ -160,7 +151,7 @@ def _explained(error: BaseException) -> PenstockError:
         found = re.search(r"Python in worker has different version: ([\d.]+)", text)
         return ConfigError(
             f"engine: spark: the workers have Python {found[1] if found else 'of another version'}: expected "
-            f"{sys.version_info.major}.{sys.version_info.minor}, as this task has: set PYSPARK_PYTHON or the image there"
+            f"{sys.version_info.major}.{sys.version_info.minor}, as this task has: set PYSPARK_PYTHON or their image"
         )
     if "No module named 'penstock" in text or "No module named 'cloudpickle" in text:
         return ConfigError(
@@ -176,7 +167,7 @@ def _explained(error: BaseException) -> PenstockError:
         return ServerUnavailable(f"engine: spark: the application was ended by the cluster: {reason}")
     if any(word in text for word in _LOST):
         return WorkerLost(
-            "engine: spark: the worker of a shard was lost again and again, most likely for memory: give executors more "
-            f"(spark.executor.memory, spark.executor.memoryOverhead): {reason}"
+            "engine: spark: the worker of a shard was lost again and again, most likely for memory: give executors "
+            f"more (spark.executor.memory, spark.executor.memoryOverhead): {reason}"
         )
     return SystemFailure(f"engine: spark: the job failed: {reason}")

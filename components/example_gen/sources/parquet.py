@@ -27,7 +27,7 @@ class ParquetSource(TableSource[FilePiece]):
     @contextlib.contextmanager
     def open(cls, request: Request) -> Iterator[Opened[FilePiece]]:
         """Gives shards of row groups; a DataError for what is no Parquet file, or has other columns or types."""
-        with spans.local_files(request.input_base, request.splits) as files:
+        with spans.local_files(request.input_base, request.splits, request.engine) as files:
             tables = {path: _table(path) for paths in files.values() for path in paths}
             first = next(iter(tables))
             for path, table in tables.items():

@@ -37,7 +37,7 @@ class TFRecordSource(Source[FilePiece]):
 
         A writer that had no record leaves an empty file; a DataError if all are empty.
         """
-        with spans.local_files(request.input_base, request.splits) as files:
+        with spans.local_files(request.input_base, request.splits, request.engine) as files:
             shards = pieces.shards({split: list(map(_piece, _filled(paths))) for split, paths in files.items()})
             if not shards:
                 first = next(path for paths in files.values() for path in paths)

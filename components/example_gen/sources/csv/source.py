@@ -60,7 +60,7 @@ class CsvSource(Source[FilePiece]):
         Raises a DataError for a file without a header, headers that differ, and rows that are none of the table.
         """
         options = CsvOptions.from_json(request.options)
-        with spans.local_files(request.input_base, request.splits) as files:
+        with spans.local_files(request.input_base, request.splits, request.engine) as files:
             paths = [path for of_split in files.values() for path in of_split]
             copies = csv_options.plain(paths, options, request.scratch, request.engine)
             tables = {path: _table(path, copy, options) for path, copy in zip(paths, copies, strict=True)}
