@@ -93,9 +93,7 @@ class Work:
     def _outcome(self, shard: bytes) -> bytes:
         """Returns the pickled pair of the result and None, or of None and the error."""
         os.environ.update(self.environment)
-        for folder in self.search_path:
-            if folder not in sys.path:
-                sys.path.append(folder)
+        sys.path[:0] = [folder for folder in self.search_path if folder not in sys.path]
         try:
             function, argument = cloudpickle.loads(self.function), pickle.loads(shard)
             with temporary.kept_in(self.folder / _WRITING):
@@ -165,7 +163,7 @@ class HandoverEngine(Engine):
                 cloudpickle.dumps(function),
                 metadata.version("penstock"),
                 {name: os.environ[name] for name in _VARIABLES if name in os.environ},
-                tuple(os.path.abspath(part) for part in sys.path if part and not part.startswith(_INTERPRETER)),
+                tuple(part for part in sys.path if os.path.isdir(part) and not part.startswith(_INTERPRETER)),
             )
         finally:
             _end(folder)
