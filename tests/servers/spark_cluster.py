@@ -1,6 +1,7 @@
 """A standalone Spark cluster of two workers, a core each, out of pyspark's wheel; skipped where there is no Java.
 
-Executors run the tests' forked Python (forked.py), which has imported everything.
+Each worker is a host of its own, for Spark starts no duplicate on the host of a slow task. Executors run the tests'
+forked Python (forked.py), which has imported everything.
 """
 
 import importlib.util
@@ -36,8 +37,8 @@ class SparkCluster:
         return f"spark://127.0.0.1:{self.port}"
 
     def __enter__(self) -> Self:
-        interface = ["--host", "127.0.0.1", "--webui-port", str(ports.reserve())]
-        self._start("master", ["org.apache.spark.deploy.master.Master", *interface, "--port", str(self.port)])
+        arguments = ["org.apache.spark.deploy.master.Master", "--port", str(self.port)]
+        self._start("master", arguments, "127.0.0.1")
         wait(lambda: "Starting Spark master" in self._log("master"), "Spark's master did not start")
         self.add_worker()
         self.add_worker()
@@ -55,10 +56,9 @@ class SparkCluster:
     def add_worker(self) -> None:
         """Starts a worker, and waits until the master knows it."""
         known = self._log("master").count("Registering worker")
-        interface = ["--host", "127.0.0.1", "--webui-port", str(ports.reserve()), "-c", "1", "-m", "1g", self.master]
-        self.workers.append(
-            self._start(f"worker-{len(self._started)}", ["org.apache.spark.deploy.worker.Worker", *interface])
-        )
+        arguments = ["org.apache.spark.deploy.worker.Worker", "-c", "1", "-m", "1g", self.master]
+        number = len(self._started)
+        self.workers.append(self._start(f"worker-{number}", arguments, f"127.0.0.{number}"))
         wait(lambda: self._log("master").count("Registering worker") > known, "Spark's worker did not start")
 
     def executors(self) -> list[int]:
@@ -77,11 +77,14 @@ class SparkCluster:
             _kill(process)
         worker.wait()
 
-    def _start(self, name: str, arguments: list[str]) -> subprocess.Popen[bytes]:
+    def _start(self, name: str, arguments: list[str], host: str) -> subprocess.Popen[bytes]:
         home = Path(str(importlib.util.find_spec("pyspark").origin)).parent  # type: ignore[union-attr]
         process = subprocess.Popen(
-            [str(home / "bin" / "spark-class"), *arguments],
-            env={**os.environ, **self._environment(), "SPARK_HOME": str(home)},
+            [
+                *(str(home / "bin" / "spark-class"), *arguments[:1]),
+                *("--host", host, "--webui-port", str(ports.reserve()), *arguments[1:]),
+            ],
+            env={**os.environ, **self._environment(), "SPARK_HOME": str(home), "SPARK_LOCAL_IP": host},
             stdout=subprocess.DEVNULL,
             stderr=(self.folder / name).open("wb"),
             start_new_session=True,
@@ -91,7 +94,6 @@ class SparkCluster:
 
     def _environment(self) -> Mapping[str, str]:
         return {
-            "SPARK_LOCAL_IP": "127.0.0.1",
             "SPARK_DAEMON_JAVA_OPTS": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
             "SPARK_DAEMON_MEMORY": "256m",
             "SPARK_WORKER_DIR": str(self.folder / "work"),

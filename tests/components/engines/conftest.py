@@ -15,7 +15,6 @@ from tests.servers import ports
 from tests.servers.spark_cluster import SparkCluster, wait
 
 
-
 @pytest.fixture(scope="session")
 def spark_application(
     spark_cluster: SparkCluster, python: str, tmp_path_factory: pytest.TempPathFactory
