@@ -96,8 +96,8 @@ def _context(asked: settings.Spark) -> Iterator[Any]:
         yield SparkContext._active_spark_context
         return
     _reach(asked.master)
-    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
-    os.environ.setdefault("PYSPARK_DRIVER_PYTHON", sys.executable)
+    python = asked.conf.get("spark.pyspark.python") or os.environ.get("PYSPARK_PYTHON") or sys.executable
+    os.environ["PYSPARK_PYTHON"] = python  # without spark-submit, the property alone says nothing
     try:
         context = SparkContext(conf=_conf(asked))
     except PenstockError:

@@ -18,6 +18,7 @@ from typing import Self
 
 import pytest
 
+from penstock.core import processes
 from tests.servers import ports
 
 _SECONDS = 60.0
@@ -88,6 +89,7 @@ class SparkCluster:
             stdout=subprocess.DEVNULL,
             stderr=(self.folder / name).open("wb"),
             start_new_session=True,
+            preexec_fn=processes.die_with_parent,
         )
         self._started.append(process)
         return process

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from penstock.components.engines import open_engine
+from penstock.core import processes
 from tests.servers import ports
 from tests.servers.spark_cluster import SparkCluster, wait
 
@@ -68,7 +69,10 @@ def _start(command: list[str], log: Path) -> subprocess.Popen[bytes]:
     program = str(Path(command[0]).parent)
     environment = {**os.environ, "PATH": f"{program}:{os.environ['PATH']}"}
     with log.open("wb") as file:
-        return subprocess.Popen(command, env=environment, stdout=file, stderr=file, start_new_session=True)
+        die = processes.die_with_parent
+        return subprocess.Popen(
+            command, env=environment, stdout=file, stderr=file, start_new_session=True, preexec_fn=die
+        )
 
 
 def _listens(port: int) -> bool:
