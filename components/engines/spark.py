@@ -20,6 +20,7 @@ from penstock.components.engines.handover import UNSEEN, HandoverEngine, Work
 from penstock.core.errors import ConfigError, NoServer, PenstockError, ServerUnavailable, SystemFailure, WorkerLost
 from penstock.core.text import printable
 
+_PYTHON = "spark.pyspark.python"
 _STANDALONE = re.compile(r"^spark://(.+)$")
 _REACHED = 10  # seconds for a connection to a standalone master
 _LEAVING = 60.0  # seconds for a cancelled job to end
@@ -96,8 +97,9 @@ def _context(asked: settings.Spark) -> Iterator[Any]:
         yield SparkContext._active_spark_context
         return
     _reach(asked.master)
-    python = asked.conf.get("spark.pyspark.python") or os.environ.get("PYSPARK_PYTHON") or sys.executable
-    os.environ["PYSPARK_PYTHON"] = python  # without spark-submit, the property alone says nothing
+    python = settings.from_environment(_PYTHON, asked.conf.get(_PYTHON, ""))
+    # Without spark-submit, the property alone says nothing.
+    os.environ["PYSPARK_PYTHON"] = python or os.environ.get("PYSPARK_PYTHON") or sys.executable
     try:
         context = SparkContext(conf=_conf(asked))
     except PenstockError:

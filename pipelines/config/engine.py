@@ -52,7 +52,7 @@ class Beam(Section):
 
     beam_pipeline_args: list[str] = Field(
         default=[],
-        description="Beam's own options, such as --runner=FlinkRunner; left out, all is computed in the task's process. "
+        description="Beam's own options, such as --runner=FlinkRunner; left out, the task's process computes all. "
         "${NAME} is an environment variable of the task.",
     )
 
