@@ -25,7 +25,7 @@ from penstock.core.artifacts import Model
 from tests.components.transform.conftest import OUTPUTS
 from tests.conftest import package_folder
 
-ROWS = 6000
+ROWS = 3000
 FLIGHTS = Path(__file__).resolve().parents[3] / "examples" / "flights" / "flights_module.py"
 # The feature that a model knows, the label, and the metric of each data set.
 KNOWN = {"taxi": ("fare", "tips", "MeanSquaredError"), "flights": ("dep_delay", "late", "AUC")}
@@ -62,7 +62,7 @@ def data(taxi_csv: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
 def small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
     """So that little data is several shards in each component."""
     monkeypatch.setattr(fold, "_CUT_BYTES", 1 << 14)
-    monkeypatch.setattr(pieces, "_SMALLEST", 1 << 17)
+    monkeypatch.setattr(pieces, "_SMALLEST", 1 << 16)
 
 
 def data_plane(engine: str, name: str, data: Path, module: Path, root: Path) -> None:
