@@ -26,6 +26,7 @@ from tests.components.transform.conftest import OUTPUTS
 from tests.conftest import package_folder
 
 ROWS = 3000
+TIMED = ("validation.json", "baseline.json")
 FLIGHTS = Path(__file__).resolve().parents[3] / "examples" / "flights" / "flights_module.py"
 # The feature that a model knows, the label, and the metric of each data set.
 KNOWN = {"taxi": ("fare", "tips", "MeanSquaredError"), "flights": ("dep_delay", "late", "AUC")}
@@ -116,11 +117,8 @@ def _content(path: Path) -> bytes:
     """Returns what a file holds, but for what differs from run to run: TensorFlow's graphs, and when it was."""
     if path.name in ("saved_model.pb", "fingerprint.pb"):
         return b""
-    return (
-        re.sub(rb'"20\d\d-[^"]*T[^"]*"', b"", path.read_bytes())
-        if path.name == "validation.json"
-        else path.read_bytes()
-    )
+    content = path.read_bytes()
+    return re.sub(rb'"20\d\d-[^"]*T[^"]*"', b"", content) if path.name in TIMED else content
 
 
 SPLITS = json.dumps(
