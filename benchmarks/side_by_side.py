@@ -1,6 +1,6 @@
 """Times Penstock and TFX's LocalDagRunner on the same data, module file, steps, slices and machine, in turn.
 
-    python benchmarks/side_by_side.py [--rounds 3] [--only taxi flights scale rerun input inference evaluation]
+    python benchmarks/side_by_side.py [--rounds 3] [--only taxi flights scale rerun input inference evaluation engines]
 
 Prints, for each data set, the wall and processor seconds of the whole processes, the peak memory, and the seconds of
 each component with their ratios (medians over the rounds), and ends with one line of JSON that holds the same.
@@ -13,10 +13,12 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import engine_servers
 import evaluators
 from measuring import Measurement, measure, median
 
@@ -24,6 +26,8 @@ from penstock.pipelines.config import training_pipeline
 
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLES = {"taxi": ROOT / "examples" / "taxi", "flights": ROOT / "examples" / "flights"}
+# What comes after the data plane.
+_LATER = ("module_file", "training", "evaluation", "push", "validation", "transform")
 # Penstock's tasks that do the work of TFX's components.
 TASKS = {
     "CsvExampleGen": ["input-resolver", "csv-example-gen"],
@@ -204,6 +208,30 @@ def evaluation(scratch: Path, rounds: int) -> dict[str, Any]:
     return results
 
 
+def engines(scratch: Path, rounds: int) -> dict[str, Any]:
+    """StatisticsGen of the flights on each engine, beside the engine's own floor: medians over the rounds.
+
+    Spark is a cluster of two workers out of pyspark's wheel, Beam its portable runner on Prism, if there is one.
+    """
+    folder = scratch / "engines"
+    run_penstock("flights", folder, *(word for key in _LATER for word in ("--set", f"{key}=null")))
+    (examples,) = folder.glob("*/csv-example-gen/examples")
+    results: dict[str, Any] = {}
+    with ExitStack() as servers:
+        for name, engine in engine_servers.started(servers, folder).items():
+            command = [sys.executable, str(ROOT / "benchmarks" / "engines.py"), engine, str(examples)]
+            runs = []
+            for _ in range(rounds):
+                written = subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout
+                runs.append(json.loads(written.splitlines()[-1]))
+            results[name] = {key: statistics.median(run[key] for run in runs) for key in runs[0]}
+    keys = list(next(iter(results.values())))
+    print(f"\n{'flights, seconds':24}" + "".join(f"{key:>22}" for key in keys))
+    for name, figures in results.items():
+        print(f"  {name:22}" + "".join(f"{figures[key]:22.2f}" for key in keys))
+    return results
+
+
 def rerun(scratch: Path) -> dict[str, Any]:
     """The taxi pipeline again with nothing changed."""
     folder = scratch / "rerun"
@@ -213,7 +241,12 @@ def rerun(scratch: Path) -> dict[str, Any]:
     return {"wall": round(again.wall, 2)}
 
 
-ROWS = {"input": input_rates, "inference": inference, "evaluation": evaluation}  # medians over the rounds
+ROWS = {
+    "input": input_rates,
+    "inference": inference,
+    "evaluation": evaluation,
+    "engines": engines,
+}  # medians over the rounds
 
 
 def main() -> None:

@@ -19,6 +19,7 @@ pytest_plugins = [
     "tests.servers.docker_daemon",
     "tests.servers.forked",
     "tests.servers.object_stores",
+    "tests.servers.spark_cluster",
 ]
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")

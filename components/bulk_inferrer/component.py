@@ -35,7 +35,7 @@ def bulk_inferrer(
         output_example_spec: TFX's OutputExampleSpec as JSON, for examples in place of PredictionLogs: for each
             signature the columns that its outputs become, such as `{"output_columns_spec": [{"predict_output":
             {"output_columns": [{"output_key": "outputs", "output_column": "score"}]}}]}`.
-        engine: Where the work is done: `local` (a worker for each core) or `local:N`.
+        engine: Where the work is done: `local` (a worker for each core), `local:N`, `spark`, `beam`.
 
     Returns:
         inference_result: `prediction_logs-*-of-*.gz`, gzip TFRecords of PredictionLog, one for each example; empty with

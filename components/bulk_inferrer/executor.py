@@ -86,7 +86,7 @@ def run(
     asked for or fails, and a DataError if a split does not exist.
     """
     predictions, extended = Path(inference_result), Path(output_examples)
-    with progress.task("BulkInferrer") as counts, open_engine(engine) as opened:
+    with progress.task("BulkInferrer") as counts, open_engine(engine, predictions) as opened:
         splits, spec = specs.example_splits(data_spec), specs.read_model_spec(model_spec)
         columns = specs.output_columns(output_example_spec, spec.signatures)
         for folder in (predictions, extended):

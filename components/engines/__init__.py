@@ -9,26 +9,31 @@ The function and its arguments must be picklable: a module-level function, or `f
         total = engine.fold(count_rows, operator.add, fold.groups(files))
 """
 
-import re
+from pathlib import Path
 
+from penstock.components.engines import settings
 from penstock.components.engines.fold import Engine
-from penstock.core.errors import ConfigError
 
-__all__ = ["EXPECTED", "PATTERN", "Engine", "open_engine"]
-
-PATTERN = r"^local(:[1-9][0-9]*)?$"
-EXPECTED = "local or, with N workers, local:N, such as local:4"
+__all__ = ["Engine", "open_engine"]
 
 
-def open_engine(spec: str = "local") -> Engine:
-    """Returns the engine that `spec` names: `local` (a worker per core) or `local:N` (N workers).
+def open_engine(spec: str = "local", place: Path | None = None) -> Engine:
+    """Returns the engine that `spec` names (settings.py): `local` (a worker per core), `local:4`, `spark`, `beam`.
 
-    Open it before TensorFlow runs anything in this process: the local engine forks. Raises a ConfigError for a spec
-    that does not fit PATTERN.
+    `place` is the folder of an artifact that the task writes: workers on other machines hand their results over there.
+    Open the engine before TensorFlow runs anything in this process: the local one forks. Raises a ConfigError for a
+    spec that cannot be.
     """
-    if not re.fullmatch(PATTERN, spec):
-        raise ConfigError(f"engine: expected {EXPECTED}, received {spec!r}")
-    from penstock.components.engines.local import LocalEngine
+    asked = settings.parse(spec)
+    if isinstance(asked, settings.Local):
+        from penstock.components.engines.local import LocalEngine
 
-    _, _, workers = spec.partition(":")
-    return LocalEngine(int(workers) if workers else None)
+        return LocalEngine(asked.workers)
+    assert place is not None, "an engine of other machines needs a place"
+    if isinstance(asked, settings.Spark):
+        from penstock.components.engines.spark import SparkEngine
+
+        return SparkEngine(asked, place)
+    from penstock.components.engines.beam import BeamEngine
+
+    return BeamEngine(asked, place)

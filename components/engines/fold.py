@@ -3,10 +3,13 @@
 import contextlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Self, TypeVar
+
+from penstock.core.files import temporary
 
 Shard = TypeVar("Shard")
 Result = TypeVar("Result")
@@ -38,6 +41,10 @@ class Engine(ABC):
 
     def __exit__(self, *exception: object) -> None:  # noqa: B027  an engine may have nothing to end
         pass
+
+    def folder(self) -> AbstractContextManager[Path]:
+        """Gives a new folder for temporary files that workers see too, which is removed at the end."""
+        return temporary.folder()
 
     def map(self, function: Callable[[Shard], Result], shards: Iterable[Shard]) -> list[Result]:
         """Returns `[function(shard) for shard in shards]`; for results that are needed side by side.

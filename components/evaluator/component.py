@@ -56,7 +56,7 @@ def evaluator(
             five times for each column. 0 for none; by default as many as take about a second, but at least 100, which
             takes longer for a wide table.
         module_file: A module with `custom_eval_shared_model` or `custom_extractors`, as in TFX.
-        engine: The engine.
+        engine: Where examples are evaluated: `local` (a worker for each core), `local:N`, `spark`, `beam`.
         keras: Which Keras `tf.keras` is for the module: 2 (tf_keras) or 3; 0 as the environment says
             (TF_USE_LEGACY_KERAS), else 3.
 

@@ -76,7 +76,7 @@ def run(
     nothing, a model that cannot be evaluated is no error: the verdict says why.
     """
     keras_version.use(keras)
-    with progress.task("Evaluator") as counts, open_engine(engine) as engine_:
+    with progress.task("Evaluator") as counts, open_engine(engine, Path(evaluation)) as engine_:
         config = eval_configs.parse(eval_config)
         inputs = Inputs(
             artifacts.Examples(Path(examples)),

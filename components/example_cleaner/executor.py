@@ -63,7 +63,11 @@ def run(
     splits = source.included(properties)
     train = list(train_splits) or ["train"]
     source.require_splits(train)
-    with progress.task("ExampleCleaner") as counts, open_engine(engine) as opened, atomic.scratch(target) as scratch:
+    with (
+        progress.task("ExampleCleaner") as counts,
+        open_engine(engine, target) as opened,
+        atomic.scratch(target) as scratch,
+    ):
         shards = _shards(source, splits)
         known = _surveyed(opened, shards)
         fitting.check(read, known.types)

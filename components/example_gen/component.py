@@ -25,7 +25,7 @@ Args:
         the label alone; `auto`, the content unless few rows differ, then the number.
     label: The label, if it is to be checked: it must exist and have more than one value. What a split lacks of
         its classes is warned of, and so are values such as NA.
-    engine: Where the work is done: `local` (a worker for each core) or `local:N`.%s
+    engine: Where the work is done: `local` (a worker for each core), `local:N`, `spark`, `beam`.%s
 
 Returns:
     examples: `Split-<name>/data_tfrecord-*.gz`, gzip TFRecords; metadata `split_names`, `span`, `version`,

@@ -102,7 +102,11 @@ def run(
     output = configs.output_splits(output_config, list(dict.fromkeys(split.name for split in inputs)), label)
     records_are, root = payloads.parse(payload_format), Path(examples)
     object_stores.import_for(input_base)
-    with progress.task("ExampleGen") as counts, open_engine(engine) as opened_engine, atomic.scratch(root) as scratch:
+    with (
+        progress.task("ExampleGen") as counts,
+        open_engine(engine, root) as opened_engine,
+        atomic.scratch(root) as scratch,
+    ):
         request = Request(input_base, inputs, options, label, scratch, opened_engine, records_are)
         progress.say("looking at the data")
         with kind.open(request) as opened:

@@ -47,7 +47,7 @@ def model_monitor(
             of categories), an object with a number for each measure, or null for a feature that never alerts.
         false_alarm_rate: The share of windows that may alert although nothing has changed.
         window_rows: The size of the windows that the table of thresholds is for.
-        engine: Where shards are computed: `local` for a worker per core, `local:N` for N workers.
+        engine: Where shards are computed: `local` (a worker for each core), `local:N`, `spark`, `beam`.
         service: JSON `{"vertex_ai": {"storage": "gs://..."}}`, for a ModelDeploymentMonitoringJob of the endpoint, or a
             ModelMonitor of the version with `"version": 2`; with the keys of the section `monitoring.vertex_ai` in a
             configuration.

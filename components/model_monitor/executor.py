@@ -80,7 +80,7 @@ def run(
     label, source = known.name if known else label, Examples(Path(examples))
     columns, notes = RowColumns.of(parsed, label), list[str]()
     evaluated = Evaluation.read(evaluation, notes)
-    with open_engine(engine) as opened, progress.task("ModelMonitor") as counts:
+    with open_engine(engine, Path(baseline)) as opened, progress.task("ModelMonitor") as counts:
         training = _training(opened, source, train_splits, parsed, columns)
         counts.show(rows=training.rows)
         unseen = [name for name in eval_splits if name in source.splits()] or list(train_splits)

@@ -29,7 +29,7 @@ def statistics_gen(
         stats_options: TFDV's StatsOptions as JSON, as `StatsOptions.to_json` writes it or with some of its keys, such
             as {"sample_rate": 0.1}. A sample is the same in every run.
         exclude_splits: Splits without statistics.
-        engine: Where shards are computed: `local` for a worker per core, `local:N` for N workers.
+        engine: Where shards are computed: `local` (a worker for each core), `local:N`, `spark`, `beam`.
         label: Name of the label, by which the page shows the columns as well.
         statistics: Statistics, `Split-<name>/FeatureStats.pb`.
         report: The columns for a person to look at: what each is, what is missing, and how it is distributed.

@@ -70,7 +70,7 @@ def run(
         DataError: a split has no examples, a file is damaged, or the type of a feature changes.
         SchemaError: the schema cannot be read, or the options hold another one.
     """
-    with open_engine(engine) as engine_:
+    with open_engine(engine, Path(statistics)) as engine_:
         options = _options(stats_options, schema)
         source, target = artifacts.Examples(Path(examples)), artifacts.ExampleStatistics(Path(statistics))
         properties = dict(examples_metadata or {})

@@ -57,7 +57,7 @@ def transform(
         statistics: Statistics of the examples, for a preprocessing_fn with a parameter `statistics`: it gets a
             DatasetFeatureStatisticsList, first the dataset of the first analyzed split, then one of each other split,
             named `Split-<name>`.
-        engine: Where the work is done: `local` (a worker for each core) or `local:N`.
+        engine: Where the work is done: `local` (a worker for each core), `local:N`, `spark`, `beam`.
         keras: Which Keras `tf.keras` is for the module: 2 (tf_keras) or 3; 0 as the environment says
             (TF_USE_LEGACY_KERAS), else 3.
 

@@ -78,7 +78,7 @@ def run(
     raw_schema = artifacts.Schema(Path(schema)).read()
     graph = artifacts.TransformGraph(Path(transform_graph))
     # The engine opens first: importing the user's module may already run TensorFlow.
-    with open_engine(engine) as engine_, progress.task("Transform") as counts:
+    with open_engine(engine, graph.root) as engine_, progress.task("Transform") as counts:
         threads.use_one()  # a single shard is computed in this process
         function = user_modules.find(module_file, preprocessing_fn, "preprocessing_fn")
         input_statistics = _read_statistics(statistics, splits_)

@@ -82,7 +82,7 @@ class Asked:
 
         Raises a ConfigError if there is no such log, model or version.
         """
-        with places.request_log(self.requests, self.selection, times) as folder:
+        with places.request_log(self.requests, self.selection, times, self.engine) as folder:
             yield Requests.open(folder, self.selection, times, (known or self.known).features)
 
 

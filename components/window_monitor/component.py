@@ -49,7 +49,7 @@ def window_monitor(
             thresholds of the evaluation, and whether metrics that are estimated without labels alert as well.
         drift: Compares with another window of `history` too: `before` for the newest one before it, or the moment at
             which one begins.
-        engine: Where pieces of the log are read: `local` for a worker per core, `local:N` for N workers.
+        engine: Where pieces of the log are read: `local` (a worker for each core), `local:N`, `spark`, `beam`.
         window: What was measured: `window.json`; metadata `rows`, and `alerts`: how many features,
             pairs, predictions and metrics alert, and metrics of earlier windows that did not before.
         report: What moved for a person to look at.

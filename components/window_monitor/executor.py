@@ -76,7 +76,7 @@ def run(
     if source:
         from penstock.components.window_monitor.realised import join  # with TensorFlow, before workers are forked
     selection = Selection(model, version or None)
-    with open_engine(engine) as opened, progress.task("WindowMonitor") as counts:
+    with open_engine(engine, Path(window)) as opened, progress.task("WindowMonitor") as counts:
         counts.show(rows=0)
         asked = Asked(opened, known, requests, selection)
         kept = History(history, selection.version) if history else None

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path, PurePosixPath
 
+from penstock.components.engines import Engine
 from penstock.components.monitoring.windows.files import MARGIN, Selection
 from penstock.components.monitoring.windows.window import Window
 from penstock.core.artifacts import CapturedData, RequestLog, open_log
@@ -16,20 +17,21 @@ from penstock.core.files import atomic, object_stores
 
 
 @contextlib.contextmanager
-def request_log(uri: str, selection: Selection, window: Window) -> Iterator[Path]:
+def request_log(uri: str, selection: Selection, window: Window, engine: Engine) -> Iterator[Path]:
     """Yields the folder of a request log; of one in an object store a copy of the files that the window may need.
 
-    The copy has the folders of all models and versions of the log, whether they were asked in the window or not.
+    The copy is where the workers of the engine see it. It has the folders of all models and versions of the log,
+    whether they were asked in the window or not.
     Raises a ConfigError if the model or the version is not in the object store.
     """
     if not object_stores.is_remote(uri):
         yield atomic.local_path(uri)
         return
-    with tempfile.TemporaryDirectory(prefix="penstock-") as folder, object_stores.open_store(uri) as store:
+    with engine.folder() as folder, object_stores.open_store(uri) as store:
         names = [PurePosixPath(name) for name in store.files(uri)]
         for name in {name.parent for name in names if len(name.parts) in (RequestLog.PARTS, CapturedData.PARTS)}:
-            Path(folder, name).mkdir(parents=True, exist_ok=True)
-        log = open_log(Path(folder))
+            (folder / name).mkdir(parents=True, exist_ok=True)
+        log = open_log(folder)
         needed = _needed(log, selection.resolved(log, uri), window)
         paths = {name: log.root / name for name in names}
         store.fetch({object_stores.join(uri, str(name)): path for name, path in paths.items() if needed(path)})

@@ -32,8 +32,8 @@ def replacing(path: Path) -> Iterator[Path]:
         with replacing(Path("model.json")) as temporary:
             temporary.write_text("{}")
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = beside(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
     try:
         yield temporary
         if temporary.is_dir() and path.is_dir():

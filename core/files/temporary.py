@@ -1,16 +1,20 @@
 """Temporary folders and files that carry the name of their process.
 
-They go with it. What a killed process has left, the next one that makes some in the same place removes.
+They go with it. What a killed process has left, the next one that makes some in the same place removes. What another
+machine's process writes, whose end nobody may learn of, is kept in a folder: once that is gone, so is what it writes.
 """
 
 import contextlib
+import errno
 import functools
 import os
 import re
 import shutil
 import tempfile
 import time
+import uuid
 from collections.abc import Iterator
+from contextvars import ContextVar
 from pathlib import Path
 
 from penstock.core import processes
@@ -20,6 +24,7 @@ _OWN_PREFIX = "penstock-"
 _DAY = 24 * 60 * 60.0  # seconds
 _FILE = re.compile(rf"\..*\.({processes.PATTERN})\.tmp", re.DOTALL)
 _MOST_BYTES = 200  # of a name: file systems take 255
+_kept_in: ContextVar[Path | None] = ContextVar("kept_in", default=None)  # of a thread, as an engine's worker is one
 
 
 @contextlib.contextmanager
@@ -35,9 +40,32 @@ def folder(parent: Path | None = None, prefix: str = _OWN_PREFIX) -> Iterator[Pa
 
 
 def beside(path: Path) -> Path:
-    """Returns a hidden name beside `path`, for what is renamed to it; removes what killed processes left there."""
+    """Returns a hidden name beside `path`, for what is renamed to it; removes what killed processes left there.
+
+    Within `kept_in` it is a name in that folder; a FileNotFoundError once that is gone.
+    """
+    name = paths.shortened(path.name, _MOST_BYTES)
+    folder = _kept_in.get()
+    if folder is not None:
+        if not folder.is_dir():
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(folder))
+        return folder / f".{name}.{uuid.uuid4().hex[:8]}.{processes.name()}.tmp"
     _remove_files_once(path.parent, os.getpid())
-    return path.with_name(f".{paths.shortened(path.name, _MOST_BYTES)}.{processes.name()}.tmp")
+    return path.with_name(f".{name}.{processes.name()}.tmp")
+
+
+@contextlib.contextmanager
+def kept_in(folder: Path) -> Iterator[None]:
+    """Keeps in `folder`, in this thread, all that is renamed into its place once it is whole; no name is used twice.
+
+    The folder is on the disk of these places. Where somebody renames or removes it, nothing written here gets into its
+    place any more: so a computation that was given up leaves no file behind, and replaces none, however late it ends.
+    """
+    token = _kept_in.set(folder)
+    try:
+        yield
+    finally:
+        _kept_in.reset(token)
 
 
 def remove_leftovers(folder: Path) -> None:

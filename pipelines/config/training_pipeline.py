@@ -12,7 +12,6 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, PrivateAttr, model_validator
 
-from penstock.components import engines
 from penstock.core.examples.payloads import TF_SEQUENCE_EXAMPLE
 from penstock.pipelines import registry
 from penstock.pipelines.config import file as config_file
@@ -27,6 +26,7 @@ from penstock.pipelines.config.components import (
     Validation,
 )
 from penstock.pipelines.config.data import Data, Splits
+from penstock.pipelines.config.engine import Engine, EngineName
 from penstock.pipelines.config.evaluation import Evaluation
 from penstock.pipelines.config.features import Feature
 from penstock.pipelines.config.kubernetes import Kubernetes
@@ -57,7 +57,6 @@ _Image = Annotated[
 _Allowed = Annotated[
     str, matching(r"^[a-z0-9-]+(:.+)?$", "a rule's id, such as plain-secret, or plain-secret:NAME for one finding")
 ]
-_Engine = Annotated[str, matching(engines.PATTERN, engines.EXPECTED)]
 
 
 # What only the default trainer knows, and what only a module's functions do.
@@ -147,9 +146,11 @@ class Config(Section):
     bulk_inference: BulkInference | None = Field(
         default=None, description="What a blessed model is asked about in the same run; left out, nothing."
     )
-    engine: _Engine = Field(
+    engine_: EngineName | Engine = Field(
         default="local",
-        description="What maps the heavy steps over their shards: local, a worker for each core, or local:N.",
+        alias="engine",
+        description="What maps the heavy steps over their shards: local, a worker for each core, or local:N; spark or "
+        "beam, or a section that says more of one.",
     )
     image: _Image | None = Field(
         default=None,
@@ -242,6 +243,11 @@ class Config(Section):
             raise ValueError("monitoring.vertex_ai: there is no endpoint to monitor: expected push.vertex_ai")
         if service and push:
             service.check_attributions(push)
+
+    @property
+    def engine(self) -> str:
+        """What maps the heavy steps over their shards, as components are told."""
+        return self.engine_ if isinstance(self.engine_, str) else self.engine_.parameter
 
     @property
     def folder(self) -> Path:

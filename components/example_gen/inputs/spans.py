@@ -7,12 +7,12 @@ standard library only: this runs on every run of a pipeline, before anything is 
 import contextlib
 import logging
 import re
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
+from penstock.components.engines.fold import Engine
 from penstock.components.example_gen import configs
 from penstock.components.example_gen.configs import InputSplit, SpanRange
 from penstock.components.example_gen.inputs import folders
@@ -20,7 +20,7 @@ from penstock.components.example_gen.inputs.folders import Folder, LocalFolder, 
 from penstock.core import span_numbers
 from penstock.core.errors import ConfigError, DataError, PenstockError
 from penstock.core.files import data_files as data_files_
-from penstock.core.files import patterns
+from penstock.core.files import patterns, temporary
 from penstock.core.files.data_files import DataFile
 
 logger = logging.getLogger(__name__)
@@ -128,8 +128,10 @@ def data_files(input_base: str, splits: Iterable[InputSplit]) -> Iterator[Files[
 
 
 @contextlib.contextmanager
-def local_files(input_base: str, splits: Iterable[InputSplit]) -> Iterator[Files[Path]]:
+def local_files(input_base: str, splits: Iterable[InputSplit], engine: Engine | None = None) -> Iterator[Files[Path]]:
     """Gives the files of each input split, sorted: from an object store that is not mounted, temporary copies.
+
+    These are where the workers of the engine see them; without one, in the system's place for temporary files.
 
     Names that begin with a dot or an underscore are not data. What is raised of a copy names the object.
     """
@@ -140,7 +142,7 @@ def local_files(input_base: str, splits: Iterable[InputSplit]) -> Iterator[Files
             yield Files(root.name, {split: [root.path / name for name in names] for split, names in files.items()})
             return
         assert isinstance(root, RemoteFolder)
-        scratch = Path(opened.enter_context(tempfile.TemporaryDirectory(prefix="penstock-data-")))
+        scratch = opened.enter_context(engine.folder() if engine else temporary.folder(prefix="penstock-data-"))
         copies = folders.fetch(root, files, scratch)
         try:
             yield Files(str(scratch), copies)

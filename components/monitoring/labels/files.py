@@ -41,11 +41,11 @@ class LabelFiles:
 
 
 @contextlib.contextmanager
-def opened(place: str) -> Iterator[LabelFiles]:
+def opened(place: str, engine: Engine) -> Iterator[LabelFiles]:
     """Gives the files; none if nothing is there yet, as labels take their time."""
     with contextlib.ExitStack() as stack:
         try:
-            listed = list(files.listed(place, stack))
+            listed = list(files.listed(place, stack, engine))
         except DataError:
             listed = []
         lines = (f"{file.name}\0{_digest(file)}\n" for file in listed)

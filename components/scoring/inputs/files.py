@@ -28,7 +28,7 @@ def opened(data: Sequence[str], options: CsvOptions, label: str, scratch: Path, 
     Raises a DataError if there are none, or if they are of several kinds.
     """
     with contextlib.ExitStack() as stack:
-        files = [file for place in data for file in listed(place, stack)]
+        files = [file for place in data for file in listed(place, stack, engine)]
         kinds = {kind_of(file): file for file in files}
         if len(kinds) > 1:
             (one, first), (other, second), *_ = kinds.items()
@@ -44,8 +44,8 @@ def opened(data: Sequence[str], options: CsvOptions, label: str, scratch: Path, 
             yield JsonLinesInput.open(files, scratch)
 
 
-def listed(place: str, stack: contextlib.ExitStack) -> Iterator[File]:
-    """Yields the files that a name means, sorted."""
+def listed(place: str, stack: contextlib.ExitStack, engine: Engine | None = None) -> Iterator[File]:
+    """Yields the files that a name means, sorted; copies are where the workers of the engine see them."""
     path = Path(place)
     if path.is_file():
         yield File(path, STANDARD_INPUT if path.name == STANDARD_INPUT else place)
@@ -55,7 +55,7 @@ def listed(place: str, stack: contextlib.ExitStack) -> Iterator[File]:
     pattern = place[len(base) :] if is_pattern else "*"
     split = InputSplit("rows", pattern)
     try:
-        local = stack.enter_context(spans.local_files(base or ".", [split]))
+        local = stack.enter_context(spans.local_files(base or ".", [split], engine))
     except DataError as error:
         if "://" in place or path.exists():
             raise

@@ -2,11 +2,9 @@
 
 import contextlib
 import hashlib
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -130,8 +128,8 @@ def read(
 
     Raises a ConfigError for a key that is none, and for files without the columns.
     """
-    with tempfile.TemporaryDirectory(prefix="penstock-") as folder, files.opened(source.files) as there:
-        scratch, left_out = Path(folder), Reasons()
+    with engine.folder() as scratch, files.opened(source.files, engine) as there:
+        left_out = Reasons()
         if not there.listed:
             notes.append(f"there are no labels yet: {source.files}")
         schema = columns_of(files.key_columns(there.listed, source, scratch, engine), types, question.label)

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from penstock.components.engines import open_engine
 from penstock.components.monitoring.windows.account import Account
 from penstock.components.monitoring.windows.files import Selection, pieces
 from penstock.components.monitoring.windows.window import Window
@@ -46,11 +47,11 @@ def test_only_files_that_a_window_may_need_are_fetched(
     write_log("parquet", [prediction(inputs, 60, model="birds")])
     uri, taxi = object_store.uri("logs"), Selection("taxi")
     upload(tmp_path / "log", uri)
-    with places.request_log(uri, taxi, HOUR) as folder:
+    with places.request_log(uri, taxi, HOUR, open_engine()) as folder:
         (file,) = RequestLog(folder).files("taxi", 3, "serving_default")
         assert file.begin == NOON + timedelta(seconds=60)
         assert RequestLog(folder).files("birds", 3, "serving_default") == []
-    with places.request_log(str(tmp_path / "log"), taxi, HOUR) as folder:
+    with places.request_log(str(tmp_path / "log"), taxi, HOUR, open_engine()) as folder:
         assert folder == tmp_path / "log"
 
 
@@ -63,7 +64,7 @@ def test_a_quiet_hour_of_one_of_several_models_is_empty_and_no_error(
     uri = object_store.uri("logs")
     upload(tmp_path / "log", uri)
     for place in (uri, str(tmp_path / "log")):
-        with places.request_log(place, Selection("taxi", 3), HOUR) as folder:
+        with places.request_log(place, Selection("taxi", 3), HOUR, open_engine()) as folder:
             selection = Selection("taxi", 3).resolved(RequestLog(folder))
             assert pieces(RequestLog(folder), selection, HOUR, Account()) == []
     for asked, words in (
@@ -72,7 +73,7 @@ def test_a_quiet_hour_of_one_of_several_models_is_empty_and_no_error(
     ):
         with (
             pytest.raises(ConfigError, match=f"{words} {uri}"),
-            places.request_log(uri, asked, HOUR),
+            places.request_log(uri, asked, HOUR, open_engine()),
         ):
             pass
 

@@ -17,7 +17,7 @@ def test_a_file_that_is_gone_is_counted(tmp_path: Path) -> None:
         (folder / f"{name}.csv").write_text("id,late\n1,yes\n")
     types = {"id": pa.int64(), files.LABEL: pa.large_binary()}
     source = LabelSource(str(folder), ("id",), "late")
-    with open_engine("local:1") as engine, files.opened(source.files) as there:
+    with open_engine("local:1") as engine, files.opened(source.files, engine) as there:
         (folder / "a.csv").unlink()
         tables = [*files.read(there.listed, source, types, tmp_path, engine, reasons)]
     assert pa.concat_tables(tables).to_pylist() == [{"id": 1, files.LABEL: b"yes"}]

@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from penstock.components.engines import open_engine
 from penstock.components.monitoring.windows import captured, files
 from penstock.components.monitoring.windows.account import Account
 from penstock.components.monitoring.windows.files import Selection
@@ -171,12 +172,12 @@ def test_only_the_hours_of_a_window_are_fetched(capture: Capture, tmp_path: Path
             for hour in (-2, -1, 0, 1, 2):
                 path = capture([record("{}", after=3600 * hour)], variant, NOON + timedelta(hours=hour))
                 store.upload(path, object_stores.join(uri, path.relative_to(tmp_path / "captured").as_posix()))
-    with places.request_log(uri, TAXI, HOUR) as folder:
+    with places.request_log(uri, TAXI, HOUR, open_engine()) as folder:
         names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.jsonl"))
         assert read(folder)[1].requests == 2
     hours = [f"{variant}/2026/11/30/{hour}" for variant in ("canary", "current") for hour in (11, 12, 13)]
     assert names == [f"taxi/{hour}/00-00-1.jsonl" for hour in hours]
-    with places.request_log(uri, Selection("taxi/current"), HOUR) as folder:
+    with places.request_log(uri, Selection("taxi/current"), HOUR, open_engine()) as folder:
         assert {path.parts[-6] for path in folder.rglob("*.jsonl")} == {"current"}
 
 

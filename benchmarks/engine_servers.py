@@ -1,0 +1,40 @@
+"""The servers of the benchmark of engines: a Spark cluster, and Prism with a pool of Beam's workers."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from contextlib import ExitStack
+from pathlib import Path
+
+sys.path.append(str(Path(__file__).resolve().parent.parent))
+
+from tests.servers import ports
+from tests.servers.spark_cluster import SparkCluster
+
+
+def started(servers: ExitStack, folder: Path) -> dict[str, str]:
+    """Starts what this machine has; returns each engine's parameter by its name. `servers` ends them."""
+    engines = {"local": "local"}
+    if shutil.which("java"):
+        (folder / "spark").mkdir(parents=True)
+        os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
+        master = servers.enter_context(SparkCluster(folder / "spark")).master
+        engines["spark"] = json.dumps({"spark": {"master": master, "conf": {"spark.executor.memory": "512m"}}})
+    prism = os.environ.get("PENSTOCK_PRISM") or shutil.which("prism")
+    if prism:
+        job, pool = ports.reserve(), ports.reserve()
+        workers = [sys.executable, "-m", "apache_beam.runners.worker.worker_pool_main", f"--service_port={pool}"]
+        environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+        for command in ([prism, "-serve_http=false", f"-job_port={job}"], workers):
+            process = subprocess.Popen(
+                command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+            )
+            servers.callback(process.terminate)
+        time.sleep(10)  # for both to listen
+        arguments = ["--runner=PortableRunner", f"--job_endpoint=127.0.0.1:{job}", "--environment_type=EXTERNAL"]
+        arguments.append(f"--environment_config=127.0.0.1:{pool}")
+        engines["beam (Prism)"] = json.dumps({"beam": {"beam_pipeline_args": arguments}})
+    return engines

@@ -1,0 +1,100 @@
+"""The Beam engine: a pipeline of Create, Reshuffle and Map for each call, on any runner that Beam's options name.
+
+As in TFX these are `beam_pipeline_args`: Flink, Spark and Prism by their job servers, Dataflow, or the processes of
+this machine. Workers need what this process has: Python of the same minor version, penstock, and the storage of the
+artifacts at the same paths. Results come as files (handover.py), which works on all runners alike, and is the only way
+on those that give nothing back. What a runner does with a bundle whose worker was lost is the runner's own: most try
+again, some do not.
+"""
+
+import contextlib
+import re
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import apache_beam as beam
+from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
+from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+from apache_beam.runners.runner import PipelineState
+
+from penstock.components.engines import settings
+from penstock.components.engines.handover import UNSEEN, HandoverEngine, Work
+from penstock.core.errors import ConfigError, NoServer, PenstockError, SystemFailure, WorkerLost
+from penstock.core.text import printable
+
+_LEAVING = 60.0  # seconds for a cancelled pipeline to end
+_IN_PROCESS = ("DirectRunner", "FnApiRunner")
+_AWAY = ("StatusCode.UNAVAILABLE", "failed to connect to all addresses", "FutureTimeoutError")
+_LOST = ("worker died", "Worker exited", "Socket closed", "SDK harness", "Connection reset", "process exited")
+
+
+class BeamEngine(HandoverEngine):
+    """Runs a pipeline for each call."""
+
+    def __init__(self, asked: settings.Beam, place: Path):
+        super().__init__(place)
+        name = "engine.beam.beam_pipeline_args"
+        self._arguments = [settings.from_environment(name, argument) for argument in asked.beam_pipeline_args]
+
+    @contextlib.contextmanager
+    def job(self, work: Work, shards: Sequence[bytes]) -> Iterator[Future[str]]:
+        job = Future[str]()
+        running: list[Any] = []
+
+        def run() -> None:
+            try:
+                running.append(self._run(work, shards))
+                state = running[0].wait_until_finish()
+                if state not in (None, PipelineState.DONE):
+                    raise RuntimeError(f"the pipeline ended as {state}")
+                job.set_result("")
+            except BaseException as error:
+                job.set_exception(_explained(error))
+
+        thread = Thread(target=run, name="beam", daemon=True)
+        thread.start()
+        try:
+            yield job
+        finally:
+            if not job.done() and running:
+                with contextlib.suppress(Exception):  # runners that cannot cancel end at the next shard: see Work
+                    running[0].cancel()
+            thread.join(_LEAVING)
+
+    def _run(self, work: Work, shards: Sequence[bytes]) -> Any:
+        options = PipelineOptions(self._arguments)
+        runner = options.view_as(StandardOptions).runner
+        # Beam's own DirectRunner would first try to download a server, and compute all again where that fails.
+        pipeline = beam.Pipeline(runner=FnApiRunner() if runner in (None, *_IN_PROCESS) else None, options=options)
+        numbered = pipeline | "Shards" >> beam.Create(list(enumerate(shards)), reshuffle=False)
+        numbered | "Spread" >> beam.Reshuffle() | "Compute" >> beam.Map(_compute, work)
+        return pipeline.run()
+
+
+def _compute(numbered: tuple[int, bytes], work: Work) -> None:
+    problem = work(numbered)
+    if problem:
+        raise ConfigError(problem)
+
+
+def _explained(error: BaseException) -> PenstockError:
+    """Returns what a pipeline's failure means to who configured it."""
+    text = str(error)
+    if unseen := re.search(rf"{re.escape(UNSEEN)}[^\n]+", text):
+        return ConfigError(unseen[0])
+    if "No module named 'penstock" in text:
+        return ConfigError(
+            "engine: beam: the workers have no penstock: expected this task's image or environment there, by "
+            "sdk_container_image or what starts the workers"
+        )
+    first = printable.sentence(next(iter(text.strip().splitlines()), type(error).__name__))[:500]
+    if isinstance(error, ValueError) and "Runner" in text:
+        return ConfigError(f"engine: beam: {first}")
+    if any(word in text or word in type(error).__name__ for word in _AWAY):
+        return NoServer(f"engine: beam: the runner's server does not answer: {first}")
+    if any(word in text for word in _LOST):
+        return WorkerLost(f"engine: beam: a worker was lost, most likely for memory: {first}")
+    return SystemFailure(f"engine: beam: the pipeline failed: {first}")
