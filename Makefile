@@ -2,7 +2,8 @@
 .PHONY: help environment demo drill test test-fast lint format bench bench-quality bench-serving bench-monitoring bench-ingest generate image lock
 LOCK := PATH="$$PATH:.toolchain/tools/bin" uv pip compile --universal --python-version 3.12 --generate-hashes --no-emit-index-url --quiet
 CPU := --override cpu.override.txt
-IMAGE := pyproject.toml --extra runtime --extra gcs --extra s3 --extra vertex --extra kserve --extra sagemaker
+IMAGE := pyproject.toml --extra runtime --extra gcs --extra s3 --extra vertex --extra kserve --extra sagemaker \
+	--extra avro --extra bigquery --extra kafka --extra sql
 PROCESSES := -n auto --maxprocesses 4
 HOST_PYTHON := $(shell command -v python3 || echo uv run --no-project python)
 

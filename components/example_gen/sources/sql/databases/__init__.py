@@ -27,7 +27,8 @@ def named(address: Address) -> Database:
     try:
         found: type[Database] = getattr(importlib.import_module(f"{__name__}.{module}"), name)
     except ImportError as error:
-        raise ConfigError(f"{kind}://: {error.name} is not installed: pip install 'penstock[sql]'") from None
+        extra = "duckdb" if kind == "duckdb" else "sql"
+        raise ConfigError(f"{kind}://: {error.name} is not installed: pip install 'penstock[{extra}]'") from None
     database = found(url)
     database.check()
     return database
