@@ -74,7 +74,7 @@ def run(
         types = {name: kind for name, kind in sorted(known.types.items()) if kind is not None}
         plan = Plan(cleaning_.of(read, types), references=references.fetch(read, scratch))
         plan = passes.learn(plan, shards, train, opened, scratch)
-        limit = partial(limits.check, max_quarantined=max_quarantined, max_changed=max_changed)
+        limit = partial(limits.check, label=label, max_quarantined=max_quarantined, max_changed=max_changed)
         counted, problem = _write(opened, plan, shards, splits, target, Quarantine(Path(quarantine)), limit)
         if report:
             report_page.write(Path(report), plan.cleaning, counted, problem)

@@ -60,9 +60,9 @@ def _check_type(rule: Rule, column: str, kind: Type | None) -> None:
         return
     wrong = ""
     if isinstance(rule, _OF_TEXT) and kind != "text":
-        wrong = f"a rule of text{_TO_TEXT}"
+        wrong = f"this is a rule of text{_TO_TEXT}"
     elif isinstance(rule, _OF_NUMBERS) and kind == "text":
-        wrong = f"a rule of numbers{_TO_NUMBERS}"
+        wrong = f"this is a rule of numbers{_TO_NUMBERS}"
     elif isinstance(rule, Missing) and rule.action == "median" and kind == "text":
         wrong = f"a median is one of numbers{_TO_NUMBERS}, and the action mode fills text"
     elif isinstance(rule, Missing) and not _fits(rule.value, kind):
@@ -70,11 +70,11 @@ def _check_type(rule: Rule, column: str, kind: Type | None) -> None:
     elif isinstance(rule, Values) and kind == "integer" and (stray := _no_whole_number(rule)) is not None:
         raise DataError(f"rule {rule.name!r}: column {column!r} holds whole numbers, and {stray!r} is none")
     elif isinstance(rule, Values) and kind == "float":
-        wrong = f"a rule of text or of whole numbers{_TO_TEXT}"
+        wrong = f"this is a rule of text or of whole numbers{_TO_TEXT}"
     elif isinstance(rule, Reference) and kind == "float":
         wrong = "references are text or whole numbers"
     if wrong:
-        raise DataError(f"rule {rule.name!r}: column {column!r} holds {_WORDS[kind]}, and this is {wrong}")
+        raise DataError(f"rule {rule.name!r}: column {column!r} holds {_WORDS[kind]}, and {wrong}")
 
 
 def _fits(value: Scalar | None, kind: Type) -> bool:
