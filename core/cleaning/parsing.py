@@ -45,7 +45,8 @@ def parse(text: str, label: str = "") -> tuple[Rule, ...]:
 def rules(values: Sequence[Any], label: str = "") -> tuple[Rule, ...]:
     """Reads rules, objects with the key `rule` and the keys of that rule; names those that have no name.
 
-    `label` is not filled, and no value of it taken for missing: what a model learns from is not made up.
+    `label` is not filled, as what a model learns from is not made up. Nor is a column made of it that marks rows: the
+    model would learn from that what it has to tell, and no request has it.
     """
     if not values:
         raise ConfigError("rules: expected at least one rule, received none")
@@ -311,7 +312,14 @@ _PROBLEMS: dict[type[Rule], Callable[[Any], list[str]]] = {
 
 
 def _check_label(where: str, rule: Rule, label: str) -> None:
-    if not label or label not in rule.columns:
+    if not label or label not in rule.reads:
+        return
+    if rule.flags:
+        raise ConfigError(
+            f"{where} ({rule.KIND}): {rule.flags[0]!r} would be made of the label {label!r} and tell the model what it is: "
+            "expected otherwise: drop"
+        )
+    if label not in rule.columns:
         return
     made_up = isinstance(rule, Missing) and rule.action in ("constant", "median", "mode", "previous")
     dropped = isinstance(rule, Missing) and rule.action == "drop_column"

@@ -87,6 +87,11 @@ def test_rules_without_a_name_get_one_of_their_own() -> None:
         ({"rule": "check", "expression": "a >"}, "rules[0] (check): expression 'a >': invalid syntax"),
         ({"rule": "reference", "columns": ["a", "b"], "file": "f"}, "columns: expected one column"),
         ({"rule": "missing", "columns": ["y"], "action": "mode"}, "'y' is the label, which is not filled"),
+        (
+            {"rule": "check", "expression": "fare > y", "name": "a", "otherwise": "flag"},
+            "rules[0] (check): 'a_flagged' would be made of the label 'y' and tell the model what it is",
+        ),
+        ({"rule": "range", "columns": ["y"], "min": 0, "otherwise": "flag"}, "'y_flagged' would be made of the label"),
         ({"rule": "missing", "columns": ["y"], "action": "drop_column"}, "'y' is the label, which is not dropped"),
     ],
 )
