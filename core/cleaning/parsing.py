@@ -316,8 +316,8 @@ def _check_label(where: str, rule: Rule, label: str) -> None:
         return
     if rule.flags:
         raise ConfigError(
-            f"{where} ({rule.KIND}): {rule.flags[0]!r} would be made of the label {label!r} and tell the model what it is: "
-            "expected otherwise: drop"
+            f"{where} ({rule.KIND}): {rule.flags[0]!r} would be made of the label {label!r} and tell the model "
+            "what it is: expected otherwise: drop"
         )
     if label not in rule.columns:
         return

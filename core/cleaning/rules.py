@@ -273,10 +273,13 @@ class Check(Rule):
 
 @dataclass(frozen=True, kw_only=True)
 class Reference(Rule):
-    """Values that stand in the column `key` of a CSV or Parquet file, by default in that of the same name."""
+    """Values that stand in the column `key` of a CSV or Parquet file, by default in that of the same name.
+
+    It does not flag: a server has no file, so requests would lack a column that the model needs.
+    """
 
     KIND = "reference"
-    SAYS_OTHERWISE = ("missing", "drop", "flag")
+    SAYS_OTHERWISE = ("missing", "drop")
     file: str = ""
     key: str = ""
     digest: str = ""  # of the file, so that a changed one is another rule

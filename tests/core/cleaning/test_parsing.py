@@ -59,6 +59,10 @@ def test_rules_without_a_name_get_one_of_their_own() -> None:
             {"rule": "pattern", **FARE, "regex": "a", "otherwise": "clip"},
             "expected missing, drop, flag, received 'clip'",
         ),
+        (
+            {"rule": "reference", **FARE, "file": "a.csv", "otherwise": "flag"},
+            "rules[0] (reference).otherwise: expected missing, drop, received 'flag'",
+        ),
         ({"rule": "range", "columns": ["a", "a"], "min": 0}, "columns: expected each once, received 'a' twice"),
         ({"rule": "range", "columns": "fare", "min": 0}, "columns: expected a list of names of columns"),
         ({"rule": "values", **FARE}, "rules[0] (values): expected allowed, mapping or both"),
