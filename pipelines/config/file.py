@@ -235,10 +235,12 @@ def _named_in(location: Location, sentence: str, document: Document) -> Location
 
 def _known_key(location: Location, model: type[BaseModel]) -> str:
     paths = list(key_paths(model))
-    parent, wrong = "", str(location[-1])
+    parent, section, wrong = "", str(location[-2]) if location[1:] else "", str(location[-1])
     for part in location[:-1]:  # the person's own keys, such as a metric's name, are in no path
         parent = f"{parent}.{part}".lstrip(".") if f"{parent}.{part}".lstrip(".") in paths else parent
     siblings = [path.rpartition(".")[2] for path in paths if path.rpartition(".")[0] == parent]
+    if not siblings:  # a section that stands in several places, such as a source under the name of a split
+        siblings = list(dict.fromkeys(path.split(".")[-1] for path in paths if path.split(".")[-2:-1] == [section]))
     if not nearest(wrong, siblings):
         elsewhere: dict[str, str] = {}
         for path in sorted(paths, key=lambda path: path.count(".")):  # a key of one service is the less likely one

@@ -127,7 +127,10 @@ def files_of(base: Path, of_splits: Sequence[str]) -> list[Path]:
         literal = patterns.of_every_span(patterns.literal_below(base, pattern))
         matched = [base / name for name in patterns.files(base, literal) if not name.startswith((".", "_"))]
         if not matched:
-            raise DataError(f"data.path: no file matches {str(base / pattern)!r}: expected one at least")
+            advice = ""
+            if any(base.glob("*=*/")):
+                advice = "; its folders are named KEY=VALUE: data.partitions: hive reads the files in them"
+            raise DataError(f"data.path: no file matches {str(base / pattern)!r}: expected one at least{advice}")
         files += matched
     return sorted(files)
 

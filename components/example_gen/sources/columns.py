@@ -132,7 +132,10 @@ def _feature(column: pa.Array, name: str, where: str) -> pa.Array:
     kind = _kind(column.type, name, where)
     elements = column.flatten() if is_list else column.drop_null()
     if is_list and elements.null_count:
-        raise DataError(f"{where}: column {name!r}: expected no null within a list, found one")
+        raise DataError(
+            f"{where}: column {name!r}: expected no null within a list, found one: "
+            "write a value in its place, or leave the column out"
+        )
     if kind == "no type":
         return pa.nulls(len(column))
     values = _values(elements, kind, name, where)

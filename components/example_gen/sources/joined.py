@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from penstock.components.engines import Engine
 from penstock.components.example_gen import configs, sources
@@ -39,8 +39,11 @@ class PartPiece[P: Piece]:
 
 @dataclass(frozen=True)
 class JoinedSource(Source[PartPiece[Any]]):
-    """Reads each split with the source that it is from."""
+    """Reads each split with the source that it is from. A column is of one type in all of them: a schema would give
+    up one that is not.
+    """
 
+    typed_by_record: ClassVar[bool] = True
     parts: Mapping[str, Source[Any]]
 
     @classmethod

@@ -65,6 +65,11 @@ class Artifact:
     path: Path
     metadata: dict[str, Any]
 
+    def origin(self) -> list[tuple[str, str]]:
+        """Returns where the rows of Examples are from, by name; nothing of files."""
+        told = self.metadata.get("origin")
+        return [(name, str(value)) for name, value in json.loads(told).items()] if told else []
+
     @property
     def is_listed(self) -> bool:
         """Whether the registry lists the output for the component: LatestBlessedModel's model is another run's."""

@@ -30,6 +30,7 @@ def _origins(run: RunRecord) -> Iterator[tuple[str, str]]:
     for artifact in run.made("examples"):
         if artifact.metadata.get("input_fingerprint"):
             yield f"data of {artifact.task.name}", str(artifact.metadata["input_fingerprint"])
+        yield from ((f"rows of {artifact.task.name}: {name}", value) for name, value in artifact.origin())
     for own in sorted(set(run.origin.modules.values())):
         yield "your file", own
 

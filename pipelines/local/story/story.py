@@ -36,6 +36,7 @@ class Story(TypedDict):
         rows: How many rows it was trained and evaluated on; None if nobody counted them.
         spans: The spans of the data, in words; none of data without spans.
         fingerprint: Of the data's files.
+        origin: Where rows that are of no file are from, such as their query or their offsets, in a line each.
         blessed: Whether it may be pushed; None where nothing decides on that.
         reasons: Why, or why not.
         serving: The places that it was pushed to, and what it has there now.
@@ -48,6 +49,7 @@ class Story(TypedDict):
     rows: int | None
     spans: list[str]
     fingerprint: str
+    origin: list[str]
     blessed: bool | None
     reasons: list[Reason]
     serving: list[ServedVersion]
@@ -65,6 +67,7 @@ def of(run: RunRecord) -> Story:
         rows=results.rows(run),
         spans=[spans for _, spans in run.spans()],
         fingerprint=_fingerprint(run),
+        origin=[f"{name}: {value}" for made in run.made("examples") for name, value in made.origin()],
         blessed=results.result(run)["blessed"],
         reasons=_reasons(run),
         serving=list(serving.of(run)),

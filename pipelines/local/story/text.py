@@ -47,6 +47,7 @@ def _data(story: Story) -> Iterator[str]:
     spans = f"spans {', '.join(story['spans'])}" if story["spans"] else ""
     if counted or spans:
         yield ", ".join(filter(None, (counted, spans)))
+    yield from (" ".join(line.split()) for line in story["origin"][:_NAMED])  # a query may have lines
 
 
 def _model(story: Story) -> Iterator[str]:

@@ -57,6 +57,10 @@ def test_dvc_as_a_url_and_as_a_section(told: Callable[..., dict[str, Any]], proj
         ),
         ({"bigquery": {"tabel": "a.b.c"}}, r"unknown key 'data.bigquery.tabel'; did you mean 'table'"),
         (
+            {"splits": {"train": {"sql": {"url": "sqlite:///a.db", "colums": ["a"]}}, "eval": {"path": "b.csv"}}},
+            r"unknown key 'data.splits.train.sql.colums'; did you mean 'columns'\?",
+        ),
+        (
             {"bigquery": {"table": "a.b.c"}, "path": "data.csv"},
             r"expected one place of the data, received path and big",
         ),

@@ -74,6 +74,8 @@ def test_partitioned_json_is_looked_at(project: Path, capsys: pytest.CaptureFixt
         folder.mkdir(parents=True)
         rows = [{"x": {"y": row[2]}, "label": row[3], "at": f"{year}"} for row in ROWS]
         (folder / "part.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert validate({"path": "trips", "format": "json"}) == 2
+    assert "KEY=VALUE: data.partitions: hive reads the files in them" in capsys.readouterr().err
     assert validate({"path": "trips", "partitions": "hive"}) == 0
     assert validate({"path": "trips", "partitions": "hive", "columns": ["x", "year"]}) == 2
     assert "label: the data has no column 'label'; the columns are x.y, year" in capsys.readouterr().err

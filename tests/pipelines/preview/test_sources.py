@@ -1,6 +1,8 @@
 """`penstock validate` reads the first rows of a source, where that costs nothing."""
 
+import contextlib
 import shutil
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
@@ -55,3 +57,28 @@ def test_what_may_cost_is_not_looked_at(validate: Validate) -> None:
     assert validate(0, module=("return True", "return False")) == "data: not looked at, for a run alone reads it\n"
     query = 'data={bigquery: {query: "SELECT 1 AS payment"}}'
     assert validate(0, query) == "data: not looked at, for a run alone reads it\n"
+
+
+def test_a_small_database_that_is_a_file_is_looked_at(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with contextlib.closing(sqlite3.connect(tmp_path / "trips.db")) as database, database:
+        database.execute("CREATE TABLE trips (fare, payment)")
+        database.executemany(
+            "INSERT INTO trips VALUES (?, ?)", [(row % 7, ["Cash", "Card"][row % 2]) for row in range(99)]
+        )
+        database.execute("CREATE TABLE vacant (fare, payment)")
+    monkeypatch.chdir(tmp_path)
+
+    def validate(code: int, table: str, file: str = "trips.db", label: str = "payment") -> str:
+        data = f'data: {{sql: {{url: "sqlite:///{file}", table: {table}}}}}\n'
+        Path("pipeline.yaml").write_text(f"{data}label: {label}\n")
+        assert main.main(["validate"]) == code
+        return capsys.readouterr().err
+
+    assert validate(0, "trips") == ""
+    assert "label 'paymen' does not exist; did you mean 'payment'?" in validate(2, "trips", label="paymen")
+    assert "there is no table 'trip'; did you mean 'trips'?" in validate(2, "trip")
+    assert "data: it holds no row: expected at least one" in validate(2, "vacant")
+    assert validate(0, "trips", "elsewhere.db") == "data: not looked at, for a run alone reads it\n"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["pipeline.yaml", "trips.db"]

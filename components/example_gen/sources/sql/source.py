@@ -2,6 +2,7 @@
 
 import contextlib
 import datetime
+import importlib.util
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -31,6 +32,8 @@ from penstock.core.suggestions import did_you_mean
 
 type SqlPiece = CopyPiece | RangePiece
 
+_SMALL = 256 * 2**20  # bytes of a database, which take a second or two to copy
+
 
 @dataclass(frozen=True)
 class SqlSource(TableSource[SqlPiece]):
@@ -53,6 +56,14 @@ class SqlSource(TableSource[SqlPiece]):
         options = SqlOptions.parse(asked.options)
         relations = _relations(options, asked.splits)
         return _answered(lambda: _resolved(options, relations, asked))
+
+    @classmethod
+    def may_be_looked_at(cls, asked: Asked) -> bool:
+        """Only of a small file that is here: a server has other users, and all rows of a file are copied."""
+        kind, _, file = str(asked.options.get("url", "")).partition(":///")
+        if kind not in ("sqlite", "duckdb") or not importlib.util.find_spec("sqlalchemy"):
+            return False
+        return Path(file).is_file() and Path(file).stat().st_size <= _SMALL
 
     @classmethod
     @contextlib.contextmanager

@@ -116,6 +116,18 @@ def test_types_that_grow_in_one_part_are_found_in_all_its_rows(
     assert _rows(examples, "eval") == [{"x": [b"a"]}, {"x": [b"b"]}]
 
 
+def test_a_column_has_one_type_in_all_parts(folder: Folder, tmp_path: Path) -> None:
+    (path := tmp_path / "train").mkdir()
+    pq.write_table(pa.table({"x": ["3750g", "3800g"], "label": ["yes", "no"]}), path / "a.parquet")
+    splits = {
+        "train": {"files": {"input_base": str(path), "format": "parquet"}},
+        "eval": {"files": {"input_base": str(folder({"b.csv": "x,label\n3750,yes\n"}))}},
+    }
+    with pytest.raises(DataError, match=r"feature 'x': expected \w+, as in record 1 of .*, found \w+: write") as caught:
+        _generate(splits, tmp_path / "out")
+    assert "\n" not in str(caught.value)
+
+
 def test_tfrecords_may_be_a_split_among_others(folder: Folder, tmp_path: Path) -> None:
     root = folder({"a.csv": "x\n1\n2\n"})
     records.write(root / "b.tfrecord", records.encode(pa.RecordBatch.from_pylist([{"x": [3]}])))
@@ -137,7 +149,7 @@ def test_tfrecords_may_be_a_split_among_others(folder: Folder, tmp_path: Path) -
             {"train": {"files": {"input_bas": "a"}}},
             r"splits.train.files: unknown key 'input_bas'; did you mean 'input_b",
         ),
-        ({"train": {"excel": {}}}, r"source: expected csv, .* received 'excel'"),
+        ({"train": {"excel": {}}}, r"source: expected avro, csv, .* received 'excel'"),
     ],
 )
 def test_what_does_not_fit_is_told_by_its_key(splits: dict[str, Any], told: str) -> None:

@@ -127,6 +127,7 @@ def test_what_decides_the_result_is_told(tmp_path: Path) -> None:
     key = Key("csv_example_gen", "", "0.1", {}, {})
     (tmp_path / "read" / "examples").mkdir(parents=True)
     examples = {"uri": str(tmp_path / "read" / "examples"), "metadata": {"input_fingerprint": "sha256:12"}}
+    examples["metadata"]["origin"] = '{"database": "sqlite:///trips.db"}'
     task = TaskRecord("read", "done", key=key, outputs={"examples": examples})
     origin = Origin({"push": {"password": "secret"}}, {"copy.py": "my.py"}, {"numpy": "2.1"}, "abc", edited=True)
     arguments = {"steps": 3, "module_file": ""}
@@ -135,7 +136,8 @@ def test_what_decides_the_result_is_told(tmp_path: Path) -> None:
     configuration = text[text.index("<h2>Configuration</h2>") : text.index("<h2>Artifacts</h2>")]
     cells = [unescape(cell) for cell in re.findall(r"<td[^>]*>(?:<code>)?(.*?)(?:</code>)?</td>", configuration)]
     assert cells == [
-        *("Git commit", "abc, and files edited since", "data of read", "sha256:12", "your file", "my.py"),
+        *("Git commit", "abc, and files edited since", "data of read", "sha256:12"),
+        *("rows of read: database", "sqlite:///trips.db", "your file", "my.py"),
         *("steps", "3", "penstock", "0.1", "numpy", "2.1"),
     ]
     assert [unescape(one) for one in re.findall(r"<pre>(.*?)</pre>", configuration, re.DOTALL)] == [

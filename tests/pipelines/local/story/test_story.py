@@ -54,7 +54,11 @@ def run(tmp_path: Path) -> RunRecord:
         json.dumps({"blessed": True, "model": "model", "created": "", "baseline_model": None, "reasons": [reason]})
     )
     metadata: dict[str, dict[str, Any]] = {
-        "examples": {"spans": "5 to 7", "input_fingerprint": "split:all,num_files:3"},
+        "examples": {
+            "spans": "5 to 7",
+            "input_fingerprint": "split:all,num_files:3",
+            "origin": '{"database": "sqlite:///trips.db", "query": "SELECT 1\\nFROM x"}',
+        },
         "validation": {},
         "pushed_model": {"pushed": 1, "pushed_destination": pushed.place, "pushed_version": pushed.version},
     }
@@ -111,7 +115,8 @@ def test_the_story_of_a_retrained_model(run: RunRecord) -> None:
     lines = "\n".join(text.lines(told))
     assert lines.startswith("why        retraining: drift of 5 (at most 2): miles is 5 times its threshold away")
     for words in (
-        "data       1,200 rows, spans 5 to 7",
+        "data       1,200 rows, spans 5 to 7\n           database: sqlite:///trips.db\n",
+        "           query: SELECT 1 FROM x\n",
         "✓ auc over all examples is 0.9 (required: at least 0.8)",
         "serves, 100 % of the requests",
         "1 June 2026, 11:00 to 1 June 2026, 12:00 (UTC): 1,000 rows; miles; prediction: late moved",

@@ -88,9 +88,20 @@ class DuckDB(Database):
             return NoTable(f"{said}: expected a table that exists")
         if "Could not set lock" in said:
             return Unanswered(said, "another program has the file open for writing: run again when it is done")
+        if self._is_of_sqlite():  # which DuckDB would load an extension for, and says that it may not
+            return DataError(
+                f"{self.shown}: expected a file that DuckDB has written, found one of SQLite: sqlite:///FILE"
+            )
         if "not a valid DuckDB database" in said:
             return DataError(f"{said}: expected a file that DuckDB has written")
         return DataError(said)
+
+    def _is_of_sqlite(self) -> bool:
+        try:
+            with files.path(self.url).open("rb") as file:
+                return file.read(15) == b"SQLite format 3"
+        except OSError:
+            return False
 
 
 def _without_dictionary(arrow: pa.DataType) -> pa.DataType:

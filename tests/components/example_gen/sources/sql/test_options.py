@@ -73,6 +73,11 @@ def test_files_that_are_no_database(ingest: Ingest, tmp_path: Path) -> None:
         with pytest.raises(DataError, match=f"trips.*: expected a file that {program} has written") as caught:
             ingest.resolve({"url": f"{kind}:///{tmp_path}/trips", "table": "t"})
         assert "\n" not in str(caught.value)
+    sqlite3.connect(tmp_path / "t.db").execute("CREATE TABLE t (id)").connection.close()
+    with pytest.raises(
+        DataError, match=r"t\.db: expected a file that DuckDB has written, found one of SQLite: sqlite:"
+    ):
+        ingest.resolve({"url": f"duckdb:///{tmp_path}/t.db", "table": "t"})
 
 
 def test_a_file_that_another_program_writes(ingest: Ingest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
