@@ -137,8 +137,9 @@ def test_values_come_out_of_the_environment(monkeypatch: pytest.MonkeyPatch, tmp
         BeamEngine(asked, tmp_path)
 
 
-def test_a_master_that_is_not_there_is_said_at_once(tmp_path: Path) -> None:
-    pytest.importorskip("pyspark")
+def test_a_master_that_is_not_there_is_said_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pyspark = pytest.importorskip("pyspark")
+    monkeypatch.setattr(pyspark.SparkContext, "_active_spark_context", None)  # one of another test would be used
     spec = json.dumps({"spark": {"master": "spark://127.0.0.1:9"}})
     with pytest.raises(NoServer, match=r"no master answers \(127\.0\.0\.1:9"), open_engine(spec, tmp_path):
         pass

@@ -4,6 +4,8 @@ import base64
 import io
 import json
 import struct
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -13,7 +15,6 @@ from typing import Any
 import fastavro
 import pytest
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
-from grpc_tools import protoc
 
 from penstock.core.errors import ConfigError, DataError, ServerError
 from penstock.core.services.retries import Unanswered
@@ -245,9 +246,15 @@ def descriptors(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("proto")
     (folder / "trips.proto").write_text(PROTO)
     target = folder / "trips.desc"
-    known = Path(protoc.__file__).parent / "_proto"
-    arguments = ["protoc", f"-I{folder}", f"-I{known}", "--include_imports", f"--descriptor_set_out={target}"]
-    assert protoc.main([*arguments, "trips.proto"]) == 0
+    arguments = [
+        sys.executable,
+        "-m",
+        "grpc_tools.protoc",
+        f"-I{folder}",
+        "--include_imports",
+        f"--descriptor_set_out={target}",
+    ]
+    subprocess.run([*arguments, "trips.proto"], check=True)  # in this process it would meet another copy of protobuf
     return target
 
 

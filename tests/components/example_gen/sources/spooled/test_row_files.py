@@ -64,7 +64,7 @@ def test_a_type_in_the_middle_is_found_in_all_rows(tmp_path: Path) -> None:
     ):
         found = rows_of(opened)  # the label is at neither end, so every row was looked at
         assert found[50] == {"x": [0.5], "late": [b"text"]}
-        assert found[0] == {"x": [0.0], "late": None}
+        assert found[0] == {"x": [0.0]}
         with pytest.raises(TypesGrew):
             rows_of(Opened(HttpSource(), opened.shards, {}))
 

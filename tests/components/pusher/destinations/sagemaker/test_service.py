@@ -17,7 +17,7 @@ from penstock.components.pusher.destinations.sagemaker import destination
 from penstock.components.pusher.destinations.sagemaker.service import SageMaker as SageMakerDestination
 from penstock.core.artifacts import SavedModel
 from penstock.core.errors import ConfigError, ModelError, PenstockError, ServerError, UserError
-from penstock.core.services import sagemaker as connection
+from penstock.core.services import aws as connection
 from tests.components.pusher.destinations.conftest import IMAGE, ROLE, MakeDestination
 from tests.servers.loopback import CtrlC, Cut, Hang, Status
 from tests.servers.object_stores import BUCKET, ObjectStore
