@@ -1,5 +1,6 @@
 """Every key of a configuration on a line of its own: what it may hold, its default, and what it is for."""
 
+import datetime
 import json
 import types
 import typing
@@ -12,7 +13,15 @@ from pydantic.fields import FieldInfo
 from penstock.pipelines.config import file
 from penstock.pipelines.config.key import Key
 
-_WORDS = {str: "text", int: "whole number", float: "number", bool: "true or false", Any: "anything"}
+_WORDS = {
+    str: "text",
+    int: "whole number",
+    float: "number",
+    bool: "true or false",
+    datetime.date: "date",
+    datetime.datetime: "date and time",
+    Any: "anything",
+}
 
 
 def entries(model: type[BaseModel], filled: tuple[str, ...]) -> list[Key]:
@@ -67,6 +76,8 @@ def _kinds(annotation: Any) -> Iterator[str]:
         yield from map(str, arguments)
     elif origin is list:
         yield f"[{_kind(arguments[0])}]"
+    elif origin is tuple:
+        yield f"[{', '.join(map(_kind, arguments))}]"
     elif origin is dict:
         yield f"{{name: {_kind(arguments[1])}}}"
     elif isinstance(annotation, type) and issubclass(annotation, BaseModel):

@@ -36,7 +36,7 @@ def test_a_server_has_no_path_but_that_of_the_password(tmp_path: Path) -> None:
 
 def test_splits_are_queries_or_databases_of_their_own(tmp_path: Path) -> None:
     queries = {"train": "SELECT 1", "eval": "SELECT 2"}
-    assert data(tmp_path, sql={"url": SERVER}, splits=queries).patterns == queries
+    assert data(tmp_path, sql={"url": SERVER}, splits=queries).patterns == list(queries.items())
     parts = {name: {"sql": {"url": f"sqlite:///{name}.db", "table": "t"}} for name in queries}
     found = data(tmp_path, splits=parts)
     assert found.local_paths() == {f"splits.{name}.sql.url": f"{tmp_path}/{name}.db" for name in queries}
