@@ -416,7 +416,7 @@ def test_an_executor_that_kfp_counts_has_its_components_resources(load: Callable
 def test_the_retrainer_is_told_its_server_and_gets_the_pipeline_of_its_target(
     target: Target, settings: list[str], server: Any, load: Callable[..., Config], tmp_path: Path
 ) -> None:
-    config = load(["monitoring={baseline: 's3://runs/baseline', retraining: {drift: 3}}", *settings])
+    config = load(["monitoring={retraining: {drift: 3}}", *settings])
     compile_monitoring(config, target, tmp_path / "ir.yaml")
     spec = yaml.safe_load((tmp_path / "ir.yaml").read_text())
     container = spec["deploymentSpec"]["executors"]["exec-retrainer"]["container"]
