@@ -109,11 +109,16 @@ def _copy(uri: str, folder: Path) -> None:
         if object_stores.is_remote(uri):
             with object_stores.open_store(uri) as store:
                 names = store.files(uri)
-                if MonitoringBaseline.FILE not in names:
-                    raise DataError(f"{uri}: expected a baseline, with {MonitoringBaseline.FILE} in it")
+                _require(uri, MonitoringBaseline.FILE in names)
                 store.fetch({object_stores.join(uri, name): temporary / name for name in names})
         else:
+            _require(uri, MonitoringBaseline(atomic.local_path(uri)).path.is_file())
             atomic.copy_tree(atomic.local_path(uri), temporary)
+
+
+def _require(uri: str, is_there: bool) -> None:
+    if not is_there:
+        raise DataError(f"{uri}: expected a baseline, with {MonitoringBaseline.FILE} in it")
 
 
 if __name__ == "__main__":

@@ -93,3 +93,5 @@ def test_in_a_bucket_it_is_copied_and_says_whose_it_is(
     assert MonitoringBaseline(current).path.read_bytes() == MonitoringBaseline(first).path.read_bytes()
     with pytest.raises(DataError, match=r"elsewhere: expected a baseline, with baseline\.json in it"):
         find(uri, current, current_uri=f"{uri}/monitoring/current", baseline=f"{uri}/elsewhere")
+    with pytest.raises(DataError, match=r"nowhere: expected a baseline, with baseline\.json in it"):
+        find(uri, current, current_uri=f"{uri}/monitoring/current", baseline=str(tmp_path / "nowhere"))
