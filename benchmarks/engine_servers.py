@@ -9,7 +9,7 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
-sys.path.append(str(Path(__file__).resolve().parent.parent))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # before packages that bring tests of their own
 
 from tests.servers import ports
 from tests.servers.spark_cluster import SparkCluster
@@ -19,10 +19,7 @@ def started(servers: ExitStack, folder: Path) -> dict[str, str]:
     """Starts what this machine has; returns each engine's parameter by its name. `servers` ends them."""
     engines = {"local": "local"}
     if shutil.which("java"):
-        (folder / "spark").mkdir(parents=True)
-        os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
-        master = servers.enter_context(SparkCluster(folder / "spark")).master
-        engines["spark"] = json.dumps({"spark": {"master": master, "conf": {"spark.executor.memory": "512m"}}})
+        engines["spark"] = spark(servers, folder)
     prism = os.environ.get("PENSTOCK_PRISM") or shutil.which("prism")
     if prism:
         job, pool = ports.reserve(), ports.reserve()
@@ -38,3 +35,11 @@ def started(servers: ExitStack, folder: Path) -> dict[str, str]:
         arguments.append(f"--environment_config=127.0.0.1:{pool}")
         engines["beam (Prism)"] = json.dumps({"beam": {"beam_pipeline_args": arguments}})
     return engines
+
+
+def spark(servers: ExitStack, folder: Path) -> str:
+    """Starts a cluster of two workers, with its files in the folder; returns the engine's parameter."""
+    (folder / "spark").mkdir(parents=True)
+    os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
+    master = servers.enter_context(SparkCluster(folder / "spark")).master
+    return json.dumps({"spark": {"master": master, "conf": {"spark.executor.memory": "512m"}}})

@@ -2,6 +2,9 @@
 
     python benchmarks/scale.py [--times 1 10 100] [--engine local] [--folder FOLDER] [--files]
 
+`--engine spark` starts a Spark cluster of two workers with a core each. Memory is of its processes as
+well; of processor seconds, an executor's are gone with it.
+
 A table for each size ends with one for all: what a size takes to what the one before takes, and the rows. 100 times are
 33 million rows: 1.1 GB of CSV, and about 6 GB of artifacts in the folder, which is removed. `--files` writes a file for
 each time in place of one for all.
@@ -19,9 +22,11 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+import engine_servers
 import psutil
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -58,20 +63,16 @@ class Figures:
 
 
 class Sampler(threading.Thread):
-    """Samples a process and all below it, and folders, until it is told to stop."""
+    """Samples all processes below this one, and folders, until it is told to stop."""
 
-    def __init__(self, process: int, folders: Sequence[Path]):
+    def __init__(self, folders: Sequence[Path]):
         super().__init__(daemon=True)
         self.samples: list[Sample] = []
-        self._process, self._folders, self._stopped = process, folders, threading.Event()
+        self._folders, self._stopped = folders, threading.Event()
 
     def run(self) -> None:
         while not self._stopped.wait(_PAUSE):
-            try:
-                root = psutil.Process(self._process)
-                used = [_used(one) for one in (root, *root.children(recursive=True))]
-            except psutil.NoSuchProcess:
-                return
+            used = [_used(one) for one in psutil.Process().children(recursive=True)]
             sizes, seconds = zip(*used, strict=True)
             disk = sum(map(_bytes, self._folders))
             self.samples.append(Sample(time.time(), sum(seconds), max(sizes), sum(sizes), disk))
@@ -134,7 +135,7 @@ def run(times: int, folder: Path, engine: str, files: bool, settings: Sequence[s
     environment = {**os.environ, "PYTHONPATH": "", "TMPDIR": str(temporary)}
     with open(folder / "log.txt", "w") as log:
         process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=environment)
-        sampler = Sampler(process.pid, [temporary, root])
+        sampler = Sampler([temporary, root])
         sampler.start()
         status = process.wait()
         sampler.stop()
@@ -181,8 +182,10 @@ def main() -> None:
     before: tuple[int, dict[str, Figures]] | None = None
     found = {}
     for times in asked.times:
-        with tempfile.TemporaryDirectory(prefix="scale-", dir=asked.folder) as folder:
-            figures = run(times, Path(folder), asked.engine, asked.files, asked.set)
+        with ExitStack() as started:
+            folder = Path(started.enter_context(tempfile.TemporaryDirectory(prefix="scale-", dir=asked.folder)))
+            engine = engine_servers.spark(started, folder) if asked.engine == "spark" else asked.engine
+            figures = run(times, folder, engine, asked.files, asked.set)
         show(times, figures, before)
         before = times, figures
         found[times * ROWS] = {name: vars(one) for name, one in figures.items()}

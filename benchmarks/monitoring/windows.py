@@ -176,7 +176,7 @@ def _of_table(folder: Path, table: str, splits: int, unshifted: int, shifted: in
         size = min(MOST_REFERENCE, len(shuffled) // 2)
         pool = shuffled.iloc[size:]
         home = folder / table.replace(" ", "-") / str(split)
-        home.mkdir(parents=True)
+        home.mkdir(parents=True, exist_ok=True)
         reference = home / "reference.parquet"
         shuffled.iloc[:size].to_parquet(reference, index=False)
         for rows in (200, 1000, 5000):
